@@ -1,0 +1,52 @@
+"""API keys: made, recognised, hashed, masked. Pure apart from the system's random source.
+
+A key is `<kind>-<43 base64url characters>`: 256 random bits (RFC 4648 section 5, no padding). It is shown once; what is kept is its
+HMAC-SHA256 under a pepper that lives outside the database, and a short visible prefix.
+"""
+
+import hashlib
+import hmac
+import re
+import secrets
+from dataclasses import dataclass
+from typing import Literal
+
+KeyKind = Literal["tt", "tta"]
+VIRTUAL: KeyKind = "tt"
+ADMIN: KeyKind = "tta"
+_SHAPE = re.compile(r"(tta?)-[A-Za-z0-9_-]{43}")
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """A fresh key. `secret` is to be shown once and forgotten."""
+
+    secret: str
+    prefix: str
+    digest: str
+
+    def __repr__(self) -> str:
+        return f"NewKey({self.prefix}...)"
+
+
+def make(kind: KeyKind, *, pepper: str) -> NewKey:
+    """A new random key of that kind."""
+    secret = f"{kind}-{secrets.token_urlsafe(32)}"
+    return NewKey(secret, mask(secret), digest(secret, pepper=pepper))
+
+
+def well_formed(secret: str, kind: KeyKind) -> bool:
+    """Whether the text has the shape of a key of that kind: a malformed one is refused before any look-up."""
+    match = _SHAPE.fullmatch(secret)
+    return match is not None and match[1] == kind
+
+
+def digest(secret: str, *, pepper: str) -> str:
+    """HMAC-SHA256 (RFC 2104) of the key, in hex: 64 characters."""
+    return hmac.new(pepper.encode(), secret.encode(), hashlib.sha256).hexdigest()
+
+
+def mask(secret: str) -> str:
+    """The visible prefix by which people tell keys apart: the kind and six characters."""
+    kind, _, rest = secret.partition("-")
+    return f"{kind}-{rest[:6]}"

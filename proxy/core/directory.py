@@ -1,0 +1,50 @@
+"""Who may call what: the whole configuration as one frozen value, replaced when any row of it changes."""
+
+from dataclasses import dataclass, field
+
+from plans.pricing import Price
+from plans.snapshot import KeySnapshot, PlanSnapshot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpstreamTarget:
+    """A provider endpoint. `base_url` ends before `/chat/completions`; times in seconds; `api_key` never shows in a repr."""
+
+    id: int
+    name: str
+    base_url: str
+    provider: str = "openai"
+    api_key: str = field(default="", repr=False)
+    connect_timeout: float = 5.0
+    read_timeout: float = 120.0
+    stream_usage: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """A model name that clients use, the upstream behind it and the model's name there. `version` grows when the target changes."""
+
+    id: int
+    name: str
+    version: int
+    upstream: UpstreamTarget
+    model: str
+    price: Price | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """All live keys by digest, plans by (owner tenant id or None, name), routes by name."""
+
+    revision: int = 0
+    keys: dict[str, KeySnapshot] = field(default_factory=dict)
+    plans: dict[tuple[int | None, str], PlanSnapshot] = field(default_factory=dict)
+    routes: dict[str, Route] = field(default_factory=dict)
+
+    def plan_for(self, key: KeySnapshot, name: str) -> PlanSnapshot | None:
+        """The key's own tenant's plan of that name, else the platform's, else None: another tenant's does not exist."""
+        return self.plans.get((key.tenant_id, name)) or self.plans.get((None, name))
+
+    def routes_for(self, key: KeySnapshot) -> list[Route]:
+        """The routes this key may use, by name."""
+        return [route for name, route in sorted(self.routes.items()) if not key.routes or name in key.routes]

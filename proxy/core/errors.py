@@ -1,0 +1,103 @@
+"""Everything a request can be refused with, and the one way a tool says it cannot help.
+
+    GatewayError                      the client gets OpenAI's error object (platform.openai.com/docs/guides/error-codes)
+    +- BadRequest            400      a field is wrong: `param` names it
+    +- TooDeep / TooLarge    400/413
+    +- BadKey                401      no, wrong, revoked or expired key
+    +- ModelForbidden        403      the key may not use this route
+    +- ModelUnknown          404
+    +- PathUnknown           404      a path under /v1 that this gateway does not serve
+    +- MethodNotAllowed      405
+    +- NotCached             504      only-if-cached and a miss (RFC 9111 section 5.2.1.7)
+    +- UpstreamUnreachable   502
+    +- UpstreamTimeout       504
+    +- InternalFault         500      a bug of ours; never the client's fault
+
+    ToolUnavailable                   a cache, vector store, embedder or compressor could not answer: the request goes on without it
+"""
+
+from typing import Any, ClassVar
+
+
+class GatewayError(Exception):
+    """A refusal that knows its own answer. `param` names the field at fault where there is one."""
+
+    status: ClassVar[int] = 500
+    type: ClassVar[str] = "server_error"
+    code: ClassVar[str | None] = None
+
+    def __init__(self, message: str, *, param: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+
+    def body(self) -> dict[str, Any]:
+        """OpenAI's error object."""
+        return {"error": {"message": self.message, "type": self.type, "param": self.param, "code": self.code}}
+
+
+class BadRequest(GatewayError):
+    status = 400
+    type = "invalid_request_error"
+
+
+class TooDeep(BadRequest):
+    code = "request_too_large"
+
+
+class TooLarge(BadRequest):
+    status = 413
+    code = "request_too_large"
+
+
+class BadKey(BadRequest):
+    status = 401
+    code = "invalid_api_key"
+
+
+class ModelForbidden(BadRequest):
+    status = 403
+    code = "model_not_found"
+
+
+class ModelUnknown(BadRequest):
+    status = 404
+    code = "model_not_found"
+
+
+class PathUnknown(BadRequest):
+    status = 404
+    code = "unknown_url"
+
+
+class MethodNotAllowed(BadRequest):
+    status = 405
+    code = "method_not_allowed"
+
+
+class NotCached(GatewayError):
+    status = 504
+    code = "not_cached"
+
+
+class UpstreamUnreachable(GatewayError):
+    status = 502
+    code = "upstream_unreachable"
+
+
+class UpstreamTimeout(GatewayError):
+    status = 504
+    code = "upstream_timeout"
+
+
+class InternalFault(GatewayError):
+    code = "internal_error"
+
+
+class ToolUnavailable(Exception):
+    """A tool could not answer in time or at all. The caller goes on without it."""
+
+    def __init__(self, tool: str, reason: str) -> None:
+        super().__init__(f"{tool}: {reason}")
+        self.tool = tool
+        self.reason = reason

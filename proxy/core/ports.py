@@ -1,0 +1,161 @@
+"""The outside world on one page: what a stage may ask for. Engines implement these; tests fill them with fakes.
+
+Every method of a cache or embedder raises `ToolUnavailable` when it cannot answer, and nothing else: the chain turns that into a miss.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plans.snapshot import CompressionSettings
+from proxy.core.directory import Directory, UpstreamTarget
+from stats.measures import Attempt, Event
+
+Vector = NDArray[np.float32]
+Message = dict[str, Any]
+
+
+class ExactCache(Protocol):
+    """Bytes by key, with a time to live in seconds."""
+
+    async def get(self, key: str) -> bytes | None: ...
+    async def set(self, key: str, value: bytes, ttl: int) -> None: ...
+    async def delete(self, key: str) -> None: ...
+    async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SemanticEntry:
+    """What a semantic cache keeps. `vector` is a unit vector; `bucket`, `scope`: hex digests; times in epoch seconds."""
+
+    entry_id: str
+    bucket: str
+    scope: str
+    plan_id: int
+    embedder: str
+    question: str
+    vector: Vector
+    envelope: bytes
+    created_at: float
+    expires_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A neighbour of the question asked, best first. `similarity` is the cosine."""
+
+    entry_id: str
+    similarity: float
+    scope: str
+    question: str
+    envelope: bytes
+
+
+class SemanticCache(Protocol):
+    """Neighbours within one bucket. The bucket is a filter inside the query, never after it."""
+
+    name: str
+
+    async def nearest(self, bucket: str, vector: Vector, *, floor: float, limit: int) -> list[Candidate]:
+        """Up to `limit` unexpired entries of the bucket with cosine >= `floor`, nearest first."""
+        ...
+
+    async def add(self, entry: SemanticEntry) -> None:
+        """Store one entry, visible to the next `nearest`. The same `entry_id` replaces."""
+        ...
+
+    async def delete(self, entry_id: str) -> None: ...
+
+    async def check(self) -> None:
+        """Raise ToolUnavailable with a reason a person understands when the backend cannot serve."""
+        ...
+
+    async def purge(self) -> int:
+        """Remove expired entries; the number removed (0 where the store expires them by itself)."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class Embedder(Protocol):
+    """Text to a unit vector of `dimension` float32. `id` names model, revision and dimension: vectors of two ids never meet."""
+
+    id: str
+    dimension: int
+
+    async def embed(self, text: str) -> Vector: ...
+    async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cut:
+    """What compression did. `messages` None: nothing was cut, send the original. `engine`: what ran in the end (`trim` after a
+    degraded run); `note`: why it degraded or exceeded, else empty. Tokens as the provider bills the messages."""
+
+    messages: list[Message] | None
+    before: int
+    after: int
+    engine: str
+    encoding: str
+    note: str = ""
+
+
+class Compressor(Protocol):
+    """Runs `proxy.core.compression` off the event loop."""
+
+    async def compress(self, messages: list[Message], settings: CompressionSettings, *, model: str) -> Cut: ...
+    async def close(self) -> None: ...
+
+
+class UpstreamReply(Protocol):
+    """A provider's answer whose body has not been read yet. Headers are lower-case."""
+
+    status: int
+    headers: Mapping[str, str]
+
+    async def read(self) -> bytes:
+        """The whole body; raises UpstreamTimeout or UpstreamUnreachable."""
+        ...
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """The body as it arrives; raises UpstreamTimeout or UpstreamUnreachable when it breaks off."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class Upstream(Protocol):
+    """One POST to a provider. Raises UpstreamUnreachable or UpstreamTimeout, never follows redirects, never retries."""
+
+    async def send(self, target: UpstreamTarget, body: bytes, *, request_id: str, stream: bool) -> UpstreamReply: ...
+    async def close(self) -> None: ...
+
+
+class Ledger(Protocol):
+    """Where finished requests go. Both calls return at once and survive a killed worker."""
+
+    def attempt(self, attempt: Attempt) -> None: ...
+    def record(self, event: Event) -> None: ...
+
+
+class Source(Protocol):
+    """The current configuration, never older than two seconds while the database answers."""
+
+    @property
+    def directory(self) -> Directory: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Deployment-wide limits, from settings. Times in seconds."""
+
+    body_bytes: int = 16 * 1024 * 1024
+    depth: int = 64
+    cache_budget: float = 0.1
+    store_budget: float = 2.0
+    key_pepper: str = field(default="", repr=False)
+    floor: float = 0.70
+    candidates: int = 3

@@ -1,0 +1,93 @@
+"""What one finished request was worth, and how many of them add up. Pure.
+
+Columns never mix: *billed* is what the provider charged, *served* is what the client got, *saved* is the difference to what the same request
+would have cost without a plan.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
+
+Tier = Literal["exact", "semantic", "miss", "bypass"]
+Outcome = Literal["ok", "refused", "upstream_error", "cut", "client_closed", "failed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One finished request. Token counts are ints, times milliseconds, costs Decimal US dollars or None (unpriced).
+
+    `asked_tokens`: the prompt as the client sent it; `prompt_tokens`/`cached_tokens`/`completion_tokens`: what the provider billed
+    (0 on a hit); `served_tokens`: completion tokens the client received. `estimated`: the provider sent no usage.
+    """
+
+    event_id: str
+    at: float
+    tenant_id: int | None = None
+    tenant: str = ""
+    key_id: int | None = None
+    key: str = ""
+    plan_id: int | None = None
+    plan: str = ""
+    plan_version: int | None = None
+    route: str = ""
+    upstream: str = ""
+    model: str = ""
+    stream: bool = False
+    status: int = 200
+    outcome: Outcome = "ok"
+    error_code: str = ""
+    tier: Tier = "bypass"
+    reason: str = ""
+    similarity: float | None = None
+    failures: tuple[str, ...] = ()
+    attempts: int = 0
+    engine: str = ""
+    note: str = ""
+    asked_tokens: int = 0
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+    served_tokens: int = 0
+    tokens_saved: int = 0
+    estimated: bool = False
+    would_cost: Decimal | None = None
+    billed_cost: Decimal | None = None
+    spent_cost: Decimal = Decimal(0)
+    duration_ms: float = 0.0
+    upstream_ms: float = 0.0
+    overhead_ms: float = 0.0
+
+    @property
+    def cost_saved(self) -> Decimal | None:
+        """Would have cost, less billed, less spent on saving. None when the model has no price. It may be negative."""
+        if self.would_cost is None or self.billed_cost is None:
+            return None
+        return self.would_cost - self.billed_cost - self.spent_cost
+
+    @property
+    def counts(self) -> bool:
+        """Whether the request is one of the plan's `total_requests`: it named a plan that was found and finished 2xx."""
+        return self.plan_id is not None and 200 <= self.status < 300 and self.outcome == "ok"
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """Written before an upstream call starts, so that a killed worker leaves a trace: started, never settled."""
+
+    event_id: str
+    at: float
+    tenant_id: int | None
+    upstream: str
+    model: str
+
+
+def hit_rate(hits: int, total: int) -> float:
+    """Hits over requests, 0.0 when there are none, rounded to four places."""
+    return round(hits / total, 4) if total else 0.0
+
+
+def sum_or_none(values: Iterable[Decimal | None]) -> Decimal | None:
+    """The sum of what is known; None when nothing is."""
+    known = [value for value in values if value is not None]
+    return sum(known, Decimal(0)) if known else None
