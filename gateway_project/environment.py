@@ -1,0 +1,52 @@
+"""Typed readers of the environment: every setting is `TOKENTHRIFT_*` or one of the URLs, and a secret may come from a file.
+
+`NAME_FILE` names a file whose content, stripped, is the value of `NAME` (the convention of container secrets).
+"""
+
+import os
+from pathlib import Path
+
+from django.core.exceptions import ImproperlyConfigured
+
+
+def text(name: str, default: str = "") -> str:
+    """The variable, or the content of the file that `<name>_FILE` names, or the default.
+
+    Raises ImproperlyConfigured when both are set or the file cannot be read.
+    """
+    value, file = os.environ.get(name), os.environ.get(f"{name}_FILE")
+    if value and file:
+        raise ImproperlyConfigured(f"{name} and {name}_FILE are both set: keep one of them.")
+    if not file:
+        return value or default
+    try:
+        return Path(file).read_text().strip()
+    except OSError as error:
+        raise ImproperlyConfigured(f"{name}_FILE: {file} cannot be read ({error.strerror}).") from error
+
+
+def number(name: str, default: float, *, low: float, high: float) -> float:
+    """The variable as a number within low..high. Raises ImproperlyConfigured otherwise."""
+    raw = text(name, str(default))
+    try:
+        value = float(raw)
+    except ValueError:
+        raise ImproperlyConfigured(f"{name} must be a number, got {raw!r}.") from None
+    if not low <= value <= high:
+        raise ImproperlyConfigured(f"{name} must lie in {low:g}..{high:g}, got {raw}.")
+    return value
+
+
+def flag(name: str, default: bool = False) -> bool:
+    """The variable as a yes or no. Raises ImproperlyConfigured for anything else."""
+    raw = text(name, "yes" if default else "no").lower()
+    if raw in {"1", "true", "yes", "on"}:
+        return True
+    if raw in {"0", "false", "no", "off"}:
+        return False
+    raise ImproperlyConfigured(f"{name} must be yes or no, got {raw!r}.")
+
+
+def words(name: str, default: str = "") -> list[str]:
+    """The variable split at commas, blanks dropped."""
+    return [word.strip() for word in text(name, default).split(",") if word.strip()]

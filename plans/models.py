@@ -1,0 +1,163 @@
+"""Who may call, on what terms: tenants, their keys, token-saving plans and prices."""
+
+from decimal import Decimal
+
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
+from django.db import models
+from django.db.models import F, Q
+
+from plans.snapshot import CacheSettings, CompressionSettings, PlanSnapshot
+
+NAME = RegexValidator(r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z", "Use 1 to 64 letters, digits, dots, dashes or underscores, starting with a letter or digit.")
+
+
+class Tenant(models.Model):
+    """A customer of the gateway. Caches, keys, plans and figures of two tenants never meet."""
+
+    slug = models.SlugField(max_length=64, unique=True, help_text="Short name used in the API (?tenant=) and in metrics.")
+    name = models.CharField(max_length=200, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ("slug",)
+
+    def __str__(self) -> str:
+        return self.slug
+
+
+class Key(models.Model):
+    """What virtual and admin keys share. The key itself is shown once; kept are its HMAC and a visible prefix."""
+
+    name = models.CharField(max_length=200, help_text="Who or what uses this key.")
+    prefix = models.CharField(max_length=16, editable=False)
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta:
+        abstract = True
+        ordering = ("-created_at",)
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.prefix}...)"
+
+
+class VirtualKey(Key):
+    """Opens /v1 for one tenant's SDK clients, and nothing else."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="keys")
+    expires_at = models.DateTimeField(null=True, blank=True, help_text="Refused from this moment on. Empty: never expires.")
+    routes = models.JSONField(default=list, blank=True, help_text='Names of the routes this key may use, such as ["smart/balanced"]. Empty: all.')
+
+
+class AdminKey(Key):
+    """Opens /token-saving. Without a tenant it is the platform's; with one it sees that tenant only."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="admin_keys", null=True, blank=True)
+
+
+class Plan(models.Model):
+    """A token-saving plan. Null `compression_engine` or false `cache_enabled` turns that half off."""
+
+    class Mode(models.TextChoices):
+        ACTIVE = "active", "Active: save on every request"
+        OFF = "off", "Off: pass everything through"
+
+    class Scope(models.TextChoices):
+        TENANT = "tenant", "The whole tenant shares answers"
+        KEY = "key", "Each virtual key keeps its own answers"
+        USER = "user", "Each end user (the request's `user` field) keeps their own answers"
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, null=True, blank=True, related_name="plans")
+    name = models.CharField(max_length=64, validators=[NAME])
+    mode = models.CharField(max_length=16, choices=Mode.choices, default=Mode.ACTIVE)
+    version = models.PositiveIntegerField(default=1, editable=False)
+
+    compression_engine = models.CharField(max_length=64, null=True, blank=True)  # noqa: DJ001 -- null is a value of the API
+    max_input_tokens = models.PositiveIntegerField(default=4096, validators=[MinValueValidator(64)])
+    language = models.CharField(max_length=32, default="english")
+    min_sentences = models.PositiveIntegerField(default=1)
+
+    cache_enabled = models.BooleanField(default=True)
+    exact = models.BooleanField(default=True)
+    backend = models.CharField(max_length=64, null=True, blank=True, default="pgvector_semantic")  # noqa: DJ001 -- null is a value of the API
+    similarity_threshold = models.FloatField(default=0.85, validators=[MinValueValidator(0), MaxValueValidator(1)])
+    ttl = models.PositiveIntegerField(default=3600, validators=[MinValueValidator(1)])
+    scope = models.CharField(max_length=16, choices=Scope.choices, default=Scope.TENANT)
+    max_temperature = models.FloatField(default=1.0, validators=[MinValueValidator(0), MaxValueValidator(2)])
+    time_sensitive = models.BooleanField(default=False)
+    personal = models.BooleanField(default=False)
+
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ("name",)
+        constraints = (
+            models.UniqueConstraint(fields=("tenant", "name"), name="plan_name_per_tenant"),
+            models.UniqueConstraint(fields=("name",), condition=Q(tenant=None), name="plan_name_of_platform"),
+        )
+
+    def __str__(self) -> str:
+        return self.name
+
+    def snapshot(self) -> PlanSnapshot:
+        """The frozen copy the request path works on."""
+        compression = CompressionSettings(
+            engine=self.compression_engine,
+            max_input_tokens=self.max_input_tokens,
+            language=self.language,
+            min_sentences=self.min_sentences,
+        ) if self.compression_engine else None
+        cache = CacheSettings(
+            exact=self.exact,
+            backend=self.backend or None,
+            similarity_threshold=self.similarity_threshold,
+            ttl=self.ttl,
+            scope=self.scope,  # type: ignore[arg-type]  # a choice of the same three words
+            max_temperature=self.max_temperature,
+            time_sensitive=self.time_sensitive,
+            personal=self.personal,
+        ) if self.cache_enabled else None
+        return PlanSnapshot(
+            id=self.pk,
+            name=self.name,
+            version=self.version,
+            tenant_id=self.tenant_id,
+            mode=self.mode,  # type: ignore[arg-type]  # likewise
+            compression=compression,
+            cache=cache,
+        )
+
+
+class ModelPrice(models.Model):
+    """US dollars per million tokens of one provider's model. Seeded from genai-prices; an edited row is never overwritten."""
+
+    provider = models.CharField(max_length=64, help_text="Provider id, as on the upstream: openai, anthropic, azure ...")
+    model = models.CharField(max_length=200)
+    input = models.DecimalField(max_digits=14, decimal_places=6, validators=[MinValueValidator(Decimal(0))])
+    output = models.DecimalField(max_digits=14, decimal_places=6, validators=[MinValueValidator(Decimal(0))])
+    cached_input = models.DecimalField(
+        max_digits=14, decimal_places=6, null=True, blank=True, validators=[MinValueValidator(Decimal(0))], help_text="Empty: no discount for cached input."
+    )
+    edited = models.BooleanField(default=False, help_text="Set when a person changed the row: updates leave it alone.")
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ("provider", "model")
+        constraints = (models.UniqueConstraint(F("provider"), F("model"), name="one_price_per_model"),)
+
+    def __str__(self) -> str:
+        return f"{self.provider}/{self.model}"
+
+
+class Revision(models.Model):
+    """One row, raised by database triggers in the transaction of every change to keys, plans, prices, upstreams and routes.
+
+    Workers poll it and take a new snapshot when it grew, so edits by any road (admin, API, SQL, fixture) reach them.
+    """
+
+    value = models.BigIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return str(self.value)

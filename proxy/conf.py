@@ -1,0 +1,1 @@
+"""Deployment settings of the gateway, read from Django settings at the moment of use."""

@@ -1,0 +1,68 @@
+"""Where requests go (upstreams, routes) and the table behind the pgvector backend."""
+
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
+from django.db import models
+from pgvector.django import HalfVectorField
+
+ROUTE_NAME = RegexValidator(r"\A[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}\Z", "Use letters, digits and . _ : / - only, 128 at most.")
+
+
+class Upstream(models.Model):
+    """A provider endpoint that speaks the OpenAI API. The key is encrypted at rest and never shown again."""
+
+    name = models.CharField(max_length=64, unique=True)
+    provider = models.CharField(max_length=64, default="openai", help_text="Whose price list applies: openai, anthropic, azure ...")
+    base_url = models.URLField(max_length=500, help_text="Up to and without /chat/completions, such as https://api.openai.com/v1")
+    encrypted_key = models.BinaryField(default=b"", editable=False)
+    allow_private = models.BooleanField(default=False, help_text="Allow loopback and private addresses, for a model you host yourself.")
+    connect_timeout = models.FloatField(default=5.0, validators=[MinValueValidator(0.1), MaxValueValidator(60)], help_text="Seconds.")
+    read_timeout = models.FloatField(default=120.0, validators=[MinValueValidator(1), MaxValueValidator(3600)], help_text="Seconds without a byte.")
+    stream_usage = models.BooleanField(default=True, help_text="Ask for usage in streams (stream_options). Off for providers that refuse it.")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Route(models.Model):
+    """The model name that clients use, and the upstream model behind it."""
+
+    name = models.CharField(max_length=128, unique=True, validators=[ROUTE_NAME], help_text="What clients send as `model`, such as smart/balanced.")
+    upstream = models.ForeignKey(Upstream, on_delete=models.PROTECT, related_name="routes")
+    model = models.CharField(max_length=200, help_text="The model's name at the upstream, such as gpt-4o-mini.")
+    version = models.PositiveIntegerField(default=1, editable=False, help_text="Grows when the target changes: older cached answers are not served.")
+    enabled = models.BooleanField(default=True)
+
+    class Meta:
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class SemanticEntry(models.Model):
+    """One answer kept by the pgvector backend. Rows of another embedder or bucket are invisible to a look-up."""
+
+    entry_id = models.CharField(max_length=64, primary_key=True)
+    bucket = models.CharField(max_length=64)
+    scope = models.CharField(max_length=64)
+    plan_id = models.BigIntegerField()
+    embedder = models.CharField(max_length=100)
+    question = models.TextField()
+    embedding = HalfVectorField()
+    envelope = models.BinaryField()
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        indexes = (
+            models.Index(fields=("embedder", "bucket", "expires_at"), name="semantic_bucket"),
+            models.Index(fields=("expires_at",), name="semantic_expiry"),
+            models.Index(fields=("plan_id",), name="semantic_plan"),
+        )
+
+    def __str__(self) -> str:
+        return self.entry_id

@@ -1,0 +1,77 @@
+"""What happened: one row per finished request, one per upstream attempt that never settled, and what could not be stored."""
+
+from django.db import models
+
+
+class RequestEvent(models.Model):
+    """`stats.measures.Event` as a row. Tenant, key and plan are kept by id and name, so that history outlives them."""
+
+    event_id = models.UUIDField(primary_key=True)
+    at = models.DateTimeField(db_index=True)
+    tenant_id = models.BigIntegerField(null=True)
+    tenant = models.CharField(max_length=64, blank=True)
+    key_id = models.BigIntegerField(null=True)
+    key = models.CharField(max_length=200, blank=True)
+    plan_id = models.BigIntegerField(null=True)
+    plan = models.CharField(max_length=64, blank=True)
+    plan_version = models.PositiveIntegerField(null=True)
+    route = models.CharField(max_length=128, blank=True)
+    upstream = models.CharField(max_length=64, blank=True)
+    model = models.CharField(max_length=200, blank=True)
+    stream = models.BooleanField(default=False)
+    status = models.PositiveSmallIntegerField()
+    outcome = models.CharField(max_length=16)
+    error_code = models.CharField(max_length=64, blank=True)
+    tier = models.CharField(max_length=16)
+    reason = models.CharField(max_length=64, blank=True)
+    similarity = models.FloatField(null=True)
+    failures = models.JSONField(default=list)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    engine = models.CharField(max_length=64, blank=True)
+    note = models.CharField(max_length=200, blank=True)
+    asked_tokens = models.PositiveBigIntegerField(default=0)
+    prompt_tokens = models.PositiveBigIntegerField(default=0)
+    cached_tokens = models.PositiveBigIntegerField(default=0)
+    completion_tokens = models.PositiveBigIntegerField(default=0)
+    served_tokens = models.PositiveBigIntegerField(default=0)
+    tokens_saved = models.BigIntegerField(default=0)
+    estimated = models.BooleanField(default=False)
+    would_cost = models.DecimalField(max_digits=20, decimal_places=12, null=True)
+    billed_cost = models.DecimalField(max_digits=20, decimal_places=12, null=True)
+    spent_cost = models.DecimalField(max_digits=20, decimal_places=12, default=0)
+    duration_ms = models.FloatField(default=0)
+    upstream_ms = models.FloatField(default=0)
+    overhead_ms = models.FloatField(default=0)
+
+    class Meta:
+        indexes = (
+            models.Index(fields=("plan_id", "at"), name="event_plan_at"),
+            models.Index(fields=("tenant_id", "at"), name="event_tenant_at"),
+        )
+
+    def __str__(self) -> str:
+        return str(self.event_id)
+
+
+class UpstreamAttempt(models.Model):
+    """An upstream call that started. Its row is removed when the request settles; what stays is *outcome unknown*."""
+
+    event_id = models.UUIDField(primary_key=True)
+    at = models.DateTimeField(db_index=True)
+    tenant_id = models.BigIntegerField(null=True)
+    upstream = models.CharField(max_length=64, blank=True)
+    model = models.CharField(max_length=200, blank=True)
+
+    def __str__(self) -> str:
+        return str(self.event_id)
+
+
+class DeadLetter(models.Model):
+    """A spooled line that the database refused, kept whole for a person to look at."""
+
+    at = models.DateTimeField(auto_now_add=True)
+    line = models.BinaryField()
+    reason = models.CharField(max_length=500)
+
+    def __str__(self) -> str:
+        return f"{self.at:%Y-%m-%d %H:%M:%S} {self.reason[:60]}"
