@@ -1,0 +1,162 @@
+"""Starting a server program as a child: under which account, with which log, how long to wait, and how it ends."""
+
+import ctypes
+import os
+import pwd
+import signal
+import socket
+import stat
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+START_DEADLINE = 20.0
+STOP_DEADLINE = 10.0
+LOOPBACK = "127.0.0.1"
+
+
+class ServiceError(Exception):
+    """A service cannot run. The message is one line for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The system account a service runs under. `uid` None: the one of this process."""
+
+    name: str = ""
+    uid: int | None = None
+    gid: int | None = None
+
+
+def account() -> Account:
+    """This process's own account, or an unprivileged one when it is root's, since PostgreSQL refuses to run as root."""
+    if os.geteuid() != 0:
+        return Account()
+    for name in ("postgres", "nobody"):
+        try:
+            entry = pwd.getpwnam(name)
+        except KeyError:
+            continue
+        return Account(name, entry.pw_uid, entry.pw_gid)
+    raise ServiceError("PostgreSQL cannot run as root and there is no account 'postgres' or 'nobody': set DATABASE_URL and REDIS_URL.")
+
+
+def require_reach(who: Account, path: Path) -> None:
+    """Raise ServiceError when the account cannot enter a folder above `path`. Permissions are never opened: they are somebody's decision."""
+    if who.uid is None:
+        return
+    for folder in path.resolve().parents:
+        if folder.exists() and not folder.stat().st_mode & stat.S_IXOTH:
+            raise ServiceError(
+                f"PostgreSQL cannot run as root, and the account {who.name} may not enter {folder}: run as an ordinary user, "
+                "move the project to a folder open to all (such as /srv), or set DATABASE_URL and REDIS_URL."
+            )
+
+
+def private_folder(path: Path, who: Account) -> None:
+    """Make `path` a folder that only the service's account can read."""
+    path.mkdir(parents=True, exist_ok=True)
+    path.chmod(0o700)
+    if who.uid is not None and who.gid is not None:
+        for entry in (path, *path.rglob("*")) if path.stat().st_uid != who.uid else ():
+            os.chown(entry, who.uid, who.gid, follow_symlinks=False)
+
+
+def private_file(path: Path, content: str, who: Account) -> Path:
+    """Write a file that only the service's account can read: a password on a command line would show in `ps`."""
+    path.unlink(missing_ok=True)
+    path.touch(0o600)
+    path.write_text(content)
+    if who.uid is not None and who.gid is not None:
+        os.chown(path, who.uid, who.gid)
+    return path
+
+
+def free_port(remembered: int = 0) -> int:
+    """The remembered port when nobody listens there, else another free one."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, remembered))
+        except OSError:
+            probe.bind((LOOPBACK, 0))
+        return int(probe.getsockname()[1])
+
+
+def launch(command: Sequence[str], *, who: Account, log: Path, parent_death: signal.Signals) -> "subprocess.Popen[bytes]":
+    """Start the program in its own session. The kernel sends it `parent_death` when this process dies, however it dies.
+
+    Raises ServiceError when the program is missing or cannot be executed."""
+    prctl = ctypes.CDLL(None).prctl
+    with log.open("ab") as out:
+        try:
+            return subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                user=who.uid,
+                group=who.gid,
+                extra_groups=() if who.uid is not None else None,
+                start_new_session=True,
+                cwd="/",
+                env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"},
+                preexec_fn=lambda: prctl(1, int(parent_death)),  # PR_SET_PDEATHSIG; the one place that needs it, and no thread runs yet
+            )
+        except OSError as error:
+            raise ServiceError(f"{command[0]} cannot be started: {error.strerror}.") from error
+
+
+def wait_ready(name: str, child: "subprocess.Popen[bytes]", answers: Callable[[], bool], log: Path) -> None:
+    """Return when the service answers. Raises ServiceError with the last lines of its log when it ends or the deadline passes."""
+    deadline = time.monotonic() + START_DEADLINE
+    while not answers():
+        if child.poll() is not None:
+            raise ServiceError(f"{name} ended at its start with code {child.returncode}. {tail(log)}")
+        if time.monotonic() > deadline:
+            raise ServiceError(f"{name} did not answer within {START_DEADLINE:g} s. {tail(log)}")
+        time.sleep(0.05)
+
+
+def tail(log: Path, lines: int = 3) -> str:
+    """The last lines of a log, joined into one."""
+    try:
+        last = log.read_text(errors="replace").strip().splitlines()[-lines:]
+    except OSError:
+        last = []
+    return f"{log}: " + (" | ".join(line.strip() for line in last) or "empty")
+
+
+def end(child: "subprocess.Popen[bytes]", how: signal.Signals) -> None:
+    """Ask the service to stop, and kill it when it does not."""
+    if child.poll() is not None:
+        return
+    child.send_signal(how)
+    try:
+        child.wait(STOP_DEADLINE)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
+
+
+def end_orphan(pid_file: Path, marker: str, how: signal.Signals) -> None:
+    """End the service that a killed process left behind: the one in `pid_file`, if its command line names `marker`."""
+    deadline = time.monotonic() + STOP_DEADLINE
+    sent = how
+    while (pid := _alive(pid_file, marker)) is not None:
+        os.kill(pid, sent)
+        time.sleep(0.2)
+        if time.monotonic() > deadline:
+            sent = signal.SIGKILL
+    pid_file.unlink(missing_ok=True)
+
+
+def _alive(pid_file: Path, marker: str) -> int | None:
+    try:
+        pid = int(pid_file.read_text())
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
+    except (OSError, ValueError):
+        return None
+    return pid if marker in words else None

