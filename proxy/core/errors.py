@@ -1,19 +1,21 @@
 """Everything a request can be refused with, and the one way a tool says it cannot help.
 
-    GatewayError                      the client gets OpenAI's error object (platform.openai.com/docs/guides/error-codes)
-    +- BadRequest            400      a field is wrong: `param` names it
-    +- TooDeep / TooLarge    400/413
-    +- BadKey                401      no, wrong, revoked or expired key
-    +- ModelForbidden        403      the key may not use this route
-    +- ModelUnknown          404
-    +- PathUnknown           404      a path under /v1 that this gateway does not serve
-    +- MethodNotAllowed      405
-    +- NotCached             504      only-if-cached and a miss (RFC 9111 section 5.2.1.7)
-    +- UpstreamUnreachable   502
-    +- UpstreamTimeout       504
-    +- InternalFault         500      a bug of ours; never the client's fault
+GatewayError                      the client gets OpenAI's error object (platform.openai.com/docs/guides/error-codes)
++- BadRequest            400      a field is wrong: `param` names it
++- TooDeep / TooLarge    400/413
++- BadKey                401      no, wrong, revoked or expired key
++- ModelForbidden        403      the key may not use this route
++- ModelUnknown          404
++- PathUnknown           404      a path under /v1 that this gateway does not serve
++- MethodNotAllowed      405
++- NotCached             504      only-if-cached and a miss (RFC 9111 section 5.2.1.7)
++- UpstreamUnreachable   502
++- UpstreamInvalid       502      a 200 that is no completion
++- UpstreamTimeout       504
++- InternalFault         500      a bug of ours; never the client's fault
 
-    ToolUnavailable                   a cache, vector store, embedder or compressor could not answer: the request goes on without it
+ClientGone                        the client left: nobody to answer, but something to record
+ToolUnavailable                   a cache, vector store, embedder or compressor could not answer: the request goes on without it
 """
 
 from typing import Any, ClassVar
@@ -85,6 +87,11 @@ class UpstreamUnreachable(GatewayError):
     code = "upstream_unreachable"
 
 
+class UpstreamInvalid(GatewayError):
+    status = 502
+    code = "upstream_invalid_response"
+
+
 class UpstreamTimeout(GatewayError):
     status = 504
     code = "upstream_timeout"
@@ -92,6 +99,10 @@ class UpstreamTimeout(GatewayError):
 
 class InternalFault(GatewayError):
     code = "internal_error"
+
+
+class ClientGone(Exception):
+    """The client closed its connection before the answer was complete."""
 
 
 class ToolUnavailable(Exception):

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plans.snapshot import CompressionSettings
+from proxy.core.breaker import Breaker
 from proxy.core.directory import Directory, UpstreamTarget
 from stats.measures import Attempt, Event
 
@@ -141,6 +142,21 @@ class Ledger(Protocol):
     def record(self, event: Event) -> None: ...
 
 
+class Client(Protocol):
+    """The other end of one request."""
+
+    async def body(self, limit: int) -> bytes:
+        """The whole request body. Raises TooLarge as soon as it exceeds `limit` bytes, ClientGone when the client left."""
+        ...
+
+    async def gone(self) -> None:
+        """Return when the client closed its connection. Only after the body was read."""
+        ...
+
+    async def start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None: ...
+    async def send(self, data: bytes, *, more: bool) -> None: ...
+
+
 class Source(Protocol):
     """The current configuration, never older than two seconds while the database answers."""
 
@@ -157,5 +173,28 @@ class Limits:
     cache_budget: float = 0.1
     store_budget: float = 2.0
     key_pepper: str = field(default="", repr=False)
+    upstream_bytes: int = 64 * 1024 * 1024
     floor: float = 0.70
     candidates: int = 3
+
+
+class Breakers(dict[str, Breaker]):
+    """One breaker a tool, made when first asked for."""
+
+    def __missing__(self, name: str) -> Breaker:
+        return self.setdefault(name, Breaker(name))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Toolbox:
+    """Everything a stage may use. `semantic`: backends by name; one that is not configured is absent."""
+
+    source: Source
+    exact: ExactCache
+    semantic: Mapping[str, SemanticCache]
+    embedder: Embedder
+    compressor: Compressor
+    upstream: Upstream
+    ledger: Ledger
+    limits: Limits
+    breakers: Breakers = field(default_factory=Breakers)

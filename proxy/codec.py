@@ -1,0 +1,19 @@
+"""The envelope as a django-redis serializer, so that the admin and the hot path read and write the same cache entries."""
+
+from typing import Any
+
+from django_redis.serializers.base import BaseSerializer
+
+from proxy.core import envelope
+
+
+class EnvelopeSerializer(BaseSerializer):  # type: ignore[misc]  # django-redis ships no types
+    """Use as `OPTIONS["SERIALIZER"]` of the alias `exact`. Values are `proxy.core.envelope.Envelope`."""
+
+    def dumps(self, value: Any) -> bytes:
+        if not isinstance(value, envelope.Envelope):
+            raise TypeError(f"the exact cache keeps envelopes, not {type(value).__name__}")
+        return envelope.encode(value)
+
+    def loads(self, value: bytes) -> envelope.Envelope:
+        return envelope.decode(value)

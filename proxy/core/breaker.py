@@ -1,0 +1,65 @@
+"""Circuit breakers (Nygard, Release It!): a tool that fails twice in a row is left alone for a second, then tried by one request.
+
+So a dead cache costs two requests their budget and the others nothing, and a tool that is back is found within a second.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from proxy.core.errors import ToolUnavailable
+
+Result = TypeVar("Result")
+FAILURES_TO_OPEN = 2
+RETRY_AFTER = 1.0
+# A call cut short because others had used the budget says nothing about the tool.
+FAIR_CHANCE = 0.03
+
+
+class Breaker:
+    """The state of one tool. Closed: calls pass. Open: calls fail at once. After `RETRY_AFTER` seconds one call probes."""
+
+    def __init__(self, name: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self.name = name
+        self.clock = clock
+        self.failures = 0
+        self.retry_at = 0.0
+        self.reason = ""
+
+    @property
+    def open(self) -> bool:
+        """Whether calls are refused just now."""
+        return self.failures >= FAILURES_TO_OPEN and self.clock() < self.retry_at
+
+    def succeeded(self) -> None:
+        self.failures = 0
+        self.reason = ""
+
+    def failed(self, reason: str) -> None:
+        self.failures += 1
+        self.reason = reason
+        self.retry_at = self.clock() + RETRY_AFTER
+
+    async def run(self, call: Coroutine[Any, Any, Result], *, seconds: float) -> Result:
+        """Await the call for at most `seconds`. Raises ToolUnavailable when it fails, is late, or the breaker is open."""
+        if self.open:
+            call.close()
+            raise ToolUnavailable(self.name, f"left alone after: {self.reason}")
+        if seconds <= 0:
+            call.close()
+            raise ToolUnavailable(self.name, "no time left in the cache budget")
+        if self.failures >= FAILURES_TO_OPEN:
+            self.retry_at = self.clock() + RETRY_AFTER  # this call is the probe; the others wait for its outcome
+        try:
+            async with asyncio.timeout(seconds):
+                result = await call
+        except ToolUnavailable as error:
+            self.failed(error.reason)
+            raise
+        except TimeoutError:
+            if seconds >= FAIR_CHANCE:
+                self.failed("no answer in time")
+            raise ToolUnavailable(self.name, f"no answer within {seconds * 1000:.0f} ms") from None
+        self.succeeded()
+        return result

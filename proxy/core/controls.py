@@ -1,0 +1,77 @@
+"""What a single request says about caching: the body's `cache` object, and `Cache-Control` (RFC 9111 section 5.2.1) meaning the same."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from proxy.core.errors import BadRequest
+
+ACCEPTED = ("no-store", "no-cache", "only-if-cached", "ttl", "s-maxage", "namespace", "similarity_threshold")
+_FLAGS = {"no-store": "no_store", "no-cache": "no_cache", "only-if-cached": "only_if_cached"}
+_SECONDS = {"ttl": "ttl", "s-maxage": "max_age"}
+_HEADER_SECONDS = {"max-age": "max_age", "s-maxage": "max_age"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Controls:
+    """Opt-outs of one request. `ttl` and `max_age` in seconds; `similarity_threshold` may only raise the plan's."""
+
+    no_store: bool = False
+    no_cache: bool = False
+    only_if_cached: bool = False
+    ttl: int | None = None
+    max_age: int | None = None
+    namespace: str | None = None
+    similarity_threshold: float | None = None
+
+
+def from_body(value: Any) -> Controls:
+    """Read the body's `cache` object; None means no wishes. Raises BadRequest naming the field."""
+    if value is None:
+        return Controls()
+    if not isinstance(value, dict):
+        raise BadRequest('cache must be an object such as {"no-store": true}.', param="cache")
+    found: dict[str, Any] = {}
+    for name, given in value.items():
+        field, accepted = _field(name, given)
+        if not accepted:
+            raise BadRequest(f"cache.{name}: {_EXPECTED[field]}", param=f"cache.{name}")
+        found[field] = given
+    return Controls(**found)
+
+
+_EXPECTED = {
+    "no_store": "must be true or false.",
+    "no_cache": "must be true or false.",
+    "only_if_cached": "must be true or false.",
+    "ttl": "must be a whole number of seconds, 1 to 31536000.",
+    "max_age": "must be a whole number of seconds, 0 to 31536000.",
+    "namespace": "must be a text of 1 to 128 characters.",
+    "similarity_threshold": "must be a number from 0 to 1; it can only raise the plan's own.",
+}
+
+
+def _field(name: str, given: Any) -> tuple[str, bool]:
+    """The attribute a name stands for, and whether the value is acceptable."""
+    if name in _FLAGS:
+        return _FLAGS[name], isinstance(given, bool)
+    if name in _SECONDS:
+        low = 1 if name == "ttl" else 0
+        return _SECONDS[name], type(given) is int and low <= given <= 31_536_000
+    if name == "namespace":
+        return "namespace", isinstance(given, str) and 1 <= len(given) <= 128
+    if name == "similarity_threshold":
+        return "similarity_threshold", type(given) in (int, float) and 0 <= given <= 1
+    raise BadRequest(f"cache.{name} is not known. Accepted: {', '.join(ACCEPTED)}.", param=f"cache.{name}")
+
+
+def with_header(controls: Controls, header: str) -> Controls:
+    """Add what a `Cache-Control` request header says. Unknown or malformed directives are ignored, as the RFC asks."""
+    for directive in header.split(","):
+        name, _, value = directive.strip().lower().partition("=")
+        if name in _FLAGS:
+            switched: dict[str, Any] = {_FLAGS[name]: True}
+            controls = replace(controls, **switched)
+        elif name in _HEADER_SECONDS and value.strip('"').isdigit():
+            age = int(value.strip('"'))
+            controls = replace(controls, max_age=age if controls.max_age is None else min(age, controls.max_age))
+    return controls

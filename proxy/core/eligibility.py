@@ -1,0 +1,86 @@
+"""Which requests the semantic tier may answer at all, and which answers may be stored. Each rule has a name, which the client sees.
+
+The rules on time and person are narrow on purpose: a bank's FAQ says "my" and "today" all the time and still has one answer for everybody.
+"""
+
+import re
+from typing import Any
+
+from plans.snapshot import CacheSettings
+from proxy.core.chat import ChatRequest, text_of
+
+# The embedder reads 256 word pieces: two longer questions that differ at the end would look the same to it.
+MAX_QUESTION = 1000
+
+_TIME = re.compile(
+    r"\b(right now|at the moment|at this moment|as of (now|today)|this (very )?(minute|second)|"
+    r"what(?:'s| is)? (the )?(time|date|day) (is it|it is|today|now)|what time is it|"
+    r"(latest|current|today'?s|tonight'?s|live|breaking) "
+    r"(news|headlines?|scores?|weather|forecast|traffic|prices?|stock|rate|exchange rate)|"
+    r"(weather|news|traffic) (today|tonight|now|tomorrow))\b",
+    re.IGNORECASE,
+)
+_PERSONAL = re.compile(
+    r"[\w.+-]+@[\w-]+\.[a-z]{2,}"  # e-mail address
+    r"|\b(order|ticket|case|booking|reservation|invoice|tracking|account|reference|policy|claim)\s*(number|no\.?|id|#)?\s*[:#]?\s*(?=[\w-]*\d)[\w-]{5,}\b"
+    r"|\b(?:\d[ -]?){9,}\d\b"  # card, phone or account number
+    r"|\bmy (current |available |remaining |account )?balance\b(?! (not|has not|hasn'?t|wasn'?t|did ?n'?t|isn'?t))"
+    r"|\b(where('s| is) my (order|package|parcel|refund)|my (last|latest|recent) (order|transaction|invoice|payment)s?)\b",
+    re.IGNORECASE,
+)
+
+
+def semantic_refusal(request: ChatRequest, cache: CacheSettings) -> str | None:
+    """Why this request is for the exact tier only; None when the semantic tier may answer it."""
+    body = request.body
+    for reason, applies in (
+        ("tools", _uses_tools(request)),
+        ("structured", (body.get("response_format") or {"type": "text"}) != {"type": "text"}),
+        ("several-choices", (body.get("n") or 1) > 1),
+        ("logprobs", bool(body.get("logprobs") or body.get("top_logprobs"))),
+        ("media", "audio" in body or any(text_of(message) is None for message in request.messages)),
+        ("temperature", (body.get("temperature") or 0) > cache.max_temperature),
+    ):
+        if applies:
+            return reason
+    return _question_refusal(question_of(request), cache)
+
+
+def _question_refusal(question: str | None, cache: CacheSettings) -> str | None:
+    if question is None:
+        return "no-question"
+    if len(question) > MAX_QUESTION:
+        return "long-question"
+    if not cache.time_sensitive and _TIME.search(question):
+        return "time-sensitive"
+    if not cache.personal and _PERSONAL.search(question):
+        return "personal"
+    return None
+
+
+def _uses_tools(request: ChatRequest) -> bool:
+    if request.body.get("tools") or request.body.get("functions"):
+        return True
+    return any(message["role"] in ("tool", "function") or message.get("tool_calls") for message in request.messages)
+
+
+def question_of(request: ChatRequest) -> str | None:
+    """The final message's text when a user said it, else None: an assistant's prefill or a tool result is no question."""
+    final = request.messages[-1]
+    if final["role"] != "user":
+        return None
+    text = text_of(final)
+    return text if text and text.strip() else None
+
+
+def admissible(completion: dict[str, Any] | None) -> bool:
+    """Whether an answer may be stored: whole, non-empty, every choice finished by itself (`stop`)."""
+    choices = completion.get("choices") if completion else None
+    return bool(choices) and isinstance(choices, list) and all(_complete(choice) for choice in choices)
+
+
+def _complete(choice: Any) -> bool:
+    if not isinstance(choice, dict) or choice.get("finish_reason") != "stop":
+        return False
+    message = choice.get("message")
+    return isinstance(message, dict) and any(message.get(field) for field in ("content", "refusal", "tool_calls", "audio"))

@@ -1,0 +1,121 @@
+"""One request on its way: `Call`, frozen; every stage hands on a changed copy. What the client is to get is its `answer`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from plans.snapshot import KeySnapshot, PlanSnapshot
+from proxy.core.chat import ChatRequest
+from proxy.core.directory import Route
+from proxy.core.envelope import Envelope
+from proxy.core.errors import GatewayError
+from proxy.core.ports import Candidate, Client, Cut, Message, UpstreamReply, Vector
+from stats.measures import Outcome, Tier
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Tokens as billed. `cached` of the `prompt` tokens had the provider's prefix discount. `estimated`: counted by us."""
+
+    prompt: int = 0
+    completion: int = 0
+    cached: int = 0
+    estimated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A hit."""
+
+    envelope: Envelope
+    tier: Literal["exact", "semantic"]
+    similarity: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """The provider's answer, read to its end. `completion` None: not a completion (an error, or not JSON)."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    completion: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """The provider's answer, still arriving."""
+
+    reply: UpstreamReply
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """We answer with an error object."""
+
+    error: GatewayError
+
+
+Answer = Stored | Whole | Live | Refused
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keys:
+    """Digests under which answers to this request are looked up and stored. `sent`: of the compressed request, when something was cut."""
+
+    scope: str
+    exact: str
+    sent: str | None = None
+    bucket: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A request and all that was decided about it. Times: `started` from the loop's clock, `at` epoch seconds, durations in seconds."""
+
+    request_id: str
+    at: float
+    started: float
+    client: Client
+    secret: str | None = None
+    cache_control: str = ""
+    key: KeySnapshot | None = None
+    request: ChatRequest | None = None
+    route: Route | None = None
+    plan: PlanSnapshot | None = None
+
+    tier: Tier = "bypass"
+    reason: str = "no-plan"
+    reads: bool = False
+    writes: bool = False
+    keys: Keys | None = None
+    question: str | None = None
+    vector: Vector | None = None
+    candidates: tuple[Candidate, ...] = ()
+    vetoes: tuple[str, ...] = ()
+    cut: Cut | None = None
+    failures: tuple[str, ...] = ()
+
+    attempts: int = 0
+    upstream_seconds: float = 0.0
+    first_byte: float | None = None
+    answer: Answer | None = None
+    completion: dict[str, Any] | None = None
+    usage: Usage = field(default_factory=Usage)
+    outcome: Outcome = "ok"
+    status: int = 0
+
+    def failed_open(self, tool: str) -> "Call":
+        """The same call, with one more tool that could not help."""
+        return replace(self, failures=(*self.failures, tool))
+
+    @property
+    def asked(self) -> ChatRequest:
+        """The parsed request; only after the parse stage."""
+        assert self.request is not None, "parse comes first"  # noqa: S101 -- the chain's order is fixed
+        return self.request
+
+    @property
+    def messages(self) -> list[Message]:
+        """The messages as they would be sent: cut if something was cut."""
+        return self.cut.messages if self.cut and self.cut.messages is not None else self.asked.messages
