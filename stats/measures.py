@@ -80,6 +80,7 @@ class Attempt:
     tenant_id: int | None
     upstream: str
     model: str
+    plan_id: int | None = None
 
 
 def hit_rate(hits: int, total: int) -> float:

@@ -48,6 +48,7 @@ class RequestEvent(models.Model):
             models.Index(fields=("plan_id", "at"), name="event_plan_at"),
             models.Index(fields=("tenant_id", "at"), name="event_tenant_at"),
         )
+        verbose_name = "request"
 
     def __str__(self) -> str:
         return str(self.event_id)
@@ -59,11 +60,32 @@ class UpstreamAttempt(models.Model):
     event_id = models.UUIDField(primary_key=True)
     at = models.DateTimeField(db_index=True)
     tenant_id = models.BigIntegerField(null=True)
+    plan_id = models.BigIntegerField(null=True)
     upstream = models.CharField(max_length=64, blank=True)
     model = models.CharField(max_length=200, blank=True)
+    worker = models.CharField(max_length=64, default="", blank=True, db_index=True)
+
+    class Meta:
+        verbose_name = "attempt with outcome unknown"
+        verbose_name_plural = "outcome unknown"
 
     def __str__(self) -> str:
         return str(self.event_id)
+
+
+class SpoolCursor(models.Model):
+    """How far a spool file has been read into these tables, moved in the transaction that inserts its lines.
+
+    A live worker touches the cursor of its file; an attempt whose worker has no fresh cursor is no longer in flight.
+    """
+
+    file = models.CharField(max_length=100, primary_key=True)
+    worker = models.CharField(max_length=64, db_index=True)
+    offset = models.BigIntegerField(default=0)
+    seen_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.file} @ {self.offset}"
 
 
 class DeadLetter(models.Model):
