@@ -15,6 +15,7 @@ from pathlib import Path
 START_DEADLINE = 20.0
 STOP_DEADLINE = 10.0
 LOOPBACK = "127.0.0.1"
+PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 class ServiceError(Exception):
@@ -44,7 +45,7 @@ def account() -> Account:
 
 
 def require_reach(who: Account, path: Path) -> None:
-    """Raise ServiceError when the account cannot enter a folder above `path`. Permissions are never opened: they are somebody's decision."""
+    """Raise ServiceError when the account cannot enter a folder above `path`. Permissions are never opened: that is for their owner."""
     if who.uid is None:
         return
     for folder in path.resolve().parents:
@@ -64,7 +65,7 @@ def private_folder(path: Path, who: Account) -> None:
             os.chown(entry, who.uid, who.gid, follow_symlinks=False)
 
 
-def private_file(path: Path, content: str, who: Account) -> Path:
+def private_file(path: Path, content: str, who: Account = Account()) -> Path:
     """Write a file that only the service's account can read: a password on a command line would show in `ps`."""
     path.unlink(missing_ok=True)
     path.touch(0o600)
@@ -92,7 +93,7 @@ def launch(command: Sequence[str], *, who: Account, log: Path, parent_death: sig
     prctl = ctypes.CDLL(None).prctl
     with log.open("ab") as out:
         try:
-            return subprocess.Popen(
+            return subprocess.Popen(  # noqa: S603 - our own programs, no shell
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
@@ -103,7 +104,7 @@ def launch(command: Sequence[str], *, who: Account, log: Path, parent_death: sig
                 start_new_session=True,
                 cwd="/",
                 env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"},
-                preexec_fn=lambda: prctl(1, int(parent_death)),  # PR_SET_PDEATHSIG; the one place that needs it, and no thread runs yet
+                preexec_fn=lambda: prctl(PR_SET_PDEATHSIG, int(parent_death)),  # noqa: PLW1509 - the keeper has no threads
             )
         except OSError as error:
             raise ServiceError(f"{command[0]} cannot be started: {error.strerror}.") from error
@@ -141,22 +142,34 @@ def end(child: "subprocess.Popen[bytes]", how: signal.Signals) -> None:
         child.wait()
 
 
-def end_orphan(pid_file: Path, marker: str, how: signal.Signals) -> None:
-    """End the service that a killed process left behind: the one in `pid_file`, if its command line names `marker`."""
+def remember(pid_file: Path, pid: int) -> None:
+    """Write down a process so that `end_orphan` finds it: its id and, since ids are used again, when it started."""
+    pid_file.write_text(f"{pid} {_started(pid)}")
+
+
+def end_orphan(pid_file: Path) -> None:
+    """Wait for the process that `remember` wrote down, which the kernel told to stop, and kill it when it does not."""
     deadline = time.monotonic() + STOP_DEADLINE
-    sent = how
-    while (pid := _alive(pid_file, marker)) is not None:
-        os.kill(pid, sent)
-        time.sleep(0.2)
+    while (pid := _remembered(pid_file)) is not None:
         if time.monotonic() > deadline:
-            sent = signal.SIGKILL
+            os.kill(pid, signal.SIGKILL)
+        time.sleep(0.05)
     pid_file.unlink(missing_ok=True)
 
 
-def _alive(pid_file: Path, marker: str) -> int | None:
+def _remembered(pid_file: Path) -> int | None:
+    """The process if it still runs."""
     try:
-        pid = int(pid_file.read_text())
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
+        pid, started = pid_file.read_text().split()
     except (OSError, ValueError):
         return None
-    return pid if marker in words else None
+    return int(pid) if started == _started(int(pid)) else None
+
+
+def _started(pid: int) -> str:
+    """When the process started, in clock ticks since boot (proc(5), field 22 of stat); empty when there is none or it is a zombie."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return ""
+    return "" if fields[0] == "Z" else fields[19]

@@ -1,12 +1,9 @@
-"""The process that keeps the embedded services: starts them, restarts one that dies, and stops them when their last user is gone.
+"""The process that keeps the embedded services: starts them, restarts one that dies, stops them when nobody holds a lease any more.
 
-Users hold a shared lock on `run/users.lock`. The kernel drops it however a user ends, `kill -9` included; when the keeper gets that lock for
-itself alone, nobody needs the services any more. Should the keeper itself be killed, the kernel tells the services to stop.
-
-Run as `python -m gateway_project.keeper VAR [--throwaway]`; prints `ready` or one line that says what is wrong.
+Run as `python -m gateway_project.keeper VAR [--throwaway]`; prints `ready`, or one line that says what is wrong. It is a process of its own
+because no user of the services can be trusted to clean up (`kill -9`), and the first to start them may not be the last to need them.
 """
 
-import fcntl
 import json
 import os
 import secrets
@@ -17,27 +14,24 @@ import time
 from pathlib import Path
 from typing import Any
 
-from gateway_project import daemons
+from gateway_project import daemons, locks
 from gateway_project.daemons import ServiceError
 from gateway_project.postgres import Postgres
 from gateway_project.redis_server import Redis
 
 POLL = 0.2
+NAMES = ("postgres", "redis")
 Service = Postgres | Redis
 
 
 def services(var: Path, *, durable: bool) -> list[Service]:
-    """Both services with the ports and passwords remembered in `services.json`, made at the first start."""
+    """Both services, with ports and passwords remembered in `services.json`. A port that somebody else has taken is replaced."""
     file = var / "services.json"
     known: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
-    for name in ("postgres", "redis"):
+    for name in NAMES:
         entry = known.setdefault(name, {"port": 0, "password": secrets.token_urlsafe(24)})
         entry["port"] = daemons.free_port(entry["port"])
-    draft = var / "services.json.new"
-    draft.unlink(missing_ok=True)
-    draft.touch(0o600)
-    draft.write_text(json.dumps(known))
-    draft.replace(file)
+    daemons.private_file(var / "services.json.new", json.dumps(known)).replace(file)
     who, logs = daemons.account(), var / "log"
     return [
         Postgres(var / "postgres", logs / "postgres.log", who=who, durable=durable, **known["postgres"]),
@@ -46,71 +40,85 @@ def services(var: Path, *, durable: bool) -> list[Service]:
 
 
 class Keeper:
-    """Holds the services of one var folder."""
+    """Holds the services of one var folder and their processes, in the order of their start."""
 
     def __init__(self, var: Path, *, durable: bool) -> None:
         self.var, self.durable = var, durable
-        self.children: list[tuple[Service, signal.Signals, subprocess.Popen[bytes]]] = []
+        self.running: list[tuple[Service, subprocess.Popen[bytes]]] = []
 
     def start(self) -> None:
-        for name, stop in (("postgres", signal.SIGINT), ("redis", signal.SIGTERM)):
-            marker = str(self.var / name) if name == "postgres" else str(self.var / name / "redis.conf")
-            daemons.end_orphan(self.var / "run" / f"{name}.pid", marker, stop)
+        """Start both, after ending what a killed keeper may have left. Raises ServiceError."""
+        for name in NAMES:
+            daemons.end_orphan(self.var / "run" / f"{name}.pid")
         for service in services(self.var, durable=self.durable):
             self._start(service)
 
     def _start(self, service: Service) -> None:
-        stop = signal.SIGINT if isinstance(service, Postgres) else signal.SIGTERM
         child = service.start()
-        (self.var / "run" / f"{service.data.name}.pid").write_text(str(child.pid))
-        self.children.append((service, stop, child))
+        self.running.append((service, child))
+        daemons.remember(self._pid_file(service), child.pid)
 
     def restart_dead(self) -> None:
-        """Start again what ended by itself."""
-        for entry in [entry for entry in self.children if entry[2].poll() is not None]:
-            print(f"{entry[0].data.name} ended with code {entry[2].returncode}, starting it again", file=sys.stderr, flush=True)
-            self.children.remove(entry)
-            self._start(entry[0])
+        """Start again what ended by itself, on the same port. Raises ServiceError."""
+        for service, child in [entry for entry in self.running if entry[1].poll() is not None]:
+            log(f"{service.data.name} ended with code {child.returncode}; starting it again")
+            self.running.remove((service, child))
+            self._start(service)
 
     def stop(self) -> None:
-        """The reverse of the start: Redis, then PostgreSQL."""
-        for service, how, child in reversed(self.children):
-            daemons.end(child, how)
-            (self.var / "run" / f"{service.data.name}.pid").unlink(missing_ok=True)
+        """End them in the reverse order of their start."""
+        for service, child in reversed(self.running):
+            daemons.end(child, service.stop_signal)
+            self._pid_file(service).unlink(missing_ok=True)
+
+    def _pid_file(self, service: Service) -> Path:
+        return self.var / "run" / f"{service.data.name}.pid"
+
+
+def log(line: str) -> None:
+    """One line for `log/keeper.log`, with the time in UTC."""
+    sys.stderr.write(f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} {line}\n")
+    sys.stderr.flush()
+
+
+def keep(keeper: Keeper, run: Path) -> None:
+    """Start the services, say so, and return when nobody needs them. Raises ServiceError."""
+    keeper.start()
+    (run / "ready").touch()
+    os.write(1, b"ready\n")
+    os.close(1)
+    while not _alone(run):
+        time.sleep(POLL)
+        keeper.restart_dead()
+
+
+def _alone(run: Path) -> bool:
+    """Whether nobody holds a lease. The lock is then kept, so that a newcomer waits until this process is gone."""
+    try:
+        locks.take(run / "users.lock", locks.EXCLUSIVE)
+    except TimeoutError:
+        return False
+    return True
 
 
 def main(var: Path, *, durable: bool) -> int:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole terminal; users end first
+    """The process: its exit code."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    mine = os.open(var / "run" / "keeper.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    users = os.open(var / "run" / "users.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    fcntl.flock(mine, fcntl.LOCK_EX)
-    ready = var / "run" / "ready"
+    run = var / "run"
+    locks.take(run / "keeper.lock", locks.EXCLUSIVE, seconds=1.0)  # somebody may be looking at it
     keeper = Keeper(var, durable=durable)
     try:
-        keeper.start()
-        ready.touch()
-        os.write(1, b"ready\n")
-        os.close(1)
-        while not _alone(users):
-            time.sleep(POLL)
-            keeper.restart_dead()
+        keep(keeper, run)
     except ServiceError as error:
-        os.write(1 if not ready.exists() else 2, f"{error}\n".encode())
+        log(str(error))
+        if not (run / "ready").exists():
+            os.write(1, f"{error}\n".encode())
         return 1
     finally:
-        ready.unlink(missing_ok=True)
+        (run / "ready").unlink(missing_ok=True)
         keeper.stop()
     return 0
-
-
-def _alone(lock: int) -> bool:
-    """Whether no user holds the lock; then it is ours, and a newcomer waits until we are gone."""
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 if __name__ == "__main__":

