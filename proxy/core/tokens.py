@@ -1,0 +1,127 @@
+"""Tokens of a chat as the provider bills them.
+
+The rule for messages is the one of the OpenAI cookbook, "How to count tokens with tiktoken" (`num_tokens_from_messages`,
+github.com/openai/openai-cookbook): three tokens of framing a message, the tokens of role and content, one more where there is a
+`name`, and three that prime the reply. Tool calls and media have no published rule; the constants below are estimates that lean high.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from typing import Any
+
+Message = dict[str, Any]
+
+PER_MESSAGE = 3
+PER_NAME = 1
+PER_TOOL_CALL = 3
+REPLY_PRIMING = 3
+# platform.openai.com/docs/guides/images-vision: 85 for low detail, 85 + 4 tiles of 170 for a square of 1024 pixels.
+IMAGE_LOW = 85
+IMAGE = 765
+# One token per 100 ms of user audio (platform.openai.com/docs/guides/realtime-costs): half a minute of it.
+AUDIO = 300
+# A page or two of text: what a file holds cannot be seen from its id.
+FILE = 1000
+
+_DEFAULT = "o200k_base"
+# After a known name only a suffix may follow (-mini, -2024-08-06, :free), no further letter, digit or point: gpt-4.9 is not a gpt-4.
+_FAMILIES = (
+    ("o200k_base", re.compile(r"((chat)?gpt-(4o|4\.1|4\.5|5(\.\d+)?|oss)|o[134]|codex)(?![a-z0-9.])")),
+    ("cl100k_base", re.compile(r"(gpt-(4|3\.5|35)|text-embedding-(3|ada-002))(?![a-z0-9.])")),
+)
+_ENCODING_NAMES = frozenset({"cl100k_base", "o200k_base"})
+
+# The tokenizer holds the GIL while it counts, 10 to 80 ns a character: long texts go in pieces, so that other threads get their turn.
+_PIECE = 100_000
+
+
+@lru_cache(maxsize=4096)
+def encoding_for(model: str) -> tuple[str, bool]:
+    """The encoding of a model and whether it is known to be the model's own. Provider prefixes (`openai/`), `ft:` and suffixes are
+    looked through; an unknown model is counted with o200k_base and False."""
+    name = model.lower().rsplit("/", 1)[-1].removeprefix("ft:")
+    for encoding, family in _FAMILIES:
+        if family.match(name):
+            return encoding, True
+    return (name, True) if name in _ENCODING_NAMES else (_DEFAULT, False)
+
+
+@lru_cache(maxsize=8)
+def _counter(encoding: str) -> Callable[[str], int]:
+    # The bindings below bpe_openai's tiktoken look-alike: they count without building a list, and know neither its limit of a million
+    # characters nor special tokens. Loading takes 0.1 s, hence the import here.
+    from bpe_openai import _bindings
+
+    count: Callable[[str], int] = _bindings.tokenizer_for_encoding(encoding).count
+    return count
+
+
+def _pieces(text: str) -> Iterable[str]:
+    start = 0
+    while len(text) - start > _PIECE:
+        space = text.find(" ", start + _PIECE, start + _PIECE + 1000)
+        end = space if space > 0 else start + _PIECE
+        yield text[start:end]
+        start = end
+    yield text[start:]
+
+
+def count_text(text: str, encoding: str) -> int:
+    """Tokens of a text; what looks like a special token is ordinary text, a lone surrogate counts as U+FFFD. Beyond 100,000 characters
+    the count may be a token too high for each 100,000."""
+    if not text:
+        return 0
+    count = _counter(encoding)
+    try:
+        return sum(count(piece) for piece in _pieces(text)) if len(text) > _PIECE else count(text)
+    except UnicodeEncodeError:
+        return count_text(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"), encoding)
+
+
+def _part(part: object, encoding: str) -> int:
+    """One content part, shaped as in the API reference of chat completions."""
+    if not isinstance(part, dict):
+        return 0
+    kind = part.get("type")
+    if kind == "image_url":
+        image = part.get("image_url")
+        return IMAGE_LOW if isinstance(image, dict) and image.get("detail") == "low" else IMAGE
+    if kind == "input_audio":
+        return AUDIO
+    if kind == "file":
+        return FILE
+    return _text(part.get("text"), encoding) + _text(part.get("refusal"), encoding)
+
+
+def _text(value: object, encoding: str) -> int:
+    return count_text(value, encoding) if isinstance(value, str) else 0
+
+
+def _call(function: object, encoding: str) -> int:
+    if not isinstance(function, dict):
+        return 0
+    return PER_TOOL_CALL + _text(function.get("name"), encoding) + _text(function.get("arguments"), encoding)
+
+
+def _tool_calls(calls: object, encoding: str) -> int:
+    if not isinstance(calls, list):
+        return 0
+    return sum(_text(call.get("id"), encoding) + _call(call.get("function"), encoding) for call in calls if isinstance(call, dict))
+
+
+def count_message(message: Message, encoding: str) -> int:
+    """Tokens of one message with its framing. Adds up: `count_messages` is the sum plus the priming of the reply."""
+    content = message.get("content")
+    total = PER_MESSAGE + _text(message.get("role"), encoding) + _text(message.get("refusal"), encoding)
+    total += sum(_part(part, encoding) for part in content) if isinstance(content, list) else _text(content, encoding)
+    if isinstance(message.get("name"), str):
+        total += PER_NAME + _text(message["name"], encoding)
+    total += _tool_calls(message.get("tool_calls"), encoding) + _call(message.get("function_call"), encoding)
+    total += _text(message.get("tool_call_id"), encoding)
+    return total + (AUDIO if isinstance(message.get("audio"), dict) else 0)
+
+
+def count_messages(messages: list[Message], encoding: str) -> int:
+    """Tokens of a prompt as billed, the three that prime the reply included."""
+    return REPLY_PRIMING + sum(count_message(message, encoding) for message in messages)
