@@ -25,10 +25,11 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A hit."""
+    """A hit. `asked_tokens` counts this request's prompt, which under the semantic tier differs from the stored one's."""
 
     envelope: Envelope
     tier: Literal["exact", "semantic"]
+    asked_tokens: int
     similarity: float | None = None
 
 
@@ -71,7 +72,11 @@ class Keys:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """A request and all that was decided about it. Times: `started` from the loop's clock, `at` epoch seconds, durations in seconds."""
+    """A request and all that was decided about it.
+
+    Times: `started`, `ready` (body read) and `budget_ends` (no cache work after it) by the monotonic clock, `at` in epoch seconds,
+    durations in seconds.
+    """
 
     request_id: str
     at: float
@@ -96,9 +101,12 @@ class Call:
     cut: Cut | None = None
     failures: tuple[str, ...] = ()
 
+    ready: float = 0.0
+    budget_ends: float = 0.0
+    outgoing: bytes = b""
     attempts: int = 0
     upstream_seconds: float = 0.0
-    first_byte: float | None = None
+    overhead_seconds: float = 0.0
     answer: Answer | None = None
     completion: dict[str, Any] | None = None
     usage: Usage = field(default_factory=Usage)
@@ -114,6 +122,12 @@ class Call:
         """The parsed request; only after the parse stage."""
         assert self.request is not None, "parse comes first"  # noqa: S101 -- the chain's order is fixed
         return self.request
+
+    @property
+    def target(self) -> Route:
+        """The route; only after the load_plan stage."""
+        assert self.route is not None, "load_plan comes first"  # noqa: S101 -- likewise
+        return self.route
 
     @property
     def messages(self) -> list[Message]:

@@ -1,0 +1,57 @@
+"""The response headers that tell a client what was decided. Cache-Status is RFC 9211, Age RFC 9111 section 5.1."""
+
+from decimal import Decimal
+
+from proxy.core.exchange import Call, Stored
+from proxy.core.worth import Worth, worth
+
+Header = tuple[bytes, bytes]
+
+
+def decision_headers(call: Call, now: float) -> list[Header]:
+    """Our headers for this call at epoch second `now`."""
+    found = {"x-request-id": call.request_id}
+    if call.request is not None and call.route is not None:
+        found |= _cache(call, now) | _saving(call, worth(call))
+        found["x-tokenthrift-overhead-ms"] = f"{call.overhead_seconds * 1000:.2f}"
+    return [(name.encode(), value.encode("ascii", "replace")) for name, value in found.items()]
+
+
+def _cache(call: Call, now: float) -> dict[str, str]:
+    found = {"x-tokenthrift-cache": call.tier, "cache-status": _status(call, now)}
+    if call.plan is not None:
+        found["x-tokenthrift-plan"] = call.plan.name
+    if call.reason:
+        found["x-tokenthrift-bypass-reason"] = call.reason
+    if isinstance(call.answer, Stored):
+        found["age"] = str(call.answer.envelope.age(now))
+        if call.answer.similarity is not None:
+            found["x-tokenthrift-similarity"] = f"{call.answer.similarity:.2f}"
+    return found
+
+
+def _status(call: Call, now: float) -> str:
+    if isinstance(call.answer, Stored):
+        ttl = max(0, int(call.answer.envelope.expires_at - now))
+        return f"tokenthrift; hit; ttl={ttl}; detail={call.answer.tier}"
+    if call.tier == "bypass":
+        return f"tokenthrift; fwd=bypass; detail={call.reason}"
+    return "tokenthrift; fwd=request" if call.reason == "no-cache" else "tokenthrift; fwd=miss"
+
+
+def _saving(call: Call, gained: Worth) -> dict[str, str]:
+    found = {"x-tokenthrift-tokens-saved": str(gained.saved)}
+    if gained.cost_saved is not None:
+        found["x-tokenthrift-cost-saved-usd"] = dollars(gained.cost_saved)
+    cut = call.cut
+    if cut is not None and cut.messages is not None and not isinstance(call.answer, Stored):
+        found["x-tokenthrift-compression"] = f"{cut.after / cut.before:.3f}"
+    if cut is not None and cut.note:
+        found["x-tokenthrift-compression-note"] = cut.note
+    return found
+
+
+def dollars(value: Decimal) -> str:
+    """Plain notation, never an exponent, trailing zeros dropped."""
+    text = f"{value:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text

@@ -1,0 +1,50 @@
+"""Entries of the exact tier: under which keys they are, and how to read one, trusting nothing that comes back."""
+
+import time
+
+from proxy.core.cache_key import exact_key
+from proxy.core.envelope import BadEnvelope, Envelope, decode
+from proxy.core.exchange import Call
+from proxy.core.ports import Toolbox
+
+
+def time_left(call: Call) -> float:
+    """Seconds until the cache budget of this request is used up; negative afterwards."""
+    return call.budget_ends - time.monotonic()
+
+
+async def read_exact(call: Call, tools: Toolbox, key: str) -> Envelope | None:
+    """The entry, if it is whole, ours and young enough. A broken or foreign one is deleted. Raises ToolUnavailable."""
+    found = await tools.breakers["exact"].run(tools.exact.get(key), seconds=time_left(call))
+    if found is None:
+        return None
+    envelope = open_envelope(call, found)
+    if envelope is None:
+        await tools.breakers["exact"].run(tools.exact.delete(key), seconds=time_left(call))
+        return None
+    return envelope if fresh_enough(call, envelope) else None
+
+
+def open_envelope(call: Call, value: bytes) -> Envelope | None:
+    """The envelope, or None when it is corrupted, of another schema, or of another scope: never to be served."""
+    try:
+        envelope = decode(value)
+    except BadEnvelope:
+        return None
+    return envelope if call.keys is not None and envelope.scope == call.keys.scope else None
+
+
+def fresh_enough(call: Call, envelope: Envelope) -> bool:
+    """Whether the entry has not expired and is not older than the request accepts (`s-maxage`)."""
+    oldest = call.asked.controls.max_age
+    return call.at < envelope.expires_at and (oldest is None or envelope.age(call.at) <= oldest)
+
+
+def sent_key(call: Call) -> str | None:
+    """The exact key of the compressed request; None when nothing was cut or the exact tier is off."""
+    if call.keys is None or call.plan is None or call.plan.cache is None or not call.plan.cache.exact:
+        return None
+    if call.cut is None or call.cut.messages is None:
+        return None
+    body = {**call.asked.body, "messages": call.cut.messages}
+    return exact_key(body, scope=call.keys.scope, plan=call.plan, route=call.target)

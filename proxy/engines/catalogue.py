@@ -1,0 +1,34 @@
+"""Engines by name, each one file, loaded when chosen. A third party adds a file and a row."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Where an engine lives (`module:Class`) and what it is, in one line."""
+
+    path: str
+    title: str
+
+
+SEMANTIC: Mapping[str, Row] = {
+    "pgvector_semantic": Row(
+        "proxy.engines.semantic.pgvector:PgvectorCache", "PostgreSQL with pgvector: the default, nothing else to run."
+    ),
+    "redis_semantic": Row("proxy.engines.semantic.redis:RedisSearchCache", "Redis with its search module (Redis Stack)."),
+}
+EMBEDDERS: Mapping[str, Row] = {
+    "minilm": Row("proxy.engines.embedders.onnx:OnnxEmbedder", "all-MiniLM-L6-v2 on onnxruntime: small, quick, no torch in the process."),
+    "sentence_transformers": Row(
+        "proxy.engines.embedders.sentence_transformers:SentenceTransformersEmbedder", "Any sentence-transformers model."
+    ),
+}
+
+
+def load(row: Row) -> Any:
+    """The class behind a row. Raises ImportError or AttributeError when the row is wrong."""
+    module, _, name = row.path.partition(":")
+    return getattr(import_module(module), name)

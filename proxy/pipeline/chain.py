@@ -1,0 +1,102 @@
+"""What happens to a request, in order. This page is the table of contents of the gateway."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from proxy.core.errors import ClientGone, GatewayError, InternalFault, ToolUnavailable
+from proxy.core.exchange import Call, Refused
+from proxy.core.ports import Toolbox
+from proxy.pipeline.authenticate import authenticate
+from proxy.pipeline.build_upstream import build_upstream
+from proxy.pipeline.call_upstream import call_upstream
+from proxy.pipeline.compress import compress
+from proxy.pipeline.count import count
+from proxy.pipeline.embed import embed
+from proxy.pipeline.exact_lookup import exact_lookup
+from proxy.pipeline.exact_lookup_sent import exact_lookup_sent
+from proxy.pipeline.load_plan import load_plan
+from proxy.pipeline.parse import parse
+from proxy.pipeline.record import record
+from proxy.pipeline.relay import relay
+from proxy.pipeline.respond import respond
+from proxy.pipeline.scope import scope
+from proxy.pipeline.semantic_lookup import semantic_lookup
+from proxy.pipeline.store import store
+from proxy.pipeline.verify import verify
+
+Stage = Callable[[Call, Toolbox], Awaitable[Call]]
+
+PREPARE: tuple[Stage, ...] = (authenticate, parse, load_plan, scope)  # may refuse, by raising
+SEEK: tuple[Stage, ...] = (  # stops at the first answer
+    exact_lookup,
+    embed,
+    semantic_lookup,
+    verify,
+    compress,
+    exact_lookup_sent,
+    build_upstream,
+    call_upstream,
+)
+REPLY: tuple[Stage, ...] = (respond, relay)  # the client has its answer after this
+SETTLE: tuple[Stage, ...] = (count, record, store)  # once, whatever happened
+
+log = logging.getLogger("tokenthrift.proxy")
+
+
+async def run(call: Call, tools: Toolbox) -> Call:
+    """Take one request from its first byte to its record. Raises nothing but CancelledError, and that after the record."""
+    try:
+        call = await _seek(call, tools)
+        for stage in REPLY:
+            call = await stage(call, tools)
+    except ClientGone:
+        call = replace(call, outcome="client_closed")
+    except asyncio.CancelledError:
+        call = replace(call, outcome="client_closed")
+        raise
+    except Exception:
+        # The status line may be out already: nothing more can be said to the client, but the request is counted.
+        log.exception("request %s failed while it was answered", call.request_id)
+        call = replace(call, outcome="failed", status=call.status or 500)
+    finally:
+        call = await _settle(call, tools)
+    return call
+
+
+async def _seek(call: Call, tools: Toolbox) -> Call:
+    """The call with its answer; a refusal or a bug is an answer too."""
+    try:
+        for stage in PREPARE:
+            call = await stage(call, tools)
+        for stage in SEEK:
+            if call.answer is not None or call.outcome != "ok":
+                break
+            call = await _open(stage, call, tools)
+    except GatewayError as error:
+        return replace(call, answer=Refused(error), outcome="refused")
+    except ClientGone:
+        raise
+    except Exception:
+        log.exception("request %s failed", call.request_id)
+        return replace(call, answer=Refused(InternalFault("The gateway failed; the fault is logged.")), outcome="failed")
+    return call
+
+
+async def _open(stage: Stage, call: Call, tools: Toolbox) -> Call:
+    """Run one stage; a tool that cannot help is noted and done without."""
+    try:
+        return await stage(call, tools)
+    except ToolUnavailable as error:
+        log.warning("request %s goes on without %s: %s", call.request_id, error.tool, error.reason)
+        return call.failed_open(error.tool)
+
+
+async def _settle(call: Call, tools: Toolbox) -> Call:
+    for stage in SETTLE:
+        try:
+            call = await stage(call, tools)
+        except Exception:
+            log.exception("request %s could not %s", call.request_id, stage.__name__)
+    return call

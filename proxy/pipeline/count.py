@@ -1,0 +1,16 @@
+"""What a provider billed when it did not say: our own count, flagged."""
+
+import asyncio
+from dataclasses import replace
+
+from proxy.core.exchange import Call
+from proxy.core.ports import Toolbox
+from proxy.core.usage import estimated_usage
+
+
+async def count(call: Call, tools: Toolbox) -> Call:
+    """Set an estimated usage where the provider answered (in whole or in part) and reported none."""
+    if not call.attempts or call.status != 200 or call.usage.prompt or call.usage.completion or call.outcome == "upstream_error":
+        return call
+    usage = await asyncio.to_thread(estimated_usage, call.messages, call.completion, model=call.target.model)
+    return replace(call, usage=usage)

@@ -1,0 +1,17 @@
+"""Has the very same request been answered before?"""
+
+from dataclasses import replace
+
+from proxy.core.exchange import Call, Stored
+from proxy.core.ports import Toolbox
+from proxy.core.reading import read_exact
+
+
+async def exact_lookup(call: Call, tools: Toolbox) -> Call:
+    """Answer from the exact tier by the request as asked. Raises ToolUnavailable."""
+    if not call.reads or call.keys is None or call.plan is None or call.plan.cache is None or not call.plan.cache.exact:
+        return call
+    envelope = await read_exact(call, tools, call.keys.exact)
+    if envelope is None:
+        return call
+    return replace(call, tier="exact", answer=Stored(envelope, "exact", envelope.asked_tokens))

@@ -1,0 +1,25 @@
+"""On what terms: the route behind the model's name, and the plan the request named."""
+
+from dataclasses import replace
+
+from proxy.core.errors import ModelForbidden, ModelUnknown
+from proxy.core.exchange import Call
+from proxy.core.ports import Toolbox
+
+
+async def load_plan(call: Call, tools: Toolbox) -> Call:
+    """Set route and plan. Raises ModelUnknown or ModelForbidden. An unknown plan never fails a request: it is skipped, and said so."""
+    directory, request, key = tools.source.directory, call.asked, call.key
+    assert key is not None, "authenticate comes first"  # noqa: S101 -- the chain's order is fixed
+    if key.routes and request.model not in key.routes:
+        raise ModelForbidden(f"This key may not use the model {request.model!r}. See GET /v1/models.", param="model")
+    route = directory.routes.get(request.model)
+    if route is None:
+        raise ModelUnknown(f"The model {request.model!r} does not exist here. See GET /v1/models.", param="model")
+    call = replace(call, route=route)
+    if request.plan_name is None:
+        return replace(call, reason="no-plan")
+    plan = directory.plan_for(key, request.plan_name)
+    if plan is None:
+        return replace(call, reason="unknown-plan")
+    return replace(call, plan=plan, reason="plan-off" if plan.mode == "off" else "")

@@ -1,0 +1,91 @@
+"""Pass a live stream on, chunk by chunk as it arrives, and keep what it said."""
+
+import time
+from dataclasses import replace
+
+import orjson
+
+from proxy.core import sse
+from proxy.core.errors import ClientGone, GatewayError, UpstreamInvalid
+from proxy.core.exchange import Call, Live
+from proxy.core.headers import decision_headers
+from proxy.core.leaving import until_gone
+from proxy.core.ports import Toolbox
+from proxy.core.usage import reported_usage
+
+HEADERS = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
+
+
+async def relay(call: Call, tools: Toolbox) -> Call:
+    """Relay to the end. A stream that breaks off ends in an error event and without `[DONE]`; one that ended whole becomes a completion."""
+    answer = call.answer
+    if not isinstance(answer, Live):
+        return call
+    overhead = max(0.0, time.monotonic() - call.ready - call.upstream_seconds)
+    call = replace(call, status=200, overhead_seconds=overhead)
+    begun = time.monotonic()
+    heard = sse.Collector()
+    try:
+        async with until_gone(call.client):
+            await call.client.start(200, [*HEADERS, *decision_headers(call, time.time())])
+            call = await _pass_on(call, answer, heard, tools)
+    except ClientGone:
+        call = replace(call, outcome="client_closed")
+    finally:
+        await answer.reply.close()
+    usage = reported_usage(heard.usage) or call.usage
+    return replace(call, completion=heard.completion(), usage=usage, upstream_seconds=call.upstream_seconds + time.monotonic() - begun)
+
+
+async def _pass_on(call: Call, answer: Live, heard: sse.Collector, tools: Toolbox) -> Call:
+    decoder, size = sse.Decoder(), 0
+    try:
+        async for data in answer.reply.chunks():
+            size += len(data)
+            if size > tools.limits.upstream_bytes:
+                raise UpstreamInvalid("The upstream's stream does not end.")
+            if shown := _shown(decoder.feed(data), heard, call.asked.include_usage):
+                await call.client.send(shown, more=True)
+            if heard.ended:
+                break
+        else:
+            if shown := _shown(decoder.flush(), heard, call.asked.include_usage):
+                await call.client.send(shown, more=True)
+    except (GatewayError, sse.BadStream) as error:
+        return await _cut(call, error)
+    if heard.error is not None:
+        await call.client.send(b"", more=False)
+        return replace(call, outcome="upstream_error")
+    if not heard.ended and not heard.whole:
+        return await _cut(call, UpstreamInvalid("The upstream's stream broke off."))
+    await call.client.send(b"", more=False)
+    return call
+
+
+def _shown(events: list[sse.Event], heard: sse.Collector, include_usage: bool) -> bytes:
+    """The events the client is to see: all but the usage that only we asked for."""
+    return b"".join(event.raw for event in events if _take(event, heard) or include_usage)
+
+
+def _take(event: sse.Event, heard: sse.Collector) -> bool:
+    """Take one event in; whether a client that did not ask for usage sees it. Raises BadStream."""
+    if event.done:
+        heard.ended = True
+        return True
+    if not event.data:
+        return True
+    try:
+        chunk = orjson.loads(event.data)
+    except orjson.JSONDecodeError:
+        raise sse.BadStream("an event that is not JSON") from None
+    if not isinstance(chunk, dict):
+        raise sse.BadStream("an event that is no object")
+    heard.add(chunk)
+    return not (isinstance(chunk.get("usage"), dict) and not chunk.get("choices"))
+
+
+async def _cut(call: Call, error: GatewayError | sse.BadStream) -> Call:
+    """Tell the client that the rest will not come."""
+    shown = error if isinstance(error, GatewayError) else UpstreamInvalid(f"The upstream's stream holds {error}.")
+    await call.client.send(sse.event(shown.body()), more=False)
+    return replace(call, outcome="cut")

@@ -1,0 +1,43 @@
+"""Is a neighbour's answer the right answer? Above the threshold, ours, fresh, and agreeing in numbers, negation and names."""
+
+from dataclasses import replace
+
+from proxy.core.exchange import Call, Stored
+from proxy.core.guard import veto
+from proxy.core.ports import Candidate, Toolbox
+from proxy.core.reading import fresh_enough, open_envelope
+from proxy.core.tokens import count_text, encoding_for
+
+
+async def verify(call: Call, tools: Toolbox) -> Call:
+    """Answer with the best candidate that passes every check; note why the others did not."""
+    for candidate in call.candidates:
+        if candidate.similarity < threshold(call):
+            break
+        answer, reason = _judge(call, candidate)
+        if answer is not None:
+            return replace(call, tier="semantic", answer=answer)
+        call = replace(call, vetoes=(*call.vetoes, reason))
+    return call
+
+
+def threshold(call: Call) -> float:
+    """The plan's similarity threshold, or the request's where that is higher: a request can never lower it."""
+    assert call.plan is not None and call.plan.cache is not None  # noqa: S101, PT018 -- there are no candidates without
+    return max(call.plan.cache.similarity_threshold, call.asked.controls.similarity_threshold or 0.0)
+
+
+def _judge(call: Call, candidate: Candidate) -> tuple[Stored | None, str]:
+    """The answer, or the reason against it."""
+    assert call.question is not None  # noqa: S101 -- likewise
+    envelope = open_envelope(call, candidate.envelope)
+    if envelope is None:
+        return None, "foreign"
+    if not fresh_enough(call, envelope):
+        return None, "stale"
+    reason = veto(call.question, candidate.question)
+    if reason is not None:
+        return None, reason
+    encoding, _ = encoding_for(call.target.model)
+    asked = envelope.asked_tokens - envelope.question_tokens + count_text(call.question, encoding)
+    return Stored(envelope, "semantic", max(0, asked), candidate.similarity), ""
