@@ -1,0 +1,64 @@
+"""The SQL of the pgvector backend. Embedder and dimension stand in the text, not in parameters: the planner can then prove that the
+partial index of that embedder fits."""
+
+from psycopg import sql
+
+# hnsw.iterative_scan: go on through the index until enough rows of the bucket are found, in exact order of distance.
+SETTINGS = b"SELECT set_config('statement_timeout', %(limit)s, false), set_config('hnsw.iterative_scan', 'strict_order', false)"
+
+WRITE_LIMIT = b"SELECT set_config('statement_timeout', %(limit)s, true)"
+
+FACTS = b"SELECT to_regtype('halfvec') IS NOT NULL, to_regclass('proxy_semanticentry') IS NOT NULL"
+
+UPSERT = b"""
+INSERT INTO proxy_semanticentry (entry_id, bucket, scope, plan_id, embedder, question, embedding, envelope, created_at, expires_at)
+VALUES (%(entry_id)s, %(bucket)s, %(scope)s, %(plan_id)s, %(embedder)s, %(question)s, %(embedding)s, %(envelope)b,
+    %(created_at)s, %(expires_at)s)
+ON CONFLICT (entry_id) DO UPDATE SET bucket = EXCLUDED.bucket, scope = EXCLUDED.scope, plan_id = EXCLUDED.plan_id,
+    embedder = EXCLUDED.embedder, question = EXCLUDED.question, embedding = EXCLUDED.embedding, envelope = EXCLUDED.envelope,
+    created_at = EXCLUDED.created_at, expires_at = EXCLUDED.expires_at
+"""
+
+DELETE = b"DELETE FROM proxy_semanticentry WHERE entry_id = %(entry_id)s"
+
+PURGE = b"""
+DELETE FROM proxy_semanticentry WHERE entry_id IN (
+    SELECT entry_id FROM proxy_semanticentry WHERE expires_at <= now() ORDER BY expires_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
+"""
+
+
+def exact(embedder_id: str, dimension: int) -> bytes:
+    """The distances of `most` entries of the bucket, measured (all of them when null); the last column is how many were.
+
+    MATERIALIZED keeps the planner from walking the HNSW index instead. The wide columns are read for the winners only.
+    """
+    return (
+        sql.SQL("""
+WITH measured AS MATERIALIZED (
+    SELECT entry_id, embedding::halfvec({dimension}) <=> %(near)s AS distance FROM proxy_semanticentry
+    WHERE embedder = {embedder} AND bucket = %(bucket)s AND expires_at > now() LIMIT %(most)s),
+winners AS MATERIALIZED (SELECT entry_id, distance FROM measured ORDER BY distance LIMIT %(limit)s)
+SELECT entry_id, distance, scope, question, envelope, (SELECT count(*) FROM measured)
+FROM winners JOIN proxy_semanticentry USING (entry_id) ORDER BY distance
+""")
+        .format(**_literals(embedder_id, dimension))
+        .as_bytes(None)
+    )
+
+
+def approximate(embedder_id: str, dimension: int) -> bytes:
+    """The nearest by the HNSW index of this embedder where there is one and the planner finds it worth while."""
+    return (
+        sql.SQL("""
+SELECT entry_id, embedding::halfvec({dimension}) <=> %(near)s AS distance, scope, question, envelope FROM proxy_semanticentry
+WHERE embedder = {embedder} AND bucket = %(bucket)s AND expires_at > now()
+ORDER BY embedding::halfvec({dimension}) <=> %(near)s LIMIT %(limit)s
+""")
+        .format(**_literals(embedder_id, dimension))
+        .as_bytes(None)
+    )
+
+
+def _literals(embedder_id: str, dimension: int) -> dict[str, sql.Literal]:
+    """Constants for the text of a query; psycopg reads a lone % there as a placeholder."""
+    return {"embedder": sql.Literal(embedder_id.replace("%", "%%")), "dimension": sql.Literal(dimension)}

@@ -1,0 +1,40 @@
+"""What every semantic backend checks before it talks to its server."""
+
+import numpy as np
+
+from proxy.core.errors import ToolUnavailable
+from proxy.core.ports import SemanticEntry, Vector
+
+UNIT_TOLERANCE = 0.01
+
+
+def unit_vector(tool: str, vector: Vector, dimension: int) -> Vector:
+    """The vector as float32 of shape (dimension,).
+
+    Raises ToolUnavailable when the shape differs, a number is not finite or the length is not 1: a server would either raise late
+    (pgvector) or silently leave the entry out of its index (RediSearch).
+    """
+    checked: Vector = np.asarray(vector, dtype=np.float32)
+    if checked.shape != (dimension,):
+        raise ToolUnavailable(tool, f"a vector of shape {checked.shape} instead of ({dimension},)")
+    length = float(np.linalg.norm(checked))
+    if not abs(length - 1.0) <= UNIT_TOLERANCE:  # NaN compares false
+        raise ToolUnavailable(tool, f"not a unit vector: length {length:g}")
+    return checked
+
+
+def checked_entry(tool: str, entry: SemanticEntry, embedder_id: str, dimension: int) -> Vector:
+    """The entry's vector. Raises ToolUnavailable when it is not a unit vector of this embedder."""
+    if entry.embedder != embedder_id:
+        raise ToolUnavailable(tool, f"an entry of embedder {entry.embedder!r}, this index holds {embedder_id!r}")
+    return unit_vector(tool, entry.vector, dimension)
+
+
+def storable(text: str) -> str:
+    """Text that PostgreSQL and UTF-8 accept: without NUL, lone surrogates as question marks."""
+    return text.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
+
+
+def clipped(similarity: float) -> float:
+    """A cosine within -1..1: rounding in the stores can step over the ends."""
+    return max(-1.0, min(1.0, similarity))
