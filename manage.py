@@ -1,15 +1,43 @@
 #!/usr/bin/env python
-"""Django's command line, with the embedded services started for commands that need them."""
+"""Django's command line, with the embedded services running for the commands that need them."""
 
 import os
 import sys
 
+from django.core.exceptions import ImproperlyConfigured
+
+from gateway_project import embedded, environment, lease, metrics_dir
+from gateway_project.daemons import ServiceError
+
+NEEDS_NO_SERVICE = {"help", "version", "makemigrations", "makemessages", "compilemessages", "collectstatic", "findstatic", "spectacular"}
+
+
+def needs_services(words: list[str]) -> bool:
+    """Whether the command line `words`, program name left out, touches the database."""
+    if not words or words[0].startswith("-") or words[0] in NEEDS_NO_SERVICE or {"-h", "--help"} & set(words):
+        return False
+    return words[0] != "check" or bool({"--deploy", "--database"} & set(words))
+
 
 def main() -> None:
+    """Run the command in sys.argv."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gateway_project.settings")
-    from django.core.management import execute_from_command_line
+    environment.load()
+    var = embedded.var_dir()
+    words = sys.argv[1:]
+    try:
+        if embedded.needed() and needs_services(words):
+            lease.take(var)
+    except (ServiceError, ImproperlyConfigured) as error:
+        sys.exit(f"manage.py: {error}")
+    if words[:1] == ["serve"]:
+        metrics_dir.prepare(var)  # before Django loads: prometheus_client reads the variable when it is imported
+    try:
+        from django.core.management import execute_from_command_line
 
-    execute_from_command_line(sys.argv)
+        execute_from_command_line(sys.argv)
+    finally:
+        lease.release(var)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 With DATABASE_URL and REDIS_URL set, the embedded services play no part.
 """
 
+import hashlib
 import json
 import os
 import secrets
@@ -72,6 +73,14 @@ def secret(var: Path, name: str) -> str:
     if not file.exists():
         _keep(file, Fernet.generate_key().decode() if name == "TOKENTHRIFT_ENCRYPTION_KEYS" else secrets.token_urlsafe(48))
     return file.read_text().strip()
+
+
+def instance(database_url: str) -> str:
+    """The prefix that keeps deployments on one Redis apart: of the database's host, port and name, so that all workers agree on it."""
+    if needed():
+        return "tokenthrift"
+    parts = urlsplit(database_url)
+    return f"tokenthrift-{hashlib.sha256(f'{parts.hostname}:{parts.port}{parts.path}'.encode()).hexdigest()[:8]}"
 
 
 def redis_url(url: str, database: int | None = None) -> str:

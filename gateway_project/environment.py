@@ -6,7 +6,13 @@
 import os
 from pathlib import Path
 
+import environ
 from django.core.exceptions import ImproperlyConfigured
+
+
+def load() -> None:
+    """Add the variables of `.env` (or of the file TOKENTHRIFT_ENV_FILE names) to the environment, which wins over the file."""
+    environ.Env.read_env(text("TOKENTHRIFT_ENV_FILE", str(Path(__file__).resolve().parent.parent / ".env")))
 
 
 def text(name: str, default: str = "") -> str:
@@ -35,6 +41,14 @@ def number(name: str, default: float, *, low: float, high: float) -> float:
     if not low <= value <= high:
         raise ImproperlyConfigured(f"{name} must lie in {low:g}..{high:g}, got {raw}.")
     return value
+
+
+def integer(name: str, default: int, *, low: int, high: int) -> int:
+    """The variable as a whole number within low..high. Raises ImproperlyConfigured otherwise."""
+    value = number(name, default, low=low, high=high)
+    if not value.is_integer():
+        raise ImproperlyConfigured(f"{name} must be a whole number, got {value:g}.")
+    return int(value)
 
 
 def flag(name: str, default: bool = False) -> bool:

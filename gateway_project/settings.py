@@ -1,19 +1,44 @@
 """Django settings, from the environment (`.env.example` lists every variable). Without DATABASE_URL the embedded services are used."""
 
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import environ
+from csp import constants as csp
 
-from gateway_project import embedded, environment
+from gateway_project import embedded, environment, logs
 
-BASE_DIR = Path(__file__).resolve().parent.parent
-VAR_DIR = Path(environment.text("TOKENTHRIFT_VAR_DIR", str(BASE_DIR / "var")))
+BASE_DIR = embedded.BASE_DIR
+VAR_DIR = embedded.var_dir()
 URLS = embedded.urls(VAR_DIR)
+LOOPBACK = {"localhost", "127.0.0.1", "[::1]"}
 
 DEBUG = environment.flag("TOKENTHRIFT_DEBUG")
 SECRET_KEY = embedded.secret(VAR_DIR, "TOKENTHRIFT_SECRET_KEY")
 ALLOWED_HOSTS = environment.words("TOKENTHRIFT_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 CSRF_TRUSTED_ORIGINS = environment.words("TOKENTHRIFT_TRUSTED_ORIGINS")
+
+# The gateway. `proxy.conf` and the services read these at the moment of use. Times in seconds.
+HOST = environment.text("TOKENTHRIFT_HOST", "127.0.0.1")
+PORT = environment.integer("TOKENTHRIFT_PORT", 8000, low=1, high=65535)
+WORKERS = environment.integer("TOKENTHRIFT_WORKERS", 1, low=1, high=256)
+TRUSTED_PROXIES = environment.words("TOKENTHRIFT_TRUSTED_PROXIES", "127.0.0.1")
+KEY_PEPPER = embedded.secret(VAR_DIR, "TOKENTHRIFT_KEY_PEPPER")
+ENCRYPTION_KEYS = [key.strip() for key in embedded.secret(VAR_DIR, "TOKENTHRIFT_ENCRYPTION_KEYS").split(",") if key.strip()]
+ADMIN_KEY = environment.text("TOKENTHRIFT_ADMIN_KEY")
+METRICS_TOKEN = environment.text("TOKENTHRIFT_METRICS_TOKEN")
+INSTANCE = environment.text("TOKENTHRIFT_INSTANCE") or embedded.instance(URLS.database)
+SPOOL_DIR = Path(environment.text("TOKENTHRIFT_SPOOL_DIR", str(VAR_DIR / "spool")))
+EMBEDDER = environment.text("TOKENTHRIFT_EMBEDDER", "minilm")
+MAX_BODY_BYTES = environment.integer("TOKENTHRIFT_MAX_BODY_BYTES", 16 * 1024 * 1024, low=1024, high=1024**3)
+MAX_DEPTH = environment.integer("TOKENTHRIFT_MAX_DEPTH", 64, low=8, high=200)
+CACHE_BUDGET = environment.number("TOKENTHRIFT_CACHE_BUDGET_MS", 100, low=1, high=10_000) / 1000
+STORE_BUDGET = environment.number("TOKENTHRIFT_STORE_BUDGET_MS", 2000, low=1, high=60_000) / 1000
+SIMILARITY_FLOOR = environment.number("TOKENTHRIFT_SIMILARITY_FLOOR", 0.70, low=0, high=1)
+CANDIDATES = environment.integer("TOKENTHRIFT_CANDIDATES", 3, low=1, high=50)
+CAPABILITIES = "gateway_project.capabilities.RunningCapabilities"  # fills the port of plans.capabilities
+REDIS_URL, REDIS_SEMANTIC_URL, QDRANT_URL = URLS.redis, URLS.redis_semantic, URLS.qdrant
 
 INSTALLED_APPS = [
     "plans",
@@ -65,9 +90,16 @@ TEMPLATES = [
     }
 ]
 
+_database = environ.Env.db_url_config(URLS.database)
 DATABASES = {
-    "default": environ.Env.db_url_config(URLS.database)
-    | {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True, "OPTIONS": {"connect_timeout": 3}},
+    "default": _database
+    | {
+        "CONN_MAX_AGE": 60,
+        "CONN_HEALTH_CHECKS": True,
+        # No query of ours needs long, and none may hang: a frozen server gives an error, not a stuck page. `migrate` lifts the limit.
+        "OPTIONS": {"connect_timeout": 3, "tcp_user_timeout": 5000, "options": "-c statement_timeout=30s -c lock_timeout=10s"}
+        | _database.get("OPTIONS", {}),
+    }
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
@@ -75,20 +107,95 @@ LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "static/"
-STATIC_ROOT = VAR_DIR / "static"
 STATICFILES_DIRS = [BASE_DIR / "templates" / "static"]
+WHITENOISE_USE_FINDERS = True  # files are served from where they lie: no collectstatic to forget
+
+
+def _redis_cache(part: str, serializer: str) -> dict[str, Any]:
+    """One cache alias on Redis. django-redis keeps one pool per address, so the (unused) fragment gives each alias a pool of its own."""
+    return {
+        "BACKEND": "django_redis.cache.RedisCache",
+        "LOCATION": f"{URLS.redis}#{part}",
+        "KEY_PREFIX": f"{INSTANCE}:{part}",
+        "OPTIONS": {
+            "SERIALIZER": serializer,
+            "COMPRESSOR": "django_redis.compressors.identity.IdentityCompressor",
+            "SOCKET_CONNECT_TIMEOUT": 0.5,
+            "SOCKET_TIMEOUT": 0.5,
+        },
+    }
+
+
+# Never call `cache.clear()` on either: it flushes the whole database, the other alias included.
+CACHES = {
+    "default": _redis_cache("django", "django_redis.serializers.json.JSONSerializer"),
+    "exact": _redis_cache("exact", "proxy.codec.EnvelopeSerializer"),
+}
+CHANNEL_LAYERS = {
+    "default": {
+        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "CONFIG": {
+            "hosts": [{"address": URLS.redis, "socket_connect_timeout": 1.0, "health_check_interval": 10}],
+            "prefix": f"{INSTANCE}:channels",
+        },
+    }
+}
+
+# Browsers. TLS ends at a proxy in front; its X-Forwarded-Proto counts when it comes from TRUSTED_PROXIES.
+HTTPS = environment.flag("TOKENTHRIFT_HTTPS", not set(ALLOWED_HOSTS) <= LOOPBACK)
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
+SECURE_REDIRECT_EXEMPT = [r"^(livez|readyz|healthz|metrics)/?$"]  # asked by machines inside
+SECURE_HSTS_SECONDS = environment.integer("TOKENTHRIFT_HSTS_SECONDS", 0, low=0, high=10 * 365 * 86400)
+SECURE_REFERRER_POLICY = "same-origin"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_AGE = 12 * 3600
+SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "tokenthrift_session", "tokenthrift_csrf"  # two services on one host keep apart
+X_FRAME_OPTIONS = "DENY"
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]  # subdomains and preload bind hosts that are not ours to bind
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [csp.NONE],
+        "script-src": [csp.SELF],
+        "style-src": [csp.SELF],
+        "img-src": [csp.SELF],
+        "font-src": [csp.SELF],
+        "connect-src": [csp.SELF],
+        "form-action": [csp.SELF],
+        "base-uri": [csp.NONE],
+        "frame-ancestors": [csp.NONE],
+    }
+}
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator", "NumericPasswordValidator")
+]
+LOGIN_URL = "admin:login"
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]  # both together: nobody can lock out somebody else from afar
+AXES_RESET_ON_SUCCESS = True
+
+LOGGING = logs.config(environment.text("TOKENTHRIFT_LOG_LEVEL", "INFO").upper())
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "plans.authentication.AdminKeyAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["plans.authentication.IsAdministrator"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["plans.parsers.StrictJSONParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "plans.replies.as_error_object",
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Tokenthrift",
     "DESCRIPTION": "Token-saving plans and what they saved.",
     "VERSION": "0.1.0",
+    "PREPROCESSING_HOOKS": ["plans.openapi.without_trailing_slash"],
     "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_AUTHENTICATION": [],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }

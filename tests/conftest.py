@@ -32,6 +32,7 @@ os.environ |= {
     "TOKENTHRIFT_SECRET_KEY": "a secret key of the tests, long enough to pass the checks 0123456789",
     "TOKENTHRIFT_KEY_PEPPER": "a pepper of the tests",
     "TOKENTHRIFT_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
+    "TOKENTHRIFT_ENV_FILE": os.devnull,
     "TOKENTHRIFT_INSTANCE": "tests",  # the processes that tests start share the cache with the tests
     "DJANGO_SETTINGS_MODULE": "gateway_project.settings",
 }
