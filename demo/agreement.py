@@ -1,0 +1,46 @@
+"""Do all who counted agree? The client, the gateway's statistics and the upstream's own ledger, each counted for itself."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from demo.answers import label_in
+from demo.figures import Bill
+from demo.replay import HIT_TIERS, Outcome
+
+HEADER_STEP = Decimal("0.000001")  # what rounding may lose of each request's dollars in a header
+
+
+def disagreements(plan: str, outcomes: Sequence[Outcome], bill: Bill) -> Iterator[str]:
+    """One line for each figure of a plan on which the client's headers and the gateway's statistics differ."""
+    hits = sum(outcome.tier in HIT_TIERS for outcome in outcomes)
+    yield from _unequal(f"{plan}: requests", len(outcomes), "total_requests", bill.requests)
+    yield from _unequal(f"{plan}: hits in the headers", hits, "cache_hits", bill.hits)
+    saved = sum(outcome.tokens_saved for outcome in outcomes)
+    yield from _unequal(f"{plan}: tokens saved in the headers", saved, "tokens_saved", bill.tokens_saved)
+    if bill.cost_saved is not None:
+        cost = sum((outcome.cost_saved for outcome in outcomes), Decimal(0))
+        if abs(cost - bill.cost_saved) > HEADER_STEP * len(outcomes):
+            yield f"{plan}: dollars saved in the headers {cost}, cost_saved_usd {bill.cost_saved}"
+
+
+def mixed_up(outcomes: Sequence[Outcome]) -> Iterator[str]:
+    """One line for each answer straight from the upstream that was made for another question: no cache may be blamed for these."""
+    for outcome in outcomes:
+        if outcome.tier not in HIT_TIERS and label_in(outcome.text) not in (None, outcome.question.label):
+            yield f"a {outcome.tier} for {outcome.question.label!r} was answered with {label_in(outcome.text)!r}"
+
+
+def ledger_disagreements(outcomes: Sequence[Outcome], bill: Bill, ledger: Mapping[str, Any]) -> Iterator[str]:
+    """One line for each figure on which the upstream's own ledger differs from the total of the plans."""
+    asked = sum(outcome.tier not in HIT_TIERS for outcome in outcomes)
+    yield from _unequal("misses in the headers", asked, "the upstream's requests", ledger["requests"])
+    yield from _unequal("prompt tokens sent, by the statistics", bill.tokens_after, "by the upstream", ledger["prompt_tokens"])
+    yield from _unequal(
+        "completion tokens billed, by the statistics", bill.completion_tokens, "by the upstream", ledger["completion_tokens"]
+    )
+
+
+def _unequal(name: str, value: int, other: str, counted: int) -> Iterator[str]:
+    if value != counted:
+        yield f"{name} {value:,}, {other} {counted:,}"

@@ -1,0 +1,88 @@
+"""The processes the demo starts, and their end: whatever happens, what was started is stopped."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+from demo.workspace import ROOT
+
+STOP_SECONDS = 40.0  # the gateway drains streams for 25 s and then stops its services
+
+
+class StartError(Exception):
+    """A process did not come up. The message says why."""
+
+
+def free_port() -> int:
+    """A port of the loopback interface that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def running(name: str, arguments: Sequence[str], *, url: str, log: Path, environment: Mapping[str, str], seconds: float) -> Iterator[None]:
+    """Run `python <arguments>` until the block ends; enter it once `url` answers 200. Output goes to `log`.
+
+    Raises StartError when the process ends or stays silent for `seconds`.
+    """
+    with log.open("wb") as output:
+        # a session of its own: Ctrl-C reaches the demo alone, which then stops its processes in order
+        child = subprocess.Popen(
+            [sys.executable, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            cwd=ROOT,
+            env=dict(environment),
+            start_new_session=True,
+        )
+    try:
+        _wait(name, child, url=url, log=log, seconds=seconds)
+        yield
+    finally:
+        _stop(child)
+
+
+def _wait(name: str, child: subprocess.Popen[bytes], *, url: str, log: Path, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if child.poll() is not None:
+            raise StartError(f"The {name} ended with status {child.returncode}. {_last_lines(log)}")
+        try:
+            if httpx.get(url, timeout=5).status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.1)
+    raise StartError(f"The {name} did not answer at {url} within {seconds:g} s. {_last_lines(log)}")
+
+
+def _stop(child: subprocess.Popen[bytes]) -> None:
+    if child.poll() is not None:
+        return
+    child.terminate()
+    try:
+        child.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+
+
+def _last_lines(log: Path) -> str:
+    lines = log.read_text(errors="replace").splitlines()[-5:]
+    return f"The end of {log}: " + " | ".join(lines) if lines else f"{log} is empty."
+
+
+def plain_environment(**added: str) -> dict[str, str]:
+    """This process's environment without any setting of the gateway, so that the demo never touches a configured database."""
+    ours = ("DATABASE_URL", "REDIS_URL", "REDIS_SEMANTIC_URL", "QDRANT_URL", "TOKENTHRIFT_", "DJANGO_")
+    return {name: value for name, value in os.environ.items() if not name.startswith(ours)} | added

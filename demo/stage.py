@@ -1,0 +1,69 @@
+"""What the replay plays on: an upstream, a gateway of its own, and accounts in it. All of it gone when the block ends."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from demo.options import Options
+from demo.processes import StartError, free_port, plain_environment, running
+from demo.replay import ROUTE
+from demo.workspace import ROOT
+
+GATEWAY_SECONDS, UPSTREAM_SECONDS, ACCOUNTS_SECONDS = 240.0, 30.0, 120.0  # to come up; the gateway's first start exports a model
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """The running gateway and what opens it. `ledger_url` None: a provider without a ledger."""
+
+    url: str
+    ledger_url: str | None
+    virtual_key: str
+    admin_key: str
+    password: str
+
+
+@contextmanager
+def stage(chosen: Options, var: Path) -> Iterator[Stage]:
+    """Start upstream and gateway in `var` and make the accounts. Raises StartError."""
+    environment = plain_environment(TOKENTHRIFT_VAR_DIR=str(var), PYTHONUNBUFFERED="1")
+    with ExitStack() as stack:
+        provider, ledger_url = chosen.provider, None
+        if provider is None:
+            address = stack.enter_context(_upstream(chosen.latency_ms, var, environment))
+            provider, ledger_url = f"{address}/v1", f"{address}/ledger"
+        url = stack.enter_context(_gateway(var, environment))
+        secrets = _accounts(environment, provider=provider, model=chosen.model)
+        yield Stage(url=url, ledger_url=ledger_url, **secrets)
+
+
+@contextmanager
+def _upstream(latency_ms: float, var: Path, environment: Mapping[str, str]) -> Iterator[str]:
+    port = free_port()
+    address = f"http://127.0.0.1:{port}"
+    command = ["-m", "demo.upstream", "--port", str(port), "--latency-ms", str(latency_ms)]
+    ready = f"{address}/v1/models"
+    with running("demo upstream", command, url=ready, log=var / "upstream.log", environment=environment, seconds=UPSTREAM_SECONDS):
+        yield address
+
+
+@contextmanager
+def _gateway(var: Path, environment: Mapping[str, str]) -> Iterator[str]:
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    command = ["manage.py", "serve", "--host", "127.0.0.1", "--port", str(port)]
+    with running("gateway", command, url=f"{url}/readyz", log=var / "gateway.log", environment=environment, seconds=GATEWAY_SECONDS):
+        yield url
+
+
+def _accounts(environment: Mapping[str, str], *, provider: str, model: str) -> dict[str, str]:
+    command = [sys.executable, "-m", "demo.accounts", "--route", ROUTE, "--model", model, "--base-url", provider]
+    done = subprocess.run(command, env=dict(environment), cwd=ROOT, capture_output=True, text=True, timeout=ACCOUNTS_SECONDS, check=False)
+    if done.returncode:
+        raise StartError(f"The accounts could not be made. {done.stderr.strip()[-2000:]}")
+    found: dict[str, str] = json.loads(done.stdout.splitlines()[-1])
+    return found

@@ -1,0 +1,51 @@
+"""The demo's own var folder: emptied at every start, so that caches and figures begin at nothing and a second run shows the same numbers.
+
+What the gateway exported once (the embedding model) is kept.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from gateway_project import locks
+
+ROOT = Path(__file__).resolve().parent.parent
+VAR = ROOT / "var" / "demo"
+KEPT = ("models",)
+
+
+class WorkspaceBusy(Exception):
+    """Another process uses the demo's folder. The message names it."""
+
+
+@contextmanager
+def fresh(var: Path = VAR) -> Iterator[Path]:
+    """The emptied folder, held against a second demo until the block ends. Raises WorkspaceBusy."""
+    var.parent.mkdir(parents=True, exist_ok=True)
+    lock = var.with_name(f"{var.name}.lock")
+    try:
+        held = locks.take(lock, locks.EXCLUSIVE)
+    except TimeoutError:
+        raise WorkspaceBusy(f"Another demo runs in this checkout: it holds {lock}.") from None
+    try:
+        empty(var)
+        yield var
+    finally:
+        os.close(held)
+
+
+def empty(var: Path) -> None:
+    """Remove all but the kept folders. Raises WorkspaceBusy while a gateway's services run there."""
+    keeper = var / "run" / "keeper.lock"
+    if keeper.exists() and not locks.is_free(keeper, locks.SHARED):
+        raise WorkspaceBusy(f"A gateway still runs on {var}: stop that `make serve` first.")
+    var.mkdir(exist_ok=True)
+    for entry in var.iterdir():
+        if entry.name in KEPT:
+            continue
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
