@@ -1,7 +1,7 @@
 """What one finished request was worth, and how many of them add up. Pure.
 
-Columns never mix: *billed* is what the provider charged, *served* is what the client got, *saved* is the difference to what the same request
-would have cost without a plan.
+Columns never mix: *billed* is what the provider charged, *served* is what the client got, *saved* is the difference to what the same
+request would have cost without a plan.
 """
 
 from collections.abc import Iterable

@@ -1,0 +1,49 @@
+"""Connections of our own to PostgreSQL, beside Django's: asynchronous, and with a deadline that holds when the server is frozen."""
+
+import asyncio
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.db import connections
+from psycopg import AsyncConnection
+from psycopg.conninfo import make_conninfo
+
+CONNECT_DEADLINE = 2.0
+Connection = AsyncConnection[tuple[Any, ...]]
+
+
+def conninfo() -> str:
+    """The default database of the settings, as libpq wants it."""
+    settings = connections["default"].settings_dict
+    named = {"host": settings["HOST"], "port": settings["PORT"], "user": settings["USER"], "password": settings["PASSWORD"]}
+    ssl = {name: value for name, value in settings["OPTIONS"].items() if name.startswith("ssl")}
+    return make_conninfo(dbname=settings["NAME"], **{name: value for name, value in named.items() if value}, **ssl)
+
+
+async def connect(info: str, *, seconds: float = CONNECT_DEADLINE) -> Connection:
+    """A connection in autocommit mode. Raises psycopg.OperationalError or TimeoutError."""
+    async with asyncio.timeout(seconds):
+        return await AsyncConnection.connect(info, autocommit=True, application_name="tokenthrift")
+
+
+@contextmanager
+def deadline(conn: Connection, seconds: float) -> Iterator[None]:
+    """Cut the connection when the block takes longer: what waits on it raises psycopg.OperationalError at once.
+
+    A plain timeout would not do: psycopg answers a cancelled wait by asking the server to cancel, and waits for that, which a frozen
+    server never answers.
+    """
+    timer = asyncio.get_running_loop().call_later(seconds, _cut, conn)
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _cut(conn: Connection) -> None:
+    if not conn.closed:
+        with socket.socket(fileno=os.dup(conn.fileno())) as line:
+            line.shutdown(socket.SHUT_RDWR)

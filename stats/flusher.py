@@ -1,0 +1,227 @@
+"""Moves the spool into PostgreSQL, whole lines only, each exactly once.
+
+A batch and the new offset of its file are one transaction, so a crash repeats nothing and skips nothing. While PostgreSQL is away the
+lines stay on disk. Files of killed workers are adopted. A row that PostgreSQL refuses is found by halving the batch and put aside as a
+DeadLetter.
+"""
+
+import asyncio
+import logging
+import time
+from contextlib import suppress
+
+import psycopg
+
+from stats import database, intake, metrics
+from stats.database import Connection
+from stats.spool import SUFFIX, Spool, SpoolFile
+
+log = logging.getLogger(__name__)
+
+CHUNK = 192 * 1024  # some 250 lines: a millisecond of the event loop
+ROTATE_AT = 32 * 1024 * 1024
+HEARTBEAT = 15.0
+ADOPT_EVERY = 5.0
+LONGEST_WAIT = 2.0
+
+
+class Flusher:
+    """One per worker. `interval` between flushes and `deadline` of each transaction in seconds; `info` defaults to Django's database."""
+
+    def __init__(self, spool: Spool, *, info: str | None = None, interval: float = 0.25, deadline: float = 5.0) -> None:
+        self._spool = spool
+        self._info = info or database.conninfo()
+        self._interval = interval
+        self._deadline = deadline
+        self._conn: Connection | None = None
+        self._offsets: dict[str, int] = {}
+        self._sure: set[str] = set()  # files whose offset was read or committed on the present connection
+        self._turn = asyncio.Lock()
+        self._stop = asyncio.Event()
+        self._touched = -HEARTBEAT
+        self._empty_at = time.monotonic()
+
+    @property
+    def pending_bytes(self) -> int:
+        """Spooled by this worker and not yet committed."""
+        return sum(file.size() - self._offsets.get(file.name, 0) for file in (*self._spool.retired, self._spool.current))
+
+    @property
+    def lag(self) -> float:
+        """Seconds since everything spooled was seen committed; 0 while nothing waits."""
+        return time.monotonic() - self._empty_at if self.pending_bytes else 0.0
+
+    async def run(self) -> None:
+        """Flush and adopt until `close`. Never raises but when cancelled."""
+        failures, adopted = 0, -ADOPT_EVERY
+        while not self._stop.is_set():
+            try:
+                await self.flush()
+                if time.monotonic() - adopted >= ADOPT_EVERY:
+                    await self.adopt()
+                    adopted = time.monotonic()
+                if failures:
+                    log.warning("the ledger is written again after %d failures", failures)
+                failures = 0
+            except Exception as error:  # whatever it is, the lines are safe on disk and the next turn tries again
+                failures += 1
+                if failures == 1:
+                    log.warning("the ledger cannot be written, requests are kept in %s: %s", self._spool.folder, _reason(error))
+                await self._survive()
+            metrics.publish()
+            metrics.SPOOL_BYTES.set(self.pending_bytes)
+            metrics.SPOOL_LAG.set(self.lag)
+            await self._pause(min(LONGEST_WAIT, self._interval * 2 ** min(failures, 8)))
+
+    async def flush(self) -> int:
+        """Move all that was spooled before the call; the number of lines moved.
+
+        Raises psycopg.Error, OSError or TimeoutError when the database does not take them: they stay in the spool.
+        """
+        async with self._turn:
+            self._spool.retry()
+            if self._spool.current.size() >= ROTATE_AT:
+                self._spool.rotate()
+                self._touched = -HEARTBEAT
+            moved = await self._drain(self._spool.current, whole=False)
+            if time.monotonic() - self._touched >= HEARTBEAT:
+                await self._touch()  # before an older file's cursor goes: a living worker always has one
+            for file in list(self._spool.retired):
+                moved += await self._drain(file, whole=True)
+                await self._finish(file)
+                self._spool.retired.remove(file)
+                file.close()
+            if not self.pending_bytes:
+                self._empty_at = time.monotonic()
+            return moved
+
+    async def adopt(self) -> int:
+        """Move the lines of killed workers; the number of lines moved. Raises as `flush`."""
+        async with self._turn:
+            moved = 0
+            for path in sorted(self._spool.folder.glob(f"*{SUFFIX}")):
+                file = SpoolFile.adopt(path)
+                if file is None:
+                    continue
+                try:
+                    moved += await self._drain(file, whole=True)
+                    await self._finish(file)
+                finally:
+                    file.close()
+                metrics.forget_worker(int(file.worker.partition("-")[0]))
+                log.warning("adopted the spool of a worker that is gone: %s", file.name)
+            return moved
+
+    async def close(self) -> None:
+        """Stop `run`, flush once more and give the files up: what could not be flushed is adopted by the next worker."""
+        self._stop.set()
+        try:
+            await self.flush()
+            async with self._turn:
+                if not self.pending_bytes:
+                    await self._finish(self._spool.current)
+        except Exception as error:  # likewise
+            log.warning("the last flush failed, %d bytes are left for the next worker: %s", self.pending_bytes, _reason(error))
+            await self._survive()
+        await self._drop_connection()
+        self._spool.close()
+
+    async def _drain(self, file: SpoolFile, *, whole: bool) -> int:
+        """Read the file up to its present end. `whole`: nobody writes it any more, so a last line without an end is torn."""
+        conn = await self._connected()
+        if file.name not in self._sure:  # a commit whose answer was lost may have moved it
+            with database.deadline(conn, self._deadline):
+                self._offsets[file.name] = await intake.offset_of(conn, file.name)
+            self._sure.add(file.name)
+        moved, end = 0, file.size()
+        while (offset := self._offsets[file.name]) < end:
+            data = _lines(file.read(offset, min(CHUNK, end - offset)), torn_too=whole)
+            if not data:
+                break
+            with database.deadline(conn, self._deadline):
+                moved += await self._store(conn, file, data.split(b"\n"), offset + len(data))
+            self._offsets[file.name] = offset + len(data)
+        return moved
+
+    async def _store(self, conn: Connection, file: SpoolFile, lines: list[bytes], offset: int) -> int:
+        """One transaction: the lines and the offset behind them."""
+        good: list[tuple[str, intake.Row]] = []
+        async with conn.transaction():
+            await conn.execute("SELECT set_config('statement_timeout', %s, true)", (str(int(self._deadline * 1000)),))
+            for line in filter(None, lines):
+                try:
+                    good.append(intake.parse(line))
+                except ValueError as error:
+                    await _bury(conn, line, f"not a line of the spool: {error}")
+            await _insert(conn, file.worker, good)
+            await intake.move_cursor(conn, file=file.name, worker=file.worker, offset=offset)
+        return len(good)
+
+    async def _finish(self, file: SpoolFile) -> None:
+        """Remove an emptied file, then its cursor: a crash between the two leaves a cursor that goes stale, never a file read twice."""
+        conn = await self._connected()
+        file.remove()
+        with database.deadline(conn, self._deadline):
+            await intake.drop_cursor(conn, file.name)
+        self._offsets.pop(file.name, None)
+        self._sure.discard(file.name)
+
+    async def _touch(self) -> None:
+        """Say that this worker lives: its open attempts are in flight."""
+        conn, file = await self._connected(), self._spool.current
+        with database.deadline(conn, self._deadline):
+            await intake.move_cursor(conn, file=file.name, worker=file.worker, offset=self._offsets[file.name])
+        self._touched = time.monotonic()
+
+    async def _connected(self) -> Connection:
+        if self._conn is None or self._conn.closed:
+            self._sure.clear()
+            self._conn = await database.connect(self._info)
+        return self._conn
+
+    async def _survive(self) -> None:
+        """After a failure: start from a new connection, and have the disk keep what PostgreSQL did not take."""
+        await self._drop_connection()
+        with suppress(OSError):
+            await asyncio.to_thread(self._spool.sync)
+
+    async def _drop_connection(self) -> None:
+        conn, self._conn = self._conn, None
+        if conn is not None:
+            conn.pgconn.finish()  # at once: a farewell to a frozen server could block
+        self._sure.clear()
+
+    async def _pause(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._stop.wait(), seconds)
+
+
+def _lines(chunk: bytes, *, torn_too: bool) -> bytes:
+    """The part of the chunk that is whole lines; all of it when it cannot become a line any more."""
+    end = chunk.rfind(b"\n") + 1
+    return chunk[:end] if end or not (torn_too or len(chunk) == CHUNK) else chunk
+
+
+async def _insert(conn: Connection, worker: str, batch: list[tuple[str, intake.Row]]) -> None:
+    """Insert the batch; when PostgreSQL refuses it, halve it until the row at fault is alone, and bury that."""
+    try:
+        async with conn.transaction():
+            await intake.insert(conn, worker, batch)
+    except (psycopg.DataError, psycopg.IntegrityError) as error:
+        if len(batch) == 1:
+            await _bury(conn, intake.unparse(*batch[0]), _reason(error))
+            return
+        half = len(batch) // 2
+        await _insert(conn, worker, batch[:half])
+        await _insert(conn, worker, batch[half:])
+
+
+async def _bury(conn: Connection, line: bytes, reason: str) -> None:
+    log.error("a line of the spool was put aside: %s", reason)
+    metrics.DEAD_LETTERS.inc()
+    await intake.bury(conn, line, reason)
+
+
+def _reason(error: Exception) -> str:
+    """The error's class and first line: PostgreSQL's further lines quote the row."""
+    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:300]}"

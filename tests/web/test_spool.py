@@ -1,0 +1,255 @@
+"""The spool and the flusher against a real PostgreSQL."""
+
+import os
+import resource
+import signal
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from asgiref.sync import sync_to_async
+from django.db import connections
+
+from stats.flusher import Flusher
+from stats.measures import Attempt
+from stats.models import DeadLetter, RequestEvent, SpoolCursor, UpstreamAttempt
+from stats.spool import Spool, SpoolFile
+from tests.events import make_event
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Spool:
+    return Spool(tmp_path)
+
+
+@pytest.fixture
+async def flusher(spool: Spool, database_url: str) -> AsyncIterator[Flusher]:
+    flusher = Flusher(spool, info=database_url)
+    yield flusher
+    await flusher.close()
+    await sync_to_async(connections.close_all)()  # those that async queries opened in their thread
+
+
+def attempt_of(event_id: str) -> Attempt:
+    return Attempt(event_id=event_id, at=1_800_000_000.0, tenant_id=1, upstream="openai", model="gpt-4o-mini", plan_id=1)
+
+
+def append(spool: Spool, data: bytes) -> None:
+    os.write(spool.current.descriptor, data)
+
+
+async def test_every_field_of_an_event_comes_back_from_the_table(spool: Spool, flusher: Flusher) -> None:
+    event = make_event(
+        at=1_800_000_000.25, failures=("exact", "embedder"), similarity=0.9123, would_cost=Decimal("0.000000000001"), stream=True, key_id=7
+    )
+    spool.record(event)
+    assert await flusher.flush() == 1
+    row = await RequestEvent.objects.aget()
+    assert row.at.timestamp() == event.at
+    assert row.would_cost == event.would_cost
+    assert str(row.event_id) == event.event_id
+    assert tuple(row.failures) == event.failures
+    plain = [name for name in event.__dataclass_fields__ if name not in {"event_id", "at", "failures"}]
+    assert {name: getattr(row, name) for name in plain} == {name: getattr(event, name) for name in plain}
+
+
+async def test_an_attempt_stays_until_its_request_settles(spool: Spool, flusher: Flusher) -> None:
+    event = make_event()
+    spool.attempt(attempt_of(event.event_id))
+    await flusher.flush()
+    row = await UpstreamAttempt.objects.aget()
+    assert (row.worker, row.plan_id) == (spool.worker, 1)
+    spool.record(event)
+    await flusher.flush()
+    assert await UpstreamAttempt.objects.acount() == 0
+
+
+async def test_an_attempt_whose_request_is_settled_already_is_not_kept(spool: Spool, flusher: Flusher) -> None:
+    first, second = make_event(), make_event()
+    spool.record(first)
+    await flusher.flush()
+    spool.attempt(attempt_of(first.event_id))
+    spool.record(second)
+    spool.attempt(attempt_of(second.event_id))
+    await flusher.flush()
+    assert await UpstreamAttempt.objects.acount() == 0
+
+
+async def test_a_line_read_twice_counts_once(spool: Spool, flusher: Flusher) -> None:
+    event = make_event()
+    spool.record(event)
+    spool.record(event)
+    await flusher.flush()
+    spool.record(event)
+    await flusher.flush()
+    assert await RequestEvent.objects.acount() == 1
+
+
+async def test_half_a_line_waits_for_its_end(spool: Spool, flusher: Flusher) -> None:
+    spool.record(make_event())
+    whole = spool.current.read(0, 10_000)
+    append(spool, whole[:50])
+    assert await flusher.flush() == 1
+    assert flusher.pending_bytes == 50
+    event = make_event()
+    append(spool, b"\n")
+    spool.record(event)
+    await flusher.flush()
+    assert await RequestEvent.objects.filter(event_id=event.event_id).aexists()
+    assert await DeadLetter.objects.acount() == 1
+
+
+async def test_a_poison_row_is_put_aside_and_its_neighbours_are_counted(spool: Spool, flusher: Flusher) -> None:
+    for number in range(20):
+        spool.record(make_event(status=99_999) if number == 7 else make_event())
+    await flusher.flush()
+    assert await RequestEvent.objects.acount() == 19
+    letter = await DeadLetter.objects.aget()
+    assert "smallint" in letter.reason
+    assert b"99999" in bytes(letter.line)
+
+
+@pytest.mark.parametrize(
+    "line", [b"{", b"[]", b'{"other": {}}', b'{"event": 1}', b'{"event": {}}', b'{"event": {"event_id": "x"}}', b"\xff\x00"]
+)
+async def test_garbage_in_the_file_is_put_aside(spool: Spool, flusher: Flusher, line: bytes) -> None:
+    append(spool, line + b"\n")
+    spool.record(make_event())
+    await flusher.flush()
+    assert await RequestEvent.objects.acount() == 1
+    assert bytes((await DeadLetter.objects.aget()).line).replace(b" ", b"") == line.replace(b" ", b"")
+
+
+async def test_text_that_postgresql_cannot_hold_is_cleaned_and_cut(spool: Spool, flusher: Flusher) -> None:
+    spool.record(make_event(route="a\0b\ud800c", note="n" * 100_000, error_code="e" * 300, failures=("x\0y",)))
+    await flusher.flush()
+    row = await RequestEvent.objects.aget()
+    assert (row.route, row.failures) == ("ab?c", ["xy"])
+    assert (len(row.note), len(row.error_code)) == (200, 64)
+
+
+async def test_numbers_beyond_every_column_are_put_aside(spool: Spool, flusher: Flusher) -> None:
+    spool.record(make_event(asked_tokens=10**30))
+    spool.record(make_event(would_cost=Decimal(10) ** 12))
+    await flusher.flush()
+    assert await RequestEvent.objects.acount() == 0
+    assert await DeadLetter.objects.acount() == 2
+
+
+async def test_a_file_grown_large_is_rotated_and_removed_when_flushed(
+    spool: Spool, flusher: Flusher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stats.flusher.ROTATE_AT", 1)
+    first = spool.current.path
+    for _ in range(3):
+        spool.record(make_event())
+        await flusher.flush()
+    assert not first.exists()
+    assert await RequestEvent.objects.acount() == 3
+    assert await SpoolCursor.objects.acount() == 1
+
+
+async def test_a_backlog_of_thousands_is_flushed_in_chunks(spool: Spool, flusher: Flusher) -> None:
+    for _ in range(3000):
+        spool.record(make_event())
+    assert await flusher.flush() == 3000
+    assert await RequestEvent.objects.acount() == 3000
+    assert (flusher.pending_bytes, flusher.lag) == (0, 0.0)
+
+
+async def test_closing_flushes_and_leaves_nothing_behind(spool: Spool, database_url: str) -> None:
+    spool.record(make_event())
+    await Flusher(spool, info=database_url).close()
+    assert await RequestEvent.objects.acount() == 1
+    assert os.listdir(spool.folder) == []
+    assert await SpoolCursor.objects.acount() == 0
+
+
+async def test_a_living_worker_s_file_is_left_alone(spool: Spool, flusher: Flusher, database_url: str) -> None:
+    spool.record(make_event())
+    other = Flusher(Spool(spool.folder), info=database_url)
+    assert await other.adopt() == 0
+    await other.close()
+    assert await flusher.flush() == 1
+
+
+async def test_a_dead_worker_s_file_is_adopted_from_where_it_stopped(spool: Spool, database_url: str, tmp_path: Path) -> None:
+    event = make_event()
+    spool.record(make_event())
+    killed = Flusher(spool, info=database_url)
+    await killed.flush()
+    await killed._drop_connection()
+    spool.attempt(attempt_of(event.event_id))
+    append(spool, b'{"event": {"event_id": "torn')
+    spool.close()
+    heir = Flusher(Spool(tmp_path), info=database_url)
+    assert await heir.adopt() == 1
+    await heir.close()
+    assert await RequestEvent.objects.acount() == 1
+    assert await UpstreamAttempt.objects.filter(event_id=event.event_id).aexists()
+    assert await DeadLetter.objects.acount() == 1
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_file_removed_while_it_is_adopted_is_not_read_again(spool: Spool) -> None:
+    path = spool.current.path
+    spool.current.remove()
+    assert SpoolFile.adopt(path) is None
+
+
+@pytest.fixture
+def full_disk(spool: Spool) -> Iterator[None]:
+    """A file size limit, which fails writes as a full disk does."""
+    old = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    spool.record(make_event())
+    resource.setrlimit(resource.RLIMIT_FSIZE, (spool.current.size() + 100, old[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, old)
+    signal.signal(signal.SIGXFSZ, handler)
+
+
+async def test_what_a_full_disk_refuses_is_written_when_there_is_room(
+    spool: Spool, flusher: Flusher, request: pytest.FixtureRequest
+) -> None:
+    request.getfixturevalue("full_disk")
+    events = [make_event() for _ in range(5)]
+    for event in events:
+        spool.record(event)
+    assert spool.errors >= 5
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit[1], limit[1]))
+    await flusher.flush()
+    stored = {str(row.event_id) async for row in RequestEvent.objects.all()}
+    assert stored >= {event.event_id for event in events}
+    assert len(stored) == 6
+
+
+def test_a_closed_descriptor_fails_no_request(spool: Spool) -> None:
+    os.close(spool.current.descriptor)
+    spool.record(make_event(event_id=str(uuid.uuid4())))
+    spool.attempt(attempt_of(str(uuid.uuid4())))
+    assert spool.errors == 2
+
+
+def test_a_forked_child_does_not_keep_the_lock(spool: Spool) -> None:
+    path = spool.current.path
+    born, until = os.pipe(), os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(born[1], b".")
+        os.read(until[0], 1)
+        os._exit(0)
+    os.read(born[0], 1)
+    spool.close()
+    adopted = SpoolFile.adopt(path)
+    os.write(until[1], b".")
+    os.waitpid(child, 0)
+    for end in (*born, *until):
+        os.close(end)
+    assert adopted is not None
+    adopted.close()
