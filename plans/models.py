@@ -8,7 +8,9 @@ from django.db.models import F, Q
 
 from plans.snapshot import CacheSettings, CompressionSettings, PlanSnapshot
 
-NAME = RegexValidator(r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z", "Use 1 to 64 letters, digits, dots, dashes or underscores, starting with a letter or digit.")
+NAME = RegexValidator(
+    r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z", "Use 1 to 64 letters, digits, dots, dashes or underscores, starting with a letter or digit."
+)
 
 
 class Tenant(models.Model):
@@ -47,7 +49,9 @@ class VirtualKey(Key):
 
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="keys")
     expires_at = models.DateTimeField(null=True, blank=True, help_text="Refused from this moment on. Empty: never expires.")
-    routes = models.JSONField(default=list, blank=True, help_text='Names of the routes this key may use, such as ["smart/balanced"]. Empty: all.')
+    routes = models.JSONField(
+        default=list, blank=True, help_text='Names of the routes this key may use, such as ["smart/balanced"]. Empty: all.'
+    )
 
 
 class AdminKey(Key):
@@ -73,14 +77,14 @@ class Plan(models.Model):
     mode = models.CharField(max_length=16, choices=Mode.choices, default=Mode.ACTIVE)
     version = models.PositiveIntegerField(default=1, editable=False)
 
-    compression_engine = models.CharField(max_length=64, null=True, blank=True)  # noqa: DJ001 -- null is a value of the API
+    compression_engine = models.CharField(max_length=64, null=True, blank=True)  # null is a value of the API
     max_input_tokens = models.PositiveIntegerField(default=4096, validators=[MinValueValidator(64)])
     language = models.CharField(max_length=32, default="english")
     min_sentences = models.PositiveIntegerField(default=1)
 
     cache_enabled = models.BooleanField(default=True)
     exact = models.BooleanField(default=True)
-    backend = models.CharField(max_length=64, null=True, blank=True, default="pgvector_semantic")  # noqa: DJ001 -- null is a value of the API
+    backend = models.CharField(max_length=64, null=True, blank=True, default="pgvector_semantic")  # null is a value of the API
     similarity_threshold = models.FloatField(default=0.85, validators=[MinValueValidator(0), MaxValueValidator(1)])
     ttl = models.PositiveIntegerField(default=3600, validators=[MinValueValidator(1)])
     scope = models.CharField(max_length=16, choices=Scope.choices, default=Scope.TENANT)
@@ -103,22 +107,30 @@ class Plan(models.Model):
 
     def snapshot(self) -> PlanSnapshot:
         """The frozen copy the request path works on."""
-        compression = CompressionSettings(
-            engine=self.compression_engine,
-            max_input_tokens=self.max_input_tokens,
-            language=self.language,
-            min_sentences=self.min_sentences,
-        ) if self.compression_engine else None
-        cache = CacheSettings(
-            exact=self.exact,
-            backend=self.backend or None,
-            similarity_threshold=self.similarity_threshold,
-            ttl=self.ttl,
-            scope=self.scope,  # type: ignore[arg-type]  # a choice of the same three words
-            max_temperature=self.max_temperature,
-            time_sensitive=self.time_sensitive,
-            personal=self.personal,
-        ) if self.cache_enabled else None
+        compression = (
+            CompressionSettings(
+                engine=self.compression_engine,
+                max_input_tokens=self.max_input_tokens,
+                language=self.language,
+                min_sentences=self.min_sentences,
+            )
+            if self.compression_engine
+            else None
+        )
+        cache = (
+            CacheSettings(
+                exact=self.exact,
+                backend=self.backend or None,
+                similarity_threshold=self.similarity_threshold,
+                ttl=self.ttl,
+                scope=self.scope,  # type: ignore[arg-type]  # a choice of the same three words
+                max_temperature=self.max_temperature,
+                time_sensitive=self.time_sensitive,
+                personal=self.personal,
+            )
+            if self.cache_enabled
+            else None
+        )
         return PlanSnapshot(
             id=self.pk,
             name=self.name,
@@ -138,7 +150,12 @@ class ModelPrice(models.Model):
     input = models.DecimalField(max_digits=14, decimal_places=6, validators=[MinValueValidator(Decimal(0))])
     output = models.DecimalField(max_digits=14, decimal_places=6, validators=[MinValueValidator(Decimal(0))])
     cached_input = models.DecimalField(
-        max_digits=14, decimal_places=6, null=True, blank=True, validators=[MinValueValidator(Decimal(0))], help_text="Empty: no discount for cached input."
+        max_digits=14,
+        decimal_places=6,
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(Decimal(0))],
+        help_text="Empty: no discount for cached input.",
     )
     edited = models.BooleanField(default=False, help_text="Set when a person changed the row: updates leave it alone.")
     updated_at = models.DateTimeField(auto_now=True)

@@ -1,0 +1,43 @@
+"""What the running system can do, as a port: `gateway_project` fills it, so that plans need not know the gateway."""
+
+from dataclasses import dataclass
+from typing import Protocol, cast
+
+from django.conf import settings
+from django.utils.module_loading import import_string
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """Something a plan can name. `reason` says why it is not available, else it is empty."""
+
+    name: str
+    title: str
+    available: bool = True
+    reason: str = ""
+
+
+class Capabilities(Protocol):
+    """Asked whenever a plan is saved or the engines are listed."""
+
+    def compression_engines(self) -> list[Engine]: ...
+
+    def cache_engines(self) -> list[Engine]:
+        """Every semantic backend, with a live check of each (about a second at worst)."""
+        ...
+
+    def languages(self) -> list[str]:
+        """What `compression.language` may be."""
+        ...
+
+    def refusal(self, backend: str) -> str | None:
+        """Why this backend cannot serve now, checked live within about a second; None when it can.
+
+        An unknown name is refused too, with the names that are known.
+        """
+        ...
+
+
+def current() -> Capabilities:
+    """The implementation that settings.CAPABILITIES names by its dotted path."""
+    return cast(Capabilities, import_string(settings.CAPABILITIES)())

@@ -1,0 +1,39 @@
+"""manage.py create_key: a virtual key for SDK clients."""
+
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from plans import services
+from plans.models import Tenant
+
+
+class Command(BaseCommand):
+    help = "Makes a virtual key for /v1 and prints it, once, as the only line of standard output."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--tenant", metavar="SLUG", required=True, help="whose key it is")
+        parser.add_argument("--create-tenant", action="store_true", help="make the tenant if there is none of that slug")
+        parser.add_argument("--name", default="made by create_key", help="who or what uses the key")
+        parser.add_argument(
+            "--route", action="append", default=[], metavar="NAME", help="a route it may use; repeat for several (default: all)"
+        )
+
+    def handle(self, *args: Any, tenant: str, create_tenant: bool, name: str, route: list[str], **options: Any) -> None:
+        owner = Tenant.objects.filter(slug=tenant).first() or (_new_tenant(tenant) if create_tenant else None)
+        if owner is None:
+            raise CommandError(f"There is no tenant {tenant!r}: add --create-tenant to make it.")
+        row, secret = services.issue_virtual_key(tenant=owner, name=name, routes=route)
+        self.stderr.write(f"Virtual key {row.prefix}... for tenant {owner}. It is shown this once; only its HMAC is kept.")
+        self.stdout.write(secret)
+
+
+def _new_tenant(slug: str) -> Tenant:
+    tenant = Tenant(slug=slug)
+    try:
+        tenant.full_clean()
+    except ValidationError as error:
+        raise CommandError("; ".join(error.messages)) from error
+    tenant.save()
+    return tenant

@@ -1,0 +1,206 @@
+"""What a plan may say: every field, its default, its bounds. The one source for the API, the admin form and the OpenAPI document.
+
+A field left out inside a half takes its default. A half left out is off when the other one is given; a plan that gives neither takes both
+with their defaults. null turns a half off. A change merges field by field.
+"""
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from plans.capabilities import Capabilities
+from plans.errors import InvalidPlan
+from plans.snapshot import CacheSettings, CompressionSettings, Mode
+
+Check = Callable[[Any], Any]
+
+INT32: Final = 2**31 - 1
+MIN_BUDGET: Final = 64
+MAX_TEMPERATURE: Final = 2.0
+MODES: Final = ("active", "off")
+HALVES: Final = ("compression", "cache")
+SCOPES: Final = ("tenant", "key", "user")
+NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+COMPRESSION: Final = CompressionSettings(engine="text_rank", max_input_tokens=4096)
+CACHE: Final = CacheSettings()
+READ_ONLY: Final = frozenset({"tenant", "created_at", "updated_at"})
+LATER: Final = frozenset({
+    "shadow", "context", "focus", "when", "match", "holdout", "bind", "binding", "bindings", "keys", "routes", "models",
+    "rate_limit", "rate_limits", "budget", "budgets",
+})  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A plan that passed the rules but is not saved yet."""
+
+    name: str
+    mode: Mode
+    compression: CompressionSettings | None
+    cache: CacheSettings | None
+
+
+def read(body: object, *, capabilities: Capabilities, base: Draft | None = None) -> Draft:
+    """The plan that this body asks for: a new one, or `base` with the body's fields changed.
+
+    Raises InvalidPlan with every field at fault. A backend is probed only where the body chooses one that `base` did not have.
+    """
+    if not isinstance(body, Mapping):
+        raise InvalidPlan({"": "The body must be a JSON object that describes a plan."})
+    problems: dict[str, str] = {}
+    fields: dict[str, Check] = {"plan_name": _name, "mode": _word(MODES), "compression": _half, "cache": _half}
+    top = _checked(body, fields, "", problems)
+    if base is None and not any(top.get(half) is not None for half in HALVES):
+        top = {half: {} for half in HALVES} | top
+    if base is None and "plan_name" not in body:
+        problems["plan_name"] = "This field is required: " + _NAME_RULE
+    compression = _compression(top, base, capabilities, problems)
+    cache = _cache(top, base, capabilities, problems)
+    if problems:
+        raise InvalidPlan(problems)
+    return Draft(
+        name=top.get("plan_name", base.name if base else ""),
+        mode=top.get("mode", base.mode if base else "active"),
+        compression=compression,
+        cache=cache,
+    )
+
+
+def _compression(
+    top: dict[str, Any], base: Draft | None, capabilities: Capabilities, problems: dict[str, str]
+) -> CompressionSettings | None:
+    old = base.compression if base else None
+    half = top.get("compression", _LEFT_OUT)
+    if half is None or half is _LEFT_OUT:
+        return old if half is _LEFT_OUT else None
+    fields: dict[str, Check] = {
+        "engine": _engine(capabilities),
+        "max_input_tokens": _whole(MIN_BUDGET, INT32),
+        "language": _word(capabilities.languages()),
+        "min_sentences": _whole(1, INT32),
+    }
+    return CompressionSettings(**asdict(old or COMPRESSION) | _checked(half, fields, "compression.", problems))
+
+
+def _cache(top: dict[str, Any], base: Draft | None, capabilities: Capabilities, problems: dict[str, str]) -> CacheSettings | None:
+    old = base.cache if base else None
+    half = top.get("cache", _LEFT_OUT)
+    if half is None or half is _LEFT_OUT:
+        return old if half is _LEFT_OUT else None
+    fields: dict[str, Check] = {
+        "exact": _yes_or_no,
+        "backend": _backend_name,
+        "similarity_threshold": _number(0, 1),
+        "ttl": _whole(1, INT32),
+        "scope": _word(SCOPES),
+        "max_temperature": _number(0, MAX_TEMPERATURE),
+        "time_sensitive": _yes_or_no,
+        "personal": _yes_or_no,
+    }
+    cache = CacheSettings(**asdict(old or CACHE) | _checked(half, fields, "cache.", problems))
+    chosen = cache.backend if "cache.backend" not in problems and (old is None or old.backend != cache.backend) else None
+    if chosen and (reason := capabilities.refusal(chosen)):
+        problems["cache.backend"] = f"{reason} null is accepted too: exact answers only."
+    if not cache.exact and cache.backend is None:
+        problems.setdefault("cache.exact", "False without a backend would cache nothing. Set one of them, or the whole cache to null.")
+    return cache
+
+
+def _checked(half: Mapping[str, Any], fields: Mapping[str, Check], prefix: str, problems: dict[str, str]) -> dict[str, Any]:
+    """The fields that pass; what does not goes to `problems` under its dotted name."""
+    passed = {}
+    for name, value in half.items():
+        if name not in fields:
+            problems[prefix + _printable(name)] = _unknown(name, fields)
+            continue
+        try:
+            passed[name] = fields[name](value)
+        except ValueError as error:
+            problems[prefix + name] = str(error)
+    return passed
+
+
+def _unknown(name: str, fields: Mapping[str, Check]) -> str:
+    accepted = f"Accepted here: {', '.join(fields)}."
+    if name in LATER:
+        return f"Not available in this version. {accepted}"
+    if name in READ_ONLY:
+        return f"Set by the gateway, leave it out (the owner is chosen with ?tenant=). {accepted}"
+    return f"Unknown field. {accepted}"
+
+
+def _printable(name: str) -> str:
+    """A name somebody sent, fit for a reply: no lone surrogates or control characters, 64 characters at most."""
+    return "".join(char if char.isprintable() else "?" for char in name[:64]) or "(empty)"
+
+
+_LEFT_OUT: Final = object()
+_NAME_RULE = "1 to 64 letters, digits, dots, dashes or underscores, starting with a letter or digit."
+
+
+def _name(value: object) -> str:
+    if not isinstance(value, str) or not NAME.fullmatch(value):
+        raise ValueError("Must be " + _NAME_RULE)
+    return value
+
+
+def _half(value: object) -> Mapping[str, Any] | None:
+    if value is None or isinstance(value, Mapping):
+        return value
+    raise ValueError("Must be an object, or null to turn this half off.")
+
+
+def _yes_or_no(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("Must be true or false.")
+    return value
+
+
+def _whole(low: int, high: int) -> Check:
+    def check(value: object) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise ValueError(f"Must be a whole number from {low} to {high}.")
+        return value
+
+    return check
+
+
+def _number(low: float, high: float) -> Check:
+    def check(value: object) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high or not math.isfinite(value):
+            raise ValueError(f"Must be a number from {low:g} to {high:g}.")
+        return float(value)
+
+    return check
+
+
+def _word(accepted: tuple[str, ...] | list[str]) -> Check:
+    def check(value: object) -> str:
+        if isinstance(value, str) and value in accepted:
+            return value
+        later = f"{value} is not available in this version. " if isinstance(value, str) and value in LATER else ""
+        raise ValueError(f"{later}Must be one of: {', '.join(accepted)}.")
+
+    return check
+
+
+def _engine(capabilities: Capabilities) -> Check:
+    engines = capabilities.compression_engines()
+    known = _word([engine.name for engine in engines if engine.available])
+    reasons = {engine.name: engine.reason for engine in engines if not engine.available}
+
+    def check(value: object) -> Any:
+        if isinstance(value, str) and value in reasons:
+            raise ValueError(f"{value} cannot run: {reasons[value]}")
+        return known(value)
+
+    return check
+
+
+def _backend_name(value: object) -> str | None:
+    """Only the type: whether the backend exists and answers is asked once, and only when it changes."""
+    if value is None or (isinstance(value, str) and value):
+        return value
+    raise ValueError("Must be the name of a cache engine (GET /token-saving/cache-engines), or null for exact answers only.")

@@ -1,0 +1,93 @@
+"""What is read from the plans tables: the parts of the configuration snapshot, one plan, prices."""
+
+from collections.abc import Collection, Iterable
+from datetime import UTC, datetime
+
+from django.db.models import Q
+
+from plans import price_list, rules
+from plans.errors import PlanUnknown, TenantUnknown
+from plans.models import ModelPrice, Plan, Revision, Tenant, VirtualKey
+from plans.price_list import PriceKey
+from plans.pricing import Price
+from plans.snapshot import KeySnapshot, PlanSnapshot
+
+
+def revision() -> int:
+    """The number of the configuration as it stands; any other number than the one you hold means: read again."""
+    return Revision.objects.filter(pk=1).values_list("value", flat=True).first() or 0
+
+
+def live_keys() -> dict[str, KeySnapshot]:
+    """Every virtual key that is neither revoked nor expired, by digest. One query."""
+    live = Q(expires_at=None) | Q(expires_at__gt=datetime.now(UTC))
+    return {
+        key.digest: KeySnapshot(
+            id=key.pk,
+            name=key.name,
+            digest=key.digest,
+            tenant_id=key.tenant_id,
+            tenant=key.tenant.slug,
+            routes=frozenset(key.routes),
+            expires_at=key.expires_at.timestamp() if key.expires_at else None,
+        )
+        for key in VirtualKey.objects.filter(live, revoked_at=None).select_related("tenant")
+    }
+
+
+def plans() -> dict[tuple[int | None, str], PlanSnapshot]:
+    """Every plan by (owner's id or None for the platform, name). One query."""
+    return {(plan.tenant_id, plan.name): plan.snapshot() for plan in Plan.objects.all()}
+
+
+def price_for(provider: str, model: str) -> Price | None:
+    """The price of a provider's model; None means unpriced, which is not zero."""
+    return prices_for([(provider, model)]).get((provider, model))
+
+
+def prices_for(wanted: Collection[PriceKey]) -> dict[PriceKey, Price]:
+    """Prices by (provider, model) as asked for: the row of that name, else the row of the listed model it is an alias of.
+
+    Two queries at most, whatever the number asked for. What has no price is left out.
+    """
+    rows = _rows(wanted)
+    alternatives = {key: list(price_list.aliases(*key)) for key in wanted if key not in rows}
+    rows |= _rows({alias for found in alternatives.values() for alias in found})
+    prices = {}
+    for key in wanted:
+        if found := next((rows[name] for name in (key, *alternatives.get(key, ())) if name in rows), None):
+            prices[key] = found
+    return prices
+
+
+def _rows(keys: Collection[PriceKey]) -> dict[PriceKey, Price]:
+    if not keys:
+        return {}
+    rows = ModelPrice.objects.filter(provider__in={provider for provider, _ in keys}, model__in={model for _, model in keys})
+    return {(row.provider, row.model): Price(input=row.input, output=row.output, cached_input=row.cached_input) for row in rows}
+
+
+def find_tenant(slug: str) -> Tenant:
+    """The tenant of that slug. Raises TenantUnknown."""
+    tenant = Tenant.objects.filter(slug=slug).first() if _storable(slug) else None
+    if tenant is None:
+        raise TenantUnknown("No such tenant.", param="tenant")
+    return tenant
+
+
+def plans_of(owner: Tenant | None) -> Iterable[Plan]:
+    """The plans of one owner, None being the platform, by name."""
+    return Plan.objects.filter(tenant=owner).select_related("tenant")
+
+
+def find_plan(owner: Tenant | None, name: str) -> Plan:
+    """The owner's plan of that name. Raises PlanUnknown, whoever else may have one."""
+    plan = Plan.objects.filter(tenant=owner, name=name).select_related("tenant").first() if rules.NAME.fullmatch(name) else None
+    if plan is None:
+        raise PlanUnknown("No plan of that name.", param="plan")
+    return plan
+
+
+def _storable(text: str) -> bool:
+    """Whether PostgreSQL can hold this text at all: no NUL, no lone surrogates."""
+    return text.isprintable() and len(text) <= 64

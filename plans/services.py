@@ -1,0 +1,174 @@
+"""What is written to the plans tables: plans, keys, prices."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, TypeVar
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from plans import capabilities, keys, price_list, rules, selectors
+from plans.errors import InvalidPlan, NameTaken, PlanUnknown, VersionConflict
+from plans.models import AdminKey, ModelPrice, Plan, Revision, Tenant, VirtualKey
+from plans.pricing import Price
+
+ATTEMPTS = 5
+AnyKey = TypeVar("AnyKey", VirtualKey, AdminKey)
+
+
+def create_plan(*, owner: Tenant | None, body: object) -> Plan:
+    """A new plan from the API's JSON. Raises InvalidPlan or NameTaken."""
+    draft = rules.read(body, capabilities=capabilities.current())
+    plan = Plan(tenant=owner, **columns(draft))
+    try:
+        with transaction.atomic():
+            plan.save()
+    except IntegrityError as error:
+        raise _taken(draft, error) from error
+    return plan
+
+
+def change_plan(*, owner: Tenant | None, name: str, body: object) -> Plan:
+    """The plan with the body's fields merged in; all of them or none.
+
+    A `version` in the body must be the plan's present one. Without it, two changes at once are applied one after the other.
+    Raises PlanUnknown, InvalidPlan, NameTaken or VersionConflict.
+    """
+    expected, changes = _split_version(body)
+    for _ in range(ATTEMPTS):
+        plan = selectors.find_plan(owner, name)
+        if expected is not None and expected != plan.version:
+            raise VersionConflict(f"The plan is at version {plan.version} now: read it again.", param="version")
+        draft = rules.read(changes, capabilities=capabilities.current(), base=draft_of(plan))
+        if _update(plan, draft):
+            plan.refresh_from_db()
+            return plan
+    raise VersionConflict("Others keep changing this plan: try again.", param="version")
+
+
+def delete_plan(*, owner: Tenant | None, name: str) -> None:
+    """Raises PlanUnknown."""
+    plan = selectors.find_plan(owner, name)
+    if not Plan.objects.filter(pk=plan.pk).delete()[0]:
+        raise PlanUnknown("No plan of that name.", param="plan")
+
+
+def draft_of(plan: Plan) -> rules.Draft:
+    """A saved plan in the shape the rules work on."""
+    snapshot = plan.snapshot()
+    return rules.Draft(name=snapshot.name, mode=snapshot.mode, compression=snapshot.compression, cache=snapshot.cache)
+
+
+def columns(draft: rules.Draft) -> dict[str, Any]:
+    """The model fields of a draft. A half that is off keeps the numbers it had, out of sight."""
+    values: dict[str, Any] = {"name": draft.name, "mode": draft.mode, "compression_engine": None, "cache_enabled": draft.cache is not None}
+    if half := draft.compression:
+        values |= {
+            "compression_engine": half.engine,
+            "max_input_tokens": half.max_input_tokens,
+            "language": half.language,
+            "min_sentences": half.min_sentences,
+        }
+    if cache := draft.cache:
+        values |= {
+            "exact": cache.exact,
+            "backend": cache.backend,
+            "similarity_threshold": cache.similarity_threshold,
+            "ttl": cache.ttl,
+            "scope": cache.scope,
+            "max_temperature": cache.max_temperature,
+            "time_sensitive": cache.time_sensitive,
+            "personal": cache.personal,
+        }
+    return values
+
+
+def _split_version(body: object) -> tuple[int | None, object]:
+    if not isinstance(body, dict) or "version" not in body:
+        return None, body
+    version = body["version"]
+    if isinstance(version, bool) or not isinstance(version, int):
+        raise InvalidPlan({"version": "Must be the whole number that GET shows; leave it out to change the plan whatever its version."})
+    return version, {name: value for name, value in body.items() if name != "version"}
+
+
+def _update(plan: Plan, draft: rules.Draft) -> bool:
+    """One statement that applies only to the version that was read; the trigger raises the version if something changed."""
+    try:
+        with transaction.atomic():
+            rows = Plan.objects.filter(pk=plan.pk, version=plan.version)
+            return rows.update(**columns(draft), updated_at=timezone.now()) == 1
+    except IntegrityError as error:
+        raise _taken(draft, error) from error
+
+
+def _taken(draft: rules.Draft, error: IntegrityError) -> Exception:
+    """The refusal that a broken constraint on the name stands for; any other one is a fault."""
+    if "plan_name_" not in str(error):
+        return error
+    return NameTaken(f"There is a plan named {draft.name} already.", param="plan_name")
+
+
+def issue(row: AnyKey) -> str:
+    """Give an unsaved key row its secret and save it. The secret is returned here and never again."""
+    new = keys.make(keys.ADMIN if isinstance(row, AdminKey) else keys.VIRTUAL, pepper=settings.KEY_PEPPER)
+    row.prefix, row.digest = new.prefix, new.digest
+    row.save()
+    return new.secret
+
+
+def issue_virtual_key(
+    *, tenant: Tenant, name: str, routes: list[str] | None = None, expires_at: datetime | None = None
+) -> tuple[VirtualKey, str]:
+    """A key for /v1 and its secret. `routes` empty: all routes."""
+    row = VirtualKey(tenant=tenant, name=name, routes=routes or [], expires_at=expires_at)
+    return row, issue(row)
+
+
+def issue_admin_key(*, name: str, tenant: Tenant | None = None) -> tuple[AdminKey, str]:
+    """A key for /token-saving and its secret. Without a tenant it is the platform's."""
+    row = AdminKey(tenant=tenant, name=name)
+    return row, issue(row)
+
+
+def revoke(*, key: VirtualKey | AdminKey) -> None:
+    """Refuse the key from now on: an admin key at once, a virtual key within two seconds. Revoking twice changes nothing."""
+    if key.revoked_at is None:
+        key.revoked_at = timezone.now()
+        key.save(update_fields=["revoked_at"])
+
+
+def lock_configuration() -> None:
+    """Queue behind every other change of the configuration until this transaction ends. For changes of many rows at once."""
+    Revision.objects.select_for_update().filter(pk=1).first()
+
+
+@transaction.atomic
+def seed_prices() -> int:
+    """Bring the price table to the published prices; the number of rows written. Rows a person edited stay as they are.
+
+    Nothing is written when nothing changed, so no worker reads its configuration again for it.
+    """
+    published = price_list.published()
+    present = {(row.provider, row.model): row for row in ModelPrice.objects.all()}
+    fresh = [
+        ModelPrice(provider=provider, model=model, **_amounts(price))
+        for (provider, model), price in published.items()
+        if (provider, model) not in present
+    ]
+    stale = []
+    for name, row in present.items():
+        price = published.get(name)
+        if price and not row.edited and price != Price(input=row.input, output=row.output, cached_input=row.cached_input):
+            row.input, row.output, row.cached_input, row.updated_at = price.input, price.output, price.cached_input, timezone.now()
+            stale.append(row)
+    if fresh:
+        ModelPrice.objects.bulk_create(fresh, ignore_conflicts=True)
+    if stale:
+        ModelPrice.objects.bulk_update(stale, ["input", "output", "cached_input", "updated_at"], batch_size=500)
+    return len(fresh) + len(stale)
+
+
+def _amounts(price: Price) -> dict[str, Decimal | None]:
+    return {"input": price.input, "output": price.output, "cached_input": price.cached_input}
