@@ -1,6 +1,42 @@
-"""Every path Django serves. /v1 never gets here: `gateway_project.asgi` sends it to `proxy.asgi`."""
+"""Every path Django serves. /v1 never gets here: `gateway_project.asgi` sends it to `proxy.asgi`.
+
+Each path answers with and without a slash at its end. What nothing else serves under /token-saving gets the error object.
+"""
+
+from collections.abc import Callable
+from typing import Any
 
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, path
+from django.views.generic import RedirectView
+from drf_spectacular.renderers import OpenApiJsonRenderer, OpenApiJsonRenderer2, OpenApiYamlRenderer, OpenApiYamlRenderer2
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-urlpatterns: list[URLPattern | URLResolver] = [path("admin/", admin.site.urls)]
+from plans import api
+
+SCHEMA_RENDERERS = [OpenApiJsonRenderer2, OpenApiJsonRenderer, OpenApiYamlRenderer2, OpenApiYamlRenderer]
+
+
+def both(route: str, view: Callable[..., Any], name: str) -> list[URLPattern]:
+    """The route as given and with a slash behind it."""
+    return [path(route, view, name=name), path(f"{route}/", view)]
+
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("admin", RedirectView.as_view(url="/admin/")),
+    path("admin/", admin.site.urls),
+    *both("token-saving/plans", api.PlansView.as_view(), "plans"),
+    *both("token-saving/plans/<str:plan>", api.PlanView.as_view(), "plan"),
+    *both("token-saving/cache-engines", api.CacheEnginesView.as_view(), "cache-engines"),
+    *both("token-saving/compression-engines", api.CompressionEnginesView.as_view(), "compression-engines"),
+    *both("api/schema", SpectacularAPIView.as_view(renderer_classes=SCHEMA_RENDERERS), "schema"),
+    *both("api/docs", SpectacularSwaggerSplitView.as_view(template_name="api/docs.html", url_name="schema"), "docs"),
+    path("token-saving", api.UnknownPathView.as_view()),
+    path("token-saving/<path:path>", api.UnknownPathView.as_view()),
+    path("token-saving/", api.UnknownPathView.as_view()),
+]
+
+handler400 = "plans.replies.bad_request"
+handler403 = "plans.replies.permission_denied"
+handler404 = "plans.replies.page_not_found"
+handler500 = "plans.replies.server_error"

@@ -1,0 +1,82 @@
+"""What the running system can do: fills the port of `plans.capabilities` with live checks."""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+from urllib.parse import urlsplit, urlunsplit
+
+from django.conf import settings
+from django.db import DatabaseError, connection
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError, ResponseError
+from redis.retry import Retry
+
+from plans.capabilities import Engine
+from proxy.core.compression import catalogue
+
+DEADLINE: Final = 0.5  # seconds to connect, and as long again to answer
+NO_SEARCH: Final = "The Redis of REDIS_SEMANTIC_URL has no search module (RediSearch): use Redis Stack or Redis 8."
+
+
+class RunningCapabilities:
+    """Compression as the catalogue lists it; cache backends as they answer now."""
+
+    def compression_engines(self) -> list[Engine]:
+        return [Engine(name, title) for name, title in catalogue.ENGINES.items()]
+
+    def cache_engines(self) -> list[Engine]:
+        return [_engine(name, title, self.refusal(name)) for name, (title, _) in BACKENDS.items()]
+
+    def languages(self) -> list[str]:
+        return list(catalogue.LANGUAGES)
+
+    def refusal(self, backend: str) -> str | None:
+        if backend not in BACKENDS:
+            return f"Must be one of: {', '.join(name for name in BACKENDS if name not in LATER)}."
+        return BACKENDS[backend][1]()
+
+
+def _engine(name: str, title: str, refusal: str | None) -> Engine:
+    return Engine(name, title, available=refusal is None, reason=refusal or "")
+
+
+def _pgvector() -> str | None:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1 FROM pg_extension WHERE extname = 'vector'")
+            return None if cursor.fetchone() else "PostgreSQL has no extension `vector`: install pgvector 0.8 or newer."
+    except DatabaseError as error:
+        return f"PostgreSQL does not answer ({type(error).__name__})."
+
+
+def _redis() -> str | None:
+    where = urlsplit(settings.REDIS_SEMANTIC_URL)
+    shown = f"{where.hostname}:{where.port or 6379}"
+    client = Redis.from_url(
+        urlunsplit(where._replace(path="/0")),
+        socket_connect_timeout=DEADLINE,
+        socket_timeout=DEADLINE,
+        retry=Retry(NoBackoff(), 0),
+    )
+    try:
+        client.execute_command("FT._LIST")
+    except ResponseError as error:
+        return NO_SEARCH if "unknown command" in str(error).lower() else f"Redis at {shown} refuses: {error}."
+    except (RedisConnectionError, RedisError, OSError) as error:
+        return f"Redis at {shown} does not answer ({type(error).__name__})."
+    finally:
+        client.close()
+    return None
+
+
+def _qdrant() -> str:
+    return f"qdrant_semantic is not available in this version. Use one of: {', '.join(name for name in BACKENDS if name not in LATER)}."
+
+
+LATER: Final = frozenset({"qdrant_semantic"})
+BACKENDS: Final[Mapping[str, tuple[str, Callable[[], str | None]]]] = {
+    "pgvector_semantic": ("PostgreSQL with pgvector", _pgvector),
+    "redis_semantic": ("Redis with the search module", _redis),
+    "qdrant_semantic": ("Qdrant", _qdrant),
+}

@@ -1,0 +1,103 @@
+"""Every refusal of the management API as OpenAI's error object, also where Django itself refuses."""
+
+import logging
+from http import HTTPStatus
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.db import InterfaceError, OperationalError
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.views import defaults
+from rest_framework import exceptions
+from rest_framework.response import Response
+from rest_framework.views import set_rollback
+
+from plans.errors import Refusal
+
+log = logging.getLogger(__name__)
+PREFIX = "/token-saving"
+CODES = {
+    400: None,
+    401: "invalid_api_key",
+    403: "permission_denied",
+    404: "unknown_url",
+    405: "method_not_allowed",
+    406: "not_acceptable",
+    413: "request_too_large",
+    415: "unsupported_media_type",
+    429: "rate_limited",
+}
+
+
+def error_object(status: int, message: str, *, param: str | None = None, code: str | None = None) -> dict[str, Any]:
+    """The body of an error reply (platform.openai.com/docs/guides/error-codes)."""
+    kind = "server_error" if status >= 500 else "invalid_request_error"
+    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
+
+
+def as_error_object(error: Exception, context: dict[str, Any]) -> Response:
+    """REST framework's exception handler: known refusals as they are, a lost database 503, anything else a logged 500."""
+    set_rollback()
+    if isinstance(error, Refusal):
+        return Response(error_object(error.status, error.message, param=error.param, code=error.code), status=error.status)
+    if isinstance(error, Http404):
+        error = exceptions.NotFound()
+    elif isinstance(error, PermissionDenied):
+        error = exceptions.PermissionDenied()
+    if isinstance(error, exceptions.APIException):
+        return _framework_refusal(error)
+    if isinstance(error, OperationalError | InterfaceError):
+        log.error("management call failed: the database does not answer (%s)", type(error).__name__)
+        return Response(error_object(503, "The database does not answer: try again soon.", code="database_unavailable"), status=503)
+    log.error("management call failed", exc_info=error)
+    return Response(error_object(500, "Something broke on our side.", code="internal_error"), status=500)
+
+
+def _framework_refusal(error: exceptions.APIException) -> Response:
+    headers = {}
+    if auth_header := getattr(error, "auth_header", None):
+        headers["WWW-Authenticate"] = auth_header
+    if wait := getattr(error, "wait", None):
+        headers["Retry-After"] = f"{wait:.0f}"
+    param, message = _first(error.detail)
+    body = error_object(error.status_code, message, param=param, code=CODES.get(error.status_code))
+    return Response(body, status=error.status_code, headers=headers)
+
+
+def _first(detail: Any) -> tuple[str | None, str]:
+    """The first field and message of a framework error, which may be a text, a list or a dict of them."""
+    if isinstance(detail, dict):
+        name, inner = next(iter(detail.items()))
+        param, message = _first(inner)
+        own = None if name == "non_field_errors" else str(name)
+        return (f"{own}.{param}" if own and param else own or param), message
+    if isinstance(detail, list):
+        return _first(detail[0])
+    return None, str(detail)
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    """Django's handler400, for what is refused before a view runs (such as a wrong Host header)."""
+    return _json(request, 400) or defaults.bad_request(request, exception)
+
+
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    """Django's handler403."""
+    return _json(request, 403) or defaults.permission_denied(request, exception)
+
+
+def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    """Django's handler404."""
+    return _json(request, 404) or defaults.page_not_found(request, exception)
+
+
+def server_error(request: HttpRequest) -> HttpResponseBase:
+    """Django's handler500."""
+    return _json(request, 500) or defaults.server_error(request)
+
+
+def _json(request: HttpRequest, status: int) -> HttpResponse | None:
+    if request.path_info != PREFIX and not request.path_info.startswith(f"{PREFIX}/"):
+        return None
+    code = CODES.get(status, "internal_error")
+    return JsonResponse(error_object(status, HTTPStatus(status).phrase, code=code), status=status)

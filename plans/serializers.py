@@ -1,0 +1,117 @@
+"""Plans as JSON, and the shapes that the OpenAPI document shows. What is accepted is decided by `plans.rules` alone."""
+
+from dataclasses import asdict
+from typing import Any
+
+from rest_framework import serializers
+
+from plans import rules
+from plans.models import Plan
+
+NAME_HELP = "Unique within its owner. Clients name it in token_saving_plan_id."
+
+
+class CompressionSerializer(serializers.Serializer[Any]):
+    """Shortens a long history before it is sent. Fields left out take their defaults."""
+
+    engine = serializers.CharField(default=rules.COMPRESSION.engine, help_text="See GET /token-saving/compression-engines.")
+    max_input_tokens = serializers.IntegerField(
+        default=rules.COMPRESSION.max_input_tokens,
+        min_value=rules.MIN_BUDGET,
+        max_value=rules.INT32,
+        help_text="The most prompt tokens to pay for.",
+    )
+    language = serializers.CharField(default=rules.COMPRESSION.language, help_text="See GET /token-saving/compression-engines.")
+    min_sentences = serializers.IntegerField(default=rules.COMPRESSION.min_sentences, min_value=1, max_value=rules.INT32)
+
+
+class CacheSerializer(serializers.Serializer[Any]):
+    """Answers a repeated question without paying for it again. Fields left out take their defaults."""
+
+    exact = serializers.BooleanField(default=rules.CACHE.exact, help_text="Reuse the answer of an identical request.")
+    backend = serializers.CharField(
+        default=rules.CACHE.backend,
+        allow_null=True,
+        help_text="Where questions are compared by meaning: see GET /token-saving/cache-engines. null: identical requests only.",
+    )
+    similarity_threshold = serializers.FloatField(default=rules.CACHE.similarity_threshold, min_value=0, max_value=1)
+    ttl = serializers.IntegerField(default=rules.CACHE.ttl, min_value=1, max_value=rules.INT32, help_text="Seconds.")
+    scope = serializers.ChoiceField(choices=rules.SCOPES, default=rules.CACHE.scope, help_text="Who shares answers within a tenant.")
+    max_temperature = serializers.FloatField(
+        default=rules.CACHE.max_temperature,
+        min_value=0,
+        max_value=rules.MAX_TEMPERATURE,
+        help_text="Requests above it use the exact tier only.",
+    )
+    time_sensitive = serializers.BooleanField(default=rules.CACHE.time_sensitive, help_text="Compare questions about now by meaning too.")
+    personal = serializers.BooleanField(default=rules.CACHE.personal, help_text="Compare personal questions by meaning too.")
+
+
+class PlanSerializer(serializers.Serializer[Plan]):
+    """A token-saving plan.
+
+    Fields left out inside a half (`compression`, `cache`) take their defaults. A half left out is off when the other one is given;
+    a plan that gives neither takes both with their defaults. null turns a half off.
+    """
+
+    plan_name = serializers.RegexField(rf"^{rules.NAME.pattern}$", help_text=NAME_HELP)
+    mode = serializers.ChoiceField(choices=rules.MODES, default="active")
+    compression = CompressionSerializer(required=False, allow_null=True)
+    cache = CacheSerializer(required=False, allow_null=True)
+    version = serializers.IntegerField(read_only=True, help_text="Grows with each change.")
+    tenant = serializers.CharField(read_only=True, allow_null=True, help_text="The owner's slug; null: the platform's, open to all.")
+    created_at = serializers.DateTimeField(read_only=True)
+    updated_at = serializers.DateTimeField(read_only=True)
+
+    def to_representation(self, instance: Plan) -> dict[str, Any]:
+        plan = instance.snapshot()
+        return {
+            "plan_name": plan.name,
+            "mode": plan.mode,
+            "compression": asdict(plan.compression) if plan.compression else None,
+            "cache": asdict(plan.cache) if plan.cache else None,
+            "version": plan.version,
+            "tenant": instance.tenant.slug if instance.tenant else None,
+            "created_at": instance.created_at.isoformat(),
+            "updated_at": instance.updated_at.isoformat(),
+        }
+
+
+class PlanChangeSerializer(PlanSerializer):
+    """Fields to change; the others stay. null turns a half off; an object on a half that is off turns it on with the defaults."""
+
+    version = serializers.IntegerField(required=False, help_text="Refuse the change (409) unless this is the plan's present version.")
+
+
+class PlanListSerializer(serializers.Serializer[Any]):
+    object = serializers.CharField(default="list")
+    data = PlanSerializer(many=True)
+
+
+class EngineSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField(help_text="What a plan says.")
+    title = serializers.CharField()
+    available = serializers.BooleanField(help_text="Checked as you ask.")
+    reason = serializers.CharField(allow_blank=True, help_text="Why it is not available.")
+
+
+class CacheEngineListSerializer(serializers.Serializer[Any]):
+    object = serializers.CharField(default="list")
+    data = EngineSerializer(many=True)
+
+
+class CompressionEngineListSerializer(CacheEngineListSerializer):
+    languages = serializers.ListField(child=serializers.CharField(), help_text="What compression.language may be.")
+
+
+class ErrorDetailSerializer(serializers.Serializer[Any]):
+    message = serializers.CharField()
+    type = serializers.CharField()
+    param = serializers.CharField(allow_null=True, help_text="The field at fault, dotted, such as cache.ttl.")
+    code = serializers.CharField(allow_null=True)
+
+
+class ErrorSerializer(serializers.Serializer[Any]):
+    """Every refusal under /token-saving."""
+
+    error = ErrorDetailSerializer()
