@@ -12,12 +12,16 @@ class Upstream(models.Model):
 
     name = models.CharField(max_length=64, unique=True)
     provider = models.CharField(max_length=64, default="openai", help_text="Whose price list applies: openai, anthropic, azure ...")
-    base_url = models.URLField(max_length=500, help_text="Up to and without /chat/completions, such as https://api.openai.com/v1")
+    base_url = models.CharField(max_length=500, help_text="Up to and without /chat/completions, such as https://api.openai.com/v1")
     encrypted_key = models.BinaryField(default=b"", editable=False)
     allow_private = models.BooleanField(default=False, help_text="Allow loopback and private addresses, for a model you host yourself.")
     connect_timeout = models.FloatField(default=5.0, validators=[MinValueValidator(0.1), MaxValueValidator(60)], help_text="Seconds.")
-    read_timeout = models.FloatField(default=120.0, validators=[MinValueValidator(1), MaxValueValidator(3600)], help_text="Seconds without a byte.")
-    stream_usage = models.BooleanField(default=True, help_text="Ask for usage in streams (stream_options). Off for providers that refuse it.")
+    read_timeout = models.FloatField(
+        default=120.0, validators=[MinValueValidator(1), MaxValueValidator(3600)], help_text="Seconds without a byte."
+    )
+    stream_usage = models.BooleanField(
+        default=True, help_text="Ask for usage in streams (stream_options). Off for providers that refuse it."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -30,10 +34,14 @@ class Upstream(models.Model):
 class Route(models.Model):
     """The model name that clients use, and the upstream model behind it."""
 
-    name = models.CharField(max_length=128, unique=True, validators=[ROUTE_NAME], help_text="What clients send as `model`, such as smart/balanced.")
+    name = models.CharField(
+        max_length=128, unique=True, validators=[ROUTE_NAME], help_text="What clients send as `model`, such as smart/balanced."
+    )
     upstream = models.ForeignKey(Upstream, on_delete=models.PROTECT, related_name="routes")
     model = models.CharField(max_length=200, help_text="The model's name at the upstream, such as gpt-4o-mini.")
-    version = models.PositiveIntegerField(default=1, editable=False, help_text="Grows when the target changes: older cached answers are not served.")
+    version = models.PositiveIntegerField(
+        default=1, editable=False, help_text="Grows when the target changes: older cached answers are not served."
+    )
     enabled = models.BooleanField(default=True)
 
     class Meta:

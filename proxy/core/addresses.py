@@ -1,0 +1,90 @@
+"""Where an upstream may live: judged from its URL, without asking the network.
+
+Numbers are read as C libraries read them (inet_aton: 127.1, 0x7f.1, 017700000001, 2130706433 are all 127.0.0.1), because the
+connection is made by one. Names that only a local network knows count as private; what a public name resolves to is not seen here.
+"""
+
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from typing import Final
+from urllib.parse import SplitResult, urlsplit
+
+Address = IPv4Address | IPv6Address
+LOCAL_ENDINGS: Final = (".localhost", ".local", ".internal", ".intranet", ".lan", ".home", ".corp", ".private", ".home.arpa")
+NAT64: Final = ip_network("64:ff9b::/96")  # RFC 6052: the last 32 bits are an IPv4 address
+
+
+def check_base_url(url: str, *, allow_private: bool) -> str:
+    """The URL without slashes at its end. Raises ValueError with a sentence for the person who typed it."""
+    parts = _split(url)
+    if parts.scheme not in {"http", "https"}:
+        raise ValueError("Must start with https:// or http://.")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("Must not hold a user name or password: the provider key has its own field.")
+    if "?" in url or "#" in url:
+        raise ValueError("Must not have a query (?) or fragment (#).")
+    host = (parts.hostname or "").rstrip(".")
+    if not host:
+        raise ValueError("Must name a host.")
+    if not allow_private and is_private(host):
+        raise ValueError("This is a loopback, private or local address: tick “allow private” if the model is your own.")
+    if parts.path.rstrip("/").endswith("/chat/completions"):
+        raise ValueError("Must end before /chat/completions, as in https://api.openai.com/v1.")
+    return url.rstrip("/")
+
+
+def is_private(host: str) -> bool:
+    """Whether a host, as a URL has it, is anything but a public address or a public name. Link-local metadata addresses are private."""
+    address = _literal(host.lower())
+    if address is None:
+        return "." not in host or host.lower().endswith(LOCAL_ENDINGS)
+    return any(not inner.is_global or inner.is_multicast for inner in _reached(address))
+
+
+def _split(url: str) -> SplitResult:
+    if not url.isascii() or not url.isprintable() or " " in url or "\\" in url:
+        raise ValueError("Must be a plain ASCII URL: no blanks or backslashes, international names in their xn-- form.")
+    try:
+        parts = urlsplit(url)
+        _ = parts.port, parts.hostname  # both are judged when they are read
+    except ValueError:
+        raise ValueError("Must be a valid URL with a port from 0 to 65535.") from None
+    if "%" in parts.netloc:
+        raise ValueError("Must not have % in the host.")
+    return parts
+
+
+def _literal(host: str) -> Address | None:
+    """The address that this text is, None for a name."""
+    if ":" in host:
+        return ip_address(host)
+    parts = host.split(".")
+    numbers = [_number(part) for part in parts]
+    if len(parts) > 4 or None in numbers:
+        return None
+    *head, last = [number for number in numbers if number is not None]
+    if any(number > 255 for number in head) or last >= 256 ** (4 - len(head)):
+        return None
+    return IPv4Address(sum(number << 8 * (3 - place) for place, number in enumerate(head)) + last)
+
+
+def _number(text: str) -> int | None:
+    """Decimal, 0x hexadecimal or 0 octal, as strtoul reads it with base 0."""
+    base = 16 if text.startswith("0x") else 8 if text.startswith("0") and len(text) > 1 else 10
+    digits = text.removeprefix("0x")
+    if not digits.isalnum():
+        return 0 if text == "0x" else None
+    try:
+        return int(digits, base)
+    except ValueError:
+        return None
+
+
+def _reached(address: Address) -> list[Address]:
+    """The address and the IPv4 ones wrapped in it (mapped, 6to4, Teredo, NAT64): a gateway on the way may unwrap them."""
+    if isinstance(address, IPv4Address):
+        return [address]
+    if address.ipv4_mapped:
+        return [address.ipv4_mapped]
+    if address in NAT64:
+        return [IPv4Address(int(address) & 0xFFFFFFFF)]
+    return [address, *([address.sixtofour] if address.sixtofour else []), *(address.teredo or ())]

@@ -1,0 +1,19 @@
+"""manage.py rotate_encryption_keys: after a new key was put first in TOKENTHRIFT_ENCRYPTION_KEYS, before the old one is taken out."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from proxy import services
+from proxy.vault import SealBroken
+
+
+class Command(BaseCommand):
+    help = "Seals every provider key under the first of TOKENTHRIFT_ENCRYPTION_KEYS; all of them or none."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            count = services.rotate_encryption_keys()
+        except SealBroken as error:
+            raise CommandError(f"Nothing was changed: {error}.") from error
+        self.stdout.write(f"{count} provider keys are sealed under the first key now.")

@@ -1,0 +1,55 @@
+"""The whole configuration as one frozen value, in seven queries at most."""
+
+import logging
+
+from plans import selectors as plans
+from plans.price_list import PriceKey
+from plans.pricing import Price
+from proxy import vault
+from proxy.core import directory
+from proxy.core.addresses import check_base_url
+from proxy.core.directory import Directory, UpstreamTarget
+from proxy.models import Route, Upstream
+
+log = logging.getLogger(__name__)
+
+
+def load_directory() -> Directory:
+    """Keys, plans and routes as the database has them now. Raises what the database raises.
+
+    The revision is read first: a change that comes in while the rest is read raises it again, and the next look reads it all anew.
+    """
+    revision = plans.revision()
+    return Directory(revision=revision, keys=plans.live_keys(), plans=plans.plans(), routes=_routes())
+
+
+def _routes() -> dict[str, directory.Route]:
+    """Enabled routes by name. Those of an upstream with a forbidden address or a key that does not open are left out, with a log line."""
+    rows = list(Route.objects.filter(enabled=True).select_related("upstream"))
+    prices = plans.prices_for({(row.upstream.provider, row.model) for row in rows})
+    targets = {upstream.pk: _target(upstream) for upstream in {row.upstream for row in rows}}
+    return {row.name: _route(row, target, prices) for row in rows if (target := targets[row.upstream_id])}
+
+
+def _target(upstream: Upstream) -> UpstreamTarget | None:
+    try:
+        base_url = check_base_url(upstream.base_url, allow_private=upstream.allow_private)
+        api_key = vault.open_sealed(upstream.encrypted_key)
+    except (ValueError, vault.SealBroken) as error:
+        log.error("upstream %s is out of service with all its routes: %s", upstream.name, error)
+        return None
+    return UpstreamTarget(
+        id=upstream.pk,
+        name=upstream.name,
+        base_url=base_url,
+        provider=upstream.provider,
+        api_key=api_key,
+        connect_timeout=upstream.connect_timeout,
+        read_timeout=upstream.read_timeout,
+        stream_usage=upstream.stream_usage,
+    )
+
+
+def _route(row: Route, target: UpstreamTarget, prices: dict[PriceKey, Price]) -> directory.Route:
+    price = prices.get((target.provider, row.model))
+    return directory.Route(id=row.pk, name=row.name, version=row.version, upstream=target, model=row.model, price=price)

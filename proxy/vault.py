@@ -1,0 +1,38 @@
+"""Provider keys at rest: Fernet (AES-128-CBC with HMAC-SHA256) under settings.ENCRYPTION_KEYS; the first key seals, every key opens."""
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+
+class SealBroken(Exception):
+    """None of the configured keys opens this: it was sealed under another, or is damaged."""
+
+
+def seal(text: str) -> bytes:
+    """The text as it may be stored; empty stays empty."""
+    return _box().encrypt(text.encode()) if text else b""
+
+
+def open_sealed(sealed: bytes | memoryview) -> str:
+    """The text that was sealed. Raises SealBroken."""
+    if not sealed:
+        return ""
+    try:
+        return _box().decrypt(bytes(sealed)).decode()
+    except InvalidToken:
+        raise SealBroken("no key in TOKENTHRIFT_ENCRYPTION_KEYS opens its provider key") from None
+
+
+def reseal(sealed: bytes | memoryview) -> bytes:
+    """The same text sealed under the first key. Raises SealBroken."""
+    return seal(open_sealed(sealed))
+
+
+def _box() -> MultiFernet:
+    if not settings.ENCRYPTION_KEYS:
+        raise ImproperlyConfigured("TOKENTHRIFT_ENCRYPTION_KEYS is empty: provider keys cannot be stored.")
+    try:
+        return MultiFernet([Fernet(key) for key in settings.ENCRYPTION_KEYS])
+    except ValueError:
+        raise ImproperlyConfigured("TOKENTHRIFT_ENCRYPTION_KEYS: each key must be 32 url-safe base64-encoded bytes.") from None
