@@ -1,0 +1,187 @@
+"""Semantic entries in Redis with its search module (RediSearch 2.4 or later: Redis Stack, Redis 8).
+
+One HNSW index for each embedder and dimension: RediSearch leaves a hash whose vector has another dimension out of its index without a
+word. Index and hashes live in database 0, the only one RediSearch serves (redis.io/docs/latest/commands/ft.create), whatever the URL says.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import re
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError, ResponseError
+
+from proxy.core.errors import ToolUnavailable
+from proxy.core.ports import Candidate, SemanticEntry, Vector
+from proxy.engines.semantic.deadline import detached
+from proxy.engines.semantic.values import checked_entry, clipped, storable, unit_vector
+
+NO_MODULE = "this Redis has no search module (RediSearch): use Redis Stack or Redis 8, or choose pgvector_semantic"
+FIELDS = ("distance", "scope", "question", "envelope")
+T = TypeVar("T")
+Fields = dict[bytes | bytearray | memoryview | str | int | float, bytes | bytearray | memoryview | str | int | float]
+
+
+class RedisSearchCache:
+    """Entries of one embedder. `prefix` sets this installation apart from others on the same Redis; times in seconds: `timeout` bounds
+    a look-up, `write_timeout` everything else."""
+
+    name = "redis_semantic"
+
+    def __init__(
+        self,
+        url: str,
+        embedder_id: str,
+        dimension: int,
+        *,
+        prefix: str,
+        timeout: float = 0.1,
+        write_timeout: float = 2.0,
+        connections: int = 16,
+    ) -> None:
+        self._embedder = embedder_id
+        self._dimension = dimension
+        self._timeout = timeout
+        self._write_timeout = write_timeout
+        self._index = f"{prefix}:semantic:{_slug(embedder_id)}:{dimension}"
+        # redis-py's own defaults hold one call for 59 s when Redis hangs. RESP 2 fixes the shape of what FT.SEARCH answers.
+        pool = BlockingConnectionPool.from_url(
+            url,
+            protocol=2,
+            socket_timeout=write_timeout,
+            socket_connect_timeout=timeout,
+            retry=Retry(NoBackoff(), 0),
+            max_connections=connections,
+            timeout=timeout,
+        )
+        pool.connection_kwargs["db"] = 0
+        self._redis = Redis.from_pool(pool)
+        self._command: Callable[..., Awaitable[Any]] = self._redis.execute_command
+
+    async def nearest(self, bucket: str, vector: Vector, *, floor: float, limit: int) -> list[Candidate]:
+        """Up to `limit` unexpired entries of the bucket with cosine >= `floor`, nearest first. Raises ToolUnavailable.
+
+        An index that has vanished is made again, and the look-up is a miss.
+        """
+        near = unit_vector(self.name, vector, self._dimension).tobytes()
+        query = f"(@bucket:{{{_escaped(bucket)}}} @expires:[({time.time():.3f} +inf])=>[KNN {int(limit)} @vector $near AS distance]"
+        command = ["FT.SEARCH", self._index, query, "PARAMS", 2, "near", near, "SORTBY", "distance", "LIMIT", 0, limit]
+        command += ["RETURN", len(FIELDS), *FIELDS, "TIMEOUT", max(1, round(self._timeout * 800)), "DIALECT", 2]
+        reply = await detached(self._run(lambda: self._search(command), self._timeout))
+        found = (self._candidate(reply[at], reply[at + 1]) for at in range(1, len(reply), 2))
+        return [candidate for candidate in found if candidate is not None and candidate.similarity >= floor]
+
+    async def _search(self, command: list[Any]) -> list[Any]:
+        """RediSearch's answer: the number of hits, then each key followed by its fields. Just [0] when the index had vanished."""
+        try:
+            reply: list[Any] = await self._command(*command)
+        except ResponseError as error:
+            if not _is_missing_index(error):
+                raise
+            await self._create_index()
+            return [0]
+        return reply
+
+    def _candidate(self, key: bytes, fields: list[bytes] | None) -> Candidate | None:
+        """None for an entry that expired between search and reading: RediSearch then answers with null or without its fields."""
+        values = dict(zip(fields[::2], fields[1::2], strict=True)) if fields else {}
+        if any(values.get(name.encode()) is None for name in FIELDS):
+            return None
+        return Candidate(
+            entry_id=key.decode().removeprefix(self._key("")),
+            similarity=clipped(1.0 - float(values[b"distance"])),
+            scope=values[b"scope"].decode(),
+            question=values[b"question"].decode(),
+            envelope=values[b"envelope"],
+        )
+
+    async def add(self, entry: SemanticEntry) -> None:
+        """Store one entry, visible to the next `nearest`. The same `entry_id` replaces. Raises ToolUnavailable."""
+        vector = checked_entry(self.name, entry, self._embedder, self._dimension)
+        fields: Fields = {
+            "vector": vector.tobytes(),
+            "bucket": entry.bucket,
+            "scope": entry.scope,
+            "plan_id": entry.plan_id,
+            "question": storable(entry.question),
+            "envelope": entry.envelope,
+            "created": entry.created_at,
+            "expires": entry.expires_at,
+        }
+        await detached(self._run(lambda: self._write(self._key(entry.entry_id), fields, entry.expires_at), self._write_timeout))
+
+    async def _write(self, key: str, fields: Fields, expires_at: float) -> None:
+        # Without its index the entry would be found only once something else had made it.
+        await self._create_index()
+        async with self._redis.pipeline(transaction=True) as pipe:
+            pipe.hset(key, mapping=fields)
+            pipe.pexpireat(key, int(expires_at * 1000))
+            await pipe.execute()
+
+    async def delete(self, entry_id: str) -> None:
+        """Remove one entry; one that does not exist is no error. Raises ToolUnavailable."""
+        await detached(self._run(lambda: self._redis.delete(self._key(entry_id)), self._write_timeout))
+
+    async def purge(self) -> int:
+        """Redis expires entries by itself: 0."""
+        return 0
+
+    async def check(self) -> None:
+        """Raises ToolUnavailable when Redis does not answer, lacks the search module or cannot hold the index."""
+        await detached(self._run(self._create_index, self._write_timeout))
+
+    async def close(self) -> None:
+        """Close the connections."""
+        with contextlib.suppress(RedisError, OSError):
+            await self._redis.aclose()
+
+    async def _create_index(self) -> None:
+        """Make the index unless it is there. Hashes that are there already are indexed in the background."""
+        vector = ["vector", "VECTOR", "HNSW", 6, "TYPE", "FLOAT32", "DIM", self._dimension, "DISTANCE_METRIC", "COSINE"]
+        schema = [*vector, "bucket", "TAG", "scope", "TAG", "expires", "NUMERIC"]
+        try:
+            await self._command("FT.CREATE", self._index, "ON", "HASH", "PREFIX", 1, self._key(""), "SCHEMA", *schema)
+        except ResponseError as error:
+            if "already exists" not in str(error).lower():
+                raise
+
+    def _key(self, entry_id: str) -> str:
+        return f"{self._index}:{entry_id}"
+
+    async def _run(self, work: Callable[[], Awaitable[T]], seconds: float) -> T:
+        """`work` within `seconds`. Raises ToolUnavailable, never anything else."""
+        try:
+            async with asyncio.timeout(seconds):
+                return await work()
+        except TimeoutError as error:
+            raise ToolUnavailable(self.name, f"Redis did not answer within {seconds:g} s") from error
+        except (RedisError, OSError) as error:
+            reason = NO_MODULE if _lacks_module(error) else str(error) or type(error).__name__
+            raise ToolUnavailable(self.name, reason) from error
+
+
+def _slug(embedder_id: str) -> str:
+    """The embedder's id in characters that are plain in key patterns, with a digest that keeps two ids apart."""
+    digest = hashlib.sha256(embedder_id.encode()).hexdigest()[:8]
+    return f"{re.sub(r'[^A-Za-z0-9.-]', '_', embedder_id)}-{digest}"
+
+
+def _escaped(tag: str) -> str:
+    """A tag value for a query: everything but letters, digits and _ escaped."""
+    return re.sub(r"([^A-Za-z0-9_])", r"\\\1", tag)
+
+
+def _is_missing_index(error: Exception) -> bool:
+    text = str(error).lower()
+    return "no such index" in text or "unknown index" in text or "index not found" in text
+
+
+def _lacks_module(error: Exception) -> bool:
+    text = str(error).lower()
+    return "unknown command" in text and "ft." in text

@@ -1,0 +1,279 @@
+"""One contract, both semantic backends, real servers."""
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import psycopg
+import pytest
+import pytest_asyncio
+from pgvector.psycopg import register_vector
+from psycopg import sql
+from redis.asyncio import Redis
+
+from proxy.core.errors import ToolUnavailable
+from proxy.core.ports import SemanticCache, SemanticEntry, Vector
+from proxy.engines.embedders.onnx import MINILM_ID
+from proxy.engines.semantic import pgvector
+from proxy.engines.semantic.pgvector import PgvectorCache
+from proxy.engines.semantic.redis import RedisSearchCache
+
+DIMENSION = 8
+GENEROUS = 2.0  # the deadline is not what these tests are about, and test machines are busy
+
+pytestmark = pytest.mark.django_db  # pytest-django makes the test database for marked tests only
+
+
+class Backend:
+    """Caches of one kind whose entries no other test sees."""
+
+    def __init__(self, kind: str, url: str) -> None:
+        self.kind = kind
+        self.url = url
+        self.run = uuid.uuid4().hex[:12]
+        self.open: list[SemanticCache] = []
+
+    def cache(self, embedder: str = "tiny", dimension: int = DIMENSION) -> SemanticCache:
+        made: SemanticCache
+        if self.kind == "pgvector":
+            made = PgvectorCache(self.url, self.embedder(embedder), dimension, timeout=GENEROUS)
+        else:
+            made = RedisSearchCache(self.url, self.embedder(embedder), dimension, prefix=self.run, timeout=GENEROUS)
+        self.open.append(made)
+        return made
+
+    def embedder(self, name: str) -> str:
+        return f"{name}@{self.run}"
+
+    def entry(self, entry_id: str, vector: Vector, **fields: Any) -> SemanticEntry:
+        known = {"bucket": "b1", "scope": "s1", "question": f"question {entry_id}", "envelope": entry_id.encode(), "ttl": 60.0}
+        known |= fields
+        now, ttl = time.time(), known.pop("ttl")
+        embedder = self.embedder(known.pop("embedder", "tiny"))
+        return SemanticEntry(
+            entry_id=self.id(entry_id), plan_id=1, embedder=embedder, vector=vector, created_at=now, expires_at=now + ttl, **known
+        )
+
+    def id(self, name: str) -> str:
+        return f"{self.run}{name}"
+
+
+@pytest_asyncio.fixture(params=["pgvector", "redis"])
+async def backend(request: pytest.FixtureRequest, database_url: str, redis_url: str) -> AsyncIterator[Backend]:
+    made = Backend(request.param, database_url if request.param == "pgvector" else redis_url)
+    yield made
+    for cache in made.open:
+        await cache.close()
+
+
+def at(degrees: float, dimension: int = DIMENSION) -> Vector:
+    """A unit vector that far from the first axis."""
+    vector = np.zeros(dimension, dtype=np.float32)
+    vector[0], vector[1] = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    return vector
+
+
+async def test_nearest_returns_what_was_stored_best_first(backend: Backend) -> None:
+    cache = backend.cache()
+    for degrees in (40, 0, 20):
+        await cache.add(backend.entry(f"e{degrees}", at(degrees), envelope=bytes(range(256))))
+    found = await cache.nearest("b1", at(0), floor=0.5, limit=5)
+    assert [candidate.entry_id for candidate in found] == [backend.id("e0"), backend.id("e20"), backend.id("e40")]
+    assert [candidate.similarity for candidate in found] == pytest.approx([1.0, np.cos(np.radians(20)), np.cos(np.radians(40))], abs=1e-3)
+    assert all(candidate.similarity <= 1.0 for candidate in found)
+    assert (found[0].scope, found[0].question, found[0].envelope) == ("s1", "question e0", bytes(range(256)))
+
+
+async def test_limit_and_floor_bound_the_answer(backend: Backend) -> None:
+    cache = backend.cache()
+    for degrees in (0, 10, 20, 80):
+        await cache.add(backend.entry(f"e{degrees}", at(degrees)))
+    assert len(await cache.nearest("b1", at(0), floor=0.9, limit=10)) == 3
+    assert len(await cache.nearest("b1", at(0), floor=0.9, limit=2)) == 2
+    assert await cache.nearest("b1", at(180), floor=0.0, limit=10) == []
+
+
+async def test_a_bucket_sees_only_its_own_entries(backend: Backend) -> None:
+    cache = backend.cache()
+    for number in range(30):
+        await cache.add(backend.entry(f"other{number}", at(0), bucket="b2"))
+    await cache.add(backend.entry("mine", at(60)))
+    found = await cache.nearest("b1", at(0), floor=0.1, limit=3)
+    assert [candidate.entry_id for candidate in found] == [backend.id("mine")]
+    assert await cache.nearest("never-seen", at(0), floor=0.1, limit=3) == []
+
+
+async def test_the_first_look_up_of_all_is_a_miss(backend: Backend) -> None:
+    assert await backend.cache().nearest("b1", at(0), floor=0.1, limit=3) == []
+
+
+async def test_a_bucket_name_is_never_read_as_query_syntax(backend: Backend) -> None:
+    cache = backend.cache()
+    name = "a b|c} @scope:{* -'\"\\%s"
+    await cache.add(backend.entry("odd", at(0), bucket=name))
+    assert len(await cache.nearest(name, at(0), floor=0.5, limit=3)) == 1
+    assert await cache.nearest("*", at(0), floor=0.5, limit=3) == []
+
+
+async def test_embedders_never_meet(backend: Backend) -> None:
+    first, second = backend.cache("one"), backend.cache("two")
+    wide = backend.cache("two%s", dimension=16)
+    await first.add(backend.entry("e1", at(0), embedder="one"))
+    await wide.add(backend.entry("e2", at(0, 16), embedder="two%s"))
+    assert await second.nearest("b1", at(0), floor=0.1, limit=3) == []
+    assert len(await first.nearest("b1", at(0), floor=0.1, limit=3)) == 1
+    assert len(await wide.nearest("b1", at(0, 16), floor=0.1, limit=3)) == 1
+
+
+async def test_an_expired_entry_is_never_returned(backend: Backend) -> None:
+    cache = backend.cache()
+    await cache.add(backend.entry("late", at(0), ttl=0.2))
+    await cache.add(backend.entry("past", at(0), ttl=-5))
+    await cache.add(backend.entry("fresh", at(30)))
+    await asyncio.sleep(0.25)
+    found = await cache.nearest("b1", at(0), floor=0.1, limit=1)
+    assert [candidate.entry_id for candidate in found] == [backend.id("fresh")]
+
+
+async def test_the_same_id_replaces(backend: Backend) -> None:
+    cache = backend.cache()
+    await cache.add(backend.entry("e", at(0), envelope=b"old"))
+    await cache.add(backend.entry("e", at(10), envelope=b"new", bucket="b2"))
+    assert await cache.nearest("b1", at(0), floor=0.1, limit=3) == []
+    assert [candidate.envelope for candidate in await cache.nearest("b2", at(0), floor=0.1, limit=3)] == [b"new"]
+
+
+async def test_a_deleted_entry_is_gone_and_deleting_twice_is_no_error(backend: Backend) -> None:
+    cache = backend.cache()
+    await cache.add(backend.entry("e", at(0)))
+    await cache.delete(backend.id("e"))
+    await cache.delete(backend.id("e"))
+    assert await cache.nearest("b1", at(0), floor=0.1, limit=3) == []
+
+
+async def test_purge_removes_expired_entries_only(backend: Backend) -> None:
+    cache = backend.cache()
+    await cache.purge()
+    await cache.add(backend.entry("past", at(0), ttl=-5))
+    await cache.add(backend.entry("fresh", at(0)))
+    assert await cache.purge() == (1 if backend.kind == "pgvector" else 0)
+    assert [candidate.entry_id for candidate in await cache.nearest("b1", at(0), floor=0.1, limit=3)] == [backend.id("fresh")]
+
+
+@pytest.mark.parametrize(
+    "vector",
+    [at(0, 16), at(0) * np.float32(2), at(0) * np.float32(0), at(0) * np.float32("nan"), at(0) + np.float32("inf"), at(0).reshape(2, 4)],
+    ids=["dimension", "long", "zero", "nan", "inf", "shape"],
+)
+async def test_a_vector_that_is_no_unit_vector_of_this_dimension_is_refused(backend: Backend, vector: Vector) -> None:
+    cache = backend.cache()
+    with pytest.raises(ToolUnavailable):
+        await cache.add(backend.entry("e", vector))
+    with pytest.raises(ToolUnavailable):
+        await cache.nearest("b1", vector, floor=0.1, limit=3)
+
+
+async def test_an_entry_of_another_embedder_is_refused(backend: Backend) -> None:
+    with pytest.raises(ToolUnavailable, match="embedder"):
+        await backend.cache().add(replace(backend.entry("e", at(0)), embedder="foreign"))
+
+
+async def test_text_that_stores_refuse_is_cleaned_and_a_large_envelope_kept_whole(backend: Backend) -> None:
+    cache = backend.cache()
+    envelope = np.random.default_rng(1).bytes(1_000_000)
+    await cache.add(backend.entry("e", at(0), question="nul \x00 lone \ud800 \N{PILE OF POO}", envelope=envelope))
+    (found,) = await cache.nearest("b1", at(0), floor=0.5, limit=3)
+    assert found.question == "nul  lone ? \N{PILE OF POO}"
+    assert found.envelope == envelope
+
+
+async def test_concurrent_writers_and_readers_agree(backend: Backend) -> None:
+    cache = backend.cache()
+    await asyncio.gather(*(cache.add(backend.entry(f"e{number}", at(number))) for number in range(60)))
+    answers = await asyncio.gather(*(cache.nearest("b1", at(number), floor=0.5, limit=1) for number in range(60)))
+    assert [answer[0].entry_id for answer in answers] == [backend.id(f"e{number}") for number in range(60)]
+
+
+async def test_cancelled_look_ups_leave_no_connection_behind(backend: Backend) -> None:
+    cache = backend.cache()
+    await cache.add(backend.entry("e", at(0)))
+    for pause in np.linspace(0, 0.004, 60):
+        look_ups = [asyncio.create_task(cache.nearest("b1", at(0), floor=0.5, limit=1)) for _ in range(8)]
+        await asyncio.sleep(float(pause))
+        for look_up in look_ups:
+            look_up.cancel()
+        await asyncio.gather(*look_ups, return_exceptions=True)
+    answers = await asyncio.gather(*(cache.nearest("b1", at(0), floor=0.5, limit=1) for _ in range(40)))
+    assert all(len(answer) == 1 for answer in answers)
+
+
+async def test_check_passes_on_a_server_that_serves(backend: Backend) -> None:
+    await backend.cache().check()
+
+
+async def test_a_look_up_after_close_is_unavailable_or_reconnects(backend: Backend) -> None:
+    cache = backend.cache()
+    await cache.nearest("b1", at(0), floor=0.5, limit=1)
+    await cache.close()
+    try:
+        assert await cache.nearest("b1", at(0), floor=0.5, limit=1) == []
+    except ToolUnavailable as error:
+        assert error.reason == "closed"
+
+
+async def test_a_redis_index_that_vanished_is_made_again(redis_url: str) -> None:
+    backend = Backend("redis", f"{redis_url}/3")  # whatever the URL says, database 0 is used
+    cache = backend.cache()
+    await cache.add(backend.entry("e", at(0)))
+    async with Redis.from_url(redis_url) as redis:
+        names = [name for name in await redis.execute_command("FT._LIST") if backend.run.encode() in name]  # type: ignore[no-untyped-call]
+        await redis.execute_command("FT.DROPINDEX", names[0])  # type: ignore[no-untyped-call]
+    assert await cache.nearest("b1", at(0), floor=0.5, limit=3) == []
+    async with asyncio.timeout(5):
+        while not await cache.nearest("b1", at(0), floor=0.5, limit=3):
+            await asyncio.sleep(0.02)
+    await cache.add(backend.entry("e2", at(0)))
+    assert len(await cache.nearest("b1", at(0), floor=0.5, limit=3)) == 2
+    await cache.close()
+
+
+async def test_the_default_embedder_has_its_index_and_large_buckets_use_it(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both ways through a bucket find the same neighbours; dropping the index costs speed, not answers."""
+    monkeypatch.setattr(pgvector, "LARGE_BUCKET", 500)
+    backend = Backend("pgvector", database_url)
+    random = np.random.default_rng(5)
+    vectors = random.normal(size=(1500, 384)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    cache = PgvectorCache(database_url, MINILM_ID, 384, timeout=GENEROUS)
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        row = connection.execute("SELECT indexdef FROM pg_indexes WHERE indexname = 'semantic_hnsw_minilm'").fetchone()
+        assert row is not None
+        assert MINILM_ID in row[0]
+        try:
+            fill(connection, backend, vectors)
+            for number in range(0, 1500, 100):
+                query = vectors[number] + random.normal(size=384).astype(np.float32) * np.float32(0.01)
+                found = await cache.nearest(backend.run, query / np.linalg.norm(query), floor=0.7, limit=1)
+                assert [candidate.entry_id for candidate in found] == [backend.id(str(number))]
+            connection.execute("DROP INDEX semantic_hnsw_minilm")
+            assert (await cache.nearest(backend.run, vectors[7], floor=0.7, limit=1))[0].entry_id == backend.id("7")
+        finally:
+            connection.execute("DELETE FROM proxy_semanticentry WHERE bucket = %s", [backend.run])
+            connection.execute(sql.SQL(row[0].replace("CREATE INDEX", "CREATE INDEX IF NOT EXISTS")))  # type: ignore[arg-type]
+    await cache.close()
+
+
+def fill(connection: psycopg.Connection[Any], backend: Backend, vectors: Vector) -> None:
+    register_vector(connection)
+    query = (
+        "INSERT INTO proxy_semanticentry VALUES (%s, %s, 's', 1, %s, 'q', %s::real[]::vector::halfvec, 'x', now(), now() + interval '1 hour')"
+    )
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            query, [(backend.id(str(number)), backend.run, MINILM_ID, vector.tolist()) for number, vector in enumerate(vectors)]
+        )
+    connection.execute("ANALYZE proxy_semanticentry")
