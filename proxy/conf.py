@@ -1,1 +1,59 @@
-"""Deployment settings of the gateway, read from Django settings at the moment of use."""
+"""Deployment settings of the gateway, read from Django's settings at the moment of use."""
+
+from pathlib import Path
+
+from django.conf import settings
+
+from proxy.core.ports import Limits
+
+
+class Conf:
+    """One attribute a setting. Times in seconds."""
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(
+            body_bytes=settings.MAX_BODY_BYTES,
+            depth=settings.MAX_DEPTH,
+            cache_budget=settings.CACHE_BUDGET,
+            store_budget=settings.STORE_BUDGET,
+            key_pepper=settings.KEY_PEPPER,
+            floor=settings.SIMILARITY_FLOOR,
+            candidates=settings.CANDIDATES,
+        )
+
+    @property
+    def exact_url(self) -> str:
+        """Redis and the database in it that holds the exact tier."""
+        return str(settings.REDIS_URL)
+
+    @property
+    def exact_prefix(self) -> str:
+        """The key prefix of the django-redis alias `exact`."""
+        return str(settings.CACHES["exact"]["KEY_PREFIX"])
+
+    @property
+    def semantic_url(self) -> str:
+        return str(settings.REDIS_SEMANTIC_URL)
+
+    @property
+    def instance(self) -> str:
+        """What sets this installation's keys apart on a shared Redis."""
+        return str(settings.INSTANCE)
+
+    @property
+    def spool(self) -> Path:
+        return Path(settings.SPOOL_DIR)
+
+    @property
+    def embedder(self) -> str:
+        """`minilm`, or the name or path of a sentence-transformers model."""
+        return str(settings.EMBEDDER)
+
+    @property
+    def models(self) -> Path:
+        """Where exported models lie."""
+        return Path(settings.VAR_DIR) / "models"
+
+
+conf = Conf()

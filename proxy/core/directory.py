@@ -34,9 +34,9 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """All live keys by digest, plans by (owner tenant id or None, name), routes by name."""
+    """All live keys by digest, plans by (owner tenant id or None, name), routes by name. `revision` -1: not loaded yet."""
 
-    revision: int = 0
+    revision: int = -1
     keys: dict[str, KeySnapshot] = field(default_factory=dict)
     plans: dict[tuple[int | None, str], PlanSnapshot] = field(default_factory=dict)
     routes: dict[str, Route] = field(default_factory=dict)

@@ -12,6 +12,7 @@ GatewayError                      the client gets OpenAI's error object (platfor
 +- UpstreamUnreachable   502
 +- UpstreamInvalid       502      a 200 that is no completion
 +- UpstreamTimeout       504
++- NotReady              503      the worker has not read its configuration yet
 +- InternalFault         500      a bug of ours; never the client's fault
 
 ClientGone                        the client left: nobody to answer, but something to record
@@ -95,6 +96,11 @@ class UpstreamInvalid(GatewayError):
 class UpstreamTimeout(GatewayError):
     status = 504
     code = "upstream_timeout"
+
+
+class NotReady(GatewayError):
+    status = 503
+    code = "not_ready"
 
 
 class InternalFault(GatewayError):

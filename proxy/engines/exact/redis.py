@@ -18,10 +18,10 @@ class RedisCache:
 
     async def get(self, key: str) -> bytes | None:
         try:
-            found: bytes | None = await self._redis.get(self._prefix + key)
+            found = await self._redis.get(self._prefix + key)
         except (RedisError, OSError, TimeoutError) as error:
             raise ToolUnavailable("exact", type(error).__name__) from error
-        return found
+        return found.encode() if isinstance(found, str) else found
 
     async def set(self, key: str, value: bytes, ttl: int) -> None:
         try:

@@ -1,0 +1,112 @@
+"""The async proxy view: /v1/* as a plain ASGI application, beside Django and without its request handling.
+
+    POST /v1/chat/completions        the pipeline
+    GET  /v1/models[/{name}]         the routes this key may use
+
+It owns `lifespan`, so clients open and close in the loop that uses them.
+"""
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+import orjson
+
+from proxy.client import AsgiClient, Receive, Scope, Send
+from proxy.core.errors import GatewayError, MethodNotAllowed, ModelUnknown, PathUnknown
+from proxy.core.exchange import Call, Refused
+from proxy.core.ids import new_id
+from proxy.core.ports import Toolbox
+from proxy.pipeline import chain
+from proxy.pipeline.authenticate import authenticate
+from proxy.pipeline.respond import respond
+from proxy.toolbox import Running, open_toolbox
+
+CHAT = "/v1/chat/completions"
+MODELS = "/v1/models"
+
+
+class Gateway:
+    """The ASGI callable. `opener` makes the tools when the server starts; tests hand in their own."""
+
+    def __init__(self, opener: Callable[[], Awaitable[Running]] = open_toolbox) -> None:
+        self._opener = opener
+        self._running: Running | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+            return
+        assert self._running is not None, "the server must run lifespan"  # noqa: S101 -- a server without it cannot work
+        tools = self._running.tools
+        client = AsgiClient(scope, receive, send)
+        call = Call(
+            request_id=new_id(),
+            at=time.time(),
+            started=time.monotonic(),
+            client=client,
+            secret=_bearer(client.header(b"authorization")),
+            cache_control=client.header(b"cache-control"),
+        )
+        path = scope["path"].rstrip("/")
+        if path == CHAT and scope["method"] == "POST":
+            await chain.run(call, tools)
+        else:
+            await _other(call, tools, scope["method"], path)
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        try:
+            self._running = await self._opener()
+        except Exception as error:
+            await send({"type": "lifespan.startup.failed", "message": f"{type(error).__name__}: {error}"})
+            return
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self._running.close()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+def _bearer(header: str) -> str | None:
+    """The token of `Authorization: Bearer <token>` (RFC 6750); the scheme in any case."""
+    scheme, _, token = header.partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
+
+
+async def _other(call: Call, tools: Toolbox, method: str, path: str) -> None:
+    """Everything under /v1 that is no chat request: the models, and clear refusals."""
+    try:
+        if path not in (CHAT, MODELS) and not path.startswith(f"{MODELS}/"):
+            raise PathUnknown(f"{path} is not served. Served are POST {CHAT} and GET {MODELS}.")
+        if path == CHAT or method not in ("GET", "HEAD"):
+            raise MethodNotAllowed(f"{method} is not allowed here: use {'POST' if path == CHAT else 'GET'}.")
+        call = await authenticate(call, tools)
+        body = orjson.dumps(_models(call, tools, path.removeprefix(MODELS).removeprefix("/")))
+    except GatewayError as error:
+        await respond(replace(call, answer=Refused(error), outcome="refused"), tools)
+        return
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"x-request-id", call.request_id.encode()),
+    ]
+    await call.client.start(200, headers)
+    await call.client.send(b"" if method == "HEAD" else body, more=False)
+
+
+def _models(call: Call, tools: Toolbox, name: str) -> dict[str, object]:
+    """OpenAI's list of models, or the one of that name. Raises ModelUnknown."""
+    assert call.key is not None  # noqa: S101 -- authenticate set it
+    rows: list[dict[str, object]] = [
+        {"id": route.name, "object": "model", "created": 0, "owned_by": route.upstream.name}
+        for route in tools.source.directory.routes_for(call.key)
+    ]
+    if not name:
+        return {"object": "list", "data": rows}
+    for row in rows:
+        if row["id"] == name:
+            return row
+    raise ModelUnknown(f"The model {name!r} does not exist here. See GET {MODELS}.", param="model")
+
+
+application = Gateway()
