@@ -10,6 +10,7 @@ import subprocess
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 START_DEADLINE = 20.0
@@ -29,6 +30,17 @@ class Account:
     name: str = ""
     uid: int | None = None
     gid: int | None = None
+
+
+def packaged(package: str, *path: str) -> Path:
+    """A file inside an installed package, found without running the package's own code. Raises ServiceError when it is not there."""
+    spec = find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise ServiceError(f"The package {package} is not installed: install requirements.txt, or set DATABASE_URL and REDIS_URL.")
+    file = Path(spec.submodule_search_locations[0], *path)
+    if not file.exists():
+        raise ServiceError(f"{file} is missing: install {package} again, or set DATABASE_URL and REDIS_URL.")
+    return file
 
 
 def account() -> Account:

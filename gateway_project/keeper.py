@@ -110,7 +110,7 @@ def main(var: Path, *, durable: bool) -> int:
     keeper = Keeper(var, durable=durable)
     try:
         keep(keeper, run)
-    except ServiceError as error:
+    except (ServiceError, OSError) as error:  # OSError: such as a folder that belongs to another account
         log(str(error))
         if not (run / "ready").exists():
             os.write(1, f"{error}\n".encode())

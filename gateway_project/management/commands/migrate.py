@@ -1,0 +1,36 @@
+"""Django's `migrate`, safe to run from several processes at once: one works, the others wait and find nothing left to do."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.core.management.commands import migrate
+from django.db import connections
+
+LOCK = 0x746F6B656E74  # "tokent": an arbitrary number, the same in every process
+
+
+class Command(migrate.Command):
+    """Same arguments as Django's."""
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        with alone(options["database"]):
+            super().handle(*args, **options)
+
+
+@contextmanager
+def alone(database: str = "default") -> Iterator[None]:
+    """An advisory lock of PostgreSQL, which a lost connection drops. No statement limit within: to build an index takes what it takes."""
+    connection = connections[database]
+    with connection.cursor() as cursor:
+        cursor.execute("SET statement_timeout = 0")
+        cursor.execute("SET lock_timeout = '10min'")
+        cursor.execute("SELECT pg_advisory_lock(%s)", [LOCK])
+        cursor.execute("RESET lock_timeout")
+    try:
+        yield
+    finally:
+        if connection.is_usable():
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
+                cursor.execute("RESET statement_timeout")

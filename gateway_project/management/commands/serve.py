@@ -1,0 +1,86 @@
+"""`manage.py serve`: everything it takes to answer requests, in order, in one command."""
+
+import signal
+import socket
+import sys
+from argparse import ArgumentParser
+from types import FrameType
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.checks import CheckMessage
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+from django.db import connections
+
+from gateway_project import embedded, server, service_checks
+from gateway_project.checks import LOOPBACK
+from gateway_project.management.commands.migrate import alone
+from plans import services as plans
+from plans.models import AdminKey
+
+
+class Command(BaseCommand):
+    """Exit code 0 after SIGINT or SIGTERM, 1 when it could not start."""
+
+    help = "Migrate, prepare and serve the gateway, with its own PostgreSQL and Redis unless DATABASE_URL and REDIS_URL are set."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--host", default=settings.HOST, help="address to listen on (default: %(default)s)")
+        parser.add_argument("--port", type=int, default=settings.PORT, help="port to listen on (default: %(default)s)")
+        parser.add_argument("--workers", type=int, default=settings.WORKERS, help="worker processes (default: %(default)s)")
+
+    def handle(self, *args: Any, host: str, port: int, workers: int, **options: Any) -> None:
+        signal.signal(signal.SIGTERM, _leave)
+        if settings.DEBUG and host not in LOOPBACK:
+            raise CommandError(f"TOKENTHRIFT_DEBUG is on: refusing to listen on {host}, which others can reach.")
+        if workers < 1:
+            raise CommandError("--workers must be 1 or more.")
+        try:
+            listener = server.bind(host, port)
+        except (OSError, OverflowError) as error:
+            raise CommandError(f"Cannot listen on {host}:{port}: {getattr(error, 'strerror', None) or error}.") from error
+        with listener:
+            self._prepare()
+            self._announce(host, listener)
+            if not server.run(listener, workers):
+                raise CommandError("The gateway did not start; the log lines above say why.")
+
+    def _prepare(self) -> None:
+        """Judge the services, then bring database, price list and embedder up to date; one process at a time."""
+        findings = service_checks.all_services()
+        for finding in findings:
+            self.stderr.write(f"{finding.id}: {_sentence(finding)}")
+        if any(finding.is_serious() for finding in findings):
+            raise CommandError("The services cannot be used.")
+        call_command("migrate", verbosity=0, interactive=False)
+        with alone():
+            added = plans.seed_prices()
+        if added:
+            self.stdout.write(f"Price list: {added} prices added.")
+        call_command("prepare_embedder")
+
+    def _announce(self, host: str, listener: socket.socket) -> None:
+        """The addresses, and what a newcomer does next."""
+        shown = f"[{host}]" if ":" in host else host
+        base = f"http://{shown}:{listener.getsockname()[1]}"
+        lines = [f"Tokenthrift: {base}/v1 (OpenAI SDK: base_url), {base}/admin/, {base}/dashboard/, {base}/api/docs"]
+        if embedded.needed():
+            lines.append(f"Data: {settings.VAR_DIR} (embedded PostgreSQL and Redis, for trying and testing)")
+        if not get_user_model().objects.filter(is_staff=True).exists():
+            lines.append("No staff user yet. In another shell: .venv/bin/python manage.py createsuperuser")
+        if not settings.ADMIN_KEY and not AdminKey.objects.exists():
+            lines.append("No admin key yet. In another shell: .venv/bin/python manage.py create_admin_key")
+        connections.close_all()  # the workers open their own
+        self.stdout.write("\n".join(lines))
+        self.stdout.flush()
+
+
+def _leave(signum: int, frame: FrameType | None) -> None:
+    """SIGTERM outside uvicorn's loop: leave by the front door, so that what was started is stopped."""
+    sys.exit(0)
+
+
+def _sentence(finding: CheckMessage) -> str:
+    return " ".join(part for part in (finding.msg, finding.hint) if part)

@@ -1,0 +1,52 @@
+"""Running the ASGI application with uvicorn: the socket, one process or several, and the way out."""
+
+import socket
+import sys
+
+import uvicorn
+from django.conf import settings
+from uvicorn.supervisors import Multiprocess
+
+GRACE = 25  # seconds a request in flight may take after SIGTERM; container platforms kill after 30
+KEEP_ALIVE = 75  # seconds; longer than the pools of the SDKs keep an idle connection, so that none is closed under a request
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """The address, taken but not yet answering. Raises OSError."""
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.set_inheritable(True)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def run(listener: socket.socket, workers: int) -> bool:
+    """Serve until SIGINT or SIGTERM. False when the application did not start."""
+    config = uvicorn.Config(
+        "gateway_project.asgi:application" if workers == 1 else "gateway_project.worker:application",
+        loop="uvloop",
+        http="httptools",
+        lifespan="on",
+        workers=workers,
+        log_config=settings.LOGGING,
+        access_log=False,
+        server_header=False,
+        forwarded_allow_ips=settings.TRUSTED_PROXIES,
+        timeout_graceful_shutdown=GRACE,
+        timeout_keep_alive=KEEP_ALIVE,
+        timeout_worker_healthcheck=30,  # a worker loads its models before it answers
+    )
+    if workers > 1:
+        Multiprocess(config, [listener]).run()
+        return True
+    server = uvicorn.Server(config)
+    try:
+        server.run([listener])
+    except KeyboardInterrupt:
+        sys.exit(0)
+    return server.started
