@@ -85,4 +85,4 @@ def _last_lines(log: Path) -> str:
 def plain_environment(**added: str) -> dict[str, str]:
     """This process's environment without any setting of the gateway, so that the demo never touches a configured database."""
     ours = ("DATABASE_URL", "REDIS_URL", "REDIS_SEMANTIC_URL", "QDRANT_URL", "TOKENTHRIFT_", "DJANGO_")
-    return {name: value for name, value in os.environ.items() if not name.startswith(ours)} | added
+    return {name: value for name, value in os.environ.items() if not name.startswith(ours)} | {"TOKENTHRIFT_ENV_FILE": os.devnull} | added

@@ -1,0 +1,55 @@
+.DEFAULT_GOAL := help
+.PHONY: help demo serve test lint format bench clean
+SHELL := /bin/bash
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+INSTALLED := .venv/installed
+CODE := manage.py gateway_project plans proxy stats demo benchmarks tests
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(INSTALLED): requirements.txt requirements-dev.txt constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11))' 2>/dev/null || \
+	  { echo "Python 3.11 or newer is needed; name one with: make PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) cannot make environments: install python3-venv"; exit 1; }
+	@echo "Installing into .venv (about 1 GB, once)"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+demo: $(INSTALLED) ## Replay real conversations through the gateway and show what they cost (DATA=, JSON=, UPSTREAM=openai)
+	@echo "Starting the gateway and a demo upstream, then replaying conversations"
+	@$(BIN)/python -m demo
+
+serve: $(INSTALLED) ## Start the gateway and stay up (ARGS="--port 8000 --workers 2")
+	@echo "Starting the gateway; Ctrl-C stops it"
+	@$(BIN)/python manage.py serve $(ARGS)
+
+test: lint ## Lint, then run every test against real services started for the run
+	@echo "Running the tests"
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(INSTALLED) ## Check style, types (mypy --strict) and who imports whom
+	@echo "Checking style"
+	@$(BIN)/ruff check $(CODE)
+	@$(BIN)/ruff format --check $(CODE)
+	@echo "Checking types"
+	@$(BIN)/mypy $(CODE)
+	@echo "Checking who imports whom"
+	@$(BIN)/lint-imports
+
+format: $(INSTALLED) ## Rewrite the code in the house style
+	@echo "Formatting"
+	@$(BIN)/ruff check --fix --quiet $(CODE) || true
+	@$(BIN)/ruff format $(CODE)
+
+bench: $(INSTALLED) ## Measure on this machine
+	@echo "Measuring"
+	@$(BIN)/python -m benchmarks
+
+clean: ## Remove .venv and caches; data under var/ stay
+	@echo "Removing .venv and caches; var/ stays"
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
