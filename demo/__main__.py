@@ -16,7 +16,7 @@ from demo import folder, options, support_desk
 from demo.accounts import ADMIN
 from demo.management_api import FAQ_BODY, GUIDE_BODY, ApiError, bill, create_plan
 from demo.options import Options
-from demo.processes import StartError
+from demo.processes import StartError, reach_loopback_directly
 from demo.progress import Progress
 from demo.question import FAQ_PLAN, GUIDE_PLAN, Question
 from demo.replay import AT_ONCE, Outcome, ReplayError, client, replay
@@ -32,6 +32,7 @@ def main() -> int:
     """Run the demo; 0 when it ended well, 1 with a line on stderr when not, 130 after Ctrl-C."""
     chosen = options.read(sys.argv[1:], os.environ)
     signal.signal(signal.SIGTERM, _interrupt)
+    reach_loopback_directly()
     try:
         run(chosen)
     except (ApiError, Disagreement, ReplayError, StartError, WorkspaceBusy, folder.DataError) as error:

@@ -36,13 +36,11 @@ def create(*, route: str, model: str, base_url: str, api_key: str) -> dict[str, 
 
     from plans import services
     from plans.models import Tenant
-    from proxy.models import Route, Upstream
+    from proxy import services as gateway
 
     tenant = Tenant.objects.create(slug=TENANT, name="Demo support desk")
-    upstream = Upstream(name="demo", provider="openai", base_url=base_url, allow_private=True)
-    upstream.save()
-    Route.objects.create(name=route, upstream=upstream, model=model)
-    services.seed_prices()
+    upstream = gateway.put_upstream(name="demo", base_url=base_url, provider_key=api_key, allow_private=True)
+    gateway.put_route(name=route, upstream=upstream, model=model)
     password = secrets.token_urlsafe(12)
     get_user_model().objects.create_superuser(ADMIN, password=password)
     return {

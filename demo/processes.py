@@ -83,6 +83,12 @@ def _last_lines(log: Path) -> str:
 
 
 def plain_environment(**added: str) -> dict[str, str]:
-    """This process's environment without any setting of the gateway, so that the demo never touches a configured database."""
-    ours = ("DATABASE_URL", "REDIS_URL", "REDIS_SEMANTIC_URL", "QDRANT_URL", "TOKENTHRIFT_", "DJANGO_")
+    """This process's environment without any setting of the gateway or key of a provider: the demo never touches a configured database."""
+    ours = ("DATABASE_URL", "REDIS_URL", "REDIS_SEMANTIC_URL", "QDRANT_URL", "TOKENTHRIFT_", "DJANGO_", "OPENAI_")
     return {name: value for name, value in os.environ.items() if not name.startswith(ours)} | {"TOKENTHRIFT_ENV_FILE": os.devnull} | added
+
+
+def reach_loopback_directly() -> None:
+    """Exempt the loopback interface from a proxy that the environment may name, for this process and its children."""
+    for name in ("NO_PROXY", "no_proxy"):
+        os.environ[name] = ",".join(filter(None, [os.environ.get(name), "127.0.0.1", "localhost"]))

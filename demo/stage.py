@@ -1,6 +1,7 @@
 """What the replay plays on: an upstream, a gateway of its own, and accounts in it. All of it gone when the block ends."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -37,7 +38,7 @@ def stage(chosen: Options, var: Path) -> Iterator[Stage]:
             address = stack.enter_context(_upstream(chosen.latency_ms, var, environment))
             provider, ledger_url = f"{address}/v1", f"{address}/ledger"
         url = stack.enter_context(_gateway(var, environment))
-        secrets = _accounts(environment, provider=provider, model=chosen.model)
+        secrets = _accounts(environment | _provider_key(chosen), provider=provider, model=chosen.model)
         yield Stage(url=url, ledger_url=ledger_url, **secrets)
 
 
@@ -58,6 +59,11 @@ def _gateway(var: Path, environment: Mapping[str, str]) -> Iterator[str]:
     command = ["manage.py", "serve", "--host", "127.0.0.1", "--port", str(port)]
     with running("gateway", command, url=f"{url}/readyz", log=var / "gateway.log", environment=environment, seconds=GATEWAY_SECONDS):
         yield url
+
+
+def _provider_key(chosen: Options) -> dict[str, str]:
+    """The key of a real provider, for the process that seals it in the database and for no other."""
+    return {"OPENAI_API_KEY": os.environ.get("OPENAI_API_KEY", "")} if chosen.provider else {}
 
 
 def _accounts(environment: Mapping[str, str], *, provider: str, model: str) -> dict[str, str]:

@@ -78,7 +78,11 @@ def test_popular_items_are_drawn_more_often() -> None:
 def test_a_folder_gives_the_faq_stream_then_each_question_at_the_end_of_its_chat(tmp_path: Path) -> None:
     _write(tmp_path / "faq_stream.jsonl.gz", [{"query": "q1", "intent": "i", "src": "s"}, {"query": "q2", "intent": "i", "src": "s"}])
     history = [{"role": "user", "content": "hello"}, {"role": "assistant", "content": "hi"}]
-    chat: dict[str, object] = {"id": "chat", "messages": history, "questions": [{"question": "one?"}, {"question": "two?"}, {"question": "one?"}]}
+    chat: dict[str, object] = {
+        "id": "chat",
+        "messages": history,
+        "questions": [{"question": "one?"}, {"question": "two?"}, {"question": "one?"}],
+    }
     _write(tmp_path / "long_chats_nc.jsonl", [chat])
     _write(tmp_path / "multiturn.jsonl.gz", [{"not": "traffic"}])
     first, second, *chats = folder.load(tmp_path)
