@@ -95,10 +95,8 @@ def redis_url(url: str, database: int | None = None) -> str:
     if not chosen.isdigit():
         raise ImproperlyConfigured(f"REDIS_URL: {chosen!r} is not a database number.")
     if parts.scheme == "unix":
-        query["db"] = chosen
-    else:
-        parts = parts._replace(path=f"/{chosen}")
-    return parts._replace(query=urlencode(query, safe="/:")).geturl()
+        return f"unix://{parts.netloc}{parts.path}?{urlencode(query | {'db': chosen}, safe='/:')}"
+    return parts._replace(path=f"/{chosen}", query=urlencode(query, safe="/:")).geturl()
 
 
 def _remembered(var: Path) -> tuple[dict[str, Any], dict[str, Any]]:
