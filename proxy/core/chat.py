@@ -18,7 +18,7 @@ PLAN_FIELD = "token_saving_plan_id"
 OUR_FIELDS = (PLAN_FIELD, "cache")
 REFUSED_FIELDS = ("api_base", "api_key", "api_version", "base_url", "extra_headers", "extra_query")
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
-_LONG_NUMBER = re.compile(rb"\d{20}")
+_LONG_NUMBER = re.compile(rb"\d{20,}")
 _ESCAPED_NUL = b"\\u0000"
 
 
@@ -68,24 +68,26 @@ def _load(raw: bytes, depth: int) -> dict[str, Any]:
     try:
         body = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
-        if "recursion" in str(error):
+        if "depth limit" in str(error):
             raise TooDeep(f"The body is nested deeper than {depth} levels.") from None
         raise BadRequest(f"The body is not valid JSON: {error}") from None
     if not isinstance(body, dict):
         raise BadRequest("The body must be a JSON object.")
-    _inspect(body, depth=depth, nul=_ESCAPED_NUL in raw, numbers=_LONG_NUMBER.search(raw) is not None)
+    # The parser rounds integers beyond 64 bits to floats: look for exactly those values.
+    rounded = frozenset(float(digits) for digits in _LONG_NUMBER.findall(raw))
+    _inspect(body, depth=depth, nul=_ESCAPED_NUL in raw, rounded=rounded)
     return body
 
 
-def _inspect(body: dict[str, Any], *, depth: int, nul: bool, numbers: bool) -> None:
+def _inspect(body: dict[str, Any], *, depth: int, nul: bool, rounded: frozenset[float]) -> None:
     """Walk the containers level by level. Strings and numbers are looked at only when the raw bytes gave a reason to."""
     level: list[Any] = [body]
     for _ in range(depth):
         below: list[Any] = []
         for node in level:
             children = node.values() if isinstance(node, dict) else node
-            if nul or numbers:
-                _inspect_values(node, children, nul=nul, numbers=numbers)
+            if nul or rounded:
+                _inspect_values(node, children, nul=nul, rounded=rounded)
             below.extend(child for child in children if type(child) is dict or type(child) is list)
         if not below:
             return
@@ -93,13 +95,13 @@ def _inspect(body: dict[str, Any], *, depth: int, nul: bool, numbers: bool) -> N
     raise TooDeep(f"The body is nested deeper than {depth} levels.")
 
 
-def _inspect_values(node: Any, children: Any, *, nul: bool, numbers: bool) -> None:
+def _inspect_values(node: Any, children: Any, *, nul: bool, rounded: frozenset[float]) -> None:
     if nul and isinstance(node, dict) and any("\0" in key for key in node):
         raise BadRequest("The body holds a NUL character (\\u0000) in a field name.")
     for child in children:
         if nul and type(child) is str and "\0" in child:
             raise BadRequest("The body holds a NUL character (\\u0000), which is not allowed.")
-        if numbers and type(child) is float and abs(child) >= 2**63 and child.is_integer():
+        if type(child) is float and abs(child) in rounded:
             raise BadRequest("The body holds a number beyond 64 bits, which would lose digits.")
 
 
@@ -135,7 +137,7 @@ def _messages(value: Any) -> list[Message]:
         where = f"messages[{index}]"
         if not isinstance(message, dict):
             raise BadRequest(f"{where} must be an object.", param=where)
-        if message.get("role") not in ROLES:
+        if not isinstance(message.get("role"), str) or message["role"] not in ROLES:
             raise BadRequest(f"{where}.role must be one of {', '.join(sorted(ROLES))}.", param=f"{where}.role")
         _content(message.get("content"), f"{where}.content")
         calls = message.get("tool_calls")

@@ -1,0 +1,87 @@
+"""A dead tool costs two requests their budget, and is found again within a second."""
+
+import asyncio
+
+import pytest
+
+from proxy.core.breaker import RETRY_AFTER, Breaker
+from proxy.core.errors import ToolUnavailable
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+async def answer(value: int = 7) -> int:
+    return value
+
+
+async def fail() -> int:
+    raise ToolUnavailable("tool", "gone")
+
+
+async def hang() -> int:
+    await asyncio.sleep(60)
+    return 0
+
+
+async def opened() -> tuple[Breaker, Clock]:
+    clock = Clock()
+    breaker = Breaker("tool", clock)
+    for _ in range(2):
+        with pytest.raises(ToolUnavailable):
+            await breaker.run(fail(), seconds=1)
+    return breaker, clock
+
+
+async def test_an_open_breaker_refuses_at_once_and_says_why() -> None:
+    breaker, _ = await opened()
+    with pytest.raises(ToolUnavailable, match="gone"):
+        await breaker.run(answer(), seconds=1)
+
+
+async def test_one_success_closes_it_again() -> None:
+    breaker, clock = await opened()
+    clock.now += RETRY_AFTER
+    assert await breaker.run(answer(), seconds=1) == 7
+    assert await breaker.run(answer(), seconds=1) == 7
+
+
+async def test_only_one_call_probes() -> None:
+    breaker, clock = await opened()
+    clock.now += RETRY_AFTER
+    probe = asyncio.create_task(breaker.run(asyncio.sleep(0.01, 7), seconds=1))
+    await asyncio.sleep(0)
+    with pytest.raises(ToolUnavailable):
+        await breaker.run(answer(), seconds=1)
+    assert await probe == 7
+
+
+async def test_a_late_answer_is_a_failure() -> None:
+    breaker = Breaker("tool")
+    for _ in range(2):
+        with pytest.raises(ToolUnavailable, match="50 ms"):
+            await breaker.run(hang(), seconds=0.05)
+    assert breaker.open
+
+
+async def test_no_time_left_is_not_the_tools_fault() -> None:
+    breaker = Breaker("tool")
+    for seconds in (0.0, -1.0, 0.001, 0.001, 0.001):
+        with pytest.raises(ToolUnavailable):
+            await breaker.run(hang(), seconds=seconds)
+    assert not breaker.open
+
+
+async def test_a_cancelled_request_says_nothing_about_the_tool() -> None:
+    breaker = Breaker("tool")
+    for _ in range(3):
+        task = asyncio.create_task(breaker.run(hang(), seconds=10))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert not breaker.open

@@ -1,0 +1,87 @@
+"""Which requests share an entry, and which must not."""
+
+from dataclasses import replace
+
+import pytest
+
+from plans.snapshot import CacheSettings, CompressionSettings, KeySnapshot, PlanSnapshot
+from proxy.core.cache_key import bucket_key, exact_key, scope_digest
+from proxy.core.directory import Route, UpstreamTarget
+
+PLAN = PlanSnapshot(id=1, name="p", version=1, cache=CacheSettings())
+ROUTE = Route(id=1, name="m", version=1, upstream=UpstreamTarget(id=1, name="u", base_url="http://u"), model="gpt-4o-mini")
+KEY = KeySnapshot(id=1, name="k", digest="d", tenant_id=1, tenant="t")
+BODY = {"model": "m", "messages": [{"role": "system", "content": "s"}, {"role": "user", "content": "q"}], "temperature": 0}
+
+
+def key(body: dict[str, object] = BODY, scope: str = "s", plan: PlanSnapshot = PLAN, route: Route = ROUTE) -> str:
+    return exact_key(body, scope=scope, plan=plan, route=route)
+
+
+def bucket(body: dict[str, object] = BODY) -> str:
+    return bucket_key(body, scope="s", plan=PLAN, route=ROUTE)
+
+
+def test_key_order_does_not_matter() -> None:
+    assert key(dict(reversed(BODY.items()))) == key()
+
+
+@pytest.mark.parametrize(
+    "field", ["stream", "stream_options", "metadata", "store", "safety_identifier", "prompt_cache_key", "service_tier", "user"]
+)
+def test_fields_that_do_not_change_the_answer_are_left_out(field: str) -> None:
+    assert key(BODY | {field: "x"}) == key()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"temperature": 1}, {"seed": 1}, {"a_parameter_of_next_year": True}, {"messages": [{"role": "user", "content": "q"}]}, {"model": "n"}],
+)
+def test_anything_else_separates_answers(change: dict[str, object]) -> None:
+    assert key(BODY | change) != key()
+
+
+def test_scope_plan_and_route_separate_answers() -> None:
+    compressed = replace(PLAN, compression=CompressionSettings(engine="trim", max_input_tokens=64))
+    others = [
+        key(scope="t"),
+        key(plan=replace(PLAN, id=2)),
+        key(plan=compressed),
+        key(route=replace(ROUTE, version=2)),
+        key(route=replace(ROUTE, id=2)),
+    ]
+    assert len({key(), *others}) == 6
+
+
+def test_a_plan_edit_that_changes_no_answer_keeps_its_entries() -> None:
+    edited = replace(PLAN, version=2, cache=CacheSettings(similarity_threshold=0.9, ttl=60))
+    assert key(plan=edited) == key()
+
+
+def test_the_bucket_leaves_out_the_final_message_and_nothing_else() -> None:
+    asked = {**BODY, "messages": [*BODY["messages"][:-1], {"role": "user", "content": "another question"}]}
+    other_system = {**BODY, "messages": [{"role": "system", "content": "S"}, {"role": "user", "content": "q"}]}
+    assert bucket(asked) == bucket()
+    assert len({bucket(), bucket(other_system), bucket(BODY | {"temperature": 1}), key()}) == 4
+
+
+def test_scope_narrows_and_never_widens() -> None:
+    by = {kind: replace(PLAN, cache=CacheSettings(scope=kind)) for kind in ("tenant", "key", "user")}  # type: ignore[arg-type]
+    other_key, other_tenant = replace(KEY, id=2), replace(KEY, tenant_id=2)
+    assert scope_digest(by["tenant"], KEY, user="a", namespace=None) == scope_digest(by["tenant"], other_key, user="b", namespace=None)
+    digests = [
+        scope_digest(by["tenant"], KEY, user="a", namespace=None),
+        scope_digest(by["tenant"], other_tenant, user="a", namespace=None),
+        scope_digest(by["tenant"], KEY, user="a", namespace="n"),
+        scope_digest(by["key"], KEY, user="a", namespace=None),
+        scope_digest(by["key"], other_key, user="a", namespace=None),
+        scope_digest(by["user"], KEY, user="a", namespace=None),
+        scope_digest(by["user"], KEY, user="b", namespace=None),
+        scope_digest(by["user"], other_tenant, user="a", namespace=None),
+    ]
+    assert None not in digests
+    assert len(set(digests)) == len(digests)
+
+
+def test_a_plan_scoped_by_user_has_no_scope_without_one() -> None:
+    assert scope_digest(replace(PLAN, cache=CacheSettings(scope="user")), KEY, user=None, namespace="n") is None

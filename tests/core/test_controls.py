@@ -1,0 +1,24 @@
+"""Cache-Control in a request header means what the body's `cache` object says."""
+
+import pytest
+
+from proxy.core.controls import Controls, from_body, with_header
+
+
+@pytest.mark.parametrize(
+    ("header", "same_as"),
+    [
+        ("no-store", {"no-store": True}),
+        ("No-Cache", {"no-cache": True}),
+        ("only-if-cached, max-age=60", {"only-if-cached": True, "s-maxage": 60}),
+        ('s-maxage="5"', {"s-maxage": 5}),
+        ("max-age=-1, private, =, max-age=x", {}),
+    ],
+)
+def test_a_header_means_the_same_as_the_body(header: str, same_as: dict[str, object]) -> None:
+    assert with_header(Controls(), header) == from_body(same_as)
+
+
+def test_the_stricter_age_wins() -> None:
+    assert with_header(from_body({"s-maxage": 10}), "max-age=60").max_age == 10
+    assert with_header(from_body({"s-maxage": 100}), "max-age=60").max_age == 60

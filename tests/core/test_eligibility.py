@@ -1,0 +1,99 @@
+"""What the semantic tier may answer, and what may be stored."""
+
+import orjson
+import pytest
+
+from plans.snapshot import CacheSettings
+from proxy.core.chat import ChatRequest, parse
+from proxy.core.eligibility import admissible, question_of, semantic_refusal
+
+
+def request(*messages: dict[str, object], **fields: object) -> ChatRequest:
+    return parse(orjson.dumps({"model": "m", "messages": list(messages) or [{"role": "user", "content": "How do I pay?"}], **fields}))
+
+
+def asking(question: str) -> ChatRequest:
+    return request({"role": "user", "content": question})
+
+
+TOOL = {"type": "function", "function": {"name": "f"}}
+
+
+@pytest.mark.parametrize(
+    ("asked", "reason"),
+    [
+        (request(tools=[TOOL]), "tools"),
+        (request(functions=[{"name": "f"}]), "tools"),
+        (
+            request({"role": "assistant", "tool_calls": [{"id": "1"}]}, {"role": "tool", "content": "x"}, {"role": "user", "content": "q"}),
+            "tools",
+        ),
+        (request(response_format={"type": "json_object"}), "structured"),
+        (request(n=2), "several-choices"),
+        (request(logprobs=True), "logprobs"),
+        (request({"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}), "media"),
+        (request(audio={"voice": "x"}), "media"),
+        (request(temperature=1.2), "temperature"),
+        (request({"role": "user", "content": "q"}, {"role": "assistant", "content": "prefill"}), "no-question"),
+        (asking("   "), "no-question"),
+        (asking("word " * 300), "long-question"),
+        (asking("What time is it?"), "time-sensitive"),
+        (asking("what is the latest news"), "time-sensitive"),
+        (asking("Is the service down right now?"), "time-sensitive"),
+        (asking("Where is my order 123-4567?"), "personal"),
+        (asking("What is my balance?"), "personal"),
+        (asking("Write to jo@example.com please"), "personal"),
+    ],
+)
+def test_what_is_for_the_exact_tier_only(asked: ChatRequest, reason: str) -> None:
+    assert semantic_refusal(asked, CacheSettings()) == reason
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "How do I pay?",
+        "Why was my card declined today?",
+        "Can I change my PIN at any ATM?",
+        "Why has my balance not changed after a transfer?",
+        "What are your opening hours?",
+        "My latest statement looks wrong",
+        "How long does a transfer take?",
+    ],
+)
+def test_what_a_bank_is_asked_all_day_is_welcome(question: str) -> None:
+    assert semantic_refusal(asking(question), CacheSettings()) is None
+
+
+def test_a_plan_may_say_otherwise() -> None:
+    open_plan = CacheSettings(time_sensitive=True, personal=True, max_temperature=2.0)
+    assert semantic_refusal(asking("What time is it?"), open_plan) is None
+    assert semantic_refusal(asking("What is my balance?"), open_plan) is None
+    assert semantic_refusal(request(temperature=1.2), open_plan) is None
+
+
+def test_default_values_written_out_change_nothing() -> None:
+    spelled = request(response_format={"type": "text"}, n=1, temperature=1.0, tools=[], logprobs=False)
+    assert semantic_refusal(spelled, CacheSettings()) is None
+
+
+def test_the_question_is_the_final_user_message() -> None:
+    assert question_of(request({"role": "user", "content": "a"}, {"role": "user", "content": [{"type": "text", "text": "b"}]})) == "b"
+
+
+def answer(finish: str | None = "stop", **message: object) -> dict[str, object]:
+    return {"choices": [{"index": 0, "message": {"role": "assistant", **message}, "finish_reason": finish}]}
+
+
+@pytest.mark.parametrize("good", [answer(content="x"), answer(refusal="no"), answer(content=None, tool_calls=[{"id": "a"}])])
+def test_whole_answers_are_stored(good: dict[str, object]) -> None:
+    assert admissible(good)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [None, {}, {"choices": []}, {"choices": "x"}, {"choices": ["x"]}, answer(content=""), answer(content=None)]
+    + [answer(reason, content="x") for reason in ("length", "content_filter", "tool_calls", None)],
+)
+def test_anything_less_is_not(bad: dict[str, object] | None) -> None:
+    assert not admissible(bad)
