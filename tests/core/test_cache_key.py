@@ -1,6 +1,7 @@
 """Which requests share an entry, and which must not."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from proxy.core.directory import Route, UpstreamTarget
 PLAN = PlanSnapshot(id=1, name="p", version=1, cache=CacheSettings())
 ROUTE = Route(id=1, name="m", version=1, upstream=UpstreamTarget(id=1, name="u", base_url="http://u"), model="gpt-4o-mini")
 KEY = KeySnapshot(id=1, name="k", digest="d", tenant_id=1, tenant="t")
-BODY = {"model": "m", "messages": [{"role": "system", "content": "s"}, {"role": "user", "content": "q"}], "temperature": 0}
+BODY: dict[str, Any] = {"model": "m", "messages": [{"role": "system", "content": "s"}, {"role": "user", "content": "q"}], "temperature": 0}
 
 
 def key(body: dict[str, object] = BODY, scope: str = "s", plan: PlanSnapshot = PLAN, route: Route = ROUTE) -> str:
@@ -66,7 +67,7 @@ def test_the_bucket_leaves_out_the_final_message_and_nothing_else() -> None:
 
 
 def test_scope_narrows_and_never_widens() -> None:
-    by = {kind: replace(PLAN, cache=CacheSettings(scope=kind)) for kind in ("tenant", "key", "user")}  # type: ignore[arg-type]
+    by = {kind: replace(PLAN, cache=CacheSettings(scope=kind)) for kind in ("tenant", "key", "user")}
     other_key, other_tenant = replace(KEY, id=2), replace(KEY, tenant_id=2)
     assert scope_digest(by["tenant"], KEY, user="a", namespace=None) == scope_digest(by["tenant"], other_key, user="b", namespace=None)
     digests = [

@@ -1,0 +1,451 @@
+"""What happens to a request, in order: the whole chain over tools made of dictionaries."""
+
+import asyncio
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import orjson
+import pytest
+
+from plans.snapshot import CacheSettings
+from proxy.core import sse
+from proxy.core.envelope import decode, encode
+from proxy.core.errors import UpstreamTimeout, UpstreamUnreachable
+from proxy.pipeline import chain
+from tests.pipeline.fakes import FakeClient, FakeReply, World, body, completion, full_plan
+
+
+async def ask(world: World, raw: bytes, **fields: Any) -> FakeClient:
+    call = world.call(raw, **fields)
+    await chain.run(call, world.tools)
+    assert isinstance(call.client, FakeClient)
+    return call.client
+
+
+def chunks_of(client: FakeClient) -> list[dict[str, Any]]:
+    events = sse.Decoder().feed(client.received)
+    assert events[-1].done
+    return [orjson.loads(event.data) for event in events[:-1]]
+
+
+async def test_a_miss_is_answered_by_the_upstream_and_stored_in_both_tiers() -> None:
+    world = World()
+    client = await ask(world, body())
+    assert orjson.loads(client.received) == completion()
+    assert client.headers["x-tokenthrift-cache"] == "miss"
+    assert client.headers["cache-status"] == "tokenthrift; fwd=miss"
+    assert len(world.exact.entries) == len(world.semantic.entries) == 1
+    assert world.event.tier == "miss"
+    assert (world.event.attempts, len(world.ledger.attempts)) == (1, 1)
+
+
+async def test_the_same_request_again_is_an_exact_hit_and_costs_nothing() -> None:
+    world = World()
+    first = await ask(world, body())
+    again = await ask(world, body())
+    assert again.received == first.received
+    assert again.headers["x-tokenthrift-cache"] == "exact"
+    assert again.headers["cache-status"].startswith("tokenthrift; hit; ttl=")
+    assert again.headers["age"] == "0"
+    assert again.headers["x-tokenthrift-tokens-saved"] == "110"
+    assert again.headers["x-tokenthrift-cost-saved-usd"] == "0.00012"
+    assert len(world.upstream.bodies) == 1
+    assert (world.event.attempts, world.event.billed_cost, world.event.would_cost) == (0, Decimal(0), Decimal("0.00012"))
+
+
+async def test_a_near_question_is_a_semantic_hit() -> None:
+    world = World()
+    await ask(world, body("How do I pay?"))
+    near = await ask(world, body("how do i pay"))
+    assert near.headers["x-tokenthrift-cache"] == "semantic"
+    assert near.headers["x-tokenthrift-similarity"] == "1.00"
+    assert orjson.loads(near.received) == completion()
+    # The stored prompt was 100 tokens; this question is a token shorter.
+    assert world.event.asked_tokens == 99
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (body("Return it in 30 days?"), body("30 Return it in days?  in 60")),
+        (body("How do I pay?", history=1), body("how do i pay", history=2)),
+        (body("How do I pay?"), body("how do i pay", temperature=0.3)),
+        (body("How do I pay?"), body("how do i pay", plan=None)),
+    ],
+)
+async def test_what_differs_in_more_than_words_is_a_miss(first: bytes, second: bytes) -> None:
+    world = World()
+    await ask(world, first)
+    assert (await ask(world, second)).headers["x-tokenthrift-cache"] in ("miss", "bypass")
+    assert len(world.upstream.bodies) == 2
+
+
+async def test_a_veto_is_named_in_the_record() -> None:
+    world = World()
+    await ask(world, body("Do you ship to France?"))
+    world.semantic.entries = {name: replace(entry, question="Do you ship to Spain?") for name, entry in world.semantic.entries.items()}
+    await ask(world, body("do you ship to France"))
+    assert (world.event.tier, world.event.reason) == ("miss", "names")
+
+
+@pytest.mark.parametrize("stored_as_stream", [False, True])
+@pytest.mark.parametrize("asked_as_stream", [False, True])
+async def test_one_entry_serves_both_shapes(stored_as_stream: bool, asked_as_stream: bool) -> None:
+    world = World()
+    await ask(world, body(stream=stored_as_stream))
+    options = {"include_usage": True} if asked_as_stream else None
+    hit = await ask(world, body(stream=asked_as_stream, stream_options=options))
+    assert hit.headers["x-tokenthrift-cache"] == "exact"
+    if asked_as_stream:
+        collector = sse.Collector()
+        for chunk in chunks_of(hit):
+            collector.add(chunk)
+        assert collector.completion() == completion()
+    else:
+        assert orjson.loads(hit.received) == completion()
+
+
+async def test_usage_is_always_asked_for_and_shown_only_on_request() -> None:
+    world = World()
+    shown = await ask(world, body("a", stream=True, stream_options={"include_usage": True}))
+    hidden = await ask(world, body("b", stream=True))
+    assert [body["stream_options"]["include_usage"] for body in world.upstream.bodies] == [True, True]
+    assert chunks_of(shown)[-1]["usage"]["total_tokens"] == 110
+    assert all(not chunk.get("usage") for chunk in chunks_of(hidden))
+    assert world.event.prompt_tokens == 100
+
+
+async def test_a_provider_without_usage_gets_an_estimate_that_says_so() -> None:
+    world = World()
+    world.upstream.says = completion(usage=False)
+    await ask(world, body())
+    assert world.event.estimated
+    assert world.event.prompt_tokens > 0
+    assert world.event.completion_tokens > 0
+
+
+async def test_a_long_history_is_cut_and_the_final_message_is_not() -> None:
+    world = World()
+    client = await ask(world, body("How do I pay?", history=10))
+    assert world.upstream.bodies[0]["messages"] == [{"role": "user", "content": "How do I pay?"}]
+    assert client.headers["x-tokenthrift-compression"] == "0.048"
+    assert client.headers["x-tokenthrift-tokens-saved"] == "200"
+    assert (world.event.asked_tokens, world.event.prompt_tokens, world.event.tokens_saved) == (300, 100, 200)
+    assert world.event.cost_saved == Decimal("0.0002")
+
+
+async def test_a_hit_never_pays_for_compression() -> None:
+    world = World()
+    await ask(world, body(history=10))
+    world.compressor.down = True
+    hit = await ask(world, body(history=10))
+    assert hit.headers["x-tokenthrift-cache"] == "exact"
+    assert hit.headers["x-tokenthrift-tokens-saved"] == "310"
+    assert world.event.failures == ()
+
+
+async def test_another_history_that_is_cut_to_the_same_request_has_the_same_answer() -> None:
+    world = World()
+    await ask(world, body(history=10))
+    hit = await ask(world, body(history=20))
+    assert hit.headers["x-tokenthrift-cache"] == "exact"
+    assert world.event.asked_tokens == 410
+    assert len(world.upstream.bodies) == 1
+
+
+async def test_the_clients_bytes_go_out_as_they_came_when_nothing_changed() -> None:
+    world = World()
+    route = replace(world.source.directory.routes["smart/balanced"], model="smart/balanced")
+    world.source.directory = replace(world.source.directory, routes={"smart/balanced": route})
+    raw = b'{ "model":"smart/balanced",\n "messages":[{"role":"user","content":"x"}], "temperature": 1.50 }'
+    await ask(world, raw)
+    assert world.upstream.raw == [raw]
+
+
+async def test_our_own_fields_never_reach_the_upstream() -> None:
+    world = World()
+    await ask(world, body(cache={"no-cache": True}, metadata={"token_saving_plan_id": "support", "a": "b"}))
+    assert set(world.upstream.bodies[0]) == {"model", "messages", "metadata"}
+    assert world.upstream.bodies[0]["metadata"] == {"a": "b"}
+    assert world.upstream.bodies[0]["model"] == "gpt-4o-mini"
+
+
+async def test_no_store_neither_reads_nor_writes() -> None:
+    world = World()
+    await ask(world, body())
+    client = await ask(world, body(cache={"no-store": True}))
+    assert client.headers["x-tokenthrift-cache"] == "bypass"
+    assert client.headers["x-tokenthrift-bypass-reason"] == "no-store"
+    assert len(world.upstream.bodies) == 2
+    fresh = World()
+    await ask(fresh, body(), cache_control="no-store")
+    assert not fresh.exact.entries
+    assert not fresh.semantic.entries
+
+
+async def test_no_cache_does_not_read_and_does_refresh() -> None:
+    world = World()
+    await ask(world, body())
+    world.upstream.says = completion("A newer answer.")
+    refreshed = await ask(world, body(cache={"no-cache": True}))
+    assert (refreshed.headers["x-tokenthrift-cache"], refreshed.headers["x-tokenthrift-bypass-reason"]) == ("miss", "no-cache")
+    assert b"A newer answer." in (await ask(world, body())).received
+
+
+async def test_only_if_cached_is_504_on_a_miss_and_makes_no_call() -> None:
+    world = World()
+    client = await ask(world, body(cache={"only-if-cached": True}))
+    assert client.status == 504
+    assert orjson.loads(client.received)["error"]["code"] == "not_cached"
+    assert not world.upstream.bodies
+    await ask(world, body())
+    assert (await ask(world, body(cache={"only-if-cached": True}))).status == 200
+
+
+async def test_ttl_shortens_and_s_maxage_refuses_what_is_older() -> None:
+    world = World()
+    await ask(world, body(cache={"ttl": 60}))
+    ((key, value),) = world.exact.entries.items()
+    assert round(decode(value).expires_at - decode(value).created_at) == 60
+    old = decode(value)
+    world.exact.entries[key] = encode(replace(old, created_at=old.created_at - 30))
+    world.semantic.entries.clear()
+    assert (await ask(world, body(cache={"s-maxage": 40}))).headers["x-tokenthrift-cache"] == "exact"
+    assert (await ask(world, body(cache={"s-maxage": 20}))).headers["x-tokenthrift-cache"] == "miss"
+
+
+async def test_a_namespace_narrows() -> None:
+    world = World()
+    await ask(world, body(cache={"namespace": "a"}))
+    assert (await ask(world, body(cache={"namespace": "b"}))).headers["x-tokenthrift-cache"] == "miss"
+    assert (await ask(world, body())).headers["x-tokenthrift-cache"] == "miss"
+    assert (await ask(world, body(cache={"namespace": "a"}))).headers["x-tokenthrift-cache"] == "exact"
+
+
+async def test_a_request_may_raise_the_threshold_and_never_lower_it() -> None:
+    world = World(plan=full_plan(cache=CacheSettings(similarity_threshold=0.9)))
+    await ask(world, body("How do I pay?"))
+    ((name, entry),) = world.semantic.entries.items()
+    vector = await world.embedder.embed("how do i pay")
+    other = await world.embedder.embed("something else")
+    aside = other - (other @ vector) * vector
+    world.semantic.entries[name] = replace(entry, vector=0.92 * vector + (1 - 0.92**2) ** 0.5 * aside / (aside @ aside) ** 0.5)
+    control = {"no-store": False}
+    assert (await ask(world, body("how do i pay", cache=control | {"similarity_threshold": 0.95}))).headers["x-tokenthrift-cache"] == "miss"
+    world.exact.entries.clear()
+    world.semantic.entries = {name: world.semantic.entries[name]}
+    assert (await ask(world, body("how do i PAY", cache=control | {"similarity_threshold": 0.1}))).headers[
+        "x-tokenthrift-cache"
+    ] == "semantic"
+
+
+@pytest.mark.parametrize(
+    ("plan", "name", "reason"),
+    [
+        (full_plan(), "nobody", "unknown-plan"),
+        (full_plan(mode="off"), "support", "plan-off"),
+        (full_plan(cache=None), "support", "no-cache-in-plan"),
+    ],
+)
+async def test_a_plan_that_is_not_there_is_skipped_and_said_so(plan: Any, name: str, reason: str) -> None:
+    world = World(plan=plan)
+    client = await ask(world, body(plan=name))
+    assert client.status == 200
+    assert (client.headers["x-tokenthrift-cache"], client.headers["x-tokenthrift-bypass-reason"]) == ("bypass", reason)
+
+
+@pytest.mark.parametrize("secret", [None, "", "sk-123", "tt-short", "tt-" + "A" * 43, "tta-" + "A" * 43])
+async def test_a_wrong_key_is_401_before_anything_else(secret: str | None) -> None:
+    world = World()
+    client = await ask(world, b"not even json", secret=secret)
+    assert client.status == 401
+    assert orjson.loads(client.received)["error"]["code"] == "invalid_api_key"
+    assert client.headers["www-authenticate"] == "Bearer"
+    assert client.headers["x-request-id"] == world.event.event_id
+
+
+async def test_an_expired_key_is_401() -> None:
+    world = World()
+    ((digest, key),) = world.source.directory.keys.items()
+    world.source.directory = replace(world.source.directory, keys={digest: replace(key, expires_at=1.0)})
+    assert (await ask(world, body())).status == 401
+
+
+async def test_models_are_404_when_unknown_and_403_when_not_for_this_key() -> None:
+    world = World()
+    assert (await ask(world, body(model="gpt-99"))).status == 404
+    ((digest, key),) = world.source.directory.keys.items()
+    world.source.directory = replace(world.source.directory, keys={digest: replace(key, routes=frozenset({"other"}))})
+    refused = await ask(world, body())
+    assert refused.status == 403
+    assert orjson.loads(refused.received)["error"]["code"] == "model_not_found"
+
+
+async def test_another_tenants_plan_does_not_exist() -> None:
+    world = World(plan=full_plan(tenant_id=2))
+    assert (await ask(world, body())).headers["x-tokenthrift-bypass-reason"] == "unknown-plan"
+
+
+@pytest.mark.parametrize("dead", ["exact", "semantic", "embedder", "compressor"])
+async def test_any_tool_may_die_and_the_request_is_still_answered(dead: str) -> None:
+    world = World()
+    getattr(world, dead).down = True
+    client = await ask(world, body(history=10))
+    assert client.status == 200
+    assert world.event.failures
+
+
+async def test_a_dead_exact_tier_leaves_the_semantic_one_working() -> None:
+    world = World()
+    world.exact.down = True
+    await ask(world, body("How do I pay?"))
+    assert (await ask(world, body("how do i pay"))).headers["x-tokenthrift-cache"] == "semantic"
+
+
+async def test_a_hanging_tool_costs_the_cache_budget_and_no_more() -> None:
+    world = World()
+
+    async def hang(key: str) -> bytes | None:
+        await asyncio.sleep(60)
+        return None
+
+    world.exact.get = hang  # type: ignore[method-assign]
+    async with asyncio.timeout(2):
+        assert (await ask(world, body())).status == 200
+    assert world.event.failures[0] == "exact"
+
+
+@pytest.mark.parametrize("value", [b"garbage", b"", b"J\x00"])
+async def test_a_corrupted_entry_is_a_miss_and_is_replaced(value: bytes) -> None:
+    world = World()
+    await ask(world, body())
+    (key,) = world.exact.entries
+    world.exact.entries[key] = value
+    world.semantic.entries.clear()
+    assert (await ask(world, body())).headers["x-tokenthrift-cache"] == "miss"
+    assert (await ask(world, body())).headers["x-tokenthrift-cache"] == "exact"
+
+
+async def test_another_tenants_value_under_our_key_is_never_served() -> None:
+    world = World()
+    await ask(world, body())
+    ((key, value),) = world.exact.entries.items()
+    foreign = encode(replace(decode(value), scope="another"))
+    world.exact.entries[key] = foreign
+    world.semantic.entries = {name: replace(entry, envelope=foreign) for name, entry in world.semantic.entries.items()}
+    assert (await ask(world, body())).headers["x-tokenthrift-cache"] == "miss"
+    world.exact.entries.clear()
+    world.semantic.entries = {name: replace(entry, envelope=foreign) for name, entry in world.semantic.entries.items()}
+    assert (await ask(world, body("how do i pay"))).headers["x-tokenthrift-cache"] == "miss"
+    assert world.event.reason == "foreign"
+
+
+@pytest.mark.parametrize("error", [UpstreamUnreachable("gone"), UpstreamTimeout("late")])
+@pytest.mark.parametrize("stream", [False, True])
+async def test_an_upstream_that_cannot_be_reached_is_our_error_object(error: Any, stream: bool) -> None:
+    world = World()
+    world.upstream.error = error
+    client = await ask(world, body(stream=stream))
+    assert (client.status, orjson.loads(client.received)["error"]["code"]) == (error.status, error.code)
+    assert (world.event.outcome, world.event.attempts) == ("upstream_error", 1)
+    assert not world.exact.entries
+
+
+async def test_an_upstreams_own_error_is_passed_through() -> None:
+    world = World()
+    said = b'{"error":{"message":"slow down","type":"rate_limit_error","param":null,"code":"x"}}'
+    world.upstream.reply = FakeReply(429, {"content-type": "application/json", "retry-after": "7"}, [said])
+    client = await ask(world, body(stream=True))
+    assert (client.status, client.received, client.headers["retry-after"]) == (429, said, "7")
+    assert not world.exact.entries
+    assert world.event.tokens_saved == 0
+
+
+@pytest.mark.parametrize(
+    ("status", "data", "shown"), [(503, b"<html>", 503), (200, b"<html>", 502), (200, b'{"ok":1}', 502), (200, b"[]", 502)]
+)
+async def test_garbage_becomes_an_error_object(status: int, data: bytes, shown: int) -> None:
+    world = World()
+    world.upstream.reply = FakeReply(status, {"content-type": "text/html"}, [data])
+    client = await ask(world, body())
+    assert client.status == shown
+    assert orjson.loads(client.received)["error"]["code"] == "upstream_invalid_response"
+    assert not world.exact.entries
+
+
+@pytest.mark.parametrize("finish", ["length", "content_filter"])
+@pytest.mark.parametrize("stream", [False, True])
+async def test_an_answer_that_is_not_whole_is_never_stored(finish: str, stream: bool) -> None:
+    world = World()
+    world.upstream.says = completion("half an ans", finish=finish)
+    assert (await ask(world, body(stream=stream))).status == 200
+    assert not world.exact.entries
+    assert not world.semantic.entries
+
+
+@pytest.mark.parametrize(
+    ("tail", "error"),
+    [([], None), ([], UpstreamTimeout("idle")), ([b"data: {garbage}\n\n"], None), ([b'data: {"choices":["x"]}\n\n'], None)],
+)
+async def test_a_stream_that_breaks_off_ends_in_an_error_and_without_done(tail: list[bytes], error: Any) -> None:
+    world = World()
+    start = [b'data: {"id":"1","choices":[{"index":0,"delta":{"content":"half"},"finish_reason":null}]}\n\n']
+    reply = FakeReply(200, {"content-type": "text/event-stream"}, start + tail, error)
+    world.upstream.reply = reply
+    client = await ask(world, body(stream=True))
+    events = sse.Decoder().feed(client.received)
+    assert "error" in orjson.loads(events[-1].data)
+    assert b"[DONE]" not in client.received
+    assert (world.event.outcome, world.event.status) == ("cut", 200)
+    assert not world.exact.entries
+    assert reply.closed
+
+
+async def test_an_error_inside_a_stream_is_passed_on_and_not_stored() -> None:
+    world = World()
+    events = [sse.event({"error": {"message": "overloaded"}})]
+    world.upstream.reply = FakeReply(200, {"content-type": "text/event-stream"}, events)
+    client = await ask(world, body(stream=True))
+    assert b"overloaded" in client.received
+    assert world.event.outcome == "upstream_error"
+    assert not world.exact.entries
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_client_that_leaves_stops_the_upstream_and_is_counted_once(stream: bool) -> None:
+    world = World()
+    partial = [b'data: {"id":"1","choices":[{"index":0,"delta":{"content":"half"},"finish_reason":null}]}\n\n']
+    reply = FakeReply(200, {"content-type": "text/event-stream" if stream else "application/json"}, partial, hang=True)
+    world.upstream.reply = reply
+    call = world.call(body(stream=stream))
+    assert isinstance(call.client, FakeClient)
+    running = asyncio.create_task(chain.run(call, world.tools))
+    await asyncio.sleep(0.05)
+    call.client.leaves.set()
+    await asyncio.wait_for(running, 1)
+    assert [event.outcome for event in world.ledger.events] == ["client_closed"]
+    assert world.event.attempts == 1
+    assert not world.exact.entries
+    assert reply.closed or not stream
+
+
+async def test_a_bug_is_a_500_object_and_is_counted() -> None:
+    world = World()
+
+    async def bug(*_args: object, **_kwargs: object) -> None:
+        raise ZeroDivisionError("a secret prompt")
+
+    world.semantic.nearest = bug  # type: ignore[assignment,method-assign]
+    client = await ask(world, body())
+    assert client.status == 500
+    assert b"secret" not in client.received
+    assert world.event.outcome == "failed"
+
+
+async def test_every_request_is_recorded_exactly_once() -> None:
+    world = World()
+    for raw in (body(), body(), b"{", body(model="x"), body("how do i pay"), body(plan=None)):
+        await ask(world, raw)
+    assert len(world.ledger.events) == len({event.event_id for event in world.ledger.events}) == 6
+    assert sum(event.attempts for event in world.ledger.events) == len(world.upstream.bodies) == len(world.ledger.attempts)
