@@ -14,6 +14,7 @@ from redis.retry import Retry
 
 from plans.capabilities import Engine
 from proxy.core.compression import catalogue
+from proxy.core.compression.languages import LANGUAGES
 
 DEADLINE: Final = 0.5  # seconds to connect, and as long again to answer
 NO_SEARCH: Final = "The Redis of REDIS_SEMANTIC_URL has no search module (RediSearch): use Redis Stack or Redis 8."
@@ -23,13 +24,13 @@ class RunningCapabilities:
     """Compression as the catalogue lists it; cache backends as they answer now."""
 
     def compression_engines(self) -> list[Engine]:
-        return [Engine(name, title) for name, title in catalogue.ENGINES.items()]
+        return [Engine(name, engine.title) for name, engine in catalogue.ENGINES.items()]
 
     def cache_engines(self) -> list[Engine]:
         return [_engine(name, title, self.refusal(name)) for name, (title, _) in BACKENDS.items()]
 
     def languages(self) -> list[str]:
-        return list(catalogue.LANGUAGES)
+        return list(LANGUAGES)
 
     def refusal(self, backend: str) -> str | None:
         if backend not in BACKENDS:
@@ -60,7 +61,7 @@ def _redis() -> str | None:
         retry=Retry(NoBackoff(), 0),
     )
     try:
-        client.execute_command("FT._LIST")
+        client.execute_command("FT._LIST")  # type: ignore[no-untyped-call]
     except ResponseError as error:
         return NO_SEARCH if "unknown command" in str(error).lower() else f"Redis at {shown} refuses: {error}."
     except (RedisConnectionError, RedisError, OSError) as error:

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
@@ -14,7 +14,6 @@ from plans.models import AdminKey, ModelPrice, Plan, Revision, Tenant, VirtualKe
 from plans.pricing import Price
 
 ATTEMPTS = 5
-AnyKey = TypeVar("AnyKey", VirtualKey, AdminKey)
 
 
 def create_plan(*, owner: Tenant | None, body: object) -> Plan:
@@ -110,7 +109,7 @@ def _taken(draft: rules.Draft, error: IntegrityError) -> Exception:
     return NameTaken(f"There is a plan named {draft.name} already.", param="plan_name")
 
 
-def issue(row: AnyKey) -> str:
+def issue(row: VirtualKey | AdminKey) -> str:
     """Give an unsaved key row its secret and save it. The secret is returned here and never again."""
     new = keys.make(keys.ADMIN if isinstance(row, AdminKey) else keys.VIRTUAL, pepper=settings.KEY_PEPPER)
     row.prefix, row.digest = new.prefix, new.digest

@@ -19,17 +19,20 @@ def save_upstream(upstream: Upstream, *, provider_key: str | None = None) -> Ups
     except ValueError as error:
         raise ValidationError({"base_url": str(error)}) from None
     if provider_key is not None:
-        upstream.encrypted_key = vault.seal(checked_provider_key(provider_key))
+        try:
+            upstream.encrypted_key = vault.seal(checked_provider_key(provider_key))
+        except ValueError as error:
+            raise ValidationError({"encrypted_key": str(error)}) from None
     upstream.full_clean()
     upstream.save()
     return upstream
 
 
 def checked_provider_key(provider_key: str) -> str:
-    """The key without blanks around it. It goes into a header, so it must be printable ASCII; raises ValidationError otherwise."""
+    """The key without blanks around it. It goes into a header, so it must be printable ASCII; raises ValueError otherwise."""
     key = provider_key.strip()
     if key and not (key.isascii() and key.isprintable() and " " not in key):
-        raise ValidationError({"provider_key": "Must be printable ASCII without blanks: it is sent in a header."})
+        raise ValueError("The provider key must be printable ASCII without blanks: it is sent in a header.")
     return key
 
 

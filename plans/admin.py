@@ -1,0 +1,139 @@
+"""Admin pages of tenants, keys, plans and prices. Versions and the revision are raised by the database, so plain saves do."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+
+from plans import services
+from plans.forms import ModelPriceForm, PlanForm, VirtualKeyForm
+from plans.models import AdminKey, ModelPrice, Plan, Tenant, VirtualKey
+
+AnyKey = VirtualKey | AdminKey
+
+admin.site.site_header = admin.site.site_title = "Tokenthrift"
+admin.site.index_title = "What it costs, and what it saves"
+
+
+@admin.register(Tenant)
+class TenantAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
+    list_display = ("slug", "name", "created_at")
+    search_fields = ("slug", "name")
+
+
+@admin.register(Plan)
+class PlanAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
+    form = PlanForm
+    list_display = ("name", "owner", "mode", "compression_engine", "cache_enabled", "backend", "version", "updated_at")
+    list_filter = ("tenant", "mode", "backend")
+    list_select_related = ("tenant",)
+    search_fields = ("name",)
+    readonly_fields = ("version", "updated_at")
+    fieldsets = (
+        (None, {"fields": ("name", "tenant", "mode", "version", "updated_at")}),
+        (
+            "Compression",
+            {
+                "fields": ("compression_engine", "max_input_tokens", "language", "min_sentences"),
+                "description": "Long histories are shortened before you pay for them. The question itself is never cut.",
+            },
+        ),
+        (
+            "Cache",
+            {
+                "fields": (
+                    "cache_enabled",
+                    "exact",
+                    "backend",
+                    "similarity_threshold",
+                    "ttl",
+                    "scope",
+                    "max_temperature",
+                    "time_sensitive",
+                    "personal",
+                ),
+                "description": "An answer that was paid for once is given again, for nothing, to the same question.",
+            },
+        ),
+    )
+
+    @admin.display(description="Owner", ordering="tenant")
+    def owner(self, plan: Plan) -> str:
+        return plan.tenant.slug if plan.tenant else "platform"
+
+
+class KeyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
+    """Keys are made, shown once, revoked; the digest is on no page."""
+
+    list_display: tuple[str, ...] = ("name", "prefix", "tenant", "created_at", "live")
+    list_filter = ("tenant",)
+    list_select_related = ("tenant",)
+    search_fields = ("name", "prefix")
+    actions = ("revoke",)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: AnyKey | None = None) -> tuple[str, ...]:
+        return ("prefix", "created_at", "revoked_at", "tenant") if obj else ()
+
+    @admin.display(boolean=True)
+    def live(self, key: AnyKey) -> bool:
+        return key.revoked_at is None
+
+    @admin.action(description="Revoke the selected keys", permissions=["change"])
+    def revoke(self, request: HttpRequest, queryset: QuerySet[AnyKey]) -> None:
+        live = list(queryset.filter(revoked_at=None))
+        for key in live:
+            services.revoke(key=key)
+            self.log_change(request, key, "Revoked.")
+        self.message_user(request, f"{len(live)} keys were revoked.")
+
+    def save_model(self, request: HttpRequest, obj: AnyKey, form: Any, change: bool) -> None:
+        if change:
+            super().save_model(request, obj, form, change)
+        else:
+            obj.__dict__["secret"] = services.issue(obj)  # for `response_add` alone: no session or message store ever holds it
+
+    def response_add(self, request: HttpRequest, obj: AnyKey, post_url_continue: str | None = None) -> HttpResponse:
+        """The page that shows the secret, this once, instead of a redirect that would need to keep it somewhere."""
+        context = self.admin_site.each_context(request) | {
+            "title": "Copy the key now",
+            "opts": self.opts,
+            "key": obj,
+            "secret": obj.__dict__.pop("secret"),
+        }
+        return TemplateResponse(request, "admin/key_created.html", context)
+
+
+@admin.register(VirtualKey)
+class VirtualKeyAdmin(KeyAdmin):
+    form = VirtualKeyForm
+    list_display = ("name", "prefix", "tenant", "created_at", "expires_at", "live")
+
+
+@admin.register(AdminKey)
+class AdminKeyAdmin(KeyAdmin):
+    fields = ("name", "tenant")
+
+    def get_fields(self, request: HttpRequest, obj: AdminKey | None = None) -> tuple[str, ...]:
+        return ("name", "tenant", "prefix", "created_at", "revoked_at") if obj else ("name", "tenant")
+
+
+@admin.register(ModelPrice)
+class ModelPriceAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
+    form = ModelPriceForm
+    list_display = ("model", "provider", "input", "output", "cached_input", "edited", "updated_at")
+    list_filter = ("edited", "provider")
+    search_fields = ("model", "provider")
+    readonly_fields = ("edited", "updated_at")
+    actions = ("follow_published",)
+
+    def save_model(self, request: HttpRequest, obj: ModelPrice, form: Any, change: bool) -> None:
+        obj.edited = True
+        super().save_model(request, obj, form, change)
+
+    @admin.action(description="Go back to the published prices", permissions=["change"])
+    def follow_published(self, request: HttpRequest, queryset: QuerySet[ModelPrice]) -> None:
+        count = queryset.update(edited=False)
+        services.seed_prices()
+        self.message_user(request, f"{count} prices follow genai-prices again, where it lists them.")

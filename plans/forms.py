@@ -1,0 +1,145 @@
+"""Admin forms of plans and keys. A plan is judged by `plans.rules`, as over the API."""
+
+from typing import Any, Final
+
+from django import forms
+
+from plans import capabilities, rules, services
+from plans.errors import InvalidPlan
+from plans.models import ModelPrice, Plan, VirtualKey
+
+HALF_FIELDS: Final = {
+    "compression": ("max_input_tokens", "language", "min_sentences"),
+    "cache": ("exact", "backend", "similarity_threshold", "ttl", "scope", "max_temperature", "time_sensitive", "personal"),
+}
+RENAMED: Final = {"plan_name": "name", "compression.engine": "compression_engine", "cache": "cache_enabled"}
+LABELS: Final = {
+    "name": "Plan name",
+    "compression_engine": "Engine",
+    "max_input_tokens": "Most input tokens",
+    "cache_enabled": "Cache answers",
+    "exact": "Reuse answers of identical requests",
+    "similarity_threshold": "Similarity threshold",
+    "ttl": "Time to live (seconds)",
+    "time_sensitive": "Also reuse answers to questions about now",
+    "personal": "Also reuse answers to personal questions",
+}
+HELP: Final = {
+    "name": "What clients send as token_saving_plan_id. Unique within its owner.",
+    "tenant": "Whose plan it is. Empty: the platform's, open to every tenant.",
+    "mode": "Off costs and saves nothing: every request goes to the provider as it is.",
+    "max_input_tokens": "Histories longer than this are shortened before you pay for them. Shorter ones go as they are. At least 64.",
+    "language": "Stop words and stems used to find the sentences worth paying for.",
+    "min_sentences": "Keep at least this many sentences of what is shortened.",
+    "exact": "The very same request costs nothing the second time.",
+    "similarity_threshold": "Lower saves more and risks more wrong answers; higher saves less. 0.80 bold, 0.85 usual, 0.90 careful.",
+    "ttl": "A repeat of the same question within this time costs nothing; after it, the provider is paid for a fresh answer.",
+    "scope": "The wider the circle that shares answers, the more is saved. Tenants never share.",
+    "max_temperature": "Requests above it ask for variety: only identical ones are then answered for free.",
+    "time_sensitive": "Such as “is it open right now?”. Saves more, may answer with old news.",
+    "personal": "Such as “where is my order 1234?”. Saves more, may answer one person with another's facts.",
+}
+
+
+PRICE_HELP: Final = {
+    "input": "US dollars per million tokens.",
+    "output": "US dollars per million tokens.",
+    "cached_input": "US dollars per million tokens. Empty: the provider gives no discount.",
+}
+
+
+class PlanForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
+    """The flat fields of a plan. `clean` puts them into the API's shape and asks the rules."""
+
+    class Meta:
+        model = Plan
+        fields = ("name", "tenant", "mode", "compression_engine", "cache_enabled", *HALF_FIELDS["compression"], *HALF_FIELDS["cache"])
+        labels = LABELS
+        help_texts = HELP
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        system = capabilities.current()
+        engines = [(engine.name, engine.title) for engine in system.compression_engines()]
+        self._choose(
+            "compression_engine", [("", "None: send every history whole"), *engines], "Which sentences of a long history to pay for."
+        )
+        self._choose("language", [(language, language.capitalize()) for language in system.languages()], HELP["language"])
+        backends = [
+            (engine.name, engine.title if engine.available else f"{engine.title} (not available)") for engine in system.cache_engines()
+        ]
+        self._choose(
+            "backend",
+            [("", "None: identical requests only"), *backends],
+            "A question asked in other words costs nothing either: questions are compared by meaning, here.",
+        )
+
+    def _choose(self, name: str, choices: list[tuple[str, str]], help_text: str) -> None:
+        """Make a text column a choice of what the running system can do. A saved value that it can no longer do stays in the list."""
+        if name not in self.fields:
+            return
+        saved = getattr(self.instance, name)
+        if saved and saved not in dict(choices):
+            choices = [*choices, (saved, f"{saved} (not available)")]
+        self.fields[name] = forms.TypedChoiceField(
+            choices=choices,
+            required=name == "language",
+            empty_value=None,
+            label=LABELS.get(name, name.capitalize()),
+            help_text=help_text,
+            initial=saved,
+        )
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean() or self.cleaned_data
+        base = services.draft_of(self.instance) if self.instance.pk else None
+        try:
+            rules.read(self._as_body(values), capabilities=capabilities.current(), base=base)
+        except InvalidPlan as refusal:
+            for param, problem in refusal.problems.items():
+                field = RENAMED.get(param, param.partition(".")[2] or param)
+                if field not in self.errors:  # the form's own check of the field has spoken
+                    self.add_error(field if field in self.fields else None, problem)
+        twin = Plan.objects.filter(tenant=values.get("tenant"), name=values.get("name")).exclude(pk=self.instance.pk)
+        if "name" in values and "tenant" in values and twin.exists():
+            self.add_error("name", "This owner has a plan of that name already.")
+        return values
+
+    def _as_body(self, values: dict[str, Any]) -> dict[str, Any]:
+        """The API's JSON for what the form says. A field that is not valid in itself is left out."""
+        body: dict[str, Any] = {"plan_name": values.get("name"), "mode": values.get("mode")}
+        halves = {half: {name: values[name] for name in names if name in values} for half, names in HALF_FIELDS.items()}
+        engine = values.get("compression_engine")
+        body["compression"] = halves["compression"] | {"engine": engine} if engine else None
+        body["cache"] = halves["cache"] if values.get("cache_enabled") else None
+        return body
+
+
+class LinesField(forms.CharField):
+    """A list of texts, one a line."""
+
+    widget = forms.Textarea(attrs={"rows": 4})
+
+    def prepare_value(self, value: Any) -> Any:
+        return "\n".join(value) if isinstance(value, list) else value
+
+    def to_python(self, value: Any) -> Any:
+        return [line.strip() for line in (super().to_python(value) or "").splitlines() if line.strip()]
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return bool((initial or []) != self.to_python(data))
+
+
+class VirtualKeyForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
+    routes = LinesField(required=False, help_text="Names of the routes this key may use, one a line, such as smart/balanced. Empty: all.")
+
+    class Meta:
+        model = VirtualKey
+        fields = ("name", "tenant", "routes", "expires_at")
+
+
+class ModelPriceForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
+    class Meta:
+        model = ModelPrice
+        fields = ("provider", "model", "input", "output", "cached_input")
+        help_texts = PRICE_HELP
