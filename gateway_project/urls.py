@@ -13,6 +13,8 @@ from drf_spectacular.renderers import OpenApiJsonRenderer, OpenApiJsonRenderer2,
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from plans import api
+from stats import views
+from stats.api import PlanStatsView
 
 SCHEMA_RENDERERS = [OpenApiJsonRenderer2, OpenApiJsonRenderer, OpenApiYamlRenderer2, OpenApiYamlRenderer]
 
@@ -27,10 +29,15 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
     *both("token-saving/plans", api.PlansView.as_view(), "plans"),
     *both("token-saving/plans/<str:plan>", api.PlanView.as_view(), "plan"),
+    *both("token-saving/plans/<str:plan>/stats", PlanStatsView.as_view(), "plan-stats"),
     *both("token-saving/cache-engines", api.CacheEnginesView.as_view(), "cache-engines"),
     *both("token-saving/compression-engines", api.CompressionEnginesView.as_view(), "compression-engines"),
     *both("api/schema", SpectacularAPIView.as_view(renderer_classes=SCHEMA_RENDERERS), "schema"),
     *both("api/docs", SpectacularSwaggerSplitView.as_view(template_name="api/docs.html", url_name="schema"), "docs"),
+    *both("livez", views.livez, "livez"),
+    *both("readyz", views.readyz, "readyz"),
+    *both("healthz", views.readyz, "healthz"),
+    *both("metrics", views.metrics_page, "metrics"),
     path("token-saving", api.UnknownPathView.as_view()),
     path("token-saving/<path:path>", api.UnknownPathView.as_view()),
     path("token-saving/", api.UnknownPathView.as_view()),

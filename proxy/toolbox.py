@@ -15,6 +15,7 @@ from proxy.engines.compressors.pool import PoolCompressor
 from proxy.engines.exact.redis import RedisCache
 from proxy.engines.upstreams.http import HttpUpstream
 from proxy.source import DatabaseSource
+from stats import health
 from stats.database import conninfo
 from stats.flusher import Flusher
 from stats.spool import Spool
@@ -65,6 +66,7 @@ async def open_toolbox() -> Running:
     with contextlib.suppress(Exception):  # `run` logs it and tries again
         await asyncio.wait_for(source.refresh(), 5)
     running = Running(tools, source, flusher)
+    health.attach(health.Gateway(loaded=lambda: source.directory.revision > 0, lag=lambda: flusher.lag))
     background: tuple[Coroutine[Any, Any, None], ...] = (source.run(), flusher.run(), compressor.warm(), _warm(embedder), _purge(tools))
     running.tasks = [asyncio.create_task(work) for work in background]
     return running

@@ -8,6 +8,7 @@ DeadLetter.
 import asyncio
 import logging
 import time
+from collections.abc import Coroutine
 from contextlib import suppress
 
 import psycopg
@@ -56,9 +57,9 @@ class Flusher:
         failures, adopted = 0, -ADOPT_EVERY
         while not self._stop.is_set():
             try:
-                await self.flush()
+                await _whole(self.flush())
                 if time.monotonic() - adopted >= ADOPT_EVERY:
-                    await self.adopt()
+                    await _whole(self.adopt())
                     adopted = time.monotonic()
                 if failures:
                     log.warning("the ledger is written again after %d failures", failures)
@@ -194,6 +195,11 @@ class Flusher:
     async def _pause(self, seconds: float) -> None:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._stop.wait(), seconds)
+
+
+async def _whole(turn: Coroutine[None, None, int]) -> None:
+    """Let a turn end when `run` is cancelled meanwhile: psycopg answers a cancelled wait by waiting for the server, for seconds."""
+    await asyncio.shield(asyncio.create_task(turn))
 
 
 def _lines(chunk: bytes, *, torn_too: bool) -> bytes:

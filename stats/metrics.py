@@ -9,7 +9,6 @@ Several workers: set PROMETHEUS_MULTIPROC_DIR to an empty folder before this mod
 
 import os
 from collections import defaultdict
-from collections.abc import Iterable
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
@@ -44,15 +43,8 @@ LITELLM_DURATION = Histogram(
 )
 LITELLM_COST = Counter("litellm_cost", 'Alias of tokenthrift_cost_usd_total{kind="billed"}.', WHO)
 
-_routes: frozenset[str] = frozenset()
 _noted: list[Event] = []
 _Sums = defaultdict[tuple[Counter, tuple[str, ...]], float]
-
-
-def allow_routes(names: Iterable[str]) -> None:
-    """The route names of the configuration: any other becomes "other". Call again when the configuration changes."""
-    global _routes  # noqa: PLW0603 - one per process, replaced whole
-    _routes = frozenset(names)
 
 
 def observe(event: Event) -> None:
@@ -68,15 +60,20 @@ def publish() -> None:
     del _noted[: len(events)]
     sums: _Sums = defaultdict(float)
     for event in events:
-        tenant = event.tenant if event.tenant_id is not None else "none"
-        plan = event.plan if event.plan_id is not None else "none"
-        route = event.route if event.route in _routes else "other"
-        _add(sums, event, (tenant, plan, route))
+        who = _who(event)
+        _add(sums, event, who)
         DURATION.labels(event.tier).observe(event.duration_ms / 1000)
         OVERHEAD.labels(event.tier).observe(event.overhead_ms / 1000)
-        LITELLM_DURATION.labels(route).observe(event.duration_ms / 1000)
+        LITELLM_DURATION.labels(who[2]).observe(event.duration_ms / 1000)
     for (counter, labels), amount in sums.items():
         counter.labels(*labels).inc(amount)
+
+
+def _who(event: Event) -> tuple[str, str, str]:
+    """Tenant, plan and route, each only when it was found in the configuration: a name that was merely asked for is "other"."""
+    tenant = event.tenant if event.tenant_id is not None else "none"
+    plan = event.plan if event.plan_id is not None else "none"
+    return tenant, plan, event.route if event.upstream else "other"
 
 
 def _add(sums: _Sums, event: Event, who: tuple[str, str, str]) -> None:

@@ -23,6 +23,7 @@ async def build_upstream(call: Call, tools: Toolbox) -> Call:
             tenant_id=call.key.tenant_id if call.key else None,
             upstream=upstream.name,
             model=call.target.model,
+            plan_id=call.plan.id if call.plan else None,
         )
     )
     return replace(call, outgoing=outgoing_body(call), attempts=1)

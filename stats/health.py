@@ -1,0 +1,87 @@
+"""Whether this process lives, can serve, and what it has to do without. Nothing here says more than a word about a failure."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import psycopg
+import redis.asyncio as redis
+from django.conf import settings
+
+from stats import database
+
+PROBE_DEADLINE = 0.7
+KEEP_SECONDS = 1.0  # the probes are open to anyone: they must not be a way to open connections without end
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """What the request path says of itself: whether its configuration is loaded, and the spool's lag in seconds."""
+
+    loaded: Callable[[], bool]
+    lag: Callable[[], float]
+
+
+@dataclass(slots=True)
+class _State:
+    gateway: Gateway | None = None
+    services: tuple[float, dict[str, str]] = (-KEEP_SECONDS, {})
+
+
+_state = _State()
+
+
+def attach(gateway: Gateway | None) -> None:
+    """Called once by whoever starts the request path in this process."""
+    _state.gateway = gateway
+
+
+async def report() -> tuple[bool, dict[str, object]]:
+    """Whether requests can be served, and the state of every part. A service that is away does not make the gateway unready."""
+    gateway = _state.gateway
+    ready = gateway is not None and gateway.loaded()
+    lag = None if gateway is None else round(gateway.lag(), 1)
+    return ready, {
+        "status": "ready" if ready else "not ready",
+        "configuration": "loaded" if ready else "not loaded",
+        **await _services(),
+        "spool_lag_seconds": lag,
+    }
+
+
+async def _services() -> dict[str, str]:
+    at, known = _state.services
+    if time.monotonic() - at >= KEEP_SECONDS:
+        states = await asyncio.gather(_probe(_database()), _probe(_redis()))
+        known = dict(zip(("database", "redis"), states, strict=True))
+        _state.services = (time.monotonic(), known)
+    return known
+
+
+async def _probe(work: Awaitable[object]) -> str:
+    try:
+        async with asyncio.timeout(PROBE_DEADLINE):
+            await work
+    except TimeoutError:
+        return "slow"
+    except (OSError, psycopg.Error, redis.RedisError):
+        return "unreachable"
+    return "ok"
+
+
+async def _database() -> None:
+    conn = await database.connect(database.conninfo(), seconds=PROBE_DEADLINE)
+    try:
+        with database.deadline(conn, PROBE_DEADLINE / 2):
+            await conn.execute("SELECT 1")
+    finally:
+        conn.pgconn.finish()
+
+
+async def _redis() -> None:
+    client = redis.Redis.from_url(settings.REDIS_URL, socket_timeout=PROBE_DEADLINE, socket_connect_timeout=PROBE_DEADLINE)
+    try:
+        await client.ping()
+    finally:
+        await client.aclose(close_connection_pool=True)

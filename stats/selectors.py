@@ -1,0 +1,122 @@
+"""What is read of the recorded requests. The API and the dashboard both read here, so their numbers agree."""
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet
+from django.db.models.functions import TruncDate
+
+from plans import selectors as plan_selectors
+from plans.errors import PlanUnknown
+from plans.models import Plan, Tenant
+from stats.models import RequestEvent, SpoolCursor, UpstreamAttempt
+from stats.totals import COUNTS, Totals, expressions, totals_of
+
+LIVE_WITHIN = timedelta(seconds=60)  # a living worker touches its cursor every 15 seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Reasons:
+    """Why requests were not answered from a cache, and which tools failed them: counts by word."""
+
+    bypassed: dict[str, int]
+    missed: dict[str, int]
+    hit: dict[str, int]
+    failures: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRow:
+    """One plan's part of a dashboard. `owner`: tenant slug, "platform", or "deleted"."""
+
+    id: int
+    name: str
+    owner: str
+    totals: Totals
+
+
+@dataclass(frozen=True, slots=True)
+class DayRow:
+    day: date
+    totals: Totals
+
+
+def plan_in_sight(owner: Tenant | None, name: str) -> Plan:
+    """The owner's own plan of that name, else the platform's. Raises PlanUnknown."""
+    try:
+        return plan_selectors.find_plan(owner, name)
+    except PlanUnknown:
+        if owner is None:
+            raise
+        return plan_selectors.find_plan(None, name)
+
+
+def events_of(plan: Plan, owner: Tenant | None) -> QuerySet[RequestEvent]:
+    """The plan's requests; for a tenant, only its own."""
+    events = RequestEvent.objects.filter(plan_id=plan.pk)
+    return events if owner is None else events.filter(tenant_id=owner.pk)
+
+
+def events_since(start: datetime, *, plan_id: int | None = None) -> QuerySet[RequestEvent]:
+    """All requests with a plan, or with that plan, from `start` on."""
+    events = RequestEvent.objects.filter(plan_id__isnull=False, at__gte=start)
+    return events if plan_id is None else events.filter(plan_id=plan_id)
+
+
+def reasons(events: QuerySet[RequestEvent]) -> Reasons:
+    """One query over the requests that count."""
+    by_tier: dict[str, Counter[str]] = {tier: Counter() for tier in ("exact", "semantic", "miss", "bypass")}
+    failures: Counter[str] = Counter()
+    noted = events.filter(COUNTS).exclude(reason="", failures=[]).order_by()
+    for tier, reason, tools, number in noted.values_list("tier", "reason", "failures").annotate(Count("pk")):
+        if reason:
+            by_tier[tier][reason] += number
+        for tool in tools:
+            failures[tool] += number
+    return Reasons(dict(by_tier["bypass"]), dict(by_tier["miss"]), dict(by_tier["exact"] + by_tier["semantic"]), dict(failures))
+
+
+def outcome_unknown() -> QuerySet[UpstreamAttempt]:
+    """Upstream calls whose worker was killed before they settled: the provider may have billed them."""
+    return UpstreamAttempt.objects.exclude(_in_flight())
+
+
+def unknown_of(plan: Plan, owner: Tenant | None) -> int:
+    attempts = outcome_unknown().filter(plan_id=plan.pk)
+    return (attempts if owner is None else attempts.filter(tenant_id=owner.pk)).count()
+
+
+def _in_flight() -> Q:
+    """An attempt is in flight while its worker lives."""
+    alive = SpoolCursor.objects.filter(worker=OuterRef("worker"), seen_at__gte=datetime.now(UTC) - LIVE_WITHIN)
+    return Q(Exists(alive))
+
+
+def by_plan(events: QuerySet[RequestEvent]) -> list[PlanRow]:
+    """Totals per plan, the one that saved most first."""
+    rows: list[dict[str, Any]] = list(events.order_by().values("plan_id").annotate(name=Max("plan"), **expressions()))  # type: ignore[arg-type]
+    known = Plan.objects.select_related("tenant").in_bulk([row["plan_id"] for row in rows])
+    found = [PlanRow(row["plan_id"], row["name"], _owner(known.get(row["plan_id"])), totals_of(row)) for row in rows]
+    return sorted(found, key=lambda row: (-(row.totals.saved or 0), -row.totals.requests, row.name))
+
+
+def by_day(events: QuerySet[RequestEvent], *, days: int) -> list[DayRow]:
+    """Totals per day (UTC) for today and the `days - 1` before it, oldest first, quiet days included."""
+    rows: list[dict[str, Any]] = list(events.order_by().values(day=TruncDate("at", tzinfo=UTC)).annotate(**expressions()))  # type: ignore[arg-type]
+    found = {row["day"]: totals_of(row) for row in rows}
+    today = datetime.now(UTC).date()
+    return [DayRow(day, found.get(day, Totals())) for day in (today - timedelta(days=ago) for ago in reversed(range(days)))]
+
+
+def last_recorded() -> datetime | None:
+    """When the newest request was made, with a plan or without."""
+    newest = RequestEvent.objects.order_by("-at").first()
+    return newest.at if newest else None
+
+
+def _owner(plan: Plan | None) -> str:
+    if plan is None:
+        return "deleted"
+    return plan.tenant.slug if plan.tenant else "platform"

@@ -1,0 +1,161 @@
+"""The statistics of a plan as JSON, and their shape in the OpenAPI document."""
+
+from decimal import Decimal
+from typing import Any
+
+from rest_framework import serializers
+
+from stats.selectors import Reasons
+from stats.totals import Totals
+
+USD = "US dollars as text, exact to the last digit; null when nothing had a price."
+
+
+def _usd(text: str = "") -> serializers.CharField:
+    return serializers.CharField(allow_null=True, help_text=f"{text} {USD}".strip())
+
+
+def _count(text: str) -> serializers.IntegerField:
+    return serializers.IntegerField(help_text=text)
+
+
+class HitsSerializer(serializers.Serializer[Any]):
+    exact = _count("Answered with the stored answer of an identical request.")
+    semantic = _count("Answered with the stored answer of a question that means the same.")
+    collapsed = _count("Of the exact ones: joined an identical request already on its way.")
+
+
+class TokensSerializer(serializers.Serializer[Any]):
+    asked = _count("Prompts as the clients sent them.")
+    sent = _count("Prompts as the provider billed them.")
+    cached = _count("Of those sent: billed at the provider's cached price.")
+    completion = _count("Completions the provider billed.")
+    served = _count("Completions the clients received.")
+    saved_exact = serializers.IntegerField()
+    saved_semantic = serializers.IntegerField()
+    saved_compression = serializers.IntegerField()
+
+
+class CostSerializer(serializers.Serializer[Any]):
+    would = _usd("What the same requests would have cost without a plan.")
+    billed = _usd("What the provider charges.")
+    spent = _usd("Spent on saving.")
+    saved_exact = _usd()
+    saved_semantic = _usd()
+    saved_compression = _usd()
+
+
+class PercentilesSerializer(serializers.Serializer[Any]):
+    p50 = serializers.FloatField()
+    p99 = serializers.FloatField()
+
+
+class LatencySerializer(serializers.Serializer[Any]):
+    """Milliseconds; null where nothing was measured."""
+
+    exact = PercentilesSerializer(allow_null=True)
+    semantic = PercentilesSerializer(allow_null=True)
+    hit = PercentilesSerializer(allow_null=True, help_text="Both tiers.")
+    miss = PercentilesSerializer(allow_null=True, help_text="The upstream's time included.")
+    miss_added = PercentilesSerializer(allow_null=True, help_text="What the gateway added to a miss.")
+
+
+class DetailSerializer(serializers.Serializer[Any]):
+    hits = HitsSerializer()
+    misses = _count("Looked up and not found.")
+    miss_reasons = serializers.DictField(child=serializers.IntegerField(), help_text="Why a near neighbour was not served.")
+    bypassed = _count("Not looked up.")
+    bypass_reasons = serializers.DictField(child=serializers.IntegerField())
+    failed = _count("Requests that named the plan and were refused, failed or broken off: in none of the other numbers.")
+    outcome_unknown = _count("Sent upstream by a worker that was killed before the answer was recorded: in none of the other numbers.")
+    compressed_requests = serializers.IntegerField()
+    streamed_requests = serializers.IntegerField()
+    unpriced_requests = _count("Of a model without a price: in no sum of money.")
+    estimated_requests = _count("The provider sent no usage: tokens counted by the gateway.")
+    tool_failures = serializers.DictField(
+        child=serializers.IntegerField(), help_text="Requests that went on without a cache or another tool."
+    )
+    tokens = TokensSerializer()
+    cost_usd = CostSerializer()
+    latency_ms = LatencySerializer()
+    first_request_at = serializers.DateTimeField(allow_null=True)
+    last_request_at = serializers.DateTimeField(allow_null=True)
+
+
+class PlanStatsSerializer(serializers.Serializer[Any]):
+    """What a plan saved since it was made. A tenant sees its own requests only."""
+
+    total_requests = _count("Finished with 2xx and named the plan.")
+    cache_hits = _count("Exact and semantic.")
+    cache_hit_rate = serializers.FloatField(help_text="cache_hits / total_requests, four places; 0 without requests.")
+    tokens_saved = _count("Prompts as asked and completions served, less what the provider billed.")
+    cost_saved_usd = serializers.FloatField(
+        allow_null=True, help_text="Would have cost, less billed, less spent on saving. May be negative; null when nothing had a price."
+    )
+    detail = DetailSerializer()
+
+
+def stats_body(totals: Totals, reasons: Reasons, outcome_unknown: int) -> dict[str, Any]:
+    """The reply: `PlanStatsSerializer`'s shape."""
+    return {
+        "total_requests": totals.requests,
+        "cache_hits": totals.hits,
+        "cache_hit_rate": totals.hit_rate,
+        "tokens_saved": totals.tokens_saved,
+        "cost_saved_usd": None if totals.saved is None else float(totals.saved),
+        "detail": {
+            "hits": {"exact": totals.exact, "semantic": totals.semantic, "collapsed": reasons.hit.get("collapsed", 0)},
+            "misses": totals.misses,
+            "miss_reasons": reasons.missed,
+            "bypassed": totals.bypassed,
+            "bypass_reasons": reasons.bypassed,
+            "failed": totals.failed,
+            "outcome_unknown": outcome_unknown,
+            "compressed_requests": totals.compressed,
+            "streamed_requests": totals.streamed,
+            "unpriced_requests": totals.unpriced,
+            "estimated_requests": totals.estimated,
+            "tool_failures": reasons.failures,
+            "tokens": _tokens(totals),
+            "cost_usd": _cost(totals),
+            "latency_ms": _latency(totals),
+            "first_request_at": totals.first and totals.first.isoformat(),
+            "last_request_at": totals.last and totals.last.isoformat(),
+        },
+    }
+
+
+def _tokens(totals: Totals) -> dict[str, int]:
+    return {
+        "asked": totals.asked_tokens,
+        "sent": totals.sent_tokens,
+        "cached": totals.cached_tokens,
+        "completion": totals.completion_tokens,
+        "served": totals.served_tokens,
+        "saved_exact": totals.tokens_saved_exact,
+        "saved_semantic": totals.tokens_saved_semantic,
+        "saved_compression": totals.tokens_saved_compression,
+    }
+
+
+def _cost(totals: Totals) -> dict[str, str | None]:
+    sums: dict[str, Decimal | None] = {
+        "would": totals.would_cost,
+        "billed": totals.billed_cost,
+        "spent": totals.spent_cost,
+        "saved_exact": totals.saved_exact,
+        "saved_semantic": totals.saved_semantic,
+        "saved_compression": totals.saved_compression,
+    }
+    return {name: None if value is None else f"{value:f}" for name, value in sums.items()}
+
+
+def _latency(totals: Totals) -> dict[str, dict[str, float] | None]:
+    measured = {
+        "exact": totals.exact_ms,
+        "semantic": totals.semantic_ms,
+        "hit": totals.hit_ms,
+        "miss": totals.miss_ms,
+        "miss_added": totals.miss_added_ms,
+    }
+    return {name: {"p50": round(pair[0], 3), "p99": round(pair[1], 3)} if pair else None for name, pair in measured.items()}
