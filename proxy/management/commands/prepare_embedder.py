@@ -1,0 +1,36 @@
+"""`manage.py prepare_embedder`: make the default embedding model ready to serve. Takes some seconds once, needs no network."""
+
+import subprocess
+import sys
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from proxy.conf import conf
+from proxy.engines.embedders.onnx import MINILM_ID, is_prepared
+
+SECONDS = 300
+
+
+class Command(BaseCommand):
+    help = "Export the default embedding model for onnxruntime, unless that has been done."
+    requires_system_checks = ()
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Print one line. Raises CommandError when the export fails."""
+        if conf.embedder != "minilm":
+            self.stdout.write(f"Embedder {conf.embedder}: nothing to prepare, sentence-transformers loads it when the gateway starts.")
+            return
+        folder = conf.models / MINILM_ID
+        if is_prepared(folder):
+            self.stdout.write(f"Embedder {MINILM_ID}: ready in {folder}.")
+            return
+        command = [sys.executable, "-m", "proxy.engines.embedders.export", str(folder)]
+        try:
+            subprocess.run(command, cwd=settings.BASE_DIR, capture_output=True, text=True, check=True, timeout=SECONDS)  # noqa: S603
+        except subprocess.CalledProcessError as error:
+            raise CommandError(f"The embedding model could not be exported:\n{error.stderr[-2000:]}") from error
+        except subprocess.TimeoutExpired as error:
+            raise CommandError(f"The embedding model was not exported within {SECONDS} s.") from error
+        self.stdout.write(f"Embedder {MINILM_ID}: exported to {folder}.")
