@@ -1,7 +1,8 @@
 """System checks of the services, each asked within a second. `manage.py check --deploy`, `serve` and (PostgreSQL) `migrate` run them.
 
 tokenthrift.E010 PostgreSQL does not answer, E011 no pgvector 0.8; tokenthrift.E020 Redis does not answer, E021 older than 7;
-tokenthrift.W022 the semantic Redis does not answer or cannot search, W023 exact and semantic entries share a database.
+tokenthrift.W022 the semantic Redis does not answer or cannot search, W023 exact and semantic entries share a database; tokenthrift.W024 the
+embedding model is not prepared.
 """
 
 import re
@@ -16,6 +17,8 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 from redis.retry import Retry
+
+from proxy.conf import conf
 
 OLDEST_PGVECTOR = (0, 8)  # the first with iterative scans: a filtered search finds all it should
 OLDEST_REDIS = 7
@@ -54,7 +57,7 @@ def postgres(app_configs: Apps, *, databases: Sequence[str] | None = None, **_: 
 @register(deploy=True)
 def deployment(app_configs: Apps, **_: Any) -> list[CheckMessage]:
     """All of them; those of PostgreSQL as well, which Django runs under `--database` only."""
-    return all_services()
+    return [*all_services(), *embedder()]
 
 
 def redis(app_configs: Apps, **_: Any) -> list[CheckMessage]:
@@ -71,6 +74,16 @@ def redis(app_configs: Apps, **_: Any) -> list[CheckMessage]:
         hint = "Name a database other than 0 in REDIS_URL: what clears the exact cache would clear the semantic one too."
         found.append(Warning("Exact and semantic entries share a Redis database.", hint=hint, id="tokenthrift.W023"))
     return [*found, *_search()]
+
+
+def embedder() -> list[CheckMessage]:
+    """W024."""
+    from proxy.engines.embedders.onnx import MINILM_ID, is_prepared  # brings onnxruntime
+
+    if conf.embedder == "minilm" and not is_prepared(conf.models / MINILM_ID):
+        hint = "Run manage.py prepare_embedder (manage.py serve does). Until then nothing is found by meaning."
+        return [Warning(f"The embedding model is not prepared in {conf.models}.", hint=hint, id="tokenthrift.W024")]
+    return []
 
 
 def _search() -> list[CheckMessage]:

@@ -4,6 +4,7 @@ pytest-django reads the settings before any conftest when it finds DJANGO_SETTIN
 """
 
 import os
+import secrets
 import shutil
 import tempfile
 from pathlib import Path
@@ -22,6 +23,9 @@ for name in [name for name in os.environ if name.startswith("TOKENTHRIFT_") or n
     del os.environ[name]
 VAR = Path(tempfile.mkdtemp(prefix="tokenthrift-tests-"))
 VAR.chmod(0o755)  # run by root, the services use another account
+MODELS = embedded.BASE_DIR / "var" / "models"  # exported once, not once a run
+MODELS.mkdir(parents=True, exist_ok=True)
+(VAR / "models").symlink_to(MODELS)
 lease.take(VAR, durable=False)
 URLS = embedded.urls(VAR)
 REDIS_URL = URLS.redis.removesuffix("/1")
@@ -29,8 +33,8 @@ os.environ |= {
     "DATABASE_URL": URLS.database,
     "REDIS_URL": REDIS_URL,
     "TOKENTHRIFT_VAR_DIR": str(VAR),
-    "TOKENTHRIFT_SECRET_KEY": "a secret key of the tests, long enough to pass the checks 0123456789",
-    "TOKENTHRIFT_KEY_PEPPER": "a pepper of the tests",
+    "TOKENTHRIFT_SECRET_KEY": secrets.token_urlsafe(48),
+    "TOKENTHRIFT_KEY_PEPPER": secrets.token_urlsafe(48),
     "TOKENTHRIFT_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
     "TOKENTHRIFT_ENV_FILE": os.devnull,
     "TOKENTHRIFT_INSTANCE": "tests",  # the processes that tests start share the cache with the tests
@@ -38,6 +42,7 @@ os.environ |= {
 }
 
 import django  # noqa: E402 - the settings are read from here on
+from django.core.management import call_command  # noqa: E402
 
 django.setup()
 
@@ -57,3 +62,10 @@ def database_url(django_db_setup: None) -> str:
 def redis_url() -> str:
     """The test Redis with its search module, without a database number."""
     return REDIS_URL
+
+
+@pytest.fixture(scope="session")
+def models() -> Path:
+    """The folder of exported embedding models, with the default one in it."""
+    call_command("prepare_embedder")
+    return MODELS

