@@ -1,0 +1,109 @@
+"""Cut a chat down to a budget of input tokens: the one entry to this package."""
+
+import logging
+import math
+
+from plans.snapshot import CompressionSettings
+from proxy.core.compression.budget import Draft, fit
+from proxy.core.compression.catalogue import ENGINES, load
+from proxy.core.compression.history import History, Piece, TooLong, by_message, by_sentence
+from proxy.core.compression.turns import Keep, Message, Unit, final_question, units
+from proxy.core.ports import Cut
+from proxy.core.tokens import count_messages, encoding_for
+
+logger = logging.getLogger(__name__)
+
+FALLBACK = "trim"
+# Sentence splitting is linear but not free, 0.3 us a character and 3 us at worst: above this (250,000 tokens of prose) only `trim` runs.
+MAX_CHARACTERS = 1_000_000
+# 16 KB are counted in a quarter of a millisecond.
+SMALL = 16_384
+
+
+def compress(messages: list[Message], settings: CompressionSettings, *, model: str) -> Cut:
+    """At most `max_input_tokens` of a chat, as billed for the model: protected messages as they are, the rest by the engine's ranks.
+
+    Nothing is cut from a chat within the budget. When the protected messages alone exceed it they are all that is sent, noted as
+    `protected-exceeds-budget`. An engine that cannot serve (`too-long-for-<engine>`, `engine-failed`) is replaced by `trim`.
+    """
+    encoding, _ = encoding_for(model)
+    before = count_messages(messages, encoding)
+    if before <= settings.max_input_tokens:
+        return Cut(messages=None, before=before, after=before, engine=settings.engine, encoding=encoding)
+    chat = units(messages)
+    protected = [messages[i] for unit in chat if unit.keep is Keep.PROTECTED for i in unit.messages]
+    floor = count_messages(protected, encoding)
+    if floor > settings.max_input_tokens:
+        cut = protected if len(protected) < len(messages) else None
+        return Cut(messages=cut, before=before, after=floor, engine=settings.engine, encoding=encoding, note="protected-exceeds-budget")
+    draft = Draft(messages, chat, (), encoding, settings.max_input_tokens, settings.max_input_tokens - floor)
+    kept, engine, note = _run(draft, settings)
+    return Cut(messages=kept, before=before, after=count_messages(kept, encoding), engine=engine, encoding=encoding, note=note)
+
+
+def fits(messages: list[Message], settings: CompressionSettings, *, model: str) -> Cut | None:
+    """The Cut of a chat that is quickly seen to be within the budget, or None when `compress` must look. Takes well under a millisecond:
+    a chat above 16 KB is not counted."""
+    if size(messages) > SMALL:
+        return None
+    encoding, _ = encoding_for(model)
+    before = count_messages(messages, encoding)
+    if before > settings.max_input_tokens:
+        return None
+    return Cut(messages=None, before=before, after=before, engine=settings.engine, encoding=encoding)
+
+
+def size(value: object) -> int:
+    """UTF-8 bytes of all strings inside. A token is at least one byte, so no text has more tokens."""
+    if isinstance(value, str):
+        return len(value) if value.isascii() else len(value.encode("utf-8", "surrogatepass"))
+    if isinstance(value, dict):
+        return sum(map(size, value.values()))
+    return sum(map(size, value)) if isinstance(value, list) else 0
+
+
+def _run(draft: Draft, settings: CompressionSettings) -> tuple[list[Message], str, str]:
+    """The messages kept, the engine that chose them and why it is not the one asked for."""
+    try:
+        return _with(settings.engine, draft, settings), settings.engine, ""
+    except TooLong:
+        note = f"too-long-for-{settings.engine}"
+    except Exception as error:
+        # Its message could quote the prompt.
+        logger.warning("compression engine %s failed: %s", settings.engine, type(error).__name__)
+        note = "engine-failed"
+    return _with(FALLBACK, draft, settings), FALLBACK, note
+
+
+def _with(name: str, draft: Draft, settings: CompressionSettings) -> list[Message]:
+    rank = load(name)
+    by_text = ENGINES[name].grain == "sentence"
+    pieces = _sentences(draft) if by_text else by_message(draft.chat, draft.messages)
+    scores = list(rank(History(pieces, settings.language, final_question(draft.messages))))
+    if len(scores) != len(pieces) or not all(map(math.isfinite, scores)):
+        raise ValueError("an engine gives every piece one finite score")
+    if by_text:
+        _lend(pieces, scores)
+    return fit(Draft(draft.messages, draft.chat, pieces, draft.encoding, draft.budget, draft.room), scores, settings.min_sentences)
+
+
+def _sentences(draft: Draft) -> tuple[Piece, ...]:
+    if sum(_characters(unit, draft.messages) for unit in draft.chat) > MAX_CHARACTERS:
+        raise TooLong
+    return by_sentence(draft.chat, draft.messages)
+
+
+def _characters(unit: Unit, messages: list[Message]) -> int:
+    return sum(size(messages[i].get("content")) for i in unit.messages) if unit.keep is Keep.SENTENCES else 0
+
+
+def _lend(pieces: tuple[Piece, ...], scores: list[float]) -> None:
+    """A unit without words of its own, such as a tool call with its results, is worth what the best sentence before it is worth: that
+    of the message that called for it."""
+    best, unit = 0.0, -1
+    for index, piece in enumerate(pieces):
+        if not piece.text.strip():
+            scores[index] = best
+        else:
+            best = max(best, scores[index]) if piece.unit == unit else scores[index]
+            unit = piece.unit

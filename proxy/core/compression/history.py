@@ -1,0 +1,66 @@
+"""What an engine ranks: the earlier history in pieces, each kept or dropped as one."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from proxy.core.compression.languages import terms
+from proxy.core.compression.sentences import pieces
+from proxy.core.compression.turns import Keep, Message, Unit, texts
+
+
+class TooLong(Exception):
+    """This history is more than the engine can rank in its time and memory: `trim` takes over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A sentence or block, or a whole unit (`part` -1). `unit` is an index into the units; `part` into the message's content parts;
+    `start`, `end` in characters of that part."""
+
+    unit: int
+    text: str
+    part: int = -1
+    start: int = 0
+    end: int = 0
+
+
+@dataclass(frozen=True)
+class History:
+    """The pieces in the order of the chat, the language of the plan and the question the chat ends with."""
+
+    pieces: tuple[Piece, ...]
+    language: str
+    question: str
+
+    @cached_property
+    def terms(self) -> list[list[str]]:
+        """Each piece's stems without stop words. Raises ValueError for an unknown language."""
+        return [terms(piece.text, self.language) for piece in self.pieces]
+
+
+# One score a piece, the highest is kept first. May raise TooLong; whatever else it raises, `trim` takes over too.
+Rank = Callable[[History], Sequence[float]]
+
+
+def by_message(chat: list[Unit], messages: list[Message]) -> tuple[Piece, ...]:
+    """Every unit that may go, whole."""
+    return tuple(Piece(index, _spoken(unit, messages)) for index, unit in enumerate(chat) if unit.keep is not Keep.PROTECTED)
+
+
+def by_sentence(chat: list[Unit], messages: list[Message]) -> tuple[Piece, ...]:
+    """Every sentence or block that may go; units that are kept or dropped whole are one piece, their text what was said in them."""
+    found: list[Piece] = []
+    for index, unit in enumerate(chat):
+        if unit.keep is Keep.WHOLE:
+            found.append(Piece(index, _spoken(unit, messages)))
+        elif unit.keep is Keep.SENTENCES:
+            for part, text in enumerate(texts(messages[unit.messages[0]])):
+                found.extend(Piece(index, text[start:end], part, start, end) for start, end in pieces(text))
+    return tuple(found)
+
+
+def _spoken(unit: Unit, messages: list[Message]) -> str:
+    """The text of users and assistants; results of tools are data and would drown the sentences around them."""
+    spoken = (messages[i] for i in unit.messages if messages[i].get("role") in ("user", "assistant"))
+    return "\n".join(text for message in spoken for text in texts(message) if text.strip())

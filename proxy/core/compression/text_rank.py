@@ -1,0 +1,33 @@
+"""TextRank (Mihalcea and Tarau 2004), with the ranks of sumy's TextRankSummarizer."""
+
+import numpy as np
+
+from proxy.core.compression.graph import Floats, SentenceGraph
+from proxy.core.compression.history import History
+
+# sumy/summarizers/text_rank.py: damping, the guard against rows of zeros, and the step at which the power method stops.
+DAMPING = 0.85
+ZERO_ROW = 1e-7
+EPSILON = 1e-4
+
+
+def rank(history: History) -> list[float]:
+    """The stationary probability of each sentence, stopped where sumy stops. Raises TooLong."""
+    return [float(value) for value in ranks(history.terms)]
+
+
+def ranks(bags: list[list[str]]) -> Floats:
+    """The same from bags of terms. sumy multiplies by the transposed row-stochastic matrix and does not renormalise, so sentences
+    without any term leak; so do we, as the weights are symmetric: p' = (1-d)/n sum(p) + d W (p / row sums)."""
+    size = len(bags)
+    if not size:
+        return np.zeros(0)
+    graph = SentenceGraph(bags)
+    row_sums = graph.times(np.ones(size)) + ZERO_ROW
+    current: Floats = np.full(size, 1.0 / size)
+    while True:
+        following: Floats = (1.0 - DAMPING) / size * current.sum() + DAMPING * graph.times(current / row_sums)
+        step = np.linalg.norm(following - current)
+        current = following
+        if step <= EPSILON:
+            return current

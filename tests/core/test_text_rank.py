@@ -1,0 +1,100 @@
+"""Our ranks are sumy's, computed from its own matrices, on real chats."""
+
+from collections.abc import Callable
+
+import fow_cache
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sumy.models.dom import ObjectDocumentModel, Paragraph, Sentence
+from sumy.summarizers.lex_rank import LexRankSummarizer
+from sumy.summarizers.lsa import LsaSummarizer
+from sumy.summarizers.text_rank import TextRankSummarizer
+
+from proxy.core.compression import graph, lex_rank, lsa, text_rank
+from proxy.core.compression.history import History, TooLong, by_sentence
+from proxy.core.compression.languages import terms
+from proxy.core.compression.turns import units
+
+
+class Words:
+    """A tokenizer for sumy that hands it what our engines see."""
+
+    def __init__(self, split: Callable[[str], list[str]]) -> None:
+        self._split = split
+
+    def to_words(self, sentence: str) -> tuple[str, ...]:
+        return tuple(self._split(sentence))
+
+
+def document(sentences: list[str], split: Callable[[str], list[str]]) -> ObjectDocumentModel:
+    return ObjectDocumentModel([Paragraph([Sentence(text, Words(split)) for text in sentences])])
+
+
+def english(text: str) -> list[str]:
+    return terms(text, "english")
+
+
+@pytest.fixture(scope="module", params=[(0, 8), (8, 40), (40, 100)], ids=lambda span: f"chats {span[0]} to {span[1]}")
+def history(request: pytest.FixtureRequest) -> History:
+    first, last = request.param
+    chat = [message for conversation in fow_cache.load_conversations()[first:last] for message in conversation["a"]]
+    messages = [*chat, {"role": "user", "content": "What did we agree on?"}]
+    return History(by_sentence(units(messages), messages), "english", "")
+
+
+def test_text_rank_gives_the_ranks_of_sumy(history: History) -> None:
+    summarizer = TextRankSummarizer()
+    matrix = summarizer._create_matrix(document([piece.text for piece in history.pieces], english))
+    expected = summarizer.power_method(matrix, summarizer.epsilon)
+    assert np.abs(np.array(text_rank.rank(history)) - expected).max() < 1e-9
+
+
+def test_lex_rank_gives_the_ranks_of_sumy(history: History) -> None:
+    summarizer = LexRankSummarizer()
+    bags = history.terms[:150]
+    matrix = summarizer._create_matrix(bags, summarizer.threshold, summarizer._compute_tf(bags), summarizer._compute_idf(bags))
+    assert np.abs(lex_rank.transitions(bags, summarizer.threshold) - matrix).max() < 1e-9
+    expected = summarizer.power_method(matrix, summarizer.epsilon)
+    assert np.abs(np.array(lex_rank.rank(History(history.pieces[:150], "english", ""))) - expected).max() < 1e-9
+
+
+@pytest.mark.filterwarnings("ignore:Number of words")
+def test_lsa_gives_the_ranks_of_sumys_decomposition(history: History) -> None:
+    summarizer, some = LsaSummarizer(), History(history.pieces[:200], "english", "")
+    doc = document([piece.text for piece in some.pieces], english)
+    matrix = summarizer._compute_term_frequency(summarizer._create_matrix(doc, summarizer._create_dictionary(doc)))
+    _, sigma, v = np.linalg.svd(matrix, full_matrices=False)
+    assert np.abs(np.array(lsa.rank(some)) - np.array(summarizer._compute_ranks(sigma, v))).max() < 1e-8
+
+
+def test_the_best_sentences_are_those_that_sumy_chooses(history: History) -> None:
+    some = History(history.pieces[:60], "english", "")
+    scores = text_rank.rank(some)
+    best = sorted(sorted(range(len(scores)), key=lambda i: -scores[i])[:10])
+    chosen = TextRankSummarizer()(document([piece.text for piece in some.pieces], english), 10)
+    assert [str(sentence) for sentence in chosen] == [some.pieces[i].text for i in best]
+
+
+BAGS = st.lists(st.lists(st.sampled_from("abcdefg"), max_size=6), min_size=1, max_size=12)
+
+
+@settings(max_examples=200, deadline=None)
+@given(BAGS)
+def test_text_rank_equals_sumy_on_any_bags_of_words(bags: list[list[str]]) -> None:
+    # One-word and empty sentences and repeated words: sumy's special cases.
+    summarizer = TextRankSummarizer()
+    matrix = summarizer._create_matrix(document([" ".join(bag) for bag in bags], str.split))
+    expected = summarizer.power_method(matrix, summarizer.epsilon)
+    assert np.abs(text_rank.ranks(bags) - expected).max() < 1e-9
+
+
+def test_no_sentences_have_no_ranks() -> None:
+    assert text_rank.ranks([]).size == 0
+
+
+def test_a_graph_too_large_to_hold_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(graph, "MAX_ENTRIES", 10)
+    with pytest.raises(TooLong):
+        text_rank.ranks([["a", "b", "c"], ["a", "b"], ["a"], ["b", "c", "a", "d"]])
