@@ -9,7 +9,17 @@ from django.core.exceptions import ImproperlyConfigured
 from gateway_project import embedded, environment, lease, metrics_dir
 from gateway_project.daemons import ServiceError
 
-NEEDS_NO_SERVICE = {"help", "version", "makemigrations", "makemessages", "compilemessages", "collectstatic", "findstatic", "spectacular"}
+NEEDS_NO_SERVICE = {
+    "help",
+    "version",
+    "makemigrations",
+    "makemessages",
+    "compilemessages",
+    "collectstatic",
+    "findstatic",
+    "spectacular",
+    "prepare_embedder",
+}
 
 
 def needs_services(words: list[str]) -> bool:

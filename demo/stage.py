@@ -31,7 +31,7 @@ class Stage:
 @contextmanager
 def stage(chosen: Options, var: Path) -> Iterator[Stage]:
     """Start upstream and gateway in `var` and make the accounts. Raises StartError."""
-    environment = plain_environment(TOKENTHRIFT_VAR_DIR=str(var), PYTHONUNBUFFERED="1")
+    environment = plain_environment(TOKENTHRIFT_VAR_DIR=str(var), TOKENTHRIFT_ENV_FILE=os.devnull, PYTHONUNBUFFERED="1")
     with ExitStack() as stack:
         provider, ledger_url = chosen.provider, None
         if provider is None:

@@ -1,0 +1,46 @@
+# The gateway as an image: dependencies and the exported embedding model are made in the first stage, the second holds neither pip's leavings,
+# nor the embedded PostgreSQL and Redis, nor any secret.
+FROM python:3.11-slim-bookworm AS base
+# libgomp1: the threads of onnxruntime and torch
+RUN apt-get update && apt-get install --yes --no-install-recommends libgomp1 && rm -rf /var/lib/apt/lists/*
+
+FROM base AS build
+# torch from its own index is a CPU build; from PyPI it brings gigabytes of GPU libraries along
+ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+RUN python -m venv /opt/venv
+ENV PATH=/opt/venv/bin:$PATH
+WORKDIR /app
+COPY requirements.txt constraints.txt ./
+# the embedded services at the end of the list are for trying and testing, and partly AGPL or source-available
+RUN sed '/^# Embedded services/,$d' requirements.txt > requirements-image.txt && pip install --extra-index-url "$TORCH_INDEX" -r requirements-image.txt
+COPY manage.py ./
+COPY gateway_project gateway_project
+COPY plans plans
+COPY proxy proxy
+COPY stats stats
+COPY templates templates
+# what this command writes beside the model stays in this stage
+RUN TOKENTHRIFT_VAR_DIR=/build/var python manage.py prepare_embedder
+
+FROM base
+RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin tokenthrift \
+    && install -d -o tokenthrift -g tokenthrift -m 0700 /app/var/run /var/spool/tokenthrift
+COPY --from=build /opt/venv /opt/venv
+COPY --from=build /app/manage.py /app/manage.py
+COPY --from=build /app/gateway_project /app/gateway_project
+COPY --from=build /app/plans /app/plans
+COPY --from=build /app/proxy /app/proxy
+COPY --from=build /app/stats /app/stats
+COPY --from=build /app/templates /app/templates
+COPY --from=build /build/var/models /app/var/models
+ENV PATH=/opt/venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \
+    TOKENTHRIFT_HOST=0.0.0.0 TOKENTHRIFT_VAR_DIR=/app/var TOKENTHRIFT_SPOOL_DIR=/var/spool/tokenthrift TOKENTHRIFT_ENV_FILE=/dev/null
+WORKDIR /app
+USER tokenthrift
+VOLUME /var/spool/tokenthrift
+EXPOSE 8000
+HEALTHCHECK --interval=10s --timeout=4s --start-period=60s --retries=3 \
+    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/livez', timeout=3)"]
+ENTRYPOINT ["python", "manage.py"]
+CMD ["serve"]
