@@ -51,7 +51,7 @@ def run(chosen: Options) -> None:
     origin = chosen.data or "the package fow-cache (CC BY 4.0)"
     print(f"{len(questions):,} requests from {origin}, {AT_ONCE} at a time: how they overlap may shift a hit or two from run to run.")
     print("starting the gateway (half a minute when it is the first time)", flush=True)
-    with fresh() as var, stage(chosen, var) as opened:
+    with fresh(chosen.var) as var, stage(chosen, var) as opened:
         for body in PLANS.values():
             create_plan(opened.url, opened.admin_key, body)
         print(f"plans {' and '.join(PLANS)} made at {opened.url}/token-saving/plans with the guide's curl\n", flush=True)

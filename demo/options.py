@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from demo.workspace import VAR
+
 OPENAI = "https://api.openai.com/v1"
 MODEL = "gpt-4o-mini"
 
@@ -18,6 +20,7 @@ class Options:
     provider: str | None
     model: str
     latency_ms: float
+    var: Path
 
 
 def read(arguments: Sequence[str], environment: Mapping[str, str]) -> Options:
@@ -30,6 +33,7 @@ def read(arguments: Sequence[str], environment: Mapping[str, str]) -> Options:
     parser.add_argument("--upstream", default=environment.get("UPSTREAM") or "demo", help="demo, or openai for a real provider (UPSTREAM=)")
     parser.add_argument("--model", default=environment.get("MODEL") or MODEL, help=f"the upstream's model (MODEL=), default {MODEL}")
     parser.add_argument("--latency-ms", type=float, default=300.0, help="of the demo upstream, default 300")
+    parser.add_argument("--var", default=str(VAR), help="the folder that is emptied and worked in, default var/demo")
     given = parser.parse_args(arguments)
     if given.upstream not in ("demo", "openai"):
         parser.error(f"UPSTREAM must be demo or openai, got {given.upstream!r}")
@@ -44,4 +48,5 @@ def read(arguments: Sequence[str], environment: Mapping[str, str]) -> Options:
         provider=provider,
         model=given.model,
         latency_ms=given.latency_ms,
+        var=Path(given.var).resolve(),
     )

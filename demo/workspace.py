@@ -21,7 +21,7 @@ class WorkspaceBusy(Exception):
 
 
 @contextmanager
-def fresh(var: Path = VAR) -> Iterator[Path]:
+def fresh(var: Path) -> Iterator[Path]:
     """The emptied folder, held against a second demo until the block ends. Raises WorkspaceBusy."""
     var.parent.mkdir(parents=True, exist_ok=True)
     lock = var.with_name(f"{var.name}.lock")
