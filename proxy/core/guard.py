@@ -25,6 +25,7 @@ _CALENDAR = frozenset(
         "january february april june july august september october november december"
     ).split()
 )
+_NO_NAMES = frozenset("i hi hello hey dear ok okay please sorry thanks thank you cheers".split())
 _SENTENCE_END = frozenset(".!?:\n")
 
 
@@ -65,8 +66,9 @@ def _names(text: str) -> set[str]:
         return set()
     starts = {match.start() for before, match in pairwise(found) if _SENTENCE_END & set(text[before.end() : match.start()])}
     starts |= {found[0].start()} if found else set()
-    return {match[0].lower() for match in capitalised if match.start() not in starts and not _pronoun(match[0])}
+    return {match[0].lower() for match in capitalised if match.start() not in starts and _stem(match[0]) not in _NO_NAMES}
 
 
-def _pronoun(word: str) -> bool:
-    return re.split(r"['’]", word)[0] == "I"
+def _stem(word: str) -> str:
+    """The word up to an apostrophe: `I'm` is `i`."""
+    return re.split(r"['’]", word)[0].lower()

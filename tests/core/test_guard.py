@@ -35,6 +35,7 @@ def test_a_difference_that_matters_is_named(asked: str, stored: str, reason: str
         ("Which one is better?", "Which is better?"),
         ("Hi. Can I pay by card?", "Can I pay by card?"),
         ("I can't log in and I don't know why", "I am locked out, why?"),
+        ("is pizza considered healthy", "is pizza considered healthy Thanks!"),
         ("", ""),
     ],
 )
