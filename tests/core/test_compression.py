@@ -1,0 +1,274 @@
+"""What compression may and may not do to a chat, whatever the engine."""
+
+import json
+from itertools import pairwise
+from typing import Any
+
+import fow_cache
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from plans.snapshot import CompressionSettings
+from proxy.core.compression import catalogue
+from proxy.core.compression import compress as entry
+from proxy.core.compression.catalogue import ENGINES, Engine
+from proxy.core.compression.compress import compress, fits
+from proxy.core.ports import Cut
+from proxy.core.tokens import count_messages
+
+Message = dict[str, Any]
+MODEL = "gpt-4o-mini"
+
+
+def plan(engine: str = "text_rank", budget: int = 300, **more: Any) -> CompressionSettings:
+    return CompressionSettings(engine=engine, max_input_tokens=budget, **more)
+
+
+def support_history(chats: int) -> list[Message]:
+    """Real chats of a support desk strung together, with a question at the end."""
+    history = [message for chat in fow_cache.load_conversations()[:chats] for message in chat["a"]]
+    return [{"role": "system", "content": "You help customers."}, *history, {"role": "user", "content": "What did we agree on?"}]
+
+
+def sent(cut: Cut, messages: list[Message]) -> list[Message]:
+    return messages if cut.messages is None else cut.messages
+
+
+def tool_turn(call_ids: list[str], result: str) -> list[Message]:
+    calls = [{"id": call_id, "type": "function", "function": {"name": "look_up", "arguments": "{}"}} for call_id in call_ids]
+    return [
+        {"role": "assistant", "content": None, "tool_calls": calls},
+        *({"role": "tool", "tool_call_id": call_id, "content": result} for call_id in call_ids),
+    ]
+
+
+# ---------------------------------------------------------------- properties
+
+TEXT = st.one_of(
+    st.text(max_size=60),
+    st.lists(
+        st.sampled_from(["The order is late.", "Refund it!\n", "```\nx = 1\n```\n", "- a\n- b\n", "你好。", "Why? ", "e.g. 3.5 kg"]),
+        max_size=9,
+    ).map(" ".join),
+)
+PARTS = st.lists(
+    st.one_of(
+        TEXT.map(lambda text: {"type": "text", "text": text}),
+        st.just({"type": "image_url", "image_url": {"url": "https://x.test/a.png", "detail": "low"}}),
+    ),
+    max_size=3,
+)
+SAID = st.builds(lambda role, content: [{"role": role, "content": content}], st.sampled_from(["user", "assistant"]), st.one_of(TEXT, PARTS))
+SYSTEM = TEXT.map(lambda text: [{"role": "system", "content": text}])
+CACHED = TEXT.map(lambda text: [{"role": "user", "content": [{"type": "text", "text": text, "cache_control": {"type": "ephemeral"}}]}])
+TOOLS = st.builds(tool_turn, st.lists(st.sampled_from(["c1", "c2", "c3"]), min_size=1, max_size=3, unique=True), TEXT)
+CHATS = st.lists(st.one_of(SAID, SAID, SAID, SYSTEM, CACHED, TOOLS), max_size=12).map(lambda turns: [m for turn in turns for m in turn])
+
+
+def must_stay(messages: list[Message]) -> list[Message]:
+    """The protected messages, said in the plainest way: these generated chats never answer a call late."""
+    users = [i for i, message in enumerate(messages) if message["role"] == "user"]
+    turn = users[-1] if users else len(messages)
+    return [m for i, m in enumerate(messages) if i >= turn or m["role"] == "system" or "cache_control" in json.dumps(m)]
+
+
+def assert_tool_turns_are_whole(messages: list[Message]) -> None:
+    waiting: list[str] = []
+    for message in messages:
+        if message["role"] == "tool":
+            assert message["tool_call_id"] in waiting
+            waiting.remove(message["tool_call_id"])
+            continue
+        assert not waiting
+        waiting = [call["id"] for call in message.get("tool_calls", ())]
+    assert not waiting
+
+
+def is_shorter(after: Message, before: Message) -> bool:
+    """The same message with less text: what is left stands in the original in this order."""
+
+    def letters(message: Message) -> str:
+        content = message["content"] or ""
+        return "".join((content if isinstance(content, str) else "".join(part.get("text", "") for part in content)).split())
+
+    rest = iter(letters(before))
+    same = {k: v for k, v in after.items() if k != "content"} == {k: v for k, v in before.items() if k != "content"}
+    return same and bool(letters(after)) and all(letter in rest for letter in letters(after))
+
+
+def assert_order_is_kept(after: list[Message], before: list[Message]) -> None:
+    rest = iter(before)
+    for message in after:
+        assert any(message is original or (original["role"] == message["role"] and is_shorter(message, original)) for original in rest)
+
+
+@pytest.mark.parametrize("engine", sorted(ENGINES))
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(chat=CHATS, budget=st.integers(8, 250), least=st.integers(0, 4))
+def test_every_chat_is_cut_by_the_rules(engine: str, chat: list[Message], budget: int, least: int) -> None:
+    before = json.dumps(chat)
+    cut = compress(chat, plan(engine, budget, min_sentences=least), model=MODEL)
+    after = sent(cut, chat)
+    assert json.dumps(chat) == before
+    assert (cut.before, cut.after) == (count_messages(chat, cut.encoding), count_messages(after, cut.encoding))
+    assert cut.note in ("", "protected-exceeds-budget")
+    assert cut.after <= budget or cut.note == "protected-exceeds-budget"
+    assert (cut.messages is None) == (after == chat)
+    assert all(any(message is kept for kept in after) for message in must_stay(chat))
+    assert_tool_turns_are_whole(after)
+    assert_order_is_kept(after, chat)
+    again = compress(after, plan(engine, budget, min_sentences=least), model=MODEL)
+    assert again.messages is None
+
+
+# ---------------------------------------------------------------- single rules
+
+
+@pytest.mark.parametrize("engine", sorted(ENGINES))
+def test_real_chats_come_within_the_budget_and_use_most_of_it(engine: str) -> None:
+    messages = support_history(60)
+    cut = compress(messages, plan(engine, 600), model=MODEL)
+    assert (cut.engine, cut.note) == (engine, "")
+    assert cut.before > 1000
+    assert 540 < cut.after <= 600
+    assert cut.messages is not None
+    assert cut.messages[0] is messages[0]
+    assert cut.messages[-1] is messages[-1]
+
+
+def test_a_chat_within_the_budget_is_left_alone() -> None:
+    messages = support_history(2)
+    exact = count_messages(messages, "o200k_base")
+    assert compress(messages, plan(budget=exact), model=MODEL).messages is None
+    assert compress(messages, plan(budget=exact - 1), model=MODEL).messages is not None
+
+
+def test_protected_messages_alone_may_exceed_the_budget() -> None:
+    messages = support_history(5)
+    messages[-1] = {"role": "user", "content": "word " * 500}
+    cut = compress(messages, plan(budget=100), model=MODEL)
+    assert cut.messages == [messages[0], messages[-1]]
+    assert cut.note == "protected-exceeds-budget"
+    nothing_else = compress(cut.messages, plan(budget=100), model=MODEL)
+    assert (nothing_else.messages, nothing_else.note) == (None, "protected-exceeds-budget")
+
+
+def test_the_current_turns_tool_calls_stay_with_their_results() -> None:
+    turn = tool_turn(["a", "b"], "the result " * 30)
+    messages = [*support_history(20), *turn]
+    cut = compress(messages, plan(budget=300), model=MODEL)
+    assert cut.messages is not None
+    assert all(kept is original for kept, original in zip(cut.messages[-4:], messages[-4:], strict=True))
+
+
+@pytest.mark.parametrize("engine", sorted(ENGINES))
+def test_an_older_tool_turn_is_kept_or_dropped_whole(engine: str) -> None:
+    history = support_history(12)
+    messages = [*history[:10], *tool_turn(["a", "b"], "order 4711 was sent"), *history[10:]]
+    for budget in range(60, 600, 40):
+        assert_tool_turns_are_whole(sent(compress(messages, plan(engine, budget), model=MODEL), messages))
+
+
+def test_a_result_that_comes_after_other_messages_keeps_them_with_its_call() -> None:
+    late = [{"role": "user", "content": "Still there? " * 10}, {"role": "tool", "tool_call_id": "b", "content": "done"}]
+    messages = [*support_history(8)[:-1], *tool_turn(["a", "b"], "x")[:-1], *late, {"role": "user", "content": "And now?"}]
+    for budget in range(30, 400, 30):
+        after = sent(compress(messages, plan("trim", budget), model=MODEL), messages)
+        assert sum(message in after for message in messages[-5:-1]) in (0, 4)
+
+
+def test_cache_control_protects_its_message() -> None:
+    messages = support_history(10)
+    messages[3] = {"role": "user", "content": [{"type": "text", "text": "Long guide. " * 20, "cache_control": {"type": "ephemeral"}}]}
+    cut = compress(messages, plan(budget=150), model=MODEL)
+    assert cut.messages is not None
+    assert any(message is messages[3] for message in cut.messages)
+
+
+def test_code_tables_and_lists_are_never_cut_in_the_middle() -> None:
+    code = "```python\nfor refund in refunds:\n    pay(refund)\n\n# done. Really.\n```"
+    table = "| plan | price |\n| --- | --- |\n| basic | 9.99 |\n| plus | 14.99 |"
+    steps = "1. Open the refund page.\n2. Press pay.\n3. Wait."
+    answer = f"Here is the code. It pays refunds.\n{code}\nThe prices follow.\n\n{table}\n\nAnd the steps.\n\n{steps}"
+    messages = [{"role": "user", "content": "How?"}, {"role": "assistant", "content": answer}, {"role": "user", "content": "Thanks"}]
+    kept_whole = set()
+    for budget in range(20, 140, 4):
+        text = "\n".join(m["content"] for m in sent(compress(messages, plan(budget=budget), model=MODEL), messages)[:-1])
+        for block in (code, table, steps):
+            assert block in text or not any(line in text for line in block.splitlines() if len(line) > 9)
+            kept_whole.update([block] if block in text else [])
+    assert len(kept_whole) == 3
+
+
+def test_min_sentences_prefers_several_short_sentences_to_one_long() -> None:
+    long = "refund order late parcel price " * 12 + "."
+    messages = [{"role": "assistant", "content": f"{long} Refund paid. Order sent. Parcel late."}, {"role": "user", "content": "Well?"}]
+    room = count_messages([{"role": "assistant", "content": long}, messages[-1]], "o200k_base")
+    one = sent(compress(messages, plan(budget=room), model=MODEL), messages)
+    three = sent(compress(messages, plan(budget=room, min_sentences=3), model=MODEL), messages)
+    assert one[0]["content"] == long
+    assert three[0]["content"] == "Refund paid. Order sent. Parcel late."
+
+
+def test_trim_keeps_the_newest_and_the_first_turns() -> None:
+    messages = [{"role": "user", "content": f"message {n} of a chat"} for n in range(40)]
+    cut = compress(messages, plan("trim", 100), model=MODEL)
+    assert cut.messages is not None
+    numbers = [int(message["content"].split()[1]) for message in cut.messages]
+    gaps = [right - left for left, right in pairwise(numbers)]
+    assert numbers[0] == 0
+    assert numbers[-1] == 39
+    assert sorted(gaps)[-2] == 1
+
+
+def test_an_unknown_model_is_counted_with_o200k() -> None:
+    assert compress(support_history(3), plan(), model="acme/llm-7").encoding == "o200k_base"
+
+
+# ---------------------------------------------------------------- when an engine cannot
+
+
+def raising(_history: object) -> list[float]:
+    raise RuntimeError("secret prompt")
+
+
+def short(_history: object) -> list[float]:
+    return [1.0]
+
+
+@pytest.mark.parametrize("function", ["raising", "short", "missing"])
+def test_a_failing_engine_is_replaced_by_trim_without_a_word_of_the_prompt(
+    function: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(catalogue.ENGINES, "third", Engine(title="Third", description="A third party's.", rank=f"{__name__}:{function}"))
+    cut = compress(support_history(20), plan("third"), model=MODEL)
+    assert (cut.engine, cut.note) == ("trim", "engine-failed")
+    assert cut.after <= 300
+    assert "secret" not in caplog.text
+    assert "third failed" in caplog.text
+
+
+@pytest.mark.parametrize("change", [{"language": "klingon"}, {"engine": "gone"}])
+def test_an_unknown_language_or_engine_falls_back_to_trim(change: dict[str, str]) -> None:
+    cut = compress(support_history(20), plan(**change), model=MODEL)  # type: ignore[arg-type]
+    assert (cut.engine, cut.note) == ("trim", "engine-failed")
+
+
+def test_a_history_too_long_for_the_engine_is_trimmed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(entry, "MAX_CHARACTERS", 100)
+    cut = compress(support_history(20), plan(), model=MODEL)
+    assert (cut.engine, cut.note) == ("trim", "too-long-for-text_rank")
+
+
+# ---------------------------------------------------------------- the quick look
+
+
+def test_a_short_chat_is_seen_to_fit_at_once() -> None:
+    messages = support_history(1)
+    assert fits(messages, plan(budget=4096), model=MODEL) == compress(messages, plan(budget=4096), model=MODEL)
+
+
+def test_a_chat_above_the_budget_or_large_needs_a_closer_look() -> None:
+    assert fits(support_history(1), plan(budget=10), model=MODEL) is None
+    assert fits(support_history(100), plan(budget=1_000_000), model=MODEL) is None
