@@ -13,9 +13,12 @@ HEADER_STEP = Decimal("0.000001")  # what rounding may lose of each request's do
 
 def disagreements(plan: str, outcomes: Sequence[Outcome], bill: Bill) -> Iterator[str]:
     """One line for each figure of a plan on which the client's headers and the gateway's statistics differ."""
-    hits = sum(outcome.tier in HIT_TIERS for outcome in outcomes)
+    tiers = [outcome.tier for outcome in outcomes]
     yield from _unequal(f"{plan}: requests", len(outcomes), "total_requests", bill.requests)
-    yield from _unequal(f"{plan}: hits in the headers", hits, "cache_hits", bill.hits)
+    yield from _unequal(f"{plan}: exact hits in the headers", tiers.count("exact"), "in the statistics", bill.exact_hits)
+    yield from _unequal(f"{plan}: semantic hits in the headers", tiers.count("semantic"), "in the statistics", bill.semantic_hits)
+    compressed = sum(outcome.compressed for outcome in outcomes)
+    yield from _unequal(f"{plan}: compressed requests in the headers", compressed, "in the statistics", bill.compressed)
     saved = sum(outcome.tokens_saved for outcome in outcomes)
     yield from _unequal(f"{plan}: tokens saved in the headers", saved, "tokens_saved", bill.tokens_saved)
     if bill.cost_saved is not None:

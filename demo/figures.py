@@ -41,7 +41,9 @@ class Bill:
     """What the gateway's ledger says of some requests: the part of the table that a client cannot see for itself."""
 
     requests: int
-    hits: int
+    exact_hits: int
+    semantic_hits: int
+    compressed: int
     tokens_saved: int
     cost_saved: Decimal | None
     tokens_before: int
@@ -73,7 +75,7 @@ def figures(outcomes: Sequence[Outcome], bill: Bill, known: Mapping[str, str]) -
         semantic_hits=len(semantic),
         wrong_hits=verdicts.count("wrong"),
         unlabelled_hits=verdicts.count("unlabelled"),
-        compressed=sum(outcome.kept < 1 for outcome in misses),
+        compressed=sum(outcome.compressed for outcome in outcomes),
         input_tokens_before=bill.tokens_before,
         input_tokens_after=bill.tokens_after,
         cost_before_usd=bill.cost_before,

@@ -60,17 +60,21 @@ def bill(url: str, admin_key: str, plan: str, *, requests: int) -> Bill:
 
 def read_bill(stats: Mapping[str, Any]) -> Bill:
     """The figures from the body of `.../stats`."""
-    tokens, cost = stats["detail"]["tokens"], stats["detail"]["cost"]
+    detail = stats["detail"]
+    tokens, cost, hits = detail["tokens"], detail["cost_usd"], detail["hits"]
+    billed, spent = _decimal(cost["billed"]), _decimal(cost["spent"])
     return Bill(
         requests=stats["total_requests"],
-        hits=stats["cache_hits"],
+        exact_hits=hits["exact"],
+        semantic_hits=hits["semantic"],
+        compressed=detail["compressed_requests"],
         tokens_saved=stats["tokens_saved"],
         cost_saved=_decimal(stats["cost_saved_usd"]),
         tokens_before=tokens["asked"],
         tokens_after=tokens["sent"],
         completion_tokens=tokens["completion"],
         cost_before=_decimal(cost["would"]),
-        cost_after=_decimal(cost["billed"]),
+        cost_after=None if billed is None else billed + (spent or 0),
     )
 
 

@@ -35,7 +35,7 @@ class Outcome:
     overhead_ms: float
     tokens_saved: int
     cost_saved: Decimal
-    kept: float
+    compressed: bool
 
 
 @asynccontextmanager
@@ -111,7 +111,7 @@ def _outcome(question: Question, headers: Mapping[str, str], completion_id: str,
         overhead_ms=float(headers.get("x-tokenthrift-overhead-ms", 0)),
         tokens_saved=int(headers.get("x-tokenthrift-tokens-saved", 0)),
         cost_saved=Decimal(headers.get("x-tokenthrift-cost-saved-usd", "0")),
-        kept=float(headers.get("x-tokenthrift-compression", 1)),
+        compressed="x-tokenthrift-compression" in headers,
     )
 
 

@@ -1,6 +1,6 @@
 """The demo's own var folder: emptied at every start, so that caches and figures begin at nothing and a second run shows the same numbers.
 
-What the gateway exported once (the embedding model) is kept.
+The embedding model that a gateway exports at its first start is shared with those of `make serve`: it is the same every time.
 """
 
 import os
@@ -13,7 +13,7 @@ from gateway_project import locks
 
 ROOT = Path(__file__).resolve().parent.parent
 VAR = ROOT / "var" / "demo"
-KEPT = ("models",)
+MODELS = ROOT / "var" / "models"
 
 
 class WorkspaceBusy(Exception):
@@ -37,15 +37,15 @@ def fresh(var: Path) -> Iterator[Path]:
 
 
 def empty(var: Path) -> None:
-    """Remove all but the kept folders. Raises WorkspaceBusy while a gateway's services run there."""
+    """Remove everything, then point to the shared models. Raises WorkspaceBusy while a gateway's services run there."""
     keeper = var / "run" / "keeper.lock"
     if keeper.exists() and not locks.is_free(keeper, locks.SHARED):
         raise WorkspaceBusy(f"A gateway still runs on {var}: stop that `make serve` first.")
     var.mkdir(exist_ok=True)
+    MODELS.mkdir(parents=True, exist_ok=True)
     for entry in var.iterdir():
-        if entry.name in KEPT:
-            continue
         if entry.is_dir() and not entry.is_symlink():
             shutil.rmtree(entry)
         else:
             entry.unlink()
+    (var / "models").symlink_to(MODELS)

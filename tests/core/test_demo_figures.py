@@ -34,7 +34,9 @@ KEYS = {
 }
 BILL = Bill(
     requests=4,
-    hits=2,
+    exact_hits=1,
+    semantic_hits=1,
+    compressed=1,
     tokens_saved=30,
     cost_saved=Decimal("0.3"),
     tokens_before=40,
@@ -45,7 +47,7 @@ BILL = Bill(
 )
 
 
-def outcome(tier: str, asked: str, answered: str, *, number: int, kept: float = 1.0, text: str | None = None) -> Outcome:
+def outcome(tier: str, asked: str, answered: str, *, number: int, compressed: bool = False, text: str | None = None) -> Outcome:
     return Outcome(
         question=Question(plan=FAQ_PLAN, messages=[], label=asked, differs=frozenset({"trap"})),
         tier=tier,
@@ -55,12 +57,12 @@ def outcome(tier: str, asked: str, answered: str, *, number: int, kept: float = 
         overhead_ms=float(number),
         tokens_saved=10,
         cost_saved=Decimal("0.1"),
-        kept=kept,
+        compressed=compressed,
     )
 
 
 RUN = [
-    outcome("miss", "a", "a", number=1, kept=0.4),
+    outcome("miss", "a", "a", number=1, compressed=True),
     outcome("miss", "trap", "trap", number=2),
     outcome("exact", "a", "a", number=1),
     outcome("semantic", "a", "trap", number=2),
@@ -107,7 +109,7 @@ def test_percentiles_are_of_the_nearest_rank() -> None:
 
 
 def test_equal_counts_agree() -> None:
-    bill = replace(BILL, requests=5, hits=3, tokens_saved=50, cost_saved=Decimal("0.500004"))
+    bill = replace(BILL, requests=5, semantic_hits=2, tokens_saved=50, cost_saved=Decimal("0.500004"))
     assert list(agreement.disagreements("p", RUN, bill)) == []
     assert list(agreement.mixed_up(RUN)) == []
     assert list(agreement.ledger_disagreements(RUN, bill, {"requests": 2, "prompt_tokens": 20, "completion_tokens": 10})) == []
@@ -166,13 +168,17 @@ def test_the_first_plan_is_the_guides() -> None:
 
 
 def test_a_bill_is_read_from_the_statistics() -> None:
-    cost = {"would": "0.5", "billed": "0.2"}
     stats = {
         "total_requests": 4,
         "cache_hits": 2,
         "cache_hit_rate": 0.5,
         "tokens_saved": 30,
         "cost_saved_usd": 0.3,
-        "detail": {"tokens": {"asked": 40, "sent": 20, "completion": 10}, "cost": cost},
+        "detail": {
+            "hits": {"exact": 1, "semantic": 1, "collapsed": 0},
+            "compressed_requests": 1,
+            "tokens": {"asked": 40, "sent": 20, "completion": 10},
+            "cost_usd": {"would": "0.5", "billed": "0.15", "spent": "0.05"},
+        },
     }
     assert read_bill(stats) == BILL

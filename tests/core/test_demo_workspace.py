@@ -5,18 +5,20 @@ from pathlib import Path
 
 import pytest
 
-from demo.workspace import WorkspaceBusy, fresh
+from demo.workspace import MODELS, WorkspaceBusy, fresh
 from gateway_project import locks
 
 
-def test_a_fresh_workspace_is_empty_but_for_the_exported_models(tmp_path: Path) -> None:
+def test_a_fresh_workspace_is_empty_but_for_the_shared_models(tmp_path: Path) -> None:
     var = tmp_path / "demo"
-    (var / "models" / "minilm").mkdir(parents=True)
     (var / "postgres" / "base").mkdir(parents=True)
     (var / "services.json").write_text("{}")
     with fresh(var):
         assert [entry.name for entry in var.iterdir()] == ["models"]
-        assert (var / "models" / "minilm").exists()
+        assert (var / "models").resolve() == MODELS.resolve()
+        marker = sorted(MODELS.iterdir())
+    with fresh(var):
+        assert sorted(MODELS.iterdir()) == marker
 
 
 def test_two_demos_at_once_are_refused_and_one_after_the_other_are_not(tmp_path: Path) -> None:

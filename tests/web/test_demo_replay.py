@@ -21,7 +21,9 @@ from demo.upstream import DemoUpstream
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 NOTHING = Bill(
     requests=0,
-    hits=0,
+    exact_hits=0,
+    semantic_hits=0,
+    compressed=0,
     tokens_saved=0,
     cost_saved=None,
     tokens_before=0,
