@@ -1,0 +1,45 @@
+"""API keys: their shape, their digest, what of them may be seen."""
+
+import hashlib
+import hmac
+
+import pytest
+
+from plans import keys
+
+
+def test_a_new_key_has_its_shape_its_prefix_and_its_digest() -> None:
+    for kind in (keys.VIRTUAL, keys.ADMIN):
+        new = keys.make(kind, pepper="p")
+        assert keys.well_formed(new.secret, kind)
+        assert new.secret.startswith(new.prefix)
+        assert len(new.prefix) == len(kind) + 7
+        assert new.digest == keys.digest(new.secret, pepper="p")
+
+
+def test_the_secret_is_not_in_the_repr() -> None:
+    new = keys.make(keys.VIRTUAL, pepper="p")
+    assert new.secret not in repr(new)
+    assert new.secret[len(new.prefix) :] not in repr(new)
+
+
+def test_keys_do_not_repeat() -> None:
+    assert len({keys.make(keys.VIRTUAL, pepper="p").secret for _ in range(100)}) == 100
+
+
+def test_the_digest_is_an_hmac_and_needs_the_pepper() -> None:
+    secret = "tt-" + "A" * 43
+    assert keys.digest(secret, pepper="p") == hmac.new(b"p", secret.encode(), hashlib.sha256).hexdigest()
+    assert keys.digest(secret, pepper="p") != keys.digest(secret, pepper="q")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "tt-", "tt-" + "A" * 42, "tt-" + "A" * 44, "tt_" + "A" * 43, "tt-" + "A" * 42 + "é", "tt-" + "A" * 43 + "\n"]
+)
+def test_a_malformed_key_is_recognised(text: str) -> None:
+    assert not keys.well_formed(text, keys.VIRTUAL)
+
+
+def test_the_two_kinds_do_not_open_each_others_doors() -> None:
+    assert not keys.well_formed("tta-" + "A" * 43, keys.VIRTUAL)
+    assert not keys.well_formed("tt-" + "A" * 43, keys.ADMIN)

@@ -1,0 +1,265 @@
+"""The admin pages: plans judged as over the API, secrets shown once, provider keys never."""
+
+import re
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from plans import keys, selectors, services
+from plans.models import AdminKey, ModelPrice, Plan, Tenant, VirtualKey
+from proxy import vault
+from proxy.models import Route, Upstream
+from proxy.services import put_route, put_upstream
+from tests.web.management import PLANS, Manager
+
+pytestmark = pytest.mark.django_db
+
+PLAN = {
+    "name": "faq",
+    "tenant": "",
+    "mode": "active",
+    "compression_engine": "text_rank",
+    "max_input_tokens": "4096",
+    "language": "english",
+    "min_sentences": "1",
+    "cache_enabled": "on",
+    "exact": "on",
+    "backend": "pgvector_semantic",
+    "similarity_threshold": "0.85",
+    "ttl": "3600",
+    "scope": "tenant",
+    "max_temperature": "1.0",
+}
+UPSTREAM = {
+    "name": "openai",
+    "provider": "openai",
+    "base_url": "https://api.openai.com/v1",
+    "connect_timeout": "5",
+    "read_timeout": "120",
+    "stream_usage": "on",
+}
+
+
+@pytest.fixture
+def staff(db: None) -> Client:
+    client = Client()
+    client.force_login(User.objects.create_superuser("root"))
+    return client
+
+
+def problems(reply: Any) -> dict[str, Any]:
+    """The errors of the form on the page; fails the test when there is none."""
+    assert reply.status_code == 200
+    return dict(reply.context["adminform"].form.errors)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["", "plans/tenant/", "plans/plan/", "plans/virtualkey/", "plans/adminkey/", "plans/modelprice/", "proxy/upstream/", "proxy/route/"],
+)
+def test_the_pages_open_for_staff_without_inline_code(staff: Client, path: str) -> None:
+    pages = [f"/admin/{path}"] + ([f"/admin/{path}add/"] if path else [])
+    for page in pages:
+        reply = staff.get(page)
+        assert reply.status_code == 200
+        html = reply.content.decode()
+        assert "Tokenthrift" in html
+        assert not re.search(r"<script(?![^>]*(src=|type=\"application/json\"))|<style| on(click|load|submit)=", html)
+
+
+def test_the_admin_answers_without_a_slash(client: Client) -> None:
+    assert client.get("/admin")["Location"] == "/admin/"
+
+
+# Plans
+
+
+def test_a_plan_is_made_and_changed_and_its_version_grows(staff: Client) -> None:
+    assert staff.post("/admin/plans/plan/add/", PLAN).status_code == 302
+    plan = Plan.objects.get()
+    same = services.create_plan(owner=None, body={"plan_name": "as-over-the-api"}).snapshot()
+    assert (plan.snapshot().compression, plan.snapshot().cache) == (same.compression, same.cache)
+    change = f"/admin/plans/plan/{plan.pk}/change/"
+    assert staff.post(change, PLAN | {"ttl": "60"}).status_code == 302
+    assert staff.post(change, PLAN | {"ttl": "60"}).status_code == 302
+    plan.refresh_from_db()
+    assert (plan.ttl, plan.version) == (60, 2)
+    page = staff.get(change).content.decode()
+    assert "costs nothing" in page
+    assert "Compression" in page
+
+
+def test_halves_are_turned_off(staff: Client) -> None:
+    body = PLAN | {"compression_engine": "", "backend": ""}
+    assert staff.post("/admin/plans/plan/add/", body).status_code == 302
+    plan = Plan.objects.get().snapshot()
+    assert plan.compression is None
+    assert plan.cache
+    assert plan.cache.backend is None
+    body = {name: value for name, value in body.items() if name != "cache_enabled"}
+    assert staff.post(f"/admin/plans/plan/{plan.id}/change/", body).status_code == 302
+    assert Plan.objects.get().snapshot().cache is None
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("name", "a b"),
+        ("mode", "shadow"),
+        ("compression_engine", "bert"),
+        ("max_input_tokens", "63"),
+        ("max_input_tokens", str(2**31)),
+        ("language", "klingon"),
+        ("min_sentences", "0"),
+        ("backend", "faiss"),
+        ("backend", "qdrant_semantic"),
+        ("similarity_threshold", "1.1"),
+        ("similarity_threshold", "nan"),
+        ("ttl", "0"),
+        ("scope", "world"),
+        ("max_temperature", "3"),
+    ],
+)
+def test_what_the_api_refuses_the_admin_refuses_at_its_field(staff: Client, field: str, value: str) -> None:
+    assert field in problems(staff.post("/admin/plans/plan/add/", PLAN | {field: value}))
+    assert not Plan.objects.exists()
+
+
+def test_a_cache_that_would_keep_nothing_is_refused(staff: Client) -> None:
+    body = {name: value for name, value in PLAN.items() if name != "exact"} | {"backend": ""}
+    assert "exact" in problems(staff.post("/admin/plans/plan/add/", body))
+
+
+def test_a_backend_that_does_not_answer_is_refused_with_the_reason(staff: Client, settings: Any) -> None:
+    settings.REDIS_SEMANTIC_URL = "redis://127.0.0.1:1/0"
+    errors = problems(staff.post("/admin/plans/plan/add/", PLAN | {"backend": "redis_semantic"}))
+    assert "does not answer" in str(errors["backend"])
+
+
+def test_a_name_is_unique_within_its_owner(staff: Client) -> None:
+    acme = Tenant.objects.create(slug="acme")
+    for tenant in ("", str(acme.pk)):
+        assert staff.post("/admin/plans/plan/add/", PLAN | {"tenant": tenant}).status_code == 302
+        assert list(problems(staff.post("/admin/plans/plan/add/", PLAN | {"tenant": tenant}))) == ["name"]
+
+
+# Keys
+
+
+@pytest.mark.parametrize("kind", ["virtualkey", "adminkey"])
+def test_a_key_is_shown_once_and_its_digest_never(staff: Client, kind: str) -> None:
+    acme = Tenant.objects.create(slug="acme")
+    reply = staff.post(
+        f"/admin/plans/{kind}/add/", {"name": "sdk", "tenant": acme.pk, "routes": "smart/balanced\n\n cheap ", "_continue": "1"}
+    )
+    assert reply.status_code == 200
+    found = re.search(r"tta?-[A-Za-z0-9_-]{43}", reply.content.decode())
+    assert found
+    secret = found[0]
+    assert "no-store" in reply["Cache-Control"]
+    row: Any = (VirtualKey if kind == "virtualkey" else AdminKey).objects.get()
+    if kind == "virtualkey":
+        assert row.routes == ["smart/balanced", "cheap"]
+        assert keys.well_formed(secret, keys.VIRTUAL)
+    else:
+        assert Manager(secret).call("GET", PLANS).status_code == 200
+    for page in (f"/admin/plans/{kind}/", f"/admin/plans/{kind}/{row.pk}/change/", f"/admin/plans/{kind}/{row.pk}/history/", "/admin/"):
+        html = staff.get(page).content.decode()
+        assert secret not in html
+        assert row.digest not in html
+
+
+def test_changing_a_key_keeps_its_secret_and_tenant(staff: Client) -> None:
+    acme, other = Tenant.objects.create(slug="acme"), Tenant.objects.create(slug="other")
+    row, _ = services.issue_virtual_key(tenant=acme, name="sdk")
+    body = {"name": "renamed", "tenant": other.pk, "routes": "", "expires_at_0": "", "expires_at_1": "", "digest": "x", "prefix": "x"}
+    assert staff.post(f"/admin/plans/virtualkey/{row.pk}/change/", body).status_code == 302
+    digest = row.digest
+    row.refresh_from_db()
+    assert (row.name, row.tenant, row.digest) == ("renamed", acme, digest)
+
+
+def test_selected_keys_are_revoked(staff: Client) -> None:
+    row, _ = services.issue_virtual_key(tenant=Tenant.objects.create(slug="acme"), name="sdk")
+    assert staff.post("/admin/plans/virtualkey/", {"action": "revoke", "_selected_action": [row.pk]}).status_code == 302
+    assert selectors.live_keys() == {}
+
+
+# Prices
+
+
+def test_a_price_changed_by_a_person_is_marked_as_edited_and_can_go_back(staff: Client) -> None:
+    services.seed_prices()
+    row = ModelPrice.objects.get(provider="openai", model="gpt-4o-mini")
+    body = {"provider": "openai", "model": "gpt-4o-mini", "input": "9", "output": "9", "cached_input": ""}
+    assert staff.post(f"/admin/plans/modelprice/{row.pk}/change/", body).status_code == 302
+    row.refresh_from_db()
+    assert (row.input, row.cached_input, row.edited) == (Decimal(9), None, True)
+    staff.post("/admin/plans/modelprice/", {"action": "follow_published", "_selected_action": [row.pk]})
+    row.refresh_from_db()
+    assert (str(row.input), row.edited) == ("0.150000", False)
+    assert "input" in problems(staff.post(f"/admin/plans/modelprice/{row.pk}/change/", body | {"input": "-1"}))
+
+
+# Upstreams and routes
+
+
+def test_a_provider_key_goes_in_and_never_comes_out(staff: Client) -> None:
+    assert staff.post("/admin/proxy/upstream/add/", UPSTREAM | {"provider_key": " sk-canary "}).status_code == 302
+    upstream = Upstream.objects.get()
+    assert vault.open_sealed(upstream.encrypted_key) == "sk-canary"
+    change = f"/admin/proxy/upstream/{upstream.pk}/change/"
+    for page in (change, "/admin/proxy/upstream/", f"/admin/proxy/upstream/{upstream.pk}/history/"):
+        assert "sk-canary" not in staff.get(page).content.decode()
+    again = staff.post(change, UPSTREAM | {"provider_key": "sk-canary", "read_timeout": "0"})
+    assert "read_timeout" in problems(again)
+    assert "sk-canary" not in again.content.decode()
+    assert staff.post(change, UPSTREAM | {"read_timeout": "60", "provider_key": ""}).status_code == 302
+    upstream.refresh_from_db()
+    assert (vault.open_sealed(upstream.encrypted_key), upstream.read_timeout) == ("sk-canary", 60)
+    assert "remove_key" in problems(staff.post(change, UPSTREAM | {"provider_key": "x", "remove_key": "on"}))
+    assert staff.post(change, UPSTREAM | {"remove_key": "on"}).status_code == 302
+    upstream.refresh_from_db()
+    assert not upstream.encrypted_key
+
+
+def test_a_provider_key_that_cannot_be_a_header_is_refused(staff: Client) -> None:
+    for key in ("sk a", "sk-é", "sk\tx"):
+        assert "provider_key" in problems(staff.post("/admin/proxy/upstream/add/", UPSTREAM | {"provider_key": key}))
+
+
+def test_a_private_address_needs_the_box_ticked(staff: Client) -> None:
+    for url in ("http://127.1:8080/v1", "http://[::1]/v1", "http://169.254.169.254", "http://llama:8000/v1"):
+        assert "base_url" in problems(staff.post("/admin/proxy/upstream/add/", UPSTREAM | {"base_url": url}))
+    own = UPSTREAM | {"base_url": "http://llama:8000/v1/", "allow_private": "on"}
+    assert staff.post("/admin/proxy/upstream/add/", own).status_code == 302
+    assert Upstream.objects.get().base_url == "http://llama:8000/v1"
+    del own["allow_private"]
+    assert "base_url" in problems(staff.post(f"/admin/proxy/upstream/{Upstream.objects.get().pk}/change/", own))
+
+
+def test_a_route_shows_its_version_and_price(staff: Client) -> None:
+    services.seed_prices()
+    route = put_route(name="smart/balanced", upstream=put_upstream(name="openai", base_url=UPSTREAM["base_url"]), model="gpt-4o-mini")
+    change = f"/admin/proxy/route/{route.pk}/change/"
+    assert "$0.15" in staff.get(change).content.decode()
+    body = {"name": "smart/balanced", "upstream": route.upstream_id, "model": "my-own", "enabled": "on"}
+    assert staff.post(change, body).status_code == 302
+    assert Route.objects.get().version == 2
+    assert "Unpriced" in staff.get(change).content.decode()
+    assert "name" in problems(staff.post(change, body | {"name": "no blanks"}))
+
+
+# Log-in
+
+
+@pytest.mark.django_db(transaction=True)
+def test_guessing_a_password_is_stopped(client: Client) -> None:
+    User.objects.create_superuser("root", password="the right one")
+    statuses = [client.post("/admin/login/", {"username": "root", "password": f"guess {n}"}).status_code for n in range(6)]
+    assert statuses[0] == 200
+    assert statuses[-1] == 429
+    assert client.post("/admin/login/", {"username": "root", "password": "the right one"}).status_code == 429

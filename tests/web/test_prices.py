@@ -1,0 +1,81 @@
+"""The price table: seeded from the published prices, edited by people, looked up by provider and model."""
+
+import time
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+from django.core.management import call_command
+from pytest_django import DjangoAssertNumQueries
+
+from plans import price_list, selectors, services
+from plans.models import ModelPrice
+from plans.pricing import Price
+
+pytestmark = pytest.mark.django_db
+MINI = Price(input=Decimal("0.15"), output=Decimal("0.6"), cached_input=Decimal("0.075"))
+
+
+def test_seeding_fills_the_table_fast_and_then_has_nothing_to_do() -> None:
+    price_list.published()  # the package reads its data once
+    start = time.perf_counter()
+    assert services.seed_prices() > 1500
+    assert time.perf_counter() - start < 2
+    before = selectors.revision()
+    assert services.seed_prices() == 0
+    assert selectors.revision() == before
+
+
+def test_an_edited_row_is_never_overwritten_and_an_outdated_one_is() -> None:
+    services.seed_prices()
+    ModelPrice.objects.filter(provider="openai", model="gpt-4o-mini").update(input=9, edited=True)
+    ModelPrice.objects.filter(provider="openai", model="gpt-4o").update(input=9)
+    ModelPrice.objects.create(provider="own", model="llama", input=0, output=0)
+    assert services.seed_prices() == 1
+    assert ModelPrice.objects.get(provider="openai", model="gpt-4o-mini").input == 9
+    assert ModelPrice.objects.get(provider="openai", model="gpt-4o").input == Decimal("2.5")
+    assert selectors.price_for("own", "llama") == Price(input=Decimal(0), output=Decimal(0))
+
+
+def test_the_command_says_how_many(capsys: pytest.CaptureFixture[str]) -> None:
+    call_command("seed_prices")
+    assert int(capsys.readouterr().out.split()[0]) > 1500
+
+
+def test_a_dated_name_has_the_price_of_its_model() -> None:
+    services.seed_prices()
+    assert selectors.price_for("openai", "gpt-4o-mini") == MINI
+    assert selectors.price_for("openai", "gpt-4o-mini-2024-07-18") == MINI
+    assert selectors.price_for("azure", "gpt-4o-mini-2024-07-18") is not None
+
+
+def test_an_exact_row_comes_before_the_model_it_is_an_alias_of() -> None:
+    services.seed_prices()
+    ModelPrice.objects.create(provider="openai", model="gpt-4o-mini-2024-07-18", input=7, output=7, edited=True)
+    price = selectors.price_for("openai", "gpt-4o-mini-2024-07-18")
+    assert price
+    assert price.input == 7
+
+
+def test_what_is_unknown_is_unpriced_and_not_free() -> None:
+    services.seed_prices()
+    assert selectors.price_for("openai", "smart/balanced") is None
+    assert selectors.price_for("nobody", "gpt-4o-mini") is None
+
+
+def test_many_prices_take_two_queries(django_assert_max_num_queries: DjangoAssertNumQueries) -> None:
+    services.seed_prices()
+    wanted = [("openai", "gpt-4o-mini"), ("openai", "gpt-4o-2024-08-06"), ("anthropic", "claude-3-5-haiku-latest"), ("x", "y")]
+    with django_assert_max_num_queries(2):
+        assert set(selectors.prices_for(wanted)) == set(wanted[:3])
+
+
+def test_the_ordinary_price_is_taken_not_the_peak_hour_nor_the_long_prompt() -> None:
+    prices = price_list.published(datetime(2026, 11, 23, 8, tzinfo=UTC))
+    assert prices["deepseek", "deepseek-chat"].input == Decimal("0.135")  # 0.27 from 00:30 to 16:30
+    assert prices["deepseek", "deepseek-v4-flash"].input == Decimal("0.15")  # since September; 0.30 at peak hours
+    assert price_list.published(datetime(2026, 8, 20, tzinfo=UTC))["deepseek", "deepseek-v4-flash"].input == Decimal("0.22")
+
+
+def test_models_not_billed_by_prompt_and_completion_are_left_out() -> None:
+    assert ("openai", "text-embedding-3-large") not in price_list.published()
