@@ -2,6 +2,7 @@
 """Django's command line, with the embedded services running for the commands that need them."""
 
 import os
+import signal
 import sys
 
 from django.core.exceptions import ImproperlyConfigured
@@ -35,6 +36,8 @@ def main() -> None:
     environment.load()
     var = embedded.var_dir()
     words = sys.argv[1:]
+    if words[:1] == ["serve"]:
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # before uvicorn takes over and after it: leave by the front door
     try:
         if embedded.needed() and needs_services(words):
             lease.take(var)

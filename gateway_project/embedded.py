@@ -51,7 +51,7 @@ def needed() -> bool:
 def urls(var: Path) -> Urls:
     """The configured addresses, or the embedded ones when none is configured. Raises ImproperlyConfigured as `needed` does."""
     if needed():
-        postgres, redis = _remembered(var)
+        postgres, redis = remembered(var)
         database = f"postgres://tokenthrift:{postgres['password']}@127.0.0.1:{postgres['port']}/tokenthrift"
         exact = f"redis://:{redis['password']}@127.0.0.1:{redis['port']}"
     else:
@@ -99,7 +99,7 @@ def redis_url(url: str, database: int | None = None) -> str:
     return parts._replace(path=f"/{chosen}", query=urlencode(query, safe="/:")).geturl()
 
 
-def _remembered(var: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+def remembered(var: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """Port and password of the embedded PostgreSQL and Redis."""
     try:
         known = json.loads((var / "services.json").read_text())

@@ -1,10 +1,7 @@
 """`manage.py serve`: everything it takes to answer requests, in order, in one command."""
 
-import signal
 import socket
-import sys
 from argparse import ArgumentParser
-from types import FrameType
 from typing import Any
 
 from django.conf import settings
@@ -32,7 +29,6 @@ class Command(BaseCommand):
         parser.add_argument("--workers", type=int, default=settings.WORKERS, help="worker processes (default: %(default)s)")
 
     def handle(self, *args: Any, host: str, port: int, workers: int, **options: Any) -> None:
-        signal.signal(signal.SIGTERM, _leave)
         if settings.DEBUG and host not in LOOPBACK:
             raise CommandError(f"TOKENTHRIFT_DEBUG is on: refusing to listen on {host}, which others can reach.")
         if workers < 1:
@@ -75,11 +71,6 @@ class Command(BaseCommand):
         connections.close_all()  # the workers open their own
         self.stdout.write("\n".join(lines))
         self.stdout.flush()
-
-
-def _leave(signum: int, frame: FrameType | None) -> None:
-    """SIGTERM outside uvicorn's loop: leave by the front door, so that what was started is stopped."""
-    sys.exit(0)
 
 
 def _sentence(finding: CheckMessage) -> str:

@@ -1,0 +1,230 @@
+"""`manage.py serve` as a person starts it: in a folder of its own, with the services it brings along."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import psycopg
+import pytest
+from django.core.management import call_command
+from django.core.management.base import CommandError
+from pytest_django import Settings
+
+from gateway_project import daemons, embedded, lease
+
+START, STOP = 60.0, 40.0  # seconds, generous: two cores, and PostgreSQL makes its cluster first
+
+
+@dataclass
+class Serve:
+    """A running `manage.py serve`."""
+
+    process: "subprocess.Popen[bytes]"
+    port: int
+    log: Path
+
+    def wait_ready(self) -> "Serve":
+        deadline = time.monotonic() + START
+        while self.process.poll() is None and time.monotonic() < deadline:
+            try:
+                answer = httpx.get(f"http://127.0.0.1:{self.port}/v1/models", timeout=5)
+                if answer.status_code == 401 and "Tokenthrift:" in self.log.read_text():  # not the last words of a killed one
+                    return self
+            except httpx.TransportError:
+                time.sleep(0.1)
+        raise AssertionError(self.log.read_text())
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
+        self.process.send_signal(how)
+        return self.process.wait(STOP)
+
+
+Starter = Callable[..., Serve]
+
+
+@pytest.fixture
+def var(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Iterator[Callable[[str], Path]]:
+    """Makes var folders: below the run's own, which every account may enter, with the exported model linked in."""
+    made: list[Path] = []
+
+    def make(name: str) -> Path:
+        path = embedded.var_dir() / f"serve-{name}-{time.monotonic_ns()}"
+        path.mkdir()
+        (path / "models").symlink_to(models)
+        made.append(path)
+        return path
+
+    yield make
+    for path in made:
+        assert _wait_until(lambda path=path: processes(path) == []), processes(path)  # type: ignore[misc]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Starter]:
+    """Starts a server on a free port in that var folder; stops it at the end."""
+    started: list[Serve] = []
+
+    def run(var: Path, *arguments: str, port: int | None = None) -> Serve:
+        chosen = port or daemons.free_port()
+        log = tmp_path / f"serve-{len(started)}.log"
+        command = [sys.executable, "manage.py", "serve", "--port", str(chosen), *arguments]
+        with log.open("wb") as out:
+            process = subprocess.Popen(command, cwd=embedded.BASE_DIR, env=environment(var), stdout=out, stderr=subprocess.STDOUT)
+        started.append(Serve(process, chosen, log))
+        return started[-1]
+
+    yield run
+    for serve in started:
+        if serve.process.poll() is None:
+            serve.stop()
+
+
+def environment(var: Path) -> dict[str, str]:
+    """Nothing configured but the var folder."""
+    ours = ("DATABASE_URL", "REDIS_", "TOKENTHRIFT_", "DJANGO_")
+    return {name: value for name, value in os.environ.items() if not name.startswith(ours)} | {
+        "TOKENTHRIFT_VAR_DIR": str(var),
+        "TOKENTHRIFT_ENV_FILE": os.devnull,
+    }
+
+
+def manage(var: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "manage.py", *arguments]
+    return subprocess.run(command, cwd=embedded.BASE_DIR, env=environment(var), capture_output=True, text=True, timeout=60, check=False)
+
+
+def processes(var: Path) -> list[str]:
+    """Command lines of the processes that this var folder's name or environment gives away."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit() and int(folder.name) != os.getpid():
+            try:
+                words = (folder / "cmdline").read_bytes() + (folder / "environ").read_bytes()
+                command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            except OSError:
+                continue
+            if str(var).encode() in words:
+                found.append(f"{folder.name} {command}")
+    return found
+
+
+def _wait_until(true: Callable[[], bool], seconds: float = 15.0) -> bool:
+    deadline = time.monotonic() + seconds
+    while not true() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return true()
+
+
+def database(var: Path) -> "psycopg.Connection[tuple[object, ...]]":
+    postgres, _ = embedded.remembered(var)
+    return psycopg.connect(f"postgres://tokenthrift:{postgres['password']}@127.0.0.1:{postgres['port']}/tokenthrift", connect_timeout=3)
+
+
+def test_data_survive_a_restart_and_sigterm_leaves_nothing_behind(var: Callable[[str], Path], start: Starter) -> None:
+    folder = var("restart")
+    first = start(folder).wait_ready()
+    assert "/dashboard/" in first.log.read_text()
+    assert "create_admin_key" in first.log.read_text()
+    made = manage(folder, "create_admin_key", "--name", "kept")
+    assert made.returncode == 0, made.stderr
+    assert httpx.get(f"http://127.0.0.1:{first.port}/v1/models").status_code == 401  # the second command did not stop the services
+    assert first.stop() == 0
+    assert processes(folder) == []
+
+    again = start(folder).wait_ready()
+    assert "create_admin_key" not in again.log.read_text()
+    with database(folder) as connection:
+        assert connection.execute("SELECT name FROM plans_adminkey").fetchall() == [("kept",)]
+
+
+def test_two_folders_run_side_by_side(var: Callable[[str], Path], start: Starter) -> None:
+    folders = [var("left"), var("right")]
+    servers = [start(folder) for folder in folders]
+    for server in servers:
+        server.wait_ready()
+    left, right = (embedded.remembered(folder) for folder in folders)
+    assert {entry["port"] for entry in left}.isdisjoint(entry["port"] for entry in right)
+    assert [server.stop() for server in servers] == [0, 0]
+
+
+def test_a_port_in_use_is_one_clear_line(var: Callable[[str], Path], start: Starter) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        serve = start(var("taken"), port=port)
+        assert serve.process.wait(START) == 1
+    assert serve.log.read_text().splitlines() == [f"CommandError: Cannot listen on 127.0.0.1:{port}: Address already in use."]
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_after_kill_9_it_starts_again_on_the_same_port(var: Callable[[str], Path], start: Starter, workers: str) -> None:
+    folder = var("killed")
+    first = start(folder, "--workers", workers).wait_ready()
+    first.stop(signal.SIGKILL)
+    second = start(folder, "--workers", workers, port=first.port).wait_ready()
+    assert second.stop() == 0
+
+
+def test_services_whose_keeper_is_killed_end_and_can_be_started_again(var: Callable[[str], Path]) -> None:
+    folder = var("keeper")
+    lease.take(folder)
+    (keeper,) = [line for line in processes(folder) if "gateway_project.keeper" in line]
+    os.kill(int(keeper.split()[0]), signal.SIGKILL)
+    lease.release(folder)
+    lease.take(folder)
+    with database(folder) as connection:
+        connection.execute("SELECT 1")
+    lease.release(folder)
+
+
+def test_a_service_that_dies_is_started_again_on_its_port(var: Callable[[str], Path]) -> None:
+    folder = var("restarted")
+    lease.take(folder)
+    (redis,) = [line for line in processes(folder) if "redis-server" in line]
+    os.kill(int(redis.split()[0]), signal.SIGKILL)
+    _, known = embedded.remembered(folder)
+    assert _wait_until(lambda: not _refused(known["port"]))
+    assert redis not in processes(folder)
+    lease.release(folder)
+
+
+def test_the_last_to_leave_stops_the_services(var: Callable[[str], Path]) -> None:
+    folder = var("shared")
+    lease.take(folder)
+    shell = manage(folder, "shell", "--verbosity", "0", "-c", "from django.db import connection; connection.ensure_connection()")
+    assert shell.returncode == 0, shell.stderr
+    with database(folder) as connection:
+        connection.execute("SELECT 1")
+    lease.release(folder)
+    assert processes(folder) == []
+
+
+def test_a_folder_that_the_services_may_not_enter_is_one_clear_line(var: Callable[[str], Path]) -> None:
+    folder = var("closed") / "home" / "var"
+    folder.mkdir(parents=True)
+    folder.parent.chmod(0o700)
+    done = manage(folder, "migrate")
+    if os.geteuid() == 0:
+        assert done.returncode == 1
+        assert done.stderr.startswith("manage.py: PostgreSQL cannot run as root")
+        assert len(done.stderr.splitlines()) == 1
+    else:
+        assert done.returncode == 0
+    assert folder.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_debug_is_refused_on_a_public_address(settings: Settings) -> None:
+    settings.DEBUG = True
+    with pytest.raises(CommandError, match=r"refusing to listen on 0\.0\.0\.0"):
+        call_command("serve", "--host", "0.0.0.0", skip_checks=True)
+
+
+def _refused(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
