@@ -19,7 +19,7 @@ from pytest_django import Settings
 
 from gateway_project import daemons, embedded, lease
 
-START, STOP = 60.0, 40.0  # seconds, generous: two cores, and PostgreSQL makes its cluster first
+START, STOP = 120.0, 60.0  # seconds, generous: two cores, and PostgreSQL makes its cluster first
 
 
 @dataclass
@@ -115,7 +115,7 @@ def processes(var: Path) -> list[str]:
     return found
 
 
-def _wait_until(true: Callable[[], bool], seconds: float = 15.0) -> bool:
+def _wait_until(true: Callable[[], bool], seconds: float = 40.0) -> bool:
     deadline = time.monotonic() + seconds
     while not true() and time.monotonic() < deadline:
         time.sleep(0.1)
