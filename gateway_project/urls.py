@@ -6,6 +6,7 @@ Each path answers with and without a slash at its end. What nothing else serves 
 from collections.abc import Callable
 from typing import Any
 
+from csp.decorators import csp_update
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, path
 from django.views.generic import RedirectView
@@ -15,8 +16,12 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 from plans import api
 from stats import views
 from stats.api import PlanStatsView
+from stats.dashboard import dashboard
 
 SCHEMA_RENDERERS = [OpenApiJsonRenderer2, OpenApiJsonRenderer, OpenApiYamlRenderer2, OpenApiYamlRenderer]
+
+
+docs = csp_update({"img-src": ["data:"]})(SpectacularSwaggerSplitView.as_view(template_name="api/docs.html", url_name="schema"))
 
 
 def both(route: str, view: Callable[..., Any], name: str) -> list[URLPattern]:
@@ -33,7 +38,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *both("token-saving/cache-engines", api.CacheEnginesView.as_view(), "cache-engines"),
     *both("token-saving/compression-engines", api.CompressionEnginesView.as_view(), "compression-engines"),
     *both("api/schema", SpectacularAPIView.as_view(renderer_classes=SCHEMA_RENDERERS), "schema"),
-    *both("api/docs", SpectacularSwaggerSplitView.as_view(template_name="api/docs.html", url_name="schema"), "docs"),
+    *both("api/docs", docs, "docs"),
+    path("", RedirectView.as_view(url="/dashboard/")),
+    *both("dashboard", dashboard, "dashboard"),
     *both("livez", views.livez, "livez"),
     *both("readyz", views.readyz, "readyz"),
     *both("healthz", views.readyz, "healthz"),

@@ -1,0 +1,126 @@
+"""Lists to look through: requests, calls whose outcome is unknown, lines that could not be stored. Nothing here can be edited."""
+
+from collections.abc import Iterable
+from typing import Any, get_args
+
+from django.contrib import admin
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+
+from plans.models import Plan
+from stats import selectors
+from stats.measures import Outcome, Tier
+from stats.models import DeadLetter, RequestEvent, UpstreamAttempt
+from stats.templatetags.figures import usd
+from stats.totals import COUNTS
+
+
+class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
+    """A list whose rows open and stay as they are."""
+
+    show_full_result_count = False  # counting millions of rows for a caption
+    list_per_page = 50
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+class PlanFilter(admin.SimpleListFilter):
+    """From the plans' own table: asking the events for their distinct plans would read them all."""
+
+    title = parameter_name = "plan"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
+        return [(str(plan.pk), f"{plan.name} ({plan.tenant or 'platform'})") for plan in Plan.objects.select_related("tenant")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[RequestEvent]) -> QuerySet[RequestEvent]:
+        value = self.value()
+        return queryset.filter(plan_id=value) if value and value.isdigit() else queryset
+
+
+class TierFilter(admin.SimpleListFilter):
+    title = parameter_name = "tier"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
+        return [(tier, tier) for tier in get_args(Tier)]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[RequestEvent]) -> QuerySet[RequestEvent]:
+        return queryset.filter(tier=self.value()) if self.value() else queryset
+
+
+class OutcomeFilter(admin.SimpleListFilter):
+    title = parameter_name = "outcome"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
+        return [("uncounted", "with a plan, but in no total"), *((outcome, outcome.replace("_", " ")) for outcome in get_args(Outcome))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[RequestEvent]) -> QuerySet[RequestEvent]:
+        if self.value() == "uncounted":
+            return queryset.filter(plan_id__isnull=False).exclude(COUNTS)
+        return queryset.filter(outcome=self.value()) if self.value() else queryset
+
+
+@admin.register(RequestEvent)
+class RequestEventAdmin(ReadOnly):
+    list_display = (
+        "at",
+        "tenant",
+        "plan",
+        "route",
+        "tier",
+        "outcome",
+        "status",
+        "asked_tokens",
+        "prompt_tokens",
+        "tokens_saved",
+        "billed",
+        "saved",
+    )
+    list_filter = (PlanFilter, TierFilter, OutcomeFilter, ("at", admin.DateFieldListFilter), "stream", "estimated")
+    search_fields = ("=event_id",)
+    search_help_text = "The x-request-id of a reply."
+    ordering = ("-at",)
+
+    @admin.display(ordering="billed_cost")
+    def billed(self, row: RequestEvent) -> str:
+        return usd(row.billed_cost)
+
+    @admin.display(description="Saved")
+    def saved(self, row: RequestEvent) -> str:
+        return usd(None if row.would_cost is None or row.billed_cost is None else row.would_cost - row.billed_cost - row.spent_cost)
+
+
+@admin.register(UpstreamAttempt)
+class UpstreamAttemptAdmin(ReadOnly):
+    """Calls in flight are left out: they become unknown only when their worker dies."""
+
+    list_display = ("at", "event_id", "upstream", "model", "plan_id", "tenant_id")
+    ordering = ("-at",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[UpstreamAttempt]:
+        return selectors.outcome_unknown()
+
+
+@admin.register(DeadLetter)
+class DeadLetterAdmin(ReadOnly):
+    list_display = ("at", "reason", "start")
+    fields = ("at", "reason", "text")
+    readonly_fields = fields
+    ordering = ("-at",)
+
+    @admin.display(description="Line")
+    def text(self, row: DeadLetter) -> str:
+        return bytes(row.line).decode("utf-8", "backslashreplace")
+
+    @admin.display(description="Line")
+    def start(self, row: DeadLetter) -> str:
+        return self.text(row)[:80]
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return super(ReadOnly, self).has_delete_permission(request, obj)

@@ -1,0 +1,61 @@
+"""Numbers as people read them."""
+
+from decimal import Decimal
+from typing import Literal
+
+from django import template
+
+register = template.Library()
+NOTHING = "\N{EN DASH}"
+MINUS = "\N{MINUS SIGN}"
+
+
+@register.filter
+def usd(value: Decimal | float | None) -> str:
+    """Dollars: cents from one dollar up, three significant digits below."""
+    if value is None:
+        return NOTHING
+    amount, sign = abs(Decimal(value)), MINUS if value < 0 else ""
+    if amount >= 1 or not amount:
+        return f"{sign}${amount:,.2f}"
+    places = max(2, 2 - amount.adjusted())
+    return f"{sign}${amount:.{places}f}"
+
+
+@register.filter
+def count(value: float | None) -> str:
+    """Whole numbers with thousands apart."""
+    return NOTHING if value is None else f"{value:,.0f}".replace("-", MINUS)
+
+
+@register.filter
+def percent(value: float | None) -> str:
+    """A share of 1 as whole per cent, one decimal below ten."""
+    if value is None:
+        return NOTHING
+    places = 1 if 0 < abs(value) < 0.0995 else 0
+    return f"{value * 100:.{places}f}\N{NO-BREAK SPACE}%".replace("-", MINUS)
+
+
+@register.filter
+def over(value: Decimal | float | None, whole: Decimal | float | None) -> float | None:
+    """The share of `value` in `whole`; None when there is nothing to share."""
+    return float(value) / float(whole) if value is not None and whole else None
+
+
+@register.filter
+def milliseconds(value: float | Literal[""] | None) -> str:
+    if value is None or value == "":  # what a template makes of an item of None
+        return NOTHING
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
+
+
+@register.filter
+def ago(seconds: float) -> str:
+    """How long ago, in its largest unit."""
+    for size, name in ((86_400, "day"), (3600, "hour"), (60, "minute")):
+        if seconds >= size:
+            number = int(seconds // size)
+            return f"{number} {name}{'s' if number > 1 else ''} ago"
+    number = max(0, int(seconds))
+    return f"{number} second{'' if number == 1 else 's'} ago"

@@ -1,0 +1,261 @@
+"""/dashboard/, the admin's lists of what happened, and pruning."""
+
+import re
+import uuid
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.management import call_command
+from django.core.management.base import CommandError
+from django.test import Client
+
+from plans.models import Plan, Tenant
+from stats.charts import Column, share_bar, stacked
+from stats.models import DeadLetter, RequestEvent, SpoolCursor, UpstreamAttempt
+from stats.templatetags.figures import ago, count, percent, usd
+from tests.events import make_event
+from tests.web.test_stats_api import hit, store
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def staff() -> Client:
+    client = Client()
+    client.force_login(User.objects.create(username="boss", is_staff=True, is_superuser=True))  # no password: hashing one takes a second
+    return client
+
+
+@pytest.fixture
+def desk() -> Plan:
+    return Plan.objects.create(name="desk")
+
+
+def page(client: Client, query: str = "", status: int = 200) -> str:
+    response = client.get(f"/dashboard/{query}")
+    assert response.status_code == status
+    return re.sub(r"\s+", " ", response.content.decode().replace("\N{NO-BREAK SPACE}", " "))
+
+
+def days_ago(days: float) -> float:
+    return (datetime.now(UTC) - timedelta(days=days)).timestamp()
+
+
+def test_the_root_leads_to_the_dashboard(client: Client) -> None:
+    assert client.get("/").headers["location"] == "/dashboard/"
+
+
+@pytest.mark.parametrize("path", ["/dashboard", "/dashboard/"])
+def test_strangers_are_sent_to_the_log_in(client: Client, path: str) -> None:
+    response = client.get(path)
+    assert response.status_code == 302
+    assert response.headers["location"] == f"/admin/login/?next={path}"
+
+
+def test_a_user_who_is_not_staff_sees_nothing(client: Client) -> None:
+    client.force_login(User.objects.create(username="visitor"))
+    assert client.get("/dashboard/").status_code == 302
+
+
+def test_an_admin_key_does_not_open_the_dashboard(client: Client, settings: Any) -> None:
+    settings.ADMIN_KEY = "tta-platform"
+    assert client.get("/dashboard/", headers={"authorization": "Bearer tta-platform"}).status_code == 302
+
+
+def test_an_empty_gateway_says_what_to_do_next(staff: Client) -> None:
+    text = page(staff)
+    assert "Nothing saved yet in the last 7 days." in text
+    assert "curl -X POST http://testserver/token-saving/plans" in text
+    assert "token_saving_plan_id" in text
+
+
+def test_a_quiet_week_says_when_to_look(staff: Client, desk: Plan) -> None:
+    store(make_event(plan_id=desk.pk, at=days_ago(20)))
+    text = page(staff)
+    assert "No request named a plan in the last 7 days" in text
+    assert "Last request recorded 20 days ago." in text
+
+
+def test_the_first_sentence_is_the_money(staff: Client, desk: Plan) -> None:
+    store(
+        hit("exact", plan_id=desk.pk, would_cost=Decimal(30)),
+        hit("semantic", plan_id=desk.pk, would_cost=Decimal(10)),
+        make_event(plan_id=desk.pk, would_cost=Decimal(60), billed_cost=Decimal(50)),
+    )
+    text = re.sub(r"<[^>]+>", "", page(staff))
+    assert "You saved $50.00 (50 %) in the last 7 days: exact 30 %, semantic 10 %, compression 10 %." in text
+
+
+def test_without_prices_the_sentence_is_about_tokens(staff: Client, desk: Plan) -> None:
+    store(hit("exact", plan_id=desk.pk, would_cost=None, billed_cost=None))
+    text = page(staff)
+    assert "You saved <strong>140 tokens</strong>" in text
+    assert "a model without a price" in text
+
+
+def test_a_loss_is_called_one(staff: Client, desk: Plan) -> None:
+    store(make_event(plan_id=desk.pk, would_cost=Decimal(1), billed_cost=Decimal(1), spent_cost=Decimal("0.5")))
+    assert "Saving cost <strong>\N{MINUS SIGN}$0.500</strong> more than it saved" in page(staff)
+
+
+def test_dashboard_api_and_events_agree(staff: Client, desk: Plan, settings: Any) -> None:
+    other = Plan.objects.create(name="other", tenant=Tenant.objects.create(slug="acme"))
+    events = [
+        make_event(
+            plan_id=plan.pk,
+            at=days_ago(n % 6 + 0.01),
+            tier=("exact", "semantic", "miss", "bypass")[n % 4],
+            tokens_saved=n,
+            would_cost=Decimal(n) / 100,
+            billed_cost=Decimal(n) / 300,
+            spent_cost=Decimal("0.0001"),
+            status=500 if n % 9 == 0 else 200,
+        )
+        for n, plan in ((n, (desk, other)[n % 3 == 0]) for n in range(1, 120))
+    ]
+    store(*events)
+    counted = [row for row in RequestEvent.objects.all() if row.status == 200]
+    settings.ADMIN_KEY = "tta-platform"
+    for plan, query in ((desk, ""), (other, "?tenant=acme")):
+        mine = [row for row in counted if row.plan_id == plan.pk]
+        saved = sum(((row.would_cost or 0) - (row.billed_cost or 0) - row.spent_cost for row in mine), Decimal(0))
+        api = staff.get(f"/token-saving/plans/{plan.name}/stats{query}", headers={"authorization": "Bearer tta-platform"}).json()
+        shown = staff.get(f"/dashboard/?days=7&plan={plan.pk}").context["totals"]
+        assert len(mine) == api["total_requests"] == shown.requests
+        assert sum(row.tokens_saved for row in mine) == api["tokens_saved"] == shown.tokens_saved
+        assert saved == shown.saved
+        assert float(saved) == api["cost_saved_usd"]
+        assert Decimal(api["detail"]["cost_usd"]["saved_compression"]) == shown.saved_compression
+    context = staff.get("/dashboard/?days=7").context
+    assert context["totals"].requests == len(counted) == sum(row.totals.requests for row in context["days"])
+    assert context["totals"].saved == sum(row.totals.saved for row, _ in context["rows"])
+    assert context["totals"].tokens_saved == sum(row.totals.tokens_saved for row in context["days"])
+
+
+@pytest.mark.parametrize(
+    "query", ["?days=8", "?days=x", "?days=", "?plan=x", "?plan=99", "?plan=9999999999999999999999", "?plan=%00", "?plan=²"]
+)
+def test_a_bad_choice_is_answered_with_the_accepted_ones(staff: Client, query: str) -> None:
+    text = page(staff, query, status=400)
+    assert "days must be one of 1, 7, 30, 90." in text or "plan must be the number of a plan" in text
+
+
+@pytest.mark.parametrize("days", [1, 7, 30, 90])
+def test_every_range_counts_its_own_days(staff: Client, desk: Plan, days: int) -> None:
+    midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    first = midnight - timedelta(days=days - 1)
+    store(make_event(plan_id=desk.pk, at=first.timestamp()), make_event(plan_id=desk.pk, at=first.timestamp() - 1))
+    context = staff.get(f"/dashboard/?days={days}").context
+    assert context["totals"].requests == 1
+    assert len(context["days"]) == days
+
+
+def test_notes_say_what_the_numbers_leave_out(staff: Client, desk: Plan) -> None:
+    store(make_event(plan_id=desk.pk, status=502, outcome="upstream_error"), make_event(plan_id=None), make_event(failures=("redis",)))
+    UpstreamAttempt.objects.create(event_id=uuid.uuid4(), at=datetime.now(UTC), worker="gone")
+    DeadLetter.objects.create(line=b"{", reason="torn")
+    text = page(staff)
+    for words in ("outcome unknown", "failed or was broken off", "named no plan", "<code>redis</code>", "could not be stored"):
+        assert words in text
+
+
+def test_the_page_keeps_a_strict_policy(staff: Client, desk: Plan) -> None:
+    store(hit("exact", plan_id=desk.pk))
+    response = staff.get("/dashboard/")
+    text = response.content.decode()
+    assert "unsafe" not in response.headers["content-security-policy"]
+    assert not re.search(r"<script|<style|\sstyle=|\son\w+=|javascript:", text)
+    assert "no-store" in response.headers["cache-control"]
+
+
+def test_names_are_escaped(staff: Client) -> None:
+    store(make_event(plan_id=77, plan="<b>x"))
+    assert "<b>x" not in page(staff)
+
+
+def test_the_queries_do_not_grow_with_the_plans(staff: Client, django_assert_max_num_queries: Any) -> None:
+    for number in range(12):
+        plan = Plan.objects.create(name=f"plan-{number}")
+        store(make_event(plan_id=plan.pk, plan=plan.name))
+    with django_assert_max_num_queries(14):
+        page(staff)
+
+
+@pytest.mark.parametrize("model", ["requestevent", "upstreamattempt", "deadletter"])
+def test_the_admin_lists_show_and_cannot_be_edited(staff: Client, desk: Plan, model: str) -> None:
+    store(make_event(plan_id=desk.pk), make_event(plan_id=desk.pk, would_cost=None, outcome="cut"))
+    UpstreamAttempt.objects.create(event_id=uuid.uuid4(), at=datetime.now(UTC), worker="gone")
+    DeadLetter.objects.create(line=b'{"x": "\xff"}', reason="torn")
+    listed = staff.get(f"/admin/stats/{model}/")
+    assert listed.status_code == 200
+    assert listed.context["cl"].result_count > 0
+    row = listed.context["cl"].result_list[0]
+    assert staff.get(f"/admin/stats/{model}/{row.pk}/change/").status_code == 200
+    assert staff.get(f"/admin/stats/{model}/add/").status_code == 403
+    assert staff.post(f"/admin/stats/{model}/{row.pk}/change/", {"reason": "x"}).status_code == 403
+    assert staff.post(f"/admin/stats/{model}/{row.pk}/delete/", {"post": "yes"}).status_code == (302 if model == "deadletter" else 403)
+
+
+@pytest.mark.parametrize(
+    ("query", "number"), [("outcome=cut", 1), ("outcome=uncounted", 1), ("tier=exact", 1), ("plan=%d", 3), ("plan=x", 4)]
+)
+def test_requests_can_be_filtered(staff: Client, desk: Plan, query: str, number: int) -> None:
+    store(make_event(plan_id=desk.pk), hit("exact", plan_id=desk.pk), make_event(plan_id=desk.pk, outcome="cut"), make_event(plan_id=None))
+    query = query.replace("%d", str(desk.pk))
+    assert staff.get(f"/admin/stats/requestevent/?{query}").context["cl"].result_count == number
+
+
+def test_calls_in_flight_are_not_listed_as_unknown(staff: Client) -> None:
+    SpoolCursor.objects.create(file="a", worker="alive", seen_at=datetime.now(UTC))
+    UpstreamAttempt.objects.create(event_id=uuid.uuid4(), at=datetime.now(UTC), worker="alive")
+    assert staff.get("/admin/stats/upstreamattempt/").context["cl"].result_count == 0
+
+
+def test_pruning_forgets_what_is_older(desk: Plan) -> None:
+    store(make_event(plan_id=desk.pk), make_event(plan_id=desk.pk, at=days_ago(40)))
+    call_command("prune_events", days=30, verbosity=0)
+    assert RequestEvent.objects.count() == 1
+
+
+@pytest.mark.parametrize("days", ["0", "-3", "x"])
+def test_pruning_refuses_to_forget_today(days: str) -> None:
+    with pytest.raises(CommandError):
+        call_command("prune_events", "--days", days)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "–"),
+        (Decimal(0), "$0.00"),
+        (Decimal("1234.5"), "$1,234.50"),
+        (Decimal("0.5"), "$0.500"),
+        (Decimal("0.00012345"), "$0.000123"),
+        (Decimal(-2), "−$2.00"),
+    ],
+)
+def test_money_reads_well(value: Decimal | None, text: str) -> None:
+    assert usd(value) == text
+
+
+def test_figures_read_well() -> None:
+    assert [count(1234567), count(-5), count(None)] == ["1,234,567", "−5", "–"]
+    assert [percent(0.5), percent(0.0123), percent(1), percent(0), percent(None)] == ["50\xa0%", "1.2\xa0%", "100\xa0%", "0\xa0%", "–"]
+    assert [ago(0.4), ago(1), ago(61), ago(7200), ago(90_000)] == [
+        "0 seconds ago",
+        "1 second ago",
+        "1 minute ago",
+        "2 hours ago",
+        "1 day ago",
+    ]
+
+
+def test_bars_fill_their_box_and_no_more() -> None:
+    chart = stacked([Column("a", "a", (("paid", 3), ("saved", 1))), Column("b", "b", (("paid", 2), ("saved", -1)))])
+    assert chart.top == 4
+    assert [float(piece.y) for piece in chart.pieces] == pytest.approx([39, 2, 76])
+    assert sum(float(piece.width) for piece in share_bar([("x", "x", 1), ("y", "y", 2), ("z", "z", 0)])) == pytest.approx(100, abs=0.01)
+    assert stacked([]).pieces == share_bar([("x", "x", 0)]) == ()
