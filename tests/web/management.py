@@ -9,6 +9,7 @@ from plans import services
 from plans.models import Tenant
 
 PLANS = "/token-saving/plans"
+ONE = f"{PLANS}/plan"
 GUIDE = {
     "plan_name": "support-bot-cache",
     "compression": {"engine": "text_rank", "max_input_tokens": 4096},
