@@ -19,8 +19,7 @@ from stats.api import PlanStatsView
 from stats.dashboard import dashboard
 
 SCHEMA_RENDERERS = [OpenApiJsonRenderer2, OpenApiJsonRenderer, OpenApiYamlRenderer2, OpenApiYamlRenderer]
-
-
+# Swagger UI draws its icons as data: images; scripts and styles stay our own files.
 docs = csp_update({"img-src": ["data:"]})(SpectacularSwaggerSplitView.as_view(template_name="api/docs.html", url_name="schema"))
 
 
