@@ -1,0 +1,66 @@
+"""The process that compresses: `python -m proxy.engines.compressors.worker`.
+
+Its parent writes jobs to stdin and reads replies from stdout. A frame is four bytes of length, big-endian, and a body: a pickled
+(messages, settings, model) as a job, since the parent is trusted; JSON as a reply, since the worker reads what strangers wrote. A reply
+holds what `Cut` holds, except that a message which stayed as it was is its index, so that the parent sends on its own objects.
+"""
+
+import json
+import os
+import pickle
+import signal
+import struct
+import sys
+import threading
+from dataclasses import asdict
+from queue import SimpleQueue
+from typing import Any, BinaryIO
+
+from plans.snapshot import CompressionSettings
+from proxy.core.compression.compress import compress
+
+LENGTH = struct.Struct(">I")
+
+
+def frame(body: bytes) -> bytes:
+    """A body with its length in front."""
+    return LENGTH.pack(len(body)) + body
+
+
+def job(messages: list[dict[str, Any]], settings: CompressionSettings, model: str) -> bytes:
+    """The frame of a job."""
+    return frame(pickle.dumps((messages, asdict(settings), model), protocol=pickle.HIGHEST_PROTOCOL))
+
+
+def answer(body: bytes) -> dict[str, Any]:
+    """The fields of the Cut, `messages` as indices and changed messages; {"error": type} when even `trim` failed."""
+    try:
+        messages, settings, model = pickle.loads(body)  # noqa: S301 - written by our parent
+        cut = compress(messages, CompressionSettings(**settings), model=model)
+    except Exception as error:
+        return {"error": type(error).__name__}
+    index = {id(message): place for place, message in enumerate(messages)}
+    kept = None if cut.messages is None else [index.get(id(message), message) for message in cut.messages]
+    return {**asdict(cut), "messages": kept}
+
+
+def _listen(stream: BinaryIO, jobs: "SimpleQueue[bytes]") -> None:
+    """Take frames until the parent is gone, then end the process whatever it is doing."""
+    while len(head := stream.read(LENGTH.size)) == LENGTH.size:
+        jobs.put(stream.read(*LENGTH.unpack(head)))
+    os._exit(0)
+
+
+def main() -> None:
+    """Answer jobs one by one, in order."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's: it closes stdin
+    jobs: SimpleQueue[bytes] = SimpleQueue()
+    threading.Thread(target=_listen, args=(sys.stdin.buffer, jobs), daemon=True).start()
+    while True:
+        reply = json.dumps(answer(jobs.get())).encode()
+        sys.stdout.buffer.write(frame(reply))
+        sys.stdout.buffer.flush()
+
+
+if __name__ == "__main__":
+    main()

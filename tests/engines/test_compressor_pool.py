@@ -1,0 +1,205 @@
+"""The compressor in worker processes, with real processes killed, stopped and flooded."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import fow_cache
+import pytest
+import uvloop
+
+from plans.snapshot import CompressionSettings
+from proxy.core.compression.compress import compress
+from proxy.core.errors import ToolUnavailable
+from proxy.engines.compressors.pool import ROOT, PoolCompressor
+
+Message = dict[str, Any]
+PLAN = CompressionSettings(engine="text_rank", max_input_tokens=1000)
+CHAT: list[Message] = [
+    *(message for conversation in fow_cache.load_conversations()[:80] for message in conversation["a"]),
+    {"role": "user", "content": "What did we agree on?"},
+]
+
+
+@pytest.fixture
+async def pool() -> AsyncIterator[PoolCompressor]:
+    compressor = PoolCompressor()
+    await compressor.warm()
+    yield compressor
+    await compressor.close()
+
+
+def worker_id(pool: PoolCompressor) -> int:
+    process = pool._workers[0].process
+    assert process is not None
+    return process.pid
+
+
+def is_alive(pid: int) -> bool:
+    """Running, and not a zombie waiting to be reaped."""
+    try:
+        with open(f"/proc/{pid}/stat") as stat:
+            return stat.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+async def test_the_worker_cuts_as_the_function_does_and_hands_back_our_own_messages(pool: PoolCompressor) -> None:
+    cut = await pool.compress(CHAT, PLAN, model="gpt-4o")
+    assert cut == compress(CHAT, PLAN, model="gpt-4o")
+    assert cut.messages is not None
+    assert cut.messages[-1] is CHAT[-1]
+
+
+async def test_what_json_would_change_comes_back_as_it_went(pool: PoolCompressor) -> None:
+    odd = {"role": "system", "content": "lone \ud800", "number": 10**30, "float": float("inf"), "tuple": (1, 2)}
+    cut = await pool.compress([odd, *CHAT], PLAN, model="gpt-4o")
+    assert cut.messages is not None
+    assert cut.messages[0] is odd
+
+
+async def test_a_short_chat_never_reaches_a_worker() -> None:
+    pool = PoolCompressor()
+    cut = await pool.compress(CHAT[-1:], PLAN, model="gpt-4o")
+    assert (cut.messages, cut.before, cut.after) == (None, 13, 13)
+    assert pool._workers[0].process is None
+
+
+async def test_a_killed_worker_is_replaced(pool: PoolCompressor) -> None:
+    first = worker_id(pool)
+    os.kill(first, signal.SIGKILL)
+    cut = await pool.compress(CHAT, PLAN, model="gpt-4o")
+    assert (cut.engine, cut.note) == ("trim", "pool-broken")
+    meanwhile = await pool.compress(CHAT, PLAN, model="gpt-4o")
+    assert (meanwhile.engine, meanwhile.note) == ("trim", "pool-broken")
+    await pool.warm()
+    assert (await pool.compress(CHAT, PLAN, model="gpt-4o")).engine == "text_rank"
+    assert worker_id(pool) != first
+
+
+async def test_a_worker_that_dies_at_work_leaves_a_trimmed_chat(pool: PoolCompressor) -> None:
+    first = worker_id(pool)
+    os.kill(first, signal.SIGSTOP)
+    running = asyncio.create_task(pool.compress(CHAT, PLAN, model="gpt-4o"))
+    await asyncio.sleep(0.1)
+    os.kill(first, signal.SIGKILL)
+    cut = await running
+    assert (cut.engine, cut.note) == ("trim", "pool-broken")
+    assert 0 < cut.after <= 1000
+
+
+async def test_a_hung_worker_is_killed_at_the_deadline() -> None:
+    pool = PoolCompressor(deadline=0.3)
+    await pool.warm()
+    hung = worker_id(pool)
+    os.kill(hung, signal.SIGSTOP)
+    started = time.monotonic()
+    cut = await pool.compress(CHAT, PLAN, model="gpt-4o")
+    assert time.monotonic() - started < 2
+    assert (cut.engine, cut.note) == ("trim", "deadline")
+    assert cut.after <= 1000
+    await pool.warm()
+    assert not is_alive(hung)
+    await pool.close()
+
+
+async def test_a_full_queue_trims_at_once() -> None:
+    pool = PoolCompressor(queue=1)
+    await pool.warm()
+    cuts = await asyncio.gather(*(pool.compress(CHAT, PLAN, model="gpt-4o") for _ in range(6)))
+    assert sorted(cut.note for cut in cuts) == ["", "", "busy", "busy", "busy", "busy"]
+    assert all(cut.after <= 1000 for cut in cuts)
+    await pool.close()
+
+
+async def test_the_event_loop_runs_on_while_a_large_chat_is_cut(pool: PoolCompressor) -> None:
+    running = asyncio.create_task(pool.compress(CHAT * 12, PLAN, model="gpt-4o"))
+    longest = 0.0
+    while not running.done():
+        before = time.monotonic()
+        await asyncio.sleep(0.001)
+        longest = max(longest, time.monotonic() - before)
+    assert running.result().engine == "text_rank"
+    assert longest < 0.25
+
+
+async def test_a_caller_who_leaves_does_not_break_the_worker(pool: PoolCompressor) -> None:
+    first = worker_id(pool)
+    running = asyncio.create_task(pool.compress(CHAT, PLAN, model="gpt-4o"))
+    await asyncio.sleep(0.005)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    other = [{"role": "user", "content": "Another chat. " * 3000}, {"role": "user", "content": "So?"}]
+    assert (await pool.compress(other, PLAN, model="gpt-4o")).messages == compress(other, PLAN, model="gpt-4o").messages
+    assert worker_id(pool) == first
+
+
+async def test_what_nothing_can_cut_is_refused_as_unavailable(pool: PoolCompressor) -> None:
+    with pytest.raises(ToolUnavailable):
+        await pool.compress([*CHAT, "no message"], PLAN, model="gpt-4o")  # type: ignore[list-item]
+    assert (await pool.compress(CHAT, PLAN, model="gpt-4o")).engine == "text_rank"
+
+
+async def test_closing_ends_the_workers(pool: PoolCompressor) -> None:
+    pid = worker_id(pool)
+    await pool.close()
+    assert not is_alive(pid)
+
+
+def test_a_worker_ends_with_its_parent_and_ignores_ctrl_c() -> None:
+    script = (
+        "import asyncio, sys, time\n"
+        "from proxy.engines.compressors.pool import PoolCompressor\n"
+        "async def main():\n"
+        "    pool = PoolCompressor(); await pool.warm(); print(pool._workers[0].process.pid, flush=True); time.sleep(60)\n"
+        "asyncio.run(main())"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    worker = int(parent.stdout.readline())
+    os.kill(worker, signal.SIGINT)
+    time.sleep(0.2)
+    assert is_alive(worker)
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    until = time.monotonic() + 2
+    while is_alive(worker) and time.monotonic() < until:
+        time.sleep(0.02)
+    assert not is_alive(worker)
+
+
+async def test_a_worker_that_cannot_start_costs_nobody_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/nonexistent/python")
+    pool = PoolCompressor()
+    await pool.warm(patience=0.1)
+    started = time.monotonic()
+    assert (await pool.compress(CHAT, PLAN, model="gpt-4o")).note == "pool-broken"
+    assert time.monotonic() - started < 2
+    await pool.close()
+
+
+def test_the_pool_serves_under_uvloop() -> None:
+    async def serve() -> str:
+        pool = PoolCompressor()
+        await pool.warm()
+        try:
+            return (await pool.compress(CHAT, PLAN, model="gpt-4o")).engine
+        finally:
+            await pool.close()
+
+    assert uvloop.run(serve()) == "text_rank"
+
+
+def test_a_worker_loads_neither_django_nor_what_it_does_not_need_yet() -> None:
+    script = (
+        "import sys, proxy.engines.compressors.worker as w; print([n for n in ('django', 'sumy', 'scipy', 'nupunkt') if n in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
