@@ -1,0 +1,224 @@
+"""Redis and PostgreSQL stopped, frozen and started again under a running gateway: every chat request is answered, every one is counted."""
+
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import redis
+
+from gateway_project import daemons
+from gateway_project.postgres import Postgres
+from gateway_project.redis_server import Redis
+from tests.gateways import Gateway, running_gateway
+from tests.upstream import MockUpstream, running_upstream
+
+LOOSE = 5.0  # seconds, on a busy machine; what a failure really costs is measured, not tested
+PLAN = "support"
+
+
+class Service:
+    """One server process of the test's own, to be frozen and killed."""
+
+    def __init__(self, made: Postgres | Redis) -> None:
+        self.made = made
+        self.child: subprocess.Popen[bytes] = made.start()
+
+    def freeze(self) -> None:
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        self._signal(signal.SIGKILL)
+        self.child.wait()
+
+    def start(self) -> None:
+        self.child = self.made.start()
+
+    def _signal(self, number: signal.Signals) -> None:
+        """To the server and its children: a frozen PostgreSQL is one whose backends are frozen too."""
+        children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(self.child.pid)], capture_output=True, text=True, check=False).stdout
+        for pid in [str(self.child.pid), *children.split()]:
+            subprocess.run(["kill", f"-{number.value}", pid], check=False, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def services() -> Iterator[dict[str, Service]]:
+    folder, who = Path(tempfile.mkdtemp(prefix="tokenthrift-faults-")), daemons.account()
+    folder.chmod(0o755)  # run by root, the services use another account
+    (folder / "log").mkdir()
+    made: dict[str, Postgres | Redis] = {
+        "postgres": Postgres(
+            folder / "postgres", folder / "log/p.log", who=who, durable=False, port=daemons.free_port(), password=uuid.uuid4().hex
+        ),
+        "redis": Redis(folder / "redis", folder / "log/r.log", who=who, durable=False, port=daemons.free_port(), password=uuid.uuid4().hex),
+    }
+    running = {name: Service(service) for name, service in made.items()}
+    yield running
+    for service in running.values():
+        service.thaw()
+        daemons.end(service.child, service.made.stop_signal)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def upstream() -> Iterator[MockUpstream]:
+    with running_upstream() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def gateway(services: dict[str, Service], upstream: MockUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    urls: dict[str, Any] = {"DATABASE_URL": services["postgres"].made.url, "REDIS_URL": services["redis"].made.url}
+    with running_gateway(upstream, tmp_path_factory.mktemp("gateway"), **urls) as running:
+        made = running.api("POST", "/token-saving/plans", json={"plan_name": PLAN, "cache": {}})
+        assert made.status_code == 201, made.text
+        running.wait_plan(PLAN)
+        yield running
+
+
+@pytest.fixture
+def counted(gateway: Gateway) -> "Counted":
+    return Counted(gateway)
+
+
+class Counted:
+    """Sends requests and, at the end, holds the gateway's count against its own."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self.gateway = gateway
+        self.before = gateway.stats(PLAN, requests=0)["total_requests"]
+        self.sent = 0
+        self.slowest = 0.0
+
+    def ask(self, question: str, **fields: Any) -> httpx.Response:
+        began = time.monotonic()
+        answer = self.gateway.chat(question, token_saving_plan_id=PLAN, **fields)
+        self.slowest = max(self.slowest, time.monotonic() - began)
+        assert answer.status_code == 200, answer.text
+        self.sent += 1
+        return answer
+
+    def check(self) -> None:
+        """Raise unless every request was counted exactly once and none took long."""
+        total = self.gateway.stats(PLAN, requests=self.before + self.sent, seconds=20)["total_requests"]
+        assert total == self.before + self.sent
+        assert self.slowest < LOOSE
+
+
+def back_within(seconds: float, works: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if works():
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def hits_exactly(counted: Counted) -> bool:
+    """Whether a request and its repeat end in an exact hit."""
+    question = uuid.uuid4().hex
+    counted.ask(question)
+    time.sleep(0.1)
+    return counted.ask(question).headers["x-tokenthrift-cache"] == "exact"
+
+
+def hits_semantically(counted: Counted) -> bool:
+    """Whether a question and its rewording end in a semantic hit."""
+    space = {"namespace": uuid.uuid4().hex}
+    counted.ask("How do I return a parcel?", cache=space)
+    time.sleep(0.1)
+    return counted.ask("How can I return a parcel?", cache=space).headers["x-tokenthrift-cache"] == "semantic"
+
+
+@pytest.mark.parametrize("fault", ["frozen", "stopped"])
+def test_without_redis_requests_are_answered_and_counted(counted: Counted, services: dict[str, Service], fault: str) -> None:
+    server = services["redis"]
+    assert hits_exactly(counted)
+    server.freeze() if fault == "frozen" else server.kill()
+    try:
+        for number in range(8):
+            assert counted.ask(f"{fault} {number}").headers["x-tokenthrift-cache"] == "miss"
+        counted.ask("streamed too", stream=True)
+    finally:
+        server.thaw() if fault == "frozen" else server.start()
+    assert back_within(5, lambda: hits_exactly(counted))
+    counted.check()
+
+
+@pytest.mark.parametrize("fault", ["frozen", "stopped"])
+def test_without_postgresql_requests_are_answered_and_counted_later(counted: Counted, services: dict[str, Service], fault: str) -> None:
+    postgres = services["postgres"]
+    counted.ask("How do I pay?")
+    postgres.freeze() if fault == "frozen" else postgres.kill()
+    try:
+        # The plan is known from memory, and the exact tier needs no PostgreSQL.
+        assert hits_exactly(counted)
+        for number in range(8):
+            assert counted.ask(f"{fault} {number}").headers["x-tokenthrift-plan"] == PLAN
+    finally:
+        postgres.thaw() if fault == "frozen" else postgres.start()
+    assert back_within(5, lambda: hits_semantically(counted))
+    counted.check()
+
+
+def test_with_both_down_requests_are_answered_and_counted_later(counted: Counted, services: dict[str, Service]) -> None:
+    for service in services.values():
+        service.freeze()
+    try:
+        for number in range(5):
+            counted.ask(f"both {number}")
+    finally:
+        for service in services.values():
+            service.thaw()
+    assert back_within(5, lambda: hits_exactly(counted))
+    counted.check()
+
+
+def test_a_full_redis_is_a_miss_and_not_an_error(counted: Counted, services: dict[str, Service]) -> None:
+    client = redis.Redis.from_url(services["redis"].made.url)
+    assert hits_exactly(counted)
+    client.config_set("maxmemory-policy", "noeviction")
+    client.config_set("maxmemory", 1)
+    try:
+        question = uuid.uuid4().hex
+        for _ in range(2):
+            assert counted.ask(question).headers["x-tokenthrift-cache"] != "exact"
+    finally:
+        client.config_set("maxmemory", 0)
+    assert back_within(5, lambda: hits_exactly(counted))
+    counted.check()
+
+
+def test_an_upstream_that_is_gone_is_a_502_object(gateway: Gateway, upstream: MockUpstream) -> None:
+    gateway.manage(
+        "shell",
+        "-c",
+        "from proxy.services import put_upstream; put_upstream(name='demo', base_url='http://127.0.0.1:9/v1', allow_private=True)",
+    )
+    try:
+        assert back_within(2, lambda: gateway.chat("anyone?").status_code == 502)
+        answer = gateway.chat("anyone?")
+        assert answer.json()["error"]["code"] == "upstream_unreachable"
+        assert "127.0.0.1" not in answer.text
+    finally:
+        gateway.manage(
+            "shell",
+            "-c",
+            f"from proxy.services import put_upstream; put_upstream(name='demo', base_url='{upstream.base_url}', allow_private=True)",
+        )
+
+
+def test_logs_hold_no_prompt_and_no_key(gateway: Gateway) -> None:
+    log = Path(gateway.log).read_text()
+    assert gateway.virtual_key not in log
+    assert "How do I pay" not in log

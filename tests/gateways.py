@@ -1,0 +1,160 @@
+"""Real gateway processes for tests: `manage.py serve` on a database and a cache prefix of its own."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import psycopg
+from openai import OpenAI
+
+from tests.upstream import MockUpstream
+
+ROOT = Path(__file__).resolve().parent.parent
+ROUTE, MODEL = "smart/balanced", "gpt-4o-mini"
+
+
+@dataclass
+class Gateway:
+    """A running gateway, its keys and its environment."""
+
+    url: str
+    process: "subprocess.Popen[bytes]"
+    environment: dict[str, str]
+    log: Path
+    virtual_key: str = ""
+    admin_key: str = ""
+
+    @property
+    def sdk(self) -> OpenAI:
+        """The official SDK, pointed here; it never retries, so that every call is one request."""
+        return OpenAI(base_url=f"{self.url}/v1", api_key=self.virtual_key, max_retries=0)
+
+    def api(self, method: str, path: str, **fields: Any) -> httpx.Response:
+        """A call of the management API with the platform's admin key."""
+        return httpx.request(method, f"{self.url}{path}", headers={"authorization": f"Bearer {self.admin_key}"}, timeout=30, **fields)
+
+    def chat(self, question: str = "How do I pay?", *, key: str | None = None, **fields: Any) -> httpx.Response:
+        """One raw chat request."""
+        body = {"model": ROUTE, "messages": [{"role": "user", "content": question}]} | fields
+        headers = {"authorization": f"Bearer {self.virtual_key if key is None else key}"}
+        return httpx.post(f"{self.url}/v1/chat/completions", json=body, headers=headers, timeout=60)
+
+    def manage(self, *arguments: str) -> str:
+        """What a management command printed."""
+        done = subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=ROOT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=True,
+        )
+        return done.stdout.strip()
+
+    def stats(self, plan: str, *, requests: int, seconds: float = 10.0) -> dict[str, Any]:
+        """The plan's stats, once they count that many requests."""
+        deadline = time.monotonic() + seconds
+        found: dict[str, Any] = {}
+        while time.monotonic() < deadline:
+            found = self.api("GET", f"/token-saving/plans/{plan}/stats").json()
+            if found["total_requests"] >= requests:
+                return found
+            time.sleep(0.1)
+        raise AssertionError(f"{requests} requests were not counted within {seconds} s: {found}")
+
+    def wait_plan(self, plan: str, seconds: float = 2.0) -> None:
+        """Return once requests find the plan: two seconds are promised."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            answer = self.chat(cache={"only-if-cached": True}, token_saving_plan_id=plan)
+            if answer.headers.get("x-tokenthrift-bypass-reason") != "unknown-plan":
+                return
+            time.sleep(0.05)
+        raise AssertionError(f"the plan {plan} was not found within {seconds} s")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def running_gateway(upstream: MockUpstream, folder: Path, *, workers: int = 1, **environment: str) -> Iterator[Gateway]:
+    """A gateway with a tenant, keys and the route `smart/balanced` to the upstream."""
+    with own_database(environment.pop("DATABASE_URL", os.environ["DATABASE_URL"])) as database:
+        port = free_port()
+        environment = {
+            **os.environ,
+            "DATABASE_URL": database,
+            "TOKENTHRIFT_INSTANCE": f"test-{uuid.uuid4().hex[:8]}",
+            "TOKENTHRIFT_SPOOL_DIR": str(folder / "spool"),
+            **environment,
+        }
+        command = [sys.executable, "manage.py", "serve", "--port", str(port), "--workers", str(workers)]
+        log = folder / "gateway.log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output)
+        gateway = Gateway(f"http://127.0.0.1:{port}", process, environment, log)
+        try:
+            _wait(gateway)
+            _accounts(gateway, upstream)
+            yield gateway
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(40)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+@contextmanager
+def own_database(url: str) -> Iterator[str]:
+    """An empty database on the test server; its URL."""
+    name = f"gateway_{uuid.uuid4().hex[:8]}"
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    try:
+        yield urlsplit(url)._replace(path=f"/{name}").geturl()
+    finally:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _wait(gateway: Gateway, seconds: float = 90.0) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and gateway.process.poll() is None:
+        try:
+            if httpx.get(f"{gateway.url}/readyz", timeout=5).status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.1)
+    raise AssertionError(f"the gateway did not start:\n{gateway.log.read_text()[-3000:]}")
+
+
+def _accounts(gateway: Gateway, upstream: MockUpstream) -> None:
+    command = [sys.executable, "-m", "demo.accounts", "--route", ROUTE, "--model", MODEL, "--base-url", upstream.base_url]
+    done = subprocess.run(command, cwd=ROOT, env=gateway.environment, capture_output=True, text=True, timeout=120, check=True)
+    found = json.loads(done.stdout.splitlines()[-1])
+    gateway.virtual_key, gateway.admin_key = found["virtual_key"], found["admin_key"]
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        if gateway.chat(cache={"only-if-cached": True}).status_code == 504:
+            return
+        time.sleep(0.05)
+    raise AssertionError("the new key was not known within five seconds")

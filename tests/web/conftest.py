@@ -1,0 +1,20 @@
+"""One upstream and one gateway process for a whole module of tests."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.gateways import Gateway, running_gateway
+from tests.upstream import MockUpstream, running_upstream
+
+
+@pytest.fixture(scope="module")
+def upstream() -> Iterator[MockUpstream]:
+    with running_upstream() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def gateway(upstream: MockUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    with running_gateway(upstream, tmp_path_factory.mktemp("gateway")) as running:
+        yield running
