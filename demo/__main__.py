@@ -25,6 +25,7 @@ from demo.stage import Stage, stage
 from demo.workspace import ROOT, WorkspaceBusy, fresh
 
 PLANS = {GUIDE_PLAN: GUIDE_BODY, FAQ_PLAN: FAQ_BODY}
+PLAN_SECONDS = 2.0  # within which a new plan, key or route is known to every worker
 PROVIDER_RETRIES = 5  # a real provider limits rates; a failed try is not a finished request, so the figures still agree
 
 
@@ -54,13 +55,14 @@ def run(chosen: Options) -> None:
     with fresh(chosen.var) as var, stage(chosen, var) as opened:
         for body in PLANS.values():
             create_plan(opened.url, opened.admin_key, body)
+        time.sleep(PLAN_SECONDS)
         print(f"plans {' and '.join(PLANS)} made at {opened.url}/token-saving/plans with the guide's curl\n", flush=True)
         outcomes = asyncio.run(send(opened, questions))
         counts = {plan: sum(question.plan == plan for question in questions) for plan in PLANS}
         bills = {plan: bill(opened.url, opened.admin_key, plan, requests=count) for plan, count in counts.items()}
         ledger = httpx.get(opened.ledger_url, timeout=10).json() if opened.ledger_url else None
         print()
-        report(outcomes, bills, ledger, file=chosen.json)
+        report(outcomes, bills, ledger, file=chosen.json, wrong=var / "wrong_hits.jsonl")
         print(farewell(opened, var, agreed="the upstream's own ledger" if ledger else None, seconds=time.monotonic() - began))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from demo import agreement
 from demo.figures import Bill, Figures, figures
-from demo.replay import Outcome, origins
+from demo.replay import HIT_TIERS, Outcome, answered_label, origins
 from demo.table import render
 
 
@@ -17,8 +17,13 @@ class Disagreement(Exception):
     """Two that counted the same thing differ. The message holds one line each."""
 
 
-def report(outcomes: Sequence[Outcome], bills: Mapping[str, Bill], ledger: Mapping[str, Any] | None, *, file: Path | None) -> None:
-    """Print the table, write `file`. `ledger`: what the demo upstream saw; None: a provider that does not tell. Raises Disagreement."""
+def report(
+    outcomes: Sequence[Outcome], bills: Mapping[str, Bill], ledger: Mapping[str, Any] | None, *, file: Path | None, wrong: Path
+) -> None:
+    """Print the table, write the figures to `file` and each wrong hit to `wrong`. Raises Disagreement.
+
+    `ledger`: what the demo upstream saw; None: a provider that does not tell.
+    """
     known = origins(outcomes)
     by_plan = {plan: [outcome for outcome in outcomes if outcome.question.plan == plan] for plan in bills}
     plans = {plan: figures(by_plan[plan], bill, known) for plan, bill in bills.items()}
@@ -27,12 +32,26 @@ def report(outcomes: Sequence[Outcome], bills: Mapping[str, Bill], ledger: Mappi
     print(render(plans, total), flush=True)
     if file is not None:
         file.write_text(json.dumps(as_json(plans, total), indent=2) + "\n")
+    _write_wrong_hits(outcomes, known, wrong)
     faults: list[str] = [*agreement.mixed_up(outcomes)]
     for plan, bill in bills.items():
         faults += agreement.disagreements(plan, by_plan[plan], bill)
     if ledger is not None:
         faults += agreement.ledger_disagreements(outcomes, whole, ledger)
     _refuse(faults)
+
+
+def _write_wrong_hits(outcomes: Sequence[Outcome], known: Mapping[str, str], wrong: Path) -> None:
+    """One JSON line each: what was asked, and for which label the answer had been made."""
+    rows = []
+    for outcome in outcomes:
+        question, answered = outcome.question, answered_label(outcome, known)
+        if outcome.tier in HIT_TIERS and question.verdict(answered) == "wrong":
+            asked = question.messages[-1]["content"]
+            rows.append({"plan": question.plan, "tier": outcome.tier, "asked": asked, "label": question.label, "answered": answered})
+    wrong.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+    if rows:
+        print(f"the {len(rows)} wrong hits are in {wrong}")
 
 
 def as_json(plans: Mapping[str, Figures], total: Figures) -> dict[str, Any]:
