@@ -1,7 +1,9 @@
 """/dashboard/: what was saved, in one page without a script. Staff only. The numbers are those of `stats.selectors`."""
 
+import math
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from django.contrib.admin.views.decorators import staff_member_required
@@ -72,6 +74,7 @@ def _page(choice: Choice) -> dict[str, Any]:
         "period": RANGES[choice.days],
         "plans": Plan.objects.select_related("tenant").order_by("name", "tenant__slug"),
         "totals": sums,
+        "shares": _shares(sums),
         "tiers": _tiers(sums),
         "tier_bar": share_bar([(kind, name, number) for kind, name, number, *_ in _tiers(sums)]),
         "days": days,
@@ -84,6 +87,22 @@ def _page(choice: Choice) -> dict[str, Any]:
         "unplanned": RequestEvent.objects.filter(at__gte=choice.start, plan_id=None, outcome="ok").count(),
         "dead_letters": DeadLetter.objects.count(),
     }
+
+
+def _shares(sums: Totals) -> dict[str, str]:
+    """Shares of the spend before, rounded so that the three parts still add up to the whole (largest remainder). Tenths below 10 %."""
+    if not sums.would_cost or sums.saved is None:
+        return {}
+    places = 1 if abs(sums.saved / sums.would_cost) < Decimal("0.0995") else 0
+    unit = 100 * 10**places
+    parts = {"exact": sums.saved_exact, "semantic": sums.saved_semantic, "compression": sums.saved_compression}
+    exact = {name: (value or Decimal(0)) / sums.would_cost * unit for name, value in parts.items()}
+    whole = round(sums.saved / sums.would_cost * unit)
+    floors = {name: math.floor(value) for name, value in exact.items()}
+    by_rest = sorted(exact, key=lambda name: floors[name] - exact[name])
+    for name in by_rest[: whole - sum(floors.values())]:
+        floors[name] += 1
+    return {name: f"{100 * value / unit:.{places}f}" for name, value in {"all": whole, **floors}.items()}
 
 
 def _tiers(sums: Totals) -> list[tuple[str, str, int, int | None, Any, list[float] | None]]:

@@ -12,11 +12,11 @@ MINUS = "\N{MINUS SIGN}"
 
 @register.filter
 def usd(value: Decimal | float | None) -> str:
-    """Dollars: cents from one dollar up, three significant digits below."""
+    """Dollars: cents from ten cents up, three significant digits below."""
     if value is None:
         return NOTHING
     amount, sign = abs(Decimal(value)), MINUS if value < 0 else ""
-    if amount >= 1 or not amount:
+    if amount >= Decimal("0.1") or not amount:
         return f"{sign}${amount:,.2f}"
     places = max(2, 2 - amount.adjusted())
     return f"{sign}${amount:.{places}f}"

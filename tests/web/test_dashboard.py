@@ -85,8 +85,17 @@ def test_the_first_sentence_is_the_money(staff: Client, desk: Plan) -> None:
         hit("semantic", plan_id=desk.pk, would_cost=Decimal(10)),
         make_event(plan_id=desk.pk, would_cost=Decimal(60), billed_cost=Decimal(50)),
     )
-    text = re.sub(r"<[^>]+>", "", page(staff))
+    text = re.sub(r"<[^>]+>", "", page(staff)).replace("&nbsp;", " ")
     assert "You saved $50.00 (50 %) in the last 7 days: exact 30 %, semantic 10 %, compression 10 %." in text
+
+
+def test_the_parts_of_the_sentence_add_up_though_each_is_rounded(staff: Client, desk: Plan) -> None:
+    thirds = {"plan_id": desk.pk, "would_cost": Decimal(1), "billed_cost": Decimal(0)}
+    store(hit("exact", **thirds), hit("semantic", **thirds), make_event(**thirds), make_event(**(thirds | {"billed_cost": Decimal(1)})))
+    store(make_event(plan_id=desk.pk, would_cost=Decimal(2), billed_cost=Decimal(2)))
+    shares = staff.get("/dashboard/").context["shares"]
+    assert shares["all"] == "50"
+    assert sum(int(shares[name]) for name in ("exact", "semantic", "compression")) == 50
 
 
 def test_without_prices_the_sentence_is_about_tokens(staff: Client, desk: Plan) -> None:
@@ -98,7 +107,7 @@ def test_without_prices_the_sentence_is_about_tokens(staff: Client, desk: Plan) 
 
 def test_a_loss_is_called_one(staff: Client, desk: Plan) -> None:
     store(make_event(plan_id=desk.pk, would_cost=Decimal(1), billed_cost=Decimal(1), spent_cost=Decimal("0.5")))
-    assert "Saving cost <strong>\N{MINUS SIGN}$0.500</strong> more than it saved" in page(staff)
+    assert "Saving cost <strong>\N{MINUS SIGN}$0.50</strong> more than it saved" in page(staff)
 
 
 def test_dashboard_api_and_events_agree(staff: Client, desk: Plan, settings: Any) -> None:
@@ -232,7 +241,8 @@ def test_pruning_refuses_to_forget_today(days: str) -> None:
         (None, "–"),
         (Decimal(0), "$0.00"),
         (Decimal("1234.5"), "$1,234.50"),
-        (Decimal("0.5"), "$0.500"),
+        (Decimal("0.5"), "$0.50"),
+        (Decimal("0.0123"), "$0.0123"),
         (Decimal("0.00012345"), "$0.000123"),
         (Decimal(-2), "−$2.00"),
     ],
