@@ -46,6 +46,7 @@ def _target(upstream: Upstream) -> UpstreamTarget | None:
         api_key=api_key,
         connect_timeout=upstream.connect_timeout,
         read_timeout=upstream.read_timeout,
+        allow_private=upstream.allow_private,
         stream_usage=upstream.stream_usage,
     )
 

@@ -40,7 +40,8 @@ class Running:
         await asyncio.gather(*self.tasks, return_exceptions=True)
         await self.flusher.close()
         tools = self.tools
-        closing = [tool.close() for tool in (tools.exact, tools.embedder, tools.compressor, tools.upstream, *tools.semantic.values())]
+        closing = [tools.exact.close(), tools.embedder.close(), tools.compressor.close(), tools.upstream.close()]
+        closing += [backend.close() for backend in tools.semantic.values()]
         for outcome in await asyncio.gather(*closing, return_exceptions=True):
             if isinstance(outcome, Exception):
                 log.warning("a tool did not close: %s", type(outcome).__name__)

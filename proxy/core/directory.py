@@ -17,6 +17,7 @@ class UpstreamTarget:
     api_key: str = field(default="", repr=False)
     connect_timeout: float = 5.0
     read_timeout: float = 120.0
+    allow_private: bool = False
     stream_usage: bool = True
 
 

@@ -8,6 +8,10 @@ from httpx_aiohttp import AiohttpTransport
 
 from proxy.core.directory import UpstreamTarget
 from proxy.core.errors import GatewayError, UpstreamInvalid, UpstreamTimeout, UpstreamUnreachable
+from proxy.engines.upstreams.resolver import PublicResolver
+
+# The transport translates most of aiohttp's errors to httpx's, but not all: bytes that are no HTTP come as aiohttp's own.
+FAULTS = (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, aiohttp.ClientError)
 
 
 class HttpReply:
@@ -35,7 +39,7 @@ class HttpReply:
         try:
             async for data in self._response.aiter_bytes():
                 yield data
-        except (httpx.HTTPError, httpx.StreamError) as error:
+        except FAULTS as error:
             raise _as_gateway_error(error) from error
 
     async def close(self) -> None:
@@ -43,13 +47,15 @@ class HttpReply:
 
 
 class HttpUpstream:
-    """One connection pool to all providers. Redirects are not followed: an upstream is where the administrator said it is."""
+    """Two connection pools: to public providers, and to those that may live on a private network.
+
+    Redirects are not followed: an upstream is where the administrator said it is.
+    """
 
     def __init__(self, *, body_limit: int) -> None:
         self._limit = body_limit
-        connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=60)
-        session = aiohttp.ClientSession(connector=connector, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar())
-        self._client = httpx.AsyncClient(transport=AiohttpTransport(client=session), follow_redirects=False, trust_env=False)
+        self._public = _client(PublicResolver())
+        self._private = _client(None)
 
     async def send(self, target: UpstreamTarget, body: bytes, *, request_id: str, stream: bool) -> HttpReply:
         """POST to `<base_url>/chat/completions`; the reply's body is unread. Raises UpstreamUnreachable or UpstreamTimeout."""
@@ -63,13 +69,21 @@ class HttpUpstream:
         timeout = httpx.Timeout(target.read_timeout, connect=target.connect_timeout, pool=target.connect_timeout)
         url = f"{target.base_url.rstrip('/')}/chat/completions"
         try:
-            request = self._client.build_request("POST", url, content=body, headers=headers, timeout=timeout)
-            return HttpReply(await self._client.send(request, stream=True), limit=self._limit)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            client = self._private if target.allow_private else self._public
+            request = client.build_request("POST", url, content=body, headers=headers, timeout=timeout)
+            return HttpReply(await client.send(request, stream=True), limit=self._limit)
+        except FAULTS as error:
             raise _as_gateway_error(error) from error
 
     async def close(self) -> None:
-        await self._client.aclose()
+        await self._public.aclose()
+        await self._private.aclose()
+
+
+def _client(resolver: PublicResolver | None) -> httpx.AsyncClient:
+    connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=60, resolver=resolver)
+    session = aiohttp.ClientSession(connector=connector, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar())
+    return httpx.AsyncClient(transport=AiohttpTransport(client=session), follow_redirects=False, trust_env=False)
 
 
 def _as_gateway_error(error: Exception) -> GatewayError:
