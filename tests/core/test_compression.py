@@ -256,7 +256,7 @@ def test_an_unknown_language_or_engine_falls_back_to_trim(change: dict[str, str]
 
 
 def test_a_history_too_long_for_the_engine_is_trimmed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(entry, "MAX_CHARACTERS", 100)
+    monkeypatch.setattr(entry, "MAX_BYTES", 100)
     cut = compress(support_history(20), plan(), model=MODEL)
     assert (cut.engine, cut.note) == ("trim", "too-long-for-text_rank")
 

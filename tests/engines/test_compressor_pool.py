@@ -16,7 +16,8 @@ import uvloop
 from plans.snapshot import CompressionSettings
 from proxy.core.compression.compress import compress
 from proxy.core.errors import ToolUnavailable
-from proxy.engines.compressors.pool import ROOT, PoolCompressor
+from proxy.engines.compressors.pool import PoolCompressor
+from proxy.engines.compressors.process import ROOT
 
 Message = dict[str, Any]
 PLAN = CompressionSettings(engine="text_rank", max_input_tokens=1000)

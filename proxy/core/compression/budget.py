@@ -31,7 +31,8 @@ def fit(draft: Draft, scores: Sequence[float], min_sentences: int) -> list[Messa
     if len(chosen) < min_sentences:
         whole = [costs[i] + openings[piece.unit] for i, piece in enumerate(draft.pieces)]
         shortest = sorted(order, key=whole.__getitem__)[:min_sentences]
-        chosen = _fill(draft, [*shortest, *(i for i in order if i not in set(shortest))], costs, openings)
+        rest = set(order).difference(shortest)
+        chosen = _fill(draft, [*shortest, *(i for i in order if i in rest)], costs, openings)
     kept = _write(draft, chosen)
     # A text can cost a token or two more than its pieces did: the last ones chosen give way until it fits.
     while chosen and (excess := count_messages(kept, draft.encoding) - draft.budget) > 0:
@@ -92,7 +93,8 @@ def _shorten(message: Message, kept: Sequence[Piece]) -> Message:
     by_part: dict[int, list[Piece]] = {}
     for piece in kept:
         by_part.setdefault(piece.part, []).append(piece)
-    joined = {part: _join(texts(message)[part], spans) for part, spans in by_part.items()}
+    whole = texts(message)
+    joined = {part: _join(whole[part], spans) for part, spans in by_part.items()}
     if isinstance(content, str):
         return {**message, "content": joined[0]}
     return {**message, "content": [{**content[part], "text": text} for part, text in joined.items()]}

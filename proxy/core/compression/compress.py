@@ -14,8 +14,8 @@ from proxy.core.tokens import count_messages, encoding_for
 logger = logging.getLogger(__name__)
 
 FALLBACK = "trim"
-# Sentence splitting is linear but not free, 0.3 us a character and 3 us at worst: above this (250,000 tokens of prose) only `trim` runs.
-MAX_CHARACTERS = 1_000_000
+# Sentence splitting is linear but not free, 0.3 us a byte and some 7 us at worst: above this (250,000 tokens of prose) only `trim` runs.
+MAX_BYTES = 1_000_000
 # 16 KB are counted in a quarter of a millisecond.
 SMALL = 16_384
 
@@ -54,7 +54,7 @@ def fits(messages: list[Message], settings: CompressionSettings, *, model: str) 
 
 
 def size(value: object) -> int:
-    """UTF-8 bytes of all strings inside. A token is at least one byte, so no text has more tokens."""
+    """UTF-8 bytes of all strings inside: how much there is to read and count."""
     if isinstance(value, str):
         return len(value) if value.isascii() else len(value.encode("utf-8", "surrogatepass"))
     if isinstance(value, dict):
@@ -88,12 +88,12 @@ def _with(name: str, draft: Draft, settings: CompressionSettings) -> list[Messag
 
 
 def _sentences(draft: Draft) -> tuple[Piece, ...]:
-    if sum(_characters(unit, draft.messages) for unit in draft.chat) > MAX_CHARACTERS:
+    if sum(_cuttable_bytes(unit, draft.messages) for unit in draft.chat) > MAX_BYTES:
         raise TooLong
     return by_sentence(draft.chat, draft.messages)
 
 
-def _characters(unit: Unit, messages: list[Message]) -> int:
+def _cuttable_bytes(unit: Unit, messages: list[Message]) -> int:
     return sum(size(messages[i].get("content")) for i in unit.messages) if unit.keep is Keep.SENTENCES else 0
 
 

@@ -1,30 +1,23 @@
 """Compression in worker processes, so that no chat, however long or hostile, holds up the event loop.
 
-A worker is a child process fed through pipes (see `worker`): it can be killed at its deadline, which a thread cannot and a
+A worker is a child process fed through pipes (see `process` and `worker`): it can be killed at its deadline, which a thread cannot and a
 ProcessPoolExecutor does not offer, it never forks a threaded parent, and it ends when its stdin closes, that is, when the parent dies.
 """
 
 import asyncio
-import json
 import logging
-import os
-import sys
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from plans.snapshot import CompressionSettings
 from proxy.core.compression.compress import FALLBACK, compress, fits
 from proxy.core.errors import ToolUnavailable
 from proxy.core.ports import Cut, Message
-from proxy.engines.compressors.worker import LENGTH, job
+from proxy.engines.compressors.process import BROKEN, WorkerProcess
+from proxy.engines.compressors.worker import job
 
 logger = logging.getLogger(__name__)
 
-ROOT = Path(__file__).resolve().parents[3]
-# A worker needs none of our secrets, and one thread of numpy: the products are small.
-INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH")
-SINGLE_THREADED = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 # Loads what a job needs. It takes half a second, many times that on a machine in trouble.
 WARM_UP = job(
     [{"role": "user", "content": "One order. Two orders came."}, {"role": "user", "content": "Which?"}],
@@ -32,50 +25,7 @@ WARM_UP = job(
     "",
 )
 START_DEADLINE = 60.0
-# TimeoutError is an OSError too.
-BROKEN = (OSError, asyncio.IncompleteReadError)
 RETRY_AFTER = 1.0
-
-
-class _Worker:
-    """One child process, started when first asked. Not for two callers at once."""
-
-    def __init__(self) -> None:
-        self.process: asyncio.subprocess.Process | None = None
-
-    async def ask(self, request: bytes) -> dict[str, Any]:
-        """The reply to a job. Raises ConnectionError or asyncio.IncompleteReadError when the process dies; whatever happens but a
-        reply, the process is ended, as its next reply would be to this job."""
-        try:
-            self.process = self.process or await _start()
-            stdin, stdout = self.process.stdin, self.process.stdout
-            if stdin is None or stdout is None:
-                raise ConnectionError("a worker without pipes")
-            stdin.write(request)
-            await stdin.drain()
-            (length,) = LENGTH.unpack(await stdout.readexactly(LENGTH.size))
-            reply: dict[str, Any] = json.loads(await stdout.readexactly(length))
-        except BaseException:
-            self.kill()
-            raise
-        return reply
-
-    def kill(self) -> asyncio.subprocess.Process | None:
-        """End the process now; it is reaped by the event loop. Returns what was running."""
-        process, self.process = self.process, None
-        if process is not None and process.returncode is None:
-            try:
-                process.kill()
-            except ProcessLookupError:
-                logger.debug("compression worker was gone already")
-        return process
-
-
-async def _start() -> asyncio.subprocess.Process:
-    environment = {name: os.environ[name] for name in INHERITED if name in os.environ} | SINGLE_THREADED
-    arguments = (sys.executable, "-m", "proxy.engines.compressors.worker")
-    pipe = asyncio.subprocess.PIPE
-    return await asyncio.create_subprocess_exec(*arguments, stdin=pipe, stdout=pipe, cwd=ROOT, env=environment)
 
 
 class PoolCompressor:
@@ -87,9 +37,9 @@ class PoolCompressor:
     """
 
     def __init__(self, *, workers: int = 1, deadline: float = 5.0, queue: int = 16) -> None:
-        self._workers = [_Worker() for _ in range(workers)]
-        self._idle: asyncio.LifoQueue[_Worker] = asyncio.LifoQueue()
-        self._broken: set[_Worker] = set()
+        self._workers = [WorkerProcess() for _ in range(workers)]
+        self._idle: asyncio.LifoQueue[WorkerProcess] = asyncio.LifoQueue()
+        self._broken: set[WorkerProcess] = set()
         self._starts: set[asyncio.Task[None]] = set()
         self._jobs: set[asyncio.Task[Cut | str]] = set()
         self._started = self._closed = False
@@ -131,7 +81,7 @@ class PoolCompressor:
             return "pool-broken"
         return "engine-failed" if "error" in reply else _cut(reply, messages)
 
-    async def _ask(self, worker: _Worker, request: bytes) -> dict[str, Any]:
+    async def _ask(self, worker: WorkerProcess, request: bytes) -> dict[str, Any]:
         try:
             reply = await worker.ask(request)
         except BaseException:
@@ -147,14 +97,14 @@ class PoolCompressor:
             for worker in self._workers:
                 self._launch(worker)
 
-    def _launch(self, worker: _Worker) -> None:
+    def _launch(self, worker: WorkerProcess) -> None:
         if self._closed:
             return
         task = asyncio.create_task(self._prepare(worker))
         self._starts.add(task)
         task.add_done_callback(self._starts.discard)
 
-    async def _prepare(self, worker: _Worker) -> None:
+    async def _prepare(self, worker: WorkerProcess) -> None:
         """Start a worker, and again until it answers."""
         while True:
             try:

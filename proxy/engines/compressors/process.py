@@ -1,0 +1,61 @@
+"""One compression worker as its parent sees it: started, asked and killed."""
+
+import asyncio
+import json
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from proxy.engines.compressors.worker import LENGTH
+
+logger = logging.getLogger(__name__)
+
+ROOT = Path(__file__).resolve().parents[3]
+# A worker needs none of our secrets, and one thread of numpy: the products are small.
+INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH")
+SINGLE_THREADED = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+# What asking a broken worker raises. TimeoutError is an OSError too.
+BROKEN = (OSError, asyncio.IncompleteReadError)
+
+
+class WorkerProcess:
+    """One child process, started when first asked. Not for two callers at once."""
+
+    def __init__(self) -> None:
+        self.process: asyncio.subprocess.Process | None = None
+
+    async def ask(self, request: bytes) -> dict[str, Any]:
+        """The reply to a job. Raises ConnectionError or asyncio.IncompleteReadError when the process dies; whatever happens but a
+        reply, the process is ended, as its next reply would be to this job."""
+        try:
+            self.process = self.process or await _start()
+            stdin, stdout = self.process.stdin, self.process.stdout
+            if stdin is None or stdout is None:
+                raise ConnectionError("a worker without pipes")
+            stdin.write(request)
+            await stdin.drain()
+            (length,) = LENGTH.unpack(await stdout.readexactly(LENGTH.size))
+            reply: dict[str, Any] = json.loads(await stdout.readexactly(length))
+        except BaseException:
+            self.kill()
+            raise
+        return reply
+
+    def kill(self) -> asyncio.subprocess.Process | None:
+        """End the process now; it is reaped by the event loop. Returns what was running."""
+        process, self.process = self.process, None
+        if process is not None and process.returncode is None:
+            try:
+                process.kill()
+            except ProcessLookupError:
+                logger.debug("compression worker was gone already")
+        return process
+
+
+async def _start() -> asyncio.subprocess.Process:
+    environment = {name: os.environ[name] for name in INHERITED if name in os.environ} | SINGLE_THREADED
+    arguments = (sys.executable, "-m", "proxy.engines.compressors.worker")
+    pipe = asyncio.subprocess.PIPE
+    return await asyncio.create_subprocess_exec(*arguments, stdin=pipe, stdout=pipe, cwd=ROOT, env=environment)
