@@ -116,6 +116,7 @@ class Flusher:
     async def close(self) -> None:
         """Stop `run`, flush once more and give the files up: what could not be flushed is adopted by the next worker."""
         self._stop.set()
+        self._deadline = min(self._deadline, LONGEST_WAIT)
         try:
             await self.flush()
             async with self._turn:

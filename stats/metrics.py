@@ -9,6 +9,7 @@ Several workers: set PROMETHEUS_MULTIPROC_DIR to an empty folder before this mod
 
 import os
 from collections import defaultdict
+from dataclasses import dataclass, field
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
@@ -44,7 +45,24 @@ LITELLM_DURATION = Histogram(
 LITELLM_COST = Counter("litellm_cost", 'Alias of tokenthrift_cost_usd_total{kind="billed"}.', WHO)
 
 _noted: list[Event] = []
-_Sums = defaultdict[tuple[Counter, tuple[str, ...]], float]
+_Group = tuple[str, str, str, str, str, int]
+
+
+@dataclass(slots=True)
+class _Sums:
+    """What the events of one group (tenant, plan, route, tier, outcome, status) add up to. Dollars as floats: counters hold no more."""
+
+    requests: int = 0
+    asked: int = 0
+    asked_output: int = 0
+    sent: int = 0
+    completion: int = 0
+    served: int = 0
+    unpriced: int = 0
+    would: float = 0.0
+    billed: float = 0.0
+    spent: float = 0.0
+    times: list[tuple[float, float]] = field(default_factory=list)
 
 
 def observe(event: Event) -> None:
@@ -58,54 +76,64 @@ def publish() -> None:
     """Move the counters by all that was noted."""
     events = _noted.copy()
     del _noted[: len(events)]
-    sums: _Sums = defaultdict(float)
+    groups: defaultdict[_Group, _Sums] = defaultdict(_Sums)
     for event in events:
-        who = _who(event)
-        _add(sums, event, who)
-        DURATION.labels(event.tier).observe(event.duration_ms / 1000)
-        OVERHEAD.labels(event.tier).observe(event.overhead_ms / 1000)
-        LITELLM_DURATION.labels(who[2]).observe(event.duration_ms / 1000)
-    for (counter, labels), amount in sums.items():
-        counter.labels(*labels).inc(amount)
+        _add(groups[_group(event)], event)
+        for tool in event.failures:
+            FAILURES.labels(tool).inc()
+    for group, sums in groups.items():
+        _move(group, sums)
 
 
-def _who(event: Event) -> tuple[str, str, str]:
-    """Tenant, plan and route, each only when it was found in the configuration: a name that was merely asked for is "other"."""
+def _group(event: Event) -> _Group:
+    """Tenant, plan and route only where they were found in the configuration: a name that was merely asked for is "other"."""
     tenant = event.tenant if event.tenant_id is not None else "none"
     plan = event.plan if event.plan_id is not None else "none"
-    return tenant, plan, event.route if event.upstream else "other"
+    return tenant, plan, event.route if event.upstream else "other", event.tier, event.outcome, event.status
 
 
-def _add(sums: _Sums, event: Event, who: tuple[str, str, str]) -> None:
-    sums[REQUESTS, (*who, event.tier, event.outcome)] += 1
-    sums[LITELLM_REQUEST, (*who, str(event.status))] += 1
-    sums[LOOKUPS, (event.tier,)] += 1
-    for stage, kind, tokens in _tokens(event):
-        sums[TOKENS, (*who, stage, kind)] += tokens
-        sums[LITELLM_TOKENS, (*who, stage, kind)] += tokens
-    for tool in event.failures:
-        sums[FAILURES, (tool,)] += 1
-    if event.would_cost is None or event.billed_cost is None:
-        sums[UNPRICED, (who[2],)] += 1
-        return
-    sums[COST, (*who, "would")] += float(event.would_cost)
-    sums[COST, (*who, "billed")] += float(event.billed_cost)
-    sums[COST, (*who, "spent")] += float(event.spent_cost)
-    sums[LITELLM_COST, who] += float(event.billed_cost)
-
-
-def _tokens(event: Event) -> tuple[tuple[str, str, int], ...]:
+def _add(sums: _Sums, event: Event) -> None:
     """Asked less sent is `tokens_saved`: a request that reached neither cache nor provider asked for nothing that counts."""
     hit = event.tier in {"exact", "semantic"}
-    asked = event.asked_tokens if hit or event.prompt_tokens else 0
-    return (
-        ("asked", "input", asked),
-        ("asked", "output", event.served_tokens if hit else event.completion_tokens),
-        ("sent", "input", event.prompt_tokens),
-        ("sent", "output", event.completion_tokens),
-        ("served", "input", asked if event.status < 400 else 0),
-        ("served", "output", event.served_tokens),
-    )
+    sums.requests += 1
+    sums.times.append((event.duration_ms / 1000, event.overhead_ms / 1000))
+    if hit or event.prompt_tokens:
+        sums.asked += event.asked_tokens
+    sums.asked_output += event.served_tokens if hit else event.completion_tokens
+    sums.sent += event.prompt_tokens
+    sums.completion += event.completion_tokens
+    sums.served += event.served_tokens
+    if event.would_cost is None or event.billed_cost is None:
+        sums.unpriced += 1
+        return
+    sums.would += float(event.would_cost)
+    sums.billed += float(event.billed_cost)
+    sums.spent += float(event.spent_cost)
+
+
+def _move(group: _Group, sums: _Sums) -> None:
+    *who, tier, outcome, status = group
+    REQUESTS.labels(*who, tier, outcome).inc(sums.requests)
+    LITELLM_REQUEST.labels(*who, str(status)).inc(sums.requests)
+    LOOKUPS.labels(tier).inc(sums.requests)
+    UNPRICED.labels(who[2]).inc(sums.unpriced)
+    for kind, dollars in (("would", sums.would), ("billed", sums.billed), ("spent", sums.spent)):
+        COST.labels(*who, kind).inc(dollars)
+    LITELLM_COST.labels(*who).inc(sums.billed)
+    served_input = sums.asked if status < 400 else 0
+    for stage, given, made in (
+        ("asked", sums.asked, sums.asked_output),
+        ("sent", sums.sent, sums.completion),
+        ("served", served_input, sums.served),
+    ):
+        for counter in (TOKENS, LITELLM_TOKENS):
+            counter.labels(*who, stage, "input").inc(given)
+            counter.labels(*who, stage, "output").inc(made)
+    duration, overhead, litellm = DURATION.labels(tier), OVERHEAD.labels(tier), LITELLM_DURATION.labels(who[2])
+    for seconds, added in sums.times:
+        duration.observe(seconds)
+        litellm.observe(seconds)
+        overhead.observe(added)
 
 
 def exposition() -> bytes:

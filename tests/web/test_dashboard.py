@@ -111,10 +111,12 @@ def test_a_loss_is_called_one(staff: Client, desk: Plan) -> None:
 
 
 def test_dashboard_api_and_events_agree(staff: Client, desk: Plan, settings: Any) -> None:
-    other = Plan.objects.create(name="other", tenant=Tenant.objects.create(slug="acme"))
+    acme = Tenant.objects.create(slug="acme")
+    other = Plan.objects.create(name="other", tenant=acme)
     events = [
         make_event(
             plan_id=plan.pk,
+            tenant_id=acme.pk,
             at=days_ago(n % 6 + 0.01),
             tier=("exact", "semantic", "miss", "bypass")[n % 4],
             tokens_saved=n,
