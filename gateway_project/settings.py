@@ -95,8 +95,7 @@ _database = environ.Env.db_url_config(URLS.database)
 DATABASES = {
     "default": _database
     | {
-        "CONN_MAX_AGE": 60,
-        "CONN_HEALTH_CHECKS": True,
+        "CONN_MAX_AGE": 0,  # under ASGI each request has a thread of its own, and a kept connection would never be used again
         # No query of ours needs long, and none may hang: a frozen server gives an error, not a stuck page. `migrate` lifts the limit.
         "OPTIONS": {"connect_timeout": 3, "tcp_user_timeout": 5000, "options": "-c statement_timeout=30s -c lock_timeout=10s"}
         | _database.get("OPTIONS", {}),
@@ -120,7 +119,7 @@ def _redis_cache(part: str, serializer: str) -> dict[str, Any]:
     return {
         "BACKEND": "django_redis.cache.RedisCache",
         "LOCATION": f"{URLS.redis}#{part}",
-        "KEY_PREFIX": f"{INSTANCE}:{part}",
+        "KEY_PREFIX": f"{INSTANCE}-{part}",  # no colon: django-redis takes keys apart at the first two
         "OPTIONS": {
             "SERIALIZER": serializer,
             "COMPRESSOR": "django_redis.compressors.identity.IdentityCompressor",

@@ -1,0 +1,79 @@
+"""The hot path and Django's cache framework see the same entries."""
+
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.core.cache import caches
+
+from proxy.core.envelope import Envelope, decode, encode
+from proxy.core.errors import ToolUnavailable
+from proxy.engines.exact.redis import RedisCache
+
+
+@pytest.fixture
+async def cache() -> AsyncIterator[RedisCache]:
+    made = RedisCache(settings.REDIS_URL, prefix=settings.CACHES["exact"]["KEY_PREFIX"], timeout=1)
+    yield made
+    await made.close()
+
+
+def envelope(completion: bytes = b'{"x":1}') -> Envelope:
+    now = time.time()
+    return Envelope(
+        scope="s",
+        plan_id=1,
+        created_at=now,
+        expires_at=now + 9,
+        completion=completion,
+        asked_tokens=3,
+        question_tokens=2,
+        completion_tokens=1,
+    )
+
+
+@pytest.mark.parametrize("completion", [b"{}", b"word " * 50_000])
+async def test_an_entry_of_the_hot_path_is_read_listed_and_deleted_through_django(cache: RedisCache, completion: bytes) -> None:
+    await cache.set("from-the-hot-path", encode(envelope(completion)), 60)
+    alias: Any = caches["exact"]
+    found = alias.get("from-the-hot-path")
+    assert isinstance(found, Envelope)
+    assert found.completion == completion
+    assert 0 < (alias.ttl("from-the-hot-path") or 0) <= 60
+    assert "from-the-hot-path" in alias.keys("from-*")
+    alias.delete("from-the-hot-path")
+    assert await cache.get("from-the-hot-path") is None
+
+
+async def test_an_entry_written_through_django_is_read_by_the_hot_path(cache: RedisCache) -> None:
+    caches["exact"].set("from-django", envelope(), 60)
+    assert decode(await cache.get("from-django") or b"").completion == b'{"x":1}'
+    await cache.delete("from-django")
+    assert caches["exact"].get("from-django") is None
+
+
+async def test_entries_expire(cache: RedisCache) -> None:
+    await cache.set("short", b"x", 1)
+    assert await cache.get("short") == b"x"
+    time.sleep(1.1)  # noqa: ASYNC251 -- Redis's clock, not ours
+    assert await cache.get("short") is None
+
+
+async def test_a_redis_that_is_not_there_is_a_tool_unavailable() -> None:
+    cache = RedisCache("redis://127.0.0.1:9/1", prefix="x", timeout=0.1)
+    for call in (cache.get("k"), cache.set("k", b"v", 1), cache.delete("k")):
+        began = time.monotonic()
+        with pytest.raises(ToolUnavailable):
+            await call
+        assert time.monotonic() - began < 2
+    await cache.close()
+
+
+async def test_a_wrong_password_is_a_tool_unavailable() -> None:
+    url = settings.REDIS_URL.replace("redis://:", "redis://:not-")
+    cache = RedisCache(url, prefix="x", timeout=1)
+    with pytest.raises(ToolUnavailable):
+        await cache.get("k")
+    await cache.close()
