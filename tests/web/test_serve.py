@@ -136,12 +136,25 @@ def test_data_survive_a_restart_and_sigterm_leaves_nothing_behind(var: Callable[
     assert made.returncode == 0, made.stderr
     assert httpx.get(f"http://127.0.0.1:{first.port}/v1/models").status_code == 401  # the second command did not stop the services
     assert first.stop() == 0
-    assert processes(folder) == []
+    assert processes(folder) == []  # at once, not after a while
 
     again = start(folder).wait_ready()
     assert "create_admin_key" not in again.log.read_text()
     with database(folder) as connection:
         assert connection.execute("SELECT name FROM plans_adminkey").fetchall() == [("kept",)]
+
+
+def test_requests_leave_no_connection_behind(var: Callable[[str], Path], start: Starter) -> None:
+    folder = var("connections")
+    serve = start(folder).wait_ready()
+    key = manage(folder, "create_admin_key", "--name", "counter").stdout.split()[-1]
+    for _ in range(20):
+        plans = httpx.get(f"http://127.0.0.1:{serve.port}/token-saving/plans", headers={"authorization": f"Bearer {key}"}, timeout=30)
+        assert plans.status_code == 200
+    with database(folder) as connection:
+        (count,) = connection.execute("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'").fetchone() or (0,)
+    assert isinstance(count, int)
+    assert count < 10
 
 
 def test_two_folders_run_side_by_side(var: Callable[[str], Path], start: Starter) -> None:
