@@ -38,17 +38,17 @@ def main() -> None:
     words = sys.argv[1:]
     if words[:1] == ["serve"]:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # before uvicorn takes over and after it: leave by the front door
+        metrics_dir.prepare(var)  # before Django loads: prometheus_client reads the variable when it is imported
     try:
         if embedded.needed() and needs_services(words):
             lease.take(var)
-    except (ServiceError, ImproperlyConfigured) as error:
-        sys.exit(f"manage.py: {error}")
-    if words[:1] == ["serve"]:
-        metrics_dir.prepare(var)  # before Django loads: prometheus_client reads the variable when it is imported
-    try:
         from django.core.management import execute_from_command_line
 
         execute_from_command_line(sys.argv)
+    except (ServiceError, ImproperlyConfigured) as error:
+        sys.exit(f"manage.py: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
     finally:
         lease.release(var)
 
