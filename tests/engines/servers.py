@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import redis
@@ -25,12 +25,11 @@ class Server:
         raise TypeError("a subclass says how")
 
     def signal(self, number: signal.Signals) -> None:
-        """To the server and its children, which PostgreSQL puts into sessions of their own."""
-        for pid in (self.process.pid, *self._children()):
-            try:
+        """To the server and its children, which PostgreSQL puts into sessions of their own. Held still first, it makes no new ones."""
+        os.kill(self.process.pid, signal.SIGSTOP)
+        for pid in (*self._children(), self.process.pid):
+            with suppress(ProcessLookupError):
                 os.kill(pid, number)
-            except ProcessLookupError:
-                continue
 
     @contextmanager
     def frozen(self) -> Iterator[None]:

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +12,6 @@ import numpy as np
 import psycopg
 import pytest
 import pytest_asyncio
-from psycopg import sql
 from redis.asyncio import Redis
 
 from proxy.core.errors import ToolUnavailable
@@ -21,6 +20,7 @@ from proxy.engines.embedders.onnx import MINILM_ID
 from proxy.engines.semantic import pgvector
 from proxy.engines.semantic.pgvector import PgvectorCache
 from proxy.engines.semantic.redis import RedisSearchCache
+from proxy.engines.semantic.statements import SETTINGS, approximate, exact
 
 DIMENSION = 8
 GENEROUS = 2.0  # the deadline is not what these tests are about, and test machines are busy
@@ -246,35 +246,75 @@ async def test_a_redis_index_that_vanished_is_made_again(redis_url: str) -> None
     await cache.close()
 
 
-async def test_the_default_embedder_has_its_index_and_large_buckets_use_it(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both ways through a bucket find the same neighbours; dropping the index costs speed, not answers."""
-    monkeypatch.setattr(pgvector, "LARGE_BUCKET", 500)
+@pytest.fixture
+def large_bucket(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[psycopg.Connection[Any], Backend, Vector]]:
+    """2,000 vectors of the default embedder in one bucket, more than an exact look-up measures."""
+    monkeypatch.setattr(pgvector, "LARGE_BUCKET", 300)
     backend = Backend("pgvector", database_url)
-    random = np.random.default_rng(5)
-    vectors = random.normal(size=(1500, 384)).astype(np.float32)
+    vectors = np.random.default_rng(5).normal(size=(2000, 384)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    cache = PgvectorCache(database_url, MINILM_ID, 384, timeout=GENEROUS)
     with psycopg.connect(database_url, autocommit=True) as connection:
-        row = connection.execute("SELECT indexdef FROM pg_indexes WHERE indexname = 'semantic_hnsw_minilm'").fetchone()
-        assert row is not None
-        assert MINILM_ID in row[0]
+        definition = index_definition(connection)
+        connection.execute("DROP INDEX semantic_hnsw_minilm")  # built afterwards is four times quicker
         try:
             fill(connection, backend, vectors)
-            for number in range(0, 1500, 100):
-                query = vectors[number] + random.normal(size=384).astype(np.float32) * np.float32(0.01)
-                found = await cache.nearest(backend.run, query / np.linalg.norm(query), floor=0.7, limit=1)
-                assert [candidate.entry_id for candidate in found] == [backend.id(str(number))]
-            connection.execute("DROP INDEX semantic_hnsw_minilm")
-            assert (await cache.nearest(backend.run, vectors[7], floor=0.7, limit=1))[0].entry_id == backend.id("7")
+            connection.execute(definition.encode())
+            yield connection, backend, vectors
         finally:
             connection.execute("DELETE FROM proxy_semanticentry WHERE bucket = %s", [backend.run])
-            connection.execute(sql.SQL(row[0].replace("CREATE INDEX", "CREATE INDEX IF NOT EXISTS")))
+            connection.execute(definition.replace("CREATE INDEX", "CREATE INDEX IF NOT EXISTS").encode())
+
+
+async def test_a_large_bucket_is_searched_by_the_index_and_still_without_it(
+    large_bucket: tuple[psycopg.Connection[Any], Backend, Vector],
+) -> None:
+    connection, backend, vectors = large_bucket
+    cache = PgvectorCache(backend.url, MINILM_ID, 384, timeout=GENEROUS)
+    assert MINILM_ID in index_definition(connection)
+    assert "semantic_hnsw_minilm" in plan(connection, approximate(MINILM_ID, 384), backend.run)
+    assert "semantic_hnsw_minilm" not in plan(connection, exact(MINILM_ID, 384), backend.run)
+
+    async def finds_each() -> None:
+        for number in range(0, 2000, 100):
+            (found,) = await cache.nearest(backend.run, vectors[number], floor=0.7, limit=1)
+            assert found.entry_id == backend.id(str(number))
+
+    await finds_each()
+    connection.execute("DROP INDEX semantic_hnsw_minilm")
+    await finds_each()
     await cache.close()
 
 
+async def test_an_index_that_gives_up_early_costs_time_and_no_answer(
+    large_bucket: tuple[psycopg.Connection[Any], Backend, Vector], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, backend, vectors = large_bucket
+    early = SETTINGS.replace(b"SELECT", b"SELECT set_config('hnsw.max_scan_tuples', '1', false),")
+    monkeypatch.setattr("proxy.engines.semantic.pgvector.SETTINGS", early)
+    cache = PgvectorCache(backend.url, MINILM_ID, 384, timeout=GENEROUS)
+    for number in range(3):
+        found = await cache.nearest(backend.run, vectors[number], floor=-1.0, limit=50)  # more than the 40 that HNSW keeps at a time
+        assert len(found) == 50
+        assert found[0].entry_id == backend.id(str(number))
+    await cache.close()
+
+
+def index_definition(connection: psycopg.Connection[Any]) -> str:
+    row = connection.execute("SELECT indexdef FROM pg_indexes WHERE indexname = 'semantic_hnsw_minilm'").fetchone()
+    assert row is not None
+    return str(row[0])
+
+
+def plan(connection: psycopg.Connection[Any], query: bytes, bucket: str) -> str:
+    values = {"near": f"[{','.join(['0.05'] * 384)}]", "bucket": bucket, "limit": 3, "most": 301}
+    rows = connection.execute(b"EXPLAIN " + query.replace(b"%(near)s", b"%(near)s::halfvec"), values).fetchall()
+    return "\n".join(row[0] for row in rows)
+
+
 def fill(connection: psycopg.Connection[Any], backend: Backend, vectors: Vector) -> None:
-    query = "INSERT INTO proxy_semanticentry VALUES (%s, %s, 's', 1, %s, 'q', %s::text::halfvec, 'x', now(), now() + interval '1 hour')"
-    rows = [(backend.id(str(number)), backend.run, MINILM_ID, str(vector.tolist())) for number, vector in enumerate(vectors)]
-    with connection.cursor() as cursor:
-        cursor.executemany(query, rows)
+    copy = "COPY proxy_semanticentry FROM STDIN"
+    with connection.cursor() as cursor, cursor.copy(copy) as rows:
+        for number, vector in enumerate(vectors):
+            known = (backend.id(str(number)), backend.run, "s", 1, MINILM_ID, "q")
+            rows.write_row((*known, str(vector.tolist()), b"x", "now", "tomorrow"))
     connection.execute("ANALYZE proxy_semanticentry")

@@ -58,7 +58,7 @@ class RedisSearchCache:
             socket_connect_timeout=timeout,
             retry=Retry(NoBackoff(), 0),
             max_connections=connections,
-            timeout=timeout,
+            timeout=write_timeout,  # for a free connection; a look-up's own deadline comes first
         )
         pool.connection_kwargs["db"] = 0
         self._redis = Redis.from_pool(pool)
