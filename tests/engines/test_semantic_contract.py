@@ -269,34 +269,39 @@ async def test_a_large_bucket_is_searched_by_the_index_and_still_without_it(
     large_bucket: tuple[psycopg.Connection[Any], Backend, Vector],
 ) -> None:
     connection, backend, vectors = large_bucket
-    cache = PgvectorCache(backend.url, MINILM_ID, 384, timeout=GENEROUS)
     assert MINILM_ID in index_definition(connection)
     assert "semantic_hnsw_minilm" in plan(connection, approximate(MINILM_ID, 384), backend.run)
     assert "semantic_hnsw_minilm" not in plan(connection, exact(MINILM_ID, 384), backend.run)
 
-    async def finds_each() -> None:
-        for number in range(0, 2000, 100):
-            (found,) = await cache.nearest(backend.run, vectors[number], floor=0.7, limit=1)
-            assert found.entry_id == backend.id(str(number))
-
-    await finds_each()
-    connection.execute("DROP INDEX semantic_hnsw_minilm")
-    await finds_each()
-    await cache.close()
+    async with served(PgvectorCache(backend.url, MINILM_ID, 384, timeout=GENEROUS)) as cache:
+        for statement in (b"SELECT 1", b"DROP INDEX semantic_hnsw_minilm"):
+            connection.execute(statement)
+            for number in range(0, 2000, 100):
+                (found,) = await cache.nearest(backend.run, vectors[number], floor=0.7, limit=1)
+                assert found.entry_id == backend.id(str(number))
 
 
 async def test_an_index_that_gives_up_early_costs_time_and_no_answer(
     large_bucket: tuple[psycopg.Connection[Any], Backend, Vector], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, backend, vectors = large_bucket
-    early = SETTINGS.replace(b"SELECT", b"SELECT set_config('hnsw.max_scan_tuples', '1', false),")
+    # One round through the index, which gives 40 rows, and no other way to the nearest but the exact one.
+    early = SETTINGS.replace(b"strict_order", b"off").replace(b"SELECT", b"SELECT set_config('enable_sort', 'off', false),")
     monkeypatch.setattr("proxy.engines.semantic.pgvector.SETTINGS", early)
-    cache = PgvectorCache(backend.url, MINILM_ID, 384, timeout=GENEROUS)
-    for number in range(3):
-        found = await cache.nearest(backend.run, vectors[number], floor=-1.0, limit=50)  # more than the 40 that HNSW keeps at a time
-        assert len(found) == 50
-        assert found[0].entry_id == backend.id(str(number))
-    await cache.close()
+    async with served(PgvectorCache(backend.url, MINILM_ID, 384, timeout=GENEROUS)) as cache:
+        for number in range(3):
+            found = await cache.nearest(backend.run, vectors[number], floor=-1.0, limit=50)
+            assert len(found) == 50
+            assert found[0].entry_id == backend.id(str(number))
+
+
+@contextlib.asynccontextmanager
+async def served(cache: SemanticCache) -> AsyncIterator[SemanticCache]:
+    """The cache, closed whatever happens: a pool left open keeps the event loop from ending."""
+    try:
+        yield cache
+    finally:
+        await cache.close()
 
 
 def index_definition(connection: psycopg.Connection[Any]) -> str:

@@ -52,6 +52,17 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServ
     server.kill()
 
 
+OPEN: list[SemanticCache] = []
+
+
+@pytest_asyncio.fixture(autouse=True)
+async def closed_caches() -> AsyncIterator[None]:
+    """Every cache of a test is closed, also when it fails: a pool left open keeps the event loop from ending."""
+    yield
+    while OPEN:
+        await OPEN.pop().close()
+
+
 @pytest_asyncio.fixture(params=["pgvector", "redis"])
 async def served(request: pytest.FixtureRequest) -> AsyncIterator[tuple[Server, SemanticCache]]:
     """A server of our own and a cache on it that has answered."""
@@ -59,13 +70,16 @@ async def served(request: pytest.FixtureRequest) -> AsyncIterator[tuple[Server, 
     cache = cache_on(request.param, server.url)
     await back(cache)
     yield server, cache
-    await cache.close()
 
 
 def cache_on(kind: str, url: str) -> SemanticCache:
+    cache: SemanticCache
     if kind == "pgvector":
-        return PgvectorCache(url, "tiny", 8, timeout=DEADLINE, write_timeout=WRITE_DEADLINE)
-    return RedisSearchCache(url, "tiny", 8, prefix="faults", timeout=DEADLINE, write_timeout=WRITE_DEADLINE)
+        cache = PgvectorCache(url, "tiny", 8, timeout=DEADLINE, write_timeout=WRITE_DEADLINE)
+    else:
+        cache = RedisSearchCache(url, "tiny", 8, prefix="faults", timeout=DEADLINE, write_timeout=WRITE_DEADLINE)
+    OPEN.append(cache)
+    return cache
 
 
 def entry() -> SemanticEntry:
@@ -172,7 +186,6 @@ async def test_nothing_listens(kind: str) -> None:
     scheme = "postgres" if kind == "pgvector" else "redis"
     cache = cache_on(kind, f"{scheme}://nobody:wrong@127.0.0.1:{daemons.free_port()}/0")
     await every_call_refuses(cache)
-    await cache.close()
 
 
 async def test_check_says_what_postgresql_lacks(postgres: PostgresServer) -> None:
@@ -185,14 +198,12 @@ async def test_check_says_what_postgresql_lacks(postgres: PostgresServer) -> Non
     execute(postgres.url, TABLE)
     await cache.check()
     await back(cache)
-    await cache.close()
 
 
 async def test_a_wrong_password_is_named(postgres: PostgresServer) -> None:
     cache = cache_on("pgvector", postgres.url.replace("secret", "wrong"))
     assert "password authentication failed" in await refuses_in_time(cache.check(), LOOSE)
     await refuses_in_time(look_up(cache), DEADLINE)
-    await cache.close()
 
 
 async def test_idle_connections_cut_by_the_server_cost_at_most_one_look_up(ready_postgres: PostgresServer) -> None:
@@ -206,7 +217,6 @@ async def test_idle_connections_cut_by_the_server_cost_at_most_one_look_up(ready
         except ToolUnavailable:
             refused += 1
     assert refused <= 1
-    await cache.close()
 
 
 async def test_a_redis_without_search_says_so(tmp_path: Path) -> None:
@@ -216,7 +226,6 @@ async def test_a_redis_without_search_says_so(tmp_path: Path) -> None:
         assert "no search module" in await refuses_in_time(cache.check(), LOOSE)
         for call in (look_up(cache), cache.add(entry())):
             assert "no search module" in await refuses_in_time(call, LOOSE)
-        await cache.close()
     finally:
         server.kill()
 
@@ -240,11 +249,9 @@ async def test_a_redis_that_refuses_writes_is_unavailable_for_them(
         try:
             fresh = cache_on("redis", redis_server.url)
             await refuses_in_time(fresh.add(entry()), WRITE_DEADLINE)
-            await fresh.close()
         finally:
             admin.execute_command(*(repaired or ("CONFIG", "SET", "requirepass", "")))
     await back(cache)
-    await cache.close()
 
 
 async def test_a_flushed_redis_is_a_miss_and_then_works(redis_server: RedisServer) -> None:
@@ -254,4 +261,3 @@ async def test_a_flushed_redis_is_a_miss_and_then_works(redis_server: RedisServe
         admin.flushall()
     assert await look_up(cache) == []
     await back(cache)
-    await cache.close()
