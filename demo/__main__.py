@@ -12,7 +12,7 @@ from types import FrameType
 
 import httpx
 
-from demo import folder, options, support_desk
+from demo import dashboard, folder, options, support_desk
 from demo.accounts import ADMIN
 from demo.management_api import FAQ_BODY, GUIDE_BODY, ApiError, bill, create_plan
 from demo.options import Options
@@ -20,7 +20,7 @@ from demo.processes import StartError, reach_loopback_directly
 from demo.progress import Progress
 from demo.question import FAQ_PLAN, GUIDE_PLAN, Question
 from demo.replay import AT_ONCE, Outcome, ReplayError, client, replay
-from demo.report import Disagreement, report
+from demo.report import Disagreement, Witnesses, report
 from demo.stage import Stage, stage
 from demo.workspace import ROOT, WorkspaceBusy, fresh
 
@@ -36,7 +36,7 @@ def main() -> int:
     reach_loopback_directly()
     try:
         run(chosen)
-    except (ApiError, Disagreement, ReplayError, StartError, WorkspaceBusy, folder.DataError) as error:
+    except (ApiError, dashboard.LoginRefused, Disagreement, ReplayError, StartError, WorkspaceBusy, folder.DataError) as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -61,9 +61,10 @@ def run(chosen: Options) -> None:
         counts = {plan: sum(question.plan == plan for question in questions) for plan in PLANS}
         bills = {plan: bill(opened.url, opened.admin_key, plan, requests=count) for plan, count in counts.items()}
         ledger = httpx.get(opened.ledger_url, timeout=10).json() if opened.ledger_url else None
+        page = dashboard.page(opened.url, ADMIN, opened.password)
         print()
-        report(outcomes, bills, ledger, file=chosen.json, wrong=var / "wrong_hits.jsonl")
-        print(farewell(opened, var, agreed="the upstream's own ledger" if ledger else None, seconds=time.monotonic() - began))
+        report(outcomes, Witnesses(bills=bills, ledger=ledger, dashboard=page), file=chosen.json, wrong=var / "wrong_hits.jsonl")
+        print(farewell(opened, var, seconds=time.monotonic() - began))
 
 
 async def send(opened: Stage, questions: Sequence[Question]) -> list[Outcome]:
@@ -77,9 +78,14 @@ async def send(opened: Stage, questions: Sequence[Question]) -> list[Outcome]:
     return outcomes
 
 
-def farewell(opened: Stage, var: Path, *, agreed: str | None, seconds: float) -> str:
+def farewell(opened: Stage, var: Path, *, seconds: float) -> str:
     """What was held against what, and how to come back."""
-    checked = ["the headers that clients saw", "GET .../stats", *([agreed] if agreed else [])]
+    checked = [
+        "the headers that clients saw",
+        "GET .../stats",
+        "the dashboard",
+        *(["the upstream's own ledger"] if opened.ledger_url else []),
+    ]
     place = var.relative_to(ROOT) if var.is_relative_to(ROOT) else var
     return f"""
 These agree: {", ".join(checked)}. It took {seconds:.0f} s; everything started stops now.

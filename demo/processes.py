@@ -72,7 +72,7 @@ def _stop(child: subprocess.Popen[bytes]) -> None:
     child.terminate()
     try:
         child.wait(STOP_SECONDS)
-    except subprocess.TimeoutExpired:
+    except (subprocess.TimeoutExpired, KeyboardInterrupt):  # a second Ctrl-C does not wait
         os.killpg(child.pid, signal.SIGKILL)
         child.wait()
 

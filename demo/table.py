@@ -11,8 +11,10 @@ def _count(value: Any) -> str:
     return f"{value:,}"
 
 
-def _dollars(value: Decimal | None) -> str:
-    return "unpriced" if value is None else f"${value:.6f}"
+def _dollars(value: Decimal | None, requests: int) -> str:
+    if value is None:
+        return "unpriced" if requests else "-"
+    return f"${value:.6f}"
 
 
 def _ms(low: float | None, high: float | None) -> str:
@@ -33,8 +35,8 @@ ROWS: Sequence[tuple[str, Callable[[Figures], str]]] = (
     ("input tokens before", lambda f: _count(f.input_tokens_before)),
     ("input tokens after", lambda f: _count(f.input_tokens_after)),
     ("  less by", lambda f: _cut(f.input_tokens_before, f.input_tokens_after)),
-    ("spend before", lambda f: _dollars(f.cost_before_usd)),
-    ("spend after", lambda f: _dollars(f.cost_after_usd)),
+    ("spend before", lambda f: _dollars(f.cost_before_usd, f.requests)),
+    ("spend after", lambda f: _dollars(f.cost_after_usd, f.requests)),
     ("  less by", lambda f: _cut(f.cost_before_usd, f.cost_after_usd)),
     ("exact hit p50 / p99", lambda f: _ms(f.exact_hit_p50_ms, f.exact_hit_p99_ms)),
     ("semantic hit p50 / p99", lambda f: _ms(f.semantic_hit_p50_ms, f.semantic_hit_p99_ms)),
