@@ -3,13 +3,14 @@
 import ctypes
 import os
 import pwd
+import shutil
 import signal
 import socket
 import stat
 import subprocess
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -25,11 +26,15 @@ class ServiceError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """The system account a service runs under. `uid` None: the one of this process."""
+    """The system account a service runs under. `uid` None: the one of this process.
+
+    `passes`: it may enter folders that are closed to it, by a capability given to that one process (see `reaching`).
+    """
 
     name: str = ""
     uid: int | None = None
     gid: int | None = None
+    passes: bool = False
 
 
 def packaged(package: str, *path: str) -> Path:
@@ -56,16 +61,36 @@ def account() -> Account:
     raise ServiceError("PostgreSQL cannot run as root and there is no account 'postgres' or 'nobody': set DATABASE_URL and REDIS_URL.")
 
 
-def require_reach(who: Account, path: Path) -> None:
-    """Raise ServiceError when the account cannot enter a folder above `path`. Permissions are never opened: that is for their owner."""
+def reaching(who: Account, *paths: Path) -> Account:
+    """The account, able to reach the paths.
+
+    Where root keeps the project in a closed folder (a home of mode 0700), the service gets CAP_DAC_READ_SEARCH (capabilities(7)) beside its
+    unprivileged account, by setpriv(1). Permissions are never opened: that is for their owner. Raises ServiceError without that capability.
+    """
     if who.uid is None:
-        return
-    for folder in path.resolve().parents:
-        if folder.exists() and not folder.stat().st_mode & stat.S_IXOTH:
-            raise ServiceError(
-                f"PostgreSQL cannot run as root, and the account {who.name} may not enter {folder}: run as an ordinary user, "
-                "move the project to a folder open to all (such as /srv), or set DATABASE_URL and REDIS_URL."
-            )
+        return who
+    closed = [folder for path in paths for folder in path.resolve().parents if folder.exists() and not folder.stat().st_mode & stat.S_IXOTH]
+    if not closed:
+        return who
+    passing = replace(who, passes=True)
+    probe = subprocess.run([*_as_account(passing, signal.SIGKILL), "test", "-d", f"{closed[0]}/."], check=False, capture_output=True)  # noqa: S603
+    if probe.returncode:
+        raise ServiceError(
+            f"PostgreSQL cannot run as root, and the account {who.name} may not enter {closed[0]}: run as an ordinary user, "
+            "move the project to a folder open to all (such as /srv), or set DATABASE_URL and REDIS_URL."
+        )
+    return passing
+
+
+def _as_account(who: Account, parent_death: signal.Signals) -> list[str]:
+    """The words before a command that runs it under an account that passes; none for the others."""
+    if not who.passes:
+        return []
+    program = shutil.which("setpriv", path="/usr/bin:/bin:/usr/sbin:/sbin") or "/usr/bin/setpriv"
+    capability = "+dac_read_search"
+    identity = [f"--reuid={who.uid}", f"--regid={who.gid}", "--clear-groups", f"--inh-caps={capability}", f"--ambient-caps={capability}"]
+    # changing the account clears what prctl(2) set before, so setpriv sets it again
+    return [program, *identity, f"--pdeathsig={parent_death.name.removeprefix('SIG')}", "--"]
 
 
 def private_folder(path: Path, who: Account) -> None:
@@ -106,12 +131,12 @@ def launch(command: Sequence[str], *, who: Account, log: Path, parent_death: sig
     with log.open("ab") as out:
         try:
             return subprocess.Popen(  # noqa: S603 - our own programs, no shell
-                command,
+                [*_as_account(who, parent_death), *command],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,
-                user=who.uid,
-                group=who.gid,
+                user=None if who.passes else who.uid,
+                group=None if who.passes else who.gid,
                 extra_groups=() if who.uid is not None else None,
                 start_new_session=True,
                 cwd="/",

