@@ -4,7 +4,7 @@ import asyncio
 import logging
 from concurrent.futures import ThreadPoolExecutor
 
-from django.db import close_old_connections
+from django.db import connections
 
 from plans.selectors import revision
 from proxy.core.directory import Directory
@@ -40,12 +40,14 @@ class DatabaseSource:
         await asyncio.get_running_loop().run_in_executor(self._thread, self._refresh)
 
     def _refresh(self) -> None:
-        close_old_connections()
+        """In the thread, on its own connection: kept from poll to poll, dropped when anything goes wrong."""
         try:
             if revision() != self.directory.revision:
                 self.directory = load_directory()
-        finally:
-            close_old_connections()
+        except BaseException:
+            connections.close_all()
+            raise
 
     def close(self) -> None:
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        self._thread.submit(connections.close_all)
+        self._thread.shutdown(wait=False)
