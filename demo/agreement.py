@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from demo.answers import label_in
 from demo.figures import Bill
 from demo.replay import HIT_TIERS, Outcome
 
@@ -30,8 +29,8 @@ def disagreements(plan: str, outcomes: Sequence[Outcome], bill: Bill) -> Iterato
 def mixed_up(outcomes: Sequence[Outcome]) -> Iterator[str]:
     """One line for each answer straight from the upstream that was made for another question: no cache may be blamed for these."""
     for outcome in outcomes:
-        if outcome.tier not in HIT_TIERS and label_in(outcome.text) not in (None, outcome.question.label):
-            yield f"a {outcome.tier} for {outcome.question.label!r} was answered with {label_in(outcome.text)!r}"
+        if outcome.tier not in HIT_TIERS and outcome.made_for not in (None, outcome.question.label):
+            yield f"a {outcome.tier} for {outcome.question.label!r} was answered with {outcome.made_for!r}"
 
 
 def ledger_disagreements(outcomes: Sequence[Outcome], bill: Bill, ledger: Mapping[str, Any]) -> Iterator[str]:

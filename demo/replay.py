@@ -25,12 +25,15 @@ class ReplayError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What one request brought. `ms`: from sending to the last byte, at the client; `overhead_ms`: what the gateway says it added."""
+    """What one request brought. `ms`: from sending to the last byte, at the client; `overhead_ms`: what the gateway says it added.
+
+    `made_for`: the label that the answer carries; None when the upstream writes none.
+    """
 
     question: Question
     tier: str
     completion_id: str
-    text: str
+    made_for: str | None
     ms: float
     overhead_ms: float
     tokens_saved: int
@@ -86,7 +89,7 @@ async def ask(sdk: AsyncOpenAI, question: Question, *, labelled: bool) -> Outcom
         completion = whole.parse()
         headers, completion_id, text = whole.headers, completion.id, completion.choices[0].message.content or ""
     ms = (time.perf_counter() - started) * 1000
-    return _outcome(question, headers, completion_id, text, ms)
+    return _outcome(question, headers, completion_id, label_in(text) if labelled else None, ms)
 
 
 async def _read(stream: AsyncStream[ChatCompletionChunk]) -> tuple[str, str]:
@@ -98,7 +101,7 @@ async def _read(stream: AsyncStream[ChatCompletionChunk]) -> tuple[str, str]:
     return completion_id, "".join(parts)
 
 
-def _outcome(question: Question, headers: Mapping[str, str], completion_id: str, text: str, ms: float) -> Outcome:
+def _outcome(question: Question, headers: Mapping[str, str], completion_id: str, made_for: str | None, ms: float) -> Outcome:
     tier = headers.get("x-tokenthrift-cache")
     if tier is None:
         raise ReplayError("the answer has no x-tokenthrift-cache header: is this the gateway?")
@@ -106,7 +109,7 @@ def _outcome(question: Question, headers: Mapping[str, str], completion_id: str,
         question=question,
         tier=tier,
         completion_id=completion_id,
-        text=text,
+        made_for=made_for,
         ms=ms,
         overhead_ms=float(headers.get("x-tokenthrift-overhead-ms", 0)),
         tokens_saved=int(headers.get("x-tokenthrift-tokens-saved", 0)),
@@ -122,4 +125,4 @@ def origins(outcomes: Sequence[Outcome]) -> dict[str, str]:
 
 def answered_label(outcome: Outcome, known: Mapping[str, str]) -> str | None:
     """The label the answer carries or, from a provider that writes none, that of the miss which first got this completion."""
-    return label_in(outcome.text) or known.get(outcome.completion_id)
+    return outcome.made_for or known.get(outcome.completion_id)

@@ -47,12 +47,12 @@ BILL = Bill(
 )
 
 
-def outcome(tier: str, asked: str, answered: str, *, number: int, compressed: bool = False, text: str | None = None) -> Outcome:
+def outcome(tier: str, asked: str, answered: str, *, number: int, compressed: bool = False) -> Outcome:
     return Outcome(
         question=Question(plan=FAQ_PLAN, messages=[], label=asked, differs=frozenset({"trap"})),
         tier=tier,
         completion_id=f"id-{number}",
-        text=answer(answered) if text is None else text,
+        made_for=answered,
         ms=10.0 * number,
         overhead_ms=float(number),
         tokens_saved=10,
@@ -79,7 +79,7 @@ def test_hits_are_counted_by_tier_and_judged_by_label() -> None:
 
 
 def test_without_labels_in_the_answers_the_completion_id_tells_whose_answer_a_hit_was() -> None:
-    plain = [replace(each, text="an answer of a real provider") for each in RUN]
+    plain = [replace(each, made_for=None) for each in RUN]
     known = origins(plain)
     assert [answered_label(each, known) for each in plain] == ["a", "trap", "a", "trap", None]
 
