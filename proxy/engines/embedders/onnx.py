@@ -3,6 +3,7 @@
 The graph is exported once by `manage.py prepare_embedder` (huggingface.co/sentence-transformers/all-MiniLM-L6-v2).
 """
 
+import os
 import threading
 from pathlib import Path
 from typing import Any
@@ -69,7 +70,8 @@ def _load(folder: Path) -> tuple[Any, Any]:
     from tokenizers import Tokenizer
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    # Two threads halve the time of a long text (256 tokens: 49 instead of 116 ms) and cost short ones nothing.
+    options.intra_op_num_threads, options.inter_op_num_threads = min(2, len(os.sched_getaffinity(0))), 1
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(str(folder / GRAPH), options, providers=["CPUExecutionProvider"])
     tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
