@@ -45,5 +45,6 @@ def config(level: str) -> dict[str, Any]:
             "uvicorn.access": {"handlers": [], "propagate": False},
             "httpx": {"level": "WARNING"},
             "axes": {"level": "WARNING"},
+            "psycopg": {"level": "ERROR"},  # a line for every connection that an outage refuses; ours say it once
         },
     }
