@@ -45,10 +45,10 @@ class Breaker:
         """Await the call for at most `seconds`. Raises ToolUnavailable when it fails, is late, or the breaker is open."""
         if self.open:
             call.close()
-            raise ToolUnavailable(self.name, f"left alone after: {self.reason}")
+            raise ToolUnavailable(self.name, f"left alone after: {self.reason}", skipped=True)
         if seconds <= 0:
             call.close()
-            raise ToolUnavailable(self.name, "no time left in the cache budget")
+            raise ToolUnavailable(self.name, "no time left in the cache budget", skipped=True)
         if self.failures >= FAILURES_TO_OPEN:
             self.retry_at = self.clock() + RETRY_AFTER  # this call is the probe; the others wait for its outcome
         try:

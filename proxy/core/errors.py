@@ -112,9 +112,10 @@ class ClientGone(Exception):
 
 
 class ToolUnavailable(Exception):
-    """A tool could not answer in time or at all. The caller goes on without it."""
+    """A tool could not answer in time or at all. The caller goes on without it. `skipped`: it was not even asked."""
 
-    def __init__(self, tool: str, reason: str) -> None:
+    def __init__(self, tool: str, reason: str, *, skipped: bool = False) -> None:
         super().__init__(f"{tool}: {reason}")
         self.tool = tool
         self.reason = reason
+        self.skipped = skipped

@@ -13,4 +13,12 @@ async def detached(work: Coroutine[Any, Any, T]) -> T:
     When the caller is cancelled (the cache budget is spent, the client left) it leaves at once, and the task ends at its own deadline
     and hands its connection back. Cancelled in the middle of handing it back, both pools used here lose the connection for good.
     """
-    return await asyncio.shield(asyncio.create_task(work))
+    task = asyncio.create_task(work)
+    task.add_done_callback(_heard)
+    return await asyncio.shield(task)
+
+
+def _heard(task: asyncio.Task[Any]) -> None:
+    """A failure after the caller left concerns nobody: without this, asyncio would log it as never retrieved."""
+    if not task.cancelled():
+        task.exception()
