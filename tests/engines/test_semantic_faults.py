@@ -17,7 +17,7 @@ from proxy.core.errors import ToolUnavailable
 from proxy.core.ports import SemanticCache, SemanticEntry, Vector
 from proxy.engines.semantic.pgvector import PgvectorCache
 from proxy.engines.semantic.redis import RedisSearchCache
-from tests.engines.servers import PostgresServer, RedisServer, Server
+from tests.servers import PostgresServer, RedisServer, Server
 
 DEADLINE, WRITE_DEADLINE = 0.1, 0.4
 LOOSE = 2.0

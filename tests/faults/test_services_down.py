@@ -2,7 +2,6 @@
 
 import shutil
 import signal
-import subprocess
 import tempfile
 import time
 import uuid
@@ -14,59 +13,25 @@ import httpx
 import pytest
 import redis
 
-from gateway_project import daemons
-from gateway_project.postgres import Postgres
-from gateway_project.redis_server import Redis
 from tests.gateways import Gateway, running_gateway
+from tests.servers import PostgresServer, RedisServer, Server
 from tests.upstream import MockUpstream, running_upstream
 
 LOOSE = 5.0  # seconds, on a busy machine; what a failure really costs is measured, not tested
 PLAN = "support"
 
 
-class Service:
-    """One server process of the test's own, to be frozen and killed."""
-
-    def __init__(self, made: Postgres | Redis) -> None:
-        self.made = made
-        self.child: subprocess.Popen[bytes] = made.start()
-
-    def freeze(self) -> None:
-        self._signal(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        self._signal(signal.SIGCONT)
-
-    def kill(self) -> None:
-        self._signal(signal.SIGKILL)
-        self.child.wait()
-
-    def start(self) -> None:
-        self.child = self.made.start()
-
-    def _signal(self, number: signal.Signals) -> None:
-        """To the server and its children: a frozen PostgreSQL is one whose backends are frozen too."""
-        children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(self.child.pid)], capture_output=True, text=True, check=False).stdout
-        for pid in [str(self.child.pid), *children.split()]:
-            subprocess.run(["kill", f"-{number.value}", pid], check=False, capture_output=True)
-
-
 @pytest.fixture(scope="module")
-def services() -> Iterator[dict[str, Service]]:
-    folder, who = Path(tempfile.mkdtemp(prefix="tokenthrift-faults-")), daemons.account()
-    folder.chmod(0o755)  # run by root, the services use another account
-    (folder / "log").mkdir()
-    made: dict[str, Postgres | Redis] = {
-        "postgres": Postgres(
-            folder / "postgres", folder / "log/p.log", who=who, durable=False, port=daemons.free_port(), password=uuid.uuid4().hex
-        ),
-        "redis": Redis(folder / "redis", folder / "log/r.log", who=who, durable=False, port=daemons.free_port(), password=uuid.uuid4().hex),
-    }
-    running = {name: Service(service) for name, service in made.items()}
-    yield running
-    for service in running.values():
-        service.thaw()
-        daemons.end(service.child, service.made.stop_signal)
+def services() -> Iterator[dict[str, Server]]:
+    folder = Path(tempfile.mkdtemp(prefix="tokenthrift-faults-"))
+    folder.chmod(0o755)  # run by root, PostgreSQL uses another account
+    made: dict[str, Server] = {}
+    for name, kind in (("postgres", PostgresServer), ("redis", RedisServer)):
+        (folder / name).mkdir()
+        made[name] = kind(folder / name)
+    yield made
+    for server in made.values():
+        server.kill()
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -77,8 +42,8 @@ def upstream() -> Iterator[MockUpstream]:
 
 
 @pytest.fixture(scope="module")
-def gateway(services: dict[str, Service], upstream: MockUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    urls: dict[str, Any] = {"DATABASE_URL": services["postgres"].made.url, "REDIS_URL": services["redis"].made.url}
+def gateway(services: dict[str, Server], upstream: MockUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    urls: dict[str, Any] = {"DATABASE_URL": services["postgres"].url, "REDIS_URL": services["redis"].url}
     with running_gateway(upstream, tmp_path_factory.mktemp("gateway"), **urls) as running:
         made = running.api("POST", "/token-saving/plans", json={"plan_name": PLAN, "cache": {}})
         assert made.status_code == 201, made.text
@@ -141,51 +106,46 @@ def hits_semantically(counted: Counted) -> bool:
 
 
 @pytest.mark.parametrize("fault", ["frozen", "stopped"])
-def test_without_redis_requests_are_answered_and_counted(counted: Counted, services: dict[str, Service], fault: str) -> None:
+def test_without_redis_requests_are_answered_and_counted(counted: Counted, services: dict[str, Server], fault: str) -> None:
     server = services["redis"]
     assert hits_exactly(counted)
-    server.freeze() if fault == "frozen" else server.kill()
+    server.signal(signal.SIGSTOP) if fault == "frozen" else server.kill()
     try:
         for number in range(8):
             assert counted.ask(f"{fault} {number}").headers["x-tokenthrift-cache"] == "miss"
         counted.ask("streamed too", stream=True)
     finally:
-        server.thaw() if fault == "frozen" else server.start()
+        server.signal(signal.SIGCONT) if fault == "frozen" else server.restart()
     assert back_within(5, lambda: hits_exactly(counted))
     counted.check()
 
 
 @pytest.mark.parametrize("fault", ["frozen", "stopped"])
-def test_without_postgresql_requests_are_answered_and_counted_later(counted: Counted, services: dict[str, Service], fault: str) -> None:
+def test_without_postgresql_requests_are_answered_and_counted_later(counted: Counted, services: dict[str, Server], fault: str) -> None:
     postgres = services["postgres"]
     counted.ask("How do I pay?")
-    postgres.freeze() if fault == "frozen" else postgres.kill()
+    postgres.signal(signal.SIGSTOP) if fault == "frozen" else postgres.kill()
     try:
         # The plan is known from memory, and the exact tier needs no PostgreSQL.
         assert hits_exactly(counted)
         for number in range(8):
             assert counted.ask(f"{fault} {number}").headers["x-tokenthrift-plan"] == PLAN
     finally:
-        postgres.thaw() if fault == "frozen" else postgres.start()
+        postgres.signal(signal.SIGCONT) if fault == "frozen" else postgres.restart()
     assert back_within(5, lambda: hits_semantically(counted))
     counted.check()
 
 
-def test_with_both_down_requests_are_answered_and_counted_later(counted: Counted, services: dict[str, Service]) -> None:
-    for service in services.values():
-        service.freeze()
-    try:
+def test_with_both_down_requests_are_answered_and_counted_later(counted: Counted, services: dict[str, Server]) -> None:
+    with services["postgres"].frozen(), services["redis"].frozen():
         for number in range(5):
             counted.ask(f"both {number}")
-    finally:
-        for service in services.values():
-            service.thaw()
     assert back_within(5, lambda: hits_exactly(counted))
     counted.check()
 
 
-def test_a_full_redis_is_a_miss_and_not_an_error(counted: Counted, services: dict[str, Service]) -> None:
-    client = redis.Redis.from_url(services["redis"].made.url)
+def test_a_full_redis_is_a_miss_and_not_an_error(counted: Counted, services: dict[str, Server]) -> None:
+    client = redis.Redis.from_url(services["redis"].url)
     assert hits_exactly(counted)
     client.config_set("maxmemory-policy", "noeviction")
     client.config_set("maxmemory", 1)
