@@ -10,6 +10,7 @@ from typing import Any
 from proxy.conf import conf
 from proxy.core.errors import ToolUnavailable
 from proxy.core.ports import Embedder, SemanticCache, Toolbox
+from proxy.core.tokens import count_text, encoding_for
 from proxy.engines import catalogue
 from proxy.engines.compressors.pool import PoolCompressor
 from proxy.engines.exact.redis import RedisCache
@@ -64,6 +65,8 @@ async def open_toolbox() -> Running:
         ledger=spool,
         limits=conf.limits,
     )
+    # Loading the tokenizer's tables takes a second, which no request should wait for, nor those beside it.
+    await asyncio.to_thread(count_text, "warm", encoding_for("")[0])
     with contextlib.suppress(Exception):  # `run` logs it and tries again
         await asyncio.wait_for(source.refresh(), 5)
     running = Running(tools, source, flusher)
