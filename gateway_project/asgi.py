@@ -9,9 +9,13 @@ from django.core.asgi import get_asgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gateway_project.settings")
 django = get_asgi_application()
 
-from proxy.asgi import application as gateway  # noqa: E402 -- Django's apps must be loaded first
+from django.conf import settings  # noqa: E402 -- Django's apps must be loaded first
+
+from gateway_project.body_limit import limited  # noqa: E402 -- likewise
+from proxy.asgi import application as gateway  # noqa: E402 -- likewise
 
 Message = MutableMapping[str, Any]
+pages = limited(django, settings.MAX_BODY_BYTES)  # type: ignore[arg-type]  # django-stubs wants its own scope type
 
 
 async def application(scope: Message, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]) -> None:
@@ -19,6 +23,6 @@ async def application(scope: Message, receive: Callable[[], Awaitable[Message]],
     if scope["type"] == "lifespan" or (scope["type"] == "http" and scope["path"].startswith("/v1/")):
         await gateway(scope, receive, send)
     elif scope["type"] == "http":
-        await django(scope, receive, send)  # type: ignore[arg-type]  # django-stubs wants its own scope type
+        await pages(scope, receive, send)
     else:
         await send({"type": "websocket.close", "code": 4404})
