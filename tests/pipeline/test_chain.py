@@ -135,6 +135,15 @@ async def test_a_long_history_is_cut_and_the_final_message_is_not() -> None:
     assert world.event.cost_saved == Decimal("0.0002")
 
 
+async def test_a_model_without_a_known_tokenizer_is_said_so() -> None:
+    world = World()
+    known, unknown = await ask(world, body(history=10)), world.source.directory.routes["smart/balanced"]
+    world.source.directory = replace(world.source.directory, routes={"smart/balanced": replace(unknown, model="claude-9", version=2)})
+    assert "x-tokenthrift-compression-note" not in known.headers
+    said = (await ask(world, body(history=10))).headers["x-tokenthrift-compression-note"]
+    assert said == world.event.note == "unknown-model-counted-by-o200k_base"
+
+
 async def test_a_hit_never_pays_for_compression() -> None:
     world = World()
     await ask(world, body(history=10))
