@@ -95,7 +95,7 @@ def free_port() -> int:
 @contextmanager
 def running_gateway(upstream: MockUpstream, folder: Path, *, workers: int = 1, **environment: str) -> Iterator[Gateway]:
     """A gateway with a tenant, keys and the route `smart/balanced` to the upstream."""
-    with own_database(environment.pop("DATABASE_URL", None) or os.environ["DATABASE_URL"]) as database:
+    with own_database(environment.pop("DATABASE_URL", "") or os.environ["DATABASE_URL"]) as database:
         port = free_port()
         environment = {
             **os.environ,
