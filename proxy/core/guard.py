@@ -3,29 +3,32 @@ whatever their cosine. Each veto has a name. A learned verifier is to follow the
 
 import re
 from collections import Counter
-from itertools import pairwise
+from itertools import count, pairwise, product
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 _NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
+_TO_TWENTY = (
+    "two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen twenty"
+).split()
+_TENS = "thirty forty fifty sixty seventy eighty ninety".split()
 _NUMBER_WORDS = {
     word: str(value)
-    for value, word in enumerate(
-        (
-            "zero ? two three four five six seven eight nine ten eleven twelve thirteen "
-            "fourteen fifteen sixteen seventeen eighteen nineteen twenty"
-        ).split()
-    )
-} | {word: str(value) for value, word in zip(range(30, 100, 10), "thirty forty fifty sixty seventy eighty ninety".split(), strict=True)}
+    for start, step, words in ((2, 1, _TO_TWENTY), (30, 10, _TENS))
+    for value, word in zip(count(start, step), words, strict=False)
+}
+_NUMBER_WORDS["zero"] = "0"
 _NEGATION = re.compile(
-    r"\b(?:not|no|never|none|nothing|nobody|without|cannot|cant|dont|doesnt|didnt|wont|isnt|unless)\b|n['’]t\b", re.IGNORECASE
+    r"\b(?:not|no|never|non|none|nothing|nobody|without|cannot|cant|dont|doesnt|didnt|wont|isnt|unless)\b|n['’]t\b", re.IGNORECASE
 )
+_HALF_OF_DAY = re.compile(rf"(?:\d|\b(?:one|{'|'.join(_NUMBER_WORDS)}))\s?([ap])\.?m\b", re.IGNORECASE)
+_OPPOSITES = ("un", "in", "im", "ir", "il", "dis")
 _CALENDAR = frozenset(
     (
         "monday tuesday wednesday thursday friday saturday sunday "
         "january february april june july august september october november december"
     ).split()
 )
-_NO_NAMES = frozenset("i hi hello hey dear ok okay please sorry thanks thank you cheers".split())
+_NO_NAMES = frozenset("i hi hello hey dear am pm ok okay please sorry thanks thank you cheers".split())
 _SENTENCE_END = frozenset(".!?:\n")
 
 
@@ -33,7 +36,7 @@ def veto(asked: str, stored: str) -> str | None:
     """Why the stored question's answer must not be served for the one asked: `numbers`, `negation`, `names`; None when the rules agree."""
     if _numbers(asked) != _numbers(stored):
         return "numbers"
-    if len(_NEGATION.findall(asked)) % 2 != len(_NEGATION.findall(stored)) % 2:
+    if len(_NEGATION.findall(asked)) % 2 != len(_NEGATION.findall(stored)) % 2 or _opposed(asked, stored):
         return "negation"
     if _names_differ(asked, stored):
         return "names"
@@ -41,9 +44,18 @@ def veto(asked: str, stored: str) -> str | None:
 
 
 def _numbers(text: str) -> Counter[str]:
-    """Numbers in digits or words. `one` is left out: it is a pronoun more often than a number."""
+    """Numbers in digits or words, and the half of the day of a time. `one` is left out: it is a pronoun more often than a number."""
     spelled = (_NUMBER_WORDS.get(word.lower()) for word in _WORD.findall(text))
-    return Counter(_NUMBER.findall(text)) + Counter(value for value in spelled if value)
+    halves = (half.lower() for half in _HALF_OF_DAY.findall(text))
+    return Counter(_NUMBER.findall(text)) + Counter(value for value in spelled if value) + Counter(halves)
+
+
+def _opposed(asked: str, stored: str) -> bool:
+    """Whether a word of one text is in the other only with a negating prefix, as suitable and unsuitable."""
+    words_asked, words_stored = _words(asked), _words(stored)
+    only_asked, only_stored = words_asked - words_stored, words_stored - words_asked
+    either = ((only_asked, only_stored), (only_stored, only_asked))
+    return any(prefix + word in others for words, others in either for prefix, word in product(_OPPOSITES, words))
 
 
 def _names_differ(asked: str, stored: str) -> bool:
