@@ -32,6 +32,8 @@ METRICS_TOKEN = environment.text("TOKENTHRIFT_METRICS_TOKEN")
 INSTANCE = environment.text("TOKENTHRIFT_INSTANCE") or embedded.instance(URLS.database)
 SPOOL_DIR = Path(environment.text("TOKENTHRIFT_SPOOL_DIR", str(VAR_DIR / "spool")))
 EMBEDDER = environment.text("TOKENTHRIFT_EMBEDDER", "minilm")
+COMPRESSORS = environment.integer("TOKENTHRIFT_COMPRESSORS", 1, low=1, high=64)
+COMPRESSION_DEADLINE = environment.number("TOKENTHRIFT_COMPRESSION_DEADLINE_MS", 5000, low=10, high=60_000) / 1000
 MAX_BODY_BYTES = environment.integer("TOKENTHRIFT_MAX_BODY_BYTES", 16 * 1024 * 1024, low=1024, high=1024**3)
 MAX_DEPTH = environment.integer("TOKENTHRIFT_MAX_DEPTH", 64, low=8, high=200)
 CACHE_BUDGET = environment.number("TOKENTHRIFT_CACHE_BUDGET_MS", 100, low=1, high=10_000) / 1000

@@ -51,6 +51,16 @@ class Conf:
         return str(settings.EMBEDDER)
 
     @property
+    def compressors(self) -> int:
+        """Compression processes beside each worker."""
+        return int(settings.COMPRESSORS)
+
+    @property
+    def compression_deadline(self) -> float:
+        """Seconds for one compression; then `trim` runs instead."""
+        return float(settings.COMPRESSION_DEADLINE)
+
+    @property
     def models(self) -> Path:
         """Where exported models lie."""
         return Path(settings.VAR_DIR) / "models"

@@ -54,7 +54,7 @@ async def open_toolbox() -> Running:
     source, spool = DatabaseSource(), Spool(conf.spool)
     flusher = Flusher(spool)
     embedder = open_embedder()
-    compressor = PoolCompressor()
+    compressor = PoolCompressor(workers=conf.compressors, deadline=conf.compression_deadline)
     tools = Toolbox(
         source=source,
         exact=RedisCache(conf.exact_url, prefix=conf.exact_prefix, timeout=conf.limits.cache_budget),
