@@ -20,6 +20,7 @@ from proxy.core.errors import GatewayError, ToolUnavailable
 from proxy.core.exchange import Call
 from proxy.core.ids import new_id
 from proxy.core.ports import Candidate, Cut, Limits, Message, SemanticEntry, Toolbox, Vector
+from proxy.pipeline import chain
 from stats.measures import Attempt, Event
 
 PEPPER = "pepper"
@@ -249,7 +250,7 @@ def full_plan(**fields: Any) -> PlanSnapshot:
 
 @dataclass
 class World:
-    """A gateway made of fakes. `ask` sends one request through the whole chain and gives back the client."""
+    """A gateway made of fakes."""
 
     plan: PlanSnapshot | None = None
     exact: FakeExact = field(default_factory=FakeExact)
@@ -293,3 +294,18 @@ def body(question: str = "How do I pay?", *, history: int = 0, plan: str | None 
     turns = [{"role": role, "content": f"turn {n}"} for n in range(history) for role in ("user", "assistant")]
     asked: dict[str, Any] = {"model": "smart/balanced", "messages": [*turns, {"role": "user", "content": question}]}
     return orjson.dumps(asked | ({"token_saving_plan_id": plan} if plan else {}) | fields)
+
+
+async def ask(world: World, raw: bytes, **fields: Any) -> FakeClient:
+    """Send one request through the whole chain; the client with what it got."""
+    call = world.call(raw, **fields)
+    await chain.run(call, world.tools)
+    assert isinstance(call.client, FakeClient)
+    return call.client
+
+
+def chunks_of(client: FakeClient) -> list[dict[str, Any]]:
+    """The chunks of a stream that ended in `[DONE]`."""
+    events = sse.Decoder().feed(client.received)
+    assert events[-1].done
+    return [orjson.loads(event.data) for event in events[:-1]]

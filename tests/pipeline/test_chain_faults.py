@@ -1,0 +1,178 @@
+"""What happens when something breaks: tools, upstreams, streams, clients, ourselves."""
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import orjson
+import pytest
+
+from proxy.core import sse
+from proxy.core.envelope import decode, encode
+from proxy.core.errors import UpstreamTimeout, UpstreamUnreachable
+from proxy.pipeline import chain
+from tests.pipeline.fakes import FakeClient, FakeReply, World, ask, body, completion
+
+
+@pytest.mark.parametrize("dead", ["exact", "semantic", "embedder", "compressor"])
+async def test_any_tool_may_die_and_the_request_is_still_answered(dead: str) -> None:
+    world = World()
+    getattr(world, dead).down = True
+    client = await ask(world, body(history=10))
+    assert client.status == 200
+    assert world.event.failures
+
+
+async def test_a_dead_exact_tier_leaves_the_semantic_one_working() -> None:
+    world = World()
+    world.exact.down = True
+    await ask(world, body("How do I pay?"))
+    assert (await ask(world, body("how do i pay"))).headers["x-tokenthrift-cache"] == "semantic"
+
+
+async def test_a_hanging_tool_costs_the_cache_budget_and_no_more() -> None:
+    world = World()
+
+    async def hang(key: str) -> bytes | None:
+        await asyncio.sleep(60)
+        return None
+
+    world.exact.get = hang  # type: ignore[method-assign]
+    async with asyncio.timeout(2):
+        assert (await ask(world, body())).status == 200
+    assert world.event.failures[0] == "exact"
+
+
+@pytest.mark.parametrize("value", [b"garbage", b"", b"J\x00"])
+async def test_a_corrupted_entry_is_a_miss_and_is_replaced(value: bytes) -> None:
+    world = World()
+    await ask(world, body())
+    (key,) = world.exact.entries
+    world.exact.entries[key] = value
+    world.semantic.entries.clear()
+    assert (await ask(world, body())).headers["x-tokenthrift-cache"] == "miss"
+    assert (await ask(world, body())).headers["x-tokenthrift-cache"] == "exact"
+
+
+async def test_another_tenants_value_under_our_key_is_never_served() -> None:
+    world = World()
+    await ask(world, body())
+    ((key, value),) = world.exact.entries.items()
+    foreign = encode(replace(decode(value), scope="another"))
+    world.exact.entries[key] = foreign
+    world.semantic.entries = {name: replace(entry, envelope=foreign) for name, entry in world.semantic.entries.items()}
+    assert (await ask(world, body())).headers["x-tokenthrift-cache"] == "miss"
+    world.exact.entries.clear()
+    world.semantic.entries = {name: replace(entry, envelope=foreign) for name, entry in world.semantic.entries.items()}
+    assert (await ask(world, body("how do i pay"))).headers["x-tokenthrift-cache"] == "miss"
+    assert world.event.reason == "foreign"
+
+
+@pytest.mark.parametrize("error", [UpstreamUnreachable("gone"), UpstreamTimeout("late")])
+@pytest.mark.parametrize("stream", [False, True])
+async def test_an_upstream_that_cannot_be_reached_is_our_error_object(error: Any, stream: bool) -> None:
+    world = World()
+    world.upstream.error = error
+    client = await ask(world, body(stream=stream))
+    assert (client.status, orjson.loads(client.received)["error"]["code"]) == (error.status, error.code)
+    assert (world.event.outcome, world.event.attempts) == ("upstream_error", 1)
+    assert not world.exact.entries
+
+
+async def test_an_upstreams_own_error_is_passed_through() -> None:
+    world = World()
+    said = b'{"error":{"message":"slow down","type":"rate_limit_error","param":null,"code":"x"}}'
+    world.upstream.reply = FakeReply(429, {"content-type": "application/json", "retry-after": "7"}, [said])
+    client = await ask(world, body(stream=True))
+    assert (client.status, client.received, client.headers["retry-after"]) == (429, said, "7")
+    assert not world.exact.entries
+    assert world.event.tokens_saved == 0
+
+
+@pytest.mark.parametrize(
+    ("status", "data", "shown"), [(503, b"<html>", 503), (200, b"<html>", 502), (200, b'{"ok":1}', 502), (200, b"[]", 502)]
+)
+async def test_garbage_becomes_an_error_object(status: int, data: bytes, shown: int) -> None:
+    world = World()
+    world.upstream.reply = FakeReply(status, {"content-type": "text/html"}, [data])
+    client = await ask(world, body())
+    assert client.status == shown
+    assert orjson.loads(client.received)["error"]["code"] == "upstream_invalid_response"
+    assert not world.exact.entries
+
+
+@pytest.mark.parametrize("finish", ["length", "content_filter"])
+@pytest.mark.parametrize("stream", [False, True])
+async def test_an_answer_that_is_not_whole_is_never_stored(finish: str, stream: bool) -> None:
+    world = World()
+    world.upstream.says = completion("half an ans", finish=finish)
+    assert (await ask(world, body(stream=stream))).status == 200
+    assert not world.exact.entries
+    assert not world.semantic.entries
+
+
+@pytest.mark.parametrize(
+    ("tail", "error"),
+    [([], None), ([], UpstreamTimeout("idle")), ([b"data: {garbage}\n\n"], None), ([b'data: {"choices":["x"]}\n\n'], None)],
+)
+async def test_a_stream_that_breaks_off_ends_in_an_error_and_without_done(tail: list[bytes], error: Any) -> None:
+    world = World()
+    start = [b'data: {"id":"1","choices":[{"index":0,"delta":{"content":"half"},"finish_reason":null}]}\n\n']
+    reply = FakeReply(200, {"content-type": "text/event-stream"}, start + tail, error)
+    world.upstream.reply = reply
+    client = await ask(world, body(stream=True))
+    events = sse.Decoder().feed(client.received)
+    assert "error" in orjson.loads(events[-1].data)
+    assert b"[DONE]" not in client.received
+    assert (world.event.outcome, world.event.status) == ("cut", 200)
+    assert not world.exact.entries
+    assert reply.closed
+
+
+async def test_an_error_inside_a_stream_is_passed_on_and_not_stored() -> None:
+    world = World()
+    events = [sse.event({"error": {"message": "overloaded"}})]
+    world.upstream.reply = FakeReply(200, {"content-type": "text/event-stream"}, events)
+    client = await ask(world, body(stream=True))
+    assert b"overloaded" in client.received
+    assert world.event.outcome == "upstream_error"
+    assert not world.exact.entries
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_client_that_leaves_stops_the_upstream_and_is_counted_once(stream: bool) -> None:
+    world = World()
+    partial = [b'data: {"id":"1","choices":[{"index":0,"delta":{"content":"half"},"finish_reason":null}]}\n\n']
+    reply = FakeReply(200, {"content-type": "text/event-stream" if stream else "application/json"}, partial, hang=True)
+    world.upstream.reply = reply
+    call = world.call(body(stream=stream))
+    assert isinstance(call.client, FakeClient)
+    running = asyncio.create_task(chain.run(call, world.tools))
+    await asyncio.sleep(0.05)
+    call.client.leaves.set()
+    await asyncio.wait_for(running, 1)
+    assert [event.outcome for event in world.ledger.events] == ["client_closed"]
+    assert world.event.attempts == 1
+    assert not world.exact.entries
+    assert reply.closed or not stream
+
+
+async def test_a_bug_is_a_500_object_and_is_counted() -> None:
+    world = World()
+
+    async def bug(*_args: object, **_kwargs: object) -> None:
+        raise ZeroDivisionError("a secret prompt")
+
+    world.semantic.nearest = bug  # type: ignore[assignment,method-assign]
+    client = await ask(world, body())
+    assert client.status == 500
+    assert b"secret" not in client.received
+    assert world.event.outcome == "failed"
+
+
+async def test_every_request_is_recorded_exactly_once() -> None:
+    world = World()
+    for raw in (body(), body(), b"{", body(model="x"), body("how do i pay"), body(plan=None)):
+        await ask(world, raw)
+    assert len(world.ledger.events) == len({event.event_id for event in world.ledger.events}) == 6
+    assert sum(event.attempts for event in world.ledger.events) == len(world.upstream.bodies) == len(world.ledger.attempts)
