@@ -28,7 +28,9 @@ async def relay(call: Call, tools: Toolbox) -> Call:
     try:
         async with until_gone(call.client):
             await call.client.start(200, [*HEADERS, *decision_headers(call, time.time())])
-            call = await _pass_on(call, answer, heard, tools)
+            call, last = await _pass_on(call, answer, heard, tools)
+        # Outside the watch: a server may report the end of the response as the client's leaving.
+        await call.client.send(last, more=False)
     except ClientGone:
         call = replace(call, outcome="client_closed")
     finally:
@@ -37,7 +39,8 @@ async def relay(call: Call, tools: Toolbox) -> Call:
     return replace(call, completion=heard.completion(), usage=usage, upstream_seconds=call.upstream_seconds + time.monotonic() - begun)
 
 
-async def _pass_on(call: Call, answer: Live, heard: sse.Collector, tools: Toolbox) -> Call:
+async def _pass_on(call: Call, answer: Live, heard: sse.Collector, tools: Toolbox) -> tuple[Call, bytes]:
+    """Relay all but the last bytes, which are returned: nothing after a whole stream, an error event after one that broke off."""
     decoder, size = sse.Decoder(), 0
     try:
         async for data in answer.reply.chunks():
@@ -52,14 +55,12 @@ async def _pass_on(call: Call, answer: Live, heard: sse.Collector, tools: Toolbo
             if shown := _shown(decoder.flush(), heard, call.asked.include_usage):
                 await call.client.send(shown, more=True)
     except (GatewayError, sse.BadStream) as error:
-        return await _cut(call, error)
+        return _cut(call, error)
     if heard.error is not None:
-        await call.client.send(b"", more=False)
-        return replace(call, outcome="upstream_error")
+        return replace(call, outcome="upstream_error"), b""
     if not heard.ended and not heard.whole:
-        return await _cut(call, UpstreamInvalid("The upstream's stream broke off."))
-    await call.client.send(b"", more=False)
-    return call
+        return _cut(call, UpstreamInvalid("The upstream's stream broke off."))
+    return call, b""
 
 
 def _shown(events: list[sse.Event], heard: sse.Collector, include_usage: bool) -> bytes:
@@ -84,8 +85,7 @@ def _take(event: sse.Event, heard: sse.Collector) -> bool:
     return not (isinstance(chunk.get("usage"), dict) and not chunk.get("choices"))
 
 
-async def _cut(call: Call, error: GatewayError | sse.BadStream) -> Call:
-    """Tell the client that the rest will not come."""
+def _cut(call: Call, error: GatewayError | sse.BadStream) -> tuple[Call, bytes]:
+    """The call marked as cut, and the event that tells the client that the rest will not come."""
     shown = error if isinstance(error, GatewayError) else UpstreamInvalid(f"The upstream's stream holds {error}.")
-    await call.client.send(sse.event(shown.body()), more=False)
-    return replace(call, outcome="cut")
+    return replace(call, outcome="cut"), sse.event(shown.body())
