@@ -1,4 +1,4 @@
-"""A bound on request bodies for Django's side of the house.
+"""A bound on request bodies for Django's side of the house, and an `x-request-id` on each of its replies, as /v1 has them.
 
 Django's ASGI handler writes a body of any length to a temporary file before any view, log-in or size check sees it:
 counted here as it arrives, an endless one ends at the limit, in our own error object.
@@ -19,7 +19,7 @@ App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 
 def limited(app: App, limit: int) -> App:
-    """The application with bodies of at most `limit` bytes. A longer one is answered 413 and the connection closed."""
+    """The application with bodies of at most `limit` bytes and a request id. A longer body is answered 413 and the connection closed."""
 
     async def application(scope: Message, receive: Receive, send: Send) -> None:
         size, over, answered = 0, False, False
@@ -34,6 +34,8 @@ def limited(app: App, limit: int) -> App:
         async def noted(message: Message) -> None:
             nonlocal answered
             answered = True
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], (b"x-request-id", new_id().encode())]
             await send(message)
 
         announced = dict(scope["headers"]).get(b"content-length", b"")

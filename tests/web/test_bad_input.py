@@ -77,6 +77,11 @@ def test_an_admin_key_does_not_open_v1_nor_a_virtual_key_the_plans(gateway: Gate
     assert httpx.get(f"{gateway.url}/token-saving/plans", headers=headers).status_code == 401
 
 
+def test_every_reply_has_a_request_id(gateway: Gateway) -> None:
+    for path in ("/livez", "/token-saving/plans", "/no/such/page", "/admin/login/", "/v1/models"):
+        assert len(httpx.get(f"{gateway.url}{path}").headers["x-request-id"]) == 36
+
+
 @pytest.mark.parametrize("path", ["/v1/responses", "/v1/messages", "/v1/embeddings", "/v1/completions", "/v1/", "/v1/x"])
 def test_paths_to_come_are_a_clear_404(gateway: Gateway, path: str) -> None:
     check_error(post(gateway, GOOD, path), 404)
