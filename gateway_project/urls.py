@@ -8,6 +8,7 @@ from typing import Any
 
 from csp.decorators import csp_update
 from django.contrib import admin
+from django.templatetags.static import static
 from django.urls import URLPattern, URLResolver, path
 from django.views.generic import RedirectView
 from drf_spectacular.renderers import OpenApiJsonRenderer, OpenApiJsonRenderer2, OpenApiYamlRenderer, OpenApiYamlRenderer2
@@ -38,6 +39,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *both("token-saving/compression-engines", api.CompressionEnginesView.as_view(), "compression-engines"),
     *both("api/schema", SpectacularAPIView.as_view(renderer_classes=SCHEMA_RENDERERS), "schema"),
     *both("api/docs", docs, "docs"),
+    path("favicon.ico", RedirectView.as_view(url=static("dashboard-icon.svg"))),
     path("", RedirectView.as_view(url="/dashboard/")),
     *both("dashboard", dashboard, "dashboard"),
     *both("livez", views.livez, "livez"),
