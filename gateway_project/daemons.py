@@ -73,7 +73,7 @@ def reaching(who: Account, *paths: Path) -> Account:
     if not closed:
         return who
     passing = replace(who, passes=True)
-    probe = subprocess.run([*_as_account(passing, signal.SIGKILL), "test", "-d", f"{closed[0]}/."], check=False, capture_output=True)  # noqa: S603
+    probe = subprocess.run([*_as_account(passing, signal.SIGKILL), "test", "-x", f"{closed[0]}/."], check=False, capture_output=True)  # noqa: S603
     if probe.returncode:
         raise ServiceError(
             f"PostgreSQL cannot run as root, and the account {who.name} may not enter {closed[0]}: run as an ordinary user, "
@@ -87,8 +87,9 @@ def _as_account(who: Account, parent_death: signal.Signals) -> list[str]:
     if not who.passes:
         return []
     program = shutil.which("setpriv", path="/usr/bin:/bin:/usr/sbin:/sbin") or "/usr/bin/setpriv"
-    capability = "+dac_read_search"
-    identity = [f"--reuid={who.uid}", f"--regid={who.gid}", "--clear-groups", f"--inh-caps={capability}", f"--ambient-caps={capability}"]
+    # Without the secure bit, access(2), by which initdb looks for its programs, would not count the capability.
+    capability = ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search", "--securebits=+no_setuid_fixup"]
+    identity = [f"--reuid={who.uid}", f"--regid={who.gid}", "--clear-groups", *capability]
     # changing the account clears what prctl(2) set before, so setpriv sets it again
     return [program, *identity, f"--pdeathsig={parent_death.name.removeprefix('SIG')}", "--"]
 
