@@ -60,8 +60,8 @@ def test_step_1_creates_the_plan(plan: dict[str, Any]) -> None:
     assert {name: plan["cache"][name] for name in half} == half
 
 
-def test_steps_2_and_3_and_the_opt_out(gateway: Gateway, upstream: MockUpstream, plan: dict[str, Any]) -> None:
-    client = gateway.sdk
+def long_history() -> list[Any]:
+    """System text and 300 messages of user and assistant, some 12,000 tokens."""
     history: list[Any] = [{"role": "system", "content": "You help."}]
     for number in range(150):
         history += [
@@ -74,6 +74,11 @@ def test_steps_2_and_3_and_the_opt_out(gateway: Gateway, upstream: MockUpstream,
                 "content": f"I am sorry. Parcel {number} left our warehouse in Leeds and should be with you within two days.",
             },
         ]
+    return history
+
+
+def test_steps_2_and_3_and_the_opt_out(gateway: Gateway, upstream: MockUpstream, plan: dict[str, Any]) -> None:
+    client, history = gateway.sdk, long_history()
     conversation_history = [*history, {"role": "user", "content": "How do I return a parcel?"}]
     upstream.requests.clear()
 
