@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -50,7 +51,8 @@ def main() -> None:
         stack.callback(lambda: [server.kill() for server in (postgres, redis)])
         os.environ |= environment(folder)
         upstream = stack.enter_context(running_upstream())
-        gateway = stack.enter_context(running_gateway(upstream, folder, DATABASE_URL=postgres.url, REDIS_URL=redis.url))
+        urls: dict[str, Any] = {"DATABASE_URL": postgres.url, "REDIS_URL": redis.url, "TOKENTHRIFT_CACHE_BUDGET_MS": "100"}
+        gateway = stack.enter_context(running_gateway(upstream, folder, **urls))
         assert gateway.api("POST", "/token-saving/plans", json={"plan_name": PLAN, "cache": {}}).status_code == 201
         gateway.wait_plan(PLAN)
         send(gateway)  # warm

@@ -102,6 +102,7 @@ def running_gateway(upstream: MockUpstream, folder: Path, *, workers: int = 1, *
             "DATABASE_URL": database,
             "TOKENTHRIFT_INSTANCE": f"test-{uuid.uuid4().hex[:8]}",
             "TOKENTHRIFT_SPOOL_DIR": str(folder / "spool"),
+            "TOKENTHRIFT_CACHE_BUDGET_MS": "1000",  # on a busy machine a look-up that is late would be a miss, as it should
             **environment,
         }
         command = [sys.executable, "manage.py", "serve", "--port", str(port), "--workers", str(workers)]

@@ -93,7 +93,7 @@ def test_steps_2_and_3_and_the_opt_out(gateway: Gateway, upstream: MockUpstream,
     assert "token_saving_plan_id" not in upstream.requests[-1]
 
     # The same again, then reworded: the exact and the semantic tier.
-    time.sleep(0.2)
+    time.sleep(0.4)
     client.chat.completions.create(
         model="smart/balanced", messages=conversation_history, extra_body={"token_saving_plan_id": "support-bot-cache"}
     )

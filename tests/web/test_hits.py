@@ -93,7 +93,7 @@ def test_every_shape_of_a_hit_is_the_original(
     first, served = ask(gateway, plan, "How do I return a parcel?", stream=stored_as_stream, namespace=namespace)
     assert served == "miss"
     assert essence(first) == essence(ANSWERS[kind])
-    time.sleep(0.15)
+    time.sleep(0.3)
     question = "How do I return a parcel?" if tier == "exact" else "How can I return a parcel?"
     for stream in (False, True):
         hit, served = ask(gateway, plan, question, stream=stream, namespace=namespace)
@@ -110,7 +110,7 @@ def test_a_whole_hit_is_the_original_byte_by_byte(gateway: Gateway, upstream: Mo
     bodies = []
     for _ in range(2):
         bodies.append(gateway.chat("Are these the same bytes?", token_saving_plan_id=plan, cache={"namespace": plan}).content)
-        time.sleep(0.15)
+        time.sleep(0.3)
     assert bodies[0] == bodies[1] == orjson.dumps(upstream.says)
 
 
