@@ -4,7 +4,6 @@ A key is `<kind>-<43 base64url characters>`: 256 random bits (RFC 4648 section 5
 HMAC-SHA256 under a pepper that lives outside the database, and a short visible prefix.
 """
 
-import hashlib
 import hmac
 import re
 import secrets
@@ -43,7 +42,7 @@ def well_formed(secret: str, kind: KeyKind) -> bool:
 
 def digest(secret: str, *, pepper: str) -> str:
     """HMAC-SHA256 (RFC 2104) of the key, in hex: 64 characters."""
-    return hmac.new(pepper.encode(), secret.encode(), hashlib.sha256).hexdigest()
+    return hmac.digest(pepper.encode(), secret.encode(), "sha256").hex()
 
 
 def mask(secret: str) -> str:

@@ -8,13 +8,12 @@ It owns `lifespan`, so clients open and close in the loop that uses them.
 
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 
 import orjson
 
 from proxy.client import AsgiClient, Receive, Scope, Send
 from proxy.core.errors import GatewayError, MethodNotAllowed, ModelUnknown, PathUnknown
-from proxy.core.exchange import Call, Refused
+from proxy.core.exchange import Call, Refused, revise
 from proxy.core.ids import new_id
 from proxy.core.ports import Toolbox
 from proxy.pipeline import chain
@@ -83,7 +82,7 @@ async def _other(call: Call, tools: Toolbox, method: str, path: str) -> None:
         call = await authenticate(call, tools)
         body = orjson.dumps(_models(call, tools, path.removeprefix(MODELS).removeprefix("/")))
     except GatewayError as error:
-        await respond(replace(call, answer=Refused(error), outcome="refused"), tools)
+        await respond(revise(call, answer=Refused(error), outcome="refused"), tools)
         return
     headers = [
         (b"content-type", b"application/json"),

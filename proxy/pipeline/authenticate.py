@@ -1,10 +1,8 @@
 """Who is calling. The first stage: a wrong key costs no body, no parsing, no look-up beyond one dictionary."""
 
-from dataclasses import replace
-
 from plans import keys
 from proxy.core.errors import BadKey, NotReady
-from proxy.core.exchange import Call
+from proxy.core.exchange import Call, revise
 from proxy.core.ports import Toolbox
 
 
@@ -20,4 +18,4 @@ async def authenticate(call: Call, tools: Toolbox) -> Call:
     key = tools.source.directory.keys.get(keys.digest(call.secret, pepper=tools.limits.key_pepper))
     if key is None or (key.expires_at is not None and key.expires_at <= call.at):
         raise BadKey("This API key is unknown, revoked or expired.")
-    return replace(call, key=key, secret=None)
+    return revise(call, key=key, secret=None)

@@ -1,12 +1,11 @@
 """What the provider will be sent, and the note that it is about to be: a worker killed from here on leaves a trace."""
 
-from dataclasses import replace
 from typing import Any
 
 import orjson
 
 from proxy.core.errors import NotCached
-from proxy.core.exchange import Call
+from proxy.core.exchange import Call, revise
 from proxy.core.ports import Toolbox
 from stats.measures import Attempt
 
@@ -26,7 +25,7 @@ async def build_upstream(call: Call, tools: Toolbox) -> Call:
             plan_id=call.plan.id if call.plan else None,
         )
     )
-    return replace(call, outgoing=outgoing_body(call), attempts=1)
+    return revise(call, outgoing=outgoing_body(call), attempts=1)
 
 
 def outgoing_body(call: Call) -> bytes:

@@ -1,13 +1,12 @@
 """Ask the provider. One attempt: clients have their own retries, and a second call would be billed twice."""
 
 import time
-from dataclasses import replace
 from typing import Any
 
 import orjson
 
 from proxy.core.errors import ClientGone, GatewayError, UpstreamInvalid
-from proxy.core.exchange import Answer, Call, Live, Refused, Whole
+from proxy.core.exchange import Answer, Call, Live, Refused, Whole, revise
 from proxy.core.leaving import until_gone
 from proxy.core.ports import Toolbox, UpstreamReply
 
@@ -21,13 +20,13 @@ async def call_upstream(call: Call, tools: Toolbox) -> Call:
             reply = await tools.upstream.send(call.target.upstream, call.outgoing, request_id=call.request_id, stream=call.asked.stream)
             answer = await _read(call, reply)
     except ClientGone:
-        call = replace(call, outcome="client_closed")
+        call = revise(call, outcome="client_closed")
     except GatewayError as error:
         answer = Refused(error)
     if isinstance(answer, Refused) or (isinstance(answer, Whole) and answer.status >= 400):
-        call = replace(call, outcome="upstream_error")
+        call = revise(call, outcome="upstream_error")
     completion = answer.completion if isinstance(answer, Whole) else None
-    return replace(call, answer=answer, completion=completion, upstream_seconds=time.monotonic() - begun, outgoing=b"")
+    return revise(call, answer=answer, completion=completion, upstream_seconds=time.monotonic() - begun, outgoing=b"")
 
 
 async def _read(call: Call, reply: UpstreamReply) -> Answer:

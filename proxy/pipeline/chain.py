@@ -3,10 +3,9 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 
 from proxy.core.errors import ClientGone, GatewayError, InternalFault, ToolUnavailable
-from proxy.core.exchange import Call, Refused
+from proxy.core.exchange import Call, Refused, revise
 from proxy.core.ports import Toolbox
 from proxy.pipeline.authenticate import authenticate
 from proxy.pipeline.build_upstream import build_upstream
@@ -52,14 +51,14 @@ async def run(call: Call, tools: Toolbox) -> Call:
         for stage in REPLY:
             call = await stage(call, tools)
     except ClientGone:
-        call = replace(call, outcome="client_closed")
+        call = revise(call, outcome="client_closed")
     except asyncio.CancelledError:
-        call = replace(call, outcome="client_closed")
+        call = revise(call, outcome="client_closed")
         raise
     except Exception:
         # The status line may be out already: nothing more can be said to the client, but the request is counted.
         log.exception("request %s failed while it was answered", call.request_id)
-        call = replace(call, outcome="failed", status=call.status or 500)
+        call = revise(call, outcome="failed", status=call.status or 500)
     finally:
         call = await _settle(call, tools)
     return call
@@ -75,12 +74,12 @@ async def _seek(call: Call, tools: Toolbox) -> Call:
                 break
             call = await _open(stage, call, tools)
     except GatewayError as error:
-        return replace(call, answer=Refused(error), outcome="refused")
+        return revise(call, answer=Refused(error), outcome="refused")
     except ClientGone:
         raise
     except Exception:
         log.exception("request %s failed", call.request_id)
-        return replace(call, answer=Refused(InternalFault("The gateway failed; the fault is logged.")), outcome="failed")
+        return revise(call, answer=Refused(InternalFault("The gateway failed; the fault is logged.")), outcome="failed")
     return call
 
 

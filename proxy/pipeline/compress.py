@@ -3,7 +3,7 @@
 import time
 from dataclasses import replace
 
-from proxy.core.exchange import Call
+from proxy.core.exchange import Call, revise
 from proxy.core.ports import Toolbox
 from proxy.core.reading import sent_key
 from proxy.core.tokens import encoding_for
@@ -18,5 +18,5 @@ async def compress(call: Call, tools: Toolbox) -> Call:
     # Compression is no cache work: it must not use up the time of the look-up that follows it.
     if cut.messages is not None and not encoding_for(call.target.model)[1]:
         cut = replace(cut, note=", ".join(filter(None, [cut.note, f"unknown-model-counted-by-{cut.encoding}"])))
-    call = replace(call, cut=cut, budget_ends=call.budget_ends + time.monotonic() - begun)
-    return replace(call, keys=replace(call.keys, sent=sent_key(call))) if call.keys else call
+    call = revise(call, cut=cut, budget_ends=call.budget_ends + time.monotonic() - begun)
+    return revise(call, keys=replace(call.keys, sent=sent_key(call))) if call.keys else call

@@ -1,9 +1,8 @@
 """What a provider billed when it did not say: our own count, flagged."""
 
 import asyncio
-from dataclasses import replace
 
-from proxy.core.exchange import Call
+from proxy.core.exchange import Call, revise
 from proxy.core.ports import Toolbox
 from proxy.core.usage import estimated_usage
 
@@ -13,4 +12,4 @@ async def count(call: Call, tools: Toolbox) -> Call:
     if not call.attempts or call.status != 200 or call.usage.prompt or call.usage.completion or call.outcome == "upstream_error":
         return call
     usage = await asyncio.to_thread(estimated_usage, call.messages, call.completion, model=call.target.model)
-    return replace(call, usage=usage)
+    return revise(call, usage=usage)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from proxy.core.cache_key import bucket_key
 from proxy.core.eligibility import question_of, semantic_refusal
-from proxy.core.exchange import Call
+from proxy.core.exchange import Call, revise
 from proxy.core.ports import Toolbox
 from proxy.core.reading import time_left
 
@@ -16,7 +16,7 @@ async def embed(call: Call, tools: Toolbox) -> Call:
     refusal = semantic_refusal(call.asked, call.plan.cache)
     question = question_of(call.asked)
     if refusal is not None or question is None:
-        return replace(call, vetoes=(*call.vetoes, refusal or "no-question"))
+        return revise(call, vetoes=(*call.vetoes, refusal or "no-question"))
     bucket = bucket_key(call.asked.body, scope=call.keys.scope, plan=call.plan, route=call.target)
     vector = await tools.breakers["embedder"].run(tools.embedder.embed(question), seconds=time_left(call))
-    return replace(call, question=question, keys=replace(call.keys, bucket=bucket), vector=vector)
+    return revise(call, question=question, keys=replace(call.keys, bucket=bucket), vector=vector)

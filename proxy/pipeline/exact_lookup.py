@@ -1,8 +1,6 @@
 """Has the very same request been answered before?"""
 
-from dataclasses import replace
-
-from proxy.core.exchange import Call, Stored
+from proxy.core.exchange import Call, Stored, revise
 from proxy.core.ports import Toolbox
 from proxy.core.reading import read_exact
 
@@ -14,4 +12,4 @@ async def exact_lookup(call: Call, tools: Toolbox) -> Call:
     envelope = await read_exact(call, tools, call.keys.exact)
     if envelope is None:
         return call
-    return replace(call, tier="exact", answer=Stored(envelope, "exact", envelope.asked_tokens))
+    return revise(call, tier="exact", answer=Stored(envelope, "exact", envelope.asked_tokens))

@@ -1,8 +1,6 @@
 """After something was cut: has what would be sent now been sent before? The same upstream request has the same answer."""
 
-from dataclasses import replace
-
-from proxy.core.exchange import Call, Stored
+from proxy.core.exchange import Call, Stored, revise
 from proxy.core.ports import Toolbox
 from proxy.core.reading import read_exact
 
@@ -14,4 +12,4 @@ async def exact_lookup_sent(call: Call, tools: Toolbox) -> Call:
     envelope = await read_exact(call, tools, call.keys.sent)
     if envelope is None:
         return call
-    return replace(call, tier="exact", answer=Stored(envelope, "exact", call.cut.before))
+    return revise(call, tier="exact", answer=Stored(envelope, "exact", call.cut.before))

@@ -1,9 +1,7 @@
 """On what terms: the route behind the model's name, and the plan the request named."""
 
-from dataclasses import replace
-
 from proxy.core.errors import ModelForbidden, ModelUnknown
-from proxy.core.exchange import Call
+from proxy.core.exchange import Call, revise
 from proxy.core.ports import Toolbox
 
 
@@ -16,10 +14,10 @@ async def load_plan(call: Call, tools: Toolbox) -> Call:
     route = directory.routes.get(request.model)
     if route is None:
         raise ModelUnknown(f"The model {request.model!r} does not exist here. See GET /v1/models.", param="model")
-    call = replace(call, route=route)
+    call = revise(call, route=route)
     if request.plan_name is None:
-        return replace(call, reason="no-plan")
+        return revise(call, reason="no-plan")
     plan = directory.plan_for(key, request.plan_name)
     if plan is None:
-        return replace(call, reason="unknown-plan")
-    return replace(call, plan=plan, reason="plan-off" if plan.mode == "off" else "")
+        return revise(call, reason="unknown-plan")
+    return revise(call, plan=plan, reason="plan-off" if plan.mode == "off" else "")

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from proxy.core.chat import parse as parse_chat
 from proxy.core.controls import with_header
-from proxy.core.exchange import Call
+from proxy.core.exchange import Call, revise
 from proxy.core.ports import Toolbox
 
 
@@ -16,4 +16,4 @@ async def parse(call: Call, tools: Toolbox) -> Call:
     request = parse_chat(raw, depth=tools.limits.depth)
     if call.cache_control:
         request = replace(request, controls=with_header(request.controls, call.cache_control))
-    return replace(call, request=request, ready=ready, budget_ends=ready + tools.limits.cache_budget)
+    return revise(call, request=request, ready=ready, budget_ends=ready + tools.limits.cache_budget)

@@ -1,13 +1,12 @@
 """Pass a live stream on, chunk by chunk as it arrives, and keep what it said."""
 
 import time
-from dataclasses import replace
 
 import orjson
 
 from proxy.core import sse
 from proxy.core.errors import ClientGone, GatewayError, UpstreamInvalid
-from proxy.core.exchange import Call, Live
+from proxy.core.exchange import Call, Live, revise
 from proxy.core.headers import decision_headers
 from proxy.core.leaving import until_gone
 from proxy.core.ports import Toolbox
@@ -22,7 +21,7 @@ async def relay(call: Call, tools: Toolbox) -> Call:
     if not isinstance(answer, Live):
         return call
     overhead = max(0.0, time.monotonic() - call.ready - call.upstream_seconds)
-    call = replace(call, status=200, overhead_seconds=overhead)
+    call = revise(call, status=200, overhead_seconds=overhead)
     begun = time.monotonic()
     heard = sse.Collector()
     try:
@@ -32,11 +31,11 @@ async def relay(call: Call, tools: Toolbox) -> Call:
         # Outside the watch: a server may report the end of the response as the client's leaving.
         await call.client.send(last, more=False)
     except ClientGone:
-        call = replace(call, outcome="client_closed")
+        call = revise(call, outcome="client_closed")
     finally:
         await answer.reply.close()
     usage = reported_usage(heard.usage) or call.usage
-    return replace(call, completion=heard.completion(), usage=usage, upstream_seconds=call.upstream_seconds + time.monotonic() - begun)
+    return revise(call, completion=heard.completion(), usage=usage, upstream_seconds=call.upstream_seconds + time.monotonic() - begun)
 
 
 async def _pass_on(call: Call, answer: Live, heard: sse.Collector, tools: Toolbox) -> tuple[Call, bytes]:
@@ -57,7 +56,7 @@ async def _pass_on(call: Call, answer: Live, heard: sse.Collector, tools: Toolbo
     except (GatewayError, sse.BadStream) as error:
         return _cut(call, error)
     if heard.error is not None:
-        return replace(call, outcome="upstream_error"), b""
+        return revise(call, outcome="upstream_error"), b""
     if not heard.ended and not heard.whole:
         return _cut(call, UpstreamInvalid("The upstream's stream broke off."))
     return call, b""
@@ -88,4 +87,4 @@ def _take(event: sse.Event, heard: sse.Collector) -> bool:
 def _cut(call: Call, error: GatewayError | sse.BadStream) -> tuple[Call, bytes]:
     """The call marked as cut, and the event that tells the client that the rest will not come."""
     shown = error if isinstance(error, GatewayError) else UpstreamInvalid(f"The upstream's stream holds {error}.")
-    return replace(call, outcome="cut"), sse.event(shown.body())
+    return revise(call, outcome="cut"), sse.event(shown.body())

@@ -2,12 +2,11 @@
 
 import time
 from collections.abc import Iterable
-from dataclasses import replace
 
 import orjson
 
 from proxy.core import sse
-from proxy.core.exchange import Call, Live, Refused, Whole
+from proxy.core.exchange import Call, Live, Refused, Whole, revise
 from proxy.core.headers import Header, decision_headers
 from proxy.core.ports import Toolbox
 from proxy.core.usage import reported_usage
@@ -23,15 +22,15 @@ async def respond(call: Call, tools: Toolbox) -> Call:
     answer = call.answer
     if answer is None or isinstance(answer, Live):
         return call
-    call = replace(call, overhead_seconds=max(0.0, time.monotonic() - call.ready - call.upstream_seconds) if call.ready else 0.0)
+    call = revise(call, overhead_seconds=max(0.0, time.monotonic() - call.ready - call.upstream_seconds) if call.ready else 0.0)
     if isinstance(answer, Refused):
         return await _refuse(call, answer)
     if isinstance(answer, Whole):
-        call = replace(call, status=answer.status, usage=reported_usage((call.completion or {}).get("usage")) or call.usage)
+        call = revise(call, status=answer.status, usage=reported_usage((call.completion or {}).get("usage")) or call.usage)
         if not call.asked.stream or call.completion is None:
             return await _send(call, answer.status, answer.body, _passed(answer))
         return await _send_stream(call, sse.replay(call.completion, include_usage=call.asked.include_usage))
-    call, body = replace(call, status=200), answer.envelope.completion
+    call, body = revise(call, status=200), answer.envelope.completion
     if not call.asked.stream:
         return await _send(call, 200, body, [])
     return await _send_stream(call, sse.replay(orjson.loads(body), include_usage=call.asked.include_usage))
@@ -40,7 +39,7 @@ async def respond(call: Call, tools: Toolbox) -> Call:
 async def _refuse(call: Call, answer: Refused) -> Call:
     error = answer.error
     extra = [(b"www-authenticate", b"Bearer")] if error.status == 401 else []
-    return await _send(replace(call, status=error.status), error.status, orjson.dumps(error.body()), extra)
+    return await _send(revise(call, status=error.status), error.status, orjson.dumps(error.body()), extra)
 
 
 async def _send(call: Call, status: int, body: bytes, extra: list[Header]) -> Call:

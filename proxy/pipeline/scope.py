@@ -1,9 +1,7 @@
 """Which stored answers may serve this request, and where its own answer may be kept."""
 
-from dataclasses import replace
-
 from proxy.core.cache_key import exact_key, scope_digest
-from proxy.core.exchange import Call, Keys
+from proxy.core.exchange import Call, Keys, revise
 from proxy.core.ports import Toolbox
 
 
@@ -13,12 +11,12 @@ async def scope(call: Call, tools: Toolbox) -> Call:
     if plan is None or call.key is None or plan.mode == "off":
         return call
     if plan.cache is None or not (plan.cache.exact or plan.cache.backend):
-        return replace(call, reason="no-cache-in-plan")
+        return revise(call, reason="no-cache-in-plan")
     if request.controls.no_store:
-        return replace(call, reason="no-store")
+        return revise(call, reason="no-store")
     digest = scope_digest(plan, call.key, user=request.user, namespace=request.controls.namespace)
     if digest is None:
-        return replace(call, reason="no-scope")
+        return revise(call, reason="no-scope")
     keys = Keys(scope=digest, exact=exact_key(request.body, scope=digest, plan=plan, route=call.target))
     fresh = request.controls.no_cache
-    return replace(call, keys=keys, tier="miss", reason="no-cache" if fresh else "", reads=not fresh, writes=True)
+    return revise(call, keys=keys, tier="miss", reason="no-cache" if fresh else "", reads=not fresh, writes=True)

@@ -1,8 +1,6 @@
 """Which stored questions mean nearly the same?"""
 
-from dataclasses import replace
-
-from proxy.core.exchange import Call
+from proxy.core.exchange import Call, revise
 from proxy.core.ports import Toolbox
 from proxy.core.reading import time_left
 
@@ -15,4 +13,4 @@ async def semantic_lookup(call: Call, tools: Toolbox) -> Call:
     backend = tools.semantic[call.plan.cache.backend]
     search = backend.nearest(call.keys.bucket, call.vector, floor=tools.limits.floor, limit=tools.limits.candidates)
     found = await tools.breakers[backend.name].run(search, seconds=time_left(call))
-    return replace(call, candidates=tuple(found))
+    return revise(call, candidates=tuple(found))

@@ -1,8 +1,6 @@
 """Is a neighbour's answer the right answer? Above the threshold, ours, fresh, and agreeing in numbers, negation and names."""
 
-from dataclasses import replace
-
-from proxy.core.exchange import Call, Stored
+from proxy.core.exchange import Call, Stored, revise
 from proxy.core.guard import veto
 from proxy.core.ports import Candidate, Toolbox
 from proxy.core.reading import fresh_enough, open_envelope
@@ -16,8 +14,8 @@ async def verify(call: Call, tools: Toolbox) -> Call:
             break
         answer, reason = _judge(call, candidate)
         if answer is not None:
-            return replace(call, tier="semantic", answer=answer)
-        call = replace(call, vetoes=(*call.vetoes, reason))
+            return revise(call, tier="semantic", answer=answer)
+        call = revise(call, vetoes=(*call.vetoes, reason))
     return call
 
 
