@@ -1,24 +1,23 @@
-"""Providers over HTTP: httpx on aiohttp's transport, which carries five times what httpx's own does (see ARCHITECTURE.md)."""
+"""Providers over HTTP, by aiohttp: httpx on aiohttp's transport carried half of what this does (decision 7 of ARCHITECTURE.md)."""
 
+import asyncio
+import ssl
 from collections.abc import AsyncIterator, Mapping
 
 import aiohttp
-import httpx
-from httpx_aiohttp import AiohttpTransport
 
 from proxy.core.directory import UpstreamTarget
 from proxy.core.errors import GatewayError, UpstreamInvalid, UpstreamTimeout, UpstreamUnreachable
 from proxy.engines.upstreams.resolver import PublicResolver
 
-# The transport translates most of aiohttp's errors to httpx's, but not all: bytes that are no HTTP come as aiohttp's own.
-FAULTS = (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, aiohttp.ClientError)
+FAULTS = (aiohttp.ClientError, TimeoutError, OSError, ValueError)  # ValueError: an address that is no URL
 
 
 class HttpReply:
     """A provider's answer whose headers are here and whose body is on its way."""
 
-    def __init__(self, response: httpx.Response, *, limit: int) -> None:
-        self.status = response.status_code
+    def __init__(self, response: aiohttp.ClientResponse, *, limit: int) -> None:
+        self.status = response.status
         self.headers: Mapping[str, str] = response.headers
         self._response = response
         self._limit = limit
@@ -37,13 +36,14 @@ class HttpReply:
 
     async def chunks(self) -> AsyncIterator[bytes]:
         try:
-            async for data in self._response.aiter_bytes():
+            async for data in self._response.content.iter_any():
                 yield data
         except FAULTS as error:
             raise _as_gateway_error(error) from error
 
     async def close(self) -> None:
-        await self._response.aclose()
+        """Give the connection back when the body was read to its end, else close it: that tells the provider to stop."""
+        self._response.close()
 
 
 class HttpUpstream:
@@ -54,8 +54,8 @@ class HttpUpstream:
 
     def __init__(self, *, body_limit: int) -> None:
         self._limit = body_limit
-        self._public = _client(PublicResolver())
-        self._private = _client(None)
+        self._public = _session(PublicResolver())
+        self._private = _session(None)
 
     async def send(self, target: UpstreamTarget, body: bytes, *, request_id: str, stream: bool) -> HttpReply:
         """POST to `<base_url>/chat/completions`; the reply's body is unread. Raises UpstreamUnreachable or UpstreamTimeout."""
@@ -66,30 +66,28 @@ class HttpUpstream:
         }
         if target.api_key:
             headers["authorization"] = f"Bearer {target.api_key}"
-        timeout = httpx.Timeout(target.read_timeout, connect=target.connect_timeout, pool=target.connect_timeout)
+        session = self._private if target.allow_private else self._public
+        timeout = aiohttp.ClientTimeout(connect=target.connect_timeout, sock_connect=target.connect_timeout, sock_read=target.read_timeout)
         url = f"{target.base_url.rstrip('/')}/chat/completions"
         try:
-            client = self._private if target.allow_private else self._public
-            request = client.build_request("POST", url, content=body, headers=headers, timeout=timeout)
-            return HttpReply(await client.send(request, stream=True), limit=self._limit)
+            response = await session.post(url, data=body, headers=headers, timeout=timeout, allow_redirects=False)
         except FAULTS as error:
             raise _as_gateway_error(error) from error
+        return HttpReply(response, limit=self._limit)
 
     async def close(self) -> None:
-        await self._public.aclose()
-        await self._private.aclose()
+        await asyncio.gather(self._public.close(), self._private.close())
 
 
-def _client(resolver: PublicResolver | None) -> httpx.AsyncClient:
-    connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=60, resolver=resolver)
-    session = aiohttp.ClientSession(connector=connector, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar())
-    return httpx.AsyncClient(transport=AiohttpTransport(client=session), follow_redirects=False, trust_env=False)
+def _session(resolver: PublicResolver | None) -> aiohttp.ClientSession:
+    connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=60, resolver=resolver, ssl=ssl.create_default_context())
+    return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False)
 
 
 def _as_gateway_error(error: Exception) -> GatewayError:
-    """Our error for httpx's. The provider's address stays out of the message: it is the administrator's business."""
-    if isinstance(error, httpx.ConnectTimeout):
+    """Our error for aiohttp's. The provider's address stays out of the message: it is the administrator's business."""
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
         return UpstreamUnreachable("The upstream could not be reached: no connection in time.")
-    if isinstance(error, httpx.TimeoutException):
+    if isinstance(error, TimeoutError):
         return UpstreamTimeout("The upstream did not answer in time.")
     return UpstreamUnreachable(f"The upstream could not be reached: {type(error).__name__}.")
