@@ -1,5 +1,6 @@
 """The hot path and Django's cache framework see the same entries."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -52,6 +53,26 @@ async def test_an_entry_written_through_django_is_read_by_the_hot_path(cache: Re
     assert decode(await cache.get("from-django") or b"").completion == b'{"x":1}'
     await cache.delete("from-django")
     assert caches["exact"].get("from-django") is None
+
+
+async def test_look_ups_at_once_share_a_round_trip_and_each_gets_its_own(cache: RedisCache) -> None:
+    for number in range(50):
+        await cache.set(f"many-{number}", str(number).encode(), 60)
+    before = caches["exact"].client.get_client().info("commandstats").get("cmdstat_mget", {"calls": 0})["calls"]  # type: ignore[attr-defined]
+    keys = [f"many-{number}" for number in range(50)] + ["many-none"]
+    found = await asyncio.gather(*(cache.get(key) for key in keys))
+    assert found == [str(number).encode() for number in range(50)] + [None]
+    after = caches["exact"].client.get_client().info("commandstats")["cmdstat_mget"]["calls"]  # type: ignore[attr-defined]
+    assert after == before + 1
+
+
+async def test_a_caller_that_leaves_keeps_nothing_from_the_others(cache: RedisCache) -> None:
+    await cache.set("shared", b"x", 60)
+    leaving, staying = asyncio.create_task(cache.get("shared")), asyncio.create_task(cache.get("shared"))
+    await asyncio.sleep(0)
+    leaving.cancel()
+    assert await staying == b"x"
+    assert leaving.cancelled()
 
 
 async def test_entries_expire(cache: RedisCache) -> None:
