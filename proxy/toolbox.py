@@ -66,7 +66,7 @@ async def open_toolbox() -> Running:
         ledger=spool,
         limits=conf.limits,
     )
-    # Loading the tokenizer's tables takes a second, which no request should wait for, nor those beside it.
+    # Loading the tokenizer takes 0.1 s, which no request should wait for, nor those beside it.
     await asyncio.to_thread(count_text, "warm", encoding_for("")[0])
     with contextlib.suppress(Exception):  # `run` logs it and tries again
         await asyncio.wait_for(source.refresh(), 5)
