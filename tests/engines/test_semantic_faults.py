@@ -156,7 +156,7 @@ async def test_callers_that_leave_a_frozen_server_leave_at_once_and_wedge_nothin
     with server.frozen():
         began = time.monotonic()
         answers = await asyncio.gather(*(impatient() for _ in range(50)), return_exceptions=True)
-        assert time.monotonic() - began < 1.0
+        assert time.monotonic() - began < 2.0
         assert {type(answer) for answer in answers} <= {TimeoutError, ToolUnavailable}
     await back(cache)
 

