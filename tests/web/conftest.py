@@ -1,11 +1,13 @@
-"""One upstream and one gateway process for a whole module of tests."""
+"""One upstream and one gateway process for a whole module of tests; who calls the management API in process."""
 
 from collections.abc import Iterator
 
 import pytest
 
+from plans.models import Tenant
 from tests.gateways import Gateway, running_gateway
 from tests.upstream import MockUpstream, running_upstream
+from tests.web.management import Manager, manager
 
 
 @pytest.fixture(scope="module")
@@ -18,3 +20,13 @@ def upstream() -> Iterator[MockUpstream]:
 def gateway(upstream: MockUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     with running_gateway(upstream, tmp_path_factory.mktemp("gateway")) as running:
         yield running
+
+
+@pytest.fixture
+def platform(db: None) -> Manager:
+    return manager()
+
+
+@pytest.fixture
+def acme(db: None) -> Tenant:
+    return Tenant.objects.create(slug="acme")

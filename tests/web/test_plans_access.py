@@ -15,16 +15,6 @@ from tests.web.management import GUIDE, ONE, PLANS, Manager, manager, refused
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def platform(db: None) -> Manager:
-    return manager()
-
-
-@pytest.fixture
-def acme(db: None) -> Tenant:
-    return Tenant.objects.create(slug="acme")
-
-
 @pytest.mark.parametrize(
     "header", ["", "Bearer", "Bearer ", "Bearer x", "Basic eDp5", "bearer tta-" + "A" * 43, "Bearer tta-" + "A" * 44, "Bearer \xe9"]
 )

@@ -10,7 +10,7 @@ from pytest_django import Settings
 from plans import rules
 from plans.models import Tenant
 from plans.serializers import CacheSerializer, CompressionSerializer
-from tests.web.management import GUIDE, ONE, PLANS, Manager, manager, refused
+from tests.web.management import GUIDE, ONE, PLANS, Manager, refused
 
 pytestmark = pytest.mark.django_db
 
@@ -25,16 +25,6 @@ CACHE = {
     "personal": False,
 }
 COMPRESSION = {"engine": "text_rank", "max_input_tokens": 4096, "language": "english", "min_sentences": 1}
-
-
-@pytest.fixture
-def platform(db: None) -> Manager:
-    return manager()
-
-
-@pytest.fixture
-def acme(db: None) -> Tenant:
-    return Tenant.objects.create(slug="acme")
 
 
 # What it takes
@@ -217,9 +207,9 @@ def test_the_docs_page_runs_no_inline_code(client: Client) -> None:
         assert "<style" not in html
         assert " style=" not in html
         assert html.count("<script") == html.count("<script src=") == 2
-        policy = page["Content-Security-Policy"]
-        assert "script-src 'self';" in policy
-        assert "img-src 'self' data:;" in policy  # the page draws its icons itself
+        policy = [directive.strip() for directive in page["Content-Security-Policy"].split(";")]  # in no fixed order
+        assert "script-src 'self'" in policy
+        assert "img-src 'self' data:" in policy  # the page draws its icons itself
         script = client.get(f"{path}?script=")
         assert script["Content-Type"] == "application/javascript"
         assert "schema" in script.content.decode()

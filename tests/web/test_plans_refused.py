@@ -9,19 +9,9 @@ from pytest_django import Settings
 
 from plans.models import Plan, Tenant
 from plans.replies import as_error_object
-from tests.web.management import GUIDE, ONE, PLANS, Manager, manager, refused
+from tests.web.management import GUIDE, ONE, PLANS, Manager, refused
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def platform(db: None) -> Manager:
-    return manager()
-
-
-@pytest.fixture
-def acme(db: None) -> Tenant:
-    return Tenant.objects.create(slug="acme")
 
 
 WRONG_FIELDS: list[tuple[dict[str, Any], str]] = [
