@@ -13,9 +13,10 @@ from pathlib import Path
 from benchmarks import load
 from demo.management_api import create_plan
 from demo.options import Options
-from demo.processes import free_port, plain_environment, running
+from demo.processes import plain_environment, running
 from demo.stage import Stage, stage
 from gateway_project import embedded
+from gateway_project.daemons import free_port
 
 MESSAGES = '"messages":[{"role":"system","content":"You help customers of a shop."},{"role":"user","content":"%s"}]'
 PLAN = "bench"

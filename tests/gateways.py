@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ import httpx
 import psycopg
 from openai import OpenAI
 
+from gateway_project.daemons import free_port
 from tests.upstream import MockUpstream
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -92,12 +92,6 @@ class Gateway:
         """What one worker knows, all know two seconds after it was said."""
         if self.workers > 1:
             time.sleep(PROMISED)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

@@ -11,7 +11,8 @@ import httpx
 import psycopg
 import pytest
 
-from tests.gateways import ROOT, Gateway, free_port, running_gateway
+from gateway_project.daemons import free_port
+from tests.gateways import ROOT, Gateway, running_gateway
 from tests.upstream import MockUpstream, running_upstream
 
 EVENTS = "SELECT count(*) FROM stats_requestevent WHERE plan = 'p' AND status = 200"

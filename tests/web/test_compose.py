@@ -20,8 +20,7 @@ import yaml
 from cryptography.fernet import Fernet
 from django.core.management import get_commands, load_command_class
 
-from demo.processes import free_port
-from gateway_project.daemons import packaged
+from gateway_project.daemons import free_port, packaged
 from plans import keys
 
 ROOT = Path(__file__).resolve().parents[2]

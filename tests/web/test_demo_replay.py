@@ -13,10 +13,11 @@ import uvicorn
 
 from demo.answers import label_of
 from demo.figures import Bill, figures
-from demo.processes import free_port, running
+from demo.processes import running
 from demo.question import GUIDE_PLAN, Question
 from demo.replay import ReplayError, client, origins, replay
 from demo.upstream import DemoUpstream
+from gateway_project.daemons import free_port
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 NOTHING = Bill(

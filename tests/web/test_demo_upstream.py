@@ -11,7 +11,8 @@ import pytest
 from openai import OpenAI
 
 from demo.answers import answer
-from demo.processes import free_port, running
+from demo.processes import running
+from gateway_project.daemons import free_port
 from proxy.core.tokens import count_messages, count_text
 
 MESSAGES: Any = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Can I pay by card?"}]
