@@ -4,7 +4,6 @@ Columns never mix: *billed* is what the provider charged, *served* is what the c
 request would have cost without a plan.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
@@ -86,9 +85,3 @@ class Attempt:
 def hit_rate(hits: int, total: int) -> float:
     """Hits over requests, 0.0 when there are none, rounded to four places."""
     return round(hits / total, 4) if total else 0.0
-
-
-def sum_or_none(values: Iterable[Decimal | None]) -> Decimal | None:
-    """The sum of what is known; None when nothing is."""
-    known = [value for value in values if value is not None]
-    return sum(known, Decimal(0)) if known else None
