@@ -15,6 +15,7 @@ from redis.retry import Retry
 from plans.capabilities import Engine
 from proxy.core.compression import catalogue
 from proxy.core.compression.languages import LANGUAGES
+from proxy.engines.catalogue import SEMANTIC
 
 DEADLINE: Final = 0.5  # seconds to connect, and as long again to answer
 NO_SEARCH: Final = "The Redis of REDIS_SEMANTIC_URL has no search module (RediSearch): use Redis Stack or Redis 8."
@@ -77,7 +78,7 @@ def _qdrant() -> str:
 
 LATER: Final = frozenset({"qdrant_semantic"})
 BACKENDS: Final[Mapping[str, tuple[str, Callable[[], str | None]]]] = {
-    "pgvector_semantic": ("PostgreSQL with pgvector", _pgvector),
-    "redis_semantic": ("Redis with the search module", _redis),
+    "pgvector_semantic": (SEMANTIC["pgvector_semantic"].title, _pgvector),
+    "redis_semantic": (SEMANTIC["redis_semantic"].title, _redis),
     "qdrant_semantic": ("Qdrant", _qdrant),
 }

@@ -8,17 +8,15 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Where an engine lives (`module:Class`) and what it is, in one line."""
+    """Where an engine lives (`module:Class`) and what people call it."""
 
     path: str
     title: str
 
 
 SEMANTIC: Mapping[str, Row] = {
-    "pgvector_semantic": Row(
-        "proxy.engines.semantic.pgvector:PgvectorCache", "PostgreSQL with pgvector: the default, nothing else to run."
-    ),
-    "redis_semantic": Row("proxy.engines.semantic.redis:RedisSearchCache", "Redis with its search module (Redis Stack)."),
+    "pgvector_semantic": Row("proxy.engines.semantic.pgvector:PgvectorCache", "PostgreSQL with pgvector"),
+    "redis_semantic": Row("proxy.engines.semantic.redis:RedisSearchCache", "Redis with the search module"),
 }
 EMBEDDERS: Mapping[str, Row] = {
     "minilm": Row("proxy.engines.embedders.onnx:OnnxEmbedder", "all-MiniLM-L6-v2 on onnxruntime: small, quick, no torch in the process."),
