@@ -14,7 +14,7 @@ from importlib.machinery import PathFinder
 from importlib.util import find_spec, module_from_spec
 from typing import Any
 
-Message = dict[str, Any]
+from proxy.core.ports import Message
 
 PER_MESSAGE = 3
 PER_NAME = 1

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.core import tokens
+from proxy.core.ports import Message
 from proxy.core.tokens import count_message, count_messages, count_text, encoding_for
 
 
@@ -84,7 +85,7 @@ def test_messages_follow_the_cookbook() -> None:
 
 
 def test_a_prompt_is_the_sum_of_its_messages_and_the_priming() -> None:
-    messages: list[tokens.Message] = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": None}]
+    messages: list[Message] = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": None}]
     assert count_messages(messages, "o200k_base") == 3 + sum(count_message(m, "o200k_base") for m in messages)
     assert count_messages([], "o200k_base") == 3
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from proxy.core.compression.history import Piece
-from proxy.core.compression.turns import Keep, Message, Unit, texts
+from proxy.core.compression.turns import Keep, Unit, texts
+from proxy.core.ports import Message
 from proxy.core.tokens import count_message, count_messages, count_text
 
 

@@ -7,8 +7,8 @@ from plans.snapshot import CompressionSettings
 from proxy.core.compression.budget import Draft, fit
 from proxy.core.compression.catalogue import ENGINES, load
 from proxy.core.compression.history import History, Piece, TooLong, by_message, by_sentence
-from proxy.core.compression.turns import Keep, Message, Unit, final_question, units
-from proxy.core.ports import Cut
+from proxy.core.compression.turns import Keep, Unit, final_question, units
+from proxy.core.ports import Cut, Message
 from proxy.core.tokens import count_messages, encoding_for
 
 logger = logging.getLogger(__name__)

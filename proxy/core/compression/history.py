@@ -6,7 +6,8 @@ from functools import cached_property
 
 from proxy.core.compression.languages import terms
 from proxy.core.compression.sentences import pieces
-from proxy.core.compression.turns import Keep, Message, Unit, texts
+from proxy.core.compression.turns import Keep, Unit, texts
+from proxy.core.ports import Message
 
 
 class TooLong(Exception):

@@ -8,9 +8,8 @@ the final user message with all that follows it, and units with `cache_control`.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
 
-Message = dict[str, Any]
+from proxy.core.ports import Message
 
 
 class Keep(Enum):
