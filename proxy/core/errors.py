@@ -19,6 +19,7 @@ ClientGone                        the client left: nobody to answer, but somethi
 ToolUnavailable                   a cache, vector store, embedder or compressor could not answer: the request goes on without it
 """
 
+import logging
 from typing import Any, ClassVar
 
 
@@ -118,4 +119,5 @@ class ToolUnavailable(Exception):
         super().__init__(f"{tool}: {reason}")
         self.tool = tool
         self.reason = reason
-        self.skipped = skipped
+        # An outage is a few lines in the log, not one for each request.
+        self.log_level = logging.DEBUG if skipped else logging.WARNING

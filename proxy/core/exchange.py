@@ -130,6 +130,15 @@ class Call:
         """The same call, with one more tool that could not help."""
         return revise(self, failures=(*self.failures, tool))
 
+    def overhead(self, now: float) -> float:
+        """Seconds of our own since the body was read, 0 before: all that was not the wait for the upstream."""
+        return max(0.0, now - self.ready - self.upstream_seconds) if self.ready else 0.0
+
+    @property
+    def exact_tier(self) -> bool:
+        """Whether the plan keeps answers for identical requests."""
+        return self.plan is not None and self.plan.cache is not None and self.plan.cache.exact
+
     @property
     def asked(self) -> ChatRequest:
         """The parsed request; only after the parse stage."""

@@ -6,6 +6,7 @@ from proxy.core.exchange import Call, Stored
 from proxy.core.worth import Worth, worth
 
 Header = tuple[bytes, bytes]
+STREAM: list[Header] = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
 
 
 def decision_headers(call: Call, now: float) -> list[Header]:

@@ -42,7 +42,7 @@ def fresh_enough(call: Call, envelope: Envelope) -> bool:
 
 def sent_key(call: Call) -> str | None:
     """The exact key of the compressed request; None when nothing was cut or the exact tier is off."""
-    if call.keys is None or call.plan is None or call.plan.cache is None or not call.plan.cache.exact:
+    if call.keys is None or call.plan is None or not call.exact_tier:
         return None
     if call.cut is None or call.cut.messages is None:
         return None

@@ -88,8 +88,7 @@ async def _open(stage: Stage, call: Call, tools: Toolbox) -> Call:
     try:
         return await stage(call, tools)
     except ToolUnavailable as error:
-        level = logging.DEBUG if error.skipped else logging.WARNING  # an outage is a few lines, not one for each request
-        log.log(level, "request %s goes on without %s: %s", call.request_id, error.tool, error.reason)
+        log.log(error.log_level, "request %s goes on without %s: %s", call.request_id, error.tool, error.reason)
         return call.failed_open(error.tool)
 
 

@@ -7,7 +7,7 @@ from proxy.core.reading import read_exact
 
 async def exact_lookup(call: Call, tools: Toolbox) -> Call:
     """Answer from the exact tier by the request as asked. Raises ToolUnavailable."""
-    if not call.reads or call.keys is None or call.plan is None or call.plan.cache is None or not call.plan.cache.exact:
+    if not call.reads or call.keys is None or not call.exact_tier:
         return call
     envelope = await read_exact(call, tools, call.keys.exact)
     if envelope is None:

@@ -7,12 +7,10 @@ import orjson
 from proxy.core import sse
 from proxy.core.errors import ClientGone, GatewayError, UpstreamInvalid
 from proxy.core.exchange import Call, Live, revise
-from proxy.core.headers import decision_headers
+from proxy.core.headers import STREAM, decision_headers
 from proxy.core.leaving import until_gone
 from proxy.core.ports import Toolbox
 from proxy.core.usage import reported_usage
-
-HEADERS = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
 
 
 async def relay(call: Call, tools: Toolbox) -> Call:
@@ -20,13 +18,12 @@ async def relay(call: Call, tools: Toolbox) -> Call:
     answer = call.answer
     if not isinstance(answer, Live):
         return call
-    overhead = max(0.0, time.monotonic() - call.ready - call.upstream_seconds)
-    call = revise(call, status=200, overhead_seconds=overhead)
+    call = revise(call, status=200, overhead_seconds=call.overhead(time.monotonic()))
     begun = time.monotonic()
     heard = sse.Collector()
     try:
         async with until_gone(call.client):
-            await call.client.start(200, [*HEADERS, *decision_headers(call, time.time())])
+            await call.client.start(200, [*STREAM, *decision_headers(call, time.time())])
             call, last = await _pass_on(call, answer, heard, tools)
         # Outside the watch: a server may report the end of the response as the client's leaving.
         await call.client.send(last, more=False)

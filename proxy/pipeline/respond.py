@@ -7,12 +7,11 @@ import orjson
 
 from proxy.core import sse
 from proxy.core.exchange import Call, Live, Refused, Whole, revise
-from proxy.core.headers import Header, decision_headers
+from proxy.core.headers import STREAM, Header, decision_headers
 from proxy.core.ports import Toolbox
 from proxy.core.usage import reported_usage
 
 JSON: Header = (b"content-type", b"application/json")
-STREAM: list[Header] = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
 # Hop-by-hop and length headers are ours to set; of the rest these matter to a client's retries.
 PASSED = ("retry-after", "retry-after-ms", "x-should-retry")
 
@@ -22,7 +21,7 @@ async def respond(call: Call, tools: Toolbox) -> Call:
     answer = call.answer
     if answer is None or isinstance(answer, Live):
         return call
-    call = revise(call, overhead_seconds=max(0.0, time.monotonic() - call.ready - call.upstream_seconds) if call.ready else 0.0)
+    call = revise(call, overhead_seconds=call.overhead(time.monotonic()))
     if isinstance(answer, Refused):
         return await _refuse(call, answer)
     if isinstance(answer, Whole):

@@ -1,6 +1,7 @@
 """Keep a good answer in both tiers, so that the next one asked the same costs nothing."""
 
 import asyncio
+import logging
 import time
 
 import orjson
@@ -12,6 +13,8 @@ from proxy.core.exchange import Call, Keys, Whole
 from proxy.core.ports import SemanticEntry, Toolbox
 from proxy.core.tokens import count_text, encoding_for
 from proxy.core.worth import worth
+
+log = logging.getLogger("tokenthrift.proxy")
 
 
 async def store(call: Call, tools: Toolbox) -> Call:
@@ -31,7 +34,7 @@ async def store(call: Call, tools: Toolbox) -> Call:
         writes.append(tools.breakers[backend.name].run(backend.add(entry), seconds=tools.limits.store_budget))
     for name, outcome in zip(names, await asyncio.gather(*writes, return_exceptions=True), strict=True):
         if isinstance(outcome, ToolUnavailable):
-            call = call.failed_open(name)
+            log.log(outcome.log_level, "request %s: its answer is not kept by %s: %s", call.request_id, name, outcome.reason)
         elif isinstance(outcome, BaseException):
             raise outcome
     return call
@@ -43,7 +46,7 @@ def _storable(call: Call) -> bool:
 
 
 def _exact_keys(call: Call, keys: Keys) -> list[str]:
-    if call.plan is None or call.plan.cache is None or not call.plan.cache.exact:
+    if not call.exact_tier:
         return []
     return [keys.exact, keys.sent] if keys.sent else [keys.exact]
 
