@@ -21,15 +21,24 @@ class StartError(Exception):
 
 
 @contextmanager
-def running(name: str, arguments: Sequence[str], *, url: str, log: Path, environment: Mapping[str, str], seconds: float) -> Iterator[None]:
-    """Run `python <arguments>` until the block ends; enter it once `url` answers 200. Output goes to `log`.
+def running(
+    name: str,
+    arguments: Sequence[str],
+    *,
+    program: str = sys.executable,
+    url: str,
+    log: Path,
+    environment: Mapping[str, str],
+    seconds: float,
+) -> Iterator[int]:
+    """Run `<program> <arguments>` until the block ends; enter it, with the process id, once `url` answers 200. Output goes to `log`.
 
     Raises StartError when the process ends or stays silent for `seconds`.
     """
     with log.open("wb") as output:
         # a session of its own: Ctrl-C reaches the demo alone, which then stops its processes in order
         child = subprocess.Popen(
-            [sys.executable, *arguments],
+            [program, *arguments],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -39,7 +48,7 @@ def running(name: str, arguments: Sequence[str], *, url: str, log: Path, environ
         )
     try:
         _wait(name, child, url=url, log=log, seconds=seconds)
-        yield
+        yield child.pid
     finally:
         _stop(child)
 

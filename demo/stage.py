@@ -38,8 +38,8 @@ def stage(chosen: Options, var: Path) -> Iterator[Stage]:
         if provider is None:
             address = stack.enter_context(_upstream(chosen.latency_ms, var, environment))
             provider, ledger_url = f"{address}/v1", f"{address}/ledger"
-        url = stack.enter_context(_gateway(var, environment))
-        secrets = _accounts(environment | _provider_key(chosen), provider=provider, model=chosen.model)
+        url, _ = stack.enter_context(gateway(var, environment))
+        secrets = accounts(environment | _provider_key(chosen), provider=provider, model=chosen.model)
         yield Stage(url=url, ledger_url=ledger_url, **secrets)
 
 
@@ -54,12 +54,14 @@ def _upstream(latency_ms: float, var: Path, environment: Mapping[str, str]) -> I
 
 
 @contextmanager
-def _gateway(var: Path, environment: Mapping[str, str]) -> Iterator[str]:
+def gateway(var: Path, environment: Mapping[str, str], *, workers: int = 1) -> Iterator[tuple[str, int]]:
+    """A ready gateway on the services of `var`: its address and process id. Raises StartError."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    command = ["manage.py", "serve", "--host", "127.0.0.1", "--port", str(port)]
-    with running("gateway", command, url=f"{url}/readyz", log=var / "gateway.log", environment=environment, seconds=GATEWAY_SECONDS):
-        yield url
+    command = ["manage.py", "serve", "--host", "127.0.0.1", "--port", str(port), "--workers", str(workers)]
+    log = var / "gateway.log"
+    with running("gateway", command, url=f"{url}/readyz", log=log, environment=environment, seconds=GATEWAY_SECONDS) as pid:
+        yield url, pid
 
 
 def _provider_key(chosen: Options) -> dict[str, str]:
@@ -67,7 +69,8 @@ def _provider_key(chosen: Options) -> dict[str, str]:
     return {"OPENAI_API_KEY": os.environ.get("OPENAI_API_KEY", "")} if chosen.provider else {}
 
 
-def _accounts(environment: Mapping[str, str], *, provider: str, model: str) -> dict[str, str]:
+def accounts(environment: Mapping[str, str], *, provider: str, model: str) -> dict[str, str]:
+    """Tenant, keys, login and the route to the provider, made in the gateway's database; the secrets by name. Raises StartError."""
     command = [sys.executable, "-m", "demo.accounts", "--route", ROUTE, "--model", model, "--base-url", provider]
     done = subprocess.run(command, env=dict(environment), cwd=ROOT, capture_output=True, text=True, timeout=ACCOUNTS_SECONDS, check=False)
     if done.returncode:

@@ -1,0 +1,62 @@
+"""Where it all happens: services, an upstream and a gateway of the benchmark's own, each on its core."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks import machine
+from demo import stage
+from demo.processes import plain_environment, running
+from gateway_project import embedded, lease
+from gateway_project.daemons import free_port
+
+MODEL = "gpt-4o-mini"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """`services`: addresses of PostgreSQL and Redis; `upstream`: address of the mock, without path."""
+
+    var: Path
+    environment: Mapping[str, str]
+    services: embedded.Urls
+    upstream: str
+    upstream_pid: int
+
+    @contextmanager
+    def gateway(self, *, workers: int = 1, cores: set[int] = machine.GATEWAY_CORE) -> Iterator[tuple[str, int]]:
+        """A ready gateway, helpers and threads included on those cores: its address and process id."""
+        opening = stage.gateway(self.var, self.environment, workers=workers)
+        with machine.on(cores):
+            opened = opening.__enter__()
+        try:
+            yield opened
+        finally:
+            opening.__exit__(None, None, None)
+
+    def accounts(self) -> dict[str, str]:
+        """Keys and a route to the upstream, in a database that a gateway has prepared."""
+        return stage.accounts(self.environment, provider=f"{self.upstream}/v1", model=MODEL)
+
+
+@contextmanager
+def place(var: Path) -> Iterator[Place]:
+    """Services and upstream running on this process's cores; no gateway yet. Raises ServiceError or StartError."""
+    environment = plain_environment(TOKENTHRIFT_VAR_DIR=str(var), PYTHONUNBUFFERED="1")
+    lease.take(var)
+    try:
+        with program("upstream", var=var, environment=environment) as (address, pid):
+            services = embedded.urls(var)
+            yield Place(var=var, environment=environment, services=services, upstream=address, upstream_pid=pid)
+    finally:
+        lease.release(var)
+
+
+@contextmanager
+def program(module: str, *arguments: str, var: Path, environment: Mapping[str, str]) -> Iterator[tuple[str, int]]:
+    """`python -m benchmarks.<module>` on a port of its own, once it answers: its address and process id."""
+    port = free_port()
+    address, command = f"http://127.0.0.1:{port}", ["-m", f"benchmarks.{module}", "--port", str(port), *arguments]
+    with running(module, command, url=address, log=var / f"{module}.log", environment=environment, seconds=20) as pid:
+        yield address, pid

@@ -1,0 +1,56 @@
+"""Requests a second through one worker on one core, 16 connections: hits, hits as streams, requests without a plan, misses."""
+
+import time
+
+from benchmarks import ledger, openloop
+from benchmarks.bench import PLAN, Bench
+from benchmarks.questions import fresh
+
+PASS_RATE = 300.0  # a second
+MISS_RATE = 100.0
+
+
+def hits(bench: Bench) -> dict[str, float]:
+    found = bench.closed(bench.hot(), seconds=6)
+    return {"exact_hit_rps": found.rps, "exact_hit_p50_ms": found.p50, "exact_hit_p99_ms": found.p99}
+
+
+def streamed_hits(bench: Bench) -> dict[str, float]:
+    return {"exact_hit_stream_rps": bench.closed(bench.hot(stream=True), seconds=5).rps}
+
+
+def passes(bench: Bench) -> dict[str, float]:
+    """Pass-through, and what it adds at a steady rate to the upstream alone: the difference of the percentiles."""
+    rps = bench.closed(bench.fresh(), seconds=5).rps
+    alone = openloop.run(bench.direct, fresh(bench.direct), rate=PASS_RATE, seconds=8)
+    through = openloop.run(bench.chat, bench.fresh(), rate=PASS_RATE, seconds=8, tally=bench.tally)
+    return {
+        "passthrough_rps": rps,
+        "passthrough_added_p50_ms": through.p50 - alone.p50,
+        "passthrough_added_p99_ms": through.p99 - alone.p99,
+    }
+
+
+def misses(bench: Bench) -> dict[str, float]:
+    """A full plan's miss: embed, look up, ask, store; and what it adds at a steady rate to the upstream alone.
+
+    A miss that went on without the embedder or a cache, because they took longer than their budget, is none of these: `miss_rps` counts
+    whole ones only, and `miss_whole` says which share they were at the steady rate.
+    """
+    begun = time.time()
+    rps = bench.closed(bench.fresh(plan=PLAN), seconds=6).rps
+    rps *= _whole(bench, begun)
+    alone = openloop.run(bench.direct, fresh(bench.direct), rate=MISS_RATE, seconds=4)
+    begun = time.time()
+    through = openloop.run(bench.chat, bench.fresh(plan=PLAN), rate=MISS_RATE, seconds=8, tally=bench.tally)
+    return {
+        "miss_rps": rps,
+        "miss_added_p50_ms": through.p50 - alone.p50,
+        "miss_added_p99_ms": through.p99 - alone.p99,
+        "miss_whole": _whole(bench, begun),
+    }
+
+
+def _whole(bench: Bench, begun: float) -> float:
+    ledger.settle(bench.place.services.database, len(bench.tally.ids))
+    return ledger.whole_misses(bench.place.services.database, begun)

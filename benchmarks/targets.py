@@ -1,0 +1,60 @@
+"""The figures: what each is, in which order they are shown, and what it should reach. A target is judged by the figures of one run."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+Found = Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """`target`: as people read it; `met`: as code does, None for a limit that is only there to compare with."""
+
+    name: str
+    title: str
+    unit: str
+    target: str = ""
+    met: Callable[[Found], bool] | None = None
+
+
+def _least(name: str, bound: float) -> Callable[[Found], bool]:
+    return lambda found: found[name] >= bound
+
+
+def _most(name: str, bound: float) -> Callable[[Found], bool]:
+    return lambda found: found[name] <= bound
+
+
+def at_least(name: str, title: str, unit: str, bound: float) -> Figure:
+    return Figure(name, title, unit, f">= {bound:,g}", _least(name, bound))
+
+
+def at_most(name: str, title: str, unit: str, bound: float) -> Figure:
+    return Figure(name, title, unit, f"<= {bound:,g}", _most(name, bound))
+
+
+HALF = Figure(
+    "exact_hit_rps",
+    "exact hit, 16 connections",
+    "/s",
+    ">= 0.5 x bare ASGI + Redis",
+    lambda found: found["exact_hit_rps"] >= 0.5 * found["bare_asgi_rps"],
+)
+
+FIGURES: Sequence[Figure] = (
+    Figure("mock_upstream_rps", "the mock upstream alone", "/s"),
+    Figure("bare_redis_rps", "Redis GETs without HTTP, 16 at a time", "/s"),
+    Figure("bare_asgi_rps", "bare ASGI with one Redis GET", "/s"),
+    Figure("django_view_rps", "empty Django async view", "/s"),
+    HALF,
+    Figure("exact_hit_p50_ms", "exact hit, p50", "ms"),
+    at_most("exact_hit_p99_ms", "exact hit, p99", "ms", 6),
+    at_least("exact_hit_stream_rps", "exact hit, streamed", "/s", 3000),
+    at_least("passthrough_rps", "pass-through without plan", "/s", 2200),
+    Figure("passthrough_added_p50_ms", "pass-through adds at 300/s, p50", "ms"),
+    at_most("passthrough_added_p99_ms", "pass-through adds at 300/s, p99", "ms", 4),
+    at_least("miss_rps", "miss with full plan", "/s", 350),
+    at_most("miss_added_p50_ms", "miss with full plan adds at 100/s, p50", "ms", 6),
+    Figure("miss_added_p99_ms", "miss with full plan adds at 100/s, p99", "ms"),
+    Figure("miss_whole", "misses at 100/s that were embedded, looked up and stored", ""),
+)
