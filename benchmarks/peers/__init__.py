@@ -1,0 +1,3 @@
+from benchmarks.peers.comparison import measure
+
+__all__ = ["measure"]
