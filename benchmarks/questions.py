@@ -9,13 +9,14 @@ import orjson
 from benchmarks.wire import Request, Requests, post
 from demo.replay import ROUTE
 
-SYSTEM = {"role": "system", "content": "You help customers of a shop."}
+Message = dict[str, Any]
+SYSTEM: Message = {"role": "system", "content": "You help customers of a shop."}
 HOT = 100  # different questions that exact hits are spread over
 
 
-def chat(url: str, question: str, *, key: str = "", plan: str | None = None, model: str = ROUTE, **fields: Any) -> Request:
-    """One request; its answer must be signed with the question."""
-    body = {"model": model, "messages": [SYSTEM, {"role": "user", "content": question}], **fields}
+def chat(url: str, question: str, *, key: str = "", plan: str | None = None, before: Sequence[Message] = (), **fields: Any) -> Request:
+    """One request, with what was said `before`; its answer must be signed with the question."""
+    body = {"model": ROUTE, "messages": [SYSTEM, *before, {"role": "user", "content": question}], **fields}
     if plan:
         body["token_saving_plan_id"] = plan
     return post(url, orjson.dumps(body), key=key, sign=question.encode())
