@@ -1,14 +1,15 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test lint format bench clean
+.PHONY: help demo serve test lint format bench bench-results bench-large clean
 SHELL := /bin/bash
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
+RUNS ?= 3
 INSTALLED := .venv/installed
 CODE := manage.py gateway_project plans proxy stats demo $(wildcard benchmarks) tests
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(INSTALLED): requirements.txt requirements-dev.txt constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11))' 2>/dev/null || \
@@ -45,9 +46,18 @@ format: $(INSTALLED) ## Rewrite the code in the house style
 	@$(BIN)/ruff check --fix --quiet $(CODE) || true
 	@$(BIN)/ruff format $(CODE)
 
-bench: $(INSTALLED) ## Measure on this machine
-	@echo "Measuring"
+bench: $(INSTALLED) ## Measure on this machine, 8 minutes (JSON=, PEERS=litellm,portkey, RUN=exact,miss)
+	@echo "Measuring; leave the machine alone meanwhile"
 	@$(BIN)/python -m benchmarks
+
+bench-results: $(INSTALLED) ## Measure three times and write benchmarks/RESULTS.md (RUNS=3, PEERS=)
+	@mkdir -p var/results && rm -f var/results/*.json
+	@for run in $$(seq $(RUNS)); do JSON=var/results/$$run.json $(BIN)/python -m benchmarks || exit 1; done
+	@$(BIN)/python -m benchmarks.results var/results/*.json
+
+bench-large: $(INSTALLED) ## Measure the semantic tier with a million entries, up to an hour
+	@echo "Measuring; leave the machine alone meanwhile"
+	@$(BIN)/python -m benchmarks.large
 
 clean: ## Remove .venv and caches; data under var/ stay
 	@echo "Removing .venv and caches; var/ stays"

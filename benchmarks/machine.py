@@ -1,6 +1,7 @@
 """Cores and processes, by /proc and sched_setaffinity(2): who runs where, what it costs and how large it is."""
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -54,8 +55,33 @@ def cpu_seconds(pid: int) -> float:
 
 
 def _cpu(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()  # proc(5); the name may hold spaces
-    return (int(fields[11]) + int(fields[12])) / _TICKS
+    return sum(map(int, _stat(pid)[11:13])) / _TICKS
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of proc(5), `/proc/<pid>/stat`, from the third on. The second is a name, which may hold spaces."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+
+
+class Others:
+    """How many cores everything that is not ours has kept busy since this object was made: other programs, and the hypervisor's guests."""
+
+    def __init__(self) -> None:
+        self._begun, self._busy, self._ours = time.perf_counter(), _busy(), _ours()
+
+    def cores(self) -> float:
+        return max(0.0, _busy() - self._busy - _ours() + self._ours) / (time.perf_counter() - self._begun)
+
+
+def _busy() -> float:
+    """Seconds that all cores have spent on programs or lost to the hypervisor; interrupts are nobody's (proc(5), `/proc/stat`)."""
+    user, nice, system, _, _, _, _, steal, *_ = map(int, Path("/proc/stat").read_text().split(None, 10)[1:10])
+    return (user + nice + system + steal) / _TICKS
+
+
+def _ours() -> float:
+    """CPU seconds of this process and everything below it, what has ended included."""
+    return sum(sum(map(int, _stat(member)[11:15])) for member in family(os.getpid())) / _TICKS
 
 
 def rss_mb(pid: int) -> float:

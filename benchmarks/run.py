@@ -1,11 +1,12 @@
 """One run: everything started, measured part by part, checked and stopped."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from benchmarks import curves, idle, lag, limits, rates, reconcile, streams, workers
+from benchmarks import curves, idle, lag, limits, machine, rates, reconcile, streams, workers
 from benchmarks.bench import Bench, prepare
 from benchmarks.curves import Curve
+from benchmarks.peers import measure as measure_peers
 from benchmarks.place import Place, place
 from benchmarks.tally import Tally
 from demo.workspace import ROOT, fresh
@@ -27,16 +28,20 @@ PARTS = ("limits", *FIGURES, *CURVES, "workers")
 
 @dataclass(slots=True, kw_only=True)
 class Run:
-    """The parts that are wanted, who is told which comes next, and what was found: figures and curves by name."""
+    """The parts and peers that are wanted, who is told which comes next, and what was found: figures, curves and rivals by name."""
 
     wanted: Collection[str]
+    peers: Sequence[str] = ()
     say: Callable[[str], None]
     figures: dict[str, float] = field(default_factory=dict)
     curves: dict[str, Curve] = field(default_factory=dict)
+    rivals: dict[str, dict[str, float | str]] = field(default_factory=dict)
     agreed: int = 0  # requests that all who counted agree on
+    others: float = 0.0  # cores that other programs kept busy meanwhile
 
     def measure(self) -> None:
         """All wanted parts. Raises what starting, sending or checking raises."""
+        others = machine.Others()
         with fresh(ROOT / "var" / "bench") as var, place(var) as here:
             self.say("preparing")
             keys, tally = prepare(here), Tally()
@@ -45,6 +50,10 @@ class Run:
             self._one_worker(here, keys, tally)
             if self._wants("workers"):
                 self.figures |= workers.measure(here, keys, tally)
+            if self.peers:
+                self.say("peers")
+                self._compare(here)
+            self.others = others.cores()
 
     def _one_worker(self, here: Place, keys: dict[str, str], tally: Tally) -> None:
         with idle.started(here, keys, tally) as (opened, figures):
@@ -57,6 +66,15 @@ class Run:
                     self.curves |= draw(opened)
             self.say("agreement")
             self.agreed = reconcile.check(opened)
+
+    def _compare(self, here: Place) -> None:
+        """The peers' figures and, where both have one, how many times theirs ours is."""
+        self.rivals = measure_peers(self.peers, f"{here.upstream}/v1", here.services.redis, min(machine.GATEWAY_CORE))
+        for name, rival in self.rivals.items():
+            for ours, theirs in (("exact_hit", "cached"), ("passthrough", "passthrough")):
+                other = rival.get(f"{theirs}_rps")
+                if isinstance(other, float) and f"{ours}_rps" in self.figures:
+                    self.figures[f"{ours}_vs_{name}"] = self.figures[f"{ours}_rps"] / other
 
     def _wants(self, part: str) -> bool:
         if part not in self.wanted:

@@ -1,17 +1,25 @@
 """The figures of one run as one Markdown table."""
 
+from collections.abc import Mapping
+
 from benchmarks.targets import FIGURES, Figure, Found
 
+Peers = Mapping[str, Mapping[str, float | str]]
 
-def render(found: Found) -> str:
-    """One line for each figure that was measured."""
-    lines = ["| figure | this run | target | met? |", "| --- | ---: | --- | --- |"]
-    lines += [row(figure, found) for figure in FIGURES if figure.name in found]
+
+def render(found: Found, peers: Peers) -> str:
+    """One line for each figure that was measured, one column more for each peer."""
+    names = [f"{name} {peer.get('version', '')}".strip() for name, peer in peers.items()]
+    lines = [cells("figure", "this run", *names, "target", "met?"), cells("---", *["---:"] * (1 + len(names)), "---", "---")]
+    for figure in FIGURES:
+        if figure.name in found:
+            rivals = [rival(figure, peer) for peer in peers.values()]
+            lines.append(cells(figure.title, show(found[figure.name], figure.unit), *rivals, figure.target, verdict(figure, found)))
     return "\n".join(lines)
 
 
-def row(figure: Figure, found: Found) -> str:
-    return f"| {figure.title} | {show(found[figure.name], figure.unit)} | {figure.target} | {verdict(figure, found)} |"
+def cells(*values: str) -> str:
+    return f"| {' | '.join(values)} |"
 
 
 def verdict(figure: Figure, found: Found) -> str:
@@ -22,6 +30,12 @@ def verdict(figure: Figure, found: Found) -> str:
         return "yes" if figure.met(found) else "**no**"
     except KeyError:
         return ""
+
+
+def rival(figure: Figure, peer: Mapping[str, float | str]) -> str:
+    """The same figure of a peer; empty where it has none."""
+    value = peer.get(figure.peer)
+    return show(value, figure.unit) if isinstance(value, float) else ""
 
 
 def show(value: float, unit: str) -> str:
