@@ -28,6 +28,9 @@ AUDIO = 300
 # A page or two of text: what a file holds cannot be seen from its id.
 FILE = 1000
 
+# (text, encoding) -> tokens
+Count = Callable[[str, str], int]
+
 _DEFAULT = "o200k_base"
 # After a known name only a suffix may follow (-mini, -2024-08-06, :free), no further letter, digit or point: gpt-4.9 is not a gpt-4.
 _FAMILIES = (
@@ -55,11 +58,10 @@ _loading = threading.Lock()
 
 
 @lru_cache(maxsize=8)
-def _counter(encoding: str) -> Callable[[str], int]:
+def _tokenizer(encoding: str) -> Any:
     # The bindings below bpe_openai's tiktoken look-alike: they count without building a list, and know neither its limit of a million
     # characters nor special tokens.
-    count: Callable[[str], int] = _bindings().tokenizer_for_encoding(encoding).count
-    return count
+    return _bindings().tokenizer_for_encoding(encoding)
 
 
 def _bindings() -> Any:
@@ -92,15 +94,55 @@ def count_text(text: str, encoding: str) -> int:
     the count may be a token too high for each 100,000."""
     if not text:
         return 0
-    count = _counter(encoding)
+    count = _tokenizer(encoding).count
     try:
         return sum(count(piece) for piece in _pieces(text)) if len(text) > _PIECE else count(text)
     except UnicodeEncodeError:
-        return count_text(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"), encoding)
+        return count_text(_encodable(text), encoding)
 
 
-def _part(part: object, encoding: str) -> int:
-    """One content part, shaped as in the API reference of chat completions."""
+def count_within(text: str, encoding: str, limit: int) -> int | None:
+    """Tokens of a text, or None when they are more than `limit`: then only so many were counted."""
+    if len(text) > _PIECE:
+        tokens = count_text(text, encoding)
+        return tokens if tokens <= limit else None
+    try:
+        within: int | None = _tokenizer(encoding).count_till_limit(text, max(limit, 0))
+    except UnicodeEncodeError:
+        return count_within(_encodable(text), encoding, limit)
+    return within
+
+
+_role = lru_cache(maxsize=64)(count_text)
+
+
+def _encodable(text: str) -> str:
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _billed(message: Message) -> tuple[int, list[Any]]:
+    """What of one message is billed whatever it says, and the values whose texts are counted. Content parts are shaped as in the API
+    reference of chat completions; what is no text is passed over later."""
+    content = message.get("content")
+    fixed, values = PER_MESSAGE, [message.get("role"), message.get("refusal"), message.get("tool_call_id")]
+    if isinstance(content, list):
+        for part in content:
+            fixed += _part(part, values)
+    else:
+        values.append(content)
+    if isinstance(message.get("name"), str):
+        fixed += PER_NAME
+        values.append(message["name"])
+    calls = message.get("tool_calls")
+    for call in calls if isinstance(calls, list) else ():
+        if isinstance(call, dict):
+            values.append(call.get("id"))
+            fixed += _call(call.get("function"), values)
+    fixed += _call(message.get("function_call"), values)
+    return fixed + (AUDIO if isinstance(message.get("audio"), dict) else 0), values
+
+
+def _part(part: object, values: list[Any]) -> int:
     if not isinstance(part, dict):
         return 0
     kind = part.get("type")
@@ -111,37 +153,27 @@ def _part(part: object, encoding: str) -> int:
         return AUDIO
     if kind == "file":
         return FILE
-    return _text(part.get("text"), encoding) + _text(part.get("refusal"), encoding)
+    values += (part.get("text"), part.get("refusal"))
+    return 0
 
 
-def _text(value: object, encoding: str) -> int:
-    return count_text(value, encoding) if isinstance(value, str) else 0
-
-
-def _call(function: object, encoding: str) -> int:
+def _call(function: object, values: list[Any]) -> int:
     if not isinstance(function, dict):
         return 0
-    return PER_TOOL_CALL + _text(function.get("name"), encoding) + _text(function.get("arguments"), encoding)
+    values += (function.get("name"), function.get("arguments"))
+    return PER_TOOL_CALL
 
 
-def _tool_calls(calls: object, encoding: str) -> int:
-    if not isinstance(calls, list):
-        return 0
-    return sum(_text(call.get("id"), encoding) + _call(call.get("function"), encoding) for call in calls if isinstance(call, dict))
-
-
-def count_message(message: Message, encoding: str) -> int:
-    """Tokens of one message with its framing. Adds up: `count_messages` is the sum plus the priming of the reply."""
+def count_message(message: Message, encoding: str, count: Count = count_text) -> int:
+    """Tokens of one message with its framing. Adds up: `count_messages` is the sum plus the priming of the reply. `count`: what counts
+    a text, for one who remembers."""
     content = message.get("content")
-    total = PER_MESSAGE + _text(message.get("role"), encoding) + _text(message.get("refusal"), encoding)
-    total += sum(_part(part, encoding) for part in content) if isinstance(content, list) else _text(content, encoding)
-    if isinstance(message.get("name"), str):
-        total += PER_NAME + _text(message["name"], encoding)
-    total += _tool_calls(message.get("tool_calls"), encoding) + _call(message.get("function_call"), encoding)
-    total += _text(message.get("tool_call_id"), encoding)
-    return total + (AUDIO if isinstance(message.get("audio"), dict) else 0)
+    if len(message) == 2 and isinstance(content, str) and isinstance(message.get("role"), str):  # as most are
+        return PER_MESSAGE + _role(message["role"], encoding) + count(content, encoding)
+    fixed, values = _billed(message)
+    return fixed + sum([count(value, encoding) for value in values if value and isinstance(value, str)])
 
 
-def count_messages(messages: list[Message], encoding: str) -> int:
+def count_messages(messages: list[Message], encoding: str, count: Count = count_text) -> int:
     """Tokens of a prompt as billed, the three that prime the reply included."""
-    return REPLY_PRIMING + sum(count_message(message, encoding) for message in messages)
+    return REPLY_PRIMING + sum(count_message(message, encoding, count) for message in messages)

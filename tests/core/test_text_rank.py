@@ -13,8 +13,10 @@ from sumy.summarizers.lsa import LsaSummarizer
 from sumy.summarizers.text_rank import TextRankSummarizer
 
 from proxy.core.compression import graph, lex_rank, lsa, text_rank
+from proxy.core.compression.bags import Bags
 from proxy.core.compression.history import History, TooLong, by_sentence
 from proxy.core.compression.languages import terms
+from proxy.core.compression.memory import Memory
 from proxy.core.compression.turns import units
 
 
@@ -41,7 +43,7 @@ def history(request: pytest.FixtureRequest) -> History:
     first, last = request.param
     chat = [message for conversation in fow_cache.load_conversations()[first:last] for message in conversation["a"]]
     messages = [*chat, {"role": "user", "content": "What did we agree on?"}]
-    return History(by_sentence(units(messages), messages), "english", "")
+    return by_sentence(units(messages), messages, "english", Memory())
 
 
 def test_text_rank_gives_the_ranks_of_sumy(history: History) -> None:
@@ -87,14 +89,14 @@ def test_text_rank_equals_sumy_on_any_bags_of_words(bags: list[list[str]]) -> No
     summarizer = TextRankSummarizer()
     matrix = summarizer._create_matrix(document([" ".join(bag) for bag in bags], str.split))
     expected = summarizer.power_method(matrix, summarizer.epsilon)
-    assert np.abs(text_rank.ranks(bags) - expected).max() < 1e-9
+    assert np.abs(text_rank.ranks(Bags.of(bags)) - expected).max() < 1e-9
 
 
 def test_no_sentences_have_no_ranks() -> None:
-    assert text_rank.ranks([]).size == 0
+    assert text_rank.ranks(Bags.of([])).size == 0
 
 
 def test_a_graph_too_large_to_hold_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(graph, "MAX_ENTRIES", 10)
     with pytest.raises(TooLong):
-        text_rank.ranks([["a", "b", "c"], ["a", "b"], ["a"], ["b", "c", "a", "d"]])
+        text_rank.ranks(Bags.of([["a", "b", "c"], ["a", "b"], ["a"], ["b", "c", "a", "d"]]))

@@ -6,12 +6,16 @@ The marks are those of GitHub Flavored Markdown (github.github.com/gfm): fenced 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 
 _LINE = re.compile(r"[^\n]*\n|[^\n]+$")
 _FENCE = re.compile(r"[ \t>]{0,12}(`{3,}|~{3,})")
 _ITEM = re.compile(r"[ \t]{0,12}(?:[-*+•‣–]|\d{1,4}[.)])[ \t]+\S")
 _INDENTED = re.compile(r"[ \t]+\S")
 _ROW = re.compile(r"[ \t]{0,12}\|")
+# How a line begins that may begin a block, after indents and quotation marks; most lines do not, and are not looked at closer.
+_INDENTS = " \t>"
+_MARKS = frozenset("`~-*+•‣–0123456789")
 _DELIMITER = re.compile(r"[ \t]*(?:\|[ \t]*)?:?-+:?[ \t]*(?:\|[ \t]*(?::?-+:?[ \t]*)?)+$")
 
 
@@ -26,10 +30,17 @@ class Block:
 
 def blocks(text: str) -> Iterator[Block]:
     """The blocks of a text in order; together they cover all of it but blank lines around whole blocks."""
-    lines = [match.span() for match in _LINE.finditer(text)]
+    found = _LINE.findall(text)
+    marked = [line.lstrip(_INDENTS)[:1] in _MARKS or "|" in line for line in found]
+    if True not in marked:
+        if text:
+            yield Block(0, len(text), False)
+        return
+    ends = list(accumulate(map(len, found)))
+    lines = list(zip([0, *ends], ends, strict=False))
     at = prose = 0
     while at < len(lines):
-        after = _code(text, lines, at) or _table(text, lines, at) or _list(text, lines, at)
+        after = marked[at] and (_code(text, lines, at) or _table(text, lines, at) or _list(text, lines, at))
         if not after:
             at += 1
             continue

@@ -2,91 +2,72 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
+import numpy as np
+
+from proxy.core.compression.costs import Costs
+from proxy.core.compression.draft import Draft
 from proxy.core.compression.history import Piece
-from proxy.core.compression.turns import Keep, Unit, texts
+from proxy.core.compression.turns import Keep, texts
 from proxy.core.ports import Message
-from proxy.core.tokens import count_message, count_messages, count_text
+from proxy.core.tokens import REPLY_PRIMING, count_message
 
 
-@dataclass(frozen=True)
-class Draft:
-    """A chat about to be cut. `room`: tokens left when what is protected has been paid for."""
-
-    messages: list[Message]
-    chat: list[Unit]
-    pieces: Sequence[Piece]
-    encoding: str
-    budget: int
-    room: int
-
-
-def fit(draft: Draft, scores: Sequence[float], min_sentences: int) -> list[Message]:
-    """The messages of the pieces with the highest scores, in the order of the chat and within the budget. Of equal pieces the first is
-    kept. When large pieces leave room for fewer than `min_sentences`, that many of the shortest go first, as far as they fit."""
-    order = sorted(range(len(scores)), key=lambda i: (-scores[i], i))
-    costs, openings = _costs(draft)
-    chosen = _fill(draft, order, costs, openings)
+def fit(draft: Draft, pieces: Sequence[Piece], scores: Sequence[float], min_sentences: int) -> tuple[list[Message], int]:
+    """The messages of the pieces with the highest scores, in the order of the chat and within the budget, and their tokens. Of equal
+    pieces the first is kept. When large pieces leave room for fewer than `min_sentences`, that many of the shortest go first, as far as
+    they fit."""
+    order: list[int] = np.argsort(-np.asarray(scores, dtype=np.float64), kind="stable").tolist()
+    costs = Costs(draft, pieces)
+    chosen = _fill(draft, pieces, order, costs)
     if len(chosen) < min_sentences:
-        whole = [costs[i] + openings[piece.unit] for i, piece in enumerate(draft.pieces)]
-        shortest = sorted(order, key=whole.__getitem__)[:min_sentences]
+        shortest = sorted(order, key=costs.whole)[:min_sentences]
         rest = set(order).difference(shortest)
-        chosen = _fill(draft, [*shortest, *(i for i in order if i in rest)], costs, openings)
-    kept = _write(draft, chosen)
+        chosen = _fill(draft, pieces, [*shortest, *(i for i in order if i in rest)], costs)
+    kept, tokens = _write(draft, pieces, chosen)
     # A text can cost a token or two more than its pieces did: the last ones chosen give way until it fits.
-    while chosen and (excess := count_messages(kept, draft.encoding) - draft.budget) > 0:
+    while chosen and (excess := tokens - draft.budget) > 0:
         while chosen and excess > 0:
-            excess -= costs[chosen.pop()]
-        kept = _write(draft, chosen)
-    return kept
+            excess -= costs.of(chosen.pop())
+        kept, tokens = _write(draft, pieces, chosen)
+    return kept, tokens
 
 
-def _costs(draft: Draft) -> tuple[list[int], dict[int, int]]:
-    """Tokens of each piece, and by unit what its message costs before any text."""
-    costs: list[int] = []
-    openings: dict[int, int] = {}
-    for piece in draft.pieces:
-        own = [draft.messages[i] for i in draft.chat[piece.unit].messages]
-        if piece.part < 0:
-            openings[piece.unit] = 0
-            costs.append(sum(count_message(message, draft.encoding) for message in own))
-            continue
-        if piece.unit not in openings:
-            openings[piece.unit] = count_message({key: own[0][key] for key in own[0] if key != "content"}, draft.encoding)
-        costs.append(count_text(f" {piece.text}" if piece.start else piece.text, draft.encoding))
-    return costs, openings
-
-
-def _fill(draft: Draft, order: Sequence[int], costs: list[int], openings: dict[int, int]) -> list[int]:
+def _fill(draft: Draft, pieces: Sequence[Piece], order: Sequence[int], costs: Costs) -> list[int]:
     """Pieces in the order given, each taken when it still fits."""
-    room = draft.room
+    room = draft.budget - draft.floor
     chosen: list[int] = []
     opened: set[int] = set()
     for index in order:
-        unit = draft.pieces[index].unit
-        cost = costs[index] + (0 if unit in opened else openings[unit])
-        if cost <= room:
-            room -= cost
-            opened.add(unit)
+        if room <= 0:
+            break
+        piece = pieces[index]
+        opening = 0 if piece.unit in opened or piece.part < 0 else costs.opening(piece.unit)
+        cost = costs.within(index, room - opening)
+        if cost is not None:
+            room -= cost + opening
+            opened.add(piece.unit)
             chosen.append(index)
     return chosen
 
 
-def _write(draft: Draft, chosen: Sequence[int]) -> list[Message]:
+def _write(draft: Draft, pieces: Sequence[Piece], chosen: Sequence[int]) -> tuple[list[Message], int]:
     """Protected and whole units are the very objects that came in; a message that lost sentences is a copy with a new content."""
-    of_unit = Counter(piece.unit for piece in draft.pieces)
-    kept: dict[int, list[int]] = {}
+    of_unit = Counter([piece.unit for piece in pieces])
+    kept: dict[int, list[Piece]] = {}
     for index in sorted(chosen):
-        kept.setdefault(draft.pieces[index].unit, []).append(index)
+        kept.setdefault(pieces[index].unit, []).append(pieces[index])
     written: list[Message] = []
+    tokens = REPLY_PRIMING
     for number, unit in enumerate(draft.chat):
         if unit.keep is Keep.PROTECTED or len(kept.get(number, ())) == of_unit[number] > 0:
             written.extend(draft.messages[i] for i in unit.messages)
+            tokens += sum(draft.counts[i] for i in unit.messages)
         elif number in kept:
-            written.append(_shorten(draft.messages[unit.messages[0]], [draft.pieces[i] for i in kept[number]]))
-    return written
+            written.append(_shorten(draft.messages[unit.messages[0]], kept[number]))
+            tokens += count_message(written[-1], draft.encoding)
+    return written, tokens
 
 
 def _shorten(message: Message, kept: Sequence[Piece]) -> Message:

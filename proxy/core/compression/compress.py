@@ -2,14 +2,17 @@
 
 import logging
 import math
+from dataclasses import replace
 
 from plans.snapshot import CompressionSettings
-from proxy.core.compression.budget import Draft, fit
+from proxy.core.compression.budget import fit
 from proxy.core.compression.catalogue import ENGINES, load
+from proxy.core.compression.draft import Draft
 from proxy.core.compression.history import History, Piece, TooLong, by_message, by_sentence
-from proxy.core.compression.turns import Keep, Unit, final_question, units
+from proxy.core.compression.memory import Memory
+from proxy.core.compression.turns import Keep, Unit, units
 from proxy.core.ports import Cut, Message
-from proxy.core.tokens import count_messages, encoding_for
+from proxy.core.tokens import REPLY_PRIMING, count_message, count_messages, encoding_for
 
 logger = logging.getLogger(__name__)
 
@@ -20,25 +23,26 @@ MAX_BYTES = 1_000_000
 SMALL = 16_384
 
 
-def compress(messages: list[Message], settings: CompressionSettings, *, model: str) -> Cut:
+def compress(messages: list[Message], settings: CompressionSettings, *, model: str, memory: Memory | None = None) -> Cut:
     """At most `max_input_tokens` of a chat, as billed for the model: protected messages as they are, the rest by the engine's ranks.
 
     Nothing is cut from a chat within the budget. When the protected messages alone exceed it they are all that is sent, noted as
-    `protected-exceeds-budget`. An engine that cannot serve (`too-long-for-<engine>`, `engine-failed`) is replaced by `trim`.
+    `protected-exceeds-budget`. An engine that cannot serve (`too-long-for-<engine>`, `engine-failed`) is replaced by `trim`. With a
+    memory the same is done sooner for messages that were seen before.
     """
     encoding, _ = encoding_for(model)
-    before = count_messages(messages, encoding)
+    memory = memory or Memory()
+    counts = [count_message(message, encoding, memory.count) for message in messages]
+    before = REPLY_PRIMING + sum(counts)
+    whole = Cut(messages=None, before=before, after=before, engine=settings.engine, encoding=encoding)
     if before <= settings.max_input_tokens:
-        return Cut(messages=None, before=before, after=before, engine=settings.engine, encoding=encoding)
-    chat = units(messages)
-    protected = [messages[i] for unit in chat if unit.keep is Keep.PROTECTED for i in unit.messages]
-    floor = count_messages(protected, encoding)
-    if floor > settings.max_input_tokens:
-        cut = protected if len(protected) < len(messages) else None
-        return Cut(messages=cut, before=before, after=floor, engine=settings.engine, encoding=encoding, note="protected-exceeds-budget")
-    draft = Draft(messages, chat, (), encoding, settings.max_input_tokens, settings.max_input_tokens - floor)
-    kept, engine, note = _run(draft, settings)
-    return Cut(messages=kept, before=before, after=count_messages(kept, encoding), engine=engine, encoding=encoding, note=note)
+        return whole
+    draft = Draft(messages, units(messages), counts, encoding, settings.max_input_tokens)
+    if draft.floor > draft.budget:
+        cut = [messages[i] for i in draft.protected] if len(draft.protected) < len(messages) else None
+        return replace(whole, messages=cut, after=draft.floor, note="protected-exceeds-budget")
+    (kept, after), engine, note = _run(draft, settings, memory)
+    return replace(whole, messages=kept, after=after, engine=engine, note=note)
 
 
 def fits(messages: list[Message], settings: CompressionSettings, *, model: str) -> Cut | None:
@@ -62,35 +66,35 @@ def size(value: object) -> int:
     return sum(map(size, value)) if isinstance(value, list) else 0
 
 
-def _run(draft: Draft, settings: CompressionSettings) -> tuple[list[Message], str, str]:
-    """The messages kept, the engine that chose them and why it is not the one asked for."""
+def _run(draft: Draft, settings: CompressionSettings, memory: Memory) -> tuple[tuple[list[Message], int], str, str]:
+    """The messages kept with their tokens, the engine that chose them and why it is not the one asked for."""
     try:
-        return _with(settings.engine, draft, settings), settings.engine, ""
+        return _with(settings.engine, draft, settings, memory), settings.engine, ""
     except TooLong:
         note = f"too-long-for-{settings.engine}"
     except Exception as error:
         # Its message could quote the prompt.
         logger.warning("compression engine %s failed: %s", settings.engine, type(error).__name__)
         note = "engine-failed"
-    return _with(FALLBACK, draft, settings), FALLBACK, note
+    return _with(FALLBACK, draft, settings, memory), FALLBACK, note
 
 
-def _with(name: str, draft: Draft, settings: CompressionSettings) -> list[Message]:
+def _with(name: str, draft: Draft, settings: CompressionSettings, memory: Memory) -> tuple[list[Message], int]:
     rank = load(name)
     by_text = ENGINES[name].grain == "sentence"
-    pieces = _sentences(draft) if by_text else by_message(draft.chat, draft.messages)
-    scores = list(rank(History(pieces, settings.language, final_question(draft.messages))))
-    if len(scores) != len(pieces) or not all(map(math.isfinite, scores)):
+    history = _sentences(draft, settings.language, memory) if by_text else by_message(draft.chat, draft.messages, settings.language)
+    scores = list(rank(history))
+    if len(scores) != len(history.pieces) or not all(map(math.isfinite, scores)):
         raise ValueError("an engine gives every piece one finite score")
-    if by_text:
-        _lend(pieces, scores)
-    return fit(Draft(draft.messages, draft.chat, pieces, draft.encoding, draft.budget, draft.room), scores, settings.min_sentences)
+    if by_text and any(unit.keep is Keep.WHOLE for unit in draft.chat):
+        _lend(history.pieces, scores)
+    return fit(draft, history.pieces, scores, settings.min_sentences)
 
 
-def _sentences(draft: Draft) -> tuple[Piece, ...]:
+def _sentences(draft: Draft, language: str, memory: Memory) -> History:
     if sum(_cuttable_bytes(unit, draft.messages) for unit in draft.chat) > MAX_BYTES:
         raise TooLong
-    return by_sentence(draft.chat, draft.messages)
+    return by_sentence(draft.chat, draft.messages, language, memory)
 
 
 def _cuttable_bytes(unit: Unit, messages: list[Message]) -> int:

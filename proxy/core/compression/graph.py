@@ -7,63 +7,68 @@ Sentences a and b, as bags of terms, are joined with the weight
 (Mihalcea and Tarau 2004, "TextRank: Bringing Order into Texts", as sumy reads it: repeated terms count each time, a sentence is joined to
 itself, and two one-word sentences are joined with their overlap itself, for the logarithms are 0.)
 
-With X the sparse matrix of sentences by terms the overlaps are X Xᵀ, four fifths of it filled in a long chat. But the weight depends on
-the two lengths only, and a chat has few of them. So for a vector v, with the sentences grouped in classes of one length,
+With X the sparse matrix of sentences by terms the overlaps are X Xᵀ, four fifths of it filled in a long chat. But the divisor depends on
+the two lengths only, and 1 / (x + y) is a Cauchy kernel, whose numerical rank is about ten however many lengths there are (Beckermann and
+Townsend 2017, doi:10.1137/16M1096426). With 1 / (log |a| + log |b|) = sum over k of l_ak r_bk,
 
-    Y_ct = sum of v_j X_jt over class c,    Z_at = sum over c of Y_ct / (log |a| + log |c|),    (W v)_i = sum over t of X_it Z_class(i),t
+    W v = sum over k of  diag(l_k) X Xᵀ diag(r_k) v
 
-and most terms stand in few classes, so Y and Z hold little more than X does and the step between them is a small sparse matrix, made once.
-No n x n matrix is formed: 60,000 tokens take a few milliseconds.
+so one step costs as many multiplications as there are words in the chat, twenty times over, and no n x n matrix is formed.
 """
-
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from proxy.core.compression.bags import Bags, Integers
 from proxy.core.compression.history import TooLong
 
 Floats = NDArray[np.float64]
-Indices = NDArray[np.intp]
 
-# Entries of the step from Y to Z, 12 bytes each and as much again while it is made. A chat of 60,000 tokens has half a million.
-MAX_ENTRIES = 8_000_000
-
-
-def coordinates(bags: Sequence[Sequence[str]]) -> tuple[Indices, Indices]:
-    """The sparse matrix of sentences by terms as row and column of each occurrence. A repeated term is a repeated entry."""
-    column: dict[str, int] = {}
-    columns = np.fromiter((column.setdefault(term, len(column)) for bag in bags for term in bag), dtype=np.intp)
-    rows = np.repeat(np.arange(len(bags)), [len(bag) for bag in bags])
-    return rows, columns
+# Entries of the largest array of a step, 8 bytes each. A chat of 250,000 tokens has 300,000.
+MAX_ENTRIES = 4_000_000
+# What the factors may leave out of a weight: less than the rounding of its sums.
+PRECISION = 1e-13
 
 
 class SentenceGraph:
-    """The weights between `len(bags)` sentences, as an operator. Raises TooLong when lengths and terms are too many to hold."""
+    """The weights between `len(bags.sizes)` sentences, as an operator. Raises TooLong when there are too many terms or sentences."""
 
-    def __init__(self, bags: Sequence[Sequence[str]]) -> None:
-        lengths, length_class = np.unique([len(bag) for bag in bags], return_inverse=True)
-        self._rows, columns = coordinates(bags)
-        # The filled cells of Y: (class, term) pairs, and the cell of each occurrence.
-        cells, self._cell = np.unique(columns * len(lengths) + length_class[self._rows], return_inverse=True)
-        term, cell_class = np.divmod(cells, len(lengths))
-        if (np.bincount(term) ** 2).sum() > MAX_ENTRIES:
+    def __init__(self, bags: Bags) -> None:
+        terms, columns = np.unique(bags.terms, return_inverse=True)
+        lengths, of_length = np.unique(bags.sizes, return_inverse=True)
+        left, right = factors(lengths)
+        if left.shape[1] * max(len(bags.sizes), len(terms)) > MAX_ENTRIES:
             raise TooLong
-        self._spread = _spread(term, cell_class, lengths)
+        self._left, self._right = left[of_length], right[of_length]
+        starts = np.concatenate([[0], np.cumsum(bags.sizes, dtype=np.int64)])
+        self._occurrences = csr_array((np.ones(len(columns)), columns, starts), shape=(len(bags.sizes), len(terms)))
 
     def times(self, vector: Floats) -> Floats:
         """W v."""
-        by_class = np.bincount(self._cell, vector[self._rows], minlength=self._spread.shape[0])
-        spread: Floats = self._spread @ by_class
-        return np.bincount(self._rows, spread[self._cell], minlength=len(vector)).astype(np.float64, copy=False)
+        spread = self._occurrences @ (self._occurrences.T @ (self._right * vector[:, None]))
+        product: Floats = np.einsum("ij,ij->i", self._left, spread)
+        return product
 
 
-def _spread(term: Indices, cell_class: Indices, lengths: Indices) -> csr_array:
-    """The step from Y to Z: between cells of one term, one over the sum of the logarithms of their lengths."""
-    incidence = csr_array((np.ones(len(term)), (np.arange(len(term)), term)), shape=(len(term), term.max(initial=0) + 1))
-    logs = np.log(np.maximum(lengths, 1))[cell_class]
-    step = (incidence @ incidence.T).tocoo()
-    norms = logs[step.row] + logs[step.col]
-    # 1e-8 is numpy.isclose's absolute tolerance, by which sumy decides.
-    return csr_array((1.0 / np.where(norms <= 1e-8, 1.0, norms), (step.row, step.col)), shape=step.shape)
+def factors(lengths: Integers) -> tuple[Floats, Floats]:
+    """L and R, of a row for each length, with L Rᵀ = 1 / (log a + log b) to PRECISION; 1 where both lengths are 1.
+
+    For lengths above 1 the kernel is positive definite and pivoted Cholesky finds the few columns (Harbrecht, Peters and Schneider 2012,
+    doi:10.1016/j.apnum.2011.10.001). The row and column of length 1, which are not part of it, take two more.
+    """
+    single = lengths <= 1
+    logs = np.where(single, 1.0, np.log(np.maximum(lengths, 2)))
+    columns: list[Floats] = []
+    missing = np.where(single, 0.0, 0.5 / logs)
+    limit = PRECISION * missing.max(initial=0.0)
+    while missing.max(initial=0.0) > limit:
+        pivot = int(missing.argmax())
+        column = np.where(single, 0.0, 1.0 / (logs + logs[pivot]))
+        for earlier in columns:
+            column -= earlier * earlier[pivot]
+        columns.append(column / np.sqrt(missing[pivot]))
+        missing = missing - columns[-1] ** 2
+        missing[pivot] = 0.0
+    ones, others = single.astype(np.float64), np.where(single, 0.0, 1.0 / logs)
+    return np.stack([*columns, ones, others + ones], axis=1), np.stack([*columns, others, ones], axis=1)

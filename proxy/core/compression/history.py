@@ -3,10 +3,13 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
+from proxy.core.compression.bags import Bags
 from proxy.core.compression.languages import terms
-from proxy.core.compression.sentences import pieces
-from proxy.core.compression.turns import Keep, Unit, texts
+from proxy.core.compression.memory import Memory
+from proxy.core.compression.passage import Passage, read, read_whole
+from proxy.core.compression.turns import Keep, Unit, final_question, texts
 from proxy.core.ports import Message
 
 
@@ -14,8 +17,7 @@ class TooLong(Exception):
     """This history is more than the engine can rank in its time and memory: `trim` takes over."""
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(NamedTuple):
     """A sentence or block, or a whole unit (`part` -1). `unit` is an index into the units; `part` into the message's content parts;
     `start`, `end` in characters of that part."""
 
@@ -28,37 +30,49 @@ class Piece:
 
 @dataclass(frozen=True)
 class History:
-    """The pieces in the order of the chat, the language of the plan and the question the chat ends with."""
+    """The pieces in the order of the chat, the language of the plan and the question the chat ends with. `passages`: the texts the
+    pieces come from, already read in that language, where there are such."""
 
     pieces: tuple[Piece, ...]
     language: str
     question: str
+    passages: tuple[Passage, ...] | None = None
 
     @cached_property
     def terms(self) -> list[list[str]]:
         """Each piece's stems without stop words. Raises ValueError for an unknown language."""
         return [terms(piece.text, self.language) for piece in self.pieces]
 
+    @cached_property
+    def bags(self) -> Bags:
+        """The same as numbers, which takes no time where the texts were read before."""
+        return Bags.of(self.terms) if self.passages is None else Bags.joined(self.passages)
+
 
 # One score a piece, the highest is kept first. May raise TooLong; whatever else it raises, `trim` takes over too.
 Rank = Callable[[History], Sequence[float]]
 
 
-def by_message(chat: list[Unit], messages: list[Message]) -> tuple[Piece, ...]:
+def by_message(chat: list[Unit], messages: list[Message], language: str) -> History:
     """Every unit that may go, whole."""
-    return tuple(Piece(index, _spoken(unit, messages)) for index, unit in enumerate(chat) if unit.keep is not Keep.PROTECTED)
+    pieces = tuple(Piece(index, _spoken(unit, messages)) for index, unit in enumerate(chat) if unit.keep is not Keep.PROTECTED)
+    return History(pieces, language, final_question(messages))
 
 
-def by_sentence(chat: list[Unit], messages: list[Message]) -> tuple[Piece, ...]:
+def by_sentence(chat: list[Unit], messages: list[Message], language: str, memory: Memory) -> History:
     """Every sentence or block that may go; units that are kept or dropped whole are one piece, their text what was said in them."""
-    found: list[Piece] = []
+    pieces: list[Piece] = []
+    passages: list[Passage] = []
     for index, unit in enumerate(chat):
         if unit.keep is Keep.WHOLE:
-            found.append(Piece(index, _spoken(unit, messages)))
+            text = _spoken(unit, messages)
+            pieces.append(Piece(index, text))
+            passages.append(memory.recall(read_whole, text, language))
         elif unit.keep is Keep.SENTENCES:
             for part, text in enumerate(texts(messages[unit.messages[0]])):
-                found.extend(Piece(index, text[start:end], part, start, end) for start, end in pieces(text))
-    return tuple(found)
+                passages.append(memory.recall(read, text, language))
+                pieces += [Piece(index, text[start:end], part, start, end) for start, end in passages[-1].edges()]
+    return History(tuple(pieces), language, final_question(messages), tuple(passages))
 
 
 def _spoken(unit: Unit, messages: list[Message]) -> str:

@@ -5,7 +5,8 @@ A language without the one or the other goes without it.
 """
 
 import re
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from importlib.resources import files
 
@@ -26,6 +27,15 @@ _UNSPACED = "\u0e00-\u0e7f\u3041-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _WORD = re.compile(rf"[{_UNSPACED}]+|[^\W{_UNSPACED}]+(?:['’][^\W{_UNSPACED}]+)*")
 _UNSPACED_START = re.compile(rf"[{_UNSPACED}]")
 
+# The same for text of ASCII alone, without a regular expression: what is no word becomes a space.
+_ASCII = bytes(ord(chr(c).lower()) if chr(c).isalnum() or chr(c) in "_'" else 32 for c in range(128)) + bytes(128)
+
+# Bytes of a term as a number.
+TERM = 8
+# Words of a language whose stems are remembered, 9 MB of them when full; longer ones are no words.
+MAX_WORDS = 50_000
+LONGEST_WORD = 64
+
 
 @lru_cache(maxsize=32)
 def stop_words(language: str) -> frozenset[str]:
@@ -38,20 +48,24 @@ def stop_words(language: str) -> frozenset[str]:
 
 @lru_cache(maxsize=32)
 def stemmer(language: str) -> Callable[[str], str]:
-    """Word to stem. Slovak takes Czech's, as in sumy. The object keeps a cache and is not safe to share between threads."""
+    """Word to stem. Slovak takes Czech's, as in sumy. The object is not safe to share between threads."""
     name = "czech" if language == "slovak" else language
     if name not in STEMMED:
         return str
     from Stemmer import Stemmer
 
-    stem: Callable[[str], str] = Stemmer(name).stemWord
+    # Without its cache: that holds 10,000 words however long they are, and `Lexicon` remembers.
+    stem: Callable[[str], str] = Stemmer(name, 0).stemWord
     return stem
 
 
 def words(text: str) -> list[str]:
     """The words of a text, lower-case; numbers are words, "don't" is one."""
+    spaced = _WORD.findall(text.lower().replace("’", "'"))
+    if text.isascii() or not _UNSPACED_START.search(text):
+        return spaced
     found: list[str] = []
-    for word in _WORD.findall(text.lower().replace("’", "'")):
+    for word in spaced:
         if len(word) > 2 and _UNSPACED_START.match(word):
             found.extend(word[i : i + 2] for i in range(len(word) - 1))
         else:
@@ -66,3 +80,48 @@ def terms(text: str, language: str) -> list[str]:
         raise ValueError(f"unknown language {language!r}")
     stop, stem = stop_words(language), stemmer(language)
     return [stem(word) for word in words(text) if word not in stop]
+
+
+class Lexicon(dict[bytes, bytes]):
+    """Word to the number of its stem; empty for a stop word. Filled as words come, and emptied when it is full: the
+    number of a stem is its hash, so it is the same afterwards."""
+
+    def __init__(self, language: str) -> None:
+        super().__init__()
+        self._stop, self._stem = stop_words(language), stemmer(language)
+
+    def __missing__(self, word: bytes) -> bytes:
+        text = word.decode().strip("'")
+        number = b"" if not text or text in self._stop else hash(self._stem(text)).to_bytes(TERM, sys.byteorder, signed=True)
+        if len(word) <= LONGEST_WORD:
+            if len(self) >= MAX_WORDS:
+                self.clear()
+            self[word] = number
+        return number
+
+
+@lru_cache(maxsize=4)
+def _lexicon(language: str) -> Lexicon:
+    return Lexicon(language)
+
+
+def numbers(text: str, spans: Iterable[tuple[int, int]], language: str) -> list[bytes]:
+    """The terms of each span of a text as numbers, TERM bytes each, equal for equal stems within this process. Raises ValueError as
+    `terms` does. Not for two threads at once."""
+    if language not in LANGUAGES:
+        raise ValueError(f"unknown language {language!r}")
+    number = _lexicon(language).__getitem__
+    if text.isascii():
+        plain = _plain(text)
+        return [b"".join(map(number, plain[start:end].split())) for start, end in spans]
+    return [b"".join(map(number, _words(text[start:end]))) for start, end in spans]
+
+
+def _words(text: str) -> list[bytes]:
+    return _plain(text).split() if text.isascii() else [word.encode() for word in words(text)]
+
+
+def _plain(text: str) -> bytes:
+    """ASCII text with nothing left but words in lower case. Apostrophes inside a word belong to it: others stand in twos or at an end,
+    where the lexicon strips them."""
+    return text.encode().translate(_ASCII).replace(b"''", b"  ")

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 Span = tuple[int, int]
 
 _RUN = re.compile(r"\S{80,}")
+_VERY_LONG_RUN = re.compile(r"\S{400,}")
 _STOP = re.compile(r"[.!?…]")
-_NEWLINE = re.compile(r"\n")
+_LINE = re.compile(r"\S(?:[^\n]*\S)?")
 _FULL_WIDTH_STOP = re.compile(r"[。！？｡]+[」』”’）》】]*")
 # A line this long that goes on in lower case was wrapped by an editor, not ended by its writer.
 _WRAPPED = 50
@@ -39,53 +40,76 @@ def _hide(run: re.Match[str]) -> str:
     return "x" * (len(run[0]) - 1) + run[0][-1]
 
 
-def _thoughts(text: str, start: int, end: int) -> Iterator[Span]:
-    """Prose cut at line ends, hard-wrapped lines left together."""
-    begin = line = start
-    for newline in _NEWLINE.finditer(text, start, end):
-        at = newline.end()
-        wrapped = at - line > _WRAPPED and text[at : at + 1].islower() and text[at - 2] not in ".!?:;"
-        line = at
-        if not wrapped:
-            yield begin, at
-            begin = at
-    yield begin, end
+def pieces(text: str) -> list[Span]:
+    """Spans (start, end) in characters, in order, none blank; between two neighbours stands white space or nothing."""
+    found: list[Span] = []
+    for block in blocks(text):
+        if block.whole:
+            found.append(_trimmed(text, block.start, block.end))
+        else:
+            found += _prose(text, block.start, block.end)
+    return found
+
+
+def _prose(text: str, start: int, end: int) -> list[Span]:
+    found: list[Span] = []
+    for left, right in _thoughts(text, start, end):
+        if not _STOP.search(text, left, right - 1) or _is_no_prose(text, left, right):
+            found.append((left, right))
+        else:
+            found += [_trimmed(text, left + first, left + last) for first, last in _sentences(text[left:right])]
+    if text.isascii() or not _FULL_WIDTH_STOP.search(text, start, end):
+        return found
+    return [_trimmed(text, *span) for left, right in found for span in _stops(text, left, right)]
+
+
+def _thoughts(text: str, start: int, end: int) -> list[Span]:
+    """Prose cut at line ends, hard-wrapped lines left together, without the white space around them."""
+    found: list[Span] = []
+    for line in _LINE.finditer(text, start, end):
+        left, right = line.span()
+        if found and text[left].islower() and _is_wrapped(text, start, found[-1][1], left):
+            found[-1] = (found[-1][0], right)
+        else:
+            found.append((left, right))
+    return found
+
+
+def _is_wrapped(text: str, start: int, last: int, left: int) -> bool:
+    """Whether the line that starts at `left` goes on with what ended at `last`."""
+    if text[left - 1] != "\n" or text.find("\n", last) != left - 1:
+        return False
+    begun = max(start, text.rfind("\n", start, last) + 1)
+    return left - begun > _WRAPPED and text[left - 2] not in ".!?:;"
+
+
+def _is_no_prose(text: str, left: int, right: int) -> bool:
+    """Long, with a stop in every few characters."""
+    return right - left > _LONG and sum(1 for _ in _STOP.finditer(text, left, right - 1)) * _PROSE > right - left
+
+
+def _sentences(prose: str) -> Iterator[Span]:
+    hidden, runs = _RUN.subn(_hide, prose)
+    yield from _punkt().span_tokenize(hidden)
+    if runs and _VERY_LONG_RUN.search(prose):
+        # It remembers 32,768 of the words that it judged, however long they are.
+        _punkt().clear_decision_cache()
 
 
 def _stops(text: str, start: int, end: int) -> Iterator[Span]:
     """Cut after the full stops of Chinese and Japanese."""
     begin = start
     for stop in _FULL_WIDTH_STOP.finditer(text, start, end):
-        yield begin, stop.end()
+        if begin < stop.end():
+            yield begin, stop.end()
         begin = stop.end()
-    yield begin, end
-
-
-def _prose(text: str, start: int, end: int) -> Iterator[Span]:
-    for thought in _thoughts(text, start, end):
-        left, right = _trimmed(text, *thought)
-        stops = _inner_stops(text, left, right)
-        if not stops or (right - left > _LONG and stops * _PROSE > right - left):
-            yield from _stops(text, left, right)
-            continue
-        for first, last in _punkt().span_tokenize(_RUN.sub(_hide, text[left:right])):
-            yield from _stops(text, left + first, left + last)
-
-
-def _inner_stops(text: str, start: int, end: int) -> int:
-    return sum(1 for _ in _STOP.finditer(text, start, end - 1))
+    if begin < end:
+        yield begin, end
 
 
 def _trimmed(text: str, start: int, end: int) -> Span:
     """The span without white space at either end."""
+    if not (text[start].isspace() or text[end - 1].isspace()):
+        return start, end
     inner = text[start:end]
     return start + len(inner) - len(inner.lstrip()), end - len(inner) + len(inner.rstrip())
-
-
-def pieces(text: str) -> list[Span]:
-    """Spans (start, end) in characters, in order, none blank; between two neighbours stands white space or nothing."""
-    found: list[Span] = []
-    for block in blocks(text):
-        spans = [(block.start, block.end)] if block.whole else _prose(text, block.start, block.end)
-        found.extend(span for span in (_trimmed(text, *span) for span in spans) if span[0] < span[1])
-    return found

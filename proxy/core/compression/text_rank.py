@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from proxy.core.compression.bags import Bags
 from proxy.core.compression.graph import Floats, SentenceGraph
 from proxy.core.compression.history import History
 
@@ -13,13 +14,14 @@ EPSILON = 1e-4
 
 def rank(history: History) -> list[float]:
     """The stationary probability of each sentence, stopped where sumy stops. Raises TooLong."""
-    return [float(value) for value in ranks(history.terms)]
+    found: list[float] = ranks(history.bags).tolist()
+    return found
 
 
-def ranks(bags: list[list[str]]) -> Floats:
+def ranks(bags: Bags) -> Floats:
     """The same from bags of terms. sumy multiplies by the transposed row-stochastic matrix and does not renormalise, so sentences
     without any term leak; so do we, as the weights are symmetric: p' = (1-d)/n sum(p) + d W (p / row sums)."""
-    size = len(bags)
+    size = len(bags.sizes)
     if not size:
         return np.zeros(0)
     graph = SentenceGraph(bags)

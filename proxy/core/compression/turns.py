@@ -12,6 +12,9 @@ from enum import Enum
 from proxy.core.ports import Message
 
 
+_MAY_GO = ("user", "assistant", "tool", "function")
+
+
 class Keep(Enum):
     """What may happen to a unit. PROTECTED: sent as it is. WHOLE: kept as it is or dropped. SENTENCES: one text message, may be cut."""
 
@@ -64,10 +67,11 @@ def _starts(messages: list[Message]) -> list[int]:
     for index, message in enumerate(messages):
         if message.get("role") not in ("tool", "function") or not starts:
             starts.append(index)
-        call = calls.get(str(message.get("tool_call_id")), index)
+        call = calls.get(str(message.get("tool_call_id")), index) if calls else index
         while starts[-1] > call:
             starts.pop()
-        calls.update(dict.fromkeys(_call_ids(message), index))
+        if message.get("tool_calls"):
+            calls.update(dict.fromkeys(_call_ids(message), index))
     return starts
 
 
@@ -85,16 +89,16 @@ def _current_turn(messages: list[Message], starts: list[int]) -> int:
 
 
 def _fate(group: list[Message]) -> Keep:
-    roles = {str(message.get("role")) for message in group}
-    if not roles <= {"user", "assistant", "tool", "function"} or any(map(_cached, group)):
+    if any(message.get("role") not in _MAY_GO or _cached(message) for message in group):
         return Keep.PROTECTED
     return Keep.SENTENCES if len(group) == 1 and _cuttable(group[0]) else Keep.WHOLE
 
 
 def _cached(message: Message) -> bool:
+    if "cache_control" in message:
+        return True
     content = message.get("content")
-    parts = content if isinstance(content, list) else []
-    return "cache_control" in message or any("cache_control" in part for part in parts if isinstance(part, dict))
+    return isinstance(content, list) and any("cache_control" in part for part in content if isinstance(part, dict))
 
 
 def _is_text(part: object) -> bool:
@@ -105,9 +109,11 @@ def _cuttable(message: Message) -> bool:
     """Text and nothing else, and not blank."""
     if message.get("role") not in ("user", "assistant"):
         return False
+    content = message.get("content")
+    if isinstance(content, str) and len(message) == 2:
+        return not content.isspace() and content != ""
     if any(message.get(key) for key in ("tool_calls", "function_call", "audio", "refusal")):
         return False
-    content = message.get("content")
     if isinstance(content, list) and not all(map(_is_text, content)):
         return False
     return any(text.strip() for text in texts(message))

@@ -1,0 +1,52 @@
+"""What was worked out about a text, remembered: a chat sends the same history again plus one turn.
+
+Only functions of a text and one parameter are remembered, so every answer is the same with and without memory, whoever asked first.
+Nobody learns more than the time it took: that somebody sent exactly this text lately, to one who has the whole text already. The keys are
+digests, so what a customer wrote is not kept.
+"""
+
+import sys
+from collections.abc import Callable
+from hashlib import blake2b
+from typing import Any, TypeVar, cast
+
+from proxy.core.bounded import Bounded
+from proxy.core.tokens import count_text
+
+Value = TypeVar("Value", bound=int | tuple[bytes, ...])
+
+# Bytes around an entry: its key of three parts and its places in the dictionary.
+OVERHEAD = 400
+# To count a text this short takes no longer than to remember it.
+SHORT = 64
+
+
+class Memory:
+    """Results up to `limit` bytes; 0 remembers nothing. Not for two threads at once."""
+
+    def __init__(self, limit: int = 0) -> None:
+        self._kept: Bounded[tuple[str, str, bytes], Any] = Bounded(limit)
+
+    @property
+    def bytes(self) -> int:
+        """What is held now."""
+        return self._kept.bytes
+
+    def recall(self, work: Callable[[str, str], Value], text: str, by: str) -> Value:
+        """`work(text, by)`, which must depend on nothing else. Raises what it raises."""
+        if not self._kept.limit:
+            return work(text, by)
+        key = (work.__name__, by, blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest())
+        found = self._kept.get(key)
+        if found is None:
+            found = work(text, by)
+            self._kept.keep(key, found, OVERHEAD + _size(found))
+        return cast(Value, found)
+
+    def count(self, text: str, encoding: str) -> int:
+        """Tokens of a text, as `count_text`."""
+        return count_text(text, encoding) if len(text) <= SHORT else self.recall(count_text, text, encoding)
+
+
+def _size(value: int | tuple[bytes, ...]) -> int:
+    return sys.getsizeof(value) + (sum(map(sys.getsizeof, value)) if isinstance(value, tuple) else 0)
