@@ -13,6 +13,7 @@ from plans.snapshot import CompressionSettings
 from proxy.core.compression.compress import FALLBACK, compress, fits
 from proxy.core.errors import ToolUnavailable
 from proxy.core.ports import Cut, Message
+from proxy.engines.compressors.idle import Idle, opening
 from proxy.engines.compressors.process import BROKEN, WorkerProcess
 from proxy.engines.compressors.worker import job
 
@@ -38,7 +39,7 @@ class PoolCompressor:
 
     def __init__(self, *, workers: int = 1, deadline: float = 5.0, queue: int = 16) -> None:
         self._workers = [WorkerProcess() for _ in range(workers)]
-        self._idle: asyncio.LifoQueue[WorkerProcess] = asyncio.LifoQueue()
+        self._idle = Idle(self._workers)
         self._broken: set[WorkerProcess] = set()
         self._starts: set[asyncio.Task[None]] = set()
         self._jobs: set[asyncio.Task[Cut | str]] = set()
@@ -73,7 +74,7 @@ class PoolCompressor:
         """The Cut, or why there is none."""
         try:
             async with asyncio.timeout(self._deadline):
-                reply = await self._ask(await self._idle.get(), request)
+                reply = await self._ask(await self._idle.take(opening(messages)), request)
         except TimeoutError:
             return "deadline"
         except BROKEN as error:
@@ -88,7 +89,7 @@ class PoolCompressor:
             self._broken.add(worker)
             self._launch(worker)
             raise
-        self._idle.put_nowait(worker)
+        self._idle.give(worker)
         return reply
 
     def _start_all(self) -> None:
@@ -116,7 +117,7 @@ class PoolCompressor:
                 await asyncio.sleep(RETRY_AFTER)
             else:
                 self._broken.discard(worker)
-                self._idle.put_nowait(worker)
+                self._idle.give(worker)
                 return
 
     async def close(self) -> None:

@@ -5,6 +5,7 @@ Its parent writes jobs to stdin and reads replies from stdout. A frame is four b
 holds what `Cut` holds, except that a message which stayed as it was is its index, so that the parent sends on its own objects.
 """
 
+import gc
 import json
 import os
 import pickle
@@ -12,13 +13,17 @@ import signal
 import struct
 import sys
 import threading
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from itertools import count
 from queue import SimpleQueue
 from typing import Any, BinaryIO
 
 from plans.snapshot import CompressionSettings
 from proxy.core.compression.compress import compress
+from proxy.core.compression.memory import Memory
 
+# Bytes of results remembered: some hundred chats of 60,000 tokens.
+REMEMBERED = 64_000_000
 LENGTH = struct.Struct(">I")
 
 
@@ -32,16 +37,16 @@ def job(messages: list[dict[str, Any]], settings: CompressionSettings, model: st
     return frame(pickle.dumps((messages, asdict(settings), model), protocol=pickle.HIGHEST_PROTOCOL))
 
 
-def answer(body: bytes) -> dict[str, Any]:
+def answer(body: bytes, memory: Memory) -> dict[str, Any]:
     """The fields of the Cut, `messages` as indices and changed messages; {"error": type} when even `trim` failed."""
     try:
         messages, settings, model = pickle.loads(body)  # noqa: S301 - written by our parent
-        cut = compress(messages, CompressionSettings(**settings), model=model)
+        cut = compress(messages, CompressionSettings(**settings), model=model, memory=memory)
     except Exception as error:
         return {"error": type(error).__name__}
     index = {id(message): place for place, message in enumerate(messages)}
     kept = None if cut.messages is None else [index.get(id(message), message) for message in cut.messages]
-    return {**asdict(cut), "messages": kept}
+    return {**asdict(replace(cut, messages=None)), "messages": kept}
 
 
 def _listen(stream: BinaryIO, jobs: "SimpleQueue[bytes]") -> None:
@@ -56,10 +61,15 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's: it closes stdin
     jobs: SimpleQueue[bytes] = SimpleQueue()
     threading.Thread(target=_listen, args=(sys.stdin.buffer, jobs), daemon=True).start()
-    while True:
-        reply = json.dumps(answer(jobs.get())).encode()
+    memory = Memory(REMEMBERED)
+    for number in count():
+        reply = json.dumps(answer(jobs.get(), memory)).encode()
         sys.stdout.buffer.write(frame(reply))
         sys.stdout.buffer.flush()
+        if number == 0:
+            # What the first job, the warm-up, has loaded stays: the garbage collector need not look at it again.
+            gc.collect()
+            gc.freeze()
 
 
 if __name__ == "__main__":
