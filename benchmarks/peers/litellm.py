@@ -92,7 +92,7 @@ def _serving(folder: Path, config: dict[str, Any], core: int) -> Iterator[str]:
             "LITELLM_LOCAL_MODEL_COST_MAP": "True",
             "LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS": "True",
         },
-    ) as url:
+    ) as (url, _):
         yield url
 
 

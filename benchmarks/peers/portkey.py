@@ -28,7 +28,7 @@ def measure(folder: Path, upstream_url: str, redis_url: str, core: int) -> Figur
         core=core,
         folder=folder,
         environment={"NODE_ENV": "production"},
-    ) as url:
+    ) as (url, _):
         more = {"x-portkey-provider": "openai", "x-portkey-custom-host": upstream_url}
         figures = probe.passed(url, probe.request(url, "none", more), upstream_url)
     return {**figures, "note": "its open version does not cache"}

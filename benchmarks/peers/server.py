@@ -15,8 +15,8 @@ START_SECONDS = 120.0
 @contextmanager
 def served(
     name: str, command: Callable[[int], Sequence[str]], *, path: str, core: int, folder: Path, environment: Mapping[str, str]
-) -> Iterator[str]:
-    """Its address, once it answers 200 at `path`. `command` takes the port; all its processes and threads stay on `core`.
+) -> Iterator[tuple[str, int]]:
+    """Its address and process id, once it answers 200 at `path`. `command` takes the port; all its processes and threads stay on `core`.
 
     It sees nothing of this process's environment, which may name proxies and providers. Raises StartError, OSError.
     """
@@ -28,5 +28,5 @@ def served(
         with machine.on({core}):
             log = folder / "server.log"
             started = running(name, arguments, program=program, url=f"{url}{path}", log=log, environment=plain, seconds=START_SECONDS)
-            stack.enter_context(started)
-        yield url
+            pid = stack.enter_context(started)
+        yield url, pid
