@@ -48,5 +48,5 @@ def by_plans(bench: Bench) -> dict[str, Curve]:
         ]
         load.send_all(bench.chat, asked, tally=bench.tally)
         time.sleep(0.2)
-        curve.append((count, 1e6 / bench.closed(itertools.cycle(asked), seconds=2.5, warm=0.5).rps))
+        curve.append((count, 1e6 / bench.closed(itertools.cycle(asked), seconds=2.5, warm=1.5).rps))
     return {"hit_us_by_plans": curve}

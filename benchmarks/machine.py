@@ -63,6 +63,13 @@ def _stat(pid: int) -> list[str]:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
 
 
+def busy_seconds(core: int) -> float:
+    """Seconds that one core has worked so far, interrupts included (proc(5), `/proc/stat`)."""
+    line = next(line for line in Path("/proc/stat").read_text().splitlines() if line.startswith(f"cpu{core} "))
+    user, nice, system, _, _, irq, softirq, *_ = map(int, line.split()[1:])
+    return (user + nice + system + irq + softirq) / _TICKS
+
+
 class Others:
     """How many cores everything that is not ours has kept busy since this object was made: other programs, and the hypervisor's guests."""
 

@@ -23,7 +23,7 @@ CURVES: Mapping[str, Callable[[Bench], dict[str, Curve]]] = {
     "connections": curves.by_connections,
     "plans": curves.by_plans,
 }
-PARTS = ("limits", *FIGURES, *CURVES, "workers")
+PARTS = ("limits", "workers", *FIGURES, *CURVES)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -47,9 +47,9 @@ class Run:
             keys, tally = prepare(here), Tally()
             if self._wants("limits"):
                 self.figures |= limits.measure(here)
-            self._one_worker(here, keys, tally)
             if self._wants("workers"):
                 self.figures |= workers.measure(here, keys, tally)
+            self._one_worker(here, keys, tally)
             if self.peers:
                 self.say("peers")
                 self._compare(here)

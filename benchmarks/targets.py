@@ -44,6 +44,7 @@ FIGURES: Sequence[Figure] = (
     at_least(35, "exact_hit_vs_litellm", "exact hit, times LiteLLM's", "x"),
     Figure("exact_hit_p50_ms", "exact hit, p50", "ms", peer="cached_p50_ms"),
     at_most(6, "exact_hit_p99_ms", "exact hit, p99", "ms", "cached_p99_ms"),
+    Figure("exact_hit_rest_busy", "meanwhile busy on the other core (client, Redis, PostgreSQL)", "cores"),
     at_least(3000, "exact_hit_stream_rps", "exact hit, streamed", "/s"),
     at_least(2200, "passthrough_rps", "pass-through without plan", "/s", "passthrough_rps"),
     at_least(14, "passthrough_vs_litellm", "pass-through, times LiteLLM's", "x"),
