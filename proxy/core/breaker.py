@@ -55,7 +55,8 @@ class Breaker:
             async with asyncio.timeout(seconds):
                 result = await call
         except ToolUnavailable as error:
-            self.failed(error.reason)
+            if not error.skipped:  # a tool too busy to take the call is well
+                self.failed(error.reason)
             raise
         except TimeoutError:
             if seconds >= FAIR_CHANCE:

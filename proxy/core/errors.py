@@ -119,5 +119,6 @@ class ToolUnavailable(Exception):
         super().__init__(f"{tool}: {reason}")
         self.tool = tool
         self.reason = reason
+        self.skipped = skipped
         # An outage is a few lines in the log, not one for each request.
         self.log_level = logging.DEBUG if skipped else logging.WARNING

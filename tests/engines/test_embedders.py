@@ -3,6 +3,7 @@
 import asyncio
 import subprocess
 import sys
+from collections.abc import AsyncIterator, Sequence
 from io import StringIO
 from pathlib import Path
 
@@ -14,9 +15,10 @@ from fow_cache import load_questions
 from pytest_django.fixtures import Settings
 
 from gateway_project import embedded
+from proxy.core.breaker import Breaker
 from proxy.core.errors import ToolUnavailable
 from proxy.core.ports import Embedder, Vector
-from proxy.engines.embedders import threaded
+from proxy.engines.embedders import queue
 from proxy.engines.embedders.onnx import MINILM_ID, OnnxEmbedder, is_prepared
 from proxy.engines.embedders.sentence_transformers import SentenceTransformersEmbedder
 from proxy.engines.embedders.threaded import ThreadedEmbedder
@@ -108,7 +110,7 @@ async def test_a_missing_model_is_unavailable_until_it_is_there(models: Path, tm
 
 async def test_a_damaged_model_is_unavailable(tmp_path: Path) -> None:
     (tmp_path / MINILM_ID).mkdir()
-    for name in ("model.onnx", "tokenizer.json"):
+    for name in ("model.onnx", "model.weights", "tokenizer.json"):
         (tmp_path / MINILM_ID / name).write_bytes(b"damaged")
     assert is_prepared(tmp_path / MINILM_ID)
     with pytest.raises(ToolUnavailable):
@@ -123,58 +125,106 @@ async def test_a_model_that_cannot_be_loaded_gives_its_reason_on_every_call(tmp_
 
 
 class Counting(ThreadedEmbedder):
-    """Counts its runs; each waits for `gate`."""
+    """Keeps its batches; each waits for `gate`."""
 
     name, id, dimension = "counting", "counting-2", 2
 
     def __init__(self, gate: asyncio.Event) -> None:
-        super().__init__(threads=4)
-        self.runs = 0
+        super().__init__()
+        self.batches: list[list[str]] = []
+        self.began = asyncio.Event()
         self._gate, self._loop = gate, asyncio.get_running_loop()
 
-    def _encode(self, text: str) -> Vector:
-        self.runs += 1
+    def _encode(self, texts: Sequence[str]) -> list[Vector]:
+        self.batches.append(list(texts))
+        self._loop.call_soon_threadsafe(self.began.set)
         asyncio.run_coroutine_threadsafe(self._gate.wait(), self._loop).result(10)
-        if text == "bad":
-            return np.array([np.nan, 0], dtype=np.float32)
-        return np.array([3, 4], dtype=np.float32)
+        if "broken" in texts:
+            raise ValueError("broken")
+        return [np.array([np.nan if text == "bad" else 3, 4], dtype=np.float32) for text in texts]
 
 
-async def test_a_text_in_flight_or_seen_lately_is_not_embedded_twice() -> None:
-    gate = asyncio.Event()
+@pytest.fixture
+async def gate() -> asyncio.Event:
+    return asyncio.Event()
+
+
+@pytest.fixture
+async def counting(gate: asyncio.Event) -> AsyncIterator[Counting]:
     embedder = Counting(gate)
-    waiting = [asyncio.create_task(embedder.embed("hello")) for _ in range(50)]
-    await asyncio.sleep(0.01)
-    waiting[0].cancel()  # one that leaves does not take the others along
+    yield embedder
     gate.set()
-    answers = await asyncio.gather(*waiting[1:])
-    assert all(answer == pytest.approx([0.6, 0.8]) for answer in answers)
-    await embedder.embed("hello")
-    assert embedder.runs == 1
     await embedder.close()
+
+
+async def waiting(embedder: Counting, *texts: str) -> list[asyncio.Task[Vector]]:
+    """The texts asked for, the first of them being embedded."""
+    tasks = [asyncio.create_task(embedder.embed(text)) for text in texts]
+    await embedder.began.wait()
+    return tasks
+
+
+async def test_a_text_in_flight_or_seen_lately_is_not_embedded_twice(counting: Counting, gate: asyncio.Event) -> None:
+    tasks = await waiting(counting, *["hello"] * 50)
+    tasks[0].cancel()  # one that leaves does not take the others along
+    gate.set()
+    assert all(vector == pytest.approx([0.6, 0.8]) for vector in await asyncio.gather(*tasks[1:]))
+    await counting.embed("hello")
+    assert counting.batches == [["hello"]]
+    await counting.close()
     with pytest.raises(ToolUnavailable, match="closed"):
-        await embedder.embed("other")
+        await counting.embed("other")
 
 
-async def test_a_result_that_is_no_vector_is_unavailable() -> None:
-    gate = asyncio.Event()
+async def test_texts_that_come_meanwhile_are_embedded_together_by_length(counting: Counting, gate: asyncio.Event) -> None:
+    long = "long " * 100
+    tasks = await waiting(counting, "first", *(f"text {number}" for number in range(9)), long)
     gate.set()
-    embedder = Counting(gate)
-    for _ in range(2):
-        with pytest.raises(ToolUnavailable):
-            await embedder.embed("bad")
-    await embedder.close()
+    await asyncio.gather(*tasks)
+    assert counting.batches == [["first"], [f"text {number}" for number in range(8)], ["text 8"], [long]]
 
 
-async def test_a_full_queue_refuses_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(threaded, "QUEUE", 8)
-    gate = asyncio.Event()
-    embedder = Counting(gate)
-    waiting = [asyncio.create_task(embedder.embed(f"text {number}")) for number in range(8)]
-    await asyncio.sleep(0.01)
+async def test_a_text_that_breaks_the_model_does_not_take_the_others_along(counting: Counting, gate: asyncio.Event) -> None:
+    tasks = await waiting(counting, "first", "good", "bad", "broken")
+    gate.set()
+    first, good, bad, broken = await asyncio.gather(*tasks, return_exceptions=True)
+    assert first == pytest.approx([0.6, 0.8])
+    assert good == pytest.approx([0.6, 0.8])
+    assert isinstance(bad, ToolUnavailable)
+    assert isinstance(broken, ToolUnavailable)
+
+
+async def test_a_text_that_nobody_waits_for_any_more_is_not_embedded(counting: Counting, gate: asyncio.Event) -> None:
+    first, gone, kept = await waiting(counting, "first", "gone", "kept")
+    gone.cancel()
+    await asyncio.wait([gone])
+    gate.set()
+    await asyncio.gather(first, kept)
+    assert counting.batches == [["first"], ["kept"]]
+
+
+async def test_who_would_wait_too_long_is_told_at_once_and_not_as_a_failure(
+    counting: Counting, gate: asyncio.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate.set()
+    await counting.embed("sets the pace")
+    monkeypatch.setattr(queue, "PATIENCE", 0.0)
+    gate.clear()
+    breaker = Breaker("embedder")
+    running = asyncio.create_task(counting.embed("one"))
+    await asyncio.sleep(0)
     with pytest.raises(ToolUnavailable, match="busy"):
-        await embedder.embed("one more")
+        await breaker.run(counting.embed("two"), seconds=1)
+    assert breaker.failures == 0
     gate.set()
-    assert len(await asyncio.gather(*waiting)) == 8
-    assert (await embedder.embed("one more")).shape == (2,)
-    await embedder.close()
+    assert (await running).shape == (2,)
+    assert (await counting.embed("two")).shape == (2,)  # idle again
+
+
+async def test_a_batch_gives_what_each_text_gives_alone(models: Path) -> None:
+    """Padding changes the last bits only."""
+    texts = sorted(questions(), key=len)
+    together, alone = OnnxEmbedder(models), OnnxEmbedder(models)
+    batched = await asyncio.gather(*(together.embed(text) for text in texts))
+    single = [await alone.embed(text) for text in texts]
+    assert np.abs(np.stack(batched) - np.stack(single)).max() < 1e-6

