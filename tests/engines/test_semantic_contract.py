@@ -17,7 +17,7 @@ from redis.asyncio import Redis
 from proxy.core.errors import ToolUnavailable
 from proxy.core.ports import SemanticCache, SemanticEntry, Vector
 from proxy.engines.embedders.onnx import MINILM_ID
-from proxy.engines.semantic import pgvector
+from proxy.engines.semantic import pgvector, redis
 from proxy.engines.semantic.pgvector import PgvectorCache
 from proxy.engines.semantic.redis import RedisSearchCache
 from proxy.engines.semantic.statements import SETTINGS, approximate, exact
@@ -323,3 +323,24 @@ def fill(connection: psycopg.Connection[Any], backend: Backend, vectors: Vector)
             known = (backend.id(str(number)), backend.run, "s", 1, MINILM_ID, "q")
             rows.write_row((*known, str(vector.tolist()), b"x", "now", "tomorrow"))
     connection.execute("ANALYZE proxy_semanticentry")
+
+
+async def test_redis_searches_a_large_bucket_by_the_graph_and_a_small_one_entry_by_entry(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command says which way; both find the nearest."""
+    backend = Backend("redis", redis_url)
+    vectors = np.random.default_rng(6).normal(size=(200, DIMENSION)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    async with served(backend.cache()) as cache:
+        assert isinstance(cache, RedisSearchCache)
+        await asyncio.gather(*(cache.add(backend.entry(str(number), vector)) for number, vector in enumerate(vectors)))
+        for most, policy in ((300, "ADHOC_BF"), (100, "BATCHES")):
+            monkeypatch.setattr(redis, "LARGE_BUCKET", most)
+            sent: list[Any] = []
+            command = cache._command
+            monkeypatch.setattr(cache, "_command", lambda *words, to=command, kept=sent: (kept.append(words), to(*words))[1])
+            found = await cache.nearest("b1", vectors[7], floor=0.9, limit=3)
+            assert found[0].entry_id == backend.id("7")
+            assert policy in str(sent[-1])
+            cache._command = command
