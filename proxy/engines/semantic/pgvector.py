@@ -101,19 +101,7 @@ class PgvectorCache:
 
     async def add(self, entry: SemanticEntry) -> None:
         """Store one entry, visible to the next `nearest`. The same `entry_id` replaces. Raises ToolUnavailable."""
-        vector = checked_entry(self.name, entry, self._embedder, self._dimension)
-        values = {
-            "entry_id": entry.entry_id,
-            "bucket": entry.bucket,
-            "scope": entry.scope,
-            "plan_id": entry.plan_id,
-            "embedder": entry.embedder,
-            "question": storable(entry.question),
-            "embedding": HalfVector(vector),
-            "envelope": entry.envelope,
-            "created_at": datetime.fromtimestamp(entry.created_at, UTC),
-            "expires_at": datetime.fromtimestamp(entry.expires_at, UTC),
-        }
+        values = columns(entry, checked_entry(self.name, entry, self._embedder, self._dimension))
         await detached(self._run(lambda connection: self._write(connection, UPSERT, values), self._write_timeout))
 
     async def delete(self, entry_id: str) -> None:
@@ -193,6 +181,22 @@ class PgvectorCache:
                 with contextlib.suppress(psycopg.Error):
                     await self._pool.drain()
             raise ToolUnavailable(self.name, _reason(error)) from error
+
+
+def columns(entry: SemanticEntry, vector: Vector) -> dict[str, Any]:
+    """The entry as a row of `proxy_semanticentry`, with this vector."""
+    return {
+        "entry_id": entry.entry_id,
+        "bucket": entry.bucket,
+        "scope": entry.scope,
+        "plan_id": entry.plan_id,
+        "embedder": entry.embedder,
+        "question": storable(entry.question),
+        "embedding": HalfVector(vector),
+        "envelope": entry.envelope,
+        "created_at": datetime.fromtimestamp(entry.created_at, UTC),
+        "expires_at": datetime.fromtimestamp(entry.expires_at, UTC),
+    }
 
 
 def _server_limit(seconds: float) -> str:
