@@ -19,7 +19,7 @@ from stats.spool import SUFFIX, Spool, SpoolFile
 
 log = logging.getLogger(__name__)
 
-CHUNK = 192 * 1024  # some 250 lines: a millisecond of the event loop
+CHUNK = 192 * 1024  # some 250 lines
 ROTATE_AT = 32 * 1024 * 1024
 HEARTBEAT = 15.0
 ADOPT_EVERY = 5.0
@@ -147,12 +147,12 @@ class Flusher:
 
     async def _store(self, conn: Connection, file: SpoolFile, lines: list[bytes], offset: int) -> int:
         """One transaction: the lines and the offset behind them."""
-        good: list[tuple[str, intake.Row]] = []
+        good: list[intake.Row] = []
         async with conn.transaction():
             await conn.execute("SELECT set_config('statement_timeout', %s, true)", (str(int(self._deadline * 1000)),))
             for line in filter(None, lines):
                 try:
-                    good.append(intake.parse(line))
+                    good.append(intake.row_of(line))
                 except ValueError as error:
                     await _bury(conn, line, f"not a line of the spool: {error}")
             await _insert(conn, file.worker, good)
@@ -209,14 +209,14 @@ def _lines(chunk: bytes, *, torn_too: bool) -> bytes:
     return chunk[:end] if end or not (torn_too or len(chunk) == CHUNK) else chunk
 
 
-async def _insert(conn: Connection, worker: str, batch: list[tuple[str, intake.Row]]) -> None:
+async def _insert(conn: Connection, worker: str, batch: list[intake.Row]) -> None:
     """Insert the batch; when PostgreSQL refuses it, halve it until the row at fault is alone, and bury that."""
     try:
         async with conn.transaction():
             await intake.insert(conn, worker, batch)
     except (psycopg.DataError, psycopg.IntegrityError) as error:
         if len(batch) == 1:
-            await _bury(conn, intake.unparse(*batch[0]), _reason(error))
+            await _bury(conn, intake.line_of(batch[0]), _reason(error))
             return
         half = len(batch) // 2
         await _insert(conn, worker, batch[:half])
