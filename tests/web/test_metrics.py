@@ -1,6 +1,7 @@
 """/metrics and the probes."""
 
 import asyncio
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 
 import pytest
 from django.test import AsyncClient, Client
-from prometheus_client import REGISTRY
+from prometheus_client import REGISTRY, Histogram
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway_project import daemons
@@ -73,6 +74,25 @@ def test_money_requests_failures_and_times_are_counted() -> None:
     assert moved("tokenthrift_cache_lookups_total", event, tier="miss") == 1
     assert moved("tokenthrift_request_duration_seconds_sum", event, tier="miss") == pytest.approx(0.25)
     assert moved("tokenthrift_unpriced_requests_total", make_event(would_cost=None), route="smart/balanced") == 1
+
+
+def test_many_requests_at_once_fall_into_the_same_buckets_as_one_by_one() -> None:
+    """Our own sums against what the library's own `observe` makes of the same times, bounds included."""
+    times = [0.0, 0.0004, 0.001, 0.0011, 0.005, 0.3, 1.0, 119.0, 120.0, 121.0, 1e6]
+    reference = Histogram("reference", "", buckets=metrics.BUCKETS, registry=None)
+    before = {bound: bucket(bound) for bound in (*metrics.BUCKETS, math.inf)}
+    for seconds in times:
+        reference.observe(seconds)
+        metrics.observe(make_event(tier="miss", duration_ms=seconds * 1000))
+    metrics.publish()
+    (family,) = reference.collect()
+    expected = {float(sample.labels["le"]): sample.value for sample in family.samples if sample.name == "reference_bucket"}
+    assert {bound: bucket(bound) - before[bound] for bound in before} == expected
+
+
+def bucket(bound: float) -> float:
+    label = "+Inf" if bound == math.inf else str(float(bound))
+    return REGISTRY.get_sample_value("tokenthrift_request_duration_seconds_bucket", {"tier": "miss", "le": label}) or 0.0
 
 
 def test_a_refused_request_asks_for_no_tokens() -> None:
