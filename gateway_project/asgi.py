@@ -10,12 +10,13 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gateway_project.settings")
 django = get_asgi_application()
 
 from django.conf import settings  # noqa: E402 -- Django's apps must be loaded first
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware  # noqa: E402 -- likewise
 
 from gateway_project.body_limit import limited  # noqa: E402 -- likewise
 from proxy.asgi import application as gateway  # noqa: E402 -- likewise
 
 Message = MutableMapping[str, Any]
-pages = limited(django, settings.MAX_BODY_BYTES)  # type: ignore[arg-type]  # django-stubs wants its own scope type
+pages = ProxyHeadersMiddleware(limited(django, settings.MAX_BODY_BYTES), settings.TRUSTED_PROXIES)  # type: ignore[arg-type]  # three names for one type
 
 
 async def application(scope: Message, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]) -> None:
@@ -23,6 +24,6 @@ async def application(scope: Message, receive: Callable[[], Awaitable[Message]],
     if scope["type"] == "lifespan" or (scope["type"] == "http" and scope["path"].startswith("/v1/")):
         await gateway(scope, receive, send)
     elif scope["type"] == "http":
-        await pages(scope, receive, send)
+        await pages(scope, receive, send)  # type: ignore[arg-type]  # likewise
     else:
         await send({"type": "websocket.close", "code": 4404})

@@ -36,7 +36,7 @@ def run(listener: socket.socket, workers: int) -> bool:
         log_config=settings.LOGGING,
         access_log=False,
         server_header=False,
-        forwarded_allow_ips=settings.TRUSTED_PROXIES,
+        proxy_headers=False,  # Django's pages alone look at them: gateway_project.asgi
         timeout_graceful_shutdown=GRACE,
         timeout_keep_alive=KEEP_ALIVE,
         timeout_worker_healthcheck=30,  # a worker loads its models before it answers
