@@ -8,6 +8,7 @@ import hmac
 import re
 import secrets
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 KeyKind = Literal["tt", "tta"]
@@ -40,8 +41,9 @@ def well_formed(secret: str, kind: KeyKind) -> bool:
     return match is not None and match[1] == kind
 
 
+@lru_cache(maxsize=4096)
 def digest(secret: str, *, pepper: str) -> str:
-    """HMAC-SHA256 (RFC 2104) of the key, in hex: 64 characters."""
+    """HMAC-SHA256 (RFC 2104) of the key, in hex: 64 characters. The keys in use are remembered, with which they are used."""
     return hmac.digest(pepper.encode(), secret.encode(), "sha256").hex()
 
 
