@@ -33,6 +33,11 @@ class Conf:
         return str(settings.CACHES["exact"]["KEY_PREFIX"])
 
     @property
+    def exact_memory(self) -> int:
+        """Bytes of exact entries that each worker keeps in memory; 0 for none."""
+        return int(settings.EXACT_MEMORY)
+
+    @property
     def semantic_url(self) -> str:
         return str(settings.REDIS_SEMANTIC_URL)
 

@@ -11,9 +11,11 @@ from typing import Any
 from proxy.conf import conf
 from proxy.core.errors import ToolUnavailable
 from proxy.core.ports import Embedder, SemanticCache, Toolbox
+from proxy.core.recent import Recent
 from proxy.core.tokens import count_text, encoding_for
 from proxy.engines import catalogue
 from proxy.engines.compressors.pool import PoolCompressor
+from proxy.engines.exact.changes import Changes
 from proxy.engines.exact.redis import RedisCache
 from proxy.engines.upstreams.http import HttpUpstream
 from proxy.source import DatabaseSource
@@ -55,16 +57,20 @@ async def open_toolbox() -> Running:
     source, spool = DatabaseSource(), Spool(conf.spool)
     flusher = Flusher(spool)
     embedder = open_embedder()
+    recent = Recent(conf.exact_memory)
+    timeout = conf.limits.cache_budget
+    changes = Changes(conf.exact_url, recent, prefix=conf.exact_prefix, timeout=timeout)
     compressor = PoolCompressor(workers=conf.compressors, deadline=conf.compression_deadline)
     tools = Toolbox(
         source=source,
-        exact=RedisCache(conf.exact_url, prefix=conf.exact_prefix, timeout=conf.limits.cache_budget),
+        exact=RedisCache(conf.exact_url, prefix=conf.exact_prefix, timeout=timeout),
         semantic=_semantic(embedder),
         embedder=embedder,
         compressor=compressor,
         upstream=HttpUpstream(body_limit=conf.limits.upstream_bytes),
         ledger=spool,
         limits=conf.limits,
+        recent=recent,
     )
     # Loading the tokenizer takes 0.1 s, which no request should wait for, nor those beside it.
     await asyncio.to_thread(count_text, "warm", encoding_for("")[0])
@@ -72,7 +78,9 @@ async def open_toolbox() -> Running:
         await asyncio.wait_for(source.refresh(), 5)
     running = Running(tools, source, flusher)
     health.attach(health.Gateway(loaded=lambda: source.directory.revision > 0, lag=lambda: flusher.lag))
-    background: tuple[Coroutine[Any, Any, None], ...] = (source.run(), flusher.run(), compressor.warm(), _warm(embedder), _purge(tools))
+    background: list[Coroutine[Any, Any, None]] = [source.run(), flusher.run(), compressor.warm(), _warm(embedder), _purge(tools)]
+    if conf.exact_memory:
+        background.append(changes.run())
     running.tasks = [asyncio.create_task(work) for work in background]
     # What was loaded until here lives as long as the worker: the garbage collector need not look at it again with every request.
     gc.collect()

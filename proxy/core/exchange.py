@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from plans.snapshot import KeySnapshot, PlanSnapshot
 from proxy.core.chat import ChatRequest
-from proxy.core.directory import Route
+from proxy.core.directory import Directory, Route
 from proxy.core.envelope import Envelope
 from proxy.core.errors import GatewayError
 from proxy.core.ports import Candidate, Client, Cut, Message, UpstreamReply, Vector
@@ -72,6 +72,8 @@ class Keys:
     bucket: str | None = None
 
 
+NOTHING = Directory()
+
 if TYPE_CHECKING:
     from dataclasses import replace as revise
 else:
@@ -79,7 +81,7 @@ else:
     def revise(call, **changes):
         """The call with these fields changed: `dataclasses.replace`, which would run a constructor of forty fields, 25 times as fast."""
         revised = object.__new__(Call)
-        revised.__dict__.update(call.__dict__, **changes)
+        object.__setattr__(revised, "__dict__", {**call.__dict__, **changes})
         return revised
 
 
@@ -87,8 +89,8 @@ else:
 class Call:
     """A request and all that was decided about it.
 
-    Times: `started`, `ready` (body read) and `budget_ends` (no cache work after it) by the monotonic clock, `at` in epoch seconds,
-    durations in seconds.
+    `directory`: the configuration it began under and finishes on; `raw`: the body until it is parsed. Times: `started`, `ready` (body
+    read) and `budget_ends` (no cache work after it) by the monotonic clock, `at` in epoch seconds, durations in seconds.
     """
 
     request_id: str
@@ -97,7 +99,9 @@ class Call:
     client: Client
     secret: str | None = None
     cache_control: str = ""
+    directory: Directory = NOTHING
     key: KeySnapshot | None = None
+    raw: bytes = b""
     request: ChatRequest | None = None
     route: Route | None = None
     plan: PlanSnapshot | None = None

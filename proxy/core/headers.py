@@ -11,23 +11,23 @@ STREAM: list[Header] = [(b"content-type", b"text/event-stream; charset=utf-8"), 
 
 def decision_headers(call: Call, now: float) -> list[Header]:
     """Our headers for this call at epoch second `now`."""
-    found = {"x-request-id": call.request_id}
+    found = {b"x-request-id": call.request_id}
     if call.request is not None and call.route is not None:
         found |= _cache(call, now) | _saving(call, worth(call))
-        found["x-tokenthrift-overhead-ms"] = f"{call.overhead_seconds * 1000:.2f}"
-    return [(name.encode(), value.encode("ascii", "replace")) for name, value in found.items()]
+        found[b"x-tokenthrift-overhead-ms"] = f"{call.overhead_seconds * 1000:.2f}"
+    return [(name, value.encode("ascii", "replace")) for name, value in found.items()]
 
 
-def _cache(call: Call, now: float) -> dict[str, str]:
-    found = {"x-tokenthrift-cache": call.tier, "cache-status": _status(call, now)}
+def _cache(call: Call, now: float) -> dict[bytes, str]:
+    found = {b"x-tokenthrift-cache": call.tier, b"cache-status": _status(call, now)}
     if call.plan is not None:
-        found["x-tokenthrift-plan"] = call.plan.name
+        found[b"x-tokenthrift-plan"] = call.plan.name
     if call.reason:
-        found["x-tokenthrift-bypass-reason"] = call.reason
+        found[b"x-tokenthrift-bypass-reason"] = call.reason
     if isinstance(call.answer, Stored):
-        found["age"] = str(call.answer.envelope.age(now))
+        found[b"age"] = str(call.answer.envelope.age(now))
         if call.answer.similarity is not None:
-            found["x-tokenthrift-similarity"] = f"{call.answer.similarity:.2f}"
+            found[b"x-tokenthrift-similarity"] = f"{call.answer.similarity:.2f}"
     return found
 
 
@@ -40,15 +40,15 @@ def _status(call: Call, now: float) -> str:
     return "tokenthrift; fwd=request" if call.reason == "no-cache" else "tokenthrift; fwd=miss"
 
 
-def _saving(call: Call, gained: Worth) -> dict[str, str]:
-    found = {"x-tokenthrift-tokens-saved": str(gained.saved)}
+def _saving(call: Call, gained: Worth) -> dict[bytes, str]:
+    found = {b"x-tokenthrift-tokens-saved": str(gained.saved)}
     if gained.cost_saved is not None:
-        found["x-tokenthrift-cost-saved-usd"] = dollars(gained.cost_saved)
+        found[b"x-tokenthrift-cost-saved-usd"] = dollars(gained.cost_saved)
     cut = call.cut
     if cut is not None and cut.messages is not None and not isinstance(call.answer, Stored):
-        found["x-tokenthrift-compression"] = f"{cut.after / cut.before:.3f}"
+        found[b"x-tokenthrift-compression"] = f"{cut.after / cut.before:.3f}"
     if cut is not None and cut.note:
-        found["x-tokenthrift-compression-note"] = cut.note
+        found[b"x-tokenthrift-compression-note"] = cut.note
     return found
 
 

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from plans.snapshot import CompressionSettings
 from proxy.core.breaker import Breaker
 from proxy.core.directory import Directory, UpstreamTarget
+from proxy.core.prepared import Prepared
+from proxy.core.recent import Recent
 from stats.measures import Attempt, Event
 
 Vector = NDArray[np.float32]
@@ -197,4 +199,6 @@ class Toolbox:
     upstream: Upstream
     ledger: Ledger
     limits: Limits
+    prepared: Prepared = field(default_factory=Prepared)
+    recent: Recent = field(default_factory=Recent)
     breakers: Breakers = field(default_factory=Breakers)

@@ -15,14 +15,26 @@ def time_left(call: Call) -> float:
 
 async def read_exact(call: Call, tools: Toolbox, key: str) -> Envelope | None:
     """The entry, if it is whole, ours and young enough. A broken or foreign one is deleted. Raises ToolUnavailable."""
-    found = await tools.breakers["exact"].run(tools.exact.get(key), seconds=time_left(call))
-    if found is None:
-        return None
-    envelope = open_envelope(call, found)
-    if envelope is None:
-        await tools.breakers["exact"].run(tools.exact.delete(key), seconds=time_left(call))
-        return None
-    return envelope if fresh_enough(call, envelope) else None
+    envelope = tools.recent.get(key) or await _fetch(call, tools, key)
+    return envelope if envelope is not None and ours(call, envelope) and fresh_enough(call, envelope) else None
+
+
+async def _fetch(call: Call, tools: Toolbox, key: str) -> Envelope | None:
+    """The entry from the store, kept in memory for the next who asks."""
+    exact = tools.breakers["exact"]
+    tools.recent.expect(key)
+    try:
+        found = await exact.run(tools.exact.get(key), seconds=time_left(call))
+        if found is None:
+            return None
+        envelope = open_envelope(call, found)
+        if envelope is not None:
+            tools.recent.keep(key, envelope)
+            return envelope
+    finally:
+        tools.recent.settle(key)
+    await exact.run(tools.exact.delete(key), seconds=time_left(call))
+    return None
 
 
 def open_envelope(call: Call, value: bytes) -> Envelope | None:
@@ -31,7 +43,12 @@ def open_envelope(call: Call, value: bytes) -> Envelope | None:
         envelope = decode(value)
     except BadEnvelope:
         return None
-    return envelope if call.keys is not None and envelope.scope == call.keys.scope else None
+    return envelope if ours(call, envelope) else None
+
+
+def ours(call: Call, envelope: Envelope) -> bool:
+    """Whether those who may share this answer are those who ask."""
+    return call.keys is not None and envelope.scope == call.keys.scope
 
 
 def fresh_enough(call: Call, envelope: Envelope) -> bool:

@@ -7,15 +7,19 @@ from proxy.core.ports import Toolbox
 
 
 async def authenticate(call: Call, tools: Toolbox) -> Call:
-    """Set the key. Raises BadKey for a missing, malformed, unknown, revoked or expired one, NotReady before the first snapshot."""
+    """Set the key, and the configuration that holds for this call to its end.
+
+    Raises BadKey for a missing, malformed, unknown, revoked or expired key, NotReady before the first snapshot.
+    """
     if not call.secret:
         raise BadKey("No API key was given. Send it as `Authorization: Bearer tt-...`.")
     if not keys.well_formed(call.secret, keys.VIRTUAL):
         raise BadKey("This is not a virtual key: those start with tt- and come from your administrator.")
-    if tools.source.directory.revision < 0:
+    directory = tools.source.directory
+    if directory.revision < 0:
         raise NotReady("The gateway is starting and has not read its configuration yet. Try again in a moment.")
     # The dictionary is keyed by an HMAC under a secret pepper, so look-up times say nothing about any key.
-    key = tools.source.directory.keys.get(keys.digest(call.secret, pepper=tools.limits.key_pepper))
+    key = directory.keys.get(keys.digest(call.secret, pepper=tools.limits.key_pepper))
     if key is None or (key.expires_at is not None and key.expires_at <= call.at):
         raise BadKey("This API key is unknown, revoked or expired.")
-    return revise(call, key=key, secret=None)
+    return revise(call, key=key, directory=directory, secret=None)

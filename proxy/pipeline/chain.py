@@ -17,6 +17,7 @@ from proxy.pipeline.exact_lookup import exact_lookup
 from proxy.pipeline.exact_lookup_sent import exact_lookup_sent
 from proxy.pipeline.load_plan import load_plan
 from proxy.pipeline.parse import parse
+from proxy.pipeline.read import read
 from proxy.pipeline.record import record
 from proxy.pipeline.relay import relay
 from proxy.pipeline.respond import respond
@@ -27,7 +28,9 @@ from proxy.pipeline.verify import verify
 
 Stage = Callable[[Call, Toolbox], Awaitable[Call]]
 
-PREPARE: tuple[Stage, ...] = (authenticate, parse, load_plan, scope)  # may refuse, by raising
+OPEN: tuple[Stage, ...] = (authenticate, read)  # may refuse, by raising
+PREPARE: tuple[Stage, ...] = (parse, load_plan, scope)  # may refuse too; done once for the same bytes (`proxy.core.prepared`)
+PREPARED = ("request", "route", "plan", "tier", "reason", "reads", "writes", "keys")  # what PREPARE sets
 SEEK: tuple[Stage, ...] = (  # stops at the first answer
     exact_lookup,
     embed,
@@ -67,8 +70,9 @@ async def run(call: Call, tools: Toolbox) -> Call:
 async def _seek(call: Call, tools: Toolbox) -> Call:
     """The call with its answer; a refusal or a bug is an answer too."""
     try:
-        for stage in PREPARE:
+        for stage in OPEN:
             call = await stage(call, tools)
+        call = await _prepare(call, tools)
         for stage in SEEK:
             if call.answer is not None or call.outcome != "ok":
                 break
@@ -80,6 +84,19 @@ async def _seek(call: Call, tools: Toolbox) -> Call:
     except Exception:
         log.exception("request %s failed", call.request_id)
         return revise(call, answer=Refused(InternalFault("The gateway failed; the fault is logged.")), outcome="failed")
+    return call
+
+
+async def _prepare(call: Call, tools: Toolbox) -> Call:
+    """Parse, load the plan, derive the keys. Only a request that the exact tier may answer is remembered: its answer is kept too."""
+    assert call.key is not None  # noqa: S101 -- authenticate set it
+    asked = (call.key.id, call.cache_control, call.raw)
+    if known := tools.prepared.of(call.directory, asked):
+        return revise(call, raw=b"", **known)
+    for stage in PREPARE:
+        call = await stage(call, tools)
+    if call.reads and call.exact_tier:
+        tools.prepared.keep(call.directory, asked, {name: getattr(call, name) for name in PREPARED})
     return call
 
 

@@ -7,17 +7,16 @@ from proxy.core.ports import Toolbox
 
 async def load_plan(call: Call, tools: Toolbox) -> Call:
     """Set route and plan. Raises ModelUnknown or ModelForbidden. An unknown plan never fails a request: it is skipped, and said so."""
-    directory, request, key = tools.source.directory, call.asked, call.key
+    directory, request, key = call.directory, call.asked, call.key
     assert key is not None, "authenticate comes first"  # noqa: S101 -- the chain's order is fixed
     if key.routes and request.model not in key.routes:
         raise ModelForbidden(f"This key may not use the model {request.model!r}. See GET /v1/models.", param="model")
     route = directory.routes.get(request.model)
     if route is None:
         raise ModelUnknown(f"The model {request.model!r} does not exist here. See GET /v1/models.", param="model")
-    call = revise(call, route=route)
     if request.plan_name is None:
-        return revise(call, reason="no-plan")
+        return revise(call, route=route, reason="no-plan")
     plan = directory.plan_for(key, request.plan_name)
     if plan is None:
-        return revise(call, reason="unknown-plan")
-    return revise(call, plan=plan, reason="plan-off" if plan.mode == "off" else "")
+        return revise(call, route=route, reason="unknown-plan")
+    return revise(call, route=route, plan=plan, reason="plan-off" if plan.mode == "off" else "")

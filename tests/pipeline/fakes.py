@@ -20,6 +20,7 @@ from proxy.core.errors import GatewayError, ToolUnavailable
 from proxy.core.exchange import Call
 from proxy.core.ids import new_id
 from proxy.core.ports import Candidate, Cut, Limits, Message, SemanticEntry, Toolbox, Vector
+from proxy.core.recent import Recent
 from proxy.pipeline import chain
 from stats.measures import Attempt, Event
 
@@ -271,6 +272,7 @@ class World:
             upstream=self.upstream,
             ledger=self.ledger,
             limits=Limits(key_pepper=PEPPER),
+            recent=Recent(1024 * 1024),
         )
 
     def call(self, raw: bytes, *, secret: str | None = SECRET, cache_control: str = "") -> Call:

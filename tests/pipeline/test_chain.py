@@ -7,10 +7,11 @@ from typing import Any
 import orjson
 import pytest
 
+from plans import keys
 from plans.snapshot import CacheSettings
 from proxy.core import sse
 from proxy.core.envelope import decode, encode
-from tests.pipeline.fakes import World, ask, body, chunks_of, completion, full_plan
+from tests.pipeline.fakes import PEPPER, World, ask, body, chunks_of, completion, full_plan
 
 
 async def test_a_miss_is_answered_by_the_upstream_and_stored_in_both_tiers() -> None:
@@ -36,6 +37,72 @@ async def test_the_same_request_again_is_an_exact_hit_and_costs_nothing() -> Non
     assert again.headers["x-tokenthrift-cost-saved-usd"] == "0.00012"
     assert len(world.upstream.bodies) == 1
     assert (world.event.attempts, world.event.billed_cost, world.event.would_cost) == (0, Decimal(0), Decimal("0.00012"))
+
+
+async def test_a_recent_answer_is_served_without_asking_the_store_until_it_changes() -> None:
+    world = World()
+    world.tools.recent.begin()
+    await ask(world, body())
+    await ask(world, body())
+    ((key, stored),) = world.exact.entries.items()
+    world.exact.entries.clear()
+    again = await ask(world, body())
+    assert (again.headers["x-tokenthrift-cache"], orjson.loads(again.received)) == ("exact", completion())
+    world.exact.entries[key] = stored
+    world.exact.down = True
+    assert (await ask(world, body())).headers["x-tokenthrift-cache"] == "exact"
+    world.tools.recent.forget([key])
+    assert (await ask(world, body())).headers["x-tokenthrift-cache"] == "semantic"
+
+
+async def test_a_recent_answer_that_is_too_old_is_not_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(plan=full_plan(cache=CacheSettings(ttl=60, backend=None)))
+    world.tools.recent.begin()
+    for _ in range(2):
+        await ask(world, body())
+    (envelope,) = [decode(value) for value in world.exact.entries.values()]
+    monkeypatch.setattr("time.time", lambda: envelope.expires_at + 1)
+    assert (await ask(world, body())).headers["x-tokenthrift-cache"] == "miss"
+
+
+async def test_the_same_bytes_are_prepared_once_and_anew_when_the_configuration_changes() -> None:
+    world = World()
+    await ask(world, body())
+    await ask(world, body())
+    assert len(world.tools.prepared) == 1
+    ((digest, key),) = world.source.directory.keys.items()
+    narrowed = replace(world.source.directory, revision=2, keys={digest: replace(key, routes=frozenset({"other"}))})
+    world.source.directory = narrowed
+    assert (await ask(world, body())).status == 403
+    world.source.directory = replace(narrowed, revision=3, keys={digest: key}, plans={})
+    assert (await ask(world, body())).headers["x-tokenthrift-bypass-reason"] == "unknown-plan"
+
+
+async def test_the_same_bytes_from_two_tenants_are_two_requests() -> None:
+    world, secret = World(plan=full_plan(tenant_id=None)), keys.make("tt", pepper=PEPPER).secret
+    ((_, key),) = world.source.directory.keys.items()
+    digest = keys.digest(secret, pepper=PEPPER)
+    other = replace(key, id=2, digest=digest, tenant_id=2, tenant="other")
+    world.source.directory = replace(world.source.directory, keys={**world.source.directory.keys, digest: other})
+    world.tools.recent.begin()
+    for _ in range(2):
+        await ask(world, body())
+    assert (await ask(world, body(), secret=secret)).headers["x-tokenthrift-cache"] == "miss"
+    assert world.event.tenant == "other"
+
+
+async def test_the_same_bytes_with_another_cache_control_are_another_request() -> None:
+    world = World()
+    await ask(world, body())
+    assert (await ask(world, body(), cache_control="no-store")).headers["x-tokenthrift-bypass-reason"] == "no-store"
+    assert (await ask(world, body())).headers["x-tokenthrift-cache"] == "exact"
+
+
+async def test_a_request_that_no_cache_may_answer_leaves_nothing_in_memory() -> None:
+    world = World()
+    await ask(world, body(plan=None))
+    await ask(world, body(), cache_control="no-store")
+    assert len(world.tools.prepared) == 0
 
 
 async def test_a_near_question_is_a_semantic_hit() -> None:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
+import redis
+from django.conf import settings
 
 from tests.gateways import ROUTE, Gateway, running_gateway
 from tests.upstream import MockUpstream
@@ -38,6 +40,25 @@ def test_a_plan_is_known_changed_and_forgotten_on_every_worker(gateway: Gateway)
     assert everywhere(lambda: reason(gateway, "edited") == "plan-off")
     assert gateway.api("DELETE", "/token-saving/plans/edited").status_code == 204
     assert everywhere(lambda: reason(gateway, "edited") == "unknown-plan")
+
+
+def test_an_entry_that_an_admin_deletes_is_served_by_no_worker_any_more(gateway: Gateway, upstream: MockUpstream) -> None:
+    """Each worker keeps it in memory after so many hits; Redis tells them all that it is gone."""
+    assert gateway.api("POST", "/token-saving/plans", json={"plan_name": "wrong-answer", "cache": {"backend": None}}).status_code == 201
+    gateway.wait_plan("wrong-answer")
+    question = f"What is the wrong answer to {uuid.uuid4().hex}?"
+
+    def tier() -> str:
+        return str(gateway.chat(question, token_saving_plan_id="wrong-answer").headers["x-tokenthrift-cache"])
+
+    assert [tier() for _ in range(REPEATS)] == ["miss"] + ["exact"] * (REPEATS - 1)
+    with redis.Redis.from_url(settings.REDIS_URL) as store:
+        deleted = store.delete(*store.keys(f"{gateway.environment['TOKENTHRIFT_INSTANCE']}*"))
+    assert deleted >= 1
+    time.sleep(0.5)
+    calls = len(upstream.requests)
+    assert [tier() for _ in range(REPEATS)] == ["miss"] + ["exact"] * (REPEATS - 1)
+    assert len(upstream.requests) == calls + 1
 
 
 def test_a_change_that_is_refused_changes_nothing(gateway: Gateway) -> None:
