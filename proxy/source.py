@@ -1,17 +1,25 @@
-"""The configuration in memory: read from the database at start, and again when its revision grew."""
+"""The configuration in memory: read from the database at start, and again when its revision grew.
+
+The database tells when that happens (LISTEN). It is asked twice a second all the same: a pooler in between may swallow what it tells.
+"""
 
 import asyncio
 import logging
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 from django.db import connections
+from psycopg import Error
 
 from plans.selectors import revision
 from proxy.core.directory import Directory
 from proxy.selectors import load_directory
+from stats import database
 
 log = logging.getLogger("tokenthrift.proxy")
+CHANNEL = "tokenthrift_configuration"  # plans, migration 0003
 POLL_SECONDS = 0.5
+LISTEN_AGAIN = 2.0
 
 
 class DatabaseSource:
@@ -19,13 +27,15 @@ class DatabaseSource:
 
     def __init__(self) -> None:
         self.directory = Directory()
+        self._changed = asyncio.Event()
         # One thread of its own: a hung database holds it up, and nothing else.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="configuration")
 
     async def run(self) -> None:
-        """Poll for ever. Errors are logged once a change, not once a poll."""
+        """Refresh for ever. Errors are logged once a change, not once a poll."""
         failing = False
         while True:
+            self._changed.clear()
             try:
                 await self.refresh()
                 failing = False
@@ -33,7 +43,26 @@ class DatabaseSource:
                 if not failing:
                     log.warning("the configuration cannot be read, the last one stays in force: %s", type(error).__name__)
                 failing = True
-            await asyncio.sleep(POLL_SECONDS)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), POLL_SECONDS)
+
+    async def listen(self) -> None:
+        """Have `run` refresh at once when the database says so, for ever. A database that is away is tried again."""
+        while True:
+            with suppress(Error, OSError, TimeoutError):
+                await self._listen()
+            await asyncio.sleep(LISTEN_AGAIN)
+
+    async def _listen(self) -> None:
+        conn = await database.connect(database.conninfo())
+        try:
+            with database.deadline(conn, database.CONNECT_DEADLINE):
+                await conn.execute(f"LISTEN {CHANNEL}")
+            self._changed.set()
+            async for _ in conn.notifies():
+                self._changed.set()
+        finally:
+            conn.pgconn.finish()  # at once: a farewell to a frozen server could block
 
     async def refresh(self) -> None:
         """Take a new directory when the revision grew. Raises what the database raises."""

@@ -78,7 +78,8 @@ async def open_toolbox() -> Running:
         await asyncio.wait_for(source.refresh(), 5)
     running = Running(tools, source, flusher)
     health.attach(health.Gateway(loaded=lambda: source.directory.revision > 0, lag=lambda: flusher.lag))
-    background: list[Coroutine[Any, Any, None]] = [source.run(), flusher.run(), compressor.warm(), _warm(embedder), _purge(tools)]
+    background: list[Coroutine[Any, Any, None]] = [source.run(), source.listen(), flusher.run()]
+    background += [compressor.warm(), _warm(embedder), _purge(tools)]
     if conf.exact_memory:
         background.append(changes.run())
     running.tasks = [asyncio.create_task(work) for work in background]

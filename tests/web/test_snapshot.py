@@ -1,6 +1,9 @@
 """The configuration snapshot: what raises its number, what it holds, what it leaves out."""
 
+import asyncio
+import contextlib
 import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -16,12 +19,14 @@ from pytest_django import DjangoAssertNumQueries, Settings
 from plans import selectors, services
 from plans.models import ModelPrice, Plan, Revision, Tenant
 from plans.pricing import Price
-from proxy import vault
+from proxy import source, vault
 from proxy.models import Route, Upstream
 from proxy.selectors import load_directory
 from proxy.services import put_route, put_upstream
+from stats.database import conninfo
 
 pytestmark = pytest.mark.django_db
+LISTENERS = f"datname = current_database() AND query = 'LISTEN {source.CHANNEL}'"
 
 
 @pytest.fixture
@@ -249,3 +254,71 @@ def test_keys_are_rotated_all_or_none(route: Route, settings: Settings, capsys: 
     assert {name: bytes(key) for name, key in Upstream.objects.values_list("name", "encrypted_key")} == {
         name: bytes(key) for name, key in before.items()
     }
+
+
+# The notice
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_a_change_is_told_and_taken_up_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The poll is put off, so that only the notice can bring the change in time; no notice comes of a change that is rolled back."""
+    monkeypatch.setattr(source, "POLL_SECONDS", 3600)
+    made = source.DatabaseSource()
+    tasks = [asyncio.create_task(made.run()), asyncio.create_task(made.listen())]
+    try:
+        await _until(lambda: _listening() == 1 and made.directory.revision >= 0)
+        before = made.directory
+        await _in_a_thread(_rolled_back)
+        await asyncio.sleep(0.2)
+        assert made.directory is before
+        await _in_a_thread(lambda: Tenant.objects.create(slug="told"))
+        await _until(lambda: made.directory is not before)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        made.close()
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_a_listener_that_is_cut_off_listens_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source, "LISTEN_AGAIN", 0.05)
+    made = source.DatabaseSource()
+    task = asyncio.create_task(made.listen())
+    try:
+        await _until(lambda: _listening() == 1)
+        await asyncio.to_thread(
+            sql, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query = 'LISTEN tokenthrift_configuration'"
+        )
+        await _until(lambda: _listening() == 1)
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        made.close()
+
+
+async def _in_a_thread(work: Callable[[], Any]) -> None:
+    def closing() -> None:
+        with contextlib.closing(connection):
+            work()
+
+    await asyncio.to_thread(closing)
+
+
+def _listening() -> int:
+    with psycopg.connect(conninfo(), autocommit=True) as asking:
+        row = asking.execute(f"SELECT count(*) FROM pg_stat_activity WHERE {LISTENERS}").fetchone()
+    return row[0] if row else 0
+
+
+def _rolled_back() -> None:
+    with contextlib.suppress(RuntimeError), transaction.atomic():
+        Tenant.objects.create(slug="never")
+        raise RuntimeError
+
+
+async def _until(true: Callable[[], bool], seconds: float = 10) -> None:
+    ends = time.monotonic() + seconds
+    while not await asyncio.to_thread(true):
+        assert time.monotonic() < ends, "it did not come true"
+        await asyncio.sleep(0.02)
