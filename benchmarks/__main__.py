@@ -34,6 +34,7 @@ def main() -> int:
         sys.exit("benchmarks: two cores are needed, numbers 0 and 1.")
     reach_loopback_directly()
     os.sched_setaffinity(0, machine.REST_CORE)
+    machine.go_first()
     begun = time.monotonic()
     run = Run(wanted=wanted, peers=_words("PEERS"), say=lambda part: _progress(time.monotonic() - begun, part))
     try:

@@ -5,52 +5,29 @@ before. The lag is what the 99th percentile of the second is beyond the median o
 (reading, counting, cutting) and the processor's time that compression takes away are both in it.
 """
 
-import itertools
 import time
-from collections.abc import Iterator
-from typing import Any
 
-import fow_cache
 import uvloop
 
 from benchmarks.bench import PLAN, Bench
+from benchmarks.compression import long_chats
 from benchmarks.load import ClosedLoop, Measured
 from benchmarks.openloop import sending
 from benchmarks.questions import chat, name
 from benchmarks.wire import Request, Requests, connect
-from proxy.core.tokens import count_text
 
-MESSAGES, TOKENS = 500, 60_000
-ENCODING = "o200k_base"
 RATE, SECONDS = 100.0, 10.0
-CHATS, AT_ONCE = 160, 2
-
-
-def long_chat() -> list[dict[str, Any]]:
-    """500 messages of user and assistant in turn, 60,000 tokens: real sentences of fow-cache (CC BY 4.0, Mabon ap Gwyn)."""
-    texts = _texts()
-    messages: list[dict[str, Any]] = []
-    for place in range(MESSAGES):
-        content = next(texts)
-        while count_text(content, ENCODING) < TOKENS / MESSAGES - 10:
-            content += " " + next(texts)
-        messages.append({"role": "assistant" if place % 2 else "user", "content": content})
-    return messages
-
-
-def _texts() -> Iterator[str]:
-    rows = fow_cache.load_conversations()
-    return itertools.cycle([message["content"] for row in rows for side in "ab" for message in row[side]])
+CHATS, AT_ONCE = 400, 2
 
 
 def chats(bench: Bench) -> list[Request]:
     """Long chats of which no message is the same."""
-    history, key = long_chat(), bench.keys["virtual_key"]
+    (history,), key = long_chats(1), bench.keys["virtual_key"]
     made = []
     for number in range(CHATS):
         word = name(number)
         messages = [{**message, "content": f"{message['content']} {word}."} for message in history]
-        made.append(chat(bench.chat, f"Where is the {word} lamp?", key=key, plan=PLAN, before=messages))
+        made.append(chat(bench.chat, f"Where is the {word} lamp?", key=key, plan=PLAN, before=messages[:-1]))
     return made
 
 
@@ -75,4 +52,6 @@ async def _both(bench: Bench, hits: Requests, long: list[Request]) -> tuple[Meas
     await load.over
     for wire in wires:
         wire.close()
+    if len(load.times) == len(long):
+        raise RuntimeError(f"All {len(long)} long chats were answered before the time was up: make more.")
     return beside, len(load.times)

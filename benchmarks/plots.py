@@ -87,8 +87,36 @@ def _plans(axes: Axes, curves: Curves) -> None:
     _names(axes, title, "plans, all of them in use", "microseconds for a hit")
 
 
+def _compression(axes: Axes, curves: Curves) -> None:
+    curve = curves["compress_ms_by_sentences"]
+    (few, low), (many, high) = curve[0], curve[-1]
+    allowed = [(size, low * (size / few) ** 1.3) for size, _ in curve]
+    axes.plot(*zip(*allowed, strict=True), color=GREY, linewidth=1.2, linestyle="--")
+    axes.annotate("$n^{1.3}$, the limit", allowed[-1], xytext=(8, 0), textcoords="offset points", color=GREY, va="center", fontsize=9)
+    _line(axes, curve, 0, "text_rank")
+    axes.set_yscale("log")
+    axes.yaxis.set_major_formatter(PLAIN)
+    _ticks(axes, curve)
+    title = f"{few:,.0f} sentences take {low:,.1f} ms to compress, {many:,.0f} take {high:,.0f} ms"
+    _names(axes, title, "sentences of a chat, none of them seen before", "milliseconds, one core")
+
+
+def _semantic(axes: Axes, curves: Curves) -> None:
+    curve = curves["semantic_ms_by_entries"]
+    _line(axes, curve, 0, "pgvector")
+    axes.axhline(2 * curve[0][1], color=GREY, linewidth=1.2, linestyle="--")
+    axes.annotate("twice the first", (curve[0][0], 2 * curve[0][1]), xytext=(0, 4), textcoords="offset points", color=GREY, fontsize=9)
+    axes.set_ylim(bottom=0)
+    _ticks(axes, curve)
+    (few, low), (many, high) = curve[0], curve[-1]
+    title = f"A look-up takes {low:.2g} ms among {few:,.0f} entries and {high:.2g} ms among {many:,.0f}"
+    _names(axes, title, "entries in the bucket", "milliseconds for a look-up, median")
+
+
 Picture = Callable[[Axes, Curves], None]
 PICTURES: Mapping[str, tuple[tuple[str, ...], Picture]] = {
     "connections": (("hits_by_connections", "passes_by_connections"), _connections),
+    "compression": (("compress_ms_by_sentences",), _compression),
+    "semantic": (("semantic_ms_by_entries",), _semantic),
     "plans": (("hit_us_by_plans",), _plans),
 }

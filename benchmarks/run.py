@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from benchmarks import curves, idle, lag, limits, machine, rates, reconcile, streams, workers
+from benchmarks import curves, detached, idle, lag, limits, machine, rates, reconcile, semantic, streams, workers
 from benchmarks.bench import Bench, prepare
 from benchmarks.curves import Curve
 from benchmarks.peers import measure as measure_peers
@@ -23,7 +23,7 @@ CURVES: Mapping[str, Callable[[Bench], dict[str, Curve]]] = {
     "connections": curves.by_connections,
     "plans": curves.by_plans,
 }
-PARTS = ("limits", "workers", *FIGURES, *CURVES)
+PARTS = ("limits", "workers", *FIGURES, *CURVES, "semantic", "compress")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -50,6 +50,10 @@ class Run:
             if self._wants("workers"):
                 self.figures |= workers.measure(here, keys, tally)
             self._one_worker(here, keys, tally)
+            if self._wants("compress"):
+                figures, drawn = detached.compression(here)
+                self.figures |= figures
+                self.curves |= drawn
             if self.peers:
                 self.say("peers")
                 self._compare(here)
@@ -64,8 +68,19 @@ class Run:
             for name, draw in CURVES.items():
                 if self._wants(name):
                     self.curves |= draw(opened)
+            if self._wants("semantic"):
+                self._semantic(opened)
             self.say("agreement")
             self.agreed = reconcile.check(opened)
+
+    def _semantic(self, opened: Bench) -> None:
+        found = semantic.measure(opened)
+        self.figures |= {
+            "semantic_hit_p50_ms": found.hit_p50_ms,
+            "semantic_hit_p99_ms": found.hit_p99_ms,
+            "semantic_growth": found.growth,
+        }
+        self.curves["semantic_ms_by_entries"] = found.look_ups
 
     def _compare(self, here: Place) -> None:
         """The peers' figures and, where both have one, how many times theirs ours is."""

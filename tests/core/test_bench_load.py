@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from benchmarks.lag import MESSAGES, TOKENS, long_chat
 from benchmarks.load import ClosedLoop
 from benchmarks.openloop import sending
 from benchmarks.questions import chat
@@ -16,7 +15,6 @@ from benchmarks.streams import CHUNKS, ChunkLost, StreamWire
 from benchmarks.ticks import ticking
 from benchmarks.upstream import Ledger, Upstream
 from benchmarks.wire import Request, connect
-from proxy.core.tokens import count_messages
 
 
 class Stalling(Upstream):
@@ -112,9 +110,3 @@ async def test_a_stream_that_lacks_a_chunk_is_told() -> None:
     wire.data_received(stream(CHUNKS).replace(b"#5 ", b"#6 ", 1))
     with pytest.raises(ChunkLost, match="chunk 6 came where 5 was due"):
         await wire.over
-
-
-def test_a_long_chat_is_as_long_as_the_target_says() -> None:
-    messages = long_chat()
-    assert len(messages) == MESSAGES
-    assert count_messages(messages, "o200k_base") == pytest.approx(TOKENS, rel=0.05)
