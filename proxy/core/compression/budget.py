@@ -13,6 +13,9 @@ from proxy.core.compression.turns import Keep, texts
 from proxy.core.ports import Message
 from proxy.core.tokens import REPLY_PRIMING, count_message
 
+# With so few tokens left and so many pieces in a row too large for them, the rest is not tried.
+CRUMBS, TRIES = 16, 100
+
 
 def fit(draft: Draft, pieces: Sequence[Piece], scores: Sequence[float], min_sentences: int) -> tuple[list[Message], int]:
     """The messages of the pieces with the highest scores, in the order of the chat and within the budget, and their tokens. Of equal
@@ -36,19 +39,21 @@ def fit(draft: Draft, pieces: Sequence[Piece], scores: Sequence[float], min_sent
 
 def _fill(draft: Draft, pieces: Sequence[Piece], order: Sequence[int], costs: Costs) -> list[int]:
     """Pieces in the order given, each taken when it still fits."""
-    room = draft.budget - draft.floor
+    room, misses = draft.budget - draft.floor, 0
     chosen: list[int] = []
     opened: set[int] = set()
     for index in order:
-        if room <= 0:
+        if room <= 0 or (room < CRUMBS and misses >= TRIES):
             break
         piece = pieces[index]
         opening = 0 if piece.unit in opened or piece.part < 0 else costs.opening(piece.unit)
         cost = costs.within(index, room - opening)
-        if cost is not None:
-            room -= cost + opening
-            opened.add(piece.unit)
-            chosen.append(index)
+        if cost is None:
+            misses += 1
+            continue
+        room, misses = room - cost - opening, 0
+        opened.add(piece.unit)
+        chosen.append(index)
     return chosen
 
 

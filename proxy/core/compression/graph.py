@@ -27,8 +27,8 @@ Floats = NDArray[np.float64]
 
 # Entries of the largest array of a step, 8 bytes each. A chat of 250,000 tokens has 300,000.
 MAX_ENTRIES = 4_000_000
-# What the factors may leave out of a weight: less than the rounding of its sums.
-PRECISION = 1e-13
+# What the factors may leave out of a weight. Ranks differ by as much of themselves: nothing beside the step at which TextRank stops.
+PRECISION = 1e-10
 
 
 class SentenceGraph:

@@ -10,6 +10,8 @@ from proxy.core.compression.history import History
 DAMPING = 0.85
 ZERO_ROW = 1e-7
 EPSILON = 1e-4
+# Decimals of a rank that mean something.
+DIGITS = 14
 
 
 def rank(history: History) -> list[float]:
@@ -32,4 +34,5 @@ def ranks(bags: Bags) -> Floats:
         step = np.linalg.norm(following - current)
         current = following
         if step <= EPSILON:
-            return current
+            # Rounded, so that equal sentences stay equal whatever the order of summing.
+            return np.round(current, DIGITS)

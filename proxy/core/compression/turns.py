@@ -11,7 +11,6 @@ from enum import Enum
 
 from proxy.core.ports import Message
 
-
 _MAY_GO = ("user", "assistant", "tool", "function")
 
 
