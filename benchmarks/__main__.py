@@ -23,6 +23,7 @@ from demo.workspace import WorkspaceBusy
 from gateway_project.daemons import ServiceError
 
 FAULTS = (ApiError, ChunkLost, Disagreement, OSError, RuntimeError, ServiceError, StartError, Unsettled, WorkspaceBusy)
+QUIET = 0.1  # cores that others may keep busy
 
 
 def main() -> int:
@@ -60,6 +61,8 @@ def _report(run: Run, seconds: float) -> None:
     """The table, the plots and, when JSON names a file, the object."""
     print(render(run.figures, run.rivals))
     print(f"\n{described()}; {seconds / 60:.1f} minutes, in which other programs kept {run.others:.2f} cores busy.")
+    if run.others > QUIET:
+        print("**That is too much: measure again on a quiet machine.**")
     print(f"Clients, ledger and upstream agree on {run.agreed:,} requests.")
     plots.draw(run.curves)
     if file := os.environ.get("JSON"):
