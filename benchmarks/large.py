@@ -79,14 +79,14 @@ def main() -> None:
 def measure(store: Store, real: Vector, entries: int) -> Row:
     """Fill the store anew and measure it. Look-ups go one after the other, as a single client's do."""
     store.clear()
-    kept = np.concatenate(list(vectors.entries(real, entries, seed=1)))
-    asked = np.concatenate(list(vectors.entries(real, WARM + LOOKUPS, seed=2)))
+    kept = vectors.entries(real, entries, seed=1)
+    asked = vectors.entries(real, WARM + LOOKUPS, seed=2)
     bucket = uuid.uuid4().hex
     filled = store.fill(_entries(bucket, kept))
     took, found = asyncio.run(_look_up(store.make(), bucket, asked))
     best = np.concatenate([(part @ kept.T).max(axis=1) for part in np.array_split(asked[WARM:], 10)])
     recall = float(np.mean(np.array(found) >= best - NEAR_ENOUGH))
-    added = np.concatenate(list(vectors.entries(real, INSERTS, seed=3)))
+    added = vectors.entries(real, INSERTS, seed=3)
     inserts = asyncio.run(_add(store.make(), list(_entries(bucket, added))))
     row = Row(
         backend=store.name,

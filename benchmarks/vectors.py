@@ -11,6 +11,7 @@ from pathlib import Path
 
 import fow_cache
 import numpy as np
+from numpy.typing import NDArray
 
 from proxy.core.ports import Vector
 from proxy.engines.embedders.onnx import OnnxEmbedder
@@ -44,8 +45,9 @@ def embedded(texts: list[str], models: Path) -> Vector:
     return np.stack(asyncio.run(each()))
 
 
-def entries(real: Vector, count: int, *, seed: int) -> Iterator[Vector]:
-    """`count` unit vectors around the real ones, in chunks of shape (up to 20,000, 384). The same seed gives the same vectors."""
+def around(real: Vector, count: int, *, seed: int) -> Iterator[tuple[NDArray[np.int64], Vector]]:
+    """`count` unit vectors around the real ones, in chunks of up to 20,000: the numbers of the questions they are wordings of, shape (n,),
+    and the vectors, shape (n, 384). The same seed gives the same."""
     source = np.random.default_rng(seed)
     similar = real @ real.T
     np.fill_diagonal(similar, -1.0)
@@ -57,4 +59,9 @@ def entries(real: Vector, count: int, *, seed: int) -> Iterator[Vector]:
         one, other = source.integers(len(real), size=(2, size))
         share, aside = (source.uniform(0, most, (size, 1)).astype(np.float32) for most in (TOWARDS, ASIDE))
         moved = (1 - share) * real[own] + share * real[neighbour] + aside * (real[one] - real[other])
-        yield moved / np.linalg.norm(moved, axis=1, keepdims=True)
+        yield own, moved / np.linalg.norm(moved, axis=1, keepdims=True)
+
+
+def entries(real: Vector, count: int, *, seed: int) -> Vector:
+    """The vectors of `around` in one piece, shape (count, 384)."""
+    return np.concatenate([moved for _, moved in around(real, count, seed=seed)])

@@ -1,0 +1,154 @@
+"""A semantic hit in a bucket of 100,000 entries through the gateway, and how a look-up's time grows with the bucket.
+
+The bucket is that of one question asked through the gateway; what fills it carries that question's answer. Every request asks a stored
+question in words of its own, so that none can be an exact hit and each one must be embedded.
+"""
+
+import asyncio
+import json
+import statistics
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain, islice
+
+import numpy as np
+import psycopg
+from psycopg.rows import dict_row
+
+from benchmarks import load, vectors
+from benchmarks.bench import PLAN_SECONDS, Bench
+from benchmarks.curves import Curve
+from benchmarks.fill import Filled, fill_postgres
+from benchmarks.questions import chat
+from benchmarks.wire import Request
+from demo.management_api import create_plan
+from proxy.core.guard import veto
+from proxy.core.ports import SemanticEntry, Vector
+from proxy.engines.embedders.onnx import MINILM_DIMENSION, MINILM_ID
+from proxy.engines.semantic.pgvector import PgvectorCache
+
+PLAN = "bench-semantic"
+THRESHOLD, MARGIN = 0.85, 0.005
+SIZES = (1_000, 10_000, 100_000)
+STORED, WORDED = 900, 1_000  # questions, and other words for them
+WARM, LOOKUPS = 50, 300  # of which so many at least are measured
+WORDINGS = ("please tell me: {}", "hello, {}", "{} thanks in advance", "can you help? {}")
+FLOOR, LIMIT = 0.70, 3  # as the gateway asks
+SECONDS, HOUR = 60.0, 3600.0
+FIRST = "How do I reset the clock of my kettle?"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Semantic:
+    """Milliseconds. `hit`: through the gateway, one connection, `hits` requests; `look_ups`: median of the backend alone by entries in the
+    bucket; `growth`: the largest against the smallest; `filled`: what the largest step of filling took."""
+
+    hit_p50_ms: float
+    hit_p99_ms: float
+    hits: int
+    growth: float
+    look_ups: Curve
+    filled: Filled
+
+
+def measure(bench: Bench) -> Semantic:
+    """Fill a bucket of pgvector step by step and measure. Raises what sending raises, and RuntimeError when hits do not come."""
+    create_plan(bench.url, bench.keys["admin_key"], json.dumps({"plan_name": PLAN, "cache": {"similarity_threshold": THRESHOLD}}))
+    time.sleep(PLAN_SECONDS)
+    texts = vectors.real_questions()[:STORED]
+    real = vectors.embedded(texts, bench.place.var / "models")
+    dsn, first = bench.place.services.database, _first(bench)
+    entries = _entries(first, texts, real)
+    curve: Curve = []
+    filled = Filled(0.0, 0.0, 0)
+    for before, size in zip((0, *SIZES), SIZES, strict=False):
+        filled = fill_postgres(dsn, islice(entries, size - before))
+        took = asyncio.run(_look_ups(dsn, first.bucket, vectors.entries(real, WARM + LOOKUPS, seed=2)))
+        curve.append((size, statistics.median(took)))
+    wordings = _wordings(texts)
+    near = vectors.embedded([asked for asked, _ in wordings], bench.place.var / "models")
+    requests = [_chat(bench, asked) for asked in asyncio.run(_that_hit(dsn, first.bucket, wordings, near))]
+    found = _hits(bench, requests)
+    return Semantic(
+        hit_p50_ms=found.p50,
+        hit_p99_ms=found.p99,
+        hits=len(requests) - WARM,
+        growth=curve[-1][1] / curve[0][1],
+        look_ups=curve,
+        filled=filled,
+    )
+
+
+def _hits(bench: Bench, requests: Sequence[Request]) -> load.Measured:
+    load.send_all(bench.chat, requests[:WARM], tally=bench.tally, connections=1)
+    before, wanted = bench.tally.tiers["semantic"], len(requests) - WARM
+    found = bench.closed(iter(requests[WARM:]), connections=1, seconds=SECONDS, warm=0.0)
+    hits = bench.tally.tiers["semantic"] - before
+    if wanted < LOOKUPS or hits < 0.99 * wanted:
+        raise RuntimeError(f"benchmarks.semantic: {hits} of {wanted} requests were semantic hits")
+    return found
+
+
+def _first(bench: Bench) -> SemanticEntry:
+    """Ask the first question and read back the entry it left. Raises RuntimeError when it left none."""
+    load.send_all(bench.chat, [_chat(bench, FIRST)], tally=bench.tally)
+    deadline = time.monotonic() + 10
+    query = "SELECT entry_id, bucket, scope, plan_id, embedder, question, envelope FROM proxy_semanticentry WHERE question = %s"
+    with psycopg.connect(bench.place.services.database, autocommit=True, row_factory=dict_row) as connection:
+        while (row := connection.execute(query, [FIRST]).fetchone()) is None:
+            if time.monotonic() > deadline:
+                raise RuntimeError("benchmarks.semantic: the first question was not stored")
+            time.sleep(0.05)
+    now = time.time()
+    return SemanticEntry(vector=np.zeros(MINILM_DIMENSION, np.float32), created_at=now, expires_at=now + HOUR, **row)
+
+
+def _entries(first: SemanticEntry, texts: Sequence[str], real: Vector) -> Iterator[SemanticEntry]:
+    """The real questions, then wordings of them without end, each under the text it is a wording of; all with the first one's answer."""
+    made = ((number, vector) for own, moved in vectors.around(real, SIZES[-1], seed=1) for number, vector in zip(own, moved, strict=True))
+    for number, vector in chain(enumerate(real), made):
+        yield replace(first, entry_id=uuid.uuid4().hex * 2, question=texts[number], vector=vector)
+
+
+async def _look_ups(dsn: str, bucket: str, asked: Vector) -> list[float]:
+    """Milliseconds of each look-up after the warm-up, one after the other."""
+    took = []
+    cache = _cache(dsn)
+    for vector in asked:
+        begin = time.perf_counter()
+        await cache.nearest(bucket, vector, floor=FLOOR, limit=LIMIT)
+        took.append(1000 * (time.perf_counter() - begin))
+    await cache.close()
+    return took[WARM:]
+
+
+def _wordings(texts: Sequence[str]) -> list[tuple[str, str]]:
+    """Other words for a stored question, and the question; no two the same, and none that the rules would veto."""
+    known = set(texts)
+    pairs = {wording.format(text[0].lower() + text[1:]): text for wording in WORDINGS for text in texts}
+    fit = [(asked, text) for asked, text in pairs.items() if asked not in known and veto(asked, text) is None]
+    return fit[:: max(1, len(fit) // WORDED)]
+
+
+async def _that_hit(dsn: str, bucket: str, wordings: Sequence[tuple[str, str]], near: Vector) -> list[str]:
+    """The wordings of which a stored neighbour is near enough and agrees by the rules."""
+    cache = _cache(dsn)
+    found = []
+    for (asked, _), vector in zip(wordings, near, strict=True):
+        candidates = await cache.nearest(bucket, vector, floor=THRESHOLD + MARGIN, limit=LIMIT)
+        if any(veto(asked, candidate.question) is None for candidate in candidates):
+            found.append(asked)
+    await cache.close()
+    return found
+
+
+def _cache(dsn: str) -> PgvectorCache:
+    return PgvectorCache(dsn, MINILM_ID, MINILM_DIMENSION, timeout=5.0)
+
+
+def _chat(bench: Bench, question: str) -> Request:
+    """As `questions.chat`, but for any answer: a semantic hit has another question's."""
+    request = chat(bench.chat, question, key=bench.keys["virtual_key"], plan=PLAN)
+    return request._replace(sign=b"")
