@@ -181,7 +181,7 @@ async def test_texts_that_come_meanwhile_are_embedded_together_by_length(countin
     tasks = await waiting(counting, "first", *(f"text {number}" for number in range(9)), long)
     gate.set()
     await asyncio.gather(*tasks)
-    assert counting.batches == [["first"], [f"text {number}" for number in range(8)], ["text 8"], [long]]
+    assert counting.batches == [["first"], [f"text {n}" for n in range(4)], [f"text {n}" for n in range(4, 8)], ["text 8"], [long]]
 
 
 async def test_a_text_that_breaks_the_model_does_not_take_the_others_along(counting: Counting, gate: asyncio.Event) -> None:
@@ -207,6 +207,7 @@ async def test_who_would_wait_too_long_is_told_at_once_and_not_as_a_failure(
     counting: Counting, gate: asyncio.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gate.set()
+    await counting.embed("loads the model")
     await counting.embed("sets the pace")
     monkeypatch.setattr(queue, "PATIENCE", 0.0)
     gate.clear()
@@ -221,8 +222,9 @@ async def test_who_would_wait_too_long_is_told_at_once_and_not_as_a_failure(
     assert (await counting.embed("two")).shape == (2,)  # idle again
 
 
-async def test_a_batch_gives_what_each_text_gives_alone(models: Path) -> None:
+async def test_a_batch_gives_what_each_text_gives_alone(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Padding changes the last bits only."""
+    monkeypatch.setattr(queue, "PATIENCE", 60.0)
     texts = sorted(questions(), key=len)
     together, alone = OnnxEmbedder(models), OnnxEmbedder(models)
     batched = await asyncio.gather(*(together.embed(text) for text in texts))

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from proxy.core.errors import ToolUnavailable
 from proxy.core.ports import Vector
 
-MOST = 8  # alone a text of 12 tokens takes 5.1 ms on one core, in a batch of 8 3.5, of 32 still 3.4, and then all 32 wait for it
+MOST = 4  # alone a text of 12 tokens takes 5.1 ms on one core, in a batch of 4 3.7, of 32 still 3.4, and then all 32 wait for it
 SPREAD = 2  # a batch is padded to its longest text, which may be so many times as long as its shortest
 SHORT = 64  # characters; a text costs as much as one of this length at least
-PATIENCE = 0.1  # seconds; who would wait longer is told at once: the cache budget would be spent before the vector is there
-SMOOTHING = 0.2  # weight of the newest batch in the expected pace, where it was slower than expected
+PATIENCE = 0.045  # seconds; who would wait longer is told at once: half of the cache budget is for the rest, and for a slower batch
+SMOOTHING = 0.3  # weight of the newest batch in the expected pace
 
 Outcome = Vector | ToolUnavailable
 Run = Callable[[Sequence[str]], list[Outcome]]
@@ -24,10 +24,11 @@ Run = Callable[[Sequence[str]], list[Outcome]]
 
 @dataclass(slots=True, eq=False)
 class Job:
-    """One text on its way, and how many callers wait for it."""
+    """One text on its way, since when (by the monotonic clock), and how many callers wait for it."""
 
     text: str
     vector: asyncio.Future[Vector]
+    since: float
     callers: int = 0
 
     @property
@@ -44,15 +45,16 @@ class TextQueue:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="embed")
         self._waiting: list[Job] = []
         self._running: list[Job] = []
-        self._pace = 0.0  # seconds a character
+        self._pace = 0.0  # seconds a character; unknown until a second batch is done, for the first one loads the model
+        self._loaded = False
 
     def put(self, text: str) -> Job:
         """A new job. Raises ToolUnavailable when those before it take too long, or after `close`."""
         self._drop_abandoned()
         wait = self._pace * sum(job.cost for job in (*self._running, *self._waiting))
         if wait > PATIENCE:
-            raise ToolUnavailable(self._name, f"busy for another {wait * 1000:.0f} ms", skipped=True)
-        job = Job(text, asyncio.get_running_loop().create_future())
+            raise self._busy(wait)
+        job = Job(text, asyncio.get_running_loop().create_future(), time.monotonic())
         self._waiting.append(job)
         if not self._running:
             self._start()
@@ -70,6 +72,16 @@ class TextQueue:
             if not job.callers:
                 job.vector.cancel()
         self._waiting = [job for job in self._waiting if job.callers]
+
+    def _drop_late(self) -> None:
+        """A vector that comes too late is work for nothing, and with every text a little late none would be in time."""
+        now = time.monotonic()
+        late = [job for job in self._waiting if now - job.since + self._pace * job.cost > PATIENCE and self._pace]
+        self._waiting = [job for job in self._waiting if job not in late]
+        self._settle(late, [self._busy(PATIENCE)] * len(late))
+
+    def _busy(self, seconds: float) -> ToolUnavailable:
+        return ToolUnavailable(self._name, f"busy for another {seconds * 1000:.0f} ms", skipped=True)
 
     def _start(self) -> None:
         batch = together(self._waiting)
@@ -94,11 +106,13 @@ class TextQueue:
             self._settle(batch, [ToolUnavailable(self._name, "closed")] * len(batch))
             return
         outcomes, seconds = done.result()
-        pace = seconds / sum(job.cost for job in batch)
-        # A faster batch is believed at once: the first one loads the model, and says nothing about the next.
-        self._pace = pace if pace < self._pace or not self._pace else self._pace + SMOOTHING * (pace - self._pace)
+        if self._loaded:
+            pace = seconds / sum(job.cost for job in batch)
+            self._pace += (pace - self._pace) * (SMOOTHING if self._pace else 1.0)
+        self._loaded = True
         self._settle(batch, outcomes)
         self._drop_abandoned()
+        self._drop_late()
         if self._waiting:
             self._start()
 
