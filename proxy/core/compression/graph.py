@@ -43,10 +43,11 @@ class SentenceGraph:
         self._left, self._right = left[of_length], right[of_length]
         starts = np.concatenate([[0], np.cumsum(bags.sizes, dtype=np.int64)])
         self._occurrences = csr_array((np.ones(len(columns)), columns, starts), shape=(len(bags.sizes), len(terms)))
+        self._transposed = self._occurrences.T
 
     def times(self, vector: Floats) -> Floats:
         """W v."""
-        spread = self._occurrences @ (self._occurrences.T @ (self._right * vector[:, None]))
+        spread = self._occurrences @ (self._transposed @ (self._right * vector[:, None]))
         product: Floats = np.einsum("ij,ij->i", self._left, spread)
         return product
 
