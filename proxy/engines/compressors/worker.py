@@ -13,6 +13,7 @@ import signal
 import struct
 import sys
 import threading
+from contextlib import suppress
 from dataclasses import asdict, replace
 from itertools import count
 from queue import SimpleQueue
@@ -24,6 +25,8 @@ from proxy.core.compression.memory import Memory
 
 # Bytes of results remembered: some hundred chats of 60,000 tokens.
 REMEMBERED = 64_000_000
+# A worker gives way to the gateway where both want one core: a gateway that waits is what every request waits for.
+NICENESS = 5
 LENGTH = struct.Struct(">I")
 
 
@@ -58,6 +61,10 @@ def _listen(stream: BinaryIO, jobs: "SimpleQueue[bytes]") -> None:
 
 def main() -> None:
     """Answer jobs one by one, in order."""
+    os.nice(NICENESS)
+    if hasattr(os, "SCHED_BATCH"):
+        with suppress(OSError):  # a sandbox may forbid it
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's: it closes stdin
     jobs: SimpleQueue[bytes] = SimpleQueue()
     threading.Thread(target=_listen, args=(sys.stdin.buffer, jobs), daemon=True).start()
