@@ -19,6 +19,8 @@ OUR_FIELDS = (PLAN_FIELD, "cache")
 REFUSED_FIELDS = ("api_base", "api_key", "api_version", "base_url", "extra_headers", "extra_query")
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 _LONG_NUMBER = re.compile(rb"\d{20,}")
+# The regular expression takes 4 ms for a chat of 60,000 tokens; few bodies hold so many digits in a row, which is seen in 0.2.
+_DIGITS, _TWENTY = bytes.maketrans(b"123456789", b"0" * 9), b"0" * 20
 _ESCAPED_NUL = b"\\u0000"
 
 
@@ -74,7 +76,8 @@ def _load(raw: bytes, depth: int) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise BadRequest("The body must be a JSON object.")
     # The parser rounds integers beyond 64 bits to floats: look for exactly those values.
-    rounded = frozenset(float(digits) for digits in _LONG_NUMBER.findall(raw))
+    long = _LONG_NUMBER.findall(raw) if _TWENTY in raw.translate(_DIGITS) else ()
+    rounded = frozenset(map(float, long))
     _inspect(body, depth=depth, nul=_ESCAPED_NUL in raw, rounded=rounded)
     return body
 
