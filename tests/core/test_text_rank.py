@@ -12,7 +12,7 @@ from sumy.summarizers.lex_rank import LexRankSummarizer
 from sumy.summarizers.lsa import LsaSummarizer
 from sumy.summarizers.text_rank import TextRankSummarizer
 
-from proxy.core.compression import graph, lex_rank, lsa, text_rank
+from proxy.core.compression import graph, krylov, lex_rank, lsa, text_rank
 from proxy.core.compression.bags import Bags
 from proxy.core.compression.history import History, TooLong, by_sentence
 from proxy.core.compression.languages import terms
@@ -90,6 +90,41 @@ def test_text_rank_equals_sumy_on_any_bags_of_words(bags: list[list[str]]) -> No
     matrix = summarizer._create_matrix(document([" ".join(bag) for bag in bags], str.split))
     expected = summarizer.power_method(matrix, summarizer.epsilon)
     assert np.abs(text_rank.ranks(Bags.of(bags)) - expected).max() < 1e-9
+
+
+def plainly(step: Callable[[krylov.Floats], krylov.Floats], start: krylov.Floats, epsilon: float) -> krylov.Floats:
+    """The power method, one product a step."""
+    while np.linalg.norm((found := step(start)) - start) > epsilon:
+        start = found
+    return found
+
+
+@settings(max_examples=200, deadline=None)
+@given(BAGS, st.sampled_from([1, 40, 4_000_000]))
+def test_fewer_products_give_the_ranks_of_the_power_method(bags: list[list[str]], entries: int) -> None:
+    # Small spaces that nothing leaves, and bases that are full at once and begun again.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(krylov, "ENTRIES", entries)
+        found = text_rank.ranks(Bags.of(bags))
+        patch.setattr(text_rank, "settle", plainly)
+        assert np.abs(found - text_rank.ranks(Bags.of(bags))).max() < 1e-10
+
+
+def test_a_slow_leak_takes_fewer_products_than_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    bags = Bags.of([[f"w{(7 * i + j) % (50 + i % 40)}" for j in range(i % 9 + 2)] if i % 10 else [] for i in range(1500)])
+    times, products = graph.SentenceGraph.times, 0
+
+    def counted(self: graph.SentenceGraph, vector: graph.Floats) -> graph.Floats:
+        nonlocal products
+        products += 1
+        return times(self, vector)
+
+    monkeypatch.setattr(graph.SentenceGraph, "times", counted)
+    found, few = text_rank.ranks(bags), products
+    monkeypatch.setattr(text_rank, "settle", plainly)
+    expected, every = text_rank.ranks(bags), products - few
+    assert few < 0.6 * every
+    assert np.abs(found - expected).max() < 1e-10
 
 
 def test_no_sentences_have_no_ranks() -> None:

@@ -5,6 +5,7 @@ import numpy as np
 from proxy.core.compression.bags import Bags
 from proxy.core.compression.graph import Floats, SentenceGraph
 from proxy.core.compression.history import History
+from proxy.core.compression.krylov import settle
 
 # sumy/summarizers/text_rank.py: damping, the guard against rows of zeros, and the step at which the power method stops.
 DAMPING = 0.85
@@ -28,11 +29,10 @@ def ranks(bags: Bags) -> Floats:
         return np.zeros(0)
     graph = SentenceGraph(bags)
     row_sums = graph.times(np.ones(size)) + ZERO_ROW
-    current: Floats = np.full(size, 1.0 / size)
-    while True:
+
+    def follow(current: Floats) -> Floats:
         following: Floats = (1.0 - DAMPING) / size * current.sum() + DAMPING * graph.times(current / row_sums)
-        step = np.linalg.norm(following - current)
-        current = following
-        if step <= EPSILON:
-            # Rounded, so that equal sentences stay equal whatever the order of summing.
-            return np.round(current, DIGITS)
+        return following
+
+    # Rounded, so that equal sentences stay equal whatever the order of summing.
+    return np.round(settle(follow, np.full(size, 1.0 / size), EPSILON), DIGITS)
