@@ -81,7 +81,7 @@ def _plans(axes: Axes, curves: Curves) -> None:
     curve = curves["hit_us_by_plans"]
     _line(axes, curve, 0, "exact hit")
     _ticks(axes, curve)
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, 1.2 * max(value for _, value in curve))
     (few, low), (many, high) = curve[0], curve[-1]
     title = f"A hit takes {low:,.0f} µs of a core with {few:,.0f} plans and {high:,.0f} µs with {many:,.0f}"
     _names(axes, title, "plans, all of them in use", "microseconds for a hit")
