@@ -25,6 +25,7 @@ class Breaker:
         self.clock = clock
         self.failures = 0
         self.retry_at = 0.0
+        self.answered_at = float("-inf")
         self.reason = ""
 
     @property
@@ -33,6 +34,7 @@ class Breaker:
         return self.failures >= FAILURES_TO_OPEN and self.clock() < self.retry_at
 
     def succeeded(self) -> None:
+        self.answered_at = self.clock()
         self.failures = 0
         self.reason = ""
 
@@ -51,6 +53,7 @@ class Breaker:
             raise ToolUnavailable(self.name, "no time left in the cache budget", skipped=True)
         if self.failures >= FAILURES_TO_OPEN:
             self.retry_at = self.clock() + RETRY_AFTER  # this call is the probe; the others wait for its outcome
+        asked_at = self.clock()
         try:
             async with asyncio.timeout(seconds):
                 result = await call
@@ -59,7 +62,7 @@ class Breaker:
                 self.failed(error.reason)
             raise
         except TimeoutError:
-            if seconds >= FAIR_CHANCE:
+            if seconds >= FAIR_CHANCE and self.answered_at < asked_at:  # a tool that answers others meanwhile is busy, not gone
                 self.failed("no answer in time")
             raise ToolUnavailable(self.name, f"no answer within {seconds * 1000:.0f} ms") from None
         self.succeeded()

@@ -85,3 +85,22 @@ async def test_a_cancelled_request_says_nothing_about_the_tool() -> None:
         with pytest.raises(asyncio.CancelledError):
             await task
     assert not breaker.open
+
+
+async def test_a_tool_that_answers_others_meanwhile_is_busy_and_stays_in_use() -> None:
+    breaker = Breaker("tool")
+    waiting = [asyncio.create_task(breaker.run(hang(), seconds=0.05)) for _ in range(3)]
+    await asyncio.sleep(0.01)
+    assert await breaker.run(answer(), seconds=1) == 7
+    outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+    assert all(isinstance(outcome, ToolUnavailable) for outcome in outcomes)
+    assert not breaker.open
+
+
+async def test_a_tool_that_answers_nobody_is_left_alone_though_it_answered_before() -> None:
+    breaker = Breaker("tool")
+    assert await breaker.run(answer(), seconds=1) == 7
+    for _ in range(2):
+        with pytest.raises(ToolUnavailable):
+            await breaker.run(hang(), seconds=0.05)
+    assert breaker.open
