@@ -15,7 +15,7 @@ from proxy.core.ports import Vector
 MOST = 4  # alone a text of 12 tokens takes 5.1 ms on one core, in a batch of 4 3.7, of 32 still 3.4, and then all 32 wait for it
 SPREAD = 2  # a batch is padded to its longest text, which may be so many times as long as its shortest
 SHORT = 64  # characters; a text costs as much as one of this length at least
-PATIENCE = 0.045  # seconds; who would wait longer is told at once: half of the cache budget is for the rest, and for a slower batch
+PATIENCE = 0.07  # seconds; who would wait longer is told at once: the rest of the cache budget is for the look-ups, and for a slower batch
 SMOOTHING = 0.3  # weight of the newest batch in the expected pace
 
 Outcome = Vector | ToolUnavailable
