@@ -1,6 +1,8 @@
 """`manage.py serve`: everything it takes to answer requests, in order, in one command."""
 
 import socket
+import subprocess
+import sys
 from argparse import ArgumentParser
 from typing import Any
 
@@ -14,8 +16,9 @@ from django.db import connections
 from gateway_project import embedded, server, service_checks
 from gateway_project.checks import LOOPBACK
 from gateway_project.management.commands.migrate import alone
-from plans import services as plans
 from plans.models import AdminKey
+
+SEED_SECONDS = 120
 
 
 class Command(BaseCommand):
@@ -51,11 +54,18 @@ class Command(BaseCommand):
         if any(finding.is_serious() for finding in findings):
             raise CommandError("The services cannot be used.")
         call_command("migrate", verbosity=0, interactive=False)
-        with alone():
-            added = plans.seed_prices()
-        if added:
-            self.stdout.write(f"Price list: {added} prices added.")
+        self._seed_prices()
         call_command("prepare_embedder")
+
+    def _seed_prices(self) -> None:
+        """In a process of its own: the published prices would stay in the memory of the one that serves."""
+        command = [sys.executable, "manage.py", "seed_prices"]
+        with alone():
+            done = subprocess.run(command, cwd=settings.BASE_DIR, capture_output=True, text=True, timeout=SEED_SECONDS, check=False)  # noqa: S603
+        if done.returncode:
+            raise CommandError(f"The published prices could not be written:\n{done.stderr[-2000:]}")
+        if not done.stdout.startswith("0 "):
+            self.stdout.write(f"Price list: {done.stdout.strip()}")
 
     def _announce(self, host: str, listener: socket.socket) -> None:
         """The addresses, and what a newcomer does next."""
