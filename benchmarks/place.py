@@ -1,5 +1,6 @@
 """Where it all happens: services, an upstream and a gateway of the benchmark's own, each on its core."""
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -7,11 +8,13 @@ from pathlib import Path
 
 from benchmarks import machine
 from demo import stage
-from demo.processes import plain_environment, running
+from demo.processes import StartError, plain_environment, running
 from gateway_project import embedded, lease
 from gateway_project.daemons import free_port
 
 MODEL = "gpt-4o-mini"
+STARTED = "Application startup complete"  # what uvicorn says once for each worker
+START_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,14 +29,25 @@ class Place:
 
     @contextmanager
     def gateway(self, *, workers: int = 1, cores: set[int] = machine.GATEWAY_CORE) -> Iterator[tuple[str, int]]:
-        """A ready gateway, helpers and threads included on those cores: its address and process id."""
+        """A ready gateway, helpers and threads included on those cores: its address and process id.
+
+        Ready is it when all workers are: the first one up would take every connection, and a client keeps those.
+        """
         opening = stage.gateway(self.var, self.environment, workers=workers)
         with machine.on(cores):
             opened = opening.__enter__()
         try:
+            self._wait(workers)
             yield opened
         finally:
             opening.__exit__(None, None, None)
+
+    def _wait(self, workers: int) -> None:
+        ends, log = time.monotonic() + START_SECONDS, self.var / "gateway.log"
+        while log.read_text().count(STARTED) < workers:
+            if time.monotonic() > ends:
+                raise StartError(f"not all of {workers} workers started within {START_SECONDS:g} s: see {log}")
+            time.sleep(0.1)
 
     def accounts(self) -> dict[str, str]:
         """Keys and a route to the upstream, in a database that a gateway has prepared."""
