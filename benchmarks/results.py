@@ -1,6 +1,7 @@
 """`python -m benchmarks.results run1.json run2.json run3.json`: three runs or more as `benchmarks/RESULTS.md`, with median and spread.
 
-The files are what `make bench JSON=<file>` wrote. The plots are drawn again from the medians.
+The files are what `make bench JSON=<file>` wrote. The plots are drawn again from the medians; what people have to say about the figures
+(`NOTES.md`) comes after them.
 """
 
 import json
@@ -16,6 +17,7 @@ from benchmarks.table import cells, rival, show, verdict
 from benchmarks.targets import FIGURES, Figure
 
 FILE = Path(__file__).resolve().parent / "RESULTS.md"
+NOTES = Path(__file__).resolve().parent / "NOTES.md"
 LEAST = 3
 Recorded = Mapping[str, Any]
 
@@ -26,7 +28,7 @@ def main() -> None:
         sys.exit(f"benchmarks.results: {LEAST} runs or more are needed, files that `make bench JSON=<file>` wrote.")
     runs = [json.loads(file.read_text()) for file in files]
     pictures = plots.draw(curves(runs))
-    FILE.write_text(page(runs, [file.name for file in pictures]))
+    FILE.write_text(f"{page(runs, [file.name for file in pictures])}\n{NOTES.read_text()}")
     print(f"{FILE.name} and {len(pictures)} plots written from {len(runs)} runs.")
 
 
