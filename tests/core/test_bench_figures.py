@@ -61,7 +61,7 @@ def test_a_table_has_a_column_for_each_peer_and_a_line_for_each_figure_measured(
 def test_results_show_median_spread_and_in_how_many_runs_a_target_was_met() -> None:
     runs = [run(ready_s=4.0, miss_rps=400.0), run(ready_s=7.0, miss_rps=500.0), run(ready_s=5.0, miss_rps=300.5)]
     lines = table(runs)
-    assert "| miss with full plan (embed, look up, store) | 400 /s | 300 - 500 | >= 350 /s | in 2 of 3 |" in lines
+    assert "| miss with full plan (embed, look up, store), 4 connections | 400 /s | 300 - 500 | >= 350 /s | in 2 of 3 |" in lines
     assert "| from start to ready | 5.00 s | 4.00 - 7.00 | <= 6 s | in 2 of 3 |" in lines
     assert met(at_most(9, "ready_s", ""), runs) == "yes"
     assert "7, 7, 7 requests" in page(json.loads(json.dumps(runs)), ["plans.png"])
