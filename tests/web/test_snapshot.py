@@ -266,7 +266,7 @@ async def test_a_change_is_told_and_taken_up_at_once(monkeypatch: pytest.MonkeyP
     made = source.DatabaseSource()
     tasks = [asyncio.create_task(made.run()), asyncio.create_task(made.listen())]
     try:
-        await _until(lambda: _listening() == 1 and made.directory.revision >= 0)
+        await _until(lambda: len(_listeners()) == 1 and made.directory.revision >= 0)
         before = made.directory
         await _in_a_thread(_rolled_back)
         await asyncio.sleep(0.2)
@@ -286,11 +286,10 @@ async def test_a_listener_that_is_cut_off_listens_again(monkeypatch: pytest.Monk
     made = source.DatabaseSource()
     task = asyncio.create_task(made.listen())
     try:
-        await _until(lambda: _listening() == 1)
-        await asyncio.to_thread(
-            sql, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query = 'LISTEN tokenthrift_configuration'"
-        )
-        await _until(lambda: _listening() == 1)
+        await _until(lambda: len(_listeners()) == 1)
+        first = _listeners()
+        await _in_a_thread(lambda: sql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {LISTENERS}"))
+        await _until(lambda: len(_listeners() - first) == 1)
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
@@ -305,10 +304,10 @@ async def _in_a_thread(work: Callable[[], Any]) -> None:
     await asyncio.to_thread(closing)
 
 
-def _listening() -> int:
+def _listeners() -> set[int]:
+    """Process ids of the backends that listen."""
     with psycopg.connect(conninfo(), autocommit=True) as asking:
-        row = asking.execute(f"SELECT count(*) FROM pg_stat_activity WHERE {LISTENERS}").fetchone()
-    return row[0] if row else 0
+        return {pid for (pid,) in asking.execute(f"SELECT pid FROM pg_stat_activity WHERE {LISTENERS}")}
 
 
 def _rolled_back() -> None:
