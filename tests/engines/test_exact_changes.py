@@ -12,28 +12,15 @@ import redis
 from django.conf import settings
 from django.core.cache import caches
 
-from proxy.core.envelope import Envelope, decode
+from proxy.core.envelope import decode
 from proxy.core.recent import Recent
 from proxy.engines.exact.changes import Changes
 from proxy.engines.exact.redis import RedisCache
+from tests.entries import envelope
 from tests.servers import RedisServer
 
 LOOSE = 5.0
 PREFIX = settings.CACHES["exact"]["KEY_PREFIX"]
-
-
-def envelope(completion: bytes = b'{"x":1}') -> Envelope:
-    now = time.time()
-    return Envelope(
-        scope="s",
-        plan_id=1,
-        created_at=now,
-        expires_at=now + 60,
-        completion=completion,
-        asked_tokens=3,
-        question_tokens=2,
-        completion_tokens=1,
-    )
 
 
 async def eventually(true: Callable[[], bool]) -> None:

@@ -12,6 +12,7 @@ from django.core.cache import caches
 from proxy.core.envelope import Envelope, decode, encode
 from proxy.core.errors import ToolUnavailable
 from proxy.engines.exact.redis import RedisCache
+from tests.entries import envelope
 
 
 @pytest.fixture
@@ -19,20 +20,6 @@ async def cache() -> AsyncIterator[RedisCache]:
     made = RedisCache(settings.REDIS_URL, prefix=settings.CACHES["exact"]["KEY_PREFIX"], timeout=1)
     yield made
     await made.close()
-
-
-def envelope(completion: bytes = b'{"x":1}') -> Envelope:
-    now = time.time()
-    return Envelope(
-        scope="s",
-        plan_id=1,
-        created_at=now,
-        expires_at=now + 9,
-        completion=completion,
-        asked_tokens=3,
-        question_tokens=2,
-        completion_tokens=1,
-    )
 
 
 @pytest.mark.parametrize("completion", [b"{}", b"word " * 50_000])
