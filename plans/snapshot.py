@@ -9,17 +9,20 @@ from dataclasses import dataclass
 from typing import Literal
 
 Mode = Literal["active", "off"]
+Focus = Literal["question", "none"]
 ScopeKind = Literal["tenant", "key", "user"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompressionSettings:
-    """The compression half of a plan. `max_input_tokens` counts the whole prompt as the provider bills it."""
+    """The compression half of a plan. `max_input_tokens` counts the whole prompt as the provider bills it. `focus`: what is kept of an
+    old chat is chosen for the question it ends with, or whatever it asks."""
 
     engine: str
     max_input_tokens: int
     language: str = "english"
     min_sentences: int = 1
+    focus: Focus = "question"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -64,7 +64,7 @@ def test_what_is_remembered_stays_within_its_limit() -> None:
         words = " ".join(f"w{source.randrange(10**6)}" for _ in range(source.choice([3, 300, 3000])))
         chat = [{"role": "user", "content": words + "\n"}, *support_history(source.randrange(1, 9))]
         compress(chat, plan(budget=60), model=MODEL, memory=remembered)
-        assert remembered.bytes <= 200_000
+        assert remembered.held <= 200_000
 
 
 def test_the_words_remembered_are_few_and_short(monkeypatch: pytest.MonkeyPatch) -> None:

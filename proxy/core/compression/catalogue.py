@@ -9,12 +9,13 @@ from proxy.core.compression.history import Rank
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Engine:
-    """`title` and `description` are shown to administrators. `rank`: "module:function" of type `history.Rank`. `grain`: what it ranks,
-    whole messages or sentences."""
+    """`title` and `description` are shown to administrators. `rank`: "module:function" of type `history.Rank`. `focus`: the same for
+    ranks that ask what the chat's question needs, where it has those. `grain`: what it ranks, whole messages or sentences."""
 
     title: str
     description: str
     rank: str
+    focus: str | None = None
     grain: Literal["message", "sentence"] = "sentence"
 
 
@@ -27,8 +28,12 @@ ENGINES = {
     ),
     "text_rank": Engine(
         title="TextRank",
-        description="Keeps the sentences that share most words with the rest of the chat. Milliseconds even for very long chats.",
+        description=(
+            "Keeps what the question needs, and a gist: the sentences that share most words with the rest of the chat. "
+            "Milliseconds even for very long chats."
+        ),
         rank="proxy.core.compression.text_rank:rank",
+        focus="proxy.core.compression.focus:rank",
     ),
     "lex_rank": Engine(
         title="LexRank",
@@ -43,8 +48,12 @@ ENGINES = {
 }
 
 
-def load(name: str) -> Rank:
-    """The rank function of an engine. Raises KeyError for an unknown name, ImportError for one that cannot be loaded."""
-    module, _, function = ENGINES[name].rank.partition(":")
+def load(name: str, *, focused: bool = False) -> Rank:
+    """The rank function of an engine, or that for a question. Raises KeyError for an unknown name or one without the latter, ImportError
+    for one that cannot be loaded."""
+    path = ENGINES[name].focus if focused else ENGINES[name].rank
+    if path is None:
+        raise KeyError(name)
+    module, _, function = path.partition(":")
     rank: Rank = getattr(import_module(module), function)
     return rank

@@ -1,16 +1,16 @@
 """Cut a chat down to a budget of input tokens: the one entry to this package."""
 
 import logging
-import math
 from dataclasses import replace
 
 from plans.snapshot import CompressionSettings
-from proxy.core.compression.budget import fit
-from proxy.core.compression.catalogue import ENGINES, load
+from proxy.core.compression.catalogue import ENGINES
 from proxy.core.compression.draft import Draft
-from proxy.core.compression.history import History, Piece, TooLong, by_message, by_sentence
+from proxy.core.compression.history import TooLong
 from proxy.core.compression.memory import Memory
-from proxy.core.compression.turns import Keep, Unit, units
+from proxy.core.compression.shape import outline
+from proxy.core.compression.turns import Keep, Unit, turn_of, units
+from proxy.core.compression.whole import whole_messages
 from proxy.core.ports import Cut, Message
 from proxy.core.tokens import REPLY_PRIMING, count_message, count_messages, encoding_for
 
@@ -37,7 +37,8 @@ def compress(messages: list[Message], settings: CompressionSettings, *, model: s
     whole = Cut(messages=None, before=before, after=before, engine=settings.engine, encoding=encoding)
     if before <= settings.max_input_tokens:
         return whole
-    draft = Draft(messages, units(messages), counts, encoding, settings.max_input_tokens)
+    chat = units(messages)
+    draft = Draft(messages, chat, turn_of(messages, chat), counts, encoding, settings.max_input_tokens)
     if draft.floor > draft.budget:
         cut = [messages[i] for i in draft.protected] if len(draft.protected) < len(messages) else None
         return replace(whole, messages=cut, after=draft.floor, note="protected-exceeds-budget")
@@ -69,45 +70,24 @@ def size(value: object) -> int:
 def _run(draft: Draft, settings: CompressionSettings, memory: Memory) -> tuple[tuple[list[Message], int], str, str]:
     """The messages kept with their tokens, the engine that chose them and why it is not the one asked for."""
     try:
-        return _with(settings.engine, draft, settings, memory), settings.engine, ""
+        return _with(settings, draft, memory), settings.engine, ""
     except TooLong:
         note = f"too-long-for-{settings.engine}"
     except Exception as error:
         # Its message could quote the prompt.
         logger.warning("compression engine %s failed: %s", settings.engine, type(error).__name__)
         note = "engine-failed"
-    return _with(FALLBACK, draft, settings, memory), FALLBACK, note
+    return _with(replace(settings, engine=FALLBACK), draft, memory), FALLBACK, note
 
 
-def _with(name: str, draft: Draft, settings: CompressionSettings, memory: Memory) -> tuple[list[Message], int]:
-    rank = load(name)
-    by_text = ENGINES[name].grain == "sentence"
-    history = _sentences(draft, settings.language, memory) if by_text else by_message(draft.chat, draft.messages, settings.language)
-    scores = list(rank(history))
-    if len(scores) != len(history.pieces) or not all(map(math.isfinite, scores)):
-        raise ValueError("an engine gives every piece one finite score")
-    if by_text and any(unit.keep is Keep.WHOLE for unit in draft.chat):
-        _lend(history.pieces, scores)
-    return fit(draft, history.pieces, scores, settings.min_sentences)
-
-
-def _sentences(draft: Draft, language: str, memory: Memory) -> History:
+def _with(settings: CompressionSettings, draft: Draft, memory: Memory) -> tuple[list[Message], int]:
+    if ENGINES[settings.engine].grain == "message":
+        return whole_messages(draft, settings)
     if sum(_cuttable_bytes(unit, draft.messages) for unit in draft.chat) > MAX_BYTES:
         raise TooLong
-    return by_sentence(draft.chat, draft.messages, language, memory)
+    parts = outline(draft, settings, memory).parts
+    return parts.messages, parts.tokens
 
 
 def _cuttable_bytes(unit: Unit, messages: list[Message]) -> int:
     return sum(size(messages[i].get("content")) for i in unit.messages) if unit.keep is Keep.SENTENCES else 0
-
-
-def _lend(pieces: tuple[Piece, ...], scores: list[float]) -> None:
-    """A unit without words of its own, such as a tool call with its results, is worth what the best sentence before it is worth: that
-    of the message that called for it."""
-    best, unit = 0.0, -1
-    for index, piece in enumerate(pieces):
-        if not piece.text.strip():
-            scores[index] = best
-        else:
-            best = max(best, scores[index]) if piece.unit == unit else scores[index]
-            unit = piece.unit

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
 
 from proxy.core.compression.bags import Bags
 from proxy.core.compression.languages import terms
 from proxy.core.compression.memory import Memory
 from proxy.core.compression.passage import Passage, read, read_whole
+from proxy.core.compression.pieces import Pieces, Source
+from proxy.core.compression.speech import spoken
 from proxy.core.compression.turns import Keep, Unit, final_question, texts
 from proxy.core.ports import Message
 
@@ -17,26 +18,15 @@ class TooLong(Exception):
     """This history is more than the engine can rank in its time and memory: `trim` takes over."""
 
 
-class Piece(NamedTuple):
-    """A sentence or block, or a whole unit (`part` -1). `unit` is an index into the units; `part` into the message's content parts;
-    `start`, `end` in characters of that part."""
-
-    unit: int
-    text: str
-    part: int = -1
-    start: int = 0
-    end: int = 0
-
-
 @dataclass(frozen=True)
 class History:
     """The pieces in the order of the chat, the language of the plan and the question the chat ends with. `passages`: the texts the
     pieces come from, already read in that language, where there are such."""
 
-    pieces: tuple[Piece, ...]
+    pieces: Pieces
     language: str
     question: str
-    passages: tuple[Passage, ...] | None = None
+    passages: Sequence[Passage] | None = None
 
     @cached_property
     def terms(self) -> list[list[str]]:
@@ -53,29 +43,23 @@ class History:
 Rank = Callable[[History], Sequence[float]]
 
 
-def by_message(chat: list[Unit], messages: list[Message], language: str) -> History:
+def by_message(chat: Sequence[Unit], messages: list[Message], language: str) -> History:
     """Every unit that may go, whole."""
-    pieces = tuple(Piece(index, _spoken(unit, messages)) for index, unit in enumerate(chat) if unit.keep is not Keep.PROTECTED)
-    return History(pieces, language, final_question(messages))
+    sources = [Source(index, -1, spoken(unit, messages)) for index, unit in enumerate(chat) if unit.keep is not Keep.PROTECTED]
+    return History(Pieces.whole(sources), language, final_question(messages))
 
 
-def by_sentence(chat: list[Unit], messages: list[Message], language: str, memory: Memory) -> History:
+def by_sentence(chat: Sequence[Unit], messages: list[Message], language: str, memory: Memory) -> History:
     """Every sentence or block that may go; units that are kept or dropped whole are one piece, their text what was said in them."""
-    pieces: list[Piece] = []
+    sources: list[Source] = []
     passages: list[Passage] = []
     for index, unit in enumerate(chat):
         if unit.keep is Keep.WHOLE:
-            text = _spoken(unit, messages)
-            pieces.append(Piece(index, text))
+            text = spoken(unit, messages)
+            sources.append(Source(index, -1, text))
             passages.append(memory.recall(read_whole, text, language))
         elif unit.keep is Keep.SENTENCES:
             for part, text in enumerate(texts(messages[unit.messages[0]])):
+                sources.append(Source(index, part, text))
                 passages.append(memory.recall(read, text, language))
-                pieces += [Piece(index, text[start:end], part, start, end) for start, end in passages[-1].edges()]
-    return History(tuple(pieces), language, final_question(messages), tuple(passages))
-
-
-def _spoken(unit: Unit, messages: list[Message]) -> str:
-    """The text of users and assistants; results of tools are data and would drown the sentences around them."""
-    spoken = (messages[i] for i in unit.messages if messages[i].get("role") in ("user", "assistant"))
-    return "\n".join(text for message in spoken for text in texts(message) if text.strip())
+    return History(Pieces(sources, [passage.spans for passage in passages]), language, final_question(messages), passages)

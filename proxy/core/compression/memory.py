@@ -28,18 +28,22 @@ class Memory:
         self._kept: Bounded[tuple[str, str, bytes], Any] = Bounded(limit)
 
     @property
-    def bytes(self) -> int:
-        """What is held now."""
+    def held(self) -> int:
+        """Bytes held now."""
         return self._kept.bytes
 
     def recall(self, work: Callable[[str, str], Value], text: str, by: str) -> Value:
         """`work(text, by)`, which must depend on nothing else. Raises what it raises."""
         if not self._kept.limit:
             return work(text, by)
-        key = (work.__name__, by, blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest())
+        return self.remember(work.__name__, by, text.encode("utf-8", "surrogatepass"), lambda: work(text, by))
+
+    def remember(self, kind: str, by: str, said: bytes, work: Callable[[], Value]) -> Value:
+        """`work()`, which must depend on `by` and `said` alone. Raises what it raises."""
+        key = (kind, by, blake2b(said, digest_size=16).digest())
         found = self._kept.get(key)
         if found is None:
-            found = work(text, by)
+            found = work()
             self._kept.keep(key, found, OVERHEAD + _size(found))
         return cast(Value, found)
 

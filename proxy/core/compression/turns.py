@@ -58,6 +58,12 @@ def final_question(messages: list[Message]) -> str:
     return ""
 
 
+def turn_of(messages: list[Message], chat: list[Unit]) -> int:
+    """Index of the first unit of the final turn."""
+    first = _current_turn(messages, [unit.messages[0] for unit in chat])
+    return next((index for index, unit in enumerate(chat) if unit.messages[-1] >= first), len(chat))
+
+
 def _starts(messages: list[Message]) -> list[int]:
     """Index of each unit's first message. A tool message joins the unit of its call, else the message before it; what came between a
     call and its answer joins too, so a unit is always a run of messages."""
