@@ -1,7 +1,7 @@
 """Fill a budget of tokens with the best pieces of a history."""
 
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -40,10 +40,8 @@ def choose(pieces: Pieces, scores: Sequence[float], room: int, writer: Transcrip
     order = ranked(scores)
     taken = _taken(pieces, order, room, writer, encoding)
     if len(taken) < least and len(taken) < len(order):
-        lengths = pieces.end - pieces.start
-        shortest = sorted(order, key=lengths.__getitem__)[:least]
-        first = set(shortest)
-        taken = _taken(pieces, [*shortest, *(i for i in order if i not in first)], room, writer, encoding)
+        first = dict.fromkeys(_shortest(pieces, order, least))
+        taken = _taken(pieces, [*first, *(i for i in order if i not in first)], room, writer, encoding)
     text = writer.write(sorted(taken))
     return Chosen(tuple(sorted(taken)), text, count_text(text, encoding))
 
@@ -82,7 +80,7 @@ def fill(order: Sequence[int], room: int, cost: Cost) -> list[int]:
 
 def _taken(pieces: Pieces, order: Sequence[int], room: int, writer: Transcript, encoding: str) -> list[int]:
     """In the order chosen. The costs of pieces lean high: what they left is filled again, and should it be too much after all, the last
-    ones give way."""
+    ones give way, more of them each time."""
     costs = _Costs(pieces, encoding)
     taken: list[int] = []
     left = room
@@ -92,10 +90,23 @@ def _taken(pieces: Pieces, order: Sequence[int], room: int, writer: Transcript, 
         left = room - count_text(writer.write(sorted(taken)), encoding)
         if not more or left < CRUMBS:
             break
+    fewer = 1
     while taken and left < 0:
-        taken.pop()
+        del taken[-fewer:]
+        fewer *= 2
         left = room - count_text(writer.write(sorted(taken)), encoding)
     return taken
+
+
+def _shortest(pieces: Pieces, order: Sequence[int], least: int) -> Iterable[int]:
+    """The shortest of the given, each text once."""
+    indices = np.array(order, dtype=np.int64)
+    texts: dict[str, int] = {}
+    for index in indices[np.argsort((pieces.end - pieces.start)[indices], kind="stable")].tolist():
+        if len(texts) == least:
+            break
+        texts.setdefault(pieces[index].text, index)
+    return texts.values()
 
 
 class _Costs:
