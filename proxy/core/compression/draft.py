@@ -7,12 +7,13 @@ from functools import cached_property
 from proxy.core.compression.roles import in_turn, takes_turns, user_first
 from proxy.core.compression.turns import Keep, Unit, final_question
 from proxy.core.ports import Message
-from proxy.core.tokens import REPLY_PRIMING, count_message
+from proxy.core.tokens import REPLY_PRIMING, Count, count_message, count_text
 
 
 @dataclass(frozen=True)
 class Draft:
-    """A chat in units, of which those from `turn` on are the final turn; the tokens of each message by the encoding; the budget for all."""
+    """A chat in units, of which those from `turn` on are the final turn; the tokens of each message by the encoding; the budget for all;
+    and what counts a text, for one who remembers."""
 
     messages: list[Message]
     chat: list[Unit]
@@ -20,6 +21,7 @@ class Draft:
     counts: Sequence[int]
     encoding: str
     budget: int
+    count: Count = count_text
 
     @cached_property
     def protected(self) -> list[Message]:
@@ -60,7 +62,7 @@ class Draft:
     def tokens(self, messages: Iterable[Message]) -> int:
         """Of a prompt of messages of the chat and ours, as billed."""
         known = self._known
-        return REPLY_PRIMING + sum(known.get(id(message)) or count_message(message, self.encoding) for message in messages)
+        return REPLY_PRIMING + sum(known.get(id(message)) or count_message(message, self.encoding, self.count) for message in messages)
 
     def written(self, units: Sequence[Unit]) -> list[Message]:
         """The messages of some units, the very objects that came in."""

@@ -1,6 +1,6 @@
 """The messages of a chat that was cut, in roles that every provider takes."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 from proxy.core.compression.draft import Draft
@@ -24,9 +24,6 @@ class Parts:
     recent: int
     block: str = ""
     recalled: str = ""
-
-    def with_recalled(self, text: str) -> "Parts":
-        return replace(self, recalled=text)
 
     @cached_property
     def messages(self) -> list[Message]:

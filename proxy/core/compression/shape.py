@@ -13,9 +13,11 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from plans.snapshot import CompressionSettings
 from proxy.core.compression.catalogue import ENGINES, load
-from proxy.core.compression.choose import NOTHING, Chosen, choose, scored, without
+from proxy.core.compression.choose import NOTHING, Chosen, choose, ranked, scored
 from proxy.core.compression.draft import Draft
 from proxy.core.compression.history import History, by_sentence
 from proxy.core.compression.mark import mark
@@ -57,10 +59,12 @@ def outline(draft: Draft, settings: CompressionSettings, memory: Memory) -> Outl
         recent = _led_by_user(draft, recent)
     parts = _within(Parts(draft, recent, block.text))
     history = by_sentence(draft.chat[: parts.recent], draft.messages, settings.language, memory)
-    scores = scored(load(settings.engine, focused=focused and bool(draft.question.strip())), history)
+    asked = focused and bool(draft.question.strip())
+    scores = scored(load(settings.engine, focused=asked), history)
     room = min(draft.budget - parts.tokens, round(draft.budget * RECALL)) - FRAME
-    recalled = _recalled(parts, history, without(scores, block.pieces), room, settings.min_sentences - len(block.pieces))
-    return Outline(parts.with_recalled(recalled.text), history, block, recalled, scores)
+    least = settings.min_sentences - len(block.pieces)
+    recalled = _recalled(parts, history, _left(scores, block, asked=asked, least=least), room, least)
+    return Outline(replace(parts, recalled=recalled.text), history, block, recalled, scores)
 
 
 def _block(draft: Draft, settings: CompressionSettings, memory: Memory, old: int, room: int) -> Chosen:
@@ -99,6 +103,19 @@ def _within(parts: Parts) -> Parts:
     return parts
 
 
+def _left(scores: Sequence[float], block: Chosen, *, asked: bool, least: int) -> list[float]:
+    """The scores with -inf for what the block says already and, where a question was asked, for what has nothing to do with it, as
+    long as `least` remain."""
+    left = np.array(scores, dtype=np.float64)
+    left[list(block.pieces)] = -np.inf
+    if asked:
+        best = ranked(left.tolist())
+        relevant = int(np.count_nonzero(left > 0))
+        left[best[max(relevant, least) :]] = -np.inf
+    rest: list[float] = left.tolist()
+    return rest
+
+
 def _led_by_user(draft: Draft, recent: int) -> int:
     """Where no user's message stands before, the first unit of one: a chat that began with the user still does."""
     if not draft.user_leads or any(draft.role(index) == "user" for index in range(recent) if not draft.costs[index]):
@@ -112,7 +129,7 @@ def _recalled(parts: Parts, history: History, scores: Sequence[float], room: int
     writer = Transcript(history.pieces, draft.chat, draft.messages)
     while room > 0:
         found = choose(history.pieces, scores, room, writer, draft.encoding, least=least)
-        excess = parts.with_recalled(found.text).tokens - draft.budget
+        excess = replace(parts, recalled=found.text).tokens - draft.budget
         if excess <= 0:
             return found
         room -= excess
