@@ -17,7 +17,7 @@ import numpy as np
 
 from plans.snapshot import CompressionSettings
 from proxy.core.compression.catalogue import ENGINES, load
-from proxy.core.compression.choose import NOTHING, Chosen, choose, ranked, scored
+from proxy.core.compression.choose import NOTHING, Chosen, choose, each_once, ranked, scored
 from proxy.core.compression.draft import Draft
 from proxy.core.compression.history import History, by_sentence
 from proxy.core.compression.mark import mark
@@ -52,7 +52,7 @@ def outline(draft: Draft, settings: CompressionSettings, memory: Memory) -> Outl
     focused = settings.focus == "question" and ENGINES[settings.engine].focus is not None
     old, room = mark(draft.costs, draft.budget), draft.budget - draft.floor
     block = _block(draft, settings, memory, old, round(draft.budget * (GIST if focused else BULK)) - FRAME)
-    if block.tokens + FRAME > room // 2:
+    if block.tokens + FRAME > room * 3 // 4:
         block = NOTHING
     recent = _recent(draft, old, room - (block.tokens + FRAME if block.pieces else 0))
     if not block.pieces:
@@ -63,7 +63,7 @@ def outline(draft: Draft, settings: CompressionSettings, memory: Memory) -> Outl
     scores = scored(load(settings.engine, focused=asked), history)
     room = min(draft.budget - parts.tokens, round(draft.budget * RECALL)) - FRAME
     least = settings.min_sentences - len(block.pieces)
-    recalled = _recalled(parts, history, _left(scores, block, asked=asked, least=least), room, least)
+    recalled = _recalled(parts, history, _left(scores, history, block, asked=asked, least=least), room, least)
     return Outline(replace(parts, recalled=recalled.text), history, block, recalled, scores)
 
 
@@ -103,15 +103,16 @@ def _within(parts: Parts) -> Parts:
     return parts
 
 
-def _left(scores: Sequence[float], block: Chosen, *, asked: bool, least: int) -> list[float]:
+def _left(scores: Sequence[float], history: History, block: Chosen, *, asked: bool, least: int) -> list[float]:
     """The scores with -inf for what the block says already and, where a question was asked, for what has nothing to do with it, as
     long as `least` remain."""
     left = np.array(scores, dtype=np.float64)
     left[list(block.pieces)] = -np.inf
     if asked:
-        best = ranked(left.tolist())
-        relevant = int(np.count_nonzero(left > 0))
-        left[best[max(relevant, least) :]] = -np.inf
+        least_of_all = each_once(history.pieces, ranked(left.tolist()), least)
+        kept = left[least_of_all]
+        left[left <= 0] = -np.inf
+        left[least_of_all] = kept
     rest: list[float] = left.tolist()
     return rest
 

@@ -18,6 +18,7 @@ _BREAK = r"\n\r\v\f\x1c-\x1e\x85\u2028\u2029"
 _START = re.compile(
     rf"([{_BREAK}])(?![^\S{_BREAK}]*>)(?=[^\w{_BREAK}]*(?:(\w[^:：{_BREAK}]{{0,79}})[:：]|(?<=\[)(?:from\s+)?{EARLIER}))", re.IGNORECASE
 )
+_SIGNS = re.compile(r"[:：\[]")
 _NAME = re.compile(r"\w[\w .'’@-]{0,63}")
 
 
@@ -41,7 +42,7 @@ def quoted(text: str, names: Collection[str] = ()) -> str:
         forged = start[2] is None or (label := _plain(start[2])) in _ROLES or label in names
         return f"{start[1]}> " if forged else start[1]
 
-    return _START.sub(mark, text)
+    return _START.sub(mark, text) if _SIGNS.search(text) else text
 
 
 def spoken(unit: Unit, messages: list[Message], names: Collection[str] = ()) -> str:

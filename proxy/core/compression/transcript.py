@@ -33,6 +33,10 @@ class Transcript:
             lines.append(LEFT_OUT)
         return "\n".join(lines)
 
+    def quoted(self, text: str) -> str:
+        """A text as it is written on a line of its own."""
+        return quoted(f"\n{text}", self._names)[1:]
+
     def _line(self, indices: Sequence[int]) -> str:
         """What is kept of one unit behind its speaker."""
         first = self._pieces[indices[0]]
