@@ -47,7 +47,7 @@ def assert_true_words(after: list[Message], before: list[Message]) -> None:
     """What a transcript lets somebody say was said by him, in this order, in a message that is not sent whole."""
     whole = set(map(id, after))
     out = [message for message in before if id(message) not in whole]
-    names = {name for message in out if (name := message.get("name"))} | {*ROLES.values(), "System", "Human"}
+    names = {speaker for message in out for speaker, _ in said(message)} | {*ROLES.values(), "System", "Human"}
     for transcript in filter(is_transcript, after):
         left = iter([turn for message in out for turn in said(message)])
         for speaker, parts in turns(transcript, names):

@@ -35,7 +35,7 @@ def squeezed(text: str) -> str:
 
 def turns(message: Message, names: set[str]) -> list[tuple[str, list[str]]]:
     """(speaker, what was said between two gaps) of a transcript. `names`: of all who may speak in it."""
-    known = {" ".join(name.split()).casefold(): " ".join(name.split()) for name in names}
+    known = {name.casefold(): name for name in names}
     head, _, body = message["content"].partition("\n")
     assert head in (BLOCK_HEAD, RECALL_HEAD)
     found: list[tuple[str, list[str]]] = []

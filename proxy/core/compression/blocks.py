@@ -10,6 +10,7 @@ from itertools import accumulate
 
 _LINE = re.compile(r"[^\n]*\n|[^\n]+$")
 _FENCE = re.compile(r"[ \t>]{0,12}(`{3,}|~{3,})")
+_OPENING = re.compile(r"[ \t>]{0,12}(?:(?:[-*+•‣–]|\d{1,4}[.)])[ \t]+)?(`{3,}|~{3,})")
 _ITEM = re.compile(r"[ \t]{0,12}(?:[-*+•‣–]|\d{1,4}[.)])[ \t]+\S")
 _INDENTED = re.compile(r"[ \t]+\S")
 _ROW = re.compile(r"[ \t]{0,12}\|")
@@ -54,7 +55,7 @@ def blocks(text: str) -> Iterator[Block]:
 
 def _code(text: str, lines: list[tuple[int, int]], at: int) -> int:
     """Index after the fenced code block that starts at line `at`, or 0. An unclosed fence runs to the end of the text."""
-    opening = _FENCE.match(text, *lines[at])
+    opening = _OPENING.match(text, *lines[at])
     if not opening:
         return 0
     mark = opening[1]
@@ -80,8 +81,8 @@ def _table(text: str, lines: list[tuple[int, int]], at: int) -> int:
 
 
 def _list(text: str, lines: list[tuple[int, int]], at: int) -> int:
-    """Index after the list of two items or more that starts at line `at`, or 0. Indented lines belong to their item, and blank lines
-    between items to the list."""
+    """Index after the list of two items or more that starts at line `at`, or 0. Indented lines and fenced code belong to their item,
+    and blank lines between items to the list."""
     if not _ITEM.match(text, *lines[at]):
         return 0
     items, after, last = 1, at + 1, at + 1
@@ -91,7 +92,7 @@ def _list(text: str, lines: list[tuple[int, int]], at: int) -> int:
             items += 1
         elif text[slice(*span)].strip() and not _INDENTED.match(text, *span):
             break
-        after += 1
+        after = _code(text, lines, after) or after + 1
         if text[slice(*span)].strip():
             last = after
     return last if items > 1 else 0

@@ -53,7 +53,8 @@ def _unit_vectors(bags: Sequence[Sequence[str]]) -> csr_array:
     ends = [0]
     for bag in bags:
         counts = Counter(bag)
-        row = [count / max(counts.values()) * idf[term] for term, count in counts.items()]
+        most = max(counts.values(), default=1)
+        row = [count / most * idf[term] for term, count in counts.items()]
         norm = math.sqrt(sum(value**2 for value in row)) or 1.0
         values.extend(value / norm for value in row)
         columns.extend(column[term] for term in counts)

@@ -1,8 +1,11 @@
 """A message text in pieces to keep or drop: sentences of its prose, and its code blocks, tables and lists whole.
 
 Prose is cut at lines that end a thought, then by nupunkt (Punkt, Kiss and Strunk 2006, doi:10.1162/coli.2006.32.4.485), then at the
-full stops of Chinese and Japanese. nupunkt takes a time that is quadratic in a run without spaces (12 s for 100,000 times `?!`), so long
-runs are hidden from it, and text with a stop in every few characters is not prose and is left whole: that took 7 us a character.
+full stops of other scripts, which need no space behind them (Unicode's property Sentence_Terminal, www.unicode.org/reports/tr29). Thai
+and Lao write none: there only lines end a thought.
+
+nupunkt takes a time that is quadratic in a run without spaces (12 s for 100,000 times `?!`), so long runs are hidden from it, and text
+with a stop in every few characters is not prose and is left whole: that took 7 us a character.
 """
 
 import re
@@ -21,7 +24,15 @@ _RUN = re.compile(r"\S{80,}")
 _VERY_LONG_RUN = re.compile(r"\S{400,}")
 _STOP = re.compile(r"[.!?…]")
 _LINE = re.compile(r"\S(?:[^\n]*\S)?")
-_FULL_WIDTH_STOP = re.compile(r"[。！？｡]+[」』”’）》】]*")
+# Chinese and Japanese; Devanagari and its kin, Arabic and Urdu, Armenian, Ethiopic, Burmese, Khmer, Mongolian. A wide full stop may stand
+# in a number.
+_ENDS = r"(?:[。！？｡।॥؟۔։።፧፨။។៕᠃᠉]|．(?!\d))"
+_CLOSING = r"[」』”’»）)》】]*"
+_OTHER_STOP = re.compile(rf"{_ENDS}+{_CLOSING}")
+# Between Chinese or Japanese letters a narrow mark ends a sentence too, but not in an address.
+_EAST = "\u3041-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3"
+_EASTERN_STOP = re.compile(rf"{_ENDS}+{_CLOSING}|(?<=[{_EAST}])[!?]+(?=[{_EAST}])")
+_ADDRESS = re.compile(r"://|www\.")
 # A line this long that goes on in lower case was wrapped by an editor, not ended by its writer.
 _WRAPPED = 50
 # Longer than this with a stop every so many characters: figures, dots or an attack.
@@ -58,7 +69,7 @@ def _prose(text: str, start: int, end: int) -> list[Span]:
             found.append((left, right))
         else:
             found += [_trimmed(text, left + first, left + last) for first, last in _sentences(text[left:right])]
-    if text.isascii() or not _FULL_WIDTH_STOP.search(text, start, end):
+    if text.isascii():
         return found
     return [_trimmed(text, *span) for left, right in found for span in _stops(text, left, right)]
 
@@ -97,9 +108,10 @@ def _sentences(prose: str) -> Iterator[Span]:
 
 
 def _stops(text: str, start: int, end: int) -> Iterator[Span]:
-    """Cut after the full stops of Chinese and Japanese."""
+    """Cut after the full stops of other scripts."""
     begin = start
-    for stop in _FULL_WIDTH_STOP.finditer(text, start, end):
+    stops = _OTHER_STOP if _ADDRESS.search(text, start, end) else _EASTERN_STOP
+    for stop in stops.finditer(text, start, end):
         if begin < stop.end():
             yield begin, stop.end()
         begin = stop.end()

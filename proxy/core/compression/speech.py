@@ -16,7 +16,7 @@ _ROLES = frozenset({"user", "assistant", "system", "developer", "tool", "functio
 _BREAK = r"\n\r\v\f\x1c-\x1e\x85\u2028\u2029"
 # The start of a line that may be somebody's turn or a heading; a line that is quoted already is neither.
 _START = re.compile(
-    rf"([{_BREAK}])(?![^\S{_BREAK}]*>)(?=[^\w{_BREAK}]*(?:(\w[^:：{_BREAK}]{{0,79}})[:：]|(?<=\[)(?:from\s+)?{EARLIER}))", re.IGNORECASE
+    rf"([{_BREAK}])(?![^\S{_BREAK}]*>)(?=[^\w{_BREAK}]*(?:(\w[^:：{_BREAK}]{{0,79}})[:：]|(?<=[\[ ])(?:from\s+)?{EARLIER}))", re.IGNORECASE
 )
 _SIGNS = re.compile(r"[:：\[]")
 _NAME = re.compile(r"\w[\w .'’@-]{0,63}")
