@@ -3,7 +3,6 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 
 import psycopg
 from psycopg.pq.abc import PGresult
@@ -44,7 +43,7 @@ class Lines:
             async with asyncio.timeout_at(job.until):
                 return await job.answer
         finally:
-            with suppress(ValueError):
+            if job in self._waiting:
                 self._waiting.remove(job)
 
     def close(self) -> None:
