@@ -6,6 +6,7 @@ waits for the processor.
 """
 
 import asyncio
+import select
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -50,10 +51,17 @@ class Line:
         self._loop = asyncio.get_running_loop()
         self._socket = self._pg.socket
         self._loop.add_reader(self._socket, self._readable)
+        self._heard = select.poll()
+        self._heard.register(self._socket, select.POLLIN)
 
-    @property
-    def idle(self) -> bool:
-        return self._job is None and not self._gone
+    def ready(self) -> bool:
+        """Whether a statement can be sent. A connection on which something came that nobody asked for is dropped: a server says so that it
+        closes it, and the event loop may not have been told yet."""
+        if self._job is not None or self._gone:
+            return False
+        if self._heard.poll(0):
+            self.drop(psycopg.OperationalError("the server closed an idle connection"))
+        return not self._gone
 
     def overdue(self, now: float) -> float:
         """Seconds since the statement under way should have been answered; negative before."""

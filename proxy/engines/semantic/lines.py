@@ -58,7 +58,7 @@ class Lines:
     def _assign(self) -> None:
         """Statements to free connections, oldest first; one more connection where that is not enough."""
         for line in list(self._lines):
-            while self._waiting and line.idle:
+            while self._waiting and line.ready():
                 line.start(self._waiting.popleft())
         if not self._waiting or self._closed:
             return
