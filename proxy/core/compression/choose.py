@@ -1,7 +1,7 @@
 """Fill a budget of tokens with the best pieces of a history."""
 
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -38,14 +38,13 @@ def choose(pieces: Pieces, scores: Sequence[float], room: int, writer: Transcrip
     texts the first is taken. When large pieces leave room for fewer than `least`, that many of the shortest go first, as far as they
     fit."""
     order = ranked(scores)
-    taken = _taken(pieces, order, room, writer, encoding)
-    if len(taken) < least and len(taken) < len(order):
+    chosen = _best(pieces, order, room, writer, encoding)
+    if len(chosen.pieces) < least and len(chosen.pieces) < len(order):
         lengths = pieces.end - pieces.start
         shortest = sorted(order, key=lengths.__getitem__)[:least]
         first = set(shortest)
-        taken = _taken(pieces, [*shortest, *(i for i in order if i not in first)], room, writer, encoding)
-    text = writer.write(sorted(taken))
-    return Chosen(tuple(sorted(taken)), text, count_text(text, encoding))
+        chosen = _best(pieces, [*shortest, *(i for i in order if i not in first)], room, writer, encoding)
+    return chosen
 
 
 def scored(rank: Rank, history: History) -> list[float]:
@@ -80,33 +79,43 @@ def fill(order: Sequence[int], room: int, cost: Cost) -> list[int]:
     return taken
 
 
-def _taken(pieces: Pieces, order: Sequence[int], room: int, writer: Transcript, encoding: str) -> list[int]:
-    """In the order chosen. The costs of pieces lean high: what they left is filled again, and should it be too much after all, the last
-    ones give way."""
+def _best(pieces: Pieces, order: Sequence[int], room: int, writer: Transcript, encoding: str) -> Chosen:
+    """The first of the order that fit. Their costs lean high: what they left is filled again, and should it be too much after all, the
+    last ones give way."""
     costs = _Costs(pieces, encoding)
-    taken: list[int] = []
-    left = room
+    chosen, left = NOTHING, room
     for _ in range(ROUNDS):
-        more = fill(order if not taken else [i for i in order if i not in costs.known], left, costs)
-        taken += more
-        left = room - count_text(writer.write(sorted(taken)), encoding)
-        if not more or left < CRUMBS:
+        more = fill([i for i in order if i not in costs.taken], left, costs)
+        if not more:
             break
-    while taken and left < 0:
-        taken.pop()
-        left = room - count_text(writer.write(sorted(taken)), encoding)
-    return taken
+        chosen = _written(costs, writer, encoding)
+        left = room - chosen.tokens
+        if left < CRUMBS:
+            break
+    while left < 0:
+        while left < 0 and costs.taken:
+            left += costs.taken.popitem()[1]
+        chosen = _written(costs, writer, encoding)
+        left = room - chosen.tokens
+    return chosen
+
+
+def _written(costs: "_Costs", writer: Transcript, encoding: str) -> Chosen:
+    taken = sorted(costs.taken)
+    text = writer.write(taken)
+    return Chosen(tuple(taken), text, count_text(text, encoding))
 
 
 class _Costs:
-    """Tokens of a piece in a transcript that holds those already taken; what was given once, or stands there in the same words, fits
-    no more."""
+    """Tokens of a piece in a transcript that holds those already taken, which are remembered; one that stands there in the same words
+    fits no more."""
 
     def __init__(self, pieces: Pieces, encoding: str) -> None:
         self._pieces, self._encoding = pieces, encoding
         self._units: set[int] = set()
         self._texts: set[str] = set()
-        self.known: set[int] = set()
+        # In the order chosen.
+        self.taken: dict[int, int] = {}
 
     def __call__(self, index: int, room: int) -> int | None:
         piece = self._pieces[index]
@@ -118,13 +127,5 @@ class _Costs:
             return None
         self._units.add(piece.unit)
         self._texts.add(piece.text)
-        self.known.add(index)
+        self.taken[index] = tokens + around
         return tokens + around
-
-
-def without(scores: Sequence[float], taken: Collection[int]) -> list[float]:
-    """The scores with -inf for what is there already."""
-    left = np.array(scores, dtype=np.float64)
-    left[list(taken)] = -np.inf
-    rest: list[float] = left.tolist()
-    return rest

@@ -38,7 +38,7 @@ def compress(messages: list[Message], settings: CompressionSettings, *, model: s
     if before <= settings.max_input_tokens:
         return whole
     chat = units(messages)
-    draft = Draft(messages, chat, turn_of(messages, chat), counts, encoding, settings.max_input_tokens)
+    draft = Draft(messages, chat, turn_of(messages, chat), counts, encoding, settings.max_input_tokens, memory.count)
     if draft.floor > draft.budget:
         cut = [messages[i] for i in draft.protected] if len(draft.protected) < len(messages) else None
         return replace(whole, messages=cut, after=draft.floor, note="protected-exceeds-budget")

@@ -6,12 +6,13 @@ from functools import cached_property
 
 from proxy.core.compression.turns import Keep, Unit, final_question
 from proxy.core.ports import Message
-from proxy.core.tokens import REPLY_PRIMING
+from proxy.core.tokens import REPLY_PRIMING, Count, count_text
 
 
 @dataclass(frozen=True)
 class Draft:
-    """A chat in units, of which those from `turn` on are the final turn; the tokens of each message by the encoding; the budget for all."""
+    """A chat in units, of which those from `turn` on are the final turn; the tokens of each message by the encoding; the budget for all;
+    and what counts a text, for one who remembers."""
 
     messages: list[Message]
     chat: list[Unit]
@@ -19,6 +20,7 @@ class Draft:
     counts: Sequence[int]
     encoding: str
     budget: int
+    count: Count = count_text
 
     @property
     def protected(self) -> list[int]:

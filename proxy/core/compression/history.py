@@ -39,7 +39,8 @@ class History:
         return Bags.of(self.terms) if self.passages is None else Bags.joined(self.passages)
 
 
-# One score a piece, the highest is kept first. May raise TooLong; whatever else it raises, `trim` takes over too.
+# One score a piece, the highest is kept first; where a question was asked, 0 and less is for what has nothing to do with it. May raise
+# TooLong; whatever else it raises, `trim` takes over too.
 Rank = Callable[[History], Sequence[float]]
 
 

@@ -1,6 +1,6 @@
 """The messages of a chat that was cut, in roles that every provider takes."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 from proxy.core.compression.draft import Draft
@@ -27,9 +27,6 @@ class Parts:
     block: str = ""
     recalled: str = ""
 
-    def with_recalled(self, text: str) -> "Parts":
-        return replace(self, recalled=text)
-
     @cached_property
     def messages(self) -> list[Message]:
         """Those that stay as they were are the very objects that came in."""
@@ -55,7 +52,7 @@ class Parts:
     def tokens(self) -> int:
         """Of all messages, as billed."""
         known = {id(message): count for message, count in zip(self.draft.messages, self.draft.counts, strict=True)}
-        counts = (known.get(id(message)) or count_message(message, self.draft.encoding) for message in self.messages)
+        counts = (known.get(id(message)) or count_message(message, self.draft.encoding, self.draft.count) for message in self.messages)
         return REPLY_PRIMING + sum(counts)
 
 

@@ -11,11 +11,13 @@ between turns: all of it follows from the chat.
 import marshal
 from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from plans.snapshot import CompressionSettings
 from proxy.core.compression.catalogue import ENGINES, load
-from proxy.core.compression.choose import NOTHING, Chosen, choose, scored, without
+from proxy.core.compression.choose import NOTHING, Chosen, choose, scored
 from proxy.core.compression.draft import Draft
 from proxy.core.compression.history import History, by_sentence
 from proxy.core.compression.mark import mark
@@ -59,8 +61,8 @@ def outline(draft: Draft, settings: CompressionSettings, memory: Memory) -> Outl
     history = by_sentence(draft.chat[:recent], draft.messages, settings.language, memory)
     scores = scored(load(settings.engine, focused=asked), history)
     room = min(draft.budget - parts.tokens, round(draft.budget * RECALL)) - FRAME
-    recalled = _recalled(parts, history, without(scores, block.pieces), room, settings.min_sentences)
-    return Outline(parts.with_recalled(recalled.text), history, block, recalled, scores)
+    recalled = _recalled(parts, history, _left(scores, block, asked=asked), room, settings.min_sentences)
+    return Outline(replace(parts, recalled=recalled.text), history, block, recalled, scores)
 
 
 def _block(draft: Draft, settings: CompressionSettings, memory: Memory, old: int, room: int) -> Chosen:
@@ -92,6 +94,16 @@ def _recent(draft: Draft, old: int, room: int) -> int:
     return recent
 
 
+def _left(scores: Sequence[float], block: Chosen, *, asked: bool) -> list[float]:
+    """The scores with -inf for what the block says already and, where a question was asked, for what has nothing to do with it."""
+    left = np.array(scores, dtype=np.float64)
+    left[list(block.pieces)] = -np.inf
+    if asked:
+        left[left <= 0] = -np.inf
+    rest: list[float] = left.tolist()
+    return rest
+
+
 def _led_by_user(draft: Draft, recent: int) -> int:
     """Where no user's message stands before, the first unit of one: Anthropic's API wants that first."""
     if any(draft.role(index) == "user" for index in range(recent) if not draft.costs[index]):
@@ -105,7 +117,7 @@ def _recalled(parts: Parts, history: History, scores: Sequence[float], room: int
     writer = Transcript(history.pieces, draft.chat, draft.messages)
     while room > 0:
         found = choose(history.pieces, scores, room, writer, draft.encoding, least=least)
-        excess = parts.with_recalled(found.text).tokens - draft.budget
+        excess = replace(parts, recalled=found.text).tokens - draft.budget
         if excess <= 0:
             return found
         room -= excess
