@@ -16,6 +16,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 
 from plans import api
 from proxy.preview_api import PlanPreviewView
+from proxy.preview_page import preview_page
 from stats import views
 from stats.api import PlanStatsView
 from stats.dashboard import dashboard
@@ -32,6 +33,7 @@ def both(route: str, view: Callable[..., Any], name: str) -> list[URLPattern]:
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("admin", RedirectView.as_view(url="/admin/")),
+    path("admin/plans/plan/<int:plan>/preview/", admin.site.admin_view(preview_page), name="plan-preview-page"),
     path("admin/", admin.site.urls),
     *both("token-saving/plans", api.PlansView.as_view(), "plans"),
     *both("token-saving/plans/<str:plan>", api.PlanView.as_view(), "plan"),
