@@ -1,0 +1,133 @@
+"""What a provider with prefix caching bills for a row of prompts, simulated from the published rules.
+
+Two rules exist for what a later prompt can read:
+
+- *steps*: any prefix of an earlier prompt, rounded down to a step. OpenAI up to GPT-5.5
+  (developers.openai.com/api/docs/guides/prompt-caching: automatic from 1,024 tokens on, in steps of 128, no fee for writing, evicted
+  after 5 to 10 minutes of inactivity); Gemini's implicit caching (ai.google.dev/gemini-api/docs/caching: from 1,024 or 4,096 tokens on, no fee for writing, neither steps nor expiry published);
+  DeepSeek in its first form (api-docs.deepseek.com/news/news0802: units of 64 tokens, kept for hours).
+- *breakpoints*: only prefixes that ended at a breakpoint of an earlier prompt. Anthropic (platform.claude.com/docs/en/build-with-claude/
+  prompt-caching: from 512, 1,024, 2,048 or 4,096 tokens on, by model; writing costs 1.25 for 5 minutes or 2.0 for an hour, reading 0.1,
+  which also refreshes it; up to 20 blocks before a breakpoint are looked at); OpenAI from GPT-5.6 on (same page as above: writing 1.25,
+  kept for at least 30 minutes, a breakpoint at the newest message unless the request marks its own). DeepSeek's present rule
+  (api-docs.deepseek.com/guides/kv_cache) is close to it: prefixes that ended at the end of an earlier prompt.
+"""
+
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+from bpe_openai import get_encoding
+
+from proxy.core.ports import Message
+from proxy.core.tokens import PER_MESSAGE, REPLY_PRIMING, count_message, count_text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """`minimum`, `step`, `lookback`: tokens, tokens, messages. `read`, `write`: prices in units of one input token; `read` None: nothing
+    is cached. `expiry`: seconds without use after which a prefix is gone."""
+
+    read: float | None
+    write: float = 1.0
+    minimum: int = 1024
+    step: int = 128
+    expiry: float = 300.0
+    ends: Literal["steps", "breakpoints"] = "steps"
+    lookback: int = 20
+
+
+PUBLISHED = {
+    "openai": Rules(read=0.1),
+    "openai-5.6": Rules(read=0.1, write=1.25, step=1, expiry=1800.0, ends="breakpoints", lookback=80),
+    "anthropic": Rules(read=0.1, write=1.25, step=1, ends="breakpoints"),
+    "anthropic-hour": Rules(read=0.1, write=2.0, step=1, expiry=3600.0, ends="breakpoints"),
+    "gemini": Rules(read=0.1, step=1),
+    "deepseek": Rules(read=0.1, minimum=64, step=64, expiry=3600.0),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Billed:
+    """Tokens of one prompt by what they cost; `cost` in units of one input token."""
+
+    fresh: int
+    written: int
+    cached: int
+    cost: float
+
+
+class Provider:
+    """One provider's cache as one customer sees it. Times in seconds, ascending."""
+
+    def __init__(self, rules: Rules, encoding: str = "o200k_base") -> None:
+        self.rules = rules
+        self._encoding = encoding
+        self._kept: list[tuple[float, list[str], frozenset[int]]] = []
+
+    def send(self, messages: list[Message], at: float, *, marks: tuple[int, ...] = ()) -> Billed:
+        """Bill a prompt and remember it. `marks`: breakpoints, each a number of messages from the start; none: after the last."""
+        texts = [json.dumps(message, sort_keys=True, ensure_ascii=False) for message in messages]
+        sizes = [_count(text, self._encoding) for text in texts]
+        total, stops = sum(sizes) + REPLY_PRIMING, frozenset(marks or (len(texts),))
+        cached = self._cached(texts, sizes, stops, at) if self.rules.read is not None else 0
+        end = sum(sizes[: max(stops)])
+        by_mark = self.rules.read is not None and self.rules.ends == "breakpoints" and end >= self.rules.minimum
+        written = max(0, end - cached) if by_mark else 0
+        self._kept = [kept for kept in self._kept if at - kept[0] <= self.rules.expiry]
+        self._kept.append((at, texts, stops))
+        fresh = total - cached - written
+        return Billed(fresh, written, cached, fresh + written * self.rules.write + cached * (self.rules.read or 0.0))
+
+    def _cached(self, texts: list[str], sizes: list[int], stops: frozenset[int], at: float) -> int:
+        """Tokens of the longest prefix that is still kept. What is read is kept anew, as part of the prompt that read it."""
+        live = [kept for kept in self._kept if at - kept[0] <= self.rules.expiry]
+        if self.rules.ends == "steps":
+            longest = max((self._common(texts, sizes, kept[1]) for kept in live), default=0)
+        else:
+            longest = max((self._marked(texts, sizes, stops, kept) for kept in live), default=0)
+        return longest // self.rules.step * self.rules.step if longest >= self.rules.minimum else 0
+
+    def _common(self, texts: list[str], sizes: list[int], earlier: list[str]) -> int:
+        same = _same(texts, earlier)
+        tokens = sum(sizes[:same])
+        if same < min(len(texts), len(earlier)):
+            tokens += _shared(texts[same], earlier[same], self._encoding)
+        return tokens
+
+    def _marked(self, texts: list[str], sizes: list[int], stops: frozenset[int], kept: tuple[float, list[str], frozenset[int]]) -> int:
+        same = _same(texts, kept[1])
+        near = (end for end in kept[2] if end <= same and any(0 <= stop - end <= self.rules.lookback for stop in stops))
+        return sum(sizes[: max(near, default=0)])
+
+
+def _same(texts: list[str], earlier: list[str]) -> int:
+    """How many messages from the start are the same."""
+    for index, (text, other) in enumerate(zip(texts, earlier, strict=False)):
+        if text != other:
+            return index
+    return min(len(texts), len(earlier))
+
+
+@lru_cache(maxsize=100_000)
+def _count(text: str, encoding: str) -> int:
+    return count_message(json.loads(text), encoding)
+
+
+def _shared(text: str, other: str, encoding: str) -> int:
+    """Tokens from the start that two different messages have in common: framing, role, and the text as far as it is the same."""
+    one, two = json.loads(text), json.loads(other)
+    if one.get("role") != two.get("role") or not (isinstance(one.get("content"), str) and isinstance(two.get("content"), str)):
+        return 0
+    tokens = PER_MESSAGE + count_text(one["role"], encoding)
+    for mine, theirs in zip(_ids(one["content"], encoding), _ids(two["content"], encoding), strict=False):
+        if mine != theirs:
+            break
+        tokens += 1
+    return tokens
+
+
+def _ids(text: str, encoding: str) -> list[int]:
+    ids: list[int] = get_encoding(encoding).encode(text, disallowed_special=())
+    return ids
