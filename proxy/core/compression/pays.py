@@ -1,0 +1,108 @@
+"""Whether it pays to cut a chat, for `"when": "saves"`. Pure arithmetic in units of one fresh input token.
+
+Sent whole, a chat of H tokens costs r H a turn while the provider holds it, r being the price of a cached token over that of a fresh
+one, and H when it does not. Cut, what is new to the provider is written once, and each turn costs r for the prefix that stays (system
+text, frozen block, recent turns) and the whole price for what was recalled for its question. With w the premium for writing, C the
+prefix, R the recalled, k the turns still to be expected and m the price of the marks (each time the recent turns reach their high water
+the prefix is written anew), cutting pays when
+
+    w C + R + k (r C + R + m) < (k + 1) r H       while the provider holds the chat,
+    w C + R + k (r C + R + m) < w H + k r H       when it does not: at first contact, or after a longer rest than it keeps a prefix.
+
+k is only an expectation, so two bounds stand beside it. A chat may end right now: then cutting must not have cost more than a hundredth
+of what the chat cost so far, as in ski rental (Karlin, Manasse, Rudolph and Sleator 1988), but with a much smaller ratio. And a cut that
+pays only because the provider was cold, and loses at every later turn, must still pay after `PATIENCE` times the turns expected, which
+by Markov's inequality at most one chat in `PATIENCE` exceeds.
+
+What was cut stays cut: going back would write H. H only grows, so all turns of the chat are looked at again: what paid at an earlier one
+pays now, and no state is needed to know that. What the provider holds is the exception, see `Terms`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from proxy.core.compression.ahead import Ahead, expected
+
+# What a chat may have cost more than whole, whenever it ends.
+RISK = 0.01
+PATIENCE = 8.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """What is sent of a cut chat, in tokens. `head`: system text, the same cut or whole; `block`; `low` and `high` water of the recent
+    turns; `recalled`, at most."""
+
+    head: int
+    block: int
+    low: int
+    high: int
+    recalled: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """`read`, `write`: prices over that of a fresh input token; `minimum`: tokens below which the provider holds nothing. `held`: whether
+    it still holds what this chat sent last; None: unknown, taken as yes. `last`: how this chat was sent last; None: unknown."""
+
+    read: float
+    ahead: Ahead
+    write: float = 1.0
+    minimum: int = 1024
+    held: bool | None = None
+    last: Literal["whole", "cut"] | None = None
+
+
+def pays(asked: Sequence[int], shape: Shape, terms: Terms) -> bool:
+    """Whether to cut now. `asked`: tokens of the whole prompt at each turn of the chat so far, the present one last."""
+    if not asked:
+        return False
+    if terms.last == "cut":
+        return True
+    costs = _Costs(shape, terms)
+    if terms.held is False and costs.pays_cold(asked[-1], len(asked)):
+        return True
+    return costs.paid(asked)
+
+
+class _Costs:
+    """The sums of the module's text for one shape and one set of terms."""
+
+    def __init__(self, shape: Shape, terms: Terms) -> None:
+        self.terms = terms
+        self.gap = max(1, shape.high - shape.low)
+        self.rewritten = shape.block + shape.low
+        low, high = shape.head + self.rewritten, shape.head + shape.block + shape.high
+        self.now = self._sent(shape.head) + terms.write * (high - shape.head) + shape.recalled
+        self.later = self._between(low, high) + shape.recalled
+
+    def paid(self, asked: Sequence[int]) -> bool:
+        """Whether cutting pays at this turn or did at an earlier one, the provider holding the chat."""
+        spent, before = 0.0, 0
+        for turn, whole in enumerate(asked, 1):
+            spent += self._sent(before) + self.terms.write * max(0, whole - before)
+            before = whole
+            extra = self.now - self._sent(whole)
+            gain = self._sent(whole) - self._turn(whole / turn)
+            if gain > 0 and extra < expected(turn, self.terms.ahead) * gain and extra <= RISK * spent:
+                return True
+        return False
+
+    def pays_cold(self, whole: int, turn: int) -> bool:
+        gained, loss = self.terms.write * whole - self.now, self._turn(whole / turn) - self._sent(whole)
+        return gained > 0 and gained > PATIENCE * expected(turn, self.terms.ahead) * loss
+
+    def _turn(self, grown: float) -> float:
+        """A later turn of the cut chat, when each turn adds so many tokens."""
+        return self.later + (self.terms.write - self.terms.read) * self.rewritten * min(1.0, grown / self.gap)
+
+    def _sent(self, tokens: float) -> float:
+        """A prefix the provider was sent before."""
+        return (self.terms.read if tokens >= self.terms.minimum else 1.0) * tokens
+
+    def _between(self, low: int, high: int) -> float:
+        """A prefix that grows from `low` to `high`, on average."""
+        warm = max(low, min(high, self.terms.minimum))
+        share = (high - warm) / (high - low) if high > low else float(high >= self.terms.minimum)
+        return share * self.terms.read * (warm + high) / 2 + (1 - share) * (low + warm) / 2
