@@ -1,9 +1,10 @@
 """What a provider with prefix caching bills for a row of prompts. Pure: the clock is the caller's."""
 
-import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
 
+import orjson
 from bpe_openai import get_encoding
 
 from evaluation.rules import Rules
@@ -20,6 +21,10 @@ class Billed:
     cached: int
     cost: float
 
+    def at(self, read: float, write: float) -> "Billed":
+        """The same tokens at other prices."""
+        return replace(self, cost=self.fresh + self.written * write + self.cached * read)
+
 
 class Provider:
     """One provider's cache as one customer sees it. Times in seconds, ascending."""
@@ -27,11 +32,11 @@ class Provider:
     def __init__(self, rules: Rules, encoding: str = "o200k_base") -> None:
         self.rules = rules
         self._encoding = encoding
-        self._kept: list[tuple[float, list[str], frozenset[int]]] = []
+        self._kept: list[tuple[float, list[bytes], frozenset[int]]] = []
 
     def send(self, messages: list[Message], at: float, *, marks: tuple[int, ...] = ()) -> Billed:
         """Bill a prompt and remember it. `marks`: breakpoints, each a number of messages from the start; none: after the last."""
-        texts = [json.dumps(message, sort_keys=True, ensure_ascii=False) for message in messages]
+        texts = [orjson.dumps(message, option=orjson.OPT_SORT_KEYS) for message in messages]
         sizes = [_count(text, self._encoding) for text in texts]
         total, stops = sum(sizes) + REPLY_PRIMING, frozenset(marks or (len(texts),))
         cached = self._cached(texts, sizes, stops, at) if self.rules.read is not None else 0
@@ -40,10 +45,9 @@ class Provider:
         written = max(0, end - cached) if by_mark else 0
         self._kept = [kept for kept in self._kept if at - kept[0] <= self.rules.expiry]
         self._kept.append((at, texts, stops))
-        fresh = total - cached - written
-        return Billed(fresh, written, cached, fresh + written * self.rules.write + cached * (self.rules.read or 0.0))
+        return Billed(total - cached - written, written, cached, 0.0).at(self.rules.read or 0.0, self.rules.write)
 
-    def _cached(self, texts: list[str], sizes: list[int], stops: frozenset[int], at: float) -> int:
+    def _cached(self, texts: list[bytes], sizes: list[int], stops: frozenset[int], at: float) -> int:
         """Tokens of the longest prefix that is still kept. What is read is kept anew, as part of the prompt that read it."""
         live = [kept for kept in self._kept if at - kept[0] <= self.rules.expiry]
         if self.rules.ends == "steps":
@@ -52,20 +56,20 @@ class Provider:
             longest = max((self._marked(texts, sizes, stops, kept) for kept in live), default=0)
         return longest // self.rules.step * self.rules.step if longest >= self.rules.minimum else 0
 
-    def _common(self, texts: list[str], sizes: list[int], earlier: list[str]) -> int:
+    def _common(self, texts: list[bytes], sizes: list[int], earlier: list[bytes]) -> int:
         same = _same(texts, earlier)
         tokens = sum(sizes[:same])
         if same < min(len(texts), len(earlier)):
             tokens += _shared(texts[same], earlier[same], self._encoding)
         return tokens
 
-    def _marked(self, texts: list[str], sizes: list[int], stops: frozenset[int], kept: tuple[float, list[str], frozenset[int]]) -> int:
+    def _marked(self, texts: list[bytes], sizes: list[int], stops: frozenset[int], kept: tuple[float, list[bytes], frozenset[int]]) -> int:
         same = _same(texts, kept[1])
         near = (end for end in kept[2] if end <= same and any(0 <= stop - end <= self.rules.lookback for stop in stops))
         return sum(sizes[: max(near, default=0)])
 
 
-def _same(texts: list[str], earlier: list[str]) -> int:
+def _same(texts: list[bytes], earlier: list[bytes]) -> int:
     """How many messages from the start are the same."""
     for index, (text, other) in enumerate(zip(texts, earlier, strict=False)):
         if text != other:
@@ -74,13 +78,13 @@ def _same(texts: list[str], earlier: list[str]) -> int:
 
 
 @lru_cache(maxsize=100_000)
-def _count(text: str, encoding: str) -> int:
-    return count_message(json.loads(text), encoding)
+def _count(text: bytes, encoding: str) -> int:
+    return count_message(orjson.loads(text), encoding)
 
 
-def _shared(text: str, other: str, encoding: str) -> int:
+def _shared(text: bytes, other: bytes, encoding: str) -> int:
     """Tokens from the start that two different messages have in common: framing, role, and the text as far as it is the same."""
-    one, two = json.loads(text), json.loads(other)
+    one, two = orjson.loads(text), orjson.loads(other)
     if one.get("role") != two.get("role") or not (isinstance(one.get("content"), str) and isinstance(two.get("content"), str)):
         return 0
     tokens = PER_MESSAGE + count_text(one["role"], encoding)
@@ -92,5 +96,10 @@ def _shared(text: str, other: str, encoding: str) -> int:
 
 
 def _ids(text: str, encoding: str) -> list[int]:
-    ids: list[int] = get_encoding(encoding).encode(text, disallowed_special=())
+    ids: list[int] = _tokenizer(encoding).encode(text, disallowed_special=())
     return ids
+
+
+@lru_cache(maxsize=2)
+def _tokenizer(encoding: str) -> Any:
+    return get_encoding(encoding)

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from evaluation.provider import PUBLISHED, Provider
+from evaluation.provider import Provider
+from evaluation.rules import PUBLISHED
 from proxy.core.ports import Message
 from proxy.core.tokens import count_messages
 

@@ -3,8 +3,8 @@
 Sent whole, a chat of H tokens costs r H a turn while the provider holds it, r being the price of a cached token over that of a fresh
 one, and H when it does not. Cut, what is new to the provider is written once, and each turn costs r for the prefix that stays (system
 text, frozen block, recent turns) and the whole price for what was recalled for its question. With w the premium for writing, C the
-prefix, R the recalled, k the turns still to be expected and m the price of the marks (each time the recent turns reach their high water
-the prefix is written anew), cutting pays when
+prefix, R the recalled, k the turns still to be expected and m what is written twice (a turn behind what was recalled and, one turn later,
+before it; all of the prefix each time the recent turns reach their high water), cutting pays when
 
     w C + R + k (r C + R + m) < (k + 1) r H       while the provider holds the chat,
     w C + R + k (r C + R + m) < w H + k r H       when it does not: at first contact, or after a longer rest than it keeps a prefix.
@@ -23,10 +23,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from proxy.core.compression.ahead import Ahead, expected
+from proxy.core.compression.mark import HIGH, LOW
+from proxy.core.compression.shape import GIST, RECALL
 
 # What a chat may have cost more than whole, whenever it ends.
 RISK = 0.01
 PATIENCE = 8.0
+
+Last = Literal["whole", "cut"] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +44,13 @@ class Shape:
     high: int
     recalled: int
 
+    @classmethod
+    def of(cls, budget: int, head: int = 0) -> "Shape":
+        """What a chat is cut to by default."""
+        return cls(
+            head=head, block=round(GIST * budget), low=round(LOW * budget), high=round(HIGH * budget), recalled=round(RECALL * budget)
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
@@ -51,23 +62,23 @@ class Terms:
     write: float = 1.0
     minimum: int = 1024
     held: bool | None = None
-    last: Literal["whole", "cut"] | None = None
+    last: Last = None
 
 
 def pays(asked: Sequence[int], shape: Shape, terms: Terms) -> bool:
     """Whether to cut now. `asked`: tokens of the whole prompt at each turn of the chat so far, the present one last."""
-    if not asked:
+    if len(asked) < 2:
         return False
     if terms.last == "cut":
         return True
     costs = _Costs(shape, terms)
-    if terms.held is False and costs.pays_cold(asked[-1], len(asked)):
+    if terms.held is False and costs.pays_cold(asked):
         return True
     return costs.paid(asked)
 
 
 class _Costs:
-    """The sums of the module's text for one shape and one set of terms."""
+    """The sums of the module's text for one shape and one set of terms. What the present turn adds costs the same either way."""
 
     def __init__(self, shape: Shape, terms: Terms) -> None:
         self.terms = terms
@@ -79,23 +90,29 @@ class _Costs:
 
     def paid(self, asked: Sequence[int]) -> bool:
         """Whether cutting pays at this turn or did at an earlier one, the provider holding the chat."""
-        spent, before = 0.0, 0
-        for turn, whole in enumerate(asked, 1):
+        before = asked[0]
+        spent = self.terms.write * before
+        for turn, whole in enumerate(asked[1:], 2):
             spent += self._sent(before) + self.terms.write * max(0, whole - before)
-            before = whole
-            extra = self.now - self._sent(whole)
-            gain = self._sent(whole) - self._turn(whole / turn)
+            extra = self.now - self._sent(before)
+            gain = self._sent(whole) - self._turn((whole - asked[0]) / (turn - 1))
             if gain > 0 and extra < expected(turn, self.terms.ahead) * gain and extra <= RISK * spent:
                 return True
+            before = whole
         return False
 
-    def pays_cold(self, whole: int, turn: int) -> bool:
-        gained, loss = self.terms.write * whole - self.now, self._turn(whole / turn) - self._sent(whole)
-        return gained > 0 and gained > PATIENCE * expected(turn, self.terms.ahead) * loss
+    def pays_cold(self, asked: Sequence[int]) -> bool:
+        """Whether it pays now, the provider holding nothing."""
+        turns = len(asked)
+        gained = self.terms.write * asked[-2] - self.now
+        loss = self._turn((asked[-1] - asked[0]) / (turns - 1)) - self._sent(asked[-1])
+        return gained > 0 and gained > PATIENCE * expected(turns, self.terms.ahead) * loss
 
     def _turn(self, grown: float) -> float:
-        """A later turn of the cut chat, when each turn adds so many tokens."""
-        return self.later + (self.terms.write - self.terms.read) * self.rewritten * min(1.0, grown / self.gap)
+        """A later turn of the cut chat, when each turn adds so many tokens. They are written behind what was recalled, and again
+        before it when that is another."""
+        again = grown + self.rewritten * min(1.0, grown / self.gap)
+        return self.later + (self.terms.write - self.terms.read) * again
 
     def _sent(self, tokens: float) -> float:
         """A prefix the provider was sent before."""
