@@ -1,13 +1,12 @@
 """What a provider bills for replayed chats, by what was sent."""
 
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from evaluation.provider import Billed, Provider
 from evaluation.replay import Replay, times
 from evaluation.rules import Rules
-from proxy.core.compression.ahead import ahead, interval
+from proxy.core.compression.ahead import Ahead, ahead
 from proxy.core.compression.pays import Shape, Terms, pays
 from proxy.core.ports import Message
 from proxy.core.tokens import count_messages
@@ -19,7 +18,7 @@ STRATEGIES = ("none", "every_turn", "always", "saves")
 @dataclass(frozen=True, slots=True)
 class Bill:
     """One chat: `cost` in units of one input token and `kept` (which questions found their evidence at the end), by strategy; `cut_at`:
-    the turn at which `saves` began to cut, None when it never did."""
+    the turn, from 0, at which `saves` began to cut, None when it never did."""
 
     source: str
     cost: dict[str, float]
@@ -27,24 +26,20 @@ class Bill:
     cut_at: int | None
 
 
-def tally(one: Replay, rules: Rules) -> dict[str, list[Billed]]:
-    """What each cutter's prompts come to, in tokens: at other prices they are the same."""
-    return {name: _billed(prompts, rules) for name, prompts in one.sent.items()}
+def bills(one: Replay, rules: Rules, ratios: Sequence[float | None], seen: Mapping[int, int], budget: int) -> list[Bill]:
+    """A chat billed by these rules at each price ratio. `seen`: requests by interval of the chats before it, which is all that `saves`
+    knows of how long chats last."""
+    tallied = {name: _billed(prompts, rules) for name, prompts in one.sent.items()}
+    expected = ahead(seen)
+    return [_bill(one, tallied, replace(rules, read=ratio), expected, budget) for ratio in ratios]
 
 
-def bills(replays: Sequence[Replay], tallies: Sequence[dict[str, list[Billed]]], rules: Rules, budget: int) -> list[Bill]:
-    """Each chat billed at the prices of the rules. The chats before it are all that `saves` knows of how long they last, as in a
-    tenant's life."""
-    seen: Counter[int] = Counter()
-    found = []
-    for one, tallied in zip(replays, tallies, strict=True):
-        chosen = _saving(one, rules, seen, budget)
-        saving = _billed([one.sent[name][turn] for turn, name in enumerate(chosen)], rules)
-        cost = {name: _cost(billed, rules) for name, billed in {**tallied, "saves": saving}.items()}
-        cut_at = chosen.index("always") if "always" in chosen else None
-        found.append(Bill(one.source, cost, {**one.kept, "saves": one.kept[chosen[-1]]}, cut_at))
-        seen.update(interval(turn) for turn in range(1, len(chosen) + 1))
-    return found
+def _bill(one: Replay, tallied: dict[str, list[Billed]], rules: Rules, expected: Ahead, budget: int) -> Bill:
+    chosen = _saving(one, rules, expected, budget)
+    saving = _billed([one.sent[name][turn] for turn, name in enumerate(chosen)], rules)
+    cost = {name: _cost(billed, rules) for name, billed in {**tallied, "saves": saving}.items()}
+    cut_at = chosen.index("always") if "always" in chosen else None
+    return Bill(one.source, cost, {**one.kept, "saves": one.kept[chosen[-1]]}, cut_at)
 
 
 def _billed(prompts: Sequence[list[Message]], rules: Rules) -> list[Billed]:
@@ -57,10 +52,10 @@ def _cost(billed: Sequence[Billed], rules: Rules) -> float:
     return sum(prompt.at(read, write).cost for prompt in billed)
 
 
-def _saving(one: Replay, rules: Rules, seen: Counter[int], budget: int) -> list[str]:
+def _saving(one: Replay, rules: Rules, expected: Ahead, budget: int) -> list[str]:
     """Whether `saves` sends each turn whole or cut."""
     asked = [count_messages(prompt, ENCODING) for prompt in one.sent["none"]]
-    shape, expected = Shape.of(budget), ahead(seen)
+    shape = Shape.of(budget)
     chosen: list[str] = []
     before: float | None = None
     for turn, at in enumerate(times(len(asked)), 1):
