@@ -7,8 +7,8 @@ from proxy.core.chats import Known, Sent, tempered
 from proxy.core.compression.ahead import ahead
 from proxy.core.compression.pays import Terms
 
-# Without use OpenAI keeps a prefix for five to ten minutes and Anthropic for five, if they keep it no longer (`evaluation.rules` cites their
-# pages). A chat taken for cold that is warm is cut too early at worst, never where every later turn loses.
+# Without use OpenAI keeps a prefix for five to ten minutes and Anthropic for five, if not longer (`evaluation.rules` cites their pages).
+# A warm chat taken for a cold one is cut too early at worst.
 HELD_SECONDS = 600.0
 
 
