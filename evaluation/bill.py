@@ -7,7 +7,8 @@ from evaluation.provider import Billed, Provider
 from evaluation.replay import Replay, times
 from evaluation.rules import Rules
 from proxy.core.compression.ahead import Ahead, ahead
-from proxy.core.compression.pays import Shape, Terms, pays
+from proxy.core.compression.pays import Terms, pays
+from proxy.core.compression.sizes import Sizes
 from proxy.core.ports import Message
 from proxy.core.tokens import count_messages
 
@@ -55,7 +56,7 @@ def _cost(billed: Sequence[Billed], rules: Rules) -> float:
 def _saving(one: Replay, rules: Rules, expected: Ahead, budget: int) -> list[str]:
     """Whether `saves` sends each turn whole or cut."""
     asked = [count_messages(prompt, ENCODING) for prompt in one.sent["none"]]
-    shape = Shape.of(budget)
+    sizes = Sizes.of(budget)
     chosen: list[str] = []
     before: float | None = None
     for turn, at in enumerate(times(len(asked)), 1):
@@ -67,6 +68,6 @@ def _saving(one: Replay, rules: Rules, expected: Ahead, budget: int) -> list[str
             held=before is not None and at - before <= rules.expiry,
             last=None if not chosen else "cut" if chosen[-1] == "always" else "whole",
         )
-        chosen.append("always" if asked[turn - 1] > budget and pays(asked[:turn], shape, terms) else "none")
+        chosen.append("always" if asked[turn - 1] > budget and pays(asked[:turn], sizes, terms) else "none")
         before = at
     return chosen

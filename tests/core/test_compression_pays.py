@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 
 from proxy.core.compression.ahead import INTERVALS, LEAST, ahead, expected, interval
 from proxy.core.compression.mark import mark
-from proxy.core.compression.pays import RISK, Last, Shape, Terms, pays
+from proxy.core.compression.pays import RISK, Last, Terms, pays
+from proxy.core.compression.sizes import Sizes
 
 BUDGET = 4096
-SHAPE = Shape.of(BUDGET)
-MEAN = SHAPE.block + (SHAPE.low + SHAPE.high) // 2 + SHAPE.recalled
+SIZES = Sizes.of(BUDGET)
+MEAN = SIZES.block + (SIZES.low + SIZES.high) // 2 + SIZES.recalled
 NO_CHATS = ahead({})
 SOON_OVER = ahead({1: 1000, 2: 1000, 3: 1000})
 WARM = Terms(read=0.25, ahead=NO_CHATS, held=True, last="whole")
@@ -32,44 +33,46 @@ def steadily(tokens: int, turns: int) -> list[int]:
 
 def test_where_nothing_is_cached_it_pays_as_soon_as_the_cut_is_shorter() -> None:
     terms = replace(WARM, read=1.0)
-    assert not pays(steadily(MEAN - 100, 40), SHAPE, terms)
-    assert pays(steadily(MEAN + 300, 40), SHAPE, terms)
+    assert not pays(steadily(MEAN - 100, 40), SIZES, terms)
+    assert pays(steadily(MEAN + 300, 40), SIZES, terms)
 
 
 def test_a_warm_chat_is_cut_when_what_is_recalled_costs_less_than_the_history() -> None:
-    assert not pays(steadily(9_000, 300), SHAPE, WARM)
-    assert pays(steadily(13_000, 300), SHAPE, WARM)
-    assert not pays(steadily(13_000, 300), SHAPE, replace(WARM, read=0.1))
-    assert pays(steadily(40_000, 300), SHAPE, replace(WARM, read=0.1))
+    assert not pays(steadily(9_000, 300), SIZES, WARM)
+    assert pays(steadily(13_000, 300), SIZES, WARM)
+    assert not pays(steadily(13_000, 300), SIZES, replace(WARM, read=0.1))
+    assert pays(steadily(40_000, 300), SIZES, replace(WARM, read=0.1))
 
 
 def test_a_chat_about_to_end_is_left_alone() -> None:
     asked = steadily(14_000, 300)
-    assert pays(asked, SHAPE, WARM)
-    assert not pays(asked[-3:], SHAPE, replace(WARM, ahead=SOON_OVER))
+    assert pays(asked, SIZES, WARM)
+    assert not pays(asked[-3:], SIZES, replace(WARM, ahead=SOON_OVER))
 
 
 def test_a_premium_for_writing_puts_it_off() -> None:
-    first = next(tokens for tokens in range(4_096, 40_000, 100) if pays(steadily(tokens, 300), SHAPE, WARM))
+    first = next(tokens for tokens in range(4_096, 40_000, 100) if pays(steadily(tokens, 300), SIZES, WARM))
     dear = replace(WARM, write=2.0)
-    assert next(tokens for tokens in range(4_096, 40_000, 100) if pays(steadily(tokens, 300), SHAPE, dear)) > first
+    assert next(tokens for tokens in range(4_096, 40_000, 100) if pays(steadily(tokens, 300), SIZES, dear)) > first
 
 
 def test_a_cold_chat_is_cut_unless_the_turns_to_come_would_lose_it_again() -> None:
     cold = replace(WARM, read=0.1, held=False)
     asked = [8_800, 8_900, 9_000]
-    assert pays(asked, SHAPE, replace(cold, ahead=SOON_OVER))
-    assert not pays(steadily(9_000, 200), SHAPE, cold)
-    assert not pays(asked, SHAPE, replace(cold, ahead=SOON_OVER, held=True))
+    assert pays(asked, SIZES, replace(cold, ahead=SOON_OVER))
+    assert not pays(steadily(9_000, 200), SIZES, cold)
+    assert not pays(asked, SIZES, replace(cold, ahead=SOON_OVER, held=True))
 
 
 def test_system_text_counts_on_both_sides() -> None:
-    assert pays(steadily(13_000, 300), SHAPE, WARM)
-    assert not pays(steadily(13_000, 300), Shape.of(BUDGET, head=4_000), WARM)
+    assert pays(steadily(13_000, 300), SIZES, WARM)
+    with_head = replace(SIZES, head=4_000, budget=BUDGET + 4_000)
+    assert not pays(steadily(13_000, 300), with_head, WARM)
+    assert pays(steadily(17_000, 300), with_head, WARM)
 
 
 def test_what_was_cut_stays_cut() -> None:
-    assert pays(steadily(5_000, 300), SHAPE, replace(WARM, read=0.1, last="cut"))
+    assert pays(steadily(5_000, 300), SIZES, replace(WARM, read=0.1, last="cut"))
 
 
 @given(growth, prices, histograms, st.randoms(use_true_random=False))
@@ -78,7 +81,7 @@ def test_a_growing_chat_never_goes_back_even_without_state(steps: list[int], rea
     decisions: list[bool] = []
     for turn in range(1, len(asked) + 1):
         last = SENT[decisions[-1]] if decisions and fate.random() < 0.5 else None
-        decisions.append(pays(asked[:turn], SHAPE, replace(terms, last=last)))
+        decisions.append(pays(asked[:turn], SIZES, replace(terms, last=last)))
     assert decisions == sorted(decisions)
 
 
@@ -93,10 +96,10 @@ def test_whenever_a_chat_ends_it_cost_a_hundredth_more_at_most(steps: list[int],
         old = mark(steps[: turn - 1], BUDGET)
         price = cost(asked, before, terms)
         whole += price
-        if asked > BUDGET and pays(list(accumulate(steps[:turn])), SHAPE, replace(terms, last=last)):
-            block = min(SHAPE.block, sum(steps[:old]))
+        if asked > BUDGET and pays(list(accumulate(steps[:turn])), SIZES, replace(terms, last=last)):
+            block = min(SIZES.block, sum(steps[:old]))
             kept = block + sum(steps[old : turn - 1])
-            recalled = min(SHAPE.recalled, sum(steps[:old]) - block)
+            recalled = min(SIZES.recalled, sum(steps[:old]) - block)
             saving += cost(kept, prefix if old == at and last == "cut" else 0, terms) + recalled + write * steps[turn - 1]
             prefix, at, last = kept, old, "cut"
         else:

@@ -23,33 +23,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from proxy.core.compression.ahead import Ahead, expected
-from proxy.core.compression.mark import HIGH, LOW
-from proxy.core.compression.shape import GIST, RECALL
+from proxy.core.compression.sizes import Sizes
 
 # What a chat may have cost more than whole, whenever it ends.
 RISK = 0.01
 PATIENCE = 8.0
 
 Last = Literal["whole", "cut"] | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shape:
-    """What is sent of a cut chat, in tokens. `head`: system text, the same cut or whole; `block`; `low` and `high` water of the recent
-    turns; `recalled`, at most."""
-
-    head: int
-    block: int
-    low: int
-    high: int
-    recalled: int
-
-    @classmethod
-    def of(cls, budget: int, head: int = 0) -> "Shape":
-        """What a chat is cut to by default."""
-        return cls(
-            head=head, block=round(GIST * budget), low=round(LOW * budget), high=round(HIGH * budget), recalled=round(RECALL * budget)
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,28 +45,28 @@ class Terms:
     last: Last = None
 
 
-def pays(asked: Sequence[int], shape: Shape, terms: Terms) -> bool:
+def pays(asked: Sequence[int], sizes: Sizes, terms: Terms) -> bool:
     """Whether to cut now. `asked`: tokens of the whole prompt at each turn of the chat so far, the present one last."""
     if len(asked) < 2:
         return False
     if terms.last == "cut":
         return True
-    costs = _Costs(shape, terms)
+    costs = _Costs(sizes, terms)
     if terms.held is False and costs.pays_cold(asked):
         return True
     return costs.paid(asked)
 
 
 class _Costs:
-    """The sums of the module's text for one shape and one set of terms. What the present turn adds costs the same either way."""
+    """The sums of the module's text for sizes and one set of terms. What the present turn adds costs the same either way."""
 
-    def __init__(self, shape: Shape, terms: Terms) -> None:
+    def __init__(self, sizes: Sizes, terms: Terms) -> None:
         self.terms = terms
-        self.gap = max(1, shape.high - shape.low)
-        self.rewritten = shape.block + shape.low
-        low, high = shape.head + self.rewritten, shape.head + shape.block + shape.high
-        self.now = self._sent(shape.head) + terms.write * (high - shape.head) + shape.recalled
-        self.later = self._between(low, high) + shape.recalled
+        self.gap = max(1, sizes.high - sizes.low)
+        self.rewritten = sizes.block + sizes.low
+        low, high = sizes.prefix(sizes.low), sizes.prefix(sizes.high)
+        self.now = self._sent(sizes.head) + terms.write * (high - sizes.head) + sizes.fresh(sizes.high)
+        self.later = self._between(low, high) + (sizes.fresh(sizes.low) + sizes.fresh(sizes.high)) / 2
 
     def paid(self, asked: Sequence[int]) -> bool:
         """Whether cutting pays at this turn or did at an earlier one, the provider holding the chat."""
