@@ -8,12 +8,14 @@ from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
+from proxy import previews
 from proxy.conf import conf
 from proxy.core.errors import ToolUnavailable
 from proxy.core.ports import Embedder, SemanticCache, Toolbox
 from proxy.core.recent import Recent
 from proxy.core.tokens import count_text, encoding_for
 from proxy.engines import catalogue
+from proxy.engines.chats.redis import RedisChats
 from proxy.engines.compressors.pool import PoolCompressor
 from proxy.engines.exact.changes import Changes
 from proxy.engines.exact.redis import RedisCache
@@ -44,12 +46,13 @@ class Running:
         await asyncio.gather(*self.tasks, return_exceptions=True)
         await self.flusher.close()
         tools = self.tools
-        closing = [tools.exact.close(), tools.embedder.close(), tools.compressor.close(), tools.upstream.close()]
+        closing = [tools.exact.close(), tools.embedder.close(), tools.compressor.close(), tools.chats.close(), tools.upstream.close()]
         closing += [backend.close() for backend in tools.semantic.values()]
         for outcome in await asyncio.gather(*closing, return_exceptions=True):
             if isinstance(outcome, Exception):
                 log.warning("a tool did not close: %s", type(outcome).__name__)
         self.source.close()
+        previews.attach(None)
 
 
 async def open_toolbox() -> Running:
@@ -67,6 +70,7 @@ async def open_toolbox() -> Running:
         semantic=_semantic(embedder),
         embedder=embedder,
         compressor=compressor,
+        chats=RedisChats(conf.exact_url, prefix=conf.exact_prefix, timeout=timeout),
         upstream=HttpUpstream(body_limit=conf.limits.upstream_bytes),
         ledger=spool,
         limits=conf.limits,
@@ -77,6 +81,7 @@ async def open_toolbox() -> Running:
     with contextlib.suppress(Exception):  # `run` logs it and tries again
         await asyncio.wait_for(source.refresh(), 5)
     running = Running(tools, source, flusher)
+    previews.attach(previews.Bench(asyncio.get_running_loop(), compressor))
     health.attach(health.Gateway(loaded=lambda: source.directory.revision > 0, lag=lambda: flusher.lag))
     background: list[Coroutine[Any, Any, None]] = [source.run(), source.listen(), flusher.run()]
     background += [compressor.warm(), _warm(embedder), _purge(tools)]
