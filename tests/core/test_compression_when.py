@@ -4,7 +4,7 @@ from proxy.core.compression.ahead import ahead
 from proxy.core.compression.compress import CHEAPER_WHOLE, asked_at, compress
 from proxy.core.compression.pays import Terms
 from proxy.core.tokens import count_messages
-from tests.core.test_compression import MODEL, plan, support_history
+from tests.core.chats import MODEL, plan, support_history
 
 CACHED = Terms(read=0.1, ahead=ahead({}), held=True, last="whole")
 DEAR = Terms(read=1.0, ahead=ahead({}))
