@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -42,12 +42,14 @@ def completion(text: str = "Pay by card.", *, finish: str = "stop", **message: A
 
 @dataclass
 class MockUpstream:
-    """`says`: the next answers' completion; `status`/`body`: an error instead; `pause`: seconds between stream events."""
+    """`says`: the next answers' completion; `status`/`body`: an error instead; `refuses`: why messages are answered with 400, "" where they
+    are not; `pause`: seconds between stream events."""
 
     port: int = 0
     says: dict[str, Any] = field(default_factory=completion)
     status: int = 200
     body: bytes = b""
+    refuses: Callable[[list[Any]], str] = lambda messages: ""
     pause: float = 0.0
     stop_after: int | None = None
     requests: list[dict[str, Any]] = field(default_factory=list)
@@ -66,7 +68,9 @@ class MockUpstream:
             more = message.get("more_body", False)
         asked = orjson.loads(raw)
         self.requests.append(asked)
-        if self.status != 200:
+        if reason := self.refuses(asked["messages"]):
+            await _whole(send, 400, orjson.dumps({"error": {"message": reason, "type": "invalid_request_error"}}))
+        elif self.status != 200:
             await _whole(send, self.status, self.body)
         elif asked.get("stream"):
             await self._stream(asked, receive, send)

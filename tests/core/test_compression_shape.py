@@ -11,16 +11,12 @@ from hypothesis import strategies as st
 
 from proxy.core.compression.catalogue import ENGINES
 from proxy.core.compression.compress import compress
-from proxy.core.compression.draft import Draft
-from proxy.core.compression.mark import mark
 from proxy.core.compression.memory import Memory
-from proxy.core.compression.parts import BLOCK_HEAD, RECALL_HEAD
 from proxy.core.compression.roles import NOTED, WENT_BEFORE
-from proxy.core.compression.turns import turn_of, units
 from proxy.core.ports import Cut
-from proxy.core.tokens import count_message, count_messages
+from proxy.core.tokens import count_messages
 from tests.core.chats import CHATS, MODEL, TEXT, Message, exchanges, plan, sent, talk
-from tests.core.transcripts import ROLES, is_transcript, said, turns
+from tests.core.transcripts import ROLES, block, is_transcript, marked, prefix, said, turns
 from tests.roles import anthropic_refuses, openai_refuses, template_refuses
 
 slow = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -105,23 +101,6 @@ def test_every_long_chat_is_cut_by_the_rules(engine: str, seed: int, size: int, 
 def grown(chat: list[Message]) -> list[list[Message]]:
     """The chat as it was sent at each of the user's messages."""
     return [chat[: place + 1] for place, message in enumerate(chat) if message["role"] == "user"]
-
-
-def marked(chat: list[Message], budget: int) -> int:
-    """Where the mark is in a chat."""
-    counts = [count_message(message, "o200k_base") for message in chat]
-    draft = Draft(chat, units(chat), turn_of(chat, units(chat)), counts, "o200k_base", budget)
-    return mark(draft.costs, budget)
-
-
-def block(messages: list[Message]) -> str:
-    return next((m["content"] for m in messages if is_transcript(m) and m["content"].startswith(BLOCK_HEAD)), "")
-
-
-def prefix(messages: list[Message]) -> list[Message]:
-    """What stands before the recalled, or before the final message."""
-    ends = [i for i, m in enumerate(messages) if is_transcript(m) and m["content"].startswith(RECALL_HEAD)]
-    return messages[: ends[0] if ends else len(messages) - 1]
 
 
 @pytest.mark.parametrize("focus", ["question", "none"])

@@ -4,7 +4,11 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from proxy.core.compression.draft import Draft
+from proxy.core.compression.mark import mark
 from proxy.core.compression.parts import BLOCK_HEAD, RECALL_HEAD
+from proxy.core.compression.turns import turn_of, units
+from proxy.core.tokens import count_message
 
 Message = dict[str, Any]
 
@@ -51,3 +55,20 @@ def turns(message: Message, names: set[str]) -> list[tuple[str, list[str]]]:
         else:
             assert line == "…", line
     return [(speaker, [text for part in parts if (text := squeezed(part))]) for speaker, parts in found]
+
+
+def marked(chat: list[Message], budget: int) -> int:
+    """Where the mark is in a chat."""
+    counts = [count_message(message, "o200k_base") for message in chat]
+    draft = Draft(chat, units(chat), turn_of(chat, units(chat)), counts, "o200k_base", budget)
+    return mark(draft.costs, budget)
+
+
+def block(messages: list[Message]) -> str:
+    return next((m["content"] for m in messages if is_transcript(m) and m["content"].startswith(BLOCK_HEAD)), "")
+
+
+def prefix(messages: list[Message]) -> list[Message]:
+    """What stands before the recalled, or before the final message."""
+    ends = [i for i, m in enumerate(messages) if is_transcript(m) and m["content"].startswith(RECALL_HEAD)]
+    return messages[: ends[0] if ends else len(messages) - 1]
