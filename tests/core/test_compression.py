@@ -10,9 +10,9 @@ from proxy.core.compression.catalogue import ENGINES, Engine
 from proxy.core.compression.compress import compress, fits
 from proxy.core.compression.sentences import pieces
 from proxy.core.tokens import count_messages
-from tests.core.chats import MODEL, plan, sent, support_history, tool_turn
+from tests.core.chats import MODEL, plan, sent, support_history, talk, tool_turn
 from tests.core.transcripts import is_transcript
-from tests.roles import openai_refuses
+from tests.roles import anthropic_refuses, openai_refuses, template_refuses
 
 
 @pytest.mark.parametrize("engine", sorted(ENGINES))
@@ -112,6 +112,15 @@ def test_trim_keeps_the_newest_and_the_first_turns() -> None:
     assert numbers[0] == 0
     assert numbers[-1] == 39
     assert sorted(gaps)[-2] == 1
+
+
+def test_trim_begins_with_the_user_and_keeps_turns_without_a_stand_in() -> None:
+    chat = talk(5, 40)
+    for budget in range(60, 900, 40):
+        after = sent(compress(chat, plan("trim", budget), model=MODEL), chat)
+        assert not template_refuses(after)
+        assert not anthropic_refuses(after)
+        assert all(any(message is original for original in chat) for message in after)
 
 
 def test_an_unknown_model_is_counted_with_o200k() -> None:

@@ -51,6 +51,15 @@ def test_several_short_sentences_are_preferred_to_one_long_where_a_plan_asks_for
     assert three.text == "…\nAssistant: Refund paid. Order sent. Parcel late."
 
 
+def test_what_was_left_out_is_marked_on_its_line_or_on_one_of_its_own() -> None:
+    messages = [
+        {"role": "user", "content": "One came. Two came. Three came.\nFour came.\nFive came."},
+        {"role": "assistant", "content": "Ok."},
+    ]
+    _, found = chosen(messages, [1.0, float("-inf"), 1.0, float("-inf"), 1.0, float("-inf")], 60)
+    assert found.text == "User: One came. … Three came.\n…\nFive came.\n…"
+
+
 def test_equal_sentences_count_once_towards_the_promise() -> None:
     messages = [{"role": "user", "content": "Late. Late. Late. The whole parcel was lost. " + "It took a long time. " * 3}]
     _, found = chosen(messages, [0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0], 25, least=3)
