@@ -15,7 +15,7 @@ from proxy.core.compression.catalogue import ENGINES, Engine
 from proxy.core.compression.compress import compress
 from proxy.core.compression.preview import preview
 from proxy.core.tokens import count_messages
-from tests.core.test_compression import MODEL, plan, support_history, tool_turn
+from tests.core.chats import MODEL, plan, support_history, tool_turn
 from tests.core.test_preview import assert_shown_is_done
 
 GUIDE = Path(__file__).resolve().parents[2] / "docs" / "engines.md"

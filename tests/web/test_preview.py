@@ -20,7 +20,7 @@ from proxy.core.compression.compress import compress
 from proxy.core.errors import ToolUnavailable
 from proxy.engines.compressors.pool import PoolCompressor
 from proxy.services import put_route, put_upstream
-from tests.core.test_compression import support_history
+from tests.core.chats import support_history
 from tests.web.management import ONE, PLANS, Manager, manager, refused
 
 pytestmark = pytest.mark.django_db

@@ -12,6 +12,7 @@ from proxy.core.compression.compress import compress
 from proxy.core.compression.draft import Draft
 from proxy.core.compression.history import by_message
 from proxy.core.compression.memory import Memory
+from proxy.core.compression.roles import NOTED
 from proxy.core.compression.shape import Outline, outline
 from proxy.core.compression.speech import spoken
 from proxy.core.compression.turns import Keep, Unit, texts, turn_of, units
@@ -61,7 +62,6 @@ class Preview:
     next_sent: Following
 
 
-NOTED: Message = {"role": "assistant", "content": "Noted."}
 GO_ON: Message = {"role": "user", "content": "Go on."}
 
 
@@ -98,7 +98,7 @@ def _shown(messages: list[Message], settings: CompressionSettings, cut: Cut, mem
     if ENGINES[cut.engine].grain == "message":
         return _by_message(chat, messages, cut, settings.language)
     counts = [count_message(message, cut.encoding, memory.count) for message in messages]
-    draft = Draft(messages, chat, turn_of(messages, chat), counts, cut.encoding, settings.max_input_tokens)
+    draft = Draft(messages, chat, turn_of(messages, chat), counts, cut.encoding, settings.max_input_tokens, memory.count)
     return _by_sentence(draft, outline(draft, settings, memory))
 
 
