@@ -59,7 +59,8 @@ def test_an_example_is_shown_side_by_side_with_every_place(staff: Client, path: 
     assert "[From earlier in this conversation" in page
     assert "the budget was set to 900" in page
     assert "gpt-4o-mini at openai, route smart" in page
-    assert "1,000 such turns, at list price</th><td>$0.2" in page
+    assert re.search(r"1,000 such turns, at list price</th><td>\$0\.2\d{3}</td><td>\$0\.1\d{3}</td><td>\$0\.1\d{3}</td>", page)
+    assert re.search(r"1,000 next turns, prefix warm</th><td>\$0\.\d{4}</td><td>\$0\.\d{4}</td>", page)
 
 
 def test_all_of_the_chat_stands_on_the_left_as_it_was(staff: Client, path: str) -> None:
@@ -91,6 +92,7 @@ def test_a_short_chat_goes_as_it_is(staff: Client, path: str) -> None:
     page = shown(staff, path, chat_text="User: Hello.")
     assert "The chat goes out as it is" in page
     assert "no price here" in page
+    assert page.count("<td>–</td>") == 6
     assert "Scores of" not in page
 
 
@@ -104,6 +106,16 @@ def test_what_was_said_is_escaped(staff: Client, path: str) -> None:
     page = shown(staff, path, chat_text='User: <script>alert(1)</script>" onmouseover="x\nAssistant: ok\nUser: <b>', max_input_tokens="64")
     assert "<script>alert" not in page
     assert "<b>" not in page.partition('id="result"')[2].replace("<b>User</b>", "").replace("<b>Assistant</b>", "")
+
+
+def test_a_cut_that_loses_while_the_provider_is_warm_is_said(staff: Client, path: str, priced: None) -> None:
+    says = "this chat is cheaper whole"
+    ModelPrice.objects.update(cached_input="0.015")
+    assert says in shown(staff, path, example="moving")
+    ModelPrice.objects.update(cached_input="0.15")
+    assert says not in shown(staff, path, example="moving")
+    ModelPrice.objects.update(cached_input=None)
+    assert "gives no discount" in shown(staff, path, example="moving")
 
 
 # States
