@@ -16,7 +16,7 @@ from proxy.services import put_route, put_upstream
 
 pytestmark = pytest.mark.django_db
 
-FORM = {"engine": "text_rank", "focus": "question", "max_input_tokens": "900", "language": "english", "model": ""}
+FORM = {"engine": "text_rank", "focus": "question", "max_input_tokens": "900", "when": "always", "language": "english", "model": ""}
 
 
 @pytest.fixture
@@ -116,6 +116,14 @@ def test_a_cut_that_loses_while_the_provider_is_warm_is_said(staff: Client, path
     assert says not in shown(staff, path, example="moving")
     ModelPrice.objects.update(cached_input=None)
     assert "gives no discount" in shown(staff, path, example="moving")
+
+
+def test_a_chat_that_is_cheaper_whole_goes_whole_where_the_plan_cuts_when_it_saves(staff: Client, path: str, priced: None) -> None:
+    ModelPrice.objects.update(cached_input="0.015")
+    page = shown(staff, path, example="moving", when="saves")
+    assert "The chat goes out as it is: 1,5" in page
+    assert "this chat is cheaper whole. Choose to shorten always" in page
+    assert "Recalled" not in page
 
 
 # States

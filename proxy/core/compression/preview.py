@@ -12,6 +12,7 @@ from proxy.core.compression.compress import compress
 from proxy.core.compression.draft import Draft
 from proxy.core.compression.history import by_message
 from proxy.core.compression.memory import Memory
+from proxy.core.compression.pays import Terms
 from proxy.core.compression.roles import NOTED
 from proxy.core.compression.shape import Outline, outline
 from proxy.core.compression.speech import spoken
@@ -65,16 +66,18 @@ class Preview:
 GO_ON: Message = {"role": "user", "content": "Go on."}
 
 
-def preview(messages: list[Message], settings: CompressionSettings, *, model: str, memory: Memory | None = None) -> Preview:
+def preview(
+    messages: list[Message], settings: CompressionSettings, *, model: str, memory: Memory | None = None, terms: Terms | None = None
+) -> Preview:
     """Compress a chat as `compress` does, and say what became of each of its sentences.
 
     The next turn is tried too: a short answer, and the same question again.
     """
     memory = memory or Memory()
-    cut = compress(messages, settings, model=model, memory=memory)
+    cut = compress(messages, settings, model=model, memory=memory, terms=terms)
     again = next((message for message in reversed(messages) if message.get("role") == "user"), GO_ON)
     longer = [*messages, NOTED, dict(again)]
-    following = compress(longer, settings, model=model, memory=memory)
+    following = compress(longer, settings, model=model, memory=memory, terms=terms)
     return Preview(
         cut=cut,
         shown=tuple(_shown(messages, settings, cut, memory)),
