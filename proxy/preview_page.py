@@ -16,6 +16,9 @@ from proxy.preview_form import EXAMPLES, PreviewForm, Wanted
 from proxy.previews import Priced, priced_preview
 from stats.templatetags.figures import MINUS
 
+# Sentences that a page can show; a chat of 100,000 tokens has some 7,000.
+MOST = 10_000
+
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def preview_page(request: HttpRequest, plan: int) -> HttpResponseBase:
@@ -56,17 +59,22 @@ def _answer(wanted: Wanted) -> dict[str, Any]:
         found = priced_preview(messages, settings, model)
     except ToolUnavailable as error:
         return {"unavailable": error.reason}
-    return {
+    page = {
         "found": found,
         "cut": found.preview.cut,
         "model": model,
         "settings": settings,
         "figures": _figures(found),
         "bar": f"{100 * found.preview.cut.after / found.preview.cut.before:.1f}",
+    }
+    if len(found.preview.shown) > MOST:
+        return page | {"pieces": len(found.preview.shown)}
+    places = {shown.place for shown in found.preview.shown}
+    return page | {
         "asked": asked_cards(messages, found.preview),
         "sent": sent_cards(messages, found.preview),
         "rows": rows(found.preview),
-        "places": [(place.replace(" ", "-"), *PLACES[place]) for place in PLACES if any(s.place == place for s in found.preview.shown)],
+        "places": [(place.replace(" ", "-"), *PLACES[place]) for place in PLACES if place in places],
     }
 
 

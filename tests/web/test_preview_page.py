@@ -155,6 +155,14 @@ def test_what_cannot_be_read_is_said_at_its_field(staff: Client, path: str, fiel
     assert 'role="alert"' in page
 
 
+def test_a_chat_in_too_many_pieces_has_its_figures_only(staff: Client, path: str) -> None:
+    page = shown(staff, path, chat_text="User: " + "word\n" * 11_000 + "Assistant: yes\nUser: And?")
+    assert "in 11,00" in page
+    assert "too many to show here" in page
+    assert "Prompt tokens" in page
+    assert "As asked <small>" not in page
+
+
 def test_a_form_of_megabytes_is_refused_with_a_page(staff: Client, path: str) -> None:
     reply = staff.post(path, FORM | {"chat_text": "User: " + "x" * 3_000_000})
     assert reply.status_code == 413

@@ -1,9 +1,9 @@
 """What compression would do to a chat and why, for people to look at."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import chain
-from typing import Literal
+from typing import Any, Literal
 
 from plans.snapshot import CompressionSettings
 from proxy.core.compression.catalogue import ENGINES, load
@@ -43,6 +43,13 @@ class Shown:
     text: str
     score: float | None = None
     rank: int | None = None
+
+    def fields(self) -> dict[str, Any]:
+        """`dataclasses.asdict`, in a tenth of the time: there may be a hundred thousand of them."""
+        return {name: getattr(self, name) for name in _NAMES}
+
+
+_NAMES = tuple(field.name for field in fields(Shown))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
