@@ -28,7 +28,7 @@ class TenantAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the
 @admin.register(Plan)
 class PlanAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
     form = PlanForm
-    list_display = ("name", "owner", "mode", "compression_engine", "cache_enabled", "backend", "version", "updated_at", "preview")
+    list_display = ("name", "preview", "owner", "mode", "compression_engine", "cache_enabled", "backend", "version", "updated_at")
     list_filter = ("tenant", "mode", "backend")
     list_select_related = ("tenant",)
     search_fields = ("name",)

@@ -73,10 +73,10 @@ def sent_cards(messages: list[Message], preview: Preview) -> list[Card]:
     for message in messages if preview.cut.messages is None else preview.cut.messages:
         at = index.get(id(message))
         place = _ours(message) if at is None else places.get(at, "protected")
-        label = PLACES[place][0] if place else "Joint"
+        label = PLACES[place][0] if place else "Stand-in"
         number = "" if at is None else str(at + 1)
         text = _text(message) if at is None or isinstance(message.get("content"), str) else spoken(Unit((0,), Keep.WHOLE), [message])
-        cards.append(Card(number, speaker(message), label, _class(place or "joint"), [Stretch(text)]))
+        cards.append(Card(number, speaker(message), label, _class(place or "stand-in"), [Stretch(text)]))
     return cards
 
 
@@ -122,7 +122,7 @@ def _class(place: str) -> str:
 
 
 def _ours(message: Message) -> Place | None:
-    """What a message of the gateway's own is; None for the answer that joins two."""
+    """What a message of the gateway's own is; None for a stand-in that keeps the roles in turn."""
     text = _text(message)
     return "block" if text.startswith(BLOCK_HEAD) else "recalled" if text.startswith(RECALL_HEAD) else None
 

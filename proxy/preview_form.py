@@ -41,7 +41,7 @@ EXAMPLES: Final = {
     "moving": Example("Moving house, as lines", "moving.txt", 900),
     "support": Example("A support desk with tools, as JSON", "support.json", 900),
 }
-FIELDS: Final = ("engine", "focus", "max_input_tokens", "language")
+FIELDS: Final = ("engine", "focus", "max_input_tokens", "when", "language")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +66,7 @@ class PreviewForm(forms.Form):
     engine = forms.ChoiceField()
     focus = forms.ChoiceField(label="Chosen for", required=False)
     max_input_tokens = forms.IntegerField(label="Most input tokens", min_value=rules.MIN_BUDGET, max_value=rules.INT32)
+    when = forms.ChoiceField(label="Shorten")
     language = forms.ChoiceField()
     model = forms.ChoiceField(required=False)
 
@@ -76,6 +77,7 @@ class PreviewForm(forms.Form):
         system = capabilities.current()
         self._choose("engine", [(engine.name, engine.title) for engine in system.compression_engines()])
         self._choose("focus", [(value, label.partition(":")[0]) for value, label in Plan.Focus.choices])
+        self._choose("when", [(value, label.partition(":")[0]) for value, label in Plan.When.choices])
         self._choose("language", [(language, language.capitalize()) for language in system.languages()])
         routes = Route.objects.filter(enabled=True).values_list("name", "model")
         self._choose("model", [("", "As in the chat, or the first route"), *((name, f"{name} ({model})") for name, model in routes)])

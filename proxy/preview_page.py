@@ -14,6 +14,10 @@ from proxy.core.errors import ToolUnavailable
 from proxy.preview_cards import PLACES, asked_cards, rows, sent_cards
 from proxy.preview_form import EXAMPLES, PreviewForm, Wanted
 from proxy.previews import Priced, priced_preview
+from stats.templatetags.figures import MINUS
+
+# Sentences that a page can show; a chat of 100,000 tokens has some 7,000.
+MOST = 10_000
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -55,30 +59,42 @@ def _answer(wanted: Wanted) -> dict[str, Any]:
         found = priced_preview(messages, settings, model)
     except ToolUnavailable as error:
         return {"unavailable": error.reason}
-    return {
+    page = {
         "found": found,
         "cut": found.preview.cut,
         "model": model,
         "settings": settings,
         "figures": _figures(found),
         "bar": f"{100 * found.preview.cut.after / found.preview.cut.before:.1f}",
+    }
+    if len(found.preview.shown) > MOST:
+        return page | {"pieces": len(found.preview.shown)}
+    places = {shown.place for shown in found.preview.shown}
+    return page | {
         "asked": asked_cards(messages, found.preview),
         "sent": sent_cards(messages, found.preview),
         "rows": rows(found.preview),
-        "places": [(place.replace(" ", "-"), *PLACES[place]) for place in PLACES if any(s.place == place for s in found.preview.shown)],
+        "places": [(place.replace(" ", "-"), *PLACES[place]) for place in PLACES if place in places],
     }
 
 
 def _figures(found: Priced) -> dict[str, Any]:
     """Tokens, and dollars for a thousand turns, as asked, as sent, and the difference; dollars None without a price."""
-    cut, bills = found.preview.cut, (found.asked, found.sent)
-    pairs: dict[str, list[Any]] = {
-        "tokens": [cut.before, cut.after],
-        "now": [_thousand(bill.now) if bill else None for bill in bills],
-        "next": [_thousand(bill.next_turn) if bill else None for bill in bills],
+    cut, asked, sent = found.preview.cut, found.asked, found.sent
+    later = (asked.next_turn, sent.next_turn) if asked and sent else (None, None)
+    return {
+        "tokens": (cut.before, cut.after, cut.before - cut.after),
+        "now": _dollars(asked.now, sent.now) if asked and sent else None,
+        "next": _dollars(*later),
+        "loses": later[0] is not None and later[1] is not None and later[1] > later[0],
     }
-    return {name: (a, b, None if a is None or b is None else a - b) for name, (a, b) in pairs.items()}
 
 
-def _thousand(dollars: Decimal | None) -> Decimal | None:
-    return None if dollars is None else dollars * 1000
+def _dollars(asked: Decimal | None, sent: Decimal | None) -> tuple[str, str, str] | None:
+    """A row of the table, as many decimals in each of its cells."""
+    if asked is None or sent is None:
+        return None
+    row = [1000 * value for value in (asked, sent, asked - sent)]
+    places = 2 if max(row) >= 10 else 4
+    first, second, saved = (f"{MINUS if value < 0 else ''}${abs(value):,.{places}f}" for value in row)
+    return first, second, saved

@@ -116,7 +116,7 @@ def preview_body(
         "next_turn": {"asked": asdict(found.preview.next_asked), "sent": asdict(found.preview.next_sent)},
         "cost_usd": {"asked": _dollars(found.asked), "sent": _dollars(found.sent)} if found.asked and found.sent else None,
         "messages": messages if cut.messages is None else cut.messages,
-        "pieces": [asdict(shown) for shown in found.preview.shown],
+        "pieces": [shown.fields() for shown in found.preview.shown],
     }
 
 

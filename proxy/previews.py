@@ -14,6 +14,7 @@ from plans.models import Plan
 from plans.snapshot import CompressionSettings
 from proxy.core.compression.bill import Bill, bill
 from proxy.core.compression.preview import Preview, preview
+from proxy.core.outlook import outlook
 from proxy.core.ports import Message
 from proxy.engines.compressors.pool import PoolCompressor
 from proxy.engines.compressors.previews import preview_by
@@ -51,12 +52,14 @@ def attach(bench: Bench | None) -> None:
 
 
 def priced_preview(messages: list[Message], settings: CompressionSettings, model: PricedModel) -> Priced:
-    """What compression would do to the chat. Waits: not for the loop itself. Raises ToolUnavailable when nothing can be said."""
+    """What compression would do to the chat, which the provider is taken to hold. Waits, so not for the loop's own thread. Raises
+    ToolUnavailable when nothing can be said."""
+    terms = outlook(model.price, None) if settings.when == "saves" else None
     if bench := _state.bench:
-        work = preview_by(bench.pool, messages, settings, model=model.name)
+        work = preview_by(bench.pool, messages, settings, model=model.name, terms=terms)
         found = asyncio.run_coroutine_threadsafe(work, bench.loop).result()
     else:
-        found = preview(messages, settings, model=model.name)
+        found = preview(messages, settings, model=model.name, terms=terms)
     if model.price is None:
         return Priced(preview=found, asked=None, sent=None)
     return Priced(

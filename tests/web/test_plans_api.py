@@ -24,7 +24,14 @@ CACHE = {
     "time_sensitive": False,
     "personal": False,
 }
-COMPRESSION = {"engine": "text_rank", "max_input_tokens": 4096, "language": "english", "min_sentences": 1, "focus": "question"}
+COMPRESSION = {
+    "engine": "text_rank",
+    "max_input_tokens": 4096,
+    "language": "english",
+    "min_sentences": 1,
+    "focus": "question",
+    "when": "always",
+}
 
 
 # What it takes

@@ -33,7 +33,7 @@ WRONG_FIELDS: list[tuple[dict[str, Any], str]] = [
     ({"compression": {"language": ["english"]}}, "compression.language"),
     ({"compression": {"min_sentences": 0}}, "compression.min_sentences"),
     ({"compression": {"ttl": 60}}, "compression.ttl"),
-    ({"compression": {"when": "saves"}}, "compression.when"),
+    ({"compression": {"when": "never"}}, "compression.when"),
     ({"compression": {"deadline_ms": 100}}, "compression.deadline_ms"),
     ({"compression": {"focus": "answer"}}, "compression.focus"),
     ({"compression": {"focus": None}}, "compression.focus"),

@@ -103,6 +103,15 @@ def test_a_draft_is_tried_and_not_saved(platform: Manager, plan: dict[str, Any])
     assert json.loads(platform.call("GET", ONE).content) == plan
 
 
+def test_a_plan_that_cuts_when_it_saves_is_shown_so(platform: Manager, plan: dict[str, Any], route: None) -> None:
+    ModelPrice.objects.update(cached_input="0.015")
+    found = seen(platform, compression={"when": "saves"})
+    assert (found["note"], found["kept"], found["messages"]) == ("cheaper-whole", 1, CHAT)
+    assert {piece["place"] for piece in found["pieces"]} == {"protected", "whole"}
+    ModelPrice.objects.update(cached_input=None)
+    assert seen(platform, compression={"when": "saves"})["messages"] == seen(platform)["messages"]
+
+
 def test_a_short_chat_goes_as_it_is(platform: Manager, plan: dict[str, Any]) -> None:
     chat = [{"role": "user", "content": "How do I pay?"}]
     found = seen(platform, messages=chat)

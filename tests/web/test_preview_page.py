@@ -16,7 +16,7 @@ from proxy.services import put_route, put_upstream
 
 pytestmark = pytest.mark.django_db
 
-FORM = {"engine": "text_rank", "focus": "question", "max_input_tokens": "900", "language": "english", "model": ""}
+FORM = {"engine": "text_rank", "focus": "question", "max_input_tokens": "900", "when": "always", "language": "english", "model": ""}
 
 
 @pytest.fixture
@@ -59,7 +59,8 @@ def test_an_example_is_shown_side_by_side_with_every_place(staff: Client, path: 
     assert "[From earlier in this conversation" in page
     assert "the budget was set to 900" in page
     assert "gpt-4o-mini at openai, route smart" in page
-    assert "1,000 such turns, at list price</th><td>$0.2" in page
+    assert re.search(r"1,000 such turns, at list price</th><td>\$0\.2\d{3}</td><td>\$0\.1\d{3}</td><td>\$0\.1\d{3}</td>", page)
+    assert re.search(r"1,000 next turns, prefix warm</th><td>\$0\.\d{4}</td><td>\$0\.\d{4}</td>", page)
 
 
 def test_all_of_the_chat_stands_on_the_left_as_it_was(staff: Client, path: str) -> None:
@@ -91,6 +92,7 @@ def test_a_short_chat_goes_as_it_is(staff: Client, path: str) -> None:
     page = shown(staff, path, chat_text="User: Hello.")
     assert "The chat goes out as it is" in page
     assert "no price here" in page
+    assert page.count("<td>–</td>") == 6
     assert "Scores of" not in page
 
 
@@ -104,6 +106,24 @@ def test_what_was_said_is_escaped(staff: Client, path: str) -> None:
     page = shown(staff, path, chat_text='User: <script>alert(1)</script>" onmouseover="x\nAssistant: ok\nUser: <b>', max_input_tokens="64")
     assert "<script>alert" not in page
     assert "<b>" not in page.partition('id="result"')[2].replace("<b>User</b>", "").replace("<b>Assistant</b>", "")
+
+
+def test_a_cut_that_loses_while_the_provider_is_warm_is_said(staff: Client, path: str, priced: None) -> None:
+    says = "this chat is cheaper whole"
+    ModelPrice.objects.update(cached_input="0.015")
+    assert says in shown(staff, path, example="moving")
+    ModelPrice.objects.update(cached_input="0.15")
+    assert says not in shown(staff, path, example="moving")
+    ModelPrice.objects.update(cached_input=None)
+    assert "gives no discount" in shown(staff, path, example="moving")
+
+
+def test_a_chat_that_is_cheaper_whole_goes_whole_where_the_plan_cuts_when_it_saves(staff: Client, path: str, priced: None) -> None:
+    ModelPrice.objects.update(cached_input="0.015")
+    page = shown(staff, path, example="moving", when="saves")
+    assert "The chat goes out as it is: 1,5" in page
+    assert "this chat is cheaper whole. Choose to shorten always" in page
+    assert "Recalled" not in page
 
 
 # States
@@ -133,6 +153,14 @@ def test_what_cannot_be_read_is_said_at_its_field(staff: Client, path: str, fiel
     page = shown(staff, path, status=400, **fields)
     assert says in page
     assert 'role="alert"' in page
+
+
+def test_a_chat_in_too_many_pieces_has_its_figures_only(staff: Client, path: str) -> None:
+    page = shown(staff, path, chat_text="User: " + "word\n" * 11_000 + "Assistant: yes\nUser: And?")
+    assert "in 11,00" in page
+    assert "too many to show here" in page
+    assert "Prompt tokens" in page
+    assert "As asked <small>" not in page
 
 
 def test_a_form_of_megabytes_is_refused_with_a_page(staff: Client, path: str) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from plans.snapshot import CompressionSettings
 from proxy.core.compression.compress import FALLBACK
+from proxy.core.compression.pays import Terms
 from proxy.core.compression.preview import Following, Preview, Shown, preview
 from proxy.core.errors import ToolUnavailable
 from proxy.core.ports import Message
@@ -13,10 +14,12 @@ from proxy.engines.compressors.pool import PoolCompressor, cut_of
 from proxy.engines.compressors.worker import job
 
 
-async def preview_by(pool: PoolCompressor, messages: list[Message], settings: CompressionSettings, *, model: str) -> Preview:
+async def preview_by(
+    pool: PoolCompressor, messages: list[Message], settings: CompressionSettings, *, model: str, terms: Terms | None = None
+) -> Preview:
     """What the pool would make of the chat. A chat may be long and its preview is twice that: written and read in threads. Raises
     ToolUnavailable when even `trim` fails."""
-    request = await asyncio.to_thread(job, messages, settings, model, "preview")
+    request = await asyncio.to_thread(job, messages, settings, model, "preview", terms=terms)
     reply = await pool.reply(messages, request)
     return await asyncio.to_thread(_read, reply, messages, settings, model)
 

@@ -53,10 +53,16 @@ def answer(body: bytes, memory: Memory) -> dict[str, Any]:
         kind, messages, settings, model, terms = pickle.loads(body)  # noqa: S301 - written by our parent
         if kind == "compress":
             return _fields(compress(messages, CompressionSettings(**settings), model=model, memory=memory, terms=terms), messages)
-        found = preview(messages, CompressionSettings(**settings), model=model, memory=memory)
+        found = preview(messages, CompressionSettings(**settings), model=model, memory=memory, terms=terms)
     except Exception as error:
         return {"error": type(error).__name__}
-    return asdict(replace(found, cut=replace(found.cut, messages=None))) | {"cut": _fields(found.cut, messages)}
+    shown = [piece.fields() for piece in found.shown]
+    return {
+        "cut": _fields(found.cut, messages),
+        "shown": shown,
+        "next_asked": asdict(found.next_asked),
+        "next_sent": asdict(found.next_sent),
+    }
 
 
 def _fields(cut: Cut, messages: list[Message]) -> dict[str, Any]:
