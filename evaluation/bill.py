@@ -7,10 +7,11 @@ from evaluation.provider import Billed, Provider
 from evaluation.replay import Replay, times
 from evaluation.rules import Rules
 from proxy.core.compression.ahead import Ahead, ahead
+from proxy.core.compression.parts import RECALL_HEAD
 from proxy.core.compression.pays import Terms, pays
 from proxy.core.compression.sizes import Sizes
 from proxy.core.ports import Message
-from proxy.core.tokens import count_messages
+from proxy.core.tokens import count_message, count_messages
 
 ENCODING = "o200k_base"
 STRATEGIES = ("none", "every_turn", "always", "saves")
@@ -58,6 +59,7 @@ def _saving(one: Replay, rules: Rules, expected: Ahead, budget: int) -> list[str
     asked = [count_messages(prompt, ENCODING) for prompt in one.sent["none"]]
     sizes = Sizes.of(budget)
     chosen: list[str] = []
+    recalled = searched = 0
     before: float | None = None
     for turn, at in enumerate(times(len(asked)), 1):
         terms = Terms(
@@ -67,7 +69,17 @@ def _saving(one: Replay, rules: Rules, expected: Ahead, budget: int) -> list[str
             ahead=expected,
             held=before is not None and at - before <= rules.expiry,
             last=None if not chosen else "cut" if chosen[-1] == "always" else "whole",
+            recalled=recalled,
+            searched=searched,
         )
+        if asked[turn - 1] > budget:
+            recalled += _recalled(one.sent["always"][turn - 1])
+            searched += asked[turn - 1]
         chosen.append("always" if asked[turn - 1] > budget and pays(asked[:turn], sizes, terms) else "none")
         before = at
     return chosen
+
+
+def _recalled(messages: Sequence[Message]) -> int:
+    """Tokens of what was recalled for the question."""
+    return sum(count_message(message, ENCODING) for message in messages if str(message["content"]).startswith(RECALL_HEAD))

@@ -71,6 +71,13 @@ def test_system_text_counts_on_both_sides() -> None:
     assert pays(steadily(17_000, 300), with_head, WARM)
 
 
+def test_a_chat_whose_questions_recall_little_is_cut_sooner() -> None:
+    asked = steadily(8_000, 300)
+    searched = sum(asked[200:])
+    assert not pays(asked, SIZES, replace(WARM, searched=searched, recalled=100 * SIZES.recalled))
+    assert pays(asked, SIZES, replace(WARM, searched=searched, recalled=100 * 200))
+
+
 def test_what_was_cut_stays_cut() -> None:
     assert pays(steadily(5_000, 300), SIZES, replace(WARM, read=0.1, last="cut"))
 
