@@ -92,21 +92,24 @@ def test_a_growing_chat_never_goes_back_even_without_state(steps: list[int], rea
     assert decisions == sorted(decisions)
 
 
-@given(growth, prices, st.sampled_from((1.0, 1.25)), histograms)
+@given(st.sampled_from((256, 1024, 4096)), growth, prices, st.sampled_from((1.0, 1.25)), histograms)
 @settings(max_examples=300)
-def test_whenever_a_chat_ends_it_cost_a_hundredth_more_at_most(steps: list[int], read: float, write: float, seen: dict[int, int]) -> None:
+def test_whenever_a_chat_ends_it_cost_a_hundredth_more_at_most(
+    budget: int, steps: list[int], read: float, write: float, seen: dict[int, int]
+) -> None:
+    sizes = Sizes.of(budget)
     terms = Terms(read=read, write=write if read < 1 else 1.0, ahead=ahead(seen), held=True)
     whole = saving = 0.0
     before, prefix, at = 0, 0, -1
     last: Last = None
     for turn, asked in enumerate(accumulate(steps), 1):
-        old = mark(steps[: turn - 1], BUDGET)
+        old = mark(steps[: turn - 1], budget)
         price = cost(asked, before, terms)
         whole += price
-        if asked > BUDGET and pays(list(accumulate(steps[:turn])), SIZES, replace(terms, last=last)):
-            block = min(SIZES.block, sum(steps[:old]))
+        if asked > budget and pays(list(accumulate(steps[:turn])), sizes, replace(terms, last=last)):
+            block = min(sizes.block, sum(steps[:old]))
             kept = block + sum(steps[old : turn - 1])
-            recalled = min(SIZES.recalled, sum(steps[:old]) - block)
+            recalled = min(sizes.recalled, sum(steps[:old]) - block)
             saving += cost(kept, prefix if old == at and last == "cut" else 0, terms) + recalled + write * steps[turn - 1]
             prefix, at, last = kept, old, "cut"
         else:

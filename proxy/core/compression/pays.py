@@ -66,7 +66,7 @@ class _Costs:
     """The sums of the module's text for sizes and one set of terms. What the present turn adds costs the same either way."""
 
     def __init__(self, sizes: Sizes, terms: Terms) -> None:
-        self.terms = terms
+        self.terms, self.budget = terms, sizes.budget
         self.gap = max(1, sizes.high - sizes.low)
         self.rewritten = sizes.block + sizes.low
         low, high = sizes.prefix(sizes.low), sizes.prefix(sizes.high)
@@ -81,8 +81,8 @@ class _Costs:
         for turn, whole in enumerate(asked[1:], 2):
             spent += self._sent(before) + self.terms.write * max(0, whole - before)
             extra = self.now - self._sent(before)
-            gain = self._sent(whole) - self._turn(whole, (whole - asked[0]) / (turn - 1))
-            if gain > 0 and extra < expected(turn, self.terms.ahead) * gain and extra <= RISK * spent:
+            gain = self.terms.read * whole - self._turn(whole, (whole - asked[0]) / (turn - 1))
+            if whole > self.budget and gain > 0 and extra < expected(turn, self.terms.ahead) * gain and extra <= RISK * spent:
                 return True
             before = whole
         return False
@@ -91,7 +91,7 @@ class _Costs:
         """Whether it pays now, the provider holding nothing."""
         turns = len(asked)
         gained = self.terms.write * asked[-2] - self.now
-        loss = self._turn(asked[-1], (asked[-1] - asked[0]) / (turns - 1)) - self._sent(asked[-1])
+        loss = self._turn(asked[-1], (asked[-1] - asked[0]) / (turns - 1)) - self.terms.read * asked[-1]
         return gained > 0 and gained > PATIENCE * expected(turns, self.terms.ahead) * loss
 
     def _turn(self, whole: int, grown: float) -> float:
@@ -106,7 +106,7 @@ class _Costs:
         return min(self.most, whole * (terms.recalled + DOUBT * self.most) / (terms.searched + DOUBT * whole))
 
     def _sent(self, tokens: float) -> float:
-        """A prefix the provider was sent before."""
+        """A prefix the provider was sent before. That of a later turn is longer, so it is taken as long enough to be held."""
         return (self.terms.read if tokens >= self.terms.minimum else 1.0) * tokens
 
     def _between(self, low: int, high: int) -> float:
