@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from evaluation.provider import Billed, Provider
 from evaluation.replay import Replay, times
 from evaluation.rules import Rules
+from plans.snapshot import CompressionSettings
 from proxy.core.compression.ahead import Ahead, ahead
 from proxy.core.compression.parts import RECALL_HEAD
 from proxy.core.compression.pays import Terms, pays
@@ -28,16 +29,16 @@ class Bill:
     cut_at: int | None
 
 
-def bills(one: Replay, rules: Rules, ratios: Sequence[float | None], seen: Mapping[int, int], budget: int) -> list[Bill]:
+def bills(one: Replay, rules: Rules, ratios: Sequence[float | None], seen: Mapping[int, int], settings: CompressionSettings) -> list[Bill]:
     """A chat billed by these rules at each price ratio. `seen`: requests by interval of the chats before it, which is all that `saves`
     knows of how long chats last."""
     tallied = {name: _billed(prompts, rules) for name, prompts in one.sent.items()}
     expected = ahead(seen)
-    return [_bill(one, tallied, replace(rules, read=ratio), expected, budget) for ratio in ratios]
+    return [_bill(one, tallied, replace(rules, read=ratio), expected, settings) for ratio in ratios]
 
 
-def _bill(one: Replay, tallied: dict[str, list[Billed]], rules: Rules, expected: Ahead, budget: int) -> Bill:
-    chosen = _saving(one, rules, expected, budget)
+def _bill(one: Replay, tallied: dict[str, list[Billed]], rules: Rules, expected: Ahead, settings: CompressionSettings) -> Bill:
+    chosen = _saving(one, rules, expected, settings)
     saving = _billed([one.sent[name][turn] for turn, name in enumerate(chosen)], rules)
     cost = {name: _cost(billed, rules) for name, billed in {**tallied, "saves": saving}.items()}
     cut_at = chosen.index("always") if "always" in chosen else None
@@ -54,10 +55,11 @@ def _cost(billed: Sequence[Billed], rules: Rules) -> float:
     return sum(prompt.at(read, write).cost for prompt in billed)
 
 
-def _saving(one: Replay, rules: Rules, expected: Ahead, budget: int) -> list[str]:
+def _saving(one: Replay, rules: Rules, expected: Ahead, settings: CompressionSettings) -> list[str]:
     """Whether `saves` sends each turn whole or cut."""
     asked = [count_messages(prompt, ENCODING) for prompt in one.sent["none"]]
-    sizes = Sizes.of(budget)
+    sizes = Sizes.of(settings)
+    budget = settings.max_input_tokens
     chosen: list[str] = []
     recalled = searched = 0
     before: float | None = None

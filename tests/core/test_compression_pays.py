@@ -7,13 +7,14 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from plans.snapshot import CompressionSettings
 from proxy.core.compression.ahead import INTERVALS, LEAST, ahead, expected, interval
 from proxy.core.compression.mark import mark
 from proxy.core.compression.pays import RISK, Last, Terms, pays
 from proxy.core.compression.sizes import Sizes
 
 BUDGET = 4096
-SIZES = Sizes.of(BUDGET)
+SIZES = Sizes.of(CompressionSettings(engine="text_rank", max_input_tokens=BUDGET))
 MEAN = SIZES.block + (SIZES.low + SIZES.high) // 2 + SIZES.recalled
 NO_CHATS = ahead({})
 SOON_OVER = ahead({1: 1000, 2: 1000, 3: 1000})
@@ -97,7 +98,7 @@ def test_a_growing_chat_never_goes_back_even_without_state(steps: list[int], rea
 def test_whenever_a_chat_ends_it_cost_a_hundredth_more_at_most(
     budget: int, steps: list[int], read: float, write: float, seen: dict[int, int]
 ) -> None:
-    sizes = Sizes.of(budget)
+    sizes = Sizes.of(CompressionSettings(engine="text_rank", max_input_tokens=budget))
     terms = Terms(read=read, write=write if read < 1 else 1.0, ahead=ahead(seen), held=True)
     whole = saving = 0.0
     before, prefix, at = 0, 0, -1

@@ -4,16 +4,17 @@ from proxy.core.compression.ahead import ahead
 from proxy.core.compression.compress import CHEAPER_WHOLE, asked_at, compress
 from proxy.core.compression.pays import Terms
 from proxy.core.tokens import count_messages
-from tests.core.test_compression import MODEL, plan, support_history
+from tests.core.chats import MODEL, plan, support_history
 
 CACHED = Terms(read=0.1, ahead=ahead({}), held=True, last="whole")
 DEAR = Terms(read=1.0, ahead=ahead({}))
 
 
 def test_a_warm_chat_goes_whole_and_says_why() -> None:
-    chat = support_history(60)
+    chat = [*support_history(60), {"role": "user", "content": "What does Nimbus Fibre cost a month?"}]
     cut = compress(chat, plan(budget=2000, when="saves"), model=MODEL, terms=CACHED)
     assert (cut.messages, cut.note, cut.after) == (None, CHEAPER_WHOLE, cut.before)
+    assert cut.recalled == compress(chat, plan(budget=2000), model=MODEL).recalled > 0
 
 
 def test_without_a_discount_it_is_cut_as_always() -> None:
