@@ -9,10 +9,11 @@ before it; all of the prefix each time the recent turns reach their high water),
     w C + R + k (r C + R + m) < (k + 1) r H       while the provider holds the chat,
     w C + R + k (r C + R + m) < w H + k r H       when it does not: at first contact, or after a longer rest than it keeps a prefix.
 
-k is only an expectation, so two bounds stand beside it. A chat may end right now: then cutting must not have cost more than a hundredth
-of what the chat cost so far, as in ski rental (Karlin, Manasse, Rudolph and Sleator 1988), but with a much smaller ratio. And a cut that
-pays only because the provider was cold, and loses at every later turn, must still pay after `PATIENCE` times the turns expected, which
-by Markov's inequality at most one chat in `PATIENCE` exceeds.
+k is only an expectation, so bounds stand beside it. What a warm chat's cut costs at first must come back in a quarter of the turns
+expected (`HASTE`), which two of three chats reach when as many are expected as there were. A chat may end right now: then cutting must
+not have cost more than a hundredth of what the chat cost so far, as in ski rental (Karlin, Manasse, Rudolph and Sleator 1988), but with a
+much smaller ratio. And a cut that pays only because the provider was cold, and loses at every later turn, must still pay after
+`PATIENCE` times the turns expected, which by Markov's inequality at most one chat in `PATIENCE` exceeds.
 
 What was cut stays cut: going back would write H. H only grows, so all turns of the chat are looked at again: what paid at an earlier one
 pays now, and no state is needed to know that. What the provider holds is the exception, see `Terms`.
@@ -28,8 +29,11 @@ from proxy.core.compression.sizes import Sizes
 # What a chat may have cost more than whole, whenever it ends.
 RISK = 0.01
 PATIENCE = 8.0
+HASTE = 4.0
 # So many turns of recalling all there is room for are added to what a chat's turns recalled.
 DOUBT = 16
+# A chat that comes to speak of much it spoke of before recalls more than it did.
+MARGIN = 1.25
 
 Last = Literal["whole", "cut"] | None
 
@@ -82,7 +86,7 @@ class _Costs:
             spent += self._sent(before) + self.terms.write * max(0, whole - before)
             extra = self.now - self._sent(before)
             gain = self.terms.read * whole - self._turn(whole, (whole - asked[0]) / (turn - 1))
-            if whole > self.budget and gain > 0 and extra < expected(turn, self.terms.ahead) * gain and extra <= RISK * spent:
+            if whole > self.budget and gain > 0 and HASTE * extra < expected(turn, self.terms.ahead) * gain and extra <= RISK * spent:
                 return True
             before = whole
         return False
@@ -103,7 +107,7 @@ class _Costs:
     def _recalled(self, whole: int) -> float:
         """What a turn recalls: the longer the chat, the more there is to recall."""
         terms = self.terms
-        return min(self.most, whole * (terms.recalled + DOUBT * self.most) / (terms.searched + DOUBT * whole))
+        return min(self.most, MARGIN * whole * (terms.recalled + DOUBT * self.most) / (terms.searched + DOUBT * whole))
 
     def _sent(self, tokens: float) -> float:
         """A prefix the provider was sent before. That of a later turn is longer, so it is taken as long enough to be held."""
