@@ -6,11 +6,13 @@ from dataclasses import dataclass, replace
 from evaluation.provider import Billed, Provider
 from evaluation.replay import Replay, times
 from evaluation.rules import Rules
+from plans.snapshot import CompressionSettings
 from proxy.core.compression.ahead import Ahead, ahead
+from proxy.core.compression.parts import RECALL_HEAD
 from proxy.core.compression.pays import Terms, pays
 from proxy.core.compression.sizes import Sizes
 from proxy.core.ports import Message
-from proxy.core.tokens import count_messages
+from proxy.core.tokens import count_message, count_messages
 
 ENCODING = "o200k_base"
 STRATEGIES = ("none", "every_turn", "always", "saves")
@@ -27,16 +29,16 @@ class Bill:
     cut_at: int | None
 
 
-def bills(one: Replay, rules: Rules, ratios: Sequence[float | None], seen: Mapping[int, int], budget: int) -> list[Bill]:
+def bills(one: Replay, rules: Rules, ratios: Sequence[float | None], seen: Mapping[int, int], settings: CompressionSettings) -> list[Bill]:
     """A chat billed by these rules at each price ratio. `seen`: requests by interval of the chats before it, which is all that `saves`
     knows of how long chats last."""
     tallied = {name: _billed(prompts, rules) for name, prompts in one.sent.items()}
     expected = ahead(seen)
-    return [_bill(one, tallied, replace(rules, read=ratio), expected, budget) for ratio in ratios]
+    return [_bill(one, tallied, replace(rules, read=ratio), expected, settings) for ratio in ratios]
 
 
-def _bill(one: Replay, tallied: dict[str, list[Billed]], rules: Rules, expected: Ahead, budget: int) -> Bill:
-    chosen = _saving(one, rules, expected, budget)
+def _bill(one: Replay, tallied: dict[str, list[Billed]], rules: Rules, expected: Ahead, settings: CompressionSettings) -> Bill:
+    chosen = _saving(one, rules, expected, settings)
     saving = _billed([one.sent[name][turn] for turn, name in enumerate(chosen)], rules)
     cost = {name: _cost(billed, rules) for name, billed in {**tallied, "saves": saving}.items()}
     cut_at = chosen.index("always") if "always" in chosen else None
@@ -53,11 +55,13 @@ def _cost(billed: Sequence[Billed], rules: Rules) -> float:
     return sum(prompt.at(read, write).cost for prompt in billed)
 
 
-def _saving(one: Replay, rules: Rules, expected: Ahead, budget: int) -> list[str]:
+def _saving(one: Replay, rules: Rules, expected: Ahead, settings: CompressionSettings) -> list[str]:
     """Whether `saves` sends each turn whole or cut."""
     asked = [count_messages(prompt, ENCODING) for prompt in one.sent["none"]]
-    sizes = Sizes.of(budget)
+    sizes = Sizes.of(settings)
+    budget = settings.max_input_tokens
     chosen: list[str] = []
+    recalled = searched = 0
     before: float | None = None
     for turn, at in enumerate(times(len(asked)), 1):
         terms = Terms(
@@ -67,7 +71,17 @@ def _saving(one: Replay, rules: Rules, expected: Ahead, budget: int) -> list[str
             ahead=expected,
             held=before is not None and at - before <= rules.expiry,
             last=None if not chosen else "cut" if chosen[-1] == "always" else "whole",
+            recalled=recalled,
+            searched=searched,
         )
+        if asked[turn - 1] > budget:
+            recalled += _recalled(one.sent["always"][turn - 1])
+            searched += asked[turn - 1]
         chosen.append("always" if asked[turn - 1] > budget and pays(asked[:turn], sizes, terms) else "none")
         before = at
     return chosen
+
+
+def _recalled(messages: Sequence[Message]) -> int:
+    """Tokens of what was recalled for the question."""
+    return sum(count_message(message, ENCODING) for message in messages if str(message["content"]).startswith(RECALL_HEAD))

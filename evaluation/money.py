@@ -63,7 +63,7 @@ def _turns(chat: Chat) -> Counter[int]:
 
 
 def _billed(chat: Chat, before: Counter[int], *, settings: CompressionSettings, rules: Rules) -> list[Bill]:
-    return bills(replay(chat, settings), rules, RATIOS, before, settings.max_input_tokens)
+    return bills(replay(chat, settings), rules, RATIOS, before, settings)
 
 
 def _figures(found: Sequence[Bill]) -> dict[str, Any]:

@@ -16,14 +16,19 @@ from proxy.core.ports import Message
 # Tokens for which the price list is believed before what the provider reports outweighs it: a few long prompts.
 TRUST = 50_000.0
 
+How = Literal["whole", "cut"]
+
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """How a chat was sent last, when (epoch seconds), and the tokens of that prompt."""
+    """How a chat was sent last, when (epoch seconds), and the tokens of that prompt. `recalled`: what its turns above the budget have
+    recalled so far, or would have, of prompts of `searched` tokens in all."""
 
-    how: Literal["whole", "cut"]
+    how: How
     at: float
     tokens: int
+    recalled: int = 0
+    searched: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

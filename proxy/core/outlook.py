@@ -1,6 +1,7 @@
 """What `"when": "saves"` decides by, for one request: prices, what the provider still holds, and how long this tenant's chats last."""
 
 import time
+from dataclasses import replace
 
 from plans.pricing import Price
 from proxy.core.chats import Known, Sent, tempered
@@ -18,12 +19,10 @@ def outlook(price: Price | None, known: Known | None, *, now: float | None = Non
     read = listed(price)
     if known is None:
         return Terms(read=read, ahead=ahead({}))
-    return Terms(
-        read=tempered(read, known),
-        ahead=ahead(known.requests),
-        held=known.last is not None and held(known.last, now),
-        last=known.last.how if known.last else None,
-    )
+    terms = Terms(read=tempered(read, known), ahead=ahead(known.requests), held=False)
+    if (last := known.last) is None:
+        return terms
+    return replace(terms, held=held(last, now), last=last.how, recalled=last.recalled, searched=last.searched)
 
 
 def listed(price: Price | None) -> float:

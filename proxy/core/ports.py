@@ -104,7 +104,8 @@ class Embedder(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cut:
     """What compression did. `messages` None: nothing was cut, send the original. `engine`: what ran in the end (`trim` after a
-    degraded run); `note`: why it degraded or exceeded, else empty. Tokens as the provider bills the messages."""
+    degraded run); `note`: why it degraded or exceeded, else empty. Tokens as the provider bills the messages; `recalled` of them were
+    chosen for this question alone, or would have been had the chat not been cheaper whole."""
 
     messages: list[Message] | None
     before: int
@@ -112,6 +113,7 @@ class Cut:
     engine: str
     encoding: str
     note: str = ""
+    recalled: int = 0
 
 
 class Compressor(Protocol):

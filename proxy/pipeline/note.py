@@ -2,7 +2,7 @@
 
 import logging
 
-from proxy.core.chats import Sent, turn_of
+from proxy.core.chats import How, Sent, turn_of
 from proxy.core.errors import ToolUnavailable
 from proxy.core.exchange import Call
 from proxy.core.outlook import held
@@ -15,7 +15,7 @@ async def note(call: Call, tools: Toolbox) -> Call:
     """Keep it for the chat's next turn, under a plan that cuts when it saves. Nothing depends on it: what is not noted is not known."""
     if call.chat is None or call.key is None or call.status != 200 or not call.usage.prompt or call.usage.estimated:
         return call
-    sent = Sent("cut" if call.cut and call.cut.messages is not None else "whole", call.at, call.usage.prompt)
+    sent = _sent(call)
     repeated = _repeated(call, sent)
     noting = tools.chats.note(
         call.chat,
@@ -31,6 +31,17 @@ async def note(call: Call, tools: Toolbox) -> Call:
     except ToolUnavailable as error:
         log.log(error.log_level, "request %s: its chat is not noted: %s", call.request_id, error.reason)
     return call
+
+
+def _sent(call: Call) -> Sent:
+    """How this turn was sent, and what it and those before it recalled."""
+    last = call.known.last if call.known else None
+    recalled, searched = (last.recalled, last.searched) if last else (0, 0)
+    cut, plan = call.cut, call.plan
+    how: How = "cut" if cut is not None and cut.messages is not None else "whole"
+    if cut is not None and plan is not None and plan.compression is not None and cut.before > plan.compression.max_input_tokens:
+        recalled, searched = recalled + cut.recalled, searched + cut.before
+    return Sent(how, call.at, call.usage.prompt, recalled, searched)
 
 
 def _repeated(call: Call, sent: Sent) -> int:

@@ -7,13 +7,14 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from plans.snapshot import CompressionSettings
 from proxy.core.compression.ahead import INTERVALS, LEAST, ahead, expected, interval
 from proxy.core.compression.mark import mark
 from proxy.core.compression.pays import RISK, Last, Terms, pays
 from proxy.core.compression.sizes import Sizes
 
 BUDGET = 4096
-SIZES = Sizes.of(BUDGET)
+SIZES = Sizes.of(CompressionSettings(engine="text_rank", max_input_tokens=BUDGET))
 MEAN = SIZES.block + (SIZES.low + SIZES.high) // 2 + SIZES.recalled
 NO_CHATS = ahead({})
 SOON_OVER = ahead({1: 1000, 2: 1000, 3: 1000})
@@ -71,6 +72,13 @@ def test_system_text_counts_on_both_sides() -> None:
     assert pays(steadily(17_000, 300), with_head, WARM)
 
 
+def test_a_chat_whose_questions_recall_little_is_cut_sooner() -> None:
+    asked = steadily(8_000, 300)
+    searched = sum(asked[200:])
+    assert not pays(asked, SIZES, replace(WARM, searched=searched, recalled=100 * SIZES.recalled))
+    assert pays(asked, SIZES, replace(WARM, searched=searched, recalled=100 * 200))
+
+
 def test_what_was_cut_stays_cut() -> None:
     assert pays(steadily(5_000, 300), SIZES, replace(WARM, read=0.1, last="cut"))
 
@@ -85,21 +93,24 @@ def test_a_growing_chat_never_goes_back_even_without_state(steps: list[int], rea
     assert decisions == sorted(decisions)
 
 
-@given(growth, prices, st.sampled_from((1.0, 1.25)), histograms)
+@given(st.sampled_from((256, 1024, 4096)), growth, prices, st.sampled_from((1.0, 1.25)), histograms)
 @settings(max_examples=300)
-def test_whenever_a_chat_ends_it_cost_a_hundredth_more_at_most(steps: list[int], read: float, write: float, seen: dict[int, int]) -> None:
+def test_whenever_a_chat_ends_it_cost_a_hundredth_more_at_most(
+    budget: int, steps: list[int], read: float, write: float, seen: dict[int, int]
+) -> None:
+    sizes = Sizes.of(CompressionSettings(engine="text_rank", max_input_tokens=budget))
     terms = Terms(read=read, write=write if read < 1 else 1.0, ahead=ahead(seen), held=True)
     whole = saving = 0.0
     before, prefix, at = 0, 0, -1
     last: Last = None
     for turn, asked in enumerate(accumulate(steps), 1):
-        old = mark(steps[: turn - 1], BUDGET)
+        old = mark(steps[: turn - 1], budget)
         price = cost(asked, before, terms)
         whole += price
-        if asked > BUDGET and pays(list(accumulate(steps[:turn])), SIZES, replace(terms, last=last)):
-            block = min(SIZES.block, sum(steps[:old]))
+        if asked > budget and pays(list(accumulate(steps[:turn])), sizes, replace(terms, last=last)):
+            block = min(sizes.block, sum(steps[:old]))
             kept = block + sum(steps[old : turn - 1])
-            recalled = min(SIZES.recalled, sum(steps[:old]) - block)
+            recalled = min(sizes.recalled, sum(steps[:old]) - block)
             saving += cost(kept, prefix if old == at and last == "cut" else 0, terms) + recalled + write * steps[turn - 1]
             prefix, at, last = kept, old, "cut"
         else:

@@ -11,9 +11,10 @@ DEAR = Terms(read=1.0, ahead=ahead({}))
 
 
 def test_a_warm_chat_goes_whole_and_says_why() -> None:
-    chat = support_history(60)
+    chat = [*support_history(60), {"role": "user", "content": "What does Nimbus Fibre cost a month?"}]
     cut = compress(chat, plan(budget=2000, when="saves"), model=MODEL, terms=CACHED)
     assert (cut.messages, cut.note, cut.after) == (None, CHEAPER_WHOLE, cut.before)
+    assert cut.recalled == compress(chat, plan(budget=2000), model=MODEL).recalled > 0
 
 
 def test_without_a_discount_it_is_cut_as_always() -> None:

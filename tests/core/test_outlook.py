@@ -39,6 +39,11 @@ def test_a_chat_never_seen_is_cold_and_one_seen_is_held_for_a_while() -> None:
     assert outlook(PRICE, known, now=NOW).last == "cut"
 
 
+def test_what_the_chat_recalled_so_far_is_handed_on() -> None:
+    terms = outlook(PRICE, Known(last=Sent("whole", NOW, 900, recalled=70, searched=8_000)), now=NOW)
+    assert (terms.recalled, terms.searched) == (70, 8_000)
+
+
 def test_the_tenant_s_chats_and_what_was_reported_count() -> None:
     terms = outlook(PRICE, Known(requests={1: 5000}, cached=0, repeated=10_000_000))
     assert expected(1, terms.ahead) < 1

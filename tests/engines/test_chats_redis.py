@@ -5,6 +5,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator
 
+import msgpack
 import pytest
 from django.conf import settings
 from redis.asyncio import Redis
@@ -42,10 +43,10 @@ async def test_nothing_is_known_at_first(chats: RedisChats) -> None:
 
 async def test_a_chat_is_found_and_its_turns_and_tokens_are_counted(chats: RedisChats) -> None:
     await chats.note("a", Sent("whole", NOW, 900), turn=1, tenant=1, route=1)
-    await chats.note("b", Sent("cut", NOW, 400), turn=7, tenant=1, route=1, cached=512, repeated=900)
+    await chats.note("b", Sent("cut", NOW, 400, 90, 7000), turn=7, tenant=1, route=1, cached=512, repeated=900)
     await chats.note("c", Sent("cut", NOW, 410), turn=6, tenant=1, route=1, cached=128, repeated=400)
     known = await chats.known("b", tenant=1, route=1)
-    assert known == Known(last=Sent("cut", NOW, 400), requests={1: 1, 6: 2}, cached=640, repeated=1300)
+    assert known == Known(last=Sent("cut", NOW, 400, 90, 7000), requests={1: 1, 6: 2}, cached=640, repeated=1300)
 
 
 async def test_another_tenant_or_route_has_figures_of_its_own(chats: RedisChats) -> None:
@@ -69,8 +70,9 @@ async def test_what_makes_no_sense_is_passed_over(chats: RedisChats, redis: Redi
     await chats.note("a", Sent("whole", NOW, 900), turn=1, tenant=1, route=1)
     keys = await redis.keys(f"{prefix}:chats:1:*")
     await redis.hset(keys[0], mapping={"x": "1", "2": "many", "3": "-4"})
-    await redis.set(f"{prefix}:chats:a", b"\xc1 no msgpack")
-    assert await chats.known("a", tenant=1, route=1) == Known(requests={1: 1})
+    for noted in (b"\xc1 no msgpack", msgpack.packb(["twice", NOW, 1]), msgpack.packb(["cut", NOW]), msgpack.packb(["cut", NOW, -1])):
+        await redis.set(f"{prefix}:chats:a", noted)
+        assert await chats.known("a", tenant=1, route=1) == Known(requests={1: 1})
 
 
 async def test_a_redis_that_is_not_there_is_a_tool_unavailable() -> None:

@@ -150,7 +150,8 @@ class FakeCompressor:
         self.terms = terms
         before = 10 * len(messages)
         kept = messages[-1:] if before > settings.max_input_tokens else None
-        return Cut(messages=kept, before=before, after=10 if kept else before, engine=settings.engine, encoding="o200k_base")
+        after, recalled = (10, 2) if kept else (before, 0)
+        return Cut(messages=kept, before=before, after=after, engine=settings.engine, encoding="o200k_base", recalled=recalled)
 
     async def close(self) -> None: ...
 

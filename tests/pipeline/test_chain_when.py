@@ -19,6 +19,16 @@ async def test_the_next_turn_knows_how_the_last_one_was_sent() -> None:
     assert (world.compressor.terms.held, world.compressor.terms.last) == (True, "cut")
 
 
+async def test_what_a_chat_recalled_is_added_up_over_its_turns_above_the_budget() -> None:
+    world = World(SAVES)
+    messages = orjson.loads(body(history=2))["messages"]
+    for searched in (0, 70, 160):
+        await ask(world, body(messages=messages))
+        noted = list(world.chats.sent.values())[-1]
+        assert (noted.searched, noted.recalled) == (searched, 2 * (searched > 0) + 2 * (searched > 70))
+        messages = [*messages, {"role": "assistant", "content": "By card."}, {"role": "user", "content": "And then?"}]
+
+
 async def test_what_the_provider_reports_as_cached_counts_for_chats_that_go_whole() -> None:
     world = World(SAVES)
     first = orjson.loads(body())["messages"]

@@ -47,15 +47,15 @@ def compress(
     whole = Cut(messages=None, before=before, after=before, engine=settings.engine, encoding=encoding)
     if before <= settings.max_input_tokens:
         return whole
-    if settings.when == "saves" and terms is not None and not pays(asked_at(messages, counts), _sizes(messages, counts, settings), terms):
-        return replace(whole, note=CHEAPER_WHOLE)
     chat = units(messages)
     draft = Draft(messages, chat, turn_of(messages, chat), counts, encoding, settings.max_input_tokens, memory.count)
     if draft.floor > draft.budget:
         cut = draft.protected if draft.protected != messages else None
         return replace(whole, messages=cut, after=draft.floor, note="protected-exceeds-budget")
-    (kept, after), engine, note = _run(draft, settings, memory)
-    return replace(whole, messages=kept, after=after, engine=engine, note=note)
+    (kept, after, recalled), engine, note = _run(draft, settings, memory)
+    if settings.when == "saves" and terms is not None and not pays(asked_at(messages, counts), _sizes(messages, counts, settings), terms):
+        return replace(whole, note=CHEAPER_WHOLE, recalled=recalled)
+    return replace(whole, messages=kept, after=after, engine=engine, note=note, recalled=recalled)
 
 
 def fits(messages: list[Message], settings: CompressionSettings, *, model: str) -> Cut | None:
@@ -95,11 +95,11 @@ def asked_at(messages: list[Message], counts: Sequence[int]) -> list[int]:
 def _sizes(messages: list[Message], counts: Sequence[int], settings: CompressionSettings) -> Sizes:
     """What a chat is cut to, its system text counted."""
     lead = next((index for index, message in enumerate(messages) if message.get("role") not in ("system", "developer")), 0)
-    return Sizes.of(settings.max_input_tokens, head=sum(counts[:lead]))
+    return Sizes.of(settings, head=sum(counts[:lead]))
 
 
-def _run(draft: Draft, settings: CompressionSettings, memory: Memory) -> tuple[tuple[list[Message], int], str, str]:
-    """The messages kept with their tokens, the engine that chose them and why it is not the one asked for."""
+def _run(draft: Draft, settings: CompressionSettings, memory: Memory) -> tuple[tuple[list[Message], int, int], str, str]:
+    """The messages kept, their tokens and those of what was recalled, the engine that chose them and why it is not the one asked for."""
     try:
         return _with(settings, draft, memory), settings.engine, ""
     except TooLong:
@@ -111,13 +111,14 @@ def _run(draft: Draft, settings: CompressionSettings, memory: Memory) -> tuple[t
     return _with(replace(settings, engine=FALLBACK), draft, memory), FALLBACK, note
 
 
-def _with(settings: CompressionSettings, draft: Draft, memory: Memory) -> tuple[list[Message], int]:
+def _with(settings: CompressionSettings, draft: Draft, memory: Memory) -> tuple[list[Message], int, int]:
     if ENGINES[settings.engine].grain == "message":
-        return whole_messages(draft, settings)
+        kept, tokens = whole_messages(draft, settings)
+        return kept, tokens, tokens
     if sum(_work(unit, draft.messages) for unit in draft.chat) > MAX_BYTES:
         raise TooLong
-    parts = outline(draft, settings, memory).parts
-    return parts.messages, parts.tokens
+    found = outline(draft, settings, memory)
+    return found.parts.messages, found.parts.tokens, found.recalled.tokens
 
 
 def _work(unit: Unit, messages: list[Message]) -> int:

@@ -9,10 +9,11 @@ before it; all of the prefix each time the recent turns reach their high water),
     w C + R + k (r C + R + m) < (k + 1) r H       while the provider holds the chat,
     w C + R + k (r C + R + m) < w H + k r H       when it does not: at first contact, or after a longer rest than it keeps a prefix.
 
-k is only an expectation, so two bounds stand beside it. A chat may end right now: then cutting must not have cost more than a hundredth
-of what the chat cost so far, as in ski rental (Karlin, Manasse, Rudolph and Sleator 1988), but with a much smaller ratio. And a cut that
-pays only because the provider was cold, and loses at every later turn, must still pay after `PATIENCE` times the turns expected, which
-by Markov's inequality at most one chat in `PATIENCE` exceeds.
+k is only an expectation, so bounds stand beside it. What a warm chat's cut costs at first must come back in a quarter of the turns
+expected (`HASTE`), which two of three chats reach when as many are expected as there were. A chat may end right now: then cutting must
+not have cost more than a hundredth of what the chat cost so far, as in ski rental (Karlin, Manasse, Rudolph and Sleator 1988), but with a
+much smaller ratio. And a cut that pays only because the provider was cold, and loses at every later turn, must still pay after
+`PATIENCE` times the turns expected, which by Markov's inequality at most one chat in `PATIENCE` exceeds.
 
 What was cut stays cut: going back would write H. H only grows, so all turns of the chat are looked at again: what paid at an earlier one
 pays now, and no state is needed to know that. What the provider holds is the exception, see `Terms`.
@@ -28,6 +29,11 @@ from proxy.core.compression.sizes import Sizes
 # What a chat may have cost more than whole, whenever it ends.
 RISK = 0.01
 PATIENCE = 8.0
+HASTE = 4.0
+# So many turns of recalling all there is room for are added to what a chat's turns recalled.
+DOUBT = 16
+# A chat that comes to speak of much it spoke of before recalls more than it did.
+MARGIN = 1.25
 
 Last = Literal["whole", "cut"] | None
 
@@ -35,7 +41,8 @@ Last = Literal["whole", "cut"] | None
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
     """`read`, `write`: prices over that of a fresh input token; `minimum`: tokens below which the provider holds nothing. `held`: whether
-    it still holds what this chat sent last; None: unknown, taken as yes. `last`: how this chat was sent last; None: unknown."""
+    it still holds what this chat sent last; None: unknown, taken as yes. `last`: how this chat was sent last; None: unknown. `recalled`:
+    tokens that were recalled, or would have been, in turns of this chat that had `searched` tokens in all."""
 
     read: float
     ahead: Ahead
@@ -43,6 +50,8 @@ class Terms:
     minimum: int = 1024
     held: bool | None = None
     last: Last = None
+    recalled: int = 0
+    searched: int = 0
 
 
 def pays(asked: Sequence[int], sizes: Sizes, terms: Terms) -> bool:
@@ -61,12 +70,13 @@ class _Costs:
     """The sums of the module's text for sizes and one set of terms. What the present turn adds costs the same either way."""
 
     def __init__(self, sizes: Sizes, terms: Terms) -> None:
-        self.terms = terms
+        self.terms, self.budget = terms, sizes.budget
         self.gap = max(1, sizes.high - sizes.low)
         self.rewritten = sizes.block + sizes.low
         low, high = sizes.prefix(sizes.low), sizes.prefix(sizes.high)
         self.now = self._sent(sizes.head) + terms.write * (high - sizes.head) + sizes.fresh(sizes.high)
-        self.later = self._between(low, high) + (sizes.fresh(sizes.low) + sizes.fresh(sizes.high)) / 2
+        self.most = (sizes.fresh(sizes.low) + sizes.fresh(sizes.high)) / 2
+        self.later = self._between(low, high)
 
     def paid(self, asked: Sequence[int]) -> bool:
         """Whether cutting pays at this turn or did at an earlier one, the provider holding the chat."""
@@ -75,8 +85,8 @@ class _Costs:
         for turn, whole in enumerate(asked[1:], 2):
             spent += self._sent(before) + self.terms.write * max(0, whole - before)
             extra = self.now - self._sent(before)
-            gain = self._sent(whole) - self._turn((whole - asked[0]) / (turn - 1))
-            if gain > 0 and extra < expected(turn, self.terms.ahead) * gain and extra <= RISK * spent:
+            gain = self.terms.read * whole - self._turn(whole, (whole - asked[0]) / (turn - 1))
+            if whole > self.budget and gain > 0 and HASTE * extra < expected(turn, self.terms.ahead) * gain and extra <= RISK * spent:
                 return True
             before = whole
         return False
@@ -85,17 +95,22 @@ class _Costs:
         """Whether it pays now, the provider holding nothing."""
         turns = len(asked)
         gained = self.terms.write * asked[-2] - self.now
-        loss = self._turn((asked[-1] - asked[0]) / (turns - 1)) - self._sent(asked[-1])
+        loss = self._turn(asked[-1], (asked[-1] - asked[0]) / (turns - 1)) - self.terms.read * asked[-1]
         return gained > 0 and gained > PATIENCE * expected(turns, self.terms.ahead) * loss
 
-    def _turn(self, grown: float) -> float:
-        """A later turn of the cut chat, when each turn adds so many tokens. They are written behind what was recalled, and again
-        before it when that is another."""
+    def _turn(self, whole: int, grown: float) -> float:
+        """A later turn of a cut chat of so many tokens, to which each turn adds so many. They are written behind what was recalled, and
+        again before it when that is another."""
         again = grown + self.rewritten * min(1.0, grown / self.gap)
-        return self.later + (self.terms.write - self.terms.read) * again
+        return self.later + self._recalled(whole) + (self.terms.write - self.terms.read) * again
+
+    def _recalled(self, whole: int) -> float:
+        """What a turn recalls: the longer the chat, the more there is to recall."""
+        terms = self.terms
+        return min(self.most, MARGIN * whole * (terms.recalled + DOUBT * self.most) / (terms.searched + DOUBT * whole))
 
     def _sent(self, tokens: float) -> float:
-        """A prefix the provider was sent before."""
+        """A prefix the provider was sent before. That of a later turn is longer, so it is taken as long enough to be held."""
         return (self.terms.read if tokens >= self.terms.minimum else 1.0) * tokens
 
     def _between(self, low: int, high: int) -> float:

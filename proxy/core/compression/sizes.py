@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 
+from plans.snapshot import CompressionSettings
+from proxy.core.compression.catalogue import ENGINES
 from proxy.core.compression.mark import HIGH, LOW
-from proxy.core.compression.shape import GIST, RECALL
+from proxy.core.compression.shape import BULK, GIST, RECALL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,9 +21,13 @@ class Sizes:
     budget: int
 
     @classmethod
-    def of(cls, budget: int, head: int = 0) -> "Sizes":
-        """What a chat is cut to by default."""
-        block, low, high, recalled = (round(share * budget) for share in (GIST, LOW, HIGH, RECALL))
+    def of(cls, settings: CompressionSettings, head: int = 0) -> "Sizes":
+        """What a chat is cut to by a plan. An engine that keeps whole messages keeps others each turn: nothing stays the same."""
+        engine, budget = ENGINES[settings.engine], settings.max_input_tokens
+        if engine.grain == "message":
+            return cls(head=head, block=0, low=0, high=0, recalled=budget, budget=budget)
+        gist = GIST if settings.focus == "question" and engine.focus is not None else BULK
+        block, low, high, recalled = (round(share * budget) for share in (gist, LOW, HIGH, RECALL))
         return cls(head=head, block=block, low=low, high=high, recalled=recalled, budget=budget)
 
     def prefix(self, recent: int) -> int:

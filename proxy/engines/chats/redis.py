@@ -5,6 +5,7 @@ All of it may be lost at any time: then the price list and the chat itself decid
 
 import time
 from collections.abc import Mapping
+from dataclasses import astuple
 
 import msgpack
 from redis.asyncio import Redis
@@ -50,7 +51,7 @@ class RedisChats:
         figures = self._figures(tenant, route, int(sent.at // WEEK))
         try:
             async with self._redis.pipeline(transaction=False) as pipe:
-                pipe.set(f"{self._prefix}{chat}", msgpack.packb((sent.how, sent.at, sent.tokens)), ex=CHAT_SECONDS)
+                pipe.set(f"{self._prefix}{chat}", msgpack.packb(astuple(sent)), ex=CHAT_SECONDS)
                 pipe.hincrby(figures, str(interval(turn)), 1)
                 if repeated:
                     pipe.hincrby(figures, CACHED.decode(), cached)
@@ -82,7 +83,9 @@ def _known(noted: bytes | None, weeks: list[Mapping[bytes, bytes]]) -> Known:
 
 def _sent(noted: bytes | None) -> Sent | None:
     try:
-        how, at, tokens = msgpack.unpackb(noted or b"")
+        how, at, *counts = msgpack.unpackb(noted or b"")
+        sent = Sent(how, at, *counts)
     except (ValueError, TypeError, msgpack.UnpackException):
         return None
-    return Sent(how, at, tokens) if how in ("whole", "cut") and isinstance(at, float) and isinstance(tokens, int) else None
+    sound = how in ("whole", "cut") and isinstance(at, float) and all(type(count) is int and count >= 0 for count in counts)
+    return sent if sound else None

@@ -62,7 +62,7 @@ class PoolCompressor:
             return cut
         reply = await self.reply(messages, job(messages, settings, model, terms=terms))
         done = cut_of(json.loads(reply), messages) if isinstance(reply, bytes) else reply
-        return await _trim(messages, settings, model, done) if isinstance(done, str) else done
+        return await _trim(messages, settings, model, done, terms) if isinstance(done, str) else done
 
     async def reply(self, messages: list[Message], request: bytes) -> bytes | str:
         """What a worker says to a job about these messages, or why it says nothing."""
@@ -147,10 +147,10 @@ def cut_of(reply: dict[str, Any], messages: list[Message]) -> Cut | str:
     return Cut(**{**reply, "messages": kept})
 
 
-async def _trim(messages: list[Message], settings: CompressionSettings, model: str, note: str) -> Cut:
+async def _trim(messages: list[Message], settings: CompressionSettings, model: str, note: str, terms: Terms | None) -> Cut:
     """`trim` in a thread: it takes linear time and lets go of the GIL every few milliseconds."""
     try:
-        cut = await asyncio.to_thread(compress, messages, replace(settings, engine=FALLBACK), model=model)
+        cut = await asyncio.to_thread(compress, messages, replace(settings, engine=FALLBACK), model=model, terms=terms)
     except Exception as error:
         raise ToolUnavailable("compressor", type(error).__name__) from None
     return replace(cut, note=cut.note or note)
