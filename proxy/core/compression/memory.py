@@ -6,11 +6,12 @@ digests, so what a customer wrote is not kept.
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from typing import Any, TypeVar, cast
 
 from proxy.core.bounded import Bounded
+from proxy.core.compression.meanings import Meanings
 from proxy.core.tokens import count_text
 
 Value = TypeVar("Value", bound=int | tuple[bytes, ...])
@@ -22,9 +23,11 @@ SHORT = 64
 
 
 class Memory:
-    """Results up to `limit` bytes; 0 remembers nothing. Not for two threads at once."""
+    """Results up to `limit` bytes; 0 remembers nothing. `meanings`: what tells of a text what it is about, where there is such; always
+    the same. Not for two threads at once."""
 
-    def __init__(self, limit: int = 0) -> None:
+    def __init__(self, limit: int = 0, *, meanings: Meanings | None = None) -> None:
+        self.meanings = meanings
         self._kept: Bounded[tuple[str, str, bytes], Any] = Bounded(limit)
 
     @property
@@ -46,6 +49,18 @@ class Memory:
             found = work()
             self._kept.keep(key, found, OVERHEAD + _size(found))
         return cast(Value, found)
+
+    def gather(self, kind: str, by: str, texts: Sequence[str], work: Callable[[list[str]], Sequence[bytes]]) -> list[bytes]:
+        """`work(texts)`, which must say the same of a text whatever stands beside it, and is asked for those alone that are not known.
+        Raises what it raises."""
+        keys = [(kind, by, blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()) for text in texts]
+        found: dict[tuple[str, str, bytes], bytes] = {key: known[0] for key in set(keys) if (known := self._kept.get(key))}
+        missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in found}
+        if missing:
+            found.update(zip(missing, work([*missing.values()]), strict=True))
+            for key in missing:
+                self._kept.keep(key, (found[key],), OVERHEAD + _size((found[key],)))
+        return [found[key] for key in keys]
 
     def count(self, text: str, encoding: str) -> int:
         """Tokens of a text, as `count_text`."""
