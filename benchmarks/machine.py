@@ -36,14 +36,15 @@ def on(cores: set[int]) -> Iterator[None]:
 def moved(pid: int, cores: set[int]) -> Iterator[None]:
     """The process, with its threads, runs on other cores until the block ends."""
     before = os.sched_getaffinity(pid)
-    _move(pid, cores)
+    move(pid, cores)
     try:
         yield
     finally:
-        _move(pid, before)
+        move(pid, before)
 
 
-def _move(pid: int, cores: set[int]) -> None:
+def move(pid: int, cores: set[int]) -> None:
+    """The process, with its threads, runs on these cores from now on."""
     for thread in os.listdir(f"/proc/{pid}/task"):
         with suppress(ProcessLookupError):  # a thread that ended meanwhile
             os.sched_setaffinity(int(thread), cores)

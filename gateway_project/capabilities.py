@@ -12,7 +12,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError
 from redis.retry import Retry
 
-from plans.capabilities import Engine
+from plans.capabilities import CompressionEngine, Engine
 from proxy.core.compression import catalogue
 from proxy.core.compression.languages import LANGUAGES
 from proxy.engines.catalogue import SEMANTIC
@@ -24,8 +24,11 @@ NO_SEARCH: Final = "The Redis of REDIS_SEMANTIC_URL has no search module (RediSe
 class RunningCapabilities:
     """Compression as the catalogue lists it; cache backends as they answer now."""
 
-    def compression_engines(self) -> list[Engine]:
-        return [Engine(name, engine.title) for name, engine in catalogue.ENGINES.items()]
+    def compression_engines(self) -> list[CompressionEngine]:
+        return [
+            CompressionEngine(name, engine.title, focus=("question", "none") if engine.focus else ("none",))
+            for name, engine in catalogue.ENGINES.items()
+        ]
 
     def cache_engines(self) -> list[Engine]:
         return [_engine(name, title, self.refusal(name)) for name, (title, _) in BACKENDS.items()]

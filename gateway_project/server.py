@@ -27,10 +27,11 @@ def bind(host: str, port: int) -> socket.socket:
 
 def run(listener: socket.socket, workers: int) -> bool:
     """Serve until SIGINT or SIGTERM. False when the application did not start."""
+    alone = workers == 1
     config = uvicorn.Config(
-        "gateway_project.asgi:application" if workers == 1 else "gateway_project.worker:application",
-        loop="uvloop",
-        http="httptools",
+        "gateway_project.asgi:application" if alone else "gateway_project.worker:application",
+        loop="uvloop" if alone else "gateway_project.door:Loop",
+        http="httptools" if alone else "gateway_project.door:Connection",
         lifespan="on",
         workers=workers,
         log_config=settings.LOGGING,
@@ -41,7 +42,7 @@ def run(listener: socket.socket, workers: int) -> bool:
         timeout_keep_alive=KEEP_ALIVE,
         timeout_worker_healthcheck=30,  # a worker loads its models before it answers
     )
-    if workers > 1:
+    if not alone:
         Multiprocess(config, [listener]).run()
         return True
     server = uvicorn.Server(config)

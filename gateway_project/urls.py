@@ -15,6 +15,8 @@ from drf_spectacular.renderers import OpenApiJsonRenderer, OpenApiJsonRenderer2,
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from plans import api
+from proxy.preview_api import PlanPreviewView
+from proxy.preview_page import preview_page
 from stats import views
 from stats.api import PlanStatsView
 from stats.dashboard import dashboard
@@ -31,10 +33,12 @@ def both(route: str, view: Callable[..., Any], name: str) -> list[URLPattern]:
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("admin", RedirectView.as_view(url="/admin/")),
+    path("admin/plans/plan/<int:plan>/preview/", admin.site.admin_view(preview_page), name="plan-preview-page"),
     path("admin/", admin.site.urls),
     *both("token-saving/plans", api.PlansView.as_view(), "plans"),
     *both("token-saving/plans/<str:plan>", api.PlanView.as_view(), "plan"),
     *both("token-saving/plans/<str:plan>/stats", PlanStatsView.as_view(), "plan-stats"),
+    *both("token-saving/plans/<str:plan>/preview", PlanPreviewView.as_view(), "plan-preview"),
     *both("token-saving/cache-engines", api.CacheEnginesView.as_view(), "cache-engines"),
     *both("token-saving/compression-engines", api.CompressionEnginesView.as_view(), "compression-engines"),
     *both("api/schema", SpectacularAPIView.as_view(renderer_classes=SCHEMA_RENDERERS), "schema"),

@@ -6,6 +6,8 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.html import format_html
 
 from plans import services
 from plans.forms import ModelPriceForm, PlanForm, VirtualKeyForm
@@ -26,7 +28,7 @@ class TenantAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the
 @admin.register(Plan)
 class PlanAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
     form = PlanForm
-    list_display = ("name", "owner", "mode", "compression_engine", "cache_enabled", "backend", "version", "updated_at")
+    list_display = ("name", "owner", "mode", "compression_engine", "cache_enabled", "backend", "version", "updated_at", "preview")
     list_filter = ("tenant", "mode", "backend")
     list_select_related = ("tenant",)
     search_fields = ("name",)
@@ -36,7 +38,7 @@ class PlanAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the s
         (
             "Compression",
             {
-                "fields": ("compression_engine", "max_input_tokens", "language", "min_sentences"),
+                "fields": ("compression_engine", "focus", "max_input_tokens", "language", "min_sentences"),
                 "description": "Long histories are shortened before you pay for them. The question itself is never cut.",
             },
         ),
@@ -62,6 +64,10 @@ class PlanAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the s
     @admin.display(description="Owner", ordering="tenant")
     def owner(self, plan: Plan) -> str:
         return plan.tenant.slug if plan.tenant else "platform"
+
+    @admin.display(description="On a chat")
+    def preview(self, plan: Plan) -> str:
+        return format_html('<a href="{}">Preview</a>', reverse("plan-preview-page", args=[plan.pk]))
 
 
 class KeyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only

@@ -56,7 +56,8 @@ def _administrator(secret: str) -> Administrator | None:
 
 
 class IsAdministrator(BasePermission):
-    """An admin key, or a staff user with the permission on plans that the method needs."""
+    """An admin key, or a staff user with the permission on plans that the method needs, or the view itself where it says so
+    (`needs`)."""
 
     message = "Your account may not do this: it takes a staff account with the permission on plans."
 
@@ -64,9 +65,8 @@ class IsAdministrator(BasePermission):
         user: Any = request.user
         if isinstance(user, Administrator):
             return True
-        return bool(
-            user and user.is_authenticated and user.is_staff and user.has_perm(f"plans.{ACTIONS.get(request.method or '', 'change')}_plan")
-        )
+        action = getattr(view, "needs", None) or ACTIONS.get(request.method or "", "change")
+        return bool(user and user.is_authenticated and user.is_staff and user.has_perm(f"plans.{action}_plan"))
 
 
 def owner_of(request: Request) -> Tenant | None:

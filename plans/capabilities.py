@@ -6,6 +6,8 @@ from typing import Protocol, cast
 from django.conf import settings
 from django.utils.module_loading import import_string
 
+from plans.snapshot import Focus
+
 
 @dataclass(frozen=True, slots=True)
 class Engine:
@@ -17,10 +19,17 @@ class Engine:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class CompressionEngine(Engine):
+    """`focus`: what `compression.focus` may be with this engine, the best first."""
+
+    focus: tuple[Focus, ...] = ("none",)
+
+
 class Capabilities(Protocol):
     """Asked whenever a plan is saved or the engines are listed."""
 
-    def compression_engines(self) -> list[Engine]: ...
+    def compression_engines(self) -> list[CompressionEngine]: ...
 
     def cache_engines(self) -> list[Engine]:
         """Every semantic backend, with a live check of each (about a second at worst)."""

@@ -9,13 +9,14 @@ from plans.errors import InvalidPlan
 from plans.models import ModelPrice, Plan, VirtualKey
 
 HALF_FIELDS: Final = {
-    "compression": ("max_input_tokens", "language", "min_sentences"),
+    "compression": ("max_input_tokens", "language", "min_sentences", "focus"),
     "cache": ("exact", "backend", "similarity_threshold", "ttl", "scope", "max_temperature", "time_sensitive", "personal"),
 }
 RENAMED: Final = {"plan_name": "name", "compression.engine": "compression_engine", "cache": "cache_enabled"}
 LABELS: Final = {
     "name": "Plan name",
     "compression_engine": "Engine",
+    "focus": "Chosen for",
     "max_input_tokens": "Most input tokens",
     "cache_enabled": "Cache answers",
     "exact": "Reuse answers of identical requests",
@@ -30,6 +31,8 @@ HELP: Final = {
     "mode": "Off costs and saves nothing: every request goes to the provider as it is.",
     "max_input_tokens": "Histories longer than this are shortened before you pay for them. Shorter ones go as they are. At least 64.",
     "language": "Stop words and stems used to find the sentences worth paying for.",
+    "focus": "With the question, what it needs is looked up in the old part of the chat, anew for every request: answers stay right far "
+    "more often. Only TextRank can do that. Another engine brings its own best choice, unless you change this too.",
     "min_sentences": "Keep at least this many sentences of what is shortened.",
     "exact": "The very same request costs nothing the second time.",
     "similarity_threshold": "Lower saves more and risks more wrong answers; higher saves less. 0.80 bold, 0.85 usual, 0.90 careful.",
@@ -59,6 +62,8 @@ class PlanForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stu
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if "focus" in self.fields:
+            self.fields["focus"].required = False  # left out or left alone, the rules choose what fits the engine
         system = capabilities.current()
         engines = [(engine.name, engine.title) for engine in system.compression_engines()]
         self._choose(
@@ -94,7 +99,8 @@ class PlanForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stu
         values = super().clean() or self.cleaned_data
         base = services.draft_of(self.instance) if self.instance.pk else None
         try:
-            rules.read(self._as_body(values), capabilities=capabilities.current(), base=base)
+            draft = rules.read(self._as_body(values), capabilities=capabilities.current(), base=base)
+            values["focus"] = (draft.compression or self.instance).focus
         except InvalidPlan as refusal:
             for param, problem in refusal.problems.items():
                 field = RENAMED.get(param, param.partition(".")[2] or param)
@@ -109,6 +115,8 @@ class PlanForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stu
         """The API's JSON for what the form says. A field that is not valid in itself is left out."""
         body: dict[str, Any] = {"plan_name": values.get("name"), "mode": values.get("mode")}
         halves = {half: {name: values[name] for name in names if name in values} for half, names in HALF_FIELDS.items()}
+        if "focus" not in self.changed_data or not values.get("focus"):
+            halves["compression"].pop("focus", None)
         engine = values.get("compression_engine")
         body["compression"] = halves["compression"] | {"engine": engine} if engine else None
         body["cache"] = halves["cache"] if values.get("cache_enabled") else None

@@ -72,6 +72,10 @@ class Plan(models.Model):
         KEY = "key", "Each virtual key keeps its own answers"
         USER = "user", "Each end user (the request's `user` field) keeps their own answers"
 
+    class Focus(models.TextChoices):
+        QUESTION = "question", "The question: what it needs of the old part, and a gist of the rest"
+        NONE = "none", "None: what says most about the whole chat, whatever is asked"
+
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, null=True, blank=True, related_name="plans")
     name = models.CharField(max_length=64, validators=[NAME])
     mode = models.CharField(max_length=16, choices=Mode.choices, default=Mode.ACTIVE)
@@ -81,6 +85,7 @@ class Plan(models.Model):
     max_input_tokens = models.PositiveIntegerField(default=4096, validators=[MinValueValidator(64)])
     language = models.CharField(max_length=32, default="english")
     min_sentences = models.PositiveIntegerField(default=1)
+    focus = models.CharField(max_length=16, choices=Focus.choices, default=Focus.QUESTION)
 
     cache_enabled = models.BooleanField(default=True)
     exact = models.BooleanField(default=True)
@@ -113,6 +118,7 @@ class Plan(models.Model):
                 max_input_tokens=self.max_input_tokens,
                 language=self.language,
                 min_sentences=self.min_sentences,
+                focus=self.focus,  # type: ignore[arg-type]  # a choice of the same two words
             )
             if self.compression_engine
             else None

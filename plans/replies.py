@@ -4,9 +4,10 @@ import logging
 from http import HTTPStatus
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.shortcuts import render
 from django.views import defaults
 from rest_framework import exceptions
 from rest_framework.response import Response
@@ -77,8 +78,12 @@ def _first(detail: Any) -> tuple[str | None, str]:
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
-    """Django's handler400, for what is refused before a view runs (such as a wrong Host header)."""
-    return _json(request, 400) or defaults.bad_request(request, exception)
+    """Django's handler400, for what is refused before a view runs (such as a wrong Host header, or a form of megabytes)."""
+    if reply := _json(request, 400):
+        return reply
+    if isinstance(exception, RequestDataTooBig):
+        return render(request, "admin/too_large.html", {"title": "This is too much at once"}, status=413)
+    return defaults.bad_request(request, exception)
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponseBase:

@@ -7,12 +7,12 @@ with their defaults. null turns a half off. A change merges field by field.
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 from plans.capabilities import Capabilities
 from plans.errors import InvalidPlan
-from plans.snapshot import CacheSettings, CompressionSettings, Mode
+from plans.snapshot import CacheSettings, CompressionSettings, Focus, Mode
 
 Check = Callable[[Any], Any]
 
@@ -22,12 +22,13 @@ MAX_TEMPERATURE: Final = 2.0
 MODES: Final = ("active", "off")
 HALVES: Final = ("compression", "cache")
 SCOPES: Final = ("tenant", "key", "user")
+FOCUSES: Final[tuple[Focus, ...]] = ("question", "none")
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 COMPRESSION: Final = CompressionSettings(engine="text_rank", max_input_tokens=4096)
 CACHE: Final = CacheSettings()
 READ_ONLY: Final = frozenset({"tenant", "created_at", "updated_at"})
 LATER: Final = frozenset({
-    "shadow", "context", "focus", "when", "match", "holdout", "bind", "binding", "bindings", "keys", "routes", "models",
+    "shadow", "context", "when", "deadline_ms", "match", "holdout", "bind", "binding", "bindings", "keys", "routes", "models",
     "rate_limit", "rate_limits", "budget", "budgets",
 })  # fmt: skip
 
@@ -80,8 +81,25 @@ def _compression(
         "max_input_tokens": _whole(MIN_BUDGET, INT32),
         "language": _word(capabilities.languages()),
         "min_sentences": _whole(1, INT32),
+        "focus": _word(FOCUSES),
     }
-    return CompressionSettings(**asdict(old or COMPRESSION) | _checked(half, fields, "compression.", problems))
+    given = _checked(half, fields, "compression.", problems)
+    compression = CompressionSettings(**asdict(old or COMPRESSION) | given)
+    return replace(compression, focus=_focus(compression, "focus" in given, old, capabilities, problems))
+
+
+def _focus(
+    half: CompressionSettings, chosen: bool, old: CompressionSettings | None, capabilities: Capabilities, problems: dict[str, str]
+) -> Focus:
+    """The focus that was chosen, now or when the plan was saved; else the best that the engine has. That an engine without ranks for a
+    question had none was nobody's choice."""
+    possible = {engine.name: engine.focus for engine in capabilities.compression_engines()}
+    accepted = possible.get(half.engine, FOCUSES)
+    if chosen and half.focus not in accepted and "compression.engine" not in problems:
+        others = ", ".join(name for name, focus in possible.items() if half.focus in focus)
+        problems["compression.focus"] = f"Must be one of: {', '.join(accepted)} with the engine {half.engine}. {half.focus}: {others}."
+    kept = chosen or (old is not None and len(possible.get(old.engine, FOCUSES)) > 1)
+    return half.focus if kept and half.focus in accepted else accepted[0]
 
 
 def _cache(top: dict[str, Any], base: Draft | None, capabilities: Capabilities, problems: dict[str, str]) -> CacheSettings | None:

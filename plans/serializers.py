@@ -23,6 +23,12 @@ class CompressionSerializer(serializers.Serializer[Any]):
     )
     language = serializers.CharField(default=rules.COMPRESSION.language, help_text="See GET /token-saving/compression-engines.")
     min_sentences = serializers.IntegerField(default=rules.COMPRESSION.min_sentences, min_value=1, max_value=rules.INT32)
+    focus = serializers.ChoiceField(
+        choices=rules.FOCUSES,
+        default=rules.COMPRESSION.focus,
+        help_text="What is kept of an old chat: what its final question needs, or what says most whatever is asked. An engine that "
+        "cannot ask the question has none only, and none by default.",
+    )
 
 
 class CacheSerializer(serializers.Serializer[Any]):
@@ -100,7 +106,15 @@ class CacheEngineListSerializer(serializers.Serializer[Any]):
     data = EngineSerializer(many=True)  # type: ignore[assignment]  # likewise
 
 
-class CompressionEngineListSerializer(CacheEngineListSerializer):
+class CompressionEngineSerializer(EngineSerializer):
+    focus = serializers.ListField(
+        child=serializers.ChoiceField(choices=rules.FOCUSES), help_text="What compression.focus may be with this engine, its default first."
+    )
+
+
+class CompressionEngineListSerializer(serializers.Serializer[Any]):
+    object = serializers.CharField(default="list")
+    data = CompressionEngineSerializer(many=True)  # type: ignore[assignment]  # likewise
     languages = serializers.ListField(child=serializers.CharField(), help_text="What compression.language may be.")
 
 

@@ -68,6 +68,7 @@ def columns(draft: rules.Draft) -> dict[str, Any]:
             "max_input_tokens": half.max_input_tokens,
             "language": half.language,
             "min_sentences": half.min_sentences,
+            "focus": half.focus,
         }
     if cache := draft.cache:
         values |= {

@@ -1,6 +1,7 @@
 """The whole configuration as one frozen value, in seven queries at most."""
 
 import logging
+from dataclasses import dataclass
 
 from plans import selectors as plans
 from plans.price_list import PriceKey
@@ -12,6 +13,26 @@ from proxy.core.directory import Directory, UpstreamTarget
 from proxy.models import Route, Upstream
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PricedModel:
+    """A model by the name it has at its provider, "" where none is known; the route that leads there, and its price where it has one."""
+
+    name: str = ""
+    provider: str = ""
+    route: str | None = None
+    price: Price | None = None
+
+
+def find_model(name: str | None) -> PricedModel:
+    """The model behind the route of that name, or behind the first route; a name that is no route's is taken for a model of OpenAI's."""
+    routes = Route.objects.filter(enabled=True).select_related("upstream").order_by("name")
+    row = routes.first() if name is None else routes.filter(name=name).first()
+    if row is not None:
+        provider = row.upstream.provider
+        return PricedModel(name=row.model, provider=provider, route=row.name, price=plans.price_for(provider, row.model))
+    return PricedModel(name=name, provider="openai", price=plans.price_for("openai", name)) if name else PricedModel()
 
 
 def load_directory() -> Directory:

@@ -42,7 +42,7 @@ class ChatRequest:
 
 def parse(raw: bytes, *, depth: int = 64) -> ChatRequest:
     """Read a request body. Raises BadRequest, naming the field in `param`, or TooDeep beyond `depth` levels."""
-    body = _load(raw, depth)
+    body = load(raw, depth=depth)
     model = _typed(body, "model", str)
     if not model:
         raise BadRequest("model is required: the name of a route, see GET /v1/models.", param="model")
@@ -51,7 +51,7 @@ def parse(raw: bytes, *, depth: int = 64) -> ChatRequest:
     options = _typed(body, "stream_options", dict) or {}
     _check_numbers(body)
     user = _typed(body, "user", str)
-    messages = _messages(body.get("messages"))
+    messages = checked_messages(body.get("messages"))
     plan_name, stripped = _strip(body)
     return ChatRequest(
         body=stripped,
@@ -66,7 +66,8 @@ def parse(raw: bytes, *, depth: int = 64) -> ChatRequest:
     )
 
 
-def _load(raw: bytes, depth: int) -> dict[str, Any]:
+def load(raw: bytes, *, depth: int = 64) -> dict[str, Any]:
+    """The JSON object of a request body. Raises BadRequest, or TooDeep beyond `depth` levels."""
     try:
         body = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
@@ -133,7 +134,8 @@ def _refuse(body: dict[str, Any]) -> None:
             raise BadRequest(f"{name} is not accepted: upstreams are set by the administrator.", param=name)
 
 
-def _messages(value: Any) -> list[Message]:
+def checked_messages(value: Any) -> list[Message]:
+    """The `messages` of a request. Raises BadRequest, naming the field in `param`."""
     if not isinstance(value, list) or not value:
         raise BadRequest("messages must be a non-empty array of message objects.", param="messages")
     for index, message in enumerate(value):

@@ -3,6 +3,7 @@
 Every method of a cache or embedder raises `ToolUnavailable` when it cannot answer, and nothing else: the chain turns that into a miss.
 """
 
+import math
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -89,7 +90,10 @@ class Embedder(Protocol):
     id: str
     dimension: int
 
-    async def embed(self, text: str) -> Vector: ...
+    async def embed(self, text: str, *, within: float = math.inf) -> Vector:
+        """The text's vector. Refused at once, as `skipped`, when it would take longer than `within` seconds."""
+        ...
+
     async def close(self) -> None: ...
 
 

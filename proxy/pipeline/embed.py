@@ -8,6 +8,8 @@ from proxy.core.exchange import Call, revise
 from proxy.core.ports import Toolbox
 from proxy.core.reading import time_left
 
+SHARE = 0.7  # of the time left; the rest is for the look-up, without which the vector would be work for nothing
+
 
 async def embed(call: Call, tools: Toolbox) -> Call:
     """Set question, bucket and vector. Raises ToolUnavailable."""
@@ -18,5 +20,6 @@ async def embed(call: Call, tools: Toolbox) -> Call:
     if refusal is not None or question is None:
         return revise(call, vetoes=(*call.vetoes, refusal or "no-question"))
     bucket = bucket_key(call.asked.body, scope=call.keys.scope, plan=call.plan, route=call.target)
-    vector = await tools.breakers["embedder"].run(tools.embedder.embed(question), seconds=time_left(call))
+    left = time_left(call)
+    vector = await tools.breakers["embedder"].run(tools.embedder.embed(question, within=SHARE * left), seconds=left)
     return revise(call, question=question, keys=replace(call.keys, bucket=bucket), vector=vector)

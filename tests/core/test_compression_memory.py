@@ -13,10 +13,11 @@ from proxy.core.compression.graph import PRECISION, factors
 from proxy.core.compression.history import by_sentence
 from proxy.core.compression.languages import TERM, numbers, terms
 from proxy.core.compression.memory import Memory
+from proxy.core.compression.parts import RECALL_HEAD
 from proxy.core.compression.passage import read
 from proxy.core.compression.turns import units
 from proxy.core.tokens import count_text, count_within
-from tests.core.test_compression import CHATS, MODEL, TEXT, Message, plan, support_history
+from tests.core.chats import CHATS, MODEL, TEXT, Message, plan, support_history
 
 TURNS = st.lists(CHATS.filter(bool), min_size=1, max_size=3)
 
@@ -55,7 +56,7 @@ def test_the_next_turn_reads_its_own_messages_only(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(memory, "count_text", count)
     answer = {"role": "assistant", "content": "We agreed that the parcel goes back, and that you will be paid within a week."}
     compress([*chat, answer, {"role": "user", "content": "Good."}], plan(), model=MODEL, memory=remembered)
-    assert [text for text in seen if len(text) > memory.SHORT] == [answer["content"]]
+    assert [text for text in seen if len(text) > memory.SHORT and not text.startswith(RECALL_HEAD)] == [answer["content"]]
 
 
 def test_what_is_remembered_stays_within_its_limit() -> None:

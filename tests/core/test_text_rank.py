@@ -17,6 +17,7 @@ from proxy.core.compression.bags import Bags
 from proxy.core.compression.history import History, TooLong, by_sentence
 from proxy.core.compression.languages import terms
 from proxy.core.compression.memory import Memory
+from proxy.core.compression.pieces import Pieces, Source
 from proxy.core.compression.turns import units
 
 
@@ -46,6 +47,11 @@ def history(request: pytest.FixtureRequest) -> History:
     return by_sentence(units(messages), messages, "english", Memory())
 
 
+def first(history: History, count: int) -> History:
+    """The first so many sentences as a history of their own."""
+    return History(Pieces.whole([Source(0, -1, piece.text) for piece in history.pieces[:count]]), "english", "")
+
+
 def test_text_rank_gives_the_ranks_of_sumy(history: History) -> None:
     summarizer = TextRankSummarizer()
     matrix = summarizer._create_matrix(document([piece.text for piece in history.pieces], english))
@@ -59,12 +65,12 @@ def test_lex_rank_gives_the_ranks_of_sumy(history: History) -> None:
     matrix = summarizer._create_matrix(bags, summarizer.threshold, summarizer._compute_tf(bags), summarizer._compute_idf(bags))
     assert np.abs(lex_rank.transitions(bags, summarizer.threshold) - matrix).max() < 1e-9
     expected = summarizer.power_method(matrix, summarizer.epsilon)
-    assert np.abs(np.array(lex_rank.rank(History(history.pieces[:150], "english", ""))) - expected).max() < 1e-9
+    assert np.abs(np.array(lex_rank.rank(first(history, 150))) - expected).max() < 1e-9
 
 
 @pytest.mark.filterwarnings("ignore:Number of words")
 def test_lsa_gives_the_ranks_of_sumys_decomposition(history: History) -> None:
-    summarizer, some = LsaSummarizer(), History(history.pieces[:200], "english", "")
+    summarizer, some = LsaSummarizer(), first(history, 200)
     doc = document([piece.text for piece in some.pieces], english)
     matrix = summarizer._compute_term_frequency(summarizer._create_matrix(doc, summarizer._create_dictionary(doc)))
     _, sigma, v = np.linalg.svd(matrix, full_matrices=False)
@@ -72,7 +78,7 @@ def test_lsa_gives_the_ranks_of_sumys_decomposition(history: History) -> None:
 
 
 def test_the_best_sentences_are_those_that_sumy_chooses(history: History) -> None:
-    some = History(history.pieces[:60], "english", "")
+    some = first(history, 60)
     scores = text_rank.rank(some)
     best = sorted(sorted(range(len(scores)), key=lambda i: -scores[i])[:10])
     chosen = TextRankSummarizer()(document([piece.text for piece in some.pieces], english), 10)

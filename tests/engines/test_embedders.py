@@ -203,28 +203,49 @@ async def test_a_text_that_nobody_waits_for_any_more_is_not_embedded(counting: C
     assert counting.batches == [["first"], ["kept"]]
 
 
-async def test_who_would_wait_too_long_is_told_at_once_and_not_as_a_failure(
-    counting: Counting, gate: asyncio.Event, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_only_as_many_are_let_in_as_will_be_in_time_and_the_others_are_told_at_once(counting: Counting, gate: asyncio.Event) -> None:
     gate.set()
     await counting.embed("loads the model")
-    await counting.embed("sets the pace")
-    monkeypatch.setattr(queue, "PATIENCE", 0.0)
     gate.clear()
+    counting._queue._pace = 1.0 / queue.SHORT  # a second a text
     breaker = Breaker("embedder")
-    running = asyncio.create_task(counting.embed("one"))
-    await asyncio.sleep(0)
-    with pytest.raises(ToolUnavailable, match="busy"):
-        await breaker.run(counting.embed("two"), seconds=1)
+    tasks = [asyncio.create_task(breaker.run(counting.embed(f"text {n}", within=5.5), seconds=60)) for n in range(9)]
+    done, _ = await asyncio.wait(tasks, timeout=0.2)
+    assert [task in done for task in tasks] == [False] * 5 + [True] * 4
+    for task in done:
+        with pytest.raises(ToolUnavailable, match="busy for another 6000 ms"):
+            await task
     assert breaker.failures == 0
     gate.set()
-    assert (await running).shape == (2,)
-    assert (await counting.embed("two")).shape == (2,)  # idle again
+    await asyncio.gather(*tasks[:5])
+    assert counting.batches[1:] == [["text 0"], ["text 1", "text 2", "text 3", "text 4"]]
+    assert (await counting.embed("text 8", within=5.5)).shape == (2,)
 
 
-async def test_a_batch_gives_what_each_text_gives_alone(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_one_slow_batch_does_not_shut_the_door(counting: Counting, gate: asyncio.Event) -> None:
+    gate.set()
+    await counting.embed("loads the model")
+    counting._queue._pace = 1.0
+    assert (await counting.embed("idle again", within=0.1)).shape == (2,)
+
+
+async def test_a_vector_that_would_come_too_late_is_not_made(counting: Counting, gate: asyncio.Event) -> None:
+    gate.set()
+    await counting.embed("loads the model")
+    counting._queue._pace = 1e-6
+    gate.clear()
+    first = asyncio.create_task(counting.embed("first"))
+    late = asyncio.create_task(counting.embed("late", within=0.02))
+    await asyncio.sleep(0.05)
+    gate.set()
+    await first
+    with pytest.raises(ToolUnavailable, match="busier"):
+        await late
+    assert counting.batches[1:] == [["first"]]
+
+
+async def test_a_batch_gives_what_each_text_gives_alone(models: Path) -> None:
     """Padding changes the last bits only."""
-    monkeypatch.setattr(queue, "PATIENCE", 60.0)
     texts = sorted(questions(), key=len)
     together, alone = OnnxEmbedder(models), OnnxEmbedder(models)
     batched = await asyncio.gather(*(together.embed(text) for text in texts))

@@ -295,6 +295,22 @@ async def test_an_index_that_gives_up_early_costs_time_and_no_answer(
             assert found[0].entry_id == backend.id(str(number))
 
 
+async def test_a_look_up_does_not_wait_for_writes(database_url: str) -> None:
+    """Eight writes wait for the table, more than there are connections."""
+    backend = Backend("pgvector", database_url)
+    async with served(backend.cache()) as cache:
+        await cache.add(backend.entry("e", at(0)))
+        with psycopg.connect(database_url) as other:
+            other.execute("LOCK TABLE proxy_semanticentry IN SHARE ROW EXCLUSIVE MODE")
+            writes = [asyncio.create_task(cache.add(backend.entry(f"e{number}", at(60)))) for number in range(8)]
+            await asyncio.sleep(0.05)
+            found = [await cache.nearest("b1", at(0), floor=0.5, limit=1) for _ in range(3)]
+            assert not any(write.done() for write in writes)
+        await asyncio.gather(*writes)
+        assert [len(one) for one in found] == [1, 1, 1]
+        assert len(await cache.nearest("b1", at(60), floor=0.9, limit=20)) == 8
+
+
 @contextlib.asynccontextmanager
 async def served(cache: SemanticCache) -> AsyncIterator[SemanticCache]:
     """The cache, closed whatever happens: a pool left open keeps the event loop from ending."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import math
 import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
@@ -119,11 +120,13 @@ class FakeEmbedder:
     dimension: int = 8
     down: bool = False
     texts: list[str] = field(default_factory=list)
+    within: float = math.inf
 
-    async def embed(self, text: str) -> Vector:
+    async def embed(self, text: str, *, within: float = math.inf) -> Vector:
         if self.down:
             raise ToolUnavailable("embedder", "down")
         self.texts.append(text)
+        self.within = within
         words = " ".join(sorted(text.lower().strip("?!. ").split()))
         seed = int.from_bytes(hashlib.sha256(words.encode()).digest()[:4])
         vector = np.random.default_rng(seed).normal(size=self.dimension).astype(np.float32)

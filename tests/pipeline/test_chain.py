@@ -283,6 +283,12 @@ async def test_a_namespace_narrows() -> None:
     assert (await ask(world, body(cache={"namespace": "a"}))).headers["x-tokenthrift-cache"] == "exact"
 
 
+async def test_the_embedder_leaves_time_for_the_look_up() -> None:
+    world = World(plan=full_plan())
+    await ask(world, body("How do I pay?"))
+    assert 0.5 * world.tools.limits.cache_budget < world.embedder.within <= 0.7 * world.tools.limits.cache_budget
+
+
 async def test_a_request_may_raise_the_threshold_and_never_lower_it() -> None:
     world = World(plan=full_plan(cache=CacheSettings(similarity_threshold=0.9)))
     await ask(world, body("How do I pay?"))

@@ -55,7 +55,13 @@ def plan(gateway: Gateway) -> dict[str, Any]:
 def test_step_1_creates_the_plan(plan: dict[str, Any]) -> None:
     assert plan["plan_name"] == "support-bot-cache"
     assert plan["mode"] == "active"
-    assert plan["compression"] == {"engine": "text_rank", "max_input_tokens": 4096, "language": "english", "min_sentences": 1}
+    assert plan["compression"] == {
+        "engine": "text_rank",
+        "max_input_tokens": 4096,
+        "language": "english",
+        "min_sentences": 1,
+        "focus": "question",
+    }
     half = {"exact": True, "backend": "redis_semantic", "similarity_threshold": 0.85, "ttl": 3600}
     assert {name: plan["cache"][name] for name in half} == half
 

@@ -24,7 +24,7 @@ CACHE = {
     "time_sensitive": False,
     "personal": False,
 }
-COMPRESSION = {"engine": "text_rank", "max_input_tokens": 4096, "language": "english", "min_sentences": 1}
+COMPRESSION = {"engine": "text_rank", "max_input_tokens": 4096, "language": "english", "min_sentences": 1, "focus": "question"}
 
 
 # What it takes
@@ -93,7 +93,12 @@ def test_the_engines_say_whether_they_answer(platform: Manager) -> None:
     assert not backends["qdrant_semantic"]["available"]
     assert "not available in this version" in backends["qdrant_semantic"]["reason"]
     listed = json.loads(platform.call("GET", "/token-saving/compression-engines").content)
-    assert {engine["name"] for engine in listed["data"]} == {"trim", "text_rank", "lex_rank", "lsa"}
+    assert {engine["name"]: engine["focus"] for engine in listed["data"]} == {
+        "trim": ["none"],
+        "text_rank": ["question", "none"],
+        "lex_rank": ["none"],
+        "lsa": ["none"],
+    }
     assert "english" in listed["languages"]
 
 
@@ -114,7 +119,8 @@ def test_null_turns_a_half_off_and_an_object_turns_it_on_with_defaults(platform:
     assert json.loads(platform.call("PATCH", ONE, {"cache": None}).content)["cache"] is None
     assert json.loads(platform.call("PATCH", ONE, {"cache": {"scope": "key"}}).content)["cache"] == CACHE | {"scope": "key"}
     assert json.loads(platform.call("PATCH", ONE, {"compression": {"engine": "trim"}}).content)["compression"] == COMPRESSION | {
-        "engine": "trim"
+        "engine": "trim",
+        "focus": "none",
     }
 
 

@@ -1,7 +1,7 @@
 """Fill a budget of tokens with the best pieces of a history."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -40,10 +40,9 @@ def choose(pieces: Pieces, scores: Sequence[float], room: int, writer: Transcrip
     order = ranked(scores)
     chosen = _best(pieces, order, room, writer, encoding)
     if len(chosen.pieces) < least and len(chosen.pieces) < len(order):
-        lengths = pieces.end - pieces.start
-        shortest = sorted(order, key=lengths.__getitem__)[:least]
-        first = set(shortest)
-        chosen = _best(pieces, [*shortest, *(i for i in order if i not in first)], room, writer, encoding)
+        lengths = (pieces.end - pieces.start)[order]
+        first = dict.fromkeys(each_once(pieces, [order[i] for i in np.argsort(lengths, kind="stable").tolist()], least))
+        chosen = _best(pieces, [*first, *(i for i in order if i not in first)], room, writer, encoding)
     return chosen
 
 
@@ -61,6 +60,16 @@ def ranked(scores: Sequence[float]) -> list[int]:
     order = np.argsort(-values, kind="stable")
     best: list[int] = order[values[order] > -np.inf].tolist()
     return best
+
+
+def each_once(pieces: Pieces, order: Iterable[int], limit: int) -> list[int]:
+    """The first so many of the given, each text once."""
+    texts: dict[str, int] = {}
+    for index in order:
+        if len(texts) >= limit:
+            break
+        texts.setdefault(pieces[index].text, index)
+    return list(texts.values())
 
 
 def fill(order: Sequence[int], room: int, cost: Cost) -> list[int]:
@@ -82,7 +91,7 @@ def fill(order: Sequence[int], room: int, cost: Cost) -> list[int]:
 def _best(pieces: Pieces, order: Sequence[int], room: int, writer: Transcript, encoding: str) -> Chosen:
     """The first of the order that fit. Their costs lean high: what they left is filled again, and should it be too much after all, the
     last ones give way."""
-    costs = _Costs(pieces, encoding)
+    costs = _Costs(pieces, writer, encoding)
     chosen, left = NOTHING, room
     for _ in range(ROUNDS):
         more = fill([i for i in order if i not in costs.taken], left, costs)
@@ -110,8 +119,8 @@ class _Costs:
     """Tokens of a piece in a transcript that holds those already taken, which are remembered; one that stands there in the same words
     fits no more."""
 
-    def __init__(self, pieces: Pieces, encoding: str) -> None:
-        self._pieces, self._encoding = pieces, encoding
+    def __init__(self, pieces: Pieces, writer: Transcript, encoding: str) -> None:
+        self._pieces, self._writer, self._encoding = pieces, writer, encoding
         self._units: set[int] = set()
         self._texts: set[str] = set()
         # In the order chosen.
@@ -122,7 +131,7 @@ class _Costs:
         around = MARK + (0 if piece.unit in self._units else SPEAKER)
         if piece.text in self._texts or room <= around:
             return None
-        tokens = count_within(f" {piece.text}", self._encoding, room - around)
+        tokens = count_within(f" {self._writer.quoted(piece.text)}", self._encoding, room - around)
         if tokens is None:
             return None
         self._units.add(piece.unit)

@@ -40,7 +40,7 @@ def compress(messages: list[Message], settings: CompressionSettings, *, model: s
     chat = units(messages)
     draft = Draft(messages, chat, turn_of(messages, chat), counts, encoding, settings.max_input_tokens, memory.count)
     if draft.floor > draft.budget:
-        cut = [messages[i] for i in draft.protected] if len(draft.protected) < len(messages) else None
+        cut = draft.protected if draft.protected != messages else None
         return replace(whole, messages=cut, after=draft.floor, note="protected-exceeds-budget")
     (kept, after), engine, note = _run(draft, settings, memory)
     return replace(whole, messages=kept, after=after, engine=engine, note=note)

@@ -1,12 +1,13 @@
 """A chat about to be cut, its messages counted."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from proxy.core.compression.roles import in_turn, takes_turns, user_first
 from proxy.core.compression.turns import Keep, Unit, final_question
 from proxy.core.ports import Message
-from proxy.core.tokens import REPLY_PRIMING, Count, count_text
+from proxy.core.tokens import REPLY_PRIMING, Count, count_message, count_text
 
 
 @dataclass(frozen=True)
@@ -22,15 +23,15 @@ class Draft:
     budget: int
     count: Count = count_text
 
-    @property
-    def protected(self) -> list[int]:
-        """Messages by index that go as they are."""
-        return [i for unit in self.chat if unit.keep is Keep.PROTECTED for i in unit.messages]
+    @cached_property
+    def protected(self) -> list[Message]:
+        """What goes as it is, in an order of roles that providers take."""
+        return self.in_turn(self.written([unit for unit in self.chat if unit.keep is Keep.PROTECTED]))
 
     @cached_property
     def floor(self) -> int:
         """Tokens of a prompt of those alone."""
-        return REPLY_PRIMING + sum(self.counts[i] for i in self.protected)
+        return self.tokens(self.protected)
 
     @cached_property
     def costs(self) -> list[int]:
@@ -49,6 +50,29 @@ class Draft:
         """Of the first message of a unit."""
         return str(self.messages[self.chat[unit].messages[0]].get("role"))
 
+    @cached_property
+    def alternates(self) -> bool:
+        """Whether user and assistant take turns in the chat."""
+        return takes_turns(self.messages)
+
+    def in_turn(self, messages: Iterable[Message], ours: Iterable[Message] = ()) -> list[Message]:
+        """Some of the messages in order, those that are `ours` among them, with stand-ins that keep the order of roles."""
+        return in_turn(messages, ours, strict=self.alternates, user_leads=self.user_leads)
+
+    def tokens(self, messages: Iterable[Message]) -> int:
+        """Of a prompt of messages of the chat and ours, as billed."""
+        known = self._known
+        return REPLY_PRIMING + sum(known.get(id(message)) or count_message(message, self.encoding, self.count) for message in messages)
+
     def written(self, units: Sequence[Unit]) -> list[Message]:
         """The messages of some units, the very objects that came in."""
         return [self.messages[i] for unit in units for i in unit.messages]
+
+    @cached_property
+    def user_leads(self) -> bool:
+        """Whether the chat began with the user."""
+        return user_first(self.messages)
+
+    @cached_property
+    def _known(self) -> dict[int, int]:
+        return {id(message): count for message, count in zip(self.messages, self.counts, strict=True)}

@@ -9,7 +9,7 @@ from proxy.core.compression.languages import terms
 from proxy.core.compression.memory import Memory
 from proxy.core.compression.passage import Passage, read, read_whole
 from proxy.core.compression.pieces import Pieces, Source
-from proxy.core.compression.speech import spoken
+from proxy.core.compression.speech import labels, spoken
 from proxy.core.compression.turns import Keep, Unit, final_question, texts
 from proxy.core.ports import Message
 
@@ -53,13 +53,14 @@ def by_message(chat: Sequence[Unit], messages: list[Message], language: str) -> 
 
 def by_sentence(chat: Sequence[Unit], messages: list[Message], language: str, memory: Memory) -> History:
     """Every sentence or block that may go; units that are kept or dropped whole are one piece, their text what was said in them."""
+    names = labels(messages[index] for unit in chat for index in unit.messages)
     sources: list[Source] = []
     passages: list[Passage] = []
     for index, unit in enumerate(chat):
         if unit.keep is Keep.WHOLE:
-            text = spoken(unit, messages)
-            sources.append(Source(index, -1, text))
-            passages.append(memory.recall(read_whole, text, language))
+            if text := spoken(unit, messages, names):
+                sources.append(Source(index, -1, text))
+                passages.append(memory.recall(read_whole, text, language))
         elif unit.keep is Keep.SENTENCES:
             for part, text in enumerate(texts(messages[unit.messages[0]])):
                 sources.append(Source(index, part, text))

@@ -17,7 +17,7 @@ import numpy as np
 
 from plans.snapshot import CompressionSettings
 from proxy.core.compression.catalogue import ENGINES, load
-from proxy.core.compression.choose import NOTHING, Chosen, choose, scored
+from proxy.core.compression.choose import NOTHING, Chosen, choose, each_once, ranked, scored
 from proxy.core.compression.draft import Draft
 from proxy.core.compression.history import History, by_sentence
 from proxy.core.compression.mark import mark
@@ -49,19 +49,21 @@ class Outline:
 
 def outline(draft: Draft, settings: CompressionSettings, memory: Memory) -> Outline:
     """Cut a chat that exceeds its budget and whose protected messages do not. Raises what engines raise."""
-    asked = settings.focus == "question" and ENGINES[settings.engine].focus is not None and bool(draft.question.strip())
+    focused = settings.focus == "question" and ENGINES[settings.engine].focus is not None
     old, room = mark(draft.costs, draft.budget), draft.budget - draft.floor
-    block = _block(draft, settings, memory, old, round(draft.budget * (GIST if asked else BULK)) - FRAME)
-    if block.tokens + FRAME > room // 2:
+    block = _block(draft, settings, memory, old, round(draft.budget * (GIST if focused else BULK)) - FRAME)
+    if block.tokens + FRAME > room * 3 // 4:
         block = NOTHING
     recent = _recent(draft, old, room - (block.tokens + FRAME if block.pieces else 0))
     if not block.pieces:
         recent = _led_by_user(draft, recent)
-    parts = Parts(draft, recent, block.text)
-    history = by_sentence(draft.chat[:recent], draft.messages, settings.language, memory)
+    parts = _within(Parts(draft, recent, block.text))
+    history = by_sentence(draft.chat[: parts.recent], draft.messages, settings.language, memory)
+    asked = focused and bool(draft.question.strip())
     scores = scored(load(settings.engine, focused=asked), history)
     room = min(draft.budget - parts.tokens, round(draft.budget * RECALL)) - FRAME
-    recalled = _recalled(parts, history, _left(scores, block, asked=asked), room, settings.min_sentences)
+    least = settings.min_sentences - len(block.pieces)
+    recalled = _recalled(parts, history, _left(scores, history, block, asked=asked, least=least), room, least)
     return Outline(replace(parts, recalled=recalled.text), history, block, recalled, scores)
 
 
@@ -72,7 +74,7 @@ def _block(draft: Draft, settings: CompressionSettings, memory: Memory, old: int
     chat, encoding = draft.chat[:old], draft.encoding
 
     def make() -> tuple[bytes, ...]:
-        history = by_sentence(chat, draft.messages, settings.language, memory)
+        history = replace(by_sentence(chat, draft.messages, settings.language, memory), question="")
         writer = Transcript(history.pieces, chat, draft.messages)
         block = choose(history.pieces, scored(load(settings.engine), history), room, writer, encoding)
         return block.text.encode("utf-8", "surrogatepass"), array("i", block.pieces).tobytes()
@@ -94,19 +96,30 @@ def _recent(draft: Draft, old: int, room: int) -> int:
     return recent
 
 
-def _left(scores: Sequence[float], block: Chosen, *, asked: bool) -> list[float]:
-    """The scores with -inf for what the block says already and, where a question was asked, for what has nothing to do with it."""
+def _within(parts: Parts) -> Parts:
+    """Stand-ins for what was left out take a few tokens too: as many units less are sent whole."""
+    while parts.recent < parts.draft.turn and parts.tokens > parts.draft.budget:
+        parts = replace(parts, recent=parts.recent + 1)
+    return parts
+
+
+def _left(scores: Sequence[float], history: History, block: Chosen, *, asked: bool, least: int) -> list[float]:
+    """The scores with -inf for what the block says already and, where a question was asked, for what has nothing to do with it, as
+    long as `least` remain."""
     left = np.array(scores, dtype=np.float64)
     left[list(block.pieces)] = -np.inf
     if asked:
+        least_of_all = each_once(history.pieces, ranked(left.tolist()), least)
+        kept = left[least_of_all]
         left[left <= 0] = -np.inf
+        left[least_of_all] = kept
     rest: list[float] = left.tolist()
     return rest
 
 
 def _led_by_user(draft: Draft, recent: int) -> int:
-    """Where no user's message stands before, the first unit of one: Anthropic's API wants that first."""
-    if any(draft.role(index) == "user" for index in range(recent) if not draft.costs[index]):
+    """Where no user's message stands before, the first unit of one: a chat that began with the user still does."""
+    if not draft.user_leads or any(draft.role(index) == "user" for index in range(recent) if not draft.costs[index]):
         return recent
     return next((index for index in range(recent, draft.turn) if draft.role(index) == "user"), draft.turn)
 

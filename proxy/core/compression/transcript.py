@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import groupby, pairwise
 
 from proxy.core.compression.pieces import Pieces
-from proxy.core.compression.speech import quoted, speaker
+from proxy.core.compression.speech import labels, quoted, speaker
 from proxy.core.compression.turns import Unit
 from proxy.core.ports import Message
 
@@ -17,6 +17,7 @@ class Transcript:
     def __init__(self, pieces: Pieces, chat: Sequence[Unit], messages: list[Message]) -> None:
         self._pieces = pieces
         self._speakers = {source.unit: speaker(messages[chat[source.unit].messages[0]]) for source in pieces.sources}
+        self._names = labels(messages[index] for unit in chat for index in unit.messages)
 
     def write(self, chosen: Sequence[int]) -> str:
         """The pieces of these indices, ascending; "" for none."""
@@ -32,10 +33,14 @@ class Transcript:
             lines.append(LEFT_OUT)
         return "\n".join(lines)
 
+    def quoted(self, text: str) -> str:
+        """A text as it is written on a line of its own."""
+        return quoted(f"\n{text}", self._names)[1:]
+
     def _line(self, indices: Sequence[int]) -> str:
         """What is kept of one unit behind its speaker."""
         first = self._pieces[indices[0]]
-        return first.text if first.part < 0 else f"{self._speakers[first.unit]}: {quoted(self._said(indices))}"
+        return first.text if first.part < 0 else f"{self._speakers[first.unit]}: {quoted(self._said(indices), self._names)}"
 
     def _said(self, indices: Sequence[int]) -> str:
         out = [self._pieces[indices[0]].text]

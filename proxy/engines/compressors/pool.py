@@ -5,6 +5,7 @@ ProcessPoolExecutor does not offer, it never forks a threaded parent, and it end
 """
 
 import asyncio
+import json
 import logging
 from dataclasses import replace
 from typing import Any
@@ -42,7 +43,7 @@ class PoolCompressor:
         self._idle = Idle(self._workers)
         self._broken: set[WorkerProcess] = set()
         self._starts: set[asyncio.Task[None]] = set()
-        self._jobs: set[asyncio.Task[Cut | str]] = set()
+        self._jobs: set[asyncio.Task[bytes | str]] = set()
         self._started = self._closed = False
         self._deadline = deadline
         self._limit = workers + queue
@@ -58,31 +59,34 @@ class PoolCompressor:
         """See `proxy.core.compression.compress`. A short chat within its budget is answered here and now."""
         if cut := fits(messages, settings, model=model):
             return cut
+        reply = await self.reply(messages, job(messages, settings, model))
+        done = cut_of(json.loads(reply), messages) if isinstance(reply, bytes) else reply
+        return await _trim(messages, settings, model, done) if isinstance(done, str) else done
+
+    async def reply(self, messages: list[Message], request: bytes) -> bytes | str:
+        """What a worker says to a job about these messages, or why it says nothing."""
         self._start_all()
         if len(self._broken) == len(self._workers):
-            return await _trim(messages, settings, model, "pool-broken")
+            return "pool-broken"
         if len(self._jobs) >= self._limit:
-            return await _trim(messages, settings, model, "busy")
-        task = asyncio.create_task(self._job(messages, job(messages, settings, model)))
+            return "busy"
+        task = asyncio.create_task(self._job(messages, request))
         self._jobs.add(task)
         task.add_done_callback(self._jobs.discard)
         # A caller who leaves does not break the worker: the job ends by itself and its reply is dropped.
-        done = await asyncio.shield(task)
-        return await _trim(messages, settings, model, done) if isinstance(done, str) else done
+        return await asyncio.shield(task)
 
-    async def _job(self, messages: list[Message], request: bytes) -> Cut | str:
-        """The Cut, or why there is none."""
+    async def _job(self, messages: list[Message], request: bytes) -> bytes | str:
         try:
             async with asyncio.timeout(self._deadline):
-                reply = await self._ask(await self._idle.take(opening(messages)), request)
+                return await self._ask(await self._idle.take(opening(messages)), request)
         except TimeoutError:
             return "deadline"
         except BROKEN as error:
             logger.warning("compression worker broke: %s", type(error).__name__)
             return "pool-broken"
-        return "engine-failed" if "error" in reply else _cut(reply, messages)
 
-    async def _ask(self, worker: WorkerProcess, request: bytes) -> dict[str, Any]:
+    async def _ask(self, worker: WorkerProcess, request: bytes) -> bytes:
         try:
             reply = await worker.ask(request)
         except BaseException:
@@ -132,7 +136,10 @@ class PoolCompressor:
                 await process.wait()
 
 
-def _cut(reply: dict[str, Any], messages: list[Message]) -> Cut:
+def cut_of(reply: dict[str, Any], messages: list[Message]) -> Cut | str:
+    """The Cut that a worker describes, or why there is none."""
+    if "error" in reply:
+        return "engine-failed"
     kept = reply["messages"]
     if kept is not None:
         kept = [messages[item] if isinstance(item, int) else item for item in kept]

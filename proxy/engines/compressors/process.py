@@ -1,12 +1,10 @@
 """One compression worker as its parent sees it: started, asked and killed."""
 
 import asyncio
-import json
 import logging
 import os
 import sys
 from pathlib import Path
-from typing import Any
 
 from proxy.engines.compressors.worker import LENGTH
 
@@ -26,8 +24,8 @@ class WorkerProcess:
     def __init__(self) -> None:
         self.process: asyncio.subprocess.Process | None = None
 
-    async def ask(self, request: bytes) -> dict[str, Any]:
-        """The reply to a job. Raises ConnectionError or asyncio.IncompleteReadError when the process dies; whatever happens but a
+    async def ask(self, request: bytes) -> bytes:
+        """The reply to a job, JSON. Raises ConnectionError or asyncio.IncompleteReadError when the process dies; whatever happens but a
         reply, the process is ended, as its next reply would be to this job."""
         try:
             self.process = self.process or await _start()
@@ -37,7 +35,7 @@ class WorkerProcess:
             stdin.write(request)
             await stdin.drain()
             (length,) = LENGTH.unpack(await stdout.readexactly(LENGTH.size))
-            reply: dict[str, Any] = json.loads(await stdout.readexactly(length))
+            reply = await stdout.readexactly(length)
         except BaseException:
             self.kill()
             raise

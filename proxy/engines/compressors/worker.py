@@ -1,8 +1,9 @@
 """The process that compresses: `python -m proxy.engines.compressors.worker`.
 
 Its parent writes jobs to stdin and reads replies from stdout. A frame is four bytes of length, big-endian, and a body: a pickled
-(messages, settings, model) as a job, since the parent is trusted; JSON as a reply, since the worker reads what strangers wrote. A reply
-holds what `Cut` holds, except that a message which stayed as it was is its index, so that the parent sends on its own objects.
+(kind, messages, settings, model) as a job, since the parent is trusted; JSON as a reply, since the worker reads what strangers wrote. A
+reply holds what `Cut` or `Preview` holds, except that a message which stayed as it was is its index, so that the parent sends on its
+own objects.
 """
 
 import gc
@@ -17,17 +18,20 @@ from contextlib import suppress
 from dataclasses import asdict, replace
 from itertools import count
 from queue import SimpleQueue
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 from plans.snapshot import CompressionSettings
 from proxy.core.compression.compress import compress
 from proxy.core.compression.memory import Memory
+from proxy.core.compression.preview import preview
+from proxy.core.ports import Cut, Message
 
 # Bytes of results remembered: some hundred chats of 60,000 tokens.
 REMEMBERED = 64_000_000
 # A worker gives way to the gateway where both want one core: a gateway that waits is what every request waits for.
 NICENESS = 5
 LENGTH = struct.Struct(">I")
+Kind = Literal["compress", "preview"]
 
 
 def frame(body: bytes) -> bytes:
@@ -35,18 +39,24 @@ def frame(body: bytes) -> bytes:
     return LENGTH.pack(len(body)) + body
 
 
-def job(messages: list[dict[str, Any]], settings: CompressionSettings, model: str) -> bytes:
+def job(messages: list[Message], settings: CompressionSettings, model: str, kind: Kind = "compress") -> bytes:
     """The frame of a job."""
-    return frame(pickle.dumps((messages, asdict(settings), model), protocol=pickle.HIGHEST_PROTOCOL))
+    return frame(pickle.dumps((kind, messages, asdict(settings), model), protocol=pickle.HIGHEST_PROTOCOL))
 
 
 def answer(body: bytes, memory: Memory) -> dict[str, Any]:
-    """The fields of the Cut, `messages` as indices and changed messages; {"error": type} when even `trim` failed."""
+    """The fields of the Cut, `messages` as indices and changed messages, or of the Preview; {"error": type} when even `trim` failed."""
     try:
-        messages, settings, model = pickle.loads(body)  # noqa: S301 - written by our parent
-        cut = compress(messages, CompressionSettings(**settings), model=model, memory=memory)
+        kind, messages, settings, model = pickle.loads(body)  # noqa: S301 - written by our parent
+        if kind == "compress":
+            return _fields(compress(messages, CompressionSettings(**settings), model=model, memory=memory), messages)
+        found = preview(messages, CompressionSettings(**settings), model=model, memory=memory)
     except Exception as error:
         return {"error": type(error).__name__}
+    return asdict(replace(found, cut=replace(found.cut, messages=None))) | {"cut": _fields(found.cut, messages)}
+
+
+def _fields(cut: Cut, messages: list[Message]) -> dict[str, Any]:
     index = {id(message): place for place, message in enumerate(messages)}
     kept = None if cut.messages is None else [index.get(id(message), message) for message in cut.messages]
     return {**asdict(replace(cut, messages=None)), "messages": kept}

@@ -1,6 +1,7 @@
 """Texts waiting for a model: one thread, and whatever waits when it is free goes into it together.
 
 A text that finds the thread idle starts at once, alone. Nothing is held back to fill a batch: those that come meanwhile are the next one.
+Each says within which time its vector is worth having. One that would come later is refused at once, and takes nobody's place.
 """
 
 import asyncio
@@ -15,7 +16,6 @@ from proxy.core.ports import Vector
 MOST = 4  # alone a text of 12 tokens takes 5.1 ms on one core, in a batch of 4 3.7, of 32 still 3.4, and then all 32 wait for it
 SPREAD = 2  # a batch is padded to its longest text, which may be so many times as long as its shortest
 SHORT = 64  # characters; a text costs as much as one of this length at least
-PATIENCE = 0.07  # seconds; who would wait longer is told at once: the rest of the cache budget is for the look-ups, and for a slower batch
 SMOOTHING = 0.3  # weight of the newest batch in the expected pace
 
 Outcome = Vector | ToolUnavailable
@@ -24,11 +24,11 @@ Run = Callable[[Sequence[str]], list[Outcome]]
 
 @dataclass(slots=True, eq=False)
 class Job:
-    """One text on its way, since when (by the monotonic clock), and how many callers wait for it."""
+    """One text on its way, until when its vector is of use (by the monotonic clock), and how many callers wait for it."""
 
     text: str
     vector: asyncio.Future[Vector]
-    since: float
+    until: float
     callers: int = 0
 
     @property
@@ -48,13 +48,15 @@ class TextQueue:
         self._pace = 0.0  # seconds a character; unknown until a second batch is done, for the first one loads the model
         self._loaded = False
 
-    def put(self, text: str) -> Job:
-        """A new job. Raises ToolUnavailable when those before it take too long, or after `close`."""
+    def put(self, text: str, within: float) -> Job:
+        """A new job. Raises ToolUnavailable when those before it and itself would take more than `within` seconds, or after `close`.
+
+        Where nobody is before it, it is tried whatever it is thought to take: otherwise one slow batch would shut the door for good.
+        """
         self._drop_abandoned()
-        wait = self._pace * sum(job.cost for job in (*self._running, *self._waiting))
-        if wait > PATIENCE:
-            raise self._busy(wait)
-        job = Job(text, asyncio.get_running_loop().create_future(), time.monotonic())
+        job = Job(text, asyncio.get_running_loop().create_future(), time.monotonic() + within)
+        if before := (*self._running, *self._waiting):
+            self._expect(job, before, within)
         self._waiting.append(job)
         if not self._running:
             self._start()
@@ -73,15 +75,17 @@ class TextQueue:
                 job.vector.cancel()
         self._waiting = [job for job in self._waiting if job.callers]
 
+    def _expect(self, job: Job, before: Sequence[Job], within: float) -> None:
+        wait = self._pace * sum(each.cost for each in (*before, job))
+        if wait > within:
+            raise ToolUnavailable(self._name, f"busy for another {wait * 1000:.0f} ms", skipped=True)
+
     def _drop_late(self) -> None:
         """A vector that comes too late is work for nothing, and with every text a little late none would be in time."""
         now = time.monotonic()
-        late = [job for job in self._waiting if now - job.since + self._pace * job.cost > PATIENCE and self._pace]
+        late = [job for job in self._waiting if self._pace and now + self._pace * job.cost > job.until]
         self._waiting = [job for job in self._waiting if job not in late]
-        self._settle(late, [self._busy(PATIENCE)] * len(late))
-
-    def _busy(self, seconds: float) -> ToolUnavailable:
-        return ToolUnavailable(self._name, f"busy for another {seconds * 1000:.0f} ms", skipped=True)
+        self._settle(late, [ToolUnavailable(self._name, "busier than it seemed", skipped=True)] * len(late))
 
     def _start(self) -> None:
         batch = together(self._waiting)

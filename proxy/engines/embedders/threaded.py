@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import math
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -32,8 +33,9 @@ class ThreadedEmbedder(ABC):
         self._recent: OrderedDict[bytes, Vector] = OrderedDict()
         self._jobs: dict[bytes, Job] = {}  # waiting or being embedded
 
-    async def embed(self, text: str) -> Vector:
-        """The unit vector of shape (dimension,) of the text's beginning. Raises ToolUnavailable, at once when too many texts wait.
+    async def embed(self, text: str, *, within: float = math.inf) -> Vector:
+        """The unit vector of shape (dimension,) of the text's beginning. Raises ToolUnavailable, at once when it would take longer than
+        `within` seconds.
 
         The deadline is the caller's. Work once begun goes on when it leaves: the vector is there when the question comes again.
         """
@@ -45,7 +47,7 @@ class ThreadedEmbedder(ABC):
             return known
         job = self._jobs.get(key)
         if job is None:
-            job = self._jobs[key] = self._queue.put(safe)
+            job = self._jobs[key] = self._queue.put(safe, within)
             job.vector.add_done_callback(lambda done: self._finish(key, done))
         job.callers += 1
         try:

@@ -7,31 +7,29 @@ may return too few rows when its bucket is a small part of the index (github.com
 """
 
 import asyncio
-import contextlib
-from collections.abc import Awaitable, Callable
+import struct
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any
 
 import psycopg
 from pgvector import HalfVector
-from pgvector.psycopg.halfvec import register_halfvec_info
-from psycopg.types import TypeInfo
-from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
+from psycopg.pq.abc import PGresult
 
 from proxy.core.errors import ToolUnavailable
 from proxy.core.ports import Candidate, SemanticEntry, Vector
-from proxy.engines.semantic.deadline import detached
-from proxy.engines.semantic.statements import DELETE, FACTS, PURGE, SETTINGS, UPSERT, WRITE_LIMIT, approximate, exact
+from proxy.engines.semantic.line import Value
+from proxy.engines.semantic.lines import Closed, Lines
+from proxy.engines.semantic.statements import DELETE, FACTS, PURGE, SETTINGS, UPSERT, Statement, approximate, exact, statement
 from proxy.engines.semantic.values import checked_entry, clipped, storable, unit_vector
 
 LARGE_BUCKET = 3000
 LARGE_BUCKETS_KEPT = 10_000
 PURGE_BATCH = 1000
-T = TypeVar("T")
-Rows = list[tuple[Any, ...]]
+READERS, WRITERS = 2, 2  # connections; a look-up does not wait behind writes, and one slow write not in the way of all
+ADD, REMOVE, REMOVE_EXPIRED = statement(UPSERT, label="add"), statement(DELETE, label="delete"), statement(PURGE, label="purge")
 
 
-class Connection(psycopg.AsyncConnection[tuple[Any, ...]]):
+class Connection(psycopg.AsyncConnection):
     """A connection that is dropped when a query is cancelled: psycopg would ask the server to stop it and wait up to 10 s, and a server
     that hangs never answers."""
 
@@ -47,73 +45,54 @@ class PgvectorCache:
 
     name = "pgvector_semantic"
 
-    def __init__(
-        self, dsn: str, embedder_id: str, dimension: int, *, timeout: float = 0.1, write_timeout: float = 2.0, pool_size: int = 4
-    ) -> None:
+    def __init__(self, dsn: str, embedder_id: str, dimension: int, *, timeout: float = 0.1, write_timeout: float = 2.0) -> None:
         self._dsn = dsn
         self._embedder = embedder_id
         self._dimension = dimension
         self._timeout = timeout
         self._write_timeout = write_timeout
-        self._exact = exact(embedder_id, dimension)
-        self._approximate = approximate(embedder_id, dimension)
+        self._exact = statement(exact(embedder_id, dimension), label="exact")
+        self._approximate = statement(approximate(embedder_id, dimension))  # planned each time, for the bucket's own size
         self._large: set[str] = set()
-        # The pool gives up a connection attempt after a second and starts again with the next call: with its default of five minutes
-        # the pauses between attempts grow to minutes, and a server that is back would go unnoticed for as long.
-        self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
-            dsn,
-            connection_class=Connection,
-            kwargs={"autocommit": True, "connect_timeout": 2, "application_name": "tokenthrift-semantic"},
-            configure=self._configure,
-            min_size=1,
-            max_size=pool_size,
-            timeout=timeout,
-            reconnect_timeout=1.0,
-            open=False,
-            name="semantic",
-        )
+        self._readers = Lines(lambda: self._connect(timeout), READERS)
+        self._writers = Lines(lambda: self._connect(write_timeout), WRITERS)
 
     async def nearest(self, bucket: str, vector: Vector, *, floor: float, limit: int) -> list[Candidate]:
         """Up to `limit` unexpired entries of the bucket with cosine >= `floor`, nearest first. Raises ToolUnavailable."""
-        near = HalfVector(unit_vector(self.name, vector, self._dimension))
-        rows = await detached(self._run(lambda connection: self._search(connection, bucket, near, limit), self._timeout))
-        found = [
-            Candidate(entry_id=row[0], similarity=clipped(1.0 - row[1]), scope=row[2], question=row[3], envelope=bytes(row[4]))
-            for row in rows
-        ]
+        near = HalfVector(unit_vector(self.name, vector, self._dimension)).to_binary()
+        values: dict[str, Value] = {"bucket": bucket, "near": near, "limit": str(limit), "most": str(LARGE_BUCKET + 1)}
+        found = candidates(await self._search(bucket, values, limit, asyncio.get_running_loop().time() + self._timeout))
         return [candidate for candidate in found if candidate.similarity >= floor]
 
-    async def _search(self, connection: Connection, bucket: str, near: HalfVector, limit: int) -> Rows:
-        values = {"bucket": bucket, "near": near, "limit": limit, "most": LARGE_BUCKET + 1}
+    async def _search(self, bucket: str, values: dict[str, Value], limit: int, until: float) -> PGresult:
+        """All within one deadline, by the event loop's clock."""
         if bucket not in self._large:
-            rows = await self._rows(connection, self._exact, values, prepare=True)
-            if not rows or rows[0][5] <= LARGE_BUCKET:
-                return rows
+            found = await self._read(self._exact, values, until)
+            if not found.ntuples or measured(found) <= LARGE_BUCKET:
+                return found
             if len(self._large) >= LARGE_BUCKETS_KEPT:
                 self._large.clear()
             self._large.add(bucket)
-        # Not prepared: planned anew each time, for this bucket's own size.
-        rows = await self._rows(connection, self._approximate, values, prepare=False)
-        if len(rows) == limit:
-            return rows
+        found = await self._read(self._approximate, values, until)
+        if found.ntuples == limit:
+            return found
         self._large.discard(bucket)  # it has shrunk, or the index gave up before it found enough
-        return await self._rows(connection, self._exact, values | {"most": None}, prepare=True)
+        return await self._read(self._exact, values | {"most": None}, until)
 
     async def add(self, entry: SemanticEntry) -> None:
         """Store one entry, visible to the next `nearest`. The same `entry_id` replaces. Raises ToolUnavailable."""
-        values = columns(entry, checked_entry(self.name, entry, self._embedder, self._dimension))
-        await detached(self._run(lambda connection: self._write(connection, UPSERT, values), self._write_timeout))
+        row = columns(entry, checked_entry(self.name, entry, self._embedder, self._dimension))
+        await self._write(ADD, {name: _sent(value) for name, value in row.items()})
 
     async def delete(self, entry_id: str) -> None:
         """Remove one entry; one that does not exist is no error. Raises ToolUnavailable."""
-        await detached(self._run(lambda connection: self._write(connection, DELETE, {"entry_id": entry_id}), self._write_timeout))
+        await self._write(REMOVE, {"entry_id": entry_id})
 
     async def purge(self) -> int:
         """Remove the expired entries of every embedder, a batch at a time; the number removed. Raises ToolUnavailable."""
         total = 0
         while True:
-            work = self._run(lambda connection: self._write(connection, PURGE, {"limit": PURGE_BATCH}), self._write_timeout)
-            removed = await detached(work)
+            removed = (await self._write(REMOVE_EXPIRED, {"limit": str(PURGE_BATCH)})).command_tuples or 0
             total += removed
             if removed < PURGE_BATCH:
                 return total
@@ -121,7 +100,7 @@ class PgvectorCache:
     async def check(self) -> None:
         """Raises ToolUnavailable when PostgreSQL does not answer, or lacks the vector extension or the table."""
         try:
-            extension, table = await detached(self._facts())
+            extension, table = await self._facts()
         except TimeoutError as error:
             raise ToolUnavailable(self.name, "PostgreSQL does not answer") from error
         except (psycopg.Error, OSError) as error:
@@ -132,55 +111,63 @@ class PgvectorCache:
             raise ToolUnavailable(self.name, "the table proxy_semanticentry is missing: run migrate")
 
     async def close(self) -> None:
-        """Close the connections; ends within a second even when the server hangs."""
-        await self._pool.close(timeout=1.0)
+        """Close the connections; waits for no server."""
+        self._readers.close()
+        self._writers.close()
 
     async def _facts(self) -> tuple[bool, bool]:
-        """Whether extension and table exist, over a connection of its own: the pool would hide why it has none."""
+        """Whether extension and table exist."""
         async with asyncio.timeout(self._write_timeout):
             async with await Connection.connect(self._dsn, autocommit=True, connect_timeout=2) as connection:
                 row = await (await connection.execute(FACTS)).fetchone()
         return bool(row and row[0]), bool(row and row[1])
 
-    async def _configure(self, connection: Connection) -> None:
-        """Prepare a new connection for the pool: session settings, and halfvec parameters in binary."""
+    async def _connect(self, timeout: float) -> Connection:
+        """A new connection whose statements the server stops shortly before `timeout`. Raises psycopg.Error, OSError or TimeoutError."""
         async with asyncio.timeout(self._write_timeout):
-            await connection.execute(SETTINGS, {"limit": _server_limit(self._timeout)})
-            info = await TypeInfo.fetch(connection, "halfvec")
-        if info is None:
-            raise psycopg.ProgrammingError("the vector extension is missing")
-        register_halfvec_info(connection, info)
+            connection = await Connection.connect(self._dsn, autocommit=True, connect_timeout=2, application_name="tokenthrift-semantic")
+            await connection.execute(SETTINGS, {"limit": _server_limit(timeout)})
+        return connection
 
-    async def _rows(self, connection: Connection, query: bytes, values: dict[str, Any], *, prepare: bool) -> Rows:
-        cursor = connection.cursor(binary=True)
-        await cursor.execute(query, values, prepare=prepare)
-        return await cursor.fetchall()
+    async def _read(self, query: Statement, values: dict[str, Value], until: float) -> PGresult:
+        left = until - asyncio.get_running_loop().time()
+        return await self._ask(self._readers, query, values, left)
 
-    async def _write(self, connection: Connection, query: bytes, values: dict[str, Any]) -> int:
-        """Run a statement under the longer limit of writes; the number of rows it touched."""
-        async with connection.transaction():
-            await connection.execute(WRITE_LIMIT, {"limit": _server_limit(self._write_timeout)}, prepare=True)
-            return (await connection.execute(query, values, prepare=True)).rowcount
+    async def _write(self, query: Statement, values: dict[str, Value]) -> PGresult:
+        return await self._ask(self._writers, query, values, self._write_timeout)
 
-    async def _run(self, work: Callable[[Connection], Awaitable[T]], seconds: float) -> T:
-        """`work` on a connection of the pool, all within `seconds`. Raises ToolUnavailable, never anything else."""
-        deadline = asyncio.get_running_loop().time() + seconds
-        used: Connection | None = None
+    async def _ask(self, lines: Lines, query: Statement, values: dict[str, Value], seconds: float) -> PGresult:
+        """Raises ToolUnavailable, never anything else."""
         try:
-            await self._pool.open()
-            async with self._pool.connection(timeout=seconds) as used:
-                async with asyncio.timeout_at(deadline):
-                    return await work(used)
-        except (TimeoutError, PoolTimeout, TooManyRequests, psycopg.errors.QueryCanceled) as error:
-            raise ToolUnavailable(self.name, f"PostgreSQL did not answer within {seconds:g} s") from error
-        except PoolClosed as error:
+            return await lines.ask(query, values, seconds)
+        except (TimeoutError, psycopg.errors.QueryCanceled) as error:
+            raise ToolUnavailable(self.name, "PostgreSQL did not answer in time") from error
+        except Closed as error:
             raise ToolUnavailable(self.name, "closed") from error
         except (psycopg.Error, OSError) as error:
-            if used is not None and used.closed:
-                # The server went away, and the idle connections with it: replace them all now rather than fail once for each.
-                with contextlib.suppress(psycopg.Error):
-                    await self._pool.drain()
             raise ToolUnavailable(self.name, _reason(error)) from error
+
+
+def candidates(found: PGresult) -> list[Candidate]:
+    """From rows of entry_id, distance, scope, question, envelope, in binary."""
+    made = []
+    for row in range(found.ntuples):
+        entry_id, distance, scope, question, envelope = (found.get_value(row, column) or b"" for column in range(5))
+        made.append(
+            Candidate(
+                entry_id=entry_id.decode(),
+                similarity=clipped(1.0 - struct.unpack("!d", distance)[0]),
+                scope=scope.decode(),
+                question=question.decode(),
+                envelope=bytes(envelope),
+            )
+        )
+    return made
+
+
+def measured(found: PGresult) -> int:
+    """How many entries an exact search compared."""
+    return int.from_bytes(found.get_value(0, 5) or b"")
 
 
 def columns(entry: SemanticEntry, vector: Vector) -> dict[str, Any]:
@@ -197,6 +184,10 @@ def columns(entry: SemanticEntry, vector: Vector) -> dict[str, Any]:
         "created_at": datetime.fromtimestamp(entry.created_at, UTC),
         "expires_at": datetime.fromtimestamp(entry.expires_at, UTC),
     }
+
+
+def _sent(value: HalfVector | bytes | datetime | int | str) -> Value:
+    return value.to_binary() if isinstance(value, HalfVector) else value if isinstance(value, bytes) else str(value)
 
 
 def _server_limit(seconds: float) -> str:

@@ -1,12 +1,13 @@
 """The SQL of the pgvector backend. Embedder and dimension stand in the text, not in parameters: the planner can then prove that the
 partial index of that embedder fits."""
 
+import re
+from dataclasses import dataclass
+
 from psycopg import sql
 
 # hnsw.iterative_scan: go on through the index until enough rows of the bucket are found, in exact order of distance.
 SETTINGS = b"SELECT set_config('statement_timeout', %(limit)s, false), set_config('hnsw.iterative_scan', 'strict_order', false)"
-
-WRITE_LIMIT = b"SELECT set_config('statement_timeout', %(limit)s, true)"
 
 FACTS = b"SELECT to_regtype('halfvec') IS NOT NULL, to_regclass('proxy_semanticentry') IS NOT NULL"
 
@@ -25,6 +26,22 @@ PURGE = b"""
 DELETE FROM proxy_semanticentry WHERE entry_id IN (
     SELECT entry_id FROM proxy_semanticentry WHERE expires_at <= now() ORDER BY expires_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """`text` with $1, $2 and so on for the values of `names`. `label`: under which a connection prepares it; empty: planned each time."""
+
+    text: bytes
+    names: tuple[str, ...]
+    label: bytes
+
+
+def statement(query: bytes, *, label: str = "") -> Statement:
+    """A query with placeholders as psycopg writes them, in PostgreSQL's own form."""
+    names = tuple(dict.fromkeys(re.findall(rb"%\((\w+)\)[sb]", query)))
+    text = re.sub(rb"%\((\w+)\)[sb]", lambda found: b"$%d" % (names.index(found[1]) + 1), query).replace(b"%%", b"%")
+    return Statement(text, tuple(name.decode() for name in names), label.encode())
 
 
 def exact(embedder_id: str, dimension: int) -> bytes:

@@ -1,5 +1,7 @@
 """What every semantic backend checks before it talks to its server."""
 
+import math
+
 import numpy as np
 
 from proxy.core.errors import ToolUnavailable
@@ -17,7 +19,7 @@ def unit_vector(tool: str, vector: Vector, dimension: int) -> Vector:
     checked: Vector = np.asarray(vector, dtype=np.float32)
     if checked.shape != (dimension,):
         raise ToolUnavailable(tool, f"a vector of shape {checked.shape} instead of ({dimension},)")
-    length = float(np.linalg.norm(checked))
+    length = math.sqrt(checked @ checked)  # numpy.linalg.norm spends 10 us on kinds of norms
     if not abs(length - 1.0) <= UNIT_TOLERANCE:  # NaN compares false
         raise ToolUnavailable(tool, f"not a unit vector: length {length:g}")
     return checked

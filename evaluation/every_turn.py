@@ -1,0 +1,49 @@
+"""What rivals do: the whole history summarised anew at every turn, without regard to the question or to what was sent before."""
+
+from functools import lru_cache
+
+import numpy as np
+
+from plans.snapshot import CompressionSettings
+from proxy.core.compression.catalogue import load
+from proxy.core.compression.history import by_sentence
+from proxy.core.compression.memory import Memory
+from proxy.core.compression.turns import Keep, units
+from proxy.core.ports import Message
+from proxy.core.tokens import REPLY_PRIMING, count_message, count_text
+
+ENCODING = "o200k_base"
+HEAD = "Summary of the conversation so far:"
+FRAME = 16
+
+
+def cut_anew(messages: list[Message], settings: CompressionSettings, memory: Memory) -> list[Message]:
+    """System text, one message of the best sentences of all that was said before the final turn by the engine's own ranks, as many as
+    the budget holds, and the final turn."""
+    counts = [count_message(message, ENCODING, memory.count) for message in messages]
+    if REPLY_PRIMING + sum(counts) <= settings.max_input_tokens:
+        return messages
+    chat = units(messages)
+    kept = [index for unit in chat if unit.keep is Keep.PROTECTED for index in unit.messages]
+    history = by_sentence(chat, messages, settings.language, memory)
+    room = settings.max_input_tokens - REPLY_PRIMING - FRAME - sum(counts[index] for index in kept)
+    chosen = []
+    for index in np.argsort(-np.asarray(load(settings.engine)(history)), kind="stable").tolist():
+        tokens = _count(history.pieces[index].text)
+        if tokens <= room:
+            room -= tokens
+            chosen.append(index)
+        elif room < FRAME:
+            break
+    said = "\n".join([HEAD, *(history.pieces[index].text for index in sorted(chosen))])
+    before = [messages[index] for index in kept if index < _final(messages)]
+    return [*before, {"role": "user", "content": said}, *messages[_final(messages) :]]
+
+
+def _final(messages: list[Message]) -> int:
+    return max(index for index, message in enumerate(messages) if message["role"] == "user")
+
+
+@lru_cache(maxsize=100_000)
+def _count(text: str) -> int:
+    return count_text(f"{text}\n", ENCODING)

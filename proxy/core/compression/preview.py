@@ -1,0 +1,155 @@
+"""What compression would do to a chat and why, for people to look at."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Literal
+
+from plans.snapshot import CompressionSettings
+from proxy.core.compression.catalogue import ENGINES, load
+from proxy.core.compression.choose import ranked, scored
+from proxy.core.compression.compress import compress
+from proxy.core.compression.draft import Draft
+from proxy.core.compression.history import by_message
+from proxy.core.compression.memory import Memory
+from proxy.core.compression.shape import Outline, outline
+from proxy.core.compression.speech import spoken
+from proxy.core.compression.turns import Keep, Unit, texts, turn_of, units
+from proxy.core.ports import Cut, Message
+from proxy.core.tokens import count_message
+
+# protected: sent as it is, whatever it costs. recent: sent whole, after the mark. whole: sent whole, as everything fits or the engine
+# keeps whole messages. block, recalled: in the transcript of that name.
+Place = Literal["protected", "recent", "whole", "block", "recalled", "left out"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """A stretch of the chat as asked: characters `start` to `end` of a content part of a message, by index.
+
+    `part` None: the messages from `message` to `last_message` (a call of tools and its results) share one fate, and `text` is what a
+    transcript says for them. `score`: what the engine gave it, `rank`: its place among those it ranked, 1 the best; both None for what
+    was not ranked.
+    """
+
+    place: Place
+    message: int
+    last_message: int
+    part: int | None
+    start: int
+    end: int
+    text: str
+    score: float | None = None
+    rank: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Following:
+    """The next turn of the chat: its tokens, and how many of them at its start are the same messages as now (a warm prefix)."""
+
+    tokens: int
+    warm: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preview:
+    """What `compress` does (`cut`), all of the chat by where it goes, and the next turn as asked and as sent."""
+
+    cut: Cut
+    shown: tuple[Shown, ...]
+    next_asked: Following
+    next_sent: Following
+
+
+NOTED: Message = {"role": "assistant", "content": "Noted."}
+GO_ON: Message = {"role": "user", "content": "Go on."}
+
+
+def preview(messages: list[Message], settings: CompressionSettings, *, model: str, memory: Memory | None = None) -> Preview:
+    """Compress a chat as `compress` does, and say what became of each of its sentences.
+
+    The next turn is tried too: a short answer, and the same question again.
+    """
+    memory = memory or Memory()
+    cut = compress(messages, settings, model=model, memory=memory)
+    again = next((message for message in reversed(messages) if message.get("role") == "user"), GO_ON)
+    longer = [*messages, NOTED, dict(again)]
+    following = compress(longer, settings, model=model, memory=memory)
+    return Preview(
+        cut=cut,
+        shown=tuple(_shown(messages, settings, cut, memory)),
+        next_asked=_following(messages, longer, following.before, cut.encoding),
+        next_sent=_following(cut.messages or messages, following.messages or longer, following.after, cut.encoding),
+    )
+
+
+def _following(now: Sequence[Message], later: Sequence[Message], tokens: int, encoding: str) -> Following:
+    same = 0
+    while same < min(len(now), len(later)) and now[same] == later[same]:
+        same += 1
+    return Following(tokens=tokens, warm=sum(count_message(message, encoding) for message in later[:same]))
+
+
+def _shown(messages: list[Message], settings: CompressionSettings, cut: Cut, memory: Memory) -> Iterator[Shown]:
+    chat = units(messages)
+    if cut.messages is None or cut.note == "protected-exceeds-budget":
+        rest: Place = "whole" if cut.messages is None else "left out"
+        return chain.from_iterable(_unit(unit, messages, rest) for unit in chat)
+    if ENGINES[cut.engine].grain == "message":
+        return _by_message(chat, messages, cut, settings.language)
+    counts = [count_message(message, cut.encoding, memory.count) for message in messages]
+    draft = Draft(messages, chat, turn_of(messages, chat), counts, cut.encoding, settings.max_input_tokens)
+    return _by_sentence(draft, outline(draft, settings, memory))
+
+
+def _unit(unit: Unit, messages: list[Message], place: Place, score: float | None = None, rank: int | None = None) -> Iterator[Shown]:
+    """All of a unit, at the same place unless it is protected."""
+    if unit.keep is Keep.PROTECTED:
+        place = "protected"
+    first, last = unit.messages[0], unit.messages[-1]
+    apart = unit.keep is Keep.SENTENCES or (first == last and isinstance(messages[first].get("content"), str))
+    said = enumerate(texts(messages[first])) if apart else [(None, spoken(unit, messages))]
+    for part, text in said:
+        yield Shown(place=place, message=first, last_message=last, part=part, start=0, end=len(text), text=text, score=score, rank=rank)
+
+
+def _by_message(chat: list[Unit], messages: list[Message], cut: Cut, language: str) -> Iterator[Shown]:
+    """The units of a chat from which an engine kept whole ones."""
+    kept = {id(message) for message in cut.messages or ()}
+    history = by_message(chat, messages, language)
+    scores = scored(load(cut.engine), history)
+    ranks = _ranks(scores)
+    judged = {piece.unit: (scores[index], ranks[index]) for index, piece in enumerate(history.pieces)}
+    for index, unit in enumerate(chat):
+        place: Place = "whole" if id(messages[unit.messages[0]]) in kept else "left out"
+        yield from _unit(unit, messages, place, *judged.get(index, ()))
+
+
+def _by_sentence(draft: Draft, found: Outline) -> Iterator[Shown]:
+    """The units of a chat with those before the recent ones in sentences."""
+    ranks, history = _ranks(found.scores), found.history
+    block, recalled = set(found.block.pieces), set(found.recalled.pieces)
+    pieces: dict[int, list[Shown]] = {}
+    for index, piece in enumerate(history.pieces):
+        place: Place = "block" if index in block else "recalled" if index in recalled else "left out"
+        messages = draft.chat[piece.unit].messages
+        pieces.setdefault(piece.unit, []).append(
+            Shown(
+                place=place,
+                message=messages[0],
+                last_message=messages[-1],
+                part=piece.part if piece.part >= 0 else None,
+                start=piece.start,
+                end=piece.end,
+                text=piece.text,
+                score=float(found.scores[index]),
+                rank=ranks[index],
+            )
+        )
+    for index, unit in enumerate(draft.chat):
+        yield from pieces.get(index) or _unit(unit, draft.messages, "recent" if index >= found.parts.recent else "left out")
+
+
+def _ranks(scores: Sequence[float]) -> dict[int, int]:
+    """The place of each index, 1 for the highest score."""
+    return {index: place for place, index in enumerate(ranked(scores), 1)}

@@ -1,0 +1,61 @@
+"""Whose turn it is: the order of roles in what is left of a chat.
+
+The chat templates of Gemma and Mistral refuse a prompt in which user and assistant do not take turns, beginning with the user (calls of
+tools and their results are passed over), and Anthropic's API wants the first message from the user
+(docs.anthropic.com/en/api/messages). A chat that was in such an order stays in it.
+"""
+
+from collections.abc import Iterable
+
+from proxy.core.ports import Message
+
+# What stands in for an answer that was left out, and for what the user said.
+NOTED: Message = {"role": "assistant", "content": "Noted."}
+WENT_BEFORE: Message = {"role": "user", "content": "…"}
+
+_SYSTEM = ("system", "developer")
+
+
+def taker(message: Message) -> str | None:
+    """Whose turn a message is, "user" or "assistant"; None where it is nobody's."""
+    role = message.get("role")
+    if role == "user":
+        return "user"
+    return "assistant" if role == "assistant" and not (message.get("tool_calls") or message.get("function_call")) else None
+
+
+def takes_turns(messages: Iterable[Message]) -> bool:
+    """Whether user and assistant take turns, the user first."""
+    last: str | None = "assistant"
+    for message in messages:
+        turn = taker(message)
+        if turn:
+            if turn == last:
+                return False
+            last = turn
+    return True
+
+
+def user_first(messages: Iterable[Message]) -> bool:
+    """Whether the first message that is no system text is the user's."""
+    return next((message.get("role") == "user" for message in messages if message.get("role") not in _SYSTEM), False)
+
+
+def in_turn(messages: Iterable[Message], ours: Iterable[Message], *, strict: bool, user_leads: bool) -> list[Message]:
+    """The messages with stand-ins between two of one role: around those that are ours, and where `strict` everywhere; with `user_leads`
+    one before a first message that is not the user's."""
+    made, sent = {id(message) for message in ours}, list[Message]()
+    last: Message | None = None
+    for message in messages:
+        if user_leads and message.get("role") not in _SYSTEM:
+            user_leads = False
+            if message.get("role") != "user":
+                last = WENT_BEFORE
+                sent.append(last)
+        turn = taker(message)
+        if turn:
+            if last and turn == taker(last) and (strict or id(message) in made or id(last) in made):
+                sent.append(NOTED if turn == "user" else WENT_BEFORE)
+            last = message
+        sent.append(message)
+    return sent

@@ -1,0 +1,38 @@
+"""What `"when": "saves"` decides by, for one request: prices, what the provider still holds, and how long this tenant's chats last."""
+
+import time
+
+from plans.pricing import Price
+from proxy.core.chats import Known, Sent, tempered
+from proxy.core.compression.ahead import ahead
+from proxy.core.compression.pays import Terms
+
+# Without use OpenAI keeps a prefix for five to ten minutes and Anthropic for five, if not longer (`evaluation.rules` cites their pages).
+# A warm chat taken for a cold one is cut too early at worst.
+HELD_SECONDS = 600.0
+
+
+def outlook(price: Price | None, known: Known | None, *, now: float | None = None) -> Terms:
+    """The terms of a request. `known` None: nobody could say, so the provider is taken to hold the chat. Without a price nothing is
+    known to be cheaper when cached."""
+    read = listed(price)
+    if known is None:
+        return Terms(read=read, ahead=ahead({}))
+    return Terms(
+        read=tempered(read, known),
+        ahead=ahead(known.requests),
+        held=known.last is not None and held(known.last, now),
+        last=known.last.how if known.last else None,
+    )
+
+
+def listed(price: Price | None) -> float:
+    """The price of a cached input token over that of a fresh one, by the price list; 1.0 where there is no discount."""
+    if price is None or price.cached_input is None or not price.input:
+        return 1.0
+    return min(1.0, float(price.cached_input / price.input))
+
+
+def held(sent: Sent, now: float | None = None) -> bool:
+    """Whether the provider still has what was sent."""
+    return (time.time() if now is None else now) - sent.at <= HELD_SECONDS

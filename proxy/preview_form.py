@@ -1,0 +1,119 @@
+"""The form of the preview page: a chat, and what of the plan to try otherwise. Nothing of it is saved."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from django import forms
+from django.utils.datastructures import MultiValueDict
+
+from plans import capabilities, rules
+from plans.errors import InvalidPlan
+from plans.models import Plan
+from plans.snapshot import CompressionSettings
+from proxy.conf import conf
+from proxy.core.errors import BadRequest
+from proxy.core.pasted import Pasted, pasted
+from proxy.core.ports import Message
+from proxy.models import Route
+from proxy.previews import settings_for
+from proxy.selectors import PricedModel, find_model
+
+# Some 100,000 tokens: what a page can show and a person can look through.
+LONGEST: Final = 400_000
+FOLDER: Final = Path(__file__).parent / "examples"
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A built-in chat, and a budget small enough for something to be left out of it."""
+
+    title: str
+    file: str
+    budget: int
+
+    @property
+    def text(self) -> str:
+        return (FOLDER / self.file).read_text("utf-8")
+
+
+EXAMPLES: Final = {
+    "moving": Example("Moving house, as lines", "moving.txt", 900),
+    "support": Example("A support desk with tools, as JSON", "support.json", 900),
+}
+FIELDS: Final = ("engine", "focus", "max_input_tokens", "language")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What to look at."""
+
+    messages: list[Message]
+    settings: CompressionSettings
+    model: PricedModel
+
+
+class PreviewForm(forms.Form):
+    """Valid, it has what is `wanted`."""
+
+    chat_text = forms.CharField(
+        required=False,
+        label="Chat",
+        strip=False,
+        widget=forms.Textarea(attrs={"rows": 9, "spellcheck": "false", "class": "tt-chat-text"}),
+        help_text="A JSON array of messages, a whole request body, or lines that begin with User: and Assistant:",
+    )
+    engine = forms.ChoiceField()
+    focus = forms.ChoiceField(label="Chosen for", required=False)
+    max_input_tokens = forms.IntegerField(label="Most input tokens", min_value=rules.MIN_BUDGET, max_value=rules.INT32)
+    language = forms.ChoiceField()
+    model = forms.ChoiceField(required=False)
+
+    def __init__(self, plan: Plan, data: MultiValueDict[str, str] | None = None) -> None:
+        half = plan.snapshot().compression or rules.COMPRESSION
+        super().__init__(data, initial={name: getattr(half, name) for name in FIELDS})
+        self.plan = plan
+        system = capabilities.current()
+        self._choose("engine", [(engine.name, engine.title) for engine in system.compression_engines()])
+        self._choose("focus", [(value, label.partition(":")[0]) for value, label in Plan.Focus.choices])
+        self._choose("language", [(language, language.capitalize()) for language in system.languages()])
+        routes = Route.objects.filter(enabled=True).values_list("name", "model")
+        self._choose("model", [("", "As in the chat, or the first route"), *((name, f"{name} ({model})") for name, model in routes)])
+        self._chat: Pasted | None = None
+        self.wanted: Wanted | None = None
+
+    def _choose(self, name: str, choices: list[tuple[str, str]]) -> None:
+        field = self.fields[name]
+        assert isinstance(field, forms.ChoiceField)  # noqa: S101 -- declared so above
+        field.choices = choices
+
+    def clean_chat_text(self) -> str:
+        text: str = self.cleaned_data["chat_text"]
+        if not text.strip():
+            raise forms.ValidationError("Paste a chat, or take one of the examples.")
+        if len(text) > LONGEST:
+            raise forms.ValidationError(
+                f"This chat has {len(text):,} characters, and this page shows {LONGEST:,} at most. The API takes longer ones: "
+                f"POST /token-saving/plans/{self.plan.name}/preview"
+            )
+        try:
+            self._chat = pasted(text, depth=conf.limits.depth)
+        except BadRequest as error:
+            raise forms.ValidationError(error.message) from None
+        return text
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean() or self.cleaned_data
+        draft = {name: values[name] for name in FIELDS if name in values}
+        if "focus" not in self.changed_data or not draft.get("focus"):
+            draft.pop("focus", None)  # another engine brings its own
+        try:
+            settings = settings_for(self.plan, {"compression": draft})
+        except InvalidPlan as refusal:
+            for param, problem in refusal.problems.items():
+                field = param.partition(".")[2]
+                if field not in self.errors:  # the form's own check of the field has spoken
+                    self.add_error(field if field in self.fields else None, problem)
+        if self._chat and not self.errors:
+            self.wanted = Wanted(self._chat.messages, settings, find_model(values["model"] or self._chat.model))
+        return values

@@ -1,0 +1,66 @@
+"""A chat pasted in any of its three forms."""
+
+import json
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.core.errors import BadRequest, TooDeep
+from proxy.core.pasted import Pasted, pasted
+
+CHAT = [{"role": "user", "content": "Hello."}, {"role": "assistant", "content": "Hi: there."}]
+
+
+def test_an_array_and_a_whole_body_are_read() -> None:
+    assert pasted(json.dumps(CHAT)) == Pasted(CHAT)
+    assert pasted(f" \n{json.dumps(CHAT, indent=1)}\n") == Pasted(CHAT)
+    assert pasted(json.dumps({"model": "smart", "messages": CHAT, "temperature": 1})) == Pasted(CHAT, "smart")
+    assert pasted(json.dumps({"model": 7, "messages": CHAT})) == Pasted(CHAT)
+
+
+def test_lines_with_speakers_are_read() -> None:
+    text = "System: Be brief.\nUSER:  Hello,\n\n  my user: id is 7.\n assistant:Hi.\nUser:"
+    assert pasted(text).messages == [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "Hello,\n\n  my user: id is 7."},
+        {"role": "assistant", "content": "Hi."},
+        {"role": "user", "content": ""},
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "hello",
+        "hello\nUser: x",
+        "Tool: x",
+        "[",
+        "[]",
+        "{}",
+        '{"messages": []}',
+        '[{"role": "wizard"}]',
+        "[1]",
+        "User: \0",
+        '["\\u0000"]',
+        '{"a":1}]',
+    ],
+)
+def test_anything_else_is_refused(text: str) -> None:
+    with pytest.raises(BadRequest):
+        pasted(text)
+
+
+def test_an_array_may_be_as_deep_as_in_a_body_and_no_deeper() -> None:
+    deepest = '[{"role": "user", "content": "x", "a": ' + "[" * 62 + "]" * 62 + "}]"
+    assert pasted(deepest, depth=64).messages
+    with pytest.raises(TooDeep):
+        pasted(deepest.replace("[]", "[[]]"), depth=64)
+
+
+@given(st.text())
+def test_no_text_breaks_the_reader(text: str) -> None:
+    with suppress(BadRequest):
+        assert pasted(text).messages
