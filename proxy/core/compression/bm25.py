@@ -1,6 +1,7 @@
 """BM25 (Robertson and Zaragoza 2009, doi:10.1561/1500000019) of the segments of one chat, for questions that weigh every term."""
 
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,17 +28,17 @@ class Index:
     def _weights(self) -> Floats:
         """Of each term in each segment that has it."""
         long = K1 * (1 - B + B * self._lengths / max(self._lengths.mean(), 1e-9))
-        found: Floats = rarity(np.bincount(self._columns), self._size)[self._columns] * self._counts * (K1 + 1)
-        return found / (self._counts + long[self._rows])
+        rare = rarity(np.bincount(self._columns), self._size)[self._columns]
+        found: Floats = rare * self._counts * (K1 + 1) / (self._counts + long[self._rows])
+        return found
 
     def scores(self, asked: Floats) -> Floats:
         """A score for each segment. `asked`: how much each term of the vocabulary is asked for, 0..1."""
         if not len(self._rows):
             return np.zeros(self._size)
-        return np.bincount(self._rows, self._weights * asked[self._columns], minlength=self._size)
+        return np.bincount(self._rows, self._weights * asked[self._columns], minlength=self._size).astype(np.float64)
 
 
-def rarity(frequency: Integers, size: int) -> Floats:
+def rarity(frequency: NDArray[np.integer[Any]], size: int) -> Floats:
     """The logarithm of how rare terms are that stand in so many of `size` segments; always above 0."""
-    rare: Floats = np.log(1 + (size - frequency + 0.5) / (frequency + 0.5))
-    return rare
+    return -np.log((frequency + 0.5) / np.float64(size + 1))

@@ -14,7 +14,7 @@ from proxy.core.compression.bm25 import rarity
 from proxy.core.compression.pieces import Source
 
 MONTHS = ("january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december")
-# Characters of a message in which its date is looked for.
+# Characters of a message in which its date must stand.
 HEAD = 60
 _NAME = "(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}"
 _TH = "(?:st|nd|rd|th)?"
@@ -23,6 +23,8 @@ _DATE = re.compile(
     rf"|\b(?:(?P<d1>\d{{1,2}}){_TH}(?: of)? )?(?P<m1>{_NAME})\.?(?: (?P<d2>\d{{1,2}}){_TH}\b)?(?:,? (?P<y1>\d{{4}})\b)?",
     re.IGNORECASE,
 )
+# What may stand before the date of a message: figures, marks and a few words.
+_BEFORE = re.compile(r"(?:[\W\d_]|\b(?:[ap]m|on|at|date|time|sent|(?:mon|tues|wednes|thurs|fri|satur|sun)day)\b)*", re.IGNORECASE)
 Date = frozenset[str]
 
 
@@ -37,6 +39,13 @@ def dates(text: str) -> Date:
     return frozenset(found)
 
 
+def stamp(text: str) -> Date:
+    """The date that a message begins with, whole; empty where it has none, or only speaks of a day."""
+    match = _DATE.search(text, 0, HEAD)
+    found = dates(match[0]) if match and _BEFORE.fullmatch(text, 0, match.start()) else frozenset()
+    return found if len(found) == 3 else frozenset()
+
+
 def matches(question: str, sources: Sequence[Source]) -> NDArray[np.float64] | None:
     """How well the date that holds for each text fits those in the question, the rarer the more; None when it names none."""
     asked = dates(question)
@@ -44,9 +53,7 @@ def matches(question: str, sources: Sequence[Source]) -> NDArray[np.float64] | N
         return None
     holding: list[Date] = []
     for source in sources:
-        stated = dates(source.text[:HEAD])
-        # Of a head with day, month and year; what is said of other days later on does not count.
-        holding.append(stated if len(stated) >= 3 else holding[-1] if holding else frozenset())
+        holding.append(stamp(source.text) or (holding[-1] if holding else frozenset()))
     frequency = Counter(part for date in holding for part in date & asked)
     worth = {part: float(rarity(np.array(count), len(holding))) for part, count in frequency.items()}
     return np.array([sum(worth[part] for part in date & asked) for date in holding])

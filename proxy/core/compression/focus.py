@@ -40,8 +40,10 @@ def rank(history: History) -> list[float]:
 
 def spread(scores: Floats) -> Floats:
     """The sum over all segments of their scores, less with every step between: two passes."""
-    ahead, back = ([*accumulate(some.tolist(), _carry)] for some in (scores, scores[::-1]))
-    return np.array(ahead) + np.array(back[::-1]) - scores
+    ahead = np.array([*accumulate(scores.tolist(), _carry)])
+    back = np.array([*accumulate(scores[::-1].tolist(), _carry)])
+    found: Floats = ahead + back[::-1] - scores
+    return found
 
 
 def _carry(before: float, own: float) -> float:
@@ -54,9 +56,11 @@ def _words(history: History, segments: Segments) -> Floats:
     index = Index(bags.terms, np.repeat(segments.of, bags.sizes), len(segments))
     text = history.question
     question = np.unique(np.frombuffer(b"".join(numbers(text, [(0, len(text))], history.language)), dtype=np.int64))
-    scores = index.scores(_asked(question, index.vocabulary, history))
+    scores: Floats = index.scores(_asked(question, index.vocabulary, history))
     dated = matches(text, history.pieces.sources)
-    return scores if dated is None else scores + dated[segments.source]
+    if dated is not None:
+        scores = scores + dated[segments.source]
+    return scores
 
 
 def _asked(question: Integers, vocabulary: Integers, history: History) -> Floats:
@@ -67,7 +71,8 @@ def _asked(question: Integers, vocabulary: Integers, history: History) -> Floats
         return exact
     cosines = meanings.terms(vocabulary, history.language) @ meanings.terms(question, history.language).T
     alike = np.clip((cosines.max(axis=1) - ALIKE) / (1 - ALIKE), 0, 1) ** LIKENESS
-    return np.maximum(exact, alike)
+    found: Floats = np.maximum(exact, alike)
+    return found
 
 
 def _alike(history: History, segments: Segments) -> Floats:
@@ -78,7 +83,8 @@ def _alike(history: History, segments: Segments) -> Floats:
     vectors = _vectors([*segments.texts(), history.question], memory, memory.meanings)
     centred = unit(vectors - vectors[:-1].mean(axis=0))
     cosines: Floats = (centred[:-1] @ centred[-1]).astype(np.float64)
-    return np.maximum(cosines, 0)
+    found: Floats = np.maximum(cosines, 0)
+    return found
 
 
 def _vectors(texts: list[str], memory: Memory, meanings: Meanings) -> Vectors:

@@ -124,7 +124,8 @@ class WordPieces(dict[bytes, bytes]):
 def unit(vectors: Vectors) -> Vectors:
     """Rows of length 1; rows of zeros stay."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors / np.where(lengths == 0, np.float32(1), lengths)
+    found: Vectors = (vectors / np.where(lengths == 0, 1, lengths)).astype(np.float32)
+    return found
 
 
 def _words(text: str) -> list[bytes]:

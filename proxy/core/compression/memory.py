@@ -8,11 +8,13 @@ digests, so what a customer wrote is not kept.
 import sys
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from proxy.core.bounded import Bounded
-from proxy.core.compression.meanings import Meanings
 from proxy.core.tokens import count_text
+
+if TYPE_CHECKING:
+    from proxy.core.compression.meanings import Meanings
 
 Value = TypeVar("Value", bound=int | tuple[bytes, ...])
 
@@ -26,7 +28,7 @@ class Memory:
     """Results up to `limit` bytes; 0 remembers nothing. `meanings`: what tells of a text what it is about, where there is such; always
     the same. Not for two threads at once."""
 
-    def __init__(self, limit: int = 0, *, meanings: Meanings | None = None) -> None:
+    def __init__(self, limit: int = 0, *, meanings: "Meanings | None" = None) -> None:
         self.meanings = meanings
         self._kept: Bounded[tuple[str, str, bytes], Any] = Bounded(limit)
 
