@@ -1,4 +1,4 @@
-"""The process that compresses: `python -m proxy.engines.compressors.worker`.
+"""The process that compresses: `python -m proxy.engines.compressors.worker [TABLE]`. TABLE: word vectors, see `Meanings`.
 
 Its parent writes jobs to stdin and reads replies from stdout. A frame is four bytes of length, big-endian, and a body: a pickled
 (kind, messages, settings, model) as a job, since the parent is trusted; JSON as a reply, since the worker reads what strangers wrote. A
@@ -8,6 +8,7 @@ own objects.
 
 import gc
 import json
+import logging
 import os
 import pickle
 import signal
@@ -17,14 +18,18 @@ import threading
 from contextlib import suppress
 from dataclasses import asdict, replace
 from itertools import count
+from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, BinaryIO, Literal
 
 from plans.snapshot import CompressionSettings
 from proxy.core.compression.compress import compress
+from proxy.core.compression.meanings import Meanings
 from proxy.core.compression.memory import Memory
 from proxy.core.compression.preview import preview
 from proxy.core.ports import Cut, Message
+
+logger = logging.getLogger(__name__)
 
 # Bytes of results remembered: some hundred chats of 60,000 tokens.
 REMEMBERED = 64_000_000
@@ -69,6 +74,15 @@ def _listen(stream: BinaryIO, jobs: "SimpleQueue[bytes]") -> None:
     os._exit(0)
 
 
+def _meanings(paths: list[str]) -> Meanings | None:
+    """The table of the first path. Without it words count by what they are, not by what they mean."""
+    try:
+        return Meanings.load(Path(paths[0])) if paths else None
+    except OSError as error:
+        logger.warning("no table of word vectors, chats are ranked by words alone: %s", type(error).__name__)
+        return None
+
+
 def main() -> None:
     """Answer jobs one by one, in order."""
     os.nice(NICENESS)
@@ -78,7 +92,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's: it closes stdin
     jobs: SimpleQueue[bytes] = SimpleQueue()
     threading.Thread(target=_listen, args=(sys.stdin.buffer, jobs), daemon=True).start()
-    memory = Memory(REMEMBERED)
+    memory = Memory(REMEMBERED, meanings=_meanings(sys.argv[1:]))
     for number in count():
         reply = json.dumps(answer(jobs.get(), memory)).encode()
         sys.stdout.buffer.write(frame(reply))

@@ -22,6 +22,8 @@ MAX_TOKENS = 256
 GRAPH = "model.onnx"
 WEIGHTS = "model.weights"
 TOKENIZER = "tokenizer.json"
+# Vectors of its words, beside its folder (`proxy.engines.embedders.words`).
+WORDS = f"{MINILM_ID}-words.npz"
 
 
 def is_prepared(folder: Path) -> bool:

@@ -14,9 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proxy.core.compression.meanings import Meanings
-from proxy.engines.embedders.onnx import GRAPH, MINILM_ID, TOKENIZER
+from proxy.engines.embedders.onnx import GRAPH, MINILM_ID, TOKENIZER, WORDS
 
-WORDS = f"{MINILM_ID}-words.npz"
 MATRIX = Path(__file__).with_suffix(".npy")
 # Of BERT's vocabulary: the marks around a text, and where words begin, after marks and single characters.
 START, END, FIRST_WORD = 101, 102, 1996
@@ -29,9 +28,15 @@ Floats = NDArray[np.float32]
 
 def make(models: Path) -> None:
     """Write the table beside the exported model. Raises what onnxruntime raises, and OSError."""
-    vocabulary = json.loads((models / MINILM_ID / TOKENIZER).read_text(encoding="utf-8"))["model"]["vocab"]
-    rows = weighted(_alone(models / MINILM_ID / GRAPH, len(vocabulary))) @ np.load(MATRIX).astype(np.float32)
-    Meanings(sorted(vocabulary, key=vocabulary.__getitem__), rows / np.linalg.norm(rows, axis=1).max()).save(models / WORDS)
+    pieces = vocabulary(models)
+    rows = weighted(alone(models / MINILM_ID / GRAPH, len(pieces))) @ np.load(MATRIX).astype(np.float32)
+    Meanings(pieces, rows / np.linalg.norm(rows, axis=1).max()).save(models / WORDS)
+
+
+def vocabulary(models: Path) -> list[str]:
+    """The word pieces of the exported model, by index. Raises OSError."""
+    found: dict[str, int] = json.loads((models / MINILM_ID / TOKENIZER).read_text(encoding="utf-8"))["model"]["vocab"]
+    return sorted(found, key=found.__getitem__)
 
 
 def weighted(rows: Floats) -> Floats:
@@ -42,7 +47,7 @@ def weighted(rows: Floats) -> Floats:
     return found
 
 
-def _alone(graph: Path, size: int) -> Floats:
+def alone(graph: Path, size: int) -> Floats:
     """What the model says of each piece, size x dimension."""
     import onnxruntime
 
