@@ -1,8 +1,9 @@
 """`python -m evaluation.words --data <folder>`: learn the matrix that `proxy.engines.embedders.words` makes word vectors with. Minutes.
 
-From texts that may be used for any purpose when their makers are named, and none that is used to judge but the bookings: PAWS-Wiki, Banking77
-(CC BY 4.0), CLINC150 (CC BY 3.0), SGD (CC BY-SA 4.0), fow-cache (CC BY 4.0), MT-Bench (Apache-2.0). Ridge regression brings the mean of the
-rows of a text's pieces to the vector that MiniLM has for the text; of the result the directions with most variance are kept.
+From texts that may be used for any purpose when their makers are named, and of the chats that are used to judge none but the bookings:
+PAWS-Wiki, Banking77 (CC BY 4.0), CLINC150 (CC BY 3.0), SGD (CC BY-SA 4.0), fow-cache (CC BY 4.0), MT-Bench (Apache-2.0). Ridge regression
+brings the mean of the rows of a text's pieces to the vector that MiniLM has for the text; of the result the directions with most variance
+are kept.
 """
 
 import argparse

@@ -10,11 +10,10 @@ import numpy as np
 
 from proxy.core.compression.bags import Integers
 from proxy.core.compression.bm25 import Floats, Index
+from proxy.core.compression.closeness import closeness
 from proxy.core.compression.dates import matches
 from proxy.core.compression.history import History
 from proxy.core.compression.languages import numbers
-from proxy.core.compression.meanings import Meanings, Vectors, unit
-from proxy.core.compression.memory import Memory
 from proxy.core.compression.segments import Segments
 
 # A term of the chat is asked for as much as its cosine to a term of the question is above ALIKE, to this power.
@@ -33,7 +32,7 @@ def rank(history: History) -> list[float]:
     if not len(segments):
         return []
     said = spread(_words(history, segments) ** STRONG)
-    scores = _even(said) + MEANING * _even(_alike(history, segments) ** 2)
+    scores = _even(said) + MEANING * _even(closeness(history, segments) ** 2)
     found: list[float] = scores[segments.of].tolist()
     return found
 
@@ -73,24 +72,6 @@ def _asked(question: Integers, vocabulary: Integers, history: History) -> Floats
     alike = np.clip((cosines.max(axis=1) - ALIKE) / (1 - ALIKE), 0, 1) ** LIKENESS
     found: Floats = np.maximum(exact, alike)
     return found
-
-
-def _alike(history: History, segments: Segments) -> Floats:
-    """The cosine of each segment to the question, seen from the middle of the chat; 0 at least."""
-    memory = history.memory
-    if memory.meanings is None or not history.question.strip():
-        return np.zeros(len(segments))
-    vectors = _vectors([*segments.texts(), history.question], memory, memory.meanings)
-    centred = unit(vectors - vectors[:-1].mean(axis=0))
-    cosines: Floats = (centred[:-1] @ centred[-1]).astype(np.float64)
-    found: Floats = np.maximum(cosines, 0)
-    return found
-
-
-def _vectors(texts: list[str], memory: Memory, meanings: Meanings) -> Vectors:
-    """A row for each text."""
-    rows = memory.gather("meaning", "", texts, lambda some: [row.tobytes() for row in meanings.texts(some)])
-    return np.frombuffer(b"".join(rows), dtype=np.float32).reshape(len(texts), -1)
 
 
 def _even(scores: Floats) -> Floats:

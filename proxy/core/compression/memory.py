@@ -7,6 +7,7 @@ digests, so what a customer wrote is not kept.
 
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -24,12 +25,22 @@ OVERHEAD = 400
 SHORT = 64
 
 
-class Memory:
-    """Results up to `limit` bytes; 0 remembers nothing. `meanings`: what tells of a text what it is about, where there is such; always
-    the same. Not for two threads at once."""
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A sentence embedding model. `embed`: texts to unit vectors, float32; `id` names it; `letters`: as many characters of texts that it has
+    never seen it may be asked about for one question, as that takes time."""
 
-    def __init__(self, limit: int = 0, *, meanings: "Meanings | None" = None) -> None:
-        self.meanings = meanings
+    id: str
+    embed: Callable[[list[str]], Sequence[bytes]]
+    letters: int
+
+
+class Memory:
+    """Results up to `limit` bytes; 0 remembers nothing. `meanings`: what tells of a text what it is about, `model`: what tells it better
+    and takes longer, where there are such; always the same. Not for two threads at once."""
+
+    def __init__(self, limit: int = 0, *, meanings: "Meanings | None" = None, model: Model | None = None) -> None:
+        self.meanings, self.model = meanings, model
         self._kept: Bounded[tuple[str, str, bytes], Any] = Bounded(limit)
 
     @property
@@ -52,10 +63,15 @@ class Memory:
             self._kept.keep(key, found, OVERHEAD + _size(found))
         return cast(Value, found)
 
+    def known(self, kind: str, by: str, texts: Sequence[str]) -> list[bytes | None]:
+        """What `gather` found of texts before."""
+        found = (self._kept.get(self._key(kind, by, text)) for text in texts)
+        return [one and one[0] for one in found]
+
     def gather(self, kind: str, by: str, texts: Sequence[str], work: Callable[[list[str]], Sequence[bytes]]) -> list[bytes]:
         """`work(texts)`, which must say the same of a text whatever stands beside it, and is asked for those alone that are not known.
         Raises what it raises."""
-        keys = [(kind, by, blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()) for text in texts]
+        keys = [self._key(kind, by, text) for text in texts]
         found: dict[tuple[str, str, bytes], bytes] = {key: known[0] for key in set(keys) if (known := self._kept.get(key))}
         missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in found}
         if missing:
@@ -63,6 +79,10 @@ class Memory:
             for key in missing:
                 self._kept.keep(key, (found[key],), OVERHEAD + _size((found[key],)))
         return [found[key] for key in keys]
+
+    @staticmethod
+    def _key(kind: str, by: str, text: str) -> tuple[str, str, bytes]:
+        return kind, by, blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
     def count(self, text: str, encoding: str) -> int:
         """Tokens of a text, as `count_text`."""
