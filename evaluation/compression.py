@@ -21,13 +21,14 @@ from evaluation.simple import SIMPLE, Cutter
 from plans.snapshot import CompressionSettings, Focus
 from proxy.core.compression.compress import compress
 from proxy.core.compression.meanings import Meanings
-from proxy.core.compression.memory import Memory
+from proxy.core.compression.memory import Memory, Model
 from proxy.core.ports import Message
-from proxy.engines.embedders.onnx import WORDS
+from proxy.engines.compressors.worker import LETTERS
+from proxy.engines.embedders.onnx import WORDS, OnnxEmbedder, is_prepared
 
 BUDGETS = (4096, 2048)
 MODEL = "gpt-4o-mini"
-# Bytes of what a worker remembers of texts; what is sent is the same without.
+# Bytes of what a worker remembers of texts. Each question is asked as if nobody had seen its chat but for the budget before.
 REMEMBERED = 64_000_000
 ENGINES: dict[str, tuple[str, Focus]] = {
     "text_rank": ("text_rank", "question"),
@@ -48,8 +49,8 @@ class Outcome:
 
 
 def measure(data: Path, models: Path) -> dict[str, dict[str, Any]]:
-    """By engine and budget the share of questions of each source whose evidence is sent, and by engine the median `seconds` of a cut of a
-    chat that was seen before. The chats go to all cores, so those seconds are not of a core alone."""
+    """By engine and budget the share of questions of each source whose evidence is sent, and by engine the median `seconds` of a cut. The
+    chats go to all cores, so those seconds are not of a core alone."""
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         found = [outcome for outcomes in pool.map(partial(_of_chat, models=models), load(data)) for outcome in outcomes]
     return {engine: _figures([one for one in found if one.engine == engine]) for engine in dict.fromkeys(one.engine for one in found)}
@@ -66,12 +67,15 @@ def render(figures: dict[str, dict[str, Any]]) -> str:
 
 
 def _of_chat(chat: Chat, models: Path) -> list[Outcome]:
-    table = models / WORDS
-    memory = Memory(REMEMBERED, meanings=Meanings.load(table) if table.exists() else None)
-    cutters = {name: partial(_cut, memory, *chosen) for name, chosen in ENGINES.items()} | SIMPLE
-    return [
-        _outcome(name, cut, budget, chat, question) for question in chat.questions for budget in BUDGETS for name, cut in cutters.items()
-    ]
+    meanings = Meanings.load(models / WORDS) if (models / WORDS).exists() else None
+    embedder = OnnxEmbedder(models)
+    model = Model(embedder.id, embedder.read, LETTERS) if is_prepared(models / embedder.id) else None
+    found: list[Outcome] = []
+    for question in chat.questions:
+        memory = Memory(REMEMBERED, meanings=meanings, model=model)
+        cutters = {name: partial(_cut, memory, *chosen) for name, chosen in ENGINES.items()} | SIMPLE
+        found += [_outcome(name, cut, budget, chat, question) for budget in BUDGETS for name, cut in cutters.items()]
+    return found
 
 
 def _cut(memory: Memory, engine: str, focus: Focus, asked: list[Message], budget: int) -> list[Message]:

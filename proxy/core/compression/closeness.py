@@ -57,11 +57,12 @@ def _by_model(texts: list[str], question: str, memory: Memory, model: Model, cos
 
 
 def _worth_reading(texts: list[str], cosines: Floats, read: NDArray[np.bool_], letters: int) -> NDArray[np.intp]:
-    """The unread that the model can read for so many characters: those near the question for their length."""
+    """The unread that the model may read: those near the question for their length, up to so many characters with what it has read of the
+    chat before. So the first question of a chat waits for it, and the next ones hardly do."""
     lengths = np.array([len(text) + OPENING for text in texts])
     order = np.argsort(-(np.maximum(cosines, 0) ** 2) / lengths, kind="stable")
     order = order[~read[order]]
-    chosen: NDArray[np.intp] = order[np.cumsum(lengths[order]) <= letters]
+    chosen: NDArray[np.intp] = order[np.cumsum(lengths[order]) <= letters - lengths[read].sum()]
     return chosen
 
 

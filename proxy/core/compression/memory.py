@@ -27,8 +27,8 @@ SHORT = 64
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A sentence embedding model. `embed`: texts to unit vectors, float32; `id` names it; `letters`: as many characters of texts that it has
-    never seen it may be asked about for one question, as that takes time."""
+    """A sentence embedding model. `embed`: texts to unit vectors, float32; `id` names it; `letters`: of so many characters of a chat it may
+    be asked while somebody waits, as that takes time."""
 
     id: str
     embed: Callable[[list[str]], Sequence[bytes]]
