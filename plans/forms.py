@@ -9,7 +9,7 @@ from plans.errors import InvalidPlan
 from plans.models import ModelPrice, Plan, VirtualKey
 
 HALF_FIELDS: Final = {
-    "compression": ("max_input_tokens", "language", "min_sentences", "focus"),
+    "compression": ("max_input_tokens", "language", "min_sentences", "focus", "when"),
     "cache": ("exact", "backend", "similarity_threshold", "ttl", "scope", "max_temperature", "time_sensitive", "personal"),
 }
 RENAMED: Final = {"plan_name": "name", "compression.engine": "compression_engine", "cache": "cache_enabled"}
@@ -17,6 +17,7 @@ LABELS: Final = {
     "name": "Plan name",
     "compression_engine": "Engine",
     "focus": "Chosen for",
+    "when": "Shorten",
     "max_input_tokens": "Most input tokens",
     "cache_enabled": "Cache answers",
     "exact": "Reuse answers of identical requests",
@@ -33,6 +34,8 @@ HELP: Final = {
     "language": "Stop words and stems used to find the sentences worth paying for.",
     "focus": "With the question, what it needs is looked up in the old part of the chat, anew for every request: answers stay right far "
     "more often. Only TextRank can do that. Another engine brings its own best choice, unless you change this too.",
+    "when": "Always is a promise: no prompt is longer. When it saves goes by the price list, by what your provider really bills as "
+    "cached, and by how long your chats last: a long chat may then go as it is.",
     "min_sentences": "Keep at least this many sentences of what is shortened.",
     "exact": "The very same request costs nothing the second time.",
     "similarity_threshold": "Lower saves more and risks more wrong answers; higher saves less. 0.80 bold, 0.85 usual, 0.90 careful.",

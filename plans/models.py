@@ -76,6 +76,10 @@ class Plan(models.Model):
         QUESTION = "question", "The question: what it needs of the old part, and a gist of the rest"
         NONE = "none", "None: what says most about the whole chat, whatever is asked"
 
+    class When(models.TextChoices):
+        ALWAYS = "always", "Always: no prompt is ever longer"
+        SAVES = "saves", "When it saves: a prompt that the provider remembers may be cheaper whole"
+
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, null=True, blank=True, related_name="plans")
     name = models.CharField(max_length=64, validators=[NAME])
     mode = models.CharField(max_length=16, choices=Mode.choices, default=Mode.ACTIVE)
@@ -86,6 +90,7 @@ class Plan(models.Model):
     language = models.CharField(max_length=32, default="english")
     min_sentences = models.PositiveIntegerField(default=1)
     focus = models.CharField(max_length=16, choices=Focus.choices, default=Focus.QUESTION)
+    when = models.CharField(max_length=16, choices=When.choices, default=When.ALWAYS)
 
     cache_enabled = models.BooleanField(default=True)
     exact = models.BooleanField(default=True)
@@ -119,6 +124,7 @@ class Plan(models.Model):
                 language=self.language,
                 min_sentences=self.min_sentences,
                 focus=self.focus,  # type: ignore[arg-type]  # a choice of the same two words
+                when=self.when,  # type: ignore[arg-type]  # likewise
             )
             if self.compression_engine
             else None

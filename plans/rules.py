@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from plans.capabilities import Capabilities
 from plans.errors import InvalidPlan
-from plans.snapshot import CacheSettings, CompressionSettings, Focus, Mode
+from plans.snapshot import CacheSettings, CompressionSettings, Focus, Mode, When
 
 Check = Callable[[Any], Any]
 
@@ -23,12 +23,13 @@ MODES: Final = ("active", "off")
 HALVES: Final = ("compression", "cache")
 SCOPES: Final = ("tenant", "key", "user")
 FOCUSES: Final[tuple[Focus, ...]] = ("question", "none")
+WHENS: Final[tuple[When, ...]] = ("always", "saves")
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 COMPRESSION: Final = CompressionSettings(engine="text_rank", max_input_tokens=4096)
 CACHE: Final = CacheSettings()
 READ_ONLY: Final = frozenset({"tenant", "created_at", "updated_at"})
 LATER: Final = frozenset({
-    "shadow", "context", "when", "deadline_ms", "match", "holdout", "bind", "binding", "bindings", "keys", "routes", "models",
+    "shadow", "context", "deadline_ms", "match", "holdout", "bind", "binding", "bindings", "keys", "routes", "models",
     "rate_limit", "rate_limits", "budget", "budgets",
 })  # fmt: skip
 
@@ -82,6 +83,7 @@ def _compression(
         "language": _word(capabilities.languages()),
         "min_sentences": _whole(1, INT32),
         "focus": _word(FOCUSES),
+        "when": _word(WHENS),
     }
     given = _checked(half, fields, "compression.", problems)
     compression = CompressionSettings(**asdict(old or COMPRESSION) | given)

@@ -29,6 +29,12 @@ class CompressionSerializer(serializers.Serializer[Any]):
         help_text="What is kept of an old chat: what its final question needs, or what says most whatever is asked. An engine that "
         "cannot ask the question has none only, and none by default.",
     )
+    when = serializers.ChoiceField(
+        choices=rules.WHENS,
+        default=rules.COMPRESSION.when,
+        help_text="Cut every chat longer than max_input_tokens, or only where it is not cheaper whole, at the provider's price for what it "
+        "remembers of a chat.",
+    )
 
 
 class CacheSerializer(serializers.Serializer[Any]):

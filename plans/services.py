@@ -69,6 +69,7 @@ def columns(draft: rules.Draft) -> dict[str, Any]:
             "language": half.language,
             "min_sentences": half.min_sentences,
             "focus": half.focus,
+            "when": half.when,
         }
     if cache := draft.cache:
         values |= {

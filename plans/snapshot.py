@@ -10,19 +10,22 @@ from typing import Literal
 
 Mode = Literal["active", "off"]
 Focus = Literal["question", "none"]
+When = Literal["always", "saves"]
 ScopeKind = Literal["tenant", "key", "user"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompressionSettings:
     """The compression half of a plan. `max_input_tokens` counts the whole prompt as the provider bills it. `focus`: what is kept of an
-    old chat is chosen for the question it ends with, or whatever it asks."""
+    old chat is chosen for the question it ends with, or whatever it asks. `when`: a chat is cut whenever it is longer, or only where that
+    saves money."""
 
     engine: str
     max_input_tokens: int
     language: str = "english"
     min_sentences: int = 1
     focus: Focus = "question"
+    when: When = "always"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

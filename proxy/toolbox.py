@@ -15,6 +15,7 @@ from proxy.core.ports import Embedder, SemanticCache, Toolbox
 from proxy.core.recent import Recent
 from proxy.core.tokens import count_text, encoding_for
 from proxy.engines import catalogue
+from proxy.engines.chats.redis import RedisChats
 from proxy.engines.compressors.pool import PoolCompressor
 from proxy.engines.embedders.onnx import WORDS
 from proxy.engines.exact.changes import Changes
@@ -46,7 +47,7 @@ class Running:
         await asyncio.gather(*self.tasks, return_exceptions=True)
         await self.flusher.close()
         tools = self.tools
-        closing = [tools.exact.close(), tools.embedder.close(), tools.compressor.close(), tools.upstream.close()]
+        closing = [tools.exact.close(), tools.embedder.close(), tools.compressor.close(), tools.chats.close(), tools.upstream.close()]
         closing += [backend.close() for backend in tools.semantic.values()]
         for outcome in await asyncio.gather(*closing, return_exceptions=True):
             if isinstance(outcome, Exception):
@@ -70,6 +71,7 @@ async def open_toolbox() -> Running:
         semantic=_semantic(embedder),
         embedder=embedder,
         compressor=compressor,
+        chats=RedisChats(conf.exact_url, prefix=conf.exact_prefix, timeout=timeout),
         upstream=HttpUpstream(body_limit=conf.limits.upstream_bytes),
         ledger=spool,
         limits=conf.limits,

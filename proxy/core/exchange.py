@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from plans.snapshot import KeySnapshot, PlanSnapshot
 from proxy.core.chat import ChatRequest
+from proxy.core.chats import Known
 from proxy.core.directory import Directory, Route
 from proxy.core.envelope import Envelope
 from proxy.core.errors import GatewayError
@@ -90,7 +91,8 @@ class Call:
     """A request and all that was decided about it.
 
     `directory`: the configuration it began under and finishes on; `raw`: the body until it is parsed. Times: `started`, `ready` (body
-    read) and `budget_ends` (no cache work after it) by the monotonic clock, `at` in epoch seconds, durations in seconds.
+    read) and `budget_ends` (no cache work after it) by the monotonic clock, `at` in epoch seconds, durations in seconds. `chat`: its id,
+    and `known` what was noted of it, under plans that cut when it saves.
     """
 
     request_id: str
@@ -116,6 +118,8 @@ class Call:
     candidates: tuple[Candidate, ...] = ()
     vetoes: tuple[str, ...] = ()
     cut: Cut | None = None
+    chat: str | None = None
+    known: Known | None = None
     failures: tuple[str, ...] = ()
 
     ready: float = 0.0

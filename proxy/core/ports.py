@@ -6,7 +6,7 @@ Every method of a cache or embedder raises `ToolUnavailable` when it cannot answ
 import math
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,10 @@ from proxy.core.directory import Directory, UpstreamTarget
 from proxy.core.prepared import Prepared
 from proxy.core.recent import Recent
 from stats.measures import Attempt, Event
+
+if TYPE_CHECKING:
+    from proxy.core.chats import Known, Sent
+    from proxy.core.compression.pays import Terms
 
 Vector = NDArray[np.float32]
 Message = dict[str, Any]
@@ -113,7 +117,17 @@ class Cut:
 class Compressor(Protocol):
     """Runs `proxy.core.compression` off the event loop."""
 
-    async def compress(self, messages: list[Message], settings: CompressionSettings, *, model: str) -> Cut: ...
+    async def compress(
+        self, messages: list[Message], settings: CompressionSettings, *, model: str, terms: "Terms | None" = None
+    ) -> Cut: ...
+    async def close(self) -> None: ...
+
+
+class Chats(Protocol):
+    """What is known of chats, see `proxy.core.chats`. Raises ToolUnavailable when it cannot say."""
+
+    async def known(self, chat: str | None, *, tenant: int, route: int) -> "Known": ...
+    async def note(self, chat: str, sent: "Sent", *, turn: int, tenant: int, route: int, cached: int = 0, repeated: int = 0) -> None: ...
     async def close(self) -> None: ...
 
 
@@ -200,6 +214,7 @@ class Toolbox:
     semantic: Mapping[str, SemanticCache]
     embedder: Embedder
     compressor: Compressor
+    chats: Chats
     upstream: Upstream
     ledger: Ledger
     limits: Limits

@@ -18,7 +18,7 @@ from proxy.core.compression.parts import BLOCK_HEAD, RECALL_HEAD
 from proxy.core.compression.preview import Following, Preview, preview
 from proxy.core.compression.turns import texts
 from proxy.core.tokens import count_messages
-from tests.core.test_compression import CHATS, MODEL, Message, plan, sent, support_history, tool_turn
+from tests.core.chats import CHATS, MODEL, Message, plan, sent, support_history, tool_turn
 
 
 def transcript(messages: list[Message], head: str) -> str:

@@ -16,6 +16,8 @@ from plans import keys
 from plans.pricing import Price
 from plans.snapshot import CacheSettings, CompressionSettings, KeySnapshot, PlanSnapshot
 from proxy.core import sse
+from proxy.core.chats import Known, Sent
+from proxy.core.compression.pays import Terms
 from proxy.core.directory import Directory, Route, UpstreamTarget
 from proxy.core.errors import GatewayError, ToolUnavailable
 from proxy.core.exchange import Call
@@ -140,13 +142,39 @@ class FakeCompressor:
     """Keeps the final message alone, 10 tokens a message."""
 
     down: bool = False
+    terms: Terms | None = None
 
-    async def compress(self, messages: list[Message], settings: CompressionSettings, *, model: str) -> Cut:
+    async def compress(self, messages: list[Message], settings: CompressionSettings, *, model: str, terms: Terms | None = None) -> Cut:
         if self.down:
             raise ToolUnavailable("compressor", "down")
+        self.terms = terms
         before = 10 * len(messages)
         kept = messages[-1:] if before > settings.max_input_tokens else None
         return Cut(messages=kept, before=before, after=10 if kept else before, engine=settings.engine, encoding="o200k_base")
+
+    async def close(self) -> None: ...
+
+
+@dataclass
+class FakeChats:
+    """Chats by id, and what was noted of each."""
+
+    sent: dict[str, Sent] = field(default_factory=dict)
+    repeated: list[tuple[int, int]] = field(default_factory=list)
+    down: bool = False
+
+    def _check(self) -> None:
+        if self.down:
+            raise ToolUnavailable("chats", "down")
+
+    async def known(self, chat: str | None, *, tenant: int, route: int) -> Known:
+        self._check()
+        return Known(last=self.sent.get(chat or ""))
+
+    async def note(self, chat: str, sent: Sent, *, turn: int, tenant: int, route: int, cached: int = 0, repeated: int = 0) -> None:
+        self._check()
+        self.sent[chat] = sent
+        self.repeated.append((cached, repeated))
 
     async def close(self) -> None: ...
 
@@ -263,6 +291,7 @@ class World:
     compressor: FakeCompressor = field(default_factory=FakeCompressor)
     upstream: FakeUpstream = field(default_factory=FakeUpstream)
     ledger: FakeLedger = field(default_factory=FakeLedger)
+    chats: FakeChats = field(default_factory=FakeChats)
 
     def __post_init__(self) -> None:
         self.source = FakeSource(directory(self.plan))
@@ -272,6 +301,7 @@ class World:
             semantic={self.semantic.name: self.semantic},
             embedder=self.embedder,
             compressor=self.compressor,
+            chats=self.chats,
             upstream=self.upstream,
             ledger=self.ledger,
             limits=Limits(key_pepper=PEPPER),

@@ -1,14 +1,18 @@
 """Cut a chat down to a budget of input tokens: the one entry to this package."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import accumulate
 
 from plans.snapshot import CompressionSettings
 from proxy.core.compression.catalogue import ENGINES
 from proxy.core.compression.draft import Draft
 from proxy.core.compression.history import TooLong
 from proxy.core.compression.memory import Memory
+from proxy.core.compression.pays import Terms, pays
 from proxy.core.compression.shape import outline
+from proxy.core.compression.sizes import Sizes
 from proxy.core.compression.turns import Keep, Unit, turn_of, units
 from proxy.core.compression.whole import whole_messages
 from proxy.core.ports import Cut, Message
@@ -17,16 +21,20 @@ from proxy.core.tokens import REPLY_PRIMING, count_message, count_messages, enco
 logger = logging.getLogger(__name__)
 
 FALLBACK = "trim"
+CHEAPER_WHOLE = "cheaper-whole"
 # Sentence splitting is linear but not free, 0.3 us a byte and some 7 us at worst: above this (250,000 tokens of prose) only `trim` runs.
 MAX_BYTES = 1_000_000
 # 16 KB are counted in a quarter of a millisecond.
 SMALL = 16_384
 
 
-def compress(messages: list[Message], settings: CompressionSettings, *, model: str, memory: Memory | None = None) -> Cut:
+def compress(
+    messages: list[Message], settings: CompressionSettings, *, model: str, memory: Memory | None = None, terms: Terms | None = None
+) -> Cut:
     """At most `max_input_tokens` of a chat, as billed for the model: protected messages as they are, the rest by the engine's ranks.
 
-    Nothing is cut from a chat within the budget. When the protected messages alone exceed it they are all that is sent, noted as
+    Nothing is cut from a chat within the budget, nor under `when: saves` from one that is cheaper whole by the terms (`cheaper-whole`;
+    without terms it is cut). When the protected messages alone exceed it they are all that is sent, noted as
     `protected-exceeds-budget`. An engine that cannot serve (`too-long-for-<engine>`, `engine-failed`) is replaced by `trim`. With a
     memory the same is done sooner for messages that were seen before.
     """
@@ -37,6 +45,8 @@ def compress(messages: list[Message], settings: CompressionSettings, *, model: s
     whole = Cut(messages=None, before=before, after=before, engine=settings.engine, encoding=encoding)
     if before <= settings.max_input_tokens:
         return whole
+    if settings.when == "saves" and terms is not None and not pays(asked_at(messages, counts), _sizes(messages, counts, settings), terms):
+        return replace(whole, note=CHEAPER_WHOLE)
     chat = units(messages)
     draft = Draft(messages, chat, turn_of(messages, chat), counts, encoding, settings.max_input_tokens, memory.count)
     if draft.floor > draft.budget:
@@ -65,6 +75,20 @@ def size(value: object) -> int:
     if isinstance(value, dict):
         return sum(map(size, value.values()))
     return sum(map(size, value)) if isinstance(value, list) else 0
+
+
+def asked_at(messages: list[Message], counts: Sequence[int]) -> list[int]:
+    """Tokens of the whole prompt at each turn of a chat so far: up to each message of the user's that was answered, and to the last."""
+    ends = [index for index, message in enumerate(messages) if message.get("role") == "user"]
+    turns = [index for index, following in zip(ends, [*ends[1:], -1], strict=True) if following != index + 1]
+    sums = list(accumulate(counts, initial=REPLY_PRIMING))
+    return [sums[index + 1] for index in turns[:-1]] + [sums[-1]]
+
+
+def _sizes(messages: list[Message], counts: Sequence[int], settings: CompressionSettings) -> Sizes:
+    """What a chat is cut to, its system text counted."""
+    lead = next((index for index, message in enumerate(messages) if message.get("role") not in ("system", "developer")), 0)
+    return Sizes.of(settings.max_input_tokens, head=sum(counts[:lead]))
 
 
 def _run(draft: Draft, settings: CompressionSettings, memory: Memory) -> tuple[tuple[list[Message], int], str, str]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from plans.snapshot import CompressionSettings
 from proxy.core.compression.compress import FALLBACK, compress, fits
+from proxy.core.compression.pays import Terms
 from proxy.core.errors import ToolUnavailable
 from proxy.core.ports import Cut, Message
 from proxy.engines.compressors.idle import Idle, opening
@@ -21,10 +22,10 @@ from proxy.engines.compressors.worker import job
 
 logger = logging.getLogger(__name__)
 
-# Loads what a job needs. It takes half a second, many times that on a machine in trouble.
+# Loads what a job needs, long enough for a block. It takes half a second, many times that on a machine in trouble.
 WARM_UP = job(
-    [{"role": "user", "content": "One order. Two orders came."}, {"role": "user", "content": "Which?"}],
-    CompressionSettings(engine="text_rank", max_input_tokens=16),
+    [{"role": "user", "content": "One order. Two orders came. " * 200}, {"role": "user", "content": "Which order?"}],
+    CompressionSettings(engine="text_rank", max_input_tokens=1024),
     "",
 )
 START_DEADLINE = 60.0
@@ -60,11 +61,11 @@ class PoolCompressor:
         if self._starts:
             await asyncio.wait(self._starts, timeout=patience)
 
-    async def compress(self, messages: list[Message], settings: CompressionSettings, *, model: str) -> Cut:
+    async def compress(self, messages: list[Message], settings: CompressionSettings, *, model: str, terms: Terms | None = None) -> Cut:
         """See `proxy.core.compression.compress`. A short chat within its budget is answered here and now."""
         if cut := fits(messages, settings, model=model):
             return cut
-        reply = await self.reply(messages, job(messages, settings, model))
+        reply = await self.reply(messages, job(messages, settings, model, terms=terms))
         done = cut_of(json.loads(reply), messages) if isinstance(reply, bytes) else reply
         return await _trim(messages, settings, model, done) if isinstance(done, str) else done
 

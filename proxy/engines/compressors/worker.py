@@ -1,9 +1,9 @@
 """The process that compresses: `python -m proxy.engines.compressors.worker [TABLE [MODELS]]`: word vectors (`Meanings`), embedders.
 
 Its parent writes jobs to stdin and reads replies from stdout. A frame is four bytes of length, big-endian, and a body: a pickled
-(kind, messages, settings, model) as a job, since the parent is trusted; JSON as a reply, since the worker reads what strangers wrote. A
-reply holds what `Cut` or `Preview` holds, except that a message which stayed as it was is its index, so that the parent sends on its
-own objects.
+(kind, messages, settings, model, terms) as a job, since the parent is trusted; JSON as a reply, since the worker reads what strangers
+wrote. A reply holds what `Cut` or `Preview` holds, except that a message which stayed as it was is its index, so that the parent sends
+on its own objects.
 """
 
 import gc
@@ -26,6 +26,7 @@ from plans.snapshot import CompressionSettings
 from proxy.core.compression.compress import compress
 from proxy.core.compression.meanings import Meanings
 from proxy.core.compression.memory import Memory, Model
+from proxy.core.compression.pays import Terms
 from proxy.core.compression.preview import preview
 from proxy.core.errors import ToolUnavailable
 from proxy.core.ports import Cut, Message
@@ -48,17 +49,19 @@ def frame(body: bytes) -> bytes:
     return LENGTH.pack(len(body)) + body
 
 
-def job(messages: list[Message], settings: CompressionSettings, model: str, kind: Kind = "compress") -> bytes:
+def job(
+    messages: list[Message], settings: CompressionSettings, model: str, kind: Kind = "compress", *, terms: Terms | None = None
+) -> bytes:
     """The frame of a job."""
-    return frame(pickle.dumps((kind, messages, asdict(settings), model), protocol=pickle.HIGHEST_PROTOCOL))
+    return frame(pickle.dumps((kind, messages, asdict(settings), model, terms), protocol=pickle.HIGHEST_PROTOCOL))
 
 
 def answer(body: bytes, memory: Memory) -> dict[str, Any]:
     """The fields of the Cut, `messages` as indices and changed messages, or of the Preview; {"error": type} when even `trim` failed."""
     try:
-        kind, messages, settings, model = pickle.loads(body)  # noqa: S301 - written by our parent
+        kind, messages, settings, model, terms = pickle.loads(body)  # noqa: S301 - written by our parent
         if kind == "compress":
-            return _fields(compress(messages, CompressionSettings(**settings), model=model, memory=memory), messages)
+            return _fields(compress(messages, CompressionSettings(**settings), model=model, memory=memory, terms=terms), messages)
         found = preview(messages, CompressionSettings(**settings), model=model, memory=memory)
     except Exception as error:
         return {"error": type(error).__name__}

@@ -1,0 +1,44 @@
+"""Under a plan that cuts when it saves, a chat's turns know of each other; losing that fails no request."""
+
+import orjson
+
+from plans.snapshot import CompressionSettings
+from tests.pipeline.fakes import World, ask, body, full_plan
+
+SAVES = full_plan(cache=None, compression=CompressionSettings(engine="trim", max_input_tokens=64, when="saves"))
+
+
+async def test_the_next_turn_knows_how_the_last_one_was_sent() -> None:
+    world = World(SAVES)
+    await ask(world, body(history=10))
+    assert world.compressor.terms is not None
+    assert (world.compressor.terms.held, world.compressor.terms.last) == (False, None)
+    asked = orjson.loads(body(history=10))["messages"]
+    turn = [*asked, {"role": "assistant", "content": "By card."}, {"role": "user", "content": "And then?"}]
+    await ask(world, body(messages=turn))
+    assert (world.compressor.terms.held, world.compressor.terms.last) == (True, "cut")
+
+
+async def test_what_the_provider_reports_as_cached_counts_for_chats_that_go_whole() -> None:
+    world = World(SAVES)
+    first = orjson.loads(body())["messages"]
+    await ask(world, body())
+    await ask(world, body(messages=[*first, {"role": "assistant", "content": "By card."}, {"role": "user", "content": "And then?"}]))
+    assert [repeated for _, repeated in world.chats.repeated] == [0, 100]
+
+
+async def test_chats_that_cannot_be_looked_up_fail_nothing() -> None:
+    world = World(SAVES)
+    world.chats.down = True
+    client = await ask(world, body(history=10))
+    assert client.status == 200
+    assert world.event.failures == ("chats",)
+    assert world.compressor.terms is not None
+    assert world.compressor.terms.held is None
+
+
+async def test_a_plan_that_always_cuts_asks_nobody() -> None:
+    world = World(full_plan())
+    world.chats.down = True
+    await ask(world, body(history=10))
+    assert (world.compressor.terms, world.event.failures, world.chats.sent) == (None, (), {})
