@@ -17,6 +17,7 @@ from proxy.core.tokens import count_text, encoding_for
 from proxy.engines import catalogue
 from proxy.engines.chats.redis import RedisChats
 from proxy.engines.compressors.pool import PoolCompressor
+from proxy.engines.embedders.onnx import WORDS
 from proxy.engines.exact.changes import Changes
 from proxy.engines.exact.redis import RedisCache
 from proxy.engines.upstreams.http import HttpUpstream
@@ -63,7 +64,7 @@ async def open_toolbox() -> Running:
     recent = Recent(conf.exact_memory)
     timeout = conf.limits.cache_budget
     changes = Changes(conf.exact_url, recent, prefix=conf.exact_prefix, timeout=timeout)
-    compressor = PoolCompressor(workers=conf.compressors, deadline=conf.compression_deadline)
+    compressor = PoolCompressor(workers=conf.compressors, deadline=conf.compression_deadline, words=conf.models / WORDS, models=conf.models)
     tools = Toolbox(
         source=source,
         exact=RedisCache(conf.exact_url, prefix=conf.exact_prefix, timeout=timeout),

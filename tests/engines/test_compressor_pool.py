@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import fow_cache
@@ -19,6 +20,7 @@ from proxy.core.compression.compress import compress
 from proxy.core.errors import ToolUnavailable
 from proxy.engines.compressors.pool import PoolCompressor
 from proxy.engines.compressors.process import ROOT
+from proxy.engines.embedders.onnx import WORDS
 
 Message = dict[str, Any]
 PLAN = CompressionSettings(engine="text_rank", max_input_tokens=1000)
@@ -224,3 +226,18 @@ def test_a_worker_loads_neither_django_nor_what_it_does_not_need_yet() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+FACT = "Just so you know, I am allergic to peanuts and shellfish."
+FOODS: list[Message] = [CHAT[0], {"role": "user", "content": FACT}, *CHAT[1:-1], {"role": "user", "content": "Which foods must I avoid?"}]
+
+
+@pytest.mark.parametrize("there", [True, False])
+async def test_a_worker_finds_by_meaning_where_it_has_a_table_and_a_model(models: Path, tmp_path: Path, *, there: bool) -> None:
+    folder = models if there else tmp_path
+    pool = PoolCompressor(deadline=30, words=folder / WORDS, models=folder)
+    await pool.warm()
+    cut = await pool.compress(FOODS, PLAN, model="gpt-4o-mini")
+    await pool.close()
+    assert (cut.engine, cut.note) == ("text_rank", "")
+    assert (FACT in str(cut.messages)) == there

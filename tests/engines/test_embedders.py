@@ -16,10 +16,11 @@ from pytest_django.fixtures import Settings
 
 from gateway_project import embedded
 from proxy.core.breaker import Breaker
+from proxy.core.compression.meanings import Meanings, unit
 from proxy.core.errors import ToolUnavailable
 from proxy.core.ports import Embedder, Vector
 from proxy.engines.embedders import queue
-from proxy.engines.embedders.onnx import MINILM_ID, OnnxEmbedder, is_prepared
+from proxy.engines.embedders.onnx import MINILM_ID, WORDS, OnnxEmbedder, is_prepared
 from proxy.engines.embedders.sentence_transformers import SentenceTransformersEmbedder
 from proxy.engines.embedders.threaded import ThreadedEmbedder
 
@@ -87,7 +88,15 @@ def test_preparing_again_changes_nothing_and_says_so(models: Path, settings: Set
     call_command("prepare_embedder", stdout=output)
     assert output.getvalue() == f"Embedder {MINILM_ID}: ready in {models / MINILM_ID}.\n"
     assert (models / MINILM_ID / "model.onnx").stat().st_mtime_ns == before
-    assert sorted(path.name for path in models.iterdir()) == [MINILM_ID]
+    assert sorted(path.name for path in models.iterdir()) == [MINILM_ID, WORDS]
+
+
+def test_texts_of_like_meaning_have_like_vectors_without_the_model(models: Path) -> None:
+    table = Meanings.load(models / WORDS)
+    question, answer, other = unit(
+        table.texts(["Which foods must I avoid?", "I am allergic to peanuts.", "The parcel was sent on Monday."])
+    )
+    assert question @ answer > 0.2 + question @ other
 
 
 def test_serving_imports_neither_torch_nor_sentence_transformers(models: Path) -> None:
@@ -251,3 +260,12 @@ async def test_a_batch_gives_what_each_text_gives_alone(models: Path) -> None:
     batched = await asyncio.gather(*(together.embed(text) for text in texts))
     single = [await alone.embed(text) for text in texts]
     assert np.abs(np.stack(batched) - np.stack(single)).max() < 1e-6
+
+
+def test_reading_here_and_now_gives_the_vectors_in_order(models: Path) -> None:
+    texts = ["a short one", "a much longer text that goes on for a while " * 5, *(f"text {number}" for number in range(20))]
+    embedder = OnnxEmbedder(models)
+    together = [np.frombuffer(vector, dtype=np.float32) for vector in embedder.read(texts)]
+    alone = [np.frombuffer(embedder.read([text])[0], dtype=np.float32) for text in texts]
+    assert np.array(together) == pytest.approx(np.array(alone), abs=1e-5)
+    assert np.linalg.norm(together, axis=1) == pytest.approx(1.0, abs=1e-5)

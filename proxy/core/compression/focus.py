@@ -1,29 +1,80 @@
-"""Ranks for one question: BM25 of each piece against it."""
+"""What of a chat its final question needs: TextRank's question, asked of words and meanings instead of a graph.
+
+A segment is worth what its words say (BM25, to which words of like meaning count too, and the date that holds for it), what is said
+around it, for a question and its reply belong together and so do the turns of a topic, and how near its meaning is to the question's.
+"""
+
+from itertools import accumulate
 
 import numpy as np
 
+from proxy.core.compression.bags import Integers
+from proxy.core.compression.bm25 import Floats, Index
+from proxy.core.compression.closeness import closeness
+from proxy.core.compression.dates import matches
 from proxy.core.compression.history import History
 from proxy.core.compression.languages import numbers
+from proxy.core.compression.segments import Segments
+
+# A term of the chat is asked for as much as its cosine to a term of the question is above ALIKE, to this power.
+ALIKE, LIKENESS = 0.3, 1.5
+# One strong hit says more than several weak ones.
+STRONG = 1.5
+# What of a segment's score its neighbour gets, and that one's neighbour of this, and so on.
+NEAR = 0.6
+# How much meaning counts beside words.
+MEANING = 0.5
 
 
 def rank(history: History) -> list[float]:
-    bags = history.bags
-    asked = np.unique(np.frombuffer(b"".join(numbers(history.question, [(0, len(history.question))], history.language)), dtype=np.int64))
-    of = np.repeat(np.arange(len(bags.sizes)), bags.sizes)
-    place = np.searchsorted(asked, bags.terms)
-    hit = (place < len(asked)) & (asked[np.minimum(place, max(len(asked) - 1, 0))] == bags.terms) if len(asked) else np.zeros(len(of), bool)
-    counts = np.zeros((len(bags.sizes), len(asked)))
-    np.add.at(counts, (of[hit], place[hit]), 1)
-    df = (counts > 0).sum(0)
-    idf = np.log(1 + (len(bags.sizes) - df + 0.5) / (df + 0.5))
-    norm = 1.2 * (0.25 + 0.75 * bags.sizes / max(bags.sizes.mean(), 1)) if len(bags.sizes) else 1
-    unit = np.unique(history.pieces.unit, return_inverse=True)[1]
-    by_piece = (counts * 2.2 / (counts + np.asarray(norm)[:, None])) @ idf
-    best = np.zeros(unit.max(initial=-1) + 1)
-    np.maximum.at(best, unit, by_piece)
-    near = best.copy()
-    if len(best) > 1:
-        near[1:] += 0.3 * best[:-1]
-        near[:-1] += 0.3 * best[1:]
-    found: list[float] = near[unit].tolist()
+    """A score for each piece, that of its segment; 0 for what has nothing to do with the question."""
+    segments = Segments(history.pieces)
+    if not len(segments):
+        return []
+    said = spread(_words(history, segments) ** STRONG)
+    scores = _even(said) + MEANING * _even(closeness(history, segments) ** 2)
+    found: list[float] = scores[segments.of].tolist()
     return found
+
+
+def spread(scores: Floats) -> Floats:
+    """The sum over all segments of their scores, less with every step between: two passes."""
+    ahead = np.array([*accumulate(scores.tolist(), _carry)])
+    back = np.array([*accumulate(scores[::-1].tolist(), _carry)])
+    found: Floats = ahead + back[::-1] - scores
+    return found
+
+
+def _carry(before: float, own: float) -> float:
+    return NEAR * before + own
+
+
+def _words(history: History, segments: Segments) -> Floats:
+    """How much of what is asked each segment says."""
+    bags = history.bags
+    index = Index(bags.terms, np.repeat(segments.of, bags.sizes), len(segments))
+    text = history.question
+    question = np.unique(np.frombuffer(b"".join(numbers(text, [(0, len(text))], history.language)), dtype=np.int64))
+    scores: Floats = index.scores(_asked(question, index.vocabulary, history))
+    dated = matches(text, history.pieces.sources)
+    if dated is not None:
+        scores = scores + dated[segments.source]
+    return scores
+
+
+def _asked(question: Integers, vocabulary: Integers, history: History) -> Floats:
+    """How much each term of the chat is asked for: 1 for those in the question, less for those alike."""
+    exact = np.isin(vocabulary, question).astype(np.float64)
+    meanings = history.memory.meanings
+    if meanings is None or not len(question) or not len(vocabulary):
+        return exact
+    cosines = meanings.terms(vocabulary, history.language) @ meanings.terms(question, history.language).T
+    alike = np.clip((cosines.max(axis=1) - ALIKE) / (1 - ALIKE), 0, 1) ** LIKENESS
+    found: Floats = np.maximum(exact, alike)
+    return found
+
+
+def _even(scores: Floats) -> Floats:
+    """In units of their standard deviation, so that words and meanings can be added."""
+    spread_of = scores.std()
+    return scores / spread_of if spread_of > 0 else scores

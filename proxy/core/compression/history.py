@@ -1,7 +1,7 @@
 """What an engine ranks: the earlier history in pieces, each kept or dropped as one."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from proxy.core.compression.bags import Bags
@@ -21,12 +21,13 @@ class TooLong(Exception):
 @dataclass(frozen=True)
 class History:
     """The pieces in the order of the chat, the language of the plan and the question the chat ends with. `passages`: the texts the
-    pieces come from, already read in that language, where there are such."""
+    pieces come from, already read in that language, where there are such; `memory`: what else is known of texts."""
 
     pieces: Pieces
     language: str
     question: str
     passages: Sequence[Passage] | None = None
+    memory: Memory = field(default_factory=Memory)
 
     @cached_property
     def terms(self) -> list[list[str]]:
@@ -64,4 +65,4 @@ def by_sentence(chat: Sequence[Unit], messages: list[Message], language: str, me
             for part, text in enumerate(texts(messages[unit.messages[0]])):
                 sources.append(Source(index, part, text))
                 passages.append(memory.recall(read, text, language))
-    return History(Pieces(sources, [passage.spans for passage in passages]), language, final_question(messages), passages)
+    return History(Pieces(sources, [passage.spans for passage in passages]), language, final_question(messages), passages, memory)

@@ -6,12 +6,16 @@ digests, so what a customer wrote is not kept.
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from proxy.core.bounded import Bounded
 from proxy.core.tokens import count_text
+
+if TYPE_CHECKING:
+    from proxy.core.compression.meanings import Meanings
 
 Value = TypeVar("Value", bound=int | tuple[bytes, ...])
 
@@ -21,10 +25,22 @@ OVERHEAD = 400
 SHORT = 64
 
 
-class Memory:
-    """Results up to `limit` bytes; 0 remembers nothing. Not for two threads at once."""
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A sentence embedding model. `embed`: texts to unit vectors, float32; `id` names it; `letters`: of so many characters of a chat it may
+    be asked while somebody waits, as that takes time."""
 
-    def __init__(self, limit: int = 0) -> None:
+    id: str
+    embed: Callable[[list[str]], Sequence[bytes]]
+    letters: int
+
+
+class Memory:
+    """Results up to `limit` bytes; 0 remembers nothing. `meanings`: what tells of a text what it is about, `model`: what tells it better
+    and takes longer, where there are such; always the same. Not for two threads at once."""
+
+    def __init__(self, limit: int = 0, *, meanings: "Meanings | None" = None, model: Model | None = None) -> None:
+        self.meanings, self.model = meanings, model
         self._kept: Bounded[tuple[str, str, bytes], Any] = Bounded(limit)
 
     @property
@@ -46,6 +62,27 @@ class Memory:
             found = work()
             self._kept.keep(key, found, OVERHEAD + _size(found))
         return cast(Value, found)
+
+    def known(self, kind: str, by: str, texts: Sequence[str]) -> list[bytes | None]:
+        """What `gather` found of texts before."""
+        found = (self._kept.get(self._key(kind, by, text)) for text in texts)
+        return [one and one[0] for one in found]
+
+    def gather(self, kind: str, by: str, texts: Sequence[str], work: Callable[[list[str]], Sequence[bytes]]) -> list[bytes]:
+        """`work(texts)`, which must say the same of a text whatever stands beside it, and is asked for those alone that are not known.
+        Raises what it raises."""
+        keys = [self._key(kind, by, text) for text in texts]
+        found: dict[tuple[str, str, bytes], bytes] = {key: known[0] for key in set(keys) if (known := self._kept.get(key))}
+        missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in found}
+        if missing:
+            found.update(zip(missing, work([*missing.values()]), strict=True))
+            for key in missing:
+                self._kept.keep(key, (found[key],), OVERHEAD + _size((found[key],)))
+        return [found[key] for key in keys]
+
+    @staticmethod
+    def _key(kind: str, by: str, text: str) -> tuple[str, str, bytes]:
+        return kind, by, blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
     def count(self, text: str, encoding: str) -> int:
         """Tokens of a text, as `count_text`."""

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from proxy.engines.compressors.worker import LENGTH
@@ -19,16 +20,17 @@ BROKEN = (OSError, asyncio.IncompleteReadError)
 
 
 class WorkerProcess:
-    """One child process, started when first asked. Not for two callers at once."""
+    """One child process, started when first asked; `tables`: its arguments. Not for two callers at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, tables: Sequence[Path] = ()) -> None:
+        self._tables = tables
         self.process: asyncio.subprocess.Process | None = None
 
     async def ask(self, request: bytes) -> bytes:
         """The reply to a job, JSON. Raises ConnectionError or asyncio.IncompleteReadError when the process dies; whatever happens but a
         reply, the process is ended, as its next reply would be to this job."""
         try:
-            self.process = self.process or await _start()
+            self.process = self.process or await _start(self._tables)
             stdin, stdout = self.process.stdin, self.process.stdout
             if stdin is None or stdout is None:
                 raise ConnectionError("a worker without pipes")
@@ -52,8 +54,8 @@ class WorkerProcess:
         return process
 
 
-async def _start() -> asyncio.subprocess.Process:
+async def _start(tables: Sequence[Path]) -> asyncio.subprocess.Process:
     environment = {name: os.environ[name] for name in INHERITED if name in os.environ} | SINGLE_THREADED
-    arguments = (sys.executable, "-m", "proxy.engines.compressors.worker")
+    arguments = (sys.executable, "-m", "proxy.engines.compressors.worker", *map(str, tables))
     pipe = asyncio.subprocess.PIPE
     return await asyncio.create_subprocess_exec(*arguments, stdin=pipe, stdout=pipe, cwd=ROOT, env=environment)

@@ -1,4 +1,4 @@
-"""The process that compresses: `python -m proxy.engines.compressors.worker`.
+"""The process that compresses: `python -m proxy.engines.compressors.worker [TABLE [MODELS]]`: word vectors (`Meanings`), embedders.
 
 Its parent writes jobs to stdin and reads replies from stdout. A frame is four bytes of length, big-endian, and a body: a pickled
 (kind, messages, settings, model, terms) as a job, since the parent is trusted; JSON as a reply, since the worker reads what strangers
@@ -8,6 +8,7 @@ on its own objects.
 
 import gc
 import json
+import logging
 import os
 import pickle
 import signal
@@ -17,21 +18,29 @@ import threading
 from contextlib import suppress
 from dataclasses import asdict, replace
 from itertools import count
+from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, BinaryIO, Literal
 
 from plans.snapshot import CompressionSettings
 from proxy.core.compression.compress import compress
-from proxy.core.compression.memory import Memory
+from proxy.core.compression.meanings import Meanings
+from proxy.core.compression.memory import Memory, Model
 from proxy.core.compression.pays import Terms
 from proxy.core.compression.preview import preview
+from proxy.core.errors import ToolUnavailable
 from proxy.core.ports import Cut, Message
+from proxy.engines import catalogue
+
+logger = logging.getLogger(__name__)
 
 # Bytes of results remembered: some hundred chats of 60,000 tokens.
 REMEMBERED = 64_000_000
 # A worker gives way to the gateway where both want one core: a gateway that waits is what every request waits for.
 NICENESS = 5
 LENGTH = struct.Struct(">I")
+# Characters of a chat that the model reads while somebody waits: 400 tokens, some 120 ms on one core.
+LETTERS = 1600
 Kind = Literal["compress", "preview"]
 
 
@@ -78,6 +87,28 @@ def _listen(stream: BinaryIO, jobs: "SimpleQueue[bytes]") -> None:
     os._exit(0)
 
 
+def _meanings(paths: list[str]) -> Meanings | None:
+    """The table of the first path. Without it words count by what they are, not by what they mean."""
+    try:
+        return Meanings.load(Path(paths[0])) if paths else None
+    except OSError as error:
+        logger.warning("no table of word vectors, chats are ranked by words alone: %s", type(error).__name__)
+        return None
+
+
+def _model(folders: list[str]) -> Model | None:
+    """The embedder of the first folder of models, loaded. Without it the table alone tells of meanings."""
+    if not folders:
+        return None
+    embedder = catalogue.load(catalogue.EMBEDDERS["minilm"])(Path(folders[0]))
+    try:
+        embedder.read(["Ready?"])
+    except ToolUnavailable as error:
+        logger.warning("chats are ranked without a model: %s", error)
+        return None
+    return Model(embedder.id, embedder.read, LETTERS)
+
+
 def main() -> None:
     """Answer jobs one by one, in order."""
     os.nice(NICENESS)
@@ -87,7 +118,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's: it closes stdin
     jobs: SimpleQueue[bytes] = SimpleQueue()
     threading.Thread(target=_listen, args=(sys.stdin.buffer, jobs), daemon=True).start()
-    memory = Memory(REMEMBERED)
+    memory = Memory(REMEMBERED, meanings=_meanings(sys.argv[1:2]), model=_model(sys.argv[2:3]))
     for number in count():
         reply = json.dumps(answer(jobs.get(), memory)).encode()
         sys.stdout.buffer.write(frame(reply))

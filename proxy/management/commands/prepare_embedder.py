@@ -2,13 +2,14 @@
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from proxy.conf import conf
-from proxy.engines.embedders.onnx import MINILM_ID, is_prepared
+from proxy.engines.embedders.onnx import MINILM_ID, WORDS, is_prepared
 
 SECONDS = 300
 
@@ -23,14 +24,21 @@ class Command(BaseCommand):
             self.stdout.write(f"Embedder {conf.embedder}: nothing to prepare, sentence-transformers loads it when the gateway starts.")
             return
         folder = conf.models / MINILM_ID
-        if is_prepared(folder):
+        if is_prepared(folder) and (conf.models / WORDS).is_file():
             self.stdout.write(f"Embedder {MINILM_ID}: ready in {folder}.")
             return
-        command = [sys.executable, "-m", "proxy.engines.embedders.export", str(folder)]
-        try:
-            subprocess.run(command, cwd=settings.BASE_DIR, capture_output=True, text=True, check=True, timeout=SECONDS)  # noqa: S603
-        except subprocess.CalledProcessError as error:
-            raise CommandError(f"The embedding model could not be exported:\n{error.stderr[-2000:]}") from error
-        except subprocess.TimeoutExpired as error:
-            raise CommandError(f"The embedding model was not exported within {SECONDS} s.") from error
-        self.stdout.write(f"Embedder {MINILM_ID}: exported to {folder}.")
+        if not is_prepared(folder):
+            _run("export", folder)
+        _run("words", conf.models)
+        self.stdout.write(f"Embedder {MINILM_ID}: exported to {folder}, with vectors of its words beside it.")
+
+
+def _run(module: str, *arguments: Path) -> None:
+    """In a process of its own, which takes its memory along when it ends."""
+    command = [sys.executable, "-m", f"proxy.engines.embedders.{module}", *map(str, arguments)]
+    try:
+        subprocess.run(command, cwd=settings.BASE_DIR, capture_output=True, text=True, check=True, timeout=SECONDS)  # noqa: S603
+    except subprocess.CalledProcessError as error:
+        raise CommandError(f"The embedding model could not be exported:\n{error.stderr[-2000:]}") from error
+    except subprocess.TimeoutExpired as error:
+        raise CommandError(f"The embedding model was not exported within {SECONDS} s.") from error
