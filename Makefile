@@ -6,7 +6,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 RUNS ?= 3
 INSTALLED := .venv/installed
-CODE := manage.py gateway_project plans proxy stats demo $(wildcard benchmarks) tests
+CODE := manage.py gateway_project plans proxy stats demo evaluation $(wildcard benchmarks) tests
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
