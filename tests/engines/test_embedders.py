@@ -23,6 +23,7 @@ from proxy.engines.embedders import queue
 from proxy.engines.embedders.onnx import MINILM_ID, WORDS, OnnxEmbedder, is_prepared
 from proxy.engines.embedders.sentence_transformers import SentenceTransformersEmbedder
 from proxy.engines.embedders.threaded import ThreadedEmbedder
+from proxy.engines.embedders.words import make
 
 LONG = "The parcel that I ordered has not arrived and nobody answers. " * 400
 ODD = ["", " ", "\x00", "\ud800 lone", "\N{PILE OF POO}" * 300, "x" * 1_000_000, LONG, "مرحبا 你好", "\u200b" * 2000]
@@ -30,15 +31,19 @@ ODD = ["", " ", "\x00", "\ud800 lone", "\N{PILE OF POO}" * 300, "x" * 1_000_000,
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the exported model. The export takes 12 s, so it is made once for the checkout, as `make demo` does."""
+    """A folder with the exported model and its words. Both take half a minute, so they are made once for the checkout, as `make demo`
+    does."""
     exported = embedded.BASE_DIR / "var" / "models" / MINILM_ID
     if not is_prepared(exported):
         subprocess.run(
             [sys.executable, "-m", "proxy.engines.embedders.export", str(exported)], check=True, capture_output=True, timeout=120
         )
+    if not (exported.parent / WORDS).is_file():
+        make(exported.parent)
     folder: Path = tmp_path_factory.mktemp("var") / "models"
     folder.mkdir()
-    (folder / MINILM_ID).symlink_to(exported)
+    for name in (MINILM_ID, WORDS):
+        (folder / name).symlink_to(exported.parent / name)
     return folder
 
 

@@ -20,17 +20,19 @@ from dataclasses import asdict, replace
 from itertools import count
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any, BinaryIO, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from plans.snapshot import CompressionSettings
 from proxy.core.compression.compress import compress
-from proxy.core.compression.meanings import Meanings
 from proxy.core.compression.memory import Memory, Model
 from proxy.core.compression.pays import Terms
 from proxy.core.compression.preview import preview
 from proxy.core.errors import ToolUnavailable
 from proxy.core.ports import Cut, Message
 from proxy.engines import catalogue
+
+if TYPE_CHECKING:
+    from proxy.core.compression.meanings import Meanings
 
 logger = logging.getLogger(__name__)
 
@@ -87,8 +89,10 @@ def _listen(stream: BinaryIO, jobs: "SimpleQueue[bytes]") -> None:
     os._exit(0)
 
 
-def _meanings(paths: list[str]) -> Meanings | None:
+def _meanings(paths: list[str]) -> "Meanings | None":
     """The table of the first path. Without it words count by what they are, not by what they mean."""
+    from proxy.core.compression.meanings import Meanings
+
     try:
         return Meanings.load(Path(paths[0])) if paths else None
     except OSError as error:
