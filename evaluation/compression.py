@@ -21,10 +21,9 @@ from evaluation.simple import SIMPLE, Cutter
 from plans.snapshot import CompressionSettings, Focus
 from proxy.core.compression.compress import compress
 from proxy.core.compression.meanings import Meanings
-from proxy.core.compression.memory import Memory, Model
+from proxy.core.compression.memory import Memory
 from proxy.core.ports import Message
-from proxy.engines.compressors.worker import LETTERS
-from proxy.engines.embedders.onnx import WORDS, OnnxEmbedder, is_prepared
+from proxy.engines.embedders.onnx import WORDS
 
 BUDGETS = (4096, 2048)
 MODEL = "gpt-4o-mini"
@@ -68,11 +67,9 @@ def render(figures: dict[str, dict[str, Any]]) -> str:
 
 def _of_chat(chat: Chat, models: Path) -> list[Outcome]:
     meanings = Meanings.load(models / WORDS) if (models / WORDS).exists() else None
-    embedder = OnnxEmbedder(models)
-    model = Model(embedder.id, embedder.read, LETTERS) if is_prepared(models / embedder.id) else None
     found: list[Outcome] = []
     for question in chat.questions:
-        memory = Memory(REMEMBERED, meanings=meanings, model=model)
+        memory = Memory(REMEMBERED, meanings=meanings)
         cutters = {name: partial(_cut, memory, *chosen) for name, chosen in ENGINES.items()} | SIMPLE
         found += [_outcome(name, cut, budget, chat, question) for budget in BUDGETS for name, cut in cutters.items()]
     return found

@@ -64,7 +64,7 @@ async def open_toolbox() -> Running:
     recent = Recent(conf.exact_memory)
     timeout = conf.limits.cache_budget
     changes = Changes(conf.exact_url, recent, prefix=conf.exact_prefix, timeout=timeout)
-    compressor = PoolCompressor(workers=conf.compressors, deadline=conf.compression_deadline, words=conf.models / WORDS, models=conf.models)
+    compressor = PoolCompressor(workers=conf.compressors, deadline=conf.compression_deadline, words=conf.models / WORDS)
     tools = Toolbox(
         source=source,
         exact=RedisCache(conf.exact_url, prefix=conf.exact_prefix, timeout=timeout),

@@ -233,9 +233,9 @@ FOODS: list[Message] = [CHAT[0], {"role": "user", "content": FACT}, *CHAT[1:-1],
 
 
 @pytest.mark.parametrize("there", [True, False])
-async def test_a_worker_finds_by_meaning_where_it_has_a_table_and_a_model(models: Path, tmp_path: Path, *, there: bool) -> None:
+async def test_a_worker_finds_by_meaning_where_it_has_a_table(models: Path, tmp_path: Path, *, there: bool) -> None:
     folder = models if there else tmp_path
-    pool = PoolCompressor(deadline=30, words=folder / WORDS, models=folder)
+    pool = PoolCompressor(deadline=30, words=folder / WORDS)
     await pool.warm()
     cut = await pool.compress(FOODS, PLAN, model="gpt-4o-mini")
     await pool.close()

@@ -265,12 +265,3 @@ async def test_a_batch_gives_what_each_text_gives_alone(models: Path) -> None:
     batched = await asyncio.gather(*(together.embed(text) for text in texts))
     single = [await alone.embed(text) for text in texts]
     assert np.abs(np.stack(batched) - np.stack(single)).max() < 1e-6
-
-
-def test_reading_here_and_now_gives_the_vectors_in_order(models: Path) -> None:
-    texts = ["a short one", "a much longer text that goes on for a while " * 5, *(f"text {number}" for number in range(20))]
-    embedder = OnnxEmbedder(models)
-    together = [np.frombuffer(vector, dtype=np.float32) for vector in embedder.read(texts)]
-    alone = [np.frombuffer(embedder.read([text])[0], dtype=np.float32) for text in texts]
-    assert np.array(together) == pytest.approx(np.array(alone), abs=1e-5)
-    assert np.linalg.norm(together, axis=1) == pytest.approx(1.0, abs=1e-5)

@@ -7,7 +7,6 @@ digests, so what a customer wrote is not kept.
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -25,22 +24,12 @@ OVERHEAD = 400
 SHORT = 64
 
 
-@dataclass(frozen=True, slots=True)
-class Model:
-    """A sentence embedding model. `embed`: texts to unit vectors, float32; `id` names it; `letters`: of so many characters of a chat it may
-    be asked while somebody waits, as that takes time."""
-
-    id: str
-    embed: Callable[[list[str]], Sequence[bytes]]
-    letters: int
-
-
 class Memory:
-    """Results up to `limit` bytes; 0 remembers nothing. `meanings`: what tells of a text what it is about, `model`: what tells it better
-    and takes longer, where there are such; always the same. Not for two threads at once."""
+    """Results up to `limit` bytes; 0 remembers nothing. `meanings`: what tells of a text what it is about, where
+    there is such; always the same. Not for two threads at once."""
 
-    def __init__(self, limit: int = 0, *, meanings: "Meanings | None" = None, model: Model | None = None) -> None:
-        self.meanings, self.model = meanings, model
+    def __init__(self, limit: int = 0, *, meanings: "Meanings | None" = None) -> None:
+        self.meanings = meanings
         self._kept: Bounded[tuple[str, str, bytes], Any] = Bounded(limit)
 
     @property
@@ -62,11 +51,6 @@ class Memory:
             found = work()
             self._kept.keep(key, found, OVERHEAD + _size(found))
         return cast(Value, found)
-
-    def known(self, kind: str, by: str, texts: Sequence[str]) -> list[bytes | None]:
-        """What `gather` found of texts before."""
-        found = (self._kept.get(self._key(kind, by, text)) for text in texts)
-        return [one and one[0] for one in found]
 
     def gather(self, kind: str, by: str, texts: Sequence[str], work: Callable[[list[str]], Sequence[bytes]]) -> list[bytes]:
         """`work(texts)`, which must say the same of a text whatever stands beside it, and is asked for those alone that are not known.

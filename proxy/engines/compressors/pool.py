@@ -34,18 +34,15 @@ RETRY_AFTER = 1.0
 
 class PoolCompressor:
     """The Compressor port over `workers` processes. `deadline`: seconds for a job, its wait included; `queue`: jobs that may wait;
-    `words`: a table of word vectors (`Meanings`), for chats ranked by what is asked; `models`: with it, where the embedder is that the
-    workers ask about some of their texts.
+    `words`: a table of word vectors (`Meanings`), for chats ranked by what is asked.
 
     Never slower than the deadline and the time `trim` takes: a job that is late (`deadline`), that broke its worker or finds all broken
     (`pool-broken`) or that finds the queue full (`busy`) is trimmed in a thread instead, and its Cut says so. A broken worker is started
     again beside the traffic. Raises ToolUnavailable when even `trim` fails.
     """
 
-    def __init__(
-        self, *, workers: int = 1, deadline: float = 5.0, queue: int = 16, words: Path | None = None, models: Path | None = None
-    ) -> None:
-        self._workers = [WorkerProcess([path for path in (words, models) if path]) for _ in range(workers)]
+    def __init__(self, *, workers: int = 1, deadline: float = 5.0, queue: int = 16, words: Path | None = None) -> None:
+        self._workers = [WorkerProcess(words) for _ in range(workers)]
         self._idle = Idle(self._workers)
         self._broken: set[WorkerProcess] = set()
         self._starts: set[asyncio.Task[None]] = set()

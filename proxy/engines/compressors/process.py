@@ -4,7 +4,6 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from proxy.engines.compressors.worker import LENGTH
@@ -20,17 +19,17 @@ BROKEN = (OSError, asyncio.IncompleteReadError)
 
 
 class WorkerProcess:
-    """One child process, started when first asked; `tables`: its arguments. Not for two callers at once."""
+    """One child process, started when first asked; `words`: its table of word vectors. Not for two callers at once."""
 
-    def __init__(self, tables: Sequence[Path] = ()) -> None:
-        self._tables = tables
+    def __init__(self, words: Path | None = None) -> None:
+        self._words = words
         self.process: asyncio.subprocess.Process | None = None
 
     async def ask(self, request: bytes) -> bytes:
         """The reply to a job, JSON. Raises ConnectionError or asyncio.IncompleteReadError when the process dies; whatever happens but a
         reply, the process is ended, as its next reply would be to this job."""
         try:
-            self.process = self.process or await _start(self._tables)
+            self.process = self.process or await _start(self._words)
             stdin, stdout = self.process.stdin, self.process.stdout
             if stdin is None or stdout is None:
                 raise ConnectionError("a worker without pipes")
@@ -54,8 +53,8 @@ class WorkerProcess:
         return process
 
 
-async def _start(tables: Sequence[Path]) -> asyncio.subprocess.Process:
+async def _start(words: Path | None) -> asyncio.subprocess.Process:
     environment = {name: os.environ[name] for name in INHERITED if name in os.environ} | SINGLE_THREADED
-    arguments = (sys.executable, "-m", "proxy.engines.compressors.worker", *map(str, tables))
+    arguments = (sys.executable, "-m", "proxy.engines.compressors.worker", *([str(words)] if words else []))
     pipe = asyncio.subprocess.PIPE
     return await asyncio.create_subprocess_exec(*arguments, stdin=pipe, stdout=pipe, cwd=ROOT, env=environment)

@@ -1,4 +1,4 @@
-"""The process that compresses: `python -m proxy.engines.compressors.worker [TABLE [MODELS]]`: word vectors (`Meanings`), embedders.
+"""The process that compresses: `python -m proxy.engines.compressors.worker [TABLE]`, with word vectors (`Meanings`).
 
 Its parent writes jobs to stdin and reads replies from stdout. A frame is four bytes of length, big-endian, and a body: a pickled
 (kind, messages, settings, model, terms) as a job, since the parent is trusted; JSON as a reply, since the worker reads what strangers
@@ -24,12 +24,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from plans.snapshot import CompressionSettings
 from proxy.core.compression.compress import compress
-from proxy.core.compression.memory import Memory, Model
+from proxy.core.compression.memory import Memory
 from proxy.core.compression.pays import Terms
 from proxy.core.compression.preview import preview
-from proxy.core.errors import ToolUnavailable
 from proxy.core.ports import Cut, Message
-from proxy.engines import catalogue
 
 if TYPE_CHECKING:
     from proxy.core.compression.meanings import Meanings
@@ -41,8 +39,6 @@ REMEMBERED = 64_000_000
 # A worker gives way to the gateway where both want one core: a gateway that waits is what every request waits for.
 NICENESS = 5
 LENGTH = struct.Struct(">I")
-# Characters of a chat that the model reads while somebody waits: 400 tokens, some 120 ms on one core.
-LETTERS = 1600
 Kind = Literal["compress", "preview"]
 
 
@@ -100,19 +96,6 @@ def _meanings(paths: list[str]) -> "Meanings | None":
         return None
 
 
-def _model(folders: list[str]) -> Model | None:
-    """The embedder of the first folder of models, loaded. Without it the table alone tells of meanings."""
-    if not folders:
-        return None
-    embedder = catalogue.load(catalogue.EMBEDDERS["minilm"])(Path(folders[0]))
-    try:
-        embedder.read(["Ready?"])
-    except ToolUnavailable as error:
-        logger.warning("chats are ranked without a model: %s", error)
-        return None
-    return Model(embedder.id, embedder.read, LETTERS)
-
-
 def main() -> None:
     """Answer jobs one by one, in order."""
     os.nice(NICENESS)
@@ -122,7 +105,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's: it closes stdin
     jobs: SimpleQueue[bytes] = SimpleQueue()
     threading.Thread(target=_listen, args=(sys.stdin.buffer, jobs), daemon=True).start()
-    memory = Memory(REMEMBERED, meanings=_meanings(sys.argv[1:2]), model=_model(sys.argv[2:3]))
+    memory = Memory(REMEMBERED, meanings=_meanings(sys.argv[1:2]))
     for number in count():
         reply = json.dumps(answer(jobs.get(), memory)).encode()
         sys.stdout.buffer.write(frame(reply))

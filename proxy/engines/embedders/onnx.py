@@ -14,13 +14,11 @@ import numpy as np
 
 from proxy.core.errors import ToolUnavailable
 from proxy.core.ports import Vector
-from proxy.engines.embedders.threaded import MAX_CHARACTERS, ThreadedEmbedder
+from proxy.engines.embedders.threaded import ThreadedEmbedder
 
 MINILM_ID = "all-MiniLM-L6-v2@onnx-fp32-384"
 MINILM_DIMENSION = 384
 MAX_TOKENS = 256
-# Texts of like length that are read at once.
-BATCH = 8
 GRAPH = "model.onnx"
 WEIGHTS = "model.weights"
 TOKENIZER = "tokenizer.json"
@@ -48,18 +46,6 @@ class OnnxEmbedder(ThreadedEmbedder):
         self._folder = models / embedder_id
         self._loading = threading.Lock()
         self._model: tuple[Any, Any] | None = None
-
-    def read(self, texts: Sequence[str]) -> list[bytes]:
-        """The unit vectors of some texts, float32, here and now: for a process that has nothing else to do. Raises ToolUnavailable."""
-        found: dict[int, bytes] = {}
-        order = sorted(range(len(texts)), key=lambda index: len(texts[index]))
-        for first in range(0, len(order), BATCH):
-            some = order[first : first + BATCH]
-            for index, outcome in zip(some, self._outcomes([texts[index][:MAX_CHARACTERS] for index in some]), strict=True):
-                if isinstance(outcome, ToolUnavailable):
-                    raise outcome
-                found[index] = outcome.tobytes()
-        return [found[index] for index in range(len(texts))]
 
     def _encode(self, texts: Sequence[str]) -> Sequence[Vector]:
         session, tokenizer = self._loaded()
