@@ -68,7 +68,7 @@ class MockUpstream:
             more = message.get("more_body", False)
         asked = orjson.loads(raw)
         self.requests.append(asked)
-        if reason := self.refuses(asked["messages"]):
+        if reason := self.refuses(asked.get("messages", [])):
             await _whole(send, 400, orjson.dumps({"error": {"message": reason, "type": "invalid_request_error"}}))
         elif self.status != 200:
             await _whole(send, self.status, self.body)

@@ -34,19 +34,19 @@ def steadily(tokens: int, turns: int) -> list[int]:
 
 def test_where_nothing_is_cached_it_pays_as_soon_as_the_cut_is_shorter() -> None:
     terms = replace(WARM, read=1.0)
-    assert not pays(steadily(MEAN - 100, 40), SIZES, terms)
+    assert not pays(steadily(min(MEAN, BUDGET) - 100, 40), SIZES, terms)
     assert pays(steadily(MEAN + 300, 40), SIZES, terms)
 
 
 def test_a_warm_chat_is_cut_when_what_is_recalled_costs_less_than_the_history() -> None:
     assert not pays(steadily(9_000, 300), SIZES, WARM)
-    assert pays(steadily(13_000, 300), SIZES, WARM)
-    assert not pays(steadily(13_000, 300), SIZES, replace(WARM, read=0.1))
+    assert pays(steadily(15_500, 300), SIZES, WARM)
+    assert not pays(steadily(15_500, 300), SIZES, replace(WARM, read=0.1))
     assert pays(steadily(40_000, 300), SIZES, replace(WARM, read=0.1))
 
 
 def test_a_chat_about_to_end_is_left_alone() -> None:
-    asked = steadily(14_000, 300)
+    asked = steadily(15_500, 300)
     assert pays(asked, SIZES, WARM)
     assert not pays(asked[-3:], SIZES, replace(WARM, ahead=SOON_OVER))
 
@@ -66,10 +66,10 @@ def test_a_cold_chat_is_cut_unless_the_turns_to_come_would_lose_it_again() -> No
 
 
 def test_system_text_counts_on_both_sides() -> None:
-    assert pays(steadily(13_000, 300), SIZES, WARM)
+    assert pays(steadily(15_500, 300), SIZES, WARM)
     with_head = replace(SIZES, head=4_000, budget=BUDGET + 4_000)
-    assert not pays(steadily(13_000, 300), with_head, WARM)
-    assert pays(steadily(17_000, 300), with_head, WARM)
+    assert not pays(steadily(15_500, 300), with_head, WARM)
+    assert pays(steadily(19_500, 300), with_head, WARM)
 
 
 def test_a_chat_whose_questions_recall_little_is_cut_sooner() -> None:
@@ -110,8 +110,8 @@ def test_whenever_a_chat_ends_it_cost_a_hundredth_more_at_most(
         if asked > budget and pays(list(accumulate(steps[:turn])), sizes, replace(terms, last=last)):
             block = min(sizes.block, sum(steps[:old]))
             kept = block + sum(steps[old : turn - 1])
-            recalled = min(sizes.recalled, sum(steps[:old]) - block)
-            saving += cost(kept, prefix if old == at and last == "cut" else 0, terms) + recalled + write * steps[turn - 1]
+            recalled = max(0, min(sizes.recalled, sum(steps[:old]) - block, budget - kept - steps[turn - 1]))
+            saving += cost(kept, prefix if old == at and last == "cut" else 0, terms) + recalled + terms.write * steps[turn - 1]
             prefix, at, last = kept, old, "cut"
         else:
             saving += price

@@ -66,7 +66,7 @@ def test_a_worker_that_died_is_replaced_and_gets_the_next_connections(gateway: G
         wait_until(lambda: one_goes_to_another_than(kept, gateway))
         opened.enter_context(pool(gateway, 8))
         found = list(owners(gateway).values())
-        assert len(found) > 10, found  # of the first eight, the half that the living one held
+        assert len(found) > 8, found  # of the first eight, what the living one held
         assert abs(2 * found.count(kept) - len(found)) <= 2, found
 
 

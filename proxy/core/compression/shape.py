@@ -27,10 +27,10 @@ from proxy.core.compression.transcript import Transcript
 from proxy.core.tokens import count_text
 
 # The block's share of the budget: a gist where the question brings what it needs, else most of what is kept.
-GIST, BULK = 1 / 8, 1 / 2
-# What is recalled costs its full price in every turn. More than this share of the budget brings little: from 2,000 to 3,000 tokens two of
-# a hundred questions more found their evidence.
-RECALL = 19 / 32
+GIST, BULK = 1 / 16, 1 / 2
+# What is recalled costs its full price in every turn: so much of the budget at most, and nothing that is worth less than this share of the
+# best. Real questions use it up, "yes please" does not.
+RECALL, RELEVANT = 3 / 4, 0.1
 # A block of fewer tokens says less than its heading.
 LEAST_BLOCK = 64
 
@@ -104,14 +104,14 @@ def _within(parts: Parts) -> Parts:
 
 
 def _left(scores: Sequence[float], history: History, block: Chosen, *, asked: bool, least: int) -> list[float]:
-    """The scores with -inf for what the block says already and, where a question was asked, for what has nothing to do with it, as
+    """The scores with -inf for what the block says already and, where a question was asked, for what has little to do with it, as
     long as `least` remain."""
     left = np.array(scores, dtype=np.float64)
     left[list(block.pieces)] = -np.inf
     if asked:
         least_of_all = each_once(history.pieces, ranked(left.tolist()), least)
         kept = left[least_of_all]
-        left[left <= 0] = -np.inf
+        left[left <= RELEVANT * max(0.0, left.max(initial=0.0))] = -np.inf
         left[least_of_all] = kept
     rest: list[float] = left.tolist()
     return rest
