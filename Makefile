@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test lint format bench bench-results bench-large clean
+.PHONY: help demo serve test lint format eval-compression bench bench-results bench-large clean
 SHELL := /bin/bash
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -45,6 +45,12 @@ format: $(INSTALLED) ## Rewrite the code in the house style
 	@echo "Formatting"
 	@$(BIN)/ruff check --fix --quiet $(CODE) || true
 	@$(BIN)/ruff format $(CODE)
+
+eval-compression: $(INSTALLED) ## Score compression on long chats, some 15 minutes (DATA=folder, JSON=file)
+	@echo "Preparing the word table"
+	@$(BIN)/python manage.py prepare_embedder
+	@echo "Scoring compression on $(DATA)"
+	@$(BIN)/python -m evaluation --data $(DATA) $(if $(JSON),--json $(JSON))
 
 bench: $(INSTALLED) ## Measure on this machine, 8 minutes (JSON=, PEERS=litellm,portkey, RUN=exact,miss)
 	@echo "Measuring; leave the machine alone meanwhile"

@@ -65,8 +65,13 @@ def render(figures: dict[str, dict[str, Any]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
+def table(models: Path) -> Meanings | None:
+    """The word table, where `prepare_embedder` has made it."""
+    return Meanings.load(models / WORDS) if (models / WORDS).exists() else None
+
+
 def _of_chat(chat: Chat, models: Path) -> list[Outcome]:
-    meanings = Meanings.load(models / WORDS) if (models / WORDS).exists() else None
+    meanings = table(models)
     found: list[Outcome] = []
     for question in chat.questions:
         memory = Memory(REMEMBERED, meanings=meanings)

@@ -18,6 +18,7 @@ from typing import Any
 
 from evaluation.bill import STRATEGIES, Bill, bills
 from evaluation.chats import Chat, load
+from evaluation.compression import table
 from evaluation.replay import replay
 from evaluation.rules import PUBLISHED, Rules
 from plans.snapshot import CompressionSettings
@@ -27,14 +28,14 @@ BUDGET = 4096
 RATIOS: tuple[float | None, ...] = (0.1, 0.25, 0.5, None)
 
 
-def measure(data: Path, settings: CompressionSettings, rules: Rules) -> dict[str, dict[str, Any]]:
+def measure(data: Path, settings: CompressionSettings, rules: Rules, models: Path) -> dict[str, dict[str, Any]]:
     """By price ratio ("none": nothing cached): the total of each strategy in input tokens, the worst chat of `saves` against `none` and
     of `always` against `every_turn`, the number of chats `saves` cut, and the share of questions whose evidence was sent, by strategy.
     Takes minutes, on all cores."""
     chats = load(data)
     before = list(accumulate(map(_turns, chats), initial=Counter[int]()))
     with ProcessPoolExecutor(os.cpu_count()) as pool:
-        found = list(pool.map(partial(_billed, settings=settings, rules=rules), chats, before[:-1]))
+        found = list(pool.map(partial(_billed, settings=settings, rules=rules, models=models), chats, before[:-1]))
     return {str(ratio).lower(): _figures(bills) for ratio, bills in zip(RATIOS, zip(*found, strict=True), strict=True)}
 
 
@@ -62,8 +63,8 @@ def _turns(chat: Chat) -> Counter[int]:
     return Counter(interval(turn) for turn in range(1, len(chat.requests()) + 1))
 
 
-def _billed(chat: Chat, before: Counter[int], *, settings: CompressionSettings, rules: Rules) -> list[Bill]:
-    return bills(replay(chat, settings), rules, RATIOS, before, settings)
+def _billed(chat: Chat, before: Counter[int], *, settings: CompressionSettings, rules: Rules, models: Path) -> list[Bill]:
+    return bills(replay(chat, settings, table(models)), rules, RATIOS, before, settings)
 
 
 def _figures(found: Sequence[Bill]) -> dict[str, Any]:
@@ -89,9 +90,15 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     parser.add_argument("--provider", choices=PUBLISHED, default="openai", help="whose rules of caching to follow")
     parser.add_argument("--engine", default="text_rank")
+    parser.add_argument("--models", type=Path, default=Path("var/models"), help="where prepare_embedder has put its models")
     arguments = parser.parse_args()
     begun = time.monotonic()
-    figures = measure(arguments.data, CompressionSettings(engine=arguments.engine, max_input_tokens=BUDGET), PUBLISHED[arguments.provider])
+    figures = measure(
+        arguments.data,
+        CompressionSettings(engine=arguments.engine, max_input_tokens=BUDGET),
+        PUBLISHED[arguments.provider],
+        arguments.models,
+    )
     print(f"Cost against none: budget {BUDGET}, rules of {arguments.provider}, {time.monotonic() - begun:.0f} s\n\n{render(figures)}")
     if arguments.json:
         arguments.json.write_text(json.dumps(figures, indent=1))

@@ -8,6 +8,7 @@ from evaluation.every_turn import cut_anew
 from evaluation.evidence import Sent
 from plans.snapshot import CompressionSettings
 from proxy.core.compression.compress import compress
+from proxy.core.compression.meanings import Meanings
 from proxy.core.compression.memory import Memory
 from proxy.core.ports import Message
 
@@ -40,11 +41,11 @@ class Replay:
     kept: dict[str, list[bool]]
 
 
-def replay(chat: Chat, settings: CompressionSettings) -> Replay:
-    """All turns of a chat by all cutters. Takes seconds."""
+def replay(chat: Chat, settings: CompressionSettings, meanings: Meanings | None = None) -> Replay:
+    """All turns of a chat by all cutters, which find by meaning where there is a table. Takes seconds."""
     sent, kept = {}, {}
     for name, cut in CUTTERS.items():
-        memory = Memory(MEMORY)
+        memory = Memory(MEMORY, meanings=meanings)
         sent[name] = [cut(prompt, settings, memory) for prompt in chat.requests()]
         kept[name] = [_survives(chat, question, cut(_asked(chat, question), settings, memory)) for question in chat.questions]
     return Replay(chat.source, sent, kept)

@@ -59,7 +59,7 @@ def figures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, flo
     rows = [{"id": str(turns), "source": "trains", "messages": chat(turns).messages, "questions": QUESTIONS} for turns in (60, 150)]
     with gzip.open(folder / "long_chats.jsonl.gz", "wt") as lines:
         lines.write("\n".join(map(json.dumps, rows)))
-    return measure(folder, SETTINGS, PUBLISHED["openai"])
+    return measure(folder, SETTINGS, PUBLISHED["openai"], folder)
 
 
 QUESTIONS = [{"question": "Which train did I take on day 3?", "evidence": [6]}]
