@@ -59,7 +59,7 @@ def test_an_example_is_shown_side_by_side_with_every_place(staff: Client, path: 
     assert "[From earlier in this conversation" in page
     assert "the budget was set to 900" in page
     assert "gpt-4o-mini at openai, route smart" in page
-    assert re.search(r"1,000 such turns, at list price</th><td>\$0\.2\d{3}</td><td>\$0\.1\d{3}</td><td>\$0\.1\d{3}</td>", page)
+    assert re.search(r"1,000 such turns, at list price</th><td>\$0\.2\d{3}</td><td>\$0\.[01]\d{3}</td><td>\$0\.[01]\d{3}</td>", page)
     assert re.search(r"1,000 next turns, prefix warm</th><td>\$0\.\d{4}</td><td>\$0\.\d{4}</td>", page)
 
 

@@ -26,8 +26,10 @@ from proxy.core.compression.parts import FRAME, Parts
 from proxy.core.compression.transcript import Transcript
 from proxy.core.tokens import count_text
 
-# The block's share of the budget: a gist where the question brings what it needs, else most of what is kept.
+# The block's share of the budget: a gist where the question brings what it needs, else most of what is kept. Of a small budget the gist
+# takes twice its share, up to what says something.
 GIST, BULK = 1 / 16, 1 / 2
+SMALL_GIST = 256
 # What is recalled costs its full price in every turn: so much of the budget at most, and nothing that is worth less than this share of the
 # best. Real questions use it up, "yes please" does not.
 RECALL, RELEVANT = 3 / 4, 0.1
@@ -51,7 +53,7 @@ def outline(draft: Draft, settings: CompressionSettings, memory: Memory) -> Outl
     """Cut a chat that exceeds its budget and whose protected messages do not. Raises what engines raise."""
     focused = settings.focus == "question" and ENGINES[settings.engine].focus is not None
     old, room = mark(draft.costs, draft.budget), draft.budget - draft.floor
-    block = _block(draft, settings, memory, old, round(draft.budget * (GIST if focused else BULK)) - FRAME)
+    block = _block(draft, settings, memory, old, block_share(draft.budget, focused=focused) - FRAME)
     if block.tokens + FRAME > room * 3 // 4:
         block = NOTHING
     recent = _recent(draft, old, room - (block.tokens + FRAME if block.pieces else 0))
@@ -65,6 +67,11 @@ def outline(draft: Draft, settings: CompressionSettings, memory: Memory) -> Outl
     least = settings.min_sentences - len(block.pieces)
     recalled = _recalled(parts, history, _left(scores, history, block, asked=asked, least=least), room, least)
     return Outline(replace(parts, recalled=recalled.text), history, block, recalled, scores)
+
+
+def block_share(budget: int, *, focused: bool) -> int:
+    """The most tokens of the block."""
+    return max(round(budget * GIST), min(round(budget * 2 * GIST), SMALL_GIST)) if focused else round(budget * BULK)
 
 
 def _block(draft: Draft, settings: CompressionSettings, memory: Memory, old: int, room: int) -> Chosen:

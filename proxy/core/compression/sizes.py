@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from plans.snapshot import CompressionSettings
 from proxy.core.compression.catalogue import ENGINES
 from proxy.core.compression.mark import HIGH, LOW
-from proxy.core.compression.shape import BULK, GIST, RECALL
+from proxy.core.compression.shape import RECALL, block_share
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,8 +26,8 @@ class Sizes:
         engine, budget = ENGINES[settings.engine], settings.max_input_tokens
         if engine.grain == "message":
             return cls(head=head, block=0, low=0, high=0, recalled=budget, budget=budget)
-        gist = GIST if settings.focus == "question" and engine.focus is not None else BULK
-        block, low, high, recalled = (round(share * budget) for share in (gist, LOW, HIGH, RECALL))
+        block = block_share(budget, focused=settings.focus == "question" and engine.focus is not None)
+        low, high, recalled = (round(share * budget) for share in (LOW, HIGH, RECALL))
         return cls(head=head, block=block, low=low, high=high, recalled=recalled, budget=budget)
 
     def prefix(self, recent: int) -> int:
