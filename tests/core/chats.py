@@ -107,3 +107,16 @@ def exchanges(draw: st.DrawFn) -> list[Message]:
             draw(st.sampled_from((answer, answer, _cached(answer)))),
         ]
     return [*messages, {"role": "user", "content": draw(TEXT)}]
+
+
+TOWNS = "Oslo Bergen Turku Gdansk Riga Tartu Malmo Aarhus Narvik Bodo".split()
+
+
+def journeys(turns: int) -> list[Message]:
+    """A chat in which each turn tells of a journey, by a train with a number of its own."""
+    messages: list[Message] = []
+    for turn in range(turns):
+        town = TOWNS[turn % len(TOWNS)]
+        messages.append({"role": "user", "content": f"On day {turn} I took the train number {1000 + 7 * turn} to {town} with my sister."})
+        messages.append({"role": "assistant", "content": f"Noted, train {1000 + 7 * turn}. A hotel near the harbour of {town}?"})
+    return messages

@@ -9,20 +9,13 @@ from evaluation.compression import BUDGETS, measure, render
 from evaluation.simple import SIMPLE, at_random, bm25, keep_last
 from proxy.core.ports import Message
 from proxy.core.tokens import count_messages
-
-TOWNS = "Oslo Bergen Turku Gdansk Riga Tartu Malmo Aarhus Narvik Bodo".split()
+from tests.core.chats import journeys
 
 
 def chat(turns: int) -> Chat:
     """Each turn tells of a journey, and the question asks for an early one."""
-    messages: list[Message] = []
-    for turn in range(turns):
-        town = TOWNS[turn % len(TOWNS)]
-        messages.append({"role": "user", "content": f"On day {turn} I took the train number {1000 + 7 * turn} to {town} with my sister."})
-        messages.append({"role": "assistant", "content": f"Noted, train {1000 + 7 * turn}. A hotel near the harbour of {town}?"})
-    return Chat(
-        "journeys", "trains", messages, (Question("Where did train 1021 go?", (6,)), Question("Where did I go?", tuple(range(0, turns, 2))))
-    )
+    questions = (Question("Where did train 1021 go?", (6,)), Question("Where did I go?", tuple(range(0, turns, 2))))
+    return Chat("journeys", "trains", journeys(turns), questions)
 
 
 def test_simple_methods_keep_what_they_say_within_the_budget() -> None:

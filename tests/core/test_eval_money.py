@@ -13,21 +13,15 @@ from evaluation.money import measure, render
 from evaluation.replay import replay, times
 from evaluation.rules import PUBLISHED
 from plans.snapshot import CompressionSettings
-from proxy.core.ports import Message
 from proxy.core.tokens import count_messages
+from tests.core.chats import journeys
 
 SETTINGS = CompressionSettings(engine="text_rank", max_input_tokens=1024)
-TOWNS = "Oslo Bergen Turku Gdansk Riga Tartu Malmo Aarhus Narvik Bodo".split()
 
 
 def chat(turns: int) -> Chat:
     """Each turn tells of a journey, and the last question asks for one of them."""
-    messages: list[Message] = []
-    for turn in range(turns):
-        town = TOWNS[turn % len(TOWNS)]
-        messages.append({"role": "user", "content": f"On day {turn} I took the train number {1000 + 7 * turn} to {town} with my sister."})
-        messages.append({"role": "assistant", "content": f"Noted, train {1000 + 7 * turn}. A hotel near the harbour of {town}?"})
-    return Chat("journeys", "trains", messages, (Question("Which train did I take on day 3?", (6,)),))
+    return Chat("journeys", "trains", journeys(turns), (Question("Which train did I take on day 3?", (6,)),))
 
 
 def test_a_message_survives_word_for_word_or_by_most_of_its_words_in_runs() -> None:

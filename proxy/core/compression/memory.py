@@ -41,11 +41,11 @@ class Memory:
         """`work(text, by)`, which must depend on nothing else. Raises what it raises."""
         if not self._kept.limit:
             return work(text, by)
-        return self.remember(work.__name__, by, text.encode("utf-8", "surrogatepass"), lambda: work(text, by))
+        return self.remember(work.__name__, by, _bytes(text), lambda: work(text, by))
 
     def remember(self, kind: str, by: str, said: bytes, work: Callable[[], Value]) -> Value:
         """`work()`, which must depend on `by` and `said` alone. Raises what it raises."""
-        key = (kind, by, blake2b(said, digest_size=16).digest())
+        key = _key(kind, by, said)
         found = self._kept.get(key)
         if found is None:
             found = work()
@@ -55,7 +55,7 @@ class Memory:
     def gather(self, kind: str, by: str, texts: Sequence[str], work: Callable[[list[str]], Sequence[bytes]]) -> list[bytes]:
         """`work(texts)`, which must say the same of a text whatever stands beside it, and is asked for those alone that are not known.
         Raises what it raises."""
-        keys = [self._key(kind, by, text) for text in texts]
+        keys = [_key(kind, by, _bytes(text)) for text in texts]
         found: dict[tuple[str, str, bytes], bytes] = {key: known[0] for key in set(keys) if (known := self._kept.get(key))}
         missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in found}
         if missing:
@@ -64,13 +64,17 @@ class Memory:
                 self._kept.keep(key, (found[key],), OVERHEAD + _size((found[key],)))
         return [found[key] for key in keys]
 
-    @staticmethod
-    def _key(kind: str, by: str, text: str) -> tuple[str, str, bytes]:
-        return kind, by, blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-
     def count(self, text: str, encoding: str) -> int:
         """Tokens of a text, as `count_text`."""
         return count_text(text, encoding) if len(text) <= SHORT else self.recall(count_text, text, encoding)
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _key(kind: str, by: str, said: bytes) -> tuple[str, str, bytes]:
+    return kind, by, blake2b(said, digest_size=16).digest()
 
 
 def _size(value: int | tuple[bytes, ...]) -> int:
