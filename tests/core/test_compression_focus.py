@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from proxy.core.compression.bm25 import Index
 from proxy.core.compression.compress import compress
 from proxy.core.compression.dates import dates, matches
-from proxy.core.compression.focus import rank, spread
+from proxy.core.compression.focus import covering, rank, spread
 from proxy.core.compression.history import History, by_sentence
 from proxy.core.compression.meanings import Meanings
 from proxy.core.compression.memory import Memory
@@ -63,6 +63,21 @@ def test_spreading_is_the_sum_over_all_by_distance() -> None:
     scores = np.array([0.0, 3.0, 0.0, 1.0, 0.5])
     steps = np.abs(np.subtract.outer(np.arange(5), np.arange(5)))
     assert spread(scores) == pytest.approx(0.6**steps @ scores)
+
+
+def test_of_a_text_the_best_counts_whole_the_second_half_the_third_a_third() -> None:
+    scores, source = np.array([6.0, 2.0, 9.0, 5.0]), np.array([0, 1, 0, 0])
+    assert covering(scores, source).tolist() == [3.0, 2.0, 9.0, 5.0 / 3]
+
+
+def test_a_short_fact_comes_before_all_the_rest_of_a_long_answer_on_the_same_words() -> None:
+    essay = " ".join(f"The invoice is paper number {n}, filed with {n + 1} others in box {n + 2} of the archive." for n in range(20))
+    texts = [*FILLER, essay, *FILLER, *FILLER, *FILLER, "My invoice is lost", *FILLER]
+    scores = rank(history(texts, "Where is the invoice?"))
+    pieces = history(texts, "Where is the invoice?").pieces
+    fact = next(index for index, piece in enumerate(pieces) if piece.text == "My invoice is lost")
+    better = {pieces[index].text for index, score in enumerate(scores) if score > scores[fact]}
+    assert sum(map(len, better)) < len(essay) / 3
 
 
 def test_a_word_alike_is_found_by_its_vector_and_only_by_that() -> None:

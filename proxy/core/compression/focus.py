@@ -1,7 +1,8 @@
 """What of a chat its final question needs: TextRank's question, asked of words and meanings instead of a graph.
 
 A segment is worth what its words say (BM25, to which words of like meaning count too, and the date that holds for it), what is said
-around it, for a question and its reply belong together and so do the turns of a topic, and how near its meaning is to the question's.
+around it, for a question and its reply belong together and so do the turns of a topic, and how near its meaning is to the question's. Of a
+long text the best counts most.
 """
 
 from itertools import accumulate
@@ -32,8 +33,18 @@ def rank(history: History) -> list[float]:
     if not len(segments):
         return []
     said = spread(_words(history, segments) ** STRONG)
-    scores = _even(said) + MEANING * _even(closeness(history, segments) ** 2)
-    found: list[float] = scores[segments.of].tolist()
+    scores = _even(said) + MEANING * _even(closeness(history, segments) ** STRONG)
+    found: list[float] = covering(scores, segments.source)[segments.of].tolist()
+    return found
+
+
+def covering(scores: Floats, source: Integers) -> Floats:
+    """The best segment of each text as it is, the second by half, the third by a third: all of one long answer says less than a little of
+    several. `source`: the text of each segment."""
+    order = np.lexsort((-scores, source))
+    first = np.searchsorted(source[order], source[order])
+    found = np.empty(len(scores))
+    found[order] = scores[order] / (1 + np.arange(len(scores)) - first)
     return found
 
 

@@ -13,26 +13,20 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from plans.snapshot import CompressionSettings
 from proxy.core.compression.catalogue import ENGINES, load
-from proxy.core.compression.choose import NOTHING, Chosen, choose, each_once, ranked, scored
+from proxy.core.compression.choose import NOTHING, Chosen, choose, scored
 from proxy.core.compression.draft import Draft
 from proxy.core.compression.history import History, by_sentence
 from proxy.core.compression.mark import mark
 from proxy.core.compression.memory import Memory
 from proxy.core.compression.parts import FRAME, Parts
+from proxy.core.compression.recall import recall
 from proxy.core.compression.transcript import Transcript
 from proxy.core.tokens import count_text
 
-# The block's share of the budget: a gist where the question brings what it needs, else most of what is kept. Of a small budget the gist
-# takes twice its share, up to what says something.
-GIST, BULK = 1 / 16, 1 / 2
-SMALL_GIST = 256
-# What is recalled costs its full price in every turn: so much of the budget at most, and nothing that is worth less than this share of the
-# best. Real questions use it up, "yes please" does not.
-RECALL, RELEVANT = 3 / 4, 0.1
+# The block's share of the budget: a gist where the question brings what it needs, else most of what is kept.
+GIST, BULK = 1 / 8, 1 / 2
 # A block of fewer tokens says less than its heading.
 LEAST_BLOCK = 64
 
@@ -63,15 +57,13 @@ def outline(draft: Draft, settings: CompressionSettings, memory: Memory) -> Outl
     history = by_sentence(draft.chat[: parts.recent], draft.messages, settings.language, memory)
     asked = focused and bool(draft.question.strip())
     scores = scored(load(settings.engine, focused=asked), history)
-    room = min(draft.budget - parts.tokens, round(draft.budget * RECALL)) - FRAME
-    least = settings.min_sentences - len(block.pieces)
-    recalled = _recalled(parts, history, _left(scores, history, block, asked=asked, least=least), room, least)
+    recalled = recall(parts, history, block, scores, asked=asked, least=settings.min_sentences - len(block.pieces))
     return Outline(replace(parts, recalled=recalled.text), history, block, recalled, scores)
 
 
 def block_share(budget: int, *, focused: bool) -> int:
     """The most tokens of the block."""
-    return max(round(budget * GIST), min(round(budget * 2 * GIST), SMALL_GIST)) if focused else round(budget * BULK)
+    return round(budget * (GIST if focused else BULK))
 
 
 def _block(draft: Draft, settings: CompressionSettings, memory: Memory, old: int, room: int) -> Chosen:
@@ -110,35 +102,8 @@ def _within(parts: Parts) -> Parts:
     return parts
 
 
-def _left(scores: Sequence[float], history: History, block: Chosen, *, asked: bool, least: int) -> list[float]:
-    """The scores with -inf for what the block says already and, where a question was asked, for what has little to do with it, as
-    long as `least` remain."""
-    left = np.array(scores, dtype=np.float64)
-    left[list(block.pieces)] = -np.inf
-    if asked:
-        least_of_all = each_once(history.pieces, ranked(left.tolist()), least)
-        kept = left[least_of_all]
-        left[left <= RELEVANT * max(0.0, left.max(initial=0.0))] = -np.inf
-        left[least_of_all] = kept
-    rest: list[float] = left.tolist()
-    return rest
-
-
 def _led_by_user(draft: Draft, recent: int) -> int:
     """Where no user's message stands before, the first unit of one: a chat that began with the user still does."""
     if not draft.user_leads or any(draft.role(index) == "user" for index in range(recent) if not draft.costs[index]):
         return recent
     return next((index for index in range(recent, draft.turn) if draft.role(index) == "user"), draft.turn)
-
-
-def _recalled(parts: Parts, history: History, scores: Sequence[float], room: int, least: int) -> Chosen:
-    """The best of the rest, as much as there is room for. A text can cost a token or two more in its message than alone: then again."""
-    draft = parts.draft
-    writer = Transcript(history.pieces, draft.chat, draft.messages)
-    while room > 0:
-        found = choose(history.pieces, scores, room, writer, draft.encoding, least=least)
-        excess = replace(parts, recalled=found.text).tokens - draft.budget
-        if excess <= 0:
-            return found
-        room -= excess
-    return NOTHING

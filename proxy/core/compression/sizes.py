@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from plans.snapshot import CompressionSettings
 from proxy.core.compression.catalogue import ENGINES
 from proxy.core.compression.mark import HIGH, LOW
-from proxy.core.compression.shape import RECALL, block_share
+from proxy.core.compression.recall import RECALL
+from proxy.core.compression.shape import block_share
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
