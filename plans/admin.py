@@ -38,7 +38,7 @@ class PlanAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the s
         (
             "Compression",
             {
-                "fields": ("compression_engine", "max_input_tokens", "when", "focus", "language", "min_sentences"),
+                "fields": ("compression_engine", "max_input_tokens", "when", "focus", "language", "min_sentences", "deadline_ms"),
                 "description": "Long histories are shortened before you pay for them. The question itself is never cut.",
             },
         ),

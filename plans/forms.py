@@ -9,7 +9,7 @@ from plans.errors import InvalidPlan
 from plans.models import ModelPrice, Plan, VirtualKey
 
 HALF_FIELDS: Final = {
-    "compression": ("max_input_tokens", "language", "min_sentences", "focus", "when"),
+    "compression": ("max_input_tokens", "language", "min_sentences", "focus", "when", "deadline_ms"),
     "cache": ("exact", "backend", "similarity_threshold", "ttl", "scope", "max_temperature", "time_sensitive", "personal"),
 }
 RENAMED: Final = {"plan_name": "name", "compression.engine": "compression_engine", "cache": "cache_enabled"}
@@ -19,6 +19,7 @@ LABELS: Final = {
     "focus": "Chosen for",
     "when": "Shorten",
     "max_input_tokens": "Most input tokens",
+    "deadline_ms": "Wait at most (milliseconds)",
     "cache_enabled": "Cache answers",
     "exact": "Reuse answers of identical requests",
     "similarity_threshold": "Similarity threshold",
@@ -37,6 +38,8 @@ HELP: Final = {
     "when": "Always is a promise: no prompt is longer. When it saves goes by the price list, by what your provider really bills as "
     "cached, and by how long your chats last: a long chat may then go as it is.",
     "min_sentences": "Keep at least this many sentences of what is shortened.",
+    "deadline_ms": "When finding the sentences takes longer, this one request is cut as trim would. "
+    "Empty: as long as the gateway lets any plan.",
     "exact": "The very same request costs nothing the second time.",
     "similarity_threshold": "Lower saves more and risks more wrong answers; higher saves less. 0.80 bold, 0.85 usual, 0.90 careful.",
     "ttl": "A repeat of the same question within this time costs nothing; after it, the provider is paid for a fresh answer.",

@@ -91,6 +91,7 @@ class Plan(models.Model):
     min_sentences = models.PositiveIntegerField(default=1)
     focus = models.CharField(max_length=16, choices=Focus.choices, default=Focus.QUESTION)
     when = models.CharField(max_length=16, choices=When.choices, default=When.ALWAYS)
+    deadline_ms = models.PositiveIntegerField(null=True, blank=True, validators=[MinValueValidator(10), MaxValueValidator(60_000)])
 
     cache_enabled = models.BooleanField(default=True)
     exact = models.BooleanField(default=True)
@@ -125,6 +126,7 @@ class Plan(models.Model):
                 min_sentences=self.min_sentences,
                 focus=self.focus,  # type: ignore[arg-type]  # a choice of the same two words
                 when=self.when,  # type: ignore[arg-type]  # likewise
+                deadline_ms=self.deadline_ms,
             )
             if self.compression_engine
             else None

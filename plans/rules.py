@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from plans.capabilities import Capabilities
 from plans.errors import InvalidPlan
@@ -19,6 +19,7 @@ Check = Callable[[Any], Any]
 INT32: Final = 2**31 - 1
 MIN_BUDGET: Final = 64
 MAX_TEMPERATURE: Final = 2.0
+MIN_DEADLINE, MAX_DEADLINE = 10, 60_000
 MODES: Final = ("active", "off")
 HALVES: Final = ("compression", "cache")
 SCOPES: Final = ("tenant", "key", "user")
@@ -29,7 +30,7 @@ COMPRESSION: Final = CompressionSettings(engine="text_rank", max_input_tokens=40
 CACHE: Final = CacheSettings()
 READ_ONLY: Final = frozenset({"tenant", "created_at", "updated_at"})
 LATER: Final = frozenset({
-    "shadow", "context", "deadline_ms", "match", "holdout", "bind", "binding", "bindings", "keys", "routes", "models",
+    "shadow", "context", "match", "holdout", "bind", "binding", "bindings", "keys", "routes", "models",
     "rate_limit", "rate_limits", "budget", "budgets",
 })  # fmt: skip
 
@@ -84,6 +85,7 @@ def _compression(
         "min_sentences": _whole(1, INT32),
         "focus": _word(FOCUSES),
         "when": _word(WHENS),
+        "deadline_ms": _deadline,
     }
     given = _checked(half, fields, "compression.", problems)
     compression = CompressionSettings(**asdict(old or COMPRESSION) | given)
@@ -185,6 +187,13 @@ def _whole(low: int, high: int) -> Check:
         return value
 
     return check
+
+
+def _deadline(value: object) -> int | None:
+    try:
+        return None if value is None else cast(int, _whole(MIN_DEADLINE, MAX_DEADLINE)(value))
+    except ValueError as error:
+        raise ValueError(f"{error} null is accepted too: as long as the gateway waits for any plan.") from None
 
 
 def _number(low: float, high: float) -> Check:

@@ -35,6 +35,13 @@ class CompressionSerializer(serializers.Serializer[Any]):
         help_text="Cut every chat longer than max_input_tokens, or only where it is not cheaper whole, at the provider's price for what it "
         "remembers of a chat.",
     )
+    deadline_ms = serializers.IntegerField(
+        default=rules.COMPRESSION.deadline_ms,
+        allow_null=True,
+        min_value=rules.MIN_DEADLINE,
+        max_value=rules.MAX_DEADLINE,
+        help_text="How long a request waits for its chat to be cut; then trim cuts it. null: as long as the gateway lets any.",
+    )
 
 
 class CacheSerializer(serializers.Serializer[Any]):

@@ -70,6 +70,7 @@ def columns(draft: rules.Draft) -> dict[str, Any]:
             "min_sentences": half.min_sentences,
             "focus": half.focus,
             "when": half.when,
+            "deadline_ms": half.deadline_ms,
         }
     if cache := draft.cache:
         values |= {

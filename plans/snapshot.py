@@ -18,7 +18,7 @@ ScopeKind = Literal["tenant", "key", "user"]
 class CompressionSettings:
     """The compression half of a plan. `max_input_tokens` counts the whole prompt as the provider bills it. `focus`: what is kept of an
     old chat is chosen for the question it ends with, or whatever it asks. `when`: a chat is cut whenever it is longer, or only where that
-    saves money."""
+    saves money. `deadline_ms`: how long a request waits for it, None: as long as the gateway lets any."""
 
     engine: str
     max_input_tokens: int
@@ -26,6 +26,7 @@ class CompressionSettings:
     min_sentences: int = 1
     focus: Focus = "question"
     when: When = "always"
+    deadline_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

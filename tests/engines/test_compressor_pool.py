@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +125,20 @@ async def test_a_hung_worker_is_killed_at_the_deadline() -> None:
     await pool.warm()
     assert not is_alive(hung)
     await pool.close()
+
+
+@on_one_loop
+async def test_past_the_deadline_of_the_plan_the_newest_go_and_the_worker_reads_on(pool: PoolCompressor) -> None:
+    chat = [{"role": "user", "content": "Parcel 77 left in March."}, *CHAT * 12]
+    worker = worker_id(pool)
+    started = time.monotonic()
+    late = await pool.compress(chat, replace(PLAN, deadline_ms=10), model="gpt-4o")
+    assert time.monotonic() - started < 2
+    assert (late.engine, late.note) == ("trim", "deadline")
+    assert 0 < late.after <= 1000
+    cut = await pool.compress(chat, PLAN, model="gpt-4o")
+    assert (cut.engine, cut.note) == ("text_rank", "")
+    assert worker_id(pool) == worker
 
 
 async def test_a_full_queue_trims_at_once() -> None:

@@ -62,6 +62,7 @@ def test_step_1_creates_the_plan(plan: dict[str, Any]) -> None:
         "min_sentences": 1,
         "focus": "question",
         "when": "always",
+        "deadline_ms": None,
     }
     half = {"exact": True, "backend": "redis_semantic", "similarity_threshold": 0.85, "ttl": 3600}
     assert {name: plan["cache"][name] for name in half} == half

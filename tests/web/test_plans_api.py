@@ -31,6 +31,7 @@ COMPRESSION = {
     "min_sentences": 1,
     "focus": "question",
     "when": "always",
+    "deadline_ms": None,
 }
 
 

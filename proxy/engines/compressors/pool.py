@@ -7,6 +7,7 @@ ProcessPoolExecutor does not offer, it never forks a threaded parent, and it end
 import asyncio
 import json
 import logging
+from collections.abc import Awaitable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -62,9 +63,19 @@ class PoolCompressor:
         """See `proxy.core.compression.compress`. A short chat within its budget is answered here and now."""
         if cut := fits(messages, settings, model=model):
             return cut
-        reply = await self.reply(messages, job(messages, settings, model, terms=terms))
+        reply = await self._in_time(settings.deadline_ms, self.reply(messages, job(messages, settings, model, terms=terms)))
         done = cut_of(json.loads(reply), messages) if isinstance(reply, bytes) else reply
         return await _trim(messages, settings, model, done, terms) if isinstance(done, str) else done
+
+    @staticmethod
+    async def _in_time(milliseconds: int | None, reply: Awaitable[bytes | str]) -> bytes | str:
+        """The reply, or "deadline" when it is later than the plan allows. Its worker goes on, and will have
+        read the chat at the next turn."""
+        try:
+            async with asyncio.timeout(milliseconds / 1000 if milliseconds else None):
+                return await reply
+        except TimeoutError:
+            return "deadline"
 
     async def reply(self, messages: list[Message], request: bytes) -> bytes | str:
         """What a worker says to a job about these messages, or why it says nothing."""
