@@ -125,6 +125,11 @@ def _work(unit: Unit, messages: list[Message]) -> int:
     """How much there is to read in a unit that may be cut, in bytes."""
     if unit.keep is Keep.PROTECTED:
         return 0
-    contents = (messages[i].get("content") for i in unit.messages)
-    texts = sum(len(content) if isinstance(content, list) else 1 for content in contents)
-    return PER_TEXT * texts + sum(size(messages[i]) for i in unit.messages)
+    found = 0
+    for i in unit.messages:
+        content = messages[i].get("content")
+        if isinstance(content, str) and len(messages[i]) == 2 and content.isascii():  # as most are
+            found += PER_TEXT + len(content)
+        else:
+            found += PER_TEXT * (len(content) if isinstance(content, list) else 1) + size(messages[i])
+    return found

@@ -16,7 +16,7 @@ class Transcript:
 
     def __init__(self, pieces: Pieces, chat: Sequence[Unit], messages: list[Message]) -> None:
         self._pieces = pieces
-        self._speakers = {source.unit: speaker(messages[chat[source.unit].messages[0]]) for source in pieces.sources}
+        self._chat, self._messages = chat, messages
         self._names = labels(messages[index] for unit in chat for index in unit.messages)
 
     def write(self, chosen: Sequence[int]) -> str:
@@ -40,7 +40,10 @@ class Transcript:
     def _line(self, indices: Sequence[int]) -> str:
         """What is kept of one unit behind its speaker."""
         first = self._pieces[indices[0]]
-        return first.text if first.part < 0 else f"{self._speakers[first.unit]}: {quoted(self._said(indices), self._names)}"
+        return first.text if first.part < 0 else f"{self._speaker(first.unit)}: {quoted(self._said(indices), self._names)}"
+
+    def _speaker(self, unit: int) -> str:
+        return speaker(self._messages[self._chat[unit].messages[0]])
 
     def _said(self, indices: Sequence[int]) -> str:
         out = [self._pieces[indices[0]].text]
