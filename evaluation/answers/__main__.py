@@ -9,6 +9,7 @@ the prompt has in common with the one before, as providers do). A model of 270 m
 import argparse
 import json
 import os
+import signal
 import sys
 import time
 from collections import Counter
@@ -16,6 +17,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+
+import httpx
+from openai import APIError
 
 from demo.management_api import ApiError
 from demo.processes import StartError, reach_loopback_directly
@@ -40,10 +44,11 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="write figures and answers to this file")
     parser.add_argument("--questions", type=int, default=48, help="how many, of all sources together")
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was started is stopped, as after Ctrl-C
     reach_loopback_directly()
     try:
         found = run(load(arguments.data), arguments.questions)
-    except (ApiError, StartError, WorkspaceBusy, FileNotFoundError) as error:
+    except (APIError, ApiError, FileNotFoundError, StartError, ValueError, WorkspaceBusy, httpx.HTTPError) as error:
         print(f"eval-answers: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

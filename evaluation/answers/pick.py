@@ -20,8 +20,10 @@ ENCODING = "o200k_base"
 def pick(chats: Iterable[Chat], count: int, *, longest: int = LONGEST) -> list[Chat]:
     """Chats, each with the questions to ask: `count` of them, if there are so many, and as many from each source. Only questions with a
     reference answer whose evidence lies within the first `longest` tokens. Chats of a source, and questions of a chat, come in the order of
-    their digests, and the sources take turns."""
+    their digests, and the sources take turns. Raises ValueError where there is nothing to ask."""
     usable = [chat for chat in (_begun(chat, longest) for chat in sorted(chats, key=lambda chat: _digest(chat.id))) if chat.questions]
+    if not usable or count < 1:
+        raise ValueError("there is no question to ask: none of the chats has one with a reference answer, or none was wanted")
     sources = sorted({chat.source for chat in usable})
     shares = [count // len(sources) + (number < count % len(sources)) for number in range(len(sources))]
     found = [
