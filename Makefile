@@ -62,7 +62,7 @@ $(MODEL_INSTALLED): requirements-model.txt
 	@CMAKE_ARGS="$(MODEL_OPTIONS)" $(dir $@)bin/python -m pip install --quiet --quiet --disable-pip-version-check -r requirements-model.txt
 	@touch $@
 
-eval-answers: $(INSTALLED) $(MODEL_INSTALLED) ## Ask a small real model through the gateway, some 35 minutes (DATA=folder, JSON=file, QUESTIONS=48)
+eval-answers: $(INSTALLED) $(MODEL_INSTALLED) ## Ask a small real model through the gateway, half an hour and more (DATA=folder, JSON=file, QUESTIONS=48)
 	@echo "Preparing the word table"
 	@$(BIN)/python manage.py prepare_embedder
 	@echo "Asking about $(DATA); leave the machine alone meanwhile"
