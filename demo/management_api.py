@@ -25,6 +25,7 @@ GUIDE_BODY = """{
 }"""  # to the letter
 FAQ_BODY = f'{{"plan_name": "{FAQ_PLAN}"}}'  # every default: no backend named, so pgvector_semantic
 SETTLE_SECONDS = 10.0
+PLAN_SECONDS = 2.0  # within which a new plan, key or route is known to every worker
 
 
 class ApiError(Exception):

@@ -15,10 +15,11 @@ FILES = ("long_chats.jsonl.gz", "long_chats_nc.jsonl.gz")
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What may be asked at the end of a chat, and the messages, by index, that it takes to answer."""
+    """What may be asked at the end of a chat, the messages, by index, that it takes to answer, and the reference answer, or ""."""
 
     text: str
     evidence: tuple[int, ...]
+    answer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,5 +55,5 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _chat(row: dict[str, Any]) -> Chat:
-    questions = tuple(Question(question["question"], tuple(question["evidence"])) for question in row["questions"])
+    questions = tuple(Question(one["question"], tuple(one["evidence"]), str(one.get("answer", ""))) for one in row["questions"])
     return Chat(row["id"], row["source"], row["messages"], questions)
