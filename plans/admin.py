@@ -128,7 +128,7 @@ class AdminKeyAdmin(KeyAdmin):
 @admin.register(ModelPrice)
 class ModelPriceAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
     form = ModelPriceForm
-    list_display = ("model", "provider", "input", "output", "cached_input", "edited", "updated_at")
+    list_display = ("model", "provider", "input", "output", "cached_input", "cache_write", "edited", "updated_at")
     list_filter = ("edited", "provider")
     search_fields = ("model", "provider")
     readonly_fields = ("edited", "updated_at")

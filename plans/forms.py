@@ -54,6 +54,7 @@ PRICE_HELP: Final = {
     "input": "US dollars per million tokens.",
     "output": "US dollars per million tokens.",
     "cached_input": "US dollars per million tokens. Empty: the provider gives no discount.",
+    "cache_write": "US dollars per million tokens that the provider writes into its prefix cache. Empty: the price of input.",
 }
 
 
@@ -155,5 +156,5 @@ class VirtualKeyForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in t
 class ModelPriceForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
     class Meta:
         model = ModelPrice
-        fields = ("provider", "model", "input", "output", "cached_input")
+        fields = ("provider", "model", "input", "output", "cached_input", "cache_write")
         help_texts = PRICE_HELP

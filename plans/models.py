@@ -6,6 +6,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator, RegexVa
 from django.db import models
 from django.db.models import F, Q
 
+from plans.pricing import Price
 from plans.snapshot import CacheSettings, CompressionSettings, PlanSnapshot
 
 NAME = RegexValidator(
@@ -171,6 +172,14 @@ class ModelPrice(models.Model):
         validators=[MinValueValidator(Decimal(0))],
         help_text="Empty: no discount for cached input.",
     )
+    cache_write = models.DecimalField(
+        max_digits=14,
+        decimal_places=6,
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(Decimal(0))],
+        help_text="Empty: writing into the provider's prefix cache costs no more than other input.",
+    )
     edited = models.BooleanField(default=False, help_text="Set when a person changed the row: updates leave it alone.")
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -180,6 +189,11 @@ class ModelPrice(models.Model):
 
     def __str__(self) -> str:
         return f"{self.provider}/{self.model}"
+
+    @property
+    def price(self) -> Price:
+        """The amounts of the row."""
+        return Price(input=self.input, output=self.output, cached_input=self.cached_input, cache_write=self.cache_write)
 
 
 class Revision(models.Model):

@@ -71,7 +71,16 @@ def _price(prices: "listed.ModelPrice") -> Price | None:
     prompt, completion = _base(prices.input_mtok), _base(prices.output_mtok)
     if prompt is None or completion is None:
         return None
-    return Price(input=prompt, output=completion, cached_input=_base(prices.cache_read_mtok))
+    return Price(
+        input=prompt, output=completion, cached_input=_base(prices.cache_read_mtok), cache_write=_premium(prompt, prices.cache_write_mtok)
+    )
+
+
+def _premium(prompt: Decimal, value: "Decimal | listed.TieredPrices | None") -> Decimal | None:
+    """The price of a written token where it is above that of any other. A few rows list less, such as what storage costs besides
+    (OpenRouter's for Gemini): that is no price of the token."""
+    price = _base(value)
+    return price if price is not None and price > prompt else None
 
 
 def _base(value: "Decimal | listed.TieredPrices | None") -> Decimal | None:

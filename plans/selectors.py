@@ -64,7 +64,7 @@ def _rows(keys: Collection[PriceKey]) -> dict[PriceKey, Price]:
     if not keys:
         return {}
     rows = ModelPrice.objects.filter(provider__in={provider for provider, _ in keys}, model__in={model for _, model in keys})
-    return {(row.provider, row.model): Price(input=row.input, output=row.output, cached_input=row.cached_input) for row in rows}
+    return {(row.provider, row.model): row.price for row in rows}
 
 
 def find_tenant(slug: str) -> Tenant:

@@ -162,15 +162,18 @@ def seed_prices() -> int:
     stale = []
     for name, row in present.items():
         price = published.get(name)
-        if price and not row.edited and price != Price(input=row.input, output=row.output, cached_input=row.cached_input):
-            row.input, row.output, row.cached_input, row.updated_at = price.input, price.output, price.cached_input, timezone.now()
+        if price and not row.edited and price != row.price:
+            for field, amount in _amounts(price).items():
+                setattr(row, field, amount)
+            row.updated_at = timezone.now()
             stale.append(row)
     if fresh:
         ModelPrice.objects.bulk_create(fresh, ignore_conflicts=True)
     if stale:
-        ModelPrice.objects.bulk_update(stale, ["input", "output", "cached_input", "updated_at"], batch_size=500)
+        ModelPrice.objects.bulk_update(stale, [*_amounts(stale[0].price), "updated_at"], batch_size=500)
     return len(fresh) + len(stale)
 
 
 def _amounts(price: Price) -> dict[str, Decimal | None]:
-    return {"input": price.input, "output": price.output, "cached_input": price.cached_input}
+    """By field of the row."""
+    return {"input": price.input, "output": price.output, "cached_input": price.cached_input, "cache_write": price.cache_write}

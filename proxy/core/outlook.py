@@ -16,10 +16,10 @@ HELD_SECONDS = 600.0
 def outlook(price: Price | None, known: Known | None, *, now: float | None = None) -> Terms:
     """The terms of a request. `known` None: nobody could say, so the provider is taken to hold the chat. Without a price nothing is
     known to be cheaper when cached."""
-    read = listed(price)
+    read, write = listed(price), premium(price)
     if known is None:
-        return Terms(read=read, ahead=ahead({}))
-    terms = Terms(read=tempered(read, known), ahead=ahead(known.requests), held=False)
+        return Terms(read=read, write=write, ahead=ahead({}))
+    terms = Terms(read=tempered(read, known), write=write, ahead=ahead(known.requests), held=False)
     if (last := known.last) is None:
         return terms
     return replace(terms, held=held(last, now), last=last.how, recalled=last.recalled, searched=last.searched)
@@ -30,6 +30,13 @@ def listed(price: Price | None) -> float:
     if price is None or price.cached_input is None or not price.input:
         return 1.0
     return min(1.0, float(price.cached_input / price.input))
+
+
+def premium(price: Price | None) -> float:
+    """The price of a token that the provider writes into its prefix cache over that of a fresh one; 1.0 where none is known."""
+    if price is None or price.cache_write is None or not price.input:
+        return 1.0
+    return max(1.0, float(price.cache_write / price.input))
 
 
 def held(sent: Sent, now: float | None = None) -> bool:

@@ -1,5 +1,6 @@
 """From prices and what is known of a chat to the terms of its compression."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -23,6 +24,17 @@ def test_without_a_discount_a_repeated_token_costs_what_a_fresh_one_does(price: 
 
 def test_the_price_list_gives_the_discount() -> None:
     assert outlook(PRICE, None).read == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(("listed", "premium"), [(None, 1.0), (Decimal("3.125"), 1.25), (Decimal("2.5"), 1.0), (Decimal(1), 1.0)])
+@pytest.mark.parametrize("known", [None, Known()])
+def test_the_price_list_gives_the_premium_for_writing(listed: Decimal | None, premium: float, known: Known | None) -> None:
+    assert outlook(replace(PRICE, cache_write=listed), known).write == pytest.approx(premium)
+
+
+@pytest.mark.parametrize("price", [None, replace(FREE, cache_write=Decimal(1))])
+def test_without_a_price_no_premium_is_known(price: Price | None) -> None:
+    assert outlook(price, None).write == 1.0
 
 
 def test_where_nobody_can_say_the_chat_is_taken_as_held() -> None:

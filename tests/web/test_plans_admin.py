@@ -214,13 +214,13 @@ def test_selected_keys_are_revoked(staff: Client) -> None:
 def test_a_price_changed_by_a_person_is_marked_as_edited_and_can_go_back(staff: Client) -> None:
     services.seed_prices()
     row = ModelPrice.objects.get(provider="openai", model="gpt-4o-mini")
-    body = {"provider": "openai", "model": "gpt-4o-mini", "input": "9", "output": "9", "cached_input": ""}
+    body = {"provider": "openai", "model": "gpt-4o-mini", "input": "9", "output": "9", "cached_input": "", "cache_write": "10"}
     assert staff.post(f"/admin/plans/modelprice/{row.pk}/change/", body).status_code == 302
     row.refresh_from_db()
-    assert (row.input, row.cached_input, row.edited) == (Decimal(9), None, True)
+    assert (row.input, row.cached_input, row.cache_write, row.edited) == (Decimal(9), None, Decimal(10), True)
     staff.post("/admin/plans/modelprice/", {"action": "follow_published", "_selected_action": [row.pk]})
     row.refresh_from_db()
-    assert (str(row.input), row.edited) == ("0.150000", False)
+    assert (str(row.input), row.cache_write, row.edited) == ("0.150000", None, False)
     assert "input" in problems(staff.post(f"/admin/plans/modelprice/{row.pk}/change/", body | {"input": "-1"}))
 
 

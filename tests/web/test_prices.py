@@ -77,5 +77,23 @@ def test_the_ordinary_price_is_taken_not_the_peak_hour_nor_the_long_prompt() -> 
     assert price_list.published(datetime(2026, 8, 20, tzinfo=UTC))["deepseek", "deepseek-v4-flash"].input == Decimal("0.22")
 
 
+def test_the_price_of_writing_into_the_prefix_cache_is_listed_where_it_is_above_that_of_input() -> None:
+    prices = price_list.published(datetime(2026, 11, 23, 8, tzinfo=UTC))
+    written = prices["anthropic", "claude-sonnet-4-5"].cache_write
+    assert written == prices["anthropic", "claude-sonnet-4-5"].input * Decimal("1.25")
+    assert prices["openai", "gpt-5.6-sol"].cache_write == Decimal(5)
+    assert prices["openai", "gpt-4o-mini"].cache_write is None
+    assert all(price.cache_write is None or price.cache_write > price.input for price in prices.values())
+
+
+def test_a_table_from_before_that_price_gets_it_and_hands_it_out() -> None:
+    services.seed_prices()
+    ModelPrice.objects.filter(provider="openai", model="gpt-5.6-sol").update(cache_write=None)
+    assert services.seed_prices() == 1
+    found = selectors.price_for("openai", "gpt-5.6-sol")
+    assert found is not None
+    assert found.cache_write == Decimal(5)
+
+
 def test_models_not_billed_by_prompt_and_completion_are_left_out() -> None:
     assert ("openai", "text-embedding-3-large") not in price_list.published()
