@@ -16,8 +16,9 @@ Outcome = Literal["ok", "refused", "upstream_error", "cut", "client_closed", "fa
 class Event:
     """One finished request, never changed. Token counts are ints, times milliseconds, costs Decimal US dollars or None (unpriced).
 
-    `asked_tokens`: the prompt as the client sent it; `prompt_tokens`/`cached_tokens`/`completion_tokens`: what the provider billed
-    (0 on a hit); `served_tokens`: completion tokens the client received. `estimated`: the provider sent no usage.
+    `asked_tokens`: the prompt as the client sent it; `prompt_tokens`/`completion_tokens`: what the provider billed (0 on a hit);
+    `cached_tokens`/`written_tokens`: of the prompt, read from and written into the provider's prefix cache; `served_tokens`: completion
+    tokens the client received. `estimated`: the provider sent no usage.
     """
 
     event_id: str
@@ -46,6 +47,7 @@ class Event:
     asked_tokens: int = 0
     prompt_tokens: int = 0
     cached_tokens: int = 0
+    written_tokens: int = 0
     completion_tokens: int = 0
     served_tokens: int = 0
     tokens_saved: int = 0

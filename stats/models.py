@@ -32,6 +32,7 @@ class RequestEvent(models.Model):
     asked_tokens = models.PositiveBigIntegerField(default=0)
     prompt_tokens = models.PositiveBigIntegerField(default=0)
     cached_tokens = models.PositiveBigIntegerField(default=0)
+    written_tokens = models.PositiveBigIntegerField(default=0)
     completion_tokens = models.PositiveBigIntegerField(default=0)
     served_tokens = models.PositiveBigIntegerField(default=0)
     tokens_saved = models.BigIntegerField(default=0)

@@ -29,6 +29,7 @@ class TokensSerializer(serializers.Serializer[Any]):
     asked = _count("Prompts as the clients sent them.")
     sent = _count("Prompts as the provider billed them.")
     cached = _count("Of those sent: billed at the provider's cached price.")
+    written = _count("Of those sent: billed at the provider's price for writing into its prefix cache.")
     completion = _count("Completions the provider billed.")
     served = _count("Completions the clients received.")
     saved_exact = serializers.IntegerField()
@@ -130,6 +131,7 @@ def _tokens(totals: Totals) -> dict[str, int]:
         "asked": totals.asked_tokens,
         "sent": totals.sent_tokens,
         "cached": totals.cached_tokens,
+        "written": totals.written_tokens,
         "completion": totals.completion_tokens,
         "served": totals.served_tokens,
         "saved_exact": totals.tokens_saved_exact,

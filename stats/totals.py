@@ -47,6 +47,7 @@ class Totals:
     sent_tokens: int = 0
     completion_tokens: int = 0
     cached_tokens: int = 0
+    written_tokens: int = 0
     served_tokens: int = 0
     tokens_saved: int = 0
     tokens_saved_exact: int = 0
@@ -111,6 +112,7 @@ SUMS: dict[str, Aggregate] = {
     "sent_tokens": Sum("prompt_tokens", filter=COUNTS, default=0),
     "completion_tokens": Sum("completion_tokens", filter=COUNTS, default=0),
     "cached_tokens": Sum("cached_tokens", filter=COUNTS, default=0),
+    "written_tokens": Sum("written_tokens", filter=COUNTS, default=0),
     "served_tokens": Sum("served_tokens", filter=COUNTS, default=0),
     "tokens_saved": Sum("tokens_saved", filter=COUNTS, default=0),
     "tokens_saved_exact": Sum("tokens_saved", filter=COUNTS & EXACT, default=0),

@@ -18,11 +18,13 @@ __all__ = ["Answer", "Call", "Keys", "Live", "Refused", "Stored", "Usage", "Whol
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """Tokens as billed. `cached` of the `prompt` tokens had the provider's prefix discount. `estimated`: counted by us."""
+    """Tokens as billed. `cached` of the `prompt` tokens had the provider's prefix discount, `written` others were written into its
+    prefix cache. `estimated`: counted by us."""
 
     prompt: int = 0
     completion: int = 0
     cached: int = 0
+    written: int = 0
     estimated: bool = False
 
 

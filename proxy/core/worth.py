@@ -33,7 +33,9 @@ def worth(call: Call) -> Worth:
         would = price.cost(prompt=asked, completion=served) if price else None
         return Worth(asked=asked, served=served, saved=asked + served, would=would, billed=Decimal(0) if price else None)
     usage, cut = call.usage, tokens_cut(call)
-    billed = price.cost(prompt=usage.prompt, completion=usage.completion, cached=min(usage.cached, usage.prompt)) if price else None
+    billed = None
+    if price:
+        billed = price.cost(prompt=usage.prompt, completion=usage.completion, cached=usage.cached, written=usage.written)
     would = billed + price.cost(prompt=cut, completion=0) if cut and price and billed is not None else billed
     return Worth(asked=usage.prompt + cut, served=usage.completion, saved=cut, would=would, billed=billed)
 

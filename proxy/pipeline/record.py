@@ -46,6 +46,7 @@ def event_of(call: Call) -> Event:
         asked_tokens=gained.asked,
         prompt_tokens=call.usage.prompt,
         cached_tokens=call.usage.cached,
+        written_tokens=call.usage.written,
         completion_tokens=call.usage.completion,
         served_tokens=gained.served,
         tokens_saved=gained.saved,

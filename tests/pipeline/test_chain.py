@@ -8,6 +8,7 @@ import orjson
 import pytest
 
 from plans import keys
+from plans.pricing import Price
 from plans.snapshot import CacheSettings
 from proxy.core import sse
 from proxy.core.envelope import decode, encode
@@ -174,6 +175,21 @@ async def test_a_provider_without_usage_gets_an_estimate_that_says_so() -> None:
     assert world.event.estimated
     assert world.event.prompt_tokens > 0
     assert world.event.completion_tokens > 0
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_what_the_provider_wrote_into_its_prefix_cache_is_billed_at_the_price_of_that(stream: bool) -> None:
+    world = World()
+    route = world.source.directory.routes["smart/balanced"]
+    price = Price(input=Decimal(1), output=Decimal(2), cached_input=Decimal("0.1"), cache_write=Decimal("1.25"))
+    world.source.directory.routes["smart/balanced"] = replace(route, price=price)
+    world.upstream.says = completion()
+    world.upstream.says["usage"]["prompt_tokens_details"] = {"cached_tokens": 50, "cache_write_tokens": 40}
+    await ask(world, body(stream=stream))
+    assert (world.event.prompt_tokens, world.event.cached_tokens, world.event.written_tokens) == (100, 50, 40)
+    assert world.event.billed_cost == (10 * 1 + 50 * Decimal("0.1") + 40 * Decimal("1.25") + 10 * 2) / Decimal(1_000_000)
+    await ask(world, body(stream=stream))
+    assert (world.event.tier, world.event.written_tokens, world.event.billed_cost) == ("exact", 0, Decimal(0))
 
 
 async def test_a_long_history_is_cut_and_the_final_message_is_not() -> None:

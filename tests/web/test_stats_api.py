@@ -78,7 +78,7 @@ def test_the_five_fields_and_the_detail_add_up(ask: Ask, desk: Plan) -> None:
         hit("exact", **plan),
         hit("exact", reason="collapsed", **plan),
         hit("semantic", spent_cost=Decimal("0.000001"), **plan),
-        make_event(engine="trim", failures=("exact", "embedder"), stream=True, **plan),
+        make_event(engine="trim", failures=("exact", "embedder"), stream=True, cached_tokens=50, written_tokens=40, **plan),
         make_event(tier="bypass", reason="no-store", tokens_saved=0, billed_cost=Decimal("0.000030"), **plan),
         make_event(would_cost=None, billed_cost=None, estimated=True, reason="negation", **plan),
         make_event(status=502, outcome="upstream_error", **plan),
@@ -97,6 +97,7 @@ def test_the_five_fields_and_the_detail_add_up(ask: Ask, desk: Plan) -> None:
     counted = ("failed", "compressed_requests", "streamed_requests", "unpriced_requests", "estimated_requests", "outcome_unknown")
     assert [detail[name] for name in counted] == [2, 1, 1, 1, 1, 0]
     tokens, cost = detail["tokens"], detail["cost_usd"]
+    assert (tokens["cached"], tokens["written"]) == (50, 40)
     assert tokens["saved_exact"] + tokens["saved_semantic"] + tokens["saved_compression"] == body["tokens_saved"]
     parts = sum(Decimal(cost[f"saved_{how}"]) for how in ("exact", "semantic", "compression"))
     assert parts == Decimal(cost["would"]) - Decimal(cost["billed"]) - Decimal(cost["spent"])
