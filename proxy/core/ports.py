@@ -105,7 +105,8 @@ class Embedder(Protocol):
 class Cut:
     """What compression did. `messages` None: nothing was cut, send the original. `engine`: what ran in the end (`trim` after a
     degraded run); `note`: why it degraded or exceeded, else empty. Tokens as the provider bills the messages; `recalled` of them were
-    chosen for this question alone, or would have been had the chat not been cheaper whole."""
+    chosen for this question alone, or would have been had the chat not been cheaper whole. `stable`: with so many of the messages the
+    next turn should begin too; 0 where nothing is known to stay."""
 
     messages: list[Message] | None
     before: int
@@ -114,6 +115,7 @@ class Cut:
     encoding: str
     note: str = ""
     recalled: int = 0
+    stable: int = 0
 
 
 class Compressor(Protocol):

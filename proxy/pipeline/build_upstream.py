@@ -4,9 +4,10 @@ from typing import Any
 
 import orjson
 
+from proxy.core.breakpoints import has_breakpoint, reads_breakpoints, with_breakpoint
 from proxy.core.errors import NotCached
 from proxy.core.exchange import Call, revise
-from proxy.core.ports import Toolbox
+from proxy.core.ports import Message, Toolbox
 from stats.measures import Attempt
 
 
@@ -34,9 +35,16 @@ def outgoing_body(call: Call) -> bytes:
     if request.model != call.target.model:
         changes["model"] = call.target.model
     if call.cut is not None and call.cut.messages is not None:
-        changes["messages"] = call.cut.messages
+        changes["messages"] = _remembered(call, call.cut.messages, call.cut.stable)
     if request.stream and not request.include_usage and call.target.upstream.stream_usage:
         changes["stream_options"] = {**(request.body.get("stream_options") or {}), "include_usage": True}
     if not changes and request.raw is not None:
         return request.raw
     return orjson.dumps({**request.body, **changes})
+
+
+def _remembered(call: Call, messages: list[Message], stable: int) -> list[Message]:
+    """A cut chat as the provider is to remember it. A client that sets breakpoints knows better."""
+    if not reads_breakpoints(call.target.upstream) or has_breakpoint(call.asked.body):
+        return messages
+    return with_breakpoint(messages, stable)

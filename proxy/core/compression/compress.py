@@ -52,10 +52,10 @@ def compress(
     if draft.floor > draft.budget:
         cut = draft.protected if draft.protected != messages else None
         return replace(whole, messages=cut, after=draft.floor, note="protected-exceeds-budget")
-    (kept, after, recalled), engine, note = _run(draft, settings, memory)
+    (kept, after, recalled, stable), engine, note = _run(draft, settings, memory)
     if settings.when == "saves" and terms is not None and not pays(asked_at(messages, counts), _sizes(messages, counts, settings), terms):
         return replace(whole, note=CHEAPER_WHOLE, recalled=recalled)
-    return replace(whole, messages=kept, after=after, engine=engine, note=note, recalled=recalled)
+    return replace(whole, messages=kept, after=after, engine=engine, note=note, recalled=recalled, stable=stable)
 
 
 def fits(messages: list[Message], settings: CompressionSettings, *, model: str) -> Cut | None:
@@ -98,8 +98,8 @@ def _sizes(messages: list[Message], counts: Sequence[int], settings: Compression
     return Sizes.of(settings, head=sum(counts[:lead]))
 
 
-def _run(draft: Draft, settings: CompressionSettings, memory: Memory) -> tuple[tuple[list[Message], int, int], str, str]:
-    """The messages kept, their tokens and those of what was recalled, the engine that chose them and why it is not the one asked for."""
+def _run(draft: Draft, settings: CompressionSettings, memory: Memory) -> tuple[tuple[list[Message], int, int, int], str, str]:
+    """What `_with` returns, the engine that chose the messages and why it is not the one asked for."""
     try:
         return _with(settings, draft, memory), settings.engine, ""
     except TooLong:
@@ -111,14 +111,15 @@ def _run(draft: Draft, settings: CompressionSettings, memory: Memory) -> tuple[t
     return _with(replace(settings, engine=FALLBACK), draft, memory), FALLBACK, note
 
 
-def _with(settings: CompressionSettings, draft: Draft, memory: Memory) -> tuple[list[Message], int, int]:
+def _with(settings: CompressionSettings, draft: Draft, memory: Memory) -> tuple[list[Message], int, int, int]:
+    """The messages kept, their tokens and those of what was recalled, and how many messages from the first the next turn has too."""
     if ENGINES[settings.engine].grain == "message":
         kept, tokens = whole_messages(draft, settings)
-        return kept, tokens, tokens
+        return kept, tokens, tokens, 0
     if sum(_work(unit, draft.messages) for unit in draft.chat) > MAX_BYTES:
         raise TooLong
     found = outline(draft, settings, memory)
-    return found.parts.messages, found.parts.tokens, found.recalled.tokens
+    return found.parts.messages, found.parts.tokens, found.recalled.tokens, found.parts.stable
 
 
 def _work(unit: Unit, messages: list[Message]) -> int:

@@ -51,9 +51,11 @@ def outline(draft: Draft, settings: CompressionSettings, memory: Memory) -> Outl
     if block.tokens + FRAME > room * 3 // 4:
         block = NOTHING
     recent = _recent(draft, old, room - (block.tokens + FRAME if block.pieces else 0))
+    steady = recent == old
     if not block.pieces:
         recent = _led_by_user(draft, recent)
     parts = _within(Parts(draft, recent, block.text))
+    parts = replace(parts, steady=steady and parts.recent == recent)
     history = by_sentence(draft.chat[: parts.recent], draft.messages, settings.language, memory)
     asked = focused and bool(draft.question.strip())
     scores = scored(load(settings.engine, focused=asked), history)
