@@ -8,12 +8,13 @@ from proxy.core.chats import Known, Sent, tempered
 from proxy.core.compression.ahead import ahead
 from proxy.core.compression.pays import Terms
 
-# Without use OpenAI keeps a prefix for five to ten minutes and Anthropic for five, if not longer (`evaluation.rules` cites their pages).
-# A warm chat taken for a cold one is cut too early at worst.
+# Without use OpenAI keeps a prefix for five to ten minutes and Anthropic for five (`evaluation.rules` cites their pages). Of others
+# little is published. A warm chat taken for a cold one is cut too early at worst.
 HELD_SECONDS = 600.0
+HELD_BY = {"anthropic": 300.0}
 
 
-def outlook(price: Price | None, known: Known | None, *, now: float | None = None) -> Terms:
+def outlook(price: Price | None, known: Known | None, *, provider: str = "", now: float | None = None) -> Terms:
     """The terms of a request. `known` None: nobody could say, so the provider is taken to hold the chat. Without a price nothing is
     known to be cheaper when cached."""
     read, write = listed(price), premium(price)
@@ -22,7 +23,7 @@ def outlook(price: Price | None, known: Known | None, *, now: float | None = Non
     terms = Terms(read=tempered(read, known), write=write, ahead=ahead(known.requests), held=False)
     if (last := known.last) is None:
         return terms
-    return replace(terms, held=held(last, now), last=last.how, recalled=last.recalled, searched=last.searched)
+    return replace(terms, held=held(last, provider, now), last=last.how, recalled=last.recalled, searched=last.searched)
 
 
 def listed(price: Price | None) -> float:
@@ -39,6 +40,6 @@ def premium(price: Price | None) -> float:
     return max(1.0, float(price.cache_write / price.input))
 
 
-def held(sent: Sent, now: float | None = None) -> bool:
-    """Whether the provider still has what was sent."""
-    return (time.time() if now is None else now) - sent.at <= HELD_SECONDS
+def held(sent: Sent, provider: str, now: float | None = None) -> bool:
+    """Whether the provider, by the id of its prices, still has what was sent."""
+    return (time.time() if now is None else now) - sent.at <= HELD_BY.get(provider, HELD_SECONDS)

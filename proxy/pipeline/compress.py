@@ -24,7 +24,7 @@ async def compress(call: Call, tools: Toolbox) -> Call:
     terms = None
     if settings.when == "saves":
         call = await _looked_up(call, tools)
-        terms = outlook(call.target.price, call.known, now=call.at)
+        terms = outlook(call.target.price, call.known, provider=call.target.upstream.provider, now=call.at)
     cut = await tools.compressor.compress(call.asked.messages, settings, model=call.target.model, terms=terms)
     # Compression is no cache work: it must not use up the time of the look-up that follows it.
     if cut.messages is not None and not encoding_for(call.target.model)[1]:

@@ -48,4 +48,4 @@ def _repeated(call: Call, sent: Sent) -> int:
     """Tokens that the provider was sent a moment before: the last prompt of a chat that went whole then and now. Of a cut one we cannot
     say how much of it stayed."""
     last = call.known.last if call.known else None
-    return last.tokens if last and last.how == sent.how == "whole" and held(last, call.at) else 0
+    return last.tokens if last and last.how == sent.how == "whole" and held(last, call.target.upstream.provider, call.at) else 0

@@ -51,6 +51,13 @@ def test_a_chat_never_seen_is_cold_and_one_seen_is_held_for_a_while() -> None:
     assert outlook(PRICE, known, now=NOW).last == "cut"
 
 
+@pytest.mark.parametrize(("provider", "seconds"), [("anthropic", 300), ("openai", 600), ("own", 600)])
+def test_how_long_a_prefix_is_held_is_the_provider_s_rule(provider: str, seconds: int) -> None:
+    known = Known(last=Sent("whole", NOW, 900))
+    assert outlook(PRICE, known, provider=provider, now=NOW + seconds).held is True
+    assert outlook(PRICE, known, provider=provider, now=NOW + seconds + 1).held is False
+
+
 def test_what_the_chat_recalled_so_far_is_handed_on() -> None:
     terms = outlook(PRICE, Known(last=Sent("whole", NOW, 900, recalled=70, searched=8_000)), now=NOW)
     assert (terms.recalled, terms.searched) == (70, 8_000)

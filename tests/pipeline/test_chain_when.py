@@ -1,6 +1,9 @@
 """Under a plan that cuts when it saves, a chat's turns know of each other; losing that fails no request."""
 
+from dataclasses import replace
+
 import orjson
+import pytest
 
 from plans.snapshot import CompressionSettings
 from tests.pipeline.fakes import World, ask, body, full_plan
@@ -35,6 +38,19 @@ async def test_what_the_provider_reports_as_cached_counts_for_chats_that_go_whol
     await ask(world, body())
     await ask(world, body(messages=[*first, {"role": "assistant", "content": "By card."}, {"role": "user", "content": "And then?"}]))
     assert [repeated for _, repeated in world.chats.repeated] == [0, 100]
+
+
+@pytest.mark.parametrize(("provider", "held"), [("openai", True), ("anthropic", False)])
+async def test_what_was_sent_some_minutes_ago_is_held_by_the_one_and_not_by_the_other(provider: str, held: bool) -> None:
+    world = World(SAVES)
+    routes = world.source.directory.routes
+    routes |= {name: replace(route, upstream=replace(route.upstream, provider=provider)) for name, route in routes.items()}
+    await ask(world, body(history=10))
+    world.chats.sent = {chat: replace(sent, at=sent.at - 400) for chat, sent in world.chats.sent.items()}
+    asked = orjson.loads(body(history=10))["messages"]
+    await ask(world, body(messages=[*asked, {"role": "assistant", "content": "By card."}, {"role": "user", "content": "And then?"}]))
+    assert world.compressor.terms is not None
+    assert world.compressor.terms.held is held
 
 
 async def test_chats_that_cannot_be_looked_up_fail_nothing() -> None:
