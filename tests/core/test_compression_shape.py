@@ -6,11 +6,12 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from proxy.core.compression.catalogue import ENGINES
 from proxy.core.compression.compress import compress
+from proxy.core.compression.mark import HIGH, LOW, mark
 from proxy.core.compression.memory import Memory
 from proxy.core.compression.roles import NOTED, WENT_BEFORE
 from proxy.core.ports import Cut
@@ -75,8 +76,20 @@ def assert_by_the_rules(cut: Cut, chat: list[Message], budget: int) -> None:
         assert refuses(chat) or not refuses(after), refuses(after)
 
 
+# A call of a tool comes first, but the first who spoke was the user.
+CALL_FIRST: list[Message] = [
+    {"role": "assistant", "content": None, "tool_calls": [{"id": "a", "type": "function", "function": {"name": "f", "arguments": "{}"}}]},
+    {"role": "tool", "tool_call_id": "a", "content": "x"},
+    {"role": "user", "content": "hello there"},
+    {"role": "assistant", "content": [{"type": "text", "text": "ok", "cache_control": {"type": "ephemeral"}}]},
+    {"role": "user", "content": "and?"},
+]
+
+
 @pytest.mark.parametrize("engine", sorted(ENGINES))
 @slow
+@example(chat=CALL_FIRST, budget=8, least=1, focus="question")
+@example(chat=CALL_FIRST, budget=20, least=1, focus="question")
 @given(chat=st.one_of(CHATS, exchanges()), budget=st.integers(8, 400), least=st.integers(1, 4), focus=st.sampled_from(["question", "none"]))
 def test_every_chat_is_cut_by_the_rules(engine: str, chat: list[Message], budget: int, least: int, focus: str) -> None:
     before = json.dumps(chat)
@@ -122,6 +135,19 @@ def test_the_mark_stands_for_several_turns_and_moves_on_in_a_long_chat() -> None
     marks = [marked(chat, 1200) for chat in grown(talk(1, 120))]
     assert marks == sorted(marks)
     assert 5 < len(set(marks)) < len(marks) / 2
+
+
+@given(st.lists(st.integers(0, 150), max_size=60))
+def test_after_a_mark_there_is_at_least_low_and_at_most_high(costs: list[int]) -> None:
+    old = mark(costs, 1000)
+    after = sum(costs[old:])
+    assert after <= HIGH * 1000
+    assert old == 0 or after >= LOW * 1000
+
+
+def test_a_turn_longer_than_all_that_may_gather_goes() -> None:
+    assert mark([10, 20, 5000], 1000) == 3
+    assert mark([10, 20, 5000, 30], 1000) == 3
 
 
 def test_a_question_without_a_word_leaves_the_block_as_it_is() -> None:

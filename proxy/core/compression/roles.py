@@ -42,8 +42,8 @@ def user_first(messages: Iterable[Message]) -> bool:
 
 
 def in_turn(messages: Iterable[Message], ours: Iterable[Message], *, strict: bool, user_leads: bool) -> list[Message]:
-    """The messages with stand-ins between two of one role: around those that are ours, and where `strict` everywhere; with `user_leads`
-    one before a first message that is not the user's."""
+    """The messages with stand-ins between two of one role: around those that are ours, and where `strict` everywhere and
+    before an answer that comes first; with `user_leads` one before a first message that is not the user's."""
     made, sent = {id(message) for message in ours}, list[Message]()
     last: Message | None = None
     for message in messages:
@@ -54,7 +54,9 @@ def in_turn(messages: Iterable[Message], ours: Iterable[Message], *, strict: boo
                 sent.append(last)
         turn = taker(message)
         if turn:
-            if last and turn == taker(last) and (strict or id(message) in made or id(last) in made):
+            if last is None and strict and turn == "assistant":
+                sent.append(WENT_BEFORE)  # calls of tools may have come first, but the first who spoke was the user
+            elif last and turn == taker(last) and (strict or id(message) in made or id(last) in made):
                 sent.append(NOTED if turn == "user" else WENT_BEFORE)
             last = message
         sent.append(message)
