@@ -50,7 +50,7 @@ format: $(INSTALLED) ## Rewrite the code in the house style
 	@$(BIN)/ruff check --fix --quiet $(CODE) || true
 	@$(BIN)/ruff format $(CODE)
 
-eval-compression: $(INSTALLED) ## Score compression on long chats, some 15 minutes (DATA=folder, JSON=file)
+eval-compression: $(INSTALLED) ## Score compression on long chats, some 10 minutes (DATA=folder, JSON=file)
 	@echo "Preparing the word table"
 	@$(BIN)/python manage.py prepare_embedder
 	@echo "Scoring compression on $(DATA)"
