@@ -67,6 +67,7 @@ DIFFERENT = {
     ],
     "order": [
         ("A train from Leeds to York", "A train from York to Leeds"),
+        ("convert euros to dollars", "convert dollars to euros"),
         ("move money from savings to checking", "move money from checking to savings"),
         ("Did the dog bite the postman?", "Did the postman bite the dog?"),
         (
@@ -123,6 +124,8 @@ def test_the_documentation_lists_every_verdict() -> None:
         ("Which one is better?", "Which is better?"),
         ("Set a timer for 1 hour", "Set a timer for one hour"),
         ("Pay $1,000 to Ann", "Pay 1000 dollars to Ann"),
+        ("What is 300 in $?", "What is 300 in dollars?"),
+        ("Pay the $50 gas bill of the flat in Leeds by card", "Pay the 50 dollars gas bill of the flat in Leeds by card"),
         ("Hi. Can I pay by card?", "Can I pay by card?"),
         ("I can't log in and I don't know why", "I am locked out, why?"),
         ("I want to change the oil", "I have no idea how to change the oil"),

@@ -5,7 +5,7 @@ from itertools import pairwise
 from proxy.core.verify.places import CALENDAR
 from proxy.core.verify.words import Reading
 
-_DAYS = frozenset("tomorrow yesterday tonight weekend weekends weekday weekdays".split())
+_DAYS = frozenset("tomorrow yesterday tonight weekend weekday".split())
 _WHICH = {"next": "next", "coming": "next", "last": "last", "past": "last", "previous": "last"}
 _PERIODS = CALENDAR | frozenset(
     "day week month quarter year night weekend morning afternoon evening spring summer autumn fall winter season term semester".split()

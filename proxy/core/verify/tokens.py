@@ -7,6 +7,7 @@ from proxy.core.verify.alike import JOINED
 
 _TOKEN = re.compile(r"\d+(?:[.,:]\d+)*|[^\W\d_]+(?:'[^\W\d_]+)*|[$€£¥₹%]")
 _HALF_OF_DAY = re.compile(r"\b([ap])\.m\b")
+_MONEY = re.compile(r"([$€£¥₹])\s?(\d[\d.,:]*)")
 _THOUSANDS = re.compile(r",(?=\d{3}(?!\d))")
 _TO_TWENTY = (
     "two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()
@@ -24,10 +25,11 @@ _JOINED = {tuple(phrase.split()): one for phrase, one in (entry.split("=") for e
 
 
 def tokens_of(text: str) -> list[str]:
-    """Tokens of a folded text in lower case. A contraction keeps its first word only, or is "not"."""
+    """Tokens of a folded text in lower case. A contraction keeps its first word only, or is "not"; $5 is 5 $."""
     found: list[str] = []
     before = ""
-    for token in _TOKEN.findall(_HALF_OF_DAY.sub(r"\1m", text.lower())):
+    text = _MONEY.sub(r"\2 \1", _HALF_OF_DAY.sub(r"\1m", text.lower()))
+    for token in _TOKEN.findall(text):
         if before in _TENS and token in _TO_NINE:
             found[-1] = str(_TENS[before] + _TO_NINE[token])
         elif token[0].isdecimal():
