@@ -134,6 +134,8 @@ def test_the_documentation_lists_every_verdict() -> None:
         ("is pizza considered healthy", "is pizza considered healthy Thanks!"),
         ("Tomorrow, what is the weather in Paris?", "What is the weather in Paris tomorrow?"),
         ("What happened on June 5?", "What happened on 5 June?"),
+        ("Is the clinic open on Sundays?", "Is the clinic open on a Sunday?"),
+        ("How do I apply for a primary school place?", "How do I apply for a place at a primary school?"),
         ("How do I buy a ticket?", "How can I purchase a ticket, please?"),
         ("Who wants New Year resolutions?", "Who wants a New Year Resolution?"),
         ("Hоw do I rеset my pаssword?", "How do I reset my password?"),

@@ -5,22 +5,27 @@ SAME = """
 buy purchase bought; dollar $ usd buck; euro € eur; pound £ gbp quid; yen ¥ jpy; rupee ₹ inr; percent %; start begin commence began begun;
 stop halt; finish complete; enable activate; disable deactivate; cancel terminate; delete erase; remove eliminate; change modify alter
 edit amend; repair fix mend; reply respond; answer response; child kid children; movie film; car automobile auto; phone telephone
-cellphone; photo picture pic photograph; flat apartment; doctor physician; lawyer attorney; holiday vacation; journey trip; rubbish trash
-garbage; store shop; autumn fall; quick fast rapid speedy; big large huge; little small tiny; expensive pricey; cheap inexpensive
+cellphone; photo picture pic photograph; flat apartment; doctor physician; lawyer attorney; holiday vacation; journey trip travel; rubbish
+trash garbage; store shop; autumn fall; quick fast rapid speedy; big large huge; little small tiny; expensive pricey; cheap inexpensive
 affordable; nearby near; nearest closest; job employment; salary wage; error mistake; ill sick; glad happy; sad unhappy; difficult hard
 tough; easy simple; wrong incorrect; quiet silent; permit allow; forbid prohibit ban; assist aid; choose select pick chose chosen; several
-multiple; show display; explain clarify describe; build construct built; create generate; send transmit sent; speak talk spoke spoken;
-shut close; rent lease; book reserve booking reservation; buddy friend; main primary; maximum max; minimum min; yearly annual annually;
-way method; cost price; fee charge; cab taxi; bike bicycle; motorcycle motorbike; plane airplane aeroplane aircraft; luggage baggage; sofa
-couch; tv television; fridge refrigerator; email mail; app application; info information; address location; document doc paperwork;
-license licence; colour color; favourite favorite; organise organize; centre center; metre meter; litre liter; programme program; grey
-gray; tyre tire; travelling traveling; recognise recognize; apologise apologize; analyse analyze; optimise optimize; customise customize;
+multiple; show display; explain clarify describe; build construct built; create generate; send transmit sent submit; speak talk spoke
+spoken; shut close; rent lease; book reserve booking reservation; buddy friend; main primary; maximum max; minimum min; yearly annual
+annually; way method; cost price; fee charge; cab taxi; bike bicycle; motorcycle motorbike; plane airplane aeroplane aircraft; luggage
+baggage; sofa couch; tv television; fridge refrigerator; email mail; app application; info information; address location; document doc
+paperwork; license licence; colour color; favourite favorite; organise organize; centre center; metre meter; litre liter; programme
+program; grey gray; tyre tire; recognise recognize; apologise apologize; analyse analyze; optimise optimize; customise customize;
 normalise normalize; authorise authorize; mom mum mother; dad father; happen occur; forget forgot forgotten; lose lost; pay paid; sell
 sold; freeze froze frozen; break broke broken; steal stole stolen; write wrote written; wear wore worn; spend spent; drive drove driven;
 fly flew flown; grow grew grown; eat ate eaten; drink drank drunk; think thought; teach taught; catch caught; bring brought; man men;
 woman women; person people persons; foot feet; tooth teeth; mouse mice; yes yeah yep yup; meal dish; town city; gift present; recover
-regain; find found; verify confirm; contact reach; postcode zipcode; atm cashpoint; macos mac osx; javascript js; uk britain; kilometre
-kilometer; vegetarian veggie; teenager teen
+regain retrieve; find found; verify confirm; contact reach; postcode zipcode; atm cashpoint; macos mac osx; javascript js; uk britain;
+kilometre kilometer; vegetarian veggie; teenager teen; transfer move; quote quotation; dispute challenge; affect impact influence; predict
+forecast; improve enhance; decrease reduce; increase boost; launch release; intelligent smart clever; stupid dumb; important significant;
+necessary essential; dangerous risky unsafe; afraid scared; cook prepare; kind type sort; company firm business; boss manager; colleague
+coworker; student pupil; soccer football; petrol gas gasoline; truck lorry; elevator lift; pavement sidewalk; toilet restroom bathroom
+washroom; takeaway takeout; queue line; subway underground metro tube; motorway highway freeway; timetable schedule; mathematics math
+maths; exam test examination; university college; grandmother grandma; grandfather grandpa; computer pc
 """
 
 # Two words that are one.

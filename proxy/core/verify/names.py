@@ -3,13 +3,12 @@
 from proxy.core.verify.places import CALENDAR, PLACES
 from proxy.core.verify.words import FILLERS, LINKS, Reading, canonical
 
-_KNOWN = PLACES | CALENDAR
+_KNOWN = frozenset(map(canonical, PLACES | CALENDAR))
 
 
 def names_differ(asked: Reading, stored: Reading) -> bool:
     """Whether either text names something that the other does not mention. Days, months and places are names without capitals."""
-    only_one = asked.words ^ stored.words
-    return not only_one.isdisjoint(_KNOWN) or _unmentioned(asked, stored) or _unmentioned(stored, asked)
+    return not _KNOWN.isdisjoint(asked.content ^ stored.content) or _unmentioned(asked, stored) or _unmentioned(stored, asked)
 
 
 def _unmentioned(one: Reading, other: Reading) -> bool:

@@ -7,12 +7,14 @@ are told apart by nothing else, so there any move counts.
 
 from itertools import pairwise
 
-from proxy.core.verify.words import LINKS, Reading, canonical
+from proxy.core.verify.words import Reading, canonical
 
 _MOVED = 4
 _LONG, _SHARE = 7, 0.6
 # Words that only one of two short texts has: with more of them the texts say things in other words, and order tells little.
 _OTHERS = 2
+# Links that say which is which. Others tie compounds: a place at a primary school, a primary school place.
+_DIRECTIONS = frozenset("to from into onto than by over against before after via through".split())
 _MONTHS = frozenset(
     map(canonical, "january february march april may june july august september october november december".split()),
 )
@@ -48,10 +50,10 @@ def _breaks(ours: list[str], theirs: list[str], shared: frozenset[str]) -> int:
 
 
 def _bound(keys: list[str], shared: frozenset[str]) -> dict[str, set[str]]:
-    """Link to the shared keys that follow it."""
+    """Direction to the shared keys that follow it."""
     found: dict[str, set[str]] = {}
     for link, key in pairwise(keys):
-        if link in LINKS and key in shared:
+        if link in _DIRECTIONS and key in shared:
             found.setdefault(link, set()).add(key)
     return found
 

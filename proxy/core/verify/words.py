@@ -29,7 +29,7 @@ LINKS = frozenset(
     "to from in on at of for with by into onto about than over under through via against before after off out up down without".split()
 )
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*")
-_NO_NAMES = frozenset("i hi hello hey dear am pm ok okay please sorry thanks thank you cheers".split())
+_NO_NAMES = frozenset("i hi hello hey dear am pm pc tv ok okay please sorry thanks thank you cheers".split())
 _SENTENCE_END = frozenset(".!?:\n")
 _STEM, _LOCK = stemmer("english"), Lock()  # not for two threads at once
 
