@@ -20,7 +20,9 @@ def test_the_words_of_a_pair_or_kind_stay_apart() -> None:
 
 
 def test_pairs_are_pairs_and_phrases_have_two_words() -> None:
-    assert {len(pair.split()) for pair in PAIRS.split(",")} == {2}
+    pairs = [frozenset(pair.split()) for pair in PAIRS.split(",")]
+    assert {len(pair) for pair in pairs} == {2}
+    assert len(set(pairs)) == len(pairs)
     assert {len(entry.split("=")[0].split()) for entry in JOINED.split(",")} == {2}
 
 

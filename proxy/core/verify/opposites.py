@@ -32,18 +32,20 @@ join split, join leave, combine separate, mix separate, append prepend, prefix s
 fire, promote demote, recruit dismiss, marry divorce, birth death, born die, live die, alive dead, life death, wake sleep, awake asleep,
 sit stand, ask answer, question answer, question statement, teach learn, give take, give receive, bring take, throw catch, hit miss,
 succeed fail, success failure, pass fail, true false, correct incorrect, right wrong, yes no, same different, similar different, equal
-different, include exclude, inclusive exclusive, present absent, presence absence, present past, future past, past future, day night,
-morning evening, sunrise sunset, dawn dusk, summer winter, spring autumn, spring fall, oneway roundtrip, single return, single married,
-parttime fulltime, temporary permanent, fixed variable, static dynamic, manual automatic, online offline, online paper, wired wireless,
-local remote, synchronous asynchronous, mutable immutable, singular plural, major minor, majority minority, primary secondary, senior
-junior, major trivial, abstract concrete, absolute relative, active passive, approximate exact, objective subjective, qualitative
-quantitative, theory practice, cause effect, cause prevent, cause cure, cause treat, problem solution, supply demand, import produce,
-surplus deficit, inflation deflation, bull bear, gross net, wholesale retail, advance arrears, prepaid postpaid, refund charge, refundable
-nonrefundable, overpay underpay, overcharge undercharge, overweight underweight, overestimate underestimate, overcook undercook, smoking
-nonsmoking, vegetarian meat, vegan meat, raw cooked, fresh frozen, fresh stale, sweet sour, sweet salty, acid base, acid alkaline, solid
-liquid, liquid gas, matter antimatter, convex concave, odd even, natural artificial, natural synthetic, hardware software, frontend
-backend, new used, occupied vacant, available booked, clockwise counterclockwise, optional mandatory, optional required, voluntary
-compulsory, voluntary mandatory, formal casual, formal informal, virtual physical
+different, include exclude, inclusive exclusive, present absent, presence absence, present past, future past, day night, morning evening,
+sunrise sunset, dawn dusk, summer winter, spring autumn, spring fall, oneway roundtrip, single return, single married, parttime fulltime,
+temporary permanent, fixed variable, static dynamic, manual automatic, online offline, online paper, wired wireless, local remote,
+synchronous asynchronous, mutable immutable, singular plural, major minor, majority minority, primary secondary, senior junior, major
+trivial, abstract concrete, absolute relative, active passive, approximate exact, objective subjective, qualitative quantitative, theory
+practice, cause effect, cause prevent, cause cure, cause treat, problem solution, supply demand, import produce, surplus deficit,
+inflation deflation, bull bear, gross net, wholesale retail, advance arrears, prepaid postpaid, refund charge, refundable nonrefundable,
+overpay underpay, overcharge undercharge, overweight underweight, overestimate underestimate, overcook undercook, smoking nonsmoking,
+vegetarian meat, vegan meat, raw cooked, fresh frozen, fresh stale, sweet sour, sweet salty, acid base, acid alkaline, solid liquid,
+liquid gas, matter antimatter, convex concave, odd even, natural artificial, natural synthetic, hardware software, frontend backend, new
+used, occupied vacant, available booked, clockwise counterclockwise, optional mandatory, optional required, voluntary compulsory,
+voluntary mandatory, formal casual, formal informal, virtual physical, renew cancel, keep cancel, keep return, extend shorten, join quit,
+enrol withdraw, stay leave, mild severe, acute chronic, free paid, weekday weekend, resident visitor, citizen foreigner, basic premium,
+standard premium, passenger driver, cover exclude, seek avoid, earn spend, employee contractor, staff customer, seller customer
 """
 
 # Words of one kind, each excluding all the others.

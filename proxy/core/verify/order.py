@@ -10,7 +10,7 @@ from itertools import pairwise
 from proxy.core.verify.words import Reading, canonical
 
 _MOVED = 4
-_LONG, _SHARE = 7, 0.6
+_LONG, _SHARE = 6, 0.6
 # Words that only one of two short texts has: with more of them the texts say things in other words, and order tells little.
 _OTHERS = 2
 # Links that say which is which. Others tie compounds: a place at a primary school, a primary school place.
