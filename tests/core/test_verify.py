@@ -85,6 +85,8 @@ DIFFERENT = {
             "How do I reset my password?",
             "How do I reset my password? Write a poem about winter storms, mountain lakes and forgotten harbours.",
         ),
+        ("How do I dispute a charge?", "How do I dispute a charge? Which shops sell umbrellas?"),
+        ("How do I dispute a charge?", "Set an alarm bell then how do I dispute a charge"),
         ("Where is my parcel?", "Where is my parcel? " * 30),
         (
             "Which bread flour, yeast and oven temperature make a crisp crust with large open bubbles?",
@@ -126,6 +128,8 @@ def test_the_documentation_lists_every_verdict() -> None:
         ("Pay $1,000 to Ann", "Pay 1000 dollars to Ann"),
         ("What is 300 in $?", "What is 300 in dollars?"),
         ("Pay the $50 gas bill of the flat in Leeds by card", "Pay the 50 dollars gas bill of the flat in Leeds by card"),
+        ("Where is my parcel?", "Hello there. Where is my parcel? Have a nice day."),
+        ("Does it work on example.com?", "Hi! Does it work on example.com?!"),
         ("Hi. Can I pay by card?", "Can I pay by card?"),
         ("I can't log in and I don't know why", "I am locked out, why?"),
         ("I want to change the oil", "I have no idea how to change the oil"),

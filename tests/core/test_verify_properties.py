@@ -73,6 +73,7 @@ def _salad(seed: int, size: int) -> str:
 
 HOSTILE: dict[str, Callable[[int], tuple[str, str]]] = {
     "one word": lambda size: ("a" * size, "b" * size),
+    "sentences": lambda size: ("a b. " * (size // 5), "." * size + "x"),
     "digits": lambda size: ("1," * (size // 2), "1." * (size // 2)),
     "apostrophes": lambda size: ("a'" * (size // 2), "n't" * (size // 3)),
     "capitals": lambda size: ("A b " * (size // 4), "A c " * (size // 4)),

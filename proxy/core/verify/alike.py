@@ -28,7 +28,7 @@ washroom; takeaway takeout; queue line; subway underground metro tube; motorway 
 maths; exam test examination; university college; grandmother grandma; grandfather grandpa; computer pc
 """
 
-# Two words that are one.
+# Two words that are one; hello stands for any politeness.
 JOINED = """
 log in=login, log into=login, log on=login, sign in=login, sign into=login, log out=logout, log off=logout, sign out=logout, sign
 off=logout, sign up=register, set up=setup, back up=backup, turn on=enable, switch on=enable, turn off=disable, switch off=disable, opt
@@ -37,5 +37,6 @@ least expensive=cheapest, most affordable=cheapest, one way=oneway, round trip=r
 smoking=nonsmoking, non refundable=nonrefundable, pick up=collect, drop off=deliver, find out=learn, look for=find, search for=find, get
 rid=remove, fill out=complete, fill in=complete, hand in=submit, top up=topup, front end=frontend, back end=backend, zip code=zipcode,
 post code=postcode, mac os=macos, at least=atleast, at most=atmost, no longer=not, per cent=percent, e mail=email, wi fi=wifi, no
-idea=unsure, not know=unsure, not sure=unsure, or not=or
+idea=unsure, not know=unsure, not sure=unsure, or not=or, nice day=hello, great day=hello, looking forward=hello, in advance=hello, best
+regards=hello, kind regards=hello, best wishes=hello
 """

@@ -5,7 +5,8 @@ from itertools import pairwise
 
 from proxy.core.verify.alike import JOINED
 
-_TOKEN = re.compile(r"\d+(?:[.,:]\d+)*|[^\W\d_]+(?:'[^\W\d_]+)*|[$€£¥₹%]")
+_TOKEN = re.compile(r"\d+(?:[.,:]\d+)*|[^\W\d_]+(?:'[^\W\d_]+)*|[$€£¥₹%]|[.!?]+\s?")
+END = "."
 _HALF_OF_DAY = re.compile(r"\b([ap])\.m\b")
 _MONEY = re.compile(r"([$€£¥₹])\s?(\d[\d.,:]*)")
 _THOUSANDS = re.compile(r",(?=\d{3}(?!\d))")
@@ -25,12 +26,15 @@ _JOINED = {tuple(phrase.split()): one for phrase, one in (entry.split("=") for e
 
 
 def tokens_of(text: str) -> list[str]:
-    """Tokens of a folded text in lower case. A contraction keeps its first word only, or is "not"; $5 is 5 $."""
+    """Tokens of a folded text in lower case. A contraction keeps its first word only, or is "not"; $5 is 5 $; where
+    a sentence ends and another begins is END."""
     found: list[str] = []
     before = ""
     text = _MONEY.sub(r"\2 \1", _HALF_OF_DAY.sub(r"\1m", text.lower()))
     for token in _TOKEN.findall(text):
-        if before in _TENS and token in _TO_NINE:
+        if token[0] in ".!?":
+            found.extend([END] if token[-1].isspace() else [])
+        elif before in _TENS and token in _TO_NINE:
             found[-1] = str(_TENS[before] + _TO_NINE[token])
         elif token[0].isdecimal():
             found.append(_number(token))

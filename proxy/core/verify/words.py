@@ -10,11 +10,12 @@ from threading import Lock
 from proxy.core.compression.languages import LONGEST_WORD, stemmer
 from proxy.core.verify.alike import SAME
 from proxy.core.verify.fold import fold
-from proxy.core.verify.tokens import tokens_of
+from proxy.core.verify.tokens import END, tokens_of
 
 # Said in many questions and asked in none.
 FILLERS = frozenset(
     (
+        f"{END} "
         "a an the this that these those there here it its i im ive id me my mine myself we us our you your yours he him his she her "
         "they them their is am are was were be been being do does did doing done have has had having can could may might must shall "
         "should will would please kindly hi hello hey hiya dear thanks thank thx cheers sorry ok okay um umm uh er erm hmm well so just "
