@@ -32,7 +32,8 @@ LINKS = frozenset(
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*")
 _NO_NAMES = frozenset("i hi hello hey dear am pm pc tv ok okay please sorry thanks thank you cheers".split())
 _SENTENCE_END = frozenset(".!?:\n")
-_STEM, _LOCK = stemmer("english"), Lock()  # not for two threads at once
+# Of our own, as it is not for two threads at once, and compression has the one that is remembered.
+_STEM, _LOCK = stemmer.__wrapped__("english"), Lock()
 
 
 @dataclass(frozen=True, slots=True)
