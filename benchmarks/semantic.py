@@ -24,8 +24,8 @@ from benchmarks.fill import Filled, fill_postgres
 from benchmarks.questions import chat
 from benchmarks.wire import Request
 from demo.management_api import create_plan
-from proxy.core.guard import veto
 from proxy.core.ports import SemanticEntry, Vector
+from proxy.core.verify.verdict import veto
 from proxy.engines.embedders.onnx import MINILM_DIMENSION, MINILM_ID
 from proxy.engines.semantic.pgvector import PgvectorCache
 

@@ -1,10 +1,10 @@
-"""Is a neighbour's answer the right answer? Above the threshold, ours, fresh, and agreeing in numbers, negation and names."""
+"""Is a neighbour's answer the right answer? Above the threshold, ours, fresh, and no rule objects to it."""
 
 from proxy.core.exchange import Call, Stored, revise
-from proxy.core.guard import veto
 from proxy.core.ports import Candidate, Toolbox
 from proxy.core.reading import fresh_enough, open_envelope
 from proxy.core.tokens import count_text, encoding_for
+from proxy.core.verify.verdict import veto
 
 
 async def verify(call: Call, tools: Toolbox) -> Call:

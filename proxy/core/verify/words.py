@@ -1,0 +1,94 @@
+"""A question as the rules read it: its words in order, what they stand for, and which of them are names."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+from threading import Lock
+
+from proxy.core.compression.languages import LONGEST_WORD, stemmer
+from proxy.core.verify.alike import SAME
+from proxy.core.verify.fold import fold
+from proxy.core.verify.tokens import END, tokens_of
+
+# Said in many questions and asked in none.
+FILLERS = frozenset(
+    (
+        f"{END} "
+        "a an the this that these those there here it its i im ive id me my mine myself we us our you your yours he him his she her "
+        "they them their is am are was were be been being do does did doing done have has had having can could may might must shall "
+        "should will would please kindly hi hello hey hiya dear thanks thank thx cheers sorry ok okay um umm uh er erm hmm well so just "
+        "also too then now actually really need needed require required want wanna like wish tell know help let lets give get got "
+        "getting gotten say wonder wondering curious try trying possible able and or but if as how what whats which who whom whose when "
+        "where why quick question re s t ll ve d m some any one go going gonna make made take use using appreciate much lot exactly "
+        "still unsure "
+    ).split()
+)
+# Tie other words together, and say which is which: from, to.
+LINKS = frozenset(
+    "to from in on at of for with by into onto about than over under through via against before after off out up down without".split()
+)
+_WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*")
+_NO_NAMES = frozenset("i hi hello hey dear am pm pc tv ok okay please sorry thanks thank you cheers".split())
+_SENTENCE_END = frozenset(".!?:\n")
+# Of our own, as it is not for two threads at once, and compression has the one that is remembered.
+_STEM, _LOCK = stemmer.__wrapped__("english"), Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """`tokens`: see `tokens_of`; `words`: each of them once; `keys`: without fillers, each word by what stands for it; `content`: the keys
+    that are no links; `names`: words written as names, in lower case."""
+
+    tokens: tuple[str, ...]
+    words: frozenset[str]
+    keys: tuple[str, ...]
+    content: frozenset[str]
+    names: frozenset[str]
+
+
+def read(text: str) -> Reading:
+    """The reading of a text of any length and language; what depends on words is for English."""
+    folded = fold(text)
+    return reading_of(tokens_of(folded), _names(folded))
+
+
+def reading_of(tokens: Iterable[str], names: Iterable[str]) -> Reading:
+    """The reading of these tokens, with these names among them."""
+    tokens = tuple(tokens)
+    keys = tuple(canonical(token) for token in tokens if token not in FILLERS)
+    return Reading(tokens, frozenset(tokens), keys, frozenset(keys) - LINKS, frozenset(names))
+
+
+def canonical(word: str) -> str:
+    """What stands for a lower-case word: its stem, or that of the word it may be exchanged for. What is too long is no word."""
+    return _canonical(word) if len(word) <= LONGEST_WORD else word
+
+
+@lru_cache(maxsize=20_000)
+def _canonical(word: str) -> str:
+    root = stem(word)
+    return _SAME.get(root, root)
+
+
+def stem(word: str) -> str:
+    """The root of a lower-case English word, by Snowball."""
+    with _LOCK:
+        return _STEM(word)
+
+
+def _names(text: str) -> set[str]:
+    """Capitalised words inside a sentence. A text all in capitals, or in Title Case, says nothing by them."""
+    if text.islower():
+        return set()
+    found = list(_WORD.finditer(text))
+    capitalised = [match for match in found if match[0][0].isupper()]
+    if len(found) > 2 and len(capitalised) * 2 > len(found):
+        return set()
+    starts = {match.start() for before, match in pairwise(found) if _SENTENCE_END & set(text[before.end() : match.start()])}
+    starts |= {found[0].start()} if found else set()
+    return {match[0].lower().partition("'")[0] for match in capitalised if match.start() not in starts} - _NO_NAMES
+
+
+_SAME = {stem(word): stem(words[0]) for words in map(str.split, SAME.split(";")) for word in words}

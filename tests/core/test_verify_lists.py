@@ -1,0 +1,30 @@
+"""The hand-made lists agree with themselves: a word stands for one other, and no word is its own opposite."""
+
+from collections import Counter
+
+from proxy.core.verify.alike import JOINED, SAME
+from proxy.core.verify.opposites import KINDS, PAIRS
+from proxy.core.verify.places import CALENDAR, PLACES
+from proxy.core.verify.words import canonical, stem
+
+
+def test_no_word_is_in_two_groups_of_the_same_meaning() -> None:
+    stems = Counter(word for group in SAME.split(";") for word in {stem(word) for word in group.split()})
+    assert [word for word, times in stems.items() if times > 1] == []
+
+
+def test_the_words_of_a_pair_or_kind_stay_apart() -> None:
+    groups = [group.split() for group in (*PAIRS.split(","), *KINDS.split(";"))]
+    assert all(len(group) > 1 for group in groups)
+    assert [group for group in groups if len({canonical(word) for word in group}) < len(group)] == []
+
+
+def test_pairs_are_pairs_and_phrases_have_two_words() -> None:
+    pairs = [frozenset(pair.split()) for pair in PAIRS.split(",")]
+    assert {len(pair) for pair in pairs} == {2}
+    assert len(set(pairs)) == len(pairs)
+    assert {len(entry.split("=")[0].split()) for entry in JOINED.split(",")} == {2}
+
+
+def test_names_are_single_words_in_lower_case() -> None:
+    assert all(name.isalpha() and name.islower() for name in PLACES | CALENDAR)
