@@ -54,6 +54,8 @@ DIFFERENT = {
         ("Is the pool free in the afternoon?", "Is the pool free in the evening?"),
     ],
     "names": [
+        ("Please send 50 dollars to Paul now", "Please send 50 dollars to Paula now"),
+        ("Is Daniel in the office today?", "Is Daniela in the office today?"),
         ("Do you ship to France?", "Do you ship to Spain?"),
         ("do you ship to France?", "do you ship to Spain?"),
         ("is delivery to france possible", "can you deliver to madrid"),

@@ -19,7 +19,7 @@ def repaired(asked: Reading, stored: Reading) -> tuple[Reading, Reading]:
     meant: dict[str, str] = {}
     for one in only_here:
         for other in only_there:
-            if _is_slip(one, other):
+            if _is_slip(one, other) and not (_is_name(one, asked) and _is_name(other, stored)):
                 meant[one] = meant[other] = other if _is_known(other) else one if _is_known(one) else min(one, other)
     if not meant:
         return asked, stored
@@ -47,6 +47,11 @@ def _is_slip(one: str, other: str) -> bool:
     if ours[1:] == theirs or ours == theirs[1:] or (ours[2:] == theirs[2:] and ours[:2] == theirs[1::-1]):
         return True
     return ours[1:] == theirs[1:] and start > 0 and (len(one) > 6 or any(known))
+
+
+def _is_name(word: str, reading: Reading) -> bool:
+    """Whether the word is written as the name of somebody: Paula is not Paul mistyped."""
+    return word in reading.names and not _is_known(word)
 
 
 def _is_known(word: str) -> bool:
