@@ -16,7 +16,7 @@ CRUMBS, TRIES = 16, 100
 # Tokens of a speaker on a new line, and of a mark for what was left out: at most.
 SPEAKER, MARK = 4, 2
 # What was left because pieces lie closer together than reckoned is filled again, so many times at most.
-ROUNDS = 3
+ROUNDS = 2
 
 # (index of a piece, room) -> tokens, or None when it does not fit
 Cost = Callable[[int, int], int | None]
