@@ -75,12 +75,12 @@ def size(value: object) -> int:
     found, left = 0, [value]
     while left:
         inner = left.pop()
-        if isinstance(inner, str):
-            found += len(inner) if inner.isascii() else len(inner.encode("utf-8", "surrogatepass"))
-        elif isinstance(inner, dict):
-            left += inner.values()
-        elif isinstance(inner, list):
-            left += inner
+        # Texts are looked at where they lie: most values are texts, and a list of what is left costs more than they do.
+        for item in inner.values() if isinstance(inner, dict) else inner if isinstance(inner, list) else (inner,):
+            if isinstance(item, str):
+                found += len(item) if item.isascii() else len(item.encode("utf-8", "surrogatepass"))
+            elif isinstance(item, dict | list):
+                left.append(item)
     return found
 
 
@@ -126,11 +126,6 @@ def _work(unit: Unit, messages: list[Message]) -> int:
     """How much there is to read in a unit that may be cut, in bytes."""
     if unit.keep is Keep.PROTECTED:
         return 0
-    found = 0
-    for i in unit.messages:
-        content = messages[i].get("content")
-        if isinstance(content, str) and len(messages[i]) == 2 and content.isascii():  # as most are
-            found += PER_TEXT + len(content)
-        else:
-            found += PER_TEXT * (len(content) if isinstance(content, list) else 1) + size(messages[i])
-    return found
+    contents = (messages[i].get("content") for i in unit.messages)
+    texts = sum(len(content) if isinstance(content, list) else 1 for content in contents)
+    return PER_TEXT * texts + sum(size(messages[i]) for i in unit.messages)
