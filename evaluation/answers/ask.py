@@ -12,7 +12,7 @@ from demo.replay import ROUTE
 from proxy.core.ports import Message
 
 MAX_TOKENS = 32
-STOP = ["\n"]
+STOP = ["\n", "USER:"]  # the model goes on as the other speaker
 SECONDS = 600.0
 
 
