@@ -1,5 +1,6 @@
 """Who may call, on what terms: tenants, their keys, token-saving plans and prices."""
 
+from dataclasses import fields
 from decimal import Decimal
 
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
@@ -66,6 +67,7 @@ class Plan(models.Model):
 
     class Mode(models.TextChoices):
         ACTIVE = "active", "Active: save on every request"
+        SHADOW = "shadow", "Shadow: count what would have been saved, and answer from the provider"
         OFF = "off", "Off: pass everything through"
 
     class Scope(models.TextChoices):
@@ -76,6 +78,15 @@ class Plan(models.Model):
     class Focus(models.TextChoices):
         QUESTION = "question", "The question: what it needs of the old part, and a gist of the rest"
         NONE = "none", "None: what says most about the whole chat, whatever is asked"
+
+    class Match(models.TextChoices):
+        VERIFIED = "verified", "The verifier's score: whether both questions have the same answer"
+        COSINE = "cosine", "The cosine of the embeddings: whether both questions are about the same"
+
+    class Context(models.TextChoices):
+        STRICT = "strict", "Identical earlier turns"
+        WINDOW = "window", "The last turns and the question, compared by meaning"
+        LAST_MESSAGE = "last_message", "The last message alone: for bots without memory"
 
     class When(models.TextChoices):
         ALWAYS = "always", "Always: no prompt is ever longer"
@@ -98,7 +109,15 @@ class Plan(models.Model):
     exact = models.BooleanField(default=True)
     backend = models.CharField(max_length=64, null=True, blank=True, default="pgvector_semantic")  # null is a value of the API
     similarity_threshold = models.FloatField(default=0.85, validators=[MinValueValidator(0), MaxValueValidator(1)])
+    match = models.CharField(max_length=16, choices=Match.choices, default=Match.COSINE)
+    context = models.CharField(max_length=16, choices=Context.choices, default=Context.STRICT)
+    window = models.PositiveSmallIntegerField(default=3, validators=[MinValueValidator(1), MaxValueValidator(20)])
+    max_error_rate = models.FloatField(null=True, blank=True, validators=[MinValueValidator(0.0001), MaxValueValidator(0.5)])
+    sample_rate = models.FloatField(default=0.05, validators=[MinValueValidator(0), MaxValueValidator(1)])
     ttl = models.PositiveIntegerField(default=3600, validators=[MinValueValidator(1)])
+    ttl_jitter = models.FloatField(default=0.0, validators=[MinValueValidator(0), MaxValueValidator(0.5)])
+    stale_while_revalidate = models.PositiveIntegerField(default=0)
+    stale_if_error = models.PositiveIntegerField(default=0)
     scope = models.CharField(max_length=16, choices=Scope.choices, default=Scope.TENANT)
     max_temperature = models.FloatField(default=1.0, validators=[MinValueValidator(0), MaxValueValidator(2)])
     time_sensitive = models.BooleanField(default=False)
@@ -132,20 +151,7 @@ class Plan(models.Model):
             if self.compression_engine
             else None
         )
-        cache = (
-            CacheSettings(
-                exact=self.exact,
-                backend=self.backend or None,
-                similarity_threshold=self.similarity_threshold,
-                ttl=self.ttl,
-                scope=self.scope,  # type: ignore[arg-type]  # a choice of the same three words
-                max_temperature=self.max_temperature,
-                time_sensitive=self.time_sensitive,
-                personal=self.personal,
-            )
-            if self.cache_enabled
-            else None
-        )
+        cache = CacheSettings(**{each.name: getattr(self, each.name) for each in fields(CacheSettings)}) if self.cache_enabled else None
         return PlanSnapshot(
             id=self.pk,
             name=self.name,

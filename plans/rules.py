@@ -20,7 +20,7 @@ INT32: Final = 2**31 - 1
 MIN_BUDGET: Final = 64
 MAX_TEMPERATURE: Final = 2.0
 MIN_DEADLINE, MAX_DEADLINE = 10, 60_000
-MODES: Final = ("active", "off")
+MODES: Final[tuple[Mode, ...]] = ("active", "off")
 HALVES: Final = ("compression", "cache")
 SCOPES: Final = ("tenant", "key", "user")
 FOCUSES: Final[tuple[Focus, ...]] = ("question", "none")
@@ -111,17 +111,7 @@ def _cache(top: dict[str, Any], base: Draft | None, capabilities: Capabilities, 
     half = top.get("cache", _LEFT_OUT)
     if half is None or half is _LEFT_OUT:
         return old if half is _LEFT_OUT else None
-    fields: dict[str, Check] = {
-        "exact": _yes_or_no,
-        "backend": _backend_name,
-        "similarity_threshold": _number(0, 1),
-        "ttl": _whole(1, INT32),
-        "scope": _word(SCOPES),
-        "max_temperature": _number(0, MAX_TEMPERATURE),
-        "time_sensitive": _yes_or_no,
-        "personal": _yes_or_no,
-    }
-    cache = CacheSettings(**asdict(old or CACHE) | _checked(half, fields, "cache.", problems))
+    cache = CacheSettings(**asdict(old or CACHE) | _checked(half, CACHE_FIELDS, "cache.", problems))
     chosen = cache.backend if "cache.backend" not in problems and (old is None or old.backend != cache.backend) else None
     if chosen and (reason := capabilities.refusal(chosen)):
         problems["cache.backend"] = f"{reason} null is accepted too: exact answers only."
@@ -233,3 +223,15 @@ def _backend_name(value: object) -> str | None:
     if value is None or (isinstance(value, str) and value):
         return value
     raise ValueError("Must be the name of a cache engine (GET /token-saving/cache-engines), or null for exact answers only.")
+
+
+CACHE_FIELDS: Final[dict[str, Check]] = {
+    "exact": _yes_or_no,
+    "backend": _backend_name,
+    "similarity_threshold": _number(0, 1),
+    "ttl": _whole(1, INT32),
+    "scope": _word(SCOPES),
+    "max_temperature": _number(0, MAX_TEMPERATURE),
+    "time_sensitive": _yes_or_no,
+    "personal": _yes_or_no,
+}

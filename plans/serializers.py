@@ -88,7 +88,7 @@ class PlanSerializer(serializers.Serializer[Plan]):
             "plan_name": plan.name,
             "mode": plan.mode,
             "compression": asdict(plan.compression) if plan.compression else None,
-            "cache": asdict(plan.cache) if plan.cache else None,
+            "cache": {name: getattr(plan.cache, name) for name in rules.CACHE_FIELDS} if plan.cache else None,
             "version": plan.version,
             "tenant": instance.tenant.slug if instance.tenant else None,
             "created_at": instance.created_at.isoformat(),

@@ -1,5 +1,6 @@
 """What is written to the plans tables: plans, keys, prices."""
 
+from dataclasses import asdict
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -62,27 +63,10 @@ def draft_of(plan: Plan) -> rules.Draft:
 def columns(draft: rules.Draft) -> dict[str, Any]:
     """The model fields of a draft. A half that is off keeps the numbers it had, out of sight."""
     values: dict[str, Any] = {"name": draft.name, "mode": draft.mode, "compression_engine": None, "cache_enabled": draft.cache is not None}
-    if half := draft.compression:
-        values |= {
-            "compression_engine": half.engine,
-            "max_input_tokens": half.max_input_tokens,
-            "language": half.language,
-            "min_sentences": half.min_sentences,
-            "focus": half.focus,
-            "when": half.when,
-            "deadline_ms": half.deadline_ms,
-        }
-    if cache := draft.cache:
-        values |= {
-            "exact": cache.exact,
-            "backend": cache.backend,
-            "similarity_threshold": cache.similarity_threshold,
-            "ttl": cache.ttl,
-            "scope": cache.scope,
-            "max_temperature": cache.max_temperature,
-            "time_sensitive": cache.time_sensitive,
-            "personal": cache.personal,
-        }
+    if draft.compression:
+        values |= {"compression_engine" if name == "engine" else name: value for name, value in asdict(draft.compression).items()}
+    if draft.cache:
+        values |= asdict(draft.cache)
     return values
 
 

@@ -8,10 +8,12 @@ import hashlib
 from dataclasses import dataclass
 from typing import Literal
 
-Mode = Literal["active", "off"]
+Mode = Literal["active", "shadow", "off"]
 Focus = Literal["question", "none"]
 When = Literal["always", "saves"]
 ScopeKind = Literal["tenant", "key", "user"]
+Match = Literal["verified", "cosine"]
+Context = Literal["strict", "window", "last_message"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,12 +33,26 @@ class CompressionSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheSettings:
-    """The cache half of a plan. `ttl` in seconds; `similarity_threshold` a cosine in 0..1; `backend` None = exact only."""
+    """The cache half of a plan. `backend` None = exact only.
+
+    `similarity_threshold` in 0..1, of the verifier's calibrated score or of the cosine, as `match` says. `context`: what of a chat before
+    its final question must agree: all of it to the letter, the last `window` turns by meaning, or nothing. `max_error_rate`: the share of
+    wrong hits that is accepted, None: not measured; `sample_rate`: of would-be hits that are asked upstream too, to measure it.
+    Seconds: `ttl`, shortened for each entry by up to the share `ttl_jitter`; `stale_while_revalidate` and `stale_if_error` after it.
+    """
 
     exact: bool = True
     backend: str | None = "pgvector_semantic"
     similarity_threshold: float = 0.85
+    match: Match = "cosine"
+    context: Context = "strict"
+    window: int = 3
+    max_error_rate: float | None = None
+    sample_rate: float = 0.05
     ttl: int = 3600
+    ttl_jitter: float = 0.0
+    stale_while_revalidate: int = 0
+    stale_if_error: int = 0
     scope: ScopeKind = "tenant"
     max_temperature: float = 1.0
     time_sensitive: bool = False

@@ -18,7 +18,10 @@ class Event:
 
     `asked_tokens`: the prompt as the client sent it; `prompt_tokens`/`completion_tokens`: what the provider billed (0 on a hit);
     `cached_tokens`/`written_tokens`: of the prompt, read from and written into the provider's prefix cache; `served_tokens`: completion
-    tokens the client received. `estimated`: the provider sent no usage.
+    tokens the client received. `estimated`: the provider sent no usage. `score`: the verifier's, of the best neighbour; `entry_id`: of what
+    was served; `would`: the tier that would have answered, in shadow or when a hit was sampled; `sample`: `right` or `wrong` once the
+    would-be answer was compared with the provider's; `collapsed`: it shared the call of an identical request in flight; `stale`: an
+    expired answer was served, as the plan allows.
     """
 
     event_id: str
@@ -40,6 +43,12 @@ class Event:
     tier: Tier = "bypass"
     reason: str = ""
     similarity: float | None = None
+    score: float | None = None
+    entry_id: str = ""
+    would: str = ""
+    sample: str = ""
+    collapsed: bool = False
+    stale: bool = False
     failures: tuple[str, ...] = ()
     attempts: int = 0
     engine: str = ""

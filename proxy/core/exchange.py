@@ -13,7 +13,7 @@ from proxy.core.errors import GatewayError
 from proxy.core.ports import Candidate, Client, Cut, Message, UpstreamReply, Vector
 from stats.measures import Outcome, Tier
 
-__all__ = ["Answer", "Call", "Keys", "Live", "Refused", "Stored", "Usage", "Whole", "revise"]
+__all__ = ["Answer", "Call", "Judged", "Keys", "Live", "Refused", "Stored", "Usage", "Whole", "revise"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,12 +30,27 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A hit. `asked_tokens` counts this request's prompt, which under the semantic tier differs from the stored one's."""
+    """A hit. `asked_tokens` counts this request's prompt, which under the semantic tier differs from the stored one's. `similarity`: the
+    cosine, `score`: the verifier's; `entry_id`: under which the answer is stored."""
 
     envelope: Envelope
     tier: Literal["exact", "semantic"]
     asked_tokens: int
     similarity: float | None = None
+    score: float | None = None
+    entry_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """What was decided about one neighbour. `score`: the verifier's, None when it was not asked; `reason`: against it,
+    "" when it is served."""
+
+    entry_id: str
+    question: str
+    similarity: float
+    score: float | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +109,8 @@ class Call:
 
     `directory`: the configuration it began under and finishes on; `raw`: the body until it is parsed. Times: `started`, `ready` (body
     read) and `budget_ends` (no cache work after it) by the monotonic clock, `at` in epoch seconds, durations in seconds. `chat`: its id,
-    and `known` what was noted of it, under plans that cut when it saves.
+    and `known` what was noted of it, under plans that cut when it saves. `judged`: the neighbours looked at, best first; `would`: the hit
+    that was not served, in shadow or as a sample.
     """
 
     request_id: str
@@ -119,6 +135,8 @@ class Call:
     vector: Vector | None = None
     candidates: tuple[Candidate, ...] = ()
     vetoes: tuple[str, ...] = ()
+    judged: tuple[Judged, ...] = ()
+    would: Stored | None = None
     cut: Cut | None = None
     chat: str | None = None
     known: Known | None = None

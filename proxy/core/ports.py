@@ -4,7 +4,7 @@ Every method of a cache or embedder raises `ToolUnavailable` when it cannot answ
 """
 
 import math
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -83,6 +83,19 @@ class SemanticCache(Protocol):
 
     async def purge(self) -> int:
         """Remove expired entries; the number removed (0 where the store expires them by itself)."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class Verifier(Protocol):
+    """Whether the answer to one question answers another. `id` names the weights: scores of two ids are not comparable."""
+
+    id: str
+
+    async def score(self, asked: str, stored: Sequence[str], *, within: float = math.inf) -> list[float]:
+        """For each stored question the calibrated probability, 0..1, that its answer is right for the one asked. Refused at once, as
+        `skipped`, when it would take longer than `within` seconds."""
         ...
 
     async def close(self) -> None: ...

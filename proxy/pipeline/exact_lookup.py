@@ -12,4 +12,4 @@ async def exact_lookup(call: Call, tools: Toolbox) -> Call:
     envelope = await read_exact(call, tools, call.keys.exact)
     if envelope is None:
         return call
-    return revise(call, tier="exact", answer=Stored(envelope, "exact", envelope.asked_tokens))
+    return revise(call, tier="exact", answer=Stored(envelope, "exact", envelope.asked_tokens, entry_id=call.keys.exact))

@@ -12,4 +12,4 @@ async def exact_lookup_sent(call: Call, tools: Toolbox) -> Call:
     envelope = await read_exact(call, tools, call.keys.sent)
     if envelope is None:
         return call
-    return revise(call, tier="exact", answer=Stored(envelope, "exact", call.cut.before))
+    return revise(call, tier="exact", answer=Stored(envelope, "exact", call.cut.before, entry_id=call.keys.sent))

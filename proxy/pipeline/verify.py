@@ -1,6 +1,6 @@
 """Is a neighbour's answer the right answer? Above the threshold, ours, fresh, and no rule objects to it."""
 
-from proxy.core.exchange import Call, Stored, revise
+from proxy.core.exchange import Call, Judged, Stored, revise
 from proxy.core.ports import Candidate, Toolbox
 from proxy.core.reading import fresh_enough, open_envelope
 from proxy.core.tokens import count_text, encoding_for
@@ -13,6 +13,8 @@ async def verify(call: Call, tools: Toolbox) -> Call:
         if candidate.similarity < threshold(call):
             break
         answer, reason = _judge(call, candidate)
+        judged = Judged(entry_id=candidate.entry_id, question=candidate.question, similarity=candidate.similarity, reason=reason)
+        call = revise(call, judged=(*call.judged, judged))
         if answer is not None:
             return revise(call, tier="semantic", answer=answer)
         call = revise(call, vetoes=(*call.vetoes, reason))
@@ -38,4 +40,4 @@ def _judge(call: Call, candidate: Candidate) -> tuple[Stored | None, str]:
         return None, reason
     encoding, _ = encoding_for(call.target.model)
     asked = envelope.asked_tokens - envelope.question_tokens + count_text(call.question, encoding)
-    return Stored(envelope, "semantic", max(0, asked), candidate.similarity), ""
+    return Stored(envelope, "semantic", max(0, asked), candidate.similarity, entry_id=candidate.entry_id), ""
