@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from plans.snapshot import CompressionSettings
 from proxy.core.breaker import Breaker
 from proxy.core.directory import Directory, UpstreamTarget
+from proxy.core.flights import Flights
 from proxy.core.prepared import Prepared
 from proxy.core.recent import Recent
 from stats.measures import Attempt, Event
@@ -237,4 +238,5 @@ class Toolbox:
     limits: Limits
     prepared: Prepared = field(default_factory=Prepared)
     recent: Recent = field(default_factory=Recent)
+    flights: Flights = field(default_factory=Flights)
     breakers: Breakers = field(default_factory=Breakers)
