@@ -11,7 +11,7 @@ call from a crowd and not one from each.
 import asyncio
 import math
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -94,18 +94,23 @@ class Flight:
             await self._news.wait()
         return None if live and self.live else self.landing
 
-    async def stream(self, begin: int = 0) -> AsyncIterator[bytes]:
-        """The parts from number `begin` to the last, those that are here already in one piece. Raises what ended the stream."""
+    async def batches(self, begin: int = 0) -> AsyncIterator[list[bytes]]:
+        """The parts from number `begin` to the last, those that are here already together. Raises what ended the stream."""
         while True:
             if begin < len(self.parts):
                 parts, begin = self.parts[begin:], len(self.parts)
-                yield b"".join(parts)
+                yield parts
             elif not self._over:
                 await self._news.wait()
             elif self._error is not None:
                 raise self._error
             else:
                 return
+
+    async def stream(self) -> AsyncIterator[bytes]:
+        """All of the parts as bytes."""
+        async for parts in self.batches():
+            yield b"".join(parts)
 
     def _tell(self) -> None:
         self._news.set()
@@ -183,8 +188,9 @@ class Followed:
     status = 200
     headers: Mapping[str, str] = {"content-type": "text/event-stream"}
 
-    def __init__(self, flight: Flight) -> None:
+    def __init__(self, flight: Flight, closing: Callable[[], Awaitable[None]] | None = None) -> None:
         self.flight = flight
+        self._closing = closing
 
     async def read(self) -> bytes:
         return b"".join([part async for part in self.chunks()])
@@ -193,4 +199,5 @@ class Followed:
         return self.flight.stream()
 
     async def close(self) -> None:
-        """Nothing of the follower's own is open."""
+        if self._closing is not None:
+            await self._closing()

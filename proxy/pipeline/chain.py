@@ -17,6 +17,7 @@ from proxy.pipeline.exact_lookup import exact_lookup
 from proxy.pipeline.exact_lookup_sent import exact_lookup_sent
 from proxy.pipeline.join import join
 from proxy.pipeline.land import land
+from proxy.pipeline.lease import lease
 from proxy.pipeline.load_plan import load_plan
 from proxy.pipeline.note import note
 from proxy.pipeline.parse import parse
@@ -44,6 +45,7 @@ SEEK: tuple[Stage, ...] = (  # stops at the first answer
     verify,
     compress,
     exact_lookup_sent,
+    lease,
     build_upstream,
     call_upstream,
 )
