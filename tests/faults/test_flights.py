@@ -1,12 +1,9 @@
 """Single flight over two workers, real ones: 500 identical requests make one call, whoever leaves, dies or falls silent."""
 
 import asyncio
-import os
-import signal
 import time
 import uuid
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import aiohttp
