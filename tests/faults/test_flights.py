@@ -1,9 +1,12 @@
 """Single flight over two workers, real ones: 500 identical requests make one call, whoever leaves, dies or falls silent."""
 
 import asyncio
+import os
+import signal
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -12,7 +15,8 @@ import psycopg
 import pytest
 
 from proxy.core import sse
-from tests.gateways import ROUTE, Gateway, running_gateway
+from proxy.engines.flights.redis import LEASE
+from tests.gateways import ROUTE, Gateway, inodes, running_gateway
 from tests.servers import RedisServer
 from tests.upstream import MockUpstream, completion, running_upstream
 
@@ -124,3 +128,109 @@ async def test_five_hundred_identical_requests_make_one_call(crowd: Crowd, strea
     events = crowd.events(500)
     assert sorted(event["tier"] for event in events) == ["exact"] * 499 + ["miss"]
     assert sum(event["collapsed"] for event in events) > 400
+
+
+async def test_a_client_that_leaves_takes_nobody_with_it(crowd: Crowd) -> None:
+    crowd.upstream.pause = 2.0
+    async with session() as first, session() as others:
+        leader = asyncio.create_task(crowd.ask(first))
+        await until(lambda: crowd.calls == 1)
+        rest = [asyncio.create_task(crowd.ask(others)) for _ in range(60)]
+        await asyncio.sleep(0.8)
+        leader.cancel()
+        answers = await asyncio.gather(*rest)
+    assert crowd.calls == 1
+    assert {(status, body) for status, _, body in answers} == {(200, orjson.dumps(completion()))}
+    outcomes = [event["outcome"] for event in crowd.events(61)]
+    assert (outcomes.count("client_closed"), outcomes.count("ok")) == (1, 60)
+
+
+async def test_when_all_have_left_the_provider_is_stopped_within_a_second(crowd: Crowd) -> None:
+    crowd.upstream.pause = 4.0
+    before = crowd.upstream.cancelled
+    async with session() as all_of_them:
+        asking = [asyncio.create_task(crowd.ask(all_of_them, stream=True)) for _ in range(40)]
+        await until(lambda: crowd.calls == 1)
+        await asyncio.sleep(0.5)
+        for task in asking:
+            task.cancel()
+        await asyncio.gather(*asking, return_exceptions=True)
+        left = time.monotonic()
+    await until(lambda: crowd.upstream.cancelled > before)
+    assert time.monotonic() - left < 2  # a second, and what a busy machine adds
+    assert crowd.calls == 1
+    assert {event["outcome"] for event in crowd.events(40)} == {"client_closed"}
+
+
+async def test_what_is_not_cached_runs_side_by_side(crowd: Crowd) -> None:
+    crowd.upstream.pause = 1.0
+    began = time.monotonic()
+    await crowd.all_ask(20, cache={"no-store": True})
+    assert crowd.calls == 20
+    assert time.monotonic() - began < 8, "they waited for each other"
+
+
+async def test_tenants_never_share_a_call(crowd: Crowd) -> None:
+    crowd.upstream.pause = 1.0
+    other = crowd.gateway.manage("create_key", "--tenant", "beta", "--create-tenant").splitlines()[-1].split()[-1]
+    await asyncio.sleep(2)  # until every worker knows it
+    async with session() as both:
+        answers = await asyncio.gather(*(crowd.ask(both, key=key) for key in ("", other) for _ in range(10)))
+    assert {status for status, _, _ in answers} == {200}
+    assert crowd.calls == 2
+
+
+async def test_an_error_answers_all_who_waited_and_is_not_tried_by_each(crowd: Crowd) -> None:
+    crowd.upstream.says = {"choices": "none"}
+    crowd.upstream.pause = 1.5
+    answers = await crowd.all_ask(100)
+    assert {(status, orjson.loads(body)["error"]["code"]) for status, _, body in answers} == {(502, "upstream_invalid_response")}
+    assert crowd.calls == 1
+
+
+@pytest.mark.parametrize("fault", ["frozen", "stopped"])
+async def test_without_redis_each_worker_makes_one_call(crowd: Crowd, redis: RedisServer, fault: str) -> None:
+    crowd.upstream.pause = 2.0
+    redis.signal(signal.SIGSTOP) if fault == "frozen" else redis.kill()
+    try:
+        answers = await crowd.all_ask(100)
+    finally:
+        redis.signal(signal.SIGCONT) if fault == "frozen" else redis.restart()
+    assert {(status, body) for status, _, body in answers} == {(200, orjson.dumps(completion()))}
+    assert crowd.calls <= 2
+    crowd.events(100)
+
+
+async def test_when_the_calling_worker_is_killed_another_takes_over(crowd: Crowd, redis: RedisServer) -> None:
+    await until(lambda: len(crowd.gateway.worker_pids()) == 2)
+    crowd.upstream.pause = 6.0
+    async with session() as first, session() as others:
+        leader = asyncio.create_task(crowd.ask(first))
+        await until(lambda: crowd.calls == 1)
+        rest = [asyncio.create_task(crowd.ask(others)) for _ in range(40)]
+        await asyncio.sleep(1.0)
+        os.kill(caller(crowd), signal.SIGKILL)
+        killed = time.monotonic()
+        await until(lambda: crowd.calls == 2)
+        assert time.monotonic() - killed < LEASE + 2
+        answers = await asyncio.gather(leader, *rest, return_exceptions=True)
+    whole = [answer for answer in answers if isinstance(answer, tuple)]
+    assert whole, "nobody was left to take over"
+    assert {(status, body) for status, _, body in whole} == {(200, orjson.dumps(completion()))}
+    assert crowd.calls == 2
+
+
+def caller(crowd: Crowd) -> int:
+    """The worker whose connection the upstream was last called on (proc(5), `/proc/net/tcp`)."""
+    ends = (crowd.upstream.callers[-1], crowd.upstream.port)
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    (inode,) = (row[9] for row in rows if tuple(int(address.partition(":")[2], 16) for address in row[1:3]) == ends)
+    (found,) = (pid for pid in crowd.gateway.worker_pids() if inode in inodes(pid))
+    return found
+
+
+async def until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + SOON
+    while not true():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.02)

@@ -5,12 +5,12 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.gateways import Gateway, running_gateway
+from tests.gateways import Gateway, inodes, running_gateway
 from tests.upstream import running_upstream
 
 ESTABLISHED = "01"  # /proc/net/tcp, column st
@@ -117,14 +117,6 @@ def owners(gateway: Gateway) -> dict[int, int]:
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     ours = [row for row in rows if row[3] == ESTABLISHED and hex_port(row[1]) == port(gateway) and row[9] in sockets]
     return {hex_port(row[2]): sockets[row[9]] for row in ours}
-
-
-def inodes(pid: int) -> Iterator[str]:
-    """Those of the sockets that a process has open; none when it ended."""
-    with suppress(OSError):
-        for link in Path(f"/proc/{pid}/fd").iterdir():
-            with suppress(OSError):
-                yield os.readlink(link).removeprefix("socket:[").removesuffix("]")
 
 
 def port(gateway: Gateway) -> int:
