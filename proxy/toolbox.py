@@ -11,6 +11,7 @@ from typing import Any
 from proxy import previews
 from proxy.conf import conf
 from proxy.core.errors import ToolUnavailable
+from proxy.core.flights import Flights
 from proxy.core.ports import Embedder, SemanticCache, Toolbox
 from proxy.core.recent import Recent
 from proxy.core.tokens import count_text, encoding_for
@@ -20,6 +21,7 @@ from proxy.engines.compressors.pool import PoolCompressor
 from proxy.engines.embedders.onnx import WORDS
 from proxy.engines.exact.changes import Changes
 from proxy.engines.exact.redis import RedisCache
+from proxy.engines.flights.redis import RedisLeases
 from proxy.engines.upstreams.http import HttpUpstream
 from proxy.source import DatabaseSource
 from stats import health
@@ -48,6 +50,7 @@ class Running:
         await self.flusher.close()
         tools = self.tools
         closing = [tools.exact.close(), tools.embedder.close(), tools.compressor.close(), tools.chats.close(), tools.upstream.close()]
+        closing += [tools.leases.close()] if tools.leases else []
         closing += [backend.close() for backend in tools.semantic.values()]
         for outcome in await asyncio.gather(*closing, return_exceptions=True):
             if isinstance(outcome, Exception):
@@ -61,8 +64,9 @@ async def open_toolbox() -> Running:
     source, spool = DatabaseSource(), Spool(conf.spool)
     flusher = Flusher(spool)
     embedder = open_embedder()
-    recent = Recent(conf.exact_memory)
+    recent, flights = Recent(conf.exact_memory), Flights()
     timeout = conf.limits.cache_budget
+    leases = RedisLeases(conf.exact_url, flights, prefix=conf.exact_prefix, timeout=timeout)
     changes = Changes(conf.exact_url, recent, prefix=conf.exact_prefix, timeout=timeout)
     compressor = PoolCompressor(workers=conf.compressors, deadline=conf.compression_deadline, words=conf.models / WORDS)
     tools = Toolbox(
@@ -76,6 +80,8 @@ async def open_toolbox() -> Running:
         ledger=spool,
         limits=conf.limits,
         recent=recent,
+        flights=flights,
+        leases=leases,
     )
     # Loading the tokenizer takes 0.1 s, which no request should wait for, nor those beside it.
     await asyncio.to_thread(count_text, "warm", encoding_for("")[0])
@@ -84,7 +90,7 @@ async def open_toolbox() -> Running:
     running = Running(tools, source, flusher)
     previews.attach(previews.Bench(asyncio.get_running_loop(), compressor))
     health.attach(health.Gateway(loaded=lambda: source.directory.revision > 0, lag=lambda: flusher.lag))
-    background: list[Coroutine[Any, Any, None]] = [source.run(), source.listen(), flusher.run()]
+    background: list[Coroutine[Any, Any, None]] = [source.run(), source.listen(), flusher.run(), leases.run()]
     background += [compressor.warm(), _warm(embedder), _purge(tools)]
     if conf.exact_memory:
         background.append(changes.run())

@@ -8,7 +8,7 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,6 +52,11 @@ class Gateway:
         body = {"model": ROUTE, "messages": [{"role": "user", "content": question}]} | fields
         headers = {"authorization": f"Bearer {self.virtual_key if key is None else key}"}
         return httpx.post(f"{self.url}/v1/chat/completions", json=body, headers=headers, timeout=60)
+
+    def worker_pids(self) -> list[int]:
+        """The workers alive, beside multiprocessing's own helper."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        return sorted(int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes())
 
     def manage(self, *arguments: str) -> str:
         """What a management command printed."""
@@ -136,6 +141,14 @@ def own_database(url: str) -> Iterator[str]:
     finally:
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def inodes(pid: int) -> Iterator[str]:
+    """Those of the sockets that a process has open; none when it ended."""
+    with suppress(OSError):
+        for link in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(OSError):
+                yield os.readlink(link).removeprefix("socket:[").removesuffix("]")
 
 
 def _wait(gateway: Gateway, seconds: float = 90.0) -> None:

@@ -43,7 +43,7 @@ def completion(text: str = "Pay by card.", *, finish: str = "stop", **message: A
 @dataclass
 class MockUpstream:
     """`says`: the next answers' completion; `status`/`body`: an error instead; `refuses`: why messages are answered with 400, "" where they
-    are not; `pause`: seconds between stream events."""
+    are not; `callers`: from which port each request came; `pause`: seconds between stream events."""
 
     port: int = 0
     says: dict[str, Any] = field(default_factory=completion)
@@ -54,6 +54,7 @@ class MockUpstream:
     stop_after: int | None = None
     requests: list[dict[str, Any]] = field(default_factory=list)
     cancelled: int = 0
+    callers: list[int] = field(default_factory=list)
 
     @property
     def base_url(self) -> str:
@@ -68,6 +69,7 @@ class MockUpstream:
             more = message.get("more_body", False)
         asked = orjson.loads(raw)
         self.requests.append(asked)
+        self.callers.append(scope["client"][1])
         if reason := self.refuses(asked.get("messages", [])):
             await _whole(send, 400, orjson.dumps({"error": {"message": reason, "type": "invalid_request_error"}}))
         elif self.status != 200:

@@ -10,6 +10,8 @@ from proxy.core.chats import Known
 from proxy.core.directory import Directory, Route
 from proxy.core.envelope import Envelope
 from proxy.core.errors import GatewayError
+from proxy.core.flights import Flight
+from proxy.core.led import Led
 from proxy.core.ports import Candidate, Client, Cut, Message, UpstreamReply, Vector
 from stats.measures import Outcome, Tier
 
@@ -110,7 +112,7 @@ class Call:
     `directory`: the configuration it began under and finishes on; `raw`: the body until it is parsed. Times: `started`, `ready` (body
     read) and `budget_ends` (no cache work after it) by the monotonic clock, `at` in epoch seconds, durations in seconds. `chat`: its id,
     and `known` what was noted of it, under plans that cut when it saves. `judged`: the neighbours looked at, best first; `would`: the hit
-    that was not served, in shadow or as a sample.
+    that was not served, in shadow or as a sample. `flight`: with whom the answer is shared; `collapsed`: another request called for it.
     """
 
     request_id: str
@@ -153,6 +155,8 @@ class Call:
     usage: Usage = field(default_factory=Usage)
     outcome: Outcome = "ok"
     status: int = 0
+    flight: Flight | None = None
+    collapsed: bool = False
 
     def failed_open(self, tool: str) -> "Call":
         """The same call, with one more tool that could not help."""
@@ -161,6 +165,16 @@ class Call:
     def overhead(self, now: float) -> float:
         """Seconds of our own since the body was read, 0 before: all that was not the wait for the upstream."""
         return max(0.0, now - self.ready - self.upstream_seconds) if self.ready else 0.0
+
+    @property
+    def leads(self) -> bool:
+        """Whether others may follow this request to its answer."""
+        return isinstance(self.client, Led)
+
+    @property
+    def left(self) -> bool:
+        """Whether its client went while the call was kept up for others."""
+        return isinstance(self.client, Led) and self.client.left
 
     @property
     def exact_tier(self) -> bool:

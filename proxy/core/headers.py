@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from proxy.core.exchange import Call, Stored
+from proxy.core.exchange import Call, Live, Stored
 from proxy.core.worth import Worth, worth
 
 Header = tuple[bytes, bytes]
@@ -32,6 +32,8 @@ def _cache(call: Call, now: float) -> dict[bytes, str]:
 
 
 def _status(call: Call, now: float) -> str:
+    if call.collapsed:  # an error that is shared is no hit: `collapsed` is RFC 9211's word for it
+        return "tokenthrift; hit; detail=collapsed" if call.tier == "exact" else "tokenthrift; fwd=miss; collapsed"
     if isinstance(call.answer, Stored):
         ttl = max(0, int(call.answer.envelope.expires_at - now))
         return f"tokenthrift; hit; ttl={ttl}; detail={call.answer.tier}"
@@ -41,6 +43,8 @@ def _status(call: Call, now: float) -> str:
 
 
 def _saving(call: Call, gained: Worth) -> dict[bytes, str]:
+    if call.collapsed and isinstance(call.answer, Live):
+        return {}  # known when the stream has ended
     found = {b"x-tokenthrift-tokens-saved": str(gained.saved)}
     if gained.cost_saved is not None:
         found[b"x-tokenthrift-cost-saved-usd"] = dollars(gained.cost_saved)

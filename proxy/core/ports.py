@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from plans.snapshot import CompressionSettings
 from proxy.core.breaker import Breaker
 from proxy.core.directory import Directory, UpstreamTarget
+from proxy.core.flights import Flight, Flights
 from proxy.core.prepared import Prepared
 from proxy.core.recent import Recent
 from stats.measures import Attempt, Event
@@ -165,6 +166,34 @@ class UpstreamReply(Protocol):
     async def close(self) -> None: ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """Who makes a call. `held`: we do, and `stored` is what the exact tier holds by now; otherwise `holder` does."""
+
+    held: bool
+    holder: str = ""
+    stored: bytes | None = None
+
+
+class Leases(Protocol):
+    """Which worker of all makes a call. Raises ToolUnavailable when it cannot say. A lease lapses some seconds after its holder died."""
+
+    async def claim(self, flight: Flight) -> Claim:
+        """Take the lease for this flight's call, unless another worker has it."""
+        ...
+
+    async def follow(self, key: str, holder: str) -> Flight:
+        """The holder's flight as it is heard from here; abandoned when the holder falls silent or loses the lease."""
+        ...
+
+    async def quit(self, mirror: Flight) -> None:
+        """Nobody here listens to it any more. Raises nothing."""
+        ...
+
+    async def release(self, flight: Flight) -> None: ...
+    async def close(self) -> None: ...
+
+
 class Upstream(Protocol):
     """One POST to a provider. Raises UpstreamUnreachable or UpstreamTimeout, never follows redirects, never retries."""
 
@@ -237,4 +266,6 @@ class Toolbox:
     limits: Limits
     prepared: Prepared = field(default_factory=Prepared)
     recent: Recent = field(default_factory=Recent)
+    flights: Flights = field(default_factory=Flights)
+    leases: Leases | None = None  # None: this worker is the only one
     breakers: Breakers = field(default_factory=Breakers)

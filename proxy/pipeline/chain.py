@@ -15,15 +15,20 @@ from proxy.pipeline.count import count
 from proxy.pipeline.embed import embed
 from proxy.pipeline.exact_lookup import exact_lookup
 from proxy.pipeline.exact_lookup_sent import exact_lookup_sent
+from proxy.pipeline.join import join
+from proxy.pipeline.land import land
+from proxy.pipeline.lease import lease
 from proxy.pipeline.load_plan import load_plan
 from proxy.pipeline.note import note
 from proxy.pipeline.parse import parse
+from proxy.pipeline.part import part
 from proxy.pipeline.read import read
 from proxy.pipeline.record import record
 from proxy.pipeline.relay import relay
 from proxy.pipeline.respond import respond
 from proxy.pipeline.scope import scope
 from proxy.pipeline.semantic_lookup import semantic_lookup
+from proxy.pipeline.share import share
 from proxy.pipeline.store import store
 from proxy.pipeline.verify import verify
 
@@ -34,16 +39,18 @@ PREPARE: tuple[Stage, ...] = (parse, load_plan, scope)  # may refuse too; done o
 PREPARED = ("request", "route", "plan", "tier", "reason", "reads", "writes", "keys")  # what PREPARE sets
 SEEK: tuple[Stage, ...] = (  # stops at the first answer
     exact_lookup,
+    join,
     embed,
     semantic_lookup,
     verify,
     compress,
     exact_lookup_sent,
+    lease,
     build_upstream,
     call_upstream,
 )
-REPLY: tuple[Stage, ...] = (respond, relay)  # the client has its answer after this
-SETTLE: tuple[Stage, ...] = (count, record, store, note)  # once, whatever happened
+REPLY: tuple[Stage, ...] = (share, respond, relay)  # the client has its answer after this
+SETTLE: tuple[Stage, ...] = (count, land, record, store, note, part)  # once, whatever happened
 
 log = logging.getLogger("tokenthrift.proxy")
 

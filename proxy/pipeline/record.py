@@ -34,14 +34,15 @@ def event_of(call: Call) -> Event:
         model=call.route.model if call.route else "",
         stream=call.request.stream if call.request else False,
         status=call.status or CLIENT_CLOSED,
-        outcome=call.outcome,
+        outcome="client_closed" if call.left and call.outcome == "ok" else call.outcome,
         error_code=(error.code or error.type) if error else "",
         tier=call.tier,
-        reason=call.reason or _veto(call),
+        reason=call.reason or _note(call),
         similarity=call.answer.similarity if isinstance(call.answer, Stored) else _nearest(call),
         score=call.answer.score if isinstance(call.answer, Stored) else next((each.score for each in call.judged), None),
         entry_id=call.answer.entry_id if isinstance(call.answer, Stored) else "",
         would=call.would.tier if call.would else "",
+        collapsed=call.collapsed,
         failures=call.failures,
         attempts=call.attempts,
         engine=call.cut.engine if call.cut and call.cut.messages is not None and call.attempts else "",
@@ -62,8 +63,10 @@ def event_of(call: Call) -> Event:
     )
 
 
-def _veto(call: Call) -> str:
-    """Why a near neighbour was not served, on a miss."""
+def _note(call: Call) -> str:
+    """Why a near neighbour was not served, on a miss; or that the hit is another's call."""
+    if call.collapsed:
+        return "collapsed"
     return call.vetoes[0] if call.tier == "miss" and call.vetoes else ""
 
 

@@ -5,12 +5,12 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.gateways import Gateway, running_gateway
+from tests.gateways import Gateway, inodes, running_gateway
 from tests.upstream import running_upstream
 
 ESTABLISHED = "01"  # /proc/net/tcp, column st
@@ -47,7 +47,7 @@ def test_closed_connections_count_no_longer(gateway: Gateway) -> None:
 
 
 def test_a_frozen_worker_keeps_no_connection_from_the_other(gateway: Gateway) -> None:
-    frozen, _ = workers(gateway)
+    frozen, _ = gateway.worker_pids()
     os.kill(frozen, signal.SIGSTOP)
     try:
         with pool(gateway, 6) as sockets:
@@ -59,7 +59,7 @@ def test_a_frozen_worker_keeps_no_connection_from_the_other(gateway: Gateway) ->
 def test_a_worker_that_died_is_replaced_and_gets_the_next_connections(gateway: Gateway) -> None:
     with ExitStack() as opened:
         opened.enter_context(pool(gateway, 8))
-        killed, kept = workers(gateway)
+        killed, kept = gateway.worker_pids()
         os.kill(killed, signal.SIGKILL)
         with pool(gateway, 4) as sockets:
             assert answers(sockets) == 4  # by the one that is left, at once
@@ -108,29 +108,15 @@ def answers(sockets: Sequence[socket.socket]) -> int:
 def held(gateway: Gateway) -> list[int]:
     """How many connections each worker holds."""
     found = list(owners(gateway).values())
-    return [found.count(pid) for pid in workers(gateway)]
+    return [found.count(pid) for pid in gateway.worker_pids()]
 
 
 def owners(gateway: Gateway) -> dict[int, int]:
     """The worker that holds each connection, by the client's port (proc(5), `/proc/net/tcp` and `/proc/<pid>/fd`)."""
-    sockets = {inode: pid for pid in workers(gateway) for inode in inodes(pid)}
+    sockets = {inode: pid for pid in gateway.worker_pids() for inode in inodes(pid)}
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     ours = [row for row in rows if row[3] == ESTABLISHED and hex_port(row[1]) == port(gateway) and row[9] in sockets]
     return {hex_port(row[2]): sockets[row[9]] for row in ours}
-
-
-def inodes(pid: int) -> Iterator[str]:
-    """Those of the sockets that a process has open; none when it ended."""
-    with suppress(OSError):
-        for link in Path(f"/proc/{pid}/fd").iterdir():
-            with suppress(OSError):
-                yield os.readlink(link).removeprefix("socket:[").removesuffix("]")
-
-
-def workers(gateway: Gateway) -> list[int]:
-    """Those alive, beside multiprocessing's own helper."""
-    children = Path(f"/proc/{gateway.process.pid}/task/{gateway.process.pid}/children").read_text().split()
-    return sorted(int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes())
 
 
 def port(gateway: Gateway) -> int:

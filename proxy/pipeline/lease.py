@@ -1,0 +1,57 @@
+"""Does another worker make this very call? Then its answer is ours too. One round trip, on a miss only."""
+
+import asyncio
+from functools import partial
+
+from proxy.core.exchange import Call, Stored, revise
+from proxy.core.flights import Flight, Followed, Landing
+from proxy.core.following import answered, wait_for
+from proxy.core.ports import Claim, Leases, Toolbox
+from proxy.core.reading import fresh_enough, open_envelope, ours, time_left
+
+AGAIN = 0.1  # seconds until a lease is asked for again whose holder fell silent
+
+
+async def lease(call: Call, tools: Toolbox) -> Call:
+    """Take the lease for the call, or follow the worker that has it. Raises ToolUnavailable: then this worker calls by itself."""
+    # Of a cache that did not answer a moment ago nothing more is asked: it has cost what it may.
+    if tools.leases is None or call.flight is None or not call.leads or "exact" in call.failures:
+        return call
+    # Before a crowd, the time of the look-ups may be used up by waiting for our own turn; that says nothing about Redis.
+    seconds = max(time_left(call), tools.limits.cache_budget / 2)
+    while call.answer is None and call.outcome == "ok":
+        claim = await tools.breakers["flights"].run(tools.leases.claim(call.flight), seconds=seconds)
+        if claim.held:
+            return _stored(call, claim)
+        mirror = await tools.breakers["flights"].run(tools.leases.follow(call.flight.key, claim.holder), seconds=seconds)
+        call = await _follow(call, mirror, tools.leases)
+        if call.answer is None and call.outcome == "ok":
+            await asyncio.sleep(AGAIN)
+    return call
+
+
+def _stored(call: Call, claim: Claim) -> Call:
+    """The call, answered if the answer was stored between the look-up and the claim."""
+    envelope = open_envelope(call, claim.stored) if claim.stored is not None and call.keys is not None else None
+    if envelope is None or not fresh_enough(call, envelope) or call.keys is None:
+        return call
+    return revise(call, tier="exact", answer=Stored(envelope, "exact", envelope.asked_tokens, entry_id=call.keys.exact))
+
+
+async def _follow(call: Call, mirror: Flight, leases: Leases) -> Call:
+    """The call with the other worker's answer; as it was when that fell silent."""
+    landing = None
+    try:
+        landing, call = await wait_for(call, mirror)
+    finally:
+        if landing is not None or call.outcome != "ok":
+            await leases.quit(mirror)
+    if landing is not None and not _usable(call, landing):
+        return call
+    return answered(call, landing, Followed(mirror, partial(leases.quit, mirror)))
+
+
+def _usable(call: Call, landing: Landing) -> bool:
+    """Whether it is an answer, and for those who ask: what comes from outside is not trusted with that."""
+    answer = landing.answer
+    return answer is not None and (not isinstance(answer, Stored) or ours(call, answer.envelope))
