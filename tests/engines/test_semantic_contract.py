@@ -1,4 +1,5 @@
-"""One contract, both semantic backends, real servers."""
+"""One contract, three semantic backends: PostgreSQL and Redis for real; Qdrant as its client's local engine, behind REST (tests/qdrant.py),
+and for real where QDRANT_URL names a server."""
 
 import asyncio
 import contextlib
@@ -12,6 +13,7 @@ import numpy as np
 import psycopg
 import pytest
 import pytest_asyncio
+from qdrant_client import AsyncQdrantClient
 from redis.asyncio import Redis
 
 from proxy.core.errors import ToolUnavailable
@@ -19,30 +21,44 @@ from proxy.core.ports import SemanticCache, SemanticEntry, Vector
 from proxy.engines.embedders.onnx import MINILM_ID
 from proxy.engines.semantic import pgvector, redis
 from proxy.engines.semantic.pgvector import PgvectorCache
+from proxy.engines.semantic.qdrant import QdrantCache
 from proxy.engines.semantic.redis import RedisSearchCache
 from proxy.engines.semantic.statements import SETTINGS, approximate, exact
+from tests.conftest import QDRANT
+from tests.servers import QdrantServer
 
+AnyCache = PgvectorCache | RedisSearchCache | QdrantCache
 DIMENSION = 8
 GENEROUS = 2.0  # the deadline is not what these tests are about, and test machines are busy
 
-pytestmark = pytest.mark.django_db  # pytest-django makes the test database for marked tests only
+pytestmark = [
+    pytest.mark.django_db,  # pytest-django makes the test database for marked tests only
+    pytest.mark.filterwarnings("ignore:Payload indexes have no effect in the local Qdrant"),
+]
 
 
 class Backend:
     """Caches of one kind whose entries no other test sees."""
 
-    def __init__(self, kind: str, url: str) -> None:
+    def __init__(self, kind: str, url: str, api_key: str = "") -> None:
         self.kind = kind
         self.url = url
+        self.api_key = api_key
+        self.local = AsyncQdrantClient(location=":memory:") if kind == "qdrant-local" else None
         self.run = uuid.uuid4().hex[:12]
-        self.open: list[SemanticCache] = []
+        self.open: list[AnyCache] = []
 
-    def cache(self, embedder: str = "tiny", dimension: int = DIMENSION) -> SemanticCache:
-        made: SemanticCache
+    def cache(self, embedder: str = "tiny", dimension: int = DIMENSION, instance: str = "") -> AnyCache:
+        made: AnyCache
+        name, prefix = self.embedder(embedder), f"{self.run}{instance}"
         if self.kind == "pgvector":
-            made = PgvectorCache(self.url, self.embedder(embedder), dimension, timeout=GENEROUS)
+            made = PgvectorCache(self.url, name, dimension, timeout=GENEROUS)
+        elif self.kind == "redis":
+            made = RedisSearchCache(self.url, name, dimension, prefix=prefix, timeout=GENEROUS)
+        elif self.local is not None:
+            made = QdrantCache(self.local, name, dimension, prefix=prefix, timeout=GENEROUS)
         else:
-            made = RedisSearchCache(self.url, self.embedder(embedder), dimension, prefix=self.run, timeout=GENEROUS)
+            made = QdrantCache.on(self.url, self.api_key, name, dimension, prefix=prefix, timeout=GENEROUS)
         self.open.append(made)
         return made
 
@@ -67,11 +83,29 @@ class Backend:
     def id(self, name: str) -> str:
         return f"{self.run}{name}"
 
+    async def sweep(self) -> None:
+        """Of a server that lives on, only our collections are taken away."""
+        if self.kind == "qdrant-server":
+            client = AsyncQdrantClient(url=self.url, api_key=self.api_key or None, check_compatibility=False)
+            for collection in (await client.get_collections()).collections:
+                if collection.name.startswith(self.run):
+                    await client.delete_collection(collection.name)
+            await client.close()
 
-@pytest_asyncio.fixture(params=["pgvector", "redis"])
-async def backend(request: pytest.FixtureRequest, database_url: str, redis_url: str) -> AsyncIterator[Backend]:
-    made = Backend(request.param, database_url if request.param == "pgvector" else redis_url)
+
+@pytest.fixture(scope="module")
+def qdrant_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    server = QdrantServer(tmp_path_factory.mktemp("qdrant"))
+    yield server.url
+    server.kill()
+
+
+@pytest_asyncio.fixture(params=["pgvector", "redis", "qdrant-local", "qdrant-rest", *(["qdrant-server"] if QDRANT[0] else [])])
+async def backend(request: pytest.FixtureRequest, database_url: str, redis_url: str, qdrant_url: str) -> AsyncIterator[Backend]:
+    url, *key = {"pgvector": [database_url], "redis": [redis_url], "qdrant-server": QDRANT}.get(request.param, [qdrant_url])
+    made = Backend(request.param, url, *key)
     yield made
+    await made.sweep()
     for cache in made.open:
         await cache.close()
 
@@ -166,7 +200,7 @@ async def test_purge_removes_expired_entries_only(backend: Backend) -> None:
     await cache.purge()
     await cache.add(backend.entry("past", at(0), ttl=-5))
     await cache.add(backend.entry("fresh", at(0)))
-    assert await cache.purge() == (1 if backend.kind == "pgvector" else 0)
+    assert await cache.purge() == (0 if backend.kind == "redis" else 1)
     assert [candidate.entry_id for candidate in await cache.nearest("b1", at(0), floor=0.1, limit=3)] == [backend.id("fresh")]
 
 
