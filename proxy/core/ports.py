@@ -6,7 +6,7 @@ Every method of a cache or embedder raises `ToolUnavailable` when it cannot answ
 import math
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,6 +97,7 @@ class Outdated:
     question: str
 
 
+@runtime_checkable
 class Reembeddable(Protocol):
     """A semantic cache whose entries can follow when the embedder changes. Expiry, bucket, scope and envelope stay what they are."""
 

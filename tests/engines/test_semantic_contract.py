@@ -3,8 +3,6 @@ and for real where QDRANT_URL names a server."""
 
 import asyncio
 import contextlib
-import time
-import uuid
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from typing import Any
@@ -12,109 +10,21 @@ from typing import Any
 import numpy as np
 import psycopg
 import pytest
-import pytest_asyncio
-from qdrant_client import AsyncQdrantClient
 from redis.asyncio import Redis
 
 from proxy.core.errors import ToolUnavailable
-from proxy.core.ports import SemanticCache, SemanticEntry, Vector
+from proxy.core.ports import SemanticCache, Vector
 from proxy.engines.embedders.onnx import MINILM_ID
 from proxy.engines.semantic import pgvector, redis
 from proxy.engines.semantic.pgvector import PgvectorCache
-from proxy.engines.semantic.qdrant import QdrantCache
 from proxy.engines.semantic.redis import RedisSearchCache
 from proxy.engines.semantic.statements import SETTINGS, approximate, exact
-from tests.conftest import QDRANT
-from tests.servers import QdrantServer
-
-AnyCache = PgvectorCache | RedisSearchCache | QdrantCache
-DIMENSION = 8
-GENEROUS = 2.0  # the deadline is not what these tests are about, and test machines are busy
+from tests.backends import DIMENSION, GENEROUS, Backend, at
 
 pytestmark = [
     pytest.mark.django_db,  # pytest-django makes the test database for marked tests only
     pytest.mark.filterwarnings("ignore:Payload indexes have no effect in the local Qdrant"),
 ]
-
-
-class Backend:
-    """Caches of one kind whose entries no other test sees."""
-
-    def __init__(self, kind: str, url: str, api_key: str = "") -> None:
-        self.kind = kind
-        self.url = url
-        self.api_key = api_key
-        self.local = AsyncQdrantClient(location=":memory:") if kind == "qdrant-local" else None
-        self.run = uuid.uuid4().hex[:12]
-        self.open: list[AnyCache] = []
-
-    def cache(self, embedder: str = "tiny", dimension: int = DIMENSION, instance: str = "") -> AnyCache:
-        made: AnyCache
-        name, prefix = self.embedder(embedder), f"{self.run}{instance}"
-        if self.kind == "pgvector":
-            made = PgvectorCache(self.url, name, dimension, timeout=GENEROUS)
-        elif self.kind == "redis":
-            made = RedisSearchCache(self.url, name, dimension, prefix=prefix, timeout=GENEROUS)
-        elif self.local is not None:
-            made = QdrantCache(self.local, name, dimension, prefix=prefix, timeout=GENEROUS)
-        else:
-            made = QdrantCache.on(self.url, self.api_key, name, dimension, prefix=prefix, timeout=GENEROUS)
-        self.open.append(made)
-        return made
-
-    def embedder(self, name: str) -> str:
-        return f"{name}@{self.run}"
-
-    def entry(self, entry_id: str, vector: Vector, **fields: Any) -> SemanticEntry:
-        known: dict[str, Any] = {
-            "bucket": "b1",
-            "scope": "s1",
-            "question": f"question {entry_id}",
-            "envelope": entry_id.encode(),
-            "ttl": 60.0,
-        }
-        known |= fields
-        now, ttl = time.time(), known.pop("ttl")
-        embedder = self.embedder(known.pop("embedder", "tiny"))
-        return SemanticEntry(
-            entry_id=self.id(entry_id), plan_id=1, embedder=embedder, vector=vector, created_at=now, expires_at=now + ttl, **known
-        )
-
-    def id(self, name: str) -> str:
-        return f"{self.run}{name}"
-
-    async def sweep(self) -> None:
-        """Of a server that lives on, only our collections are taken away."""
-        if self.kind == "qdrant-server":
-            client = AsyncQdrantClient(url=self.url, api_key=self.api_key or None, check_compatibility=False)
-            for collection in (await client.get_collections()).collections:
-                if collection.name.startswith(self.run):
-                    await client.delete_collection(collection.name)
-            await client.close()
-
-
-@pytest.fixture(scope="module")
-def qdrant_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    server = QdrantServer(tmp_path_factory.mktemp("qdrant"))
-    yield server.url
-    server.kill()
-
-
-@pytest_asyncio.fixture(params=["pgvector", "redis", "qdrant-local", "qdrant-rest", *(["qdrant-server"] if QDRANT[0] else [])])
-async def backend(request: pytest.FixtureRequest, database_url: str, redis_url: str, qdrant_url: str) -> AsyncIterator[Backend]:
-    url, *key = {"pgvector": [database_url], "redis": [redis_url], "qdrant-server": QDRANT}.get(request.param, [qdrant_url])
-    made = Backend(request.param, url, *key)
-    yield made
-    await made.sweep()
-    for cache in made.open:
-        await cache.close()
-
-
-def at(degrees: float, dimension: int = DIMENSION) -> Vector:
-    """A unit vector that far from the first axis."""
-    vector = np.zeros(dimension, dtype=np.float32)
-    vector[0], vector[1] = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
-    return vector
 
 
 async def test_nearest_returns_what_was_stored_best_first(backend: Backend) -> None:
