@@ -11,9 +11,9 @@ ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv /opt/venv
 ENV PATH=/opt/venv/bin:$PATH
 WORKDIR /app
-COPY requirements.txt constraints.txt ./
+COPY requirements.txt requirements-qdrant.txt constraints.txt ./
 # the embedded services at the end of the list are for trying and testing, and partly AGPL or source-available
-RUN sed '/^# Embedded services/,$d' requirements.txt > requirements-image.txt && pip install --extra-index-url "$TORCH_INDEX" -r requirements-image.txt
+RUN sed '/^# Embedded services/,$d' requirements.txt > requirements-image.txt && pip install --extra-index-url "$TORCH_INDEX" -r requirements-image.txt -r requirements-qdrant.txt
 COPY manage.py ./
 COPY gateway_project gateway_project
 COPY plans plans

@@ -12,6 +12,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError
 from redis.retry import Retry
 
+from gateway_project import qdrant
 from plans.capabilities import CompressionEngine, Engine
 from proxy.core.compression import catalogue
 from proxy.core.compression.languages import LANGUAGES
@@ -38,7 +39,7 @@ class RunningCapabilities:
 
     def refusal(self, backend: str) -> str | None:
         if backend not in BACKENDS:
-            return f"Must be one of: {', '.join(name for name in BACKENDS if name not in LATER)}."
+            return f"Must be one of: {', '.join(BACKENDS)}."
         return BACKENDS[backend][1]()
 
 
@@ -75,13 +76,8 @@ def _redis() -> str | None:
     return None
 
 
-def _qdrant() -> str:
-    return f"qdrant_semantic is not available in this version. Use one of: {', '.join(name for name in BACKENDS if name not in LATER)}."
-
-
-LATER: Final = frozenset({"qdrant_semantic"})
 BACKENDS: Final[Mapping[str, tuple[str, Callable[[], str | None]]]] = {
     "pgvector_semantic": (SEMANTIC["pgvector_semantic"].title, _pgvector),
     "redis_semantic": (SEMANTIC["redis_semantic"].title, _redis),
-    "qdrant_semantic": ("Qdrant", _qdrant),
+    "qdrant_semantic": (SEMANTIC["qdrant_semantic"].title, qdrant.refusal),
 }

@@ -2,7 +2,7 @@
 
 tokenthrift.E010 PostgreSQL does not answer, E011 no pgvector 0.8; tokenthrift.E020 Redis does not answer, E021 older than 7;
 tokenthrift.W022 the semantic Redis does not answer or cannot search, W023 exact and semantic entries share a database; tokenthrift.W024 the
-embedding model is not prepared.
+embedding model is not prepared; tokenthrift.W025 the Qdrant of QDRANT_URL cannot serve.
 """
 
 import re
@@ -18,6 +18,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 from redis.retry import Retry
 
+from gateway_project import qdrant
 from proxy.conf import conf
 
 OLDEST_PGVECTOR = (0, 8)  # the first with iterative scans: a filtered search finds all it should
@@ -28,7 +29,7 @@ Apps = Sequence[AppConfig] | None
 
 def all_services() -> list[CheckMessage]:
     """Every check of this file."""
-    return [*postgres(None, databases=["default"]), *redis(None)]
+    return [*postgres(None, databases=["default"]), *redis(None), *search_by_qdrant()]
 
 
 @register(Tags.database)
@@ -74,6 +75,13 @@ def redis(app_configs: Apps, **_: Any) -> list[CheckMessage]:
         hint = "Name a database other than 0 in REDIS_URL: what clears the exact cache would clear the semantic one too."
         found.append(Warning("Exact and semantic entries share a Redis database.", hint=hint, id="tokenthrift.W023"))
     return [*found, *_search()]
+
+
+def search_by_qdrant() -> list[CheckMessage]:
+    """W025, where a server is configured."""
+    reason = qdrant.refusal() if settings.QDRANT_URL else None
+    hint = "Plans with qdrant_semantic are refused until then; those that exist answer from the exact cache alone."
+    return [Warning(reason, hint=hint, id="tokenthrift.W025")] if reason else []
 
 
 def embedder() -> list[CheckMessage]:

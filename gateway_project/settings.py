@@ -43,6 +43,7 @@ SIMILARITY_FLOOR = environment.number("TOKENTHRIFT_SIMILARITY_FLOOR", 0.70, low=
 CANDIDATES = environment.integer("TOKENTHRIFT_CANDIDATES", 3, low=1, high=50)
 CAPABILITIES = "gateway_project.capabilities.RunningCapabilities"  # fills the port of plans.capabilities
 REDIS_URL, REDIS_SEMANTIC_URL, QDRANT_URL = URLS.redis, URLS.redis_semantic, URLS.qdrant
+QDRANT_API_KEY = environment.text("TOKENTHRIFT_QDRANT_API_KEY")
 
 INSTALLED_APPS = [
     "plans",

@@ -42,8 +42,13 @@ class Conf:
         return str(settings.REDIS_SEMANTIC_URL)
 
     @property
+    def qdrant(self) -> tuple[str, str]:
+        """Address and API key of the Qdrant server; empty where there is none."""
+        return str(settings.QDRANT_URL), str(settings.QDRANT_API_KEY)
+
+    @property
     def instance(self) -> str:
-        """What sets this installation's keys apart on a shared Redis."""
+        """What sets this installation's keys apart on a shared Redis or Qdrant."""
         return str(settings.INSTANCE)
 
     @property

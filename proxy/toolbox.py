@@ -72,7 +72,7 @@ async def open_toolbox() -> Running:
     tools = Toolbox(
         source=source,
         exact=RedisCache(conf.exact_url, prefix=conf.exact_prefix, timeout=timeout),
-        semantic=_semantic(embedder),
+        semantic=open_semantic(embedder),
         embedder=embedder,
         compressor=compressor,
         chats=RedisChats(conf.exact_url, prefix=conf.exact_prefix, timeout=timeout),
@@ -110,13 +110,28 @@ def open_embedder() -> Embedder:
     return made
 
 
-def _semantic(embedder: Embedder) -> dict[str, SemanticCache]:
-    timeout = conf.limits.cache_budget
+def open_semantic(embedder: Embedder, **times: float) -> dict[str, SemanticCache]:
+    """Every backend that is configured. `times`: other deadlines than a request's, see the backends."""
+    times = {"timeout": conf.limits.cache_budget} | times
     postgres, redis = (catalogue.load(catalogue.SEMANTIC[name]) for name in ("pgvector_semantic", "redis_semantic"))
-    return {
-        "pgvector_semantic": postgres(conninfo(), embedder.id, embedder.dimension, timeout=timeout),
-        "redis_semantic": redis(conf.semantic_url, embedder.id, embedder.dimension, prefix=conf.instance, timeout=timeout),
+    made = {
+        "pgvector_semantic": postgres(conninfo(), embedder.id, embedder.dimension, **times),
+        "redis_semantic": redis(conf.semantic_url, embedder.id, embedder.dimension, prefix=conf.instance, **times),
     }
+    return made | _qdrant(embedder, times)
+
+
+def _qdrant(embedder: Embedder, times: dict[str, float]) -> dict[str, SemanticCache]:
+    """Its client, 47 MB of memory, is loaded only where a server is configured."""
+    url, api_key = conf.qdrant
+    if not url:
+        return {}
+    try:
+        made = catalogue.load(catalogue.SEMANTIC["qdrant_semantic"])
+    except ImportError as error:
+        log.warning("QDRANT_URL is set, and qdrant_semantic is off: %s", error)
+        return {}
+    return {"qdrant_semantic": made.on(url, api_key, embedder.id, embedder.dimension, prefix=conf.instance, **times)}
 
 
 async def _warm(embedder: Embedder) -> None:

@@ -19,6 +19,8 @@ from gateway_project import embedded, lease
 if django_settings.configured or "DJANGO_SETTINGS_MODULE" in os.environ:
     pytest.exit("Unset DJANGO_SETTINGS_MODULE: the tests choose their own services before the settings are read.", returncode=4)
 
+# A real Qdrant server for the contract of the semantic backends; the rest of the tests does without.
+QDRANT = (os.environ.get("QDRANT_URL", ""), os.environ.get("TOKENTHRIFT_QDRANT_API_KEY", ""))
 for name in [name for name in os.environ if name.startswith("TOKENTHRIFT_") or name.removesuffix("_FILE").endswith("_URL")]:
     del os.environ[name]
 VAR = Path(tempfile.mkdtemp(prefix="tokenthrift-tests-"))

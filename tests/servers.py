@@ -3,10 +3,12 @@
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import httpx
 import redis
 
 from gateway_project import daemons
@@ -26,7 +28,8 @@ class Server:
 
     def signal(self, number: signal.Signals) -> None:
         """To the server and its children, which PostgreSQL puts into sessions of their own. Held still first, it makes no new ones."""
-        os.kill(self.process.pid, signal.SIGSTOP)
+        with suppress(ProcessLookupError):
+            os.kill(self.process.pid, signal.SIGSTOP)
         for pid in (*self._children(), self.process.pid):
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
@@ -88,3 +91,25 @@ class RedisServer(Server):
                 return bool(client.ping())
             except (redis.RedisError, OSError):
                 return False
+
+
+class QdrantServer(Server):
+    """The stand-in of tests/qdrant.py, empty again after a restart. With `api_key`, a request without it is refused."""
+
+    def __init__(self, folder: Path, api_key: str = "") -> None:
+        self._folder, self._key, self._port = folder, api_key, daemons.free_port()
+        self.url = f"http://127.0.0.1:{self._port}"
+        super().__init__()
+
+    def start(self) -> "subprocess.Popen[bytes]":
+        log = self._folder / "log"
+        command = [sys.executable, str(Path(__file__).with_name("qdrant.py")), str(self._port), self._key]
+        child = daemons.launch(command, who=daemons.Account(), log=log, parent_death=signal.SIGKILL)
+        daemons.wait_ready("Qdrant's stand-in", child, self._answers, log)
+        return child
+
+    def _answers(self) -> bool:
+        try:
+            return httpx.get(f"{self.url}/collections", timeout=2).status_code in (200, 401)
+        except httpx.TransportError:
+            return False

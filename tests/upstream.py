@@ -42,11 +42,13 @@ def completion(text: str = "Pay by card.", *, finish: str = "stop", **message: A
 
 @dataclass
 class MockUpstream:
-    """`says`: the next answers' completion; `status`/`body`: an error instead; `refuses`: why messages are answered with 400, "" where they
-    are not; `callers`: from which port each request came; `pause`: seconds between stream events."""
+    """`says`: the next answers' completion; `makes`: one made from the request instead; `status`/`body`: an error instead; `refuses`: why
+    messages are answered with 400, "" where they are not; `callers`: from which port each request came; `pause`: seconds between stream
+    events."""
 
     port: int = 0
     says: dict[str, Any] = field(default_factory=completion)
+    makes: Callable[[dict[str, Any]], dict[str, Any]] | None = None
     status: int = 200
     body: bytes = b""
     refuses: Callable[[list[Any]], str] = lambda messages: ""
@@ -78,13 +80,16 @@ class MockUpstream:
             await self._stream(asked, receive, send)
         else:
             await asyncio.sleep(self.pause)
-            await _whole(send, 200, orjson.dumps(self.says))
+            await _whole(send, 200, orjson.dumps(self._completion(asked)))
+
+    def _completion(self, asked: dict[str, Any]) -> dict[str, Any]:
+        return self.makes(asked) if self.makes else self.says
 
     async def _stream(self, asked: dict[str, Any], receive: Any, send: Any) -> None:
         usage = bool((asked.get("stream_options") or {}).get("include_usage"))
         gone = asyncio.create_task(receive())
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]})
-        for number, event in enumerate(sse.replay(self.says, include_usage=usage)):
+        for number, event in enumerate(sse.replay(self._completion(asked), include_usage=usage)):
             if number == self.stop_after:
                 break
             await send({"type": "http.response.body", "body": event, "more_body": True})

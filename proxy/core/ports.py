@@ -6,7 +6,7 @@ Every method of a cache or embedder raises `ToolUnavailable` when it cannot answ
 import math
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,6 +87,30 @@ class SemanticCache(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outdated:
+    """An entry whose vector is another embedder's. `place`: where its store keeps those."""
+
+    place: str
+    entry_id: str
+    question: str
+
+
+@runtime_checkable
+class Reembeddable(Protocol):
+    """A semantic cache whose entries can follow when the embedder changes. Expiry, bucket, scope and envelope stay what they are."""
+
+    name: str
+
+    def outdated(self, batch: int) -> AsyncIterator[list[Outdated]]:
+        """Unexpired entries of this installation's other embedders, some `batch` at a time."""
+        ...
+
+    async def move(self, old: Outdated, vector: Vector) -> None:
+        """Put one of them under the present embedder, unless it has a newer one of that id, and remove it where it was."""
+        ...
 
 
 class Verifier(Protocol):

@@ -17,6 +17,7 @@ class Row:
 SEMANTIC: Mapping[str, Row] = {
     "pgvector_semantic": Row("proxy.engines.semantic.pgvector:PgvectorCache", "PostgreSQL with pgvector"),
     "redis_semantic": Row("proxy.engines.semantic.redis:RedisSearchCache", "Redis with the search module"),
+    "qdrant_semantic": Row("proxy.engines.semantic.qdrant:QdrantCache", "Qdrant"),
 }
 EMBEDDERS: Mapping[str, Row] = {
     "minilm": Row("proxy.engines.embedders.onnx:OnnxEmbedder", "all-MiniLM-L6-v2 on onnxruntime: small, quick, no torch in the process."),

@@ -1,9 +1,8 @@
-"""One contract, both semantic backends, real servers."""
+"""One contract, three semantic backends: PostgreSQL and Redis for real; Qdrant as its client's local engine, behind REST (tests/qdrant.py),
+and for real where QDRANT_URL names a server."""
 
 import asyncio
 import contextlib
-import time
-import uuid
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from typing import Any
@@ -11,76 +10,21 @@ from typing import Any
 import numpy as np
 import psycopg
 import pytest
-import pytest_asyncio
 from redis.asyncio import Redis
 
 from proxy.core.errors import ToolUnavailable
-from proxy.core.ports import SemanticCache, SemanticEntry, Vector
+from proxy.core.ports import SemanticCache, Vector
 from proxy.engines.embedders.onnx import MINILM_ID
 from proxy.engines.semantic import pgvector, redis
 from proxy.engines.semantic.pgvector import PgvectorCache
 from proxy.engines.semantic.redis import RedisSearchCache
 from proxy.engines.semantic.statements import SETTINGS, approximate, exact
+from tests.backends import DIMENSION, GENEROUS, Backend, at
 
-DIMENSION = 8
-GENEROUS = 2.0  # the deadline is not what these tests are about, and test machines are busy
-
-pytestmark = pytest.mark.django_db  # pytest-django makes the test database for marked tests only
-
-
-class Backend:
-    """Caches of one kind whose entries no other test sees."""
-
-    def __init__(self, kind: str, url: str) -> None:
-        self.kind = kind
-        self.url = url
-        self.run = uuid.uuid4().hex[:12]
-        self.open: list[SemanticCache] = []
-
-    def cache(self, embedder: str = "tiny", dimension: int = DIMENSION) -> SemanticCache:
-        made: SemanticCache
-        if self.kind == "pgvector":
-            made = PgvectorCache(self.url, self.embedder(embedder), dimension, timeout=GENEROUS)
-        else:
-            made = RedisSearchCache(self.url, self.embedder(embedder), dimension, prefix=self.run, timeout=GENEROUS)
-        self.open.append(made)
-        return made
-
-    def embedder(self, name: str) -> str:
-        return f"{name}@{self.run}"
-
-    def entry(self, entry_id: str, vector: Vector, **fields: Any) -> SemanticEntry:
-        known: dict[str, Any] = {
-            "bucket": "b1",
-            "scope": "s1",
-            "question": f"question {entry_id}",
-            "envelope": entry_id.encode(),
-            "ttl": 60.0,
-        }
-        known |= fields
-        now, ttl = time.time(), known.pop("ttl")
-        embedder = self.embedder(known.pop("embedder", "tiny"))
-        return SemanticEntry(
-            entry_id=self.id(entry_id), plan_id=1, embedder=embedder, vector=vector, created_at=now, expires_at=now + ttl, **known
-        )
-
-    def id(self, name: str) -> str:
-        return f"{self.run}{name}"
-
-
-@pytest_asyncio.fixture(params=["pgvector", "redis"])
-async def backend(request: pytest.FixtureRequest, database_url: str, redis_url: str) -> AsyncIterator[Backend]:
-    made = Backend(request.param, database_url if request.param == "pgvector" else redis_url)
-    yield made
-    for cache in made.open:
-        await cache.close()
-
-
-def at(degrees: float, dimension: int = DIMENSION) -> Vector:
-    """A unit vector that far from the first axis."""
-    vector = np.zeros(dimension, dtype=np.float32)
-    vector[0], vector[1] = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
-    return vector
+pytestmark = [
+    pytest.mark.django_db,  # pytest-django makes the test database for marked tests only
+    pytest.mark.filterwarnings("ignore:Payload indexes have no effect in the local Qdrant"),
+]
 
 
 async def test_nearest_returns_what_was_stored_best_first(backend: Backend) -> None:
@@ -166,7 +110,7 @@ async def test_purge_removes_expired_entries_only(backend: Backend) -> None:
     await cache.purge()
     await cache.add(backend.entry("past", at(0), ttl=-5))
     await cache.add(backend.entry("fresh", at(0)))
-    assert await cache.purge() == (1 if backend.kind == "pgvector" else 0)
+    assert await cache.purge() == (0 if backend.kind == "redis" else 1)
     assert [candidate.entry_id for candidate in await cache.nearest("b1", at(0), floor=0.1, limit=3)] == [backend.id("fresh")]
 
 

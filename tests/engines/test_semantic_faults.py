@@ -16,8 +16,10 @@ from gateway_project import daemons
 from proxy.core.errors import ToolUnavailable
 from proxy.core.ports import SemanticCache, SemanticEntry, Vector
 from proxy.engines.semantic.pgvector import PgvectorCache
+from proxy.engines.semantic.qdrant import QdrantCache
 from proxy.engines.semantic.redis import RedisSearchCache
-from tests.servers import PostgresServer, RedisServer, Server
+from tests.servers import PostgresServer, QdrantServer, RedisServer, Server
+from tests.upstream import running_upstream
 
 DEADLINE, WRITE_DEADLINE = 0.1, 0.4
 LOOSE = 2.0
@@ -52,7 +54,15 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServ
     server.kill()
 
 
+@pytest.fixture(scope="module")
+def qdrant_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[QdrantServer]:
+    server = QdrantServer(tmp_path_factory.mktemp("qdrant"))
+    yield server
+    server.kill()
+
+
 OPEN: list[SemanticCache] = []
+SERVERS = {"pgvector": "ready_postgres", "redis": "redis_server", "qdrant": "qdrant_server"}
 
 
 @pytest_asyncio.fixture(autouse=True)
@@ -63,21 +73,23 @@ async def closed_caches() -> AsyncIterator[None]:
         await OPEN.pop().close()
 
 
-@pytest_asyncio.fixture(params=["pgvector", "redis"])
+@pytest_asyncio.fixture(params=SERVERS)
 async def served(request: pytest.FixtureRequest) -> AsyncIterator[tuple[Server, SemanticCache]]:
     """A server of our own and a cache on it that has answered."""
-    server: Server = request.getfixturevalue("ready_postgres" if request.param == "pgvector" else "redis_server")
+    server: Server = request.getfixturevalue(SERVERS[request.param])
     cache = cache_on(request.param, server.url)
     await back(cache)
     yield server, cache
 
 
-def cache_on(kind: str, url: str) -> SemanticCache:
+def cache_on(kind: str, url: str, key: str = "") -> SemanticCache:
     cache: SemanticCache
     if kind == "pgvector":
         cache = PgvectorCache(url, "tiny", 8, timeout=DEADLINE, write_timeout=WRITE_DEADLINE)
-    else:
+    elif kind == "redis":
         cache = RedisSearchCache(url, "tiny", 8, prefix="faults", timeout=DEADLINE, write_timeout=WRITE_DEADLINE)
+    else:
+        cache = QdrantCache.on(url, key, "tiny", 8, prefix="faults", timeout=DEADLINE, write_timeout=WRITE_DEADLINE)
     OPEN.append(cache)
     return cache
 
@@ -181,10 +193,16 @@ async def test_closing_does_not_wait_for_a_frozen_server(served: tuple[Server, S
             await cache.close()
 
 
-@pytest.mark.parametrize("kind", ["pgvector", "redis"])
-async def test_nothing_listens(kind: str) -> None:
-    scheme = "postgres" if kind == "pgvector" else "redis"
-    cache = cache_on(kind, f"{scheme}://nobody:wrong@127.0.0.1:{daemons.free_port()}/0")
+@pytest.mark.parametrize(
+    ("kind", "url"),
+    [
+        ("pgvector", "postgres://nobody:wrong@127.0.0.1:{}/0"),
+        ("redis", "redis://nobody:wrong@127.0.0.1:{}/0"),
+        ("qdrant", "http://127.0.0.1:{}"),
+    ],
+)
+async def test_nothing_listens(kind: str, url: str) -> None:
+    cache = cache_on(kind, url.format(daemons.free_port()))
     await every_call_refuses(cache)
 
 
@@ -217,6 +235,24 @@ async def test_idle_connections_cut_by_the_server_cost_at_most_one_look_up(ready
         except ToolUnavailable:
             refused += 1
     assert refused <= 1
+
+
+async def test_a_qdrant_that_refuses_the_key_says_so(tmp_path: Path) -> None:
+    server = QdrantServer(tmp_path, "the-key")
+    try:
+        await back(cache_on("qdrant", server.url, "the-key"))
+        cache = cache_on("qdrant", server.url, "another")
+        for call in (look_up(cache), cache.add(entry()), cache.check()):
+            assert await refuses_in_time(call, LOOSE) == "Qdrant refuses: 401 Unauthorized"
+    finally:
+        server.kill()
+
+
+async def test_a_service_that_is_no_qdrant_is_unavailable_as_one() -> None:
+    with running_upstream() as upstream:
+        upstream.body, upstream.status = b'{"result": 1}', 201
+        cache = cache_on("qdrant", f"http://127.0.0.1:{upstream.port}")
+        await every_call_refuses(cache)
 
 
 async def test_a_redis_without_search_says_so(tmp_path: Path) -> None:

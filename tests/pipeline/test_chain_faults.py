@@ -68,6 +68,20 @@ async def test_another_tenants_value_under_our_key_is_never_served() -> None:
     assert world.event.reason == "foreign"
 
 
+async def test_an_entry_of_another_scope_that_an_engine_returns_is_never_served(caplog: pytest.LogCaptureFixture) -> None:
+    """An engine whose filter fails gives away neighbours of every tenant; the envelope inside may even look like ours."""
+    world = World()
+    await ask(world, body())
+    world.exact.entries.clear()
+    kept = dict(world.semantic.entries)
+    world.semantic.entries = {name: replace(entry, scope="another") for name, entry in kept.items()}
+    assert (await ask(world, body("how do i pay"))).headers["x-tokenthrift-cache"] == "miss"
+    assert "pgvector_semantic returned 1 entries of another scope" in caplog.text
+    world.exact.entries.clear()
+    world.semantic.entries = kept
+    assert (await ask(world, body("how do i pay"))).headers["x-tokenthrift-cache"] == "semantic"
+
+
 @pytest.mark.parametrize("error", [UpstreamUnreachable("gone"), UpstreamTimeout("late")])
 @pytest.mark.parametrize("stream", [False, True])
 async def test_an_upstream_that_cannot_be_reached_is_our_error_object(error: Any, stream: bool) -> None:

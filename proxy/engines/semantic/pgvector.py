@@ -8,6 +8,7 @@ may return too few rows when its bucket is a small part of the index (github.com
 
 import asyncio
 import struct
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,10 +17,22 @@ from pgvector import HalfVector
 from psycopg.pq.abc import PGresult
 
 from proxy.core.errors import ToolUnavailable
-from proxy.core.ports import Candidate, SemanticEntry, Vector
+from proxy.core.ports import Candidate, Outdated, SemanticEntry, Vector
 from proxy.engines.semantic.line import Value
 from proxy.engines.semantic.lines import Closed, Lines
-from proxy.engines.semantic.statements import DELETE, FACTS, PURGE, SETTINGS, UPSERT, Statement, approximate, exact, statement
+from proxy.engines.semantic.statements import (
+    DELETE,
+    FACTS,
+    MOVE,
+    OUTDATED,
+    PURGE,
+    SETTINGS,
+    UPSERT,
+    Statement,
+    approximate,
+    exact,
+    statement,
+)
 from proxy.engines.semantic.values import checked_entry, clipped, storable, unit_vector
 
 LARGE_BUCKET = 3000
@@ -27,6 +40,7 @@ LARGE_BUCKETS_KEPT = 10_000
 PURGE_BATCH = 1000
 READERS, WRITERS = 2, 2  # connections; a look-up does not wait behind writes, and one slow write not in the way of all
 ADD, REMOVE, REMOVE_EXPIRED = statement(UPSERT, label="add"), statement(DELETE, label="delete"), statement(PURGE, label="purge")
+LIST, REEMBED = statement(OUTDATED), statement(MOVE, label="move")
 
 
 class Connection(psycopg.AsyncConnection):
@@ -96,6 +110,23 @@ class PgvectorCache:
             total += removed
             if removed < PURGE_BATCH:
                 return total
+
+    async def outdated(self, batch: int) -> AsyncIterator[list[Outdated]]:
+        """Unexpired entries of other embedders, `batch` at a time. Raises ToolUnavailable."""
+        after = ""
+        while True:
+            found = await self._write(LIST, {"embedder": self._embedder, "after": after, "limit": str(batch)})
+            rows = [[(found.get_value(row, column) or b"").decode() for column in range(3)] for row in range(found.ntuples)]
+            yield [Outdated(place=place, entry_id=entry_id, question=question) for place, entry_id, question in rows]
+            if len(rows) < batch:
+                return
+            after = rows[-1][1]
+
+    async def move(self, old: Outdated, vector: Vector) -> None:
+        """Give an entry of another embedder its vector here; one that was replaced meanwhile stays as it is. Raises ToolUnavailable."""
+        embedding = HalfVector(unit_vector(self.name, vector, self._dimension)).to_binary()
+        row: dict[str, Value] = {"embedder": self._embedder, "embedding": embedding, "entry_id": old.entry_id, "old": old.place}
+        await self._write(REEMBED, row)
 
     async def check(self) -> None:
         """Raises ToolUnavailable when PostgreSQL does not answer, or lacks the vector extension or the table."""

@@ -9,10 +9,9 @@ measures every entry of a bucket that fills most of the index: 5 ms for 20,000 e
 
 import asyncio
 import contextlib
-import hashlib
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, TypeVar
 
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -21,9 +20,10 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
 from proxy.core.errors import ToolUnavailable
-from proxy.core.ports import Candidate, SemanticEntry, Vector
+from proxy.core.ports import Candidate, Outdated, SemanticEntry, Vector
+from proxy.engines.semantic import redis_moves
 from proxy.engines.semantic.deadline import detached
-from proxy.engines.semantic.values import checked_entry, clipped, storable, unit_vector
+from proxy.engines.semantic.values import checked_entry, clipped, slug, storable, unit_vector
 
 NO_MODULE = "this Redis has no search module (RediSearch): use Redis Stack or Redis 8, or choose pgvector_semantic"
 LARGE_BUCKET = 3000
@@ -55,7 +55,8 @@ class RedisSearchCache:
         self._dimension = dimension
         self._timeout = timeout
         self._write_timeout = write_timeout
-        self._index = f"{prefix}:semantic:{_slug(embedder_id)}:{dimension}"
+        self._family = redis_moves.Family(prefix)
+        self._index = f"{prefix}:semantic:{slug(embedder_id)}:{dimension}"
         # redis-py's own defaults hold one call for 59 s when Redis hangs. RESP 2 fixes the shape of what FT.SEARCH answers.
         pool = BlockingConnectionPool.from_url(
             url,
@@ -155,6 +156,22 @@ class RedisSearchCache:
         """Redis expires entries by itself: 0."""
         return 0
 
+    async def outdated(self, batch: int) -> AsyncIterator[list[Outdated]]:
+        """Unexpired entries of this installation's other embedders; Redis chooses how many at a time. Raises ToolUnavailable."""
+        found = redis_moves.pages(self._redis, self._family, self._index)
+        while True:
+            page = await self._run(lambda: anext(found, None), self._write_timeout)
+            if page is None:
+                return
+            yield [Outdated(place=place, entry_id=entry_id, question=question) for place, entry_id, question in page]
+
+    async def move(self, old: Outdated, vector: Vector) -> None:
+        """Bring one of them here under its new vector, unless this embedder has its own, and remove it there. Raises ToolUnavailable."""
+        near = unit_vector(self.name, vector, self._dimension).tobytes()
+        await self._run(self._create_index, self._write_timeout)
+        source, target = f"{old.place}:{old.entry_id}", self._key(old.entry_id)
+        await detached(self._run(lambda: redis_moves.move(self._redis, source, target, near), self._write_timeout))
+
     async def check(self) -> None:
         """Raises ToolUnavailable when Redis does not answer, lacks the search module or cannot hold the index."""
         await detached(self._run(self._create_index, self._write_timeout))
@@ -187,12 +204,6 @@ class RedisSearchCache:
         except (RedisError, OSError) as error:
             reason = NO_MODULE if _lacks_module(error) else str(error) or type(error).__name__
             raise ToolUnavailable(self.name, reason) from error
-
-
-def _slug(embedder_id: str) -> str:
-    """The embedder's id in characters that are plain in key patterns, with a digest that keeps two ids apart."""
-    digest = hashlib.sha256(embedder_id.encode()).hexdigest()[:8]
-    return f"{re.sub(r'[^A-Za-z0-9.-]', '_', embedder_id)}-{digest}"
 
 
 def _within(bucket: str) -> str:

@@ -27,6 +27,16 @@ DELETE FROM proxy_semanticentry WHERE entry_id IN (
     SELECT entry_id FROM proxy_semanticentry WHERE expires_at <= now() ORDER BY expires_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
 """
 
+# In the order of the key: a page begins where the last one ended, whatever was moved or has come meanwhile.
+OUTDATED = b"""
+SELECT embedder, entry_id, question FROM proxy_semanticentry
+WHERE embedder <> %(embedder)s AND expires_at > now() AND entry_id > %(after)s ORDER BY entry_id LIMIT %(limit)s
+"""
+
+MOVE = b"""
+UPDATE proxy_semanticentry SET embedder = %(embedder)s, embedding = %(embedding)s WHERE entry_id = %(entry_id)s AND embedder = %(old)s
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Statement:

@@ -1,6 +1,8 @@
 """What every semantic backend checks before it talks to its server."""
 
+import hashlib
 import math
+import re
 
 import numpy as np
 
@@ -40,3 +42,9 @@ def storable(text: str) -> str:
 def clipped(similarity: float) -> float:
     """A cosine within -1..1: rounding in the stores can step over the ends."""
     return max(-1.0, min(1.0, similarity))
+
+
+def slug(name: str) -> str:
+    """A name in letters, digits and . _ - alone, which are plain in key patterns and names of collections; a digest keeps two apart."""
+    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+    return f"{re.sub(r'[^A-Za-z0-9.-]', '_', name)}-{digest}"

@@ -1,0 +1,263 @@
+"""Semantic entries in Qdrant (server 1.12 or later, spoken to over REST).
+
+One collection for each installation, embedder and dimension. The bucket is a condition inside the search, served by an index on the payload
+that also keeps a bucket's entries together (qdrant.tech/documentation/guides/multitenancy). A bucket below Qdrant's `full_scan_threshold`
+is compared entry by entry, a larger one searched through the graph: Qdrant decides, by the size of the bucket.
+
+A local client (`:memory:`, a folder) belongs to one process alone: two workers would not see each other's entries. It is for tests.
+"""
+
+import asyncio
+import base64
+import hashlib
+import math
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, Self, TypeVar
+
+import httpx
+from qdrant_client import AsyncQdrantClient, models
+from qdrant_client.common.client_exceptions import QdrantException
+from qdrant_client.http.exceptions import ApiException, ResponseHandlingException, UnexpectedResponse
+
+from proxy.core.errors import ToolUnavailable
+from proxy.core.ports import Candidate, Outdated, SemanticEntry, Vector
+from proxy.engines.semantic.deadline import detached
+from proxy.engines.semantic.values import checked_entry, clipped, slug, storable, unit_vector
+
+CONNECTIONS = 16
+FIELDS = ["entry_id", "scope", "question", "envelope"]
+INDEXED: dict[str, Any] = {
+    "bucket": models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, is_tenant=True),
+    "expires": models.PayloadSchemaType.FLOAT,
+}
+FAILURES = (ApiException, QdrantException, ValueError, RuntimeError, OSError)  # a local client raises plain ValueError and RuntimeError
+T = TypeVar("T")
+
+
+class QdrantCache:
+    """Entries of one embedder. `prefix` sets this installation apart from others on the same Qdrant; times in seconds: `timeout` bounds a
+    look-up, `write_timeout` everything else. `close` closes the client."""
+
+    name = "qdrant_semantic"
+
+    def __init__(
+        self,
+        client: AsyncQdrantClient,
+        embedder_id: str,
+        dimension: int,
+        *,
+        prefix: str,
+        timeout: float = 0.1,
+        write_timeout: float = 2.0,
+    ) -> None:
+        self._client = client
+        self._embedder = embedder_id
+        self._dimension = dimension
+        self._timeout = timeout
+        self._write_timeout = write_timeout
+        self._family = f"{slug(prefix)}~"  # no slug holds a tilde: no installation's names begin with another's
+        self._collection = f"{self._family}{slug(embedder_id)}~{dimension}"
+        self._made = False
+
+    @classmethod
+    def on(
+        cls, url: str, api_key: str, embedder_id: str, dimension: int, *, prefix: str, timeout: float = 0.1, write_timeout: float = 2.0
+    ) -> Self:
+        """On a server; nothing is connected yet. Left to itself the client keeps no connection to this machine open and asks for the
+        server's version in a thread."""
+        limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
+        seconds = math.ceil(write_timeout)
+        client = AsyncQdrantClient(url=url, api_key=api_key or None, timeout=seconds, check_compatibility=False, limits=limits)
+        return cls(client, embedder_id, dimension, prefix=prefix, timeout=timeout, write_timeout=write_timeout)
+
+    async def nearest(self, bucket: str, vector: Vector, *, floor: float, limit: int) -> list[Candidate]:
+        """Up to `limit` unexpired entries of the bucket with cosine >= `floor`, nearest first; none where the collection has vanished.
+        Raises ToolUnavailable."""
+        near = unit_vector(self.name, vector, self._dimension).tolist()
+        found = await self._run(lambda: self._search(bucket, near, floor, limit), self._timeout)
+        return [candidate for candidate in map(_candidate, found) if candidate.similarity >= floor]
+
+    async def _search(self, bucket: str, near: list[float], floor: float, limit: int) -> list[models.ScoredPoint]:
+        ours = models.FieldCondition(key="bucket", match=models.MatchValue(value=bucket))
+        try:
+            answer = await self._client.query_points(
+                self._collection,
+                query=near,
+                query_filter=models.Filter(must=[ours, _expires(gt=time.time())]),
+                limit=limit,
+                score_threshold=floor,
+                with_payload=FIELDS,
+            )
+        except FAILURES as error:
+            if not _is_missing(error):
+                raise
+            self._made = False
+            return []
+        return list(answer.points)
+
+    async def add(self, entry: SemanticEntry) -> None:
+        """Store one entry, visible to the next `nearest`. The same `entry_id` replaces. Raises ToolUnavailable."""
+        vector = checked_entry(self.name, entry, self._embedder, self._dimension).tolist()
+        payload = {
+            "entry_id": entry.entry_id,
+            "bucket": entry.bucket,
+            "scope": entry.scope,
+            "plan_id": entry.plan_id,
+            "question": storable(entry.question),
+            "envelope": base64.b64encode(entry.envelope).decode(),
+            "created": entry.created_at,
+            "expires": entry.expires_at,
+        }
+        await self._run(lambda: self._put(point_id(entry.entry_id), vector, payload), self._write_timeout)
+
+    async def _put(self, point: str, vector: list[float], payload: dict[str, Any]) -> None:
+        """Into the collection, which is made where it is not, or not any more."""
+        if not self._made:
+            await self._create()
+        kept = [models.PointStruct(id=point, vector=vector, payload=payload)]
+        try:
+            await self._client.upsert(self._collection, kept, wait=True)
+        except FAILURES as error:
+            if not _is_missing(error):
+                raise
+            await self._create()
+            await self._client.upsert(self._collection, kept, wait=True)
+
+    async def delete(self, entry_id: str) -> None:
+        """Remove one entry; one that does not exist is no error. Raises ToolUnavailable."""
+        await self._run(lambda: self._drop(self._collection, [point_id(entry_id)]), self._write_timeout)
+
+    async def purge(self) -> int:
+        """Remove the expired entries of every embedder, and the collections of other embedders that hold none any more; the number of
+        entries removed. Raises ToolUnavailable."""
+        total = 0
+        for collection in await self._run(self._collections, self._write_timeout):
+            total += await self._run(lambda name=collection: self._purge(name), self._write_timeout)  # type: ignore[misc]  # mypy#12557
+        return total
+
+    async def _purge(self, collection: str) -> int:
+        expired = models.Filter(must=[_expires(lte=time.time())])
+        try:
+            number = (await self._client.count(collection, count_filter=expired, exact=True)).count
+            if number:
+                await self._client.delete(collection, models.FilterSelector(filter=expired), wait=True)
+            if collection != self._collection and not (await self._client.count(collection, exact=True)).count:
+                await self._client.delete_collection(collection)
+        except FAILURES as error:
+            if not _is_missing(error):  # another worker was quicker
+                raise
+            return 0
+        return int(number)
+
+    async def outdated(self, batch: int) -> AsyncIterator[list[Outdated]]:
+        """Unexpired entries of this installation's other embedders, `batch` at a time. Raises ToolUnavailable."""
+        for collection in await self._run(self._collections, self._write_timeout):
+            if collection == self._collection:
+                continue
+            after: Any = None
+            while True:
+                found, after = await self._run(lambda name=collection, at=after: self._page(name, batch, at), self._write_timeout)  # type: ignore[misc]  # likewise
+                yield [Outdated(place=collection, entry_id=one.payload["entry_id"], question=one.payload["question"]) for one in found]
+                if after is None:
+                    break
+
+    async def _page(self, collection: str, batch: int, after: Any) -> tuple[list[Any], Any]:
+        fresh = models.Filter(must=[_expires(gt=time.time())])
+        return await self._client.scroll(collection, fresh, limit=batch, offset=after, with_payload=["entry_id", "question"])
+
+    async def move(self, old: Outdated, vector: Vector) -> None:
+        """Bring one of them here under its new vector, unless this embedder has its own, and remove it there. Raises ToolUnavailable."""
+        near = unit_vector(self.name, vector, self._dimension).tolist()
+        await self._run(lambda: self._move(old, near), self._write_timeout)
+
+    async def _move(self, old: Outdated, vector: list[float]) -> None:
+        point = point_id(old.entry_id)
+        if not self._made:
+            await self._create()
+        if not await self._client.retrieve(self._collection, [point], with_payload=False):
+            for kept in await self._client.retrieve(old.place, [point], with_payload=True):
+                await self._put(point, vector, dict(kept.payload or {}))
+        await self._drop(old.place, [point])
+
+    async def check(self) -> None:
+        """Raises ToolUnavailable when Qdrant does not answer or cannot hold the collection."""
+        await self._run(self._create, self._write_timeout)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.close()
+
+    async def _create(self) -> None:
+        """Make the collection and its indexes unless they are there: each step may have been the last of a worker that died."""
+        if not await self._client.collection_exists(self._collection):
+            try:
+                vectors = models.VectorParams(size=self._dimension, distance=models.Distance.COSINE)
+                await self._client.create_collection(self._collection, vectors_config=vectors)
+            except FAILURES:
+                if not await self._client.collection_exists(self._collection):
+                    raise
+        for field, schema in INDEXED.items():
+            await self._client.create_payload_index(self._collection, field, schema, wait=True)
+        self._made = True
+
+    async def _drop(self, collection: str, points: list[str]) -> None:
+        try:
+            await self._client.delete(collection, models.PointIdsList(points=list(points)), wait=True)
+        except FAILURES as error:
+            if not _is_missing(error):
+                raise
+
+    async def _collections(self) -> list[str]:
+        """This installation's, of every embedder."""
+        known = (await self._client.get_collections()).collections
+        return sorted(one.name for one in known if one.name.startswith(self._family))
+
+    async def _run(self, work: Callable[[], Awaitable[T]], seconds: float) -> T:
+        """`work` within `seconds`. Raises ToolUnavailable, never anything else."""
+        return await detached(self._bounded(work, seconds))
+
+    async def _bounded(self, work: Callable[[], Awaitable[T]], seconds: float) -> T:
+        try:
+            async with asyncio.timeout(seconds):
+                return await work()
+        except TimeoutError as error:
+            raise ToolUnavailable(self.name, f"Qdrant did not answer within {seconds:g} s") from error
+        except FAILURES as error:
+            raise ToolUnavailable(self.name, _reason(error)) from error
+
+
+def point_id(entry_id: str) -> str:
+    """Qdrant names points by number or UUID: one made of the id's digest, which nobody who does not know the id can hit."""
+    return str(uuid.UUID(bytes=hashlib.sha256(entry_id.encode()).digest()[:16]))
+
+
+def _candidate(point: models.ScoredPoint) -> Candidate:
+    kept = point.payload or {}
+    return Candidate(
+        entry_id=kept["entry_id"],
+        similarity=clipped(point.score),
+        scope=kept["scope"],
+        question=kept["question"],
+        envelope=base64.b64decode(kept["envelope"]),
+    )
+
+
+def _expires(**bounds: float) -> models.FieldCondition:
+    return models.FieldCondition(key="expires", range=models.Range(**bounds))
+
+
+def _is_missing(error: Exception) -> bool:
+    """Whether the collection is not there: 404, or what a local client says."""
+    if isinstance(error, UnexpectedResponse):
+        return error.status_code == 404
+    return type(error) is ValueError and "not found" in str(error)
+
+
+def _reason(error: Exception) -> str:
+    """One line without the body of the answer, which may quote what was sent."""
+    if isinstance(error, UnexpectedResponse):
+        return f"Qdrant refuses: {error.status_code} {error.reason_phrase}".rstrip()
+    cause = error.source if isinstance(error, ResponseHandlingException) else error
+    return f"Qdrant does not answer: {type(cause).__name__}"

@@ -1,0 +1,58 @@
+"""Redis entries of other embedders: found by their keys, and brought over with what is left of their time."""
+
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.exceptions import WatchError
+
+PAGE = 1000  # keys that Redis looks at in one turn
+
+
+class Family:
+    """The keys of one installation, `prefix:semantic:<embedder>:<dimension>:<entry>`."""
+
+    def __init__(self, prefix: str) -> None:
+        start = f"{prefix}:semantic:"
+        self.glob = re.sub(r"([*?\[\]\\^-])", r"\\\1", start) + "*"
+        # An embedder's part holds no colon: the keys of an installation called `<prefix>:semantic` are not taken for ours.
+        self._key = re.compile(rf"({re.escape(start)}[A-Za-z0-9._-]+-[0-9a-f]{{8}}:\d+):(.+)", re.DOTALL)
+
+    def parts(self, key: bytes) -> tuple[str, str] | None:
+        """Index and entry id; None for a key of somebody else."""
+        found = self._key.fullmatch(key.decode("utf-8", "replace"))
+        return (found[1], found[2]) if found else None
+
+
+async def pages(redis: Redis, family: Family, own: str) -> AsyncIterator[list[tuple[str, str, str]]]:
+    """Index, entry id and question of the entries outside the index `own`, as Redis comes across them; one may come twice."""
+    cursor = 0
+    while True:
+        turn: Any = await redis.scan(cursor, match=family.glob, count=PAGE)
+        cursor, keys = turn
+        named = {key: parts for key in keys if (parts := family.parts(key)) and parts[0] != own}
+        async with redis.pipeline(transaction=False) as pipe:
+            for key in named:
+                pipe.hget(key, "question")
+            questions = await pipe.execute()
+        yield [(*parts, question.decode()) for parts, question in zip(named.values(), questions, strict=True) if question is not None]
+        if not cursor:
+            return
+
+
+async def move(redis: Redis, old: str, new: str, vector: bytes) -> None:
+    """The hash `old` as `new` with that vector, all or nothing; where `new` is there, it is the newer one and only `old` goes."""
+    async with redis.pipeline(transaction=True) as pipe:
+        try:
+            await pipe.watch(old, new)
+            fields: Any = await pipe.hgetall(old)
+            taken = await pipe.exists(new)
+            pipe.multi()  # type: ignore[no-untyped-call]  # redis-py
+            if fields and not taken:
+                pipe.hset(new, mapping={**fields, b"vector": vector})
+                pipe.pexpireat(new, int(float(fields[b"expires"]) * 1000))
+            pipe.delete(old)
+            await pipe.execute()
+        except WatchError:
+            await move(redis, old, new, vector)

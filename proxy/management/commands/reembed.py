@@ -1,0 +1,79 @@
+"""`manage.py reembed`: after TOKENTHRIFT_EMBEDDER has changed, so that what was answered before is found again."""
+
+import argparse
+import asyncio
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from plans.models import Plan
+from proxy.core.errors import ToolUnavailable
+from proxy.core.ports import Embedder, Reembeddable, SemanticCache
+from proxy.engines.catalogue import SEMANTIC
+from proxy.reembed import Tally, reembed
+from proxy.toolbox import open_embedder, open_semantic
+
+SECONDS = 30.0  # for one page or one write: nobody waits for an answer here
+
+
+class Command(BaseCommand):
+    help = (
+        "Gives the entries of former embedders a vector of the present one, so that look-ups find them again. Expiry, bucket and scope "
+        "stay. The gateway may be running; a run that was stopped is simply run again."
+    )
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("--backend", action="append", choices=list(SEMANTIC), help="Only this one; may be given more than once.")
+        parser.add_argument("--batch", type=_size, default=100, help="Entries on their way at a time, 100 unless given.")
+        parser.add_argument("--dry-run", action="store_true", help="Only count what would be moved.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Print a line a backend. Raises CommandError when an entry was left behind or a backend that plans use (or --backend names)
+        does not serve."""
+        needed = set(options["backend"] or Plan.objects.exclude(backend=None).values_list("backend", flat=True))
+        if not asyncio.run(self._all(options["backend"], needed, batch=options["batch"], dry_run=options["dry_run"])):
+            raise CommandError("Not all entries were brought over. Run the command again once the reasons above are mended.")
+
+    async def _all(self, named: list[str] | None, needed: set[str], *, batch: int, dry_run: bool) -> bool:
+        """Whether nothing was left behind."""
+        embedder = open_embedder()
+        backends = open_semantic(embedder, write_timeout=SECONDS)
+        self.stdout.write(f"Embedder: {embedder.id}")
+        try:
+            done = {name: await self._one(name, backends.get(name), embedder, batch, dry_run) for name in named or SEMANTIC}
+        finally:
+            await asyncio.gather(embedder.close(), *(backend.close() for backend in backends.values()))
+        return all(complete or (complete is None and name not in needed) for name, complete in done.items())
+
+    async def _one(self, name: str, backend: SemanticCache | None, embedder: Embedder, batch: int, dry_run: bool) -> bool | None:
+        """Whether all its entries were brought over; None for a backend that does not serve."""
+        try:
+            if not isinstance(backend, Reembeddable):
+                raise ToolUnavailable(name, "not configured" if backend is None else "it cannot bring entries over")
+            await backend.check()
+        except ToolUnavailable as error:
+            self.stdout.write(f"{name}: passed by: {error.reason}")
+            return None
+        try:
+            tally = await reembed(backend, embedder, batch=batch, dry_run=dry_run, progress=self._progress)
+        except ToolUnavailable as error:
+            self.stdout.write(f"{name}: stopped: {error.reason}")
+            return False
+        places = "".join(f", {number} of {place}" for place, number in sorted(tally.found.items()))
+        told = f"{tally.found.total()} would be moved" if dry_run else f"{tally.moved} moved"
+        self.stdout.write(f"{name}: {told}{places}")
+        for reason, number in tally.failed.most_common(5):
+            self.stdout.write(f"{name}: {number} left: {reason}")
+        return not tally.failed
+
+    def _progress(self, tally: Tally) -> None:
+        """On stderr, over and over on one line, where a person watches."""
+        if self.stderr.isatty():
+            self.stderr.write(f"\r{tally.found.total()} seen, {tally.moved} moved", ending="")
+
+
+def _size(text: str) -> int:
+    size = int(text)
+    if not 1 <= size <= 10_000:
+        raise argparse.ArgumentTypeError("a number from 1 to 10000")
+    return size

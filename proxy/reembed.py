@@ -1,0 +1,45 @@
+"""Bring stored questions under the embedder of the settings, after that has changed.
+
+Each entry moves by itself and is then no longer among the outdated: stopped at any moment, the next run goes on with what is left.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from proxy.core.errors import ToolUnavailable
+from proxy.core.ports import Embedder, Outdated, Reembeddable
+
+
+@dataclass(slots=True)
+class Tally:
+    """Entries found by place, those moved, and why the others were not."""
+
+    found: Counter[str] = field(default_factory=Counter)
+    moved: int = 0
+    failed: Counter[str] = field(default_factory=Counter)
+
+
+async def reembed(
+    cache: Reembeddable, embedder: Embedder, *, batch: int, dry_run: bool = False, progress: Callable[[Tally], None] = lambda tally: None
+) -> Tally:
+    """Move every outdated entry, or only count them. An entry that cannot be moved stays for the next run.
+
+    Raises ToolUnavailable when the backend cannot say what it holds."""
+    tally = Tally()
+    async for entries in cache.outdated(batch):
+        tally.found.update(entry.place for entry in entries)
+        if not dry_run:
+            await asyncio.gather(*(_move(cache, embedder, entry, tally) for entry in entries))
+        progress(tally)
+    return tally
+
+
+async def _move(cache: Reembeddable, embedder: Embedder, entry: Outdated, tally: Tally) -> None:
+    try:
+        await cache.move(entry, await embedder.embed(entry.question))
+    except ToolUnavailable as error:
+        tally.failed[str(error)] += 1
+    else:
+        tally.moved += 1
