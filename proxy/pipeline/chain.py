@@ -15,6 +15,7 @@ from proxy.pipeline.count import count
 from proxy.pipeline.embed import embed
 from proxy.pipeline.exact_lookup import exact_lookup
 from proxy.pipeline.exact_lookup_sent import exact_lookup_sent
+from proxy.pipeline.forget import forget
 from proxy.pipeline.load_plan import load_plan
 from proxy.pipeline.note import note
 from proxy.pipeline.parse import parse
@@ -43,7 +44,7 @@ SEEK: tuple[Stage, ...] = (  # stops at the first answer
     call_upstream,
 )
 REPLY: tuple[Stage, ...] = (respond, relay)  # the client has its answer after this
-SETTLE: tuple[Stage, ...] = (count, record, store, note)  # once, whatever happened
+SETTLE: tuple[Stage, ...] = (count, record, forget, store, note)  # once, whatever happened
 
 log = logging.getLogger("tokenthrift.proxy")
 

@@ -66,6 +66,8 @@ def _envelope(call: Call, keys: Keys) -> Envelope:
         question_tokens=count_text(call.question, encoding) if call.question else 0,
         completion_tokens=call.usage.completion,
         estimated=call.usage.estimated,
+        revision=call.directory.revision,
+        tags=asked.controls.tags,
     )
 
 
