@@ -53,6 +53,7 @@ class PlanAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the s
                     "backend",
                     "similarity_threshold",
                     "ttl",
+                    "ttl_jitter",
                     "scope",
                     "max_temperature",
                     "time_sensitive",

@@ -115,7 +115,7 @@ class Plan(models.Model):
     max_error_rate = models.FloatField(null=True, blank=True, validators=[MinValueValidator(0.0001), MaxValueValidator(0.5)])
     sample_rate = models.FloatField(default=0.05, validators=[MinValueValidator(0), MaxValueValidator(1)])
     ttl = models.PositiveIntegerField(default=3600, validators=[MinValueValidator(1)])
-    ttl_jitter = models.FloatField(default=0.0, validators=[MinValueValidator(0), MaxValueValidator(0.5)])
+    ttl_jitter = models.FloatField(default=0.1, validators=[MinValueValidator(0), MaxValueValidator(0.5)])
     stale_while_revalidate = models.PositiveIntegerField(default=0)
     stale_if_error = models.PositiveIntegerField(default=0)
     scope = models.CharField(max_length=16, choices=Scope.choices, default=Scope.TENANT)

@@ -1,10 +1,11 @@
-"""Answers that were forgotten, and revisions that no later history repeats.
+"""Answers that were forgotten, revisions that no later history repeats, and new plans whose entries do not expire at once.
 
 The revision is now raised to the clock's milliseconds where those are ahead: a database restored from a backup would otherwise count
 through numbers that stored answers of the lost history carry already, and forgetting would not reach those.
 """
 
 import django.db.models.deletion
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import migrations, models
 
 RAISE = """
@@ -53,6 +54,11 @@ class Migration(migrations.Migration):
         ),
         migrations.RunSQL(
             RAISE.format(raised="greatest(plans_revision.value + 1, now_ms)"), RAISE.format(raised="plans_revision.value + 1")
+        ),
+        migrations.AlterField(
+            "plan",
+            "ttl_jitter",
+            models.FloatField(default=0.1, validators=[MinValueValidator(0), MaxValueValidator(0.5)]),
         ),
         migrations.RunSQL(TRIGGER, "DROP TRIGGER raise_revision ON plans_invalidation;"),
     ]

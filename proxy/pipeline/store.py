@@ -10,6 +10,7 @@ from proxy.core.eligibility import admissible
 from proxy.core.envelope import Envelope, encode
 from proxy.core.errors import ToolUnavailable
 from proxy.core.exchange import Call, Keys, Whole
+from proxy.core.lifetime import fresh_seconds, kept_seconds
 from proxy.core.ports import SemanticEntry, Toolbox
 from proxy.core.tokens import count_text, encoding_for
 from proxy.core.worth import worth
@@ -23,13 +24,14 @@ async def store(call: Call, tools: Toolbox) -> Call:
         return call
     envelope = _envelope(call, call.keys)
     value = encode(envelope)
-    ttl = max(1, round(envelope.expires_at - envelope.created_at))
+    assert call.plan is not None and call.plan.cache is not None  # noqa: S101, PT018 -- there are no keys without
+    kept = kept_seconds(call.plan.cache, round(envelope.expires_at - envelope.created_at))
     names, writes = [], []
     for key in _exact_keys(call, call.keys):
         names.append("exact")
-        writes.append(tools.breakers["exact"].run(tools.exact.set(key, value, ttl), seconds=tools.limits.store_budget))
+        writes.append(tools.breakers["exact"].run(tools.exact.set(key, value, kept), seconds=tools.limits.store_budget))
     if entry := _entry(call, call.keys, envelope, value, embedder=tools.embedder.id):
-        backend = tools.semantic[call.plan.cache.backend]  # type: ignore[union-attr,index]  # embed saw to it
+        backend = tools.semantic[call.plan.cache.backend]  # type: ignore[index]  # embed saw to it
         names.append(backend.name)
         writes.append(tools.breakers[backend.name].run(backend.add(entry), seconds=tools.limits.store_budget))
     for name, outcome in zip(names, await asyncio.gather(*writes, return_exceptions=True), strict=True):
@@ -54,7 +56,7 @@ def _exact_keys(call: Call, keys: Keys) -> list[str]:
 def _envelope(call: Call, keys: Keys) -> Envelope:
     assert call.plan is not None and call.plan.cache is not None  # noqa: S101, PT018 -- there are no keys without
     now, asked = time.time(), call.asked
-    ttl = min(asked.controls.ttl or call.plan.cache.ttl, call.plan.cache.ttl)
+    ttl = fresh_seconds(call.plan.cache, keys.exact, asked.controls.ttl)
     encoding, _ = encoding_for(call.target.model)
     return Envelope(
         scope=keys.scope,

@@ -3,7 +3,7 @@
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 import redis
@@ -32,9 +32,9 @@ def plan(gateway: Gateway) -> str:
     return name
 
 
-def answer(gateway: Gateway, plan: str, question: str, **cache: object) -> tuple[str, str]:
+def answer(gateway: Gateway, plan: str, question: str, tags: Sequence[str] = ()) -> tuple[str, str]:
     """The tier and the text."""
-    reply = gateway.chat(question, token_saving_plan_id=plan, **({"cache": cache} if cache else {}))
+    reply = gateway.chat(question, token_saving_plan_id=plan, cache={"tags": list(tags)} if tags else {})
     return reply.headers["x-tokenthrift-cache"], reply.json()["choices"][0]["message"]["content"]
 
 

@@ -32,6 +32,7 @@ PLAN = {
     "backend": "pgvector_semantic",
     "similarity_threshold": "0.85",
     "ttl": "3600",
+    "ttl_jitter": "0.1",
     "scope": "tenant",
     "max_temperature": "1.0",
 }
@@ -123,6 +124,7 @@ def test_halves_are_turned_off(staff: Client) -> None:
         ("backend", "qdrant_semantic"),
         ("similarity_threshold", "1.1"),
         ("similarity_threshold", "nan"),
+        ("ttl_jitter", "0.6"),
         ("ttl", "0"),
         ("scope", "world"),
         ("max_temperature", "3"),

@@ -19,6 +19,7 @@ CACHE = {
     "backend": "pgvector_semantic",
     "similarity_threshold": 0.85,
     "ttl": 3600,
+    "ttl_jitter": 0.1,
     "scope": "tenant",
     "max_temperature": 1.0,
     "time_sensitive": False,
