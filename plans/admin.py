@@ -54,6 +54,8 @@ class PlanAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the s
                     "similarity_threshold",
                     "ttl",
                     "ttl_jitter",
+                    "stale_while_revalidate",
+                    "stale_if_error",
                     "scope",
                     "max_temperature",
                     "time_sensitive",

@@ -232,6 +232,8 @@ CACHE_FIELDS: Final[dict[str, Check]] = {
     "similarity_threshold": _number(0, 1),
     "ttl": _whole(1, INT32),
     "ttl_jitter": _number(0, MAX_JITTER),
+    "stale_while_revalidate": _whole(0, INT32),
+    "stale_if_error": _whole(0, INT32),
     "scope": _word(SCOPES),
     "max_temperature": _number(0, MAX_TEMPERATURE),
     "time_sensitive": _yes_or_no,

@@ -5,8 +5,9 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from proxy.core.errors import ClientGone, GatewayError, InternalFault, ToolUnavailable
-from proxy.core.exchange import Call, Refused, revise
+from proxy.core.exchange import Call, Refused, Stored, revise
 from proxy.core.ports import Toolbox
+from proxy.core.staleness import asked_again
 from proxy.pipeline.authenticate import authenticate
 from proxy.pipeline.build_upstream import build_upstream
 from proxy.pipeline.call_upstream import call_upstream
@@ -20,11 +21,12 @@ from proxy.pipeline.load_plan import load_plan
 from proxy.pipeline.note import note
 from proxy.pipeline.parse import parse
 from proxy.pipeline.read import read
-from proxy.pipeline.record import record
+from proxy.pipeline.record import event_of, record
 from proxy.pipeline.relay import relay
 from proxy.pipeline.respond import respond
 from proxy.pipeline.scope import scope
 from proxy.pipeline.semantic_lookup import semantic_lookup
+from proxy.pipeline.stand_in import stand_in
 from proxy.pipeline.store import store
 from proxy.pipeline.verify import verify
 
@@ -43,7 +45,8 @@ SEEK: tuple[Stage, ...] = (  # stops at the first answer
     build_upstream,
     call_upstream,
 )
-REPLY: tuple[Stage, ...] = (respond, relay)  # the client has its answer after this
+REPLY: tuple[Stage, ...] = (stand_in, respond, relay)  # the client has its answer after this
+REFRESH: tuple[Stage, ...] = (embed, compress, build_upstream, call_upstream, respond, relay)  # if that was an expired one; for nobody
 SETTLE: tuple[Stage, ...] = (count, record, forget, store, note)  # once, whatever happened
 
 log = logging.getLogger("tokenthrift.proxy")
@@ -55,6 +58,10 @@ async def run(call: Call, tools: Toolbox) -> Call:
         call = await _seek(call, tools)
         for stage in REPLY:
             call = await stage(call, tools)
+        if call.refresh and isinstance(call.answer, Stored):
+            call = asked_again(call, event_of(call), budget=tools.limits.cache_budget)
+            for stage in REFRESH:
+                call = await _open(stage, call, tools)
     except ClientGone:
         call = revise(call, outcome="client_closed")
     except asyncio.CancelledError:

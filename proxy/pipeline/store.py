@@ -16,6 +16,7 @@ from proxy.core.tokens import count_text, encoding_for
 from proxy.core.worth import worth
 
 log = logging.getLogger("tokenthrift.proxy")
+MOST_TAGS = 32  # of one entry; without an end, tags that name a session would pile up on an answer that many share
 
 
 async def store(call: Call, tools: Toolbox) -> Call:
@@ -69,8 +70,14 @@ def _envelope(call: Call, keys: Keys) -> Envelope:
         completion_tokens=call.usage.completion,
         estimated=call.usage.estimated,
         revision=call.directory.revision,
-        tags=asked.controls.tags,
+        tags=_tags(call),
     )
+
+
+def _tags(call: Call) -> tuple[str, ...]:
+    """The request's, then those of the entry that this one replaces: who refreshes an answer need not know all it depends on."""
+    before = call.fallback.envelope.tags if call.fallback else ()
+    return tuple(dict.fromkeys((*call.asked.controls.tags, *before)))[:MOST_TAGS]
 
 
 def _entry(call: Call, keys: Keys, envelope: Envelope, value: bytes, *, embedder: str) -> SemanticEntry | None:

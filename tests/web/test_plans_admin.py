@@ -33,6 +33,8 @@ PLAN = {
     "similarity_threshold": "0.85",
     "ttl": "3600",
     "ttl_jitter": "0.1",
+    "stale_while_revalidate": "0",
+    "stale_if_error": "0",
     "scope": "tenant",
     "max_temperature": "1.0",
 }
@@ -125,6 +127,8 @@ def test_halves_are_turned_off(staff: Client) -> None:
         ("similarity_threshold", "1.1"),
         ("similarity_threshold", "nan"),
         ("ttl_jitter", "0.6"),
+        ("stale_while_revalidate", "-1"),
+        ("stale_if_error", str(2**31)),
         ("ttl", "0"),
         ("scope", "world"),
         ("max_temperature", "3"),

@@ -20,6 +20,8 @@ CACHE = {
     "similarity_threshold": 0.85,
     "ttl": 3600,
     "ttl_jitter": 0.1,
+    "stale_while_revalidate": 0,
+    "stale_if_error": 0,
     "scope": "tenant",
     "max_temperature": 1.0,
     "time_sensitive": False,
