@@ -7,6 +7,7 @@ import orjson
 import pytest
 
 from proxy.core.envelope import decode, encode
+from proxy.core.errors import ToolUnavailable
 from proxy.pipeline import chain
 from tests.pipeline.fakes import FakeClient, World, ask, body, completion
 
@@ -127,6 +128,31 @@ async def test_entries_of_an_older_schema_are_a_miss_and_no_error() -> None:
     await chain.run(call, world.tools)
     assert isinstance(call.client, FakeClient)
     assert (call.client.status, call.client.headers["x-tokenthrift-cache"], world.event.failures) == (200, "miss", ())
+    assert [decode(value).revision for value in world.exact.entries.values()] == [1]
+
+
+async def test_broken_neighbours_make_room_too() -> None:
+    world = World()
+    await ask(world, body())
+    world.semantic.entries = {name: replace(entry, envelope=b"J\x00") for name, entry in world.semantic.entries.items()}
+    world.upstream.says = completion("not stored", finish="length")
+    await ask(world, body("how do i pay"))
+    assert world.event.reason == "foreign"
+    assert world.semantic.entries == {}
+
+
+async def test_a_store_that_cannot_delete_is_no_failure() -> None:
+    world = World()
+    await ask(world, body())
+    forget(world)
+
+    async def gone(entry_id: str) -> None:
+        raise ToolUnavailable("pgvector_semantic", "gone")
+
+    world.semantic.delete = gone  # type: ignore[method-assign]
+    world.upstream.says = completion("A newer answer.")
+    assert orjson.loads((await ask(world, body("how do i pay"))).received) == completion("A newer answer.")
+    assert len(world.semantic.entries) == 2
 
 
 async def test_the_entry_carries_tags_and_the_revision_it_was_asked_under() -> None:

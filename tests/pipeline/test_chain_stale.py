@@ -311,6 +311,19 @@ async def test_another_tenants_expired_answer_never_stands_in() -> None:
     assert (await ask(made, body())).status == 502
 
 
+# Lives
+
+
+async def test_entries_written_at_once_expire_one_after_the_other() -> None:
+    made = World(plan=full_plan(cache=CacheSettings(ttl=3600, ttl_jitter=0.5, backend=None)))
+    for number in range(30):
+        await ask(made, body(f"question {number}"))
+    entries = [decode(value) for value in made.exact.entries.values()]
+    lives = {round(entry.expires_at - entry.created_at) for entry in entries}
+    assert len(lives) > 25
+    assert 1800 <= min(lives) <= max(lives) <= 3600
+
+
 # Tags
 
 
