@@ -3,7 +3,7 @@
 I1  the clients' answers are the gateway's events, one for one, and nothing is left of unknown outcome
 I2  the events' upstream attempts are the requests that the upstream saw
 I3  tokens and dollars of the events are those of the upstream's ledger, at list price
-I4  no hit has an upstream attempt
+I4  no hit has an upstream attempt, unless it served an expired answer
 I5  what the management API adds up is what the events add up to
 """
 
@@ -26,7 +26,7 @@ SELECT count(*) AS requests, coalesce(sum(attempts), 0) AS attempts, coalesce(su
   coalesce(sum(completion_tokens), 0) AS completion, coalesce(sum(billed_cost), 0) AS billed, coalesce(sum(tokens_saved), 0) AS saved,
   count(*) FILTER (WHERE tier = 'exact') AS exact, count(*) FILTER (WHERE tier = 'semantic') AS semantic,
   count(*) FILTER (WHERE tier = 'miss') AS miss, count(*) FILTER (WHERE tier = 'bypass') AS bypass,
-  count(*) FILTER (WHERE tier IN ('exact', 'semantic') AND attempts > 0) AS paid_hits,
+  count(*) FILTER (WHERE tier IN ('exact', 'semantic') AND attempts > 0 AND NOT stale) AS paid_hits,
   (SELECT count(*) FROM stats_upstreamattempt) AS unknown, (SELECT count(*) FROM stats_deadletter) AS dead
 FROM stats_requestevent
 """

@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 
 from plans import services
+from plans.forget_action import forget_answers
 from plans.forms import ModelPriceForm, PlanForm, VirtualKeyForm
 from plans.models import AdminKey, ModelPrice, Plan, Tenant, VirtualKey
 
@@ -33,6 +34,7 @@ class PlanAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the s
     list_select_related = ("tenant",)
     search_fields = ("name",)
     readonly_fields = ("version", "updated_at")
+    actions = (forget_answers,)
     fieldsets = (
         (None, {"fields": ("name", "tenant", "mode", "version", "updated_at")}),
         (
@@ -51,6 +53,9 @@ class PlanAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the s
                     "backend",
                     "similarity_threshold",
                     "ttl",
+                    "ttl_jitter",
+                    "stale_while_revalidate",
+                    "stale_if_error",
                     "scope",
                     "max_temperature",
                     "time_sensitive",

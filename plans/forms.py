@@ -10,7 +10,19 @@ from plans.models import ModelPrice, Plan, VirtualKey
 
 HALF_FIELDS: Final = {
     "compression": ("max_input_tokens", "language", "min_sentences", "focus", "when", "deadline_ms"),
-    "cache": ("exact", "backend", "similarity_threshold", "ttl", "scope", "max_temperature", "time_sensitive", "personal"),
+    "cache": (
+        "exact",
+        "backend",
+        "similarity_threshold",
+        "ttl",
+        "ttl_jitter",
+        "stale_while_revalidate",
+        "stale_if_error",
+        "scope",
+        "max_temperature",
+        "time_sensitive",
+        "personal",
+    ),
 }
 RENAMED: Final = {"plan_name": "name", "compression.engine": "compression_engine", "cache": "cache_enabled"}
 LABELS: Final = {
@@ -24,6 +36,9 @@ LABELS: Final = {
     "exact": "Reuse answers of identical requests",
     "similarity_threshold": "Similarity threshold",
     "ttl": "Time to live (seconds)",
+    "ttl_jitter": "Time to live varies by (share)",
+    "stale_while_revalidate": "Serve expired while renewing (seconds)",
+    "stale_if_error": "Serve expired when the provider fails (seconds)",
     "time_sensitive": "Also reuse answers to questions about now",
     "personal": "Also reuse answers to personal questions",
 }
@@ -43,6 +58,12 @@ HELP: Final = {
     "exact": "The very same request costs nothing the second time.",
     "similarity_threshold": "Lower saves more and risks more wrong answers; higher saves less. 0.80 bold, 0.85 usual, 0.90 careful.",
     "ttl": "A repeat of the same question within this time costs nothing; after it, the provider is paid for a fresh answer.",
+    "ttl_jitter": "Answers stored at once would expire at once, and all be paid for again in the same second. With 0.1 each lives up to "
+    "a tenth less; never longer.",
+    "stale_while_revalidate": "So long after its time to live the very same request is still answered at once, with the expired answer, "
+    "while a new one is fetched for the next. 0: never.",
+    "stale_if_error": "So long after its time to live the very same request gets the expired answer instead of an error when the provider "
+    "is down, too slow or turns requests away. 0: never.",
     "scope": "The wider the circle that shares answers, the more is saved. Tenants never share.",
     "max_temperature": "Requests above it ask for variety: only identical ones are then answered for free.",
     "time_sensitive": "Such as “is it open right now?”. Saves more, may answer with old news.",

@@ -115,7 +115,7 @@ class Plan(models.Model):
     max_error_rate = models.FloatField(null=True, blank=True, validators=[MinValueValidator(0.0001), MaxValueValidator(0.5)])
     sample_rate = models.FloatField(default=0.05, validators=[MinValueValidator(0), MaxValueValidator(1)])
     ttl = models.PositiveIntegerField(default=3600, validators=[MinValueValidator(1)])
-    ttl_jitter = models.FloatField(default=0.0, validators=[MinValueValidator(0), MaxValueValidator(0.5)])
+    ttl_jitter = models.FloatField(default=0.1, validators=[MinValueValidator(0), MaxValueValidator(0.5)])
     stale_while_revalidate = models.PositiveIntegerField(default=0)
     stale_if_error = models.PositiveIntegerField(default=0)
     scope = models.CharField(max_length=16, choices=Scope.choices, default=Scope.TENANT)
@@ -163,6 +163,25 @@ class Plan(models.Model):
         )
 
 
+class Invalidation(models.Model):
+    """From the configuration's revision `generation` on a plan's answers count, those with this tag, or all of them where `tag` is "".
+
+    Of one tenant, or of all of them. Requests and entries carry revisions too, so no clock has to agree with another.
+    """
+
+    plan = models.ForeignKey(Plan, on_delete=models.CASCADE, related_name="invalidations")
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, null=True, blank=True, related_name="+")
+    tag = models.CharField(max_length=64, blank=True)
+    generation = models.BigIntegerField(default=0)
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("plan", "tenant", "tag"), name="one_invalidation_per_tag", nulls_distinct=False),)
+
+    def __str__(self) -> str:
+        return f"{self.plan}: {self.tag or 'all'}"
+
+
 class ModelPrice(models.Model):
     """US dollars per million tokens of one provider's model. Seeded from genai-prices; an edited row is never overwritten."""
 
@@ -203,7 +222,7 @@ class ModelPrice(models.Model):
 
 
 class Revision(models.Model):
-    """One row, raised by database triggers in the transaction of every change to keys, plans, prices, upstreams and routes.
+    """One row, raised by database triggers in the transaction of every change to keys, plans, invalidations, prices, upstreams and routes.
 
     Workers poll it and take a new snapshot when it grew, so edits by any road (admin, API, SQL, fixture) reach them.
     """

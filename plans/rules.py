@@ -19,6 +19,7 @@ Check = Callable[[Any], Any]
 INT32: Final = 2**31 - 1
 MIN_BUDGET: Final = 64
 MAX_TEMPERATURE: Final = 2.0
+MAX_JITTER: Final = 0.5
 MIN_DEADLINE, MAX_DEADLINE = 10, 60_000
 MODES: Final[tuple[Mode, ...]] = ("active", "off")
 HALVES: Final = ("compression", "cache")
@@ -230,6 +231,9 @@ CACHE_FIELDS: Final[dict[str, Check]] = {
     "backend": _backend_name,
     "similarity_threshold": _number(0, 1),
     "ttl": _whole(1, INT32),
+    "ttl_jitter": _number(0, MAX_JITTER),
+    "stale_while_revalidate": _whole(0, INT32),
+    "stale_if_error": _whole(0, INT32),
     "scope": _word(SCOPES),
     "max_temperature": _number(0, MAX_TEMPERATURE),
     "time_sensitive": _yes_or_no,

@@ -7,7 +7,7 @@ from django.db.models import Q
 
 from plans import price_list, rules
 from plans.errors import PlanUnknown, TenantUnknown
-from plans.models import ModelPrice, Plan, Revision, Tenant, VirtualKey
+from plans.models import Invalidation, ModelPrice, Plan, Revision, Tenant, VirtualKey
 from plans.price_list import PriceKey
 from plans.pricing import Price
 from plans.snapshot import KeySnapshot, PlanSnapshot
@@ -38,6 +38,12 @@ def live_keys() -> dict[str, KeySnapshot]:
 def plans() -> dict[tuple[int | None, str], PlanSnapshot]:
     """Every plan by (owner's id or None for the platform, name). One query."""
     return {(plan.tenant_id, plan.name): plan.snapshot() for plan in Plan.objects.all()}
+
+
+def invalidations() -> dict[tuple[int, int | None, str], int]:
+    """The revision from which on answers count, by (plan, tenant or None for all, tag or "" for all answers). One query."""
+    rows = Invalidation.objects.values_list("plan_id", "tenant_id", "tag", "generation")
+    return {(plan, tenant, tag): generation for plan, tenant, tag, generation in rows}
 
 
 def price_for(provider: str, model: str) -> Price | None:

@@ -55,6 +55,26 @@ class CacheSerializer(serializers.Serializer[Any]):
     )
     similarity_threshold = serializers.FloatField(default=rules.CACHE.similarity_threshold, min_value=0, max_value=1)
     ttl = serializers.IntegerField(default=rules.CACHE.ttl, min_value=1, max_value=rules.INT32, help_text="Seconds.")
+    ttl_jitter = serializers.FloatField(
+        default=rules.CACHE.ttl_jitter,
+        min_value=0,
+        max_value=rules.MAX_JITTER,
+        help_text="The share of ttl by which an entry's life may be shorter, so that entries written at once do not expire at once.",
+    )
+    stale_while_revalidate = serializers.IntegerField(
+        default=rules.CACHE.stale_while_revalidate,
+        min_value=0,
+        max_value=rules.INT32,
+        help_text="For so many seconds after its time to live an identical request is given the expired answer at once, while one request "
+        "fetches a new one (RFC 5861). 0: never.",
+    )
+    stale_if_error = serializers.IntegerField(
+        default=rules.CACHE.stale_if_error,
+        min_value=0,
+        max_value=rules.INT32,
+        help_text="For so many seconds after its time to live an identical request is given the expired answer where the provider fails "
+        "(RFC 5861). 0: never.",
+    )
     scope = serializers.ChoiceField(choices=rules.SCOPES, default=rules.CACHE.scope, help_text="Who shares answers within a tenant.")
     max_temperature = serializers.FloatField(
         default=rules.CACHE.max_temperature,

@@ -50,7 +50,7 @@ class CacheSettings:
     max_error_rate: float | None = None
     sample_rate: float = 0.05
     ttl: int = 3600
-    ttl_jitter: float = 0.0
+    ttl_jitter: float = 0.1
     stale_while_revalidate: int = 0
     stale_if_error: int = 0
     scope: ScopeKind = "tenant"

@@ -1,4 +1,4 @@
-"""The whole configuration as one frozen value, in seven queries at most."""
+"""The whole configuration as one frozen value, in eight queries at most."""
 
 import logging
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ def load_directory() -> Directory:
     The revision is read first: a change that comes in while the rest is read raises it again, and the next look reads it all anew.
     """
     revision = plans.revision()
-    return Directory(revision=revision, keys=plans.live_keys(), plans=plans.plans(), routes=_routes())
+    return Directory(revision=revision, keys=plans.live_keys(), plans=plans.plans(), routes=_routes(), forgotten=plans.invalidations())
 
 
 def _routes() -> dict[str, directory.Route]:

@@ -31,7 +31,11 @@ COST = Counter("tokenthrift_cost_usd", "US dollars. would: without a plan; bille
 DURATION = Histogram("tokenthrift_request_duration_seconds", "From first byte in to last byte out.", ("tier",), buckets=BUCKETS)
 OVERHEAD = Histogram("tokenthrift_overhead_seconds", "Duration without the wait for the upstream.", ("tier",), buckets=BUCKETS)
 LOOKUPS = Counter("tokenthrift_cache_lookups", "Requests by the tier that answered: exact, semantic, miss, bypass.", ("tier",))
-FAILURES = Counter("tokenthrift_tool_failures", "Times a request went on without a cache, vector store, embedder or compressor.", ("tool",))
+FAILURES = Counter(
+    "tokenthrift_tool_failures",
+    "Times a request went on without a cache or another tool, or was given an expired answer for want of the provider (upstream).",
+    ("tool",),
+)
 UNPRICED = Counter("tokenthrift_unpriced_requests", "Requests of a model that has no price.", ("route",))
 SPOOL_BYTES = Gauge("tokenthrift_spool_bytes", "Spooled and not yet in the database.", multiprocess_mode="livesum")
 SPOOL_LAG = Gauge("tokenthrift_spool_lag_seconds", "Time since the spool was last seen empty.", multiprocess_mode="livemax")
@@ -115,7 +119,7 @@ def _group(event: Event) -> _Group:
 
 def _add(sums: _Sums, event: Event) -> None:
     """Asked less sent is `tokens_saved`: a request that reached neither cache nor provider asked for nothing that counts."""
-    hit = event.tier in {"exact", "semantic"}
+    hit = event.tier in {"exact", "semantic"} and not event.attempts  # an expired answer may cost an attempt too
     sums.requests += 1
     sums.durations.add(event.duration_ms / 1000)
     sums.overheads.add(event.overhead_ms / 1000)

@@ -23,6 +23,7 @@ class HitsSerializer(serializers.Serializer[Any]):
     exact = _count("Answered with the stored answer of an identical request.")
     semantic = _count("Answered with the stored answer of a question that means the same.")
     collapsed = _count("Of the exact ones: joined an identical request already on its way.")
+    stale = _count("Of the exact ones: an expired answer was served, as the plan allows.")
 
 
 class TokensSerializer(serializers.Serializer[Any]):
@@ -105,7 +106,12 @@ def stats_body(totals: Totals, reasons: Reasons, outcome_unknown: int) -> dict[s
         "tokens_saved": totals.tokens_saved,
         "cost_saved_usd": None if totals.saved is None else float(totals.saved),
         "detail": {
-            "hits": {"exact": totals.exact, "semantic": totals.semantic, "collapsed": reasons.hit.get("collapsed", 0)},
+            "hits": {
+                "exact": totals.exact,
+                "semantic": totals.semantic,
+                "collapsed": reasons.hit.get("collapsed", 0),
+                "stale": totals.stale,
+            },
             "misses": totals.misses,
             "miss_reasons": reasons.missed,
             "bypassed": totals.bypassed,

@@ -17,6 +17,7 @@ from stats.models import RequestEvent
 COUNTS = Q(plan_id__isnull=False, status__gte=200, status__lt=300, outcome="ok")
 EXACT, SEMANTIC, MISS, BYPASS = (Q(tier=tier) for tier in ("exact", "semantic", "miss", "bypass"))
 HIT = EXACT | SEMANTIC
+AT_ONCE = Q(upstream_ms=0)  # an expired answer may be served after the provider was waited for in vain
 PRICED = Q(would_cost__isnull=False, billed_cost__isnull=False)
 SAVED = ExpressionWrapper(F("would_cost") - F("billed_cost") - F("spent_cost"), output_field=DecimalField(max_digits=30, decimal_places=12))
 
@@ -36,6 +37,7 @@ class Totals:
     requests: int = 0
     exact: int = 0
     semantic: int = 0
+    stale: int = 0
     misses: int = 0
     bypassed: int = 0
     streamed: int = 0
@@ -101,6 +103,7 @@ SUMS: dict[str, Aggregate] = {
     "requests": Count("pk", filter=COUNTS),
     "exact": Count("pk", filter=COUNTS & EXACT),
     "semantic": Count("pk", filter=COUNTS & SEMANTIC),
+    "stale": Count("pk", filter=COUNTS & Q(stale=True)),
     "misses": Count("pk", filter=COUNTS & MISS),
     "bypassed": Count("pk", filter=COUNTS & BYPASS),
     "streamed": Count("pk", filter=COUNTS & Q(stream=True)),
@@ -128,9 +131,9 @@ SUMS: dict[str, Aggregate] = {
     "last": Max("at", filter=COUNTS),
 }
 LATENCIES: dict[str, Aggregate] = {
-    "exact_ms": Percentiles("duration_ms", filter=COUNTS & EXACT),
+    "exact_ms": Percentiles("duration_ms", filter=COUNTS & EXACT & AT_ONCE),
     "semantic_ms": Percentiles("duration_ms", filter=COUNTS & SEMANTIC),
-    "hit_ms": Percentiles("duration_ms", filter=COUNTS & HIT),
+    "hit_ms": Percentiles("duration_ms", filter=COUNTS & HIT & AT_ONCE),
     "miss_ms": Percentiles("duration_ms", filter=COUNTS & MISS),
     "miss_added_ms": Percentiles("overhead_ms", filter=COUNTS & MISS),
 }

@@ -5,7 +5,8 @@ from typing import Any
 
 from proxy.core.errors import BadRequest
 
-ACCEPTED = ("no-store", "no-cache", "only-if-cached", "ttl", "s-maxage", "namespace", "similarity_threshold")
+ACCEPTED = ("no-store", "no-cache", "only-if-cached", "ttl", "s-maxage", "namespace", "similarity_threshold", "tags")
+MAX_TAGS, MAX_TAG = 8, 64
 _FLAGS = {"no-store": "no_store", "no-cache": "no_cache", "only-if-cached": "only_if_cached"}
 _SECONDS = {"ttl": "ttl", "s-maxage": "max_age"}
 _HEADER_SECONDS = {"max-age": "max_age", "s-maxage": "max_age"}
@@ -13,7 +14,8 @@ _HEADER_SECONDS = {"max-age": "max_age", "s-maxage": "max_age"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Controls:
-    """Opt-outs of one request. `ttl` and `max_age` in seconds; `similarity_threshold` may only raise the plan's."""
+    """Opt-outs of one request. `ttl` and `max_age` in seconds; `similarity_threshold` may only raise the plan's; `tags`: what the
+    answer depends on, to be forgotten by."""
 
     no_store: bool = False
     no_cache: bool = False
@@ -22,6 +24,7 @@ class Controls:
     max_age: int | None = None
     namespace: str | None = None
     similarity_threshold: float | None = None
+    tags: tuple[str, ...] = ()
 
 
 def from_body(value: Any) -> Controls:
@@ -35,7 +38,7 @@ def from_body(value: Any) -> Controls:
         field, accepted = _field(name, given)
         if not accepted:
             raise BadRequest(f"cache.{name}: {_EXPECTED[field]}", param=f"cache.{name}")
-        found[field] = given
+        found[field] = tuple(dict.fromkeys(given)) if field == "tags" else given
     return Controls(**found)
 
 
@@ -47,6 +50,7 @@ _EXPECTED = {
     "max_age": "must be a whole number of seconds, 0 to 31536000.",
     "namespace": "must be a text of 1 to 128 characters.",
     "similarity_threshold": "must be a number from 0 to 1; it can only raise the plan's own.",
+    "tags": f"must be a list of 1 to {MAX_TAGS} printable texts of 1 to {MAX_TAG} characters.",
 }
 
 
@@ -61,7 +65,14 @@ def _field(name: str, given: Any) -> tuple[str, bool]:
         return "namespace", isinstance(given, str) and 1 <= len(given) <= 128
     if name == "similarity_threshold":
         return "similarity_threshold", type(given) in (int, float) and 0 <= given <= 1
+    if name == "tags":
+        return "tags", isinstance(given, list) and 1 <= len(given) <= MAX_TAGS and all(map(good_tag, given))
     raise BadRequest(f"cache.{name} is not known. Accepted: {', '.join(ACCEPTED)}.", param=f"cache.{name}")
+
+
+def good_tag(given: Any) -> bool:
+    """Whether this can be a tag: a text of 1 to 64 printable characters, which leaves out NUL and lone surrogates."""
+    return isinstance(given, str) and 1 <= len(given) <= MAX_TAG and given.isprintable()
 
 
 def with_header(controls: Controls, header: str) -> Controls:

@@ -35,12 +35,14 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """All live keys by digest, plans by (owner tenant id or None, name), routes by name. `revision` -1: not loaded yet."""
+    """All live keys by digest, plans by (owner tenant id or None, name), routes by name. `revision` -1: not loaded yet. `forgotten`: by
+    (plan id, tenant id or None for all tenants, tag or "" for all answers) the revision from which on answers count."""
 
     revision: int = -1
     keys: dict[str, KeySnapshot] = field(default_factory=dict)
     plans: dict[tuple[int | None, str], PlanSnapshot] = field(default_factory=dict)
     routes: dict[str, Route] = field(default_factory=dict)
+    forgotten: dict[tuple[int, int | None, str], int] = field(default_factory=dict)
 
     def plan_for(self, key: KeySnapshot, name: str) -> PlanSnapshot | None:
         """The key's own tenant's plan of that name, else the platform's, else None: another tenant's does not exist."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import msgpack
 import zstandard
 
-SCHEMA = 1
+SCHEMA = 2
 _COMPRESS_ABOVE = 1024
 _MAX_BYTES = 32 * 1024 * 1024
 _RAW, _ZSTD = b"J", b"Z"
@@ -17,7 +17,8 @@ _RAW, _ZSTD = b"J", b"Z"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Envelope:
     """One stored completion. `completion` is the JSON of a whole `chat.completion`; times in epoch seconds; `asked_tokens` counts
-    the prompt it answered as the provider bills it, of which `question_tokens` are the final message's."""
+    the prompt it answered as the provider bills it, of which `question_tokens` are the final message's. `revision`: of the
+    configuration under which the answer was asked for; with `tags` it tells whether the answer was forgotten since."""
 
     scope: str
     plan_id: int
@@ -28,6 +29,8 @@ class Envelope:
     question_tokens: int
     completion_tokens: int
     estimated: bool = False
+    revision: int = 0
+    tags: tuple[str, ...] = ()
 
     def age(self, now: float) -> int:
         """Whole seconds since the answer was made, never negative."""
@@ -48,8 +51,10 @@ _FIELDS = (
     "question_tokens",
     "completion_tokens",
     "estimated",
+    "revision",
+    "tags",
 )
-_TYPES = (str, int, float, float, bytes, int, int, int, bool)
+_TYPES = (str, int, float, float, bytes, int, int, int, bool, int, tuple)
 
 
 def encode(envelope: Envelope) -> bytes:
@@ -63,8 +68,8 @@ def encode(envelope: Envelope) -> bytes:
 def decode(value: bytes) -> Envelope:
     """The envelope. Raises BadEnvelope for anything else: corrupted, of another schema, or inflating beyond 32 MiB."""
     try:
-        fields = msgpack.unpackb(_inflate(value))
-        if not isinstance(fields, list) or fields[0] != SCHEMA:
+        fields = msgpack.unpackb(_inflate(value), use_list=False)
+        if not isinstance(fields, tuple) or fields[0] != SCHEMA:
             raise BadEnvelope("unknown schema")
         values = dict(zip(_FIELDS, fields[1:], strict=True))
     except (ValueError, IndexError, zstandard.ZstdError, msgpack.UnpackException) as error:
@@ -72,6 +77,8 @@ def decode(value: bytes) -> Envelope:
     for (name, field), kind in zip(values.items(), _TYPES, strict=True):
         if type(field) is not kind:
             raise BadEnvelope(f"{name} is no {kind.__name__}")
+    if not all(type(tag) is str for tag in values["tags"]):
+        raise BadEnvelope("a tag is no str")
     return Envelope(**values)
 
 

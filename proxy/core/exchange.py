@@ -13,7 +13,7 @@ from proxy.core.errors import GatewayError
 from proxy.core.flights import Flight
 from proxy.core.led import Led
 from proxy.core.ports import Candidate, Client, Cut, Message, UpstreamReply, Vector
-from stats.measures import Outcome, Tier
+from stats.measures import Event, Outcome, Tier
 
 __all__ = ["Answer", "Call", "Judged", "Keys", "Live", "Refused", "Stored", "Usage", "Whole", "revise"]
 
@@ -33,7 +33,8 @@ class Usage:
 @dataclass(frozen=True, slots=True)
 class Stored:
     """A hit. `asked_tokens` counts this request's prompt, which under the semantic tier differs from the stored one's. `similarity`: the
-    cosine, `score`: the verifier's; `entry_id`: under which the answer is stored."""
+    cosine, `score`: the verifier's; `entry_id`: under which the answer is stored. `stale`: why an expired answer is served, "" for a
+    fresh one."""
 
     envelope: Envelope
     tier: Literal["exact", "semantic"]
@@ -41,6 +42,7 @@ class Stored:
     similarity: float | None = None
     score: float | None = None
     entry_id: str = ""
+    stale: Literal["", "revalidating", "error", "only-if-cached"] = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +115,8 @@ class Call:
     read) and `budget_ends` (no cache work after it) by the monotonic clock, `at` in epoch seconds, durations in seconds. `chat`: its id,
     and `known` what was noted of it, under plans that cut when it saves. `judged`: the neighbours looked at, best first; `would`: the hit
     that was not served, in shadow or as a sample. `flight`: with whom the answer is shared; `collapsed`: another request called for it.
+    `fallback`: an expired answer to this very request; `refresh`: it is served and this call is to fetch a new one, which is billed to
+    the event of what was `given`.
     """
 
     request_id: str
@@ -139,6 +143,9 @@ class Call:
     vetoes: tuple[str, ...] = ()
     judged: tuple[Judged, ...] = ()
     would: Stored | None = None
+    fallback: Stored | None = None
+    refresh: bool = False
+    given: Event | None = None
     cut: Cut | None = None
     chat: str | None = None
     known: Known | None = None

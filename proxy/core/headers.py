@@ -1,6 +1,7 @@
 """The response headers that tell a client what was decided. Cache-Status is RFC 9211, Age RFC 9111 section 5.1."""
 
 from decimal import Decimal
+from math import floor
 
 from proxy.core.exchange import Call, Live, Stored
 from proxy.core.worth import Worth, worth
@@ -26,6 +27,8 @@ def _cache(call: Call, now: float) -> dict[bytes, str]:
         found[b"x-tokenthrift-bypass-reason"] = call.reason
     if isinstance(call.answer, Stored):
         found[b"age"] = str(call.answer.envelope.age(now))
+        if call.answer.stale:
+            found[b"x-tokenthrift-stale"] = call.answer.stale
         if call.answer.similarity is not None:
             found[b"x-tokenthrift-similarity"] = f"{call.answer.similarity:.2f}"
     return found
@@ -35,8 +38,10 @@ def _status(call: Call, now: float) -> str:
     if call.collapsed:  # an error that is shared is no hit: `collapsed` is RFC 9211's word for it
         return "tokenthrift; hit; detail=collapsed" if call.tier == "exact" else "tokenthrift; fwd=miss; collapsed"
     if isinstance(call.answer, Stored):
-        ttl = max(0, int(call.answer.envelope.expires_at - now))
-        return f"tokenthrift; hit; ttl={ttl}; detail={call.answer.tier}"
+        left = call.answer.envelope.expires_at - now
+        if call.answer.stale:  # section 2.2: `hit` means that nothing was forwarded; section 2.4: a negative ttl that it is stale
+            return f"tokenthrift; {'fwd=stale' if call.attempts else 'hit'}; ttl={min(-1, floor(left))}; detail=stale"
+        return f"tokenthrift; hit; ttl={max(0, int(left))}; detail={call.answer.tier}"
     if call.tier == "bypass":
         return f"tokenthrift; fwd=bypass; detail={call.reason}"
     return "tokenthrift; fwd=request" if call.reason == "no-cache" else "tokenthrift; fwd=miss"

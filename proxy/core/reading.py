@@ -5,6 +5,7 @@ import time
 from proxy.core.cache_key import exact_key
 from proxy.core.envelope import BadEnvelope, Envelope, decode
 from proxy.core.exchange import Call
+from proxy.core.forgetting import forgotten
 from proxy.core.ports import Toolbox
 
 
@@ -15,8 +16,14 @@ def time_left(call: Call) -> float:
 
 async def read_exact(call: Call, tools: Toolbox, key: str) -> Envelope | None:
     """The entry, if it is whole, ours and young enough. A broken or foreign one is deleted. Raises ToolUnavailable."""
+    envelope = await find_exact(call, tools, key)
+    return envelope if envelope is not None and fresh_enough(call, envelope) else None
+
+
+async def find_exact(call: Call, tools: Toolbox, key: str) -> Envelope | None:
+    """The same, however old it is."""
     envelope = tools.recent.get(key) or await _fetch(call, tools, key)
-    return envelope if envelope is not None and ours(call, envelope) and fresh_enough(call, envelope) else None
+    return envelope if envelope is not None and ours(call, envelope) and not forgotten(call, envelope) else None
 
 
 async def _fetch(call: Call, tools: Toolbox, key: str) -> Envelope | None:

@@ -2,6 +2,7 @@
 
 On a hit the provider bills nothing and the request would have cost the whole prompt as asked plus the stored answer. On a miss it
 would have cost what was billed plus the cut tokens at list price: a request that nothing was cut from costs what it would have.
+An expired answer saves nothing where the provider is asked all the same, before it or after it.
 """
 
 from dataclasses import dataclass
@@ -30,6 +31,9 @@ def worth(call: Call) -> Worth:
     price = call.route.price if call.route else None
     if isinstance(call.answer, Stored):
         asked, served = call.answer.asked_tokens, call.answer.envelope.completion_tokens
+        if call.refresh or call.attempts:
+            nothing = Decimal(0) if price else None
+            return Worth(asked=0, served=served, saved=0, would=nothing, billed=nothing)
         would = price.cost(prompt=asked, completion=served) if price else None
         return Worth(asked=asked, served=served, saved=asked + served, would=would, billed=Decimal(0) if price else None)
     usage, cut = call.usage, tokens_cut(call)

@@ -5,8 +5,9 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from proxy.core.errors import ClientGone, GatewayError, InternalFault, ToolUnavailable
-from proxy.core.exchange import Call, Refused, revise
+from proxy.core.exchange import Call, Refused, Stored, revise
 from proxy.core.ports import Toolbox
+from proxy.core.staleness import asked_again
 from proxy.pipeline.authenticate import authenticate
 from proxy.pipeline.build_upstream import build_upstream
 from proxy.pipeline.call_upstream import call_upstream
@@ -15,6 +16,7 @@ from proxy.pipeline.count import count
 from proxy.pipeline.embed import embed
 from proxy.pipeline.exact_lookup import exact_lookup
 from proxy.pipeline.exact_lookup_sent import exact_lookup_sent
+from proxy.pipeline.forget import forget
 from proxy.pipeline.join import join
 from proxy.pipeline.land import land
 from proxy.pipeline.lease import lease
@@ -23,12 +25,13 @@ from proxy.pipeline.note import note
 from proxy.pipeline.parse import parse
 from proxy.pipeline.part import part
 from proxy.pipeline.read import read
-from proxy.pipeline.record import record
+from proxy.pipeline.record import event_of, record
 from proxy.pipeline.relay import relay
 from proxy.pipeline.respond import respond
 from proxy.pipeline.scope import scope
 from proxy.pipeline.semantic_lookup import semantic_lookup
 from proxy.pipeline.share import share
+from proxy.pipeline.stand_in import stand_in
 from proxy.pipeline.store import store
 from proxy.pipeline.verify import verify
 
@@ -49,8 +52,9 @@ SEEK: tuple[Stage, ...] = (  # stops at the first answer
     build_upstream,
     call_upstream,
 )
-REPLY: tuple[Stage, ...] = (share, respond, relay)  # the client has its answer after this
-SETTLE: tuple[Stage, ...] = (count, land, record, store, note, part)  # once, whatever happened
+REPLY: tuple[Stage, ...] = (stand_in, share, respond, relay)  # the client has its answer after this
+REFRESH: tuple[Stage, ...] = (embed, compress, build_upstream, call_upstream, respond, relay)  # if that was an expired one; for nobody
+SETTLE: tuple[Stage, ...] = (count, land, record, forget, store, note, part)  # once, whatever happened
 
 log = logging.getLogger("tokenthrift.proxy")
 
@@ -61,6 +65,10 @@ async def run(call: Call, tools: Toolbox) -> Call:
         call = await _seek(call, tools)
         for stage in REPLY:
             call = await stage(call, tools)
+        if call.refresh and isinstance(call.answer, Stored):
+            call = asked_again(call, event_of(call), budget=tools.limits.cache_budget)
+            for stage in REFRESH:
+                call = await _open(stage, call, tools)
     except ClientGone:
         call = revise(call, outcome="client_closed")
     except asyncio.CancelledError:

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from proxy.core.exchange import Call, Live, revise
+from proxy.core.exchange import Call, Live, Stored, revise
 from proxy.core.ports import Toolbox
 from proxy.core.usage import estimated_usage
 
@@ -11,6 +11,8 @@ async def count(call: Call, tools: Toolbox) -> Call:
     """Set an estimated usage where the provider answered (in whole or in part) and reported none."""
     heard = call.attempts or (call.collapsed and isinstance(call.answer, Live))
     if not heard or call.status != 200 or call.usage.prompt or call.usage.completion or call.outcome == "upstream_error":
+        return call
+    if isinstance(call.answer, Stored):  # in place of a provider that failed
         return call
     usage = await asyncio.to_thread(estimated_usage, call.messages, call.completion, model=call.target.model)
     return revise(call, usage=usage)

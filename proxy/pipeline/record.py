@@ -1,6 +1,7 @@
 """The one way out: whatever happened to a request, it becomes one event. Nothing here waits."""
 
 import time
+from dataclasses import replace
 
 from proxy.core.exchange import Call, Refused, Stored
 from proxy.core.ports import Toolbox
@@ -8,11 +9,28 @@ from proxy.core.worth import worth
 from stats.measures import Event
 
 CLIENT_CLOSED = 499  # nginx's code for a client that left before the answer
+BILL = (
+    "attempts",
+    "engine",
+    "note",
+    "asked_tokens",
+    "prompt_tokens",
+    "cached_tokens",
+    "written_tokens",
+    "completion_tokens",
+    "tokens_saved",
+    "estimated",
+    "would_cost",
+    "billed_cost",
+)
 
 
 async def record(call: Call, tools: Toolbox) -> Call:
-    """Hand the event to the ledger."""
-    tools.ledger.record(event_of(call))
+    """Hand the event to the ledger. What was given before a refresh has one event with it: that answer, and the bill of this one."""
+    event = event_of(call)
+    if call.given is not None:
+        event = replace(call.given, failures=event.failures, **{name: getattr(event, name) for name in BILL})
+    tools.ledger.record(event)
     return call
 
 
@@ -37,12 +55,13 @@ def event_of(call: Call) -> Event:
         outcome="client_closed" if call.left and call.outcome == "ok" else call.outcome,
         error_code=(error.code or error.type) if error else "",
         tier=call.tier,
-        reason=call.reason or _note(call),
+        reason=call.reason or _stale(call) or _note(call),
         similarity=call.answer.similarity if isinstance(call.answer, Stored) else _nearest(call),
         score=call.answer.score if isinstance(call.answer, Stored) else next((each.score for each in call.judged), None),
         entry_id=call.answer.entry_id if isinstance(call.answer, Stored) else "",
         would=call.would.tier if call.would else "",
         collapsed=call.collapsed,
+        stale=bool(_stale(call)),
         failures=call.failures,
         attempts=call.attempts,
         engine=call.cut.engine if call.cut and call.cut.messages is not None and call.attempts else "",
@@ -61,6 +80,11 @@ def event_of(call: Call) -> Event:
         upstream_ms=call.upstream_seconds * 1000,
         overhead_ms=call.overhead_seconds * 1000,
     )
+
+
+def _stale(call: Call) -> str:
+    """Why an expired answer was served."""
+    return f"stale-{call.answer.stale}" if isinstance(call.answer, Stored) and call.answer.stale else ""
 
 
 def _note(call: Call) -> str:

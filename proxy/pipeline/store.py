@@ -10,11 +10,13 @@ from proxy.core.eligibility import admissible
 from proxy.core.envelope import Envelope, encode
 from proxy.core.errors import ToolUnavailable
 from proxy.core.exchange import Call, Keys, Whole
+from proxy.core.lifetime import fresh_seconds, kept_seconds
 from proxy.core.ports import SemanticEntry, Toolbox
 from proxy.core.tokens import count_text, encoding_for
 from proxy.core.worth import worth
 
 log = logging.getLogger("tokenthrift.proxy")
+MOST_TAGS = 32  # of one entry; without an end, tags that name a session would pile up on an answer that many share
 
 
 async def store(call: Call, tools: Toolbox) -> Call:
@@ -23,13 +25,14 @@ async def store(call: Call, tools: Toolbox) -> Call:
         return call
     envelope = _envelope(call, call.keys)
     value = encode(envelope)
-    ttl = max(1, round(envelope.expires_at - envelope.created_at))
+    assert call.plan is not None and call.plan.cache is not None  # noqa: S101, PT018 -- there are no keys without
+    kept = kept_seconds(call.plan.cache, round(envelope.expires_at - envelope.created_at))
     names, writes = [], []
     for key in _exact_keys(call, call.keys):
         names.append("exact")
-        writes.append(tools.breakers["exact"].run(tools.exact.set(key, value, ttl), seconds=tools.limits.store_budget))
+        writes.append(tools.breakers["exact"].run(tools.exact.set(key, value, kept), seconds=tools.limits.store_budget))
     if entry := _entry(call, call.keys, envelope, value, embedder=tools.embedder.id):
-        backend = tools.semantic[call.plan.cache.backend]  # type: ignore[union-attr,index]  # embed saw to it
+        backend = tools.semantic[call.plan.cache.backend]  # type: ignore[index]  # embed saw to it
         names.append(backend.name)
         writes.append(tools.breakers[backend.name].run(backend.add(entry), seconds=tools.limits.store_budget))
     for name, outcome in zip(names, await asyncio.gather(*writes, return_exceptions=True), strict=True):
@@ -54,7 +57,7 @@ def _exact_keys(call: Call, keys: Keys) -> list[str]:
 def _envelope(call: Call, keys: Keys) -> Envelope:
     assert call.plan is not None and call.plan.cache is not None  # noqa: S101, PT018 -- there are no keys without
     now, asked = time.time(), call.asked
-    ttl = min(asked.controls.ttl or call.plan.cache.ttl, call.plan.cache.ttl)
+    ttl = fresh_seconds(call.plan.cache, keys.exact, asked.controls.ttl)
     encoding, _ = encoding_for(call.target.model)
     return Envelope(
         scope=keys.scope,
@@ -66,7 +69,15 @@ def _envelope(call: Call, keys: Keys) -> Envelope:
         question_tokens=count_text(call.question, encoding) if call.question else 0,
         completion_tokens=call.usage.completion,
         estimated=call.usage.estimated,
+        revision=call.directory.revision,
+        tags=_tags(call),
     )
+
+
+def _tags(call: Call) -> tuple[str, ...]:
+    """The request's, then those of the entry that this one replaces: who refreshes an answer need not know all it depends on."""
+    before = call.fallback.envelope.tags if call.fallback else ()
+    return tuple(dict.fromkeys((*call.asked.controls.tags, *before)))[:MOST_TAGS]
 
 
 def _entry(call: Call, keys: Keys, envelope: Envelope, value: bytes, *, embedder: str) -> SemanticEntry | None:

@@ -1,6 +1,7 @@
 """Is a neighbour's answer the right answer? Above the threshold, ours, fresh, and no rule objects to it."""
 
 from proxy.core.exchange import Call, Judged, Stored, revise
+from proxy.core.forgetting import FORGOTTEN, forgotten
 from proxy.core.ports import Candidate, Toolbox
 from proxy.core.reading import fresh_enough, open_envelope
 from proxy.core.tokens import count_text, encoding_for
@@ -33,6 +34,8 @@ def _judge(call: Call, candidate: Candidate) -> tuple[Stored | None, str]:
     envelope = open_envelope(call, candidate.envelope)
     if envelope is None:
         return None, "foreign"
+    if forgotten(call, envelope):
+        return None, FORGOTTEN
     if not fresh_enough(call, envelope):
         return None, "stale"
     reason = veto(call.question, candidate.question)

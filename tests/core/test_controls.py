@@ -2,7 +2,8 @@
 
 import pytest
 
-from proxy.core.controls import Controls, from_body, with_header
+from proxy.core.controls import MAX_TAG, Controls, from_body, with_header
+from proxy.core.errors import BadRequest
 
 
 @pytest.mark.parametrize(
@@ -22,3 +23,15 @@ def test_a_header_means_the_same_as_the_body(header: str, same_as: dict[str, obj
 def test_the_stricter_age_wins() -> None:
     assert with_header(from_body({"s-maxage": 10}), "max-age=60").max_age == 10
     assert with_header(from_body({"s-maxage": 100}), "max-age=60").max_age == 60
+
+
+def test_tags_are_kept_once_each() -> None:
+    assert from_body({"tags": ["prices", "de", "prices"]}).tags == ("prices", "de")
+    assert from_body({"tags": ["é" * MAX_TAG]}).tags == ("é" * MAX_TAG,)
+
+
+@pytest.mark.parametrize("tags", [[], "prices", [""], ["a" * (MAX_TAG + 1)], ["a\0"], ["a\n"], ["\ud800"], [1], [None], ["a"] * 9, None])
+def test_what_can_be_no_tag_is_refused(tags: object) -> None:
+    with pytest.raises(BadRequest) as refused:
+        from_body({"tags": tags})
+    assert refused.value.param == "cache.tags"

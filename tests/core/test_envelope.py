@@ -7,12 +7,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.codec import EnvelopeSerializer
-from proxy.core.envelope import BadEnvelope, Envelope, decode, encode
+from proxy.core.envelope import SCHEMA, BadEnvelope, Envelope, decode, encode
 
 
 def envelope(completion: bytes = b"{}") -> Envelope:
     return Envelope(
-        scope="s", plan_id=1, created_at=1.5, expires_at=9.5, completion=completion, asked_tokens=3, question_tokens=2, completion_tokens=1
+        scope="s",
+        plan_id=1,
+        created_at=1.5,
+        expires_at=9.5,
+        completion=completion,
+        asked_tokens=3,
+        question_tokens=2,
+        completion_tokens=1,
+        revision=1_790_000_000_000,
+        tags=("prices", "de"),
     )
 
 
@@ -45,9 +54,10 @@ def test_a_flipped_byte_never_crashes(position: int) -> None:
 
 
 def test_old_schemas_and_wrong_types_are_refused() -> None:
-    fields = ["s", 1, 1.5, 9.5, b"{}", 3, 2, 1, False]
-    assert decode(b"J" + msgpack.packb([1, *fields]))
-    for bad in ([0, *fields], [1, *fields[:-1]], [1, 7, *fields[1:]], [], {"a": 1}):
+    fields = ["s", 1, 1.5, 9.5, b"{}", 3, 2, 1, False, 5, ["tag"]]
+    assert decode(b"J" + msgpack.packb([SCHEMA, *fields])).tags == ("tag",)
+    first = [1, *fields[:9]]
+    for bad in (first, [1, *fields], [SCHEMA, *fields[:-1]], [SCHEMA, 7, *fields[1:]], [SCHEMA, *fields[:-1], [7]], [], {"a": 1}):
         with pytest.raises(BadEnvelope):
             decode(b"J" + msgpack.packb(bad))
 

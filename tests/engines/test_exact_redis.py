@@ -85,3 +85,20 @@ async def test_a_wrong_password_is_a_tool_unavailable() -> None:
     with pytest.raises(ToolUnavailable):
         await cache.get("k")
     await cache.close()
+
+
+async def test_a_claim_is_one_callers_until_it_lapses(cache: RedisCache) -> None:
+    other = RedisCache(settings.REDIS_URL, prefix=settings.CACHES["exact"]["KEY_PREFIX"], timeout=1)
+    taken = await asyncio.gather(*(each.claim("renewal", 1) for each in (cache, other) * 10))
+    assert taken.count(True) == 1
+    assert await cache.claim("another", 1)
+    await asyncio.sleep(1.2)
+    assert await other.claim("renewal", 1)
+    await other.close()
+
+
+async def test_a_claim_on_a_redis_that_is_gone_says_so() -> None:
+    gone = RedisCache("redis://127.0.0.1:1/0", prefix="x", timeout=0.2)
+    with pytest.raises(ToolUnavailable):
+        await gone.claim("renewal", 1)
+    await gone.close()

@@ -62,6 +62,7 @@ class FakeClient:
 @dataclass
 class FakeExact:
     entries: dict[str, bytes] = field(default_factory=dict)
+    claims: set[str] = field(default_factory=set)
     down: bool = False
 
     def _check(self) -> None:
@@ -79,6 +80,12 @@ class FakeExact:
     async def delete(self, key: str) -> None:
         self._check()
         self.entries.pop(key, None)
+
+    async def claim(self, name: str, seconds: int) -> bool:
+        self._check()
+        new = name not in self.claims
+        self.claims.add(name)
+        return new
 
     async def close(self) -> None: ...
 

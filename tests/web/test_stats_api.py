@@ -75,7 +75,7 @@ def test_a_plan_without_traffic_has_zeros_and_no_price(ask: Ask, desk: Plan) -> 
 def test_the_five_fields_and_the_detail_add_up(ask: Ask, desk: Plan) -> None:
     plan = {"plan_id": desk.pk}
     store(
-        hit("exact", **plan),
+        hit("exact", stale=True, **plan),
         hit("exact", reason="collapsed", **plan),
         hit("semantic", spent_cost=Decimal("0.000001"), **plan),
         make_event(engine="trim", failures=("exact", "embedder"), stream=True, cached_tokens=50, written_tokens=40, **plan),
@@ -90,7 +90,7 @@ def test_the_five_fields_and_the_detail_add_up(ask: Ask, desk: Plan) -> None:
     assert [body[name] for name in FIVE[:4]] == [6, 3, 0.5, 140 * 3 + 20 + 20]
     assert body["cost_saved_usd"] == pytest.approx(0.000030 * 3 - 0.000001 + 0.000003, abs=1e-12)
     detail = body["detail"]
-    assert detail["hits"] == {"exact": 2, "semantic": 1, "collapsed": 1}
+    assert detail["hits"] == {"exact": 2, "semantic": 1, "collapsed": 1, "stale": 1}
     assert (detail["misses"], detail["miss_reasons"]) == (2, {"negation": 1})
     assert (detail["bypassed"], detail["bypass_reasons"]) == (1, {"no-store": 1})
     assert detail["tool_failures"] == {"exact": 1, "embedder": 1}

@@ -21,6 +21,7 @@ class RedisCache:
 
     def __init__(self, url: str, *, prefix: str, timeout: float = 0.1) -> None:
         self._prefix = f"{prefix}:1:"
+        self._claims = f"{prefix}:claims:"
         # redis-py's own defaults would hold a request for a minute when Redis hangs, and seconds when it is gone.
         self._redis = Redis.from_url(url, socket_timeout=timeout, socket_connect_timeout=timeout, retry=Retry(NoBackoff(), 0))
         self._waiting: list[Waiting] = []
@@ -43,6 +44,12 @@ class RedisCache:
     async def delete(self, key: str) -> None:
         try:
             await self._redis.delete(self._prefix + key)
+        except FAULTS as error:
+            raise ToolUnavailable("exact", type(error).__name__) from error
+
+    async def claim(self, name: str, seconds: int) -> bool:
+        try:
+            return bool(await self._redis.set(self._claims + name, b"", nx=True, ex=seconds))
         except FAULTS as error:
             raise ToolUnavailable("exact", type(error).__name__) from error
 
