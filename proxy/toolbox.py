@@ -22,6 +22,7 @@ from proxy.engines.exact.changes import Changes
 from proxy.engines.exact.redis import RedisCache
 from proxy.engines.upstreams.http import HttpUpstream
 from proxy.source import DatabaseSource
+from proxy.sweeper import Sweeper
 from stats import health
 from stats.database import conninfo
 from stats.flusher import Flusher
@@ -85,7 +86,7 @@ async def open_toolbox() -> Running:
     previews.attach(previews.Bench(asyncio.get_running_loop(), compressor))
     health.attach(health.Gateway(loaded=lambda: source.directory.revision > 0, lag=lambda: flusher.lag))
     background: list[Coroutine[Any, Any, None]] = [source.run(), source.listen(), flusher.run()]
-    background += [compressor.warm(), _warm(embedder), _purge(tools)]
+    background += [compressor.warm(), _warm(embedder), _purge(tools), Sweeper(tools, conninfo()).run()]
     if conf.exact_memory:
         background.append(changes.run())
     running.tasks = [asyncio.create_task(work) for work in background]

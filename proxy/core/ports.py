@@ -16,6 +16,7 @@ from proxy.core.breaker import Breaker
 from proxy.core.directory import Directory, UpstreamTarget
 from proxy.core.prepared import Prepared
 from proxy.core.recent import Recent
+from stats.kept import Kept
 from stats.measures import Attempt, Event
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class ExactCache(Protocol):
 
     async def get(self, key: str) -> bytes | None: ...
     async def set(self, key: str, value: bytes, ttl: int) -> None: ...
-    async def delete(self, key: str) -> None: ...
+    async def delete(self, *keys: str) -> None: ...
     async def close(self) -> None: ...
 
 
@@ -173,10 +174,11 @@ class Upstream(Protocol):
 
 
 class Ledger(Protocol):
-    """Where finished requests go. Both calls return at once and survive a killed worker."""
+    """Where finished requests go, and what the caches keep. Each call returns at once and survives a killed worker."""
 
     def attempt(self, attempt: Attempt) -> None: ...
     def record(self, event: Event) -> None: ...
+    def kept(self, entry: Kept) -> None: ...
 
 
 class Client(Protocol):

@@ -10,6 +10,7 @@ from proxy.core.eligibility import admissible
 from proxy.core.envelope import Envelope, encode
 from proxy.core.errors import ToolUnavailable
 from proxy.core.exchange import Call, Keys, Whole
+from proxy.core.kept import kept_of
 from proxy.core.ports import SemanticEntry, Toolbox
 from proxy.core.tokens import count_text, encoding_for
 from proxy.core.worth import worth
@@ -24,11 +25,16 @@ async def store(call: Call, tools: Toolbox) -> Call:
     envelope = _envelope(call, call.keys)
     value = encode(envelope)
     ttl = max(1, round(envelope.expires_at - envelope.created_at))
+    exact, entry = _exact_keys(call, call.keys), _entry(call, call.keys, envelope, value, embedder=tools.embedder.id)
+    if not exact and entry is None:
+        return call
+    pepper = tools.limits.key_pepper
+    tools.ledger.kept(kept_of(call, call.keys, envelope, exact=exact, entry=entry, size=len(value), ttl=ttl, pepper=pepper))
     names, writes = [], []
-    for key in _exact_keys(call, call.keys):
+    for key in exact:
         names.append("exact")
         writes.append(tools.breakers["exact"].run(tools.exact.set(key, value, ttl), seconds=tools.limits.store_budget))
-    if entry := _entry(call, call.keys, envelope, value, embedder=tools.embedder.id):
+    if entry is not None:
         backend = tools.semantic[call.plan.cache.backend]  # type: ignore[union-attr,index]  # embed saw to it
         names.append(backend.name)
         writes.append(tools.breakers[backend.name].run(backend.add(entry), seconds=tools.limits.store_budget))

@@ -25,6 +25,7 @@ from proxy.core.ids import new_id
 from proxy.core.ports import Candidate, Cut, Limits, Message, SemanticEntry, Toolbox, Vector
 from proxy.core.recent import Recent
 from proxy.pipeline import chain
+from stats.kept import Kept
 from stats.measures import Attempt, Event
 
 PEPPER = "pepper"
@@ -76,9 +77,10 @@ class FakeExact:
         self._check()
         self.entries[key] = value
 
-    async def delete(self, key: str) -> None:
+    async def delete(self, *keys: str) -> None:
         self._check()
-        self.entries.pop(key, None)
+        for key in keys:
+            self.entries.pop(key, None)
 
     async def close(self) -> None: ...
 
@@ -247,12 +249,16 @@ class FakeUpstream:
 class FakeLedger:
     attempts: list[Attempt] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
+    entries: list[Kept] = field(default_factory=list)
 
     def attempt(self, attempt: Attempt) -> None:
         self.attempts.append(attempt)
 
     def record(self, event: Event) -> None:
         self.events.append(event)
+
+    def kept(self, entry: Kept) -> None:
+        self.entries.append(entry)
 
 
 @dataclass
