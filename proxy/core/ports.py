@@ -78,6 +78,10 @@ class SemanticCache(Protocol):
 
     async def delete(self, entry_id: str) -> None: ...
 
+    async def read(self, entry_id: str) -> tuple[str, bytes] | None:
+        """Question and envelope of one entry, whatever its bucket; None when there is none. For people, not for the request path."""
+        ...
+
     async def check(self) -> None:
         """Raise ToolUnavailable with a reason a person understands when the backend cannot serve."""
         ...

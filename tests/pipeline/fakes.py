@@ -109,6 +109,10 @@ class FakeSemantic:
     async def delete(self, entry_id: str) -> None:
         self.entries.pop(entry_id, None)
 
+    async def read(self, entry_id: str) -> tuple[str, bytes] | None:
+        found = self.entries.get(entry_id)
+        return (found.question, found.envelope) if found else None
+
     async def check(self) -> None: ...
     async def purge(self) -> int:
         return 0
