@@ -15,6 +15,7 @@ from drf_spectacular.renderers import OpenApiJsonRenderer, OpenApiJsonRenderer2,
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from plans import api
+from proxy.entries_api import PlanEntriesView
 from proxy.invalidate_api import PlanInvalidateView
 from proxy.preview_api import PlanPreviewView
 from proxy.preview_page import preview_page
@@ -40,6 +41,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *both("token-saving/plans/<str:plan>", api.PlanView.as_view(), "plan"),
     *both("token-saving/plans/<str:plan>/stats", PlanStatsView.as_view(), "plan-stats"),
     *both("token-saving/plans/<str:plan>/invalidate", PlanInvalidateView.as_view(), "plan-invalidate"),
+    *both("token-saving/plans/<str:plan>/entries", PlanEntriesView.as_view(), "plan-entries"),
     *both("token-saving/plans/<str:plan>/preview", PlanPreviewView.as_view(), "plan-preview"),
     *both("token-saving/cache-engines", api.CacheEnginesView.as_view(), "cache-engines"),
     *both("token-saving/compression-engines", api.CompressionEnginesView.as_view(), "compression-engines"),

@@ -5,6 +5,7 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.template.defaultfilters import filesizeformat
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.html import format_html
@@ -12,7 +13,7 @@ from django.utils.html import format_html
 from plans import services
 from plans.forget_action import forget_answers
 from plans.forms import ModelPriceForm, PlanForm, VirtualKeyForm
-from plans.models import AdminKey, ModelPrice, Plan, Tenant, VirtualKey
+from plans.models import AdminKey, ModelPrice, Plan, Tenant, TenantUsage, VirtualKey
 
 AnyKey = VirtualKey | AdminKey
 
@@ -22,8 +23,25 @@ admin.site.index_title = "What it costs, and what it saves"
 
 @admin.register(Tenant)
 class TenantAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
-    list_display = ("slug", "name", "created_at")
+    list_display = ("slug", "name", "cached", "created_at")
+    list_select_related = ("usage",)
     search_fields = ("slug", "name")
+    readonly_fields = ("cached",)
+    fieldsets = (
+        (None, {"fields": ("slug", "name")}),
+        (
+            "Cached answers",
+            {
+                "fields": ("cached", "max_entries", "max_bytes"),
+                "description": "Beyond either limit the answers used longest ago go, within some seconds; other tenants' stay.",
+            },
+        ),
+    )
+
+    @admin.display(description="Cached now")
+    def cached(self, tenant: Tenant) -> str:
+        usage: TenantUsage | None = getattr(tenant, "usage", None)  # a missing row raises what getattr takes for a missing attribute
+        return f"{usage.entries:,} ({filesizeformat(usage.bytes)})" if usage else "-"
 
 
 @admin.register(Plan)

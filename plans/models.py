@@ -20,6 +20,10 @@ class Tenant(models.Model):
 
     slug = models.SlugField(max_length=64, unique=True, help_text="Short name used in the API (?tenant=) and in metrics.")
     name = models.CharField(max_length=200, blank=True)
+    max_entries = models.PositiveBigIntegerField(
+        "most cached answers", null=True, blank=True, help_text="Beyond it, those used longest ago go. Empty: no limit."
+    )
+    max_bytes = models.PositiveBigIntegerField("most cached bytes", null=True, blank=True, help_text="Likewise, of all answers together.")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -27,6 +31,18 @@ class Tenant(models.Model):
 
     def __str__(self) -> str:
         return self.slug
+
+
+class TenantUsage(models.Model):
+    """What a tenant's answers in the caches come to, as counted lately by a worker."""
+
+    tenant = models.OneToOneField(Tenant, on_delete=models.CASCADE, primary_key=True, related_name="usage")
+    entries = models.PositiveBigIntegerField(default=0)
+    bytes = models.PositiveBigIntegerField(default=0)
+    counted_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.entries} entries, {self.bytes} bytes"
 
 
 class Key(models.Model):

@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 
 from plans import selectors
-from proxy import services
+from proxy import entries_admin, services  # noqa: F401 - the first registers its pages
 from proxy.forms import UpstreamForm
 from proxy.models import Route, Upstream
 

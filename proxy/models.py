@@ -4,6 +4,8 @@ from django.core.validators import MaxValueValidator, MinValueValidator, RegexVa
 from django.db import models
 from pgvector.django import HalfVectorField
 
+from stats.entries import CacheEntry
+
 ROUTE_NAME = RegexValidator(r"\A[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}\Z", "Use letters, digits and . _ : / - only, 128 at most.")
 
 
@@ -74,3 +76,30 @@ class SemanticEntry(models.Model):
 
     def __str__(self) -> str:
         return self.entry_id
+
+
+class Entry(CacheEntry):
+    """A cached answer as staff see it. Its text is one permission more."""
+
+    class Meta:
+        proxy = True
+        verbose_name = "cached answer"
+        permissions = (("view_entry_text", "Can read the text of cached answers"),)
+
+
+class EntryLook(models.Model):
+    """Somebody read the text of a cached answer."""
+
+    at = models.DateTimeField(auto_now_add=True, db_index=True)
+    user_id = models.BigIntegerField()
+    user = models.CharField(max_length=150)
+    entry_id = models.CharField(max_length=64, db_index=True)
+    tenant = models.CharField(max_length=64)
+    plan = models.CharField(max_length=64)
+
+    class Meta:
+        verbose_name = "look at a cached answer"
+        verbose_name_plural = "looks at cached answers"
+
+    def __str__(self) -> str:
+        return f"{self.at:%Y-%m-%d %H:%M:%S} {self.user}"

@@ -10,11 +10,12 @@ from django.db import connection
 from django.db.models import CharField, DateTimeField, Field, JSONField, Model
 
 from stats.database import Connection
+from stats.kept_rows import INSERT_KEPT, LOCK_SHARED, NOTE_USE
 from stats.models import DeadLetter, RequestEvent, SpoolCursor, UpstreamAttempt
 
-Kind = Literal["event", "attempt"]
+Kind = Literal["event", "attempt", "kept"]
 Row = tuple[Kind, bytes]
-_STARTS: tuple[tuple[Kind, bytes], ...] = (("event", b'{"event":'), ("attempt", b'{"attempt":'))
+_STARTS: tuple[tuple[Kind, bytes], ...] = (("event", b'{"event":'), ("attempt", b'{"attempt":'), ("kept", b'{"kept":'))
 
 
 def row_of(line: bytes) -> Row:
@@ -22,7 +23,7 @@ def row_of(line: bytes) -> Row:
     for kind, start in _STARTS:
         if line.startswith(start) and line.endswith(b"}}"):
             return kind, line[len(start) : -1]
-    raise ValueError("not an object with one member, event or attempt")
+    raise ValueError("not an object with one member: event, attempt or kept")
 
 
 def line_of(row: Row) -> bytes:
@@ -38,7 +39,11 @@ async def insert(conn: Connection, worker: str, rows: list[Row]) -> int:
     """
     events = [body for kind, body in rows if kind == "event"]
     attempts = [body for kind, body in rows if kind == "attempt"]
+    kept = [body for kind, body in rows if kind == "kept"]
     inserted = 0
+    if kept:  # before the events, some of which may be hits on them
+        await conn.execute(LOCK_SHARED)
+        await conn.execute(INSERT_KEPT, (_array(kept),))
     if events:
         found = await (await conn.execute(INSERT_EVENTS, (_array(events),))).fetchone()
         inserted = found[0] if found else 0
@@ -106,8 +111,8 @@ def _insert(model: type[Model], condition: str = "true") -> str:
 EVENTS, ATTEMPTS, CURSORS, LETTERS = (model._meta.db_table for model in (RequestEvent, UpstreamAttempt, SpoolCursor, DeadLetter))
 # An event settles its attempt; an attempt whose event is there already is not written any more.
 INSERT_EVENTS = (
-    f"WITH new AS ({_insert(RequestEvent)} RETURNING event_id), "
-    f"settled AS (DELETE FROM {ATTEMPTS} WHERE event_id IN (SELECT event_id FROM new)) "
+    f"WITH new AS ({_insert(RequestEvent)} RETURNING event_id, entry_id, at), "
+    f"settled AS (DELETE FROM {ATTEMPTS} WHERE event_id IN (SELECT event_id FROM new)), {NOTE_USE} "
     "SELECT count(*) FROM new"
 ).encode()
 INSERT_ATTEMPTS = _insert(UpstreamAttempt, f"NOT EXISTS (SELECT FROM {EVENTS} e WHERE e.event_id = x.event_id)").encode()

@@ -41,6 +41,8 @@ SPOOL_BYTES = Gauge("tokenthrift_spool_bytes", "Spooled and not yet in the datab
 SPOOL_LAG = Gauge("tokenthrift_spool_lag_seconds", "Time since the spool was last seen empty.", multiprocess_mode="livemax")
 SPOOL_ERRORS = Counter("tokenthrift_spool_errors", "Writes to the spool that failed.")
 DEAD_LETTERS = Counter("tokenthrift_dead_letters", "Spooled lines that the database refused.")
+CACHE_ENTRIES = Gauge("tokenthrift_cache_entries", "Cached answers, as counted last.", ("tenant",), multiprocess_mode="livemostrecent")
+CACHE_BYTES = Gauge("tokenthrift_cache_bytes", "What they take in all stores.", ("tenant",), multiprocess_mode="livemostrecent")
 
 LITELLM_TOKENS = Counter("litellm_tokens", "Alias of tokenthrift_tokens_total.", (*WHO, "stage", "type"))
 LITELLM_REQUEST = Counter("litellm_request", "Requests by HTTP status.", (*WHO, "status"))

@@ -2,6 +2,10 @@
 
 from django.db import models
 
+from stats.entries import CacheEntry, Erasure
+
+__all__ = ["CacheEntry", "DeadLetter", "Erasure", "RequestEvent", "SpoolCursor", "UpstreamAttempt"]
+
 
 class RequestEvent(models.Model):
     """`stats.measures.Event` as a row. Tenant, key and plan are kept by id and name, so that history outlives them."""

@@ -17,6 +17,7 @@ from proxy.core.directory import Directory, UpstreamTarget
 from proxy.core.flights import Flight, Flights
 from proxy.core.prepared import Prepared
 from proxy.core.recent import Recent
+from stats.kept import Kept
 from stats.measures import Attempt, Event
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class ExactCache(Protocol):
 
     async def get(self, key: str) -> bytes | None: ...
     async def set(self, key: str, value: bytes, ttl: int) -> None: ...
-    async def delete(self, key: str) -> None: ...
+    async def delete(self, *keys: str) -> None: ...
 
     async def claim(self, name: str, seconds: int) -> bool:
         """Whether nobody else, in any worker, claimed that name in the last `seconds`: then it is the caller's for so long."""
@@ -82,6 +83,10 @@ class SemanticCache(Protocol):
         ...
 
     async def delete(self, entry_id: str) -> None: ...
+
+    async def read(self, entry_id: str) -> tuple[str, bytes] | None:
+        """Question and envelope of one entry, whatever its bucket; None when there is none. For people, not for the request path."""
+        ...
 
     async def check(self) -> None:
         """Raise ToolUnavailable with a reason a person understands when the backend cannot serve."""
@@ -231,10 +236,11 @@ class Upstream(Protocol):
 
 
 class Ledger(Protocol):
-    """Where finished requests go. Both calls return at once and survive a killed worker."""
+    """Where finished requests go, and what the caches keep. Each call returns at once and survives a killed worker."""
 
     def attempt(self, attempt: Attempt) -> None: ...
     def record(self, event: Event) -> None: ...
+    def kept(self, entry: Kept) -> None: ...
 
 
 class Client(Protocol):

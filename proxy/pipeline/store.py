@@ -10,6 +10,7 @@ from proxy.core.eligibility import admissible
 from proxy.core.envelope import Envelope, encode
 from proxy.core.errors import ToolUnavailable
 from proxy.core.exchange import Call, Keys, Whole
+from proxy.core.kept import kept_of
 from proxy.core.lifetime import fresh_seconds, kept_seconds
 from proxy.core.ports import SemanticEntry, Toolbox
 from proxy.core.tokens import count_text, encoding_for
@@ -26,12 +27,17 @@ async def store(call: Call, tools: Toolbox) -> Call:
     envelope = _envelope(call, call.keys)
     value = encode(envelope)
     assert call.plan is not None and call.plan.cache is not None  # noqa: S101, PT018 -- there are no keys without
-    kept = kept_seconds(call.plan.cache, round(envelope.expires_at - envelope.created_at))
+    ttl = kept_seconds(call.plan.cache, round(envelope.expires_at - envelope.created_at))
+    exact, entry = _exact_keys(call, call.keys), _entry(call, call.keys, envelope, value, embedder=tools.embedder.id)
+    if not exact and entry is None:
+        return call
+    pepper = tools.limits.key_pepper
+    tools.ledger.kept(kept_of(call, call.keys, envelope, exact=exact, entry=entry, size=len(value), ttl=ttl, pepper=pepper))
     names, writes = [], []
-    for key in _exact_keys(call, call.keys):
+    for key in exact:
         names.append("exact")
-        writes.append(tools.breakers["exact"].run(tools.exact.set(key, value, kept), seconds=tools.limits.store_budget))
-    if entry := _entry(call, call.keys, envelope, value, embedder=tools.embedder.id):
+        writes.append(tools.breakers["exact"].run(tools.exact.set(key, value, ttl), seconds=tools.limits.store_budget))
+    if entry is not None:
         backend = tools.semantic[call.plan.cache.backend]  # type: ignore[index]  # embed saw to it
         names.append(backend.name)
         writes.append(tools.breakers[backend.name].run(backend.add(entry), seconds=tools.limits.store_budget))

@@ -105,6 +105,15 @@ async def test_a_deleted_entry_is_gone_and_deleting_twice_is_no_error(backend: B
     assert await cache.nearest("b1", at(0), floor=0.1, limit=3) == []
 
 
+async def test_one_entry_can_be_read_by_its_id(backend: Backend) -> None:
+    cache = backend.cache()
+    await cache.add(backend.entry("e", at(0), envelope=bytes(range(256))))
+    await cache.add(backend.entry("past", at(0), ttl=-5))
+    assert await cache.read(backend.id("e")) == ("question e", bytes(range(256)))
+    assert await cache.read(backend.id("past")) is None
+    assert await cache.read(backend.id("never")) is None
+
+
 async def test_purge_removes_expired_entries_only(backend: Backend) -> None:
     cache = backend.cache()
     await cache.purge()

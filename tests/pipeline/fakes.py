@@ -25,6 +25,7 @@ from proxy.core.ids import new_id
 from proxy.core.ports import Candidate, Cut, Limits, Message, SemanticEntry, Toolbox, Vector
 from proxy.core.recent import Recent
 from proxy.pipeline import chain
+from stats.kept import Kept
 from stats.measures import Attempt, Event
 
 PEPPER = "pepper"
@@ -77,9 +78,10 @@ class FakeExact:
         self._check()
         self.entries[key] = value
 
-    async def delete(self, key: str) -> None:
+    async def delete(self, *keys: str) -> None:
         self._check()
-        self.entries.pop(key, None)
+        for key in keys:
+            self.entries.pop(key, None)
 
     async def claim(self, name: str, seconds: int) -> bool:
         self._check()
@@ -113,6 +115,10 @@ class FakeSemantic:
 
     async def delete(self, entry_id: str) -> None:
         self.entries.pop(entry_id, None)
+
+    async def read(self, entry_id: str) -> tuple[str, bytes] | None:
+        found = self.entries.get(entry_id)
+        return (found.question, found.envelope) if found else None
 
     async def check(self) -> None: ...
     async def purge(self) -> int:
@@ -254,12 +260,16 @@ class FakeUpstream:
 class FakeLedger:
     attempts: list[Attempt] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
+    entries: list[Kept] = field(default_factory=list)
 
     def attempt(self, attempt: Attempt) -> None:
         self.attempts.append(attempt)
 
     def record(self, event: Event) -> None:
         self.events.append(event)
+
+    def kept(self, entry: Kept) -> None:
+        self.entries.append(entry)
 
 
 @dataclass

@@ -41,9 +41,9 @@ class RedisCache:
         except FAULTS as error:
             raise ToolUnavailable("exact", type(error).__name__) from error
 
-    async def delete(self, key: str) -> None:
+    async def delete(self, *keys: str) -> None:
         try:
-            await self._redis.delete(self._prefix + key)
+            await self._redis.delete(*(self._prefix + key for key in keys))
         except FAULTS as error:
             raise ToolUnavailable("exact", type(error).__name__) from error
 

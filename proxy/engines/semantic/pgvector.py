@@ -26,6 +26,7 @@ from proxy.engines.semantic.statements import (
     MOVE,
     OUTDATED,
     PURGE,
+    READ,
     SETTINGS,
     UPSERT,
     Statement,
@@ -39,6 +40,7 @@ LARGE_BUCKET = 3000
 LARGE_BUCKETS_KEPT = 10_000
 PURGE_BATCH = 1000
 READERS, WRITERS = 2, 2  # connections; a look-up does not wait behind writes, and one slow write not in the way of all
+ONE = statement(READ)
 ADD, REMOVE, REMOVE_EXPIRED = statement(UPSERT, label="add"), statement(DELETE, label="delete"), statement(PURGE, label="purge")
 LIST, REEMBED = statement(OUTDATED), statement(MOVE, label="move")
 
@@ -101,6 +103,11 @@ class PgvectorCache:
     async def delete(self, entry_id: str) -> None:
         """Remove one entry; one that does not exist is no error. Raises ToolUnavailable."""
         await self._write(REMOVE, {"entry_id": entry_id})
+
+    async def read(self, entry_id: str) -> tuple[str, bytes] | None:
+        """Question and envelope of one entry; None when there is none. Raises ToolUnavailable."""
+        found = await self._ask(self._readers, ONE, {"entry_id": entry_id}, self._write_timeout)
+        return ((found.get_value(0, 0) or b"").decode(), bytes(found.get_value(0, 1) or b"")) if found.ntuples else None
 
     async def purge(self) -> int:
         """Remove the expired entries of every embedder, a batch at a time; the number removed. Raises ToolUnavailable."""

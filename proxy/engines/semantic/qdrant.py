@@ -129,6 +129,21 @@ class QdrantCache:
         """Remove one entry; one that does not exist is no error. Raises ToolUnavailable."""
         await self._run(lambda: self._drop(self._collection, [point_id(entry_id)]), self._write_timeout)
 
+    async def read(self, entry_id: str) -> tuple[str, bytes] | None:
+        """Question and envelope of one entry; None when there is none. Raises ToolUnavailable."""
+        found = await self._run(lambda: self._kept(point_id(entry_id)), self._write_timeout)
+        alive = [one for one in found if one["expires"] > time.time()]
+        return (alive[0]["question"], base64.b64decode(alive[0]["envelope"])) if alive else None
+
+    async def _kept(self, point: str) -> list[dict[str, Any]]:
+        try:
+            found = await self._client.retrieve(self._collection, [point], with_payload=[*FIELDS, "expires"])
+        except FAILURES as error:
+            if not _is_missing(error):
+                raise
+            return []
+        return [one.payload for one in found if one.payload]
+
     async def purge(self) -> int:
         """Remove the expired entries of every embedder, and the collections of other embedders that hold none any more; the number of
         entries removed. Raises ToolUnavailable."""

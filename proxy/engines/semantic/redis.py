@@ -152,6 +152,12 @@ class RedisSearchCache:
         """Remove one entry; one that does not exist is no error. Raises ToolUnavailable."""
         await detached(self._run(lambda: self._redis.delete(self._key(entry_id)), self._write_timeout))
 
+    async def read(self, entry_id: str) -> tuple[str, bytes] | None:
+        """Question and envelope of one entry; None when there is none. Raises ToolUnavailable."""
+        key = self._key(entry_id)
+        question, envelope = await detached(self._run(lambda: self._command("HMGET", key, "question", "envelope"), self._write_timeout))
+        return None if question is None or envelope is None else (question.decode(), envelope)
+
     async def purge(self) -> int:
         """Redis expires entries by itself: 0."""
         return 0

@@ -22,6 +22,8 @@ ON CONFLICT (entry_id) DO UPDATE SET bucket = EXCLUDED.bucket, scope = EXCLUDED.
 
 DELETE = b"DELETE FROM proxy_semanticentry WHERE entry_id = %(entry_id)s"
 
+READ = b"SELECT question, envelope FROM proxy_semanticentry WHERE entry_id = %(entry_id)s AND expires_at > now()"
+
 PURGE = b"""
 DELETE FROM proxy_semanticentry WHERE entry_id IN (
     SELECT entry_id FROM proxy_semanticentry WHERE expires_at <= now() ORDER BY expires_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED)

@@ -7,10 +7,16 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.db.models import Model
 
-from stats.models import DeadLetter, RequestEvent, SpoolCursor, UpstreamAttempt
+from stats.models import DeadLetter, Erasure, RequestEvent, SpoolCursor, UpstreamAttempt
 
 BATCH = 5_000
-DATED: tuple[tuple[type[Model], str], ...] = ((RequestEvent, "at"), (UpstreamAttempt, "at"), (DeadLetter, "at"), (SpoolCursor, "seen_at"))
+DATED: tuple[tuple[type[Model], str], ...] = (
+    (RequestEvent, "at"),
+    (UpstreamAttempt, "at"),
+    (DeadLetter, "at"),
+    (Erasure, "at"),
+    (SpoolCursor, "seen_at"),
+)
 
 
 class Command(BaseCommand):
