@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import msgpack
 import zstandard
 
-SCHEMA = 1
+SCHEMA = 2
 _COMPRESS_ABOVE = 1024
 _MAX_BYTES = 32 * 1024 * 1024
 _RAW, _ZSTD = b"J", b"Z"
@@ -17,7 +17,8 @@ _RAW, _ZSTD = b"J", b"Z"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Envelope:
     """One stored completion. `completion` is the JSON of a whole `chat.completion`; times in epoch seconds; `asked_tokens` counts
-    the prompt it answered as the provider bills it, of which `question_tokens` are the final message's."""
+    the prompt it answered as the provider bills it, of which `question_tokens` are the final message's. `chat`: what was said before, as
+    `proxy.core.window` packs it, in semantic entries that are compared by it."""
 
     scope: str
     plan_id: int
@@ -28,6 +29,7 @@ class Envelope:
     question_tokens: int
     completion_tokens: int
     estimated: bool = False
+    chat: bytes = b""
 
     def age(self, now: float) -> int:
         """Whole seconds since the answer was made, never negative."""
@@ -48,8 +50,9 @@ _FIELDS = (
     "question_tokens",
     "completion_tokens",
     "estimated",
+    "chat",
 )
-_TYPES = (str, int, float, float, bytes, int, int, int, bool)
+_TYPES = (str, int, float, float, bytes, int, int, int, bool, bytes)
 
 
 def encode(envelope: Envelope) -> bytes:

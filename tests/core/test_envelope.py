@@ -45,9 +45,9 @@ def test_a_flipped_byte_never_crashes(position: int) -> None:
 
 
 def test_old_schemas_and_wrong_types_are_refused() -> None:
-    fields = ["s", 1, 1.5, 9.5, b"{}", 3, 2, 1, False]
-    assert decode(b"J" + msgpack.packb([1, *fields]))
-    for bad in ([0, *fields], [1, *fields[:-1]], [1, 7, *fields[1:]], [], {"a": 1}):
+    fields = ["s", 1, 1.5, 9.5, b"{}", 3, 2, 1, False, b""]
+    assert decode(b"J" + msgpack.packb([2, *fields]))
+    for bad in ([1, *fields], [1, *fields[:-1]], [2, *fields[:-1]], [2, 7, *fields[1:]], [], {"a": 1}):
         with pytest.raises(BadEnvelope):
             decode(b"J" + msgpack.packb(bad))
 
