@@ -2,7 +2,8 @@
 
 The exact key is SHA-256 over canonical JSON (keys sorted) of the whole body less a short deny-list, so a parameter we have
 never heard of still separates answers. It also holds the scope, the plan with a digest of its answer-changing fields, and the
-route's version. The semantic bucket is the same with the final message left out: only that one is compared by meaning.
+route's version. The semantic bucket is the same with what is compared by meaning left out: the final message, or under another context
+than `strict` all that user and assistant said.
 """
 
 import hashlib
@@ -12,6 +13,7 @@ import orjson
 
 from plans.snapshot import KeySnapshot, PlanSnapshot
 from proxy.core.directory import Route
+from proxy.core.ports import Message
 
 DENIED = frozenset({"metadata", "prompt_cache_key", "safety_identifier", "service_tier", "store", "stream", "stream_options", "user"})
 VERSION = "1"
@@ -35,10 +37,29 @@ def exact_key(body: dict[str, Any], *, scope: str, plan: PlanSnapshot, route: Ro
 
 
 def bucket_key(body: dict[str, Any], *, scope: str, plan: PlanSnapshot, route: Route) -> str:
-    """64 hex characters: everything of the request but its final message."""
+    """64 hex characters: everything of the request but its final message, or but its turns, as the plan's context says."""
     kept = {name: value for name, value in body.items() if name not in DENIED}
-    kept["messages"] = body["messages"][:-1]
-    return _digest("bucket", kept, scope, plan, route)
+    cache = plan.cache
+    if cache is None or cache.context == "strict":
+        kept["messages"] = body["messages"][:-1]
+        return _digest("bucket", kept, scope, plan, route)
+    kept["messages"] = _instructions(body["messages"])
+    return _digest(f"{cache.context}-{cache.window}" if cache.context == "window" else cache.context, kept, scope, plan, route)
+
+
+def _instructions(messages: list[Message]) -> list[Any]:
+    """The messages that are no turns, with their distance from the end once the chat has begun; and once each, what turns carry besides
+    their words, such as a name."""
+    kept: list[Any] = []
+    begun = False
+    for place, message in enumerate(messages):
+        turn = message["role"] in ("user", "assistant")
+        begun = begun or turn
+        rest = {name: value for name, value in message.items() if value and name not in ("role", "content")} if turn else message
+        found = [message["role"], rest] if turn else [place - len(messages) if begun else 0, rest]
+        if rest and found not in kept:
+            kept.append(found)
+    return kept
 
 
 def _digest(kind: str, kept: dict[str, Any], scope: str, plan: PlanSnapshot, route: Route) -> str:

@@ -3,31 +3,18 @@
 The rules on time and person are narrow on purpose: a bank's FAQ says "my" and "today" all the time and still has one answer for everybody.
 """
 
-import re
 from typing import Any
 
 from plans.snapshot import CacheSettings
 from proxy.core.chat import ChatRequest, text_of
+from proxy.core.personal import is_personal
+from proxy.core.timely import is_timely
 
 # The embedder reads 256 word pieces: two longer questions that differ at the end would look the same to it.
 MAX_QUESTION = 1000
-
-_TIME = re.compile(
-    r"\b(right now|at the moment|at this moment|as of (now|today)|this (very )?(minute|second)|"
-    r"what(?:'s| is)? (the )?(time|date|day) (is it|it is|today|now)|what time is it|"
-    r"(latest|current|today'?s|tonight'?s|live|breaking) "
-    r"(news|headlines?|scores?|weather|forecast|traffic|prices?|stock|rate|exchange rate)|"
-    r"(weather|news|traffic) (today|tonight|now|tomorrow))\b",
-    re.IGNORECASE,
-)
-_PERSONAL = re.compile(
-    r"[\w.+-]+@[\w-]+\.[a-z]{2,}"  # e-mail address
-    r"|\b(order|ticket|case|booking|reservation|invoice|tracking|account|reference|policy|claim)\s*(number|no\.?|id|#)?\s*[:#]?\s*(?=[\w-]*\d)[\w-]{5,}\b"
-    r"|\b(?:\d[ -]?){9,}\d\b"  # card, phone or account number
-    r"|\bmy (current |available |remaining |account )?balance\b(?! (not|has not|hasn'?t|wasn'?t|did ?n'?t|isn'?t))"
-    r"|\b(where('s| is) my (order|package|parcel|refund)|my (last|latest|recent) (order|transaction|invoice|payment)s?)\b",
-    re.IGNORECASE,
-)
+# What offers a model tools, and how its messages say that it used them; the second of each are OpenAI's older names.
+_OFFERS = ("tools", "functions", "tool_choice", "function_call", "web_search_options")
+_CALLS = ("tool_calls", "function_call")
 
 
 def semantic_refusal(request: ChatRequest, cache: CacheSettings) -> str | None:
@@ -51,17 +38,18 @@ def _question_refusal(question: str | None, cache: CacheSettings) -> str | None:
         return "no-question"
     if len(question) > MAX_QUESTION:
         return "long-question"
-    if not cache.time_sensitive and _TIME.search(question):
+    if not cache.time_sensitive and is_timely(question):
         return "time-sensitive"
-    if not cache.personal and _PERSONAL.search(question):
+    if not cache.personal and is_personal(question):
         return "personal"
     return None
 
 
 def _uses_tools(request: ChatRequest) -> bool:
-    if request.body.get("tools") or request.body.get("functions"):
+    """Whether it is an agent's step: the same words after other results are another step, and a stored call would be made again."""
+    if any(request.body.get(field) for field in _OFFERS):
         return True
-    return any(message["role"] in ("tool", "function") or message.get("tool_calls") for message in request.messages)
+    return any(message["role"] in ("tool", "function") or any(message.get(field) for field in _CALLS) for message in request.messages)
 
 
 def question_of(request: ChatRequest) -> str | None:

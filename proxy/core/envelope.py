@@ -18,7 +18,8 @@ _RAW, _ZSTD = b"J", b"Z"
 class Envelope:
     """One stored completion. `completion` is the JSON of a whole `chat.completion`; times in epoch seconds; `asked_tokens` counts
     the prompt it answered as the provider bills it, of which `question_tokens` are the final message's. `revision`: of the
-    configuration under which the answer was asked for; with `tags` it tells whether the answer was forgotten since."""
+    configuration under which the answer was asked for; with `tags` it tells whether the answer was forgotten since. `chat`: what was
+    said before, as `proxy.core.window` packs it, in semantic entries that are compared by it."""
 
     scope: str
     plan_id: int
@@ -31,6 +32,7 @@ class Envelope:
     estimated: bool = False
     revision: int = 0
     tags: tuple[str, ...] = ()
+    chat: bytes = b""
 
     def age(self, now: float) -> int:
         """Whole seconds since the answer was made, never negative."""
@@ -53,8 +55,9 @@ _FIELDS = (
     "estimated",
     "revision",
     "tags",
+    "chat",
 )
-_TYPES = (str, int, float, float, bytes, int, int, int, bool, int, tuple)
+_TYPES = (str, int, float, float, bytes, int, int, int, bool, int, tuple, bytes)
 
 
 def encode(envelope: Envelope) -> bytes:

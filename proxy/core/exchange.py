@@ -13,6 +13,7 @@ from proxy.core.errors import GatewayError
 from proxy.core.flights import Flight
 from proxy.core.led import Led
 from proxy.core.ports import Candidate, Client, Cut, Message, UpstreamReply, Vector
+from proxy.core.window import Window
 from stats.measures import Event, Outcome, Tier
 
 __all__ = ["Answer", "Call", "Judged", "Keys", "Live", "Refused", "Stored", "Usage", "Whole", "revise"]
@@ -113,10 +114,10 @@ class Call:
 
     `directory`: the configuration it began under and finishes on; `raw`: the body until it is parsed. Times: `started`, `ready` (body
     read) and `budget_ends` (no cache work after it) by the monotonic clock, `at` in epoch seconds, durations in seconds. `chat`: its id,
-    and `known` what was noted of it, under plans that cut when it saves. `judged`: the neighbours looked at, best first; `would`: the hit
-    that was not served, in shadow or as a sample. `flight`: with whom the answer is shared; `collapsed`: another request called for it.
-    `fallback`: an expired answer to this very request; `refresh`: it is served and this call is to fetch a new one, which is billed to
-    the event of what was `given`.
+    and `known` what was noted of it, under plans that cut when it saves. `window`: the chat, where it is compared as a whole. `judged`:
+    the neighbours looked at, best first; `would`: the hit that was not served, in shadow or as a sample. `flight`: with whom the answer
+    is shared; `collapsed`: another request called for it. `fallback`: an expired answer to this very request; `refresh`: it is served
+    and this call is to fetch a new one, which is billed to the event of what was `given`.
     """
 
     request_id: str
@@ -139,6 +140,7 @@ class Call:
     keys: Keys | None = None
     question: str | None = None
     vector: Vector | None = None
+    window: Window | None = None
     candidates: tuple[Candidate, ...] = ()
     vetoes: tuple[str, ...] = ()
     judged: tuple[Judged, ...] = ()

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from dataclasses import replace
 
 import orjson
 
@@ -14,6 +15,7 @@ from proxy.core.kept import kept_of
 from proxy.core.lifetime import fresh_seconds, kept_seconds
 from proxy.core.ports import SemanticEntry, Toolbox
 from proxy.core.tokens import count_text, encoding_for
+from proxy.core.window import pack
 from proxy.core.worth import worth
 
 log = logging.getLogger("tokenthrift.proxy")
@@ -90,6 +92,8 @@ def _entry(call: Call, keys: Keys, envelope: Envelope, value: bytes, *, embedder
     """The semantic entry; None where the semantic tier stays out of it. Its id is the exact key: the same question replaces itself."""
     if call.vector is None or call.question is None or keys.bucket is None or call.plan is None:
         return None
+    if call.window is not None:
+        value = encode(replace(envelope, chat=pack(call.window)))
     return SemanticEntry(
         entry_id=keys.exact,
         bucket=keys.bucket,

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from plans.snapshot import CacheSettings, CompressionSettings, KeySnapshot, PlanSnapshot
+from plans.snapshot import CacheSettings, CompressionSettings, Context, KeySnapshot, PlanSnapshot
 from proxy.core.cache_key import bucket_key, exact_key, scope_digest
 from proxy.core.directory import Route, UpstreamTarget
 
@@ -86,3 +86,43 @@ def test_scope_narrows_and_never_widens() -> None:
 
 def test_a_plan_scoped_by_user_has_no_scope_without_one() -> None:
     assert scope_digest(replace(PLAN, cache=CacheSettings(scope="user")), KEY, user=None, namespace="n") is None
+
+
+HISTORY: list[dict[str, Any]] = [
+    {"role": "system", "content": "s"},
+    {"role": "user", "content": "a"},
+    {"role": "assistant", "content": "b"},
+    {"role": "user", "content": "q"},
+]
+
+
+def bucket_of(messages: list[dict[str, Any]], context: Context, **fields: Any) -> str:
+    plan = replace(PLAN, cache=CacheSettings(context=context))
+    return bucket_key({"model": "m", "messages": messages} | fields, scope="s", plan=plan, route=ROUTE)
+
+
+@pytest.mark.parametrize("context", ["window", "last_message"])
+def test_turns_are_no_part_of_the_bucket_where_they_are_compared_by_meaning(context: Context) -> None:
+    others = [*HISTORY[:1], {"role": "user", "content": "c"}]
+    assert bucket_of(HISTORY, context) == bucket_of(others, context)
+    assert bucket_of(HISTORY, "strict") != bucket_of(others, "strict")
+
+
+@pytest.mark.parametrize("context", ["window", "last_message"])
+def test_all_else_is(context: Context) -> None:
+    late = {"role": "system", "content": "From now on in French."}
+    others = [
+        bucket_of(HISTORY[1:], context),
+        bucket_of(HISTORY, context, temperature=0.5),
+        bucket_of([{"role": "developer", "content": "s"}, *HISTORY[1:]], context),
+        bucket_of([*HISTORY[:3], late, HISTORY[3]], context),
+        bucket_of([*HISTORY[:1], late, *HISTORY[1:]], context),
+        bucket_of([*HISTORY[:3], HISTORY[3] | {"name": "Anna"}], context),
+        *(bucket_of(HISTORY, other) for other in ("strict", "window", "last_message") if other != context),
+    ]
+    assert len({bucket_of(HISTORY, context), *others}) == len(others) + 1
+
+
+def test_what_an_sdk_echoes_of_its_answers_without_saying_anything_is_none() -> None:
+    echoed = [*HISTORY[:2], HISTORY[2] | {"refusal": None, "annotations": []}, HISTORY[3]]
+    assert bucket_of(echoed, "window") == bucket_of(HISTORY, "window")

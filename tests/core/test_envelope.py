@@ -54,10 +54,10 @@ def test_a_flipped_byte_never_crashes(position: int) -> None:
 
 
 def test_old_schemas_and_wrong_types_are_refused() -> None:
-    fields = ["s", 1, 1.5, 9.5, b"{}", 3, 2, 1, False, 5, ["tag"]]
+    fields = ["s", 1, 1.5, 9.5, b"{}", 3, 2, 1, False, 5, ["tag"], b"chat"]
     assert decode(b"J" + msgpack.packb([SCHEMA, *fields])).tags == ("tag",)
     first = [1, *fields[:9]]
-    for bad in (first, [1, *fields], [SCHEMA, *fields[:-1]], [SCHEMA, 7, *fields[1:]], [SCHEMA, *fields[:-1], [7]], [], {"a": 1}):
+    for bad in (first, [1, *fields], [SCHEMA, *fields[:-1]], [SCHEMA, 7, *fields[1:]], [SCHEMA, *fields[:-2], [7], b""], [], {"a": 1}):
         with pytest.raises(BadEnvelope):
             decode(b"J" + msgpack.packb(bad))
 

@@ -129,20 +129,21 @@ class FakeSemantic:
 
 @dataclass
 class FakeEmbedder:
-    """Texts with the same words in any order and case are the same vector; others are far apart."""
+    """Texts with the same words in any order and case are the same vector; others are far apart, or with `same` none."""
 
     id: str = "fake@8"
     dimension: int = 8
     down: bool = False
     texts: list[str] = field(default_factory=list)
     within: float = math.inf
+    same: bool = False
 
     async def embed(self, text: str, *, within: float = math.inf) -> Vector:
         if self.down:
             raise ToolUnavailable("embedder", "down")
         self.texts.append(text)
         self.within = within
-        words = " ".join(sorted(text.lower().strip("?!. ").split()))
+        words = "" if self.same else " ".join(sorted(text.lower().strip("?!. ").split()))
         seed = int.from_bytes(hashlib.sha256(words.encode()).digest()[:4])
         vector = np.random.default_rng(seed).normal(size=self.dimension).astype(np.float32)
         return np.asarray(vector / np.linalg.norm(vector), dtype=np.float32)

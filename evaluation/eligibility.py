@@ -1,0 +1,58 @@
+"""Which questions are left to the exact tier as personal or time-bound: `python -m evaluation.eligibility [--data FOLDER]`.
+
+The set beside this file was written by hand before the rules were looked at: 60 questions of one person, 60 of one moment, 60 that one
+answer serves whoever asks and whenever. A third, by hash, was not looked at while the rules were mended (`held`).
+"""
+
+import argparse
+import gzip
+import hashlib
+import json
+from collections import Counter
+from pathlib import Path
+
+from plans.snapshot import CacheSettings
+from proxy.core.chat import ChatRequest
+from proxy.core.eligibility import semantic_refusal
+
+SET = Path(__file__).parent / "sets" / "eligibility.jsonl"
+BYPASSED = frozenset({"personal", "time-sensitive"})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m evaluation.eligibility", description=__doc__)
+    parser.add_argument("--data", type=Path, help="a folder with faq_stream.jsonl.gz")
+    arguments = parser.parse_args()
+    for (label, part), (caught, total) in sorted(rates(questions()).items()):
+        print(f"{label:9} {part:5} {caught:3} of {total}")
+    if arguments.data:
+        with gzip.open(arguments.data / "faq_stream.jsonl.gz", "rt") as lines:
+            asked = [json.loads(line)["query"] for line in lines]
+        print(f"faq_stream      {sum(map(bypassed, asked)):3} of {len(asked)}")
+
+
+def questions() -> list[tuple[str, str]]:
+    """(question, label) of the committed set; labels: personal, time, plain."""
+    rows = map(json.loads, SET.read_text().splitlines())
+    return [(row["text"], row["label"]) for row in rows]
+
+
+def rates(labelled: list[tuple[str, str]]) -> dict[tuple[str, str], tuple[int, int]]:
+    """(label, "open" or "held") to how many are left to the exact tier, of how many."""
+    total = Counter((label, _part(text)) for text, label in labelled)
+    caught = Counter((label, _part(text)) for text, label in labelled if bypassed(text))
+    return {group: (caught[group], count) for group, count in total.items()}
+
+
+def bypassed(question: str) -> bool:
+    """Whether the semantic tier leaves this question alone, by the gateway's own decision."""
+    request = ChatRequest(body={}, model="m", messages=[{"role": "user", "content": question}])
+    return semantic_refusal(request, CacheSettings()) in BYPASSED
+
+
+def _part(text: str) -> str:
+    return "held" if int(hashlib.sha256(text.encode()).hexdigest(), 16) % 3 == 0 else "open"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""May one turn of a chat stand for another? As `verdict`, for what somebody tells rather than asks.
+
+What is told is said in more ways than what is asked, so rules on the form of a question do not apply. Instead: texts that are nearly the
+same, one word apart, were written about two things (renew it, cancel it), while who says the same anew uses other words throughout.
+"""
+
+from collections import Counter
+from functools import lru_cache
+from typing import Final
+
+from proxy.core.verify.polarity import polarity_differs
+from proxy.core.verify.typos import repaired
+from proxy.core.verify.verdict import RULES
+from proxy.core.verify.words import LINKS, Reading, canonical, read
+
+# By name, of the rules on questions. Numbers and names are compared over the whole chat: one turn may say what another repeats.
+_RULES: Final = {name: RULES[name] for name in ("units", "antonyms", "scope", "dates", "replaced")}
+# Part of the words, small ones included, that two texts share when one is the other, edited (Dice 1945).
+_EDITED = 0.75
+# Part of the words of content of the shorter text from which on a negation, or an opposite, is about the same thing.
+_SAME_THING, _RELATED = 0.6, 0.34
+_DIRECTIONS = frozenset({"to", "from"})
+
+remembered = lru_cache(maxsize=1024)(read)  # a chat repeats its turns with every request
+
+
+def turn_veto(asked: str, stored: str) -> str | None:
+    """Why the turns say different things, a short name; None when nothing shows it. The same both ways round."""
+    if asked == stored:
+        return None
+    ours, theirs = repaired(remembered(asked), remembered(stored))
+    if ours == theirs or ours.keys == theirs.keys == ():
+        return None
+    if ours.content != theirs.content and (_dice(ours, theirs) >= _EDITED or _template(ours) == _template(theirs)):
+        return "edited"
+    shared = len(ours.content & theirs.content) / (min(len(ours.content), len(theirs.content)) or 1)
+    if shared >= _SAME_THING and polarity_differs(ours, theirs):
+        return "negation"
+    if _redirected(ours, theirs):
+        return "order"
+    return next((name for name, differs in _RULES.items() if (shared >= _RELATED or name != "antonyms") and differs(ours, theirs)), None)
+
+
+def _dice(ours: Reading, theirs: Reading) -> float:
+    return 2 * (Counter(ours.tokens) & Counter(theirs.tokens)).total() / (len(ours.tokens) + len(theirs.tokens))
+
+
+def _template(reading: Reading) -> tuple[str, ...]:
+    """The turn with one word of content left blank: from ... please. Longer ones are their own."""
+    if len(reading.keys) - sum(key in LINKS for key in reading.keys) != 1:
+        return reading.tokens
+    return tuple("" if canonical(token) in reading.content else token for token in reading.tokens)
+
+
+def _redirected(ours: Reading, theirs: Reading) -> bool:
+    """Whether one goes to where the other comes from."""
+    here, there = _bound(ours), _bound(theirs)
+    return any(here.get(key, link) != link for key, link in there.items())
+
+
+def _bound(reading: Reading) -> dict[str, str]:
+    return {key: link for link, key in zip(reading.keys, reading.keys[1:], strict=False) if link in _DIRECTIONS}
