@@ -110,7 +110,7 @@ class Call:
     `directory`: the configuration it began under and finishes on; `raw`: the body until it is parsed. Times: `started`, `ready` (body
     read) and `budget_ends` (no cache work after it) by the monotonic clock, `at` in epoch seconds, durations in seconds. `chat`: its id,
     and `known` what was noted of it, under plans that cut when it saves. `judged`: the neighbours looked at, best first; `would`: the hit
-    that was not served, in shadow or as a sample.
+    that was not served, in shadow or as a sample; `would_cut`: what shadow would have cut.
     """
 
     request_id: str
@@ -137,6 +137,7 @@ class Call:
     vetoes: tuple[str, ...] = ()
     judged: tuple[Judged, ...] = ()
     would: Stored | None = None
+    would_cut: Cut | None = None
     cut: Cut | None = None
     chat: str | None = None
     known: Known | None = None
@@ -161,6 +162,11 @@ class Call:
     def overhead(self, now: float) -> float:
         """Seconds of our own since the body was read, 0 before: all that was not the wait for the upstream."""
         return max(0.0, now - self.ready - self.upstream_seconds) if self.ready else 0.0
+
+    @property
+    def in_shadow(self) -> bool:
+        """Whether everything is decided and nothing of it done: the answer is the upstream's, to the whole chat."""
+        return self.plan is not None and self.plan.mode == "shadow"
 
     @property
     def exact_tier(self) -> bool:

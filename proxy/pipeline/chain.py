@@ -24,6 +24,7 @@ from proxy.pipeline.relay import relay
 from proxy.pipeline.respond import respond
 from proxy.pipeline.scope import scope
 from proxy.pipeline.semantic_lookup import semantic_lookup
+from proxy.pipeline.shadow import leave_whole, withhold
 from proxy.pipeline.store import store
 from proxy.pipeline.verify import verify
 
@@ -32,16 +33,15 @@ Stage = Callable[[Call, Toolbox], Awaitable[Call]]
 OPEN: tuple[Stage, ...] = (authenticate, read)  # may refuse, by raising
 PREPARE: tuple[Stage, ...] = (parse, load_plan, scope)  # may refuse too; done once for the same bytes (`proxy.core.prepared`)
 PREPARED = ("request", "route", "plan", "tier", "reason", "reads", "writes", "keys")  # what PREPARE sets
-SEEK: tuple[Stage, ...] = (  # stops at the first answer
+DECIDE: tuple[Stage, ...] = (  # reads and reckons only, so that it can be explained
     exact_lookup,
     embed,
     semantic_lookup,
     verify,
     compress,
     exact_lookup_sent,
-    build_upstream,
-    call_upstream,
 )
+SEEK: tuple[Stage, ...] = (*DECIDE, leave_whole, build_upstream, call_upstream)  # stops at the first answer that may be served
 REPLY: tuple[Stage, ...] = (respond, relay)  # the client has its answer after this
 SETTLE: tuple[Stage, ...] = (count, record, store, note)  # once, whatever happened
 
@@ -77,7 +77,7 @@ async def _seek(call: Call, tools: Toolbox) -> Call:
         for stage in SEEK:
             if call.answer is not None or call.outcome != "ok":
                 break
-            call = await _open(stage, call, tools)
+            call = withhold(await open_stage(stage, call, tools))
     except GatewayError as error:
         return revise(call, answer=Refused(error), outcome="refused")
     except ClientGone:
@@ -101,7 +101,7 @@ async def _prepare(call: Call, tools: Toolbox) -> Call:
     return call
 
 
-async def _open(stage: Stage, call: Call, tools: Toolbox) -> Call:
+async def open_stage(stage: Stage, call: Call, tools: Toolbox) -> Call:
     """Run one stage; a tool that cannot help is noted and done without."""
     try:
         return await stage(call, tools)
