@@ -15,6 +15,7 @@ from drf_spectacular.renderers import OpenApiJsonRenderer, OpenApiJsonRenderer2,
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from plans import api
+from proxy.explain_api import PlanExplainView
 from proxy.preview_api import PlanPreviewView
 from proxy.preview_page import preview_page
 from stats import views
@@ -39,6 +40,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *both("token-saving/plans/<str:plan>", api.PlanView.as_view(), "plan"),
     *both("token-saving/plans/<str:plan>/stats", PlanStatsView.as_view(), "plan-stats"),
     *both("token-saving/plans/<str:plan>/preview", PlanPreviewView.as_view(), "plan-preview"),
+    *both("token-saving/plans/<str:plan>/explain", PlanExplainView.as_view(), "plan-explain"),
     *both("token-saving/cache-engines", api.CacheEnginesView.as_view(), "cache-engines"),
     *both("token-saving/compression-engines", api.CompressionEnginesView.as_view(), "compression-engines"),
     *both("api/schema", SpectacularAPIView.as_view(renderer_classes=SCHEMA_RENDERERS), "schema"),
