@@ -9,6 +9,9 @@ from plans import selectors
 from proxy import services
 from proxy.forms import UpstreamForm
 from proxy.models import Route, Upstream
+from proxy.wrong_admin import WrongAnswerAdmin
+
+__all__ = ["RouteAdmin", "UpstreamAdmin", "WrongAnswerAdmin"]
 
 
 @admin.register(Upstream)

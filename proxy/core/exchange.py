@@ -110,7 +110,8 @@ class Call:
     `directory`: the configuration it began under and finishes on; `raw`: the body until it is parsed. Times: `started`, `ready` (body
     read) and `budget_ends` (no cache work after it) by the monotonic clock, `at` in epoch seconds, durations in seconds. `chat`: its id,
     and `known` what was noted of it, under plans that cut when it saves. `judged`: the neighbours looked at, best first; `would`: the hit
-    that was not served, in shadow or as a sample; `would_cut`: what shadow would have cut.
+    that was not served, in shadow or as a sample; `would_cut`: what shadow would have cut; `raised`: the threshold
+    in force around this question, where a hit was said to be wrong.
     """
 
     request_id: str
@@ -135,6 +136,7 @@ class Call:
     vector: Vector | None = None
     candidates: tuple[Candidate, ...] = ()
     vetoes: tuple[str, ...] = ()
+    raised: float = 0.0
     judged: tuple[Judged, ...] = ()
     would: Stored | None = None
     would_cut: Cut | None = None

@@ -77,6 +77,10 @@ class SemanticCache(Protocol):
 
     async def delete(self, entry_id: str) -> None: ...
 
+    async def get(self, entry_id: str) -> SemanticEntry | None:
+        """The entry of that id, of this cache's embedder, unless it has expired."""
+        ...
+
     async def check(self) -> None:
         """Raise ToolUnavailable with a reason a person understands when the backend cannot serve."""
         ...

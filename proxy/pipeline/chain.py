@@ -12,6 +12,7 @@ from proxy.pipeline.build_upstream import build_upstream
 from proxy.pipeline.call_upstream import call_upstream
 from proxy.pipeline.compress import compress
 from proxy.pipeline.count import count
+from proxy.pipeline.doubt import doubt
 from proxy.pipeline.embed import embed
 from proxy.pipeline.exact_lookup import exact_lookup
 from proxy.pipeline.exact_lookup_sent import exact_lookup_sent
@@ -36,6 +37,7 @@ PREPARED = ("request", "route", "plan", "tier", "reason", "reads", "writes", "ke
 DECIDE: tuple[Stage, ...] = (  # reads and reckons only, so that it can be explained
     exact_lookup,
     embed,
+    doubt,
     semantic_lookup,
     verify,
     compress,

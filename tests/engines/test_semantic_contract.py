@@ -360,3 +360,26 @@ async def test_redis_searches_a_large_bucket_by_the_graph_and_a_small_one_entry_
             assert found[0].entry_id == backend.id("7")
             assert policy in str(sent[-1])
             cache._command = command
+
+
+async def test_an_entry_can_be_read_by_its_id(backend: Backend) -> None:
+    cache = backend.cache()
+    stored = backend.entry("mine", at(20), bucket="b7", scope="s7", question="How do I pay?", envelope=bytes(range(256)))
+    await cache.add(stored)
+    found = await cache.get(backend.id("mine"))
+    assert found is not None
+    assert found.vector == pytest.approx(stored.vector, abs=1e-3)
+    assert (found.created_at, found.expires_at) == pytest.approx((stored.created_at, stored.expires_at), abs=1e-3)
+    plain = {"vector": at(0), "created_at": 0.0, "expires_at": 0.0}
+    assert replace(found, **plain).__repr__() == replace(stored, **plain).__repr__()
+    assert await cache.get(backend.id("nobody")) is None
+    assert await backend.cache(embedder="other").get(backend.id("mine")) is None
+    await cache.add(found)  # as it came
+    assert len(await cache.nearest("b7", at(20), floor=0.9, limit=5)) == 1
+
+
+async def test_an_expired_entry_cannot_be_read(backend: Backend) -> None:
+    cache = backend.cache()
+    await cache.add(backend.entry("late", at(0), ttl=0.2))
+    await asyncio.sleep(0.4)
+    assert await cache.get(backend.id("late")) is None

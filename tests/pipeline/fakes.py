@@ -107,6 +107,11 @@ class FakeSemantic:
     async def delete(self, entry_id: str) -> None:
         self.entries.pop(entry_id, None)
 
+    async def get(self, entry_id: str) -> SemanticEntry | None:
+        if self.down:
+            raise ToolUnavailable(self.name, "down")
+        return self.entries.get(entry_id)
+
     async def check(self) -> None: ...
     async def purge(self) -> int:
         return 0

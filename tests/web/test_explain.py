@@ -1,67 +1,26 @@
 """POST /token-saving/plans/{plan}/explain: it says beforehand what the gateway then does, and does nothing itself."""
 
 import time
-import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
-import httpx
 import psycopg
 import pytest
 import redis
 from django.test import Client
 
-from tests.gateways import ROUTE, Gateway, running_gateway
-from tests.upstream import MockUpstream, completion, running_upstream
+from tests.gateways import ROUTE
+from tests.upstream import completion
+from tests.web.tenants import Both, ask, two_tenants
 
 BACKENDS = ["pgvector_semantic", "redis_semantic"]
 TOOL = {"type": "function", "function": {"name": "refund", "parameters": {"type": "object", "properties": {}}}}
 
 
-@dataclass
-class Both:
-    """A gateway with the platform's keys and those of two tenants."""
-
-    gateway: Gateway
-    upstream: MockUpstream
-    keys: dict[str, str]
-    admins: dict[str, str]
-
-    def explain(self, plan: str, body: dict[str, Any], *, admin: str = "", **query: str) -> httpx.Response:
-        secret = self.admins[admin] if admin else self.gateway.admin_key
-        url = f"{self.gateway.url}/token-saving/plans/{plan}/explain"
-        return httpx.post(url, json=body, params=query, headers={"authorization": f"Bearer {secret}"}, timeout=30)
-
-    def chat(self, plan: str, body: dict[str, Any], tenant: str) -> httpx.Response:
-        asked = body | {"token_saving_plan_id": plan}
-        headers = {"authorization": f"Bearer {self.keys[tenant]}"}
-        return httpx.post(f"{self.gateway.url}/v1/chat/completions", json=asked, headers=headers, timeout=30)
-
-    def plan(self, **fields: Any) -> str:
-        """A plan of the platform's with these fields."""
-        name = f"plan-{uuid.uuid4().hex[:8]}"
-        made = self.gateway.api("POST", "/token-saving/plans", json={"plan_name": name} | fields)
-        assert made.status_code == 201, made.text
-        self.gateway.wait_plan(name)
-        return name
-
-
 @pytest.fixture(scope="module")
 def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
-    with running_upstream() as upstream, running_gateway(upstream, tmp_path_factory.mktemp("explain")) as gateway:
-        keys, admins = {}, {}
-        for tenant in ("acme", "rival"):
-            keys[tenant] = gateway.manage("create_key", "--create-tenant", "--tenant", tenant, "--name", f"{tenant}-app").split()[-1]
-            admins[tenant] = gateway.manage("create_admin_key", "--tenant", tenant, "--name", f"{tenant}-admin").split()[-1]
-        time.sleep(2)
-        yield Both(gateway, upstream, keys, admins)
-
-
-def ask(question: str, *, before: list[str] | None = None, **fields: Any) -> dict[str, Any]:
-    """A request; `before`: earlier turns, the user first."""
-    turns = [{"role": "user" if number % 2 == 0 else "assistant", "content": text} for number, text in enumerate(before or [])]
-    return {"model": ROUTE, "messages": [*turns, {"role": "user", "content": question}], **fields}
+    with two_tenants(tmp_path_factory.mktemp("explain")) as running:
+        yield running
 
 
 STORED = ask("How do I enable two-factor login?")

@@ -11,6 +11,7 @@ import struct
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 import psycopg
 from pgvector import HalfVector
 from psycopg.pq.abc import PGresult
@@ -19,14 +20,15 @@ from proxy.core.errors import ToolUnavailable
 from proxy.core.ports import Candidate, SemanticEntry, Vector
 from proxy.engines.semantic.line import Value
 from proxy.engines.semantic.lines import Closed, Lines
-from proxy.engines.semantic.statements import DELETE, FACTS, PURGE, SETTINGS, UPSERT, Statement, approximate, exact, statement
+from proxy.engines.semantic.statements import DELETE, FACTS, GET, PURGE, SETTINGS, UPSERT, Statement, approximate, exact, statement
 from proxy.engines.semantic.values import checked_entry, clipped, storable, unit_vector
 
 LARGE_BUCKET = 3000
 LARGE_BUCKETS_KEPT = 10_000
 PURGE_BATCH = 1000
 READERS, WRITERS = 2, 2  # connections; a look-up does not wait behind writes, and one slow write not in the way of all
-ADD, REMOVE, REMOVE_EXPIRED = statement(UPSERT, label="add"), statement(DELETE, label="delete"), statement(PURGE, label="purge")
+ADD, ONE, REMOVE = statement(UPSERT, label="add"), statement(GET, label="get"), statement(DELETE, label="delete")
+REMOVE_EXPIRED = statement(PURGE, label="purge")
 
 
 class Connection(psycopg.AsyncConnection):
@@ -87,6 +89,11 @@ class PgvectorCache:
     async def delete(self, entry_id: str) -> None:
         """Remove one entry; one that does not exist is no error. Raises ToolUnavailable."""
         await self._write(REMOVE, {"entry_id": entry_id})
+
+    async def get(self, entry_id: str) -> SemanticEntry | None:
+        """The entry, unless it has expired or is another embedder's. Raises ToolUnavailable."""
+        found = await self._write(ONE, {"entry_id": entry_id, "embedder": self._embedder})
+        return entry_of(found, entry_id, self._embedder) if found.ntuples else None
 
     async def purge(self) -> int:
         """Remove the expired entries of every embedder, a batch at a time; the number removed. Raises ToolUnavailable."""
@@ -163,6 +170,25 @@ def candidates(found: PGresult) -> list[Candidate]:
             )
         )
     return made
+
+
+def entry_of(found: PGresult, entry_id: str, embedder: str) -> SemanticEntry:
+    """From the one row of GET, in binary."""
+    bucket, scope, plan_id, question, embedding, envelope, created_at, expires_at = (
+        found.get_value(0, column) or b"" for column in range(8)
+    )
+    return SemanticEntry(
+        entry_id=entry_id,
+        bucket=bucket.decode(),
+        scope=scope.decode(),
+        plan_id=int.from_bytes(plan_id),
+        embedder=embedder,
+        question=question.decode(),
+        vector=HalfVector.from_binary(embedding).to_numpy().astype(np.float32),
+        envelope=bytes(envelope),
+        created_at=struct.unpack("!d", created_at)[0],
+        expires_at=struct.unpack("!d", expires_at)[0],
+    )
 
 
 def measured(found: PGresult) -> int:

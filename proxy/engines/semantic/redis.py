@@ -15,6 +15,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
+import numpy as np
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -150,6 +151,26 @@ class RedisSearchCache:
     async def delete(self, entry_id: str) -> None:
         """Remove one entry; one that does not exist is no error. Raises ToolUnavailable."""
         await detached(self._run(lambda: self._redis.delete(self._key(entry_id)), self._write_timeout))
+
+    async def get(self, entry_id: str) -> SemanticEntry | None:
+        """The entry, unless it has expired. Raises ToolUnavailable."""
+        reply = await detached(self._run(lambda: self._command("HGETALL", self._key(entry_id)), self._write_timeout))
+        values: dict[bytes, bytes] = reply if isinstance(reply, dict) else dict(zip(reply[::2], reply[1::2], strict=True))
+        return self._entry(entry_id, values) if values else None
+
+    def _entry(self, entry_id: str, values: dict[bytes, bytes]) -> SemanticEntry:
+        return SemanticEntry(
+            entry_id=entry_id,
+            bucket=values[b"bucket"].decode(),
+            scope=values[b"scope"].decode(),
+            plan_id=int(values[b"plan_id"]),
+            embedder=self._embedder,
+            question=values[b"question"].decode(),
+            vector=np.frombuffer(values[b"vector"], np.float32),
+            envelope=values[b"envelope"],
+            created_at=float(values[b"created"]),
+            expires_at=float(values[b"expires"]),
+        )
 
     async def purge(self) -> int:
         """Redis expires entries by itself: 0."""
