@@ -370,8 +370,8 @@ async def test_an_entry_can_be_read_by_its_id(backend: Backend) -> None:
     assert found is not None
     assert found.vector == pytest.approx(stored.vector, abs=1e-3)
     assert (found.created_at, found.expires_at) == pytest.approx((stored.created_at, stored.expires_at), abs=1e-3)
-    plain = {"vector": at(0), "created_at": 0.0, "expires_at": 0.0}
-    assert replace(found, **plain).__repr__() == replace(stored, **plain).__repr__()
+    for name in ("entry_id", "bucket", "scope", "plan_id", "embedder", "question", "envelope"):
+        assert getattr(found, name) == getattr(stored, name)
     assert await cache.get(backend.id("nobody")) is None
     assert await backend.cache(embedder="other").get(backend.id("mine")) is None
     await cache.add(found)  # as it came
