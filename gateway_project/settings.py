@@ -41,6 +41,7 @@ STORE_BUDGET = environment.number("TOKENTHRIFT_STORE_BUDGET_MS", 2000, low=1, hi
 EXACT_MEMORY = environment.integer("TOKENTHRIFT_EXACT_MEMORY_MB", 16, low=0, high=65_536) * 1024 * 1024
 SIMILARITY_FLOOR = environment.number("TOKENTHRIFT_SIMILARITY_FLOOR", 0.70, low=0, high=1)
 CANDIDATES = environment.integer("TOKENTHRIFT_CANDIDATES", 3, low=1, high=50)
+FEEDBACK_PER_MINUTE = environment.integer("TOKENTHRIFT_FEEDBACK_PER_MINUTE", 60, low=1, high=100_000)
 CAPABILITIES = "gateway_project.capabilities.RunningCapabilities"  # fills the port of plans.capabilities
 REDIS_URL, REDIS_SEMANTIC_URL, QDRANT_URL = URLS.redis, URLS.redis_semantic, URLS.qdrant
 QDRANT_API_KEY = environment.text("TOKENTHRIFT_QDRANT_API_KEY")

@@ -16,12 +16,14 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 
 from plans import api
 from proxy.entries_api import PlanEntriesView
+from proxy.explain_api import PlanExplainView
 from proxy.invalidate_api import PlanInvalidateView
 from proxy.preview_api import PlanPreviewView
 from proxy.preview_page import preview_page
 from stats import views
 from stats.api import PlanStatsView
 from stats.dashboard import dashboard
+from stats.tuning_api import PlanTuningView
 
 SCHEMA_RENDERERS = [OpenApiJsonRenderer2, OpenApiJsonRenderer, OpenApiYamlRenderer2, OpenApiYamlRenderer]
 # Swagger UI draws its icons as data: images; scripts and styles stay our own files.
@@ -43,6 +45,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *both("token-saving/plans/<str:plan>/invalidate", PlanInvalidateView.as_view(), "plan-invalidate"),
     *both("token-saving/plans/<str:plan>/entries", PlanEntriesView.as_view(), "plan-entries"),
     *both("token-saving/plans/<str:plan>/preview", PlanPreviewView.as_view(), "plan-preview"),
+    *both("token-saving/plans/<str:plan>/explain", PlanExplainView.as_view(), "plan-explain"),
+    *both("token-saving/plans/<str:plan>/tuning", PlanTuningView.as_view(), "plan-tuning"),
     *both("token-saving/cache-engines", api.CacheEnginesView.as_view(), "cache-engines"),
     *both("token-saving/compression-engines", api.CompressionEnginesView.as_view(), "compression-engines"),
     *both("api/schema", SpectacularAPIView.as_view(renderer_classes=SCHEMA_RENDERERS), "schema"),

@@ -45,7 +45,8 @@ LABELS: Final = {
 HELP: Final = {
     "name": "What clients send as token_saving_plan_id. Unique within its owner.",
     "tenant": "Whose plan it is. Empty: the platform's, open to every tenant.",
-    "mode": "Off costs and saves nothing: every request goes to the provider as it is.",
+    "mode": "Shadow pays the provider for every request, whole, and counts what the plan would have saved: to look before you leap. "
+    "Off costs and saves nothing: every request goes to the provider as it is.",
     "max_input_tokens": "Histories longer than this are shortened before you pay for them. Shorter ones go as they are. At least 64.",
     "language": "Stop words and stems used to find the sentences worth paying for.",
     "focus": "With the question, what it needs is looked up in the old part of the chat, anew for every request: answers stay right far "

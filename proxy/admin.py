@@ -9,6 +9,9 @@ from plans import selectors
 from proxy import entries_admin, services  # noqa: F401 - the first registers its pages
 from proxy.forms import UpstreamForm
 from proxy.models import Route, Upstream
+from proxy.wrong_admin import WrongAnswerAdmin
+
+__all__ = ["RouteAdmin", "UpstreamAdmin", "WrongAnswerAdmin"]
 
 
 @admin.register(Upstream)

@@ -2,6 +2,7 @@
 
     POST /v1/chat/completions        the pipeline
     GET  /v1/models[/{name}]         the routes this key may use
+    POST /v1/cache/feedback          this cached answer was wrong
 
 It owns `lifespan`, so clients open and close in the loop that uses them.
 """
@@ -12,10 +13,11 @@ from collections.abc import Awaitable, Callable
 import orjson
 
 from proxy.client import AsgiClient, Receive, Scope, Send
-from proxy.core.errors import GatewayError, MethodNotAllowed, ModelUnknown, PathUnknown
+from proxy.core.errors import ClientGone, GatewayError, MethodNotAllowed, ModelUnknown, PathUnknown
 from proxy.core.exchange import Call, Refused, revise
 from proxy.core.ids import new_id
 from proxy.core.ports import Toolbox
+from proxy.feedback import feedback
 from proxy.pipeline import chain
 from proxy.pipeline.authenticate import authenticate
 from proxy.pipeline.respond import respond
@@ -23,6 +25,7 @@ from proxy.toolbox import Running, open_toolbox
 
 CHAT = "/v1/chat/completions"
 MODELS = "/v1/models"
+FEEDBACK = "/v1/cache/feedback"
 
 
 class Gateway:
@@ -73,14 +76,20 @@ def _bearer(header: str) -> str | None:
 
 
 async def _other(call: Call, tools: Toolbox, method: str, path: str) -> None:
-    """Everything under /v1 that is no chat request: the models, and clear refusals."""
+    """Everything under /v1 that is no chat request: the models, feedback, and clear refusals."""
     try:
-        if path not in (CHAT, MODELS) and not path.startswith(f"{MODELS}/"):
-            raise PathUnknown(f"{path} is not served. Served are POST {CHAT} and GET {MODELS}.")
-        if path == CHAT or method not in ("GET", "HEAD"):
-            raise MethodNotAllowed(f"{method} is not allowed here: use {'POST' if path == CHAT else 'GET'}.")
+        if path not in (CHAT, MODELS, FEEDBACK) and not path.startswith(f"{MODELS}/"):
+            raise PathUnknown(f"{path} is not served. Served are POST {CHAT}, POST {FEEDBACK} and GET {MODELS}.")
+        expected = ("POST",) if path in (CHAT, FEEDBACK) else ("GET", "HEAD")
+        if method not in expected:
+            raise MethodNotAllowed(f"{method} is not allowed here: use {expected[0]}.")
         call = await authenticate(call, tools)
-        body = orjson.dumps(_models(call, tools, path.removeprefix(MODELS).removeprefix("/")))
+        if path == FEEDBACK:
+            body = orjson.dumps(await feedback(call, tools))
+        else:
+            body = orjson.dumps(_models(call, tools, path.removeprefix(MODELS).removeprefix("/")))
+    except ClientGone:
+        return
     except GatewayError as error:
         await respond(revise(call, answer=Refused(error), outcome="refused"), tools)
         return

@@ -71,6 +71,11 @@ class Conf:
         return float(settings.COMPRESSION_DEADLINE)
 
     @property
+    def feedback_per_minute(self) -> int:
+        """Calls of /v1/cache/feedback for each tenant."""
+        return int(settings.FEEDBACK_PER_MINUTE)
+
+    @property
     def models(self) -> Path:
         """Where exported models lie."""
         return Path(settings.VAR_DIR) / "models"

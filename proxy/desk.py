@@ -3,26 +3,18 @@
 Who calls this has checked the permission and written down who looked.
 """
 
-import asyncio
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
+from proxy import bridge
 from proxy.core.envelope import BadEnvelope, decode
 from proxy.core.errors import ToolUnavailable
 from proxy.core.ports import Toolbox
 from stats.entries import CacheEntry
 
 DEADLINE = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """The tools of the request path in this process, and the loop they belong to."""
-
-    loop: asyncio.AbstractEventLoop
-    tools: Toolbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,34 +25,22 @@ class Text:
     answer: str | None
 
 
-@dataclass(slots=True)
-class _State:
-    desk: Desk | None = None
-
-
-_state = _State()
-
-
-def attach(desk: Desk | None) -> None:
-    """Called once by whoever starts the request path in this process."""
-    _state.desk = desk
-
-
 def read_text(entry: CacheEntry) -> Text:
     """Waits, so not for the loop's own thread. Raises ToolUnavailable when a store does not answer."""
-    desk = _state.desk
-    if desk is None:
-        raise ToolUnavailable("desk", "no gateway runs in this process")
     try:
-        return asyncio.run_coroutine_threadsafe(_read(desk.tools, entry), desk.loop).result(DEADLINE)
+        return bridge.run(lambda tools: _read(tools, entry), seconds=DEADLINE)
+    except bridge.Elsewhere as error:
+        raise ToolUnavailable("desk", "no gateway runs in this process") from error
     except TimeoutError as error:
         raise ToolUnavailable("desk", "the stores did not answer in time") from error
 
 
 async def _read(tools: Toolbox, entry: CacheEntry) -> Text:
-    question, value = None, None
+    question: str | None = None
+    value: bytes | None = None
     if backend := tools.semantic.get(entry.backend):
-        question, value = await backend.read(entry.entry_id) or (None, None)
+        found = await backend.get(entry.entry_id)
+        question, value = (found.question, found.envelope) if found else (None, None)
     if entry.exact:
         value = await tools.exact.get(entry.entry_id) or value
     return Text(question, _answer(value))

@@ -4,7 +4,10 @@ from django.core.validators import MaxValueValidator, MinValueValidator, RegexVa
 from django.db import models
 from pgvector.django import HalfVectorField
 
+from proxy.wrong_models import EvictedAnswer, WrongAnswer
 from stats.entries import CacheEntry
+
+__all__ = ["EvictedAnswer", "Route", "SemanticEntry", "Upstream", "WrongAnswer"]
 
 ROUTE_NAME = RegexValidator(r"\A[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}\Z", "Use letters, digits and . _ : / - only, 128 at most.")
 

@@ -1,7 +1,10 @@
-"""The whole configuration as one frozen value, in eight queries at most."""
+"""The whole configuration as one frozen value, in ten queries at most."""
 
 import logging
 from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
 
 from plans import selectors as plans
 from plans.price_list import PriceKey
@@ -10,9 +13,11 @@ from proxy import vault
 from proxy.core import directory
 from proxy.core.addresses import check_base_url
 from proxy.core.directory import Directory, UpstreamTarget
-from proxy.models import Route, Upstream
+from proxy.core.doubts import Doubt, Doubts
+from proxy.models import EvictedAnswer, Route, Upstream, WrongAnswer
 
 log = logging.getLogger(__name__)
+DOUBTS_KEPT = 10_000  # 1.5 KB each
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +46,23 @@ def load_directory() -> Directory:
     The revision is read first: a change that comes in while the rest is read raises it again, and the next look reads it all anew.
     """
     revision = plans.revision()
-    return Directory(revision=revision, keys=plans.live_keys(), plans=plans.plans(), routes=_routes(), forgotten=plans.invalidations())
+    return Directory(
+        revision=revision, keys=plans.live_keys(), plans=plans.plans(), routes=_routes(), forgotten=plans.invalidations(), doubts=_doubts()
+    )
+
+
+def _doubts() -> Doubts:
+    """What was said to be wrong and is in force: the newest of it, where there is more than a worker should hold."""
+    now = datetime.now(UTC)
+    said = WrongAnswer.objects.filter(undone_at=None, until__gt=now).order_by("-at")
+    around: dict[str, tuple[Doubt, ...]] = {}
+    for row in said.filter(threshold__isnull=False)[:DOUBTS_KEPT]:
+        assert row.radius is not None and row.threshold is not None  # noqa: S101, PT018 -- written together
+        vector = np.frombuffer(row.embedding, np.float32)
+        made = Doubt(embedder=row.embedder, vector=vector, radius=row.radius, threshold=row.threshold)
+        around[row.bucket] = (*around.get(row.bucket, ()), made)
+    evicted = EvictedAnswer.objects.filter(said__undone_at=None, expires_at__gt=now.timestamp())
+    return Doubts(frozenset(evicted.values_list("scope", "created_at")), around)
 
 
 def _routes() -> dict[str, directory.Route]:

@@ -8,7 +8,7 @@ from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
-from proxy import desk, previews
+from proxy import bridge, previews
 from proxy.conf import conf
 from proxy.core.errors import ToolUnavailable
 from proxy.core.flights import Flights
@@ -58,7 +58,7 @@ class Running:
                 log.warning("a tool did not close: %s", type(outcome).__name__)
         self.source.close()
         previews.attach(None)
-        desk.attach(None)
+        bridge.attach(None)
 
 
 async def open_toolbox() -> Running:
@@ -91,7 +91,7 @@ async def open_toolbox() -> Running:
         await asyncio.wait_for(source.refresh(), 5)
     running = Running(tools, source, flusher)
     previews.attach(previews.Bench(asyncio.get_running_loop(), compressor))
-    desk.attach(desk.Desk(asyncio.get_running_loop(), tools))
+    bridge.attach(bridge.Bridge(asyncio.get_running_loop(), tools))
     health.attach(health.Gateway(loaded=lambda: source.directory.revision > 0, lag=lambda: flusher.lag))
     background: list[Coroutine[Any, Any, None]] = [source.run(), source.listen(), flusher.run(), leases.run()]
     background += [compressor.warm(), _warm(embedder), _purge(tools), Sweeper(tools, conninfo()).run()]

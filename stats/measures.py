@@ -19,9 +19,10 @@ class Event:
     `asked_tokens`: the prompt as the client sent it; `prompt_tokens`/`completion_tokens`: what the provider billed (0 on a hit);
     `cached_tokens`/`written_tokens`: of the prompt, read from and written into the provider's prefix cache; `served_tokens`: completion
     tokens the client received. `estimated`: the provider sent no usage. `score`: the verifier's, of the best neighbour; `entry_id`: of what
-    was served; `would`: the tier that would have answered, in shadow or when a hit was sampled; `sample`: `right` or `wrong` once the
-    would-be answer was compared with the provider's; `collapsed`: it shared the call of an identical request in flight; `stale`: an
-    expired answer was served, as the plan allows.
+    was or would have been served; `would`: the tier that would have answered, in shadow or when a hit was sampled; `sample`: `right` or
+    `wrong` once the would-be answer was compared with the provider's; `shadow`: the plan only watched, and `would_tokens` and `would_saved`
+    are what it would have saved; `collapsed`: it shared the call of an identical request in flight; `stale`: an expired answer was served,
+    as the plan allows.
     """
 
     event_id: str
@@ -47,6 +48,9 @@ class Event:
     entry_id: str = ""
     would: str = ""
     sample: str = ""
+    shadow: bool = False
+    would_tokens: int = 0
+    would_saved: Decimal | None = None
     collapsed: bool = False
     stale: bool = False
     failures: tuple[str, ...] = ()
@@ -77,8 +81,9 @@ class Event:
 
     @property
     def counts(self) -> bool:
-        """Whether the request is one of the plan's `total_requests`: it named a plan that was found and finished 2xx."""
-        return self.plan_id is not None and 200 <= self.status < 300 and self.outcome == "ok"
+        """Whether the request is one of the plan's `total_requests`: it named a plan that was found, finished 2xx,
+        and the plan did more than watch."""
+        return not self.shadow and self.plan_id is not None and 200 <= self.status < 300 and self.outcome == "ok"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ __all__ = ["CacheEntry", "DeadLetter", "Erasure", "RequestEvent", "SpoolCursor",
 
 
 class RequestEvent(models.Model):
-    """`stats.measures.Event` as a row. Tenant, key and plan are kept by id and name, so that history outlives them."""
+    """`stats.measures.Event` as a row. Tenant, key and plan are kept by id and name, so that history outlives them.
+    `wrong`: somebody said so of the cached answer, afterwards."""
 
     event_id = models.UUIDField(primary_key=True)
     at = models.DateTimeField(db_index=True)
@@ -33,6 +34,10 @@ class RequestEvent(models.Model):
     entry_id = models.CharField(max_length=64, blank=True)
     would = models.CharField(max_length=16, blank=True)
     sample = models.CharField(max_length=16, blank=True)
+    shadow = models.BooleanField(default=False)
+    would_tokens = models.BigIntegerField(default=0)
+    would_saved = models.DecimalField(max_digits=20, decimal_places=12, null=True)
+    wrong = models.BooleanField(default=False)
     collapsed = models.BooleanField(default=False)
     stale = models.BooleanField(default=False)
     failures = models.JSONField(default=list)

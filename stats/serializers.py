@@ -62,6 +62,18 @@ class LatencySerializer(serializers.Serializer[Any]):
     miss_added = PercentilesSerializer(allow_null=True, help_text="What the gateway added to a miss.")
 
 
+class WouldHaveSerializer(serializers.Serializer[Any]):
+    """What the plan would have done to the requests it only watched (mode shadow): in none of the other numbers."""
+
+    requests = _count("Watched, finished with 2xx.")
+    exact = _count("Would have been answered with the stored answer of an identical request.")
+    semantic = _count("Would have been answered with the stored answer of a question that means the same.")
+    hit_rate = serializers.FloatField(help_text="Both tiers over requests, four places; 0 without requests.")
+    tokens_saved = _count("Of those hits, all that the provider billed; of the others, what compression would have cut.")
+    cost_saved_usd = _usd("The price of these tokens: a hit's as billed, a cut's at list price.")
+    billed_usd = _usd("What the provider charges for the requests watched.")
+
+
 class DetailSerializer(serializers.Serializer[Any]):
     hits = HitsSerializer()
     misses = _count("Looked up and not found.")
@@ -77,6 +89,7 @@ class DetailSerializer(serializers.Serializer[Any]):
     tool_failures = serializers.DictField(
         child=serializers.IntegerField(), help_text="Requests that went on without a cache or another tool."
     )
+    would_have = WouldHaveSerializer()
     tokens = TokensSerializer()
     cost_usd = CostSerializer()
     latency_ms = LatencySerializer()
@@ -123,12 +136,25 @@ def stats_body(totals: Totals, reasons: Reasons, outcome_unknown: int) -> dict[s
             "unpriced_requests": totals.unpriced,
             "estimated_requests": totals.estimated,
             "tool_failures": reasons.failures,
+            "would_have": _would_have(totals),
             "tokens": _tokens(totals),
             "cost_usd": _cost(totals),
             "latency_ms": _latency(totals),
             "first_request_at": totals.first and totals.first.isoformat(),
             "last_request_at": totals.last and totals.last.isoformat(),
         },
+    }
+
+
+def _would_have(totals: Totals) -> dict[str, Any]:
+    return {
+        "requests": totals.shadow,
+        "exact": totals.would_exact,
+        "semantic": totals.would_semantic,
+        "hit_rate": totals.would_hit_rate,
+        "tokens_saved": totals.would_tokens,
+        "cost_saved_usd": _text(totals.would_saved),
+        "billed_usd": _text(totals.shadow_billed),
     }
 
 
@@ -155,7 +181,11 @@ def _cost(totals: Totals) -> dict[str, str | None]:
         "saved_semantic": totals.saved_semantic,
         "saved_compression": totals.saved_compression,
     }
-    return {name: None if value is None else f"{value:f}" for name, value in sums.items()}
+    return {name: _text(value) for name, value in sums.items()}
+
+
+def _text(dollars: Decimal | None) -> str | None:
+    return None if dollars is None else f"{dollars:f}"
 
 
 def _latency(totals: Totals) -> dict[str, dict[str, float] | None]:

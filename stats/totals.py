@@ -1,6 +1,7 @@
 """What requests add up to: each sum as one SQL expression, all of them in one query.
 
-Only requests that count are summed: finished 2xx, with a plan (`Event.counts`). Failed ones are counted apart.
+Only requests that count are summed: finished 2xx, with a plan that does more than watch (`Event.counts`). Failed ones and those in shadow
+are counted apart.
 """
 
 from dataclasses import dataclass
@@ -14,7 +15,8 @@ from django.db.models import Aggregate, Count, DecimalField, ExpressionWrapper, 
 from stats.measures import hit_rate
 from stats.models import RequestEvent
 
-COUNTS = Q(plan_id__isnull=False, status__gte=200, status__lt=300, outcome="ok")
+FINISHED = Q(plan_id__isnull=False, status__gte=200, status__lt=300, outcome="ok")
+COUNTS, SHADOW = FINISHED & Q(shadow=False), FINISHED & Q(shadow=True)
 EXACT, SEMANTIC, MISS, BYPASS = (Q(tier=tier) for tier in ("exact", "semantic", "miss", "bypass"))
 HIT = EXACT | SEMANTIC
 AT_ONCE = Q(upstream_ms=0)  # an expired answer may be served after the provider was waited for in vain
@@ -61,6 +63,12 @@ class Totals:
     saved_exact: Decimal | None = None
     saved_semantic: Decimal | None = None
     billed_failed: Decimal | None = None
+    shadow: int = 0
+    would_exact: int = 0
+    would_semantic: int = 0
+    would_tokens: int = 0
+    would_saved: Decimal | None = None
+    shadow_billed: Decimal | None = None
     exact_ms: list[float] | None = None
     semantic_ms: list[float] | None = None
     hit_ms: list[float] | None = None
@@ -76,6 +84,10 @@ class Totals:
     @property
     def hit_rate(self) -> float:
         return hit_rate(self.hits, self.requests)
+
+    @property
+    def would_hit_rate(self) -> float:
+        return hit_rate(self.would_exact + self.would_semantic, self.shadow)
 
     @property
     def tokens_saved_compression(self) -> int:
@@ -110,7 +122,7 @@ SUMS: dict[str, Aggregate] = {
     "compressed": Count("pk", filter=COUNTS & ~Q(engine="")),
     "unpriced": Count("pk", filter=COUNTS & ~PRICED),
     "estimated": Count("pk", filter=COUNTS & Q(estimated=True)),
-    "failed": Count("pk", filter=~COUNTS),
+    "failed": Count("pk", filter=~FINISHED),
     "asked_tokens": Sum("asked_tokens", filter=COUNTS, default=0),
     "sent_tokens": Sum("prompt_tokens", filter=COUNTS, default=0),
     "completion_tokens": Sum("completion_tokens", filter=COUNTS, default=0),
@@ -126,7 +138,13 @@ SUMS: dict[str, Aggregate] = {
     "saved": Sum(SAVED, filter=COUNTS & PRICED),
     "saved_exact": Sum(SAVED, filter=COUNTS & PRICED & EXACT),
     "saved_semantic": Sum(SAVED, filter=COUNTS & PRICED & SEMANTIC),
-    "billed_failed": Sum("billed_cost", filter=~COUNTS),
+    "billed_failed": Sum("billed_cost", filter=~FINISHED),
+    "shadow": Count("pk", filter=SHADOW),
+    "would_exact": Count("pk", filter=SHADOW & Q(would="exact")),
+    "would_semantic": Count("pk", filter=SHADOW & Q(would="semantic")),
+    "would_tokens": Sum("would_tokens", filter=SHADOW, default=0),
+    "would_saved": Sum("would_saved", filter=SHADOW & PRICED),
+    "shadow_billed": Sum("billed_cost", filter=SHADOW & PRICED),
     "first": Min("at", filter=COUNTS),
     "last": Max("at", filter=COUNTS),
 }

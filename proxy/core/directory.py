@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from plans.pricing import Price
 from plans.snapshot import KeySnapshot, PlanSnapshot
+from proxy.core.doubts import Doubts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +44,7 @@ class Directory:
     plans: dict[tuple[int | None, str], PlanSnapshot] = field(default_factory=dict)
     routes: dict[str, Route] = field(default_factory=dict)
     forgotten: dict[tuple[int, int | None, str], int] = field(default_factory=dict)
+    doubts: Doubts = field(default_factory=Doubts)
 
     def plan_for(self, key: KeySnapshot, name: str) -> PlanSnapshot | None:
         """The key's own tenant's plan of that name, else the platform's, else None: another tenant's does not exist."""

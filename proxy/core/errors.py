@@ -6,12 +6,16 @@ GatewayError                      the client gets OpenAI's error object (platfor
 +- BadKey                401      no, wrong, revoked or expired key
 +- ModelForbidden        403      the key may not use this route
 +- ModelUnknown          404
++- RequestUnknown        404      no such request, or another tenant's: the two look the same
 +- PathUnknown           404      a path under /v1 that this gateway does not serve
 +- MethodNotAllowed      405
++- NothingCached         409      feedback on an answer that came from the provider
++- RateLimited           429      too much feedback: `retry_after` in seconds
 +- NotCached             504      only-if-cached and a miss (RFC 9111 section 5.2.1.7)
 +- UpstreamUnreachable   502
 +- UpstreamInvalid       502      a 200 that is no completion
 +- UpstreamTimeout       504
++- FeedbackUnavailable   503      the ledger or the caches cannot be reached
 +- NotReady              503      the worker has not read its configuration yet
 +- InternalFault         500      a bug of ours; never the client's fault
 
@@ -69,6 +73,26 @@ class ModelUnknown(BadRequest):
     code = "model_not_found"
 
 
+class RequestUnknown(BadRequest):
+    status = 404
+    code = "request_not_found"
+
+
+class NothingCached(BadRequest):
+    status = 409
+    code = "not_a_cached_answer"
+
+
+class RateLimited(GatewayError):
+    status = 429
+    type = "rate_limit_error"
+    code = "rate_limited"
+
+    def __init__(self, message: str, *, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
 class PathUnknown(BadRequest):
     status = 404
     code = "unknown_url"
@@ -97,6 +121,11 @@ class UpstreamInvalid(GatewayError):
 class UpstreamTimeout(GatewayError):
     status = 504
     code = "upstream_timeout"
+
+
+class FeedbackUnavailable(GatewayError):
+    status = 503
+    code = "feedback_unavailable"
 
 
 class NotReady(GatewayError):

@@ -114,10 +114,11 @@ class Call:
 
     `directory`: the configuration it began under and finishes on; `raw`: the body until it is parsed. Times: `started`, `ready` (body
     read) and `budget_ends` (no cache work after it) by the monotonic clock, `at` in epoch seconds, durations in seconds. `chat`: its id,
-    and `known` what was noted of it, under plans that cut when it saves. `window`: the chat, where it is compared as a whole. `judged`:
-    the neighbours looked at, best first; `would`: the hit that was not served, in shadow or as a sample. `flight`: with whom the answer
-    is shared; `collapsed`: another request called for it. `fallback`: an expired answer to this very request; `refresh`: it is served
-    and this call is to fetch a new one, which is billed to the event of what was `given`.
+    and `known` what was noted of it, under plans that cut when it saves. `window`: the chat, where it is compared as a whole. `raised`:
+    the threshold in force around this question, where a hit was said to be wrong. `judged`: the neighbours looked at, best first;
+    `would`: the hit that was not served, in shadow or as a sample; `would_cut`: what shadow would have cut. `flight`: with whom the
+    answer is shared; `collapsed`: another request called for it. `fallback`: an expired answer to this very request; `refresh`: it is
+    served and this call is to fetch a new one, which is billed to the event of what was `given`.
     """
 
     request_id: str
@@ -143,8 +144,10 @@ class Call:
     window: Window | None = None
     candidates: tuple[Candidate, ...] = ()
     vetoes: tuple[str, ...] = ()
+    raised: float = 0.0
     judged: tuple[Judged, ...] = ()
     would: Stored | None = None
+    would_cut: Cut | None = None
     fallback: Stored | None = None
     refresh: bool = False
     given: Event | None = None
@@ -184,6 +187,11 @@ class Call:
     def left(self) -> bool:
         """Whether its client went while the call was kept up for others."""
         return isinstance(self.client, Led) and self.client.left
+
+    @property
+    def in_shadow(self) -> bool:
+        """Whether everything is decided and nothing of it done: the answer is the upstream's, to the whole chat."""
+        return self.plan is not None and self.plan.mode == "shadow"
 
     @property
     def exact_tier(self) -> bool:

@@ -25,6 +25,8 @@ def _cache(call: Call, now: float) -> dict[bytes, str]:
         found[b"x-tokenthrift-plan"] = call.plan.name
     if call.reason:
         found[b"x-tokenthrift-bypass-reason"] = call.reason
+    if call.in_shadow and call.would is not None:
+        found[b"x-tokenthrift-would"] = call.would.tier
     if isinstance(call.answer, Stored):
         found[b"age"] = str(call.answer.envelope.age(now))
         if call.answer.stale:

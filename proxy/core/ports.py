@@ -84,8 +84,8 @@ class SemanticCache(Protocol):
 
     async def delete(self, entry_id: str) -> None: ...
 
-    async def read(self, entry_id: str) -> tuple[str, bytes] | None:
-        """Question and envelope of one entry, whatever its bucket; None when there is none. For people, not for the request path."""
+    async def get(self, entry_id: str) -> SemanticEntry | None:
+        """The entry of that id, of this cache's embedder, unless it has expired."""
         ...
 
     async def check(self) -> None:

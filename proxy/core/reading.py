@@ -54,8 +54,12 @@ def open_envelope(call: Call, value: bytes) -> Envelope | None:
 
 
 def ours(call: Call, envelope: Envelope) -> bool:
-    """Whether those who may share this answer are those who ask."""
-    return call.keys is not None and envelope.scope == call.keys.scope
+    """Whether those who may share this answer are those who ask, and nobody said that it was wrong."""
+    return (
+        call.keys is not None
+        and envelope.scope == call.keys.scope
+        and (envelope.scope, envelope.created_at) not in call.directory.doubts.answers
+    )
 
 
 def fresh_enough(call: Call, envelope: Envelope) -> bool:

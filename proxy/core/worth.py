@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from proxy.core.exchange import Call, Stored
+from proxy.core.ports import Cut
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,8 +45,20 @@ def worth(call: Call) -> Worth:
     return Worth(asked=usage.prompt + cut, served=usage.completion, saved=cut, would=would, billed=billed)
 
 
+def forgone(call: Call) -> tuple[int, Decimal | None]:
+    """Tokens and dollars that shadow let go: of a hit all that was billed, else of a cut what it would have taken out, at list price."""
+    if not call.in_shadow or not call.attempts or call.status >= 400:
+        return 0, None
+    if call.would is not None:
+        return call.usage.prompt + call.usage.completion, worth(call).billed
+    cut, price = _taken_out(call.would_cut), call.target.price
+    return cut, price.cost(prompt=cut, completion=0) if price else None
+
+
 def tokens_cut(call: Call) -> int:
     """Prompt tokens that compression took out, 0 when it did nothing or nothing was sent."""
-    if call.cut is None or call.cut.messages is None or not call.attempts or call.status >= 400:
-        return 0
-    return max(0, call.cut.before - call.cut.after)
+    return _taken_out(call.cut) if call.attempts and call.status < 400 else 0
+
+
+def _taken_out(cut: Cut | None) -> int:
+    return 0 if cut is None or cut.messages is None else max(0, cut.before - cut.after)

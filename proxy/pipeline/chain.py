@@ -13,6 +13,7 @@ from proxy.pipeline.build_upstream import build_upstream
 from proxy.pipeline.call_upstream import call_upstream
 from proxy.pipeline.compress import compress
 from proxy.pipeline.count import count
+from proxy.pipeline.doubt import doubt
 from proxy.pipeline.embed import embed
 from proxy.pipeline.exact_lookup import exact_lookup
 from proxy.pipeline.exact_lookup_sent import exact_lookup_sent
@@ -30,6 +31,7 @@ from proxy.pipeline.relay import relay
 from proxy.pipeline.respond import respond
 from proxy.pipeline.scope import scope
 from proxy.pipeline.semantic_lookup import semantic_lookup
+from proxy.pipeline.shadow import leave_whole, withhold
 from proxy.pipeline.share import share
 from proxy.pipeline.stand_in import stand_in
 from proxy.pipeline.store import store
@@ -40,18 +42,16 @@ Stage = Callable[[Call, Toolbox], Awaitable[Call]]
 OPEN: tuple[Stage, ...] = (authenticate, read)  # may refuse, by raising
 PREPARE: tuple[Stage, ...] = (parse, load_plan, scope)  # may refuse too; done once for the same bytes (`proxy.core.prepared`)
 PREPARED = ("request", "route", "plan", "tier", "reason", "reads", "writes", "keys")  # what PREPARE sets
-SEEK: tuple[Stage, ...] = (  # stops at the first answer
+DECIDE: tuple[Stage, ...] = (  # reads and reckons only, so that it can be explained
     exact_lookup,
-    join,
     embed,
+    doubt,
     semantic_lookup,
     verify,
     compress,
     exact_lookup_sent,
-    lease,
-    build_upstream,
-    call_upstream,
 )
+SEEK: tuple[Stage, ...] = (DECIDE[0], join, *DECIDE[1:], leave_whole, lease, build_upstream, call_upstream)  # stops at the first answer
 REPLY: tuple[Stage, ...] = (stand_in, share, respond, relay)  # the client has its answer after this
 REFRESH: tuple[Stage, ...] = (embed, compress, build_upstream, call_upstream, respond, relay)  # if that was an expired one; for nobody
 SETTLE: tuple[Stage, ...] = (count, land, record, forget, store, note, part)  # once, whatever happened
@@ -68,7 +68,7 @@ async def run(call: Call, tools: Toolbox) -> Call:
         if call.refresh and isinstance(call.answer, Stored):
             call = asked_again(call, event_of(call), budget=tools.limits.cache_budget)
             for stage in REFRESH:
-                call = await _open(stage, call, tools)
+                call = await open_stage(stage, call, tools)
     except ClientGone:
         call = revise(call, outcome="client_closed")
     except asyncio.CancelledError:
@@ -92,7 +92,7 @@ async def _seek(call: Call, tools: Toolbox) -> Call:
         for stage in SEEK:
             if call.answer is not None or call.outcome != "ok":
                 break
-            call = await _open(stage, call, tools)
+            call = withhold(await open_stage(stage, call, tools))
     except GatewayError as error:
         return revise(call, answer=Refused(error), outcome="refused")
     except ClientGone:
@@ -116,7 +116,7 @@ async def _prepare(call: Call, tools: Toolbox) -> Call:
     return call
 
 
-async def _open(stage: Stage, call: Call, tools: Toolbox) -> Call:
+async def open_stage(stage: Stage, call: Call, tools: Toolbox) -> Call:
     """Run one stage; a tool that cannot help is noted and done without."""
     try:
         return await stage(call, tools)

@@ -19,6 +19,8 @@ async def compress(call: Call, tools: Toolbox) -> Call:
     """Set what was cut. Raises ToolUnavailable: then the request goes out whole."""
     if call.plan is None or call.plan.mode == "off" or call.plan.compression is None:
         return call
+    if call.would is not None and call.in_shadow:  # nothing would have been sent
+        return call
     settings = call.plan.compression
     begun = time.monotonic()
     terms = None

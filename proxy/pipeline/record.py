@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from proxy.core.exchange import Call, Refused, Stored
 from proxy.core.ports import Toolbox
-from proxy.core.worth import worth
+from proxy.core.worth import forgone, worth
 from stats.measures import Event
 
 CLIENT_CLOSED = 499  # nginx's code for a client that left before the answer
@@ -36,7 +36,11 @@ async def record(call: Call, tools: Toolbox) -> Call:
 
 def event_of(call: Call) -> Event:
     """The decision record of a finished call. It holds no prompt and no answer."""
-    gained, error = worth(call), call.answer.error if isinstance(call.answer, Refused) else None
+    gained, (tokens, dollars) = worth(call), forgone(call)
+    hit, error = (
+        call.answer if isinstance(call.answer, Stored) else call.would,
+        call.answer.error if isinstance(call.answer, Refused) else None,
+    )
     return Event(
         event_id=call.request_id,
         at=call.at,
@@ -56,10 +60,13 @@ def event_of(call: Call) -> Event:
         error_code=(error.code or error.type) if error else "",
         tier=call.tier,
         reason=call.reason or _stale(call) or _note(call),
-        similarity=call.answer.similarity if isinstance(call.answer, Stored) else _nearest(call),
-        score=call.answer.score if isinstance(call.answer, Stored) else next((each.score for each in call.judged), None),
-        entry_id=call.answer.entry_id if isinstance(call.answer, Stored) else "",
+        similarity=hit.similarity if hit else _nearest(call),
+        score=hit.score if hit else next((each.score for each in call.judged), None),
+        entry_id=hit.entry_id if hit else "",
         would=call.would.tier if call.would else "",
+        shadow=call.in_shadow,
+        would_tokens=tokens,
+        would_saved=dollars,
         collapsed=call.collapsed,
         stale=bool(_stale(call)),
         failures=call.failures,

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 import orjson
 
 from proxy.core import sse
+from proxy.core.errors import RateLimited
 from proxy.core.exchange import Call, Live, Refused, Whole, revise
 from proxy.core.headers import STREAM, Header, decision_headers
 from proxy.core.ports import Toolbox
@@ -38,6 +39,7 @@ async def respond(call: Call, tools: Toolbox) -> Call:
 async def _refuse(call: Call, answer: Refused) -> Call:
     error = answer.error
     extra = [(b"www-authenticate", b"Bearer")] if error.status == 401 else []
+    extra += [(b"retry-after", str(error.retry_after).encode())] if isinstance(error, RateLimited) else []
     return await _send(revise(call, status=error.status), error.status, orjson.dumps(error.body()), extra)
 
 

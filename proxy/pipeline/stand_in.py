@@ -9,7 +9,7 @@ from proxy.core.staleness import may_stand_in, provider_failed
 
 async def stand_in(call: Call, tools: Toolbox) -> Call:
     """Answer with it instead of the error. The attempt stays in the record, and nothing counts as saved: without us it had failed too."""
-    if call.outcome != "upstream_error" or call.fallback is None or not provider_failed(call.answer):
+    if call.outcome != "upstream_error" or call.fallback is None or call.in_shadow or not provider_failed(call.answer):
         return call
     if not may_stand_in(call, call.fallback.envelope):
         return call

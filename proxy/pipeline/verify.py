@@ -25,9 +25,9 @@ async def verify(call: Call, tools: Toolbox) -> Call:
 
 
 def threshold(call: Call) -> float:
-    """The plan's similarity threshold, or the request's where that is higher: a request can never lower it."""
+    """The plan's similarity threshold, or the request's or that of a doubt where that is higher: a request can never lower it."""
     assert call.plan is not None and call.plan.cache is not None  # noqa: S101, PT018 -- there are no candidates without
-    return max(call.plan.cache.similarity_threshold, call.asked.controls.similarity_threshold or 0.0)
+    return max(call.plan.cache.similarity_threshold, call.asked.controls.similarity_threshold or 0.0, call.raised)
 
 
 def _judge(call: Call, candidate: Candidate) -> tuple[Stored | None, str]:

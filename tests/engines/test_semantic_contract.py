@@ -105,15 +105,6 @@ async def test_a_deleted_entry_is_gone_and_deleting_twice_is_no_error(backend: B
     assert await cache.nearest("b1", at(0), floor=0.1, limit=3) == []
 
 
-async def test_one_entry_can_be_read_by_its_id(backend: Backend) -> None:
-    cache = backend.cache()
-    await cache.add(backend.entry("e", at(0), envelope=bytes(range(256))))
-    await cache.add(backend.entry("past", at(0), ttl=-5))
-    assert await cache.read(backend.id("e")) == ("question e", bytes(range(256)))
-    assert await cache.read(backend.id("past")) is None
-    assert await cache.read(backend.id("never")) is None
-
-
 async def test_purge_removes_expired_entries_only(backend: Backend) -> None:
     cache = backend.cache()
     await cache.purge()
@@ -313,3 +304,26 @@ async def test_redis_searches_a_large_bucket_by_the_graph_and_a_small_one_entry_
             assert found[0].entry_id == backend.id("7")
             assert policy in str(sent[-1])
             cache._command = command
+
+
+async def test_an_entry_can_be_read_by_its_id(backend: Backend) -> None:
+    cache = backend.cache()
+    stored = backend.entry("mine", at(20), bucket="b7", scope="s7", question="How do I pay?", envelope=bytes(range(256)))
+    await cache.add(stored)
+    found = await cache.get(backend.id("mine"))
+    assert found is not None
+    assert found.vector == pytest.approx(stored.vector, abs=1e-3)
+    assert (found.created_at, found.expires_at) == pytest.approx((stored.created_at, stored.expires_at), abs=1e-3)
+    for name in ("entry_id", "bucket", "scope", "plan_id", "embedder", "question", "envelope"):
+        assert getattr(found, name) == getattr(stored, name)
+    assert await cache.get(backend.id("nobody")) is None
+    assert await backend.cache(embedder="other").get(backend.id("mine")) is None
+    await cache.add(found)  # as it came
+    assert len(await cache.nearest("b7", at(20), floor=0.9, limit=5)) == 1
+
+
+async def test_an_expired_entry_cannot_be_read(backend: Backend) -> None:
+    cache = backend.cache()
+    await cache.add(backend.entry("late", at(0), ttl=0.2))
+    await asyncio.sleep(0.4)
+    assert await cache.get(backend.id("late")) is None

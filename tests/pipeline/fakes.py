@@ -116,9 +116,10 @@ class FakeSemantic:
     async def delete(self, entry_id: str) -> None:
         self.entries.pop(entry_id, None)
 
-    async def read(self, entry_id: str) -> tuple[str, bytes] | None:
-        found = self.entries.get(entry_id)
-        return (found.question, found.envelope) if found else None
+    async def get(self, entry_id: str) -> SemanticEntry | None:
+        if self.down:
+            raise ToolUnavailable(self.name, "down")
+        return self.entries.get(entry_id)
 
     async def check(self) -> None: ...
     async def purge(self) -> int:

@@ -113,7 +113,7 @@ def test_halves_are_turned_off(staff: Client) -> None:
     ("field", "value"),
     [
         ("name", "a b"),
-        ("mode", "shadow"),
+        ("mode", "shade"),
         ("compression_engine", "bert"),
         ("max_input_tokens", "63"),
         ("max_input_tokens", str(2**31)),

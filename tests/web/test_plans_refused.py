@@ -16,7 +16,7 @@ pytestmark = pytest.mark.django_db
 
 WRONG_FIELDS: list[tuple[dict[str, Any], str]] = [
     ({"nonsense": 1}, "nonsense"),
-    ({"mode": "shadow"}, "mode"),
+    ({"mode": "shade"}, "mode"),
     ({"mode": "ACTIVE"}, "mode"),
     ({"mode": None}, "mode"),
     ({"compression": []}, "compression"),
@@ -101,7 +101,7 @@ def test_a_name_must_be_given(platform: Manager) -> None:
 
 
 def test_what_a_later_version_brings_is_refused_as_such(platform: Manager) -> None:
-    for fields in ({"mode": "shadow"}, {"cache": {"context": "strict"}}, {"holdout": 1}):
+    for fields in ({"cache": {"context": "strict"}}, {"holdout": 1}):
         assert "not available in this version" in platform.call("POST", PLANS, {"plan_name": "x"} | fields).content.decode().lower()
 
 

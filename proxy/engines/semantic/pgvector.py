@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 import psycopg
 from pgvector import HalfVector
 from psycopg.pq.abc import PGresult
@@ -23,10 +24,10 @@ from proxy.engines.semantic.lines import Closed, Lines
 from proxy.engines.semantic.statements import (
     DELETE,
     FACTS,
+    GET,
     MOVE,
     OUTDATED,
     PURGE,
-    READ,
     SETTINGS,
     UPSERT,
     Statement,
@@ -40,8 +41,8 @@ LARGE_BUCKET = 3000
 LARGE_BUCKETS_KEPT = 10_000
 PURGE_BATCH = 1000
 READERS, WRITERS = 2, 2  # connections; a look-up does not wait behind writes, and one slow write not in the way of all
-ONE = statement(READ)
-ADD, REMOVE, REMOVE_EXPIRED = statement(UPSERT, label="add"), statement(DELETE, label="delete"), statement(PURGE, label="purge")
+ADD, ONE, REMOVE = statement(UPSERT, label="add"), statement(GET, label="get"), statement(DELETE, label="delete")
+REMOVE_EXPIRED = statement(PURGE, label="purge")
 LIST, REEMBED = statement(OUTDATED), statement(MOVE, label="move")
 
 
@@ -104,10 +105,10 @@ class PgvectorCache:
         """Remove one entry; one that does not exist is no error. Raises ToolUnavailable."""
         await self._write(REMOVE, {"entry_id": entry_id})
 
-    async def read(self, entry_id: str) -> tuple[str, bytes] | None:
-        """Question and envelope of one entry; None when there is none. Raises ToolUnavailable."""
-        found = await self._ask(self._readers, ONE, {"entry_id": entry_id}, self._write_timeout)
-        return ((found.get_value(0, 0) or b"").decode(), bytes(found.get_value(0, 1) or b"")) if found.ntuples else None
+    async def get(self, entry_id: str) -> SemanticEntry | None:
+        """The entry, unless it has expired or is another embedder's. Raises ToolUnavailable."""
+        found = await self._write(ONE, {"entry_id": entry_id, "embedder": self._embedder})
+        return entry_of(found, entry_id, self._embedder) if found.ntuples else None
 
     async def purge(self) -> int:
         """Remove the expired entries of every embedder, a batch at a time; the number removed. Raises ToolUnavailable."""
@@ -201,6 +202,25 @@ def candidates(found: PGresult) -> list[Candidate]:
             )
         )
     return made
+
+
+def entry_of(found: PGresult, entry_id: str, embedder: str) -> SemanticEntry:
+    """From the one row of GET, in binary."""
+    bucket, scope, plan_id, question, embedding, envelope, created_at, expires_at = (
+        found.get_value(0, column) or b"" for column in range(8)
+    )
+    return SemanticEntry(
+        entry_id=entry_id,
+        bucket=bucket.decode(),
+        scope=scope.decode(),
+        plan_id=int.from_bytes(plan_id),
+        embedder=embedder,
+        question=question.decode(),
+        vector=HalfVector.from_binary(embedding).to_numpy().astype(np.float32),
+        envelope=bytes(envelope),
+        created_at=struct.unpack("!d", created_at)[0],
+        expires_at=struct.unpack("!d", expires_at)[0],
+    )
 
 
 def measured(found: PGresult) -> int:

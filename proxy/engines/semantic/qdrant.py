@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Self, TypeVar
 
 import httpx
+import numpy as np
 from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.common.client_exceptions import QdrantException
 from qdrant_client.http.exceptions import ApiException, ResponseHandlingException, UnexpectedResponse
@@ -129,20 +130,21 @@ class QdrantCache:
         """Remove one entry; one that does not exist is no error. Raises ToolUnavailable."""
         await self._run(lambda: self._drop(self._collection, [point_id(entry_id)]), self._write_timeout)
 
-    async def read(self, entry_id: str) -> tuple[str, bytes] | None:
-        """Question and envelope of one entry; None when there is none. Raises ToolUnavailable."""
-        found = await self._run(lambda: self._kept(point_id(entry_id)), self._write_timeout)
-        alive = [one for one in found if one["expires"] > time.time()]
-        return (alive[0]["question"], base64.b64decode(alive[0]["envelope"])) if alive else None
+    async def get(self, entry_id: str) -> SemanticEntry | None:
+        """The entry, unless it has expired. Raises ToolUnavailable."""
+        for point in await self._run(lambda: self._kept(point_id(entry_id)), self._write_timeout):
+            kept = point.payload or {}
+            if kept["expires"] > time.time():
+                return _entry(kept, np.asarray(point.vector, np.float32), self._embedder)
+        return None
 
-    async def _kept(self, point: str) -> list[dict[str, Any]]:
+    async def _kept(self, point: str) -> list[models.Record]:
         try:
-            found = await self._client.retrieve(self._collection, [point], with_payload=[*FIELDS, "expires"])
+            return list(await self._client.retrieve(self._collection, [point], with_payload=True, with_vectors=True))
         except FAILURES as error:
             if not _is_missing(error):
                 raise
             return []
-        return [one.payload for one in found if one.payload]
 
     async def purge(self) -> int:
         """Remove the expired entries of every embedder, and the collections of other embedders that hold none any more; the number of
@@ -256,6 +258,21 @@ def _candidate(point: models.ScoredPoint) -> Candidate:
         scope=kept["scope"],
         question=kept["question"],
         envelope=base64.b64decode(kept["envelope"]),
+    )
+
+
+def _entry(kept: dict[str, Any], vector: Vector, embedder: str) -> SemanticEntry:
+    return SemanticEntry(
+        entry_id=kept["entry_id"],
+        bucket=kept["bucket"],
+        scope=kept["scope"],
+        plan_id=kept["plan_id"],
+        embedder=embedder,
+        question=kept["question"],
+        vector=vector,
+        envelope=base64.b64decode(kept["envelope"]),
+        created_at=kept["created"],
+        expires_at=kept["expires"],
     )
 
 

@@ -14,6 +14,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, TypeVar
 
+import numpy as np
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -152,11 +153,25 @@ class RedisSearchCache:
         """Remove one entry; one that does not exist is no error. Raises ToolUnavailable."""
         await detached(self._run(lambda: self._redis.delete(self._key(entry_id)), self._write_timeout))
 
-    async def read(self, entry_id: str) -> tuple[str, bytes] | None:
-        """Question and envelope of one entry; None when there is none. Raises ToolUnavailable."""
-        key = self._key(entry_id)
-        question, envelope = await detached(self._run(lambda: self._command("HMGET", key, "question", "envelope"), self._write_timeout))
-        return None if question is None or envelope is None else (question.decode(), envelope)
+    async def get(self, entry_id: str) -> SemanticEntry | None:
+        """The entry, unless it has expired. Raises ToolUnavailable."""
+        reply = await detached(self._run(lambda: self._command("HGETALL", self._key(entry_id)), self._write_timeout))
+        values: dict[bytes, bytes] = reply if isinstance(reply, dict) else dict(zip(reply[::2], reply[1::2], strict=True))
+        return self._entry(entry_id, values) if values else None
+
+    def _entry(self, entry_id: str, values: dict[bytes, bytes]) -> SemanticEntry:
+        return SemanticEntry(
+            entry_id=entry_id,
+            bucket=values[b"bucket"].decode(),
+            scope=values[b"scope"].decode(),
+            plan_id=int(values[b"plan_id"]),
+            embedder=self._embedder,
+            question=values[b"question"].decode(),
+            vector=np.frombuffer(values[b"vector"], np.float32),
+            envelope=values[b"envelope"],
+            created_at=float(values[b"created"]),
+            expires_at=float(values[b"expires"]),
+        )
 
     async def purge(self) -> int:
         """Redis expires entries by itself: 0."""

@@ -20,9 +20,12 @@ ON CONFLICT (entry_id) DO UPDATE SET bucket = EXCLUDED.bucket, scope = EXCLUDED.
     created_at = EXCLUDED.created_at, expires_at = EXCLUDED.expires_at
 """
 
-DELETE = b"DELETE FROM proxy_semanticentry WHERE entry_id = %(entry_id)s"
+GET = b"""
+SELECT bucket, scope, plan_id, question, embedding, envelope, extract(epoch FROM created_at)::float8, extract(epoch FROM expires_at)::float8
+FROM proxy_semanticentry WHERE entry_id = %(entry_id)s AND embedder = %(embedder)s AND expires_at > now()
+"""
 
-READ = b"SELECT question, envelope FROM proxy_semanticentry WHERE entry_id = %(entry_id)s AND expires_at > now()"
+DELETE = b"DELETE FROM proxy_semanticentry WHERE entry_id = %(entry_id)s"
 
 PURGE = b"""
 DELETE FROM proxy_semanticentry WHERE entry_id IN (

@@ -1,0 +1,68 @@
+"""Every decision about a request, by the stages that make them: nobody is asked upstream, nothing is stored, nothing is recorded."""
+
+import time
+from dataclasses import dataclass, replace
+
+from proxy.core.errors import ClientGone, ToolUnavailable
+from proxy.core.exchange import Call, Stored, revise
+from proxy.core.ports import Candidate, Toolbox
+from proxy.pipeline.chain import DECIDE, open_stage
+from proxy.pipeline.load_plan import load_plan
+from proxy.pipeline.parse import parse
+from proxy.pipeline.scope import scope
+from proxy.pipeline.shadow import withhold
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explained:
+    """`decided`: the call where it would go upstream or answer. `looked`: the same call when no answer ends the looking, so that it has the
+    neighbours of an exact hit and the cut of any. `hit`: what was found first. `nearest`: neighbours, whatever their similarity; `floor`:
+    the cosine below which none is a candidate."""
+
+    decided: Call
+    looked: Call
+    hit: Stored | None
+    nearest: tuple[Candidate, ...]
+    floor: float
+
+
+class Nobody:
+    """A client that waits for no answer."""
+
+    async def body(self, limit: int) -> bytes:
+        raise ClientGone
+
+    async def gone(self) -> None: ...
+    async def start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None: ...
+    async def send(self, data: bytes, *, more: bool) -> None: ...
+
+
+async def explain(call: Call, tools: Toolbox, *, plan: str, neighbours: int, seconds: float) -> Explained:
+    """What would become of this request (key, directory and raw body set) under the plan of that name, within about `seconds`.
+
+    Raises GatewayError where the request would be refused.
+    """
+    call = await parse(call, tools)
+    call = revise(call, request=replace(call.asked, plan_name=plan))
+    call = await scope(await load_plan(call, tools), tools)
+    now = time.monotonic()
+    call = revise(call, ready=now, budget_ends=now + seconds)
+    first: Call | None = None
+    for stage in DECIDE:
+        call = await open_stage(stage, call, tools)
+        if isinstance(call.answer, Stored):
+            first = first or call
+            call = revise(call, answer=None, tier="miss")
+    hit = first.answer if first and isinstance(first.answer, Stored) else None
+    nearest = await _nearest(call, tools, neighbours)
+    return Explained(decided=withhold(first or call), looked=call, hit=hit, nearest=nearest, floor=tools.limits.floor)
+
+
+async def _nearest(call: Call, tools: Toolbox, limit: int) -> tuple[Candidate, ...]:
+    if call.vector is None or call.keys is None or call.keys.bucket is None or call.plan is None or call.plan.cache is None:
+        return ()
+    backend = tools.semantic[call.plan.cache.backend or ""]
+    try:
+        return tuple(await backend.nearest(call.keys.bucket, call.vector, floor=-1.0, limit=limit))
+    except ToolUnavailable:  # noted already when the decision was made
+        return ()

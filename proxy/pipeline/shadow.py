@@ -1,0 +1,23 @@
+"""Shadow: decide everything, do nothing of it. What would have been served and cut is noted on the call."""
+
+from dataclasses import replace
+
+from proxy.core.exchange import Call, Stored, revise
+from proxy.core.ports import Toolbox
+
+REASON = "shadow"
+
+
+def withhold(call: Call) -> Call:
+    """A hit in shadow becomes what would have been. Without keys no later stage looks up or stores: a cache in use would not have stored
+    this answer either, and its hits would have been as many."""
+    if not isinstance(call.answer, Stored) or not call.in_shadow:
+        return call
+    return revise(call, would=call.answer, answer=None, tier="miss", reason=REASON, reads=False, writes=False, keys=None)
+
+
+async def leave_whole(call: Call, tools: Toolbox) -> Call:
+    """In shadow send the chat whole. Its answer is then none to the cut chat, so it is not kept as one."""
+    if not call.in_shadow or call.cut is None:
+        return call
+    return revise(call, would_cut=call.cut, cut=None, keys=replace(call.keys, sent=None) if call.keys else None)
