@@ -131,10 +131,10 @@ def _qdrant(embedder: Embedder, times: dict[str, float]) -> dict[str, SemanticCa
         return {}
     try:
         made = catalogue.load(catalogue.SEMANTIC["qdrant_semantic"])
-    except ImportError as error:
+        return {"qdrant_semantic": made.on(url, api_key, embedder.id, embedder.dimension, prefix=conf.instance, **times)}
+    except (ImportError, ValueError) as error:  # not installed; an address that is none
         log.warning("QDRANT_URL is set, and qdrant_semantic is off: %s", error)
         return {}
-    return {"qdrant_semantic": made.on(url, api_key, embedder.id, embedder.dimension, prefix=conf.instance, **times)}
 
 
 async def _warm(embedder: Embedder) -> None:

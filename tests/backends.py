@@ -14,7 +14,7 @@ from proxy.engines.semantic.redis import RedisSearchCache
 
 AnyCache = PgvectorCache | RedisSearchCache | QdrantCache
 DIMENSION = 8
-GENEROUS = 2.0  # the deadline is not what these tests are about, and test machines are busy
+GENEROUS = 10.0  # the deadline is not what these tests are about, and test machines are busy
 
 
 class Backend:
@@ -36,9 +36,9 @@ class Backend:
         elif self.kind == "redis":
             made = RedisSearchCache(self.url, name, dimension, prefix=prefix, timeout=GENEROUS)
         elif self.local is not None:
-            made = QdrantCache(self.local, name, dimension, prefix=prefix, timeout=GENEROUS)
+            made = QdrantCache(self.local, name, dimension, prefix=prefix, timeout=GENEROUS, write_timeout=GENEROUS)
         else:
-            made = QdrantCache.on(self.url, self.api_key, name, dimension, prefix=prefix, timeout=GENEROUS)
+            made = QdrantCache.on(self.url, self.api_key, name, dimension, prefix=prefix, timeout=GENEROUS, write_timeout=GENEROUS)
         self.open.append(made)
         return made
 

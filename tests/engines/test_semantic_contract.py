@@ -3,6 +3,7 @@ and for real where QDRANT_URL names a server."""
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import psycopg
 import pytest
+from qdrant_client import models
 from redis.asyncio import Redis
 
 from proxy.core.errors import ToolUnavailable
@@ -188,6 +190,19 @@ async def test_a_redis_index_that_vanished_is_made_again(redis_url: str) -> None
     await cache.add(backend.entry("e2", at(0)))
     assert len(await cache.nearest("b1", at(0), floor=0.5, limit=3)) == 2
     await cache.close()
+
+
+async def test_a_qdrant_point_that_is_not_ours_is_passed_by() -> None:
+    backend = Backend("qdrant-local", "")
+    async with served(backend.cache()) as cache:
+        await cache.add(backend.entry("e", at(10)))
+        assert backend.local is not None
+        (collection,) = (await backend.local.get_collections()).collections
+        whole = {"bucket": "b1", "expires": time.time() + 60, "entry_id": "x", "scope": "s1", "question": "q", "envelope": "eA=="}
+        for number, odd in enumerate((whole | {"envelope": "!"}, whole | {"envelope": 1}, {"bucket": "b1", "expires": time.time() + 60})):
+            point = models.PointStruct(id=number, vector=at(0).tolist(), payload=odd)
+            await backend.local.upsert(collection.name, [point])
+        assert [one.entry_id for one in await cache.nearest("b1", at(0), floor=0.5, limit=9)] == [backend.id("e")]
 
 
 @pytest.fixture

@@ -7,10 +7,13 @@ from typing import Any
 import pytest
 
 from gateway_project import capabilities, daemons, qdrant, service_checks
+from proxy.toolbox import open_semantic
+from tests.pipeline.fakes import FakeEmbedder
 from tests.servers import QdrantServer
 from tests.upstream import running_upstream
 
 Settings = Any
+EMBEDDER = FakeEmbedder()
 
 
 @pytest.fixture
@@ -60,7 +63,19 @@ def test_another_service_at_that_address_is_not_taken_for_it(settings: Settings)
         assert str(qdrant.refusal()).startswith("No Qdrant answers")
 
 
+@pytest.mark.django_db
 def test_without_its_client_it_is_refused(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.QDRANT_URL = "http://127.0.0.1:6333"
     monkeypatch.setitem(sys.modules, "qdrant_client", None)
+    monkeypatch.delitem(sys.modules, "proxy.engines.semantic.qdrant", raising=False)
     assert "requirements-qdrant.txt" in str(qdrant.refusal())
+    assert set(open_semantic(EMBEDDER)) == {"pgvector_semantic", "redis_semantic"}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("url", "on"), [("", False), ("ftp://127.0.0.1", False), ("http://127.0.0.1:port", False), ("http://127.0.0.1:6333", True)]
+)
+def test_a_gateway_starts_whatever_the_address_says(settings: Settings, url: str, on: bool) -> None:
+    settings.QDRANT_URL = url
+    assert ("qdrant_semantic" in open_semantic(EMBEDDER)) == on

@@ -1,4 +1,4 @@
-"""Semantic entries in Qdrant (server 1.12 or later, spoken to over REST).
+"""Semantic entries in Qdrant (a server no more than a minor version from the client, spoken to over REST).
 
 One collection for each installation, embedder and dimension. The bucket is a condition inside the search, served by an index on the payload
 that also keeps a bucket's entries together (qdrant.tech/documentation/guides/multitenancy). A bucket below Qdrant's `full_scan_threshold`
@@ -33,7 +33,8 @@ INDEXED: dict[str, Any] = {
     "bucket": models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, is_tenant=True),
     "expires": models.PayloadSchemaType.FLOAT,
 }
-FAILURES = (ApiException, QdrantException, ValueError, RuntimeError, OSError)  # a local client raises plain ValueError and RuntimeError
+# A local client raises plain ValueError and RuntimeError.
+FAILURES = (ApiException, QdrantException, httpx.InvalidURL, ValueError, RuntimeError, OSError)
 T = TypeVar("T")
 
 
@@ -61,6 +62,7 @@ class QdrantCache:
         self._family = f"{slug(prefix)}~"  # no slug holds a tilde: no installation's names begin with another's
         self._collection = f"{self._family}{slug(embedder_id)}~{dimension}"
         self._made = False
+        self._making = asyncio.Lock()
 
     @classmethod
     def on(
@@ -78,7 +80,7 @@ class QdrantCache:
         Raises ToolUnavailable."""
         near = unit_vector(self.name, vector, self._dimension).tolist()
         found = await self._run(lambda: self._search(bucket, near, floor, limit), self._timeout)
-        return [candidate for candidate in map(_candidate, found) if candidate.similarity >= floor]
+        return [candidate for candidate in map(_candidate, found) if candidate is not None and candidate.similarity >= floor]
 
     async def _search(self, bucket: str, near: list[float], floor: float, limit: int) -> list[models.ScoredPoint]:
         ours = models.FieldCondition(key="bucket", match=models.MatchValue(value=bucket))
@@ -115,15 +117,15 @@ class QdrantCache:
 
     async def _put(self, point: str, vector: list[float], payload: dict[str, Any]) -> None:
         """Into the collection, which is made where it is not, or not any more."""
-        if not self._made:
-            await self._create()
+        await self._ready()
         kept = [models.PointStruct(id=point, vector=vector, payload=payload)]
         try:
             await self._client.upsert(self._collection, kept, wait=True)
         except FAILURES as error:
             if not _is_missing(error):
                 raise
-            await self._create()
+            self._made = False
+            await self._ready()
             await self._client.upsert(self._collection, kept, wait=True)
 
     async def delete(self, entry_id: str) -> None:
@@ -191,8 +193,7 @@ class QdrantCache:
 
     async def _move(self, old: Outdated, vector: list[float]) -> None:
         point = point_id(old.entry_id)
-        if not self._made:
-            await self._create()
+        await self._ready()
         if not await self._client.retrieve(self._collection, [point], with_payload=False):
             for kept in await self._client.retrieve(old.place, [point], with_payload=True):
                 await self._put(point, vector, dict(kept.payload or {}))
@@ -205,6 +206,12 @@ class QdrantCache:
     async def close(self) -> None:
         """Close the connections."""
         await self._client.close()
+
+    async def _ready(self) -> None:
+        """Many entries may come before the collection is there: one of them makes it."""
+        async with self._making:
+            if not self._made:
+                await self._create()
 
     async def _create(self) -> None:
         """Make the collection and its indexes unless they are there: each step may have been the last of a worker that died."""
@@ -250,15 +257,19 @@ def point_id(entry_id: str) -> str:
     return str(uuid.UUID(bytes=hashlib.sha256(entry_id.encode()).digest()[:16]))
 
 
-def _candidate(point: models.ScoredPoint) -> Candidate:
+def _candidate(point: models.ScoredPoint) -> Candidate | None:
+    """None for a point that is not one of ours."""
     kept = point.payload or {}
-    return Candidate(
-        entry_id=kept["entry_id"],
-        similarity=clipped(point.score),
-        scope=kept["scope"],
-        question=kept["question"],
-        envelope=base64.b64decode(kept["envelope"]),
-    )
+    try:
+        return Candidate(
+            entry_id=kept["entry_id"],
+            similarity=clipped(point.score),
+            scope=kept["scope"],
+            question=kept["question"],
+            envelope=base64.b64decode(kept["envelope"], validate=True),
+        )
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def _entry(kept: dict[str, Any], vector: Vector, embedder: str) -> SemanticEntry:
