@@ -44,7 +44,9 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 @pytest.fixture(scope="module")
 def gateway(redis: RedisServer, upstream: MockUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     url = f"{redis.url}/1"
-    with running_gateway(upstream, tmp_path_factory.mktemp("flights"), workers=2, REDIS_URL=url) as running:
+    with running_gateway(
+        upstream, tmp_path_factory.mktemp("flights"), workers=2, REDIS_URL=url, TOKENTHRIFT_CACHE_BUDGET_MS="100"
+    ) as running:
         made = running.api("POST", "/token-saving/plans", json={"plan_name": PLAN, "cache": {"backend": None}})
         assert made.status_code == 201, made.text
         running.wait_plan(PLAN)
