@@ -1,4 +1,7 @@
-"""The leader's client, which is one of many: its leaving stops nothing while others wait for the same answer."""
+"""The leader's client, which is one of many: neither its leaving nor its slow reading stops the others."""
+
+import asyncio
+from collections import deque
 
 from proxy.core.flights import Flight
 from proxy.core.ports import Client
@@ -11,6 +14,8 @@ class Led:
         self.left = False
         self._client = client
         self._flight = flight
+        self._unsent: deque[tuple[bytes, bool]] = deque()
+        self._writer: asyncio.Task[None] | None = None
 
     async def body(self, limit: int) -> bytes:
         return await self._client.body(limit)
@@ -26,4 +31,21 @@ class Led:
         await self._client.start(status, headers)
 
     async def send(self, data: bytes, *, more: bool) -> None:
-        await self._client.send(data, more=more)
+        """Wait until the client takes the data, if it is the only one; otherwise that is done beside, until `sent`."""
+        if self._writer is None and not self._flight.members:
+            await self._client.send(data, more=more)
+            return
+        self._unsent.append((data, more))
+        if self._writer is None:
+            self._writer = asyncio.create_task(self._write())
+
+    async def sent(self) -> None:
+        """Return when the client has taken everything."""
+        if self._writer is not None:
+            await self._writer
+
+    async def _write(self) -> None:
+        while self._unsent:
+            data, more = self._unsent.popleft()
+            await self._client.send(data, more=more)
+        self._writer = None

@@ -1,33 +1,42 @@
 """Does another worker make this very call? Then its answer is ours too. One round trip, on a miss only."""
 
 import asyncio
+from collections.abc import Callable, Coroutine
 from functools import partial
+from typing import Any, TypeVar
 
 from proxy.core.exchange import Call, Stored, revise
+from proxy.core.fair import fairly
 from proxy.core.flights import Flight, Followed, Landing
 from proxy.core.following import answered, wait_for
 from proxy.core.ports import Claim, Leases, Toolbox
 from proxy.core.reading import fresh_enough, open_envelope, ours, time_left
 
+Result = TypeVar("Result")
+LEAST = 0.02  # seconds, however late it is
 AGAIN = 0.1  # seconds until a lease is asked for again whose holder fell silent
 
 
 async def lease(call: Call, tools: Toolbox) -> Call:
     """Take the lease for the call, or follow the worker that has it. Raises ToolUnavailable: then this worker calls by itself."""
-    # Of a cache that did not answer a moment ago nothing more is asked: it has cost what it may.
-    if tools.leases is None or call.flight is None or not call.leads or "exact" in call.failures:
+    if tools.leases is None or call.flight is None or not call.leads:
         return call
-    # Before a crowd, the time of the look-ups may be used up by waiting for our own turn; that says nothing about Redis.
-    seconds = max(time_left(call), tools.limits.cache_budget / 2)
+    leases, flight = tools.leases, call.flight
     while call.answer is None and call.outcome == "ok":
-        claim = await tools.breakers["flights"].run(tools.leases.claim(call.flight), seconds=seconds)
+        claim = await _asked(call, tools, partial(leases.claim, flight))
         if claim.held:
             return _stored(call, claim)
-        mirror = await tools.breakers["flights"].run(tools.leases.follow(call.flight.key, claim.holder), seconds=seconds)
-        call = await _follow(call, mirror, tools.leases)
+        mirror = await _asked(call, tools, partial(leases.follow, flight.key, claim.holder))
+        call = await _follow(call, mirror, leases)
         if call.answer is None and call.outcome == "ok":
             await asyncio.sleep(AGAIN)
     return call
+
+
+async def _asked(call: Call, tools: Toolbox, work: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+    """What Redis says, in the time that is left or in little more: before a crowd, the look-ups used it up waiting for their turn."""
+    asking = fairly(work, seconds=max(time_left(call), LEAST), tool="flights")
+    return await tools.breakers["flights"].run(asking, seconds=tools.limits.store_budget)
 
 
 def _stored(call: Call, claim: Claim) -> Call:

@@ -25,6 +25,10 @@ SOON = 10.0  # seconds, on a busy machine
 EVENTS = (
     "SELECT tier, collapsed, attempts, outcome, status, tokens_saved FROM stats_requestevent WHERE plan = %s AND at >= to_timestamp(%s)"
 )
+TOTALS = """
+SELECT count(*), count(*) FILTER (WHERE tier = 'exact'), sum(tokens_saved), count(*) FILTER (WHERE collapsed)
+FROM stats_requestevent WHERE plan = %s AND outcome = 'ok' AND status = 200
+"""
 LAUNCHED = "SELECT count(*) FROM stats_upstreamattempt"
 
 
@@ -44,7 +48,9 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 @pytest.fixture(scope="module")
 def gateway(redis: RedisServer, upstream: MockUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     url = f"{redis.url}/1"
-    with running_gateway(upstream, tmp_path_factory.mktemp("flights"), workers=2, REDIS_URL=url) as running:
+    with running_gateway(
+        upstream, tmp_path_factory.mktemp("flights"), workers=2, REDIS_URL=url, TOKENTHRIFT_CACHE_BUDGET_MS="100"
+    ) as running:
         made = running.api("POST", "/token-saving/plans", json={"plan_name": PLAN, "cache": {"backend": None}})
         assert made.status_code == 201, made.text
         running.wait_plan(PLAN)
@@ -99,6 +105,14 @@ class Crowd:
         assert not any(event["attempts"] for event in found if event["tier"] == "exact")
         return found
 
+    def check_stats(self) -> None:
+        """Raise unless the plan's stats add up what the events do, this crowd's and those before."""
+        shown = self.gateway.api("GET", f"/token-saving/plans/{PLAN}/stats").json()
+        with psycopg.connect(self.gateway.environment["DATABASE_URL"]) as connection:
+            counted = connection.execute(TOTALS, (PLAN,)).fetchone()
+        hits = shown["detail"]["hits"]
+        assert counted == (shown["total_requests"], shown["cache_hits"], shown["tokens_saved"], hits["collapsed"])
+
 
 def session() -> aiohttp.ClientSession:
     return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), timeout=aiohttp.ClientTimeout(60))
@@ -128,6 +142,8 @@ async def test_five_hundred_identical_requests_make_one_call(crowd: Crowd, strea
     events = crowd.events(500)
     assert sorted(event["tier"] for event in events) == ["exact"] * 499 + ["miss"]
     assert sum(event["collapsed"] for event in events) > 400
+    assert {event["tokens_saved"] for event in events} == {0, 29}
+    crowd.check_stats()
 
 
 async def test_a_client_that_leaves_takes_nobody_with_it(crowd: Crowd) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -126,6 +127,33 @@ async def test_a_follower_that_leaves_is_counted_and_disturbs_nobody(world: Worl
     gate(world).set()
     await tasks[0]
     assert orjson.loads(clients[0].received) == completion()
+
+
+class SlowReader(FakeClient):
+    """Takes nothing from its second part on until it may."""
+
+    reads: asyncio.Event
+
+    async def send(self, data: bytes, *, more: bool) -> None:
+        if self.parts:
+            await self.reads.wait()
+        await super().send(data, more=more)
+
+
+async def test_a_leader_that_reads_slowly_holds_nobody_up_and_gets_everything_in_the_end(world: World) -> None:
+    calls = [world.call(body(stream=True)) for _ in range(3)]
+    slow = SlowReader(sent=body(stream=True))
+    slow.reads = asyncio.Event()
+    calls[0] = replace(calls[0], client=slow)
+    leading, *following = [asyncio.create_task(chain.run(call, world.tools)) for call in calls]
+    await settled()
+    gate(world).set()
+    await asyncio.gather(*following)
+    assert not leading.done()
+    slow.reads.set()
+    await leading
+    assert isinstance(calls[1].client, FakeClient)
+    assert chunks_of(slow) == chunks_of(calls[1].client)
 
 
 async def test_an_error_answers_all_who_waited_and_the_next_one_tries_anew(world: World) -> None:

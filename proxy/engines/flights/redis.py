@@ -41,6 +41,8 @@ class RedisLeases:
     """Implements the `Leases` port for the flights of one worker, while `run` runs. `prefix` as in `RedisCache`, `timeout` in seconds."""
 
     def __init__(self, url: str, flights: Flights, *, prefix: str, timeout: float = 0.1) -> None:
+        # Who asks has a deadline of its own; this is for the beats, and a busy loop should not take its own delay for Redis's.
+        timeout = max(timeout, BEAT)
         self._entries, self._prefix = f"{prefix}:1:", f"{prefix}:flights:"
         self._worker, self._number = secrets.token_hex(8), 0
         self._held: dict[Flight, str] = {}
@@ -53,6 +55,7 @@ class RedisLeases:
         """One round trip. A lease of an earlier flight of this worker, not yet given back, is taken over."""
         self._number += 1
         mine, lock = f"{self._worker}:{self._number}", self._prefix + flight.key
+        self._held[flight] = mine  # also when the reply is never read: the lease may be ours then
         try:
             async with self._redis.pipeline(transaction=False) as pipe:
                 pipe.set(lock, mine, nx=True, px=_PX)
@@ -65,8 +68,8 @@ class RedisLeases:
         except FAULTS as error:
             raise ToolUnavailable("flights", type(error).__name__) from error
         if not won:
+            del self._held[flight]
             return Claim(held=False, holder=holder)
-        self._held[flight] = mine
         return Claim(held=True, stored=stored)
 
     async def release(self, flight: Flight) -> None:
@@ -100,6 +103,8 @@ class RedisLeases:
 
     async def run(self) -> None:
         """Hear the others, and twice a second renew what is held and ask for what is followed; for ever."""
+        with contextlib.suppress(*FAULTS):
+            await self._redis.ping()  # the first claim finds a connection
         await asyncio.gather(self._talk.listen(), self._beats())
 
     async def close(self) -> None:
