@@ -1,7 +1,7 @@
 """Admin pages of cached answers: browsed, searched, deleted. Their text takes a permission of its own, and each look is written down."""
 
-from collections.abc import Iterable
-from typing import Any
+from datetime import datetime
+from typing import Any, cast
 
 from django.conf import settings
 from django.contrib import admin, messages
@@ -13,6 +13,7 @@ from django.template.defaultfilters import filesizeformat
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
@@ -20,6 +21,7 @@ from plans.models import Tenant
 from proxy import desk
 from proxy.core.end_user import end_user_digest
 from proxy.core.errors import ToolUnavailable
+from proxy.entry_filters import StoreFilter, TenantFilter
 from proxy.models import Entry, EntryLook
 from stats import erasures
 from stats.admin import PlanFilter, ReadOnly
@@ -29,34 +31,14 @@ MAY_READ = "proxy.view_entry_text"
 WAIT = 2.0
 
 
-class TenantFilter(admin.SimpleListFilter):
-    """From the tenants' own table: asking the entries for their distinct tenants would read them all."""
-
-    title = parameter_name = "tenant"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
-        return [(str(tenant.pk), tenant.slug) for tenant in Tenant.objects.all()]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Entry]) -> QuerySet[Entry]:
-        value = self.value()
-        return queryset.filter(tenant_id=value) if value and value.isdigit() else queryset
-
-
-class StoreFilter(admin.SimpleListFilter):
-    title, parameter_name = "found by", "store"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
-        return [("exact", "identical requests"), ("semantic", "meaning")]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Entry]) -> QuerySet[Entry]:
-        if self.value() == "exact":
-            return queryset.filter(exact=True)
-        return queryset.exclude(backend="") if self.value() == "semantic" else queryset
+def _briefly(at: datetime) -> str:
+    """Ten columns are to stand on one page."""
+    return date_format(timezone.localtime(at), "j M H:i").replace(" ", "\N{NO-BREAK SPACE}")
 
 
 @admin.register(Entry)
 class EntryAdmin(ReadOnly):
-    list_display = ("short", "created_at", "tenant", "plan", "route", "namespace", "size", "hits", "used_at", "expires_at")
+    list_display = ("short", "tenant", "plan", "namespace", "size", "hits", "made", "used", "expires", "route")
     list_display_links = ("short",)
     list_filter = (TenantFilter, PlanFilter, StoreFilter, ("created_at", admin.DateFieldListFilter))
     search_fields = ("=entry_id", "=sent", "=namespace", "route")
@@ -82,7 +64,19 @@ class EntryAdmin(ReadOnly):
 
     @admin.display(description="Entry", ordering="entry_id")
     def short(self, row: Entry) -> str:
-        return row.entry_id[:12]
+        return row.short
+
+    @admin.display(ordering="created_at")
+    def made(self, row: Entry) -> str:
+        return _briefly(row.created_at)
+
+    @admin.display(description="Last used", ordering="used_at")
+    def used(self, row: Entry) -> str:
+        return _briefly(row.used_at)
+
+    @admin.display(ordering="expires_at")
+    def expires(self, row: Entry) -> str:
+        return _briefly(row.expires_at)
 
     @admin.display(ordering="bytes")
     def size(self, row: Entry) -> str:
@@ -122,7 +116,7 @@ class EntryAdmin(ReadOnly):
             raise PermissionDenied
         entry = get_object_or_404(self.get_queryset(request), pk=entry_id)
         EntryLook.objects.create(
-            user_id=request.user.pk or 0, user=request.user.get_username(), entry_id=entry.pk, tenant=entry.tenant, plan=entry.plan
+            user_id=cast(int, request.user.pk), user=request.user.get_username(), entry_id=entry.pk, tenant=entry.tenant, plan=entry.plan
         )
         text, unavailable = None, ""
         try:

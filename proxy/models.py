@@ -89,6 +89,14 @@ class Entry(CacheEntry):
         verbose_name = "cached answer"
         permissions = (("view_entry_text", "Can read the text of cached answers"),)
 
+    def __str__(self) -> str:
+        return self.short
+
+    @property
+    def short(self) -> str:
+        """Enough of the id to know it by."""
+        return self.entry_id[:12]
+
 
 class EntryLook(models.Model):
     """Somebody read the text of a cached answer."""
