@@ -11,7 +11,7 @@ call from a crowd and not one from each.
 import asyncio
 import math
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,6 @@ from proxy.core.errors import GatewayError
 
 if TYPE_CHECKING:
     from proxy.core.exchange import Refused, Stored, Whole
-    from proxy.core.ports import UpstreamReply
 
 # A request that looked into the cache just before the answer was stored may board this much later, and must not call again.
 LINGER = 2.0
@@ -156,48 +155,3 @@ class Flights:
     def _drop(self, flight: Flight) -> None:
         if self._flights.get(flight.key) is flight:
             del self._flights[flight.key]
-
-
-class Overheard:
-    """A provider's live answer to the leader, which all who follow hear too. Implements the `UpstreamReply` port."""
-
-    def __init__(self, reply: "UpstreamReply", flight: Flight) -> None:
-        self.status, self.headers = reply.status, reply.headers
-        self._reply, self._flight = reply, flight
-
-    async def read(self) -> bytes:
-        return await self._reply.read()
-
-    async def chunks(self) -> AsyncIterator[bytes]:
-        try:
-            async for part in self._reply.chunks():
-                self._flight.publish(part)
-                yield part
-        except GatewayError as error:
-            self._flight.end(error)
-            raise
-
-    async def close(self) -> None:
-        self._flight.end()
-        await self._reply.close()
-
-
-class Followed:
-    """A flight's stream as an answer of one's own. Implements the `UpstreamReply` port."""
-
-    status = 200
-    headers: Mapping[str, str] = {"content-type": "text/event-stream"}
-
-    def __init__(self, flight: Flight, closing: Callable[[], Awaitable[None]] | None = None) -> None:
-        self.flight = flight
-        self._closing = closing
-
-    async def read(self) -> bytes:
-        return b"".join([part async for part in self.chunks()])
-
-    def chunks(self) -> AsyncIterator[bytes]:
-        return self.flight.stream()
-
-    async def close(self) -> None:
-        if self._closing is not None:
-            await self._closing()

@@ -4,8 +4,9 @@ import time
 
 from proxy.core.errors import ClientGone
 from proxy.core.exchange import Call, Live, Refused, Stored, Whole, revise
-from proxy.core.flights import Flight, Followed, Landing
+from proxy.core.flights import Flight, Landing
 from proxy.core.leaving import until_gone
+from proxy.core.replies import Followed
 
 
 async def wait_for(call: Call, flight: Flight) -> tuple[Landing | None, Call]:

@@ -3,11 +3,12 @@
 import asyncio
 
 from proxy.core.exchange import Call, Stored, revise
-from proxy.core.flights import Flight, Followed, Landing
+from proxy.core.flights import Flight, Landing
 from proxy.core.following import answered, wait_for
 from proxy.core.led import Led
 from proxy.core.ports import Toolbox
 from proxy.core.reading import fresh_enough
+from proxy.core.replies import Followed
 
 
 async def join(call: Call, tools: Toolbox) -> Call:

@@ -7,8 +7,9 @@ import orjson
 from proxy.core.envelope import Envelope
 from proxy.core.errors import UpstreamInvalid
 from proxy.core.exchange import Answer, Call, Live, Refused, Stored, Usage, Whole, revise
-from proxy.core.flights import Followed, Landing
+from proxy.core.flights import Landing
 from proxy.core.ports import Toolbox
+from proxy.core.replies import Followed
 from proxy.core.worth import worth
 
 

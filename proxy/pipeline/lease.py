@@ -7,10 +7,11 @@ from typing import Any, TypeVar
 
 from proxy.core.exchange import Call, Stored, revise
 from proxy.core.fair import fairly
-from proxy.core.flights import Flight, Followed, Landing
+from proxy.core.flights import Flight, Landing
 from proxy.core.following import answered, wait_for
 from proxy.core.ports import Claim, Leases, Toolbox
 from proxy.core.reading import fresh_enough, open_envelope, ours, time_left
+from proxy.core.replies import Followed
 
 Result = TypeVar("Result")
 LEAST = 0.02  # seconds, however late it is

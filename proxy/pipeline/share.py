@@ -1,8 +1,8 @@
 """Let those who follow hear a stream while it arrives."""
 
 from proxy.core.exchange import Call, Live, revise
-from proxy.core.flights import Followed, Overheard
 from proxy.core.ports import Toolbox
+from proxy.core.replies import Followed, Overheard
 from proxy.core.worth import tokens_cut
 
 
