@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connections, transaction
 from django.utils import timezone
 
 from plans.models import Plan
@@ -41,7 +41,6 @@ def mark_wrong(event: RequestEvent, *, said_by: str) -> WrongAnswer:
         with transaction.atomic():
             said = WrongAnswer.objects.create(**_said(event, found), said_by=said_by)
             EvictedAnswer.objects.bulk_create(EvictedAnswer(said=said, **_row(each)) for each in held)
-            EvictedAnswer.objects.filter(expires_at__lte=time.time()).delete()
             RequestEvent.objects.filter(pk=event.pk).update(wrong=True)
     except IntegrityError:  # said twice at the same moment
         return WrongAnswer.objects.get(event_id=event.event_id)
@@ -59,6 +58,14 @@ def undo(said: WrongAnswer, *, by: str) -> int:
     WrongAnswer.objects.filter(pk=said.pk).update(undone_at=timezone.now(), undone_by=by)
     RequestEvent.objects.filter(pk=said.event_id).update(wrong=False)
     return restored
+
+
+def forget_expired() -> int:
+    """Remove what was evicted and could not be put back any more; the number removed. On a connection of its own."""
+    try:
+        return EvictedAnswer.objects.filter(expires_at__lte=time.time()).delete()[0]
+    finally:
+        connections.close_all()
 
 
 def others_served(said: WrongAnswer) -> "list[RequestEvent]":
