@@ -12,8 +12,8 @@ from plans.errors import Refusal
 from plans.models import Plan
 from proxy.core.errors import GatewayError
 from proxy.explain_form import ExplainForm
-from proxy.explain_serializers import explanation_body
 from proxy.explaining import explained
+from proxy.explanation import explanation_body
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
