@@ -17,6 +17,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 from plans import api
 from proxy.entries_api import PlanEntriesView
 from proxy.explain_api import PlanExplainView
+from proxy.explain_page import explain_page
 from proxy.invalidate_api import PlanInvalidateView
 from proxy.preview_api import PlanPreviewView
 from proxy.preview_page import preview_page
@@ -24,6 +25,7 @@ from stats import views
 from stats.api import PlanStatsView
 from stats.dashboard import dashboard
 from stats.tuning_api import PlanTuningView
+from stats.tuning_page import tuning_page
 
 SCHEMA_RENDERERS = [OpenApiJsonRenderer2, OpenApiJsonRenderer, OpenApiYamlRenderer2, OpenApiYamlRenderer]
 # Swagger UI draws its icons as data: images; scripts and styles stay our own files.
@@ -38,6 +40,8 @@ def both(route: str, view: Callable[..., Any], name: str) -> list[URLPattern]:
 urlpatterns: list[URLPattern | URLResolver] = [
     path("admin", RedirectView.as_view(url="/admin/")),
     path("admin/plans/plan/<int:plan>/preview/", admin.site.admin_view(preview_page), name="plan-preview-page"),
+    path("admin/plans/plan/<int:plan>/explain/", admin.site.admin_view(explain_page), name="plan-explain-page"),
+    path("admin/plans/plan/<int:plan>/tuning/", admin.site.admin_view(tuning_page), name="plan-tuning-page"),
     path("admin/", admin.site.urls),
     *both("token-saving/plans", api.PlansView.as_view(), "plans"),
     *both("token-saving/plans/<str:plan>", api.PlanView.as_view(), "plan"),

@@ -31,7 +31,7 @@ COMPRESSION: Final = CompressionSettings(engine="text_rank", max_input_tokens=40
 CACHE: Final = CacheSettings()
 READ_ONLY: Final = frozenset({"tenant", "created_at", "updated_at"})
 LATER: Final = frozenset({
-    "shadow", "context", "match", "holdout", "bind", "binding", "bindings", "keys", "routes", "models",
+    "context", "match", "holdout", "bind", "binding", "bindings", "keys", "routes", "models",
     "rate_limit", "rate_limits", "budget", "budgets",
 })  # fmt: skip
 

@@ -13,8 +13,9 @@ from plans.authentication import Administrator, owner_of
 from plans.openapi import TENANT, refusals
 from proxy.conf import conf
 from proxy.core.errors import GatewayError, TooLarge
-from proxy.explain_serializers import ExplainRequestSerializer, ExplanationSerializer, explanation_body
+from proxy.explain_serializers import ExplainRequestSerializer, ExplanationSerializer
 from proxy.explaining import explained
+from proxy.explanation import explanation_body
 from proxy.pipeline.explain import Explained
 from stats.selectors import plan_in_sight
 

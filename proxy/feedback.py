@@ -4,6 +4,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from django.core.cache import cache
@@ -21,9 +22,11 @@ from proxy.wrongs import NotCached, mark_wrong, others_served
 from stats.models import RequestEvent
 
 T = TypeVar("T")
+THREADS = ThreadPoolExecutor(2, thread_name_prefix="feedback")  # of its own: a database that hangs holds up nobody else
 MAX_BYTES = 4096
 LATEST = 3.0  # seconds until a request is in the ledger for certain, while the database answers
 POLL = 0.1
+PATIENCE = 15.0
 MINUTE = 60
 
 
@@ -33,11 +36,12 @@ async def feedback(call: Call, tools: Toolbox) -> dict[str, Any]:
     request_id = _asked(load(await call.client.body(MAX_BYTES), depth=4))
     tenant, name = call.key.tenant_id, call.key.name
     try:
-        await _in_thread(lambda: _limit(tenant))
-        event = await _recorded(tenant, request_id)
-        if event is None:
-            raise RequestUnknown("No request of that id.", param="request_id")
-        return await _in_thread(lambda: _body(mark_wrong(event, said_by=name)))
+        async with asyncio.timeout(PATIENCE):
+            await _in_thread(lambda: _limit(tenant))
+            event = await _recorded(tenant, request_id)
+            if event is None:
+                raise RequestUnknown("No request of that id.", param="request_id")
+            return await _in_thread(lambda: _body(mark_wrong(event, said_by=name)))
     except NotCached:
         raise NothingCached("The answer to this request came from the provider, not from a cache.", param="request_id") from None
     except (DatabaseError, InterfaceError, bridge.Elsewhere, TimeoutError):
@@ -105,4 +109,4 @@ async def _in_thread(work: Callable[[], T]) -> T:
         finally:
             connections.close_all()
 
-    return await asyncio.to_thread(closed)
+    return await asyncio.get_running_loop().run_in_executor(THREADS, closed)

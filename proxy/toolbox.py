@@ -8,6 +8,8 @@ from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.db import DatabaseError, InterfaceError
+
 from proxy import bridge, previews
 from proxy.conf import conf
 from proxy.core.errors import ToolUnavailable
@@ -25,6 +27,7 @@ from proxy.engines.flights.redis import RedisLeases
 from proxy.engines.upstreams.http import HttpUpstream
 from proxy.source import DatabaseSource
 from proxy.sweeper import Sweeper
+from proxy.wrongs import forget_expired
 from stats import health
 from stats.database import conninfo
 from stats.flusher import Flusher
@@ -146,9 +149,11 @@ async def _warm(embedder: Embedder) -> None:
 
 
 async def _purge(tools: Toolbox) -> None:
-    """Remove expired semantic entries now and then; a backend that is down is tried again next time."""
+    """Remove expired semantic entries now and then, evicted ones too; a backend that is down is tried again next time."""
     while True:
         await asyncio.sleep(PURGE_SECONDS)
         for backend in tools.semantic.values():
             with contextlib.suppress(ToolUnavailable):
                 await backend.purge()
+        with contextlib.suppress(DatabaseError, InterfaceError):
+            await asyncio.to_thread(forget_expired)

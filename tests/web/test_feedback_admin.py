@@ -2,12 +2,17 @@
 
 import re
 import time
+import uuid
 from collections.abc import Iterator
+from unittest.mock import patch
 
 import httpx
 import psycopg
 import pytest
+from django.utils import timezone
 
+from proxy.models import EvictedAnswer, WrongAnswer
+from proxy.wrongs import forget_expired
 from tests.gateways import PROMISED
 from tests.upstream import completion
 from tests.web.tenants import Both, ask, two_tenants
@@ -138,3 +143,16 @@ def test_a_tenant_s_feedback_is_limited_on_all_workers_together(both: Both) -> N
 def rows(both: Both, query: str) -> list[tuple[object, ...]]:
     with psycopg.connect(both.gateway.environment["DATABASE_URL"], autocommit=True) as connection:
         return connection.execute(query.encode()).fetchall()
+
+
+@pytest.mark.django_db
+def test_what_could_not_be_put_back_any_more_is_removed() -> None:
+    now = timezone.now()
+    said = WrongAnswer.objects.create(event_id=uuid.uuid4(), entry_id="e", until=now)
+    for name, expires_at in (("gone", time.time() - 1), ("kept", time.time() + 60)):
+        EvictedAnswer.objects.create(
+            said=said, entry_id=name, tier="exact", similarity=1, scope="s", plan_id=1, value=b"x", created_at=0, expires_at=expires_at
+        )
+    with patch("proxy.wrongs.connections"):  # the test's own connection stays
+        assert forget_expired() == 1
+    assert [row.entry_id for row in said.evicted.all()] == ["kept"]
