@@ -82,7 +82,7 @@ class RequestEventAdmin(ReadOnly):
         "billed",
         "saved",
     )
-    list_filter = (PlanFilter, TierFilter, OutcomeFilter, ("at", admin.DateFieldListFilter), "stream", "estimated")
+    list_filter = (PlanFilter, TierFilter, OutcomeFilter, ("at", admin.DateFieldListFilter), "stream", "estimated", "stale")
     search_fields = ("=event_id",)
     search_help_text = "The x-request-id of a reply."
     ordering = ("-at",)
