@@ -10,7 +10,19 @@ from plans.models import ModelPrice, Plan, VirtualKey
 
 HALF_FIELDS: Final = {
     "compression": ("max_input_tokens", "language", "min_sentences", "focus", "when", "deadline_ms"),
-    "cache": ("exact", "backend", "similarity_threshold", "ttl", "scope", "max_temperature", "time_sensitive", "personal"),
+    "cache": (
+        "exact",
+        "backend",
+        "similarity_threshold",
+        "ttl",
+        "scope",
+        "max_temperature",
+        "time_sensitive",
+        "personal",
+        "context",
+        "window",
+        "force",
+    ),
 }
 RENAMED: Final = {"plan_name": "name", "compression.engine": "compression_engine", "cache": "cache_enabled"}
 LABELS: Final = {
@@ -26,6 +38,8 @@ LABELS: Final = {
     "ttl": "Time to live (seconds)",
     "time_sensitive": "Also reuse answers to questions about now",
     "personal": "Also reuse answers to personal questions",
+    "context": "Earlier turns of a chat",
+    "window": "Turns compared as a whole",
 }
 HELP: Final = {
     "name": "What clients send as token_saving_plan_id. Unique within its owner.",
@@ -46,6 +60,10 @@ HELP: Final = {
     "scope": "The wider the circle that shares answers, the more is saved. Tenants never share.",
     "max_temperature": "Requests above it ask for variety: only identical ones are then answered for free.",
     "time_sensitive": "Such as “is it open right now?”. Saves more, may answer with old news.",
+    "context": "On 1,217 pairs of chats, each choice at the usual threshold: strict reused 17 % of the right answers and never a wrong "
+    "one; window 59 %, and 3 in 1,000 reused answers were wrong; last message 89 %, and half of what it reused was wrong.",
+    "window": "With window: so many turns before the question are compared together with it. What is named anywhere in the chat must "
+    "agree however long it is.",
     "personal": "Such as “where is my order 1234?”. Saves more, may answer one person with another's facts.",
 }
 
@@ -60,6 +78,12 @@ PRICE_HELP: Final = {
 
 class PlanForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
     """The flat fields of a plan. `clean` puts them into the API's shape and asks the rules."""
+
+    force = forms.BooleanField(
+        required=False,
+        label="Last message though chats use this plan",
+        help_text="Needed once, to choose the last message alone for a plan whose requests of the last 7 days were turns of longer chats.",
+    )
 
     class Meta:
         model = Plan

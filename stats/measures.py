@@ -21,7 +21,7 @@ class Event:
     tokens the client received. `estimated`: the provider sent no usage. `score`: the verifier's, of the best neighbour; `entry_id`: of what
     was served; `would`: the tier that would have answered, in shadow or when a hit was sampled; `sample`: `right` or `wrong` once the
     would-be answer was compared with the provider's; `collapsed`: it shared the call of an identical request in flight; `stale`: an
-    expired answer was served, as the plan allows.
+    expired answer was served, as the plan allows; `turns`: which turn of its chat it was, counted by its user's, 0 where it was not read.
     """
 
     event_id: str
@@ -49,6 +49,7 @@ class Event:
     sample: str = ""
     collapsed: bool = False
     stale: bool = False
+    turns: int = 0
     failures: tuple[str, ...] = ()
     attempts: int = 0
     engine: str = ""

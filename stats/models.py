@@ -31,6 +31,7 @@ class RequestEvent(models.Model):
     sample = models.CharField(max_length=16, blank=True)
     collapsed = models.BooleanField(default=False)
     stale = models.BooleanField(default=False)
+    turns = models.PositiveIntegerField(default=0)
     failures = models.JSONField(default=list)
     attempts = models.PositiveSmallIntegerField(default=0)
     engine = models.CharField(max_length=64, blank=True)

@@ -17,8 +17,8 @@ _RAW, _ZSTD = b"J", b"Z"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Envelope:
     """One stored completion. `completion` is the JSON of a whole `chat.completion`; times in epoch seconds; `asked_tokens` counts
-    the prompt it answered as the provider bills it, of which `question_tokens` are the final message's. `chat`: what was said before, as
-    `proxy.core.window` packs it, in semantic entries that are compared by it."""
+    the prompt it answered as the provider bills it, of which `question_tokens` are what was compared by meaning. `chat`: what was
+    said before, as `proxy.core.window` packs it, in semantic entries that are compared by it."""
 
     scope: str
     plan_id: int

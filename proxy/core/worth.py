@@ -7,7 +7,9 @@ would have cost what was billed plus the cut tokens at list price: a request tha
 from dataclasses import dataclass
 from decimal import Decimal
 
+from proxy.core.chat import text_of
 from proxy.core.exchange import Call, Stored
+from proxy.core.tokens import PER_MESSAGE, count_text, encoding_for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +40,16 @@ def worth(call: Call) -> Worth:
         billed = price.cost(prompt=usage.prompt, completion=usage.completion, cached=usage.cached, written=usage.written)
     would = billed + price.cost(prompt=cut, completion=0) if cut and price and billed is not None else billed
     return Worth(asked=usage.prompt + cut, served=usage.completion, saved=cut, would=would, billed=billed)
+
+
+def compared_tokens(call: Call) -> int:
+    """Tokens of what the semantic tier compares by meaning: the question, or all turns where the plan's context is not `strict`. A stored
+    prompt differs from the one asked by no more than that."""
+    encoding, _ = encoding_for(call.target.model)
+    if call.plan is None or call.plan.cache is None or call.plan.cache.context == "strict" or call.question is None:
+        return count_text(call.question, encoding) if call.question else 0
+    turns = [message for message in call.asked.messages if message["role"] in ("user", "assistant")]
+    return sum(PER_MESSAGE + count_text(text_of(turn) or "", encoding) for turn in turns)
 
 
 def tokens_cut(call: Call) -> int:

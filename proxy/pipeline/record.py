@@ -2,6 +2,7 @@
 
 import time
 
+from proxy.core.chats import turn_of
 from proxy.core.exchange import Call, Refused, Stored
 from proxy.core.ports import Toolbox
 from proxy.core.worth import worth
@@ -42,6 +43,7 @@ def event_of(call: Call) -> Event:
         score=call.answer.score if isinstance(call.answer, Stored) else next((each.score for each in call.judged), None),
         entry_id=call.answer.entry_id if isinstance(call.answer, Stored) else "",
         would=call.would.tier if call.would else "",
+        turns=turn_of(call.request.messages) if call.request else 0,
         failures=call.failures,
         attempts=call.attempts,
         engine=call.cut.engine if call.cut and call.cut.messages is not None and call.attempts else "",

@@ -34,6 +34,8 @@ PLAN = {
     "ttl": "3600",
     "scope": "tenant",
     "max_temperature": "1.0",
+    "context": "window",
+    "window": "3",
 }
 UPSTREAM = {
     "name": "openai",
