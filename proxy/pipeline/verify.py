@@ -36,9 +36,8 @@ def _judge(call: Call, candidate: Candidate) -> tuple[Stored | None, str]:
         return None, "foreign"
     if not fresh_enough(call, envelope):
         return None, "stale"
-    if call.window is None:
-        reason = veto(call.question, candidate.question)
-    else:
+    reason = veto(call.question, candidate.question)
+    if reason is None and call.window is not None:
         reason = objection(call.window, envelope.chat, similarity=candidate.similarity, least=threshold(call))
     if reason is not None:
         return None, reason
