@@ -13,10 +13,11 @@ from redis.exceptions import RedisError, ResponseError
 from redis.retry import Retry
 
 from gateway_project import qdrant
-from plans.capabilities import CompressionEngine, Engine
+from plans.capabilities import CompressionEngine, Engine, Traffic
 from proxy.core.compression import catalogue
 from proxy.core.compression.languages import LANGUAGES
 from proxy.engines.catalogue import SEMANTIC
+from stats import selectors
 
 DEADLINE: Final = 0.5  # seconds to connect, and as long again to answer
 NO_SEARCH: Final = "The Redis of REDIS_SEMANTIC_URL has no search module (RediSearch): use Redis Stack or Redis 8."
@@ -36,6 +37,9 @@ class RunningCapabilities:
 
     def languages(self) -> list[str]:
         return list(LANGUAGES)
+
+    def chats(self, plan_id: int) -> Traffic:
+        return Traffic(*selectors.turns(plan_id))
 
     def refusal(self, backend: str) -> str | None:
         if backend not in BACKENDS:

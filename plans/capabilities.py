@@ -26,6 +26,14 @@ class CompressionEngine(Engine):
     focus: tuple[Focus, ...] = ("none",)
 
 
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """Requests of one plan of late, and those among them that had earlier turns of their user."""
+
+    requests: int = 0
+    later_turns: int = 0
+
+
 class Capabilities(Protocol):
     """Asked whenever a plan is saved or the engines are listed."""
 
@@ -37,6 +45,10 @@ class Capabilities(Protocol):
 
     def languages(self) -> list[str]:
         """What `compression.language` may be."""
+        ...
+
+    def chats(self, plan_id: int) -> Traffic:
+        """What of the plan's requests of late were turns of longer chats."""
         ...
 
     def refusal(self, backend: str) -> str | None:

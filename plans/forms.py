@@ -22,6 +22,9 @@ HALF_FIELDS: Final = {
         "max_temperature",
         "time_sensitive",
         "personal",
+        "context",
+        "window",
+        "force",
     ),
 }
 RENAMED: Final = {"plan_name": "name", "compression.engine": "compression_engine", "cache": "cache_enabled"}
@@ -41,6 +44,8 @@ LABELS: Final = {
     "stale_if_error": "Serve expired when the provider fails (seconds)",
     "time_sensitive": "Also reuse answers to questions about now",
     "personal": "Also reuse answers to personal questions",
+    "context": "Earlier turns of a chat",
+    "window": "Turns compared as a whole",
 }
 HELP: Final = {
     "name": "What clients send as token_saving_plan_id. Unique within its owner.",
@@ -68,6 +73,10 @@ HELP: Final = {
     "scope": "The wider the circle that shares answers, the more is saved. Tenants never share.",
     "max_temperature": "Requests above it ask for variety: only identical ones are then answered for free.",
     "time_sensitive": "Such as “is it open right now?”. Saves more, may answer with old news.",
+    "context": "On 1,217 pairs of chats, each choice at the usual threshold: strict reused 17 % of the right answers and never a wrong "
+    "one; window 59 %, and 3 in 1,000 reused answers were wrong; last message 89 %, and half of what it reused was wrong.",
+    "window": "With window: so many turns before the question are compared together with it. What is named anywhere in the chat must "
+    "agree however long it is.",
     "personal": "Such as “where is my order 1234?”. Saves more, may answer one person with another's facts.",
 }
 
@@ -82,6 +91,12 @@ PRICE_HELP: Final = {
 
 class PlanForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
     """The flat fields of a plan. `clean` puts them into the API's shape and asks the rules."""
+
+    force = forms.BooleanField(
+        required=False,
+        label="Last message though chats use this plan",
+        help_text="Needed once, to choose the last message alone for a plan whose requests of the last 7 days were turns of longer chats.",
+    )
 
     class Meta:
         model = Plan

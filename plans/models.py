@@ -100,9 +100,9 @@ class Plan(models.Model):
         COSINE = "cosine", "The cosine of the embeddings: whether both questions are about the same"
 
     class Context(models.TextChoices):
-        STRICT = "strict", "Identical earlier turns"
-        WINDOW = "window", "The last turns and the question, compared by meaning"
-        LAST_MESSAGE = "last_message", "The last message alone: for bots without memory"
+        STRICT = "strict", "Strict: the earlier turns are identical"
+        WINDOW = "window", "Window: the user may have said the same in other words"
+        LAST_MESSAGE = "last_message", "Last message: whatever was said before, for bots without memory"
 
     class When(models.TextChoices):
         ALWAYS = "always", "Always: no prompt is ever longer"
@@ -126,7 +126,7 @@ class Plan(models.Model):
     backend = models.CharField(max_length=64, null=True, blank=True, default="pgvector_semantic")  # null is a value of the API
     similarity_threshold = models.FloatField(default=0.85, validators=[MinValueValidator(0), MaxValueValidator(1)])
     match = models.CharField(max_length=16, choices=Match.choices, default=Match.COSINE)
-    context = models.CharField(max_length=16, choices=Context.choices, default=Context.STRICT)
+    context = models.CharField(max_length=16, choices=Context.choices, default=Context.WINDOW)
     window = models.PositiveSmallIntegerField(default=3, validators=[MinValueValidator(1), MaxValueValidator(20)])
     max_error_rate = models.FloatField(null=True, blank=True, validators=[MinValueValidator(0.0001), MaxValueValidator(0.5)])
     sample_rate = models.FloatField(default=0.05, validators=[MinValueValidator(0), MaxValueValidator(1)])

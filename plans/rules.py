@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, cast
 
-from plans.capabilities import Capabilities
+from plans.capabilities import Capabilities, Traffic
 from plans.errors import InvalidPlan
-from plans.snapshot import CacheSettings, CompressionSettings, Focus, Mode, When
+from plans.snapshot import CacheSettings, CompressionSettings, Context, Focus, Mode, When
 
 Check = Callable[[Any], Any]
 
@@ -25,25 +25,29 @@ MODES: Final[tuple[Mode, ...]] = ("active", "shadow", "off")
 HALVES: Final = ("compression", "cache")
 SCOPES: Final = ("tenant", "key", "user")
 FOCUSES: Final[tuple[Focus, ...]] = ("question", "none")
+CONTEXTS: Final[tuple[Context, ...]] = ("strict", "window", "last_message")
+MAX_WINDOW: Final = 20
+FEW_CHATS: Final = 0.01  # later turns among all requests that may be slips
 WHENS: Final[tuple[When, ...]] = ("always", "saves")
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 COMPRESSION: Final = CompressionSettings(engine="text_rank", max_input_tokens=4096)
 CACHE: Final = CacheSettings()
 READ_ONLY: Final = frozenset({"tenant", "created_at", "updated_at"})
 LATER: Final = frozenset({
-    "context", "match", "holdout", "bind", "binding", "bindings", "keys", "routes", "models",
+    "match", "holdout", "bind", "binding", "bindings", "keys", "routes", "models",
     "rate_limit", "rate_limits", "budget", "budgets",
 })  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """A plan that passed the rules but is not saved yet."""
+    """A plan that passed the rules but is not saved yet. `id`: of the saved one it changes."""
 
     name: str
     mode: Mode
     compression: CompressionSettings | None
     cache: CacheSettings | None
+    id: int | None = None
 
 
 def read(body: object, *, capabilities: Capabilities, base: Draft | None = None) -> Draft:
@@ -112,13 +116,28 @@ def _cache(top: dict[str, Any], base: Draft | None, capabilities: Capabilities, 
     half = top.get("cache", _LEFT_OUT)
     if half is None or half is _LEFT_OUT:
         return old if half is _LEFT_OUT else None
-    cache = CacheSettings(**asdict(old or CACHE) | _checked(half, CACHE_FIELDS, "cache.", problems))
+    given = _checked(half, CACHE_FIELDS | {"force": _yes_or_no}, "cache.", problems)
+    forced = given.pop("force", False)
+    cache = CacheSettings(**asdict(old or CACHE) | given)
+    if cache.context == "last_message" and not forced and base and base.id and (old is None or old.context != cache.context):
+        problems |= _forgetful(capabilities.chats(base.id))
     chosen = cache.backend if "cache.backend" not in problems and (old is None or old.backend != cache.backend) else None
     if chosen and (reason := capabilities.refusal(chosen)):
         problems["cache.backend"] = f"{reason} null is accepted too: exact answers only."
     if not cache.exact and cache.backend is None:
         problems.setdefault("cache.exact", "False without a backend would cache nothing. Set one of them, or the whole cache to null.")
     return cache
+
+
+def _forgetful(traffic: Traffic) -> dict[str, str]:
+    """What stands against forgetting the earlier turns of this traffic, by field."""
+    share = traffic.later_turns / (traffic.requests or 1)
+    if share <= FEW_CHATS:
+        return {}
+    return {
+        "cache.context": f"last_message forgets what was said before, and {share:.1%} of this plan's last {traffic.requests} requests were "
+        'later turns of a chat: they would get answers of other chats. window compares both. "force": true beside it sets it all the same.'
+    }
 
 
 def _checked(half: Mapping[str, Any], fields: Mapping[str, Check], prefix: str, problems: dict[str, str]) -> dict[str, Any]:
@@ -238,4 +257,6 @@ CACHE_FIELDS: Final[dict[str, Check]] = {
     "max_temperature": _number(0, MAX_TEMPERATURE),
     "time_sensitive": _yes_or_no,
     "personal": _yes_or_no,
+    "context": _word(CONTEXTS),
+    "window": _whole(1, MAX_WINDOW),
 }

@@ -84,6 +84,23 @@ class CacheSerializer(serializers.Serializer[Any]):
     )
     time_sensitive = serializers.BooleanField(default=rules.CACHE.time_sensitive, help_text="Compare questions about now by meaning too.")
     personal = serializers.BooleanField(default=rules.CACHE.personal, help_text="Compare personal questions by meaning too.")
+    context = serializers.ChoiceField(  # type: ignore[assignment]  # a field, which the metaclass takes away
+        choices=rules.CONTEXTS,
+        default=rules.CACHE.context,
+        help_text="What of a chat before its final message must agree, for an answer given by meaning: all of it to the letter (strict), "
+        "the user's turns by meaning and the replies (window), or nothing (last_message, for bots without memory). "
+        "last_message is refused where chats used the plan in the last 7 days.",
+    )
+    window = serializers.IntegerField(
+        default=rules.CACHE.window,
+        min_value=1,
+        max_value=rules.MAX_WINDOW,
+        help_text="Under window: how many turns of the user before the question are compared as a whole with it. "
+        "Details are compared over the whole chat.",
+    )
+    force = serializers.BooleanField(
+        write_only=True, required=False, help_text="Set last_message though chats use the plan. Not kept: say it with the change."
+    )
 
 
 class PlanSerializer(serializers.Serializer[Plan]):

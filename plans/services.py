@@ -57,7 +57,7 @@ def delete_plan(*, owner: Tenant | None, name: str) -> None:
 def draft_of(plan: Plan) -> rules.Draft:
     """A saved plan in the shape the rules work on."""
     snapshot = plan.snapshot()
-    return rules.Draft(name=snapshot.name, mode=snapshot.mode, compression=snapshot.compression, cache=snapshot.cache)
+    return rules.Draft(name=snapshot.name, mode=snapshot.mode, compression=snapshot.compression, cache=snapshot.cache, id=plan.pk)
 
 
 def columns(draft: rules.Draft) -> dict[str, Any]:

@@ -45,7 +45,7 @@ class CacheSettings:
     backend: str | None = "pgvector_semantic"
     similarity_threshold: float = 0.85
     match: Match = "cosine"
-    context: Context = "strict"
+    context: Context = "window"
     window: int = 3
     max_error_rate: float | None = None
     sample_rate: float = 0.05

@@ -22,7 +22,7 @@ class Event:
     was or would have been served; `would`: the tier that would have answered, in shadow or when a hit was sampled; `sample`: `right` or
     `wrong` once the would-be answer was compared with the provider's; `shadow`: the plan only watched, and `would_tokens` and `would_saved`
     are what it would have saved; `collapsed`: it shared the call of an identical request in flight; `stale`: an expired answer was served,
-    as the plan allows.
+    as the plan allows; `turns`: which turn of its chat it was, counted by its user's, 0 where it was not read.
     """
 
     event_id: str
@@ -53,6 +53,7 @@ class Event:
     would_saved: Decimal | None = None
     collapsed: bool = False
     stale: bool = False
+    turns: int = 0
     failures: tuple[str, ...] = ()
     attempts: int = 0
     engine: str = ""

@@ -40,6 +40,7 @@ class RequestEvent(models.Model):
     wrong = models.BooleanField(default=False)
     collapsed = models.BooleanField(default=False)
     stale = models.BooleanField(default=False)
+    turns = models.PositiveIntegerField(default=0)
     failures = models.JSONField(default=list)
     attempts = models.PositiveSmallIntegerField(default=0)
     engine = models.CharField(max_length=64, blank=True)

@@ -14,6 +14,8 @@ from plans.models import Plan, Tenant
 from stats.models import RequestEvent, SpoolCursor, UpstreamAttempt
 from stats.totals import COUNTS, Totals, expressions, totals_of
 
+LATELY = timedelta(days=7)
+LATEST = 10_000  # requests, so that a busy plan is looked at in milliseconds
 LIVE_WITHIN = timedelta(seconds=60)  # a living worker touches its cursor every 15 seconds
 
 
@@ -57,6 +59,13 @@ def events_of(plan: Plan, owner: Tenant | None) -> QuerySet[RequestEvent]:
     """The plan's requests; for a tenant, only its own."""
     events = RequestEvent.objects.filter(plan_id=plan.pk)
     return events if owner is None else events.filter(tenant_id=owner.pk)
+
+
+def turns(plan_id: int) -> tuple[int, int]:
+    """Of the plan's latest requests: how many there were, and how many had earlier turns of their chat's user."""
+    latest = events_since(datetime.now(UTC) - LATELY, plan_id=plan_id).order_by("-at").values("turns")[:LATEST]
+    counted = latest.aggregate(requests=Count("turns"), later=Count("turns", filter=Q(turns__gt=1)))
+    return counted["requests"], counted["later"]
 
 
 def events_since(start: datetime, *, plan_id: int | None = None) -> QuerySet[RequestEvent]:

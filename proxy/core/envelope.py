@@ -17,7 +17,7 @@ _RAW, _ZSTD = b"J", b"Z"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Envelope:
     """One stored completion. `completion` is the JSON of a whole `chat.completion`; times in epoch seconds; `asked_tokens` counts
-    the prompt it answered as the provider bills it, of which `question_tokens` are the final message's. `revision`: of the
+    the prompt it answered as the provider bills it, of which `question_tokens` are what was compared by meaning. `revision`: of the
     configuration under which the answer was asked for; with `tags` it tells whether the answer was forgotten since. `chat`: what was
     said before, as `proxy.core.window` packs it, in semantic entries that are compared by it."""
 

@@ -8,8 +8,10 @@ An expired answer saves nothing where the provider is asked all the same, before
 from dataclasses import dataclass
 from decimal import Decimal
 
+from proxy.core.chat import text_of
 from proxy.core.exchange import Call, Stored
 from proxy.core.ports import Cut
+from proxy.core.tokens import PER_MESSAGE, count_text, encoding_for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +55,16 @@ def forgone(call: Call) -> tuple[int, Decimal | None]:
         return call.usage.prompt + call.usage.completion, worth(call).billed
     cut, price = _taken_out(call.would_cut), call.target.price
     return cut, price.cost(prompt=cut, completion=0) if price else None
+
+
+def compared_tokens(call: Call) -> int:
+    """Tokens of what the semantic tier compares by meaning: the question, or all turns where the plan's context is not `strict`. A stored
+    prompt differs from the one asked by no more than that."""
+    encoding, _ = encoding_for(call.target.model)
+    if call.plan is None or call.plan.cache is None or call.plan.cache.context == "strict" or call.question is None:
+        return count_text(call.question, encoding) if call.question else 0
+    turns = [message for message in call.asked.messages if message["role"] in ("user", "assistant")]
+    return sum(PER_MESSAGE + count_text(text_of(turn) or "", encoding) for turn in turns)
 
 
 def tokens_cut(call: Call) -> int:

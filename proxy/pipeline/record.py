@@ -3,6 +3,7 @@
 import time
 from dataclasses import replace
 
+from proxy.core.chats import turn_of
 from proxy.core.exchange import Call, Refused, Stored
 from proxy.core.ports import Toolbox
 from proxy.core.worth import forgone, worth
@@ -69,6 +70,7 @@ def event_of(call: Call) -> Event:
         would_saved=dollars,
         collapsed=call.collapsed,
         stale=bool(_stale(call)),
+        turns=turn_of(call.request.messages) if call.request else 0,
         failures=call.failures,
         attempts=call.attempts,
         engine=call.cut.engine if call.cut and call.cut.messages is not None and call.attempts else "",

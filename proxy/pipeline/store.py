@@ -14,9 +14,8 @@ from proxy.core.exchange import Call, Keys, Whole
 from proxy.core.kept import kept_of
 from proxy.core.lifetime import fresh_seconds, kept_seconds
 from proxy.core.ports import SemanticEntry, Toolbox
-from proxy.core.tokens import count_text, encoding_for
 from proxy.core.window import pack
-from proxy.core.worth import worth
+from proxy.core.worth import compared_tokens, worth
 
 log = logging.getLogger("tokenthrift.proxy")
 MOST_TAGS = 32  # of one entry; without an end, tags that name a session would pile up on an answer that many share
@@ -66,7 +65,6 @@ def _envelope(call: Call, keys: Keys) -> Envelope:
     assert call.plan is not None and call.plan.cache is not None  # noqa: S101, PT018 -- there are no keys without
     now, asked = time.time(), call.asked
     ttl = fresh_seconds(call.plan.cache, keys.exact, asked.controls.ttl)
-    encoding, _ = encoding_for(call.target.model)
     return Envelope(
         scope=keys.scope,
         plan_id=call.plan.id,
@@ -74,7 +72,7 @@ def _envelope(call: Call, keys: Keys) -> Envelope:
         expires_at=now + ttl,
         completion=call.answer.body if isinstance(call.answer, Whole) else orjson.dumps(call.completion),
         asked_tokens=worth(call).asked,
-        question_tokens=count_text(call.question, encoding) if call.question else 0,
+        question_tokens=compared_tokens(call),
         completion_tokens=call.usage.completion,
         estimated=call.usage.estimated,
         revision=call.directory.revision,

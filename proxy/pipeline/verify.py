@@ -1,13 +1,12 @@
 """Is a neighbour's answer the right answer? Above the threshold, ours, fresh, and no rule objects to it."""
 
-from proxy.core.envelope import Envelope
 from proxy.core.exchange import Call, Judged, Stored, revise
 from proxy.core.forgetting import FORGOTTEN, forgotten
 from proxy.core.ports import Candidate, Toolbox
 from proxy.core.reading import fresh_enough, open_envelope
-from proxy.core.tokens import count_messages, count_text, encoding_for
 from proxy.core.verify.verdict import veto
 from proxy.core.window import objection
+from proxy.core.worth import compared_tokens
 
 
 async def verify(call: Call, tools: Toolbox) -> Call:
@@ -40,19 +39,10 @@ def _judge(call: Call, candidate: Candidate) -> tuple[Stored | None, str]:
         return None, FORGOTTEN
     if not fresh_enough(call, envelope):
         return None, "stale"
-    if call.window is None:
-        reason = veto(call.question, candidate.question)
-    else:
+    reason = veto(call.question, candidate.question)
+    if reason is None and call.window is not None:
         reason = objection(call.window, envelope.chat, similarity=candidate.similarity, least=threshold(call))
     if reason is not None:
         return None, reason
-    return Stored(envelope, "semantic", _asked_tokens(call, envelope), candidate.similarity, entry_id=candidate.entry_id), ""
-
-
-def _asked_tokens(call: Call, envelope: Envelope) -> int:
-    """This request's prompt: that of the stored one with another question, where all before it is the same."""
-    assert call.question is not None and call.plan is not None and call.plan.cache is not None  # noqa: S101, PT018 -- likewise
-    encoding, _ = encoding_for(call.target.model)
-    if call.plan.cache.context != "strict":
-        return count_messages(call.asked.messages, encoding)
-    return max(0, envelope.asked_tokens - envelope.question_tokens + count_text(call.question, encoding))
+    asked = envelope.asked_tokens - envelope.question_tokens + compared_tokens(call)
+    return Stored(envelope, "semantic", max(0, asked), candidate.similarity, entry_id=candidate.entry_id), ""

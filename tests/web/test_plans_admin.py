@@ -37,6 +37,8 @@ PLAN = {
     "stale_if_error": "0",
     "scope": "tenant",
     "max_temperature": "1.0",
+    "context": "window",
+    "window": "3",
 }
 UPSTREAM = {
     "name": "openai",

@@ -67,7 +67,7 @@ WRONG_FIELDS: list[tuple[dict[str, Any], str]] = [
     ({"cache": {"backend": 1}}, "cache.backend"),
     ({"cache": {"scope": "world"}}, "cache.scope"),
     ({"cache": {"max_temperature": 2.1}}, "cache.max_temperature"),
-    ({"cache": {"context": "window"}}, "cache.context"),
+    ({"cache": {"context": "all"}}, "cache.context"),
     ({"cache": {"match": "verified"}}, "cache.match"),
     ({"cache": {"personal": 0}}, "cache.personal"),
     ({"holdout": 0.1}, "holdout"),
@@ -101,7 +101,7 @@ def test_a_name_must_be_given(platform: Manager) -> None:
 
 
 def test_what_a_later_version_brings_is_refused_as_such(platform: Manager) -> None:
-    for fields in ({"cache": {"context": "strict"}}, {"holdout": 1}):
+    for fields in ({"cache": {"match": "best"}}, {"holdout": 1}):
         assert "not available in this version" in platform.call("POST", PLANS, {"plan_name": "x"} | fields).content.decode().lower()
 
 
