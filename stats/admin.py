@@ -12,7 +12,7 @@ from stats import selectors
 from stats.measures import Outcome, Tier
 from stats.models import DeadLetter, RequestEvent, UpstreamAttempt
 from stats.templatetags.figures import usd
-from stats.totals import COUNTS
+from stats.totals import PAID
 
 
 class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
@@ -62,7 +62,7 @@ class OutcomeFilter(admin.SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[RequestEvent]) -> QuerySet[RequestEvent]:
         if self.value() == "uncounted":
-            return queryset.filter(plan_id__isnull=False).exclude(COUNTS)
+            return queryset.filter(plan_id__isnull=False).exclude(PAID)
         return queryset.filter(outcome=self.value()) if self.value() else queryset
 
 

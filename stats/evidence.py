@@ -24,8 +24,8 @@ BAND = 0.02
 # The bound is looked at after every sample, so that by chance it is over the budget sooner or later. With fewer wrong ones than this the
 # tier stays on: then 1.5 in 100 plans that keep to half of their budget are turned off within 2,000 samples (simulated).
 WRONG_TO_TURN_OFF = 4
-# Below the plan's own threshold nothing is served on fewer outcomes of a band than these.
-OUTCOMES_TO_LOWER = 50
+# The threshold moves on no less: down through bands of so many outcomes each, up where so many are left above.
+OUTCOMES_TO_MOVE = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,19 +98,21 @@ class _Block:
 def learned(samples: Iterable[Sample], *, limit: float, threshold: float) -> float:
     """The threshold that the evidence supports; the plan's own where it says nothing.
 
-    Higher: above every block of bands whose wrong hits exceed the budget for certain (lower bound over `limit`, as for turning off).
+    Higher: above every block of bands whose wrong hits exceed the budget for certain (lower bound over `limit`, as for turning off), if
+    there is evidence above it; else no threshold helps.
     Lower: down through blocks that touch, each with enough outcomes and no more doubtful ones than `limit`, as long as the upper bound of
     all from there up is within `limit`.
     """
     blocks = _monotone(_bands(samples))
-    refuted = [block.high for block in blocks if _refuted(block, limit)]
-    if refuted and refuted[-1] > threshold:
-        return refuted[-1]
+    refuted = max((block.high for block in blocks if _refuted(block, limit)), default=0.0)
+    if refuted > threshold:
+        above = sum(block.trials for block in blocks if block.low >= refuted)
+        return refuted if above >= OUTCOMES_TO_MOVE else threshold
     lowest, trials, doubtful, edge = threshold, 0, 0, None
     for block in reversed(blocks):
         trials, doubtful = trials + block.trials, doubtful + block.doubtful
         touches = edge is None or block.high >= edge - 1e-9
-        enough = block.trials >= OUTCOMES_TO_LOWER and block.doubtful <= limit * block.trials
+        enough = block.trials >= OUTCOMES_TO_MOVE and block.doubtful <= limit * block.trials
         if block.low < threshold and not (touches and enough and wilson.interval(doubtful, trials)[1] <= limit):
             break
         lowest, edge = min(lowest, block.low), block.low

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
-Tier = Literal["exact", "semantic", "miss", "bypass"]
+# A sample is no request: a stored answer compared with the provider's, in a row of its own.
+Tier = Literal["exact", "semantic", "miss", "bypass", "sample"]
 Outcome = Literal["ok", "refused", "upstream_error", "cut", "client_closed", "failed"]
 
 
@@ -19,9 +20,9 @@ class Event:
     `asked_tokens`: the prompt as the client sent it; `prompt_tokens`/`completion_tokens`: what the provider billed (0 on a hit);
     `cached_tokens`/`written_tokens`: of the prompt, read from and written into the provider's prefix cache; `served_tokens`: completion
     tokens the client received. `estimated`: the provider sent no usage. `score`: the verifier's, of the best neighbour; `entry_id`: of what
-    was served; `would`: the tier that would have answered, in shadow or when a hit was sampled; `sample`: `right` or `wrong` once the
-    would-be answer was compared with the provider's; `collapsed`: it shared the call of an identical request in flight; `stale`: an
-    expired answer was served, as the plan allows.
+    was served; `would`: the tier that would have answered, in shadow or when a hit was sampled; `sample`: `right`, `wrong` or `unclear`
+    once the would-be answer was compared with the provider's, on terms named by `basis`; `collapsed`: it shared the call of an identical
+    request in flight; `stale`: an expired answer was served, as the plan allows.
     """
 
     event_id: str
@@ -47,6 +48,7 @@ class Event:
     entry_id: str = ""
     would: str = ""
     sample: str = ""
+    basis: str = ""
     collapsed: bool = False
     stale: bool = False
     failures: tuple[str, ...] = ()
@@ -78,7 +80,7 @@ class Event:
     @property
     def counts(self) -> bool:
         """Whether the request is one of the plan's `total_requests`: it named a plan that was found and finished 2xx."""
-        return self.plan_id is not None and 200 <= self.status < 300 and self.outcome == "ok"
+        return self.plan_id is not None and 200 <= self.status < 300 and self.outcome == "ok" and self.tier != "sample"
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,14 @@ DURATION = Histogram("tokenthrift_request_duration_seconds", "From first byte in
 OVERHEAD = Histogram("tokenthrift_overhead_seconds", "Duration without the wait for the upstream.", ("tier",), buckets=BUCKETS)
 LOOKUPS = Counter("tokenthrift_cache_lookups", "Requests by the tier that answered: exact, semantic, miss, bypass.", ("tier",))
 FAILURES = Counter("tokenthrift_tool_failures", "Times a request went on without a cache, vector store, embedder or compressor.", ("tool",))
+SAMPLES = Counter(
+    "tokenthrift_samples",
+    "Stored answers compared with the provider's. verdict: right, wrong, unclear, none.",
+    ("tenant", "plan", "verdict"),
+)
+SEMANTIC_OFF = Gauge(
+    "tokenthrift_semantic_tier_off", "1 while the plan's semantic tier is off for its error budget.", ("plan",), multiprocess_mode="livemax"
+)
 UNPRICED = Counter("tokenthrift_unpriced_requests", "Requests of a model that has no price.", ("route",))
 SPOOL_BYTES = Gauge("tokenthrift_spool_bytes", "Spooled and not yet in the database.", multiprocess_mode="livesum")
 SPOOL_LAG = Gauge("tokenthrift_spool_lag_seconds", "Time since the spool was last seen empty.", multiprocess_mode="livemax")
@@ -93,6 +101,8 @@ def observe(event: Event) -> None:
     """Count a finished request. The counters move at the next `publish`."""
     with _adding:
         _add(_sums[_group(event)], event)
+    if event.tier == "sample":
+        SAMPLES.labels(event.tenant, event.plan, event.sample or "none").inc()
     for tool in event.failures:
         FAILURES.labels(tool).inc()
 
@@ -114,14 +124,16 @@ def _group(event: Event) -> _Group:
 
 
 def _add(sums: _Sums, event: Event) -> None:
-    """Asked less sent is `tokens_saved`: a request that reached neither cache nor provider asked for nothing that counts."""
-    hit = event.tier in {"exact", "semantic"}
-    sums.requests += 1
-    sums.durations.add(event.duration_ms / 1000)
-    sums.overheads.add(event.overhead_ms / 1000)
+    """Asked less sent is `tokens_saved`: a request that reached neither cache nor provider asked for nothing that counts,
+    and a sample is asked for by nobody."""
+    hit, sample = event.tier in {"exact", "semantic"}, event.tier == "sample"
+    if not sample:
+        sums.requests += 1
+        sums.durations.add(event.duration_ms / 1000)
+        sums.overheads.add(event.overhead_ms / 1000)
     if hit or event.prompt_tokens:
         sums.asked += event.asked_tokens
-    sums.asked_output += event.served_tokens if hit else event.completion_tokens
+    sums.asked_output += event.served_tokens if hit or sample else event.completion_tokens
     sums.sent += event.prompt_tokens
     sums.completion += event.completion_tokens
     sums.served += event.served_tokens

@@ -1,6 +1,7 @@
 """What requests add up to: each sum as one SQL expression, all of them in one query.
 
-Only requests that count are summed: finished 2xx, with a plan (`Event.counts`). Failed ones are counted apart.
+Only requests that count are summed: finished 2xx, with a plan (`Event.counts`). Failed ones are counted apart. Samples are no requests:
+what they cost is in the sums of tokens and money, as the semantic tier's.
 """
 
 from dataclasses import dataclass
@@ -14,8 +15,11 @@ from django.db.models import Aggregate, Count, DecimalField, ExpressionWrapper, 
 from stats.measures import hit_rate
 from stats.models import RequestEvent
 
-COUNTS = Q(plan_id__isnull=False, status__gte=200, status__lt=300, outcome="ok")
+SAMPLE = Q(plan_id__isnull=False, tier="sample")
+COUNTS = Q(plan_id__isnull=False, status__gte=200, status__lt=300, outcome="ok") & ~SAMPLE
 EXACT, SEMANTIC, MISS, BYPASS = (Q(tier=tier) for tier in ("exact", "semantic", "miss", "bypass"))
+PAID = COUNTS | SAMPLE
+OF_SEMANTIC = COUNTS & SEMANTIC | SAMPLE
 HIT = EXACT | SEMANTIC
 PRICED = Q(would_cost__isnull=False, billed_cost__isnull=False)
 SAVED = ExpressionWrapper(F("would_cost") - F("billed_cost") - F("spent_cost"), output_field=DecimalField(max_digits=30, decimal_places=12))
@@ -107,23 +111,23 @@ SUMS: dict[str, Aggregate] = {
     "compressed": Count("pk", filter=COUNTS & ~Q(engine="")),
     "unpriced": Count("pk", filter=COUNTS & ~PRICED),
     "estimated": Count("pk", filter=COUNTS & Q(estimated=True)),
-    "failed": Count("pk", filter=~COUNTS),
+    "failed": Count("pk", filter=~PAID),
     "asked_tokens": Sum("asked_tokens", filter=COUNTS, default=0),
-    "sent_tokens": Sum("prompt_tokens", filter=COUNTS, default=0),
-    "completion_tokens": Sum("completion_tokens", filter=COUNTS, default=0),
-    "cached_tokens": Sum("cached_tokens", filter=COUNTS, default=0),
-    "written_tokens": Sum("written_tokens", filter=COUNTS, default=0),
+    "sent_tokens": Sum("prompt_tokens", filter=PAID, default=0),
+    "completion_tokens": Sum("completion_tokens", filter=PAID, default=0),
+    "cached_tokens": Sum("cached_tokens", filter=PAID, default=0),
+    "written_tokens": Sum("written_tokens", filter=PAID, default=0),
     "served_tokens": Sum("served_tokens", filter=COUNTS, default=0),
-    "tokens_saved": Sum("tokens_saved", filter=COUNTS, default=0),
+    "tokens_saved": Sum("tokens_saved", filter=PAID, default=0),
     "tokens_saved_exact": Sum("tokens_saved", filter=COUNTS & EXACT, default=0),
-    "tokens_saved_semantic": Sum("tokens_saved", filter=COUNTS & SEMANTIC, default=0),
+    "tokens_saved_semantic": Sum("tokens_saved", filter=OF_SEMANTIC, default=0),
     "would_cost": Sum("would_cost", filter=COUNTS & PRICED),
     "billed_cost": Sum("billed_cost", filter=COUNTS & PRICED),
-    "spent_cost": Sum("spent_cost", filter=COUNTS & PRICED),
-    "saved": Sum(SAVED, filter=COUNTS & PRICED),
+    "spent_cost": Sum("spent_cost", filter=PAID & PRICED),
+    "saved": Sum(SAVED, filter=PAID & PRICED),
     "saved_exact": Sum(SAVED, filter=COUNTS & PRICED & EXACT),
-    "saved_semantic": Sum(SAVED, filter=COUNTS & PRICED & SEMANTIC),
-    "billed_failed": Sum("billed_cost", filter=~COUNTS),
+    "saved_semantic": Sum(SAVED, filter=OF_SEMANTIC & PRICED),
+    "billed_failed": Sum("billed_cost", filter=~PAID),
     "first": Min("at", filter=COUNTS),
     "last": Max("at", filter=COUNTS),
 }

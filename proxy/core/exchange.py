@@ -110,7 +110,9 @@ class Call:
     `directory`: the configuration it began under and finishes on; `raw`: the body until it is parsed. Times: `started`, `ready` (body
     read) and `budget_ends` (no cache work after it) by the monotonic clock, `at` in epoch seconds, durations in seconds. `chat`: its id,
     and `known` what was noted of it, under plans that cut when it saves. `judged`: the neighbours looked at, best first; `would`: the hit
-    that was not served, in shadow or as a sample.
+    that was not served, in shadow or as a sample. Under an error budget: `basis` (see `proxy.core.basis`), the `threshold` learned,
+    `withheld` while its semantic tier is off; `probe`: the stored answer to be compared with the provider's; in the call that does so,
+    `sample_of`: the id of the request it samples, and the `verdict`.
     """
 
     request_id: str
@@ -137,6 +139,12 @@ class Call:
     vetoes: tuple[str, ...] = ()
     judged: tuple[Judged, ...] = ()
     would: Stored | None = None
+    basis: str = ""
+    threshold: float | None = None
+    withheld: bool = False
+    probe: Stored | None = None
+    sample_of: str = ""
+    verdict: str = ""
     cut: Cut | None = None
     chat: str | None = None
     known: Known | None = None

@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plans.snapshot import CompressionSettings
+from proxy.core.background import Background
 from proxy.core.breaker import Breaker
+from proxy.core.budgets import Budgets
 from proxy.core.directory import Directory, UpstreamTarget
 from proxy.core.prepared import Prepared
 from proxy.core.recent import Recent
@@ -238,3 +240,5 @@ class Toolbox:
     prepared: Prepared = field(default_factory=Prepared)
     recent: Recent = field(default_factory=Recent)
     breakers: Breakers = field(default_factory=Breakers)
+    budgets: Budgets = field(default_factory=Budgets)
+    background: Background = field(default_factory=Background)

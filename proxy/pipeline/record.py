@@ -19,6 +19,7 @@ async def record(call: Call, tools: Toolbox) -> Call:
 def event_of(call: Call) -> Event:
     """The decision record of a finished call. It holds no prompt and no answer."""
     gained, error = worth(call), call.answer.error if isinstance(call.answer, Refused) else None
+    shown = call.answer if isinstance(call.answer, Stored) else call.probe if call.sample_of else None
     return Event(
         event_id=call.request_id,
         at=call.at,
@@ -38,14 +39,16 @@ def event_of(call: Call) -> Event:
         error_code=(error.code or error.type) if error else "",
         tier=call.tier,
         reason=call.reason or _veto(call),
-        similarity=call.answer.similarity if isinstance(call.answer, Stored) else _nearest(call),
-        score=call.answer.score if isinstance(call.answer, Stored) else next((each.score for each in call.judged), None),
-        entry_id=call.answer.entry_id if isinstance(call.answer, Stored) else "",
+        similarity=shown.similarity if shown else _nearest(call),
+        score=shown.score if shown else next((each.score for each in call.judged), None),
+        entry_id=shown.entry_id if shown else "",
         would=call.would.tier if call.would else "",
+        sample=call.verdict,
+        basis=call.basis if call.sample_of else "",
         failures=call.failures,
         attempts=call.attempts,
         engine=call.cut.engine if call.cut and call.cut.messages is not None and call.attempts else "",
-        note=call.cut.note if call.cut else "",
+        note=f"sample of {call.sample_of}" if call.sample_of else call.cut.note if call.cut else "",
         asked_tokens=gained.asked,
         prompt_tokens=call.usage.prompt,
         cached_tokens=call.usage.cached,
@@ -56,6 +59,7 @@ def event_of(call: Call) -> Event:
         estimated=call.usage.estimated,
         would_cost=gained.would,
         billed_cost=gained.billed,
+        spent_cost=gained.spent,
         duration_ms=(time.monotonic() - call.started) * 1000,
         upstream_ms=call.upstream_seconds * 1000,
         overhead_ms=call.overhead_seconds * 1000,

@@ -12,7 +12,7 @@ from proxy.core.errors import ToolUnavailable
 from proxy.core.exchange import Call, Keys, Whole
 from proxy.core.ports import SemanticEntry, Toolbox
 from proxy.core.tokens import count_text, encoding_for
-from proxy.core.worth import worth
+from proxy.core.worth import tokens_cut
 
 log = logging.getLogger("tokenthrift.proxy")
 
@@ -62,7 +62,7 @@ def _envelope(call: Call, keys: Keys) -> Envelope:
         created_at=now,
         expires_at=now + ttl,
         completion=call.answer.body if isinstance(call.answer, Whole) else orjson.dumps(call.completion),
-        asked_tokens=worth(call).asked,
+        asked_tokens=call.usage.prompt + tokens_cut(call),
         question_tokens=count_text(call.question, encoding) if call.question else 0,
         completion_tokens=call.usage.completion,
         estimated=call.usage.estimated,

@@ -98,6 +98,12 @@ def test_a_band_that_is_wrong_for_certain_is_served_no_more() -> None:
     assert not after.over
 
 
+def test_where_all_is_wrong_no_threshold_helps() -> None:
+    everywhere = [sample for score in (0.87, 0.93, 1.0) for sample in outcomes(score, right=5, wrong=10)]
+    assert learned(everywhere, limit=0.01, threshold=0.85) == 0.85
+    assert measured(everywhere, limit=0.01, threshold=0.85).over
+
+
 def test_a_band_that_may_be_chance_stays() -> None:
     assert learned([*outcomes(0.87, right=200, wrong=3), *outcomes(0.93, right=300)], limit=0.01, threshold=0.85) == 0.85
 
