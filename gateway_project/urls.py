@@ -18,8 +18,8 @@ from plans import api
 from proxy.preview_api import PlanPreviewView
 from proxy.preview_page import preview_page
 from stats import views
-from stats.api import PlanStatsView
-from stats.dashboard import dashboard
+from stats.api import PlanStatsView, SemanticTierView
+from stats.dashboard import dashboard, semantic_tier_on
 
 SCHEMA_RENDERERS = [OpenApiJsonRenderer2, OpenApiJsonRenderer, OpenApiYamlRenderer2, OpenApiYamlRenderer]
 # Swagger UI draws its icons as data: images; scripts and styles stay our own files.
@@ -38,6 +38,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *both("token-saving/plans", api.PlansView.as_view(), "plans"),
     *both("token-saving/plans/<str:plan>", api.PlanView.as_view(), "plan"),
     *both("token-saving/plans/<str:plan>/stats", PlanStatsView.as_view(), "plan-stats"),
+    *both("token-saving/plans/<str:plan>/semantic-tier/on", SemanticTierView.as_view(), "plan-semantic-tier-on"),
     *both("token-saving/plans/<str:plan>/preview", PlanPreviewView.as_view(), "plan-preview"),
     *both("token-saving/cache-engines", api.CacheEnginesView.as_view(), "cache-engines"),
     *both("token-saving/compression-engines", api.CompressionEnginesView.as_view(), "compression-engines"),
@@ -46,6 +47,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("favicon.ico", RedirectView.as_view(url=static("dashboard-icon.svg"))),
     path("", RedirectView.as_view(url="/dashboard/")),
     *both("dashboard", dashboard, "dashboard"),
+    path("dashboard/plans/<int:plan>/semantic-tier/on", semantic_tier_on, name="dashboard-semantic-tier-on"),
     *both("livez", views.livez, "livez"),
     *both("readyz", views.readyz, "readyz"),
     *both("healthz", views.readyz, "healthz"),

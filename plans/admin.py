@@ -50,6 +50,8 @@ class PlanAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the s
                     "exact",
                     "backend",
                     "similarity_threshold",
+                    "max_error_rate",
+                    "sample_rate",
                     "ttl",
                     "scope",
                     "max_temperature",

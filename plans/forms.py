@@ -10,7 +10,18 @@ from plans.models import ModelPrice, Plan, VirtualKey
 
 HALF_FIELDS: Final = {
     "compression": ("max_input_tokens", "language", "min_sentences", "focus", "when", "deadline_ms"),
-    "cache": ("exact", "backend", "similarity_threshold", "ttl", "scope", "max_temperature", "time_sensitive", "personal"),
+    "cache": (
+        "exact",
+        "backend",
+        "similarity_threshold",
+        "max_error_rate",
+        "sample_rate",
+        "ttl",
+        "scope",
+        "max_temperature",
+        "time_sensitive",
+        "personal",
+    ),
 }
 RENAMED: Final = {"plan_name": "name", "compression.engine": "compression_engine", "cache": "cache_enabled"}
 LABELS: Final = {
@@ -23,6 +34,8 @@ LABELS: Final = {
     "cache_enabled": "Cache answers",
     "exact": "Reuse answers of identical requests",
     "similarity_threshold": "Similarity threshold",
+    "max_error_rate": "Most wrong answers (share of 1)",
+    "sample_rate": "Checked with the provider (share of 1)",
     "ttl": "Time to live (seconds)",
     "time_sensitive": "Also reuse answers to questions about now",
     "personal": "Also reuse answers to personal questions",
@@ -42,6 +55,10 @@ HELP: Final = {
     "Empty: as long as the gateway lets any plan.",
     "exact": "The very same request costs nothing the second time.",
     "similarity_threshold": "Lower saves more and risks more wrong answers; higher saves less. 0.80 bold, 0.85 usual, 0.90 careful.",
+    "max_error_rate": "Such as 0.01: of a hundred answers given again to a question in other words, one may be wrong. It is measured, and "
+    "when it is more for certain, only identical requests are answered until you look. Empty: not measured.",
+    "sample_rate": "Of the answers given again by meaning, this share is asked for at the provider too, after the reply, to see whether "
+    "they were right. You pay for it; the dashboard says how much.",
     "ttl": "A repeat of the same question within this time costs nothing; after it, the provider is paid for a fresh answer.",
     "scope": "The wider the circle that shares answers, the more is saved. Tenants never share.",
     "max_temperature": "Requests above it ask for variety: only identical ones are then answered for free.",

@@ -1,14 +1,16 @@
 """The error budgets of plans, in this worker's memory. The request path asks here and never waits; `proxy.keeper` brings what other workers
 and the ledger know."""
 
+import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from plans.snapshot import CacheSettings, PlanSnapshot
 from proxy.core.jumps import Jumps
 from stats.evidence import DAYS, Sample, learned, measured, window
 
+log = logging.getLogger("tokenthrift.proxy")
 Key = tuple[int, str]  # plan id, basis
 ERROR_BUDGET = "error-budget"
 
@@ -56,8 +58,9 @@ class Budgets:
         book = self._books.get((plan.id, basis))
         return book.standing if book and book.standing else Standing(_cache(plan).similarity_threshold)
 
-    def known(self, key: Key) -> bool:
-        return key in self._books
+    def keep(self, keys: Collection[Key]) -> None:
+        """Forget the books of all other plans and terms."""
+        self._books = {key: book for key, book in self._books.items() if key in keys}
 
     def off(self) -> dict[Key, str]:
         """Which semantic tiers are off, and why."""
@@ -109,6 +112,7 @@ class Budgets:
 
     def _trip(self, plan: PlanSnapshot, basis: str, book: Book, reason: str, detail: str) -> None:
         book.standing = Standing(self.standing(plan, basis).threshold, reason)
+        log.warning("plan %s: the semantic tier turns itself off (%s): %s", plan.name, reason, detail)
         self.trips.append(Trip((plan.id, basis), plan.name, self._clock(), reason, detail))
 
 

@@ -31,6 +31,8 @@ PLAN = {
     "exact": "on",
     "backend": "pgvector_semantic",
     "similarity_threshold": "0.85",
+    "max_error_rate": "",
+    "sample_rate": "0.05",
     "ttl": "3600",
     "scope": "tenant",
     "max_temperature": "1.0",

@@ -18,6 +18,8 @@ CACHE = {
     "exact": True,
     "backend": "pgvector_semantic",
     "similarity_threshold": 0.85,
+    "max_error_rate": None,
+    "sample_rate": 0.05,
     "ttl": 3600,
     "scope": "tenant",
     "max_temperature": 1.0,
