@@ -36,11 +36,13 @@ class Trip:
 
 @dataclass(slots=True)
 class Book:
-    """What is known of one plan under one basis. `since`: samples before it do not count, as the tier was turned on again."""
+    """What is known of one plan under one basis. `since`: samples before it do not count, as the tier was turned on again. `judged`:
+    nothing came in since `standing` was found, under the budget `limit`."""
 
     samples: dict[str, Sample] = field(default_factory=dict)
     since: float = 0.0
     limit: float | None = None
+    judged: bool = False
     standing: Standing | None = None
     jumps: Jumps = field(default_factory=Jumps)
 
@@ -67,8 +69,13 @@ class Budgets:
         return {key: book.standing.off for key, book in self._books.items() if book.standing and book.standing.off}
 
     def sampled(self, plan: PlanSnapshot, basis: str, event_id: str, sample: Sample) -> None:
-        """Count one sample, and turn the tier off when it breaks the budget."""
-        self.load(plan, basis, {event_id: sample})
+        """Count one sample, and turn the tier off when it breaks the budget. One more right answer turns nothing off: what it changes is
+        seen at the next `load`, as to judge thousands of samples takes milliseconds."""
+        book = self._books.setdefault((plan.id, basis), Book())
+        if sample.verdict == "right" and book.standing is not None:
+            book.samples[event_id], book.judged = sample, False
+        else:
+            self.load(plan, basis, {event_id: sample})
 
     def looked(self, plan: PlanSnapshot, basis: str, question: str, served: str) -> None:
         """A question was looked up, and the entry `served` would answer it; "" on a miss. Turns the tier off on a jump."""
@@ -80,7 +87,7 @@ class Budgets:
         """Take samples in, each once, and judge anew."""
         book = self._books.setdefault((plan.id, basis), Book())
         fresh = {name: sample for name, sample in samples.items() if name not in book.samples and sample.at >= book.since}
-        if fresh or book.limit != _cache(plan).max_error_rate:
+        if fresh or not book.judged or book.limit != _cache(plan).max_error_rate:
             book.samples |= fresh
             self._judge(plan, basis, book)
 
@@ -98,7 +105,7 @@ class Budgets:
 
     def _judge(self, plan: PlanSnapshot, basis: str, book: Book, *, off: str | None = None) -> None:
         cache = _cache(plan)
-        book.limit = cache.max_error_rate
+        book.limit, book.judged = cache.max_error_rate, True
         if cache.max_error_rate is None:
             return
         book.samples = _within(book, window(cache.max_error_rate), self._clock())

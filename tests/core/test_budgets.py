@@ -97,3 +97,14 @@ def test_plans_that_are_gone_are_forgotten() -> None:
     feed(budgets, plan(), "wrong", 5)
     budgets.keep([])
     assert not budgets.standing(plan(), "b").off
+
+
+def test_right_answers_show_in_the_threshold_at_the_next_load() -> None:
+    budgets = Budgets()
+    feed(budgets, plan(), "unclear", 1)
+    for number in range(400):
+        for score in (0.83, 0.85, 0.87, 0.89):
+            budgets.sampled(plan(), "b", f"{number} {score}", Sample(time.time(), score, "right"))
+    assert budgets.standing(plan(), "b").threshold == 0.85
+    budgets.load(plan(), "b", {})
+    assert budgets.standing(plan(), "b").threshold == 0.82
