@@ -10,6 +10,7 @@ import pytest
 
 from plans.snapshot import CacheSettings
 from proxy.core.basis import basis_of
+from proxy.core.budgets import Standing
 from proxy.core.errors import UpstreamUnreachable
 from proxy.core.ports import Toolbox
 from stats.measures import Event
@@ -214,6 +215,36 @@ async def test_a_neighbour_below_the_threshold_is_compared_when_the_provider_ans
     assert (await hit(world)).headers["x-tokenthrift-cache"] == "miss"
     found = sample(world)
     assert (found.sample, found.would, found.similarity, found.attempts) == ("right", "", 0.8, 0)
+
+
+@pytest.mark.parametrize(
+    ("similarity", "learned", "tier"), [(0.83, 0.82, "semantic"), (0.81, 0.82, "miss"), (0.87, 0.88, "miss"), (0.89, 0.88, "semantic")]
+)
+async def test_hits_are_served_from_the_threshold_that_the_samples_taught(
+    monkeypatch: pytest.MonkeyPatch, similarity: float, learned: float, tier: str
+) -> None:
+    world = await primed(sample_rate=0.0001)
+    monkeypatch.setattr(world.tools.budgets, "standing", lambda plan, basis: Standing(learned))
+    nearest = world.semantic.nearest
+
+    async def so_far(*arguments: Any, **keywords: Any) -> Any:
+        return [replace(each, similarity=similarity) for each in await nearest(*arguments, **keywords)]
+
+    monkeypatch.setattr(world.semantic, "nearest", so_far)
+    assert (await hit(world)).headers["x-tokenthrift-cache"] == tier
+    strict = await hit(world, f"{NEAR} !", cache={"similarity_threshold": 0.99})
+    assert strict.headers["x-tokenthrift-cache"] == "miss"  # a request may still raise it
+
+
+async def test_every_new_question_that_is_looked_up_is_watched_and_exact_hits_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = await primed()
+    seen: list[tuple[str, str]] = []
+    monkeypatch.setattr(world.tools.budgets, "looked", lambda plan, basis, question, served: seen.append((question, served)))
+    stored = next(iter(world.semantic.entries))
+    await hit(world)
+    await hit(world, ASKED)
+    await hit(world, "Another one?")
+    assert seen == [(NEAR, stored), ("Another one?", "")]
 
 
 async def test_only_so_many_samples_run_at_once() -> None:
