@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test lint format eval-compression eval-answers bench bench-results bench-large clean
+.PHONY: help demo serve test lint format eval-compression eval-answers eval-budget bench bench-results bench-large clean
 SHELL := /bin/bash
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -67,6 +67,12 @@ eval-answers: $(INSTALLED) $(MODEL_INSTALLED) ## Ask a small real model through 
 	@$(BIN)/python manage.py prepare_embedder
 	@echo "Asking about $(DATA); leave the machine alone meanwhile"
 	@$(BIN)/python -m evaluation.answers --data $(DATA) --questions $(QUESTIONS) $(if $(JSON),--json $(JSON))
+
+eval-budget: $(INSTALLED) ## Show an error budget at work while a stream turns hostile, some 4 minutes (DATA=folder, JSON=file)
+	@echo "Preparing the embedder"
+	@$(BIN)/python manage.py prepare_embedder
+	@echo "Asking the questions of $(DATA) through a gateway with an error budget"
+	@$(BIN)/python -m evaluation.budget --data $(DATA) $(if $(JSON),--json $(JSON))
 
 bench: $(INSTALLED) ## Measure on this machine, 8 minutes (JSON=, PEERS=litellm,portkey, RUN=exact,miss)
 	@echo "Measuring; leave the machine alone meanwhile"

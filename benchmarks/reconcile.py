@@ -1,9 +1,9 @@
 """Do all who counted agree? Clients, gateway and upstream, each for itself, after all the load (I1 to I5 of the invariants).
 
 I1  the clients' answers are the gateway's events, one for one, and nothing is left of unknown outcome
-I2  the events' upstream attempts are the requests that the upstream saw
+I2  the upstream attempts of events and samples are the requests that the upstream saw
 I3  tokens and dollars of the events are those of the upstream's ledger, at list price
-I4  no hit has an upstream attempt, unless it served an expired answer
+I4  no hit has an upstream attempt, unless it served an expired answer (a sample of it is a row of its own, and no event of a client's)
 I5  what the management API adds up is what the events add up to
 """
 
@@ -22,8 +22,10 @@ from demo.agreement import unequal
 from demo.management_api import bill
 
 EVENTS = """
-SELECT count(*) AS requests, coalesce(sum(attempts), 0) AS attempts, coalesce(sum(prompt_tokens), 0) AS prompt,
-  coalesce(sum(completion_tokens), 0) AS completion, coalesce(sum(billed_cost), 0) AS billed, coalesce(sum(tokens_saved), 0) AS saved,
+SELECT count(*) FILTER (WHERE tier <> 'sample') AS requests, coalesce(sum(attempts), 0) AS attempts,
+  coalesce(sum(prompt_tokens), 0) AS prompt, coalesce(sum(completion_tokens), 0) AS completion,
+  coalesce(sum(billed_cost + spent_cost), 0) AS billed,
+  coalesce(sum(tokens_saved) FILTER (WHERE tier <> 'sample'), 0) AS saved,
   count(*) FILTER (WHERE tier = 'exact') AS exact, count(*) FILTER (WHERE tier = 'semantic') AS semantic,
   count(*) FILTER (WHERE tier = 'miss') AS miss, count(*) FILTER (WHERE tier = 'bypass') AS bypass,
   count(*) FILTER (WHERE tier IN ('exact', 'semantic') AND attempts > 0 AND NOT stale) AS paid_hits,
@@ -31,8 +33,8 @@ SELECT count(*) AS requests, coalesce(sum(attempts), 0) AS attempts, coalesce(su
 FROM stats_requestevent
 """
 OF_PLAN = """
-SELECT count(*), count(*) FILTER (WHERE tier = 'exact'), count(*) FILTER (WHERE tier = 'semantic'), coalesce(sum(prompt_tokens), 0),
-  coalesce(sum(completion_tokens), 0), coalesce(sum(tokens_saved), 0)
+SELECT count(*) FILTER (WHERE tier <> 'sample'), count(*) FILTER (WHERE tier = 'exact'), count(*) FILTER (WHERE tier = 'semantic'),
+  coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0), coalesce(sum(tokens_saved), 0)
 FROM stats_requestevent WHERE plan = %s
 """
 
@@ -57,7 +59,7 @@ def _events(database: str) -> tuple[dict[str, Any], set[bytes]]:
         cursor = connection.execute(EVENTS)
         names = [column.name for column in cursor.description or ()]
         totals = dict(zip(names, cursor.fetchall()[0], strict=True))
-        ids = {str(found[0]).encode() for found in connection.execute("SELECT event_id FROM stats_requestevent")}
+        ids = {str(found[0]).encode() for found in connection.execute("SELECT event_id FROM stats_requestevent WHERE tier <> 'sample'")}
     return totals, ids
 
 

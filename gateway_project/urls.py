@@ -22,8 +22,8 @@ from proxy.invalidate_api import PlanInvalidateView
 from proxy.preview_api import PlanPreviewView
 from proxy.preview_page import preview_page
 from stats import views
-from stats.api import PlanStatsView
-from stats.dashboard import dashboard
+from stats.api import PlanStatsView, SemanticTierView
+from stats.dashboard import dashboard, semantic_tier_on
 from stats.tuning_api import PlanTuningView
 from stats.tuning_page import tuning_page
 
@@ -48,6 +48,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *both("token-saving/plans/<str:plan>/stats", PlanStatsView.as_view(), "plan-stats"),
     *both("token-saving/plans/<str:plan>/invalidate", PlanInvalidateView.as_view(), "plan-invalidate"),
     *both("token-saving/plans/<str:plan>/entries", PlanEntriesView.as_view(), "plan-entries"),
+    *both("token-saving/plans/<str:plan>/semantic-tier/on", SemanticTierView.as_view(), "plan-semantic-tier-on"),
     *both("token-saving/plans/<str:plan>/preview", PlanPreviewView.as_view(), "plan-preview"),
     *both("token-saving/plans/<str:plan>/explain", PlanExplainView.as_view(), "plan-explain"),
     *both("token-saving/plans/<str:plan>/tuning", PlanTuningView.as_view(), "plan-tuning"),
@@ -58,6 +59,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("favicon.ico", RedirectView.as_view(url=static("dashboard-icon.svg"))),
     path("", RedirectView.as_view(url="/dashboard/")),
     *both("dashboard", dashboard, "dashboard"),
+    path("dashboard/plans/<int:plan>/semantic-tier/on", semantic_tier_on, name="dashboard-semantic-tier-on"),
     *both("livez", views.livez, "livez"),
     *both("readyz", views.readyz, "readyz"),
     *both("healthz", views.readyz, "healthz"),

@@ -73,6 +73,8 @@ class PlanAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the s
                     "context",
                     "window",
                     "force",
+                    "max_error_rate",
+                    "sample_rate",
                     "ttl",
                     "ttl_jitter",
                     "stale_while_revalidate",

@@ -14,6 +14,8 @@ HALF_FIELDS: Final = {
         "exact",
         "backend",
         "similarity_threshold",
+        "max_error_rate",
+        "sample_rate",
         "ttl",
         "ttl_jitter",
         "stale_while_revalidate",
@@ -38,6 +40,8 @@ LABELS: Final = {
     "cache_enabled": "Cache answers",
     "exact": "Reuse answers of identical requests",
     "similarity_threshold": "Similarity threshold",
+    "max_error_rate": "Most wrong answers (share of 1)",
+    "sample_rate": "Checked with the provider (share of 1)",
     "ttl": "Time to live (seconds)",
     "ttl_jitter": "Time to live varies by (share)",
     "stale_while_revalidate": "Serve expired while renewing (seconds)",
@@ -63,6 +67,10 @@ HELP: Final = {
     "Empty: as long as the gateway lets any plan.",
     "exact": "The very same request costs nothing the second time.",
     "similarity_threshold": "Lower saves more and risks more wrong answers; higher saves less. 0.80 bold, 0.85 usual, 0.90 careful.",
+    "max_error_rate": "Such as 0.01: of a hundred answers given again to a question in other words, one may be wrong. It is measured, and "
+    "when it is more for certain, only identical requests are answered until you look. Empty: not measured.",
+    "sample_rate": "Of the answers given again by meaning, this share is asked for at the provider too, after the reply, to see whether "
+    "they were right. You pay for it; the dashboard says how much.",
     "ttl": "A repeat of the same question within this time costs nothing; after it, the provider is paid for a fresh answer.",
     "ttl_jitter": "Answers stored at once would expire at once, and all be paid for again in the same second. With 0.1 each lives up to "
     "a tenth less; never longer.",

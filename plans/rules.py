@@ -21,6 +21,7 @@ MIN_BUDGET: Final = 64
 MAX_TEMPERATURE: Final = 2.0
 MAX_JITTER: Final = 0.5
 MIN_DEADLINE, MAX_DEADLINE = 10, 60_000
+MIN_ERROR_RATE, MAX_ERROR_RATE = 0.0001, 0.5
 MODES: Final[tuple[Mode, ...]] = ("active", "shadow", "off")
 HALVES: Final = ("compression", "cache")
 SCOPES: Final = ("tenant", "key", "user")
@@ -126,6 +127,8 @@ def _cache(top: dict[str, Any], base: Draft | None, capabilities: Capabilities, 
         problems["cache.backend"] = f"{reason} null is accepted too: exact answers only."
     if not cache.exact and cache.backend is None:
         problems.setdefault("cache.exact", "False without a backend would cache nothing. Set one of them, or the whole cache to null.")
+    if cache.max_error_rate is not None:
+        _check_budget(cache, problems)
     return cache
 
 
@@ -138,6 +141,14 @@ def _forgetful(traffic: Traffic) -> dict[str, str]:
         "cache.context": f"last_message forgets what was said before, and {share:.1%} of this plan's last {traffic.requests} requests were "
         'later turns of a chat: they would get answers of other chats. window compares both. "force": true beside it sets it all the same.'
     }
+
+
+def _check_budget(cache: CacheSettings, problems: dict[str, str]) -> None:
+    """An error budget that nothing could be measured for."""
+    if cache.backend is None:
+        problems.setdefault("cache.max_error_rate", "Needs a backend: answers of identical requests are not measured. Set it to null.")
+    elif not cache.sample_rate:
+        problems.setdefault("cache.sample_rate", "Must be more than 0 while max_error_rate is set, else nothing is measured.")
 
 
 def _checked(half: Mapping[str, Any], fields: Mapping[str, Check], prefix: str, problems: dict[str, str]) -> dict[str, Any]:
@@ -245,10 +256,19 @@ def _backend_name(value: object) -> str | None:
     raise ValueError("Must be the name of a cache engine (GET /token-saving/cache-engines), or null for exact answers only.")
 
 
+def _error_rate(value: object) -> float | None:
+    try:
+        return None if value is None else cast(float, _number(MIN_ERROR_RATE, MAX_ERROR_RATE)(value))
+    except ValueError as error:
+        raise ValueError(f"{error} null is accepted too: wrong hits are not measured.") from None
+
+
 CACHE_FIELDS: Final[dict[str, Check]] = {
     "exact": _yes_or_no,
     "backend": _backend_name,
     "similarity_threshold": _number(0, 1),
+    "max_error_rate": _error_rate,
+    "sample_rate": _number(0, 1),
     "ttl": _whole(1, INT32),
     "ttl_jitter": _number(0, MAX_JITTER),
     "stale_while_revalidate": _whole(0, INT32),

@@ -54,6 +54,20 @@ class CacheSerializer(serializers.Serializer[Any]):
         help_text="Where questions are compared by meaning: see GET /token-saving/cache-engines. null: identical requests only.",
     )
     similarity_threshold = serializers.FloatField(default=rules.CACHE.similarity_threshold, min_value=0, max_value=1)
+    max_error_rate = serializers.FloatField(
+        default=rules.CACHE.max_error_rate,
+        allow_null=True,
+        min_value=rules.MIN_ERROR_RATE,
+        max_value=rules.MAX_ERROR_RATE,
+        help_text="The share of wrong answers accepted among those reused by meaning. It is measured; when it is exceeded for certain, the "
+        "semantic tier turns itself off. null: not measured.",
+    )
+    sample_rate = serializers.FloatField(
+        default=rules.CACHE.sample_rate,
+        min_value=0,
+        max_value=1,
+        help_text="The share of those answers that the provider is asked for too, afterwards, to measure it.",
+    )
     ttl = serializers.IntegerField(default=rules.CACHE.ttl, min_value=1, max_value=rules.INT32, help_text="Seconds.")
     ttl_jitter = serializers.FloatField(
         default=rules.CACHE.ttl_jitter,

@@ -12,6 +12,7 @@ from django.db import DatabaseError, InterfaceError
 
 from proxy import bridge, previews
 from proxy.conf import conf
+from proxy.core.basis import basis_of
 from proxy.core.errors import ToolUnavailable
 from proxy.core.flights import Flights
 from proxy.core.ports import Embedder, SemanticCache, Toolbox
@@ -25,10 +26,11 @@ from proxy.engines.exact.changes import Changes
 from proxy.engines.exact.redis import RedisCache
 from proxy.engines.flights.redis import RedisLeases
 from proxy.engines.upstreams.http import HttpUpstream
+from proxy.keeper import Keeper
 from proxy.source import DatabaseSource
 from proxy.sweeper import Sweeper
 from proxy.wrongs import forget_expired
-from stats import health
+from stats import budgets, health
 from stats.database import conninfo
 from stats.flusher import Flusher
 from stats.spool import Spool
@@ -44,10 +46,12 @@ class Running:
     tools: Toolbox
     source: DatabaseSource
     flusher: Flusher
+    keeper: Keeper
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def close(self) -> None:
         """Stop the tasks, flush the ledger, close every connection."""
+        await self.tools.background.close()
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
@@ -60,6 +64,8 @@ class Running:
             if isinstance(outcome, Exception):
                 log.warning("a tool did not close: %s", type(outcome).__name__)
         self.source.close()
+        self.keeper.close()
+        budgets.attach(None)
         previews.attach(None)
         bridge.attach(None)
 
@@ -92,11 +98,13 @@ async def open_toolbox() -> Running:
     await asyncio.to_thread(count_text, "warm", encoding_for("")[0])
     with contextlib.suppress(Exception):  # `run` logs it and tries again
         await asyncio.wait_for(source.refresh(), 5)
-    running = Running(tools, source, flusher)
+    keeper = Keeper(tools.budgets, source, embedder.id)
+    running = Running(tools, source, flusher, keeper)
+    budgets.attach(lambda cache: basis_of(cache, embedder.id))
     previews.attach(previews.Bench(asyncio.get_running_loop(), compressor))
     bridge.attach(bridge.Bridge(asyncio.get_running_loop(), tools))
-    health.attach(health.Gateway(loaded=lambda: source.directory.revision > 0, lag=lambda: flusher.lag))
-    background: list[Coroutine[Any, Any, None]] = [source.run(), source.listen(), flusher.run(), leases.run()]
+    health.attach(health.Gateway(loaded=lambda: source.directory.revision > 0, lag=lambda: flusher.lag, off=lambda: keeper.off))
+    background: list[Coroutine[Any, Any, None]] = [source.run(), source.listen(), flusher.run(), keeper.run(), leases.run()]
     background += [compressor.warm(), _warm(embedder), _purge(tools), Sweeper(tools, conninfo()).run()]
     if conf.exact_memory:
         background.append(changes.run())

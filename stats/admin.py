@@ -74,6 +74,7 @@ class RequestEventAdmin(ReadOnly):
         "plan",
         "route",
         "tier",
+        "sample",
         "outcome",
         "status",
         "asked_tokens",

@@ -4,16 +4,20 @@ import math
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
+from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.admin.views.decorators import staff_member_required
+from django.contrib.auth.decorators import permission_required
+from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponseBase
-from django.shortcuts import render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_POST, require_safe
 
 from plans.models import Plan
-from stats import selectors
+from stats import selectors, switches
+from stats.budgets import budgets
 from stats.charts import Chart, Column, share_bar, stacked
 from stats.models import DeadLetter, RequestEvent
 from stats.selectors import DayRow, PlanRow
@@ -48,6 +52,18 @@ def dashboard(request: HttpRequest) -> HttpResponseBase:
     return render(request, "dashboard/dashboard.html", _page(choice))
 
 
+@staff_member_required
+@permission_required("plans.change_plan", raise_exception=True)
+@require_POST
+def semantic_tier_on(request: HttpRequest, plan: int) -> HttpResponseBase:
+    """The dashboard's button: turn a plan's semantic tier on again. It stands in the plan's history in the admin."""
+    row = get_object_or_404(Plan, pk=plan)
+    user = cast(User, request.user)
+    if switches.turn_on(row.pk, by=user.get_username()):
+        LogEntry.objects.log_actions(user.pk, [row], CHANGE, "Turned the semantic tier on again.", single_object=True)
+    return redirect("dashboard")
+
+
 def _choice(request: HttpRequest) -> Choice:
     """Raises ValueError with a sentence for the reader."""
     days, plan = request.GET.get("days", str(DEFAULT_DAYS)), request.GET.get("plan", "")
@@ -80,6 +96,7 @@ def _page(choice: Choice) -> dict[str, Any]:
         "days": days,
         "money": _money_chart(days),
         "tokens": _token_chart(days),
+        "budgets": budgets(start=choice.start, plan=choice.plan),
         "rows": _with_bars(selectors.by_plan(events)),
         "reasons": selectors.reasons(events),
         "age": None if last is None else (datetime.now(UTC) - last).total_seconds(),

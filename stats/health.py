@@ -17,10 +17,12 @@ KEEP_SECONDS = 1.0  # the probes are open to anyone: they must not be a way to o
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """What the request path says of itself: whether its configuration is loaded, and the spool's lag in seconds."""
+    """What the request path says of itself: whether its configuration is loaded, the spool's lag in seconds, and how many plans have their
+    semantic tier off for their error budgets."""
 
     loaded: Callable[[], bool]
     lag: Callable[[], float]
+    off: Callable[[], int] = lambda: 0
 
 
 @dataclass(slots=True)
@@ -42,11 +44,13 @@ async def report() -> tuple[bool, dict[str, object]]:
     gateway = _state.gateway
     ready = gateway is not None and gateway.loaded()
     lag = None if gateway is None else round(gateway.lag(), 1)
+    off = gateway.off() if gateway else 0
     return ready, {
         "status": "ready" if ready else "not ready",
         "configuration": "loaded" if ready else "not loaded",
         **await _services(),
         "spool_lag_seconds": lag,
+        "semantic_tier": f"off for {off} plan{'s' * (off > 1)}" if off else "on",
     }
 
 

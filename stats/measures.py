@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
-Tier = Literal["exact", "semantic", "miss", "bypass"]
+# A sample is no request: a stored answer compared with the provider's, in a row of its own.
+Tier = Literal["exact", "semantic", "miss", "bypass", "sample"]
 Outcome = Literal["ok", "refused", "upstream_error", "cut", "client_closed", "failed"]
 
 
@@ -19,10 +20,11 @@ class Event:
     `asked_tokens`: the prompt as the client sent it; `prompt_tokens`/`completion_tokens`: what the provider billed (0 on a hit);
     `cached_tokens`/`written_tokens`: of the prompt, read from and written into the provider's prefix cache; `served_tokens`: completion
     tokens the client received. `estimated`: the provider sent no usage. `score`: the verifier's, of the best neighbour; `entry_id`: of what
-    was or would have been served; `would`: the tier that would have answered, in shadow or when a hit was sampled; `sample`: `right` or
-    `wrong` once the would-be answer was compared with the provider's; `shadow`: the plan only watched, and `would_tokens` and `would_saved`
-    are what it would have saved; `collapsed`: it shared the call of an identical request in flight; `stale`: an expired answer was served,
-    as the plan allows; `turns`: which turn of its chat it was, counted by its user's, 0 where it was not read.
+    was or would have been served; `would`: the tier that would have answered, in shadow or when a hit was sampled; `sample`: `right`,
+    `wrong` or `unclear` once the would-be answer was compared with the provider's, on terms named by `basis`; `shadow`: the plan only
+    watched, and `would_tokens` and `would_saved` are what it would have saved; `collapsed`: it shared the call of an identical request in
+    flight; `stale`: an expired answer was served, as the plan allows; `turns`: which turn of its chat it was, counted by its user's, 0
+    where it was not read.
     """
 
     event_id: str
@@ -51,6 +53,7 @@ class Event:
     shadow: bool = False
     would_tokens: int = 0
     would_saved: Decimal | None = None
+    basis: str = ""
     collapsed: bool = False
     stale: bool = False
     turns: int = 0
@@ -82,9 +85,10 @@ class Event:
 
     @property
     def counts(self) -> bool:
-        """Whether the request is one of the plan's `total_requests`: it named a plan that was found, finished 2xx,
-        and the plan did more than watch."""
-        return not self.shadow and self.plan_id is not None and 200 <= self.status < 300 and self.outcome == "ok"
+        """Whether the request is one of the plan's `total_requests`: it named a plan that was found, finished 2xx, and the plan did more
+        than watch. A sample is nobody's request."""
+        finished = self.plan_id is not None and 200 <= self.status < 300 and self.outcome == "ok"
+        return finished and not self.shadow and self.tier != "sample"
 
 
 @dataclass(frozen=True, slots=True)

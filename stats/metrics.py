@@ -36,6 +36,14 @@ FAILURES = Counter(
     "Times a request went on without a cache or another tool, or was given an expired answer for want of the provider (upstream).",
     ("tool",),
 )
+SAMPLES = Counter(
+    "tokenthrift_samples",
+    "Stored answers compared with the provider's. verdict: right, wrong, unclear, none.",
+    ("tenant", "plan", "verdict"),
+)
+SEMANTIC_OFF = Gauge(
+    "tokenthrift_semantic_tier_off", "1 while the plan's semantic tier is off for its error budget.", ("plan",), multiprocess_mode="livemax"
+)
 UNPRICED = Counter("tokenthrift_unpriced_requests", "Requests of a model that has no price.", ("route",))
 SPOOL_BYTES = Gauge("tokenthrift_spool_bytes", "Spooled and not yet in the database.", multiprocess_mode="livesum")
 SPOOL_LAG = Gauge("tokenthrift_spool_lag_seconds", "Time since the spool was last seen empty.", multiprocess_mode="livemax")
@@ -99,6 +107,8 @@ def observe(event: Event) -> None:
     """Count a finished request. The counters move at the next `publish`."""
     with _adding:
         _add(_sums[_group(event)], event)
+    if event.tier == "sample":
+        SAMPLES.labels(event.tenant, event.plan, event.sample or "none").inc()
     for tool in event.failures:
         FAILURES.labels(tool).inc()
 
@@ -120,14 +130,17 @@ def _group(event: Event) -> _Group:
 
 
 def _add(sums: _Sums, event: Event) -> None:
-    """Asked less sent is `tokens_saved`: a request that reached neither cache nor provider asked for nothing that counts."""
+    """Asked less sent is `tokens_saved`: a request that reached neither cache nor provider asked for nothing that counts, and a sample is
+    asked for by nobody."""
+    sample = event.tier == "sample"
     hit = event.tier in {"exact", "semantic"} and not event.attempts  # an expired answer may cost an attempt too
-    sums.requests += 1
-    sums.durations.add(event.duration_ms / 1000)
-    sums.overheads.add(event.overhead_ms / 1000)
+    if not sample:
+        sums.requests += 1
+        sums.durations.add(event.duration_ms / 1000)
+        sums.overheads.add(event.overhead_ms / 1000)
     if hit or event.prompt_tokens:
         sums.asked += event.asked_tokens
-    sums.asked_output += event.served_tokens if hit else event.completion_tokens
+    sums.asked_output += event.served_tokens if hit or sample else event.completion_tokens
     sums.sent += event.prompt_tokens
     sums.completion += event.completion_tokens
     sums.served += event.served_tokens

@@ -38,6 +38,7 @@ class RequestEvent(models.Model):
     would_tokens = models.BigIntegerField(default=0)
     would_saved = models.DecimalField(max_digits=20, decimal_places=12, null=True)
     wrong = models.BooleanField(default=False)
+    basis = models.CharField(max_length=16, blank=True)
     collapsed = models.BooleanField(default=False)
     stale = models.BooleanField(default=False)
     turns = models.PositiveIntegerField(default=0)
@@ -64,11 +65,33 @@ class RequestEvent(models.Model):
         indexes = (
             models.Index(fields=("plan_id", "at"), name="event_plan_at"),
             models.Index(fields=("tenant_id", "at"), name="event_tenant_at"),
+            models.Index(fields=("plan_id", "basis", "at"), name="event_sample", condition=~models.Q(sample="")),
         )
         verbose_name = "request"
 
     def __str__(self) -> str:
         return str(self.event_id)
+
+
+class SemanticSwitch(models.Model):
+    """Whether a plan's semantic tier was turned off for its error budget, on terms named by `basis`; other terms are another row.
+
+    `since`: samples before it do not count, as a person turned the tier on again then. `off_at` null: it is on.
+    """
+
+    plan_id = models.BigIntegerField()
+    basis = models.CharField(max_length=16)
+    since = models.DateTimeField(null=True)
+    off_at = models.DateTimeField(null=True)
+    reason = models.CharField(max_length=32, blank=True)
+    detail = models.CharField(max_length=200, blank=True)
+    turned_on_by = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("plan_id", "basis"), name="one_switch_per_plan_and_basis"),)
+
+    def __str__(self) -> str:
+        return f"plan {self.plan_id}: {self.reason or 'on'}"
 
 
 class UpstreamAttempt(models.Model):

@@ -5,6 +5,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from stats.budgets import PlanBudget
 from stats.selectors import Reasons
 from stats.totals import Totals
 
@@ -74,6 +75,31 @@ class WouldHaveSerializer(serializers.Serializer[Any]):
     billed_usd = _usd("What the provider charges for the requests watched.")
 
 
+class ErrorBudgetSerializer(serializers.Serializer[Any]):
+    """How often answers reused by meaning were wrong, by those that the provider was asked for too. Bounds: Wilson, 95 %."""
+
+    max_error_rate = serializers.FloatField(help_text="The budget.")
+    sample_rate = serializers.FloatField()
+    samples = _count("Compared, under the present terms: the last 30 days, the newest 2,000 (more for budgets below 0.005).")
+    wrong = serializers.IntegerField()
+    unclear = _count("Could not be told: right in the lower bound, wrong in the upper one.")
+    wrong_rate = serializers.FloatField(allow_null=True, help_text="Of those that could be told.")
+    lower = serializers.FloatField()
+    upper = serializers.FloatField()
+    still_needed = _count("Samples until the upper bound is within the budget, if all of them are right.")
+    vouched = serializers.BooleanField(help_text="The upper bound is within the budget.")
+    threshold = serializers.FloatField(help_text="From which hits are served: the plan's, or what the samples taught.")
+    plan_threshold = serializers.FloatField()
+    number = serializers.ChoiceField(choices=("score", "cosine"), help_text="What the thresholds are of.")
+    semantic_tier = serializers.ChoiceField(choices=("on", "off"))
+    reason = serializers.CharField(allow_blank=True, help_text="Why it is off: error-budget, one-answer or hit-rate.")
+    detail = serializers.CharField(allow_blank=True)
+    off_since = serializers.DateTimeField(allow_null=True)
+    measured_since = serializers.DateTimeField(allow_null=True, help_text="When a person turned the tier on again, if ever.")
+    sampling_calls = _count("Samples that the provider was asked for. The others it had answered anyway.")
+    spent_usd = _usd("What they cost.")
+
+
 class DetailSerializer(serializers.Serializer[Any]):
     hits = HitsSerializer()
     misses = _count("Looked up and not found.")
@@ -93,6 +119,7 @@ class DetailSerializer(serializers.Serializer[Any]):
     tokens = TokensSerializer()
     cost_usd = CostSerializer()
     latency_ms = LatencySerializer()
+    error_budget = ErrorBudgetSerializer(allow_null=True, help_text="null: the plan has none.")
     first_request_at = serializers.DateTimeField(allow_null=True)
     last_request_at = serializers.DateTimeField(allow_null=True)
 
@@ -110,7 +137,7 @@ class PlanStatsSerializer(serializers.Serializer[Any]):
     detail = DetailSerializer()
 
 
-def stats_body(totals: Totals, reasons: Reasons, outcome_unknown: int) -> dict[str, Any]:
+def stats_body(totals: Totals, reasons: Reasons, outcome_unknown: int, budget: PlanBudget | None = None) -> dict[str, Any]:
     """The reply: `PlanStatsSerializer`'s shape."""
     return {
         "total_requests": totals.requests,
@@ -140,6 +167,7 @@ def stats_body(totals: Totals, reasons: Reasons, outcome_unknown: int) -> dict[s
             "tokens": _tokens(totals),
             "cost_usd": _cost(totals),
             "latency_ms": _latency(totals),
+            "error_budget": budget and budget_body(budget),
             "first_request_at": totals.first and totals.first.isoformat(),
             "last_request_at": totals.last and totals.last.isoformat(),
         },
@@ -155,6 +183,33 @@ def _would_have(totals: Totals) -> dict[str, Any]:
         "tokens_saved": totals.would_tokens,
         "cost_saved_usd": _text(totals.would_saved),
         "billed_usd": _text(totals.shadow_billed),
+    }
+
+
+def budget_body(budget: PlanBudget) -> dict[str, Any]:
+    """`ErrorBudgetSerializer`'s shape."""
+    found = budget.found
+    return {
+        "max_error_rate": budget.limit,
+        "sample_rate": budget.sample_rate,
+        "samples": found.samples,
+        "wrong": found.wrong,
+        "unclear": found.unclear,
+        "wrong_rate": found.rate,
+        "lower": round(found.lower, 6),
+        "upper": round(found.upper, 6),
+        "still_needed": found.needed,
+        "vouched": found.vouched,
+        "threshold": found.threshold,
+        "plan_threshold": budget.plan_threshold,
+        "number": budget.number,
+        "semantic_tier": "off" if budget.off_at else "on",
+        "reason": budget.reason,
+        "detail": budget.detail,
+        "off_since": budget.off_at and budget.off_at.isoformat(),
+        "measured_since": budget.since and budget.since.isoformat(),
+        "sampling_calls": budget.asked,
+        "spent_usd": None if budget.spent is None else f"{budget.spent:f}",
     }
 
 

@@ -1,7 +1,7 @@
 """What requests add up to: each sum as one SQL expression, all of them in one query.
 
 Only requests that count are summed: finished 2xx, with a plan that does more than watch (`Event.counts`). Failed ones and those in shadow
-are counted apart.
+are counted apart. Samples are no requests: what they cost is in the sums of tokens and money, as the semantic tier's.
 """
 
 from dataclasses import dataclass
@@ -15,9 +15,12 @@ from django.db.models import Aggregate, Count, DecimalField, ExpressionWrapper, 
 from stats.measures import hit_rate
 from stats.models import RequestEvent
 
+SAMPLE = Q(plan_id__isnull=False, tier="sample")
 FINISHED = Q(plan_id__isnull=False, status__gte=200, status__lt=300, outcome="ok")
-COUNTS, SHADOW = FINISHED & Q(shadow=False), FINISHED & Q(shadow=True)
+COUNTS, SHADOW = FINISHED & Q(shadow=False) & ~SAMPLE, FINISHED & Q(shadow=True) & ~SAMPLE
 EXACT, SEMANTIC, MISS, BYPASS = (Q(tier=tier) for tier in ("exact", "semantic", "miss", "bypass"))
+PAID = COUNTS | SAMPLE
+OF_SEMANTIC = COUNTS & SEMANTIC | SAMPLE
 HIT = EXACT | SEMANTIC
 AT_ONCE = Q(upstream_ms=0)  # an expired answer may be served after the provider was waited for in vain
 PRICED = Q(would_cost__isnull=False, billed_cost__isnull=False)
@@ -122,23 +125,23 @@ SUMS: dict[str, Aggregate] = {
     "compressed": Count("pk", filter=COUNTS & ~Q(engine="")),
     "unpriced": Count("pk", filter=COUNTS & ~PRICED),
     "estimated": Count("pk", filter=COUNTS & Q(estimated=True)),
-    "failed": Count("pk", filter=~FINISHED),
+    "failed": Count("pk", filter=~FINISHED & ~SAMPLE),
     "asked_tokens": Sum("asked_tokens", filter=COUNTS, default=0),
-    "sent_tokens": Sum("prompt_tokens", filter=COUNTS, default=0),
-    "completion_tokens": Sum("completion_tokens", filter=COUNTS, default=0),
-    "cached_tokens": Sum("cached_tokens", filter=COUNTS, default=0),
-    "written_tokens": Sum("written_tokens", filter=COUNTS, default=0),
+    "sent_tokens": Sum("prompt_tokens", filter=PAID, default=0),
+    "completion_tokens": Sum("completion_tokens", filter=PAID, default=0),
+    "cached_tokens": Sum("cached_tokens", filter=PAID, default=0),
+    "written_tokens": Sum("written_tokens", filter=PAID, default=0),
     "served_tokens": Sum("served_tokens", filter=COUNTS, default=0),
-    "tokens_saved": Sum("tokens_saved", filter=COUNTS, default=0),
+    "tokens_saved": Sum("tokens_saved", filter=PAID, default=0),
     "tokens_saved_exact": Sum("tokens_saved", filter=COUNTS & EXACT, default=0),
-    "tokens_saved_semantic": Sum("tokens_saved", filter=COUNTS & SEMANTIC, default=0),
+    "tokens_saved_semantic": Sum("tokens_saved", filter=OF_SEMANTIC, default=0),
     "would_cost": Sum("would_cost", filter=COUNTS & PRICED),
     "billed_cost": Sum("billed_cost", filter=COUNTS & PRICED),
-    "spent_cost": Sum("spent_cost", filter=COUNTS & PRICED),
-    "saved": Sum(SAVED, filter=COUNTS & PRICED),
+    "spent_cost": Sum("spent_cost", filter=PAID & PRICED),
+    "saved": Sum(SAVED, filter=PAID & PRICED),
     "saved_exact": Sum(SAVED, filter=COUNTS & PRICED & EXACT),
-    "saved_semantic": Sum(SAVED, filter=COUNTS & PRICED & SEMANTIC),
-    "billed_failed": Sum("billed_cost", filter=~FINISHED),
+    "saved_semantic": Sum(SAVED, filter=OF_SEMANTIC & PRICED),
+    "billed_failed": Sum("billed_cost", filter=~FINISHED & ~SAMPLE),
     "shadow": Count("pk", filter=SHADOW),
     "would_exact": Count("pk", filter=SHADOW & Q(would="exact")),
     "would_semantic": Count("pk", filter=SHADOW & Q(would="semantic")),

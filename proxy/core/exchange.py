@@ -118,7 +118,9 @@ class Call:
     the threshold in force around this question, where a hit was said to be wrong. `judged`: the neighbours looked at, best first;
     `would`: the hit that was not served, in shadow or as a sample; `would_cut`: what shadow would have cut. `flight`: with whom the
     answer is shared; `collapsed`: another request called for it. `fallback`: an expired answer to this very request; `refresh`: it is
-    served and this call is to fetch a new one, which is billed to the event of what was `given`.
+    served and this call is to fetch a new one, which is billed to the event of what was `given`. Under an error budget: `basis` (see
+    `proxy.core.basis`), the `threshold` learned, `withheld` while its semantic tier is off; `probe`: the stored answer to be compared
+    with the provider's; in the call that does so, `sample_of`: the id of the request it samples, and the `verdict`.
     """
 
     request_id: str
@@ -151,6 +153,12 @@ class Call:
     fallback: Stored | None = None
     refresh: bool = False
     given: Event | None = None
+    basis: str = ""
+    threshold: float | None = None
+    withheld: bool = False
+    probe: Stored | None = None
+    sample_of: str = ""
+    verdict: str = ""
     cut: Cut | None = None
     chat: str | None = None
     known: Known | None = None

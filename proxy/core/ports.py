@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plans.snapshot import CompressionSettings
+from proxy.core.background import Background
 from proxy.core.breaker import Breaker
+from proxy.core.budgets import Budgets
 from proxy.core.directory import Directory, UpstreamTarget
 from proxy.core.flights import Flight, Flights
 from proxy.core.prepared import Prepared
@@ -304,3 +306,5 @@ class Toolbox:
     flights: Flights = field(default_factory=Flights)
     leases: Leases | None = None  # None: this worker is the only one
     breakers: Breakers = field(default_factory=Breakers)
+    budgets: Budgets = field(default_factory=Budgets)
+    background: Background = field(default_factory=Background)

@@ -3,11 +3,11 @@
 Only answers of identical requests, only by a plan that says so, and never one older than the request accepts (`s-maxage`).
 """
 
-import asyncio
 import time
 
 from proxy.core.envelope import Envelope
 from proxy.core.exchange import Answer, Call, Refused, Whole, revise
+from proxy.core.nobody import Nobody
 from stats.measures import Event
 
 # For so long nobody else fetches an answer that somebody is fetching, and nobody tries again after a failure. An answer that takes longer
@@ -44,16 +44,3 @@ def asked_again(call: Call, given: Event, *, budget: float) -> Call:
     """
     now = time.monotonic()
     return revise(call, client=Nobody(), given=given, answer=None, tier="miss", status=0, ready=now, budget_ends=now + budget)
-
-
-class Nobody:
-    """A client that takes everything and never leaves."""
-
-    async def body(self, limit: int) -> bytes:
-        return b""
-
-    async def gone(self) -> None:
-        await asyncio.Event().wait()
-
-    async def start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None: ...
-    async def send(self, data: bytes, *, more: bool) -> None: ...

@@ -1,15 +1,17 @@
 """What one call was worth: tokens and dollars, billed, served and saved, never mixed.
 
 On a hit the provider bills nothing and the request would have cost the whole prompt as asked plus the stored answer. On a miss it
-would have cost what was billed plus the cut tokens at list price: a request that nothing was cut from costs what it would have.
-An expired answer saves nothing where the provider is asked all the same, before it or after it.
+would have cost what was billed plus the cut tokens at list price: a request that nothing was cut from costs what it would have. An
+expired answer saves nothing where the provider is asked all the same, before it or after it. A sample answers nobody: all that is
+billed for it is spent on saving.
 """
 
 from dataclasses import dataclass
 from decimal import Decimal
 
+from plans.pricing import Price
 from proxy.core.chat import text_of
-from proxy.core.exchange import Call, Stored
+from proxy.core.exchange import Call, Stored, Usage
 from proxy.core.ports import Cut
 from proxy.core.tokens import PER_MESSAGE, count_text, encoding_for
 
@@ -23,15 +25,18 @@ class Worth:
     saved: int
     would: Decimal | None
     billed: Decimal | None
+    spent: Decimal = Decimal(0)
 
     @property
     def cost_saved(self) -> Decimal | None:
-        return None if self.would is None or self.billed is None else self.would - self.billed
+        return None if self.would is None or self.billed is None else self.would - self.billed - self.spent
 
 
 def worth(call: Call) -> Worth:
     """The worth of a call as far as it is known: before a stream ended, only what was cut."""
     price = call.route.price if call.route else None
+    if call.tier == "sample":
+        return _sample(call.usage, price)
     if isinstance(call.answer, Stored):
         asked, served = call.answer.asked_tokens, call.answer.envelope.completion_tokens
         if call.refresh or call.attempts:
@@ -65,6 +70,14 @@ def compared_tokens(call: Call) -> int:
         return count_text(call.question, encoding) if call.question else 0
     turns = [message for message in call.asked.messages if message["role"] in ("user", "assistant")]
     return sum(PER_MESSAGE + count_text(text_of(turn) or "", encoding) for turn in turns)
+
+
+def _sample(usage: Usage, price: Price | None) -> Worth:
+    billed = usage.prompt + usage.completion
+    if price is None:
+        return Worth(asked=0, served=0, saved=-billed, would=None, billed=None)
+    spent = price.cost(prompt=usage.prompt, completion=usage.completion, cached=usage.cached, written=usage.written)
+    return Worth(asked=0, served=0, saved=-billed, would=Decimal(0), billed=Decimal(0), spent=spent)
 
 
 def tokens_cut(call: Call) -> int:

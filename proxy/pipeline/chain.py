@@ -4,20 +4,25 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
+from proxy.core.again import again
 from proxy.core.errors import ClientGone, GatewayError, InternalFault, ToolUnavailable
 from proxy.core.exchange import Call, Refused, Stored, revise
 from proxy.core.ports import Toolbox
 from proxy.core.staleness import asked_again
 from proxy.pipeline.authenticate import authenticate
+from proxy.pipeline.budget import budget
 from proxy.pipeline.build_upstream import build_upstream
 from proxy.pipeline.call_upstream import call_upstream
+from proxy.pipeline.compare import compare
 from proxy.pipeline.compress import compress
 from proxy.pipeline.count import count
 from proxy.pipeline.doubt import doubt
 from proxy.pipeline.embed import embed
 from proxy.pipeline.exact_lookup import exact_lookup
 from proxy.pipeline.exact_lookup_sent import exact_lookup_sent
+from proxy.pipeline.explore import explore
 from proxy.pipeline.forget import forget
+from proxy.pipeline.hear import hear
 from proxy.pipeline.join import join
 from proxy.pipeline.land import land
 from proxy.pipeline.lease import lease
@@ -25,10 +30,12 @@ from proxy.pipeline.load_plan import load_plan
 from proxy.pipeline.note import note
 from proxy.pipeline.parse import parse
 from proxy.pipeline.part import part
+from proxy.pipeline.pick import pick
 from proxy.pipeline.read import read
 from proxy.pipeline.record import event_of, record
 from proxy.pipeline.relay import relay
 from proxy.pipeline.respond import respond
+from proxy.pipeline.retire import retire
 from proxy.pipeline.scope import scope
 from proxy.pipeline.semantic_lookup import semantic_lookup
 from proxy.pipeline.shadow import leave_whole, withhold
@@ -47,14 +54,21 @@ DECIDE: tuple[Stage, ...] = (  # reads and reckons only, so that it can be expla
     embed,
     doubt,
     semantic_lookup,
+    budget,
     verify,
+    explore,
     compress,
     exact_lookup_sent,
 )
 SEEK: tuple[Stage, ...] = (DECIDE[0], join, *DECIDE[1:], leave_whole, lease, build_upstream, call_upstream)  # stops at the first answer
 REPLY: tuple[Stage, ...] = (stand_in, share, respond, relay)  # the client has its answer after this
 REFRESH: tuple[Stage, ...] = (embed, compress, build_upstream, call_upstream, respond, relay)  # if that was an expired one; for nobody
-SETTLE: tuple[Stage, ...] = (count, land, record, forget, store, note, part)  # once, whatever happened
+SETTLE: tuple[Stage, ...] = (count, land, record, forget, store, note, part, pick)  # once, whatever happened
+# Under an error budget, in the background, for a share of the would-be hits: what would the provider have said?
+ASK: tuple[Stage, ...] = (compress, build_upstream, call_upstream)  # unless it was asked anyway
+COMPARE: tuple[Stage, ...] = (hear, count, compare)
+KEEP: tuple[Stage, ...] = (store, retire)
+SAMPLE_SECONDS = 60.0
 
 log = logging.getLogger("tokenthrift.proxy")
 
@@ -80,7 +94,30 @@ async def run(call: Call, tools: Toolbox) -> Call:
         call = revise(call, outcome="failed", status=call.status or 500)
     finally:
         call = await _settle(call, tools)
+        if call.probe is not None:
+            tools.background.start(_sample(call, tools))
     return call
+
+
+async def _sample(finished: Call, tools: Toolbox) -> None:
+    """Compare the stored answer of a finished call with the provider's. It is a call of its own: recorded once, whatever happens."""
+    call = again(finished)
+    try:
+        async with asyncio.timeout(SAMPLE_SECONDS):
+            for stage in COMPARE if call.completion is not None else (*ASK, *COMPARE):
+                call = await open_stage(stage, call, tools)
+    except TimeoutError:
+        call = revise(call, outcome="upstream_error", status=504)
+    except asyncio.CancelledError:
+        call = revise(call, outcome="cut")
+        raise
+    except Exception:
+        log.exception("sample %s of request %s failed", call.request_id, call.sample_of)
+        call = revise(call, outcome="failed", status=500)
+    finally:
+        await record(call, tools)
+    for stage in KEEP:
+        await open_stage(stage, call, tools)
 
 
 async def _seek(call: Call, tools: Toolbox) -> Call:

@@ -38,10 +38,8 @@ async def record(call: Call, tools: Toolbox) -> Call:
 def event_of(call: Call) -> Event:
     """The decision record of a finished call. It holds no prompt and no answer."""
     gained, (tokens, dollars) = worth(call), forgone(call)
-    hit, error = (
-        call.answer if isinstance(call.answer, Stored) else call.would,
-        call.answer.error if isinstance(call.answer, Refused) else None,
-    )
+    error = call.answer.error if isinstance(call.answer, Refused) else None
+    hit = call.answer if isinstance(call.answer, Stored) else call.probe if call.sample_of else call.would
     return Event(
         event_id=call.request_id,
         at=call.at,
@@ -68,13 +66,15 @@ def event_of(call: Call) -> Event:
         shadow=call.in_shadow,
         would_tokens=tokens,
         would_saved=dollars,
+        sample=call.verdict,
+        basis=call.basis if call.sample_of else "",
         collapsed=call.collapsed,
         stale=bool(_stale(call)),
         turns=turn_of(call.request.messages) if call.request else 0,
         failures=call.failures,
         attempts=call.attempts,
         engine=call.cut.engine if call.cut and call.cut.messages is not None and call.attempts else "",
-        note=call.cut.note if call.cut else "",
+        note=f"sample of {call.sample_of}" if call.sample_of else call.cut.note if call.cut else "",
         asked_tokens=gained.asked,
         prompt_tokens=call.usage.prompt,
         cached_tokens=call.usage.cached,
@@ -85,6 +85,7 @@ def event_of(call: Call) -> Event:
         estimated=call.usage.estimated,
         would_cost=gained.would,
         billed_cost=gained.billed,
+        spent_cost=gained.spent,
         duration_ms=(time.monotonic() - call.started) * 1000,
         upstream_ms=call.upstream_seconds * 1000,
         overhead_ms=call.overhead_seconds * 1000,

@@ -15,7 +15,7 @@ from proxy.core.kept import kept_of
 from proxy.core.lifetime import fresh_seconds, kept_seconds
 from proxy.core.ports import SemanticEntry, Toolbox
 from proxy.core.window import pack
-from proxy.core.worth import compared_tokens, worth
+from proxy.core.worth import compared_tokens, tokens_cut
 
 log = logging.getLogger("tokenthrift.proxy")
 MOST_TAGS = 32  # of one entry; without an end, tags that name a session would pile up on an answer that many share
@@ -71,7 +71,7 @@ def _envelope(call: Call, keys: Keys) -> Envelope:
         created_at=now,
         expires_at=now + ttl,
         completion=call.answer.body if isinstance(call.answer, Whole) else orjson.dumps(call.completion),
-        asked_tokens=worth(call).asked,
+        asked_tokens=call.usage.prompt + tokens_cut(call),
         question_tokens=compared_tokens(call),
         completion_tokens=call.usage.completion,
         estimated=call.usage.estimated,

@@ -1,5 +1,6 @@
 """Is a neighbour's answer the right answer? Above the threshold, ours, fresh, and no rule objects to it."""
 
+from proxy.core.budgets import ERROR_BUDGET
 from proxy.core.exchange import Call, Judged, Stored, revise
 from proxy.core.forgetting import FORGOTTEN, forgotten
 from proxy.core.ports import Candidate, Toolbox
@@ -17,6 +18,8 @@ async def verify(call: Call, tools: Toolbox) -> Call:
         answer, reason = _judge(call, candidate)
         judged = Judged(entry_id=candidate.entry_id, question=candidate.question, similarity=candidate.similarity, reason=reason)
         call = revise(call, judged=(*call.judged, judged))
+        if answer is not None and call.withheld:
+            return revise(call, would=answer, vetoes=(ERROR_BUDGET, *call.vetoes))
         if answer is not None:
             return revise(call, tier="semantic", answer=answer)
         call = revise(call, vetoes=(*call.vetoes, reason))
@@ -24,9 +27,11 @@ async def verify(call: Call, tools: Toolbox) -> Call:
 
 
 def threshold(call: Call) -> float:
-    """The plan's similarity threshold, or the request's or that of a doubt where that is higher: a request can never lower it."""
+    """The plan's similarity threshold, or what its samples taught; or the request's or that of a doubt where that is higher: a request can
+    never lower it."""
     assert call.plan is not None and call.plan.cache is not None  # noqa: S101, PT018 -- there are no candidates without
-    return max(call.plan.cache.similarity_threshold, call.asked.controls.similarity_threshold or 0.0, call.raised)
+    ours = call.plan.cache.similarity_threshold if call.threshold is None else call.threshold
+    return max(ours, call.asked.controls.similarity_threshold or 0.0, call.raised)
 
 
 def _judge(call: Call, candidate: Candidate) -> tuple[Stored | None, str]:

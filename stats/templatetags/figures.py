@@ -38,6 +38,14 @@ def percent(value: float | None) -> str:
 
 
 @register.filter
+def rate(value: float | None) -> str:
+    """A small share of 1 in per cent, with two decimals below ten."""
+    if value is None:
+        return NOTHING
+    return f"{value * 100:.{2 if value < 0.0995 else 0}f}\N{NO-BREAK SPACE}%"
+
+
+@register.filter
 def over(value: Decimal | float | None, whole: Decimal | float | None) -> float | None:
     """The share of `value` in `whole`; None when there is nothing to share."""
     return float(value) / float(whole) if value is not None and whole else None

@@ -154,6 +154,7 @@ async def test_readiness_follows_the_configuration(fresh_probe: None, async_clie
             "database": "ok",
             "redis": "ok",
             "spool_lag_seconds": 1.2,
+            "semantic_tier": "on",
         }
 
 

@@ -31,6 +31,8 @@ PLAN = {
     "exact": "on",
     "backend": "pgvector_semantic",
     "similarity_threshold": "0.85",
+    "max_error_rate": "",
+    "sample_rate": "0.05",
     "ttl": "3600",
     "ttl_jitter": "0.1",
     "stale_while_revalidate": "0",

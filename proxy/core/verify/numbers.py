@@ -30,6 +30,12 @@ def numbers_differ(asked: Reading, stored: Reading) -> bool:
     return bool(sure_asked - sure_stored - loose_stored or sure_stored - sure_asked - loose_asked)
 
 
+def numbers_apart(asked: Reading, stored: Reading) -> bool:
+    """Whether each text has a number that the other has not: what longer texts that say the same seldom have."""
+    here, there = map(_numbers, (asked, stored))
+    return all(one[0].keys() - other[0].keys() - other[1].keys() for one, other in ((here, there), (there, here)))
+
+
 def units_differ(asked: Reading, stored: Reading) -> bool:
     """Whether the same number counts one thing here and another there: 5 hours, 5 days; $20, €20."""
     here, there = _measures(asked), _measures(stored)

@@ -1,0 +1,121 @@
+"""Brings the error budgets in memory together with the ledger: samples of all workers come in, tiers turned off here go out.
+
+The ledger is the only store. While the database is away each worker goes by what it knows, and writes down later what it turned off.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from django.db import connections
+
+from plans.snapshot import PlanSnapshot
+from proxy.core.basis import basis_of
+from proxy.core.budgets import Budgets, Key, Trip
+from proxy.core.ports import Source
+from stats import metrics, samples, switches
+from stats.evidence import Sample
+
+log = logging.getLogger("tokenthrift.proxy")
+EVERY = 0.5
+# A sample is recorded within its own deadline and flushed a moment later; what comes later than this is found when all are read again.
+LATELY = 180.0
+ALL_AGAIN = 300.0
+
+
+@dataclass(slots=True)
+class _Found:
+    """What the database said: (since in epoch seconds, reason) of the switches."""
+
+    samples: dict[Key, dict[str, Sample]] = field(default_factory=dict)
+    switches: dict[Key, tuple[float, str]] = field(default_factory=dict)
+
+
+class Keeper:
+    """One per worker. `judge`: the id of what gives hits their score, see `basis_of`."""
+
+    def __init__(self, budgets: Budgets, source: Source, judge: str) -> None:
+        self._budgets = budgets
+        self._source = source
+        self._judge = judge
+        self._read_at: dict[Key, float] = {}
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="budgets")  # a hung database holds it up, and nothing else
+        self.off = 0
+
+    async def run(self) -> None:
+        """Keep for ever. Errors are logged once a change."""
+        failing = False
+        while True:
+            try:
+                await self.turn()
+                failing = False
+            except Exception as error:
+                if not failing:
+                    log.warning("error budgets are not read, what this worker knows stays in force: %s", type(error).__name__)
+                failing = True
+            await asyncio.sleep(EVERY)
+
+    async def turn(self) -> None:
+        """Write down what was turned off, and take in what the others found. Raises what the database raises."""
+        plans = self._plans()
+        trips = list(self._budgets.trips)
+        if plans or trips:
+            found = await asyncio.get_running_loop().run_in_executor(self._thread, self._exchange, plans, trips)
+            self._budgets.trips = [trip for trip in self._budgets.trips if trip not in trips]
+            self._take(plans, found)
+        self._budgets.keep(plans.keys())
+        self._tell(plans)
+
+    def close(self) -> None:
+        self._thread.submit(connections.close_all)
+        self._thread.shutdown(wait=False)
+
+    def _plans(self) -> dict[Key, PlanSnapshot]:
+        """Those with an error budget, by id and terms."""
+        found = {}
+        for plan in self._source.directory.plans.values():
+            if plan.cache is not None and plan.cache.backend is not None and plan.cache.max_error_rate is not None:
+                found[plan.id, basis_of(plan.cache, self._judge)] = plan
+        return found
+
+    def _exchange(self, plans: Mapping[Key, PlanSnapshot], trips: list[Trip]) -> _Found:
+        """In the thread."""
+        try:
+            for trip in trips:
+                switches.turn_off(trip.key, at=trip.at, reason=trip.reason, detail=trip.detail)
+            return self._read(plans)
+        except BaseException:
+            connections.close_all()
+            raise
+
+    def _read(self, plans: Mapping[Key, PlanSnapshot]) -> _Found:
+        rows = switches.positions()
+        found = _Found(switches={key: (row.since.timestamp() if row.since else 0.0, row.reason) for key, row in rows.items()})
+        verified = {key for key, plan in plans.items() if plan.cache is not None and plan.cache.match == "verified"}
+        now = time.monotonic()
+        for key, plan in plans.items():
+            if now - self._read_at.get(key, -ALL_AGAIN) >= ALL_AGAIN and plan.cache is not None and plan.cache.max_error_rate is not None:
+                since = rows[key].since if key in rows else None
+                found.samples[key] = samples.newest(*key, limit=plan.cache.max_error_rate, verified=key in verified, since=since)
+                self._read_at[key] = now
+        late = samples.lately(plans.keys() - found.samples.keys(), verified=verified, seconds=LATELY)
+        found.samples |= late
+        return found
+
+    def _take(self, plans: Mapping[Key, PlanSnapshot], found: _Found) -> None:
+        for (plan_id, basis), plan in plans.items():
+            since, off = found.switches.get((plan_id, basis), (0.0, ""))
+            self._budgets.switch(plan, basis, since=since, off=off)
+            self._budgets.load(plan, basis, found.samples.get((plan_id, basis), {}))
+
+    def _tell(self, plans: Mapping[Key, PlanSnapshot]) -> None:
+        off = self._budgets.off()
+        self.off = len(off)
+        names: dict[str, bool] = {}
+        for key, plan in plans.items():
+            names[plan.name] = names.get(plan.name, False) or key in off
+        for name, is_off in names.items():
+            metrics.SEMANTIC_OFF.labels(name).set(is_off)
