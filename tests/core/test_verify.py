@@ -60,6 +60,11 @@ DIFFERENT = {
         ("do you ship to France?", "do you ship to Spain?"),
         ("is delivery to france possible", "can you deliver to madrid"),
         ("Are you open on monday?", "Are you open on tuesday?"),
+        ("is delivery to york possible", "is delivery to new york possible"),
+        ("does north korea have trains", "does south korea have trains"),
+        ("tell paul that i am late", "tell paula that i am late"),
+    ],
+    "capitals": [
         ("Does the Pixel work here?", "Does the phone work here?"),
         ("Does the Pixel2 work here?", "Does the Lumia2 work here?"),
     ],

@@ -2,6 +2,7 @@
 
 from proxy.core.compression.languages import LONGEST_WORD
 from proxy.core.verify.alike import SAME
+from proxy.core.verify.given import GIVEN
 from proxy.core.verify.opposites import KINDS, PAIRS
 from proxy.core.verify.places import CALENDAR, PLACES
 from proxy.core.verify.words import FILLERS, LINKS, Reading, canonical, reading_of
@@ -61,4 +62,4 @@ def _is_known(word: str) -> bool:
 
 _KNOWN = frozenset(
     canonical(word) for words in (PAIRS.replace(",", " "), SAME.replace(";", " "), KINDS.replace(";", " ")) for word in words.split()
-) | frozenset(map(canonical, PLACES | CALENDAR))
+) | frozenset(map(canonical, PLACES | CALENDAR | GIVEN))
