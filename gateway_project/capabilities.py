@@ -13,6 +13,7 @@ from redis.exceptions import RedisError, ResponseError
 from redis.retry import Retry
 
 from plans.capabilities import CompressionEngine, Engine
+from proxy.conf import conf
 from proxy.core.compression import catalogue
 from proxy.core.compression.languages import LANGUAGES
 from proxy.engines.catalogue import SEMANTIC
@@ -40,6 +41,11 @@ class RunningCapabilities:
         if backend not in BACKENDS:
             return f"Must be one of: {', '.join(name for name in BACKENDS if name not in LATER)}."
         return BACKENDS[backend][1]()
+
+    def verifier_refusal(self) -> str | None:
+        from proxy.engines.verifiers.model import is_prepared  # brings numpy
+
+        return None if is_prepared(conf.models) else "The verifier is not prepared: run manage.py prepare_embedder."
 
 
 def _engine(name: str, title: str, refusal: str | None) -> Engine:

@@ -10,7 +10,7 @@ from plans.models import ModelPrice, Plan, VirtualKey
 
 HALF_FIELDS: Final = {
     "compression": ("max_input_tokens", "language", "min_sentences", "focus", "when", "deadline_ms"),
-    "cache": ("exact", "backend", "similarity_threshold", "ttl", "scope", "max_temperature", "time_sensitive", "personal"),
+    "cache": ("exact", "backend", "match", "similarity_threshold", "ttl", "scope", "max_temperature", "time_sensitive", "personal"),
 }
 RENAMED: Final = {"plan_name": "name", "compression.engine": "compression_engine", "cache": "cache_enabled"}
 LABELS: Final = {
@@ -22,6 +22,7 @@ LABELS: Final = {
     "deadline_ms": "Wait at most (milliseconds)",
     "cache_enabled": "Cache answers",
     "exact": "Reuse answers of identical requests",
+    "match": "Questions match by",
     "similarity_threshold": "Similarity threshold",
     "ttl": "Time to live (seconds)",
     "time_sensitive": "Also reuse answers to questions about now",
@@ -41,6 +42,8 @@ HELP: Final = {
     "deadline_ms": "When finding the sentences takes longer, this one request is cut as trim would. "
     "Empty: as long as the gateway lets any plan.",
     "exact": "The very same request costs nothing the second time.",
+    "match": "The verifier reads both questions together: it tells “enable” from “disable”, which a cosine cannot. With the cosine, rules "
+    "alone stand between a near question and a wrong answer.",
     "similarity_threshold": "Lower saves more and risks more wrong answers; higher saves less. 0.80 bold, 0.85 usual, 0.90 careful.",
     "ttl": "A repeat of the same question within this time costs nothing; after it, the provider is paid for a fresh answer.",
     "scope": "The wider the circle that shares answers, the more is saved. Tenants never share.",

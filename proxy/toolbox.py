@@ -11,7 +11,7 @@ from typing import Any
 from proxy import previews
 from proxy.conf import conf
 from proxy.core.errors import ToolUnavailable
-from proxy.core.ports import Embedder, SemanticCache, Toolbox
+from proxy.core.ports import Embedder, SemanticCache, Toolbox, Verifier
 from proxy.core.recent import Recent
 from proxy.core.tokens import count_text, encoding_for
 from proxy.engines import catalogue
@@ -48,6 +48,7 @@ class Running:
         await self.flusher.close()
         tools = self.tools
         closing = [tools.exact.close(), tools.embedder.close(), tools.compressor.close(), tools.chats.close(), tools.upstream.close()]
+        closing += [tools.verifier.close()] if tools.verifier else []
         closing += [backend.close() for backend in tools.semantic.values()]
         for outcome in await asyncio.gather(*closing, return_exceptions=True):
             if isinstance(outcome, Exception):
@@ -61,6 +62,7 @@ async def open_toolbox() -> Running:
     source, spool = DatabaseSource(), Spool(conf.spool)
     flusher = Flusher(spool)
     embedder = open_embedder()
+    verifier: Verifier = catalogue.load(catalogue.VERIFIERS["minilm"])(conf.models)
     recent = Recent(conf.exact_memory)
     timeout = conf.limits.cache_budget
     changes = Changes(conf.exact_url, recent, prefix=conf.exact_prefix, timeout=timeout)
@@ -75,6 +77,7 @@ async def open_toolbox() -> Running:
         upstream=HttpUpstream(body_limit=conf.limits.upstream_bytes),
         ledger=spool,
         limits=conf.limits,
+        verifier=verifier,
         recent=recent,
     )
     # Loading the tokenizer takes 0.1 s, which no request should wait for, nor those beside it.
@@ -85,7 +88,7 @@ async def open_toolbox() -> Running:
     previews.attach(previews.Bench(asyncio.get_running_loop(), compressor))
     health.attach(health.Gateway(loaded=lambda: source.directory.revision > 0, lag=lambda: flusher.lag))
     background: list[Coroutine[Any, Any, None]] = [source.run(), source.listen(), flusher.run()]
-    background += [compressor.warm(), _warm(embedder), _purge(tools)]
+    background += [compressor.warm(), _warm(embedder, verifier), _purge(tools)]
     if conf.exact_memory:
         background.append(changes.run())
     running.tasks = [asyncio.create_task(work) for work in background]
@@ -113,12 +116,16 @@ def _semantic(embedder: Embedder) -> dict[str, SemanticCache]:
     }
 
 
-async def _warm(embedder: Embedder) -> None:
-    """The first request should not pay for loading the model."""
+async def _warm(embedder: Embedder, verifier: Verifier) -> None:
+    """The first request should not pay for loading the models."""
     try:
         await embedder.embed("warm")
     except ToolUnavailable as error:
         log.warning("the semantic tier is off: %s", error.reason)
+    try:
+        await verifier.score("warm", ["cold"])
+    except ToolUnavailable as error:
+        log.warning("near questions are not served where plans verify: %s", error.reason)
 
 
 async def _purge(tools: Toolbox) -> None:

@@ -28,6 +28,8 @@ def _cache(call: Call, now: float) -> dict[bytes, str]:
         found[b"age"] = str(call.answer.envelope.age(now))
         if call.answer.similarity is not None:
             found[b"x-tokenthrift-similarity"] = f"{call.answer.similarity:.2f}"
+        if call.answer.score is not None:
+            found[b"x-tokenthrift-score"] = f"{call.answer.score:.2f}"
     return found
 
 

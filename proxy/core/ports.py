@@ -89,13 +89,17 @@ class SemanticCache(Protocol):
 
 
 class Verifier(Protocol):
-    """Whether the answer to one question answers another. `id` names the weights: scores of two ids are not comparable."""
+    """Whether the answer to one question answers another. `id` names the weights: scores of two ids are not comparable. `embedder`: the
+    one whose cosines it knows."""
 
     id: str
+    embedder: str
 
-    async def score(self, asked: str, stored: Sequence[str], *, within: float = math.inf) -> list[float]:
-        """For each stored question the calibrated probability, 0..1, that its answer is right for the one asked. Refused at once, as
-        `skipped`, when it would take longer than `within` seconds."""
+    async def score(
+        self, asked: str, stored: Sequence[str], *, similarities: Sequence[float] | None = None, within: float = math.inf
+    ) -> list[float]:
+        """For each stored question the calibrated probability, 0..1, that its answer is right for the one asked. `similarities`: their
+        cosines; better scores with than without. Refused at once, as `skipped`, when it would take longer than `within` seconds."""
         ...
 
     async def close(self) -> None: ...
@@ -224,7 +228,8 @@ class Breakers(dict[str, Breaker]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Toolbox:
-    """Everything a stage may use. `semantic`: backends by name; one that is not configured is absent."""
+    """Everything a stage may use. `semantic`: backends by name; one that is not configured is absent. `verifier` None: only questions that
+    read the same share an answer under `match: verified`."""
 
     source: Source
     exact: ExactCache
@@ -235,6 +240,7 @@ class Toolbox:
     upstream: Upstream
     ledger: Ledger
     limits: Limits
+    verifier: Verifier | None = None
     prepared: Prepared = field(default_factory=Prepared)
     recent: Recent = field(default_factory=Recent)
     breakers: Breakers = field(default_factory=Breakers)

@@ -7,6 +7,7 @@ from proxy.core.eligibility import question_of, semantic_refusal
 from proxy.core.exchange import Call, revise
 from proxy.core.ports import Toolbox
 from proxy.core.reading import time_left
+from proxy.core.verify.fold import fold
 
 SHARE = 0.7  # of the time left; the rest is for the look-up, without which the vector would be work for nothing
 
@@ -21,5 +22,5 @@ async def embed(call: Call, tools: Toolbox) -> Call:
         return revise(call, vetoes=(*call.vetoes, refusal or "no-question"))
     bucket = bucket_key(call.asked.body, scope=call.keys.scope, plan=call.plan, route=call.target)
     left = time_left(call)
-    vector = await tools.breakers["embedder"].run(tools.embedder.embed(question, within=SHARE * left), seconds=left)
+    vector = await tools.breakers["embedder"].run(tools.embedder.embed(fold(question), within=SHARE * left), seconds=left)
     return revise(call, question=question, keys=replace(call.keys, bucket=bucket), vector=vector)
