@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.verifier.sources import Pair
-from proxy.core.ports import Limits
-from proxy.core.verify.pair import as_read
+from proxy.core.agree import NEAR
+from proxy.core.verify.pair import say_the_same
 from proxy.core.verify.verdict import SURE, veto
 
 Floats = NDArray[np.float64]
@@ -31,7 +31,7 @@ def cosines(pairs: Sequence[Pair], embed: Embed) -> Floats:
 
 def arrives(pairs: Sequence[Pair], near: Floats) -> NDArray[np.bool_]:
     """For each pair, whether the verifier is asked about it."""
-    return np.array([cosine >= Limits().floor and _comes(pair) for pair, cosine in zip(pairs, near, strict=True)])
+    return np.array([cosine >= NEAR and _comes(pair) for pair, cosine in zip(pairs, near, strict=True)])
 
 
 def curve(values: Floats, same: NDArray[np.bool_], traps: Floats, of: int) -> NDArray[np.float32]:
@@ -59,5 +59,4 @@ def _slope(values: Floats, same: NDArray[np.bool_]) -> float:
 
 
 def _comes(pair: Pair) -> bool:
-    one, other = as_read(pair.a, pair.b)
-    return one != other and veto(pair.a, pair.b, SURE) is None
+    return not say_the_same(pair.a, pair.b) and veto(pair.a, pair.b, SURE) is None

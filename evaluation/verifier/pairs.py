@@ -41,7 +41,8 @@ def edited(texts: Sequence[str], count: int, rng: random.Random) -> list[Pair]:
             other = rng.choice(harmless)[1](other, rng) or other
         if rng.random() < 0.15:
             text = rng.choice(harmless)[1](text, rng) or text
-        found.append(_turned(Pair(text, other, not trap, f"made_{name}"), rng))
+        if text != other:  # a second edit may undo the first
+            found.append(_turned(Pair(text, other, not trap, f"made_{name}"), rng))
     return found
 
 
@@ -57,7 +58,8 @@ def _first(texts: Sequence[str], edit: Callable[[str, random.Random], str | None
 def written(count: int, rng: random.Random) -> list[Pair]:
     """From the templates written by hand: turned round, where that matters and where not; the same in other ways, other things alike."""
     makers = (_direction, _direction, _symmetric, _ways, _ways, _other)
-    return [_turned(rng.choice(makers)(rng), rng) for _ in range(count)]
+    found = [_turned(rng.choice(makers)(rng), rng) for _ in range(count)]
+    return [pair for pair in found if pair.a != pair.b]
 
 
 def neighbours(intents: dict[str, list[str]], embed: Embed, rng: random.Random, *, count: int) -> list[Pair]:

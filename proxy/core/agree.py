@@ -4,8 +4,16 @@ from dataclasses import dataclass
 
 from proxy.core.errors import ToolUnavailable
 from proxy.core.ports import Toolbox
-from proxy.core.verify.pair import as_read
+from proxy.core.verify.pair import say_the_same
 from proxy.core.verify.verdict import SURE, veto
+
+# Questions less alike are about different things, unless they say the same in mistyped words, which an embedder does not know.
+NEAR = 0.70
+
+
+def compared(asked: str, stored: str, similarity: float) -> bool:
+    """Whether a neighbour is worth a look: it is near, or says the same."""
+    return similarity >= NEAR or say_the_same(asked, stored)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +33,13 @@ async def agree(asked: str, stored: str, tools: Toolbox, *, threshold: float, se
     reason = veto(asked, stored, SURE)
     if reason is not None:
         return Agreement(None, reason)
-    one, other = as_read(asked, stored)
-    if one == other:
+    if say_the_same(asked, stored):
         return Agreement(1.0, "")
     if tools.verifier is None:
         return Agreement(None, "unverified")
     try:
         known = [similarity] if similarity is not None and tools.embedder.id == tools.verifier.embedder else None
-        scoring = tools.verifier.score(asked, [stored], similarities=known, within=seconds)
+        scoring = tools.verifier.score(asked, [stored], similarities=known, at_least=threshold, within=seconds)
         (score,) = await tools.breakers["verifier"].run(scoring, seconds=seconds)
     except ToolUnavailable:
         return Agreement(None, "unverified")

@@ -96,10 +96,17 @@ class Verifier(Protocol):
     embedder: str
 
     async def score(
-        self, asked: str, stored: Sequence[str], *, similarities: Sequence[float] | None = None, within: float = math.inf
+        self,
+        asked: str,
+        stored: Sequence[str],
+        *,
+        similarities: Sequence[float] | None = None,
+        at_least: float = 0.0,
+        within: float = math.inf,
     ) -> list[float]:
         """For each stored question the calibrated probability, 0..1, that its answer is right for the one asked. `similarities`: their
-        cosines; better scores with than without. Refused at once, as `skipped`, when it would take longer than `within` seconds."""
+        cosines; better scores with than without. Of a pair that cannot reach `at_least` the most it could reach will do. Refused at once,
+        as `skipped`, when it would take longer than `within` seconds."""
         ...
 
     async def close(self) -> None: ...
@@ -215,7 +222,7 @@ class Limits:
     store_budget: float = 2.0
     key_pepper: str = field(default="", repr=False)
     upstream_bytes: int = 64 * 1024 * 1024
-    floor: float = 0.70
+    floor: float = 0.50
     candidates: int = 3
 
 

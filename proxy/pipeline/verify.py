@@ -1,10 +1,10 @@
 """Is a neighbour's answer the right answer? Ours, fresh, and the rules and the learned check agree.
 
-Under `match: verified` the threshold is one of the verifier's score, and every candidate above the index's floor is looked at; under
+Under `match: verified` the threshold is one of the verifier's score, and every candidate that is near or says the same is looked at; under
 `match: cosine` it is one of the cosine, and the rules alone decide.
 """
 
-from proxy.core.agree import Agreement, agree
+from proxy.core.agree import Agreement, agree, compared
 from proxy.core.envelope import Envelope
 from proxy.core.exchange import Call, Judged, Stored, revise
 from proxy.core.ports import Candidate, Toolbox
@@ -18,6 +18,8 @@ async def verify(call: Call, tools: Toolbox) -> Call:
     for candidate in call.candidates:
         if not verified(call) and candidate.similarity < threshold(call):
             break
+        if not compared(call.question or "", candidate.question, candidate.similarity):
+            continue
         envelope, agreement = await _judge(call, candidate, tools)
         judged = Judged(
             entry_id=candidate.entry_id,

@@ -10,7 +10,7 @@ from evaluation.verifier.calibrate import curve
 from evaluation.verifier.harmful import HARMFUL, substitute
 from evaluation.verifier.harmless import HARMLESS
 from evaluation.verifier.pairs import edited, written
-from proxy.core.verify.pair import as_read
+from proxy.core.verify.pair import as_read, say_the_same
 from proxy.engines.verifiers.score import probability
 
 TEXTS = [
@@ -51,10 +51,11 @@ def test_pairs_are_the_same_for_the_same_seed_and_both_labels_are_edited() -> No
 
 
 def test_what_reads_the_same_is_one_text() -> None:
-    one, other = as_read("Could you NOT send 2 cards?!", "could you not send two crads")
-    assert one != other  # a slip in a short word may be another word
-    one, other = as_read("What's the WEATHER in Boston?", "what is the waether in boston")
-    assert one == other
+    one, other = as_read("send 2 cards to paul", "send two cards to paula")
+    assert one != other  # a name is no slip of another name
+    assert say_the_same("What's the WEATHER in Boston?", "Hello! what is the waether in boston, please")
+    assert not say_the_same("What's the weather in Boston?", "What was the weather in Boston?")
+    assert not say_the_same("please", "hello")
     assert as_read("pay rent", "rent a flat") == as_read("rent a flat", "pay rent")
 
 

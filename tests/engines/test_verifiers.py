@@ -3,6 +3,7 @@
 import asyncio
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -42,15 +43,16 @@ def verifier(models: Path) -> OnnxVerifier:
 
 @pytest.mark.parametrize(("asked", "stored"), TRAPS)
 async def test_known_confusions_are_not_served(verifier: OnnxVerifier, asked: str, stored: str) -> None:
-    world = World(verifier=verifier)
+    tools = replace(World().tools, verifier=verifier)
     for one, other in ((asked, stored), (stored, asked)):
-        agreement = await agree(one, other, world.tools, threshold=THRESHOLD, seconds=30)
+        agreement = await agree(one, other, tools, threshold=THRESHOLD, seconds=30)
         assert agreement.reason, agreement
 
 
 @pytest.mark.parametrize(("asked", "stored"), ALIKE)
 async def test_harmless_differences_are_served(verifier: OnnxVerifier, asked: str, stored: str) -> None:
-    agreement = await agree(asked, stored, World(verifier=verifier).tools, threshold=THRESHOLD, seconds=30)
+    tools = replace(World().tools, verifier=verifier)
+    agreement = await agree(asked, stored, tools, threshold=THRESHOLD, seconds=30)
     assert agreement.reason == "", agreement
 
 

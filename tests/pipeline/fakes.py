@@ -149,7 +149,13 @@ class FakeVerifier:
     asked: list[tuple[str, str]] = field(default_factory=list)
 
     async def score(
-        self, asked: str, stored: Sequence[str], *, similarities: Sequence[float] | None = None, within: float = math.inf
+        self,
+        asked: str,
+        stored: Sequence[str],
+        *,
+        similarities: Sequence[float] | None = None,
+        at_least: float = 0.0,
+        within: float = math.inf,
     ) -> list[float]:
         if self.down:
             raise ToolUnavailable("verifier", "down")

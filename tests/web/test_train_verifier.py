@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from collections.abc import Mapping, Sequence
 from io import StringIO
 from pathlib import Path
 
@@ -56,6 +57,6 @@ def test_a_folder_without_data_is_refused_in_one_line(tmp_path: Path) -> None:
         call_command("train_verifier", data=tmp_path, stdout=StringIO())
 
 
-def _write(file: Path, rows: list[dict[str, object]]) -> None:
+def _write(file: Path, rows: Sequence[Mapping[str, object]]) -> None:
     with gzip.open(file, "wt", encoding="utf-8") as lines:
         lines.writelines(json.dumps(row) + "\n" for row in rows)

@@ -25,3 +25,11 @@ timothy tina toby todd tom tommy tony tracy trevor valentina valerie vanessa ver
 wanda warren wayne wendy wesley wilfred william xavier yasmin yusuf yvonne zoe
 """.split()
 )
+# Names and words as well: no mistyped names, but not always meant as one.
+COMMON = frozenset(
+    """
+mark will rose may bill grant chase faith grace jack hope joy dawn drew art ray sue pat rob bob don dean cliff earl duke miles norm grace
+holly ivy heath iris lily olive pearl ruby amber crystal april june august summer autumn paris chelsea carter hunter mason parker taylor
+tyler cooper porter piper harper jordan jade penny melody destiny eden rusty rocky buck chip chuck skip max dale glen gene guy
+""".split()
+)

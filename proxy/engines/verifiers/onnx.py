@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from proxy.core.errors import ToolUnavailable
-from proxy.core.verify.pair import as_read
+from proxy.core.verify.pair import as_read, say_the_same
 from proxy.core.verify.verdict import doubts
 from proxy.engines.queue import WorkQueue
 from proxy.engines.session import open_session, open_tokenizer
 from proxy.engines.verifiers.model import ALONE, GRAPH, MINILM, TOKENIZER, WITH_COSINE, curves, is_prepared, verifier_id
-from proxy.engines.verifiers.score import doubt, evidence, probability
+from proxy.engines.verifiers.score import LOUDEST, doubt, evidence, probability
 from proxy.engines.verifiers.tokens import PAIR_TOKENS, arrays
 
 MAX_CHARACTERS = 4096  # of one text; a pair so long is never judged
@@ -33,6 +33,7 @@ class Question:
     asked: str
     stored: str
     similarity: float | None
+    at_least: float = 0.0
 
 
 class OnnxVerifier:
@@ -46,16 +47,23 @@ class OnnxVerifier:
         self._models = models
         self._queue: WorkQueue[list[Question], list[float]] = WorkQueue(self.name, self._outcomes)
         self._loading = threading.Lock()
-        self._model: tuple[Any, Any, Any] | None = None
+        self._model: tuple[Any, Any] | None = None
+        self._curves = curves()
 
     async def score(
-        self, asked: str, stored: Sequence[str], *, similarities: Sequence[float] | None = None, within: float = math.inf
+        self,
+        asked: str,
+        stored: Sequence[str],
+        *,
+        similarities: Sequence[float] | None = None,
+        at_least: float = 0.0,
+        within: float = math.inf,
     ) -> list[float]:
-        """See the port. Texts that read the same score 1, those too long to be read whole 0."""
+        """See the port. Texts that say the same score 1, those too long to be read whole 0."""
         if not stored:
             return []
         cosines: Sequence[float | None] = similarities if similarities is not None else [None] * len(stored)
-        questions = [Question(asked, other, cosine) for other, cosine in zip(stored, cosines, strict=True)]
+        questions = [Question(asked, other, cosine, at_least) for other, cosine in zip(stored, cosines, strict=True)]
         job = self._queue.put(questions, sum(len(asked) + len(other) for other in stored), within)
         job.callers += 1
         try:
@@ -81,39 +89,45 @@ class OnnxVerifier:
 
     def _scores(self, questions: Sequence[Question]) -> list[float]:
         found = [0.0] * len(questions)
-        read: dict[int, tuple[str, str]] = {}
+        open_ones: list[int] = []
         for place, question in enumerate(questions):
-            if max(len(question.asked), len(question.stored)) <= MAX_CHARACTERS:
-                read[place] = as_read(question.asked, question.stored)
-                found[place] = float(read[place][0] == read[place][1])
-        unlike = [place for place in read if not found[place]]
-        if unlike:
-            judged = self._judged([questions[place] for place in unlike], [read[place] for place in unlike])
-            for place, score in zip(unlike, judged, strict=True):
+            if max(len(question.asked), len(question.stored)) > MAX_CHARACTERS:
+                continue
+            found[place] = 1.0 if say_the_same(question.asked, question.stored) else self._most(question)
+            if question.at_least <= found[place] < 1.0:
+                open_ones.append(place)
+        if open_ones:
+            for place, score in zip(open_ones, self._judged([questions[place] for place in open_ones]), strict=True):
                 found[place] = score
         return found
 
-    def _judged(self, questions: Sequence[Question], texts: Sequence[tuple[str, str]]) -> list[float]:
-        session, tokenizer, curve = self._loaded()
-        inputs = arrays(tokenizer, texts)
+    def _most(self, question: Question) -> float:
+        """The score if the network were as sure as can be: just below 1 where no cosine limits it."""
+        if question.similarity is None:
+            return 1.0 - 1e-9
+        sure, cosine, none = np.array([LOUDEST]), np.array([question.similarity]), np.zeros(1)
+        return float(probability(evidence(sure, cosine, none), self._curves[WITH_COSINE])[0])
+
+    def _judged(self, questions: Sequence[Question]) -> list[float]:
+        session, tokenizer = self._loaded()
+        inputs = arrays(tokenizer, [as_read(question.asked, question.stored) for question in questions])
         logits = np.asarray(session.run(["logits"], inputs)[0], dtype=np.float64)
         if not np.isfinite(logits).all():
             raise ToolUnavailable(self.name, "the model gave no number")
         known = np.array([question.similarity is not None for question in questions])
         cosines = np.array([question.similarity or 0.0 for question in questions])
         doubted = np.array([doubt(doubts(question.asked, question.stored)) for question in questions])
-        scores = np.where(
-            known, probability(evidence(logits, cosines, doubted), curve[WITH_COSINE]), probability(logits - doubted, curve[ALONE])
-        )
+        near = probability(evidence(logits, cosines, doubted), self._curves[WITH_COSINE])
+        scores = np.where(known, near, probability(logits - doubted, self._curves[ALONE]))
         whole = inputs["attention_mask"].sum(axis=1) < PAIR_TOKENS
         return [float(score) for score in np.where(whole, scores, 0.0)]
 
-    def _loaded(self) -> tuple[Any, Any, Any]:
-        """Session, tokenizer and curves."""
+    def _loaded(self) -> tuple[Any, Any]:
+        """Session and tokenizer."""
         with self._loading:
             if self._model is None:
                 if not is_prepared(self._models):
                     raise ToolUnavailable(self.name, "the model has not been exported: run manage.py prepare_embedder")
                 folder = self._models / self.id
-                self._model = open_session(folder / GRAPH), open_tokenizer(folder / TOKENIZER, PAIR_TOKENS), curves()
+                self._model = open_session(folder / GRAPH), open_tokenizer(folder / TOKENIZER, PAIR_TOKENS)
             return self._model
