@@ -52,8 +52,9 @@ def run(plan: Plan) -> None:
     epochs = [_pairs(sources, "train", embed, rng, plan.scale) for _ in range(plan.epochs)]
     print(f"{plan.epochs} epochs of {[len(pairs) for pairs in epochs]} pairs, {np.mean([pair.same for pair in epochs[0]]):.0%} the same")
     network = train(epochs, tokenizer, seed=plan.seed)
-    curves = _curves(network, sources, tokenizer, embed, _pairs(sources, "tune", embed, rng, plan.scale / 3))
-    np.savez(plan.out, **network.learned(), **curves)
+    arrays: dict[str, Any] = dict(network.learned())
+    arrays |= _curves(network, sources, tokenizer, embed, _pairs(sources, "tune", embed, rng, plan.scale / 3))
+    np.savez(plan.out, **arrays)
     print(f"{plan.out}: {plan.out.stat().st_size / 1e6:.2f} MB, {perf_counter() - begin:.0f} s in all")
 
 

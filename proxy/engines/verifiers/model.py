@@ -25,10 +25,10 @@ def learned() -> dict[str, NDArray[Any]]:
         return {name: arrays[name] for name in arrays.files}
 
 
-def curves() -> dict[str, NDArray[np.float32]]:
+def curves() -> dict[str, NDArray[np.float64]]:
     """Of what is committed, the curves alone. Raises OSError."""
     with np.load(LEARNED, allow_pickle=False) as arrays:
-        return {name: arrays[name] for name in (WITH_COSINE, ALONE)}
+        return {name: arrays[name].astype(np.float64) for name in (WITH_COSINE, ALONE)}
 
 
 @cache
