@@ -14,6 +14,7 @@ from redis.retry import Retry
 
 from gateway_project import qdrant
 from plans.capabilities import CompressionEngine, Engine, Traffic
+from proxy.conf import conf
 from proxy.core.compression import catalogue
 from proxy.core.compression.languages import LANGUAGES
 from proxy.engines.catalogue import SEMANTIC
@@ -45,6 +46,11 @@ class RunningCapabilities:
         if backend not in BACKENDS:
             return f"Must be one of: {', '.join(BACKENDS)}."
         return BACKENDS[backend][1]()
+
+    def verifier_refusal(self) -> str | None:
+        from proxy.engines.verifiers.model import is_prepared  # brings numpy
+
+        return None if is_prepared(conf.models) else "The verifier is not prepared: run manage.py prepare_embedder."
 
 
 def _engine(name: str, title: str, refusal: str | None) -> Engine:

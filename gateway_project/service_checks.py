@@ -85,13 +85,19 @@ def search_by_qdrant() -> list[CheckMessage]:
 
 
 def embedder() -> list[CheckMessage]:
-    """W024."""
+    """W024, W025."""
     from proxy.engines.embedders.onnx import MINILM_ID, is_prepared  # brings onnxruntime
+    from proxy.engines.verifiers import model
+
+    found: list[CheckMessage] = []
 
     if conf.embedder == "minilm" and not is_prepared(conf.models / MINILM_ID):
         hint = "Run manage.py prepare_embedder (manage.py serve does). Until then nothing is found by meaning."
-        return [Warning(f"The embedding model is not prepared in {conf.models}.", hint=hint, id="tokenthrift.W024")]
-    return []
+        found.append(Warning(f"The embedding model is not prepared in {conf.models}.", hint=hint, id="tokenthrift.W024"))
+    if not model.is_prepared(conf.models):
+        hint = "Run manage.py prepare_embedder (manage.py serve does). Until then plans that verify serve what reads the same alone."
+        found.append(Warning(f"The verifier is not prepared in {conf.models}.", hint=hint, id="tokenthrift.W025"))
+    return found
 
 
 def _search() -> list[CheckMessage]:

@@ -39,7 +39,7 @@ MAX_DEPTH = environment.integer("TOKENTHRIFT_MAX_DEPTH", 64, low=8, high=200)
 CACHE_BUDGET = environment.number("TOKENTHRIFT_CACHE_BUDGET_MS", 100, low=1, high=10_000) / 1000
 STORE_BUDGET = environment.number("TOKENTHRIFT_STORE_BUDGET_MS", 2000, low=1, high=60_000) / 1000
 EXACT_MEMORY = environment.integer("TOKENTHRIFT_EXACT_MEMORY_MB", 16, low=0, high=65_536) * 1024 * 1024
-SIMILARITY_FLOOR = environment.number("TOKENTHRIFT_SIMILARITY_FLOOR", 0.70, low=0, high=1)
+SIMILARITY_FLOOR = environment.number("TOKENTHRIFT_SIMILARITY_FLOOR", 0.50, low=0, high=1)
 CANDIDATES = environment.integer("TOKENTHRIFT_CANDIDATES", 3, low=1, high=50)
 FEEDBACK_PER_MINUTE = environment.integer("TOKENTHRIFT_FEEDBACK_PER_MINUTE", 60, low=1, high=100_000)
 CAPABILITIES = "gateway_project.capabilities.RunningCapabilities"  # fills the port of plans.capabilities

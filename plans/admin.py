@@ -69,6 +69,7 @@ class PlanAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the s
                     "cache_enabled",
                     "exact",
                     "backend",
+                    "match",
                     "similarity_threshold",
                     "context",
                     "window",

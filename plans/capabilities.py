@@ -58,6 +58,10 @@ class Capabilities(Protocol):
         """
         ...
 
+    def verifier_refusal(self) -> str | None:
+        """Why answers cannot be verified now; None when they can."""
+        ...
+
 
 def current() -> Capabilities:
     """The implementation that settings.CAPABILITIES names by its dotted path."""

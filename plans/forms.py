@@ -13,6 +13,7 @@ HALF_FIELDS: Final = {
     "cache": (
         "exact",
         "backend",
+        "match",
         "similarity_threshold",
         "max_error_rate",
         "sample_rate",
@@ -39,6 +40,7 @@ LABELS: Final = {
     "deadline_ms": "Wait at most (milliseconds)",
     "cache_enabled": "Cache answers",
     "exact": "Reuse answers of identical requests",
+    "match": "Questions match by",
     "similarity_threshold": "Similarity threshold",
     "max_error_rate": "Most wrong answers (share of 1)",
     "sample_rate": "Checked with the provider (share of 1)",
@@ -66,6 +68,8 @@ HELP: Final = {
     "deadline_ms": "When finding the sentences takes longer, this one request is cut as trim would. "
     "Empty: as long as the gateway lets any plan.",
     "exact": "The very same request costs nothing the second time.",
+    "match": "The verifier reads both questions together: it tells “enable” from “disable”, which a cosine cannot. With the cosine, rules "
+    "alone stand between a near question and a wrong answer.",
     "similarity_threshold": "Lower saves more and risks more wrong answers; higher saves less. 0.80 bold, 0.85 usual, 0.90 careful.",
     "max_error_rate": "Such as 0.01: of a hundred answers given again to a question in other words, one may be wrong. It is measured, and "
     "when it is more for certain, only identical requests are answered until you look. Empty: not measured.",

@@ -125,7 +125,7 @@ class Plan(models.Model):
     exact = models.BooleanField(default=True)
     backend = models.CharField(max_length=64, null=True, blank=True, default="pgvector_semantic")  # null is a value of the API
     similarity_threshold = models.FloatField(default=0.85, validators=[MinValueValidator(0), MaxValueValidator(1)])
-    match = models.CharField(max_length=16, choices=Match.choices, default=Match.COSINE)
+    match = models.CharField(max_length=16, choices=Match.choices, default=Match.VERIFIED)
     context = models.CharField(max_length=16, choices=Context.choices, default=Context.WINDOW)
     window = models.PositiveSmallIntegerField(default=3, validators=[MinValueValidator(1), MaxValueValidator(20)])
     max_error_rate = models.FloatField(null=True, blank=True, validators=[MinValueValidator(0.0001), MaxValueValidator(0.5)])

@@ -12,7 +12,7 @@ from typing import Any, Final, cast
 
 from plans.capabilities import Capabilities, Traffic
 from plans.errors import InvalidPlan
-from plans.snapshot import CacheSettings, CompressionSettings, Context, Focus, Mode, When
+from plans.snapshot import CacheSettings, CompressionSettings, Context, Focus, Match, Mode, When
 
 Check = Callable[[Any], Any]
 
@@ -29,13 +29,14 @@ FOCUSES: Final[tuple[Focus, ...]] = ("question", "none")
 CONTEXTS: Final[tuple[Context, ...]] = ("strict", "window", "last_message")
 MAX_WINDOW: Final = 20
 FEW_CHATS: Final = 0.01  # later turns among all requests that may be slips
+MATCHES: Final[tuple[Match, ...]] = ("verified", "cosine")
 WHENS: Final[tuple[When, ...]] = ("always", "saves")
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 COMPRESSION: Final = CompressionSettings(engine="text_rank", max_input_tokens=4096)
 CACHE: Final = CacheSettings()
 READ_ONLY: Final = frozenset({"tenant", "created_at", "updated_at"})
 LATER: Final = frozenset({
-    "match", "holdout", "bind", "binding", "bindings", "keys", "routes", "models",
+    "holdout", "bind", "binding", "bindings", "keys", "routes", "models",
     "rate_limit", "rate_limits", "budget", "budgets",
 })  # fmt: skip
 
@@ -125,6 +126,9 @@ def _cache(top: dict[str, Any], base: Draft | None, capabilities: Capabilities, 
     chosen = cache.backend if "cache.backend" not in problems and (old is None or old.backend != cache.backend) else None
     if chosen and (reason := capabilities.refusal(chosen)):
         problems["cache.backend"] = f"{reason} null is accepted too: exact answers only."
+    verifies = isinstance(half, Mapping) and half.get("match") == "verified" and (old is None or old.match != "verified")
+    if verifies and (reason := capabilities.verifier_refusal()):
+        problems["cache.match"] = f"{reason} cosine is accepted too: the threshold is then one of the cosine."
     if not cache.exact and cache.backend is None:
         problems.setdefault("cache.exact", "False without a backend would cache nothing. Set one of them, or the whole cache to null.")
     if cache.max_error_rate is not None:
@@ -266,6 +270,7 @@ def _error_rate(value: object) -> float | None:
 CACHE_FIELDS: Final[dict[str, Check]] = {
     "exact": _yes_or_no,
     "backend": _backend_name,
+    "match": _word(MATCHES),
     "similarity_threshold": _number(0, 1),
     "max_error_rate": _error_rate,
     "sample_rate": _number(0, 1),

@@ -53,6 +53,12 @@ class CacheSerializer(serializers.Serializer[Any]):
         allow_null=True,
         help_text="Where questions are compared by meaning: see GET /token-saving/cache-engines. null: identical requests only.",
     )
+    match = serializers.ChoiceField(
+        choices=rules.MATCHES,
+        default=rules.CACHE.match,
+        help_text="What similarity_threshold is compared with: the verifier's score, the probability that both questions have the same "
+        "answer; or the cosine of their embeddings.",
+    )
     similarity_threshold = serializers.FloatField(default=rules.CACHE.similarity_threshold, min_value=0, max_value=1)
     max_error_rate = serializers.FloatField(
         default=rules.CACHE.max_error_rate,

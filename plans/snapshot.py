@@ -44,7 +44,7 @@ class CacheSettings:
     exact: bool = True
     backend: str | None = "pgvector_semantic"
     similarity_threshold: float = 0.85
-    match: Match = "cosine"
+    match: Match = "verified"
     context: Context = "window"
     window: int = 3
     max_error_rate: float | None = None

@@ -15,7 +15,7 @@ from proxy.conf import conf
 from proxy.core.basis import basis_of
 from proxy.core.errors import ToolUnavailable
 from proxy.core.flights import Flights
-from proxy.core.ports import Embedder, SemanticCache, Toolbox
+from proxy.core.ports import Embedder, SemanticCache, Toolbox, Verifier
 from proxy.core.recent import Recent
 from proxy.core.tokens import count_text, encoding_for
 from proxy.engines import catalogue
@@ -59,6 +59,7 @@ class Running:
         tools = self.tools
         closing = [tools.exact.close(), tools.embedder.close(), tools.compressor.close(), tools.chats.close(), tools.upstream.close()]
         closing += [tools.leases.close()] if tools.leases else []
+        closing += [tools.verifier.close()] if tools.verifier else []
         closing += [backend.close() for backend in tools.semantic.values()]
         for outcome in await asyncio.gather(*closing, return_exceptions=True):
             if isinstance(outcome, Exception):
@@ -75,6 +76,7 @@ async def open_toolbox() -> Running:
     source, spool = DatabaseSource(), Spool(conf.spool)
     flusher = Flusher(spool)
     embedder = open_embedder()
+    verifier: Verifier = catalogue.load(catalogue.VERIFIERS["minilm"])(conf.models)
     recent, flights = Recent(conf.exact_memory), Flights()
     timeout = conf.limits.cache_budget
     leases = RedisLeases(conf.exact_url, flights, prefix=conf.exact_prefix, timeout=timeout)
@@ -90,6 +92,7 @@ async def open_toolbox() -> Running:
         upstream=HttpUpstream(body_limit=conf.limits.upstream_bytes),
         ledger=spool,
         limits=conf.limits,
+        verifier=verifier,
         recent=recent,
         flights=flights,
         leases=leases,
@@ -98,14 +101,14 @@ async def open_toolbox() -> Running:
     await asyncio.to_thread(count_text, "warm", encoding_for("")[0])
     with contextlib.suppress(Exception):  # `run` logs it and tries again
         await asyncio.wait_for(source.refresh(), 5)
-    keeper = Keeper(tools.budgets, source, embedder.id)
+    keeper = Keeper(tools.budgets, source, tools.judge)
     running = Running(tools, source, flusher, keeper)
-    budgets.attach(lambda cache: basis_of(cache, embedder.id))
+    budgets.attach(lambda cache: basis_of(cache, tools.judge))
     previews.attach(previews.Bench(asyncio.get_running_loop(), compressor))
     bridge.attach(bridge.Bridge(asyncio.get_running_loop(), tools))
     health.attach(health.Gateway(loaded=lambda: source.directory.revision > 0, lag=lambda: flusher.lag, off=lambda: keeper.off))
     background: list[Coroutine[Any, Any, None]] = [source.run(), source.listen(), flusher.run(), keeper.run(), leases.run()]
-    background += [compressor.warm(), _warm(embedder), _purge(tools), Sweeper(tools, conninfo()).run()]
+    background += [compressor.warm(), _warm(embedder, verifier), _purge(tools), Sweeper(tools, conninfo()).run()]
     if conf.exact_memory:
         background.append(changes.run())
     running.tasks = [asyncio.create_task(work) for work in background]
@@ -148,12 +151,16 @@ def _qdrant(embedder: Embedder, times: dict[str, float]) -> dict[str, SemanticCa
         return {}
 
 
-async def _warm(embedder: Embedder) -> None:
-    """The first request should not pay for loading the model."""
+async def _warm(embedder: Embedder, verifier: Verifier) -> None:
+    """The first request should not pay for loading the models."""
     try:
         await embedder.embed("warm")
     except ToolUnavailable as error:
         log.warning("the semantic tier is off: %s", error.reason)
+    try:
+        await verifier.score("warm", ["cold"])
+    except ToolUnavailable as error:
+        log.warning("near questions are not served where plans verify: %s", error.reason)
 
 
 async def _purge(tools: Toolbox) -> None:

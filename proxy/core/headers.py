@@ -33,6 +33,8 @@ def _cache(call: Call, now: float) -> dict[bytes, str]:
             found[b"x-tokenthrift-stale"] = call.answer.stale
         if call.answer.similarity is not None:
             found[b"x-tokenthrift-similarity"] = f"{call.answer.similarity:.2f}"
+        if call.answer.score is not None:
+            found[b"x-tokenthrift-score"] = f"{call.answer.score:.2f}"
     return found
 
 

@@ -126,13 +126,24 @@ class Reembeddable(Protocol):
 
 
 class Verifier(Protocol):
-    """Whether the answer to one question answers another. `id` names the weights: scores of two ids are not comparable."""
+    """Whether the answer to one question answers another. `id` names the weights: scores of two ids are not comparable. `embedder`: the
+    one whose cosines it knows."""
 
     id: str
+    embedder: str
 
-    async def score(self, asked: str, stored: Sequence[str], *, within: float = math.inf) -> list[float]:
-        """For each stored question the calibrated probability, 0..1, that its answer is right for the one asked. Refused at once, as
-        `skipped`, when it would take longer than `within` seconds."""
+    async def score(
+        self,
+        asked: str,
+        stored: Sequence[str],
+        *,
+        similarities: Sequence[float] | None = None,
+        at_least: float = 0.0,
+        within: float = math.inf,
+    ) -> list[float]:
+        """For each stored question the calibrated probability, 0..1, that its answer is right for the one asked. `similarities`: their
+        cosines; better scores with than without. Of a pair that cannot reach `at_least` the most it could reach will do. Refused at once,
+        as `skipped`, when it would take longer than `within` seconds."""
         ...
 
     async def close(self) -> None: ...
@@ -277,7 +288,7 @@ class Limits:
     store_budget: float = 2.0
     key_pepper: str = field(default="", repr=False)
     upstream_bytes: int = 64 * 1024 * 1024
-    floor: float = 0.70
+    floor: float = 0.50
     candidates: int = 3
 
 
@@ -290,7 +301,8 @@ class Breakers(dict[str, Breaker]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Toolbox:
-    """Everything a stage may use. `semantic`: backends by name; one that is not configured is absent."""
+    """Everything a stage may use. `semantic`: backends by name; one that is not configured is absent. `verifier` None: only questions that
+    read the same share an answer under `match: verified`."""
 
     source: Source
     exact: ExactCache
@@ -301,10 +313,17 @@ class Toolbox:
     upstream: Upstream
     ledger: Ledger
     limits: Limits
+    verifier: Verifier | None = None
     prepared: Prepared = field(default_factory=Prepared)
     recent: Recent = field(default_factory=Recent)
     flights: Flights = field(default_factory=Flights)
     leases: Leases | None = None  # None: this worker is the only one
     breakers: Breakers = field(default_factory=Breakers)
+
+    @property
+    def judge(self) -> str:
+        """Who says how near two questions are: the ids of embedder and verifier."""
+        return f"{self.embedder.id}+{self.verifier.id}" if self.verifier else self.embedder.id
+
     budgets: Budgets = field(default_factory=Budgets)
     background: Background = field(default_factory=Background)

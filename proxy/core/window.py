@@ -13,7 +13,7 @@ import numpy as np
 
 from proxy.core.chat import text_of
 from proxy.core.ports import Message, Vector
-from proxy.core.verify.chat import Chat, veto_chat
+from proxy.core.verify.chat import Chat, history_veto
 
 # Characters beyond which a chat is for the exact tier only: of what the user said, which an entry keeps, and in all, which is read.
 _SAID, _ALL = 4096, 32_768
@@ -50,20 +50,15 @@ def pack(window: Window) -> bytes:
     return packed
 
 
-def objection(asked: Window, stored: bytes, *, similarity: float, least: float) -> str | None:
-    """Why the entry with these bytes must not answer here, None when nothing stands against it. `similarity`: of the two windows;
-    `least`: the cosine that the questions alone must have."""
-    other = _unpack(stored, asked.question.shape[0])
-    if other is None:
-        return "foreign"
-    if reason := veto_chat(asked.chat, other.chat):
+def objection(asked: Window, stored: Window, *, similarity: float) -> str | None:
+    """What in the history stands against the stored answer, None when nothing does; of the questions nothing is said. `similarity`: of
+    the two windows."""
+    if reason := history_veto(asked.chat, stored.chat):
         return reason
-    if len(asked.chat.said) > 1 and similarity < _ALIKE:
-        return "history"
-    return None if float(asked.question @ other.question) >= least else "question-similarity"
+    return "history" if len(asked.chat.said) > 1 and similarity < _ALIKE else None
 
 
-def _unpack(stored: bytes, dimension: int) -> Window | None:
+def unpack(stored: bytes, dimension: int) -> Window | None:
     """The window, None for anything else: another schema, another embedder's, or an entry of another context."""
     try:
         said, replies, vector = msgpack.unpackb(stored)

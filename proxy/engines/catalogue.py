@@ -25,6 +25,9 @@ EMBEDDERS: Mapping[str, Row] = {
         "proxy.engines.embedders.sentence_transformers:SentenceTransformersEmbedder", "Any sentence-transformers model."
     ),
 }
+VERIFIERS: Mapping[str, Row] = {
+    "minilm": Row("proxy.engines.verifiers.onnx:OnnxVerifier", "all-MiniLM-L6-v2 reading both questions, with what was learned for it."),
+}
 
 
 def load(row: Row) -> Any:

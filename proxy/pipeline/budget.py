@@ -11,6 +11,6 @@ async def budget(call: Call, tools: Toolbox) -> Call:
         return call
     if call.plan.cache.max_error_rate is None:
         return call
-    basis = basis_of(call.plan.cache, tools.embedder.id)
+    basis = basis_of(call.plan.cache, tools.judge)
     standing = tools.budgets.standing(call.plan, basis)
     return revise(call, basis=basis, threshold=standing.threshold, withheld=bool(standing.off))

@@ -9,6 +9,7 @@ from proxy.core.exchange import Call, revise
 from proxy.core.ports import Toolbox, Vector
 from proxy.core.reading import time_left
 from proxy.core.verify.chat import chat_of
+from proxy.core.verify.fold import fold
 from proxy.core.window import Window, fits, text_of_window
 
 SHARE = 0.7  # of the time left; the rest is for the look-up, without which the vector would be work for nothing
@@ -41,4 +42,4 @@ async def _vectors(call: Call, tools: Toolbox, texts: list[str]) -> list[Vector]
 
 
 async def _embedded(tools: Toolbox, texts: list[str], *, within: float) -> list[Vector]:
-    return await asyncio.gather(*(tools.embedder.embed(text, within=within) for text in texts))
+    return await asyncio.gather(*(tools.embedder.embed(fold(text), within=within) for text in texts))

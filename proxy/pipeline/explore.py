@@ -3,8 +3,9 @@ anyway, so to compare its answer costs no money."""
 
 import random
 
+from proxy.core.agree import VERIFIER
 from proxy.core.exchange import Call, Stored, revise
-from proxy.core.ports import Toolbox
+from proxy.core.ports import Candidate, Toolbox
 from proxy.core.reading import fresh_enough, open_envelope
 from proxy.core.verify.verdict import veto
 
@@ -17,11 +18,30 @@ async def explore(call: Call, tools: Toolbox) -> Call:
         return call
     if random.random() >= call.plan.cache.sample_rate:  # noqa: S311 -- chance, no secret
         return call
-    judged = {each.entry_id for each in call.judged}
-    candidate = next((each for each in call.candidates if each.entry_id not in judged), None)
-    if candidate is None or call.threshold is None or not call.threshold - BELOW <= candidate.similarity < call.threshold:
+    nearest = _kept_out(call, call.threshold) if call.threshold is not None else None
+    if nearest is None:
         return call
+    candidate, score = nearest
     envelope = open_envelope(call, candidate.envelope)
-    if envelope is None or not fresh_enough(call, envelope) or veto(call.question, candidate.question):
+    if envelope is None or not fresh_enough(call, envelope):
         return call
-    return revise(call, probe=Stored(envelope, "semantic", 0, candidate.similarity, entry_id=candidate.entry_id))
+    return revise(call, probe=Stored(envelope, "semantic", 0, candidate.similarity, score, candidate.entry_id))
+
+
+def _kept_out(call: Call, threshold: float) -> tuple[Candidate, float | None] | None:
+    """The first neighbour that nothing but a number little below the threshold stands against, and its score where it has one."""
+    judged = {each.entry_id: each for each in call.judged}
+    for candidate in call.candidates:
+        found = judged.get(candidate.entry_id)
+        if found is not None and found.reason == VERIFIER and found.score is not None and found.score >= threshold - BELOW:
+            return candidate, found.score
+        near = found is None and threshold - BELOW <= candidate.similarity < threshold
+        if near and _by_cosine(call) and not veto(call.question or "", candidate.question):
+            return candidate, None
+    return None
+
+
+def _by_cosine(call: Call) -> bool:
+    """Whether the cosine of the questions alone decides."""
+    assert call.plan is not None and call.plan.cache is not None  # noqa: S101, PT018 -- there is no threshold without
+    return call.plan.cache.match == "cosine" and (call.window is None or len(call.window.chat.said) == 1)

@@ -1,29 +1,45 @@
-"""Is a neighbour's answer the right answer? Above the threshold, ours, fresh, and no rule objects to it."""
+"""Is a neighbour's answer the right answer? Ours, fresh, and the rules and the learned check agree.
 
+Under `match: verified` the threshold is one of the verifier's score, and every candidate that is near or says the same is looked at; under
+`match: cosine` it is one of the cosine, and the rules alone decide. Where the plan compares a window of the chat, its history must agree
+first, and then the questions by themselves.
+"""
+
+from proxy.core.agree import Agreement, agree, compared
 from proxy.core.budgets import ERROR_BUDGET
+from proxy.core.envelope import Envelope
 from proxy.core.exchange import Call, Judged, Stored, revise
 from proxy.core.forgetting import FORGOTTEN, forgotten
 from proxy.core.ports import Candidate, Toolbox
-from proxy.core.reading import fresh_enough, open_envelope
+from proxy.core.reading import fresh_enough, open_envelope, time_left
 from proxy.core.verify.verdict import veto
-from proxy.core.window import objection
+from proxy.core.window import objection, unpack
 from proxy.core.worth import compared_tokens
 
 
 async def verify(call: Call, tools: Toolbox) -> Call:
     """Answer with the best candidate that passes every check; note why the others did not."""
     for candidate in call.candidates:
-        if candidate.similarity < threshold(call):
+        if not verified(call) and candidate.similarity < threshold(call):
             break
-        answer, reason = _judge(call, candidate)
-        judged = Judged(entry_id=candidate.entry_id, question=candidate.question, similarity=candidate.similarity, reason=reason)
+        if not compared(call.question or "", candidate.question, candidate.similarity):
+            continue
+        envelope, agreement = await _judge(call, candidate, tools)
+        judged = Judged(
+            entry_id=candidate.entry_id,
+            question=candidate.question,
+            similarity=candidate.similarity,
+            score=agreement.score,
+            reason=agreement.reason,
+        )
         call = revise(call, judged=(*call.judged, judged))
-        if answer is not None and call.withheld:
-            return revise(call, would=answer, vetoes=(ERROR_BUDGET, *call.vetoes))
-        if answer is not None:
-            return revise(call, tier="semantic", answer=answer)
-        call = revise(call, vetoes=(*call.vetoes, reason))
-    return call
+        if envelope is not None and not agreement.reason:
+            hit = _hit(call, candidate, envelope, agreement.score)
+            if call.withheld:
+                return revise(call, would=hit, vetoes=(ERROR_BUDGET, *call.vetoes))
+            return revise(call, tier="semantic", answer=hit)
+        call = revise(call, vetoes=(*call.vetoes, agreement.reason))
+    return call.failed_open("verifier") if "unverified" in call.vetoes else call
 
 
 def threshold(call: Call) -> float:
@@ -34,20 +50,44 @@ def threshold(call: Call) -> float:
     return max(ours, call.asked.controls.similarity_threshold or 0.0, call.raised)
 
 
-def _judge(call: Call, candidate: Candidate) -> tuple[Stored | None, str]:
-    """The answer, or the reason against it."""
-    assert call.question is not None  # noqa: S101 -- likewise
+def verified(call: Call) -> bool:
+    """Whether the verifier has the last word."""
+    assert call.plan is not None and call.plan.cache is not None  # noqa: S101, PT018 -- likewise
+    return call.plan.cache.match == "verified"
+
+
+async def _judge(call: Call, candidate: Candidate, tools: Toolbox) -> tuple[Envelope | None, Agreement]:
+    """What is stored, and whether the questions agree. What must not be read, or not any more, is not compared."""
     envelope = open_envelope(call, candidate.envelope)
     if envelope is None:
-        return None, "foreign"
+        return None, Agreement(None, "foreign")
     if forgotten(call, envelope):
-        return None, FORGOTTEN
+        return None, Agreement(None, FORGOTTEN)
     if not fresh_enough(call, envelope):
-        return None, "stale"
-    reason = veto(call.question, candidate.question)
-    if reason is None and call.window is not None:
-        reason = objection(call.window, envelope.chat, similarity=candidate.similarity, least=threshold(call))
-    if reason is not None:
-        return None, reason
+        return None, Agreement(None, "stale")
+    assert call.question is not None  # noqa: S101 -- likewise
+    if call.window is None:
+        return envelope, await _questions(call, call.question, candidate.question, candidate.similarity, tools)
+    other = unpack(envelope.chat, call.window.question.shape[0])
+    if other is None:
+        return None, Agreement(None, "foreign")
+    if reason := objection(call.window, other, similarity=candidate.similarity):
+        return envelope, Agreement(None, reason)
+    similarity = float(call.window.question @ other.question)
+    return envelope, await _questions(call, call.window.chat.question, other.chat.question, similarity, tools)
+
+
+async def _questions(call: Call, asked: str, stored: str, similarity: float, tools: Toolbox) -> Agreement:
+    """Whether the one question may have the other's answer; `similarity`: the cosine of the two."""
+    least = threshold(call)
+    if verified(call):
+        return await agree(asked, stored, tools, threshold=least, seconds=time_left(call), similarity=similarity)
+    if reason := veto(asked, stored):
+        return Agreement(None, reason)
+    return Agreement(None, "" if call.window is None or similarity >= least else "question-similarity")
+
+
+def _hit(call: Call, candidate: Candidate, envelope: Envelope, score: float | None) -> Stored:
+    """The answer, with this request's prompt counted: it differs from the stored one's by what is compared."""
     asked = envelope.asked_tokens - envelope.question_tokens + compared_tokens(call)
-    return Stored(envelope, "semantic", max(0, asked), candidate.similarity, entry_id=candidate.entry_id), ""
+    return Stored(envelope, "semantic", max(0, asked), candidate.similarity, score, candidate.entry_id)

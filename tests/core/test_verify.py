@@ -60,6 +60,13 @@ DIFFERENT = {
         ("do you ship to France?", "do you ship to Spain?"),
         ("is delivery to france possible", "can you deliver to madrid"),
         ("Are you open on monday?", "Are you open on tuesday?"),
+        ("is delivery to york possible", "is delivery to new york possible"),
+        ("does mexico have good trains", "does new mexico have good trains"),
+        ("tell paul that i am late", "tell paula that i am late"),
+        ("What's Mary's phone number?", "What's Mark's phone number?"),
+        ("what is mary's phone number", "what is mark's phone number"),
+    ],
+    "capitals": [
         ("Does the Pixel work here?", "Does the phone work here?"),
         ("Does the Pixel2 work here?", "Does the Lumia2 work here?"),
     ],

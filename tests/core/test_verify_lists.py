@@ -3,6 +3,7 @@
 from collections import Counter
 
 from proxy.core.verify.alike import JOINED, SAME
+from proxy.core.verify.given import GIVEN
 from proxy.core.verify.opposites import KINDS, PAIRS
 from proxy.core.verify.places import CALENDAR, PLACES
 from proxy.core.verify.words import canonical, stem
@@ -27,4 +28,4 @@ def test_pairs_are_pairs_and_phrases_have_two_words() -> None:
 
 
 def test_names_are_single_words_in_lower_case() -> None:
-    assert all(name.isalpha() and name.islower() for name in PLACES | CALENDAR)
+    assert all(name.isalpha() and name.islower() for name in PLACES | CALENDAR | GIVEN)

@@ -19,11 +19,14 @@ from proxy.core.breaker import Breaker
 from proxy.core.compression.meanings import Meanings, unit
 from proxy.core.errors import ToolUnavailable
 from proxy.core.ports import Embedder, Vector
-from proxy.engines.embedders import queue
+from proxy.engines import queue
 from proxy.engines.embedders.onnx import MINILM_ID, WORDS, OnnxEmbedder, is_prepared
 from proxy.engines.embedders.sentence_transformers import SentenceTransformersEmbedder
 from proxy.engines.embedders.threaded import ThreadedEmbedder
 from proxy.engines.embedders.words import make
+from proxy.engines.verifiers.export import export
+from proxy.engines.verifiers.model import is_prepared as is_verifier_prepared
+from proxy.engines.verifiers.model import verifier_id
 
 LONG = "The parcel that I ordered has not arrived and nobody answers. " * 400
 ODD = ["", " ", "\x00", "\ud800 lone", "\N{PILE OF POO}" * 300, "x" * 1_000_000, LONG, "مرحبا 你好", "\u200b" * 2000]
@@ -42,7 +45,9 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
         make(exported.parent)
     folder: Path = tmp_path_factory.mktemp("var") / "models"
     folder.mkdir()
-    for name in (MINILM_ID, WORDS):
+    if not is_verifier_prepared(exported.parent):
+        export(exported.parent)
+    for name in (MINILM_ID, WORDS, verifier_id()):
         (folder / name).symlink_to(exported.parent / name)
     return folder
 
@@ -91,9 +96,10 @@ def test_preparing_again_changes_nothing_and_says_so(models: Path, settings: Set
     before = (models / MINILM_ID / "model.onnx").stat().st_mtime_ns
     output = StringIO()
     call_command("prepare_embedder", stdout=output)
-    assert output.getvalue() == f"Embedder {MINILM_ID}: ready in {models / MINILM_ID}.\n"
+    verifier = f"Verifier {verifier_id()}: ready in {models}.\n"
+    assert output.getvalue() == f"Embedder {MINILM_ID}: ready in {models / MINILM_ID}.\n{verifier}"
     assert (models / MINILM_ID / "model.onnx").stat().st_mtime_ns == before
-    assert sorted(path.name for path in models.iterdir()) == [MINILM_ID, WORDS]
+    assert sorted(path.name for path in models.iterdir()) == sorted([MINILM_ID, WORDS, verifier_id()])
 
 
 def test_texts_of_like_meaning_have_like_vectors_without_the_model(models: Path) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import math
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -148,6 +148,36 @@ class FakeEmbedder:
         seed = int.from_bytes(hashlib.sha256(words.encode()).digest()[:4])
         vector = np.random.default_rng(seed).normal(size=self.dimension).astype(np.float32)
         return np.asarray(vector / np.linalg.norm(vector), dtype=np.float32)
+
+    async def close(self) -> None: ...
+
+
+@dataclass
+class FakeVerifier:
+    """Scores every pair alike. `hang`: never answers."""
+
+    id: str = "fake"
+    embedder: str = "fake@8"
+    says: float = 1.0
+    down: bool = False
+    hang: bool = False
+    asked: list[tuple[str, str]] = field(default_factory=list)
+
+    async def score(
+        self,
+        asked: str,
+        stored: Sequence[str],
+        *,
+        similarities: Sequence[float] | None = None,
+        at_least: float = 0.0,
+        within: float = math.inf,
+    ) -> list[float]:
+        if self.down:
+            raise ToolUnavailable("verifier", "down")
+        if self.hang:
+            await asyncio.sleep(60)
+        self.asked += [(asked, other) for other in stored]
+        return [self.says for _ in stored]
 
     async def close(self) -> None: ...
 
@@ -308,6 +338,7 @@ class World:
     exact: FakeExact = field(default_factory=FakeExact)
     semantic: FakeSemantic = field(default_factory=FakeSemantic)
     embedder: FakeEmbedder = field(default_factory=FakeEmbedder)
+    verifier: FakeVerifier = field(default_factory=FakeVerifier)
     compressor: FakeCompressor = field(default_factory=FakeCompressor)
     upstream: FakeUpstream = field(default_factory=FakeUpstream)
     ledger: FakeLedger = field(default_factory=FakeLedger)
@@ -325,6 +356,7 @@ class World:
             upstream=self.upstream,
             ledger=self.ledger,
             limits=Limits(key_pepper=PEPPER),
+            verifier=self.verifier,
             recent=Recent(1024 * 1024),
         )
 

@@ -134,7 +134,7 @@ async def test_what_differs_in_more_than_words_is_a_miss(first: bytes, second: b
 
 
 async def test_a_veto_is_named_in_the_record() -> None:
-    world = World()
+    world = World(plan=full_plan(cache=CacheSettings(match="cosine")))
     await ask(world, body("Do you ship to France?"))
     world.semantic.entries = {name: replace(entry, question="Do you ship to Spain?") for name, entry in world.semantic.entries.items()}
     await ask(world, body("do you ship to France"))
@@ -306,7 +306,7 @@ async def test_the_embedder_leaves_time_for_the_look_up() -> None:
 
 
 async def test_a_request_may_raise_the_threshold_and_never_lower_it() -> None:
-    world = World(plan=full_plan(cache=CacheSettings(similarity_threshold=0.9)))
+    world = World(plan=full_plan(cache=CacheSettings(similarity_threshold=0.9, match="cosine")))
     await ask(world, body("How do I pay?"))
     ((name, entry),) = world.semantic.entries.items()
     vector = await world.embedder.embed("how do i pay")

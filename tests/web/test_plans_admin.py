@@ -30,6 +30,7 @@ PLAN = {
     "cache_enabled": "on",
     "exact": "on",
     "backend": "pgvector_semantic",
+    "match": "verified",
     "similarity_threshold": "0.85",
     "max_error_rate": "",
     "sample_rate": "0.05",

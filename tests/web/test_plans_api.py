@@ -1,6 +1,7 @@
 """The management API: what it takes, how it changes plans, what it knows of the backends, and its document."""
 
 import json
+from pathlib import Path
 
 import pytest
 from django.core.management import call_command
@@ -17,6 +18,7 @@ pytestmark = pytest.mark.django_db
 CACHE = {
     "exact": True,
     "backend": "pgvector_semantic",
+    "match": "verified",
     "similarity_threshold": 0.85,
     "max_error_rate": None,
     "sample_rate": 0.05,
@@ -193,6 +195,24 @@ def test_a_plan_on_a_backend_that_went_away_can_still_be_changed(platform: Manag
     assert platform.call("PATCH", ONE, {"cache": {"ttl": 60}}).status_code == 200
     assert platform.call("PATCH", ONE, {"cache": {"backend": None}}).status_code == 200
     refused(platform.call("PATCH", ONE, {"cache": {"backend": "redis_semantic"}}), 400, param="cache.backend")
+
+
+# What questions are matched by
+
+
+def test_a_plan_may_match_by_cosine_and_go_back(platform: Manager) -> None:
+    assert platform.create(cache={"match": "cosine"})["cache"]["match"] == "cosine"
+    reply = platform.call("PATCH", ONE, {"cache": {"match": "verified"}})
+    assert json.loads(reply.content)["cache"]["match"] == "verified"
+
+
+def test_to_verify_is_refused_while_the_verifier_is_not_prepared(platform: Manager, settings: Settings, tmp_path: Path) -> None:
+    platform.create(cache={"match": "verified"})
+    settings.VAR_DIR = tmp_path
+    message = refused(platform.call("POST", PLANS, {"plan_name": "new", "cache": {"match": "verified"}}), 400, param="cache.match")
+    assert "prepare_embedder" in message
+    assert platform.call("PATCH", ONE, {"cache": {"match": "verified", "ttl": 60}}).status_code == 200
+    assert platform.create(plan_name="new", cache={"match": "cosine"})["cache"]["match"] == "cosine"
 
 
 # The document

@@ -68,7 +68,7 @@ WRONG_FIELDS: list[tuple[dict[str, Any], str]] = [
     ({"cache": {"scope": "world"}}, "cache.scope"),
     ({"cache": {"max_temperature": 2.1}}, "cache.max_temperature"),
     ({"cache": {"context": "all"}}, "cache.context"),
-    ({"cache": {"match": "verified"}}, "cache.match"),
+    ({"cache": {"match": "meaning"}}, "cache.match"),
     ({"cache": {"personal": 0}}, "cache.personal"),
     ({"holdout": 0.1}, "holdout"),
     ({"bindings": []}, "bindings"),

@@ -58,12 +58,14 @@ def chat_of(messages: Sequence[Message]) -> Chat:
 
 
 def veto_chat(asked: Chat, stored: Chat, *, compare: Compare = turn_veto) -> str | None:
-    """Why the stored chat's answer must not be served in the one asked; None when nothing objects. The same both ways round.
+    """Why the stored chat's answer must not be served in the one asked, by the rules; None when nothing objects. The same both ways
+    round."""
+    return veto(asked.question, stored.question) or history_veto(asked, stored, compare=compare)
 
-    `compare` judges each pair of earlier turns of the users: why they say different things, or None.
-    """
-    if reason := veto(asked.question, stored.question):
-        return reason
+
+def history_veto(asked: Chat, stored: Chat, *, compare: Compare = turn_veto) -> str | None:
+    """What in the chats objects, their last questions apart. `compare` judges each pair of earlier turns of the users: why they say
+    different things, or None."""
     if len(asked.said) != len(stored.said):
         return "history-length"
     if asked.replies != stored.replies:

@@ -2,6 +2,7 @@
 
 from proxy.core.compression.languages import LONGEST_WORD
 from proxy.core.verify.alike import SAME
+from proxy.core.verify.given import COMMON, GIVEN
 from proxy.core.verify.opposites import KINDS, PAIRS
 from proxy.core.verify.places import CALENDAR, PLACES
 from proxy.core.verify.words import FILLERS, LINKS, Reading, canonical, reading_of
@@ -50,8 +51,8 @@ def _is_slip(one: str, other: str) -> bool:
 
 
 def _is_name(word: str, reading: Reading) -> bool:
-    """Whether the word is written as the name of somebody: Paula is not Paul mistyped."""
-    return word in reading.names and not _is_known(word)
+    """Whether the word is written as the name of somebody: Paula is not Paul mistyped, nor Mark Mary."""
+    return word in reading.names and (word in GIVEN or word in COMMON or not _is_known(word))
 
 
 def _is_known(word: str) -> bool:
@@ -61,4 +62,4 @@ def _is_known(word: str) -> bool:
 
 _KNOWN = frozenset(
     canonical(word) for words in (PAIRS.replace(",", " "), SAME.replace(";", " "), KINDS.replace(";", " ")) for word in words.split()
-) | frozenset(map(canonical, PLACES | CALENDAR))
+) | frozenset(map(canonical, PLACES | CALENDAR | GIVEN | COMMON))

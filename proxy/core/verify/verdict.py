@@ -4,13 +4,13 @@ They know what two questions with different answers look like, and look at nothi
 are the same.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from proxy.core.verify.antonyms import antonyms_differ
 from proxy.core.verify.asks import asks_differ
 from proxy.core.verify.dates import dates_differ
-from proxy.core.verify.names import names_differ
+from proxy.core.verify.names import capitals_differ, names_differ
 from proxy.core.verify.numbers import numbers_differ, units_differ
 from proxy.core.verify.order import order_differs
 from proxy.core.verify.polarity import polarity_differs
@@ -20,7 +20,9 @@ from proxy.core.verify.typos import repaired
 from proxy.core.verify.unrelated import unrelated
 from proxy.core.verify.words import Reading, read
 
-RULES: Final[dict[str, Callable[[Reading, Reading], bool]]] = {
+Rule = Callable[[Reading, Reading], bool]
+
+RULES: Final[dict[str, Rule]] = {
     "numbers": numbers_differ,
     "units": units_differ,
     "negation": polarity_differs,
@@ -29,18 +31,28 @@ RULES: Final[dict[str, Callable[[Reading, Reading], bool]]] = {
     "scope": scope_differs,
     "dates": dates_differ,
     "names": names_differ,
+    "capitals": capitals_differ,
     "question": asks_differ,
     "order": order_differs,
     "replaced": replaced,
 }
+# Objections to many a true paraphrase. Where the learned check has the last word they are left to it.
+DOUBTFUL: Final = ("capitals", "replaced")
+SURE: Final = {name: rule for name, rule in RULES.items() if name not in DOUBTFUL}
 
 
-def veto(asked: str, stored: str) -> str | None:
-    """Why the stored question's answer must not be served for the one asked, a key of RULES; None when no rule objects.
+def doubts(asked: str, stored: str) -> list[str]:
+    """The rules of DOUBTFUL that object. The same both ways round."""
+    ours, theirs = repaired(read(asked), read(stored))
+    return [name for name in DOUBTFUL if RULES[name](ours, theirs)]
+
+
+def veto(asked: str, stored: str, rules: Mapping[str, Rule] = RULES) -> str | None:
+    """Why the stored question's answer must not be served for the one asked, a key of `rules`; None when none of them objects.
 
     The same both ways round. The time is linear in the length of the texts.
     """
     ours, theirs = repaired(read(asked), read(stored))
     if ours == theirs:
         return None
-    return next((name for name, differs in RULES.items() if differs(ours, theirs)), None)
+    return next((name for name, differs in rules.items() if differs(ours, theirs)), None)

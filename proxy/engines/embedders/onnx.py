@@ -4,7 +4,6 @@ The graph is exported once by `manage.py prepare_embedder` (huggingface.co/sente
 file beside it, which onnxruntime maps into memory: workers share it, and of the word table only pages in use are read.
 """
 
-import os
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 from proxy.core.errors import ToolUnavailable
 from proxy.core.ports import Vector
 from proxy.engines.embedders.threaded import ThreadedEmbedder
+from proxy.engines.session import open_session, open_tokenizer
 
 MINILM_ID = "all-MiniLM-L6-v2@onnx-fp32-384"
 MINILM_DIMENSION = 384
@@ -65,23 +65,5 @@ class OnnxEmbedder(ThreadedEmbedder):
             if self._model is None:
                 if not is_prepared(self._folder):
                     raise ToolUnavailable(self.name, "the model has not been exported: run manage.py prepare_embedder")
-                self._model = _load(self._folder)
+                self._model = open_session(self._folder / GRAPH), open_tokenizer(self._folder / TOKENIZER, MAX_TOKENS)
             return self._model
-
-
-def _load(folder: Path) -> tuple[Any, Any]:
-    """Session and tokenizer."""
-    import onnxruntime
-    from tokenizers import Tokenizer
-
-    options = onnxruntime.SessionOptions()
-    # Two threads take half the time of one where two cores are free. They must not spin while they wait for each other: on a single core
-    # that doubles the time instead (12 tokens: 9.2 ms; without 5.1, as with one thread).
-    options.intra_op_num_threads, options.inter_op_num_threads = min(2, len(os.sched_getaffinity(0))), 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(str(folder / GRAPH), options, providers=["CPUExecutionProvider"])
-    tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
-    tokenizer.enable_truncation(MAX_TOKENS)
-    tokenizer.no_padding()
-    return session, tokenizer

@@ -11,11 +11,13 @@ import numpy as np
 
 from proxy.core.errors import ToolUnavailable
 from proxy.core.ports import Vector
-from proxy.engines.embedders.queue import Job, Outcome, TextQueue
+from proxy.engines.queue import Job, WorkQueue
 
 # Far more than the few hundred tokens a sentence model reads, and little enough to tokenise in milliseconds.
 MAX_CHARACTERS = 16_384
 REMEMBERED = 1024
+
+Outcome = Vector | ToolUnavailable
 
 
 class ThreadedEmbedder(ABC):
@@ -29,9 +31,9 @@ class ThreadedEmbedder(ABC):
     dimension: int
 
     def __init__(self) -> None:
-        self._queue = TextQueue(self.name, self._outcomes)
+        self._queue: WorkQueue[str, Vector] = WorkQueue(self.name, self._outcomes)
         self._recent: OrderedDict[bytes, Vector] = OrderedDict()
-        self._jobs: dict[bytes, Job] = {}  # waiting or being embedded
+        self._jobs: dict[bytes, Job[str, Vector]] = {}  # waiting or being embedded
 
     async def embed(self, text: str, *, within: float = math.inf) -> Vector:
         """The unit vector of shape (dimension,) of the text's beginning. Raises ToolUnavailable, at once when it would take longer than
@@ -47,11 +49,11 @@ class ThreadedEmbedder(ABC):
             return known
         job = self._jobs.get(key)
         if job is None:
-            job = self._jobs[key] = self._queue.put(safe, within)
-            job.vector.add_done_callback(lambda done: self._finish(key, done))
+            job = self._jobs[key] = self._queue.put(safe, len(safe), within)
+            job.result.add_done_callback(lambda done: self._finish(key, done))
         job.callers += 1
         try:
-            return await asyncio.shield(job.vector)
+            return await asyncio.shield(job.result)
         finally:
             job.callers -= 1
 

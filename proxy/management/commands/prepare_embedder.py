@@ -1,4 +1,4 @@
-"""`manage.py prepare_embedder`: make the default embedding model ready to serve. Takes some seconds once, needs no network."""
+"""`manage.py prepare_embedder`: make the default embedding model and the verifier ready to serve. Half a minute once, no network."""
 
 import subprocess
 import sys
@@ -10,16 +10,25 @@ from django.core.management.base import BaseCommand, CommandError
 
 from proxy.conf import conf
 from proxy.engines.embedders.onnx import MINILM_ID, WORDS, is_prepared
+from proxy.engines.verifiers import model as verifier
 
 SECONDS = 300
 
 
 class Command(BaseCommand):
-    help = "Export the default embedding model for onnxruntime, unless that has been done."
+    help = "Export the default embedding model and the verifier for onnxruntime, unless that has been done."
     requires_system_checks = ()
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Print one line. Raises CommandError when the export fails."""
+        """Print a line for each model. Raises CommandError when an export fails."""
+        self._embedder()
+        if verifier.is_prepared(conf.models):
+            self.stdout.write(f"Verifier {verifier.verifier_id()}: ready in {conf.models}.")
+            return
+        _run("verifiers.export", conf.models)
+        self.stdout.write(f"Verifier {verifier.verifier_id()}: exported to {conf.models}.")
+
+    def _embedder(self) -> None:
         if conf.embedder != "minilm":
             self.stdout.write(f"Embedder {conf.embedder}: nothing to prepare, sentence-transformers loads it when the gateway starts.")
             return
@@ -28,17 +37,17 @@ class Command(BaseCommand):
             self.stdout.write(f"Embedder {MINILM_ID}: ready in {folder}.")
             return
         if not is_prepared(folder):
-            _run("export", folder)
-        _run("words", conf.models)
+            _run("embedders.export", folder)
+        _run("embedders.words", conf.models)
         self.stdout.write(f"Embedder {MINILM_ID}: exported to {folder}, with vectors of its words beside it.")
 
 
 def _run(module: str, *arguments: Path) -> None:
     """In a process of its own, which takes its memory along when it ends."""
-    command = [sys.executable, "-m", f"proxy.engines.embedders.{module}", *map(str, arguments)]
+    command = [sys.executable, "-m", f"proxy.engines.{module}", *map(str, arguments)]
     try:
         subprocess.run(command, cwd=settings.BASE_DIR, capture_output=True, text=True, check=True, timeout=SECONDS)  # noqa: S603
     except subprocess.CalledProcessError as error:
-        raise CommandError(f"The embedding model could not be exported:\n{error.stderr[-2000:]}") from error
+        raise CommandError(f"The model could not be exported:\n{error.stderr[-2000:]}") from error
     except subprocess.TimeoutExpired as error:
-        raise CommandError(f"The embedding model was not exported within {SECONDS} s.") from error
+        raise CommandError(f"The model was not exported within {SECONDS} s.") from error

@@ -1,7 +1,7 @@
-"""Texts waiting for a model: one thread, and whatever waits when it is free goes into it together.
+"""Texts, or pairs of them, waiting for a model: one thread, and whatever waits when it is free goes into it together.
 
-A text that finds the thread idle starts at once, alone. Nothing is held back to fill a batch: those that come meanwhile are the next one.
-Each says within which time its vector is worth having. One that would come later is refused at once, and takes nobody's place.
+What finds the thread idle starts at once, alone. Nothing is held back to fill a batch: those that come meanwhile are the next one.
+Each says within which time its result is worth having. One that would come later is refused at once, and takes nobody's place.
 """
 
 import asyncio
@@ -9,52 +9,53 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from proxy.core.errors import ToolUnavailable
-from proxy.core.ports import Vector
 
 MOST = 4  # alone a text of 12 tokens takes 5.1 ms on one core, in a batch of 4 3.7, of 32 still 3.4, and then all 32 wait for it
 SPREAD = 2  # a batch is padded to its longest text, which may be so many times as long as its shortest
 SHORT = 64  # characters; a text costs as much as one of this length at least
 SMOOTHING = 0.3  # weight of the newest batch in the expected pace
 
-Outcome = Vector | ToolUnavailable
-Run = Callable[[Sequence[str]], list[Outcome]]
+Item = TypeVar("Item")  # what waits
+Result = TypeVar("Result")  # what the model makes of it
 
 
 @dataclass(slots=True, eq=False)
-class Job:
-    """One text on its way, until when its vector is of use (by the monotonic clock), and how many callers wait for it."""
+class Job(Generic[Item, Result]):
+    """One item on its way, its size in characters, until when its result is of use (by the monotonic clock), and how many callers wait."""
 
-    text: str
-    vector: asyncio.Future[Vector]
+    item: Item
+    result: asyncio.Future[Result]
+    size: int
     until: float
     callers: int = 0
 
     @property
     def cost(self) -> int:
-        return max(SHORT, len(self.text))
+        return max(SHORT, self.size)
 
 
-class TextQueue:
-    """`run` works in the thread and gives an outcome for each text. All else happens in the event loop."""
+class WorkQueue(Generic[Item, Result]):
+    """`run` works in the thread and gives an outcome for each item. All else happens in the event loop."""
 
-    def __init__(self, name: str, run: Run) -> None:
+    def __init__(self, name: str, run: Callable[[Sequence[Item]], list[Result | ToolUnavailable]]) -> None:
         self._name = name
         self._run = run
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="embed")
-        self._waiting: list[Job] = []
-        self._running: list[Job] = []
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
+        self._waiting: list[Job[Item, Result]] = []
+        self._running: list[Job[Item, Result]] = []
         self._pace = 0.0  # seconds a character; unknown until a second batch is done, for the first one loads the model
         self._loaded = False
 
-    def put(self, text: str, within: float) -> Job:
+    def put(self, item: Item, size: int, within: float) -> Job[Item, Result]:
         """A new job. Raises ToolUnavailable when those before it and itself would take more than `within` seconds, or after `close`.
 
         Where nobody is before it, it is tried whatever it is thought to take: otherwise one slow batch would shut the door for good.
         """
         self._drop_abandoned()
-        job = Job(text, asyncio.get_running_loop().create_future(), time.monotonic() + within)
+        job: Job[Item, Result] = Job(item, asyncio.get_running_loop().create_future(), size, time.monotonic() + within)
         if before := (*self._running, *self._waiting):
             self._expect(job, before, within)
         self._waiting.append(job)
@@ -63,25 +64,25 @@ class TextQueue:
         return job
 
     def close(self) -> None:
-        """Let the thread end; texts not begun are given up."""
+        """Let the thread end; items not begun are given up."""
         self._thread.shutdown(wait=False, cancel_futures=True)
         waiting, self._waiting = self._waiting, []
         self._settle(waiting, [ToolUnavailable(self._name, "closed")] * len(waiting))
 
     def _drop_abandoned(self) -> None:
-        """Whoever asked has left: to embed it would make the others late too."""
+        """Whoever asked has left: to work on it would make the others late too."""
         for job in self._waiting:
             if not job.callers:
-                job.vector.cancel()
+                job.result.cancel()
         self._waiting = [job for job in self._waiting if job.callers]
 
-    def _expect(self, job: Job, before: Sequence[Job], within: float) -> None:
+    def _expect(self, job: Job[Item, Result], before: Sequence[Job[Item, Result]], within: float) -> None:
         wait = self._pace * sum(each.cost for each in (*before, job))
         if wait > within:
             raise ToolUnavailable(self._name, f"busy for another {wait * 1000:.0f} ms", skipped=True)
 
     def _drop_late(self) -> None:
-        """A vector that comes too late is work for nothing, and with every text a little late none would be in time."""
+        """A result that comes too late is work for nothing, and with every item a little late none would be in time."""
         now = time.monotonic()
         late = [job for job in self._waiting if self._pace and now + self._pace * job.cost > job.until]
         self._waiting = [job for job in self._waiting if job not in late]
@@ -90,8 +91,8 @@ class TextQueue:
     def _start(self) -> None:
         batch = together(self._waiting)
         try:
-            texts, loop = [job.text for job in batch], asyncio.get_running_loop()
-            done = loop.run_in_executor(self._thread, self._timed, texts)
+            items, loop = [job.item for job in batch], asyncio.get_running_loop()
+            done = loop.run_in_executor(self._thread, self._timed, items)
         except RuntimeError as error:  # shut down
             self._waiting = []
             raise ToolUnavailable(self._name, "closed") from error
@@ -99,12 +100,12 @@ class TextQueue:
         self._running = batch
         done.add_done_callback(self._finish)
 
-    def _timed(self, texts: Sequence[str]) -> tuple[list[Outcome], float]:
+    def _timed(self, items: Sequence[Item]) -> tuple[list[Result | ToolUnavailable], float]:
         begin = time.perf_counter()
-        return self._run(texts), time.perf_counter() - begin
+        return self._run(items), time.perf_counter() - begin
 
-    def _finish(self, done: "asyncio.Future[tuple[list[Outcome], float]]") -> None:
-        """Hand out the vectors and go on with what came meanwhile."""
+    def _finish(self, done: "asyncio.Future[tuple[list[Result | ToolUnavailable], float]]") -> None:
+        """Hand out the results and go on with what came meanwhile."""
         batch, self._running = self._running, []
         if done.cancelled():
             self._settle(batch, [ToolUnavailable(self._name, "closed")] * len(batch))
@@ -120,20 +121,20 @@ class TextQueue:
         if self._waiting:
             self._start()
 
-    def _settle(self, jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> None:
+    def _settle(self, jobs: Sequence[Job[Item, Result]], outcomes: Sequence[Result | ToolUnavailable]) -> None:
         for job, outcome in zip(jobs, outcomes, strict=True):
-            if job.vector.done():
+            if job.result.done():
                 continue
             if isinstance(outcome, ToolUnavailable):
-                job.vector.set_exception(outcome)
-                job.vector.exception()  # heard, should its callers have left
+                job.result.set_exception(outcome)
+                job.result.exception()  # heard, should its callers have left
             else:
-                job.vector.set_result(outcome)
+                job.result.set_result(outcome)
 
 
-def together(waiting: Sequence[Job]) -> list[Job]:
+def together(waiting: Sequence[Job[Item, Result]]) -> list[Job[Item, Result]]:
     """The oldest job and those of about its length, oldest first, at most MOST."""
-    chosen: list[Job] = []
+    chosen: list[Job[Item, Result]] = []
     least = most = waiting[0].cost
     for job in waiting:
         if max(most, job.cost) <= SPREAD * min(least, job.cost):

