@@ -16,7 +16,7 @@ from proxy.core.ports import Message, Vector
 from proxy.core.verify.chat import Chat, veto_chat
 
 # Characters beyond which the earlier turns must be the same: of what the user said, which an entry keeps, and in all, which is read.
-_SAID, _ALL = 4096, 32_768
+_SAID, _ALL = 4096, 16_384
 # Characters to embed: some 120 word pieces, which cost a few milliseconds more than a question alone. The oldest turns are left out.
 _EMBEDDED = 500
 # Cosine of two windows with history, whatever lower threshold a plan has for questions.
