@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from plans.snapshot import KeySnapshot, PlanSnapshot
+from plans.snapshot import Context, KeySnapshot, PlanSnapshot
 from proxy.core.directory import Route
 from proxy.core.ports import Message
 
@@ -36,15 +36,14 @@ def exact_key(body: dict[str, Any], *, scope: str, plan: PlanSnapshot, route: Ro
     return _digest("exact", {name: value for name, value in body.items() if name not in DENIED}, scope, plan, route)
 
 
-def bucket_key(body: dict[str, Any], *, scope: str, plan: PlanSnapshot, route: Route) -> str:
-    """64 hex characters: everything of the request but its final message, or but its turns, as the plan's context says."""
+def bucket_key(body: dict[str, Any], *, scope: str, plan: PlanSnapshot, route: Route, context: Context = "strict") -> str:
+    """64 hex characters: everything of the request but its final message or, under another context than `strict`, but its turns."""
     kept = {name: value for name, value in body.items() if name not in DENIED}
-    cache = plan.cache
-    if cache is None or cache.context == "strict":
+    if plan.cache is None or context == "strict":
         kept["messages"] = body["messages"][:-1]
         return _digest("bucket", kept, scope, plan, route)
     kept["messages"] = _instructions(body["messages"])
-    return _digest(f"{cache.context}-{cache.window}" if cache.context == "window" else cache.context, kept, scope, plan, route)
+    return _digest(f"window-{plan.cache.window}" if context == "window" else context, kept, scope, plan, route)
 
 
 def _instructions(messages: list[Message]) -> list[Any]:

@@ -15,8 +15,8 @@ from proxy.core.chat import text_of
 from proxy.core.ports import Message, Vector
 from proxy.core.verify.chat import Chat, history_veto
 
-# Characters beyond which a chat is for the exact tier only: of what the user said, which an entry keeps, and in all, which is read.
-_SAID, _ALL = 4096, 32_768
+# Characters beyond which the earlier turns must be the same: of what the user said, which an entry keeps, and in all, which is read.
+_SAID, _ALL = 4096, 16_384
 # Characters to embed: some 120 word pieces, which cost a few milliseconds more than a question alone. The oldest turns are left out.
 _EMBEDDED = 500
 # Cosine of two windows with history, whatever lower threshold a plan has for questions.
@@ -32,7 +32,7 @@ class Window:
 
 
 def fits(messages: Sequence[Message]) -> bool:
-    """Whether the chat is short enough to be kept and compared."""
+    """Whether the chat is short enough to be kept and compared; a longer one is compared as under `strict`."""
     sizes = [(message["role"] == "user", len(text_of(message) or "")) for message in messages]
     return sum(size for _, size in sizes) <= _ALL and sum(size for said, size in sizes if said) <= _SAID
 

@@ -63,11 +63,13 @@ def forgone(call: Call) -> tuple[int, Decimal | None]:
 
 
 def compared_tokens(call: Call) -> int:
-    """Tokens of what the semantic tier compares by meaning: the question, or all turns where the plan's context is not `strict`. A stored
-    prompt differs from the one asked by no more than that."""
+    """Tokens of what the semantic tier compares by meaning or not at all: the question, or all turns where the earlier ones may differ. A
+    stored prompt differs from the one asked by no more than that."""
+    if call.question is None or call.plan is None or call.plan.cache is None:
+        return 0
     encoding, _ = encoding_for(call.target.model)
-    if call.plan is None or call.plan.cache is None or call.plan.cache.context == "strict" or call.question is None:
-        return count_text(call.question, encoding) if call.question else 0
+    if call.window is None and call.plan.cache.context != "last_message":
+        return count_text(call.question, encoding)
     turns = [message for message in call.asked.messages if message["role"] in ("user", "assistant")]
     return sum(PER_MESSAGE + count_text(text_of(turn) or "", encoding) for turn in turns)
 

@@ -24,10 +24,9 @@ async def embed(call: Call, tools: Toolbox) -> Call:
     if refusal is not None or question is None:
         return revise(call, vetoes=(*call.vetoes, refusal or "no-question"))
     cache = call.plan.cache
-    if cache.context == "window" and not fits(call.asked.messages):
-        return revise(call, vetoes=(*call.vetoes, "long-chat"))
-    chat = chat_of(call.asked.messages) if cache.context == "window" else None
-    keys = replace(call.keys, bucket=bucket_key(call.asked.body, scope=call.keys.scope, plan=call.plan, route=call.target))
+    context = "strict" if cache.context == "window" and not fits(call.asked.messages) else cache.context
+    bucket = bucket_key(call.asked.body, scope=call.keys.scope, plan=call.plan, route=call.target, context=context)
+    keys, chat = replace(call.keys, bucket=bucket), chat_of(call.asked.messages) if context == "window" else None
     if chat is None:
         (vector,) = await _vectors(call, tools, [question])
         return revise(call, question=question, keys=keys, vector=vector)

@@ -98,7 +98,7 @@ HISTORY: list[dict[str, Any]] = [
 
 def bucket_of(messages: list[dict[str, Any]], context: Context, **fields: Any) -> str:
     plan = replace(PLAN, cache=CacheSettings(context=context))
-    return bucket_key({"model": "m", "messages": messages} | fields, scope="s", plan=plan, route=ROUTE)
+    return bucket_key({"model": "m", "messages": messages} | fields, scope="s", plan=plan, route=ROUTE, context=context)
 
 
 @pytest.mark.parametrize("context", ["window", "last_message"])

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.core.verify.chat import chat_of, veto_chat
-from proxy.core.verify.chatter import asks, is_small_talk, without_small_talk
+from proxy.core.verify.chatter import is_small_talk, reply_without_small_talk, without_small_talk
 
 BOOKING = [
     "I need a cab for 3 persons from Concord to Oakland.",
@@ -129,5 +129,5 @@ def test_what_is_small_talk(sentence: str, small: bool) -> None:
 
 def test_small_talk_is_dropped_sentence_by_sentence() -> None:
     assert without_small_talk("Hi! I need a cab. Thanks!") == "I need a cab."
-    assert asks("It is booked. Anything else?") is False
-    assert asks("I found two. Which one?") is True
+    assert reply_without_small_talk("It is booked. Anything else?") == ("It is booked.", False)
+    assert reply_without_small_talk("I found two. Which one?") == ("I found two. Which one?", True)

@@ -61,6 +61,6 @@ def test_as_many_turns_are_embedded_as_asked_for_and_as_there_is_room_for() -> N
 
 
 def test_a_very_long_chat_is_not_kept() -> None:
-    assert fits(chat("x" * 4000, "y" * 20_000, "z"))
+    assert fits(chat("x" * 4000, "y" * 12_000, "z"))
     assert not fits(chat("x" * 4100, "y", "z"))
-    assert not fits(chat("x", "y" * 40_000, "z"))
+    assert not fits(chat("x", "y" * 17_000, "z"))

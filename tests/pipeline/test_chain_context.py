@@ -96,11 +96,13 @@ async def test_an_entry_without_a_chat_is_never_served_by_its_window() -> None:
     assert (await tier(world, *CHAT[:2], "what does it cost"), world.event.reason) == ("miss", "foreign")
 
 
-async def test_a_very_long_chat_is_for_the_exact_tier() -> None:
+async def test_a_very_long_chat_is_compared_to_the_letter() -> None:
     world = world_of("window")
     chat = ["I want to fly to Oslo. " * 300, *CHAT[1:]]
-    assert (await tier(world, *chat), world.event.reason) == ("miss", "long-chat")
-    assert (await tier(world, *chat), world.semantic.entries) == ("exact", {})
+    assert await tier(world, *chat) == "miss"
+    assert await tier(world, *chat[:2], "what does it cost") == "semantic"
+    assert await tier(world, chat[0] + "Thanks!", *chat[1:]) == "miss"
+    assert all(decode(entry.envelope).chat == b"" for entry in world.semantic.entries.values())
 
 
 async def test_last_message_forgets_what_was_said_before() -> None:

@@ -12,7 +12,7 @@ from hashlib import blake2b
 
 from proxy.core.chat import text_of
 from proxy.core.ports import Message
-from proxy.core.verify.chatter import asks, without_small_talk
+from proxy.core.verify.chatter import reply_without_small_talk, without_small_talk
 from proxy.core.verify.details import details_differ
 from proxy.core.verify.turn import turn_veto
 from proxy.core.verify.verdict import veto
@@ -46,8 +46,8 @@ def chat_of(messages: Sequence[Message]) -> Chat:
     for message in messages:
         text = text_of(message) or ""
         if message["role"] == "assistant":
-            asked = asks(text)
-            reply += without_small_talk(text) + "\n"
+            kept, asked = reply_without_small_talk(text)
+            reply += kept + "\n"
         elif message["role"] == "user":
             told = text if asked else without_small_talk(text)
             if told or message is messages[-1]:

@@ -36,13 +36,13 @@ _WORD = re.compile(r"\w+(?:'\w+)*")
 
 def without_small_talk(text: str) -> str:
     """The sentences that are no small talk, as they stand; empty when all of them are."""
-    return "".join(sentence for sentence in _sentences(text) if not is_small_talk(sentence)).strip()
+    return reply_without_small_talk(text)[0]
 
 
-def asks(text: str) -> bool:
-    """Whether somebody's turn ends with a question that is no small talk."""
-    said = [sentence for sentence in _sentences(text) if not is_small_talk(sentence)]
-    return bool(said) and "?" in said[-1]
+def reply_without_small_talk(text: str) -> tuple[str, bool]:
+    """Likewise, and whether what is left ends with a question."""
+    kept = [sentence for sentence in _sentences(text) if not is_small_talk(sentence)]
+    return "".join(kept).strip(), bool(kept) and "?" in kept[-1]
 
 
 def is_small_talk(sentence: str) -> bool:
