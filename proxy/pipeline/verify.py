@@ -59,12 +59,8 @@ def verified(call: Call) -> bool:
 async def _judge(call: Call, candidate: Candidate, tools: Toolbox) -> tuple[Envelope | None, Agreement]:
     """What is stored, and whether the questions agree. What must not be read, or not any more, is not compared."""
     envelope = open_envelope(call, candidate.envelope)
-    if envelope is None:
-        return None, Agreement(None, "foreign")
-    if forgotten(call, envelope):
-        return None, Agreement(None, FORGOTTEN)
-    if not fresh_enough(call, envelope):
-        return None, Agreement(None, "stale")
+    if envelope is None or (reason := _barred(call, envelope)):
+        return None, Agreement(None, reason if envelope else "foreign")
     assert call.question is not None  # noqa: S101 -- likewise
     if call.window is None:
         return envelope, await _questions(call, call.question, candidate.question, candidate.similarity, tools)
@@ -75,6 +71,13 @@ async def _judge(call: Call, candidate: Candidate, tools: Toolbox) -> tuple[Enve
         return envelope, Agreement(None, reason)
     similarity = float(call.window.question @ other.question)
     return envelope, await _questions(call, call.window.chat.question, other.chat.question, similarity, tools)
+
+
+def _barred(call: Call, envelope: Envelope) -> str:
+    """Why an answer of ours must not be served, whatever the question; "" when it may."""
+    if forgotten(call, envelope):
+        return FORGOTTEN
+    return "" if fresh_enough(call, envelope) else "stale"
 
 
 async def _questions(call: Call, asked: str, stored: str, similarity: float, tools: Toolbox) -> Agreement:

@@ -44,10 +44,10 @@ def test_a_stream_keeps_what_it_did_not_serve() -> None:
     words = {"a": [1.0, 0.0], "a2": [0.9, np.sqrt(1 - 0.81)], "b": [0.0, 1.0]}
     vectors = {text: np.array(vector, dtype=np.float32) for text, vector in words.items()}
     queries = [Query("a", "A", "x"), Query("a2", "A", "x"), Query("b", "B", "x"), Query("a", "A", "x"), Query("a2", "C", "x")]
-    asked: list[tuple[str, str]] = []
+    looked: list[tuple[str, str]] = []
 
-    def serves(one: str, other: str, cosine: float) -> bool:
-        asked.append((one, other))
+    def serves(asked: str, stored: str, cosine: float) -> bool:
+        looked.append((asked, stored))
         return cosine >= 0.85
 
     found = list(replay(queries, vectors, serves, floor=0.7, most=3))
@@ -58,8 +58,8 @@ def test_a_stream_keeps_what_it_did_not_serve() -> None:
         (True, True, True),
         (False, True, False),
     ]
-    assert ("b", "a") not in asked, "below the floor nothing is looked at"
-    assert ("a", "a") not in asked, "the same text needs no second check"
+    assert ("b", "a") not in looked, "below the floor nothing is looked at"
+    assert ("a", "a") not in looked, "the same text needs no second check"
 
 
 def test_the_sets_of_a_folder(tmp_path: Path) -> None:
