@@ -5,6 +5,7 @@ import contextlib
 import gc
 import logging
 from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,6 +38,8 @@ from stats.spool import Spool
 
 log = logging.getLogger("tokenthrift.proxy")
 PURGE_SECONDS = 60.0
+SWEEP_SECONDS = 5.0
+SWEEPER = ThreadPoolExecutor(1, thread_name_prefix="sweeper")  # a database that hangs holds up this thread and nothing else
 
 
 @dataclass(slots=True)
@@ -170,5 +173,5 @@ async def _purge(tools: Toolbox) -> None:
         for backend in tools.semantic.values():
             with contextlib.suppress(ToolUnavailable):
                 await backend.purge()
-        with contextlib.suppress(DatabaseError, InterfaceError):
-            await asyncio.to_thread(forget_expired)
+        with contextlib.suppress(DatabaseError, InterfaceError, TimeoutError):
+            await asyncio.wait_for(asyncio.get_running_loop().run_in_executor(SWEEPER, forget_expired), SWEEP_SECONDS)
