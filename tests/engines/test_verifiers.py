@@ -63,7 +63,7 @@ async def test_scores_are_probabilities_the_same_both_ways_and_in_any_company(ve
     together = await verifier.score(pairs[0][0], [stored for _, stored in pairs])
     assert all(0.0 <= score <= 1.0 for score in alone + together)
     assert alone == pytest.approx(turned, abs=1e-4)
-    assert together[0] == pytest.approx(alone[0], abs=2e-2)
+    assert together[0] == pytest.approx(alone[0], abs=1e-4)
     assert await verifier.score("anything", []) == []
 
 
@@ -94,7 +94,7 @@ async def test_a_missing_model_is_unavailable_until_it_is_there(models: Path, tm
 async def test_many_at_once_get_their_own_scores_and_those_in_a_hurry_are_refused(verifier: OnnxVerifier) -> None:
     alone = [(await verifier.score(*pair))[0] for pair in ((a, [b]) for a, b in TRAPS)]
     many = await asyncio.gather(*(verifier.score(asked, [stored]) for asked, stored in TRAPS))
-    assert [score for (score,) in many] == pytest.approx(alone, abs=2e-2)
+    assert [score for (score,) in many] == pytest.approx(alone, abs=1e-4)
     waiting = asyncio.ensure_future(verifier.score("how do i pay my bill", ["what is the fee"]))
     await asyncio.sleep(0)
     with pytest.raises(ToolUnavailable, match="busy"):

@@ -85,7 +85,7 @@ def test_one_database_for_both_caches_is_a_warning(settings: Settings) -> None:
 
 def test_an_embedding_model_not_prepared_is_a_warning(settings: Settings, tmp_path: Path) -> None:
     settings.VAR_DIR = tmp_path
-    assert [message.id for message in service_checks.embedder()] == ["tokenthrift.W024"]
+    assert [message.id for message in service_checks.embedder()] == ["tokenthrift.W024", "tokenthrift.W025"]
 
 
 def test_metrics_open_to_the_network_are_a_warning(settings: Settings) -> None:

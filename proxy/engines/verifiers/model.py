@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 # Arrays alone, read without pickle. docs/verifier.md says what they were learned from.
 LEARNED = Path(__file__).with_name("weights.npz")
 GRAPH = "model.onnx"
-WEIGHTS = "model.weights"
 TOKENIZER = "tokenizer.json"
 # The embedder whose cosines count, by the name that `proxy.engines.embedders.onnx` gives it.
 MINILM = "all-MiniLM-L6-v2@onnx-fp32-384"
@@ -34,9 +33,9 @@ def curves() -> dict[str, NDArray[np.float64]]:
 @cache
 def verifier_id() -> str:
     """Names the weights, so that another set of them is exported anew."""
-    return f"minilm-pairs@{hashlib.sha256(LEARNED.read_bytes()).hexdigest()[:12]}"
+    return f"minilm-pairs@{hashlib.sha256(LEARNED.read_bytes()).hexdigest()[:12]}-int8"
 
 
 def is_prepared(models: Path) -> bool:
     """Whether the export is there. It is moved in whole, so all files are complete."""
-    return all((models / verifier_id() / name).is_file() for name in (GRAPH, WEIGHTS, TOKENIZER))
+    return all((models / verifier_id() / name).is_file() for name in (GRAPH, TOKENIZER))

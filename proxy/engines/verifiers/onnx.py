@@ -110,8 +110,9 @@ class OnnxVerifier:
 
     def _judged(self, questions: Sequence[Question]) -> list[float]:
         session, tokenizer = self._loaded()
-        inputs = arrays(tokenizer, [as_read(question.asked, question.stored) for question in questions])
-        logits = np.asarray(session.run(["logits"], inputs)[0], dtype=np.float64)
+        # One by one: rounded to 8 bits in company, a pair would score a little otherwise than alone.
+        inputs = [arrays(tokenizer, [as_read(question.asked, question.stored)]) for question in questions]
+        logits = np.array([session.run(["logits"], each)[0][0] for each in inputs], dtype=np.float64)
         if not np.isfinite(logits).all():
             raise ToolUnavailable(self.name, "the model gave no number")
         known = np.array([question.similarity is not None for question in questions])
@@ -119,7 +120,7 @@ class OnnxVerifier:
         doubted = np.array([doubt(doubts(question.asked, question.stored)) for question in questions])
         near = probability(evidence(logits, cosines, doubted), self._curves[WITH_COSINE])
         scores = np.where(known, near, probability(logits - doubted, self._curves[ALONE]))
-        whole = inputs["attention_mask"].sum(axis=1) < PAIR_TOKENS
+        whole = np.array([each["input_ids"].shape[1] < PAIR_TOKENS for each in inputs])
         return [float(score) for score in np.where(whole, scores, 0.0)]
 
     def _loaded(self) -> tuple[Any, Any]:
