@@ -127,7 +127,7 @@ class Plan(models.Model):
     similarity_threshold = models.FloatField(default=0.85, validators=[MinValueValidator(0), MaxValueValidator(1)])
     match = models.CharField(max_length=16, choices=Match.choices, default=Match.VERIFIED)
     context = models.CharField(max_length=16, choices=Context.choices, default=Context.WINDOW)
-    window = models.PositiveSmallIntegerField(default=3, validators=[MinValueValidator(1), MaxValueValidator(20)])
+    window = models.PositiveSmallIntegerField(default=2, validators=[MinValueValidator(1), MaxValueValidator(20)])
     max_error_rate = models.FloatField(null=True, blank=True, validators=[MinValueValidator(0.0001), MaxValueValidator(0.5)])
     sample_rate = models.FloatField(default=0.05, validators=[MinValueValidator(0), MaxValueValidator(1)])
     ttl = models.PositiveIntegerField(default=3600, validators=[MinValueValidator(1)])

@@ -46,7 +46,7 @@ class CacheSettings:
     similarity_threshold: float = 0.85
     match: Match = "verified"
     context: Context = "window"
-    window: int = 3
+    window: int = 2
     max_error_rate: float | None = None
     sample_rate: float = 0.05
     ttl: int = 3600

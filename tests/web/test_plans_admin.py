@@ -41,7 +41,7 @@ PLAN = {
     "scope": "tenant",
     "max_temperature": "1.0",
     "context": "window",
-    "window": "3",
+    "window": "2",
 }
 UPSTREAM = {
     "name": "openai",

@@ -31,7 +31,7 @@ CACHE = {
     "time_sensitive": False,
     "personal": False,
     "context": "window",
-    "window": 3,
+    "window": 2,
 }
 COMPRESSION = {
     "engine": "text_rank",

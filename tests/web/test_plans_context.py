@@ -32,7 +32,7 @@ def chosen(platform: Manager, **change: Any) -> Any:
 
 def test_a_new_plan_compares_the_window(platform: Manager) -> None:
     cache = platform.create()["cache"]
-    assert (cache["context"], cache["window"]) == ("window", 3)
+    assert (cache["context"], cache["window"]) == ("window", 2)
     assert "force" not in cache
     changed = json.loads(chosen(platform, context="strict", window=5).content)["cache"]
     assert (changed["context"], changed["window"]) == ("strict", 5)
