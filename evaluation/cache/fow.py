@@ -21,7 +21,7 @@ from proxy.core.ports import Message
 
 VAR = ROOT / "var" / "fow"
 # A chat of the second set never has the same earlier turns as its partner.
-PLANS: dict[str, dict[str, Any]] = {"questions": {"cache": {}}, "conversations": {"cache": {}}}
+PLANS: dict[str, dict[str, Any]] = {"questions": {"cache": {}}, "conversations": {"cache": {"context": "window"}}}
 
 
 def main() -> int:
@@ -47,7 +47,8 @@ def report(door: Door, dataset: str) -> dict[str, Any]:
     found = evaluate(lambda stored, asked: door.serves(_chat(stored), _chat(asked)), dataset=dataset, workers=AT_ONCE)
     seconds = round(time.monotonic() - begun, 1)
     print(f"{found}\n{2 * len(found.results):,} requests, {seconds:.0f} s\n", flush=True)
-    return found.to_dict() | {"seconds": seconds}
+    figures: dict[str, Any] = found.to_dict()
+    return figures | {"seconds": seconds}
 
 
 def _chat(said: str | list[Message]) -> list[Message]:

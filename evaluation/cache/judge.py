@@ -1,29 +1,49 @@
-"""The decisions that are compared, each in this process, as the gateway takes them."""
+"""Whether the answer to one request is served for another, decided in this process by what the gateway decides with."""
 
 import asyncio
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 import numpy as np
+import orjson
 
-from evaluation.cache.figures import Outcome
-from evaluation.cache.sets import Pair
-from proxy.core.chat import text_of
-from proxy.core.ports import Vector
+from plans.snapshot import CacheSettings
+from proxy.core import chat
+from proxy.core.agree import agree, compared
+from proxy.core.eligibility import semantic_refusal
+from proxy.core.ports import Breakers, Limits, Message, Toolbox, Vector
+from proxy.core.verify.chat import Chat, chat_of
 from proxy.core.verify.fold import fold
 from proxy.core.verify.verdict import veto
+from proxy.core.window import Window, fits, objection, text_of_window
 from proxy.engines.embedders.onnx import OnnxEmbedder
+from proxy.engines.verifiers.onnx import OnnxVerifier
 
-THRESHOLD = 0.85  # the guide's, and a plan's default
+PLAN = CacheSettings()
 BATCH = 64
+PATIENCE = 60.0  # seconds; here nobody waits for an answer
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """As much of the gateway's toolbox as a comparison takes."""
+
+    embedder: OnnxEmbedder
+    verifier: OnnxVerifier
+    breakers: Breakers = field(default_factory=Breakers)
 
 
 class Judge:
-    """`seconds`: what the second check took, in all its decisions."""
+    """`seconds`: what each second check of the default took, model and rules."""
+
+    floor = Limits().floor
+    most = Limits().candidates
 
     def __init__(self, models: Path) -> None:
-        self._embedder = OnnxEmbedder(models)
+        self._tools = Tools(OnnxEmbedder(models), OnnxVerifier(models))
         self.vectors: dict[str, Vector] = {}
         self.seconds: list[float] = []
 
@@ -32,30 +52,44 @@ class Judge:
         waiting = [text for text in dict.fromkeys(texts) if text not in self.vectors]
         for at in range(0, len(waiting), BATCH):
             batch = waiting[at : at + BATCH]
-            found = await asyncio.gather(*(self._embedder.embed(fold(text)) for text in batch))
+            found = await asyncio.gather(*(self._tools.embedder.embed(fold(text)) for text in batch))
             self.vectors |= zip(batch, found, strict=True)
 
     def cosine(self, asked: str, stored: str) -> float:
+        """Of two texts that were read."""
         return float(np.dot(self.vectors[asked], self.vectors[stored]))
 
-    def agrees(self, asked: str, stored: str) -> bool:
-        """Whether no rule objects."""
+    def near(self, asked: str, stored: str, *, rules: bool) -> bool:
+        """The cosine reaches a plan's threshold and, with `rules`, none of them objects."""
+        return self.cosine(asked, stored) >= PLAN.similarity_threshold and not (rules and veto(asked, stored))
+
+    async def agree(self, asked: str, stored: str, cosine: float) -> bool:
+        """The default's second check of two questions."""
+        if not compared(asked, stored, cosine):
+            return False
         begun = time.perf_counter()
-        reason = veto(asked, stored)
+        tools = cast(Toolbox, self._tools)
+        found = await agree(asked, stored, tools, threshold=PLAN.similarity_threshold, seconds=PATIENCE, similarity=cosine)
         self.seconds.append(time.perf_counter() - begun)
-        return reason is None
+        return not found.reason
+
+    async def serves(self, asked: Sequence[Message], stored: Sequence[Message]) -> bool:
+        """The default plan's decision on two requests that differ in their messages alone."""
+        if asked == stored:
+            return True
+        ours, theirs = chat_of(asked), chat_of(stored)
+        if any(semantic_refusal(_request(each), PLAN) for each in (asked, stored)) or not (fits(asked) and fits(stored)):
+            return False
+        one, other = await self._window(ours), await self._window(theirs)
+        cosine = self.cosine(text_of_window(ours, PLAN.window), text_of_window(theirs, PLAN.window))
+        if cosine < self.floor or objection(one, other, similarity=cosine):
+            return False
+        return await self.agree(ours.question, theirs.question, float(one.question @ other.question))
+
+    async def _window(self, given: Chat) -> Window:
+        await self.read((text_of_window(given, PLAN.window), given.question))
+        return Window(given, self.vectors[given.question])
 
 
-def question(pair_side: Sequence[dict[str, object]]) -> str:
-    """The text of the last message."""
-    return text_of(pair_side[-1]) or ""
-
-
-def by_cosine(judge: Judge, rows: Sequence[Pair], *, rules: bool) -> list[Outcome]:
-    """The last message alone: near enough, and, with `rules`, without an objection."""
-    found = []
-    for row in rows:
-        asked, stored = question(row.asked), question(row.stored)
-        served = judge.cosine(asked, stored) >= THRESHOLD and (not rules or judge.agrees(asked, stored))
-        found.append(Outcome(row.group, row.same, served, row.same))
-    return found
+def _request(messages: Sequence[Message]) -> chat.ChatRequest:
+    return chat.parse(orjson.dumps({"model": "any", "messages": list(messages)}))

@@ -1,6 +1,6 @@
 """A stream of questions through a cache: what is served is not kept again, what is not is kept for those to come."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -14,10 +14,12 @@ from proxy.core.ports import Vector
 class Serves(Protocol):
     """Whether a stored question's answer is served for the one asked, which is so near to it."""
 
-    def __call__(self, asked: str, stored: str, cosine: float) -> bool: ...
+    async def __call__(self, asked: str, stored: str, cosine: float) -> bool: ...
 
 
-def replay(queries: Sequence[Query], vectors: dict[str, Vector], serves: Serves, *, floor: float, most: int) -> Iterator[Outcome]:
+async def replay(
+    queries: Sequence[Query], vectors: dict[str, Vector], serves: Serves, *, floor: float, most: int
+) -> AsyncIterator[Outcome]:
     """In order. The first of the `most` nearest entries above `floor` that `serves` lets pass has the answer."""
     kept: NDArray[np.float32] = np.empty((len(queries), len(next(iter(vectors.values())))), dtype=np.float32)
     entries: list[Query] = []
@@ -26,7 +28,11 @@ def replay(queries: Sequence[Query], vectors: dict[str, Vector], serves: Serves,
         vector = vectors[query.text]
         near = kept[: len(entries)] @ vector
         nearest = [(float(near[at]), entries[at]) for at in np.argsort(-near)[:most] if near[at] >= floor]
-        served = next((entry for cosine, entry in nearest if query.text == entry.text or serves(query.text, entry.text, cosine)), None)
+        served = None
+        for cosine, entry in nearest:
+            if query.text == entry.text or await serves(query.text, entry.text, cosine):
+                served = entry
+                break
         right = served is not None and served.intent == query.intent
         yield Outcome(query.group, query.intent in seen, served is not None, right)
         if served is None:

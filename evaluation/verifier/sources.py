@@ -3,7 +3,7 @@
 import gzip
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,12 @@ class Sources:
     intents: dict[Side, dict[str, list[str]]] = field(default_factory=lambda: {"train": {}, "tune": {}, "held": {}})
     texts: dict[Side, list[str]] = field(default_factory=lambda: {"train": [], "tune": [], "held": []})
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def taught(self) -> Iterator[str]:
+        """Every text that teaches or tunes."""
+        for side in ("train", "tune"):
+            yield from (text for pair in self.pairs[side] for text in (pair.a, pair.b))
+            yield from self.texts[side]
 
 
 def read_sources(folder: Path) -> Sources:

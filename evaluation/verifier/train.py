@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from evaluation.split import Side
+from evaluation.taught import TAUGHT, write
 from evaluation.verifier.calibrate import arrives, cosines, curve
 from evaluation.verifier.learn import logits, train
 from evaluation.verifier.pairs import edited, neighbours, written
@@ -55,6 +56,7 @@ def run(plan: Plan) -> None:
     arrays: dict[str, Any] = dict(network.learned())
     arrays |= _curves(network, sources, tokenizer, embed, _pairs(sources, "tune", embed, rng, plan.scale / 3))
     np.savez(plan.out, **arrays)
+    write(sources.taught(), plan.out.with_name(TAUGHT.name))
     print(f"{plan.out}: {plan.out.stat().st_size / 1e6:.2f} MB, {perf_counter() - begin:.0f} s in all")
 
 

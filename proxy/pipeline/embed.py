@@ -30,12 +30,13 @@ async def embed(call: Call, tools: Toolbox) -> Call:
     if chat is None:
         (vector,) = await _vectors(call, tools, [question])
         return revise(call, question=question, keys=keys, vector=vector)
-    whole, alone = await _vectors(call, tools, [text_of_window(chat, cache.window), chat.question])
-    return revise(call, question=question, keys=keys, vector=whole, window=Window(chat, alone))
+    texts = dict.fromkeys((text_of_window(chat, cache.window), chat.question))  # one and the same where nothing was said before
+    vectors = await _vectors(call, tools, list(texts))
+    return revise(call, question=question, keys=keys, vector=vectors[0], window=Window(chat, vectors[-1]))
 
 
 async def _vectors(call: Call, tools: Toolbox, texts: list[str]) -> list[Vector]:
-    """One vector a text; the same text is embedded once."""
+    """One vector a text."""
     left = time_left(call)
     return await tools.breakers["embedder"].run(_embedded(tools, texts, within=SHARE * left), seconds=left)
 

@@ -43,10 +43,11 @@ def test_what_decides_about_hits_is_in_the_terms_and_the_budget_is_not() -> None
     def terms(judge: str = "minilm", **cache: Any) -> str:
         return basis_of(CacheSettings(**cache), judge)
 
-    different = [terms(), terms(similarity_threshold=0.9), terms(match="verified"), terms(context="last_message"), terms("other")]
-    different += [terms(context="window"), terms(context="window", window=5)]
+    different = [terms(), terms(similarity_threshold=0.9), terms(match="cosine"), terms(context="last_message"), terms("other")]
+    different += [terms(context="strict"), terms(window=5)]
     assert len(set(different)) == len(different)
-    assert terms() == terms(max_error_rate=0.05, sample_rate=0.5, ttl=60) == terms(window=9)
+    assert terms() == terms(max_error_rate=0.05, sample_rate=0.5, ttl=60)
+    assert terms(context="strict") == terms(context="strict", window=9)
 
 
 def test_a_tier_that_a_person_turned_on_again_is_measured_anew() -> None:

@@ -40,17 +40,17 @@ def test_of_nothing_there_is_no_share() -> None:
     assert rates([])["false_hit_rate"] is None
 
 
-def test_a_stream_keeps_what_it_did_not_serve() -> None:
+async def test_a_stream_keeps_what_it_did_not_serve() -> None:
     words = {"a": [1.0, 0.0], "a2": [0.9, np.sqrt(1 - 0.81)], "b": [0.0, 1.0]}
     vectors = {text: np.array(vector, dtype=np.float32) for text, vector in words.items()}
     queries = [Query("a", "A", "x"), Query("a2", "A", "x"), Query("b", "B", "x"), Query("a", "A", "x"), Query("a2", "C", "x")]
     looked: list[tuple[str, str]] = []
 
-    def serves(asked: str, stored: str, cosine: float) -> bool:
+    async def serves(asked: str, stored: str, cosine: float) -> bool:
         looked.append((asked, stored))
         return cosine >= 0.85
 
-    found = list(replay(queries, vectors, serves, floor=0.7, most=3))
+    found = [one async for one in replay(queries, vectors, serves, floor=0.7, most=3)]
     assert [(one.same, one.served, one.right) for one in found] == [
         (False, False, False),
         (True, True, True),

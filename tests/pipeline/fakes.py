@@ -5,10 +5,11 @@ import hashlib
 import math
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
+import msgpack
 import numpy as np
 import orjson
 
@@ -19,6 +20,7 @@ from proxy.core import sse
 from proxy.core.chats import Known, Sent
 from proxy.core.compression.pays import Terms
 from proxy.core.directory import Directory, Route, UpstreamTarget
+from proxy.core.envelope import decode, encode
 from proxy.core.errors import GatewayError, ToolUnavailable
 from proxy.core.exchange import Call
 from proxy.core.ids import new_id
@@ -316,6 +318,15 @@ def directory(plan: PlanSnapshot | None = None) -> Directory:
     route = Route(id=1, name="smart/balanced", version=1, upstream=upstream, model="gpt-4o-mini", price=PRICE)
     plan = plan or full_plan()
     return Directory(1, {key.digest: key}, {(plan.tenant_id, plan.name): plan}, {route.name: route})
+
+
+def restated(entry: SemanticEntry, question: str) -> SemanticEntry:
+    """The entry as if another question had been asked, in words, not in meaning: the vectors stay."""
+    envelope = decode(entry.envelope)
+    if envelope.chat:
+        said, *rest = msgpack.unpackb(envelope.chat)
+        envelope = replace(envelope, chat=msgpack.packb([[*said[:-1], question], *rest]))
+    return replace(entry, question=question, envelope=encode(envelope))
 
 
 def full_plan(**fields: Any) -> PlanSnapshot:

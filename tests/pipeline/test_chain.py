@@ -12,7 +12,7 @@ from plans.pricing import Price
 from plans.snapshot import CacheSettings
 from proxy.core import sse
 from proxy.core.envelope import decode, encode
-from tests.pipeline.fakes import PEPPER, World, ask, body, chunks_of, completion, full_plan
+from tests.pipeline.fakes import PEPPER, World, ask, body, chunks_of, completion, full_plan, restated
 
 
 async def test_a_miss_is_answered_by_the_upstream_and_stored_in_both_tiers() -> None:
@@ -136,7 +136,7 @@ async def test_what_differs_in_more_than_words_is_a_miss(first: bytes, second: b
 async def test_a_veto_is_named_in_the_record() -> None:
     world = World(plan=full_plan(cache=CacheSettings(match="cosine")))
     await ask(world, body("Do you ship to France?"))
-    world.semantic.entries = {name: replace(entry, question="Do you ship to Spain?") for name, entry in world.semantic.entries.items()}
+    world.semantic.entries = {name: restated(entry, "Do you ship to Spain?") for name, entry in world.semantic.entries.items()}
     await ask(world, body("do you ship to France"))
     assert (world.event.tier, world.event.reason) == ("miss", "names")
 

@@ -21,7 +21,7 @@ ASKED, NEAR = "How do I pay?", "how do I pay"
 
 def budgeted(**cache: Any) -> World:
     """A gateway with an error budget, in which every would-be hit is sampled, and one stored answer."""
-    return World(plan=full_plan(cache=CacheSettings(**({"max_error_rate": 0.01, "sample_rate": 1.0} | cache))))
+    return World(plan=full_plan(cache=CacheSettings(**({"match": "cosine", "max_error_rate": 0.01, "sample_rate": 1.0} | cache))))
 
 
 async def hit(world: World, question: str = NEAR, **fields: Any) -> Any:
@@ -186,7 +186,7 @@ def turn_off(tools: Toolbox) -> None:
 
 
 def basis(tools: Toolbox, cache: CacheSettings) -> str:
-    return basis_of(cache, tools.embedder.id)
+    return basis_of(cache, tools.judge)
 
 
 async def test_wrong_answers_turn_the_tier_off() -> None:

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from plans.snapshot import CacheSettings
-from tests.pipeline.fakes import FakeVerifier, World, ask, body, full_plan
+from tests.pipeline.fakes import FakeVerifier, World, ask, body, full_plan, restated
 
 
 def near(world: World, stored: str) -> None:
     """Put another question behind the entry that is found for the one asked."""
-    world.semantic.entries = {name: replace(entry, question=stored) for name, entry in world.semantic.entries.items()}
+    world.semantic.entries = {name: restated(entry, stored) for name, entry in world.semantic.entries.items()}
 
 
 async def asked_near(world: World, asked: str, stored: str, **fields: Any) -> str:

@@ -46,6 +46,7 @@ def test_training_learns_and_says_what_from(data: Path, capsys: pytest.CaptureFi
     assert counts["gen_number"] == [0, 0, 0, 1]
     assert sum(counts["tiny"]) == 80
     assert min(counts["tiny"][:3]) > 0
+    assert 80 < len(np.load(data / "taught.npy")) < 80 + 480
     with np.load(out, allow_pickle=False) as arrays:
         assert set(arrays.files) == set(learned())
         assert any(np.abs(arrays[name]).max() > 0 for name in arrays.files if name.endswith(".up"))

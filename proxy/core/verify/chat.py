@@ -70,6 +70,8 @@ def history_veto(asked: Chat, stored: Chat, *, compare: Compare = turn_veto) -> 
         return "history-length"
     if asked.replies != stored.replies:
         return "history-reply"
+    if len(asked.said) == 1:  # what the question itself names is for those who compare the questions
+        return None
     if reason := details_differ(asked.said, stored.said):
         return f"history-{reason}"
     earlier = zip(asked.said[:-1], stored.said[:-1], strict=True)
