@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test lint format eval-compression eval-answers eval-budget bench bench-results bench-large clean
+.PHONY: help demo serve test lint format eval-cache eval-fow eval-compression eval-answers eval-budget bench bench-results bench-large clean
 SHELL := /bin/bash
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -67,6 +67,16 @@ eval-answers: $(INSTALLED) $(MODEL_INSTALLED) ## Ask a small real model through 
 	@$(BIN)/python manage.py prepare_embedder
 	@echo "Asking about $(DATA); leave the machine alone meanwhile"
 	@$(BIN)/python -m evaluation.answers --data $(DATA) --questions $(QUESTIONS) $(if $(JSON),--json $(JSON))
+
+eval-cache: $(INSTALLED) ## Score what the semantic cache serves, here and over HTTP, some 8 minutes (DATA=folder, JSON=file)
+	@echo "Preparing the models"
+	@$(BIN)/python manage.py prepare_embedder
+	@echo "Scoring the semantic cache on $(DATA)"
+	@$(BIN)/python -m evaluation.cache --data $(DATA) $(if $(JSON),--json $(JSON))
+
+eval-fow: $(INSTALLED) ## Ask a running gateway all of fow-cache, a minute (JSON=file)
+	@$(BIN)/python manage.py prepare_embedder
+	@$(BIN)/python -m evaluation.cache.fow $(if $(JSON),--json $(JSON))
 
 eval-budget: $(INSTALLED) ## Show an error budget at work while a stream turns hostile, some 4 minutes (DATA=folder, JSON=file)
 	@echo "Preparing the embedder"
