@@ -63,7 +63,9 @@ class StandIn:
 
     async def _post_points(self, name: str, body: Any) -> Any:
         asked = models.PointRequest.model_validate(body)
-        found = await self._engine.retrieve(name, asked.ids, with_payload=asked.with_payload or False)
+        found = await self._engine.retrieve(
+            name, asked.ids, with_payload=asked.with_payload or False, with_vectors=asked.with_vector or False
+        )
         return [_plain(one) for one in found]
 
     async def _post_points_query(self, name: str, body: Any) -> Any:

@@ -35,10 +35,12 @@ class Landing:
 
 class Flight:
     """One call and all who wait for it. `parts`: the stream so far, as it came; `live`: a stream has begun; `cut`: tokens that the leader
-    cut from the prompt; `members`: who follows, the leader not counted; `closed_at`: who arrives later flies alone."""
+    cut from the prompt; `members`: who follows, the leader not counted; `closed_at`: who arrives later flies alone;
+    `revision`: of the configuration that the leader came under."""
 
-    def __init__(self, key: str) -> None:
+    def __init__(self, key: str, revision: int = 0) -> None:
         self.key = key
+        self.revision = revision
         self.parts: list[bytes] = []
         self.live = False
         self.cut = 0
@@ -129,14 +131,15 @@ class Flights:
     def get(self, key: str) -> Flight | None:
         return self._flights.get(key)
 
-    def board(self, key: str, *, arrived: float) -> tuple[Flight, bool]:
-        """The flight for a request that arrived then, and whether it leads it. A follower has to `leave`, a leader to `close`."""
+    def board(self, key: str, *, arrived: float, revision: int = 0) -> tuple[Flight, bool]:
+        """The flight for a request that arrived then, and whether it leads it; `revision`: of the configuration it came under. A follower
+        has to `leave`, a leader to `close`."""
         self._sweep(arrived)
         flight = self._flights.get(key)
         if flight is not None and arrived < flight.closed_at:
             flight.members += 1
             return flight, False
-        flight = self._flights[key] = Flight(key)
+        flight = self._flights[key] = Flight(key, revision)
         return flight, True
 
     def close(self, flight: Flight, *, now: float) -> None:

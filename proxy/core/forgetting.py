@@ -16,9 +16,14 @@ def forgotten(call: Call, envelope: Envelope) -> bool:
 
     The request's tags count because its entry may have been stored by one that named others.
     """
-    marks = call.directory.forgotten
-    if not marks:
-        return False
+    return bool(call.directory.forgotten) and since(call, envelope.tags) > envelope.revision
+
+
+def since(call: Call, tags: tuple[str, ...] = ()) -> int:
+    """The revision from which on answers to this request count: to all of its plan's, to its tags, and to these."""
+    marks, plan = call.directory.forgotten, call.plan
+    if not marks or plan is None:
+        return 0
     tenant = call.key.tenant_id if call.key else None
-    tags = ("", *envelope.tags, *call.asked.controls.tags)
-    return any(marks.get((envelope.plan_id, whose, tag), 0) > envelope.revision for tag in tags for whose in (None, tenant))
+    names = ("", *tags, *call.asked.controls.tags)
+    return max(marks.get((plan.id, whose, tag), 0) for tag in names for whose in (None, tenant))

@@ -5,6 +5,7 @@ import asyncio
 from proxy.core.exchange import Call, Stored, revise
 from proxy.core.flights import Flight, Landing
 from proxy.core.following import answered, wait_for
+from proxy.core.forgetting import forgotten, since
 from proxy.core.led import Led
 from proxy.core.ports import Toolbox
 from proxy.core.reading import fresh_enough
@@ -16,7 +17,10 @@ async def join(call: Call, tools: Toolbox) -> Call:
     if not _shares(call) or call.keys is None:
         return call
     while True:
-        flight, leads = tools.flights.board(call.keys.exact, arrived=call.ready)
+        flight, leads = tools.flights.board(call.keys.exact, arrived=call.ready, revision=call.directory.revision)
+        if not leads and flight.revision < since(call):  # it asked before that was forgotten
+            flight.leave()
+            return call
         if leads:
             _abandoned_with_its_task(flight)
             return revise(call, flight=flight, client=Led(call.client, flight))
@@ -49,6 +53,8 @@ def _abandoned_with_its_task(flight: Flight) -> None:
 def _takes(call: Call, landing: Landing) -> bool:
     """Whether what the leader found in a cache is good enough for this request's own wishes too."""
     answer, wishes = landing.answer, call.asked.controls
+    if isinstance(answer, Stored) and forgotten(call, answer.envelope):
+        return False
     if landing.called or not isinstance(answer, Stored):
         return True
     return fresh_enough(call, answer.envelope) and wishes.similarity_threshold is None

@@ -66,4 +66,6 @@ def _envelope(call: Call, scope: str) -> Envelope:
         question_tokens=0,
         completion_tokens=call.usage.completion,
         estimated=call.usage.estimated,
+        revision=call.directory.revision,
+        tags=call.asked.controls.tags,
     )

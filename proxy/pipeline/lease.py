@@ -9,6 +9,7 @@ from proxy.core.exchange import Call, Stored, revise
 from proxy.core.fair import fairly
 from proxy.core.flights import Flight, Landing
 from proxy.core.following import answered, wait_for
+from proxy.core.forgetting import forgotten
 from proxy.core.ports import Claim, Leases, Toolbox
 from proxy.core.reading import fresh_enough, open_envelope, ours, time_left
 from proxy.core.replies import Followed
@@ -43,7 +44,7 @@ async def _asked(call: Call, tools: Toolbox, work: Callable[[], Coroutine[Any, A
 def _stored(call: Call, claim: Claim) -> Call:
     """The call, answered if the answer was stored between the look-up and the claim."""
     envelope = open_envelope(call, claim.stored) if claim.stored is not None and call.keys is not None else None
-    if envelope is None or not fresh_enough(call, envelope) or call.keys is None:
+    if envelope is None or forgotten(call, envelope) or not fresh_enough(call, envelope) or call.keys is None:
         return call
     return revise(call, tier="exact", answer=Stored(envelope, "exact", envelope.asked_tokens, entry_id=call.keys.exact))
 
@@ -64,4 +65,4 @@ async def _follow(call: Call, mirror: Flight, leases: Leases) -> Call:
 def _usable(call: Call, landing: Landing) -> bool:
     """Whether it is an answer, and for those who ask: what comes from outside is not trusted with that."""
     answer = landing.answer
-    return answer is not None and (not isinstance(answer, Stored) or ours(call, answer.envelope))
+    return answer is not None and (not isinstance(answer, Stored) or (ours(call, answer.envelope) and not forgotten(call, answer.envelope)))

@@ -107,14 +107,6 @@ async def test_a_deleted_entry_is_gone_and_deleting_twice_is_no_error(backend: B
     assert await cache.nearest("b1", at(0), floor=0.1, limit=3) == []
 
 
-async def test_one_entry_is_read_by_its_id_whatever_its_bucket(backend: Backend) -> None:
-    cache = backend.cache()
-    await cache.add(backend.entry("e", at(0), bucket="b2", question="Wo? 🙂", envelope=bytes(range(256))))
-    assert await cache.read(backend.id("e")) == ("Wo? 🙂", bytes(range(256)))
-    await cache.delete(backend.id("e"))
-    assert await cache.read(backend.id("e")) is None
-
-
 async def test_purge_removes_expired_entries_only(backend: Backend) -> None:
     cache = backend.cache()
     await cache.purge()

@@ -36,7 +36,7 @@ def terms() -> Iterator[None]:
 
 @pytest.fixture
 def desk(db: None) -> Plan:
-    return Plan.objects.create(name="desk", max_error_rate=0.01)
+    return Plan.objects.create(name="desk", match="cosine", max_error_rate=0.01)
 
 
 @pytest.fixture
@@ -124,7 +124,7 @@ def test_samples_are_no_requests_but_what_they_cost_is_spent_on_saving(platform:
 
 def test_samples_of_other_plans_other_terms_and_long_ago_do_not_count(platform: Manager, desk: Plan) -> None:
     sampled(desk, "right")
-    sampled(Plan.objects.create(name="other", max_error_rate=0.01), "wrong", 9)
+    sampled(Plan.objects.create(name="other", match="cosine", max_error_rate=0.01), "wrong", 9)
     sampled(desk, "wrong", 9, basis="other terms")
     sampled(desk, "wrong", 9, at=(datetime.now(UTC) - timedelta(days=31)).timestamp())
     assert (shown(platform)["samples"], shown(platform)["wrong"]) == (1, 0)
@@ -186,7 +186,7 @@ def keepers(plan: Plan) -> tuple[list[Budgets], list[Keeper]]:
 
 @pytest.mark.django_db(transaction=True)
 def test_what_one_worker_turns_off_is_off_on_the_other_and_on_again_on_both() -> None:
-    plan = Plan.objects.create(name="desk", max_error_rate=0.01)
+    plan = Plan.objects.create(name="desk", match="cosine", max_error_rate=0.01)
     (one, other), (first, second) = keepers(plan)
     snapshot, terms = plan.snapshot(), basis(plan)
 
@@ -212,7 +212,7 @@ def test_what_one_worker_turns_off_is_off_on_the_other_and_on_again_on_both() ->
 @pytest.mark.django_db(transaction=True)
 def test_a_worker_that_starts_knows_what_the_ledger_says() -> None:
     """Nothing but the ledger is needed: neither Redis nor what other workers hold in memory."""
-    plan = Plan.objects.create(name="desk", max_error_rate=0.01)
+    plan = Plan.objects.create(name="desk", match="cosine", max_error_rate=0.01)
     sampled(plan, "wrong", 5)
     sampled(plan, "right", 5)
     (one, _), (first, second) = keepers(plan)

@@ -87,7 +87,8 @@ def test_it_shows_keys_neighbours_verdicts_and_the_cut(both: Both) -> None:
     found = both.explain(plan, ask("How can I enable two-factor login?"), admin="acme").json()
     assert (found["tenant"], found["key"], found["route"], found["mode"]) == ("acme", None, ROUTE, "active")
     assert len(found["scope"]) == 64
-    assert (found["decision"]["tier"], found["decision"]["score"]) == ("semantic", None)
+    assert found["decision"]["tier"] == "semantic"
+    assert 0.85 <= found["decision"]["score"] <= 1
     assert found["decision"]["similarity"] > 0.9
     near = found["semantic"]["nearest"]
     assert (found["semantic"]["eligible"], len(found["semantic"]["bucket"]), found["semantic"]["threshold"]) == (True, 64, 0.85)

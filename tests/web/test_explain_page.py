@@ -32,7 +32,7 @@ def plan() -> Plan:
     tenant = Tenant.objects.create(pk=1, slug="acme")
     VirtualKey.objects.create(pk=1, name="app", prefix="tt-abc", digest="x", tenant=tenant)
     put_route(name="smart/balanced", upstream=put_upstream(name="openai", base_url="https://api.openai.com/v1"), model="gpt-4o-mini")
-    return Plan.objects.create(pk=1, name="support", tenant=tenant, compression_engine="trim", max_input_tokens=64)
+    return Plan.objects.create(pk=1, name="support", tenant=tenant, match="cosine", compression_engine="trim", max_input_tokens=64)
 
 
 @pytest.fixture

@@ -67,7 +67,7 @@ def test_the_wrong_pair_does_not_come_back_and_harmless_repeats_still_hit(both: 
     plan = both.plan(cache={"backend": backend})
     fill(both, plan)
     hit = both.chat(plan, ask(NEAR))
-    wrong = float(hit.headers["x-tokenthrift-similarity"])
+    wrong = float(hit.headers["x-tokenthrift-score"])
     threshold = both.feedback(hit.headers["x-request-id"]).json()["threshold"]
     assert wrong < threshold < 1
     time.sleep(PROMISED)

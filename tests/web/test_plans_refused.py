@@ -101,7 +101,7 @@ def test_a_name_must_be_given(platform: Manager) -> None:
 
 
 def test_what_a_later_version_brings_is_refused_as_such(platform: Manager) -> None:
-    for fields in ({"cache": {"match": "best"}}, {"holdout": 1}):
+    for fields in ({"bindings": []}, {"holdout": 1}):
         assert "not available in this version" in platform.call("POST", PLANS, {"plan_name": "x"} | fields).content.decode().lower()
 
 

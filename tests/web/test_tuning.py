@@ -21,7 +21,7 @@ TUNING = f"{ONE}/tuning"
 
 @pytest.fixture
 def plan(platform: Manager) -> Plan:
-    platform.create(cache={"similarity_threshold": 0.88})
+    platform.create(cache={"match": "cosine", "similarity_threshold": 0.88})
     return Plan.objects.get()
 
 
