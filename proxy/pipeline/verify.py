@@ -67,8 +67,8 @@ async def _judge(call: Call, candidate: Candidate, tools: Toolbox) -> tuple[Enve
     other = unpack(envelope.chat, call.window.question.shape[0])
     if other is None:
         return None, Agreement(None, "foreign")
-    if reason := objection(call.window, other, similarity=candidate.similarity):
-        return envelope, Agreement(None, reason)
+    if against := objection(call.window, other, similarity=candidate.similarity):
+        return envelope, Agreement(None, against)
     similarity = float(call.window.question @ other.question)
     return envelope, await _questions(call, call.window.chat.question, other.chat.question, similarity, tools)
 

@@ -21,7 +21,8 @@ ASKED, NEAR = "How do I pay?", "how do I pay"
 
 def budgeted(**cache: Any) -> World:
     """A gateway with an error budget, in which every would-be hit is sampled, and one stored answer."""
-    return World(plan=full_plan(cache=CacheSettings(**({"match": "cosine", "max_error_rate": 0.01, "sample_rate": 1.0} | cache))))
+    given: dict[str, Any] = {"match": "cosine", "max_error_rate": 0.01, "sample_rate": 1.0} | cache
+    return World(plan=full_plan(cache=CacheSettings(**given)))
 
 
 async def hit(world: World, question: str = NEAR, **fields: Any) -> Any:
