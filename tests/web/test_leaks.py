@@ -1,4 +1,7 @@
-"""No answer crosses a tenant: two of them ask the same and nearly the same at once, through two workers, on every backend."""
+"""No answer crosses a tenant: two of them ask the same and nearly the same at once, through two workers, on every backend.
+
+Elsewhere they got each other's: bifrost#5769, vllm-project/semantic-router#2134.
+"""
 
 import asyncio
 import random
