@@ -6,6 +6,7 @@ from typing import Any, cast
 from django.conf import settings
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
@@ -88,12 +89,16 @@ class EntryAdmin(ReadOnly):
     def delete_model(self, request: HttpRequest, obj: Entry) -> None:
         wanted = erasures.Filter(tenant_id=obj.tenant_id, plan_id=obj.plan_id, entry_id=obj.entry_id)
         _, mark = erasures.erase(wanted, by=request.user.get_username())
-        self._say_pending(request, erasures.pending(mark, seconds=WAIT))
+        self._wait(request, mark)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Entry]) -> None:
         mark = timezone.now()
         erasures.doom(CacheEntry.objects.filter(pk__in=queryset.values("pk")), at=mark)
-        self._say_pending(request, erasures.pending(mark, seconds=WAIT))
+        self._wait(request, mark)
+
+    def _wait(self, request: HttpRequest, mark: datetime) -> None:
+        """Until the stores are empty: not before the page's own transaction is over, or the workers see nothing to delete."""
+        transaction.on_commit(lambda: self._say_pending(request, erasures.pending(mark, seconds=WAIT)))
 
     def _say_pending(self, request: HttpRequest, left: int) -> None:
         if left:

@@ -66,7 +66,7 @@ def redis_url() -> str:
     return REDIS_URL
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="session", autouse=True)  # a plan that is to verify is refused before
 def models() -> Path:
     """The folder of exported embedding models, with the default one in it."""
     call_command("prepare_embedder")

@@ -33,7 +33,11 @@ def renewing(gateway: Gateway, upstream: MockUpstream) -> None:
     gateway.chat("Is it open?", token_saving_plan_id="p")
     time.sleep(1.5)
     upstream.pause = 2.0
+    before = len(upstream.requests)
     assert gateway.chat("Is it open?", token_saving_plan_id="p").headers["x-tokenthrift-stale"] == "revalidating"
+    deadline = time.monotonic() + 10
+    while len(upstream.requests) == before and time.monotonic() < deadline:
+        time.sleep(0.01)
 
 
 def settled(gateway: Gateway, expected: tuple[int, ...], seconds: float = 60.0) -> tuple[int, ...]:
