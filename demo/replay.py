@@ -27,7 +27,8 @@ class ReplayError(Exception):
 class Outcome:
     """What one request brought. `ms`: from sending to the last byte, at the client; `overhead_ms`: what the gateway says it added.
 
-    `made_for`: the label that the answer carries; None when the upstream writes none.
+    `joined`: it heard another request's stream while that arrived, so that no header could tell what it saved. `made_for`: the label that
+    the answer carries; None when the upstream writes none.
     """
 
     question: Question
@@ -39,6 +40,7 @@ class Outcome:
     tokens_saved: int
     cost_saved: Decimal
     compressed: bool
+    joined: bool = False
 
 
 @asynccontextmanager
@@ -115,6 +117,7 @@ def _outcome(question: Question, headers: Mapping[str, str], completion_id: str,
         tokens_saved=int(headers.get("x-tokenthrift-tokens-saved", 0)),
         cost_saved=Decimal(headers.get("x-tokenthrift-cost-saved-usd", "0")),
         compressed="x-tokenthrift-compression" in headers,
+        joined="x-tokenthrift-tokens-saved" not in headers,
     )
 
 

@@ -115,6 +115,15 @@ def test_equal_counts_agree() -> None:
     assert list(agreement.ledger_disagreements(RUN, bill, {"requests": 2, "prompt_tokens": 20, "completion_tokens": 10})) == []
 
 
+def test_what_a_stream_joined_live_saved_is_known_to_the_statistics_alone() -> None:
+    joined = [replace(one, joined=True, tokens_saved=0, cost_saved=Decimal(0)) if one is RUN[0] else one for one in RUN]
+    saved, cost = sum(one.tokens_saved for one in RUN), sum((one.cost_saved for one in RUN), Decimal(0))
+    bill = replace(BILL, tokens_saved=saved, cost_saved=cost)
+    assert not [line for line in agreement.disagreements("p", joined, bill) if "saved" in line]
+    less = replace(bill, tokens_saved=saved - 11, cost_saved=cost - Decimal("0.2"))
+    assert len([line for line in agreement.disagreements("p", joined, less) if "saved" in line]) == 2
+
+
 def test_every_difference_is_one_line_with_both_numbers() -> None:
     found = list(agreement.disagreements("p", RUN, BILL))
     assert "p: requests 5, total_requests 4" in found
