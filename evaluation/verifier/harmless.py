@@ -5,6 +5,7 @@ import re
 import string
 from collections.abc import Callable
 
+from evaluation.verifier.harmful import swap
 from evaluation.verifier.stock import CHATTER, items
 from proxy.core.verify.alike import SAME
 
@@ -60,11 +61,11 @@ def recase(text: str, rng: random.Random) -> str | None:
 
 
 def contract(text: str, rng: random.Random) -> str | None:
-    return _swap(text, _CONTRACTIONS, rng)
+    return swap(text, _CONTRACTIONS, rng)
 
 
 def reword(text: str, rng: random.Random) -> str | None:
-    return _swap(text, _REWORDED, rng)
+    return swap(text, _REWORDED, rng)
 
 
 def spell(text: str, rng: random.Random) -> str | None:
@@ -116,16 +117,6 @@ def _slip(word: str, rng: random.Random) -> str:
     if kind == 4:
         return word[:at] + letter + word[at:]
     return word[:at] + rng.choice(_KEYS.get(letter.lower(), string.ascii_lowercase)) + word[at + 1 :]
-
-
-def _swap(text: str, pairs: list[tuple[str, str]], rng: random.Random) -> str | None:
-    """One phrase for another, whichever way round it is found."""
-    both = [*pairs, *((other, one) for one, other in pairs)]
-    fits = [(one, other) for one, other in both if re.search(rf"\b{one}\b", text, re.IGNORECASE)]
-    if not fits:
-        return None
-    one, other = rng.choice(fits)
-    return re.sub(rf"\b{one}\b", other, text, count=1, flags=re.IGNORECASE)
 
 
 HARMLESS: dict[str, Edit] = {
