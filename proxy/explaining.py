@@ -10,8 +10,9 @@ from proxy import bridge
 from proxy.core.directory import Directory
 from proxy.core.exchange import Call
 from proxy.core.ids import new_id
+from proxy.core.nobody import Nobody
 from proxy.core.ports import Toolbox
-from proxy.pipeline.explain import Explained, Nobody, explain
+from proxy.pipeline.explain import Explained, explain
 
 NEIGHBOURS = 5
 SECONDS = 2.0  # for the caches, which have their own deadlines; compression has its own too

@@ -3,7 +3,7 @@
 import time
 from dataclasses import dataclass, replace
 
-from proxy.core.errors import ClientGone, ToolUnavailable
+from proxy.core.errors import ToolUnavailable
 from proxy.core.exchange import Call, Stored, revise
 from proxy.core.ports import Candidate, Toolbox
 from proxy.pipeline.chain import DECIDE, open_stage
@@ -24,17 +24,6 @@ class Explained:
     hit: Stored | None
     nearest: tuple[Candidate, ...]
     floor: float
-
-
-class Nobody:
-    """A client that waits for no answer."""
-
-    async def body(self, limit: int) -> bytes:
-        raise ClientGone
-
-    async def gone(self) -> None: ...
-    async def start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None: ...
-    async def send(self, data: bytes, *, more: bool) -> None: ...
 
 
 async def explain(call: Call, tools: Toolbox, *, plan: str, neighbours: int, seconds: float) -> Explained:
