@@ -26,9 +26,9 @@ class PlanStatsView(APIView):
         """
         owner = owner_of(request)
         row = selectors.plan_in_sight(owner, plan)
-        events = selectors.events_of(row, owner)
-        sums, reasons = totals(events, latencies=True), selectors.reasons(events)
-        return Response(stats_body(sums, reasons, selectors.unknown_of(row, owner), budget_of(row, events)))
+        wanted = selectors.wanted_of(row, owner)
+        sums, reasons = totals(wanted), selectors.reasons(wanted)
+        return Response(stats_body(sums, reasons, selectors.unknown_of(row, owner), budget_of(row, wanted)))
 
 
 class NoBudget(Refusal):
@@ -53,7 +53,7 @@ class SemanticTierView(APIView):
         owner = owner_of(request)
         row = plan_selectors.find_plan(owner, plan)
         switches.turn_on(row.pk, by=str(getattr(request.user, "name", "") or request.user))
-        budget = budget_of(row, selectors.events_of(row, owner))
+        budget = budget_of(row, selectors.wanted_of(row, owner))
         if budget is None:
             raise NoBudget("The plan has no error budget (cache.max_error_rate), so its semantic tier never turns itself off.")
         return Response(budget_body(budget))

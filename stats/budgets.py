@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from django.db.models import Count, Q, QuerySet, Sum
-
 from plans.models import Plan
 from plans.snapshot import CacheSettings
 from stats import samples, switches
 from stats.evidence import Measured, learned, measured
 from stats.models import RequestEvent
-from stats.totals import SAMPLE
+from stats.totals import totals
+from stats.wanted import Wanted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,8 +51,8 @@ def attach(basis: Callable[[CacheSettings], str] | None) -> None:
     _state.basis = basis
 
 
-def budget_of(plan: Plan, events: QuerySet[RequestEvent]) -> PlanBudget | None:
-    """The plan's error budget, None where it has none. `events`: whose cost is shown."""
+def budget_of(plan: Plan, wanted: Wanted) -> PlanBudget | None:
+    """The plan's error budget, None where it has none. `wanted`: whose cost is shown."""
     cache = plan.snapshot().cache
     if cache is None or cache.backend is None or cache.max_error_rate is None:
         return None
@@ -62,7 +61,7 @@ def budget_of(plan: Plan, events: QuerySet[RequestEvent]) -> PlanBudget | None:
     verified, since = cache.match == "verified", switch.since if switch else None
     window = samples.newest(plan.pk, basis, limit=limit, verified=verified, since=since).values()
     threshold = learned(window, limit=limit, threshold=cache.similarity_threshold)
-    cost = events.filter(SAMPLE).aggregate(asked=Count("pk", filter=Q(attempts__gt=0)), spent=Sum("spent_cost"))
+    sums = totals(wanted)
     return PlanBudget(
         plan=plan,
         limit=limit,
@@ -74,8 +73,8 @@ def budget_of(plan: Plan, events: QuerySet[RequestEvent]) -> PlanBudget | None:
         reason=switch.reason if switch else "",
         detail=switch.detail if switch else "",
         since=since,
-        asked=cost["asked"],
-        spent=cost["spent"],
+        asked=sums.sampled,
+        spent=sums.sampled_cost,
     )
 
 
@@ -83,7 +82,7 @@ def budgets(*, start: datetime, plan: Plan | None = None) -> list[PlanBudget]:
     """Those of all plans that have one, or of this plan; broken ones first. What they cost is counted from `start` on."""
     plans = Plan.objects.filter(cache_enabled=True, max_error_rate__isnull=False).select_related("tenant").order_by("name")
     rows = plans if plan is None else plans.filter(pk=plan.pk)
-    found = [budget_of(row, RequestEvent.objects.filter(plan_id=row.pk, at__gte=start)) for row in rows]
+    found = [budget_of(row, Wanted(start=start, plan_id=row.pk)) for row in rows]
     return sorted(filter(None, found), key=lambda each: (each.off_at is None, each.plan.name))
 
 

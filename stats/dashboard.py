@@ -19,10 +19,11 @@ from plans.models import Plan
 from stats import selectors, switches
 from stats.budgets import budgets
 from stats.charts import Chart, Column, share_bar, stacked
-from stats.models import DeadLetter, RequestEvent
+from stats.models import DeadLetter
 from stats.selectors import DayRow, PlanRow
 from stats.templatetags.figures import count, usd
 from stats.totals import Totals, totals
+from stats.wanted import Wanted
 
 RANGES = {1: "today", 7: "in the last 7 days", 30: "in the last 30 days", 90: "in the last 90 days"}
 DEFAULT_DAYS = 7
@@ -80,10 +81,10 @@ def _choice(request: HttpRequest) -> Choice:
 
 
 def _page(choice: Choice) -> dict[str, Any]:
-    events = selectors.events_since(choice.start, plan_id=choice.plan.pk if choice.plan else None)
-    days = selectors.by_day(events, days=choice.days)
+    wanted = Wanted(start=choice.start, plan_id=choice.plan.pk if choice.plan else None)
+    days = selectors.by_day(wanted, days=choice.days)
     last = selectors.last_recorded()
-    sums = totals(events, latencies=True)
+    sums = totals(wanted)
     return {
         "choice": choice,
         "ranges": RANGES,
@@ -97,11 +98,11 @@ def _page(choice: Choice) -> dict[str, Any]:
         "money": _money_chart(days),
         "tokens": _token_chart(days),
         "budgets": budgets(start=choice.start, plan=choice.plan),
-        "rows": _with_bars(selectors.by_plan(events)),
-        "reasons": selectors.reasons(events),
+        "rows": _with_bars(selectors.by_plan(wanted)),
+        "reasons": selectors.reasons(wanted),
         "age": None if last is None else (datetime.now(UTC) - last).total_seconds(),
         "unknown": selectors.outcome_unknown().filter(at__gte=choice.start).count(),
-        "unplanned": RequestEvent.objects.filter(at__gte=choice.start, plan_id=None, outcome="ok").count(),
+        "unplanned": selectors.unplanned(choice.start),
         "dead_letters": DeadLetter.objects.count(),
     }
 

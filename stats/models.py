@@ -3,8 +3,9 @@
 from django.db import models
 
 from stats.entries import CacheEntry, Erasure
+from stats.rollups import Rollup, Tally
 
-__all__ = ["CacheEntry", "DeadLetter", "Erasure", "RequestEvent", "SpoolCursor", "UpstreamAttempt"]
+__all__ = ["CacheEntry", "DeadLetter", "Erasure", "RequestEvent", "Rollup", "SpoolCursor", "Tally", "UpstreamAttempt"]
 
 
 class RequestEvent(models.Model):

@@ -5,14 +5,15 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet
-from django.db.models.functions import TruncDate
+from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet, Sum
 
 from plans import selectors as plan_selectors
 from plans.errors import PlanUnknown
 from plans.models import Plan, Tenant
-from stats.models import RequestEvent, SpoolCursor, UpstreamAttempt
-from stats.totals import COUNTS, Totals, expressions, totals_of
+from stats.models import RequestEvent, Rollup, SpoolCursor, UpstreamAttempt
+from stats.rollups import COUNTED, DAY, PLAN, UNPLANNED
+from stats.totals import Totals, expressions, totals_of
+from stats.wanted import Wanted
 
 LATELY = timedelta(days=7)
 LATEST = 10_000  # requests, so that a busy plan is looked at in milliseconds
@@ -55,35 +56,26 @@ def plan_in_sight(owner: Tenant | None, name: str) -> Plan:
         return plan_selectors.find_plan(None, name)
 
 
-def events_of(plan: Plan, owner: Tenant | None) -> QuerySet[RequestEvent]:
+def wanted_of(plan: Plan, owner: Tenant | None, *, start: datetime | None = None) -> Wanted:
     """The plan's requests; for a tenant, only its own."""
-    events = RequestEvent.objects.filter(plan_id=plan.pk)
-    return events if owner is None else events.filter(tenant_id=owner.pk)
+    return Wanted(start=start, plan_id=plan.pk, tenant_id=owner.pk if owner else None)
 
 
 def turns(plan_id: int) -> tuple[int, int]:
     """Of the plan's latest requests: how many there were, and how many had earlier turns of their chat's user."""
-    latest = events_since(datetime.now(UTC) - LATELY, plan_id=plan_id).order_by("-at").values("turns")[:LATEST]
+    wanted = Wanted(start=datetime.now(UTC) - LATELY, plan_id=plan_id)
+    latest = wanted.events().order_by("-at").values("turns")[:LATEST]
     counted = latest.aggregate(requests=Count("turns"), later=Count("turns", filter=Q(turns__gt=1)))
     return counted["requests"], counted["later"]
 
 
-def events_since(start: datetime, *, plan_id: int | None = None) -> QuerySet[RequestEvent]:
-    """All requests with a plan, or with that plan, from `start` on."""
-    events = RequestEvent.objects.filter(plan_id__isnull=False, at__gte=start)
-    return events if plan_id is None else events.filter(plan_id=plan_id)
-
-
-def reasons(events: QuerySet[RequestEvent]) -> Reasons:
+def reasons(wanted: Wanted) -> Reasons:
     """One query over the requests that count."""
     by_tier: dict[str, Counter[str]] = {tier: Counter() for tier in ("exact", "semantic", "miss", "bypass")}
     failures: Counter[str] = Counter()
-    noted = events.filter(COUNTS).exclude(reason="", failures=[]).order_by()
-    for tier, reason, tools, number in noted.values_list("tier", "reason", "failures").annotate(Count("pk")):
-        if reason:
-            by_tier[tier][reason] += number
-        for tool in tools:
-            failures[tool] += number
+    noted = wanted.tallies().filter(kind=COUNTED, what__in=("reason", "failure"))
+    for what, tier, word, number in noted.values_list("what", "tier", "word").annotate(Sum("number")):
+        (failures if what == "failure" else by_tier[tier])[word] += number
     return Reasons(dict(by_tier["bypass"]), dict(by_tier["miss"]), dict(by_tier["exact"] + by_tier["semantic"]), dict(failures))
 
 
@@ -103,20 +95,26 @@ def _in_flight() -> Q:
     return Q(Exists(alive))
 
 
-def by_plan(events: QuerySet[RequestEvent]) -> list[PlanRow]:
+def by_plan(wanted: Wanted) -> list[PlanRow]:
     """Totals per plan, the one that saved most first."""
-    rows: list[dict[str, Any]] = list(events.order_by().values("plan_id").annotate(name=Max("plan"), **expressions()))  # type: ignore[arg-type]
+    rows: list[dict[str, Any]] = list(wanted.rollups().values("plan_id").annotate(name=Max("plan"), **expressions()))  # type: ignore[arg-type]
     known = Plan.objects.select_related("tenant").in_bulk([row["plan_id"] for row in rows])
     found = [PlanRow(row["plan_id"], row["name"], _owner(known.get(row["plan_id"])), totals_of(row)) for row in rows]
     return sorted(found, key=lambda row: (-(row.totals.saved or 0), -row.totals.requests, row.name))
 
 
-def by_day(events: QuerySet[RequestEvent], *, days: int) -> list[DayRow]:
+def by_day(wanted: Wanted, *, days: int) -> list[DayRow]:
     """Totals per day (UTC) for today and the `days - 1` before it, oldest first, quiet days included."""
-    rows: list[dict[str, Any]] = list(events.order_by().values(day=TruncDate("at", tzinfo=UTC)).annotate(**expressions()))  # type: ignore[arg-type]
-    found = {row["day"]: totals_of(row) for row in rows}
+    rows: list[dict[str, Any]] = list(wanted.rollups(grain=DAY).values("at").annotate(**expressions()))  # type: ignore[arg-type]
+    found = {row["at"].date(): totals_of(row) for row in rows}
     today = datetime.now(UTC).date()
     return [DayRow(day, found.get(day, Totals())) for day in (today - timedelta(days=ago) for ago in reversed(range(days)))]
+
+
+def unplanned(start: datetime) -> int:
+    """How many requests that finished well named no plan, from that day on."""
+    rows = Rollup.objects.filter(grain=DAY, cut=PLAN, kind=UNPLANNED, at__gte=start)
+    return int(rows.aggregate(found=Sum("requests", default=0))["found"])
 
 
 def last_recorded() -> datetime | None:

@@ -1,38 +1,30 @@
-"""What requests add up to: each sum as one SQL expression, all of them in one query.
+"""What requests add up to, out of the roll-ups: each sum as one SQL expression, all of them in one query.
 
 Only requests that count are summed: finished 2xx, with a plan that does more than watch (`Event.counts`). Failed ones and those in shadow
 are counted apart. Samples are no requests: what they cost is in the sums of tokens and money, as the semantic tier's.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from django.contrib.postgres.fields import ArrayField
-from django.db.models import Aggregate, Count, DecimalField, ExpressionWrapper, F, FloatField, Max, Min, Q, QuerySet, Sum
+from django.db.models import Aggregate, DecimalField, ExpressionWrapper, F, Max, Min, Q, Sum
 
+from stats import rollups
+from stats.buckets import percentiles
 from stats.measures import hit_rate
-from stats.models import RequestEvent
+from stats.wanted import Wanted
 
-SAMPLE = Q(plan_id__isnull=False, tier="sample")
-FINISHED = Q(plan_id__isnull=False, status__gte=200, status__lt=300, outcome="ok")
-COUNTS, SHADOW = FINISHED & Q(shadow=False) & ~SAMPLE, FINISHED & Q(shadow=True) & ~SAMPLE
+COUNTED, SHADOW, SAMPLE = (Q(kind=kind) for kind in (rollups.COUNTED, rollups.SHADOW, rollups.SAMPLE))
 EXACT, SEMANTIC, MISS, BYPASS = (Q(tier=tier) for tier in ("exact", "semantic", "miss", "bypass"))
-PAID = COUNTS | SAMPLE
-OF_SEMANTIC = COUNTS & SEMANTIC | SAMPLE
-HIT = EXACT | SEMANTIC
-AT_ONCE = Q(upstream_ms=0)  # an expired answer may be served after the provider was waited for in vain
+PAID = COUNTED | SAMPLE
+OF_SEMANTIC = COUNTED & SEMANTIC | SAMPLE
+# Of single requests.
+FINISHED = Q(plan_id__isnull=False, status__gte=200, status__lt=300, outcome="ok")
 PRICED = Q(would_cost__isnull=False, billed_cost__isnull=False)
 SAVED = ExpressionWrapper(F("would_cost") - F("billed_cost") - F("spent_cost"), output_field=DecimalField(max_digits=30, decimal_places=12))
-
-
-class Percentiles(Aggregate):
-    """Median and 99th percentile, as a list of two floats; None without rows."""
-
-    function = "percentile_cont"
-    template = "%(function)s(ARRAY[0.5, 0.99]) WITHIN GROUP (ORDER BY %(expressions)s)"
-    output_field = ArrayField(FloatField())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +42,7 @@ class Totals:
     unpriced: int = 0
     estimated: int = 0
     failed: int = 0
+    sampled: int = 0
     asked_tokens: int = 0
     sent_tokens: int = 0
     completion_tokens: int = 0
@@ -66,6 +59,7 @@ class Totals:
     saved_exact: Decimal | None = None
     saved_semantic: Decimal | None = None
     billed_failed: Decimal | None = None
+    sampled_cost: Decimal | None = None
     shadow: int = 0
     would_exact: int = 0
     would_semantic: int = 0
@@ -114,63 +108,83 @@ class Totals:
         return float(self.saved / self.would_cost) if self.saved is not None and self.would_cost else None
 
 
+def _count(column: str, which: Q) -> Aggregate:
+    return Sum(column, filter=which, default=0)
+
+
+def _dollars(column: "str | ExpressionWrapper[Any]", which: Q) -> Aggregate:
+    """None where nothing had a price."""
+    return Sum(column, filter=which & Q(priced__gt=0))
+
+
 SUMS: dict[str, Aggregate] = {
-    "requests": Count("pk", filter=COUNTS),
-    "exact": Count("pk", filter=COUNTS & EXACT),
-    "semantic": Count("pk", filter=COUNTS & SEMANTIC),
-    "stale": Count("pk", filter=COUNTS & Q(stale=True)),
-    "misses": Count("pk", filter=COUNTS & MISS),
-    "bypassed": Count("pk", filter=COUNTS & BYPASS),
-    "streamed": Count("pk", filter=COUNTS & Q(stream=True)),
-    "compressed": Count("pk", filter=COUNTS & ~Q(engine="")),
-    "unpriced": Count("pk", filter=COUNTS & ~PRICED),
-    "estimated": Count("pk", filter=COUNTS & Q(estimated=True)),
-    "failed": Count("pk", filter=~FINISHED & ~SAMPLE),
-    "asked_tokens": Sum("asked_tokens", filter=COUNTS, default=0),
-    "sent_tokens": Sum("prompt_tokens", filter=PAID, default=0),
-    "completion_tokens": Sum("completion_tokens", filter=PAID, default=0),
-    "cached_tokens": Sum("cached_tokens", filter=PAID, default=0),
-    "written_tokens": Sum("written_tokens", filter=PAID, default=0),
-    "served_tokens": Sum("served_tokens", filter=COUNTS, default=0),
-    "tokens_saved": Sum("tokens_saved", filter=PAID, default=0),
-    "tokens_saved_exact": Sum("tokens_saved", filter=COUNTS & EXACT, default=0),
-    "tokens_saved_semantic": Sum("tokens_saved", filter=OF_SEMANTIC, default=0),
-    "would_cost": Sum("would_cost", filter=COUNTS & PRICED),
-    "billed_cost": Sum("billed_cost", filter=COUNTS & PRICED),
-    "spent_cost": Sum("spent_cost", filter=PAID & PRICED),
-    "saved": Sum(SAVED, filter=PAID & PRICED),
-    "saved_exact": Sum(SAVED, filter=COUNTS & PRICED & EXACT),
-    "saved_semantic": Sum(SAVED, filter=OF_SEMANTIC & PRICED),
-    "billed_failed": Sum("billed_cost", filter=~FINISHED & ~SAMPLE),
-    "shadow": Count("pk", filter=SHADOW),
-    "would_exact": Count("pk", filter=SHADOW & Q(would="exact")),
-    "would_semantic": Count("pk", filter=SHADOW & Q(would="semantic")),
-    "would_tokens": Sum("would_tokens", filter=SHADOW, default=0),
-    "would_saved": Sum("would_saved", filter=SHADOW & PRICED),
-    "shadow_billed": Sum("billed_cost", filter=SHADOW & PRICED),
-    "first": Min("at", filter=COUNTS),
-    "last": Max("at", filter=COUNTS),
-}
-LATENCIES: dict[str, Aggregate] = {
-    "exact_ms": Percentiles("duration_ms", filter=COUNTS & EXACT & AT_ONCE),
-    "semantic_ms": Percentiles("duration_ms", filter=COUNTS & SEMANTIC),
-    "hit_ms": Percentiles("duration_ms", filter=COUNTS & HIT & AT_ONCE),
-    "miss_ms": Percentiles("duration_ms", filter=COUNTS & MISS),
-    "miss_added_ms": Percentiles("overhead_ms", filter=COUNTS & MISS),
+    "requests": _count("requests", COUNTED),
+    "exact": _count("requests", COUNTED & EXACT),
+    "semantic": _count("requests", COUNTED & SEMANTIC),
+    "stale": _count("stale", COUNTED),
+    "misses": _count("requests", COUNTED & MISS),
+    "bypassed": _count("requests", COUNTED & BYPASS),
+    "streamed": _count("streamed", COUNTED),
+    "compressed": _count("compressed", COUNTED),
+    "unpriced": Sum(F("requests") - F("priced"), filter=COUNTED, default=0),
+    "estimated": _count("estimated", COUNTED),
+    "failed": _count("requests", Q(kind=rollups.FAILED)),
+    "sampled": _count("called", SAMPLE),
+    "asked_tokens": _count("asked_tokens", COUNTED),
+    "sent_tokens": _count("prompt_tokens", PAID),
+    "completion_tokens": _count("completion_tokens", PAID),
+    "cached_tokens": _count("cached_tokens", PAID),
+    "written_tokens": _count("written_tokens", PAID),
+    "served_tokens": _count("served_tokens", COUNTED),
+    "tokens_saved": _count("tokens_saved", PAID),
+    "tokens_saved_exact": _count("tokens_saved", COUNTED & EXACT),
+    "tokens_saved_semantic": _count("tokens_saved", OF_SEMANTIC),
+    "would_cost": _dollars("would_cost", COUNTED),
+    "billed_cost": _dollars("billed_cost", COUNTED),
+    "spent_cost": _dollars("spent_cost", PAID),
+    "sampled_cost": _dollars("spent_cost", SAMPLE),
+    "saved": _dollars(SAVED, PAID),
+    "saved_exact": _dollars(SAVED, COUNTED & EXACT),
+    "saved_semantic": _dollars(SAVED, OF_SEMANTIC),
+    "billed_failed": Sum("billed_cost", filter=Q(kind=rollups.FAILED, billed_cost__gt=0)),
+    "shadow": _count("requests", SHADOW),
+    "would_exact": _count("would_exact", SHADOW),
+    "would_semantic": _count("would_semantic", SHADOW),
+    "would_tokens": _count("would_tokens", SHADOW),
+    "would_saved": _dollars("would_saved", SHADOW),
+    "shadow_billed": _dollars("billed_cost", SHADOW),
+    "first": Min("first_at", filter=COUNTED),
+    "last": Max("last_at", filter=COUNTED),
 }
 
 
-def totals(events: QuerySet[RequestEvent], *, latencies: bool = False) -> Totals:
-    """One query; `latencies` sorts all durations, so it is asked for."""
-    row = events.aggregate(**expressions(latencies=latencies))
-    return totals_of(row)
+def totals(wanted: Wanted) -> Totals:
+    """The sums of one period, with durations. Two queries."""
+    return totals_of(wanted.rollups().aggregate(**expressions()) | _durations(wanted))
 
 
-def expressions(*, latencies: bool = False) -> dict[str, Aggregate]:
+def expressions() -> dict[str, Aggregate]:
     """The sums under names of their own: a sum named as the column it sums could not be told from it."""
-    return {f"sum_{name}": sum_ for name, sum_ in (SUMS | (LATENCIES if latencies else {})).items()}
+    return {f"sum_{name}": sum_ for name, sum_ in SUMS.items()}
 
 
 def totals_of(row: dict[str, Any]) -> Totals:
-    """A row of `expressions`."""
+    """A row of `expressions`; it has no durations unless they were added."""
     return Totals(**{name.removeprefix("sum_"): value for name, value in row.items() if name.startswith("sum_")})
+
+
+def _durations(wanted: Wanted) -> dict[str, list[float] | None]:
+    """Of hours or days, whatever the key, route and model."""
+    found: dict[str, Counter[int]] = {name: Counter() for name in ("exact_ms", "semantic_ms", "hit_ms", "miss_ms", "miss_added_ms")}
+    rows = (
+        wanted.tallies()
+        .filter(what__in=("whole", "added"), kind=rollups.COUNTED)
+        .values_list("what", "tier", "word")
+        .annotate(Sum("number"))
+    )
+    for what, tier, word, number in rows:
+        names = ["miss_added_ms"] if what == "added" else [f"{tier}_ms", *(["hit_ms"] if tier in {"exact", "semantic"} else [])]
+        for name in names:
+            if name in found:
+                found[name][int(word)] += number
+    return {f"sum_{name}": percentiles(counts) for name, counts in found.items()}

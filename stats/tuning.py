@@ -7,17 +7,16 @@ provider's answer, never reckoned; what clients reported is counted apart, becau
 """
 
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
-from django.db.models import Aggregate, Count, Q, QuerySet, Sum
+from django.db.models import Aggregate, Count, Q, Sum
 
 from plans.models import Plan
 from stats import wilson
 from stats.measures import hit_rate
-from stats.models import RequestEvent
 from stats.totals import EXACT, MISS, PRICED, SAVED, SEMANTIC
+from stats.wanted import Wanted
 
 THRESHOLDS: Final = (0.75, 0.80, 0.85, 0.90, 0.95, 0.97, 0.99)
 SAMPLED: Final = ("right", "wrong", "unclear")
@@ -72,8 +71,8 @@ class Tuning:
     rows: tuple[Row, ...]
 
 
-def tuning(events: QuerySet[RequestEvent], plan: Plan, *, since: datetime) -> Tuning:
-    """By the plan's finished requests since then, those in shadow included. One query."""
+def tuning(wanted: Wanted, plan: Plan) -> Tuning:
+    """By those of the plan's requests that finished, in shadow too. One query."""
     column = "score" if plan.match == Plan.Match.VERIFIED else "similarity"
     thresholds = sorted({*THRESHOLDS, plan.similarity_threshold})
     sums: dict[str, Aggregate] = {
@@ -83,7 +82,7 @@ def tuning(events: QuerySet[RequestEvent], plan: Plan, *, since: datetime) -> Tu
     }
     for place, threshold in enumerate(thresholds):
         sums |= {f"{name}_{place}": value for name, value in _sums(Q(**{f"{column}__gte": threshold})).items()}
-    found = events.filter(at__gte=since, status__gte=200, status__lt=300, outcome="ok").aggregate(**sums)
+    found = wanted.events().filter(status__gte=200, status__lt=300, outcome="ok").aggregate(**sums)
     return Tuning(
         number="score" if column == "score" else "cosine",
         requests=found["n_requests"],

@@ -68,7 +68,7 @@ class PlanTuningView(APIView):
         owner = owner_of(request)
         row = selectors.plan_in_sight(owner, plan)
         days = _days(request)
-        found = tuning(selectors.events_of(row, owner), row, since=datetime.now(UTC) - timedelta(days=days))
+        found = tuning(selectors.wanted_of(row, owner, start=datetime.now(UTC) - timedelta(days=days)), row)
         return Response(tuning_body(found, row, days))
 
 

@@ -6,6 +6,10 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
+import orjson
+from django.db import connection
+
+from stats.intake import INSERT_EVENTS
 from stats.measures import Event
 
 
@@ -35,3 +39,9 @@ def make_event(**changes: Any) -> Event:
         overhead_ms=10.0,
     )
     return replace(event, **changes)
+
+
+def store(*events: Event) -> None:
+    """Record them as the flusher does, within the test's transaction."""
+    with connection.cursor() as cursor:
+        cursor.execute(INSERT_EVENTS.decode(), (orjson.dumps(events, default=str),))

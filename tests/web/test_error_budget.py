@@ -19,10 +19,10 @@ from proxy.core.directory import Directory
 from proxy.keeper import Keeper
 from stats import budgets, health, switches
 from stats.models import RequestEvent, SemanticSwitch
-from tests.events import make_event
+from tests.events import make_event, store
 from tests.pipeline.fakes import FakeSource
 from tests.web.management import PLANS, Manager, manager, refused
-from tests.web.test_stats_api import hit, store
+from tests.web.test_stats_api import hit
 
 JUDGE = "minilm"
 

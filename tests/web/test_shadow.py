@@ -8,10 +8,10 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from tests.events import make_event
+from tests.events import make_event, store
 from tests.gateways import Gateway
 from tests.upstream import MockUpstream, completion
-from tests.web.test_stats_api import FIVE, store
+from tests.web.test_stats_api import FIVE
 
 BACKENDS = ["pgvector_semantic", "redis_semantic"]
 

@@ -1,0 +1,88 @@
+"""Requests into their roll-ups: SQL on the rows of a CTE, part of the statement that inserts them, so that both happen or neither.
+
+Rows are touched in the order of their keys: two workers that add to the same ones never wait for each other in a circle.
+"""
+
+from typing import Final
+
+from stats.buckets import bucket_sql
+from stats.rollups import DAY, FULL, HOUR, MINUTE, PLAN, Rollup, Tally
+
+ROLLUPS, TALLIES = Rollup._meta.db_table, Tally._meta.db_table
+_KEY: Final = ("grain", "cut", "at", "tenant_id", "plan_id", "key_id", "route", "model", "kind", "tier")
+_NAMES: Final = ("tenant", "plan", "key")
+_COUNTS: Final = {
+    "called": "attempts > 0",
+    "stale": "stale",
+    "streamed": "stream",
+    "compressed": "engine <> ''",
+    "priced": "priced",
+    "estimated": "estimated",
+    "would_exact": "would = 'exact'",
+    "would_semantic": "would = 'semantic'",
+}
+_TOKENS: Final = (
+    "asked_tokens",
+    "prompt_tokens",
+    "cached_tokens",
+    "written_tokens",
+    "completion_tokens",
+    "served_tokens",
+    "tokens_saved",
+    "would_tokens",
+)
+_DOLLARS: Final = dict.fromkeys(("would_cost", "spent_cost", "would_saved"), "priced") | {"billed_cost": "(priced OR kind = 'failed')"}
+_SUMS: Final = {
+    "requests": "count(*)",
+    **{name: f"count(*) FILTER (WHERE {condition})" for name, condition in _COUNTS.items()},
+    **{name: f"coalesce(sum({name}), 0)" for name in _TOKENS},
+    **{name: f"coalesce(sum({name}) FILTER (WHERE {condition}), 0)" for name, condition in _DOLLARS.items()},
+}
+_ADDED: Final = ", ".join(f"{name} = r.{name} + excluded.{name}" for name in _SUMS)
+_SMALL: Final = "grain, since, tenant_id, plan_id, kind, tier"
+
+
+def _grains(*grains: str) -> str:
+    """Each row of `told` once for each grain, with the start of the minute, hour or day it lies in."""
+    values = ", ".join(f"('{grain}')" for grain in grains)
+    return f"told CROSS JOIN (VALUES {values}) AS g(grain) CROSS JOIN LATERAL (SELECT date_trunc(grain, at, 'UTC') AS since) AS s"
+
+
+# The rows of `{new}` with what they were to their plan.
+TOLD: Final = """
+told AS (SELECT *, would_cost IS NOT NULL AND billed_cost IS NOT NULL AS priced, CASE
+    WHEN plan_id IS NULL THEN CASE WHEN outcome = 'ok' THEN 'unplanned' ELSE 'refused' END
+    WHEN tier = 'sample' THEN 'sample'
+    WHEN status NOT BETWEEN 200 AND 299 OR outcome <> 'ok' THEN 'failed'
+    WHEN shadow THEN 'shadow' ELSE 'counted' END AS kind
+    FROM {new})"""
+
+ROLL: Final = f"""
+rolled AS (INSERT INTO {ROLLUPS} AS r ({", ".join((*_KEY, *_NAMES, *_SUMS, "first_at", "last_at"))})
+    SELECT grain, CASE WHEN grouping(key_id) = 1 THEN '{PLAN}' ELSE '{FULL}' END AS cut, since,
+        coalesce(tenant_id, 0), coalesce(plan_id, 0), coalesce(key_id, 0), coalesce(route, ''), coalesce(model, ''), kind, tier,
+        max(tenant), max(plan), CASE WHEN grouping(key_id) = 1 THEN '' ELSE max(key) END,
+        {", ".join(_SUMS.values())}, min(at), max(at)
+    FROM {_grains(MINUTE, HOUR, DAY)}
+    GROUP BY GROUPING SETS (({_SMALL}), ({_SMALL}, key_id, route, model))
+    ORDER BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
+    ON CONFLICT ({", ".join(_KEY)}) DO UPDATE SET {_ADDED}, tenant = excluded.tenant, plan = excluded.plan, key = excluded.key,
+        first_at = least(r.first_at, excluded.first_at), last_at = greatest(r.last_at, excluded.last_at))"""
+
+# An expired answer may be served after the provider was waited for in vain: that is no hit's duration.
+TALLY: Final = f"""
+tallied AS (INSERT INTO {TALLIES} AS r (grain, at, tenant_id, plan_id, kind, tier, what, word, number)
+    SELECT grain, since, coalesce(tenant_id, 0), coalesce(plan_id, 0), kind, tier, what, word, count(*)
+    FROM {_grains(HOUR, DAY)} CROSS JOIN LATERAL (
+        SELECT 'reason' AS what, reason AS word WHERE reason <> ''
+        UNION ALL SELECT 'failure', left(tool, 64) FROM jsonb_array_elements_text(failures) AS tool
+        UNION ALL SELECT 'whole', {bucket_sql("duration_ms")} WHERE tier <> 'exact' OR upstream_ms = 0
+        UNION ALL SELECT 'added', {bucket_sql("overhead_ms")} WHERE tier = 'miss') AS words
+    WHERE kind = 'counted'
+    GROUP BY {_SMALL}, what, word ORDER BY 1, 2, 3, 4, 5, 6, 7, 8
+    ON CONFLICT (grain, at, tenant_id, plan_id, kind, tier, what, word) DO UPDATE SET number = r.number + excluded.number)"""
+
+
+def roll(new: str) -> str:
+    """CTEs that add the requests in the CTE `new`, whole rows, to all roll-ups."""
+    return f"{TOLD.format(new=new)}, {ROLL}, {TALLY}"
