@@ -23,6 +23,7 @@ CHUNK = 192 * 1024  # some 250 lines
 ROTATE_AT = 32 * 1024 * 1024
 HEARTBEAT = 15.0
 ADOPT_EVERY = 5.0
+FOLD_EVERY = 1.0
 LONGEST_WAIT = 2.0
 
 
@@ -54,13 +55,16 @@ class Flusher:
 
     async def run(self) -> None:
         """Flush and adopt until `close`. Never raises but when cancelled."""
-        failures, adopted = 0, -ADOPT_EVERY
+        failures, adopted, folded = 0, -ADOPT_EVERY, -FOLD_EVERY
         while not self._stop.is_set():
             try:
                 await _whole(self.flush())
                 if time.monotonic() - adopted >= ADOPT_EVERY:
                     await _whole(self.adopt())
                     adopted = time.monotonic()
+                if time.monotonic() - folded >= FOLD_EVERY:
+                    await _whole(self.fold())
+                    folded = time.monotonic()
                 if failures:
                     log.warning("the ledger is written again after %d failures", failures)
                 failures = 0
@@ -113,12 +117,20 @@ class Flusher:
                 log.warning("adopted the spool of a worker that is gone: %s", file.name)
             return moved
 
+    async def fold(self) -> int:
+        """Add what is recorded to its roll-ups; the number of batches. Raises as `flush`."""
+        async with self._turn:
+            conn = await self._connected()
+            with database.deadline(conn, self._deadline):
+                return await intake.fold(conn)
+
     async def close(self) -> None:
         """Stop `run`, flush once more and give the files up: what could not be flushed is adopted by the next worker."""
         self._stop.set()
         self._deadline = min(self._deadline, LONGEST_WAIT)
         try:
             await self.flush()
+            await self.fold()
             async with self._turn:
                 if not self.pending_bytes:
                     await self._finish(self._spool.current)

@@ -12,7 +12,7 @@ from django.db.models import CharField, DateTimeField, Field, JSONField, Model
 from stats.database import Connection
 from stats.kept_rows import INSERT_KEPT, LOCK_SHARED, NOTE_USE
 from stats.models import DeadLetter, RequestEvent, SpoolCursor, UpstreamAttempt
-from stats.rolling import roll
+from stats.rolling import BATCHES, FOLD, NOTE
 
 Kind = Literal["event", "attempt", "kept"]
 Row = tuple[Kind, bytes]
@@ -51,6 +51,18 @@ async def insert(conn: Connection, worker: str, rows: list[Row]) -> int:
     if attempts:
         await conn.execute(INSERT_ATTEMPTS, (worker, _array(attempts)))
     return inserted
+
+
+async def fold(conn: Connection) -> int:
+    """Add recorded requests to their roll-ups until all are, or another worker is at it; the number of batches. Each turn is a transaction
+    of its own."""
+    folded = 0
+    while True:
+        found = await (await conn.execute(FOLD.encode())).fetchone()
+        number = found[0] if found else 0
+        folded += number
+        if number < BATCHES:
+            return folded
 
 
 def _array(bodies: list[bytes]) -> bytes:
@@ -112,8 +124,8 @@ def _insert(model: type[Model], condition: str = "true") -> str:
 EVENTS, ATTEMPTS, CURSORS, LETTERS = (model._meta.db_table for model in (RequestEvent, UpstreamAttempt, SpoolCursor, DeadLetter))
 # An event settles its attempt; an attempt whose event is there already is not written any more.
 INSERT_EVENTS = (
-    f"WITH new AS ({_insert(RequestEvent)} RETURNING *), "
-    f"settled AS (DELETE FROM {ATTEMPTS} WHERE event_id IN (SELECT event_id FROM new)), {NOTE_USE}, {roll('new')} "
+    f"WITH new AS ({_insert(RequestEvent)} RETURNING event_id, entry_id, at), "
+    f"settled AS (DELETE FROM {ATTEMPTS} WHERE event_id IN (SELECT event_id FROM new)), {NOTE_USE}, {NOTE} "
     "SELECT count(*) FROM new"
 ).encode()
 INSERT_ATTEMPTS = _insert(UpstreamAttempt, f"NOT EXISTS (SELECT FROM {EVENTS} e WHERE e.event_id = x.event_id)").encode()

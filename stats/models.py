@@ -3,9 +3,9 @@
 from django.db import models
 
 from stats.entries import CacheEntry, Erasure
-from stats.rollups import Rollup, Tally
+from stats.rollups import Rollup, Tally, Unfolded
 
-__all__ = ["CacheEntry", "DeadLetter", "Erasure", "RequestEvent", "Rollup", "SpoolCursor", "Tally", "UpstreamAttempt"]
+__all__ = ["CacheEntry", "DeadLetter", "Erasure", "RequestEvent", "Rollup", "SpoolCursor", "Tally", "Unfolded", "UpstreamAttempt"]
 
 
 class RequestEvent(models.Model):

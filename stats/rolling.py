@@ -1,14 +1,18 @@
-"""Requests into their roll-ups: SQL on the rows of a CTE, part of the statement that inserts them, so that both happen or neither.
+"""Requests into their roll-ups. The statement that records requests notes them as unfolded; `FOLD` takes such notes and adds their
+requests, in one statement too: each is in every roll-up once, or its note is still there.
 
-Rows are touched in the order of their keys: two workers that add to the same ones never wait for each other in a circle.
+Adding to roll-ups with every batch would cost four times what recording costs; folding a second's batches together costs little of that.
 """
 
 from typing import Final
 
 from stats.buckets import bucket_sql
-from stats.rollups import DAY, FULL, HOUR, MINUTE, PLAN, Rollup, Tally
+from stats.models import RequestEvent, Rollup, Tally, Unfolded
+from stats.rollups import DAY, FULL, HOUR, MINUTE, PLAN
 
-ROLLUPS, TALLIES = Rollup._meta.db_table, Tally._meta.db_table
+BATCHES: Final = 64  # folded at once: some 16,000 requests, which take half a second
+_LOCK: Final = 0x666F6C64  # any number of our own: one worker folds at a time, so that none waits for another's rows
+ROLLUPS, TALLIES, UNFOLDED, EVENTS = (model._meta.db_table for model in (Rollup, Tally, Unfolded, RequestEvent))
 _KEY: Final = ("grain", "cut", "at", "tenant_id", "plan_id", "key_id", "route", "model", "kind", "tier")
 _NAMES: Final = ("tenant", "plan", "key")
 _COUNTS: Final = {
@@ -48,16 +52,16 @@ def _grains(*grains: str) -> str:
     return f"told CROSS JOIN (VALUES {values}) AS g(grain) CROSS JOIN LATERAL (SELECT date_trunc(grain, at, 'UTC') AS since) AS s"
 
 
-# The rows of `{new}` with what they were to their plan.
-TOLD: Final = """
-told AS (SELECT *, would_cost IS NOT NULL AND billed_cost IS NOT NULL AS priced, CASE
+# The requests of the notes taken, with what they were to their plan.
+_TOLD: Final = f"""
+told AS (SELECT e.*, would_cost IS NOT NULL AND billed_cost IS NOT NULL AS priced, CASE
     WHEN plan_id IS NULL THEN CASE WHEN outcome = 'ok' THEN 'unplanned' ELSE 'refused' END
     WHEN tier = 'sample' THEN 'sample'
     WHEN status NOT BETWEEN 200 AND 299 OR outcome <> 'ok' THEN 'failed'
     WHEN shadow THEN 'shadow' ELSE 'counted' END AS kind
-    FROM {new})"""
+    FROM taken CROSS JOIN LATERAL unnest(taken.events) AS id JOIN {EVENTS} e ON e.event_id = id)"""
 
-ROLL: Final = f"""
+_ROLL: Final = f"""
 rolled AS (INSERT INTO {ROLLUPS} AS r ({", ".join((*_KEY, *_NAMES, *_SUMS, "first_at", "last_at"))})
     SELECT grain, CASE WHEN grouping(key_id) = 1 THEN '{PLAN}' ELSE '{FULL}' END AS cut, since,
         coalesce(tenant_id, 0), coalesce(plan_id, 0), coalesce(key_id, 0), coalesce(route, ''), coalesce(model, ''), kind, tier,
@@ -70,7 +74,7 @@ rolled AS (INSERT INTO {ROLLUPS} AS r ({", ".join((*_KEY, *_NAMES, *_SUMS, "firs
         first_at = least(r.first_at, excluded.first_at), last_at = greatest(r.last_at, excluded.last_at))"""
 
 # An expired answer may be served after the provider was waited for in vain: that is no hit's duration.
-TALLY: Final = f"""
+_TALLY: Final = f"""
 tallied AS (INSERT INTO {TALLIES} AS r (grain, at, tenant_id, plan_id, kind, tier, what, word, number)
     SELECT grain, since, coalesce(tenant_id, 0), coalesce(plan_id, 0), kind, tier, what, word, count(*)
     FROM {_grains(HOUR, DAY)} CROSS JOIN LATERAL (
@@ -83,6 +87,11 @@ tallied AS (INSERT INTO {TALLIES} AS r (grain, at, tenant_id, plan_id, kind, tie
     ON CONFLICT (grain, at, tenant_id, plan_id, kind, tier, what, word) DO UPDATE SET number = r.number + excluded.number)"""
 
 
-def roll(new: str) -> str:
-    """CTEs that add the requests in the CTE `new`, whole rows, to all roll-ups."""
-    return f"{TOLD.format(new=new)}, {ROLL}, {TALLY}"
+# Behind `new`, the requests just recorded.
+NOTE: Final = f"noted_unfolded AS (INSERT INTO {UNFOLDED} (events) SELECT array_agg(event_id) FROM new HAVING count(*) > 0)"
+# How many notes were folded in, at most `BATCHES`; none while another worker is at it.
+FOLD: Final = f"""
+WITH turn AS MATERIALIZED (SELECT pg_try_advisory_xact_lock({_LOCK}) AS ours),
+ready AS (SELECT id FROM {UNFOLDED} WHERE (SELECT ours FROM turn) ORDER BY id LIMIT {BATCHES}),
+taken AS (DELETE FROM {UNFOLDED} u USING ready WHERE u.id = ready.id RETURNING u.events), {_TOLD}, {_ROLL}, {_TALLY}
+SELECT count(*) FROM taken"""

@@ -1,12 +1,13 @@
 """What the recorded requests add up to, by minute, hour and day: what every page and reply about spend reads.
 
 Two cuts of the same requests: `plan` (tenant, plan) is small and answers most questions, `full` (key, route and model as well) the rest.
-Written with the requests themselves, see `stats.rolling`; they outlive them. 0 and "" stand for none.
+Folded in within a second or so of the requests, see `stats.rolling`; they outlive them. 0 and "" stand for none.
 """
 
 from decimal import Decimal
 from typing import Final
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 MINUTE, HOUR, DAY = "minute", "hour", "day"
@@ -90,3 +91,13 @@ class Tally(models.Model):
 
     def __str__(self) -> str:
         return f"{self.what} {self.word}: {self.number}"
+
+
+class Unfolded(models.Model):
+    """Requests that were recorded together and are in no roll-up yet. Written by the statement that records them, deleted by the one that
+    folds them in: what is in neither is nowhere."""
+
+    events = ArrayField(models.UUIDField())
+
+    def __str__(self) -> str:
+        return f"{len(self.events)} requests"
