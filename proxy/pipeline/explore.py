@@ -4,12 +4,11 @@ anyway, so to compare its answer costs no money."""
 import random
 
 from proxy.core.agree import VERIFIER
+from proxy.core.budgets import BELOW
 from proxy.core.exchange import Call, Stored, revise
 from proxy.core.ports import Candidate, Toolbox
 from proxy.core.reading import fresh_enough, open_envelope
 from proxy.core.verify.verdict import veto
-
-BELOW = 0.1  # how far below the threshold it is worth looking
 
 
 async def explore(call: Call, tools: Toolbox) -> Call:

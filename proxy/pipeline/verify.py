@@ -6,7 +6,7 @@ first, and then the questions by themselves.
 """
 
 from proxy.core.agree import Agreement, agree, compared
-from proxy.core.budgets import ERROR_BUDGET
+from proxy.core.budgets import BELOW, ERROR_BUDGET
 from proxy.core.envelope import Envelope
 from proxy.core.exchange import Call, Judged, Stored, revise
 from proxy.core.forgetting import FORGOTTEN, forgotten
@@ -84,7 +84,9 @@ async def _questions(call: Call, asked: str, stored: str, similarity: float, too
     """Whether the one question may have the other's answer; `similarity`: the cosine of the two."""
     least = threshold(call)
     if verified(call):
-        return await agree(asked, stored, tools, threshold=least, seconds=time_left(call), similarity=similarity)
+        # Where thresholds are learned, what stays a little below is looked at as well, by its score.
+        known_from = call.threshold - BELOW if call.basis and call.threshold is not None else None
+        return await agree(asked, stored, tools, threshold=least, seconds=time_left(call), similarity=similarity, known_from=known_from)
     if reason := veto(asked, stored):
         return Agreement(None, reason)
     return Agreement(None, "" if call.window is None or similarity >= least else "question-similarity")
