@@ -76,6 +76,7 @@ class PlanAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the s
                     "force",
                     "max_error_rate",
                     "sample_rate",
+                    "judge_model",
                     "ttl",
                     "ttl_jitter",
                     "stale_while_revalidate",

@@ -17,6 +17,7 @@ HALF_FIELDS: Final = {
         "similarity_threshold",
         "max_error_rate",
         "sample_rate",
+        "judge_model",
         "ttl",
         "ttl_jitter",
         "stale_while_revalidate",
@@ -44,6 +45,7 @@ LABELS: Final = {
     "similarity_threshold": "Similarity threshold",
     "max_error_rate": "Most wrong answers (share of 1)",
     "sample_rate": "Checked with the provider (share of 1)",
+    "judge_model": "Checked by",
     "ttl": "Time to live (seconds)",
     "ttl_jitter": "Time to live varies by (share)",
     "stale_while_revalidate": "Serve expired while renewing (seconds)",
@@ -75,6 +77,9 @@ HELP: Final = {
     "when it is more for certain, only identical requests are answered until you look. Empty: not measured.",
     "sample_rate": "Of the answers given again by meaning, this share is asked for at the provider too, after the reply, to see whether "
     "they were right. You pay for it; the dashboard says how much.",
+    "judge_model": "Who says whether both answers are the same. Rules cost nothing; they know English words best, and take other numbers "
+    "for another answer. A model is sent the question and both answers, and you pay for its calls; choose a small one that takes "
+    "temperature 0. Measuring begins anew when you change this.",
     "ttl": "A repeat of the same question within this time costs nothing; after it, the provider is paid for a fresh answer.",
     "ttl_jitter": "Answers stored at once would expire at once, and all be paid for again in the same second. With 0.1 each lives up to "
     "a tenth less; never longer.",
@@ -134,6 +139,7 @@ class PlanForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stu
             [("", "None: identical requests only"), *backends],
             "A question asked in other words costs nothing either: questions are compared by meaning, here.",
         )
+        self._choose("judge_model", [("", "Rules: nobody is paid"), *((route, route) for route in system.routes())], HELP["judge_model"])
 
     def _choose(self, name: str, choices: list[tuple[str, str]], help_text: str) -> None:
         """Make a text column a choice of what the running system can do. A saved value that it can no longer do stays in the list."""

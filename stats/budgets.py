@@ -7,18 +7,38 @@ from decimal import Decimal
 
 from django.db.models import Count, Q, QuerySet, Sum
 
+from plans import capabilities
 from plans.models import Plan
 from plans.snapshot import CacheSettings
 from stats import samples, switches
+from stats.entries import CacheEntry
 from stats.evidence import Measured, learned, measured
+from stats.measures import JUDGE
 from stats.models import RequestEvent
 from stats.totals import SAMPLE
+
+SHOWN = 5
+BY_JUDGE = Q(reason=JUDGE)
+
+
+@dataclass(frozen=True, slots=True)
+class WrongHit:
+    """A sample found wrong: when, of which request, by which number it was a hit. `entry_id`: of the stored answer; `kept`: it is still
+    there to be looked at."""
+
+    at: datetime
+    request_id: str
+    number: float | None
+    entry_id: str
+    kept: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanBudget:
     """`limit`: the wrong hits accepted; `found`: those measured, under the threshold that the samples taught; `number`: which one the
-    threshold is of. `off_at` None: the semantic tier is on, from `since` on if a person did it. `asked`: samples that cost a call."""
+    threshold is of. `off_at` None: the semantic tier is on, from `since` on if a person did it. `asked`: samples that cost a call.
+    `judge`: the route of the plan's judge model, "" where rules judge; `judged`: how often it was to be asked, `unjudged` of them in vain;
+    `judge_gone`: there is no such route any more. `wrong`: the latest hits that were wrong, of a tier that is off."""
 
     plan: Plan
     limit: float
@@ -32,6 +52,11 @@ class PlanBudget:
     since: datetime | None
     asked: int
     spent: Decimal | None
+    judge: str = ""
+    judged: int = 0
+    unjudged: int = 0
+    judge_gone: bool = False
+    wrong: tuple[WrongHit, ...] = ()
 
     @property
     def moved(self) -> bool:
@@ -62,7 +87,12 @@ def budget_of(plan: Plan, events: QuerySet[RequestEvent]) -> PlanBudget | None:
     verified, since = cache.match == "verified", switch.since if switch else None
     window = samples.newest(plan.pk, basis, limit=limit, verified=verified, since=since).values()
     threshold = learned(window, limit=limit, threshold=cache.similarity_threshold)
-    cost = events.filter(SAMPLE).aggregate(asked=Count("pk", filter=Q(attempts__gt=0)), spent=Sum("spent_cost"))
+    cost = events.filter(SAMPLE).aggregate(
+        asked=Count("pk", filter=Q(attempts__gt=0) & ~BY_JUDGE),
+        judged=Count("pk", filter=BY_JUDGE),
+        unjudged=Count("pk", filter=BY_JUDGE & ~Q(outcome="ok")),
+        spent=Sum("spent_cost"),
+    )
     return PlanBudget(
         plan=plan,
         limit=limit,
@@ -74,8 +104,10 @@ def budget_of(plan: Plan, events: QuerySet[RequestEvent]) -> PlanBudget | None:
         reason=switch.reason if switch else "",
         detail=switch.detail if switch else "",
         since=since,
-        asked=cost["asked"],
-        spent=cost["spent"],
+        **cost,
+        judge=cache.judge_model or "",
+        judge_gone=cache.judge_model is not None and cache.judge_model not in capabilities.current().routes(),
+        wrong=_wrong(plan.pk, basis, switch.off_at, verified=verified) if switch and switch.off_at else (),
     )
 
 
@@ -87,9 +119,21 @@ def budgets(*, start: datetime, plan: Plan | None = None) -> list[PlanBudget]:
     return sorted(filter(None, found), key=lambda each: (each.off_at is None, each.plan.name))
 
 
+def _wrong(plan_id: int, basis: str, until: datetime, *, verified: bool) -> tuple[WrongHit, ...]:
+    """The latest ones up to when the tier turned itself off."""
+    rows = RequestEvent.objects.filter(plan_id=plan_id, basis=basis, sample="wrong", would="semantic", at__lte=until).order_by("-at")[
+        :SHOWN
+    ]
+    kept = set(CacheEntry.objects.filter(pk__in=[row.entry_id for row in rows]).values_list("pk", flat=True))
+    return tuple(
+        WrongHit(row.at, row.note.removeprefix("sample of "), row.score if verified else row.similarity, row.entry_id, row.entry_id in kept)
+        for row in rows
+    )
+
+
 def _basis(plan: Plan, cache: CacheSettings) -> str:
     """What the request path calls the plan's terms; in a process without it, those of the newest sample."""
     if _state.basis is not None:
         return _state.basis(cache)
-    rows = RequestEvent.objects.filter(plan_id=plan.pk).exclude(sample="").order_by("-at")
+    rows = RequestEvent.objects.filter(plan_id=plan.pk).exclude(sample="").exclude(basis="").order_by("-at")
     return rows.values_list("basis", flat=True).first() or ""

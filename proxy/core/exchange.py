@@ -14,6 +14,7 @@ from proxy.core.flights import Flight
 from proxy.core.led import Led
 from proxy.core.ports import Candidate, Client, Cut, Message, UpstreamReply, Vector
 from proxy.core.window import Window
+from stats.evidence import Verdict
 from stats.measures import Event, Outcome, Tier
 
 __all__ = ["Answer", "Call", "Judged", "Keys", "Live", "Refused", "Stored", "Usage", "Whole", "revise"]
@@ -158,7 +159,7 @@ class Call:
     withheld: bool = False
     probe: Stored | None = None
     sample_of: str = ""
-    verdict: str = ""
+    verdict: Verdict | Literal[""] = ""
     cut: Cut | None = None
     chat: str | None = None
     known: Known | None = None

@@ -34,6 +34,7 @@ PLAN = {
     "similarity_threshold": "0.85",
     "max_error_rate": "",
     "sample_rate": "0.05",
+    "judge_model": "",
     "ttl": "3600",
     "ttl_jitter": "0.1",
     "stale_while_revalidate": "0",
