@@ -78,11 +78,11 @@ eval-fow: $(INSTALLED) ## Ask a running gateway all of fow-cache, a minute (JSON
 	@$(BIN)/python manage.py prepare_embedder
 	@$(BIN)/python -m evaluation.cache.fow $(if $(JSON),--json $(JSON))
 
-eval-budget: $(INSTALLED) ## Show an error budget at work while a stream turns hostile, some 4 minutes (DATA=folder, JSON=file)
+eval-budget: $(INSTALLED) ## Show an error budget at work while a stream turns hostile, some 4 minutes (DATA=folder, JSON=file, PLOT=file.svg)
 	@echo "Preparing the embedder"
 	@$(BIN)/python manage.py prepare_embedder
 	@echo "Asking the questions of $(DATA) through a gateway with an error budget"
-	@$(BIN)/python -m evaluation.budget --data $(DATA) $(if $(JSON),--json $(JSON))
+	@$(BIN)/python -m evaluation.budget --data $(DATA) $(if $(JSON),--json $(JSON)) $(if $(PLOT),--plot $(PLOT))
 
 bench: $(INSTALLED) ## Measure on this machine, 8 minutes (JSON=, PEERS=litellm,portkey, RUN=exact,miss)
 	@echo "Measuring; leave the machine alone meanwhile"
