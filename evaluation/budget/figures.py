@@ -39,7 +39,7 @@ def figures(served: Sequence[Served], seen: Sequence[Seen], *, limit: float) -> 
 
 
 def draw(served: Sequence[Served], seen: Sequence[Seen], found: dict[str, Any], file: Path) -> None:
-    """The measured rate and its interval, the true rate, the budget, and the two moments. A picture of the kind that the file's name ends in."""
+    """The measured rate and its interval, the true rate, the budget, and the two moments, as PNG or SVG by the file's name."""
     mpl.use("Agg")
     figure = Figure(figsize=(7.8, 4.6), dpi=130, layout="constrained")
     axes = figure.subplots()
