@@ -27,6 +27,7 @@ from evaluation.budget.stream import questions, send
 
 VAR = ROOT / "var" / "eval-budget"
 PLAN = "budgeted"
+PLOT = ROOT / "docs" / "screens" / "error-budget.svg"
 
 
 def main() -> int:
