@@ -15,10 +15,10 @@ from proxy.core import chat
 from proxy.core.agree import agree, compared
 from proxy.core.eligibility import semantic_refusal
 from proxy.core.ports import Breakers, Limits, Message, Toolbox, Vector
-from proxy.core.verify.chat import chat_of
+from proxy.core.verify.chat import Chat, chat_of
 from proxy.core.verify.fold import fold
 from proxy.core.verify.verdict import veto
-from proxy.core.window import fits, objection, text_of_window
+from proxy.core.window import apart, fits, objection, text_of_window, without_histories
 from proxy.engines.embedders.onnx import OnnxEmbedder
 from proxy.engines.verifiers.onnx import OnnxVerifier
 
@@ -83,9 +83,16 @@ class Judge:
         texts = [text_of_window(given, PLAN.window) for given in (ours, theirs)]
         await self.read((*texts, ours.question, theirs.question))
         cosine = self.cosine(*texts)
-        if cosine < self.floor or objection(ours, theirs, similarity=cosine):
+        if cosine < self.floor or (objection(ours, theirs, similarity=cosine) and not await self._stands_alone(ours, theirs)):
             return False
         return await self.agree(ours.question, theirs.question, self.cosine(ours.question, theirs.question))
+
+    async def _stands_alone(self, asked: Chat, stored: Chat) -> bool:
+        told = without_histories(asked, stored)
+        if told is None:
+            return False
+        await self.read(told)
+        return apart(self.vectors[asked.question], [self.vectors[text] for text in told])
 
 
 def _request(messages: Sequence[Message]) -> chat.ChatRequest:

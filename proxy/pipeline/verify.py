@@ -16,7 +16,7 @@ from proxy.core.reading import fresh_enough, open_envelope, time_left
 from proxy.core.verify.chat import Chat
 from proxy.core.verify.pair import say_the_same
 from proxy.core.verify.verdict import veto
-from proxy.core.window import objection, unpack
+from proxy.core.window import apart, objection, unpack, without_histories
 from proxy.core.worth import compared_tokens
 
 
@@ -71,10 +71,17 @@ async def _judge(call: Call, candidate: Candidate, tools: Toolbox) -> tuple[Enve
     other = unpack(envelope.chat)
     if other is None:
         return None, Agreement(None, "foreign")
-    if against := objection(call.window, other, similarity=candidate.similarity):
+    against = objection(call.window, other, similarity=candidate.similarity)
+    if against and not await _stands_alone(call, call.window, other, tools):
         return envelope, Agreement(None, against)
     similarity = await _cosine(call, call.window, other, candidate, tools)
     return envelope, await _questions(call, call.window.question, other.question, similarity, tools)
+
+
+async def _stands_alone(call: Call, ours: Chat, theirs: Chat, tools: Toolbox) -> bool:
+    """Whether both questions need nothing of what was said before, in words and in meaning."""
+    told = without_histories(ours, theirs)
+    return told is not None and call.vector is not None and apart(call.vector, await vectors(call, tools, *told))
 
 
 async def _cosine(call: Call, ours: Chat, theirs: Chat, candidate: Candidate, tools: Toolbox) -> float:
@@ -82,7 +89,7 @@ async def _cosine(call: Call, ours: Chat, theirs: Chat, candidate: Candidate, to
     neighbours are out by their history, and who asks the same again mostly uses the same words."""
     if ours.question == theirs.question or (verified(call) and say_the_same(ours.question, theirs.question)):
         return 1.0
-    if len(ours.said) == 1:
+    if len(ours.said) == 1 or (ours.alone and theirs.alone):
         return candidate.similarity
     one, other = await vectors(call, tools, ours.question, theirs.question)
     return float(one @ other)

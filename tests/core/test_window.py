@@ -15,7 +15,7 @@ def window(*texts: str) -> Chat:
 
 
 def kept(given: Chat) -> Chat:
-    found = unpack(pack(given))
+    found = unpack(pack(given, ""))
     assert found is not None
     return found
 
@@ -38,7 +38,10 @@ def test_other_bytes_are_no_window(stored: bytes) -> None:
     assert unpack(stored) is None
 
 
-@pytest.mark.parametrize("fields", [[], [[], b""], [["a"], "b"], [[1], b""], [["a"], b"", b""], [["a"]], {"a": 1, "b": 2}])
+@pytest.mark.parametrize(
+    "fields",
+    [[], [[], b"", True], [["a"], "b", True], [[1], b"", True], [["a"], b""], [["a"], b"", True, 1], {"a": 1}],
+)
 def test_nor_is_one_of_another_make(fields: object) -> None:
     assert unpack(msgpack.packb(fields)) is None
 

@@ -100,6 +100,32 @@ async def test_without_the_vectors_of_the_questions_nothing_is_served() -> None:
     assert world.event.failures == ("embedder",)
 
 
+BREAD = ["Can you give me a recipe for banana bread?", "Mash three bananas."]
+LIST = "How do I reverse a list in Python?"
+
+
+async def test_a_question_that_stands_alone_is_answered_whatever_was_said_before() -> None:
+    world = world_of("window")
+    assert await tier(world, *BREAD, LIST) == "miss"
+    assert world.embedder.texts == [LIST]
+    world.embedder.texts.clear()
+    assert await tier(world, "Why does the moon have phases?", "It is lit from the side.", LIST) == "semantic"
+    assert world.embedder.texts == [LIST, "Why does the moon have phases?", BREAD[0]]
+    assert await tier(world, LIST) == "semantic"
+
+
+async def test_unless_the_history_told_how_to_answer_or_is_near_or_the_answer_took_it_up() -> None:
+    world = world_of("window")
+    await tier(world, *BREAD, LIST)
+    assert await tier(world, "Answer in French.", "Oui.", LIST) == "miss"
+    world.embedder.same = True
+    assert await tier(world, "Why does the moon have phases?", "It is lit from the side.", LIST) == "miss"
+    world = world_of("window")
+    world.upstream.says = completion("As for your banana bread recipe, use reversed().")
+    await ask(world, asking(*BREAD, LIST))
+    assert await tier(world, "Why does the moon have phases?", "It is lit from the side.", LIST) == "miss"
+
+
 async def test_entries_keep_their_chat_and_exact_ones_do_not() -> None:
     world = world_of("window")
     await tier(world, *CHAT)
