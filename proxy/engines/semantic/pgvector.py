@@ -102,7 +102,7 @@ class PgvectorCache:
         await self._write(ADD, {name: _sent(value) for name, value in row.items()})
 
     async def delete(self, entry_id: str) -> None:
-        """Remove one entry; one that does not exist is no error. Raises ToolUnavailable."""
+        """Remove one entry, under whichever embedder; one that does not exist is no error. Raises ToolUnavailable."""
         await self._write(REMOVE, {"entry_id": entry_id})
 
     async def get(self, entry_id: str) -> SemanticEntry | None:

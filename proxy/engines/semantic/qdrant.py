@@ -129,8 +129,12 @@ class QdrantCache:
             await self._client.upsert(self._collection, kept, wait=True)
 
     async def delete(self, entry_id: str) -> None:
-        """Remove one entry; one that does not exist is no error. Raises ToolUnavailable."""
-        await self._run(lambda: self._drop(self._collection, [point_id(entry_id)]), self._write_timeout)
+        """Remove one entry, under whichever embedder; one that does not exist is no error. Raises ToolUnavailable."""
+        await self._run(lambda: self._drop_all(point_id(entry_id)), self._write_timeout)
+
+    async def _drop_all(self, point: str) -> None:
+        for collection in await self._collections():
+            await self._drop(collection, point)
 
     async def get(self, entry_id: str) -> SemanticEntry | None:
         """The entry, unless it has expired. Raises ToolUnavailable."""
@@ -197,7 +201,7 @@ class QdrantCache:
         if not await self._client.retrieve(self._collection, [point], with_payload=False):
             for kept in await self._client.retrieve(old.place, [point], with_payload=True):
                 await self._put(point, vector, dict(kept.payload or {}))
-        await self._drop(old.place, [point])
+        await self._drop(old.place, point)
 
     async def check(self) -> None:
         """Raises ToolUnavailable when Qdrant does not answer or cannot hold the collection."""
@@ -226,9 +230,9 @@ class QdrantCache:
             await self._client.create_payload_index(self._collection, field, schema, wait=True)
         self._made = True
 
-    async def _drop(self, collection: str, points: list[str]) -> None:
+    async def _drop(self, collection: str, point: str) -> None:
         try:
-            await self._client.delete(collection, models.PointIdsList(points=list(points)), wait=True)
+            await self._client.delete(collection, models.PointIdsList(points=[point]), wait=True)
         except FAILURES as error:
             if not _is_missing(error):
                 raise

@@ -1,7 +1,7 @@
 """Redis entries of other embedders: found by their keys, and brought over with what is left of their time."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 from redis.asyncio import Redis
@@ -23,6 +23,10 @@ class Family:
         """Index and entry id; None for a key of somebody else."""
         found = self._key.fullmatch(key.decode("utf-8", "replace"))
         return (found[1], found[2]) if found else None
+
+    def indexes(self, known: Iterable[bytes]) -> set[str]:
+        """Those of this installation, of every embedder."""
+        return {parts[0] for name in known if (parts := self.parts(name + b":any"))}
 
 
 async def pages(redis: Redis, family: Family, own: str) -> AsyncIterator[list[tuple[str, str, str]]]:
