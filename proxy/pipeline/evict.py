@@ -63,13 +63,6 @@ async def remove(tools: Toolbox, held: Iterable[Held]) -> None:
     await asyncio.gather(*(_tried(_tier(tools, each).delete(each.entry_id)) for each in held if each.tier in {EXACT, *tools.semantic}))
 
 
-async def remove_former(tools: Toolbox, entry_id: str, held: Iterable[Held]) -> None:
-    """Delete what backends have of it under former embedders; they find it no more, and would again once it was re-embedded. A backend that
-    has it under the present one too is left alone: its copy is the newer one, and wins."""
-    present = {each.tier for each in held if each.entry_id == entry_id}
-    await asyncio.gather(*(_tried(backend.delete(entry_id)) for name, backend in tools.semantic.items() if name not in present))
-
-
 async def restore(tools: Toolbox, held: Iterable[Held]) -> int:
     """Put back what has not expired and was not answered anew since; the number put back. Raises BadEnvelope."""
     return sum(await asyncio.gather(*(_again(tools, each) for each in held if each.tier in {EXACT, *tools.semantic})))

@@ -81,6 +81,7 @@ def test_a_wrong_answer_is_not_brought_back_by_re_embedding(gateway: Gateway) ->
         body = {"request_id": hit["x-request-id"], "wrong": True}
         reply = httpx.post(f"{gateway.url}/v1/cache/feedback", json=body, headers={"authorization": f"Bearer {gateway.virtual_key}"})
         assert reply.status_code == 200, reply.text
+    time.sleep(1)
     assert stored(gateway) == set()
 
 
