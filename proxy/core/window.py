@@ -2,17 +2,16 @@
 
 Measured on the dev chats: the user's turns without small talk, as one text, tell chats about other things apart (95 of 100 below a cosine
 of .77; the same chat reworded 95 of 100 above .9). One changed detail moves that text little, and a long history hides another question:
-so the question has a vector of its own, and `proxy.core.verify.chat` looks at the details.
+so `proxy.core.verify.chat` looks at the details, and the questions are compared by themselves once all else agrees. Only then is a vector
+of the question alone needed, and both texts are at hand: an entry keeps what was said and no vector of it.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import msgpack
-import numpy as np
 
 from proxy.core.chat import text_of
-from proxy.core.ports import Message, Vector
+from proxy.core.ports import Message
 from proxy.core.verify.chat import Chat, history_veto
 
 # Characters beyond which the earlier turns must be the same: of what the user said, which an entry keeps, and in all, which is read.
@@ -21,14 +20,6 @@ _SAID, _ALL = 4096, 16_384
 _EMBEDDED = 500
 # Cosine of two windows with history, whatever lower threshold a plan has for questions.
 _ALIKE = 0.85
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Window:
-    """A chat, and the unit vector of its question alone."""
-
-    chat: Chat
-    question: Vector
 
 
 def fits(messages: Sequence[Message]) -> bool:
@@ -44,26 +35,25 @@ def text_of_window(chat: Chat, turns: int) -> str:
     return chat.window(turns)
 
 
-def pack(window: Window) -> bytes:
-    """Bytes for an entry, some hundred and what the user said. The vector is kept in half precision."""
-    packed: bytes = msgpack.packb([window.chat.said, window.chat.replies, window.question.astype(np.float16).tobytes()])
+def pack(chat: Chat) -> bytes:
+    """Bytes for an entry, some twenty and what the user said."""
+    packed: bytes = msgpack.packb([chat.said, chat.replies])
     return packed
 
 
-def objection(asked: Window, stored: Window, *, similarity: float) -> str | None:
+def objection(asked: Chat, stored: Chat, *, similarity: float) -> str | None:
     """What in the history stands against the stored answer, None when nothing does; of the questions nothing is said. `similarity`: of
     the two windows."""
-    if reason := history_veto(asked.chat, stored.chat):
+    if reason := history_veto(asked, stored):
         return reason
-    return "history" if len(asked.chat.said) > 1 and similarity < _ALIKE else None
+    return "history" if len(asked.said) > 1 and similarity < _ALIKE else None
 
 
-def unpack(stored: bytes, dimension: int) -> Window | None:
-    """The window, None for anything else: another schema, another embedder's, or an entry of another context."""
+def unpack(stored: bytes) -> Chat | None:
+    """The chat, None for anything else: another schema, or an entry of another context."""
     try:
-        said, replies, vector = msgpack.unpackb(stored)
-        question = np.frombuffer(vector, dtype=np.float16).astype(np.float32)
+        said, replies = msgpack.unpackb(stored)
     except (ValueError, TypeError, msgpack.UnpackException):
         return None
     whole = isinstance(said, list) and said and all(isinstance(turn, str) for turn in said) and isinstance(replies, bytes)
-    return Window(Chat(tuple(said), replies), question) if whole and question.shape == (dimension,) else None
+    return Chat(tuple(said), replies) if whole else None

@@ -44,4 +44,4 @@ def _kept_out(call: Call, threshold: float) -> tuple[Candidate, float | None] | 
 def _by_cosine(call: Call) -> bool:
     """Whether the cosine of the questions alone decides."""
     assert call.plan is not None and call.plan.cache is not None  # noqa: S101, PT018 -- there is no threshold without
-    return call.plan.cache.match == "cosine" and (call.window is None or len(call.window.chat.said) == 1)
+    return call.plan.cache.match == "cosine" and (call.window is None or len(call.window.said) == 1)

@@ -7,18 +7,22 @@ first, and then the questions by themselves.
 
 from proxy.core.agree import Agreement, agree, compared
 from proxy.core.budgets import ERROR_BUDGET
+from proxy.core.embedding import vectors
 from proxy.core.envelope import Envelope
 from proxy.core.exchange import Call, Judged, Stored, revise
 from proxy.core.forgetting import FORGOTTEN, forgotten
 from proxy.core.ports import Candidate, Toolbox
 from proxy.core.reading import fresh_enough, open_envelope, time_left
+from proxy.core.verify.chat import Chat
+from proxy.core.verify.pair import say_the_same
 from proxy.core.verify.verdict import veto
 from proxy.core.window import objection, unpack
 from proxy.core.worth import compared_tokens
 
 
 async def verify(call: Call, tools: Toolbox) -> Call:
-    """Answer with the best candidate that passes every check; note why the others did not."""
+    """Answer with the best candidate that passes every check; note why the others did not. Raises ToolUnavailable where it
+    takes a vector that cannot be had in time."""
     for candidate in call.candidates:
         if not verified(call) and candidate.similarity < threshold(call):
             break
@@ -64,13 +68,24 @@ async def _judge(call: Call, candidate: Candidate, tools: Toolbox) -> tuple[Enve
     assert call.question is not None  # noqa: S101 -- likewise
     if call.window is None:
         return envelope, await _questions(call, call.question, candidate.question, candidate.similarity, tools)
-    other = unpack(envelope.chat, call.window.question.shape[0])
+    other = unpack(envelope.chat)
     if other is None:
         return None, Agreement(None, "foreign")
     if against := objection(call.window, other, similarity=candidate.similarity):
         return envelope, Agreement(None, against)
-    similarity = float(call.window.question @ other.question)
-    return envelope, await _questions(call, call.window.chat.question, other.chat.question, similarity, tools)
+    similarity = await _cosine(call, call.window, other, candidate, tools)
+    return envelope, await _questions(call, call.window.question, other.question, similarity, tools)
+
+
+async def _cosine(call: Call, ours: Chat, theirs: Chat, candidate: Candidate, tools: Toolbox) -> float:
+    """Of the questions alone. Their vectors are made here, where nothing but the questions is left to be compared; seldom, since most
+    neighbours are out by their history, and who asks the same again mostly uses the same words."""
+    if ours.question == theirs.question or (verified(call) and say_the_same(ours.question, theirs.question)):
+        return 1.0
+    if len(ours.said) == 1:
+        return candidate.similarity
+    one, other = await vectors(call, tools, ours.question, theirs.question)
+    return float(one @ other)
 
 
 def _barred(call: Call, envelope: Envelope) -> str:
