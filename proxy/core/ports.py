@@ -105,11 +105,13 @@ class SemanticCache(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outdated:
-    """An entry whose vector is another embedder's. `place`: where its store keeps those."""
+    """An entry whose vector is another embedder's. `place`: where its store keeps those; the rest as in `SemanticEntry`."""
 
     place: str
     entry_id: str
+    plan_id: int
     question: str
+    envelope: bytes
 
 
 @runtime_checkable

@@ -29,6 +29,7 @@ from proxy.engines.semantic.values import checked_entry, clipped, slug, storable
 
 CONNECTIONS = 16
 FIELDS = ["entry_id", "scope", "question", "envelope"]
+OLD = ["entry_id", "plan_id", "question", "envelope"]
 INDEXED: dict[str, Any] = {
     "bucket": models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, is_tenant=True),
     "expires": models.PayloadSchemaType.FLOAT,
@@ -182,13 +183,13 @@ class QdrantCache:
             after: Any = None
             while True:
                 found, after = await self._run(lambda name=collection, at=after: self._page(name, batch, at), self._write_timeout)  # type: ignore[misc]  # likewise
-                yield [Outdated(place=collection, entry_id=one.payload["entry_id"], question=one.payload["question"]) for one in found]
+                yield [_outdated(collection, one.payload) for one in found]
                 if after is None:
                     break
 
     async def _page(self, collection: str, batch: int, after: Any) -> tuple[list[Any], Any]:
         fresh = models.Filter(must=[_expires(gt=time.time())])
-        return await self._client.scroll(collection, fresh, limit=batch, offset=after, with_payload=["entry_id", "question"])
+        return await self._client.scroll(collection, fresh, limit=batch, offset=after, with_payload=OLD)
 
     async def move(self, old: Outdated, vector: Vector) -> None:
         """Bring one of them here under its new vector, unless this embedder has its own, and remove it there. Raises ToolUnavailable."""
@@ -274,6 +275,16 @@ def _candidate(point: models.ScoredPoint) -> Candidate | None:
         )
     except (KeyError, TypeError, ValueError):
         return None
+
+
+def _outdated(place: str, kept: dict[str, Any]) -> Outdated:
+    return Outdated(
+        place=place,
+        entry_id=kept["entry_id"],
+        plan_id=kept["plan_id"],
+        question=kept["question"],
+        envelope=base64.b64decode(kept["envelope"]),
+    )
 
 
 def _entry(kept: dict[str, Any], vector: Vector, embedder: str) -> SemanticEntry:

@@ -193,7 +193,7 @@ class RedisSearchCache:
             page = await self._run(lambda: anext(found, None), self._write_timeout)
             if page is None:
                 return
-            yield [Outdated(place=place, entry_id=entry_id, question=question) for place, entry_id, question in page]
+            yield page
 
     async def move(self, old: Outdated, vector: Vector) -> None:
         """Bring one of them here under its new vector, unless this embedder has its own, and remove it there. Raises ToolUnavailable."""
