@@ -76,6 +76,7 @@ def test_a_wrong_answer_is_not_brought_back_by_re_embedding(gateway: Gateway) ->
     hits = [gateway.chat(f"{SECRET}?", token_saving_plan_id=plan, user="anna").headers for plan in BACKENDS]
     assert {hit["x-tokenthrift-cache"] for hit in hits} == {"semantic"}
     _without_exact(gateway)
+    assert stored(gateway) == set(BACKENDS)
     gateway.restart(TOKENTHRIFT_EMBEDDER=ANOTHER)
     for hit in hits:
         body = {"request_id": hit["x-request-id"], "wrong": True}
@@ -101,6 +102,6 @@ def test_a_copy_in_a_former_backend_goes_too(gateway: Gateway) -> None:
 
 def _without_exact(gateway: Gateway) -> None:
     """Take the exact tier's copies away: the semantic ones alone remain."""
-    store = redis.Redis.from_url(gateway.environment["REDIS_URL"])
+    store = redis.Redis.from_url(urlsplit(gateway.environment["REDIS_URL"])._replace(path="/1").geturl())
     for key in store.scan_iter(f"*{gateway.environment['TOKENTHRIFT_INSTANCE']}*", count=1000):
         store.delete(key)
