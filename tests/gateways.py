@@ -71,6 +71,22 @@ class Gateway:
         )
         return done.stdout.strip()
 
+    def stop(self) -> None:
+        """End it as an operator would."""
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(40)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def restart(self, **environment: str) -> None:
+        """Stop it and start it again, with these changes of its environment."""
+        self.stop()
+        self.environment |= environment
+        self.process = _serve(urlsplit(self.url).port or 0, self.workers, self.environment, self.log)
+        _wait(self)
+
     def stats(self, plan: str, *, requests: int, seconds: float = 10.0) -> dict[str, Any]:
         """The plan's stats, once they count that many requests."""
         deadline = time.monotonic() + seconds
@@ -112,22 +128,14 @@ def running_gateway(upstream: MockUpstream, folder: Path, *, workers: int = 1, *
             "TOKENTHRIFT_CACHE_BUDGET_MS": "1000",  # on a busy machine a look-up that is late would be a miss, as it should
             **environment,
         }
-        command = [sys.executable, "manage.py", "serve", "--port", str(port), "--workers", str(workers)]
         log = folder / "gateway.log"
-        with log.open("wb") as output:
-            process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output)
-        gateway = Gateway(f"http://127.0.0.1:{port}", process, environment, log, workers)
+        gateway = Gateway(f"http://127.0.0.1:{port}", _serve(port, workers, environment, log), environment, log, workers)
         try:
             _wait(gateway)
             _accounts(gateway, upstream)
             yield gateway
         finally:
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(40)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            gateway.stop()
 
 
 @contextmanager
@@ -149,6 +157,12 @@ def inodes(pid: int) -> Iterator[str]:
         for link in Path(f"/proc/{pid}/fd").iterdir():
             with suppress(OSError):
                 yield os.readlink(link).removeprefix("socket:[").removesuffix("]")
+
+
+def _serve(port: int, workers: int, environment: dict[str, str], log: Path) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, "manage.py", "serve", "--port", str(port), "--workers", str(workers)]
+    with log.open("ab") as output:
+        return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output)
 
 
 def _wait(gateway: Gateway, seconds: float = 90.0) -> None:
