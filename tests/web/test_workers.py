@@ -14,7 +14,8 @@ from tests.gateways import Gateway, inodes, running_gateway
 from tests.upstream import running_upstream
 
 ESTABLISHED = "01"  # /proc/net/tcp, column st
-SOON = 30.0  # seconds: a new worker loads its application and its models
+# Seconds: uvicorn waits 30 for a worker that died with a health check to answer, and a new one loads its application and its models.
+SOON = 75.0
 
 
 @pytest.fixture(scope="module")
