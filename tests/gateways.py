@@ -16,9 +16,10 @@ from typing import Any
 import httpx
 from openai import OpenAI
 
-from tests.databases import ROOT, ROUTE, accounts, own_database, point, ready_database
+from tests import databases
 from tests.upstream import MockUpstream
 
+ROOT, ROUTE = databases.ROOT, databases.ROUTE
 PROMISED = 2.0  # seconds within which a change reaches every worker
 ADDRESS = re.compile(r"^Tokenthrift: (http://[^/]+)/v1 ", re.MULTILINE)
 
@@ -102,8 +103,8 @@ def running_gateway(upstream: MockUpstream, folder: Path, *, workers: int = 1, *
 
     Its database is a copy of one with tables, prices and accounts; on a server named by DATABASE_URL it begins with an empty one."""
     own = environment.pop("DATABASE_URL", "")
-    ready = None if own else ready_database()
-    with own_database(own or os.environ["DATABASE_URL"], copy_of=ready.name if ready else "template1") as database:
+    ready = None if own else databases.ready_database()
+    with databases.own_database(own or os.environ["DATABASE_URL"], copy_of=ready.name if ready else "template1") as database:
         environment = {
             **os.environ,
             "DATABASE_URL": database,
@@ -113,7 +114,7 @@ def running_gateway(upstream: MockUpstream, folder: Path, *, workers: int = 1, *
             **environment,
         }
         if ready is not None:
-            point(database, upstream.base_url)
+            databases.point(database, upstream.base_url)
         command = [sys.executable, "manage.py", "serve", "--port", "0", "--workers", str(workers)]
         log = folder / "gateway.log"
         with log.open("wb") as output:
@@ -124,7 +125,7 @@ def running_gateway(upstream: MockUpstream, folder: Path, *, workers: int = 1, *
             if ready is not None:
                 gateway.virtual_key, gateway.admin_key = ready.virtual_key, ready.admin_key
             else:
-                gateway.virtual_key, gateway.admin_key = accounts(environment, upstream.base_url)
+                gateway.virtual_key, gateway.admin_key = databases.accounts(environment, upstream.base_url)
             _wait_known(gateway)
             yield gateway
         finally:
