@@ -145,7 +145,7 @@ def inodes(pid: int) -> Iterator[str]:
                 yield os.readlink(link).removeprefix("socket:[").removesuffix("]")
 
 
-def _wait(gateway: Gateway, seconds: float = 90.0) -> None:
+def _wait(gateway: Gateway, seconds: float = 150.0) -> None:
     """Until every worker has started; the address is read where a person reads it."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and gateway.process.poll() is None:
