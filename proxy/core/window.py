@@ -17,8 +17,7 @@ from proxy.core.verify.chat import Chat, history_veto
 
 # Characters beyond which the earlier turns must be the same: of what the user said, which an entry keeps, and in all, which is read.
 _SAID, _ALL = 4096, 16_384
-# Characters to embed, some 50 word pieces; the oldest turns are left out. With 500 the dev chats fare no better, and a busy embedder
-# refuses four in five of them.
+# Characters to embed, some 50 word pieces; the oldest turns are left out. With 500 the dev chats fare no better, for twice the work.
 _EMBEDDED = 200
 # Cosine of two windows with history, whatever lower threshold a plan has for questions.
 _ALIKE = 0.85

@@ -119,7 +119,7 @@ def test_a_chat_is_found_by_its_window_again(stores: QdrantServer, settings: Any
     turns = ["I am flying to Lisbon in May with my two children.", "We like castles and the sea.", "Not the first week."]
     messages: list[Message] = [{"role": "user", "content": turn} for turn in (*turns, "Where should we stay?")]
     chat, plan = chat_of(messages), Tenant.objects.create(slug="c", name="c").plans.create(name="chats", window=1)
-    kept = encode(replace(envelope(), chat=pack(chat)))
+    kept = encode(replace(envelope(), chat=pack(chat, "By the sea.")))
     asyncio.run(_fill(_former(settings), settings.INSTANCE, [chat.question], kept, plan.pk))
     reembed()
     for found in asyncio.run(_asked(settings.INSTANCE, fold(f"{turns[-1]}\n{chat.question}"))).values():
