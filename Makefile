@@ -6,6 +6,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 RUNS ?= 3
 QUESTIONS ?= 48
+PROCESSES ?= 2
 INSTALLED := .venv/installed
 MODEL_INSTALLED := var/model-env/installed
 # What every x86-64 machine of the last ten years can do: a native build crashes on some.
@@ -32,9 +33,9 @@ serve: $(INSTALLED) ## Start the gateway and stay up (ARGS="--port 8000 --worker
 	@echo "Starting the gateway; Ctrl-C stops it"
 	@$(BIN)/python manage.py serve $(ARGS)
 
-test: lint ## Lint, then run every test against real services started for the run
+test: lint ## Lint, then run every test against real services started for the run (ARGS=files, PROCESSES=2)
 	@echo "Running the tests"
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n $(PROCESSES) --dist loadscope --no-loadscope-reorder $(ARGS)
 
 lint: $(INSTALLED) ## Check style, types (mypy --strict) and who imports whom
 	@echo "Checking style"
@@ -78,11 +79,11 @@ eval-fow: $(INSTALLED) ## Ask a running gateway all of fow-cache, a minute (JSON
 	@$(BIN)/python manage.py prepare_embedder
 	@$(BIN)/python -m evaluation.cache.fow $(if $(JSON),--json $(JSON))
 
-eval-budget: $(INSTALLED) ## Show an error budget at work while a stream turns hostile, some 4 minutes (DATA=folder, JSON=file)
+eval-budget: $(INSTALLED) ## Show an error budget at work while a stream turns hostile, some 4 minutes (DATA=folder, JSON=file, PLOT=file.svg)
 	@echo "Preparing the embedder"
 	@$(BIN)/python manage.py prepare_embedder
 	@echo "Asking the questions of $(DATA) through a gateway with an error budget"
-	@$(BIN)/python -m evaluation.budget --data $(DATA) $(if $(JSON),--json $(JSON))
+	@$(BIN)/python -m evaluation.budget --data $(DATA) $(if $(JSON),--json $(JSON)) $(if $(PLOT),--plot $(PLOT))
 
 bench: $(INSTALLED) ## Measure on this machine, 8 minutes (JSON=, PEERS=litellm,portkey, RUN=exact,miss)
 	@echo "Measuring; leave the machine alone meanwhile"

@@ -18,6 +18,7 @@ from proxy.conf import conf
 from proxy.core.compression import catalogue
 from proxy.core.compression.languages import LANGUAGES
 from proxy.engines.catalogue import SEMANTIC
+from proxy.models import Route
 from stats import selectors
 
 DEADLINE: Final = 0.5  # seconds to connect, and as long again to answer
@@ -38,6 +39,9 @@ class RunningCapabilities:
 
     def languages(self) -> list[str]:
         return list(LANGUAGES)
+
+    def routes(self) -> list[str]:
+        return list(Route.objects.filter(enabled=True).order_by("name").values_list("name", flat=True))
 
     def chats(self, plan_id: int) -> Traffic:
         return Traffic(*selectors.turns(plan_id))

@@ -14,6 +14,7 @@ from plans import services
 from plans.forget_action import forget_answers
 from plans.forms import ModelPriceForm, PlanForm, VirtualKeyForm
 from plans.models import AdminKey, ModelPrice, Plan, Tenant, TenantUsage, VirtualKey
+from plans.sections import SECTIONS, Section
 
 AnyKey = VirtualKey | AdminKey
 
@@ -44,6 +45,11 @@ class TenantAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the
         return f"{usage.entries:,} ({filesizeformat(usage.bytes)})" if usage else "-"
 
 
+def _fieldset(section: Section) -> tuple[str, Any]:
+    classes = ("collapse",) if section.folded else ()
+    return section.title, {"fields": section.fields, "description": section.description, "classes": classes}
+
+
 @admin.register(Plan)
 class PlanAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
     form = PlanForm
@@ -55,40 +61,11 @@ class PlanAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the s
     actions = (forget_answers,)
     fieldsets = (
         (None, {"fields": ("name", "tenant", "mode", "version", "updated_at")}),
-        (
-            "Compression",
-            {
-                "fields": ("compression_engine", "max_input_tokens", "when", "focus", "language", "min_sentences", "deadline_ms"),
-                "description": "Long histories are shortened before you pay for them. The question itself is never cut.",
-            },
-        ),
-        (
-            "Cache",
-            {
-                "fields": (
-                    "cache_enabled",
-                    "exact",
-                    "backend",
-                    "match",
-                    "similarity_threshold",
-                    "context",
-                    "window",
-                    "force",
-                    "max_error_rate",
-                    "sample_rate",
-                    "ttl",
-                    "ttl_jitter",
-                    "stale_while_revalidate",
-                    "stale_if_error",
-                    "scope",
-                    "max_temperature",
-                    "time_sensitive",
-                    "personal",
-                ),
-                "description": "An answer that was paid for once is given again, for nothing, to the same question.",
-            },
-        ),
+        *map(_fieldset, SECTIONS),
     )
+
+    class Media:
+        js = ("plan-form.js",)
 
     @admin.display(description="Owner", ordering="tenant")
     def owner(self, plan: Plan) -> str:

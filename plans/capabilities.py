@@ -47,6 +47,10 @@ class Capabilities(Protocol):
         """What `compression.language` may be."""
         ...
 
+    def routes(self) -> list[str]:
+        """The model names that requests may ask for, by name."""
+        ...
+
     def chats(self, plan_id: int) -> Traffic:
         """What of the plan's requests of late were turns of longer chats."""
         ...

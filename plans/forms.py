@@ -7,29 +7,9 @@ from django import forms
 from plans import capabilities, rules, services
 from plans.errors import InvalidPlan
 from plans.models import ModelPrice, Plan, VirtualKey
+from plans.sections import NEEDS, SWITCHES, fields_of
 
-HALF_FIELDS: Final = {
-    "compression": ("max_input_tokens", "language", "min_sentences", "focus", "when", "deadline_ms"),
-    "cache": (
-        "exact",
-        "backend",
-        "match",
-        "similarity_threshold",
-        "max_error_rate",
-        "sample_rate",
-        "ttl",
-        "ttl_jitter",
-        "stale_while_revalidate",
-        "stale_if_error",
-        "scope",
-        "max_temperature",
-        "time_sensitive",
-        "personal",
-        "context",
-        "window",
-        "force",
-    ),
-}
+HALF_FIELDS: Final = {"compression": fields_of("compression"), "cache": fields_of("cache")}
 RENAMED: Final = {"plan_name": "name", "compression.engine": "compression_engine", "cache": "cache_enabled"}
 LABELS: Final = {
     "name": "Plan name",
@@ -40,15 +20,18 @@ LABELS: Final = {
     "deadline_ms": "Wait at most (milliseconds)",
     "cache_enabled": "Cache answers",
     "exact": "Reuse answers of identical requests",
+    "backend": "Questions in other words",
     "match": "Questions match by",
     "similarity_threshold": "Similarity threshold",
     "max_error_rate": "Most wrong answers (share of 1)",
     "sample_rate": "Checked with the provider (share of 1)",
+    "judge_model": "Checked by",
     "ttl": "Time to live (seconds)",
     "ttl_jitter": "Time to live varies by (share)",
     "stale_while_revalidate": "Serve expired while renewing (seconds)",
     "stale_if_error": "Serve expired when the provider fails (seconds)",
     "time_sensitive": "Also reuse answers to questions about now",
+    "scope": "Shared by",
     "personal": "Also reuse answers to personal questions",
     "context": "Earlier turns of a chat",
     "window": "Turns compared as a whole",
@@ -75,6 +58,9 @@ HELP: Final = {
     "when it is more for certain, only identical requests are answered until you look. Empty: not measured.",
     "sample_rate": "Of the answers given again by meaning, this share is asked for at the provider too, after the reply, to see whether "
     "they were right. You pay for it; the dashboard says how much.",
+    "judge_model": "Who says whether both answers are the same. Rules cost nothing; they know English words best, and take other numbers "
+    "for another answer. A model is sent the question and both answers, and you pay for its calls; choose a small one that takes "
+    "temperature 0. Measuring begins anew when you change this.",
     "ttl": "A repeat of the same question within this time costs nothing; after it, the provider is paid for a fresh answer.",
     "ttl_jitter": "Answers stored at once would expire at once, and all be paid for again in the same second. With 0.1 each lives up to "
     "a tenth less; never longer.",
@@ -112,7 +98,7 @@ class PlanForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stu
 
     class Meta:
         model = Plan
-        fields = ("name", "tenant", "mode", "compression_engine", "cache_enabled", *HALF_FIELDS["compression"], *HALF_FIELDS["cache"])
+        fields = ("name", "tenant", "mode", *SWITCHES, *HALF_FIELDS["compression"], *HALF_FIELDS["cache"])
         labels = LABELS
         help_texts = HELP
 
@@ -132,8 +118,13 @@ class PlanForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stu
         self._choose(
             "backend",
             [("", "None: identical requests only"), *backends],
-            "A question asked in other words costs nothing either: questions are compared by meaning, here.",
+            "Where they are compared by meaning, so that they cost nothing either. None is the safe choice: then only the very same "
+            "request is answered again.",
         )
+        self._choose("judge_model", [("", "Rules: nobody is paid"), *((route, route) for route in system.routes())], HELP["judge_model"])
+        for name, needs in NEEDS.items():
+            if name in self.fields:
+                self.fields[name].widget.attrs["data-needs"] = needs
 
     def _choose(self, name: str, choices: list[tuple[str, str]], help_text: str) -> None:
         """Make a text column a choice of what the running system can do. A saved value that it can no longer do stays in the list."""

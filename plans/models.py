@@ -130,6 +130,7 @@ class Plan(models.Model):
     window = models.PositiveSmallIntegerField(default=2, validators=[MinValueValidator(1), MaxValueValidator(20)])
     max_error_rate = models.FloatField(null=True, blank=True, validators=[MinValueValidator(0.0001), MaxValueValidator(0.5)])
     sample_rate = models.FloatField(default=0.05, validators=[MinValueValidator(0), MaxValueValidator(1)])
+    judge_model = models.CharField(max_length=128, null=True, blank=True)  # null is a value of the API
     ttl = models.PositiveIntegerField(default=3600, validators=[MinValueValidator(1)])
     ttl_jitter = models.FloatField(default=0.1, validators=[MinValueValidator(0), MaxValueValidator(0.5)])
     stale_while_revalidate = models.PositiveIntegerField(default=0)

@@ -133,6 +133,8 @@ def _cache(top: dict[str, Any], base: Draft | None, capabilities: Capabilities, 
         problems.setdefault("cache.exact", "False without a backend would cache nothing. Set one of them, or the whole cache to null.")
     if cache.max_error_rate is not None:
         _check_budget(cache, problems)
+    if cache.judge_model is not None:
+        _check_judge(cache, old, capabilities, problems)
     return cache
 
 
@@ -153,6 +155,15 @@ def _check_budget(cache: CacheSettings, problems: dict[str, str]) -> None:
         problems.setdefault("cache.max_error_rate", "Needs a backend: answers of identical requests are not measured. Set it to null.")
     elif not cache.sample_rate:
         problems.setdefault("cache.sample_rate", "Must be more than 0 while max_error_rate is set, else nothing is measured.")
+
+
+def _check_judge(cache: CacheSettings, old: CacheSettings | None, capabilities: Capabilities, problems: dict[str, str]) -> None:
+    """A judge that would never be asked, or that does not exist. One whose route went later is no reason to refuse another change."""
+    if cache.max_error_rate is None and "cache.max_error_rate" not in problems:
+        problems.setdefault("cache.judge_model", "Needs max_error_rate: without it nothing is measured. Set it to null, or set that one.")
+    elif (old is None or old.judge_model != cache.judge_model) and cache.judge_model not in (routes := capabilities.routes()):
+        accepted = f"Must be the name of a route: {', '.join(routes)}" if routes else "There is no route yet"
+        problems.setdefault("cache.judge_model", f"{accepted}. null is accepted too: rules judge.")
 
 
 def _checked(half: Mapping[str, Any], fields: Mapping[str, Check], prefix: str, problems: dict[str, str]) -> dict[str, Any]:
@@ -260,6 +271,13 @@ def _backend_name(value: object) -> str | None:
     raise ValueError("Must be the name of a cache engine (GET /token-saving/cache-engines), or null for exact answers only.")
 
 
+def _route_name(value: object) -> str | None:
+    """Only the type, as for the backend."""
+    if value is None or isinstance(value, str):
+        return value or None
+    raise ValueError("Must be the name of a route, or null: rules judge.")
+
+
 def _error_rate(value: object) -> float | None:
     try:
         return None if value is None else cast(float, _number(MIN_ERROR_RATE, MAX_ERROR_RATE)(value))
@@ -274,6 +292,7 @@ CACHE_FIELDS: Final[dict[str, Check]] = {
     "similarity_threshold": _number(0, 1),
     "max_error_rate": _error_rate,
     "sample_rate": _number(0, 1),
+    "judge_model": _route_name,
     "ttl": _whole(1, INT32),
     "ttl_jitter": _number(0, MAX_JITTER),
     "stale_while_revalidate": _whole(0, INT32),

@@ -74,6 +74,12 @@ class CacheSerializer(serializers.Serializer[Any]):
         max_value=1,
         help_text="The share of those answers that the provider is asked for too, afterwards, to measure it.",
     )
+    judge_model = serializers.CharField(
+        default=rules.CACHE.judge_model,
+        allow_null=True,
+        help_text="The route whose model says whether the stored and the fresh answer are the same. It is sent the question and both "
+        "answers; its calls are spent on saving. null: rules judge. Needs max_error_rate.",
+    )
     ttl = serializers.IntegerField(default=rules.CACHE.ttl, min_value=1, max_value=rules.INT32, help_text="Seconds.")
     ttl_jitter = serializers.FloatField(
         default=rules.CACHE.ttl_jitter,

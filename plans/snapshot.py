@@ -37,7 +37,8 @@ class CacheSettings:
 
     `similarity_threshold` in 0..1, of the verifier's calibrated score or of the cosine, as `match` says. `context`: what of a chat before
     its final question must agree: all of it to the letter, the last `window` turns by meaning, or nothing. `max_error_rate`: the share of
-    wrong hits that is accepted, None: not measured; `sample_rate`: of would-be hits that are asked upstream too, to measure it.
+    wrong hits that is accepted, None: not measured; `sample_rate`: of would-be hits that are asked upstream too, to measure it;
+    `judge_model`: the route whose model says whether both answers are the same, None: rules do.
     Seconds: `ttl`, shortened for each entry by up to the share `ttl_jitter`; `stale_while_revalidate` and `stale_if_error` after it.
     """
 
@@ -49,6 +50,7 @@ class CacheSettings:
     window: int = 2
     max_error_rate: float | None = None
     sample_rate: float = 0.05
+    judge_model: str | None = None
     ttl: int = 3600
     ttl_jitter: float = 0.1
     stale_while_revalidate: int = 0

@@ -38,9 +38,9 @@ def read_text(entry: CacheEntry) -> Text:
 async def _read(tools: Toolbox, entry: CacheEntry) -> Text:
     question: str | None = None
     value: bytes | None = None
-    if backend := tools.semantic.get(entry.backend):
-        found = await backend.get(entry.entry_id)
-        question, value = (found.question, found.envelope) if found else (None, None)
+    for backend in (tools.semantic[name] for name in entry.backend.split() if name in tools.semantic):
+        if found := await backend.get(entry.entry_id):
+            question, value = found.question, found.envelope
     if entry.exact:
         value = await tools.exact.get(entry.entry_id) or value
     return Text(question, _answer(value))

@@ -54,7 +54,7 @@ class EntrySerializer(serializers.Serializer[CacheEntry]):
     model = serializers.CharField(source="route", help_text="As clients name it.")
     namespace = serializers.CharField(allow_blank=True)
     exact = serializers.BooleanField(help_text="Whether identical requests find it.")
-    backend = serializers.CharField(allow_blank=True, help_text="Where it is found by meaning; empty: nowhere.")
+    backend = serializers.CharField(allow_blank=True, help_text="Where it is found by meaning, former backends too; empty: nowhere.")
     bytes = serializers.IntegerField(help_text="In all stores together.")
     hits = serializers.IntegerField(help_text="At least so many.")
     created_at = serializers.DateTimeField()

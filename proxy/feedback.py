@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from django.core.cache import cache
 from django.db import DatabaseError, InterfaceError, connections
 from django_redis.exceptions import ConnectionInterrupted
+from redis.exceptions import RedisError
 
 from proxy import bridge
 from proxy.conf import conf
@@ -78,7 +79,7 @@ def _limit(tenant: int) -> None:
     try:
         cache.add(key, 0, timeout=2 * MINUTE)
         count = cache.incr(key)
-    except (ConnectionInterrupted, ValueError):
+    except (ConnectionInterrupted, RedisError, ValueError):  # django-redis lets those of `incr` through as they are
         return
     if count > conf.feedback_per_minute:
         left = max(1, round(MINUTE - now % MINUTE))

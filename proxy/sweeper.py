@@ -108,7 +108,7 @@ class Sweeper:
         tools, failed = self._tools, set[str]()
         keys = [key for each in claimed if each.exact for key in (each.entry_id, each.sent) if key]
         work: list[tuple[str, Awaitable[None]]] = [("exact", tools.exact.delete(*keys))] if keys else []
-        work += [(each.backend, tools.semantic[each.backend].delete(each.entry_id)) for each in claimed if each.backend in tools.semantic]
+        work += [(name, tools.semantic[name].delete(each.entry_id)) for each in claimed for name in each.backends if name in tools.semantic]
         for (name, _), outcome in zip(work, await asyncio.gather(*(deed for _, deed in work), return_exceptions=True), strict=True):
             if isinstance(outcome, ToolUnavailable):
                 failed.add(name)
@@ -121,4 +121,4 @@ class Sweeper:
 
 def stores_of(each: sweeps.Doomed) -> set[str]:
     """The names of the tools that keep it."""
-    return ({"exact"} if each.exact else set()) | ({each.backend} if each.backend else set())
+    return ({"exact"} if each.exact else set()) | set(each.backends)

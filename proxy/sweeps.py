@@ -29,11 +29,11 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Doomed:
-    """A deleted entry. `removed`: taken out of the stores once already."""
+    """A deleted entry. `backends`: the semantic caches that may have it; `removed`: taken out of the stores once already."""
 
     entry_id: str
     sent: str
-    backend: str
+    backends: Sequence[str]
     exact: bool
     removed: bool
 
@@ -70,9 +70,9 @@ DELETE FROM {ENTRIES} WHERE entry_id IN (
     SELECT entry_id FROM {ENTRIES} WHERE expires_at <= now() ORDER BY expires_at LIMIT {BATCH} FOR UPDATE SKIP LOCKED)
 """.encode()
 CLAIM = f"""
-SELECT entry_id, sent, backend, exact, removed FROM {ENTRIES}
+SELECT entry_id, sent, string_to_array(backend, ' '), exact, removed FROM {ENTRIES}
 WHERE doomed_at IS NOT NULL AND (NOT removed OR doomed_at <= now() - make_interval(secs => {AGAIN}))
-    AND NOT backend = ANY(%s) AND NOT (exact AND 'exact' = ANY(%s))
+    AND NOT string_to_array(backend, ' ') && %s AND NOT (exact AND 'exact' = ANY(%s))
 ORDER BY doomed_at LIMIT %s FOR UPDATE SKIP LOCKED
 """.encode()
 ONCE = f"UPDATE {ENTRIES} SET removed = true WHERE entry_id = ANY(%s)".encode()

@@ -9,6 +9,7 @@ from proxy import bridge
 from proxy.models import EvictedAnswer, WrongAnswer
 from proxy.pipeline.evict import holdings, remove, restore
 from proxy.wrong_rows import evicted_fields, held_of, said_fields, was_there
+from stats import erasures
 from stats.models import RequestEvent
 
 SECONDS = 10.0
@@ -38,7 +39,16 @@ def mark_wrong(event: RequestEvent, *, said_by: str) -> WrongAnswer:
     except IntegrityError:  # said twice at the same moment
         return WrongAnswer.objects.get(event_id=event.event_id)
     bridge.run(lambda tools: remove(tools, held), seconds=SECONDS)
+    if all(each.entry_id != event.entry_id for each in found):
+        _doom(event)
     return said
+
+
+def _doom(event: RequestEvent) -> None:
+    """Have the workers delete an answer that could not be read, and so not be told from others: as soon as its store is back, or where a
+    former embedder has it."""
+    unread = erasures.entries(erasures.Filter(entry_id=event.entry_id)).filter(created_at__lte=event.at)
+    erasures.doom(unread, at=timezone.now())
 
 
 def undo(said: WrongAnswer, *, by: str) -> int:

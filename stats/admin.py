@@ -9,7 +9,8 @@ from django.http import HttpRequest
 
 from plans.models import Plan
 from stats import selectors
-from stats.measures import Outcome, Tier
+from stats.evidence import Verdict
+from stats.measures import JUDGE, Outcome, Tier
 from stats.models import DeadLetter, RequestEvent, UpstreamAttempt
 from stats.templatetags.figures import usd
 from stats.totals import FINISHED
@@ -54,6 +55,18 @@ class TierFilter(admin.SimpleListFilter):
         return queryset.filter(tier=self.value()) if self.value() else queryset
 
 
+class SampleFilter(admin.SimpleListFilter):
+    title, parameter_name = "sample", "sample"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
+        return [*((verdict, verdict) for verdict in get_args(Verdict)), (JUDGE, "the judge's calls")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[RequestEvent]) -> QuerySet[RequestEvent]:
+        if self.value() == JUDGE:
+            return queryset.filter(tier="sample", reason=JUDGE)
+        return queryset.filter(sample=self.value()).exclude(reason=JUDGE) if self.value() else queryset
+
+
 class OutcomeFilter(admin.SimpleListFilter):
     title = parameter_name = "outcome"
 
@@ -83,7 +96,7 @@ class RequestEventAdmin(ReadOnly):
         "billed",
         "saved",
     )
-    list_filter = (PlanFilter, TierFilter, OutcomeFilter, ("at", admin.DateFieldListFilter), "stream", "estimated", "stale")
+    list_filter = (PlanFilter, TierFilter, SampleFilter, OutcomeFilter, ("at", admin.DateFieldListFilter), "stream", "estimated", "stale")
     search_fields = ("=event_id",)
     search_help_text = "The x-request-id of a reply."
     ordering = ("-at",)

@@ -5,19 +5,37 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from plans import capabilities
 from plans.models import Plan
 from plans.snapshot import CacheSettings
 from stats import samples, switches
+from stats.entries import CacheEntry
 from stats.evidence import Measured, learned, measured
 from stats.models import RequestEvent
 from stats.totals import totals
 from stats.wanted import Wanted
 
+SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class WrongHit:
+    """A sample found wrong: when, of which request, by which number it was a hit. `entry_id`: of the stored answer; `kept`: it is still
+    there to be looked at."""
+
+    at: datetime
+    request_id: str
+    number: float | None
+    entry_id: str
+    kept: bool
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanBudget:
     """`limit`: the wrong hits accepted; `found`: those measured, under the threshold that the samples taught; `number`: which one the
-    threshold is of. `off_at` None: the semantic tier is on, from `since` on if a person did it. `asked`: samples that cost a call."""
+    threshold is of. `off_at` None: the semantic tier is on, from `since` on if a person did it. `asked`: samples that cost a call.
+    `judge`: the route of the plan's judge model, "" where rules judge; `judged`: how often it was to be asked, `unjudged` of them in vain;
+    `judge_gone`: there is no such route any more. `wrong`: the latest hits that were wrong, of a tier that is off."""
 
     plan: Plan
     limit: float
@@ -31,6 +49,11 @@ class PlanBudget:
     since: datetime | None
     asked: int
     spent: Decimal | None
+    judge: str = ""
+    judged: int = 0
+    unjudged: int = 0
+    judge_gone: bool = False
+    wrong: tuple[WrongHit, ...] = ()
 
     @property
     def moved(self) -> bool:
@@ -74,7 +97,12 @@ def budget_of(plan: Plan, wanted: Wanted) -> PlanBudget | None:
         detail=switch.detail if switch else "",
         since=since,
         asked=sums.sampled,
+        judged=sums.judged,
+        unjudged=sums.unjudged,
         spent=sums.sampled_cost,
+        judge=cache.judge_model or "",
+        judge_gone=cache.judge_model is not None and cache.judge_model not in capabilities.current().routes(),
+        wrong=_wrong(plan.pk, basis, switch.off_at, verified=verified) if switch and switch.off_at else (),
     )
 
 
@@ -86,9 +114,21 @@ def budgets(*, start: datetime, plan: Plan | None = None) -> list[PlanBudget]:
     return sorted(filter(None, found), key=lambda each: (each.off_at is None, each.plan.name))
 
 
+def _wrong(plan_id: int, basis: str, until: datetime, *, verified: bool) -> tuple[WrongHit, ...]:
+    """The latest ones up to when the tier turned itself off."""
+    rows = RequestEvent.objects.filter(plan_id=plan_id, basis=basis, sample="wrong", would="semantic", at__lte=until).order_by("-at")[
+        :SHOWN
+    ]
+    kept = set(CacheEntry.objects.filter(pk__in=[row.entry_id for row in rows]).values_list("pk", flat=True))
+    return tuple(
+        WrongHit(row.at, row.note.removeprefix("sample of "), row.score if verified else row.similarity, row.entry_id, row.entry_id in kept)
+        for row in rows
+    )
+
+
 def _basis(plan: Plan, cache: CacheSettings) -> str:
     """What the request path calls the plan's terms; in a process without it, those of the newest sample."""
     if _state.basis is not None:
         return _state.basis(cache)
-    rows = RequestEvent.objects.filter(plan_id=plan.pk).exclude(sample="").order_by("-at")
+    rows = RequestEvent.objects.filter(plan_id=plan.pk).exclude(sample="").exclude(basis="").order_by("-at")
     return rows.values_list("basis", flat=True).first() or ""

@@ -5,9 +5,10 @@ from django.db.models import Q
 
 
 class CacheEntry(models.Model):
-    """`stats.kept.Kept` as a row, written by way of the spool. `hits` and `used_at` come from the ledger; `used_at` moves in steps of ten
-    seconds. An entry is deleted by setting `doomed_at`: a worker takes it out of the stores (`removed`), does so once more some seconds
-    later for the sake of a write that was still under way, and then deletes the row."""
+    """`stats.kept.Kept` as a row, written by way of the spool. `backend`: the semantic caches that may have a copy, with a space between:
+    the plan's own, and what it had before where the answer was kept anew. `hits` and `used_at` come from the ledger; `used_at` moves in
+    steps of ten seconds. An entry is deleted by setting `doomed_at`: a worker takes it out of the stores (`removed`), does so once more
+    some seconds later for the sake of a write that was still under way, and then deletes the row."""
 
     entry_id = models.CharField(max_length=64, primary_key=True)
     sent = models.CharField(max_length=64, blank=True)

@@ -100,22 +100,22 @@ def learned(samples: Iterable[Sample], *, limit: float, threshold: float) -> flo
 
     Higher: above every block of bands whose wrong hits exceed the budget for certain (lower bound over `limit`, as for turning off), if
     there is evidence above it; else no threshold helps.
-    Lower: down through blocks that touch, each with enough outcomes and no more doubtful ones than `limit`, as long as the upper bound of
-    all from there up is within `limit`.
+    Lower: down from the plan's own through blocks that touch, each with enough outcomes and no more doubtful ones than `limit`, as long as
+    the upper bound of all from there up is within `limit`. Scores above it that nobody had are no gap: they are served anyway.
     """
     blocks = _monotone(_bands(samples))
     refuted = max((block.high for block in blocks if _refuted(block, limit)), default=0.0)
     if refuted > threshold:
         above = sum(block.trials for block in blocks if block.low >= refuted)
         return refuted if above >= OUTCOMES_TO_MOVE else threshold
-    lowest, trials, doubtful, edge = threshold, 0, 0, None
+    lowest, trials, doubtful = threshold, 0, 0
     for block in reversed(blocks):
         trials, doubtful = trials + block.trials, doubtful + block.doubtful
-        touches = edge is None or block.high >= edge - 1e-9
+        touches = block.high >= lowest - 1e-9
         enough = block.trials >= OUTCOMES_TO_MOVE and block.doubtful <= limit * block.trials
         if block.low < threshold and not (touches and enough and wilson.interval(doubtful, trials)[1] <= limit):
             break
-        lowest, edge = min(lowest, block.low), block.low
+        lowest = min(lowest, block.low)
     return lowest
 
 

@@ -15,6 +15,7 @@ import psycopg
 
 from stats import database, intake, metrics
 from stats.database import Connection
+from stats.rolling import BATCHES
 from stats.spool import SUFFIX, Spool, SpoolFile
 
 log = logging.getLogger(__name__)
@@ -62,8 +63,7 @@ class Flusher:
                 if time.monotonic() - adopted >= ADOPT_EVERY:
                     await _whole(self.adopt())
                     adopted = time.monotonic()
-                if time.monotonic() - folded >= FOLD_EVERY:
-                    await _whole(self.fold())
+                if time.monotonic() - folded >= FOLD_EVERY and await _whole(self.fold()) < BATCHES:
                     folded = time.monotonic()
                 if failures:
                     log.warning("the ledger is written again after %d failures", failures)
@@ -118,7 +118,7 @@ class Flusher:
             return moved
 
     async def fold(self) -> int:
-        """Add what is recorded to its roll-ups; the number of batches. Raises as `flush`."""
+        """Add what is recorded to its roll-ups, a turn of it; the number of batches. Raises as `flush`."""
         async with self._turn:
             conn = await self._connected()
             with database.deadline(conn, self._deadline):
@@ -210,9 +210,9 @@ class Flusher:
             await asyncio.wait_for(self._stop.wait(), seconds)
 
 
-async def _whole(turn: Coroutine[None, None, int]) -> None:
+async def _whole(turn: Coroutine[None, None, int]) -> int:
     """Let a turn end when `run` is cancelled meanwhile: psycopg answers a cancelled wait by waiting for the server, for seconds."""
-    await asyncio.shield(asyncio.create_task(turn))
+    return await asyncio.shield(asyncio.create_task(turn))
 
 
 def _lines(chunk: bytes, *, torn_too: bool) -> bytes:

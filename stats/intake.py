@@ -12,7 +12,7 @@ from django.db.models import CharField, DateTimeField, Field, JSONField, Model
 from stats.database import Connection
 from stats.kept_rows import INSERT_KEPT, LOCK_SHARED, NOTE_USE
 from stats.models import DeadLetter, RequestEvent, SpoolCursor, UpstreamAttempt
-from stats.rolling import BATCHES, FOLD, NOTE
+from stats.rolling import FOLD, NOTE
 
 Kind = Literal["event", "attempt", "kept"]
 Row = tuple[Kind, bytes]
@@ -54,15 +54,10 @@ async def insert(conn: Connection, worker: str, rows: list[Row]) -> int:
 
 
 async def fold(conn: Connection) -> int:
-    """Add recorded requests to their roll-ups until all are, or another worker is at it; the number of batches. Each turn is a transaction
-    of its own."""
-    folded = 0
-    while True:
-        found = await (await conn.execute(FOLD.encode())).fetchone()
-        number = found[0] if found else 0
-        folded += number
-        if number < BATCHES:
-            return folded
+    """Add recorded requests to their roll-ups, in a transaction of its own. The number of batches: `rolling.BATCHES` when there may be more, 0 too
+    while another worker is at it."""
+    found = await (await conn.execute(FOLD.encode())).fetchone()
+    return found[0] if found else 0
 
 
 def _array(bodies: list[bytes]) -> bytes:

@@ -29,7 +29,10 @@ _TYPES = ", ".join(
     + [f"{name} double precision" for name in _TIMES]
 )
 _WRITTEN = (*_TEXTS, *_OTHERS, *_TIMES, "used_at", "hits", "doomed_at", "removed")
-_REPLACED = ", ".join(f'"{name}" = excluded."{name}"' for name in _WRITTEN if name != "entry_id")
+# Where a copy may stand that the new one does not replace, in a backend that the plan had before, is not forgotten.
+_BACKENDS = f"""backend = CASE WHEN string_to_array({ENTRIES}.backend, ' ') @> string_to_array(excluded.backend, ' ') THEN {ENTRIES}.backend
+    ELSE ltrim({ENTRIES}.backend || ' ' || excluded.backend) END"""
+_REPLACED = ", ".join([_BACKENDS] + [f'"{name}" = excluded."{name}"' for name in _WRITTEN if name not in ("entry_id", "backend")])
 _ERASED = f"""EXISTS (SELECT FROM {ERASURES} r WHERE r.at >= to_timestamp(x.created_at)
     AND coalesce(r.tenant_id, x.tenant_id) = x.tenant_id AND coalesce(r.plan_id, x.plan_id) = x.plan_id
     AND r.entry_id IN ('', x.entry_id, nullif(x.sent, '')) AND r.route IN ('', x.route)

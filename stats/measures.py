@@ -6,10 +6,12 @@ request would have cost without a plan.
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Literal
+from typing import Final, Literal
 
-# A sample is no request: a stored answer compared with the provider's, in a row of its own.
+# A sample is no request: a stored answer compared with the provider's, in a row of its own. So is what a judge model was asked about it:
+# those rows are of the same tier, have `JUDGE` for their reason and no `basis`, and their `sample` is what the judge said.
 Tier = Literal["exact", "semantic", "miss", "bypass", "sample"]
+JUDGE: Final = "judge"
 Outcome = Literal["ok", "refused", "upstream_error", "cut", "client_closed", "failed"]
 
 

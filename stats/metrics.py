@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
-from stats.measures import Event
+from stats.measures import JUDGE, Event
 
 WHO = ("tenant", "plan", "route")
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
@@ -39,6 +39,11 @@ FAILURES = Counter(
 SAMPLES = Counter(
     "tokenthrift_samples",
     "Stored answers compared with the provider's. verdict: right, wrong, unclear, none.",
+    ("tenant", "plan", "verdict"),
+)
+JUDGED = Counter(
+    "tokenthrift_judged",
+    "Samples that the plan's judge model was asked about. verdict: right, wrong, unclear; none: it failed, and the rules stood.",
     ("tenant", "plan", "verdict"),
 )
 SEMANTIC_OFF = Gauge(
@@ -108,7 +113,8 @@ def observe(event: Event) -> None:
     with _adding:
         _add(_sums[_group(event)], event)
     if event.tier == "sample":
-        SAMPLES.labels(event.tenant, event.plan, event.sample or "none").inc()
+        counter = JUDGED if event.reason == JUDGE else SAMPLES
+        counter.labels(event.tenant, event.plan, event.sample or "none").inc()
     for tool in event.failures:
         FAILURES.labels(tool).inc()
 

@@ -7,6 +7,7 @@ Adding to roll-ups with every batch would cost four times what recording costs; 
 from typing import Final
 
 from stats.buckets import bucket_sql
+from stats.measures import JUDGE
 from stats.models import RequestEvent, Rollup, Tally, Unfolded
 from stats.rollups import DAY, FULL, HOUR, MINUTE, PLAN
 
@@ -56,6 +57,7 @@ def _grains(*grains: str) -> str:
 _TOLD: Final = f"""
 told AS (SELECT e.*, would_cost IS NOT NULL AND billed_cost IS NOT NULL AS priced, CASE
     WHEN plan_id IS NULL THEN CASE WHEN outcome = 'ok' THEN 'unplanned' ELSE 'refused' END
+    WHEN tier = 'sample' AND reason = '{JUDGE}' THEN CASE WHEN outcome = 'ok' THEN 'judged' ELSE 'unjudged' END
     WHEN tier = 'sample' THEN 'sample'
     WHEN status NOT BETWEEN 200 AND 299 OR outcome <> 'ok' THEN 'failed'
     WHEN shadow THEN 'shadow' ELSE 'counted' END AS kind

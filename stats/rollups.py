@@ -5,16 +5,16 @@ Folded in within a second or so of the requests, see `stats.rolling`; they outli
 """
 
 from decimal import Decimal
-from typing import Final
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 MINUTE, HOUR, DAY = "minute", "hour", "day"
 PLAN, FULL = "plan", "full"
-# What a request was to its plan. `counted`: one of the plan's `total_requests`; `unplanned`: it named none and finished well.
-COUNTED, SHADOW, SAMPLE, FAILED, UNPLANNED, REFUSED = "counted", "shadow", "sample", "failed", "unplanned", "refused"
-KINDS: Final = (COUNTED, SHADOW, SAMPLE, FAILED, UNPLANNED, REFUSED)
+# What a request was to its plan. `counted`: one of the plan's `total_requests`; `judged` and `unjudged`: what a judge model was asked of a
+# sample, answered or in vain; `unplanned`: it named no plan and finished well.
+COUNTED, SHADOW, SAMPLE, JUDGED, UNJUDGED, FAILED = "counted", "shadow", "sample", "judged", "unjudged", "failed"
+UNPLANNED, REFUSED = "unplanned", "refused"
 
 
 def _count() -> "models.BigIntegerField[int, int]":

@@ -34,7 +34,7 @@ def lately(keys: Iterable[Key], *, verified: Iterable[Key], seconds: float) -> d
 
 
 def _samples() -> QuerySet[RequestEvent]:
-    return RequestEvent.objects.exclude(sample="")
+    return RequestEvent.objects.exclude(sample="").exclude(basis="")
 
 
 def _read(row: Any, verified: bool) -> tuple[str, Sample]:

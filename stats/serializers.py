@@ -97,7 +97,10 @@ class ErrorBudgetSerializer(serializers.Serializer[Any]):
     off_since = serializers.DateTimeField(allow_null=True)
     measured_since = serializers.DateTimeField(allow_null=True, help_text="When a person turned the tier on again, if ever.")
     sampling_calls = _count("Samples that the provider was asked for. The others it had answered anyway.")
-    spent_usd = _usd("What they cost.")
+    judge_model = serializers.CharField(allow_null=True, help_text="The route of the plan's judge; null: rules judge.")
+    judge_calls = _count("Samples that the judge was to be asked about.")
+    judge_failures = _count("Of those: it failed, did not exist, might not be asked or replied with something else.")
+    spent_usd = _usd("What they cost, the judge's calls included.")
 
 
 class DetailSerializer(serializers.Serializer[Any]):
@@ -209,6 +212,9 @@ def budget_body(budget: PlanBudget) -> dict[str, Any]:
         "off_since": budget.off_at and budget.off_at.isoformat(),
         "measured_since": budget.since and budget.since.isoformat(),
         "sampling_calls": budget.asked,
+        "judge_model": budget.judge or None,
+        "judge_calls": budget.judged,
+        "judge_failures": budget.unjudged,
         "spent_usd": None if budget.spent is None else f"{budget.spent:f}",
     }
 

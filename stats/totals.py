@@ -19,8 +19,9 @@ from stats.wanted import Wanted
 
 COUNTED, SHADOW, SAMPLE = (Q(kind=kind) for kind in (rollups.COUNTED, rollups.SHADOW, rollups.SAMPLE))
 EXACT, SEMANTIC, MISS, BYPASS = (Q(tier=tier) for tier in ("exact", "semantic", "miss", "bypass"))
-PAID = COUNTED | SAMPLE
-OF_SEMANTIC = COUNTED & SEMANTIC | SAMPLE
+ASIDE = Q(kind__in=(rollups.SAMPLE, rollups.JUDGED, rollups.UNJUDGED))
+PAID = COUNTED | ASIDE
+OF_SEMANTIC = COUNTED & SEMANTIC | ASIDE
 # Of single requests.
 FINISHED = Q(plan_id__isnull=False, status__gte=200, status__lt=300, outcome="ok")
 PRICED = Q(would_cost__isnull=False, billed_cost__isnull=False)
@@ -43,6 +44,8 @@ class Totals:
     estimated: int = 0
     failed: int = 0
     sampled: int = 0
+    judged: int = 0
+    unjudged: int = 0
     asked_tokens: int = 0
     sent_tokens: int = 0
     completion_tokens: int = 0
@@ -130,6 +133,8 @@ SUMS: dict[str, Aggregate] = {
     "estimated": _count("estimated", COUNTED),
     "failed": _count("requests", Q(kind=rollups.FAILED)),
     "sampled": _count("called", SAMPLE),
+    "judged": Sum("requests", filter=Q(kind__in=(rollups.JUDGED, rollups.UNJUDGED)), default=0),
+    "unjudged": _count("requests", Q(kind=rollups.UNJUDGED)),
     "asked_tokens": _count("asked_tokens", COUNTED),
     "sent_tokens": _count("prompt_tokens", PAID),
     "completion_tokens": _count("completion_tokens", PAID),
@@ -142,7 +147,7 @@ SUMS: dict[str, Aggregate] = {
     "would_cost": _dollars("would_cost", COUNTED),
     "billed_cost": _dollars("billed_cost", COUNTED),
     "spent_cost": _dollars("spent_cost", PAID),
-    "sampled_cost": _dollars("spent_cost", SAMPLE),
+    "sampled_cost": _dollars("spent_cost", ASIDE),
     "saved": _dollars(SAVED, PAID),
     "saved_exact": _dollars(SAVED, COUNTED & EXACT),
     "saved_semantic": _dollars(SAVED, OF_SEMANTIC),

@@ -1,11 +1,14 @@
-"""Every test run has its own PostgreSQL and Redis, started here before Django reads its settings, gone when the run ends.
+"""Every test process has its own PostgreSQL and Redis, started here before Django reads its settings, gone when the process ends.
 
 pytest-django reads the settings before any conftest when it finds DJANGO_SETTINGS_MODULE, so that is set here and nowhere else.
+With `-n 2` pytest-xdist starts two such processes, and this file runs in them as in a run without it. The process that hands out the
+tests reads this file too: it prepares the models once for both and gives them the environment as it was.
 """
 
 import os
 import secrets
 import shutil
+import signal
 import tempfile
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -19,6 +22,9 @@ from gateway_project import embedded, lease
 if django_settings.configured or "DJANGO_SETTINGS_MODULE" in os.environ:
     pytest.exit("Unset DJANGO_SETTINGS_MODULE: the tests choose their own services before the settings are read.", returncode=4)
 
+GIVEN = dict(os.environ)
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background job, and execnet: what tests start would inherit it
+    signal.signal(signal.SIGINT, lambda *_: None)
 # A real Qdrant server for the contract of the semantic backends; the rest of the tests does without.
 QDRANT = (os.environ.get("QDRANT_URL", ""), os.environ.get("TOKENTHRIFT_QDRANT_API_KEY", ""))
 for name in [name for name in os.environ if name.startswith("TOKENTHRIFT_") or name.removesuffix("_FILE").endswith("_URL")]:
@@ -47,6 +53,14 @@ import django  # noqa: E402 - the settings are read from here on
 from django.core.management import call_command  # noqa: E402
 
 django.setup()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes() -> None:
+    """Before pytest-xdist starts its processes: what they inherit says nothing of this one's services."""
+    call_command("prepare_embedder")
+    os.environ.clear()
+    os.environ.update(GIVEN)
 
 
 def pytest_unconfigure() -> None:

@@ -1,7 +1,7 @@
 """Real gateway processes for tests: `manage.py serve` on a database and a cache prefix of its own."""
 
-import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,18 +12,16 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
-import psycopg
 from openai import OpenAI
 
-from gateway_project.daemons import free_port
+from tests import databases
 from tests.upstream import MockUpstream
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT, ROUTE = databases.ROOT, databases.ROUTE
 PROMISED = 2.0  # seconds within which a change reaches every worker
-ROUTE, MODEL = "smart/balanced", "gpt-4o-mini"
+ADDRESS = re.compile(r"^Tokenthrift: (http://[^/]+)/v1 ", re.MULTILINE)
 
 
 @dataclass
@@ -71,6 +69,22 @@ class Gateway:
         )
         return done.stdout.strip()
 
+    def stop(self) -> None:
+        """End it as an operator would."""
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(40)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def restart(self, **environment: str) -> None:
+        """Stop it and start it again, with these changes of its environment and another address."""
+        self.stop()
+        self.environment |= environment
+        self.process = _serve(self.workers, self.environment, self.log)
+        _wait(self)
+
     def stats(self, plan: str, *, requests: int, seconds: float = 10.0) -> dict[str, Any]:
         """The plan's stats, once they count that many requests."""
         deadline = time.monotonic() + seconds
@@ -101,9 +115,12 @@ class Gateway:
 
 @contextmanager
 def running_gateway(upstream: MockUpstream, folder: Path, *, workers: int = 1, **environment: str) -> Iterator[Gateway]:
-    """A gateway with a tenant, keys and the route `smart/balanced` to the upstream."""
-    with own_database(environment.pop("DATABASE_URL", "") or os.environ["DATABASE_URL"]) as database:
-        port = free_port()
+    """A gateway with a tenant, keys and the route `smart/balanced` to the upstream.
+
+    Its database is a copy of one with tables, prices and accounts; on a server named by DATABASE_URL it begins with an empty one."""
+    own = environment.pop("DATABASE_URL", "")
+    ready = None if own else databases.ready_database()
+    with databases.own_database(own or os.environ["DATABASE_URL"], copy_of=ready.name if ready else "template1") as database:
         environment = {
             **os.environ,
             "DATABASE_URL": database,
@@ -112,35 +129,20 @@ def running_gateway(upstream: MockUpstream, folder: Path, *, workers: int = 1, *
             "TOKENTHRIFT_CACHE_BUDGET_MS": "1000",  # on a busy machine a look-up that is late would be a miss, as it should
             **environment,
         }
-        command = [sys.executable, "manage.py", "serve", "--port", str(port), "--workers", str(workers)]
+        if ready is not None:
+            databases.point(database, upstream.base_url)
         log = folder / "gateway.log"
-        with log.open("wb") as output:
-            process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output)
-        gateway = Gateway(f"http://127.0.0.1:{port}", process, environment, log, workers)
+        gateway = Gateway("", _serve(workers, environment, log), environment, log, workers)
         try:
             _wait(gateway)
-            _accounts(gateway, upstream)
+            if ready is not None:
+                gateway.virtual_key, gateway.admin_key = ready.virtual_key, ready.admin_key
+            else:
+                gateway.virtual_key, gateway.admin_key = databases.accounts(environment, upstream.base_url)
+            _wait_known(gateway)
             yield gateway
         finally:
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(40)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-
-
-@contextmanager
-def own_database(url: str) -> Iterator[str]:
-    """An empty database on the test server; its URL."""
-    name = f"gateway_{uuid.uuid4().hex[:8]}"
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    try:
-        yield urlsplit(url)._replace(path=f"/{name}").geturl()
-    finally:
-        with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+            gateway.stop()
 
 
 def inodes(pid: int) -> Iterator[str]:
@@ -151,27 +153,34 @@ def inodes(pid: int) -> Iterator[str]:
                 yield os.readlink(link).removeprefix("socket:[").removesuffix("]")
 
 
-def _wait(gateway: Gateway, seconds: float = 90.0) -> None:
+def _serve(workers: int, environment: dict[str, str], log: Path) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, "manage.py", "serve", "--port", "0", "--workers", str(workers)]
+    with log.open("wb") as output:
+        return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output)
+
+
+def _wait(gateway: Gateway, seconds: float = 150.0) -> None:
+    """Until every worker has started; the address is read where a person reads it."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and gateway.process.poll() is None:
-        try:
-            if httpx.get(f"{gateway.url}/readyz", timeout=5).status_code == 200:
+        log = gateway.log.read_text()
+        if (said := ADDRESS.search(log)) and log.count("Application startup complete.") == gateway.workers:
+            gateway.url = said[1]
+            if httpx.get(f"{gateway.url}/readyz", timeout=30).status_code == 200:
                 return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.1)
+        time.sleep(0.05)
     raise AssertionError(f"the gateway did not start:\n{gateway.log.read_text()[-3000:]}")
 
 
-def _accounts(gateway: Gateway, upstream: MockUpstream) -> None:
-    command = [sys.executable, "-m", "demo.accounts", "--route", ROUTE, "--model", MODEL, "--base-url", upstream.base_url]
-    done = subprocess.run(command, cwd=ROOT, env=gateway.environment, capture_output=True, text=True, timeout=120, check=True)
-    found = json.loads(done.stdout.splitlines()[-1])
-    gateway.virtual_key, gateway.admin_key = found["virtual_key"], found["admin_key"]
-    deadline = time.monotonic() + 5
+def _wait_known(gateway: Gateway, seconds: float = PROMISED + 3) -> None:
+    """Until its key is known, as it is from the beginning where the database had it then."""
+    deadline = time.monotonic() + seconds
+    first = True
     while time.monotonic() < deadline:
         if gateway.chat(cache={"only-if-cached": True}).status_code == 504:
-            gateway.let_others_follow()
+            if not first:
+                gateway.let_others_follow()
             return
+        first = False
         time.sleep(0.05)
-    raise AssertionError("the new key was not known within five seconds")
+    raise AssertionError(f"the new key was not known within {seconds} s")

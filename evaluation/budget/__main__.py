@@ -27,6 +27,7 @@ from evaluation.budget.stream import questions, send
 
 VAR = ROOT / "var" / "eval-budget"
 PLAN = "budgeted"
+PLOT = ROOT / "docs" / "screens" / "error-budget.svg"
 
 
 def main() -> int:
@@ -34,7 +35,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m evaluation.budget", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="a folder with faq_stream.jsonl.gz")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
-    parser.add_argument("--plot", type=Path, default=ROOT / "docs" / "error-budget.png", help="write the picture to this file")
+    parser.add_argument(
+        "--plot", type=Path, default=ROOT / "docs" / "screens" / "error-budget.svg", help="write the picture to this .svg or .png"
+    )
     parser.add_argument("--budget", type=float, default=0.05, help="the plan's max_error_rate")
     parser.add_argument("--sample-rate", type=float, default=0.2)
     parser.add_argument("--hostile", type=float, default=0.3, help="the share of questions that turn")

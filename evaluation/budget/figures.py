@@ -39,7 +39,7 @@ def figures(served: Sequence[Served], seen: Sequence[Seen], *, limit: float) -> 
 
 
 def draw(served: Sequence[Served], seen: Sequence[Seen], found: dict[str, Any], file: Path) -> None:
-    """The measured rate and its interval, the true rate, the budget, and the two moments."""
+    """The measured rate and its interval, the true rate, the budget, and the two moments, as PNG or SVG by the file's name."""
     mpl.use("Agg")
     figure = Figure(figsize=(7.8, 4.6), dpi=130, layout="constrained")
     axes = figure.subplots()
@@ -68,7 +68,7 @@ def draw(served: Sequence[Served], seen: Sequence[Seen], found: dict[str, Any], 
     axes.set_title(title, loc="left", color=INK, fontsize=11)
     axes.legend(loc="upper left", frameon=False, fontsize=9)
     file.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(file, metadata={"Software": None})
+    figure.savefig(file, metadata={"Date": None} if file.suffix == ".svg" else {"Software": None})
 
 
 def _true_rate(served: Sequence[Served]) -> tuple[list[int], list[float]]:

@@ -18,7 +18,7 @@ from proxy.core.ports import Breakers, Limits, Message, Toolbox, Vector
 from proxy.core.verify.chat import Chat, chat_of
 from proxy.core.verify.fold import fold
 from proxy.core.verify.verdict import veto
-from proxy.core.window import Window, fits, objection, text_of_window
+from proxy.core.window import apart, fits, objection, text_of_window, without_histories
 from proxy.engines.embedders.onnx import OnnxEmbedder
 from proxy.engines.verifiers.onnx import OnnxVerifier
 
@@ -80,15 +80,19 @@ class Judge:
         ours, theirs = chat_of(asked), chat_of(stored)
         if any(semantic_refusal(_request(each), PLAN) for each in (asked, stored)) or not (fits(asked) and fits(stored)):
             return False
-        one, other = await self._window(ours), await self._window(theirs)
-        cosine = self.cosine(text_of_window(ours, PLAN.window), text_of_window(theirs, PLAN.window))
-        if cosine < self.floor or objection(one, other, similarity=cosine):
+        texts = [text_of_window(given, PLAN.window) for given in (ours, theirs)]
+        await self.read((*texts, ours.question, theirs.question))
+        cosine = self.cosine(*texts)
+        if cosine < self.floor or (objection(ours, theirs, similarity=cosine) and not await self._stands_alone(ours, theirs)):
             return False
-        return await self.agree(ours.question, theirs.question, float(one.question @ other.question))
+        return await self.agree(ours.question, theirs.question, self.cosine(ours.question, theirs.question))
 
-    async def _window(self, given: Chat) -> Window:
-        await self.read((text_of_window(given, PLAN.window), given.question))
-        return Window(given, self.vectors[given.question])
+    async def _stands_alone(self, asked: Chat, stored: Chat) -> bool:
+        told = without_histories(asked, stored)
+        if told is None:
+            return False
+        await self.read(told)
+        return apart(self.vectors[asked.question], [self.vectors[text] for text in told])
 
 
 def _request(messages: Sequence[Message]) -> chat.ChatRequest:

@@ -25,9 +25,19 @@ class Agreement:
     reason: str
 
 
-async def agree(asked: str, stored: str, tools: Toolbox, *, threshold: float, seconds: float, similarity: float | None = None) -> Agreement:
+async def agree(
+    asked: str,
+    stored: str,
+    tools: Toolbox,
+    *,
+    threshold: float,
+    seconds: float,
+    similarity: float | None = None,
+    known_from: float | None = None,
+) -> Agreement:
     """Whether both questions may have one answer: texts that read the same may; else no sure rule may object and the score must reach
-    `threshold`. `similarity`: the cosine by the embedder of `tools`, where it is known.
+    `threshold`. `similarity`: the cosine by the embedder of `tools`, where it is known. `known_from`: a score of this or more is no
+    mere bound, though it be below the threshold.
 
     Without a verifier, or when it does not answer within `seconds`, the reason is `unverified`: nothing else is served on trust.
     """
@@ -40,7 +50,8 @@ async def agree(asked: str, stored: str, tools: Toolbox, *, threshold: float, se
         return Agreement(None, "unverified")
     try:
         known = [similarity] if similarity is not None and tools.embedder.id == tools.verifier.embedder else None
-        scoring = tools.verifier.score(asked, [stored], similarities=known, at_least=threshold, within=seconds)
+        at_least = threshold if known_from is None else min(threshold, known_from)
+        scoring = tools.verifier.score(asked, [stored], similarities=known, at_least=at_least, within=seconds)
         (score,) = await tools.breakers["verifier"].run(scoring, seconds=seconds)
     except ToolUnavailable:
         return Agreement(None, "unverified")

@@ -13,6 +13,7 @@ from stats.evidence import DAYS, Sample, learned, measured, window
 log = logging.getLogger("tokenthrift.proxy")
 Key = tuple[int, str]  # plan id, basis
 ERROR_BUDGET = "error-budget"
+BELOW = 0.1  # how far below the threshold it is worth looking whether it is too high
 
 
 @dataclass(frozen=True, slots=True)

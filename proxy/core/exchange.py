@@ -13,7 +13,8 @@ from proxy.core.errors import GatewayError
 from proxy.core.flights import Flight
 from proxy.core.led import Led
 from proxy.core.ports import Candidate, Client, Cut, Message, UpstreamReply, Vector
-from proxy.core.window import Window
+from proxy.core.verify.chat import Chat
+from stats.evidence import Verdict
 from stats.measures import Event, Outcome, Tier
 
 __all__ = ["Answer", "Call", "Judged", "Keys", "Live", "Refused", "Stored", "Usage", "Whole", "revise"]
@@ -143,7 +144,7 @@ class Call:
     keys: Keys | None = None
     question: str | None = None
     vector: Vector | None = None
-    window: Window | None = None
+    window: Chat | None = None
     candidates: tuple[Candidate, ...] = ()
     vetoes: tuple[str, ...] = ()
     raised: float = 0.0
@@ -158,7 +159,7 @@ class Call:
     withheld: bool = False
     probe: Stored | None = None
     sample_of: str = ""
-    verdict: str = ""
+    verdict: Verdict | Literal[""] = ""
     cut: Cut | None = None
     chat: str | None = None
     known: Known | None = None

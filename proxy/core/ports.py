@@ -84,7 +84,9 @@ class SemanticCache(Protocol):
         """Store one entry, visible to the next `nearest`. The same `entry_id` replaces."""
         ...
 
-    async def delete(self, entry_id: str) -> None: ...
+    async def delete(self, entry_id: str) -> None:
+        """Remove the entry of that id, of this cache's embedder and of any that was used before."""
+        ...
 
     async def get(self, entry_id: str) -> SemanticEntry | None:
         """The entry of that id, of this cache's embedder, unless it has expired."""
@@ -103,11 +105,13 @@ class SemanticCache(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outdated:
-    """An entry whose vector is another embedder's. `place`: where its store keeps those."""
+    """An entry whose vector is another embedder's. `place`: where its store keeps those; the rest as in `SemanticEntry`."""
 
     place: str
     entry_id: str
+    plan_id: int
     question: str
+    envelope: bytes
 
 
 @runtime_checkable

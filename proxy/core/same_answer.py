@@ -35,13 +35,22 @@ def answer_text(completion: dict[str, Any] | None) -> str:
 
 def judged(stored: str, fresh: str, similarity: float) -> Verdict:
     """Whether the stored answer was right, by the fresh one. `similarity`: the cosine of both. The same both ways round."""
-    ours, theirs = (fold(_BULLET.sub("", text)).strip() for text in (stored, fresh))
+    ours, theirs = _folded(stored), _folded(fresh)
     if ours == theirs:
         return "right"
     one, other = read(ours), read(theirs)
     if similarity < ABOUT_ANOTHER or numbers_apart(one, other) or _yes_and_no(ours, theirs):
         return "wrong"
     return "unclear" if similarity < ABOUT_THE_SAME or _may_differ(one, other) else "right"
+
+
+def read_the_same(stored: str, fresh: str) -> bool:
+    """Whether both are one text but for bullets and ways to write a sign."""
+    return _folded(stored) == _folded(fresh)
+
+
+def _folded(text: str) -> str:
+    return fold(_BULLET.sub("", text)).strip()
 
 
 def _yes_and_no(one: str, other: str) -> bool:

@@ -2,11 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Sequence
 
 from proxy.core.again import again
 from proxy.core.errors import ClientGone, GatewayError, InternalFault, ToolUnavailable
 from proxy.core.exchange import Call, Refused, Stored, revise
+from proxy.core.judge_model import SECONDS as JUDGE_SECONDS
+from proxy.core.judge_model import to_judge, weighed
 from proxy.core.ports import Toolbox
 from proxy.core.staleness import asked_again
 from proxy.pipeline.authenticate import authenticate
@@ -42,6 +45,8 @@ from proxy.pipeline.shadow import leave_whole, withhold
 from proxy.pipeline.share import share
 from proxy.pipeline.stand_in import stand_in
 from proxy.pipeline.store import store
+from proxy.pipeline.tally import tally
+from proxy.pipeline.understand import understand
 from proxy.pipeline.verify import verify
 
 Stage = Callable[[Call, Toolbox], Awaitable[Call]]
@@ -67,6 +72,7 @@ SETTLE: tuple[Stage, ...] = (count, land, record, forget, store, note, part, pic
 # Under an error budget, in the background, for a share of the would-be hits: what would the provider have said?
 ASK: tuple[Stage, ...] = (compress, build_upstream, call_upstream)  # unless it was asked anyway
 COMPARE: tuple[Stage, ...] = (hear, count, compare)
+JUDGE: tuple[Stage, ...] = (build_upstream, call_upstream, hear, count, understand)  # a call of its own, where the plan names a model
 KEEP: tuple[Stage, ...] = (store, retire)
 SAMPLE_SECONDS = 60.0
 
@@ -100,11 +106,29 @@ async def run(call: Call, tools: Toolbox) -> Call:
 
 
 async def _sample(finished: Call, tools: Toolbox) -> None:
-    """Compare the stored answer of a finished call with the provider's. It is a call of its own: recorded once, whatever happens."""
+    """Compare the stored answer of a finished call with the provider's. It is a call of its own."""
     call = again(finished)
+    stages = COMPARE if call.completion is not None else (*ASK, *COMPARE)
+    call = await _apart(call, (*stages, _judge, tally), tools, seconds=SAMPLE_SECONDS)
+    for stage in KEEP:
+        await open_stage(stage, call, tools)
+
+
+async def _judge(call: Call, tools: Toolbox) -> Call:
+    """The verdict with the judge's word in it, where the plan names one. To ask it is another call, which ends before this one must."""
+    asked = to_judge(call)
+    if asked is None:
+        return call
+    left = call.started + SAMPLE_SECONDS - 1 - time.monotonic()
+    asked = await _apart(asked, () if asked.answer else JUDGE, tools, seconds=min(JUDGE_SECONDS, left))
+    return revise(call, verdict=weighed(call.verdict, asked.verdict))
+
+
+async def _apart(call: Call, stages: Sequence[Stage], tools: Toolbox, *, seconds: float) -> Call:
+    """Run a call that nobody waits for: recorded once, whatever happens."""
     try:
-        async with asyncio.timeout(SAMPLE_SECONDS):
-            for stage in COMPARE if call.completion is not None else (*ASK, *COMPARE):
+        async with asyncio.timeout(seconds):
+            for stage in stages:
                 call = await open_stage(stage, call, tools)
     except TimeoutError:
         call = revise(call, outcome="upstream_error", status=504)
@@ -112,12 +136,11 @@ async def _sample(finished: Call, tools: Toolbox) -> None:
         call = revise(call, outcome="cut")
         raise
     except Exception:
-        log.exception("sample %s of request %s failed", call.request_id, call.sample_of)
+        log.exception("%s %s of %s failed", call.reason or "sample", call.request_id, call.sample_of)
         call = revise(call, outcome="failed", status=500)
     finally:
         await record(call, tools)
-    for stage in KEEP:
-        await open_stage(stage, call, tools)
+    return call
 
 
 async def _seek(call: Call, tools: Toolbox) -> Call:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from proxy.core.errors import ToolUnavailable
 from proxy.core.exchange import Call, Stored, revise
-from proxy.core.ports import Candidate, Toolbox
+from proxy.core.ports import Candidate, ExactCache, Toolbox
 from proxy.pipeline.chain import DECIDE, open_stage
 from proxy.pipeline.load_plan import load_plan
 from proxy.pipeline.parse import parse
@@ -26,11 +26,26 @@ class Explained:
     floor: float
 
 
+class Onlooker:
+    """An exact cache that is only read: whoever looks on claims no renewal, which a client's request would then not begin."""
+
+    def __init__(self, exact: ExactCache) -> None:
+        self.get = exact.get
+
+    async def set(self, key: str, value: bytes, ttl: int) -> None: ...
+    async def delete(self, *keys: str) -> None: ...
+    async def claim(self, name: str, seconds: int) -> bool:
+        return False
+
+    async def close(self) -> None: ...
+
+
 async def explain(call: Call, tools: Toolbox, *, plan: str, neighbours: int, seconds: float) -> Explained:
     """What would become of this request (key, directory and raw body set) under the plan of that name, within about `seconds`.
 
     Raises GatewayError where the request would be refused.
     """
+    tools = replace(tools, exact=Onlooker(tools.exact))
     call = await parse(call, tools)
     call = revise(call, request=replace(call.asked, plan_name=plan))
     call = await scope(await load_plan(call, tools), tools)

@@ -4,12 +4,11 @@ anyway, so to compare its answer costs no money."""
 import random
 
 from proxy.core.agree import VERIFIER
+from proxy.core.budgets import BELOW
 from proxy.core.exchange import Call, Stored, revise
 from proxy.core.ports import Candidate, Toolbox
 from proxy.core.reading import fresh_enough, open_envelope
 from proxy.core.verify.verdict import veto
-
-BELOW = 0.1  # how far below the threshold it is worth looking
 
 
 async def explore(call: Call, tools: Toolbox) -> Call:
@@ -44,4 +43,4 @@ def _kept_out(call: Call, threshold: float) -> tuple[Candidate, float | None] | 
 def _by_cosine(call: Call) -> bool:
     """Whether the cosine of the questions alone decides."""
     assert call.plan is not None and call.plan.cache is not None  # noqa: S101, PT018 -- there is no threshold without
-    return call.plan.cache.match == "cosine" and (call.window is None or len(call.window.chat.said) == 1)
+    return call.plan.cache.match == "cosine" and (call.window is None or len(call.window.said) == 1)

@@ -74,7 +74,7 @@ def event_of(call: Call) -> Event:
         failures=call.failures,
         attempts=call.attempts,
         engine=call.cut.engine if call.cut and call.cut.messages is not None and call.attempts else "",
-        note=f"sample of {call.sample_of}" if call.sample_of else call.cut.note if call.cut else "",
+        note=f"{call.reason or 'sample'} of {call.sample_of}" if call.sample_of else call.cut.note if call.cut else "",
         asked_tokens=gained.asked,
         prompt_tokens=call.usage.prompt,
         cached_tokens=call.usage.cached,

@@ -14,6 +14,7 @@ from proxy.core.exchange import Call, Keys, Whole
 from proxy.core.kept import kept_of
 from proxy.core.lifetime import fresh_seconds, kept_seconds
 from proxy.core.ports import SemanticEntry, Toolbox
+from proxy.core.same_answer import answer_text
 from proxy.core.window import pack
 from proxy.core.worth import compared_tokens, tokens_cut
 
@@ -91,7 +92,7 @@ def _entry(call: Call, keys: Keys, envelope: Envelope, value: bytes, *, embedder
     if call.vector is None or call.question is None or keys.bucket is None or call.plan is None:
         return None
     if call.window is not None:
-        value = encode(replace(envelope, chat=pack(call.window)))
+        value = encode(replace(envelope, chat=pack(call.window, answer_text(call.completion))))
     return SemanticEntry(
         entry_id=keys.exact,
         bucket=keys.bucket,

@@ -6,19 +6,23 @@ first, and then the questions by themselves.
 """
 
 from proxy.core.agree import Agreement, agree, compared
-from proxy.core.budgets import ERROR_BUDGET
+from proxy.core.budgets import BELOW, ERROR_BUDGET
+from proxy.core.embedding import vectors
 from proxy.core.envelope import Envelope
 from proxy.core.exchange import Call, Judged, Stored, revise
 from proxy.core.forgetting import FORGOTTEN, forgotten
 from proxy.core.ports import Candidate, Toolbox
 from proxy.core.reading import fresh_enough, open_envelope, time_left
+from proxy.core.verify.chat import Chat
+from proxy.core.verify.pair import say_the_same
 from proxy.core.verify.verdict import veto
-from proxy.core.window import objection, unpack
+from proxy.core.window import apart, objection, unpack, without_histories
 from proxy.core.worth import compared_tokens
 
 
 async def verify(call: Call, tools: Toolbox) -> Call:
-    """Answer with the best candidate that passes every check; note why the others did not."""
+    """Answer with the best candidate that passes every check; note why the others did not. Raises ToolUnavailable where it
+    takes a vector that cannot be had in time."""
     for candidate in call.candidates:
         if not verified(call) and candidate.similarity < threshold(call):
             break
@@ -64,13 +68,31 @@ async def _judge(call: Call, candidate: Candidate, tools: Toolbox) -> tuple[Enve
     assert call.question is not None  # noqa: S101 -- likewise
     if call.window is None:
         return envelope, await _questions(call, call.question, candidate.question, candidate.similarity, tools)
-    other = unpack(envelope.chat, call.window.question.shape[0])
+    other = unpack(envelope.chat)
     if other is None:
         return None, Agreement(None, "foreign")
-    if against := objection(call.window, other, similarity=candidate.similarity):
+    against = objection(call.window, other, similarity=candidate.similarity)
+    if against and not await _stands_alone(call, call.window, other, tools):
         return envelope, Agreement(None, against)
-    similarity = float(call.window.question @ other.question)
-    return envelope, await _questions(call, call.window.chat.question, other.chat.question, similarity, tools)
+    similarity = await _cosine(call, call.window, other, candidate, tools)
+    return envelope, await _questions(call, call.window.question, other.question, similarity, tools)
+
+
+async def _stands_alone(call: Call, ours: Chat, theirs: Chat, tools: Toolbox) -> bool:
+    """Whether both questions need nothing of what was said before, in words and in meaning."""
+    told = without_histories(ours, theirs)
+    return told is not None and call.vector is not None and apart(call.vector, await vectors(call, tools, *told))
+
+
+async def _cosine(call: Call, ours: Chat, theirs: Chat, candidate: Candidate, tools: Toolbox) -> float:
+    """Of the questions alone. Their vectors are made here, where nothing but the questions is left to be compared; seldom, since most
+    neighbours are out by their history, and who asks the same again mostly uses the same words."""
+    if ours.question == theirs.question or (verified(call) and say_the_same(ours.question, theirs.question)):
+        return 1.0
+    if len(ours.said) == 1 or (ours.alone and theirs.alone):
+        return candidate.similarity
+    one, other = await vectors(call, tools, ours.question, theirs.question)
+    return float(one @ other)
 
 
 def _barred(call: Call, envelope: Envelope) -> str:
@@ -84,7 +106,9 @@ async def _questions(call: Call, asked: str, stored: str, similarity: float, too
     """Whether the one question may have the other's answer; `similarity`: the cosine of the two."""
     least = threshold(call)
     if verified(call):
-        return await agree(asked, stored, tools, threshold=least, seconds=time_left(call), similarity=similarity)
+        # Where thresholds are learned, what stays a little below is looked at as well, by its score.
+        known_from = call.threshold - BELOW if call.basis and call.threshold is not None else None
+        return await agree(asked, stored, tools, threshold=least, seconds=time_left(call), similarity=similarity, known_from=known_from)
     if reason := veto(asked, stored):
         return Agreement(None, reason)
     return Agreement(None, "" if call.window is None or similarity >= least else "question-similarity")

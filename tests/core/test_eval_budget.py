@@ -59,8 +59,9 @@ def test_hits_are_counted_before_between_and_after(tmp_path: Path) -> None:
     assert found["semantic_hits"] == {"before": 100, "hostile": 20, "after": 0}
     assert found["wrong_hits"] == {"before": 0, "hostile": 10, "after": 0}
     assert found["exact_hits_after"] == 20
-    draw(served, seen, found, tmp_path / "plot.png")
-    assert (tmp_path / "plot.png").stat().st_size > 10_000
+    for name in ("plot.png", "plot.svg"):
+        draw(served, seen, found, tmp_path / name)
+        assert (tmp_path / name).stat().st_size > 10_000
 
 
 def test_a_tier_that_stays_on_is_said_to() -> None:

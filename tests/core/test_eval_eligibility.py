@@ -23,6 +23,6 @@ def test_ordinary_questions_that_say_my_or_today_are_compared_by_meaning() -> No
     "word", ["my ", "is the ", "how many ", "flights late ", "what's on in my ", "1 ", "- ", "the latest ", "i ordered "]
 )
 def test_a_hostile_question_takes_no_long_time(word: str) -> None:
-    begun = time.perf_counter()
+    begun = time.process_time()
     bypassed((word * MAX_QUESTION)[:MAX_QUESTION])
-    assert time.perf_counter() - begun < 0.5
+    assert time.process_time() - begun < 0.5

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.core.verify.fold import fold
+from proxy.core.verify.pair import say_the_same
 from proxy.core.verify.verdict import RULES, veto
 
 WORDS = (
@@ -92,3 +93,10 @@ def test_a_hostile_text_costs_a_moment_and_no_minutes(kind: str) -> None:
     begin = time.process_time()
     veto(asked, stored)
     assert time.process_time() - begin < 5  # a time that is quadratic in the length would be minutes
+
+
+@pytest.mark.parametrize("said", ["Hey there, ", "Hi there! ", "Hello there. ", "Quick question: ", "Hi, quick question: "])
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_a_greeting_says_nothing(said: str, question: str) -> None:
+    assert say_the_same(said + question, question)
+    assert not say_the_same(said + question, "is there parking there")

@@ -22,7 +22,7 @@ from tests.servers import PostgresServer, QdrantServer, RedisServer, Server
 from tests.upstream import running_upstream
 
 DEADLINE, WRITE_DEADLINE = 0.1, 0.4
-LOOSE = 2.0
+LOOSE = 5.0
 TABLE = """
 CREATE TABLE proxy_semanticentry (entry_id varchar(64) PRIMARY KEY, bucket varchar(64) NOT NULL, scope varchar(64) NOT NULL,
     plan_id bigint NOT NULL, embedder varchar(100) NOT NULL, question text NOT NULL, embedding halfvec NOT NULL, envelope bytea NOT NULL,
@@ -168,7 +168,7 @@ async def test_callers_that_leave_a_frozen_server_leave_at_once_and_wedge_nothin
     with server.frozen():
         began = time.monotonic()
         answers = await asyncio.gather(*(impatient() for _ in range(50)), return_exceptions=True)
-        assert time.monotonic() - began < 2.0
+        assert time.monotonic() - began < LOOSE
         assert {type(answer) for answer in answers} <= {TimeoutError, ToolUnavailable}
     await back(cache)
 

@@ -111,3 +111,16 @@ async def test_purge_reaches_former_embedders_too(backend: Backend) -> None:
         backend.entry("again", at(0), embedder="old")
     )  # a worker that has not been restarted yet, whose collection was taken away
     assert [one.entry_id for one in await old.nearest("b1", at(0), floor=0.9, limit=5)] == [backend.id("again")]
+
+
+async def test_deleting_reaches_former_embedders_and_no_other_entry_or_installation(backend: Backend) -> None:
+    old, new = backend.cache("old"), backend.cache("new", 16)
+    others = [] if backend.kind == "pgvector" else [backend.cache("old", instance=name) for name in ("-semantic", ":semantic", "0")]
+    for cache in (old, *others):
+        await cache.add(backend.entry("e", at(0), embedder="old"))
+    await old.add(backend.entry("kept", at(0), embedder="old"))
+    await new.delete(backend.id("e"))
+    assert await old.get(backend.id("e")) is None
+    assert await old.get(backend.id("kept")) is not None
+    for other in others:
+        assert await other.get(backend.id("e")) is not None

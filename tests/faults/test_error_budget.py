@@ -107,3 +107,26 @@ def reconcile(gateway: Gateway, upstream: MockUpstream) -> None:
     assert tokens == 29 * len(upstream.requests)
     assert price is not None
     assert dollars == len(upstream.requests) * (19 * price[0] + 10 * price[1]) / 1_000_000
+
+
+def test_a_judge_s_calls_add_up_too(gateway: Gateway, upstream: MockUpstream) -> None:
+    """The provider answers both the sample and the judge's question with the judge's word."""
+    cache = BUDGET | {"judge_model": "smart/balanced"}
+    assert gateway.api("POST", "/token-saving/plans", json={"plan_name": "judged", "cache": cache}).status_code == 201
+    gateway.wait_plan("judged")
+    upstream.says = completion("It costs 10 dollars.")
+    gateway.chat(asked("sofa"), token_saving_plan_id="judged")
+    time.sleep(0.5)
+    upstream.says = completion("DIFFERENT")
+    reply = gateway.chat(asked("sofa").lower().rstrip("?"), token_saving_plan_id="judged")
+    assert reply.headers["x-tokenthrift-cache"] == "semantic"
+
+    def shown() -> dict[str, object]:
+        found: dict[str, object] = gateway.api("GET", "/token-saving/plans/judged/stats").json()["detail"]["error_budget"]
+        return found
+
+    eventually(lambda: shown()["samples"] == 1)
+    found = shown()
+    assert (found["wrong"], found["sampling_calls"], found["judge_calls"], found["judge_failures"]) == (1, 1, 1, 0)
+    assert 'tokenthrift_judged_total{plan="judged"' in gateway.api("GET", "/metrics").text
+    reconcile(gateway, upstream)

@@ -148,6 +148,26 @@ def test_with_both_down_requests_are_answered_and_counted_later(counted: Counted
     counted.check()
 
 
+def test_what_was_said_to_be_wrong_while_its_store_was_away_is_not_served_when_it_is_back(
+    gateway: Gateway, services: dict[str, Server]
+) -> None:
+    plan = "redis-alone"
+    assert gateway.api("POST", "/token-saving/plans", json={"plan_name": plan, "cache": {"backend": "redis_semantic"}}).status_code == 201
+    gateway.wait_plan(plan)
+    question = f"How do I return parcel {uuid.uuid4().hex}?"
+    assert back_within(5, lambda: gateway.chat(question, token_saving_plan_id=plan).headers["x-tokenthrift-cache"] == "exact")
+    wrong = gateway.chat(question, token_saving_plan_id=plan).headers["x-request-id"]
+    time.sleep(1)
+    with services["redis"].frozen():
+        body, key = {"request_id": wrong, "wrong": True}, {"authorization": f"Bearer {gateway.virtual_key}"}
+        said = httpx.post(f"{gateway.url}/v1/cache/feedback", json=body, headers=key, timeout=30)
+        assert (said.status_code, said.json()["evicted"]) == (200, []), said.text
+    time.sleep(5)  # the store is left alone for two seconds after it failed
+    for asked in (question, f"{question}?"):
+        cached = gateway.chat(asked, token_saving_plan_id=plan, cache={"only-if-cached": True})
+        assert (cached.status_code, cached.headers["x-tokenthrift-cache"]) == (504, "miss")
+
+
 def test_a_full_redis_is_a_miss_and_not_an_error(counted: Counted, services: dict[str, Server]) -> None:
     client = redis.Redis.from_url(services["redis"].url)
     assert back_within(5, lambda: hits_exactly(counted))

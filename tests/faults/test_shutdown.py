@@ -44,13 +44,21 @@ def prepared(gateway: Gateway, upstream: MockUpstream) -> None:
     upstream.pause = 0.5
 
 
+def wait_begun(upstream: MockUpstream, before: int) -> None:
+    """Return once a request more has reached the upstream, whose stream then takes another second."""
+    deadline = time.monotonic() + 20
+    while len(upstream.requests) == before:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_stream_is_finished_and_counted_before_the_gateway_stops(tmp_path: Path, workers: int) -> None:
     with running_upstream() as upstream, running_gateway(upstream, tmp_path, workers=workers) as gateway:
         prepared(gateway, upstream)
-        before, texts = count(gateway, EVENTS), list[str]()
+        before, asked, texts = count(gateway, EVENTS), len(upstream.requests), list[str]()
         thread = stream_in_background(gateway, texts)
-        time.sleep(0.6)
+        wait_begun(upstream, asked)
         gateway.process.send_signal(signal.SIGTERM)
         thread.join()
         assert gateway.process.wait(30) == 0
@@ -65,7 +73,7 @@ def test_a_killed_gateway_leaves_a_trace_that_the_next_one_finds(tmp_path: Path)
         before, texts = len(upstream.requests), list[str]()
         (killed,) = (tmp_path / "spool").glob("*.jsonl")
         thread = stream_in_background(gateway, texts)
-        time.sleep(0.6)
+        wait_begun(upstream, before)
         gateway.process.kill()
         gateway.process.wait()
         thread.join()

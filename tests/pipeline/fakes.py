@@ -132,7 +132,8 @@ class FakeSemantic:
 
 @dataclass
 class FakeEmbedder:
-    """Texts with the same words in any order and case are the same vector; others are far apart, or with `same` none."""
+    """Texts with the same words in any order and case are the same vector; others are far apart, or with `same` none.
+    Down after `most` texts."""
 
     id: str = "fake@8"
     dimension: int = 8
@@ -140,9 +141,10 @@ class FakeEmbedder:
     texts: list[str] = field(default_factory=list)
     within: float = math.inf
     same: bool = False
+    most: float = math.inf
 
     async def embed(self, text: str, *, within: float = math.inf) -> Vector:
-        if self.down:
+        if self.down or len(self.texts) >= self.most:
             raise ToolUnavailable("embedder", "down")
         self.texts.append(text)
         self.within = within

@@ -77,7 +77,53 @@ async def test_a_question_alone_is_the_same_under_a_window() -> None:
 async def test_the_window_is_as_long_as_the_plan_says() -> None:
     world = world_of("window", window=1)
     await tier(world, "I have a cat.", "Oh.", "It is red.", "Oh.", "What does it eat?")
-    assert world.embedder.texts == ["It is red.\nWhat does it eat?", "What does it eat?"]
+    assert world.embedder.texts == ["It is red.\nWhat does it eat?"]
+
+
+async def test_a_chat_costs_one_vector_before_its_reply_and_the_questions_alone_only_where_all_else_agrees() -> None:
+    world = world_of("window")
+    world.embedder.same = True
+    await tier(world, *CHAT)
+    assert len(world.embedder.texts) == 1
+    assert (await tier(world, "I want to fly to Rome.", *CHAT[1:]), len(world.embedder.texts)) == ("miss", 2)
+    assert (await tier(world, *OTHER_WORDS[:2], CHAT[2].lower()), len(world.embedder.texts)) == ("semantic", 3)
+    await tier(world, *CHAT[:2], "So what is the price?")
+    assert world.embedder.texts[3:] == ["I want to fly to Oslo on Friday.\nSo what is the price?", "So what is the price?", CHAT[2]]
+
+
+async def test_without_the_vectors_of_the_questions_nothing_is_served() -> None:
+    world = world_of("window")
+    world.embedder.same = True
+    await tier(world, *CHAT)
+    world.embedder.most = 2
+    assert await tier(world, *CHAT[:2], "So what is the price?") == "miss"
+    assert world.event.failures == ("embedder",)
+
+
+BREAD = ["Can you give me a recipe for banana bread?", "Mash three bananas."]
+LIST = "How do I reverse a list in Python?"
+
+
+async def test_a_question_that_stands_alone_is_answered_whatever_was_said_before() -> None:
+    world = world_of("window")
+    assert await tier(world, *BREAD, LIST) == "miss"
+    assert world.embedder.texts == [LIST]
+    world.embedder.texts.clear()
+    assert await tier(world, "Why does the moon have phases?", "It is lit from the side.", LIST) == "semantic"
+    assert world.embedder.texts == [LIST, "Why does the moon have phases?", BREAD[0]]
+    assert await tier(world, LIST) == "semantic"
+
+
+async def test_unless_the_history_told_how_to_answer_or_is_near_or_the_answer_took_it_up() -> None:
+    world = world_of("window")
+    await tier(world, *BREAD, LIST)
+    assert await tier(world, "Answer in French.", "Oui.", LIST) == "miss"
+    world.embedder.same = True
+    assert await tier(world, "Why does the moon have phases?", "It is lit from the side.", LIST) == "miss"
+    world = world_of("window")
+    world.upstream.says = completion("As for your banana bread recipe, use reversed().")
+    await ask(world, asking(*BREAD, LIST))
+    assert await tier(world, "Why does the moon have phases?", "It is lit from the side.", LIST) == "miss"
 
 
 async def test_entries_keep_their_chat_and_exact_ones_do_not() -> None:

@@ -11,7 +11,10 @@ import pytest
 from plans.snapshot import CacheSettings
 from proxy.core.envelope import decode, encode
 from proxy.core.errors import UpstreamTimeout, UpstreamUnreachable
+from proxy.core.exchange import Stored
 from proxy.pipeline import chain
+from proxy.pipeline.authenticate import authenticate
+from proxy.pipeline.explain import explain
 from stats.measures import Event
 from tests.pipeline.fakes import FakeReply, World, ask, body, chunks_of, completion, full_plan
 
@@ -121,6 +124,17 @@ async def test_a_failed_fetch_is_billed_nothing_stores_nothing_and_is_not_tried_
     assert [event.attempts for event in made.ledger.events] == [1, 1, 0, 0]
     assert made.ledger.events[1].billed_cost == 0
     assert (made.ledger.events[1].status, made.ledger.events[1].outcome) == (200, "ok")
+
+
+async def test_an_explanation_claims_no_renewal() -> None:
+    made = await expired(swr=30)
+    call = await authenticate(made.call(body()), made.tools)
+    found = await explain(replace(call, raw=body()), made.tools, plan="support", neighbours=5, seconds=1)
+    assert isinstance(found.decided.answer, Stored)
+    assert found.decided.answer.stale == "revalidating"
+    assert (made.exact.claims, len(made.upstream.bodies)) == (set(), 1)
+    assert (await ask(made, body())).headers["x-tokenthrift-stale"] == "revalidating"
+    assert orjson.loads((await ask(made, body())).received) == NEW
 
 
 async def test_a_bug_while_fetching_is_no_harm_to_what_was_served() -> None:

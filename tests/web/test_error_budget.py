@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -17,11 +18,15 @@ from proxy.core.basis import basis_of
 from proxy.core.budgets import Budgets
 from proxy.core.directory import Directory
 from proxy.keeper import Keeper
+from proxy.models import Route
+from proxy.services import put_route, put_upstream
 from stats import budgets, health, switches
+from stats.entries import CacheEntry
 from stats.models import RequestEvent, SemanticSwitch
 from tests.events import make_event, store
 from tests.pipeline.fakes import FakeSource
 from tests.web.management import PLANS, Manager, manager, refused
+from tests.web.test_plans_admin import PLAN
 from tests.web.test_stats_api import hit
 
 JUDGE = "minilm"
@@ -101,6 +106,86 @@ def test_the_form_has_both_fields(staff: Client, desk: Plan) -> None:
     assert 'name="sample_rate" value="0.05"' in page
 
 
+@pytest.fixture
+def cheap(db: None) -> Route:
+    upstream = put_upstream(name="openai", base_url="https://api.openai.com/v1")
+    put_route(name="smart/off", upstream=upstream, model="gpt-4o")
+    Route.objects.filter(name="smart/off").update(enabled=False)
+    return put_route(name="smart/cheap", upstream=upstream, model="gpt-4o-mini")
+
+
+def test_a_plan_names_a_route_for_its_judge(platform: Manager, cheap: Route) -> None:
+    cache = {"max_error_rate": 0.02, "judge_model": "smart/cheap"}
+    assert platform.create(cache=cache)["cache"]["judge_model"] == "smart/cheap"
+    (snapshot,) = [plan.snapshot() for plan in Plan.objects.all()]
+    assert snapshot.cache
+    assert snapshot.cache.judge_model == "smart/cheap"
+    for nobody in ("", None):
+        changed = platform.call("PATCH", f"{PLANS}/plan", {"cache": {"judge_model": nobody}}).json()
+        assert changed["cache"]["judge_model"] is None
+
+
+@pytest.mark.parametrize(
+    ("cache", "says"),
+    [
+        ({"judge_model": "smart/cheap"}, "Needs max_error_rate"),
+        ({"judge_model": "smart/none", "max_error_rate": 0.01}, "Must be the name of a route: smart/cheap. null is accepted too"),
+        ({"judge_model": "smart/off", "max_error_rate": 0.01}, "Must be the name of a route: smart/cheap."),
+        ({"judge_model": 7, "max_error_rate": 0.01}, "Must be the name of a route, or null"),
+    ],
+)
+def test_a_judge_that_could_not_be_asked_is_refused(platform: Manager, cheap: Route, cache: dict[str, Any], says: str) -> None:
+    reply = platform.call("POST", PLANS, {"plan_name": "plan", "cache": cache})
+    assert says in refused(reply, 400, param="cache.judge_model")
+
+
+def test_a_judge_whose_route_went_is_shown_and_refuses_no_other_change(platform: Manager, staff: Client, cheap: Route) -> None:
+    platform.create(cache={"max_error_rate": 0.02, "judge_model": "smart/cheap"})
+    store(hit("exact", plan_id=Plan.objects.get().pk))
+    assert "there is no such route" not in staff.get("/dashboard/").content.decode()
+    cheap.delete()
+    assert platform.call("PATCH", f"{PLANS}/plan", {"cache": {"ttl": 60}}).status_code == 200
+    assert "names the judge smart/cheap, and there is no such route" in staff.get("/dashboard/").content.decode()
+    page = staff.get(f"/admin/plans/plan/{Plan.objects.get().pk}/change/").content.decode()
+    assert '<option value="smart/cheap" selected>smart/cheap (not available)</option>' in page
+
+
+def test_the_form_offers_the_routes(staff: Client, desk: Plan, cheap: Route) -> None:
+    change = f"/admin/plans/plan/{desk.pk}/change/"
+    page = staff.get(change).content.decode()
+    assert '<option value="" selected>Rules: nobody is paid</option>' in page
+    assert "smart/off" not in page
+    assert staff.post(change, PLAN | {"max_error_rate": "0.01", "judge_model": "smart/cheap"}).status_code == 302
+    assert Plan.objects.get().judge_model == "smart/cheap"
+    reply = staff.post(change, PLAN | {"judge_model": "smart/cheap"})
+    assert list(reply.context["adminform"].form.errors) == ["judge_model"]
+
+
+def test_what_the_judge_costs_is_spent_on_saving_and_its_word_is_no_second_sample(platform: Manager, staff: Client, cheap: Route) -> None:
+    plan = Plan.objects.create(name="desk", match="cosine", max_error_rate=0.01, judge_model="smart/cheap")
+    sampled(plan, "right", 10)
+    asked = {"reason": "judge", "basis": "", "route": "smart/cheap", "similarity": None, "would": "", "spent_cost": Decimal("0.0001")}
+    sampled(plan, "right", 7, **asked)
+    sampled(plan, "unclear", 1, **asked | {"outcome": "upstream_error", "status": 502})
+    sampled(plan, "", 2, **asked | {"outcome": "refused", "status": 404, "attempts": 0, "spent_cost": Decimal(0)})
+    store(hit("exact", plan_id=plan.pk))
+    found = shown(platform)
+    assert (found["samples"], found["unclear"], found["sampling_calls"]) == (10, 0, 10)
+    assert (found["judge_model"], found["judge_calls"], found["judge_failures"]) == ("smart/cheap", 10, 3)
+    assert Decimal(found["spent_usd"]) == Decimal("0.0108")
+    stats = platform.call("GET", f"{PLANS}/desk/stats").json()
+    assert (stats["total_requests"], stats["detail"]["failed"]) == (1, 0)
+    assert stats["detail"]["cost_usd"]["spent"] == "0.010800000000"
+    assert "judged by smart/cheap: 10, 3 in vain" in staff.get("/dashboard/").content.decode()
+    assert platform.call("GET", f"{PLANS}/desk/tuning").json()["thresholds"][0]["samples"] == 10
+
+
+def test_another_judge_measures_anew(desk: Plan) -> None:
+    rules = basis(desk)
+    desk.judge_model = "smart/cheap"
+    assert basis(desk) != rules
+
+
 def test_the_rate_is_measured_and_what_is_missing_is_said(platform: Manager, desk: Plan) -> None:
     sampled(desk, "right", 40)
     sampled(desk, "unclear", 2)
@@ -168,6 +253,31 @@ def test_the_dashboard_says_so_and_has_the_button(staff: Client, desk: Plan) -> 
     assert staff.post(button).status_code == 302
     assert "answers identical requests only" not in staff.get("/dashboard/").content.decode()
     assert LogEntry.objects.get().change_message == "Turned the semantic tier on again."
+
+
+def test_who_looks_at_night_learns_why_since_when_and_by_which_hits(staff: Client, desk: Plan) -> None:
+    """The words of a question are nowhere on the page: they are behind the entry, for those who may read them."""
+    sampled(desk, "wrong", 6, note="sample of 0192-asked", entry_id="e" * 40)
+    sampled(desk, "wrong", would="", note="sample of a-miss")
+    now = datetime.now(UTC)
+    owner = {"tenant_id": 1, "tenant": "acme", "plan_id": desk.pk, "plan": desk.name, "route": "smart/balanced"}
+    CacheEntry.objects.create(entry_id="e" * 40, exact=True, bytes=1, created_at=now, expires_at=now, used_at=now, **owner)
+    store(hit("exact", plan_id=desk.pk))
+    switches.turn_off((desk.pk, basis(desk)), at=time.time() + 1, reason="error-budget", detail="6 of 6 sampled hits were wrong")
+    text = re.sub(r"\s+", " ", staff.get("/dashboard/").content.decode())
+    assert "semantic tier off since" in text
+    assert text.count("?q=0192-asked") == 5  # the latest
+    assert "a-miss" not in text  # it was no hit
+    assert f"/admin/proxy/entry/{'e' * 40}/change/" in text
+    assert f"?plan={desk.pk}&amp;sample=wrong" in text
+    assert f"/admin/plans/plan/{desk.pk}/change/" in text
+    assert staff.get(f"/admin/stats/requestevent/?plan={desk.pk}&sample=wrong").context["cl"].result_count == 7
+    reader = Client()
+    reader.force_login(User.objects.create(username="reader", is_staff=True))
+    seen = reader.get("/dashboard/").content.decode()
+    assert "0192-asked" in seen
+    assert "/admin/proxy/entry/" not in seen
+    assert "Turn it on again" not in seen
 
 
 def test_the_button_takes_the_permission_on_plans(desk: Plan) -> None:

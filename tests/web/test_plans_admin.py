@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.contrib.staticfiles import finders
 from django.test import Client
 
 from plans import keys, selectors, services
 from plans.models import AdminKey, ModelPrice, Plan, Tenant, VirtualKey
+from plans.sections import NEEDS
 from proxy import vault
 from proxy.models import Route, Upstream
 from proxy.services import put_route, put_upstream
@@ -34,6 +36,7 @@ PLAN = {
     "similarity_threshold": "0.85",
     "max_error_rate": "",
     "sample_rate": "0.05",
+    "judge_model": "",
     "ttl": "3600",
     "ttl_jitter": "0.1",
     "stale_while_revalidate": "0",
@@ -99,7 +102,7 @@ def test_a_plan_is_made_and_changed_and_its_version_grows(staff: Client) -> None
     assert (plan.ttl, plan.version) == (60, 2)
     page = staff.get(change).content.decode()
     assert "costs nothing" in page
-    assert "Compression" in page
+    assert "What of a long chat is sent?" in page
 
 
 def test_halves_are_turned_off(staff: Client) -> None:
@@ -142,6 +145,30 @@ def test_halves_are_turned_off(staff: Client) -> None:
 def test_what_the_api_refuses_the_admin_refuses_at_its_field(staff: Client, field: str, value: str) -> None:
     assert field in problems(staff.post("/admin/plans/plan/add/", PLAN | {field: value}))
     assert not Plan.objects.exists()
+
+
+def test_every_setting_stands_in_one_section_and_says_what_it_needs(staff: Client) -> None:
+    reply = staff.get("/admin/plans/plan/add/")
+    form = reply.context["adminform"]
+    shown = [name for section in form for line in section for name in line.fields]
+    assert sorted(shown) == sorted([*form.form.fields, "version", "updated_at"])
+    for name, needs in NEEDS.items():
+        for need in needs.split():
+            other, _, value = need.partition("=")
+            field = form.form.fields[other]
+            assert not value or value in dict(field.choices), need
+        assert f'data-needs="{needs}"' in str(form.form[name])
+    assert '<script src="/static/plan-form.js">' in reply.content.decode()
+    assert finders.find("plan-form.js")
+
+
+def test_a_folded_section_opens_where_a_field_of_it_is_wrong(staff: Client) -> None:
+    def folded(reply: Any) -> list[str]:
+        return [section.name for section in reply.context["adminform"] if section.is_collapsible]
+
+    expiry = "Before and after it expires"
+    assert expiry in folded(staff.get("/admin/plans/plan/add/"))
+    assert expiry not in folded(staff.post("/admin/plans/plan/add/", PLAN | {"ttl_jitter": "0.6"}))
 
 
 def test_a_cache_that_would_keep_nothing_is_refused(staff: Client) -> None:

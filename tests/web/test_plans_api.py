@@ -22,6 +22,7 @@ CACHE = {
     "similarity_threshold": 0.85,
     "max_error_rate": None,
     "sample_rate": 0.05,
+    "judge_model": None,
     "ttl": 3600,
     "ttl_jitter": 0.1,
     "stale_while_revalidate": 0,

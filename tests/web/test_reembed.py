@@ -3,7 +3,8 @@
 import asyncio
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,12 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from plans.models import Tenant
+from proxy.core.envelope import encode
 from proxy.core.errors import ToolUnavailable
-from proxy.core.ports import Candidate, SemanticEntry, Vector
+from proxy.core.ports import Candidate, Message, SemanticEntry, Vector
+from proxy.core.verify.chat import chat_of
+from proxy.core.verify.fold import fold
+from proxy.core.window import pack
 from proxy.engines.embedders.onnx import OnnxEmbedder
 from proxy.engines.semantic.pgvector import PgvectorCache
 from proxy.engines.semantic.qdrant import QdrantCache
@@ -23,47 +28,50 @@ from proxy.engines.semantic.redis import RedisSearchCache
 from proxy.toolbox import open_embedder, open_semantic
 from stats.database import conninfo
 from tests.backends import AnyCache
+from tests.entries import envelope
 from tests.servers import QdrantServer
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("models")]
 QUESTIONS = ["How do I return a parcel?", "Where is my invoice?", "Can I pay by card?"]
 FORMER = "former@1"
+BACKENDS = ("pgvector_semantic", "redis_semantic", "qdrant_semantic")
 
 
 @pytest.fixture
 def stores(settings: Any, tmp_path: Path) -> Iterator[Any]:
-    """An installation of its own with the three backends; makes them as the former embedder had them."""
+    """An installation of its own with the three backends, filled as the former embedder had them."""
     server = QdrantServer(tmp_path)
     settings.INSTANCE, settings.QDRANT_URL = uuid.uuid4().hex[:12], server.url
 
-    def former() -> dict[str, AnyCache]:
-        return {
-            "pgvector_semantic": PgvectorCache(conninfo(), FORMER, 8, timeout=2),
-            "redis_semantic": RedisSearchCache(settings.REDIS_SEMANTIC_URL, FORMER, 8, prefix=settings.INSTANCE, timeout=2),
-            "qdrant_semantic": QdrantCache.on(server.url, "", FORMER, 8, prefix=settings.INSTANCE, timeout=2),
-        }
-
     _empty()
-    asyncio.run(_fill(former(), settings.INSTANCE))
+    asyncio.run(_fill(_former(settings), settings.INSTANCE, QUESTIONS))
     yield server
     server.kill()
     _empty()
 
 
-async def _fill(caches: dict[str, AnyCache], instance: str) -> None:
+def _former(settings: Any) -> dict[str, AnyCache]:
+    return {
+        "pgvector_semantic": PgvectorCache(conninfo(), FORMER, 8, timeout=2),
+        "redis_semantic": RedisSearchCache(settings.REDIS_SEMANTIC_URL, FORMER, 8, prefix=settings.INSTANCE, timeout=2),
+        "qdrant_semantic": QdrantCache.on(settings.QDRANT_URL, "", FORMER, 8, prefix=settings.INSTANCE, timeout=2),
+    }
+
+
+async def _fill(caches: dict[str, AnyCache], instance: str, questions: Sequence[str], kept: bytes = b"", plan: int = 1) -> None:
     vector: Vector = np.eye(8, dtype=np.float32)[0]
     now = time.time()
     for cache in caches.values():
-        for number, question in enumerate(QUESTIONS):
+        for question in questions:
             entry = SemanticEntry(
-                entry_id=f"{instance}{number}",
+                entry_id=f"{instance}{question}",
                 bucket=instance,
                 scope="s",
-                plan_id=1,
+                plan_id=plan,
                 embedder=FORMER,
                 question=question,
                 vector=vector,
-                envelope=question.encode(),
+                envelope=kept or question.encode(),
                 created_at=now,
                 expires_at=now + 60,
             )
@@ -94,7 +102,7 @@ def reembed(*arguments: str) -> str:
 
 
 def test_entries_of_a_former_embedder_are_found_again(stores: QdrantServer, settings: Any) -> None:
-    nothing: dict[str, list[Candidate]] = {"pgvector_semantic": [], "redis_semantic": [], "qdrant_semantic": []}
+    nothing: dict[str, list[Candidate]] = {name: [] for name in BACKENDS}
     assert asyncio.run(_asked(settings.INSTANCE, QUESTIONS[0])) == nothing
     counted = reembed("--dry-run")
     assert counted.count("3 would be moved") == 3
@@ -105,6 +113,18 @@ def test_entries_of_a_former_embedder_are_found_again(stores: QdrantServer, sett
         for found in asyncio.run(_asked(settings.INSTANCE, question)).values():
             assert [(one.question, one.envelope, one.scope) for one in found] == [(question, question.encode(), "s")]
     assert reembed().count("0 moved\n") == 3
+
+
+def test_a_chat_is_found_by_its_window_again(stores: QdrantServer, settings: Any) -> None:
+    turns = ["I am flying to Lisbon in May with my two children.", "We like castles and the sea.", "Not the first week."]
+    messages: list[Message] = [{"role": "user", "content": turn} for turn in (*turns, "Where should we stay?")]
+    chat, plan = chat_of(messages), Tenant.objects.create(slug="c", name="c").plans.create(name="chats", window=1)
+    kept = encode(replace(envelope(), chat=pack(chat, "By the sea.")))
+    asyncio.run(_fill(_former(settings), settings.INSTANCE, [chat.question], kept, plan.pk))
+    reembed()
+    for found in asyncio.run(_asked(settings.INSTANCE, fold(f"{turns[-1]}\n{chat.question}"))).values():
+        assert [(one.question, one.similarity > 0.99) for one in found] == [(chat.question, True)]
+    assert asyncio.run(_asked(settings.INSTANCE, chat.question)) == {name: [] for name in BACKENDS}
 
 
 def test_one_backend_alone(stores: QdrantServer, settings: Any) -> None:

@@ -38,5 +38,5 @@ smoking=nonsmoking, non refundable=nonrefundable, pick up=collect, drop off=deli
 rid=remove, fill out=complete, fill in=complete, hand in=submit, top up=topup, front end=frontend, back end=backend, zip code=zipcode,
 post code=postcode, mac os=macos, at least=atleast, at most=atmost, no longer=not, per cent=percent, e mail=email, wi fi=wifi, no
 idea=unsure, not know=unsure, not sure=unsure, or not=or, nice day=hello, great day=hello, looking forward=hello, in advance=hello, best
-regards=hello, kind regards=hello, best wishes=hello
+regards=hello, kind regards=hello, best wishes=hello, hey there=hello, hi there=hello, hello there=hello, quick question=hello
 """

@@ -12,6 +12,7 @@ from hashlib import blake2b
 
 from proxy.core.chat import text_of
 from proxy.core.ports import Message
+from proxy.core.verify.alone import stands_alone
 from proxy.core.verify.chatter import reply_without_small_talk, without_small_talk
 from proxy.core.verify.details import details_differ
 from proxy.core.verify.turn import turn_veto
@@ -23,10 +24,11 @@ Compare = Callable[[str, str], str | None]
 @dataclass(frozen=True, slots=True)
 class Chat:
     """What was said, without small talk: `said` by the user, the question last; `replies`: a digest of what the assistant said before each
-    of these, whatever the case and the spaces."""
+    of these, whatever the case and the spaces; `alone`: the question needs none of it (`proxy.core.verify.alone`)."""
 
     said: tuple[str, ...]
     replies: bytes
+    alone: bool = False
 
     @property
     def question(self) -> str:
@@ -41,6 +43,7 @@ class Chat:
 def chat_of(messages: Sequence[Message]) -> Chat:
     """The chat of messages that end with a user's. Instructions of the system are no turns."""
     said: list[str] = []
+    replied: list[str] = []
     replies = blake2b(digest_size=16)
     reply, asked = "", False
     for message in messages:
@@ -48,13 +51,14 @@ def chat_of(messages: Sequence[Message]) -> Chat:
         if message["role"] == "assistant":
             kept, asked = reply_without_small_talk(text)
             reply += kept + "\n"
+            replied.append(kept)
         elif message["role"] == "user":
             told = text if asked else without_small_talk(text)
             if told or message is messages[-1]:
                 said.append(told or text)
                 replies.update(" ".join(reply.casefold().split()).encode(errors="replace") + b"\0")
                 reply = ""
-    return Chat(tuple(said), replies.digest())
+    return Chat(tuple(said), replies.digest(), stands_alone(said[-1], said[:-1], replied))
 
 
 def veto_chat(asked: Chat, stored: Chat, *, compare: Compare = turn_veto) -> str | None:

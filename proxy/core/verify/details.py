@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from proxy.core.verify.names import names_differ
+from proxy.core.verify.names import capitals_differ, names_differ
 from proxy.core.verify.numbers import numbers_differ
 from proxy.core.verify.turn import remembered
 from proxy.core.verify.words import Reading, reading_of
@@ -13,7 +13,7 @@ def details_differ(asked: Iterable[str], stored: Iterable[str]) -> str | None:
     ours, theirs = _once(asked), _once(stored)
     if numbers_differ(ours, theirs):
         return "numbers"
-    return "names" if names_differ(ours, theirs) else None
+    return "names" if names_differ(ours, theirs) or capitals_differ(ours, theirs) else None
 
 
 def _once(turns: Iterable[str]) -> Reading:

@@ -1,5 +1,6 @@
 """Named things: neither text names what the other does not mention."""
 
+from collections.abc import Iterable
 from itertools import pairwise
 
 from proxy.core.verify.given import GIVEN
@@ -17,6 +18,11 @@ _PLACES = frozenset(
 def names_differ(asked: Reading, stored: Reading) -> bool:
     """Whether either text names something that the other does not mention, in lower case: a place, a person, a day, a month."""
     return not _KNOWN.isdisjoint(asked.content ^ stored.content) or _placed_otherwise(_places(asked), _places(stored))
+
+
+def names_something(words: Iterable[str]) -> bool:
+    """Whether one of these words, each by what stands for it, is a place, a person, a day or a month."""
+    return not _KNOWN.isdisjoint(words)
 
 
 def capitals_differ(asked: Reading, stored: Reading) -> bool:

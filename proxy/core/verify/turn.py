@@ -19,6 +19,7 @@ _RULES: Final = {name: RULES[name] for name in ("units", "antonyms", "scope", "d
 _EDITED = 0.75
 # Part of the words of content of the shorter text from which on a negation, or an opposite, is about the same thing.
 _SAME_THING, _RELATED = 0.6, 0.34
+_YES, _NO = frozenset("yes yeah yep yup sure absolutely definitely correct right".split()), frozenset("no nope nah not never".split())
 _DIRECTIONS = frozenset({"to", "from"})
 
 remembered = lru_cache(maxsize=1024)(read)  # a chat repeats its turns with every request
@@ -34,11 +35,17 @@ def turn_veto(asked: str, stored: str) -> str | None:
     if ours.content != theirs.content and (_dice(ours, theirs) >= _EDITED or _template(ours) == _template(theirs)):
         return "edited"
     shared = len(ours.content & theirs.content) / (min(len(ours.content), len(theirs.content)) or 1)
-    if shared >= _SAME_THING and polarity_differs(ours, theirs):
+    if _yes_or_no(ours) * _yes_or_no(theirs) < 0 or (shared >= _SAME_THING and polarity_differs(ours, theirs)):
         return "negation"
     if _redirected(ours, theirs):
         return "order"
     return next((name for name, differs in _RULES.items() if (shared >= _RELATED or name != "antonyms") and differs(ours, theirs)), None)
+
+
+def _yes_or_no(reading: Reading) -> int:
+    """1 when it says yes to something, -1 for no, 0 for neither."""
+    first = next(iter(reading.tokens), "")
+    return (first in _YES) - (first in _NO)
 
 
 def _dice(ours: Reading, theirs: Reading) -> float:

@@ -102,7 +102,7 @@ class PgvectorCache:
         await self._write(ADD, {name: _sent(value) for name, value in row.items()})
 
     async def delete(self, entry_id: str) -> None:
-        """Remove one entry; one that does not exist is no error. Raises ToolUnavailable."""
+        """Remove one entry, under whichever embedder; one that does not exist is no error. Raises ToolUnavailable."""
         await self._write(REMOVE, {"entry_id": entry_id})
 
     async def get(self, entry_id: str) -> SemanticEntry | None:
@@ -124,11 +124,10 @@ class PgvectorCache:
         after = ""
         while True:
             found = await self._write(LIST, {"embedder": self._embedder, "after": after, "limit": str(batch)})
-            rows = [[(found.get_value(row, column) or b"").decode() for column in range(3)] for row in range(found.ntuples)]
-            yield [Outdated(place=place, entry_id=entry_id, question=question) for place, entry_id, question in rows]
-            if len(rows) < batch:
+            yield [outdated_of(found, row) for row in range(found.ntuples)]
+            if found.ntuples < batch:
                 return
-            after = rows[-1][1]
+            after = (found.get_value(found.ntuples - 1, 1) or b"").decode()
 
     async def move(self, old: Outdated, vector: Vector) -> None:
         """Give an entry of another embedder its vector here; one that was replaced meanwhile stays as it is. Raises ToolUnavailable."""
@@ -220,6 +219,18 @@ def entry_of(found: PGresult, entry_id: str, embedder: str) -> SemanticEntry:
         envelope=bytes(envelope),
         created_at=struct.unpack("!d", created_at)[0],
         expires_at=struct.unpack("!d", expires_at)[0],
+    )
+
+
+def outdated_of(found: PGresult, row: int) -> Outdated:
+    """From a row of OUTDATED, in binary."""
+    place, entry_id, plan_id, question, envelope = (found.get_value(row, column) or b"" for column in range(5))
+    return Outdated(
+        place=place.decode(),
+        entry_id=entry_id.decode(),
+        plan_id=int.from_bytes(plan_id),
+        question=question.decode(),
+        envelope=bytes(envelope),
     )
 
 

@@ -29,6 +29,7 @@ from proxy.engines.semantic.values import checked_entry, clipped, slug, storable
 
 CONNECTIONS = 16
 FIELDS = ["entry_id", "scope", "question", "envelope"]
+OLD = ["entry_id", "plan_id", "question", "envelope"]
 INDEXED: dict[str, Any] = {
     "bucket": models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, is_tenant=True),
     "expires": models.PayloadSchemaType.FLOAT,
@@ -129,8 +130,12 @@ class QdrantCache:
             await self._client.upsert(self._collection, kept, wait=True)
 
     async def delete(self, entry_id: str) -> None:
-        """Remove one entry; one that does not exist is no error. Raises ToolUnavailable."""
-        await self._run(lambda: self._drop(self._collection, [point_id(entry_id)]), self._write_timeout)
+        """Remove one entry, under whichever embedder; one that does not exist is no error. Raises ToolUnavailable."""
+        await self._run(lambda: self._drop_all(point_id(entry_id)), self._write_timeout)
+
+    async def _drop_all(self, point: str) -> None:
+        for collection in await self._collections():
+            await self._drop(collection, point)
 
     async def get(self, entry_id: str) -> SemanticEntry | None:
         """The entry, unless it has expired. Raises ToolUnavailable."""
@@ -178,13 +183,13 @@ class QdrantCache:
             after: Any = None
             while True:
                 found, after = await self._run(lambda name=collection, at=after: self._page(name, batch, at), self._write_timeout)  # type: ignore[misc]  # likewise
-                yield [Outdated(place=collection, entry_id=one.payload["entry_id"], question=one.payload["question"]) for one in found]
+                yield [_outdated(collection, one.payload) for one in found]
                 if after is None:
                     break
 
     async def _page(self, collection: str, batch: int, after: Any) -> tuple[list[Any], Any]:
         fresh = models.Filter(must=[_expires(gt=time.time())])
-        return await self._client.scroll(collection, fresh, limit=batch, offset=after, with_payload=["entry_id", "question"])
+        return await self._client.scroll(collection, fresh, limit=batch, offset=after, with_payload=OLD)
 
     async def move(self, old: Outdated, vector: Vector) -> None:
         """Bring one of them here under its new vector, unless this embedder has its own, and remove it there. Raises ToolUnavailable."""
@@ -197,7 +202,7 @@ class QdrantCache:
         if not await self._client.retrieve(self._collection, [point], with_payload=False):
             for kept in await self._client.retrieve(old.place, [point], with_payload=True):
                 await self._put(point, vector, dict(kept.payload or {}))
-        await self._drop(old.place, [point])
+        await self._drop(old.place, point)
 
     async def check(self) -> None:
         """Raises ToolUnavailable when Qdrant does not answer or cannot hold the collection."""
@@ -226,9 +231,9 @@ class QdrantCache:
             await self._client.create_payload_index(self._collection, field, schema, wait=True)
         self._made = True
 
-    async def _drop(self, collection: str, points: list[str]) -> None:
+    async def _drop(self, collection: str, point: str) -> None:
         try:
-            await self._client.delete(collection, models.PointIdsList(points=list(points)), wait=True)
+            await self._client.delete(collection, models.PointIdsList(points=[point]), wait=True)
         except FAILURES as error:
             if not _is_missing(error):
                 raise
@@ -270,6 +275,16 @@ def _candidate(point: models.ScoredPoint) -> Candidate | None:
         )
     except (KeyError, TypeError, ValueError):
         return None
+
+
+def _outdated(place: str, kept: dict[str, Any]) -> Outdated:
+    return Outdated(
+        place=place,
+        entry_id=kept["entry_id"],
+        plan_id=kept["plan_id"],
+        question=kept["question"],
+        envelope=base64.b64decode(kept["envelope"]),
+    )
 
 
 def _entry(kept: dict[str, Any], vector: Vector, embedder: str) -> SemanticEntry:

@@ -150,8 +150,17 @@ class RedisSearchCache:
             await pipe.execute()
 
     async def delete(self, entry_id: str) -> None:
-        """Remove one entry; one that does not exist is no error. Raises ToolUnavailable."""
-        await detached(self._run(lambda: self._redis.delete(self._key(entry_id)), self._write_timeout))
+        """Remove one entry, under whichever embedder; one that does not exist is no error. Raises ToolUnavailable."""
+        await detached(self._run(lambda: self._drop(entry_id), self._write_timeout))
+
+    async def _drop(self, entry_id: str) -> None:
+        try:
+            named = self._family.indexes(await self._command("FT._LIST"))
+        except ResponseError as error:
+            if not _lacks_module(error):
+                raise
+            named = set()
+        await self._redis.delete(*(f"{index}:{entry_id}" for index in named | {self._index}))
 
     async def get(self, entry_id: str) -> SemanticEntry | None:
         """The entry, unless it has expired. Raises ToolUnavailable."""
@@ -184,7 +193,7 @@ class RedisSearchCache:
             page = await self._run(lambda: anext(found, None), self._write_timeout)
             if page is None:
                 return
-            yield [Outdated(place=place, entry_id=entry_id, question=question) for place, entry_id, question in page]
+            yield page
 
     async def move(self, old: Outdated, vector: Vector) -> None:
         """Bring one of them here under its new vector, unless this embedder has its own, and remove it there. Raises ToolUnavailable."""

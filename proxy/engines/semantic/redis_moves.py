@@ -1,12 +1,15 @@
 """Redis entries of other embedders: found by their keys, and brought over with what is left of their time."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 from redis.asyncio import Redis
 from redis.exceptions import WatchError
 
+from proxy.core.ports import Outdated
+
+FIELDS = ("plan_id", "question", "envelope")
 PAGE = 1000  # keys that Redis looks at in one turn
 
 
@@ -24,9 +27,13 @@ class Family:
         found = self._key.fullmatch(key.decode("utf-8", "replace"))
         return (found[1], found[2]) if found else None
 
+    def indexes(self, known: Iterable[bytes]) -> set[str]:
+        """Those of this installation, of every embedder."""
+        return {parts[0] for name in known if (parts := self.parts(name + b":any"))}
 
-async def pages(redis: Redis, family: Family, own: str) -> AsyncIterator[list[tuple[str, str, str]]]:
-    """Index, entry id and question of the entries outside the index `own`, as Redis comes across them; one may come twice."""
+
+async def pages(redis: Redis, family: Family, own: str) -> AsyncIterator[list[Outdated]]:
+    """The entries outside the index `own`, as Redis comes across them; one may come twice."""
     cursor = 0
     while True:
         turn: Any = await redis.scan(cursor, match=family.glob, count=PAGE)
@@ -34,11 +41,15 @@ async def pages(redis: Redis, family: Family, own: str) -> AsyncIterator[list[tu
         named = {key: parts for key in keys if (parts := family.parts(key)) and parts[0] != own}
         async with redis.pipeline(transaction=False) as pipe:
             for key in named:
-                pipe.hget(key, "question")
-            questions = await pipe.execute()
-        yield [(*parts, question.decode()) for parts, question in zip(named.values(), questions, strict=True) if question is not None]
+                pipe.hmget(key, *FIELDS)
+            found = await pipe.execute()
+        yield [_outdated(*parts, *fields) for parts, fields in zip(named.values(), found, strict=True) if None not in fields]
         if not cursor:
             return
+
+
+def _outdated(place: str, entry_id: str, plan_id: bytes, question: bytes, envelope: bytes) -> Outdated:
+    return Outdated(place=place, entry_id=entry_id, plan_id=int(plan_id), question=question.decode(), envelope=envelope)
 
 
 async def move(redis: Redis, old: str, new: str, vector: bytes) -> None:

@@ -34,7 +34,7 @@ DELETE FROM proxy_semanticentry WHERE entry_id IN (
 
 # In the order of the key: a page begins where the last one ended, whatever was moved or has come meanwhile.
 OUTDATED = b"""
-SELECT embedder, entry_id, question FROM proxy_semanticentry
+SELECT embedder, entry_id, plan_id, question, envelope FROM proxy_semanticentry
 WHERE embedder <> %(embedder)s AND expires_at > now() AND entry_id > %(after)s ORDER BY entry_id LIMIT %(limit)s
 """
 

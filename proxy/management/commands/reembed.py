@@ -31,6 +31,7 @@ class Command(BaseCommand):
         """Print a line a backend. Raises CommandError when an entry was left behind or a backend that plans use (or --backend names)
         does not serve."""
         needed = set(options["backend"] or Plan.objects.exclude(backend=None).values_list("backend", flat=True))
+        self._windows = dict(Plan.objects.values_list("pk", "window"))
         if not asyncio.run(self._all(options["backend"], needed, batch=options["batch"], dry_run=options["dry_run"])):
             raise CommandError("Not all entries were brought over. Run the command again once the reasons above are mended.")
 
@@ -55,7 +56,7 @@ class Command(BaseCommand):
             self.stdout.write(f"{name}: passed by: {error.reason}")
             return None
         try:
-            tally = await reembed(backend, embedder, batch=batch, dry_run=dry_run, progress=self._progress)
+            tally = await reembed(backend, embedder, batch=batch, windows=self._windows, dry_run=dry_run, progress=self._progress)
         except ToolUnavailable as error:
             self.stdout.write(f"{name}: stopped: {error.reason}")
             return False
