@@ -54,8 +54,8 @@ async def insert(conn: Connection, worker: str, rows: list[Row]) -> int:
 
 
 async def fold(conn: Connection) -> int:
-    """Add recorded requests to their roll-ups, in a transaction of its own. The number of batches: `rolling.BATCHES` when there may be more, 0 too
-    while another worker is at it."""
+    """Add recorded requests to their roll-ups, in a transaction of its own. The number of batches: `rolling.BATCHES` when there may be
+    more, 0 too while another worker is at it."""
     found = await (await conn.execute(FOLD.encode())).fetchone()
     return found[0] if found else 0
 
