@@ -5,7 +5,8 @@ import sys
 
 import uvicorn
 from django.conf import settings
-from uvicorn.supervisors import Multiprocess
+
+from gateway_project.supervisor import supervise
 
 GRACE = 25  # seconds a request in flight may take after SIGTERM; container platforms kill after 30
 KEEP_ALIVE = 75  # seconds; longer than the pools of the SDKs keep an idle connection, so that none is closed under a request
@@ -43,7 +44,7 @@ def run(listener: socket.socket, workers: int) -> bool:
         timeout_worker_healthcheck=30,  # a worker loads its models before it answers
     )
     if not alone:
-        Multiprocess(config, [listener]).run()
+        supervise(config, listener)
         return True
     server = uvicorn.Server(config)
     try:
