@@ -44,7 +44,8 @@ class DatabaseSource:
                     log.warning("the configuration cannot be read, the last one stays in force: %s", type(error).__name__)
                 failing = True
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), POLL_SECONDS)
+                async with asyncio.timeout(POLL_SECONDS):  # wait_for of Python 3.11 forgets that it was cancelled when both come at once
+                    await self._changed.wait()
 
     async def listen(self) -> None:
         """Have `run` refresh at once when the database says so, for ever. A database that is away is tried again."""

@@ -103,7 +103,8 @@ async def open_toolbox() -> Running:
     # Loading the tokenizer takes 0.1 s, which no request should wait for, nor those beside it.
     await asyncio.to_thread(count_text, "warm", encoding_for("")[0])
     with contextlib.suppress(Exception):  # `run` logs it and tries again
-        await asyncio.wait_for(source.refresh(), 5)
+        async with asyncio.timeout(5):
+            await source.refresh()
     keeper = Keeper(tools.budgets, source, tools.judge)
     running = Running(tools, source, flusher, keeper)
     budgets.attach(lambda cache: basis_of(cache, tools.judge))
@@ -174,4 +175,5 @@ async def _purge(tools: Toolbox) -> None:
             with contextlib.suppress(ToolUnavailable):
                 await backend.purge()
         with contextlib.suppress(DatabaseError, InterfaceError, TimeoutError):
-            await asyncio.wait_for(asyncio.get_running_loop().run_in_executor(SWEEPER, forget_expired), SWEEP_SECONDS)
+            async with asyncio.timeout(SWEEP_SECONDS):
+                await asyncio.get_running_loop().run_in_executor(SWEEPER, forget_expired)

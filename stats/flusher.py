@@ -207,7 +207,8 @@ class Flusher:
 
     async def _pause(self, seconds: float) -> None:
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._stop.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._stop.wait()
 
 
 async def _whole(turn: Coroutine[None, None, int]) -> int:

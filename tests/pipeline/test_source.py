@@ -1,0 +1,25 @@
+"""The configuration's poll stops when it is told to, whatever comes at the same moment."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from proxy.source import DatabaseSource
+
+
+async def test_a_change_that_comes_with_the_cancellation_does_not_swallow_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fresh(self: Any) -> None:
+        pass
+
+    monkeypatch.setattr(DatabaseSource, "refresh", fresh)
+    source = DatabaseSource()
+    task = asyncio.create_task(source.run())
+    await asyncio.sleep(0.05)  # it waits for a change
+    source._changed.set()
+    await asyncio.sleep(0)  # the wait is over, and nobody was told yet
+    task.cancel()
+    done, _ = await asyncio.wait([task], timeout=2)
+    source.close()
+    assert done, "it goes on, and the worker never ends"
+    assert task.cancelled()
