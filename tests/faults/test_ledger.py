@@ -17,7 +17,7 @@ from django.db import connection
 from gateway_project import daemons
 from gateway_project.postgres import Postgres
 from stats.flusher import Flusher
-from stats.models import CacheEntry, DeadLetter, Erasure, RequestEvent, SpoolCursor, UpstreamAttempt
+from stats.models import CacheEntry, DeadLetter, Erasure, RequestEvent, Rollup, SpoolCursor, Tally, Unfolded, UpstreamAttempt
 from stats.spool import Spool
 from tests.events import make_event
 
@@ -120,7 +120,7 @@ def postgres() -> Iterator[tuple[Postgres, "subprocess.Popen[bytes]"]]:
     server = Postgres(folder / "data", folder / "log", daemons.free_port(), "secret", daemons.account(), durable=False)
     child = server.start()
     with connection.schema_editor(collect_sql=True, atomic=False) as editor:
-        for model in (RequestEvent, UpstreamAttempt, SpoolCursor, DeadLetter, CacheEntry, Erasure):
+        for model in (RequestEvent, UpstreamAttempt, SpoolCursor, DeadLetter, CacheEntry, Erasure, Unfolded, Rollup, Tally):
             editor.create_model(model)
     with psycopg.connect(server.url, autocommit=True) as own:
         for statement in editor.collected_sql:
