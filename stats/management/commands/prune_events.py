@@ -20,7 +20,7 @@ DATED: tuple[tuple[type[Model], str], ...] = (
 
 
 class Command(BaseCommand):
-    help = "Delete requests, calls of unknown outcome and dead letters older than N days. The totals of plans shrink with them."
+    help = "Delete requests, calls of unknown outcome and dead letters older than N days. The totals of plans stay: they are kept apart."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--days", type=_days, required=True, help="Keep this many days (at least 1).")
