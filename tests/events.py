@@ -6,12 +6,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-import orjson
-from django.db import connection
-
-from stats.intake import INSERT_EVENTS
 from stats.measures import Event
-from stats.rolling import FOLD
 
 
 def make_event(**changes: Any) -> Event:
@@ -40,10 +35,3 @@ def make_event(**changes: Any) -> Event:
         overhead_ms=10.0,
     )
     return replace(event, **changes)
-
-
-def store(*events: Event) -> None:
-    """Record them as the flusher does, within the test's transaction."""
-    with connection.cursor() as cursor:
-        cursor.execute(INSERT_EVENTS.decode(), (orjson.dumps(events, default=str),))
-        cursor.execute(FOLD)

@@ -16,7 +16,8 @@ from plans.models import Plan, Tenant
 from stats.charts import Column, share_bar, stacked
 from stats.models import DeadLetter, RequestEvent, SpoolCursor, UpstreamAttempt
 from stats.templatetags.figures import ago, count, percent, usd
-from tests.events import make_event, store
+from tests.events import make_event
+from tests.recorded import store
 from tests.web.test_stats_api import hit
 
 pytestmark = pytest.mark.django_db

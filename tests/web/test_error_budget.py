@@ -23,8 +23,9 @@ from proxy.services import put_route, put_upstream
 from stats import budgets, health, switches
 from stats.entries import CacheEntry
 from stats.models import RequestEvent, SemanticSwitch
-from tests.events import make_event, store
+from tests.events import make_event
 from tests.pipeline.fakes import FakeSource
+from tests.recorded import store
 from tests.web.management import PLANS, Manager, manager, refused
 from tests.web.test_plans_admin import PLAN
 from tests.web.test_stats_api import hit

@@ -12,8 +12,9 @@ from django.test import Client
 from plans.models import Plan, Tenant, VirtualKey
 from proxy import bridge
 from proxy.services import put_route, put_upstream
-from tests.events import make_event, store
+from tests.events import make_event
 from tests.pipeline.fakes import World, ask, body, full_plan
+from tests.recorded import store
 from tests.web.test_stats_api import hit
 
 pytestmark = pytest.mark.django_db

@@ -15,7 +15,8 @@ from stats.models import Rollup, Tally
 from stats.rollups import DAY, FULL, HOUR, MINUTE, PLAN
 from stats.totals import totals
 from stats.wanted import Wanted
-from tests.events import make_event, store
+from tests.events import make_event
+from tests.recorded import store
 
 pytestmark = pytest.mark.django_db
 NOON = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)

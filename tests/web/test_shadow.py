@@ -8,8 +8,9 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from tests.events import make_event, store
+from tests.events import make_event
 from tests.gateways import Gateway
+from tests.recorded import store
 from tests.upstream import MockUpstream, completion
 from tests.web.test_stats_api import FIVE
 

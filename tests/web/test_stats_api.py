@@ -13,7 +13,8 @@ from plans import keys
 from plans.models import AdminKey, Plan, Tenant
 from stats.measures import Event
 from stats.models import RequestEvent, SpoolCursor, UpstreamAttempt
-from tests.events import make_event, store
+from tests.events import make_event
+from tests.recorded import store
 
 pytestmark = pytest.mark.django_db
 FIVE = ["total_requests", "cache_hits", "cache_hit_rate", "tokens_saved", "cost_saved_usd"]

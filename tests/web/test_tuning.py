@@ -11,7 +11,8 @@ from django.test import Client
 from plans.models import Plan, Tenant
 from stats.models import RequestEvent
 from stats.tuning import THRESHOLDS
-from tests.events import make_event, store
+from tests.events import make_event
+from tests.recorded import store
 from tests.web.management import ONE, Manager, manager, refused
 from tests.web.test_stats_api import hit
 
