@@ -1,7 +1,7 @@
 """Which requests somebody wants to know about, and the roll-ups that say it with the fewest rows."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from django.db.models import QuerySet
@@ -9,7 +9,8 @@ from django.db.models import QuerySet
 from stats.models import RequestEvent, Rollup, Tally
 from stats.rollups import DAY, FULL, HOUR, MINUTE, PLAN, REFUSED, UNPLANNED
 
-FULL_ONLY = ("key_id", "route", "model")
+FULL_ONLY = ("key_id", "route", "model")  # columns of the full cut alone
+COLUMNS = ("tenant_id", "plan_id", *FULL_ONLY)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +35,7 @@ class Wanted:
     def rollups(self, *, grain: str = "", by: tuple[str, ...] = ()) -> QuerySet[Rollup]:
         """Rows that together hold each request once, at that grain, with the columns `by` to group by."""
         names = [name for name in FULL_ONLY if getattr(self, name) is not None or name in by]
-        rows = Rollup.objects.filter(grain=grain or self.grain, cut=FULL if names else PLAN, **self._conditions(PLANNED))
+        rows = Rollup.objects.filter(grain=grain or self.grain, cut=FULL if names else PLAN, **self._conditions(COLUMNS))
         return rows.exclude(kind__in=(UNPLANNED, REFUSED)).order_by()
 
     def tallies(self) -> QuerySet[Tally]:
@@ -46,14 +47,11 @@ class Wanted:
 
     def events(self) -> QuerySet[RequestEvent]:
         """The requests themselves."""
-        return RequestEvent.objects.filter(plan_id__isnull=False, **self._conditions(PLANNED))
+        return RequestEvent.objects.filter(plan_id__isnull=False, **self._conditions(COLUMNS))
 
     def _conditions(self, names: tuple[str, ...]) -> dict[str, Any]:
         period = {"at__gte": self.start, "at__lt": self.end}
         return {name: value for name, value in (period | {name: getattr(self, name) for name in names}).items() if value is not None}
-
-
-PLANNED = ("tenant_id", "plan_id", *FULL_ONLY)
 
 
 def floor(at: datetime, grain: str) -> datetime:
@@ -62,8 +60,3 @@ def floor(at: datetime, grain: str) -> datetime:
     if grain == DAY:
         return at.replace(hour=0, minute=0, second=0, microsecond=0)
     return at.replace(minute=0, second=0, microsecond=0) if grain == HOUR else at.replace(second=0, microsecond=0)
-
-
-def step(grain: str) -> timedelta:
-    """How long one lasts."""
-    return {MINUTE: timedelta(minutes=1), HOUR: timedelta(hours=1), DAY: timedelta(days=1)}[grain]

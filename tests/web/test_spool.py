@@ -1,5 +1,6 @@
 """The spool and the flusher against a real PostgreSQL."""
 
+import asyncio
 import os
 import resource
 import signal
@@ -14,7 +15,8 @@ from django.db import connections
 
 from stats.flusher import Flusher
 from stats.measures import Attempt
-from stats.models import DeadLetter, RequestEvent, SpoolCursor, UpstreamAttempt
+from stats.models import DeadLetter, RequestEvent, Rollup, SpoolCursor, Unfolded, UpstreamAttempt
+from stats.rollups import DAY, FULL, PLAN
 from stats.spool import Spool, SpoolFile
 from tests.events import make_event
 
@@ -254,3 +256,29 @@ def test_a_forked_child_does_not_keep_the_lock(spool: Spool) -> None:
         os.close(end)
     assert adopted is not None
     adopted.close()
+
+
+async def test_workers_that_fold_at_once_add_each_request_once(spool: Spool, flusher: Flusher, database_url: str) -> None:
+    others = [Flusher(Spool(spool.folder), info=database_url) for _ in range(2)]
+    for _ in range(8):  # a batch each, so that there is something for everybody
+        for _ in range(20):
+            spool.record(make_event(tokens_saved=3))
+        await flusher.flush()
+        await asyncio.gather(*(each.fold() for each in (flusher, *others)))
+    while await flusher.fold():
+        pass
+    for other in others:
+        await other.close()
+    for cut in (PLAN, FULL):
+        rows = [row async for row in Rollup.objects.filter(grain=DAY, cut=cut)]
+        assert (sum(row.requests for row in rows), sum(row.tokens_saved for row in rows)) == (160, 480)
+    assert not await Unfolded.objects.aexists()
+
+
+async def test_what_is_not_folded_is_folded_later(spool: Spool, flusher: Flusher) -> None:
+    spool.record(make_event())
+    await flusher.flush()
+    assert not await Rollup.objects.aexists()
+    assert await flusher.fold() == 1
+    assert await flusher.fold() == 0
+    assert (await Rollup.objects.aget(grain=DAY, cut=PLAN)).requests == 1
