@@ -166,8 +166,9 @@ def _wait(gateway: Gateway, seconds: float = 150.0) -> None:
         log = gateway.log.read_text()
         if (said := ADDRESS.search(log)) and log.count("Application startup complete.") == gateway.workers:
             gateway.url = said[1]
-            if httpx.get(f"{gateway.url}/readyz", timeout=30).status_code == 200:
-                return
+            with suppress(httpx.TransportError):  # a worker says so a moment before it listens
+                if httpx.get(f"{gateway.url}/readyz", timeout=30).status_code == 200:
+                    return
         time.sleep(0.05)
     raise AssertionError(f"the gateway did not start:\n{gateway.log.read_text()[-3000:]}")
 
