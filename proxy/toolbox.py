@@ -38,6 +38,7 @@ from stats.spool import Spool
 
 log = logging.getLogger("tokenthrift.proxy")
 PURGE_SECONDS = 60.0
+END_ROUNDS = 5  # a second each
 SWEEP_SECONDS = 5.0
 SWEEPER = ThreadPoolExecutor(1, thread_name_prefix="sweeper")  # a database that hangs holds up this thread and nothing else
 
@@ -55,9 +56,7 @@ class Running:
     async def close(self) -> None:
         """Stop the tasks, flush the ledger, close every connection."""
         await self.tools.background.close()
-        for task in self.tasks:
-            task.cancel()
-        await asyncio.gather(*self.tasks, return_exceptions=True)
+        await _end(self.tasks)
         await self.flusher.close()
         tools = self.tools
         closing = [tools.exact.close(), tools.embedder.close(), tools.compressor.close(), tools.chats.close(), tools.upstream.close()]
@@ -72,6 +71,19 @@ class Running:
         budgets.attach(None)
         previews.attach(None)
         bridge.attach(None)
+
+
+async def _end(tasks: list[asyncio.Task[None]]) -> None:
+    """Cancel them until they end, for some seconds. Once is not enough: a library may swallow a cancellation that comes together with
+    what it waited for."""
+    pending = {task for task in tasks if not task.done()}
+    for _ in range(END_ROUNDS):
+        for task in pending:
+            task.cancel()
+        if pending:
+            _, pending = await asyncio.wait(pending, timeout=1.0)
+    if pending:
+        log.warning("left behind at the end: %s", ", ".join(task.get_name() for task in pending))
 
 
 async def open_toolbox() -> Running:
