@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 
+from stats.ids import made
 from stats.models import RequestEvent, Rollup, Tally
 from stats.rollups import DAY, FULL, HOUR, MINUTE, PLAN, REFUSED, UNPLANNED
 
@@ -47,7 +48,7 @@ class Wanted:
 
     def events(self) -> QuerySet[RequestEvent]:
         """The requests themselves."""
-        return RequestEvent.objects.filter(plan_id__isnull=False, **self._conditions(COLUMNS))
+        return RequestEvent.objects.filter(plan_id__isnull=False, **self._conditions(COLUMNS) | made(self.start, self.end))
 
     def _conditions(self, names: tuple[str, ...]) -> dict[str, Any]:
         period = {"at__gte": self.start, "at__lt": self.end}
