@@ -45,4 +45,6 @@ def again(call: Call) -> Call:
         status=200,
         upstream_seconds=0.0,
         overhead_seconds=0.0,
+        times=(),
+        trace=None,
     )
