@@ -26,6 +26,7 @@ STAGE_DURATION = Histogram(
 DEGRADED = Counter("tokenthrift_compression_degraded", "Chats that `trim` cut in place of the plan's engine.", ("reason",))
 _BY_CODE: Final = {"upstream_unreachable": "unreachable", "upstream_timeout": "timeout", "upstream_invalid_response": "invalid"}
 _BY_OUTCOME: Final = {"client_closed": "abandoned", "cut": "cut", "failed": "internal"}
+RESULTS: Final = frozenset({"ok", "refused", "rate_limited", "failed", *_BY_CODE.values(), *_BY_OUTCOME.values()})
 REASONS: Final = ("deadline", "pool-broken", "busy", "engine-failed")
 
 _results: defaultdict[tuple[str, str], int] = defaultdict(int)
