@@ -194,5 +194,16 @@ def test_a_ledger_that_is_none_is_refused(run: Any, tmp_path: Path) -> None:
 
 def test_text_says_the_same(run: Any, capsys: pytest.CaptureFixture[str]) -> None:
     store(make_event())
+    UpstreamAttempt.objects.create(event_id=id_at(NOON.timestamp()), at=NOON, worker="gone", upstream="openai", model="gpt-4o")
     call_command("reconcile")
-    assert "All 10 checks agree." in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert told.count("agrees ") == 10
+    assert "unknown  1 calls" in told
+    assert f"{id_at(NOON.timestamp())[:13]}" in told
+    assert told.endswith("All 10 checks agree.\n")
+    Rollup.objects.filter(grain="day", cut="full").update(requests=7)
+    with pytest.raises(SystemExit):
+        call_command("reconcile")
+    told = capsys.readouterr().out
+    assert "DIFFERS  roll-ups by day, full cut" in told
+    assert "requests 1 by the requests, 7 rolled up" in told

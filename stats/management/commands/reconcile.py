@@ -56,9 +56,15 @@ def _unknown(attempt: UpstreamAttempt, names: dict[str, dict[int, str]]) -> dict
 def _as_text(found: list[Check], left: Waiting, names: dict[str, dict[int, str]]) -> str:
     lines = []
     for check in found:
-        bytes_, unfolded, in_flight, unknown = left.spooled_bytes, left.unfolded, left.in_flight, len(left.unknown)
-    lines += [f"waits    {bytes_:,} bytes in the spool, {unfolded:,} requests to be folded in, {in_flight:,} calls in flight"]
-    lines += [f"unknown  {unknown:,} calls whose worker was killed before they settled; the provider may have billed them"]
+        lines.append(f"{'agrees ' if check.holds else 'DIFFERS'}  {check.name}: {check.said}")
+        lines += [f"         {each}" for each in check.differences]
+    waits = (
+        f"{left.spooled_bytes:,} bytes in the spool",
+        f"{left.unfolded:,} requests to be folded in",
+        f"{left.in_flight:,} calls in flight",
+    )
+    lines.append(f"waits    {', '.join(waits)}")
+    lines.append(f"unknown  {len(left.unknown):,} calls whose worker was killed before they settled; the provider may have billed them")
     lines += ["         " + "  ".join(value or "-" for value in _unknown(attempt, names).values()) for attempt in left.unknown]
     wrong = sum(not check.holds for check in found)
     return "\n".join([*lines, f"{wrong} of {len(found)} checks differ." if wrong else f"All {len(found)} checks agree."])
