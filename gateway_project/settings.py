@@ -15,6 +15,7 @@ VAR_DIR = embedded.var_dir()
 URLS = embedded.urls(VAR_DIR)
 LOOPBACK = {"localhost", "127.0.0.1", "[::1]"}
 
+VERSION = "0.1.0"
 DEBUG = environment.flag("TOKENTHRIFT_DEBUG")
 SECRET_KEY = embedded.secret(VAR_DIR, "TOKENTHRIFT_SECRET_KEY")
 ALLOWED_HOSTS = environment.words("TOKENTHRIFT_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
@@ -144,7 +145,7 @@ CHANNEL_LAYERS = {
     "default": {
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
         "CONFIG": {
-            "hosts": [{"address": URLS.redis, "socket_connect_timeout": 1.0, "health_check_interval": 10}],
+            "hosts": [{"address": URLS.redis, "socket_connect_timeout": 1.0, "socket_timeout": 2.0, "health_check_interval": 10}],
             "prefix": f"{INSTANCE}:channels",
         },
     }
@@ -201,7 +202,7 @@ REST_FRAMEWORK = {
 SPECTACULAR_SETTINGS = {
     "TITLE": "Tokenthrift",
     "DESCRIPTION": "Token-saving plans and what they saved.",
-    "VERSION": "0.1.0",
+    "VERSION": VERSION,
     "PREPROCESSING_HOOKS": ["plans.openapi.without_trailing_slash"],
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_AUTHENTICATION": [],

@@ -76,6 +76,11 @@ class Conf:
         return int(settings.FEEDBACK_PER_MINUTE)
 
     @property
+    def version(self) -> str:
+        """Of the gateway."""
+        return str(settings.VERSION)
+
+    @property
     def models(self) -> Path:
         """Where exported models lie."""
         return Path(settings.VAR_DIR) / "models"

@@ -28,8 +28,10 @@ from proxy.engines.exact.redis import RedisCache
 from proxy.engines.flights.redis import RedisLeases
 from proxy.engines.upstreams.http import HttpUpstream
 from proxy.keeper import Keeper
+from proxy.pulse import Pulse, Traffic
 from proxy.source import DatabaseSource
 from proxy.sweeper import Sweeper
+from proxy.watching import watchers
 from proxy.wrongs import forget_expired
 from stats import budgets, health
 from stats.database import conninfo
@@ -51,6 +53,8 @@ class Running:
     source: DatabaseSource
     flusher: Flusher
     keeper: Keeper
+    traffic: Traffic = field(default_factory=Traffic)
+    pulse: Pulse | None = None
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def close(self) -> None:
@@ -68,6 +72,8 @@ class Running:
                 log.warning("a tool did not close: %s", type(outcome).__name__)
         self.source.close()
         self.keeper.close()
+        if self.pulse is not None:
+            self.pulse.close()
         budgets.attach(None)
         previews.attach(None)
         bridge.attach(None)
@@ -111,6 +117,7 @@ async def open_toolbox() -> Running:
         recent=recent,
         flights=flights,
         leases=leases,
+        watchers=watchers(),
     )
     # Loading the tokenizer takes 0.1 s, which no request should wait for, nor those beside it.
     await asyncio.to_thread(count_text, "warm", encoding_for("")[0])
@@ -124,7 +131,14 @@ async def open_toolbox() -> Running:
     bridge.attach(bridge.Bridge(asyncio.get_running_loop(), tools))
     health.attach(health.Gateway(loaded=lambda: source.directory.revision > 0, lag=lambda: flusher.lag, off=lambda: keeper.off))
     background: list[Coroutine[Any, Any, None]] = [source.run(), source.listen(), flusher.run(), keeper.run(), leases.run()]
-    background += [compressor.warm(), _warm(embedder, verifier), _purge(tools), Sweeper(tools, conninfo()).run()]
+    running.pulse = Pulse(tools, running.traffic, source, restarts=lambda: compressor.restarts)
+    background += [
+        running.pulse.run(conf.version),
+        compressor.warm(),
+        _warm(embedder, verifier),
+        _purge(tools),
+        Sweeper(tools, conninfo()).run(),
+    ]
     if conf.exact_memory:
         background.append(changes.run())
     running.tasks = [asyncio.create_task(work) for work in background]
