@@ -16,7 +16,7 @@ FOR_SUPERUSERS: Final = ("is_superuser", "user_permissions")
 
 class MembershipInline(admin.StackedInline):  # type: ignore[type-arg]  # generic in the stubs only
     model = Membership
-    extra = 0
+    extra = 1  # of one at most
     verbose_name_plural = "belongs to (empty: the platform, and with it every tenant)"
 
 
