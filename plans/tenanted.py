@@ -13,9 +13,9 @@ from plans.models import Tenant
 from plans.people import bound, plans_of, tenant_of
 
 _ADMIN: Final = "/admin/"
-_PAGES: Final = ("/admin/", "/dashboard")
+_DASHBOARD: Final = "/dashboard/"
 # Pages of the site and of one model that name no row.
-_SITE: Final = frozenset({"index", "login", "logout", "password_change", "password_change_done", "jsi18n", "autocomplete", "app_list"})
+_SITE: Final = frozenset({"index", "password_change", "password_change_done", "jsi18n", "autocomplete", "app_list"})
 _LISTS: Final = frozenset({"changelist", "add"})
 
 
@@ -91,15 +91,16 @@ class TenantPages(MiddlewareMixin):
     page added later is closed to them until it names a plan, or a row of a model whose pages are `Tenanted`."""
 
     def process_view(self, request: HttpRequest, view: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        if not request.path_info.startswith(_PAGES) or not request.user.is_authenticated or not bound(request.user):
-            return
         match = request.resolver_match
         name = (match.url_name if match else None) or ""
-        if name in {"login", "logout"}:
+        admins = request.path_info.startswith(_ADMIN) and name not in {"login", "logout"}
+        if not (admins or ("plan" in kwargs and request.path_info.startswith(_DASHBOARD))):
+            return
+        if not request.user.is_authenticated or not bound(request.user):
             return
         if "plan" in kwargs:
             _exists(plans_of(request.user), kwargs["plan"])
-        elif request.path_info.startswith(_ADMIN) and name not in _SITE:
+        elif name not in _SITE:
             _admin_page(request, name, kwargs.get("object_id") or next(iter([*args, *kwargs.values()]), None))
 
 
