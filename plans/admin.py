@@ -10,11 +10,12 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.html import format_html
 
-from plans import services
+from plans import people_admin, services  # noqa: F401 - the first registers the users' pages
 from plans.forget_action import forget_answers
 from plans.forms import ModelPriceForm, PlanForm, VirtualKeyForm
 from plans.models import AdminKey, ModelPrice, Plan, Tenant, TenantUsage, VirtualKey
 from plans.sections import SECTIONS, Section
+from plans.tenanted import Tenanted
 
 AnyKey = VirtualKey | AdminKey
 
@@ -23,7 +24,8 @@ admin.site.index_title = "What it costs, and what it saves"
 
 
 @admin.register(Tenant)
-class TenantAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
+class TenantAdmin(Tenanted):
+    owned_by = "id"
     list_display = ("slug", "name", "cached", "created_at")
     list_select_related = ("usage",)
     search_fields = ("slug", "name")
@@ -51,7 +53,7 @@ def _fieldset(section: Section) -> tuple[str, Any]:
 
 
 @admin.register(Plan)
-class PlanAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
+class PlanAdmin(Tenanted):
     form = PlanForm
     list_display = ("name", "preview", "owner", "mode", "compression_engine", "cache_enabled", "backend", "version", "updated_at")
     list_filter = ("tenant", "mode", "backend")
@@ -76,7 +78,7 @@ class PlanAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the s
         return format_html('<a href="{}">Preview</a>', reverse("plan-preview-page", args=[plan.pk]))
 
 
-class KeyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
+class KeyAdmin(Tenanted):
     """Keys are made, shown once, revoked; the digest is on no page."""
 
     list_display: tuple[str, ...] = ("name", "prefix", "tenant", "created_at", "live")
@@ -132,7 +134,8 @@ class AdminKeyAdmin(KeyAdmin):
 
 
 @admin.register(ModelPrice)
-class ModelPriceAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
+class ModelPriceAdmin(Tenanted):
+    owned_by = ""
     form = ModelPriceForm
     list_display = ("model", "provider", "input", "output", "cached_input", "cache_write", "edited", "updated_at")
     list_filter = ("edited", "provider")
