@@ -47,6 +47,11 @@ CAPABILITIES = "gateway_project.capabilities.RunningCapabilities"  # fills the p
 REDIS_URL, REDIS_SEMANTIC_URL, QDRANT_URL = URLS.redis, URLS.redis_semantic, URLS.qdrant
 QDRANT_API_KEY = environment.text("TOKENTHRIFT_QDRANT_API_KEY")
 
+# Traces go where this or one of the standard variables (opentelemetry.io, "OTLP Exporter Configuration") says; nowhere by default.
+OTLP_ENDPOINT = environment.text("TOKENTHRIFT_OTLP_ENDPOINT")
+_OTLP = (OTLP_ENDPOINT, *map(environment.text, ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")))
+TRACING = any(_OTLP) and not environment.flag("OTEL_SDK_DISABLED") and environment.text("OTEL_TRACES_EXPORTER", "otlp") == "otlp"
+
 INSTALLED_APPS = [
     "plans",
     "stats",

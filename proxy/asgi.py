@@ -58,6 +58,7 @@ class Gateway:
             client=client,
             secret=_bearer(client.header(b"authorization")),
             cache_control=client.header(b"cache-control"),
+            trace=running.tracing.begin(client.header(b"traceparent")) if running.tracing else None,
         )
         path = scope["path"].rstrip("/")
         if path == CHAT and scope["method"] == "POST":

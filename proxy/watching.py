@@ -7,9 +7,9 @@ from stats import metrics
 from stats.measures import Event
 
 
-def watchers() -> tuple[Watcher, ...]:
+def watchers(tracing: Watcher | None) -> tuple[Watcher, ...]:
     """As the settings say."""
-    return (stages,)
+    return (stages,) if tracing is None else (stages, tracing)
 
 
 def stages(call: Call, event: Event) -> None:
