@@ -62,6 +62,7 @@ class PlanAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the s
     fieldsets = (
         (None, {"fields": ("name", "tenant", "mode", "version", "updated_at")}),
         *map(_fieldset, SECTIONS),
+        ("What does it really save?", {"fields": ("holdout",)}),
     )
 
     class Media:
