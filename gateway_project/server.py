@@ -39,6 +39,7 @@ def run(listener: socket.socket, workers: int) -> bool:
         access_log=False,
         server_header=False,
         proxy_headers=False,  # Django's pages alone look at them: gateway_project.asgi
+        ws_max_size=1024,  # bytes of a message: the dashboard's socket is told nothing
         timeout_graceful_shutdown=GRACE,
         timeout_keep_alive=KEEP_ALIVE,
         timeout_worker_healthcheck=30,  # a worker loads its models before it answers

@@ -143,7 +143,7 @@ CHANNEL_LAYERS = {
     "default": {
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
         "CONFIG": {
-            "hosts": [{"address": URLS.redis, "socket_connect_timeout": 1.0, "health_check_interval": 10}],
+            "hosts": [{"address": URLS.redis, "socket_connect_timeout": 1.0, "socket_timeout": 2.0, "health_check_interval": 10}],
             "prefix": f"{INSTANCE}:channels",
         },
     }

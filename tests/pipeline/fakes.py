@@ -158,11 +158,13 @@ class FakeEmbedder:
 
 @dataclass
 class FakeVerifier:
-    """Scores every pair alike. `hang`: never answers."""
+    """Scores every pair alike. `hang`: never answers. `most`: what a pair could reach that is not scored because it cannot reach what is
+    asked for; so the shipped one answers."""
 
     id: str = "fake"
     embedder: str = "fake@8"
     says: float = 1.0
+    most: float = 1.0
     down: bool = False
     hang: bool = False
     asked: list[tuple[str, str]] = field(default_factory=list)
@@ -181,7 +183,7 @@ class FakeVerifier:
         if self.hang:
             await asyncio.sleep(60)
         self.asked += [(asked, other) for other in stored]
-        return [self.says for _ in stored]
+        return [self.says if self.most >= at_least else self.most for _ in stored]
 
     async def close(self) -> None: ...
 

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("stats", "0009_rollups"),
+        ("stats", "0010_partitions"),
     ]
 
     operations = [
