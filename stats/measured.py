@@ -1,6 +1,6 @@
 """The measured saving of the requests somebody wants to know about, out of `stats.held`."""
 
-from typing import Any
+from typing import Any, Final
 
 from django.db.models import Q, QuerySet, Sum
 
@@ -8,7 +8,11 @@ from plans.models import Plan
 from stats.held import Held
 from stats.holdout import Measurement, Sums, measure
 from stats.rollups import DAY
-from stats.wanted import FULL_ONLY, Wanted, floor
+from stats.spans import floor
+from stats.wanted import FULL_ONLY, Wanted
+
+_SIDES: Final = ("share", "held", "replicate")
+_TOTALS: Final = {f"sum_{name}": Sum(name) for name in ("requests", "priced", "cost", "would")}
 
 
 def measured(wanted: Wanted) -> Measurement | None:
@@ -16,24 +20,28 @@ def measured(wanted: Wanted) -> Measurement | None:
     for: the sides are compared by plan. One query, two where there is nothing."""
     if any(getattr(wanted, name) is not None for name in FULL_ONLY):
         return None
+    rows: list[dict[str, Any]] = list(_days(wanted).values(*_SIDES).annotate(**_TOTALS))
     sums = [
-        Sums(**{name.removeprefix("sum_"): float(value) if name in {"sum_cost", "sum_would"} else value for name, value in row.items()})
-        for row in _sums(wanted)
+        Sums(
+            **{name: row[name] for name in _SIDES},
+            requests=row["sum_requests"],
+            priced=row["sum_priced"],
+            cost=float(row["sum_cost"]),
+            would=float(row["sum_would"]),
+        )
+        for row in rows
     ]
     return measure(sums) if sums or _held_out(wanted) else None
 
 
-def _sums(wanted: Wanted) -> "QuerySet[Held, dict[str, Any]]":
-    """The roll-up over its days, tenants and plans."""
+def _days(wanted: Wanted) -> QuerySet[Held]:
     conditions = {
         "at__gte": wanted.start and floor(wanted.start, DAY),
         "at__lt": wanted.end,
         "tenant_id": wanted.tenant_id,
         "plan_id": wanted.plan_id,
     }
-    rows = Held.objects.filter(**{name: value for name, value in conditions.items() if value is not None}).order_by()
-    totals = {f"sum_{name}": Sum(name) for name in ("requests", "priced", "cost", "would")}
-    return rows.values("share", "held", "replicate").annotate(**totals)
+    return Held.objects.filter(**{name: value for name, value in conditions.items() if value is not None}).order_by()
 
 
 def _held_out(wanted: Wanted) -> bool:

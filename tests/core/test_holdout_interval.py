@@ -1,6 +1,7 @@
 """The measured saving: exact where it can be, and an interval that holds the truth about as often as it says."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,12 +10,13 @@ from numpy.typing import NDArray
 from proxy.core.holdout import REPLICATES
 from stats.holdout import ENOUGH, GROUPS, Measurement, Sums, measure, student
 
-Floats = NDArray[np.float64]
-Make = Callable[[int, float, np.random.Generator], tuple[Floats, Floats, NDArray[np.int64]]]
+Numbers = NDArray[Any]
+Requests = tuple[Numbers, Numbers, Numbers]  # costs, whether they were paid, which chat
+Make = Callable[[int, float, np.random.Generator], Requests]
 PAID = 0.7  # of what it would have cost, by and large
 
 
-def sums(costs: Floats, paid: Floats, chats: NDArray[np.int64], *, share: float, dice: np.random.Generator) -> list[Sums]:
+def sums(costs: Numbers, paid: Numbers, chats: Numbers, *, share: float, dice: np.random.Generator) -> list[Sums]:
     """What the roll-up holds of these requests, whose chats are drawn by lot."""
     number = int(chats.max()) + 1
     held, groups = (dice.random(number) < share)[chats], dice.integers(0, GROUPS, number)[chats]
@@ -30,12 +32,12 @@ def sums(costs: Floats, paid: Floats, chats: NDArray[np.int64], *, share: float,
     return found
 
 
-def singles(number: int, spread: float, dice: np.random.Generator) -> tuple[Floats, Floats, NDArray[np.int64]]:
+def singles(number: int, spread: float, dice: np.random.Generator) -> Requests:
     """Independent requests: log-normal costs, some of them hits."""
     return dice.lognormal(0, spread, number), (dice.random(number) < PAID) * 1.0, np.arange(number)
 
 
-def chats(number: int, spread: float, dice: np.random.Generator) -> tuple[Floats, Floats, NDArray[np.int64]]:
+def chats(number: int, spread: float, dice: np.random.Generator) -> Requests:
     """Chats of up to 20 turns, each dearer than the one before; some chats are much dearer, and some hit far more often."""
     lengths = dice.integers(1, 21, number // 8)
     of = np.repeat(np.arange(len(lengths)), lengths)[:number]
