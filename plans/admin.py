@@ -64,6 +64,7 @@ class PlanAdmin(Tenanted):
     fieldsets = (
         (None, {"fields": ("name", "tenant", "mode", "version", "updated_at")}),
         *map(_fieldset, SECTIONS),
+        ("What does it really save?", {"fields": ("holdout",)}),
     )
 
     class Media:

@@ -140,6 +140,13 @@ class PlanSerializer(serializers.Serializer[Plan]):
     mode = serializers.ChoiceField(choices=rules.MODES, default="active")
     compression = CompressionSerializer(required=False, allow_null=True)
     cache = CacheSerializer(required=False, allow_null=True)
+    holdout = serializers.FloatField(
+        default=0.0,
+        min_value=0,
+        max_value=rules.MAX_HOLDOUT,
+        help_text="The share of chats that go to the provider as if they had no plan, so that the saving is measured and not only "
+        "modelled. They save nothing. 0: not measured. It does something in mode active only.",
+    )
     version = serializers.IntegerField(read_only=True, help_text="Grows with each change.")
     tenant = serializers.CharField(read_only=True, allow_null=True, help_text="The owner's slug; null: the platform's, open to all.")
     created_at = serializers.DateTimeField(read_only=True)
@@ -152,6 +159,7 @@ class PlanSerializer(serializers.Serializer[Plan]):
             "mode": plan.mode,
             "compression": asdict(plan.compression) if plan.compression else None,
             "cache": {name: getattr(plan.cache, name) for name in rules.CACHE_FIELDS} if plan.cache else None,
+            "holdout": plan.holdout,
             "version": plan.version,
             "tenant": instance.tenant.slug if instance.tenant else None,
             "created_at": instance.created_at.isoformat(),
