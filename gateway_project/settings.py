@@ -193,7 +193,8 @@ AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]  # both together: nobody can lock out somebody else from afar
 AXES_RESET_ON_SUCCESS = True
 
-LOGGING = logs.config(environment.text("TOKENTHRIFT_LOG_LEVEL", "INFO").upper())
+LOGGING = logs.config(environment.text("TOKENTHRIFT_LOG_LEVEL", "INFO").upper(), environment.text("TOKENTHRIFT_LOG_FORMAT", "text"))
+LOG_REQUESTS = environment.flag("TOKENTHRIFT_LOG_REQUESTS")
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
