@@ -12,6 +12,8 @@ from django.utils.html import format_html
 
 from plans import records, services
 from plans.drafts import DraftMixin, clone
+from plans.exchange import Plans, Prices
+from plans.exchange_pages import ExchangeMixin
 from plans.forget_action import forget_answers
 from plans.forms import ModelPriceForm, PlanForm, VirtualKeyForm
 from plans.history_pages import HistoryMixin
@@ -55,8 +57,9 @@ def _fieldset(section: Section) -> tuple[str, Any]:
 
 
 @admin.register(Plan)
-class PlanAdmin(HistoryMixin, ReasonMixin, DraftMixin, admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
+class PlanAdmin(HistoryMixin, ReasonMixin, DraftMixin, ExchangeMixin, admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
     form = PlanForm
+    exchange = Plans()
     list_display = ("name", "preview", "owner", "mode", "compression_engine", "cache_enabled", "backend", "version", "updated_at")
     list_filter = ("tenant", "mode", "backend")
     list_select_related = ("tenant",)
@@ -142,8 +145,9 @@ class AdminKeyAdmin(KeyAdmin):
 
 
 @admin.register(ModelPrice)
-class ModelPriceAdmin(HistoryMixin, admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
+class ModelPriceAdmin(HistoryMixin, ExchangeMixin, admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
     form = ModelPriceForm
+    exchange = Prices()
     list_display = ("model", "provider", "input", "output", "cached_input", "cache_write", "edited", "updated_at")
     list_filter = ("edited", "provider")
     search_fields = ("model", "provider")

@@ -147,6 +147,9 @@ class PlanSerializer(serializers.Serializer[Plan]):
     mode = serializers.ChoiceField(choices=rules.MODES, default="active")
     compression = CompressionSerializer(required=False, allow_null=True)
     cache = CacheSerializer(required=False, allow_null=True)
+    notes = serializers.ListField(
+        child=serializers.CharField(), read_only=True, required=False, help_text="Of a preset: what could not be as it says, and why."
+    )
     version = serializers.IntegerField(read_only=True, help_text="Grows with each change.")
     tenant = serializers.CharField(read_only=True, allow_null=True, help_text="The owner's slug; null: the platform's, open to all.")
     created_at = serializers.DateTimeField(read_only=True)
