@@ -15,6 +15,7 @@ VAR_DIR = embedded.var_dir()
 URLS = embedded.urls(VAR_DIR)
 LOOPBACK = {"localhost", "127.0.0.1", "[::1]"}
 
+VERSION = "0.1.0"
 DEBUG = environment.flag("TOKENTHRIFT_DEBUG")
 SECRET_KEY = embedded.secret(VAR_DIR, "TOKENTHRIFT_SECRET_KEY")
 ALLOWED_HOSTS = environment.words("TOKENTHRIFT_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
@@ -45,6 +46,11 @@ FEEDBACK_PER_MINUTE = environment.integer("TOKENTHRIFT_FEEDBACK_PER_MINUTE", 60,
 CAPABILITIES = "gateway_project.capabilities.RunningCapabilities"  # fills the port of plans.capabilities
 REDIS_URL, REDIS_SEMANTIC_URL, QDRANT_URL = URLS.redis, URLS.redis_semantic, URLS.qdrant
 QDRANT_API_KEY = environment.text("TOKENTHRIFT_QDRANT_API_KEY")
+
+# Traces go where this or one of the standard variables (opentelemetry.io, "OTLP Exporter Configuration") says; nowhere by default.
+OTLP_ENDPOINT = environment.text("TOKENTHRIFT_OTLP_ENDPOINT")
+_OTLP = (OTLP_ENDPOINT, *map(environment.text, ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")))
+TRACING = any(_OTLP) and not environment.flag("OTEL_SDK_DISABLED") and environment.text("OTEL_TRACES_EXPORTER", "otlp") == "otlp"
 
 INSTALLED_APPS = [
     "plans",
@@ -77,9 +83,10 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
+    "plans.tenanted.TenantPages",
     "axes.middleware.AxesMiddleware",
 ]
-AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "plans.people.TenantBounds", "django.contrib.auth.backends.ModelBackend"]
 ROOT_URLCONF = "gateway_project.urls"
 ASGI_APPLICATION = "gateway_project.asgi.application"
 APPEND_SLASH = False
@@ -145,7 +152,7 @@ CHANNEL_LAYERS = {
     "default": {
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
         "CONFIG": {
-            "hosts": [{"address": URLS.redis, "socket_connect_timeout": 1.0, "health_check_interval": 10}],
+            "hosts": [{"address": URLS.redis, "socket_connect_timeout": 1.0, "socket_timeout": 2.0, "health_check_interval": 10}],
             "prefix": f"{INSTANCE}:channels",
         },
     }
@@ -202,7 +209,7 @@ REST_FRAMEWORK = {
 SPECTACULAR_SETTINGS = {
     "TITLE": "Tokenthrift",
     "DESCRIPTION": "Token-saving plans and what they saved.",
-    "VERSION": "0.1.0",
+    "VERSION": VERSION,
     "PREPROCESSING_HOOKS": ["plans.openapi.without_trailing_slash"],
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_AUTHENTICATION": [],

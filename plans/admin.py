@@ -10,7 +10,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.html import format_html
 
-from plans import records, services
+from plans import people_admin, records, services  # noqa: F401 - the first registers the users' pages
 from plans.drafts import DraftMixin, clone
 from plans.exchange import Plans, Prices
 from plans.exchange_pages import ExchangeMixin
@@ -21,6 +21,7 @@ from plans.models import AdminKey, ModelPrice, Plan, Tenant, TenantUsage, Virtua
 from plans.reasons import ReasonMixin
 from plans.sections import SECTIONS, Section
 from plans.snippet import for_key, for_plan
+from plans.tenanted import Tenanted
 
 AnyKey = VirtualKey | AdminKey
 
@@ -29,7 +30,8 @@ admin.site.index_title = "What it costs, and what it saves"
 
 
 @admin.register(Tenant)
-class TenantAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
+class TenantAdmin(Tenanted):
+    owned_by = "id"
     list_display = ("slug", "name", "cached", "created_at")
     list_select_related = ("usage",)
     search_fields = ("slug", "name")
@@ -57,9 +59,10 @@ def _fieldset(section: Section) -> tuple[str, Any]:
 
 
 @admin.register(Plan)
-class PlanAdmin(HistoryMixin, ReasonMixin, DraftMixin, ExchangeMixin, admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
+class PlanAdmin(HistoryMixin, ReasonMixin, DraftMixin, ExchangeMixin, Tenanted):
     form = PlanForm
     exchange = Plans()
+    tenant_pages = ("export", "import")
     list_display = ("name", "preview", "owner", "mode", "compression_engine", "cache_enabled", "backend", "version", "updated_at")
     list_filter = ("tenant", "mode", "backend")
     list_select_related = ("tenant",)
@@ -69,6 +72,7 @@ class PlanAdmin(HistoryMixin, ReasonMixin, DraftMixin, ExchangeMixin, admin.Mode
     fieldsets = (
         (None, {"fields": ("name", "tenant", "mode", "version", "updated_at")}),
         *map(_fieldset, SECTIONS),
+        ("What does it really save?", {"fields": ("holdout",)}),
     )
 
     class Media:
@@ -88,7 +92,7 @@ class PlanAdmin(HistoryMixin, ReasonMixin, DraftMixin, ExchangeMixin, admin.Mode
         return format_html('<a href="{}">Preview</a>', reverse("plan-preview-page", args=[plan.pk]))
 
 
-class KeyAdmin(HistoryMixin, admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
+class KeyAdmin(HistoryMixin, Tenanted):
     """Keys are made, shown once, revoked; the digest is on no page."""
 
     list_display: tuple[str, ...] = ("name", "prefix", "tenant", "created_at", "live")
@@ -145,9 +149,11 @@ class AdminKeyAdmin(KeyAdmin):
 
 
 @admin.register(ModelPrice)
-class ModelPriceAdmin(HistoryMixin, ExchangeMixin, admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
+class ModelPriceAdmin(HistoryMixin, ExchangeMixin, Tenanted):
+    owned_by = ""
     form = ModelPriceForm
     exchange = Prices()
+    tenant_pages = ("export",)
     list_display = ("model", "provider", "input", "output", "cached_input", "cache_write", "edited", "updated_at")
     list_filter = ("edited", "provider")
     search_fields = ("model", "provider")

@@ -84,6 +84,7 @@ class Plans:
         "plan_name",
         "tenant",
         "mode",
+        "holdout",
         *(column for half, shape in HALVES.items() for column in (half, *(f"{half}.{name}" for name in get_type_hints(shape)))),
     )
 

@@ -154,6 +154,8 @@ class Plan(models.Model):
     time_sensitive = models.BooleanField(default=False)
     personal = models.BooleanField(default=False)
 
+    holdout = models.FloatField(default=0.0, validators=[MinValueValidator(0), MaxValueValidator(0.5)])
+
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
     history = Records()
@@ -192,6 +194,7 @@ class Plan(models.Model):
             mode=self.mode,  # type: ignore[arg-type]  # likewise
             compression=compression,
             cache=cache,
+            holdout=self.holdout,
         )
 
 

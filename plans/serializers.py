@@ -147,6 +147,13 @@ class PlanSerializer(serializers.Serializer[Plan]):
     mode = serializers.ChoiceField(choices=rules.MODES, default="active")
     compression = CompressionSerializer(required=False, allow_null=True)
     cache = CacheSerializer(required=False, allow_null=True)
+    holdout = serializers.FloatField(
+        default=0.0,
+        min_value=0,
+        max_value=rules.MAX_HOLDOUT,
+        help_text="The share of chats that go to the provider as if they had no plan, so that the saving is measured and not only "
+        "modelled. They save nothing. 0: not measured. It does something in mode active only.",
+    )
     notes = serializers.ListField(
         child=serializers.CharField(), read_only=True, required=False, help_text="Of a preset: what could not be as it says, and why."
     )
@@ -162,6 +169,7 @@ class PlanSerializer(serializers.Serializer[Plan]):
             "mode": plan.mode,
             "compression": asdict(plan.compression) if plan.compression else None,
             "cache": {name: getattr(plan.cache, name) for name in rules.CACHE_FIELDS} if plan.cache else None,
+            "holdout": plan.holdout,
             "version": plan.version,
             "tenant": instance.tenant.slug if instance.tenant else None,
             "created_at": instance.created_at.isoformat(),

@@ -62,12 +62,15 @@ def delete_plan(*, owner: Tenant | None, name: str) -> None:
 def draft_of(plan: Plan) -> rules.Draft:
     """A saved plan in the shape the rules work on."""
     snapshot = plan.snapshot()
-    return rules.Draft(name=snapshot.name, mode=snapshot.mode, compression=snapshot.compression, cache=snapshot.cache, id=plan.pk)
+    return rules.Draft(
+        name=snapshot.name, mode=snapshot.mode, compression=snapshot.compression, cache=snapshot.cache, id=plan.pk, holdout=snapshot.holdout
+    )
 
 
 def columns(draft: rules.Draft) -> dict[str, Any]:
     """The model fields of a draft. A half that is off keeps the numbers it had, out of sight."""
-    values: dict[str, Any] = {"name": draft.name, "mode": draft.mode, "compression_engine": None, "cache_enabled": draft.cache is not None}
+    values: dict[str, Any] = {"name": draft.name, "mode": draft.mode, "holdout": draft.holdout}
+    values |= {"compression_engine": None, "cache_enabled": draft.cache is not None}
     if draft.compression:
         values |= {"compression_engine" if name == "engine" else name: value for name, value in asdict(draft.compression).items()}
     if draft.cache:

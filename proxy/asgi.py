@@ -40,7 +40,16 @@ class Gateway:
             await self._lifespan(receive, send)
             return
         assert self._running is not None, "the server must run lifespan"  # noqa: S101 -- a server without it cannot work
-        tools = self._running.tools
+        traffic = self._running.traffic
+        traffic.now += 1
+        try:
+            await self._answer(self._running, scope, receive, send)
+        finally:
+            traffic.now -= 1
+
+    @staticmethod
+    async def _answer(running: Running, scope: Scope, receive: Receive, send: Send) -> None:
+        tools = running.tools
         client = AsgiClient(scope, receive, send)
         call = Call(
             request_id=new_id(),
@@ -49,6 +58,7 @@ class Gateway:
             client=client,
             secret=_bearer(client.header(b"authorization")),
             cache_control=client.header(b"cache-control"),
+            trace=running.tracing.begin(client.header(b"traceparent")) if running.tracing else None,
         )
         path = scope["path"].rstrip("/")
         if path == CHAT and scope["method"] == "POST":

@@ -10,6 +10,7 @@ from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_http_methods
 
 from plans.models import Plan
+from plans.people import plans_of
 from proxy.core.errors import ToolUnavailable
 from proxy.preview_cards import PLACES, asked_cards, rows, sent_cards
 from proxy.preview_form import EXAMPLES, PreviewForm, Wanted, drafted
@@ -23,7 +24,7 @@ MOST = 10_000
 @require_http_methods(["GET", "HEAD", "POST"])
 def preview_page(request: HttpRequest, plan: int) -> HttpResponseBase:
     """The empty form, or what was asked with its answer. For staff who may see plans."""
-    row = get_object_or_404(Plan.objects.select_related("tenant"), pk=plan)
+    row = get_object_or_404(plans_of(request.user), pk=plan)
     if not any(request.user.has_perm(f"plans.{action}_plan") for action in ("view", "change")):
         raise PermissionDenied
     form, example = _form(request, row)

@@ -11,6 +11,7 @@ from plans.errors import Refusal
 from plans.openapi import TENANT, refusals
 from stats import selectors, switches
 from stats.budgets import budget_of
+from stats.measured import measured
 from stats.serializers import ErrorBudgetSerializer, PlanStatsSerializer, budget_body, stats_body
 from stats.totals import totals
 
@@ -28,7 +29,7 @@ class PlanStatsView(APIView):
         row = selectors.plan_in_sight(owner, plan)
         wanted = selectors.wanted_of(row, owner)
         sums, reasons = totals(wanted), selectors.reasons(wanted)
-        return Response(stats_body(sums, reasons, selectors.unknown_of(row, owner), budget_of(row, wanted)))
+        return Response(stats_body(sums, reasons, selectors.unknown_of(row, owner), budget_of(row, wanted), measured(wanted)))
 
 
 class NoBudget(Refusal):

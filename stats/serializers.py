@@ -6,6 +6,8 @@ from typing import Any
 from rest_framework import serializers
 
 from stats.budgets import PlanBudget
+from stats.holdout import Measurement
+from stats.holdout_body import HoldoutSerializer, holdout_body
 from stats.selectors import Reasons
 from stats.totals import Totals
 
@@ -123,6 +125,7 @@ class DetailSerializer(serializers.Serializer[Any]):
     cost_usd = CostSerializer()
     latency_ms = LatencySerializer()
     error_budget = ErrorBudgetSerializer(allow_null=True, help_text="null: the plan has none.")
+    holdout = HoldoutSerializer(allow_null=True, help_text="null: nothing is held out.")
     first_request_at = serializers.DateTimeField(allow_null=True)
     last_request_at = serializers.DateTimeField(allow_null=True)
 
@@ -140,7 +143,9 @@ class PlanStatsSerializer(serializers.Serializer[Any]):
     detail = DetailSerializer()
 
 
-def stats_body(totals: Totals, reasons: Reasons, outcome_unknown: int, budget: PlanBudget | None = None) -> dict[str, Any]:
+def stats_body(
+    totals: Totals, reasons: Reasons, outcome_unknown: int, budget: PlanBudget | None = None, holdout: Measurement | None = None
+) -> dict[str, Any]:
     """The reply: `PlanStatsSerializer`'s shape."""
     return {
         "total_requests": totals.requests,
@@ -171,6 +176,7 @@ def stats_body(totals: Totals, reasons: Reasons, outcome_unknown: int, budget: P
             "cost_usd": _cost(totals),
             "latency_ms": _latency(totals),
             "error_budget": budget and budget_body(budget),
+            "holdout": holdout_body(holdout),
             "first_request_at": totals.first and totals.first.isoformat(),
             "last_request_at": totals.last and totals.last.isoformat(),
         },

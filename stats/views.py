@@ -7,7 +7,6 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
-from prometheus_client import CONTENT_TYPE_LATEST
 
 from stats import health, metrics
 
@@ -38,7 +37,8 @@ def metrics_page(request: HttpRequest) -> HttpResponse:
             return _refused(401, "Send TOKENTHRIFT_METRICS_TOKEN as: Authorization: Bearer <token>.", {"WWW-Authenticate": "Bearer"})
     elif not _from_here(request):
         return _refused(403, "Without TOKENTHRIFT_METRICS_TOKEN, metrics are for callers on this machine.")
-    return HttpResponse(metrics.exposition(), content_type=CONTENT_TYPE_LATEST)
+    body, content_type = metrics.exposition(request.headers.get("accept", ""))
+    return HttpResponse(body, content_type=content_type)
 
 
 def _refused(status: int, message: str, headers: dict[str, str] | None = None) -> HttpResponse:
