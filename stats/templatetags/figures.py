@@ -72,7 +72,7 @@ def ago(seconds: float) -> str:
 @register.filter
 def size(value: Decimal | float) -> Decimal | float:
     """Without its sign."""
-    return abs(value)
+    return -value if value < 0 else value
 
 
 @register.filter
