@@ -19,7 +19,6 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
 from plans.models import Tenant
-from plans.tenanted import Tenanted
 from proxy import desk
 from proxy.core.end_user import end_user_digest
 from proxy.core.errors import ToolUnavailable
@@ -39,7 +38,7 @@ def _briefly(at: datetime) -> str:
 
 
 @admin.register(Entry)
-class EntryAdmin(Tenanted, ReadOnly):
+class EntryAdmin(ReadOnly):
     list_display = ("short", "tenant", "plan", "namespace", "size", "hits", "made", "used", "expires", "route")
     list_display_links = ("short",)
     list_filter = (TenantFilter, PlanFilter, StoreFilter, ("created_at", admin.DateFieldListFilter))
@@ -140,15 +139,14 @@ class EntryAdmin(Tenanted, ReadOnly):
 
 
 @admin.register(EntryLook)
-class EntryLookAdmin(Tenanted, ReadOnly):
-    owned_by = "tenant"
+class EntryLookAdmin(ReadOnly):
     list_display = ("at", "user", "entry_id", "tenant", "plan")
     search_fields = ("=user", "=entry_id")
     ordering = ("-at",)
 
 
 @admin.register(Erasure)
-class ErasureAdmin(Tenanted, ReadOnly):
+class ErasureAdmin(ReadOnly):
     list_display = ("at", "by", "entries", "tenant_id", "plan_id", "entry_id", "route", "namespace", "end_user")
     search_fields = ("=by", "=entry_id", "=namespace")
     ordering = ("-at",)
