@@ -15,7 +15,7 @@ from tests.upstream import MockUpstream, completion, running_upstream
 
 PLAN = "budgeted"
 BUDGET = {"backend": "pgvector_semantic", "max_error_rate": 0.01, "sample_rate": 1.0}
-SOON = 10.0
+SOON = 30.0
 TOPICS = ("card", "loan", "visa", "desk", "lamp", "tent", "boat", "song", "coat", "ring", "fork", "shoe")
 
 
