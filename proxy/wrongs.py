@@ -10,6 +10,7 @@ from proxy.models import EvictedAnswer, WrongAnswer
 from proxy.pipeline.evict import holdings, remove, restore
 from proxy.wrong_rows import evicted_fields, held_of, said_fields, was_there
 from stats import erasures
+from stats.ids import made
 from stats.models import RequestEvent
 
 SECONDS = 10.0
@@ -75,5 +76,5 @@ def others_served(said: WrongAnswer) -> "list[RequestEvent]":
     """The tenant's other requests that got the same answer, the newest first, 100 at most."""
     if said.answered_at is None:
         return []
-    served = RequestEvent.objects.filter(tenant_id=said.tenant_id, at__gte=said.answered_at, entry_id=said.entry_id)
+    served = RequestEvent.objects.filter(tenant_id=said.tenant_id, entry_id=said.entry_id, **made(said.answered_at))
     return list(served.filter(tier__in=("exact", "semantic")).exclude(pk=said.event_id).order_by("-at")[:100])

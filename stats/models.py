@@ -3,14 +3,27 @@
 from django.db import models
 
 from stats.entries import CacheEntry, Erasure
-from stats.rollups import Rollup, Tally, Unfolded
+from stats.held import Held
+from stats.rollups import Pruned, Rollup, Tally, Unfolded
 
-__all__ = ["CacheEntry", "DeadLetter", "Erasure", "RequestEvent", "Rollup", "SpoolCursor", "Tally", "Unfolded", "UpstreamAttempt"]
+__all__ = [
+    "CacheEntry",
+    "DeadLetter",
+    "Erasure",
+    "Held",
+    "Pruned",
+    "RequestEvent",
+    "Rollup",
+    "SpoolCursor",
+    "Tally",
+    "Unfolded",
+    "UpstreamAttempt",
+]
 
 
 class RequestEvent(models.Model):
     """`stats.measures.Event` as a row. Tenant, key and plan are kept by id and name, so that history outlives them.
-    `wrong`: somebody said so of the cached answer, afterwards."""
+    `wrong`: somebody said so of the cached answer, afterwards. The table is cut into months by `event_id` (`stats.partitions`)."""
 
     event_id = models.UUIDField(primary_key=True)
     at = models.DateTimeField(db_index=True)
@@ -43,6 +56,8 @@ class RequestEvent(models.Model):
     collapsed = models.BooleanField(default=False)
     stale = models.BooleanField(default=False)
     turns = models.PositiveIntegerField(default=0)
+    holdout = models.FloatField(default=0)
+    replicate = models.PositiveSmallIntegerField(default=0)
     failures = models.JSONField(default=list)
     attempts = models.PositiveSmallIntegerField(default=0)
     engine = models.CharField(max_length=64, blank=True)

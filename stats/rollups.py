@@ -101,3 +101,13 @@ class Unfolded(models.Model):
 
     def __str__(self) -> str:
         return f"{len(self.events)} requests"
+
+
+class Pruned(models.Model):
+    """How far requests (`event`) and roll-ups by minute and hour have been forgotten: none from before that time can be relied on."""
+
+    what = models.CharField(max_length=6, primary_key=True)
+    before = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.what} before {self.before:%Y-%m-%d %H:%M}"

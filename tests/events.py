@@ -1,5 +1,6 @@
 """Finished requests for tests."""
 
+import os
 import time
 import uuid
 from dataclasses import replace
@@ -11,9 +12,10 @@ from stats.measures import Event
 
 def make_event(**changes: Any) -> Event:
     """A request that missed the caches, finished well and cost something."""
+    at = changes.pop("at", None) or time.time()
     event = Event(
-        event_id=str(uuid.uuid4()),
-        at=time.time(),
+        event_id=id_at(at),
+        at=at,
         tenant_id=1,
         tenant="acme",
         plan_id=1,
@@ -35,3 +37,10 @@ def make_event(**changes: Any) -> Event:
         overhead_ms=10.0,
     )
     return replace(event, **changes)
+
+
+def id_at(at: float) -> str:
+    """A UUIDv7 of that time in epoch seconds."""
+    bits = bytearray(int(at * 1000).to_bytes(6, "big") + os.urandom(10))
+    bits[6], bits[8] = 0x70 | bits[6] & 0xF, 0x80 | bits[8] & 0x3F
+    return str(uuid.UUID(bytes=bytes(bits)))

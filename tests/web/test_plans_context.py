@@ -4,7 +4,6 @@ import json
 import time
 from datetime import UTC, datetime
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import User
@@ -13,6 +12,7 @@ from django.test import Client
 from plans.models import Plan
 from stats import selectors
 from stats.models import RequestEvent
+from tests.events import id_at
 from tests.web.management import ONE, PLANS, Manager, refused
 from tests.web.test_plans_admin import PLAN
 
@@ -22,7 +22,8 @@ pytestmark = pytest.mark.django_db
 def saw(plan_id: int, turns: list[int], *, days_ago: float = 0.0) -> None:
     """Requests that named the plan, of these turns."""
     at = datetime.fromtimestamp(time.time() - days_ago * 86_400, UTC)
-    rows = [RequestEvent(event_id=uuid4(), at=at, plan_id=plan_id, status=200, outcome="ok", tier="miss", turns=turn) for turn in turns]
+    fields: dict[str, Any] = {"at": at, "plan_id": plan_id, "status": 200, "outcome": "ok", "tier": "miss"}
+    rows = [RequestEvent(event_id=id_at(at.timestamp()), turns=turn, **fields) for turn in turns]
     RequestEvent.objects.bulk_create(rows)
 
 

@@ -1,0 +1,29 @@
+"""Times in the ids of requests.
+
+Every id in the ledger, of requests, samples and judges' calls, is a UUIDv7 (RFC 9562 section 5.7) made in the moment that `at` was read:
+its first 48 bits are the Unix milliseconds. The table of requests is cut into months by them, so that a query that names a time must name
+the ids of that time as well, or PostgreSQL looks into every month.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+SLACK: Final = timedelta(minutes=1)  # a clock may be set between the two readings
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_RANDOM_BITS: Final = 80
+
+
+def first_id(at: datetime) -> UUID:
+    """No id made at that time or later is smaller. Raises ValueError before 1970."""
+    return UUID(int=((at - _EPOCH) // timedelta(milliseconds=1)) << _RANDOM_BITS)
+
+
+def made(start: datetime | None = None, end: datetime | None = None) -> dict[str, Any]:
+    """Conditions for requests made from `start` on and before `end` (None: open), which leave out the months that have none of them."""
+    found: dict[str, Any] = {}
+    if start is not None:
+        found |= {"at__gte": start, "event_id__gte": first_id(max(start - SLACK, _EPOCH))}
+    if end is not None:
+        found |= {"at__lt": end, "event_id__lt": first_id(max(end + SLACK, _EPOCH))}
+    return found
