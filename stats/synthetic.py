@@ -95,10 +95,10 @@ def generate(number: int, *, start: datetime, end: datetime, minutes_from: datet
         last = min(number, first + PORTION - 1)
         begins = start + (end - start) * ((first - 1) / number) + timedelta(days=1)
         grains = (HOUR, DAY) if begins < minutes_from - (end - start) * (PORTION / number) else (MINUTE, HOUR, DAY)
-        values = {"start": start, "days": (end - start) / timedelta(days=1), "number": number, "first": first, "last": last}
+        values: dict[str, Any] = {"start": start, "days": (end - start) / timedelta(days=1), "number": number, "first": first, "last": last}
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("SET LOCAL statement_timeout = 0")
-            cursor.execute(_statement(grains), values | _drawn_from(askers))
+            cursor.execute(_statement(grains), {**values, **_drawn_from(askers)})
         yield last
         first = last + 1
 
@@ -123,7 +123,7 @@ def _drawn_from(askers: list[Asker]) -> Mapping[str, Any]:
 def _statement(grains: tuple[str, ...]) -> str:
     fields = RequestEvent._meta.concrete_fields
     names = ", ".join(f'"{field.column}"' for field in fields)
-    values = ", ".join(_COLUMNS.get(field.column) or _nothing(field) for field in fields)
+    values = ", ".join(_COLUMNS.get(str(field.column)) or _nothing(field) for field in fields)
     return f"""
 WITH askers AS (SELECT * FROM unnest(%(asker_tenant_id)s::bigint[], %(asker_tenant)s::text[], %(asker_key_id)s::bigint[],
     %(asker_key)s::text[], %(asker_plan_id)s::bigint[], %(asker_plan)s::text[]) WITH ORDINALITY AS a({", ".join(Asker.__slots__)}, asker)),
