@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test lint format eval-cache eval-fow eval-compression eval-answers eval-budget reconcile-test bench bench-results bench-large clean
+.PHONY: help demo serve test browser-test lint format eval-cache eval-fow eval-compression eval-answers eval-budget reconcile-test bench bench-results bench-large clean
 SHELL := /bin/bash
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -9,6 +9,7 @@ QUESTIONS ?= 48
 PROCESSES ?= 2
 REQUESTS ?= 100000
 INSTALLED := .venv/installed
+AXE := tests/browser/node_modules/axe-core/axe.min.js
 MODEL_INSTALLED := var/model-env/installed
 # What every x86-64 machine of the last ten years can do: a native build crashes on some.
 MODEL_OPTIONS := -DGGML_NATIVE=OFF -DGGML_AVX2=ON -DGGML_FMA=ON -DGGML_F16C=ON
@@ -37,6 +38,14 @@ serve: $(INSTALLED) ## Start the gateway and stay up (ARGS="--port 8000 --worker
 test: lint ## Lint, then run every test against real services started for the run (ARGS=files, PROCESSES=2)
 	@echo "Running the tests"
 	@$(BIN)/python -m pytest -n $(PROCESSES) --dist loadscope --no-loadscope-reorder $(ARGS)
+
+$(AXE): tests/browser/package-lock.json
+	@npm ci --prefix tests/browser --silent --no-audit --no-fund
+	@touch $@
+
+browser-test: $(INSTALLED) $(AXE) ## Use every page in chromium in front of real processes (SCREENS=folder for screenshots, CHROMIUM=program)
+	@echo "Opening every page in chromium"
+	@SCREENS=$(SCREENS) $(BIN)/python -m pytest tests/browser
 
 lint: $(INSTALLED) ## Check style, types (mypy --strict) and who imports whom
 	@echo "Checking style"

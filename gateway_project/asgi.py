@@ -14,6 +14,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware  # noqa: E40
 
 from gateway_project.body_limit import limited  # noqa: E402 -- likewise
 from proxy.asgi import application as gateway  # noqa: E402 -- likewise
+from stats.consumers import socket as live  # noqa: E402 -- likewise
 
 Message = MutableMapping[str, Any]
 pages = ProxyHeadersMiddleware(limited(django, settings.MAX_BODY_BYTES), settings.TRUSTED_PROXIES)  # type: ignore[arg-type]  # three names for one type
@@ -25,5 +26,7 @@ async def application(scope: Message, receive: Callable[[], Awaitable[Message]],
         await gateway(scope, receive, send)
     elif scope["type"] == "http":
         await pages(scope, receive, send)  # type: ignore[arg-type]  # likewise
+    elif scope["path"].rstrip("/") == "/dashboard/live":
+        await live(scope, receive, send)
     else:
         await send({"type": "websocket.close", "code": 4404})

@@ -4,6 +4,7 @@ Refusal
 +- InvalidPlan        400   a field is wrong: `param` names it
 +- TenantUnknown      404
 +- PlanUnknown        404   no such plan, or another owner's: the two look the same
++- KeyUnknown         404   likewise
 +- NameTaken          409
 +- VersionConflict    409   somebody else changed the plan meanwhile
 """
@@ -40,6 +41,11 @@ class TenantUnknown(Refusal):
 class PlanUnknown(Refusal):
     status = 404
     code = "plan_not_found"
+
+
+class KeyUnknown(Refusal):
+    status = 404
+    code = "key_not_found"
 
 
 class NameTaken(Refusal):

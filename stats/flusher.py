@@ -13,7 +13,7 @@ from contextlib import suppress
 
 import psycopg
 
-from stats import database, intake, metrics
+from stats import database, intake, live, metrics
 from stats.database import Connection
 from stats.rolling import BATCHES
 from stats.spool import SUFFIX, Spool, SpoolFile
@@ -122,7 +122,10 @@ class Flusher:
         async with self._turn:
             conn = await self._connected()
             with database.deadline(conn, self._deadline):
-                return await intake.fold(conn)
+                folded = await intake.fold(conn)
+            if folded:
+                live.announce()
+            return folded
 
     async def close(self) -> None:
         """Stop `run`, flush once more and give the files up: what could not be flushed is adopted by the next worker."""

@@ -7,6 +7,7 @@ Adding to roll-ups with every batch would cost four times what recording costs; 
 from typing import Final
 
 from stats.buckets import bucket_sql
+from stats.held import HELD
 from stats.measures import JUDGE
 from stats.models import RequestEvent, Rollup, Tally, Unfolded
 from stats.rollups import DAY, FULL, HOUR, MINUTE, PLAN
@@ -100,5 +101,6 @@ NOTE: Final = f"noted_unfolded AS (INSERT INTO {UNFOLDED} (events) SELECT array_
 FOLD: Final = f"""
 WITH turn AS MATERIALIZED (SELECT pg_try_advisory_xact_lock({_LOCK}) AS ours),
 ready AS (SELECT id FROM {UNFOLDED} WHERE (SELECT ours FROM turn) ORDER BY id LIMIT {BATCHES}),
-taken AS (DELETE FROM {UNFOLDED} u USING ready WHERE u.id = ready.id RETURNING u.events), {_TOLD}, {roll(MINUTE, HOUR, DAY)}, {TALLY}
+taken AS (DELETE FROM {UNFOLDED} u USING ready WHERE u.id = ready.id RETURNING u.events), {_TOLD},
+{roll(MINUTE, HOUR, DAY)}, {TALLY}, {HELD}
 SELECT count(*) FROM taken"""

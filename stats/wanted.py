@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from stats.ids import made
 from stats.models import RequestEvent, Rollup, Tally
-from stats.rollups import DAY, FULL, HOUR, MINUTE, PLAN, REFUSED, UNPLANNED
+from stats.rollups import DAY, FULL, HOUR, PLAN, REFUSED, UNPLANNED
+from stats.spans import Span, ceil, floor, spans
 
 FULL_ONLY = ("key_id", "route", "model")  # columns of the full cut alone
 COLUMNS = ("tenant_id", "plan_id", *FULL_ONLY)
@@ -27,37 +28,33 @@ class Wanted:
     route: str | None = None
     model: str | None = None
 
-    @property
-    def grain(self) -> str:
-        """The coarsest that begins and ends where the period does. An end that lies ahead cuts nothing off."""
-        ends = [self.start, self.end if self.end and self.end <= datetime.now(UTC) else None]
-        return next((grain for grain in (DAY, HOUR) if all(end is None or floor(end, grain) == end for end in ends)), MINUTE)
-
     def rollups(self, *, grain: str = "", by: tuple[str, ...] = ()) -> QuerySet[Rollup]:
-        """Rows that together hold each request once, at that grain, with the columns `by` to group by."""
+        """Rows that together hold each request once, none coarser than that grain, with the columns `by` to group by."""
         names = [name for name in FULL_ONLY if getattr(self, name) is not None or name in by]
-        rows = Rollup.objects.filter(grain=grain or self.grain, cut=FULL if names else PLAN, **self._conditions(COLUMNS))
+        rows = Rollup.objects.filter(_within(spans(self.start, self._past, grain or DAY)), cut=FULL if names else PLAN, **self._of(COLUMNS))
         return rows.exclude(kind__in=(UNPLANNED, REFUSED)).order_by()
 
     def tallies(self) -> QuerySet[Tally]:
         """Of whole hours at least, and whatever the key, route and model: nothing finer is kept."""
-        grain = DAY if self.grain == DAY else HOUR
-        start = self.start and floor(self.start, grain)
-        conditions = self._conditions(("tenant_id", "plan_id")) | ({"at__gte": start} if start else {})
-        return Tally.objects.filter(grain=grain, **conditions).order_by()
+        start, end = self.start and floor(self.start, HOUR), self._past and ceil(self._past, HOUR)
+        return Tally.objects.filter(_within(spans(start, end)), **self._of(("tenant_id", "plan_id"))).order_by()
 
     def events(self) -> QuerySet[RequestEvent]:
         """The requests themselves."""
-        return RequestEvent.objects.filter(plan_id__isnull=False, **self._conditions(COLUMNS) | made(self.start, self.end))
+        return RequestEvent.objects.filter(plan_id__isnull=False, **made(self.start, self.end), **self._of(COLUMNS))
 
-    def _conditions(self, names: tuple[str, ...]) -> dict[str, Any]:
-        period = {"at__gte": self.start, "at__lt": self.end}
-        return {name: value for name, value in (period | {name: getattr(self, name) for name in names}).items() if value is not None}
+    @property
+    def _past(self) -> datetime | None:
+        """The end, unless it lies ahead: that cuts nothing off."""
+        return self.end if self.end and self.end <= datetime.now(UTC) else None
+
+    def _of(self, names: tuple[str, ...]) -> dict[str, Any]:
+        return {name: value for name in names if (value := getattr(self, name)) is not None}
 
 
-def floor(at: datetime, grain: str) -> datetime:
-    """The start of the minute, hour or day (UTC) that the time lies in."""
-    at = at.astimezone(UTC)
-    if grain == DAY:
-        return at.replace(hour=0, minute=0, second=0, microsecond=0)
-    return at.replace(minute=0, second=0, microsecond=0) if grain == HOUR else at.replace(second=0, microsecond=0)
+def _within(found: list[Span]) -> Q:
+    either = Q()
+    for span in found:
+        bounds = {"grain": span.grain, "at__gte": span.start, "at__lt": span.end}
+        either |= Q(**{name: value for name, value in bounds.items() if value is not None})
+    return either

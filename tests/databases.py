@@ -22,11 +22,19 @@ PREPARE = "from django.core.management import call_command as call; call('migrat
 
 @dataclass(frozen=True)
 class Ready:
-    """A database that nobody is connected to, and the keys in it."""
+    """A database that nobody is connected to."""
 
     name: str
+    accounts: "Accounts"
+
+
+@dataclass(frozen=True)
+class Accounts:
+    """Who may do what in a database. `password`: that of the staff login `admin`."""
+
     virtual_key: str
     admin_key: str
+    password: str
 
 
 @cache
@@ -35,15 +43,15 @@ def ready_database() -> Ready:
     url = _create(os.environ["DATABASE_URL"], "template1")
     environment = {**os.environ, "DATABASE_URL": url}
     _run(environment, "manage.py", "shell", "--verbosity", "0", "-c", PREPARE)
-    return Ready(_name(url), *accounts(environment, NOWHERE))
+    return Ready(_name(url), accounts(environment, NOWHERE))
 
 
-def accounts(environment: dict[str, str], base_url: str) -> tuple[str, str]:
-    """Make a tenant, an administrator and the route to the upstream; a virtual key and an admin key."""
+def accounts(environment: dict[str, str], base_url: str) -> Accounts:
+    """Make a tenant, its keys, a staff login and the route to the upstream."""
     found = json.loads(
         _run(environment, "-m", "demo.accounts", "--route", ROUTE, "--model", MODEL, "--base-url", base_url).splitlines()[-1]
     )
-    return found["virtual_key"], found["admin_key"]
+    return Accounts(**found)
 
 
 def point(database: str, base_url: str) -> None:

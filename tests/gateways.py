@@ -35,6 +35,7 @@ class Gateway:
     workers: int = 1
     virtual_key: str = ""
     admin_key: str = ""
+    password: str = ""
 
     @property
     def sdk(self) -> OpenAI:
@@ -135,10 +136,8 @@ def running_gateway(upstream: MockUpstream, folder: Path, *, workers: int = 1, *
         gateway = Gateway("", _serve(workers, environment, log), environment, log, workers)
         try:
             _wait(gateway)
-            if ready is not None:
-                gateway.virtual_key, gateway.admin_key = ready.virtual_key, ready.admin_key
-            else:
-                gateway.virtual_key, gateway.admin_key = databases.accounts(environment, upstream.base_url)
+            made = ready.accounts if ready else databases.accounts(environment, upstream.base_url)
+            gateway.virtual_key, gateway.admin_key, gateway.password = made.virtual_key, made.admin_key, made.password
             _wait_known(gateway)
             yield gateway
         finally:

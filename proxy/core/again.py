@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import replace
+from typing import Any
 
 from proxy.core.exchange import Call, Usage, revise
 from proxy.core.ids import new_id
@@ -13,25 +14,17 @@ STREAMING = ("stream", "stream_options")
 def again(call: Call) -> Call:
     """A call of its own, with an id and a row of its own, beside the finished one. Its completion is that of the finished one where the
     provider was asked anyway: then nothing is left to be paid for."""
-    asked, now = call.asked, time.monotonic()
+    asked = call.asked
     body = {name: value for name, value in asked.body.items() if name not in STREAMING}
     hit = call.probe is call.answer or call.probe is call.would
-    return revise(
+    new = beside(
         call,
-        request_id=new_id(),
-        at=time.time(),
-        started=now,
-        ready=now,
-        budget_ends=now,
         client=Nobody(),
         request=replace(asked, body=body, stream=False, raw=asked.raw if body == asked.body else None),
-        sample_of=call.request_id,
         tier="sample",
         reason="",
         vetoes=(),
         would=call.probe if hit else None,
-        answer=None,
-        cut=None,
         chat=None,
         known=None,
         flight=None,
@@ -39,10 +32,29 @@ def again(call: Call) -> Call:
         fallback=None,
         refresh=False,
         given=None,
+    )
+    return revise(new, budget_ends=new.ready)
+
+
+def beside(call: Call, **changes: Any) -> Call:
+    """A call with an id, a clock and a row of its own, made for that one: nothing of it is done or paid for yet."""
+    now = time.monotonic()
+    return revise(
+        call,
+        request_id=new_id(),
+        at=time.time(),
+        started=now,
+        ready=now,
+        sample_of=call.request_id,
+        answer=None,
+        cut=None,
         failures=(),
         attempts=0,
         usage=Usage(),
         status=200,
         upstream_seconds=0.0,
         overhead_seconds=0.0,
+        times=(),
+        trace=None,
+        **changes,
     )

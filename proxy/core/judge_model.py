@@ -7,15 +7,14 @@ counts only if it is one of three words. Whoever still talks it round wins littl
 
 import hashlib
 import re
-import time
 from typing import Any, Final, Literal
 
 import orjson
 
+from proxy.core.again import beside
 from proxy.core.chat import ChatRequest
 from proxy.core.errors import BadRequest, ModelForbidden, ModelUnknown
-from proxy.core.exchange import Call, Refused, Usage, revise
-from proxy.core.ids import new_id
+from proxy.core.exchange import Call, Refused, revise
 from proxy.core.same_answer import answer_text, read_the_same
 from stats.evidence import Verdict
 from stats.measures import JUDGE
@@ -73,16 +72,10 @@ def _request(call: Call, name: str, stored: str, fresh: str) -> ChatRequest:
 
 
 def _call(call: Call, request: ChatRequest) -> Call:
-    now = time.monotonic()
-    return revise(
+    return beside(
         call,
-        request_id=new_id(),
-        at=time.time(),
-        started=now,
-        ready=now,
         request=request,
         route=call.directory.routes.get(request.model),
-        sample_of=call.request_id,
         reason=JUDGE,
         basis="",  # it is no sample itself
         verdict="",
@@ -90,14 +83,7 @@ def _call(call: Call, request: ChatRequest) -> Call:
         would=None,
         candidates=(),
         judged=(),
-        cut=None,
-        answer=None,
         completion=None,
-        failures=(),
-        attempts=0,
-        usage=Usage(),
-        status=200,
-        upstream_seconds=0.0,
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from proxy.core.again import again
 from proxy.core.errors import ClientGone, GatewayError, InternalFault, ToolUnavailable
-from proxy.core.exchange import Call, Refused, Stored, revise
+from proxy.core.exchange import Call, Refused, Stored, Timed, revise
 from proxy.core.judge_model import SECONDS as JUDGE_SECONDS
 from proxy.core.judge_model import to_judge, weighed
 from proxy.core.ports import Toolbox
@@ -26,6 +26,7 @@ from proxy.pipeline.exact_lookup_sent import exact_lookup_sent
 from proxy.pipeline.explore import explore
 from proxy.pipeline.forget import forget
 from proxy.pipeline.hear import hear
+from proxy.pipeline.hold import hold
 from proxy.pipeline.join import join
 from proxy.pipeline.land import land
 from proxy.pipeline.lease import lease
@@ -65,7 +66,8 @@ DECIDE: tuple[Stage, ...] = (  # reads and reckons only, so that it can be expla
     compress,
     exact_lookup_sent,
 )
-SEEK: tuple[Stage, ...] = (DECIDE[0], join, *DECIDE[1:], leave_whole, lease, build_upstream, call_upstream)  # stops at the first answer
+# Stops at the first answer.
+SEEK: tuple[Stage, ...] = (hold, DECIDE[0], join, *DECIDE[1:], leave_whole, lease, build_upstream, call_upstream)
 REPLY: tuple[Stage, ...] = (stand_in, share, respond, relay)  # the client has its answer after this
 REFRESH: tuple[Stage, ...] = (embed, compress, build_upstream, call_upstream, respond, relay)  # if that was an expired one; for nobody
 SETTLE: tuple[Stage, ...] = (count, land, record, forget, store, note, part, pick)  # once, whatever happened
@@ -145,22 +147,25 @@ async def _apart(call: Call, stages: Sequence[Stage], tools: Toolbox, *, seconds
 
 async def _seek(call: Call, tools: Toolbox) -> Call:
     """The call with its answer; a refusal or a bug is an answer too."""
+    times: list[Timed] = []
     try:
         for stage in OPEN:
             call = await stage(call, tools)
         call = await _prepare(call, tools)
+        begun = time.monotonic()
         for stage in SEEK:
             if call.answer is not None or call.outcome != "ok":
                 break
             call = withhold(await open_stage(stage, call, tools))
+            times.append((stage.__name__, begun, begun := time.monotonic()))
     except GatewayError as error:
-        return revise(call, answer=Refused(error), outcome="refused")
+        return revise(call, answer=Refused(error), outcome="refused", times=tuple(times))
     except ClientGone:
         raise
     except Exception:
         log.exception("request %s failed", call.request_id)
         return revise(call, answer=Refused(InternalFault("The gateway failed; the fault is logged.")), outcome="failed")
-    return call
+    return revise(call, times=tuple(times))
 
 
 async def _prepare(call: Call, tools: Toolbox) -> Call:

@@ -158,11 +158,13 @@ class FakeEmbedder:
 
 @dataclass
 class FakeVerifier:
-    """Scores every pair alike. `hang`: never answers."""
+    """Scores every pair alike. `hang`: never answers. `most`: what a pair could reach that is not scored because it cannot reach what is
+    asked for; so the shipped one answers."""
 
     id: str = "fake"
     embedder: str = "fake@8"
     says: float = 1.0
+    most: float = 1.0
     down: bool = False
     hang: bool = False
     asked: list[tuple[str, str]] = field(default_factory=list)
@@ -181,7 +183,7 @@ class FakeVerifier:
         if self.hang:
             await asyncio.sleep(60)
         self.asked += [(asked, other) for other in stored]
-        return [self.says for _ in stored]
+        return [self.says if self.most >= at_least else self.most for _ in stored]
 
     async def close(self) -> None: ...
 
@@ -275,7 +277,7 @@ class FakeUpstream:
     bodies: list[dict[str, Any]] = field(default_factory=list)
     raw: list[bytes] = field(default_factory=list)
 
-    async def send(self, target: UpstreamTarget, body: bytes, *, request_id: str, stream: bool) -> FakeReply:
+    async def send(self, target: UpstreamTarget, body: bytes, *, request_id: str, stream: bool, trace: str = "") -> FakeReply:
         self.raw.append(body)
         self.bodies.append(orjson.loads(body))
         if self.error:

@@ -1,9 +1,7 @@
 """Under `match: verified` thresholds are learned from the verifier's scores, above and below the plan's own."""
 
-import math
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,25 +11,6 @@ from proxy.core.basis import basis_of
 from stats.evidence import Sample, Verdict
 from stats.measures import Event
 from tests.pipeline.fakes import FakeVerifier, World, ask, body, full_plan, restated
-
-
-@dataclass
-class Bounding(FakeVerifier):
-    """Answers as the shipped one does: of a pair that cannot reach `at_least`, with the `most` that it could reach."""
-
-    most: float = 1.0
-
-    async def score(
-        self,
-        asked: str,
-        stored: Sequence[str],
-        *,
-        similarities: Sequence[float] | None = None,
-        at_least: float = 0.0,
-        within: float = math.inf,
-    ) -> list[float]:
-        scores = await super().score(asked, stored)
-        return scores if self.most >= at_least else [self.most for _ in stored]
 
 
 def verifying(verifier: FakeVerifier | None = None, **cache: Any) -> World:
@@ -110,16 +89,16 @@ async def test_what_stays_a_little_below_is_compared_by_its_score() -> None:
 async def test_the_most_that_a_pair_could_reach_is_not_taken_for_its_score() -> None:
     """The verifier saves itself the work for what cannot be served. Where thresholds are learned, that would be evidence of a number that
     nobody measured."""
-    world = verifying(Bounding(says=0.3, most=0.8))
+    world = verifying(FakeVerifier(says=0.3, most=0.8))
     assert await asked_near(world) == "miss"
     assert not samples(world)
-    near = verifying(Bounding(says=0.77, most=0.8))
+    near = verifying(FakeVerifier(says=0.77, most=0.8))
     assert await asked_near(near) == "miss"
     assert [found.score for found in samples(near)] == [0.77]
 
 
 async def test_without_a_budget_no_more_is_scored_than_decides() -> None:
-    world = verifying(Bounding(says=0.3, most=0.8), max_error_rate=None)
+    world = verifying(FakeVerifier(says=0.3, most=0.8), max_error_rate=None)
     assert await asked_near(world) == "miss"
     assert world.event.score == 0.8
 

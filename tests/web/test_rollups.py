@@ -4,7 +4,6 @@ import random
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
 
 import pytest
 
@@ -74,17 +73,16 @@ def test_sums_by_each_column_are_those_of_the_requests(column: str) -> None:
         assert found.hits == len(hits)
 
 
-def test_a_period_is_read_at_the_coarsest_grain_that_fits() -> None:
-    late = NOON + timedelta(days=400)
-    cases: list[tuple[dict[str, Any], str]] = [
-        ({"start": NOON.replace(hour=0)}, DAY),
-        ({"start": NOON}, HOUR),
-        ({"start": NOON, "end": late}, HOUR),
-        ({"start": NOON + timedelta(minutes=1)}, MINUTE),
-        ({"start": NOON.replace(hour=0), "end": NOON}, HOUR),
-        ({}, DAY),
-    ]
-    assert [Wanted(**bounds).grain for bounds, _ in cases] == [grain for _, grain in cases]
+def test_a_period_is_read_from_few_roll_ups_and_whole() -> None:
+    events = some(300, seed=9)
+    store(*events)
+    start, end = NOON + timedelta(minutes=97), NOON + timedelta(days=2, minutes=629)
+    kept = [event for event in events if event.plan_id is not None and start.timestamp() <= event.at < end.timestamp()]
+    rows = Wanted(start=start, end=end).rollups()
+    assert sum(row.requests for row in rows) == len(kept)
+    assert {row.grain for row in rows} == {MINUTE, HOUR, DAY}
+    assert {row.grain for row in Wanted(start=NOON).rollups()} == {HOUR, DAY}
+    assert {row.grain for row in Wanted(start=NOON, end=datetime.now(UTC) + timedelta(days=9)).rollups(grain=HOUR)} == {HOUR}
 
 
 def test_a_period_holds_what_was_made_in_it() -> None:

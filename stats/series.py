@@ -1,0 +1,105 @@
+"""Totals over time, by group, or both: what charts and tables show. Parts of a period that together are its totals."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from django.db.models import F, Max
+from django.db.models.functions import Trunc
+
+from plans.models import Plan, Tenant, VirtualKey
+from stats.asked import Asked, bounded
+from stats.spans import STEPS, floor
+from stats.totals import Totals, expressions, totals_of
+
+# The column that tells the groups apart, and the one that names them.
+_COLUMNS: Final = {
+    "tenant": ("tenant_id", "tenant"),
+    "plan": ("plan_id", "plan"),
+    "key": ("key_id", "key"),
+    "route": ("route", "route"),
+    "model": ("model", "model"),
+    "tier": ("tier", "tier"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """The minute, hour or day that starts there; the first and last hold what of them lies within the period."""
+
+    at: datetime
+    totals: Totals
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """`id`: what the filter of the same name takes (a tenant's slug, the number of a plan or key, else the name); "": none."""
+
+    id: str
+    name: str
+    totals: Totals
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One group's part of one point."""
+
+    at: datetime
+    id: str
+    name: str
+    totals: Totals
+
+
+def points(asked: Asked) -> list[Point]:
+    """Oldest first, quiet ones included. Totals have no durations. Raises Refusal for more than `asked.MAX_POINTS`."""
+    step, at = STEPS[bounded(asked).granularity], floor(asked.start, asked.granularity)
+    found = {row["since"]: totals_of(row) for row in _rows(asked, since=_since(asked))}
+    whole = []
+    while at < asked.end:
+        whole.append(Point(at, found.get(at, Totals())))
+        at += step
+    return whole
+
+
+def groups(asked: Asked) -> list[Group]:
+    """By `asked.group_by`, the one that saved most first. Totals have no durations."""
+    rows = _rows(asked, value=F(_COLUMNS[asked.group_by][0]))
+    label = _labels(asked, rows)
+    found = [Group(*label(row), totals_of(row)) for row in rows]
+    return sorted(found, key=lambda group: (-(group.totals.saved or 0), -group.totals.requests, group.name, group.id))
+
+
+def cells(asked: Asked) -> list[Cell]:
+    """Groups by point, oldest first, quiet ones left out. Raises Refusal as `points` does."""
+    rows = _rows(bounded(asked), since=_since(asked), value=F(_COLUMNS[asked.group_by][0]))
+    label = _labels(asked, rows)
+    found = [Cell(row["since"], *label(row), totals_of(row)) for row in rows]
+    return sorted(found, key=lambda cell: (cell.at, cell.name, cell.id))
+
+
+def _rows(asked: Asked, **by: Any) -> list[dict[str, Any]]:
+    """The sums for each value of the expressions `by`, with the newest name of a group as `title`."""
+    column, name = _COLUMNS[asked.group_by] if "value" in by else ("", "")
+    rows = asked.wanted.rollups(grain=asked.granularity if "since" in by else "", by=(column,))
+    titles = {"title": Max(name)} if name != column else {}
+    return list(rows.annotate(**by).values(*by).annotate(**titles, **expressions()))
+
+
+def _since(asked: Asked) -> Trunc:
+    return Trunc("at", asked.granularity, tzinfo=UTC)
+
+
+def _labels(asked: Asked, rows: list[dict[str, Any]]) -> Callable[[dict[str, Any]], tuple[str, str]]:
+    """A row's id and name: as they are now, else as the requests had them."""
+    models: dict[str, tuple[Any, str]] = {"tenant": (Tenant, "slug"), "plan": (Plan, "name"), "key": (VirtualKey, "name")}
+    if asked.group_by not in models:
+        return lambda row: (row["value"], row["value"])
+    model, field = models[asked.group_by]
+    now: dict[int, str] = dict(model.objects.filter(pk__in=[row["value"] for row in rows]).values_list("pk", field))
+
+    def label(row: dict[str, Any]) -> tuple[str, str]:
+        number, name = row["value"], now.get(row["value"], row["title"])
+        return (name if asked.group_by == "tenant" else str(number or "")), name
+
+    return label
