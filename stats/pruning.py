@@ -61,8 +61,8 @@ def prune(keep: Keep) -> Iterator[tuple[str, int]]:
             if part.high < first_id(before) and partitions.drop(part):
                 yield part.name, 1
         yield EVENT, _batches(_OLD_EVENTS, [first_id(before), before])
-        for model, field in _DATED:
-            yield str(model._meta.verbose_name), _batches(_old(model, f'"{field}" < %s'), [before])
+        for dated, field in _DATED:
+            yield str(dated._meta.verbose_name), _batches(_old(dated, f'"{field}" < %s'), [before])
     for grain, days in ((MINUTE, keep.minutes), (HOUR, keep.hours)):
         if days:
             before = _mark(grain, days)
