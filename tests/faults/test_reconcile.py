@@ -39,7 +39,7 @@ def test_settled_and_unknown_are_what_the_provider_billed(tmp_path: Path) -> Non
             gateway.api("POST", "/token-saving/plans", json={"plan_name": name, **settings}).raise_for_status()
         gateway.let_others_follow()
         ends, killed = asyncio.run(
-            ledger.under_fire(gateway.url, keys["virtual"], 600, lambda: ledger.workers_of(gateway.process.pid), every=2.0, seed=3)
+            ledger.under_fire(gateway.url, keys["virtual"], 600, lambda: ledger.workers_of(gateway.process.pid), every=0.7, seed=3, most=3)
         )
         found = reconciled(gateway, provider)
     assert killed >= 1
