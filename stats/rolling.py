@@ -65,20 +65,24 @@ TOLD: Final = f"""e.*, would_cost IS NOT NULL AND billed_cost IS NOT NULL AS pri
 _TOLD: Final = f"""
 told AS (SELECT {TOLD} FROM taken CROSS JOIN LATERAL unnest(taken.events) AS id JOIN {EVENTS} e ON e.event_id = id)"""
 
-_ROLL: Final = f"""
+
+def roll(*grains: str) -> str:
+    """Behind `told`: add them to the roll-ups of these grains."""
+    return f"""
 rolled AS (INSERT INTO {ROLLUPS} AS r ({", ".join((*_KEY, *_NAMES, *SUMS, "first_at", "last_at"))})
     SELECT grain, CASE WHEN grouping(key_id) = 1 THEN '{PLAN}' ELSE '{FULL}' END AS cut, since,
         coalesce(tenant_id, 0), coalesce(plan_id, 0), coalesce(key_id, 0), coalesce(route, ''), coalesce(model, ''), kind, tier,
         max(tenant), max(plan), CASE WHEN grouping(key_id) = 1 THEN '' ELSE max(key) END,
         {", ".join(SUMS.values())}, min(at), max(at)
-    FROM {_grains(MINUTE, HOUR, DAY)}
+    FROM {_grains(*grains)}
     GROUP BY GROUPING SETS (({_SMALL}), ({_SMALL}, key_id, route, model))
     ORDER BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
     ON CONFLICT ({", ".join(_KEY)}) DO UPDATE SET {_ADDED}, tenant = excluded.tenant, plan = excluded.plan, key = excluded.key,
         first_at = least(r.first_at, excluded.first_at), last_at = greatest(r.last_at, excluded.last_at))"""
 
+
 # An expired answer may be served after the provider was waited for in vain: that is no hit's duration.
-_TALLY: Final = f"""
+TALLY: Final = f"""
 tallied AS (INSERT INTO {TALLIES} AS r (grain, at, tenant_id, plan_id, kind, tier, what, word, number)
     SELECT grain, since, coalesce(tenant_id, 0), coalesce(plan_id, 0), kind, tier, what, word, count(*)
     FROM {_grains(HOUR, DAY)} CROSS JOIN LATERAL (
@@ -97,5 +101,6 @@ NOTE: Final = f"noted_unfolded AS (INSERT INTO {UNFOLDED} (events) SELECT array_
 FOLD: Final = f"""
 WITH turn AS MATERIALIZED (SELECT pg_try_advisory_xact_lock({_LOCK}) AS ours),
 ready AS (SELECT id FROM {UNFOLDED} WHERE (SELECT ours FROM turn) ORDER BY id LIMIT {BATCHES}),
-taken AS (DELETE FROM {UNFOLDED} u USING ready WHERE u.id = ready.id RETURNING u.events), {_TOLD}, {_ROLL}, {_TALLY}, {HELD}
+taken AS (DELETE FROM {UNFOLDED} u USING ready WHERE u.id = ready.id RETURNING u.events), {_TOLD},
+{roll(MINUTE, HOUR, DAY)}, {TALLY}, {HELD}
 SELECT count(*) FROM taken"""

@@ -1,17 +1,18 @@
 """Which requests somebody wants to know about, and the roll-ups that say it with the fewest rows."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
 
 from django.db.models import Q, QuerySet
 
 from stats.ids import made
-from stats.models import RequestEvent, Rollup, Tally
-from stats.rollups import DAY, FULL, HOUR, PLAN, REFUSED, UNPLANNED
+from stats.models import Pruned, RequestEvent, Rollup, Tally
+from stats.rollups import DAY, FULL, HOUR, MINUTE, PLAN, REFUSED, UNPLANNED
 from stats.spans import Span, ceil, floor, spans
 
 FULL_ONLY = ("key_id", "route", "model")  # columns of the full cut alone
+RECENTLY: Final = timedelta(days=1)  # what is younger is never forgotten
 COLUMNS = ("tenant_id", "plan_id", *FULL_ONLY)
 
 
@@ -31,12 +32,13 @@ class Wanted:
     def rollups(self, *, grain: str = "", by: tuple[str, ...] = ()) -> QuerySet[Rollup]:
         """Rows that together hold each request once, none coarser than that grain, with the columns `by` to group by."""
         names = [name for name in FULL_ONLY if getattr(self, name) is not None or name in by]
-        rows = Rollup.objects.filter(_within(spans(self.start, self._past, grain or DAY)), cut=FULL if names else PLAN, **self._of(COLUMNS))
+        start, end = outwards(self.start, self._past)
+        rows = Rollup.objects.filter(_within(spans(start, end, grain or DAY)), cut=FULL if names else PLAN, **self._of(COLUMNS))
         return rows.exclude(kind__in=(UNPLANNED, REFUSED)).order_by()
 
     def tallies(self) -> QuerySet[Tally]:
         """Of whole hours at least, and whatever the key, route and model: nothing finer is kept."""
-        start, end = self.start and floor(self.start, HOUR), self._past and ceil(self._past, HOUR)
+        start, end = outwards(self.start and floor(self.start, HOUR), self._past and ceil(self._past, HOUR))
         return Tally.objects.filter(_within(spans(start, end)), **self._of(("tenant_id", "plan_id"))).order_by()
 
     def events(self) -> QuerySet[RequestEvent]:
@@ -50,6 +52,19 @@ class Wanted:
 
     def _of(self, names: tuple[str, ...]) -> dict[str, Any]:
         return {name: value for name in names if (value := getattr(self, name)) is not None}
+
+
+def outwards(start: datetime | None, end: datetime | None) -> tuple[datetime | None, datetime | None]:
+    """The period, with ends that lie where minutes or hours are no longer kept moved out to the next that is."""
+    recently = datetime.now(UTC) - RECENTLY
+    if all(at is None or at >= recently or floor(at, DAY) == at for at in (start, end)):
+        return start, end
+    forgotten = dict(Pruned.objects.filter(what__in=(MINUTE, HOUR)).values_list("what", "before"))
+    for fine, coarse in ((MINUTE, HOUR), (HOUR, DAY)):
+        if (before := forgotten.get(fine)) is not None:
+            start = floor(start, coarse) if start and start < before else start
+            end = ceil(end, coarse) if end and end < before else end
+    return start, end
 
 
 def _within(found: list[Span]) -> Q:

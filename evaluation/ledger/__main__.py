@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+import math
 import os
 import signal
 import subprocess
@@ -71,11 +72,11 @@ def accounts(environment: Mapping[str, str], provider: str) -> dict[str, list[st
 
 
 async def under_fire(
-    url: str, keys: list[str], number: int, workers: Callable[[], list[int]], *, every: float, seed: int
+    url: str, keys: list[str], number: int, workers: Callable[[], list[int]], *, every: float, seed: int, most: float = math.inf
 ) -> tuple[Counter[str], int]:
     """Send them while workers die; how the requests ended, and how many workers were killed."""
     done = asyncio.Event()
-    killing = asyncio.create_task(kill(workers, every=every, seed=seed, done=done))
+    killing = asyncio.create_task(kill(workers, every=every, most=most, seed=seed, done=done))
     ends = await send(url, requests(number, keys, seed=seed))
     done.set()
     return ends, await killing

@@ -92,10 +92,11 @@ async def _ask(session: aiohttp.ClientSession, asked: Asked) -> str:
         return f"{reply.status} {tier}"
 
 
-async def kill(workers: Callable[[], list[int]], *, every: float, seed: int, done: asyncio.Event) -> int:
-    """Until `done`, SIGKILL one of the workers at random, after a random time of `every` seconds on average; how many were killed."""
+async def kill(workers: Callable[[], list[int]], *, every: float, most: float, seed: int, done: asyncio.Event) -> int:
+    """Until `done`, SIGKILL one of the workers at random, after a random time of `every` seconds on average, `most` of them; how many
+    were killed."""
     dice, killed = random.Random(seed), 0  # noqa: S311 -- likewise
-    while True:
+    while killed < most:
         with suppress(TimeoutError):
             async with asyncio.timeout(dice.expovariate(1 / every)):
                 await done.wait()
@@ -104,3 +105,4 @@ async def kill(workers: Callable[[], list[int]], *, every: float, seed: int, don
             with suppress(ProcessLookupError):
                 os.kill(dice.choice(alive), signal.SIGKILL)
                 killed += 1
+    return killed
