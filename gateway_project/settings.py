@@ -47,6 +47,11 @@ CAPABILITIES = "gateway_project.capabilities.RunningCapabilities"  # fills the p
 REDIS_URL, REDIS_SEMANTIC_URL, QDRANT_URL = URLS.redis, URLS.redis_semantic, URLS.qdrant
 QDRANT_API_KEY = environment.text("TOKENTHRIFT_QDRANT_API_KEY")
 
+# Traces go where this or one of the standard variables (opentelemetry.io, "OTLP Exporter Configuration") says; nowhere by default.
+OTLP_ENDPOINT = environment.text("TOKENTHRIFT_OTLP_ENDPOINT")
+_OTLP = (OTLP_ENDPOINT, *map(environment.text, ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")))
+TRACING = any(_OTLP) and not environment.flag("OTEL_SDK_DISABLED") and environment.text("OTEL_TRACES_EXPORTER", "otlp") == "otlp"
+
 INSTALLED_APPS = [
     "plans",
     "stats",
@@ -65,6 +70,7 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "axes",
     "csp",
+    "simple_history",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
@@ -73,6 +79,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "simple_history.middleware.HistoryRequestMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -186,7 +193,8 @@ AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]  # both together: nobody can lock out somebody else from afar
 AXES_RESET_ON_SUCCESS = True
 
-LOGGING = logs.config(environment.text("TOKENTHRIFT_LOG_LEVEL", "INFO").upper())
+LOGGING = logs.config(environment.text("TOKENTHRIFT_LOG_LEVEL", "INFO").upper(), environment.text("TOKENTHRIFT_LOG_FORMAT", "text"))
+LOG_REQUESTS = environment.flag("TOKENTHRIFT_LOG_REQUESTS")
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [

@@ -35,6 +35,7 @@ LABELS: Final = {
     "personal": "Also reuse answers to personal questions",
     "context": "Earlier turns of a chat",
     "window": "Turns compared as a whole",
+    "holdout": "Sent without the plan, to measure it (share of 1)",
 }
 HELP: Final = {
     "name": "What clients send as token_saving_plan_id. Unique within its owner.",
@@ -75,6 +76,9 @@ HELP: Final = {
     "one; window 59 %, and 3 in 1,000 reused answers were wrong; last message 89 %, and half of what it reused was wrong.",
     "window": "With window: so many turns before the question are compared together with it. What is named anywhere in the chat must "
     "agree however long it is.",
+    "holdout": "Such as 0.02: two of a hundred chats, chosen by lot, go to the provider whole and are answered by nobody else. What they "
+    "cost beside all others is what the plan really saves, and no model has to be believed. It costs you that share of the saving; with "
+    "less than some hundred such requests nothing can be said. 0: the saving is modelled only. Nothing is held out in shadow.",
     "personal": "Such as “where is my order 1234?”. Saves more, may answer one person with another's facts.",
 }
 
@@ -98,7 +102,7 @@ class PlanForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stu
 
     class Meta:
         model = Plan
-        fields = ("name", "tenant", "mode", *SWITCHES, *HALF_FIELDS["compression"], *HALF_FIELDS["cache"])
+        fields = ("name", "tenant", "mode", *SWITCHES, *HALF_FIELDS["compression"], *HALF_FIELDS["cache"], "holdout")
         labels = LABELS
         help_texts = HELP
 
@@ -106,6 +110,8 @@ class PlanForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stu
         super().__init__(*args, **kwargs)
         if "focus" in self.fields:
             self.fields["focus"].required = False  # left out or left alone, the rules choose what fits the engine
+        if "holdout" in self.fields:
+            self.fields["holdout"].required = False  # nothing said: nothing held out
         system = capabilities.current()
         engines = [(engine.name, engine.title) for engine in system.compression_engines()]
         self._choose(
@@ -144,6 +150,8 @@ class PlanForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stu
 
     def clean(self) -> dict[str, Any]:
         values = super().clean() or self.cleaned_data
+        if "holdout" in values:
+            values["holdout"] = values["holdout"] or 0.0
         base = services.draft_of(self.instance) if self.instance.pk else None
         try:
             draft = rules.read(self._as_body(values), capabilities=capabilities.current(), base=base)
@@ -167,6 +175,7 @@ class PlanForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stu
         engine = values.get("compression_engine")
         body["compression"] = halves["compression"] | {"engine": engine} if engine else None
         body["cache"] = halves["cache"] if values.get("cache_enabled") else None
+        body |= {"holdout": values["holdout"]} if "holdout" in values else {}
         return body
 
 

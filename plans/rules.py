@@ -20,6 +20,7 @@ INT32: Final = 2**31 - 1
 MIN_BUDGET: Final = 64
 MAX_TEMPERATURE: Final = 2.0
 MAX_JITTER: Final = 0.5
+MAX_HOLDOUT: Final = 0.5
 MIN_DEADLINE, MAX_DEADLINE = 10, 60_000
 MIN_ERROR_RATE, MAX_ERROR_RATE = 0.0001, 0.5
 MODES: Final[tuple[Mode, ...]] = ("active", "shadow", "off")
@@ -36,7 +37,7 @@ COMPRESSION: Final = CompressionSettings(engine="text_rank", max_input_tokens=40
 CACHE: Final = CacheSettings()
 READ_ONLY: Final = frozenset({"tenant", "created_at", "updated_at"})
 LATER: Final = frozenset({
-    "holdout", "bind", "binding", "bindings", "keys", "routes", "models",
+    "bind", "binding", "bindings", "keys", "routes", "models",
     "rate_limit", "rate_limits", "budget", "budgets",
 })  # fmt: skip
 
@@ -50,6 +51,7 @@ class Draft:
     compression: CompressionSettings | None
     cache: CacheSettings | None
     id: int | None = None
+    holdout: float = 0.0
 
 
 def read(body: object, *, capabilities: Capabilities, base: Draft | None = None) -> Draft:
@@ -60,7 +62,13 @@ def read(body: object, *, capabilities: Capabilities, base: Draft | None = None)
     if not isinstance(body, Mapping):
         raise InvalidPlan({"": "The body must be a JSON object that describes a plan."})
     problems: dict[str, str] = {}
-    fields: dict[str, Check] = {"plan_name": _name, "mode": _word(MODES), "compression": _half, "cache": _half}
+    fields: dict[str, Check] = {
+        "plan_name": _name,
+        "mode": _word(MODES),
+        "compression": _half,
+        "cache": _half,
+        "holdout": _number(0, MAX_HOLDOUT),
+    }
     top = _checked(body, fields, "", problems)
     if base is None and not any(top.get(half) is not None for half in HALVES):
         top = {half: {} for half in HALVES} | top
@@ -75,6 +83,7 @@ def read(body: object, *, capabilities: Capabilities, base: Draft | None = None)
         mode=top.get("mode", base.mode if base else "active"),
         compression=compression,
         cache=cache,
+        holdout=top.get("holdout", base.holdout if base else 0.0),
     )
 
 

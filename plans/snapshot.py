@@ -63,7 +63,8 @@ class CacheSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanSnapshot:
-    """One plan as the request path sees it. `tenant_id` None: the platform's own, open to every tenant."""
+    """One plan as the request path sees it. `tenant_id` None: the platform's own, open to every tenant. `holdout`: the share of requests
+    that go without the plan, to measure what it saves."""
 
     id: int
     name: str
@@ -72,6 +73,7 @@ class PlanSnapshot:
     mode: Mode = "active"
     compression: CompressionSettings | None = None
     cache: CacheSettings | None = None
+    holdout: float = 0.0
 
     @property
     def answer_digest(self) -> str:

@@ -24,6 +24,11 @@ class DecisionSerializer(serializers.Serializer[Any]):
     score = serializers.FloatField(allow_null=True, help_text="The verifier's; null: it was not asked.")
     age = serializers.IntegerField(allow_null=True, help_text="Seconds since the answer was made.")
     failures = serializers.ListField(child=serializers.CharField(), help_text="Tools that could not help.")
+    held_out = serializers.BooleanField(
+        allow_null=True,
+        help_text="The plan's holdout would send this chat, from this key, to the provider without the plan today; all else here is what "
+        "the plan would do. null: nothing is held out, or no key is named.",
+    )
 
 
 class ExactSerializer(serializers.Serializer[Any]):

@@ -41,6 +41,7 @@ def _decision(found: Explained) -> dict[str, Any]:
         "score": hit.score if hit else None,
         "age": hit.envelope.age(call.at) if hit else None,
         "failures": list(call.failures),
+        "held_out": found.held_out,
     }
 
 

@@ -20,6 +20,7 @@ from stats import selectors, sight, switches
 from stats.asked import GRANULARITIES, GROUPS, asked
 from stats.budgets import budget_of
 from stats.csv import RENDERERS, Formats, csv_reply
+from stats.measured import measured
 from stats.periods import RANGES
 from stats.report import columns, group_rows, series_rows, whole_row
 from stats.serializers import ErrorBudgetSerializer, Found, PlanStatsSerializer, budget_body, stats_body
@@ -73,6 +74,7 @@ class Report(APIView):
             unpriced=selectors.unpriced(narrowed) if sums.unpriced else {},
             outcome_unknown=selectors.unknown_of(narrowed),
             budget=budget_of(plan, narrowed) if plan else None,
+            holdout=measured(narrowed),
             asked=question if narrowed is not wanted else None,
             series=series,
             groups=groups,

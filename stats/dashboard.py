@@ -19,6 +19,7 @@ from plans.models import Plan
 from stats import selectors, switches
 from stats.budgets import budgets
 from stats.charts import Chart, Column, share_bar, stacked
+from stats.measured import measured
 from stats.models import DeadLetter
 from stats.selectors import DayRow, PlanRow
 from stats.templatetags.figures import count, usd
@@ -97,6 +98,7 @@ def _page(choice: Choice) -> dict[str, Any]:
         "days": days,
         "money": _money_chart(days),
         "tokens": _token_chart(days),
+        "holdout": measured(wanted),
         "budgets": budgets(start=choice.start, plan=choice.plan),
         "rows": _with_bars(selectors.by_plan(wanted)),
         "reasons": selectors.reasons(wanted),

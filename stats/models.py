@@ -3,9 +3,22 @@
 from django.db import models
 
 from stats.entries import CacheEntry, Erasure
+from stats.held import Held
 from stats.rollups import Pruned, Rollup, Tally, Unfolded
 
-__all__ = ["CacheEntry", "DeadLetter", "Erasure", "Pruned", "RequestEvent", "Rollup", "SpoolCursor", "Tally", "Unfolded", "UpstreamAttempt"]
+__all__ = [
+    "CacheEntry",
+    "DeadLetter",
+    "Erasure",
+    "Held",
+    "Pruned",
+    "RequestEvent",
+    "Rollup",
+    "SpoolCursor",
+    "Tally",
+    "Unfolded",
+    "UpstreamAttempt",
+]
 
 
 class RequestEvent(models.Model):
@@ -43,6 +56,8 @@ class RequestEvent(models.Model):
     collapsed = models.BooleanField(default=False)
     stale = models.BooleanField(default=False)
     turns = models.PositiveIntegerField(default=0)
+    holdout = models.FloatField(default=0)
+    replicate = models.PositiveSmallIntegerField(default=0)
     failures = models.JSONField(default=list)
     attempts = models.PositiveSmallIntegerField(default=0)
     engine = models.CharField(max_length=64, blank=True)

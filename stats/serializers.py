@@ -8,6 +8,8 @@ from rest_framework import serializers
 
 from stats.asked import Asked
 from stats.budgets import PlanBudget
+from stats.holdout import Measurement
+from stats.holdout_body import HoldoutSerializer, holdout_body
 from stats.report import Row, RowSerializer
 from stats.selectors import Reasons
 from stats.totals import Totals
@@ -146,6 +148,7 @@ class DetailSerializer(serializers.Serializer[Any]):
     cost_usd = CostSerializer()
     latency_ms = LatencySerializer()
     error_budget = ErrorBudgetSerializer(allow_null=True, help_text="null: the plan has none.")
+    holdout = HoldoutSerializer(allow_null=True, help_text=f"null: nothing is held out. {NARROW}")
     first_request_at = serializers.DateTimeField(allow_null=True)
     last_request_at = serializers.DateTimeField(allow_null=True)
 
@@ -172,6 +175,7 @@ class Found:
     unpriced: dict[str, int]
     outcome_unknown: int
     budget: PlanBudget | None = None
+    holdout: Measurement | None = None
     asked: Asked | None = None
     series: list[Row] | None = None
     groups: list[Row] | None = None
@@ -213,6 +217,7 @@ def stats_body(found: Found) -> dict[str, Any]:
             "cost_usd": _cost(totals),
             "latency_ms": _latency(totals),
             "error_budget": found.budget and budget_body(found.budget),
+            "holdout": holdout_body(found.holdout),
             "first_request_at": totals.first and totals.first.isoformat(),
             "last_request_at": totals.last and totals.last.isoformat(),
         },

@@ -11,6 +11,7 @@ from proxy.core.directory import Directory, Route
 from proxy.core.envelope import Envelope
 from proxy.core.errors import GatewayError
 from proxy.core.flights import Flight
+from proxy.core.holdout import Lot
 from proxy.core.led import Led
 from proxy.core.ports import Candidate, Client, Cut, Message, UpstreamReply, Vector
 from proxy.core.trace import Trace
@@ -123,8 +124,9 @@ class Call:
     answer is shared; `collapsed`: another request called for it. `fallback`: an expired answer to this very request; `refresh`: it is
     served and this call is to fetch a new one, which is billed to the event of what was `given`. Under an error budget: `basis` (see
     `proxy.core.basis`), the `threshold` learned, `withheld` while its semantic tier is off; `probe`: the stored answer to be compared
-    with the provider's; in the call that does so, `sample_of`: the id of the request it samples, and the `verdict`. `times`: of the stages
-    that sought the answer; `trace`: what it is called in the traces of others, where those are exported.
+    with the provider's; in the call that does so, `sample_of`: the id of the request it samples, and the `verdict`. `lot`: whether it is
+    held out, under a plan with a holdout, whose copy here then does nothing. `times`: of the stages that sought the answer; `trace`: what
+    it is called in the traces of others, where those are exported.
     """
 
     request_id: str
@@ -139,6 +141,7 @@ class Call:
     request: ChatRequest | None = None
     route: Route | None = None
     plan: PlanSnapshot | None = None
+    lot: Lot | None = None
 
     tier: Tier = "bypass"
     reason: str = "no-plan"

@@ -26,6 +26,7 @@ from proxy.pipeline.exact_lookup_sent import exact_lookup_sent
 from proxy.pipeline.explore import explore
 from proxy.pipeline.forget import forget
 from proxy.pipeline.hear import hear
+from proxy.pipeline.hold import hold
 from proxy.pipeline.join import join
 from proxy.pipeline.land import land
 from proxy.pipeline.lease import lease
@@ -65,7 +66,8 @@ DECIDE: tuple[Stage, ...] = (  # reads and reckons only, so that it can be expla
     compress,
     exact_lookup_sent,
 )
-SEEK: tuple[Stage, ...] = (DECIDE[0], join, *DECIDE[1:], leave_whole, lease, build_upstream, call_upstream)  # stops at the first answer
+# Stops at the first answer.
+SEEK: tuple[Stage, ...] = (hold, DECIDE[0], join, *DECIDE[1:], leave_whole, lease, build_upstream, call_upstream)
 REPLY: tuple[Stage, ...] = (stand_in, share, respond, relay)  # the client has its answer after this
 REFRESH: tuple[Stage, ...] = (embed, compress, build_upstream, call_upstream, respond, relay)  # if that was an expired one; for nobody
 SETTLE: tuple[Stage, ...] = (count, land, record, forget, store, note, part, pick)  # once, whatever happened

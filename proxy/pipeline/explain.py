@@ -7,6 +7,7 @@ from proxy.core.errors import ToolUnavailable
 from proxy.core.exchange import Call, Stored, revise
 from proxy.core.ports import Candidate, ExactCache, Toolbox
 from proxy.pipeline.chain import DECIDE, open_stage
+from proxy.pipeline.hold import hold
 from proxy.pipeline.load_plan import load_plan
 from proxy.pipeline.parse import parse
 from proxy.pipeline.scope import scope
@@ -17,13 +18,15 @@ from proxy.pipeline.shadow import withhold
 class Explained:
     """`decided`: the call where it would go upstream or answer. `looked`: the same call when no answer ends the looking, so that it has the
     neighbours of an exact hit and the cut of any. `hit`: what was found first. `nearest`: neighbours, whatever their similarity; `floor`:
-    the cosine below which none is a candidate."""
+    the cosine below which none is a candidate; `held_out`: whether the chat's lot says that it goes without its plan today, whatever was
+    decided here; None where no lot is drawn, or nobody knows whose key asks."""
 
     decided: Call
     looked: Call
     hit: Stored | None
     nearest: tuple[Candidate, ...]
     floor: float
+    held_out: bool | None = None
 
 
 class Onlooker:
@@ -48,7 +51,9 @@ async def explain(call: Call, tools: Toolbox, *, plan: str, neighbours: int, sec
     tools = replace(tools, exact=Onlooker(tools.exact))
     call = await parse(call, tools)
     call = revise(call, request=replace(call.asked, plan_name=plan))
-    call = await scope(await load_plan(call, tools), tools)
+    call = await load_plan(call, tools)
+    lot = (await hold(call, tools)).lot if call.key and call.key.id else None
+    call = await scope(call, tools)
     now = time.monotonic()
     call = revise(call, ready=now, budget_ends=now + seconds)
     first: Call | None = None
@@ -59,7 +64,9 @@ async def explain(call: Call, tools: Toolbox, *, plan: str, neighbours: int, sec
             call = revise(call, answer=None, tier="miss")
     hit = first.answer if first and isinstance(first.answer, Stored) else None
     nearest = await _nearest(call, tools, neighbours)
-    return Explained(decided=withhold(first or call), looked=call, hit=hit, nearest=nearest, floor=tools.limits.floor)
+    return Explained(
+        decided=withhold(first or call), looked=call, hit=hit, nearest=nearest, floor=tools.limits.floor, held_out=lot.held if lot else None
+    )
 
 
 async def _nearest(call: Call, tools: Toolbox, limit: int) -> tuple[Candidate, ...]:

@@ -73,6 +73,8 @@ def event_of(call: Call) -> Event:
         collapsed=call.collapsed,
         stale=bool(_stale(call)),
         turns=turn_of(call.request.messages) if call.request else 0,
+        holdout=call.plan.holdout if call.lot and call.plan else 0.0,
+        replicate=call.lot.replicate if call.lot else 0,
         failures=call.failures,
         attempts=call.attempts,
         engine=call.cut.engine if call.cut and call.cut.messages is not None and call.attempts else "",

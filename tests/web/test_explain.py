@@ -197,3 +197,15 @@ def test_it_is_for_administrators_and_documented(client: Client) -> None:
     operation = schema["paths"]["/token-saving/plans/{plan}/explain"]["post"]
     assert operation["operationId"] == "plan_explain"
     assert {each["name"] for each in operation["parameters"]} == {"plan", "tenant", "key"}
+
+
+def test_it_says_which_chats_are_held_out(both: Both) -> None:
+    plan = both.plan(cache={}, holdout=0.5)
+    said, done = {}, {}
+    for name in range(12):
+        body = ask("Where is the office?", user=f"user {name}")
+        said[name] = both.explain(plan, body, key="acme-app").json()["decision"]["held_out"]
+        done[name] = both.chat(plan, body, "acme").headers.get("x-tokenthrift-bypass-reason") == "holdout"
+    assert said == done
+    assert set(said.values()) == {True, False}
+    assert both.explain(plan, ask("Where?"), tenant="acme").json()["decision"]["held_out"] is None
