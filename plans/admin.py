@@ -12,6 +12,8 @@ from django.utils.html import format_html
 
 from plans import people_admin, records, services  # noqa: F401 - the first registers the users' pages
 from plans.drafts import DraftMixin, clone
+from plans.exchange import Plans, Prices
+from plans.exchange_pages import ExchangeMixin
 from plans.forget_action import forget_answers
 from plans.forms import ModelPriceForm, PlanForm, VirtualKeyForm
 from plans.history_pages import HistoryMixin
@@ -57,8 +59,10 @@ def _fieldset(section: Section) -> tuple[str, Any]:
 
 
 @admin.register(Plan)
-class PlanAdmin(HistoryMixin, ReasonMixin, DraftMixin, Tenanted):
+class PlanAdmin(HistoryMixin, ReasonMixin, DraftMixin, ExchangeMixin, Tenanted):
     form = PlanForm
+    exchange = Plans()
+    tenant_pages = ("export", "import")
     list_display = ("name", "preview", "owner", "mode", "compression_engine", "cache_enabled", "backend", "version", "updated_at")
     list_filter = ("tenant", "mode", "backend")
     list_select_related = ("tenant",)
@@ -145,9 +149,11 @@ class AdminKeyAdmin(KeyAdmin):
 
 
 @admin.register(ModelPrice)
-class ModelPriceAdmin(HistoryMixin, Tenanted):
+class ModelPriceAdmin(HistoryMixin, ExchangeMixin, Tenanted):
     owned_by = ""
     form = ModelPriceForm
+    exchange = Prices()
+    tenant_pages = ("export",)
     list_display = ("model", "provider", "input", "output", "cached_input", "cache_write", "edited", "updated_at")
     list_filter = ("edited", "provider")
     search_fields = ("model", "provider")

@@ -69,7 +69,7 @@ def _settings(fitted: presets.Fitted | None) -> dict[str, Any]:
     if fitted is None:
         return {}
     draft = rules.read({"plan_name": "draft", **fitted.body}, capabilities=capabilities.current())
-    return {name: value for name, value in services.columns(draft).items() if name not in {"name", "mode"}}
+    return {name: value for name, value in services.columns(draft).items() if name not in {"name", "mode", "holdout"}}
 
 
 def free_name(plan: Plan) -> str:

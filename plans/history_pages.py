@@ -16,6 +16,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 
+from plans.people import tenant_of
 from plans.posted import as_posted
 from plans.reasons import ReasonForm
 from plans.records import notes_of
@@ -64,7 +65,7 @@ class HistoryMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in th
         row = self._row(request, object_id)
         if not self.has_change_permission(request, row):
             raise PermissionDenied
-        note = notes_of(row).exclude(history_type="-").filter(history_id=record).first()
+        note = _notes(request, row).exclude(history_type="-").filter(history_id=record).first()
         if note is None:
             raise Http404
         shown = changes(self.model, self._fields(request, row), row, note)
@@ -110,9 +111,15 @@ class HistoryMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in th
 
     def _entries(self, request: HttpRequest, row: Any) -> list[Entry]:
         fields = self._fields(request, row)
-        notes = list(notes_of(row).select_related("history_user")[: MOST + 1])
+        notes = list(_notes(request, row).select_related("history_user")[: MOST + 1])
         made = [_entry(self.model, fields, note, older) for note, older in zip(notes, [*notes[1:], None], strict=True)][:MOST]
         return sorted([*made, *_other(row)], key=lambda entry: entry.at, reverse=True)
+
+
+def _notes(request: HttpRequest, row: Any) -> Any:
+    """What this person may know of: a row that came from another tenant has its earlier settings there."""
+    notes, tenant = notes_of(row), tenant_of(request.user)
+    return notes.filter(tenant_id=tenant.pk) if tenant is not None and hasattr(row, "tenant_id") else notes
 
 
 def _entry(model: Any, fields: Mapping[str, forms.Field], note: Any, older: Any) -> Entry:

@@ -116,13 +116,16 @@ def _compression(preset: Preset, capabilities: Capabilities, notes: list[str]) -
     return dict(preset.compression) | {"engine": other.name} if other else None
 
 
-def filled_in(body: object, *, capabilities: Capabilities) -> object:
+def filled_in(body: object, *, capabilities: Capabilities, notes: list[str] | None = None) -> object:
     """A new plan's body with its `preset` written out; what the body says wins, field by field. Raises InvalidPlan for another name."""
     if not isinstance(body, Mapping) or "preset" not in body:
         return body
     preset = find(body["preset"])
     full = {name: value for name, value in body.items() if name != "preset"}
-    for half, settings in fitted(preset, capabilities=capabilities).body.items():
+    found = fitted(preset, capabilities=capabilities)
+    if notes is not None:
+        notes += found.notes
+    for half, settings in found.body.items():
         said = body.get(half, {})
         if isinstance(said, Mapping):
             full[half] = dict(settings or {}) | dict(said) if settings is not None or half in body else None

@@ -154,6 +154,9 @@ class PlanSerializer(serializers.Serializer[Plan]):
         help_text="The share of chats that go to the provider as if they had no plan, so that the saving is measured and not only "
         "modelled. They save nothing. 0: not measured. It does something in mode active only.",
     )
+    notes = serializers.ListField(
+        child=serializers.CharField(), read_only=True, required=False, help_text="Of a preset: what could not be as it says, and why."
+    )
     version = serializers.IntegerField(read_only=True, help_text="Grows with each change.")
     tenant = serializers.CharField(read_only=True, allow_null=True, help_text="The owner's slug; null: the platform's, open to all.")
     created_at = serializers.DateTimeField(read_only=True)

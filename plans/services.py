@@ -18,11 +18,13 @@ ATTEMPTS = 5
 PUBLISHED = "As genai-prices publishes it"
 
 
-def create_plan(*, owner: Tenant | None, body: object) -> Plan:
-    """A new plan from the API's JSON, `preset` filled in. Raises InvalidPlan or NameTaken."""
+def create_plan(*, owner: Tenant | None, body: object, reason: str | None = None, notes: list[str] | None = None) -> Plan:
+    """A new plan from the API's JSON, `preset` filled in; what of that had to be otherwise here is added to `notes`, and `reason`
+    is kept in the plan's history. Raises InvalidPlan or NameTaken."""
     system = capabilities.current()
-    draft = rules.read(presets.filled_in(body, capabilities=system), capabilities=system)
+    draft = rules.read(presets.filled_in(body, capabilities=system, notes=notes), capabilities=system)
     plan = Plan(tenant=owner, **columns(draft))
+    plan._change_reason = reason  # type: ignore[attr-defined]  # where django-simple-history looks for it
     try:
         with transaction.atomic():
             plan.save()

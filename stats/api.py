@@ -74,7 +74,7 @@ class Report(APIView):
             unpriced=selectors.unpriced(narrowed) if sums.unpriced else {},
             outcome_unknown=selectors.unknown_of(narrowed),
             budget=budget_of(plan, narrowed) if plan else None,
-            holdout=measured(narrowed),
+            holdout=None if question.narrow else measured(narrowed),
             asked=question if narrowed is not wanted else None,
             series=series,
             groups=groups,

@@ -11,7 +11,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("plans", "0014_membership"),
+        ("plans", "0015_holdout"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
@@ -265,6 +265,9 @@ class Migration(migrations.Migration):
                 ("personal", models.BooleanField(default=False)),
                 ("created_at", models.DateTimeField(blank=True, editable=False)),
                 ("updated_at", models.DateTimeField(blank=True, editable=False)),
+                ("holdout", models.FloatField(
+                default=0.0, validators=[django.core.validators.MinValueValidator(0), django.core.validators.MaxValueValidator(0.5)]
+            )),
                 ("history_change_reason", models.TextField(null=True)),
                 ("history_id", models.AutoField(primary_key=True, serialize=False)),
                 ("history_date", models.DateTimeField(db_index=True)),
