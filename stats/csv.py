@@ -32,7 +32,7 @@ def lines(columns: list[str], rows: Iterable[Row]) -> Iterator[str]:
 
 def _cell(name: str, value: str | int | None) -> str | int:
     """A name that a spreadsheet would take for a formula gets an apostrophe before it (owasp.org/www-community/attacks/CSV_Injection)."""
-    if name in TEXTS and isinstance(value, str) and value.lstrip().startswith(RISKY):
+    if name in TEXTS and isinstance(value, str) and (value.startswith(RISKY) or value.lstrip().startswith(RISKY)):
         return f"'{value}"
     return "" if value is None else value
 

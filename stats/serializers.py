@@ -148,7 +148,7 @@ class DetailSerializer(serializers.Serializer[Any]):
     cost_usd = CostSerializer()
     latency_ms = LatencySerializer()
     error_budget = ErrorBudgetSerializer(allow_null=True, help_text="null: the plan has none.")
-    holdout = HoldoutSerializer(allow_null=True, help_text="null: nothing is held out.")
+    holdout = HoldoutSerializer(allow_null=True, help_text=f"null: nothing is held out. {NARROW}")
     first_request_at = serializers.DateTimeField(allow_null=True)
     last_request_at = serializers.DateTimeField(allow_null=True)
 

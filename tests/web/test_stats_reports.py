@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from plans.models import Plan, Tenant, VirtualKey
@@ -143,6 +143,10 @@ def test_formulas_in_names_are_text(platform: Manager) -> None:
     assert min(Decimal(row["saved_usd"]) for row in rows) < 0  # a number keeps its sign
 
 
+@example("\t=1")
+@example("\tx")
+@example("\r")
+@example(" =cmd")
 @given(st.text(max_size=8))
 def test_no_cell_begins_a_formula_and_every_cell_comes_back(name: str) -> None:
     text = "".join(csv_file.lines(["name"], [{"name": name}]))
@@ -153,6 +157,7 @@ def test_no_cell_begins_a_formula_and_every_cell_comes_back(name: str) -> None:
     assert head == ["name"]
     assert value in {name, f"'{name}"}
     assert not value.startswith(("=", "+", "-", "@", "\t", "\r"))
+    assert not value.lstrip().startswith(("=", "+", "-", "@"))
 
 
 @pytest.mark.parametrize(
