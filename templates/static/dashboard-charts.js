@@ -60,11 +60,11 @@ function options(kind, series, width, shown) {
     height: HEIGHT,
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
     cursor: { y: false, points: { size: 7 }, drag: { x: false, y: false } },
-    legend: { live: true, markers: { show: false } },
-    scales: { y: { range: (_, low, high) => [0, high > 0 ? high * 1.08 : 1] }, x: { range: (plot, low, high) => (low === high ? [low - 1800, high + 1800] : [low, high]) } },
+    legend: { live: true, markers: { width: 0, fill: (_, n) => n ? colour(AREAS[kind][order[n - 1]]) : "transparent" } },
+    scales: { y: kind === "paces" ? { distr: 3 } : { range: (_, low, high) => [0, high > 0 ? high * 1.08 : 1] }, x: { range: (plot, low, high) => (low === high ? [low - 1800, high + 1800] : [low, high]) } },
     axes: [
       { ...axis, values: ticks(granularity), grid: { show: false }, space: 70 },
-      { ...axis, values: (_, splits) => splits.map(TICKS[kind]), size: 64, space: 40 },
+      { ...axis, values: (_, splits) => splits.map((value) => (value == null ? "" : TICKS[kind](value))), size: 64, space: 40 },
     ],
     hooks: { draw: kind === "money" ? [marks(series)] : [] },
     series: [

@@ -112,7 +112,13 @@ def _event(scene: Scene, lot: random.Random, plan: str, at: float, *, age: float
         hit |= {"prompt_tokens": 0, "completion_tokens": 0, "tokens_saved": prompt + completion}
         return make_event(**same, **hit, duration_ms=took * (1 if exact else 4), overhead_ms=took)
     took = lot.lognormvariate(7, 0.5)
-    spent: dict[str, Any] = {"tier": "miss", "completion_tokens": completion, "upstream_ms": took - 9, "duration_ms": took, "overhead_ms": 9.0}
+    spent: dict[str, Any] = {
+        "tier": "miss",
+        "completion_tokens": completion,
+        "upstream_ms": took - 9,
+        "duration_ms": took,
+        "overhead_ms": 9.0,
+    }
     if luck > 1.18:
         return make_event(**same, **spent | {"outcome": "upstream_error", "status": 502, "billed_cost": Decimal(0), "tokens_saved": 0})
     kept = prompt if plan == "faq-answers" or prompt < 700 else int(prompt * lot.uniform(0.4, 0.8))
