@@ -70,6 +70,7 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "axes",
     "csp",
+    "simple_history",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
@@ -78,6 +79,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "simple_history.middleware.HistoryRequestMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -191,7 +193,8 @@ AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]  # both together: nobody can lock out somebody else from afar
 AXES_RESET_ON_SUCCESS = True
 
-LOGGING = logs.config(environment.text("TOKENTHRIFT_LOG_LEVEL", "INFO").upper())
+LOGGING = logs.config(environment.text("TOKENTHRIFT_LOG_LEVEL", "INFO").upper(), environment.text("TOKENTHRIFT_LOG_FORMAT", "text"))
+LOG_REQUESTS = environment.flag("TOKENTHRIFT_LOG_REQUESTS")
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [

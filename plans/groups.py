@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from django.apps import AppConfig
+from django.apps import apps as today
 from django.contrib.auth.management import create_permissions
 
 from plans.people import OF_TENANTS, PLATFORM_ADMIN, TENANT_ADMIN, VIEWER
@@ -25,8 +26,9 @@ def wanted(every: set[str]) -> dict[str, frozenset[str]]:
     }
 
 
-def make_groups(sender: AppConfig, using: str, apps: Any, **_: object) -> None:
-    """After the migration of an app: its permissions first, as this may be called before Django makes them."""
+def make_groups(sender: AppConfig, using: str, apps: Any = today, **_: object) -> None:
+    """After the migration of an app (`apps`: the models as migrated), or a flush: its permissions first, as this may be called before
+    Django makes them."""
     try:
         group_model, permission_model = apps.get_model("auth", "Group"), apps.get_model("auth", "Permission")
     except LookupError:  # migrated back to before there were any

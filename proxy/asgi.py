@@ -15,7 +15,7 @@ import orjson
 from proxy.client import AsgiClient, Receive, Scope, Send
 from proxy.core.errors import ClientGone, GatewayError, MethodNotAllowed, ModelUnknown, PathUnknown
 from proxy.core.exchange import Call, Refused, revise
-from proxy.core.ids import new_id
+from proxy.core.ids import REQUEST_ID, new_id
 from proxy.core.ports import Toolbox
 from proxy.feedback import feedback
 from proxy.pipeline import chain
@@ -60,6 +60,7 @@ class Gateway:
             cache_control=client.header(b"cache-control"),
             trace=running.tracing.begin(client.header(b"traceparent")) if running.tracing else None,
         )
+        REQUEST_ID.set(call.request_id)
         path = scope["path"].rstrip("/")
         if path == CHAT and scope["method"] == "POST":
             await chain.run(call, tools)

@@ -86,6 +86,11 @@ class Conf:
         return bool(settings.TRACING)
 
     @property
+    def log_requests(self) -> bool:
+        """Whether each finished request is a line in the log."""
+        return bool(settings.LOG_REQUESTS)
+
+    @property
     def otlp_endpoint(self) -> str:
         """The collector's address; "" where the OTEL_* variables give it."""
         return str(settings.OTLP_ENDPOINT)

@@ -13,7 +13,7 @@ from plans.models import Plan
 from plans.people import plans_of
 from proxy.core.errors import ToolUnavailable
 from proxy.preview_cards import PLACES, asked_cards, rows, sent_cards
-from proxy.preview_form import EXAMPLES, PreviewForm, Wanted
+from proxy.preview_form import EXAMPLES, PreviewForm, Wanted, drafted
 from proxy.previews import Priced, priced_preview
 from stats.templatetags.figures import MINUS
 
@@ -48,6 +48,8 @@ def _form(request: HttpRequest, plan: Plan) -> tuple[PreviewForm, str]:
     """The form as sent, filled with an example where one was asked for, and that example's name."""
     if request.method != "POST":
         return PreviewForm(plan), ""
+    if "compression_engine" in request.POST:  # the plan's own form, which nobody saved yet
+        return PreviewForm(drafted(plan, request.POST)), ""
     data, name = request.POST.copy(), request.POST.get("example", "")
     if example := EXAMPLES.get(name):
         data["chat_text"], data["max_input_tokens"] = example.text, str(example.budget)

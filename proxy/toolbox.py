@@ -135,7 +135,15 @@ async def open_toolbox() -> Running:
     budgets.attach(lambda cache: basis_of(cache, tools.judge))
     previews.attach(previews.Bench(asyncio.get_running_loop(), compressor))
     bridge.attach(bridge.Bridge(asyncio.get_running_loop(), tools))
-    health.attach(health.Gateway(loaded=lambda: source.directory.revision > 0, lag=lambda: flusher.lag, off=lambda: keeper.off))
+    health.attach(
+        health.Gateway(
+            loaded=lambda: source.directory.revision > 0,
+            lag=lambda: flusher.lag,
+            off=lambda: keeper.off,
+            age=lambda: source.age,
+            failing=lambda: {name: breaker.tripped for name, breaker in tools.breakers.items()},
+        )
+    )
     background: list[Coroutine[Any, Any, None]] = [source.run(), source.listen(), flusher.run(), keeper.run(), leases.run()]
     running.pulse = Pulse(tools, running.traffic, source, restarts=lambda: compressor.restarts)
     background += [

@@ -65,7 +65,9 @@ def compare(calls: Mapping[UUID, Mapping[str, Any]]) -> list[Check]:
         call, mine = calls.get(event_id), (prompt, completion, (billed or Decimal(0)) + spent)
         if call is None:
             unheard += 1
-            if any(mine):
+            if estimated:
+                guessed = guessed.plus(*mine)
+            elif any(mine):
                 apart.append(f"{event_id}: billed here, unknown to the provider")
             continue
         seen.add(event_id)

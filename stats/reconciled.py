@@ -19,7 +19,7 @@ from stats.ids import SLACK
 from stats.models import DeadLetter, Pruned, RequestEvent, Rollup, Unfolded
 from stats.rolling import SUMS, TOLD
 from stats.rollups import DAY, FULL, HOUR, MINUTE, PLAN
-from stats.wanted import floor
+from stats.spans import floor
 
 SHOWN: Final = 5  # differences told one by one
 _EVER: Final = datetime(1970, 1, 1, tzinfo=UTC)

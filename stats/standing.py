@@ -19,8 +19,8 @@ class Standing:
 def standing() -> Standing:
     """Raises what the database raises."""
     note = Unfolded.objects.order_by("pk").first()
-    began = min(map(_seconds, note.events)) if note is not None and note.events else time.time()
-    return Standing(max(0.0, time.time() - began), outcome_unknown().count())
+    lag = time.time() - min(map(_seconds, note.events)) if note is not None and note.events else 0.0
+    return Standing(max(0.0, lag), outcome_unknown().count())
 
 
 def _seconds(event_id: UUID) -> float:

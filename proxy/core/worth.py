@@ -1,7 +1,8 @@
 """What one call was worth: tokens and dollars, billed, served and saved, never mixed.
 
-On a hit the provider bills nothing and the request would have cost the whole prompt as asked plus the stored answer. On a miss it
-would have cost what was billed plus the cut tokens at list price: a request that nothing was cut from costs what it would have. An
+On a hit the provider bills nothing and the request would have cost the whole prompt as asked plus the stored answer. On a miss that
+something was cut from it would have cost the whole prompt too; a request that nothing was cut from costs what it would have. The whole
+prompt is priced as the provider would have: with the discount for what it held of the chat (`proxy.core.warm`), which cutting loses. An
 expired answer saves nothing where the provider is asked all the same, before it or after it. A sample answers nobody: all that is
 billed for it is spent on saving.
 """
@@ -14,6 +15,7 @@ from proxy.core.chat import text_of
 from proxy.core.exchange import Call, Stored, Usage
 from proxy.core.ports import Cut
 from proxy.core.tokens import PER_MESSAGE, count_text, encoding_for
+from proxy.core.warm import keeps, warm_tokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,24 +44,33 @@ def worth(call: Call) -> Worth:
         if call.refresh or call.attempts:
             nothing = Decimal(0) if price else None
             return Worth(asked=0, served=served, saved=0, would=nothing, billed=nothing)
-        would = price.cost(prompt=asked, completion=served) if price else None
+        would = price.cost(prompt=asked, completion=served, cached=warm_tokens(call, asked)) if price else None
         return Worth(asked=asked, served=served, saved=asked + served, would=would, billed=Decimal(0) if price else None)
     usage, cut = call.usage, tokens_cut(call)
     billed = None
     if price:
         billed = price.cost(prompt=usage.prompt, completion=usage.completion, cached=usage.cached, written=usage.written)
-    would = billed + price.cost(prompt=cut, completion=0) if cut and price and billed is not None else billed
+    would = _whole(call, usage.prompt + cut, price) if cut and price else billed
     return Worth(asked=usage.prompt + cut, served=usage.completion, saved=cut, would=would, billed=billed)
 
 
+def _whole(call: Call, asked: int, price: Price) -> Decimal:
+    """What the request would have cost whole. What the cut prompt began with, the whole one does too, so that is no less warm; and a
+    provider that charges for writing into its cache would have written the rest."""
+    usage, kept = call.usage, keeps(call)
+    cached = max(usage.cached, warm_tokens(call, asked)) if kept else 0
+    return price.cost(prompt=asked, completion=usage.completion, cached=cached, written=asked - cached if kept and usage.written else 0)
+
+
 def forgone(call: Call) -> tuple[int, Decimal | None]:
-    """Tokens and dollars that shadow let go: of a hit all that was billed, else of a cut what it would have taken out, at list price."""
+    """Tokens and dollars that shadow let go: of a hit all that was billed, else of a cut what it would have taken out; of that the part
+    that was billed as cached is worth no more."""
     if not call.in_shadow or not call.attempts or call.status >= 400:
         return 0, None
     if call.would is not None:
         return call.usage.prompt + call.usage.completion, worth(call).billed
     cut, price = _taken_out(call.would_cut), call.target.price
-    return cut, price.cost(prompt=cut, completion=0) if price else None
+    return cut, price.cost(prompt=cut, completion=0, cached=min(cut, call.usage.cached)) if price else None
 
 
 def compared_tokens(call: Call) -> int:

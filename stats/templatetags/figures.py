@@ -82,7 +82,7 @@ def table_rows(rows: Iterable[list[str]]) -> SafeString:
 @register.filter
 def size(value: Decimal | float) -> Decimal | float:
     """Without its sign."""
-    return abs(value)
+    return -value if value < 0 else value
 
 
 @register.filter
