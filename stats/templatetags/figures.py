@@ -80,7 +80,7 @@ def table_rows(rows: Iterable[list[str]]) -> SafeString:
 
 
 @register.filter
-def size(value: Decimal | float) -> Decimal | float:
+def size(value: Decimal) -> Decimal:
     """Without its sign."""
     return -value if value < 0 else value
 
