@@ -21,7 +21,7 @@ from stats.plots import plots, series
 from stats.request_list import latest
 from stats.series import Group, groups, points
 from stats.steps import next_step
-from stats.totals import Totals, totals
+from stats.totals import Totals, expressions, totals, totals_of
 from stats.wanted import Wanted
 
 TOP: Final = 8
@@ -37,7 +37,7 @@ def overview(params: dict[str, str], wanted: Asked, tenant: Tenant | None) -> di
         "totals": sums,
         "fresh": fresh,
         "shares": _shares(sums),
-        "changes": _changes(sums, totals(wanted.before.wanted)),
+        "changes": _changes(sums, _sums(wanted.before)),
         "before_start": moment(wanted.before.start),
         "before_end": moment(wanted.before.end, last=True),
         "tiers": _tiers(sums),
@@ -56,6 +56,11 @@ def overview(params: dict[str, str], wanted: Asked, tenant: Tenant | None) -> di
         "dead_letters": DeadLetter.objects.count() if tenant is None else 0,
         "holdout": measured(wanted.wanted),
     }
+
+
+def _sums(wanted: Asked) -> Totals:
+    """Without durations."""
+    return totals_of(wanted.wanted.rollups().aggregate(**expressions()))
 
 
 def _unknown(wanted: Asked) -> int:

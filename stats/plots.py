@@ -74,6 +74,7 @@ def plots(asked: Asked, points: Sequence[Point], paces: Sequence[Pace]) -> list[
 def _durations(asked: Asked, paces: Sequence[Pace]) -> Plot:
     of = grain_of(asked)
     narrower = any(value is not None for value in (asked.key_id, asked.route, asked.model))
+    note = "median milliseconds until the last byte, on a scale of powers of ten"
     rows = [
         [label(pace.at, of), *(milliseconds(pair[number] if pair else None) for pair in (pace.hit, pace.miss) for number in (0, 1))]
         for pace in reversed(paces[-ROWS:])
@@ -81,7 +82,7 @@ def _durations(asked: Asked, paces: Sequence[Pace]) -> Plot:
     return Plot(
         "paces",
         f"Duration by {of}",
-        f"median milliseconds until the last byte{', of the whole plan, whatever the key, route and model' * narrower}",
+        f"{note}; of the whole plan, whatever the key, route and model" if narrower else note,
         (("exact", "with a hit"), ("miss", "without")),
         ("Hit, median ms", "Hit, p99 ms", "Miss, median ms", "Miss, p99 ms"),
         rows,

@@ -38,7 +38,9 @@ def listed(asked: Asked, params: Mapping[str, str]) -> Page:
     for name, accepted in (("tier", TIERS), ("outcome", OUTCOMES)):
         if params.get(name) and params[name] not in accepted:
             raise Refusal(f"Unknown {name}. Accepted: {', '.join(accepted)}.", param=name)
-    return page(asked, tier=params.get("tier", ""), outcome=params.get("outcome", ""), before=_before(params.get("before", "")))
+    return page(
+        asked, tier=params.get("tier", ""), outcome=params.get("outcome", ""), before=_before(params.get("before", ""), asked.tenant_id)
+    )
 
 
 def page(asked: Asked, *, tier: str, outcome: str, before: RequestEvent | None, size: int = PAGE) -> Page:
@@ -63,12 +65,13 @@ def _searched(rows: QuerySet[RequestEvent], found: list[RequestEvent]) -> Page:
     return Page(found, str(last or ""), searched=last is not None)
 
 
-def _before(text: str) -> RequestEvent | None:
-    """Raises Refusal."""
+def _before(text: str, tenant_id: int | None) -> RequestEvent | None:
+    """One of the tenant's. Raises Refusal."""
     if not text:
         return None
     try:
-        row = RequestEvent.objects.filter(event_id=UUID(text)).first()
+        rows = RequestEvent.objects.filter(event_id=UUID(text))
+        row = (rows if tenant_id is None else rows.filter(tenant_id=tenant_id)).first()
     except ValueError:
         row = None
     if row is None:

@@ -1,9 +1,12 @@
 """Numbers as people read them."""
 
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Literal
 
 from django import template
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
 
 register = template.Library()
 NOTHING = "\N{EN DASH}"
@@ -70,7 +73,14 @@ def ago(seconds: float) -> str:
 
 
 @register.filter
-def size(value: Decimal | float) -> Decimal | float:
+def table_rows(rows: Iterable[list[str]]) -> SafeString:
+    """Rows of a table whose first cell names the row: hundreds of them, which tags of a template would take a tenth of a second for."""
+    cells = ((row[0], format_html_join("", "<td>{}</td>", ((cell,) for cell in row[1:]))) for row in rows)
+    return format_html_join("", '<tr><th scope="row">{}</th>{}</tr>', cells)
+
+
+@register.filter
+def size(value: Decimal) -> Decimal:
     """Without its sign."""
     return -value if value < 0 else value
 
