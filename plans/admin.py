@@ -66,8 +66,8 @@ class PlanAdmin(HistoryMixin, ReasonMixin, DraftMixin, ExchangeMixin, Tenanted):
     form = PlanForm
     exchange = Plans()
     tenant_pages = ("export", "import")
-    list_display = ("name", "owner", "mode_tag", "does", "saved", "version", "updated_at", "links")
-    list_filter = ("tenant", "mode", "compression_engine", "cache_enabled", "backend", "context")
+    list_display = ("name", "owner", "mode_tag", "saved", "does", "updated_at", "links")
+    list_filter = ("tenant", "mode", "backend")
     list_per_page = 50
     ordering = ("name", "tenant")
     list_select_related = ("tenant",)
@@ -102,7 +102,7 @@ class PlanAdmin(HistoryMixin, ReasonMixin, DraftMixin, ExchangeMixin, Tenanted):
     def does(self, plan: Plan) -> str:
         return format_html('<span class="tt-does">{}</span>', summary(plan))
 
-    @admin.display(description="Saved in 30 days")
+    @admin.display(description="Saved, 30 days")
     def saved(self, plan: Plan) -> str | None:
         amount: Decimal | None = plan.__dict__.get("saved_lately")  # by `get_changelist_instance`
         if amount is None:
