@@ -1,6 +1,7 @@
 """What the running system can do: fills the port of `plans.capabilities` with live checks."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from decimal import Decimal
 from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
@@ -19,7 +20,7 @@ from proxy.core.compression import catalogue
 from proxy.core.compression.languages import LANGUAGES
 from proxy.engines.catalogue import SEMANTIC
 from proxy.models import Route
-from stats import selectors
+from stats import lately, selectors
 
 DEADLINE: Final = 0.5  # seconds to connect, and as long again to answer
 NO_SEARCH: Final = "The Redis of REDIS_SEMANTIC_URL has no search module (RediSearch): use Redis Stack or Redis 8."
@@ -45,6 +46,9 @@ class RunningCapabilities:
 
     def chats(self, plan_id: int) -> Traffic:
         return Traffic(*selectors.turns(plan_id))
+
+    def saved_lately(self, plan_ids: Collection[int]) -> dict[int, Decimal]:
+        return lately.saved_lately(plan_ids)
 
     def refusal(self, backend: str) -> str | None:
         if backend not in BACKENDS:

@@ -1,5 +1,6 @@
 """Admin pages of tenants, keys, plans and prices. Versions and the revision are raised by the database, so plain saves do."""
 
+from decimal import Decimal
 from typing import Any
 
 from django.contrib import admin
@@ -10,7 +11,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.html import format_html
 
-from plans import people_admin, records, services  # noqa: F401 - the first registers the users' pages
+from plans import capabilities, people_admin, records, services  # noqa: F401 - the first registers the users' pages
 from plans.drafts import DraftMixin, clone
 from plans.exchange import Plans, Prices
 from plans.exchange_pages import ExchangeMixin
@@ -21,8 +22,10 @@ from plans.models import AdminKey, ModelPrice, Plan, Tenant, TenantUsage, Virtua
 from plans.reasons import ReasonMixin
 from plans.sections import SECTIONS, Section
 from plans.snippet import for_key, for_plan
+from plans.summary import summary
 from plans.tenanted import Tenanted
 
+MINUS = "\N{MINUS SIGN}"
 AnyKey = VirtualKey | AdminKey
 
 admin.site.site_header = admin.site.site_title = "Tokenthrift"
@@ -63,10 +66,14 @@ class PlanAdmin(HistoryMixin, ReasonMixin, DraftMixin, ExchangeMixin, Tenanted):
     form = PlanForm
     exchange = Plans()
     tenant_pages = ("export", "import")
-    list_display = ("name", "preview", "owner", "mode", "compression_engine", "cache_enabled", "backend", "version", "updated_at")
+    list_display = ("name", "owner", "mode_tag", "saved", "does", "updated_at", "links")
     list_filter = ("tenant", "mode", "backend")
+    list_per_page = 50
+    ordering = ("name", "tenant")
     list_select_related = ("tenant",)
-    search_fields = ("name",)
+    search_fields = ("name", "tenant__slug")
+    search_help_text = "By name or owner"
+    empty_value_display = "–"
     readonly_fields = ("version", "updated_at")
     actions = (clone, forget_answers)
     fieldsets = (
@@ -87,9 +94,36 @@ class PlanAdmin(HistoryMixin, ReasonMixin, DraftMixin, ExchangeMixin, Tenanted):
     def owner(self, plan: Plan) -> str:
         return plan.tenant.slug if plan.tenant else "platform"
 
+    @admin.display(description="Mode", ordering="mode")
+    def mode_tag(self, plan: Plan) -> str:
+        return str(plan.get_mode_display()).partition(":")[0]
+
+    @admin.display(description="What it does")
+    def does(self, plan: Plan) -> str:
+        return format_html('<span class="tt-does">{}</span>', summary(plan))
+
+    @admin.display(description="Saved, 30 days")
+    def saved(self, plan: Plan) -> str | None:
+        amount: Decimal | None = plan.__dict__.get("saved_lately")  # by `get_changelist_instance`
+        if amount is None:
+            return None
+        return format_html('<span class="tt-saved-money">{}</span>', f"{MINUS if amount < 0 else ''}${abs(amount):,.2f}")
+
     @admin.display(description="On a chat")
-    def preview(self, plan: Plan) -> str:
-        return format_html('<a href="{}">Preview</a>', reverse("plan-preview-page", args=[plan.pk]))
+    def links(self, plan: Plan) -> str:
+        return format_html(
+            '<a href="{}">Preview</a> · <a href="{}">Test</a>',
+            reverse("plan-preview-page", args=[plan.pk]),
+            reverse("plan-trial-page", args=[plan.pk]),
+        )
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """With what the plans of the page saved, by one query for all of them."""
+        shown = super().get_changelist_instance(request)
+        found = capabilities.current().saved_lately([plan.pk for plan in shown.result_list])
+        for plan in shown.result_list:
+            plan.__dict__["saved_lately"] = found.get(plan.pk)
+        return shown
 
 
 class KeyAdmin(HistoryMixin, Tenanted):
@@ -98,7 +132,9 @@ class KeyAdmin(HistoryMixin, Tenanted):
     list_display: tuple[str, ...] = ("name", "prefix", "tenant", "created_at", "live")
     list_filter = ("tenant",)
     list_select_related = ("tenant",)
-    search_fields = ("name", "prefix")
+    search_fields = ("name", "prefix", "tenant__slug")
+    search_help_text = "By name, owner, or the first characters of the key"
+    empty_value_display = "–"
     actions = ("revoke",)
 
     def get_readonly_fields(self, request: HttpRequest, obj: AnyKey | None = None) -> tuple[str, ...]:
@@ -157,6 +193,8 @@ class ModelPriceAdmin(HistoryMixin, ExchangeMixin, Tenanted):
     list_display = ("model", "provider", "input", "output", "cached_input", "cache_write", "edited", "updated_at")
     list_filter = ("edited", "provider")
     search_fields = ("model", "provider")
+    search_help_text = "By model or provider"
+    empty_value_display = "–"
     readonly_fields = ("edited", "updated_at")
     actions = ("follow_published",)
 

@@ -1,6 +1,8 @@
 """What the running system can do, as a port: `gateway_project` fills it, so that plans need not know the gateway."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Protocol, cast
 
 from django.conf import settings
@@ -53,6 +55,10 @@ class Capabilities(Protocol):
 
     def chats(self, plan_id: int) -> Traffic:
         """What of the plan's requests of late were turns of longer chats."""
+        ...
+
+    def saved_lately(self, plan_ids: Collection[int]) -> dict[int, Decimal]:
+        """US dollars that these plans saved in the last 30 days; those without a priced request are left out."""
         ...
 
     def refusal(self, backend: str) -> str | None:

@@ -20,6 +20,7 @@ class UpstreamAdmin(HistoryMixin, admin.ModelAdmin):  # type: ignore[type-arg]  
     form = UpstreamForm
     list_display = ("name", "provider", "base_url", "allow_private", "has_key")
     search_fields = ("name", "base_url")
+    search_help_text = "By name or address"
     readonly_fields = ("has_key",)
     fieldsets = (
         (None, {"fields": ("name", "provider", "base_url", "allow_private")}),
@@ -41,6 +42,7 @@ class RouteAdmin(HistoryMixin, admin.ModelAdmin):  # type: ignore[type-arg]  # g
     list_filter = ("upstream", "enabled")
     list_select_related = ("upstream",)
     search_fields = ("name", "model")
+    search_help_text = "By name or model"
     fields = ("name", "upstream", "model", "enabled", "version", "price")
     readonly_fields = ("version", "price")
 

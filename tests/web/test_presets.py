@@ -2,18 +2,23 @@
 
 import re
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from plans import capabilities, presets, services
 from plans.capabilities import Engine
 from plans.models import Plan, Tenant
 from plans.snippet import KEY
 from proxy.services import put_route, put_upstream
+from stats.rollups import Rollup
 from tests.web.management import PLANS, Manager, refused
 from tests.web.test_plans_admin import PLAN
 
@@ -198,3 +203,32 @@ def test_without_traffic_the_threshold_shows_public_figures_and_says_so(staff: C
     assert "Saved: 0.85" in shown
     assert "<span data-drafted>0.8</span>" in shown
     assert shown.count("data-at=") == 3
+
+
+# The list
+
+
+def test_the_list_says_what_plans_do_and_what_they_saved_by_one_query(staff: Client) -> None:
+    plans = [services.create_plan(owner=None, body={"plan_name": name, "preset": name}) for name in presets.PRESETS]
+    services.create_plan(owner=None, body={"plan_name": "off", "mode": "off"})
+    services.create_plan(owner=None, body={"plan_name": "watch", "mode": "shadow", "compression": None, "cache": {"ttl": 90}})
+    now = datetime.now(UTC)
+    for days, saved in ((1, "1.5"), (3, "2.25"), (40, "100")):
+        rollup(plans[0], now - timedelta(days=days), Decimal(saved))
+    with CaptureQueriesContext(connection) as seen:
+        shown = page(staff, "/admin/plans/plan/")
+    assert sum("plans_plan" in query["sql"] for query in seen) == 4  # two counts, the page, a filter
+    assert sum("stats_rollup" in query["sql"] for query in seen) == 1
+    assert "$3.75" in shown
+    assert "Answers identical requests again, for 1 hour<" in shown
+    assert "also questions in other words from 0.8 on, for 1 day<" in shown
+    assert "Only watches: answers identical requests again, also questions in other words from 0.85 on, for 90 seconds<" in shown
+    assert "Passes everything through" in shown
+
+
+def rollup(plan: Plan, at: datetime, saved: Decimal) -> None:
+    """A day on which the plan saved so much."""
+    day = at.replace(hour=0, minute=0, second=0, microsecond=0)
+    row = {"tenant_id": 1, "plan_id": plan.pk, "key_id": 0, "route": "", "model": "", "kind": "counted", "tier": "exact"}
+    counts = {"requests": 1, "priced": 1, "would_cost": saved, "first_at": at, "last_at": at}
+    Rollup.objects.create(grain="day", cut="plan", at=day, **row, **counts)

@@ -1,0 +1,33 @@
+"""A plan in one sentence, for lists. Pure but for the row it reads."""
+
+from plans.models import Plan
+
+CONTEXTS = {"strict": "identical chats", "window": "chats alike", "last_message": "whatever was said before"}
+
+
+def summary(plan: Plan) -> str:
+    """What it does to a request, in words."""
+    if plan.mode == Plan.Mode.OFF:
+        return "Passes everything through"
+    found = plan.snapshot()
+    parts = []
+    if found.compression:
+        when = " when it saves" if found.compression.when == "saves" else ""
+        parts.append(f"shortens chats over {found.compression.max_input_tokens:,} tokens{when}")
+    if found.cache and found.cache.exact:
+        parts.append("answers identical requests again")
+    if found.cache and found.cache.backend:
+        parts.append(f"also questions in other words from {found.cache.similarity_threshold:g} on")
+    if found.cache:
+        parts.append(f"for {lasting(found.cache.ttl)}")
+    text = ", ".join(parts) or "does nothing"
+    return f"Only watches: {text}" if plan.mode == Plan.Mode.SHADOW else text[:1].upper() + text[1:]
+
+
+def lasting(seconds: int) -> str:
+    """A time to live in its largest whole unit."""
+    for size, name in ((86_400, "day"), (3600, "hour"), (60, "minute")):
+        if seconds % size == 0:
+            number = seconds // size
+            return f"{number:,} {name}{'' if number == 1 else 's'}"
+    return f"{seconds:,} second{'' if seconds == 1 else 's'}"
