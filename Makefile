@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test browser-test lint format eval-cache eval-fow eval-compression eval-answers eval-budget bench bench-results bench-large clean
+.PHONY: help demo serve test browser-test lint format eval-cache eval-fow eval-compression eval-answers eval-budget reconcile-test bench bench-results bench-large clean
 SHELL := /bin/bash
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -7,6 +7,7 @@ BIN := .venv/bin
 RUNS ?= 3
 QUESTIONS ?= 48
 PROCESSES ?= 2
+REQUESTS ?= 100000
 INSTALLED := .venv/installed
 AXE := tests/browser/node_modules/axe-core/axe.min.js
 MODEL_INSTALLED := var/model-env/installed
@@ -93,6 +94,12 @@ eval-budget: $(INSTALLED) ## Show an error budget at work while a stream turns h
 	@$(BIN)/python manage.py prepare_embedder
 	@echo "Asking the questions of $(DATA) through a gateway with an error budget"
 	@$(BIN)/python -m evaluation.budget --data $(DATA) $(if $(JSON),--json $(JSON)) $(if $(PLOT),--plot $(PLOT))
+
+reconcile-test: $(INSTALLED) ## Kill workers at random under 100,000 requests, then hold the ledger against the provider's (REQUESTS=)
+	@echo "Preparing the embedder"
+	@$(BIN)/python manage.py prepare_embedder
+	@echo "Sending requests while workers are killed"
+	@$(BIN)/python -m evaluation.ledger --requests $(REQUESTS)
 
 bench: $(INSTALLED) ## Measure on this machine, 8 minutes (JSON=, PEERS=litellm,portkey, RUN=exact,miss)
 	@echo "Measuring; leave the machine alone meanwhile"

@@ -1,11 +1,13 @@
 """System checks of the settings alone: they need no service, so every `manage.py` command runs them.
 
 tokenthrift.E001 weak secret key, E002 weak pepper, E003 unusable encryption key, E004 DEBUG where others can see it, E005 weak admin key;
-tokenthrift.W006 (deploy) metrics open to everybody.
+tokenthrift.W006 (deploy) metrics open to everybody; tokenthrift.E007 traces are wanted and cannot be exported.
 """
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from typing import Any
+from urllib.parse import urlsplit
 
 from cryptography.fernet import Fernet
 from django.apps import AppConfig
@@ -61,3 +63,25 @@ def metrics_are_private(app_configs: Apps, **_: Any) -> list[CheckMessage]:
     if not settings.METRICS_TOKEN and settings.HOST not in LOOPBACK:
         return [Warning(f"/metrics on {settings.HOST} asks for no token: set TOKENTHRIFT_METRICS_TOKEN.", id="tokenthrift.W006")]
     return []
+
+
+@register
+def traces_can_be_exported(app_configs: Apps, **_: Any) -> list[CheckMessage]:
+    """E007: a collector is named, and its address is none or the packages for it are not installed."""
+    if not settings.TRACING:
+        return []
+    address = urlsplit(settings.OTLP_ENDPOINT or "http://named.elsewhere")
+    if address.scheme not in {"http", "https"} or not address.netloc:
+        hint = "Name the collector's OTLP/HTTP address, such as http://collector:4318."
+        return [Error("TOKENTHRIFT_OTLP_ENDPOINT is no http address.", hint=hint, id="tokenthrift.E007")]
+    if not _installed("opentelemetry.sdk.trace") or not _installed("opentelemetry.exporter.otlp.proto.http"):
+        hint = "pip install -r requirements-otel.txt, or unset TOKENTHRIFT_OTLP_ENDPOINT and OTEL_EXPORTER_OTLP_ENDPOINT."
+        return [Error("Traces are to be exported, and OpenTelemetry is not installed.", hint=hint, id="tokenthrift.E007")]
+    return []
+
+
+def _installed(package: str) -> bool:
+    try:
+        return find_spec(package) is not None
+    except ModuleNotFoundError:  # not even its parent
+        return False

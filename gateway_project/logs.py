@@ -1,8 +1,16 @@
-"""What goes to the log and what must never: one line per record on standard output, secrets blotted out."""
+"""What goes to the log and what must never: one line per record on standard output, as text or as JSON, secrets blotted out."""
 
 import logging
 import re
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import orjson
+from django.core.exceptions import ImproperlyConfigured
+
+from proxy.core.ids import REQUEST_ID
+
+FORMATS: Final = {"text": "RedactingFormatter", "json": "JsonFormatter"}
 
 _SECRET = re.compile(
     r"(?P<head>\b(?:tta?|sk|pk)-)[A-Za-z0-9_-]{8,}"  # our keys, and the shape most providers use
@@ -10,10 +18,14 @@ _SECRET = re.compile(
     r"|(?P<address>\b[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s/@]+(?=@)",
     re.IGNORECASE,
 )
+_SIGNS = ("tt-", "tta-", "sk-", "pk-", "bearer", "://")  # one of these is in every match: to look for them takes a hundredth of the time
 
 
 def redact(text: str) -> str:
     """The text with API keys, bearer tokens and passwords inside addresses replaced by `***`."""
+    lower = text.lower()
+    if not any(sign in lower for sign in _SIGNS):
+        return text
     return _SECRET.sub(lambda match: f"{match[match.lastgroup or 0]}***", text)
 
 
@@ -24,14 +36,41 @@ class RedactingFormatter(logging.Formatter):
         return redact(super().format(record))
 
 
-def config(level: str) -> dict[str, Any]:
-    """Django's LOGGING. Access lines are uvicorn's and stay off: the ledger holds a row for every request."""
+class JsonFormatter(logging.Formatter):
+    """One object a line: time (RFC 3339), level, logger, message; `request_id` where the line is about a request, `exception`, and under
+    `decision` the decision record of a finished request."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": redact(record.getMessage()),
+        }
+        decision = getattr(record, "decision", None)
+        if request_id := decision.event_id if decision is not None else REQUEST_ID.get():
+            line["request_id"] = request_id
+        if record.exc_info:
+            line["exception"] = redact(self.formatException(record.exc_info))
+        if decision is not None:
+            line["decision"] = orjson.Fragment(redact(orjson.dumps(decision, default=str).decode()))
+        try:
+            return orjson.dumps(line).decode()
+        except TypeError:  # half a surrogate pair in a message
+            return orjson.dumps(line | {"message": line["message"].encode("utf-8", "replace").decode()}).decode()
+
+
+def config(level: str, form: str = "text") -> dict[str, Any]:
+    """Django's LOGGING. Access lines are uvicorn's and stay off: the ledger holds a row for every request. Raises ImproperlyConfigured for
+    an unknown form."""
+    if form not in FORMATS:
+        raise ImproperlyConfigured(f"TOKENTHRIFT_LOG_FORMAT must be one of {', '.join(FORMATS)}, got {form!r}.")
     return {
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {
             "line": {
-                "()": "gateway_project.logs.RedactingFormatter",
+                "()": f"gateway_project.logs.{FORMATS[form]}",
                 "format": "{asctime} {levelname} {name} {message}",
                 "style": "{",
             }

@@ -7,6 +7,7 @@ import uvicorn
 from django.conf import settings
 
 from gateway_project.supervisor import supervise
+from stats import meters
 
 GRACE = 25  # seconds a request in flight may take after SIGTERM; container platforms kill after 30
 KEEP_ALIVE = 75  # seconds; longer than the pools of the SDKs keep an idle connection, so that none is closed under a request
@@ -29,6 +30,7 @@ def bind(host: str, port: int) -> socket.socket:
 def run(listener: socket.socket, workers: int) -> bool:
     """Serve until SIGINT or SIGTERM. False when the application did not start."""
     alone = workers == 1
+    meters.WORKERS_WANTED.set(workers)
     config = uvicorn.Config(
         "gateway_project.asgi:application" if alone else "gateway_project.worker:application",
         loop="uvloop" if alone else "gateway_project.door:Loop",

@@ -15,6 +15,7 @@ VAR_DIR = embedded.var_dir()
 URLS = embedded.urls(VAR_DIR)
 LOOPBACK = {"localhost", "127.0.0.1", "[::1]"}
 
+VERSION = "0.1.0"
 DEBUG = environment.flag("TOKENTHRIFT_DEBUG")
 SECRET_KEY = embedded.secret(VAR_DIR, "TOKENTHRIFT_SECRET_KEY")
 ALLOWED_HOSTS = environment.words("TOKENTHRIFT_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
@@ -46,6 +47,11 @@ CAPABILITIES = "gateway_project.capabilities.RunningCapabilities"  # fills the p
 REDIS_URL, REDIS_SEMANTIC_URL, QDRANT_URL = URLS.redis, URLS.redis_semantic, URLS.qdrant
 QDRANT_API_KEY = environment.text("TOKENTHRIFT_QDRANT_API_KEY")
 
+# Traces go where this or one of the standard variables (opentelemetry.io, "OTLP Exporter Configuration") says; nowhere by default.
+OTLP_ENDPOINT = environment.text("TOKENTHRIFT_OTLP_ENDPOINT")
+_OTLP = (OTLP_ENDPOINT, *map(environment.text, ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")))
+TRACING = any(_OTLP) and not environment.flag("OTEL_SDK_DISABLED") and environment.text("OTEL_TRACES_EXPORTER", "otlp") == "otlp"
+
 INSTALLED_APPS = [
     "plans",
     "stats",
@@ -64,6 +70,7 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "axes",
     "csp",
+    "simple_history",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
@@ -72,12 +79,14 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "simple_history.middleware.HistoryRequestMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
+    "plans.tenanted.TenantPages",
     "axes.middleware.AxesMiddleware",
 ]
-AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "plans.people.TenantBounds", "django.contrib.auth.backends.ModelBackend"]
 ROOT_URLCONF = "gateway_project.urls"
 ASGI_APPLICATION = "gateway_project.asgi.application"
 APPEND_SLASH = False
@@ -184,7 +193,8 @@ AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]  # both together: nobody can lock out somebody else from afar
 AXES_RESET_ON_SUCCESS = True
 
-LOGGING = logs.config(environment.text("TOKENTHRIFT_LOG_LEVEL", "INFO").upper())
+LOGGING = logs.config(environment.text("TOKENTHRIFT_LOG_LEVEL", "INFO").upper(), environment.text("TOKENTHRIFT_LOG_FORMAT", "text"))
+LOG_REQUESTS = environment.flag("TOKENTHRIFT_LOG_REQUESTS")
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
@@ -200,7 +210,7 @@ REST_FRAMEWORK = {
 SPECTACULAR_SETTINGS = {
     "TITLE": "Tokenthrift",
     "DESCRIPTION": "Token-saving plans and what they saved.",
-    "VERSION": "0.1.0",
+    "VERSION": VERSION,
     "PREPROCESSING_HOOKS": ["plans.openapi.without_trailing_slash"],
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_AUTHENTICATION": [],

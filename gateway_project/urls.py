@@ -21,8 +21,9 @@ from proxy.explain_page import explain_page
 from proxy.invalidate_api import PlanInvalidateView
 from proxy.preview_api import PlanPreviewView
 from proxy.preview_page import preview_page
+from proxy.trial_page import trial_page
 from stats import views
-from stats.api import PlanStatsView, SemanticTierView
+from stats.api import AllStatsView, PlanStatsView, SemanticTierView
 from stats.dashboard import dashboard, semantic_tier_on
 from stats.tuning_api import PlanTuningView
 from stats.tuning_page import tuning_page
@@ -42,6 +43,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/plans/plan/<int:plan>/preview/", admin.site.admin_view(preview_page), name="plan-preview-page"),
     path("admin/plans/plan/<int:plan>/explain/", admin.site.admin_view(explain_page), name="plan-explain-page"),
     path("admin/plans/plan/<int:plan>/tuning/", admin.site.admin_view(tuning_page), name="plan-tuning-page"),
+    path("admin/plans/plan/<int:plan>/test/", admin.site.admin_view(trial_page), name="plan-trial-page"),
     path("admin/", admin.site.urls),
     *both("token-saving/plans", api.PlansView.as_view(), "plans"),
     *both("token-saving/plans/<str:plan>", api.PlanView.as_view(), "plan"),
@@ -52,6 +54,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *both("token-saving/plans/<str:plan>/preview", PlanPreviewView.as_view(), "plan-preview"),
     *both("token-saving/plans/<str:plan>/explain", PlanExplainView.as_view(), "plan-explain"),
     *both("token-saving/plans/<str:plan>/tuning", PlanTuningView.as_view(), "plan-tuning"),
+    *both("token-saving/stats", AllStatsView.as_view(), "stats"),
     *both("token-saving/cache-engines", api.CacheEnginesView.as_view(), "cache-engines"),
     *both("token-saving/compression-engines", api.CompressionEnginesView.as_view(), "compression-engines"),
     *both("api/schema", SpectacularAPIView.as_view(renderer_classes=SCHEMA_RENDERERS), "schema"),

@@ -10,11 +10,18 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.html import format_html
 
-from plans import services
+from plans import people_admin, records, services  # noqa: F401 - the first registers the users' pages
+from plans.drafts import DraftMixin, clone
+from plans.exchange import Plans, Prices
+from plans.exchange_pages import ExchangeMixin
 from plans.forget_action import forget_answers
 from plans.forms import ModelPriceForm, PlanForm, VirtualKeyForm
+from plans.history_pages import HistoryMixin
 from plans.models import AdminKey, ModelPrice, Plan, Tenant, TenantUsage, VirtualKey
+from plans.reasons import ReasonMixin
 from plans.sections import SECTIONS, Section
+from plans.snippet import for_key, for_plan
+from plans.tenanted import Tenanted
 
 AnyKey = VirtualKey | AdminKey
 
@@ -23,7 +30,8 @@ admin.site.index_title = "What it costs, and what it saves"
 
 
 @admin.register(Tenant)
-class TenantAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
+class TenantAdmin(Tenanted):
+    owned_by = "id"
     list_display = ("slug", "name", "cached", "created_at")
     list_select_related = ("usage",)
     search_fields = ("slug", "name")
@@ -51,14 +59,16 @@ def _fieldset(section: Section) -> tuple[str, Any]:
 
 
 @admin.register(Plan)
-class PlanAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
+class PlanAdmin(HistoryMixin, ReasonMixin, DraftMixin, ExchangeMixin, Tenanted):
     form = PlanForm
+    exchange = Plans()
+    tenant_pages = ("export", "import")
     list_display = ("name", "preview", "owner", "mode", "compression_engine", "cache_enabled", "backend", "version", "updated_at")
     list_filter = ("tenant", "mode", "backend")
     list_select_related = ("tenant",)
     search_fields = ("name",)
     readonly_fields = ("version", "updated_at")
-    actions = (forget_answers,)
+    actions = (clone, forget_answers)
     fieldsets = (
         (None, {"fields": ("name", "tenant", "mode", "version", "updated_at")}),
         *map(_fieldset, SECTIONS),
@@ -66,7 +76,12 @@ class PlanAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the s
     )
 
     class Media:
-        js = ("plan-form.js",)
+        js = ("plan-form.js", "copy.js")
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> HttpResponse:
+        if plan := context.get("original"):
+            context["snippets"] = for_plan(plan, request)
+        return super().render_change_form(request, context, *args, **kwargs)
 
     @admin.display(description="Owner", ordering="tenant")
     def owner(self, plan: Plan) -> str:
@@ -77,7 +92,7 @@ class PlanAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the s
         return format_html('<a href="{}">Preview</a>', reverse("plan-preview-page", args=[plan.pk]))
 
 
-class KeyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
+class KeyAdmin(HistoryMixin, Tenanted):
     """Keys are made, shown once, revoked; the digest is on no page."""
 
     list_display: tuple[str, ...] = ("name", "prefix", "tenant", "created_at", "live")
@@ -114,6 +129,7 @@ class KeyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the st
             "opts": self.opts,
             "key": obj,
             "secret": obj.__dict__.pop("secret"),
+            "snippets": for_key(obj, request) if isinstance(obj, VirtualKey) else [],
         }
         return TemplateResponse(request, "admin/key_created.html", context)
 
@@ -133,8 +149,11 @@ class AdminKeyAdmin(KeyAdmin):
 
 
 @admin.register(ModelPrice)
-class ModelPriceAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
+class ModelPriceAdmin(HistoryMixin, ExchangeMixin, Tenanted):
+    owned_by = ""
     form = ModelPriceForm
+    exchange = Prices()
+    tenant_pages = ("export",)
     list_display = ("model", "provider", "input", "output", "cached_input", "cache_write", "edited", "updated_at")
     list_filter = ("edited", "provider")
     search_fields = ("model", "provider")
@@ -147,6 +166,9 @@ class ModelPriceAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in
 
     @admin.action(description="Go back to the published prices", permissions=["change"])
     def follow_published(self, request: HttpRequest, queryset: QuerySet[ModelPrice]) -> None:
+        prices = list(queryset)
         count = queryset.update(edited=False)
         services.seed_prices()
+        for price in prices:
+            records.note(price, reason=services.PUBLISHED)
         self.message_user(request, f"{count} prices follow genai-prices again, where it lists them.")

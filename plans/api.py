@@ -44,10 +44,13 @@ class PlansView(APIView):
 
         Fields left out inside a half (`compression`, `cache`) take their defaults. A half left out is off when the other one is
         given; a plan that gives neither takes both with their defaults. null turns a half off.
+        `preset` fills in what the body leaves open; what of it cannot run here is left out, and `notes` says so.
         A field the gateway does not know, or cannot honour as it runs now, is refused with its name.
         """
-        plan = services.create_plan(owner=owner_of(request), body=request.data)
-        return Response(PlanSerializer(plan).data, status=status.HTTP_201_CREATED, headers={"Location": f"/token-saving/plans/{plan.name}"})
+        notes: list[str] = []
+        plan = services.create_plan(owner=owner_of(request), body=request.data, notes=notes)
+        shown = PlanSerializer(plan).data | ({"notes": notes} if notes else {})
+        return Response(shown, status=status.HTTP_201_CREATED, headers={"Location": f"/token-saving/plans/{plan.name}"})
 
 
 class PlanView(APIView):

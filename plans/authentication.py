@@ -13,6 +13,7 @@ from rest_framework.request import Request
 from plans import keys, selectors
 from plans.errors import TenantUnknown
 from plans.models import AdminKey, Tenant
+from plans.people import tenant_of
 
 ACTIONS: Final = {"GET": "view", "HEAD": "view", "OPTIONS": "view", "POST": "add", "PUT": "change", "PATCH": "change", "DELETE": "delete"}
 
@@ -56,8 +57,8 @@ def _administrator(secret: str) -> Administrator | None:
 
 
 class IsAdministrator(BasePermission):
-    """An admin key, or a staff user with the permission on plans that the method needs, or the view itself where it says so
-    (`needs`)."""
+    """An admin key, or a staff user with the permission on plans that the method needs, or the view itself where it says so: by an action
+    on plans (`needs`), or by any of several permissions (`allows`)."""
 
     message = "Your account may not do this: it takes a staff account with the permission on plans."
 
@@ -66,16 +67,22 @@ class IsAdministrator(BasePermission):
         if isinstance(user, Administrator):
             return True
         action = getattr(view, "needs", None) or ACTIONS.get(request.method or "", "change")
-        return bool(user and user.is_authenticated and user.is_staff and user.has_perm(f"plans.{action}_plan"))
+        names = getattr(view, "allows", None) or (f"plans.{action}_plan",)
+        return bool(user and user.is_authenticated and user.is_staff and any(user.has_perm(name) for name in names))
+
+
+def own_tenant(request: Request) -> Tenant | None:
+    """The one tenant that the key or the person belongs to; None: the platform. Raises PermissionDenied as `people.tenant_of` does."""
+    return request.user.tenant if isinstance(request.user, Administrator) else tenant_of(request.user)
 
 
 def owner_of(request: Request) -> Tenant | None:
-    """Whose plans this request is about: `?tenant=` for the platform's administrators, else the key's own tenant. None: the platform.
+    """Whose plans this request is about: `?tenant=` for the platform's administrators, else one's own tenant. None: the platform.
 
-    Raises TenantUnknown, also when a tenant's key names any other tenant.
+    Raises TenantUnknown, also when a tenant's key or person names any other tenant.
     """
     slug = request.query_params.get("tenant", "")
-    own = request.user.tenant if isinstance(request.user, Administrator) else None
+    own = own_tenant(request)
     if own is None:
         return selectors.find_tenant(slug) if slug else None
     if slug not in {"", own.slug}:

@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from plans.pricing import Price
+from plans.records import Records
 from plans.snapshot import CacheSettings, CompressionSettings, PlanSnapshot
 
 NAME = RegexValidator(
@@ -81,12 +82,14 @@ class VirtualKey(Key):
     routes = models.JSONField(
         default=list, blank=True, help_text='Names of the routes this key may use, such as ["smart/balanced"]. Empty: all.'
     )
+    history = Records(leaving_out=("digest",))
 
 
 class AdminKey(Key):
     """Opens /token-saving. Without a tenant it is the platform's; with one it sees that tenant only."""
 
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="admin_keys", null=True, blank=True)
+    history = Records(leaving_out=("digest",))
 
 
 class Plan(models.Model):
@@ -155,6 +158,7 @@ class Plan(models.Model):
 
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
+    history = Records()
 
     class Meta:
         ordering = ("name",)
@@ -238,6 +242,7 @@ class ModelPrice(models.Model):
     )
     edited = models.BooleanField(default=False, help_text="Set when a person changed the row: updates leave it alone.")
     updated_at = models.DateTimeField(auto_now=True)
+    history = Records()
 
     class Meta:
         ordering = ("provider", "model")

@@ -5,7 +5,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from plans import rules
+from plans import presets, records, rules
 from plans.models import Plan
 
 NAME_HELP = "Unique within its owner. Clients name it in token_saving_plan_id."
@@ -137,6 +137,13 @@ class PlanSerializer(serializers.Serializer[Plan]):
     """
 
     plan_name = serializers.RegexField(rf"^{rules.NAME.pattern}$", help_text=NAME_HELP)
+    preset = serializers.ChoiceField(
+        choices=tuple(presets.PRESETS),
+        write_only=True,
+        required=False,
+        help_text="Settings to begin with; what the body says itself wins, field by field. What cannot run here is left out, and the reply "
+        "shows what was set. Not kept. " + " ".join(f"{each.name}: {each.risk} {each.measured}" for each in presets.PRESETS.values()),
+    )
     mode = serializers.ChoiceField(choices=rules.MODES, default="active")
     compression = CompressionSerializer(required=False, allow_null=True)
     cache = CacheSerializer(required=False, allow_null=True)
@@ -146,6 +153,9 @@ class PlanSerializer(serializers.Serializer[Plan]):
         max_value=rules.MAX_HOLDOUT,
         help_text="The share of chats that go to the provider as if they had no plan, so that the saving is measured and not only "
         "modelled. They save nothing. 0: not measured. It does something in mode active only.",
+    )
+    notes = serializers.ListField(
+        child=serializers.CharField(), read_only=True, required=False, help_text="Of a preset: what could not be as it says, and why."
     )
     version = serializers.IntegerField(read_only=True, help_text="Grows with each change.")
     tenant = serializers.CharField(read_only=True, allow_null=True, help_text="The owner's slug; null: the platform's, open to all.")
@@ -170,6 +180,10 @@ class PlanSerializer(serializers.Serializer[Plan]):
 class PlanChangeSerializer(PlanSerializer):
     """Fields to change; the others stay. null turns a half off; an object on a half that is off turns it on with the defaults."""
 
+    preset = None  # type: ignore[assignment]  # for new plans alone
+    reason = serializers.CharField(
+        write_only=True, required=False, max_length=records.REASON_LENGTH, help_text="One line, kept in the plan's history."
+    )
     version = serializers.IntegerField(required=False, help_text="Refuse the change (409) unless this is the plan's present version.")
 
 

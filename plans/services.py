@@ -9,18 +9,22 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from plans import capabilities, keys, price_list, rules, selectors
+from plans import capabilities, keys, presets, price_list, records, rules, selectors
 from plans.errors import InvalidPlan, NameTaken, PlanUnknown, VersionConflict
 from plans.models import AdminKey, ModelPrice, Plan, Revision, Tenant, VirtualKey
 from plans.pricing import Price
 
 ATTEMPTS = 5
+PUBLISHED = "As genai-prices publishes it"
 
 
-def create_plan(*, owner: Tenant | None, body: object) -> Plan:
-    """A new plan from the API's JSON. Raises InvalidPlan or NameTaken."""
-    draft = rules.read(body, capabilities=capabilities.current())
+def create_plan(*, owner: Tenant | None, body: object, reason: str | None = None, notes: list[str] | None = None) -> Plan:
+    """A new plan from the API's JSON, `preset` filled in; what of that had to be otherwise here is added to `notes`, and `reason`
+    is kept in the plan's history. Raises InvalidPlan or NameTaken."""
+    system = capabilities.current()
+    draft = rules.read(presets.filled_in(body, capabilities=system, notes=notes), capabilities=system)
     plan = Plan(tenant=owner, **columns(draft))
+    plan._change_reason = reason  # type: ignore[attr-defined]  # where django-simple-history looks for it
     try:
         with transaction.atomic():
             plan.save()
@@ -32,17 +36,18 @@ def create_plan(*, owner: Tenant | None, body: object) -> Plan:
 def change_plan(*, owner: Tenant | None, name: str, body: object) -> Plan:
     """The plan with the body's fields merged in; all of them or none.
 
-    A `version` in the body must be the plan's present one. Without it, two changes at once are applied one after the other.
+    A `version` in the body must be the plan's present one. Without it, two changes at once are applied one after the other. A `reason` is
+    kept in the plan's history.
     Raises PlanUnknown, InvalidPlan, NameTaken or VersionConflict.
     """
-    expected, changes = _split_version(body)
+    expected, body = _split_version(body)
+    reason, changes = _split_reason(body)
     for _ in range(ATTEMPTS):
         plan = selectors.find_plan(owner, name)
         if expected is not None and expected != plan.version:
             raise VersionConflict(f"The plan is at version {plan.version} now: read it again.", param="version")
         draft = rules.read(changes, capabilities=capabilities.current(), base=draft_of(plan))
-        if _update(plan, draft):
-            plan.refresh_from_db()
+        if update_plan(plan, draft, reason=reason):
             return plan
     raise VersionConflict("Others keep changing this plan: try again.", param="version")
 
@@ -82,12 +87,27 @@ def _split_version(body: object) -> tuple[int | None, object]:
     return version, {name: value for name, value in body.items() if name != "version"}
 
 
-def _update(plan: Plan, draft: rules.Draft) -> bool:
-    """One statement that applies only to the version that was read; the trigger raises the version if something changed."""
+def _split_reason(body: object) -> tuple[str | None, object]:
+    if not isinstance(body, dict) or "reason" not in body:
+        return None, body
+    reason = body["reason"]
+    if not isinstance(reason, str) or not (text := reason.strip()) or len(text) > records.REASON_LENGTH or not text.isprintable():
+        raise InvalidPlan({"reason": f"Must be a line of text, {records.REASON_LENGTH} characters at most; leave it out to give none."})
+    return text, {name: value for name, value in body.items() if name != "reason"}
+
+
+def update_plan(plan: Plan, draft: rules.Draft, *, reason: str | None = None) -> bool:
+    """One statement that applies only to the version that was read; the trigger raises the version if something changed. False: somebody
+    else was faster. The row is then as saved. Raises NameTaken."""
     try:
         with transaction.atomic():
+            records.remember(plan)
             rows = Plan.objects.filter(pk=plan.pk, version=plan.version)
-            return rows.update(**columns(draft), updated_at=timezone.now()) == 1
+            done = rows.update(**columns(draft), updated_at=timezone.now()) == 1
+            if done:
+                plan.refresh_from_db()
+                records.note(plan, reason=reason)
+            return done
     except IntegrityError as error:
         raise _taken(draft, error) from error
 
@@ -157,7 +177,11 @@ def seed_prices() -> int:
     if fresh:
         ModelPrice.objects.bulk_create(fresh, ignore_conflicts=True)
     if stale:
+        noted = set(ModelPrice.history.values_list("id", flat=True))  # of the others nobody ever changed anything
         ModelPrice.objects.bulk_update(stale, [*_amounts(stale[0].price), "updated_at"], batch_size=500)
+        for row in stale:
+            if row.pk in noted:
+                records.note(row, reason=PUBLISHED)
     return len(fresh) + len(stale)
 
 

@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 
 from plans import selectors
+from plans.history_pages import HistoryMixin
 from proxy import entries_admin, services  # noqa: F401 - the first registers its pages
 from proxy.forms import UpstreamForm
 from proxy.models import Route, Upstream
@@ -15,7 +16,7 @@ __all__ = ["RouteAdmin", "UpstreamAdmin", "WrongAnswerAdmin"]
 
 
 @admin.register(Upstream)
-class UpstreamAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
+class UpstreamAdmin(HistoryMixin, admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
     form = UpstreamForm
     list_display = ("name", "provider", "base_url", "allow_private", "has_key")
     search_fields = ("name", "base_url")
@@ -35,7 +36,7 @@ class UpstreamAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in t
 
 
 @admin.register(Route)
-class RouteAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
+class RouteAdmin(HistoryMixin, admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
     list_display = ("name", "upstream", "model", "version", "enabled")
     list_filter = ("upstream", "enabled")
     list_select_related = ("upstream",)

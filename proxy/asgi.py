@@ -15,7 +15,7 @@ import orjson
 from proxy.client import AsgiClient, Receive, Scope, Send
 from proxy.core.errors import ClientGone, GatewayError, MethodNotAllowed, ModelUnknown, PathUnknown
 from proxy.core.exchange import Call, Refused, revise
-from proxy.core.ids import new_id
+from proxy.core.ids import REQUEST_ID, new_id
 from proxy.core.ports import Toolbox
 from proxy.feedback import feedback
 from proxy.pipeline import chain
@@ -40,7 +40,16 @@ class Gateway:
             await self._lifespan(receive, send)
             return
         assert self._running is not None, "the server must run lifespan"  # noqa: S101 -- a server without it cannot work
-        tools = self._running.tools
+        traffic = self._running.traffic
+        traffic.now += 1
+        try:
+            await self._answer(self._running, scope, receive, send)
+        finally:
+            traffic.now -= 1
+
+    @staticmethod
+    async def _answer(running: Running, scope: Scope, receive: Receive, send: Send) -> None:
+        tools = running.tools
         client = AsgiClient(scope, receive, send)
         call = Call(
             request_id=new_id(),
@@ -49,7 +58,9 @@ class Gateway:
             client=client,
             secret=_bearer(client.header(b"authorization")),
             cache_control=client.header(b"cache-control"),
+            trace=running.tracing.begin(client.header(b"traceparent")) if running.tracing else None,
         )
+        REQUEST_ID.set(call.request_id)
         path = scope["path"].rstrip("/")
         if path == CHAT and scope["method"] == "POST":
             await chain.run(call, tools)

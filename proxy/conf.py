@@ -76,6 +76,26 @@ class Conf:
         return int(settings.FEEDBACK_PER_MINUTE)
 
     @property
+    def version(self) -> str:
+        """Of the gateway."""
+        return str(settings.VERSION)
+
+    @property
+    def tracing(self) -> bool:
+        """Whether requests are exported as traces."""
+        return bool(settings.TRACING)
+
+    @property
+    def log_requests(self) -> bool:
+        """Whether each finished request is a line in the log."""
+        return bool(settings.LOG_REQUESTS)
+
+    @property
+    def otlp_endpoint(self) -> str:
+        """The collector's address; "" where the OTEL_* variables give it."""
+        return str(settings.OTLP_ENDPOINT)
+
+    @property
     def models(self) -> Path:
         """Where exported models lie."""
         return Path(settings.VAR_DIR) / "models"

@@ -19,6 +19,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
 from plans.models import Tenant
+from plans.tenanted import Tenanted
 from proxy import desk
 from proxy.core.end_user import end_user_digest
 from proxy.core.errors import ToolUnavailable
@@ -38,7 +39,7 @@ def _briefly(at: datetime) -> str:
 
 
 @admin.register(Entry)
-class EntryAdmin(ReadOnly):
+class EntryAdmin(Tenanted, ReadOnly):
     list_display = ("short", "tenant", "plan", "namespace", "size", "hits", "made", "used", "expires", "route")
     list_display_links = ("short",)
     list_filter = (TenantFilter, PlanFilter, StoreFilter, ("created_at", admin.DateFieldListFilter))
@@ -139,14 +140,15 @@ class EntryAdmin(ReadOnly):
 
 
 @admin.register(EntryLook)
-class EntryLookAdmin(ReadOnly):
+class EntryLookAdmin(Tenanted, ReadOnly):
+    owned_by = "tenant"
     list_display = ("at", "user", "entry_id", "tenant", "plan")
     search_fields = ("=user", "=entry_id")
     ordering = ("-at",)
 
 
 @admin.register(Erasure)
-class ErasureAdmin(ReadOnly):
+class ErasureAdmin(Tenanted, ReadOnly):
     list_display = ("at", "by", "entries", "tenant_id", "plan_id", "entry_id", "route", "namespace", "end_user")
     search_fields = ("=by", "=entry_id", "=namespace")
     ordering = ("-at",)

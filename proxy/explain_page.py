@@ -10,6 +10,7 @@ from django.views.decorators.http import require_http_methods
 
 from plans.errors import Refusal
 from plans.models import Plan
+from plans.people import plans_of
 from proxy.core.errors import GatewayError
 from proxy.explain_form import ExplainForm
 from proxy.explaining import explained
@@ -19,7 +20,7 @@ from proxy.explanation import explanation_body
 @require_http_methods(["GET", "HEAD", "POST"])
 def explain_page(request: HttpRequest, plan: int) -> HttpResponseBase:
     """The empty form, or what was asked with its answer. For staff who may see plans; the texts of other questions are not shown."""
-    row = get_object_or_404(Plan.objects.select_related("tenant"), pk=plan)
+    row = get_object_or_404(plans_of(request.user), pk=plan)
     if not any(request.user.has_perm(f"plans.{action}_plan") for action in ("view", "change")):
         raise PermissionDenied
     form = ExplainForm(row, request.POST if request.method == "POST" else None)

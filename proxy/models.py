@@ -4,6 +4,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator, RegexVa
 from django.db import models
 from pgvector.django import HalfVectorField
 
+from plans.records import Records
 from proxy.wrong_models import EvictedAnswer, WrongAnswer
 from stats.entries import CacheEntry
 
@@ -28,6 +29,7 @@ class Upstream(models.Model):
         default=True, help_text="Ask for usage in streams (stream_options). Off for providers that refuse it."
     )
     created_at = models.DateTimeField(auto_now_add=True)
+    history = Records(leaving_out=("encrypted_key",))
 
     class Meta:
         ordering = ("name",)
@@ -48,6 +50,7 @@ class Route(models.Model):
         default=1, editable=False, help_text="Grows when the target changes: older cached answers are not served."
     )
     enabled = models.BooleanField(default=True)
+    history = Records()
 
     class Meta:
         ordering = ("name",)

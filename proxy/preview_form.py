@@ -1,5 +1,7 @@
 """The form of the preview page: a chat, and what of the plan to try otherwise. Nothing of it is saved."""
 
+from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -119,3 +121,16 @@ class PreviewForm(forms.Form):
         if self._chat and not self.errors:
             self.wanted = Wanted(self._chat.messages, settings, find_model(values["model"] or self._chat.model))
         return values
+
+
+def drafted(plan: Plan, sent: Mapping[str, str]) -> Plan:
+    """The plan with the compression settings of its own form, in memory alone. What the preview could not take stays as saved."""
+    draft = copy(plan)
+    draft.compression_engine = sent.get("compression_engine") or None
+    for name in FIELDS[1:]:
+        try:
+            value = Plan._meta.get_field(name).clean(sent.get(name), draft)  # type: ignore[union-attr]  # columns all
+        except forms.ValidationError:
+            continue
+        setattr(draft, name, value)
+    return draft

@@ -5,6 +5,7 @@ The database tells when that happens (LISTEN). It is asked twice a second all th
 
 import asyncio
 import logging
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
@@ -27,6 +28,7 @@ class DatabaseSource:
 
     def __init__(self) -> None:
         self.directory = Directory()
+        self._read_at = time.monotonic()
         self._changed = asyncio.Event()
         # One thread of its own: a hung database holds it up, and nothing else.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="configuration")
@@ -65,6 +67,11 @@ class DatabaseSource:
         finally:
             conn.pgconn.finish()  # at once: a farewell to a frozen server could block
 
+    @property
+    def age(self) -> float:
+        """Seconds since the directory was known to be the present one."""
+        return time.monotonic() - self._read_at
+
     async def refresh(self) -> None:
         """Take a new directory when the revision grew. Raises what the database raises."""
         await asyncio.get_running_loop().run_in_executor(self._thread, self._refresh)
@@ -74,6 +81,7 @@ class DatabaseSource:
         try:
             if revision() != self.directory.revision:
                 self.directory = load_directory()
+            self._read_at = time.monotonic()
         except BaseException:
             connections.close_all()
             raise

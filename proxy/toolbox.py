@@ -7,7 +7,7 @@ import logging
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db import DatabaseError, InterfaceError
 
@@ -28,13 +28,18 @@ from proxy.engines.exact.redis import RedisCache
 from proxy.engines.flights.redis import RedisLeases
 from proxy.engines.upstreams.http import HttpUpstream
 from proxy.keeper import Keeper
+from proxy.pulse import Pulse, Traffic
 from proxy.source import DatabaseSource
 from proxy.sweeper import Sweeper
+from proxy.watching import watchers
 from proxy.wrongs import forget_expired
 from stats import budgets, health
 from stats.database import conninfo
 from stats.flusher import Flusher
 from stats.spool import Spool
+
+if TYPE_CHECKING:
+    from proxy.tracing import Tracing
 
 log = logging.getLogger("tokenthrift.proxy")
 PURGE_SECONDS = 60.0
@@ -51,6 +56,9 @@ class Running:
     source: DatabaseSource
     flusher: Flusher
     keeper: Keeper
+    traffic: Traffic = field(default_factory=Traffic)
+    pulse: Pulse | None = None
+    tracing: "Tracing | None" = None
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def close(self) -> None:
@@ -62,12 +70,15 @@ class Running:
         closing = [tools.exact.close(), tools.embedder.close(), tools.compressor.close(), tools.chats.close(), tools.upstream.close()]
         closing += [tools.leases.close()] if tools.leases else []
         closing += [tools.verifier.close()] if tools.verifier else []
+        closing += [self.tracing.close()] if self.tracing else []
         closing += [backend.close() for backend in tools.semantic.values()]
         for outcome in await asyncio.gather(*closing, return_exceptions=True):
             if isinstance(outcome, Exception):
                 log.warning("a tool did not close: %s", type(outcome).__name__)
         self.source.close()
         self.keeper.close()
+        if self.pulse is not None:
+            self.pulse.close()
         budgets.attach(None)
         previews.attach(None)
         bridge.attach(None)
@@ -97,6 +108,7 @@ async def open_toolbox() -> Running:
     leases = RedisLeases(conf.exact_url, flights, prefix=conf.exact_prefix, timeout=timeout)
     changes = Changes(conf.exact_url, recent, prefix=conf.exact_prefix, timeout=timeout)
     compressor = PoolCompressor(workers=conf.compressors, deadline=conf.compression_deadline, words=conf.models / WORDS)
+    tracing = open_tracing()
     tools = Toolbox(
         source=source,
         exact=RedisCache(conf.exact_url, prefix=conf.exact_prefix, timeout=timeout),
@@ -111,6 +123,7 @@ async def open_toolbox() -> Running:
         recent=recent,
         flights=flights,
         leases=leases,
+        watchers=watchers(tracing),
     )
     # Loading the tokenizer takes 0.1 s, which no request should wait for, nor those beside it.
     await asyncio.to_thread(count_text, "warm", encoding_for("")[0])
@@ -118,13 +131,28 @@ async def open_toolbox() -> Running:
         async with asyncio.timeout(5):
             await source.refresh()
     keeper = Keeper(tools.budgets, source, tools.judge)
-    running = Running(tools, source, flusher, keeper)
+    running = Running(tools, source, flusher, keeper, tracing=tracing)
     budgets.attach(lambda cache: basis_of(cache, tools.judge))
     previews.attach(previews.Bench(asyncio.get_running_loop(), compressor))
     bridge.attach(bridge.Bridge(asyncio.get_running_loop(), tools))
-    health.attach(health.Gateway(loaded=lambda: source.directory.revision > 0, lag=lambda: flusher.lag, off=lambda: keeper.off))
+    health.attach(
+        health.Gateway(
+            loaded=lambda: source.directory.revision > 0,
+            lag=lambda: flusher.lag,
+            off=lambda: keeper.off,
+            age=lambda: source.age,
+            failing=lambda: {name: breaker.tripped for name, breaker in tools.breakers.items()},
+        )
+    )
     background: list[Coroutine[Any, Any, None]] = [source.run(), source.listen(), flusher.run(), keeper.run(), leases.run()]
-    background += [compressor.warm(), _warm(embedder, verifier), _purge(tools), Sweeper(tools, conninfo()).run()]
+    running.pulse = Pulse(tools, running.traffic, source, restarts=lambda: compressor.restarts)
+    background += [
+        running.pulse.run(conf.version),
+        compressor.warm(),
+        _warm(embedder, verifier),
+        _purge(tools),
+        Sweeper(tools, conninfo()).run(),
+    ]
     if conf.exact_memory:
         background.append(changes.run())
     running.tasks = [asyncio.create_task(work) for work in background]
@@ -132,6 +160,15 @@ async def open_toolbox() -> Running:
     gc.collect()
     gc.freeze()
     return running
+
+
+def open_tracing() -> "Tracing | None":
+    """None, and nothing loaded for it, where no collector is configured."""
+    if not conf.tracing:
+        return None
+    from proxy.tracing import Tracing
+
+    return Tracing(conf.otlp_endpoint, conf.version)
 
 
 def open_embedder() -> Embedder:

@@ -7,6 +7,7 @@ from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html_join
 
+from plans.tenanted import Tenanted
 from proxy import bridge
 from proxy.models import WrongAnswer
 from proxy.wrongs import NotCached, mark_wrong, others_served, undo
@@ -17,7 +18,7 @@ AWAY = "The caches cannot be reached from here: nothing was changed. Try again s
 
 
 @admin.register(WrongAnswer)
-class WrongAnswerAdmin(ReadOnly):
+class WrongAnswerAdmin(Tenanted, ReadOnly):
     """The texts of questions and answers are on no page."""
 
     list_display = ("at", "tenant", "plan", "said_by", "similarity", "score", "entries", "threshold", "until", "stands")
@@ -30,7 +31,8 @@ class WrongAnswerAdmin(ReadOnly):
     actions = ("take_back",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[WrongAnswer]:
-        return WrongAnswer.objects.annotate(number=Count("evicted__entry_id", distinct=True)).defer("embedding")
+        rows: QuerySet[WrongAnswer] = self.rows_of(WrongAnswer.objects.all(), request)
+        return rows.annotate(number=Count("evicted__entry_id", distinct=True)).defer("embedding")
 
     def has_take_back_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.has_perm("proxy.change_wronganswer"))

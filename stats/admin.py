@@ -7,7 +7,8 @@ from django.contrib import admin
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
-from plans.models import Plan
+from plans.people import plans_of
+from plans.tenanted import Tenanted
 from stats import selectors
 from stats.evidence import Verdict
 from stats.measures import JUDGE, Outcome, Tier
@@ -38,7 +39,7 @@ class PlanFilter(admin.SimpleListFilter):
     title = parameter_name = "plan"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
-        return [(str(plan.pk), f"{plan.name} ({plan.tenant or 'platform'})") for plan in Plan.objects.select_related("tenant")]
+        return [(str(plan.pk), f"{plan.name} ({plan.tenant or 'platform'})") for plan in plans_of(request.user)]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[RequestEvent]) -> QuerySet[RequestEvent]:
         value = self.value()
@@ -80,7 +81,7 @@ class OutcomeFilter(admin.SimpleListFilter):
 
 
 @admin.register(RequestEvent)
-class RequestEventAdmin(ReadOnly):
+class RequestEventAdmin(Tenanted, ReadOnly):
     list_display = (
         "at",
         "tenant",
@@ -111,14 +112,14 @@ class RequestEventAdmin(ReadOnly):
 
 
 @admin.register(UpstreamAttempt)
-class UpstreamAttemptAdmin(ReadOnly):
+class UpstreamAttemptAdmin(Tenanted, ReadOnly):
     """Calls in flight are left out: they become unknown only when their worker dies."""
 
     list_display = ("at", "event_id", "upstream", "model", "plan_id", "tenant_id")
     ordering = ("-at",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[UpstreamAttempt]:
-        return selectors.outcome_unknown()
+        return self.rows_of(selectors.outcome_unknown(), request)
 
 
 @admin.register(DeadLetter)

@@ -1,35 +1,118 @@
-"""GET /token-saving/plans/{plan}/stats, POST /token-saving/plans/{plan}/semantic-tier/on."""
+"""GET /token-saving/plans/{plan}/stats, GET /token-saving/stats, POST /token-saving/plans/{plan}/semantic-tier/on."""
 
+from typing import Any
+
+from django.http import HttpResponseBase
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from plans import selectors as plan_selectors
-from plans.authentication import owner_of
+from plans.authentication import own_tenant, owner_of
 from plans.errors import Refusal
+from plans.models import Plan, Tenant
 from plans.openapi import TENANT, refusals
-from stats import selectors, switches
+from plans.people import NUMBERS
+from stats import selectors, sight, switches
+from stats.asked import GRANULARITIES, GROUPS, asked
 from stats.budgets import budget_of
+from stats.csv import RENDERERS, Formats, csv_reply
 from stats.measured import measured
-from stats.serializers import ErrorBudgetSerializer, PlanStatsSerializer, budget_body, stats_body
+from stats.periods import RANGES
+from stats.report import columns, group_rows, series_rows, whole_row
+from stats.serializers import ErrorBudgetSerializer, Found, PlanStatsSerializer, budget_body, stats_body
 from stats.totals import totals
+from stats.wanted import Wanted
 
 NAME = OpenApiParameter("plan", str, OpenApiParameter.PATH, description="The plan's name.")
 
 
-class PlanStatsView(APIView):
-    @extend_schema(operation_id="plan_stats", parameters=[NAME, TENANT], responses={200: PlanStatsSerializer} | refusals(401, 403, 404))
-    def get(self, request: Request, plan: str) -> Response:
-        """What the plan saved since it was made.
+def _query(name: str, text: str, kind: Any = str, enum: tuple[str, ...] = ()) -> OpenApiParameter:
+    return OpenApiParameter(name, kind, OpenApiParameter.QUERY, description=text, enum=enum or None)
+
+
+REPORT = [
+    _query("from", "RFC 3339: a date (its first moment, UTC) or a time, moved to the start of its minute."),
+    _query("to", "Likewise, not included; a date is its end. Default: now."),
+    _query("range", "Instead of from and to; days are UTC days, today included.", enum=RANGES),
+    _query("granularity", "Fills detail.series, 2,000 points at most. Minutes are kept for 7 days.", enum=GRANULARITIES),
+    _query("group_by", "Fills detail.groups; with granularity, detail.series by group too.", enum=GROUPS),
+    _query("key", "Of one virtual key, by its number.", int),
+    _query("route", "Of one route, by the name that clients use."),
+    _query("model", "Of one model, as the provider calls it."),
+    _query("format", "Or the header Accept: text/csv.", enum=("json", "csv")),
+]
+REPLIES = {(200, "application/json"): PlanStatsSerializer, (200, "text/csv"): OpenApiTypes.STR} | refusals(400, 401, 403, 404)
+
+
+class Report(APIView):
+    """Numbers as JSON, or as CSV: one row for the whole, or one for each point or group."""
+
+    allows = NUMBERS
+    renderer_classes = RENDERERS
+    content_negotiation_class = Formats
+
+    def reply(self, request: Request, wanted: Wanted, tenant: Tenant | None, plan: Plan | None = None) -> Response | HttpResponseBase:
+        """`wanted`: everything so far, which the query narrows."""
+        question = asked(request.query_params, tenant=tenant, since=selectors.since(wanted), also=("format",))
+        if plan:
+            question = question.of_plan(plan.pk)
+        csv = request.accepted_renderer.format == "csv"
+        narrowed = question.wanted if csv or set(request.query_params) - {"format", "tenant"} else wanted
+        series = series_rows(question) if "granularity" in request.query_params else None
+        groups = group_rows(question) if question.group_by else None
+        sums = totals(narrowed)
+        if csv:
+            rows = series if series is not None else groups if groups is not None else [whole_row(question, sums)]
+            return csv_reply(columns(question), rows, name=f"stats-{question.start:%Y%m%d}-{question.end:%Y%m%d}")
+        found = Found(
+            totals=sums,
+            reasons=None if question.narrow else selectors.reasons(narrowed),
+            unpriced=selectors.unpriced(narrowed) if sums.unpriced else {},
+            outcome_unknown=selectors.unknown_of(narrowed),
+            budget=budget_of(plan, narrowed) if plan else None,
+            holdout=None if question.narrow else measured(narrowed),
+            asked=question if narrowed is not wanted else None,
+            series=series,
+            groups=groups,
+        )
+        return Response(stats_body(found))
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        """What is not streamed is JSON: refusals too, whatever was asked for."""
+        if isinstance(response, Response):
+            request.accepted_renderer, request.accepted_media_type = JSONRenderer(), JSONRenderer.media_type
+        return super().finalize_response(request, response, *args, **kwargs)
+
+
+class PlanStatsView(Report):
+    @extend_schema(operation_id="plan_stats", parameters=[NAME, TENANT, *REPORT], responses=REPLIES)
+    def get(self, request: Request, plan: str) -> Response | HttpResponseBase:
+        """What the plan saved since it was made, or in the period asked for.
 
         Requests show up within two seconds. A tenant's key sees its own requests, also under a plan of the platform's.
         """
         owner = owner_of(request)
         row = selectors.plan_in_sight(owner, plan)
-        wanted = selectors.wanted_of(row, owner)
-        sums, reasons = totals(wanted), selectors.reasons(wanted)
-        return Response(stats_body(sums, reasons, selectors.unknown_of(row, owner), budget_of(row, wanted), measured(wanted)))
+        if "plan" in request.query_params:
+            raise Refusal("The path names the plan.", param="plan")
+        return self.reply(request, selectors.wanted_of(row, owner), owner, row)
+
+
+class AllStatsView(Report):
+    @extend_schema(
+        operation_id="stats",
+        parameters=[_query("tenant", "Of one tenant, by its slug."), _query("plan", "Of one plan, by its number.", int), *REPORT],
+        responses=REPLIES,
+    )
+    def get(self, request: Request) -> Response | HttpResponseBase:
+        """What all plans together saved: the tenant's for its keys and people, everybody's for the platform's."""
+        own = own_tenant(request)
+        slug = request.query_params.get("tenant", "")
+        return self.reply(request, Wanted(tenant_id=sight.tenant_id(slug, own)), own)
 
 
 class NoBudget(Refusal):

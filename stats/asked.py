@@ -14,7 +14,7 @@ from stats import sight
 from stats.periods import MINUTES_KEPT, minutes_gone, period
 from stats.rollups import DAY, HOUR, MINUTE
 from stats.spans import STEPS, floor
-from stats.wanted import Wanted
+from stats.wanted import FULL_ONLY, Wanted
 
 GRANULARITIES: Final = (MINUTE, HOUR, DAY)
 GROUPS: Final = ("tenant", "plan", "key", "route", "model", "tier")
@@ -43,6 +43,15 @@ class Asked:
         """The same, for `stats.totals` and `stats.selectors`."""
         names = ("start", "end", "tenant_id", "plan_id", "key_id", "route", "model")
         return Wanted(**{name: getattr(self, name) for name in names})
+
+    @property
+    def narrow(self) -> bool:
+        """Whether it is of one key, route or model, by which neither durations nor reasons are kept."""
+        return any(getattr(self, name) is not None for name in FULL_ONLY)
+
+    def of_plan(self, plan_id: int) -> "Asked":
+        """The same, of that plan alone."""
+        return replace(self, plan_id=plan_id)
 
     @property
     def before(self) -> "Asked":

@@ -9,17 +9,22 @@ Several workers: set PROMETHEUS_MULTIPROC_DIR to an empty folder before this mod
 
 import os
 import threading
-from bisect import bisect_left
 from collections import defaultdict
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+from prometheus_client.exposition import choose_encoder
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
+from stats import attempts, meters
 from stats.measures import JUDGE, Event
+from stats.spreads import BUCKETS, Spread
 
+__all__ = ["BUCKETS", "exposition", "forget_worker", "meters", "observe", "observe_stages", "publish"]
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # when a counter began is a series more for each; several workers have none anyway
 WHO = ("tenant", "plan", "route")
-BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 
 REQUESTS = Counter("tokenthrift_requests", "Finished requests.", (*WHO, "tier", "outcome"))
 TOKENS = Counter(
@@ -68,25 +73,6 @@ _Group = tuple[str, str, str, str, str, int]
 
 
 @dataclass(slots=True)
-class _Spread:
-    """Observations by bucket, and their sum in seconds."""
-
-    counts: list[int] = field(default_factory=lambda: [0] * (len(BUCKETS) + 1))
-    total: float = 0.0
-
-    def add(self, seconds: float) -> None:
-        self.counts[bisect_left(BUCKETS, seconds)] += 1
-        self.total += seconds
-
-    def move(self, histogram: Histogram) -> None:
-        """Add all to a histogram at once. Its class has no public way to do so, only one observation at a time, at 3 microseconds each."""
-        for bucket, count in zip(histogram._buckets, self.counts, strict=True):
-            if count:
-                bucket.inc(count)
-        histogram._sum.inc(self.total)
-
-
-@dataclass(slots=True)
 class _Sums:
     """What the events of one group (tenant, plan, route, tier, outcome, status) add up to. Dollars as floats: counters hold no more."""
 
@@ -100,8 +86,8 @@ class _Sums:
     would: float = 0.0
     billed: float = 0.0
     spent: float = 0.0
-    durations: _Spread = field(default_factory=_Spread)
-    overheads: _Spread = field(default_factory=_Spread)
+    durations: Spread = field(default_factory=Spread)
+    overheads: Spread = field(default_factory=Spread)
 
 
 _sums: defaultdict[_Group, _Sums] = defaultdict(_Sums)
@@ -112,6 +98,10 @@ def observe(event: Event) -> None:
     """Count a finished request. The counters move at the next `publish`."""
     with _adding:
         _add(_sums[_group(event)], event)
+        if event.attempts:
+            attempts.add(event)
+    if event.note:
+        attempts.degraded(event.note)
     if event.tier == "sample":
         counter = JUDGED if event.reason == JUDGE else SAMPLES
         counter.labels(event.tenant, event.plan, event.sample or "none").inc()
@@ -119,9 +109,16 @@ def observe(event: Event) -> None:
         FAILURES.labels(tool).inc()
 
 
+def observe_stages(times: list[tuple[str, float]]) -> None:
+    """Count the stages of a finished request, by name and seconds."""
+    with _adding:
+        attempts.add_stages(times)
+
+
 def publish() -> None:
     """Move the counters by all that was observed since the last time."""
     with _adding:
+        attempts.publish()
         groups = dict(_sums)
         _sums.clear()
     for group, sums in groups.items():
@@ -181,17 +178,26 @@ def _move(group: _Group, sums: _Sums) -> None:
     sums.overheads.move(OVERHEAD.labels(tier))
 
 
-def exposition() -> bytes:
-    """The text format, over all workers when they share PROMETHEUS_MULTIPROC_DIR."""
+def exposition(accept: str = "") -> tuple[bytes, str]:
+    """The page and its content type, over all workers when they share PROMETHEUS_MULTIPROC_DIR: OpenMetrics where the `Accept` header
+    asks for it, else Prometheus' text format."""
     publish()
+    encode, content_type = choose_encoder(accept)
     if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
-        return generate_latest(REGISTRY)
+        return encode(REGISTRY), content_type
+    _sweep(Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]))
     registry = CollectorRegistry()
     MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    return generate_latest(registry)
+    return encode(registry), content_type
 
 
 def forget_worker(pid: int) -> None:
     """Drop the gauges of a worker that was killed. Its counters stay."""
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ and not os.path.exists(f"/proc/{pid}"):
         mark_process_dead(pid)  # type: ignore[no-untyped-call]
+
+
+def _sweep(folder: Path) -> None:
+    """Forget whoever died: the flusher does so only while the database answers."""
+    for file in folder.glob("gauge_live*_*.db"):
+        forget_worker(int(file.stem.rpartition("_")[2]))

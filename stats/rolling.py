@@ -38,13 +38,13 @@ _TOKENS: Final = (
     "would_tokens",
 )
 _DOLLARS: Final = dict.fromkeys(("would_cost", "spent_cost", "would_saved"), "priced") | {"billed_cost": "(priced OR kind = 'failed')"}
-_SUMS: Final = {
+SUMS: Final = {
     "requests": "count(*)",
     **{name: f"count(*) FILTER (WHERE {condition})" for name, condition in _COUNTS.items()},
     **{name: f"coalesce(sum({name}), 0)" for name in _TOKENS},
     **{name: f"coalesce(sum({name}) FILTER (WHERE {condition}), 0)" for name, condition in _DOLLARS.items()},
 }
-_ADDED: Final = ", ".join(f"{name} = r.{name} + excluded.{name}" for name in _SUMS)
+_ADDED: Final = ", ".join(f"{name} = r.{name} + excluded.{name}" for name in SUMS)
 _SMALL: Final = "grain, since, tenant_id, plan_id, kind, tier"
 
 
@@ -54,22 +54,23 @@ def _grains(*grains: str) -> str:
     return f"told CROSS JOIN (VALUES {values}) AS g(grain) CROSS JOIN LATERAL (SELECT date_trunc(grain, at, 'UTC') AS since) AS s"
 
 
-# The requests of the notes taken, with what they were to their plan.
-_TOLD: Final = f"""
-told AS (SELECT e.*, would_cost IS NOT NULL AND billed_cost IS NOT NULL AS priced, CASE
+# What a request was to its plan.
+TOLD: Final = f"""e.*, would_cost IS NOT NULL AND billed_cost IS NOT NULL AS priced, CASE
     WHEN plan_id IS NULL THEN CASE WHEN outcome = 'ok' THEN 'unplanned' ELSE 'refused' END
     WHEN tier = 'sample' AND reason = '{JUDGE}' THEN CASE WHEN outcome = 'ok' THEN 'judged' ELSE 'unjudged' END
     WHEN tier = 'sample' THEN 'sample'
     WHEN status NOT BETWEEN 200 AND 299 OR outcome <> 'ok' THEN 'failed'
-    WHEN shadow THEN 'shadow' ELSE 'counted' END AS kind
-    FROM taken CROSS JOIN LATERAL unnest(taken.events) AS id JOIN {EVENTS} e ON e.event_id = id)"""
+    WHEN shadow THEN 'shadow' ELSE 'counted' END AS kind"""
+# The requests of the notes taken.
+_TOLD: Final = f"""
+told AS (SELECT {TOLD} FROM taken CROSS JOIN LATERAL unnest(taken.events) AS id JOIN {EVENTS} e ON e.event_id = id)"""
 
 _ROLL: Final = f"""
-rolled AS (INSERT INTO {ROLLUPS} AS r ({", ".join((*_KEY, *_NAMES, *_SUMS, "first_at", "last_at"))})
+rolled AS (INSERT INTO {ROLLUPS} AS r ({", ".join((*_KEY, *_NAMES, *SUMS, "first_at", "last_at"))})
     SELECT grain, CASE WHEN grouping(key_id) = 1 THEN '{PLAN}' ELSE '{FULL}' END AS cut, since,
         coalesce(tenant_id, 0), coalesce(plan_id, 0), coalesce(key_id, 0), coalesce(route, ''), coalesce(model, ''), kind, tier,
         max(tenant), max(plan), CASE WHEN grouping(key_id) = 1 THEN '' ELSE max(key) END,
-        {", ".join(_SUMS.values())}, min(at), max(at)
+        {", ".join(SUMS.values())}, min(at), max(at)
     FROM {_grains(MINUTE, HOUR, DAY)}
     GROUP BY GROUPING SETS (({_SMALL}), ({_SMALL}, key_id, route, model))
     ORDER BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10

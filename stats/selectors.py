@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet, Sum
+from django.db.models import Count, Exists, F, Max, Min, OuterRef, Q, QuerySet, Sum
 
 from plans import selectors as plan_selectors
 from plans.errors import PlanUnknown
@@ -84,9 +84,22 @@ def outcome_unknown() -> QuerySet[UpstreamAttempt]:
     return UpstreamAttempt.objects.exclude(_in_flight())
 
 
-def unknown_of(plan: Plan, owner: Tenant | None) -> int:
-    attempts = outcome_unknown().filter(plan_id=plan.pk)
-    return (attempts if owner is None else attempts.filter(tenant_id=owner.pk)).count()
+def unknown_of(wanted: Wanted) -> int:
+    """Within the period, of the tenant and plan. Attempts name no key and no route."""
+    conditions = {"at__gte": wanted.start, "at__lt": wanted.end, "tenant_id": wanted.tenant_id, "plan_id": wanted.plan_id}
+    return outcome_unknown().filter(**{name: value for name, value in conditions.items() if value is not None}).count()
+
+
+def unpriced(wanted: Wanted) -> dict[str, int]:
+    """Models without a price, the busiest first, and how many requests that count they answered: in no sum of money."""
+    rows = wanted.rollups(by=("model",)).filter(kind=COUNTED).values_list("model").annotate(missing=Sum(F("requests") - F("priced")))
+    return dict(rows.filter(missing__gt=0).order_by("-missing", "model"))
+
+
+def since(wanted: Wanted) -> datetime | None:
+    """The day of the first of these requests."""
+    first: datetime | None = wanted.rollups().aggregate(first=Min("at"))["first"]
+    return first
 
 
 def _in_flight() -> Q:

@@ -1,16 +1,20 @@
 """The statistics of a plan as JSON, and their shape in the OpenAPI document."""
 
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from rest_framework import serializers
 
+from stats.asked import Asked
 from stats.budgets import PlanBudget
 from stats.holdout import Measurement
 from stats.holdout_body import HoldoutSerializer, holdout_body
+from stats.report import Row, RowSerializer
 from stats.selectors import Reasons
 from stats.totals import Totals
 
+NARROW = "Not kept by key, route or model: null where one is asked for."
 USD = "US dollars as text, exact to the last digit; null when nothing had a price."
 
 
@@ -22,10 +26,16 @@ def _count(text: str) -> serializers.IntegerField:
     return serializers.IntegerField(help_text=text)
 
 
+def _reasons(text: str = "") -> serializers.DictField:
+    return serializers.DictField(child=serializers.IntegerField(), allow_null=True, help_text=f"{text} {NARROW}".strip())
+
+
 class HitsSerializer(serializers.Serializer[Any]):
     exact = _count("Answered with the stored answer of an identical request.")
     semantic = _count("Answered with the stored answer of a question that means the same.")
-    collapsed = _count("Of the exact ones: joined an identical request already on its way.")
+    collapsed = serializers.IntegerField(
+        allow_null=True, help_text=f"Of the exact ones: joined an identical request already on its way. {NARROW}"
+    )
     stale = _count("Of the exact ones: an expired answer was served, as the plan allows.")
 
 
@@ -44,10 +54,13 @@ class TokensSerializer(serializers.Serializer[Any]):
 class CostSerializer(serializers.Serializer[Any]):
     would = _usd("What the same requests would have cost without a plan.")
     billed = _usd("What the provider charges.")
-    spent = _usd("Spent on saving.")
+    spent = _usd("Spent on saving: the two below.")
+    spent_samples = _usd("Of that: samples and what a judge model was asked.")
+    spent_embeddings = _usd("Of that: embeddings; 0 while embedders run here.")
     saved_exact = _usd()
     saved_semantic = _usd()
     saved_compression = _usd()
+    billed_failed = _usd("What the provider charges for requests that failed or broke off: in none of the other sums.")
 
 
 class PercentilesSerializer(serializers.Serializer[Any]):
@@ -105,21 +118,31 @@ class ErrorBudgetSerializer(serializers.Serializer[Any]):
     spent_usd = _usd("What they cost, the judge's calls included.")
 
 
+class PeriodSerializer(serializers.Serializer[Any]):
+    """What the numbers are of: whole minutes (UTC), the end not included."""
+
+    def get_fields(self) -> dict[str, Any]:
+        """Not as attributes: `from` is a word of Python's."""
+        return {"from": serializers.DateTimeField(), "to": serializers.DateTimeField()}
+
+
 class DetailSerializer(serializers.Serializer[Any]):
+    period = PeriodSerializer(allow_null=True, help_text="null: everything so far.")
+    series = RowSerializer(many=True, allow_null=True, help_text="Where granularity is given; by group too if group_by is.")
+    groups = RowSerializer(many=True, allow_null=True, help_text="Where group_by is given: who saved most first.")
     hits = HitsSerializer()
     misses = _count("Looked up and not found.")
-    miss_reasons = serializers.DictField(child=serializers.IntegerField(), help_text="Why a near neighbour was not served.")
+    miss_reasons = _reasons("Why a near neighbour was not served.")
     bypassed = _count("Not looked up.")
-    bypass_reasons = serializers.DictField(child=serializers.IntegerField())
+    bypass_reasons = _reasons()
     failed = _count("Requests that named the plan and were refused, failed or broken off: in none of the other numbers.")
     outcome_unknown = _count("Sent upstream by a worker that was killed before the answer was recorded: in none of the other numbers.")
     compressed_requests = serializers.IntegerField()
     streamed_requests = serializers.IntegerField()
     unpriced_requests = _count("Of a model without a price: in no sum of money.")
+    unpriced_models = serializers.DictField(child=serializers.IntegerField(), help_text="These models, and how many requests each.")
     estimated_requests = _count("The provider sent no usage: tokens counted by the gateway.")
-    tool_failures = serializers.DictField(
-        child=serializers.IntegerField(), help_text="Requests that went on without a cache or another tool."
-    )
+    tool_failures = _reasons("Requests that went on without a cache or another tool.")
     would_have = WouldHaveSerializer()
     tokens = TokensSerializer()
     cost_usd = CostSerializer()
@@ -143,10 +166,24 @@ class PlanStatsSerializer(serializers.Serializer[Any]):
     detail = DetailSerializer()
 
 
-def stats_body(
-    totals: Totals, reasons: Reasons, outcome_unknown: int, budget: PlanBudget | None = None, holdout: Measurement | None = None
-) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What a reply says. `reasons`: None where they are not kept; `asked`: None for everything so far."""
+
+    totals: Totals
+    reasons: Reasons | None
+    unpriced: dict[str, int]
+    outcome_unknown: int
+    budget: PlanBudget | None = None
+    holdout: Measurement | None = None
+    asked: Asked | None = None
+    series: list[Row] | None = None
+    groups: list[Row] | None = None
+
+
+def stats_body(found: Found) -> dict[str, Any]:
     """The reply: `PlanStatsSerializer`'s shape."""
+    totals, reasons = found.totals, found.reasons
     return {
         "total_requests": totals.requests,
         "cache_hits": totals.hits,
@@ -154,29 +191,33 @@ def stats_body(
         "tokens_saved": totals.tokens_saved,
         "cost_saved_usd": None if totals.saved is None else float(totals.saved),
         "detail": {
+            "period": found.asked and {"from": found.asked.start.isoformat(), "to": found.asked.end.isoformat()},
+            "series": found.series,
+            "groups": found.groups,
             "hits": {
                 "exact": totals.exact,
                 "semantic": totals.semantic,
-                "collapsed": reasons.hit.get("collapsed", 0),
+                "collapsed": reasons and reasons.hit.get("collapsed", 0),
                 "stale": totals.stale,
             },
             "misses": totals.misses,
-            "miss_reasons": reasons.missed,
+            "miss_reasons": reasons and reasons.missed,
             "bypassed": totals.bypassed,
-            "bypass_reasons": reasons.bypassed,
+            "bypass_reasons": reasons and reasons.bypassed,
             "failed": totals.failed,
-            "outcome_unknown": outcome_unknown,
+            "outcome_unknown": found.outcome_unknown,
             "compressed_requests": totals.compressed,
             "streamed_requests": totals.streamed,
             "unpriced_requests": totals.unpriced,
+            "unpriced_models": found.unpriced,
             "estimated_requests": totals.estimated,
-            "tool_failures": reasons.failures,
+            "tool_failures": reasons and reasons.failures,
             "would_have": _would_have(totals),
             "tokens": _tokens(totals),
             "cost_usd": _cost(totals),
             "latency_ms": _latency(totals),
-            "error_budget": budget and budget_body(budget),
-            "holdout": holdout_body(holdout),
+            "error_budget": found.budget and budget_body(found.budget),
+            "holdout": holdout_body(found.holdout),
             "first_request_at": totals.first and totals.first.isoformat(),
             "last_request_at": totals.last and totals.last.isoformat(),
         },
@@ -244,9 +285,12 @@ def _cost(totals: Totals) -> dict[str, str | None]:
         "would": totals.would_cost,
         "billed": totals.billed_cost,
         "spent": totals.spent_cost,
+        "spent_samples": totals.sampled_cost,
+        "spent_embeddings": totals.spent_embeddings,
         "saved_exact": totals.saved_exact,
         "saved_semantic": totals.saved_semantic,
         "saved_compression": totals.saved_compression,
+        "billed_failed": totals.billed_failed,
     }
     return {name: _text(value) for name, value in sums.items()}
 

@@ -15,7 +15,7 @@ from django.db.models import Aggregate, DecimalField, ExpressionWrapper, F, Max,
 from stats import rollups
 from stats.buckets import percentiles
 from stats.measures import hit_rate
-from stats.wanted import Wanted
+from stats.wanted import FULL_ONLY, Wanted
 
 COUNTED, SHADOW, SAMPLE = (Q(kind=kind) for kind in (rollups.COUNTED, rollups.SHADOW, rollups.SAMPLE))
 EXACT, SEMANTIC, MISS, BYPASS = (Q(tier=tier) for tier in ("exact", "semantic", "miss", "bypass"))
@@ -106,6 +106,11 @@ class Totals:
         return None if self.billed_cost is None else self.billed_cost + (self.spent_cost or Decimal(0))
 
     @property
+    def spent_embeddings(self) -> Decimal | None:
+        """What was spent on saving beside samples: nothing, as long as embedders run here."""
+        return None if self.spent_cost is None else self.spent_cost - (self.sampled_cost or Decimal(0))
+
+    @property
     def saved_share(self) -> float | None:
         """Saved over what would have been paid; None when nothing would have been."""
         return float(self.saved / self.would_cost) if self.saved is not None and self.would_cost else None
@@ -179,7 +184,9 @@ def totals_of(row: dict[str, Any]) -> Totals:
 
 
 def _durations(wanted: Wanted) -> dict[str, list[float] | None]:
-    """Of hours or days, whatever the key, route and model."""
+    """Of hours or days; none of one key, route or model, which durations are not kept by."""
+    if any(getattr(wanted, name) is not None for name in FULL_ONLY):
+        return {}
     found: dict[str, Counter[int]] = {name: Counter() for name in ("exact_ms", "semantic_ms", "hit_ms", "miss_ms", "miss_added_ms")}
     rows = (
         wanted.tallies()

@@ -6,6 +6,7 @@ asked the rules about it, so the hits there are at most so many (`unjudged`). Ho
 provider's answer, never reckoned; what clients reported is counted apart, because nobody reports all.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
@@ -71,16 +72,16 @@ class Tuning:
     rows: tuple[Row, ...]
 
 
-def tuning(wanted: Wanted, plan: Plan) -> Tuning:
-    """By those of the plan's requests that finished, in shadow too. One query."""
+def tuning(wanted: Wanted, plan: Plan, *, thresholds: Iterable[float] = THRESHOLDS) -> Tuning:
+    """At these thresholds and the one in force, by those of the plan's requests that finished, in shadow too. One query."""
     column = "score" if plan.match == Plan.Match.VERIFIED else "similarity"
-    thresholds = sorted({*THRESHOLDS, plan.similarity_threshold})
+    places = sorted({*thresholds, plan.similarity_threshold})
     sums: dict[str, Aggregate] = {
         "n_requests": Count("pk", filter=ASKED),
         "n_exact": Count("pk", filter=EXACT | WOULD_EXACT),
         "n_measured": Count("pk", filter=Q(**{f"{column}__isnull": False}) & ASKED),
     }
-    for place, threshold in enumerate(thresholds):
+    for place, threshold in enumerate(places):
         sums |= {f"{name}_{place}": value for name, value in _sums(Q(**{f"{column}__gte": threshold})).items()}
     found = wanted.events().filter(status__gte=200, status__lt=300, outcome="ok").aggregate(**sums)
     return Tuning(
@@ -88,7 +89,7 @@ def tuning(wanted: Wanted, plan: Plan) -> Tuning:
         requests=found["n_requests"],
         exact=found["n_exact"],
         measured=found["n_measured"],
-        rows=tuple(_row(threshold, place, found, plan) for place, threshold in enumerate(thresholds)),
+        rows=tuple(_row(threshold, place, found, plan) for place, threshold in enumerate(places)),
     )
 
 

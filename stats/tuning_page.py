@@ -10,6 +10,7 @@ from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
 from plans.models import Plan
+from plans.people import plans_of
 from stats import selectors
 from stats.tuning import tuning
 
@@ -20,7 +21,7 @@ DEFAULT: Final = 30
 @require_safe
 def tuning_page(request: HttpRequest, plan: int) -> HttpResponseBase:
     """For staff who may see plans; `?days=` one of the periods."""
-    row = get_object_or_404(Plan.objects.select_related("tenant"), pk=plan)
+    row = get_object_or_404(plans_of(request.user), pk=plan)
     if not any(request.user.has_perm(f"plans.{action}_plan") for action in ("view", "change")):
         raise PermissionDenied
     days = next((period for period in PERIODS if str(period) == request.GET.get("days")), DEFAULT)

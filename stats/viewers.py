@@ -1,4 +1,4 @@
-"""Who may look at the dashboard: staff who may see plans. Which tenant's numbers they see, `plans.people.tenant_of` says."""
+"""Who may look at the dashboard: staff who may see numbers. Which tenant's numbers they see, `plans.people.tenant_of` says."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -10,10 +10,12 @@ from django.http import HttpRequest, HttpResponseBase
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from plans.people import sees_numbers
+
 
 def may_look(user: Any) -> bool:
     """Whether the account, which may be nobody's, opens the dashboard."""
-    return bool(user.is_active and user.is_staff and any(user.has_perm(f"plans.{action}_plan") for action in ("view", "change")))
+    return bool(user.is_active and sees_numbers(user))
 
 
 def for_viewers(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
@@ -22,7 +24,7 @@ def for_viewers(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResp
     @wraps(view)
     def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if not may_look(request.user):
-            raise PermissionDenied("It takes the permission to view plans.")
+            raise PermissionDenied("It takes the permission to view roll-ups, or plans.")
         return view(request, *args, **kwargs)
 
     return staff_member_required(never_cache(require_safe(wrapped)))

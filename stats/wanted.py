@@ -41,9 +41,7 @@ class Wanted:
 
     def events(self) -> QuerySet[RequestEvent]:
         """The requests themselves."""
-        period = {"at__gte": self.start, "at__lt": self.end}
-        bounds = {name: value for name, value in period.items() if value is not None}
-        return RequestEvent.objects.filter(plan_id__isnull=False, **bounds, **made(self.start, self.end), **self._of(COLUMNS))
+        return RequestEvent.objects.filter(plan_id__isnull=False, **made(self.start, self.end), **self._of(COLUMNS))
 
     @property
     def _past(self) -> datetime | None:

@@ -54,5 +54,7 @@ def beside(call: Call, **changes: Any) -> Call:
         status=200,
         upstream_seconds=0.0,
         overhead_seconds=0.0,
+        times=(),
+        trace=None,
         **changes,
     )

@@ -27,6 +27,12 @@ class Breaker:
         self.retry_at = 0.0
         self.answered_at = float("-inf")
         self.reason = ""
+        self.late = 0  # calls that had no time left, or had no answer in it
+
+    @property
+    def tripped(self) -> bool:
+        """Whether the tool failed until it was left alone, and has not answered since."""
+        return self.failures >= FAILURES_TO_OPEN
 
     @property
     def open(self) -> bool:
@@ -50,6 +56,7 @@ class Breaker:
             raise ToolUnavailable(self.name, f"left alone after: {self.reason}", skipped=True)
         if seconds <= 0:
             call.close()
+            self.late += 1
             raise ToolUnavailable(self.name, "no time left in the cache budget", skipped=True)
         if self.failures >= FAILURES_TO_OPEN:
             self.retry_at = self.clock() + RETRY_AFTER  # this call is the probe; the others wait for its outcome
@@ -60,8 +67,10 @@ class Breaker:
         except ToolUnavailable as error:
             if not error.skipped:  # a tool too busy to take the call is well
                 self.failed(error.reason)
+            self.late += error.skipped
             raise
         except TimeoutError:
+            self.late += 1
             if seconds >= FAIR_CHANCE and self.answered_at < asked_at:  # a tool that answers others meanwhile is busy, not gone
                 self.failed("no answer in time")
             raise ToolUnavailable(self.name, f"no answer within {seconds * 1000:.0f} ms") from None

@@ -14,6 +14,7 @@ from proxy.core.flights import Flight
 from proxy.core.holdout import Lot
 from proxy.core.led import Led
 from proxy.core.ports import Candidate, Client, Cut, Message, UpstreamReply, Vector
+from proxy.core.trace import Trace
 from proxy.core.verify.chat import Chat
 from stats.evidence import Verdict
 from stats.measures import Event, Outcome, Tier
@@ -85,6 +86,7 @@ class Refused:
 
 
 Answer = Stored | Whole | Live | Refused
+Timed = tuple[str, float, float]  # a stage, when it began and when it ended, by the monotonic clock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +125,8 @@ class Call:
     served and this call is to fetch a new one, which is billed to the event of what was `given`. Under an error budget: `basis` (see
     `proxy.core.basis`), the `threshold` learned, `withheld` while its semantic tier is off; `probe`: the stored answer to be compared
     with the provider's; in the call that does so, `sample_of`: the id of the request it samples, and the `verdict`. `lot`: whether it is
-    held out, under a plan with a holdout, whose copy here then does nothing.
+    held out, under a plan with a holdout, whose copy here then does nothing. `times`: of the stages that sought the answer; `trace`: what
+    it is called in the traces of others, where those are exported.
     """
 
     request_id: str
@@ -181,6 +184,8 @@ class Call:
     status: int = 0
     flight: Flight | None = None
     collapsed: bool = False
+    times: tuple[Timed, ...] = ()
+    trace: Trace | None = None
 
     def failed_open(self, tool: str) -> "Call":
         """The same call, with one more tool that could not help."""

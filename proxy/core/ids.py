@@ -2,6 +2,10 @@
 
 import os
 import time
+from contextvars import ContextVar
+
+# Of the request that the present task works for, "" where it works for none. A task takes over that of the one that starts it.
+REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
 
 
 def new_id() -> str:

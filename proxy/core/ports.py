@@ -25,6 +25,7 @@ from stats.measures import Attempt, Event
 if TYPE_CHECKING:
     from proxy.core.chats import Known, Sent
     from proxy.core.compression.pays import Terms
+    from proxy.core.exchange import Call
 
 Vector = NDArray[np.float32]
 Message = dict[str, Any]
@@ -246,9 +247,10 @@ class Leases(Protocol):
 
 
 class Upstream(Protocol):
-    """One POST to a provider. Raises UpstreamUnreachable or UpstreamTimeout, never follows redirects, never retries."""
+    """One POST to a provider. Raises UpstreamUnreachable or UpstreamTimeout, never follows redirects, never retries. `trace`: its
+    `traceparent` header (W3C Trace Context), "" for none."""
 
-    async def send(self, target: UpstreamTarget, body: bytes, *, request_id: str, stream: bool) -> UpstreamReply: ...
+    async def send(self, target: UpstreamTarget, body: bytes, *, request_id: str, stream: bool, trace: str = "") -> UpstreamReply: ...
     async def close(self) -> None: ...
 
 
@@ -258,6 +260,12 @@ class Ledger(Protocol):
     def attempt(self, attempt: Attempt) -> None: ...
     def record(self, event: Event) -> None: ...
     def kept(self, entry: Kept) -> None: ...
+
+
+class Watcher(Protocol):
+    """Told of every finished call, after the ledger: metrics, traces, a line in the log. Returns at once and raises nothing."""
+
+    def __call__(self, call: "Call", event: Event) -> None: ...
 
 
 class Client(Protocol):
@@ -331,3 +339,4 @@ class Toolbox:
 
     budgets: Budgets = field(default_factory=Budgets)
     background: Background = field(default_factory=Background)
+    watchers: tuple["Watcher", ...] = ()

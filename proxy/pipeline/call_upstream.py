@@ -17,7 +17,10 @@ async def call_upstream(call: Call, tools: Toolbox) -> Call:
     answer: Answer | None = None
     try:
         async with until_gone(call.client):
-            reply = await tools.upstream.send(call.target.upstream, call.outgoing, request_id=call.request_id, stream=call.asked.stream)
+            trace = call.trace.outgoing if call.trace else ""
+            reply = await tools.upstream.send(
+                call.target.upstream, call.outgoing, request_id=call.request_id, stream=call.asked.stream, trace=trace
+            )
             answer = await _read(call, reply)
     except ClientGone:
         call = revise(call, outcome="client_closed")

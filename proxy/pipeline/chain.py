@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from proxy.core.again import again
 from proxy.core.errors import ClientGone, GatewayError, InternalFault, ToolUnavailable
-from proxy.core.exchange import Call, Refused, Stored, revise
+from proxy.core.exchange import Call, Refused, Stored, Timed, revise
 from proxy.core.judge_model import SECONDS as JUDGE_SECONDS
 from proxy.core.judge_model import to_judge, weighed
 from proxy.core.ports import Toolbox
@@ -147,22 +147,25 @@ async def _apart(call: Call, stages: Sequence[Stage], tools: Toolbox, *, seconds
 
 async def _seek(call: Call, tools: Toolbox) -> Call:
     """The call with its answer; a refusal or a bug is an answer too."""
+    times: list[Timed] = []
     try:
         for stage in OPEN:
             call = await stage(call, tools)
         call = await _prepare(call, tools)
+        begun = time.monotonic()
         for stage in SEEK:
             if call.answer is not None or call.outcome != "ok":
                 break
             call = withhold(await open_stage(stage, call, tools))
+            times.append((stage.__name__, begun, begun := time.monotonic()))
     except GatewayError as error:
-        return revise(call, answer=Refused(error), outcome="refused")
+        return revise(call, answer=Refused(error), outcome="refused", times=tuple(times))
     except ClientGone:
         raise
     except Exception:
         log.exception("request %s failed", call.request_id)
         return revise(call, answer=Refused(InternalFault("The gateway failed; the fault is logged.")), outcome="failed")
-    return call
+    return revise(call, times=tuple(times))
 
 
 async def _prepare(call: Call, tools: Toolbox) -> Call:

@@ -32,6 +32,8 @@ async def record(call: Call, tools: Toolbox) -> Call:
     if call.given is not None:
         event = replace(call.given, failures=event.failures, **{name: getattr(event, name) for name in BILL})
     tools.ledger.record(event)
+    for watch in tools.watchers:
+        watch(call, event)
     return call
 
 

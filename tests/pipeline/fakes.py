@@ -277,7 +277,7 @@ class FakeUpstream:
     bodies: list[dict[str, Any]] = field(default_factory=list)
     raw: list[bytes] = field(default_factory=list)
 
-    async def send(self, target: UpstreamTarget, body: bytes, *, request_id: str, stream: bool) -> FakeReply:
+    async def send(self, target: UpstreamTarget, body: bytes, *, request_id: str, stream: bool, trace: str = "") -> FakeReply:
         self.raw.append(body)
         self.bodies.append(orjson.loads(body))
         if self.error:

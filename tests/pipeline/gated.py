@@ -37,7 +37,7 @@ class GatedUpstream(FakeUpstream):
     breaks: bool = False
     stopped: int = 0
 
-    async def send(self, target: UpstreamTarget, body: bytes, *, request_id: str, stream: bool) -> FakeReply:
+    async def send(self, target: UpstreamTarget, body: bytes, *, request_id: str, stream: bool, trace: str = "") -> FakeReply:
         if stream:
             self.bodies.append(orjson.loads(body))
             parts = list(sse.replay(self.says, include_usage=True))

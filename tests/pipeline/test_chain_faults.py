@@ -165,7 +165,11 @@ async def test_a_client_that_leaves_stops_the_upstream_and_is_counted_once(strea
     await asyncio.sleep(0.05)
     call.client.leaves.set()
     await asyncio.wait_for(running, 1)
-    assert [event.outcome for event in world.ledger.events] == ["client_closed"]
+    (event,) = world.ledger.events
+    assert event.outcome == "client_closed"
+    assert event.estimated  # nobody said what the provider billed: the prompt at least
+    assert event.prompt_tokens > 0
+    assert (event.completion_tokens > 0) is stream
     assert world.event.attempts == 1
     assert not world.exact.entries
     assert reply.closed or not stream

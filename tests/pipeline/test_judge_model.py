@@ -28,7 +28,7 @@ class TwoModels(FakeUpstream):
     judged: FakeReply | UpstreamUnreachable | None = None
     judge_hangs: bool = False
 
-    async def send(self, target: UpstreamTarget, body: bytes, *, request_id: str, stream: bool) -> FakeReply:
+    async def send(self, target: UpstreamTarget, body: bytes, *, request_id: str, stream: bool, trace: str = "") -> FakeReply:
         asked = orjson.loads(body)
         if asked["model"] != "tiny":
             return await super().send(target, body, request_id=request_id, stream=stream)

@@ -24,7 +24,7 @@ from tests.events import make_event
 for _ in range(3):
     metrics.observe(make_event())
 metrics.publish()
-print(metrics.exposition().decode())
+print(metrics.exposition()[0].decode())
 """
 
 

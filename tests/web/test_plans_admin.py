@@ -191,16 +191,16 @@ def test_a_name_is_unique_within_its_owner(staff: Client) -> None:
 
 def test_another_engine_brings_its_own_focus_unless_that_is_changed_too(staff: Client) -> None:
     assert staff.post("/admin/plans/plan/add/", PLAN | {"compression_engine": "lsa", "focus": "question"}).status_code == 302
-    plan = Plan.objects.get()
+    plan, why = Plan.objects.get(), {"_reason": "other chats"}
     assert plan.focus == "none"
     change = f"/admin/plans/plan/{plan.pk}/change/"
-    assert staff.post(change, PLAN | {"focus": "none"}).status_code == 302
+    assert staff.post(change, PLAN | why | {"focus": "none"}).status_code == 302
     assert Plan.objects.get().focus == "question"
-    assert staff.post(change, PLAN | {"focus": "none"}).status_code == 302
+    assert staff.post(change, PLAN | why | {"focus": "none"}).status_code == 302
     assert Plan.objects.get().focus == "none"
     errors = problems(staff.post(change, PLAN | {"compression_engine": "trim", "focus": "question"}))
     assert "text_rank" in str(errors["focus"])
-    assert staff.post(change, PLAN | {"compression_engine": "", "focus": ""}).status_code == 302
+    assert staff.post(change, PLAN | why | {"compression_engine": "", "focus": ""}).status_code == 302
     assert Plan.objects.get().focus == "none"
 
 

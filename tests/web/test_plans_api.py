@@ -58,6 +58,7 @@ def test_the_body_of_the_guide_makes_the_plan_it_describes(platform: Manager) ->
         "mode": "active",
         "compression": COMPRESSION,
         "cache": CACHE | {"backend": "redis_semantic"},
+        "holdout": 0.0,
         "version": 1,
         "tenant": None,
     }

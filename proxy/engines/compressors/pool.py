@@ -51,6 +51,7 @@ class PoolCompressor:
         self._started = self._closed = False
         self._deadline = deadline
         self._limit = workers + queue
+        self.restarts = 0
 
     async def warm(self, *, patience: float = 20.0) -> None:
         """Start the workers and load what a first job needs, so that no request pays for it. Returns when they answer, or after
@@ -104,6 +105,7 @@ class PoolCompressor:
         try:
             reply = await worker.ask(request)
         except BaseException:
+            self.restarts += 1
             self._broken.add(worker)
             self._launch(worker)
             raise

@@ -57,13 +57,15 @@ class HttpUpstream:
         self._public = _session(PublicResolver())
         self._private = _session(None)
 
-    async def send(self, target: UpstreamTarget, body: bytes, *, request_id: str, stream: bool) -> HttpReply:
+    async def send(self, target: UpstreamTarget, body: bytes, *, request_id: str, stream: bool, trace: str = "") -> HttpReply:
         """POST to `<base_url>/chat/completions`; the reply's body is unread. Raises UpstreamUnreachable or UpstreamTimeout."""
         headers = {
             "content-type": "application/json",
             "accept": "text/event-stream" if stream else "application/json",
             "x-request-id": request_id,
         }
+        if trace:
+            headers["traceparent"] = trace
         if target.api_key:
             headers["authorization"] = f"Bearer {target.api_key}"
         session = self._private if target.allow_private else self._public

@@ -1,0 +1,104 @@
+"""`make reconcile-test`: mixed requests through two workers that are killed at random, then `reconcile` with the provider's books."""
+
+import argparse
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import httpx
+
+from demo import stage
+from demo.management_api import PLAN_SECONDS, ApiError, create_plan
+from demo.processes import StartError, plain_environment, reach_loopback_directly
+from demo.workspace import ROOT, WorkspaceBusy, fresh
+from evaluation.ledger.accounts import PLANS
+from evaluation.ledger.provider import providing
+from evaluation.ledger.traffic import kill, requests, send
+
+VAR = ROOT / "var" / "reconcile-test"
+SETTLED_SECONDS = 75.0  # a killed worker's calls are in flight until its sign of life is a minute old
+
+
+def main() -> int:
+    """0 when all agree, 1 when not."""
+    parser = argparse.ArgumentParser(prog="python -m evaluation.ledger", description=__doc__)
+    parser.add_argument("--requests", type=int, default=100_000)
+    parser.add_argument("--every", type=float, default=10.0, help="seconds between two kills, on average")
+    parser.add_argument("--seed", type=int, default=6)
+    arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was started is stopped, as after Ctrl-C
+    reach_loopback_directly()
+    try:
+        return run(arguments.requests, every=arguments.every, seed=arguments.seed)
+    except (ApiError, OSError, StartError, WorkspaceBusy, httpx.HTTPError) as error:
+        print(f"reconcile-test: {error}", file=sys.stderr)
+        return 1
+
+
+def run(number: int, *, every: float, seed: int) -> int:
+    """Send so many requests and reconcile; the exit code of `reconcile`."""
+    with fresh(VAR) as var, providing() as (provider, _):
+        environment = plain_environment(TOKENTHRIFT_VAR_DIR=str(var), PYTHONUNBUFFERED="1")
+        with stage.gateway(var, environment, workers=2) as (url, pid):
+            keys = accounts(environment, provider)
+            for name, settings in PLANS.items():
+                create_plan(url, keys["admin"][0], json.dumps({"plan_name": name, **settings}))
+            time.sleep(PLAN_SECONDS)
+            begun = time.monotonic()
+            ends, killed = asyncio.run(under_fire(url, keys["virtual"], number, lambda: workers_of(pid), every=every, seed=seed))
+            seconds = time.monotonic() - begun
+            print(
+                f"{number:,} requests in {seconds:.0f} s ({number / seconds:.0f}/s), {killed} workers killed; load {os.getloadavg()[0]:.1f}"
+            )
+            print("  " + ", ".join(f"{name}: {count:,}" for name, count in sorted(ends.items())), flush=True)
+            time.sleep(SETTLED_SECONDS)
+            return reconcile(environment, provider)
+
+
+def accounts(environment: Mapping[str, str], provider: str) -> dict[str, list[str]]:
+    """See `evaluation.ledger.accounts`; the keys."""
+    command = [sys.executable, "-m", "evaluation.ledger.accounts", "--provider", provider]
+    done = subprocess.run(command, env=dict(environment), cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S603 -- our own
+    found: dict[str, list[str]] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+async def under_fire(
+    url: str, keys: list[str], number: int, workers: Callable[[], list[int]], *, every: float, seed: int
+) -> tuple[Counter[str], int]:
+    """Send them while workers die; how the requests ended, and how many workers were killed."""
+    done = asyncio.Event()
+    killing = asyncio.create_task(kill(workers, every=every, seed=seed, done=done))
+    ends = await send(url, requests(number, keys, seed=seed))
+    done.set()
+    return ends, await killing
+
+
+def workers_of(pid: int) -> list[int]:
+    """The gateway's workers, beside multiprocessing's own helper."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return sorted(int(child) for child in children if b"spawn_main" in _command(child))
+
+
+def reconcile(environment: Mapping[str, str], provider: str) -> int:
+    """Its exit code; it prints what it finds."""
+    command = [sys.executable, "manage.py", "reconcile", "--upstream", f"{provider}/ledger"]
+    return subprocess.run(command, env=dict(environment), cwd=ROOT, check=False).returncode  # noqa: S603 -- likewise
+
+
+def _command(pid: str) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:  # it ended
+        return b""
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

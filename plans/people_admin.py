@@ -1,0 +1,61 @@
+"""The users' pages, with the tenant that a person belongs to. Nobody makes themselves more than they are here."""
+
+from typing import Any, Final, cast
+
+from django.contrib import admin
+from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.models import Group, User
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+
+from plans.models import Membership
+from plans.people import GROUPS
+
+FOR_SUPERUSERS: Final = ("is_superuser", "user_permissions")
+
+
+class MembershipInline(admin.StackedInline):  # type: ignore[type-arg]  # generic in the stubs only
+    model = Membership
+    extra = 1  # of one at most
+    verbose_name_plural = "belongs to (empty: the platform, and with it every tenant)"
+
+
+admin.site.unregister(User)
+
+
+@admin.register(User)
+class PersonAdmin(UserAdmin):  # type: ignore[type-arg]  # generic in the stubs only
+    """Superusers' accounts, single permissions and groups of an operator's own making are for superusers: Django's warning that who may
+    change users may become a superuser does not hold here."""
+
+    inlines = (MembershipInline,)
+    list_display = ("username", "email", "first_name", "last_name", "is_staff", "belongs_to")
+    list_select_related = ("membership__tenant",)
+
+    @admin.display(description="Belongs to")
+    def belongs_to(self, user: User) -> str:
+        membership: Membership | None = getattr(user, "membership", None)  # a missing row raises what getattr takes for a missing attribute
+        return membership.tenant.slug if membership else "platform"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
+        users: QuerySet[User] = super().get_queryset(request)
+        return users if _superuser(request) else users.filter(is_superuser=False)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        fields = tuple(super().get_readonly_fields(request, obj))
+        return fields if _superuser(request) else (*fields, *FOR_SUPERUSERS)
+
+    def get_inlines(self, request: HttpRequest, obj: Any) -> Any:
+        return self.inlines if obj else ()  # the page that adds a user has the name and the password alone
+
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """The three groups, and those that the person is in already."""
+        if db_field.name == "groups" and not _superuser(request):
+            pk = request.resolver_match.kwargs.get("object_id", "") if request.resolver_match else ""
+            held = Q(user__pk=int(pk)) if pk.isascii() and pk.isdigit() else Q()
+            kwargs["queryset"] = Group.objects.filter(Q(name__in=GROUPS) | held).distinct()
+        return super().formfield_for_manytomany(db_field, request, **kwargs)
+
+
+def _superuser(request: HttpRequest) -> bool:
+    return cast(User, request.user).is_superuser

@@ -1,0 +1,140 @@
+"""Named sets of settings, each with what it risks and what was measured of it, fitted to what the running system can do.
+
+The figures are those of docs/verifier.md, docs/context.md and of `make eval-compression`; a test compares them with the documents.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from plans.capabilities import Capabilities
+from plans.errors import InvalidPlan
+
+HALVES: Final = ("compression", "cache")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preset:
+    """The halves as the API's body has them, without what takes its default; `risk`: one sentence; `measured`: how often it was wrong, and
+    on what."""
+
+    name: str
+    title: str
+    risk: str
+    measured: str
+    compression: Mapping[str, Any] | None
+    cache: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fitted:
+    """A preset as this system can honour it. `notes`: what had to be otherwise, and why."""
+
+    preset: Preset
+    compression: dict[str, Any] | None
+    cache: dict[str, Any]
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def body(self) -> dict[str, Any]:
+        return {"compression": self.compression, "cache": self.cache}
+
+
+PRESETS: Final = {
+    preset.name: preset
+    for preset in (
+        Preset(
+            name="safe",
+            title="Safe",
+            risk="Only the very same request is answered again, with an answer up to an hour old; nothing is shortened.",
+            measured="No question is ever taken for another one.",
+            compression=None,
+            cache={"backend": None, "ttl": 3600},
+        ),
+        Preset(
+            name="balanced",
+            title="Balanced",
+            risk="Questions in other words are answered again too, and about one such answer in a hundred may be wrong.",
+            measured="Wrong among reused answers: 1.0 % on 1,671 pairs of everyday questions, 4.8 % on Quora's harder ones, none "
+            "of 392 in chats. Reuse turns itself off when samples show more than 2 % for certain.",
+            compression={"engine": "text_rank", "max_input_tokens": 4096, "when": "saves"},
+            cache={"similarity_threshold": 0.85, "max_error_rate": 0.02, "ttl": 3600},
+        ),
+        Preset(
+            name="aggressive",
+            title="Aggressive",
+            risk="Reuses most, for a day, and shortens every long chat: expect more wrong or old answers, and facts lost from chats.",
+            measured="Wrong among reused answers: 1.3 % on 1,671 pairs of everyday questions, 6.0 % on Quora's harder ones. Of the "
+            "hardest long chats (locomo), cut to 2,048 tokens, 82.8 % of what a question needed was still sent, 88.7 % at 4,096. Reuse "
+            "turns itself off when samples show more than 5 % for certain.",
+            compression={"engine": "text_rank", "max_input_tokens": 2048, "when": "always"},
+            cache={"similarity_threshold": 0.80, "max_error_rate": 0.05, "ttl": 86_400, "stale_if_error": 3600},
+        ),
+    )
+}
+COSINE: Final = 0.85  # below it, rules alone leave too many wrong answers (docs/verifier.md)
+
+
+def fitted(preset: Preset, *, capabilities: Capabilities) -> Fitted:
+    """The preset with what does not run here left out. Probes backends, so it may take a second."""
+    notes: list[str] = []
+    cache = dict(preset.cache) | {"backend": None}
+    if "backend" not in preset.cache:
+        cache |= _by_meaning(preset, capabilities, notes)
+    return Fitted(preset=preset, compression=_compression(preset, capabilities, notes), cache=cache, notes=notes)
+
+
+def _by_meaning(preset: Preset, capabilities: Capabilities, notes: list[str]) -> dict[str, Any]:
+    engines = capabilities.cache_engines()
+    chosen = next((engine for engine in engines if engine.available), None)
+    if chosen is None:
+        reasons = " ".join(f"{engine.title}: {engine.reason}" for engine in engines)
+        notes.append(f"Identical requests only, because nothing here can compare questions by meaning now. {reasons}".strip())
+        return {"max_error_rate": None}
+    if chosen is not engines[0]:
+        notes.append(f"Questions are compared in {chosen.title}, because {engines[0].title} is not available: {engines[0].reason}")
+    refusal = capabilities.verifier_refusal()
+    if refusal is None:
+        return {"backend": chosen.name}
+    notes.append(
+        f"Questions match by the cosine at {COSINE}, because the verifier does not run: {refusal} Then 2.4 % of the reused answers were "
+        "wrong on the same everyday questions, 6.5 % on Quora's."
+    )
+    return {"backend": chosen.name, "match": "cosine", "similarity_threshold": COSINE}
+
+
+def _compression(preset: Preset, capabilities: Capabilities, notes: list[str]) -> dict[str, Any] | None:
+    if preset.compression is None:
+        return None
+    engines = {engine.name: engine for engine in capabilities.compression_engines()}
+    wanted = engines.get(preset.compression["engine"])
+    if wanted and wanted.available:
+        return dict(preset.compression)
+    other = next((engine for engine in engines.values() if engine.available), None)
+    reason = (wanted and wanted.reason) or "it is not installed"
+    notes.append(f"Long chats are {f'shortened by {other.title}' if other else 'sent whole'}, because TextRank does not run: {reason}")
+    return dict(preset.compression) | {"engine": other.name} if other else None
+
+
+def filled_in(body: object, *, capabilities: Capabilities, notes: list[str] | None = None) -> object:
+    """A new plan's body with its `preset` written out; what the body says wins, field by field. Raises InvalidPlan for another name."""
+    if not isinstance(body, Mapping) or "preset" not in body:
+        return body
+    preset = find(body["preset"])
+    full = {name: value for name, value in body.items() if name != "preset"}
+    found = fitted(preset, capabilities=capabilities)
+    if notes is not None:
+        notes += found.notes
+    for half, settings in found.body.items():
+        said = body.get(half, {})
+        if isinstance(said, Mapping):
+            full[half] = dict(settings or {}) | dict(said) if settings is not None or half in body else None
+    return full
+
+
+def find(name: object) -> Preset:
+    """Raises InvalidPlan with the accepted names."""
+    preset = PRESETS.get(name) if isinstance(name, str) else None
+    if preset is None:
+        raise InvalidPlan({"preset": f"Must be one of: {', '.join(PRESETS)}; leave it out for the defaults."})
+    return preset

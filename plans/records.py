@@ -1,0 +1,113 @@
+"""What rows of the configuration said before: who changed them, when and why (django-simple-history). Secrets are left out by name.
+
+Whatever saves a row notes it: admin, API, command line. A row that was there before the first note is noted as it was, then changed. Saves
+that change nothing leave no note. What the database raises (versions) is read back, so a note says what was really stored. Changes by plain
+SQL are not noted; the next note shows their result.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.db import models
+from django.db.models import QuerySet
+from django.db.models.signals import pre_save
+from django.utils import timezone
+from simple_history.models import HistoricalRecords
+
+FIRST: Final = "As it was before changes were noted"
+SILENT: Final = frozenset({"id", "version", "created_at", "updated_at"})  # no setting of anybody's
+REASON_LENGTH: Final = 500
+_RECORDS: "dict[type[models.Model], Records]" = {}
+
+
+def actor() -> str:
+    """Whoever this request is of, an admin key by its name; without one, the command."""
+    user = getattr(getattr(HistoricalRecords.context, "request", None), "user", None)
+    if user is not None and user.is_authenticated:
+        return user.get_username() if isinstance(user, AbstractBaseUser) else f"Admin key {user.name}"
+    return f"manage.py {sys.argv[1]}" if Path(sys.argv[0]).name == "manage.py" and len(sys.argv) > 1 else ""
+
+
+class Acted(models.Model):
+    """Who, in words: an account's name stays when the account goes, and an admin key has no account."""
+
+    actor = models.CharField(max_length=220, blank=True, default=actor)
+
+    class Meta:
+        abstract = True
+
+
+class Records(HistoricalRecords):  # type: ignore[misc]  # without types
+    """As `history` of a model. `leaving_out`: fields that must never stand in a history, such as secrets."""
+
+    def __init__(self, *, leaving_out: tuple[str, ...] = ()) -> None:
+        super().__init__(
+            bases=(Acted,),
+            get_user=_account,
+            history_change_reason_field=models.TextField(null=True),
+            excluded_fields=list(leaving_out),
+        )
+
+    def finalize(self, sender: type[models.Model], **kwargs: Any) -> None:
+        super().finalize(sender, **kwargs)
+        if sender is self.cls:
+            _RECORDS[sender] = self
+            pre_save.connect(self._before, sender=sender, weak=False)
+
+    def _before(self, instance: models.Model, raw: bool = False, **_: Any) -> None:
+        if not raw and not instance._state.adding:
+            self.remember(instance)
+
+    def remember(self, instance: models.Model) -> None:
+        """Note a row as the database has it, if nothing was ever noted of it."""
+        notes = notes_of(instance)
+        row: Any = None if notes.exists() else type(instance)._base_manager.filter(pk=instance.pk).first()
+        if row is not None:
+            row._change_reason, row._history_user = FIRST, None
+            row._history_date = getattr(row, "updated_at", None) or getattr(row, "created_at", None) or timezone.now()
+            super().create_historical_record(row, "+")
+            notes.update(actor="")
+
+    def create_historical_record(self, instance: Any, history_type: str, using: str | None = None) -> None:
+        """The row as the database has it now; nothing when it says what the last note says."""
+        row = instance
+        if history_type != "-":
+            row = type(instance)._base_manager.get(pk=instance.pk)
+            row._change_reason = getattr(instance, "_change_reason", None)
+        if history_type == "~" and self._as_noted(row):
+            return
+        super().create_historical_record(row, history_type, using=using)
+
+    def _as_noted(self, row: Any) -> bool:
+        last = notes_of(row).first()
+        return last is not None and settings_of(last) == settings_of(row, like=last)
+
+
+def notes_of(row: Any) -> "QuerySet[Any]":
+    """What was noted of one row, the newest first."""
+    notes: QuerySet[Any] = type(row).history.filter(**{row._meta.pk.attname: row.pk})
+    return notes
+
+
+def settings_of(row: Any, *, like: Any = None) -> dict[str, Any]:
+    """The noted fields of a note, or of a row `like` that note, by attribute name."""
+    names = [field.attname for field in (like or row).tracked_fields if field.name not in SILENT]
+    return {name: getattr(row, name) for name in names}
+
+
+def remember(row: models.Model) -> None:
+    """Before a change that no signal tells of (`QuerySet.update`, bulk writes)."""
+    _RECORDS[type(row)].remember(row)
+
+
+def note(row: Any, *, reason: str | None = None) -> None:
+    """After such a change."""
+    row._change_reason = reason
+    _RECORDS[type(row)].create_historical_record(row, "~")
+
+
+def _account(instance: Any, request: Any = None, **_: Any) -> AbstractBaseUser | None:
+    user = getattr(request, "user", None)
+    return user if isinstance(user, AbstractBaseUser) else None

@@ -1,0 +1,66 @@
+"""Settings in the words of the form they are changed in, and what two sets of them differ in."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+from django.db import models
+
+from plans.records import SILENT
+
+EMPTY = "empty"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One field, before and after, as people read it."""
+
+    field: str
+    label: str
+    before: str
+    after: str
+
+
+def changes(model: type[models.Model], fields: Mapping[str, forms.Field], before: Any, after: Any) -> list[Change]:
+    """What differs between two rows of the model, or notes of it. `fields`: those of its form, by name."""
+    found = []
+    for column in model._meta.concrete_fields:
+        name = column.name
+        old, new = (getattr(row, column.attname, None) for row in (before, after))
+        if name in SILENT or old == new or not hasattr(after, column.attname):
+            continue
+        label = str((fields[name].label if name in fields else None) or column.verbose_name)
+        found.append(
+            Change(name, label[:1].upper() + label[1:], in_words(column, fields.get(name), old), in_words(column, fields.get(name), new))
+        )
+    return found
+
+
+def in_words(column: Any, field: forms.Field | None, value: Any) -> str:
+    """One value."""
+    if isinstance(column, models.ForeignKey) and value is not None:
+        related = column.related_model._base_manager.filter(pk=value).first()
+        return str(related) if related else f"number {value}, deleted since"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    choices: dict[Any, Any] = dict(
+        column.flatchoices or (getattr(field, "choices", None) if isinstance(field, forms.ChoiceField) else None) or ()
+    )
+    key = "" if value is None else value
+    if isinstance(key, str) and key in choices:
+        return str(choices[key]).partition(":")[0]
+    return _plainly(value)
+
+
+def _plainly(value: Any) -> str:
+    """A value that stands for itself."""
+    if value is None or value in ("", []):
+        return EMPTY
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M} UTC"
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return f"{value.normalize():f}" if isinstance(value, Decimal) else f"{value:,}" if isinstance(value, int) else str(value)

@@ -1,0 +1,49 @@
+"""What the running parts say of themselves, beside the requests: gauges go with their worker, counters stay."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+LAGS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5)
+
+BUILD = Gauge(
+    "tokenthrift_build_info",
+    "Always 1: which version runs, on which Python, with which embedder.",
+    ("version", "python", "embedder"),
+    multiprocess_mode="livemax",
+)
+WORKERS = Gauge("tokenthrift_workers", "Worker processes that serve.", multiprocess_mode="livesum")
+WORKERS_WANTED = Gauge("tokenthrift_workers_wanted", "Worker processes that should.", multiprocess_mode="livemax")
+WORKER_STARTS = Counter("tokenthrift_worker_starts", "Worker processes started; more than wanted means that some were replaced.")
+IN_FLIGHT = Gauge("tokenthrift_requests_in_flight", "Requests under /v1 that are being answered.", multiprocess_mode="livesum")
+LOOP_LAG = Histogram(
+    "tokenthrift_event_loop_lag_seconds",
+    "How late a worker's event loop comes to what is due, tried ten times a second.",
+    buckets=LAGS,
+)
+BREAKER_OPEN = Gauge(
+    "tokenthrift_breaker_open", "Workers that leave a tool alone because it failed.", ("tool",), multiprocess_mode="livesum"
+)
+TOOL_TIMEOUTS = Counter(
+    "tokenthrift_tool_timeouts", "Times a tool had no time left of the cache or store budget, or did not answer in it.", ("tool",)
+)
+COMPRESSOR_RESTARTS = Counter("tokenthrift_compressor_restarts", "Compression processes that broke and were started again.")
+CONFIGURATION_AGE = Gauge(
+    "tokenthrift_configuration_age_seconds",
+    "Time since the worker that asked last knew its plans, keys and routes to be the present ones.",
+    multiprocess_mode="livemax",
+)
+ERROR_BUDGET = Gauge(
+    "tokenthrift_error_budget_ratio",
+    "Wrong hits that a plan allows, of all its semantic hits.",
+    ("plan",),
+    multiprocess_mode="livemax",
+)
+FOLD_LAG = Gauge(
+    "tokenthrift_fold_lag_seconds",
+    "Age of the oldest request that is recorded and in no roll-up yet.",
+    multiprocess_mode="livemostrecent",
+)
+OUTCOME_UNKNOWN = Gauge(
+    "tokenthrift_outcome_unknown",
+    "Calls of killed workers that the provider may have billed and that never settled.",
+    multiprocess_mode="livemostrecent",
+)
