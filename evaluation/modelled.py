@@ -8,7 +8,7 @@ gateway says that forgets the provider's discount. Prompts alone. Prints a Markd
 import argparse
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from decimal import Decimal
@@ -92,7 +92,7 @@ def _times(turns: int, gap: float | None) -> list[float]:
     return times(turns) if gap is None else [turn * gap for turn in range(turns)]
 
 
-def render(figures: dict[float, Sequence[Said]]) -> str:
+def render(figures: Mapping[float, Sequence[Said]]) -> str:
     """Shares of the spend that were saved: really, by the model, at list price; and the model's error in the spend without a plan."""
     lines = ["| cached price | really saved | modelled | at list price | would have cost, modelled / really |", "| --- " * 5 + "|"]
     for ratio, found in figures.items():

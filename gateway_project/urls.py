@@ -25,6 +25,7 @@ from proxy.trial_page import trial_page
 from stats import views
 from stats.api import AllStatsView, PlanStatsView, SemanticTierView
 from stats.dashboard import dashboard, semantic_tier_on
+from stats.request_pages import request_list, request_page
 from stats.tuning_api import PlanTuningView
 from stats.tuning_page import tuning_page
 
@@ -62,6 +63,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("favicon.ico", RedirectView.as_view(url=static("dashboard-icon.svg"))),
     path("", RedirectView.as_view(url="/dashboard/")),
     *both("dashboard", dashboard, "dashboard"),
+    *both("dashboard/requests", request_list, "dashboard-requests"),
+    *both("dashboard/requests/<uuid:event>", request_page, "dashboard-request"),
     path("dashboard/plans/<int:plan>/semantic-tier/on", semantic_tier_on, name="dashboard-semantic-tier-on"),
     *both("livez", views.livez, "livez"),
     *both("readyz", views.readyz, "readyz"),

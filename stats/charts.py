@@ -1,19 +1,7 @@
-"""Stacked bars as numbers that a template writes into an SVG. Pure; no style, no script: classes only."""
+"""Bars and intervals as numbers that a template writes into an SVG. Pure; no style, no script: classes only."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-WIDTH, HEIGHT = 720.0, 150.0
-GAP = 0.25  # of each column
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One bar: its name, what it says when pointed at, and its parts from the bottom up as (class, value)."""
-
-    label: str
-    title: str
-    parts: tuple[tuple[str, float], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,43 +10,8 @@ class Piece:
 
     kind: str
     x: str
-    y: str
     width: str
-    height: str
     title: str
-
-
-@dataclass(frozen=True, slots=True)
-class Chart:
-    """`top`: the value at full height. `first`, `last`: names of the outer columns. `marks`: columns are wide enough to tell apart."""
-
-    pieces: tuple[Piece, ...]
-    top: float
-    first: str
-    last: str
-    view_box: str = f"0 0 {WIDTH:g} {HEIGHT:g}"
-
-    @property
-    def empty(self) -> bool:
-        return not self.pieces
-
-
-def stacked(columns: Sequence[Column]) -> Chart:
-    """Columns side by side over the full width, the tallest at full height. Negative parts are left out."""
-    top = max((sum(max(value, 0) for _, value in column.parts) for column in columns), default=0.0)
-    pieces: list[Piece] = []
-    step = WIDTH / max(len(columns), 7)  # a few columns stay bars, not blocks
-    left = (WIDTH - step * len(columns)) / 2
-    for number, column in enumerate(columns):
-        floor = HEIGHT
-        for kind, value in column.parts:
-            if value <= 0:
-                continue
-            height = value / top * (HEIGHT - 2)
-            floor -= height
-            x = left + step * (number + GAP / 2)
-            pieces.append(Piece(kind, f"{x:.2f}", f"{floor:.2f}", f"{step * (1 - GAP):.2f}", f"{height:.2f}", column.title))
-    return Chart(tuple(pieces), top, columns[0].label if columns else "", columns[-1].label if columns else "")
 
 
 def share_bar(parts: Sequence[tuple[str, str, float]]) -> tuple[Piece, ...]:
@@ -69,6 +22,31 @@ def share_bar(parts: Sequence[tuple[str, str, float]]) -> tuple[Piece, ...]:
     for kind, name, value in parts:
         if value > 0:
             width = 100 * value / total
-            pieces.append(Piece(kind, f"{x:.3f}", "0", f"{width:.3f}", "4", f"{name}: {100 * value / total:.1f} %"))
+            pieces.append(Piece(kind, f"{x:.3f}", f"{width:.3f}", f"{name}: {100 * value / total:.1f} %"))
             x += width
     return tuple(pieces)
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A measured rate on a line of 100 units: its bounds, the rate itself ("" when nothing is known of it) and the limit."""
+
+    low: str
+    width: str
+    rate: str
+    limit: str
+
+
+def intervals(rates: Sequence[tuple[float, float | None, float, float]]) -> tuple[list[Interval], float]:
+    """Those of (lower, rate, upper, limit), and the rate at the line's end, the same for all: twice the greatest limit, or what is needed
+    to show the greatest rate."""
+    end = max((max(2 * limit, 1.25 * (rate or 0), 1.25 * lower) for lower, rate, _, limit in rates), default=1.0)
+
+    def at(value: float) -> float:
+        return 100 * min(1.0, value / end)
+
+    found = [
+        Interval(f"{at(lower):.2f}", f"{at(upper) - at(lower):.2f}", "" if rate is None else f"{at(rate):.2f}", f"{at(limit):.2f}")
+        for lower, rate, upper, limit in rates
+    ]
+    return found, end

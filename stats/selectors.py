@@ -2,17 +2,16 @@
 
 from collections import Counter
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from datetime import UTC, datetime, timedelta
 
-from django.db.models import Count, Exists, F, Max, Min, OuterRef, Q, QuerySet, Sum
+from django.db.models import Count, Exists, F, Min, OuterRef, Q, QuerySet, Sum
 
 from plans import selectors as plan_selectors
 from plans.errors import PlanUnknown
 from plans.models import Plan, Tenant
-from stats.models import RequestEvent, Rollup, SpoolCursor, UpstreamAttempt
-from stats.rollups import COUNTED, DAY, PLAN, UNPLANNED
-from stats.totals import Totals, expressions, totals_of
+from stats.models import Rollup, SpoolCursor, UpstreamAttempt
+from stats.rollups import COUNTED, HOUR, PLAN, UNPLANNED
+from stats.spans import floor
 from stats.wanted import Wanted
 
 LATELY = timedelta(days=7)
@@ -28,22 +27,6 @@ class Reasons:
     missed: dict[str, int]
     hit: dict[str, int]
     failures: dict[str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class PlanRow:
-    """One plan's part of a dashboard. `owner`: tenant slug, "platform", or "deleted"."""
-
-    id: int
-    name: str
-    owner: str
-    totals: Totals
-
-
-@dataclass(frozen=True, slots=True)
-class DayRow:
-    day: date
-    totals: Totals
 
 
 def plan_in_sight(owner: Tenant | None, name: str) -> Plan:
@@ -108,35 +91,9 @@ def _in_flight() -> Q:
     return Q(Exists(alive))
 
 
-def by_plan(wanted: Wanted) -> list[PlanRow]:
-    """Totals per plan, the one that saved most first."""
-    rows: list[dict[str, Any]] = list(wanted.rollups().values("plan_id").annotate(name=Max("plan"), **expressions()))  # type: ignore[arg-type]
-    known = Plan.objects.select_related("tenant").in_bulk([row["plan_id"] for row in rows])
-    found = [PlanRow(row["plan_id"], row["name"], _owner(known.get(row["plan_id"])), totals_of(row)) for row in rows]
-    return sorted(found, key=lambda row: (-(row.totals.saved or 0), -row.totals.requests, row.name))
-
-
-def by_day(wanted: Wanted, *, days: int) -> list[DayRow]:
-    """Totals per day (UTC) for today and the `days - 1` before it, oldest first, quiet days included."""
-    rows: list[dict[str, Any]] = list(wanted.rollups(grain=DAY).values("at").annotate(**expressions()))  # type: ignore[arg-type]
-    found = {row["at"].date(): totals_of(row) for row in rows}
-    today = datetime.now(UTC).date()
-    return [DayRow(day, found.get(day, Totals())) for day in (today - timedelta(days=ago) for ago in reversed(range(days)))]
-
-
-def unplanned(start: datetime) -> int:
-    """How many requests that finished well named no plan, from that day on."""
-    rows = Rollup.objects.filter(grain=DAY, cut=PLAN, kind=UNPLANNED, at__gte=start)
+def unplanned(start: datetime, *, end: datetime | None = None, tenant_id: int | None = None) -> int:
+    """How many requests that finished well named no plan, of whole hours."""
+    named = {"at__lt": end, "tenant_id": tenant_id}
+    of = {name: value for name, value in named.items() if value is not None}
+    rows = Rollup.objects.filter(grain=HOUR, cut=PLAN, kind=UNPLANNED, at__gte=floor(start, HOUR), **of)
     return int(rows.aggregate(found=Sum("requests", default=0))["found"])
-
-
-def last_recorded() -> datetime | None:
-    """When the newest request was made, with a plan or without."""
-    newest = RequestEvent.objects.order_by("-at").first()
-    return newest.at if newest else None
-
-
-def _owner(plan: Plan | None) -> str:
-    if plan is None:
-        return "deleted"
-    return plan.tenant.slug if plan.tenant else "platform"

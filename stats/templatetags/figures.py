@@ -67,3 +67,21 @@ def ago(seconds: float) -> str:
             return f"{number} {name}{'s' if number > 1 else ''} ago"
     number = max(0, int(seconds))
     return f"{number} second{'' if number == 1 else 's'} ago"
+
+
+@register.filter
+def size(value: Decimal | float) -> Decimal | float:
+    """Without its sign."""
+    return -value if value < 0 else value
+
+
+@register.filter
+def points(share: Decimal | float) -> str:
+    """A difference of two shares of 1, in hundredths."""
+    return f"{float(share) * 100:.1f}"
+
+
+@register.filter
+def bar(share: float | None) -> str:
+    """The width of a bar that is 100 wide, for an SVG; nothing for what is unknown or negative."""
+    return f"{100 * min(max(share or 0.0, 0.0), 1.0):.2f}"

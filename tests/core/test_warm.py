@@ -88,12 +88,14 @@ def test_a_hit_is_worth_what_the_provider_would_have_billed() -> None:
     found = worth(call(answer=hit(NOW - 3_600), tier="exact"))
     warm = 5_000 // STEP * STEP
     assert found.would == PRICE.cost(prompt=7_000, completion=10, cached=warm)
-    assert (found.saved, found.billed) == (7_010, 0)
+    assert found.saved == 7_010
+    assert found.billed == 0
 
 
 def cut_call(**fields: Any) -> Call:
     cut = Cut(messages=[{"role": "user", "content": "c"}], before=7_000, after=2_000, engine="trim", encoding="o200k_base")
-    return call(**({"cut": cut, "attempts": 1, "usage": Usage(prompt=2_000, completion=10)} | fields))
+    sent: dict[str, Any] = {"cut": cut, "attempts": 1, "usage": Usage(prompt=2_000, completion=10)}
+    return call(**(sent | fields))
 
 
 def test_cutting_a_warm_prompt_may_cost_money() -> None:

@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("plans", "0015_history"),
+        ("plans", "0014_membership"),
     ]
 
     operations = [

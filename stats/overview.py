@@ -1,0 +1,132 @@
+"""What the dashboard's first page shows: the money, over time and by whom, and what is to be known of it."""
+
+import math
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any, Final
+
+from plans.models import Plan, Tenant
+from stats import selectors
+from stats.asked import Asked
+from stats.budgets import PlanBudget, budget_of
+from stats.charts import intervals, share_bar
+from stats.frame import frame
+from stats.freshness import freshness
+from stats.marks import marks
+from stats.measured import measured
+from stats.models import DeadLetter
+from stats.paces import paces
+from stats.phrases import change, moment
+from stats.plots import plots, series
+from stats.request_list import latest
+from stats.series import Group, groups, points
+from stats.steps import next_step
+from stats.totals import Totals, totals
+from stats.wanted import Wanted
+
+TOP: Final = 8
+
+
+def overview(params: dict[str, str], wanted: Asked, tenant: Tenant | None) -> dict[str, Any]:
+    """The template's context. Raises Refusal for more points than a chart can show."""
+    sums, fresh = totals(wanted.wanted), freshness(tenant)
+    over_time, durations, changed = points(wanted), paces(wanted), marks(wanted, tenant)
+    budgets = _budgets(wanted, tenant)
+    found, end = intervals([(each.found.lower, each.found.rate, each.found.upper, each.limit) for each in budgets])
+    return frame(params, wanted, tenant) | {
+        "totals": sums,
+        "fresh": fresh,
+        "shares": _shares(sums),
+        "changes": _changes(sums, totals(wanted.before.wanted)),
+        "before_start": moment(wanted.before.start),
+        "before_end": moment(wanted.before.end, last=True),
+        "tiers": _tiers(sums),
+        "tier_bar": share_bar([(kind, name, number) for kind, name, number, *_ in _tiers(sums)]),
+        "plots": plots(wanted, over_time, durations),
+        "series": series(wanted, over_time, durations, changed),
+        "marks": changed,
+        "tops": _tops(wanted, tenant, sums),
+        "budgets": list(zip(budgets, found, strict=True)),
+        "rate_end": end,
+        "reasons": selectors.reasons(wanted.wanted),
+        "requests": latest(wanted) if wanted.key_id else None,
+        "step": "" if sums.requests else next_step(tenant, any_request=fresh.last is not None),
+        "unknown": _unknown(wanted),
+        "unplanned": 0 if wanted.plan_id else selectors.unplanned(wanted.start, end=wanted.end, tenant_id=wanted.tenant_id),
+        "dead_letters": DeadLetter.objects.count() if tenant is None else 0,
+        "holdout": measured(wanted.wanted),
+    }
+
+
+def _unknown(wanted: Asked) -> int:
+    """Calls of the period that never settled. Which key they had is not known."""
+    rows = selectors.outcome_unknown().filter(at__gte=wanted.start, at__lt=wanted.end)
+    of = {name: value for name in ("tenant_id", "plan_id") if (value := getattr(wanted, name)) is not None}
+    return rows.filter(**of).count()
+
+
+def _budgets(wanted: Asked, tenant: Tenant | None) -> list[PlanBudget]:
+    """Of the plans in sight that have one, broken ones first. Samples of a plan of the platform's are of all its tenants: their people do
+    not see those."""
+    rows = Plan.objects.filter(cache_enabled=True, max_error_rate__isnull=False).select_related("tenant").order_by("name")
+    if tenant is not None:
+        rows = rows.filter(tenant=tenant)
+    if wanted.plan_id is not None:
+        rows = rows.filter(pk=wanted.plan_id)
+    costs = Wanted(start=wanted.start, end=wanted.end, tenant_id=wanted.tenant_id)
+    found = [budget_of(row, replace(costs, plan_id=row.pk)) for row in rows]
+    return sorted(filter(None, found), key=lambda each: (each.off_at is None, each.plan.name))
+
+
+def _tops(wanted: Asked, tenant: Tenant | None, sums: Totals) -> list[dict[str, Any]]:
+    """Who saved most: of tenants, plans, keys and models, those that the filters leave open."""
+    open_ones = {
+        "tenant": tenant is None and wanted.tenant_id is None and Tenant.objects.count() > 1,
+        "plan": wanted.plan_id is None,
+        "key": wanted.key_id is None,
+        "model": wanted.model is None,
+    }
+    found: list[dict[str, Any]] = []
+    for name in (name for name, is_open in open_ones.items() if is_open):
+        rows = groups(replace(wanted, group_by=name))
+        found.append({"by": name, "rows": [(row, _part(row, sums)) for row in rows[:TOP]], "more": max(0, len(rows) - TOP)})
+    return found
+
+
+def _part(row: Group, sums: Totals) -> float | None:
+    """The group's share of what was saved: of the money, of the tokens where nothing has a price. None of a loss."""
+    mine, whole = (row.totals.tokens_saved, sums.tokens_saved) if sums.saved is None else (row.totals.saved, sums.saved)
+    return float(mine) / float(whole) if mine is not None and whole and whole > 0 else None
+
+
+def _changes(now: Totals, before: Totals) -> dict[str, Any]:
+    """Of each headline figure since the period before; nothing when nothing was asked then."""
+    if not before.requests:
+        return {}
+    names = ("saved", "would_cost", "after", "tokens_saved", "requests", "hit_rate")
+    return {name: change(getattr(now, name), getattr(before, name)) for name in names}
+
+
+def _shares(sums: Totals) -> dict[str, str]:
+    """`all`: the share of the spend before that was saved, tenths below 10 %; the others: each part's of what was saved, rounded so that
+    they add up to 100 (largest remainder). Nothing where there is no saving to share."""
+    if not sums.would_cost or sums.saved is None or sums.saved <= 0:
+        return {}
+    parts = {"exact": sums.saved_exact, "semantic": sums.saved_semantic, "compression": sums.saved_compression}
+    exact = {name: 100 * (value or Decimal(0)) / sums.saved for name, value in parts.items()}
+    floors = {name: math.floor(value) for name, value in exact.items()}
+    by_rest = sorted(exact, key=lambda name: floors[name] - exact[name])
+    for name in by_rest[: 100 - sum(floors.values())]:
+        floors[name] += 1
+    whole = 100 * sums.saved / sums.would_cost
+    return {"all": f"{whole:.{1 if whole < Decimal('9.95') else 0}f}", **{name: str(value) for name, value in floors.items()}}
+
+
+def _tiers(sums: Totals) -> list[tuple[str, str, int, int | None, Any, list[float] | None]]:
+    """Class, name, requests, tokens saved, dollars saved, (median, 99th percentile) of each way a request went."""
+    return [
+        ("exact", "Exact hit", sums.exact, sums.tokens_saved_exact, sums.saved_exact, sums.exact_ms),
+        ("semantic", "Semantic hit", sums.semantic, sums.tokens_saved_semantic, sums.saved_semantic, sums.semantic_ms),
+        ("miss", "Miss", sums.misses, None, None, sums.miss_ms),
+        ("bypass", "Not looked up", sums.bypassed, None, None, None),
+    ]

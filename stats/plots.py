@@ -1,0 +1,113 @@
+"""The dashboard's charts over time: the numbers that the script draws, and the same as a table."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final
+
+from stats.asked import Asked
+from stats.marks import Mark
+from stats.paces import Pace, grain_of
+from stats.phrases import label
+from stats.series import Point
+from stats.templatetags.figures import count, milliseconds, percent, usd
+
+ROWS: Final = 200  # of a table; a minute is a row, and a page with thousands helps nobody
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """`kind`: what the script draws. `legend`: (class, name) of each line or area; `rows`: newest first, the time first; `more`: rows that
+    only the CSV has."""
+
+    kind: str
+    title: str
+    note: str
+    legend: tuple[tuple[str, str], ...]
+    heads: tuple[str, ...]
+    rows: list[list[str]]
+    more: int
+    csv: bool = True
+
+
+def plots(asked: Asked, points: Sequence[Point], paces: Sequence[Pace]) -> list[Plot]:
+    """Money, tiers, tokens, durations."""
+    of = asked.granularity
+    newest = list(reversed(points[-ROWS:]))
+    more = max(0, len(points) - ROWS)
+
+    def rows(cells: Any) -> list[list[str]]:
+        return [[label(point.at, of), *cells(point.totals)] for point in newest]
+
+    return [
+        Plot(
+            "money",
+            f"Spend by {of}",
+            "what the requests would have cost without a plan, and what was paid",
+            (("would", "would have cost"), ("paid", "paid")),
+            ("Would have cost", "Paid", "Saved"),
+            rows(lambda sums: [usd(sums.would_cost), usd(sums.after), usd(sums.saved)]),
+            more,
+        ),
+        Plot(
+            "tiers",
+            f"Requests by {of}",
+            "where answers came from",
+            (("exact", "exact hit"), ("semantic", "semantic hit"), ("miss", "miss"), ("bypass", "not looked up")),
+            ("Exact", "Semantic", "Miss", "Not looked up", "Hit rate"),
+            rows(lambda sums: [*map(count, (sums.exact, sums.semantic, sums.misses, sums.bypassed)), _rate(sums)]),
+            more,
+        ),
+        Plot(
+            "tokens",
+            f"Tokens by {of}",
+            "prompt tokens as asked, and as the provider billed them",
+            (("would", "asked"), ("paid", "sent")),
+            ("Asked", "Sent", "Saved"),
+            rows(lambda sums: [count(sums.asked_tokens), count(sums.sent_tokens), count(sums.tokens_saved)]),
+            more,
+        ),
+        _durations(asked, paces),
+    ]
+
+
+def _durations(asked: Asked, paces: Sequence[Pace]) -> Plot:
+    of = grain_of(asked)
+    narrower = any(value is not None for value in (asked.key_id, asked.route, asked.model))
+    rows = [
+        [label(pace.at, of), *(milliseconds(pair[number] if pair else None) for pair in (pace.hit, pace.miss) for number in (0, 1))]
+        for pace in reversed(paces[-ROWS:])
+    ]
+    return Plot(
+        "paces",
+        f"Duration by {of}",
+        f"median milliseconds until the last byte{', of the whole plan, whatever the key, route and model' * narrower}",
+        (("exact", "with a hit"), ("miss", "without")),
+        ("Hit, median ms", "Hit, p99 ms", "Miss, median ms", "Miss, p99 ms"),
+        rows,
+        max(0, len(paces) - ROWS),
+        csv=False,
+    )
+
+
+def series(asked: Asked, points: Sequence[Point], paces: Sequence[Pace], marks: Sequence[Mark]) -> dict[str, Any]:
+    """What the script draws: lists as long as `at` (epoch seconds), None where nothing is known. Dollars as floats: for the eye alone."""
+    totals = [point.totals for point in points]
+    return {
+        "granularity": asked.granularity,
+        "at": [point.at.timestamp() for point in points],
+        "money": [[_float(each.would_cost) for each in totals], [_float(each.after) for each in totals]],
+        "tiers": [[getattr(each, name) for each in totals] for name in ("exact", "semantic", "misses", "bypassed")],
+        "tokens": [[each.asked_tokens for each in totals], [each.sent_tokens for each in totals]],
+        "paces_at": [pace.at.timestamp() for pace in paces],
+        "paces": [[pace.hit[0] if pace.hit else None for pace in paces], [pace.miss[0] if pace.miss else None for pace in paces]],
+        "marks": [[mark.at.timestamp(), mark.kind] for mark in marks],
+    }
+
+
+def _rate(sums: Any) -> str:
+    return percent(sums.hit_rate if sums.requests else None)
+
+
+def _float(dollars: Decimal | None) -> float | None:
+    return None if dollars is None else float(dollars)
