@@ -4,6 +4,11 @@
 looked at together, a plain mean would compare different traffic; so a request held out of a share p stands for (1 - p) / p of those with
 the plan. The quotient of the means is then about the requests that had the plan.
 
+*Chance makes the sides unequal*, and a few long chats can hide all of the saving. How large a request is was known before its lot was
+drawn, so what its side has too much of it can be taken out: the mean of those held out is read off the line of cost over size at the size
+of those with the plan (regression adjustment of an experiment: W. Lin, Agnostic notes on regression adjustments to experimental data,
+Annals of Applied Statistics 7, 2013). No price or token count of ours is believed for that: a size that said nothing would change nothing.
+
 *The interval* must know that requests of a chat cost alike. Chats fall into 64 replicate groups by hash, so each group is a small sample of
 all chats, and how much the result moves when one is left out tells how sure it is: the delete-a-group jackknife (P. S. Kott, The
 delete-a-group jackknife, Journal of Official Statistics 17, 2001; Wolter, Introduction to Variance Estimation, 2007, chapter 4). A few dear
@@ -17,7 +22,12 @@ it happens to be too narrow.
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[Any]
 
 GROUPS: Final = 64  # `proxy.core.holdout.REPLICATES`; a test compares them
 ENOUGH: Final = 24.0  # effective groups, by the number of requests held out
@@ -27,7 +37,7 @@ Z: Final = 1.96  # the quantile of a two-sided interval of 95 %
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sums:
     """Of one replicate group on one side, under one share. `cost`: billed and spent on saving, `would`: by the model, in US dollars, of the
-    `priced` ones of the requests."""
+    `priced` ones of the requests, and `size` of them, as `proxy.core.holdout.Lot` has it."""
 
     share: float
     held: bool
@@ -36,6 +46,7 @@ class Sums:
     priced: int
     cost: float
     would: float
+    size: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,8 +65,8 @@ class Range:
 class Measurement:
     """`held`, `treated`: priced requests without and with the plan; `unpriced`: others, in no sum. `share`: saved of what the requests with
     the plan would have cost, `dollars`: the same in US dollars; None while `needed` requests more must be held out, some
-    `needed_requests` in all, or when those held out cost nothing. `modelled_share` and `modelled_dollars`: of the very same requests, None
-    where the model has nothing to say."""
+    `needed_requests` in all, or when those held out cost next to nothing. `modelled_share` and `modelled_dollars`: of the very same
+    requests, None where the model has nothing to say."""
 
     held: int = 0
     treated: int = 0
@@ -79,7 +90,8 @@ def measure(sums: Iterable[Sums]) -> Measurement:
     with_plan, without = ([row for row in rows if row.held is held] for held in (False, True))
     held, treated = (sum(row.priced for row in side) for side in (without, with_plan))
     cost, would = (sum(getattr(row, name) for row in with_plan) for name in ("cost", "would"))
-    needed = _needed(without, held) if treated else _needed(without, 0)
+    enough = len({row.replicate for row in with_plan if row.priced}) > 1
+    needed = _needed(without, held if enough else 0)
     drawn = sum(row.requests for row in rows)
     mean_share = sum(row.share * row.requests for row in rows) / drawn if drawn else 0.0
     share, dollars = (None, None) if needed else _compared(with_plan, without)
@@ -105,39 +117,48 @@ def _needed(without: list[Sums], held: int) -> int:
 
 
 def _compared(with_plan: list[Sums], without: list[Sums]) -> tuple[Range | None, Range | None]:
-    """Share and dollars saved. None where those held out cost nothing."""
+    """Share and dollars saved. None where those held out cost next to nothing."""
     treated, held = _by_group(with_plan), _by_group(without)
-    requests, cost = map(sum, zip(*treated, strict=True))
-    others, their_cost = map(sum, zip(*held, strict=True))
-    if their_cost <= 0:
+    costs = held[1]
+    if costs.sum() <= 0:
         return None, None
-    quantile = student(their_cost**2 / sum(spent**2 for _, spent in held) - 1)
-    left = [
-        ((cost - c) / (requests - n), (their_cost - d) / (others - m))
-        for (n, c), (m, d) in zip(treated, held, strict=True)
-        if requests > n and others > m and their_cost > d
-    ]
-    mean, other = cost / requests, their_cost / others
-    share = _range(1 - mean / other, [1 - one / two for one, two in left], quantile)
-    dollars = _range(requests * (other - mean), [requests * (two - one) for one, two in left], quantile)
+    quantile = student(costs.sum() ** 2 / (costs**2).sum() - 1)
+    all_but = 1 - np.eye(GROUPS)
+    (mean,), (other,) = _means(treated, held, np.ones((1, GROUPS)))
+    means, others = _means(treated, held, all_but)
+    if (others <= 0).any():  # a single group cost anything
+        return None, None
+    requests = float(treated[0].sum())
+    share = _range(1 - mean / other, 1 - means / others, quantile)
+    dollars = _range(requests * (other - mean), requests * (others - means), quantile)
     return Range(value=share.value, low=share.low, high=min(1.0, share.high)), dollars
 
 
-def _by_group(side: list[Sums]) -> list[tuple[float, float]]:
-    """Requests and cost of each group, as many as they stand for."""
-    found = [(0.0, 0.0)] * GROUPS
+def _means(treated: Floats, held: Floats, use: Floats) -> tuple[Floats, Floats]:
+    """What a request cost with the plan, and what it would have cost without: the mean of those held out, at the size of the others. One of
+    each for every row of `use`, which says of each group whether it counts."""
+    (requests, cost, size), (others, their_cost, their_size) = treated @ use.T, held @ use.T
+    mean, theirs = their_cost / others, their_size / others
+    dear = held[1] - mean[:, None] * held[0]
+    large = (held[2] - theirs[:, None] * held[0]) * use
+    spread = (large**2).sum(axis=1)
+    slope = np.divide((dear * large).sum(axis=1), spread, out=np.zeros_like(spread), where=spread > 0)
+    return cost / requests, mean + slope * (size / requests - theirs)
+
+
+def _by_group(side: list[Sums]) -> Floats:
+    """Requests, cost and size (three rows) of each group, as many as they stand for."""
+    found = np.zeros((3, GROUPS))
     for row in side:
         weight = (1 - row.share) / row.share if row.held else 1.0
-        requests, cost = found[row.replicate]
-        found[row.replicate] = (requests + weight * row.priced, cost + weight * row.cost)
+        found[:, row.replicate] += weight * np.array((row.priced, row.cost, row.size))
     return found
 
 
-def _range(value: float, left_out: list[float], quantile: float) -> Range:
+def _range(value: float, left_out: Floats, quantile: float) -> Range:
     """The figure, and its interval by what it is when each group is left out."""
-    number, mean = len(left_out), sum(left_out) / len(left_out)
-    half = quantile * math.sqrt((number - 1) / number * sum((each - mean) ** 2 for each in left_out))
-    return Range(value=value, low=value - half, high=value + half)
+    half = quantile * math.sqrt((GROUPS - 1) / GROUPS * float(((left_out - left_out.mean()) ** 2).sum()))
+    return Range(value=float(value), low=float(value) - half, high=float(value) + half)
 
 
 def student(freedom: float, z: float = Z) -> float:

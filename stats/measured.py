@@ -12,7 +12,7 @@ from stats.spans import floor
 from stats.wanted import FULL_ONLY, Wanted
 
 _SIDES: Final = ("share", "held", "replicate")
-_TOTALS: Final = {f"sum_{name}": Sum(name) for name in ("requests", "priced", "cost", "would")}
+_TOTALS: Final = {f"sum_{name}": Sum(name) for name in ("requests", "priced", "cost", "would", "size")}
 
 
 def measured(wanted: Wanted) -> Measurement | None:
@@ -28,6 +28,7 @@ def measured(wanted: Wanted) -> Measurement | None:
             priced=row["sum_priced"],
             cost=float(row["sum_cost"]),
             would=float(row["sum_would"]),
+            size=row["sum_size"],
         )
         for row in rows
     ]

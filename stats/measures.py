@@ -27,8 +27,8 @@ class Event:
     `wrong` or `unclear` once the would-be answer was compared with the provider's, on terms named by `basis`; `shadow`: the plan only
     watched, and `would_tokens` and `would_saved` are what it would have saved; `collapsed`: it shared the call of an identical request in
     flight; `stale`: an expired answer was served, as the plan allows; `turns`: which turn of its chat it was, counted by its user's, 0
-    where it was not read; `holdout`: the share of its plan's chats that were held out then, 0 where no lot was drawn, and `replicate` the
-    group that its chat fell into. Of a request held out the `reason` is `HOLDOUT`.
+    where it was not read; `holdout`: the share of its plan's chats that were held out then, 0 where no lot was drawn, `replicate` the
+    group that its chat fell into, and `size` what it measured before, in dollars. Of a request held out the `reason` is `HOLDOUT`.
     """
 
     event_id: str
@@ -63,6 +63,7 @@ class Event:
     turns: int = 0
     holdout: float = 0.0
     replicate: int = 0
+    size: float = 0.0
     failures: tuple[str, ...] = ()
     attempts: int = 0
     engine: str = ""

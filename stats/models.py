@@ -58,6 +58,7 @@ class RequestEvent(models.Model):
     turns = models.PositiveIntegerField(default=0)
     holdout = models.FloatField(default=0)
     replicate = models.PositiveSmallIntegerField(default=0)
+    size = models.FloatField(default=0)
     failures = models.JSONField(default=list)
     attempts = models.PositiveSmallIntegerField(default=0)
     engine = models.CharField(max_length=64, blank=True)

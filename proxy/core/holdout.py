@@ -27,10 +27,12 @@ READ: Final = 2_000  # characters of the opening: two chats that begin alike for
 
 @dataclass(frozen=True, slots=True)
 class Lot:
-    """`held`: it goes without its plan; `replicate`: 0 to `REPLICATES` - 1."""
+    """`held`: it goes without its plan; `replicate`: 0 to `REPLICATES` - 1. `size` of the request, US dollars by its characters: known
+    before any lot is drawn, so it tells how alike the two sides are."""
 
     held: bool
     replicate: int
+    size: float = 0.0
 
 
 def draw(opening: str, *, share: float, plan: int, key: int, user: str | None, at: float, pepper: str) -> Lot:

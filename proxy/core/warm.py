@@ -12,11 +12,10 @@ from typing import Final
 from proxy.core.breakpoints import PROVIDERS, has_breakpoint, reads_breakpoints
 from proxy.core.exchange import Call, Stored
 from proxy.core.outlook import HELD_BY, HELD_SECONDS, held
-from proxy.core.ports import Message
+from proxy.core.size import characters
 
 MINIMUM: Final = 1024
 STEP: Final = 128
-FRAME: Final = 12  # characters that a message weighs beside its text
 
 
 def warm_tokens(call: Call, asked: int) -> int:
@@ -50,14 +49,4 @@ def _share_of_last_turn(call: Call) -> float:
     ends = max((index for index, message in enumerate(messages) if message.get("role") == "assistant"), default=0)
     if not ends or (last is not None and not held(last, call.target.upstream.provider, call.at)):
         return 0.0
-    sizes = [_size(message) for message in messages]
-    return sum(sizes[:ends]) / sum(sizes)
-
-
-def _size(message: Message) -> int:
-    """Characters, about."""
-    content = message.get("content")
-    calls = message.get("tool_calls") or ()
-    texts = [content] if isinstance(content, str) else [part.get("text") for part in content or () if isinstance(part, dict)]
-    texts += [(each.get("function") or {}).get("arguments") for each in calls if isinstance(each, dict)]
-    return FRAME + sum(len(text) for text in texts if isinstance(text, str))
+    return characters(messages[:ends]) / characters(messages)

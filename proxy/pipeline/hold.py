@@ -2,10 +2,12 @@
 
 from dataclasses import replace
 
+from plans.pricing import MILLION
 from proxy.core.chat import text_of
 from proxy.core.exchange import Call, revise
 from proxy.core.holdout import draw
 from proxy.core.ports import Toolbox
+from proxy.core.size import PER_TOKEN, characters
 from stats.measures import HOLDOUT
 
 
@@ -21,6 +23,8 @@ async def hold(call: Call, tools: Toolbox) -> Call:
     lot = draw(
         _opening(call), share=plan.holdout, plan=plan.id, key=key.id, user=call.asked.user, at=call.at, pepper=tools.limits.key_pepper
     )
+    price = call.target.price
+    lot = replace(lot, size=characters(call.asked.messages) / PER_TOKEN * float(price.input / MILLION) if price else 0.0)
     if not lot.held:
         return revise(call, lot=lot)
     without = replace(plan, compression=None, cache=None)

@@ -75,6 +75,7 @@ def event_of(call: Call) -> Event:
         turns=turn_of(call.request.messages) if call.request else 0,
         holdout=call.plan.holdout if call.lot and call.plan else 0.0,
         replicate=call.lot.replicate if call.lot else 0,
+        size=call.lot.size if call.lot else 0.0,
         failures=call.failures,
         attempts=call.attempts,
         engine=call.cut.engine if call.cut and call.cut.messages is not None and call.attempts else "",

@@ -64,7 +64,7 @@ def test_any_text_has_a_lot() -> None:
 
 
 def test_drawing_takes_microseconds() -> None:
-    begun = time.perf_counter()
+    begun = time.process_time()
     for number in range(2_000):
         lot("a question of some length " * 80, user=f"user {number}")
-    assert (time.perf_counter() - begun) / 2_000 < 100e-6  # 4 us on an idle machine
+    assert (time.process_time() - begun) / 2_000 < 100e-6

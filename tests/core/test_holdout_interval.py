@@ -1,6 +1,7 @@
 """The measured saving: exact where it can be, and an interval that holds the truth about as often as it says."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,67 +12,98 @@ from proxy.core.holdout import REPLICATES
 from stats.holdout import ENOUGH, GROUPS, Measurement, Sums, measure, student
 
 Numbers = NDArray[Any]
-Requests = tuple[Numbers, Numbers, Numbers]  # costs, whether they were paid, which chat
-Make = Callable[[int, float, np.random.Generator], Requests]
+Requests = tuple[Numbers, Numbers, Numbers, Numbers]  # sizes, costs, whether they were paid, which chat
+Make = Callable[[int, float, np.random.Generator, float], Requests]
 PAID = 0.7  # of what it would have cost, by and large
 
 
-def sums(costs: Numbers, paid: Numbers, chats: Numbers, *, share: float, dice: np.random.Generator) -> list[Sums]:
+def sums(asked: Requests, *, share: float, dice: np.random.Generator, sized: bool = True) -> list[Sums]:
     """What the roll-up holds of these requests, whose chats are drawn by lot."""
+    sizes, costs, paid, chats = asked
     number = int(chats.max()) + 1
     held, groups = (dice.random(number) < share)[chats], dice.integers(0, GROUPS, number)[chats]
     found = []
     for side, spent in ((True, costs), (False, costs * paid)):
         of = held == side
-        counts, cost, would = (np.bincount(groups[of], weights[of], GROUPS) for weights in (np.ones(len(costs)), spent, costs))
+        counts, cost, would, size = (np.bincount(groups[of], weights[of], GROUPS) for weights in (np.ones(len(costs)), spent, costs, sizes))
         found += [
-            Sums(share=share, held=side, replicate=group, requests=n, priced=n, cost=float(cost[group]), would=float(would[group]))
+            Sums(
+                share=share,
+                held=side,
+                replicate=group,
+                requests=n,
+                priced=n,
+                cost=float(cost[group]),
+                would=float(would[group]),
+                size=float(size[group]) if sized else 0.0,
+            )
             for group, n in enumerate(map(int, counts))
             if n
         ]
     return found
 
 
-def singles(number: int, spread: float, dice: np.random.Generator) -> Requests:
-    """Independent requests: log-normal costs, some of them hits."""
-    return dice.lognormal(0, spread, number), (dice.random(number) < PAID) * 1.0, np.arange(number)
+def singles(number: int, spread: float, dice: np.random.Generator, answers: float = 0.3) -> Requests:
+    """Independent requests of log-normal size, some of them hits. `answers`: what completions cost beside prompts."""
+    sizes = dice.lognormal(0, spread, number)
+    return sizes, _costs(sizes, answers, dice), (dice.random(number) < PAID) * 1.0, np.arange(number)
 
 
-def chats(number: int, spread: float, dice: np.random.Generator) -> Requests:
-    """Chats of up to 20 turns, each dearer than the one before; some chats are much dearer, and some hit far more often."""
+def chats(number: int, spread: float, dice: np.random.Generator, answers: float = 0.3) -> Requests:
+    """Chats of up to 20 turns, each larger than the one before; some chats are much larger, and some hit far more often."""
     lengths = dice.integers(1, 21, number // 8)
     of = np.repeat(np.arange(len(lengths)), lengths)[:number]
     turn = np.concatenate([np.arange(1, length + 1) for length in lengths])[:number]
-    costs = dice.lognormal(0, spread, len(lengths))[of] * turn * dice.lognormal(0, 0.3, len(of))
-    return costs, (dice.random(len(of)) < dice.beta(7, 3, len(lengths))[of]) * 1.0, of
+    sizes = dice.lognormal(0, spread, len(lengths))[of] * turn
+    paid = (dice.random(len(of)) < dice.beta(7, 3, len(lengths))[of]) * 1.0
+    return sizes, _costs(sizes, answers, dice), paid, of
+
+
+def _costs(sizes: Numbers, answers: float, dice: np.random.Generator) -> Numbers:
+    """A prompt costs about what it is long, less where the provider held it; an answer whatever it is long."""
+    prompts = sizes * dice.lognormal(0, 0.3, len(sizes)) * np.where(dice.random(len(sizes)) < 0.5, 0.5, 1.0)
+    replies = dice.lognormal(0, 1, len(sizes))
+    return np.asarray(prompts + replies * answers * prompts.mean() / replies.mean())
 
 
 @pytest.mark.parametrize(
-    ("make", "number", "share", "spread"),
+    ("make", "number", "share", "spread", "answers"),
     [
-        (singles, 5_000, 0.02, 0.5),
-        (singles, 20_000, 0.02, 1.5),
-        (singles, 3_000, 0.2, 1.5),
-        (chats, 20_000, 0.1, 1.0),
-        (chats, 40_000, 0.02, 0.7),
-        (chats, 20_000, 0.1, 1.5),
+        (singles, 5_000, 0.02, 0.5, 5.0),
+        (singles, 20_000, 0.02, 1.5, 0.3),
+        (singles, 3_000, 0.2, 1.5, 0.3),
+        (chats, 20_000, 0.1, 1.0, 0.3),
+        (chats, 40_000, 0.02, 0.7, 5.0),
+        (chats, 20_000, 0.1, 1.5, 0.3),
     ],
 )
-def test_about_95_of_100_intervals_hold_the_truth(make: Make, number: int, share: float, spread: float) -> None:
+def test_about_95_of_100_intervals_hold_the_truth(make: Make, number: int, share: float, spread: float, answers: float) -> None:
     dice = np.random.default_rng(11)
-    costs, paid, of = make(number, spread, dice)
-    found = [measure(sums(costs, paid, of, share=share, dice=dice)) for _ in range(400)]
-    ranges = [each.share for each in found if each.share is not None]
+    asked = make(number, spread, dice, answers)
+    _, costs, paid, _ = asked
     truth = 1 - float((costs * paid).sum() / costs.sum())
-    assert len(ranges) > 300
-    assert 0.90 <= sum(truth in each for each in ranges) / len(ranges) <= 0.99
+    for sized in (True, False):
+        found = [measure(sums(asked, share=share, dice=dice, sized=sized)) for _ in range(250)]
+        ranges = [each.share for each in found if each.share is not None]
+        assert len(ranges) > 200
+        assert 0.89 <= sum(truth in each for each in ranges) / len(ranges) <= 1.0
+
+
+def test_sizes_known_beforehand_make_the_interval_narrow() -> None:
+    dice = np.random.default_rng(14)
+    asked = chats(20_000, 1.0, dice)
+    wide, narrow = (
+        [each.high - each.low for _ in range(40) if (each := measure(sums(asked, share=0.1, dice=dice, sized=sized)).share)]
+        for sized in (False, True)
+    )
+    assert 2.5 * np.median(narrow) < np.median(wide)
 
 
 def test_requests_alone_would_promise_too_much() -> None:
     """Chats taken for independent requests: the same interval over them holds the truth far less often. The simulation can tell."""
     dice = np.random.default_rng(12)
-    costs, paid, of = chats(20_000, 1.0, dice)
-    truth, hits, number = 1 - float((costs * paid).sum() / costs.sum()), 0, 300
+    _, costs, paid, of = chats(20_000, 1.0, dice)
+    truth, hits, number = 1 - float((costs * paid).sum() / costs.sum()), 0, 200
     for _ in range(number):
         held = (dice.random(int(of.max()) + 1) < 0.1)[of]
         alone = dice.integers(0, GROUPS, len(of))
@@ -162,8 +194,7 @@ def test_the_missing_number_is_about_what_it_takes(share: float) -> None:
     dice = np.random.default_rng(13)
     told = []
     for _ in range(40):
-        costs, paid, of = chats(round(250 / share), 1.0, dice)
-        found = measure(sums(costs, paid, of, share=share, dice=dice))
+        found = measure(sums(chats(round(250 / share), 1.0, dice), share=share, dice=dice))
         assert found.share is None
         told.append(found.held + found.needed)
     assert 400 < np.median(told) < 700
@@ -198,3 +229,21 @@ def test_both_sides_of_the_house_have_as_many_groups() -> None:
 def test_student_s_quantile(freedom: float, quantile: float) -> None:
     """The table of Abramowitz and Stegun, 26.10."""
     assert student(freedom) == pytest.approx(quantile, rel=0.01)
+
+
+def test_a_single_chat_that_cost_anything_is_nothing_to_go_by() -> None:
+    rows = [replace(row, cost=0.0, size=0.0) if row.held and row.replicate else row for row in even()]
+    assert measure(rows).share is None
+
+
+def test_a_side_that_drew_the_larger_requests_is_brought_to_the_size_of_the_other() -> None:
+    """Requests cost ten dollars for each of their size, and nothing is saved; those held out happen to be larger."""
+    dice = np.random.default_rng(15)
+    rows = []
+    for group in range(GROUPS):
+        for side, larger in ((True, 1.2), (False, 1.0)):
+            size = 50 * float(dice.lognormal(0, 0.5)) * larger
+            rows.append(Sums(share=0.1, held=side, replicate=group, requests=50, priced=50, cost=10 * size, would=10 * size, size=size))
+    found = measure(rows).share
+    assert found is not None
+    assert found.value == pytest.approx(0.0, abs=1e-9)

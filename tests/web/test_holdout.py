@@ -150,3 +150,8 @@ def test_unpriced_requests_are_told(page: Any) -> None:
     assert found is not None
     assert found.unpriced == 6
     assert "6 more have no price and are in neither." in page()
+
+
+def test_sizes_are_of_requests_that_count() -> None:
+    store(*drawn(3, size=0.5), make_event(tier="sample", holdout=0.5, size=0.5), make_event(holdout=0.5, size=0.5, billed_cost=None))
+    assert sum(row.size for row in Held.objects.all()) == 1.5
