@@ -10,9 +10,9 @@ from django.core.management.base import BaseCommand
 from plans import services
 from plans.models import Plan, Tenant
 from stats.models import Pruned
-from stats.rollups import MINUTE
+from stats.rollups import DAY, MINUTE
+from stats.spans import floor
 from stats.synthetic import Asker, generate
-from stats.wanted import floor
 
 TENANTS, KEYS, MINUTE_DAYS = 8, 2, 7
 
@@ -26,7 +26,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         end = datetime.now(UTC)
-        start, minutes_from = end - timedelta(days=options["days"]), floor(end, "day") - timedelta(days=MINUTE_DAYS)
+        start, minutes_from = end - timedelta(days=options["days"]), floor(end, DAY) - timedelta(days=MINUTE_DAYS)
         begun, askers = time.monotonic(), _askers()
         for done in generate(options["number"], start=start, end=end, minutes_from=minutes_from, askers=askers):
             self.stdout.write(f"{done:,} requests, {done / (time.monotonic() - begun):,.0f}/s", ending="\r")
