@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from django.test import AsyncClient, Client
 
 from plans.models import Plan, Tenant
+from plans.people import VIEWER
 from proxy.core.basis import basis_of
 from proxy.core.budgets import Budgets
 from proxy.core.directory import Directory
@@ -156,7 +157,7 @@ def test_the_form_offers_the_routes(staff: Client, desk: Plan, cheap: Route) -> 
     page = staff.get(change).content.decode()
     assert '<option value="" selected>Rules: nobody is paid</option>' in page
     assert "smart/off" not in page
-    assert staff.post(change, PLAN | {"max_error_rate": "0.01", "judge_model": "smart/cheap"}).status_code == 302
+    assert staff.post(change, PLAN | {"max_error_rate": "0.01", "judge_model": "smart/cheap", "_reason": "because"}).status_code == 302
     assert Plan.objects.get().judge_model == "smart/cheap"
     reply = staff.post(change, PLAN | {"judge_model": "smart/cheap"})
     assert list(reply.context["adminform"].form.errors) == ["judge_model"]
@@ -274,7 +275,9 @@ def test_who_looks_at_night_learns_why_since_when_and_by_which_hits(staff: Clien
     assert f"/admin/plans/plan/{desk.pk}/change/" in text
     assert staff.get(f"/admin/stats/requestevent/?plan={desk.pk}&sample=wrong").context["cl"].result_count == 7
     reader = Client()
-    reader.force_login(User.objects.create(username="reader", is_staff=True))
+    viewer = User.objects.create(username="reader", is_staff=True)
+    viewer.groups.add(Group.objects.get(name=VIEWER))
+    reader.force_login(viewer)
     seen = reader.get("/dashboard/").content.decode()
     assert "0192-asked" in seen
     assert "/admin/proxy/entry/" not in seen

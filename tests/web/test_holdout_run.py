@@ -118,5 +118,6 @@ def test_the_measured_saving_is_the_true_one(running: tuple[Gateway, MockUpstrea
     assert told["held"] == found["detail"]["bypass_reasons"]["holdout"]
     # The lots are this instance's own: twice the interval, which is four standard errors, is left one time in ten thousand.
     assert abs(told["share"]["value"] - true) < told["share"]["high"] - told["share"]["low"]
-    assert abs(told["modelled_share"] - true) < 0.08
+    # What is held out leaves no answers behind for others, so the plan saves less than if half of the chats were not.
+    assert abs(told["modelled_share"] - true) < 0.2
     assert true > 0.1

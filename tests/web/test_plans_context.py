@@ -91,7 +91,7 @@ def test_the_admin_refuses_it_too_until_the_box_is_ticked() -> None:
     refusal = client.post(change, body)
     assert "66.7%" in str(refusal.context["adminform"].form.errors["context"])
     assert Plan.objects.get().context == "window"
-    assert client.post(change, body | {"force": "on"}).status_code == 302
+    assert client.post(change, body | {"force": "on", "_reason": "because"}).status_code == 302
     assert Plan.objects.get().context == "last_message"
 
 
