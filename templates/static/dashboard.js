@@ -22,7 +22,7 @@ function tell(words, { ended = false } = {}) {
 
 // Whether to go on asking.
 async function renew() {
-  const answer = await fetch(location.href, { headers: { accept: "text/html" }, cache: "no-store" });
+  const answer = await fetch(location.href, { headers: { accept: "text/html" }, cache: "no-store", signal: AbortSignal.timeout(10_000) });
   if (answer.redirected || answer.status === 401 || answer.status === 403) {
     tell("Your session has ended: these figures stay as they are.", { ended: true });
     said.textContent = "Your session has ended.";

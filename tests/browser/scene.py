@@ -5,7 +5,7 @@ import math
 import random
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -42,23 +42,24 @@ print(json.dumps({"session": store.session_key, "plans": dict(Plan.objects.value
 
 @dataclass(frozen=True)
 class Scene:
-    """`plans`: numbers by name; `keys`: (number, name, tenant's number, tenant's slug)."""
+    """`plans`: numbers by name; `keys`: (number, name, tenant's number, tenant's slug); `request`: the id of one that was compressed."""
 
     gateway: Gateway
     session: str
     plans: dict[str, int]
     keys: list[list[Any]]
+    request: str = ""
 
 
 def scene(gateway: Gateway, *, requests: int = 6_000) -> Scene:
     """Plans made over the API, requests written as the flusher writes them."""
     for name, fields in PLANS.items():
-        made = gateway.api("POST", "/token-saving/plans", json={"plan_name": name} | fields)
-        assert made.status_code == 201, made.text
+        reply = gateway.api("POST", "/token-saving/plans", json={"plan_name": name} | fields)
+        assert reply.status_code == 201, reply.text
     for name in ("web-widget", "mobile-app", "mail-robot"):
         gateway.manage("create_key", "--tenant", tenant(gateway), "--name", name)
-    found = json.loads(gateway.manage("shell", "--verbosity", "0", "-c", SESSIONS).splitlines()[-1])
-    set_up = Scene(gateway, found["session"], found["plans"], found["keys"])
+    made = json.loads(gateway.manage("shell", "--verbosity", "0", "-c", SESSIONS).splitlines()[-1])
+    set_up = Scene(gateway, made["session"], made["plans"], made["keys"])
     with psycopg.connect(gateway.environment["DATABASE_URL"], autocommit=True) as connection:
         batch: list[Event] = []
         for event in events(set_up, requests):
@@ -67,7 +68,9 @@ def scene(gateway: Gateway, *, requests: int = 6_000) -> Scene:
                 record(connection, batch)
                 batch = []
         record(connection, batch)
-    return set_up
+        found = connection.execute("SELECT event_id FROM stats_requestevent WHERE engine <> '' ORDER BY at DESC LIMIT 1").fetchone()
+    assert found
+    return replace(set_up, request=str(found[0]))
 
 
 def record(connection: "psycopg.Connection[Any]", batch: list[Event]) -> None:

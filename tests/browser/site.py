@@ -5,6 +5,7 @@ from typing import Any
 
 from playwright.sync_api import Browser
 
+from tests.browser.scene import Scene, scene
 from tests.gateways import Gateway
 from tests.upstream import MockUpstream, completion
 
@@ -19,11 +20,12 @@ QUESTIONS = (
 
 @dataclass
 class Site:
-    """What tests ask of the site. `plan`: the number of the plan that has requests."""
+    """What tests ask of the site. `plan`: the number of the plan that has requests; `past`: two months of requests under other plans."""
 
     gateway: Gateway
     upstream: MockUpstream
     plan: int
+    past: Scene
     _session: Any = field(default=None, repr=False)
 
     @property
@@ -46,7 +48,8 @@ class Site:
 
 
 def furnished(gateway: Gateway, upstream: MockUpstream) -> Site:
-    """A plan with hits, misses, and a chat long enough to be cut."""
+    """Two months of requests, and a plan with hits, misses, and a chat long enough to be cut."""
+    past = scene(gateway)
     body = {"plan_name": DESK, "compression": {"max_input_tokens": 256}, "cache": {"ttl": 3600}}
     made = gateway.api("POST", "/token-saving/plans", json=body)
     assert made.status_code == 201, made.text
@@ -59,7 +62,7 @@ def furnished(gateway: Gateway, upstream: MockUpstream) -> Site:
     long_chat = [*history, {"role": "user", "content": "And how do I pay by invoice?"}]
     assert gateway.chat(token_saving_plan_id=DESK, messages=long_chat).status_code == 200
     gateway.stats(DESK, requests=sum(range(len(QUESTIONS) + 1)) + 1)
-    return Site(gateway, upstream, _number(gateway))
+    return Site(gateway, upstream, _number(gateway), past)
 
 
 def _number(gateway: Gateway) -> int:
