@@ -16,6 +16,7 @@ from proxy.core.background import Background
 from proxy.core.breaker import Breaker
 from proxy.core.budgets import Budgets
 from proxy.core.directory import Directory, UpstreamTarget
+from proxy.core.discounts import Discounts
 from proxy.core.flights import Flight, Flights
 from proxy.core.prepared import Prepared
 from proxy.core.recent import Recent
@@ -331,6 +332,7 @@ class Toolbox:
     flights: Flights = field(default_factory=Flights)
     leases: Leases | None = None  # None: this worker is the only one
     breakers: Breakers = field(default_factory=Breakers)
+    discounts: Discounts = field(default_factory=Discounts)
 
     @property
     def judge(self) -> str:

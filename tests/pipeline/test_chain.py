@@ -177,6 +177,17 @@ async def test_a_provider_without_usage_gets_an_estimate_that_says_so() -> None:
     assert world.event.completion_tokens > 0
 
 
+async def test_an_estimate_has_the_discount_that_the_route_had_lately() -> None:
+    world = World()
+    world.upstream.says = completion()
+    world.upstream.says["usage"]["prompt_tokens_details"] = {"cached_tokens": 50}
+    await ask(world, body("first"))
+    world.upstream.says = completion(usage=False)
+    await ask(world, body("second"))
+    assert world.event.estimated
+    assert world.event.cached_tokens == round(world.event.prompt_tokens / 2) > 0
+
+
 @pytest.mark.parametrize("stream", [False, True])
 async def test_what_the_provider_wrote_into_its_prefix_cache_is_billed_at_the_price_of_that(stream: bool) -> None:
     world = World()
