@@ -201,6 +201,12 @@ class VirtualKeyForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in t
         model = VirtualKey
         fields = ("name", "tenant", "routes", "expires_at")
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Django gives a date with a time two inputs and one label, which belongs to neither.
+        for part, widget in zip(("date", "time"), getattr(self.fields["expires_at"].widget, "widgets", ()), strict=False):
+            widget.attrs["aria-label"] = f"Expires at, {part} (UTC)"
+
 
 class ModelPriceForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
     class Meta:
