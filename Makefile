@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test browser-test lint format eval-cache eval-fow eval-compression eval-answers eval-budget reconcile-test bench bench-results bench-large clean
+.PHONY: help demo serve test browser-test lint format eval-cache eval-fow eval-compression eval-answers eval-budget reconcile-test bench bench-results bench-large bench-ledger clean
 SHELL := /bin/bash
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -113,6 +113,10 @@ bench-results: $(INSTALLED) ## Measure three times and write benchmarks/RESULTS.
 bench-large: $(INSTALLED) ## Measure the semantic tier with a million entries, up to an hour
 	@echo "Measuring; leave the machine alone meanwhile"
 	@$(BIN)/python -m benchmarks.large
+
+bench-ledger: $(INSTALLED) ## Measure pages over a ledger of ten million requests, an hour the first time (REQUESTS=10000000, JSON=)
+	@echo "Making a large ledger, then opening pages; leave the machine alone meanwhile"
+	@$(BIN)/python -m benchmarks.pages $(if $(filter command line,$(origin REQUESTS)),--requests $(REQUESTS)) $(if $(JSON),--json $(JSON))
 
 clean: ## Remove .venv and caches; data under var/ stay
 	@echo "Removing .venv and caches; var/ stays"
