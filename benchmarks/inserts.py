@@ -40,7 +40,11 @@ def main() -> None:
 async def write(number: int, folder: Path, plan: "Plan", keys: "list[VirtualKey]") -> dict[str, float]:
     """Requests a second: `spooled` into the file, `inserted` as rows, `folded`: from the file to rows and roll-ups."""
     from stats.flusher import Flusher
+    from stats.models import Unfolded
     from stats.spool import Spool
+
+    async def unfolded() -> bool:
+        return bool(await Unfolded.objects.aexists())
 
     shutil.rmtree(folder, ignore_errors=True)
     spool = Spool(folder)
@@ -54,7 +58,7 @@ async def write(number: int, folder: Path, plan: "Plan", keys: "list[VirtualKey]
         spooled = time.perf_counter()
         await flusher.flush()
         inserted = time.perf_counter()
-        while await flusher.fold():
+        while await flusher.fold() or await unfolded():  # the gateway's workers fold as well
             pass
         folding += time.perf_counter() - inserted
         spooling, inserting = spooling + spooled - begun, inserting + inserted - spooled

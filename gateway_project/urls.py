@@ -21,6 +21,8 @@ from proxy.explain_page import explain_page
 from proxy.invalidate_api import PlanInvalidateView
 from proxy.preview_api import PlanPreviewView
 from proxy.preview_page import preview_page
+from proxy.replay_api import PlanReplayView
+from proxy.replay_page import replay_page
 from proxy.trial_page import trial_page
 from stats import views
 from stats.api import AllStatsView, PlanStatsView, SemanticTierView
@@ -44,6 +46,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/plans/plan/<int:plan>/preview/", admin.site.admin_view(preview_page), name="plan-preview-page"),
     path("admin/plans/plan/<int:plan>/explain/", admin.site.admin_view(explain_page), name="plan-explain-page"),
     path("admin/plans/plan/<int:plan>/tuning/", admin.site.admin_view(tuning_page), name="plan-tuning-page"),
+    path("admin/plans/plan/<int:plan>/replay/", admin.site.admin_view(replay_page), name="plan-replay-page"),
     path("admin/plans/plan/<int:plan>/test/", admin.site.admin_view(trial_page), name="plan-trial-page"),
     path("admin/", admin.site.urls),
     *both("token-saving/plans", api.PlansView.as_view(), "plans"),
@@ -55,6 +58,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *both("token-saving/plans/<str:plan>/preview", PlanPreviewView.as_view(), "plan-preview"),
     *both("token-saving/plans/<str:plan>/explain", PlanExplainView.as_view(), "plan-explain"),
     *both("token-saving/plans/<str:plan>/tuning", PlanTuningView.as_view(), "plan-tuning"),
+    *both("token-saving/plans/<str:plan>/replay", PlanReplayView.as_view(), "plan-replay"),
     *both("token-saving/stats", AllStatsView.as_view(), "stats"),
     *both("token-saving/cache-engines", api.CacheEnginesView.as_view(), "cache-engines"),
     *both("token-saving/compression-engines", api.CompressionEnginesView.as_view(), "compression-engines"),

@@ -1,4 +1,4 @@
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 from django.db.models.signals import post_migrate
 
 
@@ -6,7 +6,9 @@ class PlansConfig(AppConfig):
     name = "plans"
 
     def ready(self) -> None:
-        """Have the groups made where the tables are."""
+        """Have the groups made where the tables are, and name in words what the admin lists of others."""
+        apps.get_app_config("axes").verbose_name = "Log-ins"
+        apps.get_app_config("auth").verbose_name = "People"
         from plans.groups import make_groups
 
         post_migrate.connect(make_groups, dispatch_uid="plans.groups")

@@ -20,6 +20,7 @@ class Conf:
             key_pepper=settings.KEY_PEPPER,
             floor=settings.SIMILARITY_FLOOR,
             candidates=settings.CANDIDATES,
+            imprints=settings.IMPRINT_DAYS > 0,
         )
 
     @property

@@ -8,6 +8,7 @@ from django.db import connection, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from stats import imprints
 from stats.entries import CacheEntry, Erasure
 from stats.kept_rows import LOCK
 
@@ -46,6 +47,7 @@ def erase(wanted: Filter, *, by: str) -> tuple[int, datetime]:
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
         erasure = Erasure.objects.create(at=timezone.now(), by=by[:200], **asdict(wanted))
+    imprints.erase(erasure)
     erasure.entries = doom(entries(wanted), at=erasure.at)
     erasure.save(update_fields=["entries"])
     return erasure.entries, erasure.at
@@ -53,6 +55,7 @@ def erase(wanted: Filter, *, by: str) -> tuple[int, datetime]:
 
 def doom(found: QuerySet[CacheEntry], *, at: datetime) -> int:
     """Have these entries go; how many. The workers look for them every quarter of a second."""
+    imprints.erase_asked(found)
     return found.update(doomed_at=at, removed=False)
 
 

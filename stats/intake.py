@@ -10,13 +10,19 @@ from django.db import connection
 from django.db.models import CharField, DateTimeField, Field, JSONField, Model
 
 from stats.database import Connection
+from stats.imprints import INSERT_IMPRINTS
 from stats.kept_rows import INSERT_KEPT, LOCK_SHARED, NOTE_USE
 from stats.models import DeadLetter, RequestEvent, SpoolCursor, UpstreamAttempt
 from stats.rolling import FOLD, NOTE
 
-Kind = Literal["event", "attempt", "kept"]
+Kind = Literal["event", "attempt", "kept", "imprint"]
 Row = tuple[Kind, bytes]
-_STARTS: tuple[tuple[Kind, bytes], ...] = (("event", b'{"event":'), ("attempt", b'{"attempt":'), ("kept", b'{"kept":'))
+_STARTS: tuple[tuple[Kind, bytes], ...] = (
+    ("event", b'{"event":'),
+    ("attempt", b'{"attempt":'),
+    ("kept", b'{"kept":'),
+    ("imprint", b'{"imprint":'),
+)
 
 
 def row_of(line: bytes) -> Row:
@@ -24,7 +30,7 @@ def row_of(line: bytes) -> Row:
     for kind, start in _STARTS:
         if line.startswith(start) and line.endswith(b"}}"):
             return kind, line[len(start) : -1]
-    raise ValueError("not an object with one member: event, attempt or kept")
+    raise ValueError("not an object with one member: event, attempt, kept or imprint")
 
 
 def line_of(row: Row) -> bytes:
@@ -41,10 +47,14 @@ async def insert(conn: Connection, worker: str, rows: list[Row]) -> int:
     events = [body for kind, body in rows if kind == "event"]
     attempts = [body for kind, body in rows if kind == "attempt"]
     kept = [body for kind, body in rows if kind == "kept"]
+    imprints = [body for kind, body in rows if kind == "imprint"]
     inserted = 0
-    if kept:  # before the events, some of which may be hits on them
+    if kept or imprints:
         await conn.execute(LOCK_SHARED)
+    if kept:  # before the events, some of which may be hits on them
         await conn.execute(INSERT_KEPT, (_array(kept),))
+    if imprints:
+        await conn.execute(INSERT_IMPRINTS, (_array(imprints),))
     if events:
         found = await (await conn.execute(INSERT_EVENTS, (_array(events),))).fetchone()
         inserted = found[0] if found else 0

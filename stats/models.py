@@ -4,6 +4,7 @@ from django.db import models
 
 from stats.entries import CacheEntry, Erasure
 from stats.held import Held
+from stats.imprints import StoredImprint
 from stats.rollups import Pruned, Rollup, Tally, Unfolded
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "RequestEvent",
     "Rollup",
     "SpoolCursor",
+    "StoredImprint",
     "Tally",
     "Unfolded",
     "UpstreamAttempt",

@@ -16,7 +16,7 @@ from django.db.models.functions import Greatest
 
 from stats import partitions
 from stats.ids import first_id
-from stats.models import DeadLetter, Erasure, Pruned, RequestEvent, Rollup, SpoolCursor, Tally, Unfolded, UpstreamAttempt
+from stats.models import DeadLetter, Erasure, Pruned, RequestEvent, Rollup, SpoolCursor, StoredImprint, Tally, Unfolded, UpstreamAttempt
 from stats.rollups import DAY, HOUR, MINUTE
 from stats.spans import floor
 
@@ -38,11 +38,12 @@ class Keep:
     events: int = 0
     minutes: int = 0
     hours: int = 0
+    imprints: int = 0
 
 
 def policy() -> Keep:
     """As the settings say."""
-    return Keep(settings.KEEP_EVENTS_DAYS, settings.KEEP_MINUTES_DAYS, settings.KEEP_HOURS_DAYS)
+    return Keep(settings.KEEP_EVENTS_DAYS, settings.KEEP_MINUTES_DAYS, settings.KEEP_HOURS_DAYS, max(1, settings.IMPRINT_DAYS))
 
 
 def our_turn() -> bool:
@@ -63,6 +64,9 @@ def prune(keep: Keep) -> Iterator[tuple[str, int]]:
         yield EVENT, _batches(_OLD_EVENTS, [first_id(before), before])
         for dated, field in _DATED:
             yield str(dated._meta.verbose_name), _batches(_old(dated, f'"{field}" < %s'), [before])
+    if keep.imprints:
+        before = floor(datetime.now(UTC) - timedelta(days=keep.imprints), DAY)
+        yield str(StoredImprint._meta.verbose_name), _batches(_old(StoredImprint, "at < %s"), [before])
     for grain, days in ((MINUTE, keep.minutes), (HOUR, keep.hours)):
         if days:
             before = _mark(grain, days)

@@ -1,4 +1,4 @@
-"""The ledger on disk: one JSON line per upstream attempt, finished request and stored answer, appended with a single write and no await.
+"""The ledger on disk: one JSON line per upstream attempt, finished request, imprint of one, and stored answer, appended with one write.
 
 What `os.write` returned for is in the page cache, so it survives SIGKILL of the worker (not a power cut, see `Spool.sync`). Each worker
 owns its files and holds an flock on each; a file nobody locks belongs to a dead worker and may be adopted (`SpoolFile.adopt`). The
@@ -20,6 +20,7 @@ from typing import Any, Self
 import orjson
 
 from stats import metrics
+from stats.imprint import Imprint
 from stats.kept import Kept
 from stats.measures import Attempt, Event
 
@@ -118,6 +119,10 @@ class Spool:
         """Write that an answer is about to be stored."""
         self._append("kept", entry)
 
+    def imprint(self, imprint: Imprint) -> None:
+        """Write what another plan can be tried on."""
+        self._append("imprint", imprint)
+
     def rotate(self) -> None:
         """Go on in a new file. The old one stays locked in `retired` until the flusher has emptied it. Raises OSError."""
         new = self._next_file()
@@ -147,7 +152,7 @@ class Spool:
         self._generation += 1
         return SpoolFile.create(self.folder / f"{self.worker}.{self._generation:06d}{SUFFIX}")
 
-    def _append(self, kind: str, value: Attempt | Event | Kept) -> None:
+    def _append(self, kind: str, value: Attempt | Event | Kept | Imprint) -> None:
         """A full or broken disk must not fail the request: the line then waits in memory, the newest `BACKLOG` of them."""
         try:
             line = _line(kind, value)
@@ -178,7 +183,7 @@ class Spool:
             log.error("spool %s cannot be written (%d so far): %s", self.current.path, self.errors, error)
 
 
-def _line(kind: str, value: Attempt | Event | Kept) -> bytes:
+def _line(kind: str, value: Attempt | Event | Kept | Imprint) -> bytes:
     """`{"event": {...}}` and a line feed. Decimals become strings; PostgreSQL takes neither NUL nor half a surrogate pair."""
     try:
         line = b'{"%b":%b}\n' % (kind.encode(), orjson.dumps(value, default=str))

@@ -124,9 +124,9 @@ class Call:
     answer is shared; `collapsed`: another request called for it. `fallback`: an expired answer to this very request; `refresh`: it is
     served and this call is to fetch a new one, which is billed to the event of what was `given`. Under an error budget: `basis` (see
     `proxy.core.basis`), the `threshold` learned, `withheld` while its semantic tier is off; `probe`: the stored answer to be compared
-    with the provider's; in the call that does so, `sample_of`: the id of the request it samples, and the `verdict`. `lot`: whether it is
-    held out, under a plan with a holdout, whose copy here then does nothing. `times`: of the stages that sought the answer; `trace`: what
-    it is called in the traces of others, where those are exported.
+    with the provider's; in the call that does so, `sample_of`: the id of the request it samples, and the `verdict`.
+    `withheld_keys`: of a hit in shadow. `lot`: whether it is held out, under a plan with a holdout, whose copy here then does nothing.
+    `times`: of the stages that sought the answer; `trace`: what it is called in the traces of others, where those are exported.
     """
 
     request_id: str
@@ -148,6 +148,7 @@ class Call:
     reads: bool = False
     writes: bool = False
     keys: Keys | None = None
+    withheld_keys: Keys | None = None
     question: str | None = None
     vector: Vector | None = None
     window: Chat | None = None

@@ -20,6 +20,7 @@ from proxy.core.discounts import Discounts
 from proxy.core.flights import Flight, Flights
 from proxy.core.prepared import Prepared
 from proxy.core.recent import Recent
+from stats.imprint import Imprint
 from stats.kept import Kept
 from stats.measures import Attempt, Event
 
@@ -261,6 +262,7 @@ class Ledger(Protocol):
     def attempt(self, attempt: Attempt) -> None: ...
     def record(self, event: Event) -> None: ...
     def kept(self, entry: Kept) -> None: ...
+    def imprint(self, imprint: Imprint) -> None: ...
 
 
 class Watcher(Protocol):
@@ -303,6 +305,7 @@ class Limits:
     upstream_bytes: int = 64 * 1024 * 1024
     floor: float = 0.50
     candidates: int = 3
+    imprints: bool = True
 
 
 class Breakers(dict[str, Breaker]):

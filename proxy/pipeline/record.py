@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from proxy.core.chats import turn_of
 from proxy.core.exchange import Call, Refused, Stored
+from proxy.core.imprint import imprint_of
 from proxy.core.ports import Toolbox
 from proxy.core.worth import forgone, worth
 from stats.measures import Event
@@ -32,6 +33,8 @@ async def record(call: Call, tools: Toolbox) -> Call:
     if call.given is not None:
         event = replace(call.given, failures=event.failures, **{name: getattr(event, name) for name in BILL})
     tools.ledger.record(event)
+    if tools.limits.imprints and (imprint := imprint_of(call, pepper=tools.limits.key_pepper)):
+        tools.ledger.imprint(imprint)
     for watch in tools.watchers:
         watch(call, event)
     return call

@@ -13,7 +13,9 @@ def withhold(call: Call) -> Call:
     this answer either, and its hits would have been as many."""
     if not isinstance(call.answer, Stored) or not call.in_shadow:
         return call
-    return revise(call, would=call.answer, answer=None, tier="miss", reason=REASON, reads=False, writes=False, keys=None)
+    return revise(
+        call, would=call.answer, answer=None, tier="miss", reason=REASON, reads=False, writes=False, keys=None, withheld_keys=call.keys
+    )
 
 
 async def leave_whole(call: Call, tools: Toolbox) -> Call:

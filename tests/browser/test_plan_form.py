@@ -18,6 +18,7 @@ def shoot(page: Page, screens: Path | None, name: str) -> None:
         for width, pixels in {"wide": 1280, "phone": 390}.items():
             page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]  # one of the two words
             page.set_viewport_size({"width": pixels, "height": 900})
+            page.evaluate("scrollTo(0, 0)")  # what sticks would stand in the middle
             page.screenshot(path=(screens or Path()) / f"{name}-{scheme}-{width}.png", full_page=True)
     page.set_viewport_size({"width": 1280, "height": 900})
 

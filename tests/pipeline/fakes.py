@@ -27,6 +27,7 @@ from proxy.core.ids import new_id
 from proxy.core.ports import Candidate, Cut, Limits, Message, SemanticEntry, Toolbox, Vector
 from proxy.core.recent import Recent
 from proxy.pipeline import chain
+from stats.imprint import Imprint
 from stats.kept import Kept
 from stats.measures import Attempt, Event
 
@@ -299,6 +300,7 @@ class FakeLedger:
     attempts: list[Attempt] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     entries: list[Kept] = field(default_factory=list)
+    imprints: list[Imprint] = field(default_factory=list)
 
     def attempt(self, attempt: Attempt) -> None:
         self.attempts.append(attempt)
@@ -308,6 +310,9 @@ class FakeLedger:
 
     def kept(self, entry: Kept) -> None:
         self.entries.append(entry)
+
+    def imprint(self, imprint: Imprint) -> None:
+        self.imprints.append(imprint)
 
 
 @dataclass

@@ -17,7 +17,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         policy = pruning.policy()
-        keep = policy if options["days"] is None else Keep(options["days"], policy.minutes, policy.hours)
+        keep = policy if options["days"] is None else Keep(options["days"], policy.minutes, policy.hours, policy.imprints)
         for what, number in pruning.prune(keep):
             self.stdout.write(f"{what}: {number} deleted")
 
