@@ -115,7 +115,8 @@ DATABASES = {
     | {
         "CONN_MAX_AGE": 0,  # under ASGI each request has a thread of its own, and a kept connection would never be used again
         # No query of ours needs long, and none may hang: a frozen server gives an error, not a stuck page. `migrate` lifts the limit.
-        "OPTIONS": {"connect_timeout": 3, "tcp_user_timeout": 5000, "options": "-c statement_timeout=30s -c lock_timeout=10s"}
+        # Nor does one need long enough for compiling it to pay: to compile the sums of a page takes longer than to add them up.
+        "OPTIONS": {"connect_timeout": 3, "tcp_user_timeout": 5000, "options": "-c statement_timeout=30s -c lock_timeout=10s -c jit=off"}
         | _database.get("OPTIONS", {}),
     }
 }

@@ -19,7 +19,7 @@ from stats.paces import paces
 from stats.phrases import change, moment
 from stats.plots import plots, series
 from stats.request_list import latest
-from stats.series import Group, groups, points
+from stats.series import Group, points, rankings
 from stats.steps import next_step
 from stats.totals import Totals, expressions, totals, totals_of
 from stats.wanted import Wanted
@@ -91,11 +91,11 @@ def _tops(wanted: Asked, tenant: Tenant | None, sums: Totals) -> list[dict[str, 
         "key": wanted.key_id is None,
         "model": wanted.model is None,
     }
-    found: list[dict[str, Any]] = []
-    for name in (name for name, is_open in open_ones.items() if is_open):
-        rows = groups(replace(wanted, group_by=name))
-        found.append({"by": name, "rows": [(row, _part(row, sums)) for row in rows[:TOP]], "more": max(0, len(rows) - TOP)})
-    return found
+    ranked = rankings(wanted, [name for name, is_open in open_ones.items() if is_open])
+    return [
+        {"by": name, "rows": [(row, _part(row, sums)) for row in rows[:TOP]], "more": max(0, len(rows) - TOP)}
+        for name, rows in ranked.items()
+    ]
 
 
 def _part(row: Group, sums: Totals) -> float | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from django.db.models import Sum
+from django.db.models import Q, Sum
 from django.db.models.functions import Trunc
 
 from stats.asked import Asked
@@ -48,7 +48,7 @@ def _found(asked: Asked, grain: str) -> dict[tuple[datetime, bool], Counter[int]
         grain=grain, kind=COUNTED, what="whole", tier__in=(*HITS, "miss"), at__gte=floor(asked.start, grain), at__lt=asked.end, **of
     )
     found: dict[tuple[datetime, bool], Counter[int]] = {}
-    sums = rows.annotate(since=Trunc("at", grain, tzinfo=UTC)).values_list("since", "tier", "word").annotate(sum=Sum("number"))
-    for since, tier, word, number in sums.order_by():
-        found.setdefault((since, tier in HITS), Counter())[int(word)] += number
+    by = {"since": Trunc("at", grain, tzinfo=UTC), "hit": Q(tier__in=HITS)}
+    for since, hit, word, number in rows.annotate(**by).values_list(*by, "word").annotate(sum=Sum("number")).order_by():
+        found.setdefault((since, hit), Counter())[int(word)] = number
     return found

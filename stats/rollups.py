@@ -89,6 +89,13 @@ class Tally(models.Model):
     word = models.CharField(max_length=64)
     number = _count()
 
+    class Meta:
+        # Without the number, which changes with every fold: PostgreSQL then updates rows in place (heap-only tuples).
+        indexes = (
+            models.Index(fields=("what", "grain", "at"), name="tally_what_at"),
+            models.Index(fields=("plan_id", "what", "grain", "at"), name="tally_plan_at"),
+        )
+
     def __str__(self) -> str:
         return f"{self.what} {self.word}: {self.number}"
 
