@@ -32,6 +32,7 @@ PAGES: Final[dict[str, str]] = {
     "plan-history": "/admin/plans/plan/{plan}/history/",
     "plan-preview": "/admin/plans/plan/{plan}/preview/",
     "plan-explain": "/admin/plans/plan/{plan}/explain/",
+    "plan-replay": "/admin/plans/plan/{plan}/replay/",
     "plan-tuning": "/admin/plans/plan/{plan}/tuning/",
     "plans-import": "/admin/plans/plan/import/",
     "plan-delete": "/admin/plans/plan/{plan}/delete/",
