@@ -5,6 +5,7 @@ import asyncio
 import json
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from demo import stage
 from demo.management_api import PLAN_SECONDS, ApiError, create_plan
 from demo.processes import StartError, plain_environment, reach_loopback_directly
 from demo.workspace import ROOT, WorkspaceBusy, fresh
-from evaluation.ledger.accounts import PLANS
+from evaluation.ledger.accounts import LOGIN, PLANS
 from evaluation.ledger.provider import providing
 from evaluation.ledger.traffic import kill, requests, send
 
@@ -60,7 +61,8 @@ def run(number: int, *, every: float, seed: int) -> int:
             )
             print("  " + ", ".join(f"{name}: {count:,}" for name, count in sorted(ends.items())), flush=True)
             time.sleep(SETTLED_SECONDS)
-            return reconcile(environment, provider)
+            code = reconcile(environment, provider)
+            return code or shown(url, keys["password"][0], environment)
 
 
 def accounts(environment: Mapping[str, str], provider: str) -> dict[str, list[str]]:
@@ -92,6 +94,25 @@ def reconcile(environment: Mapping[str, str], provider: str) -> int:
     """Its exit code; it prints what it finds."""
     command = [sys.executable, "manage.py", "reconcile", "--upstream", f"{provider}/ledger"]
     return subprocess.run(command, env=dict(environment), cwd=ROOT, check=False).returncode  # noqa: S603 -- likewise
+
+
+def shown(url: str, password: str, environment: Mapping[str, str]) -> int:
+    """Whether the dashboard of the day says how many calls are of unknown outcome; 0 when it does. It prints what the page says."""
+    command = [sys.executable, "manage.py", "reconcile", "--json"]
+    done = subprocess.run(command, env=dict(environment), cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S603 -- likewise
+    unknown = len(json.loads(done.stdout)["outcome_unknown"])
+    with httpx.Client(base_url=url, timeout=30, follow_redirects=True) as browser:
+        token = _found(r'name="csrfmiddlewaretoken" value="([^"]+)"', browser.get("/admin/login/").text)
+        browser.post("/admin/login/", data={"username": LOGIN, "password": password, "csrfmiddlewaretoken": token})
+        page = browser.get("/dashboard/?range=24h").raise_for_status().text
+    paid, says = _found(r"<h2>Paid</h2><p>([^<]+)", page), _found(r"<b>([\d,]+)</b> calls? to a provider ended with a killed worker", page)
+    print(f"dashboard  paid {paid} for requests with a plan; {says or 'no'} calls with outcome unknown, {unknown:,} in the ledger")
+    return int((says or "0") != f"{unknown:,}")
+
+
+def _found(pattern: str, text: str) -> str:
+    match = re.search(pattern, text)
+    return match[1] if match else ""
 
 
 def _command(pid: str) -> bytes:

@@ -3,12 +3,14 @@
 import argparse
 import json
 import os
+import secrets
 from typing import Any
 
 import django
 
 from evaluation.ledger.provider import PRICES
 
+LOGIN = "ledger"
 TENANTS = ("acme", "rival", "third")
 EXACT, BOTH, CUT = "ledger-exact", "ledger-both", "ledger-cut"
 PLANS: dict[str, dict[str, Any]] = {
@@ -28,7 +30,9 @@ def main() -> None:
 
 
 def create(provider: str) -> dict[str, list[str]]:
-    """Make them all; the virtual keys of the tenants, and an admin key."""
+    """Make them all; the virtual keys of the tenants, an admin key, and the password of the person `LOGIN`."""
+    from django.contrib.auth.models import User
+
     from plans import services
     from plans.models import ModelPrice, Tenant
     from proxy import services as gateway
@@ -39,7 +43,9 @@ def create(provider: str) -> dict[str, list[str]]:
         gateway.put_route(name=f"books/{model}", upstream=upstream, model=model)
     tenants = [Tenant.objects.create(slug=slug) for slug in TENANTS]
     keys = [services.issue_virtual_key(tenant=tenant, name="ledger")[1] for tenant in tenants]
-    return {"virtual": keys, "admin": [services.issue_admin_key(name="ledger")[1]]}
+    password = secrets.token_urlsafe(16)
+    User.objects.create_superuser(LOGIN, password=password)
+    return {"virtual": keys, "admin": [services.issue_admin_key(name="ledger")[1]], "password": [password]}
 
 
 if __name__ == "__main__":
