@@ -140,7 +140,7 @@ def _cached(rows: Sequence[Past], near: Sequence[Sequence[tuple[int, float]]], c
         yield from (Done() for _ in rows)
         return
     kept: dict[tuple[object, bytes], float] = {}
-    chance = Chance(rows, cache)
+    chance, embedded = Chance(rows, cache), {row.asked for row in rows if row.vector is not None}
     lives = cache.ttl * (1 - cache.ttl_jitter / 2)  # on average; which entry lives how long is told by its key, which is not kept whole
     for row, others in zip(rows, near, strict=True):
         owner = {"tenant": None, "key": row.key, "user": row.end_user}[cache.scope]
@@ -150,6 +150,8 @@ def _cached(rows: Sequence[Past], near: Sequence[Sequence[tuple[int, float]]], c
         done = Done()
         if cache.exact and kept.get((owner, row.asked), -np.inf) + lives >= row.at:
             done = Done("exact", source=row.asked)
+        elif cache.backend is not None and row.asked in embedded and kept.get((owner, row.asked), -np.inf) + lives >= row.at:
+            done = Done("semantic", source=row.asked)  # the very same question says the same
         elif cache.backend is not None:
             live = [(rows[index], cosine) for index, cosine in others if kept.get((owner, rows[index].asked), -np.inf) + lives >= row.at]
             done = _near(row, live, chance)
@@ -218,13 +220,15 @@ def neighbours(rows: Sequence[Past]) -> list[list[tuple[int, float]]]:
     """For each row the earlier ones with the nearest questions, nearest first, one for each different request: (index, cosine)."""
     found: list[list[tuple[int, float]]] = [[] for _ in rows]
     vectors: dict[bytes, npt.NDArray[np.float32]] = {}
+    bucket_of: dict[bytes, bytes] = {}  # an exact hit was not embedded; another time the same request was
     for row in rows:
-        if row.vector is not None:
+        if row.vector is not None and row.bucket is not None:
             vectors.setdefault(row.asked, row.vector)
+            bucket_of.setdefault(row.asked, row.bucket)
     buckets: dict[bytes, list[int]] = {}
     for index, row in enumerate(rows):
-        if row.bucket is not None and row.asked in vectors:
-            buckets.setdefault(row.bucket, []).append(index)
+        if row.asked in bucket_of:
+            buckets.setdefault(bucket_of[row.asked], []).append(index)
     for members in buckets.values():
         _within(rows, members, vectors, found)
     return found

@@ -86,6 +86,13 @@ def test_without_an_end_user_there_is_nobody_to_share_with() -> None:
     assert replay(rows, EXACT, replace(EXACT, scope="user")).then.exact == 0
 
 
+def test_without_the_exact_tier_the_same_question_is_found_by_its_meaning() -> None:
+    rows = [past(0, "a", vector=toward(1)), past(1, "a", does="exact")]
+    done = replay(rows, NEAR, replace(NEAR, exact=False))
+    assert (done.then.exact, done.then.semantic, done.touched) == (0, 1, 0)
+    assert replay([past(0, "b"), past(1, "b", does="exact")], NEAR, replace(NEAR, exact=False)).lost == 1  # it was never embedded
+
+
 @pytest.mark.parametrize(("threshold", "hits"), [(0.80, 1), (0.92, 0), (0.85, 1)])
 def test_a_pair_that_was_judged_is_decided_by_its_own_score(threshold: float, hits: int) -> None:
     rows = [past(0, "a", vector=toward(1)), past(1, "b", does="semantic", vector=toward(0.9), similarity=0.9, score=0.9)]
@@ -131,7 +138,7 @@ def test_neighbours_are_earlier_others_of_the_same_bucket_nearest_first() -> Non
     rows = [
         past(0, "a", vector=toward(1)),
         past(1, "b", vector=toward(0.95)),
-        past(2, "a", does="exact", bucket=b"bucket"),
+        past(2, "a", does="exact"),
         past(3, "c", vector=toward(0.9)),
         past(4, "d", vector=toward(1), bucket=b"another"),
         past(5, "e", vector=toward(0.1)),
