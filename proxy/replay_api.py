@@ -62,7 +62,7 @@ class PlanReplayView(APIView):
         operation_id="plan_replay",
         parameters=[NAME, TENANT],
         request=PlanChangeSerializer,
-        responses={200: ReplaySerializer} | refusals(400, 401, 403, 404, 415),
+        responses={200: ReplaySerializer} | refusals(400, 401, 403, 404, 415, 503),
     )
     def post(self, request: Request, plan: str) -> Response:
         """What this change would have done with the requests of the last days: hits, dollars, wrong answers, and who is touched.

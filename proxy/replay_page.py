@@ -15,7 +15,7 @@ from plans.models import Plan
 from plans.people import plans_of
 from plans.posted import kept
 from plans.wording import changes
-from proxy.replaying import expected_wrong, trial
+from proxy.replaying import ReplayUnavailable, expected_wrong, trial
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -37,7 +37,10 @@ def replay_page(request: HttpRequest, plan: int) -> HttpResponseBase:
             named = {form.fields[name].label if name in form.fields else "": errors for name, errors in form.errors.items()}
             return _shown(request, page | {"problems": named}, status=400)
         page |= {"changes": changes(Plan, form.fields, row, draft), "sent": kept(request, "_draft")}
-    found = trial(row, services.draft_of(draft), None)
+    try:
+        found = trial(row, services.draft_of(draft), None)
+    except ReplayUnavailable as error:
+        return _shown(request, page | {"unavailable": error.message}, status=503)
     page |= {
         "found": found,
         "done": found.found,

@@ -1,20 +1,23 @@
 """A draft of a plan tried on the requests of the last days: read from the ledger and its imprints, replayed, summed up."""
 
+import logging
+import pickle
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from typing import Any, Final
 
-import numpy as np
-import numpy.typing as npt
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 
+from plans.errors import Refusal
 from plans.models import Plan, Tenant
 from plans.rules import MAX_ERROR_RATE, Draft
 from plans.snapshot import CacheSettings
-from proxy.core.replay import Does, Past, Replayed, replay
+from proxy.core.replay import Replayed
+from proxy.core.replay_process import Work, replay_rows
 from stats.evidence import DAYS as SAMPLED_DAYS
 from stats.evidence import Measured, Sample, measured
 from stats.ids import first_id
@@ -23,8 +26,10 @@ from stats.models import RequestEvent
 from stats.selectors import wanted_of
 
 MOST: Final = 50_000  # requests, the latest
-MOST_QUESTIONS: Final = 12_000  # of them with different questions to compare, the latest: the work grows with the square of it
+QUICK: Final = 500  # so many are replayed here and now
 SECONDS: Final = 5  # for the database
+PATIENCE: Final = 30  # seconds for the process that replays
+log = logging.getLogger("tokenthrift.proxy")
 # What a cache's hits do not depend on, or what cannot be known without the text; in words where a draft changes it.
 UNSEEN: Final = {
     "backend": "where questions in other words are looked up",
@@ -46,6 +51,11 @@ SELECT extract(epoch FROM i.at)::float8, i.key_id, i.end_user, i.asked, i.bucket
     e.similarity, e.score, e.would_cost, e.billed_cost, e.spent_cost
 FROM {IMPRINTS} i JOIN {RequestEvent._meta.db_table} e ON e.event_id = i.event_id
 WHERE i.plan_id = %s AND i.at >= %s AND e.event_id >= %s {{owner}} ORDER BY i.at DESC, i.event_id DESC LIMIT {MOST + 1}"""
+
+
+class ReplayUnavailable(Refusal):
+    status = 503
+    code = "replay_unavailable"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,19 +81,39 @@ def trial(plan: Plan, draft: Draft, owner: Tenant | None) -> Trial:
     start = datetime.now(UTC) - timedelta(days=settings.IMPRINT_DAYS)
     raw = _rows(plan, owner, start) if settings.IMPRINT_DAYS else []
     cut = len(raw) > MOST
-    rows, unpriced = _pasts(raw[:MOST])
+    done = _replayed((raw[:MOST], _plain(ours), _plain(_narrowed(ours, theirs))))
     samples = _samples(plan, owner, theirs or ours)
     return Trial(
         days=settings.IMPRINT_DAYS,
-        since=datetime.fromtimestamp(rows[0].at, UTC) if rows else None,
+        since=datetime.fromtimestamp(raw[:MOST][-1][0], UTC) if raw else None,
         cut=cut,
-        found=replay(rows, ours, _narrowed(ours, theirs)),
+        found=done,
         unseen=tuple(_unseen(plan, draft)),
         wrong_now=_wrong(samples, ours),
         wrong_then=_wrong(samples, theirs),
-        unpriced=unpriced,
-        keys=len({row.key for row in rows}),
+        unpriced=sum(row[12] is None for row in raw[:MOST]),
+        keys=len({row[1] for row in raw[:MOST]}),
     )
+
+
+def _replayed(work: Work) -> Replayed:
+    """In a process of its own where it takes more than a moment: this one answers requests. Raises ReplayUnavailable."""
+    if len(work[0]) <= QUICK:
+        return replay_rows(work)
+    command = [sys.executable, "-m", "proxy.core.replay_process"]
+    try:
+        done = subprocess.run(command, input=pickle.dumps(work), capture_output=True, cwd=settings.BASE_DIR, timeout=PATIENCE, check=True)  # noqa: S603 -- our own
+    except (subprocess.SubprocessError, OSError) as error:
+        said = getattr(error, "stderr", None) or b""
+        log.warning("a replay of %d requests failed: %s %s", len(work[0]), type(error).__name__, said[-500:].decode(errors="replace"))
+        raise ReplayUnavailable(f"These requests could not be replayed within {PATIENCE} s. Try again when there is less to do.") from error
+    found: Replayed = pickle.loads(done.stdout)  # noqa: S301 -- likewise
+    return found
+
+
+def _plain(cache: CacheSettings | None) -> CacheSettings | None:
+    """With words where a plan that was not read back has choices of its model, which a process without Django does not know."""
+    return cache and CacheSettings(**{name: str(value) if isinstance(value, str) else value for name, value in asdict(cache).items()})
 
 
 def expected_wrong(side_semantic: float, wrong: Measured) -> tuple[float, float, float] | None:
@@ -93,53 +123,17 @@ def expected_wrong(side_semantic: float, wrong: Measured) -> tuple[float, float,
 
 def _rows(plan: Plan, owner: Tenant | None, start: datetime) -> list[tuple[Any, ...]]:
     values: list[Any] = [plan.pk, start, first_id(start - timedelta(minutes=1))]
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(f"SET LOCAL statement_timeout = {SECONDS * 1000}")
-        cursor.execute(_ROWS.format(owner="AND i.tenant_id = %s" if owner else ""), [*values, owner.pk] if owner else values)
-        found: list[tuple[Any, ...]] = cursor.fetchall()
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(f"SET LOCAL statement_timeout = {SECONDS * 1000}")
+            cursor.execute(_ROWS.format(owner="AND i.tenant_id = %s" if owner else ""), [*values, owner.pk] if owner else values)
+            found: list[tuple[Any, ...]] = cursor.fetchall()
+    except OperationalError as error:
+        log.warning("requests to replay cannot be read: %s", error)
+        raise ReplayUnavailable(
+            f"The requests could not be read within {SECONDS} s. Try again when the database has less to do."
+        ) from error
     return found
-
-
-def _pasts(raw: list[tuple[Any, ...]]) -> tuple[list[Past], int]:
-    """Oldest first, and how many have no price. Vectors of the latest `MOST_QUESTIONS` different questions alone."""
-    questions: set[bytes] = set()
-    rows, unpriced = [], 0
-    for row in raw:
-        asked = row[3].bytes
-        if row[5] is not None and len(questions) < MOST_QUESTIONS:
-            questions.add(asked)
-        rows.append(_past(row, asked, with_vector=asked in questions))
-        unpriced += row[12] is None
-    rows.reverse()
-    return rows, unpriced
-
-
-def _past(row: tuple[Any, ...], asked: bytes, *, with_vector: bool) -> Past:
-    at, key, user, _, bucket, vector, tier, would, shadow, reason, similarity, score, whole, billed, spent = row
-    does: Does = would if shadow and would else tier if tier in ("exact", "semantic") else "miss"
-    whole, paid = whole or Decimal(0), (billed or Decimal(0)) + spent
-    if shadow:  # the provider was paid for all of it; what a hit would have saved is that
-        whole, paid = paid, Decimal(0) if does != "miss" else paid
-    return Past(
-        at=at,
-        key=key,
-        end_user=user,
-        asked=asked,
-        bucket=bucket.bytes if bucket and with_vector else None,
-        vector=_unpacked(vector) if vector is not None and with_vector else None,
-        does=does,
-        reason=reason,
-        similarity=similarity,
-        score=score,
-        whole=whole,
-        paid=paid,
-        saved=whole - paid,
-    )
-
-
-def _unpacked(stored: "memoryview | bytes") -> npt.NDArray[np.float32]:
-    vector = np.frombuffer(stored, dtype=np.int8).astype(np.float32)
-    return vector / (np.linalg.norm(vector) or np.float32(1))
 
 
 def _narrowed(ours: CacheSettings | None, theirs: CacheSettings | None) -> CacheSettings | None:

@@ -113,8 +113,8 @@ def _count(found: Replayed, row: Past, one: Done, other: Done) -> None:
     found.now.semantic += row.does == "semantic"
     found.now.saved += row.saved
     found.now.paid += row.paid
-    found.open += other.open and other != one
-    if one == other:
+    found.open += other.open and not one.open
+    if (one.does, one.share, one.source) == (other.does, other.share, other.source):
         found.then.exact += row.does == "exact"
         found.then.semantic += row.does == "semantic"
         found.then.saved += row.saved
@@ -237,24 +237,27 @@ def neighbours(rows: Sequence[Past]) -> list[list[tuple[int, float]]]:
 def _within(
     rows: Sequence[Past], members: list[int], vectors: dict[bytes, npt.NDArray[np.float32]], found: list[list[tuple[int, float]]]
 ) -> None:
-    """Of one bucket. Each different request is one column, which counts from the moment it was first asked."""
+    """Of one bucket. Each different request is compared once: with those first asked before it, and with those first asked later, which
+    stand before it when it is asked again."""
     first: dict[bytes, int] = {}
     for index in members:
         first.setdefault(rows[index].asked, index)
     asked = list(first)
     matrix = np.stack([vectors[each] for each in asked])
-    born = np.array([first[each] for each in asked])
-    place = {each: number for number, each in enumerate(asked)}
-    for begin in range(0, len(members), BLOCK):
-        part = members[begin : begin + BLOCK]
-        own = np.array([place[rows[index].asked] for index in part])
-        until = int(np.searchsorted(born, part[-1]))
-        cosines = matrix[own] @ matrix[:until].T
-        cosines[born[None, :until] >= np.array(part)[:, None]] = -1
-        mine = own < until
-        cosines[np.nonzero(mine)[0], own[mine]] = -1
-        count = min(NEIGHBOURS, until)
-        best = np.argpartition(-cosines, count - 1, axis=1)[:, :count] if count else np.empty((len(part), 0), int)
-        for number, index in enumerate(part):
-            pairs = [(float(cosines[number, column]), int(column)) for column in best[number] if cosines[number, column] >= FLOOR]
-            found[index] = [(first[asked[column]], cosine) for cosine, column in sorted(pairs, reverse=True)]
+    columns = np.arange(len(asked))
+    near: dict[bytes, list[tuple[float, int]]] = {}
+    for begin in range(0, len(asked), BLOCK):
+        own = columns[begin : begin + BLOCK, None]
+        cosines = matrix[begin : begin + BLOCK] @ matrix.T
+        best = np.hstack([_best(np.where(side, cosines, -1)) for side in (columns < own, columns > own)])
+        for number, each in enumerate(asked[begin : begin + BLOCK]):
+            pairs = {(float(cosines[number, column]), first[asked[column]]) for column in best[number] if column != begin + number}
+            near[each] = sorted((pair for pair in pairs if pair[0] >= FLOOR), reverse=True)
+    for index in members:
+        found[index] = [(other, cosine) for cosine, other in near[rows[index].asked] if other < index][:NEIGHBOURS]
+
+
+def _best(cosines: npt.NDArray[np.float32]) -> npt.NDArray[np.intp]:
+    """The columns of the highest few of each row, in no order."""
+    count = min(NEIGHBOURS, cosines.shape[1])
+    return np.argpartition(-cosines, count - 1, axis=1)[:, :count]

@@ -114,6 +114,12 @@ def test_a_pair_that_nobody_judged_is_expected_by_those_as_near() -> None:
     assert done.then.paid == 41 + Decimal("0.25")
 
 
+def test_a_hit_from_before_these_days_stays_one_where_nothing_can_be_said_of_another() -> None:
+    rows = [past(0, "a", vector=toward(1)), past(5_000, "b", does="exact", vector=toward(0.9))]
+    done = replay(rows, replace(NEAR, ttl=100), NEAR)
+    assert (done.lost, done.then.exact, done.open) == (0, 1, 1)
+
+
 def test_with_too_few_judged_nothing_is_guessed() -> None:
     rows = [*judged(FEW - 1), past(0, "a", vector=toward(1)), past(5_000, "b", vector=toward(0.9))]
     done = replay(rows, replace(NEAR, ttl=100), NEAR)

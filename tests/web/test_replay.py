@@ -3,7 +3,9 @@
 import re
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -14,12 +16,18 @@ import psycopg
 import pytest
 from django.db import connection
 
+from plans import services
+from plans.models import Plan
+from proxy import replaying
+from proxy.replaying import QUICK, ReplayUnavailable, trial
 from stats import erasures, pruning
 from stats.erasures import Filter
 from stats.imprints import INSERT_IMPRINTS
 from stats.models import StoredImprint
 from stats.pruning import Keep
+from tests.events import make_event
 from tests.gateways import Gateway, running_gateway
+from tests.recorded import store
 from tests.upstream import MockUpstream, completion, running_upstream
 
 ASKED = ("How do I change my delivery address?", "Where can I see my invoices?", "Which cards do you accept?")
@@ -207,3 +215,43 @@ def test_without_days_nothing_is_kept(tmp_path: Path) -> None:
         gateway.stats("desk", requests=1)
         assert _count(gateway) == 0
         assert tried(gateway, "desk")["days"] == 0
+
+
+def recorded(number: int) -> Plan:
+    """A plan with so many requests of the last hour, every second one answered from the cache."""
+    plan = Plan.objects.create(name="busy", cache_enabled=True)
+    now = time.time()
+    kinds: tuple[dict[str, Any], ...] = (
+        {"tier": "miss", "attempts": 1, "would_cost": Decimal("0.01"), "billed_cost": Decimal("0.01")},
+        {"tier": "exact", "attempts": 0, "would_cost": Decimal("0.01"), "billed_cost": Decimal(0)},
+    )
+    events = [make_event(at=now - number + place, plan_id=plan.pk, plan="busy", **kinds[place % 2]) for place in range(number)]
+    store(*events)
+    same = [uuid4().hex for _ in range(number)]
+    insert(
+        *(
+            imprint(at=datetime.fromtimestamp(event.at, UTC), event_id=event.event_id, plan_id=plan.pk, asked=same[place // 2])
+            for place, event in enumerate(events)
+        )
+    )
+    return plan
+
+
+@pytest.mark.django_db
+def test_many_requests_are_replayed_by_a_process_of_their_own() -> None:
+    plan = recorded(QUICK + 100)
+    draft = services.draft_of(plan)
+    assert draft.cache is not None
+    found = trial(plan, draft, None).found
+    assert found.now == found.then
+    assert (found.requests, found.now.exact, found.now.saved) == (QUICK + 100, QUICK / 2 + 50, Decimal("0.01") * (QUICK // 2 + 50))
+    none = trial(plan, replace(draft, cache=None), None).found
+    assert (none.then.exact, none.lost, none.then.paid) == (0, QUICK / 2 + 50, Decimal("0.01") * (QUICK + 100))
+
+
+@pytest.mark.django_db
+def test_what_takes_too_long_is_ended_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = recorded(QUICK + 1)
+    monkeypatch.setattr(replaying, "PATIENCE", 0.001)
+    with pytest.raises(ReplayUnavailable, match="could not be replayed"):
+        trial(plan, services.draft_of(plan), None)
