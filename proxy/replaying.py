@@ -113,7 +113,10 @@ def _replayed(work: Work) -> Replayed:
 
 def _plain(cache: CacheSettings | None) -> CacheSettings | None:
     """With words where a plan that was not read back has choices of its model, which a process without Django does not know."""
-    return cache and CacheSettings(**{name: str(value) if isinstance(value, str) else value for name, value in asdict(cache).items()})
+    if cache is None:
+        return None
+    values: dict[str, Any] = {name: str(value) if isinstance(value, str) else value for name, value in asdict(cache).items()}
+    return CacheSettings(**values)
 
 
 def expected_wrong(side_semantic: float, wrong: Measured) -> tuple[float, float, float] | None:
