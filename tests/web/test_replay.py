@@ -17,7 +17,7 @@ import pytest
 from django.db import connection
 
 from plans import services
-from plans.models import Plan
+from plans.models import Plan, Tenant
 from proxy import replaying
 from proxy.replaying import QUICK, ReplayUnavailable, trial
 from stats import erasures, pruning
@@ -255,3 +255,15 @@ def test_what_takes_too_long_is_ended_and_said(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(replaying, "PATIENCE", 0.001)
     with pytest.raises(ReplayUnavailable, match="could not be replayed"):
         trial(plan, services.draft_of(plan), None)
+
+
+@pytest.mark.django_db
+def test_a_tenant_sees_its_own_requests_under_a_plan_of_the_platform_s() -> None:
+    ours, theirs = (Tenant.objects.create(slug=slug) for slug in ("ours", "theirs"))
+    plan, now = Plan.objects.create(name="common", cache_enabled=True), time.time()
+    for number, tenant in enumerate((ours, theirs, theirs)):
+        event = make_event(at=now - number, plan_id=plan.pk, tenant_id=tenant.pk, tier="miss", attempts=1)
+        store(event)
+        insert(imprint(at=datetime.fromtimestamp(event.at, UTC), event_id=event.event_id, plan_id=plan.pk, tenant_id=tenant.pk))
+    draft = services.draft_of(plan)
+    assert [trial(plan, draft, owner).found.requests for owner in (ours, theirs, None)] == [1, 2, 3]
