@@ -4,7 +4,7 @@ from decimal import Decimal
 from math import floor
 
 from proxy.core.exchange import Call, Live, Stored
-from proxy.core.worth import Worth, worth
+from proxy.core.worth import Worth, foretold
 
 Header = tuple[bytes, bytes]
 STREAM: list[Header] = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
@@ -14,7 +14,7 @@ def decision_headers(call: Call, now: float) -> list[Header]:
     """Our headers for this call at epoch second `now`."""
     found = {b"x-request-id": call.request_id}
     if call.request is not None and call.route is not None:
-        found |= _cache(call, now) | _saving(call, worth(call))
+        found |= _cache(call, now) | _saving(call, foretold(call))
         found[b"x-tokenthrift-overhead-ms"] = f"{call.overhead_seconds * 1000:.2f}"
     return [(name, value.encode("ascii", "replace")) for name, value in found.items()]
 

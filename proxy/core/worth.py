@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from plans.pricing import Price
 from proxy.core.chat import text_of
-from proxy.core.exchange import Call, Stored, Usage
+from proxy.core.exchange import Call, Live, Stored, Usage, revise
 from proxy.core.ports import Cut
 from proxy.core.tokens import PER_MESSAGE, count_text, encoding_for
 from proxy.core.warm import keeps, warm_tokens
@@ -52,6 +52,14 @@ def worth(call: Call) -> Worth:
         billed = price.cost(prompt=usage.prompt, completion=usage.completion, cached=usage.cached, written=usage.written)
     would = _whole(call, usage.prompt + cut, price) if cut and price else billed
     return Worth(asked=usage.prompt + cut, served=usage.completion, saved=cut, would=would, billed=billed)
+
+
+def foretold(call: Call) -> Worth:
+    """The worth before a stream has begun, for its headers: a cut prompt is taken to be billed as it was counted, in full."""
+    cut = call.cut
+    if isinstance(call.answer, Live) and cut is not None and cut.messages is not None and not call.usage.prompt:
+        call = revise(call, usage=Usage(prompt=cut.after))
+    return worth(call)
 
 
 def _whole(call: Call, asked: int, price: Price) -> Decimal:

@@ -203,6 +203,24 @@ async def test_what_the_provider_wrote_into_its_prefix_cache_is_billed_at_the_pr
     assert (world.event.tier, world.event.written_tokens, world.event.billed_cost) == ("exact", 0, Decimal(0))
 
 
+@pytest.mark.parametrize("stream", [False, True])
+async def test_the_headers_of_a_compressed_chat_say_what_the_ledger_will_also_before_a_stream_begins(stream: bool) -> None:
+    """Cutting loses the provider's discount on what it held of the chat."""
+    world = World()
+    route = world.source.directory.routes["smart/balanced"]
+    price = Price(input=Decimal(1), output=Decimal(2), cached_input=Decimal("0.1"))
+    world.source.directory.routes["smart/balanced"] = replace(route, price=price)
+    world.upstream.says = completion()
+    world.upstream.says["usage"] = {"prompt_tokens": 10, "completion_tokens": 10, "total_tokens": 20}
+    client = await ask(world, body("How do I pay?", history=110, stream=stream))
+    event = world.event
+    assert event.would_cost is not None
+    assert event.billed_cost is not None
+    assert client.headers["x-tokenthrift-tokens-saved"] == str(event.tokens_saved) == "2200"
+    assert Decimal(client.headers["x-tokenthrift-cost-saved-usd"]) == event.would_cost - event.billed_cost
+    assert event.would_cost - event.billed_cost < Decimal(2200) / 1_000_000  # which forgets the discount
+
+
 async def test_a_long_history_is_cut_and_the_final_message_is_not() -> None:
     world = World()
     client = await ask(world, body("How do I pay?", history=10))
