@@ -37,7 +37,8 @@ def test_what_is_chosen_fits_is_wanted_and_is_as_many_as_promised(
     assert len(texts) == len(set(texts))
     wanted = {pieces[index].text for index in range(len(pieces)) if scores[index % len(scores)] > float("-inf")}
     shortest = sorted(wanted, key=len)[: max(least, 0)]
-    needed = sum(SPEAKER + MARK + count_text(f" {text}", ENCODING) + 1 for text in shortest)  # 1: where two texts meet, tokens may too
+    quoted = Transcript(pieces, units([*messages, {"role": "user", "content": "?"}])[:-1], messages).quoted
+    needed = sum(SPEAKER + MARK + count_text(f" {quoted(text)}", ENCODING) for text in shortest)  # as it would stand there
     assert needed > room or any("\n" in text for text in shortest) or len(texts) >= len(shortest)
 
 
