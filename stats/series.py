@@ -13,6 +13,7 @@ from stats.asked import Asked, bounded
 from stats.models import Rollup
 from stats.spans import STEPS, floor
 from stats.totals import Totals, expressions, totals_of
+from stats.wanted import FULL_ONLY
 
 # The column that tells the groups apart, and the one that names them.
 _COLUMNS: Final = {
@@ -23,7 +24,6 @@ _COLUMNS: Final = {
     "model": ("model", "model"),
     "tier": ("tier", "tier"),
 }
-WIDE: Final = ("tenant", "plan", "tier")  # the small cut has these
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +66,14 @@ def points(asked: Asked) -> list[Point]:
 
 def groups(asked: Asked) -> list[Group]:
     """By `asked.group_by`, the one that saved most first. Totals have no durations."""
-    return _grouped(asked, _rows(asked, value=F(_COLUMNS[asked.group_by][0])))
+    return rankings(asked, [asked.group_by])[asked.group_by]
 
 
 def rankings(asked: Asked, names: Sequence[str]) -> dict[str, list[Group]]:
     """`groups` by each of these names. One query for those that one cut tells apart: reading the rows takes the time, not adding up."""
     found: dict[str, list[Group]] = {}
-    for part in ([name for name in names if name in WIDE], [name for name in names if name not in WIDE]):
+    full = [name for name in names if _COLUMNS[name][0] in FULL_ONLY]
+    for part in (full, [name for name in names if name not in full]):
         columns = {name: _COLUMNS[name] for name in part}
         rows = asked.wanted.rollups(by=tuple(column for column, _ in columns.values())) if part else Rollup.objects.none()
         titles = {f"{name}_title": Max(title) for name, (column, title) in columns.items() if title != column}
