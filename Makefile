@@ -114,7 +114,7 @@ bench-large: $(INSTALLED) ## Measure the semantic tier with a million entries, u
 	@echo "Measuring; leave the machine alone meanwhile"
 	@$(BIN)/python -m benchmarks.large
 
-bench-ledger: $(INSTALLED) ## Measure pages over a ledger of ten million requests, an hour the first time (REQUESTS=10000000, JSON=)
+bench-ledger: $(INSTALLED) ## Measure pages over a ledger of ten million requests, some 10 minutes (REQUESTS=10000000, JSON=)
 	@echo "Making a large ledger, then opening pages; leave the machine alone meanwhile"
 	@$(BIN)/python -m benchmarks.pages $(if $(filter command line,$(origin REQUESTS)),--requests $(REQUESTS)) $(if $(JSON),--json $(JSON))
 

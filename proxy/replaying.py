@@ -80,19 +80,19 @@ def trial(plan: Plan, draft: Draft, owner: Tenant | None) -> Trial:
     ours, theirs = plan.snapshot().cache if plan.mode != "off" else None, draft.cache if draft.mode != "off" else None
     start = datetime.now(UTC) - timedelta(days=settings.IMPRINT_DAYS)
     raw = _rows(plan, owner, start) if settings.IMPRINT_DAYS else []
-    cut = len(raw) > MOST
-    done = _replayed((raw[:MOST], _plain(ours), _plain(_narrowed(ours, theirs))))
+    rows = raw[:MOST]
+    done = _replayed((rows, _plain(ours), _plain(_narrowed(ours, theirs))))
     samples = _samples(plan, owner, theirs or ours)
     return Trial(
         days=settings.IMPRINT_DAYS,
-        since=datetime.fromtimestamp(raw[:MOST][-1][0], UTC) if raw else None,
-        cut=cut,
+        since=datetime.fromtimestamp(rows[-1][0], UTC) if rows else None,
+        cut=len(raw) > MOST,
         found=done,
         unseen=tuple(_unseen(plan, draft)),
         wrong_now=_wrong(samples, ours),
         wrong_then=_wrong(samples, theirs),
-        unpriced=sum(row[12] is None for row in raw[:MOST]),
-        keys=len({row[1] for row in raw[:MOST]}),
+        unpriced=sum(row[12] is None for row in rows),
+        keys=len({row[1] for row in rows}),
     )
 
 
