@@ -13,7 +13,7 @@ from plans.people import plans_of
 from plans.tenanted import Tenanted
 from stats import selectors
 from stats.evidence import Verdict
-from stats.measures import JUDGE, Outcome, Tier
+from stats.measures import JUDGE, NotKept, Outcome, Tier
 from stats.models import DeadLetter, RequestEvent, UpstreamAttempt
 from stats.templatetags.figures import usd
 from stats.totals import FINISHED
@@ -94,6 +94,16 @@ class OutcomeFilter(admin.SimpleListFilter):
         return queryset.filter(outcome=self.value()) if self.value() else queryset
 
 
+class NotKeptFilter(admin.SimpleListFilter):
+    title, parameter_name = "why not kept", "not_kept"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
+        return [(reason, reason) for reason in get_args(NotKept) if reason]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[RequestEvent]) -> QuerySet[RequestEvent]:
+        return queryset.filter(not_kept=self.value()) if self.value() else queryset
+
+
 @admin.register(RequestEvent)
 class RequestEventAdmin(Tenanted, ReadOnly):
     list_display = (
@@ -111,7 +121,17 @@ class RequestEventAdmin(Tenanted, ReadOnly):
         "billed",
         "saved",
     )
-    list_filter = (PlanFilter, TierFilter, SampleFilter, OutcomeFilter, ("at", admin.DateFieldListFilter), "stream", "estimated", "stale")
+    list_filter = (
+        PlanFilter,
+        TierFilter,
+        SampleFilter,
+        OutcomeFilter,
+        NotKeptFilter,
+        ("at", admin.DateFieldListFilter),
+        "stream",
+        "estimated",
+        "stale",
+    )
     search_fields = ("=event_id",)
     search_help_text = "The x-request-id of a reply."
     ordering = ("-at",)

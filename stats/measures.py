@@ -14,6 +14,22 @@ Tier = Literal["exact", "semantic", "miss", "bypass", "sample"]
 JUDGE: Final = "judge"
 HOLDOUT: Final = "holdout"  # the reason of a request that went without its plan, to measure what the plan saves
 Outcome = Literal["ok", "refused", "upstream_error", "cut", "client_closed", "failed"]
+# Why an answer that a plan could have kept was not stored; "" where it was, or where nothing was to be stored.
+NotKept = Literal[
+    "",
+    "status",
+    "no-answer",
+    "finish-reason",
+    "invalid-json",
+    "missing-keys",
+    "tool-calls",
+    "tool-arguments",
+    "not-understood",
+    "stream-cut",
+    "too-large",
+    "store-failed",
+]
+MAX_UPSTREAM_REQUEST_ID_LENGTH: Final = 200
 
 
 @dataclass(slots=True, kw_only=True)  # not frozen, which would make its forty fields three times as slow to set
@@ -29,6 +45,7 @@ class Event:
     flight; `stale`: an expired answer was served, as the plan allows; `turns`: which turn of its chat it was, counted by its user's, 0
     where it was not read; `holdout`: the share of its plan's chats that were held out then, 0 where no lot was drawn, `replicate` the
     group that its chat fell into, and `size` what it measured before, in dollars. Of a request held out the `reason` is `HOLDOUT`.
+    `upstream_request_id`: what the provider calls the request, "" where it gave it no id; `not_kept`: why its answer was not stored.
     """
 
     event_id: str
@@ -65,7 +82,9 @@ class Event:
     replicate: int = 0
     size: float = 0.0
     failures: tuple[str, ...] = ()
+    not_kept: NotKept = ""
     attempts: int = 0
+    upstream_request_id: str = ""
     engine: str = ""
     note: str = ""
     asked_tokens: int = 0

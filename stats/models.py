@@ -5,6 +5,7 @@ from django.db import models
 from stats.entries import CacheEntry, Erasure
 from stats.held import Held
 from stats.imprints import StoredImprint
+from stats.measures import MAX_UPSTREAM_REQUEST_ID_LENGTH
 from stats.rollups import Pruned, Rollup, Tally, Unfolded
 
 __all__ = [
@@ -62,7 +63,9 @@ class RequestEvent(models.Model):
     replicate = models.PositiveSmallIntegerField(default=0)
     size = models.FloatField(default=0)
     failures = models.JSONField(default=list)
+    not_kept = models.CharField(max_length=32, blank=True)
     attempts = models.PositiveSmallIntegerField(default=0)
+    upstream_request_id = models.CharField(max_length=MAX_UPSTREAM_REQUEST_ID_LENGTH, blank=True)
     engine = models.CharField(max_length=64, blank=True)
     note = models.CharField(max_length=200, blank=True)
     asked_tokens = models.PositiveBigIntegerField(default=0)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
+from stats.measures import NotKept
 from stats.models import RequestEvent
 from stats.templatetags.figures import NOTHING, count, milliseconds, usd
 
@@ -33,6 +34,19 @@ REASONS: Final = {
     "plan-off": "the plan is off",
     "shadow": "the plan only watches",
     "unknown-plan": "there is no plan of that name",
+}
+NOT_KEPT: Final[dict[NotKept, str]] = {
+    "status": "the provider's answer was an error",
+    "no-answer": "the answer holds no text",
+    "finish-reason": "the provider did not say that the answer is whole",
+    "invalid-json": "JSON was asked for, and the answer is none",
+    "missing-keys": "the answer lacks keys that the schema requires",
+    "tool-calls": "the answer calls tools, which the plan does not keep",
+    "tool-arguments": "the arguments of a tool call are no JSON",
+    "not-understood": "the answer holds what the gateway cannot put together",
+    "stream-cut": "the stream ended before the answer did",
+    "too-large": "the answer is larger than what is stored",
+    "store-failed": "the store did not take it",
 }
 
 
@@ -79,6 +93,10 @@ def _decided(row: RequestEvent) -> list[Fact]:
         Fact("Stored answer", row.entry_id or NOTHING, "the one that was served, or would have been"),
         Fact("Went on without", ", ".join(row.failures) or "nothing", "tools that did not answer in time"),
     ]
+    if row.not_kept:
+        found.append(Fact("Not kept", row.not_kept, NOT_KEPT.get(row.not_kept, "why the answer was not stored")))
+    if row.upstream_request_id:
+        found.append(Fact("Provider's id", row.upstream_request_id, "of this request: its support asks for it"))
     if row.would:
         found.append(Fact("Would have been", row.would, "the tier that would have answered"))
     if row.sample:

@@ -17,7 +17,7 @@ from proxy.core.ports import Candidate, Client, Cut, Message, UpstreamReply, Vec
 from proxy.core.trace import Trace
 from proxy.core.verify.chat import Chat
 from stats.evidence import Verdict
-from stats.measures import Event, Outcome, Tier
+from stats.measures import Event, NotKept, Outcome, Tier
 
 __all__ = ["Answer", "Call", "Judged", "Keys", "Live", "Refused", "Stored", "Usage", "Whole", "revise"]
 
@@ -126,6 +126,7 @@ class Call:
     `proxy.core.basis`), the `threshold` learned, `withheld` while its semantic tier is off; `probe`: the stored answer to be compared
     with the provider's; in the call that does so, `sample_of`: the id of the request it samples, and the `verdict`.
     `withheld_keys`: of a hit in shadow. `lot`: whether it is held out, under a plan with a holdout, whose copy here then does nothing.
+    `upstream_request_id`: what the provider called its call; `not_kept`: why the answer was not stored, "" where it was.
     `times`: of the stages that sought the answer; `trace`: what it is called in the traces of others, where those are exported.
     """
 
@@ -176,11 +177,13 @@ class Call:
     budget_ends: float = 0.0
     outgoing: bytes = b""
     attempts: int = 0
+    upstream_request_id: str = ""
     upstream_seconds: float = 0.0
     overhead_seconds: float = 0.0
     answer: Answer | None = None
     completion: dict[str, Any] | None = None
     usage: Usage = field(default_factory=Usage)
+    not_kept: NotKept = ""
     outcome: Outcome = "ok"
     status: int = 0
     flight: Flight | None = None

@@ -8,11 +8,13 @@ from proxy.core.exchange import Call, Refused, Stored
 from proxy.core.imprint import imprint_of
 from proxy.core.ports import Toolbox
 from proxy.core.worth import forgone, worth
-from stats.measures import Event
+from stats.measures import MAX_UPSTREAM_REQUEST_ID_LENGTH, Event
 
 CLIENT_CLOSED = 499  # nginx's code for a client that left before the answer
 BILL = (
     "attempts",
+    "upstream_request_id",
+    "not_kept",
     "engine",
     "note",
     "asked_tokens",
@@ -80,7 +82,9 @@ def event_of(call: Call) -> Event:
         replicate=call.lot.replicate if call.lot else 0,
         size=call.lot.size if call.lot else 0.0,
         failures=call.failures,
+        not_kept=call.not_kept,
         attempts=call.attempts,
+        upstream_request_id=call.upstream_request_id[:MAX_UPSTREAM_REQUEST_ID_LENGTH],
         engine=call.cut.engine if call.cut and call.cut.messages is not None and call.attempts else "",
         note=f"{call.reason or 'sample'} of {call.sample_of}" if call.sample_of else call.cut.note if call.cut else "",
         asked_tokens=gained.asked,

@@ -221,6 +221,18 @@ def test_the_way_down_from_plan_to_key_to_request(staff: Client, acme: Tenant, d
     assert "0.9100" in text
 
 
+def test_a_requests_page_says_why_it_was_not_kept_and_what_the_provider_calls_it(staff: Client, desk: Plan) -> None:
+    event = make_event(plan_id=desk.pk, not_kept="finish-reason", upstream_request_id="req_7d1f")
+    store(event)
+    text = page(staff, f"requests/{event.event_id}")
+    assert "finish-reason" in text
+    assert "the provider did not say that the answer is whole" in text
+    assert "req_7d1f" in text
+    found = staff.get("/admin/stats/requestevent/?not_kept=finish-reason").content.decode()
+    assert f"{event.event_id}" in found
+    assert f"{event.event_id}" not in staff.get("/admin/stats/requestevent/?not_kept=status").content.decode()
+
+
 def test_requests_are_paged_without_gap_or_repeat(staff: Client, desk: Plan) -> None:
     same = ago(minutes=1)
     store(*(hit("exact", plan_id=desk.pk, at=same if n % 3 else ago(minutes=n)) for n in range(120)))

@@ -47,7 +47,14 @@ def append(spool: Spool, data: bytes) -> None:
 
 async def test_every_field_of_an_event_comes_back_from_the_table(spool: Spool, flusher: Flusher) -> None:
     event = make_event(
-        at=1_800_000_000.25, failures=("exact", "embedder"), similarity=0.9123, would_cost=Decimal("0.000000000001"), stream=True, key_id=7
+        at=1_800_000_000.25,
+        failures=("exact", "embedder"),
+        similarity=0.9123,
+        would_cost=Decimal("0.000000000001"),
+        stream=True,
+        key_id=7,
+        not_kept="finish-reason",
+        upstream_request_id="req_7d1f",
     )
     spool.record(event)
     assert await flusher.flush() == 1
