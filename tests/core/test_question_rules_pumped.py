@@ -1,0 +1,53 @@
+"""The rules on a question's words, with texts made to let them search for long: all of them linear."""
+
+import re
+import time
+from itertools import product
+
+import pytest
+
+from evaluation.eligibility import bypassed
+from proxy.core import personal, timely
+from proxy.core.eligibility import MAX_QUESTION
+
+# Five milliseconds are the budget on a quiet machine; a machine that is shared is given more.
+MOST_SECONDS = 0.05
+BLANKS = (" ", "\t", "\n", "\u00a0", "\u2003", "\u3000", " \t", "\u200b ", "\u00a0\u200d")
+NOUNS = "order ticket case booking reservation invoice tracking account reference policy claim".split()
+COMPILED = [value for module in (personal, timely) for value in vars(module).values() if isinstance(value, re.Pattern)]
+WORDS = sorted({word for pattern in COMPILED for word in re.findall(r"[a-z]{2,}", pattern.pattern)})
+
+
+@pytest.mark.parametrize("noun", NOUNS)
+def test_a_noun_then_blanks_then_a_letter(noun: str) -> None:
+    for blank, end in product(BLANKS, ("x", "#x", "is x", "number is", ":")):
+        assert _seconds(noun + (blank * 900)[:900] + end) < MOST_SECONDS
+
+
+@pytest.mark.parametrize("glue", [" ", "-", "", "@", ".", "' ", "1 "])
+def test_any_word_of_the_rules_again_and_again(glue: str) -> None:
+    assert len(WORDS) > 100
+    for word in [*WORDS, "my", "i", "1", "-", "a@", "a.", "what is my", "how many", "is the", "do i", "did i", "my last"]:
+        assert _seconds((word + glue) * MAX_QUESTION) < MOST_SECONDS
+
+
+def test_no_rule_repeats_without_a_bound() -> None:
+    assert COMPILED
+    for pattern in COMPILED:
+        assert re.findall(r"(?<!\\)(?:\\\\)*(?<!\[)[*+](?![^\[]*\])|,\}", pattern.pattern) == []
+
+
+def test_blanks_of_any_kind_are_one() -> None:
+    for blank in BLANKS:
+        assert bypassed(f"Where{blank * 3}is{blank * 2}my{blank}order?") is True
+
+
+def _seconds(text: str) -> float:
+    """The least time of three of reading the first thousand characters."""
+    return min(_once(text[:MAX_QUESTION]) for _ in range(3))
+
+
+def _once(question: str) -> float:
+    begun = time.process_time()
+    bypassed(question)
+    return time.process_time() - begun
