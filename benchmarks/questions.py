@@ -14,9 +14,15 @@ SYSTEM: Message = {"role": "system", "content": "You help customers of a shop."}
 HOT = 100  # different questions that exact hits are spread over
 
 
+def ask(question: str, *, before: Sequence[Message] = (), **fields: Any) -> dict[str, Any]:
+    """The body of a chat that ends in the question."""
+    messages = [SYSTEM, *before, {"role": "user", "content": question}]
+    return {"model": ROUTE, "messages": messages, **fields}
+
+
 def chat(url: str, question: str, *, key: str = "", plan: str | None = None, before: Sequence[Message] = (), **fields: Any) -> Request:
     """One request, with what was said `before`; its answer must be signed with the question."""
-    body = {"model": ROUTE, "messages": [SYSTEM, *before, {"role": "user", "content": question}], **fields}
+    body = ask(question, before=before, **fields)
     if plan:
         body["token_saving_plan_id"] = plan
     return post(url, orjson.dumps(body), key=key, sign=question.encode())

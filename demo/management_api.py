@@ -46,6 +46,21 @@ def create_plan(url: str, admin_key: str, body: str) -> None:
         raise ApiError(f"POST /token-saving/plans answered {status or 'nothing'}: {answer.strip() or done.stderr.strip()}")
 
 
+def explain(url: str, admin_key: str, plan: str, body: Mapping[str, Any], *, tenant: str) -> dict[str, Any]:
+    """What the plan would do with a chat of the tenant's, from `.../explain`. Raises ApiError."""
+    reply = httpx.post(
+        f"{url}/token-saving/plans/{plan}/explain",
+        params={"tenant": tenant},
+        json=dict(body),
+        headers={"authorization": f"Bearer {admin_key}"},
+        timeout=10,
+    )
+    if reply.status_code != 200:
+        raise ApiError(f"POST .../{plan}/explain answered {reply.status_code}: {reply.text[:300]}")
+    found: dict[str, Any] = reply.json()
+    return found
+
+
 def bill(url: str, admin_key: str, plan: str, *, requests: int) -> Bill:
     """The plan's figures once the gateway has counted `requests`, or as they stand after ten seconds. Raises ApiError."""
     deadline = time.monotonic() + SETTLE_SECONDS
