@@ -1,7 +1,7 @@
 """A bound on request bodies for Django's side of the house, and an `x-request-id` on each of its replies, as /v1 has them.
 
 Django's ASGI handler writes a body of any length to a temporary file before any view, log-in or size check sees it:
-counted here as it arrives, an endless one ends at the limit, in our own error object.
+counted here as it arrives, an endless one ends at the limit, in our own error object; so does one that the server calls late.
 """
 
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from proxy.core.errors import TooLarge
+from proxy.core.errors import BodyTimeout, GatewayError, TooLarge
 from proxy.core.ids import new_id
 
 Message = MutableMapping[str, Any]
@@ -21,15 +21,21 @@ App = Callable[[Message, Receive, Send], Awaitable[None]]
 def limited(app: App, limit: int) -> App:
     """The application with bodies of at most `limit` bytes and a request id. A longer body is answered 413 and the connection closed."""
 
+    too_large = TooLarge(f"The body is larger than the {limit} bytes accepted.")
+
     async def application(scope: Message, receive: Receive, send: Send) -> None:
-        size, over, answered = 0, False, False
+        size, answered = 0, False
+        refused: GatewayError | None = None
 
         async def counted() -> Message:
-            nonlocal size, over
+            nonlocal size, refused
             message = await receive()
             size += len(message.get("body", b""))
-            over = over or size > limit
-            return {"type": "http.disconnect"} if over else message
+            if size > limit:
+                refused = too_large
+            elif message.get("more_body") and scope.get("state", {}).get("body_late"):
+                refused = BodyTimeout("The body did not arrive in time.")
+            return {"type": "http.disconnect"} if refused else message
 
         async def noted(message: Message) -> None:
             nonlocal answered
@@ -39,22 +45,23 @@ def limited(app: App, limit: int) -> App:
             await send(message)
 
         announced = dict(scope["headers"]).get(b"content-length", b"")
-        over = announced.isdigit() and int(announced) > limit
-        if not over:
+        if announced.isdigit() and int(announced) > limit:
+            refused = too_large
+        else:
             await app(scope, counted, noted)
-        if over and not answered:
-            await _refuse(send, limit)
+        if refused is not None and not answered:
+            await _refuse(send, refused)
 
     return application
 
 
-async def _refuse(send: Send, limit: int) -> None:
-    body = orjson.dumps(TooLarge(f"The body is larger than the {limit} bytes accepted.").body())
+async def _refuse(send: Send, error: GatewayError) -> None:
+    body = orjson.dumps(error.body())
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),
         (b"connection", b"close"),
         (b"x-request-id", new_id().encode()),
     ]
-    await send({"type": "http.response.start", "status": 413, "headers": headers})
+    await send({"type": "http.response.start", "status": error.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import uvloop
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from gateway_project.connection import BoundedConnection
 from gateway_project.shares import Shares
 
 ASIDE = 0.001  # seconds; the shortest that libuv's timers know
@@ -32,8 +32,8 @@ class Loop(uvloop.Loop):
         return Door(self, sock, protocol_factory, backlog=options["backlog"])
 
 
-class Connection(HttpToolsProtocol):
-    """uvicorn's protocol, which tells the others how many there are."""
+class Connection(BoundedConnection):
+    """A bounded connection, which tells the others how many there are."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)

@@ -34,7 +34,7 @@ def run(listener: socket.socket, workers: int) -> bool:
     config = uvicorn.Config(
         "gateway_project.asgi:application" if alone else "gateway_project.worker:application",
         loop="uvloop" if alone else "gateway_project.door:Loop",
-        http="httptools" if alone else "gateway_project.door:Connection",
+        http="gateway_project.connection:BoundedConnection" if alone else "gateway_project.door:Connection",
         lifespan="on",
         workers=workers,
         log_config=settings.LOGGING,

@@ -37,6 +37,13 @@ COMPRESSORS = environment.integer("TOKENTHRIFT_COMPRESSORS", 1, low=1, high=64)
 COMPRESSION_DEADLINE = environment.number("TOKENTHRIFT_COMPRESSION_DEADLINE_MS", 5000, low=10, high=60_000) / 1000
 MAX_BODY_BYTES = environment.integer("TOKENTHRIFT_MAX_BODY_BYTES", 16 * 1024 * 1024, low=1024, high=1024**3)
 MAX_DEPTH = environment.integer("TOKENTHRIFT_MAX_DEPTH", 64, low=8, high=200)
+MAX_HEAD_BYTES = environment.integer("TOKENTHRIFT_MAX_HEAD_BYTES", 64 * 1024, low=4096, high=1024**2)
+MAX_HEADERS = environment.integer("TOKENTHRIFT_MAX_HEADERS", 200, low=16, high=10_000)
+HEAD_TIMEOUT = environment.number("TOKENTHRIFT_HEAD_TIMEOUT", 30, low=1, high=3600)
+BODY_TIMEOUT = environment.number("TOKENTHRIFT_BODY_TIMEOUT", 60, low=1, high=3600)
+UNREAD_TIMEOUT = environment.number("TOKENTHRIFT_UNREAD_TIMEOUT", 60, low=1, high=3600)
+CONNECTIONS_PER_ADDRESS = environment.integer("TOKENTHRIFT_CONNECTIONS_PER_ADDRESS", 1000, low=0, high=1_000_000)
+REQUESTS_PER_KEY = environment.integer("TOKENTHRIFT_REQUESTS_PER_KEY", 1000, low=0, high=1_000_000)
 CACHE_BUDGET = environment.number("TOKENTHRIFT_CACHE_BUDGET_MS", 100, low=1, high=10_000) / 1000
 STORE_BUDGET = environment.number("TOKENTHRIFT_STORE_BUDGET_MS", 2000, low=1, high=60_000) / 1000
 EXACT_MEMORY = environment.integer("TOKENTHRIFT_EXACT_MEMORY_MB", 16, low=0, high=65_536) * 1024 * 1024

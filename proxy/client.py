@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from proxy.core.errors import ClientGone, TooLarge
+from proxy.core.errors import BodyTimeout, ClientGone, TooLarge
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -16,15 +16,18 @@ class AsgiClient:
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._receive = receive
         self._send = send
-        self._unread = True
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        # RFC 9112 section 6.3: without either of these a request has no body.
+        self._unread = self.headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in self.headers
+        self._state: MutableMapping[str, Any] = scope.get("state", {})
 
     def header(self, name: bytes) -> str:
         """A request header as text, empty when absent."""
         return self.headers.get(name, b"").decode("latin-1")
 
     async def body(self, limit: int) -> bytes:
-        """The request body, counted as it arrives, so that nothing beyond `limit` bytes is ever held."""
+        """The request body, counted as it arrives, so that nothing beyond `limit` bytes is ever held. Raises TooLarge, ClientGone, or
+        BodyTimeout when the server says that it took too long."""
         announced = self.header(b"content-length")
         if announced.isdigit() and int(announced) > limit:
             raise TooLarge(f"The body is {announced} bytes; at most {limit} are accepted.")
@@ -41,6 +44,8 @@ class AsgiClient:
             if not message.get("more_body"):
                 self._unread = False
                 return b"".join(parts) if len(parts) > 1 else parts[0]
+            if self._state.get("body_late"):
+                raise BodyTimeout("The body did not arrive in time.")
 
     async def gone(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":

@@ -20,6 +20,7 @@ class Conf:
             key_pepper=settings.KEY_PEPPER,
             floor=settings.SIMILARITY_FLOOR,
             candidates=settings.CANDIDATES,
+            requests_per_key=settings.REQUESTS_PER_KEY,
             imprints=settings.IMPRINT_DAYS > 0,
         )
 

@@ -19,6 +19,12 @@ LOOP_LAG = Histogram(
     "How late a worker's event loop comes to what is due, tried ten times a second.",
     buckets=LAGS,
 )
+CONNECTIONS_ENDED = Counter(
+    "tokenthrift_connections_ended",
+    "Connections that were refused or ended. reason: head (too large or too slow), body (late), unread (an answer that "
+    "nobody read), address (too many of one).",
+    ("reason",),
+)
 BREAKER_OPEN = Gauge(
     "tokenthrift_breaker_open", "Workers that leave a tool alone because it failed.", ("tool",), multiprocess_mode="livesum"
 )

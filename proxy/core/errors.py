@@ -3,6 +3,8 @@
 GatewayError                      the client gets OpenAI's error object (platform.openai.com/docs/guides/error-codes)
 +- BadRequest            400      a field is wrong: `param` names it
 +- TooDeep / TooLarge    400/413
++- BodyTimeout           408      the body did not come in time
++- HeadTooLarge          431      too long an address or headers, or too many of them
 +- BadKey                401      no, wrong, revoked or expired key
 +- ModelForbidden        403      the key may not use this route
 +- ModelUnknown          404
@@ -11,6 +13,8 @@ GatewayError                      the client gets OpenAI's error object (platfor
 +- MethodNotAllowed      405
 +- NothingCached         409      feedback on an answer that came from the provider
 +- RateLimited           429      too much feedback: `retry_after` in seconds
+|  +- TooManyRequests    429      of this key, at a time
+|  +- TooManyConnections 429      from this address
 +- NotCached             504      only-if-cached and a miss (RFC 9111 section 5.2.1.7)
 +- UpstreamUnreachable   502
 +- UpstreamInvalid       502      a 200 that is no completion
@@ -58,6 +62,16 @@ class TooLarge(BadRequest):
     code = "request_too_large"
 
 
+class BodyTimeout(BadRequest):
+    status = 408
+    code = "request_timeout"
+
+
+class HeadTooLarge(BadRequest):
+    status = 431
+    code = "head_too_large"
+
+
 class BadKey(BadRequest):
     status = 401
     code = "invalid_api_key"
@@ -91,6 +105,14 @@ class RateLimited(GatewayError):
     def __init__(self, message: str, *, retry_after: int) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class TooManyRequests(RateLimited):
+    code = "too_many_requests_in_flight"
+
+
+class TooManyConnections(RateLimited):
+    code = "too_many_connections"
 
 
 class PathUnknown(BadRequest):

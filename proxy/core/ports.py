@@ -18,6 +18,7 @@ from proxy.core.budgets import Budgets
 from proxy.core.directory import Directory, UpstreamTarget
 from proxy.core.discounts import Discounts
 from proxy.core.flights import Flight, Flights
+from proxy.core.in_flight import InFlight
 from proxy.core.prepared import Prepared
 from proxy.core.recent import Recent
 from stats.imprint import Imprint
@@ -295,7 +296,7 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Deployment-wide limits, from settings. Times in seconds."""
+    """Deployment-wide limits, from settings. Times in seconds. `requests_per_key`: at a time, 0 for any number."""
 
     body_bytes: int = 16 * 1024 * 1024
     depth: int = 64
@@ -306,6 +307,7 @@ class Limits:
     floor: float = 0.50
     candidates: int = 3
     imprints: bool = True
+    requests_per_key: int = 0
 
 
 class Breakers(dict[str, Breaker]):
@@ -330,6 +332,7 @@ class Toolbox:
     ledger: Ledger
     limits: Limits
     verifier: Verifier | None = None
+    in_flight: InFlight = field(default_factory=InFlight)
     prepared: Prepared = field(default_factory=Prepared)
     recent: Recent = field(default_factory=Recent)
     flights: Flights = field(default_factory=Flights)

@@ -12,6 +12,7 @@ from proxy.core.judge_model import SECONDS as JUDGE_SECONDS
 from proxy.core.judge_model import to_judge, weighed
 from proxy.core.ports import Toolbox
 from proxy.core.staleness import asked_again
+from proxy.pipeline.admit import admit
 from proxy.pipeline.authenticate import authenticate
 from proxy.pipeline.budget import budget
 from proxy.pipeline.build_upstream import build_upstream
@@ -52,7 +53,7 @@ from proxy.pipeline.verify import verify
 
 Stage = Callable[[Call, Toolbox], Awaitable[Call]]
 
-OPEN: tuple[Stage, ...] = (authenticate, read)  # may refuse, by raising
+OPEN: tuple[Stage, ...] = (authenticate, admit, read)  # may refuse, by raising
 PREPARE: tuple[Stage, ...] = (parse, load_plan, scope)  # may refuse too; done once for the same bytes (`proxy.core.prepared`)
 PREPARED = ("request", "route", "plan", "tier", "reason", "reads", "writes", "keys")  # what PREPARE sets
 DECIDE: tuple[Stage, ...] = (  # reads and reckons only, so that it can be explained
@@ -101,7 +102,10 @@ async def run(call: Call, tools: Toolbox) -> Call:
         log.exception("request %s failed while it was answered", call.request_id)
         call = revise(call, outcome="failed", status=call.status or 500)
     finally:
-        call = await _settle(call, tools)
+        try:
+            call = await _settle(call, tools)
+        finally:
+            tools.in_flight.leave(call.request_id)
         if call.probe is not None:
             tools.background.start(_sample(call, tools))
     return call
