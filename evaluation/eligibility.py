@@ -16,6 +16,8 @@ from proxy.core.chat import ChatRequest
 from proxy.core.eligibility import semantic_refusal
 
 SET = Path(__file__).parent / "sets" / "eligibility.jsonl"
+# The same three kinds in other languages, and questions in languages of which the gateway knows nothing.
+LANGUAGES_SET = SET.with_name("languages.jsonl")
 BYPASSED = frozenset({"personal", "time-sensitive"})
 
 
@@ -25,6 +27,8 @@ def main() -> None:
     arguments = parser.parse_args()
     for (label, part), (caught, total) in sorted(rates(questions()).items()):
         print(f"{label:9} {part:5} {caught:3} of {total}")
+    for (language, label), (caught, total) in sorted(rates_by_language().items()):
+        print(f"{label:9} {language:5} {caught:3} of {total}")
     if arguments.data:
         with gzip.open(arguments.data / "faq_stream.jsonl.gz", "rt") as lines:
             asked = [json.loads(line)["query"] for line in lines]
@@ -44,10 +48,23 @@ def rates(labelled: list[tuple[str, str]]) -> dict[tuple[str, str], tuple[int, i
     return {group: (caught[group], count) for group, count in total.items()}
 
 
+def rates_by_language() -> dict[tuple[str, str], tuple[int, int]]:
+    """(language, label) to how many are left to the exact tier, of how many; `other` stands for all without rules."""
+    rows = [json.loads(line) for line in LANGUAGES_SET.read_text().splitlines()]
+    total = Counter((row["language"], row["label"]) for row in rows)
+    caught = Counter((row["language"], row["label"]) for row in rows if refusal(row["text"]) is not None)
+    return {group: (caught[group], count) for group, count in total.items()}
+
+
 def bypassed(question: str) -> bool:
-    """Whether the semantic tier leaves this question alone, by the gateway's own decision."""
+    """Whether the semantic tier leaves this question alone as personal or time-bound, by the gateway's own decision."""
+    return refusal(question) in BYPASSED
+
+
+def refusal(question: str) -> str | None:
+    """Why the default plan leaves this question to the exact tier."""
     request = ChatRequest(body={}, model="m", messages=[{"role": "user", "content": question}])
-    return semantic_refusal(request, CacheSettings()) in BYPASSED
+    return semantic_refusal(request, CacheSettings())
 
 
 def _part(text: str) -> str:

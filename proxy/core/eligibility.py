@@ -7,6 +7,7 @@ from typing import Any
 
 from plans.snapshot import CacheSettings
 from proxy.core.chat import ChatRequest, text_of
+from proxy.core.languages.known import is_known_language
 from proxy.core.personal import is_personal
 from proxy.core.timely import is_timely
 
@@ -42,6 +43,9 @@ def _question_refusal(question: str | None, cache: CacheSettings) -> str | None:
         return "time-sensitive"
     if not cache.personal and is_personal(question):
         return "personal"
+    # The two rules above say nothing about a language that they cannot read.
+    if not (cache.time_sensitive and cache.personal) and not is_known_language(question):
+        return "unknown-language"
     return None
 
 

@@ -6,6 +6,7 @@ account number?" has not. So the rules look for what is asked of the data: its v
 
 import re
 
+from proxy.core.languages.personal import asks_for_own_data
 from proxy.core.simple_text import simplify
 
 # A stranger's text is searched from every place of it, so no rule repeats anything without a bound.
@@ -78,5 +79,5 @@ _PERSONAL = re.compile("|".join((*_SOMEBODYS_NUMBER, *_ASKED_FOR_ITS_VALUE, *_AS
 
 
 def is_personal(question: str) -> bool:
-    """Whether the answer is one person's. English; numbers and addresses in any language."""
-    return _PERSONAL.search(simplify(question)) is not None
+    """Whether the answer is one person's, in the languages of `proxy.core.languages`; numbers and addresses in any."""
+    return _PERSONAL.search(simplify(question)) is not None or asks_for_own_data(question)

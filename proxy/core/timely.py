@@ -7,6 +7,7 @@ prices of shares.
 
 import re
 
+from proxy.core.languages.timely import asks_about_now
 from proxy.core.simple_text import simplify
 
 # A stranger's text is searched from every place of it, so no rule repeats anything without a bound.
@@ -58,8 +59,8 @@ _NEVER_STILL = re.compile(r"\b(?:" + "|".join(_SUBJECTS) + ")")
 
 
 def is_timely(question: str) -> bool:
-    """Whether the answer holds for a short time only. English."""
-    return any(map(_speaks_of_now, _SENTENCE_END.split(simplify(question))))
+    """Whether the answer holds for a short time only, in the languages of `proxy.core.languages`."""
+    return any(map(_speaks_of_now, _SENTENCE_END.split(simplify(question)))) or asks_about_now(question)
 
 
 def _speaks_of_now(sentence: str) -> bool:

@@ -22,9 +22,14 @@ def fold(text: str) -> str:
     """The text in NFKC, digits of any script as 0 to 9, without characters of no width. Linear in the length."""
     if text.isascii():
         return text.replace("`", "'")
-    seen = _UNSEEN.sub("", unicodedata.normalize("NFKC", _few_marks(_UNSEEN.sub("", text))))
+    seen = without_unseen(text)
     # Once more, since a letter that was folded may join with the mark behind it.
     return unicodedata.normalize("NFKC", "".join(map(_digit, seen)).translate(_LOOK_ALIKES))
+
+
+def without_unseen(text: str) -> str:
+    """The text in NFKC, without characters of no width and with few marks on each letter. Linear in the length."""
+    return _UNSEEN.sub("", unicodedata.normalize("NFKC", _few_marks(_UNSEEN.sub("", text))))
 
 
 def _few_marks(text: str) -> str:
