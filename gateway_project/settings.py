@@ -32,6 +32,8 @@ ADMIN_KEY = environment.text("TOKENTHRIFT_ADMIN_KEY")
 METRICS_TOKEN = environment.text("TOKENTHRIFT_METRICS_TOKEN")
 INSTANCE = environment.text("TOKENTHRIFT_INSTANCE") or embedded.instance(URLS.database)
 SPOOL_DIR = Path(environment.text("TOKENTHRIFT_SPOOL_DIR", str(VAR_DIR / "spool")))
+SPOOL_BYTES = environment.integer("TOKENTHRIFT_SPOOL_MB", 4096, low=0, high=10_000_000) * 1024 * 1024
+SPOOL_MEMORY_BYTES = environment.integer("TOKENTHRIFT_SPOOL_MEMORY_MB", 64, low=1, high=100_000) * 1024 * 1024
 EMBEDDER = environment.text("TOKENTHRIFT_EMBEDDER", "minilm")
 COMPRESSORS = environment.integer("TOKENTHRIFT_COMPRESSORS", 1, low=1, high=64)
 COMPRESSION_DEADLINE = environment.number("TOKENTHRIFT_COMPRESSION_DEADLINE_MS", 5000, low=10, high=60_000) / 1000

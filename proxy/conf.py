@@ -58,6 +58,16 @@ class Conf:
         return Path(settings.SPOOL_DIR)
 
     @property
+    def spool_bytes(self) -> int:
+        """What the spool of each worker may take of the disk; 0 for as much as there is."""
+        return int(settings.SPOOL_BYTES)
+
+    @property
+    def spool_memory(self) -> int:
+        """Bytes of lines that each worker keeps in memory while the disk does not take them."""
+        return int(settings.SPOOL_MEMORY_BYTES)
+
+    @property
     def embedder(self) -> str:
         """`minilm`, or the name or path of a sentence-transformers model."""
         return str(settings.EMBEDDER)

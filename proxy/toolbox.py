@@ -99,7 +99,7 @@ async def _end(tasks: list[asyncio.Task[None]]) -> None:
 
 async def open_toolbox() -> Running:
     """Make the tools. Nothing here needs a service to be up: what is down is found out, and done without, request by request."""
-    source, spool = DatabaseSource(), Spool(conf.spool)
+    source, spool = DatabaseSource(), Spool(conf.spool, disk_bytes=conf.spool_bytes, memory_bytes=conf.spool_memory)
     flusher = Flusher(spool)
     embedder = open_embedder()
     verifier: Verifier = catalogue.load(catalogue.VERIFIERS["minilm"])(conf.models)

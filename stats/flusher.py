@@ -2,19 +2,22 @@
 
 A batch and the new offset of its file are one transaction, so a crash repeats nothing and skips nothing. While PostgreSQL is away the
 lines stay on disk. Files of killed workers are adopted. A row that PostgreSQL refuses is found by halving the batch and put aside as a
-DeadLetter.
+DeadLetter. Lines that the disk refused come straight from memory, and a file on a full disk is emptied once all of it is stored.
 """
 
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import Coroutine
 from contextlib import suppress
 
+import orjson
 import psycopg
 
 from stats import database, intake, live, metrics
 from stats.database import Connection
+from stats.overflow import kind_of
 from stats.rolling import BATCHES
 from stats.spool import SUFFIX, Spool, SpoolFile
 
@@ -26,6 +29,7 @@ HEARTBEAT = 15.0
 ADOPT_EVERY = 5.0
 FOLD_EVERY = 1.0
 LONGEST_WAIT = 2.0
+LAST_WAIT = 8.0  # for lines that only this process has: within what the supervisor gives a worker to end
 
 
 class Flusher:
@@ -46,8 +50,9 @@ class Flusher:
 
     @property
     def pending_bytes(self) -> int:
-        """Spooled by this worker and not yet committed."""
-        return sum(file.size() - self._offsets.get(file.name, 0) for file in (*self._spool.retired, self._spool.current))
+        """Spooled by this worker, or waiting in its memory, and not yet committed."""
+        files = (*self._spool.retired, self._spool.current)
+        return self._spool.overflow.size + sum(file.size() - self._offsets.get(file.name, 0) for file in files)
 
     @property
     def lag(self) -> float:
@@ -86,9 +91,13 @@ class Flusher:
         async with self._turn:
             self._spool.retry()
             if self._spool.current.size() >= ROTATE_AT:
-                self._spool.rotate()
-                self._touched = -HEARTBEAT
-            moved = await self._drain(self._spool.current, whole=False)
+                with suppress(OSError):  # a full disk takes no new file: the present one goes on
+                    self._spool.rotate()
+                    self._touched = -HEARTBEAT
+            moved = await self._store_overflow()
+            moved += await self._drain(self._spool.current, whole=False)
+            if self._spool.tight:
+                await self._empty_current()
             if time.monotonic() - self._touched >= HEARTBEAT:
                 await self._touch()  # before an older file's cursor goes: a living worker always has one
             for file in list(self._spool.retired):
@@ -96,6 +105,7 @@ class Flusher:
                 await self._finish(file)
                 self._spool.retired.remove(file)
                 file.close()
+            self._spool.retry()
             if not self.pending_bytes:
                 self._empty_at = time.monotonic()
             return moved
@@ -131,6 +141,17 @@ class Flusher:
         """Stop `run`, flush once more and give the files up: what could not be flushed is adopted by the next worker."""
         self._stop.set()
         self._deadline = min(self._deadline, LONGEST_WAIT)
+        ends = time.monotonic() + LAST_WAIT
+        while not await self._flush_last() and self._spool.overflow and time.monotonic() < ends:  # noqa: ASYNC110 - nothing would tell
+            await asyncio.sleep(self._interval)
+        if self._spool.overflow:
+            lost = Counter(kind_of(line) for line in self._spool.overflow.take(self._spool.overflow.size))
+            log.error("neither the disk nor the database took what waited in memory, it is lost: %s", _counts(lost))
+        await self._drop_connection()
+        self._spool.close()
+
+    async def _flush_last(self) -> bool:
+        """Whether everything could be moved."""
         try:
             await self.flush()
             await self.fold()
@@ -140,8 +161,41 @@ class Flusher:
         except Exception as error:  # likewise
             log.warning("the last flush failed, %d bytes are left for the next worker: %s", self.pending_bytes, _reason(error))
             await self._survive()
-        await self._drop_connection()
-        self._spool.close()
+            return False
+        return True
+
+    async def _store_overflow(self) -> int:
+        """Move what waits in memory straight into the database, and put aside how much had to be dropped."""
+        moved = 0
+        while lines := self._spool.overflow.take(CHUNK):
+            try:
+                conn = await self._connected()
+                with database.deadline(conn, self._deadline):
+                    moved += await self._store(conn, self._spool.current.worker, [line.rstrip(b"\n") for line in lines])
+            except BaseException:
+                self._spool.overflow.put_back(lines)
+                raise
+        if dropped := Counter(self._spool.overflow.dropped):
+            conn = await self._connected()
+            with database.deadline(conn, self._deadline):
+                reason = f"lines that were dropped, as neither the disk nor the memory had room: {_counts(dropped)}"
+                await _bury(conn, orjson.dumps({"dropped": dropped, "worker": self._spool.worker}), reason)
+            self._spool.overflow.dropped.subtract(dropped)
+            self._spool.overflow.dropped = +self._spool.overflow.dropped
+        return moved
+
+    async def _empty_current(self) -> None:
+        """Empty the current file if all of it is stored. Its cursor goes first: a crash in between has the lines read once more, which
+        changes nothing, where the other way round lines written meanwhile would be skipped."""
+        conn, file = await self._connected(), self._spool.current
+        end = self._offsets[file.name]
+        if not end or file.size() != end:
+            return
+        with database.deadline(conn, self._deadline):
+            await intake.move_cursor(conn, file=file.name, worker=file.worker, offset=0)
+        if file.size() == end:  # nothing was written meanwhile
+            self._spool.empty()
+            self._offsets[file.name] = 0
 
     async def _drain(self, file: SpoolFile, *, whole: bool) -> int:
         """Read the file up to its present end. `whole`: nobody writes it any more, so a last line without an end is torn."""
@@ -156,12 +210,12 @@ class Flusher:
             if not data:
                 break
             with database.deadline(conn, self._deadline):
-                moved += await self._store(conn, file, data.split(b"\n"), offset + len(data))
+                moved += await self._store(conn, file.worker, data.split(b"\n"), (file, offset + len(data)))
             self._offsets[file.name] = offset + len(data)
         return moved
 
-    async def _store(self, conn: Connection, file: SpoolFile, lines: list[bytes], offset: int) -> int:
-        """One transaction: the lines and the offset behind them."""
+    async def _store(self, conn: Connection, worker: str, lines: list[bytes], behind: tuple[SpoolFile, int] | None = None) -> int:
+        """One transaction: the lines, and the offset behind them where they come from a file."""
         good: list[intake.Row] = []
         async with conn.transaction():
             await conn.execute("SELECT set_config('statement_timeout', %s, true)", (str(int(self._deadline * 1000)),))
@@ -170,14 +224,19 @@ class Flusher:
                     good.append(intake.row_of(line))
                 except ValueError as error:
                     await _bury(conn, line, f"not a line of the spool: {error}")
-            await _insert(conn, file.worker, good)
-            await intake.move_cursor(conn, file=file.name, worker=file.worker, offset=offset)
+            await _insert(conn, worker, good)
+            if behind is not None:
+                file, offset = behind
+                await intake.move_cursor(conn, file=file.name, worker=worker, offset=offset)
         return len(good)
 
     async def _finish(self, file: SpoolFile) -> None:
         """Remove an emptied file, then its cursor: a crash between the two leaves a cursor that goes stale, never a file read twice."""
         conn = await self._connected()
-        file.remove()
+        if file in (*self._spool.retired, self._spool.current):
+            self._spool.remove(file)
+        else:
+            file.remove()
         with database.deadline(conn, self._deadline):
             await intake.drop_cursor(conn, file.name)
         self._offsets.pop(file.name, None)
@@ -243,6 +302,10 @@ async def _bury(conn: Connection, line: bytes, reason: str) -> None:
     log.error("a line of the spool was put aside: %s", reason)
     metrics.DEAD_LETTERS.inc()
     await intake.bury(conn, line, reason)
+
+
+def _counts(kinds: Counter[str]) -> str:
+    return ", ".join(f"{number:,} {kind}" for kind, number in sorted(kinds.items()))
 
 
 def _reason(error: Exception) -> str:

@@ -2,9 +2,10 @@
 
 What `os.write` returned for is in the page cache, so it survives SIGKILL of the worker (not a power cut, see `Spool.sync`). Each worker
 owns its files and holds an flock on each; a file nobody locks belongs to a dead worker and may be adopted (`SpoolFile.adopt`). The
-flusher (`stats.flusher`) moves the lines into PostgreSQL.
+flusher (`stats.flusher`) moves the lines into PostgreSQL. Lines that the disk refuses wait in memory (`stats.overflow`).
 """
 
+import errno
 import fcntl
 import json
 import logging
@@ -12,10 +13,10 @@ import os
 import time
 import uuid
 import weakref
-from collections import deque
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import orjson
 
@@ -23,13 +24,14 @@ from stats import metrics
 from stats.imprint import Imprint
 from stats.kept import Kept
 from stats.measures import Attempt, Event
+from stats.overflow import Overflow
 
 log = logging.getLogger(__name__)
 
 SUFFIX = ".jsonl"
 LONGEST_LINE = 16 * 1024
 LONGEST_TEXT = 500
-BACKLOG = 10_000
+MEMORY_BYTES: Final = 64 * 1024 * 1024
 LOG_EVERY = 60.0
 
 
@@ -81,6 +83,10 @@ class SpoolFile:
     def read(self, offset: int, length: int) -> bytes:
         return os.pread(self.descriptor, length, offset)
 
+    def truncate(self, size: int) -> None:
+        """Give back what lies behind `size`. Raises OSError."""
+        os.ftruncate(self.descriptor, size)
+
     def remove(self) -> None:
         """Delete the file, still locked: call `close` once nobody may look for it any more."""
         self.path.unlink(missing_ok=True)
@@ -91,18 +97,25 @@ class SpoolFile:
 
 
 class Spool:
-    """The `Ledger` port over one folder. Calls come from the event loop; none of them waits, locks or raises."""
+    """The `Ledger` port over one folder. Calls come from the event loop; none of them waits, locks or raises.
 
-    def __init__(self, folder: Path | str) -> None:
+    `disk_bytes`: what this worker's files may take, 0 for as much as the volume holds; `memory_bytes`: what may wait in memory.
+    `tight`: the disk refused a line once, so that from then on files are emptied as soon as they are stored.
+    """
+
+    def __init__(self, folder: Path | str, *, disk_bytes: int = 0, memory_bytes: int = MEMORY_BYTES) -> None:
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.worker = f"{os.getpid()}-{uuid.uuid4().hex}"
         self.retired: list[SpoolFile] = []
         self.errors = 0
+        self.overflow = Overflow(memory_bytes)
+        self.tight = False
+        self._disk_bytes = disk_bytes
+        self._on_disk = 0
         self._generation = 0
         self._torn = False
         self._logged = -LOG_EVERY
-        self._waiting: deque[bytes] = deque(maxlen=BACKLOG)
         self.current = self._next_file()
         _alive.add(self)
 
@@ -128,6 +141,19 @@ class Spool:
         new = self._next_file()
         self.retired.append(self.current)
         self.current = new
+        self._torn = False
+
+    def empty(self) -> None:
+        """Give back the room of the current file, all of which is stored: on a full volume nothing else makes any. Raises OSError."""
+        size = self.current.size()
+        self.current.truncate(0)
+        self._on_disk -= size
+        self._torn = False
+
+    def remove(self, file: SpoolFile) -> None:
+        """Delete a file of ours, all of which is stored. Raises OSError."""
+        self._on_disk -= file.size()
+        file.remove()
 
     def sync(self) -> None:
         """Ask the disk for what a power cut could take. Blocks: call it in a thread."""
@@ -136,9 +162,9 @@ class Spool:
     def retry(self) -> None:
         """Write what a full disk refused, if it takes it now."""
         try:
-            while self._waiting:
-                self._write(self._waiting[0])
-                self._waiting.popleft()
+            while self.overflow:
+                self._write(self.overflow.first())
+                self.overflow.done()
         except OSError as error:
             self._complain(error)
 
@@ -153,29 +179,42 @@ class Spool:
         return SpoolFile.create(self.folder / f"{self.worker}.{self._generation:06d}{SUFFIX}")
 
     def _append(self, kind: str, value: Attempt | Event | Kept | Imprint) -> None:
-        """A full or broken disk must not fail the request: the line then waits in memory, the newest `BACKLOG` of them."""
+        """A full or broken disk must not fail the request: the line then waits in memory."""
         try:
             line = _line(kind, value)
-            if self._waiting:
-                self._waiting.append(line)
+            if self.overflow:
+                self.overflow.add(line)
                 self.retry()
                 return
             try:
                 self._write(line)
             except OSError:
-                self._waiting.append(line)
+                self.overflow.add(line)
                 raise
         except Exception as error:  # whatever is wrong with the line or the disk, the answer goes out
             self._complain(error)
 
     def _write(self, line: bytes) -> None:
+        if self._disk_bytes and self._on_disk + len(line) > self._disk_bytes:
+            raise OSError(errno.ENOSPC, f"the worker's files have their {self._disk_bytes} bytes (TOKENTHRIFT_SPOOL_MB)")
         data = b"\n" + line if self._torn else line
         written = os.write(self.current.descriptor, data)
-        self._torn = written < len(data)
-        if self._torn:
-            raise OSError(f"{written} of {len(data)} bytes written")
+        self._on_disk += written
+        if written < len(data):
+            self._torn = True
+            self._cut_torn(written)
+            raise OSError(errno.ENOSPC, f"{written} of {len(data)} bytes written")
+        self._torn = False
+
+    def _cut_torn(self, written: int) -> None:
+        """Take back the part of a line that went onto a full disk: all of it is written again. Where that fails, a line feed ends it."""
+        with suppress(OSError):
+            self.current.truncate(self.current.size() - written)
+            self._on_disk -= written
+            self._torn = False
 
     def _complain(self, error: Exception) -> None:
+        self.tight = self.tight or isinstance(error, OSError)
         self.errors += 1
         metrics.SPOOL_ERRORS.inc()
         if time.monotonic() - self._logged >= LOG_EVERY:

@@ -1,6 +1,7 @@
 """The spool and the flusher against a real PostgreSQL."""
 
 import asyncio
+import json
 import os
 import resource
 import signal
@@ -16,6 +17,7 @@ from django.db import connections
 from stats.flusher import Flusher
 from stats.measures import Attempt
 from stats.models import DeadLetter, RequestEvent, Rollup, SpoolCursor, Unfolded, UpstreamAttempt
+from stats.overflow import Overflow
 from stats.rollups import DAY, FULL, PLAN
 from stats.spool import Spool, SpoolFile
 from tests.events import make_event
@@ -289,3 +291,133 @@ async def test_what_is_not_folded_is_folded_later(spool: Spool, flusher: Flusher
     assert await flusher.fold() == 1
     assert await flusher.fold() == 0
     assert (await Rollup.objects.aget(grain=DAY, cut=PLAN)).requests == 1
+
+
+async def all_stored() -> set[str]:
+    return {str(row.event_id) async for row in RequestEvent.objects.all()}
+
+
+async def test_a_full_disk_takes_lines_again_once_what_is_on_it_is_stored(
+    spool: Spool, flusher: Flusher, request: pytest.FixtureRequest
+) -> None:
+    request.getfixturevalue("full_disk")  # and so it stays
+    events = [make_event() for _ in range(300)]
+    for event in events:
+        spool.record(event)
+    await flusher.flush()
+    assert await all_stored() >= {event.event_id for event in events}
+    assert (spool.current.size(), flusher.pending_bytes, len(spool.overflow)) == (0, 0, 0)
+    errors, last = spool.errors, make_event()
+    spool.record(last)
+    assert spool.errors == errors
+    assert spool.current.size() > 0
+    await flusher.flush()
+    assert last.event_id in await all_stored()
+    assert await DeadLetter.objects.acount() == 0
+
+
+async def test_what_waits_in_memory_goes_into_the_database_when_the_worker_ends(spool: Spool, database_url: str) -> None:
+    spool._disk_bytes = 1
+    events = [make_event() for _ in range(20)]
+    for event in events:
+        spool.record(event)
+    assert len(spool.overflow) == 20
+    await Flusher(spool, info=database_url).close()
+    assert await all_stored() == {event.event_id for event in events}
+    assert os.listdir(spool.folder) == []
+
+
+async def test_what_is_dropped_is_put_aside_by_kind_and_number(tmp_path: Path, database_url: str, spool: Spool) -> None:
+    small = Spool(tmp_path / "small", disk_bytes=1, memory_bytes=20_000)
+    events = [make_event() for _ in range(100)]
+    for event in events:
+        small.attempt(attempt_of(event.event_id))
+        small.record(event)
+    held = len(small.overflow)
+    assert small.overflow.size <= 20_000
+    flusher = Flusher(small, info=database_url)
+    await flusher.flush()
+    await flusher.flush()
+    letter = await DeadLetter.objects.aget()
+    assert "dropped" in letter.reason
+    dropped = json.loads(bytes(letter.line))["dropped"]
+    assert sum(dropped.values()) + held == 200
+    assert dropped["event"] + await RequestEvent.objects.acount() == 100
+    assert str(events[-1].event_id) in await all_stored()
+    await flusher.close()
+
+
+async def test_a_worker_s_files_take_no_more_than_they_may(tmp_path: Path, database_url: str, spool: Spool) -> None:
+    bounded = Spool(tmp_path / "bounded", disk_bytes=10_000)
+    for _ in range(100):
+        bounded.record(make_event())
+    assert bounded.current.size() <= 10_000
+    flusher = Flusher(bounded, info=database_url)
+    await flusher.flush()
+    bounded.record(make_event())
+    assert bounded.current.size() > 0
+    await flusher.close()
+    assert await RequestEvent.objects.acount() == 101
+
+
+async def test_a_worker_that_dies_between_cursor_and_emptying_has_its_lines_read_once_more(
+    spool: Spool, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool._disk_bytes = 3000
+    events = [make_event() for _ in range(20)]
+    for event in events:
+        spool.record(event)
+
+    def dies() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(spool, "empty", dies)
+    killed = Flusher(spool, info=database_url)
+    with pytest.raises(KeyboardInterrupt):
+        await killed.flush()
+    await killed._drop_connection()
+    spool.close()
+    heir = Flusher(Spool(tmp_path), info=database_url)
+    await heir.adopt()
+    await heir.close()
+    assert await all_stored() == {event.event_id for event in events}
+    assert await DeadLetter.objects.acount() == 0
+
+
+def test_half_a_line_on_a_full_disk_is_taken_back(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = os.write
+    spool.record(make_event())
+    before = spool.current.size()
+    monkeypatch.setattr("os.write", lambda descriptor, data: write(descriptor, data[:40]))
+    spool.record(make_event())
+    assert spool.current.size() == before
+    monkeypatch.setattr("os.write", write)
+    spool.retry()
+    lines = spool.current.read(0, 100_000).splitlines()
+    assert len(lines) == 2
+    assert all(json.loads(line) for line in lines)
+
+
+def test_what_only_helps_is_dropped_before_what_is_accounted_for() -> None:
+    overflow = Overflow(300)
+    lines = [b'{"kept":{"n":%d%s}}\n' % (n, b" " * 60) for n in range(2)] + [b'{"event":{"n":%d%s}}\n' % (n, b" " * 60) for n in range(4)]
+    for line in lines:
+        overflow.add(line)
+    assert overflow.dropped == {"kept": 2, "event": 1}
+    taken = overflow.take(200)
+    assert taken == lines[3:5]
+    overflow.put_back(taken)
+    assert overflow.take(10**6) == lines[3:]
+    assert overflow.size == 0
+
+
+async def test_lines_in_memory_reach_the_database_though_the_disk_never_recovers(spool: Spool, flusher: Flusher) -> None:
+    def broken(line: bytes) -> None:
+        raise OSError("Input/output error")
+
+    spool._write = broken  # type: ignore[method-assign]
+    events = [make_event() for _ in range(50)]
+    for event in events:
+        spool.record(event)
+    assert await flusher.flush() == 50
+    assert await all_stored() == {event.event_id for event in events}
