@@ -14,7 +14,7 @@ from django.db import connections
 
 from plans.snapshot import PlanSnapshot
 from proxy.core.basis import basis_of
-from proxy.core.budgets import Budgets, Key, Trip
+from proxy.core.budgets import Budgets, Key, Terms, Trip
 from proxy.core.ports import Source
 from stats import metrics, samples, switches
 from stats.evidence import Sample
@@ -28,7 +28,7 @@ ALL_AGAIN = 300.0
 
 @dataclass(slots=True)
 class _Found:
-    """What the database said: (since in epoch seconds, reason) of the switches."""
+    """What the database said, by plan, terms and tenant: (since in epoch seconds, reason) of the switches."""
 
     samples: dict[Key, dict[str, Sample]] = field(default_factory=dict)
     switches: dict[Key, tuple[float, str]] = field(default_factory=dict)
@@ -41,9 +41,9 @@ class Keeper:
         self._budgets = budgets
         self._source = source
         self._judge = judge
-        self._read_at: dict[Key, float] = {}
+        self._read_at: dict[Terms, float] = {}
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="budgets")  # a hung database holds it up, and nothing else
-        self.off = 0
+        self.off = 0  # plans whose tier is off for anybody
 
     async def run(self) -> None:
         """Keep for ever. Errors are logged once a change."""
@@ -73,7 +73,7 @@ class Keeper:
         self._thread.submit(connections.close_all)
         self._thread.shutdown(wait=False)
 
-    def _plans(self) -> dict[Key, PlanSnapshot]:
+    def _plans(self) -> dict[Terms, PlanSnapshot]:
         """Those with an error budget, by id and terms."""
         found = {}
         for plan in self._source.directory.plans.values():
@@ -81,7 +81,7 @@ class Keeper:
                 found[plan.id, basis_of(plan.cache, self._judge)] = plan
         return found
 
-    def _exchange(self, plans: Mapping[Key, PlanSnapshot], trips: list[Trip]) -> _Found:
+    def _exchange(self, plans: Mapping[Terms, PlanSnapshot], trips: list[Trip]) -> _Found:
         """In the thread."""
         try:
             for trip in trips:
@@ -91,31 +91,40 @@ class Keeper:
             connections.close_all()
             raise
 
-    def _read(self, plans: Mapping[Key, PlanSnapshot]) -> _Found:
+    def _read(self, plans: Mapping[Terms, PlanSnapshot]) -> _Found:
         rows = switches.positions()
         found = _Found(switches={key: (row.since.timestamp() if row.since else 0.0, row.reason) for key, row in rows.items()})
         verified = {key for key, plan in plans.items() if plan.cache is not None and plan.cache.match == "verified"}
         now = time.monotonic()
-        for key, plan in plans.items():
-            if now - self._read_at.get(key, -ALL_AGAIN) >= ALL_AGAIN and plan.cache is not None and plan.cache.max_error_rate is not None:
-                since = rows[key].since if key in rows else None
-                found.samples[key] = samples.newest(*key, limit=plan.cache.max_error_rate, verified=key in verified, since=since)
-                self._read_at[key] = now
-        late = samples.lately(plans.keys() - found.samples.keys(), verified=verified, seconds=LATELY)
-        found.samples |= late
+        whole = set()
+        for terms, plan in plans.items():
+            if now - self._read_at.get(terms, -ALL_AGAIN) >= ALL_AGAIN and plan.cache is not None and plan.cache.max_error_rate is not None:
+                newest = samples.newest(*terms, limit=plan.cache.max_error_rate, verified=terms in verified)
+                found.samples |= {(*terms, tenant): counted for tenant, counted in newest.items()}
+                self._read_at[terms] = now
+                whole.add(terms)
+        found.samples |= samples.lately(plans.keys() - whole, verified=verified, seconds=LATELY)
         return found
 
-    def _take(self, plans: Mapping[Key, PlanSnapshot], found: _Found) -> None:
+    def _take(self, plans: Mapping[Terms, PlanSnapshot], found: _Found) -> None:
+        """Samples from before a switch was moved are left out by the books themselves."""
+        told: dict[Terms, set[int]] = {terms: self._budgets.tenants(plan, terms[1]) for terms, plan in plans.items()}
+        for plan_id, basis, tenant in (*found.samples, *found.switches):
+            told.setdefault((plan_id, basis), set()).add(tenant)
         for (plan_id, basis), plan in plans.items():
-            since, off = found.switches.get((plan_id, basis), (0.0, ""))
-            self._budgets.switch(plan, basis, since=since, off=off)
-            self._budgets.load(plan, basis, found.samples.get((plan_id, basis), {}))
+            for tenant in told[plan_id, basis]:
+                since, off = found.switches.get((plan_id, basis, tenant), (0.0, ""))
+                self._budgets.switch(plan, basis, tenant, since=since, off=off)
+                self._budgets.load(plan, basis, tenant, found.samples.get((plan_id, basis, tenant), {}))
 
-    def _tell(self, plans: Mapping[Key, PlanSnapshot]) -> None:
-        off = self._budgets.off()
+    def _tell(self, plans: Mapping[Terms, PlanSnapshot]) -> None:
+        off: dict[int, int] = {}  # tenants by plan
+        for plan_id, _, _ in self._budgets.off():
+            off[plan_id] = off.get(plan_id, 0) + 1
         self.off = len(off)
-        names: dict[str, bool] = {}
-        for key, plan in plans.items():
-            names[plan.name] = names.get(plan.name, False) or key in off
-        for name, is_off in names.items():
-            metrics.SEMANTIC_OFF.labels(name).set(is_off)
+        names: dict[str, int] = {}
+        for plan in plans.values():
+            names[plan.name] = names.get(plan.name, 0) + off.get(plan.id, 0)
+        for name, tenants in names.items():
+            metrics.SEMANTIC_OFF.labels(name).set(tenants > 0)
+            metrics.SEMANTIC_OFF_TENANTS.labels(name).set(tenants)

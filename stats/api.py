@@ -12,7 +12,7 @@ from rest_framework.views import APIView
 
 from plans import selectors as plan_selectors
 from plans.authentication import own_tenant, owner_of
-from plans.errors import Refusal
+from plans.errors import Refusal, TenantUnknown
 from plans.models import Plan, Tenant
 from plans.openapi import TENANT, refusals
 from plans.people import NUMBERS
@@ -125,7 +125,7 @@ class SemanticTierView(APIView):
 
     @extend_schema(
         operation_id="plan_semantic_tier_on",
-        parameters=[NAME, TENANT],
+        parameters=[NAME, TENANT, _query("for_tenant", "For the requests of this tenant alone, by its slug. Default: for all.")],
         request=None,
         responses={200: ErrorBudgetSerializer} | refusals(401, 403, 404, 409),
     )
@@ -136,7 +136,11 @@ class SemanticTierView(APIView):
         """
         owner = owner_of(request)
         row = plan_selectors.find_plan(owner, plan)
-        switches.turn_on(row.pk, by=str(getattr(request.user, "name", "") or request.user))
+        try:
+            tenant = sight.tenant_id(request.query_params.get("for_tenant", ""), owner)
+        except TenantUnknown as error:
+            raise TenantUnknown(error.message, param="for_tenant") from None
+        switches.turn_on(row.pk, by=str(getattr(request.user, "name", "") or request.user), tenant=tenant)
         budget = budget_of(row, selectors.wanted_of(row, owner))
         if budget is None:
             raise NoBudget("The plan has no error budget (cache.max_error_rate), so its semantic tier never turns itself off.")

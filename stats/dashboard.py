@@ -11,6 +11,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
 
 from plans.errors import Refusal
+from plans.models import Tenant
 from plans.people import plans_of, tenant_of
 from stats import switches
 from stats.frame import read, refused
@@ -34,11 +35,17 @@ def dashboard(request: HttpRequest) -> HttpResponseBase:
 @permission_required("plans.change_plan", raise_exception=True)
 @require_POST
 def semantic_tier_on(request: HttpRequest, plan: int) -> HttpResponseBase:
-    """The dashboard's button: turn a plan's semantic tier on again. It stands in the plan's history in the admin."""
+    """The dashboard's button: turn a plan's semantic tier on again, for one tenant where the form names it. It stands in the plan's history
+    in the admin."""
     row = plans_of(request.user).filter(pk=plan).first()
     if row is None:
         raise Http404
     user = cast(User, request.user)
-    if switches.turn_on(row.pk, by=user.get_username()):
-        LogEntry.objects.log_actions(user.pk, [row], CHANGE, "Turned the semantic tier on again.", single_object=True)
+    number = request.POST.get("tenant", "")
+    tenant = Tenant.objects.filter(pk=int(number)).first() if number.isascii() and number.isdigit() and len(number) < 19 else None
+    if number and tenant is None:
+        raise Http404
+    if switches.turn_on(row.pk, by=user.get_username(), tenant=tenant.pk if tenant else None):
+        of = f" for {tenant}" if tenant and row.tenant_id is None else ""
+        LogEntry.objects.log_actions(user.pk, [row], CHANGE, f"Turned the semantic tier on again{of}.", single_object=True)
     return redirect("dashboard")

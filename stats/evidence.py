@@ -70,16 +70,20 @@ def window(limit: float) -> int:
 def measured(samples: Iterable[Sample], *, limit: float, threshold: float) -> Measured:
     """The rate of wrong hits against the budget `limit`, by the samples that are hits under `threshold`."""
     verdicts = [sample.verdict for sample in samples if sample.score >= threshold]
-    trials, wrong, unclear = len(verdicts), verdicts.count("wrong"), verdicts.count("unclear")
-    lower = wilson.interval(wrong, trials)[0]
+    return rate(len(verdicts), verdicts.count("wrong"), verdicts.count("unclear"), limit=limit, threshold=threshold)
+
+
+def rate(samples: int, wrong: int, unclear: int, *, limit: float, threshold: float) -> Measured:
+    """The rate of `wrong` and `unclear` ones of so many samples, with its bounds."""
+    lower = wilson.interval(wrong, samples)[0]
     return Measured(
         threshold=threshold,
-        samples=trials,
+        samples=samples,
         wrong=wrong,
         unclear=unclear,
         lower=lower,
-        upper=wilson.interval(wrong + unclear, trials)[1],
-        needed=wilson.still_needed(wrong + unclear, trials, limit),
+        upper=wilson.interval(wrong + unclear, samples)[1],
+        needed=wilson.still_needed(wrong + unclear, samples, limit),
         over=lower > limit and wrong >= WRONG_TO_TURN_OFF,
     )
 

@@ -52,7 +52,16 @@ JUDGED = Counter(
     ("tenant", "plan", "verdict"),
 )
 SEMANTIC_OFF = Gauge(
-    "tokenthrift_semantic_tier_off", "1 while the plan's semantic tier is off for its error budget.", ("plan",), multiprocess_mode="livemax"
+    "tokenthrift_semantic_tier_off",
+    "1 while the plan's semantic tier is off for its error budget, for one tenant or more.",
+    ("plan",),
+    multiprocess_mode="livemax",
+)
+SEMANTIC_OFF_TENANTS = Gauge(
+    "tokenthrift_semantic_tier_off_tenants",
+    "For how many tenants the plan's semantic tier is off for its error budget.",
+    ("plan",),
+    multiprocess_mode="livemax",
 )
 UNPRICED = Counter("tokenthrift_unpriced_requests", "Requests of a model that has no price.", ("route",))
 SPOOL_BYTES = Gauge("tokenthrift_spool_bytes", "Spooled and not yet in the database.", multiprocess_mode="livesum")

@@ -96,12 +96,14 @@ class RequestEvent(models.Model):
 
 
 class SemanticSwitch(models.Model):
-    """Whether a plan's semantic tier was turned off for its error budget, on terms named by `basis`; other terms are another row.
+    """Whether a plan's semantic tier was turned off for its error budget, for one tenant and on terms named by `basis`; other terms are
+    another row.
 
     `since`: samples before it do not count, as a person turned the tier on again then. `off_at` null: it is on.
     """
 
     plan_id = models.BigIntegerField()
+    tenant_id = models.BigIntegerField()
     basis = models.CharField(max_length=16)
     since = models.DateTimeField(null=True)
     off_at = models.DateTimeField(null=True)
@@ -110,10 +112,10 @@ class SemanticSwitch(models.Model):
     turned_on_by = models.CharField(max_length=200, blank=True)
 
     class Meta:
-        constraints = (models.UniqueConstraint(fields=("plan_id", "basis"), name="one_switch_per_plan_and_basis"),)
+        constraints = (models.UniqueConstraint(fields=("plan_id", "basis", "tenant_id"), name="one_switch_per_tenant"),)
 
     def __str__(self) -> str:
-        return f"plan {self.plan_id}: {self.reason or 'on'}"
+        return f"plan {self.plan_id}, tenant {self.tenant_id}: {self.reason or 'on'}"
 
 
 class UpstreamAttempt(models.Model):

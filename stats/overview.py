@@ -1,14 +1,15 @@
 """What the dashboard's first page shows: the money, over time and by whom, and what is to be known of it."""
 
 import math
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final
+
+from django.db.models import Q
 
 from plans.models import Plan, Tenant
 from stats import selectors
 from stats.asked import Asked
-from stats.budgets import PlanBudget, budget_of
+from stats.budgets import PlanBudget, budgets
 from stats.charts import intervals, share_bar
 from stats.frame import frame
 from stats.freshness import freshness
@@ -31,8 +32,8 @@ def overview(params: dict[str, str], wanted: Asked, tenant: Tenant | None) -> di
     """The template's context. Raises Refusal for more points than a chart can show."""
     sums, fresh = totals(wanted.wanted), freshness(tenant)
     over_time, durations, changed = points(wanted), paces(wanted), marks(wanted, tenant)
-    budgets = _budgets(wanted, tenant)
-    found, end = intervals([(each.found.lower, each.found.rate, each.found.upper, each.limit) for each in budgets])
+    kept_to = _budgets(wanted, tenant)
+    found, end = intervals([(each.found.lower, each.found.rate, each.found.upper, each.limit) for each in kept_to])
     return frame(params, wanted, tenant) | {
         "totals": sums,
         "fresh": fresh,
@@ -46,7 +47,8 @@ def overview(params: dict[str, str], wanted: Asked, tenant: Tenant | None) -> di
         "series": series(wanted, over_time, durations, changed),
         "marks": changed,
         "tops": _tops(wanted, tenant, sums),
-        "budgets": list(zip(budgets, found, strict=True)),
+        "budgets": list(zip(kept_to, found, strict=True)),
+        "budget_plans": list({each.plan.pk: each.plan for each in kept_to}.values()),
         "rate_end": end,
         "reasons": selectors.reasons(wanted.wanted),
         "requests": latest(wanted) if wanted.key_id else None,
@@ -71,16 +73,15 @@ def _unknown(wanted: Asked) -> int:
 
 
 def _budgets(wanted: Asked, tenant: Tenant | None) -> list[PlanBudget]:
-    """Of the plans in sight that have one, broken ones first. Samples of a plan of the platform's are of all its tenants: their people do
-    not see those."""
-    rows = Plan.objects.filter(cache_enabled=True, max_error_rate__isnull=False).select_related("tenant").order_by("name")
+    """Of the plans in sight that have one, by tenant, broken ones first. Of a plan of the platform's a tenant's people see their own."""
+    rows = Plan.objects.filter(cache_enabled=True, max_error_rate__isnull=False)
     if tenant is not None:
-        rows = rows.filter(tenant=tenant)
+        rows = rows.filter(Q(tenant=tenant) | Q(tenant=None))
     if wanted.plan_id is not None:
         rows = rows.filter(pk=wanted.plan_id)
-    costs = Wanted(start=wanted.start, end=wanted.end, tenant_id=wanted.tenant_id)
-    found = [budget_of(row, replace(costs, plan_id=row.pk)) for row in rows]
-    return sorted(filter(None, found), key=lambda each: (each.off_at is None, each.plan.name))
+    of = tenant.pk if tenant is not None else wanted.tenant_id
+    found = budgets(Wanted(start=wanted.start, end=wanted.end, tenant_id=of), rows)
+    return [each for each in found if tenant is None or each.plan.tenant_id or each.tenant]
 
 
 def _tops(wanted: Asked, tenant: Tenant | None, sums: Totals) -> list[dict[str, Any]]:

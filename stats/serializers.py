@@ -90,8 +90,27 @@ class WouldHaveSerializer(serializers.Serializer[Any]):
     billed_usd = _usd("What the provider charges for the requests watched.")
 
 
+class TenantBudgetSerializer(serializers.Serializer[Any]):
+    """The error budget as one tenant keeps to it: who uses a plan turns its semantic tier off for itself alone."""
+
+    tenant = serializers.CharField(help_text="Its slug.")
+    samples = serializers.IntegerField()
+    wrong = serializers.IntegerField()
+    unclear = serializers.IntegerField()
+    wrong_rate = serializers.FloatField(allow_null=True)
+    lower = serializers.FloatField()
+    upper = serializers.FloatField()
+    threshold = serializers.FloatField()
+    semantic_tier = serializers.ChoiceField(choices=("on", "off"))
+    reason = serializers.CharField(allow_blank=True)
+    detail = serializers.CharField(allow_blank=True)
+    off_since = serializers.DateTimeField(allow_null=True)
+    measured_since = serializers.DateTimeField(allow_null=True)
+
+
 class ErrorBudgetSerializer(serializers.Serializer[Any]):
-    """How often answers reused by meaning were wrong, by those that the provider was asked for too. Bounds: Wilson, 95 %."""
+    """How often answers reused by meaning were wrong, by those that the provider was asked for too. Bounds: Wilson, 95 %. Of all tenants
+    that use the plan together, as far as they are in sight; off where it is off for one."""
 
     max_error_rate = serializers.FloatField(help_text="The budget.")
     sample_rate = serializers.FloatField()
@@ -103,7 +122,9 @@ class ErrorBudgetSerializer(serializers.Serializer[Any]):
     upper = serializers.FloatField()
     still_needed = _count("Samples until the upper bound is within the budget, if all of them are right.")
     vouched = serializers.BooleanField(help_text="The upper bound is within the budget.")
-    threshold = serializers.FloatField(help_text="From which hits are served: the plan's, or what the samples taught.")
+    threshold = serializers.FloatField(
+        help_text="From which hits are served: the plan's, or what the samples taught, for all tenants the highest."
+    )
     plan_threshold = serializers.FloatField()
     number = serializers.ChoiceField(choices=("score", "cosine"), help_text="What the thresholds are of.")
     semantic_tier = serializers.ChoiceField(choices=("on", "off"))
@@ -116,6 +137,7 @@ class ErrorBudgetSerializer(serializers.Serializer[Any]):
     judge_calls = _count("Samples that the judge was to be asked about.")
     judge_failures = _count("Of those: it failed, did not exist, might not be asked or replied with something else.")
     spent_usd = _usd("What they cost, the judge's calls included.")
+    tenants = TenantBudgetSerializer(many=True, help_text="Those of whom anything is known, 100 at most, off first.")
 
 
 class PeriodSerializer(serializers.Serializer[Any]):
@@ -242,27 +264,36 @@ def budget_body(budget: PlanBudget) -> dict[str, Any]:
     return {
         "max_error_rate": budget.limit,
         "sample_rate": budget.sample_rate,
+        **_standing(budget),
+        "still_needed": found.needed,
+        "vouched": found.vouched,
+        "plan_threshold": budget.plan_threshold,
+        "number": budget.number,
+        "tenants": [{"tenant": each.tenant} | _standing(each) for each in budget.tenants],
+        "sampling_calls": budget.asked,
+        "judge_model": budget.judge or None,
+        "judge_calls": budget.judged,
+        "judge_failures": budget.unjudged,
+        "spent_usd": None if budget.spent is None else f"{budget.spent:f}",
+    }
+
+
+def _standing(budget: PlanBudget) -> dict[str, Any]:
+    """What a tenant's budget and that of all say alike."""
+    found = budget.found
+    return {
         "samples": found.samples,
         "wrong": found.wrong,
         "unclear": found.unclear,
         "wrong_rate": found.rate,
         "lower": round(found.lower, 6),
         "upper": round(found.upper, 6),
-        "still_needed": found.needed,
-        "vouched": found.vouched,
         "threshold": found.threshold,
-        "plan_threshold": budget.plan_threshold,
-        "number": budget.number,
         "semantic_tier": "off" if budget.off_at else "on",
         "reason": budget.reason,
         "detail": budget.detail,
         "off_since": budget.off_at and budget.off_at.isoformat(),
         "measured_since": budget.since and budget.since.isoformat(),
-        "sampling_calls": budget.asked,
-        "judge_model": budget.judge or None,
-        "judge_calls": budget.judged,
-        "judge_failures": budget.unjudged,
-        "spent_usd": None if budget.spent is None else f"{budget.spent:f}",
     }
 
 

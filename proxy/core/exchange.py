@@ -112,6 +112,12 @@ else:
         return revised
 
 
+def tenant_of(call: "Call") -> int:
+    """Whose request it is; only after the authenticate stage."""
+    assert call.key is not None, "authenticate comes first"  # noqa: S101 -- the chain's order is fixed
+    return call.key.tenant_id
+
+
 @dataclass(frozen=True, kw_only=True)  # no slots: `revise` copies the dictionary
 class Call:
     """A request and all that was decided about it.

@@ -1,7 +1,7 @@
 """The response headers that tell a client what was decided. Cache-Status is RFC 9211, Age RFC 9111 section 5.1."""
 
 from decimal import Decimal
-from math import floor
+from math import ceil, floor
 
 from proxy.core.exchange import Call, Live, Stored
 from proxy.core.worth import Worth, foretold
@@ -15,7 +15,8 @@ def decision_headers(call: Call, now: float) -> list[Header]:
     found = {b"x-request-id": call.request_id}
     if call.request is not None and call.route is not None:
         found |= _cache(call, now) | _saving(call, foretold(call))
-        found[b"x-tokenthrift-overhead-ms"] = f"{call.overhead_seconds * 1000:.2f}"
+        # Whole milliseconds, rounded up: hundredths would tell whoever may ask what was done before and what was not, without a doubt.
+        found[b"x-tokenthrift-overhead-ms"] = str(ceil(call.overhead_seconds * 1000))
     return [(name, value.encode("ascii", "replace")) for name, value in found.items()]
 
 

@@ -20,7 +20,7 @@ BLOCK = 100
 BLOCKS = 20
 # So many blocks say what is usual; before, a cache that fills up would look like a jump.
 USUAL = 8
-ASKED = 10_000
+ASKED = BLOCK * BLOCKS  # questions remembered, as many as the blocks hold
 HITS, SHARE, LEAST_SHARE = 30, 0.25, 0.5
 CHANCE = 1e-9
 SIGMAS, JUMP = 6.0, 0.3
@@ -30,7 +30,7 @@ Alarm = tuple[str, str]  # a word, a sentence
 
 
 class Jumps:
-    """The look-ups of one plan in this worker."""
+    """The look-ups of one plan by one tenant in this worker."""
 
     def __init__(self) -> None:
         self._asked: OrderedDict[bytes, None] = OrderedDict()

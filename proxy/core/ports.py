@@ -163,8 +163,9 @@ class Embedder(Protocol):
     id: str
     dimension: int
 
-    async def embed(self, text: str, *, within: float = math.inf) -> Vector:
-        """The text's vector. Refused at once, as `skipped`, when it would take longer than `within` seconds."""
+    async def embed(self, text: str, *, tenant: int | None = None, within: float = math.inf) -> Vector:
+        """The text's vector, remembered for this tenant alone; None: for the gateway's own work. Refused at once, as `skipped`, when it
+        would take longer than `within` seconds."""
         ...
 
     async def close(self) -> None: ...
@@ -191,8 +192,17 @@ class Compressor(Protocol):
     """Runs `proxy.core.compression` off the event loop."""
 
     async def compress(
-        self, messages: list[Message], settings: CompressionSettings, *, model: str, terms: "Terms | None" = None
-    ) -> Cut: ...
+        self,
+        messages: list[Message],
+        settings: CompressionSettings,
+        *,
+        model: str,
+        terms: "Terms | None" = None,
+        tenant: int | None = None,
+    ) -> Cut:
+        """Fewer messages that say the most. What is worked out is remembered for this tenant alone; None: not at all."""
+        ...
+
     async def close(self) -> None: ...
 
 

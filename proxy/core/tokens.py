@@ -113,7 +113,13 @@ def count_within(text: str, encoding: str, limit: int) -> int | None:
     return within
 
 
-_role = lru_cache(maxsize=64)(count_text)
+_ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
+_known_role = lru_cache(maxsize=64)(count_text)
+
+
+def _role(role: str, encoding: str) -> int:
+    """Tokens of a role; those of the API are remembered, what else a stranger calls himself is not."""
+    return _known_role(role, encoding) if role in _ROLES else count_text(role, encoding)
 
 
 def _encodable(text: str) -> str:

@@ -4,6 +4,7 @@ from plans import keys
 from proxy.core.errors import BadKey, NotReady
 from proxy.core.exchange import Call, revise
 from proxy.core.ports import Toolbox
+from proxy.core.tenant_memory import CURRENT_TENANT
 
 
 async def authenticate(call: Call, tools: Toolbox) -> Call:
@@ -22,4 +23,5 @@ async def authenticate(call: Call, tools: Toolbox) -> Call:
     key = directory.keys.get(keys.digest(call.secret, pepper=tools.limits.key_pepper))
     if key is None or (key.expires_at is not None and key.expires_at <= call.at):
         raise BadKey("This API key is unknown, revoked or expired.")
+    CURRENT_TENANT.set(key.tenant_id)
     return revise(call, key=key, directory=directory, secret=None)

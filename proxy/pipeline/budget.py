@@ -1,7 +1,7 @@
-"""What the plan's error budget says: from which score on hits are served, and whether they are served at all."""
+"""What the plan's error budget says for this tenant: from which score on hits are served, and whether they are served at all."""
 
 from proxy.core.basis import basis_of
-from proxy.core.exchange import Call, revise
+from proxy.core.exchange import Call, revise, tenant_of
 from proxy.core.ports import Toolbox
 
 
@@ -12,5 +12,5 @@ async def budget(call: Call, tools: Toolbox) -> Call:
     if call.plan.cache.max_error_rate is None:
         return call
     basis = basis_of(call.plan.cache, tools.judge)
-    standing = tools.budgets.standing(call.plan, basis)
+    standing = tools.budgets.standing(call.plan, basis, tenant_of(call))
     return revise(call, basis=basis, threshold=standing.threshold, withheld=bool(standing.off))

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from proxy.core.chats import chat_ids
 from proxy.core.errors import ToolUnavailable
-from proxy.core.exchange import Call, revise
+from proxy.core.exchange import Call, revise, tenant_of
 from proxy.core.outlook import outlook
 from proxy.core.ports import Toolbox
 from proxy.core.reading import sent_key
@@ -27,7 +27,8 @@ async def compress(call: Call, tools: Toolbox) -> Call:
     if settings.when == "saves":
         call = await _looked_up(call, tools)
         terms = outlook(call.target.price, call.known, provider=call.target.upstream.provider, now=call.at)
-    cut = await tools.compressor.compress(call.asked.messages, settings, model=call.target.model, terms=terms)
+    work = tools.compressor.compress(call.asked.messages, settings, model=call.target.model, terms=terms, tenant=tenant_of(call))
+    cut = await work
     # Compression is no cache work: it must not use up the time of the look-up that follows it.
     if cut.messages is not None and not encoding_for(call.target.model)[1]:
         cut = replace(cut, note=", ".join(filter(None, [cut.note, f"unknown-model-counted-by-{cut.encoding}"])))

@@ -2,7 +2,7 @@
 
 import random
 
-from proxy.core.exchange import Call, Stored, revise
+from proxy.core.exchange import Call, Stored, revise, tenant_of
 from proxy.core.ports import Toolbox
 
 
@@ -13,7 +13,7 @@ async def pick(call: Call, tools: Toolbox) -> Call:
     served = call.answer if isinstance(call.answer, Stored) and call.answer.tier == "semantic" else None
     hit = served or call.would
     if call.question is not None and call.plan.cache.backend not in call.failures:
-        tools.budgets.looked(call.plan, call.basis, call.question, hit.entry_id if hit else "")
+        tools.budgets.looked(call.plan, call.basis, tenant_of(call), call.question, hit.entry_id if hit else "")
     if hit is None:
         return call
     sampled = random.random() < call.plan.cache.sample_rate  # noqa: S311 -- chance, no secret

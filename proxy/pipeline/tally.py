@@ -1,6 +1,6 @@
 """A sample with its verdict counts."""
 
-from proxy.core.exchange import Call
+from proxy.core.exchange import Call, tenant_of
 from proxy.core.ports import Toolbox
 from stats.evidence import Sample
 
@@ -12,5 +12,5 @@ async def tally(call: Call, tools: Toolbox) -> Call:
         return call
     score = probe.score if plan.cache.match == "verified" else probe.similarity
     if score is not None:
-        tools.budgets.sampled(plan, call.basis, call.request_id, Sample(call.at, score, call.verdict))
+        tools.budgets.sampled(plan, call.basis, tenant_of(call), call.request_id, Sample(call.at, score, call.verdict))
     return call

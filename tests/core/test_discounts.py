@@ -6,33 +6,41 @@ from proxy.core.discounts import Discounts
 
 
 def test_a_route_that_told_nothing_has_no_discount() -> None:
-    assert Discounts().expected(1, cut=False, prompt=4096) == 0
+    assert Discounts().expected(7, 1, cut=False, prompt=4096) == 0
 
 
 def test_routes_and_cut_prompts_do_not_mix() -> None:
     discounts = Discounts()
-    discounts.tell(1, cut=False, prompt=1000, cached=800)
-    discounts.tell(1, cut=True, prompt=1000, cached=0)
-    discounts.tell(2, cut=False, prompt=1000, cached=100)
-    assert discounts.expected(1, cut=False, prompt=500) == 400
-    assert discounts.expected(1, cut=True, prompt=500) == 0
-    assert discounts.expected(2, cut=False, prompt=500) == 50
+    discounts.tell(7, 1, cut=False, prompt=1000, cached=800)
+    discounts.tell(7, 1, cut=True, prompt=1000, cached=0)
+    discounts.tell(7, 2, cut=False, prompt=1000, cached=100)
+    assert discounts.expected(7, 1, cut=False, prompt=500) == 400
+    assert discounts.expected(7, 1, cut=True, prompt=500) == 0
+    assert discounts.expected(7, 2, cut=False, prompt=500) == 50
+
+
+def test_tenants_do_not_mix() -> None:
+    discounts = Discounts()
+    discounts.tell(7, 1, cut=False, prompt=1000, cached=800)
+    discounts.tell(8, 1, cut=False, prompt=1000, cached=0)
+    assert discounts.expected(7, 1, cut=False, prompt=500) == 400
+    assert discounts.expected(8, 1, cut=False, prompt=500) == 0
 
 
 def test_long_prompts_weigh_more_than_short_ones() -> None:
     discounts = Discounts()
-    discounts.tell(1, cut=False, prompt=100, cached=0)
-    discounts.tell(1, cut=False, prompt=9900, cached=9900)
-    assert 980 <= discounts.expected(1, cut=False, prompt=1000) <= 1000
+    discounts.tell(7, 1, cut=False, prompt=100, cached=0)
+    discounts.tell(7, 1, cut=False, prompt=9900, cached=9900)
+    assert 980 <= discounts.expected(7, 1, cut=False, prompt=1000) <= 1000
 
 
 def test_what_was_long_ago_fades() -> None:
     discounts = Discounts()
     for _ in range(5_000):
-        discounts.tell(1, cut=False, prompt=2000, cached=2000)
+        discounts.tell(7, 1, cut=False, prompt=2000, cached=2000)
     for _ in range(5_000):
-        discounts.tell(1, cut=False, prompt=2000, cached=0)
-    assert discounts.expected(1, cut=False, prompt=2000) == 0
+        discounts.tell(7, 1, cut=False, prompt=2000, cached=0)
+    assert discounts.expected(7, 1, cut=False, prompt=2000) == 0
 
 
 def test_over_many_calls_estimates_add_up_to_what_was_given() -> None:
@@ -42,7 +50,7 @@ def test_over_many_calls_estimates_add_up_to_what_was_given() -> None:
         prompt = dice.randrange(20, 400)
         cached = prompt // 2 if dice.random() < 0.5 else 0
         if dice.random() < 0.5:
-            discounts.tell(1, cut=False, prompt=prompt, cached=cached)
+            discounts.tell(7, 1, cut=False, prompt=prompt, cached=cached)
         else:
-            given, guessed = given + cached, guessed + discounts.expected(1, cut=False, prompt=prompt)
+            given, guessed = given + cached, guessed + discounts.expected(7, 1, cut=False, prompt=prompt)
     assert abs(guessed / given - 1) < 0.02

@@ -144,7 +144,7 @@ class FakeEmbedder:
     same: bool = False
     most: float = math.inf
 
-    async def embed(self, text: str, *, within: float = math.inf) -> Vector:
+    async def embed(self, text: str, *, tenant: int | None = None, within: float = math.inf) -> Vector:
         if self.down or len(self.texts) >= self.most:
             raise ToolUnavailable("embedder", "down")
         self.texts.append(text)
@@ -196,7 +196,15 @@ class FakeCompressor:
     down: bool = False
     terms: Terms | None = None
 
-    async def compress(self, messages: list[Message], settings: CompressionSettings, *, model: str, terms: Terms | None = None) -> Cut:
+    async def compress(
+        self,
+        messages: list[Message],
+        settings: CompressionSettings,
+        *,
+        model: str,
+        terms: Terms | None = None,
+        tenant: int | None = None,
+    ) -> Cut:
         if self.down:
             raise ToolUnavailable("compressor", "down")
         self.terms = terms

@@ -1,5 +1,6 @@
 """What happens to a request, in order: the whole chain over tools made of dictionaries."""
 
+import re
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -12,6 +13,7 @@ from plans.pricing import Price
 from plans.snapshot import CacheSettings
 from proxy.core import sse
 from proxy.core.envelope import decode, encode
+from proxy.core.tenant_memory import CURRENT_TENANT
 from tests.pipeline.fakes import PEPPER, World, ask, body, chunks_of, completion, full_plan, restated
 
 
@@ -397,3 +399,26 @@ async def test_models_are_404_when_unknown_and_403_when_not_for_this_key() -> No
 async def test_another_tenants_plan_does_not_exist() -> None:
     world = World(plan=full_plan(tenant_id=2))
     assert (await ask(world, body())).headers["x-tokenthrift-bypass-reason"] == "unknown-plan"
+
+
+async def test_the_time_spent_is_told_in_whole_milliseconds() -> None:
+    reply = await ask(World(), body("How do I pay?"))
+    assert re.fullmatch(r"[1-9]\d*", reply.headers["x-tokenthrift-overhead-ms"])
+
+
+async def test_each_text_is_embedded_and_each_chat_compressed_in_the_name_of_its_tenant(monkeypatch: pytest.MonkeyPatch) -> None:
+    world, told = World(), []
+
+    def note(tool: Any, name: str) -> None:
+        real = getattr(tool, name)
+
+        async def noted(*arguments: Any, tenant: int | None = None, **keywords: Any) -> Any:
+            told.append((name, tenant, CURRENT_TENANT.get()))
+            return await real(*arguments, tenant=tenant, **keywords)
+
+        monkeypatch.setattr(tool, name, noted)
+
+    note(world.embedder, "embed")
+    note(world.compressor, "compress")
+    await ask(world, body("How do I pay?"))
+    assert set(told) == {("embed", 1, 1), ("compress", 1, 1)}

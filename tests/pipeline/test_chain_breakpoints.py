@@ -26,7 +26,15 @@ class RealCompressor:
 
     terms: Terms | None = None
 
-    async def compress(self, messages: list[Message], settings: CompressionSettings, *, model: str, terms: Terms | None = None) -> Cut:
+    async def compress(
+        self,
+        messages: list[Message],
+        settings: CompressionSettings,
+        *,
+        model: str,
+        terms: Terms | None = None,
+        tenant: int | None = None,
+    ) -> Cut:
         return compress(messages, settings, model=model, terms=terms)
 
     async def close(self) -> None: ...

@@ -203,9 +203,9 @@ async def test_a_wish_for_a_cached_answer_does_not_wait_for_one(world: World) ->
 
 
 class BusyEmbedder(FakeEmbedder):
-    async def embed(self, text: str, *, within: float = math.inf) -> Vector:
+    async def embed(self, text: str, *, tenant: int | None = None, within: float = math.inf) -> Vector:
         await asyncio.sleep(0.01)
-        return await super().embed(text, within=within)
+        return await super().embed(text, tenant=tenant, within=within)
 
 
 async def test_what_the_leader_finds_by_meaning_serves_all_without_another_embedding() -> None:

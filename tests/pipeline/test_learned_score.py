@@ -43,7 +43,7 @@ def taught(world: World, *outcomes: tuple[float, Verdict, int], basis: str = "")
     (plan,) = world.source.directory.plans.values()
     rows = [(score, verdict) for score, verdict, count in outcomes for _ in range(count)]
     found = {f"{number}": Sample(time.time(), score, verdict) for number, (score, verdict) in enumerate(rows)}
-    world.tools.budgets.load(plan, basis or terms(world), found)
+    world.tools.budgets.load(plan, basis or terms(world), 1, found)
 
 
 DOWN: tuple[tuple[float, Verdict, int], ...] = ((0.83, "right", 80), (0.85, "right", 80), (0.95, "right", 80))
@@ -121,4 +121,4 @@ async def test_wrong_scores_turn_the_tier_off_for_this_verifier_alone() -> None:
     newer = replace(world.tools, verifier=FakeVerifier(id="newer"))
     (plan,) = world.source.directory.plans.values()
     assert plan.cache is not None
-    assert not newer.budgets.standing(plan, basis_of(plan.cache, newer.judge)).off
+    assert not newer.budgets.standing(plan, basis_of(plan.cache, newer.judge), 1).off

@@ -183,7 +183,7 @@ async def test_a_tier_that_is_off_serves_no_meaning_but_goes_on_measuring_for_no
 def turn_off(tools: Toolbox) -> None:
     (plan,) = tools.source.directory.plans.values()
     assert plan.cache is not None
-    tools.budgets.switch(plan, basis(tools, plan.cache), since=0.0, off="error-budget")
+    tools.budgets.switch(plan, basis(tools, plan.cache), 1, since=0.0, off="error-budget")
 
 
 def basis(tools: Toolbox, cache: CacheSettings) -> str:
@@ -225,7 +225,7 @@ async def test_hits_are_served_from_the_threshold_that_the_samples_taught(
     monkeypatch: pytest.MonkeyPatch, similarity: float, learned: float, tier: str
 ) -> None:
     world = await primed(sample_rate=0.0001)
-    monkeypatch.setattr(world.tools.budgets, "standing", lambda plan, basis: Standing(learned))
+    monkeypatch.setattr(world.tools.budgets, "standing", lambda *_: Standing(learned))
     nearest = world.semantic.nearest
 
     async def so_far(*arguments: Any, **keywords: Any) -> Any:
@@ -240,7 +240,7 @@ async def test_hits_are_served_from_the_threshold_that_the_samples_taught(
 async def test_every_new_question_that_is_looked_up_is_watched_and_exact_hits_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
     world = await primed()
     seen: list[tuple[str, str]] = []
-    monkeypatch.setattr(world.tools.budgets, "looked", lambda plan, basis, question, served: seen.append((question, served)))
+    monkeypatch.setattr(world.tools.budgets, "looked", lambda plan, basis, tenant, question, served: seen.append((question, served)))
     stored = next(iter(world.semantic.entries))
     await hit(world)
     await hit(world, ASKED)

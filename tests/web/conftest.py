@@ -30,3 +30,8 @@ def platform(db: None) -> Manager:
 @pytest.fixture
 def acme(db: None) -> Tenant:
     return Tenant.objects.create(slug="acme")
+
+
+@pytest.fixture
+def rival(acme: Tenant) -> Tenant:
+    return Tenant.objects.create(slug="rival")

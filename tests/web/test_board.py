@@ -34,11 +34,6 @@ def staff() -> Client:
 
 
 @pytest.fixture
-def rival(acme: Tenant) -> Tenant:
-    return Tenant.objects.create(slug="rival")
-
-
-@pytest.fixture
 def of_acme(acme: Tenant) -> Client:
     client = person("ann")
     user = User.objects.get(username="ann")
@@ -195,6 +190,10 @@ def test_a_tenants_person_does_not_see_what_others_samples_said(of_acme: Client,
     own = Plan.objects.create(name="own", tenant=acme, max_error_rate=0.01)
     store(hit("exact", plan_id=shared.pk, tenant_id=acme.pk))
     assert [budget.plan.pk for budget, _ in of_acme.get("/dashboard/").context["budgets"]] == [own.pk]
+    sample = {"plan_id": shared.pk, "tier": "sample", "sample": "wrong", "would": "semantic", "basis": "b", "similarity": 0.9, "score": 0.9}
+    store(make_event(**sample, tenant_id=acme.pk), *(make_event(**sample, tenant_id=acme.pk + 1) for _ in range(5)))
+    shown = {budget.plan.pk: budget.found.samples for budget, _ in of_acme.get("/dashboard/").context["budgets"]}
+    assert shown == {own.pk: 0, shared.pk: 1}
 
 
 def test_staff_without_the_permission_see_nothing(desk: Plan) -> None:

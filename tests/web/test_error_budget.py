@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group, User
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
 from django.test import AsyncClient, Client
 
 from plans.models import Plan, Tenant
@@ -32,6 +34,7 @@ from tests.web.test_plans_admin import PLAN
 from tests.web.test_stats_api import hit
 
 JUDGE = "minilm"
+TENANT = 1  # whose events those of `make_event` are
 
 
 @pytest.fixture(autouse=True)
@@ -219,7 +222,7 @@ def test_samples_of_other_plans_other_terms_and_long_ago_do_not_count(platform: 
 
 def test_an_admin_turns_the_tier_on_again_and_measuring_begins_anew(platform: Manager, desk: Plan) -> None:
     sampled(desk, "wrong", 9)
-    switches.turn_off((desk.pk, basis(desk)), at=datetime.now(UTC).timestamp(), reason="error-budget", detail="9 of 9")
+    switches.turn_off((desk.pk, basis(desk), TENANT), at=datetime.now(UTC).timestamp(), reason="error-budget", detail="9 of 9")
     assert (shown(platform)["semantic_tier"], shown(platform)["reason"], shown(platform)["detail"]) == ("off", "error-budget", "9 of 9")
     reply = platform.call("POST", f"{PLANS}/desk/semantic-tier/on")
     assert (reply.status_code, reply.json()["semantic_tier"], reply.json()["samples"]) == (200, "on", 0)
@@ -227,15 +230,70 @@ def test_an_admin_turns_the_tier_on_again_and_measuring_begins_anew(platform: Ma
 
 
 def test_evidence_from_before_does_not_turn_it_off_again(desk: Plan) -> None:
-    key, before = (desk.pk, basis(desk)), datetime.now(UTC).timestamp()
+    key, before = (desk.pk, basis(desk), TENANT), datetime.now(UTC).timestamp()
     assert switches.turn_off(key, at=before, reason="error-budget", detail="")
     assert switches.turn_on(desk.pk, by="me") == 1
     assert not switches.turn_off(key, at=before, reason="error-budget", detail="")
     assert switches.turn_off(key, at=datetime.now(UTC).timestamp(), reason="error-budget", detail="")
 
 
+def test_a_plan_of_the_platform_s_is_off_for_one_tenant_and_on_for_the_others(
+    platform: Manager, staff: Client, acme: Tenant, rival: Tenant, desk: Plan
+) -> None:
+    """Whoever asks for what varies ("give me a number") breaks its own budget and nobody else's."""
+    sampled(desk, "wrong", 9, tenant_id=rival.pk, tenant="rival")
+    sampled(desk, "right", 40, tenant_id=acme.pk, tenant="acme")
+    now = datetime.now(UTC).timestamp()
+    switches.turn_off((desk.pk, basis(desk), rival.pk), at=now, reason="error-budget", detail="9 of 9")
+    found = shown(platform)
+    assert (found["semantic_tier"], found["samples"], found["wrong"]) == ("off", 49, 9)
+    said = [(each["tenant"], each["samples"], each["semantic_tier"], each["detail"]) for each in found["tenants"]]
+    assert said == [("rival", 9, "off", "9 of 9"), ("acme", 40, "on", "")]
+    own = manager(acme).call("GET", f"{PLANS}/desk/stats").json()["detail"]["error_budget"]
+    assert (own["samples"], own["wrong"], own["semantic_tier"]) == (40, 0, "on")
+    assert [each["tenant"] for each in own["tenants"]] == ["acme"]
+    store(hit("exact", plan_id=desk.pk))
+    page = re.sub(r"\s+", " ", staff.get("/dashboard/").content.decode())
+    assert "platform, for rival" in page
+    assert f'<input type="hidden" name="tenant" value="{rival.pk}">' in page
+    refused(platform.call("POST", f"{PLANS}/desk/semantic-tier/on?for_tenant=nobody"), 404, param="for_tenant", code="tenant_not_found")
+    reply = platform.call("POST", f"{PLANS}/desk/semantic-tier/on?for_tenant=acme").json()
+    assert reply["semantic_tier"] == "off"  # it was on for acme
+    assert platform.call("POST", f"{PLANS}/desk/semantic-tier/on?for_tenant=rival").json()["semantic_tier"] == "on"
+
+
+def test_the_button_turns_it_on_for_the_tenant_it_stands_beside(staff: Client, acme: Tenant, rival: Tenant, desk: Plan) -> None:
+    for tenant in (acme, rival):
+        switches.turn_off((desk.pk, basis(desk), tenant.pk), at=time.time(), reason="error-budget", detail="")
+    button = f"/dashboard/plans/{desk.pk}/semantic-tier/on"
+    assert staff.post(button, {"tenant": "999999"}).status_code == 404
+    assert staff.post(button, {"tenant": "²"}).status_code == 404
+    assert staff.post(button, {"tenant": str(acme.pk)}).status_code == 302
+    assert [row.tenant_id for row in SemanticSwitch.objects.filter(off_at=None)] == [acme.pk]
+    assert LogEntry.objects.get().change_message == "Turned the semantic tier on again for acme."
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_switch_from_before_tenants_had_their_own_stays_off_for_all(acme: Tenant, rival: Tenant) -> None:
+    """The migration is run there and back: what was off for everybody is off for each."""
+    plan, own = Plan.objects.create(name="desk"), Plan.objects.create(name="own", tenant=acme)
+    executor = MigrationExecutor(connection)
+    executor.migrate([("stats", "0015_why_not_kept")])
+    with connection.cursor() as cursor:
+        for number in (plan.pk, own.pk, 999):
+            cursor.execute(
+                "INSERT INTO stats_semanticswitch (plan_id, basis, off_at, reason, detail, turned_on_by) "
+                "VALUES (%s, 'b', now(), 'x', '', '')",
+                [number],
+            )
+    executor = MigrationExecutor(connection)
+    executor.migrate(executor.loader.graph.leaf_nodes("stats"))
+    found = {(row.plan_id, row.tenant_id) for row in SemanticSwitch.objects.filter(off_at__isnull=False, reason="x")}
+    assert found == {(plan.pk, acme.pk), (plan.pk, rival.pk), (own.pk, acme.pk)}
+
+
 def test_only_the_owner_turns_it_on(platform: Manager, acme: Tenant, desk: Plan) -> None:
-    switches.turn_off((desk.pk, basis(desk)), at=datetime.now(UTC).timestamp(), reason="error-budget", detail="")
+    switches.turn_off((desk.pk, basis(desk), TENANT), at=datetime.now(UTC).timestamp(), reason="error-budget", detail="")
     refused(manager(acme).call("POST", f"{PLANS}/desk/semantic-tier/on"), 404, param="plan", code="plan_not_found")
     assert shown(platform)["semantic_tier"] == "off"
     platform.create()
@@ -245,7 +303,7 @@ def test_only_the_owner_turns_it_on(platform: Manager, acme: Tenant, desk: Plan)
 def test_the_dashboard_says_so_and_has_the_button(staff: Client, desk: Plan) -> None:
     sampled(desk, "wrong", 9)
     store(hit("exact", plan_id=desk.pk))
-    switches.turn_off((desk.pk, basis(desk)), at=datetime.now(UTC).timestamp(), reason="error-budget", detail="9 of 9 sampled")
+    switches.turn_off((desk.pk, basis(desk), TENANT), at=datetime.now(UTC).timestamp(), reason="error-budget", detail="9 of 9 sampled")
     text = re.sub(r"\s+", " ", staff.get("/dashboard/").content.decode())
     assert "answers identical requests only" in text
     assert "9 of 9 sampled" in text
@@ -265,7 +323,7 @@ def test_who_looks_at_night_learns_why_since_when_and_by_which_hits(staff: Clien
     owner = {"tenant_id": 1, "tenant": "acme", "plan_id": desk.pk, "plan": desk.name, "route": "smart/balanced"}
     CacheEntry.objects.create(entry_id="e" * 40, exact=True, bytes=1, created_at=now, expires_at=now, used_at=now, **owner)
     store(hit("exact", plan_id=desk.pk))
-    switches.turn_off((desk.pk, basis(desk)), at=time.time() + 1, reason="error-budget", detail="6 of 6 sampled hits were wrong")
+    switches.turn_off((desk.pk, basis(desk), TENANT), at=time.time() + 1, reason="error-budget", detail="6 of 6 sampled hits were wrong")
     text = re.sub(r"\s+", " ", staff.get("/dashboard/").content.decode())
     assert "semantic tier off since" in text
     assert text.count("?q=0192-asked") == 5  # the latest
@@ -291,6 +349,22 @@ def test_the_button_takes_the_permission_on_plans(desk: Plan) -> None:
     assert Client().post(f"/dashboard/plans/{desk.pk}/semantic-tier/on").status_code == 302
 
 
+@pytest.mark.django_db(transaction=True)
+def test_what_a_tenant_s_samples_say_is_written_down_for_it_alone() -> None:
+    plan = Plan.objects.create(name="desk", match="cosine", max_error_rate=0.01)
+    sampled(plan, "wrong", 9, tenant_id=2)
+    sampled(plan, "right", 9, tenant_id=3)
+    (one, _), (first, second) = keepers(plan)
+    asyncio.run(first.turn())
+    asyncio.run(first.turn())
+    snapshot, terms = plan.snapshot(), basis(plan)
+    assert [bool(one.standing(snapshot, terms, tenant).off) for tenant in (2, 3, 4)] == [True, False, False]
+    assert [(row.tenant_id, row.reason) for row in SemanticSwitch.objects.all()] == [(2, "error-budget")]
+    assert first.off == 1
+    first.close()
+    second.close()
+
+
 def keepers(plan: Plan) -> tuple[list[Budgets], list[Keeper]]:
     """Two workers' memories, and what keeps them."""
     source = FakeSource(Directory(plans={(None, plan.name): plan.snapshot()}))
@@ -309,16 +383,16 @@ def test_what_one_worker_turns_off_is_off_on_the_other_and_on_again_on_both() ->
             asyncio.run(keeper.turn())
 
     for number in range(200):
-        one.looked(snapshot, terms, f"question {number}", "the same entry")
-    assert one.standing(snapshot, terms).off == "one-answer"
-    assert not other.standing(snapshot, terms).off
+        one.looked(snapshot, terms, TENANT, f"question {number}", "the same entry")
+    assert one.standing(snapshot, terms, TENANT).off == "one-answer"
+    assert not other.standing(snapshot, terms, TENANT).off
     turn()
-    assert other.standing(snapshot, terms).off == one.standing(snapshot, terms).off == "one-answer"
+    assert other.standing(snapshot, terms, TENANT).off == one.standing(snapshot, terms, TENANT).off == "one-answer"
     assert (first.off, second.off, one.trips) == (1, 1, [])
     switches.turn_on(plan.pk, by="me")
     turn()
-    assert not one.standing(snapshot, terms).off
-    assert not other.standing(snapshot, terms).off
+    assert not one.standing(snapshot, terms, TENANT).off
+    assert not other.standing(snapshot, terms, TENANT).off
     first.close()
     second.close()
 
@@ -331,7 +405,7 @@ def test_a_worker_that_starts_knows_what_the_ledger_says() -> None:
     sampled(plan, "right", 5)
     (one, _), (first, second) = keepers(plan)
     asyncio.run(first.turn())
-    assert one.standing(plan.snapshot(), basis(plan)).off == "error-budget"
+    assert one.standing(plan.snapshot(), basis(plan), TENANT).off == "error-budget"
     assert SemanticSwitch.objects.count() == 0
     asyncio.run(first.turn())
     assert SemanticSwitch.objects.get().reason == "error-budget"

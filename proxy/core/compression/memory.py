@@ -1,8 +1,8 @@
 """What was worked out about a text, remembered: a chat sends the same history again plus one turn.
 
 Only functions of a text and one parameter are remembered, so every answer is the same with and without memory, whoever asked first.
-Nobody learns more than the time it took: that somebody sent exactly this text lately, to one who has the whole text already. The keys are
-digests, so what a customer wrote is not kept.
+A tenant finds what it sent itself and nothing else: by the time that a text takes nobody can tell that another tenant sent it lately. The
+keys are digests, so what a customer wrote is not kept.
 """
 
 import sys
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 Value = TypeVar("Value", bound=int | tuple[bytes, ...])
 
-# Bytes around an entry: its key of three parts and its places in the dictionary.
+Key = tuple[int | None, str, str, bytes]  # tenant id, what was worked out, by what, digest of the text
+# Bytes around an entry: its key of four parts and its places in the dictionary.
 OVERHEAD = 400
 # To count a text this short takes no longer than to remember it.
 SHORT = 64
@@ -30,7 +31,14 @@ class Memory:
 
     def __init__(self, limit: int = 0, *, meanings: "Meanings | None" = None) -> None:
         self.meanings = meanings
-        self._kept: Bounded[tuple[str, str, bytes], Any] = Bounded(limit)
+        self._tenant: int | None = None
+        self._kept: Bounded[Key, Any] = Bounded(limit)
+
+    def of(self, tenant: int | None) -> "Memory":
+        """The part of this memory that is the tenant's. They share the limit, and nothing else."""
+        own = Memory(meanings=self.meanings)
+        own._kept, own._tenant = self._kept, tenant
+        return own
 
     @property
     def held(self) -> int:
@@ -45,7 +53,7 @@ class Memory:
 
     def remember(self, kind: str, by: str, said: bytes, work: Callable[[], Value]) -> Value:
         """`work()`, which must depend on `by` and `said` alone. Raises what it raises."""
-        key = _key(kind, by, said)
+        key = self._key(kind, by, said)
         found = self._kept.get(key)
         if found is None:
             found = work()
@@ -55,8 +63,8 @@ class Memory:
     def gather(self, kind: str, by: str, texts: Sequence[str], work: Callable[[list[str]], Sequence[bytes]]) -> list[bytes]:
         """`work(texts)`, which must say the same of a text whatever stands beside it, and is asked for those alone that are not known.
         Raises what it raises."""
-        keys = [_key(kind, by, _bytes(text)) for text in texts]
-        found: dict[tuple[str, str, bytes], bytes] = {key: known[0] for key in set(keys) if (known := self._kept.get(key))}
+        keys = [self._key(kind, by, _bytes(text)) for text in texts]
+        found: dict[Key, bytes] = {key: known[0] for key in set(keys) if (known := self._kept.get(key))}
         missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in found}
         if missing:
             found.update(zip(missing, work([*missing.values()]), strict=True))
@@ -68,13 +76,12 @@ class Memory:
         """Tokens of a text, as `count_text`."""
         return count_text(text, encoding) if len(text) <= SHORT else self.recall(count_text, text, encoding)
 
+    def _key(self, kind: str, by: str, said: bytes) -> Key:
+        return self._tenant, kind, by, blake2b(said, digest_size=16).digest()
+
 
 def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
-
-
-def _key(kind: str, by: str, said: bytes) -> tuple[str, str, bytes]:
-    return kind, by, blake2b(said, digest_size=16).digest()
 
 
 def _size(value: int | tuple[bytes, ...]) -> int:

@@ -60,11 +60,20 @@ class PoolCompressor:
         if self._starts:
             await asyncio.wait(self._starts, timeout=patience)
 
-    async def compress(self, messages: list[Message], settings: CompressionSettings, *, model: str, terms: Terms | None = None) -> Cut:
+    async def compress(
+        self,
+        messages: list[Message],
+        settings: CompressionSettings,
+        *,
+        model: str,
+        terms: Terms | None = None,
+        tenant: int | None = None,
+    ) -> Cut:
         """See `proxy.core.compression.compress`. A short chat within its budget is answered here and now."""
         if cut := fits(messages, settings, model=model):
             return cut
-        reply = await self._in_time(settings.deadline_ms, self.reply(messages, job(messages, settings, model, terms=terms)))
+        request = job(messages, settings, model, terms=terms, tenant=tenant)
+        reply = await self._in_time(settings.deadline_ms, self.reply(messages, request))
         done = cut_of(json.loads(reply), messages) if isinstance(reply, bytes) else reply
         return await _trim(messages, settings, model, done, terms) if isinstance(done, str) else done
 

@@ -1,10 +1,9 @@
 """The process that compresses: `python -m proxy.engines.compressors.worker [TABLE]`, with word vectors (`Meanings`).
 
-Its parent writes jobs to stdin and reads replies from stdout. A frame is four bytes of length, big-endian, and a body: a pickled
-(kind, messages, settings, model, terms) as a job, since the parent is trusted; JSON as a reply, since the worker reads what strangers
+Its parent writes jobs to stdin and reads replies from stdout. A frame is four bytes of length, big-endian, and a body: a pickled (kind,
+messages, settings, model, terms, tenant) as a job, since the parent is trusted; JSON as a reply, since the worker reads what strangers
 wrote. A reply holds what `Cut` or `Preview` holds, except that a message which stayed as it was is its index, so that the parent sends
-on its own objects.
-"""
+on its own objects."""
 
 import gc
 import json
@@ -48,16 +47,23 @@ def frame(body: bytes) -> bytes:
 
 
 def job(
-    messages: list[Message], settings: CompressionSettings, model: str, kind: Kind = "compress", *, terms: Terms | None = None
+    messages: list[Message],
+    settings: CompressionSettings,
+    model: str,
+    kind: Kind = "compress",
+    *,
+    terms: Terms | None = None,
+    tenant: int | None = None,
 ) -> bytes:
-    """The frame of a job."""
-    return frame(pickle.dumps((kind, messages, asdict(settings), model, terms), protocol=pickle.HIGHEST_PROTOCOL))
+    """The frame of a job. `tenant`: for whom what is worked out is remembered; None: for nobody."""
+    return frame(pickle.dumps((kind, messages, asdict(settings), model, terms, tenant), protocol=pickle.HIGHEST_PROTOCOL))
 
 
 def answer(body: bytes, memory: Memory) -> dict[str, Any]:
     """The fields of the Cut, `messages` as indices and changed messages, or of the Preview; {"error": type} when even `trim` failed."""
     try:
-        kind, messages, settings, model, terms = pickle.loads(body)  # noqa: S301 - written by our parent
+        kind, messages, settings, model, terms, tenant = pickle.loads(body)  # noqa: S301 - written by our parent
+        memory = memory.of(tenant) if tenant is not None else Memory(REMEMBERED, meanings=memory.meanings)
         if kind == "compress":
             return _fields(compress(messages, CompressionSettings(**settings), model=model, memory=memory, terms=terms), messages)
         found = preview(messages, CompressionSettings(**settings), model=model, memory=memory, terms=terms)

@@ -1,22 +1,26 @@
-"""What every local embedder shares: a thread of its own, texts made safe, and no text embedded twice."""
+"""What every local embedder shares: a thread of its own, texts made safe, and no text of a tenant embedded twice.
+
+Tenants do not share what is remembered or under way: by how long a text takes one could tell what another asked lately.
+"""
 
 import asyncio
 import hashlib
 import math
 from abc import ABC, abstractmethod
-from collections import OrderedDict
 from collections.abc import Sequence
 
 import numpy as np
 
 from proxy.core.errors import ToolUnavailable
 from proxy.core.ports import Vector
+from proxy.core.tenant_memory import TenantMemory
 from proxy.engines.queue import Job, WorkQueue
 
 # Far more than the few hundred tokens a sentence model reads, and little enough to tokenise in milliseconds.
 MAX_CHARACTERS = 16_384
 REMEMBERED = 1024
 
+Key = tuple[int | None, bytes]  # tenant id, digest of a text
 Outcome = Vector | ToolUnavailable
 
 
@@ -32,20 +36,19 @@ class ThreadedEmbedder(ABC):
 
     def __init__(self) -> None:
         self._queue: WorkQueue[str, Vector] = WorkQueue(self.name, self._outcomes)
-        self._recent: OrderedDict[bytes, Vector] = OrderedDict()
-        self._jobs: dict[bytes, Job[str, Vector]] = {}  # waiting or being embedded
+        self._recent: TenantMemory[int | None, bytes, Vector] = TenantMemory(REMEMBERED)
+        self._jobs: dict[Key, Job[str, Vector]] = {}  # waiting or being embedded
 
-    async def embed(self, text: str, *, within: float = math.inf) -> Vector:
-        """The unit vector of shape (dimension,) of the text's beginning. Raises ToolUnavailable, at once when it would take longer than
-        `within` seconds.
+    async def embed(self, text: str, *, tenant: int | None = None, within: float = math.inf) -> Vector:
+        """The unit vector of shape (dimension,) of the text's beginning, remembered for `tenant` alone; None: for the gateway's own
+        work. Raises ToolUnavailable, at once when it would take longer than `within` seconds.
 
         The deadline is the caller's. Work once begun goes on when it leaves: the vector is there when the question comes again.
         """
         safe = text[:MAX_CHARACTERS].encode("utf-8", "replace").decode("utf-8")
-        key = hashlib.blake2b(safe.encode(), digest_size=16).digest()
-        known = self._recent.get(key)
+        key = (tenant, hashlib.blake2b(safe.encode(), digest_size=16).digest())
+        known = self._recent.get(*key)
         if known is not None:
-            self._recent.move_to_end(key)
             return known
         job = self._jobs.get(key)
         if job is None:
@@ -65,13 +68,11 @@ class ThreadedEmbedder(ABC):
     def _encode(self, texts: Sequence[str]) -> Sequence[Vector]:
         """The texts' vectors in their order, each of shape (dimension,) and of any length but 0."""
 
-    def _finish(self, key: bytes, done: asyncio.Future[Vector]) -> None:
+    def _finish(self, key: Key, done: asyncio.Future[Vector]) -> None:
         self._jobs.pop(key, None)
         if done.cancelled() or done.exception() is not None:
             return
-        self._recent[key] = done.result()
-        if len(self._recent) > REMEMBERED:
-            self._recent.popitem(last=False)
+        self._recent.keep(*key, done.result())
 
     def _outcomes(self, texts: Sequence[str]) -> list[Outcome]:
         """In the thread: a vector for each text, or why there is none. One that breaks the model does not take the others along."""

@@ -1,0 +1,54 @@
+"""A memory of a bounded number of values in which tenants neither find nor push out what is another's."""
+
+from collections import OrderedDict
+from collections.abc import Hashable
+from contextvars import ContextVar
+from typing import Final, Generic, TypeVar
+
+# Whose request this task works on, for functions so deep down that nobody hands it to them. None: nothing is remembered.
+CURRENT_TENANT: Final[ContextVar[int | None]] = ContextVar("current_tenant", default=None)
+
+Owner = TypeVar("Owner", bound=Hashable)
+Key = TypeVar("Key", bound=Hashable)
+Value = TypeVar("Value")
+
+
+class TenantMemory(Generic[Owner, Key, Value]):
+    """At most `limit` values in all, the least recently used of an owner first. Who is pushed out is the owner who holds most, so that
+    nobody learns from their own misses how much others ask."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._size = 0
+        self._held: dict[Owner, OrderedDict[Key, Value]] = {}
+
+    def __len__(self) -> int:
+        return self._size
+
+    def get(self, owner: Owner, key: Key) -> Value | None:
+        """What this owner kept under the key, or None."""
+        held = self._held.get(owner)
+        if held is None or key not in held:
+            return None
+        held.move_to_end(key)
+        return held[key]
+
+    def keep(self, owner: Owner, key: Key, value: Value) -> None:
+        """Remember the value for this owner alone."""
+        held = self._held.setdefault(owner, OrderedDict())
+        self._size += key not in held
+        held[key] = value
+        held.move_to_end(key)
+        if self._size > self.limit:
+            self._drop_one()
+
+    def clear(self) -> None:
+        self._held.clear()
+        self._size = 0
+
+    def _drop_one(self) -> None:
+        owner = max(self._held, key=lambda each: len(self._held[each]))
+        self._held[owner].popitem(last=False)
+        self._size -= 1
+        if not self._held[owner]:
+            del self._held[owner]

@@ -1,0 +1,161 @@
+"""What a worker remembers across requests, and why no tenant learns of another by it: each place is listed, and a new one has to be."""
+
+import ast
+import asyncio
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pytest
+
+from proxy.core.compression.compress import compress
+from proxy.core.compression.memory import Memory
+from proxy.core.ports import Vector
+from proxy.core.tenant_memory import CURRENT_TENANT, TenantMemory
+from proxy.core.verify import turn, words
+from proxy.engines.compressors.worker import LENGTH, answer, job
+from proxy.engines.embedders.threaded import ThreadedEmbedder
+from tests.core.chats import MODEL, plan, support_history
+
+ROOT = Path(__file__).resolve().parents[2]
+KINDS: Final = {"OrderedDict", "Bounded", "TenantMemory", "lru_cache", "cache"}
+# Why it tells nobody of another tenant. What depends on a text that somebody sent holds the tenant in its key, or a digest of it (the
+# exact key and the bucket are made of the scope, which begins with the tenant).
+KNOWN: Final = {
+    "plans.exchange.Remembering.refusal": "of one import",
+    "plans.keys.digest": "a secret of 256 bits: who can ask for it has it",
+    "proxy.core.basis.basis_of": "settings",
+    "proxy.core.bounded.Bounded._kept": "what the owners below are made of",
+    "proxy.core.budgets.Budgets._jumps": "by plan, terms and tenant",
+    "proxy.core.compression.languages._lexicon": "words one by one: to stem one takes 0.7 us, to find it 0.2",
+    "proxy.core.compression.languages.stemmer": "by language",
+    "proxy.core.compression.languages.stop_words": "by language",
+    "proxy.core.compression.meanings.Meanings.stems": "by language, of the vocabulary",
+    "proxy.core.compression.memory.Memory._kept": "by tenant",
+    "proxy.core.compression.sentences._punkt": "one model",
+    "proxy.core.discounts.Discounts._told": "by tenant and route",
+    "proxy.core.holdout._key": "the pepper",
+    "proxy.core.jumps.Jumps._asked": "one tenant's, see the budgets",
+    "proxy.core.prepared.Prepared._known": "by virtual key",
+    "proxy.core.recent.Recent._entries": "by exact key, of the scope",
+    "proxy.core.tenant_memory.TenantMemory._held": "by tenant",
+    "proxy.core.tokens._known_role": "the six roles of the API",
+    "proxy.core.tokens._tokenizer": "by encoding",
+    "proxy.core.tokens.encoding_for": "names of models",
+    "proxy.core.verify.turn._readings": "by tenant",
+    "proxy.core.verify.words._canonical": "words one by one, likewise",
+    "proxy.engines.embedders.threaded.ThreadedEmbedder._recent": "by tenant",
+    "proxy.engines.verifiers.model.verifier_id": "the weights",
+}
+
+
+def name_of(node: ast.AST) -> str:
+    """What is called, subscripted or named."""
+    if isinstance(node, ast.Call):
+        return name_of(node.func)
+    if isinstance(node, ast.Subscript):
+        return name_of(node.value)
+    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+
+
+def memories(node: ast.AST, prefix: str) -> Iterator[str]:
+    """Functions whose results are kept, and attributes or module variables that are such a container."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+            if KINDS & set(map(name_of, child.decorator_list)):
+                yield f"{prefix}.{child.name}"
+            if child.name == "__init__":
+                yield from memories(child, prefix)
+        elif isinstance(child, ast.ClassDef):
+            yield from memories(child, f"{prefix}.{child.name}")
+        elif isinstance(child, ast.Assign | ast.AnnAssign) and isinstance(child.value, ast.Call) and name_of(child.value) in KINDS:
+            target = child.target if isinstance(child, ast.AnnAssign) else child.targets[0]
+            yield f"{prefix}.{name_of(target)}"
+
+
+def test_every_memory_is_known_and_so_is_why_it_tells_nobody_of_another_tenant() -> None:
+    """Whoever adds one: hold the tenant in its key (`TenantMemory`), or say here why it need not."""
+    found: set[str] = set()
+    for folder in ("proxy", "plans", "stats"):
+        for path in (ROOT / folder).rglob("*.py"):
+            module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+            found.update(memories(ast.parse(path.read_text()), module))
+    assert sorted(found - KNOWN.keys()) == []
+    assert {"proxy.core.verify.turn._readings", "proxy.engines.embedders.threaded.ThreadedEmbedder._recent"} <= found
+
+
+def test_a_tenant_neither_finds_nor_pushes_out_what_is_another_s() -> None:
+    memory: TenantMemory[int, str, int] = TenantMemory(10)
+    memory.keep(1, "mine", 1)
+    for number in range(100):
+        memory.keep(2, f"text {number}", number)
+    assert len(memory) == 10
+    assert (memory.get(1, "mine"), memory.get(2, "mine"), memory.get(2, "text 99"), memory.get(2, "text 0")) == (1, None, 99, None)
+    for tenant in range(3, 30):
+        memory.keep(tenant, "mine", 1)
+    assert len(memory) == 10
+
+
+class Counting(ThreadedEmbedder):
+    """Counts what is really embedded."""
+
+    name, id, dimension = "embedder", "counting@2", 2
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.texts: list[str] = []
+
+    def _encode(self, texts: Sequence[str]) -> Sequence[Vector]:
+        self.texts += texts
+        return [np.array([3.0, 4.0], dtype=np.float32) for _ in texts]
+
+
+async def test_a_text_that_one_tenant_asked_is_embedded_anew_for_another() -> None:
+    embedder = Counting()
+    try:
+        for tenant in (1, 1, 2, 2, None, None):
+            await embedder.embed("the same secret question", tenant=tenant)
+        assert len(embedder.texts) == 3
+        await asyncio.gather(*(embedder.embed("at the same time", tenant=tenant) for tenant in (1, 2, 1, 2)))
+        assert embedder.texts.count("at the same time") == 2  # nor does one wait for the other's
+    finally:
+        await embedder.close()
+
+
+def test_a_turn_that_one_tenant_sent_is_read_anew_for_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts: list[str] = []
+    real = words.read
+
+    def read(text: str) -> words.Reading:
+        texts.append(text)
+        return real(text)
+
+    monkeypatch.setattr(turn, "read", read)
+    for tenant in (1, 1, 2, 2, None, None):
+        token = CURRENT_TENANT.set(tenant)
+        assert turn.remembered("The parcel of the one came late.") == real("The parcel of the one came late.")
+        CURRENT_TENANT.reset(token)
+    assert len(texts) == 4  # nobody's are not remembered
+
+
+def test_what_was_worked_out_of_one_tenant_s_chat_is_worked_out_anew_for_another() -> None:
+    memory, chat = Memory(10_000_000), support_history(20)
+    held = []
+    for tenant in (1, 1, 2):
+        compress(chat, plan(), model=MODEL, memory=memory.of(tenant))
+        held.append(memory.held)
+    assert held[0] == held[1]
+    assert held[2] == 2 * held[0]
+
+
+def test_a_compression_worker_remembers_for_the_tenant_of_the_job_and_nothing_of_previews() -> None:
+    memory, chat = Memory(10_000_000), support_history(20)
+    first = answer(job(chat, plan(), MODEL, tenant=1)[LENGTH.size :], memory)
+    held = memory.held
+    assert held
+    assert answer(job(chat, plan(), MODEL, tenant=1)[LENGTH.size :], memory) == first
+    answer(job(chat, plan(), MODEL, "preview")[LENGTH.size :], memory)
+    assert memory.held == held
+    assert answer(job(chat, plan(), MODEL, tenant=2)[LENGTH.size :], memory) == first
+    assert memory.held == 2 * held
