@@ -13,6 +13,7 @@ from plans import capabilities, rules, services
 from plans.errors import InvalidPlan, Refusal
 from plans.forms import LABELS, ModelPriceForm
 from plans.models import ModelPrice, Plan, Tenant
+from plans.pricing import OWN
 from plans.serializers import PlanSerializer
 from plans.snapshot import CacheSettings, CompressionSettings
 from plans.wording import Change, changes
@@ -20,7 +21,7 @@ from plans.wording import Change, changes
 HALVES: Final = {"compression": CompressionSettings, "cache": CacheSettings}
 NOT_OURS: Final = frozenset({"version", "created_at", "updated_at"})
 TEXTS: Final = frozenset({"plan_name", "tenant", "mode"})
-AMOUNTS: Final = ("input", "output", "cached_input", "cache_write")
+AMOUNTS: Final = OWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,12 +167,13 @@ class Plans:
 
 class Prices:
     name = "prices"
-    columns = ("provider", "model", *AMOUNTS)
+    columns = ("provider", "model", *AMOUNTS, "terms")
 
     def out(self, rows: Iterable[ModelPrice]) -> list[dict[str, Any]]:
         return [
             {"provider": row.provider, "model": row.model}
             | {name: None if (amount := getattr(row, name)) is None else f"{amount:f}" for name in AMOUNTS}
+            | {"terms": row.terms}
             for row in rows
         ]
 
@@ -216,6 +218,8 @@ def _price_form(row: Mapping[str, Any], price: ModelPrice | None) -> ModelPriceF
     data = {}
     for name in Prices.columns:
         value = row.get(name)
+        if name == "terms" and name not in row:  # of a file from before there were any
+            value = price.terms if price else ""
         data[name] = "" if value is None else f"{value:f}" if isinstance(value, Decimal) else str(value)
     return ModelPriceForm(data, instance=price)
 

@@ -1,12 +1,13 @@
 """Admin forms of plans and keys. A plan is judged by `plans.rules`, as over the API."""
 
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from django import forms
 
 from plans import capabilities, rules, services
 from plans.errors import InvalidPlan
 from plans.models import ModelPrice, Plan, VirtualKey
+from plans.pricing import OWN, RATES
 from plans.sections import NEEDS, SWITCHES, fields_of
 
 HALF_FIELDS: Final = {"compression": fields_of("compression"), "cache": fields_of("cache")}
@@ -88,6 +89,10 @@ PRICE_HELP: Final = {
     "output": "US dollars per million tokens.",
     "cached_input": "US dollars per million tokens. Empty: the provider gives no discount.",
     "cache_write": "US dollars per million tokens that the provider writes into its prefix cache. Empty: the price of input.",
+    "terms": "What else the provider asks for, one a line, such as “above 200000: input 2.5, output 15” for longer prompts, "
+    "“from 00:30 to 16:30: input 0.27, output 1.1” (UTC), “since 2027-01-01: input 1, output 4”, "
+    "“service tier flex: input 0.5, output 2”, or “input_audio 1”. "
+    f"Rates: input, output, cached_input, cache_write, {', '.join(RATES)}; the last two in dollars each.",
 }
 
 
@@ -211,5 +216,6 @@ class VirtualKeyForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in t
 class ModelPriceForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
     class Meta:
         model = ModelPrice
-        fields = ("provider", "model", "input", "output", "cached_input", "cache_write")
+        fields = ("provider", "model", *OWN, "terms")
         help_texts = PRICE_HELP
+        widgets: ClassVar = {"terms": forms.Textarea(attrs={"rows": 6, "cols": 80})}

@@ -4,11 +4,13 @@ from dataclasses import fields
 from decimal import Decimal
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models import F, Q
 
-from plans.pricing import Price
+from plans import price_terms
+from plans.pricing import OWN, Price
 from plans.records import Records
 from plans.snapshot import CacheSettings, CompressionSettings, PlanSnapshot
 
@@ -217,6 +219,14 @@ class Invalidation(models.Model):
         return f"{self.plan}: {self.tag or 'all'}"
 
 
+def are_price_terms(text: str) -> None:
+    """Raises ValidationError, which names the line at fault."""
+    try:
+        price_terms.parse(text)
+    except ValueError as error:
+        raise ValidationError(str(error)) from error
+
+
 class ModelPrice(models.Model):
     """US dollars per million tokens of one provider's model. Seeded from genai-prices; an edited row is never overwritten."""
 
@@ -240,6 +250,13 @@ class ModelPrice(models.Model):
         validators=[MinValueValidator(Decimal(0))],
         help_text="Empty: writing into the provider's prefix cache costs no more than other input.",
     )
+    terms = models.TextField(
+        blank=True,
+        default="",
+        max_length=price_terms.MAX_TERMS_LENGTH,
+        validators=[are_price_terms],
+        help_text="Further rates and when they hold, one a line: docs/prices.md.",
+    )
     edited = models.BooleanField(default=False, help_text="Set when a person changed the row: updates leave it alone.")
     updated_at = models.DateTimeField(auto_now=True)
     history = Records()
@@ -253,8 +270,9 @@ class ModelPrice(models.Model):
 
     @property
     def price(self) -> Price:
-        """The amounts of the row."""
-        return Price(input=self.input, output=self.output, cached_input=self.cached_input, cache_write=self.cache_write)
+        """The amounts of the row. Raises ValueError when its terms, written past the form, say nothing."""
+        own = {name: getattr(self, name) for name in OWN}
+        return Price(**own, terms=price_terms.parse(self.terms))
 
 
 class Revision(models.Model):

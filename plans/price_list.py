@@ -1,8 +1,8 @@
 """The published prices of providers, read from the data that come with the package genai-prices.
 
-One price per model is kept, the one that applies to an ordinary call today: of several dates the newest that has begun; of prices
-by time of day the one without a condition; of tiers by prompt length the base tier; variants (batch, priority) are left out.
-So a very long prompt, or a call at a provider's peak hours, may cost more than the ledger says: edit the row to bill those instead.
+All of a model's prices are taken that a chat can be billed by: the ordinary ones into the fields of a price, the others into its terms:
+tiers by the length of the prompt, times of the day, days to come, service tiers, audio, images, reasoning, a sum for each request.
+Left out: batches, and what a chat's usage does not tell (hours of audio, pages, characters).
 
 The package is imported by who needs it: it takes 30 MB, which a worker can do without as long as every model has a price by its own name.
 """
@@ -10,15 +10,37 @@ The package is imported by who needs it: it takes 30 MB, which a worker can do w
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from plans.pricing import Price
+from plans.pricing import ORDINARY, OWN, Condition, Price, Term
 
 if TYPE_CHECKING:
     from genai_prices import types as listed
 
 MICRO_DOLLAR = Decimal("0.000001")
 PriceKey = tuple[str, str]
+# The list's name of each rate, and what of it is one unit here.
+_NAMES: Final = {
+    "input": "input_mtok",
+    "output": "output_mtok",
+    "cached_input": "cache_read_mtok",
+    "cache_write": "cache_write_mtok",
+    "cache_write_1h": "cache_write_1h_mtok",
+    "input_audio": "input_audio_mtok",
+    "cached_audio": "cache_audio_read_mtok",
+    "output_audio": "output_audio_mtok",
+    "input_image": "input_image_mtok",
+    "cached_image": "cache_image_read_mtok",
+    "output_image": "output_image_mtok",
+    "input_video": "input_video_mtok",
+    "output_video": "output_video_mtok",
+    "output_reasoning": "output_reasoning_mtok",
+    "output_citation": "output_citation_mtok",
+    "request": "requests_kcount",
+    "search": "web_searches_kcount",
+}
+_PER_THOUSAND: Final = ("request", "search")
+_Rates = dict[int, dict[str, Decimal]]  # by the length above which they hold, then by name
 
 
 def published(at: datetime | None = None) -> dict[PriceKey, Price]:
@@ -32,7 +54,7 @@ def published(at: datetime | None = None) -> dict[PriceKey, Price]:
     prices = {}
     for provider in data_snapshot.get_snapshot().providers:
         for model in provider.models:
-            if price := _price(_ordinary(model, at)):
+            if price := _price(model, at, storage=provider.id == "openrouter"):
                 prices[provider.id, model.id] = price
     return prices
 
@@ -53,38 +75,91 @@ def aliases(provider: str, model: str) -> Iterator[PriceKey]:
     yield from ((other, info.id) for other in found.fallback_model_providers or ())
 
 
-def _ordinary(model: "listed.ModelInfo", at: datetime) -> "listed.ModelPrice":
-    from genai_prices import types as listed
-
-    if isinstance(model.prices, listed.ModelPrice):
-        return model.prices
-    begun = [
-        conditional.prices
-        for conditional in model.prices
-        if conditional.constraint is None
-        or (isinstance(conditional.constraint, listed.StartDateConstraint) and conditional.constraint.active(at))
-    ]
-    return begun[-1] if begun else model.prices[0].prices
-
-
-def _price(prices: "listed.ModelPrice") -> Price | None:
-    prompt, completion = _base(prices.input_mtok), _base(prices.output_mtok)
-    if prompt is None or completion is None:
+def _price(model: "listed.ModelInfo", at: datetime, *, storage: bool) -> Price | None:
+    """`storage`: what is listed for writing may be the price of storing alone."""
+    prices, others = _ordinary(model, at)
+    rates = _rates(prices, storage=storage)
+    own = rates.get(0, {})
+    if "input" not in own or "output" not in own:
         return None
+    terms = [*_terms(rates, ORDINARY)]
+    for condition, other in (*others, *_service_tiers(model, prices, at)):
+        different = _rates(other, storage=storage)
+        if different != rates:
+            terms += _terms(different, condition)
     return Price(
-        input=prompt, output=completion, cached_input=_base(prices.cache_read_mtok), cache_write=_premium(prompt, prices.cache_write_mtok)
+        input=own["input"],
+        output=own["output"],
+        cached_input=own.get("cached_input"),
+        cache_write=own.get("cache_write"),
+        terms=tuple(terms),
     )
 
 
-def _premium(prompt: Decimal, value: "Decimal | listed.TieredPrices | None") -> Decimal | None:
-    """The price of a written token where it is above that of any other. A few rows list less, such as what storage costs besides
-    (OpenRouter's for Gemini): that is no price of the token."""
-    price = _base(value)
-    return price if price is not None and price > prompt else None
-
-
-def _base(value: "Decimal | listed.TieredPrices | None") -> Decimal | None:
+def _ordinary(model: "listed.ModelInfo", at: datetime) -> "tuple[listed.ModelPrice, list[tuple[Condition, listed.ModelPrice]]]":
+    """What an ordinary call costs at that moment: of several dates the newest that has begun. And what stands in place of it: of those
+    listed behind it, as the last one that holds counts, times of the day and days to come."""
     from genai_prices import types as listed
 
-    base = value.base if isinstance(value, listed.TieredPrices) else value
-    return None if base is None else base.quantize(MICRO_DOLLAR)
+    if isinstance(model.prices, listed.ModelPrice):
+        return model.prices, []
+    ordinary, others = model.prices[0].prices, list[tuple[Condition, listed.ModelPrice]]()
+    for conditional in model.prices:
+        limit = conditional.constraint
+        if isinstance(limit, listed.TimeOfDateConstraint):
+            daily = limit.start_time.replace(tzinfo=None), limit.end_time.replace(tzinfo=None)
+            others.append((Condition(daily=daily), conditional.prices))
+        elif limit is not None and not limit.active(at):
+            others.append((Condition(since=limit.start_date), conditional.prices))
+        else:
+            ordinary, others = conditional.prices, []
+    return ordinary, others
+
+
+def _service_tiers(
+    model: "listed.ModelInfo", ordinary: "listed.ModelPrice", at: datetime
+) -> "Iterator[tuple[Condition, listed.ModelPrice]]":
+    """What the model costs in each service tier that has begun: the list names what differs from the ordinary price."""
+    from genai_prices import types as listed
+
+    variants = [variant for variant in model.price_variants or () if set(variant.when) == {"service_tier"}]
+    for tier in sorted({variant.when["service_tier"] for variant in variants}):
+        values = dict(ordinary.__dict__)
+        for variant in reversed(variants):  # the first that holds counts
+            if variant.when["service_tier"] == tier and (variant.constraint is None or variant.constraint.active(at)):
+                values |= {name: value for name, value in variant.prices.__dict__.items() if value is not None}
+        yield Condition(service_tier=tier), listed.ModelPrice(**values)
+
+
+def _rates(prices: "listed.ModelPrice", *, storage: bool) -> _Rates:
+    from genai_prices import types as listed
+
+    found: _Rates = {}
+    for name, key in _NAMES.items():
+        value = getattr(prices, key)
+        if value is None:
+            continue
+        tiers = [(0, value)]
+        if isinstance(value, listed.TieredPrices):
+            tiers = [(0, value.base), *((tier.start, tier.price) for tier in value.tiers)]
+        for above, rate in tiers:
+            found.setdefault(above, {})[name] = _unit(name, rate)
+    own = found.get(0, {})
+    # A few rows list less for writing than for input, which is what storage costs besides (Gemini behind OpenRouter).
+    if storage and own.get("cache_write", MICRO_DOLLAR) <= own.get("input", Decimal(0)):
+        for rates in found.values():
+            rates.pop("cache_write", None)
+    return {above: rates for above, rates in found.items() if rates}
+
+
+def _unit(name: str, rate: Decimal) -> Decimal:
+    return rate / 1000 if name in _PER_THOUSAND else rate.quantize(MICRO_DOLLAR)
+
+
+def _terms(rates: _Rates, condition: Condition) -> Iterator[Term]:
+    """Without a condition the base rates of a price's own fields stand there."""
+    for above in sorted(rates):
+        own = OWN if condition == ORDINARY and not above else ()
+        named = tuple((name, rate) for name, rate in rates[above].items() if name not in own)
+        if named:
+            yield Term(rates=named, above=above, condition=condition)

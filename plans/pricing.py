@@ -1,30 +1,164 @@
-"""Prices to exact costs. Pure: same tokens and prices, same Decimal."""
+"""Prices to exact costs. Pure: same tokens, prices and time, same Decimal."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
+from typing import Final
 
 MILLION = Decimal(1_000_000)
+# Rates beside those of a price's own fields, in US dollars per million tokens, but for the last two.
+RATES: Final = {
+    "cache_write_1h": "tokens written into the provider's prefix cache for an hour",
+    "input_audio": "audio in the prompt",
+    "cached_audio": "audio read from the prefix cache",
+    "output_audio": "audio in the answer",
+    "input_image": "images in the prompt",
+    "cached_image": "images read from the prefix cache",
+    "output_image": "images in the answer",
+    "input_video": "video in the prompt",
+    "output_video": "video in the answer",
+    "output_reasoning": "reasoning, where it does not cost what other output costs",
+    "output_citation": "citations, where they do not cost what other output costs",
+    "request": "US dollars for each request",
+    "search": "US dollars for each search on the web",
+}
+OWN: Final = ("input", "output", "cached_input", "cache_write")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """When rates stand in place of the ordinary ones: from a day on (UTC), daily between two times (UTC), or where the provider answered
+    in that service tier. All that is given must hold."""
+
+    since: date | None = None
+    daily: tuple[time, time] | None = None
+    service_tier: str = ""
+
+    def holds(self, at: datetime | None, service_tier: str) -> bool:
+        """At that moment; None stands for any ordinary one."""
+        if self.service_tier and self.service_tier != service_tier:
+            return False
+        if self.since is None and self.daily is None:
+            return True
+        return at is not None and (self.since is None or at.date() >= self.since) and self._is_time(at.time())
+
+    def _is_time(self, now: time) -> bool:
+        if self.daily is None:
+            return True
+        start, end = self.daily
+        return start <= now < end if start <= end else now >= start or now < end
+
+
+ORDINARY: Final = Condition()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Term:
+    """Rates by name, in prompts of more than `above` tokens (0: of any length), when the condition holds."""
+
+    rates: tuple[tuple[str, Decimal], ...]
+    above: int = 0
+    condition: Condition = ORDINARY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Details:
+    """Of the tokens of a call those that may have a price of their own. `written_1h` are part of those written, `cached_audio` and
+    `cached_image` of those cached and of `audio` and `image`; the next three are part of the prompt, the others of the completion.
+    `searches`: on the web."""
+
+    written_1h: int = 0
+    cached_audio: int = 0
+    cached_image: int = 0
+    audio: int = 0
+    image: int = 0
+    video: int = 0
+    output_audio: int = 0
+    output_image: int = 0
+    output_video: int = 0
+    reasoning: int = 0
+    citation: int = 0
+    searches: int = 0
+
+
+NO_DETAILS: Final = Details()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Price:
     """US dollars per million tokens. `cached_input` None: the provider gives no discount for a warm prefix. `cache_write` None: it asks
-    no more for tokens that it writes into its prefix cache than for others."""
+    no more for tokens that it writes into its prefix cache than for others. `terms`: what else the list knows of the model. Terms
+    without a condition add to these four; the last condition that holds stands in place of them."""
 
     input: Decimal
     output: Decimal
     cached_input: Decimal | None = None
     cache_write: Decimal | None = None
+    terms: tuple[Term, ...] = ()
 
-    def cost(self, *, prompt: int, completion: int, cached: int = 0, written: int = 0) -> Decimal:
+    def cost(
+        self,
+        *,
+        prompt: int,
+        completion: int,
+        cached: int = 0,
+        written: int = 0,
+        details: Details = NO_DETAILS,
+        at: float | None = None,
+        service_tier: str = "",
+    ) -> Decimal:
         """Dollars for one call. Of the `prompt` tokens `cached` are billed at the cached price, `written` others at that for writing.
+        `at`: when it was made, in epoch seconds.
 
         Raises ValueError when a count is negative or `cached` and `written` together exceed `prompt`.
         """
         if min(prompt, completion, cached, written) < 0 or cached + written > prompt:
             counts = f"{prompt=} {completion=} {cached=} {written=}"
             raise ValueError(f"token counts must satisfy 0 <= cached + written <= prompt and completion >= 0, got {counts}")
-        read_rate = self.input if self.cached_input is None else self.cached_input
-        write_rate = self.input if self.cache_write is None else self.cache_write
-        fresh = prompt - cached - written
-        return (fresh * self.input + cached * read_rate + written * write_rate + completion * self.output) / MILLION
+        rates = self._rates(prompt, at, service_tier)
+        sums = _sums(prompt, completion, cached, written, details)
+        tokens = sum((count * _rate(rates, names) for count, names in sums if count), start=Decimal(0))
+        return tokens / MILLION + rates.get("request", Decimal(0)) + details.searches * rates.get("search", Decimal(0))
+
+    def _rates(self, prompt: int, at: float | None, service_tier: str) -> Mapping[str, Decimal]:
+        """By name, for a prompt of so many tokens."""
+        own = {name: rate for name in OWN if (rate := getattr(self, name)) is not None}
+        if not self.terms:
+            return own
+        moment = None if at is None else datetime.fromtimestamp(at, UTC)
+        met = [term.condition for term in self.terms if term.condition.holds(moment, service_tier)]
+        special = [condition for condition in met if condition != ORDINARY]
+        chosen = special[-1] if special else ORDINARY
+        rates = own if chosen == ORDINARY else {"input": self.input, "output": self.output}
+        for term in sorted(self.terms, key=lambda term: term.above):
+            if term.condition == chosen and (not term.above or prompt > term.above):
+                rates.update(term.rates)
+        return rates
+
+
+def _sums(prompt: int, completion: int, cached: int, written: int, of: Details) -> list[tuple[int, tuple[str, ...]]]:
+    """Each kind of tokens once, with the rates that may apply, the closest first."""
+    audio, image = of.audio - of.cached_audio, of.image - of.cached_image
+    special = of.output_audio + of.output_image + of.output_video + of.reasoning + of.citation
+    return [
+        (prompt - cached - written - audio - image - of.video, ("input",)),
+        (cached - of.cached_audio - of.cached_image, ("cached_input", "input")),
+        (of.cached_audio, ("cached_audio", "cached_input", "input_audio", "input")),
+        (of.cached_image, ("cached_image", "cached_input", "input_image", "input")),
+        (written - of.written_1h, ("cache_write", "input")),
+        (of.written_1h, ("cache_write_1h", "cache_write", "input")),
+        (audio, ("input_audio", "input")),
+        (image, ("input_image", "input")),
+        (of.video, ("input_video", "input")),
+        (completion - special, ("output",)),
+        (of.output_audio, ("output_audio", "output")),
+        (of.output_image, ("output_image", "output")),
+        (of.output_video, ("output_video", "output")),
+        (of.reasoning, ("output_reasoning", "output")),
+        (of.citation, ("output_citation", "output")),
+    ]
+
+
+def _rate(rates: Mapping[str, Decimal], names: tuple[str, ...]) -> Decimal:
+    return next(rates[name] for name in names if name in rates)

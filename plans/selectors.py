@@ -1,5 +1,6 @@
 """What is read from the plans tables: the parts of the configuration snapshot, one plan, prices."""
 
+import logging
 from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 
@@ -11,6 +12,8 @@ from plans.models import Invalidation, ModelPrice, Plan, Revision, Tenant, Virtu
 from plans.price_list import PriceKey
 from plans.pricing import Price
 from plans.snapshot import KeySnapshot, PlanSnapshot
+
+log = logging.getLogger(__name__)
 
 
 def revision() -> int:
@@ -70,7 +73,13 @@ def _rows(keys: Collection[PriceKey]) -> dict[PriceKey, Price]:
     if not keys:
         return {}
     rows = ModelPrice.objects.filter(provider__in={provider for provider, _ in keys}, model__in={model for _, model in keys})
-    return {(row.provider, row.model): row.price for row in rows}
+    found = {}
+    for row in rows:
+        try:
+            found[row.provider, row.model] = row.price
+        except ValueError as error:  # written past the form: without a price rather than at a wrong one
+            log.error("the terms of the price of %s say nothing, it is left out: %s", row, error)
+    return found
 
 
 def find_tenant(slug: str) -> Tenant:

@@ -2,17 +2,16 @@
 
 from dataclasses import asdict
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from plans import capabilities, keys, presets, price_list, records, rules, selectors
+from plans import capabilities, keys, presets, price_list, price_terms, records, rules, selectors
 from plans.errors import InvalidPlan, NameTaken, PlanUnknown, VersionConflict
 from plans.models import AdminKey, ModelPrice, Plan, Revision, Tenant, VirtualKey
-from plans.pricing import Price
+from plans.pricing import OWN, Price
 
 ATTEMPTS = 5
 PUBLISHED = "As genai-prices publishes it"
@@ -169,7 +168,7 @@ def seed_prices() -> int:
     stale = []
     for name, row in present.items():
         price = published.get(name)
-        if price and not row.edited and price != row.price:
+        if price and not row.edited and any(getattr(row, field) != amount for field, amount in _amounts(price).items()):
             for field, amount in _amounts(price).items():
                 setattr(row, field, amount)
             row.updated_at = timezone.now()
@@ -178,13 +177,13 @@ def seed_prices() -> int:
         ModelPrice.objects.bulk_create(fresh, ignore_conflicts=True)
     if stale:
         noted = set(ModelPrice.history.values_list("id", flat=True))  # of the others nobody ever changed anything
-        ModelPrice.objects.bulk_update(stale, [*_amounts(stale[0].price), "updated_at"], batch_size=500)
+        ModelPrice.objects.bulk_update(stale, [*OWN, "terms", "updated_at"], batch_size=500)
         for row in stale:
             if row.pk in noted:
                 records.note(row, reason=PUBLISHED)
     return len(fresh) + len(stale)
 
 
-def _amounts(price: Price) -> dict[str, Decimal | None]:
+def _amounts(price: Price) -> dict[str, Any]:
     """By field of the row."""
-    return {"input": price.input, "output": price.output, "cached_input": price.cached_input, "cache_write": price.cache_write}
+    return {name: getattr(price, name) for name in OWN} | {"terms": price_terms.write(price.terms)}

@@ -79,14 +79,16 @@ def test_what_an_export_of_plans_gives_an_import_takes(staff: Client, plans: lis
 @pytest.mark.parametrize("kind", files.FORMATS)
 def test_prices_stay_exact(staff: Client, kind: str) -> None:
     ModelPrice.objects.create(provider="=cmd|'/C calc'!A1", model="@cf/meta", input="0.100000", output="12345678.123457", cached_input=None)
-    ModelPrice.objects.create(provider="openai", model="'quoted", input="0.000001", output="0", cache_write="3.75")
-    before = list(ModelPrice.objects.values_list("provider", "model", "input", "output", "cached_input", "cache_write"))
+    ModelPrice.objects.create(
+        provider="openai", model="'quoted", input="0.000001", output="0", cache_write="3.75", terms="above 5: input 2\ninput_audio 1"
+    )
+    before = list(ModelPrice.objects.values_list("provider", "model", "input", "output", "cached_input", "cache_write", "terms"))
     content = staff.get(f"{PRICES}/export/?format={kind}").content.decode()
     assert "0.100000" in content
     assert sent(staff, PRICES, content, kind).context["same"] == 2
     ModelPrice.objects.all().delete()
     assert imported(staff, PRICES, content, kind).status_code == 302
-    assert list(ModelPrice.objects.values_list("provider", "model", "input", "output", "cached_input", "cache_write")) == before
+    assert list(ModelPrice.objects.values_list("provider", "model", "input", "output", "cached_input", "cache_write", "terms")) == before
     assert all(ModelPrice.objects.values_list("edited", flat=True))
 
 
@@ -95,6 +97,14 @@ def test_numbers_of_json_are_taken_as_they_were_written(staff: Client) -> None:
     assert imported(staff, PRICES, row).status_code == 302
     price = ModelPrice.objects.get()
     assert (price.input, price.output, price.cached_input, price.cache_write) == (Decimal("0.1"), Decimal(2), None, Decimal("0.3"))
+
+
+def test_a_file_from_before_there_were_terms_leaves_them_alone(staff: Client) -> None:
+    ModelPrice.objects.create(provider="own", model="m", input=1, output=2, terms="above 5: input 2")
+    row = '{"prices": [{"provider": "own", "model": "m", "input": 3, "output": 2, "cached_input": null, "cache_write": null}]}'
+    assert imported(staff, PRICES, row).status_code == 302
+    price = ModelPrice.objects.get()
+    assert (price.input, price.terms) == (3, "above 5: input 2")
 
 
 def test_no_cell_begins_a_formula(staff: Client, plans: list[Plan]) -> None:

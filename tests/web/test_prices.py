@@ -1,6 +1,7 @@
 """The price table: seeded from the published prices, edited by people, looked up by provider and model."""
 
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -9,6 +10,7 @@ from django.core.management import call_command
 from pytest_django import DjangoAssertNumQueries
 
 from plans import price_list, selectors, services
+from plans.forms import ModelPriceForm
 from plans.models import ModelPrice
 from plans.pricing import Price
 
@@ -44,8 +46,10 @@ def test_the_command_says_how_many(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_dated_name_has_the_price_of_its_model() -> None:
     services.seed_prices()
-    assert selectors.price_for("openai", "gpt-4o-mini") == MINI
-    assert selectors.price_for("openai", "gpt-4o-mini-2024-07-18") == MINI
+    for name in ("gpt-4o-mini", "gpt-4o-mini-2024-07-18"):
+        price = selectors.price_for("openai", name)
+        assert price is not None
+        assert replace(price, terms=()) == MINI
     assert selectors.price_for("azure", "gpt-4o-mini-2024-07-18") is not None
 
 
@@ -83,7 +87,36 @@ def test_the_price_of_writing_into_the_prefix_cache_is_listed_where_it_is_above_
     assert written == prices["anthropic", "claude-sonnet-4-5"].input * Decimal("1.25")
     assert prices["openai", "gpt-5.6-sol"].cache_write == Decimal(5)
     assert prices["openai", "gpt-4o-mini"].cache_write is None
-    assert all(price.cache_write is None or price.cache_write > price.input for price in prices.values())
+    assert prices["openrouter", "google/gemini-2.5-flash"].cache_write is None  # listed is what storing costs besides
+
+
+def test_a_table_from_before_there_were_terms_gets_them_and_hands_them_out() -> None:
+    services.seed_prices()
+    ModelPrice.objects.filter(provider="google", model="gemini-2.5-pro").update(terms="")
+    before = selectors.price_for("google", "gemini-2.5-pro")
+    assert before is not None
+    assert before.cost(prompt=250_000, completion=1_000) == Decimal("0.3225")
+    assert services.seed_prices() == 1
+    after = selectors.price_for("google", "gemini-2.5-pro")
+    assert after is not None
+    assert after.cost(prompt=250_000, completion=1_000) == Decimal("0.64")
+
+
+def test_terms_written_past_the_form_leave_the_model_without_a_price(caplog: pytest.LogCaptureFixture) -> None:
+    ModelPrice.objects.create(provider="own", model="llama", input=1, output=1, terms="above all: input 2")
+    ModelPrice.objects.create(provider="own", model="other", input=1, output=1)
+    assert set(selectors.prices_for([("own", "llama"), ("own", "other")])) == {("own", "other")}
+    assert "own/llama" in caplog.text
+
+
+def test_the_form_refuses_terms_that_say_nothing_and_names_the_line() -> None:
+    row = {"provider": "own", "model": "llama", "input": "1", "output": "2", "terms": "above 5: input 2\nabove x: input 3"}
+    form = ModelPriceForm(row)
+    assert not form.is_valid()
+    assert "Line 2" in form.errors["terms"][0]
+    form = ModelPriceForm(row | {"terms": "above 5: input 2, output 3"})
+    assert form.is_valid(), form.errors
+    assert form.save().price.cost(prompt=6, completion=1) * 1_000_000 == 15
 
 
 def test_a_table_from_before_that_price_gets_it_and_hands_it_out() -> None:

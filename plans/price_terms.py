@@ -1,0 +1,101 @@
+"""The terms of a price as people write them, one a line, and back.
+
+    cache_write_1h 6, input_audio 1
+    above 200000: input 2.5, output 15, cached_input 0.25
+    from 00:30 to 16:30: input 0.27, output 1.1
+    since 2027-01-01: input 1, output 4
+    since 2027-01-01, above 200000: input 2, output 6
+    service tier flex: input 0.5, output 2
+
+What stands before the colon says when the rates hold. A time, a day or a service tier stands in place of the whole price: what its lines
+do not name has no rate of its own. Amounts are those of `plans.pricing.RATES`.
+"""
+
+import re
+from datetime import date, time
+from decimal import Decimal, InvalidOperation
+from functools import lru_cache
+from typing import Final
+
+from plans.pricing import OWN, RATES, Condition, Term
+
+MAX_TERMS_LENGTH: Final = 5_000
+MAX_RATE: Final = Decimal(100_000_000)
+NAMES: Final = (*OWN, *RATES)
+_ABOVE = re.compile(r"above (\d{1,9})")
+_SINCE = re.compile(r"since (\d{4}-\d\d-\d\d)")
+_DAILY = re.compile(r"from (\d\d:\d\d) to (\d\d:\d\d)")
+_TIER = re.compile(r"service tier ([\w.-]{1,40})")
+ACCEPTED: Final = "above 200000, since 2027-01-01, from 00:30 to 16:30, service tier flex"
+
+
+@lru_cache(maxsize=4096)
+def parse(text: str) -> tuple[Term, ...]:
+    """The terms of the lines. Raises ValueError, which names the line and what is accepted."""
+    if len(text) > MAX_TERMS_LENGTH:
+        raise ValueError(f"At most {MAX_TERMS_LENGTH} characters.")
+    lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1)]
+    return tuple(_term(number, line) for number, line in lines if line)
+
+
+def write(terms: tuple[Term, ...]) -> str:
+    """The lines of the terms: `parse` gives the same again."""
+    return "\n".join(map(_line, terms))
+
+
+def _term(number: int, line: str) -> Term:
+    head, colon, rates = line.rpartition(": ")
+    if not colon and line.endswith(":"):
+        raise ValueError(f"Line {number}: no rate stands behind the colon.")
+    above, condition = _condition(number, head) if colon else (0, Condition())
+    return Term(rates=tuple(_rate(number, words) for words in rates.split(",")), above=above, condition=condition)
+
+
+def _condition(number: int, head: str) -> tuple[int, Condition]:
+    above, since, daily, tier = 0, None, None, ""
+    for words in (each.strip() for each in head.split(",")):
+        try:
+            if found := _ABOVE.fullmatch(words):
+                above = int(found[1])
+            elif found := _SINCE.fullmatch(words):
+                since = date.fromisoformat(found[1])
+            elif found := _DAILY.fullmatch(words):
+                daily = time.fromisoformat(found[1]), time.fromisoformat(found[2])
+            elif found := _TIER.fullmatch(words):
+                tier = found[1]
+            else:
+                raise ValueError
+        except ValueError:
+            raise ValueError(f"Line {number}: “{words[:60]}” says no condition. Accepted, such as: {ACCEPTED}.") from None
+    return above, Condition(since=since, daily=daily, service_tier=tier)
+
+
+def _rate(number: int, words: str) -> tuple[str, Decimal]:
+    name, _, amount = words.strip().partition(" ")
+    if name not in NAMES:
+        raise ValueError(f"Line {number}: “{name[:60]}” is no rate. Accepted: {', '.join(NAMES)}.")
+    try:
+        rate = Decimal(amount.strip())
+    except InvalidOperation:
+        rate = Decimal("NaN")
+    if not (rate.is_finite() and 0 <= rate < MAX_RATE):
+        raise ValueError(f"Line {number}: {name} needs an amount of US dollars from 0 on, such as {name} 2.5.")
+    return name, rate
+
+
+def _line(term: Term) -> str:
+    heads = []
+    if term.condition.since:
+        heads.append(f"since {term.condition.since.isoformat()}")
+    if term.condition.daily:
+        heads.append("from {:%H:%M} to {:%H:%M}".format(*term.condition.daily))
+    if term.condition.service_tier:
+        heads.append(f"service tier {term.condition.service_tier}")
+    if term.above:
+        heads.append(f"above {term.above}")
+    rates = ", ".join(f"{name} {_plain(rate)}" for name, rate in term.rates)
+    return f"{', '.join(heads)}: {rates}" if heads else rates
+
+
+def _plain(rate: Decimal) -> str:
+    return f"{rate.normalize():f}"
