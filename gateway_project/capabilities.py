@@ -14,7 +14,7 @@ from redis.exceptions import RedisError, ResponseError
 from redis.retry import Retry
 
 from gateway_project import qdrant
-from plans.capabilities import CompressionEngine, Engine, Traffic
+from plans.capabilities import CompressionEngine, Engine, KeyUse, Traffic
 from proxy.conf import conf
 from proxy.core.compression import catalogue
 from proxy.core.compression.languages import LANGUAGES
@@ -49,6 +49,9 @@ class RunningCapabilities:
 
     def saved_lately(self, plan_ids: Collection[int]) -> dict[int, Decimal]:
         return lately.saved_lately(plan_ids)
+
+    def key_uses(self, key_ids: Collection[int]) -> dict[int, KeyUse]:
+        return {key: KeyUse(requests, last_at) for key, (requests, last_at) in lately.key_uses(key_ids).items()}
 
     def refusal(self, backend: str) -> str | None:
         if backend not in BACKENDS:

@@ -13,6 +13,7 @@ from django.utils.html import format_html
 
 from plans import capabilities, people_admin, records, services  # noqa: F401 - the first registers the users' pages
 from plans.drafts import DraftMixin, clone
+from plans.edit_conflicts import EditConflictMixin
 from plans.exchange import Plans, Prices
 from plans.exchange_pages import ExchangeMixin
 from plans.forget_action import forget_answers
@@ -20,20 +21,20 @@ from plans.forms import ModelPriceForm, PlanForm, VirtualKeyForm
 from plans.history_pages import HistoryMixin
 from plans.models import AdminKey, ModelPrice, Plan, Tenant, TenantUsage, VirtualKey
 from plans.reasons import ReasonMixin
+from plans.revoke_action import AnyKey, revoke_keys
 from plans.sections import SECTIONS, Section
 from plans.snippet import for_key, for_plan
 from plans.summary import summary
 from plans.tenanted import Tenanted
 
 MINUS = "\N{MINUS SIGN}"
-AnyKey = VirtualKey | AdminKey
 
 admin.site.site_header = admin.site.site_title = "Tokenthrift"
 admin.site.index_title = "What it costs, and what it saves"
 
 
 @admin.register(Tenant)
-class TenantAdmin(Tenanted):
+class TenantAdmin(EditConflictMixin, Tenanted):
     owned_by = "id"
     list_display = ("slug", "name", "cached", "created_at")
     list_select_related = ("usage",)
@@ -62,7 +63,7 @@ def _fieldset(section: Section) -> tuple[str, Any]:
 
 
 @admin.register(Plan)
-class PlanAdmin(HistoryMixin, ReasonMixin, DraftMixin, ExchangeMixin, Tenanted):
+class PlanAdmin(EditConflictMixin, HistoryMixin, ReasonMixin, DraftMixin, ExchangeMixin, Tenanted):
     form = PlanForm
     exchange = Plans()
     tenant_pages = ("export", "import")
@@ -126,7 +127,7 @@ class PlanAdmin(HistoryMixin, ReasonMixin, DraftMixin, ExchangeMixin, Tenanted):
         return shown
 
 
-class KeyAdmin(HistoryMixin, Tenanted):
+class KeyAdmin(EditConflictMixin, HistoryMixin, Tenanted):
     """Keys are made, shown once, revoked; the digest is on no page."""
 
     list_display: tuple[str, ...] = ("name", "prefix", "tenant", "created_at", "live")
@@ -135,7 +136,7 @@ class KeyAdmin(HistoryMixin, Tenanted):
     search_fields = ("name", "prefix", "tenant__slug")
     search_help_text = "By name, owner, or the first characters of the key"
     empty_value_display = "–"
-    actions = ("revoke",)
+    actions = (revoke_keys,)
 
     def get_readonly_fields(self, request: HttpRequest, obj: AnyKey | None = None) -> tuple[str, ...]:
         return ("prefix", "created_at", "revoked_at", "tenant") if obj else ()
@@ -143,14 +144,6 @@ class KeyAdmin(HistoryMixin, Tenanted):
     @admin.display(boolean=True)
     def live(self, key: AnyKey) -> bool:
         return key.revoked_at is None
-
-    @admin.action(description="Revoke the selected keys", permissions=["change"])
-    def revoke(self, request: HttpRequest, queryset: QuerySet[AnyKey]) -> None:
-        live = list(queryset.filter(revoked_at=None))
-        for key in live:
-            services.revoke(key=key)
-            self.log_change(request, key, "Revoked.")
-        self.message_user(request, f"{len(live)} keys were revoked.")
 
     def save_model(self, request: HttpRequest, obj: AnyKey, form: Any, change: bool) -> None:
         if change:
@@ -185,7 +178,7 @@ class AdminKeyAdmin(KeyAdmin):
 
 
 @admin.register(ModelPrice)
-class ModelPriceAdmin(HistoryMixin, ExchangeMixin, Tenanted):
+class ModelPriceAdmin(EditConflictMixin, HistoryMixin, ExchangeMixin, Tenanted):
     owned_by = ""
     form = ModelPriceForm
     exchange = Prices()

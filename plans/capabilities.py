@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Protocol, cast
 
@@ -36,6 +37,14 @@ class Traffic:
     later_turns: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class KeyUse:
+    """Requests made with a virtual key in the last 24 hours, whole hours counted; `last_at`: the latest within 90 days."""
+
+    requests: int = 0
+    last_at: datetime | None = None
+
+
 class Capabilities(Protocol):
     """Asked whenever a plan is saved or the engines are listed."""
 
@@ -59,6 +68,10 @@ class Capabilities(Protocol):
 
     def saved_lately(self, plan_ids: Collection[int]) -> dict[int, Decimal]:
         """US dollars that these plans saved in the last 30 days; those without a priced request are left out."""
+        ...
+
+    def key_uses(self, key_ids: Collection[int]) -> dict[int, KeyUse]:
+        """How much these virtual keys were used of late; those that were not are left out."""
         ...
 
     def refusal(self, backend: str) -> str | None:

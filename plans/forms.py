@@ -5,6 +5,7 @@ from typing import Any, ClassVar, Final
 from django import forms
 
 from plans import capabilities, rules, services
+from plans.edit_conflicts import EditConflictForm
 from plans.errors import InvalidPlan
 from plans.models import ModelPrice, Plan, VirtualKey
 from plans.pricing import OWN, RATES
@@ -96,7 +97,7 @@ PRICE_HELP: Final = {
 }
 
 
-class PlanForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
+class PlanForm(EditConflictForm):
     """The flat fields of a plan. `clean` puts them into the API's shape and asks the rules."""
 
     force = forms.BooleanField(
@@ -199,7 +200,7 @@ class LinesField(forms.CharField):
         return bool((initial or []) != self.to_python(data))
 
 
-class VirtualKeyForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
+class VirtualKeyForm(EditConflictForm):
     routes = LinesField(required=False, help_text="Names of the routes this key may use, one a line, such as smart/balanced. Empty: all.")
 
     class Meta:
@@ -213,7 +214,7 @@ class VirtualKeyForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in t
             widget.attrs["aria-label"] = f"Expires at, {part} (UTC)"
 
 
-class ModelPriceForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
+class ModelPriceForm(EditConflictForm):
     class Meta:
         model = ModelPrice
         fields = ("provider", "model", *OWN, "terms")

@@ -10,16 +10,26 @@ def as_posted(form: forms.BaseForm) -> QueryDict:
     """The values that an unbound form shows, as if it was sent as it stands."""
     data = QueryDict(mutable=True)
     for bound in form:
-        value, widget = bound.value(), bound.field.widget
-        if isinstance(widget, forms.MultiWidget):
-            for number, part in enumerate(widget.decompress(value) or ()):
-                data[f"{bound.html_name}_{number}"] = "" if part is None else str(part)
-        elif isinstance(widget, forms.CheckboxInput):
-            if value:
-                data[bound.html_name] = "on"
-        else:
-            data[bound.html_name] = "" if value is None else str(value)
+        for name, value in posted_values(bound.html_name, bound.field, bound.value()).items():
+            data[name] = value
     return data
+
+
+def posted_values(name: str, field: forms.Field, value: Any) -> dict[str, str]:
+    """What a browser sends for one field that shows `value`, by the names of its inputs. An unticked box sends nothing."""
+    widget = field.widget
+    if isinstance(widget, forms.MultiWidget):
+        endings: list[str] = widget.widgets_names  # type: ignore[attr-defined]  # not in the stubs
+        parts = zip(endings, widget.widgets, widget.decompress(value) or (), strict=False)
+        return {f"{name}{ending}": _shown(part, each) for ending, part, each in parts}
+    if isinstance(widget, forms.CheckboxInput):
+        return {name: "on"} if value else {}
+    return {name: _shown(widget, value)}
+
+
+def _shown(widget: forms.Widget, value: Any) -> str:
+    shown = value if isinstance(widget, forms.Select) else widget.format_value(value)
+    return "" if shown is None else str(shown)
 
 
 def kept(request: HttpRequest, *besides: str) -> list[tuple[str, Any]]:

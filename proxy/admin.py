@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 
 from plans import selectors
+from plans.edit_conflicts import EditConflictMixin
 from plans.history_pages import HistoryMixin
 from proxy import entries_admin, services  # noqa: F401 - the first registers its pages
 from proxy.forms import UpstreamForm
@@ -16,7 +17,7 @@ __all__ = ["RouteAdmin", "UpstreamAdmin", "WrongAnswerAdmin"]
 
 
 @admin.register(Upstream)
-class UpstreamAdmin(HistoryMixin, admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
+class UpstreamAdmin(EditConflictMixin, HistoryMixin, admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
     form = UpstreamForm
     list_display = ("name", "provider", "base_url", "allow_private", "has_key")
     search_fields = ("name", "base_url")
@@ -24,7 +25,7 @@ class UpstreamAdmin(HistoryMixin, admin.ModelAdmin):  # type: ignore[type-arg]  
     readonly_fields = ("has_key",)
     fieldsets = (
         (None, {"fields": ("name", "provider", "base_url", "allow_private")}),
-        ("Provider key", {"fields": ("has_key", "provider_key", "remove_key")}),
+        ("Provider key", {"fields": ("has_key", "provider_key", "remove_key", "without_key")}),
         ("Behaviour", {"fields": ("connect_timeout", "read_timeout", "stream_usage")}),
     )
 
@@ -37,7 +38,7 @@ class UpstreamAdmin(HistoryMixin, admin.ModelAdmin):  # type: ignore[type-arg]  
 
 
 @admin.register(Route)
-class RouteAdmin(HistoryMixin, admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
+class RouteAdmin(EditConflictMixin, HistoryMixin, admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
     list_display = ("name", "upstream", "model", "version", "enabled")
     list_filter = ("upstream", "enabled")
     list_select_related = ("upstream",)

@@ -1,6 +1,7 @@
 """The admin pages: plans judged as over the API, secrets shown once, provider keys never."""
 
 import re
+import time
 from decimal import Decimal
 from typing import Any
 
@@ -13,8 +14,11 @@ from plans import keys, selectors, services
 from plans.models import AdminKey, ModelPrice, Plan, Tenant, VirtualKey
 from plans.sections import NEEDS
 from proxy import vault
+from proxy.forms import KEY_DROPPED, NO_KEY
 from proxy.models import Route, Upstream
 from proxy.services import put_route, put_upstream
+from tests.events import make_event
+from tests.recorded import store
 from tests.web.management import PLANS, Manager
 
 pytestmark = pytest.mark.django_db
@@ -240,10 +244,51 @@ def test_changing_a_key_keeps_its_secret_and_tenant(staff: Client) -> None:
     assert (row.name, row.tenant, row.digest) == ("renamed", acme, digest)
 
 
-def test_selected_keys_are_revoked(staff: Client) -> None:
+REVOKE = {"action": "revoke_keys", "sure": "yes"}
+
+
+def test_a_key_is_revoked_after_a_question(staff: Client) -> None:
     row, _ = services.issue_virtual_key(tenant=Tenant.objects.create(slug="acme"), name="sdk")
-    assert staff.post("/admin/plans/virtualkey/", {"action": "revoke", "_selected_action": [row.pk]}).status_code == 302
+    selected = {"action": "revoke_keys", "_selected_action": [row.pk]}
+    page = staff.post("/admin/plans/virtualkey/", selected).content.decode()
+    assert "cannot be brought back" in page
+    assert "not within 90 days" in page
+    assert selectors.live_keys()
+    assert staff.post("/admin/plans/virtualkey/", selected | REVOKE).status_code == 302
     assert selectors.live_keys() == {}
+    again = staff.post("/admin/plans/virtualkey/", selected, follow=True).content.decode()
+    assert "revoked already" in again
+
+
+def test_a_key_in_use_is_revoked_only_by_its_name(staff: Client) -> None:
+    acme = Tenant.objects.create(slug="acme")
+    used, _ = services.issue_virtual_key(tenant=acme, name="web widget")
+    idle, _ = services.issue_virtual_key(tenant=acme, name="idle")
+    now = time.time()
+    store(*(make_event(at=now - 60 * minutes, key_id=used.pk, plan_id=None) for minutes in (1, 2, 60 * 30)))
+    selected = {"action": "revoke_keys", "_selected_action": [used.pk, idle.pk]}
+    page = staff.post("/admin/plans/virtualkey/", selected).content.decode()
+    assert "Revoke 2 keys?" in page
+    assert "<td>2</td>" in page
+    assert f'name="name_{used.pk}"' in page
+    assert f'name="name_{idle.pk}"' not in page
+    for typed in ("", "web"):
+        refused = staff.post("/admin/plans/virtualkey/", selected | REVOKE | {f"name_{used.pk}": typed})
+        assert "as it stands above" in refused.content.decode()
+    assert len(selectors.live_keys()) == 2
+    done = staff.post("/admin/plans/virtualkey/", selected | REVOKE | {f"name_{used.pk}": "web widget"}, follow=True)
+    assert "2 keys were revoked" in done.content.decode()
+    assert selectors.live_keys() == {}
+
+
+def test_admin_keys_are_asked_about_without_figures(staff: Client) -> None:
+    key = AdminKey(name="ci")
+    services.issue(key)
+    selected = {"action": "revoke_keys", "_selected_action": [key.pk]}
+    assert "Requests, 24 h" not in staff.post("/admin/plans/adminkey/", selected).content.decode()
+    assert staff.post("/admin/plans/adminkey/", selected | REVOKE).status_code == 302
+    key.refresh_from_db()
+    assert key.revoked_at
 
 
 # Prices
@@ -263,6 +308,31 @@ def test_a_price_changed_by_a_person_is_marked_as_edited_and_can_go_back(staff: 
 
 
 # Upstreams and routes
+
+
+def test_a_refused_upstream_asks_for_its_key_again(staff: Client) -> None:
+    """A password field is never filled in by the server: without a word the second try would save no key."""
+    add = "/admin/proxy/upstream/add/"
+    typed = UPSTREAM | {"base_url": "http://127.0.0.1:9000/v1", "provider_key": "sk-canary", "without_key": "on"}
+    refused = staff.post(add, typed)
+    assert problems(refused)["provider_key"] == [KEY_DROPPED]
+    assert "sk-canary" not in refused.content.decode()
+    assert not refused.context["adminform"].form["without_key"].value()
+    allowed = UPSTREAM | {"base_url": "http://127.0.0.1:9000/v1", "allow_private": "on"}
+    assert problems(staff.post(add, allowed))["provider_key"] == [NO_KEY]
+    assert not Upstream.objects.exists()
+    assert staff.post(add, allowed | {"provider_key": "sk-canary"}).status_code == 302
+    assert vault.open_sealed(Upstream.objects.get().encrypted_key) == "sk-canary"
+
+
+def test_an_upstream_without_a_key_is_saved_only_when_that_is_said(staff: Client) -> None:
+    add = "/admin/proxy/upstream/add/"
+    assert problems(staff.post(add, UPSTREAM))["provider_key"] == [NO_KEY]
+    assert staff.post(add, UPSTREAM | {"without_key": "on"}).status_code == 302
+    upstream = Upstream.objects.get()
+    assert not upstream.encrypted_key
+    page = staff.get(f"/admin/proxy/upstream/{upstream.pk}/change/")
+    assert page.context["adminform"].form["without_key"].value()
 
 
 def test_a_provider_key_goes_in_and_never_comes_out(staff: Client) -> None:
@@ -292,7 +362,7 @@ def test_a_provider_key_that_cannot_be_a_header_is_refused(staff: Client) -> Non
 def test_a_private_address_needs_the_box_ticked(staff: Client) -> None:
     for url in ("http://127.1:8080/v1", "http://[::1]/v1", "http://169.254.169.254", "http://llama:8000/v1"):
         assert "base_url" in problems(staff.post("/admin/proxy/upstream/add/", UPSTREAM | {"base_url": url}))
-    own = UPSTREAM | {"base_url": "http://llama:8000/v1/", "allow_private": "on"}
+    own = UPSTREAM | {"base_url": "http://llama:8000/v1/", "allow_private": "on", "without_key": "on"}
     assert staff.post("/admin/proxy/upstream/add/", own).status_code == 302
     assert Upstream.objects.get().base_url == "http://llama:8000/v1"
     del own["allow_private"]

@@ -1,0 +1,70 @@
+"""The admin's action "Revoke the selected keys", with a page that asks first and says who would notice."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.contrib import admin
+from django.contrib.admin import helpers
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+
+from plans import capabilities, services
+from plans.capabilities import KeyUse
+from plans.models import AdminKey, VirtualKey
+
+MAX_KEYS: Final = 200  # on one page that asks
+
+AnyKey = VirtualKey | AdminKey
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One key of the page that asks. `field`: the input for its name, "" where it need not be typed."""
+
+    key: AnyKey
+    use: KeyUse | None
+    field: str
+    typed: str = ""
+    wrong: bool = False
+
+
+@admin.action(description="Revoke the selected keys", permissions=["change"])
+def revoke_keys(page: "admin.ModelAdmin[Any]", request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+    """Ask, then revoke. A key that was used within a day is revoked only when its name is typed. None: back to the list."""
+    keys = list(queryset.filter(revoked_at=None).select_related("tenant")[:MAX_KEYS])
+    if not keys:
+        page.message_user(request, "The selected keys are revoked already.")
+        return None
+    asked = _ask(request, keys)
+    if "sure" not in request.POST or any(each.wrong for each in asked):
+        return TemplateResponse(request, "admin/revoke_keys.html", _context(page, request, asked))
+    for key in keys:
+        services.revoke(key=key)
+        page.log_change(request, key, "Revoked.")
+    count = "1 key was" if len(keys) == 1 else f"{len(keys)} keys were"
+    page.message_user(request, f"{count} revoked; every worker refuses them within two seconds.")
+    return None
+
+
+def _ask(request: HttpRequest, keys: list[AnyKey]) -> list[Asked]:
+    virtual = [key.pk for key in keys if isinstance(key, VirtualKey)]
+    uses = capabilities.current().key_uses(virtual) if virtual else {}
+    return [_ask_one(request, key, uses.get(key.pk) if isinstance(key, VirtualKey) else None) for key in keys]
+
+
+def _ask_one(request: HttpRequest, key: AnyKey, use: KeyUse | None) -> Asked:
+    field = f"name_{key.pk}" if use and use.requests else ""
+    typed = request.POST.get(field, "").strip() if field else ""
+    wrong = bool(field) and "sure" in request.POST and typed != key.name.strip()
+    return Asked(key, use, field, typed, wrong)
+
+
+def _context(page: "admin.ModelAdmin[Any]", request: HttpRequest, asked: list[Asked]) -> dict[str, Any]:
+    return page.admin_site.each_context(request) | {
+        "title": "Revoke this key?" if len(asked) == 1 else f"Revoke {len(asked)} keys?",
+        "opts": page.opts,
+        "asked": asked,
+        "virtual": page.model is VirtualKey,
+        "checkbox": helpers.ACTION_CHECKBOX_NAME,
+    }
