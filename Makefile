@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test browser-test lint format eval-cache eval-fow eval-compression eval-answers eval-budget reconcile-test bench bench-results bench-large bench-ledger clean
+.PHONY: help demo serve test browser-test lint format eval-cache eval-fow eval-hostile eval-compression eval-answers eval-budget reconcile-test bench bench-results bench-large bench-ledger clean
 SHELL := /bin/bash
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -88,6 +88,10 @@ eval-cache: $(INSTALLED) ## Score what the semantic cache serves, here and over 
 eval-fow: $(INSTALLED) ## Ask a running gateway all of fow-cache, a minute (JSON=file)
 	@$(BIN)/python manage.py prepare_embedder
 	@$(BIN)/python -m evaluation.cache.fow $(if $(JSON),--json $(JSON))
+
+eval-hostile: $(INSTALLED) ## Ask a running gateway what is easily taken for something else, some 3 minutes; fails when it does (JSON=file)
+	@$(BIN)/python manage.py prepare_embedder
+	@$(BIN)/python -m evaluation.cache.hostile $(if $(JSON),--json $(JSON))
 
 eval-budget: $(INSTALLED) ## Show an error budget at work while a stream turns hostile, some 4 minutes (DATA=folder, JSON=file, PLOT=file.svg)
 	@echo "Preparing the embedder"
