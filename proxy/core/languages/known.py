@@ -58,7 +58,7 @@ _SMALL_WORDS: Final = {
         "hoy ahora puedo puede puedes pueden debo debe tengo tiene tienes hacer hago hace quiero "
         "necesito si no y o pero mas muy ya al "
         "del se me te le lo les nos ser fue era han he ha tambien todo todos toda cada otro otra "
-        "aqui favor hola gracias"
+        "aqui favor hola gracias va voy vas ayer manana"
     ),
     "fr": (
         "comment quel quelle quels quelles quand combien ou que qui quoi pourquoi est ce c est qu "
@@ -185,6 +185,7 @@ _OTHERS: Final = frozenset(
         "pro dnes ted aky kedy kolko moj som "
         "alebo mennyi hogyan mikor hol mi miert melyik van az egy nem hogy vagy mennyit most care "
         "cand unde cum cine cat este sunt meu mea "
+        "mis kell kus kuidas millal palju eshte ora kur zer ordu nire non noiz coletul ceasul "
         "soldul comanda mea contul pentru si nu sau acum astazi ce kako gdje kada koliko koji moj "
         "moja je li sam zasto danas sada quin quina quan com quant meva "
         "amb els avui ara gi nao sao bao nhieu cua toi khi dau lam the khong la ano paano saan "

@@ -62,7 +62,10 @@ _LATIN: Final = (
         r"wann habe ich (?:zuletzt|das letzte mal)|haben sie meine (?:zahlung|rechnung|bewerbung|"
         r"mail)|wo bleibt mein[^ ]{0,3}|"
         r"bin ich (?:noch |schon )?(?:angemeldet|registriert|eingeloggt|versichert)|"
-        r"(?:was|wie) ist (?:der status|der stand|die höhe|die nummer) mein[^ ]{1,3}",
+        r"(?:was|wie) ist (?:der status|der stand|die höhe|die nummer) mein[^ ]{1,3}|"
+        r"wie ?viele? (?:[^ ]{1,30} ){0,4}(?:auf|in) mein(?:em|er) (?:konto|karte|warenkorb)|"
+        r"was habe ich (?:letzte[nrs]?|diese[nrs]?|im|gestern|heute)|"
+        r"welche [^ ]{1,30} (?:sind|ist) bei mir (?:noch )?offen",
     ),
     # French
     *_subject_first(
@@ -82,11 +85,14 @@ _LATIN: Final = (
         done=r"arrivée?s?|expédiée?s?|livrée?s?|confirmée?s?|validée?s?|acceptée?s?|approuvée?s?|"
         r"prête?s?|traitée?s?|reçue?s?|en route|à l heure|partie?s?|"
         r"t (?:il|elle)|t (?:ils|elles)|est (?:il|elle)",
-        others=r"combien (?:d argent |de [^ ]{1,20} )?(?:ai je|je dois|dois je|me reste t il|"
+        others=r"quel(?:le)? est (?:le |la |l )(?:solde|montant|statut|état|numéro|limite|plafond) "
+        r"d(?:e|u) (?:mon|ma|mes)|combien (?:d argent |de [^ ]{1,20} )?(?:ai je|je dois|dois je|"
+        r"me reste t il|"
         r"il me reste)(?: encore)?|combien est ce que j ai|"
         r"à quel(?:le)? (?:forfait|formule|abonnement) suis je|avez vous (?:bien )?reçu (?:mon|ma|"
         r"mes)|ai je (?:encore )?des (?:factures|dettes)|"
-        r"mon (?:colis|solde|vol|dossier|remboursement|paiement) (?:est il|a t il)|ma (?:commande|"
+        r"(?<!pourquoi )mon (?:colis|solde|vol|dossier|remboursement|paiement) (?:est il|a t il)|"
+        r"(?<!pourquoi )ma (?:commande|"
         r"demande|livraison|réservation) (?:est elle|a t elle)|"
         r"quand est ce que (?:mon|ma|mes) (?:colis|commande|livraison|remboursement)",
     ),
@@ -110,7 +116,8 @@ _LATIN: Final = (
         r"ahorrado|acumulad[oa]s|todavía|aún)|debo|me quedan?|gasté|gané|he gastado)|"
         r"(?:ya )?(?:llegó|salió|se envió) mi (?:pedido|paquete|envío|pago)|mi (?:pedido|paquete|"
         r"envío|pago|solicitud) (?:ya )?(?:llegó|salió|fue|ha|está)|"
-        r"qué (?:plan|tarifa) tengo|han recibido mi|recibieron mi|tengo (?:alguna )?(?:factura|"
+        r"qué (?:plan|tarifa|saldo) tengo|cuánto saldo|han recibido mi|recibieron mi|"
+        r"tengo (?:alguna )?(?:factura|"
         r"deuda|multa)s? (?:pendientes?|sin pagar)|"
         r"(?:ya )?(?:ha|han) (?:llegado|salido|sido [^ ]{1,15}) (?:mi|mis)|"
         r"cuál es el número de mi|quin(?:a)? és (?:el meu|la meva)|on (?:és|està) (?:el meu|"
@@ -178,7 +185,8 @@ _LATIN: Final = (
         states=r"is|zijn|werd|wordt|heeft|hebben",
         done=r"al|aangekomen|onderweg|bevestigd|goedgekeurd|verzonden|klaar|verwerkt|ontvangen|"
         r"op tijd|bezorgd|geleverd|binnen",
-        others=r"hoeveel (?:[^ ]{1,30} ){0,3}(?:heb ik (?:nog|op|over|al)|"
+        others=r"hoeveel (?:[^ ]{1,30} ){0,4}op mijn rekening|"
+        r"hoeveel (?:[^ ]{1,30} ){0,3}(?:heb ik (?:nog|op|over|al)|"
         r"ben ik (?:nog )?(?:schuldig|verschuldigd))|welk (?:abonnement|tarief|pakket) heb ik|"
         r"hebben jullie mijn (?:betaling|factuur|mail)|heb ik (?:nog )?(?:openstaande|onbetaalde)|"
         r"waar blijft mijn",
@@ -199,7 +207,8 @@ _LATIN: Final = (
         states=r"czy|jest",
         done=r"już|dotarł[ao]?|wysłan[aoey]|potwierdzon[aey]|zatwierdzon[aey]|gotow[aey]|"
         r"przyjęt[aey]|w drodze|dostarczon[aoey]|opłacon[aey]",
-        others=r"ile (?:[^ ]{1,30} ){0,3}(?:mam (?:na|jeszcze|zaległych)|jestem (?:winien|winna)|"
+        others=r"ile mam (?:[^ ]{1,30} ){0,3}na koncie|ile (?:[^ ]{1,30} ){0,3}(?:mam (?:na|"
+        r"jeszcze|zaległych)|jestem (?:winien|winna)|"
         r"mi zostało|zostało mi|zarabiam)|"
         r"czy (?:dostaliście|otrzymaliście) (?:mój|moją|moje)|czy mam (?:jakieś )?(?:zaległ|"
         r"nieopłacon)[^ ]{0,10}|"
@@ -213,7 +222,8 @@ _LATIN: Final = (
         r"biletim|koltuğum|rezervasyonum|faturam|ödemem|maaşım|sözleşmem|aboneliğim|tarifem|"
         r"başvurum|iadem|sonuçlarım|notlarım|sepetim|puanım|"
         r"puanlarım|borcum|limitim|siparişlerim|hesabımda",
-        asks=r"ne kadar|kaç|nedir|ne|nerede|ne zaman|geldi mi|ulaştı mı|çıktı mı|onaylandı mı|"
+        asks=r"ne kadar|kaç|verildi mi|gönderildi mi|yola çıktı mı|nedir|ne|nerede|ne zaman|"
+        r"geldi mi|ulaştı mı|çıktı mı|onaylandı mı|"
         r"hazır mı|göster|kim|var mı|ne durumda|hangisi|yattı mı|bitiyor",
         others=r"(?:bakiyem|siparişim|kargom|paketim|faturam|borcum|puanım|maaşım|randevum|"
         r"başvurum|uçuşum|aboneliğim) (?:ne kadar|kaç|nedir|nerede|ne zaman|geldi mi|"
@@ -298,7 +308,8 @@ _DEVANAGARI: Final = _thing_first(
     "आरक्षण|बिल|भुगतान|"
     "वेतन|सैलरी|अनुबंध|सदस्यता|प्लान|आवेदन|रिफंड|परिणाम|रिजल्ट|अंक|कार्ट|पॉइंट्स|कर्ज|यूजरनेम|"
     "सामान|पैसा|पैसे|order|balance|account number|parcel|refund|salary",
-    asks="क्या है|कितना|कितनी|कितने|कहाँ|कहा|कब|कौन|दिखाओ|दिखाएं|दिखाइए|बताओ|बताएं|बताइए|आया|आ गया|आई|पहुँचा|पहुंचा|मंजूर|तैयार|भेजा गया|निकला",
+    asks="क्या है|कितना|कितनी|कितने|कहाँ|कहा|कब|कौन|दिखाओ|दिखाएं|दिखाइए|बताओ|बताएं|बताइए|आया|"
+    "आ गया|आई|पहुँचा|पहुंचा|मंजूर|कन्फर्म|कंफर्म|स्वीकृत|तैयार|भेजा गया|निकला",
     others="मेरे (?:पास|खाते में|अकाउंट में) (?:[^ ]{1,20} ){0,2}(?:कितना|कितनी|कितने)|(?:कहाँ|"
     "कितना|कब) है मेरा|क्या (?:मेरा|मेरी) (?:ऑर्डर|पार्सल|रिफंड|बिल|पैकेज|आवेदन|बुकिंग|वेतन) "
     "(?:आ|पहुँच|भेज|मंजूर|स्वीकृत|कन्फर्म|तैयार|हो)[^ ]{0,8}|मुझ पर कितना (?:कर्ज|बकाया)|"
@@ -317,6 +328,7 @@ _BENGALI: Final = _thing_first(
 # No blanks between words: what follows the thing tells a question for it from a question about it.
 _WHERE_TO: Final = "(?!里|儿|看|查|下载|修改|找|改|可以|能|办|填|取消)"
 _CHINESE: Final = (
+    r"我的(?:套餐|会员等级|用户名|户名|卡号|账号)(?:是|叫)(?:什么|哪个)",
     r"(?:我|咱)(?:们)?(?:自己)?(?:的)?(?:银行|账户|手机|当前|现在|信用卡|可用|剩余){0,3}(?:余额|"
     r"账号|账户号码|账户|卡号|户名|用户名|订单号|订单|包裹|快递|外卖|货|预约|航班|火车|座位|预订|"
     r"账单|付款|工资|"
@@ -337,7 +349,7 @@ _JAPANESE: Final = (
     r"席|請求|請求額|支払い|給料|契約|プラン|利用量|"
     r"申請|返金|検査結果|成績|カート|ポイント|借金|限度額)(?:状況|の状況|の状態)?(?:は|って|が|"
     r"を)?(?:今|現在|いま|もう)?(?:いくら|何|なに|どこ|いつ|誰|どう|どれ|教えて|見せて|届|発送|"
-    r"確認でき|承認|残って|ありますか|$)",
+    r"確認でき|承認|いくつ|残って|ありますか|$)",
     r"(?:残高|注文|荷物|予約|ポイント|返金)は(?:今|現在|いま)?(?:いくら(?:です|残)|どこ(?:です|"
     r"に(?:あり|い))|いつ(?:届|着))",
     r"(?:残高|ポイント)(?:を|は)(?:教えて|見せて)",

@@ -48,9 +48,11 @@ _LANGUAGES: Final = (
         r"kanzler)|wer hat (?:gestern|heute|das spiel)|"
         r"wer (?:ist|führt) (?:der|die)? ?(?:aktuelle|tabellenführer|aktuell)[^ ]{0,2}|(?:aktien|"
         r"gold|silber|öl|bitcoin|benzin)(?: )?(?:kurs|preis)|"
-        r"kurs (?:von|der)|wechselkurs|wie steht (?:es|das spiel)|nächste[rn]? (?:bus|zug|bahn|"
+        r"wie steht der (?:euro|dollar|dax|franken)|kurs (?:von|der)|wechselkurs|wie steht (?:es|"
+        r"das spiel)|nächste[rn]? (?:bus|zug|bahn|"
         r"flug|fähre|vollmond)",
-        now=r"gerade jetzt|jetzt gerade|jetzt|gerade (?:geöffnet|offen|geschlossen|los|online|in)|"
+        now=r"gerade jetzt|jetzt gerade|jetzt|(?:gibt es|ist|sind|läuft) gerade|"
+        r"gerade (?:geöffnet|offen|geschlossen|los|online|in)|"
         r"momentan|im moment|zurzeit|zur zeit|derzeit|"
         r"im augenblick|augenblicklich|aktuell",
         today=r"heute|heute abend|morgen früh|gestern|heute nacht|diese woche|dieses wochenende|"
@@ -77,7 +79,8 @@ _LANGUAGES: Final = (
         timeless="pourquoi|comment (?:faire|peut on|puis je|on)|comment",
     ),
     _Language(  # Spanish
-        still=r"(?:el )?clima (?:en|de hoy|hoy)|qué tiempo (?:hace|hará|va)|"
+        still=r"va a llover|lloverá|llueve|(?:el )?clima (?:en|de hoy|hoy)|qué tiempo (?:hace|"
+        r"hará|va)|"
         r"pronóstico (?:del tiempo|del clima|para)|el tiempo (?:en [^ ]{1,20} )?(?:hoy|mañana|"
         r"ahora)|"
         r"qué hora (?:es|son)|qué horas son|qué (?:día|fecha|mes) (?:es|estamos)|a cómo está|"
@@ -206,12 +209,13 @@ _LANGUAGES: Final = (
         r"какое (?:сегодня|сейчас) (?:число|время|день)|какой (?:сегодня|сейчас) (?:день|год|"
         r"месяц)|какая (?:сегодня|сейчас) дата|"
         r"(?:последние|последняя|свежие|текущий|текущая|актуальный|актуальная|нынешний|"
-        r"новейшая) (?:новости|версия|курс|цена|ставка|счет|результаты|инфляция|президент|прогноз|"
+        r"новейшая) (?:новости|версия|курс|цена|ставка|результаты|инфляция|президент|прогноз|"
         r"погода|цены)|"
         r"курс (?:доллара|евро|рубля|юаня|биткоина|валют|валюты|акций|биткойна)|(?:цена|"
         r"стоимость) (?:биткоина|золота|нефти|бензина|серебра|акций)|кто (?:вчера )?(?:выиграл|"
         r"победил|побеждает|лидирует)|"
-        r"какой счет|следующий (?:автобус|поезд|рейс|трамвай)|ближайший (?:автобус|поезд|рейс)",
+        r"сколько стоит (?:биткоин|доллар|евро|золото|нефть)|какой счет|следующий (?:автобус|"
+        r"поезд|рейс|трамвай)|ближайший (?:автобус|поезд|рейс)",
         now=r"сейчас|прямо сейчас|в данный момент|в настоящее время|в эту минуту|теперь",
         today=r"сегодня|сегодня вечером|завтра|вчера|вчера вечером|сегодня утром|на этой неделе|"
         r"в эти выходные|послезавтра|позавчера",
