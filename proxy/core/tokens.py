@@ -2,7 +2,8 @@
 
 The rule for messages is the one of the OpenAI cookbook, "How to count tokens with tiktoken" (`num_tokens_from_messages`,
 github.com/openai/openai-cookbook): three tokens of framing a message, the tokens of role and content, one more where there is a
-`name`, and three that prime the reply. Tool calls and media have no published rule; the constants below are estimates that lean high.
+`name`, and three that prime the reply. Tool calls and media have no published rule; the constants here and in `message_parts` are
+estimates that lean high. What else a message holds, such as reasoning that goes back to the provider, counts by its texts.
 """
 
 import re
@@ -12,22 +13,16 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 from importlib.machinery import PathFinder
 from importlib.util import find_spec, module_from_spec
+from itertools import chain
 from typing import Any
 
+from proxy.core.message_parts import call_parts, content_parts, other_parts
 from proxy.core.ports import Message
 
 PER_MESSAGE = 3
 PER_NAME = 1
 PER_TOOL_CALL = 3
 REPLY_PRIMING = 3
-# platform.openai.com/docs/guides/images-vision: 85 for low detail, 85 + 4 tiles of 170 for a square of 1024 pixels.
-IMAGE_LOW = 85
-IMAGE = 765
-# One token per 100 ms of user audio (platform.openai.com/docs/guides/realtime-costs): half a minute of it.
-AUDIO = 300
-# A page or two of text: what a file holds cannot be seen from its id.
-FILE = 1000
-
 # (text, encoding) -> tokens
 Count = Callable[[str, str], int]
 
@@ -126,48 +121,26 @@ def _encodable(text: str) -> str:
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def _billed(message: Message) -> tuple[int, list[Any]]:
-    """What of one message is billed whatever it says, and the values whose texts are counted. Content parts are shaped as in the API
-    reference of chat completions; what is no text is passed over later."""
-    content = message.get("content")
-    fixed, values = PER_MESSAGE, [message.get("role"), message.get("refusal"), message.get("tool_call_id")]
-    if isinstance(content, list):
-        for part in content:
-            fixed += _part(part, values)
-    else:
-        values.append(content)
+def _billed(message: Message) -> tuple[int, list[str]]:
+    """What of one message is billed whatever it says, and its texts."""
+    fixed, texts = PER_MESSAGE, list[str]()
+    parts = [content_parts(message.get("content")), other_parts(message)]
+    if isinstance(message.get("role"), str):
+        texts.append(message["role"])
     if isinstance(message.get("name"), str):
         fixed += PER_NAME
-        values.append(message["name"])
+        texts.append(message["name"])
     calls = message.get("tool_calls")
-    for call in calls if isinstance(calls, list) else ():
+    for call in [*(calls if isinstance(calls, list) else ()), message.get("function_call")]:
         if isinstance(call, dict):
-            values.append(call.get("id"))
-            fixed += _call(call.get("function"), values)
-    fixed += _call(message.get("function_call"), values)
-    return fixed + (AUDIO if isinstance(message.get("audio"), dict) else 0), values
-
-
-def _part(part: object, values: list[Any]) -> int:
-    if not isinstance(part, dict):
-        return 0
-    kind = part.get("type")
-    if kind == "image_url":
-        image = part.get("image_url")
-        return IMAGE_LOW if isinstance(image, dict) and image.get("detail") == "low" else IMAGE
-    if kind == "input_audio":
-        return AUDIO
-    if kind == "file":
-        return FILE
-    values += (part.get("text"), part.get("refusal"))
-    return 0
-
-
-def _call(function: object, values: list[Any]) -> int:
-    if not isinstance(function, dict):
-        return 0
-    values += (function.get("name"), function.get("arguments"))
-    return PER_TOOL_CALL
+            fixed += PER_TOOL_CALL
+            parts.append(call_parts(call))
+    for part in chain.from_iterable(parts):
+        if isinstance(part, int):
+            fixed += part
+        else:
+            texts.append(part)
+    return fixed, texts
 
 
 def count_message(message: Message, encoding: str, count: Count = count_text) -> int:
@@ -176,8 +149,8 @@ def count_message(message: Message, encoding: str, count: Count = count_text) ->
     content = message.get("content")
     if len(message) == 2 and isinstance(content, str) and isinstance(message.get("role"), str):  # as most are
         return PER_MESSAGE + _role(message["role"], encoding) + count(content, encoding)
-    fixed, values = _billed(message)
-    return fixed + sum([count(value, encoding) for value in values if value and isinstance(value, str)])
+    fixed, texts = _billed(message)
+    return fixed + sum([count(text, encoding) for text in texts if text])
 
 
 def count_messages(messages: list[Message], encoding: str, count: Count = count_text) -> int:

@@ -6,7 +6,7 @@ from bpe_openai import get_encoding
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.core import tokens
+from proxy.core import message_parts, tokens
 from proxy.core.ports import Message
 from proxy.core.tokens import count_message, count_messages, count_text, encoding_for
 
@@ -95,10 +95,10 @@ def test_parts_count_as_their_text_and_media_as_constants() -> None:
         return count_message({"role": "user", "content": content}, "o200k_base") - count_message({"role": "user"}, "o200k_base")
 
     assert cost([{"type": "text", "text": "Hello there"}]) == count_text("Hello there", "o200k_base")
-    assert cost([{"type": "image_url", "image_url": {"url": "https://x/y.png", "detail": "low"}}]) == tokens.IMAGE_LOW
-    assert cost([{"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}]) == tokens.IMAGE
-    assert cost([{"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}]) == tokens.AUDIO
-    assert cost([{"type": "file", "file": {"file_id": "f"}}]) == tokens.FILE
+    assert cost([{"type": "image_url", "image_url": {"url": "https://x/y.png", "detail": "low"}}]) == message_parts.IMAGE_LOW
+    assert cost([{"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}]) == message_parts.IMAGE
+    assert cost([{"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}]) == message_parts.AUDIO
+    assert cost([{"type": "file", "file": {"file_id": "f"}}]) == message_parts.FILE
 
 
 def test_tool_calls_count_by_name_arguments_and_ids() -> None:
@@ -114,4 +114,110 @@ def test_tool_calls_count_by_name_arguments_and_ids() -> None:
 
 @given(st.dictionaries(st.sampled_from(["role", "content", "name", "tool_calls", "audio"]), st.one_of(st.none(), st.integers(), st.text())))
 def test_a_message_of_any_shape_counts_without_error(message: dict[str, object]) -> None:
+    assert count_message(message, "o200k_base") >= tokens.PER_MESSAGE
+
+
+# ---------------------------------------------------------------- fields that OpenAI does not know
+
+
+def more(message: dict[str, object]) -> int:
+    """What a message costs beside its role."""
+    return count_message({"role": "assistant", **message}, "o200k_base") - count_message({"role": "assistant"}, "o200k_base")
+
+
+def words(text: str) -> int:
+    return count_text(text, "o200k_base")
+
+
+THOUGHT = "The parser reads a token and looks at the next one before it decides."
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"reasoning_content": THOUGHT},
+        {"reasoning": THOUGHT},
+        {"reasoning": THOUGHT, "reasoning_content": THOUGHT},
+        {"reasoning": THOUGHT, "reasoning_details": [{"type": "reasoning.text", "text": THOUGHT, "signature": "abc" * 99, "index": 0}]},
+        {"reasoning_details": [{"type": "reasoning.summary", "summary": THOUGHT}]},
+        {"content": [{"type": "thinking", "thinking": THOUGHT, "signature": "EqQB" * 80}]},
+        {"content": [{"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": THOUGHT}}]},
+        {"content": [{"type": "tool_result", "content": [{"type": "text", "text": THOUGHT}]}]},
+        {"content": [THOUGHT]},
+        {"refusal": THOUGHT},
+        {"some_field_of_a_provider": {"deep": [{"deeper": THOUGHT}]}},
+    ],
+)
+def test_what_a_provider_passes_to_its_model_counts(message: dict[str, object]) -> None:
+    assert abs(more(message) - words(THOUGHT)) <= 2
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"cache_control": {"type": "ephemeral"}},
+        {"prefix": True},
+        {"partial": True},
+        {"annotations": [{"type": "url_citation", "url_citation": {"title": "A page", "url": "https://x.test/"}}]},
+        {"content": [{"type": "text", "text": "", "cache_control": {"type": "ephemeral"}}]},
+        {"extra_content": {"google": {"thought_signature": "CiQB" * 200}}},
+        {"reasoning_content": ""},
+        {"reasoning_content": None},
+    ],
+)
+def test_what_reaches_no_model_counts_nothing(message: dict[str, object]) -> None:
+    assert more(message) == 0
+
+
+@pytest.mark.parametrize(
+    ("part", "constant"),
+    [
+        ({"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "iVBO" * 5000}}, message_parts.IMAGE),
+        ({"type": "image", "source": {"type": "url", "url": "https://x.test/a.png"}}, message_parts.IMAGE),
+        ({"type": "input_image", "image_url": "data:image/png;base64,AAAA", "detail": "low"}, message_parts.IMAGE_LOW),
+        ({"type": "document", "source": {"type": "base64", "media_type": "application/pdf", "data": "JVBE" * 9000}}, message_parts.FILE),
+        ({"type": "document", "source": {"type": "url", "url": "https://x.test/a.pdf"}}, message_parts.FILE),
+        ({"type": "video_url", "video_url": {"url": "https://x.test/a.mp4"}}, message_parts.FILE),
+        ({"type": "audio_url", "audio_url": {"url": "data:audio/wav;base64," + "UklG" * 9000}}, message_parts.AUDIO),
+        ({"type": "something_new", "picture": "data:image/jpeg;base64," + "/9j/" * 9000}, message_parts.IMAGE),
+        ({"type": "something_new", "data": "R0lG" * 9000}, message_parts.FILE),
+        ({"type": "redacted_thinking", "data": "EvAF" * 400}, 300),
+    ],
+)
+def test_media_count_as_constants_wherever_they_stand(part: dict[str, object], constant: int) -> None:
+    assert more({"content": [part]}) == constant
+
+
+def test_a_recording_counts_with_what_was_said_in_it() -> None:
+    assert more({"audio": {"id": "a", "data": "UklG" * 900, "transcript": THOUGHT}}) == message_parts.AUDIO + words(THOUGHT)
+
+
+def test_calls_of_every_kind_count_by_their_name_and_what_they_are_given() -> None:
+    def cost(call: dict[str, object]) -> int:
+        return more({"tool_calls": [{"id": "c", **call}]}) - tokens.PER_TOOL_CALL - words("c")
+
+    assert cost({"type": "custom", "custom": {"name": "sh", "input": THOUGHT}}) == words("sh") + words(THOUGHT)
+    assert cost({"type": "function", "function": {"name": "sh", "arguments": {"said": THOUGHT, "times": 4711}}}) >= words(THOUGHT) + 4
+    signed: dict[str, object] = {
+        "type": "function",
+        "function": {"name": "sh", "arguments": "{}"},
+        "extra_content": {"google": {"thought_signature": "Ci" * 500}},
+    }
+    assert cost(signed) == words("sh") + words("{}")
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["role", "content", "audio", "tool_calls", "reasoning_content", "reasoning_details", "x", "source", "arguments"]),
+        st.recursive(
+            st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text()),
+            lambda inner: st.one_of(
+                st.lists(inner, max_size=3),
+                st.dictionaries(st.sampled_from(["type", "text", "data", "source", "input", "thinking", "url", "id"]), inner, max_size=4),
+            ),
+            max_leaves=12,
+        ),
+    )
+)
+def test_a_message_of_any_depth_counts_without_error(message: dict[str, object]) -> None:
     assert count_message(message, "o200k_base") >= tokens.PER_MESSAGE
