@@ -15,6 +15,7 @@ PLACES: dict[Place, tuple[str, str]] = {
     "protected": ("Protected", "sent as it is: system text, the final question, marked for the provider's cache"),
     "recent": ("Recent", "sent whole: the newest turns before the question"),
     "whole": ("Whole", "sent whole"),
+    "shortened": ("Shortened", "kept of a message that was too large and was cut in its middle"),
     "block": ("Gist", "a summary of the old part that stays the same for many turns, so that the provider's cache stays warm"),
     "recalled": ("Recalled", "looked up in the old part for this question"),
     "left out": ("Left out", "not sent"),

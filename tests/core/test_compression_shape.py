@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -14,10 +14,11 @@ from proxy.core.compression.compress import compress
 from proxy.core.compression.mark import HIGH, LOW, mark
 from proxy.core.compression.memory import Memory
 from proxy.core.compression.roles import NOTED, WENT_BEFORE
+from proxy.core.compression.turns import texts
 from proxy.core.ports import Cut
 from proxy.core.tokens import count_messages
 from tests.core.chats import CHATS, MODEL, TEXT, Message, exchanges, plan, sent, talk
-from tests.core.transcripts import ROLES, block, is_transcript, marked, prefix, said, turns
+from tests.core.transcripts import ROLES, block, is_transcript, marked, prefix, said, squeezed, turns
 from tests.roles import anthropic_refuses, openai_refuses, template_refuses
 
 slow = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -31,13 +32,23 @@ def must_stay(messages: list[Message]) -> list[Message]:
 
 
 def assert_known(after: list[Message], before: list[Message]) -> None:
-    """Every message is one that came in, in the order they came in, or one of the four that are ours."""
+    """Every message is one that came in, in the order they came in, one of those with something cut out of its text, or one of the four
+    that are ours."""
     rest = iter(before)
     for message in after:
         if message is NOTED or message is WENT_BEFORE or is_transcript(message):
             assert message["content"].strip()
         else:
-            assert any(message is original for original in rest)
+            assert any(message is original or is_excerpt(message, original) for original in rest)
+
+
+def is_excerpt(message: Message, original: Message) -> bool:
+    """Whether a message says a part of the other, and is like it in all else."""
+    same = {key: value for key, value in message.items() if key != "content"} == {k: v for k, v in original.items() if k != "content"}
+    return same and all(
+        stands_in([squeezed(part) for part in some.split("…")], squeezed(whole))
+        for some, whole in zip_longest(texts(message), texts(original), fillvalue="")
+    )
 
 
 def assert_true_words(after: list[Message], before: list[Message]) -> None:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import Literal
 
 _LINE = re.compile(r"[^\n]*\n|[^\n]+$")
 _FENCE = re.compile(r"[ \t>]{0,12}(`{3,}|~{3,})")
@@ -22,11 +23,15 @@ _DELIMITER = re.compile(r"[ \t]*(?:\|[ \t]*)?:?-+:?[ \t]*(?:\|[ \t]*(?::?-+:?[ \
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Characters `start` to `end` of a text. `whole`: kept or dropped as one."""
+    """Characters `start` to `end` of a text. All but prose is kept or dropped as one where it fits."""
 
     start: int
     end: int
-    whole: bool
+    kind: Literal["prose", "code", "table", "list"]
+
+    @property
+    def whole(self) -> bool:
+        return self.kind != "prose"
 
 
 def blocks(text: str) -> Iterator[Block]:
@@ -35,22 +40,32 @@ def blocks(text: str) -> Iterator[Block]:
     marked = [line.lstrip(_INDENTS)[:1] in _MARKS or "|" in line for line in found]
     if True not in marked:
         if text:
-            yield Block(0, len(text), False)
+            yield Block(0, len(text), "prose")
         return
     ends = list(accumulate(map(len, found)))
     lines = list(zip([0, *ends], ends, strict=False))
     at = prose = 0
     while at < len(lines):
-        after = marked[at] and (_code(text, lines, at) or _table(text, lines, at) or _list(text, lines, at))
-        if not after:
+        kind, after = _whole(text, lines, at) if marked[at] else ("prose", 0)
+        if kind == "prose":
             at += 1
             continue
         if prose < at:
-            yield Block(lines[prose][0], lines[at][0], False)
-        yield Block(lines[at][0], lines[after - 1][1], True)
+            yield Block(lines[prose][0], lines[at][0], "prose")
+        yield Block(lines[at][0], lines[after - 1][1], kind)
         at = prose = after
     if prose < len(lines):
-        yield Block(lines[prose][0], len(text), False)
+        yield Block(lines[prose][0], len(text), "prose")
+
+
+def _whole(text: str, lines: list[tuple[int, int]], at: int) -> tuple[Literal["prose", "code", "table", "list"], int]:
+    """What starts at line `at`, and the index after it."""
+    if after := _code(text, lines, at):
+        return "code", after
+    if after := _table(text, lines, at):
+        return "table", after
+    after = _list(text, lines, at)
+    return ("list", after) if after else ("prose", 0)
 
 
 def _code(text: str, lines: list[tuple[int, int]], at: int) -> int:

@@ -11,6 +11,7 @@ from proxy.core.compression.draft import Draft
 from proxy.core.compression.history import TooLong
 from proxy.core.compression.memory import Memory
 from proxy.core.compression.pays import Terms, pays
+from proxy.core.compression.reasoning import without_old_reasoning
 from proxy.core.compression.shape import outline
 from proxy.core.compression.sizes import Sizes
 from proxy.core.compression.turns import Keep, Unit, turn_of, units
@@ -47,15 +48,25 @@ def compress(
     whole = Cut(messages=None, before=before, after=before, engine=settings.engine, encoding=encoding)
     if before <= settings.max_input_tokens:
         return whole
-    chat = units(messages)
-    draft = Draft(messages, chat, turn_of(messages, chat), counts, encoding, settings.max_input_tokens, memory.count)
+    draft = drafted(messages, counts, settings, encoding, memory)
     if draft.floor > draft.budget:
         cut = draft.protected if draft.protected != messages else None
         return replace(whole, messages=cut, after=draft.floor, note="protected-exceeds-budget")
-    (kept, after, recalled, stable), engine, note = _run(draft, settings, memory)
+    (kept, after, recalled, stable), engine, note = _light(draft) or _run(draft, settings, memory)
     if settings.when == "saves" and terms is not None and not pays(asked_at(messages, counts), _sizes(messages, counts, settings), terms):
         return replace(whole, note=CHEAPER_WHOLE, recalled=recalled)
-    return replace(whole, messages=kept, after=after, engine=engine, note=note, recalled=recalled, stable=stable)
+    return replace(whole, messages=kept, after=after, engine=engine or settings.engine, note=note, recalled=recalled, stable=stable)
+
+
+def drafted(messages: list[Message], counts: list[int], settings: CompressionSettings, encoding: str, memory: Memory) -> Draft:
+    """A chat about to be cut, its old reasoning shortened. `counts`: tokens of the messages as they came."""
+    chat = units(messages)
+    light = without_old_reasoning(messages, chat)
+    lighter = [
+        count if message is before else count_message(message, encoding, memory.count)
+        for message, before, count in zip(light, messages, counts, strict=True)
+    ]
+    return Draft(light, chat, turn_of(messages, chat), lighter, encoding, settings.max_input_tokens, memory.count)
 
 
 def fits(messages: list[Message], settings: CompressionSettings, *, model: str) -> Cut | None:
@@ -98,6 +109,14 @@ def _sizes(messages: list[Message], counts: Sequence[int], settings: Compression
     return Sizes.of(settings, head=sum(counts[:lead]))
 
 
+def _light(draft: Draft) -> tuple[tuple[list[Message], int, int, int], str, str] | None:
+    """What `_run` returns, where the budget holds all but the old reasoning."""
+    if not draft.fits:
+        return None
+    before = draft.chat[draft.turn].messages[0] if draft.turn < len(draft.chat) else len(draft.messages)
+    return (draft.messages, draft.total, 0, before), "", ""
+
+
 def _run(draft: Draft, settings: CompressionSettings, memory: Memory) -> tuple[tuple[list[Message], int, int, int], str, str]:
     """What `_with` returns, the engine that chose the messages and why it is not the one asked for."""
     try:
@@ -114,8 +133,8 @@ def _run(draft: Draft, settings: CompressionSettings, memory: Memory) -> tuple[t
 def _with(settings: CompressionSettings, draft: Draft, memory: Memory) -> tuple[list[Message], int, int, int]:
     """The messages kept, their tokens and those of what was recalled, and how many messages from the first the next turn has too."""
     if ENGINES[settings.engine].grain == "message":
-        kept, tokens = whole_messages(draft, settings)
-        return kept, tokens, tokens, 0
+        kept = whole_messages(draft, settings)
+        return kept.messages, kept.tokens, kept.tokens, 0
     if sum(_work(unit, draft.messages) for unit in draft.chat) > MAX_BYTES:
         raise TooLong
     found = outline(draft, settings, memory)

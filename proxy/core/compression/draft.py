@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from proxy.core.compression.roles import in_turn, takes_turns, user_first
+from proxy.core.compression.roles import in_turn, noted, takes_turns, user_first
 from proxy.core.compression.turns import Keep, Unit, final_question
 from proxy.core.ports import Message
 from proxy.core.tokens import REPLY_PRIMING, Count, count_message, count_text
@@ -34,6 +34,16 @@ class Draft:
         return self.tokens(self.protected)
 
     @cached_property
+    def total(self) -> int:
+        """Tokens of a prompt of all messages."""
+        return REPLY_PRIMING + sum(self.counts)
+
+    @property
+    def fits(self) -> bool:
+        """Whether nothing has to be cut."""
+        return self.total <= self.budget
+
+    @cached_property
     def costs(self) -> list[int]:
         """Tokens of each unit before the final turn; 0 for one that goes as it is."""
         return [0 if unit.keep is Keep.PROTECTED else self.cost(unit) for unit in self.chat[: self.turn]]
@@ -57,7 +67,12 @@ class Draft:
 
     def in_turn(self, messages: Iterable[Message], ours: Iterable[Message] = ()) -> list[Message]:
         """Some of the messages in order, those that are `ours` among them, with stand-ins that keep the order of roles."""
-        return in_turn(messages, ours, strict=self.alternates, user_leads=self.user_leads)
+        return in_turn(messages, ours, strict=self.alternates, user_leads=self.user_leads, answer=self.noted)
+
+    @cached_property
+    def noted(self) -> Message:
+        """What stands in for an answer."""
+        return noted(self.messages)
 
     def tokens(self, messages: Iterable[Message]) -> int:
         """Of a prompt of messages of the chat and ours, as billed."""

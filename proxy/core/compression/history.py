@@ -2,14 +2,16 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 
 from proxy.core.compression.bags import Bags
+from proxy.core.compression.fragments import Share
 from proxy.core.compression.languages import terms
 from proxy.core.compression.memory import Memory
 from proxy.core.compression.passage import Passage, read, read_whole
 from proxy.core.compression.pieces import Pieces, Source
-from proxy.core.compression.speech import labels, spoken
+from proxy.core.compression.speech import labels, spoken, spoken_turns
+from proxy.core.compression.structure import Structure
 from proxy.core.compression.turns import Keep, Unit, final_question, texts
 from proxy.core.ports import Message
 
@@ -32,7 +34,8 @@ class History:
     @cached_property
     def terms(self) -> list[list[str]]:
         """Each piece's stems without stop words. Raises ValueError for an unknown language."""
-        return [terms(piece.text, self.language) for piece in self.pieces]
+        opaque = set(self.pieces.opaque.tolist())
+        return [terms("" if index in opaque else piece.text, self.language) for index, piece in enumerate(self.pieces)]
 
     @cached_property
     def bags(self) -> Bags:
@@ -51,18 +54,29 @@ def by_message(chat: Sequence[Unit], messages: list[Message], language: str) -> 
     return History(Pieces.whole(sources), language, final_question(messages))
 
 
-def by_sentence(chat: Sequence[Unit], messages: list[Message], language: str, memory: Memory) -> History:
-    """Every sentence or block that may go; units that are kept or dropped whole are one piece, their text what was said in them."""
+def by_sentence(chat: Sequence[Unit], messages: list[Message], language: str, memory: Memory, share: Share | None = None) -> History:
+    """Every sentence or block that may go, those of more than the share in fragments; units that are kept or dropped whole are one piece,
+    their text what was said in them."""
     names = labels(messages[index] for unit in chat for index in unit.messages)
     sources: list[Source] = []
     passages: list[Passage] = []
+    by = language if share is None else f"{language} {share.tokens} {share.encoding}"
     for index, unit in enumerate(chat):
         if unit.keep is Keep.WHOLE:
             if text := spoken(unit, messages, names):
+                turns = spoken_turns(unit, messages, names) if share and len(text) * 4 > share.tokens else ()
                 sources.append(Source(index, -1, text))
-                passages.append(memory.recall(read_whole, text, language))
+                passages.append(_remembered(memory, "read_whole", f"{by} {turns}", text, partial(read_whole, text, language, share, turns)))
         elif unit.keep is Keep.SENTENCES:
             for part, text in enumerate(texts(messages[unit.messages[0]])):
                 sources.append(Source(index, part, text))
-                passages.append(memory.recall(read, text, language))
-    return History(Pieces(sources, [passage.spans for passage in passages]), language, final_question(messages), passages, memory)
+                passages.append(_remembered(memory, "read", by, text, partial(read, text, language, share)))
+    structures = {
+        place: Structure(passage.fragments, passage.wholes, passage.nodes) for place, passage in enumerate(passages) if passage.fragments
+    }
+    pieces = Pieces(sources, [passage.spans for passage in passages], structures)
+    return History(pieces, language, final_question(messages), passages, memory)
+
+
+def _remembered(memory: Memory, kind: str, by: str, text: str, work: Callable[[], Passage]) -> Passage:
+    return memory.remember(kind, by, text.encode("utf-8", "surrogatepass"), work)

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from proxy.core.compression.draft import Draft
+from proxy.core.compression.rendering import LEFT_OUT
 from proxy.core.compression.speech import EARLIER
-from proxy.core.compression.transcript import LEFT_OUT
 from proxy.core.compression.turns import Keep
 from proxy.core.ports import Message
 

@@ -1,12 +1,14 @@
 """The earlier history in pieces, in columns: 5,000 of them are joined from what was read before without a loop over them."""
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple, overload
 
 import numpy as np
 from numpy.typing import NDArray
+
+from proxy.core.compression.structure import UNCUT, Fragment, Structure, Whole
 
 Column = NDArray[np.int32]
 
@@ -37,9 +39,10 @@ class Piece(NamedTuple):
 class Pieces(Sequence[Piece]):
     """The pieces of some texts in the order of the chat: as a sequence one by one, as columns all at once."""
 
-    def __init__(self, sources: Sequence[Source], spans: Sequence[bytes]) -> None:
-        """`spans`: start and end of each piece of a text, int32 (`Passage.spans`)."""
-        self.sources = sources
+    def __init__(self, sources: Sequence[Source], spans: Sequence[bytes], structures: Mapping[int, Structure] | None = None) -> None:
+        """`spans`: start and end of each piece of a text, int32 (`Passage.spans`); `structures`: of the texts by index in which
+        pieces were cut further."""
+        self.sources, self.structures = sources, structures or {}
         edges = np.frombuffer(b"".join(spans), dtype=np.int32)
         self.start: Column = edges[::2]
         self.end: Column = edges[1::2]
@@ -60,6 +63,42 @@ class Pieces(Sequence[Piece]):
     def _rows(self) -> list[tuple[int, int, int]]:
         # An element of an array takes ten times as long to read as one of a list.
         return list(zip(self.source.tolist(), self.start.tolist(), self.end.tolist(), strict=True))
+
+    @cached_property
+    def first(self) -> list[int]:
+        """Index of the first piece of each text."""
+        starts: list[int] = np.searchsorted(self.source, np.arange(len(self.sources))).tolist()
+        return starts
+
+    @cached_property
+    def opaque(self) -> Column:
+        """The indices of those that say nothing in words."""
+        found = [
+            self.first[source] + index
+            for source, structure in self.structures.items()
+            for index, fragment in enumerate(structure.fragments)
+            if fragment.opaque
+        ]
+        return np.array(found, dtype=np.int32)
+
+    def at(self, index: int) -> int:
+        """Index of the text that a piece stands in."""
+        return self._rows[index][0]
+
+    def fragment(self, index: int) -> Fragment:
+        """What a piece is of what was cut further; of a piece that was not, nothing."""
+        source = self._rows[index][0]
+        structure = self.structures.get(source)
+        return structure.fragments[index - self.first[source]] if structure else UNCUT
+
+    def cut_from(self, index: int) -> tuple[range, Whole] | None:
+        """The pieces that the sentence or block of this one was cut into."""
+        number = self.fragment(index).whole
+        if number < 0:
+            return None
+        source = self._rows[index][0]
+        whole, first = self.structures[source].wholes[number], self.first[source]
+        return range(first + whole.first, first + whole.end), whole
 
     def of(self, index: int) -> Source:
         """The text that a piece stands in."""

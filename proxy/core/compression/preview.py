@@ -1,28 +1,30 @@
 """What compression would do to a chat and why, for people to look at."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import chain
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from plans.snapshot import CompressionSettings
-from proxy.core.compression.catalogue import ENGINES, load
-from proxy.core.compression.choose import ranked, scored
-from proxy.core.compression.compress import compress
+from proxy.core.compression.catalogue import ENGINES
+from proxy.core.compression.choose import ranked
+from proxy.core.compression.compress import compress, drafted
 from proxy.core.compression.draft import Draft
-from proxy.core.compression.history import by_message
+from proxy.core.compression.excerpt import Excerpt
 from proxy.core.compression.memory import Memory
 from proxy.core.compression.pays import Terms
-from proxy.core.compression.roles import NOTED
+from proxy.core.compression.roles import noted
 from proxy.core.compression.shape import Outline, outline
 from proxy.core.compression.speech import spoken
-from proxy.core.compression.turns import Keep, Unit, texts, turn_of, units
+from proxy.core.compression.turns import Keep, Unit, texts, units
+from proxy.core.compression.whole import whole_messages
 from proxy.core.ports import Cut, Message
 from proxy.core.tokens import count_message
 
 # protected: sent as it is, whatever it costs. recent: sent whole, after the mark. whole: sent whole, as everything fits or the engine
-# keeps whole messages. block, recalled: in the transcript of that name.
-Place = Literal["protected", "recent", "whole", "block", "recalled", "left out"]
+# keeps whole messages. shortened: kept of a message that such an engine cut in its middle. block, recalled: in the transcript of that
+# name.
+Place = Literal["protected", "recent", "whole", "shortened", "block", "recalled", "left out"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +85,7 @@ def preview(
     memory = memory or Memory()
     cut = compress(messages, settings, model=model, memory=memory, terms=terms)
     again = next((message for message in reversed(messages) if message.get("role") == "user"), GO_ON)
-    longer = [*messages, NOTED, dict(again)]
+    longer = [*messages, noted(messages), dict(again)]
     following = compress(longer, settings, model=model, memory=memory, terms=terms)
     return Preview(
         cut=cut,
@@ -105,10 +107,12 @@ def _shown(messages: list[Message], settings: CompressionSettings, cut: Cut, mem
     if cut.messages is None or cut.note == "protected-exceeds-budget":
         rest: Place = "whole" if cut.messages is None else "left out"
         return chain.from_iterable(_unit(unit, messages, rest) for unit in chat)
-    if ENGINES[cut.engine].grain == "message":
-        return _by_message(chat, messages, cut, settings.language)
     counts = [count_message(message, cut.encoding, memory.count) for message in messages]
-    draft = Draft(messages, chat, turn_of(messages, chat), counts, cut.encoding, settings.max_input_tokens, memory.count)
+    draft = drafted(messages, counts, settings, cut.encoding, memory)
+    if draft.fits:
+        return chain.from_iterable(_unit(unit, messages, "whole") for unit in chat)
+    if ENGINES[cut.engine].grain == "message":
+        return _by_message(draft, replace(settings, engine=cut.engine))
     return _by_sentence(draft, outline(draft, settings, memory))
 
 
@@ -123,16 +127,43 @@ def _unit(unit: Unit, messages: list[Message], place: Place, score: float | None
         yield Shown(place=place, message=first, last_message=last, part=part, start=0, end=len(text), text=text, score=score, rank=rank)
 
 
-def _by_message(chat: list[Unit], messages: list[Message], cut: Cut, language: str) -> Iterator[Shown]:
-    """The units of a chat from which an engine kept whole ones."""
-    kept = {id(message) for message in cut.messages or ()}
-    history = by_message(chat, messages, language)
-    scores = scored(load(cut.engine), history)
-    ranks = _ranks(scores)
-    judged = {piece.unit: (scores[index], ranks[index]) for index, piece in enumerate(history.pieces)}
-    for index, unit in enumerate(chat):
-        place: Place = "whole" if id(messages[unit.messages[0]]) in kept else "left out"
-        yield from _unit(unit, messages, place, *judged.get(index, ()))
+def _by_message(draft: Draft, settings: CompressionSettings) -> Iterator[Shown]:
+    """The units of a chat from which an engine kept whole ones, and perhaps a part of one."""
+    found = whole_messages(draft, settings)
+    places = _ranks(list(found.scores.values()))
+    ranks = {unit: places[index] for index, unit in enumerate(found.scores)}
+    for index, unit in enumerate(draft.chat):
+        judged = (found.scores[index], ranks[index]) if index in found.scores else (None, None)
+        cut = {part: some for (message, part), some in found.excerpts.items() if message in unit.messages}
+        if index not in found.units or not cut:
+            yield from _unit(unit, draft.messages, "whole" if index in found.units else "left out", *judged)
+        elif unit.keep is Keep.SENTENCES:
+            yield from _excerpt(unit, draft.messages, cut, *judged)
+        else:
+            yield from _unit(unit, draft.messages, "shortened", *judged)
+
+
+def _excerpt(unit: Unit, messages: list[Message], cut: dict[int, Excerpt], score: float | None, rank: int | None) -> Iterator[Shown]:
+    """A message of which a part is kept, stretch by stretch."""
+    index = unit.messages[0]
+    for part, text in enumerate(texts(messages[index])):
+        some = cut.get(part, cut.get(-1))
+        at = 0
+        for start, end in (*some.kept, (len(text), len(text))) if some else ((0, len(text)),):
+            for place, left, right in (("left out", at, start), ("shortened", start, end)):
+                if left < right:
+                    yield Shown(
+                        place=cast(Place, place),
+                        message=index,
+                        last_message=index,
+                        part=part,
+                        start=left,
+                        end=right,
+                        text=text[left:right],
+                        score=score,
+                        rank=rank,
+                    )
+            at = end
 
 
 def _by_sentence(draft: Draft, found: Outline) -> Iterator[Shown]:

@@ -12,6 +12,8 @@ from proxy.core.ports import Message
 # What stands in for an answer that was left out, and for what the user said.
 NOTED: Message = {"role": "assistant", "content": "Noted."}
 WENT_BEFORE: Message = {"role": "user", "content": "…"}
+# DeepSeek and Kimi, thinking, answer 400 to an assistant message without its reasoning; an empty one is none to some of their servers.
+NOTED_BY_A_THINKER: Message = {**NOTED, "reasoning_content": "…"}
 
 _SYSTEM = ("system", "developer")
 
@@ -41,9 +43,17 @@ def user_first(messages: Iterable[Message]) -> bool:
     return next((message.get("role") == "user" for message in messages if message.get("role") not in _SYSTEM), False)
 
 
-def in_turn(messages: Iterable[Message], ours: Iterable[Message], *, strict: bool, user_leads: bool) -> list[Message]:
-    """The messages with stand-ins between two of one role: around those that are ours, and where `strict` everywhere and
-    before an answer that comes first; with `user_leads` one before a first message that is not the user's."""
+def noted(messages: Iterable[Message]) -> Message:
+    """What stands in for an answer in this chat: with a reasoning where its answers come with one."""
+    thinks = any(message.get("role") == "assistant" and message.get("reasoning_content") for message in messages)
+    return NOTED_BY_A_THINKER if thinks else NOTED
+
+
+def in_turn(
+    messages: Iterable[Message], ours: Iterable[Message], *, strict: bool, user_leads: bool, answer: Message = NOTED
+) -> list[Message]:
+    """The messages with stand-ins between two of one role, `answer` for the assistant: around those that are ours, and where `strict`
+    everywhere and before an answer that comes first; with `user_leads` one before a first message that is not the user's."""
     made, sent = {id(message) for message in ours}, list[Message]()
     last: Message | None = None
     for message in messages:
@@ -57,7 +67,7 @@ def in_turn(messages: Iterable[Message], ours: Iterable[Message], *, strict: boo
             if last is None and strict and turn == "assistant":
                 sent.append(WENT_BEFORE)  # calls of tools may have come first, but the first who spoke was the user
             elif last and turn == taker(last) and (strict or id(message) in made or id(last) in made):
-                sent.append(NOTED if turn == "user" else WENT_BEFORE)
+                sent.append(answer if turn == "user" else WENT_BEFORE)
             last = message
         sent.append(message)
     return sent

@@ -1,4 +1,4 @@
-"""A message text in pieces to keep or drop: sentences of its prose, and its code blocks, tables and lists whole.
+"""A message text in pieces to keep or drop: sentences of its prose, and its code blocks, tables, lists and JSON whole.
 
 Prose is cut at lines that end a thought, then by nupunkt (Punkt, Kiss and Strunk 2006, doi:10.1162/coli.2006.32.4.485), then at the
 full stops of other scripts, which need no space behind them (Unicode's property Sentence_Terminal, www.unicode.org/reports/tr29). Thai
@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from proxy.core.compression.blocks import blocks
+from proxy.core.compression.json_text import documents
 
 if TYPE_CHECKING:
     from nupunkt import PunktSentenceTokenizer
@@ -58,8 +59,17 @@ def pieces(text: str) -> list[Span]:
         if block.whole:
             found.append(_trimmed(text, block.start, block.end))
         else:
-            found += _prose(text, block.start, block.end)
+            found += _with_documents(text, block.start, block.end)
     return found
+
+
+def _with_documents(text: str, start: int, end: int) -> Iterator[Span]:
+    """Prose with the JSON in it: that is not cut at the full stops of its strings."""
+    for left, right in documents(text, start, end):
+        yield from _prose(text, start, left)
+        yield left, right
+        start = right
+    yield from _prose(text, start, end)
 
 
 def _prose(text: str, start: int, end: int) -> list[Span]:

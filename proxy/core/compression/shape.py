@@ -17,6 +17,7 @@ from plans.snapshot import CompressionSettings
 from proxy.core.compression.catalogue import ENGINES, load
 from proxy.core.compression.choose import NOTHING, Chosen, choose, scored
 from proxy.core.compression.draft import Draft
+from proxy.core.compression.fragments import Share
 from proxy.core.compression.history import History, by_sentence
 from proxy.core.compression.mark import mark
 from proxy.core.compression.memory import Memory
@@ -56,7 +57,8 @@ def outline(draft: Draft, settings: CompressionSettings, memory: Memory) -> Outl
         recent = _led_by_user(draft, recent)
     parts = _within(Parts(draft, recent, block.text))
     parts = replace(parts, steady=steady and parts.recent == recent)
-    history = by_sentence(draft.chat[: parts.recent], draft.messages, settings.language, memory)
+    share = Share.of(draft.budget, draft.encoding)
+    history = by_sentence(draft.chat[: parts.recent], draft.messages, settings.language, memory, share)
     asked = focused and bool(draft.question.strip())
     scores = scored(load(settings.engine, focused=asked), history)
     recalled = recall(parts, history, block, scores, asked=asked, least=settings.min_sentences - len(block.pieces))
@@ -75,13 +77,14 @@ def _block(draft: Draft, settings: CompressionSettings, memory: Memory, old: int
     chat, encoding = draft.chat[:old], draft.encoding
 
     def make() -> tuple[bytes, ...]:
-        history = replace(by_sentence(chat, draft.messages, settings.language, memory), question="")
+        share = Share.of(draft.budget, encoding)
+        history = replace(by_sentence(chat, draft.messages, settings.language, memory, share), question="")
         writer = Transcript(history.pieces, chat, draft.messages)
         block = choose(history.pieces, scored(load(settings.engine), history), room, writer, encoding)
         return block.text.encode("utf-8", "surrogatepass"), array("i", block.pieces).tobytes()
 
     # Version 2 of the format has no references, so equal chats are equal bytes.
-    said = marshal.dumps((draft.written(chat), settings.engine, settings.language, room), 2)
+    said = marshal.dumps((draft.written(chat), settings.engine, settings.language, room, draft.budget), 2)
     text, pieces = memory.remember("block", encoding, said, make)
     written = text.decode("utf-8", "surrogatepass")
     return Chosen(tuple(array("i", pieces)), written, count_text(written, encoding))

@@ -1,0 +1,38 @@
+"""Runs of characters that say nothing in words: pictures and files in base64, digests, one letter a thousand times."""
+
+import re
+from collections.abc import Iterator
+
+# A shorter run costs little, and may be a name.
+SHORTEST = 200
+# What is kept of one: enough to see what it was.
+HEAD = 32
+# A word is no longer than this between two of its joints.
+_JOINT = 40
+_RUN = re.compile(r"(?<![\w+/=\-])[A-Za-z0-9+/=_\-]{60,}+")
+_MANY = re.compile(r"[A-Z0-9+/=]")
+_JOINTS = re.compile(r"[_\-/+=]")
+
+
+def opaque_runs(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Spans in order. Lines of base64 one below the other are one run."""
+    left = right = -1
+    for run in _RUN.finditer(text, start, end):
+        if left >= 0 and not text[right : run.start()].strip() and run.start() - right <= 4:
+            right = run.end()
+            continue
+        if _is_opaque(text, left, right):
+            yield left, right
+        left, right = run.span()
+    if _is_opaque(text, left, right):
+        yield left, right
+
+
+def _is_opaque(text: str, left: int, right: int) -> bool:
+    """Long, and either full of capitals and figures or without a joint for a long way: no words joined by signs."""
+    if right - left < SHORTEST:
+        return False
+    sample = text[left : left + 4000]
+    many = sum(1 for _ in _MANY.finditer(sample))
+    joints = sum(1 for _ in _JOINTS.finditer(sample))
+    return many * 5 >= len(sample) or joints * _JOINT < len(sample)
