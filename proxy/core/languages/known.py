@@ -41,7 +41,7 @@ _SMALL_WORDS: Final = {
         "which while who whom whose why will "
         "with without won work would write yes you your don doesn didn wasn aren couldn wouldn "
         "shouldn won ain let my mine hello hi "
-        "what whats hows wheres im ive id ill dont doesnt cant isnt set start stop call pay turn "
+        "what whats hows wheres im ive id ill dont doesnt cant isnt set solve define factor round list describe name rewrite draft generate start stop call pay turn "
         "play next cancel increase decrease check charged "
         "failed prefer pending got twice down meaning share remove add delete forgot forgotten "
         "lost stolen bought sold wash ignore accept "
