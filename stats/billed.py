@@ -1,8 +1,9 @@
 """The ledger against a provider's own: every call that it lists is a settled request or one of unknown outcome, and the money agrees.
 
 The provider's ledger is JSON: {"calls": [{"id", "model", "prompt_tokens", "completion_tokens", "cost_usd"}, ...]} with the x-request-id it
-was called with, and dollars as a string. A request whose usage the provider did not report (a client that left, a stream that broke) has
-estimated figures here, and is compared apart: to the cent, calls taken for billed that the provider never saw among them.
+was called with, and dollars as a string. A request whose usage the provider did not report (a client that left midway, a stream that
+broke) has estimated figures here, and is compared apart: to the cent, calls taken for billed that the provider never saw among them. What
+a call cost that was given up before its answer is unknown here, as that of one whose worker was killed.
 """
 
 import json
@@ -57,12 +58,15 @@ def read(source: str) -> dict[UUID, Mapping[str, Any]]:
 def compare(calls: Mapping[UUID, Mapping[str, Any]]) -> list[Check]:
     """Within `reconciled.snapshot`, for ids up to the provider's newest: what came later was not in its ledger yet."""
     newest = max(calls, default=UUID(int=0))
-    fields = ("event_id", "prompt_tokens", "completion_tokens", "billed_cost", "spent_cost", "estimated", "outcome")
+    fields = ("event_id", "prompt_tokens", "completion_tokens", "billed_cost", "spent_cost", "estimated", "outcome", "bill")
     settled = RequestEvent.objects.filter(attempts__gt=0, event_id__lte=newest).values_list(*fields)
     unknown = set(UpstreamAttempt.objects.filter(event_id__lte=newest).values_list("event_id", flat=True))
     ours, theirs, guessed, actual, unheard = Sum(), Sum(), Sum(), Sum(), Sum()
     seen, apart = set[UUID](), list[str]()
-    for event_id, prompt, completion, billed, spent, estimated, outcome in settled.iterator(chunk_size=10_000):
+    for event_id, prompt, completion, billed, spent, estimated, outcome, bill in settled.iterator(chunk_size=10_000):
+        if bill == "unknown":
+            unknown.add(event_id)
+            continue
         call, mine = calls.get(event_id), (prompt, completion, (billed or Decimal(0)) + spent)
         if call is None:
             unheard = unheard.plus(*mine)

@@ -4,6 +4,7 @@ PostgreSQL takes the lines as they are, joined to one JSON array (`jsonb_to_reco
 several microseconds a row on the event loop, where building model instances costs 60.
 """
 
+import json
 from typing import Any, Literal
 
 from django.db import connection
@@ -110,7 +111,8 @@ def _value(field: "Field[Any, Any]") -> str:
     if isinstance(field, DateTimeField):
         return f"to_timestamp({column})"
     if field.has_default():
-        return f"coalesce({column}, '{'[]' if isinstance(field, JSONField) else field.get_default()}')"
+        default = field.get_default()
+        return f"coalesce({column}, '{json.dumps(default) if isinstance(field, JSONField) else default}')"
     return column
 
 

@@ -4,7 +4,7 @@ Columns never mix: *billed* is what the provider charged, *served* is what the c
 request would have cost without a plan.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final, Literal
 
@@ -14,6 +14,9 @@ Tier = Literal["exact", "semantic", "miss", "bypass", "sample"]
 JUDGE: Final = "judge"
 HOLDOUT: Final = "holdout"  # the reason of a request that went without its plan, to measure what the plan saves
 Outcome = Literal["ok", "refused", "upstream_error", "cut", "client_closed", "failed"]
+# Where the bill of a request comes from: the price list, what the provider says it charged; "unknown" where the provider was asked and its
+# answer never heard, "" where nobody was asked.
+Bill = Literal["", "list", "charged", "unknown"]
 # Why an answer that a plan could have kept was not stored; "" where it was, or where nothing was to be stored.
 NotKept = Literal[
     "",
@@ -45,6 +48,7 @@ class Event:
     flight; `stale`: an expired answer was served, as the plan allows; `turns`: which turn of its chat it was, counted by its user's, 0
     where it was not read; `holdout`: the share of its plan's chats that were held out then, 0 where no lot was drawn, `replicate` the
     group that its chat fell into, and `size` what it measured before, in dollars. Of a request held out the `reason` is `HOLDOUT`.
+    `token_details`: of the tokens those that may have a price of their own, by kind; `bill`: where `billed_cost` comes from.
     `upstream_request_id`: what the provider calls the request, "" where it gave it no id; `not_kept`: why its answer was not stored.
     """
 
@@ -92,9 +96,11 @@ class Event:
     cached_tokens: int = 0
     written_tokens: int = 0
     completion_tokens: int = 0
+    token_details: dict[str, int] = field(default_factory=dict)
     served_tokens: int = 0
     tokens_saved: int = 0
     estimated: bool = False
+    bill: Bill = ""
     would_cost: Decimal | None = None
     billed_cost: Decimal | None = None
     spent_cost: Decimal = Decimal(0)

@@ -64,6 +64,7 @@ SEMANTIC_OFF_TENANTS = Gauge(
     multiprocess_mode="livemax",
 )
 UNPRICED = Counter("tokenthrift_unpriced_requests", "Requests of a model that has no price.", ("route",))
+BILL_UNKNOWN = Counter("tokenthrift_bill_unknown_requests", "Calls of providers given up: what they cost is not known.", ("route",))
 SPOOL_BYTES = Gauge("tokenthrift_spool_bytes", "Spooled and not yet in the database.", multiprocess_mode="livesum")
 SPOOL_LAG = Gauge("tokenthrift_spool_lag_seconds", "Time since the spool was last seen empty.", multiprocess_mode="livemax")
 SPOOL_ERRORS = Counter("tokenthrift_spool_errors", "Writes to the spool that failed.")
@@ -92,6 +93,7 @@ class _Sums:
     completion: int = 0
     served: int = 0
     unpriced: int = 0
+    bill_unknown: int = 0
     would: float = 0.0
     billed: float = 0.0
     spent: float = 0.0
@@ -156,6 +158,9 @@ def _add(sums: _Sums, event: Event) -> None:
     sums.sent += event.prompt_tokens
     sums.completion += event.completion_tokens
     sums.served += event.served_tokens
+    if event.bill == "unknown":
+        sums.bill_unknown += 1
+        return
     if event.would_cost is None or event.billed_cost is None:
         sums.unpriced += 1
         return
@@ -170,6 +175,7 @@ def _move(group: _Group, sums: _Sums) -> None:
     LITELLM_REQUEST.labels(*who, str(status)).inc(sums.requests)
     LOOKUPS.labels(tier).inc(sums.requests)
     UNPRICED.labels(who[2]).inc(sums.unpriced)
+    BILL_UNKNOWN.labels(who[2]).inc(sums.bill_unknown)
     for kind, dollars in (("would", sums.would), ("billed", sums.billed), ("spent", sums.spent)):
         COST.labels(*who, kind).inc(dollars)
     LITELLM_COST.labels(*who).inc(sums.billed)

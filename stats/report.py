@@ -24,6 +24,7 @@ COUNTS: Final[Mapping[str, Callable[[Totals], int]]] = {
     "failed": lambda totals: totals.failed,
     "unpriced_requests": lambda totals: totals.unpriced,
     "estimated_requests": lambda totals: totals.estimated,
+    "bill_unknown_requests": lambda totals: totals.bill_unknown,
     "asked_tokens": lambda totals: totals.asked_tokens,
     "sent_tokens": lambda totals: totals.sent_tokens,
     "cached_tokens": lambda totals: totals.cached_tokens,

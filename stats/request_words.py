@@ -35,6 +35,25 @@ REASONS: Final = {
     "shadow": "the plan only watches",
     "unknown-plan": "there is no plan of that name",
 }
+BILLS: Final = {
+    "list": "by the provider, by the price list",
+    "charged": "by the provider, as it says itself",
+    "unknown": "the call was given up before its answer: the provider may have billed it, and it is in no sum",
+}
+DETAILS: Final = {
+    "written_1h": "Of those written, for an hour",
+    "cached_audio": "Of those read, audio",
+    "cached_image": "Of those read, images",
+    "audio": "Of those sent, audio",
+    "image": "Of those sent, images",
+    "video": "Of those sent, video",
+    "output_audio": "Of the completion, audio",
+    "output_image": "Of the completion, images",
+    "output_video": "Of the completion, video",
+    "reasoning": "Of the completion, reasoning",
+    "citation": "Of the completion, citations",
+    "searches": "Searches on the web",
+}
 NOT_KEPT: Final[dict[NotKept, str]] = {
     "status": "the provider's answer was an error",
     "no-answer": "the answer holds no text",
@@ -112,12 +131,14 @@ def _decided(row: RequestEvent) -> list[Fact]:
 
 def _tokens(row: RequestEvent) -> list[Fact]:
     estimated = "counted here: the provider sent no usage" if row.estimated else "as the provider counts"
+    parts = [Fact(DETAILS.get(name, name), count(number)) for name, number in sorted(row.token_details.items())]
     return [
         Fact("Asked", count(row.asked_tokens), "the prompt as the client sent it"),
         Fact("Sent", count(row.prompt_tokens), f"the prompt that was billed; {estimated}"),
         Fact("Read from prefix cache", count(row.cached_tokens), "of those sent, at the provider's lower price"),
         Fact("Written to prefix cache", count(row.written_tokens)),
-        Fact("Completion billed", count(row.completion_tokens)),
+        Fact("Completion billed", count(row.completion_tokens), "what the model thought and nobody saw included"),
+        *parts,
         Fact("Completion served", count(row.served_tokens), "what the client received"),
         Fact("Saved", count(row.tokens_saved), "prompt and completion that nobody billed"),
     ]
@@ -126,7 +147,7 @@ def _tokens(row: RequestEvent) -> list[Fact]:
 def _money(row: RequestEvent) -> list[Fact]:
     return [
         Fact("Would have cost", usd(row.would_cost), "without a plan; – where the model has no price"),
-        Fact("Billed", usd(row.billed_cost), "by the provider"),
+        Fact("Billed", "unknown" if row.bill == "unknown" else usd(row.billed_cost), BILLS.get(row.bill, "by the provider")),
         Fact("Spent on saving", usd(row.spent_cost), "embedding, sampling, judging"),
         Fact("Saved", usd(saved(row)), "the first less the other two"),
     ]

@@ -24,6 +24,7 @@ _COUNTS: Final = {
     "compressed": "engine <> ''",
     "priced": "priced",
     "estimated": "estimated",
+    "bill_unknown": "bill = 'unknown'",
     "would_exact": "would = 'exact'",
     "would_semantic": "would = 'semantic'",
 }

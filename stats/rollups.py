@@ -50,6 +50,7 @@ class Rollup(models.Model):
     compressed = _count()
     priced = _count()
     estimated = _count()
+    bill_unknown = _count()
     would_exact = _count()
     would_semantic = _count()
     asked_tokens = _count()

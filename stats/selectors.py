@@ -75,7 +75,12 @@ def unknown_of(wanted: Wanted) -> int:
 
 def unpriced(wanted: Wanted) -> dict[str, int]:
     """Models without a price, the busiest first, and how many requests that count they answered: in no sum of money."""
-    rows = wanted.rollups(by=("model",)).filter(kind=COUNTED).values_list("model").annotate(missing=Sum(F("requests") - F("priced")))
+    rows = (
+        wanted.rollups(by=("model",))
+        .filter(kind=COUNTED)
+        .values_list("model")
+        .annotate(missing=Sum(F("requests") - F("priced") - F("bill_unknown")))
+    )
     return dict(rows.filter(missing__gt=0).order_by("-missing", "model"))
 
 

@@ -164,6 +164,7 @@ class DetailSerializer(serializers.Serializer[Any]):
     unpriced_requests = _count("Of a model without a price: in no sum of money.")
     unpriced_models = serializers.DictField(child=serializers.IntegerField(), help_text="These models, and how many requests each.")
     estimated_requests = _count("The provider sent no usage: tokens counted by the gateway.")
+    bill_unknown_requests = _count("Calls given up before their answer (a timeout, a client that left): what they cost is in no sum.")
     tool_failures = _reasons("Requests that went on without a cache or another tool.")
     would_have = WouldHaveSerializer()
     tokens = TokensSerializer()
@@ -233,6 +234,7 @@ def stats_body(found: Found) -> dict[str, Any]:
             "unpriced_requests": totals.unpriced,
             "unpriced_models": found.unpriced,
             "estimated_requests": totals.estimated,
+            "bill_unknown_requests": totals.bill_unknown,
             "tool_failures": reasons and reasons.failures,
             "would_have": _would_have(totals),
             "tokens": _tokens(totals),

@@ -4,6 +4,7 @@ They follow each other in time, more by day than by night, over a few tenants, k
 minutes are kept. Everything else is as recording and folding would have left it, which `manage.py reconcile` confirms.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -140,7 +141,7 @@ SELECT count(*) FROM new"""
 
 def _nothing(field: "Field[Any, Any]") -> str:
     if isinstance(field, JSONField):
-        return "'[]'"
+        return f"'{json.dumps(field.get_default())}'"
     if field.null:
         return "NULL"
     if isinstance(field, BooleanField):

@@ -25,6 +25,7 @@ OF_SEMANTIC = COUNTED & SEMANTIC | ASIDE
 # Of single requests.
 FINISHED = Q(plan_id__isnull=False, status__gte=200, status__lt=300, outcome="ok")
 PRICED = Q(would_cost__isnull=False, billed_cost__isnull=False)
+UNPRICED = F("requests") - F("priced") - F("bill_unknown")
 SAVED = ExpressionWrapper(F("would_cost") - F("billed_cost") - F("spent_cost"), output_field=DecimalField(max_digits=30, decimal_places=12))
 
 
@@ -42,6 +43,7 @@ class Totals:
     compressed: int = 0
     unpriced: int = 0
     estimated: int = 0
+    bill_unknown: int = 0
     failed: int = 0
     sampled: int = 0
     judged: int = 0
@@ -134,8 +136,9 @@ SUMS: dict[str, Aggregate] = {
     "bypassed": _count("requests", COUNTED & BYPASS),
     "streamed": _count("streamed", COUNTED),
     "compressed": _count("compressed", COUNTED),
-    "unpriced": Sum(F("requests") - F("priced"), filter=COUNTED, default=0),
+    "unpriced": Sum(UNPRICED, filter=COUNTED, default=0),
     "estimated": _count("estimated", COUNTED),
+    "bill_unknown": Sum("bill_unknown", default=0),
     "failed": _count("requests", Q(kind=rollups.FAILED)),
     "sampled": _count("called", SAMPLE),
     "judged": Sum("requests", filter=Q(kind__in=(rollups.JUDGED, rollups.UNJUDGED)), default=0),

@@ -3,18 +3,22 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from django.db.models import Sum
+
 from stats import selectors
-from stats.models import SpoolCursor, Unfolded, UpstreamAttempt
+from stats.models import Rollup, SpoolCursor, Unfolded, UpstreamAttempt
+from stats.rollups import DAY, PLAN
 from stats.spool import SUFFIX
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """`unknown`: calls whose worker was killed before they settled."""
+    """`unknown`: calls whose worker was killed before they settled; `given_up`: how many settled without an answer."""
 
     spooled_bytes: int
     unfolded: int
     in_flight: int
+    given_up: int
     unknown: tuple[UpstreamAttempt, ...]
 
 
@@ -24,6 +28,7 @@ def waiting(spool: Path) -> Waiting:
     return Waiting(
         spooled_bytes=_spooled(spool),
         unfolded=sum(len(row.events) for row in Unfolded.objects.iterator()),
+        given_up=Rollup.objects.filter(grain=DAY, cut=PLAN).aggregate(found=Sum("bill_unknown", default=0))["found"],
         in_flight=UpstreamAttempt.objects.count() - len(unknown),
         unknown=unknown,
     )

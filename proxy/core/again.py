@@ -51,6 +51,7 @@ def beside(call: Call, **changes: Any) -> Call:
         failures=(),
         attempts=0,
         usage=Usage(),
+        given_up=False,
         status=200,
         upstream_seconds=0.0,
         overhead_seconds=0.0,

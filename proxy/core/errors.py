@@ -32,11 +32,13 @@ from typing import Any, ClassVar
 
 
 class GatewayError(Exception):
-    """A refusal that knows its own answer. `param` names the field at fault where there is one."""
+    """A refusal that knows its own answer. `param` names the field at fault where there is one. `had_request`: the provider had been sent
+    the request before, so that it may bill it."""
 
     status: ClassVar[int] = 500
     type: ClassVar[str] = "server_error"
     code: ClassVar[str | None] = None
+    had_request: bool = False
 
     def __init__(self, message: str, *, param: str | None = None) -> None:
         super().__init__(message)
@@ -134,15 +136,21 @@ class UpstreamUnreachable(GatewayError):
     status = 502
     code = "upstream_unreachable"
 
+    def __init__(self, message: str, *, had_request: bool = False) -> None:
+        super().__init__(message)
+        self.had_request = had_request
+
 
 class UpstreamInvalid(GatewayError):
     status = 502
     code = "upstream_invalid_response"
+    had_request = True
 
 
 class UpstreamTimeout(GatewayError):
     status = 504
     code = "upstream_timeout"
+    had_request = True
 
 
 class FeedbackUnavailable(GatewayError):

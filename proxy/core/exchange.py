@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
+from plans.pricing import NO_DETAILS, Details
 from plans.snapshot import KeySnapshot, PlanSnapshot
 from proxy.core.chat import ChatRequest
 from proxy.core.chats import Known
@@ -25,12 +27,16 @@ __all__ = ["Answer", "Call", "Judged", "Keys", "Live", "Refused", "Stored", "Usa
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
     """Tokens as billed. `cached` of the `prompt` tokens had the provider's prefix discount, `written` others were written into its
-    prefix cache. `estimated`: counted by us."""
+    prefix cache; `details`: of them all those that may have a price of their own. `charged`: US dollars that the provider says it took,
+    None where it said nothing; `service_tier`: in which it says it answered. `estimated`: counted by us."""
 
     prompt: int = 0
     completion: int = 0
     cached: int = 0
     written: int = 0
+    details: Details = NO_DETAILS
+    charged: Decimal | None = None
+    service_tier: str = ""
     estimated: bool = False
 
 
@@ -132,6 +138,7 @@ class Call:
     `proxy.core.basis`), the `threshold` learned, `withheld` while its semantic tier is off; `probe`: the stored answer to be compared
     with the provider's; in the call that does so, `sample_of`: the id of the request it samples, and the `verdict`.
     `withheld_keys`: of a hit in shadow. `lot`: whether it is held out, under a plan with a holdout, whose copy here then does nothing.
+    `given_up`: the provider had the request and its answer was not heard, so that nobody knows what it bills.
     `upstream_request_id`: what the provider called its call; `not_kept`: why the answer was not stored, "" where it was.
     `times`: of the stages that sought the answer; `trace`: what it is called in the traces of others, where those are exported.
     """
@@ -183,6 +190,7 @@ class Call:
     budget_ends: float = 0.0
     outgoing: bytes = b""
     attempts: int = 0
+    given_up: bool = False
     upstream_request_id: str = ""
     upstream_seconds: float = 0.0
     overhead_seconds: float = 0.0

@@ -4,18 +4,22 @@ On a hit the provider bills nothing and the request would have cost the whole pr
 something was cut from it would have cost the whole prompt too; a request that nothing was cut from costs what it would have. The whole
 prompt is priced as the provider would have: with the discount for what it held of the chat (`proxy.core.warm`), which cutting loses. An
 expired answer saves nothing where the provider is asked all the same, before it or after it. A sample answers nobody: all that is
-billed for it is spent on saving.
+billed for it is spent on saving. What the provider says it charged is the bill, whatever the price list says. What a call costs that was
+given up before its answer is not known, which is not nothing.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
+from typing import Final
 
-from plans.pricing import Price
+from plans.pricing import NO_DETAILS, Details, Price
 from proxy.core.chat import text_of
 from proxy.core.exchange import Call, Live, Stored, Usage, revise
 from proxy.core.ports import Cut
 from proxy.core.tokens import PER_MESSAGE, count_text, encoding_for
 from proxy.core.warm import keeps, warm_tokens
+
+ANSWER_DETAILS: Final = ("output_audio", "output_image", "output_video", "reasoning", "citation", "searches")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,20 +42,42 @@ def worth(call: Call) -> Worth:
     """The worth of a call as far as it is known: before a stream ended, only what was cut."""
     price = call.route.price if call.route else None
     if call.tier == "sample":
-        return _sample(call.usage, price)
+        return _sample(call)
     if isinstance(call.answer, Stored):
         asked, served = call.answer.asked_tokens, call.answer.envelope.completion_tokens
+        nothing = Decimal(0) if price else None
         if call.refresh or call.attempts:
-            nothing = Decimal(0) if price else None
-            return Worth(asked=0, served=served, saved=0, would=nothing, billed=nothing)
-        would = price.cost(prompt=asked, completion=served, cached=warm_tokens(call, asked)) if price else None
-        return Worth(asked=asked, served=served, saved=asked + served, would=would, billed=Decimal(0) if price else None)
+            return Worth(asked=0, served=served, saved=0, would=nothing, billed=None if call.given_up else nothing)
+        would = price.cost(prompt=asked, completion=served, cached=warm_tokens(call, asked), at=call.at) if price else None
+        return Worth(asked=asked, served=served, saved=asked + served, would=would, billed=nothing)
     usage, cut = call.usage, tokens_cut(call)
-    billed = None
-    if price:
-        billed = price.cost(prompt=usage.prompt, completion=usage.completion, cached=usage.cached, written=usage.written)
+    billed = bill(call)
     would = _whole(call, usage.prompt + cut, price) if cut and price else billed
-    return Worth(asked=usage.prompt + cut, served=usage.completion, saved=cut, would=would, billed=billed)
+    return Worth(asked=usage.prompt + cut, served=usage.completion, saved=cut, would=would, billed=None if call.given_up else billed)
+
+
+def bill(call: Call) -> Decimal | None:
+    """What the provider takes for the call: what it says it took, else by the price list; None where neither says anything."""
+    usage, price = call.usage, call.route.price if call.route else None
+    if usage.charged is not None:
+        return usage.charged
+    return None if price is None else _listed(call, price)
+
+
+def _listed(call: Call, price: Price, details: Details | None = None) -> Decimal:
+    """By the price list. `details`: others than those of the usage."""
+    usage = call.usage
+    if not call.attempts and not (usage.prompt or usage.completion):
+        return Decimal(0)  # nobody was asked: no sum for each request either
+    return price.cost(
+        prompt=usage.prompt,
+        completion=usage.completion,
+        cached=usage.cached,
+        written=usage.written,
+        details=usage.details if details is None else details,
+        at=call.at,
+        service_tier=usage.service_tier,
+    )
 
 
 def foretold(call: Call) -> Worth:
@@ -66,8 +92,23 @@ def _whole(call: Call, asked: int, price: Price) -> Decimal:
     """What the request would have cost whole. What the cut prompt began with, the whole one does too, so that is no less warm; and a
     provider that charges for writing into its cache would have written the rest."""
     usage, kept = call.usage, keeps(call)
-    cached = max(usage.cached, warm_tokens(call, asked)) if kept else 0
-    return price.cost(prompt=asked, completion=usage.completion, cached=cached, written=asked - cached if kept and usage.written else 0)
+    cached = min(asked, max(usage.cached, warm_tokens(call, asked))) if kept else 0
+    written = asked - cached if kept and usage.written else 0
+    answered = replace(NO_DETAILS, **{name: getattr(usage.details, name) for name in ANSWER_DETAILS})
+    whole = price.cost(
+        prompt=asked,
+        completion=usage.completion,
+        cached=cached,
+        written=written,
+        details=answered,
+        at=call.at,
+        service_tier=usage.service_tier,
+    )
+    listed = _listed(call, price)
+    whole += listed - _listed(call, price, answered)  # what audio and the like cost more or less than text, cut or not
+    if usage.charged is None:
+        return whole
+    return whole * usage.charged / listed if listed else usage.charged  # a provider with prices of its own has them for all of it
 
 
 def forgone(call: Call) -> tuple[int, Decimal | None]:
@@ -77,8 +118,13 @@ def forgone(call: Call) -> tuple[int, Decimal | None]:
         return 0, None
     if call.would is not None:
         return call.usage.prompt + call.usage.completion, worth(call).billed
-    cut, price = _taken_out(call.would_cut), call.target.price
-    return cut, price.cost(prompt=cut, completion=0, cached=min(cut, call.usage.cached)) if price else None
+    cut, price, usage = _taken_out(call.would_cut), call.target.price, call.usage
+    if price is None:
+        return cut, None
+    sent = max(0, usage.prompt - cut)
+    cached = min(sent, max(0, usage.cached - cut))
+    whole = price.cost(prompt=sent + cut, completion=0, cached=min(sent + cut, usage.cached), at=call.at)
+    return cut, whole - price.cost(prompt=sent, completion=0, cached=cached, at=call.at)
 
 
 def compared_tokens(call: Call) -> int:
@@ -93,12 +139,11 @@ def compared_tokens(call: Call) -> int:
     return sum(PER_MESSAGE + count_text(text_of(turn) or "", encoding) for turn in turns)
 
 
-def _sample(usage: Usage, price: Price | None) -> Worth:
-    billed = usage.prompt + usage.completion
-    if price is None:
-        return Worth(asked=0, served=0, saved=-billed, would=None, billed=None)
-    spent = price.cost(prompt=usage.prompt, completion=usage.completion, cached=usage.cached, written=usage.written)
-    return Worth(asked=0, served=0, saved=-billed, would=Decimal(0), billed=Decimal(0), spent=spent)
+def _sample(call: Call) -> Worth:
+    tokens, spent = call.usage.prompt + call.usage.completion, bill(call)
+    if spent is None or call.given_up:
+        return Worth(asked=0, served=0, saved=-tokens, would=None, billed=None)
+    return Worth(asked=0, served=0, saved=-tokens, would=Decimal(0), billed=Decimal(0), spent=spent)
 
 
 def tokens_cut(call: Call) -> int:

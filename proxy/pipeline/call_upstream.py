@@ -10,6 +10,9 @@ from proxy.core.exchange import Answer, Call, Live, Refused, Whole, revise
 from proxy.core.leaving import until_gone
 from proxy.core.ports import Toolbox, UpstreamReply
 
+# What a provider's own door says when those behind it did not answer in time: they may have worked, and bill it.
+GAVE_UP = frozenset({408, 499, 504, 524})
+
 
 async def call_upstream(call: Call, tools: Toolbox) -> Call:
     """Answer with what the provider says: whole, live, or our own error when it cannot be reached or makes no sense."""
@@ -23,11 +26,13 @@ async def call_upstream(call: Call, tools: Toolbox) -> Call:
             )
             answer = await _read(call, reply)
     except ClientGone:
-        call = revise(call, outcome="client_closed")
+        call = revise(call, outcome="client_closed", given_up=True)
     except GatewayError as error:
-        answer = Refused(error)
+        call, answer = revise(call, given_up=error.had_request), Refused(error)
     if isinstance(answer, Refused) or (isinstance(answer, Whole) and answer.status >= 400):
         call = revise(call, outcome="upstream_error")
+    if isinstance(answer, Whole) and answer.status in GAVE_UP:
+        call = revise(call, given_up=True)
     completion = answer.completion if isinstance(answer, Whole) else None
     return revise(call, answer=answer, completion=completion, upstream_seconds=time.monotonic() - begun, outgoing=b"")
 

@@ -82,6 +82,14 @@ SAMPLE_SECONDS = 60.0
 log = logging.getLogger("tokenthrift.proxy")
 
 
+class _Stopped(asyncio.CancelledError):
+    """Cancelled while an answer was sought: the call as far as it had come."""
+
+    def __init__(self, call: Call) -> None:
+        super().__init__()
+        self.call = call
+
+
 async def run(call: Call, tools: Toolbox) -> Call:
     """Take one request from its first byte to its record. Raises nothing but CancelledError, and that after the record."""
     try:
@@ -94,8 +102,8 @@ async def run(call: Call, tools: Toolbox) -> Call:
                 call = await open_stage(stage, call, tools)
     except ClientGone:
         call = revise(call, outcome="client_closed")
-    except asyncio.CancelledError:
-        call = revise(call, outcome="client_closed")
+    except asyncio.CancelledError as stopped:
+        call = revise(stopped.call if isinstance(stopped, _Stopped) else call, outcome="client_closed")
         raise
     except Exception:
         # The status line may be out already: nothing more can be said to the client, but the request is counted.
@@ -137,9 +145,9 @@ async def _apart(call: Call, stages: Sequence[Stage], tools: Toolbox, *, seconds
             for stage in stages:
                 call = await open_stage(stage, call, tools)
     except TimeoutError:
-        call = revise(call, outcome="upstream_error", status=504)
+        call = revise(call, outcome="upstream_error", status=504, given_up=_is_given_up(call))
     except asyncio.CancelledError:
-        call = revise(call, outcome="cut")
+        call = revise(call, outcome="cut", given_up=_is_given_up(call))
         raise
     except Exception:
         log.exception("%s %s of %s failed", call.reason or "sample", call.request_id, call.sample_of)
@@ -147,6 +155,11 @@ async def _apart(call: Call, stages: Sequence[Stage], tools: Toolbox, *, seconds
     finally:
         await record(call, tools)
     return call
+
+
+def _is_given_up(call: Call) -> bool:
+    """Whether the provider was asked, and is not waited for any more."""
+    return call.attempts > 0 and call.answer is None
 
 
 async def _seek(call: Call, tools: Toolbox) -> Call:
@@ -166,6 +179,8 @@ async def _seek(call: Call, tools: Toolbox) -> Call:
         return revise(call, answer=Refused(error), outcome="refused", times=tuple(times))
     except ClientGone:
         raise
+    except asyncio.CancelledError as error:  # the server stops: what was asked of the provider is in the books all the same
+        raise _Stopped(revise(call, given_up=_is_given_up(call), times=tuple(times))) from error
     except Exception:
         log.exception("request %s failed", call.request_id)
         return revise(call, answer=Refused(InternalFault("The gateway failed; the fault is logged.")), outcome="failed")

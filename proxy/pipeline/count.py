@@ -3,35 +3,50 @@
 import asyncio
 from dataclasses import replace
 
-from proxy.core.exchange import Call, Live, Stored, revise, tenant_of
+from proxy.core.exchange import Call, Live, Stored, Usage, revise, tenant_of
 from proxy.core.ports import Toolbox
 from proxy.core.usage import estimated_usage
 
 
 async def count(call: Call, tools: Toolbox) -> Call:
-    """Set an estimated usage where the provider answered (in whole or in part) and reported none, or the client left while it was asked:
-    it has read the prompt by then."""
-    if call.usage.prompt and call.attempts and not call.usage.estimated:
-        tools.discounts.tell(tenant_of(call), call.target.id, cut=_is_cut(call), prompt=call.usage.prompt, cached=call.usage.cached)
-    heard = call.attempts or (call.collapsed and isinstance(call.answer, Live))
-    if (
-        not (call.status == 200 or _left_early(call))
-        or not heard
-        or call.usage.prompt
-        or call.usage.completion
-        or call.outcome == "upstream_error"
-    ):
+    """Set an estimated usage where the provider answered (in whole or in part) and did not report all of it, or was given up: it has read
+    the prompt by then."""
+    usage = call.usage
+    if usage.prompt and call.attempts and not usage.estimated:
+        tools.discounts.tell(tenant_of(call), call.target.id, cut=_is_cut(call), prompt=usage.prompt, cached=usage.cached)
+    if not _heard(call) or usage.estimated or (usage.prompt and usage.completion and not _broke_off(call)):
         return call
+    guess = await asyncio.to_thread(estimated_usage, call.messages, call.completion, model=call.target.model)
+    if not usage.prompt:
+        cached = tools.discounts.expected(tenant_of(call), call.target.id, cut=_is_cut(call), prompt=guess.prompt)
+        guess = replace(guess, cached=cached)
+    return revise(call, usage=_filled(usage, guess))
+
+
+def _heard(call: Call) -> bool:
+    """Whether there is something to be counted."""
     if isinstance(call.answer, Stored):  # in place of a provider that failed
-        return call
-    usage = await asyncio.to_thread(estimated_usage, call.messages, call.completion, model=call.target.model)
-    cached = tools.discounts.expected(tenant_of(call), call.target.id, cut=_is_cut(call), prompt=usage.prompt)
-    return revise(call, usage=replace(usage, cached=cached))
+        return False
+    if call.given_up:
+        return call.attempts > 0
+    if call.outcome == "upstream_error":
+        return False
+    return call.status == 200 and (call.attempts > 0 or (call.collapsed and isinstance(call.answer, Live)))
+
+
+def _filled(said: Usage, guess: Usage) -> Usage:
+    """What was said, and our count of what was not. Of a stream that broke off the provider may have said only how it began."""
+    if not said.prompt:
+        guess = replace(guess, completion=said.completion or guess.completion)
+        return replace(guess, charged=said.charged, service_tier=said.service_tier)
+    if guess.completion <= 2 * said.completion:  # tokenizers differ
+        return said
+    return replace(said, completion=guess.completion, estimated=True)
 
 
 def _is_cut(call: Call) -> bool:
     return call.cut is not None and call.cut.messages is not None
 
 
-def _left_early(call: Call) -> bool:
-    return call.attempts > 0 and call.outcome == "client_closed" and call.answer is None
+def _broke_off(call: Call) -> bool:
+    return call.outcome in ("cut", "client_closed")

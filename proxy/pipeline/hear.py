@@ -2,7 +2,7 @@
 
 from proxy.core.exchange import Call, Refused, Whole, revise
 from proxy.core.ports import Toolbox
-from proxy.core.usage import reported_usage
+from proxy.core.usage import usage_of
 
 
 async def hear(call: Call, tools: Toolbox) -> Call:
@@ -10,5 +10,5 @@ async def hear(call: Call, tools: Toolbox) -> Call:
     if isinstance(call.answer, Refused):
         return revise(call, status=call.answer.error.status)
     if isinstance(call.answer, Whole):
-        return revise(call, status=call.answer.status, usage=reported_usage((call.completion or {}).get("usage")) or call.usage)
+        return revise(call, status=call.answer.status, usage=usage_of(call.answer.completion, call.target.upstream.provider) or call.usage)
     return call

@@ -1,15 +1,21 @@
 """The one way out: whatever happened to a request, it becomes one event. Nothing here waits."""
 
 import time
-from dataclasses import replace
+from dataclasses import fields, replace
+from decimal import Decimal
+from typing import Final
 
+from plans.pricing import Details
 from proxy.core.chats import turn_of
 from proxy.core.exchange import Call, Refused, Stored
 from proxy.core.imprint import imprint_of
 from proxy.core.ports import Toolbox
 from proxy.core.worth import forgone, worth
-from stats.measures import MAX_UPSTREAM_REQUEST_ID_LENGTH, Event
+from stats.measures import MAX_UPSTREAM_REQUEST_ID_LENGTH, Bill, Event
 
+MAX_TOKENS: Final = 1_000_000_000  # of one request; sums of many still fit into 64 bits
+MAX_DOLLARS: Final = Decimal(99_999_999)
+DETAILS: Final = tuple(field.name for field in fields(Details))
 CLIENT_CLOSED = 499  # nginx's code for a client that left before the answer
 BILL = (
     "attempts",
@@ -22,8 +28,10 @@ BILL = (
     "cached_tokens",
     "written_tokens",
     "completion_tokens",
+    "token_details",
     "tokens_saved",
     "estimated",
+    "bill",
     "would_cost",
     "billed_cost",
 )
@@ -71,8 +79,8 @@ def event_of(call: Call) -> Event:
         entry_id=hit.entry_id if hit else "",
         would=call.would.tier if call.would else "",
         shadow=call.in_shadow,
-        would_tokens=tokens,
-        would_saved=dollars,
+        would_tokens=_tokens(tokens),
+        would_saved=_dollars(dollars),
         sample=call.verdict,
         basis=call.basis if call.sample_of else "",
         collapsed=call.collapsed,
@@ -87,21 +95,42 @@ def event_of(call: Call) -> Event:
         upstream_request_id=call.upstream_request_id[:MAX_UPSTREAM_REQUEST_ID_LENGTH],
         engine=call.cut.engine if call.cut and call.cut.messages is not None and call.attempts else "",
         note=f"{call.reason or 'sample'} of {call.sample_of}" if call.sample_of else call.cut.note if call.cut else "",
-        asked_tokens=gained.asked,
-        prompt_tokens=call.usage.prompt,
-        cached_tokens=call.usage.cached,
-        written_tokens=call.usage.written,
-        completion_tokens=call.usage.completion,
-        served_tokens=gained.served,
-        tokens_saved=gained.saved,
+        asked_tokens=_tokens(gained.asked),
+        prompt_tokens=_tokens(call.usage.prompt),
+        cached_tokens=_tokens(call.usage.cached),
+        written_tokens=_tokens(call.usage.written),
+        completion_tokens=_tokens(call.usage.completion),
+        token_details={name: number for name in DETAILS if (number := getattr(call.usage.details, name))},
+        served_tokens=_tokens(gained.served),
+        tokens_saved=max(-MAX_TOKENS, min(gained.saved, MAX_TOKENS)),
         estimated=call.usage.estimated,
-        would_cost=gained.would,
-        billed_cost=gained.billed,
-        spent_cost=gained.spent,
+        bill=_bill(call),
+        would_cost=_dollars(gained.would),
+        billed_cost=_dollars(gained.billed),
+        spent_cost=_dollars(gained.spent) or Decimal(0),
         duration_ms=(time.monotonic() - call.started) * 1000,
         upstream_ms=call.upstream_seconds * 1000,
         overhead_ms=call.overhead_seconds * 1000,
     )
+
+
+def _bill(call: Call) -> Bill:
+    """Where the bill comes from."""
+    if not call.attempts:
+        return ""
+    if call.given_up:
+        return "unknown"
+    return "list" if call.usage.charged is None else "charged"
+
+
+def _tokens(number: int) -> int:
+    """As many as the ledger takes for possible."""
+    return max(0, min(number, MAX_TOKENS))
+
+
+def _dollars(amount: Decimal | None) -> Decimal | None:
+    """As much as the ledger's column holds: an absurd price or count must not cost the row."""
+    return None if amount is None else max(-MAX_DOLLARS, min(amount, MAX_DOLLARS))
 
 
 def _stale(call: Call) -> str:

@@ -10,7 +10,7 @@ from proxy.core.errors import RateLimited
 from proxy.core.exchange import Call, Live, Refused, Whole, revise
 from proxy.core.headers import STREAM, Header, decision_headers
 from proxy.core.ports import Toolbox
-from proxy.core.usage import reported_usage
+from proxy.core.usage import usage_of
 
 JSON: Header = (b"content-type", b"application/json")
 # Hop-by-hop and length headers are ours to set; of the rest these matter to a client's retries.
@@ -26,7 +26,7 @@ async def respond(call: Call, tools: Toolbox) -> Call:
     if isinstance(answer, Refused):
         return await _refuse(call, answer)
     if isinstance(answer, Whole):
-        call = revise(call, status=answer.status, usage=reported_usage((call.completion or {}).get("usage")) or call.usage)
+        call = revise(call, status=answer.status, usage=usage_of(answer.completion, call.target.upstream.provider) or call.usage)
         if not call.asked.stream or call.completion is None:
             return await _send(call, answer.status, answer.body, _passed(answer))
         return await _send_stream(call, sse.replay(call.completion, include_usage=call.asked.include_usage))

@@ -2,14 +2,16 @@
 
 import asyncio
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import orjson
 import pytest
 
+from plans.pricing import Price
 from proxy.core import sse
 from proxy.core.envelope import decode, encode
-from proxy.core.errors import UpstreamTimeout, UpstreamUnreachable
+from proxy.core.errors import GatewayError, UpstreamInvalid, UpstreamTimeout, UpstreamUnreachable
 from proxy.pipeline import chain
 from tests.pipeline.fakes import FakeClient, FakeReply, World, ask, body, completion
 
@@ -170,6 +172,7 @@ async def test_a_client_that_leaves_stops_the_upstream_and_is_counted_once(strea
     assert event.estimated  # nobody said what the provider billed: the prompt at least
     assert event.prompt_tokens > 0
     assert (event.completion_tokens > 0) is stream
+    assert (event.bill, event.billed_cost is None) == (("list", False) if stream else ("unknown", True))
     assert world.event.attempts == 1
     assert not world.exact.entries
     assert reply.closed or not stream
@@ -194,3 +197,78 @@ async def test_every_request_is_recorded_exactly_once() -> None:
         await ask(world, raw)
     assert len(world.ledger.events) == len({event.event_id for event in world.ledger.events}) == 6
     assert sum(event.attempts for event in world.ledger.events) == len(world.upstream.bodies) == len(world.ledger.attempts)
+
+
+# What a call costs that nobody heard the end of.
+
+
+@pytest.mark.parametrize(
+    ("error", "unknown"),
+    [
+        (UpstreamTimeout("late"), True),
+        (UpstreamInvalid("nonsense"), True),
+        (UpstreamUnreachable("the connection broke", had_request=True), True),
+        (UpstreamUnreachable("nobody there"), False),
+    ],
+    ids=str,
+)
+async def test_a_call_given_up_is_billed_as_unknown_and_one_that_was_never_sent_as_nothing(error: GatewayError, unknown: bool) -> None:
+    world = World()
+    world.upstream.error = error
+    assert (await ask(world, body())).status == error.status
+    event = world.event
+    assert (event.bill, event.billed_cost) == (("unknown", None) if unknown else ("list", 0))
+    assert (event.prompt_tokens > 0) is unknown
+    assert event.estimated is unknown
+
+
+@pytest.mark.parametrize(("status", "unknown"), [(504, True), (524, True), (408, True), (500, False), (429, False), (400, False)])
+async def test_a_provider_s_door_that_gave_up_may_have_been_worked_behind(status: int, unknown: bool) -> None:
+    world = World()
+    world.upstream.reply = FakeReply(status, {"content-type": "application/json"}, [b'{"error":{"message":"no"}}'])
+    await ask(world, body())
+    assert (world.event.bill == "unknown") is unknown
+
+
+async def test_a_server_that_stops_records_whom_it_was_asking_for_whom() -> None:
+    world = World()
+    world.upstream.hang = True
+    running = asyncio.create_task(chain.run(world.call(body()), world.tools))
+    await asyncio.sleep(0.05)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    event = world.event
+    assert (event.tenant, event.route, event.attempts, event.outcome) == ("acme", "smart/balanced", 1, "client_closed")
+    assert (event.bill, event.billed_cost) == ("unknown", None)
+
+
+@pytest.mark.parametrize("ends", [True, False])
+async def test_a_stream_that_broke_off_is_counted_by_what_was_seen(ends: bool) -> None:
+    """Its first chunk said what the prompt costs, and as much as nothing of the answer."""
+    world = World()
+    chunks = [{"choices": [{"index": 0, "delta": {"content": "word " * 50}}], "usage": {"prompt_tokens": 77, "completion_tokens": 1}}]
+    chunks += [{"choices": [{"index": 0, "delta": {"reasoning_content": "word " * 50}}]}]
+    if ends:
+        chunks += [{"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}], "usage": {"completion_tokens": 140}}]
+    events = [sse.event(chunk) for chunk in chunks] + ([sse.DONE] if ends else [])
+    world.upstream.reply = FakeReply(200, {"content-type": "text/event-stream"}, events)
+    await ask(world, body(stream=True))
+    event = world.event
+    assert (event.prompt_tokens, event.estimated, event.outcome) == (77, not ends, "ok" if ends else "cut")
+    assert event.completion_tokens == 140 if ends else 98 <= event.completion_tokens <= 104
+
+
+async def test_an_absurd_report_or_price_costs_no_row() -> None:
+    world = World()
+    dear = Price(input=Decimal(99_999_999), output=Decimal(99_999_999))
+    route = world.source.directory.routes["smart/balanced"]
+    world.source.directory.routes["smart/balanced"] = replace(route, price=dear)
+    world.upstream.says = completion()
+    world.upstream.says["usage"] = {"prompt_tokens": 90_000_000, "completion_tokens": 90_000_000}
+    await ask(world, body())
+    assert world.event.billed_cost == Decimal(99_999_999)
+    world.upstream.says["usage"] = {"prompt_tokens": 2**52, "completion_tokens": 2**52}
+    await ask(world, body("another"))
+    assert world.event.estimated
+    assert world.event.prompt_tokens < 100

@@ -10,6 +10,8 @@ from proxy.core.directory import UpstreamTarget
 from proxy.core.errors import GatewayError, UpstreamInvalid, UpstreamTimeout, UpstreamUnreachable
 from proxy.engines.upstreams.resolver import PublicResolver
 
+# Before a byte of the request was sent: no connection, no name, no certificate, an address that is none.
+UNSENT = (aiohttp.ClientConnectorError, ValueError)
 FAULTS = (aiohttp.ClientError, TimeoutError, OSError, ValueError)  # ValueError: an address that is no URL
 
 
@@ -92,4 +94,5 @@ def _as_gateway_error(error: Exception) -> GatewayError:
         return UpstreamUnreachable("The upstream could not be reached: no connection in time.")
     if isinstance(error, TimeoutError):
         return UpstreamTimeout("The upstream did not answer in time.")
-    return UpstreamUnreachable(f"The upstream could not be reached: {type(error).__name__}.")
+    before = isinstance(error, UNSENT)
+    return UpstreamUnreachable(f"The upstream could not be reached: {type(error).__name__}.", had_request=not before)

@@ -66,6 +66,7 @@ def _as_text(found: list[Check], left: Waiting, names: dict[str, dict[int, str]]
     lines.append(f"waits    {', '.join(waits)}")
     lines.append(f"unknown  {len(left.unknown):,} calls whose worker was killed before they settled; the provider may have billed them")
     lines += ["         " + "  ".join(value or "-" for value in _unknown(attempt, names).values()) for attempt in left.unknown]
+    lines.append(f"unknown  {left.given_up:,} calls were given up before their answer; the provider may have billed them")
     wrong = sum(not check.holds for check in found)
     return "\n".join([*lines, f"{wrong} of {len(found)} checks differ." if wrong else f"All {len(found)} checks agree."])
 
@@ -78,6 +79,7 @@ def _as_json(found: list[Check], left: Waiting, names: dict[str, dict[int, str]]
             "spooled_bytes": left.spooled_bytes,
             "unfolded": left.unfolded,
             "in_flight": left.in_flight,
+            "given_up": left.given_up,
             "outcome_unknown": [_unknown(attempt, names) for attempt in left.unknown],
         }
     )
