@@ -5,6 +5,7 @@ from django.db import models
 from pgvector.django import HalfVectorField
 
 from plans.records import Records
+from proxy.core.directory import READ_SECONDS
 from proxy.wrong_models import EvictedAnswer, WrongAnswer
 from stats.entries import CacheEntry
 
@@ -23,7 +24,9 @@ class Upstream(models.Model):
     allow_private = models.BooleanField(default=False, help_text="Allow loopback and private addresses, for a model you host yourself.")
     connect_timeout = models.FloatField(default=5.0, validators=[MinValueValidator(0.1), MaxValueValidator(60)], help_text="Seconds.")
     read_timeout = models.FloatField(
-        default=120.0, validators=[MinValueValidator(1), MaxValueValidator(3600)], help_text="Seconds without a byte."
+        default=READ_SECONDS,
+        validators=[MinValueValidator(1), MaxValueValidator(3600)],
+        help_text="Seconds without a byte. A whole answer sends none before its end, and clients wait 600 for it.",
     )
     stream_usage = models.BooleanField(
         default=True, help_text="Ask for usage in streams (stream_options). Off for providers that refuse it."

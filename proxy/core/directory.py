@@ -1,10 +1,13 @@
 """Who may call what: the whole configuration as one frozen value, replaced when any row of it changes."""
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from plans.pricing import Price
 from plans.snapshot import KeySnapshot, PlanSnapshot
 from proxy.core.doubts import Doubts
+
+READ_SECONDS: Final = 600.0  # as long as the official SDKs wait for an answer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,7 +20,7 @@ class UpstreamTarget:
     provider: str = "openai"
     api_key: str = field(default="", repr=False)
     connect_timeout: float = 5.0
-    read_timeout: float = 120.0
+    read_timeout: float = READ_SECONDS
     allow_private: bool = False
     stream_usage: bool = True
 

@@ -22,7 +22,7 @@ In the words of whom:
 Numbers may be floats without a fraction or texts of digits. What is negative, broken or beyond all sense counts as not said.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
@@ -237,7 +237,7 @@ def _count(value: Any) -> int | None:
     return int(amount)
 
 
-def _named(places: "tuple[Report, ...] | list[Report]", names: tuple[str, ...]) -> int | None:
+def _named(places: Sequence[Report], names: tuple[str, ...]) -> int | None:
     """The first count above 0 that goes by one of these names; 0 where none is; None where nothing has such a name."""
     found = [count for place in places for name in names if (count := _count(place.get(name))) is not None]
     return next((count for count in found if count), 0 if found else None)

@@ -346,8 +346,6 @@ def test_whatever_shape_an_answer_has_its_words_are_counted(message: dict[str, A
     assert 98 <= found.completion <= 112
 
 
-@pytest.mark.parametrize(
-    "found", [None, {}, {"choices": None}, {"choices": [None, 1, {"message": None}, {"message": {"tool_calls": 3}}]}]
-)
+@pytest.mark.parametrize("found", [None, {}, {"choices": None}, {"choices": [None, 1, {"message": None}, {"message": {"tool_calls": 3}}]}])
 def test_an_answer_of_no_known_shape_has_no_words(found: Any) -> None:
     assert estimated_usage([], found, model="gpt-4o-mini").completion == 0

@@ -1,6 +1,7 @@
 """Providers over HTTP, by aiohttp: httpx on aiohttp's transport carried half of what this does (decision 7 of ARCHITECTURE.md)."""
 
 import asyncio
+import socket
 import ssl
 from collections.abc import AsyncIterator, Mapping
 
@@ -10,6 +11,7 @@ from proxy.core.directory import UpstreamTarget
 from proxy.core.errors import GatewayError, UpstreamInvalid, UpstreamTimeout, UpstreamUnreachable
 from proxy.engines.upstreams.resolver import PublicResolver
 
+KEEPALIVE_SECONDS = 60
 # Before a byte of the request was sent: no connection, no name, no certificate, an address that is none.
 UNSENT = (aiohttp.ClientConnectorError, ValueError)
 FAULTS = (aiohttp.ClientError, TimeoutError, OSError, ValueError)  # ValueError: an address that is no URL
@@ -84,8 +86,22 @@ class HttpUpstream:
 
 
 def _session(resolver: PublicResolver | None) -> aiohttp.ClientSession:
-    connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=60, resolver=resolver, ssl=ssl.create_default_context())
+    connector = aiohttp.TCPConnector(
+        limit=0, ttl_dns_cache=60, resolver=resolver, ssl=ssl.create_default_context(), socket_factory=_kept_alive_socket
+    )
     return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False)
+
+
+def _kept_alive_socket(address: aiohttp.AddrInfoType) -> socket.socket:
+    """One that gives signs of life while a provider thinks: middleboxes forget a connection that is silent for some minutes."""
+    family, kind, protocol, *_ = address
+    made = socket.socket(family, kind, protocol)
+    made.setblocking(False)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in (("TCP_KEEPIDLE", KEEPALIVE_SECONDS), ("TCP_KEEPINTVL", KEEPALIVE_SECONDS), ("TCP_KEEPCNT", 5)):
+        if hasattr(socket, option):  # not on every system
+            made.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+    return made
 
 
 def _as_gateway_error(error: Exception) -> GatewayError:
