@@ -68,6 +68,8 @@ def test_what_can_be_read(question: str) -> None:
     assert is_known_language(question)
 
 
-@pytest.mark.parametrize("question", ["What does สวัสดี mean?", "Ποια είναι η ώρα;", "xyzzy plugh", "Hei, mitä kuuluu?", "ዛሬ"])
+@pytest.mark.parametrize(
+    "question", ["What does สวัสดี mean?", "Ποια είναι η ώρα;", "xyzzy plugh", "What is this? " + "\ufdfa" * 900, "Hei, mitä kuuluu?", "ዛሬ"]
+)
 def test_what_cannot_be_read(question: str) -> None:
     assert not is_known_language(question)

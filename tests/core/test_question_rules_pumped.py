@@ -30,6 +30,11 @@ def test_a_noun_then_blanks_then_a_letter(noun: str) -> None:
         assert _seconds(noun + (blank * 900)[:900] + end) < MOST_SECONDS
 
 
+@pytest.mark.parametrize("character", ["\ufdfa", "\u1fe4", "\u0130", "\ufb03", "\u3300", "\u0958"])
+def test_a_character_that_is_many_when_folded(character: str) -> None:
+    assert _seconds(character * MAX_QUESTION) < MOST_SECONDS
+
+
 @pytest.mark.parametrize("glue", [" ", "-", "", "@", ".", "' ", "1 "])
 def test_any_word_of_the_rules_again_and_again(glue: str) -> None:
     assert len(WORDS) > 1000

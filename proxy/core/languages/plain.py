@@ -18,6 +18,8 @@ _ONE_WAY = str.maketrans(
     "餘額訂單號碼帳賬戶幾點現時間氣溫價匯從麼樣嗎還裡裏後發貨貴個們請問電話級費會員險約機憑貸積優遞遲達狀態開門關營業剛聞場報預測無錢圖記錄檢驗結為麽給帶簽證賽誰贏據運週歲質車線綫斷網總統國東銷產類買賣確認審過",
     "余额订单号码账账户几点现时间气温价汇从么样吗还里里后发货贵个们请问电话级费会员险约机凭贷积优递迟达状态开门关营业刚闻场报预测无钱图记录检验结为么给带签证赛谁赢据运周岁质车线线断网总统国东销产类买卖确认审过",
 )
+# One character may be folded into eighteen. What is longer than this when folded is not read to its end.
+MAX_READ = 2_000
 _LATIN_MARKS = re.compile("(?<=[a-z])[\u0300-\u036f]{1,8}")
 _ARABIC_MARKS = re.compile("[\u064b-\u0655\u0670]")
 # Vowel signs of the Indic scripts are parts of words, which \w does not know.
@@ -31,7 +33,7 @@ def sentences_of(text: str) -> list[str]:
 
 
 def plain(text: str) -> str:
-    """The text in lower case and one spelling, its signs as they are."""
-    lower = unicodedata.normalize("NFKC", without_unseen(text)).casefold()
+    """The text in lower case and one spelling, its signs as they are; no more than MAX_READ characters of it."""
+    lower = unicodedata.normalize("NFKC", without_unseen(text)[:MAX_READ]).casefold()
     bare = _LATIN_MARKS.sub("", unicodedata.normalize("NFD", lower))
     return _ARABIC_MARKS.sub("", unicodedata.normalize("NFC", bare)).translate(_ONE_WAY)
