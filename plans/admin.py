@@ -108,7 +108,8 @@ class PlanAdmin(EditConflictMixin, HistoryMixin, ReasonMixin, DraftMixin, Exchan
         amount: Decimal | None = plan.__dict__.get("saved_lately")  # by `get_changelist_instance`
         if amount is None:
             return None
-        return format_html('<span class="tt-saved-money">{}</span>', f"{MINUS if amount < 0 else ''}${abs(amount):,.2f}")
+        kind, sign = ("tt-lost-money", MINUS) if amount < 0 else ("tt-saved-money", "")
+        return format_html('<span class="{}">{}</span>', kind, f"{sign}${abs(amount):,.2f}")
 
     @admin.display(description="On a chat")
     def links(self, plan: Plan) -> str:

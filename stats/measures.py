@@ -32,6 +32,7 @@ NotKept = Literal[
     "too-large",
     "store-failed",
 ]
+MAX_PLAN_NAME_LENGTH: Final = 64
 MAX_UPSTREAM_REQUEST_ID_LENGTH: Final = 200
 
 
@@ -49,6 +50,7 @@ class Event:
     where it was not read; `holdout`: the share of its plan's chats that were held out then, 0 where no lot was drawn, `replicate` the
     group that its chat fell into, and `size` what it measured before, in dollars. Of a request held out the `reason` is `HOLDOUT`.
     `token_details`: of the tokens those that may have a price of their own, by kind; `bill`: where `billed_cost` comes from.
+    `plan` without a `plan_id`: the name that was asked for, of a plan that does not exist.
     `upstream_request_id`: what the provider calls the request, "" where it gave it no id; `not_kept`: why its answer was not stored.
     """
 

@@ -90,6 +90,7 @@ class RequestEvent(models.Model):
             models.Index(fields=("plan_id", "at"), name="event_plan_at"),
             models.Index(fields=("tenant_id", "at"), name="event_tenant_at"),
             models.Index(fields=("plan_id", "basis", "at"), name="event_sample", condition=~models.Q(sample="")),
+            models.Index(fields=("at",), name="event_unknown_plan", condition=models.Q(reason="unknown-plan")),
         )
         verbose_name = "request"
 

@@ -23,6 +23,7 @@ from stats.request_list import latest
 from stats.series import Group, points, rankings
 from stats.steps import next_step
 from stats.totals import Totals, expressions, totals, totals_of
+from stats.unknown_plans import unknown_plans
 from stats.wanted import Wanted
 
 TOP: Final = 8
@@ -54,6 +55,7 @@ def overview(params: dict[str, str], wanted: Asked, tenant: Tenant | None) -> di
         "requests": latest(wanted) if wanted.key_id else None,
         "step": "" if sums.requests else next_step(tenant, any_request=fresh.last is not None),
         "unknown": _unknown(wanted),
+        "unknown_plans": [] if wanted.plan_id else unknown_plans(wanted, tenant),
         "unplanned": 0 if wanted.plan_id else selectors.unplanned(wanted.start, end=wanted.end, tenant_id=wanted.tenant_id),
         "dead_letters": DeadLetter.objects.count() if tenant is None else 0,
         "holdout": measured(wanted.wanted),
@@ -85,7 +87,7 @@ def _budgets(wanted: Asked, tenant: Tenant | None) -> list[PlanBudget]:
 
 
 def _tops(wanted: Asked, tenant: Tenant | None, sums: Totals) -> list[dict[str, Any]]:
-    """Who saved most: of tenants, plans, keys and models, those that the filters leave open."""
+    """Who lost money and who saved most: of tenants, plans, keys and models, those that the filters leave open."""
     open_ones = {
         "tenant": tenant is None and wanted.tenant_id is None and Tenant.objects.count() > 1,
         "plan": wanted.plan_id is None,

@@ -70,7 +70,7 @@ def series_rows(asked: Asked) -> list[Row]:
 
 
 def group_rows(asked: Asked) -> list[Row]:
-    """Of the whole period, the group that saved most first."""
+    """Of the whole period: groups that lost money first, then those that saved most."""
     return [_row(asked.start, asked.end, group.totals, (group.id, group.name)) for group in groups(asked)]
 
 

@@ -11,11 +11,12 @@ from plans.errors import Refusal
 from stats.asked import Asked
 from stats.measures import Outcome, Tier
 from stats.models import RequestEvent
+from stats.unknown_plans import unknown_plan_requests
 
 PAGE: Final = 50
 LATEST: Final = 10
 LOOKED: Final = 5_000  # requests among which filters look for a page: a rare one does not make the page slow
-NAMES: Final = ("tier", "outcome", "before")
+NAMES: Final = ("tier", "outcome", "before", "unknown_plan")
 TIERS: Final = get_args(Tier)
 OUTCOMES: Final = get_args(Outcome)
 
@@ -34,18 +35,33 @@ def latest(asked: Asked) -> list[RequestEvent]:
 
 
 def listed(asked: Asked, params: Mapping[str, str]) -> Page:
-    """With the filters `tier`, `outcome` and `before` (a request's id) of the URL. Raises Refusal."""
+    """With the filters `tier`, `outcome`, `before` (a request's id) and `unknown_plan` (a name) of the URL. Raises Refusal."""
     for name, accepted in (("tier", TIERS), ("outcome", OUTCOMES)):
         if params.get(name) and params[name] not in accepted:
             raise Refusal(f"Unknown {name}. Accepted: {', '.join(accepted)}.", param=name)
+    unknown = params.get("unknown_plan", "")
     return page(
-        asked, tier=params.get("tier", ""), outcome=params.get("outcome", ""), before=_before(params.get("before", ""), asked.tenant_id)
+        asked,
+        tier=params.get("tier", ""),
+        outcome=params.get("outcome", ""),
+        before=_before(params.get("before", ""), asked.tenant_id),
+        among=unknown_plan_requests(asked, unknown) if unknown else None,
     )
 
 
-def page(asked: Asked, *, tier: str, outcome: str, before: RequestEvent | None, size: int = PAGE) -> Page:
-    """Read along the index of the plan or tenant; what it does not know of is looked for among the next `LOOKED` requests."""
-    rows = replace(asked.wanted, key_id=None, route=None, model=None).events().order_by("-at", "-event_id")
+def page(
+    asked: Asked,
+    *,
+    tier: str,
+    outcome: str,
+    before: RequestEvent | None,
+    size: int = PAGE,
+    among: QuerySet[RequestEvent] | None = None,
+) -> Page:
+    """Read along the index of the plan or tenant; what it does not know of is looked for among the next `LOOKED` requests.
+    `among`: these requests, in place of those with a plan."""
+    rows = replace(asked.wanted, key_id=None, route=None, model=None).events() if among is None else among
+    rows = rows.order_by("-at", "-event_id")
     if before is not None:
         rows = rows.filter(at__lte=before.at).filter(Q(at__lt=before.at) | Q(event_id__lt=before.event_id))
     named = {"key_id": asked.key_id, "route": asked.route, "model": asked.model, "tier": tier or None, "outcome": outcome or None}
@@ -53,8 +69,8 @@ def page(asked: Asked, *, tier: str, outcome: str, before: RequestEvent | None, 
     if not filters:
         found = list(rows[: size + 1])
         return Page(found[:size], str(found[size - 1].event_id) if len(found) > size else "")
-    among = rows.values("event_id")[:LOOKED]
-    found = list(RequestEvent.objects.filter(event_id__in=among, **filters).order_by("-at", "-event_id")[: size + 1])
+    nearest = rows.values("event_id")[:LOOKED]
+    found = list(RequestEvent.objects.filter(event_id__in=nearest, **filters).order_by("-at", "-event_id")[: size + 1])
     if len(found) > size:
         return Page(found[:size], str(found[size - 1].event_id))
     return _searched(rows, found)

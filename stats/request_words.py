@@ -93,7 +93,7 @@ def _asked(row: RequestEvent) -> list[Fact]:
         Fact("Made", f"{row.at:%Y-%m-%d %H:%M:%S}.{row.at.microsecond // 1000:03d} UTC"),
         Fact("Tenant", row.tenant or NOTHING),
         Fact("Key", row.key or NOTHING),
-        Fact("Plan", f"{row.plan}, version {row.plan_version}" if row.plan else NOTHING, "in the version that the request began with"),
+        Fact("Plan", *_plan(row)),
         Fact("Route", row.route or NOTHING, "the model name that the client asked for"),
         Fact("Model", f"{row.model} at {row.upstream}" if row.upstream else row.model or NOTHING, "who would answer it, and is paid"),
         Fact("Shape", "streamed" if row.stream else "in one piece"),
@@ -164,3 +164,10 @@ def _time(row: RequestEvent) -> list[Fact]:
 
 def _number(value: float | None) -> str:
     return NOTHING if value is None else f"{value:.4f}"
+
+
+def _plan(row: RequestEvent) -> tuple[str, str]:
+    """The plan in words, and what is to be known of it."""
+    if row.plan_id is None and row.plan:
+        return f"{row.plan}, which does not exist", "as the request named it; nothing was saved"
+    return f"{row.plan}, version {row.plan_version}" if row.plan else NOTHING, "in the version that the request began with"

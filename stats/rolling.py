@@ -73,7 +73,7 @@ def roll(*grains: str) -> str:
 rolled AS (INSERT INTO {ROLLUPS} AS r ({", ".join((*_KEY, *_NAMES, *SUMS, "first_at", "last_at"))})
     SELECT grain, CASE WHEN grouping(key_id) = 1 THEN '{PLAN}' ELSE '{FULL}' END AS cut, since,
         coalesce(tenant_id, 0), coalesce(plan_id, 0), coalesce(key_id, 0), coalesce(route, ''), coalesce(model, ''), kind, tier,
-        max(tenant), max(plan), CASE WHEN grouping(key_id) = 1 THEN '' ELSE max(key) END,
+        max(tenant), coalesce(max(plan) FILTER (WHERE plan_id IS NOT NULL), ''), CASE WHEN grouping(key_id) = 1 THEN '' ELSE max(key) END,
         {", ".join(SUMS.values())}, min(at), max(at)
     FROM {_grains(*grains)}
     GROUP BY GROUPING SETS (({_SMALL}), ({_SMALL}, key_id, route, model))

@@ -151,7 +151,7 @@ class PeriodSerializer(serializers.Serializer[Any]):
 class DetailSerializer(serializers.Serializer[Any]):
     period = PeriodSerializer(allow_null=True, help_text="null: everything so far.")
     series = RowSerializer(many=True, allow_null=True, help_text="Where granularity is given; by group too if group_by is.")
-    groups = RowSerializer(many=True, allow_null=True, help_text="Where group_by is given: who saved most first.")
+    groups = RowSerializer(many=True, allow_null=True, help_text="Where group_by is given: who lost money first, then who saved most.")
     hits = HitsSerializer()
     misses = _count("Looked up and not found.")
     miss_reasons = _reasons("Why a near neighbour was not served.")

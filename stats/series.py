@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any, Final
 
 from django.db.models import F, Max
@@ -65,7 +66,7 @@ def points(asked: Asked) -> list[Point]:
 
 
 def groups(asked: Asked) -> list[Group]:
-    """By `asked.group_by`, the one that saved most first. Totals have no durations."""
+    """By `asked.group_by`: those that lost money first, then those that saved most. Totals have no durations."""
     return rankings(asked, [asked.group_by])[asked.group_by]
 
 
@@ -106,7 +107,14 @@ def _either(name: str, one: Any, other: Any) -> Any:
 def _grouped(asked: Asked, rows: list[dict[str, Any]]) -> list[Group]:
     label = _labels(asked, rows)
     found = [Group(*label(row), totals_of(row)) for row in rows]
-    return sorted(found, key=lambda group: (-(group.totals.saved or 0), -group.totals.requests, group.name, group.id))
+    return sorted(found, key=_rank)
+
+
+def _rank(group: Group) -> tuple[bool, Decimal, int, str, str]:
+    """A loss must be acted on, so the largest comes first; then what saved most."""
+    saved = group.totals.saved or Decimal(0)
+    lost = saved < 0
+    return (not lost, saved if lost else -saved, -group.totals.requests, group.name, group.id)
 
 
 def cells(asked: Asked) -> list[Cell]:

@@ -11,7 +11,7 @@ from proxy.core.exchange import Call, Refused, Stored
 from proxy.core.imprint import imprint_of
 from proxy.core.ports import Toolbox
 from proxy.core.worth import forgone, worth
-from stats.measures import MAX_UPSTREAM_REQUEST_ID_LENGTH, Bill, Event
+from stats.measures import MAX_PLAN_NAME_LENGTH, MAX_UPSTREAM_REQUEST_ID_LENGTH, Bill, Event
 
 MAX_TOKENS: Final = 1_000_000_000  # of one request; sums of many still fit into 64 bits
 MAX_DOLLARS: Final = Decimal(99_999_999)
@@ -63,7 +63,7 @@ def event_of(call: Call) -> Event:
         key_id=call.key.id if call.key else None,
         key=call.key.name if call.key else "",
         plan_id=call.plan.id if call.plan else None,
-        plan=call.plan.name if call.plan else "",
+        plan=call.plan.name if call.plan else _unknown_plan(call),
         plan_version=call.plan.version if call.plan else None,
         route=call.route.name if call.route else "",
         upstream=call.route.upstream.name if call.route else "",
@@ -131,6 +131,12 @@ def _tokens(number: int) -> int:
 def _dollars(amount: Decimal | None) -> Decimal | None:
     """As much as the ledger's column holds: an absurd price or count must not cost the row."""
     return None if amount is None else max(-MAX_DOLLARS, min(amount, MAX_DOLLARS))
+
+
+def _unknown_plan(call: Call) -> str:
+    """The name of a plan that was asked for and does not exist: a misspelt one saves nothing, so somebody has to see it."""
+    asked = call.request.plan_name if call.request and call.reason == "unknown-plan" else None
+    return (asked or "")[:MAX_PLAN_NAME_LENGTH]
 
 
 def _stale(call: Call) -> str:

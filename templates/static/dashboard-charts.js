@@ -51,7 +51,8 @@ function marks(series) {
 
 function options(kind, series, width, shown) {
   const granularity = kind === "paces" && series.granularity === "minute" ? "hour" : series.granularity;
-  const area = kind !== "paces";
+  const gap = kind === "money" || kind === "tokens"; // two lines, and what lies between them: neither may hide the other
+  const area = kind === "tiers";
   const few = (plot) => plot.data[0].length < 40;
   const axis = { stroke: colour("soft"), grid: { stroke: colour("line"), width: 1 }, ticks: { show: false }, font: "12px system-ui, sans-serif" };
   const order = kind === "tiers" ? [3, 2, 1, 0] : AREAS[kind].map((_, n) => n); // the highest area first, the others over it
@@ -66,6 +67,8 @@ function options(kind, series, width, shown) {
       { ...axis, values: ticks(granularity), grid: { show: false }, space: 70 },
       { ...axis, values: (_, splits) => splits.map((value) => (value == null ? "" : TICKS[kind](value))), size: 64, space: 40 },
     ],
+    // A band is drawn where its first line is the upper one: before above after is saved, after above before is lost.
+    bands: gap ? [{ series: [1, 2], fill: colour("saved-area") }, { series: [2, 1], fill: colour("lost-area") }] : [],
     hooks: { draw: kind === "money" ? [marks(series)] : [] },
     series: [
       { label: "At", value: (_, seconds) => (seconds == null ? "–" : at(seconds, granularity)) },
@@ -74,7 +77,7 @@ function options(kind, series, width, shown) {
         stroke: colour(AREAS[kind][n]),
         fill: area ? colour(`${AREAS[kind][n]}-area`) : undefined,
         width: 2,
-        dash: kind === "paces" || n ? undefined : kind === "tiers" ? undefined : [6, 3],
+        dash: gap && n === 0 ? [6, 3] : undefined,
         spanGaps: kind === "paces",
         points: { show: few, size: 5, fill: colour(AREAS[kind][n]) },
         value: (plot, _, number, index) => (index == null ? "–" : shown()[n][index] == null ? "–" : WORDS[kind](shown()[n][index])),

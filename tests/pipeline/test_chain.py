@@ -369,6 +369,14 @@ async def test_a_plan_that_is_not_there_is_skipped_and_said_so(plan: Any, name: 
     assert (client.headers["x-tokenthrift-cache"], client.headers["x-tokenthrift-bypass-reason"]) == ("bypass", reason)
 
 
+@pytest.mark.parametrize("asked", ["nobody", "x" * 5_000])
+async def test_the_name_of_an_unknown_plan_is_in_the_ledger(asked: str) -> None:
+    world = World()
+    await ask(world, body(plan=asked))
+    assert (world.event.plan_id, world.event.plan) == (None, asked[:64])
+    assert not world.event.counts
+
+
 @pytest.mark.parametrize("secret", [None, "", "sk-123", "tt-short", "tt-" + "A" * 43, "tta-" + "A" * 43])
 async def test_a_wrong_key_is_401_before_anything_else(secret: str | None) -> None:
     world = World()

@@ -108,7 +108,23 @@ def test_without_prices_the_sentence_is_about_tokens(staff: Client, desk: Plan) 
 
 def test_a_loss_is_called_one(staff: Client, desk: Plan) -> None:
     store(make_event(plan_id=desk.pk, would_cost=Decimal(1), billed_cost=Decimal(1), spent_cost=Decimal("0.5")))
-    assert "Saving cost <strong>$0.50</strong> more than it saved" in page(staff)
+    text = page(staff)
+    assert 'You lost <strong class="loss">\N{MINUS SIGN}$0.50</strong> this month: saving cost more than it saved.' in text
+    assert '<a href="#top-plan">plans below</a> that lost most stand first' in text
+    assert '<td class="loss">\N{MINUS SIGN}$0.50</td>' in text
+
+
+def test_those_that_lost_money_stand_before_those_that_saved_however_many(staff: Client) -> None:
+    def of(number: int, saved: str) -> Any:
+        plan = Plan.objects.create(name=f"plan-{number:02}")
+        return make_event(plan_id=plan.pk, plan=plan.name, would_cost=Decimal(10), billed_cost=Decimal(10) - Decimal(saved))
+
+    store(*(of(number, str(number)) for number in range(1, 10)), of(10, "-0.01"), of(11, "-4"))
+    top = next(top for top in staff.get("/dashboard/").context["tops"] if top["by"] == "plan")
+    names = [row.name for row, _ in top["rows"]]
+    assert names == ["plan-11", "plan-10", "plan-09", "plan-08", "plan-07", "plan-06", "plan-05", "plan-04"]
+    export: Any = staff.get("/token-saving/stats?group_by=plan&format=csv")
+    assert "plan-11" in b"".join(export.streaming_content).decode().splitlines()[1]
 
 
 def test_dashboard_api_and_events_agree(staff: Client, desk: Plan, settings: Any) -> None:
