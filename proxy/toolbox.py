@@ -19,6 +19,7 @@ from proxy.core.flights import Flights
 from proxy.core.ports import Embedder, SemanticCache, Toolbox, Verifier
 from proxy.core.recent import Recent
 from proxy.core.tokens import count_text, encoding_for
+from proxy.core.verify.lexicon import lexicon
 from proxy.engines import catalogue
 from proxy.engines.chats.redis import RedisChats
 from proxy.engines.compressors.pool import PoolCompressor
@@ -125,8 +126,9 @@ async def open_toolbox() -> Running:
         leases=leases,
         watchers=watchers(tracing),
     )
-    # Loading the tokenizer takes 0.1 s, which no request should wait for, nor those beside it.
+    # Loading the tokenizer and the word lists takes 0.3 s, which no request should wait for, nor those beside it.
     await asyncio.to_thread(count_text, "warm", encoding_for("")[0])
+    await asyncio.to_thread(lexicon)
     with contextlib.suppress(Exception):  # `run` logs it and tries again
         async with asyncio.timeout(5):
             await source.refresh()

@@ -1,12 +1,16 @@
 """A memory of a bounded number of values in which tenants neither find nor push out what is another's."""
 
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from contextvars import ContextVar
+from functools import wraps
+from threading import Lock
 from typing import Final, Generic, TypeVar
 
 # Whose request this task works on, for functions so deep down that nobody hands it to them. None: nothing is remembered.
 CURRENT_TENANT: Final[ContextVar[int | None]] = ContextVar("current_tenant", default=None)
+
+MAX_REMEMBERED_LENGTH: Final = 4_000  # characters of a text
 
 Owner = TypeVar("Owner", bound=Hashable)
 Key = TypeVar("Key", bound=Hashable)
@@ -52,3 +56,28 @@ class TenantMemory(Generic[Owner, Key, Value]):
         self._size -= 1
         if not self._held[owner]:
             del self._held[owner]
+
+
+def remember_by_tenant(limit: int) -> Callable[[Callable[[str], Value]], Callable[[str], Value]]:
+    """Let a function of a text, which is never None, remember `limit` answers, each for the tenant whose request is worked on."""
+
+    def decorate(read: Callable[[str], Value]) -> Callable[[str], Value]:
+        memory: TenantMemory[int, str, Value] = TenantMemory(limit)
+        lock = Lock()
+
+        @wraps(read)
+        def remembered(text: str) -> Value:
+            tenant = CURRENT_TENANT.get()
+            if tenant is None or len(text) > MAX_REMEMBERED_LENGTH:
+                return read(text)
+            with lock:
+                known = memory.get(tenant, text)
+            if known is None:
+                known = read(text)
+                with lock:
+                    memory.keep(tenant, text, known)
+            return known
+
+        return remembered
+
+    return decorate

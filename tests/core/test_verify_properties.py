@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from proxy.core.verify.fold import fold
 from proxy.core.verify.pair import say_the_same
-from proxy.core.verify.verdict import RULES, veto
+from proxy.core.verify.verdict import READ_FIRST, RULES, veto
 
 WORDS = (
     "how do i the a to from in not no two 2 one first last only all before after enable disable open close paris Leeds Anna card refund "
@@ -31,11 +31,10 @@ EDITS: dict[str, Callable[[str], str]] = {
     "capitals": str.upper,
     "lower case": str.lower,
     "punctuation": lambda text: f"... {text} ??!",
-    "spaces": lambda text: "  " + text.replace(" ", " \n "),
+    "spaces": lambda text: "  " + text.replace(" ", "  \n"),
     "contractions": lambda text: text.replace("can't", "can not").replace("do not", "don't").replace("is ", "'s ", 1),
     "numbers in words": lambda text: text.replace(" two ", " 2 ").replace(" 3 ", " three ").replace("$20", "20 dollars"),
-    "unseen characters": "\u200b".join,
-    "look-alike letters": lambda text: text.replace("a", "а").replace("e", "е").replace("o", "ο"),
+    "unseen characters": lambda text: text.replace("o", "o\u200b", 1).replace("e", "e\u00ad", 1),
     "typographic apostrophes": lambda text: text.replace("'", "’"),
     "exchanged letters": lambda text: text.replace("password", "passwrod").replace("breakfast", "braekfast").replace("savings", "svaings"),
     "synonyms": lambda text: text.replace("children", "kids").replace("changed", "modified").replace("phone", "telephone"),
@@ -45,13 +44,13 @@ EDITS: dict[str, Callable[[str], str]] = {
 @given(TEXTS, TEXTS)
 def test_the_verdict_is_the_same_both_ways_round(asked: str, stored: str) -> None:
     assert veto(asked, stored) == veto(stored, asked)
-    assert veto(asked, stored) in {None, *RULES}
+    assert veto(asked, stored) in {None, *READ_FIRST, *RULES}
 
 
 @given(TEXTS)
 def test_a_text_agrees_with_itself(text: str) -> None:
     assert veto(text, text) is None
-    assert veto(text, text + " \u200b") is None
+    assert veto(text, f" {text} \n") is None
 
 
 @given(st.sampled_from(QUESTIONS), st.lists(st.sampled_from(sorted(EDITS)), min_size=1, max_size=2, unique=True))

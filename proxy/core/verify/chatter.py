@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 
 from proxy.core.verify.fold import fold
+from proxy.core.verify.notation import notation
 
 _SAID_BY_ITSELF = frozenset(
     "hi hello hey hiya howdy greetings dear welcome thanks thank thx cheers appreciate appreciated grateful glad hope hoping great nice "
@@ -46,12 +47,14 @@ def reply_without_small_talk(text: str) -> tuple[str, bool]:
 
 
 def is_small_talk(sentence: str) -> bool:
-    """Whether one sentence says nothing that an answer could depend on."""
+    """Whether one sentence says nothing that an answer could depend on. A picture or a sign says something."""
     folded, idioms = _IDIOMS.subn(" ", fold(sentence).lower())
     words = _WORD.findall(folded)
     if not all(word in _SAID_BY_ITSELF or word in _BESIDES for word in words):
         return False
-    return not words or idioms > 0 or any(word in _SAID_BY_ITSELF for word in words)
+    if words and not idioms and not any(word in _SAID_BY_ITSELF for word in words):
+        return False
+    return not notation(sentence).formal
 
 
 def _sentences(text: str) -> Iterator[str]:

@@ -29,10 +29,10 @@ def fold(text: str) -> str:
 
 def without_unseen(text: str) -> str:
     """The text in NFKC, without characters of no width and with few marks on each letter. Linear in the length."""
-    return _UNSEEN.sub("", unicodedata.normalize("NFKC", _few_marks(_UNSEEN.sub("", text))))
+    return _UNSEEN.sub("", unicodedata.normalize("NFKC", few_marks(_UNSEEN.sub("", text))))
 
 
-def _few_marks(text: str) -> str:
+def few_marks(text: str) -> str:
     """Without the marks beyond so many in a row."""
     kept: list[str] = []
     marks = 0

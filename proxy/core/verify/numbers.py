@@ -20,6 +20,7 @@ fahrenheit f, kelvin, dozen dozens, hundred hundreds, thousand thousands k, mill
 dollar dollars usd buck bucks, € euro euros eur, £ pound pounds gbp quid lb lbs, ¥ yen jpy, ₹ rupee rupees inr, peso pesos, cent cents, %
 percent, people person
 """
+_TOLD = frozenset("$ € £ ¥ ₹ %".split())
 _UNIT = {word: names.split()[0] for names in _UNITS.split(",") for word in names.split()}
 
 
@@ -36,10 +37,23 @@ def numbers_apart(asked: Reading, stored: Reading) -> bool:
     return all(one[0].keys() - other[0].keys() - other[1].keys() for one, other in ((here, there), (there, here)))
 
 
+def measures_differ(asked: Reading, stored: Reading) -> bool:
+    """Whether the same number counts one thing here and another there, or money or a share in one text alone: $20, 20."""
+    if units_differ(asked, stored):
+        return True
+    here, there = _measures(asked), _measures(stored)
+    both = asked.words & stored.words
+    return any(token[0].isdecimal() and _told(here, token) != _told(there, token) for token in both)
+
+
 def units_differ(asked: Reading, stored: Reading) -> bool:
     """Whether the same number counts one thing here and another there: 5 hours, 5 days; $20, €20."""
     here, there = _measures(asked), _measures(stored)
     return any(here[number].isdisjoint(there[number]) for number in here.keys() & there.keys())
+
+
+def _told(measures: dict[str, set[str]], number: str) -> set[str]:
+    return measures.get(number, set()) & _TOLD
 
 
 def _numbers(reading: Reading) -> tuple[Counter[str], Counter[str]]:

@@ -1,19 +1,48 @@
-"""Two questions as the learned check reads them."""
+"""Two questions as the learned check reads them, and whether they say the same."""
 
-from proxy.core.verify.tokens import END
+import re
+
+from proxy.core.tenant_memory import remember_by_tenant
+from proxy.core.verify.english import is_english
+from proxy.core.verify.fold import fold
+from proxy.core.verify.notation import equivalent, notations_differ
+from proxy.core.verify.tokens import END, tokens_of
 from proxy.core.verify.typos import repaired
-from proxy.core.verify.words import read
+from proxy.core.verify.words import Reading, read, reading_of
 
-# Two texts that differ in nothing but these say the same.
-_UNSAID = frozenset(
-    f"{END} is am are have has would will a an the please kindly hello hi hey dear thanks thank so ok okay also just".split()
+# Two English texts that differ in nothing but these say the same.
+_UNSAID = frozenset(f"{END} please kindly hello hi hey dear thanks thank ok okay".split())
+_CONTRACTED = re.compile(
+    r"\b(?:(what|who|where|when|why|how|it|that|there|here|he|she)'?s|(i)'?m|(i|we|you|they)'(re|ve|ll|d)|(you|they)re)\b"
 )
+_FULL = {"re": "are", "ve": "have", "ll": "will", "d": "would"}
 
 
 def say_the_same(asked: str, stored: str) -> bool:
-    """Whether both texts read the same, but for politeness, articles and what a contraction may stand for."""
-    one, other = (tuple(word for word in text.split() if word not in _UNSAID) for text in as_read(asked, stored))
+    """Whether the texts are equivalent; or English, with the same marks, and the same words but for slips, politeness, contractions and
+    how numbers are written. The same both ways round."""
+    if equivalent(asked, stored):
+        return True
+    if notations_differ(asked, stored) or not (is_english(asked) and is_english(stored)):
+        return False
+    ours, theirs = repaired(_in_full(asked), _in_full(stored))
+    one, other = (tuple(token for token in each.tokens if token not in _UNSAID) for each in (ours, theirs))
     return one == other != ()
+
+
+@remember_by_tenant(512)
+def _in_full(text: str) -> Reading:
+    """The reading of an English text, contractions written out."""
+    return reading_of(tokens_of(_CONTRACTED.sub(_two_words, fold(text).lower())), read(text).names)
+
+
+def _two_words(match: re.Match[str]) -> str:
+    asking, first, person, verb, other = match.groups()
+    if asking:
+        return f"{asking} is"
+    if first:
+        return "i am"
+    return f"{person} {_FULL[verb]}" if person else f"{other} are"
 
 
 def as_read(asked: str, stored: str) -> tuple[str, str]:

@@ -22,7 +22,7 @@ _NUMBER_WORDS |= {word: str(value) for word, value in (_TENS | _NTH).items()}
 _ORDINALS = frozenset("st nd rd th".split())
 # Contractions are written without their apostrophe as well.
 _NEGATED = frozenset("cannot cant dont doesnt didnt wont isnt arent wasnt werent hasnt havent hadnt couldnt shouldnt wouldnt aint".split())
-_JOINED = {tuple(phrase.split()): one for phrase, one in (entry.split("=") for entry in JOINED.replace("\n", " ").split(","))}
+JOINED_TOKENS = {tuple(phrase.split()): one for phrase, one in (entry.strip().split("=") for entry in JOINED.replace("\n", " ").split(","))}
 
 
 def tokens_of(text: str) -> list[str]:
@@ -58,7 +58,7 @@ def _joined(tokens: list[str]) -> list[str]:
     found: list[str] = []
     taken = False
     for pair in pairwise([*tokens, ""]):
-        one = None if taken else _JOINED.get(pair)
+        one = None if taken else JOINED_TOKENS.get(pair)
         if not taken:
             found.append(one or pair[0])
         taken = one is not None

@@ -5,13 +5,13 @@ same, one word apart, were written about two things (renew it, cancel it), while
 """
 
 from collections import Counter
-from threading import Lock
 from typing import Final
 
-from proxy.core.tenant_memory import CURRENT_TENANT, TenantMemory
+from proxy.core.tenant_memory import remember_by_tenant
+from proxy.core.verify.notation import equivalent
 from proxy.core.verify.polarity import polarity_differs
 from proxy.core.verify.typos import repaired
-from proxy.core.verify.verdict import RULES
+from proxy.core.verify.verdict import RULES, unread
 from proxy.core.verify.words import LINKS, Reading, canonical, read
 
 # By name, of the rules on questions. Numbers and names are compared over the whole chat: one turn may say what another repeats.
@@ -25,29 +25,18 @@ _DIRECTIONS = frozenset({"to", "from"})
 
 # A chat repeats its turns with every request. To read a turn of 1,000 characters takes 0.2 ms, so a chat of many turns would tell by its
 # time that another tenant sent the same: each finds its own readings alone.
-_readings: TenantMemory[int, str, Reading] = TenantMemory(1024)
-_reading = Lock()
-MAX_REMEMBERED_LENGTH = 4_000  # characters
-
-
-def remembered(text: str) -> Reading:
-    """The reading of a turn, found again for the tenant whose request is worked on."""
-    tenant = CURRENT_TENANT.get()
-    if tenant is None or len(text) > MAX_REMEMBERED_LENGTH:
-        return read(text)
-    with _reading:
-        known = _readings.get(tenant, text)
-    if known is None:
-        known = read(text)
-        with _reading:
-            _readings.keep(tenant, text, known)
-    return known
+remembered = remember_by_tenant(1024)(read)
 
 
 def turn_veto(asked: str, stored: str) -> str | None:
     """Why the turns say different things, a short name; None when nothing shows it. The same both ways round."""
-    if asked == stored:
+    if equivalent(asked, stored):
         return None
+    return unread(asked, stored) or _told_otherwise(asked, stored)
+
+
+def _told_otherwise(asked: str, stored: str) -> str | None:
+    """By the rules, of English turns with the same marks."""
     ours, theirs = repaired(remembered(asked), remembered(stored))
     if ours == theirs or ours.keys == theirs.keys == ():
         return None

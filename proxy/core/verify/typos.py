@@ -1,30 +1,68 @@
-"""Slips of the keyboard: a word of one text that is a word of the other with one letter wrong is that word."""
+"""Slips of the keyboard: what is no word, and one letter from a word of the other text, is that word.
+
+Two words are never one, however near: nitrate, nitrite. Nor is a name one: what is often written, or
+with a capital, is no slip though no dictionary has it. For English; other languages' words are unknown
+here (`proxy.core.verify.english`).
+"""
 
 from proxy.core.compression.languages import LONGEST_WORD
-from proxy.core.verify.alike import SAME
-from proxy.core.verify.given import COMMON, GIVEN
-from proxy.core.verify.opposites import KINDS, PAIRS
+from proxy.core.verify.lexicon import is_common, is_word, rank
 from proxy.core.verify.places import CALENDAR, PLACES
-from proxy.core.verify.words import FILLERS, LINKS, Reading, canonical, reading_of
+from proxy.core.verify.words import Reading, reading_of
 
 # Words of one text alone that are looked at: more are no slips.
-_MOST = 24
+MAX_WORDS = 24
 _SHORTEST = 4
+# How much more often, in powers of ten, the word meant is met than the slip; and of slips that are made more often than others.
+RARER, RARER_EXCHANGED, RARER_DOUBLED = 2.5, 1.8, 1.4
+# What is met less often is not what somebody mistyped.
+MEANT = 2.5
 
 
 def repaired(asked: Reading, stored: Reading) -> tuple[Reading, Reading]:
     """Both readings, a mistyped word in either of them written as in the other."""
-    only_here, only_there = _words(asked.words - stored.words), _words(stored.words - asked.words)
-    if not only_here or not only_there or max(len(only_here), len(only_there)) > _MOST:
-        return asked, stored
-    meant: dict[str, str] = {}
-    for one in only_here:
-        for other in only_there:
-            if _is_slip(one, other) and not (_is_name(one, asked) and _is_name(other, stored)):
-                meant[one] = meant[other] = other if _is_known(other) else one if _is_known(one) else min(one, other)
-    if not meant:
-        return asked, stored
-    return _written(asked, meant), _written(stored, meant)
+    here, there = _meant(asked, stored), _meant(stored, asked)
+    return (_written(asked, here) if here else asked), (_written(stored, there) if there else stored)
+
+
+def _meant(one: Reading, other: Reading) -> dict[str, str]:
+    """Slips of the one to words of the other; what may be two of them is none."""
+    words = _words(one.words - other.words)
+    if not words or len(words) > MAX_WORDS:
+        return {}
+    found: dict[str, str] = {}
+    for word in words:
+        if is_word(word) or word in one.names:
+            continue
+        meant = [each for each in _words(other.words) if _is_slip(word, each) and is_common(each) and not _is_persons(each, other)]
+        if len(meant) == 1:
+            found[word] = meant[0]
+    return found
+
+
+def _is_slip(typed: str, word: str) -> bool:
+    """Whether the typed one is the word with a letter more, less or another, or two exchanged (Damerau 1964), and met so much less often
+    that it is not meant. The first letter is seldom wrong."""
+    if abs(len(typed) - len(word)) > 1 or (typed[0] != word[0] and sorted(typed[:2]) != sorted(word[:2])):
+        return False
+    pairs = enumerate(zip(typed, word, strict=False))
+    start = next((place for place, (ours, theirs) in pairs if ours != theirs), min(len(typed), len(word)))
+    ours, theirs = typed[start:], word[start:]
+    if ours[2:] == theirs[2:] and len(ours) > 1 and ours[:2] == theirs[1::-1]:
+        least = RARER_EXCHANGED
+    elif ours[1:] == theirs or ours == theirs[1:]:
+        longer = typed if len(typed) > len(word) else word
+        least = RARER_DOUBLED if start and longer[start - 1] == longer[start] else RARER
+    elif ours[1:] == theirs[1:] and start > 0:
+        least = RARER
+    else:
+        return False
+    meant = rank(word)
+    return meant >= MEANT and meant - rank(typed) >= least
+
+
+def _is_persons(word: str, reading: Reading) -> bool:
+    return word in reading.names and word not in PLACES and word not in CALENDAR
 
 
 def _written(reading: Reading, meant: dict[str, str]) -> Reading:
@@ -32,34 +70,4 @@ def _written(reading: Reading, meant: dict[str, str]) -> Reading:
 
 
 def _words(tokens: frozenset[str]) -> list[str]:
-    return sorted(token for token in tokens if _SHORTEST <= len(token) <= LONGEST_WORD and token.isalpha())
-
-
-def _is_slip(one: str, other: str) -> bool:
-    """Whether one word is the other with a letter more, less or another, or two exchanged (Damerau 1964), and not a word of its own.
-    The first letter is seldom wrong. In short words another letter makes another word: card, cart."""
-    if abs(len(one) - len(other)) > 1 or (one[0] != other[0] and sorted(one[:2]) != sorted(other[:2])):
-        return False
-    known = _is_known(one), _is_known(other)
-    if all(known):
-        return False
-    start = next((place for place, (ours, theirs) in enumerate(zip(one, other, strict=False)) if ours != theirs), min(len(one), len(other)))
-    ours, theirs = one[start:], other[start:]
-    if ours[1:] == theirs or ours == theirs[1:] or (ours[2:] == theirs[2:] and ours[:2] == theirs[1::-1]):
-        return True
-    return ours[1:] == theirs[1:] and start > 0 and (len(one) > 6 or any(known))
-
-
-def _is_name(word: str, reading: Reading) -> bool:
-    """Whether the word is written as the name of somebody: Paula is not Paul mistyped, nor Mark Mary."""
-    return word in reading.names and (word in GIVEN or word in COMMON or not _is_known(word))
-
-
-def _is_known(word: str) -> bool:
-    """Whether the word is in one of our lists, in any form: it is meant then, not mistyped."""
-    return word in FILLERS or word in LINKS or canonical(word) in _KNOWN
-
-
-_KNOWN = frozenset(
-    canonical(word) for words in (PAIRS.replace(",", " "), SAME.replace(";", " "), KINDS.replace(";", " ")) for word in words.split()
-) | frozenset(map(canonical, PLACES | CALENDAR | GIVEN | COMMON))
+    return sorted(token for token in tokens if _SHORTEST <= len(token) <= LONGEST_WORD and token.isascii() and token.isalpha())

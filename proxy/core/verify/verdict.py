@@ -10,21 +10,29 @@ from typing import Final
 from proxy.core.verify.antonyms import antonyms_differ
 from proxy.core.verify.asks import asks_differ
 from proxy.core.verify.dates import dates_differ
+from proxy.core.verify.english import is_english
 from proxy.core.verify.names import capitals_differ, names_differ
-from proxy.core.verify.numbers import numbers_differ, units_differ
+from proxy.core.verify.notation import equivalent, notations_differ
+from proxy.core.verify.numbers import measures_differ, numbers_differ
 from proxy.core.verify.order import order_differs
 from proxy.core.verify.polarity import polarity_differs
 from proxy.core.verify.replaced import replaced
 from proxy.core.verify.scope import scope_differs
+from proxy.core.verify.spelling import spelling_differs
 from proxy.core.verify.typos import repaired
+from proxy.core.verify.unlisted import unlisted_differ
 from proxy.core.verify.unrelated import unrelated
 from proxy.core.verify.words import Reading, read
+
+# What is looked at before all rules.
+SIGNS, LANGUAGE = "signs", "language"
+READ_FIRST: Final = (SIGNS, LANGUAGE)
 
 Rule = Callable[[Reading, Reading], bool]
 
 RULES: Final[dict[str, Rule]] = {
     "numbers": numbers_differ,
-    "units": units_differ,
+    "units": measures_differ,
     "negation": polarity_differs,
     "unrelated": unrelated,
     "antonyms": antonyms_differ,
@@ -32,6 +40,8 @@ RULES: Final[dict[str, Rule]] = {
     "dates": dates_differ,
     "names": names_differ,
     "capitals": capitals_differ,
+    "spelling": spelling_differs,
+    "unlisted": unlisted_differ,
     "question": asks_differ,
     "order": order_differs,
     "replaced": replaced,
@@ -48,11 +58,23 @@ def doubts(asked: str, stored: str) -> list[str]:
 
 
 def veto(asked: str, stored: str, rules: Mapping[str, Rule] = RULES) -> str | None:
-    """Why the stored question's answer must not be served for the one asked, a key of `rules`; None when none of them objects.
+    """Why the stored question's answer must not be served for the one asked: `signs`, `language`, or a key of `rules`; None when nothing
+    objects.
 
     The same both ways round. The time is linear in the length of the texts.
     """
+    if equivalent(asked, stored):
+        return None
+    if reason := unread(asked, stored):
+        return reason
     ours, theirs = repaired(read(asked), read(stored))
     if ours == theirs:
         return None
     return next((name for name, differs in rules.items() if differs(ours, theirs)), None)
+
+
+def unread(asked: str, stored: str) -> str | None:
+    """Why no rule may be asked about texts that are not equivalent: their signs differ, or they are not English."""
+    if notations_differ(asked, stored):
+        return SIGNS
+    return None if is_english(asked) and is_english(stored) else LANGUAGE
