@@ -13,9 +13,9 @@ import orjson
 
 from plans.snapshot import Context, KeySnapshot, PlanSnapshot
 from proxy.core.directory import Route
+from proxy.core.model_input import TURNS, UNREAD, beside_text
 from proxy.core.ports import Message
 
-DENIED = frozenset({"metadata", "prompt_cache_key", "safety_identifier", "service_tier", "store", "stream", "stream_options", "user"})
 VERSION = "1"
 
 
@@ -33,31 +33,35 @@ def scope_digest(plan: PlanSnapshot, key: KeySnapshot, *, user: str | None, name
 
 def exact_key(body: dict[str, Any], *, scope: str, plan: PlanSnapshot, route: Route) -> str:
     """64 hex characters. `body` as asked, or with the messages as they would be sent."""
-    return _digest("exact", {name: value for name, value in body.items() if name not in DENIED}, scope, plan, route)
+    return _digest("exact", {name: value for name, value in body.items() if name not in UNREAD}, scope, plan, route)
 
 
 def bucket_key(body: dict[str, Any], *, scope: str, plan: PlanSnapshot, route: Route, context: Context = "strict") -> str:
-    """64 hex characters: everything of the request but its final message or, under another context than `strict`, but its turns."""
-    kept = {name: value for name, value in body.items() if name not in DENIED}
+    """64 hex characters: all of the request but its last text or, under another context than `strict`, but what its turns say."""
+    kept = {name: value for name, value in body.items() if name not in UNREAD}
+    messages = body["messages"]
     if plan.cache is None or context == "strict":
-        kept["messages"] = body["messages"][:-1]
+        kept["messages"] = [*messages[:-1], {"role": messages[-1]["role"], **beside_text(messages[-1])}]
         return _digest("bucket", kept, scope, plan, route)
-    kept["messages"] = _instructions(body["messages"])
-    return _digest(f"window-{plan.cache.window}" if context == "window" else context, kept, scope, plan, route)
+    kept["messages"] = _instructions(messages)
+    # The number tells apart what was kept before an entry said whether it was asked within a chat.
+    return _digest(f"window-{plan.cache.window}" if context == "window" else f"{context}-2", kept, scope, plan, route)
 
 
 def _instructions(messages: list[Message]) -> list[Any]:
-    """The messages that are no turns, with their distance from the end once the chat has begun; and once each, what turns carry besides
-    their words, such as a name."""
+    """The messages that are no turns, with their distance from the end once the chat has begun; and what the turns of each side carry
+    besides their words, such as a name, wherever it changes."""
     kept: list[Any] = []
-    begun = False
+    carried: dict[str, dict[str, Any]] = {}
     for place, message in enumerate(messages):
-        turn = message["role"] in ("user", "assistant")
-        begun = begun or turn
-        rest = {name: value for name, value in message.items() if value and name not in ("role", "content")} if turn else message
-        found = [message["role"], rest] if turn else [place - len(messages) if begun else 0, rest]
-        if rest and found not in kept:
-            kept.append(found)
+        role = message["role"]
+        if role not in TURNS:
+            kept.append([place - len(messages) if carried else 0, message])
+            continue
+        rest = beside_text(message)
+        if rest != carried.setdefault(role, {}):
+            carried[role] = rest
+            kept.append([role, rest])
     return kept
 
 

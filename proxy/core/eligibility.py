@@ -3,19 +3,23 @@
 The rules on time and person are narrow on purpose: a bank's FAQ says "my" and "today" all the time and still has one answer for everybody.
 """
 
+import re
 from typing import Any
 
 from plans.snapshot import CacheSettings
 from proxy.core.chat import ChatRequest, text_of
+from proxy.core.hidden_text import is_hidden
 from proxy.core.languages.known import is_known_language
+from proxy.core.model_input import CALLS, holds_unknown_field, offers_tools
 from proxy.core.personal import is_personal
 from proxy.core.timely import is_timely
 
 # The embedder reads 256 word pieces: two longer questions that differ at the end would look the same to it.
 MAX_QUESTION = 1000
-# What offers a model tools, and how its messages say that it used them; the second of each are OpenAI's older names.
-_OFFERS = ("tools", "functions", "tool_choice", "function_call", "web_search_options")
-_CALLS = ("tool_calls", "function_call")
+# Who asks a model of that name asks the web: perplexity's sonar, an openai search model, any model of openrouter with `:online`.
+_ONLINE = re.compile(r"(?:^|[-/:.])(?:online|sonar|search|deep-research|compound)(?:$|[-/:.])", re.IGNORECASE)
+# The reason of questions that the embedder does not understand, which the tokenizer tells.
+VOCABULARY = "vocabulary"
 
 
 def semantic_refusal(request: ChatRequest, cache: CacheSettings) -> str | None:
@@ -25,6 +29,7 @@ def semantic_refusal(request: ChatRequest, cache: CacheSettings) -> str | None:
         ("tools", _uses_tools(request)),
         ("structured", (body.get("response_format") or {"type": "text"}) != {"type": "text"}),
         ("several-choices", (body.get("n") or 1) > 1),
+        ("unknown-field", holds_unknown_field(body)),
         ("logprobs", bool(body.get("logprobs") or body.get("top_logprobs"))),
         ("media", "audio" in body or any(text_of(message) is None for message in request.messages)),
         ("temperature", (body.get("temperature") or 0) > cache.max_temperature),
@@ -39,6 +44,8 @@ def _question_refusal(question: str | None, cache: CacheSettings) -> str | None:
         return "no-question"
     if len(question) > MAX_QUESTION:
         return "long-question"
+    if is_hidden(question):
+        return "unseen"
     if not cache.time_sensitive and is_timely(question):
         return "time-sensitive"
     if not cache.personal and is_personal(question):
@@ -51,9 +58,14 @@ def _question_refusal(question: str | None, cache: CacheSettings) -> str | None:
 
 def _uses_tools(request: ChatRequest) -> bool:
     """Whether it is an agent's step: the same words after other results are another step, and a stored call would be made again."""
-    if any(request.body.get(field) for field in _OFFERS):
+    if offers_tools(request.body):
         return True
-    return any(message["role"] in ("tool", "function") or any(message.get(field) for field in _CALLS) for message in request.messages)
+    return any(message["role"] in ("tool", "function") or any(message.get(field) for field in CALLS) for message in request.messages)
+
+
+def is_online(model: str) -> bool:
+    """Whether a model of that name looks things up by itself."""
+    return _ONLINE.search(model) is not None
 
 
 def question_of(request: ChatRequest) -> str | None:

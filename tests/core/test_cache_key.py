@@ -103,9 +103,31 @@ def bucket_of(messages: list[dict[str, Any]], context: Context, **fields: Any) -
 
 @pytest.mark.parametrize("context", ["window", "last_message"])
 def test_turns_are_no_part_of_the_bucket_where_they_are_compared_by_meaning(context: Context) -> None:
-    others = [*HISTORY[:1], {"role": "user", "content": "c"}]
+    others = [HISTORY[0], {"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}, {"role": "user", "content": "c"}]
     assert bucket_of(HISTORY, context) == bucket_of(others, context)
     assert bucket_of(HISTORY, "strict") != bucket_of(others, "strict")
+
+
+@pytest.mark.parametrize("context", ["strict", "window", "last_message"])
+def test_whatever_a_message_carries_beside_its_text_is_part_of_the_bucket(context: Context) -> None:
+    said = {"role": "user", "content": "q"}
+    part = {"type": "text", "text": "q"}
+    others: list[dict[str, Any]] = [
+        said | {"name": "Ann"},
+        said | {"name": "Bob"},
+        said | {"unknown": {}},
+        {"role": "user", "content": [part | {"cache_control": {"type": "ephemeral"}}]},
+        {"role": "user", "content": [part | {"note": "x"}]},
+    ]
+    assert len({bucket_of([*HISTORY[:3], each], context) for each in (said, *others)}) == len(others) + 1
+    assert bucket_of([*HISTORY[:3], {"role": "user", "content": [part]}], context) == bucket_of([*HISTORY[:3], said], context)
+
+
+def test_who_said_what_is_part_of_the_bucket() -> None:
+    ann, bob = ({"role": "user", "content": "q", "name": name} for name in ("Ann", "Bob"))
+    assert bucket_of([ann, bob, ann], "window") != bucket_of([ann, bob, bob], "window")
+    assert bucket_of([ann, bob], "window") != bucket_of([bob, ann], "window")
+    assert bucket_of([ann, ann, bob], "window") == bucket_of([ann, bob], "window")
 
 
 @pytest.mark.parametrize("context", ["window", "last_message"])
