@@ -78,6 +78,8 @@ class Judge:
         if asked == stored:
             return True
         ours, theirs = chat_of(asked), chat_of(stored)
+        if not all([await self._tools.embedder.understands(fold(each.question)) for each in (ours, theirs)]):
+            return False
         if any(semantic_refusal(_request(each), PLAN) for each in (asked, stored)) or not (fits(asked) and fits(stored)):
             return False
         texts = [text_of_window(given, PLAN.window) for given in (ours, theirs)]

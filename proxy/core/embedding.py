@@ -14,5 +14,10 @@ async def vectors(call: Call, tools: Toolbox, *texts: str, share: float = 1.0) -
     return await tools.breakers["embedder"].run(_embedded(tools, texts, tenant=tenant_of(call), within=share * left), seconds=left)
 
 
+async def is_understood(call: Call, tools: Toolbox, text: str) -> bool:
+    """Whether the embedder's vocabulary holds most of the text. Raises ToolUnavailable."""
+    return await tools.breakers["embedder"].run(tools.embedder.understands(fold(text)), seconds=time_left(call))
+
+
 async def _embedded(tools: Toolbox, texts: tuple[str, ...], *, tenant: int, within: float) -> list[Vector]:
     return await asyncio.gather(*(tools.embedder.embed(fold(text), tenant=tenant, within=within) for text in texts))

@@ -168,6 +168,11 @@ class Embedder(Protocol):
         would take longer than `within` seconds."""
         ...
 
+    async def understands(self, text: str) -> bool:
+        """Whether its vocabulary holds most of the text: else other questions have the same vector. Some microseconds a word. Raises
+        ToolUnavailable."""
+        ...
+
     async def close(self) -> None: ...
 
 

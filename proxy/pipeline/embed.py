@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from proxy.core.cache_key import bucket_key
-from proxy.core.eligibility import question_of, semantic_refusal
-from proxy.core.embedding import vectors
+from proxy.core.eligibility import VOCABULARY, is_online, question_of, semantic_refusal
+from proxy.core.embedding import is_understood, vectors
 from proxy.core.exchange import Call, revise
 from proxy.core.ports import Toolbox
 from proxy.core.verify.chat import chat_of
@@ -22,6 +22,10 @@ async def embed(call: Call, tools: Toolbox) -> Call:
     question = question_of(call.asked)
     if refusal is not None or question is None:
         return revise(call, vetoes=(*call.vetoes, refusal or "no-question"))
+    if is_online(call.target.model):
+        return revise(call, vetoes=(*call.vetoes, "tools"))
+    if not await is_understood(call, tools, question):
+        return revise(call, vetoes=(*call.vetoes, VOCABULARY))
     cache = call.plan.cache
     context = "strict" if cache.context == "window" and not fits(call.asked.messages) else cache.context
     bucket = bucket_key(call.asked.body, scope=call.keys.scope, plan=call.plan, route=call.target, context=context)

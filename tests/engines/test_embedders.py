@@ -20,6 +20,7 @@ from proxy.core.compression.meanings import Meanings, unit
 from proxy.core.errors import ToolUnavailable
 from proxy.core.ports import Embedder, Vector
 from proxy.engines import queue
+from proxy.engines.embedders.comprehension import Pieces, measure_comprehension
 from proxy.engines.embedders.onnx import MINILM_ID, WORDS, OnnxEmbedder, is_prepared
 from proxy.engines.embedders.sentence_transformers import SentenceTransformersEmbedder
 from proxy.engines.embedders.threaded import ThreadedEmbedder
@@ -27,6 +28,7 @@ from proxy.engines.embedders.words import make
 from proxy.engines.verifiers.export import export
 from proxy.engines.verifiers.model import is_prepared as is_verifier_prepared
 from proxy.engines.verifiers.model import verifier_id
+from tests.core.question_pairs import NOT_UNDERSTOOD
 
 LONG = "The parcel that I ordered has not arrived and nobody answers. " * 400
 ODD = ["", " ", "\x00", "\ud800 lone", "\N{PILE OF POO}" * 300, "x" * 1_000_000, LONG, "مرحبا 你好", "\u200b" * 2000]
@@ -64,6 +66,38 @@ def onnx(models: Path) -> OnnxEmbedder:
 
 def questions() -> list[str]:
     return [pair["a"] for pair in load_questions()[:20]]
+
+
+@pytest.mark.parametrize("language", NOT_UNDERSTOOD)
+async def test_a_script_that_the_vocabulary_does_not_hold_is_not_understood(onnx: OnnxEmbedder, language: str) -> None:
+    assert not any([await onnx.understands(question) for question in NOT_UNDERSTOOD[language]])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "How do I reset my password?",
+        "cahnge my amex pin to 1234",
+        "Wie aktiviere ich die Zwei-Faktor-Anmeldung?",
+        "Comment désactiver les notifications ?",
+        "Jak zmienić hasło?",
+        "Làm thế nào để đổi mật khẩu",
+        "Şifremi nasıl değiştiririm?",
+        "What does 你好 mean?",
+        "7 - 3",
+        "",
+        LONG[:1000],
+    ],
+)
+async def test_latin_letters_are_understood(onnx: OnnxEmbedder, reference: SentenceTransformersEmbedder, text: str) -> None:
+    assert await onnx.understands(text)
+    assert await reference.understands(text)
+
+
+async def test_another_model_decides_by_its_own_tokenizer(reference: SentenceTransformersEmbedder) -> None:
+    assert not await reference.understands(NOT_UNDERSTOOD["chinese"][0])
+    whole_words = [(0, 2, True), (2, 4, True), (4, 9, True)]
+    assert measure_comprehension("怎么修改收货地址？", lambda text: whole_words) == 1.0
 
 
 async def test_onnx_agrees_with_torch(onnx: OnnxEmbedder, reference: SentenceTransformersEmbedder) -> None:
@@ -154,6 +188,9 @@ class Counting(ThreadedEmbedder):
         self.batches: list[list[str]] = []
         self.began = asyncio.Event()
         self._gate, self._loop = gate, asyncio.get_running_loop()
+
+    def _open_vocabulary(self) -> Pieces:
+        raise NotImplementedError
 
     def _encode(self, texts: Sequence[str]) -> list[Vector]:
         self.batches.append(list(texts))

@@ -143,6 +143,7 @@ class FakeEmbedder:
     within: float = math.inf
     same: bool = False
     most: float = math.inf
+    knows: bool = True
 
     async def embed(self, text: str, *, tenant: int | None = None, within: float = math.inf) -> Vector:
         if self.down or len(self.texts) >= self.most:
@@ -153,6 +154,9 @@ class FakeEmbedder:
         seed = int.from_bytes(hashlib.sha256(words.encode()).digest()[:4])
         vector = np.random.default_rng(seed).normal(size=self.dimension).astype(np.float32)
         return np.asarray(vector / np.linalg.norm(vector), dtype=np.float32)
+
+    async def understands(self, text: str) -> bool:
+        return self.knows
 
     async def close(self) -> None: ...
 

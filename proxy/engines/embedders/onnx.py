@@ -13,6 +13,7 @@ import numpy as np
 
 from proxy.core.errors import ToolUnavailable
 from proxy.core.ports import Vector
+from proxy.engines.embedders.comprehension import Pieces, pieces_of
 from proxy.engines.embedders.threaded import ThreadedEmbedder
 from proxy.engines.session import open_session, open_tokenizer
 
@@ -59,6 +60,10 @@ class OnnxEmbedder(ThreadedEmbedder):
         (states,) = session.run(["last_hidden_state"], inputs)  # texts x tokens x dimension
         pooled: Vector = (states * mask[:, :, None]).sum(axis=1) / mask.sum(axis=1, keepdims=True)
         return list(pooled)
+
+    def _open_vocabulary(self) -> Pieces:
+        _, tokenizer = self._loaded()
+        return pieces_of(tokenizer)
 
     def _loaded(self) -> tuple[Any, Any]:
         with self._loading:

@@ -8,6 +8,7 @@ from typing import Any
 
 from proxy.core.errors import ToolUnavailable
 from proxy.core.ports import Vector
+from proxy.engines.embedders.comprehension import Pieces, pieces_of
 from proxy.engines.embedders.threaded import ThreadedEmbedder
 
 ID_LENGTH = 100  # of the column that holds it
@@ -42,6 +43,15 @@ class SentenceTransformersEmbedder(ThreadedEmbedder):
             raise ToolUnavailable(self.name, self._failure)
         vectors: Vector = self._model.encode(list(texts), convert_to_numpy=True, normalize_embeddings=True, show_progress_bar=False)
         return list(vectors)
+
+    def _open_vocabulary(self) -> Pieces:
+        """Of a fast tokenizer. One that cannot say where its pieces lie leaves every question to the exact tier."""
+        if self._failure:
+            raise ToolUnavailable(self.name, self._failure)
+        inner = getattr(self._model.tokenizer, "backend_tokenizer", None)
+        if inner is None:
+            return lambda text: ()
+        return pieces_of(inner)
 
 
 def _load(model: str) -> Any:

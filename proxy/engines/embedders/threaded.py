@@ -14,6 +14,7 @@ import numpy as np
 from proxy.core.errors import ToolUnavailable
 from proxy.core.ports import Vector
 from proxy.core.tenant_memory import TenantMemory
+from proxy.engines.embedders.comprehension import MIN_COMPREHENSION, Pieces, measure_comprehension
 from proxy.engines.queue import Job, WorkQueue
 
 # Far more than the few hundred tokens a sentence model reads, and little enough to tokenise in milliseconds.
@@ -27,7 +28,7 @@ Outcome = Vector | ToolUnavailable
 class ThreadedEmbedder(ABC):
     """Runs `_encode` in a thread. The model libraries release the GIL, so the event loop goes on meanwhile.
 
-    A subclass sets `name`, `id` and `dimension` and defines `_encode`, which may raise anything.
+    A subclass sets `name`, `id` and `dimension` and defines `_encode` and `_open_vocabulary`, which may raise anything.
     """
 
     name: str
@@ -35,6 +36,7 @@ class ThreadedEmbedder(ABC):
     dimension: int
 
     def __init__(self) -> None:
+        self._knows: Pieces | None = None
         self._queue: WorkQueue[str, Vector] = WorkQueue(self.name, self._outcomes)
         self._recent: TenantMemory[int | None, bytes, Vector] = TenantMemory(REMEMBERED)
         self._jobs: dict[Key, Job[str, Vector]] = {}  # waiting or being embedded
@@ -60,9 +62,19 @@ class ThreadedEmbedder(ABC):
         finally:
             job.callers -= 1
 
+    async def understands(self, text: str) -> bool:
+        """See the port. The first time in a thread, for the vocabulary may have to be loaded; then at once."""
+        if not self._knows:
+            self._knows = await asyncio.to_thread(self._open_vocabulary)
+        return measure_comprehension(text, self._knows) >= MIN_COMPREHENSION
+
     async def close(self) -> None:
         """Let the thread end; texts not begun are given up."""
         self._queue.close()
+
+    @abstractmethod
+    def _open_vocabulary(self) -> Pieces:
+        """How the model's tokenizer takes a text apart. May raise anything."""
 
     @abstractmethod
     def _encode(self, texts: Sequence[str]) -> Sequence[Vector]:
