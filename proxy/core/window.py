@@ -25,6 +25,9 @@ _ALIKE = 0.85
 # that had not were below .16, 75 of 100 that had above .17.
 _APART = 0.15
 
+# What an entry keeps of a chat that is not compared: that there was one.
+BEGUN = b"begun"
+
 
 def fits(messages: Sequence[Message]) -> bool:
     """Whether the chat is short enough to be kept and compared; a longer one is compared as under `strict`."""
@@ -43,7 +46,7 @@ def text_of_window(chat: Chat, turns: int) -> str:
 def pack(chat: Chat, answer: str) -> bytes:
     """Bytes for an entry, some twenty and what the user said. A question whose `answer` takes up what was said did not stand alone."""
     alone = chat.alone and not speaks_of(answer, chat.said[:-1], chat.question)
-    packed: bytes = msgpack.packb([chat.said, chat.replies, alone])
+    packed: bytes = msgpack.packb([chat.said, chat.replies, alone, chat.begun])
     return packed
 
 
@@ -56,10 +59,11 @@ def objection(asked: Chat, stored: Chat, *, similarity: float) -> str | None:
 
 
 def without_histories(asked: Chat, stored: Chat) -> list[str] | None:
-    """What was said before each of two questions that stand alone, as far as anything was; None when one of them does not."""
-    if not (asked.alone and stored.alone):
+    """What was said before a question that stands alone, as far as anything was; None when it does not, or when the stored one was asked
+    after anything: a model may have been told there what to answer, in words that no rule reads."""
+    if stored.begun or not (asked.alone and stored.alone):
         return None
-    return ["\n".join(chat.said[:-1]) for chat in (asked, stored) if len(chat.said) > 1]
+    return ["\n".join(asked.said[:-1])] if len(asked.said) > 1 else []
 
 
 def apart(question: Vector, histories: Iterable[Vector]) -> bool:
@@ -70,8 +74,8 @@ def apart(question: Vector, histories: Iterable[Vector]) -> bool:
 def unpack(stored: bytes) -> Chat | None:
     """The chat, None for anything else: another schema, or an entry of another context."""
     try:
-        said, replies, alone = msgpack.unpackb(stored)
+        said, replies, alone, begun = msgpack.unpackb(stored)
     except (ValueError, TypeError, msgpack.UnpackException):
         return None
     whole = isinstance(said, list) and said and all(isinstance(turn, str) for turn in said) and isinstance(replies, bytes)
-    return Chat(tuple(said), replies, alone is True) if whole else None
+    return Chat(tuple(said), replies, alone is True, begun) if whole and isinstance(begun, bool) else None

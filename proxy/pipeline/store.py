@@ -13,9 +13,10 @@ from proxy.core.errors import ToolUnavailable
 from proxy.core.exchange import Call, Keys, Whole
 from proxy.core.kept import kept_of
 from proxy.core.lifetime import fresh_seconds, kept_seconds
+from proxy.core.model_input import has_history
 from proxy.core.ports import SemanticEntry, Toolbox
 from proxy.core.same_answer import answer_text
-from proxy.core.window import pack
+from proxy.core.window import BEGUN, pack
 from proxy.core.worth import compared_tokens, tokens_cut
 
 log = logging.getLogger("tokenthrift.proxy")
@@ -93,6 +94,8 @@ def _entry(call: Call, keys: Keys, envelope: Envelope, value: bytes, *, embedder
         return None
     if call.window is not None:
         value = encode(replace(envelope, chat=pack(call.window, answer_text(call.completion))))
+    elif call.plan.cache is not None and call.plan.cache.context == "last_message" and has_history(call.asked.messages):
+        value = encode(replace(envelope, chat=BEGUN))
     return SemanticEntry(
         entry_id=keys.exact,
         bucket=keys.bucket,

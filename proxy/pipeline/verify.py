@@ -11,12 +11,13 @@ from proxy.core.embedding import vectors
 from proxy.core.envelope import Envelope
 from proxy.core.exchange import Call, Judged, Stored, revise
 from proxy.core.forgetting import FORGOTTEN, forgotten
+from proxy.core.model_input import has_history
 from proxy.core.ports import Candidate, Toolbox
 from proxy.core.reading import fresh_enough, open_envelope, time_left
 from proxy.core.verify.chat import Chat
 from proxy.core.verify.pair import say_the_same
 from proxy.core.verify.verdict import veto
-from proxy.core.window import apart, objection, unpack, without_histories
+from proxy.core.window import BEGUN, apart, objection, unpack, without_histories
 from proxy.core.worth import compared_tokens
 
 
@@ -67,6 +68,8 @@ async def _judge(call: Call, candidate: Candidate, tools: Toolbox) -> tuple[Enve
         return None, Agreement(None, reason if envelope else "foreign")
     assert call.question is not None  # noqa: S101 -- likewise
     if call.window is None:
+        if envelope.chat == BEGUN and not has_history(call.asked.messages):
+            return envelope, Agreement(None, "history-length")
         return envelope, await _questions(call, call.question, candidate.question, candidate.similarity, tools)
     other = unpack(envelope.chat)
     if other is None:

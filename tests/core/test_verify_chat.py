@@ -100,7 +100,7 @@ def test_chats_of_different_length_are_different_unless_the_rest_is_small_talk()
 def test_yes_means_what_was_offered() -> None:
     offered = chat("My gym costs too much.", "Shall I cancel it for you?", "Yes, please do.")
     assert verdict(offered, chat("My gym costs too much.", "Shall I pause it for you?", "Yes, please do.")) == "history-reply"
-    assert verdict(offered, chat("My gym costs too much.", "SHALL I  cancel it for you?", "yes please do")) is None
+    assert verdict(offered, chat("My gym costs too much.", "Shall I cancel it for you?", "yes please do")) is None
 
 
 def test_great_answers_a_question_and_is_small_talk_otherwise() -> None:

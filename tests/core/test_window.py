@@ -40,7 +40,16 @@ def test_other_bytes_are_no_window(stored: bytes) -> None:
 
 @pytest.mark.parametrize(
     "fields",
-    [[], [[], b"", True], [["a"], "b", True], [[1], b"", True], [["a"], b""], [["a"], b"", True, 1], {"a": 1}],
+    [
+        [],
+        [[], b"", True, True],
+        [["a"], "b", True, True],
+        [[1], b"", True, True],
+        [["a"], b"", True],
+        [["a"], b"", True, 1],
+        [["a"], b"", True, True, 1],
+        {"a": 1},
+    ],
 )
 def test_nor_is_one_of_another_make(fields: object) -> None:
     assert unpack(msgpack.packb(fields)) is None

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 
 from proxy.core.chat import text_of
+from proxy.core.model_input import has_history
 from proxy.core.ports import Message
 from proxy.core.verify.alone import stands_alone
 from proxy.core.verify.chatter import reply_without_small_talk, without_small_talk
@@ -24,11 +25,13 @@ Compare = Callable[[str, str], str | None]
 @dataclass(frozen=True, slots=True)
 class Chat:
     """What was said, without small talk: `said` by the user, the question last; `replies`: a digest of what the assistant said before each
-    of these, whatever the case and the spaces; `alone`: the question needs none of it (`proxy.core.verify.alone`)."""
+    of these; `alone`: the question needs none of it (`proxy.core.verify.alone`); `begun`: something, small talk or more, was said
+    before it."""
 
     said: tuple[str, ...]
     replies: bytes
     alone: bool = False
+    begun: bool = False
 
     @property
     def question(self) -> str:
@@ -56,20 +59,22 @@ def chat_of(messages: Sequence[Message]) -> Chat:
             told = text if asked else without_small_talk(text)
             if told or message is messages[-1]:
                 said.append(told or text)
-                replies.update(" ".join(reply.casefold().split()).encode(errors="replace") + b"\0")
+                replies.update(reply.strip().encode(errors="replace") + b"\0")
                 reply = ""
-    return Chat(tuple(said), replies.digest(), stands_alone(said[-1], said[:-1], replied))
+    return Chat(tuple(said), replies.digest(), stands_alone(said[-1], said[:-1], replied), has_history(messages))
 
 
 def veto_chat(asked: Chat, stored: Chat, *, compare: Compare = turn_veto) -> str | None:
-    """Why the stored chat's answer must not be served in the one asked, by the rules; None when nothing objects. The same both ways
-    round."""
+    """Why the stored chat's answer must not be served in the one asked, by the rules; None when nothing objects."""
     return veto(asked.question, stored.question) or history_veto(asked, stored, compare=compare)
 
 
 def history_veto(asked: Chat, stored: Chat, *, compare: Compare = turn_veto) -> str | None:
     """What in the chats objects, their last questions apart. `compare` judges each pair of earlier turns of the users: why they say
-    different things, or None."""
+    different things, or None. The same both ways round but for this: what was asked in a chat never answers a question that begins
+    one, as anybody may have told the model anything before."""
+    if stored.begun and not asked.begun:
+        return "history-length"
     if len(asked.said) != len(stored.said):
         return "history-length"
     if asked.replies != stored.replies:
