@@ -42,17 +42,16 @@ def semantic_refusal(request: ChatRequest, cache: CacheSettings) -> str | None:
 def _question_refusal(question: str | None, cache: CacheSettings) -> str | None:
     if question is None:
         return "no-question"
-    if len(question) > MAX_QUESTION:
-        return "long-question"
-    if is_hidden(question):
-        return "unseen"
-    if not cache.time_sensitive and is_timely(question):
-        return "time-sensitive"
-    if not cache.personal and is_personal(question):
-        return "personal"
-    # The two rules above say nothing about a language that they cannot read.
-    if not (cache.time_sensitive and cache.personal) and not is_known_language(question):
-        return "unknown-language"
+    for reason, applies in (
+        ("long-question", lambda: len(question) > MAX_QUESTION),
+        ("unseen", lambda: is_hidden(question)),
+        ("time-sensitive", lambda: not cache.time_sensitive and is_timely(question)),
+        ("personal", lambda: not cache.personal and is_personal(question)),
+        # The two rules above say nothing about a language that they cannot read.
+        ("unknown-language", lambda: not (cache.time_sensitive and cache.personal) and not is_known_language(question)),
+    ):
+        if applies():
+            return reason
     return None
 
 

@@ -7,19 +7,19 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import pytest
 
 from proxy.core.compression.compress import compress
 from proxy.core.compression.memory import Memory
 from proxy.core.ports import Vector
-from proxy.core.tenant_memory import CURRENT_TENANT, TenantMemory
+from proxy.core.tenant_memory import CURRENT_TENANT, TenantMemory, remember_by_tenant
 from proxy.core.verify import turn, words
 from proxy.engines.compressors.worker import LENGTH, answer, job
+from proxy.engines.embedders.comprehension import Pieces
 from proxy.engines.embedders.threaded import ThreadedEmbedder
 from tests.core.chats import MODEL, plan, support_history
 
 ROOT = Path(__file__).resolve().parents[2]
-KINDS: Final = {"OrderedDict", "Bounded", "TenantMemory", "lru_cache", "cache"}
+KINDS: Final = {"OrderedDict", "Bounded", "TenantMemory", "remember_by_tenant", "lru_cache", "cache"}
 # Why it tells nobody of another tenant. What depends on a text that somebody sent holds the tenant in its key, or a digest of it (the
 # exact key and the bucket are made of the scope, which begins with the tenant).
 KNOWN: Final = {
@@ -43,7 +43,11 @@ KNOWN: Final = {
     "proxy.core.tokens._known_role": "the six roles of the API",
     "proxy.core.tokens._tokenizer": "by encoding",
     "proxy.core.tokens.encoding_for": "names of models",
-    "proxy.core.verify.turn._readings": "by tenant",
+    "proxy.core.verify.english.is_english": "by tenant",
+    "proxy.core.verify.lexicon.lexicon": "lists of words",
+    "proxy.core.verify.notation.notation": "by tenant",
+    "proxy.core.verify.pair._in_full": "by tenant",
+    "proxy.core.verify.turn.remembered": "by tenant",
     "proxy.core.verify.words._canonical": "words one by one, likewise",
     "proxy.engines.embedders.threaded.ThreadedEmbedder._recent": "by tenant",
     "proxy.engines.verifiers.model.verifier_id": "the weights",
@@ -82,7 +86,7 @@ def test_every_memory_is_known_and_so_is_why_it_tells_nobody_of_another_tenant()
             module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
             found.update(memories(ast.parse(path.read_text()), module))
     assert sorted(found - KNOWN.keys()) == []
-    assert {"proxy.core.verify.turn._readings", "proxy.engines.embedders.threaded.ThreadedEmbedder._recent"} <= found
+    assert {"proxy.core.verify.turn.remembered", "proxy.engines.embedders.threaded.ThreadedEmbedder._recent"} <= found
 
 
 def test_a_tenant_neither_finds_nor_pushes_out_what_is_another_s() -> None:
@@ -106,6 +110,9 @@ class Counting(ThreadedEmbedder):
         super().__init__()
         self.texts: list[str] = []
 
+    def _open_vocabulary(self) -> Pieces:
+        raise NotImplementedError
+
     def _encode(self, texts: Sequence[str]) -> Sequence[Vector]:
         self.texts += texts
         return [np.array([3.0, 4.0], dtype=np.float32) for _ in texts]
@@ -123,7 +130,7 @@ async def test_a_text_that_one_tenant_asked_is_embedded_anew_for_another() -> No
         await embedder.close()
 
 
-def test_a_turn_that_one_tenant_sent_is_read_anew_for_another(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_turn_that_one_tenant_sent_is_read_anew_for_another() -> None:
     texts: list[str] = []
     real = words.read
 
@@ -131,12 +138,13 @@ def test_a_turn_that_one_tenant_sent_is_read_anew_for_another(monkeypatch: pytes
         texts.append(text)
         return real(text)
 
-    monkeypatch.setattr(turn, "read", read)
+    remembered = remember_by_tenant(10)(read)
     for tenant in (1, 1, 2, 2, None, None):
         token = CURRENT_TENANT.set(tenant)
-        assert turn.remembered("The parcel of the one came late.") == real("The parcel of the one came late.")
+        assert remembered("The parcel of the one came late.") == real("The parcel of the one came late.")
         CURRENT_TENANT.reset(token)
     assert len(texts) == 4  # nobody's are not remembered
+    assert turn.remembered.__wrapped__ is real  # type: ignore[attr-defined]
 
 
 def test_what_was_worked_out_of_one_tenant_s_chat_is_worked_out_anew_for_another() -> None:

@@ -26,6 +26,7 @@ from proxy.core.exchange import Call
 from proxy.core.ids import new_id
 from proxy.core.ports import Candidate, Cut, Limits, Message, SemanticEntry, Toolbox, Vector
 from proxy.core.recent import Recent
+from proxy.core.verify.lexicon import lexicon
 from proxy.pipeline import chain
 from stats.imprint import Imprint
 from stats.kept import Kept
@@ -34,6 +35,8 @@ from stats.measures import Attempt, Event
 PEPPER = "pepper"
 SECRET = keys.make("tt", pepper=PEPPER).secret
 PRICE = Price(input=Decimal(1), output=Decimal(2))
+
+lexicon()  # as a worker does before it serves
 
 
 @dataclass

@@ -248,7 +248,7 @@ def _is_prose(chunk: str, before: str, after: str, word: bool, number: bool) -> 
         return True
     if not before:
         return chunk in _ELLIPSES and after[:1].isalpha()
-    if word and not after and _CLOSED.fullmatch(chunk):
+    if word and not after[:1].islower() and _CLOSED.fullmatch(chunk):
         return True
     if chunk == "?":
         return (word and not after[:1].islower()) or (number and not after[:1].islower() and not after[:1].isdigit())
