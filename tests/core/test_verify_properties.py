@@ -9,8 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.core.verify.fold import fold
+from proxy.core.verify.lexicon import lexicon
 from proxy.core.verify.pair import say_the_same
 from proxy.core.verify.verdict import READ_FIRST, RULES, veto
+
+lexicon()  # what is read once a process is no part of a deadline
 
 WORDS = (
     "how do i the a to from in not no two 2 one first last only all before after enable disable open close paris Leeds Anna card refund "
@@ -30,7 +33,7 @@ EDITS: dict[str, Callable[[str], str]] = {
     "politeness": lambda text: f"Hi there, could you please tell me: {text}? Thanks!",
     "capitals": str.upper,
     "lower case": str.lower,
-    "punctuation": lambda text: f"... {text} ??!",
+    "punctuation": lambda text: f"... {text}??!",
     "spaces": lambda text: "  " + text.replace(" ", "  \n"),
     "contractions": lambda text: text.replace("can't", "can not").replace("do not", "don't").replace("is ", "'s ", 1),
     "numbers in words": lambda text: text.replace(" two ", " 2 ").replace(" 3 ", " three ").replace("$20", "20 dollars"),

@@ -247,7 +247,7 @@ def _is_prose(chunk: str, before: str, after: str, word: bool, number: bool) -> 
     if chunk in _TYPEWRITTEN or (chunk == "'" and before[-1:] == "s"):
         return True
     if not before:
-        return chunk in _ELLIPSES and after[:1].isalpha()
+        return chunk in _ELLIPSES and after.lstrip("'")[:1].isalpha()
     if word and not after[:1].islower() and _CLOSED.fullmatch(chunk):
         return True
     if chunk == "?":
