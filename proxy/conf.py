@@ -4,6 +4,7 @@ from pathlib import Path
 
 from django.conf import settings
 
+from proxy.core.body_limits import BodyLimits
 from proxy.core.ports import Limits
 
 
@@ -14,7 +15,12 @@ class Conf:
     def limits(self) -> Limits:
         return Limits(
             body_bytes=settings.MAX_BODY_BYTES,
-            depth=settings.MAX_DEPTH,
+            body=BodyLimits(
+                depth=settings.MAX_DEPTH,
+                values=settings.MAX_JSON_VALUES,
+                messages=settings.MAX_MESSAGES,
+                parts=settings.MAX_PARTS,
+            ),
             cache_budget=settings.CACHE_BUDGET,
             store_budget=settings.STORE_BUDGET,
             key_pepper=settings.KEY_PEPPER,

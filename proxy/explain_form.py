@@ -65,7 +65,7 @@ def _body(text: str) -> dict[str, Any]:
     if not text:
         raise BadRequest("Write a question, or paste a request.")
     if text.startswith("{"):
-        return load(text.encode("utf-8", "replace"), depth=conf.limits.depth)
+        return load(text.encode("utf-8", "replace"), depth=conf.limits.body.depth)
     if text.startswith("[") or SPEAKER.match(text):
-        return {"messages": pasted(text, depth=conf.limits.depth).messages}
+        return {"messages": pasted(text, depth=conf.limits.body.depth).messages}
     return {"messages": [{"role": "user", "content": text.replace("\0", "")}]}

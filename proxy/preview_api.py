@@ -43,7 +43,7 @@ class ChatParser(BaseParser):
         body = stream.read(limit + 1)
         if len(body) > limit:
             raise TooLarge(f"The body is larger than the {limit} bytes accepted.")
-        return chat.load(body, depth=conf.limits.depth)
+        return chat.load(body, depth=conf.limits.body.depth)
 
 
 class PlanPreviewView(APIView):

@@ -101,7 +101,7 @@ class PreviewForm(forms.Form):
                 f"POST /token-saving/plans/{self.plan.name}/preview"
             )
         try:
-            self._chat = pasted(text, depth=conf.limits.depth)
+            self._chat = pasted(text, depth=conf.limits.body.depth)
         except BadRequest as error:
             raise forms.ValidationError(error.message) from None
         return text

@@ -32,6 +32,7 @@ from proxy.keeper import Keeper
 from proxy.pulse import Pulse, Traffic
 from proxy.source import DatabaseSource
 from proxy.sweeper import Sweeper
+from proxy.watchdog import Watchdog
 from proxy.watching import watchers
 from proxy.wrongs import forget_expired
 from stats import budgets, health
@@ -59,6 +60,7 @@ class Running:
     keeper: Keeper
     traffic: Traffic = field(default_factory=Traffic)
     pulse: Pulse | None = None
+    watchdog: Watchdog | None = None
     tracing: "Tracing | None" = None
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
@@ -80,6 +82,8 @@ class Running:
         self.keeper.close()
         if self.pulse is not None:
             self.pulse.close()
+        if self.watchdog is not None:
+            self.watchdog.close()
         budgets.attach(None)
         previews.attach(None)
         bridge.attach(None)
@@ -161,6 +165,7 @@ async def open_toolbox() -> Running:
     # What was loaded until here lives as long as the worker: the garbage collector need not look at it again with every request.
     gc.collect()
     gc.freeze()
+    running.watchdog = Watchdog()
     return running
 
 

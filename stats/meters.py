@@ -19,6 +19,11 @@ LOOP_LAG = Histogram(
     "How late a worker's event loop comes to what is due, tried ten times a second.",
     buckets=LAGS,
 )
+LOOP_STALLS = Counter(
+    "tokenthrift_event_loop_stalls",
+    "Turns of a worker's event loop that took longer than 200 ms, by the stage of the request or the module that held it up.",
+    ("stage",),
+)
 CONNECTIONS_ENDED = Counter(
     "tokenthrift_connections_ended",
     "Connections that were refused or ended. reason: head (too large or too slow), body (late), unread (an answer that "

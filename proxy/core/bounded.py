@@ -13,6 +13,7 @@ class Bounded(Generic[Key, Value]):
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
+        self.largest = limit // 16
         self.bytes = 0
         # In order of use. Not a plain dictionary: finding its first key takes a step for each that was dropped before it, 1 ms in the end.
         self._kept: OrderedDict[Key, tuple[Value, int]] = OrderedDict()
@@ -30,7 +31,7 @@ class Bounded(Generic[Key, Value]):
     def keep(self, key: Key, value: Value, size: int) -> None:
         """Remember the value, which takes `size` bytes."""
         self.drop(key)
-        if size > self.limit // 16:
+        if size > self.largest:
             return
         self._kept[key] = (value, size)
         self.bytes += size

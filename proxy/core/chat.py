@@ -1,17 +1,24 @@
 """A chat request, from bytes to a checked value. What the gateway does not need to understand it leaves alone.
 
-Numbers beyond 64 bits are refused rather than rounded, NUL is refused because PostgreSQL cannot keep it, and nesting is limited
-here because the JSON parser accepts more than it can write again.
+A body that a provider may accept and that we do not fully understand (`unusual`) is passed on and kept out of all that reads it: roles
+of other templates, parts that are plain texts, calls without a function, NUL, whole numbers beyond 64 bits. Those are kept as they were
+written, since a rounded one would be another request. Nesting is limited because the JSON parser accepts more than it can write again,
+and no key may come twice: two readers would take two different ones.
 """
 
+import json
 import re
 from dataclasses import dataclass, field
+from types import NoneType
 from typing import Any
 
 import orjson
 
+from proxy.core.body_limits import DEFAULT_LIMITS, BodyLimits
 from proxy.core.controls import Controls, from_body
-from proxy.core.errors import BadRequest, TooDeep
+from proxy.core.errors import BadRequest, TooDeep, TooMany
+from proxy.core.json_marks import count_marks
+from proxy.core.offload import LARGE
 from proxy.core.ports import Message
 
 PLAN_FIELD = "token_saving_plan_id"
@@ -22,12 +29,14 @@ _LONG_NUMBER = re.compile(rb"\d{20,}")
 # The regular expression takes 4 ms for a chat of 60,000 tokens; few bodies hold so many digits in a row, which is seen in 0.2.
 _DIGITS, _TWENTY = bytes.maketrans(b"123456789", b"0" * 9), b"0" * 20
 _ESCAPED_NUL = b"\\u0000"
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
+MAX_DIGITS = 20  # of a whole number within 64 bits, its sign included
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatRequest:
     """A request as asked. `body` lacks our own fields and is never changed in place; `raw` is the client's bytes when they held none
-    of them."""
+    of them; `size`: how many bytes the client sent; `unusual`: it holds what we do not understand."""
 
     body: dict[str, Any]
     model: str
@@ -38,11 +47,13 @@ class ChatRequest:
     plan_name: str | None = None
     controls: Controls = field(default_factory=Controls)
     raw: bytes | None = None
+    size: int = 0
+    unusual: bool = False
 
 
-def parse(raw: bytes, *, depth: int = 64) -> ChatRequest:
-    """Read a request body. Raises BadRequest, naming the field in `param`, or TooDeep beyond `depth` levels."""
-    body = load(raw, depth=depth)
+def parse(raw: bytes, limits: BodyLimits = DEFAULT_LIMITS) -> ChatRequest:
+    """Read a request body. Raises BadRequest, naming the field in `param`, TooDeep or TooMany."""
+    body, unusual = _load(raw, limits)
     model = _typed(body, "model", str)
     if not model:
         raise BadRequest("model is required: the name of a route, see GET /v1/models.", param="model")
@@ -51,7 +62,8 @@ def parse(raw: bytes, *, depth: int = 64) -> ChatRequest:
     options = _typed(body, "stream_options", dict) or {}
     _check_numbers(body)
     user = _typed(body, "user", str)
-    messages = checked_messages(body.get("messages"))
+    messages = body.get("messages")
+    unusual = _check_messages(messages, limits) or unusual
     plan_name, stripped = _strip(body)
     return ChatRequest(
         body=stripped,
@@ -63,50 +75,107 @@ def parse(raw: bytes, *, depth: int = 64) -> ChatRequest:
         plan_name=plan_name,
         controls=from_body(body.get("cache")),
         raw=raw if stripped is body else None,
+        size=len(raw),
+        unusual=unusual,
     )
 
 
-def load(raw: bytes, *, depth: int = 64) -> dict[str, Any]:
-    """The JSON object of a request body. Raises BadRequest, or TooDeep beyond `depth` levels."""
+def load(raw: bytes, *, depth: int = DEFAULT_LIMITS.depth) -> dict[str, Any]:
+    """The JSON object of a request body that we answer by ourselves. Raises BadRequest, or TooDeep beyond `depth` levels."""
+    body, unusual = _load(raw, BodyLimits(depth=depth))
+    if unusual:
+        raise BadRequest("The body holds a NUL character (\\u0000), or a number beyond 64 bits, which would lose digits.")
+    return body
+
+
+def _load(raw: bytes, limits: BodyLimits) -> tuple[dict[str, Any], bool]:
+    """The JSON object, and whether it holds NUL or whole numbers beyond 64 bits."""
+    if len(raw) > 2 * limits.values and count_marks(raw).values > limits.values:  # a value takes two bytes at least
+        raise TooMany(f"The body holds more than {limits.values} JSON values.")
     try:
         body = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         if "depth limit" in str(error):
-            raise TooDeep(f"The body is nested deeper than {depth} levels.") from None
+            raise TooDeep(f"The body is nested deeper than {limits.depth} levels.") from None
         raise BadRequest(f"The body is not valid JSON: {error}") from None
     if not isinstance(body, dict):
         raise BadRequest("The body must be a JSON object.")
     # The parser rounds integers beyond 64 bits to floats: look for exactly those values.
     long = _LONG_NUMBER.findall(raw) if _TWENTY in raw.translate(_DIGITS) else ()
     rounded = frozenset(map(float, long))
-    _inspect(body, depth=depth, nul=_ESCAPED_NUL in raw, rounded=rounded)
-    return body
+    found = _inspect(body, depth=limits.depth, nul=_ESCAPED_NUL in raw, rounded=rounded)
+    if found.keys != raw.count(b":") and found.keys != _count_keys(raw):
+        _refuse_repeated_key(raw)
+    return (_load_exactly(raw) if found.rounded else body), found.rounded or found.nul
 
 
-def _inspect(body: dict[str, Any], *, depth: int, nul: bool, rounded: frozenset[float]) -> None:
+def _count_keys(raw: bytes) -> int:
+    return count_marks(raw).keys if len(raw) > LARGE else _STRING.sub(b"", raw).count(b":")
+
+
+def _refuse_repeated_key(raw: bytes) -> None:
+    """Raise BadRequest that names the key; nothing where none is repeated."""
+
+    def check(pairs: list[tuple[str, Any]]) -> None:
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen:
+                raise BadRequest(f"The body holds the key {name[:64]!r} twice in one object.", param=name[:64])
+            seen.add(name)
+
+    json.loads(raw, object_pairs_hook=check, parse_int=len, parse_float=len)
+
+
+def _load_exactly(raw: bytes) -> dict[str, Any]:
+    """The object with whole numbers beyond 64 bits as they were written, for `orjson.dumps` to write again."""
+
+    def whole(digits: str) -> Any:
+        if len(digits) <= MAX_DIGITS and -(2**63) <= int(digits) < 2**64:
+            return int(digits)
+        return orjson.Fragment(digits)
+
+    found: dict[str, Any] = json.loads(raw, parse_int=whole)
+    return found
+
+
+@dataclass(slots=True)
+class _Found:
+    """`keys`: of all objects; `nul`, `rounded`: whether a text holds NUL, and whether a whole number lost digits."""
+
+    keys: int = 0
+    nul: bool = False
+    rounded: bool = False
+
+
+def _inspect(body: dict[str, Any], *, depth: int, nul: bool, rounded: frozenset[float]) -> _Found:
     """Walk the containers level by level. Strings and numbers are looked at only when the raw bytes gave a reason to."""
     level: list[Any] = [body]
+    found = _Found()
     for _ in range(depth):
         below: list[Any] = []
         for node in level:
-            children = node.values() if isinstance(node, dict) else node
+            if type(node) is dict:
+                found.keys += len(node)
+                children = node.values()
+            else:
+                children = node
             if nul or rounded:
-                _inspect_values(node, children, nul=nul, rounded=rounded)
-            below.extend(child for child in children if type(child) is dict or type(child) is list)
+                _inspect_values(node, children, found, rounded=rounded)
+            below.extend([child for child in children if type(child) is dict or type(child) is list])
         if not below:
-            return
+            return found
         level = below
     raise TooDeep(f"The body is nested deeper than {depth} levels.")
 
 
-def _inspect_values(node: Any, children: Any, *, nul: bool, rounded: frozenset[float]) -> None:
-    if nul and isinstance(node, dict) and any("\0" in key for key in node):
-        raise BadRequest("The body holds a NUL character (\\u0000) in a field name.")
+def _inspect_values(node: Any, children: Any, found: _Found, *, rounded: frozenset[float]) -> None:
+    if isinstance(node, dict) and any("\0" in key for key in node):
+        found.nul = True
     for child in children:
-        if nul and type(child) is str and "\0" in child:
-            raise BadRequest("The body holds a NUL character (\\u0000), which is not allowed.")
+        if type(child) is str and "\0" in child:
+            found.nul = True
         if type(child) is float and abs(child) in rounded:
-            raise BadRequest("The body holds a number beyond 64 bits, which would lose digits.")
+            found.rounded = True
 
 
 _NAMES = {str: "a text", bool: "true or false", dict: "an object"}
@@ -134,24 +203,70 @@ def _refuse(body: dict[str, Any]) -> None:
             raise BadRequest(f"{name} is not accepted: upstreams are set by the administrator.", param=name)
 
 
-def checked_messages(value: Any) -> list[Message]:
-    """The `messages` of a request. Raises BadRequest, naming the field in `param`."""
+def checked_messages(value: Any, limits: BodyLimits = DEFAULT_LIMITS) -> list[Message]:
+    """Messages in OpenAI's form, for what reads them without a provider. Raises BadRequest, naming the field in `param`, or TooMany."""
+    if _check_messages(value, limits):
+        for index, message in enumerate(value):
+            _check_usual(message, f"messages[{index}]")
+    messages: list[Message] = value
+    return messages
+
+
+def _check_messages(value: Any, limits: BodyLimits) -> bool:
+    """Check what no provider could accept otherwise; whether anything is unlike OpenAI's form. Raises BadRequest or TooMany."""
     if not isinstance(value, list) or not value:
         raise BadRequest("messages must be a non-empty array of message objects.", param="messages")
+    if len(value) > limits.messages:
+        raise TooMany(f"messages holds {len(value)} messages; at most {limits.messages} are accepted.", param="messages")
+    unusual, parts = False, 0
     for index, message in enumerate(value):
         where = f"messages[{index}]"
         if not isinstance(message, dict):
             raise BadRequest(f"{where} must be an object.", param=where)
-        if not isinstance(message.get("role"), str) or message["role"] not in ROLES:
+        role, content, calls = message.get("role"), message.get("content"), message.get("tool_calls")
+        if not isinstance(role, str):
             raise BadRequest(f"{where}.role must be one of {', '.join(sorted(ROLES))}.", param=f"{where}.role")
-        _content(message.get("content"), f"{where}.content")
-        calls = message.get("tool_calls")
-        if calls is not None and not (isinstance(calls, list) and all(isinstance(call, dict) for call in calls)):
-            raise BadRequest(f"{where}.tool_calls must be an array of objects.", param=f"{where}.tool_calls")
-    return value
+        if isinstance(content, list):
+            parts += len(content)
+        if isinstance(calls, list):
+            parts += len(calls)
+        if parts > limits.parts:
+            raise TooMany(f"messages hold more than {limits.parts} parts and tool calls.", param="messages")
+        unusual = unusual or not (role in ROLES and _is_usual_content(content) and _are_usual_calls(message))
+    return unusual
 
 
-def _content(content: Any, where: str) -> None:
+def _is_usual_content(content: Any) -> bool:
+    return content is None or isinstance(content, str) or (isinstance(content, list) and all(map(_is_usual_part, content)))
+
+
+def _is_usual_part(part: Any) -> bool:
+    if not isinstance(part, dict) or not isinstance(part.get("type"), str):
+        return False
+    return part["type"] != "text" or isinstance(part.get("text"), str)
+
+
+def _are_usual_calls(message: Message) -> bool:
+    calls, single = message.get("tool_calls"), message.get("function_call")
+    if calls is None and single is None:
+        return True
+    return (
+        (calls is None or (isinstance(calls, list) and all(isinstance(call, dict) for call in calls)))
+        and all(isinstance(call.get("function"), dict | NoneType) for call in calls or ())
+        and isinstance(single, dict | NoneType)
+    )
+
+
+def _check_usual(message: Message, where: str) -> None:
+    """Raise BadRequest, naming the field that is unlike OpenAI's form."""
+    if message["role"] not in ROLES:
+        raise BadRequest(f"{where}.role must be one of {', '.join(sorted(ROLES))}.", param=f"{where}.role")
+    if not _are_usual_calls(message):
+        raise BadRequest(f"{where}.tool_calls must be an array of objects.", param=f"{where}.tool_calls")
+    _check_content(message.get("content"), f"{where}.content")
+
+
+def _check_content(content: Any, where: str) -> None:
     if content is None or isinstance(content, str):
         return
     if not isinstance(content, list):
@@ -159,7 +274,7 @@ def _content(content: Any, where: str) -> None:
     for number, part in enumerate(content):
         if not isinstance(part, dict) or not isinstance(part.get("type"), str):
             raise BadRequest(f"{where}[{number}] must be an object with a type.", param=f"{where}[{number}]")
-        if part["type"] == "text" and not isinstance(part.get("text"), str):
+        if not _is_usual_part(part):
             raise BadRequest(f"{where}[{number}].text must be a text.", param=f"{where}[{number}].text")
 
 
@@ -187,6 +302,8 @@ def text_of(message: Message) -> str | None:
     content = message.get("content")
     if isinstance(content, str):
         return content
-    if not isinstance(content, list) or any(part.get("type") != "text" for part in content):
+    if not isinstance(content, list):
+        return None
+    if not all(isinstance(part, dict) and part.get("type") == "text" and isinstance(part.get("text"), str) for part in content):
         return None
     return "\n".join(part["text"] for part in content)

@@ -1,5 +1,6 @@
 """What a single request says about caching: the body's `cache` object, and `Cache-Control` (RFC 9111 section 5.2.1) meaning the same."""
 
+import re
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,6 +10,8 @@ ACCEPTED = ("no-store", "no-cache", "only-if-cached", "ttl", "s-maxage", "namesp
 MAX_TAGS, MAX_TAG = 8, 64
 _FLAGS = {"no-store": "no_store", "no-cache": "no_cache", "only-if-cached": "only_if_cached"}
 _SECONDS = {"ttl": "ttl", "s-maxage": "max_age"}
+MAX_AGE_DIGITS = 10
+_SECONDS_GIVEN = re.compile(r"[0-9]+")
 _HEADER_SECONDS = {"max-age": "max_age", "s-maxage": "max_age"}
 
 
@@ -48,7 +51,7 @@ _EXPECTED = {
     "only_if_cached": "must be true or false.",
     "ttl": "must be a whole number of seconds, 1 to 31536000.",
     "max_age": "must be a whole number of seconds, 0 to 31536000.",
-    "namespace": "must be a text of 1 to 128 characters.",
+    "namespace": "must be a text of 1 to 128 characters without NUL.",
     "similarity_threshold": "must be a number from 0 to 1; it can only raise the plan's own.",
     "tags": f"must be a list of 1 to {MAX_TAGS} printable texts of 1 to {MAX_TAG} characters.",
 }
@@ -62,7 +65,7 @@ def _field(name: str, given: Any) -> tuple[str, bool]:
         low = 1 if name == "ttl" else 0
         return _SECONDS[name], type(given) is int and low <= given <= 31_536_000
     if name == "namespace":
-        return "namespace", isinstance(given, str) and 1 <= len(given) <= 128
+        return "namespace", isinstance(given, str) and 1 <= len(given) <= 128 and "\0" not in given  # PostgreSQL keeps none
     if name == "similarity_threshold":
         return "similarity_threshold", type(given) in (int, float) and 0 <= given <= 1
     if name == "tags":
@@ -82,7 +85,8 @@ def with_header(controls: Controls, header: str) -> Controls:
         if name in _FLAGS:
             switched: dict[str, Any] = {_FLAGS[name]: True}
             controls = replace(controls, **switched)
-        elif name in _HEADER_SECONDS and value.strip('"').isdigit():
-            age = int(value.strip('"'))
+        elif name in _HEADER_SECONDS and _SECONDS_GIVEN.fullmatch(value.strip('"')):
+            # RFC 9111 section 1.2.2: what is larger than we can hold is as good as for ever.
+            age = int(value.strip('"').lstrip("0")[:MAX_AGE_DIGITS] or "0")
             controls = replace(controls, max_age=age if controls.max_age is None else min(age, controls.max_age))
     return controls

@@ -3,6 +3,7 @@
 GatewayError                      the client gets OpenAI's error object (platform.openai.com/docs/guides/error-codes)
 +- BadRequest            400      a field is wrong: `param` names it
 +- TooDeep / TooLarge    400/413
++- TooMany               413      messages, parts or JSON values
 +- BodyTimeout           408      the body did not come in time
 +- HeadTooLarge          431      too long an address or headers, or too many of them
 +- BadKey                401      no, wrong, revoked or expired key
@@ -62,6 +63,10 @@ class TooDeep(BadRequest):
 class TooLarge(BadRequest):
     status = 413
     code = "request_too_large"
+
+
+class TooMany(TooLarge):
+    """More messages, parts or JSON values than are accepted."""
 
 
 class BodyTimeout(BadRequest):

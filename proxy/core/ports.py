@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from plans.snapshot import CompressionSettings
 from proxy.core.background import Background
+from proxy.core.body_limits import DEFAULT_LIMITS, BodyLimits
 from proxy.core.breaker import Breaker
 from proxy.core.budgets import Budgets
 from proxy.core.directory import Directory, UpstreamTarget
@@ -314,7 +315,7 @@ class Limits:
     """Deployment-wide limits, from settings. Times in seconds. `requests_per_key`: at a time, 0 for any number."""
 
     body_bytes: int = 16 * 1024 * 1024
-    depth: int = 64
+    body: BodyLimits = DEFAULT_LIMITS
     cache_budget: float = 0.1
     store_budget: float = 2.0
     key_pepper: str = field(default="", repr=False)

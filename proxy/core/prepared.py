@@ -23,7 +23,9 @@ class Prepared:
 
     def of(self, directory: Directory, asked: Asked) -> dict[str, Any] | None:
         """What this request was prepared to before, or None."""
-        return self._known.get(asked) if directory is self._directory else None
+        if directory is not self._directory or self._size(asked) > self._known.largest:  # a digest of megabytes takes its time
+            return None
+        return self._known.get(asked)
 
     def keep(self, directory: Directory, asked: Asked, fields: dict[str, Any]) -> None:
         """Remember what a request was prepared to; one that began under an older directory is left alone."""
@@ -32,4 +34,9 @@ class Prepared:
         if directory is not self._directory:
             self._known.clear()
             self._directory = directory
-        self._known.keep(asked, fields, PARSED * len(asked[2]) + OVERHEAD)
+        if (size := self._size(asked)) <= self._known.largest:
+            self._known.keep(asked, fields, size)
+
+    @staticmethod
+    def _size(asked: Asked) -> int:
+        return PARSED * len(asked[2]) + OVERHEAD

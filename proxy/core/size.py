@@ -16,7 +16,9 @@ def characters(messages: Iterable[Message]) -> int:
 
 def _characters(message: Message) -> int:
     content = message.get("content")
-    calls = message.get("tool_calls") or ()
-    texts = [content] if isinstance(content, str) else [part.get("text") for part in content or () if isinstance(part, dict)]
-    texts += [(each.get("function") or {}).get("arguments") for each in calls if isinstance(each, dict)]
+    calls = message.get("tool_calls")
+    parts = content if isinstance(content, list) else ()
+    texts = [content] if isinstance(content, str) else [part.get("text") if isinstance(part, dict) else part for part in parts]
+    functions = [each.get("function") for each in calls if isinstance(each, dict)] if isinstance(calls, list) else ()
+    texts += [function.get("arguments") for function in functions if isinstance(function, dict)]
     return FRAME + sum(len(text) for text in texts if isinstance(text, str))

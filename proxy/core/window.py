@@ -17,6 +17,7 @@ from proxy.core.verify.chat import Chat, history_veto
 
 # Characters beyond which the earlier turns must be the same: of what the user said, which an entry keeps, and in all, which is read.
 _SAID, _ALL = 4096, 16_384
+_MESSAGES = 400  # each takes its time, however short it is
 # Characters to embed, some 50 word pieces; the oldest turns are left out. With 500 the dev chats fare no better, for twice the work.
 _EMBEDDED = 200
 # Cosine of two windows with history, whatever lower threshold a plan has for questions.
@@ -31,6 +32,8 @@ BEGUN = b"begun"
 
 def fits(messages: Sequence[Message]) -> bool:
     """Whether the chat is short enough to be kept and compared; a longer one is compared as under `strict`."""
+    if len(messages) > _MESSAGES:
+        return False
     sizes = [(message["role"] == "user", len(text_of(message) or "")) for message in messages]
     return sum(size for _, size in sizes) <= _ALL and sum(size for said, size in sizes if said) <= _SAID
 

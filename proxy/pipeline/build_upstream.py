@@ -7,6 +7,7 @@ import orjson
 from proxy.core.breakpoints import has_breakpoint, reads_breakpoints, with_breakpoint
 from proxy.core.errors import NotCached
 from proxy.core.exchange import Call, revise
+from proxy.core.offload import off_loop
 from proxy.core.ports import Message, Toolbox
 from stats.measures import Attempt
 
@@ -26,7 +27,7 @@ async def build_upstream(call: Call, tools: Toolbox) -> Call:
             plan_id=call.plan.id if call.plan else None,
         )
     )
-    return revise(call, outgoing=outgoing_body(call), attempts=1)
+    return revise(call, outgoing=await off_loop(call.asked.size, outgoing_body, call), attempts=1)
 
 
 def outgoing_body(call: Call) -> bytes:

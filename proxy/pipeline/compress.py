@@ -7,6 +7,7 @@ from dataclasses import replace
 from proxy.core.chats import chat_ids
 from proxy.core.errors import ToolUnavailable
 from proxy.core.exchange import Call, revise, tenant_of
+from proxy.core.offload import off_loop
 from proxy.core.outlook import outlook
 from proxy.core.ports import Toolbox
 from proxy.core.reading import sent_key
@@ -18,6 +19,8 @@ log = logging.getLogger("tokenthrift.proxy")
 async def compress(call: Call, tools: Toolbox) -> Call:
     """Set what was cut. Raises ToolUnavailable: then the request goes out whole."""
     if call.plan is None or call.plan.mode == "off" or call.plan.compression is None:
+        return call
+    if call.asked.unusual:  # what is not understood cannot be cut
         return call
     if call.would is not None and call.in_shadow:  # nothing would have been sent
         return call
@@ -33,13 +36,13 @@ async def compress(call: Call, tools: Toolbox) -> Call:
     if cut.messages is not None and not encoding_for(call.target.model)[1]:
         cut = replace(cut, note=", ".join(filter(None, [cut.note, f"unknown-model-counted-by-{cut.encoding}"])))
     call = revise(call, cut=cut, budget_ends=call.budget_ends + time.monotonic() - begun)
-    return revise(call, keys=replace(call.keys, sent=sent_key(call))) if call.keys else call
+    return revise(call, keys=replace(call.keys, sent=await off_loop(call.asked.size, sent_key, call))) if call.keys else call
 
 
 async def _looked_up(call: Call, tools: Toolbox) -> Call:
     """Set the chat's id and what is known of it; None when nobody can say in time."""
     assert call.key is not None  # noqa: S101 -- authenticate set it
-    before, now = chat_ids(call.asked.messages, tenant=call.key.tenant_id, route=call.target.id)
+    before, now = await off_loop(call.asked.size, chat_ids, call.asked.messages, tenant=call.key.tenant_id, route=call.target.id)
     asking = tools.chats.known(before, tenant=call.key.tenant_id, route=call.target.id)
     try:
         known = await tools.breakers["chats"].run(asking, seconds=tools.limits.cache_budget)

@@ -1,9 +1,9 @@
 """What a provider billed when it did not say: our own count, flagged, with the discount that it gave other prompts lately."""
 
-import asyncio
 from dataclasses import replace
 
 from proxy.core.exchange import Call, Live, Stored, Usage, revise, tenant_of
+from proxy.core.offload import in_thread
 from proxy.core.ports import Toolbox
 from proxy.core.usage import estimated_usage
 
@@ -16,7 +16,7 @@ async def count(call: Call, tools: Toolbox) -> Call:
         tools.discounts.tell(tenant_of(call), call.target.id, cut=_is_cut(call), prompt=usage.prompt, cached=usage.cached)
     if not _heard(call) or usage.estimated or (usage.prompt and usage.completion and not _broke_off(call)):
         return call
-    guess = await asyncio.to_thread(estimated_usage, call.messages, call.completion, model=call.target.model)
+    guess = await in_thread(estimated_usage, call.messages, call.completion, model=call.target.model)
     if not usage.prompt:
         cached = tools.discounts.expected(tenant_of(call), call.target.id, cut=_is_cut(call), prompt=guess.prompt)
         guess = replace(guess, cached=cached)

@@ -6,6 +6,7 @@ from proxy.core.cache_key import bucket_key
 from proxy.core.eligibility import VOCABULARY, is_online, question_of, semantic_refusal
 from proxy.core.embedding import is_understood, vectors
 from proxy.core.exchange import Call, revise
+from proxy.core.offload import off_loop
 from proxy.core.ports import Toolbox
 from proxy.core.verify.chat import chat_of
 from proxy.core.window import fits, text_of_window
@@ -18,7 +19,7 @@ async def embed(call: Call, tools: Toolbox) -> Call:
     wait for two as long as for the look-up itself. Raises ToolUnavailable."""
     if call.keys is None or call.plan is None or call.plan.cache is None or call.plan.cache.backend not in tools.semantic:
         return call
-    refusal = semantic_refusal(call.asked, call.plan.cache)
+    refusal = "unusual-body" if call.asked.unusual else semantic_refusal(call.asked, call.plan.cache)
     question = question_of(call.asked)
     if refusal is not None or question is None:
         return revise(call, vetoes=(*call.vetoes, refusal or "no-question"))
@@ -28,7 +29,9 @@ async def embed(call: Call, tools: Toolbox) -> Call:
         return revise(call, vetoes=(*call.vetoes, VOCABULARY))
     cache = call.plan.cache
     context = "strict" if cache.context == "window" and not fits(call.asked.messages) else cache.context
-    bucket = bucket_key(call.asked.body, scope=call.keys.scope, plan=call.plan, route=call.target, context=context)
+    bucket = await off_loop(
+        call.asked.size, bucket_key, call.asked.body, scope=call.keys.scope, plan=call.plan, route=call.target, context=context
+    )
     chat = chat_of(call.asked.messages) if context == "window" else None
     (vector,) = await vectors(call, tools, question if chat is None else text_of_window(chat, cache.window), share=SHARE)
     return revise(call, question=question, keys=replace(call.keys, bucket=bucket), vector=vector, window=chat)

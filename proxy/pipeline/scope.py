@@ -2,6 +2,7 @@
 
 from proxy.core.cache_key import exact_key, scope_digest
 from proxy.core.exchange import Call, Keys, revise
+from proxy.core.offload import off_loop
 from proxy.core.ports import Toolbox
 
 
@@ -17,6 +18,7 @@ async def scope(call: Call, tools: Toolbox) -> Call:
     digest = scope_digest(plan, call.key, user=request.user, namespace=request.controls.namespace)
     if digest is None:
         return revise(call, reason="no-scope")
-    keys = Keys(scope=digest, exact=exact_key(request.body, scope=digest, plan=plan, route=call.target))
+    exact = await off_loop(request.size, exact_key, request.body, scope=digest, plan=plan, route=call.target)
+    keys = Keys(scope=digest, exact=exact)
     fresh = request.controls.no_cache
     return revise(call, keys=keys, tier="miss", reason="no-cache" if fresh else "", reads=not fresh, writes=True)

@@ -14,6 +14,7 @@ from proxy.core.exchange import Call, Keys, Whole
 from proxy.core.kept import kept_of
 from proxy.core.lifetime import fresh_seconds, kept_seconds
 from proxy.core.model_input import has_history
+from proxy.core.offload import off_loop
 from proxy.core.ports import SemanticEntry, Toolbox
 from proxy.core.same_answer import answer_text
 from proxy.core.window import BEGUN, pack
@@ -27,7 +28,7 @@ async def store(call: Call, tools: Toolbox) -> Call:
     """Write the entry, in parallel, each tier for itself: one being down does not keep the other from it."""
     if not _storable(call) or call.keys is None:
         return call
-    envelope = _envelope(call, call.keys)
+    envelope = await off_loop(call.asked.size, _envelope, call, call.keys)
     value = encode(envelope)
     assert call.plan is not None and call.plan.cache is not None  # noqa: S101, PT018 -- there are no keys without
     ttl = kept_seconds(call.plan.cache, round(envelope.expires_at - envelope.created_at))

@@ -148,3 +148,23 @@ def test_all_else_is(context: Context) -> None:
 def test_what_an_sdk_echoes_of_its_answers_without_saying_anything_is_none() -> None:
     echoed = [*HISTORY[:2], HISTORY[2] | {"refusal": None, "annotations": []}, HISTORY[3]]
     assert bucket_of(echoed, "window") == bucket_of(HISTORY, "window")
+
+
+def test_a_bucket_s_work_grows_with_the_messages_and_no_faster() -> None:
+    """Many empty messages, each different by its place: every one is looked at once."""
+    compared = 0
+
+    class Counted(dict[str, Any]):
+        def __eq__(self, other: object) -> bool:
+            nonlocal compared
+            compared += 1
+            return super().__eq__(other)
+
+        __hash__ = None  # type: ignore[assignment]
+
+    plan = replace(PLAN, cache=CacheSettings(context="window"))
+    for number in (500, 2000):
+        compared = 0
+        messages = [Counted(role="system", content=""), *(Counted(role="user", content="", name=str(n)) for n in range(number))]
+        bucket_key({"messages": messages}, scope="s", plan=plan, route=ROUTE, context="window")
+        assert compared <= number

@@ -14,6 +14,8 @@ from proxy.core.errors import BadRequest
         ("only-if-cached, max-age=60", {"only-if-cached": True, "s-maxage": 60}),
         ('s-maxage="5"', {"s-maxage": 5}),
         ("max-age=-1, private, =, max-age=x", {}),
+        ("max-age=\u00b2, s-maxage=\u0663, max-age=1_0, max-age=+5", {}),
+        ("max-age=00000000000005", {"s-maxage": 5}),
     ],
 )
 def test_a_header_means_the_same_as_the_body(header: str, same_as: dict[str, object]) -> None:
@@ -35,3 +37,16 @@ def test_what_can_be_no_tag_is_refused(tags: object) -> None:
     with pytest.raises(BadRequest) as refused:
         from_body({"tags": tags})
     assert refused.value.param == "cache.tags"
+
+
+@pytest.mark.parametrize("digits", ["9" * 10, "9" * 5000, "0" * 5000 + "9" * 20])
+def test_an_age_of_many_digits_is_as_good_as_for_ever(digits: str) -> None:
+    age = with_header(Controls(), f"max-age={digits}").max_age
+    assert age is not None
+    assert age > 31_536_000
+
+
+def test_a_namespace_holds_no_nul() -> None:
+    with pytest.raises(BadRequest) as refused:
+        from_body({"namespace": "a\0"})
+    assert refused.value.param == "cache.namespace"

@@ -1,6 +1,7 @@
 """Cut a chat down to a budget of input tokens: the one entry to this package."""
 
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import accumulate
@@ -72,7 +73,7 @@ def drafted(messages: list[Message], counts: list[int], settings: CompressionSet
 def fits(messages: list[Message], settings: CompressionSettings, *, model: str) -> Cut | None:
     """The Cut of a chat that is quickly seen to be within the budget, or None when `compress` must look. Takes well under a millisecond:
     a chat above 16 KB is not counted."""
-    if size(messages) > SMALL:
+    if size(messages, enough=SMALL) > SMALL:
         return None
     encoding, _ = encoding_for(model)
     before = count_messages(messages, encoding)
@@ -81,10 +82,14 @@ def fits(messages: list[Message], settings: CompressionSettings, *, model: str) 
     return Cut(messages=None, before=before, after=before, engine=settings.engine, encoding=encoding)
 
 
-def size(value: object) -> int:
-    """UTF-8 bytes of all strings inside: how much there is to read and count."""
-    found, left = 0, [value]
+def size(value: object, *, enough: float = math.inf) -> int:
+    """UTF-8 bytes of all strings inside: how much there is to read and count. Looks no further than to `enough` of them, nor into more
+    containers than that."""
+    found, seen, left = 0, 0, [value]
     while left:
+        seen += 1
+        if found > enough or seen > enough:
+            return max(found, seen)
         inner = left.pop()
         # Texts are looked at where they lie: most values are texts, and a list of what is left costs more than they do.
         for item in inner.values() if isinstance(inner, dict) else inner if isinstance(inner, list) else (inner,):

@@ -33,4 +33,9 @@ class Idle:
 
 def opening(messages: Sequence[Message]) -> int:
     """A number for how a chat begins, the same for all its turns in this process. Looks at what it needs only, as a chat may be long."""
-    return hash(tuple(str(message.get("content"))[:CHARACTERS] for message in messages[:MESSAGES] if isinstance(message, dict)))
+    return hash(tuple(_beginning(message.get("content")) for message in messages[:MESSAGES] if isinstance(message, dict)))
+
+
+def _beginning(content: object) -> str:
+    """Of a list no more parts than characters: the whole of it may be megabytes."""
+    return (content if isinstance(content, str) else str(content[:1] if isinstance(content, list) else content))[:CHARACTERS]

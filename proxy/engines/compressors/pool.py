@@ -8,14 +8,16 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from plans.snapshot import CompressionSettings
-from proxy.core.compression.compress import FALLBACK, compress, fits
+from proxy.core.compression.compress import FALLBACK, compress, fits, size
 from proxy.core.compression.pays import Terms
 from proxy.core.errors import ToolUnavailable
+from proxy.core.offload import LARGE, off_loop
 from proxy.core.ports import Cut, Message
 from proxy.engines.compressors.idle import Idle, opening
 from proxy.engines.compressors.process import BROKEN, WorkerProcess
@@ -31,13 +33,15 @@ WARM_UP = job(
 )
 START_DEADLINE = 60.0
 RETRY_AFTER = 1.0
+TRIM_THREADS, TRIM_QUEUE = 2, 16
+TRIM_DEADLINE = 5.0
 
 
 class PoolCompressor:
     """The Compressor port over `workers` processes. `deadline`: seconds for a job, its wait included; `queue`: jobs that may wait;
     `words`: a table of word vectors (`Meanings`), for chats ranked by what is asked.
 
-    Never slower than the deadline and the time `trim` takes: a job that is late (`deadline`), that broke its worker or finds all broken
+    Never slower than the deadline and `TRIM_DEADLINE`: a job that is late (`deadline`), that broke its worker or finds all broken
     (`pool-broken`) or that finds the queue full (`busy`) is trimmed in a thread instead, and its Cut says so. A broken worker is started
     again beside the traffic. Raises ToolUnavailable when even `trim` fails.
     """
@@ -50,6 +54,8 @@ class PoolCompressor:
         self._jobs: set[asyncio.Task[bytes | str]] = set()
         self._started = self._closed = False
         self._deadline = deadline
+        self._threads = ThreadPoolExecutor(TRIM_THREADS, thread_name_prefix="trim")
+        self._trims = 0
         self._limit = workers + queue
         self.restarts = 0
 
@@ -72,10 +78,11 @@ class PoolCompressor:
         """See `proxy.core.compression.compress`. A short chat within its budget is answered here and now."""
         if cut := fits(messages, settings, model=model):
             return cut
-        request = job(messages, settings, model, terms=terms, tenant=tenant)
+        large = size(messages, enough=LARGE)
+        request = await off_loop(large, job, messages, settings, model, terms=terms, tenant=tenant)
         reply = await self._in_time(settings.deadline_ms, self.reply(messages, request))
-        done = cut_of(json.loads(reply), messages) if isinstance(reply, bytes) else reply
-        return await _trim(messages, settings, model, done, terms) if isinstance(done, str) else done
+        done = await off_loop(large, _read, reply, messages) if isinstance(reply, bytes) else reply
+        return await self._trim(messages, settings, model, done, terms) if isinstance(done, str) else done
 
     @staticmethod
     async def _in_time(milliseconds: int | None, reply: Awaitable[bytes | str]) -> bytes | str:
@@ -149,6 +156,27 @@ class PoolCompressor:
                 self._idle.give(worker)
                 return
 
+    async def _trim(self, messages: list[Message], settings: CompressionSettings, model: str, note: str, terms: Terms | None) -> Cut:
+        """`trim` in a thread: it takes linear time and lets go of the GIL every few milliseconds. A thread cannot be stopped, so these
+        are few, they are nobody else's, and nobody waits longer than `TRIM_DEADLINE`."""
+        if self._trims >= TRIM_QUEUE:
+            raise ToolUnavailable("compressor", "busy")
+        settings = replace(settings, engine=FALLBACK)
+        self._trims += 1
+        trimming = asyncio.get_running_loop().run_in_executor(self._threads, lambda: compress(messages, settings, model=model, terms=terms))
+        trimming.add_done_callback(self._trimmed)
+        try:
+            async with asyncio.timeout(TRIM_DEADLINE):
+                cut = await asyncio.shield(trimming)
+        except Exception as error:
+            raise ToolUnavailable("compressor", type(error).__name__) from None
+        return replace(cut, note=cut.note or note)
+
+    def _trimmed(self, trimming: "asyncio.Future[Cut]") -> None:
+        self._trims -= 1
+        if not trimming.cancelled():
+            trimming.exception()  # seen, also where nobody waits for it any more
+
     async def close(self) -> None:
         """End the jobs and the workers."""
         self._closed = True
@@ -156,9 +184,14 @@ class PoolCompressor:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self._threads.shutdown(wait=False, cancel_futures=True)
         for worker in self._workers:
             if process := worker.kill():
                 await process.wait()
+
+
+def _read(reply: bytes, messages: list[Message]) -> Cut | str:
+    return cut_of(json.loads(reply), messages)
 
 
 def cut_of(reply: dict[str, Any], messages: list[Message]) -> Cut | str:
@@ -169,12 +202,3 @@ def cut_of(reply: dict[str, Any], messages: list[Message]) -> Cut | str:
     if kept is not None:
         kept = [messages[item] if isinstance(item, int) else item for item in kept]
     return Cut(**{**reply, "messages": kept})
-
-
-async def _trim(messages: list[Message], settings: CompressionSettings, model: str, note: str, terms: Terms | None) -> Cut:
-    """`trim` in a thread: it takes linear time and lets go of the GIL every few milliseconds."""
-    try:
-        cut = await asyncio.to_thread(compress, messages, replace(settings, engine=FALLBACK), model=model, terms=terms)
-    except Exception as error:
-        raise ToolUnavailable("compressor", type(error).__name__) from None
-    return replace(cut, note=cut.note or note)
