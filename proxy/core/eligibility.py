@@ -13,6 +13,7 @@ from proxy.core.languages.known import is_known_language
 from proxy.core.model_input import CALLS, holds_unknown_field, offers_tools
 from proxy.core.personal import is_personal
 from proxy.core.timely import is_timely
+from proxy.core.wording import is_about_wording
 
 # The embedder reads 256 word pieces: two longer questions that differ at the end would look the same to it.
 MAX_QUESTION = 1000
@@ -45,6 +46,7 @@ def _question_refusal(question: str | None, cache: CacheSettings) -> str | None:
     for reason, applies in (
         ("long-question", lambda: len(question) > MAX_QUESTION),
         ("unseen", lambda: is_hidden(question)),
+        ("wording", lambda: is_about_wording(question)),
         ("time-sensitive", lambda: not cache.time_sensitive and is_timely(question)),
         ("personal", lambda: not cache.personal and is_personal(question)),
         # The two rules above say nothing about a language that they cannot read.

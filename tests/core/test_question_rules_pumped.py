@@ -7,7 +7,7 @@ from itertools import product
 import pytest
 
 from evaluation.eligibility import bypassed
-from proxy.core import personal, timely
+from proxy.core import personal, timely, wording
 from proxy.core.eligibility import MAX_QUESTION
 from proxy.core.languages import known, plain
 from proxy.core.languages import personal as own_data
@@ -17,7 +17,7 @@ from proxy.core.languages import timely as moments
 MOST_SECONDS = 0.05
 BLANKS = (" ", "\t", "\n", "\u00a0", "\u2003", "\u3000", " \t", "\u200b ", "\u00a0\u200d")
 NOUNS = "order ticket case booking reservation invoice tracking account reference policy claim".split()
-MODULES = (personal, timely, known, plain, own_data, moments)
+MODULES = (personal, timely, wording, known, plain, own_data, moments)
 COMPILED = [value for module in MODULES for value in vars(module).values() if isinstance(value, re.Pattern)] + [
     getattr(rules, name) for rules in moments._RULES for name in rules.__slots__
 ]
