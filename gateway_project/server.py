@@ -9,7 +9,6 @@ from django.conf import settings
 from gateway_project.supervisor import supervise
 from stats import meters
 
-GRACE = 25  # seconds a request in flight may take after SIGTERM; container platforms kill after 30
 KEEP_ALIVE = 75  # seconds; longer than the pools of the SDKs keep an idle connection, so that none is closed under a request
 
 
@@ -42,7 +41,7 @@ def run(listener: socket.socket, workers: int) -> bool:
         server_header=False,
         proxy_headers=False,  # Django's pages alone look at them: gateway_project.asgi
         ws_max_size=1024,  # bytes of a message: the dashboard's socket is told nothing
-        timeout_graceful_shutdown=GRACE,
+        timeout_graceful_shutdown=settings.SHUTDOWN_SECONDS,
         timeout_keep_alive=KEEP_ALIVE,
         timeout_worker_healthcheck=30,  # a worker loads its models before it answers
     )

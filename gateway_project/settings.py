@@ -31,6 +31,8 @@ ENCRYPTION_KEYS = [key.strip() for key in embedded.secret(VAR_DIR, "TOKENTHRIFT_
 ADMIN_KEY = environment.text("TOKENTHRIFT_ADMIN_KEY")
 METRICS_TOKEN = environment.text("TOKENTHRIFT_METRICS_TOKEN")
 INSTANCE = environment.text("TOKENTHRIFT_INSTANCE") or embedded.instance(URLS.database)
+# How long requests in flight may take after SIGTERM. Container platforms kill after 30 s where nobody said otherwise.
+SHUTDOWN_SECONDS = environment.integer("TOKENTHRIFT_SHUTDOWN_SECONDS", 25, low=1, high=3600)
 SPOOL_DIR = Path(environment.text("TOKENTHRIFT_SPOOL_DIR", str(VAR_DIR / "spool")))
 SPOOL_BYTES = environment.integer("TOKENTHRIFT_SPOOL_MB", 4096, low=0, high=10_000_000) * 1024 * 1024
 SPOOL_MEMORY_BYTES = environment.integer("TOKENTHRIFT_SPOOL_MEMORY_MB", 64, low=1, high=100_000) * 1024 * 1024

@@ -13,8 +13,9 @@ from plans.people import plans_of
 from plans.tenanted import Tenanted
 from stats import selectors
 from stats.evidence import Verdict
-from stats.measures import JUDGE, NotKept, Outcome, Tier
+from stats.measures import JUDGE, Bill, NotKept, Outcome, Tier
 from stats.models import DeadLetter, RequestEvent, UpstreamAttempt
+from stats.request_words import BILLS
 from stats.templatetags.figures import usd
 from stats.totals import FINISHED
 
@@ -104,6 +105,16 @@ class NotKeptFilter(admin.SimpleListFilter):
         return queryset.filter(not_kept=self.value()) if self.value() else queryset
 
 
+class BillFilter(admin.SimpleListFilter):
+    title, parameter_name = "where the bill comes from", "bill"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
+        return [(source, BILLS[source]) for source in get_args(Bill) if source]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[RequestEvent]) -> QuerySet[RequestEvent]:
+        return queryset.filter(bill=self.value()) if self.value() else queryset
+
+
 @admin.register(RequestEvent)
 class RequestEventAdmin(Tenanted, ReadOnly):
     list_display = (
@@ -127,6 +138,7 @@ class RequestEventAdmin(Tenanted, ReadOnly):
         SampleFilter,
         OutcomeFilter,
         NotKeptFilter,
+        BillFilter,
         ("at", admin.DateFieldListFilter),
         "stream",
         "estimated",
@@ -138,7 +150,7 @@ class RequestEventAdmin(Tenanted, ReadOnly):
 
     @admin.display(ordering="billed_cost")
     def billed(self, row: RequestEvent) -> str:
-        return usd(row.billed_cost)
+        return "unknown" if row.bill == "unknown" else usd(row.billed_cost)
 
     @admin.display(description="Saved")
     def saved(self, row: RequestEvent) -> str:

@@ -44,7 +44,8 @@ def worth(call: Call) -> Worth:
     if call.tier == "sample":
         return _sample(call)
     if isinstance(call.answer, Stored):
-        asked, served = call.answer.asked_tokens, call.answer.envelope.completion_tokens
+        # Whatever stands in a store must not cost the row.
+        asked, served = max(0, call.answer.asked_tokens), max(0, call.answer.envelope.completion_tokens)
         nothing = Decimal(0) if price else None
         if call.refresh or call.attempts:
             return Worth(asked=0, served=served, saved=0, would=nothing, billed=None if call.given_up else nothing)

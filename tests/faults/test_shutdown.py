@@ -89,3 +89,33 @@ def test_a_killed_gateway_leaves_a_trace_that_the_next_one_finds(tmp_path: Path)
             again.wait(30)
         assert count(gateway, UNKNOWN) == 1
         assert not killed.exists()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_answer_that_takes_longer_than_a_stop_may_is_booked_as_of_unknown_cost(tmp_path: Path, workers: int) -> None:
+    seconds = 2
+    with running_upstream() as upstream, running_gateway(upstream, tmp_path, workers=workers, TOKENTHRIFT_SHUTDOWN_SECONDS="2") as gateway:
+        prepared(gateway, upstream)
+        upstream.pause = 60.0
+        asked, replies = len(upstream.requests), list[str]()
+
+        def ask() -> None:
+            try:
+                replies.append(str(gateway.chat("Think.", token_saving_plan_id="p").status_code))
+            except httpx.TransportError as error:
+                replies.append(type(error).__name__)
+
+        thread = threading.Thread(target=ask)
+        thread.start()
+        wait_begun(upstream, asked)
+        begun = time.monotonic()
+        gateway.process.send_signal(signal.SIGTERM)
+        assert gateway.process.wait(40) == 0
+        assert seconds - 0.5 <= time.monotonic() - begun < seconds + 20
+        thread.join()
+        query = "SELECT tenant, plan, bill, billed_cost, prompt_tokens > 0 FROM stats_requestevent WHERE bill = 'unknown'"
+        with psycopg.connect(gateway.environment["DATABASE_URL"]) as connection:
+            rows = connection.execute(query).fetchall()
+        assert [row[1:] for row in rows] == [("p", "unknown", None, True)]
+        assert rows[0][0]
+        assert count(gateway, UNKNOWN) == 0

@@ -272,3 +272,19 @@ async def test_an_absurd_report_or_price_costs_no_row() -> None:
     await ask(world, body("another"))
     assert world.event.estimated
     assert world.event.prompt_tokens < 100
+
+
+@pytest.mark.parametrize("number", [2**63 - 1, -1, 2**52])
+async def test_absurd_numbers_in_a_store_cost_no_row(number: int) -> None:
+    world = World()
+    await ask(world, body())
+    ((key, value),) = world.exact.entries.items()
+    world.exact.entries[key] = encode(replace(decode(value), asked_tokens=number, completion_tokens=number))
+    await ask(world, body())
+    event = world.event
+    assert event.tier in ("exact", "miss")  # who reads stores may refuse such a value
+    assert 0 <= event.asked_tokens <= 10**9
+    assert 0 <= event.served_tokens <= 10**9
+    assert abs(event.tokens_saved) <= 10**9
+    assert event.would_cost is not None
+    assert event.would_cost < 10**8

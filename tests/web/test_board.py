@@ -227,6 +227,16 @@ def test_a_requests_page_says_why_it_was_not_kept_and_what_the_provider_calls_it
     assert "finish-reason" in text
     assert "the provider did not say that the answer is whole" in text
     assert "req_7d1f" in text
+    fields = {"status": 504, "outcome": "upstream_error", "bill": "unknown", "billed_cost": None, "token_details": {"audio": 7}}
+    unknown = make_event(plan_id=desk.pk, **fields)
+    store(unknown)
+    text = page(staff, f"requests/{unknown.event_id}")
+    assert "the call was given up before its answer" in text
+    assert "Of those sent, audio" in text
+    found = staff.get("/admin/stats/requestevent/?bill=unknown").content.decode()
+    assert f"{unknown.event_id}" in found
+    assert f"{event.event_id}" not in found
+    assert "given up before the answer" in staff.get("/dashboard/").content.decode()
     found = staff.get("/admin/stats/requestevent/?not_kept=finish-reason").content.decode()
     assert f"{event.event_id}" in found
     assert f"{event.event_id}" not in staff.get("/admin/stats/requestevent/?not_kept=status").content.decode()
