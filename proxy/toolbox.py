@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gc
 import logging
+import time
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("tokenthrift.proxy")
 PURGE_SECONDS = 60.0
 END_ROUNDS = 5  # a second each
+SETTLE_SECONDS = 5.0
 SWEEP_SECONDS = 5.0
 SWEEPER = ThreadPoolExecutor(1, thread_name_prefix="sweeper")  # a database that hangs holds up this thread and nothing else
 
@@ -66,6 +68,7 @@ class Running:
 
     async def close(self) -> None:
         """Stop the tasks, flush the ledger, close every connection."""
+        await self._settle()
         await self.tools.background.close()
         await _end(self.tasks)
         await self.flusher.close()
@@ -87,6 +90,12 @@ class Running:
         budgets.attach(None)
         previews.attach(None)
         bridge.attach(None)
+
+    async def _settle(self) -> None:
+        """Let the requests that the server cancelled write what they know: nothing is recorded once the ledger is closed."""
+        ends = time.monotonic() + SETTLE_SECONDS
+        while self.traffic.now and time.monotonic() < ends:  # noqa: ASYNC110 - it has no event to wait for
+            await asyncio.sleep(0.02)
 
 
 async def _end(tasks: list[asyncio.Task[None]]) -> None:
