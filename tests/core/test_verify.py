@@ -24,6 +24,7 @@ DIFFERENT = {
         ("Cook it for 10 min", "Cook it for 10 seconds"),
     ],
     "negation": [
+        ("Is it safe to swim?", "Is it anything but safe to swim?"),
         ("How do I cancel my order?", "How do I not cancel my order?"),
         ("Cancel my subscription", "Don't cancel my subscription"),
         ("Don’t cancel my subscription", "Cancel my subscription"),
@@ -47,6 +48,9 @@ DIFFERENT = {
         ("Delete all photos", "Delete some photos"),
         ("Does it cost more than a bus?", "Does it cost less than a bus?"),
         ("Do you ship to members?", "Do you only ship to members?"),
+        ("Must each guest pay?", "Must one guest pay?"),
+        ("Is it free for up to 10 users?", "Is it free for over 10 users?"),
+        ("Is it due by Friday?", "Is it due after Friday?"),
     ],
     "dates": [
         ("Will it rain tomorrow?", "Will it rain?"),

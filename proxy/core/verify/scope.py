@@ -4,11 +4,11 @@ from proxy.core.verify.words import Reading
 
 # A line holds classes of words that exclude each other; words of a class say the same.
 _AXES = """
-only solely exclusively | all every each always both everything everyone everybody entire whole |
+only solely exclusively | all every each always both everything everyone everybody entire whole | one single |
 any either anything anyone anybody | some few several sometimes;
-before until till prior | after since following | during within while;
+before until till prior by | after since following | during within while;
 first initial | last final latest | next | previous;
-more most above over greater exceeding atleast | less least fewer fewest below under atmost;
+more most above over greater exceeding atleast | less least fewer fewest below under atmost upto;
 maximum max | minimum min
 """
 _CLASS = {
