@@ -36,7 +36,8 @@ in=optin, opt into=optin, opt out=optout, check in=checkin, check out=checkout, 
 least expensive=cheapest, most affordable=cheapest, one way=oneway, round trip=roundtrip, part time=parttime, full time=fulltime, non
 smoking=nonsmoking, non refundable=nonrefundable, pick up=collect, drop off=deliver, find out=learn, look for=find, search for=find, get
 rid=remove, fill out=complete, fill in=complete, hand in=submit, top up=topup, front end=frontend, back end=backend, zip code=zipcode,
-post code=postcode, mac os=macos, at least=atleast, at most=atmost, no longer=not, anything but=not, up to=upto, per cent=percent, e mail=email, wi fi=wifi, no
-idea=unsure, not know=unsure, not sure=unsure, or not=or, nice day=hello, great day=hello, looking forward=hello, in advance=hello, best
-regards=hello, kind regards=hello, best wishes=hello, hey there=hello, hi there=hello, hello there=hello, quick question=hello
+post code=postcode, mac os=macos, at least=atleast, at most=atmost, no longer=not, anything but=not, up to=upto, per cent=percent, e
+mail=email, wi fi=wifi, no idea=unsure, not know=unsure, not sure=unsure, or not=or, nice day=hello, great day=hello, looking
+forward=hello, in advance=hello, best regards=hello, kind regards=hello, best wishes=hello, hey there=hello, hi there=hello, hello
+there=hello, quick question=hello
 """
