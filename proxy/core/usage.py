@@ -36,15 +36,16 @@ MAX_TOKENS: Final = 100_000_000  # ten times the longest prompt that any provide
 MAX_COST: Final = Decimal(100_000)
 TICKS: Final = Decimal(10**10)
 
-PROMPT: Final = ("prompt_tokens", "input_tokens", "promptTokenCount")
-COMPLETION: Final = ("completion_tokens", "output_tokens", "candidatesTokenCount")
-TOTAL: Final = ("total_tokens", "totalTokenCount")
+PROMPT: Final = ("prompt_tokens", "input_tokens", "promptTokenCount", "inputTokens")
+COMPLETION: Final = ("completion_tokens", "output_tokens", "candidatesTokenCount", "outputTokens")
+TOTAL: Final = ("total_tokens", "totalTokenCount", "totalTokens")
 READ: Final = (
     "cached_tokens",
     "prompt_cache_hit_tokens",
     "num_cached_tokens",
     "cachedContentTokenCount",
     "cache_read_tokens",
+    "cacheReadInputTokens",
     "cache_read_input_tokens",
 )
 WRITTEN: Final = ("cache_write_tokens", "cache_creation_tokens", "cache_creation_input_tokens")
@@ -219,7 +220,9 @@ def _sensible(dollars: Decimal) -> Decimal | None:
 
 def _amount(value: Any) -> Decimal | None:
     """A number from 0 on; floats as they were written."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str) or len(str(value)) > 40:
+    if type(value) is int:  # of any length: its digits are not to be written down
+        return Decimal(value) if 0 <= value < 10**30 else None
+    if not isinstance(value, float | str) or len(str(value)) > 40:
         return None
     try:
         amount = Decimal(str(value))

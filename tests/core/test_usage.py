@@ -185,6 +185,7 @@ def test_of_many_chunks_each_number_counts_once(chunks: list[Any]) -> None:
         pytest.param({"cost": float("nan")}, "openrouter", None),
         pytest.param({"cost": True}, "openrouter", None),
         pytest.param({"cost": [1]}, "openrouter", None),
+        pytest.param({"cost": 10**5000, "cost_in_usd_ticks": 10**5000}, "x-ai", None, id="digits without end"),
         pytest.param({"estimated_cost": 0.5}, "deepinfra", None, id="a guess of theirs"),
     ],
 )
@@ -258,6 +259,8 @@ def test_what_makes_no_sense_is_not_billed(details: Any) -> None:
         {"prompt_tokens": True, "completion_tokens": False},
         {"prompt_tokens": 2**52, "completion_tokens": 2**52},
         {"prompt_tokens": 1.5, "completion_tokens": 1},
+        {"prompt_tokens": 10**5000, "completion_tokens": 10**5000},
+        {"prompt_tokens": "9" * 100_000, "completion_tokens": 1},
     ],
 )
 def test_a_report_without_prompt_and_completion_is_none(value: Any) -> None:
@@ -269,6 +272,7 @@ def test_a_report_without_prompt_and_completion_is_none(value: Any) -> None:
     [
         {"prompt_tokens": 10.0, "completion_tokens": 5.0},
         {"prompt_tokens": "10", "completion_tokens": "5"},
+        {"inputTokens": 10, "outputTokens": 5, "totalTokens": 15},
         {"prompt_tokens": 10, "completion_tokens": None, "total_tokens": 15},
         {"prompt_tokens": None, "completion_tokens": 5, "total_tokens": 15},
         {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 2**52},
