@@ -6,7 +6,8 @@ from itertools import groupby
 
 from proxy.core.compression.parts import BLOCK_HEAD, RECALL_HEAD
 from proxy.core.compression.preview import Place, Preview, Shown
-from proxy.core.compression.speech import speaker, spoken
+from proxy.core.compression.roles import NOTED, NOTED_BY_A_THINKER, WENT_BEFORE
+from proxy.core.compression.speech import labels, speaker, spoken
 from proxy.core.compression.turns import Keep, Unit, texts
 from proxy.core.ports import Message
 
@@ -60,7 +61,7 @@ def asked_cards(messages: list[Message], preview: Preview) -> list[Card]:
     cards = []
     for (first, last), some in groupby(enumerate(preview.shown), key=lambda item: (item[1].message, item[1].last_message)):
         pieces = list(some)
-        stretches, places = list(_stretches(messages[first], pieces)), {shown.place for _, shown in pieces}
+        stretches, places = list(_stretches(_texts(messages, pieces[0][1]), pieces)), {shown.place for _, shown in pieces}
         who = speaker(messages[first]) if first == last else "Tools"
         cards.append(Card(_number(first, last), who, _label(places), _kind(places), stretches))
     return cards
@@ -69,10 +70,17 @@ def asked_cards(messages: list[Message], preview: Preview) -> list[Card]:
 def sent_cards(messages: list[Message], preview: Preview) -> list[Card]:
     """What would be sent."""
     index = {id(message): place for place, message in enumerate(messages)}
-    places: dict[int, Place] = {i: shown.place for shown in preview.shown for i in range(shown.message, shown.last_message + 1)}
+    places: dict[int, Place] = {}
+    for shown in preview.shown:
+        for at in range(shown.message, shown.last_message + 1):
+            places[at] = "shortened" if places.get(at) == "shortened" else shown.place
     cards = []
+    last = -1
     for message in messages if preview.cut.messages is None else preview.cut.messages:
         at = index.get(id(message))
+        if at is None:
+            at = _like(message, messages, places, last + 1)
+        last = last if at is None else at
         place = _ours(message) if at is None else places.get(at, "protected")
         label = PLACES[place][0] if place else "Stand-in"
         number = "" if at is None else str(at + 1)
@@ -88,17 +96,40 @@ def rows(preview: Preview) -> list[Row]:
     return [Row(number, shown, PLACES[shown.place][0], _class(shown.place)) for number, shown in judged[:ROWS]]
 
 
-def _stretches(message: Message, pieces: Sequence[tuple[int, Shown]]) -> Iterator[Stretch]:
-    """The pieces of a message with what stands between them."""
-    said, part, at = texts(message), None, 0
-    for number, shown in pieces:
-        if shown.part is not None:
-            if shown.part != part:
-                part, at = shown.part, 0
-            if between := said[shown.part][at : shown.start]:
+def _texts(messages: list[Message], shown: Shown) -> list[str]:
+    """What stands in the message of a piece, by content part, or all that was said in the messages that share its fate."""
+    if shown.part is not None:
+        return texts(messages[shown.message])
+    said = spoken(Unit(tuple(range(shown.message, shown.last_message + 1)), Keep.WHOLE), messages, labels(messages))
+    # Lines may be quoted that looked harmless where only a part of the chat was read.
+    return [said if said[shown.start : shown.end] == shown.text else ""]
+
+
+def _stretches(said: list[str], pieces: Sequence[tuple[int, Shown]]) -> Iterator[Stretch]:
+    """The pieces of a message with what stands between and around them."""
+    for part, some in groupby(pieces, key=lambda item: item[1].part or 0):
+        at = 0
+        for number, shown in some:
+            if between := said[part][at : shown.start]:
                 yield Stretch(between)
+            yield Stretch(shown.text, _class(shown.place), _tip(shown), number if shown.rank is not None else None)
             at = shown.end
-        yield Stretch(shown.text, _class(shown.place), _tip(shown), number if shown.rank is not None else None)
+        if after := said[part][at:].rstrip():
+            yield Stretch(after)
+
+
+def _like(message: Message, messages: list[Message], places: dict[int, Place], start: int) -> int | None:
+    """Which message from `start` on this one is a part of: its text was cut in the middle, or its old reasoning shortened."""
+    if _ours(message) or message in (NOTED, NOTED_BY_A_THINKER, WENT_BEFORE):
+        return None
+    for at in range(start, len(messages)):
+        if messages[at].get("role") == message.get("role") and (places.get(at) == "shortened" or _said(messages[at]) == _said(message)):
+            return at
+    return None
+
+
+def _said(message: Message) -> tuple[object, object]:
+    return message.get("content"), message.get("tool_calls")
 
 
 def _tip(shown: Shown) -> str:

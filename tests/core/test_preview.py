@@ -16,9 +16,12 @@ from proxy.core.compression.compress import compress
 from proxy.core.compression.history import TooLong
 from proxy.core.compression.parts import BLOCK_HEAD, RECALL_HEAD
 from proxy.core.compression.preview import Following, Preview, preview
-from proxy.core.compression.turns import texts
+from proxy.core.compression.speech import spoken
+from proxy.core.compression.turns import Keep, Unit, texts
 from proxy.core.tokens import count_messages
+from proxy.preview_cards import asked_cards, sent_cards
 from tests.core.chats import CHATS, MODEL, Message, plan, sent, support_history, tool_turn
+from tests.core.oversized import DATA, REPORTED
 
 
 def transcript(messages: list[Message], head: str) -> str:
@@ -34,7 +37,10 @@ def assert_shown_is_done(seen: Preview, chat: list[Message], of_shape: bool) -> 
     gone = {id(message) for message in chat} - {id(message) for message in after}
     for shown in seen.shown:
         spoken = {id(chat[i]) for i in range(shown.message, shown.last_message + 1)}
-        assert (spoken <= gone) == (shown.place in ("block", "recalled", "shortened", "left out"))
+        if shown.place == "shortened":
+            assert spoken & gone
+        else:
+            assert (spoken <= gone) == (shown.place in ("block", "recalled", "left out"))
         if shown.part is not None:
             assert texts(chat[shown.message])[shown.part][shown.start : shown.end] == shown.text
         if of_shape and shown.place in ("block", "recalled"):
@@ -139,3 +145,38 @@ def test_a_warm_prefix_is_billed_at_its_price_when_it_is_long_enough() -> None:
 
 def test_without_a_price_for_warm_prefixes_there_is_no_warm_turn() -> None:
     assert bill(replace(PRICE, cached_input=None), 1, Following(tokens=4000, warm=4000)).next_turn is None
+
+
+# What was cut further
+
+
+@pytest.mark.parametrize("engine", sorted(ENGINES))
+@pytest.mark.parametrize("name", sorted(DATA))
+def test_what_was_cut_further_is_shown_as_it_is_sent(engine: str, name: str) -> None:
+    chat, half = DATA[name].messages, plan(engine, DATA[name].budget)
+    seen = preview(chat, half, model=MODEL)
+    assert seen.cut == compress(chat, half, model=MODEL)
+    assert_shown_is_done(seen, chat, ENGINES[seen.cut.engine].grain == "sentence")
+    assert len({shown.place for shown in seen.shown} & {"block", "recalled", "shortened"}) > 0
+    assert "left out" in places(seen) or seen.cut.engine == "trim"
+    cards = asked_cards(chat, seen)
+    for card in cards:
+        assert "".join(stretch.text for stretch in card.stretches).strip() == asked_text(chat, card.number).strip()
+
+
+def asked_text(chat: list[Message], number: str) -> str:
+    """What a card of these messages says in all."""
+    first, _, last = number.partition("\N{EN DASH}")
+    some = chat[int(first) - 1 : int(last or first)]
+    content = some[0]["content"]
+    return content if len(some) == 1 and isinstance(content, str) else spoken(Unit(tuple(range(len(some))), Keep.WHOLE), some)
+
+
+def test_messages_with_something_cut_out_keep_their_number_on_the_page() -> None:
+    chat = REPORTED["JSON in one line"].messages
+    seen = preview(chat, plan("trim", 2048), model=MODEL)
+    assert [(card.number, card.label) for card in sent_cards(chat, seen)] == [("1", "Shortened"), ("2", "Whole"), ("3", "Protected")]
+    thought = REPORTED["reasoning that is billed"].messages
+    light = sent_cards(thought, preview(thought, plan(budget=4096), model=MODEL))
+    assert [card.number for card in light] == [str(number + 1) for number in range(len(thought))]
+    assert {card.label for card in light[:-1]} == {"Whole"}

@@ -99,7 +99,7 @@ def _best(pieces: Pieces, order: Sequence[int], room: int, writer: Transcript, e
     costs = _Costs(pieces, writer, encoding, most=round(room * SENTENCE), wanted=frozenset(order) if pieces.structures else frozenset())
     chosen, left = NOTHING, room
     for _ in range(ROUNDS):
-        more = fill([i for i in order if i not in costs.taken], left, costs)
+        more = fill([i for i in order if i not in costs.taken and i not in costs.repeated], left, costs)
         if not more:
             break
         chosen = _written(costs, writer, encoding)
@@ -132,6 +132,8 @@ class _Costs:
         self._texts: set[str] = set()
         self._nodes: set[tuple[int, int]] = set()
         self._tried: set[int] = set()
+        # What stands there already in the same words.
+        self.repeated: set[int] = set()
         # In the order chosen.
         self.taken: dict[int, int] = {}
 
@@ -173,6 +175,8 @@ class _Costs:
 
     def _sentence(self, index: int, piece: Piece, room: int, room_left: int) -> int | None:
         alike = piece.text in self._texts and not self._is_window(index)
+        if alike:
+            self.repeated.add(index)
         tokens = None if alike else count_within(f" {self._writer.quoted(piece.text)}", self._encoding, room_left)
         return None if tokens is None else self._take(index, piece, tokens, room, room_left)
 

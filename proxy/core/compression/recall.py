@@ -3,11 +3,13 @@ for, and "yes please" next to nothing."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import accumulate
 
 import numpy as np
 
 from proxy.core.compression.choose import NOTHING, Chosen, choose, each_once, ranked
 from proxy.core.compression.history import History
+from proxy.core.compression.mark import HIGH
 from proxy.core.compression.parts import Parts
 from proxy.core.compression.rendering import LEFT_OUT
 from proxy.core.compression.transcript import Transcript
@@ -63,10 +65,24 @@ def _left(scores: Sequence[float], parts: Parts, history: History, block: Chosen
         wanted = left > RELEVANT * max(0.0, left.max(initial=0.0))
         for some, _ in _wanted(np.where(wanted, left, -np.inf).tolist(), parts, history):
             wanted[some] |= np.isfinite(left[some])
+        for some in _recent(parts, history):
+            wanted[some] |= np.isfinite(left[some])
         left[~wanted] = -np.inf
         left[least_of_all] = kept
     rest: list[float] = left.tolist()
     return rest
+
+
+def _recent(parts: Parts, history: History) -> Iterator[slice]:
+    """The pieces of texts that are larger than the budget and else would go whole, as they are among the newest: of these is sent what
+    fits, whatever is asked."""
+    pieces, costs, budget = history.pieces, parts.draft.costs, parts.draft.budget
+    ends = [*pieces.first, len(pieces)][1:]
+    after = list(accumulate(reversed(costs), initial=0))[::-1]
+    for source, (first, end) in enumerate(zip(pieces.first, ends, strict=True)):
+        unit = pieces.sources[source].unit
+        if costs[unit] > budget and after[unit + 1] <= HIGH * budget:
+            yield slice(first, end)
 
 
 def _wanted(left: Sequence[float], parts: Parts, history: History) -> Iterator[tuple[slice, int]]:
