@@ -10,8 +10,8 @@ from stats.spreads import BUCKETS, Spread
 
 UPSTREAM_ATTEMPTS = Counter(
     "tokenthrift_upstream_attempts",
-    "Calls to providers. result: ok; refused (4xx), rate_limited (429), failed (5xx); unreachable, timeout, invalid (no completion), cut "
-    "(broke off); abandoned (the client left), internal (a fault of ours).",
+    "Calls to providers. result: ok; refused (4xx), rate_limited (429), failed (5xx); unreachable, timeout, invalid (no completion), "
+    "key_refused (it does not accept the key it is sent), cut (broke off); abandoned (the client left), internal (a fault of ours).",
     ("upstream", "result"),
 )
 UPSTREAM_DURATION = Histogram(
@@ -24,7 +24,12 @@ STAGE_DURATION = Histogram(
     buckets=BUCKETS,
 )
 DEGRADED = Counter("tokenthrift_compression_degraded", "Chats that `trim` cut in place of the plan's engine.", ("reason",))
-_BY_CODE: Final = {"upstream_unreachable": "unreachable", "upstream_timeout": "timeout", "upstream_invalid_response": "invalid"}
+_BY_CODE: Final = {
+    "upstream_unreachable": "unreachable",
+    "upstream_timeout": "timeout",
+    "upstream_invalid_response": "invalid",
+    "upstream_auth_failed": "key_refused",
+}
 _BY_OUTCOME: Final = {"client_closed": "abandoned", "cut": "cut", "failed": "internal"}
 RESULTS: Final = frozenset({"ok", "refused", "rate_limited", "failed", *_BY_CODE.values(), *_BY_OUTCOME.values()})
 REASONS: Final = ("deadline", "pool-broken", "busy", "engine-failed")

@@ -19,7 +19,8 @@ GatewayError                      the client gets OpenAI's error object (platfor
 +- NotCached             504      only-if-cached and a miss (RFC 9111 section 5.2.1.7)
 +- UpstreamUnreachable   502
 +- UpstreamInvalid       502      a 200 that is no completion
-+- UpstreamTimeout       504
++- UpstreamAuthFailed    502      the provider does not accept the key that we sent it; ours to mend, so no client should try again
++- UpstreamTimeout       504      the provider had the request, and may bill it
 +- FeedbackUnavailable   503      the ledger or the caches cannot be reached
 +- NotReady              503      the worker has not read its configuration yet
 +- InternalFault         500      a bug of ours; never the client's fault
@@ -34,12 +35,14 @@ from typing import Any, ClassVar
 
 class GatewayError(Exception):
     """A refusal that knows its own answer. `param` names the field at fault where there is one. `had_request`: the provider had been sent
-    the request before, so that it may bill it."""
+    the request before, so that it may bill it. `retryable` False: what was paid for would be paid for again, or nothing would change, so
+    SDKs are told not to try by themselves."""
 
     status: ClassVar[int] = 500
     type: ClassVar[str] = "server_error"
     code: ClassVar[str | None] = None
     had_request: bool = False
+    retryable: ClassVar[bool] = True
 
     def __init__(self, message: str, *, param: str | None = None) -> None:
         super().__init__(message)
@@ -152,10 +155,17 @@ class UpstreamInvalid(GatewayError):
     had_request = True
 
 
+class UpstreamAuthFailed(GatewayError):
+    status = 502
+    code = "upstream_auth_failed"
+    retryable = False
+
+
 class UpstreamTimeout(GatewayError):
     status = 504
     code = "upstream_timeout"
     had_request = True
+    retryable = False
 
 
 class FeedbackUnavailable(GatewayError):

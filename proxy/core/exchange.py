@@ -69,12 +69,15 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """The provider's answer, read to its end. `completion` None: not a completion (an error, or not JSON)."""
+    """The provider's answer, read to its end. `completion` None: not a completion (an error, or not JSON). `sound`: it can be kept,
+    shared and given again; else it is passed on as it came, once. `error_code`: of the provider's error, "" where it has none."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
     completion: dict[str, Any] | None
+    sound: bool = True
+    error_code: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +142,8 @@ class Call:
     with the provider's; in the call that does so, `sample_of`: the id of the request it samples, and the `verdict`.
     `withheld_keys`: of a hit in shadow. `lot`: whether it is held out, under a plan with a holdout, whose copy here then does nothing.
     `given_up`: the provider had the request and its answer was not heard, so that nobody knows what it bills.
+    `completion`: the answer, where it is sound; `partial_completion`: what was understood of another one, to count its tokens;
+    `fault`: the error that ended a stream, as those get it who asked for a whole answer.
     `upstream_request_id`: what the provider called its call; `not_kept`: why the answer was not stored, "" where it was.
     `times`: of the stages that sought the answer; `trace`: what it is called in the traces of others, where those are exported.
     """
@@ -196,6 +201,8 @@ class Call:
     overhead_seconds: float = 0.0
     answer: Answer | None = None
     completion: dict[str, Any] | None = None
+    partial_completion: dict[str, Any] | None = None
+    fault: "Whole | Refused | None" = None
     usage: Usage = field(default_factory=Usage)
     not_kept: NotKept = ""
     outcome: Outcome = "ok"

@@ -27,10 +27,11 @@ LINGER = 2.0
 @dataclass(frozen=True, slots=True)
 class Landing:
     """How a flight ended. `answer` None: nobody asked to the end. `called`: the answer is a provider's, not one that the leader found
-    in a cache after all."""
+    in a cache after all. `alone`: the leader has an answer that is no one else's, so each who waited makes its own call."""
 
     answer: "Stored | Whole | Refused | None" = None
     called: bool = True
+    alone: bool = False
 
 
 class Flight:

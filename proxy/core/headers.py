@@ -1,18 +1,75 @@
 """The response headers that tell a client what was decided. Cache-Status is RFC 9211, Age RFC 9111 section 5.1."""
 
+from collections.abc import Mapping
 from decimal import Decimal
 from math import ceil, floor
+from typing import Final
 
-from proxy.core.exchange import Call, Live, Stored
+from proxy.core.exchange import Call, Live, Stored, Whole
+from proxy.core.provider_secrets import secrets_of
 from proxy.core.worth import Worth, foretold
 
 Header = tuple[bytes, bytes]
 STREAM: list[Header] = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
 
+# Hop-by-hop and length headers are ours to set; of the rest these matter to a client's retries,
+RETRY_HEADERS: Final = ("retry-after", "retry-after-ms", "x-should-retry")
+# and these say how a call went that was made for this very client.
+CALL_HEADERS: Final = ("openai-processing-ms",)
+CALL_HEADER_BEGINNINGS: Final = ("x-ratelimit-",)
+# What providers call a request, the most telling first.
+REQUEST_ID_HEADERS: Final = (
+    "x-request-id",
+    "request-id",
+    "x-amzn-requestid",
+    "x-amzn-request-id",
+    "apim-request-id",
+    "x-ms-request-id",
+    "x-generation-id",
+    "x-goog-request-id",
+    "x-ds-trace-id",
+    "cf-ray",
+)
+MAX_PASSED_HEADERS: Final = 32
+MAX_PASSED_LENGTH: Final = 200
+
+
+def passed_headers(call: Call) -> list[Header]:
+    """What a client is to know of the provider's headers. Who shares another's call is told when to try again, and no more."""
+    answer = call.answer
+    if not isinstance(answer, Whole | Live) or call.route is None:
+        return []
+    headers = answer.headers if isinstance(answer, Whole) else answer.reply.headers
+    secrets, found = secrets_of(call.route.upstream), list[Header]()
+    for name, value in headers.items():
+        if _is_passed(name.lower(), shared=call.collapsed) and _is_plain(value):
+            found.append((name.lower().encode("ascii"), secrets.redact(value).encode("ascii")))
+    return found[:MAX_PASSED_HEADERS]
+
+
+def _is_passed(name: str, *, shared: bool) -> bool:
+    of_call = name in CALL_HEADERS or name.startswith(CALL_HEADER_BEGINNINGS)
+    return name in RETRY_HEADERS or (of_call and not shared and name.isascii())
+
+
+def _is_plain(value: str) -> bool:
+    return value.isascii() and value.isprintable() and len(value) <= MAX_PASSED_LENGTH
+
+
+def upstream_request_id(call: Call, headers: Mapping[str, str]) -> str:
+    """What the provider calls this request; "" where it does not say, or says what we called it."""
+    for name in REQUEST_ID_HEADERS:
+        value = headers.get(name, "").strip()
+        if value and value != call.request_id and _is_plain(value):
+            return secrets_of(call.target.upstream).redact(value)
+    return ""
+
 
 def decision_headers(call: Call, now: float) -> list[Header]:
     """Our headers for this call at epoch second `now`."""
     found = {b"x-request-id": call.request_id}
+    if call.upstream_request_id and not isinstance(call.answer, Stored):
+        found[b"x-upstream-request-id"] = call.upstream_request_id
     if call.request is not None and call.route is not None:
         found |= _cache(call, now) | _saving(call, foretold(call))
         # Whole milliseconds, rounded up: hundredths would tell whoever may ask what was done before and what was not, without a doubt.

@@ -1,13 +1,54 @@
-"""A stream that several hear: the provider's as its leader takes it in, and the flight's as a follower does. Both are `UpstreamReply`s."""
+"""Answers on their way, as `UpstreamReply`s: one whose beginning was looked at, and a stream that several hear, the provider's as its
+leader takes it in, and the flight's as a follower does."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING
 
-from proxy.core.errors import GatewayError
+from proxy.core.errors import GatewayError, UpstreamInvalid
 from proxy.core.flights import Flight
 
 if TYPE_CHECKING:
     from proxy.core.ports import UpstreamReply
+
+MAX_BLANK_BYTES = 64 * 1024  # before an answer begins
+
+
+class BegunReply:
+    """A provider's answer of which the first bytes were read already. Implements the `UpstreamReply` port. `limit`: of bytes."""
+
+    def __init__(self, reply: "UpstreamReply", *, limit: int) -> None:
+        self.status, self.headers = reply.status, reply.headers
+        self._reply, self._limit = reply, limit
+        self._chunks = reply.chunks()
+        self._first = b""
+
+    async def peek(self) -> bytes:
+        """How it begins, without leading blanks; b"" where it is empty."""
+        while not self._first.lstrip() and len(self._first) < MAX_BLANK_BYTES:
+            if not (more := await anext(self._chunks, b"")):
+                break
+            self._first += more
+        return self._first.lstrip()
+
+    async def read(self) -> bytes:
+        body = bytearray()
+        try:
+            async for data in self.chunks():
+                body += data
+                if len(body) > self._limit:
+                    raise UpstreamInvalid("The upstream's answer is larger than the limit.")
+        finally:
+            await self.close()
+        return bytes(body)
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        if self._first:
+            yield self._first
+        async for data in self._chunks:
+            yield data
+
+    async def close(self) -> None:
+        await self._reply.close()
 
 
 class Overheard:

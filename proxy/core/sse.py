@@ -1,153 +1,190 @@
-"""Server-sent events (WHATWG HTML section 9.2) as chat providers use them, and the way between chunks and whole completions.
+"""Server-sent events (WHATWG HTML section 9.2) as chat providers use them.
 
     bytes -> Decoder -> events -> Collector -> completion          (a streamed answer becomes an entry)
     completion -> replay -> bytes                                  (an entry becomes a stream)
 
-Chunk shape: platform.openai.com/docs/api-reference/chat-streaming. What we do not know of a delta is kept: text is joined, lists
-are extended, the rest is taken from the last chunk that has it, so provider extensions such as `reasoning_content` survive.
+The raw bytes of all events, put together, are the bytes that came: a relay passes them on whatever it makes of them. Events that some
+servers separate by a single line end are told apart where the first of them is a whole JSON value by itself.
+Chunk shape: platform.openai.com/docs/api-reference/chat-streaming.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 import orjson
 
-DONE = b"data: [DONE]\n\n"
-_MAX_EVENT = 16 * 1024 * 1024
+from proxy.core.provider_json import ParsedJson, parse_json
 
-
-class BadStream(ValueError):
-    """The stream is no stream of chat chunks."""
+DONE: Final = b"data: [DONE]\n\n"
+MAX_EVENT_BYTES: Final = 1024 * 1024  # larger ones are passed on in pieces, unread
+_BOM: Final = b"\xef\xbb\xbf"
+_ENDS: Final = (b"\n", b"\r")
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event: its bytes as they came (blank line included) and its data, without the `data:` prefix. Comments have empty data."""
+    """An event or a piece of one: its bytes as they came, and what it says.
+
+    `data`: without the `data:` prefix, empty of comments and of line ends that come after their event; `parsed`: the data as JSON, None
+    where it is none; `name`: of the `event:` line; `unread`: it is too large to be looked at; `open`: its blank line has not come yet.
+    """
 
     raw: bytes
-    data: bytes
+    data: bytes = b""
+    parsed: ParsedJson | None = None
+    name: str = ""
+    unread: bool = False
+    open: bool = False
 
     @property
     def done(self) -> bool:
-        return self.data == b"[DONE]"
+        """Whether it is the mark at the end of a stream."""
+        return self.data.startswith(b"[DONE]")
+
+    @property
+    def torn(self) -> bool:
+        """Whether it is a beginning that makes no sense alone: the last one of a stream that broke off."""
+        if self.unread:
+            return not self.raw.endswith(_ENDS)
+        return self.open and bool(self.data) and self.parsed is None
 
 
 class Decoder:
-    """Bytes in, whole events out, wherever the network cut them. Line ends may be LF, CRLF or CR LF mixed."""
+    """Bytes in, events out, wherever the network cut them. Lines end in LF, CRLF, CR, or any mixture."""
 
     def __init__(self) -> None:
-        self._buffer = b""
+        self._line: list[bytes] = []  # pieces of a line whose end has not come
+        self._line_bytes = 0
+        self._lines: list[bytes] = []  # lines of an event that is not complete, line ends included
+        self._lines_bytes = 0
+        self._data: list[bytes] = []
+        self._name = ""
+        self._begun = False
+        self._after_cr = False
+        self._skipping = False  # within a line that is passed on unread
+        self._events: list[Event] = []
 
     def feed(self, data: bytes) -> list[Event]:
-        """The events completed by these bytes. Raises BadStream when one event exceeds 16 MiB."""
-        self._buffer += data
-        events = []
-        while (end := _event_end(self._buffer)) > 0:
-            raw, self._buffer = self._buffer[:end], self._buffer[end:]
-            events.append(Event(raw, _data_of(raw)))
-        if len(self._buffer) > _MAX_EVENT:
-            raise BadStream("an event of more than 16 MiB")
-        return events
+        """The events completed by these bytes."""
+        if not data:
+            return []
+        self._events = []
+        if self._after_cr and data[:1] == b"\n":  # the other half of a line end
+            data = data[1:]
+            if self._lines:
+                self._lines[-1] += b"\n"
+            else:
+                self._events.append(Event(b"\n"))
+        for line in data.splitlines(keepends=True):
+            if line.endswith(_ENDS):
+                self._end_line(line)
+            else:
+                self._hold(line)
+        self._after_cr = data.endswith(b"\r")
+        return self._events
 
     def flush(self) -> list[Event]:
-        """What is left when the stream ended without a final blank line."""
-        raw, self._buffer = self._buffer, b""
-        return [Event(raw + b"\n\n", _data_of(raw))] if raw.strip() else []
+        """What is left when the stream ended without a final line end."""
+        self._events = []
+        if line := self._take_line():
+            self._read(line, _without_end(line))
+        if self._lines:
+            self._emit_event(open=True)
+        return self._events
+
+    def _hold(self, piece: bytes) -> None:
+        """Keep a piece of a line; what is too long to be read is passed on at once."""
+        self._line.append(piece)
+        self._line_bytes += len(piece)
+        if self._skipping or self._line_bytes > MAX_EVENT_BYTES:
+            self._skipping = True
+            self._emit_unread(self._take_line())
+
+    def _end_line(self, line: bytes) -> None:
+        if self._line:
+            line = self._take_line() + line
+        if self._skipping or len(line) > MAX_EVENT_BYTES:
+            self._skipping = False
+            self._emit_unread(line)
+        else:
+            self._read(line, _without_end(line))
+
+    def _take_line(self) -> bytes:
+        line = b"".join(self._line)
+        self._line, self._line_bytes = [], 0
+        return line
+
+    def _read(self, line: bytes, content: bytes) -> None:
+        """Take one line in: `content` is the line without its end."""
+        if not self._begun:
+            self._begun, content = True, content.removeprefix(_BOM)
+        if not content:
+            self._end_event(line)
+        elif content.startswith(b"data:"):
+            self._read_data(line, content[5:].strip())
+        elif content.startswith(b":") and not self._lines:
+            self._events.append(Event(line, open=True))
+        elif content[:1] in (b"{", b"[") and not self._lines:  # no field begins so: JSON without `data:`
+            self._events.append(Event(line, data=content, parsed=parse_json(content), open=True))
+        else:
+            if content.startswith(b"event:"):
+                self._name = content[6:].strip().decode("utf-8", "replace")
+            self._keep(line)
+
+    def _read_data(self, line: bytes, data: bytes) -> None:
+        """A line of data. What is whole by itself is told at once: some servers never send a blank line."""
+        if not self._data:
+            if data.startswith(b"[DONE]"):
+                self._emit(line, data, None)
+                return
+            if data[:1] in (b"{", b"[") and data[-1:] in (b"}", b"]") and (parsed := parse_json(data)):
+                self._emit(line, data, parsed)
+                return
+        self._data.append(data)
+        self._keep(line)
+
+    def _keep(self, line: bytes) -> None:
+        self._lines.append(line)
+        self._lines_bytes += len(line)
+        if self._lines_bytes > MAX_EVENT_BYTES:
+            self._emit_unread(b"")
+
+    def _end_event(self, line: bytes) -> None:
+        """A blank line: it belongs to what came before, together with what was kept."""
+        if self._lines:
+            self._lines.append(line)
+            self._emit_event()
+        elif self._events and self._events[-1].open:
+            last = self._events[-1]
+            self._events[-1] = replace(last, raw=last.raw + line, open=False)
+        else:
+            self._events.append(Event(line))
+
+    def _emit_event(self, *, open: bool = False) -> None:  # noqa: A002 -- the field's name
+        data = b"\n".join(self._data)
+        self._emit(b"", data, parse_json(data) if data else None, open=open)
+
+    def _emit(self, line: bytes, data: bytes, parsed: ParsedJson | None, *, open: bool = True) -> None:  # noqa: A002 -- the field's name
+        raw = b"".join([*self._lines, line]) if self._lines else line
+        self._events.append(Event(raw, data, parsed, name=self._name, open=open))
+        self._forget()
+
+    def _emit_unread(self, line: bytes) -> None:
+        self._events.append(Event(b"".join([*self._lines, line]), unread=True))
+        self._forget()
+
+    def _forget(self) -> None:
+        self._lines, self._lines_bytes, self._data, self._name = [], 0, [], ""
 
 
-def _event_end(buffer: bytes) -> int:
-    """Index just past the first blank line, 0 when there is none."""
-    ends = [found + len(mark) for mark in (b"\n\n", b"\r\n\r\n", b"\n\r\n") if (found := buffer.find(mark)) >= 0]
-    return min(ends, default=0)
-
-
-def _data_of(raw: bytes) -> bytes:
-    lines = [line[5:].removeprefix(b" ") for line in raw.splitlines() if line.startswith(b"data:")]
-    return b"\n".join(lines).strip()
+def _without_end(line: bytes) -> bytes:
+    return line.rstrip(b"\r\n")
 
 
 def event(payload: Any) -> bytes:
     """One event holding the payload as JSON."""
     return b"data: " + orjson.dumps(payload) + b"\n\n"
-
-
-class Collector:
-    """Chunks in, one `chat.completion` out. `whole` once every choice finished and nothing went wrong."""
-
-    def __init__(self) -> None:
-        self._head: dict[str, Any] = {}
-        self._choices: dict[int, dict[str, Any]] = {}
-        self.usage: dict[str, Any] | None = None
-        self.error: Any = None
-        self.ended = False
-
-    def add(self, chunk: dict[str, Any]) -> None:
-        """Take one chunk. Raises BadStream when its choices are misshapen."""
-        if chunk.get("error"):
-            self.error = chunk["error"]
-            return
-        if isinstance(chunk.get("usage"), dict):
-            self.usage = chunk["usage"]
-        self._head |= {name: value for name, value in chunk.items() if name not in ("choices", "usage") and value is not None}
-        for choice in chunk.get("choices") or ():
-            if not isinstance(choice, dict) or not isinstance(choice.get("delta", {}), dict | None):
-                raise BadStream("a choice that is no object with a delta")
-            self._add_choice(choice)
-
-    def _add_choice(self, choice: dict[str, Any]) -> None:
-        index = choice.get("index") or 0
-        mine = self._choices.setdefault(index, {"index": index, "message": {"role": "assistant", "content": None}, "finish_reason": None})
-        _merge(mine["message"], choice.get("delta") or {})
-        if isinstance(choice.get("logprobs"), dict):
-            _merge(mine.setdefault("logprobs", {}), choice["logprobs"])
-        for name, value in choice.items():
-            if name not in ("index", "delta", "logprobs") and value is not None:
-                mine[name] = value
-
-    @property
-    def whole(self) -> bool:
-        """Whether a complete answer was seen: every choice has its finish_reason and no error came."""
-        finished = all(choice["finish_reason"] for choice in self._choices.values())
-        return bool(self._choices) and finished and self.error is None
-
-    def completion(self) -> dict[str, Any]:
-        """The chunks so far as a `chat.completion` object."""
-        choices = [self._choices[index] for index in sorted(self._choices)]
-        for choice in choices:
-            choice["message"].setdefault("refusal", None)
-        whole = {**self._head, "object": "chat.completion", "choices": choices}
-        return whole | {"usage": self.usage} if self.usage else whole
-
-
-def _merge(into: dict[str, Any], delta: dict[str, Any]) -> None:
-    for name, value in delta.items():
-        if value is None:
-            into.setdefault(name, None)
-        elif name == "tool_calls" and isinstance(value, list):
-            _merge_calls(into, value)
-        elif isinstance(value, str) and name not in ("role", "id", "type"):
-            into[name] = (into.get(name) or "") + value
-        elif isinstance(value, list):
-            into[name] = [*(into.get(name) or []), *value]
-        elif isinstance(value, dict) and isinstance(into.get(name), dict):
-            _merge(into[name], value)
-        else:
-            into[name] = dict(value) if isinstance(value, dict) else value
-
-
-def _merge_calls(into: dict[str, Any], deltas: list[Any]) -> None:
-    calls: list[dict[str, Any]] = into.get("tool_calls") or []
-    into["tool_calls"] = calls
-    for delta in deltas:
-        if not isinstance(delta, dict):
-            raise BadStream("a tool call that is no object")
-        place = delta.get("index", len(calls))
-        if not isinstance(place, int) or not 0 <= place <= len(calls):
-            raise BadStream("tool calls out of order")
-        if place == len(calls):
-            calls.append({})
-        _merge(calls[place], {name: value for name, value in delta.items() if name != "index"})
 
 
 def replay(completion: dict[str, Any], *, include_usage: bool) -> Iterator[bytes]:
@@ -165,14 +202,38 @@ def replay(completion: dict[str, Any], *, include_usage: bool) -> Iterator[bytes
 
 def _parts(choice: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """The chunks of one choice."""
-    index, message = choice.get("index", 0), choice.get("message") or {}
-    fields = {name: value for name, value in message.items() if value is not None and name not in ("role", "tool_calls")}
+    index, message = choice.get("index") or 0, choice.get("message") or {}
+    fields = {name: value for name, value in message.items() if value is not None and name not in ("role", "tool_calls", "content")}
+    contents = list(_contents(message.get("content")))
     calls = message.get("tool_calls") or []
-    opening = {"role": message.get("role", "assistant"), "content": "" if "content" in fields else None}
+    opening = {"role": message.get("role") or "assistant", "content": "" if contents else None}
     yield {"index": index, "delta": opening, "finish_reason": None}
-    if fields or choice.get("logprobs"):
-        yield {"index": index, "delta": fields, "logprobs": choice.get("logprobs"), "finish_reason": None}
+    for number, content in enumerate(contents or [None]):
+        said = fields | ({} if content is None else {"content": content}) if not number else {"content": content}
+        logprobs = choice.get("logprobs") if not number else None
+        if said or logprobs:
+            yield {"index": index, "delta": said, "logprobs": logprobs, "finish_reason": None}
     for number, call in enumerate(calls):
-        yield {"index": index, "delta": {"tool_calls": [{"index": number, **call}]}, "finish_reason": None}
+        named = {name: value for name, value in call.items() if name != "index"}
+        yield {"index": index, "delta": {"tool_calls": [{"index": number, **named}]}, "finish_reason": None}
     rest = {name: value for name, value in choice.items() if name not in ("index", "message", "logprobs", "finish_reason")}
     yield {"index": index, "delta": {}, **rest, "finish_reason": choice.get("finish_reason")}
+
+
+def _contents(content: Any) -> Iterator[Any]:
+    """The content as streams bring it: texts that follow other parts come as plain texts (Mistral's reasoning models)."""
+    if not isinstance(content, list):
+        if content is not None:
+            yield content
+        return
+    parts: list[Any] = []
+    for part in content:
+        if isinstance(part, dict) and part.keys() == {"type", "text"} and part["type"] == "text" and isinstance(part["text"], str):
+            if parts:
+                yield parts
+            parts = []
+            yield part["text"]
+        else:
+            parts.append(part)
+    if parts:
+        yield parts

@@ -11,7 +11,9 @@ from proxy.core.exchange import Call, Refused, Stored, Timed, revise
 from proxy.core.judge_model import SECONDS as JUDGE_SECONDS
 from proxy.core.judge_model import to_judge, weighed
 from proxy.core.ports import Toolbox
+from proxy.core.sse import event
 from proxy.core.staleness import asked_again
+from proxy.core.watched import WatchedClient
 from proxy.pipeline.admit import admit
 from proxy.pipeline.authenticate import authenticate
 from proxy.pipeline.budget import budget
@@ -92,6 +94,8 @@ class _Stopped(asyncio.CancelledError):
 
 async def run(call: Call, tools: Toolbox) -> Call:
     """Take one request from its first byte to its record. Raises nothing but CancelledError, and that after the record."""
+    door = WatchedClient(call.client)
+    call = revise(call, client=door)
     try:
         call = await _seek(call, tools)
         for stage in REPLY:
@@ -106,9 +110,8 @@ async def run(call: Call, tools: Toolbox) -> Call:
         call = revise(stopped.call if isinstance(stopped, _Stopped) else call, outcome="client_closed")
         raise
     except Exception:
-        # The status line may be out already: nothing more can be said to the client, but the request is counted.
         log.exception("request %s failed while it was answered", call.request_id)
-        call = revise(call, outcome="failed", status=call.status or 500)
+        call = await _last_resort(revise(call, outcome="failed"), door, tools)
     finally:
         try:
             call = await _settle(call, tools)
@@ -117,6 +120,21 @@ async def run(call: Call, tools: Toolbox) -> Call:
         if call.probe is not None:
             tools.background.start(_sample(call, tools))
     return call
+
+
+async def _last_resort(call: Call, door: WatchedClient, tools: Toolbox) -> Call:
+    """Tell the client of a fault of ours: by an error object while no status is out, else by the last event of a stream."""
+    fault = Refused(InternalFault("The gateway failed; the fault is logged."))
+    try:
+        if door.status == 0:
+            return await respond(revise(call, answer=fault, completion=None, partial_completion=None), tools)
+        if door.streams and not door.finished:
+            await call.client.send(b"\n\n" + event(fault.error.body()), more=False)
+    except ClientGone:
+        return revise(call, outcome="client_closed")
+    except Exception:
+        log.exception("request %s: the client could not be told", call.request_id)
+    return revise(call, status=door.status or fault.error.status, fault=fault)
 
 
 async def _sample(finished: Call, tools: Toolbox) -> None:

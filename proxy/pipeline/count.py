@@ -16,7 +16,7 @@ async def count(call: Call, tools: Toolbox) -> Call:
         tools.discounts.tell(tenant_of(call), call.target.id, cut=_is_cut(call), prompt=usage.prompt, cached=usage.cached)
     if not _heard(call) or usage.estimated or (usage.prompt and usage.completion and not _broke_off(call)):
         return call
-    guess = await in_thread(estimated_usage, call.messages, call.completion, model=call.target.model)
+    guess = await in_thread(estimated_usage, call.messages, call.partial_completion, model=call.target.model)
     if not usage.prompt:
         cached = tools.discounts.expected(tenant_of(call), call.target.id, cut=_is_cut(call), prompt=guess.prompt)
         guess = replace(guess, cached=cached)

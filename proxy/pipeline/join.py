@@ -32,7 +32,7 @@ async def join(call: Call, tools: Toolbox) -> Call:
         if landing is None or (landing.answer is not None and _takes(call, landing)):
             return answered(revise(call, flight=flight), landing, Followed(flight))
         flight.leave()
-        if landing.answer is not None:
+        if landing.answer is not None or landing.alone:
             return call
         # It was given up: the first of those who waited leads.
 

@@ -20,8 +20,16 @@ async def land(call: Call, tools: Toolbox) -> Call:
         call = _as_hit(call)
     if call.flight is not None and call.leads:
         answer = call.answer if isinstance(call.answer, Stored) else _answer(shared)
-        call.flight.land(Landing(answer, called=call.collapsed or call.attempts > 0))
+        called = call.collapsed or call.attempts > 0
+        call.flight.land(Landing(alone=True) if _is_alone(shared) else Landing(answer, called=called))
     return call
+
+
+def _is_alone(call: Call) -> bool:
+    """Whether the provider's answer was passed on as it came and not understood: nobody else can be given it."""
+    if isinstance(call.answer, Whole):
+        return not call.answer.sound
+    return isinstance(call.answer, Live) and call.outcome == "ok" and call.completion is None
 
 
 def _as_hit(call: Call) -> Call:
@@ -40,7 +48,7 @@ def _answer(call: Call) -> Stored | Whole | Refused | None:
     if answer is None or call.keys is None or call.outcome == "client_closed":
         return None
     if isinstance(answer, Live) and call.outcome != "ok":
-        return Refused(UpstreamInvalid("The upstream's stream broke off."))
+        return call.fault or Refused(UpstreamInvalid("The upstream's stream broke off."))
     return Stored(_envelope(call, call.keys.scope), "exact", _asked(call))
 
 
@@ -61,7 +69,7 @@ def _envelope(call: Call, scope: str) -> Envelope:
         plan_id=call.plan.id,
         created_at=now,
         expires_at=now,
-        completion=call.answer.body if isinstance(call.answer, Whole) else orjson.dumps(call.completion),
+        completion=call.answer.body if isinstance(call.answer, Whole) else orjson.dumps(call.completion or {}),
         asked_tokens=_asked(call),
         question_tokens=0,
         completion_tokens=call.usage.completion,

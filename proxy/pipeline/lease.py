@@ -29,7 +29,9 @@ async def lease(call: Call, tools: Toolbox) -> Call:
         if claim.held:
             return _stored(call, claim)
         mirror = await _asked(call, tools, partial(leases.follow, flight.key, claim.holder))
-        call = await _follow(call, mirror, leases)
+        landing, call = await _follow(call, mirror, leases)
+        if landing is not None and landing.alone:
+            return call  # its answer is nobody else's: this worker calls by itself
         if call.answer is None and call.outcome == "ok":
             await asyncio.sleep(AGAIN)
     return call
@@ -49,8 +51,8 @@ def _stored(call: Call, claim: Claim) -> Call:
     return revise(call, tier="exact", answer=Stored(envelope, "exact", envelope.asked_tokens, entry_id=call.keys.exact))
 
 
-async def _follow(call: Call, mirror: Flight, leases: Leases) -> Call:
-    """The call with the other worker's answer; as it was when that fell silent."""
+async def _follow(call: Call, mirror: Flight, leases: Leases) -> tuple[Landing | None, Call]:
+    """What came of it, and the call with the other worker's answer; as it was when that fell silent."""
     landing = None
     try:
         landing, call = await wait_for(call, mirror)
@@ -58,8 +60,8 @@ async def _follow(call: Call, mirror: Flight, leases: Leases) -> Call:
         if landing is not None or call.outcome != "ok":
             await leases.quit(mirror)
     if landing is not None and not _usable(call, landing):
-        return call
-    return answered(call, landing, Followed(mirror, partial(leases.quit, mirror)))
+        return landing, call
+    return landing, answered(call, landing, Followed(mirror, partial(leases.quit, mirror)))
 
 
 def _usable(call: Call, landing: Landing) -> bool:

@@ -1,5 +1,6 @@
 """The one way out: whatever happened to a request, it becomes one event. Nothing here waits."""
 
+import re
 import time
 from dataclasses import fields, replace
 from decimal import Decimal
@@ -7,7 +8,7 @@ from typing import Final
 
 from plans.pricing import Details
 from proxy.core.chats import turn_of
-from proxy.core.exchange import Call, Refused, Stored
+from proxy.core.exchange import Answer, Call, Refused, Stored, Whole
 from proxy.core.imprint import imprint_of
 from proxy.core.ports import Toolbox
 from proxy.core.worth import forgone, worth
@@ -16,6 +17,8 @@ from stats.measures import MAX_PLAN_NAME_LENGTH, MAX_UPSTREAM_REQUEST_ID_LENGTH,
 MAX_TOKENS: Final = 1_000_000_000  # of one request; sums of many still fit into 64 bits
 MAX_DOLLARS: Final = Decimal(99_999_999)
 DETAILS: Final = tuple(field.name for field in fields(Details))
+# A provider's word for an error that is short and plain enough for the ledger: `error_code` has 64 characters.
+NAMED_ERROR = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 CLIENT_CLOSED = 499  # nginx's code for a client that left before the answer
 BILL = (
     "attempts",
@@ -53,7 +56,7 @@ async def record(call: Call, tools: Toolbox) -> Call:
 def event_of(call: Call) -> Event:
     """The decision record of a finished call. It holds no prompt and no answer."""
     gained, (tokens, dollars) = worth(call), forgone(call)
-    error = call.answer.error if isinstance(call.answer, Refused) else None
+    failed = call.fault or call.answer
     hit = call.answer if isinstance(call.answer, Stored) else call.probe if call.sample_of else call.would
     return Event(
         event_id=call.request_id,
@@ -71,7 +74,7 @@ def event_of(call: Call) -> Event:
         stream=call.request.stream if call.request else False,
         status=call.status or CLIENT_CLOSED,
         outcome="client_closed" if call.left and call.outcome == "ok" else call.outcome,
-        error_code=(error.code or error.type) if error else "",
+        error_code=_error_code(failed),
         tier=call.tier,
         reason=call.reason or _stale(call) or _note(call),
         similarity=hit.similarity if hit else _nearest(call),
@@ -137,6 +140,13 @@ def _unknown_plan(call: Call) -> str:
     """The name of a plan that was asked for and does not exist: a misspelt one saves nothing, so somebody has to see it."""
     asked = call.request.plan_name if call.request and call.reason == "unknown-plan" else None
     return (asked or "")[:MAX_PLAN_NAME_LENGTH]
+
+
+def _error_code(answer: Answer | None) -> str:
+    """By our name where the error is ours, by the provider's where it is its own."""
+    if isinstance(answer, Refused):
+        return answer.error.code or answer.error.type
+    return answer.error_code if isinstance(answer, Whole) and NAMED_ERROR.fullmatch(answer.error_code) else ""
 
 
 def _stale(call: Call) -> str:

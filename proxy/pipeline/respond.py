@@ -1,5 +1,6 @@
 """Send what is complete: a hit in the shape asked for, the provider's whole answer, or an error object."""
 
+import asyncio
 import time
 from collections.abc import Iterable
 
@@ -8,13 +9,12 @@ import orjson
 from proxy.core import sse
 from proxy.core.errors import RateLimited
 from proxy.core.exchange import Call, Live, Refused, Whole, revise
-from proxy.core.headers import STREAM, Header, decision_headers
+from proxy.core.headers import STREAM, Header, decision_headers, passed_headers
 from proxy.core.ports import Toolbox
 from proxy.core.usage import usage_of
 
 JSON: Header = (b"content-type", b"application/json")
-# Hop-by-hop and length headers are ours to set; of the rest these matter to a client's retries.
-PASSED = ("retry-after", "retry-after-ms", "x-should-retry")
+PIECE_BYTES = 256 * 1024  # of an answer: then others have their turn
 
 
 async def respond(call: Call, tools: Toolbox) -> Call:
@@ -28,17 +28,19 @@ async def respond(call: Call, tools: Toolbox) -> Call:
     if isinstance(answer, Whole):
         call = revise(call, status=answer.status, usage=usage_of(answer.completion, call.target.upstream.provider) or call.usage)
         if not call.asked.stream or call.completion is None:
-            return await _send(call, answer.status, answer.body, _passed(answer))
-        return await _send_stream(call, sse.replay(call.completion, include_usage=call.asked.include_usage))
+            return await _send(call, answer.status, answer.body, passed_headers(call))
+        events = sse.replay(call.completion, include_usage=call.asked.include_usage)
+        return await _send_stream(call, events, passed_headers(call))
     call, body = revise(call, status=200), answer.envelope.completion
     if not call.asked.stream:
         return await _send(call, 200, body, [])
-    return await _send_stream(call, sse.replay(orjson.loads(body), include_usage=call.asked.include_usage))
+    return await _send_stream(call, sse.replay(orjson.loads(body), include_usage=call.asked.include_usage), [])
 
 
 async def _refuse(call: Call, answer: Refused) -> Call:
     error = answer.error
     extra = [(b"www-authenticate", b"Bearer")] if error.status == 401 else []
+    extra += [] if error.retryable else [(b"x-should-retry", b"false")]
     extra += [(b"retry-after", str(error.retry_after).encode())] if isinstance(error, RateLimited) else []
     return await _send(revise(call, status=error.status), error.status, orjson.dumps(error.body()), extra)
 
@@ -46,16 +48,30 @@ async def _refuse(call: Call, answer: Refused) -> Call:
 async def _send(call: Call, status: int, body: bytes, extra: list[Header]) -> Call:
     headers = [JSON, (b"content-length", str(len(body)).encode()), *decision_headers(call, time.time()), *extra]
     await call.client.start(status, headers)
-    await call.client.send(body, more=False)
+    last = (len(body) - 1) // PIECE_BYTES * PIECE_BYTES if body else 0
+    for begin in range(0, last, PIECE_BYTES):
+        await call.client.send(body[begin : begin + PIECE_BYTES], more=True)
+    await call.client.send(body[last:], more=False)
     return call
 
 
-async def _send_stream(call: Call, events: Iterable[bytes]) -> Call:
-    body = b"".join(events)
-    await call.client.start(200, [*STREAM, (b"content-length", str(len(body)).encode()), *decision_headers(call, time.time())])
+async def _send_stream(call: Call, events: Iterable[bytes], extra: list[Header]) -> Call:
+    """Send the events at once; those of a large answer in pieces, so that neither this loop nor a slow reader holds all of them."""
+    headers = [*STREAM, *decision_headers(call, time.time()), *extra]
+    started, parts, size = False, list[bytes](), 0
+    for event in events:
+        parts.append(event)
+        size += len(event)
+        if size < PIECE_BYTES:
+            continue
+        if not started:
+            await call.client.start(200, headers)
+        started = True
+        await call.client.send(b"".join(parts), more=True)
+        await asyncio.sleep(0)
+        parts, size = [], 0
+    body = b"".join(parts)
+    if not started:
+        await call.client.start(200, [*headers, (b"content-length", str(len(body)).encode())])
     await call.client.send(body, more=False)
     return call
-
-
-def _passed(answer: Whole) -> list[Header]:
-    return [(name.encode(), answer.headers[name].encode("latin-1", "replace")) for name in PASSED if name in answer.headers]

@@ -1,13 +1,14 @@
 """Streams are read the same wherever the network cuts them, and an entry survives the way to chunks and back."""
 
+import time
 from itertools import pairwise
 
-import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.core import sse
+from proxy.core.collector import Collector
 
 HEAD = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 7, "model": "m", "system_fingerprint": "fp"}
 
@@ -44,15 +45,19 @@ REASONING = (
 )
 
 
-def read(data: bytes, *cuts: int) -> tuple[list[bytes], sse.Collector]:
-    decoder, collector, seen = sse.Decoder(), sse.Collector(), []
+def decoded(data: bytes, *cuts: int) -> list[sse.Event]:
+    decoder = sse.Decoder()
     edges = [0, *sorted(cuts), len(data)]
-    events = [event for left, right in pairwise(edges) for event in decoder.feed(data[left:right])]
-    for event in [*events, *decoder.flush()]:
-        seen.append(event.data)
-        if event.data and not event.done:
-            collector.add(orjson.loads(event.data))
-    return seen, collector
+    return [event for left, right in pairwise(edges) for event in decoder.feed(data[left:right])] + decoder.flush()
+
+
+def read(data: bytes, *cuts: int) -> tuple[list[bytes], Collector]:
+    """What the events say, and what is made of them. Bytes may never be lost or changed on the way."""
+    collector, events = Collector(), decoded(data, *cuts)
+    assert b"".join(event.raw for event in events) == data
+    for event in events:
+        collector.take(event)
+    return [event.data for event in events if event.data], collector
 
 
 @pytest.mark.parametrize("stream", [TOOLS, TEXT, REFUSAL, REASONING, TEXT.replace(b"\n", b"\r\n")])
@@ -106,7 +111,7 @@ def test_usage_is_replayed_only_when_asked_for() -> None:
 
 
 def test_several_choices_are_kept_apart() -> None:
-    collector = sse.Collector()
+    collector = Collector()
     for index, word in ((1, "b"), (0, "a"), (1, "B")):
         collector.add({**HEAD, "choices": [{"index": index, "delta": {"content": word}}]})
     assert not collector.whole
@@ -119,17 +124,66 @@ def test_an_unfinished_or_failed_stream_is_not_whole() -> None:
     assert read(chunk({"content": "x"}, "stop"))[1].whole
 
 
-@pytest.mark.parametrize(
-    "bad", [{"choices": ["x"]}, {"choices": [{"delta": "x"}]}, {"choices": [{"delta": {"tool_calls": [{"index": 5}]}}]}]
-)
-def test_garbage_is_called_garbage(bad: dict[str, object]) -> None:
-    with pytest.raises(sse.BadStream):
-        sse.Collector().add(bad)
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+def test_lines_may_end_in_any_of_three_ways(end: bytes) -> None:
+    stream = (b"id: 7\nevent: message\n" + TOOLS).replace(b"\n", end)
+    for cuts in ((), range(len(stream)), range(1, len(stream), 7)):
+        said, collector = read(stream, *cuts)
+        assert said == read(TOOLS)[0]
+        assert collector.completion() == read(TOOLS)[1].completion()
 
 
-def test_an_endless_event_is_cut_off() -> None:
+def test_events_that_one_line_end_separates_are_told_apart_as_they_come() -> None:
+    stream = chunk({"content": "a"}).strip() + b"\n" + chunk({"content": "b"}).strip() + b"\n" + chunk({}, "stop") + sse.DONE
+    for cuts in ((), range(len(stream))):
+        said, collector = read(stream, *cuts)
+        assert len(said) == 4
+        assert collector.whole
+        assert collector.completion()["choices"][0]["message"]["content"] == "ab"
     decoder = sse.Decoder()
-    for _ in range(16):
-        decoder.feed(b"x" * 1024 * 1024)
-    with pytest.raises(sse.BadStream):
-        decoder.feed(b"x")
+    assert [event.data for event in decoder.feed(chunk({"content": "a"}).strip() + b"\n")], "it waits for a line that may never come"
+
+
+def test_data_over_several_lines_is_one_event() -> None:
+    said, collector = read(
+        b'\xef\xbb\xbfdata: {"choices": [{"index": 0,\ndata: "delta": {"content": "x"},\ndata: "finish_reason": "stop"}]}\n\n'
+    )
+    assert len(said) == 1
+    assert collector.completion()["choices"][0]["message"]["content"] == "x"
+
+
+def test_a_comment_does_not_wait_for_its_blank_line() -> None:
+    assert [event.raw for event in sse.Decoder().feed(b": keep-alive\n")] == [b": keep-alive\n"]
+
+
+@pytest.mark.parametrize("cuts", [(), (7,), range(0, 3 * sse.MAX_EVENT_BYTES, 100_000)])
+def test_an_event_too_large_to_be_read_is_passed_on_in_pieces(cuts: tuple[int, ...]) -> None:
+    picture = chunk({"images": ["A" * 3 * sse.MAX_EVENT_BYTES]})
+    events = decoded(picture + chunk({"content": "x"}, "stop") + sse.DONE, *cuts)
+    assert max(len(event.raw) for event in events) <= (len(picture) if len(cuts) < 2 else 2 * sse.MAX_EVENT_BYTES)
+    collector = Collector()
+    for event in events:
+        collector.take(event)
+    assert (collector.ended, collector.whole) == (True, True)
+    assert collector.spoiled == "an event that is too large to be read"
+
+
+def test_reading_takes_as_long_as_the_stream_and_no_longer() -> None:
+    """Whole and in pieces; once the square of either it took minutes."""
+
+    def seconds(data: bytes, piece: int) -> float:
+        decoder, collector, begun = sse.Decoder(), Collector(), time.process_time()
+        for begin in range(0, len(data), piece):
+            for event in decoder.feed(data[begin : begin + piece]):
+                collector.take(event)
+        collector.completion()
+        return time.process_time() - begun
+
+    small = chunk({"content": "word "})
+    for made, piece in (
+        (lambda n: small * n * 40, 256 * 1024),
+        (lambda n: small * n * 40, 1),
+        (lambda n: chunk({"x": ["A" * n * 9000]}), 7),
+    ):
+        fourth, whole = (min(seconds(made(n), piece) for _ in range(3)) for n in (25, 100))
+        assert whole < 10 * fourth + 0.05, (piece, fourth, whole)

@@ -15,6 +15,7 @@ import psycopg
 import pytest
 
 from proxy.core import sse
+from proxy.core.collector import Collector
 from proxy.engines.flights.redis import LEASE
 from tests.gateways import ROUTE, Gateway, inodes, running_gateway
 from tests.servers import RedisServer
@@ -121,7 +122,7 @@ def session() -> aiohttp.ClientSession:
 
 def said(stream: bytes) -> Any:
     """What a whole stream came to."""
-    heard = sse.Collector()
+    heard = Collector()
     events = sse.Decoder().feed(stream)
     assert events[-1].done
     for event in events[:-1]:

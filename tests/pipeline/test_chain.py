@@ -11,7 +11,7 @@ import pytest
 from plans import keys
 from plans.pricing import Price
 from plans.snapshot import CacheSettings
-from proxy.core import sse
+from proxy.core.collector import Collector
 from proxy.core.envelope import decode, encode
 from proxy.core.tenant_memory import CURRENT_TENANT
 from tests.pipeline.fakes import PEPPER, World, ask, body, chunks_of, completion, full_plan, restated
@@ -152,7 +152,7 @@ async def test_one_entry_serves_both_shapes(stored_as_stream: bool, asked_as_str
     hit = await ask(world, body(stream=asked_as_stream, stream_options=options))
     assert hit.headers["x-tokenthrift-cache"] == "exact"
     if asked_as_stream:
-        collector = sse.Collector()
+        collector = Collector()
         for chunk in chunks_of(hit):
             collector.add(chunk)
         assert collector.completion() == completion()

@@ -129,7 +129,7 @@ async def test_an_answer_that_is_not_whole_is_never_stored(finish: str, stream: 
 
 @pytest.mark.parametrize(
     ("tail", "error"),
-    [([], None), ([], UpstreamTimeout("idle")), ([b"data: {garbage}\n\n"], None), ([b'data: {"choices":["x"]}\n\n'], None)],
+    [([], None), ([], UpstreamTimeout("idle")), ([b'data: {"choices":[{"index":0,"del'], None)],
 )
 async def test_a_stream_that_breaks_off_ends_in_an_error_and_without_done(tail: list[bytes], error: Any) -> None:
     world = World()
@@ -143,6 +143,20 @@ async def test_a_stream_that_breaks_off_ends_in_an_error_and_without_done(tail: 
     assert (world.event.outcome, world.event.status) == ("cut", 200)
     assert not world.exact.entries
     assert reply.closed
+
+
+@pytest.mark.parametrize("odd", [b"data: {garbage}\n\n", b'data: {"choices":["x"]}\n\n', b'data: ["x"]\n\n', b'data: {"choices":"x"}\n\n'])
+async def test_what_is_not_understood_is_passed_on_and_forgotten(odd: bytes) -> None:
+    """By a stream's end nobody knows what was in it: it is neither kept nor called the provider's fault."""
+    world = World()
+    start = b'data: {"id":"1","choices":[{"index":0,"delta":{"content":"half"},"finish_reason":"stop"}]}\n\n'
+    for end in (b"", sse.DONE):
+        world.upstream.reply = FakeReply(200, {"content-type": "text/event-stream"}, [start, odd, end])
+        client = await ask(world, body(stream=True))
+        assert client.received == start + odd + end
+        assert world.event.outcome == "ok"
+    assert len(world.ledger.attempts) == 2
+    assert not world.exact.entries
 
 
 async def test_an_error_inside_a_stream_is_passed_on_and_not_stored() -> None:

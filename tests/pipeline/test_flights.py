@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from plans.snapshot import CacheSettings
-from proxy.core import sse
+from proxy.core.collector import Collector
 from proxy.core.errors import UpstreamTimeout
 from proxy.core.ports import Vector
 from proxy.pipeline import chain
@@ -67,7 +67,7 @@ async def test_streams_are_joined_live_and_from_their_start(world: World) -> Non
 async def test_a_stream_and_a_whole_answer_are_shared(world: World, leader: bool) -> None:
     one, two = await together(world, body(stream=leader), body(stream=not leader))
     streamed, whole = (one, two) if leader else (two, one)
-    heard = sse.Collector()
+    heard = Collector()
     for chunk in chunks_of(streamed):
         heard.add(chunk)
     answer = orjson.loads(whole.received)

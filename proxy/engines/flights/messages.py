@@ -12,12 +12,19 @@ from typing import Any
 import msgpack
 
 from proxy.core.envelope import BadEnvelope, decode, encode
-from proxy.core.errors import GatewayError, InternalFault, UpstreamInvalid, UpstreamTimeout, UpstreamUnreachable
+from proxy.core.errors import (
+    GatewayError,
+    InternalFault,
+    UpstreamAuthFailed,
+    UpstreamInvalid,
+    UpstreamTimeout,
+    UpstreamUnreachable,
+)
 from proxy.core.exchange import Refused, Stored, Whole
 from proxy.core.flights import Landing
 
 ERRORS: dict[str, type[GatewayError]] = {
-    kind.__name__: kind for kind in (UpstreamUnreachable, UpstreamInvalid, UpstreamTimeout, InternalFault)
+    kind.__name__: kind for kind in (UpstreamUnreachable, UpstreamInvalid, UpstreamAuthFailed, UpstreamTimeout, InternalFault)
 }
 
 
@@ -49,7 +56,7 @@ def landing_words(landing: Landing) -> list[Any]:
         return ["whole", answer.status, dict(answer.headers), answer.body]
     if isinstance(answer, Refused):
         return ["refused", type(answer.error).__name__, answer.error.message]
-    return ["nobody"]
+    return ["alone"] if landing.alone else ["nobody"]
 
 
 def landing_of(words: Any) -> Landing:
@@ -67,4 +74,4 @@ def landing_of(words: Any) -> Landing:
             return Landing(Refused(ERRORS.get(name, InternalFault)(message)))
     except (ValueError, TypeError, BadEnvelope) as error:
         raise BadMessage(str(error)) from error
-    return Landing()
+    return Landing(alone=kind == "alone")

@@ -1,0 +1,45 @@
+"""What a whole `chat.completion` must look like to be kept, shared, and given again as a stream."""
+
+from typing import Any
+
+
+def is_replayable(completion: Any) -> bool:
+    """Whether this can be given again exactly, whole or as a stream. Anything else is passed on once, as it came, and forgotten."""
+    if not isinstance(completion, dict) or not _is(completion.get("usage"), dict):
+        return False
+    choices = completion.get("choices")
+    if not isinstance(choices, list) or not choices or not all(_is_choice(choice) for choice in choices):
+        return False
+    return len({choice.get("index") or 0 for choice in choices}) == len(choices)
+
+
+def _is_choice(choice: Any) -> bool:
+    if not isinstance(choice, dict) or not isinstance(choice.get("message"), dict):
+        return False
+    index = choice.get("index")
+    numbered = index is None or (type(index) is int and index >= 0)
+    return numbered and _is(choice.get("finish_reason"), str) and _is(choice.get("logprobs"), dict) and _is_message(choice["message"])
+
+
+def _is_message(message: dict[str, Any]) -> bool:
+    content, calls = message.get("content"), message.get("tool_calls")
+    if isinstance(content, list) and not all(isinstance(part, dict) for part in content):
+        return False
+    if not _is(content, str, list) or not _is(message.get("role"), str) or not _is(message.get("refusal"), str):
+        return False
+    return _is(calls, list) and all(_is_tool_call(call) for call in calls or ())
+
+
+def _is_tool_call(call: Any) -> bool:
+    """A function or, at OpenAI, a custom tool: whatever is called has a name, and its input is there whole."""
+    if not isinstance(call, dict) or not _is(call.get("id"), str) or not _is(call.get("type"), str):
+        return False
+    called = call.get("function", call.get("custom"))
+    if not isinstance(called, dict) or not isinstance(called.get("name"), str) or not called["name"]:
+        return False
+    return _is(called.get("arguments"), str, dict) and _is(called.get("input"), str)
+
+
+def _is(value: Any, *kinds: type) -> bool:
+    """Whether it is absent or of one of these kinds."""
+    return value is None or isinstance(value, kinds)

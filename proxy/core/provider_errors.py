@@ -1,0 +1,245 @@
+"""What a provider says went wrong, found in the shapes that providers use, and told in OpenAI's.
+
+    OpenAI, OpenRouter, Anthropic     {"error": {"message", "type", "param", "code", ...}}
+    Gemini                            [{"error": {"code": 400, "message", "status": "INVALID_ARGUMENT"}}]
+    Ollama, llama.cpp, TGI            {"error": "text", "error_type"}
+    vLLM, older Mistral               {"object": "error", "message", "type", "param", "code"}
+    FastAPI, Mistral                  {"detail": "text"} or {"detail": [{"loc", "msg", "type"}]}, also within "message"
+    RFC 9457                          {"title", "status", "detail"}
+    Cohere, Bedrock, DashScope        {"message", "code"}
+    MiniMax                           {"base_resp": {"status_code", "status_msg"}}
+    Cloudflare                        {"success": false, "errors": [{"code", "message"}]}
+    proxies                           plain text
+
+Web pages never pass. What is an error object of OpenAI's already stays as it is.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from proxy.core.errors import UpstreamInvalid
+
+MAX_MESSAGE_LENGTH: Final = 2_000
+MAX_LABEL_LENGTH: Final = 200
+_MAX_NESTING: Final = 4
+_MESSAGES: Final = ("message", "Message", "msg", "error_message", "error_msg", "errorMessage", "status_msg", "detail", "title", "reason")
+_CODES: Final = ("code", "error_code", "errorCode", "status_code", "statusCode", "err_code", "__type")
+_STATUSES: Final = ("code", "status", "status_code", "statusCode", "http_code", "error_code")
+_PAGES: Final = ("<!doctype", "<html", "<head", "<body", "<?xml")
+_BAD_KEY: Final = frozenset(
+    {"invalid_api_key", "api_key_invalid", "authentication_error", "unauthenticated", "invalid_authentication", "autherror"}
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderError:
+    """`message`: in the provider's words, "" where it gave none; `status`: the HTTP status it names, None where it names none; `given`:
+    the object that holds OpenAI's error object already."""
+
+    message: str = ""
+    type: str = ""
+    param: str | None = None
+    code: str | None = None
+    status: int | None = None
+    given: dict[str, Any] | None = None
+
+    @property
+    def refuses_key(self) -> bool:
+        """Whether it does not accept the key it was sent, which is ours and not the client's."""
+        labels = {self.type.lower(), (self.code or "").lower()}
+        return self.status in (401, 403) or not labels.isdisjoint(_BAD_KEY)
+
+    def body(self, *, status: int) -> dict[str, Any]:
+        """OpenAI's error object, for an answer of that status."""
+        if self.given is not None:
+            return self.given
+        if not self.message:
+            return UpstreamInvalid(f"The upstream answered {status} and does not say what went wrong.").body()
+        code = None if self.code == str(status) else self.code
+        return {"error": {"message": self.message, "type": self.type or _type_for(status), "param": self.param, "code": code}}
+
+
+def _type_for(status: int) -> str:
+    if status == 429:
+        return "rate_limit_error"
+    return "invalid_request_error" if 400 <= status < 500 else "server_error"
+
+
+def find_error(value: Any) -> ProviderError | None:
+    """The error in a whole answer's JSON; None where nothing in it says what went wrong."""
+    if isinstance(value, list):
+        return find_error(value[0]) if value and isinstance(value[0], dict) else None
+    if isinstance(value, str):
+        return ProviderError(message=_shortened(value))
+    if not isinstance(value, dict):
+        return None
+    for inner in _inner_errors(value):
+        if isinstance(inner, dict):
+            return _from_object(value, inner)
+        if isinstance(inner, str):
+            return _from_text(value, inner)
+    return _from_object(value, value) if _has_message(value) else None
+
+
+def find_stream_error(value: Any, *, event_name: str = "") -> ProviderError | None:
+    """The error that an event of a stream tells, None where it is a chunk like others."""
+    if isinstance(value, list):
+        first = value[0] if value else None
+        return find_stream_error(first, event_name=event_name) if isinstance(first, dict) and "error" in first else None
+    if not isinstance(value, dict):
+        return None
+    if value.get("error") or event_name == "error":
+        return find_error(value) or ProviderError()
+    if "choices" not in value and _is_flat_error(value):
+        return find_error(value)
+    return None
+
+
+def find_hidden_error(value: Any) -> ProviderError | None:
+    """The error in an answer whose status says that all went well, None where it is no error."""
+    if isinstance(value, dict) and _has_answer(value.get("choices")):
+        return None
+    error = find_error(value)
+    failed = isinstance(value, dict) and (value.get("error") or _is_flat_error(value))
+    return error if error is not None and (error.message or failed) else None
+
+
+def find_text_error(body: bytes, content_type: str) -> ProviderError:
+    """The error in an answer that is no JSON: its text, unless that is a page for people."""
+    text = body[: 4 * MAX_MESSAGE_LENGTH].decode("utf-8", "replace").strip()
+    if text.startswith("<") or "html" in content_type.lower() or "xml" in content_type.lower():
+        return ProviderError()
+    return ProviderError(message=_shortened(text))
+
+
+def _has_answer(choices: Any) -> bool:
+    """Whether a choice says something: then an `error` beside it is not all there is."""
+    found = [choice.get("message") for choice in choices if isinstance(choice, dict)] if isinstance(choices, list) else []
+    messages = [message for message in found if isinstance(message, dict)]
+    return any(message.get(name) for message in messages for name in ("content", "tool_calls", "refusal"))
+
+
+def _is_flat_error(value: dict[str, Any]) -> bool:
+    failed = value.get("object") == "error" or value.get("type") == "error" or value.get("success") is False
+    return failed or bool(value.get("errors") or value.get("detail") or _has_failed_response(value))
+
+
+def _has_failed_response(value: dict[str, Any]) -> bool:
+    response = value.get("base_resp")
+    return isinstance(response, dict) and response.get("status_code") not in (0, None)
+
+
+def _inner_errors(value: dict[str, Any]) -> Iterator[Any]:
+    """What may be the error within an object."""
+    if value.get("error"):
+        yield value["error"]
+    errors = value.get("errors")
+    if isinstance(errors, list) and errors:
+        yield errors[0]
+    elif errors:
+        yield errors
+    if _has_failed_response(value):
+        yield value["base_resp"]
+
+
+def _has_message(value: dict[str, Any]) -> bool:
+    return any(value.get(name) for name in _MESSAGES)
+
+
+def _from_object(outer: dict[str, Any], inner: dict[str, Any]) -> ProviderError:
+    message = next((text for name in _MESSAGES if (text := _text_of(inner.get(name)))), "")
+    as_is = outer.get("error") is inner and isinstance(inner.get("message"), str) and not _is_page(inner["message"])
+    return ProviderError(
+        message=message,
+        type=_type_in(inner),
+        param=_param_of(inner),
+        code=_label(inner, _CODES),
+        status=_status_in(inner) or _status_in(outer),
+        given=outer if as_is else None,
+    )
+
+
+def _from_text(outer: dict[str, Any], text: str) -> ProviderError:
+    """An error in words, whose reason may stand beside it (Spring says `error: Bad Request` and a message)."""
+    beside = next((found for name in _MESSAGES if (found := _text_of(outer.get(name)))), "")
+    return ProviderError(
+        message=beside or _shortened(text),
+        type=_type_in(outer),
+        param=_param_of(outer),
+        code=_label(outer, _CODES),
+        status=_status_in(outer),
+    )
+
+
+def _text_of(value: Any, nesting: int = 0) -> str:
+    """The words in a message, which may be lists and objects of words."""
+    if isinstance(value, str):
+        return _shortened(value)
+    if nesting >= _MAX_NESTING:
+        return ""
+    if isinstance(value, list):
+        return _shortened("; ".join(text for item in value[:10] if (text := _text_of(item, nesting + 1))))
+    if isinstance(value, dict):
+        text = next((text for name in _MESSAGES if (text := _text_of(value.get(name), nesting + 1))), "")
+        where = _location_of(value)
+        return f"{where}: {text}" if text and where else text
+    return ""
+
+
+def _location_of(value: dict[str, Any]) -> str:
+    """Where a field is wrong, as FastAPI says it: ["body", "messages", 0, "content"] is messages.0.content."""
+    location = value.get("loc")
+    if not isinstance(location, list):
+        return ""
+    return ".".join(str(step) for step in location[:10] if isinstance(step, str | int) and step != "body")
+
+
+def _param_of(value: dict[str, Any]) -> str | None:
+    if isinstance(value.get("param"), str):
+        return str(value["param"])[:MAX_LABEL_LENGTH]
+    for name in ("detail", "message"):
+        details = value.get(name)
+        if isinstance(details, dict):
+            details = details.get("detail")
+        if isinstance(details, list) and details and isinstance(details[0], dict):
+            return _location_of(details[0])[:MAX_LABEL_LENGTH] or None
+    return None
+
+
+def _type_in(value: dict[str, Any]) -> str:
+    found = (value.get(name) for name in ("type", "error_type", "status", "__type"))
+    kinds = (kind for kind in found if isinstance(kind, str) and kind not in ("", "error", "about:blank") and not kind.isdigit())
+    return next(kinds, "")[:MAX_LABEL_LENGTH]
+
+
+def _label(value: dict[str, Any], names: tuple[str, ...]) -> str | None:
+    for name in names:
+        found = value.get(name)
+        if isinstance(found, str) and found:
+            return found[:MAX_LABEL_LENGTH]
+        if type(found) is int:
+            return str(found)
+    return None
+
+
+def _status_in(value: dict[str, Any]) -> int | None:
+    for name in _STATUSES:
+        found = value.get(name)
+        if isinstance(found, str) and len(found) == 3 and found.isascii() and found.isdigit():
+            found = int(found)
+        if type(found) is int and 400 <= found <= 599:
+            return found
+    return None
+
+
+def _is_page(text: str) -> bool:
+    return text[:MAX_LABEL_LENGTH].lstrip().lower().startswith(_PAGES)
+
+
+def _shortened(text: str) -> str:
+    """A message fit to be shown: no page, and not without an end."""
+    text = text.strip()
+    if _is_page(text):
+        return ""
+    return text if len(text) <= MAX_MESSAGE_LENGTH else text[: MAX_MESSAGE_LENGTH - 1] + "…"
