@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from proxy.core.again import again
 from proxy.core.errors import ClientGone, GatewayError, InternalFault, ToolUnavailable
-from proxy.core.exchange import Call, Refused, Stored, Timed, revise
+from proxy.core.exchange import Call, Live, Refused, Stored, Timed, revise
 from proxy.core.judge_model import SECONDS as JUDGE_SECONDS
 from proxy.core.judge_model import to_judge, weighed
 from proxy.core.ports import Toolbox
@@ -107,11 +107,11 @@ async def run(call: Call, tools: Toolbox) -> Call:
     except ClientGone:
         call = revise(call, outcome="client_closed")
     except asyncio.CancelledError as stopped:
-        call = revise(stopped.call if isinstance(stopped, _Stopped) else call, outcome="client_closed")
+        call = _given_up(revise(stopped.call if isinstance(stopped, _Stopped) else call, outcome="client_closed"))
         raise
     except Exception:
         log.exception("request %s failed while it was answered", call.request_id)
-        call = await _last_resort(revise(call, outcome="failed"), door, tools)
+        call = await _last_resort(_given_up(revise(call, outcome="failed")), door, tools)
     finally:
         try:
             call = await _settle(call, tools)
@@ -163,9 +163,9 @@ async def _apart(call: Call, stages: Sequence[Stage], tools: Toolbox, *, seconds
             for stage in stages:
                 call = await open_stage(stage, call, tools)
     except TimeoutError:
-        call = revise(call, outcome="upstream_error", status=504, given_up=_is_given_up(call))
+        call = _given_up(revise(call, outcome="upstream_error", status=504))
     except asyncio.CancelledError:
-        call = revise(call, outcome="cut", given_up=_is_given_up(call))
+        call = _given_up(revise(call, outcome="cut"))
         raise
     except Exception:
         log.exception("%s %s of %s failed", call.reason or "sample", call.request_id, call.sample_of)
@@ -175,9 +175,9 @@ async def _apart(call: Call, stages: Sequence[Stage], tools: Toolbox, *, seconds
     return call
 
 
-def _is_given_up(call: Call) -> bool:
-    """Whether the provider was asked, and is not waited for any more."""
-    return call.attempts > 0 and call.answer is None
+def _given_up(call: Call) -> Call:
+    """The call as it stands when it is ended: where the provider was asked and did not come to its end, nobody knows what it bills."""
+    return revise(call, given_up=True) if call.attempts and isinstance(call.answer, Live | None) else call
 
 
 async def _seek(call: Call, tools: Toolbox) -> Call:
@@ -198,10 +198,10 @@ async def _seek(call: Call, tools: Toolbox) -> Call:
     except ClientGone:
         raise
     except asyncio.CancelledError as error:  # the server stops: what was asked of the provider is in the books all the same
-        raise _Stopped(revise(call, given_up=_is_given_up(call), times=tuple(times))) from error
+        raise _Stopped(revise(call, times=tuple(times))) from error
     except Exception:
         log.exception("request %s failed", call.request_id)
-        return revise(call, answer=Refused(InternalFault("The gateway failed; the fault is logged.")), outcome="failed")
+        return revise(_given_up(call), answer=Refused(InternalFault("The gateway failed; the fault is logged.")), outcome="failed")
     return revise(call, times=tuple(times))
 
 

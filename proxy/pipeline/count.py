@@ -2,21 +2,28 @@
 
 from dataclasses import replace
 
-from proxy.core.exchange import Call, Live, Stored, Usage, revise, tenant_of
+from proxy.core.exchange import Call, Live, Stored, Usage, Whole, revise, tenant_of
 from proxy.core.offload import in_thread
 from proxy.core.ports import Toolbox
-from proxy.core.usage import estimated_usage
+from proxy.core.usage import estimated_usage, usage_of
+
+NOTHING = Usage()
 
 
 async def count(call: Call, tools: Toolbox) -> Call:
     """Set an estimated usage where the provider answered (in whole or in part) and did not report all of it, or was given up: it has read
     the prompt by then."""
     usage = call.usage
+    if isinstance(call.answer, Whole) and call.attempts and usage == NOTHING:  # the client left before it was answered
+        usage = usage_of(call.answer.completion, call.target.upstream.provider) or usage
+        call = revise(call, usage=usage)
     if usage.prompt and call.attempts and not usage.estimated:
         tools.discounts.tell(tenant_of(call), call.target.id, cut=_is_cut(call), prompt=usage.prompt, cached=usage.cached)
     if not _heard(call) or usage.estimated or (usage.prompt and usage.completion and not _broke_off(call)):
         return call
     guess = await in_thread(estimated_usage, call.messages, call.partial_completion, model=call.target.model)
+    if call.outcome == "upstream_error" and not call.given_up and not guess.completion:
+        return call  # it said nothing but what went wrong
     if not usage.prompt:
         cached = tools.discounts.expected(tenant_of(call), call.target.id, cut=_is_cut(call), prompt=guess.prompt)
         guess = replace(guess, cached=cached)
@@ -24,14 +31,12 @@ async def count(call: Call, tools: Toolbox) -> Call:
 
 
 def _heard(call: Call) -> bool:
-    """Whether there is something to be counted."""
-    if isinstance(call.answer, Stored):  # in place of a provider that failed
-        return False
+    """Whether there is something to be counted: not where an answer stands in place of a provider that failed."""
     if call.given_up:
-        return call.attempts > 0
-    if call.outcome == "upstream_error":
-        return False
-    return call.status == 200 and (call.attempts > 0 or (call.collapsed and isinstance(call.answer, Live)))
+        return call.attempts > 0 and not isinstance(call.answer, Stored)
+    if isinstance(call.answer, Whole):
+        return call.attempts > 0 and call.answer.completion is not None
+    return isinstance(call.answer, Live) and (call.attempts > 0 or call.collapsed)
 
 
 def _filled(said: Usage, guess: Usage) -> Usage:
@@ -49,4 +54,4 @@ def _is_cut(call: Call) -> bool:
 
 
 def _broke_off(call: Call) -> bool:
-    return call.outcome in ("cut", "client_closed")
+    return call.outcome in ("cut", "client_closed", "upstream_error")

@@ -40,7 +40,8 @@ async def respond(call: Call, tools: Toolbox) -> Call:
 async def _refuse(call: Call, answer: Refused) -> Call:
     error = answer.error
     extra = [(b"www-authenticate", b"Bearer")] if error.status == 401 else []
-    extra += [] if error.retryable else [(b"x-should-retry", b"false")]
+    # What the provider was sent would be paid for twice.
+    extra += [(b"x-should-retry", b"false")] if error.had_request or not error.retryable else []
     extra += [(b"retry-after", str(error.retry_after).encode())] if isinstance(error, RateLimited) else []
     return await _send(revise(call, status=error.status), error.status, orjson.dumps(error.body()), extra)
 

@@ -11,7 +11,7 @@ import pytest
 from plans.pricing import Price
 from proxy.core import sse
 from proxy.core.envelope import decode, encode
-from proxy.core.errors import GatewayError, UpstreamInvalid, UpstreamTimeout, UpstreamUnreachable
+from proxy.core.errors import ClientGone, GatewayError, UpstreamInvalid, UpstreamTimeout, UpstreamUnreachable
 from proxy.pipeline import chain
 from tests.pipeline.fakes import FakeClient, FakeReply, World, ask, body, completion
 
@@ -229,7 +229,9 @@ async def test_every_request_is_recorded_exactly_once() -> None:
 async def test_a_call_given_up_is_billed_as_unknown_and_one_that_was_never_sent_as_nothing(error: GatewayError, unknown: bool) -> None:
     world = World()
     world.upstream.error = error
-    assert (await ask(world, body())).status == error.status
+    client = await ask(world, body())
+    assert client.status == error.status
+    assert (client.headers.get("x-should-retry") == "false") is unknown
     event = world.event
     assert (event.bill, event.billed_cost) == (("unknown", None) if unknown else ("list", 0))
     assert (event.prompt_tokens > 0) is unknown
@@ -302,3 +304,42 @@ async def test_absurd_numbers_in_a_store_cost_no_row(number: int) -> None:
     assert abs(event.tokens_saved) <= 10**9
     assert event.would_cost is not None
     assert event.would_cost < 10**8
+
+
+async def test_a_client_that_is_gone_when_the_whole_answer_comes_is_billed_for_it() -> None:
+    world = World()
+    call = world.call(body())
+
+    async def gone(*_: object, **__: object) -> None:
+        raise ClientGone
+
+    call.client.start = gone  # type: ignore[method-assign]
+    await chain.run(call, world.tools)
+    event = world.event
+    assert (event.outcome, event.bill, event.estimated) == ("client_closed", "list", False)
+    assert (event.prompt_tokens, event.completion_tokens, event.billed_cost) == (100, 10, Decimal("0.00012"))
+
+
+async def test_a_stream_that_a_stopping_server_ends_is_of_unknown_cost() -> None:
+    world = World()
+    partial = [sse.event({"choices": [{"index": 0, "delta": {"content": "half"}}]})]
+    world.upstream.reply = FakeReply(200, {"content-type": "text/event-stream"}, partial, hang=True)
+    running = asyncio.create_task(chain.run(world.call(body(stream=True)), world.tools))
+    await asyncio.sleep(0.05)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert (world.event.attempts, world.event.bill, world.event.billed_cost) == (1, "unknown", None)
+
+
+@pytest.mark.parametrize("said", ["", "word " * 30])
+async def test_a_stream_that_ends_in_an_error_is_billed_for_what_it_said(said: str) -> None:
+    world = World()
+    chunks = [{"choices": [{"index": 0, "delta": {"content": said}}]}] if said else []
+    events = [sse.event(chunk) for chunk in (*chunks, {"error": {"message": "overloaded", "code": 503}})]
+    world.upstream.reply = FakeReply(200, {"content-type": "text/event-stream"}, events)
+    await ask(world, body(stream=True))
+    event = world.event
+    assert event.outcome == "upstream_error"
+    assert (event.prompt_tokens > 0, event.completion_tokens > 0) == (bool(said), bool(said))
+    assert event.estimated is bool(said)
