@@ -45,7 +45,6 @@ def test_a_text_with_signs_is_compared_to_the_letter_but_for_its_ends() -> None:
         ("Is Wolfgang Amadeus Mozart buried in Vienna?", True),
         ("7 - 3", True),
         ("Rechnung finden", False),
-        ("activer notifications", False),
         ("cara aktifkan notifikasi", False),
         ("Wo finde ich meine Rechnung?", False),
         ("Where is it? Antworte bitte auf Deutsch", False),

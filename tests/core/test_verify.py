@@ -79,7 +79,7 @@ DIFFERENT = {
     ],
     "unlisted": [
         ("How do I install numpy?", "How do I install frobnitz?"),
-        ("How do I reset my password?", "How do I reset my password? XYZZY"),
+        ("How do I reset my password?", "How do I reset my password? xyzzy"),
         ("Does the menu have zerquat?", "Does the menu have fruit?"),
     ],
     "question": [

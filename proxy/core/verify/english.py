@@ -46,5 +46,5 @@ def is_english(text: str) -> bool:
     small = sum(word in FILLERS or word in LINKS for word in words)
     unknown = sum(not (word in reading.names or word in FILLERS or word in _PHRASES or is_common(word)) for word in words)
     if len(words) <= _FEW:
-        return unknown == 0 or (small > 0 and unknown == 1)
+        return unknown == 0 or (unknown == 1 < len(words))
     return unknown <= max(1, MAX_UNKNOWN_SHARE * len(words)) and (small > 0 or unknown <= 1)

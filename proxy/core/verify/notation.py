@@ -8,16 +8,22 @@ indented line) is code or a formula for all we know: all of it counts, but for a
 
 import re
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from proxy.core.compression.languages import LONGEST_WORD
 from proxy.core.tenant_memory import remember_by_tenant
 from proxy.core.verify.capitals import counts_by_case
 from proxy.core.verify.fold import few_marks
-from proxy.core.verify.lexicon import is_common
+from proxy.core.verify.lexicon import is_common, is_word
+from proxy.core.verify.words import FILLERS
 
 # Characters of no width that come along when a text is copied: of no meaning, as few as these.
 CARRIED = re.compile("[\u00ad\u200b\u2060\ufeff]")
 MAX_CARRIED = 3
+_NOT_ASCII = re.compile(r"[!-~]*[^\s!-~]\S*")
+_HYPHENS = str.maketrans("‐‑", "--")
+_PLAIN_WORD = re.compile(r"(?:[a-z]{2,}|[a-z](?=[-']))(?:[-'][a-z]+)*[?.,!:;]?", re.IGNORECASE)
 _QUOTES = str.maketrans("‘’ʼ“”„‟", "'''" + '"' * 4)
 _OPENING = re.compile(r"^[(\"'«¿¡]+")
 # A full stop may stand before what closes, a comma before quotes only: (1, 2,) is no prose.
@@ -25,6 +31,7 @@ _ENDS = frozenset(".,:;?!…)\"'»")
 _CLOSING = re.compile(r"(?:[.?!…]*[)»]|[.,:;?!…]*[\"'])*(?:[,;:]|[.?!…]+[,;:]?)?")
 MAX_CLOSING = 8
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*(?:[-‐‑][^\W\d_]+(?:'[^\W\d_]+)*)*")
+_NAMED = re.compile(r"`([A-Za-z]{2,})`([?.,!:;]?)")
 _LETTERS = re.compile("[A-Za-z](?:-[A-Za-z])+")
 _AMOUNT = re.compile(r"[$€£¥₹]?[0-9]+(?:[.,:][0-9]+)*[%$€£¥₹]?")
 _COUNTED = re.compile(
@@ -48,8 +55,12 @@ _NAMED_BY_LETTERS = frozenset(
     "appendix exhibit figure table phase stage war symbol".split()
 )
 _MEASURES = frozenset("ms mg mm ml mv ma mj pa kg km cm nm gb mb kb tb hz khz mhz ghz kw".split())
+# Signs behind a number that make another one of it: 5!, 0.99...
+_OF_NUMBERS = ("!", "..", "…")
 # So many words in capitals, and nothing else, say nothing by them.
 _SHOUTED = 3
+# Letters of the longest symbol of an element, or thereabouts: No and NO are two.
+_SYMBOL = 2
 # Punctuation that some people, and some programs, set apart from words.
 _SET_APART = frozenset('- – — ... … , . : ; ( ) « » "'.split())
 _SHORTEST = 2
@@ -65,6 +76,7 @@ _ELLIPSES = ("...", "…")
 _TYPEWRITTEN = ("``", "''")
 _CURRENCIES = frozenset("$€£¥₹")
 _ENDINGS = frozenset(",.")
+_SAYS_OF_SIGNS = frozenset("do does mean means sign symbol operator character".split())
 _SPEAKS_OF_SIGNS = frozenset("does do is a an the between use using type called mean means symbol sign character key operator".split())
 # What ends a whole question without being a part of it.
 MAX_POLITE = 3
@@ -90,11 +102,16 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Notation:
-    """`marks` in order; `formal`: one of them is formal; `literal`: texts with the same are the same."""
+    """`marks` in order; `formal`: one of them is formal; `literal`: texts with the same are the same. `words` in small letters; `names`:
+    those that begin with a capital inside the text; `capitals`: by the small letters of a word how it is written, where it is written in
+    capitals, or is short and begins with one inside the text."""
 
     marks: tuple[str, ...]
     formal: bool
     literal: tuple[str, ...]
+    capitals: Mapping[str, str]
+    words: frozenset[str]
+    names: frozenset[str]
 
 
 @remember_by_tenant(512)
@@ -106,7 +123,31 @@ def notation(text: str) -> Notation:
     pieces = _pieces(text)
     formal = any(piece.formal for piece in pieces) or _is_indented(text)
     marks = tuple(piece.mark for piece in pieces if piece.mark)
-    return Notation(marks, formal, _as_code(text, pieces) if formal else _as_prose(pieces))
+    literal = _as_code(text, pieces) if formal else _as_prose(pieces)
+    words = frozenset(part for piece in pieces for part in re.split("[-/']", piece.core.lower()))
+    names = frozenset(piece.core.lower() for piece in pieces[1:] if piece.core.istitle() and piece.core.lower() not in FILLERS)
+    return Notation(marks, formal, literal, _capitals(pieces), words, names)
+
+
+def _capitals(pieces: list[Piece]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for place, piece in enumerate(pieces):
+        core = piece.core
+        if len(core) > 1 and core.isalpha() and (core.isupper() or (place and len(core) <= _SYMBOL and core.istitle())):
+            found[core.lower()] = core
+    return found
+
+
+def _capitals_agree(ours: Notation, theirs: Notation) -> bool:
+    """Whether no word is written NO here and No there."""
+    return all(ours.capitals[word] == theirs.capitals[word] for word in ours.capitals.keys() & theirs.capitals.keys())
+
+
+def _is_unmentioned(ours: Notation, theirs: Notation) -> bool:
+    """Whether a word in capitals, a name or a keyword, is none of the other text's words. One common word alone is stressed by them."""
+    written = [word for word, form in ours.capitals.items() if form.isupper() and word not in FILLERS]
+    stressed = [word for word in written if is_word(word)]
+    return any(word not in theirs.words for word in written if len(stressed) > 1 or word not in stressed)
 
 
 def equivalent(one: str, other: str) -> bool:
@@ -114,13 +155,21 @@ def equivalent(one: str, other: str) -> bool:
     if one == other:
         return True
     ours, theirs = notation(one), notation(other)
-    return ours.literal == theirs.literal != () and ours.formal == theirs.formal
+    return ours.literal == theirs.literal != () and ours.formal == theirs.formal and _capitals_agree(ours, theirs)
 
 
 def notations_differ(one: str, other: str) -> bool:
     """Whether the texts must not share an answer, though they be alike: what counts differs."""
     ours, theirs = notation(one), notation(other)
-    return ours.formal or theirs.formal or ours.marks != theirs.marks
+    if ours.formal or theirs.formal or ours.marks != theirs.marks or not _capitals_agree(ours, theirs):
+        return True
+    return any(_is_unmentioned(*both) or _names_more(*both) for both in ((ours, theirs), (theirs, ours)))
+
+
+def _names_more(ours: Notation, theirs: Notation) -> bool:
+    """Whether the one is the other and a name more: John Adams, John Quincy Adams."""
+    more = ours.words - theirs.words
+    return bool(more) and theirs.words <= ours.words and more <= ours.names
 
 
 def _cleaned(text: str) -> str:
@@ -130,7 +179,15 @@ def _cleaned(text: str) -> str:
         text = unicodedata.normalize("NFC", text)
     if len(CARRIED.findall(text)) <= MAX_CARRIED:
         text = CARRIED.sub("", text)
-    return text.strip()
+    return _NOT_ASCII.sub(_as_word, text).strip()
+
+
+def _as_word(chunk: re.Match[str]) -> str:
+    """A word in wide letters, or with ligatures or other hyphens, as it is mostly written; all else as it is."""
+    if len(chunk[0]) > LONGEST_WORD:
+        return chunk[0]
+    found = unicodedata.normalize("NFKC", chunk[0]).translate(_HYPHENS)
+    return found if _PLAIN_WORD.fullmatch(found) else chunk[0]
 
 
 def _is_indented(text: str) -> bool:
@@ -170,6 +227,8 @@ def _piece(chunk: str) -> Piece:
     if not any(map(str.isalnum, chunk)):
         return Piece(chunk, "")
     plain = chunk.translate(_QUOTES)
+    if quoted := _NAMED.fullmatch(plain):
+        plain = quoted[1] + quoted[2]
     start = _OPENING.match(plain)
     core = plain[start.end() :] if start else plain
     core, tail = _without_end(core)
@@ -179,7 +238,7 @@ def _piece(chunk: str) -> Piece:
         return Piece(chunk, core, chunk, formal=True)
     if _WORD.fullmatch(core):
         return _word(chunk, core, tail)
-    if tail.startswith("!") and not core[-1].isalpha():
+    if tail.startswith(_OF_NUMBERS) and not core[-1].isalpha():
         return Piece(chunk, core, plain, formal=True)  # 5! is no 5
     if _AMOUNT.fullmatch(core) or _COUNTED.fullmatch(core):
         return Piece(chunk, core)
@@ -198,7 +257,7 @@ def _word(chunk: str, core: str, tail: str) -> Piece:
     if chunk == "'s":  # cut off from its word
         return Piece(chunk, core)
     if not core.isascii():
-        return Piece(chunk, core, lower, formal=_is_mixed(core))
+        return Piece(chunk, core, lower if len(core) > 1 else core, formal=_is_mixed(core))
     if len(core) == 1 and (core not in "aAiI" or chunk[0] in "'\"‘“"):
         return Piece(chunk, core, core + "!" * ("!" in tail), formal="!" in tail)
     if _LETTERS.fullmatch(core):
@@ -230,11 +289,13 @@ def _other(chunk: str, core: str) -> Piece:
 
 def _sign(chunk: str, before: str, after: str) -> Piece:
     """Punctuation that stands alone: prose after a word that does not speak of signs, else a sign."""
+    chunk = chunk if after else chunk.rstrip("\"»”'") or chunk
     if chunk in _CURRENCIES and after[:1].isdigit():
         return Piece(chunk, chunk, chunk)
     number = _AMOUNT.fullmatch(before) is not None
     word = before.isalpha() and len(before) >= _SHORTEST
     word = word and before not in (_SPEAKS_OF_SIGNS if chunk in _ENDINGS else _BESIDE_NAMED_SIGNS)
+    word = word and after.lower().rstrip("?.!,") not in _SAYS_OF_SIGNS
     if chunk == "--" and (word or (number and after[:1].isdigit())):
         return Piece(chunk, "", chunk)
     if chunk == "&" and word and after[:1].isalpha():
@@ -270,14 +331,20 @@ def _as_prose(pieces: list[Piece]) -> tuple[str, ...]:
 def _as_code(text: str, pieces: list[Piece]) -> tuple[str, ...]:
     """The text as it stands, less politeness at its ends and what ends a sentence; a question's first words in small letters."""
     kept = _without_politeness(pieces)
+    last = _without_stop(kept)
     if len(text.splitlines()) > 1 or re.search(r"[`\"'“‘]", text):
-        return (*_begun(kept[:1]), _rest(text, pieces, kept))
-    *most, last = kept
-    if last.core and not last.formal and last.core[-1].isalnum():
-        most.append(Piece(last.core, last.core, last.mark))
-    else:
-        most.append(last)
-    return tuple(_begun(most))
+        rest = _rest(text, pieces, kept)
+        return (*_begun(kept[:1]), rest[: len(rest) - len(kept[-1].text)] + last if len(kept) > 1 else "")
+    return (*_begun(kept[:-1]), last) if len(kept) > 1 else (last,)
+
+
+def _without_stop(pieces: list[Piece]) -> str:
+    """The last piece without what ends a sentence, if that is no part of it."""
+    last = pieces[-1]
+    if not last.formal and last.core[-1:].isalnum():
+        return last.core
+    asked = len(pieces) > 1 and pieces[0].core.lower() in _BEGIN and last.text[-1] == "?"
+    return last.text[:-1] if asked and (last.text[-2:-1].isalnum() or last.text[-2:-1] in set(")}]`\"'")) else last.text
 
 
 def _without_politeness(pieces: list[Piece]) -> list[Piece]:

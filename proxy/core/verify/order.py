@@ -7,10 +7,13 @@ are told apart by nothing else, so there any move counts.
 
 from itertools import pairwise
 
+from proxy.core.verify.tokens import END
 from proxy.core.verify.words import Reading, canonical
 
 _MOVED = 4
 _LONG, _SHARE = 6, 0.6
+# Tokens of a text in which no part moves but as a whole.
+_FEW = 12
 # Words that only one of two short texts has: with more of them the texts say things in other words, and order tells little.
 _OTHERS = 2
 # Links that say which is which. Others tie compounds: a place at a primary school, a primary school place.
@@ -25,12 +28,22 @@ def order_differs(asked: Reading, stored: Reading) -> bool:
     shared = asked.content & stored.content
     if len(shared) < 2 or asked.keys == stored.keys:
         return False
+    if len(asked.tokens) <= _FEW and _is_turned(asked, stored):
+        return True
     ours, theirs = _undated(asked.keys), _undated(stored.keys)
     breaks = _breaks(ours, theirs, shared)
     if breaks and len(shared) >= max(_LONG, _SHARE * len(asked.content), _SHARE * len(stored.content)):
         return True
     close = len(asked.content ^ stored.content) <= _OTHERS
     return close and (breaks >= _MOVED or _bound_otherwise(_bound(ours, shared), _bound(theirs, shared)))
+
+
+def _is_turned(asked: Reading, stored: Reading) -> bool:
+    """Whether the texts are the same words in another order, other than a part moved from one end to the other: water ice, ice water."""
+    ours, theirs = ([token for token in each.tokens if token != END] for each in (asked, stored))
+    if ours == theirs or sorted(ours) != sorted(theirs) or _undated(asked.keys) == _undated(stored.keys):
+        return False
+    return not any(ours[place:] + ours[:place] == theirs for place in range(len(ours)))
 
 
 def _undated(keys: tuple[str, ...]) -> list[str]:

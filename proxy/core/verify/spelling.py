@@ -32,14 +32,21 @@ def _are_near(one: str, other: str, apart: int) -> bool:
         return False
     if one[:-2] == other[:-2] and _is_other_side(one, other):
         return True
-    if canonical(one) == canonical(other) or _is_derived(one, other) or _is_derived(other, one):
+    if _is_derived(one, other) or _is_derived(other, one):
         return False
+    if canonical(one) == canonical(other):
+        return apart > 1 and _distance(one, other) == 1 and _are_bases(one, other)
     shorter = min(len(one), len(other))
     return _distance(one, other) <= (2 if shorter >= _LONG else apart if shorter >= _MIDDLE else 1)
 
 
 def _is_other_side(one: str, other: str) -> bool:
     return (one.endswith(_DOERS) and other.endswith(_DONE)) or (other.endswith(_DOERS) and one.endswith(_DONE))
+
+
+def _are_bases(one: str, other: str) -> bool:
+    """Whether words of one root are two words and no forms of one: breath, breathe; moral, morale."""
+    return f"{one}e" == other or f"{other}e" == one
 
 
 def _is_derived(one: str, other: str) -> bool:

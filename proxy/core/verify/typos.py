@@ -5,6 +5,8 @@ with a capital, is no slip though no dictionary has it. For English; other langu
 here (`proxy.core.verify.english`).
 """
 
+import math
+
 from proxy.core.compression.languages import LONGEST_WORD
 from proxy.core.verify.lexicon import is_common, is_word, rank
 from proxy.core.verify.places import CALENDAR, PLACES
@@ -12,9 +14,12 @@ from proxy.core.verify.words import Reading, reading_of
 
 # Words of one text alone that are looked at: more are no slips.
 MAX_WORDS = 24
-_SHORTEST = 4
+_SHORTEST = 3
+# Words so short are mistyped by an exchange alone, and only those that everybody uses: teh.
+_SHORT, _EVERYDAY = 3, 6.0
 # How much more often, in powers of ten, the word meant is met than the slip; and of slips that are made more often than others.
 RARER, RARER_EXCHANGED, RARER_DOUBLED = 2.5, 1.8, 1.4
+_VOWELS, _KEYS = frozenset("aeiou"), ("qwertyuiop", "asdfghjkl", "zxcvbnm")
 # What is met less often is not what somebody mistyped.
 MEANT = 2.5
 
@@ -48,17 +53,27 @@ def _is_slip(typed: str, word: str) -> bool:
     pairs = enumerate(zip(typed, word, strict=False))
     start = next((place for place, (ours, theirs) in pairs if ours != theirs), min(len(typed), len(word)))
     ours, theirs = typed[start:], word[start:]
+    meant = rank(word)
     if ours[2:] == theirs[2:] and len(ours) > 1 and ours[:2] == theirs[1::-1]:
-        least = RARER_EXCHANGED
+        least = RARER_EXCHANGED if len(word) > _SHORT or meant >= _EVERYDAY else math.inf
+    elif len(word) <= _SHORT:
+        return False
     elif ours[1:] == theirs or ours == theirs[1:]:
         longer = typed if len(typed) > len(word) else word
         least = RARER_DOUBLED if start and longer[start - 1] == longer[start] else RARER
     elif ours[1:] == theirs[1:] and start > 0:
-        least = RARER
+        least = _least(ours[0], theirs[0])
     else:
         return False
-    meant = rank(word)
     return meant >= MEANT and meant - rank(typed) >= least
+
+
+def _least(typed: str, meant: str) -> float:
+    """For one letter in another's place: vowels are taken for each other, and neighbours on the keyboard."""
+    if typed in _VOWELS and meant in _VOWELS:
+        return RARER_EXCHANGED
+    beside = any(typed in keys and meant in keys and abs(keys.index(typed) - keys.index(meant)) == 1 for keys in _KEYS)
+    return RARER if beside else math.inf
 
 
 def _is_persons(word: str, reading: Reading) -> bool:
