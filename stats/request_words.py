@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
-from stats.measures import NotKept
 from stats.models import RequestEvent
 from stats.templatetags.figures import NOTHING, count, milliseconds, usd
 
@@ -54,7 +53,7 @@ DETAILS: Final = {
     "citation": "Of the completion, citations",
     "searches": "Searches on the web",
 }
-NOT_KEPT: Final[dict[NotKept, str]] = {
+NOT_KEPT: Final[dict[str, str]] = {
     "status": "the provider's answer was an error",
     "no-answer": "the answer holds no text",
     "finish-reason": "the provider did not say that the answer is whole",

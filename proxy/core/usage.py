@@ -81,6 +81,11 @@ class UsageReader:
                 _merge(self._choices.setdefault(index if isinstance(index, int) else number, {}), choice["usage"])
         self._service_tier = chunk.get("service_tier") or self._service_tier
 
+    @property
+    def reported(self) -> dict[str, Any]:
+        """The usage of the whole, put together from that of the chunks; empty where none had any."""
+        return self._usage
+
     def usage(self, provider: str = "") -> Usage | None:
         """What the chunks say together; None when they say nothing."""
         choices = [{"usage": usage} for usage in self._choices.values()]

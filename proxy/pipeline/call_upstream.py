@@ -18,6 +18,7 @@ from proxy.core.provider_json import ParsedJson, is_readable, parse_json
 from proxy.core.provider_secrets import secrets_of
 from proxy.core.replies import BegunReply
 from proxy.core.shown_errors import KEY_REFUSED, redacted_error, refuse_key, shown_error
+from proxy.core.usage import UsageReader
 
 EVENT_STREAM = "text/event-stream"
 JSON_MEDIA = "application/json"
@@ -117,17 +118,24 @@ def _hidden_error(call: Call, reply: UpstreamReply, error: ProviderError) -> Ans
 
 async def _put_together(call: Call, reply: UpstreamReply, body: bytes) -> Answer:
     """The whole answer of a stream that was not asked for."""
-    decoder, heard = sse.Decoder(), Collector()
+    decoder, heard, told = sse.Decoder(), Collector(), UsageReader()
     for begin in range(0, len(body), PIECE_BYTES):
-        for event in decoder.feed(body[begin : begin + PIECE_BYTES]):
-            heard.take(event)
+        _take(decoder.feed(body[begin : begin + PIECE_BYTES]), heard, told)
         await asyncio.sleep(0)
-    for event in decoder.flush():
-        heard.take(event)
+    _take(decoder.flush(), heard, told)
     if heard.error is not None:
         return _hidden_error(call, reply, heard.error)
     completion = heard.completion()
     if not heard.is_sound(completion) or not (heard.ended or heard.whole):
         reason = heard.spoiled or "it ends too early"
         raise UpstreamInvalid(f"The upstream sent a stream to a request for a whole answer, and it cannot be put together: {reason}.")
+    if told.reported:
+        completion["usage"] = told.reported
     return Whole(200, reply.headers, orjson.dumps(completion), completion)
+
+
+def _take(events: list[sse.Event], heard: Collector, told: UsageReader) -> None:
+    for event in events:
+        heard.take(event)
+        if event.parsed is not None and isinstance(event.parsed.value, dict):
+            told.take(event.parsed.value)

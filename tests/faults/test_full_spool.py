@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -82,7 +83,7 @@ def is_full(volume: Path) -> bool:
 
 
 def test_a_spool_that_filled_its_volume_loses_nothing_and_recovers(postgres: PostgresServer, upstream: MockUpstream, volume: Path) -> None:
-    environment = {"DATABASE_URL": postgres.url, "TOKENTHRIFT_SPOOL_DIR": str(volume)}
+    environment: dict[str, Any] = {"DATABASE_URL": postgres.url, "TOKENTHRIFT_SPOOL_DIR": str(volume)}
     with running_gateway(upstream, Path(tempfile.mkdtemp()), **environment) as gateway:
         with postgres.frozen():
             answered = ask(gateway, 400)
@@ -97,7 +98,7 @@ def test_a_spool_that_filled_its_volume_loses_nothing_and_recovers(postgres: Pos
 
 
 def test_a_worker_killed_after_the_volume_was_full_loses_nothing(postgres: PostgresServer, upstream: MockUpstream, volume: Path) -> None:
-    environment = {"DATABASE_URL": postgres.url, "TOKENTHRIFT_SPOOL_DIR": str(volume)}
+    environment: dict[str, Any] = {"DATABASE_URL": postgres.url, "TOKENTHRIFT_SPOOL_DIR": str(volume)}
     with running_gateway(upstream, Path(tempfile.mkdtemp()), workers=2, **environment) as gateway:
         with postgres.frozen():
             answered = ask(gateway, 400)

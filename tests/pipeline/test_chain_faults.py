@@ -343,3 +343,15 @@ async def test_a_stream_that_ends_in_an_error_is_billed_for_what_it_said(said: s
     assert event.outcome == "upstream_error"
     assert (event.prompt_tokens > 0, event.completion_tokens > 0) == (bool(said), bool(said))
     assert event.estimated is bool(said)
+
+
+async def test_usage_in_parts_is_put_together_where_a_stream_was_not_asked_for() -> None:
+    world = World()
+    chunks = [
+        {"choices": [{"index": 0, "delta": {"content": "Fine."}}], "usage": {"prompt_tokens": 77, "completion_tokens": 1}},
+        {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}], "usage": {"completion_tokens": 5}},
+    ]
+    world.upstream.reply = FakeReply(200, {"content-type": "text/event-stream"}, [*map(sse.event, chunks), sse.DONE])
+    client = await ask(world, body())
+    assert orjson.loads(client.received)["usage"] == {"prompt_tokens": 77, "completion_tokens": 5}
+    assert (world.event.prompt_tokens, world.event.completion_tokens, world.event.estimated) == (77, 5, False)

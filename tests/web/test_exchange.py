@@ -104,7 +104,7 @@ def test_a_file_from_before_there_were_terms_leaves_them_alone(staff: Client) ->
     row = '{"prices": [{"provider": "own", "model": "m", "input": 3, "output": 2, "cached_input": null, "cache_write": null}]}'
     assert imported(staff, PRICES, row).status_code == 302
     price = ModelPrice.objects.get()
-    assert (price.input, price.terms) == (3, "above 5: input 2")
+    assert (price.input, price.terms) == (Decimal(3), "above 5: input 2")
 
 
 def test_no_cell_begins_a_formula(staff: Client, plans: list[Plan]) -> None:
