@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import orjson
 import psycopg
 import redis
 
@@ -26,6 +27,7 @@ from demo.workspace import empty
 from gateway_project import embedded
 from proxy.core.envelope import Envelope, encode
 from proxy.core.ports import SemanticCache, SemanticEntry, Vector
+from proxy.core.seal import Sealer
 from proxy.engines.embedders.onnx import MINILM_DIMENSION, MINILM_ID
 from proxy.engines.semantic.pgvector import PgvectorCache
 from proxy.engines.semantic.redis import RedisSearchCache
@@ -35,6 +37,7 @@ WARM, LOOKUPS, INSERTS = 50, 400, 200
 NEAR_ENOUGH = 0.001  # of cosine: half-precision vectors may swap two entries that are as near
 SECONDS = 10.0  # for one call: what is late is to be seen, not cut off
 DAY = 86_400.0
+SEALER = Sealer("bench")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +133,8 @@ def _entries(bucket: str, kept: Vector) -> Iterator[SemanticEntry]:
     now, scope = time.time(), uuid.uuid4().hex * 2
     for number, vector in enumerate(kept):
         expires_at = now + DAY + number / 10  # each at its own time, as entries come in
-        answer = " ".join(uuid.uuid4().hex for _ in range(14)).encode()
+        text = " ".join(uuid.uuid4().hex for _ in range(14))
+        answer = orjson.dumps({"choices": [{"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}]})
         envelope = Envelope(
             scope=scope,
             plan_id=1,
@@ -149,7 +153,7 @@ def _entries(bucket: str, kept: Vector) -> Iterator[SemanticEntry]:
             embedder=MINILM_ID,
             question="A question of about the usual length, such as: how do I return a parcel?",
             vector=vector,
-            envelope=encode(envelope),
+            envelope=encode(envelope, SEALER),
             created_at=now,
             expires_at=expires_at,
         )

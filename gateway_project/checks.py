@@ -1,7 +1,8 @@
 """System checks of the settings alone: they need no service, so every `manage.py` command runs them.
 
 tokenthrift.E001 weak secret key, E002 weak pepper, E003 unusable encryption key, E004 DEBUG where others can see it, E005 weak admin key;
-tokenthrift.W006 (deploy) metrics open to everybody; tokenthrift.E007 traces are wanted and cannot be exported.
+tokenthrift.W006 (deploy) metrics open to everybody; tokenthrift.E007 traces are wanted and cannot be exported; tokenthrift.E008 stored
+answers are to be encrypted and there is no usable key for it.
 """
 
 from collections.abc import Sequence
@@ -46,6 +47,16 @@ def _is_fernet(key: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+@register(Tags.security)
+def cache_can_be_encrypted(app_configs: Apps, **_: Any) -> list[CheckMessage]:
+    """E008: wanted, and no key to do it with: the gateway would not start."""
+    usable = bool(settings.ENCRYPTION_KEYS) and all(_is_fernet(key) for key in settings.ENCRYPTION_KEYS)
+    if settings.ENCRYPT_CACHE and not usable:
+        hint = "Set TOKENTHRIFT_ENCRYPTION_KEYS to Fernet keys, split by commas, or TOKENTHRIFT_ENCRYPT_CACHE to no."
+        return [Error("TOKENTHRIFT_ENCRYPT_CACHE is on without a usable encryption key.", hint=hint, id="tokenthrift.E008")]
+    return []
 
 
 @register(Tags.security)

@@ -28,6 +28,7 @@ WORKERS = environment.integer("TOKENTHRIFT_WORKERS", 1, low=1, high=256)
 TRUSTED_PROXIES = environment.words("TOKENTHRIFT_TRUSTED_PROXIES", "127.0.0.1")
 KEY_PEPPER = embedded.secret(VAR_DIR, "TOKENTHRIFT_KEY_PEPPER")
 ENCRYPTION_KEYS = [key.strip() for key in embedded.secret(VAR_DIR, "TOKENTHRIFT_ENCRYPTION_KEYS").split(",") if key.strip()]
+ENCRYPT_CACHE = environment.flag("TOKENTHRIFT_ENCRYPT_CACHE")
 ADMIN_KEY = environment.text("TOKENTHRIFT_ADMIN_KEY")
 METRICS_TOKEN = environment.text("TOKENTHRIFT_METRICS_TOKEN")
 INSTANCE = environment.text("TOKENTHRIFT_INSTANCE") or embedded.instance(URLS.database)
@@ -173,6 +174,8 @@ CHANNEL_LAYERS = {
         "CONFIG": {
             "hosts": [{"address": URLS.redis, "socket_connect_timeout": 1.0, "socket_timeout": 2.0, "health_check_interval": 10}],
             "prefix": f"{INSTANCE}:channels",
+            # What is heard names a method to call: only from whoever knows the pepper.
+            "symmetric_encryption_keys": [f"channels of {INSTANCE}: {KEY_PEPPER}"],
         },
     }
 }

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from proxy import bridge
-from proxy.core.envelope import BadEnvelope, decode
+from proxy.core.envelope import BadEnvelope, Envelope, decode_aside
 from proxy.core.errors import ToolUnavailable
 from proxy.core.ports import Toolbox
 from stats.entries import CacheEntry
@@ -37,22 +37,32 @@ def read_text(entry: CacheEntry) -> Text:
 
 async def _read(tools: Toolbox, entry: CacheEntry) -> Text:
     question: str | None = None
-    value: bytes | None = None
+    envelope: Envelope | None = None
     for backend in (tools.semantic[name] for name in entry.backend.split() if name in tools.semantic):
-        if found := await backend.get(entry.entry_id):
-            question, value = found.question, found.envelope
-    if entry.exact:
-        value = await tools.exact.get(entry.entry_id) or value
-    return Text(question, _answer(value))
+        found = await backend.get(entry.entry_id)
+        if found and (envelope := await _opened(tools, found.envelope, entry)):
+            question = envelope.question
+    if entry.exact and (value := await tools.exact.get(entry.entry_id)):
+        envelope = await _opened(tools, value, entry) or envelope
+    return Text(question, _answer(envelope))
 
 
-def _answer(value: bytes | None) -> str | None:
+async def _opened(tools: Toolbox, value: bytes, entry: CacheEntry) -> Envelope | None:
+    """None for what we did not seal for this entry: staff are not shown it as an answer."""
+    try:
+        envelope = await decode_aside(value, tools.sealer)
+    except BadEnvelope:
+        return None
+    return envelope if envelope.entry_id == entry.entry_id and envelope.plan_id == entry.plan_id else None
+
+
+def _answer(envelope: Envelope | None) -> str | None:
     """What the model said; a message without words (a call of tools, a refusal) as JSON."""
-    if value is None:
+    if envelope is None:
         return None
     try:
-        message: dict[str, Any] = orjson.loads(decode(value).completion)["choices"][0]["message"]
-    except (BadEnvelope, ValueError, LookupError, TypeError):
+        message: dict[str, Any] = orjson.loads(envelope.completion)["choices"][0]["message"]
+    except (ValueError, LookupError, TypeError):
         return None
     content = message.get("content")
     return content if isinstance(content, str) and content else orjson.dumps(message, option=orjson.OPT_INDENT_2).decode()

@@ -35,6 +35,7 @@ class Pulse:
     def __init__(self, tools: Toolbox, traffic: Traffic, source: DatabaseSource, *, restarts: Callable[[], int]) -> None:
         self._tools, self._traffic, self._source, self._restarts = tools, traffic, source, restarts
         self._told: Counter[str] = Counter()
+        self._refused: Counter[str] = Counter()
         self._asked_at = -ASK_EVERY
         self._asking: asyncio.Future[Standing] | None = None
         # One thread of its own: a hung database holds it up, and nothing else.
@@ -68,6 +69,9 @@ class Pulse:
             meters.BREAKER_OPEN.labels(name).set(breaker.tripped)
             meters.TOOL_TIMEOUTS.labels(name).inc(breaker.late - self._told[name])
             self._told[name] = breaker.late
+        for store, count in self._tools.sealer.refused.counts.items():
+            meters.REFUSED_VALUES.labels(store).inc(count - self._refused[store])
+            self._refused[store] = count
         for plan in self._source.directory.plans.values():
             if plan.cache is not None and plan.cache.max_error_rate is not None:
                 meters.ERROR_BUDGET.labels(plan.name).set(plan.cache.max_error_rate)

@@ -12,22 +12,25 @@ from plans.snapshot import CacheSettings
 from proxy.core.envelope import BadEnvelope, decode
 from proxy.core.errors import ToolUnavailable
 from proxy.core.ports import Embedder, Outdated, Reembeddable
+from proxy.core.seal import Sealer
 from proxy.core.verify.fold import fold
 from proxy.core.window import text_of_window, unpack
 
 
 @dataclass(slots=True)
 class Tally:
-    """Entries found by place, those moved, and why the others were not."""
+    """Entries found by place, those moved, why others were not, and how many were `refused`: nobody is served what we did not seal."""
 
     found: Counter[str] = field(default_factory=Counter)
     moved: int = 0
     failed: Counter[str] = field(default_factory=Counter)
+    refused: int = 0
 
 
 async def reembed(
     cache: Reembeddable,
     embedder: Embedder,
+    sealer: Sealer,
     *,
     batch: int,
     windows: Mapping[int, int],
@@ -42,23 +45,30 @@ async def reembed(
     async for entries in cache.outdated(batch):
         tally.found.update(entry.place for entry in entries)
         if not dry_run:
-            await asyncio.gather(*(_move(cache, embedder, entry, tally, windows) for entry in entries))
+            await asyncio.gather(*(_move(cache, embedder, entry, compared(entry, sealer, windows), tally) for entry in entries))
         progress(tally)
     return tally
 
 
-def compared(entry: Outdated, windows: Mapping[int, int]) -> str:
-    """The text whose vector finds the entry, as `proxy.pipeline.embed` makes it: the question, or the window of a chat."""
+def compared(entry: Outdated, sealer: Sealer, windows: Mapping[int, int]) -> str | None:
+    """The text whose vector finds the entry, as `proxy.pipeline.embed` makes it: the question, or the window of a chat. None for an
+    entry that we did not seal."""
     try:
-        chat = unpack(decode(entry.envelope).chat)
+        envelope = decode(entry.envelope, sealer)
     except BadEnvelope:
-        chat = None
-    return fold(entry.question if chat is None else text_of_window(chat, windows.get(entry.plan_id, CacheSettings().window)))
+        return None
+    if envelope.entry_id != entry.entry_id or not envelope.question:
+        return None
+    chat = unpack(envelope.chat)
+    return fold(envelope.question if chat is None else text_of_window(chat, windows.get(entry.plan_id, CacheSettings().window)))
 
 
-async def _move(cache: Reembeddable, embedder: Embedder, entry: Outdated, tally: Tally, windows: Mapping[int, int]) -> None:
+async def _move(cache: Reembeddable, embedder: Embedder, entry: Outdated, text: str | None, tally: Tally) -> None:
+    if text is None:
+        tally.refused += 1
+        return
     try:
-        await cache.move(entry, await embedder.embed(compared(entry, windows)))
+        await cache.move(entry, await embedder.embed(text))
     except ToolUnavailable as error:
         tally.failed[str(error)] += 1
     else:

@@ -31,6 +31,7 @@ from proxy.engines.flights.redis import RedisLeases
 from proxy.engines.upstreams.http import HttpUpstream
 from proxy.keeper import Keeper
 from proxy.pulse import Pulse, Traffic
+from proxy.sealer import sealer
 from proxy.source import DatabaseSource
 from proxy.sweeper import Sweeper
 from proxy.watchdog import Watchdog
@@ -119,7 +120,7 @@ async def open_toolbox() -> Running:
     verifier: Verifier = catalogue.load(catalogue.VERIFIERS["minilm"])(conf.models)
     recent, flights = Recent(conf.exact_memory), Flights()
     timeout = conf.limits.cache_budget
-    leases = RedisLeases(conf.exact_url, flights, prefix=conf.exact_prefix, timeout=timeout)
+    leases = RedisLeases(conf.exact_url, flights, sealer=sealer(), prefix=conf.exact_prefix, timeout=timeout)
     changes = Changes(conf.exact_url, recent, prefix=conf.exact_prefix, timeout=timeout)
     compressor = PoolCompressor(workers=conf.compressors, deadline=conf.compression_deadline, words=conf.models / WORDS)
     tracing = open_tracing()
@@ -127,9 +128,10 @@ async def open_toolbox() -> Running:
         source=source,
         exact=RedisCache(conf.exact_url, prefix=conf.exact_prefix, timeout=timeout),
         semantic=open_semantic(embedder),
+        sealer=sealer(),
         embedder=embedder,
         compressor=compressor,
-        chats=RedisChats(conf.exact_url, prefix=conf.exact_prefix, timeout=timeout),
+        chats=RedisChats(conf.exact_url, sealer=sealer(), prefix=conf.exact_prefix, timeout=timeout),
         upstream=HttpUpstream(body_limit=conf.limits.upstream_bytes),
         ledger=spool,
         limits=conf.limits,

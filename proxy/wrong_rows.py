@@ -8,10 +8,10 @@ from django.utils import timezone
 
 from plans.models import Plan
 from proxy.core.doubts import penalty
-from proxy.core.envelope import BadEnvelope
 from proxy.core.ports import SemanticEntry
 from proxy.models import EvictedAnswer
-from proxy.pipeline.evict import Held
+from proxy.pipeline.evict import Held, opened
+from proxy.sealer import sealer
 from stats.models import RequestEvent
 
 STANDS = timedelta(days=30)
@@ -19,10 +19,7 @@ STANDS = timedelta(days=30)
 
 def was_there(held: Held, event: RequestEvent) -> bool:
     """Whether the answer is older than the request: what was stored since was asked anew, perhaps because of it."""
-    try:
-        return held.envelope.created_at <= event.at.timestamp() + 1
-    except BadEnvelope:
-        return False
+    return held.envelope is not None and held.envelope.created_at <= event.at.timestamp() + 1
 
 
 def said_fields(event: RequestEvent, found: list[Held]) -> dict[str, Any]:
@@ -30,7 +27,7 @@ def said_fields(event: RequestEvent, found: list[Held]) -> dict[str, Any]:
     before = EvictedAnswer.objects.filter(entry_id=event.entry_id, said__undone_at=None)
     held = [*(each for each in found if each.entry_id == event.entry_id), *map(held_of, before)]
     answer = next((each for each in held if was_there(each, event)), None)
-    entry = next((each.entry for each in held if each.entry), None)
+    entry = next((each.entry for each in held if each.entry and each.envelope), None)
     radius, threshold = _penalty(event) if entry else (None, None)
     return {
         **{
@@ -41,7 +38,7 @@ def said_fields(event: RequestEvent, found: list[Held]) -> dict[str, Any]:
         "embedding": _bytes(entry),
         "radius": radius,
         "threshold": threshold,
-        "answered_at": datetime.fromtimestamp(answer.envelope.created_at, UTC) if answer else None,
+        "answered_at": datetime.fromtimestamp(answer.envelope.created_at, UTC) if answer and answer.envelope else None,
         "until": timezone.now() + STANDS,
     }
 
@@ -57,6 +54,7 @@ def _penalty(event: RequestEvent) -> tuple[float | None, float | None]:
 def evicted_fields(held: Held) -> dict[str, Any]:
     """The fields of an EvictedAnswer."""
     envelope, entry = held.envelope, held.entry
+    assert envelope is not None  # noqa: S101 -- what cannot be opened `was_there` for nobody
     row = {"entry_id": held.entry_id, "tier": held.tier, "value": held.value, "similarity": held.similarity}
     row |= {name: getattr(envelope, name) for name in ("scope", "plan_id", "created_at", "expires_at")}
     if entry:
@@ -65,13 +63,14 @@ def evicted_fields(held: Held) -> dict[str, Any]:
 
 
 def held_of(row: EvictedAnswer) -> Held:
-    """The answer as it was stored."""
+    """The answer as it was stored, opened."""
     value, names = bytes(row.value), ("entry_id", "bucket", "scope", "plan_id", "embedder", "question", "created_at", "expires_at")
     entry = None
     if row.bucket:
         vector = np.frombuffer(row.embedding, np.float32)
         entry = SemanticEntry(**{name: getattr(row, name) for name in names}, vector=vector, envelope=value)
-    return Held(entry_id=row.entry_id, tier=row.tier, value=value, similarity=row.similarity, entry=entry)
+    held = Held(entry_id=row.entry_id, tier=row.tier, value=value, similarity=row.similarity, entry=entry)
+    return opened(sealer(), held)
 
 
 def _bytes(entry: SemanticEntry | None) -> bytes:

@@ -36,6 +36,11 @@ BREAKER_OPEN = Gauge(
 TOOL_TIMEOUTS = Counter(
     "tokenthrift_tool_timeouts", "Times a tool had no time left of the cache or store budget, or did not answer in it.", ("tool",)
 )
+REFUSED_VALUES = Counter(
+    "tokenthrift_refused_values",
+    "Values read from a store that failed their seal, or were moved or misshapen: not served. store: exact, a backend, flights, chats.",
+    ("store",),
+)
 COMPRESSOR_RESTARTS = Counter("tokenthrift_compressor_restarts", "Compression processes that broke and were started again.")
 CONFIGURATION_AGE = Gauge(
     "tokenthrift_configuration_age_seconds",

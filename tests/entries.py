@@ -1,20 +1,38 @@
-"""Entries of the exact tier."""
+"""Entries of the exact tier, sealed as the gateways of the tests seal them."""
 
 import time
+from typing import Any
 
+from proxy.core import envelope as envelopes
 from proxy.core.envelope import Envelope
+from proxy.core.seal import Sealer
+
+PEPPER = "pepper"
+SEALER = Sealer(PEPPER)
+COMPLETION = b'{"choices":[{"index":0,"message":{"role":"assistant","content":"By card."},"finish_reason":"stop"}]}'
 
 
-def envelope(completion: bytes = b'{"x":1}') -> Envelope:
+def encode(envelope: Envelope, sealer: Sealer = SEALER) -> bytes:
+    """As a store has it."""
+    return envelopes.encode(envelope, sealer)
+
+
+def decode(value: bytes, sealer: Sealer = SEALER) -> Envelope:
+    """Back again. Raises BadEnvelope."""
+    return envelopes.decode(value, sealer)
+
+
+def envelope(completion: bytes = COMPLETION, **fields: Any) -> Envelope:
     """One that lives for a minute."""
     now = time.time()
-    return Envelope(
-        scope="s",
-        plan_id=1,
-        created_at=now,
-        expires_at=now + 60,
-        completion=completion,
-        asked_tokens=3,
-        question_tokens=2,
-        completion_tokens=1,
-    )
+    given: dict[str, Any] = {
+        "scope": "s",
+        "plan_id": 1,
+        "created_at": now,
+        "expires_at": now + 60,
+        "completion": completion,
+        "asked_tokens": 3,
+        "question_tokens": 2,
+        "completion_tokens": 1,
+    }
+    return Envelope(**(given | fields))

@@ -15,7 +15,7 @@ def kept_of(
     """`exact`: the keys it is stored under in the exact tier, `entry`: what the semantic one gets; `size`: of the encoded envelope in
     bytes; `ttl`: how long the stores keep it, in seconds."""
     assert call.key is not None and call.plan is not None and call.plan.cache is not None  # noqa: S101, PT018 -- there are no keys without
-    semantic = size + len(entry.question.encode("utf-8", "replace")) + 2 * len(entry.vector) if entry else 0
+    semantic = size + len(entry.question.encode()) + 2 * len(entry.vector) if entry else 0
     return Kept(
         entry_id=keys.exact,
         sent=keys.sent or "",

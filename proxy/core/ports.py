@@ -22,6 +22,7 @@ from proxy.core.flights import Flight, Flights
 from proxy.core.in_flight import InFlight
 from proxy.core.prepared import Prepared
 from proxy.core.recent import Recent
+from proxy.core.seal import Sealer
 from stats.imprint import Imprint
 from stats.kept import Kept
 from stats.measures import Attempt, Event
@@ -29,6 +30,7 @@ from stats.measures import Attempt, Event
 if TYPE_CHECKING:
     from proxy.core.chats import Known, Sent
     from proxy.core.compression.pays import Terms
+    from proxy.core.envelope import Envelope
     from proxy.core.exchange import Call
 
 Vector = NDArray[np.float32]
@@ -51,7 +53,8 @@ class ExactCache(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SemanticEntry:
-    """What a semantic cache keeps. `vector` is a unit vector; `bucket`, `scope`: hex digests; times in epoch seconds."""
+    """What a semantic cache keeps. `vector` is a unit vector; `bucket`, `scope`: hex digests; times in epoch seconds. `question`: empty
+    where stored texts are encrypted; the envelope has it."""
 
     entry_id: str
     bucket: str
@@ -67,13 +70,15 @@ class SemanticEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """A neighbour of the question asked, best first. `similarity` is the cosine."""
+    """A neighbour of the question asked, best first. `similarity` is the cosine. `question`: as in the entry; `opened`: the envelope,
+    once it was."""
 
     entry_id: str
     similarity: float
     scope: str
     question: str
     envelope: bytes
+    opened: "Envelope | None" = None
 
 
 class SemanticCache(Protocol):
@@ -341,6 +346,7 @@ class Toolbox:
     source: Source
     exact: ExactCache
     semantic: Mapping[str, SemanticCache]
+    sealer: Sealer
     embedder: Embedder
     compressor: Compressor
     chats: Chats

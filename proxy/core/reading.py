@@ -3,10 +3,10 @@
 import time
 
 from proxy.core.cache_key import exact_key
-from proxy.core.envelope import BadEnvelope, Envelope, decode
+from proxy.core.envelope import BadEnvelope, Envelope, decode_aside
 from proxy.core.exchange import Call
 from proxy.core.forgetting import forgotten
-from proxy.core.ports import Toolbox
+from proxy.core.ports import Candidate, Toolbox
 
 
 def time_left(call: Call) -> float:
@@ -34,7 +34,7 @@ async def _fetch(call: Call, tools: Toolbox, key: str) -> Envelope | None:
         found = await exact.run(tools.exact.get(key), seconds=time_left(call))
         if found is None:
             return None
-        envelope = open_envelope(call, found)
+        envelope = await open_exact(call, tools, key, found)
         if envelope is not None:
             tools.recent.keep(key, envelope)
             return envelope
@@ -44,13 +44,36 @@ async def _fetch(call: Call, tools: Toolbox, key: str) -> Envelope | None:
     return None
 
 
-def open_envelope(call: Call, value: bytes) -> Envelope | None:
-    """The envelope, or None when it is corrupted, of another schema, or of another scope: never to be served."""
-    try:
-        envelope = decode(value)
-    except BadEnvelope:
+async def open_exact(call: Call, tools: Toolbox, key: str, value: bytes) -> Envelope | None:
+    """The envelope stored under this key, or None when we did not seal it for there, or it is of another scope: never to be served."""
+    envelope = await _opened(tools, value, "exact")
+    if envelope is None or not ours(call, envelope):
         return None
-    return envelope if ours(call, envelope) else None
+    if key not in (envelope.entry_id, envelope.sent) or envelope.bucket:
+        tools.sealer.refused.add("exact")
+        return None
+    return envelope
+
+
+async def open_candidate(call: Call, tools: Toolbox, candidate: Candidate) -> Envelope | None:
+    """The envelope of a neighbour, or None when we did not seal it for this entry, bucket and question, or it is of another scope."""
+    backend = call.plan.cache.backend if call.plan and call.plan.cache else None
+    envelope = candidate.opened or await _opened(tools, candidate.envelope, backend or "semantic")
+    if envelope is None or call.keys is None or not ours(call, envelope):
+        return None
+    known = (envelope.entry_id, envelope.bucket) == (candidate.entry_id, call.keys.bucket)
+    if not known or candidate.question not in ("", envelope.question):
+        tools.sealer.refused.add(backend or "semantic")
+        return None
+    return envelope
+
+
+async def _opened(tools: Toolbox, value: bytes, store: str) -> Envelope | None:
+    try:
+        return await decode_aside(value, tools.sealer)
+    except BadEnvelope:
+        tools.sealer.refused.add(store)
+        return None
 
 
 def ours(call: Call, envelope: Envelope) -> bool:

@@ -7,7 +7,7 @@ from proxy.core.agree import VERIFIER
 from proxy.core.budgets import BELOW
 from proxy.core.exchange import Call, Stored, revise
 from proxy.core.ports import Candidate, Toolbox
-from proxy.core.reading import fresh_enough, open_envelope
+from proxy.core.reading import fresh_enough, open_candidate
 from proxy.core.verify.verdict import veto
 
 
@@ -21,7 +21,7 @@ async def explore(call: Call, tools: Toolbox) -> Call:
     if nearest is None:
         return call
     candidate, score = nearest
-    envelope = open_envelope(call, candidate.envelope)
+    envelope = await open_candidate(call, tools, candidate)
     if envelope is None or not fresh_enough(call, envelope):
         return call
     return revise(call, probe=Stored(envelope, "semantic", 0, candidate.similarity, score, candidate.entry_id))

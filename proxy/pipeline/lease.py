@@ -11,12 +11,13 @@ from proxy.core.flights import Flight, Landing
 from proxy.core.following import answered, wait_for
 from proxy.core.forgetting import forgotten
 from proxy.core.ports import Claim, Leases, Toolbox
-from proxy.core.reading import fresh_enough, open_envelope, ours, time_left
+from proxy.core.reading import fresh_enough, open_exact, ours, time_left
 from proxy.core.replies import Followed
 
 Result = TypeVar("Result")
 LEAST = 0.02  # seconds, however late it is
 AGAIN = 0.1  # seconds until a lease is asked for again whose holder fell silent
+MAX_ROUNDS = 50  # of asking; a lease that outlives its holder by more is none
 
 
 async def lease(call: Call, tools: Toolbox) -> Call:
@@ -24,10 +25,12 @@ async def lease(call: Call, tools: Toolbox) -> Call:
     if tools.leases is None or call.flight is None or not call.leads:
         return call
     leases, flight = tools.leases, call.flight
-    while call.answer is None and call.outcome == "ok":
+    for _ in range(MAX_ROUNDS):
+        if call.answer is not None or call.outcome != "ok":
+            break
         claim = await _asked(call, tools, partial(leases.claim, flight))
         if claim.held:
-            return _stored(call, claim)
+            return await _stored(call, tools, claim)
         mirror = await _asked(call, tools, partial(leases.follow, flight.key, claim.holder))
         landing, call = await _follow(call, mirror, leases)
         if landing is not None and landing.alone:
@@ -43,10 +46,12 @@ async def _asked(call: Call, tools: Toolbox, work: Callable[[], Coroutine[Any, A
     return await tools.breakers["flights"].run(asking, seconds=tools.limits.store_budget)
 
 
-def _stored(call: Call, claim: Claim) -> Call:
+async def _stored(call: Call, tools: Toolbox, claim: Claim) -> Call:
     """The call, answered if the answer was stored between the look-up and the claim."""
-    envelope = open_envelope(call, claim.stored) if claim.stored is not None and call.keys is not None else None
-    if envelope is None or forgotten(call, envelope) or not fresh_enough(call, envelope) or call.keys is None:
+    if claim.stored is None or call.keys is None:
+        return call
+    envelope = await open_exact(call, tools, call.keys.exact, claim.stored)
+    if envelope is None or forgotten(call, envelope) or not fresh_enough(call, envelope):
         return call
     return revise(call, tier="exact", answer=Stored(envelope, "exact", envelope.asked_tokens, entry_id=call.keys.exact))
 

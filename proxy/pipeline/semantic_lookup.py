@@ -1,10 +1,11 @@
 """Which stored questions mean nearly the same?"""
 
 import logging
+from dataclasses import replace
 
-from proxy.core.exchange import Call, revise
-from proxy.core.ports import Toolbox
-from proxy.core.reading import time_left
+from proxy.core.exchange import Call, Judged, revise
+from proxy.core.ports import Candidate, Toolbox
+from proxy.core.reading import open_candidate, time_left
 
 log = logging.getLogger("tokenthrift.proxy")
 
@@ -22,4 +23,18 @@ async def semantic_lookup(call: Call, tools: Toolbox) -> Call:
     ours = tuple(candidate for candidate in found if candidate.scope == call.keys.scope)
     if len(ours) < len(found):
         log.error("%s returned %d entries of another scope, which are not served", backend.name, len(found) - len(ours))
-    return revise(call, candidates=ours)
+    for candidate in ours:
+        call = await _with_question(call, tools, candidate)
+    return call
+
+
+async def _with_question(call: Call, tools: Toolbox, candidate: Candidate) -> Call:
+    """The call with this candidate, whose question is within the envelope where texts are encrypted. One that cannot be opened is
+    noted as what it is."""
+    if not candidate.question:
+        envelope = await open_candidate(call, tools, candidate)
+        if envelope is None or not envelope.question:
+            broken = Judged(entry_id=candidate.entry_id, question="", similarity=candidate.similarity, reason="foreign")
+            return revise(call, judged=(*call.judged, broken), vetoes=(*call.vetoes, broken.reason))
+        candidate = replace(candidate, question=envelope.question, opened=envelope)
+    return revise(call, candidates=(*call.candidates, candidate))

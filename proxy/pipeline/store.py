@@ -8,7 +8,7 @@ from dataclasses import replace
 import orjson
 
 from proxy.core.eligibility import admissible
-from proxy.core.envelope import Envelope, encode
+from proxy.core.envelope import Envelope, TooLarge, encode_aside, storable
 from proxy.core.errors import ToolUnavailable
 from proxy.core.exchange import Call, Keys, Whole
 from proxy.core.kept import kept_of
@@ -29,10 +29,15 @@ async def store(call: Call, tools: Toolbox) -> Call:
     if not _storable(call) or call.keys is None:
         return call
     envelope = await off_loop(call.asked.size, _envelope, call, call.keys)
-    value = encode(envelope)
+    try:
+        value = await encode_aside(envelope, tools.sealer)
+        entry = await _entry(call, call.keys, envelope, tools)
+    except TooLarge as error:
+        log.info("request %s: its answer is not kept: %s", call.request_id, error)
+        return call
     assert call.plan is not None and call.plan.cache is not None  # noqa: S101, PT018 -- there are no keys without
     ttl = kept_seconds(call.plan.cache, round(envelope.expires_at - envelope.created_at))
-    exact, entry = _exact_keys(call, call.keys), _entry(call, call.keys, envelope, value, embedder=tools.embedder.id)
+    exact = _exact_keys(call, call.keys)
     if not exact and entry is None:
         return call
     pepper = tools.limits.key_pepper
@@ -80,6 +85,8 @@ def _envelope(call: Call, keys: Keys) -> Envelope:
         estimated=call.usage.estimated,
         revision=call.directory.revision,
         tags=_tags(call),
+        entry_id=keys.exact,
+        sent=keys.sent or "",
     )
 
 
@@ -89,23 +96,30 @@ def _tags(call: Call) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*call.asked.controls.tags, *before)))[:MOST_TAGS]
 
 
-def _entry(call: Call, keys: Keys, envelope: Envelope, value: bytes, *, embedder: str) -> SemanticEntry | None:
-    """The semantic entry; None where the semantic tier stays out of it. Its id is the exact key: the same question replaces itself."""
+async def _entry(call: Call, keys: Keys, envelope: Envelope, tools: Toolbox) -> SemanticEntry | None:
+    """The semantic entry; None where the semantic tier stays out of it. Its id is the exact key: the same question replaces itself.
+    Raises TooLarge."""
     if call.vector is None or call.question is None or keys.bucket is None or call.plan is None:
         return None
-    if call.window is not None:
-        value = encode(replace(envelope, chat=pack(call.window, answer_text(call.completion))))
-    elif call.plan.cache is not None and call.plan.cache.context == "last_message" and has_history(call.asked.messages):
-        value = encode(replace(envelope, chat=BEGUN))
+    question = storable(call.question)
+    sealed = await encode_aside(replace(envelope, bucket=keys.bucket, question=question, chat=_chat(call)), tools.sealer)
     return SemanticEntry(
         entry_id=keys.exact,
         bucket=keys.bucket,
         scope=keys.scope,
         plan_id=call.plan.id,
-        embedder=embedder,
-        question=call.question,
+        embedder=tools.embedder.id,
+        question="" if tools.sealer.encrypts else question,
         vector=call.vector,
-        envelope=value,
+        envelope=sealed,
         created_at=envelope.created_at,
         expires_at=envelope.expires_at,
     )
+
+
+def _chat(call: Call) -> bytes:
+    """What the entry keeps of the chat, where chats are compared."""
+    if call.window is not None:
+        return pack(call.window, answer_text(call.completion))
+    forgets = call.plan is not None and call.plan.cache is not None and call.plan.cache.context == "last_message"
+    return BEGUN if forgets and has_history(call.asked.messages) else b""

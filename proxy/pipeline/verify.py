@@ -13,7 +13,7 @@ from proxy.core.exchange import Call, Judged, Stored, revise
 from proxy.core.forgetting import FORGOTTEN, forgotten
 from proxy.core.model_input import has_history
 from proxy.core.ports import Candidate, Toolbox
-from proxy.core.reading import fresh_enough, open_envelope, time_left
+from proxy.core.reading import fresh_enough, open_candidate, time_left
 from proxy.core.verify.chat import Chat
 from proxy.core.verify.pair import say_the_same
 from proxy.core.verify.verdict import veto
@@ -63,7 +63,7 @@ def verified(call: Call) -> bool:
 
 async def _judge(call: Call, candidate: Candidate, tools: Toolbox) -> tuple[Envelope | None, Agreement]:
     """What is stored, and whether the questions agree. What must not be read, or not any more, is not compared."""
-    envelope = open_envelope(call, candidate.envelope)
+    envelope = await open_candidate(call, tools, candidate)
     if envelope is None or (reason := _barred(call, envelope)):
         return None, Agreement(None, reason if envelope else "foreign")
     assert call.question is not None  # noqa: S101 -- likewise

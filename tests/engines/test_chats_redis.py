@@ -4,6 +4,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import AsyncIterator
+from typing import Any
 
 import msgpack
 import pytest
@@ -12,7 +13,9 @@ from redis.asyncio import Redis
 
 from proxy.core.chats import Known, Sent
 from proxy.core.errors import ToolUnavailable
-from proxy.engines.chats.redis import CHAT_SECONDS, RedisChats
+from proxy.core.seal import Sealer
+from proxy.engines.chats.redis import CHAT_SECONDS, PURPOSE, RedisChats
+from tests.entries import SEALER
 
 NOW = time.time()
 
@@ -24,7 +27,7 @@ def prefix() -> str:
 
 @pytest.fixture
 async def chats(prefix: str) -> AsyncIterator[RedisChats]:
-    made = RedisChats(settings.REDIS_URL, prefix=prefix, timeout=1)
+    made = RedisChats(settings.REDIS_URL, sealer=SEALER, prefix=prefix, timeout=1)
     yield made
     await made.close()
 
@@ -69,14 +72,34 @@ async def test_notes_of_many_at_once_all_count(chats: RedisChats) -> None:
 async def test_what_makes_no_sense_is_passed_over(chats: RedisChats, redis: Redis, prefix: str) -> None:
     await chats.note("a", Sent("whole", NOW, 900), turn=1, tenant=1, route=1)
     keys = await redis.keys(f"{prefix}:chats:1:*")
-    await redis.hset(keys[0], mapping={"x": "1", "2": "many", "3": "-4"})
-    for noted in (b"\xc1 no msgpack", msgpack.packb(["twice", NOW, 1]), msgpack.packb(["cut", NOW]), msgpack.packb(["cut", NOW, -1])):
-        await redis.set(f"{prefix}:chats:a", noted)
+    await redis.hset(keys[0], mapping={"x": "1", "2": "many", "3": "-4", "4": "9" * 5000, "5": "7"})
+    odd: tuple[object, ...] = (
+        ["twice", NOW, 1],
+        ["cut", NOW],
+        ["cut", NOW, -1],
+        ["cut", float("inf"), 1],
+        ["cut", NOW, 1, 2, 3, 4],
+        {},
+        [[]] * 100,
+        7,
+    )
+    for noted in (b"\xc1 no msgpack", *map(msgpack.packb, odd)):
+        await redis.set(f"{prefix}:chats:a", SEALER.seal(PURPOSE, noted, "a"))
         assert await chats.known("a", tenant=1, route=1) == Known(requests={1: 1})
 
 
+async def test_what_was_noted_of_another_chat_or_by_nobody_of_ours_is_not_believed(chats: RedisChats, redis: Redis, prefix: str) -> None:
+    await chats.note("a", Sent("cut", NOW, 900), turn=1, tenant=1, route=1)
+    good: Any = await redis.get(f"{prefix}:chats:a")
+    noted = msgpack.packb(["cut", NOW, 900, 0, 0])
+    for planted in (good, noted, Sealer("other").seal(PURPOSE, noted, "b"), SEALER.seal("answers", noted, "b")):
+        await redis.set(f"{prefix}:chats:b", planted)
+        assert (await chats.known("b", tenant=1, route=1)).last is None
+    assert (await chats.known("a", tenant=1, route=1)).last is not None
+
+
 async def test_a_redis_that_is_not_there_is_a_tool_unavailable() -> None:
-    chats = RedisChats("redis://127.0.0.1:9/1", prefix="x", timeout=0.1)
+    chats = RedisChats("redis://127.0.0.1:9/1", sealer=SEALER, prefix="x", timeout=0.1)
     for call in (chats.known("a", tenant=1, route=1), chats.note("a", Sent("whole", NOW, 1), turn=1, tenant=1, route=1)):
         began = time.monotonic()
         with pytest.raises(ToolUnavailable):

@@ -12,11 +12,11 @@ import redis
 from django.conf import settings
 from django.core.cache import caches
 
-from proxy.core.envelope import decode
 from proxy.core.recent import Recent
 from proxy.engines.exact.changes import Changes
 from proxy.engines.exact.redis import RedisCache
-from tests.entries import envelope
+from proxy.sealer import sealer
+from tests.entries import decode, envelope
 from tests.servers import RedisServer
 
 LOOSE = 5.0
@@ -46,7 +46,7 @@ async def listening(url: str) -> AsyncIterator[Recent]:
 
 async def read(recent: Recent, cache: RedisCache, key: str) -> None:
     recent.expect(key)
-    recent.keep(key, decode(await cache.get(key) or b""))
+    recent.keep(key, decode(await cache.get(key) or b"", sealer()))
     recent.settle(key)
     assert recent.get(key) is not None
 

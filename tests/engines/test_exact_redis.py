@@ -9,10 +9,11 @@ import pytest
 from django.conf import settings
 from django.core.cache import caches
 
-from proxy.core.envelope import Envelope, decode, encode
+from proxy.core.envelope import Envelope
 from proxy.core.errors import ToolUnavailable
 from proxy.engines.exact.redis import RedisCache
-from tests.entries import envelope
+from proxy.sealer import sealer
+from tests.entries import COMPLETION, decode, encode, envelope
 
 
 @pytest.fixture
@@ -22,9 +23,9 @@ async def cache() -> AsyncIterator[RedisCache]:
     await made.close()
 
 
-@pytest.mark.parametrize("completion", [b"{}", b"word " * 50_000])
+@pytest.mark.parametrize("completion", [COMPLETION, COMPLETION.replace(b"card", b"word " * 50_000)])
 async def test_an_entry_of_the_hot_path_is_read_listed_and_deleted_through_django(cache: RedisCache, completion: bytes) -> None:
-    await cache.set("from-the-hot-path", encode(envelope(completion)), 60)
+    await cache.set("from-the-hot-path", encode(envelope(completion), sealer()), 60)
     alias: Any = caches["exact"]
     found = alias.get("from-the-hot-path")
     assert isinstance(found, Envelope)
@@ -37,9 +38,15 @@ async def test_an_entry_of_the_hot_path_is_read_listed_and_deleted_through_djang
 
 async def test_an_entry_written_through_django_is_read_by_the_hot_path(cache: RedisCache) -> None:
     caches["exact"].set("from-django", envelope(), 60)
-    assert decode(await cache.get("from-django") or b"").completion == b'{"x":1}'
+    assert decode(await cache.get("from-django") or b"", sealer()).completion == COMPLETION
     await cache.delete("from-django")
     assert caches["exact"].get("from-django") is None
+
+
+async def test_what_is_not_sealed_is_not_there(cache: RedisCache) -> None:
+    await cache.set("planted", encode(envelope()), 60)  # under another pepper
+    assert caches["exact"].get("planted") is None
+    await cache.delete("planted")
 
 
 async def test_look_ups_at_once_share_a_round_trip_and_each_gets_its_own(cache: RedisCache) -> None:

@@ -7,21 +7,24 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
+import msgpack
 import orjson
 import pytest
 import redis.asyncio
 
 from plans.snapshot import CacheSettings
+from proxy.core.envelope import pack
 from proxy.core.errors import UpstreamTimeout
-from proxy.core.exchange import Stored
+from proxy.core.exchange import Stored, Whole
 from proxy.core.flights import Flight, Landing
+from proxy.core.seal import Sealer
 from proxy.engines.exact.redis import RedisCache
 from proxy.engines.flights import messages
 from proxy.engines.flights.messages import BadMessage
 from proxy.engines.flights.mirror import Mirror
 from proxy.engines.flights.redis import LEASE, RedisLeases
 from proxy.pipeline import chain
-from tests.entries import envelope
+from tests.entries import COMPLETION, SEALER, envelope
 from tests.pipeline.fakes import FakeClient, World, ask, body, chunks_of, completion, full_plan
 from tests.pipeline.gated import GatedUpstream, gate
 from tests.servers import RedisServer
@@ -47,7 +50,7 @@ class Worker:
     def __init__(self, url: str, prefix: str) -> None:
         self.world = World(upstream=GatedUpstream(), plan=full_plan(cache=CacheSettings(backend=None)))
         exact = RedisCache(url, prefix=prefix, timeout=1)
-        self.leases = RedisLeases(url, self.world.tools.flights, prefix=prefix, timeout=1)
+        self.leases = RedisLeases(url, self.world.tools.flights, sealer=SEALER, prefix=prefix, timeout=1)
         limits = replace(self.world.tools.limits, cache_budget=1.0)
         self.world.tools = replace(self.world.tools, exact=exact, leases=self.leases, limits=limits)
         self.running = asyncio.create_task(self.leases.run())
@@ -293,25 +296,122 @@ async def test_a_frozen_redis_holds_nobody_for_long(server: RedisServer, prefix:
         assert (one.calls, two.calls) == (1, 1)
 
 
+ANYBODY = Sealer("anybody")
+FORGED = COMPLETION.replace(b"card", b"me")
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_what_is_said_by_nobody_of_ours_is_not_heard(server: RedisServer, prefix: str, stream: bool) -> None:
+    """Whoever can publish knows the channel, the key and the scope, which are no secrets; and may say again what was once said."""
+    async with workers(server.url, prefix) as (one, two), redis.asyncio.Redis.from_url(server.url) as client:
+        _, leading = await leads(one, stream=stream)
+        waiting, following = await follows(one, two, stream=stream)
+        (mirror,) = two.leases._talk.mirrors.values()
+        landing = messages.landing_words(Landing(Stored(envelope(FORGED), "exact", 3)))
+        me = two.leases._worker
+        forged = [
+            msgpack.packb(["landed", mirror.key, 0, landing]),
+            messages.pack(ANYBODY, me, "landed", mirror.key, mirror.nonce, 0, landing),
+            messages.pack(SEALER, me, "landed", mirror.key, "of another time", 0, landing),
+            messages.pack(SEALER, "another", "landed", mirror.key, mirror.nonce, 0, landing),
+            messages.pack(ANYBODY, me, "parts", mirror.key, mirror.nonce, 0, 0, [b"data: [DONE]\n\n"]),
+            messages.pack(ANYBODY, me, "gone", mirror.key, mirror.nonce),
+            b"",
+        ]
+        for data in forged:
+            await client.publish(f"{prefix}:flights:to:{me}", data)
+        await asyncio.sleep(0.2)
+        assert mirror.landing is None
+        assert b"[DONE]" not in b"".join(mirror.parts)
+        gate(one.world).set()
+        await asyncio.gather(leading, following)
+        assert waiting.status == 200
+        assert (one.calls, two.calls) == (1, 0)
+
+
+@pytest.mark.parametrize("planted", ["worker:1", "dead:1:" + "0" * 32, "x" * 10_000, "", "::", b"\xff\xfe"])
+@pytest.mark.parametrize("seconds", [None, 60])
+async def test_a_lease_that_none_of_ours_took_is_taken_over(
+    server: RedisServer, prefix: str, planted: str | bytes, seconds: int | None
+) -> None:
+    async with workers(server.url, prefix) as (one, _), redis.asyncio.Redis.from_url(server.url) as client:
+        await leads(one)
+        (key,) = one.world.tools.flights._flights
+        await client.set(f"{prefix}:flights:{key}", planted, ex=seconds)
+        two = Worker(server.url, prefix)
+        gate(two.world).set()
+        asked, task = two.asks()
+        assert await eventually(task.done) < LEASE
+        assert asked.status == 200
+        assert two.calls == 1
+        await two.dies()
+
+
+async def test_a_lease_that_never_lapses_holds_nobody(server: RedisServer, prefix: str) -> None:
+    async with workers(server.url, prefix) as (one, two), redis.asyncio.Redis.from_url(server.url) as client:
+        await leads(one)
+        (key,) = one.world.tools.flights._flights
+        lock = f"{prefix}:flights:{key}"
+        held = await client.get(lock)
+        await one.dies()
+        await client.set(lock, held or b"")  # said again by somebody, and for ever
+        gate(two.world).set()
+        asked, task = two.asks()
+        assert await eventually(task.done) < LEASE
+        assert (asked.status, two.calls) == (200, 1)
+
+
 async def test_another_scope_s_answer_is_not_served_whoever_says_it(server: RedisServer, prefix: str) -> None:
     async with workers(server.url, prefix) as (one, two):
         _, leading = await leads(one)
         client, following = await follows(one, two)
         (mirror,) = two.leases._talk.mirrors.values()
-        mirror.land(Landing(Stored(envelope(b'{"secret": 1}'), "exact", 3)))
+        mirror.land(Landing(Stored(envelope(), "exact", 3)))
         gate(one.world).set()
         gate(two.world).set()
         await asyncio.gather(leading, following)
         assert orjson.loads(client.received) == completion()
 
 
-@pytest.mark.parametrize("data", [b"", b"\xc1", b"\x93\x01\x02\x03", messages.pack("parts"), messages.pack(1, 2)])
-def test_nonsense_is_no_message(data: bytes) -> None:
+def said(*words: Any) -> bytes:
+    """As one of our workers says it to another."""
+    return messages.pack(SEALER, "me", *words)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        *(b"", b"\xc1", b"\x93\x01\x02\x03", 7, None, said("parts"), said(1, 2), said(b"x", b"y")),
+        msgpack.packb(["landed", "k", 0, ["nobody"]]),
+        messages.pack(SEALER, "another", "gone", "k"),
+        messages.pack(Sealer("another"), "me", "gone", "k"),
+    ],
+)
+def test_nonsense_is_no_message(data: Any) -> None:
     with pytest.raises(BadMessage):
-        messages.unpack(data)
+        messages.unpack(SEALER, "me", data)
 
 
-@pytest.mark.parametrize("words", [["stored", b"x", 1, True], ["stored"], ["whole", "x", {}, b""], None, 7])
+def test_a_message_is_read_by_whom_it_is_for() -> None:
+    assert messages.unpack(SEALER, "me", said("gone", "k", "n")) == ["gone", "k", "n"]
+
+
+@pytest.mark.parametrize("answer", [Stored(envelope(), "exact", 3), Whole(429, {"retry-after": "3"}, b"{}", None), None])
+def test_a_landing_comes_down_as_it_was(answer: Any) -> None:
+    assert messages.landing_of(messages.landing_words(Landing(answer))) == Landing(answer)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(None, 7, ["stored"], ["stored", b"x", 1, True], ["whole", "x", {}, b""], ["whole", 200, None, b""]),
+        ["whole", 200, {"a": None}, b""],
+        ["whole", 200, {}, "text"],
+        ["whole", 1e9, {}, b""],
+        ["stored", pack(envelope()), -1, True],
+        ["stored", pack(envelope()), None, True],
+    ],
+)
 def test_nonsense_is_no_landing(words: Any) -> None:
     with pytest.raises(BadMessage):
         messages.landing_of(words)
@@ -327,3 +427,6 @@ def test_a_mirror_takes_each_part_once_and_in_order() -> None:
     assert (mirror.parts, mirror.cut) == ([b"a", b"b", b"c"], 7)
     mirror.come_down(4, ["nobody"])
     assert mirror.landing is None
+    for parts in ([b"a", "text"], [None], [7]):
+        with pytest.raises(BadMessage):
+            mirror.hear(0, 7, parts)  # type: ignore[arg-type]  # as anybody may say it

@@ -20,7 +20,6 @@ from proxy.core import sse
 from proxy.core.chats import Known, Sent
 from proxy.core.compression.pays import Terms
 from proxy.core.directory import Directory, Route, UpstreamTarget
-from proxy.core.envelope import decode, encode
 from proxy.core.errors import GatewayError, ToolUnavailable
 from proxy.core.exchange import Call
 from proxy.core.ids import new_id
@@ -31,8 +30,8 @@ from proxy.pipeline import chain
 from stats.imprint import Imprint
 from stats.kept import Kept
 from stats.measures import Attempt, Event
+from tests.entries import PEPPER, SEALER, decode, encode
 
-PEPPER = "pepper"
 SECRET = keys.make("tt", pepper=PEPPER).secret
 PRICE = Price(input=Decimal(1), output=Decimal(2))
 
@@ -350,7 +349,15 @@ def restated(entry: SemanticEntry, question: str) -> SemanticEntry:
     if envelope.chat:
         said, *rest = msgpack.unpackb(envelope.chat)
         envelope = replace(envelope, chat=msgpack.packb([[*said[:-1], question], *rest]))
+    envelope = replace(envelope, question=question)
     return replace(entry, question=question, envelope=encode(envelope))
+
+
+def resealed(entry: SemanticEntry, **fields: Any) -> SemanticEntry:
+    """The entry with these fields, as if it had been stored so."""
+    changed = replace(entry, **fields)
+    envelope = replace(decode(entry.envelope), entry_id=changed.entry_id, bucket=changed.bucket, scope=changed.scope)
+    return replace(changed, envelope=encode(replace(envelope, question=changed.question)))
 
 
 def full_plan(**fields: Any) -> PlanSnapshot:
@@ -385,6 +392,7 @@ class World:
             source=self.source,
             exact=self.exact,
             semantic={self.semantic.name: self.semantic},
+            sealer=SEALER,
             embedder=self.embedder,
             compressor=self.compressor,
             chats=self.chats,

@@ -12,9 +12,9 @@ from plans import keys
 from plans.pricing import Price
 from plans.snapshot import CacheSettings
 from proxy.core.collector import Collector
-from proxy.core.envelope import decode, encode
 from proxy.core.tenant_memory import CURRENT_TENANT
-from tests.pipeline.fakes import PEPPER, World, ask, body, chunks_of, completion, full_plan, restated
+from tests.entries import PEPPER, decode, encode
+from tests.pipeline.fakes import World, ask, body, chunks_of, completion, full_plan, restated
 
 
 async def test_a_miss_is_answered_by_the_upstream_and_stored_in_both_tiers() -> None:

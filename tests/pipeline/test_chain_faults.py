@@ -10,9 +10,9 @@ import pytest
 
 from plans.pricing import Price
 from proxy.core import sse
-from proxy.core.envelope import decode, encode
 from proxy.core.errors import ClientGone, GatewayError, UpstreamInvalid, UpstreamTimeout, UpstreamUnreachable
 from proxy.pipeline import chain
+from tests.entries import decode, encode
 from tests.pipeline.fakes import FakeClient, FakeReply, World, ask, body, completion
 
 

@@ -6,9 +6,9 @@ import msgpack
 import orjson
 import pytest
 
-from proxy.core.envelope import decode, encode
 from proxy.core.errors import ToolUnavailable
 from proxy.pipeline import chain
+from tests.entries import decode, encode
 from tests.pipeline.fakes import FakeClient, World, ask, body, completion
 
 

@@ -9,13 +9,13 @@ import orjson
 import pytest
 
 from plans.snapshot import CacheSettings
-from proxy.core.envelope import decode, encode
 from proxy.core.errors import UpstreamTimeout, UpstreamUnreachable
 from proxy.core.exchange import Stored
 from proxy.pipeline import chain
 from proxy.pipeline.authenticate import authenticate
 from proxy.pipeline.explain import explain
 from stats.measures import Event
+from tests.entries import decode, encode
 from tests.pipeline.fakes import FakeReply, World, ask, body, chunks_of, completion, full_plan
 
 OLD, NEW = completion("old"), completion("new")
@@ -184,7 +184,9 @@ async def test_a_near_question_is_never_given_an_expired_answer() -> None:
     made = await expired(swr=30, sie=30, backend="pgvector_semantic")
     for name, entry in made.semantic.entries.items():
         old = decode(entry.envelope)
-        made.semantic.entries[name] = replace(entry, envelope=encode(replace(old, expires_at=old.expires_at - 65)))
+        made.semantic.entries[name] = replace(
+            entry, envelope=encode(replace(old, created_at=old.created_at - 65, expires_at=old.expires_at - 65))
+        )
     made.upstream.error = UpstreamUnreachable("gone")
     assert (await ask(made, body("how do i pay"))).status == 502
     assert made.event.reason == "stale"

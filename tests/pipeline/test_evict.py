@@ -6,9 +6,15 @@ import pytest
 
 from plans.snapshot import CacheSettings
 from proxy.core.doubts import Doubts
-from proxy.core.envelope import decode
-from proxy.pipeline.evict import holdings, remove, restore
-from tests.pipeline.fakes import World, ask, body, full_plan
+from proxy.core.envelope import Envelope
+from proxy.pipeline.evict import Held, holdings, remove, restore
+from tests.entries import decode
+from tests.pipeline.fakes import World, ask, body, full_plan, resealed
+
+
+def kept_as(held: Held) -> Envelope:
+    assert held.envelope is not None
+    return held.envelope
 
 
 @pytest.fixture
@@ -26,14 +32,14 @@ async def test_an_entry_leaves_every_tier_and_comes_back(world: World) -> None:
     assert (world.exact.entries, world.semantic.entries) == ({}, {})
     assert await restore(world.tools, held) == 2
     assert await restore(world.tools, held) == 0  # it is there again
-    assert decode(world.exact.entries[entry]).completion == held[0].envelope.completion
+    assert decode(world.exact.entries[entry]).completion == kept_as(held[0]).completion
     assert (await ask(world, body("how do i PAY"))).headers["x-tokenthrift-cache"] == "semantic"
 
 
 async def test_neighbours_of_another_scope_stay(world: World) -> None:
     ((entry, stored),) = world.semantic.entries.items()
-    world.semantic.entries["twin"] = replace(stored, entry_id="twin")
-    world.semantic.entries["foreign"] = replace(stored, entry_id="foreign", scope="another")
+    world.semantic.entries["twin"] = resealed(stored, entry_id="twin")
+    world.semantic.entries["foreign"] = resealed(stored, entry_id="foreign", scope="another")
     assert {each.entry_id for each in await holdings(world.tools, entry)} == {entry, "twin"}
 
 
@@ -45,7 +51,7 @@ async def test_what_could_not_be_deleted_is_not_served(world: World) -> None:
     await remove(world.tools, held)
     world.exact.down = world.semantic.down = False
     assert (await ask(world, body())).headers["x-tokenthrift-cache"] == "exact"
-    wrong = frozenset((each.envelope.scope, each.envelope.created_at) for each in held)
+    wrong = frozenset((kept_as(each).scope, kept_as(each).created_at) for each in held)
     world.source.directory = replace(world.source.directory, revision=2, doubts=Doubts(answers=wrong))
     assert (await ask(world, body())).headers["x-tokenthrift-cache"] == "miss"
     assert (await ask(world, body())).headers["x-tokenthrift-cache"] == "exact"  # answered anew
@@ -57,3 +63,10 @@ async def test_an_exact_entry_alone_can_go(world: World) -> None:
     (entry,) = alone.exact.entries
     assert [each.tier for each in await holdings(alone.tools, entry)] == ["exact"]
     assert await holdings(alone.tools, "nobody") == []
+
+
+async def test_what_was_planted_or_moved_is_nobody_s_holding(world: World) -> None:
+    ((entry, stored),) = world.semantic.entries.items()
+    world.semantic.entries["moved"] = replace(stored, entry_id="moved")
+    world.exact.entries[entry] = b"planted"
+    assert [(each.entry_id, each.tier) for each in await holdings(world.tools, entry)] == [(entry, "pgvector_semantic")]

@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 from django.conf import settings as django_settings
+from django.core.exceptions import ImproperlyConfigured
 from pytest_django import Settings
 
 from gateway_project import checks, daemons, embedded, service_checks
+from proxy.sealer import sealer
 
 NOBODY = f"127.0.0.1:{daemons.free_port()}"
 
@@ -110,6 +112,20 @@ def test_weak_secrets_stop_every_command(settings: Settings, name: str, value: o
     assert checks.secrets_are_strong(None) == []
     setattr(settings, name, value)
     assert [message.id for message in checks.secrets_are_strong(None)] == [found]
+
+
+@pytest.mark.parametrize("keys", [[], ["not a Fernet key"]])
+def test_to_encrypt_stored_answers_takes_a_key(settings: Settings, keys: list[str]) -> None:
+    settings.ENCRYPT_CACHE = True
+    assert checks.cache_can_be_encrypted(None) == []
+    assert sealer().encrypts
+    settings.ENCRYPTION_KEYS = keys
+    assert [message.id for message in checks.cache_can_be_encrypted(None)] == ["tokenthrift.E008"]
+    with pytest.raises(ImproperlyConfigured, match="ENCRYPTION_KEYS"):
+        sealer()
+    settings.ENCRYPT_CACHE = False
+    assert checks.cache_can_be_encrypted(None) == []
+    assert not sealer().encrypts
 
 
 def test_debug_is_refused_where_others_can_see_it(settings: Settings) -> None:

@@ -15,7 +15,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from plans.models import Tenant
-from proxy.core.envelope import encode
+from proxy.core.envelope import Envelope
 from proxy.core.errors import ToolUnavailable
 from proxy.core.ports import Candidate, Message, SemanticEntry, Vector
 from proxy.core.verify.chat import chat_of
@@ -25,10 +25,11 @@ from proxy.engines.embedders.onnx import OnnxEmbedder
 from proxy.engines.semantic.pgvector import PgvectorCache
 from proxy.engines.semantic.qdrant import QdrantCache
 from proxy.engines.semantic.redis import RedisSearchCache
+from proxy.sealer import sealer
 from proxy.toolbox import open_embedder, open_semantic
 from stats.database import conninfo
 from tests.backends import AnyCache
-from tests.entries import envelope
+from tests.entries import decode, encode, envelope
 from tests.servers import QdrantServer
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("models")]
@@ -58,7 +59,7 @@ def _former(settings: Any) -> dict[str, AnyCache]:
     }
 
 
-async def _fill(caches: dict[str, AnyCache], instance: str, questions: Sequence[str], kept: bytes = b"", plan: int = 1) -> None:
+async def _fill(caches: dict[str, AnyCache], instance: str, questions: Sequence[str], kept: Envelope | None = None, plan: int = 1) -> None:
     vector: Vector = np.eye(8, dtype=np.float32)[0]
     now = time.time()
     for cache in caches.values():
@@ -71,7 +72,9 @@ async def _fill(caches: dict[str, AnyCache], instance: str, questions: Sequence[
                 embedder=FORMER,
                 question=question,
                 vector=vector,
-                envelope=kept or question.encode(),
+                envelope=encode(
+                    replace(kept or envelope(), entry_id=f"{instance}{question}", bucket=instance, question=question), sealer()
+                ),
                 created_at=now,
                 expires_at=now + 60,
             )
@@ -111,7 +114,7 @@ def test_entries_of_a_former_embedder_are_found_again(stores: QdrantServer, sett
     assert reembed("--batch", "2").count("3 moved, 3 of ") == 3
     for question in QUESTIONS:
         for found in asyncio.run(_asked(settings.INSTANCE, question)).values():
-            assert [(one.question, one.envelope, one.scope) for one in found] == [(question, question.encode(), "s")]
+            assert [(one.question, decode(one.envelope, sealer()).question, one.scope) for one in found] == [(question, question, "s")]
     assert reembed().count("0 moved\n") == 3
 
 
@@ -119,12 +122,20 @@ def test_a_chat_is_found_by_its_window_again(stores: QdrantServer, settings: Any
     turns = ["I am flying to Lisbon in May with my two children.", "We like castles and the sea.", "Not the first week."]
     messages: list[Message] = [{"role": "user", "content": turn} for turn in (*turns, "Where should we stay?")]
     chat, plan = chat_of(messages), Tenant.objects.create(slug="c", name="c").plans.create(name="chats", window=1)
-    kept = encode(replace(envelope(), chat=pack(chat, "By the sea.")))
+    kept = envelope(chat=pack(chat, "By the sea."))
     asyncio.run(_fill(_former(settings), settings.INSTANCE, [chat.question], kept, plan.pk))
     reembed()
     for found in asyncio.run(_asked(settings.INSTANCE, fold(f"{turns[-1]}\n{chat.question}"))).values():
         assert [(one.question, one.similarity > 0.99) for one in found] == [(chat.question, True)]
     assert asyncio.run(_asked(settings.INSTANCE, chat.question)) == {name: [] for name in BACKENDS}
+
+
+def test_what_was_not_sealed_by_us_is_passed_over(stores: QdrantServer, settings: Any) -> None:
+    with psycopg.connect(conninfo(), autocommit=True) as connection:
+        connection.execute("UPDATE proxy_semanticentry SET envelope = 'planted'::bytea WHERE question = %s", (QUESTIONS[0],))
+    told = reembed("--backend", "pgvector_semantic")
+    assert "2 moved" in told
+    assert "1 passed over: not sealed by this gateway" in told
 
 
 def test_one_backend_alone(stores: QdrantServer, settings: Any) -> None:

@@ -9,6 +9,7 @@ from redis.exceptions import RedisError
 
 from proxy.core.errors import GatewayError
 from proxy.core.flights import Flight, Flights
+from proxy.core.seal import Sealer
 from proxy.engines.flights.messages import BadMessage, landing_words, pack, unpack
 from proxy.engines.flights.mirror import Mirror
 
@@ -21,7 +22,10 @@ RETRY = 0.5
 class Talk:
     """What this worker says and hears. `patience`: seconds for which a follower that says no more is told what arrives."""
 
-    def __init__(self, worker: str, flights: Flights, *, prefix: str, mouth: "Redis", ear: "Redis", patience: float) -> None:
+    def __init__(
+        self, worker: str, flights: Flights, sealer: Sealer, *, prefix: str, mouth: "Redis", ear: "Redis", patience: float
+    ) -> None:
+        self._sealer = sealer
         self.mirrors: dict[str, Mirror] = {}
         self._worker, self._flights, self._prefix, self._patience = worker, flights, prefix, patience
         self._mouth, self._ear = mouth, ear
@@ -29,7 +33,7 @@ class Talk:
 
     async def say(self, to: str, *words: Any) -> None:
         """Send a message to a worker. Raises redis-py's and the system's faults."""
-        await self._mouth.publish(self._prefix + to, pack(*words))
+        await self._mouth.publish(self._prefix + to, pack(self._sealer, to, *words))
 
     async def listen(self) -> None:
         """Hear the others for ever; start again after a fault."""
@@ -54,22 +58,22 @@ class Talk:
 
     def _hear(self, data: Any) -> None:
         try:
-            kind, key, *rest = unpack(data)
+            kind, key, *rest = unpack(self._sealer, self._worker, data)
             if kind in ("join", "quit"):
                 self._asked(kind, key, *rest)
             elif (mirror := self.mirrors.get(key)) is not None:
                 _told(mirror, kind, *rest)
         except (BadMessage, TypeError) as error:
-            log.warning("a message about a flight was not understood: %s", type(error).__name__)
+            log.debug("a message about a flight was not understood: %s", type(error).__name__)
 
-    def _asked(self, kind: str, key: str, who: str, begin: int = 0) -> None:
+    def _asked(self, kind: str, key: str, who: str, begin: int = 0, nonce: str = "") -> None:
         """A follower elsewhere joins, repeats that it has come as far as part `begin`, or quits. While it follows it is a member."""
         before = self._telling.pop((key, who), None)
         flight = self._flights.get(key)
         if kind == "join":
             if flight is not None:
                 flight.members += 1
-            self._telling[key, who] = task = asyncio.create_task(self._tell(flight, key, who, begin))
+            self._telling[key, who] = task = asyncio.create_task(self._tell(flight, key, who, begin, nonce))
             task.add_done_callback(lambda done: self._told_all(flight, key, who, done))
         if before is not None:
             before.cancel()
@@ -80,27 +84,29 @@ class Talk:
         if self._telling.get((key, who)) is task:
             del self._telling[key, who]
 
-    async def _tell(self, flight: Flight | None, key: str, who: str, begin: int) -> None:
+    async def _tell(self, flight: Flight | None, key: str, who: str, begin: int, nonce: str) -> None:
         """Everything from part `begin` to the landing, for as long as the follower may be there."""
         try:
             if flight is None:
-                await self.say(who, "gone", key)
+                await self.say(who, "gone", key, nonce)
                 return
             async with asyncio.timeout(self._patience):
                 try:
                     async for parts in flight.batches(begin):
-                        await self.say(who, "parts", key, begin, flight.cut, parts)
+                        await self.say(who, "parts", key, nonce, begin, flight.cut, parts)
                         begin += len(parts)
                 except GatewayError:
                     pass  # the landing tells it
                 landing = await flight.heard(live=False)
                 if landing is not None:
-                    await self.say(who, "landed", key, len(flight.parts), landing_words(landing))
+                    await self.say(who, "landed", key, nonce, len(flight.parts), landing_words(landing))
         except FAULTS as error:
             log.debug("worker %s is told no more of a flight: %s", who, type(error).__name__)
 
 
-def _told(mirror: Mirror, kind: str, *rest: Any) -> None:
+def _told(mirror: Mirror, kind: str, nonce: str, *rest: Any) -> None:
+    if nonce != mirror.nonce:
+        return
     if kind == "parts":
         mirror.hear(*rest)
     elif kind == "landed":

@@ -140,9 +140,9 @@ class QdrantCache:
     async def get(self, entry_id: str) -> SemanticEntry | None:
         """The entry, unless it has expired. Raises ToolUnavailable."""
         for point in await self._run(lambda: self._kept(point_id(entry_id)), self._write_timeout):
-            kept = point.payload or {}
-            if kept["expires"] > time.time():
-                return _entry(kept, np.asarray(point.vector, np.float32), self._embedder)
+            entry = _entry(point.payload or {}, np.asarray(point.vector, np.float32), self._embedder)
+            if entry is not None and entry.expires_at > time.time():
+                return entry
         return None
 
     async def _kept(self, point: str) -> list[models.Record]:
@@ -183,7 +183,8 @@ class QdrantCache:
             after: Any = None
             while True:
                 found, after = await self._run(lambda name=collection, at=after: self._page(name, batch, at), self._write_timeout)  # type: ignore[misc]  # likewise
-                yield [_outdated(collection, one.payload) for one in found]
+                rows = (_outdated(collection, one.payload or {}) for one in found)
+                yield [row for row in rows if row is not None]
                 if after is None:
                     break
 
@@ -267,39 +268,54 @@ def _candidate(point: models.ScoredPoint) -> Candidate | None:
     kept = point.payload or {}
     try:
         return Candidate(
-            entry_id=kept["entry_id"],
+            entry_id=_text(kept["entry_id"]),
             similarity=clipped(point.score),
-            scope=kept["scope"],
-            question=kept["question"],
+            scope=_text(kept["scope"]),
+            question=_text(kept["question"]),
             envelope=base64.b64decode(kept["envelope"], validate=True),
         )
     except (KeyError, TypeError, ValueError):
         return None
 
 
-def _outdated(place: str, kept: dict[str, Any]) -> Outdated:
-    return Outdated(
-        place=place,
-        entry_id=kept["entry_id"],
-        plan_id=kept["plan_id"],
-        question=kept["question"],
-        envelope=base64.b64decode(kept["envelope"]),
-    )
+def _outdated(place: str, kept: dict[str, Any]) -> Outdated | None:
+    """None for a point that is not one of ours."""
+    try:
+        return Outdated(
+            place=place,
+            entry_id=_text(kept["entry_id"]),
+            plan_id=int(kept["plan_id"]),
+            question=_text(kept["question"]),
+            envelope=base64.b64decode(kept["envelope"]),
+        )
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return None
 
 
-def _entry(kept: dict[str, Any], vector: Vector, embedder: str) -> SemanticEntry:
-    return SemanticEntry(
-        entry_id=kept["entry_id"],
-        bucket=kept["bucket"],
-        scope=kept["scope"],
-        plan_id=kept["plan_id"],
-        embedder=embedder,
-        question=kept["question"],
-        vector=vector,
-        envelope=base64.b64decode(kept["envelope"]),
-        created_at=kept["created"],
-        expires_at=kept["expires"],
-    )
+def _entry(kept: dict[str, Any], vector: Vector, embedder: str) -> SemanticEntry | None:
+    """Likewise."""
+    try:
+        return SemanticEntry(
+            entry_id=_text(kept["entry_id"]),
+            bucket=_text(kept["bucket"]),
+            scope=_text(kept["scope"]),
+            plan_id=int(kept["plan_id"]),
+            embedder=embedder,
+            question=_text(kept["question"]),
+            vector=vector,
+            envelope=base64.b64decode(kept["envelope"]),
+            created_at=float(kept["created"]),
+            expires_at=float(kept["expires"]),
+        )
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return None
+
+
+def _text(value: Any) -> str:
+    """A payload's text. Raises TypeError."""
+    if not isinstance(value, str):
+        raise TypeError("no text")
+    return value
 
 
 def _expires(**bounds: float) -> models.FieldCondition:

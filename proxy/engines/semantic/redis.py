@@ -119,10 +119,10 @@ class RedisSearchCache:
         if any(values.get(name.encode()) is None for name in FIELDS):
             return None
         return Candidate(
-            entry_id=key.decode().removeprefix(self._key("")),
+            entry_id=_text(key).removeprefix(self._key("")),
             similarity=clipped(1.0 - float(values[b"distance"])),
-            scope=values[b"scope"].decode(),
-            question=values[b"question"].decode(),
+            scope=_text(values[b"scope"]),
+            question=_text(values[b"question"]),
             envelope=values[b"envelope"],
         )
 
@@ -166,7 +166,10 @@ class RedisSearchCache:
         """The entry, unless it has expired. Raises ToolUnavailable."""
         reply = await detached(self._run(lambda: self._command("HGETALL", self._key(entry_id)), self._write_timeout))
         values: dict[bytes, bytes] = reply if isinstance(reply, dict) else dict(zip(reply[::2], reply[1::2], strict=True))
-        return self._entry(entry_id, values) if values else None
+        try:
+            return self._entry(entry_id, values) if values else None
+        except (KeyError, ValueError):  # anybody may have written there
+            return None
 
     def _entry(self, entry_id: str, values: dict[bytes, bytes]) -> SemanticEntry:
         return SemanticEntry(
@@ -234,6 +237,11 @@ class RedisSearchCache:
         except (RedisError, OSError) as error:
             reason = NO_MODULE if _lacks_module(error) else str(error) or type(error).__name__
             raise ToolUnavailable(self.name, reason) from error
+
+
+def _text(value: bytes) -> str:
+    """What was written here is UTF-8; what else is found fails its seal later."""
+    return value.decode("utf-8", "replace")
 
 
 def _within(bucket: str) -> str:

@@ -43,13 +43,18 @@ async def pages(redis: Redis, family: Family, own: str) -> AsyncIterator[list[Ou
             for key in named:
                 pipe.hmget(key, *FIELDS)
             found = await pipe.execute()
-        yield [_outdated(*parts, *fields) for parts, fields in zip(named.values(), found, strict=True) if None not in fields]
+        rows = (_outdated(*parts, *fields) for parts, fields in zip(named.values(), found, strict=True) if None not in fields)
+        yield [row for row in rows if row is not None]
         if not cursor:
             return
 
 
-def _outdated(place: str, entry_id: str, plan_id: bytes, question: bytes, envelope: bytes) -> Outdated:
-    return Outdated(place=place, entry_id=entry_id, plan_id=int(plan_id), question=question.decode(), envelope=envelope)
+def _outdated(place: str, entry_id: str, plan_id: bytes, question: bytes, envelope: bytes) -> Outdated | None:
+    """None for what we did not write."""
+    try:
+        return Outdated(place=place, entry_id=entry_id, plan_id=int(plan_id), question=question.decode(), envelope=envelope)
+    except ValueError:
+        return None
 
 
 async def move(redis: Redis, old: str, new: str, vector: bytes) -> None:

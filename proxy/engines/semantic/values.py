@@ -6,8 +6,11 @@ import re
 
 import numpy as np
 
+from proxy.core.envelope import storable
 from proxy.core.errors import ToolUnavailable
 from proxy.core.ports import SemanticEntry, Vector
+
+__all__ = ["checked_entry", "clipped", "slug", "storable", "unit_vector"]
 
 UNIT_TOLERANCE = 0.01
 
@@ -32,11 +35,6 @@ def checked_entry(tool: str, entry: SemanticEntry, embedder_id: str, dimension: 
     if entry.embedder != embedder_id:
         raise ToolUnavailable(tool, f"an entry of embedder {entry.embedder!r}, this index holds {embedder_id!r}")
     return unit_vector(tool, entry.vector, dimension)
-
-
-def storable(text: str) -> str:
-    """Text that PostgreSQL and UTF-8 accept: without NUL, lone surrogates as question marks."""
-    return text.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
 
 
 def clipped(similarity: float) -> float:

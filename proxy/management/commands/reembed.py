@@ -11,6 +11,7 @@ from proxy.core.errors import ToolUnavailable
 from proxy.core.ports import Embedder, Reembeddable, SemanticCache
 from proxy.engines.catalogue import SEMANTIC
 from proxy.reembed import Tally, reembed
+from proxy.sealer import sealer
 from proxy.toolbox import open_embedder, open_semantic
 
 SECONDS = 30.0  # for one page or one write: nobody waits for an answer here
@@ -56,13 +57,15 @@ class Command(BaseCommand):
             self.stdout.write(f"{name}: passed by: {error.reason}")
             return None
         try:
-            tally = await reembed(backend, embedder, batch=batch, windows=self._windows, dry_run=dry_run, progress=self._progress)
+            tally = await reembed(backend, embedder, sealer(), batch=batch, windows=self._windows, dry_run=dry_run, progress=self._progress)
         except ToolUnavailable as error:
             self.stdout.write(f"{name}: stopped: {error.reason}")
             return False
         places = "".join(f", {number} of {place}" for place, number in sorted(tally.found.items()))
         told = f"{tally.found.total()} would be moved" if dry_run else f"{tally.moved} moved"
         self.stdout.write(f"{name}: {told}{places}")
+        if tally.refused:
+            self.stdout.write(f"{name}: {tally.refused} passed over: not sealed by this gateway, so nobody is served them")
         for reason, number in tally.failed.most_common(5):
             self.stdout.write(f"{name}: {number} left: {reason}")
         return not tally.failed
