@@ -35,6 +35,7 @@ LABELS: Final = {
     "time_sensitive": "Also reuse answers to questions about now",
     "scope": "Shared by",
     "personal": "Also reuse answers to personal questions",
+    "tool_calls": "Answers that call tools",
     "context": "Earlier turns of a chat",
     "window": "Turns compared as a whole",
     "holdout": "Sent without the plan, to measure it (share of 1)",
@@ -72,6 +73,9 @@ HELP: Final = {
     "stale_if_error": "So long after its time to live the very same request gets the expired answer instead of an error when the provider "
     "is down, too slow or turns requests away. 0: never.",
     "scope": "The wider the circle that shares answers, the more is saved. Tenants never share.",
+    "tool_calls": "A request that demands a call wants it as its output: asked again, the stored call saves the whole answer. All "
+    "saves more, and the client then carries a stored call out again, as if the model had made it anew. Kept are only calls whose "
+    "arguments are what the tool takes, and only identical requests get them.",
     "max_temperature": "Requests above it ask for variety: only identical ones are then answered for free.",
     "time_sensitive": "Such as “is it open right now?”. Saves more, may answer with old news.",
     "context": "On 1,217 pairs of chats, each choice at the usual threshold: strict reused 17 % of the right answers and never a wrong "

@@ -120,6 +120,11 @@ class Plan(models.Model):
         WINDOW = "window", "Window: the user may have said the same in other words"
         LAST_MESSAGE = "last_message", "Last message: whatever was said before, for bots without memory"
 
+    class ToolCalls(models.TextChoices):
+        NONE = "none", "None: such an answer is paid for each time"
+        OUTPUT = "output", "Where a call was demanded: it is the output itself"
+        ALL = "all", "All: also those that the model chose to make"
+
     class When(models.TextChoices):
         ALWAYS = "always", "Always: no prompt is ever longer"
         SAVES = "saves", "When it saves: a prompt that the provider remembers may be cheaper whole"
@@ -152,6 +157,7 @@ class Plan(models.Model):
     stale_while_revalidate = models.PositiveIntegerField(default=0)
     stale_if_error = models.PositiveIntegerField(default=0)
     scope = models.CharField(max_length=16, choices=Scope.choices, default=Scope.TENANT)
+    tool_calls = models.CharField(max_length=16, choices=ToolCalls.choices, default=ToolCalls.OUTPUT)
     max_temperature = models.FloatField(default=1.0, validators=[MinValueValidator(0), MaxValueValidator(2)])
     time_sensitive = models.BooleanField(default=False)
     personal = models.BooleanField(default=False)

@@ -6,6 +6,7 @@ from plans.rules import Draft
 from plans.snapshot import CacheSettings, CompressionSettings
 
 CONTEXTS: Final = ("strict", "window", "last_message")  # the wider, the less of a chat must agree
+TOOL_CALLS: Final = ("none", "output", "all")
 SCOPES: Final = ("user", "key", "tenant")
 HIGHER: Final = {
     "ttl": "Answers live longer: they may be older than before.",
@@ -40,6 +41,8 @@ def _cache(before: CacheSettings | None, after: CacheSettings | None) -> list[st
     found = [text for name, text in HIGHER.items() if getattr(after, name) > getattr(before, name)]
     if SCOPES.index(after.scope) > SCOPES.index(before.scope):
         found.append("A wider circle shares answers.")
+    if TOOL_CALLS.index(after.tool_calls) > TOOL_CALLS.index(before.tool_calls):
+        found.append("More answers that call tools are given again: clients carry those calls out again.")
     return found + (_by_meaning(before, after) if after.backend else [])
 
 

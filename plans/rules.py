@@ -12,7 +12,7 @@ from typing import Any, Final, cast
 
 from plans.capabilities import Capabilities, Traffic
 from plans.errors import InvalidPlan
-from plans.snapshot import CacheSettings, CompressionSettings, Context, Focus, Match, Mode, When
+from plans.snapshot import CacheSettings, CompressionSettings, Context, Focus, Match, Mode, ToolCalls, When
 
 Check = Callable[[Any], Any]
 
@@ -31,6 +31,7 @@ CONTEXTS: Final[tuple[Context, ...]] = ("strict", "window", "last_message")
 MAX_WINDOW: Final = 20
 FEW_CHATS: Final = 0.01  # later turns among all requests that may be slips
 MATCHES: Final[tuple[Match, ...]] = ("verified", "cosine")
+TOOL_CALLS: Final[tuple[ToolCalls, ...]] = ("none", "output", "all")
 WHENS: Final[tuple[When, ...]] = ("always", "saves")
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 COMPRESSION: Final = CompressionSettings(engine="text_rank", max_input_tokens=4096)
@@ -307,6 +308,7 @@ CACHE_FIELDS: Final[dict[str, Check]] = {
     "stale_while_revalidate": _whole(0, INT32),
     "stale_if_error": _whole(0, INT32),
     "scope": _word(SCOPES),
+    "tool_calls": _word(TOOL_CALLS),
     "max_temperature": _number(0, MAX_TEMPERATURE),
     "time_sensitive": _yes_or_no,
     "personal": _yes_or_no,

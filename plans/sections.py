@@ -27,7 +27,7 @@ SECTIONS: Final = (
     Section(
         half="cache",
         title="What may be answered again?",
-        fields=("cache_enabled", "exact", "backend", "match", "similarity_threshold", "context", "scope"),
+        fields=("cache_enabled", "exact", "backend", "match", "similarity_threshold", "context", "scope", "tool_calls"),
         description="An answer that was paid for once is given again, for nothing. An identical request gets what it got before; a "
         "question in other words may get a wrong answer. If you fear that, choose no place where they are compared, or try the plan in "
         "shadow first.",
@@ -57,7 +57,7 @@ _BY_MEANING = "cache_enabled backend"
 NEEDS: Final = {
     **dict.fromkeys(("max_input_tokens", "when", "language", "min_sentences", "deadline_ms"), _COMPRESSES),
     "focus": "compression_engine=text_rank",
-    **dict.fromkeys(("exact", "backend", "scope", "ttl", "ttl_jitter"), "cache_enabled"),
+    **dict.fromkeys(("exact", "backend", "scope", "tool_calls", "ttl", "ttl_jitter"), "cache_enabled"),
     **dict.fromkeys(("match", "similarity_threshold", "context", "max_temperature", "time_sensitive", "personal"), _BY_MEANING),
     **dict.fromkeys(("stale_while_revalidate", "stale_if_error"), "cache_enabled exact"),
     "window": f"{_BY_MEANING} context=window",

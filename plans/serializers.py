@@ -102,6 +102,13 @@ class CacheSerializer(serializers.Serializer[Any]):
         "(RFC 5861). 0: never.",
     )
     scope = serializers.ChoiceField(choices=rules.SCOPES, default=rules.CACHE.scope, help_text="Who shares answers within a tenant.")
+    tool_calls = serializers.ChoiceField(
+        choices=rules.TOOL_CALLS,
+        default=rules.CACHE.tool_calls,
+        help_text="Which answers that call tools are kept for identical requests: none; output, those to requests that force a call "
+        "(`tool_choice` is `required` or names a tool), where the call is the structured output itself; or all. "
+        "Only calls whose arguments are what the tool takes are kept. A call given again is carried out again by the client.",
+    )
     max_temperature = serializers.FloatField(
         default=rules.CACHE.max_temperature,
         min_value=0,

@@ -13,6 +13,7 @@ Focus = Literal["question", "none"]
 When = Literal["always", "saves"]
 ScopeKind = Literal["tenant", "key", "user"]
 Match = Literal["verified", "cosine"]
+ToolCalls = Literal["none", "output", "all"]
 Context = Literal["strict", "window", "last_message"]
 
 
@@ -39,6 +40,7 @@ class CacheSettings:
     its final question must agree: all of it to the letter, the last `window` turns by meaning, or nothing. `max_error_rate`: the share of
     wrong hits that is accepted, None: not measured; `sample_rate`: of would-be hits that are asked upstream too, to measure it;
     `judge_model`: the route whose model says whether both answers are the same, None: rules do.
+    `tool_calls`: which answers that call tools are kept: none, those that had to (it is their output), or all.
     Seconds: `ttl`, shortened for each entry by up to the share `ttl_jitter`; `stale_while_revalidate` and `stale_if_error` after it.
     """
 
@@ -56,6 +58,7 @@ class CacheSettings:
     stale_while_revalidate: int = 0
     stale_if_error: int = 0
     scope: ScopeKind = "tenant"
+    tool_calls: ToolCalls = "output"
     max_temperature: float = 1.0
     time_sensitive: bool = False
     personal: bool = False

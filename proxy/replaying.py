@@ -35,6 +35,7 @@ UNSEEN: Final = {
     "backend": "where questions in other words are looked up",
     "context": "what of a chat's earlier turns must agree",
     "window": "how many turns are compared as a whole",
+    "tool_calls": "which calls of tools are kept",
     "max_temperature": "which temperatures are too high",
     "time_sensitive": "questions about now",
     "personal": "personal questions",

@@ -22,15 +22,16 @@ NotKept = Literal[
     "",
     "status",
     "no-answer",
+    "refusal",
     "finish-reason",
     "invalid-json",
-    "missing-keys",
+    "schema",
     "tool-calls",
+    "no-tool-call",
     "tool-arguments",
     "not-understood",
     "stream-cut",
     "too-large",
-    "store-failed",
 ]
 MAX_PLAN_NAME_LENGTH: Final = 64
 MAX_UPSTREAM_REQUEST_ID_LENGTH: Final = 200

@@ -56,15 +56,16 @@ DETAILS: Final = {
 NOT_KEPT: Final[dict[str, str]] = {
     "status": "the provider's answer was an error",
     "no-answer": "the answer holds no text",
+    "refusal": "the model refused: asked again it may not",
     "finish-reason": "the provider did not say that the answer is whole",
     "invalid-json": "JSON was asked for, and the answer is none",
-    "missing-keys": "the answer lacks keys that the schema requires",
+    "schema": "the answer lacks keys that the schema requires, or has other types",
     "tool-calls": "the answer calls tools, which the plan does not keep",
-    "tool-arguments": "the arguments of a tool call are no JSON",
+    "no-tool-call": "a tool had to be called, and none was",
+    "tool-arguments": "a tool call names no tool that was offered, or its arguments are not what the tool takes",
     "not-understood": "the answer holds what the gateway cannot put together",
     "stream-cut": "the stream ended before the answer did",
     "too-large": "the answer is larger than what is stored",
-    "store-failed": "the store did not take it",
 }
 
 

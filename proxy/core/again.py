@@ -32,6 +32,8 @@ def again(call: Call) -> Call:
         fallback=None,
         refresh=False,
         given=None,
+        admitted=False,
+        not_kept="",
     )
     return revise(new, budget_ends=new.ready)
 

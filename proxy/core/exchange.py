@@ -144,7 +144,8 @@ class Call:
     `given_up`: the provider had the request and its answer was not heard, so that nobody knows what it bills.
     `completion`: the answer, where it is sound; `partial_completion`: what was understood of another one, to count its tokens;
     `fault`: the error that ended a stream, as those get it who asked for a whole answer.
-    `upstream_request_id`: what the provider called its call; `not_kept`: why the answer was not stored, "" where it was.
+    `upstream_request_id`: what the provider called its call; `not_kept`: why the answer was not stored, "" where it was;
+    `admitted`: it may be.
     `times`: of the stages that sought the answer; `trace`: what it is called in the traces of others, where those are exported.
     """
 
@@ -205,6 +206,7 @@ class Call:
     fault: "Whole | Refused | None" = None
     usage: Usage = field(default_factory=Usage)
     not_kept: NotKept = ""
+    admitted: bool = False
     outcome: Outcome = "ok"
     status: int = 0
     flight: Flight | None = None

@@ -106,7 +106,10 @@ def _status(call: Call, now: float) -> str:
         return f"tokenthrift; hit; ttl={max(0, int(left))}; detail={call.answer.tier}"
     if call.tier == "bypass":
         return f"tokenthrift; fwd=bypass; detail={call.reason}"
-    return "tokenthrift; fwd=request" if call.reason == "no-cache" else "tokenthrift; fwd=miss"
+    forwarded = "tokenthrift; fwd=request" if call.reason == "no-cache" else "tokenthrift; fwd=miss"
+    if call.admitted:  # section 2.5; it is written once this is sent
+        return f"{forwarded}; stored"
+    return f"{forwarded}; detail={call.not_kept}" if call.not_kept else forwarded
 
 
 def _saving(call: Call, gained: Worth) -> dict[bytes, str]:

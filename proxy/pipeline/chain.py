@@ -19,6 +19,7 @@ from proxy.pipeline.authenticate import authenticate
 from proxy.pipeline.budget import budget
 from proxy.pipeline.build_upstream import build_upstream
 from proxy.pipeline.call_upstream import call_upstream
+from proxy.pipeline.check_storable import check_storable
 from proxy.pipeline.compare import compare
 from proxy.pipeline.compress import compress
 from proxy.pipeline.count import count
@@ -73,12 +74,12 @@ DECIDE: tuple[Stage, ...] = (  # reads and reckons only, so that it can be expla
 SEEK: tuple[Stage, ...] = (hold, DECIDE[0], join, *DECIDE[1:], leave_whole, lease, build_upstream, call_upstream)
 REPLY: tuple[Stage, ...] = (stand_in, share, respond, relay)  # the client has its answer after this
 REFRESH: tuple[Stage, ...] = (embed, compress, build_upstream, call_upstream, respond, relay)  # if that was an expired one; for nobody
-SETTLE: tuple[Stage, ...] = (count, land, record, forget, store, note, part, pick)  # once, whatever happened
+SETTLE: tuple[Stage, ...] = (count, check_storable, land, record, forget, store, note, part, pick)  # once, whatever happened
 # Under an error budget, in the background, for a share of the would-be hits: what would the provider have said?
 ASK: tuple[Stage, ...] = (compress, build_upstream, call_upstream)  # unless it was asked anyway
 COMPARE: tuple[Stage, ...] = (hear, count, compare)
 JUDGE: tuple[Stage, ...] = (build_upstream, call_upstream, hear, count, understand)  # a call of its own, where the plan names a model
-KEEP: tuple[Stage, ...] = (store, retire)
+KEEP: tuple[Stage, ...] = (check_storable, store, retire)
 SAMPLE_SECONDS = 60.0
 
 log = logging.getLogger("tokenthrift.proxy")

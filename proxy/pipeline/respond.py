@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import orjson
 
 from proxy.core import sse
+from proxy.core.admission import QUICK_BYTES, admission, answer_bytes
 from proxy.core.errors import RateLimited
 from proxy.core.exchange import Call, Live, Refused, Whole, revise
 from proxy.core.headers import STREAM, Header, decision_headers, passed_headers
@@ -27,6 +28,8 @@ async def respond(call: Call, tools: Toolbox) -> Call:
         return await _refuse(call, answer)
     if isinstance(answer, Whole):
         call = revise(call, status=answer.status, usage=usage_of(answer.completion, call.target.upstream.provider) or call.usage)
+        if answer_bytes(call) < QUICK_BYTES:
+            call = admission(call)
         if not call.asked.stream or call.completion is None:
             return await _send(call, answer.status, answer.body, passed_headers(call))
         events = sse.replay(call.completion, include_usage=call.asked.include_usage)

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import orjson
 
-from proxy.core.eligibility import admissible
 from proxy.core.envelope import Envelope, TooLarge, encode_aside, storable
 from proxy.core.errors import ToolUnavailable
 from proxy.core.exchange import Call, Keys, Whole
@@ -59,8 +58,8 @@ async def store(call: Call, tools: Toolbox) -> Call:
 
 
 def _storable(call: Call) -> bool:
-    """Only a whole, non-empty answer that finished by itself; never an error, a truncated, filtered or partial one."""
-    return call.writes and call.attempts > 0 and call.outcome == "ok" and call.status == 200 and admissible(call.completion)
+    """Only what `check_storable` let through; never an error, a truncated, filtered or partial answer."""
+    return call.admitted and call.writes and call.attempts > 0 and call.outcome == "ok" and call.status == 200
 
 
 def _exact_keys(call: Call, keys: Keys) -> list[str]:

@@ -5,7 +5,7 @@ import pytest
 
 from plans.snapshot import CacheSettings
 from proxy.core.chat import ChatRequest, parse
-from proxy.core.eligibility import admissible, question_of, semantic_refusal
+from proxy.core.eligibility import question_of, semantic_refusal
 
 
 def request(*messages: dict[str, object], **fields: object) -> ChatRequest:
@@ -95,21 +95,3 @@ def test_default_values_written_out_change_nothing() -> None:
 
 def test_the_question_is_the_final_user_message() -> None:
     assert question_of(request({"role": "user", "content": "a"}, {"role": "user", "content": [{"type": "text", "text": "b"}]})) == "b"
-
-
-def answer(finish: str | None = "stop", **message: object) -> dict[str, object]:
-    return {"choices": [{"index": 0, "message": {"role": "assistant", **message}, "finish_reason": finish}]}
-
-
-@pytest.mark.parametrize("good", [answer(content="x"), answer(refusal="no"), answer(content=None, tool_calls=[{"id": "a"}])])
-def test_whole_answers_are_stored(good: dict[str, object]) -> None:
-    assert admissible(good)
-
-
-@pytest.mark.parametrize(
-    "bad",
-    [None, {}, {"choices": []}, {"choices": "x"}, {"choices": ["x"]}, answer(content=""), answer(content=None)]
-    + [answer(reason, content="x") for reason in ("length", "content_filter", "tool_calls", None)],
-)
-def test_anything_less_is_not(bad: dict[str, object] | None) -> None:
-    assert not admissible(bad)

@@ -22,7 +22,7 @@ async def test_a_miss_is_answered_by_the_upstream_and_stored_in_both_tiers() -> 
     client = await ask(world, body())
     assert orjson.loads(client.received) == completion()
     assert client.headers["x-tokenthrift-cache"] == "miss"
-    assert client.headers["cache-status"] == "tokenthrift; fwd=miss"
+    assert client.headers["cache-status"] == "tokenthrift; fwd=miss; stored"
     assert len(world.exact.entries) == len(world.semantic.entries) == 1
     assert world.event.tier == "miss"
     assert (world.event.attempts, len(world.ledger.attempts)) == (1, 1)

@@ -36,7 +36,7 @@ async def test_identical_requests_share_one_call_and_are_counted_as_hits(world: 
     assert {client.received for client in clients} == {orjson.dumps(completion())}
     assert len(world.upstream.bodies) == len(world.ledger.attempts) == 1
     leader, *others = clients
-    assert leader.headers["cache-status"] == "tokenthrift; fwd=miss"
+    assert leader.headers["cache-status"] == "tokenthrift; fwd=miss; stored"
     for client in others:
         assert client.headers["cache-status"] == "tokenthrift; hit; detail=collapsed"
         assert (client.headers["x-tokenthrift-cache"], client.headers["x-tokenthrift-tokens-saved"]) == ("exact", "110")

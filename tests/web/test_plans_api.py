@@ -28,6 +28,7 @@ CACHE = {
     "stale_while_revalidate": 0,
     "stale_if_error": 0,
     "scope": "tenant",
+    "tool_calls": "output",
     "max_temperature": 1.0,
     "time_sensitive": False,
     "personal": False,
