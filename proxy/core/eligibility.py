@@ -4,6 +4,7 @@ The rules on time and person are narrow on purpose: a bank's FAQ says "my" and "
 """
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from plans.snapshot import CacheSettings, ToolCalls
@@ -49,7 +50,7 @@ def semantic_refusal(request: ChatRequest, cache: CacheSettings) -> str | None:
 def _question_refusal(question: str | None, cache: CacheSettings) -> str | None:
     if question is None:
         return "no-question"
-    for reason, applies in (
+    rules: tuple[tuple[str, Callable[[], bool]], ...] = (
         ("long-question", lambda: len(question) > MAX_QUESTION),
         ("unseen", lambda: is_hidden(question)),
         ("wording", lambda: is_about_wording(question)),
@@ -57,10 +58,8 @@ def _question_refusal(question: str | None, cache: CacheSettings) -> str | None:
         ("personal", lambda: not cache.personal and is_personal(question)),
         # The two rules above say nothing about a language that they cannot read.
         ("unknown-language", lambda: not (cache.time_sensitive and cache.personal) and not is_known_language(question)),
-    ):
-        if applies():
-            return reason
-    return None
+    )
+    return next((reason for reason, applies in rules if applies()), None)
 
 
 def _uses_tools(request: ChatRequest) -> bool:

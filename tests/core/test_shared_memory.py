@@ -12,7 +12,7 @@ from proxy.core.compression.compress import compress
 from proxy.core.compression.memory import Memory
 from proxy.core.ports import Vector
 from proxy.core.tenant_memory import CURRENT_TENANT, TenantMemory, remember_by_tenant
-from proxy.core.verify import turn, words
+from proxy.core.verify import words
 from proxy.engines.compressors.worker import LENGTH, answer, job
 from proxy.engines.embedders.comprehension import Pieces
 from proxy.engines.embedders.threaded import ThreadedEmbedder
@@ -47,7 +47,7 @@ KNOWN: Final = {
     "proxy.core.verify.lexicon.lexicon": "lists of words",
     "proxy.core.verify.notation.notation": "by tenant",
     "proxy.core.verify.pair._in_full": "by tenant",
-    "proxy.core.verify.turn.remembered": "by tenant",
+    "proxy.core.verify.words.remembered": "by tenant",
     "proxy.core.verify.words._canonical": "words one by one, likewise",
     "proxy.engines.embedders.threaded.ThreadedEmbedder._recent": "by tenant",
     "proxy.engines.verifiers.model.verifier_id": "the weights",
@@ -86,7 +86,7 @@ def test_every_memory_is_known_and_so_is_why_it_tells_nobody_of_another_tenant()
             module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
             found.update(memories(ast.parse(path.read_text()), module))
     assert sorted(found - KNOWN.keys()) == []
-    assert {"proxy.core.verify.turn.remembered", "proxy.engines.embedders.threaded.ThreadedEmbedder._recent"} <= found
+    assert {"proxy.core.verify.words.remembered", "proxy.engines.embedders.threaded.ThreadedEmbedder._recent"} <= found
 
 
 def test_a_tenant_neither_finds_nor_pushes_out_what_is_another_s() -> None:
@@ -144,7 +144,7 @@ def test_a_turn_that_one_tenant_sent_is_read_anew_for_another() -> None:
         assert remembered("The parcel of the one came late.") == real("The parcel of the one came late.")
         CURRENT_TENANT.reset(token)
     assert len(texts) == 4  # nobody's are not remembered
-    assert turn.remembered.__wrapped__ is real  # type: ignore[attr-defined]
+    assert words.remembered.__wrapped__ is real  # type: ignore[attr-defined]
 
 
 def test_what_was_worked_out_of_one_tenant_s_chat_is_worked_out_anew_for_another() -> None:

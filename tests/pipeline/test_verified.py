@@ -89,5 +89,5 @@ async def test_a_cosine_plan_never_asks_the_verifier() -> None:
 
 async def test_what_cannot_be_seen_is_not_embedded() -> None:
     world = World()
-    await ask(world, body("How do I p\u200bay my b\u0456ll"))
+    await ask(world, body("How do I p\u200bay my bi\u00adll"))
     assert world.embedder.texts == ["How do I pay my bill"]

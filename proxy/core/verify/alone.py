@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from proxy.core.verify.fold import fold
 from proxy.core.verify.names import names_something
 from proxy.core.verify.tokens import END
-from proxy.core.verify.turn import remembered
+from proxy.core.verify.words import remembered
 
 # Characters of earlier turns of the user beyond which nobody looks whether they matter.
 _TOLD = 300

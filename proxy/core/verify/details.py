@@ -4,8 +4,7 @@ from collections.abc import Iterable
 
 from proxy.core.verify.names import capitals_differ, names_differ
 from proxy.core.verify.numbers import numbers_differ
-from proxy.core.verify.turn import remembered
-from proxy.core.verify.words import Reading, reading_of
+from proxy.core.verify.words import Reading, reading_of, remembered
 
 
 def details_differ(asked: Iterable[str], stored: Iterable[str]) -> str | None:

@@ -7,7 +7,7 @@ most of the words must be English.
 from proxy.core.tenant_memory import remember_by_tenant
 from proxy.core.verify.lexicon import is_common
 from proxy.core.verify.tokens import END, JOINED_TOKENS
-from proxy.core.verify.words import FILLERS, LINKS, read
+from proxy.core.verify.words import FILLERS, LINKS, remembered
 
 # Small words of other languages in Latin letters, hardly ever met in English.
 _FOREIGN = frozenset(
@@ -37,7 +37,7 @@ _FEW = 3
 @remember_by_tenant(512)
 def is_english(text: str) -> bool:
     """Whether the rules may be asked about this text."""
-    reading = read(text)
+    reading = remembered(text)
     words = [token for token in reading.tokens if token[0].isalpha() and token != END]
     if not words:
         return True  # numbers and signs say the same everywhere

@@ -8,7 +8,7 @@ from proxy.core.verify.fold import fold
 from proxy.core.verify.notation import equivalent, notations_differ
 from proxy.core.verify.tokens import END, tokens_of
 from proxy.core.verify.typos import repaired
-from proxy.core.verify.words import Reading, read, reading_of
+from proxy.core.verify.words import Reading, reading_of, remembered
 
 # Two English texts that differ in nothing but these say the same.
 _UNSAID = frozenset(f"{END} please kindly hello hi hey dear thanks thank ok okay".split())
@@ -33,7 +33,7 @@ def say_the_same(asked: str, stored: str) -> bool:
 @remember_by_tenant(512)
 def _in_full(text: str) -> Reading:
     """The reading of an English text, contractions written out."""
-    return reading_of(tokens_of(_CONTRACTED.sub(_two_words, fold(text).lower())), read(text).names)
+    return reading_of(tokens_of(_CONTRACTED.sub(_two_words, fold(text).lower())), remembered(text).names)
 
 
 def _two_words(match: re.Match[str]) -> str:
@@ -50,6 +50,6 @@ def as_read(asked: str, stored: str) -> tuple[str, str]:
 
     What differs in nothing else gives the same text twice.
     """
-    ours, theirs = repaired(read(asked), read(stored))
+    ours, theirs = repaired(remembered(asked), remembered(stored))
     low, high = sorted((" ".join(ours.tokens), " ".join(theirs.tokens)))
     return low, high

@@ -7,12 +7,11 @@ same, one word apart, were written about two things (renew it, cancel it), while
 from collections import Counter
 from typing import Final
 
-from proxy.core.tenant_memory import remember_by_tenant
 from proxy.core.verify.notation import equivalent
 from proxy.core.verify.polarity import polarity_differs
 from proxy.core.verify.typos import repaired
 from proxy.core.verify.verdict import RULES, unread
-from proxy.core.verify.words import LINKS, Reading, canonical, read
+from proxy.core.verify.words import LINKS, Reading, canonical, remembered
 
 # By name, of the rules on questions. Numbers and names are compared over the whole chat: one turn may say what another repeats.
 _RULES: Final = {name: RULES[name] for name in ("units", "antonyms", "scope", "dates", "spelling", "unlisted", "replaced")}
@@ -22,10 +21,6 @@ _EDITED = 0.75
 _SAME_THING, _RELATED = 0.6, 0.34
 _YES, _NO = frozenset("yes yeah yep yup sure absolutely definitely correct right".split()), frozenset("no nope nah not never".split())
 _DIRECTIONS = frozenset({"to", "from"})
-
-# A chat repeats its turns with every request. To read a turn of 1,000 characters takes 0.2 ms, so a chat of many turns would tell by its
-# time that another tenant sent the same: each finds its own readings alone.
-remembered = remember_by_tenant(1024)(read)
 
 
 def turn_veto(asked: str, stored: str) -> str | None:

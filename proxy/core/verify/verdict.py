@@ -22,7 +22,7 @@ from proxy.core.verify.spelling import spelling_differs
 from proxy.core.verify.typos import repaired
 from proxy.core.verify.unlisted import unlisted_differ
 from proxy.core.verify.unrelated import unrelated
-from proxy.core.verify.words import Reading, read
+from proxy.core.verify.words import Reading, remembered
 
 # What is looked at before all rules.
 SIGNS, LANGUAGE = "signs", "language"
@@ -53,7 +53,7 @@ SURE: Final = {name: rule for name, rule in RULES.items() if name not in DOUBTFU
 
 def doubts(asked: str, stored: str) -> list[str]:
     """The rules of DOUBTFUL that object. The same both ways round."""
-    ours, theirs = repaired(read(asked), read(stored))
+    ours, theirs = repaired(remembered(asked), remembered(stored))
     return [name for name in DOUBTFUL if RULES[name](ours, theirs)]
 
 
@@ -67,7 +67,7 @@ def veto(asked: str, stored: str, rules: Mapping[str, Rule] = RULES) -> str | No
         return None
     if reason := unread(asked, stored):
         return reason
-    ours, theirs = repaired(read(asked), read(stored))
+    ours, theirs = repaired(remembered(asked), remembered(stored))
     if ours == theirs:
         return None
     return next((name for name, differs in rules.items() if differs(ours, theirs)), None)

@@ -8,6 +8,7 @@ from itertools import pairwise
 from threading import Lock
 
 from proxy.core.compression.languages import LONGEST_WORD, stemmer
+from proxy.core.tenant_memory import remember_by_tenant
 from proxy.core.verify.alike import SAME
 from proxy.core.verify.fold import fold
 from proxy.core.verify.tokens import END, tokens_of
@@ -90,5 +91,9 @@ def _names(text: str) -> set[str]:
     starts |= {found[0].start()} if found else set()
     return {match[0].lower().partition("'")[0] for match in capitalised if match.start() not in starts} - _NO_NAMES
 
+
+# A chat repeats its turns with every request, and a question is compared with several. To read a turn of 1,000 characters takes
+# 0.2 ms, so a chat of many turns would tell by its time that another tenant sent the same: each finds its own readings alone.
+remembered = remember_by_tenant(1024)(read)
 
 _SAME = {stem(word): stem(words[0]) for words in map(str.split, SAME.split(";")) for word in words}
