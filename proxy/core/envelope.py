@@ -18,6 +18,7 @@ from proxy.core.seal import BadSeal, Sealer
 SCHEMA = 3
 PURPOSE = "answers"
 MAX_ENVELOPE_BYTES = 16 * 1024 * 1024  # of one stored answer, unpacked; a longer one is not kept
+OVERHEAD_BYTES = 64 * 1024  # of a seal, and of what does not compress
 MAX_TAGS = 64
 MAX_TOKENS = 2**31 - 1  # of one answer; beyond it the ledger's sums would overflow
 MAX_TIME = 2.0**40  # epoch seconds
@@ -93,6 +94,8 @@ def encode(envelope: Envelope, sealer: Sealer) -> bytes:
 
 def decode(value: bytes, sealer: Sealer) -> Envelope:
     """The envelope. Raises BadEnvelope for anything that we did not write: unsealed, of another schema, out of range."""
+    if len(value) > MAX_ENVELOPE_BYTES + OVERHEAD_BYTES:
+        raise BadEnvelope("longer than anything that is kept")
     try:
         return unpack(sealer.unseal(PURPOSE, value))
     except BadSeal as error:

@@ -142,6 +142,11 @@ def test_a_bomb_is_refused_before_it_inflates() -> None:
         decode(SEALER.seal(PURPOSE, b"Z" + endless))
 
 
+def test_what_is_longer_than_anything_kept_is_not_even_read() -> None:
+    with pytest.raises(BadEnvelope, match="longer"):
+        decode(bytes(2 * MAX_ENVELOPE_BYTES))
+
+
 def test_an_answer_beyond_the_limit_is_not_written() -> None:
     with pytest.raises(TooLarge):
         encode(envelope(b" " * MAX_ENVELOPE_BYTES))
