@@ -1,5 +1,6 @@
 """Chats made to hang whoever cuts them: every one is cut, in a time that no attack can raise, or trimmed beyond a cap."""
 
+import json
 import time
 from collections.abc import Callable
 from typing import Any
@@ -41,6 +42,26 @@ TEXTS = {
     "apostrophes": "a'" * 50_000,
     "combining marks": "e\u0301" * 50_000,
     "NULs": "a\x00. " * 100_000,
+    "JSON that opens without end": "[1," * 250_000,
+    "JSON as deep as it is long": '{"a":' * 60_000 + "1" + "}" * 60_000,
+    "what only looks like JSON": '{"a": bbb} ' * 80_000,
+    "JSON of numbers": json.dumps(list(range(120_000))),
+    "JSON of names": json.dumps({f"k{n}": n for n in range(50_000)}),
+    "JSON of one string": json.dumps({"s": '\u00e9\n"\\' * 40_000}),
+    "JSON of deep rows": json.dumps([{"a": {"b": {"c": {"d": ["x" * 30] * 30}}}} for _ in range(700)]),
+    "a string without end": '{"a":"' + "b " * 400_000,
+    "tags": "<a>" * 250_000,
+    "base64 line by line": ("A1b2C3d4" * 9 + "\n") * 12_000,
+    "hyphens": "a-" * 400_000,
+    "an address": "https://x.test/?" + "&".join(f"a{n}=b{n}" for n in range(60_000)),
+    "a wide table": "|a|b|\n|-|-|\n|" + "x|" * 400_000,
+    "a long table": "|a|b|\n|-|-|\n" + "|1|2|\n" * 100_000,
+    "a long line of code": "```\n" + "x=1;" * 200_000 + "\n```",
+    "blank lines of code": "```\n" + "\n" * 800_000 + "```",
+    "speech": " ".join(f"w{n % 977}" for n in range(180_000)),
+    "joiners": "\u200d" * 250_000,
+    "marks on one letter": "e" + "\u0301" * 400_000,
+    "letters before letters": "เ" * 200_000,
     "lone surrogates": "\ud800\n\udfff. " * 50_000,
 }
 

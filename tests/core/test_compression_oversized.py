@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from proxy.core.compression.compress import compress
+from proxy.core.compression.memory import Memory
 from proxy.core.tokens import count_messages
-from tests.core.chats import MODEL, Message, plan, sent
-from tests.core.oversized import DATA, REPORTED, SPEECH, UNSPACED, Case, speech
+from tests.core.chats import MODEL, Message, journeys, plan, sent
+from tests.core.oversized import DATA, REPORTED, SPEECH, UNSPACED, Case, asked_of, speech
+from tests.core.transcripts import block, marked, prefix
 from tests.roles import anthropic_refuses, openai_refuses, template_refuses
 
 # What a budget is used to where there is enough to say.
@@ -177,3 +179,64 @@ def test_trim_keeps_the_call_of_a_tool_with_what_is_left_of_its_answer() -> None
     assert after[1] is case.messages[1]
     assert after[2] | {"content": ""} == case.messages[2] | {"content": ""}
     assert "…" in json.loads(after[2]["content"])
+
+
+# ---------------------------------------------------------------- turn after turn
+
+
+def asked_again(chat: list[Message], turns: int) -> list[list[Message]]:
+    """A chat as it is sent at each of its turns, and some turns after."""
+    talk = journeys(turns)
+    return [
+        [*chat, {"role": "assistant", "content": "Well."}, *talk[: 2 * turn], {"role": "user", "content": "And the teapot?"}]
+        for turn in range(turns)
+    ]
+
+
+@pytest.mark.parametrize("name", ["JSON in one line without blanks", "the answer of a tool", "a code block", "a log", "minified code"])
+def test_the_prefix_stays_the_same_while_the_mark_stands(name: str) -> None:
+    case, remembered = DATA[name], Memory(10_000_000)
+    before: tuple[int, list[Message]] | None = None
+    same = 0
+    for chat in asked_again(case.messages, 24):
+        found = compress(chat, plan(budget=2048), model=MODEL, memory=remembered)
+        assert found == compress(chat, plan(budget=2048), model=MODEL)
+        assert found.after <= 2048
+        now = marked(chat, 2048), sent(found, chat)
+        if before and before[0] == now[0]:
+            assert block(before[1]) == block(now[1]) != ""
+            assert prefix(now[1])[: len(prefix(before[1]))] == prefix(before[1])
+            same += 1
+        before = now
+    assert same >= 12
+
+
+def test_each_of_several_large_pieces_gives_what_is_asked_of_it() -> None:
+    chat = [
+        *DATA["JSON in one line without blanks"].messages[:2],
+        *DATA["a code block"].messages[:2],
+        *speech("german").messages[:2],
+    ]
+    for question, needle in (
+        ("What is the price of the golden teapot?", "6666"),
+        ("What is the shipping_cost of a weight?", "1.75"),
+        ("Wie lautet das Kennwort für den Keller?", "blaue eidechse"),
+    ):
+        assert needle in said(cut(Case([*chat, {"role": "user", "content": question}], needle, 1024)))
+
+
+def test_a_text_that_has_nothing_to_do_with_the_question_takes_no_room_from_what_has() -> None:
+    talk = [message for n in range(30) for message in asked_of(f"Note {n}: the boiler of flat {n} is serviced in week {n}.", "x")[:2]]
+    chat = [
+        *DATA["JSON in one line without blanks"].messages[:2],
+        *talk,
+        {"role": "user", "content": "When is the boiler of flat 7 serviced?"},
+    ]
+    after = cut(Case(chat, "week 7", 1024))
+    assert "week 7." in said(after)
+
+
+def test_a_large_text_among_the_newest_goes_as_far_as_it_fits_whatever_is_asked() -> None:
+    for name in ("JSON in one line without blanks", "a code block", "XML in one line"):
+        chat = [*DATA[name].messages[:-1], {"role": "user", "content": "Please go on."}]
+        assert count_messages(cut(Case(chat, "", 1024)), "o200k_base") >= USED * 1024
