@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from benchmarks import curves, detached, idle, lag, limits, machine, rates, reconcile, semantic, streams, workers
+from benchmarks import curves, detached, idle, lag, limits, machine, rates, reconcile, semantic, stalls, streams, workers
 from benchmarks.bench import Bench, prepare
 from benchmarks.curves import Curve
 from benchmarks.peers import measure as measure_peers
@@ -23,7 +23,7 @@ CURVES: Mapping[str, Callable[[Bench], dict[str, Curve]]] = {
     "connections": curves.by_connections,
     "plans": curves.by_plans,
 }
-PARTS = ("limits", "workers", *FIGURES, *CURVES, "semantic", "compress")
+PARTS = ("limits", "workers", *FIGURES, *CURVES, "semantic", "compress", "stalls")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -42,6 +42,8 @@ class Run:
     def measure(self) -> None:
         """All wanted parts. Raises what starting, sending or checking raises."""
         others = machine.Others()
+        if self._wants("stalls"):
+            self.figures |= stalls.measure()
         with fresh(ROOT / "var" / "bench") as var, place(var) as here:
             self.say("preparing")
             keys, tally = prepare(here), Tally()

@@ -14,6 +14,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware  # noqa: E40
 
 from gateway_project.body_limit import limited  # noqa: E402 -- likewise
 from proxy.asgi import application as gateway  # noqa: E402 -- likewise
+from proxy.asgi import is_astray  # noqa: E402 -- likewise
 from stats.consumers import socket as live  # noqa: E402 -- likewise
 
 Message = MutableMapping[str, Any]
@@ -25,6 +26,9 @@ async def application(scope: Message, receive: Callable[[], Awaitable[Message]],
     if scope["type"] == "lifespan" or (scope["type"] == "http" and scope["path"].startswith("/v1/")):
         await gateway(scope, receive, send)
     elif scope["type"] == "http":
+        if is_astray(scope["path"]):
+            await gateway(scope, receive, send)
+            return
         await pages(scope, receive, send)  # type: ignore[arg-type]  # likewise
     elif scope["path"].rstrip("/") == "/dashboard/live":
         await live(scope, receive, send)

@@ -15,7 +15,7 @@ FORMATS: Final = {"text": "RedactingFormatter", "json": "JsonFormatter"}
 _SECRET = re.compile(
     r"(?P<head>\b(?:tta?|sk|pk)-)[A-Za-z0-9_-]{8,}"  # our keys, and the shape most providers use
     r"|(?P<bearer>\bbearer\s+)[^\s'\",]+"
-    r"|(?P<address>\b[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s/@]+(?=@)",
+    r"|(?P<address>\b[a-z][a-z0-9+.-]{0,30}://[^\s:/@]*:)[^\s/@]+(?=@)",
     re.IGNORECASE,
 )
 _SIGNS = ("tt-", "tta-", "sk-", "pk-", "bearer", "://")  # one of these is in every match: to look for them takes a hundredth of the time

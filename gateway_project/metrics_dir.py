@@ -9,6 +9,7 @@ def prepare(var: Path) -> None:
     """An empty folder for this process and its workers, named in PROMETHEUS_MULTIPROC_DIR; those of dead processes are removed."""
     parent = var / "run" / "metrics"
     parent.mkdir(parents=True, exist_ok=True)
+    parent.chmod(0o700)
     for folder in parent.iterdir():
         if folder.name == str(os.getpid()) or not Path(f"/proc/{folder.name}").exists():
             shutil.rmtree(folder, ignore_errors=True)

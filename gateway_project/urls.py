@@ -12,8 +12,9 @@ from django.templatetags.static import static
 from django.urls import URLPattern, URLResolver, path
 from django.views.generic import RedirectView
 from drf_spectacular.renderers import OpenApiJsonRenderer, OpenApiJsonRenderer2, OpenApiYamlRenderer, OpenApiYamlRenderer2
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+from drf_spectacular.views import SpectacularSwaggerSplitView
 
+from gateway_project.schema_view import SchemaView
 from plans import api
 from proxy.entries_api import PlanEntriesView
 from proxy.explain_api import PlanExplainView
@@ -62,7 +63,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *both("token-saving/stats", AllStatsView.as_view(), "stats"),
     *both("token-saving/cache-engines", api.CacheEnginesView.as_view(), "cache-engines"),
     *both("token-saving/compression-engines", api.CompressionEnginesView.as_view(), "compression-engines"),
-    *both("api/schema", SpectacularAPIView.as_view(renderer_classes=SCHEMA_RENDERERS), "schema"),
+    *both("api/schema", SchemaView.as_view(renderer_classes=SCHEMA_RENDERERS), "schema"),
     *both("api/docs", docs, "docs"),
     path("favicon.ico", RedirectView.as_view(url=static("dashboard-icon.svg"))),
     path("", RedirectView.as_view(url="/dashboard/")),

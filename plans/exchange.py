@@ -22,6 +22,7 @@ HALVES: Final = {"compression": CompressionSettings, "cache": CacheSettings}
 NOT_OURS: Final = frozenset({"version", "created_at", "updated_at"})
 TEXTS: Final = frozenset({"plan_name", "tenant", "mode"})
 AMOUNTS: Final = OWN
+MAX_POWER = 30  # of ten, of a price in a file
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,8 +221,15 @@ def _price_form(row: Mapping[str, Any], price: ModelPrice | None) -> ModelPriceF
         value = row.get(name)
         if name == "terms" and name not in row:  # of a file from before there were any
             value = price.terms if price else ""
-        data[name] = "" if value is None else f"{value:f}" if isinstance(value, Decimal) else str(value)
+        data[name] = "" if value is None else _written(value) if isinstance(value, Decimal) else str(value)
     return ModelPriceForm(data, instance=price)
+
+
+def _written(number: Decimal) -> str:
+    """In plain notation, unless that would be a page of zeros: then the form refuses it as it stands."""
+    if not number:
+        return "0"
+    return f"{number:f}" if abs(number.adjusted()) <= MAX_POWER else str(number)
 
 
 def _body(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -92,7 +92,10 @@ def permission_denied(request: HttpRequest, exception: Exception) -> HttpRespons
 
 
 def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
-    """Django's handler404."""
+    """Django's handler404. A program that sends something learns in JSON where the API is."""
+    if request.method not in ("GET", "HEAD"):
+        says = f"{request.path_info[:200]} is not served. The base URL of the API ends in /v1: POST /v1/chat/completions."
+        return JsonResponse(error_object(404, says, code="unknown_url"), status=404)
     return _json(request, 404) or defaults.page_not_found(request, exception)
 
 

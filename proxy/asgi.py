@@ -7,6 +7,7 @@
 It owns `lifespan`, so clients open and close in the loop that uses them.
 """
 
+import re
 import time
 from collections.abc import Awaitable, Callable
 
@@ -16,7 +17,7 @@ from proxy.client import AsgiClient, Receive, Scope, Send
 from proxy.core.errors import ClientGone, GatewayError, MethodNotAllowed, ModelUnknown, PathUnknown
 from proxy.core.exchange import Call, Refused, revise
 from proxy.core.ids import REQUEST_ID, new_id
-from proxy.core.ports import Toolbox
+from proxy.core.ports import Client, Toolbox
 from proxy.feedback import feedback
 from proxy.pipeline import chain
 from proxy.pipeline.authenticate import authenticate
@@ -26,6 +27,9 @@ from proxy.toolbox import Running, open_toolbox
 CHAT = "/v1/chat/completions"
 MODELS = "/v1/models"
 FEEDBACK = "/v1/cache/feedback"
+# How paths of OpenAI's API end, the ones that we do not serve among them.
+ASTRAY = ("/completions", "/embeddings", "/responses", "/messages", "/models", "/moderations", "/api/chat", "/api/generate", "/v1")
+_HOST = re.compile(r"[A-Za-z0-9.:\[\]_-]{1,255}")
 
 
 class Gateway:
@@ -90,7 +94,8 @@ async def _other(call: Call, tools: Toolbox, method: str, path: str) -> None:
     """Everything under /v1 that is no chat request: the models, feedback, and clear refusals."""
     try:
         if path not in (CHAT, MODELS, FEEDBACK) and not path.startswith(f"{MODELS}/"):
-            raise PathUnknown(f"{path} is not served. Served are POST {CHAT}, POST {FEEDBACK} and GET {MODELS}.")
+            served = f"POST {CHAT}, POST {FEEDBACK} and GET {MODELS}"
+            raise PathUnknown(f"{path[:200]} is not served. The base URL is {base_url(call.client)}: served are {served}.")
         expected = ("POST",) if path in (CHAT, FEEDBACK) else ("GET", "HEAD")
         if method not in expected:
             raise MethodNotAllowed(f"{method} is not allowed here: use {expected[0]}.")
@@ -111,6 +116,20 @@ async def _other(call: Call, tools: Toolbox, method: str, path: str) -> None:
     ]
     await call.client.start(200, headers)
     await call.client.send(b"" if method == "HEAD" else body, more=False)
+
+
+def is_astray(path: str) -> bool:
+    """Whether an OpenAI client with another base URL than ours asks for this path, which is not below /v1: without /v1, with a slash too
+    many, as on Azure (/openai/deployments/...), Gemini (/v1beta/openai) or Ollama."""
+    ends = "/" + "/".join(part for part in path.split("/") if part)
+    return ends.endswith(ASTRAY) and not ends.startswith(("/admin/", "/token-saving/", "/dashboard/", "/static/"))
+
+
+def base_url(client: Client) -> str:
+    """What an SDK's base URL must be to reach us, as far as the request tells."""
+    host = client.header(b"host") if isinstance(client, AsgiClient) else ""
+    scheme = client.scheme if isinstance(client, AsgiClient) else "http"
+    return f"{scheme}://{host}/v1" if _HOST.fullmatch(host) else "the address of this server with /v1 at its end"
 
 
 def _models(call: Call, tools: Toolbox, name: str) -> dict[str, object]:

@@ -3,17 +3,21 @@
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from proxy.core.content_encoding import unpack
 from proxy.core.errors import BodyTimeout, ClientGone, TooLarge
+from proxy.core.offload import in_thread
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+NOSNIFF = (b"x-content-type-options", b"nosniff")
 
 
 class AsgiClient:
     """Implements the `Client` port."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.scheme: str = scope.get("scheme", "http")
         self._receive = receive
         self._send = send
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
@@ -26,8 +30,8 @@ class AsgiClient:
         return self.headers.get(name, b"").decode("latin-1")
 
     async def body(self, limit: int) -> bytes:
-        """The request body, counted as it arrives, so that nothing beyond `limit` bytes is ever held. Raises TooLarge, ClientGone, or
-        BodyTimeout when the server says that it took too long."""
+        """The request body, counted as it arrives, so that nothing beyond `limit` bytes is ever held, and unpacked where it is
+        packed. Raises TooLarge, EncodingUnknown, BadRequest, ClientGone, or BodyTimeout when the server says that it took too long."""
         announced = self.header(b"content-length")
         if announced.isdigit() and int(announced) > limit:
             raise TooLarge(f"The body is {announced} bytes; at most {limit} are accepted.")
@@ -43,9 +47,13 @@ class AsgiClient:
                 raise TooLarge(f"The body is larger than the {limit} bytes accepted.")
             if not message.get("more_body"):
                 self._unread = False
-                return b"".join(parts) if len(parts) > 1 else parts[0]
+                return await self._unpacked(b"".join(parts) if len(parts) > 1 else parts[0], limit)
             if self._state.get("body_late"):
                 raise BodyTimeout("The body did not arrive in time.")
+
+    async def _unpacked(self, body: bytes, limit: int) -> bytes:
+        encodings = self.header(b"content-encoding")
+        return await in_thread(unpack, body, encodings, limit=limit) if encodings and body else body
 
     async def gone(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
@@ -53,7 +61,7 @@ class AsgiClient:
 
     async def start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
         # What was not read cannot be skipped at a cost that an attacker does not set: end the connection instead.
-        extra = [(b"connection", b"close")] if self._unread else []
+        extra = [NOSNIFF, (b"connection", b"close")] if self._unread else [NOSNIFF]
         await self._send({"type": "http.response.start", "status": status, "headers": [*headers, *extra]})
 
     async def send(self, data: bytes, *, more: bool) -> None:

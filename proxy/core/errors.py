@@ -4,6 +4,7 @@ GatewayError                      the client gets OpenAI's error object (platfor
 +- BadRequest            400      a field is wrong: `param` names it
 +- TooDeep / TooLarge    400/413
 +- TooMany               413      messages, parts or JSON values
++- EncodingUnknown       415      a body packed in a way that is not read
 +- BodyTimeout           408      the body did not come in time
 +- HeadTooLarge          431      too long an address or headers, or too many of them
 +- BadKey                401      no, wrong, revoked or expired key
@@ -70,6 +71,11 @@ class TooLarge(BadRequest):
 
 class TooMany(TooLarge):
     """More messages, parts or JSON values than are accepted."""
+
+
+class EncodingUnknown(BadRequest):
+    status = 415
+    code = "unsupported_content_encoding"
 
 
 class BodyTimeout(BadRequest):

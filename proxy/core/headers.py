@@ -10,7 +10,11 @@ from proxy.core.provider_secrets import secrets_of
 from proxy.core.worth import Worth, foretold
 
 Header = tuple[bytes, bytes]
-STREAM: list[Header] = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
+STREAM: list[Header] = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+    (b"x-accel-buffering", b"no"),  # or nginx gathers them
+]
 
 # Hop-by-hop and length headers are ours to set; of the rest these matter to a client's retries,
 RETRY_HEADERS: Final = ("retry-after", "retry-after-ms", "x-should-retry")

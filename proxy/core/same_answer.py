@@ -22,7 +22,7 @@ EMBEDDED: Final = 1_000
 _YES = re.compile(r"\W*(yes|yeah|sure|certainly|absolutely|of course|correct)\b", re.IGNORECASE)
 _NO = re.compile(r"\W*(no|nope|unfortunately|sorry|i'm sorry|i am sorry|i'm afraid)\b", re.IGNORECASE)
 # Lists count their items; that one answer is a list and the other is not makes no difference.
-_BULLET = re.compile(r"^\s*(?:\d+[.)]|[-*•])\s+", re.MULTILINE)
+_BULLET = re.compile(r"^[^\S\n]*(?:\d+[.)]|[-*•])\s+", re.MULTILINE)
 
 
 def answer_text(completion: dict[str, Any] | None) -> str:

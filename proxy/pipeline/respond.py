@@ -8,6 +8,7 @@ import orjson
 
 from proxy.core import sse
 from proxy.core.admission import QUICK_BYTES, admission, answer_bytes
+from proxy.core.content_encoding import ACCEPTED
 from proxy.core.errors import RateLimited
 from proxy.core.exchange import Call, Live, Refused, Whole, revise
 from proxy.core.headers import STREAM, Header, decision_headers, passed_headers
@@ -45,6 +46,7 @@ async def _refuse(call: Call, answer: Refused) -> Call:
     extra = [(b"www-authenticate", b"Bearer")] if error.status == 401 else []
     # What the provider was sent would be paid for twice.
     extra += [(b"x-should-retry", b"false")] if error.had_request or not error.retryable else []
+    extra += [(b"accept-encoding", ACCEPTED.encode())] if error.status == 415 else []
     extra += [(b"retry-after", str(error.retry_after).encode())] if isinstance(error, RateLimited) else []
     return await _send(revise(call, status=error.status), error.status, orjson.dumps(error.body()), extra)
 

@@ -1,6 +1,7 @@
 """Plans and prices out and in again as JSON and CSV: the same rules as the API, all rows or none."""
 
 import json
+import time
 from decimal import Decimal
 from typing import Any
 
@@ -235,3 +236,15 @@ def test_a_tenants_person_brings_plans_of_that_tenant_alone(plans: list[Plan]) -
     prices = person("add_modelprice", "change_modelprice", tenant=Tenant.objects.get())
     content = json.dumps({"prices": [{"provider": "own", "model": "m", "input": 1, "output": 1}]})
     assert sent(prices, PRICES, content).status_code == 404
+
+
+@pytest.mark.parametrize("number", ["1E999999999", "-1E999999999", "1E-999999999", "1e4000", "0E999999999"])
+def test_a_price_with_a_page_of_zeros_is_refused_at_once(staff: Client, number: str) -> None:
+    content = f'{{"prices": [{{"provider": "p", "model": "m", "input": {number}, "output": 1}}]}}'
+    begun = time.process_time()
+    page = sent(staff, PRICES, content)
+    assert time.process_time() - begun < 5
+    if number.startswith("0"):
+        assert page.status_code == 200
+    else:
+        assert list(wrong(page)) == [1]

@@ -14,7 +14,7 @@ _LEFT_OUT_VALUE = f'"{LEFT_OUT}"'
 _LEFT_OUT_MEMBER = f"{_LEFT_OUT_VALUE}:{_LEFT_OUT_VALUE}"
 _LEFT_OUT_ROW = f"| {LEFT_OUT} |"
 # Line ends of JSON stand between its values, never inside its strings.
-_LINE_END = re.compile(r"\s*\n\s*")
+_LINE_END = re.compile(r"(?<!\s)\s*\n\s*")
 
 
 class Item(NamedTuple):

@@ -24,7 +24,7 @@ _LATIN_MARKS = re.compile("(?<=[a-z])[\u0300-\u036f]{1,8}")
 _ARABIC_MARKS = re.compile("[\u064b-\u0655\u0670]")
 # Vowel signs of the Indic scripts are parts of words, which \w does not know.
 _NO_WORD = re.compile("[^\\w\u0900-\u0963\u0980-\u09e3]+|_+")
-_SENTENCE_END = re.compile("[.!?;。！？｡؟।॥\n]+(?:\\s|$)|[。！？।؟]")
+_SENTENCE_END = re.compile("(?<![.!?;。！？｡؟।॥\n])[.!?;。！？｡؟।॥\n]+(?:\\s|$)|[。！？।؟]")
 
 
 def sentences_of(text: str) -> list[str]:

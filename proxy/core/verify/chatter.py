@@ -31,7 +31,7 @@ _IDIOMS = re.compile(
     r"(had to|let me) (take|answer) a call|be right back|one sec(ond)?|got distracted|no rush|take your time|"
     r"(how|what) (can|may|could) i (help|do|assist)|anything else|it certainly is|(i'm|i am) (doing|an? (virtual )?assistant))\b"
 )
-_SENTENCE = re.compile(r"[^.!?\n]*[.!?]*\s*")
+_SENTENCE = re.compile(r"[^.!?\n]*+[.!?]*+\s*+")
 _WORD = re.compile(r"\w+(?:'\w+)*")
 
 

@@ -41,7 +41,7 @@ _COUNTED = re.compile(
 _LINK = re.compile(r"https?://[!-~]+")
 # Codes, dates, spans, models: A4, 3/15, 2016-17, B-52, 190+, Google+.
 _CODE = re.compile(r"#?[0-9A-Za-z]+(?:[-'/][0-9A-Za-z]+)*\+?")
-_DOTTED = re.compile(r"[\w-]+(?:\.[\w-]+)+|[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+_DOTTED = re.compile(r"(?<![\w-])[\w-]+(?:\.[\w-]+)+|(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 _MARKS = (_LINK, _CODE, _DOTTED)
 _EITHER = re.compile(r"[a-z]{2,}(?:/[a-z]{2,})+", re.IGNORECASE)
 _INITIALS = re.compile(r"[a-z](?:\.[a-z])+", re.IGNORECASE)

@@ -1,0 +1,24 @@
+"""The OpenAPI schema, made once a process: it is the same for everybody, and takes longer than most requests."""
+
+import threading
+from typing import Any
+
+from django.http import HttpResponse
+from drf_spectacular.views import SpectacularAPIView
+from rest_framework.request import Request
+
+_made: dict[str, bytes] = {}
+_making = threading.Lock()
+
+
+class SchemaView(SpectacularAPIView):
+    """drf-spectacular's view, which remembers what it wrote in each format."""
+
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
+        renderer = request.accepted_renderer
+        with _making:
+            if renderer.media_type not in _made:
+                generator = self.generator_class(urlconf=self.urlconf, api_version=self.api_version, patterns=self.patterns)
+                schema = generator.get_schema(request=request, public=self.serve_public)
+                _made[renderer.media_type] = renderer.render(schema, renderer.media_type, {})
+        return HttpResponse(_made[renderer.media_type], content_type=f"{renderer.media_type}; charset=utf-8")

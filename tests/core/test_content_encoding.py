@@ -1,0 +1,73 @@
+"""Packed bodies: read to a bound, whatever they would unpack to."""
+
+import gzip
+import zlib
+
+import pytest
+import zstandard
+
+from proxy.core.content_encoding import unpack
+from proxy.core.errors import BadRequest, EncodingUnknown, TooLarge
+
+BODY = b'{"model": "m"}' * 100
+BARE = zlib.compressobj(wbits=-15)
+PACKED = {
+    "gzip": gzip.compress(BODY),
+    "X-GZIP": gzip.compress(BODY),
+    "deflate": zlib.compress(BODY),
+    " deflate ": BARE.compress(BODY) + BARE.flush(),
+    "zstd": zstandard.compress(BODY),
+    "identity": BODY,
+    "identity, gzip": gzip.compress(BODY),
+    "zstd, gzip": gzip.compress(zstandard.compress(BODY)),
+}
+
+
+@pytest.mark.parametrize("encoding", PACKED)
+def test_it_is_read(encoding: str) -> None:
+    assert unpack(PACKED[encoding], encoding, limit=len(BODY)) == BODY
+
+
+def test_a_file_of_two_members_is_one_body() -> None:
+    assert unpack(gzip.compress(BODY) + gzip.compress(BODY), "gzip", limit=10_000) == BODY + BODY
+
+
+@pytest.mark.parametrize("encoding", PACKED)
+def test_what_comes_out_is_bounded(encoding: str) -> None:
+    with pytest.raises(TooLarge):
+        unpack(PACKED[encoding], encoding, limit=len(BODY) - 1)
+
+
+def test_bombs_are_not_unpacked() -> None:
+    zeros = bytes(200_000_000)
+    for encoding, packed in (
+        ("gzip", gzip.compress(zeros, 1)),
+        ("deflate", zlib.compress(zeros, 1)),
+        ("zstd", zstandard.compress(zeros)),
+        ("zstd, gzip", gzip.compress(zstandard.compress(zeros))),
+    ):
+        with pytest.raises(TooLarge):
+            unpack(packed, encoding, limit=100_000)
+
+
+@pytest.mark.parametrize("encoding", ["br", "compress", "gzip, br", "gzip, gzip, gzip", "gzip;q=1", "chunked", ","])
+def test_other_encodings_are_named_unknown_and_ours_are_named(encoding: str) -> None:
+    with pytest.raises(EncodingUnknown, match="gzip, deflate, zstd") as refused:
+        unpack(BODY, encoding, limit=1000)
+    assert refused.value.status == 415
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "zstd"])
+def test_what_is_not_packed_so_is_a_bad_request(encoding: str) -> None:
+    packed = PACKED[encoding]
+    for broken in (BODY, b"x", packed[:-5], packed[: len(packed) // 2], packed + b"more of it", packed[:10]):
+        if encoding == "zstd" and broken == packed + b"more of it":
+            continue  # it reads frames as long as they come
+        with pytest.raises(BadRequest) as refused:
+            unpack(broken, encoding, limit=10_000)
+        assert refused.value.status == 400
+
+
+def test_many_members_are_refused() -> None:
+    with pytest.raises(BadRequest):
+        unpack(gzip.compress(b"x") * 100, "gzip", limit=10_000)
