@@ -72,8 +72,8 @@ def sent_cards(messages: list[Message], preview: Preview) -> list[Card]:
     index = {id(message): place for place, message in enumerate(messages)}
     places: dict[int, Place] = {}
     for shown in preview.shown:
-        for at in range(shown.message, shown.last_message + 1):
-            places[at] = "shortened" if places.get(at) == "shortened" else shown.place
+        for number in range(shown.message, shown.last_message + 1):
+            places[number] = "shortened" if places.get(number) == "shortened" else shown.place
     cards = []
     last = -1
     for message in messages if preview.cut.messages is None else preview.cut.messages:
@@ -83,9 +83,9 @@ def sent_cards(messages: list[Message], preview: Preview) -> list[Card]:
         last = last if at is None else at
         place = _ours(message) if at is None else places.get(at, "protected")
         label = PLACES[place][0] if place else "Stand-in"
-        number = "" if at is None else str(at + 1)
+        numbered = "" if at is None else str(at + 1)
         text = _text(message) if at is None or isinstance(message.get("content"), str) else spoken(Unit((0,), Keep.WHOLE), [message])
-        cards.append(Card(number, speaker(message), label, _class(place or "stand-in"), [Stretch(text)]))
+        cards.append(Card(numbered, speaker(message), label, _class(place or "stand-in"), [Stretch(text)]))
     return cards
 
 
