@@ -54,6 +54,8 @@ class Collector:
         elif event.data and event.parsed is None:
             self.miss("an event that is not JSON")
         elif event.parsed is not None:
+            if event.bare:
+                self.miss("JSON that is no event")
             if not event.parsed.exact:
                 self.spoil("JSON that cannot be written again as it is")
             self._collected_bytes += len(event.data)

@@ -51,9 +51,10 @@ class ProviderError:
         return self.status in (401, 403) or not labels.isdisjoint(_BAD_KEY)
 
     def body(self, *, status: int) -> dict[str, Any]:
-        """OpenAI's error object, for an answer of that status."""
+        """OpenAI's error object, for an answer of that status; what the provider said besides stays in it."""
         if self.given is not None:
-            return self.given
+            missing = {"type": self.type or _type_for(status), "param": self.param, "code": self.code}
+            return {"error": missing | self.given["error"]}
         if not self.message:
             return UpstreamInvalid(f"The upstream answered {status} and does not say what went wrong.").body()
         code = None if self.code == str(status) else self.code

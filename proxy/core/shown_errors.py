@@ -1,7 +1,7 @@
 """What clients are shown of a provider's errors: its words, without our key and its address. A refused key is ours to mend."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from proxy.core import sse
@@ -33,7 +33,7 @@ def shown_error(body: bytes, content_type: str, *, status: int, secrets: Provide
     """What is shown of an error that came with this body."""
     parsed = parse_json(body) if len(body) <= sse.MAX_EVENT_BYTES else None
     error = find_text_error(body, content_type) if parsed is None else find_error(parsed.value) or ProviderError()
-    if parsed is None or error.given is not parsed.value or len(body) > MAX_ERROR_BYTES:
+    if parsed is None or error.given is None or error.given is not parsed.value or len(body) > MAX_ERROR_BYTES:
         return redacted_error(error, status=status, secrets=secrets)
     redacted = _redact(error.given, secrets)
     return ShownError(error, body if redacted is error.given else write_json(redacted))
@@ -41,11 +41,9 @@ def shown_error(body: bytes, content_type: str, *, status: int, secrets: Provide
 
 def redacted_error(error: ProviderError, *, status: int, secrets: ProviderSecrets) -> ShownError:
     """The same for an error that was found elsewhere: its own object where it has one, and nothing that stands beside it."""
-    shown = error.body(status=status)
-    body = write_json(_redact({"error": shown["error"]}, secrets))
+    body = write_json(_redact(error.body(status=status), secrets))
     if len(body) > MAX_ERROR_BYTES:
-        shown = ProviderError(message=error.message, type=error.type, param=error.param, code=error.code).body(status=status)
-        body = write_json(_redact(shown, secrets))
+        body = write_json(_redact(replace(error, given=None).body(status=status), secrets))
     return ShownError(error, body)
 
 

@@ -27,7 +27,8 @@ class Event:
     """An event or a piece of one: its bytes as they came, and what it says.
 
     `data`: without the `data:` prefix, empty of comments and of line ends that come after their event; `parsed`: the data as JSON, None
-    where it is none; `name`: of the `event:` line; `unread`: it is too large to be looked at; `open`: its blank line has not come yet.
+    where it is none; `name`: of the `event:` line; `unread`: it is too large to be looked at; `bare`: it is JSON without `data:`, which
+    clients pass over; `open`: its blank line has not come yet.
     """
 
     raw: bytes
@@ -35,6 +36,7 @@ class Event:
     parsed: ParsedJson | None = None
     name: str = ""
     unread: bool = False
+    bare: bool = False
     open: bool = False
 
     @property
@@ -126,7 +128,7 @@ class Decoder:
         elif content.startswith(b":") and not self._lines:
             self._events.append(Event(line, open=True))
         elif content[:1] in (b"{", b"[") and not self._lines:  # no field begins so: JSON without `data:`
-            self._events.append(Event(line, data=content, parsed=parse_json(content), open=True))
+            self._events.append(Event(line, data=content, parsed=parse_json(content), bare=True, open=True))
         else:
             if content.startswith(b"event:"):
                 self._name = content[6:].strip().decode("utf-8", "replace")
