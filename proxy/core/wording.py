@@ -29,7 +29,8 @@ _HELD = re.compile(r": ?\S|[\"“”„«»「」『』]|(?<!\w)'\S")
 # Around the whole of a question they quote nothing.
 _AROUND = "\"'“”„«»"
 _COUNTED = re.compile(
-    r"\bhow many (?:bytes|characters|letters|vowels|syllables|[a-z]'?s) (?:is|are|has|does|in)\b|\b(?:unicode name|code ?point) of\b"
+    r"\bhow many (?:bytes|characters|letters|vowels|syllables|[a-z]'?s) (?:is|are|has|does|in)\b|"
+    r"\b(?:one|a single|two) (?:characters?|letters?)\b|\b(?:unicode name|code ?point) of\b"
 )
 _JUDGED = re.compile(
     r"\bis (?:it|this|that) (?:correct|right|wrong|grammatical|spelled right)(?: english)?:|"

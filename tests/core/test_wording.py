@@ -22,6 +22,7 @@ from evaluation.eligibility import refusal
         'How long is the string "a  b"?',
         "How many bytes is é in UTF-8?",
         "How many letters are in strawberry?",
+        "Is \ufb00 one character?",
         "What is the Unicode name of –?",
         "Übersetze: Wir essen, Opa",
         "Traduis : On mange, papi",

@@ -238,7 +238,8 @@ def _piece(chunk: str) -> Piece:
         return Piece(chunk, core, chunk, formal=True)
     if _WORD.fullmatch(core):
         return _word(chunk, core, tail)
-    if tail.startswith(_OF_NUMBERS) and not core[-1].isalpha():
+    feet = tail.startswith("'") and not start and core[-1].isdigit()
+    if feet or (tail.startswith(_OF_NUMBERS) and not core[-1].isalpha()):
         return Piece(chunk, core, plain, formal=True)  # 5! is no 5
     if _AMOUNT.fullmatch(core) or _COUNTED.fullmatch(core):
         return Piece(chunk, core)

@@ -20,6 +20,8 @@ _NTH = {word: value for value, word in enumerate("third fourth fifth sixth seven
 _NUMBER_WORDS = {word: str(value) for value, word in [(0, "zero"), *enumerate(_TO_TWENTY, 2)]}
 _NUMBER_WORDS |= {word: str(value) for word, value in (_TENS | _NTH).items()}
 _ORDINALS = frozenset("st nd rd th".split())
+# What may follow the apostrophe of an English word; l'entrata and O'Brien are one word each.
+_CONTRACTED = frozenset(("", *"s re ve ll d m t".split()))
 # Contractions are written without their apostrophe as well.
 _NEGATED = frozenset("cannot cant dont doesnt didnt wont isnt arent wasnt werent hasnt havent hadnt couldnt shouldnt wouldnt aint".split())
 JOINED_TOKENS = {tuple(phrase.split()): one for phrase, one in (entry.strip().split("=") for entry in JOINED.replace("\n", " ").split(","))}
@@ -41,7 +43,8 @@ def tokens_of(text: str) -> list[str]:
         elif token in _NEGATED or token.endswith("n't"):
             found.append("not")
         elif token not in _ORDINALS or not before[:1].isdecimal():
-            plain = token.partition("'")[0]
+            first, _, rest = token.partition("'")
+            plain = first if rest in _CONTRACTED else token
             found.append(_NUMBER_WORDS.get(plain, plain))
         before = token
     return _joined(found)
