@@ -68,7 +68,7 @@ _BESIDE_NAMED_SIGNS = frozenset(
     "does do is are a an the of between and or in to with without like use using type called mean means what "
     "symbol sign character key operator command this press explain define describe about".split()
 )
-_AFTER_NUMBERS = frozenset(",.)%")
+_AFTER_NUMBERS, _AFTER_ANYTHING = frozenset(",.)%"), frozenset(",.()")
 # What ends a question set apart from it; what begins one.
 _CLOSED = re.compile(r"[?!]+\?[?!]*|\?[?!]+|\.{3,}|…")
 _ELLIPSES = ("...", "…")
@@ -314,8 +314,8 @@ def _is_prose(chunk: str, before: str, after: str, word: bool, number: bool) -> 
         return True
     if chunk == "?":
         return (word and not after[:1].islower()) or (number and not after[:1].islower() and not after[:1].isdigit())
-    code = before.isalnum() and len(before) > 1 and chunk in _ENDINGS
-    return code or (word and chunk in _SET_APART) or (number and chunk in _AFTER_NUMBERS)
+    apart = len(before) > 1 and before not in _BESIDE_NAMED_SIGNS and chunk in _AFTER_ANYTHING
+    return apart or (word and chunk in _SET_APART) or (number and chunk in _AFTER_NUMBERS)
 
 
 def _as_prose(pieces: list[Piece]) -> tuple[str, ...]:
