@@ -66,6 +66,8 @@ DIFFERENT: dict[str, list[tuple[str, str]]] = {
         ("What is the 1st law?", "What is the 2nd law?"),
         ("Read chapters 3-5", "Read chapters 3-6"),
         ("What does Δ mean in physics?", "What does δ mean in physics?"),
+        ("Explain 5'", "Explain 5''"),
+        ("Is ﬀ one character?", "Is ff one character?"),
         ("Is 0.999... equal to 1?", "Is 0.999 equal to 1?"),
     ],
     "symbols": [

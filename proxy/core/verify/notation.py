@@ -184,7 +184,7 @@ def _cleaned(text: str) -> str:
 
 def _as_word(chunk: re.Match[str]) -> str:
     """A word in wide letters, or with ligatures or other hyphens, as it is mostly written; all else as it is."""
-    if len(chunk[0]) > LONGEST_WORD:
+    if not 1 < sum(map(str.isalpha, chunk[0])) <= LONGEST_WORD:
         return chunk[0]
     found = unicodedata.normalize("NFKC", chunk[0]).translate(_HYPHENS)
     return found if _PLAIN_WORD.fullmatch(found) else chunk[0]
@@ -238,7 +238,7 @@ def _piece(chunk: str) -> Piece:
         return Piece(chunk, core, chunk, formal=True)
     if _WORD.fullmatch(core):
         return _word(chunk, core, tail)
-    feet = tail.startswith("'") and not start and core[-1].isdigit()
+    feet = tail.startswith(("'", '"')) and not start and core[-1].isdigit()
     if feet or (tail.startswith(_OF_NUMBERS) and not core[-1].isalpha()):
         return Piece(chunk, core, plain, formal=True)  # 5! is no 5
     if _AMOUNT.fullmatch(core) or _COUNTED.fullmatch(core):
