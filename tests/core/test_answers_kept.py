@@ -226,7 +226,7 @@ def test_a_hostile_schema_costs_bounded_steps(schema: Body) -> None:
 
 
 def test_the_steps_are_bounded_whatever_the_answer_is_like() -> None:
-    wide = [{} for _ in range(10 * MAX_STEPS)]
+    wide: list[Body] = [{} for _ in range(10 * MAX_STEPS)]
     began = time.monotonic()
     assert holds(wide, {"items": {"$ref": "#/d"}, "d": {"type": "object"}})
     assert time.monotonic() - began < 5.0
@@ -251,7 +251,7 @@ def test_no_answer_and_no_request_raises(message: Body, tools: Any, choice: Any,
     policies: tuple[ToolCalls, ...] = ("none", "output", "all")
     completion = {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
     for policy in policies:
-        body = {"tools": tools, "tool_choice": choice, "response_format": wanted, "functions": tools, "function_call": choice}
+        body: Body = {"tools": tools, "tool_choice": choice, "response_format": wanted, "functions": tools, "function_call": choice}
         answer_refusal(replace(asking(), body=body), completion, policy)
 
 
@@ -335,7 +335,7 @@ def test_a_call_that_the_model_chose_to_make_is_kept_where_the_plan_keeps_all(ch
 )
 @pytest.mark.parametrize("policy", ["output", "all"])
 def test_a_call_that_cannot_be_made_is_not_kept(made: Body, reason: str, policy: ToolCalls) -> None:
-    body = {"tools": TOOLS, "tool_choice": "required", "tool_calls": policy}
+    body: Body = {"tools": TOOLS, "tool_choice": "required", "tool_calls": policy}
     assert why(answer(None, "tool_calls", tool_calls=[made]), **body) == reason
     assert why(answer(None, "tool_calls", tool_calls=[call(), made]), **body) == reason
 
@@ -353,7 +353,7 @@ def test_another_tool_than_the_one_demanded_is_not_kept() -> None:
 def test_the_older_shape_of_a_call_is_one_too() -> None:
     functions = [tool["function"] for tool in TOOLS[:2]]
     good, bad = ({"name": "save", "arguments": text} for text in ('{"city": "Bern"}', '{"city'))
-    body = {"functions": functions, "function_call": {"name": "save"}}
+    body: Body = {"functions": functions, "function_call": {"name": "save"}}
     assert why(answer(None, "function_call", function_call=good), **body) == ""
     assert why(answer(None, "stop", function_call=bad), **body) == "tool-arguments"
     assert why(answer(None, "function_call", function_call=good), functions=functions) == "tool-calls"
@@ -365,7 +365,7 @@ def test_a_call_without_any_tool_offered_is_not_kept() -> None:
 
 
 def test_under_a_schema_a_call_is_judged_as_a_call() -> None:
-    body = {"tools": TOOLS, "tool_choice": "auto", "response_format": SCHEMA}
+    body: Body = {"tools": TOOLS, "tool_choice": "auto", "response_format": SCHEMA}
     assert why(answer(None, "tool_calls", tool_calls=[call()]), tool_calls="all", **body) == ""
     assert why(answer(GOOD), **body) == ""
     assert why(answer("Done."), **body) == "invalid-json"

@@ -10,7 +10,7 @@ from proxy.core.envelope import MAX_ENVELOPE_BYTES
 from proxy.core.errors import UpstreamUnreachable
 from tests.pipeline.fakes import World, ask, body, completion, full_plan
 
-JSON = {"response_format": {"type": "json_object"}}
+JSON: dict[str, Any] = {"response_format": {"type": "json_object"}}
 TOOLS = [{"type": "function", "function": {"name": "save", "parameters": {"required": ["city"]}}}]
 
 

@@ -58,6 +58,7 @@ class Site:
         return self.asked, self.said
 
     def _redis(self) -> Iterator[tuple[str, bytes]]:
+        client: Any
         for url, database in ((settings.REDIS_URL, None), (settings.REDIS_SEMANTIC_URL, 0)):
             client = redis.Redis.from_url(url) if database is None else redis.Redis.from_url(url, db=database)
             for key in client.scan_iter("*", count=1000):
@@ -93,7 +94,7 @@ def _in_base64(word: str) -> list[bytes]:
 def hearing(prefix: str) -> Iterator[list[bytes]]:
     """Every message that crosses Redis meanwhile."""
     heard: list[bytes] = []
-    client = redis.Redis.from_url(settings.REDIS_URL)
+    client: Any = redis.Redis.from_url(settings.REDIS_URL)
     channel = client.pubsub()
     channel.psubscribe("*")
     over = threading.Event()
