@@ -77,6 +77,7 @@ _TYPEWRITTEN = ("``", "''")
 _CURRENCIES = frozenset("$€£¥₹")
 _ENDINGS = frozenset(",.")
 _SAYS_OF_SIGNS = frozenset("do does mean means sign symbol operator character".split())
+_ENDS_WITH_SIGNS = frozenset("explain define describe about type press cd".split())
 _SPEAKS_OF_SIGNS = frozenset("does do is a an the between use using type called mean means symbol sign character key operator".split())
 # What ends a whole question without being a part of it.
 MAX_POLITE = 3
@@ -311,6 +312,8 @@ def _is_prose(chunk: str, before: str, after: str, word: bool, number: bool) -> 
     if not before:
         return chunk in _ELLIPSES and after.lstrip("'")[:1].isalpha()
     if word and not after[:1].islower() and _CLOSED.fullmatch(chunk):
+        return True
+    if not after and chunk in (".", ":") and before not in _SPEAKS_OF_SIGNS and before not in _ENDS_WITH_SIGNS:
         return True
     if chunk == "?":
         return (word and not after[:1].islower()) or (number and not after[:1].islower() and not after[:1].isdigit())
