@@ -17,7 +17,7 @@ from plans.edit_conflicts import EditConflictMixin
 from plans.exchange import Plans, Prices
 from plans.exchange_pages import ExchangeMixin
 from plans.forget_action import forget_answers
-from plans.forms import ModelPriceForm, PlanForm, VirtualKeyForm
+from plans.forms import ModelPriceForm, PlanForm, TenantForm, VirtualKeyForm
 from plans.history_pages import HistoryMixin
 from plans.models import AdminKey, ModelPrice, Plan, Tenant, TenantUsage, VirtualKey
 from plans.reasons import ReasonMixin
@@ -36,12 +36,13 @@ admin.site.index_title = "What it costs, and what it saves"
 @admin.register(Tenant)
 class TenantAdmin(EditConflictMixin, Tenanted):
     owned_by = "id"
+    form = TenantForm
     list_display = ("slug", "name", "cached", "created_at")
     list_select_related = ("usage",)
     search_fields = ("slug", "name")
     readonly_fields = ("cached",)
     fieldsets = (
-        (None, {"fields": ("slug", "name")}),
+        (None, {"fields": ("slug", "name", "routes")}),
         (
             "Cached answers",
             {

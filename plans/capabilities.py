@@ -4,12 +4,13 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 from django.conf import settings
 from django.utils.module_loading import import_string
 
-from plans.snapshot import Focus
+from plans.models import Tenant
+from plans.snapshot import Focus, opens
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,25 @@ class Capabilities(Protocol):
     def verifier_refusal(self) -> str | None:
         """Why answers cannot be verified now; None when they can."""
         ...
+
+
+class _OfTenant:
+    """The running system as one tenant may use it: a plan of its own names no route that its keys cannot."""
+
+    def __init__(self, system: Any, tenant: Tenant) -> None:
+        self._system, self._tenant = system, tenant
+
+    def routes(self) -> list[str]:
+        return [name for name in self._system.routes() if opens(self._tenant.routes, name)]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._system, name)
+
+
+def of(tenant: Tenant | None, system: Capabilities | None = None) -> Capabilities:
+    """What the running system can do for the tenant; None: for the platform."""
+    system = system or current()
+    return system if tenant is None else cast(Capabilities, _OfTenant(system, tenant))
 
 
 def current() -> Capabilities:

@@ -11,6 +11,7 @@ from django.core.exceptions import PermissionDenied
 
 from plans import capabilities, rules, services
 from plans.errors import InvalidPlan, Refusal
+from plans.exchange_files import escaped, unstorable
 from plans.forms import LABELS, ModelPriceForm
 from plans.models import ModelPrice, Plan, Tenant
 from plans.pricing import OWN
@@ -127,6 +128,9 @@ class Plans:
         tenants = {each.slug: each for each in Tenant.objects.all()}
         found, seen = [], set()
         for number, row in enumerate(rows, 1):
+            if problems := unstorable(row):
+                found.append(Row(number, escaped(str(row.get("plan_name"))), problems=problems))
+                continue
             key = name, slug = str(row.get("plan_name")), row.get("tenant")
             called = name if slug is None else f"{name} of {slug}"
             if slug is not None and (not isinstance(slug, str) or slug not in tenants):
@@ -147,7 +151,7 @@ class Plans:
         known = isinstance(name, str) and rules.NAME.fullmatch(name)
         plan = Plan.objects.filter(tenant=owner, name=name).first() if known else None
         try:
-            draft = rules.read(_body(row), capabilities=system, base=services.draft_of(plan) if plan else None)
+            draft = rules.read(_body(row), capabilities=capabilities.of(owner, system), base=services.draft_of(plan) if plan else None)
         except InvalidPlan as refusal:
             return Row(number, called, problems=refusal.problems)
         if plan is None:
@@ -191,6 +195,9 @@ class Prices:
         seen: set[tuple[str, str]] = set()
         found = []
         for number, row in enumerate(rows, 1):
+            if strange := unstorable(row):
+                found.append(Row(number, escaped(f"{row.get('provider')}/{row.get('model')}"), problems=strange))
+                continue
             key = str(row.get("provider")), str(row.get("model"))
             price = known.get(key)
             form = _price_form(row, copy(price) if price else None)

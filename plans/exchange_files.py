@@ -1,7 +1,7 @@
 """Rows as JSON and CSV files, out and in. Pure.
 
-A spreadsheet takes a cell that begins with =, +, -, @ or a control character for a formula (OWASP, CSV Injection). Such cells get an
-apostrophe in front, and so do those that begin with one, so that reading takes exactly one away.
+A cell that a spreadsheet would take for a formula (`plans.csv_cells`) gets an apostrophe in front, and so does one that begins with one, so
+that reading takes exactly one away.
 """
 
 import csv
@@ -11,11 +11,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final, Literal
 
+from plans.csv_cells import is_risky
+
 Format = Literal["json", "csv"]
 FORMATS: Final[tuple[Format, ...]] = ("json", "csv")
 MOST_ROWS: Final = 20_000
 MOST_BYTES: Final = 2_000_000  # below Django's limit of a form, which carries the file from the dry run to the saving
-_GUARDED: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
 
 
 class BadFile(ValueError):
@@ -40,7 +41,7 @@ def _out(value: Any) -> str:
     if value is None:
         return ""
     text = json.dumps(value) if isinstance(value, bool) else str(value)
-    return f"'{text}" if text.startswith(_GUARDED) else text
+    return f"'{text}" if text.startswith("'") or is_risky(text) else text
 
 
 def from_json(name: str, content: bytes) -> list[dict[str, Any]]:
@@ -85,6 +86,37 @@ def text_of(content: bytes) -> str:
     if "\0" in text:
         raise BadFile("The file has a NUL character in it.")
     return text
+
+
+def unstorable(row: Mapping[str, Any]) -> dict[str, str]:
+    """By field, why a text that JSON's escapes brought cannot be kept: PostgreSQL has no NUL, half of a surrogate pair is no character."""
+    found: dict[str, str] = {}
+    waiting: list[tuple[str, Any]] = [("", row)]
+    while waiting:
+        name, each = waiting.pop()
+        if isinstance(each, dict):
+            for key, value in each.items():
+                waiting += [(within := f"{name}.{key}" if name else str(key), key), (within, value)]
+        elif isinstance(each, list):
+            waiting += [(name, value) for value in each]
+        elif isinstance(each, str) and (problem := _problem(each)):
+            found[escaped(name)] = problem
+    return found
+
+
+def escaped(text: str) -> str:
+    """The text with what no page can show written as an escape."""
+    return text if text.isprintable() else ascii(text)[1:-1][:80]
+
+
+def _problem(text: str) -> str:
+    if "\0" in text:
+        return "Holds a NUL character, which cannot be stored."
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return "Holds half of a surrogate pair, which is no character."
+    return ""
 
 
 def _bounded(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """Admin forms of plans and keys. A plan is judged by `plans.rules`, as over the API."""
 
+from collections.abc import Collection
 from typing import Any, ClassVar, Final
 
 from django import forms
@@ -7,9 +8,10 @@ from django import forms
 from plans import capabilities, rules, services
 from plans.edit_conflicts import EditConflictForm
 from plans.errors import InvalidPlan
-from plans.models import ModelPrice, Plan, VirtualKey
+from plans.models import ModelPrice, Plan, Tenant, VirtualKey
 from plans.pricing import OWN, RATES
 from plans.sections import NEEDS, SWITCHES, fields_of
+from plans.snapshot import ALL_ROUTES, opens
 
 HALF_FIELDS: Final = {"compression": fields_of("compression"), "cache": fields_of("cache")}
 RENAMED: Final = {"plan_name": "name", "compression.engine": "compression_engine", "cache": "cache_enabled"}
@@ -101,6 +103,14 @@ PRICE_HELP: Final = {
 }
 
 
+def only_tenant(form: "forms.ModelForm[Any]") -> Tenant | None:
+    """The one tenant that a row of this form can belong to; None where there is a choice, the platform among them."""
+    field = form.fields.get("tenant")
+    choices = field.queryset if isinstance(field, forms.ModelChoiceField) and field.required else None
+    found = list(choices[:2]) if choices is not None else []
+    return found[0] if len(found) == 1 else None
+
+
 class PlanForm(EditConflictForm):
     """The flat fields of a plan. `clean` puts them into the API's shape and asks the rules."""
 
@@ -137,10 +147,16 @@ class PlanForm(EditConflictForm):
             "Where they are compared by meaning, so that they cost nothing either. None is the safe choice: then only the very same "
             "request is answered again.",
         )
-        self._choose("judge_model", [("", "Rules: nobody is paid"), *((route, route) for route in system.routes())], HELP["judge_model"])
+        routes = capabilities.of(self._owner(), system).routes()
+        self._choose("judge_model", [("", "Rules: nobody is paid"), *((route, route) for route in routes)], HELP["judge_model"])
         for name, needs in NEEDS.items():
             if name in self.fields:
                 self.fields[name].widget.attrs["data-needs"] = needs
+
+    def _owner(self) -> Tenant | None:
+        """Whose plan it is, or will be where nothing else can be chosen."""
+        tenant: Tenant | None = self.instance.tenant or only_tenant(self)
+        return tenant
 
     def _choose(self, name: str, choices: list[tuple[str, str]], help_text: str) -> None:
         """Make a text column a choice of what the running system can do. A saved value that it can no longer do stays in the list."""
@@ -164,7 +180,8 @@ class PlanForm(EditConflictForm):
             values["holdout"] = values["holdout"] or 0.0
         base = services.draft_of(self.instance) if self.instance.pk else None
         try:
-            draft = rules.read(self._as_body(values), capabilities=capabilities.current(), base=base)
+            system = capabilities.of(values.get("tenant", self.instance.tenant))
+            draft = rules.read(self._as_body(values), capabilities=system, base=base)
             values["focus"] = (draft.compression or self.instance).focus
         except InvalidPlan as refusal:
             for param, problem in refusal.problems.items():
@@ -204,8 +221,40 @@ class LinesField(forms.CharField):
         return bool((initial or []) != self.to_python(data))
 
 
+class TenantForm(EditConflictForm):
+    """Which routes a tenant may use is for the platform to say: people of tenants have no such form."""
+
+    routes = LinesField(
+        required=False,
+        help_text="Names of the routes that keys of this tenant may use, one a line, such as smart/balanced; * for all, "
+        "also those made later. Empty: none.",
+    )
+
+    class Meta:
+        model = Tenant
+        fields = ("slug", "name", "max_entries", "max_bytes", "routes")
+
+    def clean_routes(self) -> list[str]:
+        names: list[str] = self.cleaned_data["routes"]
+        if ALL_ROUTES in names:
+            return [ALL_ROUTES]
+        accepted = capabilities.current().routes()
+        # A misspelt name would open nothing, silently. One whose route went is no reason to refuse another change.
+        if strange := sorted(set(names) - set(accepted) - set(self.instance.routes)):
+            raise forms.ValidationError(_no_such_route(strange, accepted, f"{ALL_ROUTES} means all."))
+        return names
+
+
+def _no_such_route(strange: Collection[str], accepted: Collection[str], hint: str) -> str:
+    shown = f"Accepted are: {', '.join(accepted)}." if accepted else "There is none yet."
+    return f"No such route: {', '.join(strange)}. {shown} {hint}"
+
+
 class VirtualKeyForm(EditConflictForm):
-    routes = LinesField(required=False, help_text="Names of the routes this key may use, one a line, such as smart/balanced. Empty: all.")
+    routes = LinesField(
+        required=False,
+        help_text="Names of the routes this key may use, one a line, such as smart/balanced. Empty: all that its tenant may use.",
+    )
 
     class Meta:
         model = VirtualKey
@@ -216,6 +265,25 @@ class VirtualKeyForm(EditConflictForm):
         # Django gives a date with a time two inputs and one label, which belongs to neither.
         for part, widget in zip(("date", "time"), getattr(self.fields["expires_at"].widget, "widgets", ()), strict=False):
             widget.attrs["aria-label"] = f"Expires at, {part} (UTC)"
+        if owner := self._owner():
+            accepted = capabilities.of(owner).routes()
+            self.fields["routes"].help_text += f" {owner} may use: {', '.join(accepted) or 'none yet'}."
+
+    def _owner(self) -> Tenant | None:
+        """Whose key it is, or will be where nothing else can be chosen."""
+        tenant: Tenant | None = self.instance.tenant if self.instance.pk else only_tenant(self)
+        return tenant
+
+    def clean(self) -> dict[str, Any]:
+        """A key narrows what its tenant may use, and never widens it."""
+        values = super().clean() or self.cleaned_data
+        owner = self.instance.tenant if self.instance.pk else values.get("tenant")
+        if owner is not None and "routes" in values:
+            strange = [name for name in values["routes"] if name not in self.instance.routes and not opens(owner.routes, name)]
+            if strange:
+                accepted = capabilities.of(owner).routes()
+                self.add_error("routes", _no_such_route(strange, accepted, "Empty means all of them."))
+        return values
 
 
 class ModelPriceForm(EditConflictForm):

@@ -12,15 +12,20 @@ from django.db.models import F, Q
 from plans import price_terms
 from plans.pricing import OWN, Price
 from plans.records import Records
-from plans.snapshot import CacheSettings, CompressionSettings, PlanSnapshot
+from plans.snapshot import ALL_ROUTES, CacheSettings, CompressionSettings, PlanSnapshot
 
 NAME = RegexValidator(
     r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z", "Use 1 to 64 letters, digits, dots, dashes or underscores, starting with a letter or digit."
 )
 
 
+def all_routes() -> list[str]:
+    return [ALL_ROUTES]
+
+
 class Tenant(models.Model):
-    """A customer of the gateway. Caches, keys, plans and figures of two tenants never meet."""
+    """A customer of the gateway. Caches, keys, plans and figures of two tenants never meet. Which routes it may use the platform says; its
+    keys can only narrow that."""
 
     slug = models.SlugField(max_length=64, unique=True, help_text="Short name used in the API (?tenant=) and in metrics.")
     name = models.CharField(max_length=200, blank=True)
@@ -28,6 +33,12 @@ class Tenant(models.Model):
         "most cached answers", null=True, blank=True, help_text="Beyond it, those used longest ago go. Empty: no limit."
     )
     max_bytes = models.PositiveBigIntegerField("most cached bytes", null=True, blank=True, help_text="Likewise, of all answers together.")
+    routes = models.JSONField(
+        default=all_routes,
+        db_default=models.Value([ALL_ROUTES], models.JSONField()),
+        blank=True,
+        help_text='Names of the routes that keys of this tenant may use, such as ["smart/balanced"]; ["*"]: all. Empty: none.',
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -82,7 +93,7 @@ class VirtualKey(Key):
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="keys")
     expires_at = models.DateTimeField(null=True, blank=True, help_text="Refused from this moment on. Empty: never expires.")
     routes = models.JSONField(
-        default=list, blank=True, help_text='Names of the routes this key may use, such as ["smart/balanced"]. Empty: all.'
+        default=list, blank=True, help_text='Names of the routes this key may use, such as ["smart/balanced"]. Empty: all of the tenant\'s.'
     )
     history = Records(leaving_out=("digest",))
 

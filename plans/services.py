@@ -20,7 +20,7 @@ PUBLISHED = "As genai-prices publishes it"
 def create_plan(*, owner: Tenant | None, body: object, reason: str | None = None, notes: list[str] | None = None) -> Plan:
     """A new plan from the API's JSON, `preset` filled in; what of that had to be otherwise here is added to `notes`, and `reason`
     is kept in the plan's history. Raises InvalidPlan or NameTaken."""
-    system = capabilities.current()
+    system = capabilities.of(owner)
     draft = rules.read(presets.filled_in(body, capabilities=system, notes=notes), capabilities=system)
     plan = Plan(tenant=owner, **columns(draft))
     plan._change_reason = reason  # type: ignore[attr-defined]  # where django-simple-history looks for it
@@ -45,7 +45,7 @@ def change_plan(*, owner: Tenant | None, name: str, body: object) -> Plan:
         plan = selectors.find_plan(owner, name)
         if expected is not None and expected != plan.version:
             raise VersionConflict(f"The plan is at version {plan.version} now: read it again.", param="version")
-        draft = rules.read(changes, capabilities=capabilities.current(), base=draft_of(plan))
+        draft = rules.read(changes, capabilities=capabilities.of(owner), base=draft_of(plan))
         if update_plan(plan, draft, reason=reason):
             return plan
     raise VersionConflict("Others keep changing this plan: try again.", param="version")

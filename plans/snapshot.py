@@ -5,8 +5,9 @@ in flight finishes on the version it began with.
 """
 
 import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 Mode = Literal["active", "shadow", "off"]
 Focus = Literal["question", "none"]
@@ -15,6 +16,12 @@ ScopeKind = Literal["tenant", "key", "user"]
 Match = Literal["verified", "cosine"]
 ToolCalls = Literal["none", "output", "all"]
 Context = Literal["strict", "window", "last_message"]
+ALL_ROUTES: Final = "*"  # in a tenant's list: every route, also one made later. No route can have this name.
+
+
+def opens(granted: Collection[str], route: str) -> bool:
+    """Whether this list of a tenant's routes holds that one. An empty list opens nothing."""
+    return route in granted or ALL_ROUTES in granted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +93,7 @@ class PlanSnapshot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeySnapshot:
-    """A virtual key that is neither revoked nor expired. `routes` empty: all routes; `expires_at` in epoch seconds."""
+    """A virtual key that is neither revoked nor expired. `routes` empty: all of its tenant's; `expires_at` in epoch seconds."""
 
     id: int
     name: str

@@ -24,14 +24,15 @@ class Snippet:
 
 def for_plan(plan: Plan, request: HttpRequest, *, route: str = "") -> list[Snippet]:
     """With the address this page was asked at, and a route there is."""
-    route = route or next(iter(capabilities.current().routes()), "your-route")
+    route = route or next(iter(capabilities.of(plan.tenant).routes()), "your-route")
     return snippets(base_url=request.build_absolute_uri("/v1"), plan=plan.name, model=route)
 
 
 def for_key(key: VirtualKey, request: HttpRequest) -> list[Snippet]:
     """With a plan that the key may name; none without a plan."""
     plan = Plan.objects.filter(Q(tenant=key.tenant_id) | Q(tenant=None)).order_by("tenant", "name").first()
-    return for_plan(plan, request, route=next(iter(key.routes), "")) if plan else []
+    route = next(iter(key.routes or capabilities.of(key.tenant).routes()), "")
+    return for_plan(plan, request, route=route) if plan else []
 
 
 def snippets(*, base_url: str, plan: str, model: str) -> list[Snippet]:

@@ -11,7 +11,7 @@ from proxy.conf import conf
 from proxy.core.chat import load
 from proxy.core.errors import BadRequest
 from proxy.core.pasted import SPEAKER, pasted
-from proxy.models import Route
+from proxy.selectors import routes_of
 
 LONGEST: Final = 400_000
 
@@ -31,7 +31,7 @@ class ExplainForm(forms.Form):
 
     def __init__(self, plan: Plan, data: MultiValueDict[str, str] | None = None) -> None:
         super().__init__(data)
-        routes = Route.objects.filter(enabled=True).order_by("name").values_list("name", "model")
+        routes = routes_of(plan.tenant).values_list("name", "model")
         self._choose("model", [("", "As in the request"), *((name, f"{name} ({model})") for name, model in routes)])
         live = VirtualKey.objects.filter(revoked_at=None).select_related("tenant").order_by("tenant__slug", "name")
         keys = live.filter(tenant=plan.tenant) if plan.tenant else live

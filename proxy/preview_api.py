@@ -65,7 +65,7 @@ class PlanPreviewView(APIView):
         """
         row = selectors.find_plan(owner_of(request), plan)
         messages, name, draft = _asked(cast(dict[str, Any], request.data))
-        settings, model = settings_for(row, draft), find_model(name)
+        settings, model = settings_for(row, draft), find_model(name, row.tenant)
         try:
             found = priced_preview(messages, settings, model)
         except ToolUnavailable as error:

@@ -17,9 +17,8 @@ from proxy.conf import conf
 from proxy.core.errors import BadRequest
 from proxy.core.pasted import Pasted, pasted
 from proxy.core.ports import Message
-from proxy.models import Route
 from proxy.previews import settings_for
-from proxy.selectors import PricedModel, find_model
+from proxy.selectors import PricedModel, find_model, routes_of
 
 # Some 100,000 tokens: what a page can show and a person can look through.
 LONGEST: Final = 400_000
@@ -81,7 +80,7 @@ class PreviewForm(forms.Form):
         self._choose("focus", [(value, label.partition(":")[0]) for value, label in Plan.Focus.choices])
         self._choose("when", [(value, label.partition(":")[0]) for value, label in Plan.When.choices])
         self._choose("language", [(language, language.capitalize()) for language in system.languages()])
-        routes = Route.objects.filter(enabled=True).values_list("name", "model")
+        routes = routes_of(plan.tenant).values_list("name", "model")
         self._choose("model", [("", "As in the chat, or the first route"), *((name, f"{name} ({model})") for name, model in routes)])
         self._chat: Pasted | None = None
         self.wanted: Wanted | None = None
@@ -119,7 +118,7 @@ class PreviewForm(forms.Form):
                 if field not in self.errors:  # the form's own check of the field has spoken
                     self.add_error(field if field in self.fields else None, problem)
         if self._chat and not self.errors:
-            self.wanted = Wanted(self._chat.messages, settings, find_model(values["model"] or self._chat.model))
+            self.wanted = Wanted(self._chat.messages, settings, find_model(values["model"] or self._chat.model, self.plan.tenant))
         return values
 
 

@@ -72,7 +72,7 @@ class PlanReplayView(APIView):
         """
         owner = owner_of(request)
         row = plan_in_sight(owner, plan)
-        draft = rules.read(request.data, capabilities=capabilities.current(), base=services.draft_of(row))
+        draft = rules.read(request.data, capabilities=capabilities.of(row.tenant), base=services.draft_of(row))
         return Response(replay_body(row.name, trial(row, draft, owner)))
 
 

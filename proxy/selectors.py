@@ -1,14 +1,17 @@
-"""The whole configuration as one frozen value, in ten queries at most."""
+"""The whole configuration as one frozen value, in eleven queries at most."""
 
 import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
+from django.db.models import QuerySet
 
 from plans import selectors as plans
+from plans.models import Tenant
 from plans.price_list import PriceKey
 from plans.pricing import Price
+from plans.snapshot import ALL_ROUTES
 from proxy import vault
 from proxy.core import directory
 from proxy.core.addresses import check_base_url
@@ -30,9 +33,17 @@ class PricedModel:
     price: Price | None = None
 
 
-def find_model(name: str | None) -> PricedModel:
-    """The model behind the route of that name, or behind the first route; a name that is no route's is taken for a model of OpenAI's."""
-    routes = Route.objects.filter(enabled=True).select_related("upstream").order_by("name")
+def routes_of(tenant: Tenant | None) -> QuerySet[Route]:
+    """The enabled routes that this tenant may use, by name; None: the platform, all of them."""
+    routes = Route.objects.filter(enabled=True).order_by("name")
+    granted = None if tenant is None else plans.granted_routes().get(tenant.pk, frozenset())
+    return routes if granted is None or ALL_ROUTES in granted else routes.filter(name__in=granted)
+
+
+def find_model(name: str | None, tenant: Tenant | None) -> PricedModel:
+    """The model behind the route of that name, or behind the first route, of those that the tenant may use; a name that is no such route's
+    is taken for a model of OpenAI's."""
+    routes = routes_of(tenant).select_related("upstream")
     row = routes.first() if name is None else routes.filter(name=name).first()
     if row is not None:
         provider = row.upstream.provider
@@ -47,7 +58,13 @@ def load_directory() -> Directory:
     """
     revision = plans.revision()
     return Directory(
-        revision=revision, keys=plans.live_keys(), plans=plans.plans(), routes=_routes(), forgotten=plans.invalidations(), doubts=_doubts()
+        revision=revision,
+        keys=plans.live_keys(),
+        plans=plans.plans(),
+        routes=_routes(),
+        granted=plans.granted_routes(),
+        forgotten=plans.invalidations(),
+        doubts=_doubts(),
     )
 
 

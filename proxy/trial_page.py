@@ -14,6 +14,7 @@ from plans.models import Plan, Tenant
 from plans.people import tenant_of
 from plans.snippet import for_plan
 from proxy.models import Route
+from proxy.selectors import routes_of
 from proxy.trial import Unreachable, trial
 
 CHANGE: Final = "plans.change_plan"
@@ -23,12 +24,15 @@ class TrialForm(forms.Form):
     """What to ask, and as whom. A platform's plan is tried for a tenant that is chosen."""
 
     question = forms.CharField(max_length=1000, widget=forms.Textarea(attrs={"rows": 3}), help_text="Sent to your provider as it stands.")
-    route = forms.ModelChoiceField(Route.objects.filter(enabled=True), to_field_name="name", empty_label=None, label="Model")
+    route = forms.ModelChoiceField(Route.objects.none(), to_field_name="name", empty_label=None, label="Model")
     tenant = forms.ModelChoiceField(Tenant.objects.none(), empty_label=None, help_text="Whose request it is, and who pays for it.")
 
     def __init__(self, plan: Plan, data: Any = None, *, person: Any) -> None:
         super().__init__(data, initial={"question": f"Say hello in one short sentence. ({secrets.token_hex(3)})"})
         own = plan.tenant or tenant_of(person)
+        routes = self.fields["route"]
+        assert isinstance(routes, forms.ModelChoiceField)  # noqa: S101 -- likewise
+        routes.queryset = routes_of(own)
         tenants = self.fields["tenant"]
         assert isinstance(tenants, forms.ModelChoiceField)  # noqa: S101 -- declared so above
         tenants.queryset = Tenant.objects.filter(pk=own.pk) if own else Tenant.objects.all()

@@ -161,7 +161,7 @@ def _budget(terms: _Terms, wanted: Wanted, found: Measured, switch: SemanticSwit
         detail=switch.detail if switch else "",
         since=switch.since if switch else None,
         judge=cache.judge_model or "",
-        judge_gone=cache.judge_model is not None and cache.judge_model not in capabilities.current().routes(),
+        judge_gone=cache.judge_model is not None and cache.judge_model not in capabilities.of(plan.tenant).routes(),
         wrong=_wrong(plan.pk, terms.basis, tenant_id, off_at, verified=verified) if off_at else (),
     )
     return _paid(shown, totals(wanted))

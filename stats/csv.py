@@ -8,10 +8,10 @@ from django.http import StreamingHttpResponse
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 
+from plans.csv_cells import is_risky
 from plans.errors import Refusal
 from stats.report import Row
 
-RISKY = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 TEXTS = ("group", "name")
 
 
@@ -32,7 +32,7 @@ def lines(columns: list[str], rows: Iterable[Row]) -> Iterator[str]:
 
 def _cell(name: str, value: str | int | None) -> str | int:
     """A name that a spreadsheet would take for a formula gets an apostrophe before it (owasp.org/www-community/attacks/CSV_Injection)."""
-    if name in TEXTS and isinstance(value, str) and (value.startswith(RISKY) or value.lstrip().startswith(RISKY)):
+    if name in TEXTS and isinstance(value, str) and is_risky(value):
         return f"'{value}"
     return "" if value is None else value
 

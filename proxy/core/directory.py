@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from plans.pricing import Price
-from plans.snapshot import KeySnapshot, PlanSnapshot
+from plans.snapshot import KeySnapshot, PlanSnapshot, opens
 from proxy.core.doubts import Doubts
 
 READ_SECONDS: Final = 600.0  # as long as the official SDKs wait for an answer
@@ -39,13 +39,15 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """All live keys by digest, plans by (owner tenant id or None, name), routes by name. `revision` -1: not loaded yet. `forgotten`: by
+    """All live keys by digest, plans by (owner tenant id or None, name), routes by name, the names `granted` to a tenant by its id (see
+    `opens`; a tenant that is not there has none). `revision` -1: not loaded yet. `forgotten`: by
     (plan id, tenant id or None for all tenants, tag or "" for all answers) the revision from which on answers count."""
 
     revision: int = -1
     keys: dict[str, KeySnapshot] = field(default_factory=dict)
     plans: dict[tuple[int | None, str], PlanSnapshot] = field(default_factory=dict)
     routes: dict[str, Route] = field(default_factory=dict)
+    granted: dict[int, frozenset[str]] = field(default_factory=dict)
     forgotten: dict[tuple[int, int | None, str], int] = field(default_factory=dict)
     doubts: Doubts = field(default_factory=Doubts)
 
@@ -53,6 +55,10 @@ class Directory:
         """The key's own tenant's plan of that name, else the platform's, else None: another tenant's does not exist."""
         return self.plans.get((key.tenant_id, name)) or self.plans.get((None, name))
 
+    def may_use(self, key: KeySnapshot, route: str) -> bool:
+        """Whether this key may ask for a route of that name, be there one or not: the tenant's list says, and the key's narrows it."""
+        return opens(self.granted.get(key.tenant_id, ()), route) and (not key.routes or route in key.routes)
+
     def routes_for(self, key: KeySnapshot) -> list[Route]:
         """The routes this key may use, by name."""
-        return [route for name, route in sorted(self.routes.items()) if not key.routes or name in key.routes]
+        return [route for name, route in sorted(self.routes.items()) if self.may_use(key, name)]

@@ -90,7 +90,7 @@ def _call(call: Call, request: ChatRequest) -> Call:
 def _admitted(call: Call, name: str) -> Call:
     """The judge reads what the key's requests say, so it has to be a model that they may be sent to."""
     error: BadRequest | None = None
-    if call.key is not None and call.key.routes and name not in call.key.routes:
+    if call.key is not None and not call.directory.may_use(call.key, name):
         error = ModelForbidden(f"This key may not use the judge {name!r}.", param="cache.judge_model")
     elif call.route is None:
         error = ModelUnknown(f"The judge {name!r} does not exist here.", param="cache.judge_model")

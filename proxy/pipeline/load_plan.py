@@ -9,7 +9,7 @@ async def load_plan(call: Call, tools: Toolbox) -> Call:
     """Set route and plan. Raises ModelUnknown or ModelForbidden. An unknown plan never fails a request: it is skipped, and said so."""
     directory, request, key = call.directory, call.asked, call.key
     assert key is not None, "authenticate comes first"  # noqa: S101 -- the chain's order is fixed
-    if key.routes and request.model not in key.routes:
+    if not directory.may_use(key, request.model):
         raise ModelForbidden(f"This key may not use the model {request.model!r}. See GET /v1/models.", param="model")
     route = directory.routes.get(request.model)
     if route is None:

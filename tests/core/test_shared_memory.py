@@ -25,6 +25,7 @@ KINDS: Final = {"OrderedDict", "Bounded", "TenantMemory", "remember_by_tenant", 
 KNOWN: Final = {
     "plans.exchange.Remembering.refusal": "of one import",
     "plans.keys.digest": "a secret of 256 bits: who can ask for it has it",
+    "plans.price_terms.parse": "prices",
     "proxy.core.basis.basis_of": "settings",
     "proxy.core.bounded.Bounded._kept": "what the owners below are made of",
     "proxy.core.budgets.Budgets._jumps": "by plan, terms and tenant",
@@ -39,6 +40,7 @@ KNOWN: Final = {
     "proxy.core.jumps.Jumps._asked": "one tenant's, see the budgets",
     "proxy.core.prepared.Prepared._known": "by virtual key",
     "proxy.core.recent.Recent._entries": "by exact key, of the scope",
+    "proxy.core.provider_secrets.secrets_of": "by upstream",
     "proxy.core.tenant_memory.TenantMemory._held": "by tenant",
     "proxy.core.tokens._known_role": "the six roles of the API",
     "proxy.core.tokens._tokenizer": "by encoding",
@@ -51,6 +53,7 @@ KNOWN: Final = {
     "proxy.core.verify.words._canonical": "words one by one, likewise",
     "proxy.engines.embedders.threaded.ThreadedEmbedder._recent": "by tenant",
     "proxy.engines.verifiers.model.verifier_id": "the weights",
+    "proxy.sealer._made": "settings",
 }
 
 

@@ -15,7 +15,7 @@ import orjson
 
 from plans import keys
 from plans.pricing import Price
-from plans.snapshot import CacheSettings, CompressionSettings, KeySnapshot, PlanSnapshot
+from plans.snapshot import ALL_ROUTES, CacheSettings, CompressionSettings, KeySnapshot, PlanSnapshot
 from proxy.core import sse
 from proxy.core.chats import Known, Sent
 from proxy.core.compression.pays import Terms
@@ -340,7 +340,7 @@ def directory(plan: PlanSnapshot | None = None) -> Directory:
     upstream = UpstreamTarget(id=1, name="openai", base_url="http://upstream/v1")
     route = Route(id=1, name="smart/balanced", version=1, upstream=upstream, model="gpt-4o-mini", price=PRICE)
     plan = plan or full_plan()
-    return Directory(1, {key.digest: key}, {(plan.tenant_id, plan.name): plan}, {route.name: route})
+    return Directory(1, {key.digest: key}, {(plan.tenant_id, plan.name): plan}, {route.name: route}, {1: frozenset({ALL_ROUTES})})
 
 
 def restated(entry: SemanticEntry, question: str) -> SemanticEntry:

@@ -86,7 +86,9 @@ async def test_the_same_bytes_from_two_tenants_are_two_requests() -> None:
     ((_, key),) = world.source.directory.keys.items()
     digest = keys.digest(secret, pepper=PEPPER)
     other = replace(key, id=2, digest=digest, tenant_id=2, tenant="other")
-    world.source.directory = replace(world.source.directory, keys={**world.source.directory.keys, digest: other})
+    world.source.directory = replace(
+        world.source.directory, keys={**world.source.directory.keys, digest: other}, granted=dict.fromkeys((1, 2), frozenset("*"))
+    )
     world.tools.recent.begin()
     for _ in range(2):
         await ask(world, body())

@@ -238,6 +238,30 @@ def test_a_tenants_person_brings_plans_of_that_tenant_alone(plans: list[Plan]) -
     assert sent(prices, PRICES, content).status_code == 404
 
 
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [("\\ud800", "half of a surrogate pair"), ("a\\udfffb", "half of a surrogate pair"), ("x\\u0000", "NUL character")],
+)
+@pytest.mark.parametrize(
+    ("where", "content"),
+    [
+        (PLANS, '{"plans": [{"plan_name": "TEXT"}]}'),
+        (PLANS, '{"plans": [{"plan_name": "a", "cache": {"backend": "TEXT"}}]}'),
+        (PLANS, '{"plans": [{"plan_name": "a", "TEXT": 1}]}'),
+        (PRICES, '{"prices": [{"provider": "p", "model": "TEXT", "input": 1, "output": 1}]}'),
+    ],
+)
+def test_what_no_row_can_hold_is_told_and_no_fault(staff: Client, where: str, content: str, text: str, says: str) -> None:
+    page = sent(staff, where, content.replace("TEXT", text))
+    assert page.status_code == 400
+    assert says in page.content.decode()
+
+
+def test_a_whole_surrogate_pair_is_one_character(staff: Client) -> None:
+    found = files.from_json("prices", b'{"prices": [{"provider": "p", "model": "\\ud83d\\ude00"}]}')
+    assert found == [{"provider": "p", "model": "\U0001f600"}]
+
+
 @pytest.mark.parametrize("number", ["1E999999999", "-1E999999999", "1E-999999999", "1e4000", "0E999999999"])
 def test_a_price_with_a_page_of_zeros_is_refused_at_once(staff: Client, number: str) -> None:
     content = f'{{"prices": [{{"provider": "p", "model": "m", "input": {number}, "output": 1}}]}}'
