@@ -104,6 +104,7 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "plans.tenanted.TenantPages",
     "axes.middleware.AxesMiddleware",
+    "plans.log_in.OneLogInAtATime",
 ]
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "plans.people.TenantBounds", "django.contrib.auth.backends.ModelBackend"]
 ROOT_URLCONF = "gateway_project.urls"
@@ -215,6 +216,7 @@ AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]  # both together: nobody can lock out somebody else from afar
 AXES_RESET_ON_SUCCESS = True
+AXES_HANDLER = "plans.log_in.FailureLimits"  # an address alone, and a name alone, have higher limits
 
 LOGGING = logs.config(environment.text("TOKENTHRIFT_LOG_LEVEL", "INFO").upper(), environment.text("TOKENTHRIFT_LOG_FORMAT", "text"))
 LOG_REQUESTS = environment.flag("TOKENTHRIFT_LOG_REQUESTS")

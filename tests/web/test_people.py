@@ -126,3 +126,42 @@ def test_a_platform_admin_becomes_no_superuser_and_touches_none() -> None:
     user.groups.add(powerful)
     assert boss.post(f"/admin/auth/user/{user.pk}/change/", form(user)).status_code == 302
     assert powerful in fresh(user).groups.all()
+
+
+def test_nobody_becomes_more_through_another_person_s_account(acme: Tenant) -> None:
+    """Who sets a password, or an address that a new one is sent to, may log in as whoever it is of."""
+    boss, reader = person("boss", PLATFORM_ADMIN), person("reader", VIEWER)
+    reader.user_permissions.add(Permission.objects.get(codename="view_entry_text"))
+    client, page = session(boss), f"/admin/auth/user/{reader.pk}"
+    before = User.objects.filter(pk=reader.pk).values().get()
+    word = {"password1": "a new long passphrase", "password2": "a new long passphrase", "usable_password": "true"}
+    form = {"username": "reader", "email": "boss@example.org", "is_staff": "on", "is_active": "on", "groups": []}
+    inline = {"membership-TOTAL_FORMS": "0", "membership-INITIAL_FORMS": "0"}
+    assert client.post(f"{page}/password/", word).status_code == 403
+    assert client.post(f"{page}/change/", form | inline).status_code == 403
+    assert client.post(f"{page}/delete/", {"post": "yes"}).status_code == 403
+    client.post("/admin/auth/user/", {"action": "delete_selected", "_selected_action": [str(reader.pk)], "post": "yes"})
+    assert client.get(f"{page}/change/").status_code == 200  # to be read
+    assert User.objects.filter(pk=reader.pk).values().get() == before
+    User.objects.filter(pk=reader.pk).update(is_active=False)  # what may come back counts
+    assert client.post(f"{page}/password/", word).status_code == 403
+    boss.user_permissions.add(Permission.objects.get(codename="view_entry_text"))
+    assert session(fresh(boss)).post(f"{page}/password/", word).status_code == 302
+
+
+def test_a_group_that_may_more_is_not_there_to_be_given() -> None:
+    """Neither to oneself nor to an account of one's own making."""
+    Group.objects.get(name=VIEWER).permissions.add(Permission.objects.get(codename="view_entry_text"))
+    boss, puppet = person("boss", PLATFORM_ADMIN), User.objects.create(username="puppet", is_staff=True)
+    client, viewers = session(boss), Group.objects.get(name=VIEWER).pk
+    form = {"is_staff": "on", "is_active": "on", "date_joined_0": "2026-01-01", "date_joined_1": "10:00:00"}
+    form |= {"membership-TOTAL_FORMS": "0", "membership-INITIAL_FORMS": "0"}
+    for user in (puppet, boss):
+        held = [str(pk) for pk in user.groups.values_list("pk", flat=True)]
+        reply = client.post(f"/admin/auth/user/{user.pk}/change/", form | {"username": user.username, "groups": [*held, str(viewers)]})
+        assert list(reply.context["adminform"].form.errors) == ["groups"]
+        assert not user.groups.filter(pk=viewers).exists()
+    tenants = Group.objects.get(name=TENANT_ADMIN).pk
+    reply = client.post(f"/admin/auth/user/{puppet.pk}/change/", form | {"username": "puppet", "groups": [str(tenants)]})
+    assert reply.status_code == 302
+    assert puppet.groups.filter(pk=tenants).exists()

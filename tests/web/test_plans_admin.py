@@ -1,6 +1,7 @@
 """The admin pages: plans judged as over the API, secrets shown once, provider keys never."""
 
 import re
+import threading
 import time
 from decimal import Decimal
 from typing import Any
@@ -9,8 +10,9 @@ import pytest
 from django.contrib.auth.models import User
 from django.contrib.staticfiles import finders
 from django.test import Client
+from pytest_django import Settings
 
-from plans import keys, selectors, services
+from plans import keys, log_in, selectors, services
 from plans.models import AdminKey, ModelPrice, Plan, Tenant, VirtualKey
 from plans.sections import NEEDS
 from proxy import vault
@@ -393,3 +395,81 @@ def test_guessing_a_password_is_stopped(client: Client) -> None:
     assert statuses[0] == 200
     assert statuses[-1] == 429
     assert client.post("/admin/login/", {"username": "root", "password": "the right one"}).status_code == 429
+
+
+def guess(name: str, address: str, client: Client | None = None) -> int:
+    """The status of a wrong password, sent from there."""
+    return (client or Client()).post("/admin/login/", {"username": name, "password": "wrong"}, REMOTE_ADDR=address).status_code
+
+
+@pytest.fixture
+def quick_hashes(settings: Settings) -> None:
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("quick_hashes")
+def test_one_address_may_not_try_name_after_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log_in, "ADDRESS_FAILURES", 8)
+    statuses = [guess(f"name {number}", "192.0.2.1") for number in range(12)]
+    assert (statuses[0], statuses[-1]) == (200, 429)
+    assert guess("name 0", "192.0.2.2") == 200
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("quick_hashes")
+def test_one_name_may_not_be_tried_from_address_after_address_and_its_owner_is_not_locked_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As whoever may write X-Forwarded-For does."""
+    monkeypatch.setattr(log_in, "NAME_FAILURES", 8)
+    User.objects.create_superuser("root", password="the right one")
+    right = {"username": "root", "password": "the right one"}
+    assert Client().post("/admin/login/", right, REMOTE_ADDR="198.51.100.7").status_code == 302
+    statuses = [guess("root", f"192.0.2.{number}") for number in range(12)]
+    assert (statuses[0], statuses[-1]) == (200, 429)
+    assert Client().post("/admin/login/", right, REMOTE_ADDR="192.0.2.200").status_code == 429
+    assert Client().post("/admin/login/", right, REMOTE_ADDR="198.51.100.7").status_code == 302
+    assert guess("another", "192.0.2.201") == 200
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("quick_hashes")
+def test_a_log_in_whose_next_is_refused_leads_to_a_page_there_is() -> None:
+    User.objects.create_superuser("root", password="the right one")
+    reply = Client().post("/admin/login/", {"username": "root", "password": "the right one", "next": "https://evil.example/"})
+    assert (reply.status_code, reply["location"]) == (302, "/dashboard/")
+
+
+def test_log_ins_take_turns_and_only_so_many_wait() -> None:
+    turns, running, most, turned_away = log_in.Turns(waiting=2, seconds=10), 0, 0, 0
+    count, begun = threading.Lock(), threading.Event()
+
+    def one() -> None:
+        nonlocal running, most, turned_away
+        with turns.take() as mine:
+            with count:
+                turned_away += not mine
+                running += mine
+                most = max(most, running)
+            begun.wait(0.2 if mine else 0)
+            with count:
+                running -= mine
+
+    threads = [threading.Thread(target=one) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == 1
+    assert turned_away == 5
+    with turns.take() as mine:
+        assert mine
+
+
+@pytest.mark.django_db(transaction=True)
+def test_too_many_log_ins_at_once_are_told_so(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    turns = log_in.Turns(waiting=0)
+    monkeypatch.setattr(log_in, "_turns", turns)
+    with turns.take():
+        reply = client.post("/admin/login/", {"username": "root", "password": "x"})
+        assert (reply.status_code, reply["retry-after"]) == (503, "5")
+        assert client.get("/admin/login/").status_code == 200
