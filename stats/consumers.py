@@ -14,7 +14,6 @@ from asgiref.sync import async_to_sync
 from channels.auth import AuthMiddlewareStack, get_user
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
-from channels.security.websocket import AllowedHostsOriginValidator
 from django.contrib.auth.signals import user_logged_out
 from django.contrib.sessions.backends.base import SessionBase
 from django.db import DatabaseError
@@ -22,6 +21,7 @@ from django.dispatch import receiver
 from redis import RedisError
 
 from stats import live
+from stats.socket_origin import guarded
 from stats.viewers import may_look
 
 BEAT: Final = 10.0  # seconds: how soon a missed message is noticed, and a permission that was taken away
@@ -93,7 +93,7 @@ def close_sockets(request: Any, **_: Any) -> None:
     async_to_sync(live.send)(_session_group(request.session), type="ended")
 
 
-_guarded = AllowedHostsOriginValidator(AuthMiddlewareStack(Live.as_asgi()))
+_guarded = guarded(AuthMiddlewareStack(Live.as_asgi()))
 
 
 async def socket(scope: Message, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]) -> None:

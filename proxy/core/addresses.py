@@ -10,7 +10,19 @@ from urllib.parse import SplitResult, urlsplit
 
 Address = IPv4Address | IPv6Address
 LOCAL_ENDINGS: Final = (".localhost", ".local", ".internal", ".intranet", ".lan", ".home", ".corp", ".private", ".home.arpa")
-NAT64: Final = ip_network("64:ff9b::/96")  # RFC 6052: the last 32 bits are an IPv4 address
+# The last 32 bits are an IPv4 address: RFC 6052 (NAT64), RFC 4291 section 2.5.5.1 (compatible), RFC 2765 (translated).
+WRAPPED: Final = tuple(map(ip_network, ("64:ff9b::/96", "::/96", "::ffff:0:0:0/96")))
+# Nobody's public server, whatever `is_global` of this Python says: local NAT64 (RFC 8215), site-local (RFC 3879), IPv4 in IPv6 other than
+# NAT64's own, discard-only, benchmarking, ORCHID, documentation, 6to4 relays, shared space of providers, IETF protocols, tests.
+NOWHERE: Final = tuple(
+    map(
+        ip_network,
+        (
+            *("64:ff9b:1::/48", "fec0::/10", "::/96", "::ffff:0:0:0/96", "100::/64", "2001:2::/48", "2001:10::/28", "2001:20::/28"),
+            *("2001:db8::/32", "3fff::/20", "5f00::/16", "192.88.99.0/24", "100.64.0.0/10", "192.0.0.0/24", "198.18.0.0/15"),
+        ),
+    )
+)
 
 
 def check_base_url(url: str, *, allow_private: bool) -> str:
@@ -37,7 +49,12 @@ def is_private(host: str) -> bool:
     address = _literal(host.lower())
     if address is None:
         return "." not in host or host.lower().endswith(LOCAL_ENDINGS)
-    return any(not inner.is_global or inner.is_multicast for inner in _reached(address))
+    return any(_is_local(inner) for inner in _reached(address))
+
+
+def _is_local(address: Address) -> bool:
+    nowhere = any(address in network for network in NOWHERE if network.version == address.version)
+    return nowhere or not address.is_global or address.is_multicast
 
 
 def _split(url: str) -> SplitResult:
@@ -80,11 +97,16 @@ def _number(text: str) -> int | None:
 
 
 def _reached(address: Address) -> list[Address]:
-    """The address and the IPv4 ones wrapped in it (mapped, 6to4, Teredo, NAT64): a gateway on the way may unwrap them."""
+    """The address and the IPv4 ones wrapped in it (mapped, 6to4, Teredo, NAT64, ISATAP): a gateway on the way may unwrap them."""
     if isinstance(address, IPv4Address):
         return [address]
     if address.ipv4_mapped:
         return [address.ipv4_mapped]
-    if address in NAT64:
-        return [IPv4Address(int(address) & 0xFFFFFFFF)]
+    last = IPv4Address(int(address) & 0xFFFFFFFF)
+    if address in WRAPPED[0]:
+        return [last]
+    if any(address in network for network in WRAPPED[1:]):
+        return [address, last]
+    if int(address) >> 32 & 0xFCFFFFFF == 0x00005EFE:  # RFC 5214: an interface of ISATAP is named by its IPv4 address
+        return [address, last]
     return [address, *([address.sixtofour] if address.sixtofour else []), *(address.teredo or ())]
