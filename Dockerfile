@@ -1,19 +1,24 @@
 # The gateway as an image: dependencies and the exported embedding model are made in the first stage, the second holds neither pip's leavings,
 # nor the embedded PostgreSQL and Redis, nor any secret.
-FROM python:3.11-slim-bookworm AS base
+# A digest goes behind the tag: --build-arg PYTHON_IMAGE=python:3.11.14-slim-bookworm@sha256:...
+ARG PYTHON_IMAGE=python:3.11.14-slim-bookworm
+FROM ${PYTHON_IMAGE} AS base
 # libgomp1: the threads of onnxruntime and torch
 RUN apt-get update && apt-get install --yes --no-install-recommends libgomp1 && rm -rf /var/lib/apt/lists/*
 
 FROM base AS build
-# torch from its own index is a CPU build; from PyPI it brings gigabytes of GPU libraries along
-ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
+# Each pip asks one index, so that no other can answer for a name: the configured one, and for torch alone, where it is named, this one.
+# torch's own index has CPU builds; elsewhere it brings gigabytes of GPU libraries along.
+ARG TORCH_INDEX=
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv /opt/venv
 ENV PATH=/opt/venv/bin:$PATH
 WORKDIR /app
 COPY requirements.txt requirements-qdrant.txt constraints.txt ./
 # the embedded services at the end of the list are for trying and testing, and partly AGPL or source-available
-RUN sed '/^# Embedded services/,$d' requirements.txt > requirements-image.txt && pip install --extra-index-url "$TORCH_INDEX" -r requirements-image.txt -r requirements-qdrant.txt
+RUN sed '/^# Embedded services/,$d' requirements.txt > requirements-image.txt \
+    && if [ -n "$TORCH_INDEX" ]; then pip install --no-deps --index-url "$TORCH_INDEX" "$(grep '^torch==' requirements.txt)"; fi \
+    && pip install -r requirements-image.txt -r requirements-qdrant.txt
 COPY manage.py ./
 COPY gateway_project gateway_project
 COPY plans plans

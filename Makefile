@@ -47,10 +47,12 @@ browser-test: $(INSTALLED) $(AXE) ## Use every page in chromium in front of real
 	@echo "Opening every page in chromium"
 	@SCREENS=$(SCREENS) $(BIN)/python -m pytest tests/browser
 
-lint: $(INSTALLED) ## Check style, types (mypy --strict) and who imports whom
+lint: $(INSTALLED) ## Check style, security (bandit), types (mypy --strict) and who imports whom
 	@echo "Checking style"
 	@$(BIN)/ruff check $(CODE)
 	@$(BIN)/ruff format --check $(CODE)
+	@echo "Looking for what endangers security"
+	@$(BIN)/bandit --quiet --recursive --configfile pyproject.toml manage.py gateway_project plans proxy stats
 	@echo "Checking types"
 	@$(BIN)/mypy $(CODE)
 	@echo "Checking who imports whom"

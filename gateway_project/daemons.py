@@ -129,6 +129,7 @@ def launch(command: Sequence[str], *, who: Account, log: Path, parent_death: sig
 
     Raises ServiceError when the program is missing or cannot be executed."""
     prctl = ctypes.CDLL(None).prctl
+    log.touch(0o600)
     with log.open("ab") as out:
         try:
             return subprocess.Popen(  # noqa: S603 - our own programs, no shell

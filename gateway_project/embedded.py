@@ -20,7 +20,8 @@ from gateway_project import environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 EXACT_DATABASE = 1
-NOT_STARTED = {"port": 1, "password": ""}  # nothing listens there; commands that use no service still need settings that load
+# Nothing listens there; commands that use no service still need settings that load.
+NOT_STARTED = {"port": 1, "password": ""}
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ def take(var: Path, *, durable: bool = True) -> None:
     try:
         for folder in (var, run, var / "log"):
             folder.mkdir(parents=True, exist_ok=True)
+        (var / "log").chmod(0o700)  # what services say of statements and clients is for nobody else on the machine
         starting = locks.take(run / "start.lock", locks.EXCLUSIVE, seconds=FIRST_START)
     except (OSError, TimeoutError) as error:
         raise ServiceError(f"The embedded services cannot start: {error}.") from error

@@ -46,7 +46,7 @@ def read(source: str) -> dict[UUID, Mapping[str, Any]]:
     """The calls of a ledger at a URL or in a file, by request id. Raises NoLedger."""
     try:
         if source.startswith(("http://", "https://")):
-            with urlopen(source, timeout=_SECONDS) as reply:  # noqa: S310 -- an operator named it
+            with urlopen(source, timeout=_SECONDS) as reply:  # noqa: S310 -- an operator named it  # nosec B310
                 found = json.load(reply)
         else:
             found = json.loads(Path(source).read_text())

