@@ -26,6 +26,7 @@ from benchmarks.place import MODEL, place
 from demo import stage
 from demo.management_api import create_plan
 from demo.processes import reach_loopback_directly
+from demo.replay import ROUTE
 from demo.workspace import ROOT, fresh
 
 PLAN = "stalls"
@@ -51,7 +52,7 @@ ASKED: dict[str, object] = {"role": "user", "content": "What is the capital of t
 
 
 def _chat(**fields: object) -> bytes:
-    return json.dumps({"model": stage.ROUTE, "token_saving_plan_id": PLAN, "messages": [HELLO, ASKED], **fields}).encode()
+    return json.dumps({"model": ROUTE, "token_saving_plan_id": PLAN, "messages": [HELLO, ASKED], **fields}).encode()
 
 
 def _raw(fields: bytes) -> bytes:

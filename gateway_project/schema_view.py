@@ -16,9 +16,11 @@ class SchemaView(SpectacularAPIView):
 
     def get(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
         renderer = request.accepted_renderer
+        generator: Any
         with _making:
             if renderer.media_type not in _made:
                 generator = self.generator_class(urlconf=self.urlconf, api_version=self.api_version, patterns=self.patterns)
                 schema = generator.get_schema(request=request, public=self.serve_public)
-                _made[renderer.media_type] = renderer.render(schema, renderer.media_type, {})
+                written = renderer.render(schema, renderer.media_type, {})
+                _made[renderer.media_type] = written.encode() if isinstance(written, str) else written
         return HttpResponse(_made[renderer.media_type], content_type=f"{renderer.media_type}; charset=utf-8")

@@ -62,7 +62,7 @@ def parse(raw: bytes, limits: BodyLimits = DEFAULT_LIMITS) -> ChatRequest:
     options = _typed(body, "stream_options", dict) or {}
     _check_numbers(body)
     user = _typed(body, "user", str)
-    messages = body.get("messages")
+    messages: Any = body.get("messages")
     unusual = _check_messages(messages, limits) or unusual
     plan_name, stripped = _strip(body)
     return ChatRequest(

@@ -160,7 +160,7 @@ def test_a_bucket_s_work_grows_with_the_messages_and_no_faster() -> None:
             compared += 1
             return super().__eq__(other)
 
-        __hash__ = None  # type: ignore[assignment]
+        __hash__ = None
 
     plan = replace(PLAN, cache=CacheSettings(context="window"))
     for number in (500, 2000):

@@ -29,7 +29,7 @@ PLANS: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def gateway(upstream: MockUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    with running_gateway(upstream, tmp_path_factory.mktemp("unusual"), **LIMITS) as running:
+    with running_gateway(upstream, tmp_path_factory.mktemp("unusual"), workers=1, **LIMITS) as running:
         for name, settings in PLANS.items():
             made = running.api("POST", "/token-saving/plans", json={"plan_name": name, **settings})
             assert made.status_code == 201, made.text

@@ -21,7 +21,7 @@ from proxy.core.verify.words import FILLERS
 # Characters of no width that come along when a text is copied: of no meaning, as few as these.
 CARRIED = re.compile("[\u00ad\u200b\u2060\ufeff]")
 MAX_CARRIED = 3
-_NOT_ASCII = re.compile(r"[!-~]*[^\s!-~]\S*")
+_NOT_ASCII = re.compile(r"(?<![!-~])[!-~]*[^\s!-~]\S*")
 _HYPHENS = str.maketrans("‐‑", "--")
 _PLAIN_WORD = re.compile(r"(?:[a-z]{2,}|[a-z](?=[-']))(?:[-'][a-z]+)*[?.,!:;]?", re.IGNORECASE)
 _QUOTES = str.maketrans("‘’ʼ“”„‟", "'''" + '"' * 4)
