@@ -150,6 +150,7 @@ def test_an_answer_is_no_error_and_an_error_is_no_answer() -> None:
 
 
 def test_an_event_is_an_error_only_where_it_says_so() -> None:
+    chunk: Any
     for chunk in (
         {"choices": []},
         {"choices": [], "error": None},

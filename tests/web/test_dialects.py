@@ -307,12 +307,12 @@ def test_a_dialect_goes_through_as_it_is_and_comes_back_the_same_or_not_at_all(
         return
     # Who comes while the first answer is still being settled shares it, kept or not.
     assert name not in NEVER_KEPT or "collapsed" in again.headers["cache-status"]
-    assert content_of(again.content) == content_of(direct)
+    assert again.content == direct or content_of(again.content) == content_of(direct)
 
 
-def content_of(stream: bytes) -> dict[str, Any]:
+def content_of(stream: bytes) -> dict[Any, Any]:
     """What a client that reads line by line makes of a stream, written out by hand so as not to trust the code under test."""
-    found: dict[str, Any] = {"calls": []}
+    found: dict[Any, Any] = {"calls": []}
     data: list[str] = []
     for line in [*stream.decode("utf-8", "replace").lstrip("\ufeff").splitlines(), ""]:
         if line.startswith("data:"):
@@ -329,7 +329,7 @@ def content_of(stream: bytes) -> dict[str, Any]:
     return found
 
 
-def _take_choice(found: dict[str, Any], choice: dict[str, Any]) -> None:
+def _take_choice(found: dict[Any, Any], choice: dict[str, Any]) -> None:
     index = choice.get("index") or 0
     if choice.get("finish_reason"):
         found["finish", index] = choice["finish_reason"]
