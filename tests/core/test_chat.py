@@ -178,6 +178,7 @@ def test_how_much_a_body_may_hold() -> None:
         {"messages": [HELLO] * 3},
         {"messages": [{"role": "user", "content": [part] * 2}, {"role": "assistant", "tool_calls": [call] * 2}]},
         {"x": [1] * 900, "messages": [{"role": "user", "content": "a,[{" * 5000}]},
+        {"x": {str(number): number for number in range(300)}},
         {"x": [1] * 900, "messages": [{"role": "user", "content": '\\"\\,[{' * 5000}]},
     ]
     for fields in fits:
@@ -188,6 +189,7 @@ def test_how_much_a_body_may_hold() -> None:
         {"x": [1] * 1001},
         {"x": [[]] * 1001},
         {"x": {str(number): number for number in range(1001)}},
+        {"x": {str(number): number for number in range(400)}},
         {"x": [1] * 1001, "messages": [{"role": "user", "content": '\\"\\,[{' * 5000}]},
     ]
     for fields in over:
