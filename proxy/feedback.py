@@ -97,8 +97,13 @@ def _body(said: WrongAnswer) -> dict[str, Any]:
         "evicted": sorted(entries, key=lambda entry: (entry != said.entry_id, entry)),
         "threshold": said.threshold,
         "undone": said.undone_at is not None,
-        "also_served": [{"request_id": str(each.event_id), "at": each.at.isoformat(), "key": each.key} for each in served],
+        "also_served": [_recipient(each, served.role(each)) for each in served.rows],
+        "also_served_total": sum(served.roles.values()),
     }
+
+
+def _recipient(row: RequestEvent, role: str) -> dict[str, Any]:
+    return {"request_id": str(row.event_id), "at": row.at.isoformat(), "key": row.key, "role": role}
 
 
 async def _in_thread(work: Callable[[], T]) -> T:

@@ -1,11 +1,13 @@
 """Admin pages of answers that were said to be wrong: who said it, what was evicted, who else got it, and taking it back."""
 
-from typing import Any
+from typing import Any, Final
 
 from django.contrib import admin, messages
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
-from django.utils.html import format_html_join
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 
 from plans.tenanted import Tenanted
 from proxy import bridge
@@ -14,6 +16,12 @@ from proxy.wrongs import NotCached, mark_wrong, others_served, undo
 from stats.admin import ReadOnly, RequestEventAdmin
 from stats.models import RequestEvent
 
+ROLES: Final = {
+    "origin": "the answer was made for",
+    "follower": "shared its call",
+    "exact": "exact hit",
+    "semantic": "semantic hit",
+}
 AWAY = "The caches cannot be reached from here: nothing was changed. Try again soon."
 
 
@@ -52,8 +60,14 @@ class WrongAnswerAdmin(Tenanted, ReadOnly):
 
     @admin.display(description="Who else got it")
     def also_served(self, said: WrongAnswer) -> str:
-        rows = ((f"{each.at:%Y-%m-%d %H:%M:%S}", each.key, each.event_id) for each in others_served(said))
-        return format_html_join("", "<div>{} {} <code>{}</code></div>", rows)
+        served = others_served(said)
+        total = sum(served.roles.values())
+        if not total:
+            return "Nobody"
+        parts = ", ".join(f"{number} {ROLES[role]}" for role, number in served.roles.items())
+        listed = format_html_join("", "<div>{}</div>", ((_recipient(each, served.role(each)),) for each in served.rows))
+        more = f" The newest {len(served.rows)}:" if total > len(served.rows) else ""
+        return format_html("<div>{} request{}: {}.{}</div>{}", total, "" if total == 1 else "s", parts, more, listed)
 
     @admin.action(description="Take it back: store what was evicted again", permissions=["take_back"])
     def take_back(self, request: HttpRequest, queryset: QuerySet[WrongAnswer]) -> None:
@@ -66,6 +80,11 @@ class WrongAnswerAdmin(Tenanted, ReadOnly):
                 return
             self.log_change(request, said, "Taken back.")
         self.message_user(request, f"Taken back. {restored} stored answers are served again.")
+
+
+def _recipient(row: RequestEvent, role: str) -> SafeString:
+    page = reverse("dashboard-request", args=[row.event_id])
+    return format_html('{} {} ({}) <a href="{}"><code>{}</code></a>', f"{row.at:%Y-%m-%d %H:%M:%S}", row.key, ROLES[role], page, row.pk)
 
 
 admin.site.unregister(RequestEvent)

@@ -17,9 +17,14 @@ from stats.models import RequestEvent
 STANDS = timedelta(days=30)
 
 
+def answered_by(event: RequestEvent) -> datetime:
+    """When the answer was there at the latest. One that shared a call got it before it was stored, at its own end."""
+    return event.at + timedelta(milliseconds=event.duration_ms) if event.collapsed else event.at
+
+
 def was_there(held: Held, event: RequestEvent) -> bool:
     """Whether the answer is older than the request: what was stored since was asked anew, perhaps because of it."""
-    return held.envelope is not None and held.envelope.created_at <= event.at.timestamp() + 1
+    return held.envelope is not None and held.envelope.created_at <= answered_by(event).timestamp() + 1
 
 
 def said_fields(event: RequestEvent, found: list[Held]) -> dict[str, Any]:

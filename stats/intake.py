@@ -131,7 +131,7 @@ def _insert(model: type[Model], condition: str = "true") -> str:
 EVENTS, ATTEMPTS, CURSORS, LETTERS = (model._meta.db_table for model in (RequestEvent, UpstreamAttempt, SpoolCursor, DeadLetter))
 # An event settles its attempt; an attempt whose event is there already is not written any more.
 INSERT_EVENTS = (
-    f"WITH new AS ({_insert(RequestEvent)} RETURNING event_id, entry_id, at), "
+    f"WITH new AS ({_insert(RequestEvent)} RETURNING event_id, entry_id, at, tier, would), "
     f"settled AS (DELETE FROM {ATTEMPTS} WHERE event_id IN (SELECT event_id FROM new)), {NOTE_USE}, {NOTE} "
     "SELECT count(*) FROM new"
 ).encode()

@@ -50,7 +50,8 @@ ON CONFLICT (entry_id) DO UPDATE SET {_REPLACED} WHERE excluded.created_at >= {E
 
 # Behind `new`, the events just inserted. A row that somebody else holds is passed over: the ledger waits for nothing of this.
 NOTE_USE = f"""
-used AS (SELECT entry_id, count(*) AS hits, max(at) AS at FROM new WHERE entry_id <> '' GROUP BY entry_id),
+used AS (SELECT entry_id, count(*) AS hits, max(at) AS at FROM new
+    WHERE entry_id <> '' AND (tier IN ('exact', 'semantic', 'sample') OR would <> '') GROUP BY entry_id),
 asked AS (SELECT e.entry_id, used.hits, used.at FROM {ENTRIES} e JOIN used ON e.entry_id = used.entry_id FOR UPDATE OF e SKIP LOCKED),
 cut AS (SELECT e.entry_id, used.hits, used.at FROM {ENTRIES} e JOIN used ON e.sent = used.entry_id AND e.sent <> ''
     FOR UPDATE OF e SKIP LOCKED),

@@ -44,7 +44,8 @@ class Event:
     `asked_tokens`: the prompt as the client sent it; `prompt_tokens`/`completion_tokens`: what the provider billed (0 on a hit);
     `cached_tokens`/`written_tokens`: of the prompt, read from and written into the provider's prefix cache; `served_tokens`: completion
     tokens the client received. `estimated`: the provider sent no usage. `score`: the verifier's, of the best neighbour; `entry_id`: of what
-    was or would have been served; `would`: the tier that would have answered, in shadow or when a hit was sampled; `sample`: `right`,
+    was or would have been served, else of what the answer was to be stored as; `would`: the tier that would have answered, in shadow or
+    when a hit was sampled; `sample`: `right`,
     `wrong` or `unclear` once the would-be answer was compared with the provider's, on terms named by `basis`; `shadow`: the plan only
     watched, and `would_tokens` and `would_saved` are what it would have saved; `collapsed`: it shared the call of an identical request in
     flight; `stale`: an expired answer was served, as the plan allows; `turns`: which turn of its chat it was, counted by its user's, 0

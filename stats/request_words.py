@@ -109,7 +109,7 @@ def _decided(row: RequestEvent) -> list[Fact]:
         Fact("Reason", row.reason or NOTHING, REASONS.get(row.reason, "why a stored answer was not served" if row.reason else "")),
         Fact("Similarity", _number(row.similarity), "the cosine of the nearest stored question"),
         Fact("Score", _number(row.score), "the verifier's; the plan's threshold is compared with it under match: verified"),
-        Fact("Stored answer", row.entry_id or NOTHING, "the one that was served, or would have been"),
+        Fact("Stored answer", row.entry_id or NOTHING, _stored(row)),
         Fact("Went on without", ", ".join(row.failures) or "nothing", "tools that did not answer in time"),
     ]
     if row.not_kept:
@@ -171,3 +171,12 @@ def _plan(row: RequestEvent) -> tuple[str, str]:
     if row.plan_id is None and row.plan:
         return f"{row.plan}, which does not exist", "as the request named it; nothing was saved"
     return f"{row.plan}, version {row.plan_version}" if row.plan else NOTHING, "in the version that the request began with"
+
+
+def _stored(row: RequestEvent) -> str:
+    """What the request has to do with the stored answer."""
+    if row.collapsed:
+        return "what the shared call's answer was stored as"
+    if row.entry_id and row.tier == "miss" and not row.would:
+        return "what the provider's answer was stored as"
+    return "the one that was served, or would have been"

@@ -79,7 +79,7 @@ def event_of(call: Call) -> Event:
         reason=call.reason or _stale(call) or _note(call),
         similarity=hit.similarity if hit else _nearest(call),
         score=hit.score if hit else next((each.score for each in call.judged), None),
-        entry_id=hit.entry_id if hit else "",
+        entry_id=hit.entry_id if hit else _own_entry(call),
         would=call.would.tier if call.would else "",
         shadow=call.in_shadow,
         would_tokens=_tokens(tokens),
@@ -134,6 +134,12 @@ def _tokens(number: int) -> int:
 def _dollars(amount: Decimal | None) -> Decimal | None:
     """As much as the ledger's column holds: an absurd price or count must not cost the row."""
     return None if amount is None else max(-MAX_DOLLARS, min(amount, MAX_DOLLARS))
+
+
+def _own_entry(call: Call) -> str:
+    """The entry that the answer is stored as, by this request or by the one whose call it shared. It says who else got the answer."""
+    stored = call.writes and call.attempts > 0 and call.outcome == "ok" and call.status == 200 and not call.not_kept
+    return call.keys.exact if call.keys and call.completion is not None and (stored or call.collapsed) else ""
 
 
 def _unknown_plan(call: Call) -> str:

@@ -6,6 +6,7 @@ https://github.com/Portkey-AI/gateway/issues/199: no way to clear a bad entry.
 import time
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -33,11 +34,13 @@ def tier(reply: httpx.Response) -> str:
     return str(reply.headers["x-tokenthrift-cache"])
 
 
-def fill(both: Both, plan: str, text: str = "wrong", tenant: str = "acme", question: str = STORED) -> None:
-    """Store that answer to the question."""
+def fill(both: Both, plan: str, text: str = "wrong", tenant: str = "acme", question: str = STORED) -> str:
+    """Store that answer to the question; the id of the request it was made for."""
     both.upstream.says = completion(text)
-    assert tier(both.chat(plan, ask(question), tenant)) == "miss"
+    made_for = both.chat(plan, ask(question), tenant)
+    assert tier(made_for) == "miss"
     time.sleep(0.3)
+    return str(made_for.headers["x-request-id"])
 
 
 def everywhere(both: Both, plan: str, question: str, tenant: str = "acme") -> set[str]:
@@ -112,18 +115,40 @@ def test_a_copy_under_what_was_sent_is_not_served_either(both: Both) -> None:
 
 def test_it_says_who_else_got_it_and_says_the_same_twice(both: Both) -> None:
     plan = both.plan(cache={})
-    fill(both, plan)
+    origin = fill(both, plan)
     others = [both.chat(plan, ask(question)).headers["x-request-id"] for question in (STORED, NEAR)]
     fill(both, plan, question="What does the premium plan cost?")
     both.chat(plan, ask("What does the premium plan cost?"))
     hit = both.chat(plan, ask(NEAR)).headers["x-request-id"]
     time.sleep(1.5)
     first = both.feedback(hit).json()
-    assert [each["request_id"] for each in first["also_served"]] == others[::-1]
+    found = [(each["request_id"], each["role"]) for each in first["also_served"]]
+    assert found == [(others[1], "semantic"), (others[0], "exact"), (origin, "origin")]
+    assert first["also_served_total"] == 3
     assert {each["key"] for each in first["also_served"]} == {"acme-app"}
     assert [both.feedback(hit).json() for _ in range(3)] == [first] * 3
     assert rows(both, "SELECT count(*) FROM proxy_wronganswer WHERE event_id = %s", hit) == [(1,)]
     assert both.feedback(others[0]).json()["evicted"] == []  # it is gone, and nobody minds
+
+
+def test_the_one_it_was_made_for_and_those_that_shared_its_call_got_it_too(both: Both) -> None:
+    plan = both.plan(cache={})
+    both.upstream.says, both.upstream.pause = completion("wrong"), 1.5
+    try:
+        with ThreadPoolExecutor(3) as crowd:
+            replies = list(crowd.map(lambda _: both.chat(plan, ask(STORED)), range(3)))
+    finally:
+        both.upstream.pause = 0.0
+    ids = {reply.headers["x-request-id"]: tier(reply) for reply in replies}
+    assert sorted(ids.values()) == ["exact", "exact", "miss"]
+    time.sleep(1.5)
+    followers = [event for event, how in ids.items() if how == "exact"]
+    said = both.feedback(followers[0]).json()
+    assert said["evicted"] == [said["entry_id"]]
+    roles = {each["request_id"]: each["role"] for each in said["also_served"]}
+    assert roles == {event: "origin" if how == "miss" else "follower" for event, how in ids.items() if event != followers[0]}
+    hits = rows(both, "SELECT hits FROM stats_cacheentry WHERE entry_id = %s", said["entry_id"])
+    assert hits in ([], [(2,)])  # the origin's own request is no use of what it stored
 
 
 def test_a_second_word_on_the_same_entry_widens_the_doubt(both: Both) -> None:
