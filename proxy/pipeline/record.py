@@ -138,8 +138,9 @@ def _dollars(amount: Decimal | None) -> Decimal | None:
 
 def _own_entry(call: Call) -> str:
     """The entry that the answer is stored as, by this request or by the one whose call it shared. It says who else got the answer."""
-    stored = call.writes and call.attempts > 0 and call.outcome == "ok" and call.status == 200 and not call.not_kept
-    return call.keys.exact if call.keys and call.completion is not None and (stored or call.collapsed) else ""
+    ok = call.outcome == "ok" and call.status == 200
+    stored = call.admitted and call.writes and call.attempts > 0
+    return call.keys.exact if ok and call.keys and (stored or call.collapsed) else ""
 
 
 def _unknown_plan(call: Call) -> str:
