@@ -101,7 +101,7 @@ def test_neighbours_go_too_and_others_stay(both: Both) -> None:
 
 def test_a_copy_under_what_was_sent_is_not_served_either(both: Both) -> None:
     plan = both.plan(cache={"backend": None}, compression={"engine": "trim", "max_input_tokens": 64})
-    old, other = ["word " * 200, "Yes."], ["term " * 200, "Yes."]
+    old, other = ([f"{'same ' * 100}{middle * 100}{'same ' * 100}", "Yes."] for middle in ("word ", "term "))
     both.upstream.says = completion("wrong")
     both.chat(plan, ask(STORED, before=old))
     time.sleep(0.3)
@@ -144,6 +144,7 @@ def test_the_one_it_was_made_for_and_those_that_shared_its_call_got_it_too(both:
     time.sleep(1.5)
     followers = [event for event, how in ids.items() if how == "exact"]
     said = both.feedback(followers[0]).json()
+    assert "evicted" in said, said
     assert said["evicted"] == [said["entry_id"]]
     roles = {each["request_id"]: each["role"] for each in said["also_served"]}
     assert roles == {event: "origin" if how == "miss" else "follower" for event, how in ids.items() if event != followers[0]}
