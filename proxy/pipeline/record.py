@@ -79,7 +79,7 @@ def event_of(call: Call) -> Event:
         reason=call.reason or _stale(call) or _note(call),
         similarity=hit.similarity if hit else _nearest(call),
         score=hit.score if hit else next((each.score for each in call.judged), None),
-        entry_id=hit.entry_id if hit else _own_entry(call),
+        entry_id=(hit.entry_id if hit else "") or _own_entry(call),
         would=call.would.tier if call.would else "",
         shadow=call.in_shadow,
         would_tokens=_tokens(tokens),
