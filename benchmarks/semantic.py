@@ -25,7 +25,10 @@ from benchmarks.questions import ask, chat
 from benchmarks.wire import Request
 from demo.accounts import TENANT
 from demo.management_api import create_plan, explain
+from gateway_project import embedded
+from proxy.core.envelope import decode, encode
 from proxy.core.ports import SemanticEntry, Vector
+from proxy.core.seal import Sealer
 from proxy.engines.embedders.onnx import MINILM_DIMENSION, MINILM_ID
 from proxy.engines.semantic.pgvector import PgvectorCache
 
@@ -61,7 +64,7 @@ def measure(bench: Bench) -> Semantic:
     texts = vectors.real_questions()[:STORED]
     real = vectors.embedded(texts, bench.place.var / "models")
     dsn, first = bench.place.services.database, _first(bench)
-    entries = _entries(first, texts, real)
+    entries = _entries(first, texts, real, _sealer(bench))
     curve: Curve = []
     filled = Filled(0.0, 0.0, 0)
     for before, size in zip((0, *SIZES), SIZES, strict=False):
@@ -104,11 +107,20 @@ def _first(bench: Bench) -> SemanticEntry:
     return SemanticEntry(vector=np.zeros(MINILM_DIMENSION, np.float32), created_at=now, expires_at=now + HOUR, **row)
 
 
-def _entries(first: SemanticEntry, texts: Sequence[str], real: Vector) -> Iterator[SemanticEntry]:
+def _sealer(bench: Bench) -> Sealer:
+    """The gateway's: what it did not seal itself is a miss."""
+    pepper = embedded.secret(bench.place.var, "TOKENTHRIFT_KEY_PEPPER")
+    return Sealer(pepper, embedded.instance(bench.place.services.database))
+
+
+def _entries(first: SemanticEntry, texts: Sequence[str], real: Vector, sealer: Sealer) -> Iterator[SemanticEntry]:
     """The real questions, then wordings of them without end, each under the text it is a wording of; all with the first one's answer."""
+    answer = decode(first.envelope, sealer)
     made = ((number, vector) for own, moved in vectors.around(real, SIZES[-1], seed=1) for number, vector in zip(own, moved, strict=True))
     for number, vector in chain(enumerate(real), made):
-        yield replace(first, entry_id=uuid.uuid4().hex * 2, question=texts[number], vector=vector)
+        entry_id, question = uuid.uuid4().hex * 2, texts[number]
+        sealed = encode(replace(answer, entry_id=entry_id, question=question), sealer)
+        yield replace(first, entry_id=entry_id, question=question, vector=vector, envelope=sealed)
 
 
 async def _look_ups(dsn: str, bucket: str, asked: Vector) -> list[float]:
