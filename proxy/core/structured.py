@@ -5,12 +5,14 @@ asks for beyond types, required keys, closed lists of values and fixed sets of k
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 import orjson
 
-MAX_STEPS: Final = 20_000  # of walking a schema along an answer; what is left then is not checked
+MAX_STEPS: Final = 200_000  # of walking a schema along an answer; what is left then is not checked
+MAX_REFERENCE_LENGTH: Final = 1_000  # characters; a longer one asks for nothing
+_NODE_STEPS: Final = 10  # what a look at one value under one schema counts, beside the lists it reads
 MAX_DEPTH: Final = 64  # of following schemas into each other
 _TYPES: Final[dict[str, type | tuple[type, ...]]] = {
     "object": dict,
@@ -53,26 +55,30 @@ class _Walk:
     def __init__(self, root: Any) -> None:
         self._root = root
         self._steps = 0
+        self._references: dict[str, Any] = {}
 
     def holds(self, value: Any, schema: Any, depth: int) -> bool:
-        self._steps += 1
-        if not isinstance(schema, Mapping) or self._steps > MAX_STEPS or depth > MAX_DEPTH:
+        if not isinstance(schema, Mapping) or depth > MAX_DEPTH or not self._may_read(_NODE_STEPS):
             return True
         if isinstance(reference := schema.get("$ref"), str) and not self.holds(value, self._referred(reference), depth + 1):
             return False
         return (
-            _is_of_type(value, schema)
-            and _is_listed(value, schema)
+            self._is_of_type(value, schema)
+            and self._is_listed(value, schema)
             and self._combines(value, schema, depth)
             and self._holds_within(value, schema, depth)
         )
 
     def _referred(self, reference: str) -> Any:
         """What a reference within this schema names; None, which asks for nothing, for any other."""
-        found = self._root
-        for name in reference.removeprefix("#").split("/")[1:MAX_DEPTH]:
-            found = found.get(name.replace("~1", "/").replace("~0", "~")) if isinstance(found, Mapping) else None
-        return found if reference.startswith("#") else None
+        if len(reference) > MAX_REFERENCE_LENGTH or not reference.startswith("#"):
+            return None
+        if reference not in self._references:
+            found = self._root
+            for name in reference[1:].split("/")[1:MAX_DEPTH]:
+                found = found.get(name.replace("~1", "/").replace("~0", "~")) if isinstance(found, Mapping) else None
+            self._references[reference] = found
+        return self._references[reference]
 
     def _combines(self, value: Any, schema: Mapping[str, Any], depth: int) -> bool:
         """All of `allOf`, and one at least of `anyOf` and `oneOf`."""
@@ -91,23 +97,38 @@ class _Walk:
 
     def _has_keys(self, value: dict[str, Any], schema: Mapping[str, Any]) -> bool:
         required = schema.get("required")
-        if isinstance(required, list) and not all(name in value for name in required[:MAX_STEPS] if isinstance(name, str)):
+        names = required if isinstance(required, list) and self._may_read(len(required)) else []
+        if not all(name in value for name in names if isinstance(name, str)):
             return False
         known = schema.get("properties")
         closed = schema.get("additionalProperties") is False and isinstance(known, Mapping) and "patternProperties" not in schema
-        return not closed or value.keys() <= known.keys()  # type: ignore[union-attr]  # closed says that it is a mapping
+        return not closed or not self._may_read(len(value)) or value.keys() <= known.keys()  # type: ignore[union-attr]  # closed says that it is a mapping
 
     def _all_hold(self, value: dict[str, Any], schema: Mapping[str, Any], depth: int) -> bool:
         known = schema.get("properties")
         return not isinstance(known, Mapping) or all(self.holds(each, known.get(name), depth + 1) for name, each in value.items())
 
+    def _is_of_type(self, value: Any, schema: Mapping[str, Any]) -> bool:
+        given = schema.get("type")
+        names: list[Any] = given if isinstance(given, list) else [given]
+        if (value is None and schema.get("nullable") is True) or not self._may_read(len(names)):
+            return True
+        return any(_is_a(value, name) for name in names)
 
-def _is_of_type(value: Any, schema: Mapping[str, Any]) -> bool:
-    given = schema.get("type")
-    names: Iterable[Any] = given if isinstance(given, list) else [given]
-    if value is None and schema.get("nullable") is True:
-        return True
-    return any(_is_a(value, name) for name in names)
+    def _is_listed(self, value: Any, schema: Mapping[str, Any]) -> bool:
+        if "const" not in schema and "enum" not in schema:
+            return True
+        size = _size(value)
+        if "const" in schema and self._may_read(size) and not _same(value, schema["const"]):
+            return False
+        listed = schema.get("enum")
+        unread = not isinstance(listed, list) or not self._may_read(len(listed) * size)
+        return unread or any(_same(value, each) for each in listed)
+
+    def _may_read(self, steps: int) -> bool:
+        """Whether so much more may be read. Everything a stranger sizes is counted here: lists of a schema are read for each value."""
+        self._steps += steps
+        return self._steps <= MAX_STEPS
 
 
 def _is_a(value: Any, name: Any) -> bool:
@@ -120,11 +141,14 @@ def _is_a(value: Any, name: Any) -> bool:
     return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
 
 
-def _is_listed(value: Any, schema: Mapping[str, Any]) -> bool:
-    if "const" in schema and not _same(value, schema["const"]):
-        return False
-    listed = schema.get("enum")
-    return not isinstance(listed, list) or len(listed) > MAX_STEPS or any(_same(value, each) for each in listed)
+def _size(value: Any) -> int:
+    """About how much one comparison of the value reads."""
+    if isinstance(value, str):
+        return 1 + len(value) // 1000
+    try:
+        return len(orjson.dumps(value)) if isinstance(value, dict | list) else 1
+    except orjson.JSONEncodeError:  # too deep, or a number too long
+        return MAX_STEPS
 
 
 def _same(one: Any, other: Any) -> bool:
