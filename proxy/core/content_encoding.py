@@ -9,6 +9,7 @@ from proxy.core.errors import BadRequest, EncodingUnknown, TooLarge
 
 ACCEPTED = "gzip, deflate, zstd"
 MAX_ENCODINGS = 2  # one upon the other
+MAX_NAME_LENGTH = 40  # characters of an encoding that are shown in a refusal
 MAX_MEMBERS = 16  # of one gzip file
 MAX_WINDOW = 8 * 1024 * 1024  # bytes that zstd looks back; RFC 8878 section 3.1.1.1.2 asks for as much
 
@@ -17,7 +18,8 @@ def unpack(body: bytes, encodings: str, *, limit: int) -> bytes:
     """The body as it was before. Raises EncodingUnknown, TooLarge as soon as `limit` bytes are exceeded, or BadRequest."""
     names = [name.strip().lower() for name in encodings.split(",")]
     if len(names) > MAX_ENCODINGS or not set(names) <= {*_UNPACKERS}:
-        raise EncodingUnknown(f"This Content-Encoding is not read. Accepted are {ACCEPTED}.")
+        refused = next((name for name in names if name not in _UNPACKERS), encodings)[:MAX_NAME_LENGTH]
+        raise EncodingUnknown(f"The Content-Encoding {refused!r} is not read. Accepted are {ACCEPTED}.")
     for name in reversed(names):
         try:
             body = _UNPACKERS[name](body, limit)

@@ -55,6 +55,7 @@ def test_other_encodings_are_named_unknown_and_ours_are_named(encoding: str) -> 
     with pytest.raises(EncodingUnknown, match="gzip, deflate, zstd") as refused:
         unpack(BODY, encoding, limit=1000)
     assert refused.value.status == 415
+    assert encoding.rpartition(", ")[2][:40] in str(refused.value)
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "zstd"])
