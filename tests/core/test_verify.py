@@ -96,6 +96,32 @@ DIFFERENT = {
             "A local brewer sold the old mill beside the river to the council",
         ),
     ],
+    "roles": [
+        ("Who killed Brutus?", "Who did Brutus kill?"),
+        ("Who killed Brutus?", "Who was killed by Brutus?"),
+        ("Who did Brutus kill?", "Who was Brutus killed by?"),
+        ("Which company bought Skype?", "Which company did Skype buy?"),
+        ("What eats snakes?", "What do snakes eat?"),
+    ],
+    "particles": [
+        ("How do I keep cats in the garden?", "How do I keep cats out of the garden?"),
+        ("Emails to John", "Emails from John"),
+        ("What are books about Darwin?", "What are books by Darwin?"),
+        ("Why do few people vote?", "Why do a few people vote?"),
+        ("There is little hope for peace, why?", "There is a little hope for peace, why?"),
+    ],
+    "tense": [
+        ("Did Anna pass the exam?", "Will Anna pass the exam?"),
+        ("Is the shop open?", "Was the shop open?"),
+        ("Does the pump stop?", "Has the pump stopped?"),
+        ("Can I renew my passport early?", "Must I renew my passport early?"),
+        ("May I leave the exam?", "Do I have to leave the exam?"),
+    ],
+    "exchanged": [
+        ("How do I light a candle?", "How do I make a candle?"),
+        ("What is osmosis?", "What is diffusion?"),
+        ("How do I take a bath?", "How do I give a bath?"),
+    ],
     "replaced": [
         ("How much notice must a tenant give?", "How much notice must a lodger give?"),
         ("Add cinnamon to my list", "Add pepper to my list"),

@@ -14,7 +14,7 @@ from proxy.core.verify.verdict import RULES, unread
 from proxy.core.verify.words import LINKS, Reading, canonical, remembered
 
 # By name, of the rules on questions. Numbers and names are compared over the whole chat: one turn may say what another repeats.
-_RULES: Final = {name: RULES[name] for name in ("units", "antonyms", "scope", "dates", "spelling", "unlisted", "replaced")}
+_RULES: Final = {name: RULES[name] for name in ("units", "antonyms", "scope", "dates", "spelling", "unlisted", "particles", "replaced")}
 # Part of the words, small ones included, that two texts share when one is the other, edited (Dice 1945).
 _EDITED = 0.75
 # Part of the words of content of the shorter text from which on a negation, or an opposite, is about the same thing.

@@ -15,10 +15,13 @@ from proxy.core.verify.names import capitals_differ, names_differ
 from proxy.core.verify.notation import equivalent, notations_differ
 from proxy.core.verify.numbers import measures_differ, numbers_differ
 from proxy.core.verify.order import order_differs
+from proxy.core.verify.particles import particles_differ
 from proxy.core.verify.polarity import polarity_differs
-from proxy.core.verify.replaced import replaced
+from proxy.core.verify.replaced import exchanged, replaced
+from proxy.core.verify.roles import roles_differ
 from proxy.core.verify.scope import scope_differs
 from proxy.core.verify.spelling import spelling_differs
+from proxy.core.verify.tense import tenses_differ
 from proxy.core.verify.typos import repaired
 from proxy.core.verify.unlisted import unlisted_differ
 from proxy.core.verify.unrelated import unrelated
@@ -44,7 +47,11 @@ RULES: Final[dict[str, Rule]] = {
     "unlisted": unlisted_differ,
     "question": asks_differ,
     "order": order_differs,
+    "roles": roles_differ,
+    "particles": particles_differ,
+    "tense": tenses_differ,
     "replaced": replaced,
+    "exchanged": exchanged,
 }
 # Objections to many a true paraphrase. Where the learned check has the last word they are left to it.
 DOUBTFUL: Final = ("capitals", "replaced")
