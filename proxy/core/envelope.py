@@ -94,12 +94,7 @@ def encode(envelope: Envelope, sealer: Sealer) -> bytes:
 
 def decode(value: bytes, sealer: Sealer) -> Envelope:
     """The envelope. Raises BadEnvelope for anything that we did not write: unsealed, of another schema, out of range."""
-    if len(value) > MAX_ENVELOPE_BYTES + OVERHEAD_BYTES:
-        raise BadEnvelope("longer than anything that is kept")
-    try:
-        return unpack(sealer.unseal(PURPOSE, value))
-    except BadSeal as error:
-        raise BadEnvelope(str(error)) from error
+    return unpack(_unsealed(value, sealer))
 
 
 async def encode_aside(envelope: Envelope, sealer: Sealer) -> bytes:
@@ -110,9 +105,10 @@ async def encode_aside(envelope: Envelope, sealer: Sealer) -> bytes:
 
 
 async def decode_aside(value: bytes, sealer: Sealer) -> Envelope:
-    """The same, a large one in a thread. Raises BadEnvelope."""
-    if len(value) < LARGE_VALUE // 8:  # what is compressed inflates
-        return decode(value, sealer)
+    """The same, a large one in a thread: repeated text of many megabytes is a few kilobytes here. Raises BadEnvelope."""
+    if len(value) < LARGE_VALUE:
+        body = _unsealed(value, sealer)
+        return unpack(body) if _inflated_size(body) < LARGE_VALUE else await asyncio.to_thread(unpack, body)
     return await asyncio.to_thread(decode, value, sealer)
 
 
@@ -168,6 +164,23 @@ def _check_completion(completion: Any) -> None:
     for choice in choices:
         if not isinstance(choice, dict) or not isinstance(choice.get("message"), dict):
             raise BadEnvelope("a choice has no message")
+
+
+def _unsealed(value: bytes, sealer: Sealer) -> bytes:
+    if len(value) > MAX_ENVELOPE_BYTES + OVERHEAD_BYTES:
+        raise BadEnvelope("longer than anything that is kept")
+    try:
+        return sealer.unseal(PURPOSE, value)
+    except BadSeal as error:
+        raise BadEnvelope(str(error)) from error
+
+
+def _inflated_size(body: bytes) -> int:
+    """Bytes that it says it inflates to; 0 where `unpack` refuses it at once."""
+    try:
+        return max(zstandard.get_frame_parameters(body[1:]).content_size, 0) if body[:1] == _ZSTD else len(body)
+    except zstandard.ZstdError:
+        return 0
 
 
 def _inflate(value: bytes) -> bytes:

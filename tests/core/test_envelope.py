@@ -1,6 +1,7 @@
 """Cached answers as bytes: whole, sealed and within bounds, or refused."""
 
 import math
+import threading
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +12,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.codec import EnvelopeSerializer
-from proxy.core.envelope import MAX_ENVELOPE_BYTES, MAX_TAGS, PURPOSE, SCHEMA, BadEnvelope, Envelope, TooLarge, decode_aside, encode_aside
+from proxy.core.envelope import (
+    MAX_ENVELOPE_BYTES,
+    MAX_TAGS,
+    PURPOSE,
+    SCHEMA,
+    BadEnvelope,
+    Envelope,
+    TooLarge,
+    decode_aside,
+    encode_aside,
+    unpack,
+)
 from proxy.core.seal import Sealer
 from tests.entries import COMPLETION, SEALER, decode, encode
 
@@ -53,6 +65,19 @@ def test_an_envelope_comes_back_as_it_went(completion: bytes, sealer: Sealer) ->
 @pytest.mark.parametrize("completion", [COMPLETION, LONG])
 async def test_a_large_one_comes_back_from_its_thread(completion: bytes) -> None:
     assert await decode_aside(await encode_aside(envelope(completion), SEALER), SEALER) == envelope(completion)
+
+
+@pytest.mark.parametrize(("completion", "aside"), [(COMPLETION, False), (LONG, True)], ids=["small", "small while compressed"])
+async def test_what_inflates_to_much_is_opened_in_a_thread(completion: bytes, aside: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    value, threads = encode(envelope(completion)), list[int]()
+
+    def noted(body: bytes) -> Envelope:
+        threads.append(threading.get_ident())
+        return unpack(body)
+
+    monkeypatch.setattr("proxy.core.envelope.unpack", noted)
+    assert await decode_aside(value, SEALER) == envelope(completion)
+    assert [ident != threading.get_ident() for ident in threads] == [aside]
 
 
 def test_the_admin_reads_and_writes_the_same() -> None:
