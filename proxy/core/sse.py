@@ -18,6 +18,7 @@ from proxy.core.provider_json import ParsedJson, parse_json
 
 DONE: Final = b"data: [DONE]\n\n"
 MAX_EVENT_BYTES: Final = 1024 * 1024  # larger ones are passed on in pieces, unread
+PIECE_BYTES: Final = 4 * 1024  # read at one go on the event loop: so many line ends are so many events, of some 10 us each
 _BOM: Final = b"\xef\xbb\xbf"
 _ENDS: Final = (b"\n", b"\r")
 

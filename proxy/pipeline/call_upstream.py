@@ -23,7 +23,6 @@ from proxy.core.usage import UsageReader
 EVENT_STREAM = "text/event-stream"
 JSON_MEDIA = "application/json"
 FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":", b"\xef\xbb\xbf")  # how a stream of events begins
-PIECE_BYTES = 256 * 1024  # of a stream that is put together: then others have their turn
 
 # What a provider's own door says when those behind it did not answer in time: they may have worked, and bill it.
 GAVE_UP = frozenset({408, 499, 504, 524})
@@ -119,8 +118,8 @@ def _hidden_error(call: Call, reply: UpstreamReply, error: ProviderError) -> Ans
 async def _put_together(call: Call, reply: UpstreamReply, body: bytes) -> Answer:
     """The whole answer of a stream that was not asked for."""
     decoder, heard, told = sse.Decoder(), Collector(), UsageReader()
-    for begin in range(0, len(body), PIECE_BYTES):
-        _take(decoder.feed(body[begin : begin + PIECE_BYTES]), heard, told)
+    for begin in range(0, len(body), sse.PIECE_BYTES):
+        _take(decoder.feed(body[begin : begin + sse.PIECE_BYTES]), heard, told)
         await asyncio.sleep(0)
     _take(decoder.flush(), heard, told)
     if heard.error is not None:

@@ -59,7 +59,7 @@ async def _pass_on(call: Call, answer: Live, passage: "_Passage", tools: Toolbox
             size += len(data)
             if size > tools.limits.upstream_bytes:
                 raise UpstreamInvalid("The upstream's stream does not end.")
-            if shown := passage.shown(decoder.feed(data)):
+            if shown := b"".join([passage.shown(decoder.feed(piece)) async for piece in _pieces(data)]):
                 await call.client.send(shown, more=True)
         if shown := passage.shown(decoder.flush()):
             await call.client.send(shown, more=True)
@@ -86,6 +86,14 @@ async def _next(chunks: "AsyncIterator[bytes]", passage: "_Passage") -> bytes | 
             return await anext(chunks, None)
     except TimeoutError:
         return None
+
+
+async def _pieces(data: bytes) -> "AsyncIterator[bytes]":
+    """The bytes in pieces, between which others have their turn: a provider may send 256 KB of small events at a time."""
+    for begin in range(0, len(data), sse.PIECE_BYTES):
+        if begin:
+            await asyncio.sleep(0)
+        yield data[begin : begin + sse.PIECE_BYTES]
 
 
 def _cut(call: Call, passage: "_Passage", error: GatewayError) -> tuple[Call, bytes]:

@@ -12,7 +12,7 @@ from plans.snapshot import CacheSettings
 from proxy.core import sse
 from proxy.core.ports import Toolbox
 from proxy.pipeline import chain
-from tests.pipeline.fakes import FakeClient, FakeReply, World, ask, body, chunks_of, completion, full_plan
+from tests.pipeline.fakes import FakeClient, FakeReply, FakeUpstream, World, ask, body, chunks_of, completion, full_plan
 from tests.pipeline.gated import GatedReply, GatedUpstream, gate, settled
 
 STREAM = {"content-type": "text/event-stream"}
@@ -285,3 +285,27 @@ async def test_a_fault_of_our_reading_costs_the_client_nothing(monkeypatch: pyte
     client = await ask(world, body(stream=True))
     assert client.received.startswith(b"".join(TEXT[:-1]))
     assert not world.exact.entries
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_others_have_their_turn_while_many_small_events_are_read(stream: bool) -> None:
+    """A provider may send hundreds of kilobytes at once, in which each line end is an event."""
+    turns, ended = 0, False
+
+    async def others() -> None:
+        nonlocal turns
+        while not ended:
+            turns += 1
+            await asyncio.sleep(0)
+
+    class OneUpstream(FakeUpstream):
+        async def send(self, *args: Any, **fields: Any) -> FakeReply:
+            return FakeReply(200, STREAM, [b"\n" * 64 * sse.PIECE_BYTES + b"".join(TEXT)])
+
+    world = World(upstream=OneUpstream())
+    waiting = asyncio.create_task(others())
+    client = await ask(world, body(stream=stream))
+    ended = True
+    await waiting
+    assert client.status == 200
+    assert turns >= 64
