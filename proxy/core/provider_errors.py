@@ -55,10 +55,11 @@ class ProviderError:
         if self.given is not None:
             missing = {"type": self.type or _type_for(status), "param": self.param, "code": self.code}
             return {"error": missing | self.given["error"]}
-        if not self.message:
-            return UpstreamInvalid(f"The upstream answered {status} and does not say what went wrong.").body()
         code = None if self.code == str(status) else self.code
-        return {"error": {"message": self.message, "type": self.type or _type_for(status), "param": self.param, "code": code}}
+        if not (self.message or self.type or code):
+            return UpstreamInvalid(f"The upstream answered {status} and does not say what went wrong.").body()
+        message = self.message or f"The upstream answered {status}: {self.type or code}."
+        return {"error": {"message": message, "type": self.type or _type_for(status), "param": self.param, "code": code}}
 
 
 def _type_for(status: int) -> str:
@@ -101,6 +102,7 @@ def find_hidden_error(value: Any) -> ProviderError | None:
     """The error in an answer whose status says that all went well, None where it is no error."""
     if isinstance(value, dict) and _has_answer(value.get("choices")):
         return None
+    value = _failed_choice(value) or value
     error = find_error(value)
     failed = isinstance(value, dict) and (value.get("error") or _is_flat_error(value))
     return error if error is not None and (error.message or failed) else None
@@ -112,6 +114,13 @@ def find_text_error(body: bytes, content_type: str) -> ProviderError:
     if text.startswith("<") or "html" in content_type.lower() or "xml" in content_type.lower():
         return ProviderError()
     return ProviderError(message=_shortened(text))
+
+
+def _failed_choice(value: Any) -> dict[str, Any] | None:
+    """The choice that holds an error, where no error stands beside the choices (OpenRouter)."""
+    choices = value.get("choices") if isinstance(value, dict) and not value.get("error") else None
+    found = (choice for choice in choices if isinstance(choice, dict)) if isinstance(choices, list) else iter(())
+    return next((choice for choice in found if choice.get("error")), None)
 
 
 def _has_answer(choices: Any) -> bool:

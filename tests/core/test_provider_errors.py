@@ -260,3 +260,28 @@ def test_a_body_that_nests_without_end_is_still_an_error_object() -> None:
     deep = b'{"error":{"message":"x","a":' + b"[" * 900 + b"]" * 900 + b"}}"
     assert parse_json(deep) is not None
     assert b"error" in shown_error(deep, "", status=400, secrets=SECRETS).body
+
+
+@pytest.mark.parametrize(
+    ("value", "message", "code"),
+    [
+        ({"error": {"code": "model_overloaded"}}, "The upstream answered 503: model_overloaded.", "model_overloaded"),
+        ({"error": {"status": "RESOURCE_EXHAUSTED"}}, "The upstream answered 503: RESOURCE_EXHAUSTED.", None),
+        ({"error": {"code": 503}}, "The upstream answered 503 and does not say what went wrong.", "upstream_invalid_response"),
+    ],
+)
+def test_a_code_or_a_type_alone_is_said(value: Any, message: str, code: str | None) -> None:
+    error = find_error(value)
+    assert error is not None
+    told = error.body(status=503)["error"]
+    assert (told["message"], told["code"]) == (message, code)
+
+
+def test_a_choice_that_failed_is_an_error_under_200() -> None:
+    failed = {"index": 0, "message": {"role": "assistant", "content": ""}, "error": {"message": "Provider returned error", "code": 502}}
+    error = find_hidden_error({"choices": [failed]})
+    assert error is not None
+    assert (error.message, error.status) == ("Provider returned error", 502)
+    said = {"index": 0, "message": {"role": "assistant", "content": "half an ans"}, "error": {"message": "late", "code": 502}}
+    assert find_hidden_error({"choices": [said]}) is None
+    assert find_hidden_error({"choices": [{"index": 0, "message": {"role": "assistant", "content": ""}, "error": None}]}) is None
