@@ -71,6 +71,7 @@ def _others(run: Path) -> bool:
 def _start_keeper(var: Path, *, durable: bool) -> None:
     (var / "run" / "ready").unlink(missing_ok=True)
     log = var / "log" / "keeper.log"
+    log.touch(0o600)
     command = [sys.executable, "-m", "gateway_project.keeper", str(var), *([] if durable else ["--throwaway"])]
     with log.open("ab") as errors:
         child = subprocess.Popen(  # noqa: S603 - this very program

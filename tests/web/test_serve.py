@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import time
@@ -17,7 +18,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from pytest_django import Settings
 
-from gateway_project import daemons, embedded, lease
+from gateway_project import daemons, embedded, lease, metrics_dir
 
 START, STOP = 120.0, 60.0  # seconds, generous: two cores, and PostgreSQL makes its cluster first
 
@@ -225,6 +226,28 @@ def test_a_closed_home_stays_closed_and_its_services_run(var: Callable[[str], Pa
     done = manage(folder, "migrate")
     assert done.returncode == 0, done.stderr
     assert folder.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_logs_and_counters_are_closed_to_others_also_where_they_were_open(
+    var: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = var("modes")
+    former = os.umask(0)  # the widest there is: nothing is left to the account's habits
+    try:
+        monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", "")
+        for path in (folder / "log", folder / "run" / "metrics"):
+            path.mkdir(parents=True, mode=0o777)
+        metrics_dir.prepare(folder)
+        lease.take(folder)
+        lease.release(folder)
+        mine = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
+    finally:
+        os.umask(former)
+    assert mine.parent == folder / "run" / "metrics"
+    closed = (folder / "log", folder / "postgres", folder / "redis", mine.parent, mine)
+    assert {path: oct(stat.S_IMODE(path.stat().st_mode)) for path in closed} == dict.fromkeys(closed, "0o700")
+    logs = {path.name: oct(stat.S_IMODE(path.stat().st_mode)) for path in (folder / "log").iterdir()}
+    assert logs == dict.fromkeys(("keeper.log", "postgres.log", "redis.log"), "0o600")
 
 
 def test_a_folder_that_the_services_cannot_enter_is_one_clear_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
