@@ -14,11 +14,14 @@ ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv /opt/venv
 ENV PATH=/opt/venv/bin:$PATH
 WORKDIR /app
-COPY requirements.txt requirements-qdrant.txt constraints.txt ./
-# the embedded services at the end of the list are for trying and testing, and partly AGPL or source-available
-RUN sed '/^# Embedded services/,$d' requirements.txt > requirements-image.txt \
-    && if [ -n "$TORCH_INDEX" ]; then pip install --no-deps --index-url "$TORCH_INDEX" "$(grep '^torch==' requirements.txt)"; fi \
-    && pip install -r requirements-image.txt -r requirements-qdrant.txt
+COPY requirements.txt requirements.lock constraints.txt ./
+# Every file is held against the hash in the lock, and none is built here; torch alone comes without a hash (the lock says why).
+# The embedded services and what follows them in the lock are for trying and testing, and partly AGPL or source-available.
+RUN sed '/^# Embedded services/,$d' requirements.lock > image.lock \
+    && pip install --require-hashes --no-deps --only-binary :all: -r image.lock \
+    && torch=$(grep '^torch==' requirements.txt) \
+    && if [ -n "$TORCH_INDEX" ]; then pip install --no-deps --index-url "$TORCH_INDEX" "$torch"; \
+       else pip install --constraint constraints.txt "$torch"; fi
 COPY manage.py ./
 COPY gateway_project gateway_project
 COPY plans plans

