@@ -58,7 +58,8 @@ PIECES = (
 MORE_PIECES = ("é", "你", "あ", "😀", "\u0301", "\u200b")
 PAIRS = ("a ", "1 ", "a.", "1,", " \n", "- ", "| ", "a: ", "a1", "x=")
 ENDS = ("", "!", "x\n1")
-FEW, MANY = 24, 3000  # characters pumped; what is slow with few is not tried with more
+FEW = range(12, 25, 2)  # characters pumped, a few more each time: what doubles with each ends early
+MANY = (50, 100, 200, 400, 800, 1500, 3000)  # what takes the fourth power of them ends early too
 SLOW = 0.03  # seconds
 ENDLESS = 200  # a count of this or more is no bound
 SINGLE = (codes.IN, codes.ANY, codes.LITERAL, codes.NOT_LITERAL)
@@ -271,6 +272,11 @@ def seconds(compiled: re.Pattern[Any], text: Any, *, begins: bool, tries: int = 
     return best
 
 
+def is_slow(compiled: re.Pattern[Any], text: Any, *, begins: bool) -> bool:
+    """Whether it is, however often it is tried: a busy machine is slow once."""
+    return all(seconds(compiled, text, begins=begins) > SLOW for _ in range(3))
+
+
 def pumped(pattern: Any, start: str, pump: str, length: int, end: str) -> Any:
     text = start + pump * (length // len(pump)) + end
     return text.encode() if isinstance(pattern, bytes) else text
@@ -323,13 +329,15 @@ def problem(pattern: Any, flags: int, *, begins: bool) -> str:
                 def make(length: int, start: str = start, pump: str = pump, end: str = end) -> Any:
                     return pumped(pattern, start, pump, length, end)
 
-                if seconds(compiled, make(FEW), begins=begins, tries=3) > SLOW:
-                    return f"{start!r} + {pump!r} * {FEW} + {end!r} takes too long"
-                if seconds(compiled, make(MANY), begins=begins, tries=2) < SLOW:
+                for few in FEW:
+                    if is_slow(compiled, make(few), begins=begins):
+                        return f"{start!r} + {pump!r} * {few} + {end!r} takes too long"
+                many = next((many for many in MANY if is_slow(compiled, make(many), begins=begins)), None)
+                if many is None:
                     continue
                 # A busy machine is slow too: the growth decides.
                 growth = min(
-                    seconds(compiled, make(MANY), begins=begins) / seconds(compiled, make(MANY // 4), begins=begins, tries=2)
+                    seconds(compiled, make(many), begins=begins) / seconds(compiled, make(many // 4), begins=begins, tries=2)
                     for _ in range(4)
                 )
                 if growth > MOST_GROWTH:
