@@ -5,6 +5,7 @@ The rules on time and person are narrow on purpose: a bank's FAQ says "my" and "
 
 import re
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 from plans.snapshot import CacheSettings, ToolCalls
@@ -13,7 +14,7 @@ from proxy.core.hidden_text import is_hidden
 from proxy.core.languages.known import is_known_language
 from proxy.core.model_input import CALLS, holds_unknown_field, offers_tools
 from proxy.core.personal import is_personal
-from proxy.core.structured import NotJson, holds, parsed
+from proxy.core.structured import NotJson, Steps, holds, parsed
 from proxy.core.timely import is_timely
 from proxy.core.wording import is_about_wording
 from stats.measures import NotKept
@@ -98,7 +99,8 @@ def answer_refusal(request: ChatRequest, completion: dict[str, Any] | None, tool
     wanted = request.body.get("n")
     if (isinstance(wanted, int) and len(choices) < wanted) or len(indexes) < len(choices):
         return "not-understood"
-    reasons = (_message_refusal(request.body, choice["message"], tool_calls) for choice in choices)
+    checks = _Checks(request.body)
+    reasons = (_message_refusal(checks, choice["message"], tool_calls) for choice in choices)
     return next((reason for reason in reasons if reason), "")
 
 
@@ -150,19 +152,32 @@ def _calls_of(message: dict[str, Any]) -> list[dict[str, Any]]:
     return [*(message.get("tool_calls") or []), *([{"type": "function", "function": older}] if older else [])]
 
 
-def _message_refusal(body: dict[str, Any], message: dict[str, Any], tool_calls: ToolCalls) -> NotKept:
-    calls, forced = _calls_of(message), is_call_forced(body)
+class _Checks:
+    """What an answer is checked against, found once for all of its choices and calls; they share the steps too."""
+
+    def __init__(self, body: dict[str, Any]) -> None:
+        self.body = body
+        self.steps = Steps()
+
+    @cached_property
+    def offered(self) -> tuple[dict[str, Any], set[str]]:
+        """See `_offered`."""
+        return _offered(self.body)
+
+
+def _message_refusal(checks: _Checks, message: dict[str, Any], tool_calls: ToolCalls) -> NotKept:
+    calls, forced = _calls_of(message), is_call_forced(checks.body)
     if calls:
         if tool_calls == "none" or (tool_calls == "output" and not forced):
             return "tool-calls"
-        return _calls_refusal(body, calls)
-    return "no-tool-call" if forced else _format_refusal(body.get("response_format"), message)
+        return _calls_refusal(checks, calls)
+    return "no-tool-call" if forced else _format_refusal(checks, message)
 
 
-def _format_refusal(wanted: Any, message: dict[str, Any]) -> NotKept:
+def _format_refusal(checks: _Checks, message: dict[str, Any]) -> NotKept:
     """Why it is not the JSON that `response_format` asks for."""
-    kind = wanted.get("type") if isinstance(wanted, dict) else None
-    if kind not in ("json_object", "json_schema"):
+    wanted = checks.body.get("response_format")
+    if not isinstance(wanted, dict) or (kind := wanted.get("type")) not in ("json_object", "json_schema"):
         return ""
     try:
         value = parsed(message.get("content"))
@@ -174,7 +189,7 @@ def _format_refusal(wanted: Any, message: dict[str, Any]) -> NotKept:
     schema = named.get("schema") if isinstance(named, dict) else None
     if not isinstance(value, dict | list) and not (isinstance(schema, dict) and schema.get("type")):
         return "invalid-json"  # a number or a word alone, where no schema asks for one
-    return "" if holds(value, schema) else "schema"
+    return "" if holds(value, schema, checks.steps) else "schema"
 
 
 def is_call_forced(body: dict[str, Any]) -> bool:
@@ -186,9 +201,9 @@ def is_call_forced(body: dict[str, Any]) -> bool:
     return choice in ("required", "any") or isinstance(older, dict)
 
 
-def _calls_refusal(body: dict[str, Any], calls: list[dict[str, Any]]) -> NotKept:
+def _calls_refusal(checks: _Checks, calls: list[dict[str, Any]]) -> NotKept:
     """Why a call could not be made by the client: its tool was not offered, or its arguments are not what the tool takes."""
-    functions, customs = _offered(body)
+    functions, customs = checks.offered
     for call in calls:
         custom = call.get("custom")
         if call.get("type") == "custom" and isinstance(custom, dict):
@@ -198,9 +213,9 @@ def _calls_refusal(body: dict[str, Any], calls: list[dict[str, Any]]) -> NotKept
         function = call.get("function")
         if not isinstance(function, dict) or call.get("type", "function") not in ("function", "", None):
             return "not-understood"
-        if not _can_be_called(function, functions):
+        if not _can_be_called(function, functions, checks.steps):
             return "tool-arguments"
-    return "tool-arguments" if _misses_the_one(body, calls) else ""
+    return "tool-arguments" if _misses_the_one(checks.body, calls) else ""
 
 
 def _offered(body: dict[str, Any]) -> tuple[dict[str, Any], set[str]]:
@@ -220,7 +235,7 @@ def _dicts(value: Any) -> list[dict[str, Any]]:
     return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
 
 
-def _can_be_called(function: dict[str, Any], offered: dict[str, Any]) -> bool:
+def _can_be_called(function: dict[str, Any], offered: dict[str, Any], steps: Steps) -> bool:
     name = function.get("name")
     if not isinstance(name, str) or name not in offered:
         return False
@@ -228,7 +243,7 @@ def _can_be_called(function: dict[str, Any], offered: dict[str, Any]) -> bool:
         arguments = parsed(function.get("arguments"))
     except NotJson:
         return False
-    return isinstance(arguments, dict) and holds(arguments, offered[name])
+    return isinstance(arguments, dict) and holds(arguments, offered[name], steps)
 
 
 def _misses_the_one(body: dict[str, Any], calls: list[dict[str, Any]]) -> bool:

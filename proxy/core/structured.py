@@ -6,11 +6,14 @@ asks for beyond types, required keys, closed lists of values and fixed sets of k
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
 
-MAX_STEPS: Final = 200_000  # of walking a schema along an answer; what is left then is not checked
+from proxy.core.provider_json import is_readable
+
+MAX_STEPS: Final = 200_000  # of walking schemas along an answer; what is left then is not checked
 MAX_REFERENCE_LENGTH: Final = 1_000  # characters; a longer one asks for nothing
 _NODE_STEPS: Final = 10  # what a look at one value under one schema counts, beside the lists it reads
 MAX_DEPTH: Final = 64  # of following schemas into each other
@@ -32,6 +35,8 @@ def parsed(text: Any) -> Any:
     """The value of a JSON text as every client reads it: no fence, no text around it, no NaN, no name twice. Raises NotJson."""
     if not isinstance(text, str):
         raise NotJson("no text")
+    if not is_readable(text.encode("utf-8", "surrogatepass")):
+        raise NotJson("more than can be read")
     try:
         orjson.loads(text)  # strict, and quick to refuse
         return json.loads(text, object_pairs_hook=_object)
@@ -46,15 +51,22 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def holds(value: Any, schema: Any) -> bool:
+@dataclass(slots=True)
+class Steps:
+    """How far the checks of one answer may still go: all of its choices and calls share them."""
+
+    left: int = MAX_STEPS
+
+
+def holds(value: Any, schema: Any, steps: Steps | None = None) -> bool:
     """Whether the value has what the JSON schema requires, as far as it is checked here."""
-    return _Walk(schema).holds(value, schema, 0)
+    return _Walk(schema, steps or Steps()).holds(value, schema, 0)
 
 
 class _Walk:
-    def __init__(self, root: Any) -> None:
+    def __init__(self, root: Any, steps: Steps) -> None:
         self._root = root
-        self._steps = 0
+        self._steps = steps
         self._references: dict[str, Any] = {}
 
     def holds(self, value: Any, schema: Any, depth: int) -> bool:
@@ -122,13 +134,12 @@ class _Walk:
         if "const" in schema and self._may_read(size) and not _same(value, schema["const"]):
             return False
         listed = schema.get("enum")
-        unread = not isinstance(listed, list) or not self._may_read(len(listed) * size)
-        return unread or any(_same(value, each) for each in listed)
+        return not isinstance(listed, list) or not self._may_read(len(listed) * size) or any(_same(value, each) for each in listed)
 
     def _may_read(self, steps: int) -> bool:
         """Whether so much more may be read. Everything a stranger sizes is counted here: lists of a schema are read for each value."""
-        self._steps += steps
-        return self._steps <= MAX_STEPS
+        self._steps.left -= steps
+        return self._steps.left >= 0
 
 
 def _is_a(value: Any, name: Any) -> bool:

@@ -1,6 +1,7 @@
 """Which answers may be stored: whole ones, and of structured ones those that a client can read."""
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from plans.snapshot import ToolCalls
+from proxy.core import eligibility, structured
 from proxy.core.chat import ChatRequest
 from proxy.core.eligibility import answer_refusal, is_call_forced
 from proxy.core.structured import MAX_STEPS, NotJson, holds, parsed
@@ -248,6 +250,70 @@ def test_long_lists_of_a_schema_times_a_long_answer_cost_bounded_steps(value: An
     began = time.process_time()
     holds(value, schema)
     assert time.process_time() - began < 1.0
+
+
+LISTED = {"type": "array", "items": {"enum": [f"name {n}" for n in range(10_000)]}}
+SERIAL = {"allOf": [{"type": "object"}] * 10_000}
+REQUIRING = {"type": "array", "items": {"required": [str(n) for n in range(10_000)]}}
+
+
+def schema_checks(monkeypatch: pytest.MonkeyPatch, completion: Any, **body: Any) -> int:
+    """How many comparisons of values and types the check of an answer takes."""
+    count = 0
+
+    def counting(found: Callable[..., bool]) -> Callable[..., bool]:
+        def check(*args: Any) -> bool:
+            nonlocal count
+            count += 1
+            return found(*args)
+
+        return check
+
+    with monkeypatch.context() as patched:
+        for name in ("_same", "_is_a"):
+            patched.setattr(structured, name, counting(getattr(structured, name)))
+        why(completion, **body)
+    return count
+
+
+@pytest.mark.parametrize("schema", [LISTED, SERIAL, REQUIRING], ids=["listed", "serial", "requiring"])
+def test_all_choices_and_calls_of_an_answer_share_the_steps(monkeypatch: pytest.MonkeyPatch, schema: Any) -> None:
+    content = orjson.dumps(["name 9999"] * 500).decode() if schema is not SERIAL else "{}"
+    one = answer(content)["choices"][0]
+    completion = {"choices": [one | {"index": index} for index in range(50)]}
+    wanted = {"type": "json_schema", "json_schema": {"schema": schema}}
+    assert schema_checks(monkeypatch, completion, response_format=wanted, n=50) <= 2 * MAX_STEPS
+    calls = [{"id": str(n), "type": "function", "function": {"name": "f", "arguments": '{"a": ["name 9999"]}'}} for n in range(1000)]
+    tool = {"type": "function", "function": {"name": "f", "parameters": {"properties": {"a": schema}}}}
+    called = answer(None, "tool_calls", tool_calls=calls)
+    assert schema_checks(monkeypatch, called, tools=[tool], tool_choice="required") <= 2 * MAX_STEPS
+
+
+def test_tools_are_looked_through_once_for_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[Any] = []
+    found = eligibility._offered
+
+    def offered(body: Body) -> Any:
+        looked.append(body)
+        return found(body)
+
+    monkeypatch.setattr(eligibility, "_offered", offered)
+    calls = [{"id": "a", "type": "function", "function": {"name": "f", "arguments": "{}"}}]
+    one = answer(None, "tool_calls", tool_calls=calls)["choices"][0]
+    tool = {"type": "function", "function": {"name": "f"}}
+    assert why({"choices": [one | {"index": n} for n in range(20)]}, tools=[tool], tool_choice="required", n=20) == ""
+    assert len(looked) == 1
+
+
+def test_a_text_of_more_json_than_can_be_read_is_not_taken_for_it() -> None:
+    with pytest.raises(NotJson):
+        parsed("[" + "1," * 500_000 + "1]")
+    assert len(parsed("[" + "1," * 100_000 + "1]")) == 100_001
+
+
+@pytest.mark.parametrize("reference", ["#/d/" * 100_000, "#" + "/d" * 1000, "other#/d"])
+def test_a_reference_that_leads_nowhere_asks_for_nothing(reference: str) -> None:
+    assert holds([{}] * 100, {"items": {"$ref": reference}, "d": {"type": "object"}})
 
 
 VALUES = st.recursive(
