@@ -56,7 +56,7 @@ DETAILS: Final = {
 NOT_KEPT: Final[dict[str, str]] = {
     "status": "the provider's answer was an error",
     "no-answer": "the answer holds no text",
-    "refusal": "the model refused: asked again it may not",
+    "refusal": "the model refused to give the JSON that was asked for",
     "finish-reason": "the provider did not say that the answer is whole",
     "invalid-json": "JSON was asked for, and the answer is none",
     "schema": "the answer lacks keys that the schema requires, or has other types",

@@ -123,9 +123,7 @@ def _choice_refusal(choice: Any) -> NotKept:
     word = finish.lower() if isinstance(finish, str) else ""
     if word not in FINISHED and not (word in CALLED and _calls_of(message)):
         return "finish-reason"
-    if message.get("refusal"):
-        return "refusal"
-    if _calls_of(message) or message.get("audio"):
+    if _calls_of(message) or message.get("audio") or message.get("refusal"):
         return ""
     content = message.get("content")
     said = content.strip() if isinstance(content, str) else content
@@ -179,6 +177,8 @@ def _format_refusal(checks: _Checks, message: dict[str, Any]) -> NotKept:
     wanted = checks.body.get("response_format")
     if not isinstance(wanted, dict) or (kind := wanted.get("type")) not in ("json_object", "json_schema"):
         return ""
+    if message.get("refusal"):
+        return "refusal"
     try:
         value = parsed(message.get("content"))
     except NotJson:

@@ -1,11 +1,11 @@
 """Which answers may be stored: whole ones, and of structured ones those that a client can read."""
 
+import json
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -61,8 +61,6 @@ def test_any_other_end_is_none(finish: Any) -> None:
         (answer(" \n\t\u00a0"), "no-answer"),
         (answer([]), "no-answer"),
         (answer(None, reasoning_content="Thinking was all it did."), "no-answer"),
-        (answer(None, refusal="I cannot help with that."), "refusal"),
-        (answer("Half of it", refusal="No."), "refusal"),
         ({"choices": ["x"]}, "not-understood"),
         ({"choices": [None]}, "not-understood"),
         ({"choices": [{"message": "text", "finish_reason": "stop"}]}, "not-understood"),
@@ -345,7 +343,7 @@ def test_what_is_parsed_is_json(text: str) -> None:
         value = parsed(text)
     except NotJson:
         return
-    assert orjson.loads(text) == value
+    assert json.loads(text) == value  # not orjson, which rounds whole numbers beyond 64 bits
 
 
 TOOLS: list[Body] = [
