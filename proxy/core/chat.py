@@ -17,7 +17,7 @@ import orjson
 from proxy.core.body_limits import DEFAULT_LIMITS, BodyLimits
 from proxy.core.controls import Controls, from_body
 from proxy.core.errors import BadRequest, TooDeep, TooMany
-from proxy.core.json_marks import count_marks
+from proxy.core.json_marks import KEY_WEIGHT, count_marks
 from proxy.core.offload import LARGE
 from proxy.core.ports import Message
 
@@ -30,7 +30,6 @@ _LONG_NUMBER = re.compile(rb"\d{20,}")
 _DIGITS, _TWENTY = bytes.maketrans(b"123456789", b"0" * 9), b"0" * 20
 _ESCAPED_NUL = b"\\u0000"
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
-KEY_WEIGHT = 2  # a key takes the parser, and who sorts them, at least as long as so many values
 MAX_DIGITS = 20  # of a whole number within 64 bits, its sign included
 
 
@@ -91,10 +90,8 @@ def load(raw: bytes, *, depth: int = DEFAULT_LIMITS.depth) -> dict[str, Any]:
 
 def _load(raw: bytes, limits: BodyLimits) -> tuple[dict[str, Any], bool]:
     """The JSON object, and whether it holds NUL or whole numbers beyond 64 bits."""
-    if len(raw) > limits.values:  # as many take more bytes
-        marks = count_marks(raw)
-        if marks.values + KEY_WEIGHT * marks.keys > limits.values:
-            raise TooMany(f"The body holds more than {limits.values} JSON values, of which a key counts as {KEY_WEIGHT}.")
+    if len(raw) > limits.values and count_marks(raw).weight > limits.values:  # as many take more bytes
+        raise TooMany(f"The body holds more than {limits.values} JSON values, of which a key counts as {KEY_WEIGHT}.")
     try:
         body = orjson.loads(raw)
     except orjson.JSONDecodeError as error:

@@ -11,9 +11,12 @@ from typing import Any, Final
 
 from proxy.core.completions import is_replayable
 from proxy.core.provider_errors import ProviderError, find_stream_error
+from proxy.core.provider_json import count_quickly
 from proxy.core.sse import Event
 
 MAX_COLLECTED_BYTES: Final = 16 * 1024 * 1024
+MAX_COLLECTED_VALUES: Final = 500_000  # beyond those that frame each chunk
+FRAME_VALUES: Final = 40  # of an ordinary chunk
 TEXTS: Final = frozenset({"content", "refusal", "arguments", "input", "text", "thinking", "transcript", "data", "summary", "output"})
 TEXT_BEGINNINGS: Final = ("reasoning", "thinking", "thought")
 LABELS: Final = frozenset(
@@ -29,7 +32,8 @@ _HEADLESS: Final = frozenset({"choices", "usage"}) | NOT_KEPT
 class Collector:
     """Chunks in, one `chat.completion` out.
 
-    `usage`: as reported last; `error`: what the provider said went wrong; `ended`: `[DONE]` came; `answered`: at least one choice did;
+    `collected_bytes`: of the chunks' JSON so far; `usage`: as reported last; `error`: what the provider said went wrong;
+    `ended`: `[DONE]` came; `answered`: at least one choice did;
     `spoiled`: why no completion can be made of it, "" while it can; `missed`: something may have been said that was not understood, the
     end of the answer for example.
     """
@@ -37,7 +41,8 @@ class Collector:
     def __init__(self) -> None:
         self._head: dict[str, Any] = {}
         self._choices: dict[int, _Choice] = {}
-        self._collected_bytes = 0
+        self._collected_values = 0
+        self.collected_bytes = 0
         self.usage: dict[str, Any] | None = None
         self.error: ProviderError | None = None
         self.ended = False
@@ -58,8 +63,9 @@ class Collector:
                 self.miss("JSON that is no event")
             if not event.parsed.exact:
                 self.spoil("JSON that cannot be written again as it is")
-            self._collected_bytes += len(event.data)
-            if self._collected_bytes > MAX_COLLECTED_BYTES:
+            self.collected_bytes += len(event.data)
+            self._collected_values += max(0, count_quickly(event.data) - FRAME_VALUES)
+            if self._is_full():
                 self.miss("more than can be kept")
             self._take_value(event.parsed.value, event.name)
 
@@ -98,8 +104,11 @@ class Collector:
         elif name != "ping" and not value.keys() <= _NAMING:
             self.miss("an event without choices")
 
+    def _is_full(self) -> bool:
+        return self.collected_bytes > MAX_COLLECTED_BYTES or self._collected_values > MAX_COLLECTED_VALUES
+
     def _take_choices(self, choices: list[Any]) -> None:
-        if self._collected_bytes > MAX_COLLECTED_BYTES:
+        if self._is_full():
             return
         for choice in choices:
             index = (choice.get("index") or 0) if isinstance(choice, dict) else None

@@ -1,6 +1,8 @@
 """What a whole `chat.completion` must look like to be kept, shared, and given again as a stream."""
 
-from typing import Any
+from typing import Any, Final
+
+MAX_PARTS: Final = 10_000  # choices, parts of contents and calls of tools together
 
 
 def is_replayable(completion: Any) -> bool:
@@ -8,7 +10,9 @@ def is_replayable(completion: Any) -> bool:
     if not isinstance(completion, dict) or not _is(completion.get("usage"), dict):
         return False
     choices = completion.get("choices")
-    if not isinstance(choices, list) or not choices or not all(_is_choice(choice) for choice in choices):
+    if not isinstance(choices, list) or not choices or len(choices) > MAX_PARTS or not all(_is_choice(choice) for choice in choices):
+        return False
+    if sum(_parts_of(choice["message"]) for choice in choices) > MAX_PARTS:
         return False
     return len({choice.get("index") or 0 for choice in choices}) == len(choices)
 
@@ -19,6 +23,11 @@ def _is_choice(choice: Any) -> bool:
     index = choice.get("index")
     numbered = index is None or (type(index) is int and index >= 0)
     return numbered and _is(choice.get("finish_reason"), str) and _is(choice.get("logprobs"), dict) and _is_message(choice["message"])
+
+
+def _parts_of(message: dict[str, Any]) -> int:
+    """At least one, so that choices count too."""
+    return 1 + sum(len(parts) for name in ("content", "tool_calls") if isinstance(parts := message.get(name), list))
 
 
 def _is_message(message: dict[str, Any]) -> bool:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 # A request that looked into the cache just before the answer was stored may board this much later, and must not call again.
 LINGER = 2.0
+BATCH_PARTS = 256
+BATCH_BYTES = 256 * 1024  # who joins a long flight late reads it in batches of about so much
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +99,11 @@ class Flight:
         return None if live and self.live else self.landing
 
     async def batches(self, begin: int = 0) -> AsyncIterator[list[bytes]]:
-        """The parts from number `begin` to the last, those that are here already together. Raises what ended the stream."""
+        """The parts from number `begin` to the last, those that are here already together as far as a batch goes. Raises what ended the
+        stream."""
         while True:
-            if begin < len(self.parts):
-                parts, begin = self.parts[begin:], len(self.parts)
+            if parts := self._batch(begin):
+                begin += len(parts)
                 yield parts
             elif not self._over:
                 await self._news.wait()
@@ -108,6 +111,14 @@ class Flight:
                 raise self._error
             else:
                 return
+
+    def _batch(self, begin: int) -> list[bytes]:
+        parts, size = self.parts[begin : begin + BATCH_PARTS], 0
+        for number, part in enumerate(parts, 1):
+            size += len(part)
+            if size >= BATCH_BYTES:
+                return parts[:number]
+        return parts
 
     async def stream(self) -> AsyncIterator[bytes]:
         """All of the parts as bytes."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 BLOCK = 256 * 1024
+KEY_WEIGHT = 2  # a key takes the parser, and who sorts them, at least as long as so many values
 _KIND = np.zeros(256, np.uint8)
 _KIND[[ord(","), ord("["), ord("{")]] = 1
 _KIND[ord(":")] = 2
@@ -20,6 +21,11 @@ class JsonMarks:
 
     values: int
     keys: int
+
+    @property
+    def weight(self) -> int:
+        """Values, of which a key counts as two."""
+        return self.values + KEY_WEIGHT * self.keys
 
 
 def count_marks(raw: bytes) -> JsonMarks:

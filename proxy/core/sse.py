@@ -9,16 +9,22 @@ Chunk shape: platform.openai.com/docs/api-reference/chat-streaming.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
 
-from proxy.core.provider_json import ParsedJson, parse_json
+from proxy.core.json_marks import count_marks
+from proxy.core.provider_json import ParsedJson, count_quickly, parse_json
 
 DONE: Final = b"data: [DONE]\n\n"
 MAX_EVENT_BYTES: Final = 1024 * 1024  # larger ones are passed on in pieces, unread
-PIECE_BYTES: Final = 4 * 1024  # read at one go on the event loop: so many line ends are so many events, of some 10 us each
+MAX_EVENT_VALUES: Final = 50_000  # of JSON in one event; with more of them it is passed on unread
+MAX_BATCH_LINES: Final = 1000  # decoded at a time
+EVENT_WORK: Final = 64  # bytes that decoding an event takes the time of, beside its own
+MAX_HEAD_BYTES: Final = 4096  # of what a stored completion says beside its choices and usage; more is said once only
+MAX_LABEL_BYTES: Final = 256
+_EVERYWHERE: Final = ("id", "object", "created", "model", "system_fingerprint", "service_tier")  # in every chunk of every provider
 _BOM: Final = b"\xef\xbb\xbf"
 _ENDS: Final = (b"\n", b"\r")
 
@@ -70,8 +76,13 @@ class Decoder:
 
     def feed(self, data: bytes) -> list[Event]:
         """The events completed by these bytes."""
+        return [event for events in self.batches(data) for event in events]
+
+    def batches(self, data: bytes) -> Iterator[list[Event]]:
+        """The same in lists that no more than `MAX_BATCH_LINES` lines make: a read may bring tens of thousands of empty events. To be
+        taken to the end."""
         if not data:
-            return []
+            return
         self._events = []
         if self._after_cr and data[:1] == b"\n":  # the other half of a line end
             data = data[1:]
@@ -79,13 +90,16 @@ class Decoder:
                 self._lines[-1] += b"\n"
             else:
                 self._events.append(Event(b"\n"))
-        for line in data.splitlines(keepends=True):
+        self._after_cr = data.endswith(b"\r")
+        for number, line in enumerate(data.splitlines(keepends=True), 1):
             if line.endswith(_ENDS):
                 self._end_line(line)
             else:
                 self._hold(line)
-        self._after_cr = data.endswith(b"\r")
-        return self._events
+            if not number % MAX_BATCH_LINES:
+                yield self._events
+                self._events = []
+        yield self._events
 
     def flush(self) -> list[Event]:
         """What is left when the stream ended without a final line end."""
@@ -107,7 +121,7 @@ class Decoder:
     def _end_line(self, line: bytes) -> None:
         if self._line:
             line = self._take_line() + line
-        if self._skipping or len(line) > MAX_EVENT_BYTES:
+        if self._skipping or _is_too_much(line):
             self._skipping = False
             self._emit_unread(line)
         else:
@@ -160,12 +174,15 @@ class Decoder:
             self._emit_event()
         elif self._events and self._events[-1].open:
             last = self._events[-1]
-            self._events[-1] = replace(last, raw=last.raw + line, open=False)
+            self._events[-1] = Event(last.raw + line, last.data, last.parsed, last.name, last.unread, last.bare)
         else:
             self._events.append(Event(line))
 
     def _emit_event(self, *, open: bool = False) -> None:  # noqa: A002 -- the field's name
         data = b"\n".join(self._data)
+        if _is_too_much(data):
+            self._emit_unread(b"")
+            return
         self._emit(b"", data, parse_json(data) if data else None, open=open)
 
     def _emit(self, line: bytes, data: bytes, parsed: ParsedJson | None, *, open: bool = True) -> None:  # noqa: A002 -- the field's name
@@ -181,6 +198,15 @@ class Decoder:
         self._lines, self._lines_bytes, self._data, self._name = [], 0, [], ""
 
 
+def _is_too_much(data: bytes) -> bool:
+    """Whether taking it in would hold up others: a delta may consist of hundreds of thousands of empty calls."""
+    if len(data) <= MAX_EVENT_VALUES:  # each value takes a byte at least
+        return False
+    if len(data) > MAX_EVENT_BYTES:
+        return True
+    return count_quickly(data) > MAX_EVENT_VALUES and count_marks(data).weight > MAX_EVENT_VALUES
+
+
 def _without_end(line: bytes) -> bytes:
     return line.rstrip(b"\r\n")
 
@@ -194,13 +220,23 @@ def replay(completion: dict[str, Any], *, include_usage: bool) -> Iterator[bytes
     """A stored completion as the events of a stream: role first, then each field whole, the finish, usage if asked for, `[DONE]`."""
     head = {name: value for name, value in completion.items() if name not in ("choices", "usage", "object")}
     head["object"] = "chat.completion.chunk"
+    later = _repeated(head)
     blank = {"usage": None} if include_usage else {}
     for choice in completion.get("choices", ()):
         for part in _parts(choice):
             yield event({**head, **blank, "choices": [part]})
+            head = later
     if include_usage and completion.get("usage"):
         yield event({**head, "choices": [], "usage": completion["usage"]})
     yield DONE
+
+
+def _repeated(head: dict[str, Any]) -> dict[str, Any]:
+    """What of it every chunk says: all, unless it is so long that saying it with each of many would never end."""
+    if len(orjson.dumps(head)) <= MAX_HEAD_BYTES:
+        return head
+    named = {name: head[name] for name in _EVERYWHERE if name in head}
+    return {name: value for name, value in named.items() if len(orjson.dumps(value)) <= MAX_LABEL_BYTES}
 
 
 def _parts(choice: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -25,6 +25,7 @@ Numbers may be floats without a fraction or texts of digits. What is negative, b
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal, InvalidOperation
+from itertools import islice
 from typing import Any, Final
 
 from plans.pricing import Details
@@ -33,6 +34,8 @@ from proxy.core.ports import Message
 from proxy.core.tokens import PER_TOOL_CALL, count_messages, count_text, encoding_for
 
 MAX_TOKENS: Final = 100_000_000  # ten times the longest prompt that any provider takes
+MAX_CHOICES: Final = 1000  # of which the usage is read
+MAX_NAMES: Final = 200  # in a usage; a tenth of that in what it holds
 MAX_COST: Final = Decimal(100_000)
 TICKS: Final = Decimal(10**10)
 
@@ -264,7 +267,7 @@ def _elsewhere(body: Report) -> Iterator[Any]:
 
 def _choices(body: Report) -> list[dict[str, Any]]:
     choices = body.get("choices")
-    return [choice for choice in choices if isinstance(choice, dict)] if isinstance(choices, list) else []
+    return [choice for choice in choices[:MAX_CHOICES] if isinstance(choice, dict)] if isinstance(choices, list) else []
 
 
 def _of_choices(body: Report) -> dict[str, Any] | None:
@@ -281,15 +284,15 @@ def _of_choices(body: Report) -> dict[str, Any] | None:
     return whole
 
 
-def _merge(into: dict[str, Any], value: Any, depth: int = 4) -> None:
-    """Of each number the largest, of all else the last."""
-    if not isinstance(value, dict) or len(into) > 200:
+def _merge(into: dict[str, Any], value: Any, most: int = MAX_NAMES) -> None:
+    """Of each number the largest, of all else the last. `most`: names that are looked at."""
+    if not isinstance(value, dict) or len(into) > most:
         return
-    for name, new in value.items():
+    for name, new in islice(value.items(), most):
         old = into.get(name)
         if isinstance(new, dict):
-            if depth:
-                _merge(into.setdefault(name, {}) if isinstance(old, dict | None) else {}, new, depth - 1)
+            if inner := most // 10:
+                _merge(into.setdefault(name, {}) if isinstance(old, dict | None) else {}, new, inner)
         elif new is not None and _is_more(new, old):
             into[name] = new
 

@@ -1,6 +1,5 @@
 """Ask the provider. One attempt: clients have their own retries, and a second call would be billed twice."""
 
-import asyncio
 import time
 
 import orjson
@@ -12,17 +11,20 @@ from proxy.core.errors import ClientGone, GatewayError, UpstreamInvalid
 from proxy.core.exchange import Answer, Call, Live, Refused, Whole, revise
 from proxy.core.headers import upstream_request_id
 from proxy.core.leaving import until_gone
+from proxy.core.offload import off_loop
 from proxy.core.ports import Toolbox, UpstreamReply
 from proxy.core.provider_errors import ProviderError, find_hidden_error
 from proxy.core.provider_json import ParsedJson, is_readable, parse_json
 from proxy.core.provider_secrets import secrets_of
 from proxy.core.replies import BegunReply
 from proxy.core.shown_errors import KEY_REFUSED, redacted_error, refuse_key, shown_error
+from proxy.core.turns import TURN_BYTES, Turns
 from proxy.core.usage import UsageReader
 
 EVENT_STREAM = "text/event-stream"
 JSON_MEDIA = "application/json"
 FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":", b"\xef\xbb\xbf")  # how a stream of events begins
+PIECE_BYTES = TURN_BYTES  # of a stream that is put together
 
 # What a provider's own door says when those behind it did not answer in time: they may have worked, and bill it.
 GAVE_UP = frozenset({408, 499, 504, 524})
@@ -117,14 +119,16 @@ def _hidden_error(call: Call, reply: UpstreamReply, error: ProviderError) -> Ans
 
 async def _put_together(call: Call, reply: UpstreamReply, body: bytes) -> Answer:
     """The whole answer of a stream that was not asked for."""
-    decoder, heard, told = sse.Decoder(), Collector(), UsageReader()
-    for begin in range(0, len(body), sse.PIECE_BYTES):
-        _take(decoder.feed(body[begin : begin + sse.PIECE_BYTES]), heard, told)
-        await asyncio.sleep(0)
+    decoder, turns, heard, told = sse.Decoder(), Turns(), Collector(), UsageReader()
+    for begin in range(0, len(body), PIECE_BYTES):
+        for events in decoder.batches(body[begin : begin + PIECE_BYTES]):
+            _take(events, heard, told)
+            await turns.spend(sse.EVENT_WORK * len(events))
+        await turns.spend(PIECE_BYTES)
     _take(decoder.flush(), heard, told)
     if heard.error is not None:
         return _hidden_error(call, reply, heard.error)
-    completion = heard.completion()
+    completion = await off_loop(heard.collected_bytes, heard.completion)
     if not heard.is_sound(completion) or not (heard.ended or heard.whole):
         reason = heard.spoiled or "it ends too early"
         raise UpstreamInvalid(f"The upstream sent a stream to a request for a whole answer, and it cannot be put together: {reason}.")

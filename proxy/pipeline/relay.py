@@ -3,8 +3,8 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
-from typing import Final
+from collections.abc import AsyncIterator, Iterable
+from typing import Any, Final
 
 from proxy.core import sse
 from proxy.core.collector import Collector
@@ -12,9 +12,11 @@ from proxy.core.errors import ClientGone, GatewayError, UpstreamInvalid
 from proxy.core.exchange import Call, Live, Refused, Whole, revise
 from proxy.core.headers import STREAM, decision_headers, passed_headers
 from proxy.core.leaving import until_gone
+from proxy.core.offload import off_loop
 from proxy.core.ports import Toolbox
 from proxy.core.provider_secrets import secrets_of
 from proxy.core.shown_errors import redacted_error, refuse_key
+from proxy.core.turns import Turns
 from proxy.core.usage import UsageReader
 
 log = logging.getLogger("tokenthrift.proxy")
@@ -40,29 +42,33 @@ async def relay(call: Call, tools: Toolbox) -> Call:
     finally:
         await answer.reply.close()
     heard = passage.heard
-    completion = heard.completion()
+    completion, sound = await off_loop(heard.collected_bytes, _put_together, heard)
     return revise(
         call,
-        completion=completion if heard.is_sound(completion) else None,
+        completion=completion if sound else None,
         partial_completion=completion,
         usage=passage.told.usage(call.target.upstream.provider) or call.usage,
         upstream_seconds=call.upstream_seconds + time.monotonic() - begun,
     )
 
 
+def _put_together(heard: Collector) -> tuple[dict[str, Any], bool]:
+    completion = heard.completion()
+    return completion, heard.is_sound(completion)
+
+
 async def _pass_on(call: Call, answer: Live, passage: "_Passage", tools: Toolbox) -> tuple[Call, bytes]:
     """Relay all but the last bytes, which are returned: nothing after a whole stream, an error event after one that broke off."""
-    decoder, size, heard = sse.Decoder(), 0, passage.heard
+    decoder, turns, size, heard = sse.Decoder(), Turns(), 0, passage.heard
     chunks = aiter(answer.reply.chunks())
     try:
         while (data := await _next(chunks, passage)) is not None:
             size += len(data)
             if size > tools.limits.upstream_bytes:
                 raise UpstreamInvalid("The upstream's stream does not end.")
-            if shown := b"".join([passage.shown(decoder.feed(piece)) async for piece in _pieces(data)]):
-                await call.client.send(shown, more=True)
-        if shown := passage.shown(decoder.flush()):
-            await call.client.send(shown, more=True)
+            await _send_on(call, passage, decoder.batches(data), turns)
+            await turns.spend(len(data))
+        await _send_on(call, passage, [decoder.flush()], turns)
     except GatewayError as error:
         if not heard.ended:
             return _cut(call, passage, error)
@@ -76,6 +82,14 @@ async def _pass_on(call: Call, answer: Live, passage: "_Passage", tools: Toolbox
     return call, b""
 
 
+async def _send_on(call: Call, passage: "_Passage", batches: Iterable[list[sse.Event]], turns: Turns) -> None:
+    """Send the client what it is to see of these events. A read of tens of thousands of them goes in pieces."""
+    for events in batches:
+        if shown := passage.shown(events):
+            await call.client.send(shown, more=True)
+        await turns.spend(sse.EVENT_WORK * len(events))
+
+
 async def _next(chunks: "AsyncIterator[bytes]", passage: "_Passage") -> bytes | None:
     """The next bytes, None at the end, or when nothing more comes for a while after `[DONE]`."""
     left = None if passage.done_at is None else passage.done_at + AFTER_DONE_SECONDS - time.monotonic()
@@ -86,14 +100,6 @@ async def _next(chunks: "AsyncIterator[bytes]", passage: "_Passage") -> bytes | 
             return await anext(chunks, None)
     except TimeoutError:
         return None
-
-
-async def _pieces(data: bytes) -> "AsyncIterator[bytes]":
-    """The bytes in pieces, between which others have their turn: a provider may send 256 KB of small events at a time."""
-    for begin in range(0, len(data), sse.PIECE_BYTES):
-        if begin:
-            await asyncio.sleep(0)
-        yield data[begin : begin + sse.PIECE_BYTES]
 
 
 def _cut(call: Call, passage: "_Passage", error: GatewayError) -> tuple[Call, bytes]:

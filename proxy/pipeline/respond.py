@@ -12,6 +12,7 @@ from proxy.core.content_encoding import ACCEPTED
 from proxy.core.errors import RateLimited
 from proxy.core.exchange import Call, Live, Refused, Whole, revise
 from proxy.core.headers import STREAM, Header, decision_headers, passed_headers
+from proxy.core.offload import off_loop
 from proxy.core.ports import Toolbox
 from proxy.core.usage import usage_of
 
@@ -38,7 +39,8 @@ async def respond(call: Call, tools: Toolbox) -> Call:
     call, body = revise(call, status=200), answer.envelope.completion
     if not call.asked.stream:
         return await _send(call, 200, body, [])
-    return await _send_stream(call, sse.replay(orjson.loads(body), include_usage=call.asked.include_usage), [])
+    completion = await off_loop(len(body), orjson.loads, body)
+    return await _send_stream(call, sse.replay(completion, include_usage=call.asked.include_usage), [])
 
 
 async def _refuse(call: Call, answer: Refused) -> Call:

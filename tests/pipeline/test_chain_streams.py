@@ -300,7 +300,7 @@ async def test_others_have_their_turn_while_many_small_events_are_read(stream: b
 
     class OneUpstream(FakeUpstream):
         async def send(self, *args: Any, **fields: Any) -> FakeReply:
-            return FakeReply(200, STREAM, [b"\n" * 64 * sse.PIECE_BYTES + b"".join(TEXT)])
+            return FakeReply(200, STREAM, [b"\n" * 256 * 1024 + b"".join(TEXT)])
 
     world = World(upstream=OneUpstream())
     waiting = asyncio.create_task(others())
