@@ -276,7 +276,7 @@ def schema_checks(monkeypatch: pytest.MonkeyPatch, completion: Any, **body: Any)
 
 @pytest.mark.parametrize("schema", [LISTED, SERIAL, REQUIRING], ids=["listed", "serial", "requiring"])
 def test_all_choices_and_calls_of_an_answer_share_the_steps(monkeypatch: pytest.MonkeyPatch, schema: Any) -> None:
-    content = orjson.dumps(["name 9999"] * 500).decode() if schema is not SERIAL else "{}"
+    content = json.dumps(["name 9999"] * 500) if schema is not SERIAL else "{}"
     one = answer(content)["choices"][0]
     completion = {"choices": [one | {"index": index} for index in range(50)]}
     wanted = {"type": "json_schema", "json_schema": {"schema": schema}}
