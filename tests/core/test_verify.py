@@ -120,6 +120,7 @@ DIFFERENT = {
     "exchanged": [
         ("How do I light a candle?", "How do I make a candle?"),
         ("What is osmosis?", "What is diffusion?"),
+        ("How do I freeze cheese?", "How do I freeze cream cheese?"),
         ("How do I take a bath?", "How do I give a bath?"),
     ],
     "replaced": [
@@ -164,6 +165,11 @@ def test_the_documentation_lists_every_verdict() -> None:
     [
         ("How do I reset my password?", "how can i reset the password"),
         ("How do I reset my password?", "How do I reset my passwrod?"),
+        ("How do I reset my password?", "How do I reset my own password?"),
+        ("What are the types of clouds?", "What are the different types of clouds?"),
+        ("Who painted the old church?", "Who did paint the old church?"),
+        ("Can I transfer money from my account?", "Could I transfer money from my account?"),
+        ("Explain a few of the rules", "explain a few of the rules please"),
         ("Return within 30 days?", "Can I return within thirty days?"),
         ("Do you ship to France?", "do you ship to france"),
         ("Do you ship to France?", "do you ship to frnace"),

@@ -10,13 +10,15 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 from proxy.core.compression.languages import LONGEST_WORD
 from proxy.core.tenant_memory import remember_by_tenant
 from proxy.core.verify.capitals import counts_by_case
 from proxy.core.verify.fold import few_marks
 from proxy.core.verify.lexicon import is_common, is_word
-from proxy.core.verify.words import FILLERS
+from proxy.core.verify.spaced_prose import unspaced
+from proxy.core.verify.words import FILLERS, canonical
 
 # Characters of no width that come along when a text is copied: of no meaning, as few as these.
 CARRIED = re.compile("[\u00ad\u200b\u2060\ufeff]")
@@ -38,6 +40,8 @@ _COUNTED = re.compile(
     r"([0-9]+(?:[.,:][0-9]+)*)"
     r"(?:st|nd|rd|th|am|pm|h|hrs?|mins?|secs?|km|cm|kg|lbs?|ml|[kK]|(?:-[a-z]+)+)"
 )
+# The mid-15th century.
+_WHEN = re.compile("(?:[a-z]{2,}-)+[0-9]+(?:st|nd|rd|th)")
 _LINK = re.compile(r"https?://[!-~]+")
 # Codes, dates, spans, models: A4, 3/15, 2016-17, B-52, 190+, Google+.
 _CODE = re.compile(r"#?[0-9A-Za-z]+(?:[-'/][0-9A-Za-z]+)*\+?")
@@ -74,6 +78,7 @@ _CLOSED = re.compile(r"[?!]+\?[?!]*|\?[?!]+|\.{3,}|…")
 _ELLIPSES = ("...", "…")
 # Quotes as typewriters have them.
 _TYPEWRITTEN = ("``", "''")
+_FACES = frozenset(((":", ")"), (";", ")")))
 _CURRENCIES = frozenset("$€£¥₹")
 _ENDINGS = frozenset(",.")
 _SAYS_OF_SIGNS = frozenset("do does mean means sign symbol operator character".split())
@@ -126,7 +131,8 @@ def notation(text: str) -> Notation:
     marks = tuple(piece.mark for piece in pieces if piece.mark)
     literal = _as_code(text, pieces) if formal else _as_prose(pieces)
     words = frozenset(part for piece in pieces for part in re.split("[-/']", piece.core.lower()))
-    names = frozenset(piece.core.lower() for piece in pieces[1:] if piece.core.istitle() and piece.core.lower() not in FILLERS)
+    within = (piece.core for before, piece in pairwise(pieces) if not _ends_sentence(before))
+    names = frozenset(core.lower() for core in within if core.istitle() and core.lower() not in FILLERS)
     return Notation(marks, formal, literal, _capitals(pieces), words, names)
 
 
@@ -148,7 +154,8 @@ def _is_unmentioned(ours: Notation, theirs: Notation) -> bool:
     """Whether a word in capitals, a name or a keyword, is none of the other text's words. One common word alone is stressed by them."""
     written = [word for word, form in ours.capitals.items() if form.isupper() and word not in FILLERS]
     stressed = [word for word in written if is_word(word)]
-    return any(word not in theirs.words for word in written if len(stressed) > 1 or word not in stressed)
+    missing = [word for word in written if word not in theirs.words and (len(stressed) > 1 or word not in stressed)]
+    return bool(missing) and not {canonical(word) for word in missing} <= {canonical(word) for word in theirs.words}
 
 
 def equivalent(one: str, other: str) -> bool:
@@ -174,6 +181,7 @@ def _names_more(ours: Notation, theirs: Notation) -> bool:
 
 
 def _cleaned(text: str) -> str:
+    text = unspaced(text)
     if text.isascii():
         return text.strip()
     if few_marks(text) == text:  # else to put them in order takes a time that is quadratic in their number
@@ -203,7 +211,9 @@ def _pieces(text: str) -> list[Piece]:
     before = ""  # the core that stands before, prose's own signs left out
     for place, chunk in enumerate(chunks):
         piece = plain[chunk]
-        if not piece.core:
+        if chunk in _ELLIPSES and found and found[-1].core and _ends(found[-1].text):
+            piece = Piece(chunk, "")  # between two sentences
+        elif not piece.core:
             piece = _sign(chunk, before, chunks[place + 1] if place + 1 < len(chunks) else "")
         elif not piece.mark and _is_named_by(piece.core, before, begun=bool(found) and not _ends(found[-1].text)):
             piece = Piece(chunk, piece.core, piece.core)
@@ -217,6 +227,11 @@ def _is_named_by(core: str, before: str, *, begun: bool) -> bool:
     if len(core) == 1:
         return core.isalpha() and ((core == "A" and begun) or before in _NAMED_BY_LETTERS)
     return before[-1:].isdigit() and core.lower() in _MEASURES and not core.islower()
+
+
+def _ends_sentence(piece: Piece) -> bool:
+    """Whether a capital behind it says nothing. Behind an initial, or Mr., it does."""
+    return _ends(piece.text) and (piece.text[-1] != "." or (len(piece.core) > 1 and piece.core.lower() not in _SHORT_FORMS))
 
 
 def _ends(chunk: str) -> bool:
@@ -242,7 +257,7 @@ def _piece(chunk: str) -> Piece:
     feet = tail.startswith(("'", '"')) and not start and core[-1].isdigit()
     if feet or (tail.startswith(_OF_NUMBERS) and not core[-1].isalpha()):
         return Piece(chunk, core, plain, formal=True)  # 5! is no 5
-    if _AMOUNT.fullmatch(core) or _COUNTED.fullmatch(core):
+    if _AMOUNT.fullmatch(core) or _COUNTED.fullmatch(core) or _WHEN.fullmatch(core):
         return Piece(chunk, core)
     return _other(chunk, core)
 
@@ -256,7 +271,7 @@ def _without_end(core: str) -> tuple[str, str]:
 
 def _word(chunk: str, core: str, tail: str) -> Piece:
     lower = core.lower()
-    if chunk == "'s":  # cut off from its word
+    if chunk in ("'s", "’s"):  # cut off from its word
         return Piece(chunk, core)
     if not core.isascii():
         return Piece(chunk, core, lower if len(core) > 1 else core, formal=_is_mixed(core))
@@ -295,9 +310,11 @@ def _sign(chunk: str, before: str, after: str) -> Piece:
     if chunk in _CURRENCIES and after[:1].isdigit():
         return Piece(chunk, chunk, chunk)
     number = _AMOUNT.fullmatch(before) is not None
-    word = before.isalpha() and len(before) >= _SHORTEST
+    word = _WORD.fullmatch(before) is not None and len(before) >= _SHORTEST
     word = word and before not in (_SPEAKS_OF_SIGNS if chunk in _ENDINGS else _BESIDE_NAMED_SIGNS)
     word = word and after.lower().rstrip("?.!,") not in _SAYS_OF_SIGNS
+    if (chunk, after) in _FACES:
+        return Piece(chunk, "", chunk, formal=True)
     if chunk == "--" and (word or (number and after[:1].isdigit())):
         return Piece(chunk, "", chunk)
     if chunk == "&" and word and after[:1].isalpha():

@@ -3,6 +3,7 @@
 import re
 
 from proxy.core.tenant_memory import remember_by_tenant
+from proxy.core.verify.accents import named_alike
 from proxy.core.verify.english import is_english
 from proxy.core.verify.fold import fold
 from proxy.core.verify.notation import equivalent, notations_differ
@@ -21,6 +22,7 @@ _FULL = {"re": "are", "ve": "have", "ll": "will", "d": "would"}
 def say_the_same(asked: str, stored: str) -> bool:
     """Whether the texts are equivalent; or English, with the same marks, and the same words but for slips, politeness, contractions and
     how numbers are written. The same both ways round."""
+    asked, stored = named_alike(asked, stored)
     if equivalent(asked, stored):
         return True
     if notations_differ(asked, stored) or not (is_english(asked) and is_english(stored)):
@@ -50,6 +52,7 @@ def as_read(asked: str, stored: str) -> tuple[str, str]:
 
     What differs in nothing else gives the same text twice.
     """
+    asked, stored = named_alike(asked, stored)
     ours, theirs = repaired(remembered(asked), remembered(stored))
     low, high = sorted((" ".join(ours.tokens), " ".join(theirs.tokens)))
     return low, high

@@ -5,7 +5,16 @@ from proxy.core.verify.words import FILLERS, LINKS, Reading, canonical
 
 # Among so many words one more often says the same in another way; what must not differ there is for the rules on names and order.
 _MANY = 10
+# Where all the rest is the same.
+_FEWER = 8
 _UNCOUNTED = frozenset(f"{END} a an the".split())
+# In so few words of content, measures left out, one more names another thing: cheese, cream cheese. These name none.
+_SHORT = 2
+_MEASURES = frozenset("many long far often old big fast tall soon".split())
+_NAME_NOTHING = frozenset(
+    "different various complete whole entire overall own good ever soon city exact proper properly correctly simply completely quickly "
+    "easily fully today nowadays currently really people person thing things".split()
+)
 # Verbs that are said in many questions, each asked in some: make a candle, light a candle. Behind each what says the same.
 _VERBS = {
     form: (forms.split()[0], frozenset(same.split()))
@@ -33,14 +42,26 @@ def replaced(asked: Reading, stored: Reading) -> bool:
 
 
 def exchanged(asked: Reading, stored: Reading) -> bool:
-    """Whether the texts are the same to the last small word, articles apart, but for one word of content or one verb that counts."""
-    if max(len(asked.content), len(stored.content)) > _MANY:
+    """Whether the texts are the same to the last small word, articles apart, but for one word of content or one verb that counts;
+    or, where they are short, one word of content more."""
+    if max(len(asked.content), len(stored.content)) > _FEWER:
         return False
     ours, theirs = ([token for token in each.tokens if token not in _UNCOUNTED] for each in (asked, stored))
     if len(ours) != len(theirs):
-        return False
+        return min(len(each.content - _MEASURES) for each in (asked, stored)) <= _SHORT and _is_named_closer(
+            *sorted((ours, theirs), key=len)
+        )
     places = [place for place, pair in enumerate(zip(ours, theirs, strict=True)) if len({*map(canonical, pair)}) > 1]
     return len(places) == 1 and _exclude(ours[places[0]], theirs[places[0]])
+
+
+def _is_named_closer(shorter: list[str], longer: list[str]) -> bool:
+    """Whether the longer one is the shorter one and one word of content."""
+    if len(longer) != len(shorter) + 1:
+        return False
+    pairs = enumerate(zip(shorter, longer, strict=False))
+    place = next((place for place, (here, there) in pairs if here != there), len(shorter))
+    return longer[place + 1 :] == shorter[place:] and not (_is_small(longer[place]) or longer[place] in _NAME_NOTHING)
 
 
 def _exclude(one: str, other: str) -> bool:

@@ -15,7 +15,11 @@ _TO_TWENTY = (
 )
 _TO_NINE = {word: value for value, word in enumerate(["one", *_TO_TWENTY[:8]], 1)}
 _TENS = {word: 10 * value for value, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)}
-_NTH = {word: value for value, word in enumerate("third fourth fifth sixth seventh eighth ninth tenth".split(), 3)}
+_NTHS = (
+    "third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth fifteenth sixteenth seventeenth "
+    "eighteenth nineteenth twentieth"
+)
+_NTH = {word: value for value, word in enumerate(_NTHS.split(), 3)}
 # `one` is left out: it is a pronoun more often than a number. So are first and second, which mean other things too.
 _NUMBER_WORDS = {word: str(value) for value, word in [(0, "zero"), *enumerate(_TO_TWENTY, 2)]}
 _NUMBER_WORDS |= {word: str(value) for word, value in (_TENS | _NTH).items()}

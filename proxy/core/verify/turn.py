@@ -7,6 +7,7 @@ same, one word apart, were written about two things (renew it, cancel it), while
 from collections import Counter
 from typing import Final
 
+from proxy.core.verify.accents import named_alike
 from proxy.core.verify.notation import equivalent
 from proxy.core.verify.polarity import polarity_differs
 from proxy.core.verify.typos import repaired
@@ -25,6 +26,7 @@ _DIRECTIONS = frozenset({"to", "from"})
 
 def turn_veto(asked: str, stored: str) -> str | None:
     """Why the turns say different things, a short name; None when nothing shows it. The same both ways round."""
+    asked, stored = named_alike(asked, stored)
     if equivalent(asked, stored):
         return None
     return unread(asked, stored) or _told_otherwise(asked, stored)

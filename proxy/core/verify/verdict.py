@@ -7,6 +7,7 @@ are the same.
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from proxy.core.verify.accents import named_alike
 from proxy.core.verify.antonyms import antonyms_differ
 from proxy.core.verify.asks import asks_differ
 from proxy.core.verify.dates import dates_differ
@@ -60,6 +61,7 @@ SURE: Final = {name: rule for name, rule in RULES.items() if name not in DOUBTFU
 
 def doubts(asked: str, stored: str) -> list[str]:
     """The rules of DOUBTFUL that object. The same both ways round."""
+    asked, stored = named_alike(asked, stored)
     ours, theirs = repaired(remembered(asked), remembered(stored))
     return [name for name in DOUBTFUL if RULES[name](ours, theirs)]
 
@@ -70,6 +72,7 @@ def veto(asked: str, stored: str, rules: Mapping[str, Rule] = RULES) -> str | No
 
     The same both ways round. The time is linear in the length of the texts.
     """
+    asked, stored = named_alike(asked, stored)
     if equivalent(asked, stored):
         return None
     if reason := unread(asked, stored):

@@ -10,7 +10,9 @@ from threading import Lock
 from proxy.core.compression.languages import LONGEST_WORD, stemmer
 from proxy.core.tenant_memory import remember_by_tenant
 from proxy.core.verify.alike import SAME
+from proxy.core.verify.american import american
 from proxy.core.verify.fold import fold
+from proxy.core.verify.spaced_prose import unspaced
 from proxy.core.verify.tokens import END, tokens_of
 
 # Said in many questions and asked in none.
@@ -51,7 +53,7 @@ class Reading:
 
 def read(text: str) -> Reading:
     """The reading of a text of any length and language; what depends on words is for English."""
-    folded = fold(text)
+    folded = fold(unspaced(text))
     return reading_of(tokens_of(folded), _names(folded))
 
 
@@ -69,7 +71,7 @@ def canonical(word: str) -> str:
 
 @lru_cache(maxsize=20_000)
 def _canonical(word: str) -> str:
-    root = stem(word)
+    root = stem(american(word))
     return _SAME.get(root, root)
 
 
@@ -96,4 +98,4 @@ def _names(text: str) -> set[str]:
 # 0.2 ms, so a chat of many turns would tell by its time that another tenant sent the same: each finds its own readings alone.
 remembered = remember_by_tenant(1024)(read)
 
-_SAME = {stem(word): stem(words[0]) for words in map(str.split, SAME.split(";")) for word in words}
+_SAME = {stem(american(word)): stem(american(words[0])) for words in map(str.split, SAME.split(";")) for word in words}
