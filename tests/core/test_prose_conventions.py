@@ -59,6 +59,10 @@ def test_prose_set_apart_reads_as_it_is_written(apart: str, written: str) -> Non
             "In this face : ) which part is the mouth , and which the nose ?",
             "In this face ; ) which part is the mouth , and which the nose ?",
         ),
+        (
+            "What is the use of `` ; '' in C , and why is it there at all ?",
+            "What is the use of `` : '' in C , and why is it there at all ?",
+        ),
         ("He ca n't swim , can he ?", "He can swim , can he ?"),
         ("How do I use ( 3 + 4 ) * 2 ?", "How do I use 3 + ( 4 * 2 ) ?"),
     ],

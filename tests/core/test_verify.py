@@ -101,6 +101,7 @@ DIFFERENT = {
         ("Who killed Brutus?", "Who was killed by Brutus?"),
         ("Who did Brutus kill?", "Who was Brutus killed by?"),
         ("Which company bought Skype?", "Which company did Skype buy?"),
+        ("Is Marta the one who was hired by Ivo?", "Is Marta the one who hired Ivo?"),
         ("What eats snakes?", "What do snakes eat?"),
     ],
     "particles": [
@@ -112,6 +113,7 @@ DIFFERENT = {
     ],
     "tense": [
         ("Did Anna pass the exam?", "Will Anna pass the exam?"),
+        ("Does the van have a tow bar?", "Did the van have a tow bar?"),
         ("Is the shop open?", "Was the shop open?"),
         ("Does the pump stop?", "Has the pump stopped?"),
         ("Can I renew my passport early?", "Must I renew my passport early?"),

@@ -1,5 +1,7 @@
 """Who does it and to whom it is done: who killed Brutus, who did Brutus kill, who was killed by Brutus."""
 
+from itertools import pairwise
+
 from proxy.core.verify.tokens import END
 from proxy.core.verify.words import FILLERS, LINKS, Reading, canonical
 
@@ -31,6 +33,9 @@ def _passive(active: Reading, passive: Reading) -> bool:
     ours, theirs = _content(active), _content(passive)
     if len(ours) < 2 or set(ours) != set(theirs):
         return False
+    triples = zip(passive.keys, passive.keys[1:], passive.keys[2:], strict=False)
+    if any(link == "by" and pair in pairwise(active.keys) for pair, link in (((done, doer), link) for done, link, doer in triples)):
+        return True
     behind = [token for token in passive.tokens[passive.tokens.index("by") + 1 :] if token not in FILLERS]
     doer = canonical(behind[0]) if behind else ""
     return (_asks_for_subject(active) and doer == ours[-1]) or (_asks_for_object(active) and not doer)

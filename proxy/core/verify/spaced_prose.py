@@ -60,11 +60,17 @@ def _is_prose(text: str, chunks: list[str]) -> bool:
             continue
         if (chunk == "/" and (before, after) == ("and", "or")) or (chunk == ":" and before in ("is", "are") and after.istitle()):
             continue
+        if _is_quote(before) and _is_quote(after):
+            return False  # a sign that is quoted is what is asked about
         if not before or before.lower() in _BESIDE_SIGNS or after.lower() in _SAYS_OF_SIGNS or (chunk == "." and after[:1].islower()):
             return False
         apart += 1
     enough = apart >= 1 if len(words) >= _LONG else apart >= _MARKS and len(words) >= _SHORT
     return enough or any(chunk.lower() in _SURE for chunk in chunks)
+
+
+def _is_quote(chunk: str) -> bool:
+    return chunk in ("'", '"', "“", "”") or _ESCAPED.get(chunk.lower()) in ("'", '"')
 
 
 def _joined(chunks: list[str]) -> str:

@@ -7,6 +7,7 @@ _TENSES = {
     for tense, words in {"past": "did was were had", "present": "is are am do does has have", "future": "will shall ll"}.items()
     for word in words.split()
 }
+_HAVE = frozenset("have has had".split())
 # Ways of asking that begin a question: is it possible or allowed, is it a duty.
 _MAY = frozenset("can could may might".split())
 _MUST = frozenset("must should shall".split())
@@ -31,8 +32,11 @@ def _tenses(reading: Reading) -> frozenset[str]:
     """Of all finite verbs known here. What has been may be told as what was and as what is."""
     if "been" in reading.tokens:
         return frozenset()
-    found = {_TENSES[token] for token in reading.tokens if token in _TENSES}
-    perfect = reading.tokens[:1] in (("has",), ("have",)) and any(token.endswith("ed") for token in reading.tokens[2:])
+    told = [token for token in reading.tokens if token in _TENSES]
+    ended = any(token.endswith("ed") for token in reading.tokens)
+    # Beside another auxiliary, and no participle, have is what somebody has.
+    found = {_TENSES[token] for token in told if ended or token not in _HAVE} or {_TENSES[token] for token in told}
+    perfect = reading.tokens[:1] in (("has",), ("have",)) and ended
     return frozenset({"perfect"} if perfect else found)
 
 
