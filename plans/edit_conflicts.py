@@ -20,6 +20,7 @@ from plans.wording import EMPTY
 
 FIELD: Final = "opened_with"
 SALT: Final = "plans.edit_conflicts"
+SEVERAL: Final = ","  # between the keys of rows
 LOST: Final = "This page cannot tell what it was opened with. Open it again and repeat your change."
 
 Shown = Mapping[str, Mapping[str, str]]  # by field: the inputs that show it, by name
@@ -61,7 +62,7 @@ class EditConflictForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in
         mine = {name for name in conflicts if posted[name] != opened[name]}
         data: Any = self.data.copy()  # type: ignore[attr-defined]  # a QueryDict
         for name in set(conflicts) - mine:
-            _put(data, (*opened[name], *posted[name]), saved[name])
+            _put(data, (*opened[name], *posted[name]), saved[name], several=_holds_several(self.fields[name]))
         data[self.add_prefix(FIELD)] = self._sign(saved)
         self.data = data
         self.add_error(None, [f"{_changer(row)} while you had it open. Nothing of yours is saved yet: look and save again."])
@@ -77,9 +78,9 @@ class EditConflictForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in
         """The inputs of each field as the form would show this row."""
         values = model_to_dict(row)
         return {
-            name: posted_values(self.add_prefix(name), field, field.prepare_value(values[name]))
+            name: _shown_values(self.add_prefix(name), field, field.prepare_value(values[name]))
             for name, field in self.fields.items()
-            if name in values
+            if name in values and not field.disabled
         }
 
     def _read_posted(self) -> dict[str, dict[str, str]]:
@@ -87,7 +88,10 @@ class EditConflictForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in
         found = {}
         for name, field in self.fields.items():
             inputs = _input_names(self.add_prefix(name), field)
-            found[name] = {each: self.data[each].replace("\r\n", "\n") for each in inputs if each in self.data}
+            if _holds_several(field):
+                found[name] = _joined(inputs[0], self.data.getlist(inputs[0]))  # type: ignore[attr-defined]  # a QueryDict
+            else:
+                found[name] = {each: self.data[each].replace("\r\n", "\n") for each in inputs if each in self.data}
         return found
 
     def _sign_saved(self) -> str:
@@ -128,12 +132,26 @@ def _input_names(prefix: str, field: forms.Field) -> list[str]:
     return [prefix]
 
 
-def _put(data: Any, names: Iterable[str], values: Mapping[str, str]) -> None:
+def _holds_several(field: forms.Field) -> bool:
+    return isinstance(field, forms.ModelMultipleChoiceField)
+
+
+def _shown_values(name: str, field: forms.Field, value: Any) -> dict[str, str]:
+    return _joined(name, value) if _holds_several(field) else posted_values(name, field, value)
+
+
+def _joined(name: str, values: Iterable[Any]) -> dict[str, str]:
+    """Several choices of one field, in whatever order, as one text. None chosen sends nothing."""
+    chosen = sorted(str(value) for value in values or ())
+    return {name: SEVERAL.join(chosen)} if chosen else {}
+
+
+def _put(data: Any, names: Iterable[str], values: Mapping[str, str], *, several: bool) -> None:
     """Replace the inputs; an unticked box is one that is not sent."""
     for name in names:
         data.pop(name, None)
     for name, value in values.items():
-        data[name] = value
+        data.setlist(name, value.split(SEVERAL) if several else [value])
 
 
 def _in_words(field: forms.Field, inputs: Mapping[str, str]) -> str:
@@ -141,6 +159,9 @@ def _in_words(field: forms.Field, inputs: Mapping[str, str]) -> str:
     if isinstance(field, forms.BooleanField):
         return "yes" if inputs else "no"
     text = " ".join(value for value in inputs.values() if value).replace("\n", ", ")
+    if _holds_several(field):
+        chosen = set(text.split(SEVERAL))
+        return ", ".join(str(label) for value, label in field.choices if str(value) in chosen) or EMPTY  # type: ignore[attr-defined]
     if isinstance(field, forms.ChoiceField):
         choices: Any = field.choices
         text = next((str(label) for value, label in choices if str(value) == text), text)

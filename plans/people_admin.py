@@ -4,15 +4,25 @@ who sets a password, an e-mail address or a group may log in as whoever it is of
 from typing import Any, Final, cast
 
 from django.contrib import admin
-from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.admin import GroupAdmin, UserAdmin
+from django.contrib.auth.forms import UserChangeForm
 from django.contrib.auth.models import Group, Permission, User
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
+from plans.edit_conflicts import EditConflictForm, EditConflictMixin
 from plans.models import Membership
 from plans.people import GROUPS
 
 FOR_SUPERUSERS: Final = ("is_superuser", "user_permissions")
+WRITTEN_BY_DJANGO: Final = ("last_login", "date_joined")
+
+
+class PersonForm(EditConflictForm, UserChangeForm):  # type: ignore[type-arg]  # generic in the stubs only
+    """A person as the page of a change shows one."""
+
+    class Meta(UserChangeForm.Meta):
+        pass
 
 
 class MembershipInline(admin.StackedInline):  # type: ignore[type-arg]  # generic in the stubs only
@@ -22,14 +32,21 @@ class MembershipInline(admin.StackedInline):  # type: ignore[type-arg]  # generi
 
 
 admin.site.unregister(User)
+admin.site.unregister(Group)
+
+
+@admin.register(Group)
+class RightsAdmin(EditConflictMixin, GroupAdmin):
+    """Groups: a right that somebody took away does not come back with another's older page."""
 
 
 @admin.register(User)
-class PersonAdmin(UserAdmin):  # type: ignore[type-arg]  # generic in the stubs only
+class PersonAdmin(EditConflictMixin, UserAdmin):  # type: ignore[type-arg]  # generic in the stubs only
     """Superusers' accounts, single permissions and groups of an operator's own making are for superusers; an account that may do more than
     one's own is there to be read, and a group that may is not there to be given. So Django's warning that who may change users may become
     a superuser does not hold here."""
 
+    form = PersonForm
     inlines = (MembershipInline,)
     list_display = ("username", "email", "first_name", "last_name", "is_staff", "belongs_to")
     list_select_related = ("membership__tenant",)
@@ -51,7 +68,7 @@ class PersonAdmin(UserAdmin):  # type: ignore[type-arg]  # generic in the stubs 
         return super().has_delete_permission(request, obj) and (obj is None or _holds_all_of(request, obj))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        fields = tuple(super().get_readonly_fields(request, obj))
+        fields = (*super().get_readonly_fields(request, obj), *WRITTEN_BY_DJANGO)
         return fields if _superuser(request) else (*fields, *FOR_SUPERUSERS)
 
     def get_inlines(self, request: HttpRequest, obj: Any) -> Any:

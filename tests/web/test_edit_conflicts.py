@@ -4,10 +4,12 @@ import re
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, Permission, User
+from django.core import signing
 from django.test import Client
 from django.utils.html import strip_tags
 
+from plans.edit_conflicts import SALT
 from plans.models import ModelPrice, Plan, Tenant
 from plans.services import issue_virtual_key
 from proxy.services import put_route, put_upstream
@@ -177,3 +179,41 @@ def test_every_form_is_guarded(ann: Client, bob: Client, rows: Any, kind: str) -
     unchanged = type(row).objects.get(pk=row.pk)
     field, value = next(iter(change.items()))
     assert value in str(getattr(unchanged, field))
+
+
+def shown_values(page: Any) -> dict[str, Any]:
+    """What a browser would send of the form of this page, several values of one name included."""
+    form = page.context["adminform"].form
+    values = {bound.html_name: bound.value() for bound in form if bound.name != "password" and bound.value() not in (None, False)}
+    inlines = page.context["inline_admin_formsets"]
+    return values | {bound.html_name: bound.value() for inline in inlines for bound in inline.formset.management_form}
+
+
+def test_a_right_that_was_taken_away_does_not_come_back_with_another_s_page(ann: Client, bob: Client) -> None:
+    boss, staff = Group.objects.create(name="boss"), Group.objects.create(name="staff")
+    cleo = User.objects.create_user("cleo", password="x")
+    cleo.groups.set([boss, staff])
+    address = f"/admin/auth/user/{cleo.pk}/change/"
+    first, second = shown_values(ann.get(address)), shown_values(bob.get(address))
+    assert "password" not in signing.loads(second["opened_with"], salt=f"{SALT}:auth.User:{cleo.pk}")
+    assert ann.post(address, first | {"groups": [str(staff.pk)]}).status_code == 302
+
+    reply = bob.post(address, second | {"first_name": "Cleo"})
+    assert reply.status_code == 200
+    assert "Groups: boss, staff became staff; it is in the form now." in shown(reply)
+    assert list(cleo.groups.all()) == [staff]
+    assert bob.post(address, shown_values(reply)).status_code == 302
+    cleo.refresh_from_db()
+    assert (cleo.first_name, list(cleo.groups.all())) == ("Cleo", [staff])
+
+
+def test_nor_does_a_group_s(ann: Client, bob: Client) -> None:
+    rights = list(Permission.objects.order_by("pk")[:3])
+    group = Group.objects.create(name="staff")
+    group.permissions.set(rights[:2])
+    address = f"/admin/auth/group/{group.pk}/change/"
+    first, second = shown_values(ann.get(address)), shown_values(bob.get(address))
+    assert ann.post(address, first | {"permissions": []}).status_code == 302
+    reply = bob.post(address, second | {"permissions": [str(each.pk) for each in rights]})
+    assert "You changed it too: saving again puts yours in its place." in shown(reply)
+    assert not group.permissions.exists()
