@@ -48,6 +48,7 @@ KNOWN: Final = {
     "proxy.core.verify.english.is_english": "by tenant",
     "proxy.core.verify.lexicon.lexicon": "lists of words",
     "proxy.core.verify.notation.notation": "by tenant",
+    "proxy.core.verify.spaced_prose.unspaced": "by tenant",
     "proxy.core.verify.pair._in_full": "by tenant",
     "proxy.core.verify.words.remembered": "by tenant",
     "proxy.core.verify.words._canonical": "words one by one, likewise",
