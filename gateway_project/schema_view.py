@@ -4,6 +4,7 @@ import threading
 from typing import Any
 
 from django.http import HttpResponse
+from drf_spectacular.utils import extend_schema
 from drf_spectacular.views import SpectacularAPIView
 from rest_framework.request import Request
 
@@ -14,6 +15,7 @@ _making = threading.Lock()
 class SchemaView(SpectacularAPIView):
     """drf-spectacular's view, which remembers what it wrote in each format."""
 
+    @extend_schema(exclude=True)  # the schema does not describe itself
     def get(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
         renderer = request.accepted_renderer
         generator: Any
