@@ -89,7 +89,7 @@ class EditConflictForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in
         for name, field in self.fields.items():
             inputs = _input_names(self.add_prefix(name), field)
             if _holds_several(field):
-                found[name] = _joined(inputs[0], self.data.getlist(inputs[0]))  # type: ignore[attr-defined]  # a QueryDict
+                found[name] = _join_choices(inputs[0], self.data.getlist(inputs[0]))  # type: ignore[attr-defined]  # a QueryDict
             else:
                 found[name] = {each: self.data[each].replace("\r\n", "\n") for each in inputs if each in self.data}
         return found
@@ -137,10 +137,10 @@ def _holds_several(field: forms.Field) -> bool:
 
 
 def _shown_values(name: str, field: forms.Field, value: Any) -> dict[str, str]:
-    return _joined(name, value) if _holds_several(field) else posted_values(name, field, value)
+    return _join_choices(name, value) if _holds_several(field) else posted_values(name, field, value)
 
 
-def _joined(name: str, values: Iterable[Any]) -> dict[str, str]:
+def _join_choices(name: str, values: Iterable[Any]) -> dict[str, str]:
     """Several choices of one field, in whatever order, as one text. None chosen sends nothing."""
     chosen = sorted(str(value) for value in values or ())
     return {name: SEVERAL.join(chosen)} if chosen else {}
@@ -164,8 +164,9 @@ def _in_words(field: forms.Field, inputs: Mapping[str, str]) -> str:
         return ", ".join(str(label) for value, label in field.choices if str(value) in chosen) or EMPTY  # type: ignore[attr-defined]
     if isinstance(field, forms.ChoiceField):
         choices: Any = field.choices
-        text = next((str(label) for value, label in choices if str(value) == text), text)
-    return text.partition(":")[0] or EMPTY
+        chosen_label = next((str(label) for value, label in choices if str(value) == text), text)
+        text = chosen_label.partition(":")[0]  # the rest explains the choice
+    return text or EMPTY
 
 
 def _changer(row: models.Model) -> str:

@@ -21,13 +21,13 @@ def posted_values(name: str, field: forms.Field, value: Any) -> dict[str, str]:
     if isinstance(widget, forms.MultiWidget):
         endings: list[str] = widget.widgets_names  # type: ignore[attr-defined]  # not in the stubs
         parts = zip(endings, widget.widgets, widget.decompress(value) or (), strict=False)
-        return {f"{name}{ending}": _shown(part, each) for ending, part, each in parts}
+        return {f"{name}{ending}": _format_input(part, each) for ending, part, each in parts}
     if isinstance(widget, forms.CheckboxInput):
         return {name: "on"} if value else {}
-    return {name: _shown(widget, value)}
+    return {name: _format_input(widget, value)}
 
 
-def _shown(widget: forms.Widget, value: Any) -> str:
+def _format_input(widget: forms.Widget, value: Any) -> str:
     shown = value if isinstance(widget, forms.Select) else widget.format_value(value)
     return "" if shown is None else str(shown)
 
