@@ -13,6 +13,19 @@ if TYPE_CHECKING:
 MAX_BLANK_BYTES = 64 * 1024  # before an answer begins
 
 
+async def read_whole(reply: "UpstreamReply", *, limit: int) -> bytes:
+    """All bytes of a reply, which is closed however it ends. Raises UpstreamInvalid beyond the limit, and what its chunks raise."""
+    body = bytearray()
+    try:
+        async for data in reply.chunks():
+            body += data
+            if len(body) > limit:
+                raise UpstreamInvalid("The upstream's answer is larger than the limit.")
+    finally:
+        await reply.close()
+    return bytes(body)
+
+
 class BegunReply:
     """A provider's answer of which the first bytes were read already. Implements the `UpstreamReply` port. `limit`: of bytes."""
 
@@ -31,15 +44,7 @@ class BegunReply:
         return self._first.lstrip()
 
     async def read(self) -> bytes:
-        body = bytearray()
-        try:
-            async for data in self.chunks():
-                body += data
-                if len(body) > self._limit:
-                    raise UpstreamInvalid("The upstream's answer is larger than the limit.")
-        finally:
-            await self.close()
-        return bytes(body)
+        return await read_whole(self, limit=self._limit)
 
     async def chunks(self) -> AsyncIterator[bytes]:
         if self._first:

@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator, Mapping
 import aiohttp
 
 from proxy.core.directory import UpstreamTarget
-from proxy.core.errors import GatewayError, UpstreamInvalid, UpstreamTimeout, UpstreamUnreachable
+from proxy.core.errors import GatewayError, UpstreamTimeout, UpstreamUnreachable
+from proxy.core.replies import read_whole
 from proxy.engines.upstreams.resolver import PublicResolver
 
 KEEPALIVE_SECONDS = 60
@@ -28,15 +29,7 @@ class HttpReply:
 
     async def read(self) -> bytes:
         """The whole body. Raises UpstreamTimeout, UpstreamUnreachable, or UpstreamInvalid beyond the size limit."""
-        body = bytearray()
-        try:
-            async for data in self.chunks():
-                body += data
-                if len(body) > self._limit:
-                    raise UpstreamInvalid("The upstream's answer is larger than the limit.")
-        finally:
-            await self.close()
-        return bytes(body)
+        return await read_whole(self, limit=self._limit)
 
     async def chunks(self) -> AsyncIterator[bytes]:
         try:
