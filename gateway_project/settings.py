@@ -61,6 +61,7 @@ KEEP_EVENTS_DAYS = environment.integer("TOKENTHRIFT_KEEP_EVENTS_DAYS", 400, low=
 KEEP_MINUTES_DAYS = environment.integer("TOKENTHRIFT_KEEP_MINUTES_DAYS", 7, low=0, high=36_500)
 KEEP_HOURS_DAYS = environment.integer("TOKENTHRIFT_KEEP_HOURS_DAYS", 400, low=0, high=36_500)
 IMPRINT_DAYS = environment.integer("TOKENTHRIFT_IMPRINT_DAYS", 7, low=0, high=90)
+UPKEEP_SECONDS = environment.number("TOKENTHRIFT_UPKEEP_SECONDS", 3600, low=1, high=86_400)
 FEEDBACK_PER_MINUTE = environment.integer("TOKENTHRIFT_FEEDBACK_PER_MINUTE", 60, low=1, high=100_000)
 CAPABILITIES = "gateway_project.capabilities.RunningCapabilities"  # fills the port of plans.capabilities
 REDIS_URL, REDIS_SEMANTIC_URL, QDRANT_URL = URLS.redis, URLS.redis_semantic, URLS.qdrant

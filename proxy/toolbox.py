@@ -37,7 +37,7 @@ from proxy.sweeper import Sweeper
 from proxy.watchdog import Watchdog
 from proxy.watching import watchers
 from proxy.wrongs import forget_expired
-from stats import budgets, health
+from stats import budgets, health, upkeep
 from stats.database import conninfo
 from stats.flusher import Flusher
 from stats.spool import Spool
@@ -169,6 +169,7 @@ async def open_toolbox() -> Running:
         _warm(embedder, verifier),
         _purge(tools),
         Sweeper(tools, conninfo()).run(),
+        upkeep.run(),
     ]
     if conf.exact_memory:
         background.append(changes.run())

@@ -4,10 +4,10 @@ import asyncio
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
-from django.db import connections
+from django.db import Error, connections
 from psycopg import AsyncConnection
 from psycopg.conninfo import make_conninfo
 
@@ -27,6 +27,28 @@ async def connect(info: str, *, seconds: float = CONNECT_DEADLINE) -> Connection
     """A connection in autocommit mode. Raises psycopg.OperationalError or TimeoutError."""
     async with asyncio.timeout(seconds):
         return await AsyncConnection.connect(info, autocommit=True, application_name="tokenthrift")
+
+
+@contextmanager
+def try_lead(lock: int) -> Iterator[bool]:
+    """Whether this block is the only one under that number, of all processes on the database. Waits
+    for none; holds a connection of its own. Raises django.db.Error. For threads."""
+    # The lock belongs to a transaction that stays open as long as the block. A lock of the session
+    # would be a trap: behind a pooler in transaction mode it stays with a server connection that is
+    # lent to somebody else by then, and is never given back. This one goes with its connection,
+    # killed workers' too; an open transaction that read no table holds up no vacuum.
+    conn = connections["default"].copy()
+    try:
+        conn.set_autocommit(False)
+        with conn.cursor() as cursor:
+            cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+            cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [lock])
+            leads = bool(cursor.fetchone()[0])
+        yield leads
+    finally:
+        with suppress(Error):  # what was done in the block is done, whatever became of its lock
+            conn.rollback()
+        conn.close()
 
 
 @contextmanager

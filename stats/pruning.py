@@ -4,6 +4,7 @@ How far is written down first (`Pruned`), so that whoever compares or adds up kn
 piece; the rest in small portions, which hold up nobody. A request that is in no roll-up yet is never forgotten.
 """
 
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -12,7 +13,7 @@ from typing import Any, Final
 from django.conf import settings
 from django.db import connection
 from django.db.models import F
-from django.db.models.functions import Greatest
+from django.db.models.functions import Greatest, Now
 
 from stats import partitions
 from stats.ids import first_id
@@ -22,9 +23,9 @@ from stats.spans import floor
 
 BATCH: Final = 5_000
 EVENT: Final = "event"
-EVERY: Final = timedelta(minutes=55)
-_TURN: Final = "turn"  # of whoever prunes by itself
+_TURN: Final = "turn"  # when a worker pruned last by itself
 _DATED: Final = ((UpstreamAttempt, "at"), (DeadLetter, "at"), (Erasure, "at"), (SpoolCursor, "seen_at"))
+_OLD_IMPRINT_LINES: Final = """at < %s AND starts_with(encode(line, 'escape'), '{"imprint":')"""
 EVENTS, UNFOLDED = RequestEvent._meta.db_table, Unfolded._meta.db_table
 _OLD_EVENTS: Final = f"""
 DELETE FROM {EVENTS} WHERE event_id IN (SELECT event_id FROM {EVENTS}
@@ -33,45 +34,65 @@ DELETE FROM {EVENTS} WHERE event_id IN (SELECT event_id FROM {EVENTS}
 
 @dataclass(frozen=True, slots=True)
 class Keep:
-    """For how many days; 0: for ever. With requests go dead letters, calls of unknown outcome and the like."""
+    """For how many days; 0: for ever. With requests go dead letters, calls of unknown outcome and the like.
+
+    Imprints are the other way round: 0 keeps none of them, None keeps them for ever."""
 
     events: int = 0
     minutes: int = 0
     hours: int = 0
-    imprints: int = 0
+    imprints: int | None = None
 
 
 def policy() -> Keep:
     """As the settings say."""
-    return Keep(settings.KEEP_EVENTS_DAYS, settings.KEEP_MINUTES_DAYS, settings.KEEP_HOURS_DAYS, max(1, settings.IMPRINT_DAYS))
+    days = settings.KEEP_EVENTS_DAYS, settings.KEEP_MINUTES_DAYS, settings.KEEP_HOURS_DAYS
+    return Keep(*days, settings.IMPRINT_DAYS)
 
 
-def our_turn() -> bool:
-    """Whether this process is the one to prune now; an hour later it may be another."""
-    now = datetime.now(UTC)
-    _, made = Pruned.objects.get_or_create(what=_TURN, defaults={"before": now})
-    return made or Pruned.objects.filter(what=_TURN, before__lt=now - EVERY).update(before=now) == 1
+def is_due(every: timedelta) -> bool:
+    """Whether no worker of any machine finished a turn within `every`, by the database's clock."""
+    last = Pruned.objects.filter(what=_TURN)
+    return not last.filter(before__gt=Now() - every, before__lte=Now()).exists()
 
 
-def prune(keep: Keep) -> Iterator[tuple[str, int]]:
-    """Forget what is older, by whole days (UTC). Yields what, and how many rows of it or 1 for a month in one piece. What it was broken
-    off at, the next one goes on with. Raises OperationalError when the lock of a table is not to be had."""
-    if keep.events:
-        before = _mark(EVENT, keep.events)
-        for part in partitions.parts():
-            if part.high < first_id(before) and partitions.drop(part):
-                yield part.name, 1
-        yield EVENT, _batches(_OLD_EVENTS, [first_id(before), before])
-        for dated, field in _DATED:
-            yield str(dated._meta.verbose_name), _batches(_old(dated, f'"{field}" < %s'), [before])
-    if keep.imprints:
-        before = floor(datetime.now(UTC) - timedelta(days=keep.imprints), DAY)
-        yield str(StoredImprint._meta.verbose_name), _batches(_old(StoredImprint, "at < %s"), [before])
+def note_finished_turn() -> None:
+    """Write down that what is old is gone as of now."""
+    Pruned.objects.update_or_create(what=_TURN, defaults={"before": Now()})
+
+
+def prune(keep: Keep, stopping: threading.Event | None = None) -> Iterator[tuple[str, int]]:
+    """Forget what is older, requests and roll-ups by whole days (UTC). Yields what, and how many rows
+    of it or 1 for a month in one piece. `stopping` ends it between two portions; the next one goes on
+    from there. Raises OperationalError when the lock of a table is not to be had."""
+    stopping = stopping or threading.Event()
+    # First what needs no table's lock: a busy table of requests must not keep the rest from going.
+    if keep.imprints is not None:
+        before = datetime.now(UTC) - timedelta(days=keep.imprints)
+        imprints, refused = str(StoredImprint._meta.verbose_name), "refused imprint of a request"
+        yield imprints, _batches(_old(StoredImprint, "at < %s"), [before], stopping)
+        yield refused, _batches(_old(DeadLetter, _OLD_IMPRINT_LINES), [before], stopping)
     for grain, days in ((MINUTE, keep.minutes), (HOUR, keep.hours)):
         if days:
-            before = _mark(grain, days)
-            for model, cuts in ((Rollup, "cut IN ('plan', 'full') AND"), (Tally, "")):  # the cuts for the sake of the index
-                yield f"{model._meta.verbose_name} by {grain}", _batches(_old(model, f"grain = '{grain}' AND {cuts} at < %s"), [before])
+            yield from _prune_rollups(grain, _mark(grain, days), stopping)
+    if keep.events:
+        yield from _prune_events(_mark(EVENT, keep.events), stopping)
+
+
+def _prune_rollups(grain: str, before: datetime, stopping: threading.Event) -> Iterator[tuple[str, int]]:
+    for model, cuts in ((Rollup, "cut IN ('plan', 'full') AND"), (Tally, "")):  # cuts: for the index
+        statement = _old(model, f"grain = '{grain}' AND {cuts} at < %s")
+        yield f"{model._meta.verbose_name} by {grain}", _batches(statement, [before], stopping)
+
+
+def _prune_events(before: datetime, stopping: threading.Event) -> Iterator[tuple[str, int]]:
+    for dated, field in _DATED:
+        statement = _old(dated, f'"{field}" < %s')
+        yield str(dated._meta.verbose_name), _batches(statement, [before], stopping)
+    for part in partitions.parts():
+        if part.high < first_id(before) and not stopping.is_set() and partitions.drop(part):
+            yield part.name, 1
+    yield EVENT, _batches(_OLD_EVENTS, [first_id(before), before], stopping)
 
 
 def _mark(what: str, days: int) -> datetime:
@@ -88,10 +109,10 @@ def _old(model: Any, condition: str) -> str:
     return f"DELETE FROM {table} WHERE ctid = ANY(ARRAY(SELECT ctid FROM {table} WHERE {condition} LIMIT {BATCH}))"
 
 
-def _batches(statement: str, values: list[Any]) -> int:
+def _batches(statement: str, values: list[Any], stopping: threading.Event) -> int:
     """Each a transaction of its own: one over millions of rows would hold up the flusher."""
     deleted, found = 0, BATCH
-    while found == BATCH:
+    while found == BATCH and not stopping.is_set():
         with connection.cursor() as cursor:
             cursor.execute(statement, values)
             found = int(cursor.rowcount)

@@ -1,15 +1,18 @@
 """What is old is forgotten, by itself and by command; totals stay, and nothing goes that is in no total yet."""
 
+import threading
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import orjson
 import pytest
 from django.core.management import call_command
 from django.db import OperationalError, connection, connections
 
-from stats import partitions, pruning, upkeep
+from stats import database, partitions, pruning, upkeep
 from stats.ids import first_id
+from stats.imprints import StoredImprint
 from stats.intake import INSERT_EVENTS
 from stats.models import DeadLetter, Pruned, RequestEvent, Rollup, Tally, UpstreamAttempt
 from stats.pruning import Keep
@@ -122,24 +125,103 @@ def test_reconcile_agrees_after_pruning(settings: Any, tmp_path: Any) -> None:
     call_command("reconcile")
 
 
-def test_one_worker_an_hour_does_it(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings.KEEP_EVENTS_DAYS = 20
+@pytest.fixture
+def kept_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "close_all", lambda: None)  # the test's transaction is on it
+
+
+@pytest.mark.usefixtures("kept_connection")
+def test_one_worker_an_hour_does_it(settings: Any) -> None:
+    settings.KEEP_EVENTS_DAYS = 20
     over_a_year()
-    upkeep.turn()
+    upkeep.turn(threading.Event())
     assert RequestEvent.objects.count() == 10
     store(make_event(at=ago(30).timestamp()))
-    upkeep.turn()
+    upkeep.turn(threading.Event())
     assert RequestEvent.objects.count() == 11
     Pruned.objects.filter(what="turn").update(before=ago(1))
-    upkeep.turn()
+    upkeep.turn(threading.Event())
     assert RequestEvent.objects.count() == 10
 
 
-def test_a_lock_that_is_not_to_be_had_waits_for_the_next_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("kept_connection")
+def test_a_last_turn_in_the_future_holds_nobody_up(settings: Any) -> None:
+    settings.KEEP_EVENTS_DAYS = 20
+    over_a_year()
+    Pruned.objects.create(what="turn", before=ago(-300))
+    upkeep.turn(threading.Event())
+    assert RequestEvent.objects.count() == 10
+
+
+@pytest.mark.usefixtures("kept_connection")
+def test_nobody_works_beside_the_one_who_leads_and_its_end_is_known_at_once(settings: Any) -> None:
+    settings.KEEP_EVENTS_DAYS = 20
+    over_a_year()
+    with database.try_lead(upkeep.LOCK) as first, database.try_lead(upkeep.LOCK) as second:
+        assert (first, second) == (True, False)
+        upkeep.turn(threading.Event())
+        assert RequestEvent.objects.count() == 200
+    upkeep.turn(threading.Event())
+    assert RequestEvent.objects.count() == 10
+
+
+@pytest.mark.usefixtures("kept_connection")
+def test_a_leader_whose_connection_is_cut_leads_no_more(settings: Any) -> None:
+    with database.try_lead(upkeep.LOCK) as first:
+        assert first
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_locks WHERE locktype = 'advisory' AND objid = %s",
+                [upkeep.LOCK],
+            )
+            assert cursor.fetchall() == [(True,)]
+        with database.try_lead(upkeep.LOCK) as second:
+            assert second
+
+
+@pytest.mark.usefixtures("kept_connection")
+def test_a_lock_that_is_not_to_be_had_keeps_nothing_else_and_the_next_look_tries_again(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.KEEP_EVENTS_DAYS = 20
+    over_a_year()
+
     def locked(*_: Any) -> Any:
         raise OperationalError("canceling statement due to lock timeout")
 
-    monkeypatch.setattr(connections, "close_all", lambda: None)
-    monkeypatch.setattr(partitions, "make", locked)
-    upkeep.turn()
+    with monkeypatch.context() as patched:
+        patched.setattr(partitions, "make", locked)
+        upkeep.turn(threading.Event())
+    assert RequestEvent.objects.count() == 10
+    assert not Pruned.objects.filter(what="turn").exists()
+    upkeep.turn(threading.Event())
+    assert Pruned.objects.filter(what="turn").exists()
+
+
+def test_a_worker_that_stops_ends_after_a_portion_and_the_next_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pruning, "BATCH", 3)
+    over_a_year()
+    stopping = threading.Event()
+    stopping.set()
+    assert sum(number for _, number in pruning.prune(Keep(events=20), stopping)) == 0
+    assert RequestEvent.objects.count() == 200
+    list(pruning.prune(Keep(events=20)))
+    assert RequestEvent.objects.count() == 10
+
+
+@pytest.mark.parametrize(("days", "left"), [(7, [1, 6]), (0, []), (None, [1, 6, 8, 30])])
+def test_imprints_are_kept_to_the_hour_and_none_at_zero(days: int | None, left: list[int]) -> None:
+    now = datetime.now(UTC)
+    for age in (1, 6, 8, 30):
+        at = now - timedelta(days=age)
+        StoredImprint.objects.create(event_id=id_at(at.timestamp()), at=at, tenant_id=1, plan_id=1, key_id=1, asked=uuid4())
+        DeadLetter.objects.create(line=b'{"imprint":{"asked":1}}', reason="y")
+        DeadLetter.objects.filter(at__gte=now).update(at=at)
+    DeadLetter.objects.create(line=b'{"event":\\{}}', reason="y")
+    DeadLetter.objects.filter(at__gte=now).update(at=ago(30))
+    list(pruning.prune(Keep(imprints=days)))
+    ages = [(now - row.at).days for row in StoredImprint.objects.order_by("-at")]
+    assert ages == left
+    assert DeadLetter.objects.count() == len(left) + 1  # refused ones are kept no longer
