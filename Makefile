@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test browser-test lint format lock eval-cache eval-fow eval-hostile eval-compression eval-answers eval-budget reconcile-test bench bench-results bench-large bench-ledger clean
+.PHONY: help demo serve test browser-test lint format docs lock eval-cache eval-fow eval-hostile eval-compression eval-answers eval-budget reconcile-test bench bench-results bench-large bench-ledger clean
 SHELL := /bin/bash
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -64,6 +64,10 @@ format: $(INSTALLED) ## Rewrite the code in the house style
 	@echo "Formatting"
 	@$(BIN)/ruff check --fix --quiet $(CODE) || true
 	@$(BIN)/ruff format $(CODE)
+
+docs: $(INSTALLED) ## Rewrite the generated parts of the documentation
+	@echo "Writing the generated parts"
+	@$(BIN)/python -m tests.support.generated_docs
 
 lock: ## Install what constraints.txt pins now, and write its hashes to requirements.lock (UV_DEFAULT_INDEX=)
 	@echo "Installing the pins, then asking the index for their hashes"

@@ -1,14 +1,19 @@
 """What the documents point to is there: files, headings, make targets, management commands, modules to run."""
 
 import re
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.generated_docs import PARTS, rewrite
+
 ROOT = Path(__file__).resolve().parent.parent.parent
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("benchmarks/*.md"), *ROOT.glob("evaluation/**/*.md")])
+PAGES = sorted(path for folder in ("", "docs/**/", "benchmarks/") for path in ROOT.glob(f"{folder}*.md"))
+DECISIONS = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
+DECISION_LINES = 15
 LINK = re.compile(r"\]\(([^()\s]+)\)")
 CODE = re.compile(r"```.*?```|`[^`\n]+`", re.DOTALL)
 
@@ -42,7 +47,14 @@ def test_commands_are_there(path: Path) -> None:
     targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert set(re.findall(r"(?:^|[\s`])make ([a-z-]+)", code)) <= set(targets)
     ours = {found.stem for found in ROOT.glob("*/management/commands/*.py")}
-    assert set(re.findall(r"manage\.py ([a-z_]+)", code)) <= ours | {"createsuperuser", "check", "shell", "migrate"}
+    assert set(re.findall(r"manage\.py ([a-z_]+)", code)) <= ours | {
+        "createsuperuser",
+        "check",
+        "shell",
+        "migrate",
+        "makemigrations",
+        "help",
+    }
     for module in re.findall(r"python -m ([\w.]+)", code):
         assert find_spec(module) is not None, module
 
@@ -50,3 +62,47 @@ def test_commands_are_there(path: Path) -> None:
 def test_there_are_pages_to_look_at() -> None:
     assert {"README.md", "ARCHITECTURE.md"} < {path.name for path in PAGES}
     assert len(PAGES) > 10
+
+
+@pytest.mark.parametrize(("file", "name", "write"), PARTS, ids=[name for _, name, _ in PARTS])
+def test_a_generated_part_says_what_the_code_says(file: str, name: str, write: Callable[[], str]) -> None:
+    page = (ROOT / file).read_text("utf-8")
+    assert page == rewrite(page, name, write()), "run `make docs`"
+
+
+@pytest.mark.parametrize("path", [page(path) for path in DECISIONS])
+def test_a_decision_is_short_and_whole(path: Path) -> None:
+    lines = path.read_text("utf-8").splitlines()
+    assert len(lines) <= DECISION_LINES
+    assert lines[0].startswith(f"# {int(path.name[:4])}. ")
+    assert re.match(r"Status: (accepted|superseded)", lines[2])
+    parts = [line.split("*")[1] for line in lines if line.startswith("- *")]
+    assert parts == ["Context.", "Decision.", "Consequences."]
+
+
+def test_the_index_lists_every_decision_in_order() -> None:
+    index = (ROOT / "docs" / "decisions" / "README.md").read_text("utf-8")
+    rows = re.findall(r"^\| (\d+) \| \[(.+)\]\((\S+)\) \| (.+) \|$", index, re.MULTILINE)
+    assert [int(number) for number, *_ in rows] == list(range(1, len(DECISIONS) + 1))
+    for path, (number, title, file, status) in zip(DECISIONS, rows, strict=True):
+        head = path.read_text("utf-8").splitlines()
+        assert (path.name, head[0], head[2]) == (file, f"# {number}. {title}", f"Status: {status}.")
+
+
+@pytest.mark.parametrize(
+    ("said", "file", "measured"),
+    [
+        ("5,654 exact hits a second", "benchmarks/RESULTS.md", "| exact hit, 16 connections | 5,654 /s |"),
+        ("54 times what LiteLLM does", "benchmarks/RESULTS.md", "| exact hit, times LiteLLM's | 54.0 x |"),
+        ("4,096 in 74 ms", "benchmarks/RESULTS.md", "| compress 60,000 tokens to 4,096, p50 | 74.3 ms |"),
+        ("1.0 % of such hits are wrong", "docs/verifier.md", "**.010 / .886**"),
+        ("has 45 %", "docs/verifier.md", "| questions, wrong / recall | 1,671 | .448 /"),
+        ("Of 1,946 lookalikes none", "docs/verifier.md", "served, of 1,946 | 714 | 0 |"),
+        ("68,179 settled calls", "docs/ledger.md", "settled calls agree: here 68,179 calls"),
+        ("29 workers were killed", "docs/ledger.md", "29 workers killed"),
+    ],
+)
+def test_a_figure_of_the_readme_was_measured(said: str, file: str, measured: str) -> None:
+    words = " ".join((ROOT / "README.md").read_text("utf-8").split())
+    assert said in words
+    assert measured in (ROOT / file).read_text("utf-8")

@@ -76,7 +76,7 @@ def test_the_figures_are_those_of_the_documents() -> None:
     assert (balanced.cache["similarity_threshold"], aggressive.cache["similarity_threshold"]) == (0.85, 0.80)
     assert "no wrong answer among 392" in context
     assert "none of 392" in balanced.measured
-    assert "locomo .887 / .828" in (DOCS / "ARCHITECTURE.md").read_text("utf-8")
+    assert "| locomo | .887 / .828 |" in (DOCS / "benchmarks" / "MEASUREMENTS.md").read_text("utf-8")
     notes = presets.fitted(balanced, capabilities=Without(verifier=False)).notes[0]
     assert all(figure in notes for figure in rules)
 

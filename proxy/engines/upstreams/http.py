@@ -1,4 +1,4 @@
-"""Providers over HTTP, by aiohttp: httpx on aiohttp's transport carried half of what this does (decision 7 of ARCHITECTURE.md)."""
+"""Providers over HTTP, by aiohttp: httpx on aiohttp's transport carried half of what this does (docs/decisions/0007)."""
 
 import asyncio
 import socket

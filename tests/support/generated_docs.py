@@ -1,0 +1,64 @@
+"""Write the generated parts of the documentation: `make docs`, or `python -m tests.support.generated_docs`.
+
+A generated part stands between `<!-- name: begin ... -->` and `<!-- name: end -->`. A test compares
+each with what this module would write.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from textwrap import wrap
+from types import ModuleType
+from typing import Final
+
+from proxy.pipeline import chain
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+COLUMNS: Final = 96
+# A group of stages and its comment, which stands above the group or behind its first line.
+GROUP: Final = re.compile(
+    r"^(?:# (?P<above>.+)\n)?(?P<name>[A-Z]+): tuple\[Stage, \.\.\.\] = \(.*?(?:  # (?P<beside>.+))?$",
+    re.MULTILINE,
+)
+
+
+def draw_chain(module: ModuleType = chain) -> str:
+    """The groups of stages that `module` defines, in its order, each with its comment."""
+    source = Path(str(module.__file__)).read_text("utf-8")
+    groups = list(GROUP.finditer(source))
+    indent = max(len(group["name"]) for group in groups) + 2
+    lines = ["```text"]
+    for group in groups:
+        stages = " → ".join(stage.__name__ for stage in getattr(module, group["name"]))
+        note = " ".join(filter(None, (group["above"], group["beside"])))
+        lines += _hang(group["name"], stages, indent)
+        lines += _hang("", f"({note.replace('`', '').rstrip('.')})", indent) if note else []
+    return "\n".join([*lines, "```"])
+
+
+def _hang(head: str, text: str, indent: int) -> Iterator[str]:
+    for place, line in enumerate(wrap(text, COLUMNS - indent, break_long_words=False)):
+        yield f"{head if place == 0 else '':<{indent}}{line}"
+
+
+def rewrite(page: str, name: str, part: str) -> str:
+    """`page` with `part` between the markers called `name`. Raises ValueError without markers."""
+    marked = re.compile(rf"(<!-- {name}: begin[^\n]*-->\n).*?(<!-- {name}: end -->)", re.DOTALL)
+    written, places = marked.subn(lambda found: f"{found[1]}{part}\n{found[2]}", page)
+    if places != 1:
+        raise ValueError(f"{places} places are marked as {name!r}")
+    return written
+
+
+PARTS: Final[tuple[tuple[str, str, Callable[[], str]], ...]] = (("ARCHITECTURE.md", "chain", draw_chain),)
+
+
+def main() -> None:
+    """Rewrite every generated part where it stands."""
+    for file, name, write in PARTS:
+        path = ROOT / file
+        path.write_text(rewrite(path.read_text("utf-8"), name, write()), "utf-8")
+
+
+if __name__ == "__main__":
+    main()
