@@ -14,6 +14,8 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 PAGES = sorted(path for folder in ("", "docs/**/", "benchmarks/") for path in ROOT.glob(f"{folder}*.md"))
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
 DECISION_LINES = 15
+FOLDERS = sorted(path.name for path in ROOT.iterdir() if path.is_dir() and path.name[0] != ".")
+NAMED = re.compile(rf"`((?:{'|'.join(FOLDERS)})/[\w./{{}},-]*)`")
 LINK = re.compile(r"\]\(([^()\s]+)\)")
 CODE = re.compile(r"```.*?```|`[^`\n]+`", re.DOTALL)
 
@@ -57,6 +59,13 @@ def test_commands_are_there(path: Path) -> None:
     }
     for module in re.findall(r"python -m ([\w.]+)", code):
         assert find_spec(module) is not None, module
+
+
+def test_the_ten_questions_of_new_readers_have_answers() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    rows = re.findall(r"^\| ([A-Z][^|]+\?) \| (.+) \|$", text, re.MULTILINE)
+    assert len(rows) == 10
+    assert all(NAMED.search(answer) for _, answer in rows)
 
 
 def test_there_are_pages_to_look_at() -> None:
