@@ -106,7 +106,7 @@ def test_the_index_lists_every_decision_in_order() -> None:
         ("4,096 in 74 ms", "benchmarks/RESULTS.md", "| compress 60,000 tokens to 4,096, p50 | 74.3 ms |"),
         ("1.0 % of such hits are wrong", "docs/verifier.md", "**.010 / .886**"),
         ("has 45 %", "docs/verifier.md", "| questions, wrong / recall | 1,671 | .448 /"),
-        ("Of 1,946 lookalikes none", "docs/verifier.md", "served, of 1,946 | 714 | 0 |"),
+        ("Of 1,946 requests made to be taken for others none", "docs/verifier.md", "served, of 1,946 | 714 | 0 |"),
         ("68,179 settled calls", "docs/ledger.md", "settled calls agree: here 68,179 calls"),
         ("29 workers were killed", "docs/ledger.md", "29 workers killed"),
     ],
