@@ -4,7 +4,6 @@ The ledger is the only store. While the database is away each worker goes by wha
 """
 
 import asyncio
-import logging
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +18,6 @@ from proxy.core.ports import Source
 from stats import metrics, samples, switches
 from stats.evidence import Sample
 
-log = logging.getLogger("tokenthrift.proxy")
 EVERY = 0.5
 # A sample is recorded within its own deadline and flushed a moment later; what comes later than this is found when all are read again.
 LATELY = 180.0
@@ -44,19 +42,6 @@ class Keeper:
         self._read_at: dict[Terms, float] = {}
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="budgets")  # a hung database holds it up, and nothing else
         self.off = 0  # plans whose tier is off for anybody
-
-    async def run(self) -> None:
-        """Keep for ever. Errors are logged once a change."""
-        failing = False
-        while True:
-            try:
-                await self.turn()
-                failing = False
-            except Exception as error:
-                if not failing:
-                    log.warning("error budgets are not read, what this worker knows stays in force: %s", type(error).__name__)
-                failing = True
-            await asyncio.sleep(EVERY)
 
     async def turn(self) -> None:
         """Write down what was turned off, and take in what the others found. Raises what the database raises."""

@@ -36,25 +36,26 @@ class Pulse:
         self._tools, self._traffic, self._source, self._restarts = tools, traffic, source, restarts
         self._told: Counter[str] = Counter()
         self._refused: Counter[str] = Counter()
+        self._beats, self._due = 0, time.monotonic() + BEAT
         self._asked_at = -ASK_EVERY
         self._asking: asyncio.Future[Standing] | None = None
         # One thread of its own: a hung database holds it up, and nothing else.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="standing")
 
-    async def run(self, version: str) -> None:
-        """Beat for ever. `version`: of the gateway."""
+    def announce(self, version: str) -> None:
+        """Say what this worker is. `version`: of the gateway."""
         meters.BUILD.labels(version, platform.python_version(), self._tools.embedder.id).set(1)
         meters.WORKERS.set(1)
         meters.WORKER_STARTS.inc()
-        beats = 0
-        while True:
-            due = time.monotonic() + BEAT
-            await asyncio.sleep(BEAT)
-            meters.LOOP_LAG.observe(max(0.0, time.monotonic() - due))
-            beats += 1
-            if beats % TELL_EVERY == 0:
-                self._tell()
-                self._ask()
+
+    async def turn(self) -> None:
+        """Measure how much later than `BEAT` after the last turn this one comes, and tell the rest now and then."""
+        meters.LOOP_LAG.observe(max(0.0, time.monotonic() - self._due))
+        self._beats += 1
+        if self._beats % TELL_EVERY == 0:
+            self._tell()
+            self._ask()
+        self._due = time.monotonic() + BEAT
 
     def close(self) -> None:
         self._thread.submit(connections.close_all)

@@ -29,28 +29,12 @@ class DatabaseSource:
     def __init__(self) -> None:
         self.directory = Directory()
         self._read_at = time.monotonic()
-        self._changed = asyncio.Event()
+        self.changed = asyncio.Event()
         # One thread of its own: a hung database holds it up, and nothing else.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="configuration")
 
-    async def run(self) -> None:
-        """Refresh for ever. Errors are logged once a change, not once a poll."""
-        failing = False
-        while True:
-            self._changed.clear()
-            try:
-                await self.refresh()
-                failing = False
-            except Exception as error:
-                if not failing:
-                    log.warning("the configuration cannot be read, the last one stays in force: %s", type(error).__name__)
-                failing = True
-            with suppress(TimeoutError):
-                async with asyncio.timeout(POLL_SECONDS):  # wait_for of Python 3.11 forgets that it was cancelled when both come at once
-                    await self._changed.wait()
-
     async def listen(self) -> None:
-        """Have `run` refresh at once when the database says so, for ever. A database that is away is tried again."""
+        """Set `changed` when the database says so, for ever. A database that is away is tried again."""
         while True:
             with suppress(Error, OSError, TimeoutError):
                 await self._listen()
@@ -61,9 +45,9 @@ class DatabaseSource:
         try:
             with database.deadline(conn, database.CONNECT_DEADLINE):
                 await conn.execute(f"LISTEN {CHANNEL}")
-            self._changed.set()
+            self.changed.set()
             async for _ in conn.notifies():
-                self._changed.set()
+                self.changed.set()
         finally:
             conn.pgconn.finish()  # at once: a farewell to a frozen server could block
 

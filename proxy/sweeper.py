@@ -8,8 +8,6 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Sequence
 
-import psycopg
-
 from proxy import sweeps
 from proxy.core.errors import ToolUnavailable
 from proxy.core.ports import Toolbox
@@ -18,11 +16,10 @@ from stats import database, metrics
 from stats.database import Connection
 
 log = logging.getLogger("tokenthrift.proxy")
-FAULTS = (psycopg.Error, OSError, TimeoutError)
 EVERY = 0.25  # seconds between looks for deleted entries
 COUNT_EVERY = 2.0  # seconds between counts, or SHARE as long as one took
 SHARE = 50
-AWAY = 2.0  # seconds for which a store that failed is left alone
+AWAY = 2.0  # seconds for which a store that failed is left alone, and the longest pause while the database is away
 DEADLINE = 10.0
 BATCH = 200
 
@@ -37,19 +34,13 @@ class Sweeper:
         self._away: dict[str, float] = {}
         self._count_at = 0.0
 
-    async def run(self) -> None:
-        """Work for ever. A database that is away is tried again."""
-        failing = False
-        while True:
-            try:
-                await self.sweep()
-                failing = False
-            except FAULTS as error:
-                if not failing:
-                    log.warning("deleted and surplus cache entries wait, the database does not answer: %s", type(error).__name__)
-                failing = True
-                self.close()
-            await asyncio.sleep(AWAY if failing else EVERY)
+    async def turn(self) -> None:
+        """Sweep; after a failure the next turn connects anew. Raises what `sweep` raises."""
+        try:
+            await self.sweep()
+        except Exception:
+            self.close()
+            raise
 
     async def sweep(self) -> None:
         """One turn. Raises psycopg.Error, OSError or TimeoutError."""

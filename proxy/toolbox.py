@@ -5,12 +5,8 @@ import contextlib
 import gc
 import logging
 import time
-from collections.abc import Coroutine
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
-
-from django.db import DatabaseError, InterfaceError
+from typing import TYPE_CHECKING
 
 from proxy import bridge, previews
 from proxy.conf import conf
@@ -36,8 +32,8 @@ from proxy.source import DatabaseSource
 from proxy.sweeper import Sweeper
 from proxy.watchdog import Watchdog
 from proxy.watching import watchers
-from proxy.wrongs import forget_expired
-from stats import budgets, health, upkeep
+from proxy.worker_loops import Loop, loops_of
+from stats import budgets, health
 from stats.database import conninfo
 from stats.flusher import Flusher
 from stats.spool import Spool
@@ -46,11 +42,8 @@ if TYPE_CHECKING:
     from proxy.tracing import Tracing
 
 log = logging.getLogger("tokenthrift.proxy")
-PURGE_SECONDS = 60.0
 END_ROUNDS = 5  # a second each
 SETTLE_SECONDS = 5.0
-SWEEP_SECONDS = 5.0
-SWEEPER = ThreadPoolExecutor(1, thread_name_prefix="sweeper")  # a database that hangs holds up this thread and nothing else
 
 
 @dataclass(slots=True)
@@ -65,6 +58,7 @@ class Running:
     pulse: Pulse | None = None
     watchdog: Watchdog | None = None
     tracing: "Tracing | None" = None
+    loops: list[Loop] = field(default_factory=list)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def close(self) -> None:
@@ -144,7 +138,7 @@ async def open_toolbox() -> Running:
     # Loading the tokenizer and the word lists takes 0.3 s, which no request should wait for, nor those beside it.
     await asyncio.to_thread(count_text, "warm", encoding_for("")[0])
     await asyncio.to_thread(lexicon)
-    with contextlib.suppress(Exception):  # `run` logs it and tries again
+    with contextlib.suppress(Exception):  # its loop logs it and tries again
         async with asyncio.timeout(5):
             await source.refresh()
     keeper = Keeper(tools.budgets, source, tools.judge)
@@ -161,19 +155,20 @@ async def open_toolbox() -> Running:
             failing=lambda: {name: breaker.tripped for name, breaker in tools.breakers.items()},
         )
     )
-    background: list[Coroutine[Any, Any, None]] = [source.run(), source.listen(), flusher.run(), keeper.run(), leases.run()]
     running.pulse = Pulse(tools, running.traffic, source, restarts=lambda: compressor.restarts)
-    background += [
-        running.pulse.run(conf.version),
-        compressor.warm(),
-        _warm(embedder, verifier),
-        _purge(tools),
-        Sweeper(tools, conninfo()).run(),
-        upkeep.run(),
-    ]
-    if conf.exact_memory:
-        background.append(changes.run())
-    running.tasks = [asyncio.create_task(work) for work in background]
+    running.pulse.announce(conf.version)
+    running.loops = loops_of(
+        tools=tools,
+        configuration=source,
+        ledger=flusher,
+        budgets=keeper,
+        measures=running.pulse,
+        entries=Sweeper(tools, conninfo()),
+        flights=leases,
+        changes=changes if conf.exact_memory else None,
+    )
+    running.tasks = [asyncio.create_task(_run(loop), name=loop.name) for loop in running.loops]
+    running.tasks += [asyncio.create_task(compressor.warm()), asyncio.create_task(_warm(embedder, verifier))]
     # What was loaded until here lives as long as the worker: the garbage collector need not look at it again with every request.
     gc.collect()
     gc.freeze()
@@ -235,13 +230,5 @@ async def _warm(embedder: Embedder, verifier: Verifier) -> None:
         log.warning("near questions are not served where plans verify: %s", error.reason)
 
 
-async def _purge(tools: Toolbox) -> None:
-    """Remove expired semantic entries now and then, evicted ones too; a backend that is down is tried again next time."""
-    while True:
-        await asyncio.sleep(PURGE_SECONDS)
-        for backend in tools.semantic.values():
-            with contextlib.suppress(ToolUnavailable):
-                await backend.purge()
-        with contextlib.suppress(DatabaseError, InterfaceError, TimeoutError):
-            async with asyncio.timeout(SWEEP_SECONDS):
-                await asyncio.get_running_loop().run_in_executor(SWEEPER, forget_expired)
+async def _run(loop: Loop) -> None:
+    await loop.run()

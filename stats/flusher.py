@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Coroutine
 from contextlib import suppress
+from pathlib import Path
 
 import orjson
 import psycopg
@@ -38,15 +39,19 @@ class Flusher:
     def __init__(self, spool: Spool, *, info: str | None = None, interval: float = 0.25, deadline: float = 5.0) -> None:
         self._spool = spool
         self._info = info or database.conninfo()
-        self._interval = interval
+        self.interval = interval
         self._deadline = deadline
         self._conn: Connection | None = None
         self._offsets: dict[str, int] = {}
         self._sure: set[str] = set()  # files whose offset was read or committed on the present connection
         self._turn = asyncio.Lock()
-        self._stop = asyncio.Event()
-        self._touched = -HEARTBEAT
+        self._touched, self._adopted, self._folded = -HEARTBEAT, -ADOPT_EVERY, -FOLD_EVERY
         self._empty_at = time.monotonic()
+
+    @property
+    def folder(self) -> Path:
+        """Where lines wait on disk."""
+        return self._spool.folder
 
     @property
     def pending_bytes(self) -> int:
@@ -59,29 +64,22 @@ class Flusher:
         """Seconds since everything spooled was seen committed; 0 while nothing waits."""
         return time.monotonic() - self._empty_at if self.pending_bytes else 0.0
 
-    async def run(self) -> None:
-        """Flush and adopt until `close`. Never raises but when cancelled."""
-        failures, adopted, folded = 0, -ADOPT_EVERY, -FOLD_EVERY
-        while not self._stop.is_set():
-            try:
-                await _whole(self.flush())
-                if time.monotonic() - adopted >= ADOPT_EVERY:
-                    await _whole(self.adopt())
-                    adopted = time.monotonic()
-                if time.monotonic() - folded >= FOLD_EVERY and await _whole(self.fold()) < BATCHES:
-                    folded = time.monotonic()
-                if failures:
-                    log.warning("the ledger is written again after %d failures", failures)
-                failures = 0
-            except Exception as error:  # whatever it is, the lines are safe on disk and the next turn tries again
-                failures += 1
-                if failures == 1:
-                    log.warning("the ledger cannot be written, requests are kept in %s: %s", self._spool.folder, _reason(error))
-                await self._survive()
+    async def turn(self) -> None:
+        """Flush, and adopt and fold when it is time. Raises whatever it is: the lines are safe on disk, and the next turn tries again."""
+        try:
+            await _whole(self.flush())
+            if time.monotonic() - self._adopted >= ADOPT_EVERY:
+                await _whole(self.adopt())
+                self._adopted = time.monotonic()
+            if time.monotonic() - self._folded >= FOLD_EVERY and await _whole(self.fold()) < BATCHES:
+                self._folded = time.monotonic()
+        except Exception:
+            await self._survive()
+            raise
+        finally:
             metrics.publish()
             metrics.SPOOL_BYTES.set(self.pending_bytes)
             metrics.SPOOL_LAG.set(self.lag)
-            await self._pause(min(LONGEST_WAIT, self._interval * 2 ** min(failures, 8)))
 
     async def flush(self) -> int:
         """Move all that was spooled before the call; the number of lines moved.
@@ -138,12 +136,11 @@ class Flusher:
             return folded
 
     async def close(self) -> None:
-        """Stop `run`, flush once more and give the files up: what could not be flushed is adopted by the next worker."""
-        self._stop.set()
+        """Flush once more and give the files up, after the last turn: what could not be flushed is adopted by the next worker."""
         self._deadline = min(self._deadline, LONGEST_WAIT)
         ends = time.monotonic() + LAST_WAIT
         while not await self._flush_last() and self._spool.overflow and time.monotonic() < ends:  # noqa: ASYNC110 - nothing would tell
-            await asyncio.sleep(self._interval)
+            await asyncio.sleep(self.interval)
         if self._spool.overflow:
             lost = Counter(kind_of(line) for line in self._spool.overflow.take(self._spool.overflow.size))
             log.error("neither the disk nor the database took what waited in memory, it is lost: %s", _counts(lost))
@@ -267,14 +264,9 @@ class Flusher:
             conn.pgconn.finish()  # at once: a farewell to a frozen server could block
         self._sure.clear()
 
-    async def _pause(self, seconds: float) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._stop.wait()
-
 
 async def _whole(turn: Coroutine[None, None, int]) -> int:
-    """Let a turn end when `run` is cancelled meanwhile: psycopg answers a cancelled wait by waiting for the server, for seconds."""
+    """Let its work end when the turn is cancelled meanwhile: psycopg answers a cancelled wait by waiting for the server, for seconds."""
     return await asyncio.shield(asyncio.create_task(turn))
 
 

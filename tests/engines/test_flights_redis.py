@@ -24,6 +24,7 @@ from proxy.engines.flights.messages import BadMessage
 from proxy.engines.flights.mirror import Mirror
 from proxy.engines.flights.redis import LEASE, RedisLeases
 from proxy.pipeline import chain
+from proxy.worker_loops import renew_leases
 from tests.entries import COMPLETION, SEALER, envelope
 from tests.pipeline.fakes import FakeClient, World, ask, body, chunks_of, completion, full_plan
 from tests.pipeline.gated import GatedUpstream, gate
@@ -53,7 +54,7 @@ class Worker:
         self.leases = RedisLeases(url, self.world.tools.flights, sealer=SEALER, prefix=prefix, timeout=1)
         limits = replace(self.world.tools.limits, cache_budget=1.0)
         self.world.tools = replace(self.world.tools, exact=exact, leases=self.leases, limits=limits)
-        self.running = asyncio.create_task(self.leases.run())
+        self.running = asyncio.ensure_future(asyncio.gather(self.leases.listen(), renew_leases(self.leases).run()))
 
     async def dies(self) -> None:
         """As if killed: it renews nothing, says nothing, hears nothing."""

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from proxy.source import DatabaseSource
+from proxy.worker_loops import poll_configuration
 
 
 async def test_a_change_that_comes_with_the_cancellation_does_not_swallow_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -14,9 +15,9 @@ async def test_a_change_that_comes_with_the_cancellation_does_not_swallow_it(mon
 
     monkeypatch.setattr(DatabaseSource, "refresh", fresh)
     source = DatabaseSource()
-    task = asyncio.create_task(source.run())
+    task = asyncio.create_task(poll_configuration(source).run())
     await asyncio.sleep(0.05)  # it waits for a change
-    source._changed.set()
+    source.changed.set()
     await asyncio.sleep(0)  # the wait is over, and nobody was told yet
     task.cancel()
     done, _ = await asyncio.wait([task], timeout=2)

@@ -10,6 +10,7 @@ import pytest
 from django.core.management import call_command
 from django.db import OperationalError, connection, connections
 
+from proxy.worker_loops import keep_ledger_tables
 from stats import database, partitions, pruning, upkeep
 from stats.ids import first_id
 from stats.imprints import StoredImprint
@@ -134,13 +135,13 @@ def kept_connection(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_one_worker_an_hour_does_it(settings: Any) -> None:
     settings.KEEP_EVENTS_DAYS = 20
     over_a_year()
-    upkeep.turn(threading.Event())
+    keep_ledger_tables().turn_in_thread(threading.Event())
     assert RequestEvent.objects.count() == 10
     store(make_event(at=ago(30).timestamp()))
-    upkeep.turn(threading.Event())
+    keep_ledger_tables().turn_in_thread(threading.Event())
     assert RequestEvent.objects.count() == 11
     Pruned.objects.filter(what="turn").update(before=ago(1))
-    upkeep.turn(threading.Event())
+    keep_ledger_tables().turn_in_thread(threading.Event())
     assert RequestEvent.objects.count() == 10
 
 
@@ -149,7 +150,7 @@ def test_a_last_turn_in_the_future_holds_nobody_up(settings: Any) -> None:
     settings.KEEP_EVENTS_DAYS = 20
     over_a_year()
     Pruned.objects.create(what="turn", before=ago(-300))
-    upkeep.turn(threading.Event())
+    keep_ledger_tables().turn_in_thread(threading.Event())
     assert RequestEvent.objects.count() == 10
 
 
@@ -159,9 +160,9 @@ def test_nobody_works_beside_the_one_who_leads_and_its_end_is_known_at_once(sett
     over_a_year()
     with database.try_lead(upkeep.LOCK) as first, database.try_lead(upkeep.LOCK) as second:
         assert (first, second) == (True, False)
-        upkeep.turn(threading.Event())
+        keep_ledger_tables().turn_in_thread(threading.Event())
         assert RequestEvent.objects.count() == 200
-    upkeep.turn(threading.Event())
+    keep_ledger_tables().turn_in_thread(threading.Event())
     assert RequestEvent.objects.count() == 10
 
 
@@ -191,10 +192,11 @@ def test_a_lock_that_is_not_to_be_had_keeps_nothing_else_and_the_next_look_tries
 
     with monkeypatch.context() as patched:
         patched.setattr(partitions, "make", locked)
-        upkeep.turn(threading.Event())
+        with pytest.raises(OperationalError):
+            keep_ledger_tables().turn_in_thread(threading.Event())
     assert RequestEvent.objects.count() == 10
     assert not Pruned.objects.filter(what="turn").exists()
-    upkeep.turn(threading.Event())
+    keep_ledger_tables().turn_in_thread(threading.Event())
     assert Pruned.objects.filter(what="turn").exists()
 
 

@@ -11,7 +11,8 @@ from prometheus_client import REGISTRY
 from proxy.core.breaker import Breaker
 from proxy.core.errors import ToolUnavailable
 from proxy.core.ids import new_id
-from proxy.pulse import Pulse, Traffic
+from proxy.periodic_task import PeriodicTask
+from proxy.pulse import BEAT, Pulse, Traffic
 from stats import attempts, meters
 from stats.attempts import result_of
 from stats.models import Unfolded, UpstreamAttempt
@@ -41,7 +42,9 @@ async def test_a_worker_tells_of_its_loop_its_tools_and_its_traffic() -> None:
     broken.failed("gone")
     broken.failed("gone")
     broken.late = 5
-    task = asyncio.create_task(pulse.run("9.9"))
+    pulse.announce("9.9")
+    beats = PeriodicTask(name="beats", first=BEAT, every=BEAT, work=pulse.turn, failing="no beat")
+    task = asyncio.create_task(beats.run())
     await asyncio.sleep(0.35)
     time.sleep(0.3)  # noqa: ASYNC251 -- the loop is held up on purpose
     await asyncio.sleep(0.4)

@@ -24,6 +24,7 @@ from proxy import source, vault
 from proxy.models import Route, Upstream
 from proxy.selectors import load_directory
 from proxy.services import put_route, put_upstream
+from proxy.worker_loops import poll_configuration
 from stats.database import conninfo
 
 pytestmark = pytest.mark.django_db
@@ -268,7 +269,7 @@ async def test_a_change_is_told_and_taken_up_at_once(monkeypatch: pytest.MonkeyP
     """The poll is put off, so that only the notice can bring the change in time; no notice comes of a change that is rolled back."""
     monkeypatch.setattr(source, "POLL_SECONDS", 3600)
     made = source.DatabaseSource()
-    tasks = [asyncio.create_task(made.run()), asyncio.create_task(made.listen())]
+    tasks = [asyncio.create_task(poll_configuration(made).run()), asyncio.create_task(made.listen())]
     try:
         await _until(lambda: len(_listeners()) == 1 and made.directory.revision >= 0)
         before = made.directory

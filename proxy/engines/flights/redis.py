@@ -44,7 +44,8 @@ RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL'
 
 
 class RedisLeases:
-    """Implements the `Leases` port for the flights of one worker, while `run` runs. `prefix` as in `RedisCache`, `timeout` in seconds."""
+    """Implements the `Leases` port for the flights of one worker, which listens and takes a turn every `BEAT`. `prefix` as in `RedisCache`,
+    `timeout` in seconds."""
 
     def __init__(self, url: str, flights: Flights, *, sealer: Sealer, prefix: str, timeout: float = 0.1) -> None:
         # Who asks has a deadline of its own; this is for the beats, and a busy loop should not take its own delay for Redis's.
@@ -110,27 +111,27 @@ class RedisLeases:
             with contextlib.suppress(*FAULTS):
                 await self._talk.say(mirror.worker, "quit", mirror.key, self._worker)
 
-    async def run(self) -> None:
-        """Hear the others, and twice a second renew what is held and ask for what is followed; for ever."""
+    async def listen(self) -> None:
+        """Hear the others, for ever."""
         with contextlib.suppress(*FAULTS):
             await self._redis.ping()  # the first claim finds a connection
-        await asyncio.gather(self._talk.listen(), self._beats())
+        await self._talk.listen()
+
+    async def turn(self) -> None:
+        """Renew what is held and ask for what is followed. Raises redis-py's and the system's faults."""
+        mirrors = list(self._talk.mirrors.values())
+        try:
+            await self._renew()
+            for mirror in mirrors:
+                await self._look_after(mirror)
+        except FAULTS:
+            for mirror in mirrors:
+                mirror.miss()
+            raise
 
     async def close(self) -> None:
         self._talk.close()
         await asyncio.gather(self._redis.aclose(), self._ear.aclose())
-
-    async def _beats(self) -> None:
-        while True:
-            await asyncio.sleep(BEAT)
-            mirrors = list(self._talk.mirrors.values())
-            try:
-                await self._renew()
-                for mirror in mirrors:
-                    await self._look_after(mirror)
-            except FAULTS:
-                for mirror in mirrors:
-                    mirror.miss()
 
     async def _renew(self) -> None:
         """Flights that were given up with their task, so that nobody closed them, are renewed no more."""
