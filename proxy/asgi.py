@@ -8,14 +8,13 @@ It owns `lifespan`, so clients open and close in the loop that uses them.
 """
 
 import re
-import time
 from collections.abc import Awaitable, Callable
 
 import orjson
 
 from proxy.client import AsgiClient, Receive, Scope, Send
 from proxy.core.errors import ClientGone, GatewayError, MethodNotAllowed, ModelUnknown, PathUnknown
-from proxy.core.exchange import Call, Refused, revise
+from proxy.core.exchange import Call, Refused, open_call, revise
 from proxy.core.ids import REQUEST_ID, new_id
 from proxy.core.ports import Client, Toolbox
 from proxy.feedback import feedback
@@ -55,11 +54,9 @@ class Gateway:
     async def _answer(running: Running, scope: Scope, receive: Receive, send: Send) -> None:
         tools = running.tools
         client = AsgiClient(scope, receive, send)
-        call = Call(
+        call = open_call(
+            client,
             request_id=new_id(),
-            at=time.time(),
-            started=time.monotonic(),
-            client=client,
             secret=_bearer(client.header(b"authorization")),
             cache_control=client.header(b"cache-control"),
             trace=running.tracing.begin(client.header(b"traceparent")) if running.tracing else None,

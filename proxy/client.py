@@ -47,13 +47,11 @@ class AsgiClient:
                 raise TooLarge(f"The body is larger than the {limit} bytes accepted.")
             if not message.get("more_body"):
                 self._unread = False
-                return await self._unpacked(b"".join(parts) if len(parts) > 1 else parts[0], limit)
+                body = b"".join(parts) if len(parts) > 1 else parts[0]
+                encodings = self.header(b"content-encoding")
+                return await in_thread(unpack, body, encodings, limit=limit) if encodings and body else body
             if self._state.get("body_late"):
                 raise BodyTimeout("The body did not arrive in time.")
-
-    async def _unpacked(self, body: bytes, limit: int) -> bytes:
-        encodings = self.header(b"content-encoding")
-        return await in_thread(unpack, body, encodings, limit=limit) if encodings and body else body
 
     async def gone(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":

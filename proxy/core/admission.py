@@ -26,8 +26,8 @@ def is_storable(call: Call) -> bool:
 
 
 def answer_bytes(call: Call) -> int:
-    """How long the answer is, as far as it is known; that of a stream is not."""
-    return len(call.answer.body) if isinstance(call.answer, Whole) else QUICK_BYTES
+    """How long the provider's answer is: its body, or the JSON of a stream's chunks."""
+    return len(call.answer.body) if isinstance(call.answer, Whole) else call.streamed_bytes
 
 
 def _reason(call: Call) -> NotKept:

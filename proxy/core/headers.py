@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from decimal import Decimal
+from functools import lru_cache
 from math import ceil, floor
 from typing import Final
 
@@ -46,12 +47,14 @@ def passed_headers(call: Call) -> list[Header]:
     headers = answer.headers if isinstance(answer, Whole) else answer.reply.headers
     secrets, found = secrets_of(call.route.upstream), list[Header]()
     for name, value in headers.items():
-        if _is_passed(name.lower(), shared=call.collapsed) and _is_plain(value):
+        if _is_passed(name, shared=call.collapsed) and _is_plain(value):
             found.append((name.lower().encode("ascii"), secrets.redact(value).encode("ascii")))
     return found[:MAX_PASSED_HEADERS]
 
 
+@lru_cache(maxsize=1024)
 def _is_passed(name: str, *, shared: bool) -> bool:
+    name = name.lower()
     of_call = name in CALL_HEADERS or name.startswith(CALL_HEADER_BEGINNINGS)
     return name in RETRY_HEADERS or (of_call and not shared and name.isascii())
 

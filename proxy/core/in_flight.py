@@ -1,7 +1,5 @@
 """How many requests of one key are being answered: none of them may take all that a worker has."""
 
-from collections import Counter
-
 from proxy.core.errors import TooManyRequests
 
 RETRY_SECONDS = 1
@@ -12,16 +10,17 @@ class InFlight:
 
     def __init__(self) -> None:
         self._keys: dict[str, int] = {}
-        self._counts: Counter[int] = Counter()
+        self._counts: dict[int, int] = {}
 
     def enter(self, request_id: str, key_id: int, *, most: int) -> None:
         """Count the request, until `leave`. Raises TooManyRequests where the key has `most` already; 0 is no limit."""
-        if most and self._counts[key_id] >= most:
+        count = self._counts.get(key_id, 0)
+        if most and count >= most:
             raise TooManyRequests(
                 f"{most} requests of this key are being answered already. Try again in a moment.", retry_after=RETRY_SECONDS
             )
         self._keys[request_id] = key_id
-        self._counts[key_id] += 1
+        self._counts[key_id] = count + 1
 
     def leave(self, request_id: str) -> None:
         """The request is answered, or was never counted."""

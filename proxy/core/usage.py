@@ -23,7 +23,6 @@ Numbers may be floats without a fraction or texts of digits. What is negative, b
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from itertools import islice
 from typing import Any, Final
@@ -35,6 +34,7 @@ from proxy.core.tokens import PER_TOOL_CALL, count_messages, count_text, encodin
 
 MAX_TOKENS: Final = 100_000_000  # ten times the longest prompt that any provider takes
 MAX_CHOICES: Final = 1000  # of which the usage is read
+MAX_SERVICE_TIER_LENGTH: Final = 40
 MAX_NAMES: Final = 200  # in a usage; a tenth of that in what it holds
 MAX_COST: Final = Decimal(100_000)
 TICKS: Final = Decimal(10**10)
@@ -56,12 +56,14 @@ ANTHROPIC: Final = ("cache_read_input_tokens", "cache_creation_input_tokens", "c
 REASONING: Final = ("reasoning_tokens", "thinking_tokens", "thoughtsTokenCount")
 PROMPT_DETAILS: Final = ("prompt_tokens_details", "input_tokens_details")
 COMPLETION_DETAILS: Final = ("completion_tokens_details", "output_tokens_details")
+ORDINARY: Final = frozenset({"prompt_tokens", "completion_tokens", "total_tokens", PROMPT_DETAILS[0], COMPLETION_DETAILS[0]})
 # Of whom it is known that reasoning is not in `completion_tokens`, should they leave out the total.
 REASONING_APART: Final = frozenset({"x-ai", "google"})
 # Where nothing charged is the bill; elsewhere it is what somebody says who does not know the price.
 FREE_OF_CHARGE: Final = frozenset({"openrouter"})
 
 Report = Mapping[str, Any]
+_NONE: Final[Report] = {}
 
 
 class UsageReader:
@@ -100,21 +102,44 @@ def usage_of(completion: Report | None, provider: str = "") -> Usage | None:
     """What a completion reports, wherever it stands; None when it says nothing, or what makes no sense."""
     if completion is None:
         return None
-    found = None
+    found, tier = None, completion.get("service_tier")
+    tier = tier[:MAX_SERVICE_TIER_LENGTH] if isinstance(tier, str) else ""
     for place in (completion.get("usage"), *_elsewhere(completion), _of_choices(completion)):
-        read = reported_usage(place, provider)
+        read = reported_usage(place, provider, tier)
         if read is not None and (read.prompt or read.completion or read.charged is not None):
             found = read
             break
         found = found or read
-    tier = completion.get("service_tier")
-    return replace(found, service_tier=tier[:40]) if found is not None and isinstance(tier, str) else found
+    return found
 
 
-def reported_usage(value: Any, provider: str = "") -> Usage | None:
+def reported_usage(value: Any, provider: str = "", service_tier: str = "") -> Usage | None:
     """The usage object read; None when it is absent or makes no sense. Without tokens it may still say what was charged."""
     if not isinstance(value, dict):
         return None
+    return ordinary_usage(value, service_tier) or any_usage(value, provider, service_tier)
+
+
+def ordinary_usage(value: Report, service_tier: str = "") -> Usage | None:
+    """A usage as OpenAI writes it, of text alone, which is nearly every one: a tenth of the work. None where it is any other."""
+    if not value.keys() <= ORDINARY:
+        return None
+    prompt, completion = value.get("prompt_tokens"), value.get("completion_tokens")
+    if type(prompt) is not int or type(completion) is not int or value.get("total_tokens") != prompt + completion:
+        return None
+    sent, said = value.get("prompt_tokens_details") or _NONE, value.get("completion_tokens_details") or _NONE
+    if not isinstance(sent, dict) or not isinstance(said, dict):
+        return None
+    cached = sent.get("cached_tokens") or 0
+    if type(cached) is not int or not 0 <= cached <= prompt <= MAX_TOKENS or not 0 <= completion <= MAX_TOKENS:
+        return None
+    if any(number for name, number in sent.items() if name != "cached_tokens") or any(said.values()):
+        return None
+    return Usage(prompt=prompt, completion=completion, cached=cached, service_tier=service_tier)
+
+
+def any_usage(value: Report, provider: str = "", service_tier: str = "") -> Usage | None:
+    """A usage in whatever words, read name by name."""
     charged = _charged(value, provider)
     prompt, completion, total = (_named((value,), names) for names in (PROMPT, COMPLETION, TOTAL))
     if total is not None and total > MAX_TOKENS:
@@ -124,7 +149,7 @@ def reported_usage(value: Any, provider: str = "") -> Usage | None:
     elif completion is None and prompt is not None and total is not None:
         completion = total - prompt
     if prompt is None or completion is None or prompt < 0 or completion < 0:
-        return None if charged is None else Usage(charged=charged)
+        return None if charged is None else Usage(charged=charged, service_tier=service_tier)
     cached, written = _of_cache(value, READ), max(_of_cache(value, WRITTEN), sum(_lifetimes(value)))
     if _is_apart(value, prompt, completion, total, cached + written):
         prompt += cached + written
@@ -132,9 +157,17 @@ def reported_usage(value: Any, provider: str = "") -> Usage | None:
     written = min(written, prompt - cached)
     completion = _with_reasoning(value, prompt, completion, total, provider)
     if max(prompt, completion) > MAX_TOKENS:
-        return None if charged is None else Usage(charged=charged)
+        return None if charged is None else Usage(charged=charged, service_tier=service_tier)
     details = _details(value, prompt, completion, cached, written)
-    return Usage(prompt=prompt, completion=completion, cached=cached, written=written, details=details, charged=charged)
+    return Usage(
+        prompt=prompt,
+        completion=completion,
+        cached=cached,
+        written=written,
+        details=details,
+        charged=charged,
+        service_tier=service_tier,
+    )
 
 
 def _is_apart(value: Report, prompt: int, completion: int, total: int | None, cache: int) -> bool:

@@ -10,8 +10,12 @@ class WatchedClient:
     def __init__(self, client: Client) -> None:
         self._client = client
         self.status = 0
-        self.streams = False
+        self._headers: list[tuple[bytes, bytes]] = []
         self.finished = False
+
+    @property
+    def streams(self) -> bool:
+        return self.status > 0 and not any(name == b"content-length" for name, _ in self._headers)
 
     async def body(self, limit: int) -> bytes:
         return await self._client.body(limit)
@@ -20,7 +24,7 @@ class WatchedClient:
         await self._client.gone()
 
     async def start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
-        self.status, self.streams = status, not any(name == b"content-length" for name, _ in headers)
+        self.status, self._headers = status, headers
         await self._client.start(status, headers)
 
     async def send(self, data: bytes, *, more: bool) -> None:

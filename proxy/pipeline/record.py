@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 from decimal import Decimal
 from typing import Final
 
-from plans.pricing import Details
+from plans.pricing import NO_DETAILS, Details
 from proxy.core.chats import turn_of
 from proxy.core.exchange import Answer, Call, Refused, Stored, Whole
 from proxy.core.imprint import imprint_of
@@ -103,7 +103,7 @@ def event_of(call: Call) -> Event:
         cached_tokens=_tokens(call.usage.cached),
         written_tokens=_tokens(call.usage.written),
         completion_tokens=_tokens(call.usage.completion),
-        token_details={name: number for name in DETAILS if (number := getattr(call.usage.details, name))},
+        token_details=_token_details(call.usage.details),
         served_tokens=_tokens(gained.served),
         tokens_saved=max(-MAX_TOKENS, min(gained.saved, MAX_TOKENS)),
         estimated=call.usage.estimated,
@@ -126,9 +126,16 @@ def _bill(call: Call) -> Bill:
     return "list" if call.usage.charged is None else "charged"
 
 
+def _token_details(details: Details) -> dict[str, int]:
+    """Those above 0, by name."""
+    if details is NO_DETAILS:
+        return {}
+    return {name: number for name in DETAILS if (number := getattr(details, name))}
+
+
 def _tokens(number: int) -> int:
     """As many as the ledger takes for possible."""
-    return max(0, min(number, MAX_TOKENS))
+    return number if 0 <= number <= MAX_TOKENS else max(0, min(number, MAX_TOKENS))
 
 
 def _dollars(amount: Decimal | None) -> Decimal | None:

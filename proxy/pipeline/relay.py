@@ -47,6 +47,7 @@ async def relay(call: Call, tools: Toolbox) -> Call:
         call,
         completion=completion if sound else None,
         partial_completion=completion,
+        streamed_bytes=heard.collected_bytes,
         usage=passage.told.usage(call.target.upstream.provider) or call.usage,
         upstream_seconds=call.upstream_seconds + time.monotonic() - begun,
     )

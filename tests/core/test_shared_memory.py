@@ -36,6 +36,7 @@ KNOWN: Final = {
     "proxy.core.compression.memory.Memory._kept": "by tenant",
     "proxy.core.compression.sentences._punkt": "one model",
     "proxy.core.discounts.Discounts._told": "by tenant and route",
+    "proxy.core.headers._is_passed": "names of providers' headers",
     "proxy.core.holdout._key": "the pepper",
     "proxy.core.jumps.Jumps._asked": "one tenant's, see the budgets",
     "proxy.core.prepared.Prepared._known": "by virtual key",
