@@ -45,11 +45,15 @@ def passed_headers(call: Call) -> list[Header]:
     if not isinstance(answer, Whole | Live) or call.route is None:
         return []
     headers = answer.headers if isinstance(answer, Whole) else answer.reply.headers
-    secrets, found = secrets_of(call.route.upstream), list[Header]()
-    for name, value in headers.items():
-        if _is_passed(name, shared=call.collapsed) and _is_plain(value):
-            found.append((name.lower().encode("ascii"), secrets.redact(value).encode("ascii")))
-    return found[:MAX_PASSED_HEADERS]
+    passed = [(name, value) for name, value in headers.items() if _is_passed(name, shared=call.collapsed) and _is_plain(value)]
+    if not passed:
+        return []
+    secrets, values = secrets_of(call.route.upstream), [value for _, value in passed]
+    together = "\n".join(values)
+    if secrets.redact(together) != together:  # one look at all of them: hardly ever is there anything
+        values = [secrets.redact(value) for value in values]
+    names = (name.lower().encode("ascii") for name, _ in passed)
+    return list(zip(names, (value.encode("ascii") for value in values), strict=True))[:MAX_PASSED_HEADERS]
 
 
 @lru_cache(maxsize=1024)
