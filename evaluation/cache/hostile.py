@@ -167,22 +167,24 @@ def _reason(gateway: Gateway, pair: Pair, body: Mapping[str, Any]) -> str:
 
 def figures(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     """Counts of requests: wrong answers served, repeats served, and by kind, with the reasons of all misses."""
-    kinds = {}
-    for kind in dict.fromkeys(one.pair.kind for one in outcomes):
-        own = [one for one in outcomes if one.pair.kind == kind]
+    kinds = []
+    for kind, same in dict.fromkeys((one.pair.kind, one.pair.same) for one in outcomes):  # some kinds are in both sets
+        own = [one for one in outcomes if (one.pair.kind, one.pair.same) == (kind, same)]
         reasons = Counter(one.reason for one in own if not one.served)
-        kinds[kind] = {
-            "same": own[0].pair.same,
-            "asked": len(own),
-            "served": sum(one.served for one in own),
-            "reasons": dict(reasons.most_common()),
-        }
-    different, same = ([kind for kind in kinds.values() if kind["same"] is wanted] for wanted in (False, True))
+        kinds.append(
+            {
+                "kind": kind,
+                "same": same,
+                "asked": len(own),
+                "served": sum(one.served for one in own),
+                "reasons": dict(reasons.most_common()),
+            }
+        )
     return {
-        "different": sum(kind["asked"] for kind in different),
-        "wrong": sum(kind["served"] for kind in different),
-        "same": sum(kind["asked"] for kind in same),
-        "right": sum(kind["served"] for kind in same),
+        "different": sum(not one.pair.same for one in outcomes),
+        "wrong": sum(one.served and not one.pair.same for one in outcomes),
+        "same": sum(one.pair.same for one in outcomes),
+        "right": sum(one.served and one.pair.same for one in outcomes),
         "kinds": kinds,
         "served_wrong": [_shown(one) for one in outcomes if one.served and not one.pair.same],
         "not_served": [_shown(one) for one in outcomes if not one.served and one.pair.same],
@@ -204,13 +206,13 @@ def report(found: Mapping[str, Any]) -> str:
     """A table by kind, and what was served wrong by its words."""
     rows = [
         [
-            name,
+            kind["kind"],
             "same" if kind["same"] else "different",
             ", ".join(f"{reason} {count}" for reason, count in kind["reasons"].items()),
             str(kind["asked"]),
             str(kind["served"]),
         ]
-        for name, kind in found["kinds"].items()
+        for kind in found["kinds"]
     ]
     head = ["kind", "is", "why not", "asked", "served"]
     wrong = "\n".join(f"{one['kind']}: {one['stored']!r} -> {one['asked']!r}" for one in found["served_wrong"])

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from dataclasses import replace
 
 from evaluation.cache.hostile import DIFFERENT, SAME, Outcome, Pair, figures, pairs, report
 
@@ -41,9 +42,16 @@ def test_wrong_and_right_are_counted_apart() -> None:
         [_outcome(same, served=True), _outcome(same, served=False), _outcome(other, served=True), _outcome(other, served=False)]
     )
     assert (found["same"], found["right"], found["different"], found["wrong"]) == (2, 1, 2, 1)
-    assert found["kinds"][other.kind]["reasons"] == {"numbers": 1}
+    assert [kind["reasons"] for kind in found["kinds"] if kind["kind"] == other.kind] == [{"numbers": 1}]
     assert [len(found[name]) for name in ("served_wrong", "not_served")] == [1, 1]
     assert "served to 1 of 2; the right one to 1 of 2" in report(found | {"seconds": 1.0})
+
+
+def test_a_kind_that_is_in_both_sets_is_counted_in_each() -> None:
+    other = next(pair for pair in pairs() if not pair.same)
+    found = figures([_outcome(other, served=False), _outcome(replace(other, same=True), served=True)])
+    assert (found["same"], found["right"], found["different"], found["wrong"]) == (1, 1, 1, 0)
+    assert [(kind["same"], kind["served"]) for kind in found["kinds"]] == [(False, 0), (True, 1)]
 
 
 def _outcome(pair: Pair, *, served: bool) -> Outcome:
