@@ -7,8 +7,10 @@ import sys
 
 from django.core.exceptions import ImproperlyConfigured
 
-from gateway_project import embedded, environment, lease, metrics_dir
-from gateway_project.daemons import ServiceError
+from gateway_project import environment
+from gateway_project.embedded import configuration, lease
+from gateway_project.embedded.processes import ServiceError
+from gateway_project.serving import metrics_dir
 
 NEEDS_NO_SERVICE = {
     "help",
@@ -34,13 +36,13 @@ def main() -> None:
     """Run the command in sys.argv."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gateway_project.settings")
     environment.load()
-    var = embedded.var_dir()
+    var = configuration.var_dir()
     words = sys.argv[1:]
     if words[:1] == ["serve"]:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # before uvicorn takes over and after it: leave by the front door
         metrics_dir.prepare(var)  # before Django loads: prometheus_client reads the variable when it is imported
     try:
-        if embedded.needed() and needs_services(words):
+        if configuration.needed() and needs_services(words):
             lease.take(var)
         from django.core.management import execute_from_command_line
 

@@ -20,7 +20,7 @@ from benchmarks.table import render
 from demo.management_api import ApiError
 from demo.processes import StartError, reach_loopback_directly
 from demo.workspace import WorkspaceBusy
-from gateway_project.daemons import ServiceError
+from gateway_project.embedded.processes import ServiceError
 
 FAULTS = (ApiError, ChunkLost, Disagreement, OSError, RuntimeError, ServiceError, StartError, Unsettled, WorkspaceBusy)
 QUIET = 0.1  # cores that others may keep busy

@@ -18,15 +18,14 @@ from sumy.models.dom import ObjectDocumentModel, Paragraph, Sentence
 from sumy.summarizers.text_rank import TextRankSummarizer
 
 from plans.snapshot import CompressionSettings
-from proxy.core.compression import text_rank
+from proxy.core.compression.algorithms import text_rank
 from proxy.core.compression.compress import compress
-from proxy.core.compression.history import History, by_sentence
-from proxy.core.compression.languages import terms
-from proxy.core.compression.memory import Memory
-from proxy.core.compression.passage import read_whole
-from proxy.core.compression.turns import units
-from proxy.core.ports import Message
+from proxy.core.compression.document import History, by_sentence, read_whole
+from proxy.core.compression.memo import Memory
+from proxy.core.compression.units import units
+from proxy.core.text.languages import terms
 from proxy.core.tokens import count_message
+from proxy.core.types import Message
 from proxy.engines.compressors.pool import PoolCompressor
 
 MESSAGES, TOKENS, BUDGET = 500, 60_000, 4096

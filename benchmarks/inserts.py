@@ -18,7 +18,7 @@ import django
 
 if TYPE_CHECKING:
     from plans.models import Plan, VirtualKey
-    from stats.measures import Event
+    from stats.events import Event
 
 BATCH = 50_000  # as much as waits on disk at once: a backlog after PostgreSQL was away for some minutes
 
@@ -39,9 +39,9 @@ def main() -> None:
 
 async def write(number: int, folder: Path, plan: "Plan", keys: "list[VirtualKey]") -> dict[str, float]:
     """Requests a second: `spooled` into the file, `inserted` as rows, `folded`: from the file to rows and roll-ups."""
-    from stats.flusher import Flusher
-    from stats.models import Unfolded
-    from stats.spool import Spool
+    from stats.ledger.flusher import Flusher
+    from stats.ledger.spool import Spool
+    from stats.models.rollups import Unfolded
 
     async def unfolded() -> bool:
         return bool(await Unfolded.objects.aexists())
@@ -68,8 +68,8 @@ async def write(number: int, folder: Path, plan: "Plan", keys: "list[VirtualKey]
 
 def events(number: int, plan: "Plan", keys: "list[VirtualKey]") -> Iterator["Event"]:
     """Under the generated plan, now: half of them hits."""
-    from proxy.core.ids import new_id
-    from stats.measures import Event
+    from proxy.core.request_ids import new_id
+    from stats.events import Event
 
     for place in range(number):
         key = keys[place % len(keys)]

@@ -24,10 +24,11 @@ from benchmarks.fill import Filled, fill_postgres, fill_redis
 from demo.options import Options
 from demo.stage import stage
 from demo.workspace import empty
-from gateway_project import embedded
-from proxy.core.envelope import Envelope, encode
-from proxy.core.ports import SemanticCache, SemanticEntry, Vector
-from proxy.core.seal import Sealer
+from gateway_project.embedded import configuration
+from proxy.core.caching.envelope import Envelope, encode
+from proxy.core.ports import SemanticCache, SemanticEntry
+from proxy.core.sealing import Sealer
+from proxy.core.types import Vector
 from proxy.engines.embedders.onnx import MINILM_DIMENSION, MINILM_ID
 from proxy.engines.semantic.pgvector import PgvectorCache
 from proxy.engines.semantic.redis import RedisSearchCache
@@ -74,7 +75,7 @@ def main() -> None:
         empty(var)
         with stage(Options(data=None, json=None, provider=None, model="gpt-4o-mini", latency_ms=0, var=var), var):
             real = vectors.embedded(vectors.real_questions(), var / "models")
-            stores = [store for store in _stores(embedded.urls(var)) if store.name in chosen]
+            stores = [store for store in _stores(configuration.urls(var)) if store.name in chosen]
             rows = [measure(store, real, entries) for store in stores for entries in (max(1, size // 100), size)]
     print(table(rows))
 
@@ -159,7 +160,7 @@ def _entries(bucket: str, kept: Vector) -> Iterator[SemanticEntry]:
         )
 
 
-def _stores(urls: embedded.Urls) -> list[Store]:
+def _stores(urls: configuration.Urls) -> list[Store]:
     def postgres() -> SemanticCache:
         return PgvectorCache(urls.database, MINILM_ID, MINILM_DIMENSION, timeout=SECONDS, write_timeout=SECONDS)
 

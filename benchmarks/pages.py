@@ -24,7 +24,7 @@ from benchmarks import ledger
 from demo import stage
 from demo.processes import plain_environment, reach_loopback_directly
 from demo.workspace import MODELS, ROOT
-from gateway_project import embedded
+from gateway_project.embedded import configuration
 
 VAR = ROOT / "var" / "bench-ledger"
 TIMES = 30
@@ -70,7 +70,7 @@ def main() -> None:
         (VAR / "models").symlink_to(MODELS)
     environment = plain_environment(TOKENTHRIFT_VAR_DIR=str(VAR), TOKENTHRIFT_ENV_FILE=os.devnull, TOKENTHRIFT_KEEP_EVENTS_DAYS="3650")
     with stage.gateway(VAR, environment, workers=2) as (url, _):
-        database = embedded.urls(VAR).database
+        database = configuration.urls(VAR).database
         secrets = accounts(environment)
         made = make(environment, database, arguments.requests, arguments.days)
         pages = list(measured(url, secrets, database))

@@ -9,8 +9,8 @@ from pathlib import Path
 from benchmarks import machine
 from demo import stage
 from demo.processes import StartError, plain_environment, running
-from gateway_project import embedded, lease
-from gateway_project.daemons import free_port
+from gateway_project.embedded import configuration, lease
+from gateway_project.embedded.processes import free_port
 
 MODEL = "gpt-4o-mini"
 STARTED = "Application startup complete"  # what uvicorn says once for each worker
@@ -23,7 +23,7 @@ class Place:
 
     var: Path
     environment: Mapping[str, str]
-    services: embedded.Urls
+    services: configuration.Urls
     upstream: str
     upstream_pid: int
 
@@ -61,7 +61,7 @@ def place(var: Path) -> Iterator[Place]:
     lease.take(var)
     try:
         with program("upstream", var=var, environment=environment) as (address, pid):
-            services = embedded.urls(var)
+            services = configuration.urls(var)
             yield Place(var=var, environment=environment, services=services, upstream=address, upstream_pid=pid)
     finally:
         lease.release(var)

@@ -25,10 +25,11 @@ from benchmarks.questions import ask, chat
 from benchmarks.wire import Request
 from demo.accounts import TENANT
 from demo.management_api import create_plan, explain
-from gateway_project import embedded
-from proxy.core.envelope import decode, encode
-from proxy.core.ports import SemanticEntry, Vector
-from proxy.core.seal import Sealer
+from gateway_project.embedded import configuration
+from proxy.core.caching.envelope import decode, encode
+from proxy.core.ports import SemanticEntry
+from proxy.core.sealing import Sealer
+from proxy.core.types import Vector
 from proxy.engines.embedders.onnx import MINILM_DIMENSION, MINILM_ID
 from proxy.engines.semantic.pgvector import PgvectorCache
 
@@ -109,8 +110,8 @@ def _first(bench: Bench) -> SemanticEntry:
 
 def _sealer(bench: Bench) -> Sealer:
     """The gateway's: what it did not seal itself is a miss."""
-    pepper = embedded.secret(bench.place.var, "TOKENTHRIFT_KEY_PEPPER")
-    return Sealer(pepper, embedded.instance(bench.place.services.database))
+    pepper = configuration.secret(bench.place.var, "TOKENTHRIFT_KEY_PEPPER")
+    return Sealer(pepper, configuration.instance(bench.place.services.database))
 
 
 def _entries(first: SemanticEntry, texts: Sequence[str], real: Vector, sealer: Sealer) -> Iterator[SemanticEntry]:

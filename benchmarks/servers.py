@@ -20,7 +20,7 @@ from benchmarks.place import Place, place
 from benchmarks.tally import Tally
 from demo.processes import reach_loopback_directly
 from demo.workspace import ROOT, fresh
-from gateway_project.daemons import LOOPBACK
+from gateway_project.embedded.processes import LOOPBACK
 
 VERSION = "2.8.7"
 OPTIONS = ["--interface", "asgi", "--http", "1", "--no-ws", "--loop", "uvloop", "--workers", "1"]

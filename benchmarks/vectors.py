@@ -13,7 +13,7 @@ import fow_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from proxy.core.ports import Vector
+from proxy.core.types import Vector
 from proxy.engines.embedders.onnx import OnnxEmbedder
 
 NEIGHBOURS = 20

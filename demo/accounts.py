@@ -36,7 +36,7 @@ def create(*, route: str, model: str, base_url: str, api_key: str) -> dict[str, 
 
     from plans import services
     from plans.models import Tenant
-    from proxy import services as gateway
+    from proxy.upstreams import services as gateway
 
     tenant = Tenant.objects.create(slug=TENANT, name="Demo support desk")
     upstream = gateway.put_upstream(name="demo", base_url=base_url, provider_key=api_key, allow_private=True)

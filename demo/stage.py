@@ -13,7 +13,7 @@ from demo.options import Options
 from demo.processes import StartError, plain_environment, running
 from demo.replay import ROUTE
 from demo.workspace import ROOT
-from gateway_project.daemons import free_port
+from gateway_project.embedded.processes import free_port
 
 GATEWAY_SECONDS, UPSTREAM_SECONDS, ACCOUNTS_SECONDS = 240.0, 30.0, 120.0  # to come up; the gateway's first start exports a model
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from gateway_project import locks
+from gateway_project.embedded import file_locks
 
 ROOT = Path(__file__).resolve().parent.parent
 VAR = ROOT / "var" / "demo"
@@ -26,7 +26,7 @@ def fresh(var: Path) -> Iterator[Path]:
     var.parent.mkdir(parents=True, exist_ok=True)
     lock = var.with_name(f"{var.name}.lock")
     try:
-        held = locks.take(lock, locks.EXCLUSIVE)
+        held = file_locks.take(lock, file_locks.EXCLUSIVE)
     except TimeoutError:
         raise WorkspaceBusy(f"Another demo runs in this checkout: it holds {lock}.") from None
     try:
@@ -39,7 +39,7 @@ def fresh(var: Path) -> Iterator[Path]:
 def empty(var: Path) -> None:
     """Remove everything, then point to the shared models. Raises WorkspaceBusy while a gateway's services run there."""
     keeper = var / "run" / "keeper.lock"
-    if keeper.exists() and not locks.is_free(keeper, locks.SHARED):
+    if keeper.exists() and not file_locks.is_free(keeper, file_locks.SHARED):
         raise WorkspaceBusy(f"A gateway still runs on {var}: stop that `make serve` first.")
     var.mkdir(exist_ok=True)
     MODELS.mkdir(parents=True, exist_ok=True)

@@ -7,12 +7,12 @@ from evaluation.provider import Billed, Provider
 from evaluation.replay import Replay, times
 from evaluation.rules import Rules
 from plans.snapshot import CompressionSettings
-from proxy.core.compression.ahead import Ahead, ahead
-from proxy.core.compression.parts import RECALL_HEAD
-from proxy.core.compression.pays import Terms, pays
-from proxy.core.compression.sizes import Sizes
-from proxy.core.ports import Message
+from proxy.core.compression.break_even import Sizes, pays
+from proxy.core.compression.layout import RECALL_HEAD
+from proxy.core.compression.turn_forecast import ahead
+from proxy.core.compression.types import Ahead, Terms
 from proxy.core.tokens import count_message, count_messages
+from proxy.core.types import Message
 
 ENCODING = "o200k_base"
 STRATEGIES = ("none", "every_turn", "always", "saves")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from proxy.core.ports import Message
+from proxy.core.types import Message
 
 # The second file holds texts that may not be used commercially, and may be absent.
 FILES = ("long_chats.jsonl.gz", "long_chats_nc.jsonl.gz")

@@ -20,9 +20,9 @@ from evaluation.evidence import Sent
 from evaluation.simple import SIMPLE, Cutter
 from plans.snapshot import CompressionSettings, Focus
 from proxy.core.compression.compress import compress
-from proxy.core.compression.meanings import Meanings
-from proxy.core.compression.memory import Memory
-from proxy.core.ports import Message
+from proxy.core.compression.memo import Memory
+from proxy.core.text.word_vectors import Meanings
+from proxy.core.types import Message
 from proxy.engines.embedders.onnx import WORDS
 
 BUDGETS = (4096, 2048)

@@ -12,8 +12,8 @@ from collections import Counter
 from pathlib import Path
 
 from plans.snapshot import CacheSettings
-from proxy.core.chat import ChatRequest
-from proxy.core.eligibility import semantic_refusal
+from proxy.core.caching.eligibility import semantic_refusal
+from proxy.core.formats.chat_completions import ChatRequest
 
 SET = Path(__file__).parent / "sets" / "eligibility.jsonl"
 # The same three kinds in other languages, and questions in languages of which the gateway knows nothing.

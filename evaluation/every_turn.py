@@ -5,12 +5,12 @@ from functools import lru_cache
 import numpy as np
 
 from plans.snapshot import CompressionSettings
-from proxy.core.compression.catalogue import load
-from proxy.core.compression.history import by_sentence
-from proxy.core.compression.memory import Memory
-from proxy.core.compression.turns import Keep, units
-from proxy.core.ports import Message
+from proxy.core.compression.document import by_sentence
+from proxy.core.compression.memo import Memory
+from proxy.core.compression.registry import load
+from proxy.core.compression.units import Keep, units
 from proxy.core.tokens import REPLY_PRIMING, count_message, count_text
+from proxy.core.types import Message
 
 ENCODING = "o200k_base"
 HEAD = "Summary of the conversation so far:"

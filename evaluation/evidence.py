@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterable
 
-from proxy.core.compression.turns import texts
-from proxy.core.ports import Message
+from proxy.core.compression.units import texts
+from proxy.core.types import Message
 
 WORD = re.compile(r"\w+")
 RUN = 4

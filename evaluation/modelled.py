@@ -22,14 +22,15 @@ from evaluation.replay import MODEL, times
 from evaluation.rules import PUBLISHED
 from plans.pricing import Price
 from plans.snapshot import CompressionSettings
-from proxy.core.chat import ChatRequest
 from proxy.core.compression.compress import compress
-from proxy.core.compression.memory import Memory
-from proxy.core.directory import Route, UpstreamTarget
-from proxy.core.exchange import Call, Usage
-from proxy.core.nobody import Nobody
-from proxy.core.ports import Cut
-from proxy.core.worth import worth
+from proxy.core.compression.memo import Memory
+from proxy.core.compression.types import Cut
+from proxy.core.config import Route, UpstreamTarget
+from proxy.core.formats.chat_completions import ChatRequest
+from proxy.core.formats.usage import Usage
+from proxy.pipeline.accounting import worth
+from proxy.pipeline.call import Call
+from proxy.pipeline.clients import Nobody
 
 RATIOS = (0.1, 0.25, 0.5)
 BUDGET = 4096

@@ -22,7 +22,7 @@ from evaluation.compression import table
 from evaluation.replay import replay
 from evaluation.rules import PUBLISHED, Rules
 from plans.snapshot import CompressionSettings
-from proxy.core.compression.ahead import interval
+from proxy.core.compression.turn_forecast import interval
 
 BUDGET = 4096
 RATIOS: tuple[float | None, ...] = (0.1, 0.25, 0.5, None)

@@ -8,8 +8,8 @@ import orjson
 from bpe_openai import get_encoding
 
 from evaluation.rules import Rules
-from proxy.core.ports import Message
 from proxy.core.tokens import PER_MESSAGE, REPLY_PRIMING, count_message, count_text
+from proxy.core.types import Message
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ from evaluation.every_turn import cut_anew
 from evaluation.evidence import Sent
 from plans.snapshot import CompressionSettings
 from proxy.core.compression.compress import compress
-from proxy.core.compression.meanings import Meanings
-from proxy.core.compression.memory import Memory
-from proxy.core.ports import Message
+from proxy.core.compression.memo import Memory
+from proxy.core.text.word_vectors import Meanings
+from proxy.core.types import Message
 
 MODEL = "gpt-4o-mini"
 MINUTE, REST = 60.0, 1800.0

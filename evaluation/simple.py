@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 
-from proxy.core.compression.languages import terms
-from proxy.core.ports import Message
+from proxy.core.text.languages import terms
 from proxy.core.tokens import REPLY_PRIMING, count_message
+from proxy.core.types import Message
 
 ENCODING = "o200k_base"
 LANGUAGE = "english"

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from evaluation.split import plain
-from proxy.engines.verifiers.model import LEARNED
+from proxy.engines.verifiers.weights import LEARNED
 
 TAUGHT = LEARNED.with_name("taught.npy")
 

@@ -1,4 +1,5 @@
-"""`python -m evaluation.words --data <folder>`: learn the matrix that `proxy.engines.embedders.words` makes word vectors with. Minutes.
+"""`python -m evaluation.words --data <folder>`: learn the matrix that
+`proxy.engines.embedders.export_word_vectors` makes word vectors with. Minutes.
 
 From questions that may be used for any purpose when their makers are named, none of which is in the chats that judge compression:
 PAWS-Wiki, Banking77 (CC BY 4.0), CLINC150 (CC BY 3.0), fow-cache (CC BY 4.0) and MT-Bench (Apache-2.0). Ridge regression
@@ -17,9 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from proxy.core.compression.meanings import Meanings, unit
+from proxy.core.text.word_vectors import Meanings, unit
+from proxy.engines.embedders.export_word_vectors import MATRIX, alone, vocabulary, weighted
 from proxy.engines.embedders.onnx import GRAPH, MINILM_ID, OnnxEmbedder
-from proxy.engines.embedders.words import MATRIX, alone, vocabulary, weighted
 
 DIMENSION, RIDGE = 128, 10.0
 # Characters of a text that are read.

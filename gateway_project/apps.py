@@ -6,4 +6,4 @@ class GatewayConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the system checks."""
-        from gateway_project import checks, service_checks  # noqa: F401 - importing registers
+        from gateway_project.checks import deployment, services  # noqa: F401 - importing registers

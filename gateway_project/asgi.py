@@ -15,7 +15,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware  # noqa: E40
 from gateway_project.body_limit import limited  # noqa: E402 -- likewise
 from proxy.asgi import application as gateway  # noqa: E402 -- likewise
 from proxy.asgi import is_astray  # noqa: E402 -- likewise
-from stats.consumers import socket as live  # noqa: E402 -- likewise
+from stats.dashboard.consumers import socket as live  # noqa: E402 -- likewise
 
 Message = MutableMapping[str, Any]
 pages = ProxyHeadersMiddleware(limited(django, settings.MAX_BODY_BYTES), settings.TRUSTED_PROXIES)  # type: ignore[arg-type]  # three names for one type

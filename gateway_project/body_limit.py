@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from proxy.core.errors import BodyTimeout, GatewayError, TooLarge
-from proxy.core.ids import new_id
+from proxy.core.request_ids import new_id
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]

@@ -8,7 +8,7 @@ from typing import Any, Final
 import orjson
 from django.core.exceptions import ImproperlyConfigured
 
-from proxy.core.ids import REQUEST_ID
+from proxy.core.request_ids import REQUEST_ID
 
 FORMATS: Final = {"text": "RedactingFormatter", "json": "JsonFormatter"}
 

@@ -8,16 +8,17 @@ from typing import Any
 import environ
 from csp import constants as csp
 
-from gateway_project import embedded, environment, logs
+from gateway_project import environment, logs
+from gateway_project.embedded import configuration
 
-BASE_DIR = embedded.BASE_DIR
-VAR_DIR = embedded.var_dir()
-URLS = embedded.urls(VAR_DIR)
+BASE_DIR = configuration.BASE_DIR
+VAR_DIR = configuration.var_dir()
+URLS = configuration.urls(VAR_DIR)
 LOOPBACK = {"localhost", "127.0.0.1", "[::1]"}
 
 VERSION = "0.1.0"
 DEBUG = environment.flag("TOKENTHRIFT_DEBUG")
-SECRET_KEY = embedded.secret(VAR_DIR, "TOKENTHRIFT_SECRET_KEY")
+SECRET_KEY = configuration.secret(VAR_DIR, "TOKENTHRIFT_SECRET_KEY")
 ALLOWED_HOSTS = environment.words("TOKENTHRIFT_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 CSRF_TRUSTED_ORIGINS = environment.words("TOKENTHRIFT_TRUSTED_ORIGINS")
 
@@ -26,12 +27,12 @@ HOST = environment.text("TOKENTHRIFT_HOST", "127.0.0.1")
 PORT = environment.integer("TOKENTHRIFT_PORT", 8000, low=1, high=65535)
 WORKERS = environment.integer("TOKENTHRIFT_WORKERS", 1, low=1, high=256)
 TRUSTED_PROXIES = environment.words("TOKENTHRIFT_TRUSTED_PROXIES", "127.0.0.1")
-KEY_PEPPER = embedded.secret(VAR_DIR, "TOKENTHRIFT_KEY_PEPPER")
-ENCRYPTION_KEYS = [key.strip() for key in embedded.secret(VAR_DIR, "TOKENTHRIFT_ENCRYPTION_KEYS").split(",") if key.strip()]
+KEY_PEPPER = configuration.secret(VAR_DIR, "TOKENTHRIFT_KEY_PEPPER")
+ENCRYPTION_KEYS = [key.strip() for key in configuration.secret(VAR_DIR, "TOKENTHRIFT_ENCRYPTION_KEYS").split(",") if key.strip()]
 ENCRYPT_CACHE = environment.flag("TOKENTHRIFT_ENCRYPT_CACHE")
 ADMIN_KEY = environment.text("TOKENTHRIFT_ADMIN_KEY")
 METRICS_TOKEN = environment.text("TOKENTHRIFT_METRICS_TOKEN")
-INSTANCE = environment.text("TOKENTHRIFT_INSTANCE") or embedded.instance(URLS.database)
+INSTANCE = environment.text("TOKENTHRIFT_INSTANCE") or configuration.instance(URLS.database)
 # How long requests in flight may take after SIGTERM. Container platforms kill after 30 s where nobody said otherwise.
 SHUTDOWN_SECONDS = environment.integer("TOKENTHRIFT_SHUTDOWN_SECONDS", 25, low=1, high=3600)
 SPOOL_DIR = Path(environment.text("TOKENTHRIFT_SPOOL_DIR", str(VAR_DIR / "spool")))
@@ -103,11 +104,11 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
-    "plans.tenanted.TenantPages",
+    "plans.middleware.TenantPages",
     "axes.middleware.AxesMiddleware",
-    "plans.log_in.OneLogInAtATime",
+    "plans.login_limits.OneLogInAtATime",
 ]
-AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "plans.people.TenantBounds", "django.contrib.auth.backends.ModelBackend"]
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "plans.access.TenantBounds", "django.contrib.auth.backends.ModelBackend"]
 ROOT_URLCONF = "gateway_project.urls"
 ASGI_APPLICATION = "gateway_project.asgi.application"
 APPEND_SLASH = False
@@ -121,7 +122,8 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-            ]
+            ],
+            "libraries": {"formatting": "stats.formatting"},
         },
     }
 ]
@@ -168,7 +170,7 @@ def _redis_cache(part: str, serializer: str) -> dict[str, Any]:
 # Never call `cache.clear()` on either: it flushes the whole database, the other alias included.
 CACHES = {
     "default": _redis_cache("django", "django_redis.serializers.json.JSONSerializer"),
-    "exact": _redis_cache("exact", "proxy.codec.EnvelopeSerializer"),
+    "exact": _redis_cache("exact", "proxy.cache_serializer.EnvelopeSerializer"),
 }
 CHANNEL_LAYERS = {
     "default": {
@@ -217,27 +219,27 @@ AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]  # both together: nobody can lock out somebody else from afar
 AXES_RESET_ON_SUCCESS = True
-AXES_HANDLER = "plans.log_in.FailureLimits"  # an address alone, and a name alone, have higher limits
+AXES_HANDLER = "plans.login_limits.FailureLimits"  # an address alone, and a name alone, have higher limits
 
 LOGGING = logs.config(environment.text("TOKENTHRIFT_LOG_LEVEL", "INFO").upper(), environment.text("TOKENTHRIFT_LOG_FORMAT", "text"))
 LOG_REQUESTS = environment.flag("TOKENTHRIFT_LOG_REQUESTS")
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "plans.authentication.AdminKeyAuthentication",
+        "plans.api.authentication.AdminKeyAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["plans.authentication.IsAdministrator"],
+    "DEFAULT_PERMISSION_CLASSES": ["plans.api.authentication.IsAdministrator"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["plans.parsers.StrictJSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["plans.api.parsers.StrictJSONParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "EXCEPTION_HANDLER": "plans.replies.as_error_object",
+    "EXCEPTION_HANDLER": "plans.api.error_responses.as_error_object",
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Tokenthrift",
     "DESCRIPTION": "Token-saving plans and what they saved.",
     "VERSION": VERSION,
-    "PREPROCESSING_HOOKS": ["plans.openapi.without_trailing_slash"],
+    "PREPROCESSING_HOOKS": ["plans.api.openapi.without_trailing_slash"],
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_AUTHENTICATION": [],
     "SWAGGER_UI_DIST": "SIDECAR",

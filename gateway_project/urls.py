@@ -14,23 +14,22 @@ from django.views.generic import RedirectView
 from drf_spectacular.renderers import OpenApiJsonRenderer, OpenApiJsonRenderer2, OpenApiYamlRenderer, OpenApiYamlRenderer2
 from drf_spectacular.views import SpectacularSwaggerSplitView
 
-from gateway_project.schema_view import SchemaView
-from plans import api
-from proxy.entries_api import PlanEntriesView
-from proxy.explain_api import PlanExplainView
-from proxy.explain_page import explain_page
-from proxy.invalidate_api import PlanInvalidateView
-from proxy.preview_api import PlanPreviewView
-from proxy.preview_page import preview_page
-from proxy.replay_api import PlanReplayView
-from proxy.replay_page import replay_page
-from proxy.trial_page import trial_page
-from stats import views
-from stats.api import AllStatsView, PlanStatsView, SemanticTierView
-from stats.dashboard import dashboard, semantic_tier_on
-from stats.request_pages import request_list, request_page
-from stats.tuning_api import PlanTuningView
-from stats.tuning_page import tuning_page
+from plans.api import views as api_views
+from plans.api.schema_view import SchemaView
+from proxy.entries.api import PlanEntriesView
+from proxy.entries.invalidate_api import PlanInvalidateView
+from proxy.explain.api import PlanExplainView
+from proxy.explain.page import explain_page
+from proxy.live_test.page import trial_page
+from proxy.preview.api import PlanPreviewView
+from proxy.preview.page import preview_page
+from proxy.replay.api import PlanReplayView
+from proxy.replay.page import replay_page
+from stats.api.tuning import PlanTuningView
+from stats.api.views import AllStatsView, PlanStatsView, SemanticTierView
+from stats.dashboard.tuning_page import tuning_page
+from stats.dashboard.views import dashboard, request_list, request_page, semantic_tier_on
+from stats.monitoring import views
 
 SCHEMA_RENDERERS = [OpenApiJsonRenderer2, OpenApiJsonRenderer, OpenApiYamlRenderer2, OpenApiYamlRenderer]
 # Swagger UI draws its icons as data: images; scripts and styles stay our own files.
@@ -50,8 +49,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/plans/plan/<int:plan>/replay/", admin.site.admin_view(replay_page), name="plan-replay-page"),
     path("admin/plans/plan/<int:plan>/test/", admin.site.admin_view(trial_page), name="plan-trial-page"),
     path("admin/", admin.site.urls),
-    *both("token-saving/plans", api.PlansView.as_view(), "plans"),
-    *both("token-saving/plans/<str:plan>", api.PlanView.as_view(), "plan"),
+    *both("token-saving/plans", api_views.PlansView.as_view(), "plans"),
+    *both("token-saving/plans/<str:plan>", api_views.PlanView.as_view(), "plan"),
     *both("token-saving/plans/<str:plan>/stats", PlanStatsView.as_view(), "plan-stats"),
     *both("token-saving/plans/<str:plan>/invalidate", PlanInvalidateView.as_view(), "plan-invalidate"),
     *both("token-saving/plans/<str:plan>/entries", PlanEntriesView.as_view(), "plan-entries"),
@@ -61,8 +60,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *both("token-saving/plans/<str:plan>/tuning", PlanTuningView.as_view(), "plan-tuning"),
     *both("token-saving/plans/<str:plan>/replay", PlanReplayView.as_view(), "plan-replay"),
     *both("token-saving/stats", AllStatsView.as_view(), "stats"),
-    *both("token-saving/cache-engines", api.CacheEnginesView.as_view(), "cache-engines"),
-    *both("token-saving/compression-engines", api.CompressionEnginesView.as_view(), "compression-engines"),
+    *both("token-saving/cache-engines", api_views.CacheEnginesView.as_view(), "cache-engines"),
+    *both("token-saving/compression-engines", api_views.CompressionEnginesView.as_view(), "compression-engines"),
     *both("api/schema", SchemaView.as_view(renderer_classes=SCHEMA_RENDERERS), "schema"),
     *both("api/docs", docs, "docs"),
     path("favicon.ico", RedirectView.as_view(url=static("dashboard-icon.svg"))),
@@ -75,12 +74,12 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *both("readyz", views.readyz, "readyz"),
     *both("healthz", views.readyz, "healthz"),
     *both("metrics", views.metrics_page, "metrics"),
-    path("token-saving", api.UnknownPathView.as_view()),
-    path("token-saving/<path:path>", api.UnknownPathView.as_view()),
-    path("token-saving/", api.UnknownPathView.as_view()),
+    path("token-saving", api_views.UnknownPathView.as_view()),
+    path("token-saving/<path:path>", api_views.UnknownPathView.as_view()),
+    path("token-saving/", api_views.UnknownPathView.as_view()),
 ]
 
-handler400 = "plans.replies.bad_request"
-handler403 = "plans.replies.permission_denied"
-handler404 = "plans.replies.page_not_found"
-handler500 = "plans.replies.server_error"
+handler400 = "plans.api.error_responses.bad_request"
+handler403 = "plans.api.error_responses.permission_denied"
+handler404 = "plans.api.error_responses.page_not_found"
+handler500 = "plans.api.error_responses.server_error"

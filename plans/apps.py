@@ -9,6 +9,6 @@ class PlansConfig(AppConfig):
         """Have the groups made where the tables are, and name in words what the admin lists of others."""
         apps.get_app_config("axes").verbose_name = "Log-ins"
         apps.get_app_config("auth").verbose_name = "People"
-        from plans.groups import make_groups
+        from plans.access import make_groups
 
-        post_migrate.connect(make_groups, dispatch_uid="plans.groups")
+        post_migrate.connect(make_groups, dispatch_uid="plans.access")

@@ -6,12 +6,23 @@ from datetime import UTC, datetime
 
 from django.db.models import Q
 
-from plans import price_list, rules
+from plans import published_prices, validation
 from plans.errors import PlanUnknown, TenantUnknown
 from plans.models import Invalidation, ModelPrice, Plan, Revision, Tenant, VirtualKey
-from plans.price_list import PriceKey
 from plans.pricing import Price
+from plans.published_prices import PriceKey
 from plans.snapshot import KeySnapshot, PlanSnapshot
+
+
+def plan_in_sight(owner: Tenant | None, name: str) -> Plan:
+    """The owner's own plan of that name, else the platform's. Raises PlanUnknown."""
+    try:
+        return find_plan(owner, name)
+    except PlanUnknown:
+        if owner is None:
+            raise
+        return find_plan(None, name)
+
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +79,7 @@ def prices_for(wanted: Collection[PriceKey]) -> dict[PriceKey, Price]:
     Two queries at most, whatever the number asked for. What has no price is left out.
     """
     rows = _rows(wanted)
-    alternatives = {key: list(price_list.aliases(*key)) for key in wanted if key not in rows}
+    alternatives = {key: list(published_prices.aliases(*key)) for key in wanted if key not in rows}
     rows |= _rows({alias for found in alternatives.values() for alias in found})
     prices = {}
     for key in wanted:
@@ -105,7 +116,7 @@ def plans_of(owner: Tenant | None) -> Iterable[Plan]:
 
 def find_plan(owner: Tenant | None, name: str) -> Plan:
     """The owner's plan of that name. Raises PlanUnknown, whoever else may have one."""
-    plan = Plan.objects.filter(tenant=owner, name=name).select_related("tenant").first() if rules.NAME.fullmatch(name) else None
+    plan = Plan.objects.filter(tenant=owner, name=name).select_related("tenant").first() if validation.NAME.fullmatch(name) else None
     if plan is None:
         raise PlanUnknown("No plan of that name.", param="plan")
     return plan

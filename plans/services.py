@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from plans import capabilities, keys, presets, price_list, price_terms, records, rules, selectors
+from plans import capabilities, keys, presets, price_terms, published_prices, records, selectors, validation
 from plans.errors import InvalidPlan, NameTaken, PlanUnknown, VersionConflict
 from plans.models import AdminKey, ModelPrice, Plan, Revision, Tenant, VirtualKey
 from plans.pricing import OWN, Price
@@ -21,7 +21,7 @@ def create_plan(*, owner: Tenant | None, body: object, reason: str | None = None
     """A new plan from the API's JSON, `preset` filled in; what of that had to be otherwise here is added to `notes`, and `reason`
     is kept in the plan's history. Raises InvalidPlan or NameTaken."""
     system = capabilities.of(owner)
-    draft = rules.read(presets.filled_in(body, capabilities=system, notes=notes), capabilities=system)
+    draft = validation.read(presets.filled_in(body, capabilities=system, notes=notes), capabilities=system)
     plan = Plan(tenant=owner, **columns(draft))
     plan._change_reason = reason  # type: ignore[attr-defined]  # where django-simple-history looks for it
     try:
@@ -45,7 +45,7 @@ def change_plan(*, owner: Tenant | None, name: str, body: object) -> Plan:
         plan = selectors.find_plan(owner, name)
         if expected is not None and expected != plan.version:
             raise VersionConflict(f"The plan is at version {plan.version} now: read it again.", param="version")
-        draft = rules.read(changes, capabilities=capabilities.of(owner), base=draft_of(plan))
+        draft = validation.read(changes, capabilities=capabilities.of(owner), base=draft_of(plan))
         if update_plan(plan, draft, reason=reason):
             return plan
     raise VersionConflict("Others keep changing this plan: try again.", param="version")
@@ -58,15 +58,15 @@ def delete_plan(*, owner: Tenant | None, name: str) -> None:
         raise PlanUnknown("No plan of that name.", param="plan")
 
 
-def draft_of(plan: Plan) -> rules.Draft:
+def draft_of(plan: Plan) -> validation.Draft:
     """A saved plan in the shape the rules work on."""
     snapshot = plan.snapshot()
-    return rules.Draft(
+    return validation.Draft(
         name=snapshot.name, mode=snapshot.mode, compression=snapshot.compression, cache=snapshot.cache, id=plan.pk, holdout=snapshot.holdout
     )
 
 
-def columns(draft: rules.Draft) -> dict[str, Any]:
+def columns(draft: validation.Draft) -> dict[str, Any]:
     """The model fields of a draft. A half that is off keeps the numbers it had, out of sight."""
     values: dict[str, Any] = {"name": draft.name, "mode": draft.mode, "holdout": draft.holdout}
     values |= {"compression_engine": None, "cache_enabled": draft.cache is not None}
@@ -95,7 +95,7 @@ def _split_reason(body: object) -> tuple[str | None, object]:
     return text, {name: value for name, value in body.items() if name != "reason"}
 
 
-def update_plan(plan: Plan, draft: rules.Draft, *, reason: str | None = None) -> bool:
+def update_plan(plan: Plan, draft: validation.Draft, *, reason: str | None = None) -> bool:
     """One statement that applies only to the version that was read; the trigger raises the version if something changed. False: somebody
     else was faster. The row is then as saved. Raises NameTaken."""
     try:
@@ -111,7 +111,7 @@ def update_plan(plan: Plan, draft: rules.Draft, *, reason: str | None = None) ->
         raise _taken(draft, error) from error
 
 
-def _taken(draft: rules.Draft, error: IntegrityError) -> Exception:
+def _taken(draft: validation.Draft, error: IntegrityError) -> Exception:
     """The refusal that a broken constraint on the name stands for; any other one is a fault."""
     if "plan_name_" not in str(error):
         return error
@@ -158,7 +158,7 @@ def seed_prices() -> int:
 
     Nothing is written when nothing changed, so no worker reads its configuration again for it.
     """
-    published = price_list.published()
+    published = published_prices.published()
     present = {(row.provider, row.model): row for row in ModelPrice.objects.all()}
     fresh = [
         ModelPrice(provider=provider, model=model, **_amounts(price))

@@ -1,57 +1,7 @@
-"""Admin pages of upstreams and routes. Route versions are raised by the database."""
+"""Django finds the gateway's admin pages by importing this module."""
 
-from typing import Any
+from proxy.entries.admin import EntryAdmin, EntryLookAdmin
+from proxy.feedback.admin import WrongAnswerAdmin
+from proxy.upstreams.admin import RouteAdmin, UpstreamAdmin
 
-from django.contrib import admin
-from django.http import HttpRequest
-
-from plans import selectors
-from plans.edit_conflicts import EditConflictMixin
-from plans.history_pages import HistoryMixin
-from proxy import entries_admin, services  # noqa: F401 - the first registers its pages
-from proxy.forms import UpstreamForm
-from proxy.models import Route, Upstream
-from proxy.wrong_admin import WrongAnswerAdmin
-
-__all__ = ["RouteAdmin", "UpstreamAdmin", "WrongAnswerAdmin"]
-
-
-@admin.register(Upstream)
-class UpstreamAdmin(EditConflictMixin, HistoryMixin, admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
-    form = UpstreamForm
-    list_display = ("name", "provider", "base_url", "allow_private", "has_key")
-    search_fields = ("name", "base_url")
-    search_help_text = "By name or address"
-    readonly_fields = ("has_key",)
-    fieldsets = (
-        (None, {"fields": ("name", "provider", "base_url", "allow_private")}),
-        ("Provider key", {"fields": ("has_key", "provider_key", "remove_key", "without_key")}),
-        ("Behaviour", {"fields": ("connect_timeout", "read_timeout", "stream_usage")}),
-    )
-
-    @admin.display(boolean=True, description="Has a key")
-    def has_key(self, upstream: Upstream) -> bool:
-        return bool(upstream.encrypted_key)
-
-    def save_model(self, request: HttpRequest, obj: Upstream, form: Any, change: bool) -> None:
-        services.save_upstream(obj, provider_key=form.new_key())
-
-
-@admin.register(Route)
-class RouteAdmin(EditConflictMixin, HistoryMixin, admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
-    list_display = ("name", "upstream", "model", "version", "enabled")
-    list_filter = ("upstream", "enabled")
-    list_select_related = ("upstream",)
-    search_fields = ("name", "model")
-    search_help_text = "By name or model"
-    fields = ("name", "upstream", "model", "enabled", "version", "price")
-    readonly_fields = ("version", "price")
-
-    @admin.display(description="Price")
-    def price(self, route: Route) -> str:
-        if not route.upstream_id:
-            return "-"
-        price = selectors.price_for(route.upstream.provider, route.model)
-        if price is None:
-            return "Unpriced: what it saves is counted in tokens only. Add a price for this provider and model."
-        return f"${price.input:f} in, ${price.output:f} out, per million tokens"
+__all__ = ["EntryAdmin", "EntryLookAdmin", "RouteAdmin", "UpstreamAdmin", "WrongAnswerAdmin"]

@@ -12,19 +12,21 @@ from collections.abc import Awaitable, Callable
 
 import orjson
 
-from proxy.client import AsgiClient, Receive, Scope, Send
-from proxy.core.errors import ClientGone, GatewayError, MethodNotAllowed, ModelUnknown, PathUnknown
-from proxy.core.exchange import Call, Refused, open_call, revise
-from proxy.core.ids import REQUEST_ID, new_id
-from proxy.core.ports import Client, Toolbox
-from proxy.feedback import feedback
+from proxy.asgi_client import AsgiClient, Receive, Scope, Send
+from proxy.core.answers import Refused
+from proxy.core.errors import ClientGone, GatewayError, MethodNotAllowed, PathUnknown
+from proxy.core.ports import Client
+from proxy.core.request_ids import REQUEST_ID, new_id
+from proxy.endpoints.feedback import feedback
+from proxy.endpoints.models import MODELS, list_models
 from proxy.pipeline import chain
-from proxy.pipeline.authenticate import authenticate
-from proxy.pipeline.respond import respond
-from proxy.toolbox import Running, open_toolbox
+from proxy.pipeline.call import Call, open_call, revise
+from proxy.pipeline.stages.authenticate import authenticate
+from proxy.pipeline.stages.respond import respond
+from proxy.pipeline.toolbox import Toolbox
+from proxy.runtime.worker import Running, open_toolbox
 
 CHAT = "/v1/chat/completions"
-MODELS = "/v1/models"
 FEEDBACK = "/v1/cache/feedback"
 # How paths of OpenAI's API end, the ones that we do not serve among them.
 ASTRAY = ("/completions", "/embeddings", "/responses", "/messages", "/models", "/moderations", "/api/chat", "/api/generate", "/v1")
@@ -100,7 +102,7 @@ async def _other(call: Call, tools: Toolbox, method: str, path: str) -> None:
         if path == FEEDBACK:
             body = orjson.dumps(await feedback(call, tools))
         else:
-            body = orjson.dumps(_models(call, tools, path.removeprefix(MODELS).removeprefix("/")))
+            body = orjson.dumps(list_models(call, tools, path.removeprefix(MODELS).removeprefix("/")))
     except ClientGone:
         return
     except GatewayError as error:
@@ -127,21 +129,6 @@ def base_url(client: Client) -> str:
     host = client.header(b"host") if isinstance(client, AsgiClient) else ""
     scheme = client.scheme if isinstance(client, AsgiClient) else "http"
     return f"{scheme}://{host}/v1" if _HOST.fullmatch(host) else "the address of this server with /v1 at its end"
-
-
-def _models(call: Call, tools: Toolbox, name: str) -> dict[str, object]:
-    """OpenAI's list of models, or the one of that name. Raises ModelUnknown."""
-    assert call.key is not None  # noqa: S101 -- authenticate set it
-    rows: list[dict[str, object]] = [
-        {"id": route.name, "object": "model", "created": 0, "owned_by": route.upstream.name}
-        for route in tools.source.directory.routes_for(call.key)
-    ]
-    if not name:
-        return {"object": "list", "data": rows}
-    for row in rows:
-        if row["id"] == name:
-            return row
-    raise ModelUnknown(f"The model {name!r} does not exist here. See GET {MODELS}.", param="model")
 
 
 application = Gateway()

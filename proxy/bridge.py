@@ -5,7 +5,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from proxy.core.ports import Toolbox
+from proxy.pipeline.toolbox import Toolbox
 
 T = TypeVar("T")
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from django.conf import settings
 
-from proxy.core.body_limits import BodyLimits
-from proxy.core.ports import Limits
+from proxy.core.formats.body_limits import BodyLimits
+from proxy.pipeline.toolbox import Limits
 
 
 class Conf:

@@ -7,7 +7,7 @@ from functools import lru_cache
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from proxy.core.seal import Sealer
+from proxy.core.sealing import Sealer
 
 
 def sealer() -> Sealer:

@@ -9,15 +9,15 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils.functional import cached_property
 
-from plans.people import plans_of
-from plans.tenanted import Tenanted
-from stats import selectors
-from stats.evidence import Verdict
-from stats.measures import JUDGE, Bill, NotKept, Outcome, Tier
-from stats.models import DeadLetter, RequestEvent, UpstreamAttempt
-from stats.request_words import BILLS
-from stats.templatetags.figures import usd
-from stats.totals import FINISHED
+from plans.access import plans_of
+from plans.admin.tenant_scope import Tenanted
+from stats.analysis.error_rate import Verdict
+from stats.dashboard.request_detail import BILLS
+from stats.events import JUDGE, Bill, NotKept, Outcome, Tier
+from stats.formatting import usd
+from stats.ledger import backlog
+from stats.models.requests import DeadLetter, RequestEvent, UpstreamAttempt
+from stats.reports.totals import FINISHED
 
 
 class Pages(Paginator):  # type: ignore[type-arg]  # generic in the stubs only
@@ -165,7 +165,7 @@ class UpstreamAttemptAdmin(Tenanted, ReadOnly):
     ordering = ("-at",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[UpstreamAttempt]:
-        return self.rows_of(selectors.outcome_unknown(), request)
+        return self.rows_of(backlog.outcome_unknown(), request)
 
 
 @admin.register(DeadLetter)

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from qdrant_client import AsyncQdrantClient
 
-from proxy.core.ports import SemanticEntry, Vector
+from proxy.core.ports import SemanticEntry
+from proxy.core.types import Vector
 from proxy.engines.semantic.pgvector import PgvectorCache
 from proxy.engines.semantic.qdrant import QdrantCache
 from proxy.engines.semantic.redis import RedisSearchCache

@@ -17,7 +17,7 @@ import pytest
 from cryptography.fernet import Fernet
 from django.conf import settings as django_settings
 
-from gateway_project import embedded, lease
+from gateway_project.embedded import configuration, lease
 
 if django_settings.configured or "DJANGO_SETTINGS_MODULE" in os.environ:
     pytest.exit("Unset DJANGO_SETTINGS_MODULE: the tests choose their own services before the settings are read.", returncode=4)
@@ -31,11 +31,11 @@ for name in [name for name in os.environ if name.startswith("TOKENTHRIFT_") or n
     del os.environ[name]
 VAR = Path(tempfile.mkdtemp(prefix="tokenthrift-tests-"))
 VAR.chmod(0o755)  # run by root, the services use another account
-MODELS = embedded.BASE_DIR / "var" / "models"  # exported once, not once a run
+MODELS = configuration.BASE_DIR / "var" / "models"  # exported once, not once a run
 MODELS.mkdir(parents=True, exist_ok=True)
 (VAR / "models").symlink_to(MODELS)
 lease.take(VAR, durable=False)
-URLS = embedded.urls(VAR)
+URLS = configuration.urls(VAR)
 REDIS_URL = URLS.redis.removesuffix("/1")
 os.environ |= {
     "DATABASE_URL": URLS.database,

@@ -3,9 +3,9 @@
 import time
 from typing import Any
 
-from proxy.core import envelope as envelopes
-from proxy.core.envelope import Envelope
-from proxy.core.seal import Sealer
+from proxy.core.caching import envelope as envelopes
+from proxy.core.caching.envelope import Envelope
+from proxy.core.sealing import Sealer
 
 PEPPER = "pepper"
 SEALER = Sealer(PEPPER)

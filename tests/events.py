@@ -7,7 +7,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from stats.measures import Event
+from stats.events import Event
 
 
 def make_event(**changes: Any) -> Event:

@@ -3,9 +3,9 @@
 import orjson
 from django.db import connection
 
-from stats.intake import INSERT_EVENTS
-from stats.measures import Event
-from stats.rolling import FOLD
+from stats.events import Event
+from stats.ledger.inserts import INSERT_EVENTS
+from stats.ledger.rollup import FOLD
 
 
 def store(*events: Event) -> None:

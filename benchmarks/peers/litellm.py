@@ -21,7 +21,7 @@ import httpx
 from benchmarks.peers import probe
 from benchmarks.peers.probe import Figures
 from benchmarks.peers.server import served
-from gateway_project.daemons import LOOPBACK, private_file
+from gateway_project.embedded.processes import LOOPBACK, private_file
 
 VERSION = "1.105.2"
 KEY = "sk-bench"

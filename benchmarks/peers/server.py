@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks import machine
 from demo.processes import running
-from gateway_project.daemons import LOOPBACK, free_port
+from gateway_project.embedded.processes import LOOPBACK, free_port
 
 START_SECONDS = 120.0
 

@@ -9,7 +9,7 @@ import httpx
 from openai import OpenAI
 
 from demo.replay import ROUTE
-from proxy.core.ports import Message
+from proxy.core.types import Message
 
 MAX_TOKENS = 32
 STOP = ["\n", "USER:"]  # the model goes on as the other speaker

@@ -16,8 +16,8 @@ import httpx
 
 from demo.processes import StartError, running
 from demo.workspace import ROOT
-from gateway_project.daemons import free_port
-from proxy.core.ports import Message
+from gateway_project.embedded.processes import free_port
+from proxy.core.types import Message
 
 NAME = "gemma-3-270m"
 PYTHON = ROOT / "var" / "model-env" / "bin" / "python"

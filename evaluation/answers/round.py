@@ -8,7 +8,7 @@ from evaluation.answers.ask import Door, Reply, ask, sent
 from evaluation.answers.f1 import f1
 from evaluation.chats import Chat, Question
 from evaluation.evidence import Sent
-from proxy.core.ports import Message
+from proxy.core.types import Message
 
 INSTRUCTION = "Answer in a few words."
 

@@ -10,7 +10,7 @@ from evaluation.cache.judge import Judge
 from evaluation.cache.sets import STREAM, Pair, Query
 from evaluation.cache.stream import Serves, replay
 from evaluation.taught import is_taught
-from proxy.core.chat import text_of
+from proxy.core.formats.chat_completions import text_of
 
 COSINE, RULES, DEFAULT = "cosine", "cosine and rules", "default"
 

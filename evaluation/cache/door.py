@@ -20,7 +20,7 @@ from demo.replay import HIT_TIERS, ROUTE
 from demo.stage import stage
 from evaluation.cache.figures import Outcome
 from evaluation.cache.sets import Pair, Query
-from proxy.core.ports import Message
+from proxy.core.types import Message
 
 AT_ONCE = 4
 SECONDS = 30.0

@@ -17,7 +17,7 @@ from demo.management_api import ApiError
 from demo.processes import StartError, reach_loopback_directly
 from demo.workspace import ROOT, WorkspaceBusy, fresh
 from evaluation.cache.door import AT_ONCE, Door, doors
-from proxy.core.ports import Message
+from proxy.core.types import Message
 
 VAR = ROOT / "var" / "fow"
 # A chat of the second set never has the same earlier turns as its partner.

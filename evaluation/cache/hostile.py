@@ -30,7 +30,7 @@ from demo.stage import stage
 from demo.workspace import ROOT, WorkspaceBusy, fresh
 from evaluation.cache.door import AT_ONCE, SECONDS, VISIBLE
 from evaluation.cache.table import table
-from proxy.core.ports import Message
+from proxy.core.types import Message
 
 SETS = Path(__file__).parent.parent / "sets"
 DIFFERENT, SAME = SETS / "hostile_different.jsonl", SETS / "hostile_same.jsonl"

@@ -11,16 +11,16 @@ import numpy as np
 import orjson
 
 from plans.snapshot import CacheSettings
-from proxy.core import chat
-from proxy.core.agree import agree, compared
-from proxy.core.eligibility import semantic_refusal
-from proxy.core.ports import Breakers, Limits, Message, Toolbox, Vector
-from proxy.core.verify.chat import Chat, chat_of
-from proxy.core.verify.fold import fold
-from proxy.core.verify.verdict import veto
-from proxy.core.window import apart, fits, objection, text_of_window, without_histories
+from proxy.core.caching.eligibility import semantic_refusal
+from proxy.core.formats import chat_completions
+from proxy.core.text.normalize import fold
+from proxy.core.types import Message, Vector
+from proxy.core.verification.conversation import Chat, apart, chat_of, fits, objection, text_of_window, without_histories
+from proxy.core.verification.rules.registry import veto
 from proxy.engines.embedders.onnx import OnnxEmbedder
 from proxy.engines.verifiers.onnx import OnnxVerifier
+from proxy.pipeline.question_matching import agree, compared
+from proxy.pipeline.toolbox import Breakers, Limits, Toolbox
 
 PLAN = CacheSettings()
 BATCH = 64
@@ -97,5 +97,5 @@ class Judge:
         return apart(self.vectors[asked.question], [self.vectors[text] for text in told])
 
 
-def _request(messages: Sequence[Message]) -> chat.ChatRequest:
-    return chat.parse(orjson.dumps({"model": "any", "messages": list(messages)}))
+def _request(messages: Sequence[Message]) -> chat_completions.ChatRequest:
+    return chat_completions.parse(orjson.dumps({"model": "any", "messages": list(messages)}))

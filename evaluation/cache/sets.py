@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from proxy.core.ports import Message
+from proxy.core.types import Message
 
 STREAM = "faq_stream"
 # Name of a set, its file, and which of the file's groups belong to it. Files whose texts may not be used commercially may be absent.

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from evaluation.cache.figures import Outcome
 from evaluation.cache.sets import Query
-from proxy.core.ports import Vector
+from proxy.core.types import Vector
 
 
 class Serves(Protocol):

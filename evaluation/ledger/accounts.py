@@ -35,7 +35,7 @@ def create(provider: str) -> dict[str, list[str]]:
 
     from plans import services
     from plans.models import ModelPrice, Tenant
-    from proxy import services as gateway
+    from proxy.upstreams import services as gateway
 
     upstream = gateway.put_upstream(name="books", provider="books", base_url=f"{provider}/v1", allow_private=True)
     for model, (full, read, out) in PRICES.items():

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.verifier.sources import Pair
-from proxy.core.agree import NEAR
-from proxy.core.verify.pair import say_the_same
-from proxy.core.verify.verdict import SURE, veto
+from proxy.core.verification.equivalence import say_the_same
+from proxy.core.verification.rules.registry import SURE, veto
+from proxy.pipeline.question_matching import NEAR
 
 Floats = NDArray[np.float64]
 Embed = Callable[[Sequence[str]], NDArray[np.float32]]

@@ -5,9 +5,9 @@ import re
 from collections.abc import Callable
 
 from evaluation.verifier.stock import APPENDED, LIMITS, NAMES, PLACES, THINGS, items
-from proxy.core.verify import places
-from proxy.core.verify.opposites import KINDS, PAIRS
-from proxy.core.verify.words import FILLERS, LINKS
+from proxy.core.verification.lexicon import places
+from proxy.core.verification.lexicon.opposites import KINDS, PAIRS
+from proxy.core.verification.parsed_text import FILLERS, LINKS
 
 Edit = Callable[[str, random.Random], str | None]
 

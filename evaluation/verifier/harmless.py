@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from evaluation.verifier.harmful import swap
 from evaluation.verifier.stock import CHATTER, items
-from proxy.core.verify.alike import SAME
+from proxy.core.verification.lexicon.synonyms import SAME
 
 Edit = Callable[[str, random.Random], str | None]
 

@@ -12,9 +12,9 @@ from tokenizers import Tokenizer
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from evaluation.verifier.sources import Pair
-from proxy.core.verify.pair import as_read
+from proxy.core.verification.equivalence import as_read
+from proxy.engines.verifiers.inputs import arrays
 from proxy.engines.verifiers.network import Network
-from proxy.engines.verifiers.tokens import arrays
 
 BATCH, RATE, WARMUP, DECAY, CLIP = 32, 8e-4, 0.06, 0.01, 1.0
 SMOOTH = 0.03  # of the labels, a few of which are wrong

@@ -18,13 +18,13 @@ from evaluation.verifier.calibrate import arrives, cosines, curve
 from evaluation.verifier.learn import logits, train
 from evaluation.verifier.pairs import edited, neighbours, written
 from evaluation.verifier.sources import Pair, Sources, read_sources, table
-from proxy.core.verify.pair import as_read
-from proxy.core.verify.verdict import doubts
-from proxy.engines.session import open_tokenizer
-from proxy.engines.verifiers.model import ALONE, TOKENIZER, WITH_COSINE
+from proxy.core.verification.equivalence import as_read
+from proxy.core.verification.rules.registry import doubts
+from proxy.engines.inference.session import open_tokenizer
+from proxy.engines.verifiers.calibration import doubt, evidence
+from proxy.engines.verifiers.inputs import PAIR_TOKENS
 from proxy.engines.verifiers.network import Network
-from proxy.engines.verifiers.score import doubt, evidence
-from proxy.engines.verifiers.tokens import PAIR_TOKENS
+from proxy.engines.verifiers.weights import ALONE, TOKENIZER, WITH_COSINE
 
 # Pairs of an epoch beside the labelled questions of the data: statements of PAWS, neighbours in the stream, edits, hand-written.
 PAWS, NEIGHBOURS, EDITED, WRITTEN = 400, 1800, 2400, 700

@@ -3,9 +3,10 @@
     board -> begin -> publish ... -> end -> land -> close          (whoever leads)
     board -> heard -> the landing, or the parts as they arrive -> leave          (whoever follows)
 
-A flight belongs to all its members: a leader whose client left flies on while others wait (`proxy.core.led`). It ends in a landing, which
-is an answer for everybody, or in none: then the first who asks again leads anew. Errors are landings too, so a failing provider gets one
-call from a crowd and not one from each.
+A flight belongs to all its members: a leader whose client left flies on while others wait
+(`proxy.pipeline.clients`). It ends in a landing, which is an answer for everybody, or in none: then
+the first who asks again leads anew. Errors are landings too, so a failing provider gets one call
+from a crowd and not one from each.
 """
 
 import asyncio
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING
 from proxy.core.errors import GatewayError
 
 if TYPE_CHECKING:
-    from proxy.core.exchange import Refused, Stored, Whole
+    from proxy.core.answers import Refused, Stored, Whole
 
 # A request that looked into the cache just before the answer was stored may board this much later, and must not call again.
 LINGER = 2.0

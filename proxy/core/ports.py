@@ -5,36 +5,20 @@ Every method of a cache or embedder raises `ToolUnavailable` when it cannot answ
 
 import math
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
-
-import numpy as np
-from numpy.typing import NDArray
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from plans.snapshot import CompressionSettings
-from proxy.core.background import Background
-from proxy.core.body_limits import DEFAULT_LIMITS, BodyLimits
-from proxy.core.breaker import Breaker
-from proxy.core.budgets import Budgets
-from proxy.core.directory import Directory, UpstreamTarget
-from proxy.core.discounts import Discounts
-from proxy.core.flights import Flight, Flights
-from proxy.core.in_flight import InFlight
-from proxy.core.prepared import Prepared
-from proxy.core.recent import Recent
-from proxy.core.seal import Sealer
-from stats.imprint import Imprint
-from stats.kept import Kept
-from stats.measures import Attempt, Event
+from proxy.core.compression.types import Cut
+from proxy.core.config import Directory, UpstreamTarget
+from proxy.core.flights import Flight
+from proxy.core.types import Message, Vector
+from stats.events import Attempt, Event, Imprint, Kept
 
 if TYPE_CHECKING:
-    from proxy.core.chats import Known, Sent
-    from proxy.core.compression.pays import Terms
-    from proxy.core.envelope import Envelope
-    from proxy.core.exchange import Call
-
-Vector = NDArray[np.float32]
-Message = dict[str, Any]
+    from proxy.core.caching.envelope import Envelope
+    from proxy.core.compression.types import Terms
+    from proxy.core.prompt_caching.conversations import Known, Sent
 
 
 class ExactCache(Protocol):
@@ -182,23 +166,6 @@ class Embedder(Protocol):
     async def close(self) -> None: ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cut:
-    """What compression did. `messages` None: nothing was cut, send the original. `engine`: what ran in the end (`trim` after a
-    degraded run); `note`: why it degraded or exceeded, else empty. Tokens as the provider bills the messages; `recalled` of them were
-    chosen for this question alone, or would have been had the chat not been cheaper whole. `stable`: with so many of the messages the
-    next turn should begin too; 0 where nothing is known to stay."""
-
-    messages: list[Message] | None
-    before: int
-    after: int
-    engine: str
-    encoding: str
-    note: str = ""
-    recalled: int = 0
-    stable: int = 0
-
-
 class Compressor(Protocol):
     """Runs `proxy.core.compression` off the event loop."""
 
@@ -218,7 +185,7 @@ class Compressor(Protocol):
 
 
 class Chats(Protocol):
-    """What is known of chats, see `proxy.core.chats`. Raises ToolUnavailable when it cannot say."""
+    """What is known of chats, see `proxy.core.prompt_caching.conversations`. Raises ToolUnavailable when it cannot say."""
 
     async def known(self, chat: str | None, *, tenant: int, route: int) -> "Known": ...
     async def note(self, chat: str, sent: "Sent", *, turn: int, tenant: int, route: int, cached: int = 0, repeated: int = 0) -> None: ...
@@ -287,12 +254,6 @@ class Ledger(Protocol):
     def imprint(self, imprint: Imprint) -> None: ...
 
 
-class Watcher(Protocol):
-    """Told of every finished call, after the ledger: metrics, traces, a line in the log. Returns at once and raises nothing."""
-
-    def __call__(self, call: "Call", event: Event) -> None: ...
-
-
 class Client(Protocol):
     """The other end of one request."""
 
@@ -313,60 +274,3 @@ class Source(Protocol):
 
     @property
     def directory(self) -> Directory: ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """Deployment-wide limits, from settings. Times in seconds. `requests_per_key`: at a time, 0 for any number."""
-
-    body_bytes: int = 16 * 1024 * 1024
-    body: BodyLimits = DEFAULT_LIMITS
-    cache_budget: float = 0.1
-    store_budget: float = 2.0
-    key_pepper: str = field(default="", repr=False)
-    upstream_bytes: int = 64 * 1024 * 1024
-    floor: float = 0.50
-    candidates: int = 3
-    imprints: bool = True
-    requests_per_key: int = 0
-
-
-class Breakers(dict[str, Breaker]):
-    """One breaker a tool, made when first asked for."""
-
-    def __missing__(self, name: str) -> Breaker:
-        return self.setdefault(name, Breaker(name))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Toolbox:
-    """Everything a stage may use. `semantic`: backends by name; one that is not configured is absent. `verifier` None: only questions that
-    read the same share an answer under `match: verified`."""
-
-    source: Source
-    exact: ExactCache
-    semantic: Mapping[str, SemanticCache]
-    sealer: Sealer
-    embedder: Embedder
-    compressor: Compressor
-    chats: Chats
-    upstream: Upstream
-    ledger: Ledger
-    limits: Limits
-    verifier: Verifier | None = None
-    in_flight: InFlight = field(default_factory=InFlight)
-    prepared: Prepared = field(default_factory=Prepared)
-    recent: Recent = field(default_factory=Recent)
-    flights: Flights = field(default_factory=Flights)
-    leases: Leases | None = None  # None: this worker is the only one
-    breakers: Breakers = field(default_factory=Breakers)
-    discounts: Discounts = field(default_factory=Discounts)
-
-    @property
-    def judge(self) -> str:
-        """Who says how near two questions are: the ids of embedder and verifier."""
-        return f"{self.embedder.id}+{self.verifier.id}" if self.verifier else self.embedder.id
-
-    budgets: Budgets = field(default_factory=Budgets)
-    background: Background = field(default_factory=Background)
-    watchers: tuple["Watcher", ...] = ()

@@ -21,7 +21,7 @@ from plans.snapshot import CacheSettings
 
 Does = Literal["exact", "semantic", "miss"]
 NEIGHBOURS: Final = 4
-FLOOR: Final = 0.70  # `proxy.core.agree.NEAR`: questions less alike are not compared
+FLOOR: Final = 0.70  # `proxy.pipeline.question_matching.NEAR`: questions less alike are not compared
 ALIKE: Final = 0.02  # two cosines are of one pair: vectors of one byte a dimension are off by less
 BAND: Final = 0.02
 SLACK: Final = 0.001  # of rounding
@@ -32,7 +32,7 @@ BELOW: Final = frozenset({"", "verifier", "question-similarity", "shadow", "coll
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Past:
-    """A request as it went. `asked`, `bucket`: see `stats.imprint`; `vector`: of unit length. `does`: what answered it, or would have in
+    """A request as it went. `asked`, `bucket`: see `stats.events`; `vector`: of unit length. `does`: what answered it, or would have in
     shadow; of its best neighbour the `similarity`, and the `score` where the verifier was asked. US dollars, 0 without a price: `whole`
     without a plan, `paid`, and `saved` of what it would have cost."""
 

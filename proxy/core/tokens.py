@@ -1,10 +1,4 @@
-"""Tokens of a chat as the provider bills them.
-
-The rule for messages is the one of the OpenAI cookbook, "How to count tokens with tiktoken" (`num_tokens_from_messages`,
-github.com/openai/openai-cookbook): three tokens of framing a message, the tokens of role and content, one more where there is a
-`name`, and three that prime the reply. Tool calls and media have no published rule; the constants here and in `message_parts` are
-estimates that lean high. What else a message holds, such as reasoning that goes back to the provider, counts by its texts.
-"""
+"""Tokens of a chat as the provider bills them."""
 
 import re
 import sys
@@ -14,10 +8,19 @@ from functools import lru_cache
 from importlib.machinery import PathFinder
 from importlib.util import find_spec, module_from_spec
 from itertools import chain
-from typing import Any
+from typing import Any, Final
 
 from proxy.core.message_parts import call_parts, content_parts, other_parts
-from proxy.core.ports import Message
+from proxy.core.types import Message
+
+# Tokens of a chat as the provider bills them.
+#
+# The rule for messages is the one of the OpenAI cookbook, "How to count tokens with tiktoken"
+# (`num_tokens_from_messages`, github.com/openai/openai-cookbook): three tokens of framing a
+# message, the tokens of role and content, one more where there is a `name`, and three that prime
+# the reply. Tool calls and media have no published rule; the constants here and in `message_parts`
+# are estimates that lean high. What else a message holds, such as reasoning that goes back to the
+# provider, counts by its texts.
 
 PER_MESSAGE = 3
 PER_NAME = 1
@@ -25,7 +28,6 @@ PER_TOOL_CALL = 3
 REPLY_PRIMING = 3
 # (text, encoding) -> tokens
 Count = Callable[[str, str], int]
-
 _DEFAULT = "o200k_base"
 # After a known name only a suffix may follow (-mini, -2024-08-06, :free), no further letter, digit or point: gpt-4.9 is not a gpt-4.
 _FAMILIES = (
@@ -33,7 +35,6 @@ _FAMILIES = (
     ("cl100k_base", re.compile(r"(gpt-(4|3\.5|35)|text-embedding-(3|ada-002))(?![a-z0-9.])")),
 )
 _ENCODING_NAMES = frozenset({"cl100k_base", "o200k_base"})
-
 # The tokenizer holds the GIL while it counts, 10 to 80 ns a character: long texts go in pieces, so that other threads get their turn.
 _PIECE = 100_000
 
@@ -156,3 +157,24 @@ def count_message(message: Message, encoding: str, count: Count = count_text) ->
 def count_messages(messages: list[Message], encoding: str, count: Count = count_text) -> int:
     """Tokens of a prompt as billed, the three that prime the reply included."""
     return REPLY_PRIMING + sum(count_message(message, encoding, count) for message in messages)
+
+
+# How large a chat is, by its characters: where counting tokens would take too long.
+
+FRAME: Final = 12  # characters that a message weighs beside its text
+PER_TOKEN: Final = 4
+
+
+def characters(messages: Iterable[Message]) -> int:
+    """Of texts and of what tools are called with. Pictures and files weigh nothing."""
+    return sum(map(_characters, messages))
+
+
+def _characters(message: Message) -> int:
+    content = message.get("content")
+    calls = message.get("tool_calls")
+    parts = content if isinstance(content, list) else ()
+    texts = [content] if isinstance(content, str) else [part.get("text") if isinstance(part, dict) else part for part in parts]
+    functions = [each.get("function") for each in calls if isinstance(each, dict)] if isinstance(calls, list) else ()
+    texts += [function.get("arguments") for function in functions if isinstance(function, dict)]
+    return FRAME + sum(len(text) for text in texts if isinstance(text, str))

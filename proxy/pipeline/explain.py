@@ -3,15 +3,18 @@
 import time
 from dataclasses import dataclass, replace
 
+from proxy.core.answers import Stored
 from proxy.core.errors import ToolUnavailable
-from proxy.core.exchange import Call, Stored, revise
-from proxy.core.ports import Candidate, ExactCache, Toolbox
-from proxy.pipeline.chain import DECIDE, open_stage
-from proxy.pipeline.hold import hold
-from proxy.pipeline.load_plan import load_plan
-from proxy.pipeline.parse import parse
-from proxy.pipeline.scope import scope
-from proxy.pipeline.shadow import withhold
+from proxy.core.ports import Candidate, ExactCache
+from proxy.pipeline.call import Call, revise
+from proxy.pipeline.chain import DECIDE
+from proxy.pipeline.stage import open_stage
+from proxy.pipeline.stages.cache_scope import scope
+from proxy.pipeline.stages.holdout import hold
+from proxy.pipeline.stages.load_plan import load_plan
+from proxy.pipeline.stages.parse import parse
+from proxy.pipeline.stages.shadow import withhold
+from proxy.pipeline.toolbox import Toolbox
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from typing import Any, Final
 from django import forms, template
 
 from plans.models import Plan
-from stats.threshold import Curve, curve
+from stats.quality.tuning import Curve, curve
 
 register = template.Library()
 LOW: Final = 0.5  # thresholds on the left edge; the right one is 1

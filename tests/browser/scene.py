@@ -12,9 +12,9 @@ from typing import Any
 import orjson
 import psycopg
 
-from stats.intake import INSERT_EVENTS
-from stats.measures import Event
-from stats.rolling import FOLD
+from stats.events import Event
+from stats.ledger.inserts import INSERT_EVENTS
+from stats.ledger.rollup import FOLD
 from tests.events import make_event
 from tests.gateways import Gateway
 

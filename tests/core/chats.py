@@ -7,7 +7,7 @@ import fow_cache
 from hypothesis import strategies as st
 
 from plans.snapshot import CompressionSettings
-from proxy.core.ports import Cut
+from proxy.core.compression.types import Cut
 
 Message = dict[str, Any]
 MODEL = "gpt-4o-mini"

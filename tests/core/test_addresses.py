@@ -2,7 +2,7 @@
 
 import pytest
 
-from proxy.core.addresses import check_base_url, is_private
+from proxy.core.upstream_urls import check_base_url, is_private
 
 PRIVATE = [
     "127.0.0.1", "127.1", "0x7f.1", "0x7f000001", "2130706433", "017700000001", "0177.0.0.1", "0", "0x", "0.0.0.0", "127.0.1", "10.0.0.1",

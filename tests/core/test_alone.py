@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy.core.verify.alone import speaks_of, stands_alone
-from proxy.core.verify.chat import Chat, chat_of
-from proxy.core.window import pack, unpack, without_histories
+from proxy.core.verification.conversation import Chat, chat_of, pack, unpack, without_histories
+from proxy.core.verification.standalone import speaks_of, stands_alone
 from tests.core.test_verify_chat import chat
 
 PAIRS = Path(__file__).resolve().parents[2] / "evaluation" / "data" / "chats.jsonl"

@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from plans.snapshot import ToolCalls
-from proxy.core import eligibility, structured
-from proxy.core.chat import ChatRequest
-from proxy.core.eligibility import answer_refusal, is_call_forced
-from proxy.core.structured import MAX_STEPS, NotJson, holds, parsed
+from proxy.core.caching import eligibility
+from proxy.core.caching.eligibility import answer_refusal, is_call_forced
+from proxy.core.formats import structured_outputs
+from proxy.core.formats.chat_completions import ChatRequest
+from proxy.core.formats.structured_outputs import MAX_STEPS, NotJson, holds, parsed
 from tests.core.test_eligibility import request
 
 Body = dict[str, Any]
@@ -269,7 +270,7 @@ def schema_checks(monkeypatch: pytest.MonkeyPatch, completion: Any, **body: Any)
 
     with monkeypatch.context() as patched:
         for name in ("_same", "_is_a"):
-            patched.setattr(structured, name, counting(getattr(structured, name)))
+            patched.setattr(structured_outputs, name, counting(getattr(structured_outputs, name)))
         why(completion, **body)
     return count
 

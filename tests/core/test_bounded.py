@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.core.bounded import Bounded
+from proxy.core.lru import Bounded
 
 
 def test_the_longest_unused_goes_first() -> None:

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from proxy.core.breaker import RETRY_AFTER, Breaker
+from proxy.core.circuit_breaker import RETRY_AFTER, Breaker
 from proxy.core.errors import ToolUnavailable
 
 

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from evaluation.provider import Billed, Provider
 from evaluation.rules import PUBLISHED
-from proxy.core.breakpoints import FIELD, has_breakpoint, reads_breakpoints, with_breakpoint
 from proxy.core.compression.compress import compress
-from proxy.core.compression.memory import Memory
-from proxy.core.directory import UpstreamTarget
+from proxy.core.compression.memo import Memory
+from proxy.core.config import UpstreamTarget
+from proxy.core.prompt_caching.breakpoints import FIELD, has_breakpoint, reads_breakpoints, with_breakpoint
 from tests.core.chats import MODEL, Message, plan, talk, tool_turn
 from tests.core.transcripts import block, marked
 

@@ -4,10 +4,10 @@ import time
 from typing import Any
 
 from plans.snapshot import CacheSettings, PlanSnapshot
-from proxy.core.basis import basis_of
-from proxy.core.budgets import MAX_JUMPS, Budgets, Standing
-from proxy.core.jumps import BLOCK
-from stats.evidence import Sample, Verdict
+from proxy.core.quality.anomaly import BLOCK
+from proxy.core.quality.cohort import basis_of
+from proxy.core.quality.error_budget import MAX_JUMPS, Budgets, Standing
+from stats.analysis.error_rate import Sample, Verdict
 from tests.pipeline.fakes import full_plan
 
 TENANT, OTHER = 7, 8

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from plans.snapshot import CacheSettings, CompressionSettings, Context, KeySnapshot, PlanSnapshot
-from proxy.core.cache_key import bucket_key, exact_key, scope_digest
-from proxy.core.directory import Route, UpstreamTarget
+from proxy.core.caching.keys import bucket_key, exact_key, scope_digest
+from proxy.core.config import Route, UpstreamTarget
 
 PLAN = PlanSnapshot(id=1, name="p", version=1, cache=CacheSettings())
 ROUTE = Route(id=1, name="m", version=1, upstream=UpstreamTarget(id=1, name="u", base_url="http://u"), model="gpt-4o-mini")

@@ -7,13 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.core.body_limits import BodyLimits
-from proxy.core.chat import checked_messages, load, parse, text_of
-from proxy.core.chats import turn_of
 from proxy.core.errors import BadRequest, TooDeep, TooMany
-from proxy.core.json_marks import BLOCK, count_marks
-from proxy.core.size import characters
-from proxy.core.tokens import count_messages
+from proxy.core.formats.body_limits import BodyLimits
+from proxy.core.formats.chat_completions import checked_messages, load, parse, text_of
+from proxy.core.formats.json_marks import BLOCK, count_marks
+from proxy.core.prompt_caching.conversations import turn_of
+from proxy.core.tokens import characters, count_messages
 
 HELLO = {"role": "user", "content": "hello"}
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.core.chats import Known, chat_ids, tempered, turn_of
-from proxy.core.ports import Message
+from proxy.core.prompt_caching.conversations import Known, chat_ids, tempered, turn_of
+from proxy.core.types import Message
 
 
 def chat(*texts: str) -> list[Message]:

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.core import sse
-from proxy.core.collector import MAX_COLLECTED_BYTES, Collector
-from proxy.core.completions import is_replayable
+from proxy.core.formats import sse
+from proxy.core.formats.completion_checks import is_replayable
+from proxy.core.formats.stream_collector import MAX_COLLECTED_BYTES, Collector
 
 HEAD = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1741569952, "model": "m"}
 

@@ -4,11 +4,11 @@ from itertools import pairwise
 
 import pytest
 
-from proxy.core.compression import catalogue
 from proxy.core.compression import compress as entry
-from proxy.core.compression.catalogue import ENGINES, Engine
+from proxy.core.compression import registry
 from proxy.core.compression.compress import compress, fits
-from proxy.core.compression.sentences import pieces
+from proxy.core.compression.registry import ENGINES, Engine
+from proxy.core.text.sentences import pieces
 from proxy.core.tokens import count_messages
 from tests.core.chats import MODEL, plan, sent, support_history, talk, tool_turn
 from tests.core.transcripts import is_transcript
@@ -142,7 +142,7 @@ def short(_history: object) -> list[float]:
 def test_a_failing_engine_is_replaced_by_trim_without_a_word_of_the_prompt(
     function: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setitem(catalogue.ENGINES, "third", Engine(title="Third", description="A third party's.", rank=f"{__name__}:{function}"))
+    monkeypatch.setitem(registry.ENGINES, "third", Engine(title="Third", description="A third party's.", rank=f"{__name__}:{function}"))
     cut = compress(support_history(20), plan("third"), model=MODEL)
     assert (cut.engine, cut.note) == ("trim", "engine-failed")
     assert cut.after <= 300

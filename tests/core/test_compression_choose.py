@@ -3,12 +3,11 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.core.compression.choose import MARK, SPEAKER, Chosen, choose
-from proxy.core.compression.history import by_sentence
-from proxy.core.compression.memory import Memory
-from proxy.core.compression.pieces import Pieces
+from proxy.core.compression.document import Pieces, by_sentence
+from proxy.core.compression.memo import Memory
+from proxy.core.compression.selection import MARK, SPEAKER, Chosen, choose
 from proxy.core.compression.transcript import Transcript
-from proxy.core.compression.turns import units
+from proxy.core.compression.units import units
 from proxy.core.tokens import count_text
 from tests.core.chats import CHATS, Message
 

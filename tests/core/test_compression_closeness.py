@@ -3,12 +3,11 @@
 import numpy as np
 import pytest
 
-from proxy.core.compression.closeness import closeness
-from proxy.core.compression.history import by_sentence
-from proxy.core.compression.meanings import Meanings
-from proxy.core.compression.memory import Memory
-from proxy.core.compression.segments import Segments
-from proxy.core.compression.turns import units
+from proxy.core.compression.algorithms.question_focus import closeness
+from proxy.core.compression.document import Segments, by_sentence
+from proxy.core.compression.memo import Memory
+from proxy.core.compression.units import units
+from proxy.core.text.word_vectors import Meanings
 from tests.core.chats import Message
 
 LETTERS = "abcdefghijklmnopqrst"

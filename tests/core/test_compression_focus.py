@@ -8,16 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.core.compression.bm25 import Index
+from proxy.core.compression.algorithms.bm25 import Index
+from proxy.core.compression.algorithms.message_dates import dates, matches
+from proxy.core.compression.algorithms.question_focus import covering, rank, spread
 from proxy.core.compression.compress import compress
-from proxy.core.compression.dates import dates, matches
-from proxy.core.compression.focus import covering, rank, spread
-from proxy.core.compression.history import History, by_sentence
-from proxy.core.compression.meanings import Meanings
-from proxy.core.compression.memory import Memory
-from proxy.core.compression.pieces import Source
-from proxy.core.compression.segments import STRETCH, WHOLE, Segments
-from proxy.core.compression.turns import units
+from proxy.core.compression.document import STRETCH, WHOLE, History, Segments, Source, by_sentence
+from proxy.core.compression.memo import Memory
+from proxy.core.compression.units import units
+from proxy.core.text.word_vectors import Meanings
 from tests.core.chats import CHATS, MODEL, Message, plan
 
 PIECES = ["[PAD]", "the", "film", "movie", "cat", "animal", "bank", "loan", "play", "##ing", "##s", "is", "a", "was", "good"]

@@ -6,16 +6,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from proxy.core.compression import languages, memory, sentences
-from proxy.core.compression.bags import Bags
+from proxy.core.compression import memo
+from proxy.core.compression.algorithms.sentence_graph import PRECISION, factors
 from proxy.core.compression.compress import compress
-from proxy.core.compression.graph import PRECISION, factors
-from proxy.core.compression.history import by_sentence
-from proxy.core.compression.languages import TERM, numbers, terms
-from proxy.core.compression.memory import Memory
-from proxy.core.compression.parts import RECALL_HEAD
-from proxy.core.compression.passage import read
-from proxy.core.compression.turns import units
+from proxy.core.compression.document import Bags, by_sentence, read
+from proxy.core.compression.layout import RECALL_HEAD
+from proxy.core.compression.memo import Memory
+from proxy.core.compression.units import units
+from proxy.core.text import languages, sentences
+from proxy.core.text.languages import TERM, numbers, terms
 from proxy.core.tokens import count_text, count_within
 from tests.core.chats import CHATS, MODEL, TEXT, Message, plan, support_history
 
@@ -53,10 +52,10 @@ def test_the_next_turn_reads_its_own_messages_only(monkeypatch: pytest.MonkeyPat
         return count_text(text, encoding)
 
     count.__name__ = "count_text"
-    monkeypatch.setattr(memory, "count_text", count)
+    monkeypatch.setattr(memo, "count_text", count)
     answer = {"role": "assistant", "content": "We agreed that the parcel goes back, and that you will be paid within a week."}
     compress([*chat, answer, {"role": "user", "content": "Good."}], plan(), model=MODEL, memory=remembered)
-    assert [text for text in seen if len(text) > memory.SHORT and not text.startswith(RECALL_HEAD)] == [answer["content"]]
+    assert [text for text in seen if len(text) > memo.SHORT and not text.startswith(RECALL_HEAD)] == [answer["content"]]
 
 
 def test_what_is_remembered_stays_within_its_limit() -> None:

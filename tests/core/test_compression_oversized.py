@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from proxy.core.compression.compress import compress
-from proxy.core.compression.memory import Memory
+from proxy.core.compression.memo import Memory
 from proxy.core.tokens import count_messages
 from tests.core.chats import MODEL, Message, journeys, plan, sent
 from tests.core.oversized import DATA, REPORTED, SPEECH, UNSPACED, Case, asked_of, speech

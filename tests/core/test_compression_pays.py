@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from plans.snapshot import CompressionSettings
-from proxy.core.compression.ahead import INTERVALS, LEAST, ahead, expected, interval
-from proxy.core.compression.mark import mark
-from proxy.core.compression.pays import RISK, Last, Terms, pays
-from proxy.core.compression.sizes import Sizes
+from proxy.core.compression.break_even import RISK, Sizes, pays
+from proxy.core.compression.layout import mark
+from proxy.core.compression.turn_forecast import INTERVALS, LEAST, ahead, expected, interval
+from proxy.core.compression.types import Last, Terms
 
 BUDGET = 4096
 SIZES = Sizes.of(CompressionSettings(engine="text_rank", max_input_tokens=BUDGET))

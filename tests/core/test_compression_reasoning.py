@@ -2,10 +2,10 @@
 
 import pytest
 
-from proxy.core.compression.catalogue import ENGINES
 from proxy.core.compression.compress import compress
 from proxy.core.compression.reasoning import MAX_REASONING
-from proxy.core.compression.roles import NOTED
+from proxy.core.compression.registry import ENGINES
+from proxy.core.compression.units import NOTED
 from proxy.core.tokens import count_messages
 from tests.core.chats import MODEL, Message, plan, sent
 from tests.core.oversized import thinking, working

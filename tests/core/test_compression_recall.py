@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.core.compression.compress import compress
-from proxy.core.compression.recall import flatness
+from proxy.core.compression.layout import flatness
 from tests.core.chats import MODEL, Message, plan
 
 THINGS = ["invoice", "courier", "kitchen", "garden", "printer", "passport", "bicycle", "contract", "ticket", "password"]

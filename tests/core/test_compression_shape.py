@@ -9,13 +9,12 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from proxy.core.compression.catalogue import ENGINES
 from proxy.core.compression.compress import compress
-from proxy.core.compression.mark import HIGH, LOW, mark
-from proxy.core.compression.memory import Memory
-from proxy.core.compression.roles import NOTED, WENT_BEFORE
-from proxy.core.compression.turns import texts
-from proxy.core.ports import Cut
+from proxy.core.compression.layout import HIGH, LOW, mark
+from proxy.core.compression.memo import Memory
+from proxy.core.compression.registry import ENGINES
+from proxy.core.compression.types import Cut
+from proxy.core.compression.units import NOTED, WENT_BEFORE, texts
 from proxy.core.tokens import count_messages
 from tests.core.chats import CHATS, MODEL, TEXT, Message, exchanges, plan, sent, talk
 from tests.core.transcripts import ROLES, block, is_transcript, marked, prefix, said, squeezed, turns

@@ -2,11 +2,11 @@
 
 import pytest
 
-from proxy.core.compression.history import by_sentence
-from proxy.core.compression.memory import Memory
-from proxy.core.compression.speech import labels, quoted, speaker
+from proxy.core.compression.document import by_sentence
+from proxy.core.compression.memo import Memory
+from proxy.core.compression.speakers import labels, quoted, speaker
 from proxy.core.compression.transcript import Transcript
-from proxy.core.compression.turns import units
+from proxy.core.compression.units import units
 from tests.core.chats import Message
 
 

@@ -8,10 +8,10 @@ import Stemmer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.core.compression import catalogue
-from proxy.core.compression.catalogue import ENGINES
-from proxy.core.compression.languages import LANGUAGES, STEMMED, STOPPED, terms, words
-from proxy.core.compression.sentences import pieces
+from proxy.core.compression import registry
+from proxy.core.compression.registry import ENGINES
+from proxy.core.text.languages import LANGUAGES, STEMMED, STOPPED, terms, words
+from proxy.core.text.sentences import pieces
 
 
 def cut(text: str) -> list[str]:
@@ -122,6 +122,6 @@ def test_an_unknown_language_is_refused() -> None:
 
 def test_every_engine_of_the_catalogue_loads_and_is_described() -> None:
     for name, engine in ENGINES.items():
-        assert callable(catalogue.load(name))
+        assert callable(registry.load(name))
         assert engine.title
         assert engine.description.endswith(".")

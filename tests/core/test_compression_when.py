@@ -1,8 +1,8 @@
 """A chat that is cheaper whole goes whole, if the plan says so."""
 
-from proxy.core.compression.ahead import ahead
 from proxy.core.compression.compress import CHEAPER_WHOLE, asked_at, compress
-from proxy.core.compression.pays import Terms
+from proxy.core.compression.turn_forecast import ahead
+from proxy.core.compression.types import Terms
 from proxy.core.tokens import count_messages
 from tests.core.chats import MODEL, plan, support_history
 

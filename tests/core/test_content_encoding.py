@@ -6,8 +6,8 @@ import zlib
 import pytest
 import zstandard
 
-from proxy.core.content_encoding import unpack
 from proxy.core.errors import BadRequest, EncodingUnknown, TooLarge
+from proxy.core.formats.content_encoding import unpack
 
 BODY = b'{"model": "m"}' * 100
 BARE = zlib.compressobj(wbits=-15)

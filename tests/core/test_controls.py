@@ -2,8 +2,8 @@
 
 import pytest
 
-from proxy.core.controls import MAX_TAG, Controls, from_body, with_header
 from proxy.core.errors import BadRequest
+from proxy.core.formats.cache_controls import MAX_TAG, Controls, from_body, with_header
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,9 @@
 
 import pytest
 
-from plans import exchange_files
 from plans.csv_cells import is_risky
-from stats.csv import _cell
+from plans.import_export import formats
+from stats.reports.csv_export import _cell
 
 RISKY = [
     *("=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "\tx", "  =1+1", "\u3000=1+1", "\u00a0@x", "\uff1d1+1", " \uff0b1"),
@@ -16,17 +16,17 @@ PLAIN = ["", " ", "a=1", "gpt-4o", "1", "0.5", "smart/balanced", "a\tb", "\u200b
 @pytest.mark.parametrize("text", RISKY)
 def test_a_formula_is_guarded_by_both_exports(text: str) -> None:
     assert is_risky(text)
-    assert exchange_files._out(text) == f"'{text}"
+    assert formats._out(text) == f"'{text}"
     assert _cell("name", text) == f"'{text}"
 
 
 @pytest.mark.parametrize("text", PLAIN)
 def test_what_is_no_formula_stays_as_it_is(text: str) -> None:
-    assert exchange_files._out(text) == text
+    assert formats._out(text) == text
     assert _cell("name", text) == text
 
 
 @pytest.mark.parametrize("text", [*RISKY, *PLAIN, "'quoted", "''twice"])
 def test_reading_takes_away_what_writing_added(text: str) -> None:
-    written = exchange_files.to_csv(["name", "x"], [{"name": text, "x": "1"}])
-    assert exchange_files.from_csv(written.encode()) == [{"name": text, "x": "1"}]
+    written = formats.to_csv(["name", "x"], [{"name": text, "x": "1"}])
+    assert formats.from_csv(written.encode()) == [{"name": text, "x": "1"}]

@@ -2,7 +2,7 @@
 
 import random
 
-from proxy.core.discounts import Discounts
+from proxy.core.prompt_caching.observed_discount import Discounts
 
 
 def test_a_route_that_told_nothing_has_no_discount() -> None:

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.core.doubts import NEAR, Doubt, Doubts, penalty
-from proxy.core.ports import Vector
+from proxy.core.config import NEAR, Doubt, Doubts, penalty
+from proxy.core.types import Vector
 
 
 def at(degrees: float) -> Vector:

@@ -4,8 +4,8 @@ import orjson
 import pytest
 
 from plans.snapshot import CacheSettings
-from proxy.core.chat import ChatRequest, parse
-from proxy.core.eligibility import question_of, semantic_refusal
+from proxy.core.caching.eligibility import question_of, semantic_refusal
+from proxy.core.formats.chat_completions import ChatRequest, parse
 
 
 def request(*messages: dict[str, object], **fields: object) -> ChatRequest:

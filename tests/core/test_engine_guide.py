@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from gateway_project.capabilities import RunningCapabilities
-from plans import rules
-from proxy.core.compression import catalogue
-from proxy.core.compression.catalogue import ENGINES, Engine
+from plans import validation
+from proxy.core.compression import registry
 from proxy.core.compression.compress import compress
 from proxy.core.compression.preview import preview
+from proxy.core.compression.registry import ENGINES, Engine
 from proxy.core.tokens import count_messages
 from tests.core.chats import MODEL, plan, support_history, tool_turn
 from tests.core.test_preview import assert_shown_is_done
@@ -26,7 +26,7 @@ QUESTION = {"role": "user", "content": "Which refund was promised for the parcel
 def engine(monkeypatch: pytest.MonkeyPatch) -> Engine:
     """The guide's file and row, in force for a test."""
     source, row = re.findall(r"```python\n(.*?)```", GUIDE.read_text(), re.DOTALL)
-    module = ModuleType("proxy.core.compression.rare_words")
+    module = ModuleType("proxy.core.compression.algorithms.rare_words")
     exec(compile(source, "rare_words.py", "exec"), module.__dict__)
     monkeypatch.setitem(sys.modules, module.__name__, module)
     rows: dict[str, Any] = eval("{" + row + "}", {"Engine": Engine})
@@ -63,7 +63,7 @@ def test_its_row_is_all_that_a_plan_needs(engine: Engine) -> None:
     listed = {found.name: found for found in RunningCapabilities().compression_engines()}
     assert (listed["rare_words"].title, listed["rare_words"].focus) == ("Rare words", ("question", "none"))
     body = {"plan_name": "x", "compression": {"engine": "rare_words"}}
-    half = rules.read(body, capabilities=RunningCapabilities()).compression
+    half = validation.read(body, capabilities=RunningCapabilities()).compression
     assert half is not None
     assert half.focus == "question"
 
@@ -71,4 +71,4 @@ def test_its_row_is_all_that_a_plan_needs(engine: Engine) -> None:
 def test_the_guide_names_what_there_is(engine: Engine) -> None:
     text = GUIDE.read_text()
     assert set(Engine.__dataclass_fields__) <= set(re.findall(r"`(\w+)`", text))
-    assert catalogue.load("rare_words", focused=True).__name__ == "focus"
+    assert registry.load("rare_words", focused=True).__name__ == "focus"

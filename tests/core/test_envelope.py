@@ -11,8 +11,8 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.codec import EnvelopeSerializer
-from proxy.core.envelope import (
+from proxy.cache_serializer import EnvelopeSerializer
+from proxy.core.caching.envelope import (
     MAX_ENVELOPE_BYTES,
     MAX_TAGS,
     PURPOSE,
@@ -24,7 +24,7 @@ from proxy.core.envelope import (
     encode_aside,
     unpack,
 )
-from proxy.core.seal import Sealer
+from proxy.core.sealing import Sealer
 from tests.entries import COMPLETION, SEALER, decode, encode
 
 LONG = COMPLETION.replace(b"card", b"word " * 20_000)
@@ -75,7 +75,7 @@ async def test_what_inflates_to_much_is_opened_in_a_thread(completion: bytes, as
         threads.append(threading.get_ident())
         return unpack(body)
 
-    monkeypatch.setattr("proxy.core.envelope.unpack", noted)
+    monkeypatch.setattr("proxy.core.caching.envelope.unpack", noted)
     assert await decode_aside(value, SEALER) == envelope(completion)
     assert [ident != threading.get_ident() for ident in threads] == [aside]
 

@@ -11,7 +11,7 @@ import httpx
 from evaluation.budget.figures import draw, figures
 from evaluation.budget.provider import answer, providing
 from evaluation.budget.stream import Seen, Served, questions
-from proxy.core.same_answer import judged
+from proxy.core.quality.answer_comparison import judged
 
 
 def budget(tier: str, **changes: Any) -> dict[str, Any]:

@@ -7,8 +7,8 @@ from pathlib import Path
 from evaluation.chats import Chat, Question
 from evaluation.compression import BUDGETS, measure, render
 from evaluation.simple import SIMPLE, at_random, bm25, keep_last
-from proxy.core.ports import Message
 from proxy.core.tokens import count_messages
+from proxy.core.types import Message
 from tests.core.chats import journeys
 
 

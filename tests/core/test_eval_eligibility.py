@@ -5,7 +5,7 @@ import time
 import pytest
 
 from evaluation.eligibility import bypassed, questions, rates
-from proxy.core.eligibility import MAX_QUESTION
+from proxy.core.caching.eligibility import MAX_QUESTION
 
 
 def test_nine_in_ten_personal_and_timely_questions_are_left_alone_in_both_parts() -> None:

@@ -10,8 +10,8 @@ from evaluation.verifier.calibrate import curve
 from evaluation.verifier.harmful import HARMFUL, substitute
 from evaluation.verifier.harmless import HARMLESS
 from evaluation.verifier.pairs import edited, written
-from proxy.core.verify.pair import as_read, say_the_same
-from proxy.engines.verifiers.score import probability
+from proxy.core.verification.equivalence import as_read, say_the_same
+from proxy.engines.verifiers.calibration import probability
 
 TEXTS = [
     "how do i transfer 20 dollars from savings to checking",

@@ -6,8 +6,8 @@ import pytest
 
 from evaluation.provider import Provider
 from evaluation.rules import PUBLISHED
-from proxy.core.ports import Message
 from proxy.core.tokens import count_messages
+from proxy.core.types import Message
 
 ENCODING = "o200k_base"
 OPENAI = PUBLISHED["openai"]

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 from scipy.stats import binomtest
 
-from stats import wilson
-from stats.evidence import SAMPLES, Sample, Verdict, learned, measured, window
+from stats.analysis import confidence
+from stats.analysis.error_rate import SAMPLES, Sample, Verdict, learned, measured, window
 
 
 def outcomes(score: float, right: int, wrong: int = 0, unclear: int = 0) -> list[Sample]:
@@ -18,35 +18,35 @@ def outcomes(score: float, right: int, wrong: int = 0, unclear: int = 0) -> list
 @pytest.mark.parametrize(("wrong", "trials"), [(0, 1), (0, 10), (1, 10), (10, 100), (3, 7), (7, 7), (81, 263), (1, 2000)])
 def test_the_interval_is_that_of_scipy(wrong: int, trials: int) -> None:
     known = binomtest(wrong, trials).proportion_ci(0.95, method="wilson")
-    assert wilson.interval(wrong, trials) == pytest.approx((known.low, known.high), abs=2e-5)
+    assert confidence.interval(wrong, trials) == pytest.approx((known.low, known.high), abs=2e-5)
 
 
 def test_the_interval_is_that_of_the_literature() -> None:
     """R. G. Newcombe, Two-sided confidence intervals for the single proportion, Statistics in Medicine 17 (1998), table I, method 3."""
-    assert wilson.interval(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
-    assert wilson.interval(15, 148) == pytest.approx((0.0624, 0.1605), abs=5e-5)
-    assert wilson.interval(0, 20) == pytest.approx((0.0, 0.1611), abs=5e-5)
-    assert wilson.interval(1, 29) == pytest.approx((0.0061, 0.1718), abs=5e-5)
+    assert confidence.interval(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+    assert confidence.interval(15, 148) == pytest.approx((0.0624, 0.1605), abs=5e-5)
+    assert confidence.interval(0, 20) == pytest.approx((0.0, 0.1611), abs=5e-5)
+    assert confidence.interval(1, 29) == pytest.approx((0.0061, 0.1718), abs=5e-5)
 
 
 def test_without_trials_everything_is_possible() -> None:
-    assert wilson.interval(0, 0) == (0.0, 1.0)
+    assert confidence.interval(0, 0) == (0.0, 1.0)
 
 
 def test_impossible_counts_are_refused() -> None:
     with pytest.raises(ValueError, match="3 of 2"):
-        wilson.interval(3, 2)
+        confidence.interval(3, 2)
     with pytest.raises(ValueError, match="limit"):
-        wilson.still_needed(0, 0, 0.0)
+        confidence.still_needed(0, 0, 0.0)
 
 
 @pytest.mark.parametrize("limit", [0.002, 0.01, 0.05, 0.3])
 def test_so_many_more_right_ones_vouch_for_the_budget_and_one_less_does_not(limit: float) -> None:
     for wrong, trials in cases():
-        needed = wilson.still_needed(wrong, trials, limit)
-        assert wilson.interval(wrong, trials + needed)[1] <= limit + 1e-9
+        needed = confidence.still_needed(wrong, trials, limit)
+        assert confidence.interval(wrong, trials + needed)[1] <= limit + 1e-9
         if needed and trials + needed > max(wrong, 1):
-            assert wilson.interval(wrong, trials + needed - 1)[1] > limit - 1e-9
+            assert confidence.interval(wrong, trials + needed - 1)[1] > limit - 1e-9
 
 
 def cases() -> Iterator[tuple[int, int]]:
@@ -54,15 +54,15 @@ def cases() -> Iterator[tuple[int, int]]:
 
 
 def test_a_budget_of_one_per_cent_takes_381_right_answers() -> None:
-    assert wilson.still_needed(0, 0, 0.01) == 381
+    assert confidence.still_needed(0, 0, 0.01) == 381
 
 
 def test_what_cannot_be_told_counts_for_neither_bound() -> None:
     found = measured(outcomes(0.9, right=90, wrong=5, unclear=5), limit=0.01, threshold=0.85)
     assert (found.samples, found.wrong, found.unclear) == (100, 5, 5)
     assert found.rate == pytest.approx(5 / 95)
-    assert found.lower == wilson.interval(5, 100)[0]
-    assert found.upper == wilson.interval(10, 100)[1]
+    assert found.lower == confidence.interval(5, 100)[0]
+    assert found.upper == confidence.interval(10, 100)[1]
     assert found.over
 
 
@@ -83,7 +83,7 @@ def test_no_outcome_says_nothing() -> None:
 
 def test_the_window_can_vouch_for_small_budgets_too() -> None:
     assert window(0.01) == SAMPLES
-    assert wilson.still_needed(0, 0, 0.0005) <= window(0.0005)
+    assert confidence.still_needed(0, 0, 0.0005) <= window(0.0005)
 
 
 def test_without_evidence_the_plan_s_threshold_holds() -> None:

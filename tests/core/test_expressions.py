@@ -112,7 +112,7 @@ def expressions() -> dict[tuple[Any, int], tuple[str, bool]]:
     found: dict[tuple[Any, int], tuple[str, bool]] = {}
     for package in PACKAGES:
         for module in pkgutil.walk_packages([str(ROOT / package)], f"{package}."):
-            if ".migrations" not in module.name and module.name not in ("gateway_project.worker", "gateway_project.asgi"):
+            if ".migrations" not in module.name and module.name not in ("gateway_project.serving.worker", "gateway_project.asgi"):
                 for where, name, pattern in _held_by(module.name):
                     found.setdefault((pattern.pattern, pattern.flags), (where, is_tried_from_the_beginning(module.name, name)))
     for path, tree in sources().items():
@@ -349,7 +349,7 @@ FOUND = sorted(expressions().items(), key=lambda item: item[1])
 def test_the_expressions_are_found() -> None:
     assert len(FOUND) > 60
     places = {where for where, _ in expressions().values()}
-    assert {"proxy.core.compression.blocks._DELIMITER", "proxy.core.chat._STRING"} <= places
+    assert {"proxy.core.text.sentences._DELIMITER", "proxy.core.formats.chat_completions._STRING"} <= places
 
 
 @pytest.mark.parametrize(("key", "where"), FOUND, ids=[where for _, (where, _) in FOUND])

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from proxy.core.errors import ToolUnavailable
-from proxy.core.fair import fairly
+from proxy.core.event_loop import fairly
 
 
 async def test_on_an_idle_loop_it_is_a_deadline() -> None:

@@ -8,8 +8,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from proxy.core.answers import Refused
 from proxy.core.errors import UpstreamTimeout
-from proxy.core.exchange import Refused
 from proxy.core.flights import LINGER, Flight, Flights, Landing
 
 FAILED = Landing(Refused(UpstreamTimeout("late")))

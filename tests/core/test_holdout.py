@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from proxy.core.holdout import DAY, READ, REPLICATES, Lot, draw
+from proxy.core.quality.holdout import DAY, READ, REPLICATES, Lot, draw
 
 NOON = 1_770_000_000.0
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from proxy.core.holdout import REPLICATES
-from stats.holdout import ENOUGH, GROUPS, Measurement, Sums, measure, student
+from proxy.core.quality.holdout import REPLICATES
+from stats.analysis.holdout import ENOUGH, GROUPS, Measurement, Sums, measure, student
 
 Numbers = NDArray[Any]
 Requests = tuple[Numbers, Numbers, Numbers, Numbers]  # sizes, costs, whether they were paid, which chat

@@ -4,7 +4,7 @@ import pytest
 
 from evaluation.cache.hostile import Pair, Request, pairs
 from evaluation.eligibility import refusal
-from proxy.core.verify.pair import say_the_same
+from proxy.core.verification.equivalence import say_the_same
 
 
 def _is_a_question(request: Request) -> bool:

@@ -3,7 +3,7 @@
 import time
 import uuid
 
-from proxy.core.ids import new_id
+from proxy.core.request_ids import new_id
 
 
 def test_an_id_is_a_uuid_of_version_7_with_the_time_in_it() -> None:

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from proxy.core.jumps import BLOCK, CHANCE, HIT_RATE, ONE_ANSWER, Jumps, at_least
+from proxy.core.quality.anomaly import BLOCK, CHANCE, HIT_RATE, ONE_ANSWER, Jumps, at_least
 
 QUESTIONS = 4000
 

@@ -7,9 +7,9 @@ import pytest
 
 from evaluation.eligibility import LANGUAGES_SET
 from plans.snapshot import CacheSettings
-from proxy.core.chat import ChatRequest
-from proxy.core.eligibility import semantic_refusal
-from proxy.core.languages.known import is_known_language
+from proxy.core.caching.eligibility import semantic_refusal
+from proxy.core.formats.chat_completions import ChatRequest
+from proxy.core.text.language_detection import is_known_language
 
 REASONS = {"personal": "personal", "time": "time-sensitive", "plain": None, "unknown": "unknown-language"}
 ROWS = [json.loads(line) for line in LANGUAGES_SET.read_text().splitlines()]

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plans.snapshot import CacheSettings
-from proxy.core.lifetime import fresh_seconds, kept_seconds
+from proxy.core.caching.freshness import fresh_seconds, kept_seconds
 
 KEYS = [hashlib.sha256(str(number).encode()).hexdigest() for number in range(2000)]
 

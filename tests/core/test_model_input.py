@@ -6,10 +6,10 @@ import orjson
 import pytest
 
 from plans.snapshot import CacheSettings
-from proxy.core.cache_key import bucket_key
-from proxy.core.chat import parse
-from proxy.core.eligibility import is_online, semantic_refusal
-from proxy.core.model_input import EXACT_ONLY, KEPT, OFFERS, UNREAD
+from proxy.core.caching.eligibility import is_online, semantic_refusal
+from proxy.core.caching.keys import bucket_key
+from proxy.core.formats.chat_completions import parse
+from proxy.core.formats.model_input import EXACT_ONLY, KEPT, OFFERS, UNREAD
 from tests.core.test_cache_key import PLAN, ROUTE
 
 MESSAGES: list[dict[str, Any]] = [{"role": "user", "content": "How do I pay?"}]

@@ -6,9 +6,9 @@ from decimal import Decimal
 import pytest
 
 from plans.pricing import Price
-from proxy.core.chats import Known, Sent
-from proxy.core.compression.ahead import expected
-from proxy.core.outlook import HELD_SECONDS, outlook
+from proxy.core.compression.turn_forecast import expected
+from proxy.core.prompt_caching.conversations import Known, Sent
+from proxy.core.prompt_caching.terms import HELD_SECONDS, outlook
 
 PRICE = Price(input=Decimal("2.5"), output=Decimal(10), cached_input=Decimal("0.25"))
 NOW = 1_000_000.0

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.core.errors import BadRequest, TooDeep
-from proxy.core.pasted import Pasted, pasted
+from proxy.core.formats.pasted_chat import Pasted, pasted
 
 CHAT = [{"role": "user", "content": "Hello."}, {"role": "assistant", "content": "Hi: there."}]
 

@@ -10,16 +10,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from plans.pricing import Price
-from proxy.core.compression.bill import SHORTEST_PREFIX, bill
-from proxy.core.compression.catalogue import ENGINES
 from proxy.core.compression.compress import compress
-from proxy.core.compression.history import TooLong
-from proxy.core.compression.parts import BLOCK_HEAD, RECALL_HEAD
-from proxy.core.compression.preview import Following, Preview, preview
-from proxy.core.compression.speech import spoken
-from proxy.core.compression.turns import Keep, Unit, texts
+from proxy.core.compression.document import TooLong
+from proxy.core.compression.layout import BLOCK_HEAD, RECALL_HEAD
+from proxy.core.compression.preview import SHORTEST_PREFIX, Following, Preview, bill, preview
+from proxy.core.compression.registry import ENGINES
+from proxy.core.compression.speakers import spoken
+from proxy.core.compression.units import Keep, Unit, texts
 from proxy.core.tokens import count_messages
-from proxy.preview_cards import asked_cards, sent_cards
+from proxy.preview.cards import asked_cards, sent_cards
 from tests.core.chats import CHATS, MODEL, Message, plan, sent, support_history, tool_turn
 from tests.core.oversized import DATA, REPORTED
 
@@ -107,7 +106,7 @@ def test_an_engine_that_cannot_serve_is_shown_as_the_one_that_did(monkeypatch: p
     def too_long(history: Any) -> list[float]:
         raise TooLong
 
-    monkeypatch.setattr("proxy.core.compression.lsa.rank", too_long)
+    monkeypatch.setattr("proxy.core.compression.algorithms.lsa.rank", too_long)
     chat = support_history(40)
     seen = preview(chat, plan("lsa", 800), model=MODEL)
     assert (seen.cut.engine, seen.cut.note) == ("trim", "too-long-for-lsa")

@@ -4,10 +4,10 @@ import time
 
 import pytest
 
-from proxy.core.verify.accents import named_alike
-from proxy.core.verify.pair import say_the_same
-from proxy.core.verify.spaced_prose import unspaced
-from proxy.core.verify.verdict import SURE, veto
+from proxy.core.text.spaced_prose import unspaced
+from proxy.core.verification.accents import named_alike
+from proxy.core.verification.equivalence import say_the_same
+from proxy.core.verification.rules.registry import SURE, veto
 
 
 @pytest.mark.parametrize(

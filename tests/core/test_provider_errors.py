@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.core.directory import UpstreamTarget
-from proxy.core.provider_errors import MAX_MESSAGE_LENGTH, find_error, find_hidden_error, find_stream_error, find_text_error
-from proxy.core.provider_json import parse_json
-from proxy.core.provider_secrets import ProviderSecrets
-from proxy.core.shown_errors import shown_error
+from proxy.core.config import UpstreamTarget
+from proxy.core.formats.provider_errors import MAX_MESSAGE_LENGTH, find_error, find_hidden_error, find_stream_error, find_text_error
+from proxy.core.formats.provider_json import parse_json
+from proxy.core.formats.provider_secrets import ProviderSecrets
+from proxy.core.formats.shown_errors import shown_error
 
 KEY = "sk-proj-Abc123Def456Ghi789Jkl0"
 UPSTREAM = UpstreamTarget(id=1, name="u", base_url="http://llm.internal.example:8001/v1", api_key=KEY)

@@ -9,7 +9,7 @@ import pytest
 from genai_prices import data_snapshot
 from genai_prices import types as listed
 
-from plans import price_list, price_terms
+from plans import price_terms, published_prices
 from plans.pricing import Condition, Details, Price, Term
 
 NOW: Final = datetime(2026, 11, 23, 8, tzinfo=UTC)
@@ -18,7 +18,7 @@ LENGTHS: Final = (0, 1, 1_000, 32_000, 32_001, 100_001, 128_000, 128_001, 199_99
 
 
 def models() -> list[tuple[str, listed.Provider, listed.ModelInfo, Price]]:
-    prices = price_list.published(NOW)
+    prices = published_prices.published(NOW)
     return [
         (f"{provider.id}/{model.id}", provider, model, prices[provider.id, model.id])
         for provider in data_snapshot.get_snapshot().providers
@@ -128,7 +128,7 @@ def test_every_service_tier_of_the_list_bills_as_the_list_itself_reckons() -> No
 
 def test_a_day_to_come_is_in_the_price_before_it_comes() -> None:
     early = datetime(2026, 8, 1, tzinfo=UTC)
-    price = price_list.published(early)["deepseek", "deepseek-v4-flash"]
+    price = published_prices.published(early)["deepseek", "deepseek-v4-flash"]
     provider = next(each for each in data_snapshot.get_snapshot().providers if each.id == "deepseek")
     model = next(each for each in provider.models if each.id == "deepseek-v4-flash")
     of = {"prompt": 1_000_000, "completion": 1_000, "cached": 400_000}
@@ -139,7 +139,7 @@ def test_a_day_to_come_is_in_the_price_before_it_comes() -> None:
 
 
 def test_a_prompt_longer_than_the_tier_costs_more_all_of_it() -> None:
-    price = price_list.published(NOW)["google", "gemini-2.5-pro"]
+    price = published_prices.published(NOW)["google", "gemini-2.5-pro"]
     assert price.cost(prompt=250_000, completion=1_000) == Decimal("0.64")
     assert price.cost(prompt=200_000, completion=1_000) == Decimal("0.26")
 

@@ -4,12 +4,12 @@ import time
 
 import pytest
 
-from proxy.core.eligibility import MAX_QUESTION
-from proxy.core.verify.english import is_english
-from proxy.core.verify.lexicon import is_word, rank
-from proxy.core.verify.notation import equivalent, notation
-from proxy.core.verify.pair import say_the_same
-from proxy.core.verify.verdict import SURE, veto
+from proxy.core.caching.eligibility import MAX_QUESTION
+from proxy.core.verification.english import is_english
+from proxy.core.verification.equivalence import say_the_same
+from proxy.core.verification.lexicon.word_ranks import is_word, rank
+from proxy.core.verification.notation import equivalent, notation
+from proxy.core.verification.rules.registry import SURE, veto
 from tests.core.question_pairs import DIFFERENT, SAME
 
 

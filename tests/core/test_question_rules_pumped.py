@@ -7,18 +7,18 @@ from itertools import product
 import pytest
 
 from evaluation.eligibility import bypassed
-from proxy.core import personal, timely, wording
-from proxy.core.eligibility import MAX_QUESTION
-from proxy.core.languages import known, plain
-from proxy.core.languages import personal as own_data
-from proxy.core.languages import timely as moments
-from proxy.core.personal import is_personal
+from proxy.core.caching.eligibility import MAX_QUESTION
+from proxy.core.caching.question_patterns import personal, timely, wording
+from proxy.core.caching.question_patterns import personal_phrases as own_data
+from proxy.core.caching.question_patterns import timely_phrases as moments
+from proxy.core.caching.question_patterns.personal import is_personal
+from proxy.core.text import language_detection, plain_words
 
 # Five milliseconds are the budget on a quiet machine; a machine that is shared is given more.
 MOST_SECONDS = 0.05
 BLANKS = (" ", "\t", "\n", "\u00a0", "\u2003", "\u3000", " \t", "\u200b ", "\u00a0\u200d")
 NOUNS = "order ticket case booking reservation invoice tracking account reference policy claim".split()
-MODULES = (personal, timely, wording, known, plain, own_data, moments)
+MODULES = (personal, timely, wording, language_detection, plain_words, own_data, moments)
 COMPILED = [value for module in MODULES for value in vars(module).values() if isinstance(value, re.Pattern)] + [
     getattr(rules, name) for rules in moments._RULES for name in rules.__slots__
 ]
@@ -44,7 +44,7 @@ def test_any_word_of_the_rules_again_and_again(glue: str) -> None:
 
 
 def test_no_rule_repeats_without_a_bound() -> None:
-    searched = [pattern for pattern in COMPILED if pattern not in vars(plain).values()]
+    searched = [pattern for pattern in COMPILED if pattern not in vars(plain_words).values()]
     assert len(searched) > 50
     assert [pattern.pattern for pattern in searched if _repeats_forever(re._parser.parse(pattern.pattern))] == []  # type: ignore[attr-defined]
 

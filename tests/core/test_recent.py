@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from proxy.core.envelope import Envelope
-from proxy.core.recent import Recent
+from proxy.core.caching.envelope import Envelope
+from proxy.core.caching.local_cache import Recent
 
 ENTRY = Envelope(
     scope="s",

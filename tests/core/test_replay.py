@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from plans.snapshot import CacheSettings
-from proxy.core.imprint import packed
 from proxy.core.replay import FEW, Past, neighbours, replay
+from proxy.pipeline.ledger_records import packed
 
 DOLLAR = Decimal(1)
 EXACT = CacheSettings(backend=None, ttl=100, ttl_jitter=0.0)

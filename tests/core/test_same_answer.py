@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from proxy.core.same_answer import answer_text, judged
+from proxy.core.quality.answer_comparison import answer_text, judged
 from proxy.engines.embedders.onnx import OnnxEmbedder
 
 PAIRS = Path(__file__).resolve().parents[2] / "evaluation" / "data" / "same_answers.jsonl"

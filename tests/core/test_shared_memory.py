@@ -9,13 +9,13 @@ from typing import Final
 import numpy as np
 
 from proxy.core.compression.compress import compress
-from proxy.core.compression.memory import Memory
-from proxy.core.ports import Vector
+from proxy.core.compression.memo import Memory
 from proxy.core.tenant_memory import CURRENT_TENANT, TenantMemory, remember_by_tenant
-from proxy.core.verify import words
+from proxy.core.types import Vector
+from proxy.core.verification import parsed_text
 from proxy.engines.compressors.worker import LENGTH, answer, job
+from proxy.engines.embedders.base import ThreadedEmbedder
 from proxy.engines.embedders.comprehension import Pieces
-from proxy.engines.embedders.threaded import ThreadedEmbedder
 from tests.core.chats import MODEL, plan, support_history
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,38 +23,38 @@ KINDS: Final = {"OrderedDict", "Bounded", "TenantMemory", "remember_by_tenant", 
 # Why it tells nobody of another tenant. What depends on a text that somebody sent holds the tenant in its key, or a digest of it (the
 # exact key and the bucket are made of the scope, which begins with the tenant).
 KNOWN: Final = {
-    "plans.exchange.Remembering.refusal": "of one import",
+    "plans.import_export.resources.Remembering.refusal": "of one import",
     "plans.keys.digest": "a secret of 256 bits: who can ask for it has it",
     "plans.price_terms.parse": "prices",
-    "proxy.core.basis.basis_of": "settings",
-    "proxy.core.bounded.Bounded._kept": "what the owners below are made of",
-    "proxy.core.budgets.Budgets._jumps": "by plan, terms and tenant",
-    "proxy.core.compression.languages._lexicon": "words one by one: to stem one takes 0.7 us, to find it 0.2",
-    "proxy.core.compression.languages.stemmer": "by language",
-    "proxy.core.compression.languages.stop_words": "by language",
-    "proxy.core.compression.meanings.Meanings.stems": "by language, of the vocabulary",
-    "proxy.core.compression.memory.Memory._kept": "by tenant",
-    "proxy.core.compression.sentences._punkt": "one model",
-    "proxy.core.discounts.Discounts._told": "by tenant and route",
-    "proxy.core.headers._is_passed": "names of providers' headers",
-    "proxy.core.holdout._key": "the pepper",
-    "proxy.core.jumps.Jumps._asked": "one tenant's, see the budgets",
-    "proxy.core.prepared.Prepared._known": "by virtual key",
-    "proxy.core.recent.Recent._entries": "by exact key, of the scope",
-    "proxy.core.provider_secrets.secrets_of": "by upstream",
+    "proxy.core.quality.cohort.basis_of": "settings",
+    "proxy.core.lru.Bounded._kept": "what the owners below are made of",
+    "proxy.core.quality.error_budget.Budgets._jumps": "by plan, terms and tenant",
+    "proxy.core.text.languages._lexicon": "words one by one: to stem one takes 0.7 us, to find it 0.2",
+    "proxy.core.text.languages.stemmer": "by language",
+    "proxy.core.text.languages.stop_words": "by language",
+    "proxy.core.text.word_vectors.Meanings.stems": "by language, of the vocabulary",
+    "proxy.core.compression.memo.Memory._kept": "by tenant",
+    "proxy.core.text.sentences._punkt": "one model",
+    "proxy.core.prompt_caching.observed_discount.Discounts._told": "by tenant and route",
+    "proxy.pipeline.response_headers._is_passed": "names of providers' headers",
+    "proxy.core.quality.holdout._key": "the pepper",
+    "proxy.core.quality.anomaly.Jumps._asked": "one tenant's, see the budgets",
+    "proxy.core.caching.prepared_requests.Prepared._known": "by virtual key",
+    "proxy.core.caching.local_cache.Recent._entries": "by exact key, of the scope",
+    "proxy.core.formats.provider_secrets.secrets_of": "by upstream",
     "proxy.core.tenant_memory.TenantMemory._held": "by tenant",
     "proxy.core.tokens._known_role": "the six roles of the API",
     "proxy.core.tokens._tokenizer": "by encoding",
     "proxy.core.tokens.encoding_for": "names of models",
-    "proxy.core.verify.english.is_english": "by tenant",
-    "proxy.core.verify.lexicon.lexicon": "lists of words",
-    "proxy.core.verify.notation.notation": "by tenant",
-    "proxy.core.verify.spaced_prose.unspaced": "by tenant",
-    "proxy.core.verify.pair._in_full": "by tenant",
-    "proxy.core.verify.words.remembered": "by tenant",
-    "proxy.core.verify.words._canonical": "words one by one, likewise",
-    "proxy.engines.embedders.threaded.ThreadedEmbedder._recent": "by tenant",
-    "proxy.engines.verifiers.model.verifier_id": "the weights",
+    "proxy.core.verification.english.is_english": "by tenant",
+    "proxy.core.verification.lexicon.word_ranks.lexicon": "lists of words",
+    "proxy.core.verification.notation.notation": "by tenant",
+    "proxy.core.text.spaced_prose.unspaced": "by tenant",
+    "proxy.core.verification.equivalence._in_full": "by tenant",
+    "proxy.core.verification.parsed_text.remembered": "by tenant",
+    "proxy.core.verification.parsed_text._canonical": "words one by one, likewise",
+    "proxy.engines.embedders.base.ThreadedEmbedder._recent": "by tenant",
+    "proxy.engines.verifiers.weights.verifier_id": "the weights",
     "proxy.sealer._made": "settings",
 }
 
@@ -91,7 +91,7 @@ def test_every_memory_is_known_and_so_is_why_it_tells_nobody_of_another_tenant()
             module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
             found.update(memories(ast.parse(path.read_text()), module))
     assert sorted(found - KNOWN.keys()) == []
-    assert {"proxy.core.verify.words.remembered", "proxy.engines.embedders.threaded.ThreadedEmbedder._recent"} <= found
+    assert {"proxy.core.verification.parsed_text.remembered", "proxy.engines.embedders.base.ThreadedEmbedder._recent"} <= found
 
 
 def test_a_tenant_neither_finds_nor_pushes_out_what_is_another_s() -> None:
@@ -137,9 +137,9 @@ async def test_a_text_that_one_tenant_asked_is_embedded_anew_for_another() -> No
 
 def test_a_turn_that_one_tenant_sent_is_read_anew_for_another() -> None:
     texts: list[str] = []
-    real = words.read
+    real = parsed_text.read
 
-    def read(text: str) -> words.Reading:
+    def read(text: str) -> parsed_text.Reading:
         texts.append(text)
         return real(text)
 
@@ -149,7 +149,7 @@ def test_a_turn_that_one_tenant_sent_is_read_anew_for_another() -> None:
         assert remembered("The parcel of the one came late.") == real("The parcel of the one came late.")
         CURRENT_TENANT.reset(token)
     assert len(texts) == 4  # nobody's are not remembered
-    assert words.remembered.__wrapped__ is real  # type: ignore[attr-defined]
+    assert parsed_text.remembered.__wrapped__ is real  # type: ignore[attr-defined]
 
 
 def test_what_was_worked_out_of_one_tenant_s_chat_is_worked_out_anew_for_another() -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plans.pricing import NO_DETAILS, Details, Price
-from proxy.core.usage import any_usage, ordinary_usage
+from proxy.core.formats.usage import any_usage, ordinary_usage
 
 RATES = st.decimals(0, 1000, places=6)
 PRICES = st.builds(Price, input=RATES, output=RATES, cached_input=st.none() | RATES, cache_write=st.none() | RATES)

@@ -3,7 +3,7 @@
 import pytest
 from pytest_django import Settings
 
-from stats.socket_origin import is_own
+from stats.dashboard.socket_origin import is_own
 
 
 @pytest.fixture(autouse=True)

@@ -5,8 +5,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stats.rollups import DAY, HOUR, MINUTE
-from stats.spans import STEPS, Span, ceil, floor, spans
+from stats.time_grains import DAY, HOUR, MINUTE, STEPS, Span, ceil, floor, spans
 
 BASE = datetime(2026, 3, 4, tzinfo=UTC)
 MINUTES = st.integers(0, 200_000).map(lambda minutes: BASE + timedelta(minutes=minutes))

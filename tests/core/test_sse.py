@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.core import sse
-from proxy.core.collector import Collector
+from proxy.core.formats import sse
+from proxy.core.formats.stream_collector import Collector
 
 HEAD = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 7, "model": "m", "system_fingerprint": "fp"}
 

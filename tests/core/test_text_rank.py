@@ -12,13 +12,11 @@ from sumy.summarizers.lex_rank import LexRankSummarizer
 from sumy.summarizers.lsa import LsaSummarizer
 from sumy.summarizers.text_rank import TextRankSummarizer
 
-from proxy.core.compression import graph, krylov, lex_rank, lsa, text_rank
-from proxy.core.compression.bags import Bags
-from proxy.core.compression.history import History, TooLong, by_sentence
-from proxy.core.compression.languages import terms
-from proxy.core.compression.memory import Memory
-from proxy.core.compression.pieces import Pieces, Source
-from proxy.core.compression.turns import units
+from proxy.core.compression.algorithms import lex_rank, lsa, power_method, sentence_graph, text_rank
+from proxy.core.compression.document import Bags, History, Pieces, Source, TooLong, by_sentence
+from proxy.core.compression.memo import Memory
+from proxy.core.compression.units import units
+from proxy.core.text.languages import terms
 
 
 class Words:
@@ -98,7 +96,7 @@ def test_text_rank_equals_sumy_on_any_bags_of_words(bags: list[list[str]]) -> No
     assert np.abs(text_rank.ranks(Bags.of(bags)) - expected).max() < 1e-9
 
 
-def plainly(step: Callable[[krylov.Floats], krylov.Floats], start: krylov.Floats, epsilon: float) -> krylov.Floats:
+def plainly(step: Callable[[power_method.Floats], power_method.Floats], start: power_method.Floats, epsilon: float) -> power_method.Floats:
     """The power method, one product a step."""
     while np.linalg.norm((found := step(start)) - start) > epsilon:
         start = found
@@ -110,7 +108,7 @@ def plainly(step: Callable[[krylov.Floats], krylov.Floats], start: krylov.Floats
 def test_fewer_products_give_the_ranks_of_the_power_method(bags: list[list[str]], entries: int) -> None:
     # Small spaces that nothing leaves, and bases that are full at once and begun again.
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(krylov, "ENTRIES", entries)
+        patch.setattr(power_method, "ENTRIES", entries)
         found = text_rank.ranks(Bags.of(bags))
         patch.setattr(text_rank, "settle", plainly)
         assert np.abs(found - text_rank.ranks(Bags.of(bags))).max() < 1e-10
@@ -118,14 +116,14 @@ def test_fewer_products_give_the_ranks_of_the_power_method(bags: list[list[str]]
 
 def test_a_slow_leak_takes_fewer_products_than_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     bags = Bags.of([[f"w{(7 * i + j) % (50 + i % 40)}" for j in range(i % 9 + 2)] if i % 10 else [] for i in range(1500)])
-    times, products = graph.SentenceGraph.times, 0
+    times, products = sentence_graph.SentenceGraph.times, 0
 
-    def counted(self: graph.SentenceGraph, vector: graph.Floats) -> graph.Floats:
+    def counted(self: sentence_graph.SentenceGraph, vector: sentence_graph.Floats) -> sentence_graph.Floats:
         nonlocal products
         products += 1
         return times(self, vector)
 
-    monkeypatch.setattr(graph.SentenceGraph, "times", counted)
+    monkeypatch.setattr(sentence_graph.SentenceGraph, "times", counted)
     found, few = text_rank.ranks(bags), products
     monkeypatch.setattr(text_rank, "settle", plainly)
     expected, every = text_rank.ranks(bags), products - few
@@ -138,6 +136,6 @@ def test_no_sentences_have_no_ranks() -> None:
 
 
 def test_a_graph_too_large_to_hold_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(graph, "MAX_ENTRIES", 10)
+    monkeypatch.setattr(sentence_graph, "MAX_ENTRIES", 10)
     with pytest.raises(TooLong):
         text_rank.ranks(Bags.of([["a", "b", "c"], ["a", "b"], ["a"], ["b", "c", "a", "d"]]))

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.core import message_parts, tokens
-from proxy.core.ports import Message
 from proxy.core.tokens import count_message, count_messages, count_text, encoding_for
+from proxy.core.types import Message
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plans.pricing import Details, Price
-from proxy.core.exchange import Usage
-from proxy.core.usage import MAX_TOKENS, UsageReader, estimated_usage, reported_usage, usage_of
+from proxy.core.formats.usage import MAX_TOKENS, Usage, UsageReader, estimated_usage, reported_usage, usage_of
 
 BOTH = Usage(prompt=2000, completion=50, cached=1200, written=700)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.core.verify.verdict import READ_FIRST, RULES, veto
+from proxy.core.verification.rules.registry import READ_FIRST, RULES, veto
 
 # Two questions with different answers, by the rule that tells them apart.
 DIFFERENT = {

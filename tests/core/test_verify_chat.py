@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.core.verify.chat import chat_of, veto_chat
-from proxy.core.verify.chatter import is_small_talk, reply_without_small_talk, without_small_talk
+from proxy.core.verification.conversation import chat_of, veto_chat
+from proxy.core.verification.small_talk import is_small_talk, reply_without_small_talk, without_small_talk
 
 BOOKING = [
     "I need a cab for 3 persons from Concord to Oakland.",

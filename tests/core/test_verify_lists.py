@@ -2,11 +2,11 @@
 
 from collections import Counter
 
-from proxy.core.verify.alike import JOINED, SAME
-from proxy.core.verify.given import GIVEN
-from proxy.core.verify.opposites import KINDS, PAIRS
-from proxy.core.verify.places import CALENDAR, PLACES
-from proxy.core.verify.words import canonical, stem
+from proxy.core.verification.lexicon.given_names import GIVEN
+from proxy.core.verification.lexicon.opposites import KINDS, PAIRS
+from proxy.core.verification.lexicon.places import CALENDAR, PLACES
+from proxy.core.verification.lexicon.synonyms import JOINED, SAME
+from proxy.core.verification.parsed_text import canonical, stem
 
 
 def test_no_word_is_in_two_groups_of_the_same_meaning() -> None:

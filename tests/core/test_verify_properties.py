@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.core.verify.fold import fold
-from proxy.core.verify.lexicon import lexicon
-from proxy.core.verify.pair import say_the_same
-from proxy.core.verify.verdict import READ_FIRST, RULES, veto
+from proxy.core.text.normalize import fold
+from proxy.core.verification.equivalence import say_the_same
+from proxy.core.verification.lexicon.word_ranks import lexicon
+from proxy.core.verification.rules.registry import READ_FIRST, RULES, veto
 
 lexicon()  # what is read once a process is no part of a deadline
 

@@ -10,15 +10,16 @@ from evaluation.chats import Chat
 from evaluation.modelled import said
 from plans.pricing import Price
 from plans.snapshot import CompressionSettings
-from proxy.core.chat import ChatRequest
-from proxy.core.chats import Known, Sent
-from proxy.core.directory import Route, UpstreamTarget
-from proxy.core.envelope import Envelope
-from proxy.core.exchange import Call, Stored, Usage, revise
-from proxy.core.nobody import Nobody
-from proxy.core.ports import Cut
-from proxy.core.warm import MINIMUM, STEP, warm_tokens
-from proxy.core.worth import worth
+from proxy.core.answers import Stored
+from proxy.core.caching.envelope import Envelope
+from proxy.core.compression.types import Cut
+from proxy.core.config import Route, UpstreamTarget
+from proxy.core.formats.chat_completions import ChatRequest
+from proxy.core.formats.usage import Usage
+from proxy.core.prompt_caching.conversations import Known, Sent
+from proxy.pipeline.accounting import MINIMUM, STEP, warm_tokens, worth
+from proxy.pipeline.call import Call, revise
+from proxy.pipeline.clients import Nobody
 
 PRICE = Price(input=Decimal(10), output=Decimal(30), cached_input=Decimal(1))
 NOW = 1_770_000_000.0

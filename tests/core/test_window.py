@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.core.verify.chat import Chat, chat_of
-from proxy.core.window import fits, objection, pack, text_of_window, unpack
+from proxy.core.verification.conversation import Chat, chat_of, fits, objection, pack, text_of_window, unpack
 from tests.core.test_verify_chat import BOOKING, chat
 
 

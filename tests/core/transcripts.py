@@ -4,10 +4,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from proxy.core.compression.draft import Draft
-from proxy.core.compression.mark import mark
-from proxy.core.compression.parts import BLOCK_HEAD, RECALL_HEAD
-from proxy.core.compression.turns import turn_of, units
+from proxy.core.compression.counted_chat import Draft
+from proxy.core.compression.layout import BLOCK_HEAD, RECALL_HEAD, mark
+from proxy.core.compression.units import turn_of, units
 from proxy.core.tokens import count_message
 
 Message = dict[str, Any]

@@ -11,10 +11,10 @@ import pytest
 from django.conf import settings
 from redis.asyncio import Redis
 
-from proxy.core.chats import Known, Sent
 from proxy.core.errors import ToolUnavailable
-from proxy.core.seal import Sealer
-from proxy.engines.chats.redis import CHAT_SECONDS, PURPOSE, RedisChats
+from proxy.core.prompt_caching.conversations import Known, Sent
+from proxy.core.sealing import Sealer
+from proxy.engines.conversations.redis import CHAT_SECONDS, PURPOSE, RedisChats
 from tests.entries import SEALER
 
 NOW = time.time()

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from proxy.engines.compressors.idle import Idle, opening
+from proxy.engines.compressors.pool import Idle, opening
 from proxy.engines.compressors.process import WorkerProcess
 
 

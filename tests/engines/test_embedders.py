@@ -14,20 +14,21 @@ from django.core.management import call_command
 from fow_cache import load_questions
 from pytest_django.fixtures import Settings
 
-from gateway_project import embedded
-from proxy.core.breaker import Breaker
-from proxy.core.compression.meanings import Meanings, unit
+from gateway_project.embedded import configuration
+from proxy.core.circuit_breaker import Breaker
 from proxy.core.errors import ToolUnavailable
-from proxy.core.ports import Embedder, Vector
-from proxy.engines import queue
+from proxy.core.ports import Embedder
+from proxy.core.text.word_vectors import Meanings, unit
+from proxy.core.types import Vector
+from proxy.engines.embedders.base import ThreadedEmbedder
 from proxy.engines.embedders.comprehension import Pieces, measure_comprehension
+from proxy.engines.embedders.export_word_vectors import make
 from proxy.engines.embedders.onnx import MINILM_ID, WORDS, OnnxEmbedder, is_prepared
 from proxy.engines.embedders.sentence_transformers import SentenceTransformersEmbedder
-from proxy.engines.embedders.threaded import ThreadedEmbedder
-from proxy.engines.embedders.words import make
+from proxy.engines.inference import batch_queue
 from proxy.engines.verifiers.export import export
-from proxy.engines.verifiers.model import is_prepared as is_verifier_prepared
-from proxy.engines.verifiers.model import verifier_id
+from proxy.engines.verifiers.weights import is_prepared as is_verifier_prepared
+from proxy.engines.verifiers.weights import verifier_id
 from tests.core.question_pairs import NOT_UNDERSTOOD
 
 LONG = "The parcel that I ordered has not arrived and nobody answers. " * 400
@@ -38,7 +39,7 @@ ODD = ["", " ", "\x00", "\ud800 lone", "\N{PILE OF POO}" * 300, "x" * 1_000_000,
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the exported model and its words. Both take half a minute, so they are made once for the checkout, as `make demo`
     does."""
-    exported = embedded.BASE_DIR / "var" / "models" / MINILM_ID
+    exported = configuration.BASE_DIR / "var" / "models" / MINILM_ID
     if not is_prepared(exported):
         subprocess.run(
             [sys.executable, "-m", "proxy.engines.embedders.export", str(exported)], check=True, capture_output=True, timeout=120
@@ -264,7 +265,7 @@ async def test_only_as_many_are_let_in_as_will_be_in_time_and_the_others_are_tol
     gate.set()
     await counting.embed("loads the model")
     gate.clear()
-    counting._queue._pace = 1.0 / queue.SHORT  # a second a text
+    counting._queue._pace = 1.0 / batch_queue.SHORT  # a second a text
     breaker = Breaker("embedder")
     tasks = [asyncio.create_task(breaker.run(counting.embed(f"text {n}", within=5.5), seconds=60)) for n in range(9)]
     done, _ = await asyncio.wait(tasks, timeout=0.2)

@@ -12,8 +12,8 @@ import redis
 from django.conf import settings
 from django.core.cache import caches
 
-from proxy.core.recent import Recent
-from proxy.engines.exact.changes import Changes
+from proxy.core.caching.local_cache import Recent
+from proxy.engines.exact.invalidations import Changes
 from proxy.engines.exact.redis import RedisCache
 from proxy.sealer import sealer
 from tests.entries import decode, envelope

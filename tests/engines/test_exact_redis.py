@@ -9,7 +9,7 @@ import pytest
 from django.conf import settings
 from django.core.cache import caches
 
-from proxy.core.envelope import Envelope
+from proxy.core.caching.envelope import Envelope
 from proxy.core.errors import ToolUnavailable
 from proxy.engines.exact.redis import RedisCache
 from proxy.sealer import sealer

@@ -13,18 +13,18 @@ import pytest
 import redis.asyncio
 
 from plans.snapshot import CacheSettings
-from proxy.core.envelope import pack
+from proxy.core.answers import Stored, Whole
+from proxy.core.caching.envelope import pack
 from proxy.core.errors import UpstreamTimeout
-from proxy.core.exchange import Stored, Whole
 from proxy.core.flights import Flight, Landing
-from proxy.core.seal import Sealer
+from proxy.core.sealing import Sealer
+from proxy.engines.coalescing import messages
+from proxy.engines.coalescing.messages import BadMessage
+from proxy.engines.coalescing.redis import LEASE, RedisLeases
+from proxy.engines.coalescing.remote_flight import Mirror
 from proxy.engines.exact.redis import RedisCache
-from proxy.engines.flights import messages
-from proxy.engines.flights.messages import BadMessage
-from proxy.engines.flights.mirror import Mirror
-from proxy.engines.flights.redis import LEASE, RedisLeases
 from proxy.pipeline import chain
-from proxy.worker_loops import renew_leases
+from proxy.runtime.worker_loops import renew_leases
 from tests.entries import COMPLETION, SEALER, envelope
 from tests.pipeline.fakes import FakeClient, World, ask, body, chunks_of, completion, full_plan
 from tests.pipeline.gated import GatedUpstream, gate
@@ -221,7 +221,7 @@ async def test_when_the_caller_died_another_worker_takes_over_within_the_lease(s
 async def test_a_stream_whose_caller_died_is_cut_and_not_waited_for_without_end(
     server: RedisServer, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.engines.flights.mirror.PATIENCE", 2)
+    monkeypatch.setattr("proxy.engines.coalescing.remote_flight.PATIENCE", 2)
     async with workers(server.url, prefix) as (one, two):
         _, leading = await leads(one, stream=True)
         client, following = await follows(one, two, stream=True)

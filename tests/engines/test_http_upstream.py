@@ -9,9 +9,9 @@ from typing import Any
 import orjson
 import pytest
 
-from proxy.core.directory import UpstreamTarget
+from proxy.core.config import UpstreamTarget
 from proxy.core.errors import UpstreamInvalid, UpstreamTimeout, UpstreamUnreachable
-from proxy.engines.upstreams.http import HttpUpstream
+from proxy.engines.providers.http import HttpUpstream
 from tests.upstream import completion, running_upstream
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

@@ -15,12 +15,14 @@ from qdrant_client import models
 from redis.asyncio import Redis
 
 from proxy.core.errors import ToolUnavailable
-from proxy.core.ports import SemanticCache, Vector
+from proxy.core.ports import SemanticCache
+from proxy.core.types import Vector
 from proxy.engines.embedders.onnx import MINILM_ID
-from proxy.engines.semantic import pgvector, redis
+from proxy.engines.semantic import pgvector
+from proxy.engines.semantic import redis as semantic_redis
+from proxy.engines.semantic.pg_sql import SETTINGS, approximate, exact
 from proxy.engines.semantic.pgvector import PgvectorCache
 from proxy.engines.semantic.redis import RedisSearchCache
-from proxy.engines.semantic.statements import SETTINGS, approximate, exact
 from tests.backends import DIMENSION, GENEROUS, Backend, at
 
 pytestmark = [
@@ -311,7 +313,7 @@ async def test_redis_searches_a_large_bucket_by_the_graph_and_a_small_one_entry_
         assert isinstance(cache, RedisSearchCache)
         await asyncio.gather(*(cache.add(backend.entry(str(number), vector)) for number, vector in enumerate(vectors)))
         for most, policy in ((300, "ADHOC_BF"), (100, "BATCHES")):
-            monkeypatch.setattr(redis, "LARGE_BUCKET", most)
+            monkeypatch.setattr(semantic_redis, "LARGE_BUCKET", most)
             sent: list[Any] = []
             command = cache._command
             monkeypatch.setattr(cache, "_command", lambda *words, to=command, kept=sent: (kept.append(words), to(*words))[1])

@@ -12,9 +12,10 @@ import pytest
 import pytest_asyncio
 import redis
 
-from gateway_project import daemons
+from gateway_project.embedded import processes
 from proxy.core.errors import ToolUnavailable
-from proxy.core.ports import SemanticCache, SemanticEntry, Vector
+from proxy.core.ports import SemanticCache, SemanticEntry
+from proxy.core.types import Vector
 from proxy.engines.semantic.pgvector import PgvectorCache
 from proxy.engines.semantic.qdrant import QdrantCache
 from proxy.engines.semantic.redis import RedisSearchCache
@@ -202,7 +203,7 @@ async def test_closing_does_not_wait_for_a_frozen_server(served: tuple[Server, S
     ],
 )
 async def test_nothing_listens(kind: str, url: str) -> None:
-    cache = cache_on(kind, url.format(daemons.free_port()))
+    cache = cache_on(kind, url.format(processes.free_port()))
     await every_call_refuses(cache)
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from proxy.core.agree import agree
 from proxy.core.errors import ToolUnavailable
-from proxy.engines.verifiers import model
+from proxy.engines.verifiers import weights
 from proxy.engines.verifiers.onnx import OnnxVerifier
+from proxy.pipeline.question_matching import agree
 from tests.pipeline.fakes import World
 
 THRESHOLD = 0.85
@@ -84,7 +84,7 @@ async def test_a_missing_model_is_unavailable_until_it_is_there(models: Path, tm
     late = OnnxVerifier(tmp_path)
     with pytest.raises(ToolUnavailable, match="prepare_embedder"):
         await late.score("one", ["other"])
-    (tmp_path / model.verifier_id()).symlink_to(models / model.verifier_id())
+    (tmp_path / weights.verifier_id()).symlink_to(models / weights.verifier_id())
     assert len(await late.score("one", ["other"])) == 1
     await late.close()
     with pytest.raises(ToolUnavailable, match="closed"):
@@ -113,7 +113,7 @@ def test_serving_imports_neither_torch_nor_transformers(models: Path) -> None:
 
 
 def test_what_is_committed_is_small_and_needs_no_pickle() -> None:
-    assert model.LEARNED.stat().st_size < 5_000_000
-    arrays = model.learned()
+    assert weights.LEARNED.stat().st_size < 5_000_000
+    arrays = weights.learned()
     assert {str(array.dtype) for array in arrays.values()} == {"float16", "float32"}
-    assert all(arrays[name][0] > 0 for name in (model.ALONE, model.WITH_COSINE))
+    assert all(arrays[name][0] > 0 for name in (weights.ALONE, weights.WITH_COSINE))

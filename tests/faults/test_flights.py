@@ -14,9 +14,9 @@ import orjson
 import psycopg
 import pytest
 
-from proxy.core import sse
-from proxy.core.collector import Collector
-from proxy.engines.flights.redis import LEASE
+from proxy.core.formats import sse
+from proxy.core.formats.stream_collector import Collector
+from proxy.engines.coalescing.redis import LEASE
 from tests.gateways import ROUTE, Gateway, inodes, running_gateway
 from tests.servers import RedisServer
 from tests.upstream import MockUpstream, completion, running_upstream

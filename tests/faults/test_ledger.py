@@ -14,18 +14,20 @@ import psycopg
 import pytest
 from django.db import connection
 
-from gateway_project import daemons
-from gateway_project.postgres import Postgres
-from proxy.worker_loops import flush_ledger
-from stats.flusher import Flusher
-from stats.models import CacheEntry, DeadLetter, Erasure, RequestEvent, Rollup, SpoolCursor, Tally, Unfolded, UpstreamAttempt
-from stats.spool import Spool
+from gateway_project.embedded import processes
+from gateway_project.embedded.postgres import Postgres
+from proxy.runtime.worker_loops import flush_ledger
+from stats.ledger.flusher import Flusher
+from stats.ledger.spool import Spool
+from stats.models.cache_entries import CacheEntry, Erasure
+from stats.models.requests import DeadLetter, RequestEvent, SpoolCursor, UpstreamAttempt
+from stats.models.rollups import Rollup, Tally, Unfolded
 from tests.events import make_event
 
 WRITER = """
 import sys
-from stats.measures import Attempt
-from stats.spool import Spool
+from stats.events import Attempt
+from stats.ledger.spool import Spool
 from tests.events import make_event
 spool = Spool(sys.argv[1])
 for _ in range(5000):
@@ -38,9 +40,9 @@ for _ in range(5000):
 WORKER = """
 import asyncio, sys, django
 django.setup()
-from proxy.worker_loops import flush_ledger
-from stats.flusher import Flusher
-from stats.spool import Spool
+from proxy.runtime.worker_loops import flush_ledger
+from stats.ledger.flusher import Flusher
+from stats.ledger.spool import Spool
 from tests.events import make_event
 async def main():
     spool = Spool(sys.argv[1])
@@ -119,7 +121,7 @@ def postgres() -> Iterator[tuple[Postgres, "subprocess.Popen[bytes]"]]:
     folder = Path(os.environ["TOKENTHRIFT_VAR_DIR"]) / f"own-{os.getpid()}-{time.monotonic_ns()}"
     folder.mkdir()
     folder.chmod(0o755)
-    server = Postgres(folder / "data", folder / "log", daemons.free_port(), "secret", daemons.account(), durable=False)
+    server = Postgres(folder / "data", folder / "log", processes.free_port(), "secret", processes.account(), durable=False)
     child = server.start()
     with connection.schema_editor(collect_sql=True, atomic=False) as editor:
         for model in (RequestEvent, UpstreamAttempt, SpoolCursor, DeadLetter, CacheEntry, Erasure, Unfolded, Rollup, Tally):
@@ -129,7 +131,7 @@ def postgres() -> Iterator[tuple[Postgres, "subprocess.Popen[bytes]"]]:
             own.execute(statement.encode())
     yield server, child
     child.send_signal(signal.SIGCONT)
-    daemons.end(child, signal.SIGINT)
+    processes.end(child, signal.SIGINT)
 
 
 def freeze(server: Postgres, child: "subprocess.Popen[bytes]") -> list[int]:
@@ -177,7 +179,7 @@ async def test_requests_recorded_while_postgresql_is_stopped_are_counted_once_wh
     flusher = Flusher(spool, info=server.url)
     task = asyncio.create_task(flush_ledger(flusher).run())
     written, _ = await record_for(spool, 0.5)
-    await asyncio.to_thread(daemons.end, child, signal.SIGINT)
+    await asyncio.to_thread(processes.end, child, signal.SIGINT)
     while_away, slowest = await record_for(spool, 1.0)
     assert flusher.pending_bytes
     again = await asyncio.to_thread(server.start)
@@ -189,7 +191,7 @@ async def test_requests_recorded_while_postgresql_is_stopped_are_counted_once_wh
         assert sorted(ids_in(server)) == sorted(written | while_away | after)
         assert slowest < 1.0
     finally:
-        await asyncio.to_thread(daemons.end, again, signal.SIGINT)
+        await asyncio.to_thread(processes.end, again, signal.SIGINT)
 
 
 @pytest.mark.django_db
@@ -214,7 +216,7 @@ async def test_requests_recorded_while_postgresql_is_frozen_are_counted_once_whe
 
 async def test_a_worker_can_leave_while_postgresql_is_away(tmp_path: Path) -> None:
     spool = Spool(tmp_path)
-    flusher = Flusher(spool, info=f"postgres://nobody:x@127.0.0.1:{daemons.free_port()}/none")
+    flusher = Flusher(spool, info=f"postgres://nobody:x@127.0.0.1:{processes.free_port()}/none")
     spool.record(make_event())
     begin = time.monotonic()
     await flusher.close()

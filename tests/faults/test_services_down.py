@@ -187,7 +187,8 @@ def test_an_upstream_that_is_gone_is_a_502_object(gateway: Gateway, upstream: Mo
     gateway.manage(
         "shell",
         "-c",
-        "from proxy.services import put_upstream; put_upstream(name='demo', base_url='http://127.0.0.1:9/v1', allow_private=True)",
+        "from proxy.upstreams.services import put_upstream; "
+        "put_upstream(name='demo', base_url='http://127.0.0.1:9/v1', allow_private=True)",
     )
     try:
         assert back_within(2, lambda: gateway.chat("anyone?").status_code == 502)
@@ -198,7 +199,8 @@ def test_an_upstream_that_is_gone_is_a_502_object(gateway: Gateway, upstream: Mo
         gateway.manage(
             "shell",
             "-c",
-            f"from proxy.services import put_upstream; put_upstream(name='demo', base_url='{upstream.base_url}', allow_private=True)",
+            "from proxy.upstreams.services import put_upstream; "
+            f"put_upstream(name='demo', base_url='{upstream.base_url}', allow_private=True)",
         )
 
 

@@ -11,7 +11,7 @@ import httpx
 import psycopg
 import pytest
 
-from gateway_project.daemons import free_port
+from gateway_project.embedded.processes import free_port
 from tests.gateways import ROOT, Gateway, running_gateway
 from tests.upstream import MockUpstream, running_upstream
 

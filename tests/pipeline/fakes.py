@@ -13,26 +13,26 @@ import msgpack
 import numpy as np
 import orjson
 
-from plans import keys
+from plans import keys as plans_keys
 from plans.pricing import Price
 from plans.snapshot import ALL_ROUTES, CacheSettings, CompressionSettings, KeySnapshot, PlanSnapshot
-from proxy.core import sse
-from proxy.core.chats import Known, Sent
-from proxy.core.compression.pays import Terms
-from proxy.core.directory import Directory, Route, UpstreamTarget
+from proxy.core.caching.local_cache import Recent
+from proxy.core.compression.types import Cut, Terms
+from proxy.core.config import Directory, Route, UpstreamTarget
 from proxy.core.errors import GatewayError, ToolUnavailable
-from proxy.core.exchange import Call
-from proxy.core.ids import new_id
-from proxy.core.ports import Candidate, Cut, Limits, Message, SemanticEntry, Toolbox, Vector
-from proxy.core.recent import Recent
-from proxy.core.verify.lexicon import lexicon
+from proxy.core.formats import sse
+from proxy.core.ports import Candidate, SemanticEntry
+from proxy.core.prompt_caching.conversations import Known, Sent
+from proxy.core.request_ids import new_id
+from proxy.core.types import Message, Vector
+from proxy.core.verification.lexicon.word_ranks import lexicon
 from proxy.pipeline import chain
-from stats.imprint import Imprint
-from stats.kept import Kept
-from stats.measures import Attempt, Event
+from proxy.pipeline.call import Call
+from proxy.pipeline.toolbox import Limits, Toolbox
+from stats.events import Attempt, Event, Imprint, Kept
 from tests.entries import PEPPER, SEALER, decode, encode
 
-SECRET = keys.make("tt", pepper=PEPPER).secret
+SECRET = plans_keys.make("tt", pepper=PEPPER).secret
 PRICE = Price(input=Decimal(1), output=Decimal(2))
 
 lexicon()  # as a worker does before it serves
@@ -336,7 +336,7 @@ class FakeSource:
 
 def directory(plan: PlanSnapshot | None = None) -> Directory:
     """One tenant with one key, one route, and the given plan or one with everything on."""
-    key = KeySnapshot(id=1, name="app", digest=keys.digest(SECRET, pepper=PEPPER), tenant_id=1, tenant="acme")
+    key = KeySnapshot(id=1, name="app", digest=plans_keys.digest(SECRET, pepper=PEPPER), tenant_id=1, tenant="acme")
     upstream = UpstreamTarget(id=1, name="openai", base_url="http://upstream/v1")
     route = Route(id=1, name="smart/balanced", version=1, upstream=upstream, model="gpt-4o-mini", price=PRICE)
     plan = plan or full_plan()

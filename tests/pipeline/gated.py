@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 import orjson
 
-from proxy.core import sse
-from proxy.core.directory import UpstreamTarget
+from proxy.core.config import UpstreamTarget
 from proxy.core.errors import UpstreamTimeout
+from proxy.core.formats import sse
 from tests.pipeline.fakes import FakeReply, FakeUpstream, World
 
 STREAM = {"content-type": "text/event-stream"}

@@ -11,7 +11,7 @@ import pytest
 from plans import keys
 from plans.pricing import Price
 from plans.snapshot import CacheSettings
-from proxy.core.collector import Collector
+from proxy.core.formats.stream_collector import Collector
 from proxy.core.tenant_memory import CURRENT_TENANT
 from tests.entries import PEPPER, decode, encode
 from tests.pipeline.fakes import World, ask, body, chunks_of, completion, full_plan, restated

@@ -9,10 +9,10 @@ import pytest
 
 from plans.pricing import Price
 from plans.snapshot import CacheSettings, CompressionSettings
-from proxy.core.breakpoints import FIELD, has_breakpoint
 from proxy.core.compression.compress import compress
-from proxy.core.compression.pays import Terms
-from proxy.core.ports import Cut, Message
+from proxy.core.compression.types import Cut, Terms
+from proxy.core.prompt_caching.breakpoints import FIELD, has_breakpoint
+from proxy.core.types import Message
 from tests.core.chats import talk
 from tests.core.transcripts import prefix
 from tests.pipeline.fakes import World, ask, body, full_plan

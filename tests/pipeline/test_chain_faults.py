@@ -9,8 +9,8 @@ import orjson
 import pytest
 
 from plans.pricing import Price
-from proxy.core import sse
 from proxy.core.errors import ClientGone, GatewayError, UpstreamInvalid, UpstreamTimeout, UpstreamUnreachable
+from proxy.core.formats import sse
 from proxy.pipeline import chain
 from tests.entries import decode, encode
 from tests.pipeline.fakes import FakeClient, FakeReply, World, ask, body, completion

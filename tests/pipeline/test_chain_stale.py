@@ -9,12 +9,12 @@ import orjson
 import pytest
 
 from plans.snapshot import CacheSettings
+from proxy.core.answers import Stored
 from proxy.core.errors import UpstreamTimeout, UpstreamUnreachable
-from proxy.core.exchange import Stored
 from proxy.pipeline import chain
-from proxy.pipeline.authenticate import authenticate
 from proxy.pipeline.explain import explain
-from stats.measures import Event
+from proxy.pipeline.stages.authenticate import authenticate
+from stats.events import Event
 from tests.entries import decode, encode
 from tests.pipeline.fakes import FakeReply, World, ask, body, chunks_of, completion, full_plan
 

@@ -9,9 +9,9 @@ import orjson
 import pytest
 
 from plans.snapshot import CacheSettings
-from proxy.core import sse
-from proxy.core.ports import Toolbox
+from proxy.core.formats import sse
 from proxy.pipeline import chain
+from proxy.pipeline.toolbox import Toolbox
 from tests.pipeline.fakes import FakeClient, FakeReply, FakeUpstream, World, ask, body, chunks_of, completion, full_plan
 from tests.pipeline.gated import GatedReply, GatedUpstream, gate, settled
 
@@ -279,7 +279,7 @@ async def test_a_fault_of_our_reading_costs_the_client_nothing(monkeypatch: pyte
     def broken(*_: Any) -> None:
         raise Broken("a secret")
 
-    monkeypatch.setattr("proxy.core.collector.Collector.take", broken)
+    monkeypatch.setattr("proxy.core.formats.stream_collector.Collector.take", broken)
     world = World()
     world.upstream.reply = FakeReply(200, STREAM, TEXT)
     client = await ask(world, body(stream=True))

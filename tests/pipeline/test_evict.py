@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from plans.snapshot import CacheSettings
-from proxy.core.doubts import Doubts
-from proxy.core.envelope import Envelope
-from proxy.pipeline.evict import Held, holdings, remove, restore
+from proxy.core.caching.envelope import Envelope
+from proxy.core.config import Doubts
+from proxy.feedback.eviction import Held, holdings, remove, restore
 from tests.entries import decode
 from tests.pipeline.fakes import World, ask, body, full_plan, resealed
 

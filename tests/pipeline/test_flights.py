@@ -10,9 +10,9 @@ import orjson
 import pytest
 
 from plans.snapshot import CacheSettings
-from proxy.core.collector import Collector
 from proxy.core.errors import UpstreamTimeout
-from proxy.core.ports import Vector
+from proxy.core.formats.stream_collector import Collector
+from proxy.core.types import Vector
 from proxy.pipeline import chain
 from tests.pipeline.fakes import FakeClient, FakeEmbedder, World, ask, body, chunks_of, completion, full_plan
 from tests.pipeline.gated import GatedUpstream, gate, settled

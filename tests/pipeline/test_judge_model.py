@@ -10,10 +10,10 @@ import pytest
 
 from plans.pricing import Price
 from plans.snapshot import CacheSettings
-from proxy.core.directory import UpstreamTarget
+from proxy.core.config import UpstreamTarget
 from proxy.core.errors import UpstreamUnreachable
-from proxy.core.judge_model import LONGEST, REMINDER, opinion, weighed
-from stats.measures import Event
+from proxy.pipeline.llm_judge import LONGEST, REMINDER, opinion, weighed
+from stats.events import Event
 from tests.pipeline.fakes import FakeReply, FakeUpstream, World, ask, body, completion, full_plan
 
 JUDGE = "smart/cheap"
@@ -156,7 +156,7 @@ async def test_the_rules_stand_where_it_fails(failure: Any) -> None:
 
 
 async def test_the_rules_stand_where_it_is_too_slow(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("proxy.pipeline.chain.JUDGE_SECONDS", 0.05)
+    monkeypatch.setattr("proxy.pipeline.sampling.JUDGE_SECONDS", 0.05)
     world, upstream = judging()
     world.embedder.same = upstream.judge_hangs = True
     judge, found = await compared(world, upstream)

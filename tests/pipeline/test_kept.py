@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from plans.snapshot import CacheSettings
-from proxy.core.envelope import MAX_ENVELOPE_BYTES
+from proxy.core.caching.envelope import MAX_ENVELOPE_BYTES
 from proxy.core.errors import UpstreamUnreachable
 from tests.pipeline.fakes import World, ask, body, completion, full_plan
 

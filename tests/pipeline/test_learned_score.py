@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from plans.snapshot import CacheSettings
-from proxy.core.basis import basis_of
-from stats.evidence import Sample, Verdict
-from stats.measures import Event
+from proxy.core.quality.cohort import basis_of
+from stats.analysis.error_rate import Sample, Verdict
+from stats.events import Event
 from tests.pipeline.fakes import FakeVerifier, World, ask, body, full_plan, restated
 
 

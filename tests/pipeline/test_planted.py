@@ -12,9 +12,9 @@ import orjson
 import pytest
 
 from plans.snapshot import CacheSettings
-from proxy.core.envelope import Envelope
+from proxy.core.caching.envelope import Envelope
 from proxy.core.ports import SemanticEntry
-from proxy.core.seal import Sealer
+from proxy.core.sealing import Sealer
 from tests.entries import COMPLETION, SEALER, decode, encode
 from tests.pipeline.fakes import World, ask, body, completion, full_plan
 

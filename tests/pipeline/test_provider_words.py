@@ -8,8 +8,8 @@ import orjson
 import pytest
 
 from plans.snapshot import CacheSettings
-from proxy.core import sse
 from proxy.core.errors import UpstreamTimeout, UpstreamUnreachable
+from proxy.core.formats import sse
 from tests.pipeline.fakes import FakeReply, World, ask, body, completion, full_plan
 from tests.pipeline.gated import GatedUpstream, gate, settled
 

@@ -9,11 +9,11 @@ import orjson
 import pytest
 
 from plans.snapshot import CacheSettings
-from proxy.core.basis import basis_of
-from proxy.core.budgets import Standing
 from proxy.core.errors import UpstreamUnreachable
-from proxy.core.ports import Toolbox
-from stats.measures import Event
+from proxy.core.quality.cohort import basis_of
+from proxy.core.quality.error_budget import Standing
+from proxy.pipeline.toolbox import Toolbox
+from stats.events import Event
 from tests.pipeline.fakes import FakeReply, World, ask, body, completion, full_plan
 
 ASKED, NEAR = "How do I pay?", "how do I pay"

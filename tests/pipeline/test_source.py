@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from proxy.source import DatabaseSource
-from proxy.worker_loops import poll_configuration
+from proxy.runtime.config_source import DatabaseSource
+from proxy.runtime.worker_loops import poll_configuration
 
 
 async def test_a_change_that_comes_with_the_cancellation_does_not_swallow_it(monkeypatch: pytest.MonkeyPatch) -> None:

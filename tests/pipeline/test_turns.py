@@ -7,8 +7,8 @@ from typing import Any
 import orjson
 import pytest
 
-from proxy.core import sse
-from proxy.core.collector import Collector
+from proxy.core.formats import sse
+from proxy.core.formats.stream_collector import Collector
 from tests.pipeline.fakes import FakeClient, FakeReply, World, ask, body
 from tests.pipeline.gated import gate, settled
 from tests.pipeline.test_chain_streams import CALL, HEAD, TEXT, USAGE, SaysUpstream, exact_plan
@@ -87,7 +87,7 @@ async def test_an_ordinary_stream_costs_no_turns_of_its_own(monkeypatch: pytest.
         asked.append(delay)
         return await sleep(delay, *rest)
 
-    monkeypatch.setattr("proxy.core.turns.asyncio.sleep", counting)
+    monkeypatch.setattr("proxy.core.event_loop.asyncio.sleep", counting)
     world = World(plan=exact_plan())
     world.upstream.reply = FakeReply(200, STREAM, [TEXT[0]] * 200 + TEXT[1:])
     await ask(world, body(stream=True))

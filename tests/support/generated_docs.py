@@ -8,10 +8,9 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from textwrap import wrap
-from types import ModuleType
 from typing import Final
 
-from proxy.pipeline import chain
+from proxy.pipeline import chain, sampling
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 COLUMNS: Final = 96
@@ -22,13 +21,12 @@ GROUP: Final = re.compile(
 )
 
 
-def draw_chain(module: ModuleType = chain) -> str:
-    """The groups of stages that `module` defines, in its order, each with its comment."""
-    source = Path(str(module.__file__)).read_text("utf-8")
-    groups = list(GROUP.finditer(source))
-    indent = max(len(group["name"]) for group in groups) + 2
+def draw_chain() -> str:
+    """The groups of stages of a request and of its samples, in their order, each with its comment."""
+    groups = [(module, group) for module in (chain, sampling) for group in GROUP.finditer(Path(str(module.__file__)).read_text("utf-8"))]
+    indent = max(len(group["name"]) for _, group in groups) + 2
     lines = ["```text"]
-    for group in groups:
+    for module, group in groups:
         stages = " → ".join(stage.__name__ for stage in getattr(module, group["name"]))
         note = " ".join(filter(None, (group["above"], group["beside"])))
         lines += _hang(group["name"], stages, indent)

@@ -14,7 +14,8 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from plans.models import AdminKey, Membership, ModelPrice, Plan, Tenant, VirtualKey
 from proxy.models import Entry, EntryLook, Route, Upstream, WrongAnswer
-from stats.models import DeadLetter, Erasure, RequestEvent, UpstreamAttempt
+from stats.models.cache_entries import Erasure
+from stats.models.requests import DeadLetter, RequestEvent, UpstreamAttempt
 from tests.events import make_event
 from tests.recorded import store
 

@@ -8,10 +8,10 @@ from django.http import QueryDict
 
 from plans.errors import Refusal
 from plans.models import Plan, Tenant, VirtualKey
-from stats import asked as asked_file
-from stats.asked import GRANULARITIES, GROUPS, NAMES, Asked, asked, bounded
-from stats.periods import RANGES
-from stats.spans import floor
+from stats.reports import filters as asked_file
+from stats.reports.filters import GRANULARITIES, GROUPS, NAMES, Asked, asked, bounded
+from stats.reports.periods import RANGES
+from stats.time_grains import floor
 from tests.events import make_event
 from tests.recorded import store
 

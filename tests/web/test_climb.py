@@ -9,10 +9,10 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db.models import Model
 from django.test import Client
 
+from plans.access import PLATFORM_ADMIN, TENANT_ADMIN, VIEWER
+from plans.admin.tenant_scope import Tenanted
 from plans.models import Membership, Plan, Tenant, VirtualKey
-from plans.people import PLATFORM_ADMIN, TENANT_ADMIN, VIEWER
-from plans.tenanted import Tenanted
-from stats.models import RequestEvent
+from stats.models.requests import RequestEvent
 from tests.web.climbing import OWNED, everything, filled, model_of, patterns, platform_rows, rows_of
 from tests.web.people import person, session
 

@@ -21,7 +21,7 @@ from cryptography.fernet import Fernet
 from django.core.management import get_commands, load_command_class
 
 from deploy.lock import OTHERS, requirements
-from gateway_project.daemons import free_port, packaged
+from gateway_project.embedded.processes import free_port, packaged
 from plans import keys
 
 ROOT = Path(__file__).resolve().parents[2]

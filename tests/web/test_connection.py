@@ -11,7 +11,7 @@ import httpx
 import orjson
 import pytest
 
-from gateway_project.connection import _counted_address, _has_valid_port
+from gateway_project.serving.connection import _counted_address, _has_valid_port
 from tests.gateways import ROUTE, Gateway, running_gateway
 from tests.upstream import MockUpstream, completion
 

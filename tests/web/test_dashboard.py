@@ -13,9 +13,9 @@ from django.core.management.base import CommandError
 from django.test import Client
 
 from plans.models import Plan, Tenant
-from stats.charts import intervals, share_bar
-from stats.models import DeadLetter, RequestEvent, SpoolCursor, UpstreamAttempt
-from stats.templatetags.figures import ago, count, percent, usd
+from stats.dashboard.charts import intervals, share_bar
+from stats.formatting import ago, count, percent, usd
+from stats.models.requests import DeadLetter, RequestEvent, SpoolCursor, UpstreamAttempt
 from tests.events import make_event
 from tests.recorded import store
 from tests.web.test_stats_api import hit

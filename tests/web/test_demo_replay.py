@@ -17,7 +17,7 @@ from demo.processes import running
 from demo.question import GUIDE_PLAN, Question
 from demo.replay import ReplayError, client, origins, replay
 from demo.upstream import DemoUpstream
-from gateway_project.daemons import free_port
+from gateway_project.embedded.processes import free_port
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 NOTHING = Bill(

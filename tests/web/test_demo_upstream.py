@@ -12,7 +12,7 @@ from openai import OpenAI
 
 from demo.answers import answer
 from demo.processes import running
-from gateway_project.daemons import free_port
+from gateway_project.embedded.processes import free_port
 from proxy.core.tokens import count_messages, count_text
 
 MESSAGES: Any = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Can I pay by card?"}]

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # Import the settings in an environment that sets nothing, and note what each reader falls back on.
 PROGRAM = """
 import json, os
-from gateway_project import embedded, environment
+from gateway_project.embedded import configuration; from gateway_project import environment
 
 read, defaults = environment.text, {}
 

@@ -9,10 +9,10 @@ from django.core import signing
 from django.test import Client
 from django.utils.html import strip_tags
 
-from plans.edit_conflicts import SALT
+from plans.forms.edit_conflicts import SALT
 from plans.models import ModelPrice, Plan, Tenant
 from plans.services import issue_virtual_key
-from proxy.services import put_route, put_upstream
+from proxy.upstreams.services import put_route, put_upstream
 from tests.web.test_plans_admin import PLAN
 
 pytestmark = pytest.mark.django_db

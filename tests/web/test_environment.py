@@ -11,7 +11,8 @@ import pytest
 from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
 
-from gateway_project import embedded, environment, logs
+from gateway_project import environment, logs
+from gateway_project.embedded import configuration
 
 ROOT = Path(__file__).resolve().parents[2]
 READERS = {"text", "number", "integer", "flag", "words", "secret"}
@@ -86,24 +87,24 @@ def test_a_flag_is_yes_or_no(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_secret_is_made_once_for_its_owner_only(tmp_path: Path) -> None:
-    first = embedded.secret(tmp_path, "TOKENTHRIFT_SECRET_KEY")
+    first = configuration.secret(tmp_path, "TOKENTHRIFT_SECRET_KEY")
     assert len(first) >= 48
-    assert embedded.secret(tmp_path, "TOKENTHRIFT_SECRET_KEY") == first
+    assert configuration.secret(tmp_path, "TOKENTHRIFT_SECRET_KEY") == first
     assert stat.S_IMODE((tmp_path / "secrets" / "tokenthrift_secret_key").stat().st_mode) == 0o600
-    Fernet(embedded.secret(tmp_path, "TOKENTHRIFT_ENCRYPTION_KEYS"))
+    Fernet(configuration.secret(tmp_path, "TOKENTHRIFT_ENCRYPTION_KEYS"))
 
 
 def test_a_configured_database_demands_a_configured_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgres://host/name")
     monkeypatch.setenv("REDIS_URL", "redis://host")
     with pytest.raises(ImproperlyConfigured, match="TOKENTHRIFT_SECRET_KEY"):
-        embedded.secret(tmp_path, "TOKENTHRIFT_SECRET_KEY")
+        configuration.secret(tmp_path, "TOKENTHRIFT_SECRET_KEY")
 
 
 def test_one_configured_service_without_the_other_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgres://host/name")
     with pytest.raises(ImproperlyConfigured, match="REDIS_URL is not"):
-        embedded.urls(tmp_path)
+        configuration.urls(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +119,7 @@ def test_one_configured_service_without_the_other_is_refused(tmp_path: Path, mon
     ],
 )
 def test_exact_entries_get_the_named_database_and_semantic_ones_database_0(given: str, exact: str, semantic: str) -> None:
-    assert (embedded.redis_url(given), embedded.redis_url(given, 0)) == (exact, semantic)
+    assert (configuration.redis_url(given), configuration.redis_url(given, 0)) == (exact, semantic)
 
 
 def test_no_key_or_password_reaches_the_log() -> None:

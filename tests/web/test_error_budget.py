@@ -15,17 +15,18 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.test import AsyncClient, Client
 
+from plans.access import VIEWER
 from plans.models import Plan, Tenant
-from plans.people import VIEWER
-from proxy.core.basis import basis_of
-from proxy.core.budgets import Budgets
-from proxy.core.directory import Directory
-from proxy.keeper import Keeper
+from proxy.core.config import Directory
+from proxy.core.quality.cohort import basis_of
+from proxy.core.quality.error_budget import Budgets
 from proxy.models import Route
-from proxy.services import put_route, put_upstream
-from stats import budgets, health, switches
-from stats.entries import CacheEntry
-from stats.models import RequestEvent, SemanticSwitch
+from proxy.runtime.error_budget_sync import Keeper
+from proxy.upstreams.services import put_route, put_upstream
+from stats.models.cache_entries import CacheEntry
+from stats.models.requests import RequestEvent, SemanticSwitch
+from stats.monitoring import health
+from stats.quality import error_budget, tier_switch
 from tests.events import make_event
 from tests.pipeline.fakes import FakeSource
 from tests.recorded import store
@@ -39,9 +40,9 @@ TENANT = 1  # whose events those of `make_event` are
 
 @pytest.fixture(autouse=True)
 def terms() -> Iterator[None]:
-    budgets.attach(lambda cache: basis_of(cache, JUDGE))
+    error_budget.attach(lambda cache: basis_of(cache, JUDGE))
     yield
-    budgets.attach(None)
+    error_budget.attach(None)
 
 
 @pytest.fixture
@@ -222,7 +223,7 @@ def test_samples_of_other_plans_other_terms_and_long_ago_do_not_count(platform: 
 
 def test_an_admin_turns_the_tier_on_again_and_measuring_begins_anew(platform: Manager, desk: Plan) -> None:
     sampled(desk, "wrong", 9)
-    switches.turn_off((desk.pk, basis(desk), TENANT), at=datetime.now(UTC).timestamp(), reason="error-budget", detail="9 of 9")
+    tier_switch.turn_off((desk.pk, basis(desk), TENANT), at=datetime.now(UTC).timestamp(), reason="error-budget", detail="9 of 9")
     assert (shown(platform)["semantic_tier"], shown(platform)["reason"], shown(platform)["detail"]) == ("off", "error-budget", "9 of 9")
     reply = platform.call("POST", f"{PLANS}/desk/semantic-tier/on")
     assert (reply.status_code, reply.json()["semantic_tier"], reply.json()["samples"]) == (200, "on", 0)
@@ -231,10 +232,10 @@ def test_an_admin_turns_the_tier_on_again_and_measuring_begins_anew(platform: Ma
 
 def test_evidence_from_before_does_not_turn_it_off_again(desk: Plan) -> None:
     key, before = (desk.pk, basis(desk), TENANT), datetime.now(UTC).timestamp()
-    assert switches.turn_off(key, at=before, reason="error-budget", detail="")
-    assert switches.turn_on(desk.pk, by="me") == 1
-    assert not switches.turn_off(key, at=before, reason="error-budget", detail="")
-    assert switches.turn_off(key, at=datetime.now(UTC).timestamp(), reason="error-budget", detail="")
+    assert tier_switch.turn_off(key, at=before, reason="error-budget", detail="")
+    assert tier_switch.turn_on(desk.pk, by="me") == 1
+    assert not tier_switch.turn_off(key, at=before, reason="error-budget", detail="")
+    assert tier_switch.turn_off(key, at=datetime.now(UTC).timestamp(), reason="error-budget", detail="")
 
 
 def test_a_plan_of_the_platform_s_is_off_for_one_tenant_and_on_for_the_others(
@@ -244,7 +245,7 @@ def test_a_plan_of_the_platform_s_is_off_for_one_tenant_and_on_for_the_others(
     sampled(desk, "wrong", 9, tenant_id=rival.pk, tenant="rival")
     sampled(desk, "right", 40, tenant_id=acme.pk, tenant="acme")
     now = datetime.now(UTC).timestamp()
-    switches.turn_off((desk.pk, basis(desk), rival.pk), at=now, reason="error-budget", detail="9 of 9")
+    tier_switch.turn_off((desk.pk, basis(desk), rival.pk), at=now, reason="error-budget", detail="9 of 9")
     found = shown(platform)
     assert (found["semantic_tier"], found["samples"], found["wrong"]) == ("off", 49, 9)
     said = [(each["tenant"], each["samples"], each["semantic_tier"], each["detail"]) for each in found["tenants"]]
@@ -264,7 +265,7 @@ def test_a_plan_of_the_platform_s_is_off_for_one_tenant_and_on_for_the_others(
 
 def test_the_button_turns_it_on_for_the_tenant_it_stands_beside(staff: Client, acme: Tenant, rival: Tenant, desk: Plan) -> None:
     for tenant in (acme, rival):
-        switches.turn_off((desk.pk, basis(desk), tenant.pk), at=time.time(), reason="error-budget", detail="")
+        tier_switch.turn_off((desk.pk, basis(desk), tenant.pk), at=time.time(), reason="error-budget", detail="")
     button = f"/dashboard/plans/{desk.pk}/semantic-tier/on"
     assert staff.post(button, {"tenant": "999999"}).status_code == 404
     assert staff.post(button, {"tenant": "²"}).status_code == 404
@@ -293,7 +294,7 @@ def test_a_switch_from_before_tenants_had_their_own_stays_off_for_all(acme: Tena
 
 
 def test_only_the_owner_turns_it_on(platform: Manager, acme: Tenant, desk: Plan) -> None:
-    switches.turn_off((desk.pk, basis(desk), TENANT), at=datetime.now(UTC).timestamp(), reason="error-budget", detail="")
+    tier_switch.turn_off((desk.pk, basis(desk), TENANT), at=datetime.now(UTC).timestamp(), reason="error-budget", detail="")
     refused(manager(acme).call("POST", f"{PLANS}/desk/semantic-tier/on"), 404, param="plan", code="plan_not_found")
     assert shown(platform)["semantic_tier"] == "off"
     platform.create()
@@ -303,7 +304,7 @@ def test_only_the_owner_turns_it_on(platform: Manager, acme: Tenant, desk: Plan)
 def test_the_dashboard_says_so_and_has_the_button(staff: Client, desk: Plan) -> None:
     sampled(desk, "wrong", 9)
     store(hit("exact", plan_id=desk.pk))
-    switches.turn_off((desk.pk, basis(desk), TENANT), at=datetime.now(UTC).timestamp(), reason="error-budget", detail="9 of 9 sampled")
+    tier_switch.turn_off((desk.pk, basis(desk), TENANT), at=datetime.now(UTC).timestamp(), reason="error-budget", detail="9 of 9 sampled")
     text = re.sub(r"\s+", " ", staff.get("/dashboard/").content.decode())
     assert "answers identical requests only" in text
     assert "9 of 9 sampled" in text
@@ -323,7 +324,7 @@ def test_who_looks_at_night_learns_why_since_when_and_by_which_hits(staff: Clien
     owner = {"tenant_id": 1, "tenant": "acme", "plan_id": desk.pk, "plan": desk.name, "route": "smart/balanced"}
     CacheEntry.objects.create(entry_id="e" * 40, exact=True, bytes=1, created_at=now, expires_at=now, used_at=now, **owner)
     store(hit("exact", plan_id=desk.pk))
-    switches.turn_off((desk.pk, basis(desk), TENANT), at=time.time() + 1, reason="error-budget", detail="6 of 6 sampled hits were wrong")
+    tier_switch.turn_off((desk.pk, basis(desk), TENANT), at=time.time() + 1, reason="error-budget", detail="6 of 6 sampled hits were wrong")
     text = re.sub(r"\s+", " ", staff.get("/dashboard/").content.decode())
     assert "semantic tier off since" in text
     assert text.count("?q=0192-asked") == 5  # the latest
@@ -389,7 +390,7 @@ def test_what_one_worker_turns_off_is_off_on_the_other_and_on_again_on_both() ->
     turn()
     assert other.standing(snapshot, terms, TENANT).off == one.standing(snapshot, terms, TENANT).off == "one-answer"
     assert (first.off, second.off, one.trips) == (1, 1, [])
-    switches.turn_on(plan.pk, by="me")
+    tier_switch.turn_on(plan.pk, by="me")
     turn()
     assert not one.standing(snapshot, terms, TENANT).off
     assert not other.standing(snapshot, terms, TENANT).off

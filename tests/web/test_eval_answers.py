@@ -9,8 +9,8 @@ from evaluation.answers.ask import Door
 from evaluation.answers.round import INSTRUCTION, Answer, answers
 from evaluation.answers.scene import set_up
 from evaluation.chats import Chat, Question
-from proxy.core.ports import Message
 from proxy.core.tokens import count_messages
+from proxy.core.types import Message
 from tests.core.chats import journeys
 from tests.gateways import Gateway
 from tests.upstream import MockUpstream, completion

@@ -10,8 +10,8 @@ from django.contrib.auth.models import Permission, User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
-from plans import exchange_files as files
 from plans import records, services
+from plans.import_export import formats as files
 from plans.models import Membership, ModelPrice, Plan, Tenant
 
 pytestmark = pytest.mark.django_db

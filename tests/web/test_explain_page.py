@@ -11,7 +11,7 @@ from django.test import Client
 
 from plans.models import Plan, Tenant, VirtualKey
 from proxy import bridge
-from proxy.services import put_route, put_upstream
+from proxy.upstreams.services import put_route, put_upstream
 from tests.events import make_event
 from tests.pipeline.fakes import World, ask, body, full_plan
 from tests.recorded import store

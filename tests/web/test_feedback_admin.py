@@ -11,8 +11,8 @@ import psycopg
 import pytest
 from django.utils import timezone
 
+from proxy.feedback.service import forget_expired
 from proxy.models import EvictedAnswer, WrongAnswer
-from proxy.wrongs import forget_expired
 from tests.gateways import PROMISED
 from tests.upstream import completion
 from tests.web.tenants import Both, ask, two_tenants
@@ -153,6 +153,6 @@ def test_what_could_not_be_put_back_any_more_is_removed() -> None:
         EvictedAnswer.objects.create(
             said=said, entry_id=name, tier="exact", similarity=1, scope="s", plan_id=1, value=b"x", created_at=0, expires_at=expires_at
         )
-    with patch("proxy.wrongs.connections"):  # the test's own connection stays
+    with patch("proxy.feedback.service.connections"):  # the test's own connection stays
         assert forget_expired() == 1
     assert [row.entry_id for row in said.evicted.all()] == ["kept"]

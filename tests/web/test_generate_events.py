@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 
-from stats import partitions, synthetic
-from stats.models import Pruned, RequestEvent, Rollup
-from stats.totals import totals
-from stats.wanted import Wanted
+from stats.ledger import partitions, synthetic
+from stats.models.requests import RequestEvent
+from stats.models.rollups import Pruned, Rollup
+from stats.reports.rollup_query import Wanted
+from stats.reports.totals import totals
 
 pytestmark = pytest.mark.django_db
 

@@ -11,11 +11,12 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from plans.models import Plan, Tenant
-from stats.held import Held
-from stats.measured import measured
-from stats.measures import Event
-from stats.rollups import COUNTED, DAY, PLAN, Rollup
-from stats.wanted import Wanted
+from stats.events import Event
+from stats.models.holdout import Held
+from stats.models.rollups import COUNTED, PLAN, Rollup
+from stats.reports.holdout import measured
+from stats.reports.rollup_query import Wanted
+from stats.time_grains import DAY
 from tests.events import make_event
 from tests.recorded import store
 from tests.web.management import ONE, Manager

@@ -8,9 +8,9 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 
-from plans import invalidations, selectors, services
+from plans import invalidation, selectors, services
 from plans.models import Invalidation, Plan, Revision, Tenant
-from proxy.selectors import load_directory
+from proxy.runtime.config_loader import load_directory
 from tests.web.management import ONE, Manager, manager, refused
 
 pytestmark = pytest.mark.django_db
@@ -98,7 +98,7 @@ def test_virtual_keys_and_staff_without_permission_may_not(platform: Manager, ac
 
 
 def test_more_tags_than_are_remembered_forget_more_and_never_less(platform: Manager, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(invalidations, "KEPT", 2)
+    monkeypatch.setattr(invalidation, "KEPT", 2)
     platform.create()
     plan = Plan.objects.get()
     made = {tag: done(platform.call("POST", PATH, {"tags": [tag]}))["generation"] for tag in ("a", "b", "c", "d")}

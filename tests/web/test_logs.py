@@ -12,7 +12,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from gateway_project import logs
-from proxy.core.ids import REQUEST_ID
+from proxy.core.request_ids import REQUEST_ID
 from tests.events import make_event
 from tests.gateways import running_gateway
 from tests.upstream import running_upstream

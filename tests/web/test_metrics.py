@@ -12,14 +12,14 @@ from django.test import AsyncClient, Client
 from prometheus_client import REGISTRY, Histogram
 from prometheus_client.parser import text_string_to_metric_families
 
-from gateway_project import daemons
-from stats import health, metrics
+from gateway_project.embedded import processes
+from stats.monitoring import buffered_histogram, health, metrics
 from tests.events import make_event
 
 GUIDE = {"litellm_tokens_total", "litellm_request_total", "litellm_request_duration_seconds_count", "litellm_cost_total"}
 WHO = {"tenant": "acme", "plan": "desk", "route": "smart/balanced"}
 WORKER = """
-from stats import metrics
+from stats.monitoring import metrics
 from tests.events import make_event
 for _ in range(3):
     metrics.observe(make_event())
@@ -79,8 +79,8 @@ def test_money_requests_failures_and_times_are_counted() -> None:
 def test_many_requests_at_once_fall_into_the_same_buckets_as_one_by_one() -> None:
     """Our own sums against what the library's own `observe` makes of the same times, bounds included."""
     times = [0.0, 0.0004, 0.001, 0.0011, 0.005, 0.3, 1.0, 119.0, 120.0, 121.0, 1e6]
-    reference = Histogram("reference", "", buckets=metrics.BUCKETS, registry=None)
-    before = {bound: bucket(bound) for bound in (*metrics.BUCKETS, math.inf)}
+    reference = Histogram("reference", "", buckets=buffered_histogram.BUCKETS, registry=None)
+    before = {bound: bucket(bound) for bound in (*buffered_histogram.BUCKETS, math.inf)}
     for seconds in times:
         reference.observe(seconds)
         metrics.observe(make_event(tier="miss", duration_ms=seconds * 1000))
@@ -162,8 +162,8 @@ async def test_dead_services_are_named_without_a_secret_and_the_gateway_stays_re
     fresh_probe: None, async_client: AsyncClient, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     health.attach(health.Gateway(loaded=lambda: True, lag=lambda: 0.0))
-    settings.REDIS_URL = f"redis://:hush@127.0.0.1:{daemons.free_port()}/1"
-    monkeypatch.setattr("stats.database.conninfo", lambda: f"postgres://u:hush@127.0.0.1:{daemons.free_port()}/x")
+    settings.REDIS_URL = f"redis://:hush@127.0.0.1:{processes.free_port()}/1"
+    monkeypatch.setattr("stats.database.conninfo", lambda: f"postgres://u:hush@127.0.0.1:{processes.free_port()}/x")
     response = await async_client.get("/readyz")
     assert response.status_code == 200
     assert (response.json()["database"], response.json()["redis"]) == ("unreachable", "unreachable")

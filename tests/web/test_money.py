@@ -181,7 +181,7 @@ def gateway(upstream: MockUpstream, tmp_path_factory: pytest.TempPathFactory) ->
         running.manage(
             "shell",
             "-c",
-            "from proxy.services import put_route, put_upstream\n"
+            "from proxy.upstreams.services import put_route, put_upstream\n"
             f"for provider, model in {routes!r}:\n"
             f"    made = put_upstream(name=provider, provider=provider, base_url={upstream.base_url!r}, allow_private=True)\n"
             "    put_route(name=f'{provider}:{model}', upstream=made, model=model)",

@@ -17,11 +17,11 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 from prometheus_client.registry import Collector
 
-from proxy.core.timed import WORKED
-from proxy.watchdog import OUTSIDE
-from stats import attempts, metrics
-from stats.evidence import Verdict
-from stats.measures import Outcome, Tier
+from proxy.pipeline.stage_times import WORKED
+from proxy.runtime.watchdog import OUTSIDE
+from stats.analysis.error_rate import Verdict
+from stats.events import Outcome, Tier
+from stats.monitoring import metrics, upstream_metrics
 from tests.gateways import Gateway, running_gateway
 from tests.promql import Known, legend_labels, problems
 from tests.upstream import MockUpstream, completion, running_upstream
@@ -34,8 +34,8 @@ SUFFIXES = {"counter": ("_total",), "gauge": ("",), "histogram": ("_bucket", "_s
 VALUES: dict[str, frozenset[str]] = {  # of labels that our own code fills
     "tier": frozenset(get_args(Tier)),
     "outcome": frozenset(get_args(Outcome)),
-    "result": attempts.RESULTS,
-    "reason": frozenset(attempts.REASONS),
+    "result": upstream_metrics.RESULTS,
+    "reason": frozenset(upstream_metrics.REASONS),
     "kind": frozenset({"would", "billed", "spent"}),
     "type": frozenset({"input", "output"}),
     "verdict": frozenset(get_args(Verdict)) | {"none"},

@@ -10,12 +10,13 @@ from django.db import connection, transaction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.core.ids import new_id
-from stats import partitions
-from stats.ids import first_id, made
-from stats.models import RequestEvent, Rollup, Unfolded
-from stats.totals import totals
-from stats.wanted import Wanted
+from proxy.core.request_ids import new_id
+from stats.ledger import partitions
+from stats.models.requests import RequestEvent
+from stats.models.rollups import Rollup, Unfolded
+from stats.reports.rollup_query import Wanted
+from stats.reports.totals import totals
+from stats.request_ids import first_id, made
 from tests.events import id_at, make_event
 from tests.recorded import store
 

@@ -8,7 +8,7 @@ import pytest
 from django.apps import apps
 from django.db.migrations.loader import MigrationLoader
 
-from proxy.core.directory import READ_SECONDS, UpstreamTarget
+from proxy.core.config import READ_SECONDS, UpstreamTarget
 from proxy.models import Upstream
 from tests.gateways import Gateway, running_gateway
 from tests.upstream import MockUpstream, running_upstream

@@ -8,9 +8,8 @@ from django.contrib.auth.models import Group, Permission, User
 from django.core.exceptions import PermissionDenied
 from django.core.management import call_command
 
-from plans.groups import wanted
+from plans.access import GROUPS, OF_TENANTS, PLATFORM_ADMIN, TENANT_ADMIN, VIEWER, bound, sees_numbers, tenant_of, wanted
 from plans.models import Membership, Tenant
-from plans.people import GROUPS, OF_TENANTS, PLATFORM_ADMIN, TENANT_ADMIN, VIEWER, bound, sees_numbers, tenant_of
 from tests.web.people import person, session
 
 pytestmark = pytest.mark.django_db

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, suppress
 import psycopg
 import pytest
 
-from proxy.periodic_task import PeriodicTask
+from proxy.runtime.periodic_task import PeriodicTask
 
 LOGGER = "tokenthrift.proxy"
 LOCK = 4711

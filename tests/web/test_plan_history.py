@@ -11,7 +11,7 @@ from django.test import Client
 from plans import records, services
 from plans.models import ModelPrice, Plan, Tenant, VirtualKey
 from proxy.models import Route, Upstream
-from proxy.services import put_route, put_upstream
+from proxy.upstreams.services import put_route, put_upstream
 from tests.web.management import PLANS, Manager
 from tests.web.test_plans_admin import PLAN, UPSTREAM
 

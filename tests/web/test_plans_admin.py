@@ -12,13 +12,13 @@ from django.contrib.staticfiles import finders
 from django.test import Client
 from pytest_django import Settings
 
-from plans import keys, log_in, selectors, services
+from plans import keys, login_limits, selectors, services
+from plans.fields import NEEDS
 from plans.models import AdminKey, ModelPrice, Plan, Tenant, VirtualKey
-from plans.sections import NEEDS
-from proxy import vault
-from proxy.forms import KEY_DROPPED, NO_KEY
 from proxy.models import Route, Upstream
-from proxy.services import put_route, put_upstream
+from proxy.upstreams import encryption
+from proxy.upstreams.forms import KEY_DROPPED, NO_KEY
+from proxy.upstreams.services import put_route, put_upstream
 from tests.events import make_event
 from tests.recorded import store
 from tests.web.management import PLANS, Manager
@@ -326,7 +326,7 @@ def test_a_refused_upstream_asks_for_its_key_again(staff: Client) -> None:
     assert problems(staff.post(add, allowed))["provider_key"] == [NO_KEY]
     assert not Upstream.objects.exists()
     assert staff.post(add, allowed | {"provider_key": "sk-canary"}).status_code == 302
-    assert vault.open_sealed(Upstream.objects.get().encrypted_key) == "sk-canary"
+    assert encryption.open_sealed(Upstream.objects.get().encrypted_key) == "sk-canary"
 
 
 def test_an_upstream_without_a_key_is_saved_only_when_that_is_said(staff: Client) -> None:
@@ -342,7 +342,7 @@ def test_an_upstream_without_a_key_is_saved_only_when_that_is_said(staff: Client
 def test_a_provider_key_goes_in_and_never_comes_out(staff: Client) -> None:
     assert staff.post("/admin/proxy/upstream/add/", UPSTREAM | {"provider_key": " sk-canary "}).status_code == 302
     upstream = Upstream.objects.get()
-    assert vault.open_sealed(upstream.encrypted_key) == "sk-canary"
+    assert encryption.open_sealed(upstream.encrypted_key) == "sk-canary"
     change = f"/admin/proxy/upstream/{upstream.pk}/change/"
     for page in (change, "/admin/proxy/upstream/", f"/admin/proxy/upstream/{upstream.pk}/history/"):
         assert "sk-canary" not in staff.get(page).content.decode()
@@ -351,7 +351,7 @@ def test_a_provider_key_goes_in_and_never_comes_out(staff: Client) -> None:
     assert "sk-canary" not in again.content.decode()
     assert staff.post(change, UPSTREAM | {"read_timeout": "60", "provider_key": ""}).status_code == 302
     upstream.refresh_from_db()
-    assert (vault.open_sealed(upstream.encrypted_key), upstream.read_timeout) == ("sk-canary", 60)
+    assert (encryption.open_sealed(upstream.encrypted_key), upstream.read_timeout) == ("sk-canary", 60)
     assert "remove_key" in problems(staff.post(change, UPSTREAM | {"provider_key": "x", "remove_key": "on"}))
     assert staff.post(change, UPSTREAM | {"remove_key": "on"}).status_code == 302
     upstream.refresh_from_db()
@@ -410,7 +410,7 @@ def quick_hashes(settings: Settings) -> None:
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("quick_hashes")
 def test_one_address_may_not_try_name_after_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(log_in, "ADDRESS_FAILURES", 8)
+    monkeypatch.setattr(login_limits, "ADDRESS_FAILURES", 8)
     statuses = [guess(f"name {number}", "192.0.2.1") for number in range(12)]
     assert (statuses[0], statuses[-1]) == (200, 429)
     assert guess("name 0", "192.0.2.2") == 200
@@ -420,7 +420,7 @@ def test_one_address_may_not_try_name_after_name(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.usefixtures("quick_hashes")
 def test_one_name_may_not_be_tried_from_address_after_address_and_its_owner_is_not_locked_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """As whoever may write X-Forwarded-For does."""
-    monkeypatch.setattr(log_in, "NAME_FAILURES", 8)
+    monkeypatch.setattr(login_limits, "NAME_FAILURES", 8)
     User.objects.create_superuser("root", password="the right one")
     right = {"username": "root", "password": "the right one"}
     assert Client().post("/admin/login/", right, REMOTE_ADDR="198.51.100.7").status_code == 302
@@ -440,7 +440,7 @@ def test_a_log_in_whose_next_is_refused_leads_to_a_page_there_is() -> None:
 
 
 def test_log_ins_take_turns_and_only_so_many_wait() -> None:
-    turns, running, most, turned_away = log_in.Turns(waiting=2, seconds=10), 0, 0, 0
+    turns, running, most, turned_away = login_limits.Turns(waiting=2, seconds=10), 0, 0, 0
     count, begun = threading.Lock(), threading.Event()
 
     def one() -> None:
@@ -467,8 +467,8 @@ def test_log_ins_take_turns_and_only_so_many_wait() -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_too_many_log_ins_at_once_are_told_so(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    turns = log_in.Turns(waiting=0)
-    monkeypatch.setattr(log_in, "_turns", turns)
+    turns = login_limits.Turns(waiting=0)
+    monkeypatch.setattr(login_limits, "_turns", turns)
     with turns.take():
         reply = client.post("/admin/login/", {"username": "root", "password": "x"})
         assert (reply.status_code, reply["retry-after"]) == (503, "5")

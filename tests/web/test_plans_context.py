@@ -10,8 +10,8 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from plans.models import Plan
-from stats import selectors
-from stats.models import RequestEvent
+from stats.models.requests import RequestEvent
+from stats.reports import selectors
 from tests.events import id_at
 from tests.web.management import ONE, PLANS, Manager, refused
 from tests.web.test_plans_admin import PLAN

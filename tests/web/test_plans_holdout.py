@@ -7,7 +7,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from plans.models import Plan
-from proxy.selectors import load_directory
+from proxy.runtime.config_loader import load_directory
 from tests.web.management import ONE, PLANS, Manager
 from tests.web.test_plans_admin import PLAN
 

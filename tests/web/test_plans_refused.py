@@ -7,8 +7,8 @@ import pytest
 from django.db import OperationalError
 from pytest_django import Settings
 
+from plans.api.error_responses import as_error_object
 from plans.models import Plan, Tenant
-from plans.replies import as_error_object
 from tests.web.management import GUIDE, ONE, PLANS, Manager, refused
 
 pytestmark = pytest.mark.django_db

@@ -15,10 +15,10 @@ from django.test.utils import CaptureQueriesContext
 
 from plans import capabilities, presets, services
 from plans.capabilities import Engine
+from plans.client_snippets import KEY
 from plans.models import Plan, Tenant
-from plans.snippet import KEY
-from proxy.services import put_route, put_upstream
-from stats.rollups import Rollup
+from proxy.upstreams.services import put_route, put_upstream
+from stats.models.rollups import Rollup
 from tests.web.management import PLANS, Manager, refused
 from tests.web.test_plans_admin import PLAN
 

@@ -15,11 +15,11 @@ from pytest_django import Settings
 
 from plans import services
 from plans.models import ModelPrice, Plan, Tenant
-from proxy import previews
 from proxy.core.compression.compress import compress
 from proxy.core.errors import ToolUnavailable
 from proxy.engines.compressors.pool import PoolCompressor
-from proxy.services import put_route, put_upstream
+from proxy.preview import service
+from proxy.upstreams.services import put_route, put_upstream
 from tests.core.chats import support_history
 from tests.web.management import ONE, PLANS, Manager, manager, refused
 
@@ -142,9 +142,9 @@ def bench() -> Iterator[PoolCompressor]:
     loop, pool = asyncio.new_event_loop(), PoolCompressor(deadline=30)
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
-    previews.attach(previews.Bench(loop, pool))
+    service.attach(service.Bench(loop, pool))
     yield pool
-    previews.attach(None)
+    service.attach(None)
     asyncio.run_coroutine_threadsafe(pool.close(), loop).result(10)
     asyncio.run_coroutine_threadsafe(asyncio.sleep(0.1), loop).result(10)  # pipes close in the loop, a step later
     loop.call_soon_threadsafe(loop.stop)
@@ -155,7 +155,7 @@ def bench() -> Iterator[PoolCompressor]:
 def test_a_worker_sees_what_this_process_sees(platform: Manager, plan: dict[str, Any], route: None, bench: PoolCompressor) -> None:
     by_worker = seen(platform)
     assert bench._workers[0].process is not None
-    previews.attach(None)
+    service.attach(None)
     assert by_worker == seen(platform)
 
 
@@ -171,7 +171,7 @@ def test_an_engine_that_fails_and_trim_too_is_said(platform: Manager, plan: dict
     def broken(*arguments: Any, **more: Any) -> Any:
         raise ToolUnavailable("compressor", "MemoryError")
 
-    monkeypatch.setattr("proxy.preview_api.priced_preview", broken)
+    monkeypatch.setattr("proxy.preview.api.priced_preview", broken)
     message = refused(platform.call("POST", PREVIEW, {"messages": CHAT}), 503, code="preview_unavailable")
     assert "MemoryError" in message
 

@@ -11,8 +11,8 @@ from django.test import Client
 from plans import services
 from plans.models import ModelPrice, Plan, Tenant
 from proxy.core.errors import ToolUnavailable
-from proxy.preview_form import EXAMPLES, LONGEST
-from proxy.services import put_route, put_upstream
+from proxy.preview.form import EXAMPLES, LONGEST
+from proxy.upstreams.services import put_route, put_upstream
 
 pytestmark = pytest.mark.django_db
 
@@ -188,7 +188,7 @@ def test_a_compressor_that_cannot_answer_is_said(staff: Client, path: str, monke
     def broken(*arguments: Any) -> Any:
         raise ToolUnavailable("compressor", "MemoryError")
 
-    monkeypatch.setattr("proxy.preview_page.priced_preview", broken)
+    monkeypatch.setattr("proxy.preview.page.priced_preview", broken)
     assert "cannot be compressed (MemoryError)" in shown(staff, path, example="moving")
 
 

@@ -9,8 +9,8 @@ import pytest
 from django.core.management import call_command
 from pytest_django import DjangoAssertNumQueries
 
-from plans import price_list, selectors, services
-from plans.forms import ModelPriceForm
+from plans import published_prices, selectors, services
+from plans.forms.model_forms import ModelPriceForm
 from plans.models import ModelPrice
 from plans.pricing import Price
 
@@ -19,7 +19,7 @@ MINI = Price(input=Decimal("0.15"), output=Decimal("0.6"), cached_input=Decimal(
 
 
 def test_seeding_fills_the_table_fast_and_then_has_nothing_to_do() -> None:
-    price_list.published()  # the package reads its data once
+    published_prices.published()  # the package reads its data once
     start = time.perf_counter()
     assert services.seed_prices() > 1500
     assert time.perf_counter() - start < 5
@@ -75,14 +75,14 @@ def test_many_prices_take_two_queries(django_assert_max_num_queries: DjangoAsser
 
 
 def test_the_ordinary_price_is_taken_not_the_peak_hour_nor_the_long_prompt() -> None:
-    prices = price_list.published(datetime(2026, 11, 23, 8, tzinfo=UTC))
+    prices = published_prices.published(datetime(2026, 11, 23, 8, tzinfo=UTC))
     assert prices["deepseek", "deepseek-chat"].input == Decimal("0.135")  # 0.27 from 00:30 to 16:30
     assert prices["deepseek", "deepseek-v4-flash"].input == Decimal("0.15")  # since September; 0.30 at peak hours
-    assert price_list.published(datetime(2026, 8, 20, tzinfo=UTC))["deepseek", "deepseek-v4-flash"].input == Decimal("0.22")
+    assert published_prices.published(datetime(2026, 8, 20, tzinfo=UTC))["deepseek", "deepseek-v4-flash"].input == Decimal("0.22")
 
 
 def test_the_price_of_writing_into_the_prefix_cache_is_listed_where_it_is_above_that_of_input() -> None:
-    prices = price_list.published(datetime(2026, 11, 23, 8, tzinfo=UTC))
+    prices = published_prices.published(datetime(2026, 11, 23, 8, tzinfo=UTC))
     written = prices["anthropic", "claude-sonnet-4-5"].cache_write
     assert written == prices["anthropic", "claude-sonnet-4-5"].input * Decimal("1.25")
     assert prices["openai", "gpt-5.6-sol"].cache_write == Decimal(5)
@@ -129,4 +129,4 @@ def test_a_table_from_before_that_price_gets_it_and_hands_it_out() -> None:
 
 
 def test_models_not_billed_by_prompt_and_completion_are_left_out() -> None:
-    assert ("openai", "text-embedding-3-large") not in price_list.published()
+    assert ("openai", "text-embedding-3-large") not in published_prices.published()

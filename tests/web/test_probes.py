@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from django.test import AsyncClient
 
-from stats import detail, health
-from stats.health import Gateway
+from stats.monitoring import health
+from stats.monitoring.health import Gateway
 
 
 @pytest.fixture(autouse=True)
@@ -52,11 +52,11 @@ async def test_details_name_the_state_of_each_part_and_what_it_means(async_clien
     }
     assert (body["status"], body["spool_lag_seconds"], body["configuration_age_seconds"]) == ("ready", 95.0, 40.0)
     for said in body["parts"].values():
-        assert (said["means"] == detail.FINE) == (said["state"] == "ok")
+        assert (said["means"] == health.FINE) == (said["state"] == "ok")
 
 
 async def test_since_holds_while_the_state_does(async_client: AsyncClient, database_url: str) -> None:
-    memory = detail.Memory()
+    memory = health.Memory()
     first = memory.since("redis", "ok")
     await asyncio.sleep(0.01)
     assert memory.since("redis", "ok") == first

@@ -10,17 +10,18 @@ import pytest
 from django.core.management import call_command
 from django.db import OperationalError, connection, connections
 
-from proxy.worker_loops import keep_ledger_tables
-from stats import database, partitions, pruning, upkeep
-from stats.ids import first_id
-from stats.imprints import StoredImprint
-from stats.intake import INSERT_EVENTS
-from stats.models import DeadLetter, Pruned, RequestEvent, Rollup, Tally, UpstreamAttempt
-from stats.pruning import Keep
-from stats.rollups import DAY
-from stats.spans import floor
-from stats.totals import totals
-from stats.wanted import Wanted
+from proxy.runtime.worker_loops import keep_ledger_tables
+from stats import database
+from stats.ledger import partitions, retention
+from stats.ledger.inserts import INSERT_EVENTS
+from stats.ledger.retention import Keep
+from stats.models.fingerprints import StoredImprint
+from stats.models.requests import DeadLetter, RequestEvent, UpstreamAttempt
+from stats.models.rollups import Pruned, Rollup, Tally
+from stats.reports.rollup_query import Wanted
+from stats.reports.totals import totals
+from stats.request_ids import first_id
+from stats.time_grains import DAY, floor
 from tests.events import id_at, make_event
 from tests.recorded import store
 
@@ -38,18 +39,18 @@ def over_a_year() -> None:
 
 
 def test_months_go_in_one_piece_the_rest_in_portions_and_totals_stay(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pruning, "BATCH", 3)
+    monkeypatch.setattr(retention, "BATCH", 3)
     partitions.make(ago(400), months=6)
     over_a_year()
     before = totals(Wanted())
-    forgotten = dict(pruning.prune(Keep(events=100)))
+    forgotten = dict(retention.prune(Keep(events=100)))
     assert sum(name.startswith(partitions.PARENT) for name in forgotten) == 6
     assert forgotten["event"] > 50
     oldest = RequestEvent.objects.order_by("at").first()
     assert oldest is not None
     assert ago(100) <= oldest.at < ago(98)
     assert totals(Wanted()) == before
-    assert dict(pruning.prune(Keep(events=100)))["event"] == 0
+    assert dict(retention.prune(Keep(events=100)))["event"] == 0
 
 
 def test_what_is_in_no_rollup_yet_stays() -> None:
@@ -57,10 +58,10 @@ def test_what_is_in_no_rollup_yet_stays() -> None:
     late, later = make_event(at=ago(50).timestamp()), make_event(at=ago(70).timestamp())
     with connection.cursor() as cursor:
         cursor.execute(INSERT_EVENTS.decode(), (orjson.dumps([late, later], default=str),))
-    list(pruning.prune(Keep(events=1)))
+    list(retention.prune(Keep(events=1)))
     assert RequestEvent.objects.count() == 2
     store()  # they are folded in
-    list(pruning.prune(Keep(events=1)))
+    list(retention.prune(Keep(events=1)))
     assert RequestEvent.objects.count() == 0
     assert totals(Wanted()).requests == 2
 
@@ -68,14 +69,14 @@ def test_what_is_in_no_rollup_yet_stays() -> None:
 def test_a_request_of_the_last_moment_of_a_kept_day_is_not_forgotten_with_its_id() -> None:
     start = ago(10)
     store(make_event(event_id=str(first_id(start - timedelta(milliseconds=2))), at=start.timestamp()))
-    list(pruning.prune(Keep(events=10)))
+    list(retention.prune(Keep(events=10)))
     assert RequestEvent.objects.count() == 1
 
 
 def test_minutes_and_hours_go_days_stay() -> None:
     over_a_year()
     days = Rollup.objects.filter(grain="day").count()
-    list(pruning.prune(Keep(minutes=7, hours=30)))
+    list(retention.prune(Keep(minutes=7, hours=30)))
     assert not Rollup.objects.filter(grain="minute", at__lt=ago(7)).exists()
     assert Rollup.objects.filter(grain="minute").count() == 2 * 3
     assert not Rollup.objects.filter(grain="hour", at__lt=ago(30)).exists()
@@ -87,7 +88,7 @@ def test_minutes_and_hours_go_days_stay() -> None:
 
 def test_periods_of_forgotten_minutes_are_rounded_outwards() -> None:
     over_a_year()
-    list(pruning.prune(Keep(minutes=7, hours=30)))
+    list(retention.prune(Keep(minutes=7, hours=30)))
     half = timedelta(minutes=31)
     for day in (8, 100):  # minutes are gone; hours as well
         ten = ago(day) + timedelta(hours=10)
@@ -99,7 +100,7 @@ def test_periods_of_forgotten_minutes_are_rounded_outwards() -> None:
 
 def test_zero_keeps_for_ever() -> None:
     over_a_year()
-    assert list(pruning.prune(Keep())) == []
+    assert list(retention.prune(Keep())) == []
     assert RequestEvent.objects.count() == 200
     assert not Pruned.objects.exists()
 
@@ -122,7 +123,7 @@ def test_reconcile_agrees_after_pruning(settings: Any, tmp_path: Any) -> None:
     settings.SPOOL_DIR = tmp_path
     partitions.make(ago(400), months=14)
     over_a_year()
-    list(pruning.prune(Keep(events=33, minutes=7, hours=200)))
+    list(retention.prune(Keep(events=33, minutes=7, hours=200)))
     call_command("reconcile")
 
 
@@ -158,7 +159,7 @@ def test_a_last_turn_in_the_future_holds_nobody_up(settings: Any) -> None:
 def test_nobody_works_beside_the_one_who_leads_and_its_end_is_known_at_once(settings: Any) -> None:
     settings.KEEP_EVENTS_DAYS = 20
     over_a_year()
-    with database.try_lead(upkeep.LOCK) as first, database.try_lead(upkeep.LOCK) as second:
+    with database.try_lead(retention.LOCK) as first, database.try_lead(retention.LOCK) as second:
         assert (first, second) == (True, False)
         keep_ledger_tables().turn_in_thread(threading.Event())
         assert RequestEvent.objects.count() == 200
@@ -168,15 +169,15 @@ def test_nobody_works_beside_the_one_who_leads_and_its_end_is_known_at_once(sett
 
 @pytest.mark.usefixtures("kept_connection")
 def test_a_leader_whose_connection_is_cut_leads_no_more(settings: Any) -> None:
-    with database.try_lead(upkeep.LOCK) as first:
+    with database.try_lead(retention.LOCK) as first:
         assert first
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT pg_terminate_backend(pid, 5000) FROM pg_locks WHERE locktype = 'advisory' AND objid = %s",
-                [upkeep.LOCK],
+                [retention.LOCK],
             )
             assert cursor.fetchall() == [(True,)]
-        with database.try_lead(upkeep.LOCK) as second:
+        with database.try_lead(retention.LOCK) as second:
             assert second
 
 
@@ -203,13 +204,13 @@ def test_a_lock_that_is_not_to_be_had_keeps_nothing_else_and_the_next_look_tries
 def test_a_worker_that_stops_ends_after_a_portion_and_the_next_goes_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(pruning, "BATCH", 3)
+    monkeypatch.setattr(retention, "BATCH", 3)
     over_a_year()
     stopping = threading.Event()
     stopping.set()
-    assert sum(number for _, number in pruning.prune(Keep(events=20), stopping)) == 0
+    assert sum(number for _, number in retention.prune(Keep(events=20), stopping)) == 0
     assert RequestEvent.objects.count() == 200
-    list(pruning.prune(Keep(events=20)))
+    list(retention.prune(Keep(events=20)))
     assert RequestEvent.objects.count() == 10
 
 
@@ -223,7 +224,7 @@ def test_imprints_are_kept_to_the_hour_and_none_at_zero(days: int | None, left: 
         DeadLetter.objects.filter(at__gte=now).update(at=at)
     DeadLetter.objects.create(line=b'{"event":\\{}}', reason="y")
     DeadLetter.objects.filter(at__gte=now).update(at=ago(30))
-    list(pruning.prune(Keep(imprints=days)))
+    list(retention.prune(Keep(imprints=days)))
     ages = [(now - row.at).days for row in StoredImprint.objects.order_by("-at")]
     assert ages == left
     assert DeadLetter.objects.count() == len(left) + 1  # refused ones are kept no longer

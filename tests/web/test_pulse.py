@@ -8,15 +8,16 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 
-from proxy.core.breaker import Breaker
+from proxy.core.circuit_breaker import Breaker
 from proxy.core.errors import ToolUnavailable
-from proxy.core.ids import new_id
-from proxy.periodic_task import PeriodicTask
-from proxy.pulse import BEAT, Pulse, Traffic
-from stats import attempts, meters
-from stats.attempts import result_of
-from stats.models import Unfolded, UpstreamAttempt
-from stats.standing import standing
+from proxy.core.request_ids import new_id
+from proxy.runtime.periodic_task import PeriodicTask
+from proxy.runtime.worker_metrics import BEAT, Pulse, Traffic
+from stats.ledger.backlog import standing
+from stats.models.requests import UpstreamAttempt
+from stats.models.rollups import Unfolded
+from stats.monitoring import gauges, upstream_metrics
+from stats.monitoring.upstream_metrics import result_of
 from tests.events import make_event
 from tests.pipeline.fakes import World
 
@@ -58,7 +59,7 @@ async def test_a_worker_tells_of_its_loop_its_tools_and_its_traffic() -> None:
     assert value("tokenthrift_event_loop_lag_seconds_count") - before[1] >= 4
     late = value("tokenthrift_event_loop_lag_seconds_count") - value("tokenthrift_event_loop_lag_seconds_bucket", le="0.1")
     assert late >= 1
-    assert meters.BUILD is not None
+    assert gauges.BUILD is not None
 
 
 async def test_a_breaker_counts_what_was_late_and_nothing_else() -> None:
@@ -115,11 +116,11 @@ def test_the_ledger_s_standing_is_the_oldest_note_and_the_calls_nobody_settled()
 )
 def test_a_call_to_a_provider_has_one_result(said: dict[str, Any], result: str) -> None:
     assert result_of(make_event(**said)) == result
-    assert result in attempts.RESULTS
+    assert result in upstream_metrics.RESULTS
 
 
 def test_a_compression_that_trim_stood_in_for_is_counted_by_its_reason() -> None:
     before = value("tokenthrift_compression_degraded_total", reason="deadline")
-    attempts.degraded("deadline, unknown-model-counted-by-o200k")
-    attempts.degraded("over-budget")
+    upstream_metrics.degraded("deadline, unknown-model-counted-by-o200k")
+    upstream_metrics.degraded("over-budget")
     assert value("tokenthrift_compression_degraded_total", reason="deadline") - before == 1

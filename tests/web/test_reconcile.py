@@ -13,9 +13,10 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from plans.models import Plan, Tenant
-from stats.intake import INSERT_EVENTS
-from stats.measures import Event
-from stats.models import DeadLetter, Pruned, RequestEvent, Rollup, SpoolCursor, UpstreamAttempt
+from stats.events import Event
+from stats.ledger.inserts import INSERT_EVENTS
+from stats.models.requests import DeadLetter, RequestEvent, SpoolCursor, UpstreamAttempt
+from stats.models.rollups import Pruned, Rollup
 from tests.events import id_at, make_event
 from tests.recorded import store
 from tests.web.test_rollups import NOON, some

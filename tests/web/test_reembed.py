@@ -15,18 +15,18 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from plans.models import Tenant
-from proxy.core.envelope import Envelope
+from proxy.core.caching.envelope import Envelope
 from proxy.core.errors import ToolUnavailable
-from proxy.core.ports import Candidate, Message, SemanticEntry, Vector
-from proxy.core.verify.chat import chat_of
-from proxy.core.verify.fold import fold
-from proxy.core.window import pack
+from proxy.core.ports import Candidate, SemanticEntry
+from proxy.core.text.normalize import fold
+from proxy.core.types import Message, Vector
+from proxy.core.verification.conversation import chat_of, pack
 from proxy.engines.embedders.onnx import OnnxEmbedder
 from proxy.engines.semantic.pgvector import PgvectorCache
 from proxy.engines.semantic.qdrant import QdrantCache
 from proxy.engines.semantic.redis import RedisSearchCache
+from proxy.runtime.worker import open_embedder, open_semantic
 from proxy.sealer import sealer
-from proxy.toolbox import open_embedder, open_semantic
 from stats.database import conninfo
 from tests.backends import AnyCache
 from tests.entries import decode, encode, envelope

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stats.request_words import NOT_KEPT, REASONS
+from stats.dashboard.request_detail import NOT_KEPT, REASONS
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "headers.md").read_text("utf-8")

@@ -18,13 +18,13 @@ from django.db import connection
 
 from plans import services
 from plans.models import Plan, Tenant
-from proxy import replaying
-from proxy.replaying import QUICK, ReplayUnavailable, trial
-from stats import erasures, pruning
-from stats.erasures import Filter
-from stats.imprints import INSERT_IMPRINTS
-from stats.models import StoredImprint
-from stats.pruning import Keep
+from proxy.replay import service
+from proxy.replay.service import QUICK, ReplayUnavailable, trial
+from stats.ledger import deletions, retention
+from stats.ledger.deletions import Filter
+from stats.ledger.fingerprints import INSERT_IMPRINTS
+from stats.ledger.retention import Keep
+from stats.models.fingerprints import StoredImprint
 from tests.events import make_event
 from tests.gateways import Gateway, running_gateway
 from tests.recorded import store
@@ -189,7 +189,7 @@ def test_imprints_go_after_their_days_and_come_once() -> None:
     old, new = imprint(at=now - timedelta(days=9)), imprint(at=now - timedelta(days=2))
     insert(old, new)
     insert(new)
-    assert dict(pruning.prune(Keep(imprints=7)))["imprint of a request"] == 1
+    assert dict(retention.prune(Keep(imprints=7)))["imprint of a request"] == 1
     assert [str(row.pk) for row in StoredImprint.objects.all()] == [new["event_id"]]
 
 
@@ -198,11 +198,11 @@ def test_what_is_erased_is_erased_here_too_also_when_it_comes_in_late() -> None:
     now = datetime.now(UTC)
     hers, his = imprint(at=now, end_user="a" * 64), imprint(at=now, end_user="b" * 64)
     insert(hers, his)
-    erasures.erase(Filter(tenant_id=1, end_user="a" * 64), by="somebody")
+    deletions.erase(Filter(tenant_id=1, end_user="a" * 64), by="somebody")
     late = imprint(at=now - timedelta(seconds=5), end_user="a" * 64)
     insert(late)
     assert [str(row.pk) for row in StoredImprint.objects.all()] == [his["event_id"]]
-    erasures.erase(Filter(entry_id=his["asked"] + "0" * 32), by="somebody")
+    deletions.erase(Filter(entry_id=his["asked"] + "0" * 32), by="somebody")
     assert not StoredImprint.objects.exists()
 
 
@@ -252,7 +252,7 @@ def test_many_requests_are_replayed_by_a_process_of_their_own() -> None:
 @pytest.mark.django_db
 def test_what_takes_too_long_is_ended_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
     plan = recorded(QUICK + 1)
-    monkeypatch.setattr(replaying, "PATIENCE", 0.001)
+    monkeypatch.setattr(service, "PATIENCE", 0.001)
     with pytest.raises(ReplayUnavailable, match="could not be replayed"):
         trial(plan, services.draft_of(plan), None)
 

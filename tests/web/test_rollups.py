@@ -7,12 +7,12 @@ from decimal import Decimal
 
 import pytest
 
-from stats.buckets import PER_DECADE, percentiles
-from stats.measures import Event
-from stats.models import Rollup, Tally
-from stats.rollups import DAY, FULL, HOUR, MINUTE, PLAN
-from stats.totals import totals
-from stats.wanted import Wanted
+from stats.analysis.latency_buckets import PER_DECADE, percentiles
+from stats.events import Event
+from stats.models.rollups import FULL, PLAN, Rollup, Tally
+from stats.reports.rollup_query import Wanted
+from stats.reports.totals import totals
+from stats.time_grains import DAY, HOUR, MINUTE
 from tests.events import make_event
 from tests.recorded import store
 

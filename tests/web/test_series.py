@@ -9,9 +9,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from plans.models import Plan, Tenant
-from stats.asked import GROUPS, Asked, asked
-from stats.series import cells, groups, points
-from stats.totals import SUMS, Totals, totals
+from stats.reports.filters import GROUPS, Asked, asked
+from stats.reports.series import cells, groups, points
+from stats.reports.totals import SUMS, Totals, totals
 from tests.events import make_event
 from tests.recorded import store
 from tests.web.test_rollups import NOON, some

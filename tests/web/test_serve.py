@@ -18,7 +18,9 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from pytest_django import Settings
 
-from gateway_project import daemons, embedded, lease, metrics_dir
+from gateway_project.embedded import configuration, lease
+from gateway_project.embedded import processes as embedded_processes
+from gateway_project.serving import metrics_dir
 
 START, STOP = 120.0, 60.0  # seconds, generous: two cores, and PostgreSQL makes its cluster first
 
@@ -56,7 +58,7 @@ def var(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Iterator[Call
     made: list[Path] = []
 
     def make(name: str) -> Path:
-        path = embedded.var_dir() / f"serve-{name}-{time.monotonic_ns()}"
+        path = configuration.var_dir() / f"serve-{name}-{time.monotonic_ns()}"
         path.mkdir()
         (path / "models").symlink_to(models)
         made.append(path)
@@ -73,11 +75,11 @@ def start(tmp_path: Path) -> Iterator[Starter]:
     started: list[Serve] = []
 
     def run(var: Path, *arguments: str, port: int | None = None) -> Serve:
-        chosen = port or daemons.free_port()
+        chosen = port or embedded_processes.free_port()
         log = tmp_path / f"serve-{len(started)}.log"
         command = [sys.executable, "manage.py", "serve", "--port", str(chosen), *arguments]
         with log.open("wb") as out:
-            process = subprocess.Popen(command, cwd=embedded.BASE_DIR, env=environment(var), stdout=out, stderr=subprocess.STDOUT)
+            process = subprocess.Popen(command, cwd=configuration.BASE_DIR, env=environment(var), stdout=out, stderr=subprocess.STDOUT)
         started.append(Serve(process, chosen, log))
         return started[-1]
 
@@ -98,7 +100,9 @@ def environment(var: Path) -> dict[str, str]:
 
 def manage(var: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "manage.py", *arguments]
-    return subprocess.run(command, cwd=embedded.BASE_DIR, env=environment(var), capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(
+        command, cwd=configuration.BASE_DIR, env=environment(var), capture_output=True, text=True, timeout=60, check=False
+    )
 
 
 def processes(var: Path) -> list[str]:
@@ -124,7 +128,7 @@ def _wait_until(true: Callable[[], bool], seconds: float = 40.0) -> bool:
 
 
 def database(var: Path) -> "psycopg.Connection[tuple[object, ...]]":
-    postgres, _ = embedded.remembered(var)
+    postgres, _ = configuration.remembered(var)
     return psycopg.connect(f"postgres://tokenthrift:{postgres['password']}@127.0.0.1:{postgres['port']}/tokenthrift", connect_timeout=3)
 
 
@@ -163,7 +167,7 @@ def test_two_folders_run_side_by_side(var: Callable[[str], Path], start: Starter
     servers = [start(folder) for folder in folders]
     for server in servers:
         server.wait_ready()
-    left, right = (embedded.remembered(folder) for folder in folders)
+    left, right = (configuration.remembered(folder) for folder in folders)
     assert {entry["port"] for entry in left}.isdisjoint(entry["port"] for entry in right)
     assert [server.stop() for server in servers] == [0, 0]
 
@@ -188,7 +192,7 @@ def test_after_kill_9_it_starts_again_on_the_same_port(var: Callable[[str], Path
 def test_services_whose_keeper_is_killed_end_and_can_be_started_again(var: Callable[[str], Path]) -> None:
     folder = var("keeper")
     lease.take(folder)
-    (keeper,) = [line for line in processes(folder) if "gateway_project.keeper" in line]
+    (keeper,) = [line for line in processes(folder) if "gateway_project.embedded.supervisor" in line]
     os.kill(int(keeper.split()[0]), signal.SIGKILL)
     lease.release(folder)
     lease.take(folder)
@@ -202,7 +206,7 @@ def test_a_service_that_dies_is_started_again_on_its_port(var: Callable[[str], P
     lease.take(folder)
     (redis,) = [line for line in processes(folder) if "redis-server" in line]
     os.kill(int(redis.split()[0]), signal.SIGKILL)
-    _, known = embedded.remembered(folder)
+    _, known = configuration.remembered(folder)
     assert _wait_until(lambda: not _refused(known["port"]))
     assert redis not in processes(folder)
     lease.release(folder)
@@ -253,8 +257,10 @@ def test_logs_and_counters_are_closed_to_others_also_where_they_were_open(
 def test_a_folder_that_the_services_cannot_enter_is_one_clear_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.which", lambda *_, **__: "/bin/false")  # as where the capability may not be given
     tmp_path.chmod(0o700)
-    with pytest.raises(daemons.ServiceError, match=r"^PostgreSQL cannot run as root, and the account nobody may not enter .*[.]$"):
-        daemons.reaching(daemons.Account("nobody", 65534, 65534), tmp_path / "postgres")
+    with pytest.raises(
+        embedded_processes.ServiceError, match=r"^PostgreSQL cannot run as root, and the account nobody may not enter .*[.]$"
+    ):
+        embedded_processes.reaching(embedded_processes.Account("nobody", 65534, 65534), tmp_path / "postgres")
 
 
 def test_debug_is_refused_on_a_public_address(settings: Settings) -> None:

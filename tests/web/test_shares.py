@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway_project.shares import Shares
+from gateway_project.serving.connection_balancer import Shares
 
 spawn = multiprocessing.get_context("spawn")
 

@@ -20,15 +20,16 @@ from pytest_django import DjangoAssertNumQueries, Settings
 from plans import selectors, services
 from plans.models import ModelPrice, Plan, Revision, Tenant
 from plans.pricing import Price
-from proxy import source, vault
 from proxy.models import Route, Upstream
-from proxy.selectors import load_directory
-from proxy.services import put_route, put_upstream
-from proxy.worker_loops import poll_configuration
+from proxy.runtime import config_source
+from proxy.runtime.config_loader import load_directory
+from proxy.runtime.worker_loops import poll_configuration
+from proxy.upstreams import encryption
+from proxy.upstreams.services import put_route, put_upstream
 from stats.database import conninfo
 
 pytestmark = pytest.mark.django_db
-LISTENERS = f"datname = current_database() AND query = 'LISTEN {source.CHANNEL}'"
+LISTENERS = f"datname = current_database() AND query = 'LISTEN {config_source.CHANNEL}'"
 
 
 @pytest.fixture
@@ -251,7 +252,7 @@ def test_keys_are_rotated_all_or_none(route: Route, settings: Settings, capsys: 
     call_command("rotate_encryption_keys")
     assert "1 provider keys" in capsys.readouterr().out
     settings.ENCRYPTION_KEYS = [new]
-    assert vault.open_sealed(Upstream.objects.get().encrypted_key) == "sk-secret"
+    assert encryption.open_sealed(Upstream.objects.get().encrypted_key) == "sk-secret"
     Upstream.objects.create(name="lost", base_url="https://x.example", encrypted_key=Fernet(old).encrypt(b"gone"))
     before = dict(Upstream.objects.values_list("name", "encrypted_key"))
     with pytest.raises(CommandError, match="Nothing was changed: no key in TOKENTHRIFT_ENCRYPTION_KEYS opens the provider key of: lost"):
@@ -267,8 +268,8 @@ def test_keys_are_rotated_all_or_none(route: Route, settings: Settings, capsys: 
 @pytest.mark.django_db(transaction=True)
 async def test_a_change_is_told_and_taken_up_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """The poll is put off, so that only the notice can bring the change in time; no notice comes of a change that is rolled back."""
-    monkeypatch.setattr(source, "POLL_SECONDS", 3600)
-    made = source.DatabaseSource()
+    monkeypatch.setattr(config_source, "POLL_SECONDS", 3600)
+    made = config_source.DatabaseSource()
     tasks = [asyncio.create_task(poll_configuration(made).run()), asyncio.create_task(made.listen())]
     try:
         await _until(lambda: len(_listeners()) == 1 and made.directory.revision >= 0)
@@ -287,8 +288,8 @@ async def test_a_change_is_told_and_taken_up_at_once(monkeypatch: pytest.MonkeyP
 
 @pytest.mark.django_db(transaction=True)
 async def test_a_listener_that_is_cut_off_listens_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(source, "LISTEN_AGAIN", 0.05)
-    made = source.DatabaseSource()
+    monkeypatch.setattr(config_source, "LISTEN_AGAIN", 0.05)
+    made = config_source.DatabaseSource()
     task = asyncio.create_task(made.listen())
     try:
         await _until(lambda: len(_listeners()) == 1)

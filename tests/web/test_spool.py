@@ -14,12 +14,13 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.db import connections
 
-from stats.flusher import Flusher
-from stats.measures import Attempt
-from stats.models import DeadLetter, RequestEvent, Rollup, SpoolCursor, Unfolded, UpstreamAttempt
-from stats.overflow import Overflow
-from stats.rollups import DAY, FULL, PLAN
-from stats.spool import Spool, SpoolFile
+from stats.events import Attempt
+from stats.ledger.flusher import Flusher
+from stats.ledger.overflow import Overflow
+from stats.ledger.spool import Spool, SpoolFile
+from stats.models.requests import DeadLetter, RequestEvent, SpoolCursor, UpstreamAttempt
+from stats.models.rollups import FULL, PLAN, Rollup, Unfolded
+from stats.time_grains import DAY
 from tests.events import make_event
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -27,7 +28,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Spool:
-    monkeypatch.setattr("stats.metrics.observe", lambda event: None)  # counters live as long as the test run, odd events would stay in them
+    # counters live as long as the test run, odd events would stay in them
+    monkeypatch.setattr("stats.monitoring.metrics.observe", lambda event: None)
     return Spool(tmp_path)
 
 
@@ -155,7 +157,7 @@ async def test_numbers_beyond_every_column_are_put_aside(spool: Spool, flusher: 
 async def test_a_file_grown_large_is_rotated_and_removed_when_flushed(
     spool: Spool, flusher: Flusher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stats.flusher.ROTATE_AT", 1)
+    monkeypatch.setattr("stats.ledger.flusher.ROTATE_AT", 1)
     first = spool.current.path
     for _ in range(3):
         spool.record(make_event())

@@ -11,8 +11,8 @@ from django.test import Client
 
 from plans import keys
 from plans.models import AdminKey, Plan, Tenant
-from stats.measures import Event
-from stats.models import RequestEvent, SpoolCursor, UpstreamAttempt
+from stats.events import Event
+from stats.models.requests import RequestEvent, SpoolCursor, UpstreamAttempt
 from tests.events import make_event
 from tests.recorded import store
 

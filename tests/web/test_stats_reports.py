@@ -13,10 +13,10 @@ from django.test import Client
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from plans.access import PLATFORM_ADMIN, TENANT_ADMIN, VIEWER
 from plans.models import Plan, Tenant, VirtualKey
-from plans.people import PLATFORM_ADMIN, TENANT_ADMIN, VIEWER
-from stats import csv as csv_file
-from stats.report import COUNTS, DOLLARS
+from stats.reports import csv_export as csv_file
+from stats.reports.rows import COUNTS, DOLLARS
 from tests.events import make_event
 from tests.recorded import store
 from tests.web.management import Manager, manager, refused

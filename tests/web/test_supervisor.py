@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from uvicorn import Config
 
-from gateway_project.supervisor import Worker
+from gateway_project.serving.supervisor import Worker
 
 LONG = 30.0
 

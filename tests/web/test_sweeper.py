@@ -11,12 +11,13 @@ from asgiref.sync import sync_to_async
 from django.db import connections
 
 from plans.models import Plan, Tenant, TenantUsage
-from proxy.sweeper import Sweeper
-from proxy.sweeps import AGAIN
-from stats import database, erasures, intake
-from stats.entries import CacheEntry
-from stats.kept import Kept
-from stats.spool import _line
+from proxy.runtime.cache_sweeper import Sweeper
+from proxy.runtime.cache_sweeper_sql import AGAIN
+from stats import database
+from stats.events import Kept
+from stats.ledger import deletions, inserts
+from stats.ledger.spool import _line
+from stats.models.cache_entries import CacheEntry
 from tests.events import make_event
 from tests.pipeline.fakes import World
 
@@ -76,7 +77,7 @@ class Cache:
         return kept
 
     async def write(self, *kept: Kept) -> None:
-        await intake.insert(self.conn, "worker", [intake.row_of(_line("kept", each).strip()) for each in kept])
+        await inserts.insert(self.conn, "worker", [inserts.row_of(_line("kept", each).strip()) for each in kept])
 
     @property
     def stored(self) -> set[str]:
@@ -92,7 +93,7 @@ def cache(conn: database.Connection, desk: Plan, database_url: str) -> Cache:
 
 
 async def erase(**fields: Any) -> int:
-    deleted, _ = await sync_to_async(erasures.erase)(erasures.Filter(**fields), by="test")
+    deleted, _ = await sync_to_async(deletions.erase)(deletions.Filter(**fields), by="test")
     return deleted
 
 
@@ -135,7 +136,7 @@ async def test_a_row_that_comes_in_late_is_deleted_as_it_comes(cache: Cache, wan
     await cache.write(kept, later)
     await cache.sweeper.sweep()
     assert cache.stored == (set() if hit else {"late"})
-    assert {row.entry_id async for row in erasures.present()} == ({"new"} if hit else {"new", "late"})
+    assert {row.entry_id async for row in deletions.present()} == ({"new"} if hit else {"new", "late"})
 
 
 async def test_lines_that_come_twice_or_in_the_wrong_order_leave_the_newest(cache: Cache) -> None:
@@ -168,7 +169,7 @@ async def test_surplus_goes_by_last_use_and_leaves_other_tenants_alone(cache: Ca
         await cache.add(f"r{number}", tenant=rival, created_at=now - 900 + number)
     # by way of the ledger: the first is used again, also under the key of the compressed request the second
     hits = [make_event(at=now, tier="exact", entry_id=entry_id) for entry_id in ("a0", "a0", "a1-cut")]
-    await intake.insert(conn, "worker", [intake.row_of(_line("event", each).strip()) for each in hits])
+    await inserts.insert(conn, "worker", [inserts.row_of(_line("event", each).strip()) for each in hits])
     assert [(row.hits, row.used_at.timestamp() == pytest.approx(now)) async for row in CacheEntry.objects.filter(entry_id__in=("a0", "a1"))
             .order_by("entry_id")] == [(2, True), (1, True)]  # fmt: skip
     await Tenant.objects.filter(pk=acme.pk).aupdate(max_entries=5, max_bytes=350)
@@ -199,9 +200,9 @@ async def test_rows_of_expired_entries_go_in_batches(cache: Cache, conn: databas
 async def test_two_workers_write_and_note_the_same_rows_at_once(cache: Cache, database_url: str) -> None:
     """The ledger waits for no row that another worker holds, and never ends in a deadlock."""
     kept = await cache.add("a")
-    hit = [intake.row_of(_line("event", make_event(tier="exact", entry_id="a")).strip())]
+    hit = [inserts.row_of(_line("event", make_event(tier="exact", entry_id="a")).strip())]
     async with cache.conn.transaction():
         await cache.write(kept)
         async with await psycopg.AsyncConnection.connect(database_url) as other:
             await other.execute("SET lock_timeout = '500ms'")
-            assert await intake.insert(other, "worker", hit) == 1
+            assert await inserts.insert(other, "worker", hit) == 1

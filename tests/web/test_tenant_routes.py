@@ -8,13 +8,14 @@ import pytest
 from django.test import Client
 
 from plans import services
+from plans.access import PLATFORM_ADMIN, TENANT_ADMIN
 from plans.models import Plan, Tenant, VirtualKey
-from plans.people import PLATFORM_ADMIN, TENANT_ADMIN
 from plans.snapshot import KeySnapshot
-from proxy.core.directory import Directory
+from proxy.core.config import Directory
 from proxy.models import Route
-from proxy.selectors import find_model, load_directory
-from proxy.services import put_route, put_upstream
+from proxy.runtime.config_loader import load_directory
+from proxy.upstreams.selectors import find_model
+from proxy.upstreams.services import put_route, put_upstream
 from tests.pipeline.fakes import World, ask, body
 from tests.web.management import PLANS, manager, refused
 from tests.web.people import person, session

@@ -12,8 +12,8 @@ import httpx
 import pytest
 from pytest_django import Settings
 
-from gateway_project import checks
-from proxy.core.trace import Trace, parent_of
+from gateway_project.checks import deployment
+from proxy.core.trace_context import Trace, parent_of
 from tests.collector import Collector, Span, running_collector
 from tests.gateways import ROUTE, Gateway, running_gateway
 from tests.upstream import MockUpstream, running_upstream
@@ -24,8 +24,8 @@ OPENED = """
 import os, sys, django
 os.environ["DJANGO_SETTINGS_MODULE"] = "gateway_project.settings"
 django.setup()
-from proxy import asgi, toolbox
-toolbox.open_tracing()
+from proxy import asgi; from proxy.runtime import worker
+worker.open_tracing()
 print(any(name.startswith("opentelemetry.exporter") for name in sys.modules))
 """
 SERVER, CLIENT = "POST /v1/chat/completions", "chat gpt-4o-mini"
@@ -214,8 +214,8 @@ def test_traces_that_cannot_be_exported_are_refused_at_the_start(
     endpoint: str, installed: Callable[[str], bool], said: list[str], settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.TRACING, settings.OTLP_ENDPOINT = True, endpoint
-    monkeypatch.setattr(checks, "_installed", installed)
-    assert [message.id for message in checks.traces_can_be_exported(None)] == said
+    monkeypatch.setattr(deployment, "_installed", installed)
+    assert [message.id for message in deployment.traces_can_be_exported(None)] == said
 
 
 @pytest.mark.parametrize(("endpoint", "loaded"), [("", "False"), ("http://127.0.0.1:1", "True")])

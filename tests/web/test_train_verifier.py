@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from django.core.management import CommandError, call_command
 
-from proxy.engines.verifiers.model import ALONE, WITH_COSINE, learned
+from proxy.engines.verifiers.weights import ALONE, WITH_COSINE, learned
 
 VERBS = "book cancel change check close confirm find freeze order pay print renew report reset send track".split()
 THINGS = "card flight hotel invoice loan parcel passport rent table ticket".split()

@@ -71,7 +71,7 @@ def test_a_route_that_is_not_there_is_refused_before_anything_is_sent(staff: htt
 def test_the_key_is_revoked_when_nobody_answers(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
     from plans import services
     from plans.models import Tenant
-    from proxy.trial import Unreachable, trial
+    from proxy.live_test.service import Unreachable, trial
 
     plan = services.create_plan(owner=None, body={"plan_name": "faq"})
     with pytest.raises(Unreachable, match="cannot be reached"):

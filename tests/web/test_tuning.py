@@ -9,8 +9,8 @@ import pytest
 from django.test import Client
 
 from plans.models import Plan, Tenant
-from stats.models import RequestEvent
-from stats.tuning import THRESHOLDS
+from stats.models.requests import RequestEvent
+from stats.quality.tuning import THRESHOLDS
 from tests.events import make_event
 from tests.recorded import store
 from tests.web.management import ONE, Manager, manager, refused

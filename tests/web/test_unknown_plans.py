@@ -7,8 +7,8 @@ from django.contrib.auth.models import Group, User
 from django.test import Client
 
 from plans.models import Membership, Plan, Tenant
-from stats.measures import Event
-from stats.models import Rollup
+from stats.events import Event
+from stats.models.rollups import Rollup
 from tests.events import make_event
 from tests.recorded import store
 from tests.web.test_dashboard import days_ago, page, staff

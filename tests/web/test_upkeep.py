@@ -10,11 +10,13 @@ import orjson
 import psycopg
 import pytest
 
-from stats import partitions
-from stats.imprints import IMPRINTS
-from stats.intake import EVENTS, INSERT_EVENTS
-from stats.models import DeadLetter, Erasure, Rollup, SpoolCursor, Tally, UpstreamAttempt
-from stats.rolling import FOLD
+from stats.ledger import partitions
+from stats.ledger.fingerprints import IMPRINTS
+from stats.ledger.inserts import EVENTS, INSERT_EVENTS
+from stats.ledger.rollup import FOLD
+from stats.models.cache_entries import Erasure
+from stats.models.requests import DeadLetter, SpoolCursor, UpstreamAttempt
+from stats.models.rollups import Rollup, Tally
 from tests.events import id_at, make_event
 from tests.gateways import Gateway, running_gateway
 from tests.upstream import MockUpstream

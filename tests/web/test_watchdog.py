@@ -9,8 +9,8 @@ import time
 import pytest
 from prometheus_client import REGISTRY
 
-from proxy.pipeline import scope
-from proxy.watchdog import OUTSIDE, Place, Watchdog, place_of
+from proxy.pipeline.stages import cache_scope
+from proxy.runtime.watchdog import OUTSIDE, Place, Watchdog, place_of
 from tests.gateways import Gateway
 from tests.pipeline.fakes import World, ask, body
 
@@ -24,7 +24,7 @@ async def test_a_stall_is_told_with_the_stage_it_was_in(caplog: pytest.LogCaptur
         time.sleep(0.6)
         return "scope"
 
-    monkeypatch.setattr(scope, "scope_digest", slow)
+    monkeypatch.setattr(cache_scope, "scope_digest", slow)
     before, world, watchdog = stalls("scope"), World(), Watchdog()
     try:
         await asyncio.sleep(0.3)
@@ -35,7 +35,7 @@ async def test_a_stall_is_told_with_the_stage_it_was_in(caplog: pytest.LogCaptur
         watchdog.close()
     assert stalls("scope") - before == 1
     (told,) = [record.getMessage() for record in caplog.records if "in scope" in record.getMessage()]
-    assert "(proxy.pipeline.scope.scope:" in told
+    assert "(proxy.pipeline.stages.cache_scope.scope:" in told
     assert float(told.split(" for ")[1].split(" s ")[0]) >= 0.4
 
 

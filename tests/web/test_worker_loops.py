@@ -17,39 +17,39 @@ PACKAGES = ("gateway_project", "plans", "proxy", "stats")
 # Loops of a worker that are no periodic task, as each turn lasts as long as its connection; and by
 # which function in the worker's list they run.
 LISTENERS = {
-    "proxy.engines.exact.changes:Changes.run": "proxy.engines.exact.changes:Changes.run",
-    "proxy.engines.exact.changes:Changes._listen": "proxy.engines.exact.changes:Changes.run",
-    "proxy.engines.flights.talk:Talk.listen": "proxy.engines.flights.redis:RedisLeases.listen",
-    "proxy.source:DatabaseSource.listen": "proxy.source:DatabaseSource.listen",
+    "proxy.engines.exact.invalidations:Changes.run": "proxy.engines.exact.invalidations:Changes.run",
+    "proxy.engines.exact.invalidations:Changes._listen": "proxy.engines.exact.invalidations:Changes.run",
+    "proxy.engines.coalescing.channel:Talk.listen": "proxy.engines.coalescing.redis:RedisLeases.listen",
+    "proxy.runtime.config_source:DatabaseSource.listen": "proxy.runtime.config_source:DatabaseSource.listen",
 }
 # Loops that end by themselves or belong to something that does, and the two that cannot be in the list.
 NOT_PERIODIC = {
-    "gateway_project.daemons:end_orphan": "ends with a process",
-    "gateway_project.daemons:wait_ready": "ends when a service answers",
-    "gateway_project.keeper:keep": "the supervisor of the embedded services, a process of its own",
-    "gateway_project.lease:_wait_for": "ends when a service answers",
-    "gateway_project.lease:release": "ends with a process",
-    "gateway_project.locks:take": "ends when a lock is free",
-    "proxy.core.fair:fairly": "ends with the work that it gives turns to",
+    "gateway_project.embedded.processes:end_orphan": "ends with a process",
+    "gateway_project.embedded.processes:wait_ready": "ends when a service answers",
+    "gateway_project.embedded.supervisor:keep": "the supervisor of the embedded services, a process of its own",
+    "gateway_project.embedded.lease:_wait_for": "ends when a service answers",
+    "gateway_project.embedded.lease:release": "ends with a process",
+    "gateway_project.embedded.file_locks:take": "ends when a lock is free",
+    "proxy.core.event_loop:fairly": "ends with the work that it gives turns to",
     "proxy.core.flights:Flight.batches": "ends with an answer",
     "proxy.core.flights:Flight.empty": "ends with its readers",
     "proxy.core.flights:Flight.heard": "ends with an answer",
     "proxy.engines.compressors.pool:PoolCompressor._prepare": "supervises a process until it answers",
-    "proxy.feedback:_recorded": "ends with a call",
-    "proxy.periodic_task:PeriodicTask._repeat": "the loop that all periodic tasks share",
-    "proxy.pipeline.join:join": "ends with a call",
-    "proxy.toolbox:Running._settle": "ends with the last requests of a worker that stops",
-    "proxy.trial:_until_known": "ends with a call",
-    "proxy.watchdog:Watchdog._watch": "a thread beside the event loop, which it watches",
-    "stats.consumers:Live._beat": "ends with a browser's socket",
-    "stats.erasures:pending": "ends with a call",
-    "stats.flusher:Flusher.close": "ends with a worker",
+    "proxy.endpoints.feedback:_recorded": "ends with a call",
+    "proxy.runtime.periodic_task:PeriodicTask._repeat": "the loop that all periodic tasks share",
+    "proxy.pipeline.stages.coalesce:join": "ends with a call",
+    "proxy.runtime.worker:Running._settle": "ends with the last requests of a worker that stops",
+    "proxy.live_test.service:_until_known": "ends with a call",
+    "proxy.runtime.watchdog:Watchdog._watch": "a thread beside the event loop, which it watches",
+    "stats.dashboard.consumers:Live._beat": "ends with a browser's socket",
+    "stats.ledger.deletions:pending": "ends with a call",
+    "stats.ledger.flusher:Flusher.close": "ends with a worker",
     "stats.live:_tell": "ends when there is nothing to tell",
 }
 PROGRAM = """
 import asyncio, json, django
 django.setup()
-from proxy.toolbox import open_toolbox
+from proxy.runtime.worker import open_toolbox
 
 def place(loop):
     function = getattr(loop, "work", None) or getattr(loop, "thread", None) or loop.run
@@ -150,7 +150,7 @@ def test_no_loop_is_written_out_but_those_named_here_with_a_reason() -> None:
 def test_a_worker_runs_every_turn_that_the_code_has(started: list[str]) -> None:
     turns = {each for source, module in modules() for each in turns_in(source, module)}
     assert turns - set(started) == set()
-    assert {"stats.upkeep:turn", "stats.flusher:Flusher.turn"} <= turns
+    assert {"stats.ledger.retention:turn", "stats.ledger.flusher:Flusher.turn"} <= turns
 
 
 def test_a_worker_runs_every_listener(started: list[str]) -> None:

@@ -13,9 +13,11 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
-from gateway_project import embedded, server, service_checks
-from gateway_project.checks import LOOPBACK
+from gateway_project.checks import services
+from gateway_project.checks.deployment import LOOPBACK
+from gateway_project.embedded import configuration
 from gateway_project.management.commands.migrate import alone
+from gateway_project.serving import server
 from plans.models import AdminKey
 
 SEED_SECONDS = 120
@@ -48,7 +50,7 @@ class Command(BaseCommand):
 
     def _prepare(self) -> None:
         """Judge the services, then bring database, price list and embedder up to date; one process at a time."""
-        findings = service_checks.all_services()
+        findings = services.all_services()
         for finding in findings:
             self.stderr.write(f"{finding.id}: {_sentence(finding)}")
         if any(finding.is_serious() for finding in findings):
@@ -72,7 +74,7 @@ class Command(BaseCommand):
         shown = f"[{host}]" if ":" in host else host
         base = f"http://{shown}:{listener.getsockname()[1]}"
         lines = [f"Tokenthrift: {base}/v1 (OpenAI SDK: base_url), {base}/admin/, {base}/dashboard/, {base}/api/docs"]
-        if embedded.needed():
+        if configuration.needed():
             lines.append(f"Data: {settings.VAR_DIR} (embedded PostgreSQL and Redis, for trying and testing)")
         if not get_user_model().objects.filter(is_staff=True).exists():
             lines.append("No staff user yet. In another shell: .venv/bin/python manage.py createsuperuser")

@@ -7,17 +7,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from proxy.core.compression.choose import choose
+from proxy.core.compression.document import History, Pieces, Rank, Source, read
 from proxy.core.compression.fragments import Share, Span
-from proxy.core.compression.history import History, Rank
-from proxy.core.compression.passage import read
-from proxy.core.compression.pieces import Pieces, Source
 from proxy.core.compression.rendering import LEFT_OUT, Rendering
+from proxy.core.compression.selection import choose
 from proxy.core.compression.structure import Structure
 from proxy.core.compression.transcript import Transcript
-from proxy.core.compression.windows import windows
-from proxy.core.ports import Message
+from proxy.core.text.windows import windows
 from proxy.core.tokens import count_text
+from proxy.core.types import Message
 
 # An excerpt of fewer tokens says nothing.
 LEAST_EXCERPT = 24

@@ -8,11 +8,11 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from proxy.core.compression.blocks import blocks
-from proxy.core.compression.json_text import Value, children, documents, value_end
-from proxy.core.compression.opaque import HEAD, opaque_runs
 from proxy.core.compression.structure import Fragment, Kind, Node, Whole, packed
-from proxy.core.compression.windows import string_windows, windows
+from proxy.core.text.json_text import Value, children, documents, value_end
+from proxy.core.text.opaque_runs import HEAD, opaque_runs
+from proxy.core.text.sentences import blocks
+from proxy.core.text.windows import string_windows, windows
 from proxy.core.tokens import count_text, count_within
 
 Span = tuple[int, int]

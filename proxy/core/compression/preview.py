@@ -2,24 +2,24 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
+from decimal import Decimal
 from itertools import chain
 from typing import Any, Literal, cast
 
+from plans.pricing import Price
 from plans.snapshot import CompressionSettings
-from proxy.core.compression.catalogue import ENGINES
-from proxy.core.compression.choose import ranked
-from proxy.core.compression.compress import compress, drafted
-from proxy.core.compression.draft import Draft
+from proxy.core.compression.compress import compress, drafted, whole_messages
+from proxy.core.compression.counted_chat import Draft
 from proxy.core.compression.excerpt import Excerpt
-from proxy.core.compression.memory import Memory
-from proxy.core.compression.pays import Terms
-from proxy.core.compression.roles import noted
-from proxy.core.compression.shape import Outline, outline
-from proxy.core.compression.speech import spoken
-from proxy.core.compression.turns import Keep, Unit, texts, units
-from proxy.core.compression.whole import whole_messages
-from proxy.core.ports import Cut, Message
+from proxy.core.compression.layout import Outline, outline
+from proxy.core.compression.memo import Memory
+from proxy.core.compression.registry import ENGINES
+from proxy.core.compression.selection import ranked
+from proxy.core.compression.speakers import spoken
+from proxy.core.compression.types import Cut, Terms
+from proxy.core.compression.units import Keep, Unit, noted, texts, units
 from proxy.core.tokens import count_message
+from proxy.core.types import Message
 
 # protected: sent as it is, whatever it costs. recent: sent whole, after the mark. whole: sent whole, as everything fits or the engine
 # keeps whole messages. shortened: kept of a message that such an engine cut in its middle. block, recalled: in the transcript of that
@@ -194,3 +194,26 @@ def _by_sentence(draft: Draft, found: Outline) -> Iterator[Shown]:
 def _ranks(scores: Sequence[float]) -> dict[int, int]:
     """The place of each index, 1 for the highest score."""
     return {index: place for place, index in enumerate(ranked(scores), 1)}
+
+
+# What a prompt costs, in this turn and in the next one.
+
+# The shortest prefix that providers remember, most of them (platform.openai.com/docs/guides/prompt-caching,
+# docs.claude.com/en/docs/build-with-claude/prompt-caching).
+SHORTEST_PREFIX = 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bill:
+    """US dollars for a prompt without its answer: `now` at list price; `next_turn` with what the provider remembers of this turn at
+    its price for that, None where it has no such price."""
+
+    now: Decimal
+    next_turn: Decimal | None
+
+
+def bill(price: Price, now: int, following: Following) -> Bill:
+    """For a prompt of `now` tokens and the turn that follows it. A surcharge for writing into the provider's memory is not in it."""
+    warm = following.warm if following.warm >= SHORTEST_PREFIX else 0
+    warmed = None if price.cached_input is None else price.cost(prompt=following.tokens, completion=0, cached=warm)
+    return Bill(now=price.cost(prompt=now, completion=0), next_turn=warmed)

@@ -9,8 +9,8 @@ checked by who wrote it and stays as it is. That of the current turn always does
 from collections.abc import Sequence
 
 from proxy.core.compression.rendering import LEFT_OUT
-from proxy.core.compression.turns import Keep, Unit
-from proxy.core.ports import Message
+from proxy.core.compression.units import Keep, Unit
+from proxy.core.types import Message
 
 # Characters of old reasoning that stay.
 MAX_REASONING = 160

@@ -5,8 +5,8 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import groupby, pairwise
 from typing import NamedTuple
 
-from proxy.core.compression.pieces import Pieces
-from proxy.core.compression.speech import quoted
+from proxy.core.compression.document import Pieces
+from proxy.core.compression.speakers import quoted
 from proxy.core.compression.structure import JSON, Kind, Node, Structure
 
 LEFT_OUT = "…"

@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Sequence
 from itertools import groupby, pairwise
 
-from proxy.core.compression.pieces import Pieces
+from proxy.core.compression.document import Pieces
 from proxy.core.compression.rendering import LEFT_OUT, Item, Rendering
-from proxy.core.compression.speech import labels, quoted, speaker
-from proxy.core.compression.turns import Unit
-from proxy.core.ports import Message
+from proxy.core.compression.speakers import labels, quoted, speaker
+from proxy.core.compression.units import Unit
+from proxy.core.types import Message
 
 
 class Transcript:

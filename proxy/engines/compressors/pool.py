@@ -1,13 +1,9 @@
-"""Compression in worker processes, so that no chat, however long or hostile, holds up the event loop.
-
-A worker is a child process fed through pipes (see `process` and `worker`): it can be killed at its deadline, which a thread cannot and a
-ProcessPoolExecutor does not offer, it never forks a threaded parent, and it ends when its stdin closes, that is, when the parent dies.
-"""
+"""Processes that compress, and which of them takes the next chat."""
 
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -15,16 +11,21 @@ from typing import Any
 
 from plans.snapshot import CompressionSettings
 from proxy.core.compression.compress import FALLBACK, compress, fits, size
-from proxy.core.compression.pays import Terms
+from proxy.core.compression.types import Cut, Terms
 from proxy.core.errors import ToolUnavailable
-from proxy.core.offload import LARGE, off_loop
-from proxy.core.ports import Cut, Message
-from proxy.engines.compressors.idle import Idle, opening
+from proxy.core.event_loop import LARGE, off_loop
+from proxy.core.types import Message
 from proxy.engines.compressors.process import BROKEN, WorkerProcess
 from proxy.engines.compressors.worker import job
 
-logger = logging.getLogger(__name__)
+# Compression in worker processes, so that no chat, however long or hostile, holds up the event
+# loop.
+#
+# A worker is a child process fed through pipes (see `process` and `worker`): it can be killed at
+# its deadline, which a thread cannot and a ProcessPoolExecutor does not offer, it never forks a
+# threaded parent, and it ends when its stdin closes, that is, when the parent dies.
 
+logger = logging.getLogger(__name__)
 # Loads what a job needs, long enough for a block. It takes half a second, many times that on a machine in trouble.
 WARM_UP = job(
     [{"role": "user", "content": "One order. Two orders came. " * 200}, {"role": "user", "content": "Which order?"}],
@@ -202,3 +203,41 @@ def cut_of(reply: dict[str, Any], messages: list[Message]) -> Cut | str:
     if kept is not None:
         kept = [messages[item] if isinstance(item, int) else item for item in kept]
     return Cut(**{**reply, "messages": kept})
+
+
+# Which worker a chat goes to: the one that had it before and remembers its messages, when that one
+# is free, else any.
+
+# A chat is known by how it begins: the system message and the first question and answer. Later turns bring the same again.
+MESSAGES, CHARACTERS = 3, 200
+
+
+class Idle:
+    """Workers that have nothing to do. Who waits longest takes the next one."""
+
+    def __init__(self, workers: Sequence[WorkerProcess]) -> None:
+        self._workers = workers
+        self._free: list[WorkerProcess] = []
+        self._count = asyncio.Semaphore(0)
+
+    def give(self, worker: WorkerProcess) -> None:
+        """This one is free now."""
+        self._free.append(worker)
+        self._count.release()
+
+    async def take(self, chat: int) -> WorkerProcess:
+        """The worker that this chat always asks for, or the one that became free last; waits when there is none."""
+        await self._count.acquire()
+        favourite = self._workers[chat % len(self._workers)]
+        self._free.remove(worker := favourite if favourite in self._free else self._free[-1])
+        return worker
+
+
+def opening(messages: Sequence[Message]) -> int:
+    """A number for how a chat begins, the same for all its turns in this process. Looks at what it needs only, as a chat may be long."""
+    return hash(tuple(_beginning(message.get("content")) for message in messages[:MESSAGES] if isinstance(message, dict)))
+
+
+def _beginning(content: object) -> str:
+    """Of a list no more parts than characters: the whole of it may be megabytes."""
+    return (content if isinstance(content, str) else str(content[:1] if isinstance(content, list) else content))[:CHARACTERS]

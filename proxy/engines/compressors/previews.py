@@ -6,10 +6,10 @@ from dataclasses import replace
 
 from plans.snapshot import CompressionSettings
 from proxy.core.compression.compress import FALLBACK
-from proxy.core.compression.pays import Terms
 from proxy.core.compression.preview import Following, Preview, Shown, preview
+from proxy.core.compression.types import Terms
 from proxy.core.errors import ToolUnavailable
-from proxy.core.ports import Message
+from proxy.core.types import Message
 from proxy.engines.compressors.pool import PoolCompressor, cut_of
 from proxy.engines.compressors.worker import job
 

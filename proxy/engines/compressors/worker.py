@@ -23,13 +23,13 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from plans.snapshot import CompressionSettings
 from proxy.core.compression.compress import compress
-from proxy.core.compression.memory import Memory
-from proxy.core.compression.pays import Terms
+from proxy.core.compression.memo import Memory
 from proxy.core.compression.preview import preview
-from proxy.core.ports import Cut, Message
+from proxy.core.compression.types import Cut, Terms
+from proxy.core.types import Message
 
 if TYPE_CHECKING:
-    from proxy.core.compression.meanings import Meanings
+    from proxy.core.text.word_vectors import Meanings
 
 logger = logging.getLogger(__name__)
 
@@ -93,7 +93,7 @@ def _listen(stream: BinaryIO, jobs: "SimpleQueue[bytes]") -> None:
 
 def _meanings(paths: list[str]) -> "Meanings | None":
     """The table of the first path. Without it words count by what they are, not by what they mean."""
-    from proxy.core.compression.meanings import Meanings
+    from proxy.core.text.word_vectors import Meanings
 
     try:
         return Meanings.load(Path(paths[0])) if paths else None

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from proxy.core.errors import ToolUnavailable
-from proxy.core.ports import Vector
+from proxy.core.types import Vector
+from proxy.engines.embedders.base import ThreadedEmbedder
 from proxy.engines.embedders.comprehension import Pieces, pieces_of
-from proxy.engines.embedders.threaded import ThreadedEmbedder
-from proxy.engines.session import open_session, open_tokenizer
+from proxy.engines.inference.session import open_session, open_tokenizer
 
 MINILM_ID = "all-MiniLM-L6-v2@onnx-fp32-384"
 MINILM_DIMENSION = 384
@@ -23,7 +23,7 @@ MAX_TOKENS = 256
 GRAPH = "model.onnx"
 WEIGHTS = "model.weights"
 TOKENIZER = "tokenizer.json"
-# Vectors of its words, beside its folder (`proxy.engines.embedders.words`).
+# Vectors of its words, beside its folder (`proxy.engines.embedders.export_word_vectors`).
 WORDS = f"{MINILM_ID}-words.npz"
 
 

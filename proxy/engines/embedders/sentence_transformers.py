@@ -7,9 +7,9 @@ from concurrent.futures import TimeoutError as LoadTimeout
 from typing import Any
 
 from proxy.core.errors import ToolUnavailable
-from proxy.core.ports import Vector
+from proxy.core.types import Vector
+from proxy.engines.embedders.base import ThreadedEmbedder
 from proxy.engines.embedders.comprehension import Pieces, pieces_of
-from proxy.engines.embedders.threaded import ThreadedEmbedder
 
 ID_LENGTH = 100  # of the column that holds it
 

@@ -17,11 +17,13 @@ import psycopg
 from pgvector import HalfVector
 from psycopg.pq.abc import PGresult
 
+from proxy.core.caching.envelope import storable
 from proxy.core.errors import ToolUnavailable
-from proxy.core.ports import Candidate, Outdated, SemanticEntry, Vector
-from proxy.engines.semantic.line import Value
-from proxy.engines.semantic.lines import Closed, Lines
-from proxy.engines.semantic.statements import (
+from proxy.core.ports import Candidate, Outdated, SemanticEntry
+from proxy.core.types import Vector
+from proxy.engines.semantic.pg_connection import Value
+from proxy.engines.semantic.pg_pool import Closed, Lines
+from proxy.engines.semantic.pg_sql import (
     DELETE,
     FACTS,
     GET,
@@ -35,7 +37,7 @@ from proxy.engines.semantic.statements import (
     exact,
     statement,
 )
-from proxy.engines.semantic.values import checked_entry, clipped, storable, unit_vector
+from proxy.engines.semantic.validation import checked_entry, clipped, unit_vector
 
 LARGE_BUCKET = 3000
 LARGE_BUCKETS_KEPT = 10_000

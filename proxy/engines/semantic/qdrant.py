@@ -22,10 +22,12 @@ from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.common.client_exceptions import QdrantException
 from qdrant_client.http.exceptions import ApiException, ResponseHandlingException, UnexpectedResponse
 
+from proxy.core.caching.envelope import storable
 from proxy.core.errors import ToolUnavailable
-from proxy.core.ports import Candidate, Outdated, SemanticEntry, Vector
-from proxy.engines.semantic.deadline import detached
-from proxy.engines.semantic.values import checked_entry, clipped, slug, storable, unit_vector
+from proxy.core.ports import Candidate, Outdated, SemanticEntry
+from proxy.core.types import Vector
+from proxy.engines.semantic.detached import detached
+from proxy.engines.semantic.validation import checked_entry, clipped, slug, unit_vector
 
 CONNECTIONS = 16
 FIELDS = ["entry_id", "scope", "question", "envelope"]

@@ -20,11 +20,13 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
+from proxy.core.caching.envelope import storable
 from proxy.core.errors import ToolUnavailable
-from proxy.core.ports import Candidate, Outdated, SemanticEntry, Vector
-from proxy.engines.semantic import redis_moves
-from proxy.engines.semantic.deadline import detached
-from proxy.engines.semantic.values import checked_entry, clipped, slug, storable, unit_vector
+from proxy.core.ports import Candidate, Outdated, SemanticEntry
+from proxy.core.types import Vector
+from proxy.engines.semantic import redis_migration
+from proxy.engines.semantic.detached import detached
+from proxy.engines.semantic.validation import checked_entry, clipped, slug, unit_vector
 
 NO_MODULE = "this Redis has no search module (RediSearch): use Redis Stack or Redis 8, or choose pgvector_semantic"
 LARGE_BUCKET = 3000
@@ -56,7 +58,7 @@ class RedisSearchCache:
         self._dimension = dimension
         self._timeout = timeout
         self._write_timeout = write_timeout
-        self._family = redis_moves.Family(prefix)
+        self._family = redis_migration.Family(prefix)
         self._index = f"{prefix}:semantic:{slug(embedder_id)}:{dimension}"
         # redis-py's own defaults hold one call for 59 s when Redis hangs. RESP 2 fixes the shape of what FT.SEARCH answers.
         pool = BlockingConnectionPool.from_url(
@@ -191,7 +193,7 @@ class RedisSearchCache:
 
     async def outdated(self, batch: int) -> AsyncIterator[list[Outdated]]:
         """Unexpired entries of this installation's other embedders; Redis chooses how many at a time. Raises ToolUnavailable."""
-        found = redis_moves.pages(self._redis, self._family, self._index)
+        found = redis_migration.pages(self._redis, self._family, self._index)
         while True:
             page = await self._run(lambda: anext(found, None), self._write_timeout)
             if page is None:
@@ -203,7 +205,7 @@ class RedisSearchCache:
         near = unit_vector(self.name, vector, self._dimension).tobytes()
         await self._run(self._create_index, self._write_timeout)
         source, target = f"{old.place}:{old.entry_id}", self._key(old.entry_id)
-        await detached(self._run(lambda: redis_moves.move(self._redis, source, target, near), self._write_timeout))
+        await detached(self._run(lambda: redis_migration.move(self._redis, source, target, near), self._write_timeout))
 
     async def check(self) -> None:
         """Raises ToolUnavailable when Redis does not answer, lacks the search module or cannot hold the index."""

@@ -11,7 +11,7 @@ import tempfile
 import warnings
 from pathlib import Path
 
-from proxy.engines.verifiers.model import GRAPH, TOKENIZER, is_prepared, learned, verifier_id
+from proxy.engines.verifiers.weights import GRAPH, TOKENIZER, is_prepared, learned, verifier_id
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 

@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 
 from proxy.core.errors import ToolUnavailable
-from proxy.core.verify.pair import as_read, say_the_same
-from proxy.core.verify.verdict import doubts
-from proxy.engines.queue import WorkQueue
-from proxy.engines.session import open_session, open_tokenizer
-from proxy.engines.verifiers.model import ALONE, GRAPH, MINILM, TOKENIZER, WITH_COSINE, curves, is_prepared, verifier_id
-from proxy.engines.verifiers.score import LOUDEST, doubt, evidence, probability
-from proxy.engines.verifiers.tokens import PAIR_TOKENS, arrays
+from proxy.core.verification.equivalence import as_read, say_the_same
+from proxy.core.verification.rules.registry import doubts
+from proxy.engines.inference.batch_queue import WorkQueue
+from proxy.engines.inference.session import open_session, open_tokenizer
+from proxy.engines.verifiers.calibration import LOUDEST, doubt, evidence, probability
+from proxy.engines.verifiers.inputs import PAIR_TOKENS, arrays
+from proxy.engines.verifiers.weights import ALONE, GRAPH, MINILM, TOKENIZER, WITH_COSINE, curves, is_prepared, verifier_id
 
 MAX_CHARACTERS = 4096  # of one text; a pair so long is never judged
 

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from proxy.conf import conf
 from proxy.engines.embedders.onnx import MINILM_ID, WORDS, is_prepared
-from proxy.engines.verifiers import model as verifier
+from proxy.engines.verifiers import weights as verifier
 
 SECONDS = 300
 
@@ -38,7 +38,7 @@ class Command(BaseCommand):
             return
         if not is_prepared(folder):
             _run("embedders.export", folder)
-        _run("embedders.words", conf.models)
+        _run("embedders.export_word_vectors", conf.models)
         self.stdout.write(f"Embedder {MINILM_ID}: exported to {folder}, with vectors of its words beside it.")
 
 

@@ -9,10 +9,10 @@ from django.core.management.base import BaseCommand, CommandError
 from plans.models import Plan
 from proxy.core.errors import ToolUnavailable
 from proxy.core.ports import Embedder, Reembeddable, SemanticCache
-from proxy.engines.catalogue import SEMANTIC
-from proxy.reembed import Tally, reembed
+from proxy.engines.registry import SEMANTIC
+from proxy.runtime.reembed import Tally, reembed
+from proxy.runtime.worker import open_embedder, open_semantic
 from proxy.sealer import sealer
-from proxy.toolbox import open_embedder, open_semantic
 
 SECONDS = 30.0  # for one page or one write: nobody waits for an answer here
 

@@ -4,8 +4,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from proxy import services
-from proxy.vault import SealBroken
+from proxy.upstreams import services
+from proxy.upstreams.encryption import SealBroken
 
 
 class Command(BaseCommand):

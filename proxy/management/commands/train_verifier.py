@@ -11,7 +11,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from proxy.engines.verifiers.model import LEARNED
+from proxy.engines.verifiers.weights import LEARNED
 
 
 class Command(BaseCommand):

@@ -9,10 +9,9 @@ from django.core.management.base import BaseCommand
 
 from plans import services
 from plans.models import Plan, Tenant
-from stats.models import Pruned
-from stats.rollups import DAY, MINUTE
-from stats.spans import floor
-from stats.synthetic import Asker, generate
+from stats.ledger.synthetic import Asker, generate
+from stats.models.rollups import Pruned
+from stats.time_grains import DAY, MINUTE, floor
 
 TENANTS, KEYS, MINUTE_DAYS = 8, 2, 7
 

@@ -5,8 +5,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from stats import pruning
-from stats.pruning import Keep
+from stats.ledger import retention
+from stats.ledger.retention import Keep
 
 
 class Command(BaseCommand):
@@ -16,9 +16,9 @@ class Command(BaseCommand):
         parser.add_argument("--days", type=_days, help="Keep requests this many days (at least 1), whatever TOKENTHRIFT_KEEP_EVENTS_DAYS.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        policy = pruning.policy()
+        policy = retention.policy()
         keep = policy if options["days"] is None else Keep(options["days"], policy.minutes, policy.hours, policy.imprints)
-        for what, number in pruning.prune(keep):
+        for what, number in retention.prune(keep):
             self.stdout.write(f"{what}: {number} deleted")
 
 

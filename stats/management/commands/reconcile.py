@@ -10,10 +10,10 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from plans.models import Plan, Tenant
-from stats import billed, reconciled
-from stats.models import UpstreamAttempt
-from stats.reconciled import Check
-from stats.waiting import Waiting, waiting
+from stats.ledger import provider_statement, reconciliation
+from stats.ledger.backlog import Waiting, waiting
+from stats.ledger.reconciliation import Check
+from stats.models.requests import UpstreamAttempt
 
 
 class Command(BaseCommand):
@@ -25,11 +25,11 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:  # before the snapshot, so that what it lists is in the snapshot
-            calls = billed.read(options["upstream"]) if options["upstream"] else None
-        except billed.NoLedger as error:
+            calls = provider_statement.read(options["upstream"]) if options["upstream"] else None
+        except provider_statement.NoLedger as error:
             raise CommandError(str(error)) from error
-        with reconciled.snapshot():
-            found = reconciled.checks() + ([] if calls is None else billed.compare(calls))
+        with reconciliation.snapshot():
+            found = reconciliation.checks() + ([] if calls is None else provider_statement.compare(calls))
             left, names = waiting(settings.SPOOL_DIR), _names()
         agrees = all(check.holds for check in found)
         self.stdout.write(_as_json(found, left, names) if options["json"] else _as_text(found, left, names))

@@ -1,0 +1,76 @@
+"""Whether the stores of semantic caches can serve now, and why not."""
+
+from importlib.util import find_spec
+from typing import Final
+from urllib.parse import urlsplit, urlunsplit
+
+import httpx
+from django.conf import settings
+from django.db import DatabaseError, connection
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError, ResponseError
+from redis.retry import Retry
+
+REDIS_TIMEOUT_SECONDS: Final = 0.5  # seconds to connect, and as long again to answer
+NO_SEARCH: Final = "The Redis of REDIS_SEMANTIC_URL has no search module (RediSearch): use Redis Stack or Redis 8."
+
+
+def pgvector_refusal() -> str | None:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1 FROM pg_extension WHERE extname = 'vector'")
+            return None if cursor.fetchone() else "PostgreSQL has no extension `vector`: install pgvector 0.8 or newer."
+    except DatabaseError as error:
+        return f"PostgreSQL does not answer ({type(error).__name__})."
+
+
+def redis_refusal() -> str | None:
+    where = urlsplit(settings.REDIS_SEMANTIC_URL)
+    shown = f"{where.hostname}:{where.port or 6379}"
+    client = Redis.from_url(
+        urlunsplit(where._replace(path="/0")),
+        socket_connect_timeout=REDIS_TIMEOUT_SECONDS,
+        socket_timeout=REDIS_TIMEOUT_SECONDS,
+        retry=Retry(NoBackoff(), 0),
+    )
+    try:
+        client.execute_command("FT._LIST")  # type: ignore[no-untyped-call]
+    except ResponseError as error:
+        return NO_SEARCH if "unknown command" in str(error).lower() else f"Redis at {shown} refuses: {error}."
+    except (RedisConnectionError, RedisError, OSError) as error:
+        return f"Redis at {shown} does not answer ({type(error).__name__})."
+    finally:
+        client.close()
+    return None
+
+
+# Whether plans may choose `qdrant_semantic` now: its client is installed, a server is configured,
+# and it answers.
+
+QDRANT_TIMEOUT_SECONDS: Final = 0.5  # seconds for each step
+NO_SERVER: Final = (
+    "No Qdrant server is configured: set QDRANT_URL. Without a server each worker would have entries of its own, which others cannot see."
+)
+NO_CLIENT: Final = "The package qdrant-client is not installed: pip install -r requirements-qdrant.txt."
+
+
+def qdrant_refusal() -> str | None:
+    """Why not; None when it can serve."""
+    url = settings.QDRANT_URL
+    if not url:
+        return NO_SERVER
+    if find_spec("qdrant_client") is None:
+        return NO_CLIENT
+    headers = {"api-key": settings.QDRANT_API_KEY} if settings.QDRANT_API_KEY else {}
+    try:
+        where = urlsplit(url)
+        at = f"{where.hostname}:{where.port or 6333}"  # the client's own default, whatever the scheme
+        reply = httpx.get(f"{where.scheme}://{at}{where.path.rstrip('/')}/collections", headers=headers, timeout=QDRANT_TIMEOUT_SECONDS)
+        if reply.status_code in (401, 403):
+            return f"Qdrant at {at} refuses the key of TOKENTHRIFT_QDRANT_API_KEY ({reply.status_code})."
+        reply.raise_for_status().json()["result"]["collections"]
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, LookupError, TypeError) as error:
+        return f"No Qdrant answers at the address of QDRANT_URL ({type(error).__name__})."
+    return None

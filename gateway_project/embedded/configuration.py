@@ -1,0 +1,122 @@
+"""Addresses and secrets of a checkout that runs with nothing configured: what
+`gateway_project.embedded.supervisor` runs, and keys made on first use.
+
+With DATABASE_URL and REDIS_URL set, the embedded services play no part.
+"""
+
+import hashlib
+import json
+import os
+import secrets
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from cryptography.fernet import Fernet
+from django.core.exceptions import ImproperlyConfigured
+
+from gateway_project import environment
+
+BASE_DIR = Path(__file__).resolve().parents[2]
+EXACT_DATABASE = 1
+# Nothing listens there; commands that use no service still need settings that load.
+NOT_STARTED = {"port": 1, "password": ""}
+
+
+@dataclass(frozen=True, slots=True)
+class Urls:
+    """Where the services are. `redis` names the database of the exact cache; `redis_semantic` is always database 0, the only one that
+    Redis can search; `qdrant` may be empty."""
+
+    database: str
+    redis: str
+    redis_semantic: str
+    qdrant: str
+
+
+def var_dir() -> Path:
+    """The folder of everything this deployment writes: embedded data, secrets, spools, logs."""
+    return Path(environment.text("TOKENTHRIFT_VAR_DIR", str(BASE_DIR / "var"))).resolve()
+
+
+def needed() -> bool:
+    """Whether PostgreSQL and Redis are the embedded ones. Raises ImproperlyConfigured when only one of them is configured."""
+    database, redis = environment.text("DATABASE_URL"), environment.text("REDIS_URL")
+    if bool(database) != bool(redis):
+        here, missing = ("DATABASE_URL", "REDIS_URL") if database else ("REDIS_URL", "DATABASE_URL")
+        raise ImproperlyConfigured(f"{here} is set and {missing} is not: set both, or neither to use the embedded services.")
+    return not database
+
+
+def urls(var: Path) -> Urls:
+    """The configured addresses, or the embedded ones when none is configured. Raises ImproperlyConfigured as `needed` does."""
+    if needed():
+        postgres, redis = remembered(var)
+        database = f"postgres://tokenthrift:{postgres['password']}@127.0.0.1:{postgres['port']}/tokenthrift"
+        exact = f"redis://:{redis['password']}@127.0.0.1:{redis['port']}"
+    else:
+        database, exact = environment.text("DATABASE_URL"), environment.text("REDIS_URL")
+    semantic = environment.text("REDIS_SEMANTIC_URL", exact)
+    return Urls(database, redis_url(exact), redis_url(semantic, 0), environment.text("QDRANT_URL"))
+
+
+def secret(var: Path, name: str) -> str:
+    """The secret from the environment; with the embedded services, one made on first use and kept in `secrets/` of the var folder.
+
+    Raises ImproperlyConfigured when the database is configured and the secret is not: such data outlive this folder, so must their keys."""
+    value = environment.text(name)
+    if value:
+        return value
+    if not needed():
+        raise ImproperlyConfigured(f"{name} or {name}_FILE must be set when DATABASE_URL is.")
+    file = var / "secrets" / name.lower()
+    if not file.exists():
+        _keep(file, Fernet.generate_key().decode() if name == "TOKENTHRIFT_ENCRYPTION_KEYS" else secrets.token_urlsafe(48))
+    return file.read_text().strip()
+
+
+def instance(database_url: str) -> str:
+    """The prefix that keeps deployments on one Redis apart: of the database's host, port and name, so that all workers agree on it."""
+    if needed():
+        return "tokenthrift"
+    parts = urlsplit(database_url)
+    return f"tokenthrift-{hashlib.sha256(f'{parts.hostname}:{parts.port}{parts.path}'.encode()).hexdigest()[:8]}"
+
+
+def redis_url(url: str, database: int | None = None) -> str:
+    """The address with its database set to `database`; None keeps the one it names and takes 1 when it names none.
+
+    The database is the path of redis:// and rediss://, and the parameter `db` of unix://, as redis-py reads them."""
+    parts = urlsplit(url)
+    query = dict(parse_qsl(parts.query))
+    path = "" if parts.scheme == "unix" else parts.path.strip("/")
+    named = query.pop("db", "") or path
+    chosen = str(database) if database is not None else named or str(EXACT_DATABASE)
+    if not chosen.isdigit():
+        raise ImproperlyConfigured(f"REDIS_URL: {chosen!r} is not a database number.")
+    if parts.scheme == "unix":
+        return f"unix://{parts.netloc}{parts.path}?{urlencode(query | {'db': chosen}, safe='/:')}"
+    return parts._replace(path=f"/{chosen}", query=urlencode(query, safe="/:")).geturl()
+
+
+def remembered(var: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Port and password of the embedded PostgreSQL and Redis."""
+    try:
+        known = json.loads((var / "services.json").read_text())
+    except OSError:
+        return NOT_STARTED, NOT_STARTED
+    return known["postgres"], known["redis"]
+
+
+def _keep(file: Path, value: str) -> None:
+    """Write the secret once, for its owner's eyes. When two processes race, one wins and both read the same."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.parent.chmod(0o700)
+    draft = file.with_name(f"{file.name}.{os.getpid()}")
+    draft.touch(0o600)
+    draft.write_text(value)
+    with suppress(FileExistsError):
+        os.link(draft, file)
+    draft.unlink()

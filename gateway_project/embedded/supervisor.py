@@ -1,0 +1,126 @@
+"""The process that keeps the embedded services: starts them, restarts one that dies, stops them when nobody holds a lease any more.
+
+Run as `python -m gateway_project.embedded.supervisor VAR [--throwaway]`; prints `ready`, or one
+line that says what is wrong. It is a process of its own because no user of the services can be
+trusted to clean up (`kill -9`), and the first to start them may not be the last to need them.
+"""
+
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from gateway_project.embedded import file_locks, processes
+from gateway_project.embedded.postgres import Postgres
+from gateway_project.embedded.processes import ServiceError
+from gateway_project.embedded.redis import Redis
+
+POLL = 0.2
+NAMES = ("postgres", "redis")
+Service = Postgres | Redis
+
+
+def services(var: Path, *, durable: bool) -> list[Service]:
+    """Both services, with ports and passwords remembered in `services.json`. A port that somebody else has taken is replaced."""
+    file = var / "services.json"
+    known: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
+    for name in NAMES:
+        entry = known.setdefault(name, {"port": 0, "password": secrets.token_urlsafe(24)})
+        entry["port"] = processes.free_port(entry["port"])
+    processes.private_file(var / "services.json.new", json.dumps(known)).replace(file)
+    who, logs = processes.account(), var / "log"
+    return [
+        Postgres(var / "postgres", logs / "postgres.log", who=who, durable=durable, **known["postgres"]),
+        Redis(var / "redis", logs / "redis.log", who=who, durable=durable, **known["redis"]),
+    ]
+
+
+class Keeper:
+    """Holds the services of one var folder and their processes, in the order of their start."""
+
+    def __init__(self, var: Path, *, durable: bool) -> None:
+        self.var, self.durable = var, durable
+        self.running: list[tuple[Service, subprocess.Popen[bytes]]] = []
+
+    def start(self) -> None:
+        """Start both, after ending what a killed keeper may have left. Raises ServiceError."""
+        for name in NAMES:
+            processes.end_orphan(self.var / "run" / f"{name}.pid")
+        for service in services(self.var, durable=self.durable):
+            self._start(service)
+
+    def _start(self, service: Service) -> None:
+        child = service.start()
+        self.running.append((service, child))
+        processes.remember(self._pid_file(service), child.pid)
+
+    def restart_dead(self) -> None:
+        """Start again what ended by itself, on the same port. Raises ServiceError."""
+        for service, child in [entry for entry in self.running if entry[1].poll() is not None]:
+            log(f"{service.data.name} ended with code {child.returncode}; starting it again")
+            self.running.remove((service, child))
+            self._start(service)
+
+    def stop(self) -> None:
+        """End them in the reverse order of their start."""
+        for service, child in reversed(self.running):
+            processes.end(child, service.stop_signal)
+            self._pid_file(service).unlink(missing_ok=True)
+
+    def _pid_file(self, service: Service) -> Path:
+        return self.var / "run" / f"{service.data.name}.pid"
+
+
+def log(line: str) -> None:
+    """One line for `log/keeper.log`, with the time in UTC."""
+    sys.stderr.write(f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} {line}\n")
+    sys.stderr.flush()
+
+
+def keep(keeper: Keeper, run: Path) -> None:
+    """Start the services, say so, and return when nobody needs them. Raises ServiceError."""
+    keeper.start()
+    (run / "ready").touch()
+    os.write(1, b"ready\n")
+    os.close(1)
+    while not _alone(run):
+        time.sleep(POLL)
+        keeper.restart_dead()
+
+
+def _alone(run: Path) -> bool:
+    """Whether nobody holds a lease. The lock is then kept, so that a newcomer waits until this process is gone."""
+    try:
+        file_locks.take(run / "users.lock", file_locks.EXCLUSIVE)
+    except TimeoutError:
+        return False
+    return True
+
+
+def main(var: Path, *, durable: bool) -> int:
+    """The process: its exit code."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    run = var / "run"
+    file_locks.take(run / "keeper.lock", file_locks.EXCLUSIVE, seconds=1.0)  # somebody may be looking at it
+    keeper = Keeper(var, durable=durable)
+    try:
+        keep(keeper, run)
+    except (ServiceError, OSError) as error:  # OSError: such as a folder that belongs to another account
+        log(str(error))
+        if not (run / "ready").exists():
+            os.write(1, f"{error}\n".encode())
+        return 1
+    finally:
+        (run / "ready").unlink(missing_ok=True)
+        keeper.stop()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), durable="--throwaway" not in sys.argv))

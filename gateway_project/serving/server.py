@@ -1,0 +1,56 @@
+"""Running the ASGI application with uvicorn: the socket, one process or several, and the way out."""
+
+import socket
+import sys
+
+import uvicorn
+from django.conf import settings
+
+from gateway_project.serving.supervisor import supervise
+from stats.monitoring import gauges
+
+KEEP_ALIVE = 75  # seconds; longer than the pools of the SDKs keep an idle connection, so that none is closed under a request
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """The address, taken but not yet answering. Raises OSError."""
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.set_inheritable(True)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def run(listener: socket.socket, workers: int) -> bool:
+    """Serve until SIGINT or SIGTERM. False when the application did not start."""
+    alone = workers == 1
+    gauges.WORKERS_WANTED.set(workers)
+    config = uvicorn.Config(
+        "gateway_project.asgi:application" if alone else "gateway_project.serving.worker:application",
+        loop="uvloop" if alone else "gateway_project.serving.connection_balancer:Loop",
+        http="gateway_project.serving.connection:BoundedConnection" if alone else "gateway_project.serving.connection_balancer:Connection",
+        lifespan="on",
+        workers=workers,
+        log_config=settings.LOGGING,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,  # Django's pages alone look at them: gateway_project.asgi
+        ws_max_size=1024,  # bytes of a message: the dashboard's socket is told nothing
+        timeout_graceful_shutdown=settings.SHUTDOWN_SECONDS,
+        timeout_keep_alive=KEEP_ALIVE,
+        timeout_worker_healthcheck=30,  # a worker loads its models before it answers
+    )
+    if not alone:
+        supervise(config, listener)
+        return True
+    server = uvicorn.Server(config)
+    try:
+        server.run([listener])
+    except KeyboardInterrupt:
+        sys.exit(0)
+    return server.started

@@ -1,0 +1,20 @@
+"""What each of several worker processes loads: the application, in a process that ends with the one that started it.
+
+uvicorn's workers outlive a supervisor that was killed, and would keep the port.
+"""
+
+import ctypes
+import multiprocessing
+import os
+import signal
+
+from gateway_project.embedded.processes import PR_SET_PDEATHSIG
+
+ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGTERM))
+_supervisor = multiprocessing.parent_process()
+if _supervisor is not None and _supervisor.pid != os.getppid():  # it died before the line above
+    os.kill(os.getpid(), signal.SIGTERM)
+
+from gateway_project.asgi import application  # noqa: E402 - takes seconds, in which the supervisor may die
+
+__all__ = ["application"]

@@ -1,0 +1,128 @@
+"""Who may see and do what: a person's tenant, the permissions that count, Django's groups."""
+
+from typing import Any, Final
+
+from django.apps import AppConfig
+from django.apps import apps as today
+from django.contrib.auth.management import create_permissions
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+
+from plans.models import Membership, Plan, Tenant
+
+# Whose numbers and plans a person may see: everybody's, or one tenant's. What they may do with
+# them, Django's permissions say (`plans.access`), and of those a tenant's person has none beyond
+# `OF_TENANTS`, whoever granted it.
+
+PLATFORM_ADMIN: Final = "Platform admin"
+TENANT_ADMIN: Final = "Tenant admin"
+VIEWER: Final = "Viewer"
+GROUPS: Final = (PLATFORM_ADMIN, TENANT_ADMIN, VIEWER)
+# What a person of a tenant may ever hold: all of it is about rows of their own, or for everybody to read.
+OF_TENANTS: Final = frozenset(
+    (
+        *("plans.view_plan", "plans.add_plan", "plans.change_plan", "plans.delete_plan"),
+        *("plans.view_virtualkey", "plans.add_virtualkey", "plans.change_virtualkey", "plans.delete_virtualkey"),
+        *("plans.view_adminkey", "plans.add_adminkey", "plans.change_adminkey", "plans.delete_adminkey"),
+        *("plans.view_tenant", "plans.view_modelprice"),
+        *("plans.view_historicalplan", "plans.change_historicalplan"),
+        *("stats.view_rollup", "stats.view_requestevent", "stats.view_upstreamattempt"),
+        *("stats.view_erasure", "stats.view_cacheentry"),
+        *("proxy.view_entry", "proxy.delete_entry", "proxy.view_entry_text", "proxy.view_entrylook"),
+        *("proxy.view_wronganswer", "proxy.add_wronganswer", "proxy.change_wronganswer"),
+    )
+)
+NUMBERS: Final = ("stats.view_rollup", "plans.view_plan", "plans.change_plan")  # each opens reports
+
+
+def tenant_of(user: Any) -> Tenant | None:
+    """The one tenant that this person belongs to; None: the platform, and with it every tenant.
+
+    Raises PermissionDenied for a tenant's admin who belongs to none: nobody sees everything by mistake.
+    """
+    membership = Membership.objects.filter(user_id=user.pk).select_related("tenant").first()
+    if membership:
+        return membership.tenant
+    if not user.is_superuser and user.groups.filter(name=TENANT_ADMIN).exists():
+        raise PermissionDenied("You are a tenant's admin, but of no tenant yet: ask a platform admin to add you to one.")
+    return None
+
+
+def bound(user: Any) -> bool:
+    """Whether the person is held to one tenant's rows, if they have one yet."""
+    try:
+        return tenant_of(user) is not None
+    except PermissionDenied:
+        return True
+
+
+def plans_of(user: Any) -> QuerySet[Plan]:
+    """The plans whose pages this person may open. Raises PermissionDenied as `tenant_of` does."""
+    tenant = tenant_of(user)
+    plans = Plan.objects.select_related("tenant")
+    return plans if tenant is None else plans.filter(tenant=tenant)
+
+
+def sees_numbers(user: Any) -> bool:
+    """Whether the person may look at reports, of their tenant or of all."""
+    return bool(user and user.is_authenticated and user.is_staff and any(user.has_perm(name) for name in NUMBERS))
+
+
+class TenantBounds:
+    """Refuses a tenant's person whatever is beyond their tenant before another backend can grant it (`PermissionDenied` ends the asking).
+
+    So a permission given by mistake, to them or to their group, opens nothing of the platform's. Superusers are asked nothing by Django.
+    Nobody logs in by it, so it has no `get_user`.
+    """
+
+    def authenticate(self, request: Any, **_: Any) -> None:
+        return None
+
+    def has_perm(self, user_obj: Any, perm: str, obj: Any = None) -> bool:
+        if perm not in OF_TENANTS and user_obj.is_authenticated and _bound(user_obj):
+            raise PermissionDenied
+        return False
+
+
+def _bound(user: Any) -> bool:
+    """Asked dozens of times for a page: kept with the user, as Django keeps the permissions."""
+    kept: bool | None = user.__dict__.get("_of_a_tenant")
+    if kept is None:
+        kept = user.__dict__["_of_a_tenant"] = bound(user)
+    return kept
+
+
+# Django's groups for the three kinds of people, made and completed after each migration. What an
+# operator added to them stays.
+
+APPS: Final = ("plans", "stats", "proxy")
+NOT_PLATFORM: Final = frozenset({"proxy.view_entry_text"})  # reading what people asked is granted to a person by name
+USERS: Final = frozenset(f"auth.{action}_user" for action in ("view", "add", "change", "delete"))
+# Of what a tenant's person may hold, what an operator may add to the group.
+NOT_TENANT: Final = frozenset({"proxy.view_entry_text", "stats.view_cacheentry"})
+SEEN: Final = frozenset({"stats.view_rollup", "stats.view_requestevent"})
+
+
+def wanted(every: set[str]) -> dict[str, frozenset[str]]:
+    """The permissions of each group, of those that there are ("app.codename")."""
+    ours = {name for name in every if name.partition(".")[0] in APPS}
+    return {
+        PLATFORM_ADMIN: frozenset((ours - NOT_PLATFORM) | (USERS & every)),
+        TENANT_ADMIN: frozenset((OF_TENANTS - NOT_TENANT) & every),
+        VIEWER: frozenset(SEEN & every),
+    }
+
+
+def make_groups(sender: AppConfig, using: str, apps: Any = today, **_: object) -> None:
+    """After the migration of an app (`apps`: the models as migrated), or a flush: its permissions first, as this may be called before
+    Django makes them."""
+    try:
+        group_model, permission_model = apps.get_model("auth", "Group"), apps.get_model("auth", "Permission")
+    except LookupError:  # migrated back to before there were any
+        return
+    create_permissions(sender, verbosity=0, using=using, apps=apps)
+    rows = permission_model.objects.using(using).select_related("content_type")
+    found = {f"{row.content_type.app_label}.{row.codename}": row for row in rows}
+    for name, permissions in wanted(set(found)).items():
+        group, _made = group_model.objects.using(using).get_or_create(name=name)
+        group.permissions.add(*(found[permission] for permission in permissions))

@@ -1,0 +1,73 @@
+"""A change that could serve other answers is asked about first: what changes, what it risks, and why it is made."""
+
+from typing import Any, Final
+
+from django import forms
+from django.contrib import admin
+from django.contrib.admin.utils import unquote
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+
+from plans import services
+from plans.change_risks import risks
+from plans.field_changes import changes
+from plans.forms.form_data import kept
+from plans.models import Plan
+from plans.records import REASON_LENGTH
+
+FIELD: Final = "_reason"
+
+
+class ReasonForm(forms.Form):
+    """One line of text that the history keeps."""
+
+    reason = forms.CharField(
+        max_length=REASON_LENGTH,
+        label="Why?",
+        help_text="A few words for whoever looks at this later, such as: paraphrases of the FAQ were missed. Kept in the history.",
+        widget=forms.TextInput(attrs={"autocomplete": "off", "class": "vTextField"}),
+    )
+
+    def add_prefix(self, field_name: str) -> str:
+        return f"_{field_name}"
+
+
+class ReasonMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
+    """Before ModelAdmin of plans."""
+
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        if request.method == "POST" and object_id and (page := self._question(request, object_id)):
+            return page
+        return super().changeform_view(request, object_id, form_url, extra_context)
+
+    def _question(self, request: HttpRequest, object_id: str) -> HttpResponse | None:
+        """The page that asks; None: nothing to ask, or answered, or not valid anyway."""
+        plan = self.get_object(request, unquote(object_id))
+        if plan is None or not self.has_change_permission(request, plan):
+            return None
+        saved = Plan.objects.get(pk=plan.pk)
+        form = self.get_form(request, plan, change=True)(request.POST, request.FILES, instance=plan)
+        if not form.is_valid():
+            return None
+        found = risks(services.draft_of(saved), services.draft_of(form.instance))
+        reason = ReasonForm(request.POST if FIELD in request.POST else None)
+        if not found or reason.is_valid():
+            return None
+        context = self.admin_site.each_context(request) | {
+            "title": f"Change what {saved} answers?",
+            "opts": self.opts,
+            "original": saved,
+            "risks": found,
+            "changes": changes(Plan, form.fields, saved, form.instance),
+            "reason": reason,
+            "kept": kept(request, FIELD),
+        }
+        return TemplateResponse(request, "admin/confirm_change.html", context)
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        reason = ReasonForm(request.POST)
+        if not getattr(obj, "_change_reason", None) and reason.is_valid():
+            obj._change_reason = reason.cleaned_data["reason"]
+        super().save_model(request, obj, form, change)

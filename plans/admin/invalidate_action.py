@@ -1,0 +1,29 @@
+"""The admin's action "Forget all answers" on plans, with a page that asks first."""
+
+from django.contrib import admin
+from django.contrib.admin import helpers
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+
+from plans.invalidation import invalidate
+from plans.models import Plan
+
+
+@admin.action(description="Forget all answers of the selected plans", permissions=["change"])
+def forget_answers(page: "admin.ModelAdmin[Plan]", request: HttpRequest, queryset: QuerySet[Plan]) -> HttpResponse | None:
+    """Ask, then forget: every tenant's answers under a plan of the platform's. None: back to the list."""
+    plans = list(queryset.select_related("tenant"))
+    if "sure" not in request.POST:
+        context = page.admin_site.each_context(request) | {
+            "title": "Forget all answers?",
+            "opts": page.opts,
+            "plans": plans,
+            "checkbox": helpers.ACTION_CHECKBOX_NAME,
+        }
+        return TemplateResponse(request, "admin/forget_answers.html", context)
+    for plan in plans:
+        invalidate(plan=plan, tenant=plan.tenant)
+        page.log_change(request, plan, "All answers forgotten.")
+    page.message_user(request, f"{len(plans)} plans have forgotten their answers; every worker follows within two seconds.")
+    return None

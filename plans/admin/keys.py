@@ -1,0 +1,66 @@
+"""Admin pages of virtual keys and admin keys."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+
+from plans import services
+from plans.admin.history import HistoryMixin
+from plans.admin.revoke_action import AnyKey, revoke_keys
+from plans.admin.tenant_scope import Tenanted
+from plans.client_snippets import for_key
+from plans.forms.edit_conflicts import EditConflictMixin
+from plans.forms.model_forms import VirtualKeyForm
+from plans.models import AdminKey, VirtualKey
+
+
+class KeyAdmin(EditConflictMixin, HistoryMixin, Tenanted):
+    """Keys are made, shown once, revoked; the digest is on no page."""
+
+    list_display: tuple[str, ...] = ("name", "prefix", "tenant", "created_at", "live")
+    list_filter = ("tenant",)
+    list_select_related = ("tenant",)
+    search_fields = ("name", "prefix", "tenant__slug")
+    search_help_text = "By name, owner, or the first characters of the key"
+    empty_value_display = "–"
+    actions = (revoke_keys,)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: AnyKey | None = None) -> tuple[str, ...]:
+        return ("prefix", "created_at", "revoked_at", "tenant") if obj else ()
+
+    @admin.display(boolean=True)
+    def live(self, key: AnyKey) -> bool:
+        return key.revoked_at is None
+
+    def save_model(self, request: HttpRequest, obj: AnyKey, form: Any, change: bool) -> None:
+        if change:
+            super().save_model(request, obj, form, change)
+        else:
+            obj.__dict__["secret"] = services.issue(obj)  # for `response_add` alone: no session or message store ever holds it
+
+    def response_add(self, request: HttpRequest, obj: AnyKey, post_url_continue: str | None = None) -> HttpResponse:
+        """The page that shows the secret, this once, instead of a redirect that would need to keep it somewhere."""
+        context = self.admin_site.each_context(request) | {
+            "title": "Copy the key now",
+            "opts": self.opts,
+            "key": obj,
+            "secret": obj.__dict__.pop("secret"),
+            "snippets": for_key(obj, request) if isinstance(obj, VirtualKey) else [],
+        }
+        return TemplateResponse(request, "admin/key_created.html", context)
+
+
+@admin.register(VirtualKey)
+class VirtualKeyAdmin(KeyAdmin):
+    form = VirtualKeyForm
+    list_display = ("name", "prefix", "tenant", "created_at", "expires_at", "live")
+
+
+@admin.register(AdminKey)
+class AdminKeyAdmin(KeyAdmin):
+    fields = ("name", "tenant")
+
+    def get_fields(self, request: HttpRequest, obj: AdminKey | None = None) -> tuple[str, ...]:
+        return ("name", "tenant", "prefix", "created_at", "revoked_at") if obj else ("name", "tenant")

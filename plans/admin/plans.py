@@ -1,0 +1,97 @@
+"""Admin pages of plans. Versions and the revision are raised by the database, so plain saves do."""
+
+from decimal import Decimal
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.html import format_html
+
+from plans import capabilities
+from plans.admin.confirm_change import ReasonMixin
+from plans.admin.history import HistoryMixin
+from plans.admin.import_export import ExchangeMixin
+from plans.admin.invalidate_action import forget_answers
+from plans.admin.prefill import DraftMixin, clone
+from plans.admin.summary import summary
+from plans.admin.tenant_scope import Tenanted
+from plans.client_snippets import for_plan
+from plans.fields import SECTIONS, Section
+from plans.forms.edit_conflicts import EditConflictMixin
+from plans.forms.model_forms import PlanForm
+from plans.import_export.resources import Plans
+from plans.models import Plan
+
+MINUS = "\N{MINUS SIGN}"
+
+
+def _fieldset(section: Section) -> tuple[str, Any]:
+    classes = ("collapse",) if section.folded else ()
+    return section.title, {"fields": section.fields, "description": section.description, "classes": classes}
+
+
+@admin.register(Plan)
+class PlanAdmin(EditConflictMixin, HistoryMixin, ReasonMixin, DraftMixin, ExchangeMixin, Tenanted):
+    form = PlanForm
+    exchange = Plans()
+    tenant_pages = ("export", "import")
+    list_display = ("name", "owner", "mode_tag", "saved", "does", "updated_at", "links")
+    list_filter = ("tenant", "mode", "backend")
+    list_per_page = 50
+    ordering = ("name", "tenant")
+    list_select_related = ("tenant",)
+    search_fields = ("name", "tenant__slug")
+    search_help_text = "By name or owner"
+    empty_value_display = "–"
+    readonly_fields = ("version", "updated_at")
+    actions = (clone, forget_answers)
+    fieldsets = (
+        (None, {"fields": ("name", "tenant", "mode", "version", "updated_at")}),
+        *map(_fieldset, SECTIONS),
+        ("What does it really save?", {"fields": ("holdout",)}),
+    )
+
+    class Media:
+        js = ("plan-form.js", "copy.js")
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> HttpResponse:
+        if plan := context.get("original"):
+            context["snippets"] = for_plan(plan, request)
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    @admin.display(description="Owner", ordering="tenant")
+    def owner(self, plan: Plan) -> str:
+        return plan.tenant.slug if plan.tenant else "platform"
+
+    @admin.display(description="Mode", ordering="mode")
+    def mode_tag(self, plan: Plan) -> str:
+        return str(plan.get_mode_display()).partition(":")[0]
+
+    @admin.display(description="What it does")
+    def does(self, plan: Plan) -> str:
+        return format_html('<span class="tt-does">{}</span>', summary(plan))
+
+    @admin.display(description="Saved, 30 days")
+    def saved(self, plan: Plan) -> str | None:
+        amount: Decimal | None = plan.__dict__.get("saved_lately")  # by `get_changelist_instance`
+        if amount is None:
+            return None
+        kind, sign = ("tt-lost-money", MINUS) if amount < 0 else ("tt-saved-money", "")
+        return format_html('<span class="{}">{}</span>', kind, f"{sign}${abs(amount):,.2f}")
+
+    @admin.display(description="On a chat")
+    def links(self, plan: Plan) -> str:
+        return format_html(
+            '<a href="{}">Preview</a> · <a href="{}">Test</a>',
+            reverse("plan-preview-page", args=[plan.pk]),
+            reverse("plan-trial-page", args=[plan.pk]),
+        )
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """With what the plans of the page saved, by one query for all of them."""
+        shown = super().get_changelist_instance(request)
+        found = capabilities.current().saved_lately([plan.pk for plan in shown.result_list])
+        for plan in shown.result_list:
+            plan.__dict__["saved_lately"] = found.get(plan.pk)
+        return shown

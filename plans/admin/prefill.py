@@ -1,0 +1,89 @@
+"""Plan forms that begin with settings nobody saved yet: of a preset (`?preset=`), or of another plan (`?clone=`)."""
+
+from itertools import count
+from typing import Any, Final
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.forms import model_to_dict
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+
+from plans import capabilities, presets, services, validation
+from plans.errors import InvalidPlan
+from plans.field_changes import changes
+from plans.models import Plan
+
+COPY: Final = "-copy"
+NAME_LENGTH: Final = 64
+
+
+class DraftMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
+    """Before ModelAdmin of plans."""
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """Of the plan to clone, if this person may see it, or of the preset."""
+        clone = request.GET.get("clone", "")
+        source = (
+            self.get_queryset(request).filter(pk=int(clone)).first() if clone.isascii() and clone.isdigit() and len(clone) < 19 else None
+        )
+        if source is not None and self.has_view_or_change_permission(request, source):
+            return model_to_dict(source) | {"name": free_name(source)}
+        return _settings(_wanted(request))
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """The saved plan; where a preset was asked for, with its settings, in memory alone."""
+        plan = super().get_object(request, object_id, from_field)
+        if plan is not None and request.method == "GET":
+            for name, value in _settings(_wanted(request)).items():
+                setattr(plan, name, value)
+        return plan
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> HttpResponse:
+        """With the presets, and with what the one that was chosen would change."""
+        chosen, plan = _wanted(request), context.get("original")
+        context |= {"presets": presets.PRESETS.values(), "preset": chosen}
+        if chosen and plan is not None:
+            saved = Plan.objects.get(pk=plan.pk)
+            context["draft_changes"] = changes(Plan, context["adminform"].form.fields, saved, plan)
+        return super().render_change_form(request, context, *args, **kwargs)
+
+
+def _wanted(request: HttpRequest) -> presets.Fitted | None:
+    """The preset that the address names, as it runs here. Looked up once for a request."""
+    name = request.GET.get("preset")
+    if request.method != "GET" or not name:
+        return None
+    if not hasattr(request, "_preset"):
+        try:
+            found = presets.fitted(presets.find(name), capabilities=capabilities.current())
+        except InvalidPlan:
+            found = None
+        request._preset = found  # type: ignore[attr-defined]  # nobody else's
+    fitted: presets.Fitted | None = request._preset  # type: ignore[attr-defined]  # set above
+    return fitted
+
+
+def _settings(fitted: presets.Fitted | None) -> dict[str, Any]:
+    """The form's fields of a preset; what it leaves open takes the defaults."""
+    if fitted is None:
+        return {}
+    draft = validation.read({"plan_name": "draft", **fitted.body}, capabilities=capabilities.current())
+    return {name: value for name, value in services.columns(draft).items() if name not in {"name", "mode", "holdout"}}
+
+
+def free_name(plan: Plan) -> str:
+    """`<name>-copy`, or the first of `-copy-2`, `-copy-3` ... that the owner has not."""
+    taken = set(Plan.objects.filter(tenant=plan.tenant_id).values_list("name", flat=True))
+    ends = (COPY if number == 1 else f"{COPY}-{number}" for number in count(1))
+    return next(name for end in ends if (name := plan.name[: NAME_LENGTH - len(end)] + end) not in taken)
+
+
+@admin.action(description="Clone the selected plan", permissions=["add"])
+def clone(page: "admin.ModelAdmin[Plan]", request: HttpRequest, queryset: QuerySet[Plan]) -> HttpResponse | None:
+    """The form of a new plan with the settings of the one selected. Nothing is saved."""
+    plans = list(queryset[:2])
+    if len(plans) != 1:
+        page.message_user(request, "Select one plan to clone.", messages.WARNING)
+        return None
+    return HttpResponseRedirect(f"{reverse('admin:plans_plan_add')}?clone={plans[0].pk}")

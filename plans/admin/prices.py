@@ -1,0 +1,44 @@
+"""Admin pages of model prices."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from plans import records, services
+from plans.admin.history import HistoryMixin
+from plans.admin.import_export import ExchangeMixin
+from plans.admin.tenant_scope import Tenanted
+from plans.forms.edit_conflicts import EditConflictMixin
+from plans.forms.model_forms import ModelPriceForm
+from plans.import_export.resources import Prices
+from plans.models import ModelPrice
+
+
+@admin.register(ModelPrice)
+class ModelPriceAdmin(EditConflictMixin, HistoryMixin, ExchangeMixin, Tenanted):
+    owned_by = ""
+    form = ModelPriceForm
+    exchange = Prices()
+    tenant_pages = ("export",)
+    list_display = ("model", "provider", "input", "output", "cached_input", "cache_write", "edited", "updated_at")
+    list_filter = ("edited", "provider")
+    search_fields = ("model", "provider")
+    search_help_text = "By model or provider"
+    empty_value_display = "–"
+    readonly_fields = ("edited", "updated_at")
+    actions = ("follow_published",)
+
+    def save_model(self, request: HttpRequest, obj: ModelPrice, form: Any, change: bool) -> None:
+        obj.edited = True
+        super().save_model(request, obj, form, change)
+
+    @admin.action(description="Go back to the published prices", permissions=["change"])
+    def follow_published(self, request: HttpRequest, queryset: QuerySet[ModelPrice]) -> None:
+        prices = list(queryset)
+        count = queryset.update(edited=False)
+        services.seed_prices()
+        for price in prices:
+            records.note(price, reason=services.PUBLISHED)
+        self.message_user(request, f"{count} prices follow genai-prices again, where it lists them.")

@@ -1,0 +1,78 @@
+"""Admin pages for people of one tenant: their rows are all there are, and what is not made for them is not there."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+
+from plans.access import tenant_of
+from plans.models import Tenant
+
+
+class Tenanted(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
+    """Shows and changes a tenant's person the rows of their tenant. `owned_by`: the column that says whose a row is, "" where rows are
+    everybody's to read; `tenant_pages`: further pages of the model that name no row, such as an export, safe for them to open."""
+
+    owned_by: str = "tenant_id"
+    tenant_pages: tuple[str, ...] = ()
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return self.rows_of(super().get_queryset(request), request)
+
+    def rows_of(self, rows: QuerySet[Any], request: HttpRequest) -> QuerySet[Any]:
+        """Those of the person's tenant; all for the platform's."""
+        tenant = tenant_of(request.user)
+        return rows if tenant is None or not self.owned_by else rows.filter(**{self.owned_by: self._mark(tenant)})
+
+    def _mark(self, tenant: Tenant) -> object:
+        """What the column holds for that tenant: its number, or its slug where rows outlive it by name."""
+        return tenant.slug if self.owned_by == "tenant" else tenant.pk
+
+    def _theirs(self, request: HttpRequest, obj: Model | None, *, read: bool = False) -> bool:
+        try:
+            tenant = tenant_of(request.user)
+        except PermissionDenied:
+            return False
+        if tenant is None:
+            return True
+        if not self.owned_by:
+            return read
+        return obj is None or getattr(obj, self.owned_by) == self._mark(tenant)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_view_permission(request, obj) and self._theirs(request, obj, read=True)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return super().has_add_permission(request) and self._theirs(request, None)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_change_permission(request, obj) and self._theirs(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_delete_permission(request, obj) and self._theirs(request, obj)
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Their tenant is the only choice, and not none: that would be the platform."""
+        tenant, model = tenant_of(request.user), db_field.remote_field.model
+        pages = self.admin_site._registry.get(model)
+        if tenant is not None and model is Tenant:
+            kwargs |= {"queryset": Tenant.objects.filter(pk=tenant.pk), "required": True, "empty_label": None, "initial": tenant.pk}
+        elif tenant is not None and isinstance(pages, Tenanted):
+            kwargs["queryset"] = pages.get_queryset(request)
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    def save_form(self, request: HttpRequest, form: Any, change: bool) -> Any:
+        """The last look before a row is saved, whatever the form let through."""
+        made = super().save_form(request, form, change)
+        if not self._theirs(request, made):
+            raise PermissionDenied
+        return made
+
+    def get_list_filter(self, request: HttpRequest) -> Any:
+        """Without the one by tenant, which would list the others."""
+        filters = super().get_list_filter(request)
+        if tenant_of(request.user) is None:
+            return filters
+        return [each for each in filters if not (each == "tenant" or getattr(each, "parameter_name", "") == "tenant")]

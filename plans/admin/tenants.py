@@ -1,0 +1,34 @@
+"""Admin pages of tenants."""
+
+from django.contrib import admin
+from django.template.defaultfilters import filesizeformat
+
+from plans.admin.tenant_scope import Tenanted
+from plans.forms.edit_conflicts import EditConflictMixin
+from plans.forms.model_forms import TenantForm
+from plans.models import Tenant, TenantUsage
+
+
+@admin.register(Tenant)
+class TenantAdmin(EditConflictMixin, Tenanted):
+    owned_by = "id"
+    form = TenantForm
+    list_display = ("slug", "name", "cached", "created_at")
+    list_select_related = ("usage",)
+    search_fields = ("slug", "name")
+    readonly_fields = ("cached",)
+    fieldsets = (
+        (None, {"fields": ("slug", "name", "routes")}),
+        (
+            "Cached answers",
+            {
+                "fields": ("cached", "max_entries", "max_bytes"),
+                "description": "Beyond either limit the answers used longest ago go, within some seconds; other tenants' stay.",
+            },
+        ),
+    )
+
+    @admin.display(description="Cached now")
+    def cached(self, tenant: Tenant) -> str:
+        usage: TenantUsage | None = getattr(tenant, "usage", None)  # a missing row raises what getattr takes for a missing attribute
+        return f"{usage.entries:,} ({filesizeformat(usage.bytes)})" if usage else "-"

@@ -1,0 +1,33 @@
+"""What the OpenAPI document says beyond the serializers: how to log in, whose plans, which refusals."""
+
+from typing import Any
+
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.utils import OpenApiParameter
+
+from plans.api.serializers import ErrorSerializer
+
+TENANT = OpenApiParameter(
+    "tenant",
+    str,
+    OpenApiParameter.QUERY,
+    description="Owner's slug, for the platform's administrators. Default: the platform's own plans.",
+)
+
+
+class AdminKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    target_class = "plans.api.authentication.AdminKeyAuthentication"
+    name = "adminKey"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+        return {"type": "http", "scheme": "bearer", "description": "An admin key: manage.py create_admin_key, or TOKENTHRIFT_ADMIN_KEY."}
+
+
+def refusals(*statuses: int) -> dict[int, type[ErrorSerializer]]:
+    """The error object under each of these statuses."""
+    return dict.fromkeys(statuses, ErrorSerializer)
+
+
+def without_trailing_slash(endpoints: list[tuple[str, str, str, Any]], **_: Any) -> list[tuple[str, str, str, Any]]:
+    """Preprocessing hook: each path answers with and without a slash at its end; the document shows it once."""
+    return [endpoint for endpoint in endpoints if not endpoint[0].endswith("/")]

@@ -1,0 +1,108 @@
+"""The management API: plans and the engines they may name."""
+
+from dataclasses import asdict
+from typing import NoReturn
+
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import status
+from rest_framework.exceptions import NotFound
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from plans import capabilities, selectors, services
+from plans.api.authentication import owner_of
+from plans.api.openapi import TENANT, refusals
+from plans.api.serializers import (
+    CacheEngineListSerializer,
+    CompressionEngineListSerializer,
+    PlanChangeSerializer,
+    PlanListSerializer,
+    PlanSerializer,
+)
+
+NAME = OpenApiParameter("plan", str, OpenApiParameter.PATH, description="The plan's name.")
+
+
+class PlansView(APIView):
+    """All plans of one owner, and new ones."""
+
+    @extend_schema(operation_id="plans_list", parameters=[TENANT], responses={200: PlanListSerializer} | refusals(401, 403, 404))
+    def get(self, request: Request) -> Response:
+        """The owner's plans, by name."""
+        plans = selectors.plans_of(owner_of(request))
+        return Response({"object": "list", "data": [PlanSerializer(plan).data for plan in plans]})
+
+    @extend_schema(
+        operation_id="plans_create",
+        parameters=[TENANT],
+        request=PlanSerializer,
+        responses={201: PlanSerializer} | refusals(400, 401, 403, 404, 409, 413, 415),
+    )
+    def post(self, request: Request) -> Response:
+        """Make a plan.
+
+        Fields left out inside a half (`compression`, `cache`) take their defaults. A half left out is off when the other one is
+        given; a plan that gives neither takes both with their defaults. null turns a half off.
+        `preset` fills in what the body leaves open; what of it cannot run here is left out, and `notes` says so.
+        A field the gateway does not know, or cannot honour as it runs now, is refused with its name.
+        """
+        notes: list[str] = []
+        plan = services.create_plan(owner=owner_of(request), body=request.data, notes=notes)
+        shown = PlanSerializer(plan).data | ({"notes": notes} if notes else {})
+        return Response(shown, status=status.HTTP_201_CREATED, headers={"Location": f"/token-saving/plans/{plan.name}"})
+
+
+class PlanView(APIView):
+    """One plan."""
+
+    @extend_schema(operation_id="plans_read", parameters=[NAME, TENANT], responses={200: PlanSerializer} | refusals(401, 403, 404))
+    def get(self, request: Request, plan: str) -> Response:
+        """The plan as it is in force."""
+        return Response(PlanSerializer(selectors.find_plan(owner_of(request), plan)).data)
+
+    @extend_schema(
+        operation_id="plans_change",
+        parameters=[NAME, TENANT],
+        request=PlanChangeSerializer(partial=True),
+        responses={200: PlanSerializer} | refusals(400, 401, 403, 404, 409, 413, 415),
+    )
+    def patch(self, request: Request, plan: str) -> Response:
+        """Change the fields named, inside a half too, and leave the rest; all of the change or none of it.
+
+        Every worker follows within two seconds. A request in flight finishes on the version it began with.
+        """
+        changed = services.change_plan(owner=owner_of(request), name=plan, body=request.data)
+        return Response(PlanSerializer(changed).data)
+
+    @extend_schema(operation_id="plans_delete", parameters=[NAME, TENANT], responses={204: None} | refusals(401, 403, 404))
+    def delete(self, request: Request, plan: str) -> Response:
+        """Remove the plan. Requests that still name it are served without it."""
+        services.delete_plan(owner=owner_of(request), name=plan)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class CacheEnginesView(APIView):
+    @extend_schema(operation_id="cache_engines", responses={200: CacheEngineListSerializer} | refusals(401, 403))
+    def get(self, request: Request) -> Response:
+        """What `cache.backend` may name, and whether it answers now."""
+        return Response({"object": "list", "data": [asdict(engine) for engine in capabilities.current().cache_engines()]})
+
+
+class CompressionEnginesView(APIView):
+    @extend_schema(operation_id="compression_engines", responses={200: CompressionEngineListSerializer} | refusals(401, 403))
+    def get(self, request: Request) -> Response:
+        """What `compression.engine` and `compression.language` may name."""
+        system = capabilities.current()
+        engines = [asdict(engine) for engine in system.compression_engines()]
+        return Response({"object": "list", "data": engines, "languages": system.languages()})
+
+
+@extend_schema(exclude=True)
+class UnknownPathView(APIView):
+    """Whatever else stands under /token-saving: the error object, for those who may ask."""
+
+    def _unknown(self, request: Request, path: str = "") -> NoReturn:
+        raise NotFound("There is nothing at this path. See /api/docs.")
+
+    get = post = put = patch = delete = _unknown

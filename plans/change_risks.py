@@ -1,0 +1,87 @@
+"""Which changes of a plan could serve other answers than before; those are asked about. A plan that does not act serves nothing. Pure."""
+
+from typing import Final
+
+from plans.snapshot import CacheSettings, CompressionSettings
+from plans.validation import Draft
+
+CONTEXTS: Final = ("strict", "window", "last_message")  # the wider, the less of a chat must agree
+TOOL_CALLS: Final = ("none", "output", "all")
+SCOPES: Final = ("user", "key", "tenant")
+HIGHER: Final = {
+    "ttl": "Answers live longer: they may be older than before.",
+    "stale_while_revalidate": "Expired answers are served for longer.",
+    "stale_if_error": "Expired answers are served for longer when the provider fails.",
+    "max_temperature": "Requests that ask for more variety are answered by meaning too.",
+    "time_sensitive": "Questions about now may get old news.",
+    "personal": "Personal questions may get another person's facts.",
+    "exact": "Identical requests get their stored answer.",
+}
+LOWER: Final = {
+    "window": "Fewer earlier turns of a chat are compared as a whole.",
+}
+
+
+def risks(before: Draft, after: Draft) -> list[str]:
+    """A sentence for each; empty: nobody can get another answer than before."""
+    if after.mode != "active":
+        return []
+    acted = before.mode == "active"
+    found = [] if acted else ["The plan becomes active: from now on its answers reach your users."]
+    found += _cache(before.cache, after.cache)
+    found += _compression(before.compression, after.compression)
+    return found
+
+
+def _cache(before: CacheSettings | None, after: CacheSettings | None) -> list[str]:
+    if after is None:
+        return []
+    if before is None:
+        return ["Answers are cached and given again."]
+    found = [text for name, text in HIGHER.items() if getattr(after, name) > getattr(before, name)]
+    if SCOPES.index(after.scope) > SCOPES.index(before.scope):
+        found.append("A wider circle shares answers.")
+    if TOOL_CALLS.index(after.tool_calls) > TOOL_CALLS.index(before.tool_calls):
+        found.append("More answers that call tools are given again: clients carry those calls out again.")
+    return found + (_by_meaning(before, after) if after.backend else [])
+
+
+def _by_meaning(before: CacheSettings, after: CacheSettings) -> list[str]:
+    if not before.backend:
+        return ["Questions in other words are answered again: some of those answers will be wrong."]
+    found = [text for name, text in LOWER.items() if getattr(after, name) < getattr(before, name)]
+    if after.backend != before.backend:
+        found.append("Questions are compared elsewhere, among other stored answers.")
+    if after.match != before.match:
+        found.append("The threshold is about another number, so other questions count as the same.")
+    if after.match == "cosine" != before.match:
+        found.append("The verifier is off: rules alone stand between a near question and a wrong answer.")
+    if after.similarity_threshold < before.similarity_threshold:
+        found.append("A lower threshold reuses more answers, and more of them will be wrong.")
+    if CONTEXTS.index(after.context) > CONTEXTS.index(before.context):
+        found.append("Less of the earlier chat must agree: answers of other chats may be given.")
+    if before.max_error_rate is not None and (after.max_error_rate is None or after.max_error_rate > before.max_error_rate):
+        found.append("More wrong answers are accepted before reuse by meaning turns itself off.")
+    if after.max_error_rate is not None and after.sample_rate < before.sample_rate:
+        found.append("Fewer reused answers are checked with the provider.")
+    return found
+
+
+def _compression(before: CompressionSettings | None, after: CompressionSettings | None) -> list[str]:
+    if after is None:
+        return []
+    if before is None:
+        return ["Long chats are shortened: what is left out, the model cannot know."]
+    found = []
+    if after.max_input_tokens < before.max_input_tokens:
+        found.append("More of long chats is left out: what is left out, the model cannot know.")
+    if (after.engine, after.focus, after.language, after.min_sentences) != (
+        before.engine,
+        before.focus,
+        before.language,
+        before.min_sentences,
+    ):
+        found.append("Other sentences of long chats are chosen.")
+    if (before.when, after.when) == ("saves", "always"):
+        found.append("Chats are shortened also where that does not pay.")
+    return found

@@ -1,0 +1,67 @@
+"""Middleware that closes other tenants' pages to a tenant's person."""
+
+from typing import Any, Final
+
+from django.contrib import admin
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest
+from django.utils.deprecation import MiddlewareMixin
+
+from plans.access import bound, plans_of
+from plans.admin.tenant_scope import Tenanted
+
+_ADMIN: Final = "/admin/"
+_DASHBOARD: Final = "/dashboard/"
+# Pages of the site and of one model that name no row.
+_SITE: Final = frozenset({"index", "password_change", "password_change_done", "jsi18n", "autocomplete", "app_list"})
+_LISTS: Final = frozenset({"changelist", "add"})
+
+
+class TenantPages(MiddlewareMixin):
+    """Middleware: for a tenant's person, pages that name a row of another's are not there, nor those that nothing says are for them. So a
+    page added later is closed to them until it names a plan, or a row of a model whose pages are `Tenanted`."""
+
+    def process_view(self, request: HttpRequest, view: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        match = request.resolver_match
+        name = (match.url_name if match else None) or ""
+        admins = request.path_info.startswith(_ADMIN) and name not in {"login", "logout"}
+        if not (admins or ("plan" in kwargs and request.path_info.startswith(_DASHBOARD))):
+            return
+        if not request.user.is_authenticated or not bound(request.user):
+            return
+        if "plan" in kwargs:
+            _exists(plans_of(request.user), kwargs["plan"])
+        elif name not in _SITE:
+            _admin_page(request, name, kwargs.get("object_id") or next(iter([*args, *kwargs.values()]), None))
+
+
+def _admin_page(request: HttpRequest, name: str, row: Any) -> None:
+    """Raises Http404."""
+    pages, page = _pages(name)
+    if not isinstance(pages, Tenanted):
+        raise Http404
+    if page in {*_LISTS, *pages.tenant_pages}:
+        return
+    if row is None:
+        raise Http404
+    _exists(pages.get_queryset(request), row)
+
+
+def _pages(name: str) -> tuple[Any, str]:
+    """The pages of the model that a URL's name begins with, and what follows."""
+    for model, pages in admin.site._registry.items():
+        start = f"{model._meta.app_label}_{model._meta.model_name}_"
+        if name.startswith(start):
+            return pages, name.removeprefix(start)
+    return None, name
+
+
+def _exists(rows: QuerySet[Any], pk: Any) -> None:
+    try:
+        if rows.filter(pk=unquote(str(pk))).exists():
+            return
+    except (ValueError, ValidationError, OverflowError):
+        pass
+    raise Http404

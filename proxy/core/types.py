@@ -1,0 +1,11 @@
+"""Types that are used everywhere."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vector = NDArray[np.float32]
+Message = dict[str, Any]
+
+Integers = NDArray[np.signedinteger[Any]]

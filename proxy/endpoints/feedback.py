@@ -1,0 +1,118 @@
+"""POST /v1/cache/feedback: a client says that a cached answer was wrong. `{"request_id": "<x-request-id>", "wrong": true}`."""
+
+import asyncio
+import time
+import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from django.core.cache import cache
+from django.db import DatabaseError, InterfaceError, connections
+from django_redis.exceptions import ConnectionInterrupted
+from redis.exceptions import RedisError
+
+from proxy import bridge
+from proxy.conf import conf
+from proxy.core.errors import BadRequest, FeedbackUnavailable, NothingCached, RateLimited, RequestUnknown
+from proxy.core.formats.chat_completions import load
+from proxy.feedback.service import NotCached, mark_wrong, others_served
+from proxy.models import WrongAnswer
+from proxy.pipeline.call import Call
+from proxy.pipeline.toolbox import Toolbox
+from stats.models.requests import RequestEvent
+
+T = TypeVar("T")
+THREADS = ThreadPoolExecutor(2, thread_name_prefix="feedback")  # of its own: a database that hangs holds up nobody else
+MAX_BYTES = 4096
+LATEST = 3.0  # seconds until a request is in the ledger for certain, while the database answers
+POLL = 0.1
+PATIENCE = 15.0
+MINUTE = 60
+
+
+async def feedback(call: Call, tools: Toolbox) -> dict[str, Any]:
+    """What was done about it. Raises BadRequest, RateLimited, RequestUnknown, NothingCached or FeedbackUnavailable."""
+    assert call.key is not None  # noqa: S101 -- authenticate set it
+    request_id = _asked(load(await call.client.body(MAX_BYTES), depth=4))
+    tenant, name = call.key.tenant_id, call.key.name
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await _in_thread(lambda: _limit(tenant))
+            event = await _recorded(tenant, request_id)
+            if event is None:
+                raise RequestUnknown("No request of that id.", param="request_id")
+            return await _in_thread(lambda: _body(mark_wrong(event, said_by=name)))
+    except NotCached:
+        raise NothingCached("The answer to this request came from the provider, not from a cache.", param="request_id") from None
+    except (DatabaseError, InterfaceError, bridge.Elsewhere, TimeoutError):
+        raise FeedbackUnavailable("The ledger or the caches do not answer: try again soon.") from None
+
+
+def _asked(body: dict[str, Any]) -> uuid.UUID:
+    """The request's id. Raises BadRequest."""
+    for name in body:
+        if name not in ("request_id", "wrong"):
+            raise BadRequest("Unknown field. Accepted here: request_id, wrong.", param=name[:64])
+    if body.get("wrong") is not True:
+        raise BadRequest("wrong must be true: an administrator takes it back.", param="wrong")
+    try:
+        return uuid.UUID(body.get("request_id") or "")
+    except (ValueError, AttributeError, TypeError):
+        raise BadRequest("request_id must be the x-request-id of an answer.", param="request_id") from None
+
+
+async def _recorded(tenant: int, request_id: uuid.UUID) -> RequestEvent | None:
+    """The tenant's request. The ledger is a moment behind, so a young id is waited for: a UUIDv7 says when it was made."""
+    until = time.monotonic() + (LATEST if abs(time.time() - (request_id.int >> 80) / 1000) < MINUTE else 0)
+    while True:
+        found = await _in_thread(lambda: RequestEvent.objects.filter(pk=request_id, tenant_id=tenant).first())
+        if found is not None or time.monotonic() >= until:
+            return found
+        await asyncio.sleep(POLL)
+
+
+def _limit(tenant: int) -> None:
+    """Count this call of the tenant's, on all workers together. Raises RateLimited. While Redis is away nobody counts."""
+    now = time.time()
+    key = f"feedback:{tenant}:{int(now // MINUTE)}"
+    try:
+        cache.add(key, 0, timeout=2 * MINUTE)
+        count = cache.incr(key)
+    except (ConnectionInterrupted, RedisError, ValueError):  # django-redis lets those of `incr` through as they are
+        return
+    if count > conf.feedback_per_minute:
+        left = max(1, round(MINUTE - now % MINUTE))
+        raise RateLimited(f"At most {conf.feedback_per_minute} a minute are taken from one tenant.", retry_after=left)
+
+
+def _body(said: WrongAnswer) -> dict[str, Any]:
+    """The reply, the same each time that it is said."""
+    served = others_served(said)
+    entries = set(said.evicted.values_list("entry_id", flat=True))
+    return {
+        "object": "cache.feedback",
+        "request_id": str(said.event_id),
+        "entry_id": said.entry_id,
+        "evicted": sorted(entries, key=lambda entry: (entry != said.entry_id, entry)),
+        "threshold": said.threshold,
+        "undone": said.undone_at is not None,
+        "also_served": [_recipient(each, served.role(each)) for each in served.rows],
+        "also_served_total": sum(served.roles.values()),
+    }
+
+
+def _recipient(row: RequestEvent, role: str) -> dict[str, Any]:
+    return {"request_id": str(row.event_id), "at": row.at.isoformat(), "key": row.key, "role": role}
+
+
+async def _in_thread(work: Callable[[], T]) -> T:
+    """Django's database and cache calls wait: off the loop, on a connection that ends with them."""
+
+    def closed() -> T:
+        try:
+            return work()
+        finally:
+            connections.close_all()
+
+    return await asyncio.get_running_loop().run_in_executor(THREADS, closed)

@@ -1,0 +1,113 @@
+"""What workers tell each other about their flights: msgpack lists, the kind first, sealed for the worker they are told to.
+
+to the holder     ["join", key, who, begin, nonce]               tell me all parts from that number on, until you have not heard for long
+                  ["quit", key, who]
+to a follower     ["parts", key, nonce, begin, cut, [bytes, ...]]
+                  ["landed", key, nonce, number of parts, landing]
+                  ["gone", key, nonce]                           there is no such flight here
+
+The follower's nonce makes what was once said about a key worthless to whoever says it again.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgpack
+
+from proxy.core.answers import Refused, Stored, Whole
+from proxy.core.caching.envelope import MAX_ENVELOPE_BYTES, BadEnvelope, TooLarge
+from proxy.core.caching.envelope import pack as packed_envelope
+from proxy.core.caching.envelope import unpack as unpacked_envelope
+from proxy.core.errors import (
+    GatewayError,
+    InternalFault,
+    UpstreamAuthFailed,
+    UpstreamInvalid,
+    UpstreamTimeout,
+    UpstreamUnreachable,
+)
+from proxy.core.flights import Landing
+from proxy.core.sealing import BadSeal, Sealer
+
+PURPOSE = "flights"
+# A follower that comes late is told all that was heard of a stream so far, in one message.
+MAX_MESSAGE_BYTES = 4 * MAX_ENVELOPE_BYTES
+MAX_PARTS = 1_000_000
+MAX_HEADERS = 256
+
+ERRORS: dict[str, type[GatewayError]] = {
+    kind.__name__: kind for kind in (UpstreamUnreachable, UpstreamInvalid, UpstreamAuthFailed, UpstreamTimeout, InternalFault)
+}
+
+
+class BadMessage(ValueError):
+    """It is no message of ours."""
+
+
+def pack(sealer: Sealer, to: str, *words: Any) -> bytes:
+    """A message to that worker."""
+    return sealer.seal(PURPOSE, msgpack.packb(words), to)
+
+
+def unpack(sealer: Sealer, me: str, data: Any) -> list[Any]:
+    """The words of a message to this worker. Raises BadMessage, also for what none of our workers said."""
+    if not isinstance(data, bytes) or len(data) > MAX_MESSAGE_BYTES:
+        raise BadMessage("no message of ours")
+    try:
+        body = sealer.unseal(PURPOSE, data, me)
+        words = msgpack.unpackb(body, max_array_len=MAX_PARTS, max_map_len=MAX_HEADERS, max_ext_len=0)
+    except BadSeal as error:
+        sealer.refused.add(PURPOSE)
+        raise BadMessage(str(error)) from error
+    except (ValueError, msgpack.UnpackException) as error:
+        raise BadMessage(str(error)) from error
+    if not isinstance(words, list) or len(words) < 2 or not all(isinstance(word, str) for word in words[:2]):
+        raise BadMessage("no list of words")
+    return words
+
+
+def landing_words(landing: Landing) -> list[Any]:
+    """A landing as something msgpack knows. Where an answer is too long to be told, each asks for itself."""
+    answer = landing.answer
+    if isinstance(answer, Stored):
+        try:
+            return ["stored", packed_envelope(answer.envelope), answer.asked_tokens, landing.called]
+        except TooLarge:
+            return ["alone"]
+    if isinstance(answer, Whole):
+        return ["whole", answer.status, dict(answer.headers), answer.body]
+    if isinstance(answer, Refused):
+        return ["refused", type(answer.error).__name__, answer.error.message]
+    return ["alone"] if landing.alone else ["nobody"]
+
+
+def landing_of(words: Any) -> Landing:
+    """The landing again. Raises BadMessage."""
+    try:
+        kind, *rest = words
+        if kind == "stored":
+            envelope, asked, called = rest
+            return Landing(Stored(unpacked_envelope(envelope), "exact", _count(asked)), called=bool(called))
+        if kind == "whole":
+            status, headers, body = rest
+            return Landing(_whole(status, headers, body))
+        if kind == "refused":
+            name, message = rest
+            return Landing(Refused(ERRORS.get(name, InternalFault)(str(message))))
+    except (ValueError, TypeError, BadEnvelope) as error:
+        raise BadMessage(str(error)) from error
+    return Landing(alone=kind == "alone")
+
+
+def _count(number: Any) -> int:
+    if type(number) is not int or number < 0:
+        raise BadMessage("a count that is none")
+    return number
+
+
+def _whole(status: Any, headers: Any, body: Any) -> Whole:
+    """A provider's error. Raises BadMessage."""
+    named = isinstance(headers, Mapping) and all(isinstance(word, str) for pair in headers.items() for word in pair)
+    if type(status) is not int or not 200 <= status <= 599 or not named or not isinstance(body, bytes):
+        raise BadMessage("no answer of a provider")
+    return Whole(status, headers, body, None)

@@ -1,0 +1,75 @@
+"""Rows of the ledger and its imprints replayed: here, or in a process of its own, which is fed through a pipe.
+
+`python -m proxy.engines.replay_worker` reads pickled `Work` from its input and writes a pickled `Replayed`. It yields to whoever answers
+requests, and can be ended at a deadline, which a thread cannot.
+"""
+
+import os
+import pickle
+import sys
+from decimal import Decimal
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from plans.snapshot import CacheSettings
+from proxy.core.replay import Does, Past, Replayed, replay
+
+MOST_QUESTIONS: Final = 8_000  # different questions to compare, the latest: the work grows with the square of it
+NICE: Final = 10
+# Rows, newest first, each: at, key, end user, asked, bucket, vector, tier, would, shadow, reason, similarity, score, dollars it would have
+# cost, billed, spent; the cache in force, and the draft's.
+Work = tuple[list[tuple[Any, ...]], CacheSettings | None, CacheSettings | None]
+
+
+def replay_rows(work: Work) -> Replayed:
+    """See `proxy.core.replay.replay`."""
+    raw, ours, draft = work
+    return replay(_pasts(raw), ours, draft)
+
+
+def _pasts(raw: list[tuple[Any, ...]]) -> list[Past]:
+    """Oldest first. Vectors of the latest `MOST_QUESTIONS` different questions alone."""
+    questions: set[bytes] = set()
+    rows = []
+    for row in raw:
+        asked = row[3].bytes
+        if row[5] is not None and len(questions) < MOST_QUESTIONS:
+            questions.add(asked)
+        rows.append(_past(row, asked, with_vector=asked in questions))
+    rows.reverse()
+    return rows
+
+
+def _past(row: tuple[Any, ...], asked: bytes, *, with_vector: bool) -> Past:
+    at, key, user, _, bucket, vector, tier, would, shadow, reason, similarity, score, whole, billed, spent = row
+    does: Does = would if shadow and would else tier if tier in ("exact", "semantic") else "miss"
+    whole, paid = whole or Decimal(0), (billed or Decimal(0)) + spent
+    if shadow:  # the provider was paid for all of it; what a hit would have saved is that
+        whole, paid = paid, Decimal(0) if does != "miss" else paid
+    return Past(
+        at=at,
+        key=key,
+        end_user=user,
+        asked=asked,
+        bucket=bucket.bytes if bucket and with_vector else None,
+        vector=_unpacked(vector) if vector is not None and with_vector else None,
+        does=does,
+        reason=reason,
+        similarity=similarity,
+        score=score,
+        whole=whole,
+        paid=paid,
+        saved=whole - paid,
+    )
+
+
+def _unpacked(stored: "memoryview | bytes") -> npt.NDArray[np.float32]:
+    vector = np.frombuffer(stored, dtype=np.int8).astype(np.float32)
+    return vector / (np.linalg.norm(vector) or np.float32(1))
+
+
+if __name__ == "__main__":
+    os.nice(NICE)
+    sys.stdout.buffer.write(pickle.dumps(replay_rows(pickle.load(sys.stdin.buffer))))  # noqa: S301 -- of the process that started it

@@ -1,0 +1,49 @@
+"""What every semantic backend checks before it talks to its server."""
+
+import hashlib
+import math
+import re
+
+import numpy as np
+
+from proxy.core.caching.envelope import storable
+from proxy.core.errors import ToolUnavailable
+from proxy.core.ports import SemanticEntry
+from proxy.core.types import Vector
+
+__all__ = ["checked_entry", "clipped", "slug", "storable", "unit_vector"]
+
+UNIT_TOLERANCE = 0.01
+
+
+def unit_vector(tool: str, vector: Vector, dimension: int) -> Vector:
+    """The vector as float32 of shape (dimension,).
+
+    Raises ToolUnavailable when the shape differs, a number is not finite or the length is not 1: a server would either raise late
+    (pgvector) or silently leave the entry out of its index (RediSearch).
+    """
+    checked: Vector = np.asarray(vector, dtype=np.float32)
+    if checked.shape != (dimension,):
+        raise ToolUnavailable(tool, f"a vector of shape {checked.shape} instead of ({dimension},)")
+    length = math.sqrt(checked @ checked)  # numpy.linalg.norm spends 10 us on kinds of norms
+    if not abs(length - 1.0) <= UNIT_TOLERANCE:  # NaN compares false
+        raise ToolUnavailable(tool, f"not a unit vector: length {length:g}")
+    return checked
+
+
+def checked_entry(tool: str, entry: SemanticEntry, embedder_id: str, dimension: int) -> Vector:
+    """The entry's vector. Raises ToolUnavailable when it is not a unit vector of this embedder."""
+    if entry.embedder != embedder_id:
+        raise ToolUnavailable(tool, f"an entry of embedder {entry.embedder!r}, this index holds {embedder_id!r}")
+    return unit_vector(tool, entry.vector, dimension)
+
+
+def clipped(similarity: float) -> float:
+    """A cosine within -1..1: rounding in the stores can step over the ends."""
+    return max(-1.0, min(1.0, similarity))
+
+
+def slug(name: str) -> str:
+    """A name in letters, digits and . _ - alone, which are plain in key patterns and names of collections; a digest keeps two apart."""
+    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+    return f"{re.sub(r'[^A-Za-z0-9.-]', '_', name)}-{digest}"

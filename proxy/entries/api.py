@@ -1,0 +1,150 @@
+"""GET and DELETE /token-saving/plans/{plan}/entries."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from django.conf import settings
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from plans import selectors
+from plans.api.authentication import Administrator, owner_of
+from plans.api.openapi import TENANT, refusals
+from plans.errors import Refusal
+from plans.models import Tenant
+from proxy.core.caching.keys import end_user_digest
+from stats.ledger import deletions
+from stats.models.cache_entries import CacheEntry
+
+LONGEST: Final = 512
+FILTERS: Final[Mapping[str, str]] = {
+    "entry_id": "One entry, as the ledger and this list name it.",
+    "namespace": "What requests of this `cache.namespace` stored.",
+    "model": "What requests for this model, as clients name it, stored.",
+    "end_user": "What this end user's requests stored: the `user` they sent. With the platform's key it takes ?tenant=.",
+}
+WAIT: Final = 2.0  # seconds in which the workers usually have emptied the stores
+PAGE: Final = 100
+
+
+def _parameter(name: str, text: str, kind: type = str) -> OpenApiParameter:
+    return OpenApiParameter(name, kind, OpenApiParameter.QUERY, description=text)
+
+
+PARAMETERS = [
+    OpenApiParameter("plan", str, OpenApiParameter.PATH, description="The plan's name."),
+    TENANT,
+    *(_parameter(name, text) for name, text in FILTERS.items()),
+]
+ALL = _parameter("all", "true: every entry of the plan. Needed where no other filter is given.", bool)
+LIMIT = _parameter("limit", f"At most so many, 1 to {PAGE}.", int)
+
+
+class BadFilter(Refusal):
+    """A query parameter is unknown, empty, too long, or missing."""
+
+
+class EntrySerializer(serializers.Serializer[CacheEntry]):
+    """A cached answer, without its text."""
+
+    entry_id = serializers.CharField()
+    tenant = serializers.CharField()
+    model = serializers.CharField(source="route", help_text="As clients name it.")
+    namespace = serializers.CharField(allow_blank=True)
+    exact = serializers.BooleanField(help_text="Whether identical requests find it.")
+    backend = serializers.CharField(allow_blank=True, help_text="Where it is found by meaning, former backends too; empty: nowhere.")
+    bytes = serializers.IntegerField(help_text="In all stores together.")
+    hits = serializers.IntegerField(help_text="At least so many.")
+    created_at = serializers.DateTimeField()
+    expires_at = serializers.DateTimeField()
+    used_at = serializers.DateTimeField(help_text="To some ten seconds.")
+
+
+class EntryListSerializer(serializers.Serializer[Any]):
+    object = serializers.CharField(default="list")
+    total = serializers.IntegerField()
+    data = EntrySerializer(many=True)  # type: ignore[assignment]  # a field, which the metaclass takes away
+
+
+class DeletedSerializer(serializers.Serializer[Any]):
+    deleted = serializers.IntegerField(help_text="How many entries were found and deleted.")
+    pending = serializers.IntegerField(help_text="How many of them wait for a store that does not answer now. They go as soon as it does.")
+
+
+class PlanEntriesView(APIView):
+    """What the caches keep for a plan. A tenant's key sees and deletes its own, also under a plan of the platform's."""
+
+    @extend_schema(
+        operation_id="plan_entries",
+        parameters=[*PARAMETERS, LIMIT],
+        responses={200: EntryListSerializer} | refusals(400, 401, 403, 404),
+    )
+    def get(self, request: Request, plan: str) -> Response:
+        """The cached answers that agree in every filter given, newest first, without their text. An entry shows up within a second."""
+        found = deletions.entries(_wanted(request, plan, beside=("limit",)))
+        page = found.order_by("-created_at")[: _limit(request)]
+        return Response({"object": "list", "total": found.count(), "data": [EntrySerializer(row).data for row in page]})
+
+    @extend_schema(
+        operation_id="plan_entries_delete",
+        parameters=[*PARAMETERS, ALL],
+        responses={200: DeletedSerializer} | refusals(400, 401, 403, 404),
+    )
+    def delete(self, request: Request, plan: str) -> Response:
+        """Delete the cached answers that agree in every filter given: from every store, and from the memory of every worker.
+
+        When the reply comes they are gone, but for those that it says are pending.
+        """
+        given = {name for name in FILTERS if name in request.query_params}
+        if not given and request.query_params.get("all") != "true":
+            raise BadFilter(f"Name what to delete: {', '.join(FILTERS)}, or all=true for every entry of the plan.", param="all")
+        deleted, mark = deletions.erase(_wanted(request, plan, beside=("all",)), by=_name(request))
+        return Response({"deleted": deleted, "pending": deletions.pending(mark, seconds=WAIT) if deleted else 0})
+
+
+def _wanted(request: Request, plan: str, *, beside: tuple[str, ...]) -> deletions.Filter:
+    """What the query asks for, within what its owner may see. Raises PlanUnknown, TenantUnknown or BadFilter."""
+    owner = owner_of(request)
+    row = selectors.plan_in_sight(owner, plan)
+    for name in request.query_params:
+        if name not in (*FILTERS, "tenant", *beside):
+            raise BadFilter(f"Unknown parameter. Accepted here: {', '.join((*FILTERS, 'tenant', *beside))}.", param=name[:64])
+    given = {name: _value(request, name) for name in FILTERS if name in request.query_params}
+    return deletions.Filter(
+        tenant_id=owner.pk if owner else row.tenant_id,
+        plan_id=row.pk,
+        entry_id=given.get("entry_id", ""),
+        route=given.get("model", ""),
+        namespace=given.get("namespace", ""),
+        end_user=_end_user(given["end_user"], owner) if "end_user" in given else "",
+    )
+
+
+def _value(request: Request, name: str) -> str:
+    value = request.query_params[name]
+    if not 0 < len(value) <= LONGEST or not value.isprintable():
+        raise BadFilter(f"Must be 1 to {LONGEST} printable characters.", param=name)
+    return value
+
+
+def _end_user(user: str, owner: Tenant | None) -> str:
+    """Two tenants may have end users of one name."""
+    if owner is None:
+        raise BadFilter("Name the end user's tenant too: ?tenant=.", param="tenant")
+    return end_user_digest(user, tenant_id=owner.pk, pepper=settings.KEY_PEPPER)
+
+
+def _limit(request: Request) -> int:
+    text = request.query_params.get("limit", str(PAGE))
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= PAGE):
+        raise BadFilter(f"Must be a whole number from 1 to {PAGE}.", param="limit")
+    return int(text)
+
+
+def _name(request: Request) -> str:
+    """Who asked, for the record."""
+    user: Any = request.user
+    return f"admin key {user.name}" if isinstance(user, Administrator) else user.get_username()

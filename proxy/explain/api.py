@@ -1,0 +1,77 @@
+"""POST /token-saving/plans/{plan}/explain."""
+
+from collections.abc import Mapping
+from typing import IO, Any
+
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.parsers import BaseParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from plans.api.authentication import Administrator, owner_of
+from plans.api.openapi import TENANT, refusals
+from plans.selectors import plan_in_sight
+from proxy.conf import conf
+from proxy.core.errors import GatewayError, TooLarge
+from proxy.explain.serializers import ExplainRequestSerializer, ExplanationSerializer, explanation_body
+from proxy.explain.service import explained
+from proxy.pipeline.explain import Explained
+
+NAME = OpenApiParameter("plan", str, OpenApiParameter.PATH, description="The plan's name.")
+KEY = OpenApiParameter(
+    "key",
+    str,
+    OpenApiParameter.QUERY,
+    description="Id or name of the virtual key that would be asking. Default: any of the tenant's.",
+)
+
+
+class BytesParser(BaseParser):
+    """The body as it is: `/v1` reads it, with its own limits and refusals."""
+
+    media_type = "application/json"
+
+    def parse(self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> Any:
+        limit = conf.limits.body_bytes
+        body: bytes = stream.read(limit + 1)
+        if len(body) > limit:
+            raise TooLarge(f"The body is larger than the {limit} bytes accepted.")
+        return body
+
+
+class PlanExplainView(APIView):
+    """Why a request would be answered from a cache, or why not."""
+
+    needs = "view"
+    parser_classes = (BytesParser,)
+
+    @extend_schema(
+        operation_id="plan_explain",
+        parameters=[NAME, TENANT, KEY],
+        request=ExplainRequestSerializer,
+        responses={200: ExplanationSerializer} | refusals(400, 401, 403, 404, 409, 413, 415, 503),
+    )
+    def post(self, request: Request, plan: str) -> Response:
+        """Runs a request through every decision of the plan, in the gateway's own stages.
+
+        No model is called, and nothing is stored, recorded or logged. A tenant's key may also ask about the platform's plans.
+        """
+        owner = owner_of(request)
+        row = plan_in_sight(owner, plan)
+        body: Any = request.data
+        found = explained(body if isinstance(body, bytes) else b"", row, owner, request.query_params.get("key", ""))
+        return Response(explanation_body(found, texts=_may_read(request, found)))
+
+    def handle_exception(self, exc: Exception) -> Response:
+        """What /v1 would refuse is refused as it does."""
+        if isinstance(exc, GatewayError):
+            return Response(exc.body(), status=exc.status)
+        return super().handle_exception(exc)
+
+
+def _may_read(request: Request, found: Explained) -> bool:
+    """What a tenant's clients asked is for that tenant's own admin keys."""
+    user: Any = request.user
+    tenant = user.tenant if isinstance(user, Administrator) else None
+    return tenant is not None and found.decided.key is not None and tenant.pk == found.decided.key.tenant_id

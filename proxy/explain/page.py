@@ -1,0 +1,39 @@
+"""/admin/plans/plan/{id}/explain/: what would become of a request, and why. Nothing of it is stored."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponseBase
+from django.shortcuts import get_object_or_404, render
+from django.views.decorators.http import require_http_methods
+
+from plans.access import plans_of
+from plans.errors import Refusal
+from plans.models import Plan
+from proxy.core.errors import GatewayError
+from proxy.explain.form import ExplainForm
+from proxy.explain.serializers import explanation_body
+from proxy.explain.service import explained
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def explain_page(request: HttpRequest, plan: int) -> HttpResponseBase:
+    """The empty form, or what was asked with its answer. For staff who may see plans; the texts of other questions are not shown."""
+    row = get_object_or_404(plans_of(request.user), pk=plan)
+    if not any(request.user.has_perm(f"plans.{action}_plan") for action in ("view", "change")):
+        raise PermissionDenied
+    form = ExplainForm(row, request.POST if request.method == "POST" else None)
+    page: dict[str, Any] = {"title": f"Explain {row.name}", "opts": Plan._meta, "plan": row, "form": form}
+    if form.is_valid():
+        page |= _answer(form, row)
+    status = 400 if form.is_bound and "found" not in page else 200
+    return render(request, "admin/explain.html", admin.site.each_context(request) | page, status=status)
+
+
+def _answer(form: ExplainForm, plan: Plan) -> dict[str, Any]:
+    try:
+        found = explained(form.raw, plan, plan.tenant, form.cleaned_data["key"])
+    except (Refusal, GatewayError) as error:
+        return {"refusal": error.message}
+    return {"found": explanation_body(found, texts=False)}

@@ -1,0 +1,75 @@
+"""/admin/plans/plan/{id}/test/: one real request under a plan, and the same again. It says what that costs before it is sent."""
+
+import secrets
+from typing import Any, Final
+
+from django import forms
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_http_methods
+
+from plans.access import tenant_of
+from plans.client_snippets import for_plan
+from plans.models import Plan, Tenant
+from proxy.live_test.service import Unreachable, trial
+from proxy.models import Route
+from proxy.upstreams.selectors import routes_of
+
+CHANGE: Final = "plans.change_plan"
+
+
+class TrialForm(forms.Form):
+    """What to ask, and as whom. A platform's plan is tried for a tenant that is chosen."""
+
+    question = forms.CharField(max_length=1000, widget=forms.Textarea(attrs={"rows": 3}), help_text="Sent to your provider as it stands.")
+    route = forms.ModelChoiceField(Route.objects.none(), to_field_name="name", empty_label=None, label="Model")
+    tenant = forms.ModelChoiceField(Tenant.objects.none(), empty_label=None, help_text="Whose request it is, and who pays for it.")
+
+    def __init__(self, plan: Plan, data: Any = None, *, person: Any) -> None:
+        super().__init__(data, initial={"question": f"Say hello in one short sentence. ({secrets.token_hex(3)})"})
+        own = plan.tenant or tenant_of(person)
+        routes = self.fields["route"]
+        assert isinstance(routes, forms.ModelChoiceField)  # noqa: S101 -- likewise
+        routes.queryset = routes_of(own)
+        tenants = self.fields["tenant"]
+        assert isinstance(tenants, forms.ModelChoiceField)  # noqa: S101 -- declared so above
+        tenants.queryset = Tenant.objects.filter(pk=own.pk) if own else Tenant.objects.all()
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def trial_page(request: HttpRequest, plan: int) -> HttpResponse:
+    """For staff who may change the plan: sending costs money, and makes a key for a minute."""
+    row = admin.site.get_model_admin(Plan).get_object(request, str(plan))
+    if not isinstance(row, Plan):
+        raise Http404
+    if not request.user.has_perm(CHANGE):
+        raise PermissionDenied
+    form = TrialForm(row, request.POST or None, person=request.user)
+    page: dict[str, Any] = {
+        "title": f"Test of {row.name}",
+        "opts": Plan._meta,
+        "original": row,
+        "form": form,
+        "snippets": for_plan(row, request),
+    }
+    if form.is_valid():
+        try:
+            page["replies"] = trial(
+                plan=row,
+                tenant=form.cleaned_data["tenant"],
+                route=form.cleaned_data["route"].name,
+                question=form.cleaned_data["question"],
+                base_url=_own_address(request),
+            )
+        except Unreachable as error:
+            page["unreachable"] = str(error)
+    status = 400 if form.is_bound and not form.is_valid() else 200
+    return render(request, "admin/trial.html", admin.site.each_context(request) | page, status=status)
+
+
+def _own_address(request: HttpRequest) -> str:
+    """Where this very process listens, as its server says; no header of a browser has a part in it."""
+    host, port = request.META["SERVER_NAME"], request.META["SERVER_PORT"]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}/v1"

@@ -1,0 +1,167 @@
+"""Which stored answers a call may be served: exact entries, invalidation, staleness."""
+
+import time
+
+from proxy.core.answers import Refused, Whole
+from proxy.core.caching.envelope import BadEnvelope, Envelope, decode_aside
+from proxy.core.caching.keys import exact_key
+from proxy.core.ports import Candidate
+from proxy.pipeline.call import Answer, Call
+from proxy.pipeline.toolbox import Toolbox
+
+# Entries of the exact tier: under which keys they are, and how to read one, trusting nothing that
+# comes back.
+
+
+def time_left(call: Call) -> float:
+    """Seconds until the cache budget of this request is used up; negative afterwards."""
+    return call.budget_ends - time.monotonic()
+
+
+async def read_exact(call: Call, tools: Toolbox, key: str) -> Envelope | None:
+    """The entry, if it is whole, ours and young enough. A broken or foreign one is deleted. Raises ToolUnavailable."""
+    envelope = await find_exact(call, tools, key)
+    return envelope if envelope is not None and fresh_enough(call, envelope) else None
+
+
+async def find_exact(call: Call, tools: Toolbox, key: str) -> Envelope | None:
+    """The same, however old it is."""
+    envelope = tools.recent.get(key) or await _fetch(call, tools, key)
+    return envelope if envelope is not None and ours(call, envelope) and not forgotten(call, envelope) else None
+
+
+async def _fetch(call: Call, tools: Toolbox, key: str) -> Envelope | None:
+    """The entry from the store, kept in memory for the next who asks."""
+    exact = tools.breakers["exact"]
+    tools.recent.expect(key)
+    try:
+        found = await exact.run(tools.exact.get(key), seconds=time_left(call))
+        if found is None:
+            return None
+        envelope = await open_exact(call, tools, key, found)
+        if envelope is not None:
+            tools.recent.keep(key, envelope)
+            return envelope
+    finally:
+        tools.recent.settle(key)
+    await exact.run(tools.exact.delete(key), seconds=time_left(call))
+    return None
+
+
+async def open_exact(call: Call, tools: Toolbox, key: str, value: bytes) -> Envelope | None:
+    """The envelope stored under this key, or None when we did not seal it for there, or it is of another scope: never to be served."""
+    envelope = await _opened(tools, value, "exact")
+    if envelope is None or not ours(call, envelope):
+        return None
+    if key not in (envelope.entry_id, envelope.sent) or envelope.bucket:
+        tools.sealer.refused.add("exact")
+        return None
+    return envelope
+
+
+async def open_candidate(call: Call, tools: Toolbox, candidate: Candidate) -> Envelope | None:
+    """The envelope of a neighbour, or None when we did not seal it for this entry, bucket and question, or it is of another scope."""
+    backend = call.plan.cache.backend if call.plan and call.plan.cache else None
+    envelope = candidate.opened or await _opened(tools, candidate.envelope, backend or "semantic")
+    if envelope is None or call.keys is None or not ours(call, envelope):
+        return None
+    known = (envelope.entry_id, envelope.bucket) == (candidate.entry_id, call.keys.bucket)
+    if not known or candidate.question not in ("", envelope.question):
+        tools.sealer.refused.add(backend or "semantic")
+        return None
+    return envelope
+
+
+async def _opened(tools: Toolbox, value: bytes, store: str) -> Envelope | None:
+    try:
+        return await decode_aside(value, tools.sealer)
+    except BadEnvelope:
+        tools.sealer.refused.add(store)
+        return None
+
+
+def ours(call: Call, envelope: Envelope) -> bool:
+    """Whether those who may share this answer are those who ask, and nobody said that it was wrong."""
+    return (
+        call.keys is not None
+        and envelope.scope == call.keys.scope
+        and (envelope.scope, envelope.created_at) not in call.directory.doubts.answers
+    )
+
+
+def fresh_enough(call: Call, envelope: Envelope) -> bool:
+    """Whether the entry has not expired and is not older than the request accepts (`s-maxage`)."""
+    oldest = call.asked.controls.max_age
+    return call.at < envelope.expires_at and (oldest is None or envelope.age(call.at) <= oldest)
+
+
+def sent_key(call: Call) -> str | None:
+    """The exact key of the compressed request; None when nothing was cut or the exact tier is off."""
+    if call.keys is None or call.plan is None or not call.exact_tier:
+        return None
+    if call.cut is None or call.cut.messages is None:
+        return None
+    body = {**call.asked.body, "messages": call.cut.messages}
+    return exact_key(body, scope=call.keys.scope, plan=call.plan, route=call.target)
+
+
+# Answers that somebody had forgotten: all of a plan's, or those that carry a tag.
+#
+# Nothing is searched or deleted for it. Forgetting raises the configuration's revision and notes,
+# for a plan, a tenant and a tag, the revision it was raised to; an entry holds the revision under
+# which its answer was asked for, and is dead when that is smaller. So it takes one row and no
+# clock, a lost or flushed Redis brings nothing back, and a request that began before stores what
+# nobody is served.
+
+FORGOTTEN = "forgotten"  # the reason against a near entry
+
+
+def forgotten(call: Call, envelope: Envelope) -> bool:
+    """Whether this answer was asked for before all of its plan's, or one of its tags or of the request's tags, were forgotten.
+
+    The request's tags count because its entry may have been stored by one that named others.
+    """
+    return bool(call.directory.forgotten) and since(call, envelope.tags) > envelope.revision
+
+
+def since(call: Call, tags: tuple[str, ...] = ()) -> int:
+    """The revision from which on answers to this request count: to all of its plan's, to its tags, and to these."""
+    marks, plan = call.directory.forgotten, call.plan
+    if not marks or plan is None:
+        return 0
+    tenant = call.key.tenant_id if call.key else None
+    names = ("", *tags, *call.asked.controls.tags)
+    return max(marks.get((plan.id, whose, tag), 0) for tag in names for whose in (None, tenant))
+
+
+# Expired answers that may still be served (RFC 5861): at once while one request fetches a new one,
+# or where the provider fails.
+#
+# Only answers of identical requests, only by a plan that says so, and never one older than the
+# request accepts (`s-maxage`).
+
+# For so long nobody else fetches an answer that somebody is fetching, and nobody tries again after a failure. An answer that takes longer
+# than this may be fetched twice.
+LEASE = 30
+TOO_MANY = 429
+
+
+def may_revalidate(call: Call, envelope: Envelope) -> bool:
+    """Whether this expired answer may be served while a new one is fetched."""
+    return _within(call, envelope, call.plan.cache.stale_while_revalidate if call.plan and call.plan.cache else 0)
+
+
+def may_stand_in(call: Call, envelope: Envelope) -> bool:
+    """Whether this expired answer may be served because the provider failed."""
+    return _within(call, envelope, call.plan.cache.stale_if_error if call.plan and call.plan.cache else 0)
+
+
+def _within(call: Call, envelope: Envelope, seconds: int) -> bool:
+    oldest = call.asked.controls.max_age
+    return call.at < envelope.expires_at + seconds and (oldest is None or envelope.age(call.at) <= oldest)
+
+
+def provider_failed(answer: Answer | None) -> bool:
+    """Unreachable, too slow, answering nonsense, a server error, or too many requests."""
+    status = answer.error.status if isinstance(answer, Refused) else answer.status if isinstance(answer, Whole) else 0
+    return status >= 500 or status == TOO_MANY

@@ -1,0 +1,21 @@
+"""A stage, and how it is run: a tool that cannot help is done without."""
+
+import logging
+from collections.abc import Awaitable, Callable
+
+from proxy.core.errors import ToolUnavailable
+from proxy.pipeline.call import Call
+from proxy.pipeline.toolbox import Toolbox
+
+log = logging.getLogger("tokenthrift.proxy")
+
+Stage = Callable[[Call, Toolbox], Awaitable[Call]]
+
+
+async def open_stage(stage: Stage, call: Call, tools: Toolbox) -> Call:
+    """Run one stage; a tool that cannot help is noted and done without."""
+    try:
+        return await stage(call, tools)
+    except ToolUnavailable as error:
+        log.log(error.log_level, "request %s goes on without %s: %s", call.request_id, error.tool, error.reason)
+        return call.failed_open(error.tool)

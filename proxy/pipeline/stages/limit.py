@@ -1,0 +1,11 @@
+"""Whether the key has room for one more request."""
+
+from proxy.pipeline.call import Call
+from proxy.pipeline.toolbox import Toolbox
+
+
+async def admit(call: Call, tools: Toolbox) -> Call:
+    """Count the request as one of its key, until the chain has ended. Raises TooManyRequests."""
+    assert call.key is not None  # noqa: S101 -- authenticate set it
+    tools.in_flight.enter(call.request_id, call.key.id, most=tools.limits.requests_per_key)
+    return call

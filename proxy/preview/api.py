@@ -1,0 +1,91 @@
+"""POST /token-saving/plans/{plan}/preview."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import IO, Any, Final, cast
+
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.parsers import BaseParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from plans import selectors
+from plans.api.authentication import owner_of
+from plans.api.openapi import TENANT, refusals
+from plans.errors import Refusal
+from proxy.conf import conf
+from proxy.core.errors import BadRequest, GatewayError, TooLarge, ToolUnavailable
+from proxy.core.formats import chat_completions
+from proxy.core.types import Message
+from proxy.preview.serializers import PreviewRequestSerializer, PreviewSerializer, preview_body
+from proxy.preview.service import priced_preview, settings_for
+from proxy.upstreams.selectors import find_model
+
+NAME = OpenApiParameter("plan", str, OpenApiParameter.PATH, description="The plan's name.")
+FIELDS: Final = ("messages", "model", "compression")
+# Twice what the engines read: a preview says everything again.
+MAX_BYTES: Final = 2_000_000
+
+
+class PreviewUnavailable(Refusal):
+    status = 503
+    code = "preview_unavailable"
+
+
+class ChatParser(BaseParser):
+    """A chat as /v1 reads it: the same limits and the same refusals."""
+
+    media_type = "application/json"
+
+    def parse(self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> Any:
+        limit = min(MAX_BYTES, conf.limits.body_bytes)
+        body = stream.read(limit + 1)
+        if len(body) > limit:
+            raise TooLarge(f"The body is larger than the {limit} bytes accepted.")
+        return chat_completions.load(body, depth=conf.limits.body.depth)
+
+
+class PlanPreviewView(APIView):
+    """What a plan would do to a chat."""
+
+    needs = "view"
+    parser_classes = (ChatParser,)
+
+    @extend_schema(
+        operation_id="plan_preview",
+        parameters=[NAME, TENANT],
+        request=PreviewRequestSerializer,
+        responses={200: PreviewSerializer} | refusals(400, 401, 403, 404, 413, 415, 503),
+    )
+    def post(self, request: Request, plan: str) -> Response:
+        """What the plan would send of a chat, sentence by sentence, and what it costs either way.
+
+        Nothing is sent anywhere, stored or logged.
+        """
+        row = selectors.find_plan(owner_of(request), plan)
+        messages, name, draft = _asked(cast(dict[str, Any], request.data))
+        settings, model = settings_for(row, draft), find_model(name, row.tenant)
+        try:
+            found = priced_preview(messages, settings, model)
+        except ToolUnavailable as error:
+            raise PreviewUnavailable(f"This chat cannot be compressed ({error.reason}): it would go out whole.") from None
+        return Response(preview_body(row.snapshot(), asdict(settings), model, found, messages))
+
+    def handle_exception(self, exc: Exception) -> Response:
+        """What /v1 would refuse is refused as it does."""
+        if isinstance(exc, GatewayError):
+            return Response(exc.body(), status=exc.status)
+        return super().handle_exception(exc)
+
+
+def _asked(body: dict[str, Any]) -> tuple[list[Message], str | None, dict[str, Any]]:
+    """The messages, the model's name and the half of a plan to try, "compression" being its one field. Raises BadRequest."""
+    for name in body:
+        if name not in FIELDS:
+            raise BadRequest(f"Unknown field. Accepted here: {', '.join(FIELDS)}.", param=name[:64])
+    model = body.get("model")
+    if model is not None and not (isinstance(model, str) and model):
+        raise BadRequest("model must be the name of a route or of a model; leave it out for the first route.", param="model")
+    draft = {"compression": body["compression"]} if "compression" in body else {}
+    return chat_completions.checked_messages(body.get("messages")), model, draft

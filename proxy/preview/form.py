@@ -1,0 +1,135 @@
+"""The form of the preview page: a chat, and what of the plan to try otherwise. Nothing of it is saved."""
+
+from collections.abc import Mapping
+from copy import copy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from django import forms
+from django.utils.datastructures import MultiValueDict
+
+from plans import capabilities, validation
+from plans.errors import InvalidPlan
+from plans.models import Plan
+from plans.snapshot import CompressionSettings
+from proxy.conf import conf
+from proxy.core.errors import BadRequest
+from proxy.core.formats.pasted_chat import Pasted, pasted
+from proxy.core.types import Message
+from proxy.preview.service import settings_for
+from proxy.upstreams.selectors import PricedModel, find_model, routes_of
+
+# Some 100,000 tokens: what a page can show and a person can look through.
+LONGEST: Final = 400_000
+FOLDER: Final = Path(__file__).parent / "examples"
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A built-in chat, and a budget small enough for something to be left out of it."""
+
+    title: str
+    file: str
+    budget: int
+
+    @property
+    def text(self) -> str:
+        return (FOLDER / self.file).read_text("utf-8")
+
+
+EXAMPLES: Final = {
+    "moving": Example("Moving house, as lines", "moving.txt", 900),
+    "support": Example("A support desk with tools, as JSON", "support.json", 900),
+}
+FIELDS: Final = ("engine", "focus", "max_input_tokens", "when", "language")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What to look at."""
+
+    messages: list[Message]
+    settings: CompressionSettings
+    model: PricedModel
+
+
+class PreviewForm(forms.Form):
+    """Valid, it has what is `wanted`."""
+
+    chat_text = forms.CharField(
+        required=False,
+        label="Chat",
+        strip=False,
+        widget=forms.Textarea(attrs={"rows": 9, "spellcheck": "false", "class": "tt-chat-text"}),
+        help_text="A JSON array of messages, a whole request body, or lines that begin with User: and Assistant:",
+    )
+    engine = forms.ChoiceField()
+    focus = forms.ChoiceField(label="Chosen for", required=False)
+    max_input_tokens = forms.IntegerField(label="Most input tokens", min_value=validation.MIN_BUDGET, max_value=validation.INT32)
+    when = forms.ChoiceField(label="Shorten")
+    language = forms.ChoiceField()
+    model = forms.ChoiceField(required=False)
+
+    def __init__(self, plan: Plan, data: MultiValueDict[str, str] | None = None) -> None:
+        half = plan.snapshot().compression or validation.COMPRESSION
+        super().__init__(data, initial={name: getattr(half, name) for name in FIELDS})
+        self.plan = plan
+        system = capabilities.current()
+        self._choose("engine", [(engine.name, engine.title) for engine in system.compression_engines()])
+        self._choose("focus", [(value, label.partition(":")[0]) for value, label in Plan.Focus.choices])
+        self._choose("when", [(value, label.partition(":")[0]) for value, label in Plan.When.choices])
+        self._choose("language", [(language, language.capitalize()) for language in system.languages()])
+        routes = routes_of(plan.tenant).values_list("name", "model")
+        self._choose("model", [("", "As in the chat, or the first route"), *((name, f"{name} ({model})") for name, model in routes)])
+        self._chat: Pasted | None = None
+        self.wanted: Wanted | None = None
+
+    def _choose(self, name: str, choices: list[tuple[str, str]]) -> None:
+        field = self.fields[name]
+        assert isinstance(field, forms.ChoiceField)  # noqa: S101 -- declared so above
+        field.choices = choices
+
+    def clean_chat_text(self) -> str:
+        text: str = self.cleaned_data["chat_text"]
+        if not text.strip():
+            raise forms.ValidationError("Paste a chat, or take one of the examples.")
+        if len(text) > LONGEST:
+            raise forms.ValidationError(
+                f"This chat has {len(text):,} characters, and this page shows {LONGEST:,} at most. The API takes longer ones: "
+                f"POST /token-saving/plans/{self.plan.name}/preview"
+            )
+        try:
+            self._chat = pasted(text, depth=conf.limits.body.depth)
+        except BadRequest as error:
+            raise forms.ValidationError(error.message) from None
+        return text
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean() or self.cleaned_data
+        draft = {name: values[name] for name in FIELDS if name in values}
+        if "focus" not in self.changed_data or not draft.get("focus"):
+            draft.pop("focus", None)  # another engine brings its own
+        try:
+            settings = settings_for(self.plan, {"compression": draft})
+        except InvalidPlan as refusal:
+            for param, problem in refusal.problems.items():
+                field = param.partition(".")[2]
+                if field not in self.errors:  # the form's own check of the field has spoken
+                    self.add_error(field if field in self.fields else None, problem)
+        if self._chat and not self.errors:
+            self.wanted = Wanted(self._chat.messages, settings, find_model(values["model"] or self._chat.model, self.plan.tenant))
+        return values
+
+
+def drafted(plan: Plan, sent: Mapping[str, str]) -> Plan:
+    """The plan with the compression settings of its own form, in memory alone. What the preview could not take stays as saved."""
+    draft = copy(plan)
+    draft.compression_engine = sent.get("compression_engine") or None
+    for name in FIELDS[1:]:
+        try:
+            value = Plan._meta.get_field(name).clean(sent.get(name), draft)  # type: ignore[union-attr]  # columns all
+        except forms.ValidationError:
+            continue
+        setattr(draft, name, value)
+    return draft

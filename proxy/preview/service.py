@@ -1,0 +1,76 @@
+"""Previews for Django's side of the house. Where the request path runs in this process its workers make them, else it is done here.
+
+Nothing of the chat is stored or logged.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from plans import capabilities, services, validation
+from plans.errors import InvalidPlan
+from plans.models import Plan
+from plans.snapshot import CompressionSettings
+from proxy.core.compression.preview import Bill, Preview, bill, preview
+from proxy.core.prompt_caching.terms import outlook
+from proxy.core.types import Message
+from proxy.engines.compressors.pool import PoolCompressor
+from proxy.engines.compressors.previews import preview_by
+from proxy.upstreams.selectors import PricedModel
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """Where previews are made: the workers, and the loop they belong to."""
+
+    loop: asyncio.AbstractEventLoop
+    pool: PoolCompressor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Priced:
+    """A preview and what the prompt costs, as asked and as sent; both None where the model has no price."""
+
+    preview: Preview
+    asked: Bill | None
+    sent: Bill | None
+
+
+@dataclass(slots=True)
+class _State:
+    bench: Bench | None = None
+
+
+_state = _State()
+
+
+def attach(bench: Bench | None) -> None:
+    """Called once by whoever starts the request path in this process."""
+    _state.bench = bench
+
+
+def priced_preview(messages: list[Message], settings: CompressionSettings, model: PricedModel) -> Priced:
+    """What compression would do to the chat, which the provider is taken to hold. Waits, so not for the loop's own thread. Raises
+    ToolUnavailable when nothing can be said."""
+    terms = outlook(model.price, None) if settings.when == "saves" else None
+    if bench := _state.bench:
+        work = preview_by(bench.pool, messages, settings, model=model.name, terms=terms)
+        found = asyncio.run_coroutine_threadsafe(work, bench.loop).result()
+    else:
+        found = preview(messages, settings, model=model.name, terms=terms)
+    if model.price is None:
+        return Priced(preview=found, asked=None, sent=None)
+    return Priced(
+        preview=found,
+        asked=bill(model.price, found.cut.before, found.next_asked),
+        sent=bill(model.price, found.cut.after, found.next_sent),
+    )
+
+
+def settings_for(plan: Plan, draft: Mapping[str, Any]) -> CompressionSettings:
+    """The plan's compression with a draft of it (`{"compression": {...}}`, or nothing) laid over it. Raises InvalidPlan."""
+    half = validation.read(draft, capabilities=capabilities.current(), base=services.draft_of(plan)).compression
+    if half is None:
+        raise InvalidPlan({"compression": "Must be an object here, as this plan sends every chat whole: {} takes the defaults."})
+    return half

@@ -1,0 +1,54 @@
+"""/admin/plans/plan/{id}/replay/: what the settings in the plan's form would have done with the last days' requests. Nothing is saved."""
+
+from copy import copy
+from typing import Any
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponseBase
+from django.shortcuts import get_object_or_404, render
+from django.views.decorators.http import require_http_methods
+
+from plans import services
+from plans.access import plans_of
+from plans.field_changes import changes
+from plans.forms.form_data import kept
+from plans.forms.model_forms import PlanForm
+from plans.models import Plan
+from proxy.replay.service import ReplayUnavailable, expected_wrong, trial
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def replay_page(request: HttpRequest, plan: int) -> HttpResponseBase:
+    """The saved plan on the last days, or beside it the form's draft. For staff who may see plans."""
+    row = get_object_or_404(plans_of(request.user), pk=plan)
+    if not any(request.user.has_perm(f"plans.{action}_plan") for action in ("view", "change")):
+        raise PermissionDenied
+    page: dict[str, Any] = {
+        "title": f"Last week under {row.name}",
+        "opts": Plan._meta,
+        "plan": row,
+        "may_change": request.user.has_perm("plans.change_plan"),
+    }
+    draft = copy(row)
+    if request.method == "POST":
+        form = PlanForm(request.POST, instance=draft)
+        if not form.is_valid():
+            named = {form.fields[name].label if name in form.fields else "": errors for name, errors in form.errors.items()}
+            return _shown(request, page | {"problems": named}, status=400)
+        page |= {"changes": changes(Plan, form.fields, row, draft), "sent": kept(request, "_draft")}
+    try:
+        found = trial(row, services.draft_of(draft), None)
+    except ReplayUnavailable as error:
+        return _shown(request, page | {"unavailable": error.message}, status=503)
+    page |= {
+        "found": found,
+        "done": found.found,
+        "wrong_now": expected_wrong(found.found.now.semantic, found.wrong_now),
+        "wrong_then": expected_wrong(found.found.then.semantic, found.wrong_then),
+    }
+    return _shown(request, page)
+
+
+def _shown(request: HttpRequest, page: dict[str, Any], *, status: int = 200) -> HttpResponseBase:
+    return render(request, "admin/replay.html", admin.site.each_context(request) | page, status=status)

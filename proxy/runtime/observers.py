@@ -1,0 +1,29 @@
+"""Who is told of every finished call, besides the ledger."""
+
+import logging
+
+from proxy.conf import conf
+from proxy.pipeline.call import Call
+from proxy.pipeline.stage_times import times_of
+from proxy.pipeline.toolbox import Watcher
+from stats.events import Event
+from stats.monitoring import metrics
+
+log = logging.getLogger("tokenthrift.requests")
+
+
+def watchers(tracing: Watcher | None) -> tuple[Watcher, ...]:
+    """As the settings say."""
+    found: tuple[Watcher, ...] = (stages, line) if conf.log_requests else (stages,)
+    return found if tracing is None else (*found, tracing)
+
+
+def line(call: Call, event: Event) -> None:
+    """The decision record in the log, which holds no text of the request or its answer."""
+    said = (event.event_id, event.status, event.tier, event.reason or "-", event.duration_ms)
+    log.info("request %s: %d, %s (%s), %.1f ms", *said, extra={"decision": event})
+
+
+def stages(call: Call, event: Event) -> None:
+    """The duration of every stage that had something to do."""
+    metrics.observe_stages([(name, ended - begun) for name, begun, ended in times_of(call)])

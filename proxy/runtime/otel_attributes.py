@@ -1,0 +1,96 @@
+"""The attributes of a request's spans, without any text of the request or its answer."""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from proxy.pipeline.call import Call
+from stats.events import Event
+
+Value = str | bool | int | float | tuple[str, ...]
+Values = dict[str, Value]
+# The conventions' names of providers that we call otherwise.
+PROVIDERS = {"azure": "azure.ai.openai", "google": "gcp.gemini", "mistral": "mistral_ai", "x-ai": "x_ai", "aws": "aws.bedrock"}
+PARAMETERS = {"temperature": "temperature", "top_p": "top_p", "max_tokens": "max_tokens", "max_completion_tokens": "max_tokens"}
+
+
+def server_values(call: Call, event: Event) -> Values:
+    """Of the request as the client sees it. The tokens billed are on the client span alone, so that nobody counts them twice."""
+    saved = event.cost_saved
+    return _present(
+        {
+            "http.request.method": "POST",
+            "http.route": "/v1/chat/completions",
+            "url.path": "/v1/chat/completions",
+            "http.response.status_code": event.status,
+            "error.type": _error(event),
+            "gen_ai.operation.name": "chat",
+            "gen_ai.request.model": event.route,
+            "gen_ai.request.stream": event.stream,
+            "tokenthrift.request_id": event.event_id,
+            "tokenthrift.tenant": event.tenant,
+            "tokenthrift.plan": event.plan,
+            "tokenthrift.plan_version": event.plan_version,
+            "tokenthrift.tier": event.tier,
+            "tokenthrift.reason": event.reason,
+            "tokenthrift.outcome": event.outcome,
+            "tokenthrift.would": event.would,
+            "tokenthrift.collapsed": event.collapsed,
+            "tokenthrift.stale": event.stale,
+            "tokenthrift.similarity": event.similarity,
+            "tokenthrift.score": event.score,
+            "tokenthrift.failures": event.failures,
+            "tokenthrift.compression": event.engine,
+            "tokenthrift.tokens_saved": event.tokens_saved,
+            "tokenthrift.cost_saved_usd": None if saved is None else float(saved),
+            "tokenthrift.overhead_ms": round(event.overhead_ms, 3),
+        }
+    )
+
+
+def client_values(call: Call, event: Event) -> Values:
+    """Of the call to the provider."""
+    upstream, said = call.target.upstream, call.completion or {}
+    address = urlsplit(upstream.base_url)
+    asked = call.asked.body
+    given = {f"gen_ai.request.{name}": asked[field] for field, name in PARAMETERS.items() if isinstance(asked.get(field), int | float)}
+    return _present(
+        {
+            "gen_ai.operation.name": "chat",
+            "gen_ai.provider.name": PROVIDERS.get(upstream.provider, upstream.provider),
+            "gen_ai.request.model": event.model,
+            "gen_ai.request.stream": event.stream,
+            **given,
+            "gen_ai.response.model": _text(said.get("model")),
+            "gen_ai.response.id": _text(said.get("id")),
+            "gen_ai.response.finish_reasons": _reasons(said),
+            "gen_ai.usage.input_tokens": event.prompt_tokens,
+            "gen_ai.usage.output_tokens": event.completion_tokens,
+            "gen_ai.usage.cache_read.input_tokens": event.cached_tokens,
+            "server.address": address.hostname,
+            "server.port": address.port or (443 if address.scheme == "https" else 80),
+            "error.type": _error(event),
+            "tokenthrift.upstream": event.upstream,
+        }
+    )
+
+
+def _present(values: dict[str, Any]) -> Values:
+    """What there is to say: neither None nor an empty word. An attribute may not be either."""
+    return {name: value for name, value in values.items() if value is not None and value not in ("", ())}
+
+
+def _error(event: Event) -> str:
+    """What went wrong, by a word of ours or the status."""
+    if event.outcome == "ok" and event.status < 400:
+        return ""
+    return event.error_code or (str(event.status) if event.status >= 400 else event.outcome)
+
+
+def _text(value: object) -> str:
+    return value[:100] if isinstance(value, str) else ""
+
+
+def _reasons(said: dict[str, Any]) -> tuple[str, ...]:
+    choices = said.get("choices")
+    found = [choice.get("finish_reason") for choice in choices if isinstance(choice, dict)] if isinstance(choices, list) else []
+    return tuple(_text(reason) for reason in found if isinstance(reason, str))

@@ -1,0 +1,77 @@
+"""What is written to upstreams and routes."""
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+
+from plans.services import lock_configuration
+from proxy.core.upstream_urls import check_base_url
+from proxy.models import Route, Upstream
+from proxy.upstreams import encryption
+
+
+def save_upstream(upstream: Upstream, *, provider_key: str | None = None) -> Upstream:
+    """Check the address, seal the key and save. `provider_key` None keeps the key there is, "" removes it.
+
+    Raises ValidationError with the fields at fault.
+    """
+    try:
+        upstream.base_url = check_base_url(upstream.base_url, allow_private=upstream.allow_private)
+    except ValueError as error:
+        raise ValidationError({"base_url": str(error)}) from None
+    if provider_key is not None:
+        try:
+            upstream.encrypted_key = encryption.seal(checked_provider_key(provider_key))
+        except ValueError as error:
+            raise ValidationError({"encrypted_key": str(error)}) from None
+    upstream.full_clean()
+    upstream.save()
+    return upstream
+
+
+def checked_provider_key(provider_key: str) -> str:
+    """The key without blanks around it. It goes into a header, so it must be printable ASCII; raises ValueError otherwise."""
+    key = provider_key.strip()
+    if key and not (key.isascii() and key.isprintable() and " " not in key):
+        raise ValueError("The provider key must be printable ASCII without blanks: it is sent in a header.")
+    return key
+
+
+def put_upstream(
+    *, name: str, base_url: str, provider: str = "openai", provider_key: str = "", allow_private: bool = False, stream_usage: bool = True
+) -> Upstream:
+    """The upstream of that name, made or changed to say this. Raises ValidationError."""
+    upstream = Upstream.objects.filter(name=name).first() or Upstream(name=name)
+    upstream.base_url, upstream.provider = base_url, provider
+    upstream.allow_private, upstream.stream_usage = allow_private, stream_usage
+    return save_upstream(upstream, provider_key=provider_key)
+
+
+def put_route(*, name: str, upstream: Upstream, model: str) -> Route:
+    """The route of that name, made or pointed at this model. Raises ValidationError."""
+    route = Route.objects.filter(name=name).first() or Route(name=name)
+    route.upstream, route.model = upstream, model
+    route.full_clean()
+    route.save()
+    route.refresh_from_db()  # the database raises the version
+    return route
+
+
+@transaction.atomic
+def rotate_encryption_keys() -> int:
+    """Seal every provider key anew under the first encryption key; the number resealed. All of them or none.
+
+    Raises vault.SealBroken, naming the upstreams whose keys cannot be opened.
+    """
+    lock_configuration()
+    upstreams = [upstream for upstream in Upstream.objects.all() if upstream.encrypted_key]
+    broken = []
+    for upstream in upstreams:
+        try:
+            upstream.encrypted_key = encryption.reseal(upstream.encrypted_key)
+        except encryption.SealBroken:
+            broken.append(upstream.name)
+    if broken:
+        raise encryption.SealBroken(f"no key in TOKENTHRIFT_ENCRYPTION_KEYS opens the provider key of: {', '.join(broken)}")
+    if upstreams:
+        Upstream.objects.bulk_update(upstreams, ["encrypted_key"])
+    return len(upstreams)

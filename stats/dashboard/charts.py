@@ -1,0 +1,168 @@
+"""The dashboard's charts: their figures, and the data that the browser draws."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final
+
+from stats.dashboard.annotations import Mark
+from stats.dashboard.wording import label
+from stats.formatting import count, milliseconds, percent, usd
+from stats.reports.filters import Asked
+from stats.reports.latency import Pace, grain_of
+from stats.reports.series import Point
+
+# Bars and intervals as numbers that a template writes into an SVG. Pure; no style, no script:
+# classes only.
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A rectangle in the units of the viewBox, written as text so that no locale turns its point into a comma."""
+
+    kind: str
+    x: str
+    width: str
+    title: str
+
+
+def share_bar(parts: Sequence[tuple[str, str, float]]) -> tuple[Piece, ...]:
+    """One lying bar of 100 units, split by (class, name, value); nothing when all are zero."""
+    total = sum(value for _, _, value in parts)
+    pieces: list[Piece] = []
+    x = 0.0
+    for kind, name, value in parts:
+        if value > 0:
+            width = 100 * value / total
+            pieces.append(Piece(kind, f"{x:.3f}", f"{width:.3f}", f"{name}: {100 * value / total:.1f} %"))
+            x += width
+    return tuple(pieces)
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A measured rate on a line of 100 units: its bounds, the rate itself ("" when nothing is known of it) and the limit."""
+
+    low: str
+    width: str
+    rate: str
+    limit: str
+
+
+def intervals(rates: Sequence[tuple[float, float | None, float, float]]) -> tuple[list[Interval], float]:
+    """Those of (lower, rate, upper, limit), and the rate at the line's end, the same for all: twice the greatest limit, or what is needed
+    to show the greatest rate."""
+    end = max((max(2 * limit, 1.25 * (rate or 0), 1.25 * lower) for lower, rate, _, limit in rates), default=1.0)
+
+    def at(value: float) -> float:
+        return 100 * min(1.0, value / end)
+
+    found = [
+        Interval(f"{at(lower):.2f}", f"{at(upper) - at(lower):.2f}", "" if rate is None else f"{at(rate):.2f}", f"{at(limit):.2f}")
+        for lower, rate, upper, limit in rates
+    ]
+    return found, end
+
+
+# The dashboard's charts over time: the numbers that the script draws, and the same as a table.
+
+ROWS: Final = 200  # of a table; a minute is a row, and a page with thousands helps nobody
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """`kind`: what the script draws. `legend`: (class, name) of each line or area; `rows`: newest first, the time first; `more`: rows that
+    only the CSV has."""
+
+    kind: str
+    title: str
+    note: str
+    legend: tuple[tuple[str, str], ...]
+    heads: tuple[str, ...]
+    rows: list[list[str]]
+    more: int
+    csv: bool = True
+
+
+def plots(asked: Asked, points: Sequence[Point], paces: Sequence[Pace]) -> list[Plot]:
+    """Money, tiers, tokens, durations."""
+    of = asked.granularity
+    newest = list(reversed(points[-ROWS:]))
+    more = max(0, len(points) - ROWS)
+
+    def rows(cells: Any) -> list[list[str]]:
+        return [[label(point.at, of), *cells(point.totals)] for point in newest]
+
+    return [
+        Plot(
+            "money",
+            f"Spend by {of}",
+            "what the requests would have cost without a plan, and what was paid",
+            (("would", "would have cost"), ("paid", "paid"), ("gain", "saved"), ("lost", "lost")),
+            ("Would have cost", "Paid", "Saved"),
+            rows(lambda sums: [usd(sums.would_cost), usd(sums.after), usd(sums.saved)]),
+            more,
+        ),
+        Plot(
+            "tiers",
+            f"Requests by {of}",
+            "where answers came from",
+            (("exact", "exact hit"), ("semantic", "semantic hit"), ("miss", "miss"), ("bypass", "not looked up")),
+            ("Exact", "Semantic", "Miss", "Not looked up", "Hit rate"),
+            rows(lambda sums: [*map(count, (sums.exact, sums.semantic, sums.misses, sums.bypassed)), _rate(sums)]),
+            more,
+        ),
+        Plot(
+            "tokens",
+            f"Tokens by {of}",
+            "prompt tokens as asked, and as the provider billed them",
+            (("would", "asked"), ("paid", "sent"), ("gain", "saved"), ("lost", "added")),
+            ("Asked", "Sent", "Saved"),
+            rows(lambda sums: [count(sums.asked_tokens), count(sums.sent_tokens), count(sums.tokens_saved)]),
+            more,
+        ),
+        _durations(asked, paces),
+    ]
+
+
+def _durations(asked: Asked, paces: Sequence[Pace]) -> Plot:
+    of = grain_of(asked)
+    narrower = any(value is not None for value in (asked.key_id, asked.route, asked.model))
+    note = "median milliseconds until the last byte, on a scale of powers of ten"
+    rows = [
+        [label(pace.at, of), *(milliseconds(pair[number] if pair else None) for pair in (pace.hit, pace.miss) for number in (0, 1))]
+        for pace in reversed(paces[-ROWS:])
+    ]
+    return Plot(
+        "paces",
+        f"Duration by {of}",
+        f"{note}; of the whole plan, whatever the key, route and model" if narrower else note,
+        (("exact", "with a hit"), ("miss", "without")),
+        ("Hit, median ms", "Hit, p99 ms", "Miss, median ms", "Miss, p99 ms"),
+        rows,
+        max(0, len(paces) - ROWS),
+        csv=False,
+    )
+
+
+def series(asked: Asked, points: Sequence[Point], paces: Sequence[Pace], marks: Sequence[Mark]) -> dict[str, Any]:
+    """What the script draws: lists as long as `at` (epoch seconds), None where nothing is known. Dollars as floats: for the eye alone."""
+    totals = [point.totals for point in points]
+    return {
+        "granularity": asked.granularity,
+        "at": [point.at.timestamp() for point in points],
+        "money": [[_float(each.would_cost) for each in totals], [_float(each.after) for each in totals]],
+        "tiers": [[getattr(each, name) for each in totals] for name in ("exact", "semantic", "misses", "bypassed")],
+        "tokens": [[each.asked_tokens for each in totals], [each.sent_tokens for each in totals]],
+        "paces_at": [pace.at.timestamp() for pace in paces],
+        "paces": [[pace.hit[0] if pace.hit else None for pace in paces], [pace.miss[0] if pace.miss else None for pace in paces]],
+        "marks": [[mark.at.timestamp(), mark.kind] for mark in marks],
+    }
+
+
+def _rate(sums: Any) -> str:
+    return percent(sums.hit_rate if sums.requests else None)
+
+
+def _float(dollars: Decimal | None) -> float | None:
+    return None if dollars is None else float(dollars)

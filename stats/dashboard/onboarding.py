@@ -1,0 +1,27 @@
+"""What somebody whose dashboard is empty should do next."""
+
+from typing import Literal
+
+from django.db.models import Q
+
+from plans.models import Plan, Tenant, VirtualKey
+from stats.models.rollups import PLAN, REFUSED, UNPLANNED, Rollup
+from stats.time_grains import DAY
+
+Step = Literal["plan", "key", "request", "name", "period"]
+
+
+def next_step(tenant: Tenant | None, *, any_request: bool) -> Step:
+    """The first that is missing: a plan, a key, a request, one that names a plan, one in this period and of these filters."""
+    plans = Plan.objects.all() if tenant is None else Plan.objects.filter(Q(tenant=tenant) | Q(tenant=None))
+    keys = VirtualKey.objects.filter(revoked_at=None)
+    planned = Rollup.objects.filter(grain=DAY, cut=PLAN, plan_id__gt=0).exclude(kind__in=(UNPLANNED, REFUSED))
+    if tenant is not None:
+        keys, planned = keys.filter(tenant=tenant), planned.filter(tenant_id=tenant.pk)
+    if planned.exists():
+        return "period"
+    if not plans.exists():
+        return "plan"
+    if not keys.exists():
+        return "key"
+    return "name" if any_request else "request"

@@ -1,0 +1,50 @@
+"""What the pages of the dashboard share: the filters of their URLs, in words and as links."""
+
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+from django.db.models import Q
+from django.http import HttpRequest, HttpResponseBase
+from django.shortcuts import render
+
+from plans.errors import Refusal
+from plans.models import Plan, Tenant, VirtualKey
+from stats.dashboard.wording import NAMES, moment, period_words
+from stats.reports.filters import Asked, asked
+
+
+def read(request: HttpRequest, tenant: Tenant | None, *, also: tuple[str, ...] = ()) -> tuple[dict[str, str], Asked]:
+    """The filters of the URL, with this month where no period is named. Raises Refusal."""
+    asked(request.GET, tenant=tenant, also=also)  # refuses a name given twice, which a dict does not show
+    params = {name: str(value) for name, value in request.GET.items() if value}
+    if not {"range", "from", "to"} & params.keys():
+        params["range"] = "month"
+    return params, asked(params, tenant=tenant, also=also)
+
+
+def refused(request: HttpRequest, error: Refusal) -> HttpResponseBase:
+    return render(request, "dashboard/bad_request.html", {"problem": error.message, "ranges": NAMES}, status=error.status)
+
+
+def frame(params: dict[str, str], wanted: Asked, tenant: Tenant | None) -> dict[str, Any]:
+    """What the pages of the dashboard share: the filters, in words and as links."""
+    plans = Plan.objects.select_related("tenant").order_by("name", "tenant__slug")
+    plan = Plan.objects.filter(pk=wanted.plan_id).select_related("tenant").first() if wanted.plan_id else None
+    return {
+        "params": params,
+        "asked": wanted,
+        "query": urlencode(params),
+        "ranges": NAMES,
+        "period": period_words(params, wanted),
+        "start": moment(wanted.start),
+        "end": moment(wanted.end, last=True),
+        "last_day": wanted.end - timedelta(seconds=1),
+        "plans": plans if tenant is None else plans.filter(Q(tenant=tenant) | Q(tenant=None)),
+        "tenants": Tenant.objects.order_by("slug") if tenant is None else [],
+        "tenant": tenant,
+        "plan": plan,
+        "plan_name": plan.name if plan else f"number {wanted.plan_id}",
+        "key_name": VirtualKey.objects.filter(pk=wanted.key_id or 0).values_list("name", flat=True).first() or f"number {wanted.key_id}",
+        "narrow": any(params.get(name) for name in ("plan", "key", "route", "model", "tenant")),
+    }

@@ -1,0 +1,69 @@
+"""A period, and a difference between two of them, in words. Pure but for the clock of nobody: times are given."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Final
+
+from stats.reports.filters import Asked
+from stats.time_grains import DAY, HOUR
+
+NAMES: Final = {
+    "today": "Today",
+    "24h": "24 hours",
+    "7d": "7 days",
+    "30d": "30 days",
+    "90d": "90 days",
+    "month": "This month",
+}
+IN_WORDS: Final = {
+    "today": "today",
+    "24h": "in the last 24 hours",
+    "7d": "in the last 7 days",
+    "30d": "in the last 30 days",
+    "90d": "in the last 90 days",
+    "month": "this month",
+}
+
+
+def period_words(params: Mapping[str, str], asked: Asked) -> str:
+    """Such as `this month` or `from 1 Nov 2026 to 3 Nov 2026`, to stand at the end of a sentence."""
+    named = IN_WORDS.get(params.get("range", ""))
+    return named or f"from {moment(asked.start)} to {moment(asked.end, last=True)}"
+
+
+def moment(at: datetime, *, last: bool = False) -> str:
+    """A day where a day begins, else the minute, in UTC. `last`: the day that ends there."""
+    if at.hour == at.minute == 0:
+        day = at - timedelta(days=1) if last else at
+        return f"{day.day} {day:%b %Y}"
+    return f"{at.day} {at:%b %Y, %H:%M} UTC"
+
+
+def label(at: datetime, granularity: str) -> str:
+    """Of a point in a table."""
+    if granularity == DAY:
+        return f"{at.day} {at:%b %Y}"
+    return f"{at.day} {at:%b, %H}:00" if granularity == HOUR else f"{at.day} {at:%b, %H:%M}"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Of one figure since the period before: `share` of what it was, None when that was nothing. `gone_up` None: it stayed."""
+
+    by: Decimal
+    share: float | None
+    gone_up: bool | None
+
+    @property
+    def size(self) -> Decimal:
+        return abs(self.by)
+
+
+def change(now: Decimal | float | None, before: Decimal | float | None) -> Change | None:
+    """None when one of the two is not known."""
+    if now is None or before is None:
+        return None
+    by = Decimal(now) - Decimal(before)
+    return Change(by, float(by / abs(Decimal(before))) if before else None, None if not by else by > 0)

@@ -1,0 +1,145 @@
+"""Lines of the spool into tables: one statement per kind and batch, its columns read off the models.
+
+PostgreSQL takes the lines as they are, joined to one JSON array (`jsonb_to_recordset`): Python never parses them, which would cost it
+several microseconds a row on the event loop, where building model instances costs 60.
+"""
+
+import json
+from typing import Any, Literal
+
+from django.db import connection
+from django.db.models import CharField, DateTimeField, Field, JSONField, Model
+
+from stats.database import Connection
+from stats.ledger.cache_entries import INSERT_KEPT, LOCK_SHARED, NOTE_USE
+from stats.ledger.fingerprints import INSERT_IMPRINTS
+from stats.ledger.rollup import FOLD, NOTE
+from stats.models.requests import DeadLetter, RequestEvent, SpoolCursor, UpstreamAttempt
+
+Kind = Literal["event", "attempt", "kept", "imprint"]
+Row = tuple[Kind, bytes]
+_STARTS: tuple[tuple[Kind, bytes], ...] = (
+    ("event", b'{"event":'),
+    ("attempt", b'{"attempt":'),
+    ("kept", b'{"kept":'),
+    ("imprint", b'{"imprint":'),
+)
+
+
+def row_of(line: bytes) -> Row:
+    """The kind of a line and the JSON object in it, unread. Raises ValueError when it is no line of ours, or not a whole one."""
+    for kind, start in _STARTS:
+        if line.startswith(start) and line.endswith(b"}}"):
+            return kind, line[len(start) : -1]
+    raise ValueError("not an object with one member: event, attempt, kept or imprint")
+
+
+def line_of(row: Row) -> bytes:
+    """The line that the row came from."""
+    kind, body = row
+    return b'{"%b":%b}' % (kind.encode(), body)
+
+
+async def insert(conn: Connection, worker: str, rows: list[Row]) -> int:
+    """Insert a batch, within the caller's transaction. Returns the number of new events: one that is there already is left alone.
+
+    Raises psycopg.DataError or psycopg.IntegrityError when PostgreSQL refuses a row.
+    """
+    events = [body for kind, body in rows if kind == "event"]
+    attempts = [body for kind, body in rows if kind == "attempt"]
+    kept = [body for kind, body in rows if kind == "kept"]
+    imprints = [body for kind, body in rows if kind == "imprint"]
+    inserted = 0
+    if kept or imprints:
+        await conn.execute(LOCK_SHARED)
+    if kept:  # before the events, some of which may be hits on them
+        await conn.execute(INSERT_KEPT, (_array(kept),))
+    if imprints:
+        await conn.execute(INSERT_IMPRINTS, (_array(imprints),))
+    if events:
+        found = await (await conn.execute(INSERT_EVENTS, (_array(events),))).fetchone()
+        inserted = found[0] if found else 0
+    if attempts:
+        await conn.execute(INSERT_ATTEMPTS, (worker, _array(attempts)))
+    return inserted
+
+
+async def fold(conn: Connection) -> int:
+    """Add recorded requests to their roll-ups, in a transaction of its own. The number of batches: `rolling.BATCHES` when there may be
+    more, 0 too while another worker is at it."""
+    found = await (await conn.execute(FOLD.encode())).fetchone()
+    return found[0] if found else 0
+
+
+def _array(bodies: list[bytes]) -> bytes:
+    return b"[%b]" % b",".join(bodies)
+
+
+async def bury(conn: Connection, line: bytes, reason: str) -> None:
+    """Keep a line that cannot be inserted, for a person to look at."""
+    await conn.execute(BURY, (line, reason[:500].replace("\0", "")))
+
+
+async def offset_of(conn: Connection, file: str) -> int:
+    """How far that file has been read."""
+    row = await (await conn.execute(READ_CURSOR, (file,))).fetchone()
+    return row[0] if row else 0
+
+
+async def move_cursor(conn: Connection, *, file: str, worker: str, offset: int) -> None:
+    await conn.execute(MOVE_CURSOR, (file, worker, offset))
+
+
+async def drop_cursor(conn: Connection, file: str) -> None:
+    await conn.execute(DROP_CURSOR, (file,))
+
+
+def _type(field: "Field[Any, Any]") -> str:
+    """The type of a field in the JSON. Text is cut to its column and times are epoch seconds, so those differ from the column's."""
+    if isinstance(field, CharField):
+        return "text"
+    return "double precision" if isinstance(field, DateTimeField) else str(field.db_type(connection))
+
+
+def _value(field: "Field[Any, Any]") -> str:
+    """A missing or null field takes the model's default: lines of an older version can still be read."""
+    column = f'x."{field.column}"'
+    if field.column == "worker":  # not in the line: who wrote it is known from the file
+        return "%s::text"
+    if isinstance(field, CharField):
+        return f"left(coalesce({column}, ''), {field.max_length})"
+    if isinstance(field, DateTimeField):
+        return f"to_timestamp({column})"
+    if field.has_default():
+        default = field.get_default()
+        return f"coalesce({column}, '{json.dumps(default) if isinstance(field, JSONField) else default}')"
+    return column
+
+
+def _insert(model: type[Model], condition: str = "true") -> str:
+    fields = model._meta.concrete_fields
+    columns = ", ".join(f'"{field.column}"' for field in fields)
+    values = ", ".join(_value(field) for field in fields)
+    types = ", ".join(f'"{field.column}" {_type(field)}' for field in fields)
+    return (
+        f"INSERT INTO {model._meta.db_table} ({columns}) SELECT {values} "
+        f"FROM jsonb_to_recordset(convert_from(%b, 'UTF8')::jsonb) AS x({types}) "
+        f"WHERE {condition} ON CONFLICT (event_id) DO NOTHING"
+    )
+
+
+EVENTS, ATTEMPTS, CURSORS, LETTERS = (model._meta.db_table for model in (RequestEvent, UpstreamAttempt, SpoolCursor, DeadLetter))
+# An event settles its attempt; an attempt whose event is there already is not written any more.
+INSERT_EVENTS = (
+    f"WITH new AS ({_insert(RequestEvent)} RETURNING event_id, entry_id, at, tier, would), "
+    f"settled AS (DELETE FROM {ATTEMPTS} WHERE event_id IN (SELECT event_id FROM new)), {NOTE_USE}, {NOTE} "
+    "SELECT count(*) FROM new"
+).encode()
+INSERT_ATTEMPTS = _insert(UpstreamAttempt, f"NOT EXISTS (SELECT FROM {EVENTS} e WHERE e.event_id = x.event_id)").encode()
+BURY = f"INSERT INTO {LETTERS} (at, line, reason) VALUES (now(), %b, %s)".encode()
+READ_CURSOR = f'SELECT "offset" FROM {CURSORS} WHERE file = %s'.encode()
+DROP_CURSOR = f"DELETE FROM {CURSORS} WHERE file = %s".encode()
+MOVE_CURSOR = (
+    f'INSERT INTO {CURSORS} (file, worker, "offset", seen_at) VALUES (%s, %s, %s, now()) '
+    'ON CONFLICT (file) DO UPDATE SET "offset" = excluded."offset", seen_at = excluded.seen_at'
+).encode()

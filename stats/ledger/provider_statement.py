@@ -1,0 +1,107 @@
+"""The ledger against a provider's own: every call that it lists is a settled request or one of unknown outcome, and the money agrees.
+
+The provider's ledger is JSON: {"calls": [{"id", "model", "prompt_tokens", "completion_tokens", "cost_usd"}, ...]} with the x-request-id it
+was called with, and dollars as a string. A request whose usage the provider did not report (a client that left midway, a stream that
+broke) has estimated figures here, and is compared apart: to the cent, calls taken for billed that the provider never saw among them. What
+a call cost that was given up before its answer is unknown here, as that of one whose worker was killed.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+from urllib.request import urlopen
+from uuid import UUID
+
+from stats.ledger.reconciliation import SHOWN, Check
+from stats.models.requests import RequestEvent, UpstreamAttempt
+
+CENT: Final = Decimal("0.01")
+_SECONDS: Final = 30
+
+
+class NoLedger(Exception):
+    """What was named is no provider's ledger. The message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """Calls with their tokens and US dollars."""
+
+    calls: int = 0
+    prompt: int = 0
+    completion: int = 0
+    dollars: Decimal = Decimal(0)
+
+    def plus(self, prompt: int, completion: int, dollars: Decimal) -> "Sum":
+        return Sum(self.calls + 1, self.prompt + prompt, self.completion + completion, self.dollars + dollars)
+
+    def __str__(self) -> str:
+        return f"{self.calls:,} calls, {self.prompt:,} + {self.completion:,} tokens, ${self.dollars.normalize():f}"
+
+
+def read(source: str) -> dict[UUID, Mapping[str, Any]]:
+    """The calls of a ledger at a URL or in a file, by request id. Raises NoLedger."""
+    try:
+        if source.startswith(("http://", "https://")):
+            with urlopen(source, timeout=_SECONDS) as reply:  # noqa: S310 -- an operator named it  # nosec B310
+                found = json.load(reply)
+        else:
+            found = json.loads(Path(source).read_text())
+        return {UUID(call["id"]): call for call in found["calls"]}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise NoLedger(f"{source} is no ledger of calls: {type(error).__name__}: {error}") from error
+
+
+def compare(calls: Mapping[UUID, Mapping[str, Any]]) -> list[Check]:
+    """Within `reconciled.snapshot`, for ids up to the provider's newest: what came later was not in its ledger yet."""
+    newest = max(calls, default=UUID(int=0))
+    fields = ("event_id", "prompt_tokens", "completion_tokens", "billed_cost", "spent_cost", "estimated", "outcome", "bill")
+    settled = RequestEvent.objects.filter(attempts__gt=0, event_id__lte=newest).values_list(*fields)
+    unknown = set(UpstreamAttempt.objects.filter(event_id__lte=newest).values_list("event_id", flat=True))
+    ours, theirs, guessed, actual, unheard = Sum(), Sum(), Sum(), Sum(), Sum()
+    seen, apart = set[UUID](), list[str]()
+    for event_id, prompt, completion, billed, spent, estimated, outcome, bill in settled.iterator(chunk_size=10_000):
+        if bill == "unknown":
+            unknown.add(event_id)
+            continue
+        call, mine = calls.get(event_id), (prompt, completion, (billed or Decimal(0)) + spent)
+        if call is None:
+            unheard = unheard.plus(*mine)
+            if not estimated and any(mine):
+                apart.append(f"{event_id}: billed here, unknown to the provider")
+            continue
+        seen.add(event_id)
+        his = _figures(call)
+        if estimated or (outcome != "ok" and not any(mine)):
+            guessed, actual = guessed.plus(*mine), actual.plus(*his)
+            continue
+        ours, theirs = ours.plus(*mine), theirs.plus(*his)
+        if mine != his:
+            apart.append(f"{event_id}: {mine[0]} + {mine[1]} tokens, ${mine[2]} here; {his[0]} + {his[1]}, ${his[2]} there")
+    lost = Sum()
+    for event_id in unknown & calls.keys():
+        lost = lost.plus(*_figures(calls[event_id]))
+    strangers = sorted(calls.keys() - seen - unknown)
+    whole = Sum()
+    for call in calls.values():
+        whole = whole.plus(*_figures(call))
+    told, difference = theirs.dollars + actual.dollars + lost.dollars, actual.dollars - guessed.dollars - unheard.dollars
+    return [
+        Check(
+            "every call of the provider is known here",
+            not strangers,
+            f"{len(strangers):,} are not",
+            tuple(map(str, sorted(strangers)[:SHOWN])),
+        ),
+        Check("settled calls agree", ours == theirs and not apart, f"here {ours}; there {theirs}", tuple(apart[:SHOWN])),
+        Check("estimated calls agree to the cent", abs(difference) < CENT, f"here {guessed}; there {actual}"),
+        Check("settled and unknown are all the provider billed", told == whole.dollars, f"unknown here: {lost} there; all there: {whole}"),
+        Check("calls that never reached the provider cost nothing", unheard.dollars < CENT, f"here {unheard}"),
+    ]
+
+
+def _figures(call: Mapping[str, Any]) -> tuple[int, int, Decimal]:
+    return call["prompt_tokens"], call["completion_tokens"], Decimal(call["cost_usd"])

@@ -1,0 +1,126 @@
+"""Does the ledger agree with itself? The invariants I1 to I5 on live data, in one snapshot, so that traffic may go on meanwhile.
+
+Roll-ups are compared with the requests that they were made of, for every minute, hour and day that still has both. A request that waits to
+be folded in is in neither. The requests are summed once, by minute where minutes are kept and by hour elsewhere; the rest is sums of those.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final
+
+from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
+
+from stats.ledger.rollup import SUMS, TOLD
+from stats.models.requests import DeadLetter, RequestEvent
+from stats.models.rollups import FULL, PLAN, Pruned, Rollup, Unfolded
+from stats.request_ids import SLACK
+from stats.time_grains import DAY, HOUR, MINUTE, floor
+
+SHOWN: Final = 5  # differences told one by one
+_EVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_KEYS: Final = {PLAN: ("tenant_id", "plan_id", "kind", "tier"), FULL: ("tenant_id", "plan_id", "key_id", "route", "model", "kind", "tier")}
+_NONE: Final = {"tenant_id": "0", "plan_id": "0", "key_id": "0", "route": "''", "model": "''"}
+EVENTS, ROLLUPS, UNFOLDED = (model._meta.db_table for model in (RequestEvent, Rollup, Unfolded))
+_GROUPED: Final = ", ".join(f"coalesce({name}, {_NONE[name]}) AS {name}" if name in _NONE else name for name in _KEYS[FULL])
+_SUMMED: Final = f"""
+CREATE TEMPORARY TABLE summed ON COMMIT DROP AS
+SELECT date_trunc(CASE WHEN at >= %s THEN 'minute' ELSE 'hour' END, at, 'UTC') AS at, {_GROUPED},
+    {", ".join(f"{value} AS {name}" for name, value in SUMS.items())}
+FROM (SELECT {TOLD} FROM {EVENTS} e WHERE at >= %s
+    AND NOT EXISTS (SELECT FROM {UNFOLDED} CROSS JOIN LATERAL unnest(events) AS waits WHERE waits = e.event_id)) AS told
+GROUP BY 1, 2, 3, 4, 5, 6, 7, 8"""
+_MADE: Final = "('x' || left(replace(event_id::text, '-', ''), 12))::bit(48)::bigint / 1000.0"
+_FACTS: Final = f"""
+SELECT count(*), count(DISTINCT event_id), count(*) FILTER (WHERE tier IN ('exact', 'semantic') AND attempts > 0 AND NOT stale),
+    count(*) FILTER (WHERE abs(extract(epoch FROM at) - {_MADE}) > {SLACK.total_seconds()}) FROM {EVENTS}"""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at. `said`: what was found, in a sentence; `differences`: some of them one by one."""
+
+    name: str
+    holds: bool
+    said: str
+    differences: tuple[str, ...] = ()
+
+
+@contextmanager
+def snapshot() -> Iterator[None]:
+    """All reads of the block see the same moment, and may take as long as they need."""
+    outermost = not connection.in_atomic_block
+    with transaction.atomic(), connection.cursor() as cursor:
+        if outermost:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        cursor.execute("SET LOCAL statement_timeout = 0")
+        yield
+
+
+def checks() -> list[Check]:
+    """All of them, within `snapshot`."""
+    with connection.cursor() as cursor:
+        return [*_requests(cursor), *_rollups(cursor), _letters()]
+
+
+def _requests(cursor: CursorWrapper) -> Iterator[Check]:
+    cursor.execute(_FACTS)
+    requests, different, paid, astray = cursor.fetchone()
+    yield Check("request ids are unique", requests == different, f"{requests:,} requests, {different:,} ids")
+    yield Check("a hit has no upstream attempt", paid == 0, f"{paid:,} hits have one")
+    yield Check("ids were made at their time", astray == 0, f"{astray:,} are more than {SLACK.total_seconds():.0f} s off")
+
+
+def _letters() -> Check:
+    letters = DeadLetter.objects.count()
+    return Check("every line of the spool was stored", letters == 0, f"{letters:,} dead letters, to be looked at in the admin")
+
+
+def _rollups(cursor: CursorWrapper) -> Iterator[Check]:
+    forgotten = {row.what: row.before for row in Pruned.objects.all()}
+    oldest = forgotten.get("event", _EVER)
+    since = {grain: _after(max(oldest, forgotten.get(grain, oldest)), grain) for grain in (MINUTE, HOUR, DAY)}
+    cursor.execute("DROP TABLE IF EXISTS summed")
+    cursor.execute(_SUMMED, [since[MINUTE], min(since.values())])
+    for grain, begin in since.items():
+        for cut in (PLAN, FULL):
+            cursor.execute(_compare(cut), {"grain": grain, "cut": cut, "since": begin})
+            rows = cursor.fetchall()
+            compared, requests, apart = rows[0][:3] if rows else (0, 0, 0)
+            told = tuple(_told(row[3:], cut) for row in rows if apart)
+            said = f"{compared:,} sums over {requests:,} requests, {apart:,} of them differ"
+            yield Check(f"roll-ups by {grain}, {cut} cut", apart == 0, said, told)
+
+
+def _after(at: datetime, grain: str) -> datetime:
+    """The first minute, hour or day that begins no earlier."""
+    begin = floor(at, grain)
+    return begin if begin == at else begin + {MINUTE: timedelta(minutes=1), HOUR: timedelta(hours=1), DAY: timedelta(days=1)}[grain]
+
+
+def _compare(cut: str) -> str:
+    """How many sums there are, over how many requests, how many differ, and the first few of those with both sides."""
+    keys = ", ".join(("at", *_KEYS[cut]))
+    sums, ours, theirs = (", ".join(f"{mark}{name}" for name in SUMS) for mark in ("", "m.", "r."))
+    return f"""
+WITH made AS (SELECT date_trunc(%(grain)s, at, 'UTC') AS at, {", ".join(_KEYS[cut])}, {", ".join(f"sum({name}) AS {name}" for name in SUMS)}
+    FROM summed WHERE at >= %(since)s GROUP BY {", ".join(str(number) for number in range(1, len(_KEYS[cut]) + 2))}),
+rolled AS (SELECT {keys}, {sums} FROM {ROLLUPS} WHERE grain = %(grain)s AND cut = %(cut)s AND at >= %(since)s),
+both_sides AS (SELECT {keys}, m.requests AS made, r.requests AS rolled, ROW({ours}) IS DISTINCT FROM ROW({theirs}) AS apart,
+    to_jsonb(m)::text AS events, to_jsonb(r)::text AS sums FROM made m FULL JOIN rolled r USING ({keys}))
+SELECT count(*) OVER (), sum(coalesce(made, 0)) OVER (), count(*) FILTER (WHERE apart) OVER (), {keys}, events, sums
+FROM both_sides ORDER BY apart DESC, at LIMIT {SHOWN}"""
+
+
+def _told(row: tuple[Any, ...], cut: str) -> str:
+    *keys, made, rolled = row
+    events, sums = (json.loads(side, parse_float=Decimal) if side else None for side in (made, rolled))
+    named = ", ".join(f"{name} {value!r}" for name, value in zip(_KEYS[cut], keys[1:], strict=True))
+    if not events or not sums:
+        return f"{keys[0]:%Y-%m-%d %H:%M}, {named}: " + ("requests without a roll-up" if events else "a roll-up without requests")
+    apart = ", ".join(f"{name} {events[name]} by the requests, {sums[name]} rolled up" for name in SUMS if events[name] != sums[name])
+    return f"{keys[0]:%Y-%m-%d %H:%M}, {named}: {apart}"

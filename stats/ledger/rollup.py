@@ -1,0 +1,132 @@
+"""Requests are added to the roll-ups: counts and money, and what the holdout measures."""
+
+from typing import Final
+
+from stats.analysis.latency_buckets import bucket_sql
+from stats.events import HOLDOUT, JUDGE
+from stats.models.holdout import Held
+from stats.models.requests import RequestEvent
+from stats.models.rollups import FULL, PLAN, Rollup, Tally, Unfolded
+from stats.time_grains import DAY, HOUR, MINUTE
+
+# What requests cost with their plan and without it, by day and replicate group: what the measured
+# saving is made of.
+#
+# A chat is in one replicate group, whatever its turns (`proxy.core.quality.holdout`), so the sums of the
+# groups vary as independent ones do, however much the requests of a chat hang together. 64 small
+# sums a day, plan, tenant and side say enough for an interval.
+
+_TABLE: Final = Held._meta.db_table
+_HOLDOUT_KEY: Final = "at, tenant_id, plan_id, share, held, replicate"
+# Behind `told` of `stats.ledger.rollup`: the requests being folded, with what they were to their plan.
+HELD: Final = f"""
+held AS (INSERT INTO {_TABLE} AS r ({_HOLDOUT_KEY}, requests, priced, cost, would, size)
+    SELECT date_trunc('day', at, 'UTC'), coalesce(tenant_id, 0), plan_id, holdout, reason = '{HOLDOUT}', replicate,
+        count(*) FILTER (WHERE kind = 'counted'), count(*) FILTER (WHERE kind = 'counted' AND priced),
+        coalesce(sum(billed_cost + spent_cost) FILTER (WHERE priced), 0), coalesce(sum(would_cost) FILTER (WHERE priced), 0),
+        coalesce(sum(size) FILTER (WHERE kind = 'counted' AND priced), 0)
+    FROM told WHERE holdout > 0 AND kind IN ('counted', 'sample', 'judged', 'unjudged')
+    GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1, 2, 3, 4, 5, 6
+    ON CONFLICT ({_HOLDOUT_KEY}) DO UPDATE SET requests = r.requests + excluded.requests, priced = r.priced + excluded.priced,
+        cost = r.cost + excluded.cost, would = r.would + excluded.would, size = r.size + excluded.size)"""
+
+
+# Requests into their roll-ups. The statement that records requests notes them as unfolded; `FOLD`
+# takes such notes and adds their requests, in one statement too: each is in every roll-up once, or
+# its note is still there.
+#
+# Adding to roll-ups with every batch would cost four times what recording costs; folding a second's
+# batches together costs little of that.
+
+BATCHES: Final = 64  # folded at once: some 16,000 requests, which take half a second
+_LOCK: Final = 0x666F6C64  # any number of our own: one worker folds at a time, so that none waits for another's rows
+ROLLUPS, TALLIES, UNFOLDED, EVENTS = (model._meta.db_table for model in (Rollup, Tally, Unfolded, RequestEvent))
+_KEY: Final = ("grain", "cut", "at", "tenant_id", "plan_id", "key_id", "route", "model", "kind", "tier")
+_NAMES: Final = ("tenant", "plan", "key")
+_COUNTS: Final = {
+    "called": "attempts > 0",
+    "stale": "stale",
+    "streamed": "stream",
+    "compressed": "engine <> ''",
+    "priced": "priced",
+    "estimated": "estimated",
+    "bill_unknown": "bill = 'unknown'",
+    "would_exact": "would = 'exact'",
+    "would_semantic": "would = 'semantic'",
+}
+_TOKENS: Final = (
+    "asked_tokens",
+    "prompt_tokens",
+    "cached_tokens",
+    "written_tokens",
+    "completion_tokens",
+    "served_tokens",
+    "tokens_saved",
+    "would_tokens",
+)
+_DOLLARS: Final = dict.fromkeys(("would_cost", "spent_cost", "would_saved"), "priced") | {"billed_cost": "(priced OR kind = 'failed')"}
+SUMS: Final = {
+    "requests": "count(*)",
+    **{name: f"count(*) FILTER (WHERE {condition})" for name, condition in _COUNTS.items()},
+    **{name: f"coalesce(sum({name}), 0)" for name in _TOKENS},
+    **{name: f"coalesce(sum({name}) FILTER (WHERE {condition}), 0)" for name, condition in _DOLLARS.items()},
+}
+_ADDED: Final = ", ".join(f"{name} = r.{name} + excluded.{name}" for name in SUMS)
+_SMALL: Final = "grain, since, tenant_id, plan_id, kind, tier"
+
+
+def _grains(*grains: str) -> str:
+    """Each row of `told` once for each grain, with the start of the minute, hour or day it lies in."""
+    values = ", ".join(f"('{grain}')" for grain in grains)
+    return f"told CROSS JOIN (VALUES {values}) AS g(grain) CROSS JOIN LATERAL (SELECT date_trunc(grain, at, 'UTC') AS since) AS s"
+
+
+# What a request was to its plan.
+TOLD: Final = f"""e.*, would_cost IS NOT NULL AND billed_cost IS NOT NULL AS priced, CASE
+    WHEN plan_id IS NULL THEN CASE WHEN outcome = 'ok' THEN 'unplanned' ELSE 'refused' END
+    WHEN tier = 'sample' AND reason = '{JUDGE}' THEN CASE WHEN outcome = 'ok' THEN 'judged' ELSE 'unjudged' END
+    WHEN tier = 'sample' THEN 'sample'
+    WHEN status NOT BETWEEN 200 AND 299 OR outcome <> 'ok' THEN 'failed'
+    WHEN shadow THEN 'shadow' ELSE 'counted' END AS kind"""
+# The requests of the notes taken.
+_TOLD: Final = f"""
+told AS (SELECT {TOLD} FROM taken CROSS JOIN LATERAL unnest(taken.events) AS id JOIN {EVENTS} e ON e.event_id = id)"""
+
+
+def roll(*grains: str) -> str:
+    """Behind `told`: add them to the roll-ups of these grains."""
+    return f"""
+rolled AS (INSERT INTO {ROLLUPS} AS r ({", ".join((*_KEY, *_NAMES, *SUMS, "first_at", "last_at"))})
+    SELECT grain, CASE WHEN grouping(key_id) = 1 THEN '{PLAN}' ELSE '{FULL}' END AS cut, since,
+        coalesce(tenant_id, 0), coalesce(plan_id, 0), coalesce(key_id, 0), coalesce(route, ''), coalesce(model, ''), kind, tier,
+        max(tenant), coalesce(max(plan) FILTER (WHERE plan_id IS NOT NULL), ''), CASE WHEN grouping(key_id) = 1 THEN '' ELSE max(key) END,
+        {", ".join(SUMS.values())}, min(at), max(at)
+    FROM {_grains(*grains)}
+    GROUP BY GROUPING SETS (({_SMALL}), ({_SMALL}, key_id, route, model))
+    ORDER BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
+    ON CONFLICT ({", ".join(_KEY)}) DO UPDATE SET {_ADDED}, tenant = excluded.tenant, plan = excluded.plan, key = excluded.key,
+        first_at = least(r.first_at, excluded.first_at), last_at = greatest(r.last_at, excluded.last_at))"""
+
+
+# An expired answer may be served after the provider was waited for in vain: that is no hit's duration.
+TALLY: Final = f"""
+tallied AS (INSERT INTO {TALLIES} AS r (grain, at, tenant_id, plan_id, kind, tier, what, word, number)
+    SELECT grain, since, coalesce(tenant_id, 0), coalesce(plan_id, 0), kind, tier, what, word, count(*)
+    FROM {_grains(HOUR, DAY)} CROSS JOIN LATERAL (
+        SELECT 'reason' AS what, reason AS word WHERE reason <> ''
+        UNION ALL SELECT 'failure', left(tool, 64) FROM jsonb_array_elements_text(failures) AS tool
+        UNION ALL SELECT 'whole', {bucket_sql("duration_ms")} WHERE tier <> 'exact' OR upstream_ms = 0
+        UNION ALL SELECT 'added', {bucket_sql("overhead_ms")} WHERE tier = 'miss') AS words
+    WHERE kind = 'counted'
+    GROUP BY {_SMALL}, what, word ORDER BY 1, 2, 3, 4, 5, 6, 7, 8
+    ON CONFLICT (grain, at, tenant_id, plan_id, kind, tier, what, word) DO UPDATE SET number = r.number + excluded.number)"""
+
+# Behind `new`, the requests just recorded.
+NOTE: Final = f"noted_unfolded AS (INSERT INTO {UNFOLDED} (events) SELECT array_agg(event_id) FROM new HAVING count(*) > 0)"
+# How many notes were folded in, at most `BATCHES`; none while another worker is at it.
+FOLD: Final = f"""
+WITH turn AS MATERIALIZED (SELECT pg_try_advisory_xact_lock({_LOCK}) AS ours),
+ready AS (SELECT id FROM {UNFOLDED} WHERE (SELECT ours FROM turn) ORDER BY id LIMIT {BATCHES}),
+taken AS (DELETE FROM {UNFOLDED} u USING ready WHERE u.id = ready.id RETURNING u.events), {_TOLD},
+{roll(MINUTE, HOUR, DAY)}, {TALLY}, {HELD}
+SELECT count(*) FROM taken"""

@@ -1,0 +1,22 @@
+"""Django finds the models by importing this package."""
+
+from stats.models.cache_entries import CacheEntry, Erasure
+from stats.models.fingerprints import StoredImprint
+from stats.models.holdout import Held
+from stats.models.requests import DeadLetter, RequestEvent, SpoolCursor, UpstreamAttempt
+from stats.models.rollups import Pruned, Rollup, Tally, Unfolded
+
+__all__ = [
+    "CacheEntry",
+    "DeadLetter",
+    "Erasure",
+    "Held",
+    "Pruned",
+    "RequestEvent",
+    "Rollup",
+    "SpoolCursor",
+    "StoredImprint",
+    "Tally",
+    "Unfolded",
+    "UpstreamAttempt",
+]

@@ -1,0 +1,120 @@
+"""What the recorded requests add up to, by minute, hour and day: what every page and reply about spend reads.
+
+Two cuts of the same requests: `plan` (tenant, plan) is small and answers most questions, `full` (key, route and model as well) the rest.
+Folded in within a second or so of the requests, see `stats.ledger.rollup`; they outlive them. 0 and "" stand for none.
+"""
+
+from decimal import Decimal
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+
+PLAN, FULL = "plan", "full"
+# What a request was to its plan. `counted`: one of the plan's `total_requests`; `judged` and `unjudged`: what a judge model was asked of a
+# sample, answered or in vain; `unplanned`: it named no plan and finished well.
+COUNTED, SHADOW, SAMPLE, JUDGED, UNJUDGED, FAILED = "counted", "shadow", "sample", "judged", "unjudged", "failed"
+UNPLANNED, REFUSED = "unplanned", "refused"
+
+
+def _count() -> "models.BigIntegerField[int, int]":
+    return models.BigIntegerField(default=0)
+
+
+def _dollars() -> "models.DecimalField[Decimal, Decimal]":
+    return models.DecimalField(max_digits=30, decimal_places=12, default=0)
+
+
+class Rollup(models.Model):
+    """Sums over the requests of one kind and tier, of one tenant, plan (key, route and model) that were made within one minute, hour or day
+    (UTC). Money is of the `priced` ones; of failed ones it is whatever was billed."""
+
+    pk = models.CompositePrimaryKey("grain", "cut", "at", "tenant_id", "plan_id", "key_id", "route", "model", "kind", "tier")
+    grain = models.CharField(max_length=6)
+    cut = models.CharField(max_length=4)
+    at = models.DateTimeField()
+    tenant_id = models.BigIntegerField()
+    plan_id = models.BigIntegerField()
+    key_id = models.BigIntegerField()
+    route = models.CharField(max_length=128)
+    model = models.CharField(max_length=200)
+    kind = models.CharField(max_length=9)
+    tier = models.CharField(max_length=16)
+    tenant = models.CharField(max_length=64)
+    plan = models.CharField(max_length=64)
+    key = models.CharField(max_length=200)
+    requests = _count()
+    called = _count()
+    stale = _count()
+    streamed = _count()
+    compressed = _count()
+    priced = _count()
+    estimated = _count()
+    bill_unknown = _count()
+    would_exact = _count()
+    would_semantic = _count()
+    asked_tokens = _count()
+    prompt_tokens = _count()
+    cached_tokens = _count()
+    written_tokens = _count()
+    completion_tokens = _count()
+    served_tokens = _count()
+    tokens_saved = _count()
+    would_tokens = _count()
+    would_cost = _dollars()
+    billed_cost = _dollars()
+    spent_cost = _dollars()
+    would_saved = _dollars()
+    first_at = models.DateTimeField()
+    last_at = models.DateTimeField()
+
+    class Meta:
+        indexes = (models.Index(fields=("plan_id", "grain", "cut", "at"), name="rollup_plan_at"),)
+
+    def __str__(self) -> str:
+        return f"{self.requests} requests within the {self.grain} from {self.at:%Y-%m-%d %H:%M}"
+
+
+class Tally(models.Model):
+    """How often a word was noted within an hour or a day: `what` is `reason` (why a tier did not answer), `failure` (a tool that failed),
+    or `whole` and `added`, whose words are the buckets of a duration (`stats.analysis.latency_buckets`)."""
+
+    pk = models.CompositePrimaryKey("grain", "at", "tenant_id", "plan_id", "kind", "tier", "what", "word")
+    grain = models.CharField(max_length=6)
+    at = models.DateTimeField()
+    tenant_id = models.BigIntegerField()
+    plan_id = models.BigIntegerField()
+    kind = models.CharField(max_length=9)
+    tier = models.CharField(max_length=16)
+    what = models.CharField(max_length=7)
+    word = models.CharField(max_length=64)
+    number = _count()
+
+    class Meta:
+        # Without the number, which changes with every fold: PostgreSQL then updates rows in place (heap-only tuples).
+        indexes = (
+            models.Index(fields=("what", "grain", "at"), name="tally_what_at"),
+            models.Index(fields=("plan_id", "what", "grain", "at"), name="tally_plan_at"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.what} {self.word}: {self.number}"
+
+
+class Unfolded(models.Model):
+    """Requests that were recorded together and are in no roll-up yet. Written by the statement that records them, deleted by the one that
+    folds them in: what is in neither is nowhere."""
+
+    events = ArrayField(models.UUIDField())
+
+    def __str__(self) -> str:
+        return f"{len(self.events)} requests"
+
+
+class Pruned(models.Model):
+    """How far requests (`event`) and roll-ups by minute and hour have been forgotten: none from before that time can be relied on."""
+
+    what = models.CharField(max_length=6, primary_key=True)
+    before = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.what} before {self.before:%Y-%m-%d %H:%M}"

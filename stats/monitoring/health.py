@@ -1,0 +1,176 @@
+"""Whether the gateway and what it needs are well, and what suffers when a part is not."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final
+
+import psycopg
+import redis.asyncio as redis
+from django.conf import settings
+
+from stats import database
+
+# Of each part the gateway works with: its state, since when, and what it means for requests. For
+# operators, not for the public.
+
+BEHIND = 30.0  # seconds
+OLD = 10.0
+FINE: Final = "Nothing: it works."
+# What it means for requests when a part is not well. Tools go by the names of their breakers.
+MEANS: Final = {
+    "configuration": "Requests are served by the last plans, keys and routes known; before any was read, they are refused with 503.",
+    "database": "Requests are served. Their records wait on disk, changes of plans and keys do not arrive, pgvector finds nothing.",
+    "redis": "Requests are served. Answers are not found or kept in the exact cache, and workers do not share calls.",
+    "spool": "Requests are served and counted; their records have not reached the database, so dashboard and stats are behind.",
+    "semantic_tier": "Requests of these plans are answered by the exact cache or the provider, until a person turns the tier on again.",
+    "embedder": "Requests are served. Nothing is found by meaning.",
+    "verifier": "Requests are served. Plans that verify give only questions that read the same an answer of the semantic cache.",
+    "exact": "Requests are served. The exact cache is left alone but for one try a second.",
+    "chats": "Requests are served. Plans that cut when it saves do not know how a chat was sent last.",
+    "flights": "Requests are served. Each worker calls the provider for itself.",
+}
+INDEX: Final = "Requests are served. Plans with this backend find nothing by meaning."
+
+
+@dataclass(slots=True)
+class Memory:
+    """Since when each part is in its state, in epoch seconds, as far as this worker was asked."""
+
+    seen: dict[str, tuple[str, float]] = field(default_factory=dict)
+
+    def since(self, part: str, state: str) -> float:
+        known = self.seen.get(part)
+        if known is None or known[0] != state:
+            known = self.seen[part] = (state, time.time())
+        return known[1]
+
+
+def parts(states: Mapping[str, str], memory: Memory) -> dict[str, dict[str, str]]:
+    """Each part's state, `since` (RFC 3339) and `means`."""
+    found = {}
+    for part, state in states.items():
+        since = datetime.fromtimestamp(memory.since(part, state), UTC).isoformat(timespec="seconds")
+        found[part] = {"state": state, "since": since, "means": FINE if state in {"ok", "on"} else MEANS.get(part, INDEX)}
+    return found
+
+
+def configuration(age: float, *, loaded: bool) -> str:
+    """In a word. `age`: seconds since it was known to be the present one."""
+    if not loaded:
+        return "not loaded"
+    return "old" if age > OLD else "ok"
+
+
+def spool(lag: float) -> str:
+    """In a word. `lag` in seconds."""
+    return "behind" if lag > BEHIND else "ok"
+
+
+# Whether this process lives, can serve, and what it has to do without. Nothing here says more than
+# a word about a failure.
+
+PROBE_DEADLINE = 0.7
+KEEP_SECONDS = 1.0  # the probes are open to anyone: they must not be a way to open connections without end
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """What the request path says of itself: whether its configuration is loaded, the spool's lag in seconds, and how many plans have their
+    semantic tier off for their error budgets; how long ago its configuration was known to be the present one, in seconds, and of each tool
+    that was asked so far whether it keeps failing."""
+
+    loaded: Callable[[], bool]
+    lag: Callable[[], float]
+    off: Callable[[], int] = lambda: 0
+    age: Callable[[], float] = lambda: 0.0
+    failing: Callable[[], dict[str, bool]] = dict
+
+
+@dataclass(slots=True)
+class _State:
+    gateway: Gateway | None = None
+    services: tuple[float, dict[str, str]] = (-KEEP_SECONDS, {})
+    memory: Memory = field(default_factory=Memory)
+
+
+_state = _State()
+
+
+def attach(gateway: Gateway | None) -> None:
+    """Called once by whoever starts the request path in this process."""
+    _state.gateway = gateway
+
+
+def ready() -> bool:
+    """Whether requests can be served. Asks nobody."""
+    return _state.gateway is not None and _state.gateway.loaded()
+
+
+async def details() -> dict[str, object]:
+    """Every part with its state, since when this worker sees it in that state, and what it means for requests."""
+    gateway = _state.gateway or Gateway(loaded=lambda: False, lag=lambda: 0.0)
+    off = gateway.off()
+    states = {
+        "configuration": configuration(gateway.age(), loaded=gateway.loaded()),
+        **await _services(),
+        "spool": spool(gateway.lag()),
+        "semantic_tier": f"off for {off}" if off else "on",
+        **{tool: "failing" if fails else "ok" for tool, fails in sorted(gateway.failing().items())},
+    }
+    ages = {"spool_lag_seconds": round(gateway.lag(), 1), "configuration_age_seconds": round(gateway.age(), 1)}
+    return {"status": "ready" if ready() else "not ready", "parts": parts(states, _state.memory), **ages}
+
+
+async def report() -> tuple[bool, dict[str, object]]:
+    """Whether requests can be served, and the state of every part. A service that is away does not make the gateway unready."""
+    gateway = _state.gateway
+    loaded = ready()
+    lag = None if gateway is None else round(gateway.lag(), 1)
+    off = gateway.off() if gateway else 0
+    return loaded, {
+        "status": "ready" if loaded else "not ready",
+        "configuration": "loaded" if loaded else "not loaded",
+        **await _services(),
+        "spool_lag_seconds": lag,
+        "semantic_tier": f"off for {off} plan{'s' * (off > 1)}" if off else "on",
+    }
+
+
+async def _services() -> dict[str, str]:
+    at, known = _state.services
+    if time.monotonic() - at >= KEEP_SECONDS:
+        states = await asyncio.gather(_probe(_database()), _probe(_redis()))
+        known = dict(zip(("database", "redis"), states, strict=True))
+        _state.services = (time.monotonic(), known)
+    return known
+
+
+async def _probe(work: Awaitable[object]) -> str:
+    try:
+        async with asyncio.timeout(PROBE_DEADLINE):
+            await work
+    except TimeoutError:
+        return "slow"
+    except (OSError, psycopg.Error, redis.RedisError):
+        return "unreachable"
+    return "ok"
+
+
+async def _database() -> None:
+    conn = await database.connect(database.conninfo(), seconds=PROBE_DEADLINE)
+    try:
+        with database.deadline(conn, PROBE_DEADLINE / 2):
+            await conn.execute("SELECT 1")
+    finally:
+        conn.pgconn.finish()
+
+
+async def _redis() -> None:
+    client = redis.Redis.from_url(settings.REDIS_URL, socket_timeout=PROBE_DEADLINE, socket_connect_timeout=PROBE_DEADLINE)
+    try:
+        await client.ping()
+    finally:
+        await client.aclose(close_connection_pool=True)

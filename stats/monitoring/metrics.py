@@ -1,0 +1,218 @@
+"""What Prometheus scrapes. Label values come from the configuration or from our own code, never from a client's text.
+
+`observe` adds an event to sums of our own; `publish` moves the counters by them, once per flush and before each scrape. Moving counters
+per request would cost some 30 microseconds where several workers share them through files.
+
+Several workers: set PROMETHEUS_MULTIPROC_DIR to an empty folder before this module is imported
+(prometheus.github.io/client_python/multiprocess). The `litellm_*` names are aliases kept for dashboards built on the guide's names.
+"""
+
+import os
+import threading
+from collections import defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+
+from stats.events import JUDGE, Event
+from stats.monitoring import upstream_metrics
+from stats.monitoring.buffered_histogram import BUCKETS, Spread
+
+__all__ = ["BUCKETS", "exposition", "forget_worker", "observe", "observe_stages", "publish"]
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # when a counter began is a series more for each; several workers have none anyway
+WHO = ("tenant", "plan", "route")
+
+REQUESTS = Counter("tokenthrift_requests", "Finished requests.", (*WHO, "tier", "outcome"))
+TOKENS = Counter(
+    "tokenthrift_tokens",
+    "Tokens. asked: what would have been billed without a plan; sent: what the provider billed; served: what clients were given.",
+    (*WHO, "stage", "type"),
+)
+COST = Counter("tokenthrift_cost_usd", "US dollars. would: without a plan; billed: by the provider; spent: on saving.", (*WHO, "kind"))
+DURATION = Histogram("tokenthrift_request_duration_seconds", "From first byte in to last byte out.", ("tier",), buckets=BUCKETS)
+OVERHEAD = Histogram("tokenthrift_overhead_seconds", "Duration without the wait for the upstream.", ("tier",), buckets=BUCKETS)
+LOOKUPS = Counter("tokenthrift_cache_lookups", "Requests by the tier that answered: exact, semantic, miss, bypass.", ("tier",))
+FAILURES = Counter(
+    "tokenthrift_tool_failures",
+    "Times a request went on without a cache or another tool, or was given an expired answer for want of the provider (upstream).",
+    ("tool",),
+)
+SAMPLES = Counter(
+    "tokenthrift_samples",
+    "Stored answers compared with the provider's. verdict: right, wrong, unclear, none.",
+    ("tenant", "plan", "verdict"),
+)
+JUDGED = Counter(
+    "tokenthrift_judged",
+    "Samples that the plan's judge model was asked about. verdict: right, wrong, unclear; none: it failed, and the rules stood.",
+    ("tenant", "plan", "verdict"),
+)
+SEMANTIC_OFF = Gauge(
+    "tokenthrift_semantic_tier_off",
+    "1 while the plan's semantic tier is off for its error budget, for one tenant or more.",
+    ("plan",),
+    multiprocess_mode="livemax",
+)
+SEMANTIC_OFF_TENANTS = Gauge(
+    "tokenthrift_semantic_tier_off_tenants",
+    "For how many tenants the plan's semantic tier is off for its error budget.",
+    ("plan",),
+    multiprocess_mode="livemax",
+)
+UNPRICED = Counter("tokenthrift_unpriced_requests", "Requests of a model that has no price.", ("route",))
+BILL_UNKNOWN = Counter("tokenthrift_bill_unknown_requests", "Calls of providers given up: what they cost is not known.", ("route",))
+SPOOL_BYTES = Gauge("tokenthrift_spool_bytes", "Spooled and not yet in the database.", multiprocess_mode="livesum")
+SPOOL_LAG = Gauge("tokenthrift_spool_lag_seconds", "Time since the spool was last seen empty.", multiprocess_mode="livemax")
+SPOOL_ERRORS = Counter("tokenthrift_spool_errors", "Writes to the spool that failed.")
+DEAD_LETTERS = Counter("tokenthrift_dead_letters", "Spooled lines that the database refused.")
+CACHE_ENTRIES = Gauge("tokenthrift_cache_entries", "Cached answers, as counted last.", ("tenant",), multiprocess_mode="livemostrecent")
+CACHE_BYTES = Gauge("tokenthrift_cache_bytes", "What they take in all stores.", ("tenant",), multiprocess_mode="livemostrecent")
+
+LITELLM_TOKENS = Counter("litellm_tokens", "Alias of tokenthrift_tokens_total.", (*WHO, "stage", "type"))
+LITELLM_REQUEST = Counter("litellm_request", "Requests by HTTP status.", (*WHO, "status"))
+LITELLM_DURATION = Histogram(
+    "litellm_request_duration_seconds", "Alias of tokenthrift_request_duration_seconds.", ("route",), buckets=BUCKETS
+)
+LITELLM_COST = Counter("litellm_cost", 'Alias of tokenthrift_cost_usd_total{kind="billed"}.', WHO)
+
+_Group = tuple[str, str, str, str, str, int]
+
+
+@dataclass(slots=True)
+class _Sums:
+    """What the events of one group (tenant, plan, route, tier, outcome, status) add up to. Dollars as floats: counters hold no more."""
+
+    requests: int = 0
+    asked: int = 0
+    asked_output: int = 0
+    sent: int = 0
+    completion: int = 0
+    served: int = 0
+    unpriced: int = 0
+    bill_unknown: int = 0
+    would: float = 0.0
+    billed: float = 0.0
+    spent: float = 0.0
+    durations: Spread = field(default_factory=Spread)
+    overheads: Spread = field(default_factory=Spread)
+
+
+_sums: defaultdict[_Group, _Sums] = defaultdict(_Sums)
+_adding = threading.Lock()  # a scrape publishes from a thread of Django's
+
+
+def observe(event: Event) -> None:
+    """Count a finished request. The counters move at the next `publish`."""
+    with _adding:
+        _add(_sums[_group(event)], event)
+        if event.attempts:
+            upstream_metrics.add(event)
+    if event.note:
+        upstream_metrics.degraded(event.note)
+    if event.tier == "sample":
+        counter = JUDGED if event.reason == JUDGE else SAMPLES
+        counter.labels(event.tenant, event.plan, event.sample or "none").inc()
+    for tool in event.failures:
+        FAILURES.labels(tool).inc()
+
+
+def observe_stages(times: list[tuple[str, float]]) -> None:
+    """Count the stages of a finished request, by name and seconds."""
+    with _adding:
+        upstream_metrics.add_stages(times)
+
+
+def publish() -> None:
+    """Move the counters by all that was observed since the last time."""
+    with _adding:
+        upstream_metrics.publish()
+        groups = dict(_sums)
+        _sums.clear()
+    for group, sums in groups.items():
+        _move(group, sums)
+
+
+def _group(event: Event) -> _Group:
+    """Tenant, plan and route only where they were found in the configuration: a name that was merely asked for is "other"."""
+    tenant = event.tenant if event.tenant_id is not None else "none"
+    plan = event.plan if event.plan_id is not None else "none"
+    return tenant, plan, event.route if event.upstream else "other", event.tier, event.outcome, event.status
+
+
+def _add(sums: _Sums, event: Event) -> None:
+    """Asked less sent is `tokens_saved`: a request that reached neither cache nor provider asked for nothing that counts, and a sample is
+    asked for by nobody."""
+    sample = event.tier == "sample"
+    hit = event.tier in {"exact", "semantic"} and not event.attempts  # an expired answer may cost an attempt too
+    if not sample:
+        sums.requests += 1
+        sums.durations.add(event.duration_ms / 1000)
+        sums.overheads.add(event.overhead_ms / 1000)
+    if hit or event.prompt_tokens:
+        sums.asked += event.asked_tokens
+    sums.asked_output += event.served_tokens if hit or sample else event.completion_tokens
+    sums.sent += event.prompt_tokens
+    sums.completion += event.completion_tokens
+    sums.served += event.served_tokens
+    if event.bill == "unknown":
+        sums.bill_unknown += 1
+        return
+    if event.would_cost is None or event.billed_cost is None:
+        sums.unpriced += 1
+        return
+    sums.would += float(event.would_cost)
+    sums.billed += float(event.billed_cost)
+    sums.spent += float(event.spent_cost)
+
+
+def _move(group: _Group, sums: _Sums) -> None:
+    *who, tier, outcome, status = group
+    REQUESTS.labels(*who, tier, outcome).inc(sums.requests)
+    LITELLM_REQUEST.labels(*who, str(status)).inc(sums.requests)
+    LOOKUPS.labels(tier).inc(sums.requests)
+    UNPRICED.labels(who[2]).inc(sums.unpriced)
+    BILL_UNKNOWN.labels(who[2]).inc(sums.bill_unknown)
+    for kind, dollars in (("would", sums.would), ("billed", sums.billed), ("spent", sums.spent)):
+        COST.labels(*who, kind).inc(dollars)
+    LITELLM_COST.labels(*who).inc(sums.billed)
+    served_input = sums.asked if status < 400 else 0
+    for stage, given, made in (
+        ("asked", sums.asked, sums.asked_output),
+        ("sent", sums.sent, sums.completion),
+        ("served", served_input, sums.served),
+    ):
+        for counter in (TOKENS, LITELLM_TOKENS):
+            counter.labels(*who, stage, "input").inc(given)
+            counter.labels(*who, stage, "output").inc(made)
+    sums.durations.move(DURATION.labels(tier))
+    sums.durations.move(LITELLM_DURATION.labels(who[2]))
+    sums.overheads.move(OVERHEAD.labels(tier))
+
+
+def exposition(accept: str = "") -> tuple[bytes, str]:
+    """The page and its content type, over all workers when they share PROMETHEUS_MULTIPROC_DIR: OpenMetrics where the `Accept` header
+    asks for it, else Prometheus' text format."""
+    publish()
+    encode, content_type = choose_encoder(accept)
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        return encode(REGISTRY), content_type
+    _sweep(Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]))
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return encode(registry), content_type
+
+
+def forget_worker(pid: int) -> None:
+    """Drop the gauges of a worker that was killed. Its counters stay."""
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ and not os.path.exists(f"/proc/{pid}"):
+        mark_process_dead(pid)  # type: ignore[no-untyped-call]
+
+
+def _sweep(folder: Path) -> None:
+    """Forget whoever died: the flusher does so only while the database answers."""
+    for file in folder.glob("gauge_live*_*.db"):
+        forget_worker(int(file.stem.rpartition("_")[2]))

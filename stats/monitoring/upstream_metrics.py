@@ -1,0 +1,83 @@
+"""What became of the calls to providers, and how long the stages of requests took: sums until `publish` moves the counters."""
+
+from collections import defaultdict
+from typing import Final
+
+from prometheus_client import Counter, Histogram
+
+from stats.events import Event
+from stats.monitoring.buffered_histogram import BUCKETS, Spread
+
+UPSTREAM_ATTEMPTS = Counter(
+    "tokenthrift_upstream_attempts",
+    "Calls to providers. result: ok; refused (4xx), rate_limited (429), failed (5xx); unreachable, timeout, invalid (no completion), "
+    "key_refused (it does not accept the key it is sent), cut (broke off); abandoned (the client left), internal (a fault of ours).",
+    ("upstream", "result"),
+)
+UPSTREAM_DURATION = Histogram(
+    "tokenthrift_upstream_duration_seconds", "Waiting for the provider, to the end of its answer.", ("upstream",), buckets=BUCKETS
+)
+STAGE_DURATION = Histogram(
+    "tokenthrift_stage_duration_seconds",
+    "Of the stages that had something to do. call_upstream ends where a stream begins.",
+    ("stage",),
+    buckets=BUCKETS,
+)
+DEGRADED = Counter("tokenthrift_compression_degraded", "Chats that `trim` cut in place of the plan's engine.", ("reason",))
+_BY_CODE: Final = {
+    "upstream_unreachable": "unreachable",
+    "upstream_timeout": "timeout",
+    "upstream_invalid_response": "invalid",
+    "upstream_auth_failed": "key_refused",
+}
+_BY_OUTCOME: Final = {"client_closed": "abandoned", "cut": "cut", "failed": "internal"}
+RESULTS: Final = frozenset({"ok", "refused", "rate_limited", "failed", *_BY_CODE.values(), *_BY_OUTCOME.values()})
+REASONS: Final = ("deadline", "pool-broken", "busy", "engine-failed")
+
+_results: defaultdict[tuple[str, str], int] = defaultdict(int)
+_waits: defaultdict[str, Spread] = defaultdict(Spread)
+_stages: defaultdict[str, Spread] = defaultdict(Spread)
+
+
+def result_of(event: Event) -> str:
+    """What became of the request's call to the provider."""
+    if event.outcome == "ok":
+        return "failed" if "upstream" in event.failures else "ok"  # an expired answer stood in for a provider that did not answer
+    if event.outcome in _BY_OUTCOME:
+        return _BY_OUTCOME[event.outcome]
+    if event.error_code in _BY_CODE:
+        return _BY_CODE[event.error_code]
+    if event.status == 429:
+        return "rate_limited"
+    return "refused" if 400 <= event.status < 500 else "failed"
+
+
+def add(event: Event) -> None:
+    """Count the call that the event made."""
+    _results[event.upstream, result_of(event)] += 1
+    _waits[event.upstream].add(event.upstream_ms / 1000)
+
+
+def add_stages(times: list[tuple[str, float]]) -> None:
+    """Count stages by name and seconds."""
+    for stage, seconds in times:
+        _stages[stage].add(seconds)
+
+
+def degraded(note: str) -> None:
+    """Count a compression whose note names a reason of ours."""
+    for reason in REASONS:
+        if reason in note:
+            DEGRADED.labels(reason).inc()
+
+
+def publish() -> None:
+    """Move the counters. The caller keeps others from adding meanwhile."""
+    for (upstream, result), number in _results.items():
+        UPSTREAM_ATTEMPTS.labels(upstream, result).inc(number)
+    for upstream, spread in _waits.items():
+        spread.move(UPSTREAM_DURATION.labels(upstream))
+    for stage, spread in _stages.items():
+        spread.move(STAGE_DURATION.labels(stage))
+    for sums in (_results, _waits, _stages):
+        sums.clear()

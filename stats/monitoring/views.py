@@ -1,0 +1,71 @@
+"""What operators ask: is the process alive, can it serve, what did it do."""
+
+import hmac
+import ipaddress
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from stats.monitoring import health, metrics
+
+
+@never_cache
+@require_safe
+async def livez(request: HttpRequest) -> HttpResponse:
+    """200 while the event loop turns."""
+    return JsonResponse({"status": "alive"})
+
+
+@never_cache
+@require_safe
+async def readyz(request: HttpRequest) -> HttpResponse:
+    """200 when requests can be served, also without database or Redis; 503 before the configuration is loaded. `?detail=0` asks no service;
+    `?detail=1` says more, to who may read the metrics."""
+    detail = request.GET.get("detail")
+    if detail == "0":
+        body: dict[str, object] = {"status": "ready" if health.ready() else "not ready"}
+    elif detail == "1":
+        if refusal := _refusal(request, "Details"):
+            return refusal
+        body = await health.details()
+    else:
+        _, body = await health.report()
+    return JsonResponse(body, status=200 if health.ready() else 503)
+
+
+@never_cache
+@require_safe
+def metrics_page(request: HttpRequest) -> HttpResponse:
+    """Prometheus' text format. Needs TOKENTHRIFT_METRICS_TOKEN as bearer; when none is set, a caller on this machine."""
+    if refusal := _refusal(request, "Metrics"):
+        return refusal
+    body, content_type = metrics.exposition(request.headers.get("accept", ""))
+    return HttpResponse(body, content_type=content_type)
+
+
+def _refusal(request: HttpRequest, what: str) -> HttpResponse | None:
+    """Why the caller may not read what only operators may; None when it may."""
+    token: str = settings.METRICS_TOKEN
+    if token:
+        scheme, _, given = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode("utf-8", "replace"), token.encode()):
+            return _refused(401, "Send TOKENTHRIFT_METRICS_TOKEN as: Authorization: Bearer <token>.", {"WWW-Authenticate": "Bearer"})
+    elif not _from_here(request):
+        return _refused(403, f"{what} without TOKENTHRIFT_METRICS_TOKEN are for callers on this machine.")
+    return None
+
+
+def _refused(status: int, message: str, headers: dict[str, str] | None = None) -> HttpResponse:
+    return HttpResponse(f"{message}\n", status=status, content_type="text/plain; charset=utf-8", headers=headers)
+
+
+def _from_here(request: HttpRequest) -> bool:
+    """A loopback peer that speaks for nobody else: a proxy on this machine forwards strangers."""
+    if "x-forwarded-for" in request.headers or "forwarded" in request.headers:
+        return False
+    try:
+        return ipaddress.ip_address(request.META.get("REMOTE_ADDR", "")).is_loopback
+    except ValueError:
+        return False

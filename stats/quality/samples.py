@@ -1,0 +1,57 @@
+"""Samples out of the ledger: what they said, by the id of their row. The ledger is their only store, so nothing else can lose them."""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.db.models import F, QuerySet, Window
+from django.db.models.functions import RowNumber
+
+from stats.analysis.error_rate import DAYS, Sample, window
+from stats.models.requests import RequestEvent
+from stats.request_ids import made
+
+Terms = tuple[int, str]  # plan id, basis
+Key = tuple[int, str, int]  # plan id, basis, tenant id
+_FIELDS = ("event_id", "at", "score", "similarity", "sample")
+
+
+def newest(
+    plan_id: int, basis: str, *, limit: float, verified: bool, since: Mapping[int, datetime | None] | None = None, tenant: int | None = None
+) -> dict[int, dict[str, Sample]]:
+    """By tenant (of `tenant` alone where one is given) all that count for the budget `limit`: the newest of the last days, none from before
+    what `since` says of the tenant."""
+    rows = _samples().filter(plan_id=plan_id, basis=basis, **made(datetime.now(UTC) - timedelta(days=DAYS)))
+    if tenant is not None:
+        rows = rows.filter(tenant_id=tenant)
+    newest_first = Window(RowNumber(), partition_by=[F("tenant_id")], order_by=F("at").desc())
+    rows = rows.annotate(place=newest_first).filter(place__lte=window(limit))
+    begun = {of: at.timestamp() for of, at in (since or {}).items() if at is not None}
+    found: dict[int, dict[str, Sample]] = {}
+    for of, *row in rows.values_list("tenant_id", *_FIELDS):
+        name, sample = _read(row, verified)
+        if sample.at >= begun.get(of, 0.0):
+            found.setdefault(of, {})[name] = sample
+    return found
+
+
+def lately(terms: Iterable[Terms], *, verified: Iterable[Terms], seconds: float) -> dict[Key, dict[str, Sample]]:
+    """Those of the last `seconds`, for many plans at once. One query."""
+    wanted, by_score = set(terms), set(verified)
+    found: dict[Key, dict[str, Sample]] = {}
+    rows = _samples().filter(plan_id__in={plan for plan, _ in wanted}, **made(datetime.now(UTC) - timedelta(seconds=seconds)))
+    for plan_id, basis, tenant, *row in rows.values_list("plan_id", "basis", "tenant_id", *_FIELDS):
+        if (plan_id, basis) in wanted:
+            name, sample = _read(row, (plan_id, basis) in by_score)
+            found.setdefault((plan_id, basis, tenant), {})[name] = sample
+    return found
+
+
+def _samples() -> QuerySet[RequestEvent]:
+    return RequestEvent.objects.exclude(sample="").exclude(basis="").exclude(tenant_id=None)
+
+
+def _read(row: Any, verified: bool) -> tuple[str, Sample]:
+    event_id, at, score, similarity, verdict = row
+    shown = score if verified else similarity
+    return str(event_id), Sample(at.timestamp(), 0.0 if shown is None else shown, verdict)

@@ -1,0 +1,63 @@
+"""Reports as CSV (RFC 4180): one header row, UTF-8, CRLF, a decimal point, times in UTC, an empty cell for null."""
+
+import csv
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from django.http import StreamingHttpResponse
+from rest_framework.negotiation import DefaultContentNegotiation
+from rest_framework.renderers import BaseRenderer, JSONRenderer
+
+from plans.csv_cells import is_risky
+from plans.errors import Refusal
+from stats.reports.rows import Row
+
+TEXTS = ("group", "name")
+
+
+class _Echo:
+    """A file that hands back what is written to it."""
+
+    def write(self, text: str) -> str:
+        return text
+
+
+def lines(columns: list[str], rows: Iterable[Row]) -> Iterator[str]:
+    """The header and one line for each row."""
+    writer = csv.writer(_Echo(), lineterminator="\r\n")
+    yield writer.writerow(columns)
+    for row in rows:
+        yield writer.writerow([_cell(name, row[name]) for name in columns])
+
+
+def _cell(name: str, value: str | int | None) -> str | int:
+    """A name that a spreadsheet would take for a formula gets an apostrophe before it (owasp.org/www-community/attacks/CSV_Injection)."""
+    if name in TEXTS and isinstance(value, str) and is_risky(value):
+        return f"'{value}"
+    return "" if value is None else value
+
+
+def csv_reply(columns: list[str], rows: Iterable[Row], *, name: str) -> StreamingHttpResponse:
+    """A file of that name, sent line by line. `name`: letters, digits, dots, dashes and underscores."""
+    disposition = {"Content-Disposition": f'attachment; filename="{name}.csv"', "Cache-Control": "no-store"}
+    return StreamingHttpResponse(lines(columns, rows), content_type="text/csv; charset=utf-8; header=present", headers=disposition)
+
+
+class CsvRenderer(BaseRenderer):
+    """Stands for the choice of CSV; the views write it with `csv_reply`."""
+
+    media_type = "text/csv"
+    format = "csv"
+
+
+class Formats(DefaultContentNegotiation):
+    """`?format=`, else the Accept header. Raises Refusal for another format."""
+
+    def filter_renderers(self, renderers: Any, format: str) -> Any:  # noqa: A002 -- REST framework's name
+        found = [renderer for renderer in renderers if renderer.format == format]
+        if not found:
+            raise Refusal("Unknown format. Accepted: json, csv.", param="format")
+        return found
+
+
+RENDERERS = [JSONRenderer, CsvRenderer]

@@ -1,0 +1,54 @@
+"""The measured saving of the requests somebody wants to know about, out of `stats.ledger.rollup`."""
+
+from typing import Any, Final
+
+from django.db.models import Q, QuerySet, Sum
+
+from plans.models import Plan
+from stats.analysis.holdout import Measurement, Sums, measure
+from stats.models.holdout import Held
+from stats.reports.rollup_query import FULL_ONLY, Wanted
+from stats.time_grains import DAY, floor
+
+_SIDES: Final = ("share", "held", "replicate")
+_TOTALS: Final = {f"sum_{name}": Sum(name) for name in ("requests", "priced", "cost", "would", "size")}
+
+
+def measured(wanted: Wanted) -> Measurement | None:
+    """Of whole days (UTC). None where nothing was held out and no plan in question has a holdout, or where a key, route or model is asked
+    for: the sides are compared by plan. One query, two where there is nothing."""
+    if any(getattr(wanted, name) is not None for name in FULL_ONLY):
+        return None
+    rows: list[dict[str, Any]] = list(_days(wanted).values(*_SIDES).annotate(**_TOTALS))
+    sums = [
+        Sums(
+            **{name: row[name] for name in _SIDES},
+            requests=row["sum_requests"],
+            priced=row["sum_priced"],
+            cost=float(row["sum_cost"]),
+            would=float(row["sum_would"]),
+            size=row["sum_size"],
+        )
+        for row in rows
+    ]
+    return measure(sums) if sums or _held_out(wanted) else None
+
+
+def _days(wanted: Wanted) -> QuerySet[Held]:
+    conditions = {
+        "at__gte": wanted.start and floor(wanted.start, DAY),
+        "at__lt": wanted.end,
+        "tenant_id": wanted.tenant_id,
+        "plan_id": wanted.plan_id,
+    }
+    return Held.objects.filter(**{name: value for name, value in conditions.items() if value is not None}).order_by()
+
+
+def _held_out(wanted: Wanted) -> bool:
+    """Whether a plan in question holds anything out now."""
+    plans = Plan.objects.filter(holdout__gt=0, mode=Plan.Mode.ACTIVE)
+    if wanted.plan_id is not None:
+        plans = plans.filter(pk=wanted.plan_id)
+    if wanted.tenant_id is not None:
+        plans = plans.filter(Q(tenant=wanted.tenant_id) | Q(tenant=None))
+    return plans.exists()
