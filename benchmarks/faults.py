@@ -16,9 +16,9 @@ from typing import Any
 
 import httpx
 
-from tests.gateways import ROUTE, Gateway, running_gateway
-from tests.servers import PostgresServer, RedisServer, Server
-from tests.upstream import running_upstream
+from tests.support.gateways import ROUTE, Gateway, running_gateway
+from tests.support.servers import PostgresServer, RedisServer, Server
+from tests.support.upstream import running_upstream
 
 REQUESTS = 30
 PLAN = "faults"

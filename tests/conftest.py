@@ -54,6 +54,10 @@ from django.core.management import call_command  # noqa: E402
 
 django.setup()
 
+from tests.support.fixtures import acme, gateway, platform, rival, upstream  # noqa: E402
+
+__all__ = ["acme", "gateway", "platform", "rival", "upstream"]  # fixtures of every test
+
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_setupnodes() -> None:

@@ -14,7 +14,7 @@ Annals of Applied Statistics 7, 2013). No price or token count of ours is believ
 all chats, and how much the result moves when one is left out tells how sure it is: the delete-a-group jackknife (P. S. Kott, The
 delete-a-group jackknife, Journal of Official Statistics 17, 2001; Wolter, Introduction to Variance Estimation, 2007, chapter 4). A few dear
 chats leave fewer groups that matter than 64, so the quantile is Student's with as many degrees of freedom as there are effective groups
-(L. Kish's measure, of the costs held out), less one. Simulated, see `tests/core/test_holdout_interval.py`.
+(L. Kish's measure, of the costs held out), less one. Simulated, see `tests/stats/analysis/test_holdout.py`.
 
 *Too little data* is told by the number of requests alone, never by how wide the interval is: to wait until it is narrow would show it when
 it happens to be too narrow.

@@ -11,8 +11,8 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.browser.site import Site, furnished
 from tests.browser.watch import Watch
-from tests.gateways import running_gateway
-from tests.upstream import running_upstream
+from tests.support.gateways import running_gateway
+from tests.support.upstream import running_upstream
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 

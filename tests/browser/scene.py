@@ -15,8 +15,8 @@ import psycopg
 from stats.events import Event
 from stats.ledger.inserts import INSERT_EVENTS
 from stats.ledger.rollup import FOLD
-from tests.events import make_event
-from tests.gateways import Gateway
+from tests.support.events import make_event
+from tests.support.gateways import Gateway
 
 PLANS: dict[str, dict[str, Any]] = {
     "support-bot-cache": {"cache": {"similarity_threshold": 0.85, "ttl": 3600, "max_error_rate": 0.01}},

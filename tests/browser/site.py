@@ -6,8 +6,8 @@ from typing import Any
 from playwright.sync_api import Browser
 
 from tests.browser.scene import Scene, scene
-from tests.gateways import Gateway
-from tests.upstream import MockUpstream, completion
+from tests.support.gateways import Gateway
+from tests.support.upstream import MockUpstream, completion
 
 DESK = "support-desk"
 QUESTIONS = (

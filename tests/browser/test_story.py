@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.site import Site
 from tests.browser.test_plan_form import shoot
 from tests.browser.watch import Watch
-from tests.upstream import completion
+from tests.support.upstream import completion
 
 PLAN = "first-plan"
 LIVE_SECONDS = 2.0  # from a request's end until the page shows it

@@ -16,7 +16,7 @@ from proxy.core.verification import parsed_text
 from proxy.engines.compressors.worker import LENGTH, answer, job
 from proxy.engines.embedders.base import ThreadedEmbedder
 from proxy.engines.embedders.comprehension import Pieces
-from tests.core.chats import MODEL, plan, support_history
+from tests.support.texts.chats import MODEL, plan, support_history
 
 ROOT = Path(__file__).resolve().parents[2]
 KINDS: Final = {"OrderedDict", "Bounded", "TenantMemory", "remember_by_tenant", "lru_cache", "cache"}

@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 import pytest_asyncio
 
-from tests.backends import Backend
 from tests.conftest import QDRANT
-from tests.servers import QdrantServer
+from tests.support.backends import Backend
+from tests.support.servers import QdrantServer
 
 
 @pytest.fixture(scope="session")

@@ -8,8 +8,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.gateways import Gateway, running_gateway
-from tests.upstream import MockUpstream, running_upstream
+from tests.support.gateways import Gateway, running_gateway
+from tests.support.upstream import MockUpstream, running_upstream
 
 
 @pytest.fixture(scope="module", params=["/no/such/model"])

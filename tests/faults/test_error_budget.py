@@ -10,8 +10,8 @@ import pytest
 import redis
 from django.conf import settings
 
-from tests.gateways import Gateway, running_gateway
-from tests.upstream import MockUpstream, completion, running_upstream
+from tests.support.gateways import Gateway, running_gateway
+from tests.support.upstream import MockUpstream, completion, running_upstream
 
 PLAN = "budgeted"
 BUDGET = {"backend": "pgvector_semantic", "max_error_rate": 0.01, "sample_rate": 1.0}

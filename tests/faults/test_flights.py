@@ -17,9 +17,9 @@ import pytest
 from proxy.core.formats import sse
 from proxy.core.formats.stream_collector import Collector
 from proxy.engines.coalescing.redis import LEASE
-from tests.gateways import ROUTE, Gateway, inodes, running_gateway
-from tests.servers import RedisServer
-from tests.upstream import MockUpstream, completion, running_upstream
+from tests.support.gateways import ROUTE, Gateway, inodes, running_gateway
+from tests.support.servers import RedisServer
+from tests.support.upstream import MockUpstream, completion, running_upstream
 
 PLAN = "desk"
 SOON = 10.0  # seconds, on a busy machine

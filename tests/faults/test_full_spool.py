@@ -15,9 +15,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.gateways import Gateway, running_gateway
-from tests.servers import PostgresServer
-from tests.upstream import MockUpstream, running_upstream
+from tests.support.gateways import Gateway, running_gateway
+from tests.support.servers import PostgresServer
+from tests.support.upstream import MockUpstream, running_upstream
 
 VOLUME = "256k"
 SECONDS = 60.0  # on a busy machine

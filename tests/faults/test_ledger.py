@@ -22,13 +22,13 @@ from stats.ledger.spool import Spool
 from stats.models.cache_entries import CacheEntry, Erasure
 from stats.models.requests import DeadLetter, RequestEvent, SpoolCursor, UpstreamAttempt
 from stats.models.rollups import Rollup, Tally, Unfolded
-from tests.events import make_event
+from tests.support.events import make_event
 
 WRITER = """
 import sys
 from stats.events import Attempt
 from stats.ledger.spool import Spool
-from tests.events import make_event
+from tests.support.events import make_event
 spool = Spool(sys.argv[1])
 for _ in range(5000):
     event = make_event()
@@ -43,7 +43,7 @@ django.setup()
 from proxy.runtime.worker_loops import flush_ledger
 from stats.ledger.flusher import Flusher
 from stats.ledger.spool import Spool
-from tests.events import make_event
+from tests.support.events import make_event
 async def main():
     spool = Spool(sys.argv[1])
     flusher = Flusher(spool, info=sys.argv[2], interval=0.002)

@@ -12,8 +12,8 @@ from demo.workspace import ROOT
 from evaluation.ledger import __main__ as ledger
 from evaluation.ledger.accounts import PLANS
 from evaluation.ledger.provider import providing
-from tests.gateways import Gateway, running_gateway
-from tests.upstream import MockUpstream
+from tests.support.gateways import Gateway, running_gateway
+from tests.support.upstream import MockUpstream
 
 SECONDS = 40.0  # a new worker takes some to start and to adopt what the killed one left
 

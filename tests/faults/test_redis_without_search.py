@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from tests.gateways import running_gateway
-from tests.servers import RedisServer
-from tests.upstream import running_upstream
+from tests.support.gateways import running_gateway
+from tests.support.servers import RedisServer
+from tests.support.upstream import running_upstream
 
 GUIDE = {
     "plan_name": "support-bot-cache",

@@ -10,8 +10,8 @@ import psycopg
 import pytest
 
 from gateway_project.embedded.processes import free_port
-from tests.gateways import ROOT, Gateway, running_gateway
-from tests.upstream import MockUpstream, running_upstream
+from tests.support.gateways import ROOT, Gateway, running_gateway
+from tests.support.upstream import MockUpstream, running_upstream
 
 LEDGER = """
 SELECT (SELECT count(*) FROM stats_requestevent WHERE plan = 'p' AND status = 200),

@@ -13,9 +13,9 @@ import httpx
 import pytest
 import redis
 
-from tests.gateways import Gateway, running_gateway
-from tests.servers import PostgresServer, RedisServer, Server
-from tests.upstream import MockUpstream, running_upstream
+from tests.support.gateways import Gateway, running_gateway
+from tests.support.servers import PostgresServer, RedisServer, Server
+from tests.support.upstream import MockUpstream, running_upstream
 
 LOOSE = 5.0  # seconds, on a busy machine; what a failure really costs is measured, not tested
 PLAN = "support"

@@ -13,8 +13,8 @@ from plans.pricing import Price
 from plans.snapshot import CacheSettings
 from proxy.core.formats.stream_collector import Collector
 from proxy.core.tenant_memory import CURRENT_TENANT
-from tests.entries import PEPPER, decode, encode
-from tests.pipeline.fakes import World, ask, body, chunks_of, completion, full_plan, restated
+from tests.support.entries import PEPPER, decode, encode
+from tests.support.fakes import World, ask, body, chunks_of, completion, full_plan, restated
 
 
 async def test_a_miss_is_answered_by_the_upstream_and_stored_in_both_tiers() -> None:

@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from plans.snapshot import CacheSettings, Context
-from tests.pipeline.fakes import World, ask, completion, full_plan
+from tests.support.fakes import World, ask, completion, full_plan
 
 TOOL = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
 QUESTION = {"role": "user", "content": "Is it raining in Oslo?"}

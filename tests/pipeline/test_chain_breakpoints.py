@@ -13,9 +13,9 @@ from proxy.core.compression.compress import compress
 from proxy.core.compression.types import Cut, Terms
 from proxy.core.prompt_caching.breakpoints import FIELD, has_breakpoint
 from proxy.core.types import Message
-from tests.core.chats import talk
-from tests.core.transcripts import prefix
-from tests.pipeline.fakes import World, ask, body, full_plan
+from tests.support.fakes import World, ask, body, full_plan
+from tests.support.texts.chats import talk
+from tests.support.texts.transcripts import prefix
 
 PLAN = full_plan(cache=CacheSettings(backend=None), compression=CompressionSettings(engine="text_rank", max_input_tokens=600))
 CHAT = talk(3, 60)

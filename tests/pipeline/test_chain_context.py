@@ -7,8 +7,8 @@ import orjson
 import pytest
 
 from plans.snapshot import CacheSettings, Context
-from tests.entries import decode, encode
-from tests.pipeline.fakes import World, ask, completion, full_plan
+from tests.support.entries import decode, encode
+from tests.support.fakes import World, ask, completion, full_plan
 
 CHAT = ["I want to fly to Oslo on Friday.", "There is one flight at 9.", "What does it cost?"]
 

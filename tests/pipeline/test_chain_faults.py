@@ -12,8 +12,8 @@ from plans.pricing import Price
 from proxy.core.errors import ClientGone, GatewayError, UpstreamInvalid, UpstreamTimeout, UpstreamUnreachable
 from proxy.core.formats import sse
 from proxy.pipeline import chain
-from tests.entries import decode, encode
-from tests.pipeline.fakes import FakeClient, FakeReply, World, ask, body, completion
+from tests.support.entries import decode, encode
+from tests.support.fakes import FakeClient, FakeReply, World, ask, body, completion
 
 
 @pytest.mark.parametrize("dead", ["exact", "semantic", "embedder", "compressor"])

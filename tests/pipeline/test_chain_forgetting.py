@@ -8,8 +8,8 @@ import pytest
 
 from proxy.core.errors import ToolUnavailable
 from proxy.pipeline import chain
-from tests.entries import decode, encode
-from tests.pipeline.fakes import FakeClient, World, ask, body, completion
+from tests.support.entries import decode, encode
+from tests.support.fakes import FakeClient, World, ask, body, completion
 
 
 def forget(world: World, tag: str = "", *, plan: int = 1, tenant: int | None = None) -> None:

@@ -15,8 +15,8 @@ from proxy.pipeline import chain
 from proxy.pipeline.explain import explain
 from proxy.pipeline.stages.authenticate import authenticate
 from stats.events import Event
-from tests.entries import decode, encode
-from tests.pipeline.fakes import FakeReply, World, ask, body, chunks_of, completion, full_plan
+from tests.support.entries import decode, encode
+from tests.support.fakes import FakeReply, World, ask, body, chunks_of, completion, full_plan
 
 OLD, NEW = completion("old"), completion("new")
 

@@ -12,8 +12,8 @@ from plans.snapshot import CacheSettings
 from proxy.core.formats import sse
 from proxy.pipeline import chain
 from proxy.pipeline.toolbox import Toolbox
-from tests.pipeline.fakes import FakeClient, FakeReply, FakeUpstream, World, ask, body, chunks_of, completion, full_plan
-from tests.pipeline.gated import GatedReply, GatedUpstream, gate, settled
+from tests.support.fakes import FakeClient, FakeReply, FakeUpstream, World, ask, body, chunks_of, completion, full_plan
+from tests.support.gated import GatedReply, GatedUpstream, gate, settled
 
 STREAM = {"content-type": "text/event-stream"}
 HEAD = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1741569952, "model": "m"}

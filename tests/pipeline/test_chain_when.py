@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from plans.snapshot import CompressionSettings
-from tests.pipeline.fakes import World, ask, body, full_plan
+from tests.support.fakes import World, ask, body, full_plan
 
 SAVES = full_plan(cache=None, compression=CompressionSettings(engine="trim", max_input_tokens=64, when="saves"))
 

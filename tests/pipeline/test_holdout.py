@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from plans.snapshot import CacheSettings, PlanSnapshot
-from tests.pipeline.fakes import FakeClient, World, ask, body, completion, full_plan
+from tests.support.fakes import FakeClient, World, ask, body, completion, full_plan
 
 
 def a_plan(**fields: Any) -> PlanSnapshot:

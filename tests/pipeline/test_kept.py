@@ -8,7 +8,7 @@ import pytest
 from plans.snapshot import CacheSettings
 from proxy.core.caching.envelope import MAX_ENVELOPE_BYTES
 from proxy.core.errors import UpstreamUnreachable
-from tests.pipeline.fakes import World, ask, body, completion, full_plan
+from tests.support.fakes import World, ask, body, completion, full_plan
 
 JSON: dict[str, Any] = {"response_format": {"type": "json_object"}}
 TOOLS = [{"type": "function", "function": {"name": "save", "parameters": {"required": ["city"]}}}]

@@ -10,7 +10,7 @@ from plans.snapshot import CacheSettings
 from proxy.core.quality.cohort import basis_of
 from stats.analysis.error_rate import Sample, Verdict
 from stats.events import Event
-from tests.pipeline.fakes import FakeVerifier, World, ask, body, full_plan, restated
+from tests.support.fakes import FakeVerifier, World, ask, body, full_plan, restated
 
 
 def verifying(verifier: FakeVerifier | None = None, **cache: Any) -> World:

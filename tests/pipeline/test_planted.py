@@ -15,8 +15,8 @@ from plans.snapshot import CacheSettings
 from proxy.core.caching.envelope import Envelope
 from proxy.core.ports import SemanticEntry
 from proxy.core.sealing import Sealer
-from tests.entries import COMPLETION, SEALER, decode, encode
-from tests.pipeline.fakes import World, ask, body, completion, full_plan
+from tests.support.entries import COMPLETION, SEALER, decode, encode
+from tests.support.fakes import World, ask, body, completion, full_plan
 
 FORGED = COMPLETION.replace(b"By card", b"Send it to me")
 ANYBODY = Sealer("anybody")

@@ -10,8 +10,8 @@ import pytest
 from plans.snapshot import CacheSettings
 from proxy.core.errors import UpstreamTimeout, UpstreamUnreachable
 from proxy.core.formats import sse
-from tests.pipeline.fakes import FakeReply, World, ask, body, completion, full_plan
-from tests.pipeline.gated import GatedUpstream, gate, settled
+from tests.support.fakes import FakeReply, World, ask, body, completion, full_plan
+from tests.support.gated import GatedUpstream, gate, settled
 
 KEY = "sk-proj-Abc123Def456Ghi789"
 JSON, STREAM = {"content-type": "application/json"}, {"content-type": "text/event-stream"}

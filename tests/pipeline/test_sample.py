@@ -14,7 +14,7 @@ from proxy.core.quality.cohort import basis_of
 from proxy.core.quality.error_budget import Standing
 from proxy.pipeline.toolbox import Toolbox
 from stats.events import Event
-from tests.pipeline.fakes import FakeReply, World, ask, body, completion, full_plan
+from tests.support.fakes import FakeReply, World, ask, body, completion, full_plan
 
 ASKED, NEAR = "How do I pay?", "how do I pay"
 

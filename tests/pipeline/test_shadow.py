@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from plans.snapshot import CacheSettings
-from tests.pipeline.fakes import FakeClient, World, ask, body, completion, full_plan
+from tests.support.fakes import FakeClient, World, ask, body, completion, full_plan
 
 
 @pytest.fixture

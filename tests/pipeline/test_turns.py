@@ -9,9 +9,9 @@ import pytest
 
 from proxy.core.formats import sse
 from proxy.core.formats.stream_collector import Collector
-from tests.pipeline.fakes import FakeClient, FakeReply, World, ask, body
-from tests.pipeline.gated import gate, settled
 from tests.pipeline.test_chain_streams import CALL, HEAD, TEXT, USAGE, SaysUpstream, exact_plan
+from tests.support.fakes import FakeClient, FakeReply, World, ask, body
+from tests.support.gated import gate, settled
 
 STREAM = {"content-type": "text/event-stream"}
 READ = 128 * 1024  # as much as one read brings

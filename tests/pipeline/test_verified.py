@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from plans.snapshot import CacheSettings
-from tests.pipeline.fakes import FakeVerifier, World, ask, body, full_plan, restated
+from tests.support.fakes import FakeVerifier, World, ask, body, full_plan, restated
 
 
 def near(world: World, stored: str) -> None:

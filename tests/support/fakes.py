@@ -1,0 +1,441 @@
+"""Tools made of dictionaries: ordinary code that implements the ports."""
+
+import asyncio
+import hashlib
+import math
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import Any
+
+import msgpack
+import numpy as np
+import orjson
+
+from plans import keys as plans_keys
+from plans.pricing import Price
+from plans.snapshot import ALL_ROUTES, CacheSettings, CompressionSettings, KeySnapshot, PlanSnapshot
+from proxy.core.caching.local_cache import Recent
+from proxy.core.compression.types import Cut, Terms
+from proxy.core.config import Directory, Route, UpstreamTarget
+from proxy.core.errors import GatewayError, ToolUnavailable
+from proxy.core.formats import sse
+from proxy.core.ports import Candidate, SemanticEntry
+from proxy.core.prompt_caching.conversations import Known, Sent
+from proxy.core.request_ids import new_id
+from proxy.core.types import Message, Vector
+from proxy.core.verification.lexicon.word_ranks import lexicon
+from proxy.pipeline import chain
+from proxy.pipeline.call import Call
+from proxy.pipeline.toolbox import Limits, Toolbox
+from stats.events import Attempt, Event, Imprint, Kept
+from tests.support.entries import PEPPER, SEALER, decode, encode
+
+SECRET = plans_keys.make("tt", pepper=PEPPER).secret
+PRICE = Price(input=Decimal(1), output=Decimal(2))
+
+lexicon()  # as a worker does before it serves
+
+
+@dataclass
+class FakeClient:
+    """A client that sends `sent` and keeps what it gets. `leaves`: set it to make the client go."""
+
+    sent: bytes = b""
+    status: int = 0
+    headers: dict[str, str] = field(default_factory=dict)
+    parts: list[bytes] = field(default_factory=list)
+    leaves: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def body(self, limit: int) -> bytes:
+        return self.sent
+
+    async def gone(self) -> None:
+        await self.leaves.wait()
+
+    async def start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+        self.status, self.headers = status, {name.decode(): value.decode() for name, value in headers}
+
+    async def send(self, data: bytes, *, more: bool) -> None:
+        self.parts.append(data)
+
+    @property
+    def received(self) -> bytes:
+        return b"".join(self.parts)
+
+
+@dataclass
+class FakeExact:
+    entries: dict[str, bytes] = field(default_factory=dict)
+    claims: set[str] = field(default_factory=set)
+    down: bool = False
+
+    def _check(self) -> None:
+        if self.down:
+            raise ToolUnavailable("exact", "down")
+
+    async def get(self, key: str) -> bytes | None:
+        self._check()
+        return self.entries.get(key)
+
+    async def set(self, key: str, value: bytes, ttl: int) -> None:
+        self._check()
+        self.entries[key] = value
+
+    async def delete(self, *keys: str) -> None:
+        self._check()
+        for key in keys:
+            self.entries.pop(key, None)
+
+    async def claim(self, name: str, seconds: int) -> bool:
+        self._check()
+        new = name not in self.claims
+        self.claims.add(name)
+        return new
+
+    async def close(self) -> None: ...
+
+
+@dataclass
+class FakeSemantic:
+    name: str = "pgvector_semantic"
+    entries: dict[str, SemanticEntry] = field(default_factory=dict)
+    down: bool = False
+
+    async def nearest(self, bucket: str, vector: Vector, *, floor: float, limit: int) -> list[Candidate]:
+        if self.down:
+            raise ToolUnavailable(self.name, "down")
+        found = [
+            Candidate(entry_id=e.entry_id, similarity=float(e.vector @ vector), scope=e.scope, question=e.question, envelope=e.envelope)
+            for e in self.entries.values()
+            if e.bucket == bucket
+        ]
+        return sorted((c for c in found if c.similarity >= floor), key=lambda c: -c.similarity)[:limit]
+
+    async def add(self, entry: SemanticEntry) -> None:
+        if self.down:
+            raise ToolUnavailable(self.name, "down")
+        self.entries[entry.entry_id] = entry
+
+    async def delete(self, entry_id: str) -> None:
+        self.entries.pop(entry_id, None)
+
+    async def get(self, entry_id: str) -> SemanticEntry | None:
+        if self.down:
+            raise ToolUnavailable(self.name, "down")
+        return self.entries.get(entry_id)
+
+    async def check(self) -> None: ...
+    async def purge(self) -> int:
+        return 0
+
+    async def close(self) -> None: ...
+
+
+@dataclass
+class FakeEmbedder:
+    """Texts with the same words in any order and case are the same vector; others are far apart, or with `same` none.
+    Down after `most` texts."""
+
+    id: str = "fake@8"
+    dimension: int = 8
+    down: bool = False
+    texts: list[str] = field(default_factory=list)
+    within: float = math.inf
+    same: bool = False
+    most: float = math.inf
+    knows: bool = True
+
+    async def embed(self, text: str, *, tenant: int | None = None, within: float = math.inf) -> Vector:
+        if self.down or len(self.texts) >= self.most:
+            raise ToolUnavailable("embedder", "down")
+        self.texts.append(text)
+        self.within = within
+        words = "" if self.same else " ".join(sorted(text.lower().strip("?!. ").split()))
+        seed = int.from_bytes(hashlib.sha256(words.encode()).digest()[:4])
+        vector = np.random.default_rng(seed).normal(size=self.dimension).astype(np.float32)
+        return np.asarray(vector / np.linalg.norm(vector), dtype=np.float32)
+
+    async def understands(self, text: str) -> bool:
+        return self.knows
+
+    async def close(self) -> None: ...
+
+
+@dataclass
+class FakeVerifier:
+    """Scores every pair alike. `hang`: never answers. `most`: what a pair could reach that is not scored because it cannot reach what is
+    asked for; so the shipped one answers."""
+
+    id: str = "fake"
+    embedder: str = "fake@8"
+    says: float = 1.0
+    most: float = 1.0
+    down: bool = False
+    hang: bool = False
+    asked: list[tuple[str, str]] = field(default_factory=list)
+
+    async def score(
+        self,
+        asked: str,
+        stored: Sequence[str],
+        *,
+        similarities: Sequence[float] | None = None,
+        at_least: float = 0.0,
+        within: float = math.inf,
+    ) -> list[float]:
+        if self.down:
+            raise ToolUnavailable("verifier", "down")
+        if self.hang:
+            await asyncio.sleep(60)
+        self.asked += [(asked, other) for other in stored]
+        return [self.says if self.most >= at_least else self.most for _ in stored]
+
+    async def close(self) -> None: ...
+
+
+@dataclass
+class FakeCompressor:
+    """Keeps the final message alone, 10 tokens a message."""
+
+    down: bool = False
+    terms: Terms | None = None
+
+    async def compress(
+        self,
+        messages: list[Message],
+        settings: CompressionSettings,
+        *,
+        model: str,
+        terms: Terms | None = None,
+        tenant: int | None = None,
+    ) -> Cut:
+        if self.down:
+            raise ToolUnavailable("compressor", "down")
+        self.terms = terms
+        before = 10 * len(messages)
+        kept = messages[-1:] if before > settings.max_input_tokens else None
+        after, recalled = (10, 2) if kept else (before, 0)
+        return Cut(messages=kept, before=before, after=after, engine=settings.engine, encoding="o200k_base", recalled=recalled)
+
+    async def close(self) -> None: ...
+
+
+@dataclass
+class FakeChats:
+    """Chats by id, and what was noted of each."""
+
+    sent: dict[str, Sent] = field(default_factory=dict)
+    repeated: list[tuple[int, int]] = field(default_factory=list)
+    down: bool = False
+
+    def _check(self) -> None:
+        if self.down:
+            raise ToolUnavailable("chats", "down")
+
+    async def known(self, chat: str | None, *, tenant: int, route: int) -> Known:
+        self._check()
+        return Known(last=self.sent.get(chat or ""))
+
+    async def note(self, chat: str, sent: Sent, *, turn: int, tenant: int, route: int, cached: int = 0, repeated: int = 0) -> None:
+        self._check()
+        self.sent[chat] = sent
+        self.repeated.append((cached, repeated))
+
+    async def close(self) -> None: ...
+
+
+@dataclass
+class FakeReply:
+    status: int
+    headers: Mapping[str, str]
+    data: list[bytes]
+    error: GatewayError | None = None
+    hang: bool = False
+    closed: bool = False
+
+    async def read(self) -> bytes:
+        return b"".join([part async for part in self.chunks()])
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        for part in self.data:
+            yield part
+        if self.hang:
+            await asyncio.sleep(60)
+        if self.error:
+            raise self.error
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+def completion(text: str = "An answer.", *, finish: str = "stop", usage: bool = True) -> dict[str, Any]:
+    whole: dict[str, Any] = {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 7,
+        "model": "gpt-4o-mini-2024-07-18",
+        "choices": [{"index": 0, "message": {"role": "assistant", "content": text, "refusal": None}, "finish_reason": finish}],
+    }
+    return whole | {"usage": {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110}} if usage else whole
+
+
+@dataclass
+class FakeUpstream:
+    """Answers with `says`, whole or as a stream; or raises `error`; or hangs."""
+
+    says: dict[str, Any] = field(default_factory=completion)
+    error: GatewayError | None = None
+    reply: FakeReply | None = None
+    hang: bool = False
+    bodies: list[dict[str, Any]] = field(default_factory=list)
+    raw: list[bytes] = field(default_factory=list)
+
+    async def send(self, target: UpstreamTarget, body: bytes, *, request_id: str, stream: bool, trace: str = "") -> FakeReply:
+        self.raw.append(body)
+        self.bodies.append(orjson.loads(body))
+        if self.error:
+            raise self.error
+        if self.hang:
+            await asyncio.sleep(60)
+        if self.reply:
+            return self.reply
+        if stream:
+            usage = bool(self.bodies[-1].get("stream_options", {}).get("include_usage"))
+            return FakeReply(200, {"content-type": "text/event-stream"}, list(sse.replay(self.says, include_usage=usage)))
+        return FakeReply(200, {"content-type": "application/json"}, [orjson.dumps(self.says)])
+
+    async def close(self) -> None: ...
+
+
+@dataclass
+class FakeLedger:
+    attempts: list[Attempt] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    entries: list[Kept] = field(default_factory=list)
+    imprints: list[Imprint] = field(default_factory=list)
+
+    def attempt(self, attempt: Attempt) -> None:
+        self.attempts.append(attempt)
+
+    def record(self, event: Event) -> None:
+        self.events.append(event)
+
+    def kept(self, entry: Kept) -> None:
+        self.entries.append(entry)
+
+    def imprint(self, imprint: Imprint) -> None:
+        self.imprints.append(imprint)
+
+
+@dataclass
+class FakeSource:
+    directory: Directory
+
+
+def directory(plan: PlanSnapshot | None = None) -> Directory:
+    """One tenant with one key, one route, and the given plan or one with everything on."""
+    key = KeySnapshot(id=1, name="app", digest=plans_keys.digest(SECRET, pepper=PEPPER), tenant_id=1, tenant="acme")
+    upstream = UpstreamTarget(id=1, name="openai", base_url="http://upstream/v1")
+    route = Route(id=1, name="smart/balanced", version=1, upstream=upstream, model="gpt-4o-mini", price=PRICE)
+    plan = plan or full_plan()
+    return Directory(1, {key.digest: key}, {(plan.tenant_id, plan.name): plan}, {route.name: route}, {1: frozenset({ALL_ROUTES})})
+
+
+def restated(entry: SemanticEntry, question: str) -> SemanticEntry:
+    """The entry as if another question had been asked, in words, not in meaning: the vectors stay."""
+    envelope = decode(entry.envelope)
+    if envelope.chat:
+        said, *rest = msgpack.unpackb(envelope.chat)
+        envelope = replace(envelope, chat=msgpack.packb([[*said[:-1], question], *rest]))
+    envelope = replace(envelope, question=question)
+    return replace(entry, question=question, envelope=encode(envelope))
+
+
+def resealed(entry: SemanticEntry, **fields: Any) -> SemanticEntry:
+    """The entry with these fields, as if it had been stored so."""
+    changed = replace(entry, **fields)
+    envelope = replace(decode(entry.envelope), entry_id=changed.entry_id, bucket=changed.bucket, scope=changed.scope)
+    return replace(changed, envelope=encode(replace(envelope, question=changed.question)))
+
+
+def full_plan(**fields: Any) -> PlanSnapshot:
+    """The guide's plan, with fields replaced."""
+    given: dict[str, Any] = {
+        "id": 1,
+        "name": "support",
+        "version": 3,
+        "cache": CacheSettings(),
+        "compression": CompressionSettings(engine="trim", max_input_tokens=64),
+    }
+    return PlanSnapshot(**(given | fields))
+
+
+@dataclass
+class World:
+    """A gateway made of fakes."""
+
+    plan: PlanSnapshot | None = None
+    exact: FakeExact = field(default_factory=FakeExact)
+    semantic: FakeSemantic = field(default_factory=FakeSemantic)
+    embedder: FakeEmbedder = field(default_factory=FakeEmbedder)
+    verifier: FakeVerifier = field(default_factory=FakeVerifier)
+    compressor: FakeCompressor = field(default_factory=FakeCompressor)
+    upstream: FakeUpstream = field(default_factory=FakeUpstream)
+    ledger: FakeLedger = field(default_factory=FakeLedger)
+    chats: FakeChats = field(default_factory=FakeChats)
+
+    def __post_init__(self) -> None:
+        self.source = FakeSource(directory(self.plan))
+        self.tools = Toolbox(
+            source=self.source,
+            exact=self.exact,
+            semantic={self.semantic.name: self.semantic},
+            sealer=SEALER,
+            embedder=self.embedder,
+            compressor=self.compressor,
+            chats=self.chats,
+            upstream=self.upstream,
+            ledger=self.ledger,
+            limits=Limits(key_pepper=PEPPER),
+            verifier=self.verifier,
+            recent=Recent(1024 * 1024),
+        )
+
+    def call(self, raw: bytes, *, secret: str | None = SECRET, cache_control: str = "") -> Call:
+        return Call(
+            request_id=new_id(),
+            at=time.time(),
+            started=time.monotonic(),
+            client=FakeClient(sent=raw),
+            secret=secret,
+            cache_control=cache_control,
+        )
+
+    @property
+    def event(self) -> Event:
+        """The latest one."""
+        return self.ledger.events[-1]
+
+
+def body(question: str = "How do I pay?", *, history: int = 0, plan: str | None = "support", **fields: Any) -> bytes:
+    """A chat request. `history`: earlier turns of user and assistant."""
+    turns = [{"role": role, "content": f"turn {n}"} for n in range(history) for role in ("user", "assistant")]
+    asked: dict[str, Any] = {"model": "smart/balanced", "messages": [*turns, {"role": "user", "content": question}]}
+    return orjson.dumps(asked | ({"token_saving_plan_id": plan} if plan else {}) | fields)
+
+
+async def ask(world: World, raw: bytes, **fields: Any) -> FakeClient:
+    """Send one request through the whole chain; the client with what it got."""
+    call = world.call(raw, **fields)
+    await chain.run(call, world.tools)
+    assert isinstance(call.client, FakeClient)
+    return call.client
+
+
+def chunks_of(client: FakeClient) -> list[dict[str, Any]]:
+    """The chunks of a stream that ended in `[DONE]`."""
+    events = sse.Decoder().feed(client.received)
+    assert events[-1].done
+    return [orjson.loads(event.data) for event in events[:-1]]
