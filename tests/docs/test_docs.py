@@ -1,7 +1,7 @@
 """What the documents point to is there: files, headings, make targets, management commands, modules to run."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ DECISIONS = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
 DECISION_LINES = 15
 FOLDERS = sorted(path.name for path in ROOT.iterdir() if path.is_dir() and path.name[0] != ".")
 NAMED = re.compile(rf"`((?:{'|'.join(FOLDERS)})/[\w./{{}},-]*)`")
+# What running the gateway, or following a guide, makes.
+MADE_LATER = re.compile(r"var/|deploy/secrets|.+/rare_words\.py")
 LINK = re.compile(r"\]\(([^()\s]+)\)")
 CODE = re.compile(r"```.*?```|`[^`\n]+`", re.DOTALL)
 
@@ -59,6 +61,22 @@ def test_commands_are_there(path: Path) -> None:
     }
     for module in re.findall(r"python -m ([\w.]+)", code):
         assert find_spec(module) is not None, module
+
+
+def alternatives(name: str) -> Iterator[str]:
+    """`a/{b,c}/` is `a/b/` and `a/c/`."""
+    head, brace, rest = name.partition("{")
+    choices, _, tail = rest.partition("}")
+    for choice in choices.split(",") if brace else ():
+        yield from alternatives(f"{head}{choice.strip()}{tail}")
+    if not brace:
+        yield name
+
+
+@pytest.mark.parametrize("path", [page(path) for path in PAGES])
+def test_a_path_that_is_named_exists(path: Path) -> None:
+    named = {name for found in NAMED.findall(path.read_text("utf-8")) for name in alternatives(found)}
+    assert {name for name in named if not (ROOT / name).exists() and not MADE_LATER.match(name)} == set()
 
 
 def test_the_ten_questions_of_new_readers_have_answers() -> None:
