@@ -221,16 +221,16 @@ BOMBS: dict[str, Body] = {
 
 @pytest.mark.parametrize("schema", BOMBS.values(), ids=BOMBS.keys())
 def test_a_hostile_schema_costs_bounded_steps(schema: Body) -> None:
-    began = time.monotonic()
+    began = time.thread_time()
     holds({"city": "a" * 50_000 + "!"}, schema)
-    assert time.monotonic() - began < 5.0
+    assert time.thread_time() - began < 5.0
 
 
 def test_the_steps_are_bounded_whatever_the_answer_is_like() -> None:
     wide: list[Body] = [{} for _ in range(MAX_STEPS)]
-    began = time.monotonic()
+    began = time.thread_time()
     assert holds(wide, {"items": {"$ref": "#/d"}, "d": {"type": "object"}})
-    assert time.monotonic() - began < 5.0
+    assert time.thread_time() - began < 5.0
 
 
 LONG = 20_000  # entries of one list of a schema, which is read for each value of the answer
