@@ -1,5 +1,4 @@
-"""The envelope as a django-redis serializer, so that the admin and the hot path read
-and write the same cache entries."""
+"""The envelope as a django-redis serializer, so that the admin and the hot path read and write the same cache entries."""
 
 from typing import Any
 
@@ -17,12 +16,12 @@ class EnvelopeSerializer(BaseSerializer):  # type: ignore[misc]  # django-redis 
     def dumps(self, value: Any) -> bytes:
         if not isinstance(value, envelope.Envelope):
             raise TypeError(f"the exact cache keeps envelopes, not {type(value).__name__}")
-        return envelope.encode_envelope(value, sealer())
+        return envelope.encode(value, sealer())
 
     def loads(self, value: bytes) -> envelope.Envelope | None:
         """None, as for a key that is not there, for what we did not seal."""
         try:
-            return envelope.decode_envelope(value, sealer())
+            return envelope.decode(value, sealer())
         except envelope.BadEnvelope:
-            sealer().refusals.count_refusal("exact")
+            sealer().refused.add("exact")
             return None

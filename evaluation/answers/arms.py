@@ -1,5 +1,4 @@
-"""What is compared: the same question after the whole history,
-and after what a plan makes of it."""
+"""What is compared: the same question after the whole history, and after what a plan makes of it."""
 
 from typing import Any
 

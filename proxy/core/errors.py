@@ -1,7 +1,6 @@
 """Everything a request can be refused with, and the one way a tool says it cannot help.
 
-GatewayError                      the client gets OpenAI's error object
-                                  (platform.openai.com/docs/guides/error-codes)
+GatewayError                      the client gets OpenAI's error object (platform.openai.com/docs/guides/error-codes)
 +- BadRequest            400      a field is wrong: `param` names it
 +- TooDeep / TooLarge    400/413
 +- TooMany               413      messages, parts or JSON values
@@ -21,16 +20,14 @@ GatewayError                      the client gets OpenAI's error object
 +- NotCached             504      only-if-cached and a miss (RFC 9111 section 5.2.1.7)
 +- UpstreamUnreachable   502
 +- UpstreamInvalid       502      a 200 that is no completion
-+- UpstreamAuthFailed    502      the provider does not accept the key that we sent it; ours to
-|                                 mend, so no client should try again
++- UpstreamAuthFailed    502      the provider does not accept the key that we sent it; ours to mend, so no client should try again
 +- UpstreamTimeout       504      the provider had the request, and may bill it
 +- FeedbackUnavailable   503      the ledger or the caches cannot be reached
 +- NotReady              503      the worker has not read its configuration yet
 +- InternalFault         500      a bug of ours; never the client's fault
 
 ClientGone                        the client left: nobody to answer, but something to record
-ToolUnavailable                   a cache, vector store, embedder or compressor could not answer:
-                                  the request goes on without it
+ToolUnavailable                   a cache, vector store, embedder or compressor could not answer: the request goes on without it
 """
 
 import logging
@@ -38,12 +35,9 @@ from typing import Any, ClassVar
 
 
 class GatewayError(Exception):
-    """A refusal that knows its own answer.
-
-    `param` names the field at fault where there is one. `had_request`: the provider had been sent
-    the request before, so that it may bill it. `retryable` False: what was paid for would be paid
-    for again, or nothing would change, so SDKs are told not to try by themselves.
-    """
+    """A refusal that knows its own answer. `param` names the field at fault where there is one. `had_request`: the provider had been sent
+    the request before, so that it may bill it. `retryable` False: what was paid for would be paid for again, or nothing would change, so
+    SDKs are told not to try by themselves."""
 
     status: ClassVar[int] = 500
     type: ClassVar[str] = "server_error"
@@ -56,16 +50,9 @@ class GatewayError(Exception):
         self.message = message
         self.param = param
 
-    def error_object(self) -> dict[str, Any]:
+    def body(self) -> dict[str, Any]:
         """OpenAI's error object."""
-        return {
-            "error": {
-                "message": self.message,
-                "type": self.type,
-                "param": self.param,
-                "code": self.code,
-            }
-        }
+        return {"error": {"message": self.message, "type": self.type, "param": self.param, "code": self.code}}
 
 
 class BadRequest(GatewayError):
@@ -73,20 +60,20 @@ class BadRequest(GatewayError):
     type = "invalid_request_error"
 
 
-class BodyTooDeep(BadRequest):
+class TooDeep(BadRequest):
     code = "request_too_large"
 
 
-class BodyTooLarge(BadRequest):
+class TooLarge(BadRequest):
     status = 413
     code = "request_too_large"
 
 
-class TooManyParts(BodyTooLarge):
+class TooMany(TooLarge):
     """More messages, parts or JSON values than are accepted."""
 
 
-class UnsupportedEncoding(BadRequest):
+class EncodingUnknown(BadRequest):
     status = 415
     code = "unsupported_content_encoding"
 
@@ -101,7 +88,7 @@ class HeadTooLarge(BadRequest):
     code = "head_too_large"
 
 
-class InvalidApiKey(BadRequest):
+class BadKey(BadRequest):
     status = 401
     code = "invalid_api_key"
 
@@ -111,17 +98,17 @@ class ModelForbidden(BadRequest):
     code = "model_not_found"
 
 
-class ModelNotFound(BadRequest):
+class ModelUnknown(BadRequest):
     status = 404
     code = "model_not_found"
 
 
-class RequestNotFound(BadRequest):
+class RequestUnknown(BadRequest):
     status = 404
     code = "request_not_found"
 
 
-class AnswerNotCached(BadRequest):
+class NothingCached(BadRequest):
     status = 409
     code = "not_a_cached_answer"
 
@@ -144,7 +131,7 @@ class TooManyConnections(RateLimited):
     code = "too_many_connections"
 
 
-class PathNotFound(BadRequest):
+class PathUnknown(BadRequest):
     status = 404
     code = "unknown_url"
 
@@ -154,7 +141,7 @@ class MethodNotAllowed(BadRequest):
     code = "method_not_allowed"
 
 
-class OnlyIfCachedMiss(GatewayError):
+class NotCached(GatewayError):
     status = 504
     code = "not_cached"
 
@@ -201,15 +188,12 @@ class InternalFault(GatewayError):
     code = "internal_error"
 
 
-class ClientDisconnected(Exception):
+class ClientGone(Exception):
     """The client closed its connection before the answer was complete."""
 
 
 class ToolUnavailable(Exception):
-    """A tool could not answer in time or at all.
-
-    The caller goes on without it. `skipped`: it was not even asked.
-    """
+    """A tool could not answer in time or at all. The caller goes on without it. `skipped`: it was not even asked."""
 
     def __init__(self, tool: str, reason: str, *, skipped: bool = False) -> None:
         super().__init__(f"{tool}: {reason}")
