@@ -27,7 +27,12 @@ NEEDS_NO_SERVICE = {
 
 def needs_services(words: list[str]) -> bool:
     """Whether the command line `words`, program name left out, touches the database."""
-    if not words or words[0].startswith("-") or words[0] in NEEDS_NO_SERVICE or {"-h", "--help"} & set(words):
+    if (
+        not words
+        or words[0].startswith("-")
+        or words[0] in NEEDS_NO_SERVICE
+        or {"-h", "--help"} & set(words)
+    ):
         return False
     return words[0] != "check" or bool({"--deploy", "--database"} & set(words))
 
@@ -39,8 +44,10 @@ def main() -> None:
     var = configuration.var_dir()
     words = sys.argv[1:]
     if words[:1] == ["serve"]:
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # before uvicorn takes over and after it: leave by the front door
-        metrics_dir.prepare(var)  # before Django loads: prometheus_client reads the variable when it is imported
+        # Before uvicorn takes over and after it: leave by the front door.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        # Before Django loads: prometheus_client reads the variable when it is imported.
+        metrics_dir.prepare(var)
     try:
         if configuration.needed() and needs_services(words):
             lease.take(var)

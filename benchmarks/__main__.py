@@ -1,7 +1,9 @@
-"""`python -m benchmarks`: one worker of the gateway on one core, everything else on the other, beside the bare limits of the same run.
+"""`python -m benchmarks`: one worker of the gateway on one core, everything else on the other,
+beside the bare limits of the same run.
 
-Prints one Markdown table and draws the plots. What counts is the ratio within a run: the machine differs, and so does its mood.
-Variables: JSON=<file> (the figures as one object), PEERS=litellm,portkey (columns of theirs), RUN=exact,miss (these parts only).
+Prints one Markdown table and draws the plots. What counts is the ratio within a run: the machine
+differs, and so does its mood. Variables: JSON=<file> (the figures as one object),
+PEERS=litellm,portkey (columns of theirs), RUN=exact,miss (these parts only).
 """
 
 import json
@@ -22,12 +24,23 @@ from demo.processes import StartError, reach_loopback_directly
 from demo.workspace import WorkspaceBusy
 from gateway_project.embedded.processes import ServiceError
 
-FAULTS = (ApiError, ChunkLost, Disagreement, OSError, RuntimeError, ServiceError, StartError, Unsettled, WorkspaceBusy)
+FAULTS = (
+    ApiError,
+    ChunkLost,
+    Disagreement,
+    OSError,
+    RuntimeError,
+    ServiceError,
+    StartError,
+    Unsettled,
+    WorkspaceBusy,
+)
 QUIET = 0.1  # cores that others may keep busy
 
 
 def main() -> int:
-    """Measure and print; 0 when all went well and all who counted agree, 1 with a line on stderr when not, 130 after Ctrl-C."""
+    """Measure and print; 0 when all went well and all who counted agree,
+    1 with a line on stderr when not, 130 after Ctrl-C."""
     wanted = _words("RUN") or PARTS
     if unknown := set(wanted) - set(PARTS):
         sys.exit(f"benchmarks: RUN knows {', '.join(PARTS)}, not {', '.join(sorted(unknown))}.")
@@ -37,7 +50,11 @@ def main() -> int:
     os.sched_setaffinity(0, machine.REST_CORE)
     machine.go_first()
     begun = time.monotonic()
-    run = Run(wanted=wanted, peers=_words("PEERS"), say=lambda part: _progress(time.monotonic() - begun, part))
+    run = Run(
+        wanted=wanted,
+        peers=_words("PEERS"),
+        say=lambda part: _progress(time.monotonic() - begun, part),
+    )
     try:
         run.measure()
     except FAULTS as error:
@@ -60,7 +77,10 @@ def _progress(seconds: float, part: str) -> None:
 def _report(run: Run, seconds: float) -> None:
     """The table, the plots and, when JSON names a file, the object."""
     print(render(run.figures, run.rivals))
-    print(f"\n{described()}; {seconds / 60:.1f} minutes, in which other programs kept {run.others:.2f} cores busy.")
+    print(
+        f"\n{described()}; {seconds / 60:.1f} minutes, in which other programs kept "
+        f"{run.others:.2f} cores busy."
+    )
     if run.others > QUIET:
         print("**That is too much: measure again on a quiet machine.**")
     print(f"Clients, ledger and upstream agree on {run.agreed:,} requests.")

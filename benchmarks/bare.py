@@ -1,7 +1,9 @@
-"""The bare limit of an exact hit: an ASGI callable that reads the body, asks Redis one GET and answers with what is there.
+"""The bare limit of an exact hit: an ASGI callable that reads the body,
+asks Redis one GET and answers with what is there.
 
 python -m benchmarks.bare --port 9001 --redis redis://...
-python -m benchmarks.bare --loop 3 --redis redis://...      the GETs alone, 16 at a time for 3 s; prints how many a second
+python -m benchmarks.bare --loop 3 --redis redis://...      the GETs alone, 16 at a time for 3 s;
+                                                            prints how many a second
 """
 
 import argparse
@@ -13,7 +15,8 @@ import uvicorn
 import uvloop
 from redis.asyncio import Redis
 
-KEY, ANSWER = "tokenthrift-bench-bare", b'{"ok":"%b"}' % (b"x" * 700)  # as large as a short completion
+# As large as a short completion.
+KEY, ANSWER = "tokenthrift-bench-bare", b'{"ok":"%b"}' % (b"x" * 700)
 AT_ONCE = 16
 
 
@@ -23,7 +26,10 @@ def application(redis: Redis) -> Any:
         while more:
             more = (await receive()).get("more_body", False)
         body = await redis.get(KEY) or ANSWER
-        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(body)).encode()),
+        ]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
@@ -57,7 +63,13 @@ def main() -> None:
         print(uvloop.run(loop(redis, chosen.loop)))
     else:
         uvicorn.run(
-            application(redis), port=chosen.port, log_level="error", lifespan="off", loop="uvloop", http="httptools", access_log=False
+            application(redis),
+            port=chosen.port,
+            log_level="error",
+            lifespan="off",
+            loop="uvloop",
+            http="httptools",
+            access_log=False,
         )
 
 

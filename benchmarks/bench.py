@@ -22,7 +22,8 @@ PLAN_SECONDS = 2.0  # within which a new plan, key or route is known to every wo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bench:
-    """`url`: the gateway's address; `pid`: its first process; `keys`: see `Place.accounts`; `tally`: what its clients saw."""
+    """`url`: the gateway's address; `pid`: its first process; `keys`: see `Place.accounts`;
+    `tally`: what its clients saw."""
 
     place: Place
     url: str
@@ -65,7 +66,14 @@ def prepare(place: Place) -> dict[str, str]:
 
 
 @contextmanager
-def bench(place: Place, keys: dict[str, str], tally: Tally, *, workers: int = 1, cores: set[int] = machine.GATEWAY_CORE) -> Iterator[Bench]:
+def bench(
+    place: Place,
+    keys: dict[str, str],
+    tally: Tally,
+    *,
+    workers: int = 1,
+    cores: set[int] = machine.GATEWAY_CORE,
+) -> Iterator[Bench]:
     """A ready gateway that knows keys and plan."""
     with place.gateway(workers=workers, cores=cores) as (url, pid):
         yield Bench(place=place, url=url, pid=pid, keys=keys, tally=tally)

@@ -1,4 +1,5 @@
-"""Cost against size, for the plots: exact hits against connections and against the number of plans."""
+"""Cost against size, for the plots: exact hits against connections
+and against the number of plans."""
 
 import itertools
 import time
@@ -21,16 +22,22 @@ SELECT (jsonb_populate_record(plan, jsonb_build_object(
   'id', nextval(pg_get_serial_sequence('plans_plan', 'id')), 'name', %(name)s || number, 'backend', NULL, 'compression_engine', NULL
 ))).*
 FROM plans_plan AS plan, generate_series(%(first)s::int, %(last)s::int) AS number WHERE plan.name = %(name)s
-"""
+"""  # noqa: E501 -- SQL is laid out as it is read
 
 
 def by_connections(bench: Bench) -> dict[str, Curve]:
     """Requests a second of hits and of requests without a plan."""
-    return {"hits_by_connections": _rates(bench, bench.hot()), "passes_by_connections": _rates(bench, bench.fresh())}
+    return {
+        "hits_by_connections": _rates(bench, bench.hot()),
+        "passes_by_connections": _rates(bench, bench.fresh()),
+    }
 
 
 def _rates(bench: Bench, requests: Requests) -> Curve:
-    return [(count, bench.closed(requests, connections=count, seconds=1.5, warm=0.5).rps) for count in CONNECTIONS]
+    return [
+        (count, bench.closed(requests, connections=count, seconds=1.5, warm=0.5).rps)
+        for count in CONNECTIONS
+    ]
 
 
 def by_plans(bench: Bench) -> dict[str, Curve]:
@@ -43,7 +50,12 @@ def by_plans(bench: Bench) -> dict[str, Curve]:
         made = count
         time.sleep(PLAN_SECONDS)
         asked = [
-            chat(bench.chat, f"How do I return the {name(number)} lamp?", key=bench.keys["virtual_key"], plan=f"{PLAN}{number}")
+            chat(
+                bench.chat,
+                f"How do I return the {name(number)} lamp?",
+                key=bench.keys["virtual_key"],
+                plan=f"{PLAN}{number}",
+            )
             for number in range(1, count + 1)
         ]
         load.send_all(bench.chat, asked, tally=bench.tally)

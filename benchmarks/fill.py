@@ -1,4 +1,5 @@
-"""Filling one bucket of a semantic backend with many entries: how long it takes and what they occupy."""
+"""Filling one bucket of a semantic backend with many entries:
+how long it takes and what they occupy."""
 
 import asyncio
 import time
@@ -13,14 +14,26 @@ from pgvector.psycopg import register_vector
 from proxy.core.ports import SemanticCache, SemanticEntry
 from proxy.engines.semantic.pgvector import columns
 
-TYPES = ("varchar", "varchar", "varchar", "int8", "varchar", "text", "halfvec", "bytea", "timestamptz", "timestamptz")
+TYPES = (
+    "varchar",
+    "varchar",
+    "varchar",
+    "int8",
+    "varchar",
+    "text",
+    "halfvec",
+    "bytea",
+    "timestamptz",
+    "timestamptz",
+)
 BUILD_MEMORY = "2GB"  # an HNSW build that does not fit takes several times as long
 AT_ONCE = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """Seconds for loading and for building the index (0 where the store indexes while it loads), and bytes in the store, index included."""
+    """Seconds for loading and for building the index (0 where the store indexes while it loads),
+    and bytes in the store, index included."""
 
     load_seconds: float
     build_seconds: float
@@ -28,11 +41,16 @@ class Filled:
 
 
 def fill_postgres(dsn: str, entries: Iterable[SemanticEntry]) -> Filled:
-    """COPY the entries with the vector index dropped, then build that again as the migration made it."""
+    """COPY the entries with the vector index dropped,
+    then build that again as the migration made it."""
     with psycopg.connect(dsn, autocommit=True) as connection:
         register_vector(connection)
-        connection.execute(f"SET statement_timeout = 0; SET maintenance_work_mem = '{BUILD_MEMORY}'".encode())
-        indexes = connection.execute("SELECT indexname, indexdef FROM pg_indexes WHERE indexdef LIKE '%USING hnsw%'").fetchall()
+        connection.execute(
+            f"SET statement_timeout = 0; SET maintenance_work_mem = '{BUILD_MEMORY}'".encode()
+        )
+        indexes = connection.execute(
+            "SELECT indexname, indexdef FROM pg_indexes WHERE indexdef LIKE '%USING hnsw%'"
+        ).fetchall()
         before = _table_size(connection)
         for name, _ in indexes:
             connection.execute(f"DROP INDEX {name}".encode())
@@ -47,7 +65,8 @@ def fill_postgres(dsn: str, entries: Iterable[SemanticEntry]) -> Filled:
 
 
 def fill_redis(url: str, cache: SemanticCache, entries: Iterable[SemanticEntry]) -> Filled:
-    """Add the entries by the backend itself, sixteen at a time; RediSearch indexes each as it comes."""
+    """Add the entries by the backend itself, sixteen at a time;
+    RediSearch indexes each as it comes."""
 
     async def add(source: Iterator[SemanticEntry]) -> None:
         while batch := list(islice(source, AT_ONCE)):
@@ -63,7 +82,9 @@ def fill_redis(url: str, cache: SemanticCache, entries: Iterable[SemanticEntry])
 def _copy(connection: psycopg.Connection, entries: Iterable[SemanticEntry]) -> None:
     rows = (columns(entry, entry.vector) for entry in entries)
     first = next(rows)
-    with connection.cursor().copy(f"COPY proxy_semanticentry ({', '.join(first)}) FROM STDIN (FORMAT BINARY)".encode()) as copy:
+    with connection.cursor().copy(
+        f"COPY proxy_semanticentry ({', '.join(first)}) FROM STDIN (FORMAT BINARY)".encode()
+    ) as copy:
         copy.set_types(TYPES)
         copy.write_row(list(first.values()))
         for row in rows:

@@ -13,10 +13,13 @@ SETTLED = 3.0  # seconds
 
 
 @contextmanager
-def started(place: Place, keys: dict[str, str], tally: Tally) -> Iterator[tuple[Bench, dict[str, float]]]:
-    """The gateway to be measured and its first figures: seconds from executing `manage.py serve`, with its services running and its
-    database prepared, to the first 200 of /readyz, asked ten times a second; the resident memory of its worker after one miss, which had
-    to be embedded, and three idle seconds."""
+def started(
+    place: Place, keys: dict[str, str], tally: Tally
+) -> Iterator[tuple[Bench, dict[str, float]]]:
+    """The gateway to be measured and its first figures:
+    seconds from executing `manage.py serve`, with its services running and its database prepared,
+    to the first 200 of /readyz, asked ten times a second; the resident memory of its worker after
+    one miss, which had to be embedded, and three idle seconds."""
     begun = time.perf_counter()
     with bench(place, keys, tally) as opened:
         ready = time.perf_counter() - begun

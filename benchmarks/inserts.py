@@ -1,6 +1,8 @@
-"""How fast the flusher writes requests into the ledger that is there: spooled as a worker does, inserted, folded into their roll-ups.
+"""How fast the flusher writes requests into the ledger that is there:
+spooled as a worker does, inserted, folded into their roll-ups.
 
-Run by `benchmarks.pages` in the gateway's environment. Prints requests a second at each step, as JSON.
+Run by `benchmarks.pages` in the gateway's environment. Prints requests a second at each step, as
+JSON.
 """
 
 import argparse
@@ -20,7 +22,8 @@ if TYPE_CHECKING:
     from plans.models import Plan, VirtualKey
     from stats.events import Event
 
-BATCH = 50_000  # as much as waits on disk at once: a backlog after PostgreSQL was away for some minutes
+# As much as waits on disk at once: a backlog after PostgreSQL was away for some minutes.
+BATCH = 50_000
 
 
 def main() -> None:
@@ -37,8 +40,11 @@ def main() -> None:
     print(json.dumps(asyncio.run(write(arguments.number, arguments.folder, plan, keys))))
 
 
-async def write(number: int, folder: Path, plan: "Plan", keys: "list[VirtualKey]") -> dict[str, float]:
-    """Requests a second: `spooled` into the file, `inserted` as rows, `folded`: from the file to rows and roll-ups."""
+async def write(
+    number: int, folder: Path, plan: "Plan", keys: "list[VirtualKey]"
+) -> dict[str, float]:
+    """Requests a second: `spooled` into the file, `inserted` as rows,
+    `folded`: from the file to rows and roll-ups."""
     from stats.ledger.flusher import Flusher
     from stats.ledger.spool import Spool
     from stats.models.rollups import Unfolded
@@ -54,7 +60,7 @@ async def write(number: int, folder: Path, plan: "Plan", keys: "list[VirtualKey]
         lines = list(events(min(BATCH, number - first), plan, keys))
         begun = time.perf_counter()
         for line in lines:
-            spool.record(line)
+            spool.record_event(line)
         spooled = time.perf_counter()
         await flusher.flush()
         inserted = time.perf_counter()
@@ -63,12 +69,17 @@ async def write(number: int, folder: Path, plan: "Plan", keys: "list[VirtualKey]
         folding += time.perf_counter() - inserted
         spooling, inserting = spooling + spooled - begun, inserting + inserted - spooled
     await flusher.close()
-    return {"number": number, "spooled": number / spooling, "inserted": number / inserting, "folded": number / (inserting + folding)}
+    return {
+        "number": number,
+        "spooled": number / spooling,
+        "inserted": number / inserting,
+        "folded": number / (inserting + folding),
+    }
 
 
 def events(number: int, plan: "Plan", keys: "list[VirtualKey]") -> Iterator["Event"]:
     """Under the generated plan, now: half of them hits."""
-    from proxy.core.request_ids import new_id
+    from proxy.core.request_ids import new_request_id
     from stats.events import Event
 
     for place in range(number):
@@ -76,7 +87,7 @@ def events(number: int, plan: "Plan", keys: "list[VirtualKey]") -> Iterator["Eve
         hit = place % 2
         cost = Decimal("0.00012")
         yield Event(
-            event_id=new_id(),
+            event_id=new_request_id(),
             at=time.time(),
             tenant_id=key.tenant_id,
             tenant=key.tenant.slug,

@@ -1,8 +1,10 @@
-"""How much later small requests are while long chats are being compressed beside them, in the same worker on the same core.
+"""How much later small requests are while long chats are being compressed beside them,
+in the same worker on the same core.
 
-Exact hits at a steady 100/s, first alone, then with two connections that send nothing but long chats, none of whose messages was seen
-before. The lag is what the 99th percentile of the second is beyond the median of the first: the event loop's own work on those chats
-(reading, counting, cutting) and the processor's time that compression takes away are both in it.
+Exact hits at a steady 100/s, first alone, then with two connections that send nothing but long
+chats, none of whose messages was seen before. The lag is what the 99th percentile of the second is
+beyond the median of the first: the event loop's own work on those chats (reading, counting,
+cutting) and the processor's time that compression takes away are both in it.
 """
 
 import time
@@ -27,7 +29,9 @@ def chats(bench: Bench) -> list[Request]:
     for number in range(CHATS):
         word = name(number)
         messages = [{**message, "content": f"{message['content']} {word}."} for message in history]
-        made.append(chat(bench.chat, f"Where is the {word} lamp?", key=key, plan=PLAN, before=messages[:-1]))
+        made.append(
+            chat(bench.chat, f"Where is the {word} lamp?", key=key, plan=PLAN, before=messages[:-1])
+        )
     return made
 
 
@@ -53,5 +57,7 @@ async def _both(bench: Bench, hits: Requests, long: list[Request]) -> tuple[Meas
     for wire in wires:
         wire.close()
     if len(load.times) == len(long):
-        raise RuntimeError(f"All {len(long)} long chats were answered before the time was up: make more.")
+        raise RuntimeError(
+            f"All {len(long)} long chats were answered before the time was up: make more."
+        )
     return beside, len(load.times)

@@ -17,13 +17,20 @@ def settle(database: str, requests: int) -> None:
     deadline = time.monotonic() + SETTLE_SECONDS
     while (counted := row(database, "SELECT count(*) FROM stats_requestevent")[0]) != requests:
         if time.monotonic() > deadline:
-            raise Unsettled(f"The clients have {requests:,} answers, the gateway has counted {counted:,} requests.")
+            raise Unsettled(
+                f"The clients have {requests:,} answers, the gateway has counted "
+                f"{counted:,} requests."
+            )
         time.sleep(0.2)
 
 
 def whole_misses(database: str, since: float) -> float:
-    """Share of the misses since that time (`time.time`) that went all the way: no cache, embedder or store left out."""
-    whole, share = "FILTER (WHERE failures = '[]')", "FROM stats_requestevent WHERE tier = 'miss' AND at >= to_timestamp(%s)"
+    """Share of the misses since that time (`time.time`) that went all the way:
+    no cache, embedder or store left out."""
+    whole, share = (
+        "FILTER (WHERE failures = '[]')",
+        "FROM stats_requestevent WHERE tier = 'miss' AND at >= to_timestamp(%s)",
+    )
     found = row(database, f"SELECT count(*) {whole}, count(*) {share}", since)
     return float(found[0] / found[1])
 

@@ -1,4 +1,5 @@
-"""The bare limits: what this machine does, in the same run and from the same client, when there is no gateway."""
+"""The bare limits: what this machine does, in the same run and from the same client,
+when there is no gateway."""
 
 import itertools
 import subprocess
@@ -25,17 +26,29 @@ def measure(place: Place) -> dict[str, float]:
 def _upstream(place: Place) -> float:
     url = f"{place.upstream}/direct/chat/completions"
     with machine.moved(place.upstream_pid, machine.GATEWAY_CORE):
-        return load.run(url, itertools.repeat(chat(url, "How do I return a parcel?")), seconds=SECONDS).rps
+        return load.run(
+            url, itertools.repeat(chat(url, "How do I return a parcel?")), seconds=SECONDS
+        ).rps
 
 
 def _redis_loop(place: Place, redis: str) -> float:
     """The GETs of `benchmarks.bare` without HTTP."""
     command = [sys.executable, "-m", "benchmarks.bare", "--redis", redis, "--loop", str(SECONDS)]
     with machine.on(machine.GATEWAY_CORE):
-        done = subprocess.run(command, env=dict(place.environment), capture_output=True, text=True, timeout=60, check=True)
+        done = subprocess.run(
+            command,
+            env=dict(place.environment),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
     return float(done.stdout)
 
 
 def _program(place: Place, *command: str) -> float:
-    with program(*command, var=place.var, environment=place.environment) as (url, pid), machine.moved(pid, machine.GATEWAY_CORE):
+    with (
+        program(*command, var=place.var, environment=place.environment) as (url, pid),
+        machine.moved(pid, machine.GATEWAY_CORE),
+    ):
         return load.run(url, itertools.repeat(post(url, BODY)), seconds=SECONDS).rps

@@ -1,8 +1,10 @@
-"""Closed-loop load: so many connections, each sending its next request when the last answer is complete.
+"""Closed-loop load: so many connections, each sending its next request
+when the last answer is complete.
 
     run(url, requests) -> Measured
 
-What a connection does not send while it waits is not measured: for latencies under a given rate see `openloop`.
+What a connection does not send while it waits is not measured: for latencies under a given rate see
+`openloop`.
 """
 
 import asyncio
@@ -31,11 +33,17 @@ class Measured:
     def of(cls, times: Sequence[float], seconds: float) -> "Measured":
         """From each request's seconds and how long all took. Nearest-rank percentiles."""
         ranked = sorted(times)
-        return cls(len(ranked) / seconds, *(1000 * ranked[math.ceil(share * len(ranked)) - 1] for share in (0.5, 0.99)))
+        return cls(
+            len(ranked) / seconds,
+            *(1000 * ranked[math.ceil(share * len(ranked)) - 1] for share in (0.5, 0.99)),
+        )
 
 
 class Load:
-    """Checks and counts answers; what is sent when is the subclass's business. `over`: done, or why it broke off."""
+    """Checks and counts answers; what is sent when is the subclass's business.
+
+    `over`: done, or why it broke off.
+    """
 
     def __init__(self, requests: Requests, tally: Tally | None) -> None:
         self.requests, self.tally = requests, tally
@@ -47,7 +55,9 @@ class Load:
     def check(self, head: bytes, body: bytes, request: Request) -> None:
         """Raises RuntimeError when the answer is no 200 or was made for another question."""
         if not head.startswith(OK) or request.sign not in body:
-            raise RuntimeError(f"not the answer to {request.payload[-200:]!r}: {head[:200]!r} {body[:300]!r}")
+            raise RuntimeError(
+                f"not the answer to {request.payload[-200:]!r}: {head[:200]!r} {body[:300]!r}"
+            )
         if self.tally is not None:
             self.tally.note(head)
 
@@ -60,7 +70,8 @@ class Load:
 
 
 class ClosedLoop(Load):
-    """Measures answers that come between `begin` and `end`; over when the last ones have come, or when there is nothing left to send."""
+    """Measures answers that come between `begin` and `end`;
+    over when the last ones have come, or when there is nothing left to send."""
 
     def __init__(self, requests: Requests, tally: Tally | None, begin: float, end: float) -> None:
         super().__init__(requests, tally)
@@ -98,14 +109,33 @@ async def _send(url: str, load: Callable[[], ClosedLoop], connections: int) -> l
 
 
 def run(
-    url: str, requests: Requests, *, tally: Tally | None = None, connections: int = 16, seconds: float = 5.0, warm: float = 1.0
+    url: str,
+    requests: Requests,
+    *,
+    tally: Tally | None = None,
+    connections: int = 16,
+    seconds: float = 5.0,
+    warm: float = 1.0,
 ) -> Measured:
-    """Send for `warm` seconds, then measure for `seconds`. Raises RuntimeError or OSError when an answer is wrong or missing."""
+    """Send for `warm` seconds, then measure for `seconds`.
+
+    Raises RuntimeError or OSError when an answer is wrong or missing.
+    """
     begin = time.perf_counter() + warm
-    times = uvloop.run(_send(url, lambda: ClosedLoop(requests, tally, begin, begin + seconds), connections))
+    times = uvloop.run(
+        _send(url, lambda: ClosedLoop(requests, tally, begin, begin + seconds), connections)
+    )
     return Measured.of(times, seconds)
 
 
-def send_all(url: str, requests: Sequence[Request], *, tally: Tally | None = None, connections: int = 8) -> None:
+def send_all(
+    url: str, requests: Sequence[Request], *, tally: Tally | None = None, connections: int = 8
+) -> None:
     """Send each once. Raises as `run` does."""
-    uvloop.run(_send(url, lambda: ClosedLoop(iter(requests), tally, math.inf, math.inf), min(connections, len(requests))))
+    uvloop.run(
+        _send(
+            url,
+            lambda: ClosedLoop(iter(requests), tally, math.inf, math.inf),
+            min(connections, len(requests)),
+        )
+    )

@@ -1,4 +1,5 @@
-"""Cores and processes, by /proc and sched_setaffinity(2): who runs where, what it costs and how large it is."""
+"""Cores and processes, by /proc and sched_setaffinity(2):
+who runs where, what it costs and how large it is."""
 
 import os
 import time
@@ -15,15 +16,17 @@ def can_pin() -> bool:
 
 
 def go_first() -> None:
-    """Let this process run before all else on its core, where the system allows it, so that a client's own waiting for the processor is not
-    taken for the server's. What it starts runs as usual (sched_setscheduler(2))."""
+    """Let this process run before all else on its core, where the system allows it,
+    so that a client's own waiting for the processor is not taken for the server's. What it starts
+    runs as usual (sched_setscheduler(2))."""
     with suppress(PermissionError):
         os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(1))
 
 
 @contextmanager
 def on(cores: set[int]) -> Iterator[None]:
-    """What is started inside the block stays on these cores, with all its threads and children; this process returns to where it was."""
+    """What is started inside the block stays on these cores, with all its threads and children;
+    this process returns to where it was."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, cores)
     try:
@@ -53,7 +56,9 @@ def move(pid: int, cores: set[int]) -> None:
 def family(pid: int) -> list[int]:
     """The process and everything below it."""
     threads = Path(f"/proc/{pid}/task").iterdir()
-    children = [int(child) for thread in threads for child in (thread / "children").read_text().split()]
+    children = [
+        int(child) for thread in threads for child in (thread / "children").read_text().split()
+    ]
     return [pid, *(below for child in children for below in family(child))]
 
 
@@ -67,30 +72,43 @@ def _cpu(pid: int) -> float:
 
 
 def _stat(pid: int) -> list[str]:
-    """The fields of proc(5), `/proc/<pid>/stat`, from the third on. The second is a name, which may hold spaces."""
+    """The fields of proc(5), `/proc/<pid>/stat`, from the third on.
+
+    The second is a name, which may hold spaces.
+    """
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
 
 
 def busy_seconds(core: int) -> float:
     """Seconds that one core has worked so far, interrupts included (proc(5), `/proc/stat`)."""
-    line = next(line for line in Path("/proc/stat").read_text().splitlines() if line.startswith(f"cpu{core} "))
+    line = next(
+        line
+        for line in Path("/proc/stat").read_text().splitlines()
+        if line.startswith(f"cpu{core} ")
+    )
     user, nice, system, _, _, irq, softirq, *_ = map(int, line.split()[1:])
     return (user + nice + system + irq + softirq) / _TICKS
 
 
 class Others:
-    """How many cores everything that is not ours has kept busy since this object was made: other programs, and the hypervisor's guests."""
+    """How many cores everything that is not ours has kept busy since this object was made:
+    other programs, and the hypervisor's guests."""
 
     def __init__(self) -> None:
         self._begun, self._busy, self._ours = time.perf_counter(), _busy(), _ours()
 
     def cores(self) -> float:
-        return max(0.0, _busy() - self._busy - _ours() + self._ours) / (time.perf_counter() - self._begun)
+        return max(0.0, _busy() - self._busy - _ours() + self._ours) / (
+            time.perf_counter() - self._begun
+        )
 
 
 def _busy() -> float:
-    """Seconds that all cores have spent on programs or lost to the hypervisor; interrupts are nobody's (proc(5), `/proc/stat`)."""
-    user, nice, system, _, _, _, _, steal, *_ = map(int, Path("/proc/stat").read_text().split(None, 10)[1:10])
+    """Seconds that all cores have spent on programs or lost to the hypervisor;
+    interrupts are nobody's (proc(5), `/proc/stat`)."""
+    user, nice, system, _, _, _, _, steal, *_ = map(
+        int, Path("/proc/stat").read_text().split(None, 10)[1:10]
+    )
     return (user + nice + system + steal) / _TICKS
 
 

@@ -1,7 +1,8 @@
-"""Open-loop load: a request at each tick of a steady rate, whether or not the earlier ones were answered.
+"""Open-loop load: a request at each tick of a steady rate,
+whether or not the earlier ones were answered.
 
-Latencies count from the tick, so that a server that stalls is charged for every request it kept from being sent ("coordinated omission",
-Gil Tene, "How NOT to measure latency").
+Latencies count from the tick, so that a server that stalls is charged for every request it kept
+from being sent ("coordinated omission", Gil Tene, "How NOT to measure latency").
 """
 
 import asyncio
@@ -19,7 +20,8 @@ CONNECTIONS = 64  # far more than are ever busy
 
 
 class OpenLoop(Load):
-    """Sends over whichever connection is free; without one, the request waits and its clock runs."""
+    """Sends over whichever connection is free; without one,
+    the request waits and its clock runs."""
 
     def __init__(self, requests: Requests, tally: Tally | None, begin: float) -> None:
         super().__init__(requests, tally)
@@ -60,8 +62,19 @@ class OpenLoop(Load):
         self._end()
 
 
-async def sending(url: str, requests: Requests, *, rate: float, seconds: float, tally: Tally | None = None, warm: float = 1.0) -> Measured:
-    """Send at `rate` a second for `warm` and then `seconds`, which are measured. Raises RuntimeError or OSError as `load.run` does."""
+async def sending(
+    url: str,
+    requests: Requests,
+    *,
+    rate: float,
+    seconds: float,
+    tally: Tally | None = None,
+    warm: float = 1.0,
+) -> Measured:
+    """Send at `rate` a second for `warm` and then `seconds`, which are measured.
+
+    Raises RuntimeError or OSError as `load.run` does.
+    """
     load = OpenLoop(requests, tally, time.perf_counter() + warm)
     wires = await connect(url, load, CONNECTIONS)
     load.free = list(wires)
@@ -74,6 +87,8 @@ async def sending(url: str, requests: Requests, *, rate: float, seconds: float, 
     return Measured.of(load.times, seconds)
 
 
-def run(url: str, requests: Requests, *, rate: float, seconds: float, tally: Tally | None = None) -> Measured:
+def run(
+    url: str, requests: Requests, *, rate: float, seconds: float, tally: Tally | None = None
+) -> Measured:
     """`sending` in an event loop of its own."""
     return uvloop.run(sending(url, requests, rate=rate, seconds=seconds, tally=tally))

@@ -1,7 +1,9 @@
-"""`make bench-ledger`: pages over a large ledger, its size, and how fast requests are written into it.
+"""`make bench-ledger`: pages over a large ledger, its size,
+and how fast requests are written into it.
 
-The ledger is made once by `manage.py generate_events` and kept under var/bench-ledger; `--fresh` makes it anew. Pages are asked one after
-another by one client, logged in as the platform's administrator, from a gateway with two workers that nobody else uses.
+The ledger is made once by `manage.py generate_events` and kept under var/bench-ledger; `--fresh`
+makes it anew. Pages are asked one after another by one client, logged in as the platform's
+administrator, from a gateway with two workers that nobody else uses.
 """
 
 import argparse
@@ -57,7 +59,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.pages", description=__doc__)
     parser.add_argument("--requests", type=int, default=10_000_000)
     parser.add_argument("--days", type=int, default=90)
-    parser.add_argument("--inserts", type=int, default=200_000, help="requests to write into the large ledger at the end")
+    parser.add_argument(
+        "--inserts",
+        type=int,
+        default=200_000,
+        help="requests to write into the large ledger at the end",
+    )
     parser.add_argument("--fresh", action="store_true", help="make the ledger anew")
     parser.add_argument("--json", type=Path, help="write the figures to this file too")
     arguments = parser.parse_args()
@@ -68,7 +75,11 @@ def main() -> None:
     MODELS.mkdir(parents=True, exist_ok=True)
     if not (VAR / "models").exists():
         (VAR / "models").symlink_to(MODELS)
-    environment = plain_environment(TOKENTHRIFT_VAR_DIR=str(VAR), TOKENTHRIFT_ENV_FILE=os.devnull, TOKENTHRIFT_KEEP_EVENTS_DAYS="3650")
+    environment = plain_environment(
+        TOKENTHRIFT_VAR_DIR=str(VAR),
+        TOKENTHRIFT_ENV_FILE=os.devnull,
+        TOKENTHRIFT_KEEP_EVENTS_DAYS="3650",
+    )
     with stage.gateway(VAR, environment, workers=2) as (url, _):
         database = configuration.urls(VAR).database
         secrets = accounts(environment)
@@ -76,7 +87,12 @@ def main() -> None:
         pages = list(measured(url, secrets, database))
         size = sized(database)
         written = inserted(environment, arguments.inserts)
-    found = {"generated": made, "pages": [asdict(page) for page in pages], "size": asdict(size), "inserts": written}
+    found = {
+        "generated": made,
+        "pages": [asdict(page) for page in pages],
+        "size": asdict(size),
+        "inserts": written,
+    }
     if arguments.json:
         arguments.json.write_text(json.dumps(found, indent=2) + "\n")
     print(told(pages, size, written, made))
@@ -86,7 +102,11 @@ def accounts(environment: Mapping[str, str]) -> dict[str, str]:
     """Those of the kept ledger."""
     kept = VAR / "accounts.json"
     if not kept.exists():
-        kept.write_text(json.dumps(stage.accounts(environment, provider="http://127.0.0.1:9/v1", model="gpt-4o-mini")))
+        kept.write_text(
+            json.dumps(
+                stage.accounts(environment, provider="http://127.0.0.1:9/v1", model="gpt-4o-mini")
+            )
+        )
         kept.chmod(0o600)
     found: dict[str, str] = json.loads(kept.read_text())
     return found
@@ -100,16 +120,24 @@ def make(environment: Mapping[str, str], database: str, number: int, days: int) 
     _manage(environment, "generate_events", str(number), "--days", str(days))
     seconds = time.monotonic() - begun
     with psycopg.connect(database, autocommit=True) as connection:
-        connection.execute("VACUUM (ANALYZE)")  # as after any bulk load; autovacuum does the same in time
+        # As after any bulk load; autovacuum does the same in time.
+        connection.execute("VACUUM (ANALYZE)")
     return seconds
 
 
 def measured(url: str, secrets: Mapping[str, str], database: str) -> Iterator[Timed]:
     """Pages of the dashboard, then of the API."""
-    plan = ledger.row(database, "SELECT plan_id FROM stats_rollup GROUP BY 1 ORDER BY sum(requests) DESC LIMIT 1")[0]
+    plan = ledger.row(
+        database, "SELECT plan_id FROM stats_rollup GROUP BY 1 ORDER BY sum(requests) DESC LIMIT 1"
+    )[0]
     name = ledger.row(database, "SELECT name FROM plans_plan WHERE id = %s", plan)[0]
-    key, tenant = ledger.row(database, "SELECT key_id, tenant FROM stats_requestevent ORDER BY at DESC LIMIT 1")
-    event = ledger.row(database, "SELECT event_id FROM stats_requestevent ORDER BY event_id DESC OFFSET 1000 LIMIT 1")[0]
+    key, tenant = ledger.row(
+        database, "SELECT key_id, tenant FROM stats_requestevent ORDER BY at DESC LIMIT 1"
+    )
+    event = ledger.row(
+        database,
+        "SELECT event_id FROM stats_requestevent ORDER BY event_id DESC OFFSET 1000 LIMIT 1",
+    )[0]
     paths = {f"dashboard, {words}": f"/dashboard/?range={value}" for words, value in RANGES.items()}
     paths |= {
         "dashboard, 90 days, one tenant": f"/dashboard/?range=90d&tenant={tenant}",
@@ -117,7 +145,7 @@ def measured(url: str, secrets: Mapping[str, str], database: str) -> Iterator[Ti
         "dashboard, 90 days, one key": f"/dashboard/?range=90d&plan={plan}&key={key}",
         "dashboard, 90 days, one model": "/dashboard/?range=90d&model=gpt-4o",
         "requests, 90 days": "/dashboard/requests/?range=90d",
-        "requests, 90 days, upstream errors": "/dashboard/requests/?range=90d&outcome=upstream_error",
+        "requests, 90 days, upstream errors": "/dashboard/requests/?range=90d&outcome=upstream_error",  # noqa: E501 -- a row of a table
         "one request": f"/dashboard/requests/{event}/",
         "admin, list of plans": "/admin/plans/plan/",
         "admin, a plan's form with its curve": f"/admin/plans/plan/{plan}/change/",
@@ -132,16 +160,29 @@ def measured(url: str, secrets: Mapping[str, str], database: str) -> Iterator[Ti
         yield _time(client, "API, a plan's five fields", f"/token-saving/plans/{name}/stats")
         yield _time(client, "API, all plans by day", "/token-saving/stats?granularity=day")
         for group in ("plan", "key", "model"):
-            yield _time(client, f"API, all time by {group}", f"/token-saving/stats?group_by={group}")
-        yield _time(client, "API, CSV by key and day", "/token-saving/stats?group_by=key&granularity=day&format=csv")
+            yield _time(
+                client, f"API, all time by {group}", f"/token-saving/stats?group_by={group}"
+            )
+        yield _time(
+            client,
+            "API, CSV by key and day",
+            "/token-saving/stats?group_by=key&granularity=day&format=csv",
+        )
 
 
 def _log_in(client: httpx.Client, password: str) -> None:
     page = client.get("/admin/login/").raise_for_status()
     token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page.text)
     assert token
-    fields = {"username": "admin", "password": password, "csrfmiddlewaretoken": token[1], "next": "/dashboard/"}
-    reply = client.post("/admin/login/", data=fields, headers={"referer": f"{client.base_url}/admin/login/"})
+    fields = {
+        "username": "admin",
+        "password": password,
+        "csrfmiddlewaretoken": token[1],
+        "next": "/dashboard/",
+    }
+    reply = client.post(
+        "/admin/login/", data=fields, headers={"referer": f"{client.base_url}/admin/login/"}
+    )
     assert reply.status_code == 302, reply.status_code
 
 
@@ -157,7 +198,10 @@ def _time(client: httpx.Client, name: str, path: str) -> Timed:
 
 
 def sized(database: str) -> Size:
-    parts = "SELECT sum(pg_total_relation_size(inhrelid)) FROM pg_inherits WHERE inhparent = 'stats_requestevent'::regclass"
+    parts = (
+        "SELECT sum(pg_total_relation_size(inhrelid)) FROM pg_inherits "
+        "WHERE inhparent = 'stats_requestevent'::regclass"
+    )
     return Size(
         database=int(ledger.row(database, "SELECT pg_database_size(current_database())")[0]),
         requests=int(ledger.row(database, parts)[0]),
@@ -169,31 +213,54 @@ def sized(database: str) -> Size:
 
 def inserted(environment: Mapping[str, str], number: int) -> dict[str, float]:
     """See `benchmarks.inserts`."""
-    command = [sys.executable, "-m", "benchmarks.inserts", "--number", str(number), "--folder", str(VAR / "inserts")]
-    done = subprocess.run(command, env=dict(environment), cwd=ROOT, capture_output=True, text=True, check=True)
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.inserts",
+        "--number",
+        str(number),
+        "--folder",
+        str(VAR / "inserts"),
+    ]
+    done = subprocess.run(
+        command, env=dict(environment), cwd=ROOT, capture_output=True, text=True, check=True
+    )
     found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return found
 
 
 def _manage(environment: Mapping[str, str], *arguments: str) -> None:
-    subprocess.run([sys.executable, "manage.py", *arguments], env=dict(environment), cwd=ROOT, check=True)
+    subprocess.run(
+        [sys.executable, "manage.py", *arguments], env=dict(environment), cwd=ROOT, check=True
+    )
 
 
 def told(pages: list[Timed], size: Size, written: Mapping[str, float], made: float | None) -> str:
     """Tables in Markdown."""
     lines = ["| page | p50 ms | slowest of 30 ms | KB |", "| --- | ---: | ---: | ---: |"]
     lines += [
-        f"| {page.name} | {page.p50:.0f} | {page.slowest:.0f}{'' if page.slowest < LIMIT_MS else ' (over 300)'} | {page.size / 1000:.0f} |"
+        (
+            f"| {page.name} | {page.p50:.0f} | "
+            f"{page.slowest:.0f}{'' if page.slowest < LIMIT_MS else ' (over 300)'} | "
+            f"{page.size / 1000:.0f} |"
+        )
         for page in pages
     ]
     lines.append(
-        f"\n{size.rows:,} requests: {size.requests / 1e9:.2f} GB ({size.requests / size.rows:.0f} bytes each with indexes); "
-        f"{size.rollup_rows:,} roll-ups: {size.rollups / 1e6:.0f} MB; the database {size.database / 1e9:.2f} GB."
+        f"\n{size.rows:,} requests: {size.requests / 1e9:.2f} GB ({size.requests / size.rows:.0f} "
+        f"bytes each with indexes); {size.rollup_rows:,} roll-ups: {size.rollups / 1e6:.0f} MB; "
+        f"the database {size.database / 1e9:.2f} GB."
     )
     if made is not None:
         lines.append(f"Generated in {made:,.0f} s.")
-    rates = f"{written['spooled']:,.0f}/s spooled, {written['inserted']:,.0f}/s inserted, {written['folded']:,.0f}/s with roll-ups"
-    lines.append(f"Written into it: {written['number']:,.0f} requests, {rates}; load {os.getloadavg()[0]:.1f}.")
+    rates = (
+        f"{written['spooled']:,.0f}/s spooled, {written['inserted']:,.0f}/s inserted, "
+        f"{written['folded']:,.0f}/s with roll-ups"
+    )
+    lines.append(
+        f"Written into it: {written['number']:,.0f} requests, {rates}; load "
+        f"{os.getloadavg()[0]:.1f}."
+    )
     return "\n".join(lines)
 
 

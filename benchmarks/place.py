@@ -1,4 +1,5 @@
-"""Where it all happens: services, an upstream and a gateway of the benchmark's own, each on its core."""
+"""Where it all happens: services, an upstream and a gateway of the benchmark's own,
+each on its core."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -19,7 +20,8 @@ START_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """`services`: addresses of PostgreSQL and Redis; `upstream`: address of the mock, without path."""
+    """`services`: addresses of PostgreSQL and Redis;
+    `upstream`: address of the mock, without path."""
 
     var: Path
     environment: Mapping[str, str]
@@ -28,10 +30,13 @@ class Place:
     upstream_pid: int
 
     @contextmanager
-    def gateway(self, *, workers: int = 1, cores: set[int] = machine.GATEWAY_CORE) -> Iterator[tuple[str, int]]:
+    def gateway(
+        self, *, workers: int = 1, cores: set[int] = machine.GATEWAY_CORE
+    ) -> Iterator[tuple[str, int]]:
         """A ready gateway, helpers and threads included on those cores: its address and process id.
 
-        Ready is it when all workers are: the first one up would take every connection, and a client keeps those.
+        Ready is it when all workers are: the first one up would take every connection, and a client
+        keeps those.
         """
         opening = stage.gateway(self.var, self.environment, workers=workers)
         with machine.on(cores):
@@ -46,7 +51,9 @@ class Place:
         ends, log = time.monotonic() + START_SECONDS, self.var / "gateway.log"
         while log.read_text().count(STARTED) < workers:
             if time.monotonic() > ends:
-                raise StartError(f"not all of {workers} workers started within {START_SECONDS:g} s: see {log}")
+                raise StartError(
+                    f"not all of {workers} workers started within {START_SECONDS:g} s: see {log}"
+                )
             time.sleep(0.1)
 
     def accounts(self) -> dict[str, str]:
@@ -56,21 +63,38 @@ class Place:
 
 @contextmanager
 def place(var: Path) -> Iterator[Place]:
-    """Services and upstream running on this process's cores; no gateway yet. Raises ServiceError or StartError."""
+    """Services and upstream running on this process's cores; no gateway yet.
+
+    Raises ServiceError or StartError.
+    """
     environment = plain_environment(TOKENTHRIFT_VAR_DIR=str(var), PYTHONUNBUFFERED="1")
     lease.take(var)
     try:
         with program("upstream", var=var, environment=environment) as (address, pid):
             services = configuration.urls(var)
-            yield Place(var=var, environment=environment, services=services, upstream=address, upstream_pid=pid)
+            yield Place(
+                var=var,
+                environment=environment,
+                services=services,
+                upstream=address,
+                upstream_pid=pid,
+            )
     finally:
         lease.release(var)
 
 
 @contextmanager
-def program(module: str, *arguments: str, var: Path, environment: Mapping[str, str]) -> Iterator[tuple[str, int]]:
-    """`python -m benchmarks.<module>` on a port of its own, once it answers: its address and process id."""
+def program(
+    module: str, *arguments: str, var: Path, environment: Mapping[str, str]
+) -> Iterator[tuple[str, int]]:
+    """`python -m benchmarks.<module>` on a port of its own, once it answers:
+    its address and process id."""
     port = free_port()
-    address, command = f"http://127.0.0.1:{port}", ["-m", f"benchmarks.{module}", "--port", str(port), *arguments]
-    with running(module, command, url=address, log=var / f"{module}.log", environment=environment, seconds=20) as pid:
+    address, command = (
+        f"http://127.0.0.1:{port}",
+        ["-m", f"benchmarks.{module}", "--port", str(port), *arguments],
+    )
+    with running(
+        module, command, url=address, log=var / f"{module}.log", environment=environment, seconds=20
+    ) as pid:
         yield address, pid

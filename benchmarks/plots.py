@@ -1,4 +1,7 @@
-"""Cost against size, drawn: one picture for each curve, in `benchmarks/plots/`. What a picture says stands in its title, from its data."""
+"""Cost against size, drawn: one picture for each curve, in `benchmarks/plots/`.
+
+What a picture says stands in its title, from its data.
+"""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -48,7 +51,15 @@ def _line(axes: Axes, curve: Curve, place: int, label: str) -> None:
     sizes, values = zip(*curve, strict=True)
     colour = COLOURS[place]
     axes.plot(sizes, values, color=colour, linewidth=2, marker="o", markersize=4.5)
-    axes.annotate(label, (sizes[-1], values[-1]), xytext=(8, 0), textcoords="offset points", color=colour, va="center", fontsize=9)
+    axes.annotate(
+        label,
+        (sizes[-1], values[-1]),
+        xytext=(8, 0),
+        textcoords="offset points",
+        color=colour,
+        va="center",
+        fontsize=9,
+    )
 
 
 def _ticks(axes: Axes, curve: Curve) -> None:
@@ -73,8 +84,16 @@ def _connections(axes: Axes, curves: Curves) -> None:
     _ticks(axes, hits)
     axes.set_ylim(bottom=0)
     rates = dict(hits)
-    title = f"A core answers {rates[16]:,.0f} hits a second at 16 connections and {rates[256]:,.0f} at 256"
-    _names(axes, title, "connections, each with one request under way", "requests a second, one worker on one core")
+    title = (
+        f"A core answers {rates[16]:,.0f} hits a second at 16 connections and "
+        f"{rates[256]:,.0f} at 256"
+    )
+    _names(
+        axes,
+        title,
+        "connections, each with one request under way",
+        "requests a second, one worker on one core",
+    )
 
 
 def _plans(axes: Axes, curves: Curves) -> None:
@@ -83,7 +102,10 @@ def _plans(axes: Axes, curves: Curves) -> None:
     _ticks(axes, curve)
     axes.set_ylim(0, 1.2 * max(value for _, value in curve))
     (few, low), (many, high) = curve[0], curve[-1]
-    title = f"A hit takes {low:,.0f} µs of a core with {few:,.0f} plans and {high:,.0f} µs with {many:,.0f}"
+    title = (
+        f"A hit takes {low:,.0f} µs of a core with {few:,.0f} plans and {high:,.0f} "
+        f"µs with {many:,.0f}"
+    )
     _names(axes, title, "plans, all of them in use", "microseconds for a hit")
 
 
@@ -92,7 +114,15 @@ def _compression(axes: Axes, curves: Curves) -> None:
     (few, low), (many, high) = curve[0], curve[-1]
     allowed = [(size, low * (size / few) ** 1.3) for size, _ in curve]
     axes.plot(*zip(*allowed, strict=True), color=GREY, linewidth=1.2, linestyle="--")
-    axes.annotate("$n^{1.3}$, the limit", allowed[-1], xytext=(8, 0), textcoords="offset points", color=GREY, va="center", fontsize=9)
+    axes.annotate(
+        "$n^{1.3}$, the limit",
+        allowed[-1],
+        xytext=(8, 0),
+        textcoords="offset points",
+        color=GREY,
+        va="center",
+        fontsize=9,
+    )
     _line(axes, curve, 0, "text_rank")
     axes.set_yscale("log")
     axes.yaxis.set_major_formatter(PLAIN)
@@ -105,11 +135,20 @@ def _semantic(axes: Axes, curves: Curves) -> None:
     curve = curves["semantic_ms_by_entries"]
     _line(axes, curve, 0, "pgvector")
     axes.axhline(2 * curve[0][1], color=GREY, linewidth=1.2, linestyle="--")
-    axes.annotate("twice the first", (curve[0][0], 2 * curve[0][1]), xytext=(0, 4), textcoords="offset points", color=GREY, fontsize=9)
+    axes.annotate(
+        "twice the first",
+        (curve[0][0], 2 * curve[0][1]),
+        xytext=(0, 4),
+        textcoords="offset points",
+        color=GREY,
+        fontsize=9,
+    )
     axes.set_ylim(bottom=0)
     _ticks(axes, curve)
     (few, low), (many, high) = curve[0], curve[-1]
-    title = f"A look-up takes {low:.2g} ms among {few:,.0f} entries and {high:.2g} ms among {many:,.0f}"
+    title = (
+        f"A look-up takes {low:.2g} ms among {few:,.0f} entries and {high:.2g} ms among {many:,.0f}"
+    )
     _names(axes, title, "entries in the bucket", "milliseconds for a look-up, median")
 
 

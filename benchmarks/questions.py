@@ -1,4 +1,5 @@
-"""The chats that are sent: a short system prompt and one question, as a customer of a shop asks it."""
+"""The chats that are sent: a short system prompt and one question,
+as a customer of a shop asks it."""
 
 import itertools
 from collections.abc import Sequence
@@ -20,7 +21,15 @@ def ask(question: str, *, before: Sequence[Message] = (), **fields: Any) -> dict
     return {"model": ROUTE, "messages": messages, **fields}
 
 
-def chat(url: str, question: str, *, key: str = "", plan: str | None = None, before: Sequence[Message] = (), **fields: Any) -> Request:
+def chat(
+    url: str,
+    question: str,
+    *,
+    key: str = "",
+    plan: str | None = None,
+    before: Sequence[Message] = (),
+    **fields: Any,
+) -> Request:
     """One request, with what was said `before`; its answer must be signed with the question."""
     body = ask(question, before=before, **fields)
     if plan:
@@ -30,7 +39,10 @@ def chat(url: str, question: str, *, key: str = "", plan: str | None = None, bef
 
 def hot(url: str, *, key: str, plan: str, **fields: Any) -> Sequence[Request]:
     """Questions that are asked again and again."""
-    return [chat(url, f"How do I return the {name(number)} lamp?", key=key, plan=plan, **fields) for number in range(HOT)]
+    return [
+        chat(url, f"How do I return the {name(number)} lamp?", key=key, plan=plan, **fields)
+        for number in range(HOT)
+    ]
 
 
 _numbers = itertools.count(HOT)
@@ -48,7 +60,8 @@ def fresh(url: str, **fields: Any) -> Requests:
 
 
 def name(number: int) -> str:
-    """A product's name of ten letters, another one for each number: digits would look like an order number, which no cache compares."""
+    """A product's name of ten letters, another one for each number:
+    digits would look like an order number, which no cache compares."""
     letters = []
     for _ in range(5):
         number, place = divmod(number, len(_SYLLABLES))

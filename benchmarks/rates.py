@@ -1,4 +1,5 @@
-"""Requests a second through one worker on one core, 16 connections: hits, hits as streams, requests without a plan, misses."""
+"""Requests a second through one worker on one core, 16 connections:
+hits, hits as streams, requests without a plan, misses."""
 
 import time
 
@@ -12,12 +13,18 @@ MISS_CONNECTIONS = 4
 
 
 def hits(bench: Bench) -> dict[str, float]:
-    """Beside them how busy the other core was, with client, Redis and PostgreSQL: near 1, it would be what is measured."""
+    """Beside them how busy the other core was, with client, Redis and PostgreSQL:
+    near 1, it would be what is measured."""
     requests, (rest,) = bench.hot(), machine.REST_CORE
     worked, begun = machine.busy_seconds(rest), time.perf_counter()
     found = bench.closed(requests, seconds=6)
     busy = (machine.busy_seconds(rest) - worked) / (time.perf_counter() - begun)
-    return {"exact_hit_rps": found.rps, "exact_hit_p50_ms": found.p50, "exact_hit_p99_ms": found.p99, "exact_hit_rest_busy": busy}
+    return {
+        "exact_hit_rps": found.rps,
+        "exact_hit_p50_ms": found.p50,
+        "exact_hit_p99_ms": found.p99,
+        "exact_hit_rest_busy": busy,
+    }
 
 
 def streamed_hits(bench: Bench) -> dict[str, float]:
@@ -25,7 +32,8 @@ def streamed_hits(bench: Bench) -> dict[str, float]:
 
 
 def passes(bench: Bench) -> dict[str, float]:
-    """Pass-through, and what it adds at a steady rate to the upstream alone: the difference of the percentiles."""
+    """Pass-through, and what it adds at a steady rate to the upstream alone:
+    the difference of the percentiles."""
     rps = bench.closed(bench.fresh(), seconds=5).rps
     alone = openloop.run(bench.direct, fresh(bench.direct), rate=PASS_RATE, seconds=8)
     through = openloop.run(bench.chat, bench.fresh(), rate=PASS_RATE, seconds=8, tally=bench.tally)
@@ -37,17 +45,24 @@ def passes(bench: Bench) -> dict[str, float]:
 
 
 def misses(bench: Bench) -> dict[str, float]:
-    """A full plan's miss: embed, look up, ask, store; and what it adds at a steady rate to the upstream alone.
+    """A full plan's miss: embed, look up, ask, store;
+    and what it adds at a steady rate to the upstream alone.
 
-    A miss that went on without the embedder or a cache, because they took longer than their budget, is none of these: `miss_rps` counts
-    whole ones only, with as many connections as keep the core busy without asking more of it than the budget allows. `miss_overload_rps`
-    is what 16 connections get done, whole or not, and `miss_overload_whole` the share of whole ones among them.
+    A miss that went on without the embedder or a cache, because they took longer than their budget,
+    is none of these: `miss_rps` counts whole ones only, with as many connections as keep the core
+    busy without asking more of it than the budget allows. `miss_overload_rps` is what 16
+    connections get done, whole or not, and `miss_overload_whole` the share of whole ones among
+    them.
     """
     begun = time.time()
-    rps = bench.closed(bench.fresh(plan=PLAN), connections=MISS_CONNECTIONS, seconds=5).rps * _whole(bench, begun)
+    rps = bench.closed(
+        bench.fresh(plan=PLAN), connections=MISS_CONNECTIONS, seconds=5
+    ).rps * _whole(bench, begun)
     alone = openloop.run(bench.direct, fresh(bench.direct), rate=MISS_RATE, seconds=4)
     begun = time.time()
-    through = openloop.run(bench.chat, bench.fresh(plan=PLAN), rate=MISS_RATE, seconds=8, tally=bench.tally)
+    through = openloop.run(
+        bench.chat, bench.fresh(plan=PLAN), rate=MISS_RATE, seconds=8, tally=bench.tally
+    )
     whole, begun = _whole(bench, begun), time.time()
     overload = bench.closed(bench.fresh(plan=PLAN), seconds=4).rps
     return {

@@ -1,7 +1,8 @@
-"""`python -m benchmarks.results run1.json run2.json run3.json`: three runs or more as `benchmarks/RESULTS.md`, with median and spread.
+"""`python -m benchmarks.results run1.json run2.json run3.json`: three runs
+or more as `benchmarks/RESULTS.md`, with median and spread.
 
-The files are what `make bench JSON=<file>` wrote. The plots are drawn again from the medians; what people have to say about the figures
-(`NOTES.md`) comes after them.
+The files are what `make bench JSON=<file>` wrote. The plots are drawn again from the medians; what
+people have to say about the figures (`NOTES.md`) comes after them.
 """
 
 import json
@@ -25,7 +26,10 @@ Recorded = Mapping[str, Any]
 def main() -> None:
     files = [Path(name) for name in sys.argv[1:]]
     if len(files) < LEAST:
-        sys.exit(f"benchmarks.results: {LEAST} runs or more are needed, files that `make bench JSON=<file>` wrote.")
+        sys.exit(
+            f"benchmarks.results: {LEAST} runs or more are needed, files that `make bench "
+            "JSON=<file>` wrote."
+        )
     runs = [json.loads(file.read_text()) for file in files]
     pictures = plots.draw(curves(runs))
     FILE.write_text(f"{page(runs, [file.name for file in pictures])}\n{NOTES.read_text()}")
@@ -42,12 +46,21 @@ def page(runs: Sequence[Recorded], pictures: Iterable[str]) -> str:
     lines = [
         "# Results of `make bench`",
         "",
-        f"{len(runs)} runs of some {minutes:.0f} minutes, from {runs[0]['date']} to {last['date']}.",
+        (
+            f"{len(runs)} runs of some {minutes:.0f} minutes, from {runs[0]['date']} "
+            f"to {last['date']}."
+        ),
         f"Machine: {last['machine']}; other programs kept at most {others:.2f} cores busy.",
         f"Versions: {versions}.",
         "",
-        "One worker on one core; upstream, Redis, PostgreSQL and load on the other. Shown are the median of the runs, their smallest and",
-        f"largest; a target is judged within each run. Clients, ledger and upstream agreed on every one of {agreed} requests.",
+        (
+            "One worker on one core; upstream, Redis, PostgreSQL and load on the other. Shown are "
+            "the median of the runs, their smallest and"
+        ),
+        (
+            "largest; a target is judged within each run. Clients, ledger and upstream agreed on "
+            f"every one of {agreed} requests."
+        ),
         "",
         *table(runs),
         "",
@@ -69,9 +82,19 @@ def table(runs: Sequence[Recorded]) -> list[str]:
         if all(figure.name in run for run in runs):
             values = [run[figure.name] for run in runs]
             spread = f"{show(min(values), '')} - {show(max(values), '')}"
-            rivals = [rival(figure, medians([run["peers"].get(name, {}) for run in runs])) for name in peers]
+            rivals = [
+                rival(figure, medians([run["peers"].get(name, {}) for run in runs]))
+                for name in peers
+            ]
             lines.append(
-                cells(figure.title, show(statistics.median(values), figure.unit), spread, *rivals, figure.target, met(figure, runs))
+                cells(
+                    figure.title,
+                    show(statistics.median(values), figure.unit),
+                    spread,
+                    *rivals,
+                    figure.target,
+                    met(figure, runs),
+                )
             )
     return lines
 
@@ -86,7 +109,11 @@ def met(figure: Figure, runs: Sequence[Recorded]) -> str:
 
 def medians(found: Sequence[Mapping[str, Any]]) -> dict[str, float | str]:
     """Of each number that all have."""
-    shared = [name for name, value in found[0].items() if isinstance(value, float) and all(name in other for other in found)]
+    shared = [
+        name
+        for name, value in found[0].items()
+        if isinstance(value, float) and all(name in other for other in found)
+    ]
     return {name: statistics.median(other[name] for other in found) for name in shared}
 
 
@@ -96,7 +123,9 @@ def curves(runs: Sequence[Recorded]) -> dict[str, Curve]:
     found: dict[str, Curve] = {}
     for name in shared:
         points = zip(*(run["curves"][name] for run in runs), strict=True)
-        found[name] = [(same[0][0], statistics.median(value for _, value in same)) for same in points]
+        found[name] = [
+            (same[0][0], statistics.median(value for _, value in same)) for same in points
+        ]
     return found
 
 

@@ -3,7 +3,20 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from benchmarks import curves, detached, idle, lag, limits, machine, rates, reconcile, semantic, stalls, streams, workers
+from benchmarks import (
+    curves,
+    detached,
+    idle,
+    lag,
+    limits,
+    machine,
+    rates,
+    reconcile,
+    semantic,
+    stalls,
+    streams,
+    workers,
+)
 from benchmarks.bench import Bench, prepare
 from benchmarks.curves import Curve
 from benchmarks.peers import measure as measure_peers
@@ -28,7 +41,8 @@ PARTS = ("limits", "workers", *FIGURES, *CURVES, "semantic", "compress", "stalls
 
 @dataclass(slots=True, kw_only=True)
 class Run:
-    """The parts and peers that are wanted, who is told which comes next, and what was found: figures, curves and rivals by name."""
+    """The parts and peers that are wanted, who is told which comes next, and what was found:
+    figures, curves and rivals by name."""
 
     wanted: Collection[str]
     peers: Sequence[str] = ()
@@ -86,7 +100,9 @@ class Run:
 
     def _compare(self, here: Place) -> None:
         """The peers' figures and, where both have one, how many times theirs ours is."""
-        self.rivals = measure_peers(self.peers, f"{here.upstream}/v1", here.services.redis, min(machine.GATEWAY_CORE))
+        self.rivals = measure_peers(
+            self.peers, f"{here.upstream}/v1", here.services.redis, min(machine.GATEWAY_CORE)
+        )
         for name, rival in self.rivals.items():
             for ours, theirs in (("exact_hit", "cached"), ("passthrough", "passthrough")):
                 other = rival.get(f"{theirs}_rps")

@@ -36,12 +36,16 @@ def draw(figures: Mapping[str, Any], theme: str, folder: Path = FOLDER) -> Path:
     mpl.use("Agg")
     ink, paid, saved = THEMES[theme]
     # The same figures give the same bytes: ids are salted, and no date is written.
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "savings", "text.parse_math": False}):
+    with mpl.rc_context(
+        {"svg.fonttype": "none", "svg.hashsalt": "savings", "text.parse_math": False}
+    ):
         figure = Figure(figsize=(7.2, 2.6), layout="constrained")
         axes = figure.subplots()
         _bars(axes, figures["plans"], paid, saved, ink)
         axes.set_title(title(figures["total"]), loc="left", color=ink, fontsize=11, pad=12)
-        axes.legend(loc="upper left", bbox_to_anchor=(0, -0.02), ncols=2, frameon=False, labelcolor=ink)
+        axes.legend(
+            loc="upper left", bbox_to_anchor=(0, -0.02), ncols=2, frameon=False, labelcolor=ink
+        )
         file = folder / f"savings-{theme}.svg"
         figure.savefig(file, transparent=True, metadata={"Date": None, "Creator": None})
     return file
@@ -50,7 +54,10 @@ def draw(figures: Mapping[str, Any], theme: str, folder: Path = FOLDER) -> Path:
 def title(total: Mapping[str, Any]) -> str:
     """What the picture says, from its data."""
     before, after = total["cost_before_usd"], total["cost_after_usd"]
-    return f"The demo's {total['requests']:,} requests cost ${after:.3f} instead of ${before:.3f}: {100 * (1 - after / before):.0f} % less"
+    return (
+        f"The demo's {total['requests']:,} requests cost ${after:.3f} instead of ${before:.3f}: "
+        f"{100 * (1 - after / before):.0f} % less"
+    )
 
 
 def _bars(axes: Axes, plans: Mapping[str, Any], paid: str, saved: str, ink: str) -> None:

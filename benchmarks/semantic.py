@@ -1,7 +1,9 @@
-"""A semantic hit in a bucket of 100,000 entries through the gateway, and how a look-up's time grows with the bucket.
+"""A semantic hit in a bucket of 100,000 entries through the gateway,
+and how a look-up's time grows with the bucket.
 
-The bucket is that of one question asked through the gateway; what fills it carries that question's answer. Every request asks a stored
-question in words of its own, so that none can be an exact hit and each one must be embedded.
+The bucket is that of one question asked through the gateway; what fills it carries that question's
+answer. Every request asks a stored question in words of its own, so that none can be an exact hit
+and each one must be embedded.
 """
 
 import asyncio
@@ -26,7 +28,7 @@ from benchmarks.wire import Request
 from demo.accounts import TENANT
 from demo.management_api import create_plan, explain
 from gateway_project.embedded import configuration
-from proxy.core.caching.envelope import decode, encode
+from proxy.core.caching.envelope import decode_envelope, encode_envelope
 from proxy.core.ports import SemanticEntry
 from proxy.core.sealing import Sealer
 from proxy.core.types import Vector
@@ -47,8 +49,12 @@ FIRST = "How do I reset the clock of my kettle?"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Semantic:
-    """Milliseconds. `hit`: through the gateway, one connection, `hits` requests; `look_ups`: median of the backend alone by entries in the
-    bucket; `growth`: the largest against the smallest; `filled`: what the largest step of filling took."""
+    """Milliseconds.
+
+    `hit`: through the gateway, one connection, `hits` requests; `look_ups`: median of the backend
+    alone by entries in the bucket; `growth`: the largest against the smallest; `filled`: what the
+    largest step of filling took.
+    """
 
     hit_p50_ms: float
     hit_p99_ms: float
@@ -59,8 +65,15 @@ class Semantic:
 
 
 def measure(bench: Bench) -> Semantic:
-    """Fill a bucket of pgvector step by step and measure. Raises what sending raises, and RuntimeError when hits do not come."""
-    create_plan(bench.url, bench.keys["admin_key"], json.dumps({"plan_name": PLAN, "cache": {"similarity_threshold": THRESHOLD}}))
+    """Fill a bucket of pgvector step by step and measure.
+
+    Raises what sending raises, and RuntimeError when hits do not come.
+    """
+    create_plan(
+        bench.url,
+        bench.keys["admin_key"],
+        json.dumps({"plan_name": PLAN, "cache": {"similarity_threshold": THRESHOLD}}),
+    )
     time.sleep(PLAN_SECONDS)
     texts = vectors.real_questions()[:STORED]
     real = vectors.embedded(texts, bench.place.var / "models")
@@ -70,7 +83,9 @@ def measure(bench: Bench) -> Semantic:
     filled = Filled(0.0, 0.0, 0)
     for before, size in zip((0, *SIZES), SIZES, strict=False):
         filled = fill_postgres(dsn, islice(entries, size - before))
-        took = asyncio.run(_look_ups(dsn, first.bucket, vectors.entries(real, WARM + LOOKUPS, seed=2)))
+        took = asyncio.run(
+            _look_ups(dsn, first.bucket, vectors.entries(real, WARM + LOOKUPS, seed=2))
+        )
         curve.append((size, statistics.median(took)))
     requests = [_chat(bench, asked) for asked in _choose_hits(bench, _wordings(texts))]
     found = _hits(bench, requests)
@@ -95,17 +110,27 @@ def _hits(bench: Bench, requests: Sequence[Request]) -> load.Measured:
 
 
 def _first(bench: Bench) -> SemanticEntry:
-    """Ask the first question and read back the entry it left. Raises RuntimeError when it left none."""
+    """Ask the first question and read back the entry it left.
+
+    Raises RuntimeError when it left none.
+    """
     load.send_all(bench.chat, [_chat(bench, FIRST)], tally=bench.tally)
     deadline = time.monotonic() + 10
-    query = "SELECT entry_id, bucket, scope, plan_id, embedder, question, envelope FROM proxy_semanticentry WHERE question = %s"
-    with psycopg.connect(bench.place.services.database, autocommit=True, row_factory=dict_row) as connection:
+    query = (
+        "SELECT entry_id, bucket, scope, plan_id, embedder, question, envelope "
+        "FROM proxy_semanticentry WHERE question = %s"
+    )
+    with psycopg.connect(
+        bench.place.services.database, autocommit=True, row_factory=dict_row
+    ) as connection:
         while (row := connection.execute(query, [FIRST]).fetchone()) is None:
             if time.monotonic() > deadline:
                 raise RuntimeError("benchmarks.semantic: the first question was not stored")
             time.sleep(0.05)
     now = time.time()
-    return SemanticEntry(vector=np.zeros(MINILM_DIMENSION, np.float32), created_at=now, expires_at=now + HOUR, **row)
+    return SemanticEntry(
+        vector=np.zeros(MINILM_DIMENSION, np.float32), created_at=now, expires_at=now + HOUR, **row
+    )
 
 
 def _sealer(bench: Bench) -> Sealer:
@@ -114,13 +139,20 @@ def _sealer(bench: Bench) -> Sealer:
     return Sealer(pepper, configuration.instance(bench.place.services.database))
 
 
-def _entries(first: SemanticEntry, texts: Sequence[str], real: Vector, sealer: Sealer) -> Iterator[SemanticEntry]:
-    """The real questions, then wordings of them without end, each under the text it is a wording of; all with the first one's answer."""
-    answer = decode(first.envelope, sealer)
-    made = ((number, vector) for own, moved in vectors.around(real, SIZES[-1], seed=1) for number, vector in zip(own, moved, strict=True))
+def _entries(
+    first: SemanticEntry, texts: Sequence[str], real: Vector, sealer: Sealer
+) -> Iterator[SemanticEntry]:
+    """The real questions, then wordings of them without end,
+    each under the text it is a wording of; all with the first one's answer."""
+    answer = decode_envelope(first.envelope, sealer)
+    made = (
+        (number, vector)
+        for own, moved in vectors.around(real, SIZES[-1], seed=1)
+        for number, vector in zip(own, moved, strict=True)
+    )
     for number, vector in chain(enumerate(real), made):
         entry_id, question = uuid.uuid4().hex * 2, texts[number]
-        sealed = encode(replace(answer, entry_id=entry_id, question=question), sealer)
+        sealed = encode_envelope(replace(answer, entry_id=entry_id, question=question), sealer)
         yield replace(first, entry_id=entry_id, question=question, vector=vector, envelope=sealed)
 
 
@@ -130,7 +162,7 @@ async def _look_ups(dsn: str, bucket: str, asked: Vector) -> list[float]:
     cache = _cache(dsn)
     for vector in asked:
         begin = time.perf_counter()
-        await cache.nearest(bucket, vector, floor=FLOOR, limit=LIMIT)
+        await cache.find_nearest(bucket, vector, floor=FLOOR, limit=LIMIT)
         took.append(1000 * (time.perf_counter() - begin))
     await cache.close()
     return took[WARM:]
@@ -139,14 +171,17 @@ async def _look_ups(dsn: str, bucket: str, asked: Vector) -> list[float]:
 def _wordings(texts: Sequence[str]) -> Iterator[str]:
     """Stored questions in other words, each once and none of them stored, spread over all texts."""
     known = set(texts)
-    made = dict.fromkeys(wording.format(text[0].lower() + text[1:]) for text in texts for wording in WORDINGS)
+    made = dict.fromkeys(
+        wording.format(text[0].lower() + text[1:]) for text in texts for wording in WORDINGS
+    )
     return (asked for asked in made if asked not in known)
 
 
 def _choose_hits(bench: Bench, wordings: Iterator[str]) -> list[str]:
     """The first wordings that the gateway would answer by meaning, by its own explanation.
 
-    What rules and verifier accept is their business: a copy of their decision here went out of date.
+    What rules and verifier accept is their business: a copy of their decision here went out of
+    date.
     """
     hits = (asked for asked in islice(wordings, MAX_EXPLAINED) if _would_hit(bench, asked))
     return list(islice(hits, WARM + MAX_MEASURED))

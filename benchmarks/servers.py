@@ -1,7 +1,9 @@
-"""`python -m benchmarks.servers`: the gateway's application under uvicorn, as `manage.py serve` runs it, and under granian, in turn.
+"""`python -m benchmarks.servers`: the gateway's application under uvicorn,
+as `manage.py serve` runs it, and under granian, in turn.
 
-The server on one core, everything else on the other. One row a run, for the spread is part of the answer; processor time per hit beside the
-rate, for it suffers less from neighbours. granian is installed beside the project, not into it.
+The server on one core, everything else on the other. One row a run, for the spread is part of the
+answer; processor time per hit beside the rate, for it suffers less from neighbours. granian is
+installed beside the project, not into it.
 """
 
 import os
@@ -24,16 +26,37 @@ from gateway_project.embedded.processes import LOOPBACK
 
 VERSION = "2.8.7"
 OPTIONS = ["--interface", "asgi", "--http", "1", "--no-ws", "--loop", "uvloop", "--workers", "1"]
-PATH_FILE = "import sys, sysconfig; open(sysconfig.get_path('purelib') + '/project.pth', 'w').write('\\n'.join(sys.argv[1:]))"
+PATH_FILE = (
+    "import sys, sysconfig; open(sysconfig.get_path('purelib') + '/project.pth', "
+    "'w').write('\\n'.join(sys.argv[1:]))"
+)
 RUNS, SECONDS = 3, 4.0
-FIGURES = ("hit_rps", "hit_p50_ms", "hit_p99_ms", "hit_cpu_us", "stream_rps", "passthrough_rps", "rss_mb")
+FIGURES = (
+    "hit_rps",
+    "hit_p50_ms",
+    "hit_p99_ms",
+    "hit_cpu_us",
+    "stream_rps",
+    "passthrough_rps",
+    "rss_mb",
+)
 
 
 @contextmanager
 def granian(here: Place) -> Iterator[tuple[str, int]]:
-    """The application under granian with this project's packages: its address and process id. Raises InstallError, StartError."""
+    """The application under granian with this project's packages: its address and process id.
+
+    Raises InstallError, StartError.
+    """
     folder = ready("granian", VERSION, install)
-    command = [str(folder / "bin" / "granian"), *OPTIONS, "--host", LOOPBACK, "gateway_project.asgi:application", "--port"]
+    command = [
+        str(folder / "bin" / "granian"),
+        *OPTIONS,
+        "--host",
+        LOOPBACK,
+        "gateway_project.asgi:application",
+        "--port",
+    ]
     with served(
         "granian",
         lambda port: [*command, str(port)],
@@ -46,16 +69,28 @@ def granian(here: Place) -> Iterator[tuple[str, int]]:
 
 
 def install(folder: Path) -> Sequence[Sequence[str]]:
-    """granian alone; all else it finds where this process does, by a path file, which helper processes follow too."""
+    """granian alone; all else it finds where this process does, by a path file,
+    which helper processes follow too."""
     python = str(folder / "bin" / "python")
     return [
         [sys.executable, "-m", "venv", str(folder)],
-        [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", f"granian=={VERSION}"],
+        [
+            python,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            f"granian=={VERSION}",
+        ],
         [python, "-c", PATH_FILE, str(ROOT), *site.getsitepackages()],
     ]
 
 
-SERVERS: dict[str, Callable[[Place], AbstractContextManager[tuple[str, int]]]] = {"uvicorn": Place.gateway, "granian": granian}
+SERVERS: dict[str, Callable[[Place], AbstractContextManager[tuple[str, int]]]] = {
+    "uvicorn": Place.gateway,
+    "granian": granian,
+}
 
 
 def measure(bench: Bench) -> list[float]:
@@ -91,7 +126,11 @@ def main() -> None:
                 found[name].append(figures)
                 print(row(f"{name}, run {run + 1}", figures), flush=True)
     for name, runs in found.items():
-        print(row(f"{name}, median", [statistics.median(column) for column in zip(*runs, strict=True)]))
+        print(
+            row(
+                f"{name}, median", [statistics.median(column) for column in zip(*runs, strict=True)]
+            )
+        )
 
 
 if __name__ == "__main__":

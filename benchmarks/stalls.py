@@ -1,8 +1,10 @@
-"""How long others wait while hostile input is worked on: `python -m benchmarks.stalls` says it for each input, `make bench` the worst.
+"""How long others wait while hostile input is worked on:
+`python -m benchmarks.stalls` says it for each input, `make bench` the worst.
 
-A second process asks the same worker for one small cached answer after another on one connection, and notes its longest wait, while a
-client sends each input or a provider answers with it. Without anything hostile that is `stall_nothing_ms`: what the machine itself does.
-In a workspace of its own, since what is refused or cut is in nobody's count.
+A second process asks the same worker for one small cached answer after another on one connection,
+and notes its longest wait, while a client sends each input or a provider answers with it. Without
+anything hostile that is `stall_nothing_ms`: what the machine itself does. In a workspace of its
+own, since what is refused or cut is in nobody's count.
 """
 
 import gzip
@@ -35,7 +37,8 @@ LONGEST = 60.0  # seconds for one input
 AFTER = 0.5  # seconds that the probe goes on
 MEGABYTE = 1024 * 1024
 CHUNK = (
-    b'data: {"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":%b,"finish_reason":%b}]}\n\n'
+    b'data: {"id":"c","object":"chat.completion.chunk","created":1,"model":"m",'
+    b'"choices":[{"index":0,"delta":%b,"finish_reason":%b}]}\n\n'
 )
 WHOLE = json.dumps(
     {
@@ -43,7 +46,13 @@ WHOLE = json.dumps(
         "object": "chat.completion",
         "created": 1,
         "model": "m",
-        "choices": [{"index": 0, "message": {"role": "assistant", "content": "By card."}, "finish_reason": "stop"}],
+        "choices": [
+            {
+                "index": 0,
+                "message": {"role": "assistant", "content": "By card."},
+                "finish_reason": "stop",
+            }
+        ],
         "usage": {"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12},
     }
 ).encode()
@@ -52,7 +61,9 @@ ASKED: dict[str, object] = {"role": "user", "content": "What is the capital of t
 
 
 def _chat(**fields: object) -> bytes:
-    return json.dumps({"model": ROUTE, "token_saving_plan_id": PLAN, "messages": [HELLO, ASKED], **fields}).encode()
+    return json.dumps(
+        {"model": ROUTE, "token_saving_plan_id": PLAN, "messages": [HELLO, ASKED], **fields}
+    ).encode()
 
 
 def _raw(fields: bytes) -> bytes:
@@ -60,34 +71,67 @@ def _raw(fields: bytes) -> bytes:
 
 
 HEADS: Mapping[str, Callable[[], bytes]] = {
-    "header_64mb": lambda: b"GET /v1/models HTTP/1.1\r\nHost: x\r\nX-Long: " + b"a" * (64 * MEGABYTE),
+    "header_64mb": lambda: (
+        b"GET /v1/models HTTP/1.1\r\nHost: x\r\nX-Long: " + b"a" * (64 * MEGABYTE)
+    ),
     "address_64mb": lambda: b"GET /v1/models?" + b"a" * (64 * MEGABYTE),
     "million_headers": lambda: b"GET /v1/models HTTP/1.1\r\nHost: x\r\n" + b"X: y\r\n" * 1_000_000,
     "trailer_64mb": lambda: (
-        b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: " + b"a" * (64 * MEGABYTE)
+        (
+            b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\n0\r\nX: "
+        )
+        + b"a" * (64 * MEGABYTE)
     ),
 }
 BODIES: Mapping[str, Callable[[], bytes]] = {
-    "370000_empty_messages": lambda: _chat(messages=[HELLO, *[{"role": "system", "content": ""}] * 370_000, ASKED]),
-    "10000_empty_messages": lambda: _chat(messages=[HELLO, *[{"role": "system", "content": ""}] * 9_990, ASKED]),
-    "10000_named_turns": lambda: _chat(messages=[*({"role": "user", "content": "", "name": str(n)} for n in range(9_990)), ASKED]),
-    "10000_short_turns": lambda: _chat(messages=[*({"role": ("user", "assistant")[n % 2], "content": "a"} for n in range(9_990)), ASKED]),
+    "370000_empty_messages": lambda: _chat(
+        messages=[HELLO, *[{"role": "system", "content": ""}] * 370_000, ASKED]
+    ),
+    "10000_empty_messages": lambda: _chat(
+        messages=[HELLO, *[{"role": "system", "content": ""}] * 9_990, ASKED]
+    ),
+    "10000_named_turns": lambda: _chat(
+        messages=[*({"role": "user", "content": "", "name": str(n)} for n in range(9_990)), ASKED]
+    ),
+    "10000_short_turns": lambda: _chat(
+        messages=[
+            *({"role": ("user", "assistant")[n % 2], "content": "a"} for n in range(9_990)),
+            ASKED,
+        ]
+    ),
     "million_empty_lists": lambda: _raw(b'"x":[' + b"[]," * 4_000_000 + b"[]]"),
     "490000_values": lambda: _raw(b'"x":[' + b"1," * 490_000 + b"1]"),
     "160000_keys": lambda: _raw(b'"x":{' + b",".join(b'"%d":1' % n for n in range(160_000)) + b"}"),
-    "key_twice_of_160000": lambda: _raw(b'"x":{' + b",".join(b'"%d":1' % (n % 159_999) for n in range(160_000)) + b"}"),
-    "200000_calls": lambda: _chat(messages=[{"role": "assistant", "tool_calls": [{"id": "a"}] * 200_000}, ASKED]),
+    "key_twice_of_160000": lambda: _raw(
+        b'"x":{' + b",".join(b'"%d":1' % (n % 159_999) for n in range(160_000)) + b"}"
+    ),
+    "200000_calls": lambda: _chat(
+        messages=[{"role": "assistant", "tool_calls": [{"id": "a"}] * 200_000}, ASKED]
+    ),
     "490000_nul": lambda: _raw(b'"x":[' + rb'"\u0000",' * 490_000 + b"1]"),
     "400000_long_numbers": lambda: _raw(b'"x":[' + (b"1" * 30 + b",") * 400_000 + b"1]"),
-    "text_15mb": lambda: _chat(messages=[{"role": "user", "content": "word, and: " * 1_400_000}, ASKED]),
-    "question_15mb": lambda: _chat(messages=[{"role": "user", "content": "word, and: " * 1_400_000}]),
+    "text_15mb": lambda: _chat(
+        messages=[{"role": "user", "content": "word, and: " * 1_400_000}, ASKED]
+    ),
+    "question_15mb": lambda: _chat(
+        messages=[{"role": "user", "content": "word, and: " * 1_400_000}]
+    ),
 }
 QUESTIONS: Mapping[str, Callable[[], bytes]] = {
-    "order_and_blanks": lambda: _chat(messages=[{"role": "user", "content": "order" + " " * 900 + "x"}]),
-    "order_and_tabs": lambda: _chat(messages=[{"role": "user", "content": "ticket" + "\t" * 900 + "x"}]),
-    "thousand_marks": lambda: _chat(messages=[{"role": "user", "content": "a" + "\u0301" * 990 + "?"}]),
+    "order_and_blanks": lambda: _chat(
+        messages=[{"role": "user", "content": "order" + " " * 900 + "x"}]
+    ),
+    "order_and_tabs": lambda: _chat(
+        messages=[{"role": "user", "content": "ticket" + "\t" * 900 + "x"}]
+    ),
+    "thousand_marks": lambda: _chat(
+        messages=[{"role": "user", "content": "a" + "\u0301" * 990 + "?"}]
+    ),
     "thousand_stops": lambda: _chat(messages=[{"role": "user", "content": "." * 990 + "x"}]),
-    "thousand_numbers": lambda: _chat(messages=[{"role": "user", "content": "1,2.3-4 " * 124 + "?"}]),
+    "thousand_numbers": lambda: _chat(
+        messages=[{"role": "user", "content": "1,2.3-4 " * 124 + "?"}]
+    ),
 }
 STREAMS = ("200000_deltas", "event_15mb", "million_events_at_once", "call_in_100000_pieces")
 
@@ -106,9 +150,18 @@ class _Answering(socketserver.StreamRequestHandler):
             asked = json.loads(self.rfile.read(length))
             name = str(asked["messages"][-1].get("content"))
             if name not in STREAMS:
-                self.wfile.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(WHOLE) + WHOLE)
+                self.wfile.write(
+                    (
+                        b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
+                        b"content-length: %d\r\n\r\n"
+                    )
+                    % len(WHOLE)
+                    + WHOLE
+                )
                 continue
-            self.wfile.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n")
+            self.wfile.write(
+                b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n"
+            )
             try:
                 for piece in _stream(name):
                     self.wfile.write(piece)
@@ -150,7 +203,8 @@ def provider() -> Iterator[str]:
 
 
 def probe(address: tuple[str, int], payload: bytes, ends: str) -> float:
-    """Ask again and again until the file of that name is there; the longest wait in milliseconds."""
+    """Ask again and again until the file of that name is there;
+    the longest wait in milliseconds."""
     worst = 0.0
     with socket.create_connection(address, timeout=LONGEST * 2) as line:
         while not os.path.exists(ends):
@@ -194,36 +248,69 @@ def send(address: tuple[str, int], data: bytes) -> bytes:
 
 
 def posted(body: bytes, key: str, *more: str) -> bytes:
-    head = ["POST /v1/chat/completions HTTP/1.1", "Host: localhost", f"Authorization: Bearer {key}", f"Content-Length: {len(body)}", *more]
+    head = [
+        "POST /v1/chat/completions HTTP/1.1",
+        "Host: localhost",
+        f"Authorization: Bearer {key}",
+        f"Content-Length: {len(body)}",
+        *more,
+    ]
     return "\r\n".join([*head, "Connection: close", "", ""]).encode() + body
 
 
 def inputs(key: str) -> Iterator[tuple[str, str, bytes]]:
     """Figure, name and bytes of each."""
-    yield "nothing", "nothing", b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    yield (
+        "nothing",
+        "nothing",
+        b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+    )
     for name, head in HEADS.items():
         yield "head", name, head()
     for name, body in BODIES.items():
         yield "body", name, posted(body(), key)
-    yield "body", "gzip_bomb", posted(gzip.compress(bytes(1024 * MEGABYTE), 9), key, "Content-Encoding: gzip")
-    yield "body", "zstd_bomb", posted(zstandard.compress(bytes(1024 * MEGABYTE)), key, "Content-Encoding: zstd")
+    yield (
+        "body",
+        "gzip_bomb",
+        posted(gzip.compress(bytes(1024 * MEGABYTE), 9), key, "Content-Encoding: gzip"),
+    )
+    yield (
+        "body",
+        "zstd_bomb",
+        posted(zstandard.compress(bytes(1024 * MEGABYTE)), key, "Content-Encoding: zstd"),
+    )
     for name, body in QUESTIONS.items():
         yield "question", name, posted(body(), key)
     for name in STREAMS:
-        yield "stream", name, posted(_chat(messages=[{"role": "user", "content": name}], stream=True), key)
+        yield (
+            "stream",
+            name,
+            posted(_chat(messages=[{"role": "user", "content": name}], stream=True), key),
+        )
 
 
 def measure(show: Callable[[str, float, bytes], None] = lambda *_: None) -> dict[str, float]:
     """`stall_<figure>_ms`: the longest wait of others beside any input of that figure."""
     worst: dict[str, float] = {}
-    with fresh(ROOT / "var" / "stalls") as var, place(var) as here, provider() as upstream, here.gateway() as (url, _):
+    with (
+        fresh(ROOT / "var" / "stalls") as var,
+        place(var) as here,
+        provider() as upstream,
+        here.gateway() as (url, _),
+    ):
         keys = stage.accounts(here.environment, provider=upstream, model=MODEL)
-        settings = {"plan_name": PLAN, "cache": {}, "compression": {"engine": "text_rank", "max_input_tokens": 4096}}
+        settings = {
+            "plan_name": PLAN,
+            "cache": {},
+            "compression": {"engine": "text_rank", "max_input_tokens": 4096},
+        }
         create_plan(url, keys["admin_key"], json.dumps(settings))
         time.sleep(3.0)
         parts = urlsplit(url)
         address, key = (str(parts.hostname), int(parts.port or 80)), keys["virtual_key"]
-        asked = posted(_chat(messages=[{"role": "user", "content": PROBE_QUESTION}]), key).replace(b"Connection: close\r\n", b"")
+        asked = posted(_chat(messages=[{"role": "user", "content": PROBE_QUESTION}]), key).replace(
+            b"Connection: close\r\n", b""
+        )
         for _ in range(3):
             with socket.create_connection(address) as line:
                 line.sendall(asked)

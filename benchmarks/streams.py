@@ -1,7 +1,9 @@
-"""Many streams open at once, each sending chunks on a schedule: is every chunk there, in order, and how late?
+"""Many streams open at once, each sending chunks on a schedule:
+is every chunk there, in order, and how late?
 
-The upstream (`benchmarks.upstream`) writes into each chunk its number and when it was due, by the clock that all processes of a machine
-share, so lateness is what the client's clock says at arrival less that.
+The upstream (`benchmarks.upstream`) writes into each chunk its number and when it was due, by the
+clock that all processes of a machine share, so lateness is what the client's clock says at arrival
+less that.
 """
 
 import asyncio
@@ -32,7 +34,10 @@ class ChunkLost(Exception):
 
 
 class StreamWire(asyncio.Protocol):
-    """One streamed request, over when its last bytes are here. `late`: of each chunk, in seconds."""
+    """One streamed request, over when its last bytes are here.
+
+    `late`: of each chunk, in seconds.
+    """
 
     def __init__(self, request: Request, tally: Tally | None) -> None:
         self._request, self._tally = request, tally
@@ -69,8 +74,13 @@ class StreamWire(asyncio.Protocol):
             self.late.append((now - int(match[2])) / 1e9)
             read = match.end()
         self._held = data[read:]
-        if END in self._held and self._held.endswith(LAST_CHUNK):  # a client that left at [DONE] would be one that left early
-            self._end(None if len(self.late) == CHUNKS else ChunkLost(f"{len(self.late)} chunks of {CHUNKS}"))
+        # A client that left at [DONE] would be one that left early.
+        if END in self._held and self._held.endswith(LAST_CHUNK):
+            self._end(
+                None
+                if len(self.late) == CHUNKS
+                else ChunkLost(f"{len(self.late)} chunks of {CHUNKS}")
+            )
 
     def _begin(self, head: bytes) -> None:
         if not head.startswith(load.OK):
@@ -89,8 +99,11 @@ class StreamWire(asyncio.Protocol):
             self.over.set_exception(error)
 
 
-async def _open(url: str, requests: Requests, tally: Tally | None, cpu: Callable[[], float]) -> tuple[float, float]:
-    """The latest chunk in seconds, and the cores that `cpu` says were busy while all streams were open."""
+async def _open(
+    url: str, requests: Requests, tally: Tally | None, cpu: Callable[[], float]
+) -> tuple[float, float]:
+    """The latest chunk in seconds, and the cores that `cpu` says were busy
+    while all streams were open."""
     loop, (host, port) = asyncio.get_running_loop(), address(url)
     wires: list[StreamWire] = []
     for request in itertools.islice(requests, STREAMS):
@@ -105,9 +118,21 @@ async def _open(url: str, requests: Requests, tally: Tally | None, cpu: Callable
 
 
 def measure(bench: Bench) -> dict[str, float]:
-    """New questions with a full plan, as streams: the latest of all chunks against its schedule, with the gateway and without it."""
+    """New questions with a full plan, as streams:
+    the latest of all chunks against its schedule, with the gateway and without it."""
     paced = {"stream": True, "stream_options": {"include_usage": True}}
     paced["metadata"] = {"chunks": str(CHUNKS), "every_ms": str(EVERY_MS)}
     alone, _ = uvloop.run(_open(bench.direct, fresh(bench.direct, **paced), None, lambda: 0.0))
-    through, busy = uvloop.run(_open(bench.chat, bench.fresh(plan=PLAN, **paced), bench.tally, lambda: machine.cpu_seconds(bench.pid)))
-    return {"stream_late_ms": 1000 * through, "stream_alone_late_ms": 1000 * alone, "stream_cores": busy}
+    through, busy = uvloop.run(
+        _open(
+            bench.chat,
+            bench.fresh(plan=PLAN, **paced),
+            bench.tally,
+            lambda: machine.cpu_seconds(bench.pid),
+        )
+    )
+    return {
+        "stream_late_ms": 1000 * through,
+        "stream_alone_late_ms": 1000 * alone,
+        "stream_cores": busy,
+    }

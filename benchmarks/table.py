@@ -10,11 +10,22 @@ Peers = Mapping[str, Mapping[str, float | str]]
 def render(found: Found, peers: Peers) -> str:
     """One line for each figure that was measured, one column more for each peer."""
     names = [f"{name} {peer.get('version', '')}".strip() for name, peer in peers.items()]
-    lines = [cells("figure", "this run", *names, "target", "met?"), cells("---", *["---:"] * (1 + len(names)), "---", "---")]
+    lines = [
+        cells("figure", "this run", *names, "target", "met?"),
+        cells("---", *["---:"] * (1 + len(names)), "---", "---"),
+    ]
     for figure in FIGURES:
         if figure.name in found:
             rivals = [rival(figure, peer) for peer in peers.values()]
-            lines.append(cells(figure.title, show(found[figure.name], figure.unit), *rivals, figure.target, verdict(figure, found)))
+            lines.append(
+                cells(
+                    figure.title,
+                    show(found[figure.name], figure.unit),
+                    *rivals,
+                    figure.target,
+                    verdict(figure, found),
+                )
+            )
     return "\n".join(lines)
 
 
@@ -23,7 +34,8 @@ def cells(*values: str) -> str:
 
 
 def verdict(figure: Figure, found: Found) -> str:
-    """Whether the target is met; empty where there is none, or where what it compares with was not measured."""
+    """Whether the target is met; empty where there is none,
+    or where what it compares with was not measured."""
     if figure.met is None:
         return ""
     try:

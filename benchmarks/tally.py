@@ -15,7 +15,10 @@ class Tally:
     saved: int = 0
 
     def note(self, head: bytes) -> None:
-        """Take in one answer's head, in lower case. Raises ValueError when it is none of the gateway's."""
+        """Take in one answer's head, in lower case.
+
+        Raises ValueError when it is none of the gateway's.
+        """
         self.ids.append(_value(head, ID))
         self.tiers[_value(head, TIER).decode()] += 1
         if SAVED in head:

@@ -1,4 +1,5 @@
-"""A clock for sending at a steady rate: Linux's timerfd, exact to some ten microseconds where event loops' timers know milliseconds.
+"""A clock for sending at a steady rate: Linux's timerfd,
+exact to some ten microseconds where event loops' timers know milliseconds.
 
 timerfd_create(2). Python has it from 3.13 on; until then by ctypes.
 """
@@ -17,7 +18,8 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 @contextmanager
 def ticking(rate: float, due: Callable[[float], None]) -> Iterator[None]:
-    """Call `due` with the time each tick was due at, `rate` times a second until the block ends; late ticks are called, none is dropped."""
+    """Call `due` with the time each tick was due at, `rate` times a second until the block ends;
+    late ticks are called, none is dropped."""
     loop = asyncio.get_running_loop()
     timer = _libc.timerfd_create(CLOCK_MONOTONIC, os.O_NONBLOCK | os.O_CLOEXEC)
     if timer < 0:
@@ -31,7 +33,9 @@ def ticking(rate: float, due: Callable[[float], None]) -> Iterator[None]:
             due(begin + told * interval)
             told += 1
 
-    _libc.timerfd_settime(timer, ABSOLUTE, struct.pack("@4q", *_timespec(interval), *_timespec(begin)), None)
+    _libc.timerfd_settime(
+        timer, ABSOLUTE, struct.pack("@4q", *_timespec(interval), *_timespec(begin)), None
+    )
     loop.add_reader(timer, read)
     try:
         yield

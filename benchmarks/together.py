@@ -9,9 +9,12 @@ from benchmarks import machine
 
 @contextmanager
 def together(cores: set[int]) -> Iterator[None]:
-    """This process and everything below it shares these cores, and it gives up what `go_first` gave it.
+    """This process and everything below it shares these cores,
+    and it gives up what `go_first` gave it.
 
-    When the block ends, all that is left is where this process was, and this process goes first again."""
+    When the block ends, all that is left is where this process was, and this process goes first
+    again.
+    """
     before, policy, param = os.sched_getaffinity(0), os.sched_getscheduler(0), os.sched_getparam(0)
     _move(cores)
     os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))

@@ -1,10 +1,12 @@
-"""A provider that costs next to nothing: OpenAI's chat API as a bare asyncio protocol, some 40,000 answers a second on a core.
+"""A provider that costs next to nothing: OpenAI's chat API as a bare asyncio protocol,
+some 40,000 answers a second on a core.
 
     python -m benchmarks.upstream --port 9000
 
-Each answer is signed: its text begins with the question asked, in brackets. `GET /ledger` tells what was asked under `/v1`; the same API
-under `/direct`, for measuring the upstream alone, stays out of it. A stream whose request holds `metadata: {"chunks": "50", "every_ms":
-"100"}` sends so many chunks on that schedule, each with its number and the time it was due (`time.monotonic_ns`).
+Each answer is signed: its text begins with the question asked, in brackets. `GET /ledger` tells
+what was asked under `/v1`; the same API under `/direct`, for measuring the upstream alone, stays
+out of it. A stream whose request holds `metadata: {"chunks": "50", "every_ms": "100"}` sends so
+many chunks on that schedule, each with its number and the time it was due (`time.monotonic_ns`).
 Shapes: platform.openai.com/docs/api-reference/chat (object, streaming).
 """
 
@@ -18,20 +20,27 @@ import orjson
 import uvloop
 
 COMPLETION = (
-    b'{"id":"chatcmpl-bench-%d","object":"chat.completion","created":%d,"model":"gpt-4o-mini-2024-07-18","choices":[{"index":0,"message":'
-    b'{"role":"assistant","content":%b,"refusal":null,"annotations":[]},"logprobs":null,"finish_reason":"stop"}],"usage":%b,'
-    b'"service_tier":"default","system_fingerprint":"fp_bench"}'
+    b'{"id":"chatcmpl-bench-%d","object":"chat.completion","created":%d,'
+    b'"model":"gpt-4o-mini-2024-07-18","choices":[{"index":0,"message":'
+    b'{"role":"assistant","content":%b,"refusal":null,"annotations":[]},"logprobs":null,'
+    b'"finish_reason":"stop"}],"usage":%b,"service_tier":"default",'
+    b'"system_fingerprint":"fp_bench"}'
 )
 CHUNK = (
-    b'data: {"id":"chatcmpl-bench-%d","object":"chat.completion.chunk","created":%d,"model":"gpt-4o-mini-2024-07-18",'
-    b'"service_tier":"default","system_fingerprint":"fp_bench","choices":%b,"usage":%b}\n\n'
+    b'data: {"id":"chatcmpl-bench-%d","object":"chat.completion.chunk","created":%d,'
+    b'"model":"gpt-4o-mini-2024-07-18","service_tier":"default","system_fingerprint":"fp_bench",'
+    b'"choices":%b,"usage":%b}\n\n'
 )
 DELTA = b'[{"index":0,"delta":%b,"logprobs":null,"finish_reason":%b}]'
 USAGE = (
-    b'{"prompt_tokens":%d,"completion_tokens":%d,"total_tokens":%d,"prompt_tokens_details":{"cached_tokens":0,"audio_tokens":0},'
+    b'{"prompt_tokens":%d,"completion_tokens":%d,"total_tokens":%d,'
+    b'"prompt_tokens_details":{"cached_tokens":0,"audio_tokens":0},'
     b'"completion_tokens_details":{"reasoning_tokens":0,"audio_tokens":0}}'
 )
-TEXT = " You can do that in the app under Account, then Requests. It usually takes between three and five working days."
+TEXT = (
+    " You can do that in the app under Account, then Requests. It usually takes between three "
+    "and five working days."
+)
 PLAIN_CHUNKS = 8
 
 
@@ -43,7 +52,10 @@ class Ledger:
         self.numbers = itertools.count(1)
 
     def usage(self, path: bytes, raw: bytes, completion: int) -> bytes:
-        """Count a request; its usage object. A token is four bytes here: a bill has to be agreed on, not right."""
+        """Count a request; its usage object.
+
+        A token is four bytes here: a bill has to be agreed on, not right.
+        """
         prompt = len(raw) // 4
         if path.startswith(b"/v1/"):
             self.seen["requests"] += 1
@@ -84,7 +96,10 @@ class Upstream(asyncio.Protocol):
         elif path == b"/ledger":
             self._reply(orjson.dumps(self._ledger.seen))
         else:
-            self._reply(b'{"object":"list","data":[{"id":"gpt-4o-mini","object":"model","created":1721172741,"owned_by":"bench"}]}')
+            self._reply(
+                b'{"object":"list","data":[{"id":"gpt-4o-mini","object":"model",'
+                b'"created":1721172741,"owned_by":"bench"}]}'
+            )
 
     def _complete(self, path: bytes, raw: bytes) -> None:
         asked = orjson.loads(raw)
@@ -93,12 +108,20 @@ class Upstream(asyncio.Protocol):
             self._stream(path, raw, asked, number, created)
             return
         text = orjson.dumps(f"[{asked['messages'][-1]['content']}]{TEXT}")
-        self._reply(COMPLETION % (number, created, text, self._ledger.usage(path, raw, len(text) // 4)))
+        self._reply(
+            COMPLETION % (number, created, text, self._ledger.usage(path, raw, len(text) // 4))
+        )
 
     def _reply(self, body: bytes) -> None:
-        self._transport.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(body) + body)
+        self._transport.write(
+            b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
+            % len(body)
+            + body
+        )
 
-    def _stream(self, path: bytes, raw: bytes, asked: dict[str, Any], number: int, created: int) -> None:
+    def _stream(
+        self, path: bytes, raw: bytes, asked: dict[str, Any], number: int, created: int
+    ) -> None:
         """The role, then each chunk when it is due, then the finish and the usage."""
         pace = asked.get("metadata") or {}
         chunks, every = int(pace.get("chunks", PLAIN_CHUNKS)), int(pace.get("every_ms", 0)) / 1000
@@ -111,15 +134,27 @@ class Upstream(asyncio.Protocol):
 
         def send(place: int) -> None:
             if place == chunks:
-                last = chunk(b"{}", b'"stop"') + CHUNK % (number, created, b"[]", usage) + b"data: [DONE]\n\n"
+                last = (
+                    chunk(b"{}", b'"stop"')
+                    + CHUNK % (number, created, b"[]", usage)
+                    + b"data: [DONE]\n\n"
+                )
                 self._transport.write(_chunked(last) + b"0\r\n\r\n")
                 return
             due = begin_ns + round(place * every * 1e9)
             self._transport.write(_chunked(chunk(b'{"content":"#%d %d# "}' % (place, due))))
-            self._timer = asyncio.get_running_loop().call_at(begin + (place + 1) * every, send, place + 1)
+            self._timer = asyncio.get_running_loop().call_at(
+                begin + (place + 1) * every, send, place + 1
+            )
 
-        head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\ntransfer-encoding: chunked\r\n\r\n"
-        opening = chunk(b'{"role":"assistant","content":%b}' % orjson.dumps(f"[{asked['messages'][-1]['content']}] "))
+        head = (
+            b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\n"
+            b"transfer-encoding: chunked\r\n\r\n"
+        )
+        opening = chunk(
+            b'{"role":"assistant","content":%b}'
+            % orjson.dumps(f"[{asked['messages'][-1]['content']}] ")
+        )
         self._transport.write(head + _chunked(opening))
         send(0)
 
@@ -131,12 +166,16 @@ def _chunked(data: bytes) -> bytes:
 async def serve(port: int) -> None:
     """Serve until the process is ended."""
     ledger = Ledger()
-    server = await asyncio.get_running_loop().create_server(lambda: Upstream(ledger), "127.0.0.1", port, backlog=1024)
+    server = await asyncio.get_running_loop().create_server(
+        lambda: Upstream(ledger), "127.0.0.1", port, backlog=1024
+    )
     await server.serve_forever()
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="A fast, signed, OpenAI-shaped upstream on the loopback interface.")
+    parser = argparse.ArgumentParser(
+        description="A fast, signed, OpenAI-shaped upstream on the loopback interface."
+    )
     parser.add_argument("--port", type=int, required=True)
     uvloop.run(serve(parser.parse_args().port))
 

@@ -1,8 +1,10 @@
-"""Question vectors in any number, shaped like those of real questions: what the semantic benchmarks fill their buckets with.
+"""Question vectors in any number, shaped like those of real questions:
+what the semantic benchmarks fill their buckets with.
 
-Random directions would not do: in 384 dimensions they are all equally far apart, and an HNSW index finds its way among them badly and
-slowly. So a vector here is a real question's, moved part of the way to one of its nearest neighbours and then along the difference of two
-further real ones. It stays where questions lie, and thousands of "wordings" gather around each of them.
+Random directions would not do: in 384 dimensions they are all equally far apart, and an HNSW index
+finds its way among them badly and slowly. So a vector here is a real question's, moved part of the
+way to one of its nearest neighbours and then along the difference of two further real ones. It
+stays where questions lie, and thousands of "wordings" gather around each of them.
 """
 
 import asyncio
@@ -24,16 +26,24 @@ LONGEST = 300  # characters of a question taken from a chat
 
 
 def real_questions() -> list[str]:
-    """The distinct questions of the package fow-cache (CC BY 4.0, Mabon ap Gwyn), those of its pairs first, then those of its chats."""
+    """The distinct questions of the package fow-cache (CC BY 4.0, Mabon ap Gwyn),
+    those of its pairs first, then those of its chats."""
     pairs = [row[side] for row in fow_cache.load_questions() for side in "ab"]
     chats = [
-        message["content"] for row in fow_cache.load_conversations() for side in "ab" for message in row[side] if message["role"] == "user"
+        message["content"]
+        for row in fow_cache.load_conversations()
+        for side in "ab"
+        for message in row[side]
+        if message["role"] == "user"
     ]
     return list(dict.fromkeys([*pairs, *(text for text in chats if len(text) <= LONGEST)]))
 
 
 def embedded(texts: list[str], models: Path) -> Vector:
-    """Unit vectors of the default embedder, shape (texts, 384). `models`: where it was exported to. Raises ToolUnavailable."""
+    """Unit vectors of the default embedder, shape (texts, 384).
+
+    `models`: where it was exported to. Raises ToolUnavailable.
+    """
 
     async def each() -> list[Vector]:
         embedder = OnnxEmbedder(models)
@@ -46,8 +56,9 @@ def embedded(texts: list[str], models: Path) -> Vector:
 
 
 def around(real: Vector, count: int, *, seed: int) -> Iterator[tuple[NDArray[np.int64], Vector]]:
-    """`count` unit vectors around the real ones, in chunks of up to 20,000: the numbers of the questions they are wordings of, shape (n,),
-    and the vectors, shape (n, 384). The same seed gives the same."""
+    """`count` unit vectors around the real ones, in chunks of up to 20,000:
+    the numbers of the questions they are wordings of, shape (n,), and the vectors, shape (n, 384).
+    The same seed gives the same."""
     source = np.random.default_rng(seed)
     similar = real @ real.T
     np.fill_diagonal(similar, -1.0)
@@ -57,8 +68,12 @@ def around(real: Vector, count: int, *, seed: int) -> Iterator[tuple[NDArray[np.
         own = source.integers(len(real), size=size)
         neighbour = near[own, source.integers(NEIGHBOURS, size=size)]
         one, other = source.integers(len(real), size=(2, size))
-        share, aside = (source.uniform(0, most, (size, 1)).astype(np.float32) for most in (TOWARDS, ASIDE))
-        moved = (1 - share) * real[own] + share * real[neighbour] + aside * (real[one] - real[other])
+        share, aside = (
+            source.uniform(0, most, (size, 1)).astype(np.float32) for most in (TOWARDS, ASIDE)
+        )
+        moved = (
+            (1 - share) * real[own] + share * real[neighbour] + aside * (real[one] - real[other])
+        )
         yield own, moved / np.linalg.norm(moved, axis=1, keepdims=True)
 
 

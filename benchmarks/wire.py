@@ -1,5 +1,6 @@
-"""One kept-alive HTTP/1.1 connection of a load generator, as a bare asyncio protocol: a few microseconds a request, so that what is
-measured is the server. One request at a time, each answer handed on whole.
+"""One kept-alive HTTP/1.1 connection of a load generator, as a bare asyncio protocol:
+a few microseconds a request, so that what is measured is the server. One request at a time, each
+answer handed on whole.
 """
 
 import asyncio
@@ -8,7 +9,8 @@ from typing import NamedTuple, Protocol, cast
 from urllib.parse import urlsplit
 
 HEAD_END = b"\r\n\r\n"
-LAST_CHUNK = b"\r\n0\r\n\r\n"  # no chunk of an event stream or of JSON ends like this: their line ends have no carriage return
+# No chunk of an event stream or of JSON ends like this: their line ends have no carriage return.
+LAST_CHUNK = b"\r\n0\r\n\r\n"
 
 
 class Request(NamedTuple):
@@ -30,7 +32,8 @@ class Owner(Protocol):
 
 
 class Wire(asyncio.Protocol):
-    """`sent`: when the request under way was sent or, in an open loop, was due; `time.perf_counter`."""
+    """`sent`: when the request under way was sent or, in an open loop, was due;
+    `time.perf_counter`."""
 
     def __init__(self, owner: Owner) -> None:
         self._owner = owner
@@ -57,7 +60,8 @@ class Wire(asyncio.Protocol):
         self._held = b""
         try:
             self._owner.answered(self, head, data[end + 4 :])
-        except Exception as error:  # an error in a callback would only be logged, and the load wait for ever
+        except Exception as error:
+            # An error in a callback would only be logged, and the load wait for ever.
             self._owner.failed(error)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -75,18 +79,36 @@ def _is_whole(head: bytes, data: bytes, end: int) -> bool:
     return b"transfer-encoding: chunked" not in head or data.endswith(LAST_CHUNK)
 
 
-def post(url: str, body: bytes, *, key: str = "", sign: bytes = b"", more: Mapping[str, str] | None = None) -> Request:
+def post(
+    url: str,
+    body: bytes,
+    *,
+    key: str = "",
+    sign: bytes = b"",
+    more: Mapping[str, str] | None = None,
+) -> Request:
     """A POST of JSON, ready to be sent as often as wanted."""
     parts = urlsplit(url)
-    headers = {"Host": parts.netloc, "Authorization": f"Bearer {key}", "Content-Type": "application/json", **(more or {})}
+    headers = {
+        "Host": parts.netloc,
+        "Authorization": f"Bearer {key}",
+        "Content-Type": "application/json",
+        **(more or {}),
+    }
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    return Request(f"POST {parts.path or '/'} HTTP/1.1\r\n{lines}Content-Length: {len(body)}\r\n\r\n".encode() + body, sign)
+    return Request(
+        f"POST {parts.path or '/'} HTTP/1.1\r\n{lines}Content-Length: {len(body)}\r\n\r\n".encode()
+        + body,
+        sign,
+    )
 
 
 async def connect(url: str, owner: Owner, count: int) -> list[Wire]:
     """So many open connections to the server of the URL."""
     (host, port), loop = address(url), asyncio.get_running_loop()
-    opened = await asyncio.gather(*(loop.create_connection(lambda: Wire(owner), host, port) for _ in range(count)))
+    opened = await asyncio.gather(
+        *(loop.create_connection(lambda: Wire(owner), host, port) for _ in range(count))
+    )
     return [wire for _, wire in opened]
 
 

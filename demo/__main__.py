@@ -1,4 +1,5 @@
-"""`python -m demo`: start everything, replay real conversations, show what they cost, stop everything. Status 0 when all figures agree."""
+"""`python -m demo`: start everything, replay real conversations, show what they cost,
+stop everything. Status 0 when all figures agree."""
 
 import asyncio
 import os
@@ -25,7 +26,8 @@ from demo.stage import Stage, stage
 from demo.workspace import ROOT, WorkspaceBusy, fresh
 
 PLANS = {GUIDE_PLAN: GUIDE_BODY, FAQ_PLAN: FAQ_BODY}
-PROVIDER_RETRIES = 5  # a real provider limits rates; a failed try is not a finished request, so the figures still agree
+# A real provider limits rates; a failed try is not a finished request, so the figures still agree.
+PROVIDER_RETRIES = 5
 
 
 def main() -> int:
@@ -35,7 +37,15 @@ def main() -> int:
     reach_loopback_directly()
     try:
         run(chosen)
-    except (ApiError, dashboard.LoginRefused, Disagreement, ReplayError, StartError, WorkspaceBusy, folder.DataError) as error:
+    except (
+        ApiError,
+        dashboard.LoginRefused,
+        Disagreement,
+        ReplayError,
+        StartError,
+        WorkspaceBusy,
+        folder.DataError,
+    ) as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -49,20 +59,37 @@ def run(chosen: Options) -> None:
     began = time.monotonic()
     questions = folder.load(chosen.data) if chosen.data else support_desk.load()
     origin = chosen.data or "the package fow-cache (CC BY 4.0)"
-    print(f"{len(questions):,} requests from {origin}, {AT_ONCE} at a time: how they overlap may shift a hit or two from run to run.")
+    print(
+        f"{len(questions):,} requests from {origin}, {AT_ONCE} at a time: how they overlap may "
+        "shift a hit or two from run to run."
+    )
     print("starting the gateway (half a minute when it is the first time)", flush=True)
     with fresh(chosen.var) as var, stage(chosen, var) as opened:
         for body in PLANS.values():
             create_plan(opened.url, opened.admin_key, body)
         time.sleep(PLAN_SECONDS)
-        print(f"plans {' and '.join(PLANS)} made at {opened.url}/token-saving/plans with the guide's curl\n", flush=True)
+        print(
+            (
+                f"plans {' and '.join(PLANS)} made at {opened.url}/token-saving/plans with "
+                "the guide's curl\n"
+            ),
+            flush=True,
+        )
         outcomes = asyncio.run(send(opened, questions))
         counts = {plan: sum(question.plan == plan for question in questions) for plan in PLANS}
-        bills = {plan: bill(opened.url, opened.admin_key, plan, requests=count) for plan, count in counts.items()}
+        bills = {
+            plan: bill(opened.url, opened.admin_key, plan, requests=count)
+            for plan, count in counts.items()
+        }
         ledger = httpx.get(opened.ledger_url, timeout=10).json() if opened.ledger_url else None
         page = dashboard.page(opened.url, ADMIN, opened.password)
         print()
-        report(outcomes, Witnesses(bills=bills, ledger=ledger, dashboard=page), file=chosen.json, wrong=var / "wrong_hits.jsonl")
+        report(
+            outcomes,
+            Witnesses(bills=bills, ledger=ledger, dashboard=page),
+            file=chosen.json,
+            wrong=var / "wrong_hits.jsonl",
+        )
         print(farewell(opened, var, seconds=time.monotonic() - began))
 
 
@@ -70,10 +97,14 @@ async def send(opened: Stage, questions: Sequence[Question]) -> list[Outcome]:
     """Replay the questions, one progress bar for each plan in turn."""
     outcomes: list[Outcome] = []
     labelled = opened.ledger_url is not None
-    async with client(opened.url, opened.virtual_key, retries=0 if labelled else PROVIDER_RETRIES) as sdk:
+    async with client(
+        opened.url, opened.virtual_key, retries=0 if labelled else PROVIDER_RETRIES
+    ) as sdk:
         for plan, group in groupby(questions, key=lambda question: question.plan):
             batch = list(group)
-            outcomes += await replay(sdk, batch, labelled=labelled, done=Progress(plan, len(batch)).step)
+            outcomes += await replay(
+                sdk, batch, labelled=labelled, done=Progress(plan, len(batch)).step
+            )
     return outcomes
 
 

@@ -1,4 +1,5 @@
-"""Everything a gateway needs before its first request, written to its database: `python -m demo.accounts` prints the secrets as JSON.
+"""Everything a gateway needs before its first request, written to its database:
+`python -m demo.accounts` prints the secrets as JSON.
 
 Runs in its own process, beside the gateway, because the demo itself knows nothing of Django.
 """
@@ -22,16 +23,23 @@ def main() -> None:
     arguments = parser.parse_args()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gateway_project.settings")
     django.setup()
-    # the provider's key comes by the environment: the command line of a process can be read by everybody on the machine
+    # the provider's key comes by the environment: the command line of a process can be read by
+    # everybody on the machine
     print(
         json.dumps(
-            create(route=arguments.route, model=arguments.model, base_url=arguments.base_url, api_key=os.environ.get("OPENAI_API_KEY", ""))
+            create(
+                route=arguments.route,
+                model=arguments.model,
+                base_url=arguments.base_url,
+                api_key=os.environ.get("OPENAI_API_KEY", ""),
+            )
         )
     )
 
 
 def create(*, route: str, model: str, base_url: str, api_key: str) -> dict[str, str]:
-    """Make a tenant with a virtual key, an admin key, a staff login and the route to the upstream; the secrets by name."""
+    """Make a tenant with a virtual key, an admin key, a staff login and the route to the upstream;
+    the secrets by name."""
     from django.contrib.auth import get_user_model
 
     from plans import services
@@ -39,7 +47,9 @@ def create(*, route: str, model: str, base_url: str, api_key: str) -> dict[str, 
     from proxy.upstreams import services as gateway
 
     tenant = Tenant.objects.create(slug=TENANT, name="Demo support desk")
-    upstream = gateway.put_upstream(name="demo", base_url=base_url, provider_key=api_key, allow_private=True)
+    upstream = gateway.put_upstream(
+        name="demo", base_url=base_url, provider_key=api_key, allow_private=True
+    )
     gateway.put_route(name=route, upstream=upstream, model=model)
     password = secrets.token_urlsafe(12)
     get_user_model().objects.create_superuser(ADMIN, password=password)

@@ -1,6 +1,8 @@
-"""What the demo upstream says: text made from the question's label alone, so that the same question always gets the same answer.
+"""What the demo upstream says: text made from the question's label alone,
+so that the same question always gets the same answer.
 
-Every answer begins with the label of the question it was made for, in brackets. Whoever receives it can tell whether it was meant for them.
+Every answer begins with the label of the question it was made for, in brackets. Whoever receives it
+can tell whether it was meant for them.
 """
 
 import hashlib
@@ -26,7 +28,8 @@ _SENTENCES = (
 
 
 def label_of(body: dict[str, Any]) -> str:
-    """The label of a request: `metadata.label`, which gateways pass on untouched, else a digest of its final message."""
+    """The label of a request: `metadata.label`, which gateways pass on untouched,
+    else a digest of its final message."""
     metadata = body.get("metadata")
     label = metadata.get("label") if isinstance(metadata, dict) else None
     if isinstance(label, str) and label:
@@ -36,9 +39,12 @@ def label_of(body: dict[str, Any]) -> str:
 
 
 def answer(label: str) -> str:
-    """An answer of about 40 to 120 tokens that carries the label, as a JSON string, and depends on nothing else."""
+    """An answer of about 40 to 120 tokens that carries the label, as a JSON string,
+    and depends on nothing else."""
     source = random.Random(label)
-    return f"{_MARK}{json.dumps(label)}] " + " ".join(source.sample(_SENTENCES, source.randint(3, 8)))
+    return f"{_MARK}{json.dumps(label)}] " + " ".join(
+        source.sample(_SENTENCES, source.randint(3, 8))
+    )
 
 
 def label_in(text: str) -> str | None:

@@ -1,4 +1,5 @@
-"""The dashboard as staff see it: log in with the browser's form, read what the page says of each plan."""
+"""The dashboard as staff see it: log in with the browser's form,
+read what the page says of each plan."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -21,17 +22,28 @@ def page(url: str, name: str, password: str) -> str:
     with httpx.Client(base_url=url, timeout=10, follow_redirects=True) as browser:
         form = browser.get("/admin/login/", params={"next": "/dashboard/"})
         found = _TOKEN.search(form.text)
-        fields = {"username": name, "password": password, "next": "/dashboard/", "csrfmiddlewaretoken": found[1] if found else ""}
+        fields = {
+            "username": name,
+            "password": password,
+            "next": "/dashboard/",
+            "csrfmiddlewaretoken": found[1] if found else "",
+        }
         shown = browser.post("/admin/login/", data=fields, headers={"referer": str(form.url)})
     if shown.status_code != 200 or not shown.url.path.startswith("/dashboard"):
-        raise LoginRefused(f"the log-in of {name} ended at {shown.url.path} with {shown.status_code}.")
+        raise LoginRefused(
+            f"the log-in of {name} ended at {shown.url.path} with {shown.status_code}."
+        )
     return shown.text
 
 
 def disagreements(html: str, bills: Mapping[str, Bill]) -> Iterator[str]:
-    """One line for each plan whose requests and tokens saved do not stand in one row of the page with its name."""
+    """One line for each plan whose requests and tokens saved do not stand in one row of the page
+    with its name."""
     rows = [" ".join(_TAG.sub(" ", row).split()) for row in _ROW.findall(html)]
     for plan, bill in bills.items():
         wanted = {plan, f"{bill.requests:,}", f"{bill.tokens_saved:,}"}
         if bill.requests and not any(wanted <= set(row.split()) for row in rows):
-            yield f"{plan}: the dashboard has no row with {bill.requests:,} requests and {bill.tokens_saved:,} tokens saved"
+            yield (
+                f"{plan}: the dashboard has no row with {bill.requests:,} requests and "
+                f"{bill.tokens_saved:,} tokens saved"
+            )

@@ -11,7 +11,8 @@ from demo.replay import HIT_TIERS, Outcome, answered_label
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """Counts are requests, tokens are prompt tokens as the provider bills them, times milliseconds; None where nothing was measured."""
+    """Counts are requests, tokens are prompt tokens as the provider bills them, times milliseconds;
+    None where nothing was measured."""
 
     requests: int
     exact_hits: int
@@ -32,13 +33,21 @@ class Figures:
 
     def as_json(self) -> dict[str, Any]:
         """All fields but the 99th percentiles, dollars as numbers."""
-        values = {field.name: getattr(self, field.name) for field in fields(self) if "_p99_" not in field.name}
-        return {name: float(value) if isinstance(value, Decimal) else value for name, value in values.items()}
+        values = {
+            field.name: getattr(self, field.name)
+            for field in fields(self)
+            if "_p99_" not in field.name
+        }
+        return {
+            name: float(value) if isinstance(value, Decimal) else value
+            for name, value in values.items()
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bill:
-    """What the gateway's ledger says of some requests: the part of the table that a client cannot see for itself."""
+    """What the gateway's ledger says of some requests:
+    the part of the table that a client cannot see for itself."""
 
     requests: int
     exact_hits: int
@@ -53,7 +62,12 @@ class Bill:
     cost_after: Decimal | None
 
     def __add__(self, other: "Bill") -> "Bill":
-        return Bill(**{field.name: _plus(getattr(self, field.name), getattr(other, field.name)) for field in fields(self)})
+        return Bill(
+            **{
+                field.name: _plus(getattr(self, field.name), getattr(other, field.name))
+                for field in fields(self)
+            }
+        )
 
 
 def _plus(a: Any, b: Any) -> Any:
@@ -63,12 +77,21 @@ def _plus(a: Any, b: Any) -> Any:
 
 
 def figures(outcomes: Sequence[Outcome], bill: Bill, known: Mapping[str, str]) -> Figures:
-    """Counts and times as the client saw them, tokens and dollars from the bill. `known`: see `demo.replay.origins`."""
+    """Counts and times as the client saw them, tokens and dollars from the bill.
+
+    `known`: see `demo.replay.origins`.
+    """
     exact = [outcome for outcome in outcomes if outcome.tier == "exact"]
     semantic = [outcome for outcome in outcomes if outcome.tier == "semantic"]
     misses = [outcome for outcome in outcomes if outcome.tier not in HIT_TIERS]
-    verdicts = [outcome.question.verdict(answered_label(outcome, known)) for outcome in exact + semantic]
-    exact_ms, semantic_ms, added = [o.ms for o in exact], [o.ms for o in semantic], [o.overhead_ms for o in misses]
+    verdicts = [
+        outcome.question.verdict(answered_label(outcome, known)) for outcome in exact + semantic
+    ]
+    exact_ms, semantic_ms, added = (
+        [o.ms for o in exact],
+        [o.ms for o in semantic],
+        [o.overhead_ms for o in misses],
+    )
     return Figures(
         requests=len(outcomes),
         exact_hits=len(exact),

@@ -1,8 +1,10 @@
 """Somebody's own traffic: DATA=<folder or file> in place of the demo's.
 
-`faq_stream` lines are {"query", "intent"}: two queries share an answer exactly when they share the intent. `long_chats*` lines are
-{"id", "messages", "questions": [{"question"}]}: each question is asked at the end of the whole history. Any other file holds chat requests,
-one {"messages": [...], ...} a line, of which only identical ones are known to share an answer. All are `.jsonl` or `.jsonl.gz`.
+`faq_stream` lines are {"query", "intent"}: two queries share an answer exactly when they share the
+intent. `long_chats*` lines are {"id", "messages", "questions": [{"question"}]}: each question is
+asked at the end of the whole history. Any other file holds chat requests, one {"messages": [...],
+...} a line, of which only identical ones are known to share an answer. All are `.jsonl` or
+`.jsonl.gz`.
 """
 
 import gzip
@@ -16,7 +18,8 @@ from typing import Any
 from demo.question import FAQ_PLAN, GUIDE_PLAN, Message, Question
 
 SUFFIXES = (".jsonl", ".jsonl.gz")
-NOT_TRAFFIC = ("cache_pairs", "cache_pairs_nc", "multiturn")  # judged pairs: nothing that was ever sent in this order
+# Judged pairs: nothing that was ever sent in this order.
+NOT_TRAFFIC = ("cache_pairs", "cache_pairs_nc", "multiturn")
 OURS = ("messages", "model", "stream", "token_saving_plan_id")
 Row = dict[str, Any]
 
@@ -26,18 +29,24 @@ class DataError(Exception):
 
 
 def load(path: Path) -> list[Question]:
-    """All requests of a folder or file: FAQ stream first, then long chats, then other files by name. Raises DataError."""
+    """All requests of a folder or file: FAQ stream first, then long chats,
+    then other files by name. Raises DataError."""
     if not path.exists():
         raise DataError(f"DATA: {path} does not exist.")
     files = (
         [path]
         if path.is_file()
-        else sorted(file for file in path.iterdir() if file.name.endswith(SUFFIXES) and _stem(file) not in NOT_TRAFFIC)
+        else sorted(
+            file
+            for file in path.iterdir()
+            if file.name.endswith(SUFFIXES) and _stem(file) not in NOT_TRAFFIC
+        )
     )
     found = [question for file in files for question in _read(file)]
     if not found:
         raise DataError(
-            f"DATA: {path} holds no request: wanted faq_stream, long_chats or other files of chat requests, .jsonl or .jsonl.gz."
+            f"DATA: {path} holds no request: wanted faq_stream, long_chats or other files of chat "
+            "requests, .jsonl or .jsonl.gz."
         )
     return found
 
@@ -49,7 +58,9 @@ def _read(file: Path) -> Iterator[Question]:
             yield from reader(row)
         except (KeyError, TypeError, ValueError) as error:
             wanted = error.args[0] if error.args else "?"
-            fault = f"the field {wanted!r} is missing" if isinstance(error, KeyError) else str(error)
+            fault = (
+                f"the field {wanted!r} is missing" if isinstance(error, KeyError) else str(error)
+            )
             raise DataError(f"{file}:{number}: {fault}.") from None
 
 
@@ -79,7 +90,11 @@ def _object(line: bytes) -> Row:
 
 
 def _query(row: Row) -> Iterator[Question]:
-    yield Question(plan=FAQ_PLAN, messages=[{"role": "user", "content": _text(row, "query")}], label=_text(row, "intent"))
+    yield Question(
+        plan=FAQ_PLAN,
+        messages=[{"role": "user", "content": _text(row, "query")}],
+        label=_text(row, "intent"),
+    )
 
 
 def _long_chat(row: Row) -> Iterator[Question]:
@@ -88,7 +103,9 @@ def _long_chat(row: Row) -> Iterator[Question]:
     for number, item in enumerate(row["questions"], 1):
         text = _text(item, "question")
         label = f"{chat} question {first.setdefault(text, number)}"
-        yield Question(plan=GUIDE_PLAN, messages=[*history, {"role": "user", "content": text}], label=label)
+        yield Question(
+            plan=GUIDE_PLAN, messages=[*history, {"role": "user", "content": text}], label=label
+        )
 
 
 def _request(row: Row) -> Iterator[Question]:
@@ -106,7 +123,11 @@ def _request(row: Row) -> Iterator[Question]:
 
 def _messages(row: Row) -> list[Message]:
     messages = row["messages"]
-    if not isinstance(messages, list) or not messages or not all(isinstance(message, dict) and "role" in message for message in messages):
+    if (
+        not isinstance(messages, list)
+        or not messages
+        or not all(isinstance(message, dict) and "role" in message for message in messages)
+    ):
         raise ValueError("messages must be a non-empty list of {role, content} objects")
     return messages
 

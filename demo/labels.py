@@ -1,10 +1,12 @@
-"""Labels from judged pairs: what a pair calls the same shares a label, what it calls different must not."""
+"""Labels from judged pairs: what a pair calls the same shares a label,
+what it calls different must not."""
 
 from collections.abc import Iterable
 
 
 class Labels:
-    """Union-find over names of questions: `same` pairs join, `different` pairs are kept as known traps."""
+    """Union-find over names of questions: `same` pairs join,
+    `different` pairs are kept as known traps."""
 
     def __init__(self, pairs: Iterable[tuple[str, str, bool]]) -> None:
         self._parent: dict[str, str] = {}
@@ -18,7 +20,8 @@ class Labels:
         self._differs: dict[str, set[str]] = {}
         for a, b in apart:
             first, second = self._root(a), self._root(b)
-            if first != second:  # a chain of "same" may contradict a "different": then nothing is known
+            # A chain of "same" may contradict a "different": then nothing is known.
+            if first != second:
                 self._differs.setdefault(first, set()).add(second)
                 self._differs.setdefault(second, set()).add(first)
 

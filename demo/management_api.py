@@ -34,19 +34,42 @@ class ApiError(Exception):
 
 def create_plan(url: str, admin_key: str, body: str) -> None:
     """POST the plan with curl, as the guide does. Raises ApiError unless the answer is 201."""
-    command = ["curl", "-sS", "-X", "POST", f"{url}/token-saving/plans", "-w", "\n%{http_code}", "--max-time", "30"]
+    command = [
+        "curl",
+        "-sS",
+        "-X",
+        "POST",
+        f"{url}/token-saving/plans",
+        "-w",
+        "\n%{http_code}",
+        "--max-time",
+        "30",
+    ]
     # the key goes in by standard input (@-): command lines can be read by everybody on the machine
     command += ["-H", "@-", "-H", "Content-Type: application/json", "-d", body]
     try:
-        done = subprocess.run(command, input=f"Authorization: Bearer {admin_key}\n", capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command,
+            input=f"Authorization: Bearer {admin_key}\n",
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     except FileNotFoundError:
-        raise ApiError("curl is not installed: the demo creates its plans with it, as the guide does.") from None
+        raise ApiError(
+            "curl is not installed: the demo creates its plans with it, as the guide does."
+        ) from None
     answer, _, status = done.stdout.rpartition("\n")
     if status != "201":
-        raise ApiError(f"POST /token-saving/plans answered {status or 'nothing'}: {answer.strip() or done.stderr.strip()}")
+        raise ApiError(
+            f"POST /token-saving/plans answered {status or 'nothing'}: "
+            f"{answer.strip() or done.stderr.strip()}"
+        )
 
 
-def explain(url: str, admin_key: str, plan: str, body: Mapping[str, Any], *, tenant: str) -> dict[str, Any]:
+def explain(
+    url: str, admin_key: str, plan: str, body: Mapping[str, Any], *, tenant: str
+) -> dict[str, Any]:
     """What the plan would do with a chat of the tenant's, from `.../explain`. Raises ApiError."""
     reply = httpx.post(
         f"{url}/token-saving/plans/{plan}/explain",
@@ -62,12 +85,20 @@ def explain(url: str, admin_key: str, plan: str, body: Mapping[str, Any], *, ten
 
 
 def bill(url: str, admin_key: str, plan: str, *, requests: int) -> Bill:
-    """The plan's figures once the gateway has counted `requests`, or as they stand after ten seconds. Raises ApiError."""
+    """The plan's figures once the gateway has counted `requests`,
+    or as they stand after ten seconds. Raises ApiError."""
     deadline = time.monotonic() + SETTLE_SECONDS
     while True:
-        reply = httpx.get(f"{url}/token-saving/plans/{plan}/stats", headers={"authorization": f"Bearer {admin_key}"}, timeout=10)
+        reply = httpx.get(
+            f"{url}/token-saving/plans/{plan}/stats",
+            headers={"authorization": f"Bearer {admin_key}"},
+            timeout=10,
+        )
         if reply.status_code != 200:
-            raise ApiError(f"GET /token-saving/plans/{plan}/stats answered {reply.status_code}: {reply.text[:300]}")
+            raise ApiError(
+                f"GET /token-saving/plans/{plan}/stats answered {reply.status_code}: "
+                f"{reply.text[:300]}"
+            )
         stats = reply.json()
         if stats["total_requests"] >= requests or time.monotonic() > deadline:
             return read_bill(stats)

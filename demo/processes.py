@@ -31,12 +31,14 @@ def running(
     environment: Mapping[str, str],
     seconds: float,
 ) -> Iterator[int]:
-    """Run `<program> <arguments>` until the block ends; enter it, with the process id, once `url` answers 200. Output goes to `log`.
+    """Run `<program> <arguments>` until the block ends;
+    enter it, with the process id, once `url` answers 200. Output goes to `log`.
 
     Raises StartError when the process ends or stays silent for `seconds`.
     """
     with log.open("wb") as output:
-        # a session of its own: Ctrl-C reaches the demo alone, which then stops its processes in order
+        # a session of its own: Ctrl-C reaches the demo alone, which then stops its processes in
+        # order
         child = subprocess.Popen(
             [program, *arguments],
             stdin=subprocess.DEVNULL,
@@ -53,7 +55,9 @@ def running(
         _stop(child)
 
 
-def _wait(name: str, child: subprocess.Popen[bytes], *, url: str, log: Path, seconds: float) -> None:
+def _wait(
+    name: str, child: subprocess.Popen[bytes], *, url: str, log: Path, seconds: float
+) -> None:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if child.poll() is not None:
@@ -84,12 +88,26 @@ def _last_lines(log: Path) -> str:
 
 
 def plain_environment(**added: str) -> dict[str, str]:
-    """This process's environment without any setting of the gateway or key of a provider: the demo never touches a configured database."""
-    ours = ("DATABASE_URL", "REDIS_URL", "REDIS_SEMANTIC_URL", "QDRANT_URL", "TOKENTHRIFT_", "DJANGO_", "OPENAI_")
-    return {name: value for name, value in os.environ.items() if not name.startswith(ours)} | {"TOKENTHRIFT_ENV_FILE": os.devnull} | added
+    """This process's environment without any setting of the gateway or key of a provider:
+    the demo never touches a configured database."""
+    ours = (
+        "DATABASE_URL",
+        "REDIS_URL",
+        "REDIS_SEMANTIC_URL",
+        "QDRANT_URL",
+        "TOKENTHRIFT_",
+        "DJANGO_",
+        "OPENAI_",
+    )
+    return (
+        {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+        | {"TOKENTHRIFT_ENV_FILE": os.devnull}
+        | added
+    )
 
 
 def reach_loopback_directly() -> None:
-    """Exempt the loopback interface from a proxy that the environment may name, for this process and its children."""
+    """Exempt the loopback interface from a proxy that the environment may name,
+    for this process and its children."""
     for name in ("NO_PROXY", "no_proxy"):
         os.environ[name] = ",".join(filter(None, [os.environ.get(name), "127.0.0.1", "localhost"]))

@@ -20,7 +20,9 @@ class Progress:
         if self.out.isatty():
             filled = WIDTH * self.done // self.total
             bar = "#" * filled + "." * (WIDTH - filled)
-            self.out.write(f"\r{self.title:<18} [{bar}] {self.done}/{self.total}" + ("\n" if last else ""))
+            self.out.write(
+                f"\r{self.title:<18} [{bar}] {self.done}/{self.total}" + ("\n" if last else "")
+            )
             self.out.flush()
         elif tenths > before:
             self.out.write(f"{self.title:<18} {self.done}/{self.total}\n")

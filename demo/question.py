@@ -11,8 +11,11 @@ Verdict = Literal["right", "wrong", "unlabelled"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """`label` names the answer that is wanted: two questions of one label may share it. `differs` holds the labels known to want another
-    answer; None: every other label does. `parameters` are further fields of the request body, such as temperature."""
+    """`label` names the answer that is wanted: two questions of one label may share it.
+
+    `differs` holds the labels known to want another answer; None: every other label does.
+    `parameters` are further fields of the request body, such as temperature.
+    """
 
     plan: str
     messages: list[Message]

@@ -1,4 +1,5 @@
-"""Send the questions through the gateway with the official openai SDK and write down what came back."""
+"""Send the questions through the gateway with the official openai SDK and write down
+what came back."""
 
 import asyncio
 import time
@@ -25,10 +26,14 @@ class ReplayError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What one request brought. `ms`: from sending to the last byte, at the client; `overhead_ms`: what the gateway says it added.
+    """What one request brought.
 
-    `joined`: it heard another request's stream while that arrived, so that no header could tell what it saved. `made_for`: the label that
-    the answer carries; None when the upstream writes none.
+    `ms`: from sending to the last byte, at the client; `overhead_ms`: what the gateway says it
+    added.
+
+    `joined`: it heard another request's stream while that arrived, so that no header could tell
+    what it saved. `made_for`: the label that the answer carries; None when the upstream writes
+    none.
     """
 
     question: Question
@@ -45,7 +50,10 @@ class Outcome:
 
 @asynccontextmanager
 async def client(url: str, key: str, *, retries: int = 0) -> AsyncIterator[AsyncOpenAI]:
-    """The SDK as a customer sets it up: one base URL and one key. Without retries, every request sent is one request counted."""
+    """The SDK as a customer sets it up: one base URL and one key.
+
+    Without retries, every request sent is one request counted.
+    """
     sdk = AsyncOpenAI(base_url=f"{url}/v1", api_key=key, max_retries=retries, timeout=120)
     try:
         yield sdk
@@ -53,10 +61,15 @@ async def client(url: str, key: str, *, retries: int = 0) -> AsyncIterator[Async
         await sdk.close()
 
 
-async def replay(sdk: AsyncOpenAI, questions: Sequence[Question], *, labelled: bool, done: Callable[[], None]) -> list[Outcome]:
-    """Send all questions in order, `AT_ONCE` at a time; call `done` after each. Raises ReplayError at the first failure.
+async def replay(
+    sdk: AsyncOpenAI, questions: Sequence[Question], *, labelled: bool, done: Callable[[], None]
+) -> list[Outcome]:
+    """Send all questions in order, `AT_ONCE` at a time; call `done` after each.
 
-    `labelled`: the upstream reads labels from `metadata`, which no cache key holds and which is passed on as it is.
+    Raises ReplayError at the first failure.
+
+    `labelled`: the upstream reads labels from `metadata`, which no cache key holds and which is
+    passed on as it is.
     """
     waiting: Iterator[Question] = iter(questions)
     outcomes: list[Outcome] = []
@@ -71,14 +84,24 @@ async def replay(sdk: AsyncOpenAI, questions: Sequence[Question], *, labelled: b
             for _ in range(AT_ONCE):
                 group.create_task(work())
     except* (APIError, ReplayError) as failures:
-        raise ReplayError(f"request {len(outcomes) + 1} of {len(questions)} failed: {failures.exceptions[0]}") from None
+        raise ReplayError(
+            f"request {len(outcomes) + 1} of {len(questions)} failed: {failures.exceptions[0]}"
+        ) from None
     return outcomes
 
 
 async def ask(sdk: AsyncOpenAI, question: Question, *, labelled: bool) -> Outcome:
-    """Send one question. Raises openai.APIError, or ReplayError when the answer lacks the gateway's headers."""
-    # `messages` go in by extra_body, as they are: the SDK would walk hundreds of them by their type hints, 0.15 s that no gateway causes
-    extra: dict[str, Any] = {**question.parameters, "messages": question.messages, "token_saving_plan_id": question.plan}
+    """Send one question.
+
+    Raises openai.APIError, or ReplayError when the answer lacks the gateway's headers.
+    """
+    # `messages` go in by extra_body, as they are: the SDK would walk hundreds of them by their type
+    # hints, 0.15 s that no gateway causes
+    extra: dict[str, Any] = {
+        **question.parameters,
+        "messages": question.messages,
+        "token_saving_plan_id": question.plan,
+    }
     if labelled:
         extra["metadata"] = {"label": question.label}
     create = sdk.chat.completions.with_raw_response.create
@@ -89,7 +112,11 @@ async def ask(sdk: AsyncOpenAI, question: Question, *, labelled: bool) -> Outcom
     else:
         whole = await create(model=ROUTE, messages=(), extra_body=extra)
         completion = whole.parse()
-        headers, completion_id, text = whole.headers, completion.id, completion.choices[0].message.content or ""
+        headers, completion_id, text = (
+            whole.headers,
+            completion.id,
+            completion.choices[0].message.content or "",
+        )
     ms = (time.perf_counter() - started) * 1000
     return _outcome(question, headers, completion_id, label_in(text) if labelled else None, ms)
 
@@ -103,7 +130,13 @@ async def _read(stream: AsyncStream[ChatCompletionChunk]) -> tuple[str, str]:
     return completion_id, "".join(parts)
 
 
-def _outcome(question: Question, headers: Mapping[str, str], completion_id: str, made_for: str | None, ms: float) -> Outcome:
+def _outcome(
+    question: Question,
+    headers: Mapping[str, str],
+    completion_id: str,
+    made_for: str | None,
+    ms: float,
+) -> Outcome:
     tier = headers.get("x-tokenthrift-cache")
     if tier is None:
         raise ReplayError("the answer has no x-tokenthrift-cache header: is this the gateway?")
@@ -122,10 +155,16 @@ def _outcome(question: Question, headers: Mapping[str, str], completion_id: str,
 
 
 def origins(outcomes: Sequence[Outcome]) -> dict[str, str]:
-    """Label of the question that each completion was made for: its provider gave it to one miss, hits repeat its id."""
-    return {outcome.completion_id: outcome.question.label for outcome in outcomes if outcome.tier not in HIT_TIERS}
+    """Label of the question that each completion was made for:
+    its provider gave it to one miss, hits repeat its id."""
+    return {
+        outcome.completion_id: outcome.question.label
+        for outcome in outcomes
+        if outcome.tier not in HIT_TIERS
+    }
 
 
 def answered_label(outcome: Outcome, known: Mapping[str, str]) -> str | None:
-    """The label the answer carries or, from a provider that writes none, that of the miss which first got this completion."""
+    """The label the answer carries or, from a provider that writes none,
+    that of the miss which first got this completion."""
     return outcome.made_for or known.get(outcome.completion_id)

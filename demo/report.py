@@ -20,17 +20,29 @@ class Disagreement(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Witnesses:
-    """Who else counted. `ledger`: what the demo upstream saw; None: a provider that does not tell. `dashboard`: its page."""
+    """Who else counted.
+
+    `ledger`: what the demo upstream saw; None: a provider that does not tell. `dashboard`: its
+    page.
+    """
 
     bills: Mapping[str, Bill]
     ledger: Mapping[str, Any] | None
     dashboard: str
 
 
-def report(outcomes: Sequence[Outcome], witnesses: Witnesses, *, file: Path | None, wrong: Path) -> None:
-    """Print the table, write the figures to `file` and each wrong hit to `wrong`. Raises Disagreement."""
+def report(
+    outcomes: Sequence[Outcome], witnesses: Witnesses, *, file: Path | None, wrong: Path
+) -> None:
+    """Print the table, write the figures to `file` and each wrong hit to `wrong`.
+
+    Raises Disagreement.
+    """
     known = origins(outcomes)
-    by_plan = {plan: [outcome for outcome in outcomes if outcome.question.plan == plan] for plan in witnesses.bills}
+    by_plan = {
+        plan: [outcome for outcome in outcomes if outcome.question.plan == plan]
+        for plan in witnesses.bills
+    }
     plans = {plan: figures(by_plan[plan], bill, known) for plan, bill in witnesses.bills.items()}
     whole = reduce(add, witnesses.bills.values())
     total = figures(outcomes, whole, known)
@@ -55,7 +67,15 @@ def _write_wrong_hits(outcomes: Sequence[Outcome], known: Mapping[str, str], wro
         question, answered = outcome.question, answered_label(outcome, known)
         if outcome.tier in HIT_TIERS and question.verdict(answered) == "wrong":
             asked = question.messages[-1]["content"]
-            rows.append({"plan": question.plan, "tier": outcome.tier, "asked": asked, "label": question.label, "answered": answered})
+            rows.append(
+                {
+                    "plan": question.plan,
+                    "tier": outcome.tier,
+                    "asked": asked,
+                    "label": question.label,
+                    "answered": answered,
+                }
+            )
     wrong.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
     if rows:
         print(f"the {len(rows)} wrong hits are in {wrong}")
@@ -63,4 +83,7 @@ def _write_wrong_hits(outcomes: Sequence[Outcome], known: Mapping[str, str], wro
 
 def as_json(plans: Mapping[str, Figures], total: Figures) -> dict[str, Any]:
     """The shape of the JSON file."""
-    return {"plans": {plan: each.as_json() for plan, each in plans.items()}, "total": total.as_json()}
+    return {
+        "plans": {plan: each.as_json() for plan, each in plans.items()},
+        "total": total.as_json(),
+    }

@@ -1,4 +1,7 @@
-"""What the replay plays on: an upstream, a gateway of its own, and accounts in it. All of it gone when the block ends."""
+"""What the replay plays on: an upstream, a gateway of its own, and accounts in it.
+
+All of it gone when the block ends.
+"""
 
 import json
 import os
@@ -15,7 +18,8 @@ from demo.replay import ROUTE
 from demo.workspace import ROOT
 from gateway_project.embedded.processes import free_port
 
-GATEWAY_SECONDS, UPSTREAM_SECONDS, ACCOUNTS_SECONDS = 240.0, 30.0, 120.0  # to come up; the gateway's first start exports a model
+# To come up; the gateway's first start exports a model.
+GATEWAY_SECONDS, UPSTREAM_SECONDS, ACCOUNTS_SECONDS = 240.0, 30.0, 120.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,14 +36,18 @@ class Stage:
 @contextmanager
 def stage(chosen: Options, var: Path) -> Iterator[Stage]:
     """Start upstream and gateway in `var` and make the accounts. Raises StartError."""
-    environment = plain_environment(TOKENTHRIFT_VAR_DIR=str(var), TOKENTHRIFT_ENV_FILE=os.devnull, PYTHONUNBUFFERED="1")
+    environment = plain_environment(
+        TOKENTHRIFT_VAR_DIR=str(var), TOKENTHRIFT_ENV_FILE=os.devnull, PYTHONUNBUFFERED="1"
+    )
     with ExitStack() as stack:
         provider, ledger_url = chosen.provider, None
         if provider is None:
             address = stack.enter_context(_upstream(chosen.latency_ms, var, environment))
             provider, ledger_url = f"{address}/v1", f"{address}/ledger"
         url, _ = stack.enter_context(gateway(var, environment))
-        secrets = accounts(environment | _provider_key(chosen), provider=provider, model=chosen.model)
+        secrets = accounts(
+            environment | _provider_key(chosen), provider=provider, model=chosen.model
+        )
         yield Stage(url=url, ledger_url=ledger_url, **secrets)
 
 
@@ -49,30 +57,75 @@ def _upstream(latency_ms: float, var: Path, environment: Mapping[str, str]) -> I
     address = f"http://127.0.0.1:{port}"
     command = ["-m", "demo.upstream", "--port", str(port), "--latency-ms", str(latency_ms)]
     ready = f"{address}/v1/models"
-    with running("demo upstream", command, url=ready, log=var / "upstream.log", environment=environment, seconds=UPSTREAM_SECONDS):
+    with running(
+        "demo upstream",
+        command,
+        url=ready,
+        log=var / "upstream.log",
+        environment=environment,
+        seconds=UPSTREAM_SECONDS,
+    ):
         yield address
 
 
 @contextmanager
-def gateway(var: Path, environment: Mapping[str, str], *, workers: int = 1) -> Iterator[tuple[str, int]]:
+def gateway(
+    var: Path, environment: Mapping[str, str], *, workers: int = 1
+) -> Iterator[tuple[str, int]]:
     """A ready gateway on the services of `var`: its address and process id. Raises StartError."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    command = ["manage.py", "serve", "--host", "127.0.0.1", "--port", str(port), "--workers", str(workers)]
+    command = [
+        "manage.py",
+        "serve",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--workers",
+        str(workers),
+    ]
     log = var / "gateway.log"
-    with running("gateway", command, url=f"{url}/readyz", log=log, environment=environment, seconds=GATEWAY_SECONDS) as pid:
+    with running(
+        "gateway",
+        command,
+        url=f"{url}/readyz",
+        log=log,
+        environment=environment,
+        seconds=GATEWAY_SECONDS,
+    ) as pid:
         yield url, pid
 
 
 def _provider_key(chosen: Options) -> dict[str, str]:
-    """The key of a real provider, for the process that seals it in the database and for no other."""
+    """The key of a real provider, for the process that seals it in the database
+    and for no other."""
     return {"OPENAI_API_KEY": os.environ.get("OPENAI_API_KEY", "")} if chosen.provider else {}
 
 
 def accounts(environment: Mapping[str, str], *, provider: str, model: str) -> dict[str, str]:
-    """Tenant, keys, login and the route to the provider, made in the gateway's database; the secrets by name. Raises StartError."""
-    command = [sys.executable, "-m", "demo.accounts", "--route", ROUTE, "--model", model, "--base-url", provider]
-    done = subprocess.run(command, env=dict(environment), cwd=ROOT, capture_output=True, text=True, timeout=ACCOUNTS_SECONDS, check=False)
+    """Tenant, keys, login and the route to the provider, made in the gateway's database;
+    the secrets by name. Raises StartError."""
+    command = [
+        sys.executable,
+        "-m",
+        "demo.accounts",
+        "--route",
+        ROUTE,
+        "--model",
+        model,
+        "--base-url",
+        provider,
+    ]
+    done = subprocess.run(
+        command,
+        env=dict(environment),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=ACCOUNTS_SECONDS,
+        check=False,
+    )
     if done.returncode:
         raise StartError(f"The accounts could not be made. {done.stderr.strip()[-2000:]}")
     found: dict[str, str] = json.loads(done.stdout.splitlines()[-1])

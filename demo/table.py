@@ -47,9 +47,17 @@ ROWS: Sequence[tuple[str, Callable[[Figures], str]]] = (
 def render(plans: Mapping[str, Figures], total: Figures) -> str:
     """The table as text, lines of equal width."""
     columns = {**plans, "total": total}
-    cells = [["", *columns]] + [[title, *(show(figures) for figures in columns.values())] for title, show in ROWS]
+    cells = [["", *columns]] + [
+        [title, *(show(figures) for figures in columns.values())] for title, show in ROWS
+    ]
     widths = [max(len(row[index]) for row in cells) for index in range(len(columns) + 1)]
     lines = [
-        "  ".join([row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]) for row in cells
+        "  ".join(
+            [
+                row[0].ljust(widths[0]),
+                *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)),
+            ]
+        )
+        for row in cells
     ]
     return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])

@@ -1,6 +1,8 @@
-"""The demo's own var folder: emptied at every start, so that caches and figures begin at nothing and a second run shows the same numbers.
+"""The demo's own var folder: emptied at every start,
+so that caches and figures begin at nothing and a second run shows the same numbers.
 
-The embedding model that a gateway exports at its first start is shared with those of `make serve`: it is the same every time.
+The embedding model that a gateway exports at its first start is shared with those of `make serve`:
+it is the same every time.
 """
 
 import os
@@ -37,7 +39,10 @@ def fresh(var: Path) -> Iterator[Path]:
 
 
 def empty(var: Path) -> None:
-    """Remove everything, then point to the shared models. Raises WorkspaceBusy while a gateway's services run there."""
+    """Remove everything, then point to the shared models.
+
+    Raises WorkspaceBusy while a gateway's services run there.
+    """
     keeper = var / "run" / "keeper.lock"
     if keeper.exists() and not file_locks.is_free(keeper, file_locks.SHARED):
         raise WorkspaceBusy(f"A gateway still runs on {var}: stop that `make serve` first.")

@@ -1,6 +1,8 @@
-"""Write requirements.lock from constraints.txt, with the SHA-256 of each file that the index has of a version: `make lock`.
+"""Write requirements.lock from constraints.txt, with the SHA-256 of each file
+that the index has of a version: `make lock`.
 
-The index is uv's own default, or that of UV_DEFAULT_INDEX. Nothing of it is written but the hashes."""
+The index is uv's own default, or that of UV_DEFAULT_INDEX. Nothing of it is written but the hashes.
+"""
 
 import re
 import subprocess
@@ -18,38 +20,64 @@ LOCK: Final = ROOT / "requirements.lock"
 OTHERS: Final = "# Embedded services, traces, tests and tools: not in the image."
 # What no line of the lock is about, and why.
 UNLOCKED: Final = {
-    "torch": "another file for each platform and index, with or without GPU libraries; the second step of the installation brings it",
-    "docopt": "there is no wheel of it, and to build one runs code without a hash; docopt-ng has its module",
+    "torch": (
+        "another file for each platform and index, with or without GPU libraries; the second step "
+        "of the installation brings it"
+    ),
+    "docopt": (
+        "there is no wheel of it, and to build one runs code without a hash; "
+        "docopt-ng has its module"
+    ),
 }
 HEAD: Final = [
-    "# Made by `make lock` from constraints.txt: every package at its version, with the hash of each file the index has of it.",
+    (
+        "# Made by `make lock` from constraints.txt: every package at its version, with the hash "
+        "of each file the index has of it."
+    ),
     "# pip install --require-hashes --no-deps --only-binary :all: -r requirements.lock",
     "# Not here:",
     *(f"# - {name}: {reason}." for name, reason in UNLOCKED.items()),
 ]
-# The machines that the pins have to do for. What is needed on one alone has a marker in constraints.txt.
+# The machines that the pins have to do for. What is needed on one alone has a marker in
+# constraints.txt.
 PYTHONS: Final = ("3.11.0", "3.11.14", "3.12.12", "3.13.9")
 MACHINES: Final = ("x86_64", "aarch64")
-EXPORT: Final = ("--universal", "--python-version", "3.11", "--no-deps", "--generate-hashes", "--quiet")
+EXPORT: Final = (
+    "--universal",
+    "--python-version",
+    "3.11",
+    "--no-deps",
+    "--generate-hashes",
+    "--quiet",
+)
 BARE: Final = ("--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links")
 
 
 def requirements(text: str) -> dict[str, Requirement]:
     """The requirements of a file, by name; options, comments and hashes are passed over."""
-    lines = (line.partition("#")[0].removesuffix("\\").strip() for line in text.splitlines() if not line.startswith((" ", "-")))
+    lines = (
+        line.partition("#")[0].removesuffix("\\").strip()
+        for line in text.splitlines()
+        if not line.startswith((" ", "-"))
+    )
     return {canonicalize_name(found.name): found for found in map(Requirement, filter(None, lines))}
 
 
 def hashes(text: str) -> dict[str, list[str]]:
     """The hashes of each requirement of a lock, by name."""
-    return {name: re.findall(r"--hash=sha256:([0-9a-f]{64})\b", block) for name, block in blocks(text).items()}
+    return {
+        name: re.findall(r"--hash=sha256:([0-9a-f]{64})\b", block)
+        for name, block in blocks(text).items()
+    }
 
 
 def blocks(text: str) -> dict[str, str]:
     """The lines of each requirement of a lock, by name."""
     kept = "".join(line for line in text.splitlines(keepends=True) if not line.startswith("#"))
     found = re.split(r"^(?=\S)", kept, flags=re.MULTILINE)
-    return {canonicalize_name(re.split(r"[=\[ ]", block)[0]): block for block in found if block.strip()}
+    return {
+        canonicalize_name(re.split(r"[=\[ ]", block)[0]): block for block in found if block.strip()
+    }
 
 
 def differences(lock: str, constraints: str) -> Iterator[str]:
@@ -60,7 +88,10 @@ def differences(lock: str, constraints: str) -> Iterator[str]:
             yield f"{name} is not in the lock"
         elif name not in pinned or name in UNLOCKED:
             yield f"{name} is in the lock only"
-        elif (locked[name].specifier, locked[name].marker) != (pinned[name].specifier, pinned[name].marker):
+        elif (locked[name].specifier, locked[name].marker) != (
+            pinned[name].specifier,
+            pinned[name].marker,
+        ):
             yield f"{name} is locked as {locked[name]} and pinned as {pinned[name]}"
         elif not hashed[name]:
             yield f"{name} has no hash"
@@ -71,16 +102,30 @@ def environments() -> Iterator[dict[str, str]]:
     for python in PYTHONS:
         for machine in MACHINES:
             version = {"python_full_version": python, "python_version": python.rpartition(".")[0]}
-            system = {"sys_platform": "linux", "platform_system": "Linux", "os_name": "posix", "platform_machine": machine}
-            yield version | system | {"implementation_name": "cpython", "platform_python_implementation": "CPython"}
+            system = {
+                "sys_platform": "linux",
+                "platform_system": "Linux",
+                "os_name": "posix",
+                "platform_machine": machine,
+            }
+            yield (
+                version
+                | system
+                | {"implementation_name": "cpython", "platform_python_implementation": "CPython"}
+            )
 
 
 def needed(asked: Iterable[Requirement], pinned: Collection[str]) -> set[str]:
-    """The names of what is asked and of all it brings along on any of the machines, by what the installed packages say of themselves."""
-    return set[str]().union(*(_needed(asked, pinned, environment) for environment in environments()))
+    """The names of what is asked and of all it brings along on any of the machines,
+    by what the installed packages say of themselves."""
+    return set[str]().union(
+        *(_needed(asked, pinned, environment) for environment in environments())
+    )
 
 
-def _needed(asked: Iterable[Requirement], pinned: Collection[str], environment: dict[str, str]) -> set[str]:
+def _needed(
+    asked: Iterable[Requirement], pinned: Collection[str], environment: dict[str, str]
+) -> set[str]:
     found: set[tuple[str, str]] = set()
     waiting = list(asked)
     while waiting:
@@ -90,12 +135,19 @@ def _needed(asked: Iterable[Requirement], pinned: Collection[str], environment: 
             if package not in found:
                 found.add(package)
                 applies = environment | {"extra": extra}
-                waiting += [more for more in _brought(one.name, pinned) if more.marker is None or more.marker.evaluate(applies)]
+                waiting += [
+                    more
+                    for more in _brought(one.name, pinned)
+                    if more.marker is None or more.marker.evaluate(applies)
+                ]
     return {name for name, _ in found}
 
 
 def _brought(name: str, pinned: Collection[str]) -> list[Requirement]:
-    """None of a package that another machine needs and this one has not. What an unlocked one brings beside the pins is as much its own."""
+    """None of a package that another machine needs and this one has not.
+
+    What an unlocked one brings beside the pins is as much its own.
+    """
     try:
         brought = [Requirement(line) for line in requires(name) or ()]
     except PackageNotFoundError:
@@ -105,7 +157,9 @@ def _brought(name: str, pinned: Collection[str]) -> list[Requirement]:
 
 def gateways_own(pinned: Collection[str]) -> set[str]:
     """The names of what the gateway's image needs: all but the embedded services."""
-    asked = (ROOT / "requirements.txt").read_text().partition("# Embedded services")[0] + (ROOT / "requirements-qdrant.txt").read_text()
+    asked = (ROOT / "requirements.txt").read_text().partition("# Embedded services")[0] + (
+        ROOT / "requirements-qdrant.txt"
+    ).read_text()
     return needed(requirements(asked).values(), pinned)
 
 
@@ -128,7 +182,9 @@ def main() -> None:
         sys.exit("Not written: " + "; ".join(wrong))
     pins = "\n".join(str(one) for name, one in pinned.items() if name not in UNLOCKED)
     command = [str(Path(sys.executable).with_name("uv")), "pip", "compile", "-", *EXPORT, *BARE]
-    answer = subprocess.run(command, input=pins, stdout=subprocess.PIPE, text=True, check=True).stdout  # noqa: S603 - a pinned tool
+    answer = subprocess.run(  # noqa: S603 - a pinned tool
+        command, input=pins, stdout=subprocess.PIPE, text=True, check=True
+    ).stdout
     locked, own = blocks(answer), gateways_own(pinned)
     first = "".join(block for name, block in sorted(locked.items()) if name in own)
     others = "".join(block for name, block in sorted(locked.items()) if name not in own)

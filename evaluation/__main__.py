@@ -1,6 +1,8 @@
-"""`make eval-compression`: what compression keeps, beside simple methods, and what it costs with a provider that caches prefixes.
+"""`make eval-compression`: what compression keeps, beside simple methods,
+and what it costs with a provider that caches prefixes.
 
-Prints both tables; `--json <file>` writes `{engine: {budget: {source: share}}, "money": {ratio: figures}, "seconds": s}`.
+Prints both tables; `--json <file>` writes `{engine: {budget: {source: share}}, "money": {ratio:
+figures}, "seconds": s}`.
 """
 
 import argparse
@@ -15,8 +17,15 @@ from plans.snapshot import CompressionSettings
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m evaluation", description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="a folder with long_chats.jsonl.gz")
-    parser.add_argument("--models", type=Path, default=Path("var/models"), help="where prepare_embedder has put its models")
+    parser.add_argument(
+        "--data", type=Path, required=True, help="a folder with long_chats.jsonl.gz"
+    )
+    parser.add_argument(
+        "--models",
+        type=Path,
+        default=Path("var/models"),
+        help="where prepare_embedder has put its models",
+    )
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     arguments = parser.parse_args()
     begun = time.monotonic()
@@ -25,7 +34,10 @@ def main() -> None:
     settings = CompressionSettings(engine="text_rank", max_input_tokens=money.BUDGET)
     paid = money.measure(arguments.data, settings, PUBLISHED["openai"], arguments.models)
     seconds = round(time.monotonic() - begun, 1)
-    print(f"Cost against none: budget {money.BUDGET}, rules of openai; {seconds:.0f} s in all\n\n{money.render(paid)}")
+    print(
+        f"Cost against none: budget {money.BUDGET}, rules of openai; {seconds:.0f} s in all\n\n"
+        f"{money.render(paid)}"
+    )
     if arguments.json:
         arguments.json.write_text(json.dumps(kept | {"money": paid, "seconds": seconds}, indent=1))
 

@@ -15,7 +15,8 @@ FILES = ("long_chats.jsonl.gz", "long_chats_nc.jsonl.gz")
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What may be asked at the end of a chat, the messages, by index, that it takes to answer, and the reference answer, or ""."""
+    """What may be asked at the end of a chat, the messages, by index, that it takes to answer,
+    and the reference answer, or ""."""
 
     text: str
     evidence: tuple[int, ...]
@@ -32,7 +33,8 @@ class Chat:
     questions: tuple[Question, ...]
 
     def requests(self) -> list[list[Message]]:
-        """What a client sent turn by turn: the chat up to each user message that was answered, and to the last one."""
+        """What a client sent turn by turn: the chat up to each user message that was answered,
+        and to the last one."""
         ends = range(1, len(self.messages) + 1)
         return [self.messages[:end] for end in ends if self._asks(end - 1) and not self._asks(end)]
 
@@ -55,5 +57,8 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _chat(row: dict[str, Any]) -> Chat:
-    questions = tuple(Question(one["question"], tuple(one["evidence"]), str(one.get("answer", ""))) for one in row["questions"])
+    questions = tuple(
+        Question(one["question"], tuple(one["evidence"]), str(one.get("answer", "")))
+        for one in row["questions"]
+    )
     return Chat(row["id"], row["source"], row["messages"], questions)

@@ -1,7 +1,9 @@
-"""`python -m evaluation.compression --data <folder>`: of how many questions at the end of long chats the evidence is still sent.
+"""`python -m evaluation.compression --data <folder>`: of
+how many questions at the end of long chats the evidence is still sent.
 
-Prints a Markdown table; `--json <file>` writes the same. Each question is put at the end of its chat, and the
-product's own `compress` cuts it to each budget; a question counts when every message that it takes to answer is still there (`evidence`).
+Prints a Markdown table; `--json <file>` writes the same. Each question is put at the end of its
+chat, and the product's own `compress` cuts it to each budget; a question counts when every message
+that it takes to answer is still there (`evidence`).
 """
 
 import argparse
@@ -20,14 +22,15 @@ from evaluation.evidence import Sent
 from evaluation.simple import SIMPLE, Cutter
 from plans.snapshot import CompressionSettings, Focus
 from proxy.core.compression.compress import compress
-from proxy.core.compression.memo import Memory
-from proxy.core.text.word_vectors import Meanings
+from proxy.core.compression.memo import Memo
+from proxy.core.text.word_vectors import WordVectors
 from proxy.core.types import Message
 from proxy.engines.embedders.onnx import WORDS
 
 BUDGETS = (4096, 2048)
 MODEL = "gpt-4o-mini"
-# Bytes of what a worker remembers of texts. Each question is asked as if nobody had seen its chat but for the budget before.
+# Bytes of what a worker remembers of texts. Each question is asked as if nobody had seen its chat
+# but for the budget before.
 REMEMBERED = 64_000_000
 ENGINES: dict[str, tuple[str, Focus]] = {
     "text_rank": ("text_rank", "question"),
@@ -38,7 +41,8 @@ ENGINES: dict[str, tuple[str, Focus]] = {
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A question of a chat from `source`, answered `kept` or not by what `engine` sent within `budget`, in so many milliseconds."""
+    """A question of a chat from `source`, answered `kept` or not by
+    what `engine` sent within `budget`, in so many milliseconds."""
 
     engine: str
     budget: int
@@ -48,39 +52,64 @@ class Outcome:
 
 
 def measure(data: Path, models: Path) -> dict[str, dict[str, Any]]:
-    """By engine and budget the share of questions of each source whose evidence is sent, and by engine the median `seconds` of a cut. The
-    chats go to all cores, so those seconds are not of a core alone."""
+    """By engine and budget the share of questions of each source whose evidence is sent,
+    and by engine the median `seconds` of a cut. The chats go to all cores, so those seconds are not
+    of a core alone."""
     with ProcessPoolExecutor(os.cpu_count()) as pool:
-        found = [outcome for outcomes in pool.map(partial(_of_chat, models=models), load(data)) for outcome in outcomes]
-    return {engine: _figures([one for one in found if one.engine == engine]) for engine in dict.fromkeys(one.engine for one in found)}
+        found = [
+            outcome
+            for outcomes in pool.map(partial(_of_chat, models=models), load(data))
+            for outcome in outcomes
+        ]
+    return {
+        engine: _figures([one for one in found if one.engine == engine])
+        for engine in dict.fromkeys(one.engine for one in found)
+    }
 
 
 def render(figures: dict[str, dict[str, Any]]) -> str:
     """The figures as a Markdown table."""
     sources = sorted({source for found in figures.values() for source in found[str(BUDGETS[0])]})
     columns = [(str(budget), source) for budget in BUDGETS for source in sources]
-    lines = [["engine", *(f"{source} {budget}" for budget, source in columns), "s a cut"], ["---", *["---:"] * (len(columns) + 1)]]
+    lines = [
+        ["engine", *(f"{source} {budget}" for budget, source in columns), "s a cut"],
+        ["---", *["---:"] * (len(columns) + 1)],
+    ]
     for engine, found in figures.items():
-        lines.append([engine, *(f"{found[budget][source]:.3f}" for budget, source in columns), f"{found['seconds']:.3f}"])
+        lines.append(
+            [
+                engine,
+                *(f"{found[budget][source]:.3f}" for budget, source in columns),
+                f"{found['seconds']:.3f}",
+            ]
+        )
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def table(models: Path) -> Meanings | None:
+def table(models: Path) -> WordVectors | None:
     """The word table, where `prepare_embedder` has made it."""
-    return Meanings.load(models / WORDS) if (models / WORDS).exists() else None
+    return WordVectors.load(models / WORDS) if (models / WORDS).exists() else None
 
 
 def _of_chat(chat: Chat, models: Path) -> list[Outcome]:
     meanings = table(models)
     found: list[Outcome] = []
     for question in chat.questions:
-        memory = Memory(REMEMBERED, meanings=meanings)
-        cutters = {name: partial(_cut, memory, *chosen) for name, chosen in ENGINES.items()} | SIMPLE
-        found += [_outcome(name, cut, budget, chat, question) for budget in BUDGETS for name, cut in cutters.items()]
+        memory = Memo(REMEMBERED, meanings=meanings)
+        cutters = {
+            name: partial(_cut, memory, *chosen) for name, chosen in ENGINES.items()
+        } | SIMPLE
+        found += [
+            _outcome(name, cut, budget, chat, question)
+            for budget in BUDGETS
+            for name, cut in cutters.items()
+        ]
     return found
 
 
-def _cut(memory: Memory, engine: str, focus: Focus, asked: list[Message], budget: int) -> list[Message]:
+def _cut(
+    memory: Memo, engine: str, focus: Focus, asked: list[Message], budget: int
+) -> list[Message]:
     half = CompressionSettings(engine=engine, max_input_tokens=budget, focus=focus)
     return compress(asked, half, model=MODEL, memory=memory).messages or asked
 
@@ -91,14 +120,24 @@ def _outcome(engine: str, cut: Cutter, budget: int, chat: Chat, question: Questi
     sent = cut(asked, budget)
     took = 1000 * (time.perf_counter() - begun)
     there = Sent(sent)
-    return Outcome(engine, budget, chat.source, all(there.has(chat.messages[index]["content"]) for index in question.evidence), took)
+    return Outcome(
+        engine,
+        budget,
+        chat.source,
+        all(there.has(chat.messages[index]["content"]) for index in question.evidence),
+        took,
+    )
 
 
 def _figures(outcomes: list[Outcome]) -> dict[str, Any]:
     sources = sorted({one.source for one in outcomes})
     found: dict[str, Any] = {
         str(budget): {
-            source: round(fmean(one.kept for one in outcomes if (one.budget, one.source) == (budget, source)), 4) for source in sources
+            source: round(
+                fmean(one.kept for one in outcomes if (one.budget, one.source) == (budget, source)),
+                4,
+            )
+            for source in sources
         }
         for budget in BUDGETS
     }
@@ -107,9 +146,16 @@ def _figures(outcomes: list[Outcome]) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m evaluation.compression", description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="a folder with long_chats.jsonl.gz")
+    parser.add_argument(
+        "--data", type=Path, required=True, help="a folder with long_chats.jsonl.gz"
+    )
     parser.add_argument("--json", type=Path, help="write the figures to this file")
-    parser.add_argument("--models", type=Path, default=Path("var/models"), help="where prepare_embedder has put its models")
+    parser.add_argument(
+        "--models",
+        type=Path,
+        default=Path("var/models"),
+        help="where prepare_embedder has put its models",
+    )
     arguments = parser.parse_args()
     begun = time.monotonic()
     figures = measure(arguments.data, arguments.models)

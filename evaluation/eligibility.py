@@ -1,7 +1,9 @@
-"""Which questions are left to the exact tier as personal or time-bound: `python -m evaluation.eligibility [--data FOLDER]`.
+"""Which questions are left to the exact tier as personal or time-bound:
+`python -m evaluation.eligibility [--data FOLDER]`.
 
-The set beside this file was written by hand before the rules were looked at: 60 questions of one person, 60 of one moment, 60 that one
-answer serves whoever asks and whenever. A third, by hash, was not looked at while the rules were mended (`held`).
+The set beside this file was written by hand before the rules were looked at: 60 questions of one
+person, 60 of one moment, 60 that one answer serves whoever asks and whenever. A third, by hash, was
+not looked at while the rules were mended (`held`).
 """
 
 import argparse
@@ -12,11 +14,12 @@ from collections import Counter
 from pathlib import Path
 
 from plans.snapshot import CacheSettings
-from proxy.core.caching.eligibility import semantic_refusal
+from proxy.core.caching.eligibility import semantic_ineligibility
 from proxy.core.formats.chat_completions import ChatRequest
 
 SET = Path(__file__).parent / "sets" / "eligibility.jsonl"
-# The same three kinds in other languages, and questions in languages of which the gateway knows nothing.
+# The same three kinds in other languages, and questions in languages of which the gateway knows
+# nothing.
 LANGUAGES_SET = SET.with_name("languages.jsonl")
 BYPASSED = frozenset({"personal", "time-sensitive"})
 
@@ -49,22 +52,26 @@ def rates(labelled: list[tuple[str, str]]) -> dict[tuple[str, str], tuple[int, i
 
 
 def rates_by_language() -> dict[tuple[str, str], tuple[int, int]]:
-    """(language, label) to how many are left to the exact tier, of how many; `other` stands for all without rules."""
+    """(language, label) to how many are left to the exact tier, of how many;
+    `other` stands for all without rules."""
     rows = [json.loads(line) for line in LANGUAGES_SET.read_text().splitlines()]
     total = Counter((row["language"], row["label"]) for row in rows)
-    caught = Counter((row["language"], row["label"]) for row in rows if refusal(row["text"]) is not None)
+    caught = Counter(
+        (row["language"], row["label"]) for row in rows if refusal(row["text"]) is not None
+    )
     return {group: (caught[group], count) for group, count in total.items()}
 
 
 def bypassed(question: str) -> bool:
-    """Whether the semantic tier leaves this question alone as personal or time-bound, by the gateway's own decision."""
+    """Whether the semantic tier leaves this question alone as personal or time-bound,
+    by the gateway's own decision."""
     return refusal(question) in BYPASSED
 
 
 def refusal(question: str) -> str | None:
     """Why the default plan leaves this question to the exact tier."""
     request = ChatRequest(body={}, model="m", messages=[{"role": "user", "content": question}])
-    return semantic_refusal(request, CacheSettings())
+    return semantic_ineligibility(request, CacheSettings())
 
 
 def _part(text: str) -> str:

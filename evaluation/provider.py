@@ -1,4 +1,7 @@
-"""What a provider with prefix caching bills for a row of prompts. Pure: the clock is the caller's."""
+"""What a provider with prefix caching bills for a row of prompts.
+
+Pure: the clock is the caller's.
+"""
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -8,7 +11,12 @@ import orjson
 from bpe_openai import get_encoding
 
 from evaluation.rules import Rules
-from proxy.core.tokens import PER_MESSAGE, REPLY_PRIMING, count_message, count_text
+from proxy.core.tokens import (
+    REPLY_PRIMING_TOKENS,
+    TOKENS_PER_MESSAGE,
+    count_message_tokens,
+    count_text,
+)
 from proxy.core.types import Message
 
 
@@ -35,20 +43,34 @@ class Provider:
         self._kept: list[tuple[float, list[bytes], frozenset[int]]] = []
 
     def send(self, messages: list[Message], at: float, *, marks: tuple[int, ...] = ()) -> Billed:
-        """Bill a prompt and remember it. `marks`: breakpoints, each a number of messages from the start; none: after the last."""
+        """Bill a prompt and remember it.
+
+        `marks`: breakpoints, each a number of messages from the start; none: after the last.
+        """
         texts = [orjson.dumps(message, option=orjson.OPT_SORT_KEYS) for message in messages]
         sizes = [_count(text, self._encoding) for text in texts]
-        total, stops = sum(sizes) + REPLY_PRIMING, frozenset(marks or (len(texts),))
+        total, stops = sum(sizes) + REPLY_PRIMING_TOKENS, frozenset(marks or (len(texts),))
         cached = self._cached(texts, sizes, stops, at) if self.rules.read is not None else 0
         end = sum(sizes[: max(stops)])
-        by_mark = self.rules.read is not None and self.rules.ends == "breakpoints" and end >= self.rules.minimum
+        by_mark = (
+            self.rules.read is not None
+            and self.rules.ends == "breakpoints"
+            and end >= self.rules.minimum
+        )
         written = max(0, end - cached) if by_mark else 0
         self._kept = [kept for kept in self._kept if at - kept[0] <= self.rules.expiry]
         self._kept.append((at, texts, stops))
-        return Billed(total - cached - written, written, cached, 0.0).at(self.rules.read or 0.0, self.rules.write)
+        return Billed(total - cached - written, written, cached, 0.0).at(
+            self.rules.read or 0.0, self.rules.write
+        )
 
-    def _cached(self, texts: list[bytes], sizes: list[int], stops: frozenset[int], at: float) -> int:
-        """Tokens of the longest prefix that is still kept. What is read is kept anew, as part of the prompt that read it."""
+    def _cached(
+        self, texts: list[bytes], sizes: list[int], stops: frozenset[int], at: float
+    ) -> int:
+        """Tokens of the longest prefix that is still kept.
+
+        What is read is kept anew, as part of the prompt that read it.
+        """
         live = [kept for kept in self._kept if at - kept[0] <= self.rules.expiry]
         if self.rules.ends == "steps":
             longest = max((self._common(texts, sizes, kept[1]) for kept in live), default=0)
@@ -63,9 +85,19 @@ class Provider:
             tokens += _shared(texts[same], earlier[same], self._encoding)
         return tokens
 
-    def _marked(self, texts: list[bytes], sizes: list[int], stops: frozenset[int], kept: tuple[float, list[bytes], frozenset[int]]) -> int:
+    def _marked(
+        self,
+        texts: list[bytes],
+        sizes: list[int],
+        stops: frozenset[int],
+        kept: tuple[float, list[bytes], frozenset[int]],
+    ) -> int:
         same = _same(texts, kept[1])
-        near = (end for end in kept[2] if end <= same and any(0 <= stop - end <= self.rules.lookback for stop in stops))
+        near = (
+            end
+            for end in kept[2]
+            if end <= same and any(0 <= stop - end <= self.rules.lookback for stop in stops)
+        )
         return sum(sizes[: max(near, default=0)])
 
 
@@ -79,16 +111,21 @@ def _same(texts: list[bytes], earlier: list[bytes]) -> int:
 
 @lru_cache(maxsize=100_000)
 def _count(text: bytes, encoding: str) -> int:
-    return count_message(orjson.loads(text), encoding)
+    return count_message_tokens(orjson.loads(text), encoding)
 
 
 def _shared(text: bytes, other: bytes, encoding: str) -> int:
-    """Tokens from the start that two different messages have in common: framing, role, and the text as far as it is the same."""
+    """Tokens from the start that two different messages have in common:
+    framing, role, and the text as far as it is the same."""
     one, two = orjson.loads(text), orjson.loads(other)
-    if one.get("role") != two.get("role") or not (isinstance(one.get("content"), str) and isinstance(two.get("content"), str)):
+    if one.get("role") != two.get("role") or not (
+        isinstance(one.get("content"), str) and isinstance(two.get("content"), str)
+    ):
         return 0
-    tokens = PER_MESSAGE + count_text(one["role"], encoding)
-    for mine, theirs in zip(_ids(one["content"], encoding), _ids(two["content"], encoding), strict=False):
+    tokens = TOKENS_PER_MESSAGE + count_text(one["role"], encoding)
+    for mine, theirs in zip(
+        _ids(one["content"], encoding), _ids(two["content"], encoding), strict=False
+    ):
         if mine != theirs:
             break
         tokens += 1

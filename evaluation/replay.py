@@ -1,4 +1,5 @@
-"""A chat as it went, turn by turn: what each way of cutting would have sent, and what was left of the evidence at its end."""
+"""A chat as it went, turn by turn: what each way of cutting would have sent,
+and what was left of the evidence at its end."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,22 +9,22 @@ from evaluation.every_turn import cut_anew
 from evaluation.evidence import Sent
 from plans.snapshot import CompressionSettings
 from proxy.core.compression.compress import compress
-from proxy.core.compression.memo import Memory
-from proxy.core.text.word_vectors import Meanings
+from proxy.core.compression.memo import Memo
+from proxy.core.text.word_vectors import WordVectors
 from proxy.core.types import Message
 
 MODEL = "gpt-4o-mini"
 MINUTE, REST = 60.0, 1800.0
 MEMORY = 64 * 1024 * 1024
 
-Cutter = Callable[[list[Message], CompressionSettings, Memory], list[Message]]
+Cutter = Callable[[list[Message], CompressionSettings, Memo], list[Message]]
 
 
-def _whole(messages: list[Message], _settings: CompressionSettings, _memory: Memory) -> list[Message]:
+def _whole(messages: list[Message], _settings: CompressionSettings, _memory: Memo) -> list[Message]:
     return messages
 
 
-def _frozen(messages: list[Message], settings: CompressionSettings, memory: Memory) -> list[Message]:
+def _frozen(messages: list[Message], settings: CompressionSettings, memory: Memo) -> list[Message]:
     return compress(messages, settings, model=MODEL, memory=memory).messages or messages
 
 
@@ -33,21 +34,29 @@ CUTTERS: dict[str, Cutter] = {"none": _whole, "every_turn": cut_anew, "always": 
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """`sent`: prompts by cutter, one a turn; `kept`: by cutter, for each question of the chat, whether its evidence was sent when it
-    was asked last."""
+    """`sent`: prompts by cutter, one a turn; `kept`: by cutter, for each question of the chat,
+    whether its evidence was sent when it was asked last."""
 
     source: str
     sent: dict[str, list[list[Message]]]
     kept: dict[str, list[bool]]
 
 
-def replay(chat: Chat, settings: CompressionSettings, meanings: Meanings | None = None) -> Replay:
-    """All turns of a chat by all cutters, which find by meaning where there is a table. Takes seconds."""
+def replay(
+    chat: Chat, settings: CompressionSettings, meanings: WordVectors | None = None
+) -> Replay:
+    """All turns of a chat by all cutters, which find by meaning where there is a table.
+
+    Takes seconds.
+    """
     sent, kept = {}, {}
     for name, cut in CUTTERS.items():
-        memory = Memory(MEMORY, meanings=meanings)
+        memory = Memo(MEMORY, meanings=meanings)
         sent[name] = [cut(prompt, settings, memory) for prompt in chat.requests()]
-        kept[name] = [_survives(chat, question, cut(_asked(chat, question), settings, memory)) for question in chat.questions]
+        kept[name] = [
+            _survives(chat, question, cut(_asked(chat, question), settings, memory))
+            for question in chat.questions
+        ]
     return Replay(chat.source, sent, kept)
 
 

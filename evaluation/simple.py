@@ -1,4 +1,5 @@
-"""What simple methods would send: whole messages of a chat within a budget, and its final message."""
+"""What simple methods would send: whole messages of a chat within a budget,
+and its final message."""
 
 import math
 import random
@@ -7,7 +8,7 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 
 from proxy.core.text.languages import terms
-from proxy.core.tokens import REPLY_PRIMING, count_message
+from proxy.core.tokens import REPLY_PRIMING_TOKENS, count_message_tokens
 from proxy.core.types import Message
 
 ENCODING = "o200k_base"
@@ -24,7 +25,8 @@ def keep_last(messages: list[Message], budget: int) -> list[Message]:
 
 
 def at_random(messages: list[Message], budget: int) -> list[Message]:
-    """In an order that is always the same, up to the first that does not fit: not filled up with short ones."""
+    """In an order that is always the same, up to the first that does not fit:
+    not filled up with short ones."""
     order = list(range(len(messages) - 1))
     random.Random(0).shuffle(order)  # noqa: S311 - chance to compare with, no secret
     return _kept(messages, order, budget, skip=False)
@@ -41,7 +43,10 @@ def bm25(messages: list[Message], budget: int) -> list[Message]:
         some = said[index]
         long = K1 * (1 - B + B * some.total() / mean)
         return sum(
-            math.log((len(said) + 1) / (frequency[term] + 0.5)) * some[term] * (K1 + 1) / (some[term] + long)
+            math.log((len(said) + 1) / (frequency[term] + 0.5))
+            * some[term]
+            * (K1 + 1)
+            / (some[term] + long)
             for term in asked
             if term in some
         )
@@ -52,9 +57,12 @@ def bm25(messages: list[Message], budget: int) -> list[Message]:
 SIMPLE: dict[str, Cutter] = {"keep last": keep_last, "BM25": bm25, "random": at_random}
 
 
-def _kept(messages: list[Message], order: Iterable[int], budget: int, *, skip: bool) -> list[Message]:
-    """Those that fit, in the order of the chat; `skip`: what does not fit is passed over, else it is the end."""
-    room = budget - REPLY_PRIMING - count_message(messages[-1], ENCODING)
+def _kept(
+    messages: list[Message], order: Iterable[int], budget: int, *, skip: bool
+) -> list[Message]:
+    """Those that fit, in the order of the chat; `skip`: what does not fit is passed over,
+    else it is the end."""
+    room = budget - REPLY_PRIMING_TOKENS - count_message_tokens(messages[-1], ENCODING)
     kept: set[int] = set()
     for index in order:
         tokens = _count(str(messages[index]["role"]), messages[index]["content"])
@@ -63,12 +71,16 @@ def _kept(messages: list[Message], order: Iterable[int], budget: int, *, skip: b
             kept.add(index)
         elif not skip:
             break
-    return [message for index, message in enumerate(messages) if index in kept or index == len(messages) - 1]
+    return [
+        message
+        for index, message in enumerate(messages)
+        if index in kept or index == len(messages) - 1
+    ]
 
 
 @lru_cache(maxsize=20_000)
 def _count(role: str, content: str) -> int:
-    return count_message({"role": role, "content": content}, ENCODING)
+    return count_message_tokens({"role": role, "content": content}, ENCODING)
 
 
 @lru_cache(maxsize=20_000)

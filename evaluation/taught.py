@@ -1,5 +1,5 @@
-"""Which texts the verifier learned from, by digest: committed beside its weights, so that no evaluation scores them, in whatever folder
-they turn up."""
+"""Which texts the verifier learned from, by digest:
+committed beside its weights, so that no evaluation scores them, in whatever folder they turn up."""
 
 from collections.abc import Iterable
 from functools import lru_cache
@@ -22,7 +22,8 @@ def write(texts: Iterable[str], path: Path = TAUGHT) -> int:
 
 
 def is_taught(text: str) -> bool:
-    """Whether the committed weights were trained or tuned on this text, or on one that differs in case, punctuation or politeness alone."""
+    """Whether the committed weights were trained or tuned on this text,
+    or on one that differs in case, punctuation or politeness alone."""
     return _digest(text) in _known()
 
 
@@ -32,4 +33,6 @@ def _known() -> frozenset[int]:
 
 
 def _digest(text: str) -> int:
-    return int.from_bytes(blake2b(plain(text).encode(errors="replace"), digest_size=8).digest(), "big")
+    return int.from_bytes(
+        blake2b(plain(text).encode(errors="replace"), digest_size=8).digest(), "big"
+    )

@@ -1,10 +1,11 @@
 """`python -m evaluation.words --data <folder>`: learn the matrix that
 `proxy.engines.embedders.export_word_vectors` makes word vectors with. Minutes.
 
-From questions that may be used for any purpose when their makers are named, none of which is in the chats that judge compression:
-PAWS-Wiki, Banking77 (CC BY 4.0), CLINC150 (CC BY 3.0), fow-cache (CC BY 4.0) and MT-Bench (Apache-2.0). Ridge regression
-brings the mean of the rows of a text's pieces to the vector that MiniLM has for the text; of the result the directions with most variance
-are kept.
+From questions that may be used for any purpose when their makers are named, none of which is in the
+chats that judge compression: PAWS-Wiki, Banking77 (CC BY 4.0), CLINC150 (CC BY 3.0), fow-cache (CC
+BY 4.0) and MT-Bench (Apache-2.0). Ridge regression brings the mean of the rows of a text's pieces
+to the vector that MiniLM has for the text; of the result the directions with most variance are
+kept.
 """
 
 import argparse
@@ -18,14 +19,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from proxy.core.text.word_vectors import Meanings, unit
+from proxy.core.text.word_vectors import WordVectors, normalize_rows
 from proxy.engines.embedders.export_word_vectors import MATRIX, alone, vocabulary, weighted
 from proxy.engines.embedders.onnx import GRAPH, MINILM_ID, OnnxEmbedder
 
 DIMENSION, RIDGE = 128, 10.0
 # Characters of a text that are read.
 LONGEST = 400
-# Sources of rows that ask for no more than a name. What is derived from SGD (CC BY-SA) or of mixed origin is left out.
+# Sources of rows that ask for no more than a name. What is derived from SGD (CC BY-SA) or of mixed
+# origin is left out.
 FREE = ("paws", "banking77", "fow", "mt-bench")
 
 Floats = NDArray[np.float64]
@@ -69,13 +71,20 @@ async def _vectors(models: Path, some: Sequence[str]) -> Floats:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m evaluation.words", description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="a folder with cache_pairs.jsonl.gz and the others")
-    parser.add_argument("--models", type=Path, default=Path("var/models"), help="where prepare_embedder has put its models")
+    parser.add_argument(
+        "--data", type=Path, required=True, help="a folder with cache_pairs.jsonl.gz and the others"
+    )
+    parser.add_argument(
+        "--models",
+        type=Path,
+        default=Path("var/models"),
+        help="where prepare_embedder has put its models",
+    )
     arguments = parser.parse_args()
     pieces = vocabulary(arguments.models)
     rows = weighted(alone(arguments.models / MINILM_ID / GRAPH, len(pieces)))
     some = texts(arguments.data)
-    means = unit(Meanings(pieces, rows).texts(some)).astype(np.float64)
+    means = normalize_rows(WordVectors(pieces, rows).embed_texts(some)).astype(np.float64)
     np.save(MATRIX, learn(means, asyncio.run(_vectors(arguments.models, some))).astype(np.float16))
     print(f"{MATRIX}: from {len(some)} texts")
 

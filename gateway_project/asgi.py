@@ -1,4 +1,5 @@
-"""The ASGI application: /v1 and the server's lifespan belong to `proxy.asgi`, everything else to Django."""
+"""The ASGI application: /v1 and the server's lifespan belong to `proxy.asgi`,
+everything else to Django."""
 
 import os
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -21,9 +22,15 @@ Message = MutableMapping[str, Any]
 pages = ProxyHeadersMiddleware(limited(django, settings.MAX_BODY_BYTES), settings.TRUSTED_PROXIES)  # type: ignore[arg-type]  # three names for one type
 
 
-async def application(scope: Message, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]) -> None:
+async def application(
+    scope: Message,
+    receive: Callable[[], Awaitable[Message]],
+    send: Callable[[Message], Awaitable[None]],
+) -> None:
     """Dispatch by path alone: one string comparison on the hot path."""
-    if scope["type"] == "lifespan" or (scope["type"] == "http" and scope["path"].startswith("/v1/")):
+    if scope["type"] == "lifespan" or (
+        scope["type"] == "http" and scope["path"].startswith("/v1/")
+    ):
         await gateway(scope, receive, send)
     elif scope["type"] == "http":
         if is_astray(scope["path"]):

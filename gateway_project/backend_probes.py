@@ -14,14 +14,20 @@ from redis.exceptions import RedisError, ResponseError
 from redis.retry import Retry
 
 REDIS_TIMEOUT_SECONDS: Final = 0.5  # seconds to connect, and as long again to answer
-NO_SEARCH: Final = "The Redis of REDIS_SEMANTIC_URL has no search module (RediSearch): use Redis Stack or Redis 8."
+NO_SEARCH: Final = (
+    "The Redis of REDIS_SEMANTIC_URL has no search module (RediSearch): use Redis Stack or Redis 8."
+)
 
 
 def pgvector_refusal() -> str | None:
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1 FROM pg_extension WHERE extname = 'vector'")
-            return None if cursor.fetchone() else "PostgreSQL has no extension `vector`: install pgvector 0.8 or newer."
+            return (
+                None
+                if cursor.fetchone()
+                else "PostgreSQL has no extension `vector`: install pgvector 0.8 or newer."
+            )
     except DatabaseError as error:
         return f"PostgreSQL does not answer ({type(error).__name__})."
 
@@ -38,7 +44,11 @@ def redis_refusal() -> str | None:
     try:
         client.execute_command("FT._LIST")  # type: ignore[no-untyped-call]
     except ResponseError as error:
-        return NO_SEARCH if "unknown command" in str(error).lower() else f"Redis at {shown} refuses: {error}."
+        return (
+            NO_SEARCH
+            if "unknown command" in str(error).lower()
+            else f"Redis at {shown} refuses: {error}."
+        )
     except (RedisConnectionError, RedisError, OSError) as error:
         return f"Redis at {shown} does not answer ({type(error).__name__})."
     finally:
@@ -51,9 +61,12 @@ def redis_refusal() -> str | None:
 
 QDRANT_TIMEOUT_SECONDS: Final = 0.5  # seconds for each step
 NO_SERVER: Final = (
-    "No Qdrant server is configured: set QDRANT_URL. Without a server each worker would have entries of its own, which others cannot see."
+    "No Qdrant server is configured: set QDRANT_URL. Without a server each worker would have "
+    "entries of its own, which others cannot see."
 )
-NO_CLIENT: Final = "The package qdrant-client is not installed: pip install -r requirements-qdrant.txt."
+NO_CLIENT: Final = (
+    "The package qdrant-client is not installed: pip install -r requirements-qdrant.txt."
+)
 
 
 def qdrant_refusal() -> str | None:
@@ -66,10 +79,18 @@ def qdrant_refusal() -> str | None:
     headers = {"api-key": settings.QDRANT_API_KEY} if settings.QDRANT_API_KEY else {}
     try:
         where = urlsplit(url)
-        at = f"{where.hostname}:{where.port or 6333}"  # the client's own default, whatever the scheme
-        reply = httpx.get(f"{where.scheme}://{at}{where.path.rstrip('/')}/collections", headers=headers, timeout=QDRANT_TIMEOUT_SECONDS)
+        # The client's own default, whatever the scheme.
+        at = f"{where.hostname}:{where.port or 6333}"
+        reply = httpx.get(
+            f"{where.scheme}://{at}{where.path.rstrip('/')}/collections",
+            headers=headers,
+            timeout=QDRANT_TIMEOUT_SECONDS,
+        )
         if reply.status_code in (401, 403):
-            return f"Qdrant at {at} refuses the key of TOKENTHRIFT_QDRANT_API_KEY ({reply.status_code})."
+            return (
+                f"Qdrant at {at} refuses the key of TOKENTHRIFT_QDRANT_API_KEY "
+                f"({reply.status_code})."
+            )
         reply.raise_for_status().json()["result"]["collections"]
     except (httpx.HTTPError, httpx.InvalidURL, ValueError, LookupError, TypeError) as error:
         return f"No Qdrant answers at the address of QDRANT_URL ({type(error).__name__})."

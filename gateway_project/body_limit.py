@@ -1,7 +1,9 @@
-"""A bound on request bodies for Django's side of the house, and an `x-request-id` on each of its replies, as /v1 has them.
+"""A bound on request bodies for Django's side of the house,
+and an `x-request-id` on each of its replies, as /v1 has them.
 
-Django's ASGI handler writes a body of any length to a temporary file before any view, log-in or size check sees it:
-counted here as it arrives, an endless one ends at the limit, in our own error object; so does one that the server calls late.
+Django's ASGI handler writes a body of any length to a temporary file before any view, log-in or
+size check sees it: counted here as it arrives, an endless one ends at the limit, in our own error
+object; so does one that the server calls late.
 """
 
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -9,8 +11,8 @@ from typing import Any
 
 import orjson
 
-from proxy.core.errors import BodyTimeout, GatewayError, TooLarge
-from proxy.core.request_ids import new_id
+from proxy.core.errors import BodyTimeout, BodyTooLarge, GatewayError
+from proxy.core.request_ids import new_request_id
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -19,9 +21,12 @@ App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 
 def limited(app: App, limit: int) -> App:
-    """The application with bodies of at most `limit` bytes and a request id. A longer body is answered 413 and the connection closed."""
+    """The application with bodies of at most `limit` bytes and a request id.
 
-    too_large = TooLarge(f"The body is larger than the {limit} bytes accepted.")
+    A longer body is answered 413 and the connection closed.
+    """
+
+    too_large = BodyTooLarge(f"The body is larger than the {limit} bytes accepted.")
 
     async def application(scope: Message, receive: Receive, send: Send) -> None:
         size, answered = 0, False
@@ -41,7 +46,10 @@ def limited(app: App, limit: int) -> App:
             nonlocal answered
             answered = True
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], (b"x-request-id", new_id().encode())]
+                message["headers"] = [
+                    *message["headers"],
+                    (b"x-request-id", new_request_id().encode()),
+                ]
             await send(message)
 
         announced = dict(scope["headers"]).get(b"content-length", b"")
@@ -56,12 +64,12 @@ def limited(app: App, limit: int) -> App:
 
 
 async def _refuse(send: Send, error: GatewayError) -> None:
-    body = orjson.dumps(error.body())
+    body = orjson.dumps(error.error_object())
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),
         (b"connection", b"close"),
-        (b"x-request-id", new_id().encode()),
+        (b"x-request-id", new_request_id().encode()),
     ]
     await send({"type": "http.response.start", "status": error.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -20,7 +20,9 @@ class RunningCapabilities:
 
     def compression_engines(self) -> list[CompressionEngine]:
         return [
-            CompressionEngine(name, engine.title, focus=("question", "none") if engine.focus else ("none",))
+            CompressionEngine(
+                name, engine.title, focus=("question", "none") if engine.focus else ("none",)
+            )
             for name, engine in registry.ENGINES.items()
         ]
 
@@ -31,7 +33,9 @@ class RunningCapabilities:
         return list(LANGUAGES)
 
     def routes(self) -> list[str]:
-        return list(Route.objects.filter(enabled=True).order_by("name").values_list("name", flat=True))
+        return list(
+            Route.objects.filter(enabled=True).order_by("name").values_list("name", flat=True)
+        )
 
     def chats(self, plan_id: int) -> Traffic:
         return Traffic(*selectors.turns(plan_id))
@@ -40,7 +44,10 @@ class RunningCapabilities:
         return totals.saved_lately(plan_ids)
 
     def key_uses(self, key_ids: Collection[int]) -> dict[int, KeyUse]:
-        return {key: KeyUse(requests, last_at) for key, (requests, last_at) in totals.key_uses(key_ids).items()}
+        return {
+            key: KeyUse(requests, last_at)
+            for key, (requests, last_at) in totals.key_uses(key_ids).items()
+        }
 
     def refusal(self, backend: str) -> str | None:
         if backend not in BACKENDS:
@@ -50,7 +57,11 @@ class RunningCapabilities:
     def verifier_refusal(self) -> str | None:
         from proxy.engines.verifiers.weights import is_prepared  # brings numpy
 
-        return None if is_prepared(conf.models) else "The verifier is not prepared: run manage.py prepare_embedder."
+        return (
+            None
+            if is_prepared(conf.models)
+            else "The verifier is not prepared: run manage.py prepare_embedder."
+        )
 
 
 def _engine(name: str, title: str, refusal: str | None) -> Engine:

@@ -1,6 +1,8 @@
-"""Typed readers of the environment: every setting is `TOKENTHRIFT_*` or one of the URLs, and a secret may come from a file.
+"""Typed readers of the environment: every setting is `TOKENTHRIFT_*` or one of the URLs,
+and a secret may come from a file.
 
-`NAME_FILE` names a file whose content, stripped, is the value of `NAME` (the convention of container secrets).
+`NAME_FILE` names a file whose content, stripped, is the value of `NAME` (the convention of
+container secrets).
 """
 
 import os
@@ -11,8 +13,11 @@ from django.core.exceptions import ImproperlyConfigured
 
 
 def load() -> None:
-    """Add the variables of `.env` (or of the file TOKENTHRIFT_ENV_FILE names) to the environment, which wins over the file."""
-    environ.Env.read_env(text("TOKENTHRIFT_ENV_FILE", str(Path(__file__).resolve().parent.parent / ".env")))
+    """Add the variables of `.env` (or of the file TOKENTHRIFT_ENV_FILE names) to the environment,
+    which wins over the file."""
+    environ.Env.read_env(
+        text("TOKENTHRIFT_ENV_FILE", str(Path(__file__).resolve().parent.parent / ".env"))
+    )
 
 
 def text(name: str, default: str = "") -> str:
@@ -28,7 +33,9 @@ def text(name: str, default: str = "") -> str:
     try:
         return Path(file).read_text().strip()
     except OSError as error:
-        raise ImproperlyConfigured(f"{name}_FILE: {file} cannot be read ({error.strerror}).") from error
+        raise ImproperlyConfigured(
+            f"{name}_FILE: {file} cannot be read ({error.strerror})."
+        ) from error
 
 
 def number(name: str, default: float, *, low: float, high: float) -> float:

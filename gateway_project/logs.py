@@ -1,4 +1,5 @@
-"""What goes to the log and what must never: one line per record on standard output, as text or as JSON, secrets blotted out."""
+"""What goes to the log and what must never: one line per record on standard output,
+as text or as JSON, secrets blotted out."""
 
 import logging
 import re
@@ -18,7 +19,8 @@ _SECRET = re.compile(
     r"|(?P<address>\b[a-z][a-z0-9+.-]{0,30}://[^\s:/@]*:)[^\s/@]+(?=@)",
     re.IGNORECASE,
 )
-_SIGNS = ("tt-", "tta-", "sk-", "pk-", "bearer", "://")  # one of these is in every match: to look for them takes a hundredth of the time
+# One of these is in every match: to look for them takes a hundredth of the time.
+_SIGNS = ("tt-", "tta-", "sk-", "pk-", "bearer", "://")
 
 
 def redact(text: str) -> str:
@@ -30,15 +32,17 @@ def redact(text: str) -> str:
 
 
 class RedactingFormatter(logging.Formatter):
-    """Redacts the finished line, the traceback included: a filter on the record would see neither its arguments nor its exception."""
+    """Redacts the finished line, the traceback included:
+    a filter on the record would see neither its arguments nor its exception."""
 
     def format(self, record: logging.LogRecord) -> str:
         return redact(super().format(record))
 
 
 class JsonFormatter(logging.Formatter):
-    """One object a line: time (RFC 3339), level, logger, message; `request_id` where the line is about a request, `exception`, and under
-    `decision` the decision record of a finished request."""
+    """One object a line: time (RFC 3339), level, logger, message;
+    `request_id` where the line is about a request, `exception`, and under `decision` the decision
+    record of a finished request."""
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
@@ -57,14 +61,21 @@ class JsonFormatter(logging.Formatter):
         try:
             return orjson.dumps(line).decode()
         except TypeError:  # half a surrogate pair in a message
-            return orjson.dumps(line | {"message": line["message"].encode("utf-8", "replace").decode()}).decode()
+            return orjson.dumps(
+                line | {"message": line["message"].encode("utf-8", "replace").decode()}
+            ).decode()
 
 
 def config(level: str, form: str = "text") -> dict[str, Any]:
-    """Django's LOGGING. Access lines are uvicorn's and stay off: the ledger holds a row for every request. Raises ImproperlyConfigured for
-    an unknown form."""
+    """Django's LOGGING.
+
+    Access lines are uvicorn's and stay off: the ledger holds a row for every request. Raises
+    ImproperlyConfigured for an unknown form.
+    """
     if form not in FORMATS:
-        raise ImproperlyConfigured(f"TOKENTHRIFT_LOG_FORMAT must be one of {', '.join(FORMATS)}, got {form!r}.")
+        raise ImproperlyConfigured(
+            f"TOKENTHRIFT_LOG_FORMAT must be one of {', '.join(FORMATS)}, got {form!r}."
+        )
     return {
         "version": 1,
         "disable_existing_loggers": False,
@@ -75,15 +86,23 @@ def config(level: str, form: str = "text") -> dict[str, Any]:
                 "style": "{",
             }
         },
-        "handlers": {"out": {"class": "logging.StreamHandler", "stream": "ext://sys.stdout", "formatter": "line"}},
+        "handlers": {
+            "out": {
+                "class": "logging.StreamHandler",
+                "stream": "ext://sys.stdout",
+                "formatter": "line",
+            }
+        },
         "root": {"handlers": ["out"], "level": level},
         "loggers": {
-            "django": {"handlers": [], "level": level},  # without this Django adds handlers of its own, which do not redact
+            # Without this Django adds handlers of its own, which do not redact.
+            "django": {"handlers": [], "level": level},
             "django.server": {"handlers": [], "level": level, "propagate": True},
             "uvicorn": {"handlers": [], "level": level, "propagate": True},
             "uvicorn.access": {"handlers": [], "propagate": False},
             "httpx": {"level": "WARNING"},
             "axes": {"level": "WARNING"},
-            "psycopg": {"level": "ERROR"},  # a line for every connection that an outage refuses; ours say it once
+            # A line for every connection that an outage refuses; ours say it once.
+            "psycopg": {"level": "ERROR"},
         },
     }

@@ -1,4 +1,7 @@
-"""Django settings, from the environment (`.env.example` lists every variable). Without DATABASE_URL the embedded services are used."""
+"""Django settings, from the environment (`.env.example` lists every variable).
+
+Without DATABASE_URL the embedded services are used.
+"""
 
 import warnings
 from datetime import timedelta
@@ -28,34 +31,55 @@ PORT = environment.integer("TOKENTHRIFT_PORT", 8000, low=1, high=65535)
 WORKERS = environment.integer("TOKENTHRIFT_WORKERS", 1, low=1, high=256)
 TRUSTED_PROXIES = environment.words("TOKENTHRIFT_TRUSTED_PROXIES", "127.0.0.1")
 KEY_PEPPER = configuration.secret(VAR_DIR, "TOKENTHRIFT_KEY_PEPPER")
-ENCRYPTION_KEYS = [key.strip() for key in configuration.secret(VAR_DIR, "TOKENTHRIFT_ENCRYPTION_KEYS").split(",") if key.strip()]
+ENCRYPTION_KEYS = [
+    key.strip()
+    for key in configuration.secret(VAR_DIR, "TOKENTHRIFT_ENCRYPTION_KEYS").split(",")
+    if key.strip()
+]
 ENCRYPT_CACHE = environment.flag("TOKENTHRIFT_ENCRYPT_CACHE")
 ADMIN_KEY = environment.text("TOKENTHRIFT_ADMIN_KEY")
 METRICS_TOKEN = environment.text("TOKENTHRIFT_METRICS_TOKEN")
 INSTANCE = environment.text("TOKENTHRIFT_INSTANCE") or configuration.instance(URLS.database)
-# How long requests in flight may take after SIGTERM. Container platforms kill after 30 s where nobody said otherwise.
+# How long requests in flight may take after SIGTERM. Container platforms kill after 30 s where
+# nobody said otherwise.
 SHUTDOWN_SECONDS = environment.integer("TOKENTHRIFT_SHUTDOWN_SECONDS", 25, low=1, high=3600)
 SPOOL_DIR = Path(environment.text("TOKENTHRIFT_SPOOL_DIR", str(VAR_DIR / "spool")))
-SPOOL_BYTES = environment.integer("TOKENTHRIFT_SPOOL_MB", 4096, low=0, high=10_000_000) * 1024 * 1024
-SPOOL_MEMORY_BYTES = environment.integer("TOKENTHRIFT_SPOOL_MEMORY_MB", 64, low=1, high=100_000) * 1024 * 1024
+SPOOL_BYTES = (
+    environment.integer("TOKENTHRIFT_SPOOL_MB", 4096, low=0, high=10_000_000) * 1024 * 1024
+)
+SPOOL_MEMORY_BYTES = (
+    environment.integer("TOKENTHRIFT_SPOOL_MEMORY_MB", 64, low=1, high=100_000) * 1024 * 1024
+)
 EMBEDDER = environment.text("TOKENTHRIFT_EMBEDDER", "minilm")
 COMPRESSORS = environment.integer("TOKENTHRIFT_COMPRESSORS", 1, low=1, high=64)
-COMPRESSION_DEADLINE = environment.number("TOKENTHRIFT_COMPRESSION_DEADLINE_MS", 5000, low=10, high=60_000) / 1000
-MAX_BODY_BYTES = environment.integer("TOKENTHRIFT_MAX_BODY_BYTES", 16 * 1024 * 1024, low=1024, high=1024**3)
+COMPRESSION_DEADLINE = (
+    environment.number("TOKENTHRIFT_COMPRESSION_DEADLINE_MS", 5000, low=10, high=60_000) / 1000
+)
+MAX_BODY_BYTES = environment.integer(
+    "TOKENTHRIFT_MAX_BODY_BYTES", 16 * 1024 * 1024, low=1024, high=1024**3
+)
 MAX_DEPTH = environment.integer("TOKENTHRIFT_MAX_DEPTH", 64, low=8, high=200)
-MAX_JSON_VALUES = environment.integer("TOKENTHRIFT_MAX_JSON_VALUES", 500_000, low=1000, high=50_000_000)
+MAX_JSON_VALUES = environment.integer(
+    "TOKENTHRIFT_MAX_JSON_VALUES", 500_000, low=1000, high=50_000_000
+)
 MAX_MESSAGES = environment.integer("TOKENTHRIFT_MAX_MESSAGES", 10_000, low=1, high=1_000_000)
 MAX_PARTS = environment.integer("TOKENTHRIFT_MAX_PARTS", 10_000, low=1, high=1_000_000)
-MAX_HEAD_BYTES = environment.integer("TOKENTHRIFT_MAX_HEAD_BYTES", 64 * 1024, low=4096, high=1024**2)
+MAX_HEAD_BYTES = environment.integer(
+    "TOKENTHRIFT_MAX_HEAD_BYTES", 64 * 1024, low=4096, high=1024**2
+)
 MAX_HEADERS = environment.integer("TOKENTHRIFT_MAX_HEADERS", 200, low=16, high=10_000)
 HEAD_TIMEOUT = environment.number("TOKENTHRIFT_HEAD_TIMEOUT", 30, low=1, high=3600)
 BODY_TIMEOUT = environment.number("TOKENTHRIFT_BODY_TIMEOUT", 60, low=1, high=3600)
 UNREAD_TIMEOUT = environment.number("TOKENTHRIFT_UNREAD_TIMEOUT", 60, low=1, high=3600)
-CONNECTIONS_PER_ADDRESS = environment.integer("TOKENTHRIFT_CONNECTIONS_PER_ADDRESS", 1000, low=0, high=1_000_000)
+CONNECTIONS_PER_ADDRESS = environment.integer(
+    "TOKENTHRIFT_CONNECTIONS_PER_ADDRESS", 1000, low=0, high=1_000_000
+)
 REQUESTS_PER_KEY = environment.integer("TOKENTHRIFT_REQUESTS_PER_KEY", 1000, low=0, high=1_000_000)
 CACHE_BUDGET = environment.number("TOKENTHRIFT_CACHE_BUDGET_MS", 100, low=1, high=10_000) / 1000
 STORE_BUDGET = environment.number("TOKENTHRIFT_STORE_BUDGET_MS", 2000, low=1, high=60_000) / 1000
-EXACT_MEMORY = environment.integer("TOKENTHRIFT_EXACT_MEMORY_MB", 16, low=0, high=65_536) * 1024 * 1024
+EXACT_MEMORY = (
+    environment.integer("TOKENTHRIFT_EXACT_MEMORY_MB", 16, low=0, high=65_536) * 1024 * 1024
+)
 SIMILARITY_FLOOR = environment.number("TOKENTHRIFT_SIMILARITY_FLOOR", 0.50, low=0, high=1)
 CANDIDATES = environment.integer("TOKENTHRIFT_CANDIDATES", 3, low=1, high=50)
 KEEP_EVENTS_DAYS = environment.integer("TOKENTHRIFT_KEEP_EVENTS_DAYS", 400, low=0, high=36_500)
@@ -63,15 +87,26 @@ KEEP_MINUTES_DAYS = environment.integer("TOKENTHRIFT_KEEP_MINUTES_DAYS", 7, low=
 KEEP_HOURS_DAYS = environment.integer("TOKENTHRIFT_KEEP_HOURS_DAYS", 400, low=0, high=36_500)
 IMPRINT_DAYS = environment.integer("TOKENTHRIFT_IMPRINT_DAYS", 7, low=0, high=90)
 UPKEEP_SECONDS = environment.number("TOKENTHRIFT_UPKEEP_SECONDS", 3600, low=1, high=86_400)
-FEEDBACK_PER_MINUTE = environment.integer("TOKENTHRIFT_FEEDBACK_PER_MINUTE", 60, low=1, high=100_000)
-CAPABILITIES = "gateway_project.capabilities.RunningCapabilities"  # fills the port of plans.capabilities
+FEEDBACK_PER_MINUTE = environment.integer(
+    "TOKENTHRIFT_FEEDBACK_PER_MINUTE", 60, low=1, high=100_000
+)
+# Fills the port of plans.capabilities.
+CAPABILITIES = "gateway_project.capabilities.RunningCapabilities"
 REDIS_URL, REDIS_SEMANTIC_URL, QDRANT_URL = URLS.redis, URLS.redis_semantic, URLS.qdrant
 QDRANT_API_KEY = environment.text("TOKENTHRIFT_QDRANT_API_KEY")
 
-# Traces go where this or one of the standard variables (opentelemetry.io, "OTLP Exporter Configuration") says; nowhere by default.
+# Traces go where this or one of the standard variables (opentelemetry.io, "OTLP Exporter
+# Configuration") says; nowhere by default.
 OTLP_ENDPOINT = environment.text("TOKENTHRIFT_OTLP_ENDPOINT")
-_OTLP = (OTLP_ENDPOINT, *map(environment.text, ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")))
-TRACING = any(_OTLP) and not environment.flag("OTEL_SDK_DISABLED") and environment.text("OTEL_TRACES_EXPORTER", "otlp") == "otlp"
+_OTLP = (
+    OTLP_ENDPOINT,
+    *map(environment.text, ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")),
+)
+TRACING = (
+    any(_OTLP)
+    and not environment.flag("OTEL_SDK_DISABLED")
+    and environment.text("OTEL_TRACES_EXPORTER", "otlp") == "otlp"
+)
 
 INSTALLED_APPS = [
     "plans",
@@ -108,7 +143,11 @@ MIDDLEWARE = [
     "axes.middleware.AxesMiddleware",
     "plans.login_limits.OneLogInAtATime",
 ]
-AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "plans.access.TenantBounds", "django.contrib.auth.backends.ModelBackend"]
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "plans.access.TenantBounds",
+    "django.contrib.auth.backends.ModelBackend",
+]
 ROOT_URLCONF = "gateway_project.urls"
 ASGI_APPLICATION = "gateway_project.asgi.application"
 APPEND_SLASH = False
@@ -132,10 +171,17 @@ _database = environ.Env.db_url_config(URLS.database)
 DATABASES = {
     "default": _database
     | {
-        "CONN_MAX_AGE": 0,  # under ASGI each request has a thread of its own, and a kept connection would never be used again
-        # No query of ours needs long, and none may hang: a frozen server gives an error, not a stuck page. `migrate` lifts the limit.
-        # Nor does one need long enough for compiling it to pay: to compile the sums of a page takes longer than to add them up.
-        "OPTIONS": {"connect_timeout": 3, "tcp_user_timeout": 5000, "options": "-c statement_timeout=30s -c lock_timeout=10s -c jit=off"}
+        # Under ASGI each request has a thread of its own, and a kept connection would never be used
+        # again.
+        "CONN_MAX_AGE": 0,
+        # No query of ours needs long, and none may hang: a frozen server gives an error, not a
+        # stuck page. `migrate` lifts the limit. Nor does one need long enough for compiling it to
+        # pay: to compile the sums of a page takes longer than to add them up.
+        "OPTIONS": {
+            "connect_timeout": 3,
+            "tcp_user_timeout": 5000,
+            "options": "-c statement_timeout=30s -c lock_timeout=10s -c jit=off",
+        }
         | _database.get("OPTIONS", {}),
     }
 }
@@ -148,16 +194,24 @@ STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "templates" / "static"]
 WHITENOISE_USE_FINDERS = True  # files are served from where they lie: no collectstatic to forget
 WHITENOISE_ALLOW_ALL_ORIGINS = False
-# WhiteNoise hands Django a file to iterate, which under ASGI is read whole in a thread: right for files this small.
-warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous iterators")
+# WhiteNoise hands Django a file to iterate, which under ASGI is read whole in a thread: right for
+# files this small.
+warnings.filterwarnings(
+    "ignore", message="StreamingHttpResponse must consume synchronous iterators"
+)
 
 
 def _redis_cache(part: str, serializer: str) -> dict[str, Any]:
-    """One cache alias on Redis. django-redis keeps one pool per address, so the (unused) fragment gives each alias a pool of its own."""
+    """One cache alias on Redis.
+
+    django-redis keeps one pool per address, so the (unused) fragment gives each alias a pool of its
+    own.
+    """
     return {
         "BACKEND": "django_redis.cache.RedisCache",
         "LOCATION": f"{URLS.redis}#{part}",
-        "KEY_PREFIX": f"{INSTANCE}-{part}",  # no colon: django-redis takes keys apart at the first two
+        # No colon: django-redis takes keys apart at the first two.
+        "KEY_PREFIX": f"{INSTANCE}-{part}",
         "OPTIONS": {
             "SERIALIZER": serializer,
             "COMPRESSOR": "django_redis.compressors.identity.IdentityCompressor",
@@ -176,7 +230,14 @@ CHANNEL_LAYERS = {
     "default": {
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
         "CONFIG": {
-            "hosts": [{"address": URLS.redis, "socket_connect_timeout": 1.0, "socket_timeout": 2.0, "health_check_interval": 10}],
+            "hosts": [
+                {
+                    "address": URLS.redis,
+                    "socket_connect_timeout": 1.0,
+                    "socket_timeout": 2.0,
+                    "health_check_interval": 10,
+                }
+            ],
             "prefix": f"{INSTANCE}:channels",
             # What is heard names a method to call: only from whoever knows the pepper.
             "symmetric_encryption_keys": [f"channels of {INSTANCE}: {KEY_PEPPER}"],
@@ -184,18 +245,23 @@ CHANNEL_LAYERS = {
     }
 }
 
-# Browsers. TLS ends at a proxy in front; its X-Forwarded-Proto counts when it comes from TRUSTED_PROXIES.
+# Browsers. TLS ends at a proxy in front; its X-Forwarded-Proto counts when it comes from
+# TRUSTED_PROXIES.
 HTTPS = environment.flag("TOKENTHRIFT_HTTPS", not set(ALLOWED_HOSTS) <= LOOPBACK)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
 SECURE_REDIRECT_EXEMPT = [r"^(livez|readyz|healthz|metrics)/?$"]  # asked by machines inside
-SECURE_HSTS_SECONDS = environment.integer("TOKENTHRIFT_HSTS_SECONDS", 0, low=0, high=10 * 365 * 86400)
+SECURE_HSTS_SECONDS = environment.integer(
+    "TOKENTHRIFT_HSTS_SECONDS", 0, low=0, high=10 * 365 * 86400
+)
 SECURE_REFERRER_POLICY = "same-origin"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_AGE = 12 * 3600
-SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "tokenthrift_session", "tokenthrift_csrf"  # two services on one host keep apart
+# Two services on one host keep apart.
+SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "tokenthrift_session", "tokenthrift_csrf"
 X_FRAME_OPTIONS = "DENY"
-SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]  # subdomains and preload bind hosts that are not ours to bind
+# Subdomains and preload bind hosts that are not ours to bind.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [csp.NONE],
@@ -211,17 +277,27 @@ CONTENT_SECURITY_POLICY = {
 }
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
-    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator", "NumericPasswordValidator")
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
 ]
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "/dashboard/"  # where no page was asked for, or one of another site
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)
-AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]  # both together: nobody can lock out somebody else from afar
+# Both together: nobody can lock out somebody else from afar.
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
-AXES_HANDLER = "plans.login_limits.FailureLimits"  # an address alone, and a name alone, have higher limits
+# An address alone, and a name alone, have higher limits.
+AXES_HANDLER = "plans.login_limits.FailureLimits"
 
-LOGGING = logs.config(environment.text("TOKENTHRIFT_LOG_LEVEL", "INFO").upper(), environment.text("TOKENTHRIFT_LOG_FORMAT", "text"))
+LOGGING = logs.config(
+    environment.text("TOKENTHRIFT_LOG_LEVEL", "INFO").upper(),
+    environment.text("TOKENTHRIFT_LOG_FORMAT", "text"),
+)
 LOG_REQUESTS = environment.flag("TOKENTHRIFT_LOG_REQUESTS")
 
 REST_FRAMEWORK = {
@@ -244,5 +320,6 @@ SPECTACULAR_SETTINGS = {
     "SERVE_AUTHENTICATION": [],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "SWAGGER_UI_SETTINGS": {"deepLinking": False},  # its links to operations are buttons within buttons
+    # Its links to operations are buttons within buttons.
+    "SWAGGER_UI_SETTINGS": {"deepLinking": False},
 }

@@ -1,6 +1,7 @@
 """Every path Django serves. /v1 never gets here: `gateway_project.asgi` sends it to `proxy.asgi`.
 
-Each path answers with and without a slash at its end. What nothing else serves under /token-saving gets the error object.
+Each path answers with and without a slash at its end. What nothing else serves under /token-saving
+gets the error object.
 """
 
 from collections.abc import Callable
@@ -11,7 +12,12 @@ from django.contrib import admin
 from django.templatetags.static import static
 from django.urls import URLPattern, URLResolver, path
 from django.views.generic import RedirectView
-from drf_spectacular.renderers import OpenApiJsonRenderer, OpenApiJsonRenderer2, OpenApiYamlRenderer, OpenApiYamlRenderer2
+from drf_spectacular.renderers import (
+    OpenApiJsonRenderer,
+    OpenApiJsonRenderer2,
+    OpenApiYamlRenderer,
+    OpenApiYamlRenderer2,
+)
 from drf_spectacular.views import SpectacularSwaggerSplitView
 
 from plans.api import views as api_views
@@ -31,9 +37,16 @@ from stats.dashboard.tuning_page import tuning_page
 from stats.dashboard.views import dashboard, request_list, request_page, semantic_tier_on
 from stats.monitoring import views
 
-SCHEMA_RENDERERS = [OpenApiJsonRenderer2, OpenApiJsonRenderer, OpenApiYamlRenderer2, OpenApiYamlRenderer]
+SCHEMA_RENDERERS = [
+    OpenApiJsonRenderer2,
+    OpenApiJsonRenderer,
+    OpenApiYamlRenderer2,
+    OpenApiYamlRenderer,
+]
 # Swagger UI draws its icons as data: images; scripts and styles stay our own files.
-docs = csp_update({"img-src": ["data:"]})(SpectacularSwaggerSplitView.as_view(template_name="api/docs.html", url_name="schema"))
+docs = csp_update({"img-src": ["data:"]})(
+    SpectacularSwaggerSplitView.as_view(template_name="api/docs.html", url_name="schema")
+)
 
 
 def both(route: str, view: Callable[..., Any], name: str) -> list[URLPattern]:
@@ -43,25 +56,55 @@ def both(route: str, view: Callable[..., Any], name: str) -> list[URLPattern]:
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("admin", RedirectView.as_view(url="/admin/")),
-    path("admin/plans/plan/<int:plan>/preview/", admin.site.admin_view(preview_page), name="plan-preview-page"),
-    path("admin/plans/plan/<int:plan>/explain/", admin.site.admin_view(explain_page), name="plan-explain-page"),
-    path("admin/plans/plan/<int:plan>/tuning/", admin.site.admin_view(tuning_page), name="plan-tuning-page"),
-    path("admin/plans/plan/<int:plan>/replay/", admin.site.admin_view(replay_page), name="plan-replay-page"),
-    path("admin/plans/plan/<int:plan>/test/", admin.site.admin_view(trial_page), name="plan-trial-page"),
+    path(
+        "admin/plans/plan/<int:plan>/preview/",
+        admin.site.admin_view(preview_page),
+        name="plan-preview-page",
+    ),
+    path(
+        "admin/plans/plan/<int:plan>/explain/",
+        admin.site.admin_view(explain_page),
+        name="plan-explain-page",
+    ),
+    path(
+        "admin/plans/plan/<int:plan>/tuning/",
+        admin.site.admin_view(tuning_page),
+        name="plan-tuning-page",
+    ),
+    path(
+        "admin/plans/plan/<int:plan>/replay/",
+        admin.site.admin_view(replay_page),
+        name="plan-replay-page",
+    ),
+    path(
+        "admin/plans/plan/<int:plan>/test/",
+        admin.site.admin_view(trial_page),
+        name="plan-trial-page",
+    ),
     path("admin/", admin.site.urls),
     *both("token-saving/plans", api_views.PlansView.as_view(), "plans"),
     *both("token-saving/plans/<str:plan>", api_views.PlanView.as_view(), "plan"),
     *both("token-saving/plans/<str:plan>/stats", PlanStatsView.as_view(), "plan-stats"),
-    *both("token-saving/plans/<str:plan>/invalidate", PlanInvalidateView.as_view(), "plan-invalidate"),
+    *both(
+        "token-saving/plans/<str:plan>/invalidate", PlanInvalidateView.as_view(), "plan-invalidate"
+    ),
     *both("token-saving/plans/<str:plan>/entries", PlanEntriesView.as_view(), "plan-entries"),
-    *both("token-saving/plans/<str:plan>/semantic-tier/on", SemanticTierView.as_view(), "plan-semantic-tier-on"),
+    *both(
+        "token-saving/plans/<str:plan>/semantic-tier/on",
+        SemanticTierView.as_view(),
+        "plan-semantic-tier-on",
+    ),
     *both("token-saving/plans/<str:plan>/preview", PlanPreviewView.as_view(), "plan-preview"),
     *both("token-saving/plans/<str:plan>/explain", PlanExplainView.as_view(), "plan-explain"),
     *both("token-saving/plans/<str:plan>/tuning", PlanTuningView.as_view(), "plan-tuning"),
     *both("token-saving/plans/<str:plan>/replay", PlanReplayView.as_view(), "plan-replay"),
     *both("token-saving/stats", AllStatsView.as_view(), "stats"),
     *both("token-saving/cache-engines", api_views.CacheEnginesView.as_view(), "cache-engines"),
-    *both("token-saving/compression-engines", api_views.CompressionEnginesView.as_view(), "compression-engines"),
+    *both(
+        "token-saving/compression-engines",
+        api_views.CompressionEnginesView.as_view(),
+        "compression-engines",
+    ),
     *both("api/schema", SchemaView.as_view(renderer_classes=SCHEMA_RENDERERS), "schema"),
     *both("api/docs", docs, "docs"),
     path("favicon.ico", RedirectView.as_view(url=static("dashboard-icon.svg"))),
@@ -69,7 +112,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *both("dashboard", dashboard, "dashboard"),
     *both("dashboard/requests", request_list, "dashboard-requests"),
     *both("dashboard/requests/<uuid:event>", request_page, "dashboard-request"),
-    path("dashboard/plans/<int:plan>/semantic-tier/on", semantic_tier_on, name="dashboard-semantic-tier-on"),
+    path(
+        "dashboard/plans/<int:plan>/semantic-tier/on",
+        semantic_tier_on,
+        name="dashboard-semantic-tier-on",
+    ),
     *both("livez", views.livez, "livez"),
     *both("readyz", views.readyz, "readyz"),
     *both("healthz", views.readyz, "healthz"),

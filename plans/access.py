@@ -18,17 +18,33 @@ PLATFORM_ADMIN: Final = "Platform admin"
 TENANT_ADMIN: Final = "Tenant admin"
 VIEWER: Final = "Viewer"
 GROUPS: Final = (PLATFORM_ADMIN, TENANT_ADMIN, VIEWER)
-# What a person of a tenant may ever hold: all of it is about rows of their own, or for everybody to read.
+# What a person of a tenant may ever hold: all of it is about rows of their own, or for everybody to
+# read.
 OF_TENANTS: Final = frozenset(
     (
         *("plans.view_plan", "plans.add_plan", "plans.change_plan", "plans.delete_plan"),
-        *("plans.view_virtualkey", "plans.add_virtualkey", "plans.change_virtualkey", "plans.delete_virtualkey"),
-        *("plans.view_adminkey", "plans.add_adminkey", "plans.change_adminkey", "plans.delete_adminkey"),
+        *(
+            "plans.view_virtualkey",
+            "plans.add_virtualkey",
+            "plans.change_virtualkey",
+            "plans.delete_virtualkey",
+        ),
+        *(
+            "plans.view_adminkey",
+            "plans.add_adminkey",
+            "plans.change_adminkey",
+            "plans.delete_adminkey",
+        ),
         *("plans.view_tenant", "plans.view_modelprice"),
         *("plans.view_historicalplan", "plans.change_historicalplan"),
         *("stats.view_rollup", "stats.view_requestevent", "stats.view_upstreamattempt"),
         *("stats.view_erasure", "stats.view_cacheentry"),
-        *("proxy.view_entry", "proxy.delete_entry", "proxy.view_entry_text", "proxy.view_entrylook"),
+        *(
+            "proxy.view_entry",
+            "proxy.delete_entry",
+            "proxy.view_entry_text",
+            "proxy.view_entrylook",
+        ),
         *("proxy.view_wronganswer", "proxy.add_wronganswer", "proxy.change_wronganswer"),
     )
 )
@@ -38,13 +54,17 @@ NUMBERS: Final = ("stats.view_rollup", "plans.view_plan", "plans.change_plan")  
 def tenant_of(user: Any) -> Tenant | None:
     """The one tenant that this person belongs to; None: the platform, and with it every tenant.
 
-    Raises PermissionDenied for a tenant's admin who belongs to none: nobody sees everything by mistake.
+    Raises PermissionDenied for a tenant's admin who belongs to none: nobody sees everything by
+    mistake.
     """
     membership = Membership.objects.filter(user_id=user.pk).select_related("tenant").first()
     if membership:
         return membership.tenant
     if not user.is_superuser and user.groups.filter(name=TENANT_ADMIN).exists():
-        raise PermissionDenied("You are a tenant's admin, but of no tenant yet: ask a platform admin to add you to one.")
+        raise PermissionDenied(
+            "You are a tenant's admin, but of no tenant yet: ask a platform admin "
+            "to add you to one."
+        )
     return None
 
 
@@ -65,14 +85,20 @@ def plans_of(user: Any) -> QuerySet[Plan]:
 
 def sees_numbers(user: Any) -> bool:
     """Whether the person may look at reports, of their tenant or of all."""
-    return bool(user and user.is_authenticated and user.is_staff and any(user.has_perm(name) for name in NUMBERS))
+    return bool(
+        user
+        and user.is_authenticated
+        and user.is_staff
+        and any(user.has_perm(name) for name in NUMBERS)
+    )
 
 
 class TenantBounds:
-    """Refuses a tenant's person whatever is beyond their tenant before another backend can grant it (`PermissionDenied` ends the asking).
+    """Refuses a tenant's person whatever is beyond their tenant
+    before another backend can grant it (`PermissionDenied` ends the asking).
 
-    So a permission given by mistake, to them or to their group, opens nothing of the platform's. Superusers are asked nothing by Django.
-    Nobody logs in by it, so it has no `get_user`.
+    So a permission given by mistake, to them or to their group, opens nothing of the platform's.
+    Superusers are asked nothing by Django. Nobody logs in by it, so it has no `get_user`.
     """
 
     def authenticate(self, request: Any, **_: Any) -> None:
@@ -96,7 +122,8 @@ def _bound(user: Any) -> bool:
 # operator added to them stays.
 
 APPS: Final = ("plans", "stats", "proxy")
-NOT_PLATFORM: Final = frozenset({"proxy.view_entry_text"})  # reading what people asked is granted to a person by name
+# Reading what people asked is granted to a person by name.
+NOT_PLATFORM: Final = frozenset({"proxy.view_entry_text"})
 USERS: Final = frozenset(f"auth.{action}_user" for action in ("view", "add", "change", "delete"))
 # Of what a tenant's person may hold, what an operator may add to the group.
 NOT_TENANT: Final = frozenset({"proxy.view_entry_text", "stats.view_cacheentry"})
@@ -114,10 +141,13 @@ def wanted(every: set[str]) -> dict[str, frozenset[str]]:
 
 
 def make_groups(sender: AppConfig, using: str, apps: Any = today, **_: object) -> None:
-    """After the migration of an app (`apps`: the models as migrated), or a flush: its permissions first, as this may be called before
-    Django makes them."""
+    """After the migration of an app (`apps`: the models as migrated), or a flush:
+    its permissions first, as this may be called before Django makes them."""
     try:
-        group_model, permission_model = apps.get_model("auth", "Group"), apps.get_model("auth", "Permission")
+        group_model, permission_model = (
+            apps.get_model("auth", "Group"),
+            apps.get_model("auth", "Permission"),
+        )
     except LookupError:  # migrated back to before there were any
         return
     create_permissions(sender, verbosity=0, using=using, apps=apps)

@@ -1,4 +1,5 @@
-"""What the running system can do, as a port: `gateway_project` fills it, so that plans need not know the gateway."""
+"""What the running system can do, as a port: `gateway_project` fills it,
+so that plans need not know the gateway."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -40,7 +41,8 @@ class Traffic:
 
 @dataclass(frozen=True, slots=True)
 class KeyUse:
-    """Requests made with a virtual key in the last 24 hours, whole hours counted; `last_at`: the latest within 90 days."""
+    """Requests made with a virtual key in the last 24 hours, whole hours counted;
+    `last_at`: the latest within 90 days."""
 
     requests: int = 0
     last_at: datetime | None = None
@@ -68,7 +70,8 @@ class Capabilities(Protocol):
         ...
 
     def saved_lately(self, plan_ids: Collection[int]) -> dict[int, Decimal]:
-        """US dollars that these plans saved in the last 30 days; those without a priced request are left out."""
+        """US dollars that these plans saved in the last 30 days;
+        those without a priced request are left out."""
         ...
 
     def key_uses(self, key_ids: Collection[int]) -> dict[int, KeyUse]:
@@ -88,7 +91,8 @@ class Capabilities(Protocol):
 
 
 class _OfTenant:
-    """The running system as one tenant may use it: a plan of its own names no route that its keys cannot."""
+    """The running system as one tenant may use it:
+    a plan of its own names no route that its keys cannot."""
 
     def __init__(self, system: Any, tenant: Tenant) -> None:
         self._system, self._tenant = system, tenant

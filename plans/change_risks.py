@@ -1,4 +1,7 @@
-"""Which changes of a plan could serve other answers than before; those are asked about. A plan that does not act serves nothing. Pure."""
+"""Which changes of a plan could serve other answers than before; those are asked about.
+
+A plan that does not act serves nothing. Pure.
+"""
 
 from typing import Final
 
@@ -42,7 +45,9 @@ def _cache(before: CacheSettings | None, after: CacheSettings | None) -> list[st
     if SCOPES.index(after.scope) > SCOPES.index(before.scope):
         found.append("A wider circle shares answers.")
     if TOOL_CALLS.index(after.tool_calls) > TOOL_CALLS.index(before.tool_calls):
-        found.append("More answers that call tools are given again: clients carry those calls out again.")
+        found.append(
+            "More answers that call tools are given again: clients carry those calls out again."
+        )
     return found + (_by_meaning(before, after) if after.backend else [])
 
 
@@ -55,19 +60,25 @@ def _by_meaning(before: CacheSettings, after: CacheSettings) -> list[str]:
     if after.match != before.match:
         found.append("The threshold is about another number, so other questions count as the same.")
     if after.match == "cosine" != before.match:
-        found.append("The verifier is off: rules alone stand between a near question and a wrong answer.")
+        found.append(
+            "The verifier is off: rules alone stand between a near question and a wrong answer."
+        )
     if after.similarity_threshold < before.similarity_threshold:
         found.append("A lower threshold reuses more answers, and more of them will be wrong.")
     if CONTEXTS.index(after.context) > CONTEXTS.index(before.context):
         found.append("Less of the earlier chat must agree: answers of other chats may be given.")
-    if before.max_error_rate is not None and (after.max_error_rate is None or after.max_error_rate > before.max_error_rate):
+    if before.max_error_rate is not None and (
+        after.max_error_rate is None or after.max_error_rate > before.max_error_rate
+    ):
         found.append("More wrong answers are accepted before reuse by meaning turns itself off.")
     if after.max_error_rate is not None and after.sample_rate < before.sample_rate:
         found.append("Fewer reused answers are checked with the provider.")
     return found
 
 
-def _compression(before: CompressionSettings | None, after: CompressionSettings | None) -> list[str]:
+def _compression(
+    before: CompressionSettings | None, after: CompressionSettings | None
+) -> list[str]:
     if after is None:
         return []
     if before is None:

@@ -1,4 +1,7 @@
-"""What a client writes to use a plan: curl, Python and Node, to be copied. The key is a variable of the environment, never a secret."""
+"""What a client writes to use a plan: curl, Python and Node, to be copied.
+
+The key is a variable of the environment, never a secret.
+"""
 
 import json
 import shlex
@@ -30,7 +33,11 @@ def for_plan(plan: Plan, request: HttpRequest, *, route: str = "") -> list[Snipp
 
 def for_key(key: VirtualKey, request: HttpRequest) -> list[Snippet]:
     """With a plan that the key may name; none without a plan."""
-    plan = Plan.objects.filter(Q(tenant=key.tenant_id) | Q(tenant=None)).order_by("tenant", "name").first()
+    plan = (
+        Plan.objects.filter(Q(tenant=key.tenant_id) | Q(tenant=None))
+        .order_by("tenant", "name")
+        .first()
+    )
     route = next(iter(key.routes or capabilities.of(key.tenant).routes()), "")
     return for_plan(plan, request, route=route) if plan else []
 
@@ -45,7 +52,11 @@ def snippets(*, base_url: str, plan: str, model: str) -> list[Snippet]:
 
 
 def _curl(base_url: str, plan: str, model: str) -> str:
-    body = {"model": model, "messages": [{"role": "user", "content": QUESTION}], "token_saving_plan_id": plan}
+    body = {
+        "model": model,
+        "messages": [{"role": "user", "content": QUESTION}],
+        "token_saving_plan_id": plan,
+    }
     return (
         f"curl {shlex.quote(f'{base_url}/chat/completions')} \\\n"
         f'  -H "Authorization: Bearer ${KEY}" \\\n'

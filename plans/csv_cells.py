@@ -1,14 +1,30 @@
-"""Cells of CSV files that a spreadsheet would take for a formula (OWASP, CSV Injection), for every export alike. Pure.
+"""Cells of CSV files that a spreadsheet would take for a formula (OWASP, CSV Injection),
+for every export alike. Pure.
 
-Such a text gets an apostrophe in front. Blanks before the sign do not make it harmless, nor does its full-width form: spreadsheets drop the
-former and some read the latter.
+Such a text gets an apostrophe in front. Blanks before the sign do not make it harmless, nor does
+its full-width form: spreadsheets drop the former and some read the latter.
 """
 
 from typing import Final
 
-_SIGNS: Final = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20", "\ufe62", "\ufe63", "\ufe66", "\ufe6b", "\u2212")
+_SIGNS: Final = (
+    "=",
+    "+",
+    "-",
+    "@",
+    "\uff1d",
+    "\uff0b",
+    "\uff0d",
+    "\uff20",
+    "\ufe62",
+    "\ufe63",
+    "\ufe66",
+    "\ufe6b",
+    "\u2212",
+)
 _CONTROLS: Final = ("\t", "\r", "\n", "\0")
-_UNSEEN: Final = "\ufeff\u200b\u200c\u200d\u2060\u00ad\u200e\u200f"  # not blank to Python, and nothing on the screen
+# Not blank to Python, and nothing on the screen.
+_UNSEEN: Final = "\ufeff\u200b\u200c\u200d\u2060\u00ad\u200e\u200f"
 
 
 def is_risky(text: str) -> bool:

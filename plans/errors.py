@@ -25,12 +25,16 @@ class Refusal(Exception):
 
 
 class InvalidPlan(Refusal):
-    """`problems`: dotted field name to what is wrong with it, in the order of the fields; never empty."""
+    """`problems`: dotted field name to what is wrong with it, in the order of the fields;
+    never empty."""
 
     def __init__(self, problems: dict[str, str]) -> None:
         self.problems = problems
         param, text = next(iter(problems.items()))
-        super().__init__(" ".join(f"{name}: {problem}" for name, problem in problems.items()) if param else text, param=param or None)
+        super().__init__(
+            " ".join(f"{name}: {problem}" for name, problem in problems.items()) if param else text,
+            param=param or None,
+        )
 
 
 class TenantUnknown(Refusal):

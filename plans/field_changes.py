@@ -24,8 +24,13 @@ class Change:
     after: str
 
 
-def changes(model: type[models.Model], fields: Mapping[str, forms.Field], before: Any, after: Any) -> list[Change]:
-    """What differs between two rows of the model, or notes of it. `fields`: those of its form, by name."""
+def changes(
+    model: type[models.Model], fields: Mapping[str, forms.Field], before: Any, after: Any
+) -> list[Change]:
+    """What differs between two rows of the model, or notes of it.
+
+    `fields`: those of its form, by name.
+    """
     found = []
     for column in model._meta.concrete_fields:
         name = column.name
@@ -34,7 +39,12 @@ def changes(model: type[models.Model], fields: Mapping[str, forms.Field], before
             continue
         label = str((fields[name].label if name in fields else None) or column.verbose_name)
         found.append(
-            Change(name, label[:1].upper() + label[1:], in_words(column, fields.get(name), old), in_words(column, fields.get(name), new))
+            Change(
+                name,
+                label[:1].upper() + label[1:],
+                in_words(column, fields.get(name), old),
+                in_words(column, fields.get(name), new),
+            )
         )
     return found
 
@@ -47,7 +57,9 @@ def in_words(column: Any, field: forms.Field | None, value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     choices: dict[Any, Any] = dict(
-        column.flatchoices or (getattr(field, "choices", None) if isinstance(field, forms.ChoiceField) else None) or ()
+        column.flatchoices
+        or (getattr(field, "choices", None) if isinstance(field, forms.ChoiceField) else None)
+        or ()
     )
     key = "" if value is None else value
     if isinstance(key, str) and key in choices:
@@ -63,4 +75,10 @@ def _plainly(value: Any) -> str:
         return f"{value:%Y-%m-%d %H:%M} UTC"
     if isinstance(value, list):
         return ", ".join(map(str, value))
-    return f"{value.normalize():f}" if isinstance(value, Decimal) else f"{value:,}" if isinstance(value, int) else str(value)
+    return (
+        f"{value.normalize():f}"
+        if isinstance(value, Decimal)
+        else f"{value:,}"
+        if isinstance(value, int)
+        else str(value)
+    )

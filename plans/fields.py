@@ -11,7 +11,11 @@ from plans.pricing import RATES
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """Fields under one heading. `half`: the object of the API's body that they stand in; `folded`: closed until somebody wants them."""
+    """Fields under one heading.
+
+    `half`: the object of the API's body that they stand in; `folded`: closed until somebody wants
+    them.
+    """
 
     title: str
     fields: tuple[str, ...]
@@ -20,22 +24,42 @@ class Section:
     folded: bool = False
 
 
-SWITCHES: Final = ("compression_engine", "cache_enabled")  # of the halves; in the API's body they are the halves themselves
+# Of the halves; in the API's body they are the halves themselves.
+SWITCHES: Final = ("compression_engine", "cache_enabled")
 SECTIONS: Final = (
     Section(
         half="compression",
         title="What of a long chat is sent?",
         fields=("compression_engine", "max_input_tokens", "when"),
-        description="Long histories are shortened before you pay for them. The question itself is never cut.",
+        description=(
+            "Long histories are shortened before you pay for them. The question "
+            "itself is never cut."
+        ),
     ),
-    Section(half="compression", title="How it is shortened", fields=("focus", "language", "min_sentences", "deadline_ms"), folded=True),
+    Section(
+        half="compression",
+        title="How it is shortened",
+        fields=("focus", "language", "min_sentences", "deadline_ms"),
+        folded=True,
+    ),
     Section(
         half="cache",
         title="What may be answered again?",
-        fields=("cache_enabled", "exact", "backend", "match", "similarity_threshold", "context", "scope", "tool_calls"),
-        description="An answer that was paid for once is given again, for nothing. An identical request gets what it got before; a "
-        "question in other words may get a wrong answer. If you fear that, choose no place where they are compared, or try the plan in "
-        "shadow first.",
+        fields=(
+            "cache_enabled",
+            "exact",
+            "backend",
+            "match",
+            "similarity_threshold",
+            "context",
+            "scope",
+            "tool_calls",
+        ),
+        description=(
+            "An answer that was paid for once is given again, for nothing. An identical request "
+            "gets what it got before; a question in other words may get a wrong answer. If you "
+            "fear that, choose no place where they are compared, or try the plan in shadow first."
+        ),
     ),
     Section(
         half="cache",
@@ -45,24 +69,44 @@ SECTIONS: Final = (
     ),
     Section(half="cache", title="How long does an answer live?", fields=("ttl",)),
     Section(
-        half="cache", title="Before and after it expires", fields=("ttl_jitter", "stale_while_revalidate", "stale_if_error"), folded=True
+        half="cache",
+        title="Before and after it expires",
+        fields=("ttl_jitter", "stale_while_revalidate", "stale_if_error"),
+        folded=True,
     ),
     Section(
         half="cache",
         title="How is it watched?",
         fields=("max_error_rate", "sample_rate", "judge_model"),
-        description="Nobody sees a wrong answer from here. Samples show how many there are, and turn reuse by meaning off before there are "
-        "too many.",
+        description=(
+            "Nobody sees a wrong answer from here. Samples show how many there are, and turn "
+            "reuse by meaning off before there are too many."
+        ),
     ),
 )
-# What must be chosen for a field to do anything: a name alone for anything at all, else one of the values.
+# What must be chosen for a field to do anything: a name alone for anything at all, else one of the
+# values.
 _COMPRESSES = "compression_engine"
 _BY_MEANING = "cache_enabled backend"
 NEEDS: Final = {
-    **dict.fromkeys(("max_input_tokens", "when", "language", "min_sentences", "deadline_ms"), _COMPRESSES),
+    **dict.fromkeys(
+        ("max_input_tokens", "when", "language", "min_sentences", "deadline_ms"), _COMPRESSES
+    ),
     "focus": "compression_engine=text_rank",
-    **dict.fromkeys(("exact", "backend", "scope", "tool_calls", "ttl", "ttl_jitter"), "cache_enabled"),
-    **dict.fromkeys(("match", "similarity_threshold", "context", "max_temperature", "time_sensitive", "personal"), _BY_MEANING),
+    **dict.fromkeys(
+        ("exact", "backend", "scope", "tool_calls", "ttl", "ttl_jitter"), "cache_enabled"
+    ),
+    **dict.fromkeys(
+        (
+            "match",
+            "similarity_threshold",
+            "context",
+            "max_temperature",
+            "time_sensitive",
+            "personal",
+        ),
+        _BY_MEANING,
+    ),
     **dict.fromkeys(("stale_while_revalidate", "stale_if_error"), "cache_enabled exact"),
     "window": f"{_BY_MEANING} context=window",
     "force": f"{_BY_MEANING} context=last_message",
@@ -73,11 +117,21 @@ NEEDS: Final = {
 
 def fields_of(half: str) -> tuple[str, ...]:
     """The fields of that half of a plan, but for its switch."""
-    return tuple(name for section in SECTIONS if section.half == half for name in section.fields if name not in SWITCHES)
+    return tuple(
+        name
+        for section in SECTIONS
+        if section.half == half
+        for name in section.fields
+        if name not in SWITCHES
+    )
 
 
 HALF_FIELDS: Final = {"compression": fields_of("compression"), "cache": fields_of("cache")}
-RENAMED: Final = {"plan_name": "name", "compression.engine": "compression_engine", "cache": "cache_enabled"}
+RENAMED: Final = {
+    "plan_name": "name",
+    "compression.engine": "compression_engine",
+    "cache": "cache_enabled",
+}
 LABELS: Final = {
     "name": "Plan name",
     "compression_engine": "Engine",
@@ -108,58 +162,119 @@ LABELS: Final = {
 HELP: Final = {
     "name": "What clients send as token_saving_plan_id. Unique within its owner.",
     "tenant": "Whose plan it is. Empty: the platform's, open to every tenant.",
-    "mode": "Shadow pays the provider for every request, whole, and counts what the plan would have saved: to look before you leap. "
-    "Off costs and saves nothing: every request goes to the provider as it is.",
-    "max_input_tokens": "Histories longer than this are shortened before you pay for them. Shorter ones go as they are. At least 64.",
+    "mode": (
+        "Shadow pays the provider for every request, whole, and counts what the plan would have "
+        "saved: to look before you leap. Off costs and saves nothing: every request goes to the "
+        "provider as it is."
+    ),
+    "max_input_tokens": (
+        "Histories longer than this are shortened before you pay for them. Shorter ones go as "
+        "they are. At least 64."
+    ),
     "language": "Stop words and stems used to find the sentences worth paying for.",
-    "focus": "With the question, what it needs is looked up in the old part of the chat, anew for every request: answers stay right far "
-    "more often. Only TextRank can do that. Another engine brings its own best choice, unless you change this too.",
-    "when": "Always is a promise: no prompt is longer. When it saves goes by the price list, by what your provider really bills as "
-    "cached, and by how long your chats last: a long chat may then go as it is.",
+    "focus": (
+        "With the question, what it needs is looked up in the old part of the chat, anew for "
+        "every request: answers stay right far more often. Only TextRank can do that. Another "
+        "engine brings its own best choice, unless you change this too."
+    ),
+    "when": (
+        "Always is a promise: no prompt is longer. When it saves goes by the price list, by "
+        "what your provider really bills as cached, and by how long your chats last: a long "
+        "chat may then go as it is."
+    ),
     "min_sentences": "Keep at least this many sentences of what is shortened.",
-    "deadline_ms": "When finding the sentences takes longer, this one request is cut as trim would. "
-    "Empty: as long as the gateway lets any plan.",
+    "deadline_ms": (
+        "When finding the sentences takes longer, this one request is cut as trim would. "
+        "Empty: as long as the gateway lets any plan."
+    ),
     "exact": "The very same request costs nothing the second time.",
-    "match": "The verifier reads both questions together: it tells “enable” from “disable”, which a cosine cannot. With the cosine, rules "
-    "alone stand between a near question and a wrong answer.",
-    "similarity_threshold": "Lower saves more and risks more wrong answers; higher saves less. 0.80 bold, 0.85 usual, 0.90 careful.",
-    "max_error_rate": "Such as 0.01: of a hundred answers given again to a question in other words, one may be wrong. It is measured, and "
-    "when it is more for certain, only identical requests are answered until you look. Empty: not measured.",
-    "sample_rate": "Of the answers given again by meaning, this share is asked for at the provider too, after the reply, to see whether "
-    "they were right. You pay for it; the dashboard says how much.",
-    "judge_model": "Who says whether both answers are the same. Rules cost nothing; they know English words best, and take other numbers "
-    "for another answer. A model is sent the question and both answers, and you pay for its calls; choose a small one that takes "
-    "temperature 0. Measuring begins anew when you change this.",
-    "ttl": "A repeat of the same question within this time costs nothing; after it, the provider is paid for a fresh answer.",
-    "ttl_jitter": "Answers stored at once would expire at once, and all be paid for again in the same second. With 0.1 each lives up to "
-    "a tenth less; never longer.",
-    "stale_while_revalidate": "So long after its time to live the very same request is still answered at once, with the expired answer, "
-    "while a new one is fetched for the next. 0: never.",
-    "stale_if_error": "So long after its time to live the very same request gets the expired answer instead of an error when the provider "
-    "is down, too slow or turns requests away. 0: never.",
+    "match": (
+        "The verifier reads both questions together: it tells “enable” from “disable”, "
+        "which a cosine cannot. With the cosine, rules alone stand between a near question "
+        "and a wrong answer."
+    ),
+    "similarity_threshold": (
+        "Lower saves more and risks more wrong answers; higher saves less. 0.80 bold, 0.85 "
+        "usual, 0.90 careful."
+    ),
+    "max_error_rate": (
+        "Such as 0.01: of a hundred answers given again to a question in other words, one may be "
+        "wrong. It is measured, and when it is more for certain, only identical requests are "
+        "answered until you look. Empty: not measured."
+    ),
+    "sample_rate": (
+        "Of the answers given again by meaning, this share is asked for at the provider "
+        "too, after the reply, to see whether they were right. You pay for it; the "
+        "dashboard says how much."
+    ),
+    "judge_model": (
+        "Who says whether both answers are the same. Rules cost nothing; they know English words "
+        "best, and take other numbers for another answer. A model is sent the question and both "
+        "answers, and you pay for its calls; choose a small one that takes temperature 0. "
+        "Measuring begins anew when you change this."
+    ),
+    "ttl": (
+        "A repeat of the same question within this time costs nothing; after it, the provider is "
+        "paid for a fresh answer."
+    ),
+    "ttl_jitter": (
+        "Answers stored at once would expire at once, and all be paid for again in the same "
+        "second. With 0.1 each lives up to a tenth less; never longer."
+    ),
+    "stale_while_revalidate": (
+        "So long after its time to live the very same request is still answered at once, with the "
+        "expired answer, while a new one is fetched for the next. 0: never."
+    ),
+    "stale_if_error": (
+        "So long after its time to live the very same request gets the expired answer instead of "
+        "an error when the provider is down, too slow or turns requests away. 0: never."
+    ),
     "scope": "The wider the circle that shares answers, the more is saved. Tenants never share.",
-    "tool_calls": "A request that demands a call wants it as its output: asked again, the stored call saves the whole answer. All "
-    "saves more, and the client then carries a stored call out again, as if the model had made it anew. Kept are only calls whose "
-    "arguments are what the tool takes, and only identical requests get them.",
-    "max_temperature": "Requests above it ask for variety: only identical ones are then answered for free.",
+    "tool_calls": (
+        "A request that demands a call wants it as its output: asked again, the stored call saves "
+        "the whole answer. All saves more, and the client then carries a stored call out again, "
+        "as if the model had made it anew. Kept are only calls whose arguments are what the tool "
+        "takes, and only identical requests get them."
+    ),
+    "max_temperature": (
+        "Requests above it ask for variety: only identical ones are then answered for free."
+    ),
     "time_sensitive": "Such as “is it open right now?”. Saves more, may answer with old news.",
-    "context": "On 1,217 pairs of chats, each choice at the usual threshold: strict reused 17 % of the right answers and never a wrong "
-    "one; window 59 %, and 3 in 1,000 reused answers were wrong; last message 89 %, and half of what it reused was wrong.",
-    "window": "With window: so many turns before the question are compared together with it. What is named anywhere in the chat must "
-    "agree however long it is.",
-    "holdout": "Such as 0.02: two of a hundred chats, chosen by lot, go to the provider whole and are answered by nobody else. What they "
-    "cost beside all others is what the plan really saves, and no model has to be believed. It costs you that share of the saving; with "
-    "less than some hundred such requests nothing can be said. 0: the saving is modelled only. Nothing is held out in shadow.",
-    "personal": "Such as “where is my order 1234?”. Saves more, may answer one person with another's facts.",
+    "context": (
+        "On 1,217 pairs of chats, each choice at the usual threshold: strict reused 17 % of the "
+        "right answers and never a wrong one; window 59 %, and 3 in 1,000 reused answers were "
+        "wrong; last message 89 %, and half of what it reused was wrong."
+    ),
+    "window": (
+        "With window: so many turns before the question are compared together with it. What is "
+        "named anywhere in the chat must agree however long it is."
+    ),
+    "holdout": (
+        "Such as 0.02: two of a hundred chats, chosen by lot, go to the provider whole and are "
+        "answered by nobody else. What they cost beside all others is what the plan really saves, "
+        "and no model has to be believed. It costs you that share of the saving; with less than "
+        "some hundred such requests nothing can be said. 0: the saving is modelled only. Nothing "
+        "is held out in shadow."
+    ),
+    "personal": (
+        "Such as “where is my order 1234?”. Saves more, may answer one person with another's facts."
+    ),
 }
 
 PRICE_HELP: Final = {
     "input": "US dollars per million tokens.",
     "output": "US dollars per million tokens.",
     "cached_input": "US dollars per million tokens. Empty: the provider gives no discount.",
-    "cache_write": "US dollars per million tokens that the provider writes into its prefix cache. Empty: the price of input.",
-    "terms": "What else the provider asks for, one a line, such as “above 200000: input 2.5, output 15” for longer prompts, "
-    "“from 00:30 to 16:30: input 0.27, output 1.1” (UTC), “since 2027-01-01: input 1, output 4”, "
-    "“service tier flex: input 0.5, output 2”, or “input_audio 1”. "
-    f"Rates: input, output, cached_input, cache_write, {', '.join(RATES)}; the last two in dollars each.",
+    "cache_write": (
+        "US dollars per million tokens that the provider writes into its prefix cache. Empty: "
+        "the price of input."
+    ),
+    "terms": (
+        "What else the provider asks for, one a line, such as “above 200000: input 2.5, "
+        "output 15” for longer prompts, “from 00:30 to 16:30: input 0.27, output 1.1” "
+        "(UTC), “since 2027-01-01: input 1, output 4”, “service tier flex: input 0.5, "
+        "output 2”, or “input_audio 1”. "
+        f"Rates: input, output, cached_input, cache_write, {', '.join(RATES)}; the last "
+        "two in dollars each."
+    ),
 }

@@ -11,8 +11,9 @@ from plans import selectors
 from plans.models import Invalidation, Plan, Tenant
 
 ALL = ""
-# Tags of which it is remembered when they were forgotten, for each plan and tenant. Beyond them whatever is older than the one that falls
-# out is forgotten too, whatever its tags: more than was asked for, never less.
+# Tags of which it is remembered when they were forgotten, for each plan and tenant. Beyond them
+# whatever is older than the one that falls out is forgotten too, whatever its tags: more than was
+# asked for, never less.
 KEPT = 1000
 
 
@@ -26,14 +27,18 @@ class Forgotten:
 
 @transaction.atomic
 def invalidate(*, plan: Plan, tenant: Tenant | None, tags: Collection[str] = (ALL,)) -> Forgotten:
-    """Forget the plan's answers that carry one of the tags, by default all of them; of one tenant, or of all under None.
+    """Forget the plan's answers that carry one of the tags, by default all of them;
+    of one tenant, or of all under None.
 
     Every worker follows within two seconds. Nothing brings the answers back.
     """
     at = timezone.now()
     rows = [Invalidation(plan=plan, tenant=tenant, tag=tag, at=at) for tag in sorted(set(tags))]
-    # The first statement raises the revision to a number that nobody has seen, and keeps others from raising it until the end.
-    Invalidation.objects.bulk_create(rows, update_conflicts=True, unique_fields=("plan", "tenant", "tag"), update_fields=("at",))
+    # The first statement raises the revision to a number that nobody has seen, and keeps others
+    # from raising it until the end.
+    Invalidation.objects.bulk_create(
+        rows, update_conflicts=True, unique_fields=("plan", "tenant", "tag"), update_fields=("at",)
+    )
     generation = selectors.revision()
     marks = Invalidation.objects.filter(plan=plan, tenant=tenant)
     marks.filter(tag__in=tags).update(generation=generation)
@@ -49,6 +54,8 @@ def _fold(plan: Plan, tenant: Tenant | None, at: datetime) -> None:
         return
     generation = max(row.generation for row in beyond)
     tagged.filter(pk__in=[row.pk for row in beyond]).delete()
-    whole, made = Invalidation.objects.get_or_create(plan=plan, tenant=tenant, tag=ALL, defaults={"generation": generation, "at": at})
+    whole, made = Invalidation.objects.get_or_create(
+        plan=plan, tenant=tenant, tag=ALL, defaults={"generation": generation, "at": at}
+    )
     if not made and whole.generation < generation:
         Invalidation.objects.filter(pk=whole.pk).update(generation=generation, at=at)

@@ -1,7 +1,8 @@
 """API keys: made, recognised, hashed, masked. Pure apart from the system's random source.
 
-A key is `<kind>-<43 base64url characters>`: 256 random bits (RFC 4648 section 5, no padding). It is shown once; what is kept is its
-HMAC-SHA256 under a pepper that lives outside the database, and a short visible prefix.
+A key is `<kind>-<43 base64url characters>`: 256 random bits (RFC 4648 section 5, no padding). It is
+shown once; what is kept is its HMAC-SHA256 under a pepper that lives outside the database, and a
+short visible prefix.
 """
 
 import hmac
@@ -36,14 +37,18 @@ def make(kind: KeyKind, *, pepper: str) -> NewKey:
 
 
 def well_formed(secret: str, kind: KeyKind) -> bool:
-    """Whether the text has the shape of a key of that kind: a malformed one is refused before any look-up."""
+    """Whether the text has the shape of a key of that kind:
+    a malformed one is refused before any look-up."""
     match = _SHAPE.fullmatch(secret)
     return match is not None and match[1] == kind
 
 
 @lru_cache(maxsize=4096)
 def digest(secret: str, *, pepper: str) -> str:
-    """HMAC-SHA256 (RFC 2104) of the key, in hex: 64 characters. The keys in use are remembered, with which they are used."""
+    """HMAC-SHA256 (RFC 2104) of the key, in hex: 64 characters.
+
+    The keys in use are remembered, with which they are used.
+    """
     return hmac.digest(pepper.encode(), secret.encode(), "sha256").hex()
 
 

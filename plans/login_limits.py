@@ -1,8 +1,9 @@
 """Log-ins: how many wrong passwords are taken, from whom, and how many are looked at at once.
 
-Three limits of failures within the cool-off (django-axes counts them): of a name from one address, of one address whatever the name, and of
-one name whatever the address. The last one holds however a proxy is set up, also where clients may write `X-Forwarded-For` themselves.
-Whoever logged in from an address lately is not held to it there, so nobody is locked out from afar.
+Three limits of failures within the cool-off (django-axes counts them): of a name from one address,
+of one address whatever the name, and of one name whatever the address. The last one holds however a
+proxy is set up, also where clients may write `X-Forwarded-For` themselves. Whoever logged in from
+an address lately is not held to it there, so nobody is locked out from afar.
 """
 
 import threading
@@ -32,26 +33,37 @@ class FailureLimits(AxesDatabaseHandler):  # type: ignore[misc]  # axes has no t
     """What axes asks. The limit it compares with is that of a name from one address."""
 
     def get_failures(self, request: HttpRequest, credentials: dict[str, Any] | None = None) -> int:
-        """The failures that count most; those of an address or a name alone count when they reach their own limit."""
+        """The failures that count most; those of an address or a name alone count
+        when they reach their own limit."""
         found = int(super().get_failures(request, credentials))
         limit = int(settings.AXES_FAILURE_LIMIT)
         name, address = get_client_username(request, credentials), request.axes_ip_address  # type: ignore[attr-defined]  # by axes
         if _failures(request, Q(ip_address=address)) >= ADDRESS_FAILURES:
             return max(found, limit)
-        if name and _failures(request, Q(username=name)) >= NAME_FAILURES and not _is_known(name, address):
+        if (
+            name
+            and _failures(request, Q(username=name)) >= NAME_FAILURES
+            and not _is_known(name, address)
+        ):
             return max(found, limit)
         return found
 
 
 def _failures(request: HttpRequest, whose: Q) -> int:
-    attempts = AccessAttempt.objects.filter(whose, attempt_time__gte=get_cool_off_threshold(request))
+    attempts = AccessAttempt.objects.filter(
+        whose, attempt_time__gte=get_cool_off_threshold(request)
+    )
     return int(attempts.aggregate(total=Sum("failures_since_start"))["total"] or 0)
 
 
 def _is_known(name: str, address: str | None) -> bool:
     """Whether this person logged in from there lately."""
     since = timezone.now() - timedelta(days=KNOWN_DAYS)
-    return bool(AccessLog.objects.filter(username=name, ip_address=address, attempt_time__gte=since).exists())
+    return bool(
+        AccessLog.objects.filter(
+            username=name, ip_address=address, attempt_time__gte=since
+        ).exists()
+    )
 
 
 class Turns:
@@ -82,15 +94,30 @@ _turns = Turns()
 
 
 class OneLogInAtATime(MiddlewareMixin):
-    """Middleware: to hash a password takes much of a second of CPU on purpose. A worker does one at a time, so that a flood of log-ins
-    takes one core at most; the requests of others go on. Too many get a 503."""
+    """Middleware: to hash a password takes much of a second of CPU on purpose.
+
+    A worker does one at a time, so that a flood of log-ins takes one core at most; the requests of
+    others go on. Too many get a 503.
+    """
 
     def process_view(
-        self, request: HttpRequest, view: Callable[..., HttpResponse], args: tuple[Any, ...], kwargs: dict[str, Any]
+        self,
+        request: HttpRequest,
+        view: Callable[..., HttpResponse],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
     ) -> HttpResponse | None:
-        if request.method != "POST" or not request.resolver_match or request.resolver_match.view_name != settings.LOGIN_URL:
+        if (
+            request.method != "POST"
+            or not request.resolver_match
+            or request.resolver_match.view_name != settings.LOGIN_URL
+        ):
             return None
         with _turns.take() as mine:
             if not mine:
-                return HttpResponse("Too many log-ins at once. Try again in a moment.\n", status=503, headers={"Retry-After": "5"})
+                return HttpResponse(
+                    "Too many log-ins at once. Try again in a moment.\n",
+                    status=503,
+                    headers={"Retry-After": "5"},
+                )
             return view(request, *args, **kwargs)

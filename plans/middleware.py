@@ -15,15 +15,20 @@ from plans.admin.tenant_scope import Tenanted
 _ADMIN: Final = "/admin/"
 _DASHBOARD: Final = "/dashboard/"
 # Pages of the site and of one model that name no row.
-_SITE: Final = frozenset({"index", "password_change", "password_change_done", "jsi18n", "autocomplete", "app_list"})
+_SITE: Final = frozenset(
+    {"index", "password_change", "password_change_done", "jsi18n", "autocomplete", "app_list"}
+)
 _LISTS: Final = frozenset({"changelist", "add"})
 
 
 class TenantPages(MiddlewareMixin):
-    """Middleware: for a tenant's person, pages that name a row of another's are not there, nor those that nothing says are for them. So a
-    page added later is closed to them until it names a plan, or a row of a model whose pages are `Tenanted`."""
+    """Middleware: for a tenant's person, pages that name a row of another's are not there,
+    nor those that nothing says are for them. So a page added later is closed to them until it names
+    a plan, or a row of a model whose pages are `Tenanted`."""
 
-    def process_view(self, request: HttpRequest, view: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def process_view(
+        self, request: HttpRequest, view: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
         match = request.resolver_match
         name = (match.url_name if match else None) or ""
         admins = request.path_info.startswith(_ADMIN) and name not in {"login", "logout"}
@@ -34,7 +39,11 @@ class TenantPages(MiddlewareMixin):
         if "plan" in kwargs:
             _exists(plans_of(request.user), kwargs["plan"])
         elif name not in _SITE:
-            _admin_page(request, name, kwargs.get("object_id") or next(iter([*args, *kwargs.values()]), None))
+            _admin_page(
+                request,
+                name,
+                kwargs.get("object_id") or next(iter([*args, *kwargs.values()]), None),
+            )
 
 
 def _admin_page(request: HttpRequest, name: str, row: Any) -> None:

@@ -15,7 +15,8 @@ from plans.records import Records
 from plans.snapshot import ALL_ROUTES, CacheSettings, CompressionSettings, PlanSnapshot
 
 NAME = RegexValidator(
-    r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z", "Use 1 to 64 letters, digits, dots, dashes or underscores, starting with a letter or digit."
+    r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z",
+    "Use 1 to 64 letters, digits, dots, dashes or underscores, starting with a letter or digit.",
 )
 
 
@@ -24,20 +25,35 @@ def all_routes() -> list[str]:
 
 
 class Tenant(models.Model):
-    """A customer of the gateway. Caches, keys, plans and figures of two tenants never meet. Which routes it may use the platform says; its
-    keys can only narrow that."""
+    """A customer of the gateway.
 
-    slug = models.SlugField(max_length=64, unique=True, help_text="Short name used in the API (?tenant=) and in metrics.")
+    Caches, keys, plans and figures of two tenants never meet. Which routes it may use the platform
+    says; its keys can only narrow that.
+    """
+
+    slug = models.SlugField(
+        max_length=64,
+        unique=True,
+        help_text="Short name used in the API (?tenant=) and in metrics.",
+    )
     name = models.CharField(max_length=200, blank=True)
     max_entries = models.PositiveBigIntegerField(
-        "most cached answers", null=True, blank=True, help_text="Beyond it, those used longest ago go. Empty: no limit."
+        "most cached answers",
+        null=True,
+        blank=True,
+        help_text="Beyond it, those used longest ago go. Empty: no limit.",
     )
-    max_bytes = models.PositiveBigIntegerField("most cached bytes", null=True, blank=True, help_text="Likewise, of all answers together.")
+    max_bytes = models.PositiveBigIntegerField(
+        "most cached bytes", null=True, blank=True, help_text="Likewise, of all answers together."
+    )
     routes = models.JSONField(
         default=all_routes,
         db_default=models.Value([ALL_ROUTES], models.JSONField()),
         blank=True,
-        help_text='Names of the routes that keys of this tenant may use, such as ["smart/balanced"]; ["*"]: all. Empty: none.',
+        help_text=(
+            'Names of the routes that keys of this tenant may use, such as ["smart/balanced"]; '
+            '["*"]: all. Empty: none.'
+        ),
     )
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -49,9 +65,17 @@ class Tenant(models.Model):
 
 
 class Membership(models.Model):
-    """A person who belongs to one tenant and sees nothing of another. Without a row a person belongs to the platform."""
+    """A person who belongs to one tenant and sees nothing of another.
 
-    user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, primary_key=True, related_name="membership")
+    Without a row a person belongs to the platform.
+    """
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.CASCADE,
+        primary_key=True,
+        related_name="membership",
+    )
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="members")
 
     def __str__(self) -> str:
@@ -61,7 +85,9 @@ class Membership(models.Model):
 class TenantUsage(models.Model):
     """What a tenant's answers in the caches come to, as counted lately by a worker."""
 
-    tenant = models.OneToOneField(Tenant, on_delete=models.CASCADE, primary_key=True, related_name="usage")
+    tenant = models.OneToOneField(
+        Tenant, on_delete=models.CASCADE, primary_key=True, related_name="usage"
+    )
     entries = models.PositiveBigIntegerField(default=0)
     bytes = models.PositiveBigIntegerField(default=0)
     counted_at = models.DateTimeField()
@@ -71,7 +97,10 @@ class TenantUsage(models.Model):
 
 
 class Key(models.Model):
-    """What virtual and admin keys share. The key itself is shown once; kept are its HMAC and a visible prefix."""
+    """What virtual and admin keys share.
+
+    The key itself is shown once; kept are its HMAC and a visible prefix.
+    """
 
     name = models.CharField(max_length=200, help_text="Who or what uses this key.")
     prefix = models.CharField(max_length=16, editable=False)
@@ -91,22 +120,37 @@ class VirtualKey(Key):
     """Opens /v1 for one tenant's SDK clients, and nothing else."""
 
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="keys")
-    expires_at = models.DateTimeField(null=True, blank=True, help_text="Refused from this moment on. Empty: never expires.")
+    expires_at = models.DateTimeField(
+        null=True, blank=True, help_text="Refused from this moment on. Empty: never expires."
+    )
     routes = models.JSONField(
-        default=list, blank=True, help_text='Names of the routes this key may use, such as ["smart/balanced"]. Empty: all of the tenant\'s.'
+        default=list,
+        blank=True,
+        help_text=(
+            'Names of the routes this key may use, such as ["smart/balanced"]. Empty: all '
+            "of the tenant's."
+        ),
     )
     history = Records(leaving_out=("digest",))
 
 
 class AdminKey(Key):
-    """Opens /token-saving. Without a tenant it is the platform's; with one it sees that tenant only."""
+    """Opens /token-saving.
 
-    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="admin_keys", null=True, blank=True)
+    Without a tenant it is the platform's; with one it sees that tenant only.
+    """
+
+    tenant = models.ForeignKey(
+        Tenant, on_delete=models.CASCADE, related_name="admin_keys", null=True, blank=True
+    )
     history = Records(leaving_out=("digest",))
 
 
 class Plan(models.Model):
-    """A token-saving plan. Null `compression_engine` or false `cache_enabled` turns that half off."""
+    """A token-saving plan.
+
+    Null `compression_engine` or false `cache_enabled` turns that half off.
+    """
 
     class Mode(models.TextChoices):
         ACTIVE = "active", "Active: save on every request"
@@ -129,7 +173,10 @@ class Plan(models.Model):
     class Context(models.TextChoices):
         STRICT = "strict", "Strict: the earlier turns are identical"
         WINDOW = "window", "Window: the user may have said the same in other words"
-        LAST_MESSAGE = "last_message", "Last message: whatever was said before, for bots without memory"
+        LAST_MESSAGE = (
+            "last_message",
+            "Last message: whatever was said before, for bots without memory",
+        )
 
     class ToolCalls(models.TextChoices):
         NONE = "none", "None: such an answer is paid for each time"
@@ -140,40 +187,63 @@ class Plan(models.Model):
         ALWAYS = "always", "Always: no prompt is ever longer"
         SAVES = "saves", "When it saves: a prompt that the provider remembers may be cheaper whole"
 
-    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, null=True, blank=True, related_name="plans")
+    tenant = models.ForeignKey(
+        Tenant, on_delete=models.CASCADE, null=True, blank=True, related_name="plans"
+    )
     name = models.CharField(max_length=64, validators=[NAME])
     mode = models.CharField(max_length=16, choices=Mode.choices, default=Mode.ACTIVE)
     version = models.PositiveIntegerField(default=1, editable=False)
 
-    compression_engine = models.CharField(max_length=64, null=True, blank=True)  # null is a value of the API
+    # Null is a value of the API.
+    compression_engine = models.CharField(max_length=64, null=True, blank=True)
     max_input_tokens = models.PositiveIntegerField(default=4096, validators=[MinValueValidator(64)])
     language = models.CharField(max_length=32, default="english")
     min_sentences = models.PositiveIntegerField(default=1)
     focus = models.CharField(max_length=16, choices=Focus.choices, default=Focus.QUESTION)
     when = models.CharField(max_length=16, choices=When.choices, default=When.ALWAYS)
-    deadline_ms = models.PositiveIntegerField(null=True, blank=True, validators=[MinValueValidator(10), MaxValueValidator(60_000)])
+    deadline_ms = models.PositiveIntegerField(
+        null=True, blank=True, validators=[MinValueValidator(10), MaxValueValidator(60_000)]
+    )
 
     cache_enabled = models.BooleanField(default=True)
     exact = models.BooleanField(default=True)
-    backend = models.CharField(max_length=64, null=True, blank=True, default="pgvector_semantic")  # null is a value of the API
-    similarity_threshold = models.FloatField(default=0.85, validators=[MinValueValidator(0), MaxValueValidator(1)])
+    # Null is a value of the API.
+    backend = models.CharField(max_length=64, null=True, blank=True, default="pgvector_semantic")
+    similarity_threshold = models.FloatField(
+        default=0.85, validators=[MinValueValidator(0), MaxValueValidator(1)]
+    )
     match = models.CharField(max_length=16, choices=Match.choices, default=Match.VERIFIED)
     context = models.CharField(max_length=16, choices=Context.choices, default=Context.WINDOW)
-    window = models.PositiveSmallIntegerField(default=2, validators=[MinValueValidator(1), MaxValueValidator(20)])
-    max_error_rate = models.FloatField(null=True, blank=True, validators=[MinValueValidator(0.0001), MaxValueValidator(0.5)])
-    sample_rate = models.FloatField(default=0.05, validators=[MinValueValidator(0), MaxValueValidator(1)])
-    judge_model = models.CharField(max_length=128, null=True, blank=True)  # null is a value of the API
+    window = models.PositiveSmallIntegerField(
+        default=2, validators=[MinValueValidator(1), MaxValueValidator(20)]
+    )
+    max_error_rate = models.FloatField(
+        null=True, blank=True, validators=[MinValueValidator(0.0001), MaxValueValidator(0.5)]
+    )
+    sample_rate = models.FloatField(
+        default=0.05, validators=[MinValueValidator(0), MaxValueValidator(1)]
+    )
+    # Null is a value of the API.
+    judge_model = models.CharField(max_length=128, null=True, blank=True)
     ttl = models.PositiveIntegerField(default=3600, validators=[MinValueValidator(1)])
-    ttl_jitter = models.FloatField(default=0.1, validators=[MinValueValidator(0), MaxValueValidator(0.5)])
+    ttl_jitter = models.FloatField(
+        default=0.1, validators=[MinValueValidator(0), MaxValueValidator(0.5)]
+    )
     stale_while_revalidate = models.PositiveIntegerField(default=0)
     stale_if_error = models.PositiveIntegerField(default=0)
     scope = models.CharField(max_length=16, choices=Scope.choices, default=Scope.TENANT)
-    tool_calls = models.CharField(max_length=16, choices=ToolCalls.choices, default=ToolCalls.OUTPUT)
-    max_temperature = models.FloatField(default=1.0, validators=[MinValueValidator(0), MaxValueValidator(2)])
+    tool_calls = models.CharField(
+        max_length=16, choices=ToolCalls.choices, default=ToolCalls.OUTPUT
+    )
+    max_temperature = models.FloatField(
+        default=1.0, validators=[MinValueValidator(0), MaxValueValidator(2)]
+    )
     time_sensitive = models.BooleanField(default=False)
     personal = models.BooleanField(default=False)
 
-    holdout = models.FloatField(default=0.0, validators=[MinValueValidator(0), MaxValueValidator(0.5)])
+    holdout = models.FloatField(
+        default=0.0, validators=[MinValueValidator(0), MaxValueValidator(0.5)]
+    )
 
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
@@ -183,7 +253,9 @@ class Plan(models.Model):
         ordering = ("name",)
         constraints = (
             models.UniqueConstraint(fields=("tenant", "name"), name="plan_name_per_tenant"),
-            models.UniqueConstraint(fields=("name",), condition=Q(tenant=None), name="plan_name_of_platform"),
+            models.UniqueConstraint(
+                fields=("name",), condition=Q(tenant=None), name="plan_name_of_platform"
+            ),
         )
 
     def __str__(self) -> str:
@@ -204,7 +276,11 @@ class Plan(models.Model):
             if self.compression_engine
             else None
         )
-        cache = CacheSettings(**{each.name: getattr(self, each.name) for each in fields(CacheSettings)}) if self.cache_enabled else None
+        cache = (
+            CacheSettings(**{each.name: getattr(self, each.name) for each in fields(CacheSettings)})
+            if self.cache_enabled
+            else None
+        )
         return PlanSnapshot(
             id=self.pk,
             name=self.name,
@@ -218,19 +294,29 @@ class Plan(models.Model):
 
 
 class Invalidation(models.Model):
-    """From the configuration's revision `generation` on a plan's answers count, those with this tag, or all of them where `tag` is "".
+    """From the configuration's revision `generation` on a plan's answers count,
+    those with this tag, or all of them where `tag` is "".
 
-    Of one tenant, or of all of them. Requests and entries carry revisions too, so no clock has to agree with another.
+    Of one tenant, or of all of them. Requests and entries carry revisions too, so no clock has to
+    agree with another.
     """
 
     plan = models.ForeignKey(Plan, on_delete=models.CASCADE, related_name="invalidations")
-    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, null=True, blank=True, related_name="+")
+    tenant = models.ForeignKey(
+        Tenant, on_delete=models.CASCADE, null=True, blank=True, related_name="+"
+    )
     tag = models.CharField(max_length=64, blank=True)
     generation = models.BigIntegerField(default=0)
     at = models.DateTimeField()
 
     class Meta:
-        constraints = (models.UniqueConstraint(fields=("plan", "tenant", "tag"), name="one_invalidation_per_tag", nulls_distinct=False),)
+        constraints = (
+            models.UniqueConstraint(
+                fields=("plan", "tenant", "tag"),
+                name="one_invalidation_per_tag",
+                nulls_distinct=False,
+            ),
+        )
 
     def __str__(self) -> str:
         return f"{self.plan}: {self.tag or 'all'}"
@@ -245,12 +331,21 @@ def are_price_terms(text: str) -> None:
 
 
 class ModelPrice(models.Model):
-    """US dollars per million tokens of one provider's model. Seeded from genai-prices; an edited row is never overwritten."""
+    """US dollars per million tokens of one provider's model.
 
-    provider = models.CharField(max_length=64, help_text="Provider id, as on the upstream: openai, anthropic, azure ...")
+    Seeded from genai-prices; an edited row is never overwritten.
+    """
+
+    provider = models.CharField(
+        max_length=64, help_text="Provider id, as on the upstream: openai, anthropic, azure ..."
+    )
     model = models.CharField(max_length=200)
-    input = models.DecimalField(max_digits=14, decimal_places=6, validators=[MinValueValidator(Decimal(0))])
-    output = models.DecimalField(max_digits=14, decimal_places=6, validators=[MinValueValidator(Decimal(0))])
+    input = models.DecimalField(
+        max_digits=14, decimal_places=6, validators=[MinValueValidator(Decimal(0))]
+    )
+    output = models.DecimalField(
+        max_digits=14, decimal_places=6, validators=[MinValueValidator(Decimal(0))]
+    )
     cached_input = models.DecimalField(
         max_digits=14,
         decimal_places=6,
@@ -274,28 +369,37 @@ class ModelPrice(models.Model):
         validators=[are_price_terms],
         help_text="Further rates and when they hold, one a line: docs/prices.md.",
     )
-    edited = models.BooleanField(default=False, help_text="Set when a person changed the row: updates leave it alone.")
+    edited = models.BooleanField(
+        default=False, help_text="Set when a person changed the row: updates leave it alone."
+    )
     updated_at = models.DateTimeField(auto_now=True)
     history = Records()
 
     class Meta:
         ordering = ("provider", "model")
-        constraints = (models.UniqueConstraint(F("provider"), F("model"), name="one_price_per_model"),)
+        constraints = (
+            models.UniqueConstraint(F("provider"), F("model"), name="one_price_per_model"),
+        )
 
     def __str__(self) -> str:
         return f"{self.provider}/{self.model}"
 
     @property
     def price(self) -> Price:
-        """The amounts of the row. Raises ValueError when its terms, written past the form, say nothing."""
+        """The amounts of the row.
+
+        Raises ValueError when its terms, written past the form, say nothing.
+        """
         own = {name: getattr(self, name) for name in OWN}
         return Price(**own, terms=price_terms.parse(self.terms))
 
 
 class Revision(models.Model):
-    """One row, raised by database triggers in the transaction of every change to keys, plans, invalidations, prices, upstreams and routes.
+    """One row, raised by database triggers in the transaction of every change to keys, plans,
+    invalidations, prices, upstreams and routes.
 
-    Workers poll it and take a new snapshot when it grew, so edits by any road (admin, API, SQL, fixture) reach them.
+    Workers poll it and take a new snapshot when it grew, so edits by any road (admin, API, SQL,
+    fixture) reach them.
     """
 
     value = models.BigIntegerField(default=0)

@@ -1,6 +1,8 @@
-"""Named sets of settings, each with what it risks and what was measured of it, fitted to what the running system can do.
+"""Named sets of settings, each with what it risks and what was measured of it,
+fitted to what the running system can do.
 
-The figures are those of docs/verifier.md, docs/context.md and of `make eval-compression`; a test compares them with the documents.
+The figures are those of docs/verifier.md, docs/context.md and of `make eval-compression`; a test
+compares them with the documents.
 """
 
 from collections.abc import Mapping
@@ -15,8 +17,8 @@ HALVES: Final = ("compression", "cache")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preset:
-    """The halves as the API's body has them, without what takes its default; `risk`: one sentence; `measured`: how often it was wrong, and
-    on what."""
+    """The halves as the API's body has them, without what takes its default; `risk`: one sentence;
+    `measured`: how often it was wrong, and on what."""
 
     name: str
     title: str
@@ -46,7 +48,10 @@ PRESETS: Final = {
         Preset(
             name="safe",
             title="Safe",
-            risk="Only the very same request is answered again, with an answer up to an hour old; nothing is shortened.",
+            risk=(
+                "Only the very same request is answered again, with an answer up to an hour old; "
+                "nothing is shortened."
+            ),
             measured="No question is ever taken for another one.",
             compression=None,
             cache={"backend": None, "ttl": 3600},
@@ -54,21 +59,38 @@ PRESETS: Final = {
         Preset(
             name="balanced",
             title="Balanced",
-            risk="Questions in other words are answered again too, and about one such answer in a hundred may be wrong.",
-            measured="Wrong among reused answers: 1.0 % on 1,671 pairs of everyday questions, 4.8 % on Quora's harder ones, none "
-            "of 392 in chats. Reuse turns itself off when samples show more than 2 % for certain.",
+            risk=(
+                "Questions in other words are answered again too, and about one such answer in a "
+                "hundred may be wrong."
+            ),
+            measured=(
+                "Wrong among reused answers: 1.0 % on 1,671 pairs of everyday questions, 4.8 % on "
+                "Quora's harder ones, none of 392 in chats. Reuse turns itself off when samples "
+                "show more than 2 % for certain."
+            ),
             compression={"engine": "text_rank", "max_input_tokens": 4096, "when": "saves"},
             cache={"similarity_threshold": 0.85, "max_error_rate": 0.02, "ttl": 3600},
         ),
         Preset(
             name="aggressive",
             title="Aggressive",
-            risk="Reuses most, for a day, and shortens every long chat: expect more wrong or old answers, and facts lost from chats.",
-            measured="Wrong among reused answers: 1.3 % on 1,671 pairs of everyday questions, 6.0 % on Quora's harder ones. Of the "
-            "hardest long chats (locomo), cut to 2,048 tokens, 82.8 % of what a question needed was still sent, 88.7 % at 4,096. Reuse "
-            "turns itself off when samples show more than 5 % for certain.",
+            risk=(
+                "Reuses most, for a day, and shortens every long chat: expect more wrong or old "
+                "answers, and facts lost from chats."
+            ),
+            measured=(
+                "Wrong among reused answers: 1.3 % on 1,671 pairs of everyday questions, 6.0 % on "
+                "Quora's harder ones. Of the hardest long chats (locomo), cut to 2,048 tokens, "
+                "82.8 % of what a question needed was still sent, 88.7 % at 4,096. Reuse turns "
+                "itself off when samples show more than 5 % for certain."
+            ),
             compression={"engine": "text_rank", "max_input_tokens": 2048, "when": "always"},
-            cache={"similarity_threshold": 0.80, "max_error_rate": 0.05, "ttl": 86_400, "stale_if_error": 3600},
+            cache={
+                "similarity_threshold": 0.80,
+                "max_error_rate": 0.05,
+                "ttl": 86_400,
+                "stale_if_error": 3600,
+            },
         ),
     )
 }
@@ -81,7 +103,12 @@ def fitted(preset: Preset, *, capabilities: Capabilities) -> Fitted:
     cache = dict(preset.cache) | {"backend": None}
     if "backend" not in preset.cache:
         cache |= _by_meaning(preset, capabilities, notes)
-    return Fitted(preset=preset, compression=_compression(preset, capabilities, notes), cache=cache, notes=notes)
+    return Fitted(
+        preset=preset,
+        compression=_compression(preset, capabilities, notes),
+        cache=cache,
+        notes=notes,
+    )
 
 
 def _by_meaning(preset: Preset, capabilities: Capabilities, notes: list[str]) -> dict[str, Any]:
@@ -89,21 +116,32 @@ def _by_meaning(preset: Preset, capabilities: Capabilities, notes: list[str]) ->
     chosen = next((engine for engine in engines if engine.available), None)
     if chosen is None:
         reasons = " ".join(f"{engine.title}: {engine.reason}" for engine in engines)
-        notes.append(f"Identical requests only, because nothing here can compare questions by meaning now. {reasons}".strip())
+        notes.append(
+            (
+                "Identical requests only, because nothing here can compare questions by "
+                f"meaning now. {reasons}"
+            ).strip()
+        )
         return {"max_error_rate": None}
     if chosen is not engines[0]:
-        notes.append(f"Questions are compared in {chosen.title}, because {engines[0].title} is not available: {engines[0].reason}")
+        notes.append(
+            f"Questions are compared in {chosen.title}, because {engines[0].title} is not "
+            f"available: {engines[0].reason}"
+        )
     refusal = capabilities.verifier_refusal()
     if refusal is None:
         return {"backend": chosen.name}
     notes.append(
-        f"Questions match by the cosine at {COSINE}, because the verifier does not run: {refusal} Then 2.4 % of the reused answers were "
-        "wrong on the same everyday questions, 6.5 % on Quora's."
+        f"Questions match by the cosine at {COSINE}, because the verifier does not run: "
+        f"{refusal} Then 2.4 % of the reused answers were wrong on the same everyday "
+        "questions, 6.5 % on Quora's."
     )
     return {"backend": chosen.name, "match": "cosine", "similarity_threshold": COSINE}
 
 
-def _compression(preset: Preset, capabilities: Capabilities, notes: list[str]) -> dict[str, Any] | None:
+def _compression(
+    preset: Preset, capabilities: Capabilities, notes: list[str]
+) -> dict[str, Any] | None:
     if preset.compression is None:
         return None
     engines = {engine.name: engine for engine in capabilities.compression_engines()}
@@ -112,12 +150,20 @@ def _compression(preset: Preset, capabilities: Capabilities, notes: list[str]) -
         return dict(preset.compression)
     other = next((engine for engine in engines.values() if engine.available), None)
     reason = (wanted and wanted.reason) or "it is not installed"
-    notes.append(f"Long chats are {f'shortened by {other.title}' if other else 'sent whole'}, because TextRank does not run: {reason}")
+    notes.append(
+        f"Long chats are {f'shortened by {other.title}' if other else 'sent whole'}, because "
+        f"TextRank does not run: {reason}"
+    )
     return dict(preset.compression) | {"engine": other.name} if other else None
 
 
-def filled_in(body: object, *, capabilities: Capabilities, notes: list[str] | None = None) -> object:
-    """A new plan's body with its `preset` written out; what the body says wins, field by field. Raises InvalidPlan for another name."""
+def filled_in(
+    body: object, *, capabilities: Capabilities, notes: list[str] | None = None
+) -> object:
+    """A new plan's body with its `preset` written out; what the body says wins, field by field.
+
+    Raises InvalidPlan for another name.
+    """
     if not isinstance(body, Mapping) or "preset" not in body:
         return body
     preset = find(body["preset"])
@@ -128,7 +174,9 @@ def filled_in(body: object, *, capabilities: Capabilities, notes: list[str] | No
     for half, settings in found.body.items():
         said = body.get(half, {})
         if isinstance(said, Mapping):
-            full[half] = dict(settings or {}) | dict(said) if settings is not None or half in body else None
+            full[half] = (
+                dict(settings or {}) | dict(said) if settings is not None or half in body else None
+            )
     return full
 
 
@@ -136,5 +184,7 @@ def find(name: object) -> Preset:
     """Raises InvalidPlan with the accepted names."""
     preset = PRESETS.get(name) if isinstance(name, str) else None
     if preset is None:
-        raise InvalidPlan({"preset": f"Must be one of: {', '.join(PRESETS)}; leave it out for the defaults."})
+        raise InvalidPlan(
+            {"preset": f"Must be one of: {', '.join(PRESETS)}; leave it out for the defaults."}
+        )
     return preset

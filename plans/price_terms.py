@@ -7,8 +7,9 @@
     since 2027-01-01, above 200000: input 2, output 6
     service tier flex: input 0.5, output 2
 
-What stands before the colon says when the rates hold. A time, a day or a service tier stands in place of the whole price: what its lines
-do not name has no rate of its own. Amounts are those of `plans.pricing.RATES`.
+What stands before the colon says when the rates hold. A time, a day or a service tier stands in
+place of the whole price: what its lines do not name has no rate of its own. Amounts are those of
+`plans.pricing.RATES`.
 """
 
 import re
@@ -48,7 +49,11 @@ def _term(number: int, line: str) -> Term:
     if not colon and line.endswith(":"):
         raise ValueError(f"Line {number}: no rate stands behind the colon.")
     above, condition = _condition(number, head) if colon else (0, Condition())
-    return Term(rates=tuple(_rate(number, words) for words in rates.split(",")), above=above, condition=condition)
+    return Term(
+        rates=tuple(_rate(number, words) for words in rates.split(",")),
+        above=above,
+        condition=condition,
+    )
 
 
 def _condition(number: int, head: str) -> tuple[int, Condition]:
@@ -66,7 +71,9 @@ def _condition(number: int, head: str) -> tuple[int, Condition]:
             else:
                 raise ValueError
         except ValueError:
-            raise ValueError(f"Line {number}: “{words[:60]}” says no condition. Accepted, such as: {ACCEPTED}.") from None
+            raise ValueError(
+                f"Line {number}: “{words[:60]}” says no condition. Accepted, such as: {ACCEPTED}."
+            ) from None
     return above, Condition(since=since, daily=daily, service_tier=tier)
 
 
@@ -79,7 +86,9 @@ def _rate(number: int, words: str) -> tuple[str, Decimal]:
     except InvalidOperation:
         rate = Decimal("NaN")
     if not (rate.is_finite() and 0 <= rate < MAX_RATE):
-        raise ValueError(f"Line {number}: {name} needs an amount of US dollars from 0 on, such as {name} 2.5.")
+        raise ValueError(
+            f"Line {number}: {name} needs an amount of US dollars from 0 on, such as {name} 2.5."
+        )
     return name, rate
 
 

@@ -7,7 +7,8 @@ from decimal import Decimal
 from typing import Final
 
 MILLION = Decimal(1_000_000)
-# Rates beside those of a price's own fields, in US dollars per million tokens, but for the last two.
+# Rates beside those of a price's own fields, in US dollars per million tokens, but for the last
+# two.
 RATES: Final = {
     "cache_write_1h": "tokens written into the provider's prefix cache for an hour",
     "input_audio": "audio in the prompt",
@@ -28,8 +29,9 @@ OWN: Final = ("input", "output", "cached_input", "cache_write")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Condition:
-    """When rates stand in place of the ordinary ones: from a day on (UTC), daily between two times (UTC), or where the provider answered
-    in that service tier. All that is given must hold."""
+    """When rates stand in place of the ordinary ones:
+    from a day on (UTC), daily between two times (UTC), or where the provider answered in that
+    service tier. All that is given must hold."""
 
     since: date | None = None
     daily: tuple[time, time] | None = None
@@ -41,7 +43,11 @@ class Condition:
             return False
         if self.since is None and self.daily is None:
             return True
-        return at is not None and (self.since is None or at.date() >= self.since) and self._is_time(at.time())
+        return (
+            at is not None
+            and (self.since is None or at.date() >= self.since)
+            and self._is_time(at.time())
+        )
 
     def _is_time(self, now: time) -> bool:
         if self.daily is None:
@@ -55,7 +61,8 @@ ORDINARY: Final = Condition()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Term:
-    """Rates by name, in prompts of more than `above` tokens (0: of any length), when the condition holds."""
+    """Rates by name, in prompts of more than `above` tokens (0: of any length),
+    when the condition holds."""
 
     rates: tuple[tuple[str, Decimal], ...]
     above: int = 0
@@ -64,9 +71,12 @@ class Term:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Details:
-    """Of the tokens of a call those that may have a price of their own. `written_1h` are part of those written, `cached_audio` and
-    `cached_image` of those cached and of `audio` and `image`; the next three are part of the prompt, the others of the completion.
-    `searches`: on the web."""
+    """Of the tokens of a call those that may have a price of their own.
+
+    `written_1h` are part of those written, `cached_audio` and `cached_image` of those cached and of
+    `audio` and `image`; the next three are part of the prompt, the others of the completion.
+    `searches`: on the web.
+    """
 
     written_1h: int = 0
     cached_audio: int = 0
@@ -87,9 +97,13 @@ NO_DETAILS: Final = Details()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Price:
-    """US dollars per million tokens. `cached_input` None: the provider gives no discount for a warm prefix. `cache_write` None: it asks
-    no more for tokens that it writes into its prefix cache than for others. `terms`: what else the list knows of the model. Terms
-    without a condition add to these four; the last condition that holds stands in place of them."""
+    """US dollars per million tokens.
+
+    `cached_input` None: the provider gives no discount for a warm prefix. `cache_write` None: it
+    asks no more for tokens that it writes into its prefix cache than for others. `terms`: what else
+    the list knows of the model. Terms without a condition add to these four; the last condition
+    that holds stands in place of them.
+    """
 
     input: Decimal
     output: Decimal
@@ -108,23 +122,36 @@ class Price:
         at: float | None = None,
         service_tier: str = "",
     ) -> Decimal:
-        """Dollars for one call. Of the `prompt` tokens `cached` are billed at the cached price, `written` others at that for writing.
-        `at`: when it was made, in epoch seconds.
+        """Dollars for one call.
 
-        Raises ValueError when a count is negative or `cached` and `written` together exceed `prompt`.
+        Of the `prompt` tokens `cached` are billed at the cached price, `written` others at that for
+        writing. `at`: when it was made, in epoch seconds.
+
+        Raises ValueError when a count is negative or `cached` and `written` together exceed
+        `prompt`.
         """
         if min(prompt, completion, cached, written) < 0 or cached + written > prompt:
             counts = f"{prompt=} {completion=} {cached=} {written=}"
-            raise ValueError(f"token counts must satisfy 0 <= cached + written <= prompt and completion >= 0, got {counts}")
+            raise ValueError(
+                "token counts must satisfy 0 <= cached + written <= prompt and completion "
+                f">= 0, got {counts}"
+            )
         if details is NO_DETAILS and not self.terms:
             return self._plain_cost(prompt, completion, cached, written)
         rates = self._rates(prompt, at, service_tier)
         sums = _sums(prompt, completion, cached, written, details)
-        tokens = sum((count * _rate(rates, names) for count, names in sums if count), start=Decimal(0))
-        return tokens / MILLION + rates.get("request", Decimal(0)) + details.searches * rates.get("search", Decimal(0))
+        tokens = sum(
+            (count * _rate(rates, names) for count, names in sums if count), start=Decimal(0)
+        )
+        return (
+            tokens / MILLION
+            + rates.get("request", Decimal(0))
+            + details.searches * rates.get("search", Decimal(0))
+        )
 
     def _plain_cost(self, prompt: int, completion: int, cached: int, written: int) -> Decimal:
-        """The same of text alone at a price without terms, which is nearly every call: a hit needs two sums, and a third of the work."""
+        """The same of text alone at a price without terms, which is nearly every call:
+        a hit needs two sums, and a third of the work."""
         dollars = (prompt - cached - written) * self.input + completion * self.output
         if cached:
             dollars += cached * (self.input if self.cached_input is None else self.cached_input)
@@ -148,7 +175,9 @@ class Price:
         return rates
 
 
-def _sums(prompt: int, completion: int, cached: int, written: int, of: Details) -> list[tuple[int, tuple[str, ...]]]:
+def _sums(
+    prompt: int, completion: int, cached: int, written: int, of: Details
+) -> list[tuple[int, tuple[str, ...]]]:
     """Each kind of tokens once, with the rates that may apply, the closest first."""
     audio, image = of.audio - of.cached_audio, of.image - of.cached_image
     special = of.output_audio + of.output_image + of.output_video + of.reasoning + of.citation

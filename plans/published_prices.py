@@ -1,10 +1,12 @@
 """The published prices of providers, read from the data that come with the package genai-prices.
 
-All of a model's prices are taken that a chat can be billed by: the ordinary ones into the fields of a price, the others into its terms:
-tiers by the length of the prompt, times of the day, days to come, service tiers, audio, images, reasoning, a sum for each request.
-Left out: batches, and what a chat's usage does not tell (hours of audio, pages, characters).
+All of a model's prices are taken that a chat can be billed by: the ordinary ones into the fields of
+a price, the others into its terms: tiers by the length of the prompt, times of the day, days to
+come, service tiers, audio, images, reasoning, a sum for each request. Left out: batches, and what a
+chat's usage does not tell (hours of audio, pages, characters).
 
-The package is imported by who needs it: it takes 30 MB, which a worker can do without as long as every model has a price by its own name.
+The package is imported by who needs it: it takes 30 MB, which a worker can do without as long as
+every model has a price by its own name.
 """
 
 from collections.abc import Iterator
@@ -44,7 +46,8 @@ _Rates = dict[int, dict[str, Decimal]]  # by the length above which they hold, t
 
 
 def published(at: datetime | None = None) -> dict[PriceKey, Price]:
-    """Price by (provider id, model id) of every model that bills both prompt and completion tokens, about 2,000.
+    """Price by (provider id, model id) of every model that bills both prompt and completion tokens,
+    about 2,000.
 
     Models billed otherwise (embeddings, images, audio by the minute) are left out.
     """
@@ -60,9 +63,11 @@ def published(at: datetime | None = None) -> dict[PriceKey, Price]:
 
 
 def aliases(provider: str, model: str) -> Iterator[PriceKey]:
-    """The listed names of what a provider calls `model`, such as gpt-4o-mini for gpt-4o-mini-2024-07-18; none when it is unknown.
+    """The listed names of what a provider calls `model`,
+    such as gpt-4o-mini for gpt-4o-mini-2024-07-18; none when it is unknown.
 
-    A provider that resells another's models (Azure those of OpenAI) is followed by the other's name.
+    A provider that resells another's models (Azure those of OpenAI) is followed by the other's
+    name.
     """
     from genai_prices import data_snapshot
 
@@ -96,9 +101,14 @@ def _price(model: "listed.ModelInfo", at: datetime, *, storage: bool) -> Price |
     )
 
 
-def _ordinary(model: "listed.ModelInfo", at: datetime) -> "tuple[listed.ModelPrice, list[tuple[Condition, listed.ModelPrice]]]":
-    """What an ordinary call costs at that moment: of several dates the newest that has begun. And what stands in place of it: of those
-    listed behind it, as the last one that holds counts, times of the day and days to come."""
+def _ordinary(
+    model: "listed.ModelInfo", at: datetime
+) -> "tuple[listed.ModelPrice, list[tuple[Condition, listed.ModelPrice]]]":
+    """What an ordinary call costs at that moment: of several dates the newest that has begun.
+
+    And what stands in place of it: of those listed behind it, as the last one that holds counts,
+    times of the day and days to come.
+    """
     from genai_prices import types as listed
 
     if isinstance(model.prices, listed.ModelPrice):
@@ -119,15 +129,24 @@ def _ordinary(model: "listed.ModelInfo", at: datetime) -> "tuple[listed.ModelPri
 def _service_tiers(
     model: "listed.ModelInfo", ordinary: "listed.ModelPrice", at: datetime
 ) -> "Iterator[tuple[Condition, listed.ModelPrice]]":
-    """What the model costs in each service tier that has begun: the list names what differs from the ordinary price."""
+    """What the model costs in each service tier that has begun:
+    the list names what differs from the ordinary price."""
     from genai_prices import types as listed
 
-    variants = [variant for variant in model.price_variants or () if set(variant.when) == {"service_tier"}]
+    variants = [
+        variant for variant in model.price_variants or () if set(variant.when) == {"service_tier"}
+    ]
     for tier in sorted({variant.when["service_tier"] for variant in variants}):
         values = dict(ordinary.__dict__)
         for variant in reversed(variants):  # the first that holds counts
-            if variant.when["service_tier"] == tier and (variant.constraint is None or variant.constraint.active(at)):
-                values |= {name: value for name, value in variant.prices.__dict__.items() if value is not None}
+            if variant.when["service_tier"] == tier and (
+                variant.constraint is None or variant.constraint.active(at)
+            ):
+                values |= {
+                    name: value
+                    for name, value in variant.prices.__dict__.items()
+                    if value is not None
+                }
         yield Condition(service_tier=tier), listed.ModelPrice(**values)
 
 
@@ -145,7 +164,8 @@ def _rates(prices: "listed.ModelPrice", *, storage: bool) -> _Rates:
         for above, rate in tiers:
             found.setdefault(above, {})[name] = _unit(name, rate)
     own = found.get(0, {})
-    # A few rows list less for writing than for input, which is what storage costs besides (Gemini behind OpenRouter).
+    # A few rows list less for writing than for input, which is what storage costs besides (Gemini
+    # behind OpenRouter).
     if storage and own.get("cache_write", MICRO_DOLLAR) <= own.get("input", Decimal(0)):
         for rates in found.values():
             rates.pop("cache_write", None)

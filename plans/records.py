@@ -1,8 +1,10 @@
-"""What rows of the configuration said before: who changed them, when and why (django-simple-history). Secrets are left out by name.
+"""What rows of the configuration said before: who changed them,
+when and why (django-simple-history). Secrets are left out by name.
 
-Whatever saves a row notes it: admin, API, command line. A row that was there before the first note is noted as it was, then changed. Saves
-that change nothing leave no note. What the database raises (versions) is read back, so a note says what was really stored. Changes by plain
-SQL are not noted; the next note shows their result.
+Whatever saves a row notes it: admin, API, command line. A row that was there before the first note
+is noted as it was, then changed. Saves that change nothing leave no note. What the database raises
+(versions) is read back, so a note says what was really stored. Changes by plain SQL are not noted;
+the next note shows their result.
 """
 
 import sys
@@ -26,12 +28,19 @@ def actor() -> str:
     """Whoever this request is of, an admin key by its name; without one, the command."""
     user = getattr(getattr(HistoricalRecords.context, "request", None), "user", None)
     if user is not None and user.is_authenticated:
-        return user.get_username() if isinstance(user, AbstractBaseUser) else f"Admin key {user.name}"
-    return f"manage.py {sys.argv[1]}" if Path(sys.argv[0]).name == "manage.py" and len(sys.argv) > 1 else ""
+        return (
+            user.get_username() if isinstance(user, AbstractBaseUser) else f"Admin key {user.name}"
+        )
+    return (
+        f"manage.py {sys.argv[1]}"
+        if Path(sys.argv[0]).name == "manage.py" and len(sys.argv) > 1
+        else ""
+    )
 
 
 class Acted(models.Model):
-    """Who, in words: an account's name stays when the account goes, and an admin key has no account."""
+    """Who, in words: an account's name stays when the account goes,
+    and an admin key has no account."""
 
     actor = models.CharField(max_length=220, blank=True, default=actor)
 
@@ -40,7 +49,10 @@ class Acted(models.Model):
 
 
 class Records(HistoricalRecords):  # type: ignore[misc]  # without types
-    """As `history` of a model. `leaving_out`: fields that must never stand in a history, such as secrets."""
+    """As `history` of a model.
+
+    `leaving_out`: fields that must never stand in a history, such as secrets.
+    """
 
     def __init__(self, *, leaving_out: tuple[str, ...] = ()) -> None:
         super().__init__(
@@ -63,14 +75,22 @@ class Records(HistoricalRecords):  # type: ignore[misc]  # without types
     def remember(self, instance: models.Model) -> None:
         """Note a row as the database has it, if nothing was ever noted of it."""
         notes = notes_of(instance)
-        row: Any = None if notes.exists() else type(instance)._base_manager.filter(pk=instance.pk).first()
+        row: Any = (
+            None if notes.exists() else type(instance)._base_manager.filter(pk=instance.pk).first()
+        )
         if row is not None:
             row._change_reason, row._history_user = FIRST, None
-            row._history_date = getattr(row, "updated_at", None) or getattr(row, "created_at", None) or timezone.now()
+            row._history_date = (
+                getattr(row, "updated_at", None)
+                or getattr(row, "created_at", None)
+                or timezone.now()
+            )
             super().create_historical_record(row, "+")
             notes.update(actor="")
 
-    def create_historical_record(self, instance: Any, history_type: str, using: str | None = None) -> None:
+    def create_historical_record(
+        self, instance: Any, history_type: str, using: str | None = None
+    ) -> None:
         """The row as the database has it now; nothing when it says what the last note says."""
         row = instance
         if history_type != "-":

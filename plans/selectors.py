@@ -28,7 +28,8 @@ log = logging.getLogger(__name__)
 
 
 def revision() -> int:
-    """The number of the configuration as it stands; any other number than the one you hold means: read again."""
+    """The number of the configuration as it stands; any other number than the one you hold means:
+    read again."""
     return Revision.objects.filter(pk=1).values_list("value", flat=True).first() or 0
 
 
@@ -50,10 +51,16 @@ def live_keys() -> dict[str, KeySnapshot]:
 
 
 def granted_routes() -> dict[int, frozenset[str]]:
-    """The routes of each tenant, by its id. A column that holds anything but a list of names opens nothing. One query."""
+    """The routes of each tenant, by its id.
+
+    A column that holds anything but a list of names opens nothing. One query.
+    """
     rows = Tenant.objects.values_list("pk", "routes")
     return {
-        pk: frozenset(name for name in routes if isinstance(name, str)) if isinstance(routes, list) else frozenset() for pk, routes in rows
+        pk: frozenset(name for name in routes if isinstance(name, str))
+        if isinstance(routes, list)
+        else frozenset()
+        for pk, routes in rows
     }
 
 
@@ -63,7 +70,8 @@ def plans() -> dict[tuple[int | None, str], PlanSnapshot]:
 
 
 def invalidations() -> dict[tuple[int, int | None, str], int]:
-    """The revision from which on answers count, by (plan, tenant or None for all, tag or "" for all answers). One query."""
+    """The revision from which on answers count, by (plan, tenant or None for all, tag
+    or "" for all answers). One query."""
     rows = Invalidation.objects.values_list("plan_id", "tenant_id", "tag", "generation")
     return {(plan, tenant, tag): generation for plan, tenant, tag, generation in rows}
 
@@ -74,7 +82,8 @@ def price_for(provider: str, model: str) -> Price | None:
 
 
 def prices_for(wanted: Collection[PriceKey]) -> dict[PriceKey, Price]:
-    """Prices by (provider, model) as asked for: the row of that name, else the row of the listed model it is an alias of.
+    """Prices by (provider, model) as asked for: the row of that name,
+    else the row of the listed model it is an alias of.
 
     Two queries at most, whatever the number asked for. What has no price is left out.
     """
@@ -83,7 +92,9 @@ def prices_for(wanted: Collection[PriceKey]) -> dict[PriceKey, Price]:
     rows |= _rows({alias for found in alternatives.values() for alias in found})
     prices = {}
     for key in wanted:
-        if found := next((rows[name] for name in (key, *alternatives.get(key, ())) if name in rows), None):
+        if found := next(
+            (rows[name] for name in (key, *alternatives.get(key, ())) if name in rows), None
+        ):
             prices[key] = found
     return prices
 
@@ -91,12 +102,15 @@ def prices_for(wanted: Collection[PriceKey]) -> dict[PriceKey, Price]:
 def _rows(keys: Collection[PriceKey]) -> dict[PriceKey, Price]:
     if not keys:
         return {}
-    rows = ModelPrice.objects.filter(provider__in={provider for provider, _ in keys}, model__in={model for _, model in keys})
+    rows = ModelPrice.objects.filter(
+        provider__in={provider for provider, _ in keys}, model__in={model for _, model in keys}
+    )
     found = {}
     for row in rows:
         try:
             found[row.provider, row.model] = row.price
-        except ValueError as error:  # written past the form: without a price rather than at a wrong one
+        except ValueError as error:
+            # Written past the form: without a price rather than at a wrong one.
             log.error("the terms of the price of %s say nothing, it is left out: %s", row, error)
     return found
 
@@ -116,7 +130,11 @@ def plans_of(owner: Tenant | None) -> Iterable[Plan]:
 
 def find_plan(owner: Tenant | None, name: str) -> Plan:
     """The owner's plan of that name. Raises PlanUnknown, whoever else may have one."""
-    plan = Plan.objects.filter(tenant=owner, name=name).select_related("tenant").first() if validation.NAME.fullmatch(name) else None
+    plan = (
+        Plan.objects.filter(tenant=owner, name=name).select_related("tenant").first()
+        if validation.NAME.fullmatch(name)
+        else None
+    )
     if plan is None:
         raise PlanUnknown("No plan of that name.", param="plan")
     return plan

@@ -8,7 +8,16 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from plans import capabilities, keys, presets, price_terms, published_prices, records, selectors, validation
+from plans import (
+    capabilities,
+    keys,
+    presets,
+    price_terms,
+    published_prices,
+    records,
+    selectors,
+    validation,
+)
 from plans.errors import InvalidPlan, NameTaken, PlanUnknown, VersionConflict
 from plans.models import AdminKey, ModelPrice, Plan, Revision, Tenant, VirtualKey
 from plans.pricing import OWN, Price
@@ -17,11 +26,16 @@ ATTEMPTS = 5
 PUBLISHED = "As genai-prices publishes it"
 
 
-def create_plan(*, owner: Tenant | None, body: object, reason: str | None = None, notes: list[str] | None = None) -> Plan:
-    """A new plan from the API's JSON, `preset` filled in; what of that had to be otherwise here is added to `notes`, and `reason`
-    is kept in the plan's history. Raises InvalidPlan or NameTaken."""
+def create_plan(
+    *, owner: Tenant | None, body: object, reason: str | None = None, notes: list[str] | None = None
+) -> Plan:
+    """A new plan from the API's JSON, `preset` filled in;
+    what of that had to be otherwise here is added to `notes`, and `reason` is kept in the plan's
+    history. Raises InvalidPlan or NameTaken."""
     system = capabilities.of(owner)
-    draft = validation.read(presets.filled_in(body, capabilities=system, notes=notes), capabilities=system)
+    draft = validation.read(
+        presets.filled_in(body, capabilities=system, notes=notes), capabilities=system
+    )
     plan = Plan(tenant=owner, **columns(draft))
     plan._change_reason = reason  # type: ignore[attr-defined]  # where django-simple-history looks for it
     try:
@@ -35,8 +49,8 @@ def create_plan(*, owner: Tenant | None, body: object, reason: str | None = None
 def change_plan(*, owner: Tenant | None, name: str, body: object) -> Plan:
     """The plan with the body's fields merged in; all of them or none.
 
-    A `version` in the body must be the plan's present one. Without it, two changes at once are applied one after the other. A `reason` is
-    kept in the plan's history.
+    A `version` in the body must be the plan's present one. Without it, two changes at once are
+    applied one after the other. A `reason` is kept in the plan's history.
     Raises PlanUnknown, InvalidPlan, NameTaken or VersionConflict.
     """
     expected, body = _split_version(body)
@@ -44,7 +58,9 @@ def change_plan(*, owner: Tenant | None, name: str, body: object) -> Plan:
     for _ in range(ATTEMPTS):
         plan = selectors.find_plan(owner, name)
         if expected is not None and expected != plan.version:
-            raise VersionConflict(f"The plan is at version {plan.version} now: read it again.", param="version")
+            raise VersionConflict(
+                f"The plan is at version {plan.version} now: read it again.", param="version"
+            )
         draft = validation.read(changes, capabilities=capabilities.of(owner), base=draft_of(plan))
         if update_plan(plan, draft, reason=reason):
             return plan
@@ -62,7 +78,12 @@ def draft_of(plan: Plan) -> validation.Draft:
     """A saved plan in the shape the rules work on."""
     snapshot = plan.snapshot()
     return validation.Draft(
-        name=snapshot.name, mode=snapshot.mode, compression=snapshot.compression, cache=snapshot.cache, id=plan.pk, holdout=snapshot.holdout
+        name=snapshot.name,
+        mode=snapshot.mode,
+        compression=snapshot.compression,
+        cache=snapshot.cache,
+        id=plan.pk,
+        holdout=snapshot.holdout,
     )
 
 
@@ -71,7 +92,10 @@ def columns(draft: validation.Draft) -> dict[str, Any]:
     values: dict[str, Any] = {"name": draft.name, "mode": draft.mode, "holdout": draft.holdout}
     values |= {"compression_engine": None, "cache_enabled": draft.cache is not None}
     if draft.compression:
-        values |= {"compression_engine" if name == "engine" else name: value for name, value in asdict(draft.compression).items()}
+        values |= {
+            "compression_engine" if name == "engine" else name: value
+            for name, value in asdict(draft.compression).items()
+        }
     if draft.cache:
         values |= asdict(draft.cache)
     return values
@@ -82,7 +106,14 @@ def _split_version(body: object) -> tuple[int | None, object]:
         return None, body
     version = body["version"]
     if isinstance(version, bool) or not isinstance(version, int):
-        raise InvalidPlan({"version": "Must be the whole number that GET shows; leave it out to change the plan whatever its version."})
+        raise InvalidPlan(
+            {
+                "version": (
+                    "Must be the whole number that GET shows; leave it out to change the plan "
+                    "whatever its version."
+                )
+            }
+        )
     return version, {name: value for name, value in body.items() if name != "version"}
 
 
@@ -90,14 +121,27 @@ def _split_reason(body: object) -> tuple[str | None, object]:
     if not isinstance(body, dict) or "reason" not in body:
         return None, body
     reason = body["reason"]
-    if not isinstance(reason, str) or not (text := reason.strip()) or len(text) > records.REASON_LENGTH or not text.isprintable():
-        raise InvalidPlan({"reason": f"Must be a line of text, {records.REASON_LENGTH} characters at most; leave it out to give none."})
+    if (
+        not isinstance(reason, str)
+        or not (text := reason.strip())
+        or len(text) > records.REASON_LENGTH
+        or not text.isprintable()
+    ):
+        raise InvalidPlan(
+            {
+                "reason": (
+                    f"Must be a line of text, {records.REASON_LENGTH} characters at most; leave "
+                    "it out to give none."
+                )
+            }
+        )
     return text, {name: value for name, value in body.items() if name != "reason"}
 
 
 def update_plan(plan: Plan, draft: validation.Draft, *, reason: str | None = None) -> bool:
-    """One statement that applies only to the version that was read; the trigger raises the version if something changed. False: somebody
-    else was faster. The row is then as saved. Raises NameTaken."""
+    """One statement that applies only to the version that was read;
+    the trigger raises the version if something changed. False: somebody else was faster. The row is
+    then as saved. Raises NameTaken."""
     try:
         with transaction.atomic():
             records.remember(plan)
@@ -119,15 +163,24 @@ def _taken(draft: validation.Draft, error: IntegrityError) -> Exception:
 
 
 def issue(row: VirtualKey | AdminKey) -> str:
-    """Give an unsaved key row its secret and save it. The secret is returned here and never again."""
-    new = keys.make(keys.ADMIN if isinstance(row, AdminKey) else keys.VIRTUAL, pepper=settings.KEY_PEPPER)
+    """Give an unsaved key row its secret and save it.
+
+    The secret is returned here and never again.
+    """
+    new = keys.make(
+        keys.ADMIN if isinstance(row, AdminKey) else keys.VIRTUAL, pepper=settings.KEY_PEPPER
+    )
     row.prefix, row.digest = new.prefix, new.digest
     row.save()
     return new.secret
 
 
 def issue_virtual_key(
-    *, tenant: Tenant, name: str, routes: list[str] | None = None, expires_at: datetime | None = None
+    *,
+    tenant: Tenant,
+    name: str,
+    routes: list[str] | None = None,
+    expires_at: datetime | None = None,
 ) -> tuple[VirtualKey, str]:
     """A key for /v1 and its secret. `routes` empty: all routes."""
     row = VirtualKey(tenant=tenant, name=name, routes=routes or [], expires_at=expires_at)
@@ -141,20 +194,28 @@ def issue_admin_key(*, name: str, tenant: Tenant | None = None) -> tuple[AdminKe
 
 
 def revoke(*, key: VirtualKey | AdminKey) -> None:
-    """Refuse the key from now on: an admin key at once, a virtual key within two seconds. Revoking twice changes nothing."""
+    """Refuse the key from now on: an admin key at once, a virtual key within two seconds.
+
+    Revoking twice changes nothing.
+    """
     if key.revoked_at is None:
         key.revoked_at = timezone.now()
         key.save(update_fields=["revoked_at"])
 
 
 def lock_configuration() -> None:
-    """Queue behind every other change of the configuration until this transaction ends. For changes of many rows at once."""
+    """Queue behind every other change of the configuration until this transaction ends.
+
+    For changes of many rows at once.
+    """
     Revision.objects.select_for_update().filter(pk=1).first()
 
 
 @transaction.atomic
 def seed_prices() -> int:
-    """Bring the price table to the published prices; the number of rows written. Rows a person edited stay as they are.
+    """Bring the price table to the published prices; the number of rows written.
+
+    Rows a person edited stay as they are.
 
     Nothing is written when nothing changed, so no worker reads its configuration again for it.
     """
@@ -168,7 +229,11 @@ def seed_prices() -> int:
     stale = []
     for name, row in present.items():
         price = published.get(name)
-        if price and not row.edited and any(getattr(row, field) != amount for field, amount in _amounts(price).items()):
+        if (
+            price
+            and not row.edited
+            and any(getattr(row, field) != amount for field, amount in _amounts(price).items())
+        ):
             for field, amount in _amounts(price).items():
                 setattr(row, field, amount)
             row.updated_at = timezone.now()
@@ -176,7 +241,8 @@ def seed_prices() -> int:
     if fresh:
         ModelPrice.objects.bulk_create(fresh, ignore_conflicts=True)
     if stale:
-        noted = set(ModelPrice.history.values_list("id", flat=True))  # of the others nobody ever changed anything
+        # Of the others nobody ever changed anything.
+        noted = set(ModelPrice.history.values_list("id", flat=True))
         ModelPrice.objects.bulk_update(stale, [*OWN, "terms", "updated_at"], batch_size=500)
         for row in stale:
             if row.pk in noted:

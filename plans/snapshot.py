@@ -1,7 +1,7 @@
 """Frozen copies of what the database says: the request path reads these and never a model.
 
-A snapshot is taken by `plans.selectors`, handed to every worker, and replaced whole when a row changes, so a request
-in flight finishes on the version it began with.
+A snapshot is taken by `plans.selectors`, handed to every worker, and replaced whole when a row
+changes, so a request in flight finishes on the version it began with.
 """
 
 import hashlib
@@ -16,7 +16,8 @@ ScopeKind = Literal["tenant", "key", "user"]
 Match = Literal["verified", "cosine"]
 ToolCalls = Literal["none", "output", "all"]
 Context = Literal["strict", "window", "last_message"]
-ALL_ROUTES: Final = "*"  # in a tenant's list: every route, also one made later. No route can have this name.
+# In a tenant's list: every route, also one made later. No route can have this name.
+ALL_ROUTES: Final = "*"
 
 
 def opens(granted: Collection[str], route: str) -> bool:
@@ -26,9 +27,13 @@ def opens(granted: Collection[str], route: str) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompressionSettings:
-    """The compression half of a plan. `max_input_tokens` counts the whole prompt as the provider bills it. `focus`: what is kept of an
-    old chat is chosen for the question it ends with, or whatever it asks. `when`: a chat is cut whenever it is longer, or only where that
-    saves money. `deadline_ms`: how long a request waits for it, None: as long as the gateway lets any."""
+    """The compression half of a plan.
+
+    `max_input_tokens` counts the whole prompt as the provider bills it. `focus`: what is kept of an
+    old chat is chosen for the question it ends with, or whatever it asks. `when`: a chat is cut
+    whenever it is longer, or only where that saves money. `deadline_ms`: how long a request waits
+    for it, None: as long as the gateway lets any.
+    """
 
     engine: str
     max_input_tokens: int
@@ -43,12 +48,14 @@ class CompressionSettings:
 class CacheSettings:
     """The cache half of a plan. `backend` None = exact only.
 
-    `similarity_threshold` in 0..1, of the verifier's calibrated score or of the cosine, as `match` says. `context`: what of a chat before
-    its final question must agree: all of it to the letter, the last `window` turns by meaning, or nothing. `max_error_rate`: the share of
-    wrong hits that is accepted, None: not measured; `sample_rate`: of would-be hits that are asked upstream too, to measure it;
-    `judge_model`: the route whose model says whether both answers are the same, None: rules do.
-    `tool_calls`: which answers that call tools are kept: none, those that had to (it is their output), or all.
-    Seconds: `ttl`, shortened for each entry by up to the share `ttl_jitter`; `stale_while_revalidate` and `stale_if_error` after it.
+    `similarity_threshold` in 0..1, of the verifier's calibrated score or of the cosine, as `match`
+    says. `context`: what of a chat before its final question must agree: all of it to the letter,
+    the last `window` turns by meaning, or nothing. `max_error_rate`: the share of wrong hits that
+    is accepted, None: not measured; `sample_rate`: of would-be hits that are asked upstream too, to
+    measure it; `judge_model`: the route whose model says whether both answers are the same, None:
+    rules do. `tool_calls`: which answers that call tools are kept: none, those that had to (it is
+    their output), or all. Seconds: `ttl`, shortened for each entry by up to the share `ttl_jitter`;
+    `stale_while_revalidate` and `stale_if_error` after it.
     """
 
     exact: bool = True
@@ -73,8 +80,11 @@ class CacheSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanSnapshot:
-    """One plan as the request path sees it. `tenant_id` None: the platform's own, open to every tenant. `holdout`: the share of requests
-    that go without the plan, to measure what it saves."""
+    """One plan as the request path sees it.
+
+    `tenant_id` None: the platform's own, open to every tenant. `holdout`: the share of requests
+    that go without the plan, to measure what it saves.
+    """
 
     id: int
     name: str
@@ -87,13 +97,19 @@ class PlanSnapshot:
 
     @property
     def answer_digest(self) -> str:
-        """Digest of the fields that change what the model is sent, hence its answer. Part of every cache key."""
+        """Digest of the fields that change what the model is sent, hence its answer.
+
+        Part of every cache key.
+        """
         return hashlib.sha256(repr(self.compression).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeySnapshot:
-    """A virtual key that is neither revoked nor expired. `routes` empty: all of its tenant's; `expires_at` in epoch seconds."""
+    """A virtual key that is neither revoked nor expired.
+
+    `routes` empty: all of its tenant's; `expires_at` in epoch seconds.
+    """
 
     id: int
     name: str

@@ -1,7 +1,10 @@
-"""What a plan may say: every field, its default, its bounds. The one source for the API, the admin form and the OpenAPI document.
+"""What a plan may say: every field, its default, its bounds.
 
-A field left out inside a half takes its default. A half left out is off when the other one is given; a plan that gives neither takes both
-with their defaults. null turns a half off. A change merges field by field.
+The one source for the API, the admin form and the OpenAPI document.
+
+A field left out inside a half takes its default. A half left out is off when the other one is
+given; a plan that gives neither takes both with their defaults. null turns a half off. A change
+merges field by field.
 """
 
 import math
@@ -12,7 +15,16 @@ from typing import Any, Final, cast
 
 from plans.capabilities import Capabilities, Traffic
 from plans.errors import InvalidPlan
-from plans.snapshot import CacheSettings, CompressionSettings, Context, Focus, Match, Mode, ToolCalls, When
+from plans.snapshot import (
+    CacheSettings,
+    CompressionSettings,
+    Context,
+    Focus,
+    Match,
+    Mode,
+    ToolCalls,
+    When,
+)
 
 Check = Callable[[Any], Any]
 
@@ -58,7 +70,8 @@ class Draft:
 def read(body: object, *, capabilities: Capabilities, base: Draft | None = None) -> Draft:
     """The plan that this body asks for: a new one, or `base` with the body's fields changed.
 
-    Raises InvalidPlan with every field at fault. A backend is probed only where the body chooses one that `base` did not have.
+    Raises InvalidPlan with every field at fault. A backend is probed only where the body chooses
+    one that `base` did not have.
     """
     if not isinstance(body, Mapping):
         raise InvalidPlan({"": "The body must be a JSON object that describes a plan."})
@@ -106,24 +119,37 @@ def _compression(
     }
     given = _checked(half, fields, "compression.", problems)
     compression = CompressionSettings(**asdict(old or COMPRESSION) | given)
-    return replace(compression, focus=_focus(compression, "focus" in given, old, capabilities, problems))
+    return replace(
+        compression, focus=_focus(compression, "focus" in given, old, capabilities, problems)
+    )
 
 
 def _focus(
-    half: CompressionSettings, chosen: bool, old: CompressionSettings | None, capabilities: Capabilities, problems: dict[str, str]
+    half: CompressionSettings,
+    chosen: bool,
+    old: CompressionSettings | None,
+    capabilities: Capabilities,
+    problems: dict[str, str],
 ) -> Focus:
-    """The focus that was chosen, now or when the plan was saved; else the best that the engine has. That an engine without ranks for a
-    question had none was nobody's choice."""
+    """The focus that was chosen, now or when the plan was saved; else the best that the engine has.
+
+    That an engine without ranks for a question had none was nobody's choice.
+    """
     possible = {engine.name: engine.focus for engine in capabilities.compression_engines()}
     accepted = possible.get(half.engine, FOCUSES)
     if chosen and half.focus not in accepted and "compression.engine" not in problems:
         others = ", ".join(name for name, focus in possible.items() if half.focus in focus)
-        problems["compression.focus"] = f"Must be one of: {', '.join(accepted)} with the engine {half.engine}. {half.focus}: {others}."
+        problems["compression.focus"] = (
+            f"Must be one of: {', '.join(accepted)} with the engine {half.engine}. "
+            f"{half.focus}: {others}."
+        )
     kept = chosen or (old is not None and len(possible.get(old.engine, FOCUSES)) > 1)
     return half.focus if kept and half.focus in accepted else accepted[0]
 
 
-def _cache(top: dict[str, Any], base: Draft | None, capabilities: Capabilities, problems: dict[str, str]) -> CacheSettings | None:
+def _cache(
+    top: dict[str, Any], base: Draft | None, capabilities: Capabilities, problems: dict[str, str]
+) -> CacheSettings | None:
     old = base.cache if base else None
     half = top.get("cache", _LEFT_OUT)
     if half is None or half is _LEFT_OUT:
@@ -131,16 +157,38 @@ def _cache(top: dict[str, Any], base: Draft | None, capabilities: Capabilities, 
     given = _checked(half, CACHE_FIELDS | {"force": _yes_or_no}, "cache.", problems)
     forced = given.pop("force", False)
     cache = CacheSettings(**asdict(old or CACHE) | given)
-    if cache.context == "last_message" and not forced and base and base.id and (old is None or old.context != cache.context):
+    if (
+        cache.context == "last_message"
+        and not forced
+        and base
+        and base.id
+        and (old is None or old.context != cache.context)
+    ):
         problems |= _forgetful(capabilities.chats(base.id))
-    chosen = cache.backend if "cache.backend" not in problems and (old is None or old.backend != cache.backend) else None
+    chosen = (
+        cache.backend
+        if "cache.backend" not in problems and (old is None or old.backend != cache.backend)
+        else None
+    )
     if chosen and (reason := capabilities.refusal(chosen)):
         problems["cache.backend"] = f"{reason} null is accepted too: exact answers only."
-    verifies = isinstance(half, Mapping) and half.get("match") == "verified" and (old is None or old.match != "verified")
+    verifies = (
+        isinstance(half, Mapping)
+        and half.get("match") == "verified"
+        and (old is None or old.match != "verified")
+    )
     if verifies and (reason := capabilities.verifier_refusal()):
-        problems["cache.match"] = f"{reason} cosine is accepted too: the threshold is then one of the cosine."
+        problems["cache.match"] = (
+            f"{reason} cosine is accepted too: the threshold is then one of the cosine."
+        )
     if not cache.exact and cache.backend is None:
-        problems.setdefault("cache.exact", "False without a backend would cache nothing. Set one of them, or the whole cache to null.")
+        problems.setdefault(
+            "cache.exact",
+            (
+                "False without a backend would cache nothing. Set one of them, or the "
+                "whole cache to null."
+            ),
+        )
     if cache.max_error_rate is not None:
         _check_budget(cache, problems)
     if cache.judge_model is not None:
@@ -154,29 +202,61 @@ def _forgetful(traffic: Traffic) -> dict[str, str]:
     if share <= FEW_CHATS:
         return {}
     return {
-        "cache.context": f"last_message forgets what was said before, and {share:.1%} of this plan's last {traffic.requests} requests were "
-        'later turns of a chat: they would get answers of other chats. window compares both. "force": true beside it sets it all the same.'
+        "cache.context": (
+            f"last_message forgets what was said before, and {share:.1%} of this plan's last "
+            f"{traffic.requests} requests were "
+            "later turns of a chat: they would get answers of other chats. window compares both. "
+            '"force": true beside it sets it all the same.'
+        )
     }
 
 
 def _check_budget(cache: CacheSettings, problems: dict[str, str]) -> None:
     """An error budget that nothing could be measured for."""
     if cache.backend is None:
-        problems.setdefault("cache.max_error_rate", "Needs a backend: answers of identical requests are not measured. Set it to null.")
+        problems.setdefault(
+            "cache.max_error_rate",
+            "Needs a backend: answers of identical requests are not measured. Set it to null.",
+        )
     elif not cache.sample_rate:
-        problems.setdefault("cache.sample_rate", "Must be more than 0 while max_error_rate is set, else nothing is measured.")
+        problems.setdefault(
+            "cache.sample_rate",
+            "Must be more than 0 while max_error_rate is set, else nothing is measured.",
+        )
 
 
-def _check_judge(cache: CacheSettings, old: CacheSettings | None, capabilities: Capabilities, problems: dict[str, str]) -> None:
-    """A judge that would never be asked, or that does not exist. One whose route went later is no reason to refuse another change."""
+def _check_judge(
+    cache: CacheSettings,
+    old: CacheSettings | None,
+    capabilities: Capabilities,
+    problems: dict[str, str],
+) -> None:
+    """A judge that would never be asked, or that does not exist.
+
+    One whose route went later is no reason to refuse another change.
+    """
     if cache.max_error_rate is None and "cache.max_error_rate" not in problems:
-        problems.setdefault("cache.judge_model", "Needs max_error_rate: without it nothing is measured. Set it to null, or set that one.")
-    elif (old is None or old.judge_model != cache.judge_model) and cache.judge_model not in (routes := capabilities.routes()):
-        accepted = f"Must be the name of a route: {', '.join(routes)}" if routes else "There is no route yet"
+        problems.setdefault(
+            "cache.judge_model",
+            (
+                "Needs max_error_rate: without it nothing is measured. Set it to "
+                "null, or set that one."
+            ),
+        )
+    elif (old is None or old.judge_model != cache.judge_model) and cache.judge_model not in (
+        routes := capabilities.routes()
+    ):
+        accepted = (
+            f"Must be the name of a route: {', '.join(routes)}"
+            if routes
+            else "There is no route yet"
+        )
         problems.setdefault("cache.judge_model", f"{accepted}. null is accepted too: rules judge.")
 
 
-def _checked(half: Mapping[str, Any], fields: Mapping[str, Check], prefix: str, problems: dict[str, str]) -> dict[str, Any]:
+def _checked(
+    half: Mapping[str, Any], fields: Mapping[str, Check], prefix: str, problems: dict[str, str]
+) -> dict[str, Any]:
     """The fields that pass; what does not goes to `problems` under its dotted name."""
     passed = {}
     for name, value in half.items():
@@ -200,12 +280,15 @@ def _unknown(name: str, fields: Mapping[str, Check]) -> str:
 
 
 def _printable(name: str) -> str:
-    """A name somebody sent, fit for a reply: no lone surrogates or control characters, 64 characters at most."""
+    """A name somebody sent, fit for a reply: no lone surrogates or control characters,
+    64 characters at most."""
     return "".join(char if char.isprintable() else "?" for char in name[:64]) or "(empty)"
 
 
 _LEFT_OUT: Final = object()
-_NAME_RULE = "1 to 64 letters, digits, dots, dashes or underscores, starting with a letter or digit."
+_NAME_RULE = (
+    "1 to 64 letters, digits, dots, dashes or underscores, starting with a letter or digit."
+)
 
 
 def _name(value: object) -> str:
@@ -239,12 +322,19 @@ def _deadline(value: object) -> int | None:
     try:
         return None if value is None else cast(int, _whole(MIN_DEADLINE, MAX_DEADLINE)(value))
     except ValueError as error:
-        raise ValueError(f"{error} null is accepted too: as long as the gateway waits for any plan.") from None
+        raise ValueError(
+            f"{error} null is accepted too: as long as the gateway waits for any plan."
+        ) from None
 
 
 def _number(low: float, high: float) -> Check:
     def check(value: object) -> float:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high or not math.isfinite(value):
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not low <= value <= high
+            or not math.isfinite(value)
+        ):
             raise ValueError(f"Must be a number from {low:g} to {high:g}.")
         return float(value)
 
@@ -255,7 +345,11 @@ def _word(accepted: tuple[str, ...] | list[str]) -> Check:
     def check(value: object) -> str:
         if isinstance(value, str) and value in accepted:
             return value
-        later = f"{value} is not available in this version. " if isinstance(value, str) and value in LATER else ""
+        later = (
+            f"{value} is not available in this version. "
+            if isinstance(value, str) and value in LATER
+            else ""
+        )
         raise ValueError(f"{later}Must be one of: {', '.join(accepted)}.")
 
     return check
@@ -275,10 +369,14 @@ def _engine(capabilities: Capabilities) -> Check:
 
 
 def _backend_name(value: object) -> str | None:
-    """Only the type: whether the backend exists and answers is asked once, and only when it changes."""
+    """Only the type: whether the backend exists and answers is asked once,
+    and only when it changes."""
     if value is None or (isinstance(value, str) and value):
         return value
-    raise ValueError("Must be the name of a cache engine (GET /token-saving/cache-engines), or null for exact answers only.")
+    raise ValueError(
+        "Must be the name of a cache engine (GET /token-saving/cache-engines), or null for "
+        "exact answers only."
+    )
 
 
 def _route_name(value: object) -> str | None:
@@ -290,7 +388,9 @@ def _route_name(value: object) -> str | None:
 
 def _error_rate(value: object) -> float | None:
     try:
-        return None if value is None else cast(float, _number(MIN_ERROR_RATE, MAX_ERROR_RATE)(value))
+        return (
+            None if value is None else cast(float, _number(MIN_ERROR_RATE, MAX_ERROR_RATE)(value))
+        )
     except ValueError as error:
         raise ValueError(f"{error} null is accepted too: wrong hits are not measured.") from None
 

@@ -1,11 +1,12 @@
-"""The client's end of one ASGI request (asgi.readthedocs.io, HTTP & WebSocket message format 2.5)."""
+"""The client's end of one ASGI request (asgi.readthedocs.io, HTTP &
+WebSocket message format 2.5)."""
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from proxy.core.errors import BodyTimeout, ClientGone, TooLarge
-from proxy.core.event_loop import in_thread
-from proxy.core.formats.content_encoding import unpack
+from proxy.core.errors import BodyTimeout, BodyTooLarge, ClientDisconnected
+from proxy.core.event_loop import run_in_thread
+from proxy.core.formats.content_encoding import decompress_body
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -22,45 +23,56 @@ class AsgiClient:
         self._send = send
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         # RFC 9112 section 6.3: without either of these a request has no body.
-        self._unread = self.headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in self.headers
+        self._unread = (
+            self.headers.get(b"content-length", b"0") != b"0"
+            or b"transfer-encoding" in self.headers
+        )
         self._state: MutableMapping[str, Any] = scope.get("state", {})
 
     def header(self, name: bytes) -> str:
         """A request header as text, empty when absent."""
         return self.headers.get(name, b"").decode("latin-1")
 
-    async def body(self, limit: int) -> bytes:
-        """The request body, counted as it arrives, so that nothing beyond `limit` bytes is ever held, and unpacked where it is
-        packed. Raises TooLarge, EncodingUnknown, BadRequest, ClientGone, or BodyTimeout when the server says that it took too long."""
+    async def read_body(self, limit: int) -> bytes:
+        """The request body, counted as it arrives, so that nothing beyond `limit` bytes is ever
+        held, and unpacked where it is packed. Raises TooLarge, EncodingUnknown, BadRequest,
+        ClientGone, or BodyTimeout when the server says that it took too long."""
         announced = self.header(b"content-length")
         if announced.isdigit() and int(announced) > limit:
-            raise TooLarge(f"The body is {announced} bytes; at most {limit} are accepted.")
+            raise BodyTooLarge(f"The body is {announced} bytes; at most {limit} are accepted.")
         parts, size = [], 0
         while True:
             message = await self._receive()
             if message["type"] == "http.disconnect":
-                raise ClientGone
+                raise ClientDisconnected
             part: bytes = message.get("body", b"")
             parts.append(part)
             size += len(part)
             if size > limit:
-                raise TooLarge(f"The body is larger than the {limit} bytes accepted.")
+                raise BodyTooLarge(f"The body is larger than the {limit} bytes accepted.")
             if not message.get("more_body"):
                 self._unread = False
                 body = b"".join(parts) if len(parts) > 1 else parts[0]
                 encodings = self.header(b"content-encoding")
-                return await in_thread(unpack, body, encodings, limit=limit) if encodings and body else body
+                return (
+                    await run_in_thread(decompress_body, body, encodings, limit=limit)
+                    if encodings and body
+                    else body
+                )
             if self._state.get("body_late"):
                 raise BodyTimeout("The body did not arrive in time.")
 
-    async def gone(self) -> None:
+    async def wait_disconnected(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
 
-    async def start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
-        # What was not read cannot be skipped at a cost that an attacker does not set: end the connection instead.
+    async def start_response(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+        # What was not read cannot be skipped at a cost that an attacker does not set: end the
+        # connection instead.
         extra = [NOSNIFF, (b"connection", b"close")] if self._unread else [NOSNIFF]
-        await self._send({"type": "http.response.start", "status": status, "headers": [*headers, *extra]})
+        await self._send(
+            {"type": "http.response.start", "status": status, "headers": [*headers, *extra]}
+        )
 
-    async def send(self, data: bytes, *, more: bool) -> None:
+    async def send_body(self, data: bytes, *, more: bool) -> None:
         await self._send({"type": "http.response.body", "body": data, "more_body": more})

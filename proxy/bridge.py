@@ -1,4 +1,5 @@
-"""From Django's threads to the tools of the request path, which belong to the loop of this process."""
+"""From Django's threads to the tools of the request path,
+which belong to the loop of this process."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -34,8 +35,11 @@ def attach(bridge: Bridge | None) -> None:
 
 
 def run(work: Callable[[Toolbox], Coroutine[Any, Any, T]], *, seconds: float) -> T:
-    """The result of `work`, run in the loop. Waits, so not for the loop's own thread. Raises Elsewhere, TimeoutError after `seconds`,
-    and what `work` raises."""
+    """The result of `work`, run in the loop.
+
+    Waits, so not for the loop's own thread. Raises Elsewhere, TimeoutError after `seconds`, and
+    what `work` raises.
+    """
     if _state.bridge is None:
         raise Elsewhere
     done = asyncio.run_coroutine_threadsafe(work(_state.bridge.tools), _state.bridge.loop)

@@ -1,4 +1,5 @@
-"""The envelope as a django-redis serializer, so that the admin and the hot path read and write the same cache entries."""
+"""The envelope as a django-redis serializer, so that the admin and the hot path read
+and write the same cache entries."""
 
 from typing import Any
 
@@ -16,12 +17,12 @@ class EnvelopeSerializer(BaseSerializer):  # type: ignore[misc]  # django-redis 
     def dumps(self, value: Any) -> bytes:
         if not isinstance(value, envelope.Envelope):
             raise TypeError(f"the exact cache keeps envelopes, not {type(value).__name__}")
-        return envelope.encode(value, sealer())
+        return envelope.encode_envelope(value, sealer())
 
     def loads(self, value: bytes) -> envelope.Envelope | None:
         """None, as for a key that is not there, for what we did not seal."""
         try:
-            return envelope.decode(value, sealer())
+            return envelope.decode_envelope(value, sealer())
         except envelope.BadEnvelope:
-            sealer().refused.add("exact")
+            sealer().refusals.count_refusal("exact")
             return None

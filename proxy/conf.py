@@ -14,20 +14,20 @@ class Conf:
     @property
     def limits(self) -> Limits:
         return Limits(
-            body_bytes=settings.MAX_BODY_BYTES,
-            body=BodyLimits(
+            max_body_bytes=settings.MAX_BODY_BYTES,
+            body_limits=BodyLimits(
                 depth=settings.MAX_DEPTH,
                 values=settings.MAX_JSON_VALUES,
                 messages=settings.MAX_MESSAGES,
                 parts=settings.MAX_PARTS,
             ),
-            cache_budget=settings.CACHE_BUDGET,
-            store_budget=settings.STORE_BUDGET,
+            cache_seconds=settings.CACHE_BUDGET,
+            store_seconds=settings.STORE_BUDGET,
             key_pepper=settings.KEY_PEPPER,
-            floor=settings.SIMILARITY_FLOOR,
-            candidates=settings.CANDIDATES,
-            requests_per_key=settings.REQUESTS_PER_KEY,
-            imprints=settings.IMPRINT_DAYS > 0,
+            min_similarity=settings.SIMILARITY_FLOOR,
+            max_candidates=settings.CANDIDATES,
+            max_requests_per_key=settings.REQUESTS_PER_KEY,
+            records_fingerprints=settings.IMPRINT_DAYS > 0,
         )
 
     @property

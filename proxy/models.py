@@ -5,7 +5,7 @@ from django.db import models
 from pgvector.django import HalfVectorField
 
 from plans.records import Records
-from proxy.core.config import READ_SECONDS
+from proxy.core.config import DEFAULT_READ_TIMEOUT_SECONDS
 from stats.models.cache_entries import CacheEntry
 
 __all__ = ["EvictedAnswer", "Route", "SemanticEntry", "Upstream", "WrongAnswer"]
@@ -13,25 +13,49 @@ __all__ = ["EvictedAnswer", "Route", "SemanticEntry", "Upstream", "WrongAnswer"]
 
 # Where requests go (upstreams, routes) and the table behind the pgvector backend.
 
-ROUTE_NAME = RegexValidator(r"\A[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}\Z", "Use letters, digits and . _ : / - only, 128 at most.")
+ROUTE_NAME = RegexValidator(
+    r"\A[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}\Z",
+    "Use letters, digits and . _ : / - only, 128 at most.",
+)
 
 
 class Upstream(models.Model):
-    """A provider endpoint that speaks the OpenAI API. The key is encrypted at rest and never shown again."""
+    """A provider endpoint that speaks the OpenAI API.
+
+    The key is encrypted at rest and never shown again.
+    """
 
     name = models.CharField(max_length=64, unique=True)
-    provider = models.CharField(max_length=64, default="openai", help_text="Whose price list applies: openai, anthropic, azure ...")
-    base_url = models.CharField(max_length=500, help_text="Up to and without /chat/completions, such as https://api.openai.com/v1")
+    provider = models.CharField(
+        max_length=64,
+        default="openai",
+        help_text="Whose price list applies: openai, anthropic, azure ...",
+    )
+    base_url = models.CharField(
+        max_length=500,
+        help_text="Up to and without /chat/completions, such as https://api.openai.com/v1",
+    )
     encrypted_key = models.BinaryField(default=b"", editable=False)
-    allow_private = models.BooleanField(default=False, help_text="Allow loopback and private addresses, for a model you host yourself.")
-    connect_timeout = models.FloatField(default=5.0, validators=[MinValueValidator(0.1), MaxValueValidator(60)], help_text="Seconds.")
+    allow_private = models.BooleanField(
+        default=False,
+        help_text="Allow loopback and private addresses, for a model you host yourself.",
+    )
+    connect_timeout = models.FloatField(
+        default=5.0,
+        validators=[MinValueValidator(0.1), MaxValueValidator(60)],
+        help_text="Seconds.",
+    )
     read_timeout = models.FloatField(
-        default=READ_SECONDS,
+        default=DEFAULT_READ_TIMEOUT_SECONDS,
         validators=[MinValueValidator(1), MaxValueValidator(3600)],
-        help_text="Seconds without a byte. A whole answer sends none before its end, and clients wait 600 for it.",
+        help_text=(
+            "Seconds without a byte. A whole answer sends none before its end, and "
+            "clients wait 600 for it."
+        ),
     )
     stream_usage = models.BooleanField(
-        default=True, help_text="Ask for usage in streams (stream_options). Off for providers that refuse it."
+        default=True,
+        help_text="Ask for usage in streams (stream_options). Off for providers that refuse it.",
     )
     created_at = models.DateTimeField(auto_now_add=True)
     history = Records(leaving_out=("encrypted_key",))
@@ -47,12 +71,19 @@ class Route(models.Model):
     """The model name that clients use, and the upstream model behind it."""
 
     name = models.CharField(
-        max_length=128, unique=True, validators=[ROUTE_NAME], help_text="What clients send as `model`, such as smart/balanced."
+        max_length=128,
+        unique=True,
+        validators=[ROUTE_NAME],
+        help_text="What clients send as `model`, such as smart/balanced.",
     )
     upstream = models.ForeignKey(Upstream, on_delete=models.PROTECT, related_name="routes")
-    model = models.CharField(max_length=200, help_text="The model's name at the upstream, such as gpt-4o-mini.")
+    model = models.CharField(
+        max_length=200, help_text="The model's name at the upstream, such as gpt-4o-mini."
+    )
     version = models.PositiveIntegerField(
-        default=1, editable=False, help_text="Grows when the target changes: older cached answers are not served."
+        default=1,
+        editable=False,
+        help_text="Grows when the target changes: older cached answers are not served.",
     )
     enabled = models.BooleanField(default=True)
     history = Records()
@@ -65,7 +96,10 @@ class Route(models.Model):
 
 
 class SemanticEntry(models.Model):
-    """One answer kept by the pgvector backend. Rows of another embedder or bucket are invisible to a look-up."""
+    """One answer kept by the pgvector backend.
+
+    Rows of another embedder or bucket are invisible to a look-up.
+    """
 
     entry_id = models.CharField(max_length=64, primary_key=True)
     bucket = models.CharField(max_length=64)
@@ -128,7 +162,10 @@ class EntryLook(models.Model):
 
 
 class WrongAnswer(models.Model):
-    """Said of one request. Around the question that was answered hits take `threshold` until then, unless it is undone."""
+    """Said of one request.
+
+    Around the question that was answered hits take `threshold` until then, unless it is undone.
+    """
 
     event_id = models.UUIDField(unique=True)
     at = models.DateTimeField(auto_now_add=True, db_index=True)
@@ -159,10 +196,11 @@ class WrongAnswer(models.Model):
 
 
 class EvictedAnswer(models.Model):
-    """An answer as one tier had it: it goes back when the word is taken back, and until then it is served to nobody.
+    """An answer as one tier had it: it goes back when the word is taken back,
+    and until then it is served to nobody.
 
-    `tier`: `exact`, or the backend that had it as an entry of that bucket and question; `created_at` and `expires_at` in epoch seconds, to
-    the last digit, as the answer says them.
+    `tier`: `exact`, or the backend that had it as an entry of that bucket and question;
+    `created_at` and `expires_at` in epoch seconds, to the last digit, as the answer says them.
     """
 
     said = models.ForeignKey(WrongAnswer, on_delete=models.CASCADE, related_name="evicted")

@@ -1,4 +1,5 @@
-"""The sealer of the settings: under which pepper stored values are sealed, and whether they are encrypted."""
+"""The sealer of the settings: under which pepper stored values are sealed,
+and whether they are encrypted."""
 
 import base64
 import binascii
@@ -11,17 +12,31 @@ from proxy.core.sealing import Sealer
 
 
 def sealer() -> Sealer:
-    """One for a process and its settings. Raises ImproperlyConfigured where values are to be encrypted and there is no usable key."""
-    return _made(settings.KEY_PEPPER, settings.INSTANCE, tuple(settings.ENCRYPTION_KEYS), settings.ENCRYPT_CACHE)
+    """One for a process and its settings.
+
+    Raises ImproperlyConfigured where values are to be encrypted and there is no usable key.
+    """
+    return _made(
+        settings.KEY_PEPPER,
+        settings.INSTANCE,
+        tuple(settings.ENCRYPTION_KEYS),
+        settings.ENCRYPT_CACHE,
+    )
 
 
 @lru_cache(maxsize=4)
 def _made(pepper: str, instance: str, keys: tuple[str, ...], encrypts: bool) -> Sealer:
     try:
-        return Sealer(pepper, instance, keys=[base64.urlsafe_b64decode(key) for key in keys], encrypts=encrypts)
+        return Sealer(
+            pepper,
+            instance,
+            keys=[base64.urlsafe_b64decode(key) for key in keys],
+            encrypts=encrypts,
+        )
     except (binascii.Error, ValueError):
         if not encrypts:  # `manage.py check` says so
             return Sealer(pepper, instance)
         raise ImproperlyConfigured(
-            "TOKENTHRIFT_ENCRYPT_CACHE is on: TOKENTHRIFT_ENCRYPTION_KEYS must hold Fernet keys, split by commas."
+            "TOKENTHRIFT_ENCRYPT_CACHE is on: TOKENTHRIFT_ENCRYPTION_KEYS must hold Fernet "
+            "keys, split by commas."
         ) from None

@@ -1,4 +1,7 @@
-"""Lists to look through: requests, calls whose outcome is unknown, lines that could not be stored. Nothing here can be edited."""
+"""Lists to look through: requests, calls whose outcome is unknown, lines that could not be stored.
+
+Nothing here can be edited.
+"""
 
 from collections.abc import Iterable
 from typing import Any, get_args
@@ -21,7 +24,8 @@ from stats.reports.totals import FINISHED
 
 
 class Pages(Paginator):  # type: ignore[type-arg]  # generic in the stubs only
-    """Of a table that may have millions of rows: those far back are found by filters, not by turning pages."""
+    """Of a table that may have millions of rows:
+    those far back are found by filters, not by turning pages."""
 
     MOST = 10_000
 
@@ -54,9 +58,14 @@ class PlanFilter(admin.SimpleListFilter):
     title = parameter_name = "plan"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
-        return [(str(plan.pk), f"{plan.name} ({plan.tenant or 'platform'})") for plan in plans_of(request.user)]
+        return [
+            (str(plan.pk), f"{plan.name} ({plan.tenant or 'platform'})")
+            for plan in plans_of(request.user)
+        ]
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[RequestEvent]) -> QuerySet[RequestEvent]:
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[RequestEvent]
+    ) -> QuerySet[RequestEvent]:
         value = self.value()
         return queryset.filter(plan_id=value) if value and value.isdigit() else queryset
 
@@ -67,7 +76,9 @@ class TierFilter(admin.SimpleListFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
         return [(tier, tier) for tier in get_args(Tier)]
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[RequestEvent]) -> QuerySet[RequestEvent]:
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[RequestEvent]
+    ) -> QuerySet[RequestEvent]:
         return queryset.filter(tier=self.value()) if self.value() else queryset
 
 
@@ -75,21 +86,33 @@ class SampleFilter(admin.SimpleListFilter):
     title, parameter_name = "sample", "sample"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
-        return [*((verdict, verdict) for verdict in get_args(Verdict)), (JUDGE, "the judge's calls")]
+        return [
+            *((verdict, verdict) for verdict in get_args(Verdict)),
+            (JUDGE, "the judge's calls"),
+        ]
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[RequestEvent]) -> QuerySet[RequestEvent]:
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[RequestEvent]
+    ) -> QuerySet[RequestEvent]:
         if self.value() == JUDGE:
             return queryset.filter(tier="sample", reason=JUDGE)
-        return queryset.filter(sample=self.value()).exclude(reason=JUDGE) if self.value() else queryset
+        return (
+            queryset.filter(sample=self.value()).exclude(reason=JUDGE) if self.value() else queryset
+        )
 
 
 class OutcomeFilter(admin.SimpleListFilter):
     title = parameter_name = "outcome"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
-        return [("uncounted", "with a plan, but in no total"), *((outcome, outcome.replace("_", " ")) for outcome in get_args(Outcome))]
+        return [
+            ("uncounted", "with a plan, but in no total"),
+            *((outcome, outcome.replace("_", " ")) for outcome in get_args(Outcome)),
+        ]
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[RequestEvent]) -> QuerySet[RequestEvent]:
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[RequestEvent]
+    ) -> QuerySet[RequestEvent]:
         if self.value() == "uncounted":
             return queryset.filter(plan_id__isnull=False).exclude(FINISHED)
         return queryset.filter(outcome=self.value()) if self.value() else queryset
@@ -101,7 +124,9 @@ class NotKeptFilter(admin.SimpleListFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
         return [(reason, reason) for reason in get_args(NotKept) if reason]
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[RequestEvent]) -> QuerySet[RequestEvent]:
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[RequestEvent]
+    ) -> QuerySet[RequestEvent]:
         return queryset.filter(not_kept=self.value()) if self.value() else queryset
 
 
@@ -111,7 +136,9 @@ class BillFilter(admin.SimpleListFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
         return [(source, BILLS[source]) for source in get_args(Bill) if source]
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[RequestEvent]) -> QuerySet[RequestEvent]:
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[RequestEvent]
+    ) -> QuerySet[RequestEvent]:
         return queryset.filter(bill=self.value()) if self.value() else queryset
 
 
@@ -154,7 +181,11 @@ class RequestEventAdmin(Tenanted, ReadOnly):
 
     @admin.display(description="Saved")
     def saved(self, row: RequestEvent) -> str:
-        return usd(None if row.would_cost is None or row.billed_cost is None else row.would_cost - row.billed_cost - row.spent_cost)
+        return usd(
+            None
+            if row.would_cost is None or row.billed_cost is None
+            else row.would_cost - row.billed_cost - row.spent_cost
+        )
 
 
 @admin.register(UpstreamAttempt)

@@ -1,4 +1,5 @@
-"""Connections of our own to PostgreSQL, beside Django's: asynchronous, and with a deadline that holds when the server is frozen."""
+"""Connections of our own to PostgreSQL, beside Django's:
+asynchronous, and with a deadline that holds when the server is frozen."""
 
 import asyncio
 import os
@@ -18,9 +19,16 @@ Connection = AsyncConnection[tuple[Any, ...]]
 def conninfo() -> str:
     """The default database of the settings, as libpq wants it."""
     settings = connections["default"].settings_dict
-    named = {"host": settings["HOST"], "port": settings["PORT"], "user": settings["USER"], "password": settings["PASSWORD"]}
+    named = {
+        "host": settings["HOST"],
+        "port": settings["PORT"],
+        "user": settings["USER"],
+        "password": settings["PASSWORD"],
+    }
     ssl = {name: value for name, value in settings["OPTIONS"].items() if name.startswith("ssl")}
-    return make_conninfo(dbname=settings["NAME"], **{name: value for name, value in named.items() if value}, **ssl)
+    return make_conninfo(
+        dbname=settings["NAME"], **{name: value for name, value in named.items() if value}, **ssl
+    )
 
 
 async def connect(info: str, *, seconds: float = CONNECT_DEADLINE) -> Connection:
@@ -53,10 +61,11 @@ def try_lead(lock: int) -> Iterator[bool]:
 
 @contextmanager
 def deadline(conn: Connection, seconds: float) -> Iterator[None]:
-    """Cut the connection when the block takes longer: what waits on it raises psycopg.OperationalError at once.
+    """Cut the connection when the block takes longer:
+    what waits on it raises psycopg.OperationalError at once.
 
-    A plain timeout would not do: psycopg answers a cancelled wait by asking the server to cancel, and waits for that, which a frozen
-    server never answers.
+    A plain timeout would not do: psycopg answers a cancelled wait by asking the server to cancel,
+    and waits for that, which a frozen server never answers.
     """
     timer = asyncio.get_running_loop().call_later(seconds, _cut, conn)
     try:

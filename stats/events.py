@@ -9,16 +9,19 @@ from typing import Final, Literal
 # Columns never mix: *billed* is what the provider charged, *served* is what the client got, *saved*
 # is the difference to what the same request would have cost without a plan.
 
-# A sample is no request: a stored answer compared with the provider's, in a row of its own. So is what a judge model was asked about it:
-# those rows are of the same tier, have `JUDGE` for their reason and no `basis`, and their `sample` is what the judge said.
+# A sample is no request: a stored answer compared with the provider's, in a row of its own. So is
+# what a judge model was asked about it: those rows are of the same tier, have `JUDGE` for their
+# reason and no `basis`, and their `sample` is what the judge said.
 Tier = Literal["exact", "semantic", "miss", "bypass", "sample"]
 JUDGE: Final = "judge"
-HOLDOUT: Final = "holdout"  # the reason of a request that went without its plan, to measure what the plan saves
+# The reason of a request that went without its plan, to measure what the plan saves.
+HOLDOUT: Final = "holdout"
 Outcome = Literal["ok", "refused", "upstream_error", "cut", "client_closed", "failed"]
-# Where the bill of a request comes from: the price list, what the provider says it charged; "unknown" where the provider was asked and its
-# answer never heard, "" where nobody was asked.
+# Where the bill of a request comes from: the price list, what the provider says it charged;
+# "unknown" where the provider was asked and its answer never heard, "" where nobody was asked.
 Bill = Literal["", "list", "charged", "unknown"]
-# Why an answer that a plan could have kept was not stored; "" where it was, or where nothing was to be stored.
+# Why an answer that a plan could have kept was not stored; "" where it was, or where nothing was to
+# be stored.
 NotKept = Literal[
     "",
     "status",
@@ -38,23 +41,30 @@ MAX_PLAN_NAME_LENGTH: Final = 64
 MAX_UPSTREAM_REQUEST_ID_LENGTH: Final = 200
 
 
-@dataclass(slots=True, kw_only=True)  # not frozen, which would make its forty fields three times as slow to set
+# Not frozen, which would make its forty fields three times as slow to set.
+@dataclass(slots=True, kw_only=True)
 class Event:
-    """One finished request, never changed. Token counts are ints, times milliseconds, costs Decimal US dollars or None (unpriced).
+    """One finished request, never changed.
 
-    `asked_tokens`: the prompt as the client sent it; `prompt_tokens`/`completion_tokens`: what the provider billed (0 on a hit);
-    `cached_tokens`/`written_tokens`: of the prompt, read from and written into the provider's prefix cache; `served_tokens`: completion
-    tokens the client received. `estimated`: the provider sent no usage. `score`: the verifier's, of the best neighbour; `entry_id`: of what
-    was or would have been served, else of what the answer was to be stored as; `would`: the tier that would have answered, in shadow or
-    when a hit was sampled; `sample`: `right`,
-    `wrong` or `unclear` once the would-be answer was compared with the provider's, on terms named by `basis`; `shadow`: the plan only
-    watched, and `would_tokens` and `would_saved` are what it would have saved; `collapsed`: it shared the call of an identical request in
-    flight; `stale`: an expired answer was served, as the plan allows; `turns`: which turn of its chat it was, counted by its user's, 0
-    where it was not read; `holdout`: the share of its plan's chats that were held out then, 0 where no lot was drawn, `replicate` the
-    group that its chat fell into, and `size` what it measured before, in dollars. Of a request held out the `reason` is `HOLDOUT`.
-    `token_details`: of the tokens those that may have a price of their own, by kind; `bill`: where `billed_cost` comes from.
-    `plan` without a `plan_id`: the name that was asked for, of a plan that does not exist.
-    `upstream_request_id`: what the provider calls the request, "" where it gave it no id; `not_kept`: why its answer was not stored.
+    Token counts are ints, times milliseconds, costs Decimal US dollars or None (unpriced).
+
+    `asked_tokens`: the prompt as the client sent it; `prompt_tokens`/`completion_tokens`: what the
+    provider billed (0 on a hit); `cached_tokens`/`written_tokens`: of the prompt, read from and
+    written into the provider's prefix cache; `served_tokens`: completion tokens the client
+    received. `estimated`: the provider sent no usage. `score`: the verifier's, of the best
+    neighbour; `entry_id`: of what was or would have been served, else of what the answer was to be
+    stored as; `would`: the tier that would have answered, in shadow or when a hit was sampled;
+    `sample`: `right`, `wrong` or `unclear` once the would-be answer was compared with the
+    provider's, on terms named by `basis`; `shadow`: the plan only watched, and `would_tokens` and
+    `would_saved` are what it would have saved; `collapsed`: it shared the call of an identical
+    request in flight; `stale`: an expired answer was served, as the plan allows; `turns`: which
+    turn of its chat it was, counted by its user's, 0 where it was not read; `holdout`: the share of
+    its plan's chats that were held out then, 0 where no lot was drawn, `replicate` the group that
+    its chat fell into, and `size` what it measured before, in dollars. Of a request held out the
+    `reason` is `HOLDOUT`. `token_details`: of the tokens those that may have a price of their own,
+    by kind; `bill`: where `billed_cost` comes from. `plan` without a `plan_id`: the name that was
+    asked for, of a plan that does not exist. `upstream_request_id`: what the provider calls the
+    request, "" where it gave it no id; `not_kept`: why its answer was not stored.
     """
 
     event_id: str
@@ -115,22 +125,26 @@ class Event:
 
     @property
     def cost_saved(self) -> Decimal | None:
-        """Would have cost, less billed, less spent on saving. None when the model has no price. It may be negative."""
+        """Would have cost, less billed, less spent on saving.
+
+        None when the model has no price. It may be negative.
+        """
         if self.would_cost is None or self.billed_cost is None:
             return None
         return self.would_cost - self.billed_cost - self.spent_cost
 
     @property
     def counts(self) -> bool:
-        """Whether the request is one of the plan's `total_requests`: it named a plan that was found, finished 2xx, and the plan did more
-        than watch. A sample is nobody's request."""
+        """Whether the request is one of the plan's `total_requests`: it named a plan that was
+        found, finished 2xx, and the plan did more than watch. A sample is nobody's request."""
         finished = self.plan_id is not None and 200 <= self.status < 300 and self.outcome == "ok"
         return finished and not self.shadow and self.tier != "sample"
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """Written before an upstream call starts, so that a killed worker leaves a trace: started, never settled."""
+    """Written before an upstream call starts, so that a killed worker leaves a trace:
+    started, never settled."""
 
     event_id: str
     at: float

@@ -74,14 +74,19 @@ def ago(seconds: float) -> str:
 
 @register.filter
 def table_rows(rows: Iterable[list[str]]) -> SafeString:
-    """Rows of a table whose first cell names the row: hundreds of them, which tags of a template would take a tenth of a second for.
-    Dollars below zero are a loss."""
-    cells = ((row[0], format_html_join("", "{}", ((_cell(text),) for text in row[1:]))) for row in rows)
+    """Rows of a table whose first cell names the row:
+    hundreds of them, which tags of a template would take a tenth of a second for. Dollars below
+    zero are a loss."""
+    cells = (
+        (row[0], format_html_join("", "{}", ((_cell(text),) for text in row[1:]))) for row in rows
+    )
     return format_html_join("", '<tr><th scope="row">{}</th>{}</tr>', cells)
 
 
 def _cell(text: str) -> SafeString:
-    return format_html('<td class="loss">{}</td>' if text.startswith(f"{MINUS}$") else "<td>{}</td>", text)
+    return format_html(
+        '<td class="loss">{}</td>' if text.startswith(f"{MINUS}$") else "<td>{}</td>", text
+    )
 
 
 @register.filter

@@ -1,7 +1,10 @@
-"""Tells open dashboards that there is something new: a number that grows, and no figure. What it is, each asks for as who they are.
+"""Tells open dashboards that there is something new: a number that grows, and no figure.
 
-The number stands in Redis, so it is one for all workers. Redis' messages are not kept for whoever did not listen; the number says that one
-was missed. Without Redis nothing is told, and dashboards ask on their own.
+What it is, each asks for as who they are.
+
+The number stands in Redis, so it is one for all workers. Redis' messages are not kept for whoever
+did not listen; the number says that one was missed. Without Redis nothing is told, and dashboards
+ask on their own.
 """
 
 import asyncio
@@ -33,7 +36,10 @@ _state = _State()
 
 
 def announce() -> None:
-    """Say soon, and once a second at most, that there are new figures. Returns at once and never raises; called in an event loop."""
+    """Say soon, and once a second at most, that there are new figures.
+
+    Returns at once and never raises; called in an event loop.
+    """
     task = _state.telling
     if task is None or task.done() or task.get_loop().is_closed():
         _state.telling = asyncio.get_running_loop().create_task(_tell())
@@ -42,8 +48,16 @@ def announce() -> None:
 
 
 async def number(*, more: int = 0) -> int:
-    """How often something new was announced, after `more` times more. Raises redis.RedisError or OSError."""
-    client = Redis.from_url(settings.REDIS_URL, socket_timeout=DEADLINE, socket_connect_timeout=DEADLINE, retry=Retry(NoBackoff(), 0))
+    """How often something new was announced, after `more` times more.
+
+    Raises redis.RedisError or OSError.
+    """
+    client = Redis.from_url(
+        settings.REDIS_URL,
+        socket_timeout=DEADLINE,
+        socket_connect_timeout=DEADLINE,
+        retry=Retry(NoBackoff(), 0),
+    )
     try:
         return int(await client.incrby(f"{settings.INSTANCE}:live", more))
     finally:
@@ -55,7 +69,8 @@ async def send(group: str, **message: object) -> None:
     try:
         async with asyncio.timeout(DEADLINE):
             await get_channel_layer().group_send(group, message)
-    except Exception as error:  # whatever the layer's client raises: dashboards ask on their own meanwhile
+    except Exception as error:
+        # Whatever the layer's client raises: dashboards ask on their own meanwhile.
         log.debug("open dashboards are not told: %s", type(error).__name__)
 
 

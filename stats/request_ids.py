@@ -1,8 +1,9 @@
 """Times in the ids of requests.
 
-Every id in the ledger, of requests, samples and judges' calls, is a UUIDv7 (RFC 9562 section 5.7) made in the moment that `at` was read:
-its first 48 bits are the Unix milliseconds. The table of requests is cut into months by them, so that a query that names a time must name
-the ids of that time as well, or PostgreSQL looks into every month.
+Every id in the ledger, of requests, samples and judges' calls, is a UUIDv7 (RFC 9562 section 5.7)
+made in the moment that `at` was read: its first 48 bits are the Unix milliseconds. The table of
+requests is cut into months by them, so that a query that names a time must name the ids of that
+time as well, or PostgreSQL looks into every month.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -20,7 +21,8 @@ def first_id(at: datetime) -> UUID:
 
 
 def made(start: datetime | None = None, end: datetime | None = None) -> dict[str, Any]:
-    """Conditions for requests made from `start` on and before `end` (None: open), which leave out the months that have none of them."""
+    """Conditions for requests made from `start` on and before `end` (None: open),
+    which leave out the months that have none of them."""
     found: dict[str, Any] = {}
     if start is not None:
         found |= {"at__gte": start, "event_id__gte": first_id(max(start - SLACK, _EPOCH))}

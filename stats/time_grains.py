@@ -27,7 +27,10 @@ class Span:
 
 
 def spans(start: datetime | None, end: datetime | None, grain: str = DAY) -> list[Span]:
-    """In order, none coarser than `grain`. Ends within a minute count as in the minute grain alone: by the starts of minutes."""
+    """In order, none coarser than `grain`.
+
+    Ends within a minute count as in the minute grain alone: by the starts of minutes.
+    """
     if grain == MINUTE:
         return [Span(MINUTE, start, end)]
     first, last = start and ceil(start, grain), end and floor(end, grain)
@@ -43,7 +46,11 @@ def floor(at: datetime, grain: str) -> datetime:
     at = at.astimezone(UTC)
     if grain == DAY:
         return at.replace(hour=0, minute=0, second=0, microsecond=0)
-    return at.replace(minute=0, second=0, microsecond=0) if grain == HOUR else at.replace(second=0, microsecond=0)
+    return (
+        at.replace(minute=0, second=0, microsecond=0)
+        if grain == HOUR
+        else at.replace(second=0, microsecond=0)
+    )
 
 
 def ceil(at: datetime, grain: str) -> datetime:

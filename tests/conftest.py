@@ -1,8 +1,10 @@
-"""Every test process has its own PostgreSQL and Redis, started here before Django reads its settings, gone when the process ends.
+"""Every test process has its own PostgreSQL and Redis,
+started here before Django reads its settings, gone when the process ends.
 
-pytest-django reads the settings before any conftest when it finds DJANGO_SETTINGS_MODULE, so that is set here and nowhere else.
-With `-n 2` pytest-xdist starts two such processes, and this file runs in them as in a run without it. The process that hands out the
-tests reads this file too: it prepares the models once for both and gives them the environment as it was.
+pytest-django reads the settings before any conftest when it finds DJANGO_SETTINGS_MODULE, so that
+is set here and nowhere else. With `-n 2` pytest-xdist starts two such processes, and this file runs
+in them as in a run without it. The process that hands out the tests reads this file too: it
+prepares the models once for both and gives them the environment as it was.
 """
 
 import os
@@ -20,14 +22,26 @@ from django.conf import settings as django_settings
 from gateway_project.embedded import configuration, lease
 
 if django_settings.configured or "DJANGO_SETTINGS_MODULE" in os.environ:
-    pytest.exit("Unset DJANGO_SETTINGS_MODULE: the tests choose their own services before the settings are read.", returncode=4)
+    pytest.exit(
+        (
+            "Unset DJANGO_SETTINGS_MODULE: the tests choose their own services before the "
+            "settings are read."
+        ),
+        returncode=4,
+    )
 
 GIVEN = dict(os.environ)
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background job, and execnet: what tests start would inherit it
+# A shell's background job, and execnet: what tests start would inherit it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, lambda *_: None)
-# A real Qdrant server for the contract of the semantic backends; the rest of the tests does without.
+# A real Qdrant server for the contract of the semantic backends; the rest of the tests does
+# without.
 QDRANT = (os.environ.get("QDRANT_URL", ""), os.environ.get("TOKENTHRIFT_QDRANT_API_KEY", ""))
-for name in [name for name in os.environ if name.startswith("TOKENTHRIFT_") or name.removesuffix("_FILE").endswith("_URL")]:
+for name in [
+    name
+    for name in os.environ
+    if name.startswith("TOKENTHRIFT_") or name.removesuffix("_FILE").endswith("_URL")
+]:
     del os.environ[name]
 VAR = Path(tempfile.mkdtemp(prefix="tokenthrift-tests-"))
 VAR.chmod(0o755)  # run by root, the services use another account
@@ -45,7 +59,8 @@ os.environ |= {
     "TOKENTHRIFT_KEY_PEPPER": secrets.token_urlsafe(48),
     "TOKENTHRIFT_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
     "TOKENTHRIFT_ENV_FILE": os.devnull,
-    "TOKENTHRIFT_INSTANCE": "tests",  # the processes that tests start share the cache with the tests
+    # The processes that tests start share the cache with the tests.
+    "TOKENTHRIFT_INSTANCE": "tests",
     "DJANGO_SETTINGS_MODULE": "gateway_project.settings",
 }
 
@@ -61,7 +76,8 @@ __all__ = ["acme", "gateway", "platform", "rival", "upstream"]  # fixtures of ev
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_setupnodes() -> None:
-    """Before pytest-xdist starts its processes: what they inherit says nothing of this one's services."""
+    """Before pytest-xdist starts its processes: what they inherit says nothing
+    of this one's services."""
     call_command("prepare_embedder")
     os.environ.clear()
     os.environ.update(GIVEN)
@@ -74,8 +90,13 @@ def pytest_unconfigure() -> None:
 
 @pytest.fixture(scope="session")
 def database_url(django_db_setup: None) -> str:
-    """The migrated test database, for processes that a test starts and for plain psycopg connections."""
-    return urlsplit(URLS.database)._replace(path=f"/{django_settings.DATABASES['default']['NAME']}").geturl()
+    """The migrated test database, for processes that a test starts
+    and for plain psycopg connections."""
+    return (
+        urlsplit(URLS.database)
+        ._replace(path=f"/{django_settings.DATABASES['default']['NAME']}")
+        .geturl()
+    )
 
 
 @pytest.fixture(scope="session")

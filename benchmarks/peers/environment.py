@@ -16,7 +16,10 @@ class InstallError(Exception):
 
 
 def ready(name: str, version: str, commands: Callable[[Path], Sequence[Sequence[str]]]) -> Path:
-    """The folder with that version in it. What a broken installation left is removed first. Raises InstallError."""
+    """The folder with that version in it.
+
+    What a broken installation left is removed first. Raises InstallError.
+    """
     folder = FOLDER / name
     marker = folder / "installed"
     if marker.exists() and marker.read_text() == version:

@@ -1,10 +1,13 @@
-"""LiteLLM, set up as its documentation asks for in production (docs.litellm.ai/docs/proxy/prod, October 2026).
+"""LiteLLM, set up as its documentation asks for in production
+(docs.litellm.ai/docs/proxy/prod, October 2026).
 
-From that page: one uvicorn worker per core; master key; `LITELLM_MODE=PRODUCTION`; `set_verbose: false`, JSON logs and
-`LITELLM_LOG=ERROR`, which also silences the line per request; `request_timeout: 600`; routing by `simple-shuffle`, the default and the
-fastest; Redis by host, port and password, not by URL. No database: no key look-ups, no spend written. The price list and header table
-that it would fetch from the web at its start are the ones in the package. Its Rust core is a beta that is off by default and does not
-cover OpenAI's chat completions (docs.litellm.ai/docs/proxy/rust_gateway).
+From that page: one uvicorn worker per core; master key; `LITELLM_MODE=PRODUCTION`;
+`set_verbose: false`, JSON logs and `LITELLM_LOG=ERROR`, which also silences the line per request;
+`request_timeout: 600`; routing by `simple-shuffle`, the default and the fastest; Redis by host,
+port and password, not by URL. No database: no key look-ups, no spend written. The price list and
+header table that it would fetch from the web at its start are the ones in the package. Its Rust
+core is a beta that is off by default and does not cover OpenAI's chat completions
+(docs.litellm.ai/docs/proxy/rust_gateway).
 """
 
 import json
@@ -33,15 +36,28 @@ def install(folder: Path) -> Sequence[Sequence[str]]:
     python = str(folder / "bin" / "python")
     return [
         [sys.executable, "-m", "venv", str(folder)],
-        [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", f"litellm[proxy]=={VERSION}"],
+        [
+            python,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            f"litellm[proxy]=={VERSION}",
+        ],
     ]
 
 
 def measure(folder: Path, upstream_url: str, redis_url: str, core: int) -> Figures:
-    """Pass-through without a cache and hits with one, each on a process of its own. Raises StartError, RuntimeError or OSError."""
+    """Pass-through without a cache and hits with one, each on a process of its own.
+
+    Raises StartError, RuntimeError or OSError.
+    """
     with _serving(folder, _config(upstream_url), core) as url:
         figures = probe.passed(url, probe.request(url, KEY), upstream_url)
-    with _serving(folder, _config(upstream_url) | {"litellm_settings": _settings() | cache(redis_url)}, core) as url:
+    with _serving(
+        folder, _config(upstream_url) | {"litellm_settings": _settings() | cache(redis_url)}, core
+    ) as url:
         _fill(url)
         return figures | probe.cached(url, probe.request(url, KEY), upstream_url)
 
@@ -62,7 +78,12 @@ def _settings() -> dict[str, Any]:
 def cache(redis_url: str) -> dict[str, Any]:
     """The part of `litellm_settings` that has answers cached on that Redis."""
     parts = urlsplit(redis_url)
-    where = {"host": parts.hostname, "port": parts.port, "password": parts.password or "", "db": int(parts.path.strip("/") or 0)}
+    where = {
+        "host": parts.hostname,
+        "port": parts.port,
+        "password": parts.password or "",
+        "db": int(parts.path.strip("/") or 0),
+    }
     return {"cache": True, "cache_params": {"type": "redis", **where}}
 
 
@@ -97,9 +118,14 @@ def _serving(folder: Path, config: dict[str, Any], core: int) -> Iterator[str]:
 
 
 def _fill(url: str) -> None:
-    """Ask until the answer comes from the cache, which is written after the answer. Raises RuntimeError."""
+    """Ask until the answer comes from the cache, which is written after the answer.
+
+    Raises RuntimeError.
+    """
     deadline = time.monotonic() + CACHE_SECONDS
-    with httpx.Client(headers={"authorization": f"Bearer {KEY}", "content-type": "application/json"}, timeout=30) as client:
+    with httpx.Client(
+        headers={"authorization": f"Bearer {KEY}", "content-type": "application/json"}, timeout=30
+    ) as client:
         while time.monotonic() < deadline:
             answer = client.post(f"{url}/v1/chat/completions", content=probe.BODY)
             if answer.status_code != 200:

@@ -1,6 +1,8 @@
-"""Portkey's open gateway, run as its README says (github.com/Portkey-AI/gateway) and without its page of logs: `--headless`.
+"""Portkey's open gateway, run as its README says (github.com/Portkey-AI/gateway)
+and without its page of logs: `--headless`.
 
-Provider and address come with each request. It has no cache: its answers say `x-portkey-cache-status: DISABLED`.
+Provider and address come with each request. It has no cache: its answers say
+`x-portkey-cache-status: DISABLED`.
 """
 
 from collections.abc import Sequence

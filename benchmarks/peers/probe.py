@@ -1,4 +1,5 @@
-"""Asking a peer as the gateway is asked, and making sure that the answers came from where they should."""
+"""Asking a peer as the gateway is asked, and making sure that the answers came from
+where they should."""
 
 import itertools
 from collections.abc import Mapping
@@ -12,8 +13,8 @@ Figures = dict[str, float | str]
 
 MODEL = "gpt-4o-mini"
 BODY = (
-    f'{{"model":"{MODEL}","messages":[{{"role":"system","content":"You help customers of a shop."}},'
-    '{"role":"user","content":"How do I return a parcel?"}]}'
+    f'{{"model":"{MODEL}","messages":[{{"role":"system","content":"You help customers of a '
+    'shop."},{"role":"user","content":"How do I return a parcel?"}]}'
 ).encode()
 COMPLETION = b'"chat.completion"'  # in every answer
 SECONDS, WARM = 5.0, 4.0  # the just-in-time compiler of Node is not done after one second
@@ -25,12 +26,18 @@ def request(url: str, key: str, more: Mapping[str, str] | None = None) -> Reques
 
 
 def passed(url: str, asking: Request, upstream_url: str) -> Figures:
-    """Figures of answers that the upstream gave. Raises RuntimeError when it was asked less often than that."""
+    """Figures of answers that the upstream gave.
+
+    Raises RuntimeError when it was asked less often than that.
+    """
     before = _asked(upstream_url)
     found = load.run(url, itertools.repeat(asking), seconds=SECONDS, warm=WARM)
     asked = _asked(upstream_url) - before
     if asked < found.rps * SECONDS:
-        raise RuntimeError(f"{found.rps * SECONDS:.0f} answers were passed on, but the upstream was asked {asked} times.")
+        raise RuntimeError(
+            f"{found.rps * SECONDS:.0f} answers were passed on, but the upstream was "
+            f"asked {asked} times."
+        )
     return _named("passthrough", found)
 
 
@@ -49,4 +56,8 @@ def _named(kind: str, found: load.Measured) -> Figures:
 
 def _asked(upstream_url: str) -> int:
     """How many requests the mock upstream has seen."""
-    return int(httpx.get(f"{upstream_url.removesuffix('/v1')}/ledger", timeout=10).raise_for_status().json()["requests"])
+    return int(
+        httpx.get(f"{upstream_url.removesuffix('/v1')}/ledger", timeout=10)
+        .raise_for_status()
+        .json()["requests"]
+    )

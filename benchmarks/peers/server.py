@@ -14,11 +14,20 @@ START_SECONDS = 120.0
 
 @contextmanager
 def served(
-    name: str, command: Callable[[int], Sequence[str]], *, path: str, core: int, folder: Path, environment: Mapping[str, str]
+    name: str,
+    command: Callable[[int], Sequence[str]],
+    *,
+    path: str,
+    core: int,
+    folder: Path,
+    environment: Mapping[str, str],
 ) -> Iterator[tuple[str, int]]:
-    """Its address and process id, once it answers 200 at `path`. `command` takes the port; all its processes and threads stay on `core`.
+    """Its address and process id, once it answers 200 at `path`.
 
-    It sees nothing of this process's environment, which may name proxies and providers. Raises StartError, OSError.
+    `command` takes the port; all its processes and threads stay on `core`.
+
+    It sees nothing of this process's environment, which may name proxies and providers. Raises
+    StartError, OSError.
     """
     port = free_port()
     url = f"http://{LOOPBACK}:{port}"
@@ -27,6 +36,14 @@ def served(
     with ExitStack() as stack:
         with machine.on({core}):
             log = folder / "server.log"
-            started = running(name, arguments, program=program, url=f"{url}{path}", log=log, environment=plain, seconds=START_SECONDS)
+            started = running(
+                name,
+                arguments,
+                program=program,
+                url=f"{url}{path}",
+                log=log,
+                environment=plain,
+                seconds=START_SECONDS,
+            )
             pid = stack.enter_context(started)
         yield url, pid

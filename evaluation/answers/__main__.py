@@ -1,9 +1,12 @@
-"""`make eval-answers`: what a small real model answers through the gateway, after full, compressed and trimmed histories.
+"""`make eval-answers`: what a small real model answers through the gateway, after full,
+compressed and trimmed histories.
 
-Questions with reference answers are picked by their digests, as many from each source. Each is asked at the end of its chat with the openai
-SDK, at temperature 0, and scored by token F1; differences are paired by question, their intervals resampled over chats. Time to the first
-token is the client's, apart for prompts read cold (the first question of a chat) and warm (the others: the model server still holds what
-the prompt has in common with the one before, as providers do). A model of 270 million parameters answers poorly: read the differences.
+Questions with reference answers are picked by their digests, as many from each source. Each is
+asked at the end of its chat with the openai SDK, at temperature 0, and scored by token F1;
+differences are paired by question, their intervals resampled over chats. Time to the first token is
+the client's, apart for prompts read cold (the first question of a chat) and warm (the others: the
+model server still holds what the prompt has in common with the one before, as providers do). A
+model of 270 million parameters answers poorly: read the differences.
 """
 
 import argparse
@@ -40,15 +43,28 @@ VAR = ROOT / "var" / "answers"
 def main() -> int:
     """0 when it ended well, 1 with a line on stderr when not, 130 after Ctrl-C."""
     parser = argparse.ArgumentParser(prog="python -m evaluation.answers", description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="a folder with long_chats.jsonl.gz")
+    parser.add_argument(
+        "--data", type=Path, required=True, help="a folder with long_chats.jsonl.gz"
+    )
     parser.add_argument("--json", type=Path, help="write figures and answers to this file")
-    parser.add_argument("--questions", type=int, default=48, help="how many, of all sources together")
+    parser.add_argument(
+        "--questions", type=int, default=48, help="how many, of all sources together"
+    )
     arguments = parser.parse_args()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was started is stopped, as after Ctrl-C
+    # What was started is stopped, as after Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     reach_loopback_directly()
     try:
         found = run(load(arguments.data), arguments.questions)
-    except (APIError, ApiError, FileNotFoundError, StartError, ValueError, WorkspaceBusy, httpx.HTTPError) as error:
+    except (
+        APIError,
+        ApiError,
+        FileNotFoundError,
+        StartError,
+        ValueError,
+        WorkspaceBusy,
+        httpx.HTTPError,
+    ) as error:
         print(f"eval-answers: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -74,16 +90,35 @@ def run(chats: Sequence[Chat], count: int) -> dict[str, Any]:
                 progress.step()
     found = figures(given, PAIRS)
     seconds = round(time.monotonic() - begun, 1)
-    print(f"\n{render(found)}\n\n{seconds:.0f} s; load average before {load_before[0]:.1f}, after {os.getloadavg()[0]:.1f}")
-    asked = {"model": NAME, "questions": len(given) // len(ARMS), "chats": len(picked), "longest": LONGEST}
-    return asked | found | {"seconds": seconds, "load": [load_before[0], os.getloadavg()[0]], "answers": list(map(asdict, given))}
+    print(
+        f"\n{render(found)}\n\n{seconds:.0f} s; load average before {load_before[0]:.1f}, after "
+        f"{os.getloadavg()[0]:.1f}"
+    )
+    asked = {
+        "model": NAME,
+        "questions": len(given) // len(ARMS),
+        "chats": len(picked),
+        "longest": LONGEST,
+    }
+    return (
+        asked
+        | found
+        | {
+            "seconds": seconds,
+            "load": [load_before[0], os.getloadavg()[0]],
+            "answers": list(map(asdict, given)),
+        }
+    )
 
 
 def said(picked: Sequence[Chat]) -> str:
     """What is going to be asked."""
     count = Counter(chat.source for chat in picked for _ in chat.questions)
     sources = ", ".join(f"{count[source]} of {source}" for source in sorted(count))
-    return f"{count.total()} questions ({sources}) at the end of {len(picked)} chats, each up to {LONGEST:,} tokens of it, to {NAME}"
+    return (
+        f"{count.total()} questions ({sources}) at the end of {len(picked)} chats, each up to "
+        f"{LONGEST:,} tokens of it, to {NAME}"
+    )
 
 
 if __name__ == "__main__":

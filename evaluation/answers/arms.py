@@ -1,4 +1,5 @@
-"""What is compared: the same question after the whole history, and after what a plan makes of it."""
+"""What is compared: the same question after the whole history,
+and after what a plan makes of it."""
 
 from typing import Any
 

@@ -1,4 +1,5 @@
-"""One question through the gateway with the official SDK, as it streams in, and what the gateway sent of its history."""
+"""One question through the gateway with the official SDK, as it streams in,
+and what the gateway sent of its history."""
 
 import time
 from collections.abc import Mapping
@@ -27,8 +28,9 @@ class Door:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """`first_ms`: from sending the request to the first text of the answer, at the client, or to the end of an empty answer. `overhead_ms`:
-    what the gateway says it added; `note`: what it says of a compression that went otherwise than planned."""
+    """`first_ms`: from sending the request to the first text of the answer, at the client,
+    or to the end of an empty answer. `overhead_ms`: what the gateway says it added; `note`: what it
+    says of a compression that went otherwise than planned."""
 
     text: str
     first_ms: float
@@ -38,12 +40,22 @@ class Reply:
 
 def ask(door: Door, messages: list[Message], plan: str | None) -> Reply:
     """Raises openai.APIError."""
-    # by extra_body, as they are: the SDK would walk hundreds of messages by their type hints, which takes longer than the gateway
+    # by extra_body, as they are: the SDK would walk hundreds of messages by their type hints, which
+    # takes longer than the gateway
     extra = {"messages": messages} | ({"token_saving_plan_id": plan} if plan else {})
-    with closing(OpenAI(base_url=f"{door.url}/v1", api_key=door.virtual_key, max_retries=0, timeout=SECONDS)) as sdk:
+    with closing(
+        OpenAI(base_url=f"{door.url}/v1", api_key=door.virtual_key, max_retries=0, timeout=SECONDS)
+    ) as sdk:
         started = time.perf_counter()
         streamed = sdk.chat.completions.with_raw_response.create(
-            model=ROUTE, messages=(), stream=True, temperature=0, seed=0, max_tokens=MAX_TOKENS, stop=STOP, extra_body=extra
+            model=ROUTE,
+            messages=(),
+            stream=True,
+            temperature=0,
+            seed=0,
+            max_tokens=MAX_TOKENS,
+            stop=STOP,
+            extra_body=extra,
         )
         first, parts = 0.0, list[str]()
         for chunk in streamed.parse():
@@ -55,14 +67,24 @@ def ask(door: Door, messages: list[Message], plan: str | None) -> Reply:
 
 def _reply(text: str, seconds: float, headers: Mapping[str, str]) -> Reply:
     overhead = float(headers["x-tokenthrift-overhead-ms"])
-    return Reply(text.strip(), round(1000 * seconds, 1), overhead, headers.get("x-tokenthrift-compression-note", ""))
+    return Reply(
+        text.strip(),
+        round(1000 * seconds, 1),
+        overhead,
+        headers.get("x-tokenthrift-compression-note", ""),
+    )
 
 
 def sent(door: Door, messages: list[Message], plan: str | None) -> list[Message]:
     """What the provider gets of these messages. Raises httpx.HTTPStatusError."""
     if plan is None:
         return messages
-    url, headers = f"{door.url}/token-saving/plans/{plan}/preview", {"authorization": f"Bearer {door.admin_key}"}
-    reply = httpx.post(url, json={"messages": messages, "model": ROUTE}, headers=headers, timeout=60)
+    url, headers = (
+        f"{door.url}/token-saving/plans/{plan}/preview",
+        {"authorization": f"Bearer {door.admin_key}"},
+    )
+    reply = httpx.post(
+        url, json={"messages": messages, "model": ROUTE}, headers=headers, timeout=60
+    )
     found: list[Message] = reply.raise_for_status().json()["messages"]
     return found

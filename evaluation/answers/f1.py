@@ -1,6 +1,7 @@
 """Token F1 of an answer against a reference.
 
-As SQuAD scores answers (Rajpurkar et al. 2016, "SQuAD: 100,000+ Questions for Machine Comprehension of Text", section 6.1, and its script).
+As SQuAD scores answers (Rajpurkar et al. 2016, "SQuAD: 100,000+ Questions for Machine Comprehension
+of Text", section 6.1, and its script).
 """
 
 import re
@@ -12,7 +13,8 @@ PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
 def f1(answer: str, reference: str) -> float:
-    """0 to 1: the harmonic mean of the share of the answer's tokens that the reference has and of the reference's that the answer has."""
+    """0 to 1: the harmonic mean of the share of the answer's tokens that the reference has
+    and of the reference's that the answer has."""
     said, wanted = normal(answer), normal(reference)
     if not said or not wanted:
         return float(said == wanted)

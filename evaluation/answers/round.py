@@ -14,7 +14,8 @@ INSTRUCTION = "Answer in a few words."
 
 
 class Reader(Protocol):
-    """What must be known of a model: how long a prompt is for it, and how to make it forget the last one."""
+    """What must be known of a model: how long a prompt is for it,
+    and how to make it forget the last one."""
 
     def count(self, messages: list[Message]) -> int: ...
 
@@ -23,8 +24,9 @@ class Reader(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """`cold`: the model had read nothing of this prompt before, else all of the same chat and arm but the question and what was chosen for
-    it. `kept`: whether all evidence was sent. `prompt_tokens`: by the model's tokenizer. Times as in `Reply`."""
+    """`cold`: the model had read nothing of this prompt before,
+    else all of the same chat and arm but the question and what was chosen for it. `kept`: whether
+    all evidence was sent. `prompt_tokens`: by the model's tokenizer. Times as in `Reply`."""
 
     chat: str
     source: str
@@ -46,9 +48,13 @@ def asked(chat: Chat, question: Question) -> list[Message]:
     return [*chat.messages, {"role": "user", "content": f"{question.text}\n{INSTRUCTION}"}]
 
 
-def answers(door: Door, reader: Reader, chats: Sequence[Chat], arms: Mapping[str, dict[str, Any] | None]) -> Iterator[Answer]:
-    """Chat by chat and arm by arm; each chat begins with another arm, so that none always comes first. Before each arm the model forgets,
-    so its first question is read cold and the others find in the model's memory what their prompts have in common with the one before."""
+def answers(
+    door: Door, reader: Reader, chats: Sequence[Chat], arms: Mapping[str, dict[str, Any] | None]
+) -> Iterator[Answer]:
+    """Chat by chat and arm by arm; each chat begins with another arm,
+    so that none always comes first. Before each arm the model forgets, so its first question is
+    read cold and the others find in the model's memory what their prompts have in common with the
+    one before."""
     for number, chat in enumerate(chats):
         names = list(arms)
         for name in names[number % len(names) :] + names[: number % len(names)]:
@@ -57,11 +63,29 @@ def answers(door: Door, reader: Reader, chats: Sequence[Chat], arms: Mapping[str
             for place, question in enumerate(chat.questions):
                 messages = asked(chat, question)
                 reply = ask(door, messages, plan)
-                prompt = sent(door, messages, plan)  # only now: a preview leaves the compressor warm
-                yield _answer(chat, question, name, reply, prompt, cold=place == 0, prompt_tokens=reader.count(prompt))
+                # Only now: a preview leaves the compressor warm.
+                prompt = sent(door, messages, plan)
+                yield _answer(
+                    chat,
+                    question,
+                    name,
+                    reply,
+                    prompt,
+                    cold=place == 0,
+                    prompt_tokens=reader.count(prompt),
+                )
 
 
-def _answer(chat: Chat, question: Question, arm: str, reply: Reply, prompt: list[Message], *, cold: bool, prompt_tokens: int) -> Answer:
+def _answer(
+    chat: Chat,
+    question: Question,
+    arm: str,
+    reply: Reply,
+    prompt: list[Message],
+    *,
+    cold: bool,
+    prompt_tokens: int,
+) -> Answer:
     there = Sent(prompt)
     return Answer(
         chat=chat.id,

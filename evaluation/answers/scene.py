@@ -16,7 +16,10 @@ from evaluation.answers.model import NAME, Model, model
 
 @contextmanager
 def scene(var: Path, arms: Mapping[str, dict[str, Any] | None]) -> Iterator[tuple[Door, Model]]:
-    """A gateway on services of its own in `var`, with a plan for each arm that has one. Raises StartError or ApiError."""
+    """A gateway on services of its own in `var`, with a plan for each arm that has one.
+
+    Raises StartError or ApiError.
+    """
     environment = plain_environment(TOKENTHRIFT_VAR_DIR=str(var), PYTHONUNBUFFERED="1")
     with model(var, environment) as reader, stage.gateway(var, environment) as (url, _):
         secrets = stage.accounts(environment, provider=f"{reader.url}/v1", model=NAME)

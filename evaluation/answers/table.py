@@ -11,7 +11,15 @@ def render(figures: dict[str, Any]) -> str:
 
 def _arms(arms: dict[str, Any]) -> str:
     sources = sorted({source for found in arms.values() for source in found["f1_by_source"]})
-    head = ["sent", "F1", *(f"F1 {source}" for source in sources), "evidence sent", "prompt tokens", "first token cold", "warm"]
+    head = [
+        "sent",
+        "F1",
+        *(f"F1 {source}" for source in sources),
+        "evidence sent",
+        "prompt tokens",
+        "first token cold",
+        "warm",
+    ]
     rows = [
         [
             name,
@@ -34,7 +42,10 @@ def _times(found: dict[str, float | None]) -> str:
 
 
 def _differences(differences: dict[str, Any]) -> str:
-    rows = [[name, f"{found['mean']:+.3f}", f"{found['low']:+.3f} to {found['high']:+.3f}"] for name, found in differences.items()]
+    rows = [
+        [name, f"{found['mean']:+.3f}", f"{found['low']:+.3f} to {found['high']:+.3f}"]
+        for name, found in differences.items()
+    ]
     return _table(["difference of F1", "mean", "95 % interval"], rows)
 
 

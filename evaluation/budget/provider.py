@@ -1,7 +1,9 @@
-"""A provider whose answer depends on `metadata.truth`, which no cache key holds: the detail that a cache cannot see.
+"""A provider whose answer depends on `metadata.truth`, which no cache key holds:
+the detail that a cache cannot see.
 
-An answer gives two numbers that belong to the truth alone, in one of three wordings by turns, as a model would. It carries the truth in
-`system_fingerprint`, so that whoever receives it knows whether it was meant for them.
+An answer gives two numbers that belong to the truth alone, in one of three wordings by turns, as a
+model would. It carries the truth in `system_fingerprint`, so that whoever receives it knows whether
+it was meant for them.
 """
 
 import hashlib
@@ -15,9 +17,18 @@ import orjson
 import uvicorn
 
 _WORDINGS = (
-    "About {topic}: it takes {days} working days and costs {price} dollars. You find the form in the app under Account.",
-    "It costs {price} dollars and takes {days} working days. This is about {topic}; the form is in the app, under Account.",
-    "For {topic} please use the form under Account in the app. The price is {price} dollars, and it is done within {days} working days.",
+    (
+        "About {topic}: it takes {days} working days and costs {price} dollars. You find the form "
+        "in the app under Account."
+    ),
+    (
+        "It costs {price} dollars and takes {days} working days. This is about {topic}; the form "
+        "is in the app, under Account."
+    ),
+    (
+        "For {topic} please use the form under Account in the app. The price is {price} dollars, "
+        "and it is done within {days} working days."
+    ),
 )
 
 
@@ -35,7 +46,13 @@ class Provider:
             raw, more = raw + message.get("body", b""), message.get("more_body", False)
         self.requests += 1
         body = orjson.dumps(_completion(orjson.loads(raw), next(self._turn)))
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})
+        await send(
+            {
+                "type": "http.response.start",
+                "status": 200,
+                "headers": [(b"content-type", b"application/json")],
+            }
+        )
         await send({"type": "http.response.body", "body": body})
 
 
@@ -48,7 +65,14 @@ def _completion(asked: dict[str, Any], turn: int) -> dict[str, Any]:
         "created": 1_760_000_000,
         "model": asked["model"],
         "system_fingerprint": truth,
-        "choices": [{"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop", "logprobs": None}],
+        "choices": [
+            {
+                "index": 0,
+                "message": {"role": "assistant", "content": text},
+                "finish_reason": "stop",
+                "logprobs": None,
+            }
+        ],
         "usage": {"prompt_tokens": 20, "completion_tokens": 30, "total_tokens": 50},
     }
 
@@ -57,14 +81,18 @@ def answer(truth: str, turn: int) -> str:
     """What is true of it, in the wording whose turn it is."""
     digest = hashlib.sha256(truth.encode()).digest()
     topic = truth.partition(" ")[0].rpartition("/")[2].replace("_", " ")
-    return _WORDINGS[turn % len(_WORDINGS)].format(topic=topic, days=2 + digest[0] % 28, price=31 + int.from_bytes(digest[1:4]) % 9000)
+    return _WORDINGS[turn % len(_WORDINGS)].format(
+        topic=topic, days=2 + digest[0] % 28, price=31 + int.from_bytes(digest[1:4]) % 9000
+    )
 
 
 @contextmanager
 def providing() -> Iterator[tuple[str, Provider]]:
     """The provider on a free port of the loopback interface, in a thread: its address with /v1."""
     provider = Provider()
-    server = uvicorn.Server(uvicorn.Config(provider, host="127.0.0.1", port=0, log_level="error", lifespan="off"))
+    server = uvicorn.Server(
+        uvicorn.Config(provider, host="127.0.0.1", port=0, log_level="error", lifespan="off")
+    )
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:

@@ -24,7 +24,9 @@ from proxy.core.types import Message
 
 AT_ONCE = 4
 SECONDS = 30.0
-VISIBLE = 0.05  # seconds after its last byte by which an answer may be served again: promised, and no client asks sooner
+# Seconds after its last byte by which an answer may be served again: promised, and no client asks
+# sooner.
+VISIBLE = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +46,22 @@ class Door:
 
     def ask(self, messages: Sequence[Message], *, namespace: str, label: str = "") -> Reply:
         """Raises httpx.HTTPError."""
-        body: dict[str, Any] = {"model": ROUTE, "messages": list(messages), "temperature": 0, "token_saving_plan_id": self._plan}
-        body |= {"cache": {"namespace": namespace}} | ({"metadata": {"label": label}} if label else {})
+        body: dict[str, Any] = {
+            "model": ROUTE,
+            "messages": list(messages),
+            "temperature": 0,
+            "token_saving_plan_id": self._plan,
+        }
+        body |= {"cache": {"namespace": namespace}} | (
+            {"metadata": {"label": label}} if label else {}
+        )
         reply = self._client().post("/v1/chat/completions", json=body).raise_for_status()
         text = reply.json()["choices"][0]["message"]["content"]
         return Reply(reply.headers["x-tokenthrift-cache"] in HIT_TIERS, label_in(text))
 
     def serves(self, stored: Sequence[Message], asked: Sequence[Message]) -> bool:
-        """Whether `asked` is answered with what was kept of `stored`, in a cache that holds nothing else."""
+        """Whether `asked` is answered with what was kept of `stored`,
+        in a cache that holds nothing else."""
         namespace = uuid.uuid4().hex
         self.ask(stored, namespace=namespace)
         sleep(VISIBLE)
@@ -59,15 +69,19 @@ class Door:
 
     def _client(self) -> httpx.Client:
         if not hasattr(self._own, "client"):
-            self._own.client = httpx.Client(base_url=self._url, headers={"authorization": f"Bearer {self._key}"}, timeout=SECONDS)
+            self._own.client = httpx.Client(
+                base_url=self._url,
+                headers={"authorization": f"Bearer {self._key}"},
+                timeout=SECONDS,
+            )
         client: httpx.Client = self._own.client
         return client
 
 
 @contextmanager
 def doors(var: Path, plans: Mapping[str, Mapping[str, Any]]) -> Iterator[dict[str, Door]]:
-    """A gateway on services of its own in `var`, before an upstream that answers at once; a door for each plan. Raises StartError or
-    ApiError."""
+    """A gateway on services of its own in `var`, before an upstream that answers at once;
+    a door for each plan. Raises StartError or ApiError."""
     chosen = Options(data=None, json=None, provider=None, model=MODEL, latency_ms=0, var=var)
     with stage(chosen, var) as scene:
         for name, settings in plans.items():
@@ -80,14 +94,18 @@ def outcomes_of_pairs(door: Door, rows: Sequence[Pair]) -> list[Outcome]:
     """Two requests a pair, each pair in a namespace of its own."""
     with ThreadPoolExecutor(AT_ONCE) as threads:
         served = list(threads.map(lambda row: door.serves(row.stored, row.asked), rows))
-    return [Outcome(row.group, row.same, hit, row.same) for row, hit in zip(rows, served, strict=True)]
+    return [
+        Outcome(row.group, row.same, hit, row.same) for row, hit in zip(rows, served, strict=True)
+    ]
 
 
 def outcomes_of_stream(door: Door, queries: Sequence[Query]) -> Iterator[Outcome]:
     """One request a question, in order, in one namespace."""
     namespace, seen = uuid.uuid4().hex, set[str]()
     for query in queries:
-        reply = door.ask([{"role": "user", "content": query.text}], namespace=namespace, label=query.intent)
+        reply = door.ask(
+            [{"role": "user", "content": query.text}], namespace=namespace, label=query.intent
+        )
         yield Outcome(query.group, query.intent in seen, reply.served, reply.label == query.intent)
         if not reply.served:
             seen.add(query.intent)

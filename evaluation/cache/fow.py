@@ -1,6 +1,8 @@
-"""`make eval-fow`: the whole of fow-cache (PyPI, CC BY 4.0) against a running gateway over HTTP, with its own report.
+"""`make eval-fow`: the whole of fow-cache (PyPI, CC BY 4.0) against a running gateway over HTTP,
+with its own report.
 
-Each of its pairs goes out as two chat requests in a namespace of their own, all earlier turns included. Its rows train nothing here.
+Each of its pairs goes out as two chat requests in a namespace of their own, all earlier turns
+included. Its rows train nothing here.
 """
 
 import argparse
@@ -21,7 +23,10 @@ from proxy.core.types import Message
 
 VAR = ROOT / "var" / "fow"
 # A chat of the second set never has the same earlier turns as its partner.
-PLANS: dict[str, dict[str, Any]] = {"questions": {"cache": {}}, "conversations": {"cache": {"context": "window"}}}
+PLANS: dict[str, dict[str, Any]] = {
+    "questions": {"cache": {}},
+    "conversations": {"cache": {"context": "window"}},
+}
 
 
 def main() -> int:
@@ -44,7 +49,11 @@ def main() -> int:
 def report(door: Door, dataset: str) -> dict[str, Any]:
     """Print the report of one of its two sets and return what it counts. Raises httpx.HTTPError."""
     begun = time.monotonic()
-    found = evaluate(lambda stored, asked: door.serves(_chat(stored), _chat(asked)), dataset=dataset, workers=AT_ONCE)
+    found = evaluate(
+        lambda stored, asked: door.serves(_chat(stored), _chat(asked)),
+        dataset=dataset,
+        workers=AT_ONCE,
+    )
     seconds = round(time.monotonic() - begun, 1)
     print(f"{found}\n{2 * len(found.results):,} requests, {seconds:.0f} s\n", flush=True)
     figures: dict[str, Any] = found.to_dict()

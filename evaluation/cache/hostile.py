@@ -1,8 +1,11 @@
-"""`make eval-hostile`: pairs of requests made to be taken for each other, asked of a running gateway with a plan's defaults.
+"""`make eval-hostile`: pairs of requests made to be taken for each other,
+asked of a running gateway with a plan's defaults.
 
-Two sets beside each other in evaluation/sets, written by hand: requests that differ in little and have different right answers (none
-may get the other's), and the same request written in two ways (which is to be served). Every pair is asked both ways round in a
-namespace of its own, but `one_way` ones: what is stored first there holds something planted, and the other way round is harmless.
+Two sets beside each other in evaluation/sets, written by hand: requests that differ in little and
+have different right answers (none may get the other's), and the same request written in two ways
+(which is to be served). Every pair is asked both ways round in a namespace of its own, but
+`one_way` ones: what is stored first there holds something planted, and the other way round is
+harmless.
 """
 
 import argparse
@@ -81,7 +84,8 @@ class Gateway:
 
 
 def main() -> int:
-    """0 when nothing wrong was served, 1 when something was, 2 with a line on stderr when it could not be asked."""
+    """0 when nothing wrong was served, 1 when something was,
+    2 with a line on stderr when it could not be asked."""
     parser = argparse.ArgumentParser(prog="python -m evaluation.cache.hostile", description=__doc__)
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     parser.add_argument("--kind", action="append", help="ask this kind only; may be repeated")
@@ -104,12 +108,19 @@ def main() -> int:
 
 def pairs() -> list[Pair]:
     """All pairs of both sets."""
-    return [_pair(json.loads(line), same=file is SAME) for file in (DIFFERENT, SAME) for line in file.read_text().splitlines()]
+    return [
+        _pair(json.loads(line), same=file is SAME)
+        for file in (DIFFERENT, SAME)
+        for line in file.read_text().splitlines()
+    ]
 
 
 def _pair(row: Mapping[str, Any], *, same: bool) -> Pair:
     fields = row.get("fields", {})
-    first, second = (Request(messages=_chat(row[side]), fields=fields | row.get(f"{side}_fields", {})) for side in ("a", "b"))
+    first, second = (
+        Request(messages=_chat(row[side]), fields=fields | row.get(f"{side}_fields", {}))
+        for side in ("a", "b")
+    )
     plan, one_way = row.get("plan", DEFAULT), row.get("one_way", False)
     return Pair(kind=row["kind"], same=same, plan=plan, first=first, second=second, one_way=one_way)
 
@@ -130,22 +141,38 @@ def ask_all(gateway: Gateway, asked: Sequence[Pair]) -> list[Outcome]:
         return list(threads.map(lambda turn: _ask(client, gateway, *turn), turns))
 
 
-def _ask(client: httpx.Client, gateway: Gateway, pair: Pair, stored: Request, asked: Request) -> Outcome:
+def _ask(
+    client: httpx.Client, gateway: Gateway, pair: Pair, stored: Request, asked: Request
+) -> Outcome:
     namespace = uuid.uuid4().hex
     first = client.post("/v1/chat/completions", json=_body(pair, stored, namespace, label="stored"))
     sleep(VISIBLE)
     body = _body(pair, asked, namespace, label="asked")
     reason = _reason(gateway, pair, body) if first.is_success else f"http-{first.status_code}"
     second = client.post("/v1/chat/completions", json=body)
-    served = second.is_success and second.headers["x-tokenthrift-cache"] in HIT_TIERS and _label(second) == "stored"
+    served = (
+        second.is_success
+        and second.headers["x-tokenthrift-cache"] in HIT_TIERS
+        and _label(second) == "stored"
+    )
     if not second.is_success:
         reason = f"http-{second.status_code}"
     return Outcome(pair=pair, stored=stored, asked=asked, served=served, reason=reason)
 
 
 def _body(pair: Pair, request: Request, namespace: str, *, label: str) -> dict[str, Any]:
-    ours = {"token_saving_plan_id": pair.plan, "cache": {"namespace": namespace}, "metadata": {"label": label}}
-    return {"model": ROUTE, "messages": request.messages, "temperature": 0, **request.fields, **ours}
+    ours = {
+        "token_saving_plan_id": pair.plan,
+        "cache": {"namespace": namespace},
+        "metadata": {"label": label},
+    }
+    return {
+        "model": ROUTE,
+        "messages": request.messages,
+        "temperature": 0,
+        **request.fields,
+        **ours,
+    }
 
 
 def _label(reply: httpx.Response) -> str | None:
@@ -166,9 +193,11 @@ def _reason(gateway: Gateway, pair: Pair, body: Mapping[str, Any]) -> str:
 
 
 def figures(outcomes: Sequence[Outcome]) -> dict[str, Any]:
-    """Counts of requests: wrong answers served, repeats served, and by kind, with the reasons of all misses."""
+    """Counts of requests: wrong answers served, repeats served, and by kind,
+    with the reasons of all misses."""
     kinds = []
-    for kind, same in dict.fromkeys((one.pair.kind, one.pair.same) for one in outcomes):  # some kinds are in both sets
+    # Some kinds are in both sets.
+    for kind, same in dict.fromkeys((one.pair.kind, one.pair.same) for one in outcomes):
         own = [one for one in outcomes if (one.pair.kind, one.pair.same) == (kind, same)]
         reasons = Counter(one.reason for one in own if not one.served)
         kinds.append(
@@ -192,7 +221,12 @@ def figures(outcomes: Sequence[Outcome]) -> dict[str, Any]:
 
 
 def _shown(one: Outcome) -> dict[str, Any]:
-    shown = {"kind": one.pair.kind, "plan": one.pair.plan, "stored": _said(one.stored), "asked": _said(one.asked)}
+    shown = {
+        "kind": one.pair.kind,
+        "plan": one.pair.plan,
+        "stored": _said(one.stored),
+        "asked": _said(one.asked),
+    }
     return shown | {"reason": one.reason}
 
 
@@ -215,7 +249,9 @@ def report(found: Mapping[str, Any]) -> str:
         for kind in found["kinds"]
     ]
     head = ["kind", "is", "why not", "asked", "served"]
-    wrong = "\n".join(f"{one['kind']}: {one['stored']!r} -> {one['asked']!r}" for one in found["served_wrong"])
+    wrong = "\n".join(
+        f"{one['kind']}: {one['stored']!r} -> {one['asked']!r}" for one in found["served_wrong"]
+    )
     total = (
         f"Another request's answer was served to {found['wrong']:,} of {found['different']:,}; "
         f"the right one to {found['right']:,} of {found['same']:,} ({found['seconds']:.0f} s)"
@@ -234,7 +270,11 @@ def _gateway(var: Path) -> Iterator[Gateway]:
 
 
 def _client(gateway: Gateway) -> httpx.Client:
-    return httpx.Client(base_url=gateway.url, headers={"authorization": f"Bearer {gateway.virtual_key}"}, timeout=SECONDS)
+    return httpx.Client(
+        base_url=gateway.url,
+        headers={"authorization": f"Bearer {gateway.virtual_key}"},
+        timeout=SECONDS,
+    )
 
 
 if __name__ == "__main__":

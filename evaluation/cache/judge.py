@@ -1,4 +1,5 @@
-"""Whether the answer to one request is served for another, decided in this process by what the gateway decides with."""
+"""Whether the answer to one request is served for another,
+decided in this process by what the gateway decides with."""
 
 import asyncio
 import time
@@ -11,16 +12,24 @@ import numpy as np
 import orjson
 
 from plans.snapshot import CacheSettings
-from proxy.core.caching.eligibility import semantic_refusal
+from proxy.core.caching.eligibility import semantic_ineligibility
 from proxy.core.formats import chat_completions
-from proxy.core.text.normalize import fold
+from proxy.core.text.normalize import fold_text
 from proxy.core.types import Message, Vector
-from proxy.core.verification.conversation import Chat, apart, chat_of, fits, objection, text_of_window, without_histories
-from proxy.core.verification.rules.registry import veto
+from proxy.core.verification.conversation import (
+    ChatTurns,
+    build_chat_turns,
+    history_conflict,
+    is_comparable,
+    is_unrelated,
+    list_ignorable_histories,
+    select_embedded_text,
+)
+from proxy.core.verification.rules.registry import veto_question
 from proxy.engines.embedders.onnx import OnnxEmbedder
 from proxy.engines.verifiers.onnx import OnnxVerifier
-from proxy.pipeline.question_matching import agree, compared
-from proxy.pipeline.toolbox import Breakers, Limits, Toolbox
+from proxy.pipeline.question_matching import match_questions, worth_comparing
+from proxy.pipeline.toolbox import CircuitBreakers, Limits, Toolbox
 
 PLAN = CacheSettings()
 BATCH = 64
@@ -33,14 +42,14 @@ class Tools:
 
     embedder: OnnxEmbedder
     verifier: OnnxVerifier
-    breakers: Breakers = field(default_factory=Breakers)
+    breakers: CircuitBreakers = field(default_factory=CircuitBreakers)
 
 
 class Judge:
     """`seconds`: what each second check of the default took, model and rules."""
 
-    floor = Limits().floor
-    most = Limits().candidates
+    floor = Limits().min_similarity
+    most = Limits().max_candidates
 
     def __init__(self, models: Path) -> None:
         self._tools = Tools(OnnxEmbedder(models), OnnxVerifier(models))
@@ -52,7 +61,9 @@ class Judge:
         waiting = [text for text in dict.fromkeys(texts) if text not in self.vectors]
         for at in range(0, len(waiting), BATCH):
             batch = waiting[at : at + BATCH]
-            found = await asyncio.gather(*(self._tools.embedder.embed(fold(text)) for text in batch))
+            found = await asyncio.gather(
+                *(self._tools.embedder.embed(fold_text(text)) for text in batch)
+            )
             self.vectors |= zip(batch, found, strict=True)
 
     def cosine(self, asked: str, stored: str) -> float:
@@ -61,15 +72,24 @@ class Judge:
 
     def near(self, asked: str, stored: str, *, rules: bool) -> bool:
         """The cosine reaches a plan's threshold and, with `rules`, none of them objects."""
-        return self.cosine(asked, stored) >= PLAN.similarity_threshold and not (rules and veto(asked, stored))
+        return self.cosine(asked, stored) >= PLAN.similarity_threshold and not (
+            rules and veto_question(asked, stored)
+        )
 
     async def agree(self, asked: str, stored: str, cosine: float) -> bool:
         """The default's second check of two questions."""
-        if not compared(asked, stored, cosine):
+        if not worth_comparing(asked, stored, cosine):
             return False
         begun = time.perf_counter()
         tools = cast(Toolbox, self._tools)
-        found = await agree(asked, stored, tools, threshold=PLAN.similarity_threshold, seconds=PATIENCE, similarity=cosine)
+        found = await match_questions(
+            asked,
+            stored,
+            tools,
+            threshold=PLAN.similarity_threshold,
+            seconds=PATIENCE,
+            similarity=cosine,
+        )
         self.seconds.append(time.perf_counter() - begun)
         return not found.reason
 
@@ -77,25 +97,39 @@ class Judge:
         """The default plan's decision on two requests that differ in their messages alone."""
         if asked == stored:
             return True
-        ours, theirs = chat_of(asked), chat_of(stored)
-        if not all([await self._tools.embedder.understands(fold(each.question)) for each in (ours, theirs)]):
+        ours, theirs = build_chat_turns(asked), build_chat_turns(stored)
+        if not all(
+            [
+                await self._tools.embedder.has_vocabulary_for(fold_text(each.question))
+                for each in (ours, theirs)
+            ]
+        ):
             return False
-        if any(semantic_refusal(_request(each), PLAN) for each in (asked, stored)) or not (fits(asked) and fits(stored)):
+        if any(semantic_ineligibility(_request(each), PLAN) for each in (asked, stored)) or not (
+            is_comparable(asked) and is_comparable(stored)
+        ):
             return False
-        texts = [text_of_window(given, PLAN.window) for given in (ours, theirs)]
+        texts = [select_embedded_text(given, PLAN.window) for given in (ours, theirs)]
         await self.read((*texts, ours.question, theirs.question))
         cosine = self.cosine(*texts)
-        if cosine < self.floor or (objection(ours, theirs, similarity=cosine) and not await self._stands_alone(ours, theirs)):
+        if cosine < self.floor or (
+            history_conflict(ours, theirs, similarity=cosine)
+            and not await self._stands_alone(ours, theirs)
+        ):
             return False
-        return await self.agree(ours.question, theirs.question, self.cosine(ours.question, theirs.question))
+        return await self.agree(
+            ours.question, theirs.question, self.cosine(ours.question, theirs.question)
+        )
 
-    async def _stands_alone(self, asked: Chat, stored: Chat) -> bool:
-        told = without_histories(asked, stored)
+    async def _stands_alone(self, asked: ChatTurns, stored: ChatTurns) -> bool:
+        told = list_ignorable_histories(asked, stored)
         if told is None:
             return False
         await self.read(told)
-        return apart(self.vectors[asked.question], [self.vectors[text] for text in told])
+        return is_unrelated(self.vectors[asked.question], [self.vectors[text] for text in told])
 
 
 def _request(messages: Sequence[Message]) -> chat_completions.ChatRequest:
-    return chat_completions.parse(orjson.dumps({"model": "any", "messages": list(messages)}))
+    return chat_completions.parse_chat_request(
+        orjson.dumps({"model": "any", "messages": list(messages)})
+    )

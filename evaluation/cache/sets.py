@@ -10,7 +10,8 @@ from typing import Any
 from proxy.core.types import Message
 
 STREAM = "faq_stream"
-# Name of a set, its file, and which of the file's groups belong to it. Files whose texts may not be used commercially may be absent.
+# Name of a set, its file, and which of the file's groups belong to it. Files whose texts may not be
+# used commercially may be absent.
 FILES: tuple[tuple[str, str, bool | None], ...] = (
     ("questions", "cache_pairs", False),
     ("paws", "cache_pairs", True),
@@ -40,7 +41,10 @@ class Query:
 
 def pairs(folder: Path) -> dict[str, list[Pair]]:
     """The sets of pairs in a data folder. Raises FileNotFoundError where there are none."""
-    found = {name: [_pair(row) for row in _rows(folder, file) if paws in (None, _is_paws(row))] for name, file, paws in FILES}
+    found = {
+        name: [_pair(row) for row in _rows(folder, file) if paws in (None, _is_paws(row))]
+        for name, file, paws in FILES
+    }
     if not any(found.values()):
         raise FileNotFoundError(f"{folder} has no {FILES[0][1]}.jsonl.gz")
     return {name: rows for name, rows in found.items() if rows}

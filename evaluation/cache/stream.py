@@ -1,4 +1,5 @@
-"""A stream of questions through a cache: what is served is not kept again, what is not is kept for those to come."""
+"""A stream of questions through a cache: what is served is not kept again,
+what is not is kept for those to come."""
 
 from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
@@ -20,14 +21,21 @@ class Serves(Protocol):
 async def replay(
     queries: Sequence[Query], vectors: dict[str, Vector], serves: Serves, *, floor: float, most: int
 ) -> AsyncIterator[Outcome]:
-    """In order. The first of the `most` nearest entries above `floor` that `serves` lets pass has the answer."""
-    kept: NDArray[np.float32] = np.empty((len(queries), len(next(iter(vectors.values())))), dtype=np.float32)
+    """In order.
+
+    The first of the `most` nearest entries above `floor` that `serves` lets pass has the answer.
+    """
+    kept: NDArray[np.float32] = np.empty(
+        (len(queries), len(next(iter(vectors.values())))), dtype=np.float32
+    )
     entries: list[Query] = []
     seen: set[str] = set()
     for query in queries:
         vector = vectors[query.text]
         near = kept[: len(entries)] @ vector
-        nearest = [(float(near[at]), entries[at]) for at in np.argsort(-near)[:most] if near[at] >= floor]
+        nearest = [
+            (float(near[at]), entries[at]) for at in np.argsort(-near)[:most] if near[at] >= floor
+        ]
         served = None
         for cosine, entry in nearest:
             if query.text == entry.text or await serves(query.text, entry.text, cosine):

@@ -15,7 +15,11 @@ def by_set(decisions: Mapping[str, Mapping[str, Any]]) -> str:
         for decision, found in decisions.items()
         if name in found
     ]
-    return table(["set", "decision", "rows", "hit rate", "wrong of hits", "recall", "traps served"], rows, texts=2)
+    return table(
+        ["set", "decision", "rows", "hit rate", "wrong of hits", "recall", "traps served"],
+        rows,
+        texts=2,
+    )
 
 
 def by_group(decisions: Mapping[str, Mapping[str, Any]]) -> str:
@@ -27,7 +31,10 @@ def by_group(decisions: Mapping[str, Mapping[str, Any]]) -> str:
             group,
             str(found["rows"]),
             {1.0: "same", 0.0: "trap"}.get(found["same"], number(found["same"])),
-            *(number(each[name]["groups"][group]["served"]) if name in each else "" for each in decisions.values()),
+            *(
+                number(each[name]["groups"][group]["served"]) if name in each else ""
+                for each in decisions.values()
+            ),
         ]
         for name, of_set in last.items()
         for group, found in of_set["groups"].items()

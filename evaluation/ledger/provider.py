@@ -1,8 +1,10 @@
-"""A provider that keeps its own books: every call with the id it came with, its tokens and what it costs. `GET /ledger` shows them.
+"""A provider that keeps its own books: every call with the id it came with,
+its tokens and what it costs. `GET /ledger` shows them.
 
-It bills the prompt once it has read it and what it said until it was done or nobody listened. Words in a question tell it what to do:
-`[error]` answers 500 and bills nothing, `[cut]` breaks a stream off in the middle, `[slow]` takes its time. Every other prompt is found
-half in its prefix cache and costs less. Prices are dollars for a million tokens, written down here a second time on purpose.
+It bills the prompt once it has read it and what it said until it was done or nobody listened. Words
+in a question tell it what to do: `[error]` answers 500 and bills nothing, `[cut]` breaks a stream
+off in the middle, `[slow]` takes its time. Every other prompt is found half in its prefix cache and
+costs less. Prices are dollars for a million tokens, written down here a second time on purpose.
 """
 
 import asyncio
@@ -18,7 +20,7 @@ from typing import Any
 import orjson
 import uvicorn
 
-from proxy.core.tokens import count_messages, count_text, encoding_for
+from proxy.core.tokens import count_prompt_tokens, count_text, find_encoding
 
 PRICES = {  # input, input from the prefix cache, output
     "gpt-4o-mini": (Decimal("0.15"), Decimal("0.075"), Decimal("0.60")),
@@ -40,13 +42,21 @@ class Entry:
     said: str = ""
 
     def completion(self) -> int:
-        return count_text(self.said, encoding_for(self.model)[0]) if self.said else 0
+        return count_text(self.said, find_encoding(self.model)[0]) if self.said else 0
 
     def row(self) -> dict[str, Any]:
         full, read, out = PRICES[self.model]
         completion = self.completion()
-        cost = (full * (self.prompt - self.cached) + read * self.cached + out * completion) / 1_000_000
-        return {"id": self.id, "model": self.model, "prompt_tokens": self.prompt, "completion_tokens": completion, "cost_usd": f"{cost:f}"}
+        cost = (
+            full * (self.prompt - self.cached) + read * self.cached + out * completion
+        ) / 1_000_000
+        return {
+            "id": self.id,
+            "model": self.model,
+            "prompt_tokens": self.prompt,
+            "completion_tokens": completion,
+            "cost_usd": f"{cost:f}",
+        }
 
 
 class Provider:
@@ -73,12 +83,26 @@ class Provider:
     async def _answer(self, asked: dict[str, Any], entry: Entry, receive: Any, send: Any) -> None:
         question = str(asked["messages"][-1]["content"])
         if "[error]" in question:
-            await _reply(send, 500, {"error": {"message": "The model is overloaded.", "type": "server_error", "param": None, "code": None}})
+            await _reply(
+                send,
+                500,
+                {
+                    "error": {
+                        "message": "The model is overloaded.",
+                        "type": "server_error",
+                        "param": None,
+                        "code": None,
+                    }
+                },
+            )
             return
-        entry.prompt = count_messages(asked["messages"], encoding_for(entry.model)[0])
+        entry.prompt = count_prompt_tokens(asked["messages"], find_encoding(entry.model)[0])
         digest = hashlib.sha256(question.encode()).hexdigest()
         entry.cached = entry.prompt // 2 if digest[0] < "8" else 0
-        text = f"This is known about {digest[:12]}: it takes {int(digest[:4], 16)} steps, and the last of them is number {digest[12:24]}."
+        text = (
+            f"This is known about {digest[:12]}: it takes {int(digest[:4], 16)} steps, and the "
+            f"last of them is number {digest[12:24]}."
+        )
         pause, gone = SLOW if "[slow]" in question else BRISK, asyncio.create_task(receive())
         try:
             if await _left(gone, pause):
@@ -91,28 +115,75 @@ class Provider:
         finally:
             gone.cancel()
 
-    async def _stream(self, asked: dict[str, Any], entry: Entry, text: str, left: Callable[[], Awaitable[bool]], send: Any) -> None:
-        head = {"id": f"chatcmpl-{next(self._numbers)}", "object": "chat.completion.chunk", "created": 1_760_000_000, "model": entry.model}
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]})
+    async def _stream(
+        self,
+        asked: dict[str, Any],
+        entry: Entry,
+        text: str,
+        left: Callable[[], Awaitable[bool]],
+        send: Any,
+    ) -> None:
+        head = {
+            "id": f"chatcmpl-{next(self._numbers)}",
+            "object": "chat.completion.chunk",
+            "created": 1_760_000_000,
+            "model": entry.model,
+        }
+        await send(
+            {
+                "type": "http.response.start",
+                "status": 200,
+                "headers": [(b"content-type", b"text/event-stream")],
+            }
+        )
         words, cut = text.split(" "), "[cut]" in asked["messages"][-1]["content"]
         step = -(-len(words) // PIECES)
         for place in range(0, len(words), step):
             if cut and place >= len(words) // 2:
                 return  # without the end of the body: the connection is dropped
-            piece = " ".join(words[place : place + step]) if place == 0 else " " + " ".join(words[place : place + step])
+            piece = (
+                " ".join(words[place : place + step])
+                if place == 0
+                else " " + " ".join(words[place : place + step])
+            )
             entry.said += piece
-            choice = {"index": 0, "delta": {"role": "assistant", "content": piece}, "logprobs": None, "finish_reason": None}
+            choice = {
+                "index": 0,
+                "delta": {"role": "assistant", "content": piece},
+                "logprobs": None,
+                "finish_reason": None,
+            }
             await _event(send, orjson.dumps({**head, "choices": [choice]}))
             if await left():
                 return
-        await _event(send, orjson.dumps({**head, "choices": [{"index": 0, "delta": {}, "logprobs": None, "finish_reason": "stop"}]}))
+        await _event(
+            send,
+            orjson.dumps(
+                {
+                    **head,
+                    "choices": [
+                        {"index": 0, "delta": {}, "logprobs": None, "finish_reason": "stop"}
+                    ],
+                }
+            ),
+        )
         if (asked.get("stream_options") or {}).get("include_usage"):
             await _event(send, orjson.dumps({**head, "choices": [], "usage": _usage(entry)}))
         await _event(send, b"[DONE]", more=False)
 
     def _completion(self, entry: Entry, text: str) -> dict[str, Any]:
-        choice = {"index": 0, "message": {"role": "assistant", "content": text, "refusal": None}, "logprobs": None, "finish_reason": "stop"}
-        head = {"id": f"chatcmpl-{next(self._numbers)}", "object": "chat.completion", "created": 1_760_000_000, "model": entry.model}
+        choice = {
+            "index": 0,
+            "message": {"role": "assistant", "content": text, "refusal": None},
+            "logprobs": None,
+            "finish_reason": "stop",
+        }
+        head = {
+            "id": f"chatcmpl-{next(self._numbers)}",
+            "object": "chat.completion",
+            "created": 1_760_000_000,
+            "model": entry.model,
+        }
         return {**head, "choices": [choice], "usage": _usage(entry)}
 
 
@@ -136,15 +207,24 @@ async def _event(send: Any, data: bytes, *, more: bool = True) -> None:
 
 
 async def _reply(send: Any, status: int, body: dict[str, Any]) -> None:
-    await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", b"application/json")]})
+    await send(
+        {
+            "type": "http.response.start",
+            "status": status,
+            "headers": [(b"content-type", b"application/json")],
+        }
+    )
     await send({"type": "http.response.body", "body": orjson.dumps(body)})
 
 
 @contextmanager
 def providing() -> Iterator[tuple[str, Provider]]:
-    """The provider on a free port of the loopback interface, in a thread: its address, without path."""
+    """The provider on a free port of the loopback interface, in a thread:
+    its address, without path."""
     provider = Provider()
-    server = uvicorn.Server(uvicorn.Config(provider, host="127.0.0.1", port=0, log_level="critical", lifespan="off"))
+    server = uvicorn.Server(
+        uvicorn.Config(provider, host="127.0.0.1", port=0, log_level="critical", lifespan="off")
+    )
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:

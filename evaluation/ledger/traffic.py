@@ -1,4 +1,5 @@
-"""Mixed requests through a gateway whose workers are killed meanwhile: what is asked, by whom, and how clients behave."""
+"""Mixed requests through a gateway whose workers are killed meanwhile:
+what is asked, by whom, and how clients behave."""
 
 import asyncio
 import os
@@ -18,9 +19,19 @@ AT_ONCE = 24
 PATIENCE = 60.0
 REPEATS = 250  # one known question to so many requests, asked again and again
 # What a client does, and how often in a hundred.
-KINDS = {"again": 34, "again_streamed": 16, "new": 18, "new_streamed": 16, "leaves_midway": 5, "leaves_early": 3, "error": 4, "cut": 4}
+KINDS = {
+    "again": 34,
+    "again_streamed": 16,
+    "new": 18,
+    "new_streamed": 16,
+    "leaves_midway": 5,
+    "leaves_early": 3,
+    "error": 4,
+    "cut": 4,
+}
 HISTORY = [
-    {"role": role, "content": f"Turn {turn}. " + "All of this was said before. " * 8} for turn, role in enumerate(("user", "assistant"))
+    {"role": role, "content": f"Turn {turn}. " + "All of this was said before. " * 8}
+    for turn, role in enumerate(("user", "assistant"))
 ]
 
 
@@ -38,8 +49,17 @@ def requests(number: int, keys: Sequence[str], *, seed: int) -> Iterator[Asked]:
     dice, known = random.Random(seed), max(1, number // REPEATS)  # noqa: S311 -- repeatable on purpose
     for place in range(number):
         kind = dice.choices(list(KINDS), list(KINDS.values()))[0]
-        mark = {"leaves_midway": "[slow] ", "leaves_early": "[slow] ", "error": "[error] ", "cut": "[cut] "}.get(kind, "")
-        text = f"{mark}What is item {dice.randrange(known)}?" if kind.startswith("again") else f"{mark}What is number {seed}-{place}?"
+        mark = {
+            "leaves_midway": "[slow] ",
+            "leaves_early": "[slow] ",
+            "error": "[error] ",
+            "cut": "[cut] ",
+        }.get(kind, "")
+        text = (
+            f"{mark}What is item {dice.randrange(known)}?"
+            if kind.startswith("again")
+            else f"{mark}What is number {seed}-{place}?"
+        )
         history = HISTORY if dice.random() < 0.2 else []
         body: dict[str, object] = {
             "model": f"books/{dice.choice(list(PRICES))}",
@@ -53,11 +73,18 @@ def requests(number: int, keys: Sequence[str], *, seed: int) -> Iterator[Asked]:
 
 
 async def send(url: str, asked: Iterator[Asked]) -> Counter[str]:
-    """Send them all, `AT_ONCE` at a time; how many ended in which way. A worker that dies takes its connections along: that is one way."""
+    """Send them all, `AT_ONCE` at a time; how many ended in which way.
+
+    A worker that dies takes its connections along: that is one way.
+    """
     ends: Counter[str] = Counter()
-    connector = aiohttp.TCPConnector(limit=0, force_close=True)  # a new connection each time: workers share them evenly
+    # A new connection each time: workers share them evenly.
+    connector = aiohttp.TCPConnector(limit=0, force_close=True)
     timeout = aiohttp.ClientTimeout(total=PATIENCE)
-    async with aiohttp.ClientSession(f"{url}/", connector=connector, timeout=timeout) as session, asyncio.TaskGroup() as group:
+    async with (
+        aiohttp.ClientSession(f"{url}/", connector=connector, timeout=timeout) as session,
+        asyncio.TaskGroup() as group,
+    ):
         for _ in range(AT_ONCE):
             group.create_task(_work(session, asked, ends))
     return ends
@@ -79,7 +106,9 @@ async def _ask(session: aiohttp.ClientSession, asked: Asked) -> str:
     if asked.kind == "leaves_early":
         with suppress(TimeoutError):
             async with asyncio.timeout(SLOW / 2):
-                async with session.post("v1/chat/completions", json=asked.body, headers=headers) as reply:
+                async with session.post(
+                    "v1/chat/completions", json=asked.body, headers=headers
+                ) as reply:
                     await reply.read()
         return "left early"
     async with session.post("v1/chat/completions", json=asked.body, headers=headers) as reply:
@@ -92,9 +121,11 @@ async def _ask(session: aiohttp.ClientSession, asked: Asked) -> str:
         return f"{reply.status} {tier}"
 
 
-async def kill(workers: Callable[[], list[int]], *, every: float, most: float, seed: int, done: asyncio.Event) -> int:
-    """Until `done`, SIGKILL one of the workers at random, after a random time of `every` seconds on average, `most` of them; how many
-    were killed."""
+async def kill(
+    workers: Callable[[], list[int]], *, every: float, most: float, seed: int, done: asyncio.Event
+) -> int:
+    """Until `done`, SIGKILL one of the workers at random,
+    after a random time of `every` seconds on average, `most` of them; how many were killed."""
     dice, killed = random.Random(seed), 0  # noqa: S311 -- likewise
     while killed < most:
         with suppress(TimeoutError):

@@ -6,15 +6,16 @@ from collections.abc import Callable
 
 from evaluation.verifier.stock import APPENDED, LIMITS, NAMES, PLACES, THINGS, items
 from proxy.core.verification.lexicon import places
-from proxy.core.verification.lexicon.opposites import KINDS, PAIRS
+from proxy.core.verification.lexicon.opposites import ANTONYM_PAIRS, EXCLUSIVE_KINDS
 from proxy.core.verification.parsed_text import FILLERS, LINKS
 
 Edit = Callable[[str, random.Random], str | None]
 
 _COMMANDS = frozenset(
-    "add book buy call cancel change charge check close convert create delete disable enable find freeze give increase let lower make move "
-    "open order pay play put raise remind remove report reserve reset schedule send set share show start stop tell transfer turn update "
-    "use".split()
+    "add book buy call cancel change charge check close convert create delete disable "
+    "enable find freeze give increase let lower make move open order pay play put raise "
+    "remind remove report reserve reset schedule send set share show start stop tell "
+    "transfer turn update use".split()
 )
 _NEGATABLE = [
     ("can", "can't"), ("should", "shouldn't"), ("do", "don't"), ("does", "doesn't"), ("is", "isn't"), ("will", "won't"), ("was", "wasn't"),
@@ -39,10 +40,12 @@ def _classes(*texts: list[list[str]]) -> dict[str, list[str]]:
     return found
 
 
-_OPPOSITES = _classes([pair.split() for pair in PAIRS.split(",")])
-_KINDS = _classes([kind.split() for kind in items(KINDS)], [things.split() for things in items(THINGS)])
+_OPPOSITES = _classes([pair.split() for pair in ANTONYM_PAIRS.split(",")])
+_KINDS = _classes(
+    [kind.split() for kind in items(EXCLUSIVE_KINDS)], [things.split() for things in items(THINGS)]
+)
 _NAMED = _classes([name.split() for name in NAMES.split(",")])
-_WHERE = sorted(places.PLACES)
+_WHERE = sorted(places.PLACE_NAMES)
 _LONG = [tuple(entry.split(", ")) for entry in items(PLACES)]
 
 
@@ -61,19 +64,33 @@ def number(text: str, rng: random.Random) -> str | None:
 
 
 def number_word(text: str, rng: random.Random) -> str | None:
-    words = "two three four five six seven eight nine ten twelve twenty thirty fifty hundred".split()
+    words = (
+        "two three four five six seven eight nine ten twelve twenty thirty fifty hundred".split()
+    )
     found = [word for word in words if re.search(rf"\b{word}\b", text, re.IGNORECASE)]
     if not found:
         return None
-    return re.sub(rf"\b{found[0]}\b", rng.choice([word for word in words if word != found[0]]), text, count=1, flags=re.IGNORECASE)
+    return re.sub(
+        rf"\b{found[0]}\b",
+        rng.choice([word for word in words if word != found[0]]),
+        text,
+        count=1,
+        flags=re.IGNORECASE,
+    )
 
 
 def negate(text: str, rng: random.Random) -> str | None:
     first = text.partition(" ")[0].lower()
     if first == "please" and text.split(" ")[1:2] and text.split(" ")[1].lower() in _COMMANDS:
-        return re.sub(r"^please", rng.choice(["please don't", "please do not"]), text, flags=re.IGNORECASE)
+        return re.sub(
+            r"^please", rng.choice(["please don't", "please do not"]), text, flags=re.IGNORECASE
+        )
     if first in _COMMANDS:
-        return rng.choice(["don't ", "do not ", "please don't ", "never ", "stop, do not "]) + text[0].lower() + text[1:]
+        return (
+            rng.choice(["don't ", "do not ", "please don't ", "never ", "stop, do not "])
+            + text[0].lower()
+            + text[1:]
+        )
     return swap(text, _NEGATABLE, rng)
 
 
@@ -94,7 +111,9 @@ def move(text: str, rng: random.Random) -> str | None:
     """Another place in the place of one."""
     for one, other in _LONG:
         for old, new in ((one, other), (other, one)):
-            if re.search(rf"\b{old}\b", text, re.IGNORECASE) and not (new in text.lower() and old in new):
+            if re.search(rf"\b{old}\b", text, re.IGNORECASE) and not (
+                new in text.lower() and old in new
+            ):
                 return re.sub(rf"\b{old}\b", new, text, count=1, flags=re.IGNORECASE)
     return _replace(text, {place: [rng.choice(_WHERE)] for place in _WHERE}, rng)
 
@@ -117,7 +136,15 @@ def only(text: str, rng: random.Random) -> str | None:
 def append(text: str, rng: random.Random) -> str | None:
     """Something else behind it, or before it."""
     more = " ".join(rng.sample(items(APPENDED), rng.choice([1, 1, 2])))
-    return rng.choice([f"{text.rstrip('?.')} {more}", f"{text} {more}", f"{text}. {more}?", f"{more}. {text}", f"{text} {text} {more}"])
+    return rng.choice(
+        [
+            f"{text.rstrip('?.')} {more}",
+            f"{text} {more}",
+            f"{text}. {more}?",
+            f"{more}. {text}",
+            f"{text} {text} {more}",
+        ]
+    )
 
 
 def turn(text: str, rng: random.Random) -> str | None:
@@ -148,7 +175,11 @@ def substitute(text: str, rng: random.Random, others: list[str]) -> str | None:
 
 
 def _content(words: list[str]) -> list[int]:
-    return [place for place, word in enumerate(words) if len(word) > 3 and word.isalpha() and word.lower() not in FILLERS | LINKS]
+    return [
+        place
+        for place, word in enumerate(words)
+        if len(word) > 3 and word.isalpha() and word.lower() not in FILLERS | LINKS
+    ]
 
 
 def _replace(text: str, others: dict[str, list[str]], rng: random.Random) -> str | None:
@@ -159,7 +190,9 @@ def _replace(text: str, others: dict[str, list[str]], rng: random.Random) -> str
     place = rng.choice(known)
     bare = words[place].lower().strip("?.!,")
     new = rng.choice(others[bare])
-    words[place] = words[place].lower().replace(bare, new.capitalize() if words[place][0].isupper() else new)
+    words[place] = (
+        words[place].lower().replace(bare, new.capitalize() if words[place][0].isupper() else new)
+    )
     return " ".join(words) if new != bare else None
 
 

@@ -7,15 +7,18 @@ from collections.abc import Callable
 
 from evaluation.verifier.harmful import swap
 from evaluation.verifier.stock import CHATTER, items
-from proxy.core.verification.lexicon.synonyms import SAME
+from proxy.core.verification.lexicon.synonyms import SYNONYMS
 
 Edit = Callable[[str, random.Random], str | None]
 
 _GREETINGS = (
-    "Hi, |Hello, |Hello! |Hey there, |Hey, |Good morning, |Quick question: |Please, |Sorry, |Excuse me, |Ok so |So, |hi |"
-    "Could you please tell me: "
+    "Hi, |Hello, |Hello! |Hey there, |Hey, |Good morning, |Quick question: |Please, |Sorry, "
+    "|Excuse me, |Ok so |So, |hi |Could you please tell me: "
 ).split("|")
-_CLOSINGS = " please| Thanks!| thanks| thank you|, please|. Thank you!| Thanks in advance| cheers|, thanks so much".split("|")
+_CLOSINGS = (
+    " please| Thanks!| thanks| thank you|, please|. Thank you!| Thanks in advance| "
+    "cheers|, thanks so much"
+).split("|")
 _CONTRACTIONS = [
     ("i am", "i'm"), ("i have", "i've"), ("i would", "i'd"), ("i will", "i'll"), ("what is", "what's"), ("where is", "where's"),
     ("it is", "it's"), ("do not", "don't"), ("can not", "can't"), ("cannot", "can't"), ("does not", "doesn't"), ("is not", "isn't"),
@@ -35,7 +38,7 @@ _REWORDED = [
 _KEYS = {"a": "sq", "b": "vn", "c": "xv", "d": "sf", "e": "wr", "f": "dg", "g": "fh", "h": "gj", "i": "uo", "l": "ko", "m": "n", "n": "bm",
          "o": "ip", "p": "o", "r": "et", "s": "ad", "t": "ry", "u": "yi", "v": "cb", "w": "qe", "y": "tu"}  # fmt: skip
 _SAME: dict[str, list[str]] = {}
-for _line in items(SAME):
+for _line in items(SYNONYMS):
     for _word in _line.split():
         _SAME[_word] = [other for other in _line.split() if other != _word and other.isalpha()]
 
@@ -50,12 +53,25 @@ def thank(text: str, rng: random.Random) -> str | None:
 
 def chat(text: str, rng: random.Random) -> str | None:
     said = rng.choice(items(CHATTER))
-    return f"{said} {text}" if rng.random() < 0.5 else f"{text.rstrip('.!')}{'' if text.endswith('?') else '.'} {said}"
+    return (
+        f"{said} {text}"
+        if rng.random() < 0.5
+        else f"{text.rstrip('.!')}{'' if text.endswith('?') else '.'} {said}"
+    )
 
 
 def recase(text: str, rng: random.Random) -> str | None:
     done = rng.choice(
-        [text.upper(), text.lower(), text.capitalize(), text.title(), text + "??", text.rstrip("?.!"), text + "?", text + "."]
+        [
+            text.upper(),
+            text.lower(),
+            text.capitalize(),
+            text.title(),
+            text + "??",
+            text.rstrip("?.!"),
+            text + "?",
+            text + ".",
+        ]
     )
     return done if done != text else None
 
@@ -76,7 +92,9 @@ def spell(text: str, rng: random.Random) -> str | None:
         digit = rng.choice(found)
         return re.sub(rf"(?<![:.,/\d])\b{digit}\b(?![:.,/\d])", _NUMBERS[int(digit)], text, count=1)
     words = [word for word in _NUMBERS[2:] if re.search(rf"\b{word}\b", text)]
-    return re.sub(rf"\b{words[0]}\b", str(_NUMBERS.index(words[0])), text, count=1) if words else None
+    return (
+        re.sub(rf"\b{words[0]}\b", str(_NUMBERS.index(words[0])), text, count=1) if words else None
+    )
 
 
 def synonym(text: str, rng: random.Random) -> str | None:
@@ -116,7 +134,9 @@ def _slip(word: str, rng: random.Random) -> str:
         return word[:at] + word[at + 1 :]
     if kind == 4:
         return word[:at] + letter + word[at:]
-    return word[:at] + rng.choice(_KEYS.get(letter.lower(), string.ascii_lowercase)) + word[at + 1 :]
+    return (
+        word[:at] + rng.choice(_KEYS.get(letter.lower(), string.ascii_lowercase)) + word[at + 1 :]
+    )
 
 
 HARMLESS: dict[str, Edit] = {

@@ -1,4 +1,5 @@
-"""Training: the adapter and head learn from pairs made anew for every epoch; the tuning slice then says what a logit is worth."""
+"""Training: the adapter and head learn from pairs made anew for every epoch;
+the tuning slice then says what a logit is worth."""
 
 import math
 import random
@@ -12,7 +13,7 @@ from tokenizers import Tokenizer
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from evaluation.verifier.sources import Pair
-from proxy.core.verification.equivalence import as_read
+from proxy.core.verification.equivalence import normalize_pair
 from proxy.engines.verifiers.inputs import arrays
 from proxy.engines.verifiers.network import Network
 
@@ -34,7 +35,9 @@ def train(epochs: Sequence[Sequence[Pair]], tokenizer: Tokenizer, *, seed: int) 
     for number, pairs in enumerate(epochs, 1):
         losses, batches = 0.0, 0
         for ids, wanted in _batches(pairs, tokenizer, random.Random(seed + number)):
-            loss = binary_cross_entropy_with_logits(network(**ids), wanted * (1 - 2 * SMOOTH) + SMOOTH)
+            loss = binary_cross_entropy_with_logits(
+                network(**ids), wanted * (1 - 2 * SMOOTH) + SMOOTH
+            )
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(learned, CLIP)
@@ -42,7 +45,11 @@ def train(epochs: Sequence[Sequence[Pair]], tokenizer: Tokenizer, *, seed: int) 
             schedule.step()
             losses, batches = losses + float(loss.detach()), batches + 1
         print(
-            f"epoch {number} of {len(epochs)}: {len(pairs)} pairs, loss {losses / batches:.3f}, {perf_counter() - begin:.0f} s", flush=True
+            (
+                f"epoch {number} of {len(epochs)}: {len(pairs)} pairs, loss "
+                f"{losses / batches:.3f}, {perf_counter() - begin:.0f} s"
+            ),
+            flush=True,
         )
     return network.eval()
 
@@ -54,21 +61,34 @@ def logits(network: Network, pairs: Sequence[Pair], tokenizer: Tokenizer) -> Flo
     with torch.no_grad():
         for first in range(0, len(order), BATCH):
             places = order[first : first + BATCH]
-            ids = arrays(tokenizer, [as_read(pairs[place].a, pairs[place].b) for place in places])
-            found[places] = network(**{name: torch.from_numpy(value) for name, value in ids.items()}).numpy()
+            ids = arrays(
+                tokenizer, [normalize_pair(pairs[place].a, pairs[place].b) for place in places]
+            )
+            found[places] = network(
+                **{name: torch.from_numpy(value) for name, value in ids.items()}
+            ).numpy()
     return found
 
 
-def _batches(pairs: Sequence[Pair], tokenizer: Tokenizer, rng: random.Random) -> Iterator[tuple[dict[str, torch.Tensor], torch.Tensor]]:
+def _batches(
+    pairs: Sequence[Pair], tokenizer: Tokenizer, rng: random.Random
+) -> Iterator[tuple[dict[str, torch.Tensor], torch.Tensor]]:
     """Batches of about one length, in any order."""
     order = sorted(pairs, key=lambda pair: len(pair.a) + len(pair.b) + rng.random() * 20)
     batches = [order[first : first + BATCH] for first in range(0, len(order), BATCH)]
     rng.shuffle(batches)
     for batch in batches:
-        ids = arrays(tokenizer, [as_read(pair.a, pair.b) for pair in batch])
-        yield {name: torch.from_numpy(value) for name, value in ids.items()}, torch.tensor([float(pair.same) for pair in batch])
+        ids = arrays(tokenizer, [normalize_pair(pair.a, pair.b) for pair in batch])
+        yield (
+            {name: torch.from_numpy(value) for name, value in ids.items()},
+            torch.tensor([float(pair.same) for pair in batch]),
+        )
 
 
 def _rate(done: float) -> float:
     """Up in a straight line, down in half a cosine."""
-    return done / WARMUP if done < WARMUP else 0.5 * (1 + math.cos(math.pi * (done - WARMUP) / (1 - WARMUP)))
+    return (
+        done / WARMUP
+        if done < WARMUP
+        else 0.5 * (1 + math.cos(math.pi * (done - WARMUP) / (1 - WARMUP)))
+    )

@@ -1,4 +1,5 @@
-"""What the verifier may learn from: rows of the data folder whose licence asks for no more than a name, of the trained half."""
+"""What the verifier may learn from: rows of the data folder whose licence asks for no more
+than a name, of the trained half."""
 
 import gzip
 import json
@@ -25,12 +26,19 @@ class Pair:
 
 @dataclass(slots=True)
 class Sources:
-    """`pairs`: labelled, by side; `intents`: questions by side and intent; `texts`: questions to be edited, by side. `counts`: of the rows
-    of each group, how many went where."""
+    """`pairs`: labelled, by side; `intents`: questions by side and intent;
+    `texts`: questions to be edited, by side. `counts`: of the rows of each group, how many went
+    where."""
 
-    pairs: dict[Side, list[Pair]] = field(default_factory=lambda: {"train": [], "tune": [], "held": []})
-    intents: dict[Side, dict[str, list[str]]] = field(default_factory=lambda: {"train": {}, "tune": {}, "held": {}})
-    texts: dict[Side, list[str]] = field(default_factory=lambda: {"train": [], "tune": [], "held": []})
+    pairs: dict[Side, list[Pair]] = field(
+        default_factory=lambda: {"train": [], "tune": [], "held": []}
+    )
+    intents: dict[Side, dict[str, list[str]]] = field(
+        default_factory=lambda: {"train": {}, "tune": {}, "held": {}}
+    )
+    texts: dict[Side, list[str]] = field(
+        default_factory=lambda: {"train": [], "tune": [], "held": []}
+    )
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def taught(self) -> Iterator[str]:
@@ -41,7 +49,10 @@ class Sources:
 
 
 def read_sources(folder: Path) -> Sources:
-    """The rows of `cache_pairs` and the distinct questions of `faq_stream`. Files named *_nc are never opened. Raises OSError."""
+    """The rows of `cache_pairs` and the distinct questions of `faq_stream`.
+
+    Files named *_nc are never opened. Raises OSError.
+    """
     rows, stream = rows_of(folder / "cache_pairs.jsonl.gz"), rows_of(folder / "faq_stream.jsonl.gz")
     split, found = Split(rows), Sources()
     for row in rows:
@@ -71,8 +82,9 @@ def read_sources(folder: Path) -> Sources:
 def is_free(row: Row) -> bool:
     """Whether a row may teach: not of a benchmark, and not derived from SGD (CC BY-SA).
 
-    The generated rows do not say what they were made from: CLINC150 or SGD. CLINC150 is all in lower case and without a full stop, SGD is
-    written in sentences; so what has a capital or ends a sentence is taken for SGD's.
+    The generated rows do not say what they were made from: CLINC150 or SGD. CLINC150 is all in
+    lower case and without a full stop, SGD is written in sentences; so what has a capital or ends a
+    sentence is taken for SGD's.
     """
     if row["group"].startswith(BENCHMARKS):
         return False
@@ -91,4 +103,6 @@ def table(counts: Counter[tuple[str, str]]) -> Iterable[str]:
     yield f"{'group':24}" + "".join(f"{name:>10}" for name in columns)
     for group in sorted({group for group, _ in counts}):
         yield f"{group:24}" + "".join(f"{counts[group, name]:10}" for name in columns)
-    yield f"{'all':24}" + "".join(f"{sum(n for (_, side), n in counts.items() if side == name):10}" for name in columns)
+    yield f"{'all':24}" + "".join(
+        f"{sum(n for (_, side), n in counts.items() if side == name):10}" for name in columns
+    )

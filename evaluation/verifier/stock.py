@@ -1,4 +1,7 @@
-"""Words and questions to make training pairs from, written by hand for this purpose. None is from the data that judges."""
+"""Words and questions to make training pairs from, written by hand for this purpose.
+
+None is from the data that judges.
+"""
 
 NAMES = """
 paul paula, john joan, maria mario, alex alexa, martin martina, daniel daniela, eric erica, chris christine, mark marco, anna hannah,
@@ -68,13 +71,29 @@ weather in {a} and {b}; is {l} related to {m}; do {s} and {t} work together; are
 are {p} and {q} friends; which is cheaper, {a} or {b}; which is better, {s} or {t}; should i choose {x} or {y}; meeting with {p} and {q}
 """
 FILL = {
-    "ab": "london paris berlin rome madrid tokyo boston chicago denver seattle houston miami dallas atlanta oakland phoenix vienna dublin "
-    "lagos cairo delhi sydney toronto montreal lima oslo athens lisbon",
-    "lm": "spanish french german italian japanese korean chinese russian english arabic dutch polish",
-    "xy": "savings checking chase barclays paypal visa monzo hsbc citibank revolut wells-fargo bofa",
-    "uv": "dollars euros pounds yen miles kilometers inches centimeters cups grams ounces liters celsius fahrenheit gallons hours minutes",
-    "st": "python java android iphone windows linux excel csv json pdf gmail outlook mysql postgres wordpress shopify spotify netflix",
-    "pq": "anna peter maria john sara daniel emma victor leo julia the-landlord the-tenant the-seller the-buyer my-boss my-wife",
+    "ab": (
+        "london paris berlin rome madrid tokyo boston chicago denver seattle houston miami dallas "
+        "atlanta oakland phoenix vienna dublin lagos cairo delhi sydney toronto montreal lima "
+        "oslo athens lisbon"
+    ),
+    "lm": (
+        "spanish french german italian japanese korean chinese russian english arabic dutch polish"
+    ),
+    "xy": (
+        "savings checking chase barclays paypal visa monzo hsbc citibank revolut wells-fargo bofa"
+    ),
+    "uv": (
+        "dollars euros pounds yen miles kilometers inches centimeters cups grams ounces liters "
+        "celsius fahrenheit gallons hours minutes"
+    ),
+    "st": (
+        "python java android iphone windows linux excel csv json pdf gmail outlook mysql postgres "
+        "wordpress shopify spotify netflix"
+    ),
+    "pq": (
+        "anna peter maria john sara daniel emma victor leo julia the-landlord the-tenant "
+        "the-seller the-buyer my-boss my-wife"
+    ),
 }
 # A question in several ways: those of one line have one answer.
 WAYS = """

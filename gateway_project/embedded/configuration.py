@@ -27,8 +27,11 @@ NOT_STARTED = {"port": 1, "password": ""}
 
 @dataclass(frozen=True, slots=True)
 class Urls:
-    """Where the services are. `redis` names the database of the exact cache; `redis_semantic` is always database 0, the only one that
-    Redis can search; `qdrant` may be empty."""
+    """Where the services are.
+
+    `redis` names the database of the exact cache; `redis_semantic` is always database 0, the only
+    one that Redis can search; `qdrant` may be empty.
+    """
 
     database: str
     redis: str
@@ -42,16 +45,25 @@ def var_dir() -> Path:
 
 
 def needed() -> bool:
-    """Whether PostgreSQL and Redis are the embedded ones. Raises ImproperlyConfigured when only one of them is configured."""
+    """Whether PostgreSQL and Redis are the embedded ones.
+
+    Raises ImproperlyConfigured when only one of them is configured.
+    """
     database, redis = environment.text("DATABASE_URL"), environment.text("REDIS_URL")
     if bool(database) != bool(redis):
         here, missing = ("DATABASE_URL", "REDIS_URL") if database else ("REDIS_URL", "DATABASE_URL")
-        raise ImproperlyConfigured(f"{here} is set and {missing} is not: set both, or neither to use the embedded services.")
+        raise ImproperlyConfigured(
+            f"{here} is set and {missing} is not: set both, or neither to use the "
+            "embedded services."
+        )
     return not database
 
 
 def urls(var: Path) -> Urls:
-    """The configured addresses, or the embedded ones when none is configured. Raises ImproperlyConfigured as `needed` does."""
+    """The configured addresses, or the embedded ones when none is configured.
+
+    Raises ImproperlyConfigured as `needed` does.
+    """
     if needed():
         postgres, redis = remembered(var)
         database = f"postgres://tokenthrift:{postgres['password']}@127.0.0.1:{postgres['port']}/tokenthrift"
@@ -63,9 +75,12 @@ def urls(var: Path) -> Urls:
 
 
 def secret(var: Path, name: str) -> str:
-    """The secret from the environment; with the embedded services, one made on first use and kept in `secrets/` of the var folder.
+    """The secret from the environment; with the embedded services,
+    one made on first use and kept in `secrets/` of the var folder.
 
-    Raises ImproperlyConfigured when the database is configured and the secret is not: such data outlive this folder, so must their keys."""
+    Raises ImproperlyConfigured when the database is configured and the secret is not: such data
+    outlive this folder, so must their keys.
+    """
     value = environment.text(name)
     if value:
         return value
@@ -73,22 +88,31 @@ def secret(var: Path, name: str) -> str:
         raise ImproperlyConfigured(f"{name} or {name}_FILE must be set when DATABASE_URL is.")
     file = var / "secrets" / name.lower()
     if not file.exists():
-        _keep(file, Fernet.generate_key().decode() if name == "TOKENTHRIFT_ENCRYPTION_KEYS" else secrets.token_urlsafe(48))
+        _keep(
+            file,
+            Fernet.generate_key().decode()
+            if name == "TOKENTHRIFT_ENCRYPTION_KEYS"
+            else secrets.token_urlsafe(48),
+        )
     return file.read_text().strip()
 
 
 def instance(database_url: str) -> str:
-    """The prefix that keeps deployments on one Redis apart: of the database's host, port and name, so that all workers agree on it."""
+    """The prefix that keeps deployments on one Redis apart:
+    of the database's host, port and name, so that all workers agree on it."""
     if needed():
         return "tokenthrift"
     parts = urlsplit(database_url)
-    return f"tokenthrift-{hashlib.sha256(f'{parts.hostname}:{parts.port}{parts.path}'.encode()).hexdigest()[:8]}"
+    return f"tokenthrift-{hashlib.sha256(f'{parts.hostname}:{parts.port}{parts.path}'.encode()).hexdigest()[:8]}"  # noqa: E501 -- no blank to break it at
 
 
 def redis_url(url: str, database: int | None = None) -> str:
-    """The address with its database set to `database`; None keeps the one it names and takes 1 when it names none.
+    """The address with its database set to `database`;
+    None keeps the one it names and takes 1 when it names none.
 
-    The database is the path of redis:// and rediss://, and the parameter `db` of unix://, as redis-py reads them."""
+    The database is the path of redis:// and rediss://, and the parameter `db` of unix://, as
+    redis-py reads them.
+    """
     parts = urlsplit(url)
     query = dict(parse_qsl(parts.query))
     path = "" if parts.scheme == "unix" else parts.path.strip("/")
@@ -111,7 +135,10 @@ def remembered(var: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _keep(file: Path, value: str) -> None:
-    """Write the secret once, for its owner's eyes. When two processes race, one wins and both read the same."""
+    """Write the secret once, for its owner's eyes.
+
+    When two processes race, one wins and both read the same.
+    """
     file.parent.mkdir(parents=True, exist_ok=True)
     file.parent.chmod(0o700)
     draft = file.with_name(f"{file.name}.{os.getpid()}")

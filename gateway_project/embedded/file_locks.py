@@ -9,7 +9,10 @@ SHARED, EXCLUSIVE = fcntl.LOCK_SH, fcntl.LOCK_EX
 
 
 def take(path: Path, kind: int, *, seconds: float = 0.0) -> int:
-    """The lock as an open descriptor: close it to give the lock up. Raises TimeoutError when others hold it for `seconds`."""
+    """The lock as an open descriptor: close it to give the lock up.
+
+    Raises TimeoutError when others hold it for `seconds`.
+    """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     deadline = time.monotonic() + seconds
     while True:

@@ -1,7 +1,10 @@
-"""Holding on to the embedded services. While any process holds a lease on a var folder its keeper runs PostgreSQL and Redis.
+"""Holding on to the embedded services.
 
-Three locks in `run/`: `start.lock`, one start at a time; `users.lock`, shared by those who use the services, taken alone by the keeper when
-the last has gone; `keeper.lock`, held by the keeper as long as it runs.
+While any process holds a lease on a var folder its keeper runs PostgreSQL and Redis.
+
+Three locks in `run/`: `start.lock`, one start at a time; `users.lock`, shared by those who use the
+services, taken alone by the keeper when the last has gone; `keeper.lock`, held by the keeper as
+long as it runs.
 """
 
 import os
@@ -20,20 +23,27 @@ _held: dict[Path, int] = {}
 
 
 def take(var: Path, *, durable: bool = True) -> None:
-    """Have the services of `var` running until this process ends or calls `release`. Raises ServiceError.
+    """Have the services of `var` running until this process ends or calls `release`.
 
-    `durable` False: data that a test throws away, so no fsync and no append-only file."""
+    Raises ServiceError.
+
+    `durable` False: data that a test throws away, so no fsync and no append-only file.
+    """
     var = var.resolve()
     run = var / "run"
     try:
         for folder in (var, run, var / "log"):
             folder.mkdir(parents=True, exist_ok=True)
-        (var / "log").chmod(0o700)  # what services say of statements and clients is for nobody else on the machine
+        # What services say of statements and clients is for nobody else on the machine.
+        (var / "log").chmod(0o700)
         starting = file_locks.take(run / "start.lock", file_locks.EXCLUSIVE, seconds=FIRST_START)
     except (OSError, TimeoutError) as error:
         raise ServiceError(f"The embedded services cannot start: {error}.") from error
     try:
-        _held[var] = file_locks.take(run / "users.lock", file_locks.SHARED, seconds=STOP_DEADLINE * 2.5)  # a stopping keeper goes first
+        # A stopping keeper goes first.
+        _held[var] = file_locks.take(
+            run / "users.lock", file_locks.SHARED, seconds=STOP_DEADLINE * 2.5
+        )
         if _keeper_runs(run):
             _wait_for(run / "ready")
         else:
@@ -48,7 +58,10 @@ def take(var: Path, *, durable: bool = True) -> None:
 
 
 def release(var: Path, *, seconds: float = STOP_DEADLINE * 2) -> None:
-    """Give the services up. When nobody else uses them, return after they stopped or `seconds` passed."""
+    """Give the services up.
+
+    When nobody else uses them, return after they stopped or `seconds` passed.
+    """
     var = var.resolve()
     held = _held.pop(var, None)
     if held is None:
@@ -64,20 +77,35 @@ def _keeper_runs(run: Path) -> bool:
 
 
 def _others(run: Path) -> bool:
-    """Whether another process holds a lease: then the users' lock can be shared, but not had alone."""
-    return file_locks.is_free(run / "users.lock", file_locks.SHARED) and not file_locks.is_free(run / "users.lock", file_locks.EXCLUSIVE)
+    """Whether another process holds a lease: then the users' lock can be shared,
+    but not had alone."""
+    return file_locks.is_free(run / "users.lock", file_locks.SHARED) and not file_locks.is_free(
+        run / "users.lock", file_locks.EXCLUSIVE
+    )
 
 
 def _start_keeper(var: Path, *, durable: bool) -> None:
     (var / "run" / "ready").unlink(missing_ok=True)
     log = var / "log" / "keeper.log"
     log.touch(0o600)
-    command = [sys.executable, "-m", "gateway_project.embedded.supervisor", str(var), *([] if durable else ["--throwaway"])]
+    command = [
+        sys.executable,
+        "-m",
+        "gateway_project.embedded.supervisor",
+        str(var),
+        *([] if durable else ["--throwaway"]),
+    ]
     with log.open("ab") as errors:
         child = subprocess.Popen(  # noqa: S603 - this very program
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, cwd=BASE_DIR, start_new_session=True
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            cwd=BASE_DIR,
+            start_new_session=True,
         )
-    child.returncode = 0  # it outlives this process by design: no warning about a child that still runs
+    # It outlives this process by design: no warning about a child that still runs.
+    child.returncode = 0
     assert child.stdout is not None  # noqa: S101 - PIPE was asked for
     with selectors.DefaultSelector() as selector, child.stdout as answer:
         selector.register(answer, selectors.EVENT_READ)
@@ -90,5 +118,8 @@ def _wait_for(ready: Path) -> None:
     deadline = time.monotonic() + START_DEADLINE
     while not ready.exists():
         if time.monotonic() > deadline:
-            raise ServiceError(f"The embedded services, started by another process, did not answer within {START_DEADLINE:g} s.")
+            raise ServiceError(
+                "The embedded services, started by another process, did not answer within "
+                f"{START_DEADLINE:g} s."
+            )
         time.sleep(0.05)

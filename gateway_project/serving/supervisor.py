@@ -1,7 +1,8 @@
 """uvicorn's supervisor of several workers, with a health check that does not make it deaf.
 
-Its own check waits for the answer of one worker, up to the whole time a worker may take to load its models. A worker that dies with a check
-outstanding never answers, and meanwhile no other is replaced and no signal obeyed: a stop would come too late for the container platform.
+Its own check waits for the answer of one worker, up to the whole time a worker may take to load its
+models. A worker that dies with a check outstanding never answers, and meanwhile no other is
+replaced and no signal obeyed: a stop would come too late for the container platform.
 """
 
 import socket
@@ -19,8 +20,10 @@ class Worker(multiprocess.Process):
     supervisor: "multiprocess.Multiprocess | None" = None
 
     def _healthcheck(self, timeout: float) -> bool | None:
-        """Whether it has started; None when it is gone or does not answer within so many seconds. While a signal waits to be obeyed every
-        worker counts as well."""
+        """Whether it has started; None when it is gone or does not answer within so many seconds.
+
+        While a signal waits to be obeyed every worker counts as well.
+        """
         until = time.monotonic() + timeout
         try:
             self.parent_conn.send(b"ping")

@@ -1,4 +1,5 @@
-"""What each of several worker processes loads: the application, in a process that ends with the one that started it.
+"""What each of several worker processes loads:
+the application, in a process that ends with the one that started it.
 
 uvicorn's workers outlive a supervisor that was killed, and would keep the port.
 """

@@ -1,4 +1,5 @@
-"""A change that could serve other answers is asked about first: what changes, what it risks, and why it is made."""
+"""A change that could serve other answers is asked about first:
+what changes, what it risks, and why it is made."""
 
 from typing import Any, Final
 
@@ -24,7 +25,10 @@ class ReasonForm(forms.Form):
     reason = forms.CharField(
         max_length=REASON_LENGTH,
         label="Why?",
-        help_text="A few words for whoever looks at this later, such as: paraphrases of the FAQ were missed. Kept in the history.",
+        help_text=(
+            "A few words for whoever looks at this later, such as: paraphrases of the FAQ were "
+            "missed. Kept in the history."
+        ),
         widget=forms.TextInput(attrs={"autocomplete": "off", "class": "vTextField"}),
     )
 
@@ -36,7 +40,11 @@ class ReasonMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the
     """Before ModelAdmin of plans."""
 
     def changeform_view(
-        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: dict[str, Any] | None = None
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         if request.method == "POST" and object_id and (page := self._question(request, object_id)):
             return page

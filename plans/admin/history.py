@@ -1,4 +1,5 @@
-"""The admin's History of a row: who changed what, when and why, field by field in the form's words, and the way back."""
+"""The admin's History of a row: who changed what, when and why, field by field in the form's words,
+and the way back."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -44,10 +45,16 @@ class HistoryMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in th
 
     def get_urls(self) -> list[Any]:
         name = f"{self.opts.app_label}_{self.opts.model_name}_revert"
-        own = path("<path:object_id>/history/<int:record>/revert/", self.admin_site.admin_view(self.revert_view), name=name)
+        own = path(
+            "<path:object_id>/history/<int:record>/revert/",
+            self.admin_site.admin_view(self.revert_view),
+            name=name,
+        )
         return [own, *super().get_urls()]
 
-    def history_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
         """Every change that was noted, the newest first."""
         row = self._row(request, object_id)
         if not self.has_view_or_change_permission(request, row):
@@ -61,7 +68,10 @@ class HistoryMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in th
         return TemplateResponse(request, "admin/history.html", context | (extra_context or {}))
 
     def revert_view(self, request: HttpRequest, object_id: str, record: int) -> HttpResponse:
-        """What would change, and a reason, before the old settings are saved as a new version. What no longer runs is refused by field."""
+        """What would change, and a reason, before the old settings are saved as a new version.
+
+        What no longer runs is refused by field.
+        """
         row = self._row(request, object_id)
         if not self.has_change_permission(request, row):
             raise PermissionDenied
@@ -70,10 +80,15 @@ class HistoryMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in th
             raise Http404
         shown = changes(self.model, self._fields(request, row), row, note)
         draft = self.get_form(request, row, change=True)(
-            as_posted(self.get_form(request, row, change=True)(instance=note.instance)), instance=row
+            as_posted(self.get_form(request, row, change=True)(instance=note.instance)),
+            instance=row,
         )
         reason = ReasonForm(request.POST or None)
-        refused = [] if draft.is_valid() else [(field_label(draft, name), list(texts)) for name, texts in draft.errors.items()]
+        refused = (
+            []
+            if draft.is_valid()
+            else [(field_label(draft, name), list(texts)) for name, texts in draft.errors.items()]
+        )
         if request.method == "POST" and shown and not refused and reason.is_valid():
             return self._reverted(request, row, note, draft, reason.cleaned_data["reason"])
         current = self._row(request, object_id)  # the draft above was read into `row`
@@ -84,18 +99,31 @@ class HistoryMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in th
             "refused": refused,
             "reason": reason,
         }
-        return TemplateResponse(request, "admin/revert.html", context, status=400 if request.method == "POST" else 200)
+        return TemplateResponse(
+            request, "admin/revert.html", context, status=400 if request.method == "POST" else 200
+        )
 
-    def _reverted(self, request: HttpRequest, row: Any, note: Any, draft: Any, reason: str) -> HttpResponse:
+    def _reverted(
+        self, request: HttpRequest, row: Any, note: Any, draft: Any, reason: str
+    ) -> HttpResponse:
         with transaction.atomic():
             changed = draft.save(commit=False)
             changed._change_reason = f"Back to {_named(note)}: {reason}"
             self.save_model(request, changed, draft, True)
             self.log_change(request, changed, self.construct_change_message(request, draft, []))
         self.message_user(
-            request, f"{changed} is back at {_named(note)}, as a new version; every worker follows within two seconds.", messages.SUCCESS
+            request,
+            (
+                f"{changed} is back at {_named(note)}, as a new version; every worker follows "
+                "within two seconds."
+            ),
+            messages.SUCCESS,
         )
-        return HttpResponseRedirect(reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_history", args=[quote(row.pk)]))
+        return HttpResponseRedirect(
+            reverse(
+                f"admin:{self.opts.app_label}_{self.opts.model_name}_history", args=[quote(row.pk)]
+            )
+        )
 
     def _row(self, request: HttpRequest, object_id: str) -> Any:
         row = self.get_object(request, unquote(object_id))
@@ -104,7 +132,11 @@ class HistoryMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in th
         return row
 
     def _context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
-        return self.admin_site.each_context(request) | {"opts": self.opts, "object": row, "original": row}
+        return self.admin_site.each_context(request) | {
+            "opts": self.opts,
+            "object": row,
+            "original": row,
+        }
 
     def _fields(self, request: HttpRequest, row: Any) -> Mapping[str, forms.Field]:
         return self.get_form(request, row, change=True)(instance=row).fields
@@ -112,14 +144,22 @@ class HistoryMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in th
     def _entries(self, request: HttpRequest, row: Any) -> list[Entry]:
         fields = self._fields(request, row)
         notes = list(_notes(request, row).select_related("history_user")[: MOST + 1])
-        made = [_entry(self.model, fields, note, older) for note, older in zip(notes, [*notes[1:], None], strict=True)][:MOST]
+        made = [
+            _entry(self.model, fields, note, older)
+            for note, older in zip(notes, [*notes[1:], None], strict=True)
+        ][:MOST]
         return sorted([*made, *_other(row)], key=lambda entry: entry.at, reverse=True)
 
 
 def _notes(request: HttpRequest, row: Any) -> Any:
-    """What this person may know of: a row that came from another tenant has its earlier settings there."""
+    """What this person may know of: a row that came from another tenant
+    has its earlier settings there."""
     notes, tenant = notes_of(row), tenant_of(request.user)
-    return notes.filter(tenant_id=tenant.pk) if tenant is not None and hasattr(row, "tenant_id") else notes
+    return (
+        notes.filter(tenant_id=tenant.pk)
+        if tenant is not None and hasattr(row, "tenant_id")
+        else notes
+    )
 
 
 def _entry(model: Any, fields: Mapping[str, forms.Field], note: Any, older: Any) -> Entry:
@@ -138,7 +178,9 @@ def _entry(model: Any, fields: Mapping[str, forms.Field], note: Any, older: Any)
 def _other(row: Any) -> Iterable[Entry]:
     """What staff did to the row besides changing it, as their actions wrote it down in words."""
     kind = get_content_type_for_model(row)
-    for log in LogEntry.objects.filter(content_type=kind, object_id=str(row.pk)).select_related("user")[:MOST]:
+    for log in LogEntry.objects.filter(content_type=kind, object_id=str(row.pk)).select_related(
+        "user"
+    )[:MOST]:
         if log.change_message and not log.change_message.startswith("["):
             yield Entry(log.action_time, log.user.get_username(), log.change_message, "", [])
 

@@ -1,4 +1,5 @@
-"""Import and export of a list in the admin: a dry run that shows each row's change, then all of them or none."""
+"""Import and export of a list in the admin: a dry run that shows each row's change,
+then all of them or none."""
 
 from typing import Any, ClassVar
 
@@ -21,12 +22,16 @@ from plans.records import REASON_LENGTH
 class FileForm(forms.Form):
     """A file, or what an earlier dry run read of it."""
 
-    file = forms.FileField(help_text="JSON or CSV, as an export gives it: by the ending of its name.")
+    file = forms.FileField(
+        help_text="JSON or CSV, as an export gives it: by the ending of its name."
+    )
 
 
 class KeptForm(forms.Form):
     content = forms.CharField(widget=forms.HiddenInput, strip=False)
-    format = forms.ChoiceField(choices=[(each, each) for each in files.FORMATS], widget=forms.HiddenInput)
+    format = forms.ChoiceField(
+        choices=[(each, each) for each in files.FORMATS], widget=forms.HiddenInput
+    )
 
 
 class ExchangeMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
@@ -44,9 +49,14 @@ class ExchangeMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in t
         ]
         return [*own, *super().get_urls()]
 
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> Any:
         name = f"admin:{self.opts.app_label}_{self.opts.model_name}"
-        links = {"export_url": reverse(f"{name}_export"), "import_url": reverse(f"{name}_import") if self._may_import(request) else ""}
+        links = {
+            "export_url": reverse(f"{name}_export"),
+            "import_url": reverse(f"{name}_import") if self._may_import(request) else "",
+        }
         return super().changelist_view(request, links | (extra_context or {}))
 
     def _may_import(self, request: HttpRequest) -> bool:
@@ -64,7 +74,9 @@ class ExchangeMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in t
             text = files.to_json(self.exchange.name, rows)
         media = "text/csv; charset=utf-8" if kind == "csv" else "application/json"
         return HttpResponse(
-            text, content_type=media, headers={"Content-Disposition": f'attachment; filename="{self.exchange.name}.{kind}"'}
+            text,
+            content_type=media,
+            headers={"Content-Disposition": f'attachment; filename="{self.exchange.name}.{kind}"'},
         )
 
     def import_view(self, request: HttpRequest) -> HttpResponse:
@@ -80,7 +92,11 @@ class ExchangeMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in t
             if isinstance(page.get("done"), HttpResponse):
                 done: HttpResponse = page["done"]
                 return done
-        context = self.admin_site.each_context(request) | {"title": f"Import {self.exchange.name}", "opts": self.opts} | page
+        context = (
+            self.admin_site.each_context(request)
+            | {"title": f"Import {self.exchange.name}", "opts": self.opts}
+            | page
+        )
         wrong = request.method == "POST" and ("refused" in page or page.get("wrong"))
         return TemplateResponse(request, "admin/import.html", context, status=400 if wrong else 200)
 
@@ -91,24 +107,45 @@ class ExchangeMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in t
         else:
             rows = files.from_json(self.exchange.name, content.encode())
         found = self.exchange.check(rows, tenant=tenant_of(request.user))
-        page = {"form": FileForm(), "rows": found, "wrong": [row for row in found if row.problems], "same": sum(row.same for row in found)}
+        page = {
+            "form": FileForm(),
+            "rows": found,
+            "wrong": [row for row in found if row.problems],
+            "same": sum(row.same for row in found),
+        }
         if page["wrong"] or all(row.same for row in found):
             return page
         reason = ReasonForm(request.POST if "_reason" in request.POST else None)
         if reason.is_valid():
-            return page | self._done(request, rows, reason.cleaned_data["reason"], len(found) - sum(row.same for row in found))
-        return page | {"kept": KeptForm(initial={"content": content, "format": kind}), "reason": reason}
+            return page | self._done(
+                request,
+                rows,
+                reason.cleaned_data["reason"],
+                len(found) - sum(row.same for row in found),
+            )
+        return page | {
+            "kept": KeptForm(initial={"content": content, "format": kind}),
+            "reason": reason,
+        }
 
-    def _done(self, request: HttpRequest, rows: list[dict[str, Any]], reason: str, count: int) -> dict[str, Any]:
+    def _done(
+        self, request: HttpRequest, rows: list[dict[str, Any]], reason: str, count: int
+    ) -> dict[str, Any]:
         try:
             with transaction.atomic():
                 self.exchange.save(rows, reason=f"Imported: {reason}"[:REASON_LENGTH])
         except Refusal as refusal:
             return {"refused": f"Nothing was saved: {refusal.message}"}
         self.message_user(
-            request, f"{count} {self.exchange.name} were imported; every worker follows within two seconds.", messages.SUCCESS
+            request,
+            f"{count} {self.exchange.name} were imported; every worker follows within two seconds.",
+            messages.SUCCESS,
         )
-        return {"done": HttpResponseRedirect(reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist"))}
+        return {
+            "done": HttpResponseRedirect(
+                reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")
+            )
+        }
 
 
 def _sent(request: HttpRequest) -> tuple[str, str]:

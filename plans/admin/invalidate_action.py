@@ -11,8 +11,13 @@ from plans.models import Plan
 
 
 @admin.action(description="Forget all answers of the selected plans", permissions=["change"])
-def forget_answers(page: "admin.ModelAdmin[Plan]", request: HttpRequest, queryset: QuerySet[Plan]) -> HttpResponse | None:
-    """Ask, then forget: every tenant's answers under a plan of the platform's. None: back to the list."""
+def forget_answers(
+    page: "admin.ModelAdmin[Plan]", request: HttpRequest, queryset: QuerySet[Plan]
+) -> HttpResponse | None:
+    """Ask, then forget: every tenant's answers under a plan of the platform's.
+
+    None: back to the list.
+    """
     plans = list(queryset.select_related("tenant"))
     if "sure" not in request.POST:
         context = page.admin_site.each_context(request) | {
@@ -25,5 +30,11 @@ def forget_answers(page: "admin.ModelAdmin[Plan]", request: HttpRequest, queryse
     for plan in plans:
         invalidate(plan=plan, tenant=plan.tenant)
         page.log_change(request, plan, "All answers forgotten.")
-    page.message_user(request, f"{len(plans)} plans have forgotten their answers; every worker follows within two seconds.")
+    page.message_user(
+        request,
+        (
+            f"{len(plans)} plans have forgotten their answers; every worker follows "
+            "within two seconds."
+        ),
+    )
     return None

@@ -27,7 +27,9 @@ class KeyAdmin(EditConflictMixin, HistoryMixin, Tenanted):
     empty_value_display = "–"
     actions = (revoke_keys,)
 
-    def get_readonly_fields(self, request: HttpRequest, obj: AnyKey | None = None) -> tuple[str, ...]:
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: AnyKey | None = None
+    ) -> tuple[str, ...]:
         return ("prefix", "created_at", "revoked_at", "tenant") if obj else ()
 
     @admin.display(boolean=True)
@@ -38,10 +40,14 @@ class KeyAdmin(EditConflictMixin, HistoryMixin, Tenanted):
         if change:
             super().save_model(request, obj, form, change)
         else:
-            obj.__dict__["secret"] = services.issue(obj)  # for `response_add` alone: no session or message store ever holds it
+            # For `response_add` alone: no session or message store ever holds it.
+            obj.__dict__["secret"] = services.issue(obj)
 
-    def response_add(self, request: HttpRequest, obj: AnyKey, post_url_continue: str | None = None) -> HttpResponse:
-        """The page that shows the secret, this once, instead of a redirect that would need to keep it somewhere."""
+    def response_add(
+        self, request: HttpRequest, obj: AnyKey, post_url_continue: str | None = None
+    ) -> HttpResponse:
+        """The page that shows the secret, this once, instead of a redirect
+        that would need to keep it somewhere."""
         context = self.admin_site.each_context(request) | {
             "title": "Copy the key now",
             "opts": self.opts,
@@ -63,4 +69,6 @@ class AdminKeyAdmin(KeyAdmin):
     fields = ("name", "tenant")
 
     def get_fields(self, request: HttpRequest, obj: AdminKey | None = None) -> tuple[str, ...]:
-        return ("name", "tenant", "prefix", "created_at", "revoked_at") if obj else ("name", "tenant")
+        return (
+            ("name", "tenant", "prefix", "created_at", "revoked_at") if obj else ("name", "tenant")
+        )

@@ -28,7 +28,11 @@ MINUS = "\N{MINUS SIGN}"
 
 def _fieldset(section: Section) -> tuple[str, Any]:
     classes = ("collapse",) if section.folded else ()
-    return section.title, {"fields": section.fields, "description": section.description, "classes": classes}
+    return section.title, {
+        "fields": section.fields,
+        "description": section.description,
+        "classes": classes,
+    }
 
 
 @admin.register(Plan)
@@ -55,7 +59,9 @@ class PlanAdmin(EditConflictMixin, HistoryMixin, ReasonMixin, DraftMixin, Exchan
     class Media:
         js = ("plan-form.js", "copy.js")
 
-    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> HttpResponse:
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
         if plan := context.get("original"):
             context["snippets"] = for_plan(plan, request)
         return super().render_change_form(request, context, *args, **kwargs)

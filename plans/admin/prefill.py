@@ -1,4 +1,5 @@
-"""Plan forms that begin with settings nobody saved yet: of a preset (`?preset=`), or of another plan (`?clone=`)."""
+"""Plan forms that begin with settings nobody saved yet:
+of a preset (`?preset=`), or of another plan (`?clone=`)."""
 
 from itertools import count
 from typing import Any, Final
@@ -25,13 +26,17 @@ class DraftMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the 
         """Of the plan to clone, if this person may see it, or of the preset."""
         clone = request.GET.get("clone", "")
         source = (
-            self.get_queryset(request).filter(pk=int(clone)).first() if clone.isascii() and clone.isdigit() and len(clone) < 19 else None
+            self.get_queryset(request).filter(pk=int(clone)).first()
+            if clone.isascii() and clone.isdigit() and len(clone) < 19
+            else None
         )
         if source is not None and self.has_view_or_change_permission(request, source):
             return model_to_dict(source) | {"name": free_name(source)}
         return _settings(_wanted(request))
 
-    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> Any:
         """The saved plan; where a preset was asked for, with its settings, in memory alone."""
         plan = super().get_object(request, object_id, from_field)
         if plan is not None and request.method == "GET":
@@ -39,7 +44,9 @@ class DraftMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the 
                 setattr(plan, name, value)
         return plan
 
-    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> HttpResponse:
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
         """With the presets, and with what the one that was chosen would change."""
         chosen, plan = _wanted(request), context.get("original")
         context |= {"presets": presets.PRESETS.values(), "preset": chosen}
@@ -68,19 +75,29 @@ def _settings(fitted: presets.Fitted | None) -> dict[str, Any]:
     """The form's fields of a preset; what it leaves open takes the defaults."""
     if fitted is None:
         return {}
-    draft = validation.read({"plan_name": "draft", **fitted.body}, capabilities=capabilities.current())
-    return {name: value for name, value in services.columns(draft).items() if name not in {"name", "mode", "holdout"}}
+    draft = validation.read(
+        {"plan_name": "draft", **fitted.body}, capabilities=capabilities.current()
+    )
+    return {
+        name: value
+        for name, value in services.columns(draft).items()
+        if name not in {"name", "mode", "holdout"}
+    }
 
 
 def free_name(plan: Plan) -> str:
     """`<name>-copy`, or the first of `-copy-2`, `-copy-3` ... that the owner has not."""
     taken = set(Plan.objects.filter(tenant=plan.tenant_id).values_list("name", flat=True))
     ends = (COPY if number == 1 else f"{COPY}-{number}" for number in count(1))
-    return next(name for end in ends if (name := plan.name[: NAME_LENGTH - len(end)] + end) not in taken)
+    return next(
+        name for end in ends if (name := plan.name[: NAME_LENGTH - len(end)] + end) not in taken
+    )
 
 
 @admin.action(description="Clone the selected plan", permissions=["add"])
-def clone(page: "admin.ModelAdmin[Plan]", request: HttpRequest, queryset: QuerySet[Plan]) -> HttpResponse | None:
+def clone(
+    page: "admin.ModelAdmin[Plan]", request: HttpRequest, queryset: QuerySet[Plan]
+) -> HttpResponse | None:
     """The form of a new plan with the settings of the one selected. Nothing is saved."""
     plans = list(queryset[:2])
     if len(plans) != 1:

@@ -22,7 +22,16 @@ class ModelPriceAdmin(EditConflictMixin, HistoryMixin, ExchangeMixin, Tenanted):
     form = ModelPriceForm
     exchange = Prices()
     tenant_pages = ("export",)
-    list_display = ("model", "provider", "input", "output", "cached_input", "cache_write", "edited", "updated_at")
+    list_display = (
+        "model",
+        "provider",
+        "input",
+        "output",
+        "cached_input",
+        "cache_write",
+        "edited",
+        "updated_at",
+    )
     list_filter = ("edited", "provider")
     search_fields = ("model", "provider")
     search_help_text = "By model or provider"
@@ -41,4 +50,6 @@ class ModelPriceAdmin(EditConflictMixin, HistoryMixin, ExchangeMixin, Tenanted):
         services.seed_prices()
         for price in prices:
             records.note(price, reason=services.PUBLISHED)
-        self.message_user(request, f"{count} prices follow genai-prices again, where it lists them.")
+        self.message_user(
+            request, f"{count} prices follow genai-prices again, where it lists them."
+        )

@@ -1,4 +1,5 @@
-"""The admin's action "Revoke the selected keys", with a page that asks first and says who would notice."""
+"""The admin's action "Revoke the selected keys", with a page that asks first and says
+who would notice."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -20,7 +21,10 @@ AnyKey = VirtualKey | AdminKey
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One key of the page that asks. `field`: the input for its name, "" where it need not be typed."""
+    """One key of the page that asks.
+
+    `field`: the input for its name, "" where it need not be typed.
+    """
 
     key: AnyKey
     use: KeyUse | None
@@ -30,8 +34,13 @@ class Asked:
 
 
 @admin.action(description="Revoke the selected keys", permissions=["change"])
-def revoke_keys(page: "admin.ModelAdmin[Any]", request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
-    """Ask, then revoke. A key that was used within a day is revoked only when its name is typed. None: back to the list."""
+def revoke_keys(
+    page: "admin.ModelAdmin[Any]", request: HttpRequest, queryset: QuerySet[Any]
+) -> HttpResponse | None:
+    """Ask, then revoke.
+
+    A key that was used within a day is revoked only when its name is typed. None: back to the list.
+    """
     keys = list(queryset.filter(revoked_at=None).select_related("tenant")[:MAX_KEYS])
     if not keys:
         page.message_user(request, "The selected keys are revoked already.")
@@ -50,7 +59,10 @@ def revoke_keys(page: "admin.ModelAdmin[Any]", request: HttpRequest, queryset: Q
 def _ask(request: HttpRequest, keys: list[AnyKey]) -> list[Asked]:
     virtual = [key.pk for key in keys if isinstance(key, VirtualKey)]
     uses = capabilities.current().key_uses(virtual) if virtual else {}
-    return [_ask_one(request, key, uses.get(key.pk) if isinstance(key, VirtualKey) else None) for key in keys]
+    return [
+        _ask_one(request, key, uses.get(key.pk) if isinstance(key, VirtualKey) else None)
+        for key in keys
+    ]
 
 
 def _ask_one(request: HttpRequest, key: AnyKey, use: KeyUse | None) -> Asked:
@@ -60,7 +72,9 @@ def _ask_one(request: HttpRequest, key: AnyKey, use: KeyUse | None) -> Asked:
     return Asked(key, use, field, typed, wrong)
 
 
-def _context(page: "admin.ModelAdmin[Any]", request: HttpRequest, asked: list[Asked]) -> dict[str, Any]:
+def _context(
+    page: "admin.ModelAdmin[Any]", request: HttpRequest, asked: list[Asked]
+) -> dict[str, Any]:
     return page.admin_site.each_context(request) | {
         "title": "Revoke this key?" if len(asked) == 1 else f"Revoke {len(asked)} keys?",
         "opts": page.opts,

@@ -2,7 +2,11 @@
 
 from plans.models import Plan
 
-CONTEXTS = {"strict": "identical chats", "window": "chats alike", "last_message": "whatever was said before"}
+CONTEXTS = {
+    "strict": "identical chats",
+    "window": "chats alike",
+    "last_message": "whatever was said before",
+}
 
 
 def summary(plan: Plan) -> str:

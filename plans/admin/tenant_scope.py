@@ -1,4 +1,5 @@
-"""Admin pages for people of one tenant: their rows are all there are, and what is not made for them is not there."""
+"""Admin pages for people of one tenant: their rows are all there are,
+and what is not made for them is not there."""
 
 from typing import Any
 
@@ -12,8 +13,12 @@ from plans.models import Tenant
 
 
 class Tenanted(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
-    """Shows and changes a tenant's person the rows of their tenant. `owned_by`: the column that says whose a row is, "" where rows are
-    everybody's to read; `tenant_pages`: further pages of the model that name no row, such as an export, safe for them to open."""
+    """Shows and changes a tenant's person the rows of their tenant.
+
+    `owned_by`: the column that says whose a row is, "" where rows are everybody's to read;
+    `tenant_pages`: further pages of the model that name no row, such as an export, safe for them to
+    open.
+    """
 
     owned_by: str = "tenant_id"
     tenant_pages: tuple[str, ...] = ()
@@ -24,10 +29,15 @@ class Tenanted(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the st
     def rows_of(self, rows: QuerySet[Any], request: HttpRequest) -> QuerySet[Any]:
         """Those of the person's tenant; all for the platform's."""
         tenant = tenant_of(request.user)
-        return rows if tenant is None or not self.owned_by else rows.filter(**{self.owned_by: self._mark(tenant)})
+        return (
+            rows
+            if tenant is None or not self.owned_by
+            else rows.filter(**{self.owned_by: self._mark(tenant)})
+        )
 
     def _mark(self, tenant: Tenant) -> object:
-        """What the column holds for that tenant: its number, or its slug where rows outlive it by name."""
+        """What the column holds for that tenant: its number,
+        or its slug where rows outlive it by name."""
         return tenant.slug if self.owned_by == "tenant" else tenant.pk
 
     def _theirs(self, request: HttpRequest, obj: Model | None, *, read: bool = False) -> bool:
@@ -58,7 +68,12 @@ class Tenanted(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the st
         tenant, model = tenant_of(request.user), db_field.remote_field.model
         pages = self.admin_site._registry.get(model)
         if tenant is not None and model is Tenant:
-            kwargs |= {"queryset": Tenant.objects.filter(pk=tenant.pk), "required": True, "empty_label": None, "initial": tenant.pk}
+            kwargs |= {
+                "queryset": Tenant.objects.filter(pk=tenant.pk),
+                "required": True,
+                "empty_label": None,
+                "initial": tenant.pk,
+            }
         elif tenant is not None and isinstance(pages, Tenanted):
             kwargs["queryset"] = pages.get_queryset(request)
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
@@ -75,4 +90,8 @@ class Tenanted(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the st
         filters = super().get_list_filter(request)
         if tenant_of(request.user) is None:
             return filters
-        return [each for each in filters if not (each == "tenant" or getattr(each, "parameter_name", "") == "tenant")]
+        return [
+            each
+            for each in filters
+            if not (each == "tenant" or getattr(each, "parameter_name", "") == "tenant")
+        ]

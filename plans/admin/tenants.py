@@ -23,12 +23,16 @@ class TenantAdmin(EditConflictMixin, Tenanted):
             "Cached answers",
             {
                 "fields": ("cached", "max_entries", "max_bytes"),
-                "description": "Beyond either limit the answers used longest ago go, within some seconds; other tenants' stay.",
+                "description": (
+                    "Beyond either limit the answers used longest ago go, within some seconds; "
+                    "other tenants' stay."
+                ),
             },
         ),
     )
 
     @admin.display(description="Cached now")
     def cached(self, tenant: Tenant) -> str:
-        usage: TenantUsage | None = getattr(tenant, "usage", None)  # a missing row raises what getattr takes for a missing attribute
+        # A missing row raises what getattr takes for a missing attribute.
+        usage: TenantUsage | None = getattr(tenant, "usage", None)
         return f"{usage.entries:,} ({filesizeformat(usage.bytes)})" if usage else "-"

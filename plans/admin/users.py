@@ -1,5 +1,8 @@
-"""The users' pages, with the tenant that a person belongs to. Nobody makes themselves more than they are here, nor through another person:
-who sets a password, an e-mail address or a group may log in as whoever it is of."""
+"""The users' pages, with the tenant that a person belongs to.
+
+Nobody makes themselves more than they are here, nor through another person: who sets a password, an
+e-mail address or a group may log in as whoever it is of.
+"""
 
 from typing import Any, Final, cast
 
@@ -42,9 +45,10 @@ class RightsAdmin(EditConflictMixin, GroupAdmin):
 
 @admin.register(User)
 class PersonAdmin(EditConflictMixin, UserAdmin):  # type: ignore[type-arg]  # generic in the stubs only
-    """Superusers' accounts, single permissions and groups of an operator's own making are for superusers; an account that may do more than
-    one's own is there to be read, and a group that may is not there to be given. So Django's warning that who may change users may become
-    a superuser does not hold here."""
+    """Superusers' accounts, single permissions and groups of an operator's own making are for
+    superusers; an account that may do more than one's own is there to be read, and a group that may
+    is not there to be given. So Django's warning that who may change users may become a superuser
+    does not hold here."""
 
     form = PersonForm
     inlines = (MembershipInline,)
@@ -53,7 +57,8 @@ class PersonAdmin(EditConflictMixin, UserAdmin):  # type: ignore[type-arg]  # ge
 
     @admin.display(description="Belongs to")
     def belongs_to(self, user: User) -> str:
-        membership: Membership | None = getattr(user, "membership", None)  # a missing row raises what getattr takes for a missing attribute
+        # A missing row raises what getattr takes for a missing attribute.
+        membership: Membership | None = getattr(user, "membership", None)
         return membership.tenant.slug if membership else "platform"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
@@ -62,24 +67,34 @@ class PersonAdmin(EditConflictMixin, UserAdmin):  # type: ignore[type-arg]  # ge
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """The page of the password asks this too."""
-        return super().has_change_permission(request, obj) and (obj is None or _holds_all_of(request, obj))
+        return super().has_change_permission(request, obj) and (
+            obj is None or _holds_all_of(request, obj)
+        )
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return super().has_delete_permission(request, obj) and (obj is None or _holds_all_of(request, obj))
+        return super().has_delete_permission(request, obj) and (
+            obj is None or _holds_all_of(request, obj)
+        )
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         fields = (*super().get_readonly_fields(request, obj), *WRITTEN_BY_DJANGO)
         return fields if _superuser(request) else (*fields, *FOR_SUPERUSERS)
 
     def get_inlines(self, request: HttpRequest, obj: Any) -> Any:
-        return self.inlines if obj else ()  # the page that adds a user has the name and the password alone
+        # The page that adds a user has the name and the password alone.
+        return self.inlines if obj else ()
 
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        """Those of the three groups that may do nothing one may not do oneself, and those that the person is in already."""
+        """Those of the three groups that may do nothing one may not do oneself,
+        and those that the person is in already."""
         if db_field.name == "groups" and not _superuser(request):
-            pk = request.resolver_match.kwargs.get("object_id", "") if request.resolver_match else ""
+            pk = (
+                request.resolver_match.kwargs.get("object_id", "") if request.resolver_match else ""
+            )
             held = Q(user__pk=int(pk)) if pk.isascii() and pk.isdigit() else Q()
-            beyond = Permission.objects.exclude(pk__in=[each.pk for each in _rights(cast(User, request.user))])
+            beyond = Permission.objects.exclude(
+                pk__in=[each.pk for each in _rights(cast(User, request.user))]
+            )
             offered = Q(name__in=GROUPS) & ~Q(pk__in=Group.objects.filter(permissions__in=beyond))
             kwargs["queryset"] = Group.objects.filter(offered | held).distinct()
         return super().formfield_for_manytomany(db_field, request, **kwargs)
@@ -90,7 +105,8 @@ def _superuser(request: HttpRequest) -> bool:
 
 
 def _holds_all_of(request: HttpRequest, person: User) -> bool:
-    """Whether whoever asks may do all that this person may, or might again once the account is active."""
+    """Whether whoever asks may do all that this person may,
+    or might again once the account is active."""
     asking = cast(User, request.user)
     if asking.is_superuser or asking.pk == person.pk:
         return True

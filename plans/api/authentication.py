@@ -1,4 +1,5 @@
-"""Who may manage plans: an admin key, or a staff session with the Django permissions (and CSRF, which the session class checks)."""
+"""Who may manage plans: an admin key, or a staff session with the Django permissions (and CSRF,
+which the session class checks)."""
 
 import hmac
 from dataclasses import dataclass
@@ -15,7 +16,15 @@ from plans.access import tenant_of
 from plans.errors import TenantUnknown
 from plans.models import AdminKey, Tenant
 
-ACTIONS: Final = {"GET": "view", "HEAD": "view", "OPTIONS": "view", "POST": "add", "PUT": "change", "PATCH": "change", "DELETE": "delete"}
+ACTIONS: Final = {
+    "GET": "view",
+    "HEAD": "view",
+    "OPTIONS": "view",
+    "POST": "add",
+    "PUT": "change",
+    "PATCH": "change",
+    "DELETE": "delete",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +38,10 @@ class Administrator:
 
 
 class AdminKeyAuthentication(BaseAuthentication):
-    """`Authorization: Bearer <admin key>`. A malformed key is refused before any look-up; a virtual key is malformed here."""
+    """`Authorization: Bearer <admin key>`.
+
+    A malformed key is refused before any look-up; a virtual key is malformed here.
+    """
 
     def authenticate(self, request: Request) -> tuple[Administrator, str] | None:
         header = request.META.get("HTTP_AUTHORIZATION", "")
@@ -38,7 +50,9 @@ class AdminKeyAuthentication(BaseAuthentication):
         scheme, _, secret = header.partition(" ")
         administrator = _administrator(secret.strip()) if scheme.lower() == "bearer" else None
         if administrator is None:
-            raise AuthenticationFailed("This is not a valid admin key. Send it as: Authorization: Bearer <admin key>.")
+            raise AuthenticationFailed(
+                "This is not a valid admin key. Send it as: Authorization: Bearer <admin key>."
+            )
         return administrator, "admin key"
 
     def authenticate_header(self, request: Request) -> str:
@@ -57,8 +71,9 @@ def _administrator(secret: str) -> Administrator | None:
 
 
 class IsAdministrator(BasePermission):
-    """An admin key, or a staff user with the permission on plans that the method needs, or the view itself where it says so: by an action
-    on plans (`needs`), or by any of several permissions (`allows`)."""
+    """An admin key, or a staff user with the permission on plans that the method needs,
+    or the view itself where it says so: by an action on plans (`needs`), or by any of several
+    permissions (`allows`)."""
 
     message = "Your account may not do this: it takes a staff account with the permission on plans."
 
@@ -68,16 +83,27 @@ class IsAdministrator(BasePermission):
             return True
         action = getattr(view, "needs", None) or ACTIONS.get(request.method or "", "change")
         names = getattr(view, "allows", None) or (f"plans.{action}_plan",)
-        return bool(user and user.is_authenticated and user.is_staff and any(user.has_perm(name) for name in names))
+        return bool(
+            user
+            and user.is_authenticated
+            and user.is_staff
+            and any(user.has_perm(name) for name in names)
+        )
 
 
 def own_tenant(request: Request) -> Tenant | None:
-    """The one tenant that the key or the person belongs to; None: the platform. Raises PermissionDenied as `people.tenant_of` does."""
-    return request.user.tenant if isinstance(request.user, Administrator) else tenant_of(request.user)
+    """The one tenant that the key or the person belongs to; None: the platform.
+
+    Raises PermissionDenied as `people.tenant_of` does.
+    """
+    return (
+        request.user.tenant if isinstance(request.user, Administrator) else tenant_of(request.user)
+    )
 
 
 def owner_of(request: Request) -> Tenant | None:
-    """Whose plans this request is about: `?tenant=` for the platform's administrators, else one's own tenant. None: the platform.
+    """Whose plans this request is about: `?tenant=` for the platform's administrators,
+    else one's own tenant. None: the platform.
 
     Raises TenantUnknown, also when a tenant's key or person names any other tenant.
     """

@@ -1,4 +1,5 @@
-"""Every refusal of the management API as OpenAI's error object, also where Django itself refuses."""
+"""Every refusal of the management API as OpenAI's error object,
+also where Django itself refuses."""
 
 import logging
 from http import HTTPStatus
@@ -30,17 +31,23 @@ CODES = {
 }
 
 
-def error_object(status: int, message: str, *, param: str | None = None, code: str | None = None) -> dict[str, Any]:
+def error_object(
+    status: int, message: str, *, param: str | None = None, code: str | None = None
+) -> dict[str, Any]:
     """The body of an error reply (platform.openai.com/docs/guides/error-codes)."""
     kind = "server_error" if status >= 500 else "invalid_request_error"
     return {"error": {"message": message, "type": kind, "param": param, "code": code}}
 
 
 def as_error_object(error: Exception, context: dict[str, Any]) -> Response:
-    """REST framework's exception handler: known refusals as they are, a lost database 503, anything else a logged 500."""
+    """REST framework's exception handler: known refusals as they are, a lost database 503,
+    anything else a logged 500."""
     set_rollback()
     if isinstance(error, Refusal):
-        return Response(error_object(error.status, error.message, param=error.param, code=error.code), status=error.status)
+        return Response(
+            error_object(error.status, error.message, param=error.param, code=error.code),
+            status=error.status,
+        )
     if isinstance(error, Http404):
         error = exceptions.NotFound()
     elif isinstance(error, PermissionDenied):
@@ -49,9 +56,16 @@ def as_error_object(error: Exception, context: dict[str, Any]) -> Response:
         return _framework_refusal(error)
     if isinstance(error, OperationalError | InterfaceError):
         log.error("management call failed: the database does not answer (%s)", type(error).__name__)
-        return Response(error_object(503, "The database does not answer: try again soon.", code="database_unavailable"), status=503)
+        return Response(
+            error_object(
+                503, "The database does not answer: try again soon.", code="database_unavailable"
+            ),
+            status=503,
+        )
     log.error("management call failed", exc_info=error)
-    return Response(error_object(500, "Something broke on our side.", code="internal_error"), status=500)
+    return Response(
+        error_object(500, "Something broke on our side.", code="internal_error"), status=500
+    )
 
 
 def _framework_refusal(error: exceptions.APIException) -> Response:
@@ -66,7 +80,8 @@ def _framework_refusal(error: exceptions.APIException) -> Response:
 
 
 def _first(detail: Any) -> tuple[str | None, str]:
-    """The first field and message of a framework error, which may be a text, a list or a dict of them."""
+    """The first field and message of a framework error, which may be a text,
+    a list or a dict of them."""
     if isinstance(detail, dict):
         name, inner = next(iter(detail.items()))
         param, message = _first(inner)
@@ -78,11 +93,14 @@ def _first(detail: Any) -> tuple[str | None, str]:
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
-    """Django's handler400, for what is refused before a view runs (such as a wrong Host header, or a form of megabytes)."""
+    """Django's handler400, for what is refused before a view runs (such as a wrong Host header,
+    or a form of megabytes)."""
     if reply := _json(request, 400):
         return reply
     if isinstance(exception, RequestDataTooBig):
-        return render(request, "admin/too_large.html", {"title": "This is too much at once"}, status=413)
+        return render(
+            request, "admin/too_large.html", {"title": "This is too much at once"}, status=413
+        )
     return defaults.bad_request(request, exception)
 
 
@@ -94,7 +112,10 @@ def permission_denied(request: HttpRequest, exception: Exception) -> HttpRespons
 def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
     """Django's handler404. A program that sends something learns in JSON where the API is."""
     if request.method not in ("GET", "HEAD"):
-        says = f"{request.path_info[:200]} is not served. The base URL of the API ends in /v1: POST /v1/chat/completions."
+        says = (
+            f"{request.path_info[:200]} is not served. The base URL of the API ends in /v1: POST "
+            "/v1/chat/completions."
+        )
         return JsonResponse(error_object(404, says, code="unknown_url"), status=404)
     return _json(request, 404) or defaults.page_not_found(request, exception)
 

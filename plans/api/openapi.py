@@ -1,4 +1,5 @@
-"""What the OpenAPI document says beyond the serializers: how to log in, whose plans, which refusals."""
+"""What the OpenAPI document says beyond the serializers:
+how to log in, whose plans, which refusals."""
 
 from typing import Any
 
@@ -11,7 +12,9 @@ TENANT = OpenApiParameter(
     "tenant",
     str,
     OpenApiParameter.QUERY,
-    description="Owner's slug, for the platform's administrators. Default: the platform's own plans.",
+    description=(
+        "Owner's slug, for the platform's administrators. Default: the platform's own plans."
+    ),
 )
 
 
@@ -20,7 +23,11 @@ class AdminKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped
     name = "adminKey"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
-        return {"type": "http", "scheme": "bearer", "description": "An admin key: manage.py create_admin_key, or TOKENTHRIFT_ADMIN_KEY."}
+        return {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "An admin key: manage.py create_admin_key, or TOKENTHRIFT_ADMIN_KEY.",
+        }
 
 
 def refusals(*statuses: int) -> dict[int, type[ErrorSerializer]]:
@@ -28,6 +35,9 @@ def refusals(*statuses: int) -> dict[int, type[ErrorSerializer]]:
     return dict.fromkeys(statuses, ErrorSerializer)
 
 
-def without_trailing_slash(endpoints: list[tuple[str, str, str, Any]], **_: Any) -> list[tuple[str, str, str, Any]]:
-    """Preprocessing hook: each path answers with and without a slash at its end; the document shows it once."""
+def without_trailing_slash(
+    endpoints: list[tuple[str, str, str, Any]], **_: Any
+) -> list[tuple[str, str, str, Any]]:
+    """Preprocessing hook: each path answers with and without a slash at its end;
+    the document shows it once."""
     return [endpoint for endpoint in endpoints if not endpoint[0].endswith("/")]

@@ -1,4 +1,5 @@
-"""The OpenAPI schema, made once a process: it is the same for everybody, and takes longer than most requests."""
+"""The OpenAPI schema, made once a process: it is the same for everybody,
+and takes longer than most requests."""
 
 import threading
 from typing import Any
@@ -21,8 +22,14 @@ class SchemaView(SpectacularAPIView):
         generator: Any
         with _making:
             if renderer.media_type not in _made:
-                generator = self.generator_class(urlconf=self.urlconf, api_version=self.api_version, patterns=self.patterns)
+                generator = self.generator_class(
+                    urlconf=self.urlconf, api_version=self.api_version, patterns=self.patterns
+                )
                 schema = generator.get_schema(request=request, public=self.serve_public)
                 written = renderer.render(schema, renderer.media_type, {})
-                _made[renderer.media_type] = written.encode() if isinstance(written, str) else written
-        return HttpResponse(_made[renderer.media_type], content_type=f"{renderer.media_type}; charset=utf-8")
+                _made[renderer.media_type] = (
+                    written.encode() if isinstance(written, str) else written
+                )
+        return HttpResponse(
+            _made[renderer.media_type], content_type=f"{renderer.media_type}; charset=utf-8"
+        )

@@ -27,7 +27,11 @@ NAME = OpenApiParameter("plan", str, OpenApiParameter.PATH, description="The pla
 class PlansView(APIView):
     """All plans of one owner, and new ones."""
 
-    @extend_schema(operation_id="plans_list", parameters=[TENANT], responses={200: PlanListSerializer} | refusals(401, 403, 404))
+    @extend_schema(
+        operation_id="plans_list",
+        parameters=[TENANT],
+        responses={200: PlanListSerializer} | refusals(401, 403, 404),
+    )
     def get(self, request: Request) -> Response:
         """The owner's plans, by name."""
         plans = selectors.plans_of(owner_of(request))
@@ -42,21 +46,30 @@ class PlansView(APIView):
     def post(self, request: Request) -> Response:
         """Make a plan.
 
-        Fields left out inside a half (`compression`, `cache`) take their defaults. A half left out is off when the other one is
-        given; a plan that gives neither takes both with their defaults. null turns a half off.
-        `preset` fills in what the body leaves open; what of it cannot run here is left out, and `notes` says so.
-        A field the gateway does not know, or cannot honour as it runs now, is refused with its name.
+        Fields left out inside a half (`compression`, `cache`) take their defaults. A half left out
+        is off when the other one is given; a plan that gives neither takes both with their
+        defaults. null turns a half off. `preset` fills in what the body leaves open; what of it
+        cannot run here is left out, and `notes` says so. A field the gateway does not know, or
+        cannot honour as it runs now, is refused with its name.
         """
         notes: list[str] = []
         plan = services.create_plan(owner=owner_of(request), body=request.data, notes=notes)
         shown = PlanSerializer(plan).data | ({"notes": notes} if notes else {})
-        return Response(shown, status=status.HTTP_201_CREATED, headers={"Location": f"/token-saving/plans/{plan.name}"})
+        return Response(
+            shown,
+            status=status.HTTP_201_CREATED,
+            headers={"Location": f"/token-saving/plans/{plan.name}"},
+        )
 
 
 class PlanView(APIView):
     """One plan."""
 
-    @extend_schema(operation_id="plans_read", parameters=[NAME, TENANT], responses={200: PlanSerializer} | refusals(401, 403, 404))
+    @extend_schema(
+        operation_id="plans_read",
+        parameters=[NAME, TENANT],
+        responses={200: PlanSerializer} | refusals(401, 403, 404),
+    )
     def get(self, request: Request, plan: str) -> Response:
         """The plan as it is in force."""
         return Response(PlanSerializer(selectors.find_plan(owner_of(request), plan)).data)
@@ -68,14 +81,20 @@ class PlanView(APIView):
         responses={200: PlanSerializer} | refusals(400, 401, 403, 404, 409, 413, 415),
     )
     def patch(self, request: Request, plan: str) -> Response:
-        """Change the fields named, inside a half too, and leave the rest; all of the change or none of it.
+        """Change the fields named, inside a half too, and leave the rest;
+        all of the change or none of it.
 
-        Every worker follows within two seconds. A request in flight finishes on the version it began with.
+        Every worker follows within two seconds. A request in flight finishes on the version it
+        began with.
         """
         changed = services.change_plan(owner=owner_of(request), name=plan, body=request.data)
         return Response(PlanSerializer(changed).data)
 
-    @extend_schema(operation_id="plans_delete", parameters=[NAME, TENANT], responses={204: None} | refusals(401, 403, 404))
+    @extend_schema(
+        operation_id="plans_delete",
+        parameters=[NAME, TENANT],
+        responses={204: None} | refusals(401, 403, 404),
+    )
     def delete(self, request: Request, plan: str) -> Response:
         """Remove the plan. Requests that still name it are served without it."""
         services.delete_plan(owner=owner_of(request), name=plan)
@@ -83,14 +102,25 @@ class PlanView(APIView):
 
 
 class CacheEnginesView(APIView):
-    @extend_schema(operation_id="cache_engines", responses={200: CacheEngineListSerializer} | refusals(401, 403))
+    @extend_schema(
+        operation_id="cache_engines",
+        responses={200: CacheEngineListSerializer} | refusals(401, 403),
+    )
     def get(self, request: Request) -> Response:
         """What `cache.backend` may name, and whether it answers now."""
-        return Response({"object": "list", "data": [asdict(engine) for engine in capabilities.current().cache_engines()]})
+        return Response(
+            {
+                "object": "list",
+                "data": [asdict(engine) for engine in capabilities.current().cache_engines()],
+            }
+        )
 
 
 class CompressionEnginesView(APIView):
-    @extend_schema(operation_id="compression_engines", responses={200: CompressionEngineListSerializer} | refusals(401, 403))
+    @extend_schema(
+        operation_id="compression_engines",
+        responses={200: CompressionEngineListSerializer} | refusals(401, 403),
+    )
     def get(self, request: Request) -> Response:
         """What `compression.engine` and `compression.language` may name."""
         system = capabilities.current()

@@ -1,7 +1,9 @@
-"""Two people at one form: the second is told what the first saved meanwhile, and overwrites nothing unseen.
+"""Two people at one form: the second is told what the first saved meanwhile,
+and overwrites nothing unseen.
 
-The form carries, signed, the values it was opened with. When the row says something else by the time it is sent,
-the form comes back: fields that this person left alone show what was saved meanwhile, the others keep what was typed.
+The form carries, signed, the values it was opened with. When the row says something else by the
+time it is sent, the form comes back: fields that this person left alone show what was saved
+meanwhile, the others keep what was typed.
 """
 
 from collections.abc import Iterable, Mapping
@@ -50,8 +52,13 @@ class EditConflictForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in
         return values
 
     def _refuse_if_changed(self, opened: Shown) -> None:
-        with transaction.atomic():  # the lock lasts as long as the transaction of the page that saves
-            row = self._meta.model._base_manager.select_for_update().filter(pk=self.instance.pk).first()
+        # The lock lasts as long as the transaction of the page that saves.
+        with transaction.atomic():
+            row = (
+                self._meta.model._base_manager.select_for_update()
+                .filter(pk=self.instance.pk)
+                .first()
+            )
         if row is None:
             return
         saved, posted = self._show(row), self._read_posted()
@@ -62,17 +69,36 @@ class EditConflictForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in
         mine = {name for name in conflicts if posted[name] != opened[name]}
         data: Any = self.data.copy()  # type: ignore[attr-defined]  # a QueryDict
         for name in set(conflicts) - mine:
-            _put(data, (*opened[name], *posted[name]), saved[name], several=_holds_several(self.fields[name]))
+            _put(
+                data,
+                (*opened[name], *posted[name]),
+                saved[name],
+                several=_holds_several(self.fields[name]),
+            )
         data[self.add_prefix(FIELD)] = self._sign(saved)
         self.data = data
-        self.add_error(None, [f"{_changer(row)} while you had it open. Nothing of yours is saved yet: look and save again."])
+        self.add_error(
+            None,
+            [
+                (
+                    f"{_changer(row)} while you had it open. Nothing of yours is saved yet: "
+                    "look and save again."
+                )
+            ],
+        )
         for name in conflicts:
             self.add_error(None, self._describe(name, opened[name], saved[name], mine=name in mine))
 
-    def _describe(self, name: str, before: Mapping[str, str], after: Mapping[str, str], *, mine: bool) -> str:
+    def _describe(
+        self, name: str, before: Mapping[str, str], after: Mapping[str, str], *, mine: bool
+    ) -> str:
         field = self.fields[name]
         now = f"{field.label or name}: {_in_words(field, before)} became {_in_words(field, after)}"
-        return f"{now}. You changed it too: saving again puts yours in its place." if mine else f"{now}; it is in the form now."
+        return (
+            f"{now}. You changed it too: saving again puts yours in its place."
+            if mine
+            else f"{now}; it is in the form now."
+        )
 
     def _show(self, row: models.Model) -> dict[str, dict[str, str]]:
         """The inputs of each field as the form would show this row."""
@@ -91,7 +117,11 @@ class EditConflictForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in
             if _holds_several(field):
                 found[name] = _join_choices(inputs[0], self.data.getlist(inputs[0]))  # type: ignore[attr-defined]  # a QueryDict
             else:
-                found[name] = {each: self.data[each].replace("\r\n", "\n") for each in inputs if each in self.data}
+                found[name] = {
+                    each: self.data[each].replace("\r\n", "\n")
+                    for each in inputs
+                    if each in self.data
+                }
         return found
 
     def _sign_saved(self) -> str:
@@ -107,14 +137,17 @@ class EditConflictForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in
 
 
 class EditConflictMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
-    """Before ModelAdmin, for one whose form is an `EditConflictForm`: the hidden field is on the page of a change."""
+    """Before ModelAdmin, for one whose form is an `EditConflictForm`: the hidden field is
+    on the page of a change."""
 
     form = EditConflictForm
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        """With the hidden field where somebody may save, and only there: Django would list it wherever a form has it."""
+        """With the hidden field where somebody may save, and only there:
+        Django would list it wherever a form has it."""
         others = [
-            (title, options | {"fields": _without_field(options["fields"])}) for title, options in super().get_fieldsets(request, obj)
+            (title, options | {"fields": _without_field(options["fields"])})
+            for title, options in super().get_fieldsets(request, obj)
         ]
         if obj is not None and self.has_change_permission(request, obj):
             (title, options), *rest = others
@@ -137,7 +170,9 @@ def _holds_several(field: forms.Field) -> bool:
 
 
 def _shown_values(name: str, field: forms.Field, value: Any) -> dict[str, str]:
-    return _join_choices(name, value) if _holds_several(field) else posted_values(name, field, value)
+    return (
+        _join_choices(name, value) if _holds_several(field) else posted_values(name, field, value)
+    )
 
 
 def _join_choices(name: str, values: Iterable[Any]) -> dict[str, str]:
@@ -161,7 +196,9 @@ def _in_words(field: forms.Field, inputs: Mapping[str, str]) -> str:
     text = " ".join(value for value in inputs.values() if value).replace("\n", ", ")
     if _holds_several(field):
         chosen = set(text.split(SEVERAL))
-        return ", ".join(str(label) for value, label in field.choices if str(value) in chosen) or EMPTY  # type: ignore[attr-defined]
+        return (
+            ", ".join(str(label) for value, label in field.choices if str(value) in chosen) or EMPTY  # type: ignore[attr-defined]
+        )
     if isinstance(field, forms.ChoiceField):
         choices: Any = field.choices
         chosen_label = next((str(label) for value, label in choices if str(value) == text), text)

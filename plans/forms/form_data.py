@@ -16,7 +16,10 @@ def as_posted(form: forms.BaseForm) -> QueryDict:
 
 
 def posted_values(name: str, field: forms.Field, value: Any) -> dict[str, str]:
-    """What a browser sends for one field that shows `value`, by the names of its inputs. An unticked box sends nothing."""
+    """What a browser sends for one field that shows `value`, by the names of its inputs.
+
+    An unticked box sends nothing.
+    """
     widget = field.widget
     if isinstance(widget, forms.MultiWidget):
         endings: list[str] = widget.widgets_names  # type: ignore[attr-defined]  # not in the stubs
@@ -34,4 +37,9 @@ def _format_input(widget: forms.Widget, value: Any) -> str:
 
 def kept(request: HttpRequest, *besides: str) -> list[tuple[str, Any]]:
     """What was sent, for hidden fields of a page that asks once more."""
-    return [(name, value) for name, values in request.POST.lists() for value in values if name not in {"csrfmiddlewaretoken", *besides}]
+    return [
+        (name, value)
+        for name, values in request.POST.lists()
+        for value in values
+        if name not in {"csrfmiddlewaretoken", *besides}
+    ]

@@ -15,9 +15,12 @@ from plans.snapshot import ALL_ROUTES, opens
 
 
 def only_tenant(form: "forms.ModelForm[Any]") -> Tenant | None:
-    """The one tenant that a row of this form can belong to; None where there is a choice, the platform among them."""
+    """The one tenant that a row of this form can belong to;
+    None where there is a choice, the platform among them."""
     field = form.fields.get("tenant")
-    choices = field.queryset if isinstance(field, forms.ModelChoiceField) and field.required else None
+    choices = (
+        field.queryset if isinstance(field, forms.ModelChoiceField) and field.required else None
+    )
     found = list(choices[:2]) if choices is not None else []
     return found[0] if len(found) == 1 else None
 
@@ -28,38 +31,63 @@ class PlanForm(EditConflictForm):
     force = forms.BooleanField(
         required=False,
         label="Last message though chats use this plan",
-        help_text="Needed once, to choose the last message alone for a plan whose requests of the last 7 days were turns of longer chats.",
+        help_text=(
+            "Needed once, to choose the last message alone for a plan whose requests of the last "
+            "7 days were turns of longer chats."
+        ),
     )
 
     class Meta:
         model = Plan
-        fields = ("name", "tenant", "mode", *SWITCHES, *HALF_FIELDS["compression"], *HALF_FIELDS["cache"], "holdout")
+        fields = (
+            "name",
+            "tenant",
+            "mode",
+            *SWITCHES,
+            *HALF_FIELDS["compression"],
+            *HALF_FIELDS["cache"],
+            "holdout",
+        )
         labels = LABELS
         help_texts = HELP
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if "focus" in self.fields:
-            self.fields["focus"].required = False  # left out or left alone, the rules choose what fits the engine
+            # Left out or left alone, the rules choose what fits the engine.
+            self.fields["focus"].required = False
         if "holdout" in self.fields:
             self.fields["holdout"].required = False  # nothing said: nothing held out
         system = capabilities.current()
         engines = [(engine.name, engine.title) for engine in system.compression_engines()]
         self._choose(
-            "compression_engine", [("", "None: send every history whole"), *engines], "Which sentences of a long history to pay for."
+            "compression_engine",
+            [("", "None: send every history whole"), *engines],
+            "Which sentences of a long history to pay for.",
         )
-        self._choose("language", [(language, language.capitalize()) for language in system.languages()], HELP["language"])
+        self._choose(
+            "language",
+            [(language, language.capitalize()) for language in system.languages()],
+            HELP["language"],
+        )
         backends = [
-            (engine.name, engine.title if engine.available else f"{engine.title} (not available)") for engine in system.cache_engines()
+            (engine.name, engine.title if engine.available else f"{engine.title} (not available)")
+            for engine in system.cache_engines()
         ]
         self._choose(
             "backend",
             [("", "None: identical requests only"), *backends],
-            "Where they are compared by meaning, so that they cost nothing either. None is the safe choice: then only the very same "
-            "request is answered again.",
+            (
+                "Where they are compared by meaning, so that they cost nothing either. None is "
+                "the safe choice: then only the very same request is answered again."
+            ),
         )
         routes = capabilities.of(self._owner(), system).routes()
-        self._choose("judge_model", [("", "Rules: nobody is paid"), *((route, route) for route in routes)], HELP["judge_model"])
+        self._choose(
+            "judge_model",
+            [("", "Rules: nobody is paid"), *((route, route) for route in routes)],
+            HELP["judge_model"],
+        )
         for name, needs in NEEDS.items():
             if name in self.fields:
                 self.fields[name].widget.attrs["data-needs"] = needs
@@ -70,7 +98,10 @@ class PlanForm(EditConflictForm):
         return tenant
 
     def _choose(self, name: str, choices: list[tuple[str, str]], help_text: str) -> None:
-        """Make a text column a choice of what the running system can do. A saved value that it can no longer do stays in the list."""
+        """Make a text column a choice of what the running system can do.
+
+        A saved value that it can no longer do stays in the list.
+        """
         if name not in self.fields:
             return
         saved = getattr(self.instance, name)
@@ -99,15 +130,23 @@ class PlanForm(EditConflictForm):
                 field = RENAMED.get(param, param.partition(".")[2] or param)
                 if field not in self.errors:  # the form's own check of the field has spoken
                     self.add_error(field if field in self.fields else None, problem)
-        twin = Plan.objects.filter(tenant=values.get("tenant"), name=values.get("name")).exclude(pk=self.instance.pk)
+        twin = Plan.objects.filter(tenant=values.get("tenant"), name=values.get("name")).exclude(
+            pk=self.instance.pk
+        )
         if "name" in values and "tenant" in values and twin.exists():
             self.add_error("name", "This owner has a plan of that name already.")
         return values
 
     def _as_body(self, values: dict[str, Any]) -> dict[str, Any]:
-        """The API's JSON for what the form says. A field that is not valid in itself is left out."""
+        """The API's JSON for what the form says.
+
+        A field that is not valid in itself is left out.
+        """
         body: dict[str, Any] = {"plan_name": values.get("name"), "mode": values.get("mode")}
-        halves = {half: {name: values[name] for name in names if name in values} for half, names in HALF_FIELDS.items()}
+        halves = {
+            half: {name: values[name] for name in names if name in values}
+            for half, names in HALF_FIELDS.items()
+        }
         if "focus" not in self.changed_data or not values.get("focus"):
             halves["compression"].pop("focus", None)
         engine = values.get("compression_engine")
@@ -126,19 +165,24 @@ class LinesField(forms.CharField):
         return "\n".join(value) if isinstance(value, list) else value
 
     def to_python(self, value: Any) -> Any:
-        return [line.strip() for line in (super().to_python(value) or "").splitlines() if line.strip()]
+        return [
+            line.strip() for line in (super().to_python(value) or "").splitlines() if line.strip()
+        ]
 
     def has_changed(self, initial: Any, data: Any) -> bool:
         return bool((initial or []) != self.to_python(data))
 
 
 class TenantForm(EditConflictForm):
-    """Which routes a tenant may use is for the platform to say: people of tenants have no such form."""
+    """Which routes a tenant may use is for the platform to say:
+    people of tenants have no such form."""
 
     routes = LinesField(
         required=False,
-        help_text="Names of the routes that keys of this tenant may use, one a line, such as smart/balanced; * for all, "
-        "also those made later. Empty: none.",
+        help_text=(
+            "Names of the routes that keys of this tenant may use, one a line, such as "
+            "smart/balanced; * for all, also those made later. Empty: none."
+        ),
     )
 
     class Meta:
@@ -150,9 +194,12 @@ class TenantForm(EditConflictForm):
         if ALL_ROUTES in names:
             return [ALL_ROUTES]
         accepted = capabilities.current().routes()
-        # A misspelt name would open nothing, silently. One whose route went is no reason to refuse another change.
+        # A misspelt name would open nothing, silently. One whose route went is no reason to refuse
+        # another change.
         if strange := sorted(set(names) - set(accepted) - set(self.instance.routes)):
-            raise forms.ValidationError(_no_such_route(strange, accepted, f"{ALL_ROUTES} means all."))
+            raise forms.ValidationError(
+                _no_such_route(strange, accepted, f"{ALL_ROUTES} means all.")
+            )
         return names
 
 
@@ -164,7 +211,10 @@ def _no_such_route(strange: Collection[str], accepted: Collection[str], hint: st
 class VirtualKeyForm(EditConflictForm):
     routes = LinesField(
         required=False,
-        help_text="Names of the routes this key may use, one a line, such as smart/balanced. Empty: all that its tenant may use.",
+        help_text=(
+            "Names of the routes this key may use, one a line, such as smart/balanced. Empty: all "
+            "that its tenant may use."
+        ),
     )
 
     class Meta:
@@ -174,11 +224,15 @@ class VirtualKeyForm(EditConflictForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         # Django gives a date with a time two inputs and one label, which belongs to neither.
-        for part, widget in zip(("date", "time"), getattr(self.fields["expires_at"].widget, "widgets", ()), strict=False):
+        for part, widget in zip(
+            ("date", "time"), getattr(self.fields["expires_at"].widget, "widgets", ()), strict=False
+        ):
             widget.attrs["aria-label"] = f"Expires at, {part} (UTC)"
         if owner := self._owner():
             accepted = capabilities.of(owner).routes()
-            self.fields["routes"].help_text += f" {owner} may use: {', '.join(accepted) or 'none yet'}."
+            self.fields[
+                "routes"
+            ].help_text += f" {owner} may use: {', '.join(accepted) or 'none yet'}."
 
     def _owner(self) -> Tenant | None:
         """Whose key it is, or will be where nothing else can be chosen."""
@@ -190,10 +244,16 @@ class VirtualKeyForm(EditConflictForm):
         values = super().clean() or self.cleaned_data
         owner = self.instance.tenant if self.instance.pk else values.get("tenant")
         if owner is not None and "routes" in values:
-            strange = [name for name in values["routes"] if name not in self.instance.routes and not opens(owner.routes, name)]
+            strange = [
+                name
+                for name in values["routes"]
+                if name not in self.instance.routes and not opens(owner.routes, name)
+            ]
             if strange:
                 accepted = capabilities.of(owner).routes()
-                self.add_error("routes", _no_such_route(strange, accepted, "Empty means all of them."))
+                self.add_error(
+                    "routes", _no_such_route(strange, accepted, "Empty means all of them.")
+                )
         return values
 
 

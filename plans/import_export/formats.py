@@ -1,7 +1,7 @@
 """Rows as JSON and CSV files, out and in. Pure.
 
-A cell that a spreadsheet would take for a formula (`plans.csv_cells`) gets an apostrophe in front, and so does one that begins with one, so
-that reading takes exactly one away.
+A cell that a spreadsheet would take for a formula (`plans.csv_cells`) gets an apostrophe in front,
+and so does one that begins with one, so that reading takes exactly one away.
 """
 
 import csv
@@ -16,7 +16,8 @@ from plans.csv_cells import is_risky
 Format = Literal["json", "csv"]
 FORMATS: Final[tuple[Format, ...]] = ("json", "csv")
 MOST_ROWS: Final = 20_000
-MOST_BYTES: Final = 2_000_000  # below Django's limit of a form, which carries the file from the dry run to the saving
+# Below Django's limit of a form, which carries the file from the dry run to the saving.
+MOST_BYTES: Final = 2_000_000
 
 
 class BadFile(ValueError):
@@ -47,12 +48,18 @@ def _out(value: Any) -> str:
 def from_json(name: str, content: bytes) -> list[dict[str, Any]]:
     """Numbers with a point are Decimal, as exact as they were written. Raises BadFile."""
     try:
-        found = json.loads(text_of(content), parse_float=Decimal, parse_constant=_refuse, object_pairs_hook=_once)
+        found = json.loads(
+            text_of(content), parse_float=Decimal, parse_constant=_refuse, object_pairs_hook=_once
+        )
     except (ValueError, RecursionError) as error:
-        raise BadFile(f"This is not JSON: {error}" if isinstance(error, json.JSONDecodeError) else str(error)) from None
+        raise BadFile(
+            f"This is not JSON: {error}" if isinstance(error, json.JSONDecodeError) else str(error)
+        ) from None
     rows = found.get(name) if isinstance(found, dict) else None
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise BadFile(f'The file must hold {{"{name}": [...]}}, a list of objects, as an export does.')
+        raise BadFile(
+            f'The file must hold {{"{name}": [...]}}, a list of objects, as an export does.'
+        )
     return _bounded(rows)
 
 
@@ -68,8 +75,13 @@ def from_csv(content: bytes) -> list[dict[str, Any]]:
             if not line:
                 continue
             if len(line) != len(columns):
-                raise BadFile(f"Line {lines.line_num} has {len(line)} cells, and {len(columns)} columns are named.")
-            rows.append({column: cell.removeprefix("'") for column, cell in zip(columns, line, strict=True)})
+                raise BadFile(
+                    f"Line {lines.line_num} has {len(line)} cells, and {len(columns)} "
+                    "columns are named."
+                )
+            rows.append(
+                {column: cell.removeprefix("'") for column, cell in zip(columns, line, strict=True)}
+            )
     except csv.Error as error:
         raise BadFile(f"This is not CSV (line {lines.line_num}): {error}") from None
     return _bounded(rows)
@@ -89,7 +101,8 @@ def text_of(content: bytes) -> str:
 
 
 def unstorable(row: Mapping[str, Any]) -> dict[str, str]:
-    """By field, why a text that JSON's escapes brought cannot be kept: PostgreSQL has no NUL, half of a surrogate pair is no character."""
+    """By field, why a text that JSON's escapes brought cannot be kept:
+    PostgreSQL has no NUL, half of a surrogate pair is no character."""
     found: dict[str, str] = {}
     waiting: list[tuple[str, Any]] = [("", row)]
     while waiting:

@@ -1,4 +1,5 @@
-"""Plans and prices taken from rows of a file: all of them or none, by the rules of the API and of the form."""
+"""Plans and prices taken from rows of a file: all of them or none,
+by the rules of the API and of the form."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
@@ -29,7 +30,10 @@ MAX_POWER = 30  # of ten, of a price in a file
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row of a file. `number` as people count, from 1; `problems`: field to what is wrong with it."""
+    """One row of a file.
+
+    `number` as people count, from 1; `problems`: field to what is wrong with it.
+    """
 
     number: int
     name: str
@@ -67,7 +71,10 @@ class Exchange(Protocol):
         ...
 
     def save(self, rows: Sequence[Mapping[str, Any]], *, reason: str) -> None:
-        """Within a transaction, after a check that found no problem. Raises Refusal where somebody was faster."""
+        """Within a transaction, after a check that found no problem.
+
+        Raises Refusal where somebody was faster.
+        """
         ...
 
 
@@ -89,11 +96,22 @@ class Plans:
         "tenant",
         "mode",
         "holdout",
-        *(column for half, shape in HALVES.items() for column in (half, *(f"{half}.{name}" for name in get_type_hints(shape)))),
+        *(
+            column
+            for half, shape in HALVES.items()
+            for column in (half, *(f"{half}.{name}" for name in get_type_hints(shape)))
+        ),
     )
 
     def out(self, rows: Iterable[Plan]) -> list[dict[str, Any]]:
-        return [{name: value for name, value in PlanSerializer(plan).data.items() if name not in NOT_OURS} for plan in rows]
+        return [
+            {
+                name: value
+                for name, value in PlanSerializer(plan).data.items()
+                if name not in NOT_OURS
+            }
+            for plan in rows
+        ]
 
     def flat(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
         cells = {}
@@ -106,7 +124,8 @@ class Plans:
         return cells
 
     def unflat(self, cells: Mapping[str, str]) -> dict[str, Any]:
-        """A half is `on` or `off`; an empty cell is null where the setting may be, else left out."""
+        """A half is `on` or `off`; an empty cell is null where the setting may be,
+        else left out."""
         row: dict[str, Any] = {}
         halves: dict[str, dict[str, Any]] = {half: {} for half in HALVES}
         for column, cell in cells.items():
@@ -152,7 +171,11 @@ class Plans:
         known = isinstance(name, str) and validation.NAME.fullmatch(name)
         plan = Plan.objects.filter(tenant=owner, name=name).first() if known else None
         try:
-            draft = validation.read(_body(row), capabilities=capabilities.of(owner, system), base=services.draft_of(plan) if plan else None)
+            draft = validation.read(
+                _body(row),
+                capabilities=capabilities.of(owner, system),
+                base=services.draft_of(plan) if plan else None,
+            )
         except InvalidPlan as refusal:
             return Row(number, called, problems=refusal.problems)
         if plan is None:
@@ -166,7 +189,9 @@ class Plans:
         for row in rows:
             owner = Tenant.objects.get(slug=row["tenant"]) if row.get("tenant") else None
             if Plan.objects.filter(tenant=owner, name=row["plan_name"]).exists():
-                services.change_plan(owner=owner, name=row["plan_name"], body={**_body(row), "reason": reason})
+                services.change_plan(
+                    owner=owner, name=row["plan_name"], body={**_body(row), "reason": reason}
+                )
             else:
                 services.create_plan(owner=owner, body=_body(row), reason=reason)
 
@@ -178,7 +203,10 @@ class Prices:
     def out(self, rows: Iterable[ModelPrice]) -> list[dict[str, Any]]:
         return [
             {"provider": row.provider, "model": row.model}
-            | {name: None if (amount := getattr(row, name)) is None else f"{amount:f}" for name in AMOUNTS}
+            | {
+                name: None if (amount := getattr(row, name)) is None else f"{amount:f}"
+                for name in AMOUNTS
+            }
             | {"terms": row.terms}
             for row in rows
         ]
@@ -197,7 +225,13 @@ class Prices:
         found = []
         for number, row in enumerate(rows, 1):
             if strange := unstorable(row):
-                found.append(Row(number, escaped(f"{row.get('provider')}/{row.get('model')}"), problems=strange))
+                found.append(
+                    Row(
+                        number,
+                        escaped(f"{row.get('provider')}/{row.get('model')}"),
+                        problems=strange,
+                    )
+                )
                 continue
             key = str(row.get("provider")), str(row.get("model"))
             price = known.get(key)
@@ -208,12 +242,26 @@ class Prices:
             if key in seen:
                 problems["model"] = "This model stands in the file twice."
             seen.add(key)
-            differs = changes(ModelPrice, form.fields, price, form.instance) if price and not problems else []
-            found.append(Row(number, "/".join(key), new=price is None and not problems, changes=differs, problems=problems))
+            differs = (
+                changes(ModelPrice, form.fields, price, form.instance)
+                if price and not problems
+                else []
+            )
+            found.append(
+                Row(
+                    number,
+                    "/".join(key),
+                    new=price is None and not problems,
+                    changes=differs,
+                    problems=problems,
+                )
+            )
         return found
 
     def save(self, rows: Sequence[Mapping[str, Any]], *, reason: str) -> None:
-        known = {(price.provider, price.model): price for price in ModelPrice.objects.select_for_update()}
+        known = {
+            (price.provider, price.model): price for price in ModelPrice.objects.select_for_update()
+        }
         for row in rows:
             form = _price_form(row, known.get((str(row["provider"]), str(row["model"]))))
             if form.is_valid() and form.has_changed():
@@ -229,19 +277,23 @@ def _price_form(row: Mapping[str, Any], price: ModelPrice | None) -> ModelPriceF
         value = row.get(name)
         if name == "terms" and name not in row:  # of a file from before there were any
             value = price.terms if price else ""
-        data[name] = "" if value is None else _written(value) if isinstance(value, Decimal) else str(value)
+        data[name] = (
+            "" if value is None else _written(value) if isinstance(value, Decimal) else str(value)
+        )
     return ModelPriceForm(data, instance=price)
 
 
 def _written(number: Decimal) -> str:
-    """In plain notation, unless that would be a page of zeros: then the form refuses it as it stands."""
+    """In plain notation, unless that would be a page of zeros:
+    then the form refuses it as it stands."""
     if not number:
         return "0"
     return f"{number:f}" if abs(number.adjusted()) <= MAX_POWER else str(number)
 
 
 def _body(row: Mapping[str, Any]) -> dict[str, Any]:
-    """The row as the API's body: the numbers of a file become what JSON's parser makes of them there."""
+    """The row as the API's body: the numbers of a file become
+    what JSON's parser makes of them there."""
     return {name: _plain(value) for name, value in row.items() if name != "tenant"}
 
 
@@ -269,7 +321,10 @@ def _value(cell: str) -> Any:
 
 
 def _named(found: list[Change], labels: Mapping[str, str]) -> list[Change]:
-    return [Change(**asdict(change) | {"label": labels.get(change.field, change.label)}) for change in found]
+    return [
+        Change(**asdict(change) | {"label": labels.get(change.field, change.label)})
+        for change in found
+    ]
 
 
 __all__ = ["Exchange", "Plans", "Prices", "Refusal", "Row"]

@@ -9,14 +9,17 @@ from proxy.core.errors import GatewayError
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
-    """A hit. `asked_tokens` counts this request's prompt, which under the semantic tier differs from the stored one's. `similarity`: the
-    cosine, `score`: the verifier's; `entry_id`: under which the answer is stored. `stale`: why an expired answer is served, "" for a
-    fresh one."""
+class CachedAnswer:
+    """A hit.
+
+    `prompt_tokens` counts this request's prompt, which under the semantic tier differs from the
+    stored one's. `similarity`: the cosine, `score`: the verifier's; `entry_id`: under which the
+    answer is stored. `stale`: why an expired answer is served, "" for a fresh one.
+    """
 
     envelope: Envelope
     tier: Literal["exact", "semantic"]
-    asked_tokens: int
+    prompt_tokens: int
     similarity: float | None = None
     score: float | None = None
     entry_id: str = ""
@@ -24,20 +27,24 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True)
-class Whole:
-    """The provider's answer, read to its end. `completion` None: not a completion (an error, or not JSON). `sound`: it can be kept,
-    shared and given again; else it is passed on as it came, once. `error_code`: of the provider's error, "" where it has none."""
+class CompleteAnswer:
+    """The provider's answer, read to its end.
+
+    `completion` None: not a completion (an error, or not JSON). `is_sound`: it can be kept, shared
+    and given again; else it is passed on as it came, once. `error_code`: of the provider's error,
+    "" where it has none.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
     completion: dict[str, Any] | None
-    sound: bool = True
+    is_sound: bool = True
     error_code: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class ErrorAnswer:
     """We answer with an error object."""
 
     error: GatewayError

@@ -1,6 +1,8 @@
-"""Circuit breakers (Nygard, Release It!): a tool that fails twice in a row is left alone for a second, then tried by one request.
+"""Circuit breakers (Nygard, Release It!): a tool that fails twice in a row is left alone
+for a second, then tried by one request.
 
-So a dead cache costs two requests their budget and the others nothing, and a tool that is back is found within a second.
+So a dead cache costs two requests their budget and the others nothing, and a tool that is back is
+found within a second.
 """
 
 import asyncio
@@ -12,13 +14,17 @@ from proxy.core.errors import ToolUnavailable
 
 Result = TypeVar("Result")
 FAILURES_TO_OPEN = 2
-RETRY_AFTER = 1.0
+RETRY_DELAY_SECONDS = 1.0
 # A call cut short because others had used the budget says nothing about the tool.
-FAIR_CHANCE = 0.03
+MIN_FAIR_TIMEOUT_SECONDS = 0.03
 
 
-class Breaker:
-    """The state of one tool. Closed: calls pass. Open: calls fail at once. After `RETRY_AFTER` seconds one call probes."""
+class CircuitBreaker:
+    """The state of one tool.
+
+    Closed: calls pass. Open: calls fail at once. After `RETRY_DELAY_SECONDS` seconds one call
+    probes.
+    """
 
     def __init__(self, name: str, clock: Callable[[], float] = time.monotonic) -> None:
         self.name = name
@@ -27,52 +33,58 @@ class Breaker:
         self.retry_at = 0.0
         self.answered_at = float("-inf")
         self.reason = ""
-        self.late = 0  # calls that had no time left, or had no answer in it
+        self.late_calls = 0  # calls that had no time left, or had no answer in it
 
     @property
-    def tripped(self) -> bool:
+    def is_tripped(self) -> bool:
         """Whether the tool failed until it was left alone, and has not answered since."""
         return self.failures >= FAILURES_TO_OPEN
 
     @property
-    def open(self) -> bool:
+    def is_open(self) -> bool:
         """Whether calls are refused just now."""
         return self.failures >= FAILURES_TO_OPEN and self.clock() < self.retry_at
 
-    def succeeded(self) -> None:
+    def record_success(self) -> None:
         self.answered_at = self.clock()
         self.failures = 0
         self.reason = ""
 
-    def failed(self, reason: str) -> None:
+    def record_failure(self, reason: str) -> None:
         self.failures += 1
         self.reason = reason
-        self.retry_at = self.clock() + RETRY_AFTER
+        self.retry_at = self.clock() + RETRY_DELAY_SECONDS
 
     async def run(self, call: Coroutine[Any, Any, Result], *, seconds: float) -> Result:
-        """Await the call for at most `seconds`. Raises ToolUnavailable when it fails, is late, or the breaker is open."""
-        if self.open:
+        """Await the call for at most `seconds`.
+
+        Raises ToolUnavailable when it fails, is late, or the breaker is open.
+        """
+        if self.is_open:
             call.close()
             raise ToolUnavailable(self.name, f"left alone after: {self.reason}", skipped=True)
         if seconds <= 0:
             call.close()
-            self.late += 1
+            self.late_calls += 1
             raise ToolUnavailable(self.name, "no time left in the cache budget", skipped=True)
         if self.failures >= FAILURES_TO_OPEN:
-            self.retry_at = self.clock() + RETRY_AFTER  # this call is the probe; the others wait for its outcome
+            # This call is the probe; the others wait for its outcome.
+            self.retry_at = self.clock() + RETRY_DELAY_SECONDS
         asked_at = self.clock()
         try:
             async with asyncio.timeout(seconds):
                 result = await call
         except ToolUnavailable as error:
             if not error.skipped:  # a tool too busy to take the call is well
-                self.failed(error.reason)
-            self.late += error.skipped
+                self.record_failure(error.reason)
+            self.late_calls += error.skipped
             raise
         except TimeoutError:
-            self.late += 1
-            if seconds >= FAIR_CHANCE and self.answered_at < asked_at:  # a tool that answers others meanwhile is busy, not gone
-                self.failed("no answer in time")
+            self.late_calls += 1
+            if (
+                seconds >= MIN_FAIR_TIMEOUT_SECONDS and self.answered_at < asked_at
+            ):  # a tool that answers others meanwhile is busy, not gone
+                self.record_failure("no answer in time")
             raise ToolUnavailable(self.name, f"no answer within {seconds * 1000:.0f} ms") from None
-        self.succeeded()
+        self.record_success()
         return result

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
-from proxy.core.errors import ClientGone, TooManyRequests
+from proxy.core.errors import ClientDisconnected, TooManyRequests
 from proxy.core.ports import Client
 
 # Work that no reply waits for: a few tasks at a time, and none that outlives the server.
@@ -14,7 +14,7 @@ from proxy.core.ports import Client
 log = logging.getLogger("tokenthrift.proxy")
 
 
-class Background:
+class BackgroundTasks:
     """At most `limit` tasks at once; what comes beyond that is not done at all."""
 
     def __init__(self, limit: int = 4) -> None:
@@ -22,14 +22,14 @@ class Background:
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
 
-    def start(self, work: Coroutine[Any, Any, None]) -> bool:
+    def start_task(self, work: Coroutine[Any, Any, None]) -> bool:
         """Run it, unless there is no room or the server stops; whether it runs."""
         if self._closed or len(self._tasks) >= self._limit:
             work.close()
             return False
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._ended)
+        task.add_done_callback(self._discard_task)
         return True
 
     async def drain(self) -> None:
@@ -43,7 +43,7 @@ class Background:
             task.cancel()
         await self.drain()
 
-    def _ended(self, task: "asyncio.Task[None]") -> None:
+    def _discard_task(self, task: "asyncio.Task[None]") -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()):
             log.error("background work failed", exc_info=error)
@@ -51,35 +51,39 @@ class Background:
 
 # How many requests of one key are being answered: none of them may take all that a worker has.
 
-RETRY_SECONDS = 1
+RETRY_AFTER_SECONDS = 1
 
 
-class InFlight:
+class ConcurrencyLimiter:
     """The requests of one worker, by key."""
 
     def __init__(self) -> None:
-        self._keys: dict[str, int] = {}
-        self._counts: dict[int, int] = {}
+        self._key_by_request: dict[str, int] = {}
+        self._count_by_key: dict[int, int] = {}
 
-    def enter(self, request_id: str, key_id: int, *, most: int) -> None:
-        """Count the request, until `leave`. Raises TooManyRequests where the key has `most` already; 0 is no limit."""
-        count = self._counts.get(key_id, 0)
+    def acquire_slot(self, request_id: str, key_id: int, *, most: int) -> None:
+        """Count the request, until `release_slot`.
+
+        Raises TooManyRequests where the key has `most` already; 0 is no limit.
+        """
+        count = self._count_by_key.get(key_id, 0)
         if most and count >= most:
             raise TooManyRequests(
-                f"{most} requests of this key are being answered already. Try again in a moment.", retry_after=RETRY_SECONDS
+                f"{most} requests of this key are being answered already. Try again in a moment.",
+                retry_after=RETRY_AFTER_SECONDS,
             )
-        self._keys[request_id] = key_id
-        self._counts[key_id] = count + 1
+        self._key_by_request[request_id] = key_id
+        self._count_by_key[key_id] = count + 1
 
-    def leave(self, request_id: str) -> None:
+    def release_slot(self, request_id: str) -> None:
         """The request is answered, or was never counted."""
-        key_id = self._keys.pop(request_id, None)
+        key_id = self._key_by_request.pop(request_id, None)
         if key_id is None:
             return
-        if self._counts[key_id] > 1:
-            self._counts[key_id] -= 1
+        if self._count_by_key[key_id] > 1:
+            self._count_by_key[key_id] -= 1
         else:
-            del self._counts[key_id]
+            del self._count_by_key[key_id]
 
 
 # Stop waiting for a provider when the client has left: nobody would read the answer, and it would
@@ -87,14 +91,17 @@ class InFlight:
 
 
 @asynccontextmanager
-async def until_gone(client: Client) -> AsyncIterator[None]:
-    """Run the body; when the client leaves meanwhile, cancel it and raise ClientGone. A cancellation from elsewhere passes through."""
+async def cancel_on_disconnect(client: Client) -> AsyncIterator[None]:
+    """Run the body; when the client leaves meanwhile, cancel it and raise ClientGone.
+
+    A cancellation from elsewhere passes through.
+    """
     waiting = asyncio.current_task()
     left = False
 
     async def watch() -> None:
         nonlocal left
-        await client.gone()
+        await client.wait_disconnected()
         left = True
         if waiting is not None:
             waiting.cancel()
@@ -104,7 +111,7 @@ async def until_gone(client: Client) -> AsyncIterator[None]:
         yield
     except asyncio.CancelledError:
         if left and waiting is not None and waiting.uncancel() == 0:
-            raise ClientGone from None
+            raise ClientDisconnected from None
         raise
     finally:
         watcher.cancel()

@@ -1,6 +1,7 @@
 """Everything a request can be refused with, and the one way a tool says it cannot help.
 
-GatewayError                      the client gets OpenAI's error object (platform.openai.com/docs/guides/error-codes)
+GatewayError                      the client gets OpenAI's error object
+                                  (platform.openai.com/docs/guides/error-codes)
 +- BadRequest            400      a field is wrong: `param` names it
 +- TooDeep / TooLarge    400/413
 +- TooMany               413      messages, parts or JSON values
@@ -20,14 +21,16 @@ GatewayError                      the client gets OpenAI's error object (platfor
 +- NotCached             504      only-if-cached and a miss (RFC 9111 section 5.2.1.7)
 +- UpstreamUnreachable   502
 +- UpstreamInvalid       502      a 200 that is no completion
-+- UpstreamAuthFailed    502      the provider does not accept the key that we sent it; ours to mend, so no client should try again
++- UpstreamAuthFailed    502      the provider does not accept the key that we sent it; ours to
+|                                 mend, so no client should try again
 +- UpstreamTimeout       504      the provider had the request, and may bill it
 +- FeedbackUnavailable   503      the ledger or the caches cannot be reached
 +- NotReady              503      the worker has not read its configuration yet
 +- InternalFault         500      a bug of ours; never the client's fault
 
 ClientGone                        the client left: nobody to answer, but something to record
-ToolUnavailable                   a cache, vector store, embedder or compressor could not answer: the request goes on without it
+ToolUnavailable                   a cache, vector store, embedder or compressor could not answer:
+                                  the request goes on without it
 """
 
 import logging
@@ -35,9 +38,12 @@ from typing import Any, ClassVar
 
 
 class GatewayError(Exception):
-    """A refusal that knows its own answer. `param` names the field at fault where there is one. `had_request`: the provider had been sent
-    the request before, so that it may bill it. `retryable` False: what was paid for would be paid for again, or nothing would change, so
-    SDKs are told not to try by themselves."""
+    """A refusal that knows its own answer.
+
+    `param` names the field at fault where there is one. `had_request`: the provider had been sent
+    the request before, so that it may bill it. `retryable` False: what was paid for would be paid
+    for again, or nothing would change, so SDKs are told not to try by themselves.
+    """
 
     status: ClassVar[int] = 500
     type: ClassVar[str] = "server_error"
@@ -50,9 +56,16 @@ class GatewayError(Exception):
         self.message = message
         self.param = param
 
-    def body(self) -> dict[str, Any]:
+    def error_object(self) -> dict[str, Any]:
         """OpenAI's error object."""
-        return {"error": {"message": self.message, "type": self.type, "param": self.param, "code": self.code}}
+        return {
+            "error": {
+                "message": self.message,
+                "type": self.type,
+                "param": self.param,
+                "code": self.code,
+            }
+        }
 
 
 class BadRequest(GatewayError):
@@ -60,20 +73,20 @@ class BadRequest(GatewayError):
     type = "invalid_request_error"
 
 
-class TooDeep(BadRequest):
+class BodyTooDeep(BadRequest):
     code = "request_too_large"
 
 
-class TooLarge(BadRequest):
+class BodyTooLarge(BadRequest):
     status = 413
     code = "request_too_large"
 
 
-class TooMany(TooLarge):
+class TooManyParts(BodyTooLarge):
     """More messages, parts or JSON values than are accepted."""
 
 
-class EncodingUnknown(BadRequest):
+class UnsupportedEncoding(BadRequest):
     status = 415
     code = "unsupported_content_encoding"
 
@@ -88,7 +101,7 @@ class HeadTooLarge(BadRequest):
     code = "head_too_large"
 
 
-class BadKey(BadRequest):
+class InvalidApiKey(BadRequest):
     status = 401
     code = "invalid_api_key"
 
@@ -98,17 +111,17 @@ class ModelForbidden(BadRequest):
     code = "model_not_found"
 
 
-class ModelUnknown(BadRequest):
+class ModelNotFound(BadRequest):
     status = 404
     code = "model_not_found"
 
 
-class RequestUnknown(BadRequest):
+class RequestNotFound(BadRequest):
     status = 404
     code = "request_not_found"
 
 
-class NothingCached(BadRequest):
+class AnswerNotCached(BadRequest):
     status = 409
     code = "not_a_cached_answer"
 
@@ -131,7 +144,7 @@ class TooManyConnections(RateLimited):
     code = "too_many_connections"
 
 
-class PathUnknown(BadRequest):
+class PathNotFound(BadRequest):
     status = 404
     code = "unknown_url"
 
@@ -141,7 +154,7 @@ class MethodNotAllowed(BadRequest):
     code = "method_not_allowed"
 
 
-class NotCached(GatewayError):
+class OnlyIfCachedMiss(GatewayError):
     status = 504
     code = "not_cached"
 
@@ -188,12 +201,15 @@ class InternalFault(GatewayError):
     code = "internal_error"
 
 
-class ClientGone(Exception):
+class ClientDisconnected(Exception):
     """The client closed its connection before the answer was complete."""
 
 
 class ToolUnavailable(Exception):
-    """A tool could not answer in time or at all. The caller goes on without it. `skipped`: it was not even asked."""
+    """A tool could not answer in time or at all.
+
+    The caller goes on without it. `skipped`: it was not even asked.
+    """
 
     def __init__(self, tool: str, reason: str, *, skipped: bool = False) -> None:
         super().__init__(f"{tool}: {reason}")

@@ -8,41 +8,46 @@ Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
 
 
-class Bounded(Generic[Key, Value]):
-    """Least recently used, by size. `limit` in bytes, as the caller reckons them; a value of more than a sixteenth of it is not kept."""
+class LRUCache(Generic[Key, Value]):
+    """Least recently used, by size.
+
+    `max_bytes` in bytes, as the caller reckons them; a value of more than a sixteenth of it is not
+    kept.
+    """
 
     def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self.largest = limit // 16
-        self.bytes = 0
-        # In order of use. Not a plain dictionary: finding its first key takes a step for each that was dropped before it, 1 ms in the end.
-        self._kept: OrderedDict[Key, tuple[Value, int]] = OrderedDict()
+        self.max_bytes = limit
+        self.max_value_bytes = limit // 16
+        self.size_bytes = 0
+        # In order of use. Not a plain dictionary: finding its first key takes a step for each that
+        # was dropped before it, 1 ms in the end.
+        self._entries: OrderedDict[Key, tuple[Value, int]] = OrderedDict()
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._entries)
 
     def get(self, key: Key) -> Value | None:
-        found = self._kept.get(key)
+        found = self._entries.get(key)
         if found is None:
             return None
-        self._kept.move_to_end(key)
+        self._entries.move_to_end(key)
         return found[0]
 
-    def keep(self, key: Key, value: Value, size: int) -> None:
+    def store_value(self, key: Key, value: Value, size: int) -> None:
         """Remember the value, which takes `size` bytes."""
-        self.drop(key)
-        if size > self.largest:
+        self.remove(key)
+        if size > self.max_value_bytes:
             return
-        self._kept[key] = (value, size)
-        self.bytes += size
-        while self.bytes > self.limit:
-            self.drop(next(iter(self._kept)))
+        self._entries[key] = (value, size)
+        self.size_bytes += size
+        while self.size_bytes > self.max_bytes:
+            self.remove(next(iter(self._entries)))
 
-    def drop(self, key: Key) -> None:
-        found = self._kept.pop(key, None)
+    def remove(self, key: Key) -> None:
+        found = self._entries.pop(key, None)
         if found is not None:
-            self.bytes -= found[1]
+            self.size_bytes -= found[1]
 
     def clear(self) -> None:
-        self._kept.clear()
-        self.bytes = 0
+        self._entries.clear()
+        self.size_bytes = 0

@@ -1,92 +1,126 @@
-"""What of a message a model reads: its texts, and what pictures, recordings and files cost as constants.
+"""What of a message a model reads: its texts, and what pictures,
+recordings and files cost as constants.
 
-A provider bills what it passes to the model, whether OpenAI knows the field or not: `reasoning_content` (DeepSeek, Kimi), `reasoning` and
-`reasoning_details` (OpenRouter), `thinking` and `document` parts (Anthropic behind compatible endpoints). So every string counts but those
-that are known to reach no model.
+A provider bills what it passes to the model, whether OpenAI knows the field or not:
+`reasoning_content` (DeepSeek, Kimi), `reasoning` and `reasoning_details` (OpenRouter), `thinking`
+and `document` parts (Anthropic behind compatible endpoints). So every string counts but those that
+are known to reach no model.
 """
 
 import re
 from collections.abc import Iterator
 from typing import Any
 
-# platform.openai.com/docs/guides/images-vision: 85 for low detail, 85 + 4 tiles of 170 for a square of 1024 pixels.
-IMAGE_LOW = 85
-IMAGE = 765
-# One token per 100 ms of user audio (platform.openai.com/docs/guides/realtime-costs): half a minute of it.
-AUDIO = 300
+# platform.openai.com/docs/guides/images-vision: 85 for low detail, 85 + 4 tiles of 170 for a square
+# of 1024 pixels.
+LOW_DETAIL_IMAGE_TOKENS = 85
+IMAGE_TOKENS = 765
+# One token per 100 ms of user audio (platform.openai.com/docs/guides/realtime-costs): half a minute
+# of it.
+AUDIO_TOKENS = 300
 # A page or two of text: what a file holds cannot be seen from its id.
-FILE = 1000
-# Characters of base64 for each token of what it seals: three bytes in four characters, four bytes a token.
-SEALED = 16 / 3
+FILE_TOKENS = 1000
+# Characters of base64 for each token of what it seals: three bytes in four characters, four bytes a
+# token.
+SEALED_CHARACTERS_PER_TOKEN = 16 / 3
 
-_MEDIA = {
-    **dict.fromkeys(("image_url", "image", "input_image", "image_file"), IMAGE),
-    **dict.fromkeys(("input_audio", "audio", "audio_url"), AUDIO),
-    **dict.fromkeys(("file", "input_file", "video", "video_url", "input_video"), FILE),
+_MEDIA_TOKENS = {
+    **dict.fromkeys(("image_url", "image", "input_image", "image_file"), IMAGE_TOKENS),
+    **dict.fromkeys(("input_audio", "audio", "audio_url"), AUDIO_TOKENS),
+    **dict.fromkeys(("file", "input_file", "video", "video_url", "input_video"), FILE_TOKENS),
 }
 # Fields that say how a message is to be handled, and seals on what stands beside them.
-_UNREAD = frozenset(
-    {"type", "id", "index", "status", "cache_control", "prefix", "partial", "annotations", "citations", "logprobs", "format"}
-    | {"signature", "thought_signature", "media_type", "mime_type", "mimeType", "file_id", "provider_specific_fields"}
+_UNREAD_FIELDS = frozenset(
+    {
+        "type",
+        "id",
+        "index",
+        "status",
+        "cache_control",
+        "prefix",
+        "partial",
+        "annotations",
+        "citations",
+        "logprobs",
+        "format",
+    }
+    | {
+        "signature",
+        "thought_signature",
+        "media_type",
+        "mime_type",
+        "mimeType",
+        "file_id",
+        "provider_specific_fields",
+    }
 )
 # Reasoning that only the provider can read.
-_SEALED = frozenset({"redacted_thinking", "reasoning.encrypted"})
+_SEALED_TYPES = frozenset({"redacted_thinking", "reasoning.encrypted"})
 # Texts of reasoning, which some providers send under two names.
-_REASONING = ("reasoning_content", "reasoning", "reasoning_text")
+_REASONING_FIELDS = ("reasoning_content", "reasoning", "reasoning_text")
 # What a model reads as JSON, names and all.
-_AS_JSON = frozenset({"arguments", "input", "args"})
+_JSON_FIELDS = frozenset({"arguments", "input", "args"})
 _DATA_URL = re.compile(r"data:([\w.+-]*)/?[^,;]{0,80}(?:;[^,;]{1,80}){0,4};base64,")
 _BASE64 = re.compile(r"[A-Za-z0-9+/=_-]{256,}\Z")
 
 
-def other_parts(message: dict[str, Any]) -> Iterator[str | int]:
+def iter_other_parts(message: dict[str, Any]) -> Iterator[str | int]:
     """Texts and constants of all fields of a message but its role, content, name and calls."""
     said = set[str]()
     for key, value in message.items():
         if key in ("role", "content", "name", "tool_calls", "function_call") or not value:
             continue
         if key == "audio":
-            yield from (AUDIO, str(value.get("transcript") or "")) if isinstance(value, dict) else ()
-        elif key in _REASONING and isinstance(value, str):
+            yield from (
+                (AUDIO_TOKENS, str(value.get("transcript") or ""))
+                if isinstance(value, dict)
+                else ()
+            )
+        elif key in _REASONING_FIELDS and isinstance(value, str):
             if value not in said and not (key == "reasoning" and message.get("reasoning_details")):
                 said.add(value)
                 yield value
         elif key == "tool_call_id":
             yield value if isinstance(value, str) else ""
-        elif key not in _UNREAD:
-            yield from inner_parts(value)
+        elif key not in _UNREAD_FIELDS:
+            yield from iter_inner_parts(value)
 
 
-def content_parts(content: object) -> Iterator[str | int]:
+def iter_content_parts(content: object) -> Iterator[str | int]:
     """The same of the content of a message."""
     if isinstance(content, str):
         yield content
     elif isinstance(content, list | dict):
-        yield from inner_parts(content)
+        yield from iter_inner_parts(content)
 
 
-def call_parts(call: object) -> Iterator[str | int]:
+def iter_call_parts(call: object) -> Iterator[str | int]:
     """The same of a call of a tool: its id, name and arguments."""
     if isinstance(call, dict):
         yield from (str(call["id"]),) if isinstance(call.get("id"), str) else ()
-        yield from inner_parts({key: value for key, value in call.items() if key != "id"})
+        yield from iter_inner_parts({key: value for key, value in call.items() if key != "id"})
 
 
-def inner_parts(value: object) -> Iterator[str | int]:
-    """Texts and constants of whatever is inside, in order, however deep: it takes steps, not calls."""
+def iter_inner_parts(value: object) -> Iterator[str | int]:
+    """Texts and constants of whatever is inside, in order, however deep:
+    it takes steps, not calls."""
     left: list[tuple[str, Any, bool]] = [("", value, False)]
     while left:
         key, item, as_json = left.pop()
         if isinstance(item, str):
-            yield from _text(item, key)
+            yield from _iter_text(item, key)
         elif isinstance(item, list):
             left += [(key, inner, as_json) for inner in reversed(item)]
         elif isinstance(item, dict):
-            media = _of_media(item)
+            media = _count_media(item)
             if media is not None:
                 yield media
                 continue
-            inside = [(name, inner, as_json or name in _AS_JSON) for name, inner in item.items() if as_json or name not in _UNREAD]
+            inside = [
+                (name, inner, as_json or name in _JSON_FIELDS)
+                for name, inner in item.items()
+                if as_json or name not in _UNREAD_FIELDS
+            ]
             if as_json:
                 yield from (name for name in item if isinstance(name, str))
             left += reversed(inside)
@@ -94,36 +128,42 @@ def inner_parts(value: object) -> Iterator[str | int]:
             yield str(item) if abs(item) < 1e300 else "1e300"
 
 
-def _text(text: str, key: str) -> Iterator[str | int]:
+def _iter_text(text: str, key: str) -> Iterator[str | int]:
     url = _DATA_URL.match(text) if text.startswith("data:") else None
     if url:
-        yield _of_type(url[1], len(text))
+        yield _count_data(url[1], len(text))
     elif key in ("data", "file_data", "bytes", "b64_json") and _BASE64.match(text):
-        yield FILE
+        yield FILE_TOKENS
     else:
         yield text
 
 
-def _of_media(part: dict[str, Any]) -> int | None:
+def _count_media(part: dict[str, Any]) -> int | None:
     """What a part costs that is no text; None for what has texts inside."""
     kind = part.get("type")
     if not isinstance(kind, str):
         kind = ""
-    if kind in _SEALED and isinstance(part.get("data"), str):
-        return round(len(part["data"]) / SEALED)
-    if kind in _MEDIA:
+    if kind in _SEALED_TYPES and isinstance(part.get("data"), str):
+        return round(len(part["data"]) / SEALED_CHARACTERS_PER_TOKEN)
+    if kind in _MEDIA_TOKENS:
         image = part.get("image_url")
-        low = part.get("detail") == "low" or (isinstance(image, dict) and image.get("detail") == "low")
-        return IMAGE_LOW if low and _MEDIA[kind] == IMAGE else _MEDIA[kind]
+        low = part.get("detail") == "low" or (
+            isinstance(image, dict) and image.get("detail") == "low"
+        )
+        return (
+            LOW_DETAIL_IMAGE_TOKENS
+            if low and _MEDIA_TOKENS[kind] == IMAGE_TOKENS
+            else _MEDIA_TOKENS[kind]
+        )
     if kind == "base64" and isinstance(part.get("data"), str):
-        return _of_type(str(part.get("media_type")).partition("/")[0], len(part["data"]))
+        return _count_data(str(part.get("media_type")).partition("/")[0], len(part["data"]))
     if kind == "url" and isinstance(part.get("url"), str):
-        return FILE
+        return FILE_TOKENS
     return None
 
 
-def _of_type(kind: str, length: int) -> int:
+def _count_data(kind: str, length: int) -> int:
     """What data of a media type costs, by its length in base64."""
     if kind == "text":
-        return round(length / SEALED)
-    return {"image": IMAGE, "audio": AUDIO}.get(kind, FILE)
+        return round(length / SEALED_CHARACTERS_PER_TOKEN)
+    return {"image": IMAGE_TOKENS, "audio": AUDIO_TOKENS}.get(kind, FILE_TOKENS)

@@ -1,6 +1,9 @@
-"""The outside world on one page: what a stage may ask for. Engines implement these; tests fill them with fakes.
+"""The outside world on one page: what a stage may ask for.
 
-Every method of a cache or embedder raises `ToolUnavailable` when it cannot answer, and nothing else: the chain turns that into a miss.
+Engines implement these; tests fill them with fakes.
+
+Every method of a cache or embedder raises `ToolUnavailable` when it cannot answer, and nothing
+else: the chain turns that into a miss.
 """
 
 import math
@@ -9,16 +12,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from plans.snapshot import CompressionSettings
-from proxy.core.compression.types import Cut
-from proxy.core.config import Directory, UpstreamTarget
+from proxy.core.compression.types import CompressionResult
+from proxy.core.config import ConfigSnapshot, ProviderEndpoint
 from proxy.core.flights import Flight
 from proxy.core.types import Message, Vector
 from stats.events import Attempt, Event, Imprint, Kept
 
 if TYPE_CHECKING:
     from proxy.core.caching.envelope import Envelope
-    from proxy.core.compression.types import Terms
-    from proxy.core.prompt_caching.conversations import Known, Sent
+    from proxy.core.compression.types import CompressionTerms
+    from proxy.core.prompt_caching.conversations import ConversationHistory, LastPrompt
 
 
 class ExactCache(Protocol):
@@ -29,7 +32,8 @@ class ExactCache(Protocol):
     async def delete(self, *keys: str) -> None: ...
 
     async def claim(self, name: str, seconds: int) -> bool:
-        """Whether nobody else, in any worker, claimed that name in the last `seconds`: then it is the caller's for so long."""
+        """Whether nobody else, in any worker, claimed that name
+        in the last `seconds`: then it is the caller's for so long."""
         ...
 
     async def close(self) -> None: ...
@@ -37,8 +41,11 @@ class ExactCache(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SemanticEntry:
-    """What a semantic cache keeps. `vector` is a unit vector; `bucket`, `scope`: hex digests; times in epoch seconds. `question`: empty
-    where stored texts are encrypted; the envelope has it."""
+    """What a semantic cache keeps.
+
+    `vector` is a unit vector; `bucket`, `scope`: hex digests; times in epoch seconds. `question`:
+    empty where stored texts are encrypted; the envelope has it.
+    """
 
     entry_id: str
     bucket: str
@@ -54,15 +61,18 @@ class SemanticEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """A neighbour of the question asked, best first. `similarity` is the cosine. `question`: as in the entry; `opened`: the envelope,
-    once it was."""
+    """A neighbour of the question asked, best first.
+
+    `similarity` is the cosine. `question`: as in the entry; `decoded_envelope`: the envelope, once
+    it was.
+    """
 
     entry_id: str
     similarity: float
     scope: str
     question: str
     envelope: bytes
-    opened: "Envelope | None" = None
+    decoded_envelope: "Envelope | None" = None
 
 
 class SemanticCache(Protocol):
@@ -70,12 +80,14 @@ class SemanticCache(Protocol):
 
     name: str
 
-    async def nearest(self, bucket: str, vector: Vector, *, floor: float, limit: int) -> list[Candidate]:
+    async def find_nearest(
+        self, bucket: str, vector: Vector, *, floor: float, limit: int
+    ) -> list[Candidate]:
         """Up to `limit` unexpired entries of the bucket with cosine >= `floor`, nearest first."""
         ...
 
     async def add(self, entry: SemanticEntry) -> None:
-        """Store one entry, visible to the next `nearest`. The same `entry_id` replaces."""
+        """Store one entry, visible to the next `find_nearest`. The same `entry_id` replaces."""
         ...
 
     async def delete(self, entry_id: str) -> None:
@@ -86,11 +98,12 @@ class SemanticCache(Protocol):
         """The entry of that id, of this cache's embedder, unless it has expired."""
         ...
 
-    async def check(self) -> None:
-        """Raise ToolUnavailable with a reason a person understands when the backend cannot serve."""
+    async def check_ready(self) -> None:
+        """Raise ToolUnavailable with a reason a person understands
+        when the backend cannot serve."""
         ...
 
-    async def purge(self) -> int:
+    async def purge_expired(self) -> int:
         """Remove expired entries; the number removed (0 where the store expires them by itself)."""
         ...
 
@@ -98,10 +111,13 @@ class SemanticCache(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outdated:
-    """An entry whose vector is another embedder's. `place`: where its store keeps those; the rest as in `SemanticEntry`."""
+class OutdatedEntry:
+    """An entry whose vector is another embedder's.
 
-    place: str
+    `storage_location`: where its store keeps those; the rest as in `SemanticEntry`.
+    """
+
+    storage_location: str
     entry_id: str
     plan_id: int
     question: str
@@ -110,27 +126,34 @@ class Outdated:
 
 @runtime_checkable
 class Reembeddable(Protocol):
-    """A semantic cache whose entries can follow when the embedder changes. Expiry, bucket, scope and envelope stay what they are."""
+    """A semantic cache whose entries can follow when the embedder changes.
+
+    Expiry, bucket, scope and envelope stay what they are.
+    """
 
     name: str
 
-    def outdated(self, batch: int) -> AsyncIterator[list[Outdated]]:
+    def iter_outdated(self, batch: int) -> AsyncIterator[list[OutdatedEntry]]:
         """Unexpired entries of this installation's other embedders, some `batch` at a time."""
         ...
 
-    async def move(self, old: Outdated, vector: Vector) -> None:
-        """Put one of them under the present embedder, unless it has a newer one of that id, and remove it where it was."""
+    async def move_entry(self, old: OutdatedEntry, vector: Vector) -> None:
+        """Put one of them under the present embedder, unless it has a newer one of that id,
+        and remove it where it was."""
         ...
 
 
 class Verifier(Protocol):
-    """Whether the answer to one question answers another. `id` names the weights: scores of two ids are not comparable. `embedder`: the
-    one whose cosines it knows."""
+    """Whether the answer to one question answers another.
+
+    `id` names the weights: scores of two ids are not comparable. `embedder`: the one whose cosines
+    it knows.
+    """
 
     id: str
     embedder: str
 
-    async def score(
+    async def score_questions(
         self,
         asked: str,
         stored: Sequence[str],
@@ -139,28 +162,38 @@ class Verifier(Protocol):
         at_least: float = 0.0,
         within: float = math.inf,
     ) -> list[float]:
-        """For each stored question the calibrated probability, 0..1, that its answer is right for the one asked. `similarities`: their
-        cosines; better scores with than without. Of a pair that cannot reach `at_least` the most it could reach will do. Refused at once,
-        as `skipped`, when it would take longer than `within` seconds."""
+        """For each stored question the calibrated probability, 0..1,
+        that its answer is right for the one asked. `similarities`: their cosines; better scores
+        with than without. Of a pair that cannot reach `at_least` the most it could reach will do.
+        Refused at once, as `skipped`, when it would take longer than `within` seconds."""
         ...
 
     async def close(self) -> None: ...
 
 
 class Embedder(Protocol):
-    """Text to a unit vector of `dimension` float32. `id` names model, revision and dimension: vectors of two ids never meet."""
+    """Text to a unit vector of `dimension` float32.
+
+    `id` names model, revision and dimension: vectors of two ids never meet.
+    """
 
     id: str
     dimension: int
 
-    async def embed(self, text: str, *, tenant: int | None = None, within: float = math.inf) -> Vector:
-        """The text's vector, remembered for this tenant alone; None: for the gateway's own work. Refused at once, as `skipped`, when it
-        would take longer than `within` seconds."""
+    async def embed(
+        self, text: str, *, tenant: int | None = None, within: float = math.inf
+    ) -> Vector:
+        """The text's vector, remembered for this tenant alone; None: for the gateway's own work.
+
+        Refused at once, as `skipped`, when it would take longer than `within` seconds.
+        """
         ...
 
-    async def understands(self, text: str) -> bool:
-        """Whether its vocabulary holds most of the text: else other questions have the same vector. Some microseconds a word. Raises
-        ToolUnavailable."""
+    async def has_vocabulary_for(self, text: str) -> bool:
+        """Whether its vocabulary holds most of the text: else other questions have the same vector.
+
+        Some microseconds a word. Raises ToolUnavailable.
+        """
         ...
 
     async def close(self) -> None: ...
@@ -175,20 +208,36 @@ class Compressor(Protocol):
         settings: CompressionSettings,
         *,
         model: str,
-        terms: "Terms | None" = None,
+        terms: "CompressionTerms | None" = None,
         tenant: int | None = None,
-    ) -> Cut:
-        """Fewer messages that say the most. What is worked out is remembered for this tenant alone; None: not at all."""
+    ) -> CompressionResult:
+        """Fewer messages that say the most.
+
+        What is worked out is remembered for this tenant alone; None: not at all.
+        """
         ...
 
     async def close(self) -> None: ...
 
 
-class Chats(Protocol):
-    """What is known of chats, see `proxy.core.prompt_caching.conversations`. Raises ToolUnavailable when it cannot say."""
+class ConversationStore(Protocol):
+    """What is known of chats, see `proxy.core.prompt_caching.conversations`.
 
-    async def known(self, chat: str | None, *, tenant: int, route: int) -> "Known": ...
-    async def note(self, chat: str, sent: "Sent", *, turn: int, tenant: int, route: int, cached: int = 0, repeated: int = 0) -> None: ...
+    Raises ToolUnavailable when it cannot say.
+    """
+
+    async def load(self, chat: str | None, *, tenant: int, route: int) -> "ConversationHistory": ...
+    async def save(
+        self,
+        chat: str,
+        sent: "LastPrompt",
+        *,
+        turn: int,
+        tenant: int,
+        route: int,
+        cached: int = 0,
+        repeated: int = 0,
+    ) -> None: ...
     async def close(self) -> None: ...
 
 
@@ -198,79 +247,105 @@ class UpstreamReply(Protocol):
     status: int
     headers: Mapping[str, str]
 
-    async def read(self) -> bytes:
+    async def read_body(self) -> bytes:
         """The whole body; raises UpstreamTimeout or UpstreamUnreachable."""
         ...
 
-    def chunks(self) -> AsyncIterator[bytes]:
-        """The body as it arrives; raises UpstreamTimeout or UpstreamUnreachable when it breaks off."""
+    def iter_chunks(self) -> AsyncIterator[bytes]:
+        """The body as it arrives; raises UpstreamTimeout or UpstreamUnreachable
+        when it breaks off."""
         ...
 
     async def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
-    """Who makes a call. `held`: we do, and `stored` is what the exact tier holds by now; otherwise `holder` does."""
+class LeaseClaim:
+    """Who makes a call.
 
-    held: bool
+    `is_ours`: we do, and `stored_value` is what the exact tier holds by now; otherwise `holder`
+    does.
+    """
+
+    is_ours: bool
     holder: str = ""
-    stored: bytes | None = None
+    stored_value: bytes | None = None
 
 
 class Leases(Protocol):
-    """Which worker of all makes a call. Raises ToolUnavailable when it cannot say. A lease lapses some seconds after its holder died."""
+    """Which worker of all makes a call.
 
-    async def claim(self, flight: Flight) -> Claim:
+    Raises ToolUnavailable when it cannot say. A lease lapses some seconds after its holder died.
+    """
+
+    async def claim_flight(self, flight: Flight) -> LeaseClaim:
         """Take the lease for this flight's call, unless another worker has it."""
         ...
 
-    async def follow(self, key: str, holder: str) -> Flight:
-        """The holder's flight as it is heard from here; abandoned when the holder falls silent or loses the lease."""
+    async def follow_flight(self, key: str, holder: str) -> Flight:
+        """The holder's flight as it is heard from here;
+        abandoned when the holder falls silent or loses the lease."""
         ...
 
-    async def quit(self, mirror: Flight) -> None:
+    async def stop_following(self, mirror: Flight) -> None:
         """Nobody here listens to it any more. Raises nothing."""
         ...
 
-    async def release(self, flight: Flight) -> None: ...
+    async def release_flight(self, flight: Flight) -> None: ...
     async def close(self) -> None: ...
 
 
 class Upstream(Protocol):
-    """One POST to a provider. Raises UpstreamUnreachable or UpstreamTimeout, never follows redirects, never retries. `trace`: its
-    `traceparent` header (W3C Trace Context), "" for none."""
+    """One POST to a provider.
 
-    async def send(self, target: UpstreamTarget, body: bytes, *, request_id: str, stream: bool, trace: str = "") -> UpstreamReply: ...
+    Raises UpstreamUnreachable or UpstreamTimeout, never follows redirects, never retries. `trace`:
+    its `traceparent` header (W3C Trace Context), "" for none.
+    """
+
+    async def send(
+        self,
+        target: ProviderEndpoint,
+        body: bytes,
+        *,
+        request_id: str,
+        stream: bool,
+        trace: str = "",
+    ) -> UpstreamReply: ...
     async def close(self) -> None: ...
 
 
 class Ledger(Protocol):
-    """Where finished requests go, and what the caches keep. Each call returns at once and survives a killed worker."""
+    """Where finished requests go, and what the caches keep.
 
-    def attempt(self, attempt: Attempt) -> None: ...
-    def record(self, event: Event) -> None: ...
-    def kept(self, entry: Kept) -> None: ...
-    def imprint(self, imprint: Imprint) -> None: ...
+    Each call returns at once and survives a killed worker.
+    """
+
+    def record_attempt(self, attempt: Attempt) -> None: ...
+    def record_event(self, event: Event) -> None: ...
+    def record_cache_entry(self, entry: Kept) -> None: ...
+    def record_fingerprint(self, imprint: Imprint) -> None: ...
 
 
 class Client(Protocol):
     """The other end of one request."""
 
-    async def body(self, limit: int) -> bytes:
-        """The whole request body. Raises TooLarge as soon as it exceeds `limit` bytes, ClientGone when the client left."""
+    async def read_body(self, limit: int) -> bytes:
+        """The whole request body.
+
+        Raises TooLarge as soon as it exceeds `limit` bytes, ClientGone when the client left.
+        """
         ...
 
-    async def gone(self) -> None:
+    async def wait_disconnected(self) -> None:
         """Return when the client closed its connection. Only after the body was read."""
         ...
 
-    async def start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None: ...
-    async def send(self, data: bytes, *, more: bool) -> None: ...
+    async def start_response(self, status: int, headers: list[tuple[bytes, bytes]]) -> None: ...
+    async def send_body(self, data: bytes, *, more: bool) -> None: ...
 
 
-class Source(Protocol):
+class ConfigSource(Protocol):
     """The current configuration, never older than two seconds while the database answers."""
 
     @property
-    def directory(self) -> Directory: ...
+    def config(self) -> ConfigSnapshot: ...

@@ -1,14 +1,16 @@
-"""Request ids: UUIDv7 (RFC 9562 section 5.7), sortable by time, which Python 3.11 does not make by itself."""
+"""Request ids: UUIDv7 (RFC 9562 section 5.7), sortable by time,
+which Python 3.11 does not make by itself."""
 
 import os
 import time
 from contextvars import ContextVar
 
-# Of the request that the present task works for, "" where it works for none. A task takes over that of the one that starts it.
+# Of the request that the present task works for, "" where it works for none. A task takes over that
+# of the one that starts it.
 REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
 
 
-def new_id() -> str:
+def new_request_id() -> str:
     """A fresh UUIDv7 in text form: 48 bits of Unix milliseconds, version, 74 random bits."""
     stamp = time.time_ns() // 1_000_000
     value = (stamp << 80) | int.from_bytes(os.urandom(10))

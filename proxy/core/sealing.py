@@ -1,12 +1,15 @@
-"""Values that leave the process and are believed when they come back: sealed, and encrypted where the deployment wants it.
+"""Values that leave the process and are believed when they come back:
+sealed, and encrypted where the deployment wants it.
 
-A seal is BLAKE2b with a key (RFC 7693) over what the value is for, the place it belongs to and the value. It is checked before anything
-is unpacked: whoever can write to a store but has not the pepper cannot make, change or move an answer. Encryption is AES-256-GCM under
-a key of the value's own, derived from a salt, so that no number of values wears a key out; the seal stands over the ciphertext.
+A seal is BLAKE2b with a key (RFC 7693) over what the value is for, the place it belongs to and the
+value. It is checked before anything is unpacked: whoever can write to a store but has not the
+pepper cannot make, change or move an answer. Encryption is AES-256-GCM under a key of the value's
+own, derived from a salt, so that no number of values wears a key out; the seal stands over the
+ciphertext.
 
     value = seal (16 bytes), `P`, body                                        sealed
             seal (16 bytes), `E`, id of the key (4), salt (16), nonce (12), ciphertext      encrypted too
-"""
+"""  # noqa: E501 -- laid out as it is read
 
 import logging
 import os
@@ -21,86 +24,113 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 log = logging.getLogger("tokenthrift.proxy")
 SEAL_BYTES = 16
-LOG_EVERY = 10.0  # seconds between two lines about values refused of one store
-_PLAIN, _ENCRYPTED = b"P", b"E"
-_KEY_ID, _SALT, _NONCE = 4, 16, 12
+LOG_INTERVAL_SECONDS = 10.0  # seconds between two lines about values refused of one store
+_PLAIN_MARK, _ENCRYPTED_MARK = b"P", b"E"
+_KEY_ID_BYTES, _SALT_BYTES, _NONCE_BYTES = 4, 16, 12
 
 
-class BadSeal(ValueError):
-    """The value was not written by us for this place, or under a key that is not configured any more."""
+class InvalidSeal(ValueError):
+    """The value was not written by us for this place,
+    or under a key that is not configured any more."""
 
 
-class Refusals:
-    """How many values were not believed, by store. Returns at once; the log hears of it at most every ten seconds a store."""
+class RefusalCounter:
+    """How many values were not believed, by store.
+
+    Returns at once; the log hears of it at most every ten seconds a store.
+    """
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
-        self._said: dict[str, tuple[float, int]] = {}
+        self._last_logged: dict[str, tuple[float, int]] = {}
 
-    def add(self, store: str) -> None:
+    def count_refusal(self, store: str) -> None:
         """Count one of this store."""
         self.counts[store] += 1
-        said_at, said = self._said.get(store, (-LOG_EVERY, 0))
-        if time.monotonic() - said_at >= LOG_EVERY:
-            self._said[store] = time.monotonic(), self.counts[store]
-            log.warning("%d stored values of %s failed their seal or were misshapen: not served", self.counts[store] - said, store)
+        said_at, said = self._last_logged.get(store, (-LOG_INTERVAL_SECONDS, 0))
+        if time.monotonic() - said_at >= LOG_INTERVAL_SECONDS:
+            self._last_logged[store] = time.monotonic(), self.counts[store]
+            log.warning(
+                "%d stored values of %s failed their seal or were misshapen: not served",
+                self.counts[store] - said,
+                store,
+            )
 
 
 class Sealer:
-    """Seals for one installation. `secret`: the pepper; `instance`: what sets installations with one pepper apart; `keys`: 32 bytes
-    each, the first encrypts where `encrypts`, all decrypt."""
+    """Seals for one installation.
 
-    def __init__(self, secret: str, instance: str = "", *, keys: Sequence[bytes] = (), encrypts: bool = False) -> None:
+    `secret`: the pepper; `instance`: what sets installations with one pepper apart; `keys`: 32
+    bytes each, the first encrypts where `encrypts`, all decrypt.
+    """
+
+    def __init__(
+        self, secret: str, instance: str = "", *, keys: Sequence[bytes] = (), encrypts: bool = False
+    ) -> None:
         if encrypts and not keys:
             raise ValueError("to encrypt takes a key")
         self.encrypts = encrypts
-        self.refused = Refusals()
+        self.refusals = RefusalCounter()
         root = blake2b(secret.encode()).digest()
-        self._key = blake2b(instance.encode(), key=root, person=b"stored values").digest()
+        self._seal_key = blake2b(instance.encode(), key=root, person=b"stored values").digest()
         derived = [blake2b(b"stored values", key=key, digest_size=32).digest() for key in keys]
-        self._keys = {blake2b(key, digest_size=_KEY_ID).digest(): key for key in derived}
-        self._first = next(iter(self._keys), b"")
+        self._encryption_keys = {
+            blake2b(key, digest_size=_KEY_ID_BYTES).digest(): key for key in derived
+        }
+        self._first_key_id = next(iter(self._encryption_keys), b"")
 
-    def seal(self, purpose: str, body: bytes, *place: str) -> bytes:
+    def seal_value(self, purpose: str, body: bytes, *place: str) -> bytes:
         """The value to be stored at that place. `purpose`: at most 16 ASCII letters."""
-        marked = self._encrypted(body) if self.encrypts else _PLAIN + body
-        return self._seal(purpose, marked, place) + marked
+        marked = self._encrypt(body) if self.encrypts else _PLAIN_MARK + body
+        return self._compute_seal(purpose, marked, place) + marked
 
-    def unseal(self, purpose: str, value: bytes, *place: str) -> bytes:
+    def unseal_value(self, purpose: str, value: bytes, *place: str) -> bytes:
         """The body. Raises BadSeal."""
         marked = value[SEAL_BYTES:]
-        if not compare_digest(self._seal(purpose, marked, place), value[:SEAL_BYTES]):
-            raise BadSeal("not sealed by us for this place")
-        return self._decrypted(marked) if marked[:1] == _ENCRYPTED else marked[1:]
+        if not compare_digest(self._compute_seal(purpose, marked, place), value[:SEAL_BYTES]):
+            raise InvalidSeal("not sealed by us for this place")
+        return self._decrypt(marked) if marked[:1] == _ENCRYPTED_MARK else marked[1:]
 
-    def mark(self, purpose: str, *place: str) -> str:
+    def make_mark(self, purpose: str, *place: str) -> str:
         """A seal alone, 32 hex characters, for names that carry no value."""
-        return self._seal(purpose, b"", place).hex()
+        return self._compute_seal(purpose, b"", place).hex()
 
-    def _seal(self, purpose: str, marked: bytes, place: Sequence[str]) -> bytes:
-        made = blake2b(key=self._key, digest_size=SEAL_BYTES, person=purpose.encode())
+    def _compute_seal(self, purpose: str, marked: bytes, place: Sequence[str]) -> bytes:
+        made = blake2b(key=self._seal_key, digest_size=SEAL_BYTES, person=purpose.encode())
         for part in place:
             name = part.encode("utf-8", "replace")
             made.update(len(name).to_bytes(4) + name)
         made.update(marked)
         return made.digest()
 
-    def _encrypted(self, body: bytes) -> bytes:
-        salt, nonce = os.urandom(_SALT), os.urandom(_NONCE)
-        key = self._key_of_value(self._keys[self._first], salt)
-        return b"".join((_ENCRYPTED, self._first, salt, nonce, AESGCM(key).encrypt(nonce, body, None)))
+    def _encrypt(self, body: bytes) -> bytes:
+        salt, nonce = os.urandom(_SALT_BYTES), os.urandom(_NONCE_BYTES)
+        key = self._derive_value_key(self._encryption_keys[self._first_key_id], salt)
+        return b"".join(
+            (
+                _ENCRYPTED_MARK,
+                self._first_key_id,
+                salt,
+                nonce,
+                AESGCM(key).encrypt(nonce, body, None),
+            )
+        )
 
-    def _decrypted(self, marked: bytes) -> bytes:
-        name, rest = marked[1 : 1 + _KEY_ID], marked[1 + _KEY_ID :]
-        key = self._keys.get(name)
+    def _decrypt(self, marked: bytes) -> bytes:
+        name, rest = marked[1 : 1 + _KEY_ID_BYTES], marked[1 + _KEY_ID_BYTES :]
+        key = self._encryption_keys.get(name)
         if key is None:
-            raise BadSeal("encrypted under a key that is not configured")
-        salt, nonce, text = rest[:_SALT], rest[_SALT : _SALT + _NONCE], rest[_SALT + _NONCE :]
+            raise InvalidSeal("encrypted under a key that is not configured")
+        salt, nonce, text = (
+            rest[:_SALT_BYTES],
+            rest[_SALT_BYTES : _SALT_BYTES + _NONCE_BYTES],
+            rest[_SALT_BYTES + _NONCE_BYTES :],
+        )
         try:
-            return AESGCM(self._key_of_value(key, salt)).decrypt(nonce, text, None)
+            return AESGCM(self._derive_value_key(key, salt)).decrypt(nonce, text, None)
         except (InvalidTag, ValueError) as error:
-            raise BadSeal("does not decrypt") from error
+            raise InvalidSeal("does not decrypt") from error
 
     @staticmethod
-    def _key_of_value(key: bytes, salt: bytes) -> bytes:
+    def _derive_value_key(key: bytes, salt: bytes) -> bytes:
         return blake2b(salt, key=key, digest_size=32, person=b"value").digest()

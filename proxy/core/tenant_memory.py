@@ -1,4 +1,5 @@
-"""A memory of a bounded number of values in which tenants neither find nor push out what is another's."""
+"""A memory of a bounded number of values in which tenants neither find nor push out
+what is another's."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
@@ -7,7 +8,8 @@ from functools import wraps
 from threading import Lock
 from typing import Final, Generic, TypeVar
 
-# Whose request this task works on, for functions so deep down that nobody hands it to them. None: nothing is remembered.
+# Whose request this task works on, for functions so deep down that nobody hands it to them. None:
+# nothing is remembered.
 CURRENT_TENANT: Final[ContextVar[int | None]] = ContextVar("current_tenant", default=None)
 
 MAX_REMEMBERED_LENGTH: Final = 4_000  # characters of a text
@@ -18,48 +20,52 @@ Value = TypeVar("Value")
 
 
 class TenantMemory(Generic[Owner, Key, Value]):
-    """At most `limit` values in all, the least recently used of an owner first. Who is pushed out is the owner who holds most, so that
-    nobody learns from their own misses how much others ask."""
+    """At most `max_values` values in all, the least recently used of an owner first.
+
+    Who is pushed out is the owner who holds most, so that nobody learns from their own misses how
+    much others ask.
+    """
 
     def __init__(self, limit: int) -> None:
-        self.limit = limit
+        self.max_values = limit
         self._size = 0
-        self._held: dict[Owner, OrderedDict[Key, Value]] = {}
+        self._values_by_owner: dict[Owner, OrderedDict[Key, Value]] = {}
 
     def __len__(self) -> int:
         return self._size
 
     def get(self, owner: Owner, key: Key) -> Value | None:
         """What this owner kept under the key, or None."""
-        held = self._held.get(owner)
+        held = self._values_by_owner.get(owner)
         if held is None or key not in held:
             return None
         held.move_to_end(key)
         return held[key]
 
-    def keep(self, owner: Owner, key: Key, value: Value) -> None:
+    def remember(self, owner: Owner, key: Key, value: Value) -> None:
         """Remember the value for this owner alone."""
-        held = self._held.setdefault(owner, OrderedDict())
+        held = self._values_by_owner.setdefault(owner, OrderedDict())
         self._size += key not in held
         held[key] = value
         held.move_to_end(key)
-        if self._size > self.limit:
-            self._drop_one()
+        if self._size > self.max_values:
+            self._evict_one()
 
     def clear(self) -> None:
-        self._held.clear()
+        self._values_by_owner.clear()
         self._size = 0
 
-    def _drop_one(self) -> None:
-        owner = max(self._held, key=lambda each: len(self._held[each]))
-        self._held[owner].popitem(last=False)
+    def _evict_one(self) -> None:
+        owner = max(self._values_by_owner, key=lambda each: len(self._values_by_owner[each]))
+        self._values_by_owner[owner].popitem(last=False)
         self._size -= 1
-        if not self._held[owner]:
-            del self._held[owner]
+        if not self._values_by_owner[owner]:
+            del self._values_by_owner[owner]
 
 
 def remember_by_tenant(limit: int) -> Callable[[Callable[[str], Value]], Callable[[str], Value]]:
-    """Let a function of a text, which is never None, remember `limit` answers, each for the tenant whose request is worked on."""
+    """Let a function of a text, which is never None, remember `limit` answers,
+    each for the tenant whose request is worked on."""
 
     def decorate(read: Callable[[str], Value]) -> Callable[[str], Value]:
         memory: TenantMemory[int, str, Value] = TenantMemory(limit)
@@ -75,7 +81,7 @@ def remember_by_tenant(limit: int) -> Callable[[Callable[[str], Value]], Callabl
             if known is None:
                 known = read(text)
                 with lock:
-                    memory.keep(tenant, text, known)
+                    memory.remember(tenant, text, known)
             return known
 
         return remembered

@@ -10,7 +10,7 @@ from importlib.util import find_spec, module_from_spec
 from itertools import chain
 from typing import Any, Final
 
-from proxy.core.message_parts import call_parts, content_parts, other_parts
+from proxy.core.message_parts import iter_call_parts, iter_content_parts, iter_other_parts
 from proxy.core.types import Message
 
 # Tokens of a chat as the provider bills them.
@@ -22,51 +22,62 @@ from proxy.core.types import Message
 # are estimates that lean high. What else a message holds, such as reasoning that goes back to the
 # provider, counts by its texts.
 
-PER_MESSAGE = 3
-PER_NAME = 1
-PER_TOOL_CALL = 3
-REPLY_PRIMING = 3
+TOKENS_PER_MESSAGE = 3
+TOKENS_PER_NAME = 1
+TOKENS_PER_TOOL_CALL = 3
+REPLY_PRIMING_TOKENS = 3
 # (text, encoding) -> tokens
-Count = Callable[[str, str], int]
-_DEFAULT = "o200k_base"
-# After a known name only a suffix may follow (-mini, -2024-08-06, :free), no further letter, digit or point: gpt-4.9 is not a gpt-4.
-_FAMILIES = (
-    ("o200k_base", re.compile(r"((chat)?gpt-(4o|4\.1|4\.5|5(\.\d+)?|oss)|o[134]|codex)(?![a-z0-9.])")),
+TokenCounter = Callable[[str, str], int]
+_DEFAULT_ENCODING = "o200k_base"
+# After a known name only a suffix may follow (-mini, -2024-08-06, :free), no further letter, digit
+# or point: gpt-4.9 is not a gpt-4.
+_ENCODING_FAMILIES = (
+    (
+        "o200k_base",
+        re.compile(r"((chat)?gpt-(4o|4\.1|4\.5|5(\.\d+)?|oss)|o[134]|codex)(?![a-z0-9.])"),
+    ),
     ("cl100k_base", re.compile(r"(gpt-(4|3\.5|35)|text-embedding-(3|ada-002))(?![a-z0-9.])")),
 )
 _ENCODING_NAMES = frozenset({"cl100k_base", "o200k_base"})
-# The tokenizer holds the GIL while it counts, 10 to 80 ns a character: long texts go in pieces, so that other threads get their turn.
-_PIECE = 100_000
+# The tokenizer holds the GIL while it counts, 10 to 80 ns a character: long texts go in pieces, so
+# that other threads get their turn.
+_MAX_PIECE_LENGTH = 100_000
 
 
 @lru_cache(maxsize=4096)
-def encoding_for(model: str) -> tuple[str, bool]:
-    """The encoding of a model and whether it is known to be the model's own. Provider prefixes (`openai/`), `ft:` and suffixes are
-    looked through; an unknown model is counted with o200k_base and False."""
+def find_encoding(model: str) -> tuple[str, bool]:
+    """The encoding of a model and whether it is known to be the model's own.
+
+    Provider prefixes (`openai/`), `ft:` and suffixes are looked through; an unknown model is
+    counted with o200k_base and False.
+    """
     name = model.lower().rsplit("/", 1)[-1].removeprefix("ft:")
-    for encoding, family in _FAMILIES:
+    for encoding, family in _ENCODING_FAMILIES:
         if family.match(name):
             return encoding, True
-    return (name, True) if name in _ENCODING_NAMES else (_DEFAULT, False)
+    return (name, True) if name in _ENCODING_NAMES else (_DEFAULT_ENCODING, False)
 
 
-_loading = threading.Lock()
+_import_lock = threading.Lock()
 
 
 @lru_cache(maxsize=8)
-def _tokenizer(encoding: str) -> Any:
-    # The bindings below bpe_openai's tiktoken look-alike: they count without building a list, and know neither its limit of a million
-    # characters nor special tokens.
-    return _bindings().tokenizer_for_encoding(encoding)
+def _load_tokenizer(encoding: str) -> Any:
+    # The bindings below bpe_openai's tiktoken look-alike: they count without building a list, and
+    # know neither its limit of a million characters nor special tokens.
+    return _load_bindings().tokenizer_for_encoding(encoding)
 
 
-def _bindings() -> Any:
-    """The compiled part of bpe_openai alone: importing the package unpacks its tables once more in Python, 65 MB and 0.8 s a process."""
+def _load_bindings() -> Any:
+    """The compiled part of bpe_openai alone: importing the package unpacks its tables once more
+    in Python, 65 MB and 0.8 s a process."""
     name = "bpe_openai._bindings"
-    with _loading:
+    with _import_lock:
         if name not in sys.modules:
             package = find_spec("bpe_openai")
-            spec = PathFinder.find_spec(name, package.submodule_search_locations if package else None)
+            spec = PathFinder.find_spec(
+                name, package.submodule_search_locations if package else None
+            )
             if spec is None or spec.loader is None:
                 raise ModuleNotFoundError("bpe_openai is not installed", name=name)
             module = module_from_spec(spec)
@@ -75,67 +86,73 @@ def _bindings() -> Any:
         return sys.modules[name]
 
 
-def _pieces(text: str) -> Iterable[str]:
+def _split_text(text: str) -> Iterable[str]:
     start = 0
-    while len(text) - start > _PIECE:
-        space = text.find(" ", start + _PIECE, start + _PIECE + 1000)
-        end = space if space > 0 else start + _PIECE
+    while len(text) - start > _MAX_PIECE_LENGTH:
+        space = text.find(" ", start + _MAX_PIECE_LENGTH, start + _MAX_PIECE_LENGTH + 1000)
+        end = space if space > 0 else start + _MAX_PIECE_LENGTH
         yield text[start:end]
         start = end
     yield text[start:]
 
 
 def count_text(text: str, encoding: str) -> int:
-    """Tokens of a text; what looks like a special token is ordinary text, a lone surrogate counts as U+FFFD. Beyond 100,000 characters
-    the count may be a token too high for each 100,000."""
+    """Tokens of a text; what looks like a special token is ordinary text,
+    a lone surrogate counts as U+FFFD. Beyond 100,000 characters the count may be a token too high
+    for each 100,000."""
     if not text:
         return 0
-    count = _tokenizer(encoding).count
+    count = _load_tokenizer(encoding).count
     try:
-        return sum(count(piece) for piece in _pieces(text)) if len(text) > _PIECE else count(text)
+        return (
+            sum(count(piece) for piece in _split_text(text))
+            if len(text) > _MAX_PIECE_LENGTH
+            else count(text)
+        )
     except UnicodeEncodeError:
-        return count_text(_encodable(text), encoding)
+        return count_text(_replace_surrogates(text), encoding)
 
 
-def count_within(text: str, encoding: str, limit: int) -> int | None:
+def count_up_to(text: str, encoding: str, limit: int) -> int | None:
     """Tokens of a text, or None when they are more than `limit`: then only so many were counted."""
-    if len(text) > _PIECE:
+    if len(text) > _MAX_PIECE_LENGTH:
         tokens = count_text(text, encoding)
         return tokens if tokens <= limit else None
     try:
-        within: int | None = _tokenizer(encoding).count_till_limit(text, max(limit, 0))
+        within: int | None = _load_tokenizer(encoding).count_till_limit(text, max(limit, 0))
     except UnicodeEncodeError:
-        return count_within(_encodable(text), encoding, limit)
+        return count_up_to(_replace_surrogates(text), encoding, limit)
     return within
 
 
 _ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
-_known_role = lru_cache(maxsize=64)(count_text)
+_count_known_role = lru_cache(maxsize=64)(count_text)
 
 
-def _role(role: str, encoding: str) -> int:
-    """Tokens of a role; those of the API are remembered, what else a stranger calls himself is not."""
-    return _known_role(role, encoding) if role in _ROLES else count_text(role, encoding)
+def _count_role(role: str, encoding: str) -> int:
+    """Tokens of a role; those of the API are remembered,
+    what else a stranger calls himself is not."""
+    return _count_known_role(role, encoding) if role in _ROLES else count_text(role, encoding)
 
 
-def _encodable(text: str) -> str:
+def _replace_surrogates(text: str) -> str:
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def _billed(message: Message) -> tuple[int, list[str]]:
+def _split_billed(message: Message) -> tuple[int, list[str]]:
     """What of one message is billed whatever it says, and its texts."""
-    fixed, texts = PER_MESSAGE, list[str]()
-    parts = [content_parts(message.get("content")), other_parts(message)]
+    fixed, texts = TOKENS_PER_MESSAGE, list[str]()
+    parts = [iter_content_parts(message.get("content")), iter_other_parts(message)]
     if isinstance(message.get("role"), str):
         texts.append(message["role"])
     if isinstance(message.get("name"), str):
-        fixed += PER_NAME
+        fixed += TOKENS_PER_NAME
         texts.append(message["name"])
     calls = message.get("tool_calls")
     for call in [*(calls if isinstance(calls, list) else ()), message.get("function_call")]:
         if isinstance(call, dict):
-            fixed += PER_TOOL_CALL
-            parts.append(call_parts(call))
+            fixed += TOKENS_PER_TOOL_CALL
+            parts.append(iter_call_parts(call))
     for part in chain.from_iterable(parts):
         if isinstance(part, int):
             fixed += part
@@ -144,37 +161,55 @@ def _billed(message: Message) -> tuple[int, list[str]]:
     return fixed, texts
 
 
-def count_message(message: Message, encoding: str, count: Count = count_text) -> int:
-    """Tokens of one message with its framing. Adds up: `count_messages` is the sum plus the priming of the reply. `count`: what counts
-    a text, for one who remembers."""
+def count_message_tokens(message: Message, encoding: str, count: TokenCounter = count_text) -> int:
+    """Tokens of one message with its framing.
+
+    Adds up: `count_prompt_tokens` is the sum plus the priming of the reply. `count`: what counts a
+    text, for one who remembers.
+    """
     content = message.get("content")
-    if len(message) == 2 and isinstance(content, str) and isinstance(message.get("role"), str):  # as most are
-        return PER_MESSAGE + _role(message["role"], encoding) + count(content, encoding)
-    fixed, texts = _billed(message)
+    # As most are.
+    if len(message) == 2 and isinstance(content, str) and isinstance(message.get("role"), str):
+        return (
+            TOKENS_PER_MESSAGE + _count_role(message["role"], encoding) + count(content, encoding)
+        )
+    fixed, texts = _split_billed(message)
     return fixed + sum([count(text, encoding) for text in texts if text])
 
 
-def count_messages(messages: list[Message], encoding: str, count: Count = count_text) -> int:
+def count_prompt_tokens(
+    messages: list[Message], encoding: str, count: TokenCounter = count_text
+) -> int:
     """Tokens of a prompt as billed, the three that prime the reply included."""
-    return REPLY_PRIMING + sum(count_message(message, encoding, count) for message in messages)
+    return REPLY_PRIMING_TOKENS + sum(
+        count_message_tokens(message, encoding, count) for message in messages
+    )
 
 
 # How large a chat is, by its characters: where counting tokens would take too long.
 
-FRAME: Final = 12  # characters that a message weighs beside its text
-PER_TOKEN: Final = 4
+FRAME_CHARACTERS: Final = 12  # characters that a message weighs beside its text
+CHARACTERS_PER_TOKEN: Final = 4
 
 
-def characters(messages: Iterable[Message]) -> int:
+def count_characters(messages: Iterable[Message]) -> int:
     """Of texts and of what tools are called with. Pictures and files weigh nothing."""
-    return sum(map(_characters, messages))
+    return sum(map(_message_characters, messages))
 
 
-def _characters(message: Message) -> int:
+def _message_characters(message: Message) -> int:
     content = message.get("content")
     calls = message.get("tool_calls")
     parts = content if isinstance(content, list) else ()
-    texts = [content] if isinstance(content, str) else [part.get("text") if isinstance(part, dict) else part for part in parts]
-    functions = [each.get("function") for each in calls if isinstance(each, dict)] if isinstance(calls, list) else ()
+    texts = (
+        [content]
+        if isinstance(content, str)
+        else [part.get("text") if isinstance(part, dict) else part for part in parts]
+    )
+    functions = (
+        [each.get("function") for each in calls if isinstance(each, dict)]
+        if isinstance(calls, list)
+        else ()
+    )
     texts += [function.get("arguments") for function in functions if isinstance(function, dict)]
-    return FRAME + sum(len(text) for text in texts if isinstance(text, str))
+    return FRAME_CHARACTERS + sum(len(text) for text in texts if isinstance(text, str))

@@ -8,4 +8,4 @@ from numpy.typing import NDArray
 Vector = NDArray[np.float32]
 Message = dict[str, Any]
 
-Integers = NDArray[np.signedinteger[Any]]
+IntegerArray = NDArray[np.signedinteger[Any]]

@@ -1,65 +1,111 @@
 """Where an upstream may live: judged from its URL, without asking the network.
 
-Numbers are read as C libraries read them (inet_aton: 127.1, 0x7f.1, 017700000001, 2130706433 are all 127.0.0.1), because the
-connection is made by one. Names that only a local network knows count as private; what a public name resolves to is not seen here.
+Numbers are read as C libraries read them (inet_aton: 127.1, 0x7f.1, 017700000001, 2130706433 are
+all 127.0.0.1), because the connection is made by one. Names that only a local network knows count
+as private; what a public name resolves to is not seen here.
 """
 
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
-Address = IPv4Address | IPv6Address
-LOCAL_ENDINGS: Final = (".localhost", ".local", ".internal", ".intranet", ".lan", ".home", ".corp", ".private", ".home.arpa")
-# The last 32 bits are an IPv4 address: RFC 6052 (NAT64), RFC 4291 section 2.5.5.1 (compatible), RFC 2765 (translated).
-WRAPPED: Final = tuple(map(ip_network, ("64:ff9b::/96", "::/96", "::ffff:0:0:0/96")))
-# Nobody's public server, whatever `is_global` of this Python says: local NAT64 (RFC 8215), site-local (RFC 3879), IPv4 in IPv6 other than
-# NAT64's own, discard-only, benchmarking, ORCHID, documentation, 6to4 relays, shared space of providers, IETF protocols, tests.
-NOWHERE: Final = tuple(
+IPAddress = IPv4Address | IPv6Address
+LOCAL_SUFFIXES: Final = (
+    ".localhost",
+    ".local",
+    ".internal",
+    ".intranet",
+    ".lan",
+    ".home",
+    ".corp",
+    ".private",
+    ".home.arpa",
+)
+# The last 32 bits are an IPv4 address: RFC 6052 (NAT64), RFC 4291 section 2.5.5.1 (compatible), RFC
+# 2765 (translated).
+EMBEDDED_IPV4_NETWORKS: Final = tuple(map(ip_network, ("64:ff9b::/96", "::/96", "::ffff:0:0:0/96")))
+# Nobody's public server, whatever `is_global` of this Python says: local NAT64 (RFC 8215),
+# site-local (RFC 3879), IPv4 in IPv6 other than NAT64's own, discard-only, benchmarking, ORCHID,
+# documentation, 6to4 relays, shared space of providers, IETF protocols, tests.
+UNROUTABLE_NETWORKS: Final = tuple(
     map(
         ip_network,
         (
-            *("64:ff9b:1::/48", "fec0::/10", "::/96", "::ffff:0:0:0/96", "100::/64", "2001:2::/48", "2001:10::/28", "2001:20::/28"),
-            *("2001:db8::/32", "3fff::/20", "5f00::/16", "192.88.99.0/24", "100.64.0.0/10", "192.0.0.0/24", "198.18.0.0/15"),
+            *(
+                "64:ff9b:1::/48",
+                "fec0::/10",
+                "::/96",
+                "::ffff:0:0:0/96",
+                "100::/64",
+                "2001:2::/48",
+                "2001:10::/28",
+                "2001:20::/28",
+            ),
+            *(
+                "2001:db8::/32",
+                "3fff::/20",
+                "5f00::/16",
+                "192.88.99.0/24",
+                "100.64.0.0/10",
+                "192.0.0.0/24",
+                "198.18.0.0/15",
+            ),
         ),
     )
 )
 
 
 def check_base_url(url: str, *, allow_private: bool) -> str:
-    """The URL without slashes at its end. Raises ValueError with a sentence for the person who typed it."""
-    parts = _split(url)
+    """The URL without slashes at its end.
+
+    Raises ValueError with a sentence for the person who typed it.
+    """
+    parts = _split_url(url)
     if parts.scheme not in {"http", "https"}:
         raise ValueError("Must start with https:// or http://.")
     if parts.username is not None or parts.password is not None:
-        raise ValueError("Must not hold a user name or password: the provider key has its own field.")
+        raise ValueError(
+            "Must not hold a user name or password: the provider key has its own field."
+        )
     if "?" in url or "#" in url:
         raise ValueError("Must not have a query (?) or fragment (#).")
     host = (parts.hostname or "").rstrip(".")
     if not host:
         raise ValueError("Must name a host.")
     if not allow_private and is_private(host):
-        raise ValueError("This is a loopback, private or local address: tick “allow private” if the model is your own.")
+        raise ValueError(
+            "This is a loopback, private or local address: tick “allow private” if the "
+            "model is your own."
+        )
     if parts.path.rstrip("/").endswith("/chat/completions"):
         raise ValueError("Must end before /chat/completions, as in https://api.openai.com/v1.")
     return url.rstrip("/")
 
 
 def is_private(host: str) -> bool:
-    """Whether a host, as a URL has it, is anything but a public address or a public name. Link-local metadata addresses are private."""
-    address = _literal(host.lower())
+    """Whether a host, as a URL has it, is anything but a public address or a public name.
+
+    Link-local metadata addresses are private.
+    """
+    address = _parse_literal(host.lower())
     if address is None:
-        return "." not in host or host.lower().endswith(LOCAL_ENDINGS)
-    return any(_is_local(inner) for inner in _reached(address))
+        return "." not in host or host.lower().endswith(LOCAL_SUFFIXES)
+    return any(_is_local_address(inner) for inner in _unwrap_addresses(address))
 
 
-def _is_local(address: Address) -> bool:
-    nowhere = any(address in network for network in NOWHERE if network.version == address.version)
+def _is_local_address(address: IPAddress) -> bool:
+    nowhere = any(
+        address in network for network in UNROUTABLE_NETWORKS if network.version == address.version
+    )
     return nowhere or not address.is_global or address.is_multicast
 
 
-def _split(url: str) -> SplitResult:
+def _split_url(url: str) -> SplitResult:
     if not url.isascii() or not url.isprintable() or " " in url or "\\" in url:
-        raise ValueError("Must be a plain ASCII URL: no blanks or backslashes, international names in their xn-- form.")
+        raise ValueError(
+            "Must be a plain ASCII URL: no blanks or backslashes, international names "
+            "in their xn-- form."
+        )
     try:
         parts = urlsplit(url)
         _ = parts.port, parts.hostname  # both are judged when they are read
@@ -70,12 +116,12 @@ def _split(url: str) -> SplitResult:
     return parts
 
 
-def _literal(host: str) -> Address | None:
+def _parse_literal(host: str) -> IPAddress | None:
     """The address that this text is, None for a name."""
     if ":" in host:
         return ip_address(host)
     parts = host.split(".")
-    numbers = [_number(part) for part in parts]
+    numbers = [_parse_number(part) for part in parts]
     if len(parts) > 4 or None in numbers:
         return None
     *head, last = [number for number in numbers if number is not None]
@@ -84,7 +130,7 @@ def _literal(host: str) -> Address | None:
     return IPv4Address(sum(number << 8 * (3 - place) for place, number in enumerate(head)) + last)
 
 
-def _number(text: str) -> int | None:
+def _parse_number(text: str) -> int | None:
     """Decimal, 0x hexadecimal or 0 octal, as strtoul reads it with base 0."""
     base = 16 if text.startswith("0x") else 8 if text.startswith("0") and len(text) > 1 else 10
     digits = text.removeprefix("0x")
@@ -96,17 +142,19 @@ def _number(text: str) -> int | None:
         return None
 
 
-def _reached(address: Address) -> list[Address]:
-    """The address and the IPv4 ones wrapped in it (mapped, 6to4, Teredo, NAT64, ISATAP): a gateway on the way may unwrap them."""
+def _unwrap_addresses(address: IPAddress) -> list[IPAddress]:
+    """The address and the IPv4 ones wrapped in it (mapped, 6to4, Teredo, NAT64, ISATAP):
+    a gateway on the way may unwrap them."""
     if isinstance(address, IPv4Address):
         return [address]
     if address.ipv4_mapped:
         return [address.ipv4_mapped]
     last = IPv4Address(int(address) & 0xFFFFFFFF)
-    if address in WRAPPED[0]:
+    if address in EMBEDDED_IPV4_NETWORKS[0]:
         return [last]
-    if any(address in network for network in WRAPPED[1:]):
+    if any(address in network for network in EMBEDDED_IPV4_NETWORKS[1:]):
         return [address, last]
-    if int(address) >> 32 & 0xFCFFFFFF == 0x00005EFE:  # RFC 5214: an interface of ISATAP is named by its IPv4 address
+    # RFC 5214: an interface of ISATAP is named by its IPv4 address.
+    if int(address) >> 32 & 0xFCFFFFFF == 0x00005EFE:
         return [address, last]
     return [address, *([address.sixtofour] if address.sixtofour else []), *(address.teredo or ())]

@@ -1,4 +1,7 @@
-"""POST /v1/cache/feedback: a client says that a cached answer was wrong. `{"request_id": "<x-request-id>", "wrong": true}`."""
+"""POST /v1/cache/feedback: a client says that a cached answer was wrong.
+
+`{"request_id": "<x-request-id>", "wrong": true}`.
+"""
 
 import asyncio
 import time
@@ -14,8 +17,14 @@ from redis.exceptions import RedisError
 
 from proxy import bridge
 from proxy.conf import conf
-from proxy.core.errors import BadRequest, FeedbackUnavailable, NothingCached, RateLimited, RequestUnknown
-from proxy.core.formats.chat_completions import load
+from proxy.core.errors import (
+    AnswerNotCached,
+    BadRequest,
+    FeedbackUnavailable,
+    RateLimited,
+    RequestNotFound,
+)
+from proxy.core.formats.chat_completions import load_json_object
 from proxy.feedback.service import NotCached, mark_wrong, others_served
 from proxy.models import WrongAnswer
 from proxy.pipeline.call import Call
@@ -23,7 +32,8 @@ from proxy.pipeline.toolbox import Toolbox
 from stats.models.requests import RequestEvent
 
 T = TypeVar("T")
-THREADS = ThreadPoolExecutor(2, thread_name_prefix="feedback")  # of its own: a database that hangs holds up nobody else
+# Of its own: a database that hangs holds up nobody else.
+THREADS = ThreadPoolExecutor(2, thread_name_prefix="feedback")
 MAX_BYTES = 4096
 LATEST = 3.0  # seconds until a request is in the ledger for certain, while the database answers
 POLL = 0.1
@@ -32,21 +42,29 @@ MINUTE = 60
 
 
 async def feedback(call: Call, tools: Toolbox) -> dict[str, Any]:
-    """What was done about it. Raises BadRequest, RateLimited, RequestUnknown, NothingCached or FeedbackUnavailable."""
+    """What was done about it.
+
+    Raises BadRequest, RateLimited, RequestUnknown, NothingCached or FeedbackUnavailable.
+    """
     assert call.key is not None  # noqa: S101 -- authenticate set it
-    request_id = _asked(load(await call.client.body(MAX_BYTES), depth=4))
+    request_id = _asked(load_json_object(await call.client.read_body(MAX_BYTES), depth=4))
     tenant, name = call.key.tenant_id, call.key.name
     try:
         async with asyncio.timeout(PATIENCE):
             await _in_thread(lambda: _limit(tenant))
             event = await _recorded(tenant, request_id)
             if event is None:
-                raise RequestUnknown("No request of that id.", param="request_id")
+                raise RequestNotFound("No request of that id.", param="request_id")
             return await _in_thread(lambda: _body(mark_wrong(event, said_by=name)))
     except NotCached:
-        raise NothingCached("The answer to this request came from the provider, not from a cache.", param="request_id") from None
+        raise AnswerNotCached(
+            "The answer to this request came from the provider, not from a cache.",
+            param="request_id",
+        ) from None
     except (DatabaseError, InterfaceError, bridge.Elsewhere, TimeoutError):
-        raise FeedbackUnavailable("The ledger or the caches do not answer: try again soon.") from None
+        raise FeedbackUnavailable(
+            "The ledger or the caches do not answer: try again soon."
+        ) from None
 
 
 def _asked(body: dict[str, Any]) -> uuid.UUID:
@@ -59,31 +77,47 @@ def _asked(body: dict[str, Any]) -> uuid.UUID:
     try:
         return uuid.UUID(body.get("request_id") or "")
     except (ValueError, AttributeError, TypeError):
-        raise BadRequest("request_id must be the x-request-id of an answer.", param="request_id") from None
+        raise BadRequest(
+            "request_id must be the x-request-id of an answer.", param="request_id"
+        ) from None
 
 
 async def _recorded(tenant: int, request_id: uuid.UUID) -> RequestEvent | None:
-    """The tenant's request. The ledger is a moment behind, so a young id is waited for: a UUIDv7 says when it was made."""
-    until = time.monotonic() + (LATEST if abs(time.time() - (request_id.int >> 80) / 1000) < MINUTE else 0)
+    """The tenant's request.
+
+    The ledger is a moment behind, so a young id is waited for: a UUIDv7 says when it was made.
+    """
+    until = time.monotonic() + (
+        LATEST if abs(time.time() - (request_id.int >> 80) / 1000) < MINUTE else 0
+    )
     while True:
-        found = await _in_thread(lambda: RequestEvent.objects.filter(pk=request_id, tenant_id=tenant).first())
+        found = await _in_thread(
+            lambda: RequestEvent.objects.filter(pk=request_id, tenant_id=tenant).first()
+        )
         if found is not None or time.monotonic() >= until:
             return found
         await asyncio.sleep(POLL)
 
 
 def _limit(tenant: int) -> None:
-    """Count this call of the tenant's, on all workers together. Raises RateLimited. While Redis is away nobody counts."""
+    """Count this call of the tenant's, on all workers together.
+
+    Raises RateLimited. While Redis is away nobody counts.
+    """
     now = time.time()
     key = f"feedback:{tenant}:{int(now // MINUTE)}"
     try:
         cache.add(key, 0, timeout=2 * MINUTE)
         count = cache.incr(key)
-    except (ConnectionInterrupted, RedisError, ValueError):  # django-redis lets those of `incr` through as they are
+    except (ConnectionInterrupted, RedisError, ValueError):
+        # django-redis lets those of `incr` through as they are.
         return
     if count > conf.feedback_per_minute:
         left = max(1, round(MINUTE - now % MINUTE))
-        raise RateLimited(f"At most {conf.feedback_per_minute} a minute are taken from one tenant.", retry_after=left)
+        raise RateLimited(
+            f"At most {conf.feedback_per_minute} a minute are taken from one tenant.",
+            retry_after=left,
+        )
 
 
 def _body(said: WrongAnswer) -> dict[str, Any]:

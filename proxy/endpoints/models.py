@@ -1,6 +1,6 @@
 """GET /v1/models: the routes that a key may use."""
 
-from proxy.core.errors import ModelUnknown
+from proxy.core.errors import ModelNotFound
 from proxy.pipeline.call import Call
 from proxy.pipeline.toolbox import Toolbox
 
@@ -12,11 +12,11 @@ def list_models(call: Call, tools: Toolbox, name: str) -> dict[str, object]:
     assert call.key is not None  # noqa: S101 -- authenticate set it
     rows: list[dict[str, object]] = [
         {"id": route.name, "object": "model", "created": 0, "owned_by": route.upstream.name}
-        for route in tools.source.directory.routes_for(call.key)
+        for route in tools.config_source.config.list_routes(call.key)
     ]
     if not name:
         return {"object": "list", "data": rows}
     for row in rows:
         if row["id"] == name:
             return row
-    raise ModelUnknown(f"The model {name!r} does not exist here. See GET {MODELS}.", param="model")
+    raise ModelNotFound(f"The model {name!r} does not exist here. See GET {MODELS}.", param="model")

@@ -15,18 +15,29 @@ class Row:
 
 
 SEMANTIC: Mapping[str, Row] = {
-    "pgvector_semantic": Row("proxy.engines.semantic.pgvector:PgvectorCache", "PostgreSQL with pgvector"),
-    "redis_semantic": Row("proxy.engines.semantic.redis:RedisSearchCache", "Redis with the search module"),
+    "pgvector_semantic": Row(
+        "proxy.engines.semantic.pgvector:PgvectorCache", "PostgreSQL with pgvector"
+    ),
+    "redis_semantic": Row(
+        "proxy.engines.semantic.redis:RedisSearchCache", "Redis with the search module"
+    ),
     "qdrant_semantic": Row("proxy.engines.semantic.qdrant:QdrantCache", "Qdrant"),
 }
 EMBEDDERS: Mapping[str, Row] = {
-    "minilm": Row("proxy.engines.embedders.onnx:OnnxEmbedder", "all-MiniLM-L6-v2 on onnxruntime: small, quick, no torch in the process."),
+    "minilm": Row(
+        "proxy.engines.embedders.onnx:OnnxEmbedder",
+        "all-MiniLM-L6-v2 on onnxruntime: small, quick, no torch in the process.",
+    ),
     "sentence_transformers": Row(
-        "proxy.engines.embedders.sentence_transformers:SentenceTransformersEmbedder", "Any sentence-transformers model."
+        "proxy.engines.embedders.sentence_transformers:SentenceTransformersEmbedder",
+        "Any sentence-transformers model.",
     ),
 }
 VERIFIERS: Mapping[str, Row] = {
-    "minilm": Row("proxy.engines.verifiers.onnx:OnnxVerifier", "all-MiniLM-L6-v2 reading both questions, with what was learned for it."),
+    "minilm": Row(
+        "proxy.engines.verifiers.onnx:OnnxVerifier",
+        "all-MiniLM-L6-v2 reading both questions, with what was learned for it.",
+    ),
 }
 
 

@@ -1,7 +1,9 @@
-"""Rows of the ledger and its imprints replayed: here, or in a process of its own, which is fed through a pipe.
+"""Rows of the ledger and its imprints replayed:
+here, or in a process of its own, which is fed through a pipe.
 
-`python -m proxy.engines.replay_worker` reads pickled `Work` from its input and writes a pickled `Replayed`. It yields to whoever answers
-requests, and can be ended at a deadline, which a thread cannot.
+`python -m proxy.engines.replay_worker` reads pickled `Work` from its input and writes a pickled
+`ReplayResult`. It yields to whoever answers requests, and can be ended at a deadline, which a
+thread cannot.
 """
 
 import os
@@ -14,22 +16,23 @@ import numpy as np
 import numpy.typing as npt
 
 from plans.snapshot import CacheSettings
-from proxy.core.replay import Does, Past, Replayed, replay
+from proxy.core.replay import RecordedRequest, ReplayResult, SimulatedTier, replay_requests
 
-MOST_QUESTIONS: Final = 8_000  # different questions to compare, the latest: the work grows with the square of it
+# Different questions to compare, the latest: the work grows with the square of it.
+MOST_QUESTIONS: Final = 8_000
 NICE: Final = 10
-# Rows, newest first, each: at, key, end user, asked, bucket, vector, tier, would, shadow, reason, similarity, score, dollars it would have
-# cost, billed, spent; the cache in force, and the draft's.
+# Rows, newest first, each: at, key, end user, asked, bucket, vector, tier, would, shadow, reason,
+# similarity, score, dollars it would have cost, billed, spent; the cache in force, and the draft's.
 Work = tuple[list[tuple[Any, ...]], CacheSettings | None, CacheSettings | None]
 
 
-def replay_rows(work: Work) -> Replayed:
-    """See `proxy.core.replay.replay`."""
+def replay_rows(work: Work) -> ReplayResult:
+    """See `proxy.core.replay.replay_requests`."""
     raw, ours, draft = work
-    return replay(_pasts(raw), ours, draft)
+    return replay_requests(_pasts(raw), ours, draft)
 
 
-def _pasts(raw: list[tuple[Any, ...]]) -> list[Past]:
+def _pasts(raw: list[tuple[Any, ...]]) -> list[RecordedRequest]:
     """Oldest first. Vectors of the latest `MOST_QUESTIONS` different questions alone."""
     questions: set[bytes] = set()
     rows = []
@@ -42,26 +45,44 @@ def _pasts(raw: list[tuple[Any, ...]]) -> list[Past]:
     return rows
 
 
-def _past(row: tuple[Any, ...], asked: bytes, *, with_vector: bool) -> Past:
-    at, key, user, _, bucket, vector, tier, would, shadow, reason, similarity, score, whole, billed, spent = row
-    does: Does = would if shadow and would else tier if tier in ("exact", "semantic") else "miss"
+def _past(row: tuple[Any, ...], asked: bytes, *, with_vector: bool) -> RecordedRequest:
+    (
+        at,
+        key,
+        user,
+        _,
+        bucket,
+        vector,
+        tier,
+        would,
+        shadow,
+        reason,
+        similarity,
+        score,
+        whole,
+        billed,
+        spent,
+    ) = row
+    does: SimulatedTier = (
+        would if shadow and would else tier if tier in ("exact", "semantic") else "miss"
+    )
     whole, paid = whole or Decimal(0), (billed or Decimal(0)) + spent
     if shadow:  # the provider was paid for all of it; what a hit would have saved is that
         whole, paid = paid, Decimal(0) if does != "miss" else paid
-    return Past(
+    return RecordedRequest(
         at=at,
         key=key,
         end_user=user,
-        asked=asked,
+        request_digest=asked,
         bucket=bucket.bytes if bucket and with_vector else None,
         vector=_unpacked(vector) if vector is not None and with_vector else None,
-        does=does,
+        tier=does,
         reason=reason,
         similarity=similarity,
         score=score,
-        whole=whole,
-        paid=paid,
-        saved=whole - paid,
+        baseline_cost=whole,
+        paid_cost=paid,
+        saved_cost=whole - paid,
     )
 
 

@@ -33,7 +33,8 @@ from stats.models.cache_entries import CacheEntry, Erasure
 
 
 class TenantFilter(admin.SimpleListFilter):
-    """From the tenants' own table: asking the entries for their distinct tenants would read them all."""
+    """From the tenants' own table: asking the entries
+    for their distinct tenants would read them all."""
 
     title = parameter_name = "tenant"
 
@@ -71,11 +72,24 @@ def _briefly(at: datetime) -> str:
 
 @admin.register(Entry)
 class EntryAdmin(Tenanted, ReadOnly):
-    list_display = ("short", "tenant", "plan", "namespace", "size", "hits", "made", "used", "expires", "route")
+    list_display = (
+        "short",
+        "tenant",
+        "plan",
+        "namespace",
+        "size",
+        "hits",
+        "made",
+        "used",
+        "expires",
+        "route",
+    )
     list_display_links = ("short",)
     list_filter = (TenantFilter, PlanFilter, StoreFilter, ("created_at", admin.DateFieldListFilter))
     search_fields = ("=entry_id", "=sent", "=namespace", "route")
-    search_help_text = "An entry's id, a namespace, a model, or an end user as the request's `user` named them."
+    search_help_text = (
+        "An entry's id, a namespace, a model, or an end user as the request's `user` named them."
+    )
     ordering = ("-created_at",)
     fieldsets = (
         (None, {"fields": ("entry_id", "tenant", "plan", "route", "namespace", "end_user")}),
@@ -87,11 +101,16 @@ class EntryAdmin(Tenanted, ReadOnly):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Entry]:
         return super().get_queryset(request).filter(doomed_at=None, expires_at__gt=timezone.now())
 
-    def get_search_results(self, request: HttpRequest, queryset: QuerySet[Any], search_term: str) -> tuple[QuerySet[Any], bool]:
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
         found, distinct = super().get_search_results(request, queryset, search_term)
         if term := search_term.strip():
             pepper: str = settings.KEY_PEPPER
-            digests = [end_user_digest(term, tenant_id=pk, pepper=pepper) for pk in Tenant.objects.values_list("pk", flat=True)]
+            digests = [
+                end_user_digest(term, tenant_id=pk, pepper=pepper)
+                for pk in Tenant.objects.values_list("pk", flat=True)
+            ]
             found = found | queryset.filter(Q(end_user__in=digests))
         return found, distinct
 
@@ -119,7 +138,9 @@ class EntryAdmin(Tenanted, ReadOnly):
         return super(ReadOnly, self).has_delete_permission(request, obj)
 
     def delete_model(self, request: HttpRequest, obj: Entry) -> None:
-        wanted = deletions.Filter(tenant_id=obj.tenant_id, plan_id=obj.plan_id, entry_id=obj.entry_id)
+        wanted = deletions.Filter(
+            tenant_id=obj.tenant_id, plan_id=obj.plan_id, entry_id=obj.entry_id
+        )
         _, mark = deletions.erase(wanted, by=request.user.get_username())
         self._wait(request, mark)
 
@@ -129,16 +150,26 @@ class EntryAdmin(Tenanted, ReadOnly):
         self._wait(request, mark)
 
     def _wait(self, request: HttpRequest, mark: datetime) -> None:
-        """Until the stores are empty: not before the page's own transaction is over, or the workers see nothing to delete."""
-        transaction.on_commit(lambda: self._say_pending(request, deletions.pending(mark, seconds=WAIT)))
+        """Until the stores are empty: not before the page's own transaction is over,
+        or the workers see nothing to delete."""
+        transaction.on_commit(
+            lambda: self._say_pending(request, deletions.pending(mark, seconds=WAIT))
+        )
 
     def _say_pending(self, request: HttpRequest, left: int) -> None:
         if left:
-            text = f"{left} of them wait for a store that does not answer now. They go as soon as it does."
+            text = (
+                f"{left} of them wait for a store that does not answer now. They go as "
+                "soon as it does."
+            )
             self.message_user(request, text, messages.WARNING)
 
     def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         context = (extra_context or {}) | {"may_read": request.user.has_perm(MAY_READ)}
         return super().change_view(request, object_id, form_url, context)
@@ -153,7 +184,11 @@ class EntryAdmin(Tenanted, ReadOnly):
             raise PermissionDenied
         entry = get_object_or_404(self.get_queryset(request), pk=entry_id)
         EntryLook.objects.create(
-            user_id=cast(int, request.user.pk), user=request.user.get_username(), entry_id=entry.pk, tenant=entry.tenant, plan=entry.plan
+            user_id=cast(int, request.user.pk),
+            user=request.user.get_username(),
+            entry_id=entry.pk,
+            tenant=entry.tenant,
+            plan=entry.plan,
         )
         text, unavailable = None, ""
         try:
@@ -180,6 +215,16 @@ class EntryLookAdmin(Tenanted, ReadOnly):
 
 @admin.register(Erasure)
 class ErasureAdmin(Tenanted, ReadOnly):
-    list_display = ("at", "by", "entries", "tenant_id", "plan_id", "entry_id", "route", "namespace", "end_user")
+    list_display = (
+        "at",
+        "by",
+        "entries",
+        "tenant_id",
+        "plan_id",
+        "entry_id",
+        "route",
+        "namespace",
+        "end_user",
+    )
     search_fields = ("=by", "=entry_id", "=namespace")
     ordering = ("-at",)

@@ -24,7 +24,10 @@ FILTERS: Final[Mapping[str, str]] = {
     "entry_id": "One entry, as the ledger and this list name it.",
     "namespace": "What requests of this `cache.namespace` stored.",
     "model": "What requests for this model, as clients name it, stored.",
-    "end_user": "What this end user's requests stored: the `user` they sent. With the platform's key it takes ?tenant=.",
+    "end_user": (
+        "What this end user's requests stored: the `user` they sent. With the platform's key "
+        "it takes ?tenant=."
+    ),
 }
 WAIT: Final = 2.0  # seconds in which the workers usually have emptied the stores
 PAGE: Final = 100
@@ -39,7 +42,9 @@ PARAMETERS = [
     TENANT,
     *(_parameter(name, text) for name, text in FILTERS.items()),
 ]
-ALL = _parameter("all", "true: every entry of the plan. Needed where no other filter is given.", bool)
+ALL = _parameter(
+    "all", "true: every entry of the plan. Needed where no other filter is given.", bool
+)
 LIMIT = _parameter("limit", f"At most so many, 1 to {PAGE}.", int)
 
 
@@ -55,7 +60,10 @@ class EntrySerializer(serializers.Serializer[CacheEntry]):
     model = serializers.CharField(source="route", help_text="As clients name it.")
     namespace = serializers.CharField(allow_blank=True)
     exact = serializers.BooleanField(help_text="Whether identical requests find it.")
-    backend = serializers.CharField(allow_blank=True, help_text="Where it is found by meaning, former backends too; empty: nowhere.")
+    backend = serializers.CharField(
+        allow_blank=True,
+        help_text="Where it is found by meaning, former backends too; empty: nowhere.",
+    )
     bytes = serializers.IntegerField(help_text="In all stores together.")
     hits = serializers.IntegerField(help_text="At least so many.")
     created_at = serializers.DateTimeField()
@@ -71,11 +79,19 @@ class EntryListSerializer(serializers.Serializer[Any]):
 
 class DeletedSerializer(serializers.Serializer[Any]):
     deleted = serializers.IntegerField(help_text="How many entries were found and deleted.")
-    pending = serializers.IntegerField(help_text="How many of them wait for a store that does not answer now. They go as soon as it does.")
+    pending = serializers.IntegerField(
+        help_text=(
+            "How many of them wait for a store that does not answer now. They go "
+            "as soon as it does."
+        )
+    )
 
 
 class PlanEntriesView(APIView):
-    """What the caches keep for a plan. A tenant's key sees and deletes its own, also under a plan of the platform's."""
+    """What the caches keep for a plan.
+
+    A tenant's key sees and deletes its own, also under a plan of the platform's.
+    """
 
     @extend_schema(
         operation_id="plan_entries",
@@ -83,10 +99,19 @@ class PlanEntriesView(APIView):
         responses={200: EntryListSerializer} | refusals(400, 401, 403, 404),
     )
     def get(self, request: Request, plan: str) -> Response:
-        """The cached answers that agree in every filter given, newest first, without their text. An entry shows up within a second."""
+        """The cached answers that agree in every filter given, newest first, without their text.
+
+        An entry shows up within a second.
+        """
         found = deletions.entries(_wanted(request, plan, beside=("limit",)))
         page = found.order_by("-created_at")[: _limit(request)]
-        return Response({"object": "list", "total": found.count(), "data": [EntrySerializer(row).data for row in page]})
+        return Response(
+            {
+                "object": "list",
+                "total": found.count(),
+                "data": [EntrySerializer(row).data for row in page],
+            }
+        )
 
     @extend_schema(
         operation_id="plan_entries_delete",
@@ -94,24 +119,39 @@ class PlanEntriesView(APIView):
         responses={200: DeletedSerializer} | refusals(400, 401, 403, 404),
     )
     def delete(self, request: Request, plan: str) -> Response:
-        """Delete the cached answers that agree in every filter given: from every store, and from the memory of every worker.
+        """Delete the cached answers that agree in every filter given:
+        from every store, and from the memory of every worker.
 
         When the reply comes they are gone, but for those that it says are pending.
         """
         given = {name for name in FILTERS if name in request.query_params}
         if not given and request.query_params.get("all") != "true":
-            raise BadFilter(f"Name what to delete: {', '.join(FILTERS)}, or all=true for every entry of the plan.", param="all")
+            raise BadFilter(
+                (
+                    f"Name what to delete: {', '.join(FILTERS)}, or all=true for every "
+                    "entry of the plan."
+                ),
+                param="all",
+            )
         deleted, mark = deletions.erase(_wanted(request, plan, beside=("all",)), by=_name(request))
-        return Response({"deleted": deleted, "pending": deletions.pending(mark, seconds=WAIT) if deleted else 0})
+        return Response(
+            {"deleted": deleted, "pending": deletions.pending(mark, seconds=WAIT) if deleted else 0}
+        )
 
 
 def _wanted(request: Request, plan: str, *, beside: tuple[str, ...]) -> deletions.Filter:
-    """What the query asks for, within what its owner may see. Raises PlanUnknown, TenantUnknown or BadFilter."""
+    """What the query asks for, within what its owner may see.
+
+    Raises PlanUnknown, TenantUnknown or BadFilter.
+    """
     owner = owner_of(request)
     row = selectors.plan_in_sight(owner, plan)
     for name in request.query_params:
         if name not in (*FILTERS, "tenant", *beside):
-            raise BadFilter(f"Unknown parameter. Accepted here: {', '.join((*FILTERS, 'tenant', *beside))}.", param=name[:64])
+            raise BadFilter(
+                f"Unknown parameter. Accepted here: {', '.join((*FILTERS, 'tenant', *beside))}.",
+                param=name[:64],
+            )
     given = {name: _value(request, name) for name in FILTERS if name in request.query_params}
     return deletions.Filter(
         tenant_id=owner.pk if owner else row.tenant_id,

@@ -15,7 +15,7 @@ from plans.api.openapi import TENANT, refusals
 from plans.errors import Refusal
 from plans.invalidation import ALL, invalidate
 from plans.selectors import plan_in_sight
-from proxy.core.formats.cache_controls import MAX_TAG, good_tag
+from proxy.core.formats.cache_controls import MAX_TAG_LENGTH, is_valid_tag
 
 log = logging.getLogger(__name__)
 NAME = OpenApiParameter("plan", str, OpenApiParameter.PATH, description="The plan's name.")
@@ -31,17 +31,26 @@ class InvalidateSerializer(serializers.Serializer[Any]):
     """One of the two."""
 
     tags = serializers.ListField(
-        child=serializers.CharField(max_length=MAX_TAG), max_length=MOST, required=False, help_text="Forget the answers with one of these."
+        child=serializers.CharField(max_length=MAX_TAG_LENGTH),
+        max_length=MOST,
+        required=False,
+        help_text="Forget the answers with one of these.",
     )
-    all = serializers.BooleanField(required=False, help_text="true: forget every answer of the plan.")
+    all = serializers.BooleanField(
+        required=False, help_text="true: forget every answer of the plan."
+    )
 
 
 class InvalidatedSerializer(serializers.Serializer[Any]):
     plan = serializers.CharField()
-    tenant = serializers.CharField(allow_null=True, help_text="Whose answers; null: those of every tenant that uses the plan.")
+    tenant = serializers.CharField(
+        allow_null=True, help_text="Whose answers; null: those of every tenant that uses the plan."
+    )
     all = serializers.BooleanField()
     tags = serializers.ListField(child=serializers.CharField())
-    generation = serializers.IntegerField(help_text="Answers asked for under an older configuration are served no more.")
+    generation = serializers.IntegerField(
+        help_text="Answers asked for under an older configuration are served no more."
+    )
     invalidated_at = serializers.DateTimeField()
 
 
@@ -59,9 +68,10 @@ class PlanInvalidateView(APIView):
     def post(self, request: Request, plan: str) -> Response:
         """Forget the plan's answers that carry a tag, or all of them. Nothing brings them back.
 
-        Every worker follows within two seconds, also for answers it holds in memory; a request under way stores what nobody is served.
-        It takes as long for a million answers as for one. A tenant's key under a plan of the platform's, and `?tenant=`, forget the
-        answers of that tenant alone.
+        Every worker follows within two seconds, also for answers it holds in memory; a request
+        under way stores what nobody is served. It takes as long for a million answers as for one. A
+        tenant's key under a plan of the platform's, and `?tenant=`, forget the answers of that
+        tenant alone.
         """
         owner = owner_of(request)
         row = plan_in_sight(owner, plan)
@@ -69,7 +79,12 @@ class PlanInvalidateView(APIView):
         tenant = owner if row.tenant_id is None else row.tenant
         done = invalidate(plan=row, tenant=tenant, tags=tags or [ALL])
         who = request.user.name if isinstance(request.user, Administrator) else request.user
-        log.info("plan %s: %s forgotten by %s", row.name, f"the answers of {len(tags)} tags" if tags else "all answers", who)
+        log.info(
+            "plan %s: %s forgotten by %s",
+            row.name,
+            f"the answers of {len(tags)} tags" if tags else "all answers",
+            who,
+        )
         return Response(
             {
                 "plan": row.name,
@@ -88,12 +103,19 @@ def _tags(body: object) -> list[str]:
         raise BadInvalidation('The body must be an object: {"tags": [...]} or {"all": true}.')
     for name in body:
         if name not in FIELDS:
-            raise BadInvalidation(f"Unknown field. Accepted here: {', '.join(FIELDS)}.", param=name[:64])
+            raise BadInvalidation(
+                f"Unknown field. Accepted here: {', '.join(FIELDS)}.", param=name[:64]
+            )
     if "all" in body and body["all"] is not True:
         raise BadInvalidation("Must be true; leave it out to forget by tags.", param="all")
     if ("all" in body) == ("tags" in body):
         raise BadInvalidation('Give one of them: {"tags": [...]} or {"all": true}.', param="tags")
     tags = body.get("tags", [])
-    if "tags" in body and not (isinstance(tags, list) and 1 <= len(tags) <= MOST and all(map(good_tag, tags))):
-        raise BadInvalidation(f"Must be a list of 1 to {MOST} printable texts of 1 to {MAX_TAG} characters.", param="tags")
+    if "tags" in body and not (
+        isinstance(tags, list) and 1 <= len(tags) <= MOST and all(map(is_valid_tag, tags))
+    ):
+        raise BadInvalidation(
+            f"Must be a list of 1 to {MOST} printable texts of 1 to {MAX_TAG_LENGTH} characters.",
+            param="tags",
+        )
     return list(dict.fromkeys(tags))

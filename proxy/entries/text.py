@@ -1,4 +1,5 @@
-"""The text of one cached answer, for staff who may read it: fetched by the worker that this process is, from the store that has it.
+"""The text of one cached answer, for staff who may read it:
+fetched by the worker that this process is, from the store that has it.
 
 Who calls this has checked the permission and written down who looked.
 """
@@ -9,7 +10,7 @@ from typing import Any
 import orjson
 
 from proxy import bridge
-from proxy.core.caching.envelope import BadEnvelope, Envelope, decode_aside
+from proxy.core.caching.envelope import BadEnvelope, Envelope, decode_in_thread
 from proxy.core.errors import ToolUnavailable
 from proxy.pipeline.toolbox import Toolbox
 from stats.models.cache_entries import CacheEntry
@@ -19,14 +20,20 @@ DEADLINE = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """What was asked and answered. `question` None: no store keeps it; `answer` None: no store has it any more."""
+    """What was asked and answered.
+
+    `question` None: no store keeps it; `answer` None: no store has it any more.
+    """
 
     question: str | None
     answer: str | None
 
 
 def read_text(entry: CacheEntry) -> Text:
-    """Waits, so not for the loop's own thread. Raises ToolUnavailable when a store does not answer."""
+    """Waits, so not for the loop's own thread.
+
+    Raises ToolUnavailable when a store does not answer.
+    """
     try:
         return bridge.run(lambda tools: _read(tools, entry), seconds=DEADLINE)
     except bridge.Elsewhere as error:
@@ -38,11 +45,15 @@ def read_text(entry: CacheEntry) -> Text:
 async def _read(tools: Toolbox, entry: CacheEntry) -> Text:
     question: str | None = None
     envelope: Envelope | None = None
-    for backend in (tools.semantic[name] for name in entry.backend.split() if name in tools.semantic):
+    for backend in (
+        tools.semantic_caches[name]
+        for name in entry.backend.split()
+        if name in tools.semantic_caches
+    ):
         found = await backend.get(entry.entry_id)
         if found and (envelope := await _opened(tools, found.envelope, entry)):
             question = envelope.question
-    if entry.exact and (value := await tools.exact.get(entry.entry_id)):
+    if entry.exact and (value := await tools.exact_cache.get(entry.entry_id)):
         envelope = await _opened(tools, value, entry) or envelope
     return Text(question, _answer(envelope))
 
@@ -50,10 +61,14 @@ async def _read(tools: Toolbox, entry: CacheEntry) -> Text:
 async def _opened(tools: Toolbox, value: bytes, entry: CacheEntry) -> Envelope | None:
     """None for what we did not seal for this entry: staff are not shown it as an answer."""
     try:
-        envelope = await decode_aside(value, tools.sealer)
+        envelope = await decode_in_thread(value, tools.sealer)
     except BadEnvelope:
         return None
-    return envelope if envelope.entry_id == entry.entry_id and envelope.plan_id == entry.plan_id else None
+    return (
+        envelope
+        if envelope.entry_id == entry.entry_id and envelope.plan_id == entry.plan_id
+        else None
+    )
 
 
 def _answer(envelope: Envelope | None) -> str | None:
@@ -65,4 +80,8 @@ def _answer(envelope: Envelope | None) -> str | None:
     except (ValueError, LookupError, TypeError):
         return None
     content = message.get("content")
-    return content if isinstance(content, str) and content else orjson.dumps(message, option=orjson.OPT_INDENT_2).decode()
+    return (
+        content
+        if isinstance(content, str) and content
+        else orjson.dumps(message, option=orjson.OPT_INDENT_2).decode()
+    )

@@ -13,10 +13,14 @@ from plans.api.authentication import Administrator, owner_of
 from plans.api.openapi import TENANT, refusals
 from plans.selectors import plan_in_sight
 from proxy.conf import conf
-from proxy.core.errors import GatewayError, TooLarge
-from proxy.explain.serializers import ExplainRequestSerializer, ExplanationSerializer, explanation_body
+from proxy.core.errors import BodyTooLarge, GatewayError
+from proxy.explain.serializers import (
+    ExplainRequestSerializer,
+    ExplanationSerializer,
+    explanation_body,
+)
 from proxy.explain.service import explained
-from proxy.pipeline.explain import Explained
+from proxy.pipeline.explain import Explanation
 
 NAME = OpenApiParameter("plan", str, OpenApiParameter.PATH, description="The plan's name.")
 KEY = OpenApiParameter(
@@ -32,11 +36,16 @@ class BytesParser(BaseParser):
 
     media_type = "application/json"
 
-    def parse(self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> Any:
-        limit = conf.limits.body_bytes
+    def parse(
+        self,
+        stream: IO[Any],
+        media_type: str | None = None,
+        parser_context: Mapping[str, Any] | None = None,
+    ) -> Any:
+        limit = conf.limits.max_body_bytes
         body: bytes = stream.read(limit + 1)
         if len(body) > limit:
-            raise TooLarge(f"The body is larger than the {limit} bytes accepted.")
+            raise BodyTooLarge(f"The body is larger than the {limit} bytes accepted.")
         return body
 
 
@@ -55,23 +64,33 @@ class PlanExplainView(APIView):
     def post(self, request: Request, plan: str) -> Response:
         """Runs a request through every decision of the plan, in the gateway's own stages.
 
-        No model is called, and nothing is stored, recorded or logged. A tenant's key may also ask about the platform's plans.
+        No model is called, and nothing is stored, recorded or logged. A tenant's key may also ask
+        about the platform's plans.
         """
         owner = owner_of(request)
         row = plan_in_sight(owner, plan)
         body: Any = request.data
-        found = explained(body if isinstance(body, bytes) else b"", row, owner, request.query_params.get("key", ""))
+        found = explained(
+            body if isinstance(body, bytes) else b"",
+            row,
+            owner,
+            request.query_params.get("key", ""),
+        )
         return Response(explanation_body(found, texts=_may_read(request, found)))
 
     def handle_exception(self, exc: Exception) -> Response:
         """What /v1 would refuse is refused as it does."""
         if isinstance(exc, GatewayError):
-            return Response(exc.body(), status=exc.status)
+            return Response(exc.error_object(), status=exc.status)
         return super().handle_exception(exc)
 
 
-def _may_read(request: Request, found: Explained) -> bool:
+def _may_read(request: Request, found: Explanation) -> bool:
     """What a tenant's clients asked is for that tenant's own admin keys."""
     user: Any = request.user
     tenant = user.tenant if isinstance(user, Administrator) else None
-    return tenant is not None and found.decided.key is not None and tenant.pk == found.decided.key.tenant_id
+    return (
+        tenant is not None
+        and found.decided_call.key is not None
+        and tenant.pk == found.decided_call.key.tenant_id
+    )

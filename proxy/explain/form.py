@@ -1,4 +1,7 @@
-"""The form of the explain page: a request, the model, and who would be asking. Nothing of it is saved."""
+"""The form of the explain page: a request, the model, and who would be asking.
+
+Nothing of it is saved.
+"""
 
 from typing import Any, Final
 
@@ -9,8 +12,8 @@ from django.utils.datastructures import MultiValueDict
 from plans.models import Plan, VirtualKey
 from proxy.conf import conf
 from proxy.core.errors import BadRequest
-from proxy.core.formats.chat_completions import load
-from proxy.core.formats.pasted_chat import SPEAKER, pasted
+from proxy.core.formats.chat_completions import load_json_object
+from proxy.core.formats.pasted_chat import SPEAKER_LINE, parse_pasted_chat
 from proxy.upstreams.selectors import routes_of
 
 LONGEST: Final = 400_000
@@ -24,7 +27,10 @@ class ExplainForm(forms.Form):
         strip=False,
         max_length=LONGEST,
         widget=forms.Textarea(attrs={"rows": 7, "spellcheck": "false", "class": "tt-chat-text"}),
-        help_text="A question, a JSON array of messages, a whole request body, or lines that begin with User: and Assistant:",
+        help_text=(
+            "A question, a JSON array of messages, a whole request body, or lines that begin with "
+            "User: and Assistant:"
+        ),
     )
     model = forms.ChoiceField(required=False)
     key = forms.ChoiceField(label="Asked by", required=False)
@@ -32,11 +38,24 @@ class ExplainForm(forms.Form):
     def __init__(self, plan: Plan, data: MultiValueDict[str, str] | None = None) -> None:
         super().__init__(data)
         routes = routes_of(plan.tenant).values_list("name", "model")
-        self._choose("model", [("", "As in the request"), *((name, f"{name} ({model})") for name, model in routes)])
-        live = VirtualKey.objects.filter(revoked_at=None).select_related("tenant").order_by("tenant__slug", "name")
+        self._choose(
+            "model",
+            [("", "As in the request"), *((name, f"{name} ({model})") for name, model in routes)],
+        )
+        live = (
+            VirtualKey.objects.filter(revoked_at=None)
+            .select_related("tenant")
+            .order_by("tenant__slug", "name")
+        )
         keys = live.filter(tenant=plan.tenant) if plan.tenant else live
-        nobody = [("", f"Any key of {plan.tenant}")] if plan.tenant and plan.scope != Plan.Scope.KEY else []
-        self._choose("key", [*nobody, *((str(key.pk), f"{key.name} ({key.tenant})") for key in keys)])
+        nobody = (
+            [("", f"Any key of {plan.tenant}")]
+            if plan.tenant and plan.scope != Plan.Scope.KEY
+            else []
+        )
+        self._choose(
+            "key", [*nobody, *((str(key.pk), f"{key.name} ({key.tenant})") for key in keys)]
+        )
         self.raw = b""
 
     def _choose(self, name: str, choices: list[tuple[str, str]]) -> None:
@@ -65,7 +84,9 @@ def _body(text: str) -> dict[str, Any]:
     if not text:
         raise BadRequest("Write a question, or paste a request.")
     if text.startswith("{"):
-        return load(text.encode("utf-8", "replace"), depth=conf.limits.body.depth)
-    if text.startswith("[") or SPEAKER.match(text):
-        return {"messages": pasted(text, depth=conf.limits.body.depth).messages}
+        return load_json_object(
+            text.encode("utf-8", "replace"), depth=conf.limits.body_limits.depth
+        )
+    if text.startswith("[") or SPEAKER_LINE.match(text):
+        return {"messages": parse_pasted_chat(text, depth=conf.limits.body_limits.depth).messages}
     return {"messages": [{"role": "user", "content": text.replace("\0", "")}]}

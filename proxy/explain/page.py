@@ -1,4 +1,7 @@
-"""/admin/plans/plan/{id}/explain/: what would become of a request, and why. Nothing of it is stored."""
+"""/admin/plans/plan/{id}/explain/: what would become of a request, and why.
+
+Nothing of it is stored.
+"""
 
 from typing import Any
 
@@ -19,16 +22,26 @@ from proxy.explain.service import explained
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def explain_page(request: HttpRequest, plan: int) -> HttpResponseBase:
-    """The empty form, or what was asked with its answer. For staff who may see plans; the texts of other questions are not shown."""
+    """The empty form, or what was asked with its answer.
+
+    For staff who may see plans; the texts of other questions are not shown.
+    """
     row = get_object_or_404(plans_of(request.user), pk=plan)
     if not any(request.user.has_perm(f"plans.{action}_plan") for action in ("view", "change")):
         raise PermissionDenied
     form = ExplainForm(row, request.POST if request.method == "POST" else None)
-    page: dict[str, Any] = {"title": f"Explain {row.name}", "opts": Plan._meta, "plan": row, "form": form}
+    page: dict[str, Any] = {
+        "title": f"Explain {row.name}",
+        "opts": Plan._meta,
+        "plan": row,
+        "form": form,
+    }
     if form.is_valid():
         page |= _answer(form, row)
     status = 400 if form.is_bound and "found" not in page else 200
-    return render(request, "admin/explain.html", admin.site.each_context(request) | page, status=status)
+    return render(
+        request, "admin/explain.html", admin.site.each_context(request) | page, status=status
+    )
 
 
 def _answer(form: ExplainForm, plan: Plan) -> dict[str, Any]:

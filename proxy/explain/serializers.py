@@ -5,42 +5,63 @@ from typing import Any
 from rest_framework import serializers
 
 from proxy.core.ports import Candidate
-from proxy.pipeline.call import Judged
-from proxy.pipeline.explain import Explained
-from proxy.pipeline.stages.verify import threshold
+from proxy.pipeline.call import CandidateVerdict
+from proxy.pipeline.explain import Explanation
+from proxy.pipeline.stages.verify import effective_threshold
 
-# The shapes of an explanation that the OpenAPI document shows; `proxy.explain.serializers` fills them.
+# The shapes of an explanation that the OpenAPI document shows; `proxy.explain.serializers` fills
+# them.
 
 TEXT = "null: shown to this tenant's own admin keys only."
 
 
 class ExplainRequestSerializer(serializers.Serializer[Any]):
-    """A request as /v1/chat/completions takes it, every field of it; the plan is that of the path."""
+    """A request as /v1/chat/completions takes it, every field of it;
+    the plan is that of the path."""
 
     model = serializers.CharField()
     messages = serializers.ListField(child=serializers.DictField(), min_length=1)
-    cache = serializers.DictField(required=False, help_text="As on /v1: namespace, no-cache and so on.")
+    cache = serializers.DictField(
+        required=False, help_text="As on /v1: namespace, no-cache and so on."
+    )
 
 
 class DecisionSerializer(serializers.Serializer[Any]):
     tier = serializers.ChoiceField(choices=("exact", "semantic", "miss", "bypass"))
-    reason = serializers.CharField(allow_blank=True, help_text="As in x-tokenthrift-bypass-reason, or why a near neighbour is not served.")
-    would = serializers.CharField(allow_blank=True, help_text="Under a plan in shadow: the tier that would have answered.")
+    reason = serializers.CharField(
+        allow_blank=True,
+        help_text="As in x-tokenthrift-bypass-reason, or why a near neighbour is not served.",
+    )
+    would = serializers.CharField(
+        allow_blank=True, help_text="Under a plan in shadow: the tier that would have answered."
+    )
     entry_id = serializers.CharField(allow_blank=True, help_text="Of what is served, or would be.")
     similarity = serializers.FloatField(allow_null=True, help_text="The cosine.")
-    score = serializers.FloatField(allow_null=True, help_text="The verifier's; null: it was not asked.")
+    score = serializers.FloatField(
+        allow_null=True, help_text="The verifier's; null: it was not asked."
+    )
     age = serializers.IntegerField(allow_null=True, help_text="Seconds since the answer was made.")
-    failures = serializers.ListField(child=serializers.CharField(), help_text="Tools that could not help.")
+    failures = serializers.ListField(
+        child=serializers.CharField(), help_text="Tools that could not help."
+    )
     held_out = serializers.BooleanField(
         allow_null=True,
-        help_text="The plan's holdout would send this chat, from this key, to the provider without the plan today; all else here is what "
-        "the plan would do. null: nothing is held out, or no key is named.",
+        help_text=(
+            "The plan's holdout would send this chat, from this key, to the provider without "
+            "the plan today; all else here is what the plan would do. null: nothing is held "
+            "out, or no key is named."
+        ),
     )
 
 
 class ExactSerializer(serializers.Serializer[Any]):
-    key = serializers.CharField(allow_null=True, help_text="Digest of the request as asked; null: the caches stay out of it.")
-    sent_key = serializers.CharField(allow_null=True, help_text="Digest of what would be sent, where something is cut.")
+    key = serializers.CharField(
+        allow_null=True,
+        help_text="Digest of the request as asked; null: the caches stay out of it.",
+    )
+    sent_key = serializers.CharField(
+        allow_null=True, help_text="Digest of what would be sent, where something is cut."
+    )
 
 
 class NeighbourSerializer(serializers.Serializer[Any]):
@@ -48,16 +69,25 @@ class NeighbourSerializer(serializers.Serializer[Any]):
     question = serializers.CharField(allow_null=True, help_text=TEXT)
     similarity = serializers.FloatField()
     score = serializers.FloatField(allow_null=True)
-    verdict = serializers.CharField(help_text="served, the objection to it, below-floor, below-threshold, or not-looked-at.")
+    verdict = serializers.CharField(
+        help_text="served, the objection to it, below-floor, below-threshold, or not-looked-at."
+    )
 
 
 class SemanticSerializer(serializers.Serializer[Any]):
     eligible = serializers.BooleanField()
-    reason = serializers.CharField(allow_blank=True, help_text="Why the semantic tier stays out of it.")
+    reason = serializers.CharField(
+        allow_blank=True, help_text="Why the semantic tier stays out of it."
+    )
     backend = serializers.CharField(allow_null=True)
-    bucket = serializers.CharField(allow_null=True, help_text="Digest of all but the question: only within it are questions compared.")
+    bucket = serializers.CharField(
+        allow_null=True,
+        help_text="Digest of all but the question: only within it are questions compared.",
+    )
     match = serializers.CharField(allow_null=True, help_text="Which number the threshold is about.")
-    threshold = serializers.FloatField(allow_null=True, help_text="The plan's, or the request's where that is higher.")
+    threshold = serializers.FloatField(
+        allow_null=True, help_text="The plan's, or the request's where that is higher."
+    )
     nearest = NeighbourSerializer(many=True)
 
 
@@ -76,22 +106,27 @@ class ExplanationSerializer(serializers.Serializer[Any]):
     version = serializers.IntegerField()
     mode = serializers.CharField()
     tenant = serializers.CharField()
-    key = serializers.CharField(allow_null=True, help_text="The virtual key that would be asking; null: any of the tenant's.")
+    key = serializers.CharField(
+        allow_null=True,
+        help_text="The virtual key that would be asking; null: any of the tenant's.",
+    )
     route = serializers.CharField()
     scope = serializers.CharField(allow_null=True, help_text="Digest of who may share the answer.")
     decision = DecisionSerializer()
     exact = ExactSerializer()
     semantic = SemanticSerializer()
-    compression = ExplainCompressionSerializer(allow_null=True, help_text="What it would do were there no stored answer; null: nothing.")
+    compression = ExplainCompressionSerializer(
+        allow_null=True, help_text="What it would do were there no stored answer; null: nothing."
+    )
 
 
 # An explanation as JSON: the shape of `ExplanationSerializer`.
 
 
-def explanation_body(found: Explained, *, texts: bool) -> dict[str, Any]:
+def explanation_body(found: Explanation, *, texts: bool) -> dict[str, Any]:
     """`ExplanationSerializer`'s shape. `texts`: whether the reader may see what others asked."""
-    decided, looked = found.decided, found.looked
-    plan, key, keys = decided.plan, decided.key, looked.keys
+    decided, looked = found.decided_call, found.full_lookup
+    plan, key, keys = decided.plan, decided.key, looked.cache_keys
     assert plan is not None and key is not None  # noqa: S101, PT018 -- explained with both
     return {
         "object": "explanation",
@@ -100,50 +135,71 @@ def explanation_body(found: Explained, *, texts: bool) -> dict[str, Any]:
         "mode": plan.mode,
         "tenant": key.tenant,
         "key": key.name or None,
-        "route": decided.target.name,
+        "route": decided.resolved_route.name,
         "scope": keys.scope if keys else None,
         "decision": _decision(found),
-        "exact": {"key": keys.exact if keys else None, "sent_key": keys.sent if keys else None},
+        "exact": {
+            "key": keys.exact if keys else None,
+            "sent_key": keys.compressed if keys else None,
+        },
         "semantic": _semantic(found, texts=texts),
-        "compression": None if looked.cut is None else {name: getattr(looked.cut, name) for name in ("engine", "before", "after", "note")},
+        "compression": None
+        if looked.compression is None
+        else {
+            name: getattr(looked.compression, name)
+            for name in ("engine", "before", "after", "note")
+        },
     }
 
 
-def _decision(found: Explained) -> dict[str, Any]:
-    call, hit = found.decided, found.hit
+def _decision(found: Explanation) -> dict[str, Any]:
+    call, hit = found.decided_call, found.hit
     veto = call.vetoes[0] if call.tier == "miss" and call.vetoes else ""
     return {
         "tier": call.tier,
         "reason": call.reason or veto,
-        "would": call.would.tier if call.would else "",
+        "would": call.shadow_hit.tier if call.shadow_hit else "",
         "entry_id": hit.entry_id if hit else "",
         "similarity": hit.similarity if hit else None,
         "score": hit.score if hit else None,
-        "age": hit.envelope.age(call.at) if hit else None,
+        "age": hit.envelope.age_seconds(call.at) if hit else None,
         "failures": list(call.failures),
-        "held_out": found.held_out,
+        "held_out": found.is_held_out,
     }
 
 
-def _semantic(found: Explained, *, texts: bool) -> dict[str, Any]:
-    call = found.looked
+def _semantic(found: Explanation, *, texts: bool) -> dict[str, Any]:
+    call = found.full_lookup
     cache = call.plan.cache if call.plan else None
-    bucket = call.keys.bucket if call.keys else None
+    bucket = call.cache_keys.bucket if call.cache_keys else None
     backend = cache.backend if cache else None
-    why = call.vetoes[0] if call.vetoes else next(iter(call.failures), call.reason) if backend else "no-backend"
+    why = (
+        call.vetoes[0]
+        if call.vetoes
+        else next(iter(call.failures), call.reason)
+        if backend
+        else "no-backend"
+    )
     return {
         "eligible": bucket is not None,
         "reason": "" if bucket else why,
         "backend": backend,
         "bucket": bucket,
         "match": cache.match if cache else None,
-        "threshold": threshold(call) if cache and backend else None,
-        "nearest": [_neighbour(each, found, texts=texts) for each in found.nearest],
+        "threshold": effective_threshold(call) if cache and backend else None,
+        "nearest": [_neighbour(each, found, texts=texts) for each in found.nearest_candidates],
     }
 
 
-def _neighbour(candidate: Candidate, found: Explained, *, texts: bool) -> dict[str, Any]:
-    judged = next((each for each in found.looked.judged if each.entry_id == candidate.entry_id), None)
+def _neighbour(candidate: Candidate, found: Explanation, *, texts: bool) -> dict[str, Any]:
+    judged = next(
+        (
+            each
+            for each in found.full_lookup.candidate_verdicts
+            if each.entry_id == candidate.entry_id
+        ),
+        None,
+    )
     return {
         "entry_id": candidate.entry_id,
         "question": candidate.question if texts else None,
@@ -153,11 +209,15 @@ def _neighbour(candidate: Candidate, found: Explained, *, texts: bool) -> dict[s
     }
 
 
-def _verdict(candidate: Candidate, judged: Judged | None, found: Explained) -> str:
-    call = found.looked
+def _verdict(candidate: Candidate, judged: CandidateVerdict | None, found: Explanation) -> str:
+    call = found.full_lookup
     if judged is not None:
         return judged.reason or "served"
-    if candidate.similarity < found.floor:
+    if candidate.similarity < found.min_similarity:
         return "below-floor"
     looked_at = any(each.entry_id == candidate.entry_id for each in call.candidates)
-    return "below-threshold" if looked_at and candidate.similarity < threshold(call) else "not-looked-at"
+    return (
+        "below-threshold"
+        if looked_at and candidate.similarity < effective_threshold(call)
+        else "not-looked-at"
+    )

@@ -7,11 +7,11 @@ from plans.errors import Refusal
 from plans.models import Plan, Tenant
 from plans.snapshot import KeySnapshot
 from proxy import bridge
-from proxy.core.config import Directory
-from proxy.core.request_ids import new_id
+from proxy.core.config import ConfigSnapshot
+from proxy.core.request_ids import new_request_id
 from proxy.pipeline.call import Call
-from proxy.pipeline.clients import Nobody
-from proxy.pipeline.explain import Explained, explain
+from proxy.pipeline.clients import NullClient
+from proxy.pipeline.explain import Explanation, explain_request
 from proxy.pipeline.toolbox import Toolbox
 
 NEIGHBOURS = 5
@@ -38,45 +38,72 @@ class Unavailable(Refusal):
     code = "explain_unavailable"
 
 
-def explained(raw: bytes, plan: Plan, tenant: Tenant | None, key: str) -> Explained:
-    """What would become of this body, sent by that key (id or name; "": by any key of the tenant) under that plan.
+def explained(raw: bytes, plan: Plan, tenant: Tenant | None, key: str) -> Explanation:
+    """What would become of this body, sent by that key (id or name; "": by any key of the tenant)
+    under that plan.
 
     Raises a Refusal, or GatewayError where /v1 would refuse the request.
     """
 
-    async def work(tools: Toolbox) -> Explained:
-        directory = tools.source.directory
+    async def work(tools: Toolbox) -> Explanation:
+        directory = tools.config_source.config
         now = time.monotonic()
         asker = asking(directory, plan, tenant, key)
-        call = Call(request_id=new_id(), at=time.time(), started=now, client=Nobody(), directory=directory, key=asker, raw=raw)
-        within = replace(tools, limits=replace(tools.limits, cache_budget=SECONDS))
-        return await explain(call, within, plan=plan.name, neighbours=NEIGHBOURS, seconds=SECONDS)
+        call = Call(
+            request_id=new_request_id(),
+            at=time.time(),
+            started_at=now,
+            client=NullClient(),
+            config=directory,
+            key=asker,
+            raw_body=raw,
+        )
+        within = replace(tools, limits=replace(tools.limits, cache_seconds=SECONDS))
+        return await explain_request(
+            call, within, plan=plan.name, neighbours=NEIGHBOURS, seconds=SECONDS
+        )
 
     try:
         found = bridge.run(work, seconds=PATIENCE)
     except bridge.Elsewhere:
-        raise Unavailable("The gateway does not run in this process, so it cannot be asked.") from None
+        raise Unavailable(
+            "The gateway does not run in this process, so it cannot be asked."
+        ) from None
     except TimeoutError:
         raise Unavailable("The caches did not answer in time: try again.") from None
-    if found.decided.plan is None or found.decided.plan.id != plan.pk:
-        raise NotInForce("For this tenant another plan of that name is in force, or this one has not been read yet: try again in a moment.")
+    if found.decided_call.plan is None or found.decided_call.plan.id != plan.pk:
+        raise NotInForce(
+            "For this tenant another plan of that name is in force, or this one has not been read "
+            "yet: try again in a moment."
+        )
     return found
 
 
-def asking(directory: Directory, plan: Plan, tenant: Tenant | None, key: str) -> KeySnapshot:
-    """The key that is named, else somebody of that tenant or of the plan's. Raises KeyUnknown, also for another
-    tenant's, or NobodyAsks."""
+def asking(directory: ConfigSnapshot, plan: Plan, tenant: Tenant | None, key: str) -> KeySnapshot:
+    """The key that is named, else somebody of that tenant or of the plan's.
+
+    Raises KeyUnknown, also for another tenant's, or NobodyAsks.
+    """
     owner = tenant or plan.tenant
     if key:
-        live = [each for each in directory.keys.values() if owner is None or each.tenant_id == owner.pk]
-        found = [each for each in live if str(each.id) == key] or [each for each in live if each.name == key]
+        live = [
+            each for each in directory.keys.values() if owner is None or each.tenant_id == owner.pk
+        ]
+        found = [each for each in live if str(each.id) == key] or [
+            each for each in live if each.name == key
+        ]
         if not found:
             raise KeyUnknown("No live virtual key of that id or name.", param="key")
         if len(found) > 1:
             raise NobodyAsks("Several keys have that name: give the id.", param="key")
         return found[0]
     if owner is None:
-        raise NobodyAsks("This plan is open to every tenant: say who asks, by ?key= or ?tenant=.", param="tenant")
+        raise NobodyAsks(
+            "This plan is open to every tenant: say who asks, by ?key= or ?tenant=.", param="tenant"
+        )
     if plan.cache_enabled and plan.scope == Plan.Scope.KEY:
-        raise NobodyAsks("Under this plan each key has its own answers: say which one asks, by ?key=.", param="key")
+        raise NobodyAsks(
+            "Under this plan each key has its own answers: say which one asks, by ?key=.",
+            param="key",
+        )
     return KeySnapshot(id=0, name="", digest="", tenant_id=owner.pk, tenant=owner.slug)

@@ -1,4 +1,5 @@
-"""Admin pages of answers that were said to be wrong: who said it, what was evicted, who else got it, and taking it back."""
+"""Admin pages of answers that were said to be wrong:
+who said it, what was evicted, who else got it, and taking it back."""
 
 from typing import Any, Final
 
@@ -29,12 +30,41 @@ AWAY = "The caches cannot be reached from here: nothing was changed. Try again s
 class WrongAnswerAdmin(Tenanted, ReadOnly):
     """The texts of questions and answers are on no page."""
 
-    list_display = ("at", "tenant", "plan", "said_by", "similarity", "score", "entries", "threshold", "until", "stands")
+    list_display = (
+        "at",
+        "tenant",
+        "plan",
+        "said_by",
+        "similarity",
+        "score",
+        "entries",
+        "threshold",
+        "until",
+        "stands",
+    )
     list_filter = ("tenant", "plan", ("at", admin.DateFieldListFilter))
     search_fields = ("=event_id", "=entry_id")
     fields = (
-        *("event_id", "at", "tenant", "plan", "said_by", "entry_id", "answered_at", "similarity", "score"),
-        *("radius", "threshold", "until", "evicted_entries", "also_served", "undone_at", "undone_by"),
+        *(
+            "event_id",
+            "at",
+            "tenant",
+            "plan",
+            "said_by",
+            "entry_id",
+            "answered_at",
+            "similarity",
+            "score",
+        ),
+        *(
+            "radius",
+            "threshold",
+            "until",
+            "evicted_entries",
+            "also_served",
+            "undone_at",
+            "undone_by",
+        ),
     )
     actions = ("take_back",)
 
@@ -55,8 +85,14 @@ class WrongAnswerAdmin(Tenanted, ReadOnly):
 
     @admin.display(description="Evicted")
     def evicted_entries(self, said: WrongAnswer) -> str:
-        rows = said.evicted.order_by("-similarity", "entry_id", "tier").values_list("entry_id", "tier", "similarity")
-        return format_html_join("", "<div><code>{}</code> {} ({})</div>", ((entry, tier, f"{cosine:.3f}") for entry, tier, cosine in rows))
+        rows = said.evicted.order_by("-similarity", "entry_id", "tier").values_list(
+            "entry_id", "tier", "similarity"
+        )
+        return format_html_join(
+            "",
+            "<div><code>{}</code> {} ({})</div>",
+            ((entry, tier, f"{cosine:.3f}") for entry, tier, cosine in rows),
+        )
 
     @admin.display(description="Who else got it")
     def also_served(self, said: WrongAnswer) -> str:
@@ -65,11 +101,22 @@ class WrongAnswerAdmin(Tenanted, ReadOnly):
         if not total:
             return "Nobody"
         parts = ", ".join(f"{number} {ROLES[role]}" for role, number in served.roles.items())
-        listed = format_html_join("", "<div>{}</div>", ((_recipient(each, served.role(each)),) for each in served.rows))
+        listed = format_html_join(
+            "", "<div>{}</div>", ((_recipient(each, served.role(each)),) for each in served.rows)
+        )
         more = f" The newest {len(served.rows)}:" if total > len(served.rows) else ""
-        return format_html("<div>{} request{}: {}.{}</div>{}", total, "" if total == 1 else "s", parts, more, listed)
+        return format_html(
+            "<div>{} request{}: {}.{}</div>{}",
+            total,
+            "" if total == 1 else "s",
+            parts,
+            more,
+            listed,
+        )
 
-    @admin.action(description="Take it back: store what was evicted again", permissions=["take_back"])
+    @admin.action(
+        description="Take it back: store what was evicted again", permissions=["take_back"]
+    )
     def take_back(self, request: HttpRequest, queryset: QuerySet[WrongAnswer]) -> None:
         restored = 0
         for said in queryset:
@@ -84,7 +131,14 @@ class WrongAnswerAdmin(Tenanted, ReadOnly):
 
 def _recipient(row: RequestEvent, role: str) -> SafeString:
     page = reverse("dashboard-request", args=[row.event_id])
-    return format_html('{} {} ({}) <a href="{}"><code>{}</code></a>', f"{row.at:%Y-%m-%d %H:%M:%S}", row.key, ROLES[role], page, row.pk)
+    return format_html(
+        '{} {} ({}) <a href="{}"><code>{}</code></a>',
+        f"{row.at:%Y-%m-%d %H:%M:%S}",
+        row.key,
+        ROLES[role],
+        page,
+        row.pk,
+    )
 
 
 admin.site.unregister(RequestEvent)
@@ -100,7 +154,10 @@ class MarkableRequestEventAdmin(RequestEventAdmin):
     def has_mark_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.has_perm("proxy.add_wronganswer"))
 
-    @admin.action(description="Mark the cached answer as wrong: evict it and what is near", permissions=["mark"])
+    @admin.action(
+        description="Mark the cached answer as wrong: evict it and what is near",
+        permissions=["mark"],
+    )
     def mark_wrong(self, request: HttpRequest, queryset: QuerySet[RequestEvent]) -> None:
         marked = 0
         for event in queryset:
@@ -114,4 +171,8 @@ class MarkableRequestEventAdmin(RequestEventAdmin):
             self.log_change(request, said, "Marked as wrong.")
             marked += 1
         left = queryset.count() - marked
-        self.message_user(request, f"{marked} marked as wrong." + (f" {left} were answered by the provider." if left else ""))
+        self.message_user(
+            request,
+            f"{marked} marked as wrong."
+            + (f" {left} were answered by the provider." if left else ""),
+        )

@@ -7,7 +7,7 @@ import numpy as np
 from django.utils import timezone
 
 from plans.models import Plan
-from proxy.core.config import penalty
+from proxy.core.config import compute_penalty
 from proxy.core.ports import SemanticEntry
 from proxy.feedback.eviction import Held, opened
 from proxy.models import EvictedAnswer
@@ -18,13 +18,19 @@ STANDS = timedelta(days=30)
 
 
 def answered_by(event: RequestEvent) -> datetime:
-    """When the answer was there at the latest. One that shared a call got it before it was stored, at its own end."""
+    """When the answer was there at the latest.
+
+    One that shared a call got it before it was stored, at its own end.
+    """
     return event.at + timedelta(milliseconds=event.duration_ms) if event.collapsed else event.at
 
 
 def was_there(held: Held, event: RequestEvent) -> bool:
-    """Whether the answer is older than the request: what was stored since was asked anew, perhaps because of it."""
-    return held.envelope is not None and held.envelope.created_at <= answered_by(event).timestamp() + 1
+    """Whether the answer is older than the request:
+    what was stored since was asked anew, perhaps because of it."""
+    return (
+        held.envelope is not None and held.envelope.created_at <= answered_by(event).timestamp() + 1
+    )
 
 
 def said_fields(event: RequestEvent, found: list[Held]) -> dict[str, Any]:
@@ -36,45 +42,91 @@ def said_fields(event: RequestEvent, found: list[Held]) -> dict[str, Any]:
     radius, threshold = _penalty(event) if entry else (None, None)
     return {
         **{
-            name: getattr(event, name) for name in ("event_id", "tenant_id", "tenant", "plan_id", "plan", "entry_id", "similarity", "score")
+            name: getattr(event, name)
+            for name in (
+                "event_id",
+                "tenant_id",
+                "tenant",
+                "plan_id",
+                "plan",
+                "entry_id",
+                "similarity",
+                "score",
+            )
         },
         "bucket": entry.bucket if entry else "",
         "embedder": entry.embedder if entry else "",
         "embedding": _bytes(entry),
         "radius": radius,
         "threshold": threshold,
-        "answered_at": datetime.fromtimestamp(answer.envelope.created_at, UTC) if answer and answer.envelope else None,
+        "answered_at": datetime.fromtimestamp(answer.envelope.created_at, UTC)
+        if answer and answer.envelope
+        else None,
         "until": timezone.now() + STANDS,
     }
 
 
 def _penalty(event: RequestEvent) -> tuple[float | None, float | None]:
-    """None for an identical request: its answer was wrong for its own question, which no threshold mends."""
+    """None for an identical request: its answer was wrong for its own question,
+    which no threshold mends."""
     if event.similarity is None:
         return None, None
-    verified = event.score is not None and Plan.objects.filter(pk=event.plan_id or 0, match=Plan.Match.VERIFIED).exists()
-    return penalty(event.similarity, event.score if verified and event.score is not None else event.similarity)
+    verified = (
+        event.score is not None
+        and Plan.objects.filter(pk=event.plan_id or 0, match=Plan.Match.VERIFIED).exists()
+    )
+    return compute_penalty(
+        event.similarity, event.score if verified and event.score is not None else event.similarity
+    )
 
 
 def evicted_fields(held: Held) -> dict[str, Any]:
     """The fields of an EvictedAnswer."""
     envelope, entry = held.envelope, held.entry
     assert envelope is not None  # noqa: S101 -- what cannot be opened `was_there` for nobody
-    row = {"entry_id": held.entry_id, "tier": held.tier, "value": held.value, "similarity": held.similarity}
-    row |= {name: getattr(envelope, name) for name in ("scope", "plan_id", "created_at", "expires_at")}
+    row = {
+        "entry_id": held.entry_id,
+        "tier": held.tier,
+        "value": held.value,
+        "similarity": held.similarity,
+    }
+    row |= {
+        name: getattr(envelope, name) for name in ("scope", "plan_id", "created_at", "expires_at")
+    }
     if entry:
-        row |= {"bucket": entry.bucket, "embedder": entry.embedder, "question": entry.question, "embedding": _bytes(entry)}
+        row |= {
+            "bucket": entry.bucket,
+            "embedder": entry.embedder,
+            "question": entry.question,
+            "embedding": _bytes(entry),
+        }
     return row
 
 
 def held_of(row: EvictedAnswer) -> Held:
     """The answer as it was stored, opened."""
-    value, names = bytes(row.value), ("entry_id", "bucket", "scope", "plan_id", "embedder", "question", "created_at", "expires_at")
+    value, names = (
+        bytes(row.value),
+        (
+            "entry_id",
+            "bucket",
+            "scope",
+            "plan_id",
+            "embedder",
+            "question",
+            "created_at",
+            "expires_at",
+        ),
+    )
     entry = None
     if row.bucket:
         vector = np.frombuffer(row.embedding, np.float32)
-        entry = SemanticEntry(**{name: getattr(row, name) for name in names}, vector=vector, envelope=value)
-    held = Held(entry_id=row.entry_id, tier=row.tier, value=value, similarity=row.similarity, entry=entry)
+        entry = SemanticEntry(
+            **{name: getattr(row, name) for name in names}, vector=vector, envelope=value
+        )
+    held = Held(
+        entry_id=row.entry_id, tier=row.tier, value=value, similarity=row.similarity, entry=entry
+    )
     return opened(sealer(), held)
 
 

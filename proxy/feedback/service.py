@@ -1,4 +1,5 @@
-"""A cached answer was wrong: said by a client or by staff, once for each request, and taken back by staff."""
+"""A cached answer was wrong: said by a client or by staff, once for each request,
+and taken back by staff."""
 
 import time
 import uuid
@@ -22,19 +23,23 @@ from stats.request_ids import made
 
 SECONDS = 10.0
 MAX_LISTED: Final = 100
-MAX_CALL: Final = timedelta(hours=1)  # a request began so long before its answer was stored, at most
+# A request began so long before its answer was stored, at most.
+MAX_CALL: Final = timedelta(hours=1)
 HITS: Final = ("exact", "semantic")
 
 
 class NotCached(Exception):
-    """The answer of this request came from the provider: there is nothing to take out of a cache."""
+    """The answer of this request came from the provider:
+    there is nothing to take out of a cache."""
 
 
 def mark_wrong(event: RequestEvent, *, said_by: str) -> WrongAnswer:
-    """Evict what answered this request (or would have, in shadow) with its neighbours, and raise the threshold around it. The second time
-    nothing happens. Waits for the caches, so not for the loop's own thread.
+    """Evict what answered this request (or would have, in shadow) with its neighbours,
+    and raise the threshold around it. The second time nothing happens. Waits for the caches, so not
+    for the loop's own thread.
 
-    Raises NotCached, or bridge.Elsewhere and TimeoutError when the caches cannot be reached from here.
+    Raises NotCached, or bridge.Elsewhere and TimeoutError when the caches cannot be reached from
+    here.
     """
     if known := WrongAnswer.objects.filter(event_id=event.event_id).first():
         return known
@@ -45,7 +50,9 @@ def mark_wrong(event: RequestEvent, *, said_by: str) -> WrongAnswer:
     try:
         with transaction.atomic():
             said = WrongAnswer.objects.create(**said_fields(event, found), said_by=said_by)
-            EvictedAnswer.objects.bulk_create(EvictedAnswer(said=said, **evicted_fields(each)) for each in held)
+            EvictedAnswer.objects.bulk_create(
+                EvictedAnswer(said=said, **evicted_fields(each)) for each in held
+            )
             RequestEvent.objects.filter(pk=event.pk).update(wrong=True)
     except IntegrityError:  # said twice at the same moment
         return WrongAnswer.objects.get(event_id=event.event_id)
@@ -56,15 +63,18 @@ def mark_wrong(event: RequestEvent, *, said_by: str) -> WrongAnswer:
 
 
 def _doom(event: RequestEvent) -> None:
-    """Have the workers delete an answer that could not be read, and so not be told from others: as soon as its store is back, or where a
-    former embedder has it."""
-    unread = deletions.entries(deletions.Filter(entry_id=event.entry_id)).filter(created_at__lte=answered_by(event))
+    """Have the workers delete an answer that could not be read, and so not be told from others:
+    as soon as its store is back, or where a former embedder has it."""
+    unread = deletions.entries(deletions.Filter(entry_id=event.entry_id)).filter(
+        created_at__lte=answered_by(event)
+    )
     deletions.doom(unread, at=timezone.now())
 
 
 def undo(said: WrongAnswer, *, by: str) -> int:
-    """Take the word back: what has not expired is stored again, and the threshold falls; the number of stored answers put back. The second
-    time nothing happens. Raises bridge.Elsewhere or TimeoutError."""
+    """Take the word back: what has not expired is stored again, and the threshold falls;
+    the number of stored answers put back. The second time nothing happens. Raises bridge.Elsewhere
+    or TimeoutError."""
     if said.undone_at is not None:
         return 0
     held = [held_of(row) for row in said.evicted.filter(expires_at__gt=time.time())]
@@ -75,7 +85,10 @@ def undo(said: WrongAnswer, *, by: str) -> int:
 
 
 def forget_expired() -> int:
-    """Remove what was evicted and could not be put back any more; the number removed. On a connection of its own."""
+    """Remove what was evicted and could not be put back any more; the number removed.
+
+    On a connection of its own.
+    """
     try:
         return EvictedAnswer.objects.filter(expires_at__lte=time.time()).delete()[0]
     finally:
@@ -84,8 +97,11 @@ def forget_expired() -> int:
 
 @dataclass(frozen=True, slots=True)
 class Recipients:
-    """The tenant's other requests that got an answer. `rows`: the newest first, `MAX_LISTED` at most; `origin`: the one that it was made
-    for, where the ledger knows it; `roles`: how many had it how, such as {"exact": 4}."""
+    """The tenant's other requests that got an answer.
+
+    `rows`: the newest first, `MAX_LISTED` at most; `origin`: the one that it was made for, where
+    the ledger knows it; `roles`: how many had it how, such as {"exact": 4}.
+    """
 
     rows: list[RequestEvent]
     origin: uuid.UUID | None
@@ -96,12 +112,19 @@ class Recipients:
 
 
 def others_served(said: WrongAnswer) -> Recipients:
-    """Who else got the same answer: the request it was made for, those that shared its call, and the hits."""
+    """Who else got the same answer: the request it was made for, those that shared its call,
+    and the hits."""
     if said.answered_at is None:
         return Recipients([], None, {})
     ids = {said.entry_id, *_other_ids(said.entry_id)}
-    rows = RequestEvent.objects.filter(tenant_id=said.tenant_id, entry_id__in=ids, **made(said.answered_at - MAX_CALL))
-    made_for = rows.filter(tier="miss", would="", collapsed=False, at__lte=said.answered_at).order_by("-at").first()
+    rows = RequestEvent.objects.filter(
+        tenant_id=said.tenant_id, entry_id__in=ids, **made(said.answered_at - MAX_CALL)
+    )
+    made_for = (
+        rows.filter(tier="miss", would="", collapsed=False, at__lte=said.answered_at)
+        .order_by("-at")
+        .first()
+    )
     since = made_for.at if made_for else said.answered_at
     got_it = Q(tier__in=HITS) | Q(pk=made_for.pk if made_for else None)
     others = rows.filter(got_it, at__gte=since).exclude(pk=said.event_id)

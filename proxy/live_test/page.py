@@ -1,4 +1,7 @@
-"""/admin/plans/plan/{id}/test/: one real request under a plan, and the same again. It says what that costs before it is sent."""
+"""/admin/plans/plan/{id}/test/: one real request under a plan, and the same again.
+
+It says what that costs before it is sent.
+"""
 
 import secrets
 from typing import Any, Final
@@ -23,12 +26,24 @@ CHANGE: Final = "plans.change_plan"
 class TrialForm(forms.Form):
     """What to ask, and as whom. A platform's plan is tried for a tenant that is chosen."""
 
-    question = forms.CharField(max_length=1000, widget=forms.Textarea(attrs={"rows": 3}), help_text="Sent to your provider as it stands.")
-    route = forms.ModelChoiceField(Route.objects.none(), to_field_name="name", empty_label=None, label="Model")
-    tenant = forms.ModelChoiceField(Tenant.objects.none(), empty_label=None, help_text="Whose request it is, and who pays for it.")
+    question = forms.CharField(
+        max_length=1000,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text="Sent to your provider as it stands.",
+    )
+    route = forms.ModelChoiceField(
+        Route.objects.none(), to_field_name="name", empty_label=None, label="Model"
+    )
+    tenant = forms.ModelChoiceField(
+        Tenant.objects.none(),
+        empty_label=None,
+        help_text="Whose request it is, and who pays for it.",
+    )
 
     def __init__(self, plan: Plan, data: Any = None, *, person: Any) -> None:
-        super().__init__(data, initial={"question": f"Say hello in one short sentence. ({secrets.token_hex(3)})"})
+        super().__init__(
+            data, initial={"question": f"Say hello in one short sentence. ({secrets.token_hex(3)})"}
+        )
         own = plan.tenant or tenant_of(person)
         routes = self.fields["route"]
         assert isinstance(routes, forms.ModelChoiceField)  # noqa: S101 -- likewise
@@ -66,10 +81,13 @@ def trial_page(request: HttpRequest, plan: int) -> HttpResponse:
         except Unreachable as error:
             page["unreachable"] = str(error)
     status = 400 if form.is_bound and not form.is_valid() else 200
-    return render(request, "admin/trial.html", admin.site.each_context(request) | page, status=status)
+    return render(
+        request, "admin/trial.html", admin.site.each_context(request) | page, status=status
+    )
 
 
 def _own_address(request: HttpRequest) -> str:
-    """Where this very process listens, as its server says; no header of a browser has a part in it."""
+    """Where this very process listens, as its server says;
+    no header of a browser has a part in it."""
     host, port = request.META["SERVER_NAME"], request.META["SERVER_PORT"]
     return f"http://{f'[{host}]' if ':' in host else host}:{port}/v1"

@@ -1,7 +1,8 @@
-"""A plan tried for real: two identical requests through the gateway's own /v1, with a key made for them and revoked after them.
+"""A plan tried for real: two identical requests through the gateway's own /v1,
+with a key made for them and revoked after them.
 
-They are what a client would send: counted, paid for, and kept in the plan's cache like any other. The second costs nothing when the plan
-answers identical requests.
+They are what a client would send: counted, paid for, and kept in the plan's cache like any other.
+The second costs nothing when the plan answers identical requests.
 """
 
 import time
@@ -41,28 +42,44 @@ class Unreachable(Exception):
 
 
 def trial(*, plan: Plan, tenant: Tenant, route: str, question: str, base_url: str) -> list[Reply]:
-    """The first reply, and the second when the first was one. Waits up to DEADLINE; raises Unreachable. The key is revoked in any case."""
+    """The first reply, and the second when the first was one.
+
+    Waits up to DEADLINE; raises Unreachable. The key is revoked in any case.
+    """
     until = time.monotonic() + DEADLINE
     key, secret = services.issue_virtual_key(
-        tenant=tenant, name=NAME, routes=[route], expires_at=datetime.now(UTC) + timedelta(seconds=2 * DEADLINE)
+        tenant=tenant,
+        name=NAME,
+        routes=[route],
+        expires_at=datetime.now(UTC) + timedelta(seconds=2 * DEADLINE),
     )
-    body = {"model": route, "messages": [{"role": "user", "content": question}], "temperature": 0, "token_saving_plan_id": plan.name}
+    body = {
+        "model": route,
+        "messages": [{"role": "user", "content": question}],
+        "temperature": 0,
+        "token_saving_plan_id": plan.name,
+    }
     if plan.scope == Plan.Scope.USER:
         body["user"] = NAME  # such a plan keeps answers of named users alone
     try:
-        with httpx.Client(base_url=base_url, headers={"authorization": f"Bearer {secret}"}, trust_env=False) as client:
+        with httpx.Client(
+            base_url=base_url, headers={"authorization": f"Bearer {secret}"}, trust_env=False
+        ) as client:
             first = _until_known(client, body, until)
             return [first] if first.status >= 400 else [first, _ask(client, body, until)]
     except httpx.TimeoutException as error:
         raise Unreachable(f"No answer within {DEADLINE:.0f} seconds.") from error
     except httpx.HTTPError as error:
-        raise Unreachable(f"The gateway cannot be reached at {base_url} ({type(error).__name__}).") from error
+        raise Unreachable(
+            f"The gateway cannot be reached at {base_url} ({type(error).__name__})."
+        ) from error
     finally:
         services.revoke(key=key)
 
 
 def _until_known(client: httpx.Client, body: Mapping[str, object], until: float) -> Reply:
-    """A worker knows a new key a moment after it was made; until then it answers 401, which costs nothing."""
+    """A worker knows a new key a moment after it was made;
+    until then it answers 401, which costs nothing."""
     known = time.monotonic() + KNOWN_WITHIN
     while True:
         reply = _ask(client, body, until)
@@ -85,7 +102,9 @@ def _text(reply: httpx.Response) -> str:
     """What the model said, or what was refused."""
     try:
         said = reply.json()
-        text = said["error"]["message"] if reply.is_error else said["choices"][0]["message"]["content"]
+        text = (
+            said["error"]["message"] if reply.is_error else said["choices"][0]["message"]["content"]
+        )
     except (ValueError, LookupError, TypeError):
         text = reply.text
     return str(text or "")[:SHOWN]

@@ -2,8 +2,8 @@
 
 import time
 
-from proxy.core.answers import Refused, Whole
-from proxy.core.caching.envelope import BadEnvelope, Envelope, decode_aside
+from proxy.core.answers import CompleteAnswer, ErrorAnswer
+from proxy.core.caching.envelope import BadEnvelope, Envelope, decode_in_thread
 from proxy.core.caching.keys import exact_key
 from proxy.core.ports import Candidate
 from proxy.pipeline.call import Answer, Call
@@ -13,96 +13,111 @@ from proxy.pipeline.toolbox import Toolbox
 # comes back.
 
 
-def time_left(call: Call) -> float:
+def cache_seconds_left(call: Call) -> float:
     """Seconds until the cache budget of this request is used up; negative afterwards."""
-    return call.budget_ends - time.monotonic()
+    return call.cache_deadline - time.monotonic()
 
 
 async def read_exact(call: Call, tools: Toolbox, key: str) -> Envelope | None:
-    """The entry, if it is whole, ours and young enough. A broken or foreign one is deleted. Raises ToolUnavailable."""
-    envelope = await find_exact(call, tools, key)
-    return envelope if envelope is not None and fresh_enough(call, envelope) else None
+    """The entry, if it is whole, ours and young enough.
+
+    A broken or foreign one is deleted. Raises ToolUnavailable.
+    """
+    envelope = await lookup_exact(call, tools, key)
+    return envelope if envelope is not None and is_fresh(call, envelope) else None
 
 
-async def find_exact(call: Call, tools: Toolbox, key: str) -> Envelope | None:
+async def lookup_exact(call: Call, tools: Toolbox, key: str) -> Envelope | None:
     """The same, however old it is."""
-    envelope = tools.recent.get(key) or await _fetch(call, tools, key)
-    return envelope if envelope is not None and ours(call, envelope) and not forgotten(call, envelope) else None
+    envelope = tools.local_cache.get(key) or await _fetch_exact(call, tools, key)
+    return (
+        envelope
+        if envelope is not None and in_scope(call, envelope) and not is_invalidated(call, envelope)
+        else None
+    )
 
 
-async def _fetch(call: Call, tools: Toolbox, key: str) -> Envelope | None:
+async def _fetch_exact(call: Call, tools: Toolbox, key: str) -> Envelope | None:
     """The entry from the store, kept in memory for the next who asks."""
     exact = tools.breakers["exact"]
-    tools.recent.expect(key)
+    tools.local_cache.begin_read(key)
     try:
-        found = await exact.run(tools.exact.get(key), seconds=time_left(call))
+        found = await exact.run(tools.exact_cache.get(key), seconds=cache_seconds_left(call))
         if found is None:
             return None
         envelope = await open_exact(call, tools, key, found)
         if envelope is not None:
-            tools.recent.keep(key, envelope)
+            tools.local_cache.store_answer(key, envelope)
             return envelope
     finally:
-        tools.recent.settle(key)
-    await exact.run(tools.exact.delete(key), seconds=time_left(call))
+        tools.local_cache.end_read(key)
+    await exact.run(tools.exact_cache.delete(key), seconds=cache_seconds_left(call))
     return None
 
 
 async def open_exact(call: Call, tools: Toolbox, key: str, value: bytes) -> Envelope | None:
-    """The envelope stored under this key, or None when we did not seal it for there, or it is of another scope: never to be served."""
-    envelope = await _opened(tools, value, "exact")
-    if envelope is None or not ours(call, envelope):
+    """The envelope stored under this key, or None when we did not seal it for there,
+    or it is of another scope: never to be served."""
+    envelope = await _decode_envelope(tools, value, "exact")
+    if envelope is None or not in_scope(call, envelope):
         return None
     if key not in (envelope.entry_id, envelope.sent) or envelope.bucket:
-        tools.sealer.refused.add("exact")
+        tools.sealer.refusals.count_refusal("exact")
         return None
     return envelope
 
 
 async def open_candidate(call: Call, tools: Toolbox, candidate: Candidate) -> Envelope | None:
-    """The envelope of a neighbour, or None when we did not seal it for this entry, bucket and question, or it is of another scope."""
+    """The envelope of a neighbour, or None when we did not seal it for this entry,
+    bucket and question, or it is of another scope."""
     backend = call.plan.cache.backend if call.plan and call.plan.cache else None
-    envelope = candidate.opened or await _opened(tools, candidate.envelope, backend or "semantic")
-    if envelope is None or call.keys is None or not ours(call, envelope):
+    envelope = candidate.decoded_envelope or await _decode_envelope(
+        tools, candidate.envelope, backend or "semantic"
+    )
+    if envelope is None or call.cache_keys is None or not in_scope(call, envelope):
         return None
-    known = (envelope.entry_id, envelope.bucket) == (candidate.entry_id, call.keys.bucket)
+    known = (envelope.entry_id, envelope.bucket) == (candidate.entry_id, call.cache_keys.bucket)
     if not known or candidate.question not in ("", envelope.question):
-        tools.sealer.refused.add(backend or "semantic")
+        tools.sealer.refusals.count_refusal(backend or "semantic")
         return None
     return envelope
 
 
-async def _opened(tools: Toolbox, value: bytes, store: str) -> Envelope | None:
+async def _decode_envelope(tools: Toolbox, value: bytes, store: str) -> Envelope | None:
     try:
-        return await decode_aside(value, tools.sealer)
+        return await decode_in_thread(value, tools.sealer)
     except BadEnvelope:
-        tools.sealer.refused.add(store)
+        tools.sealer.refusals.count_refusal(store)
         return None
 
 
-def ours(call: Call, envelope: Envelope) -> bool:
-    """Whether those who may share this answer are those who ask, and nobody said that it was wrong."""
+def in_scope(call: Call, envelope: Envelope) -> bool:
+    """Whether those who may share this answer are those who ask,
+    and nobody said that it was wrong."""
     return (
-        call.keys is not None
-        and envelope.scope == call.keys.scope
-        and (envelope.scope, envelope.created_at) not in call.directory.doubts.answers
+        call.cache_keys is not None
+        and envelope.scope == call.cache_keys.scope
+        and (envelope.scope, envelope.created_at) not in call.config.penalties.wrong_answers
     )
 
 
-def fresh_enough(call: Call, envelope: Envelope) -> bool:
+def is_fresh(call: Call, envelope: Envelope) -> bool:
     """Whether the entry has not expired and is not older than the request accepts (`s-maxage`)."""
-    oldest = call.asked.controls.max_age
-    return call.at < envelope.expires_at and (oldest is None or envelope.age(call.at) <= oldest)
+    oldest = call.chat_request.cache_controls.max_age
+    return call.at < envelope.expires_at and (
+        oldest is None or envelope.age_seconds(call.at) <= oldest
+    )
 
 
-def sent_key(call: Call) -> str | None:
-    """The exact key of the compressed request; None when nothing was cut or the exact tier is off."""
-    if call.keys is None or call.plan is None or not call.exact_tier:
+def compressed_key(call: Call) -> str | None:
+    """The exact key of the compressed request; None when nothing was cut
+    or the exact tier is off."""
+    if call.cache_keys is None or call.plan is None or not call.has_exact_tier:
         return None
-    if call.cut is None or call.cut.messages is None:
+    if call.compression is None or call.compression.messages is None:
         return None
-    body = {**call.asked.body, "messages": call.cut.messages}
-    return exact_key(body, scope=call.keys.scope, plan=call.plan, route=call.target)
+    body = {**call.chat_request.body, "messages": call.compression.messages}
+    return exact_key(body, scope=call.cache_keys.scope, plan=call.plan, route=call.resolved_route)
 
 
 # Answers that somebody had forgotten: all of a plan's, or those that carry a tag.
@@ -113,24 +128,26 @@ def sent_key(call: Call) -> str | None:
 # clock, a lost or flushed Redis brings nothing back, and a request that began before stores what
 # nobody is served.
 
-FORGOTTEN = "forgotten"  # the reason against a near entry
+INVALIDATED_REASON = "forgotten"  # the reason against a near entry
 
 
-def forgotten(call: Call, envelope: Envelope) -> bool:
-    """Whether this answer was asked for before all of its plan's, or one of its tags or of the request's tags, were forgotten.
+def is_invalidated(call: Call, envelope: Envelope) -> bool:
+    """Whether this answer was asked for before all of its plan's,
+    or one of its tags or of the request's tags, were forgotten.
 
     The request's tags count because its entry may have been stored by one that named others.
     """
-    return bool(call.directory.forgotten) and since(call, envelope.tags) > envelope.revision
+    return bool(call.config.min_revisions) and min_revision(call, envelope.tags) > envelope.revision
 
 
-def since(call: Call, tags: tuple[str, ...] = ()) -> int:
-    """The revision from which on answers to this request count: to all of its plan's, to its tags, and to these."""
-    marks, plan = call.directory.forgotten, call.plan
+def min_revision(call: Call, tags: tuple[str, ...] = ()) -> int:
+    """The revision from which on answers to this request count:
+    to all of its plan's, to its tags, and to these."""
+    marks, plan = call.config.min_revisions, call.plan
     if not marks or plan is None:
         return 0
     tenant = call.key.tenant_id if call.key else None
-    names = ("", *tags, *call.asked.controls.tags)
+    names = ("", *tags, *call.chat_request.cache_controls.tags)
     return max(marks.get((plan.id, whose, tag), 0) for tag in names for whose in (None, tenant))
 
 
@@ -140,28 +157,42 @@ def since(call: Call, tags: tuple[str, ...] = ()) -> int:
 # Only answers of identical requests, only by a plan that says so, and never one older than the
 # request accepts (`s-maxage`).
 
-# For so long nobody else fetches an answer that somebody is fetching, and nobody tries again after a failure. An answer that takes longer
-# than this may be fetched twice.
-LEASE = 30
-TOO_MANY = 429
+# For so long nobody else fetches an answer that somebody is fetching, and nobody tries again after
+# a failure. An answer that takes longer than this may be fetched twice.
+REVALIDATION_LEASE_SECONDS = 30
+TOO_MANY_REQUESTS = 429
 
 
 def may_revalidate(call: Call, envelope: Envelope) -> bool:
     """Whether this expired answer may be served while a new one is fetched."""
-    return _within(call, envelope, call.plan.cache.stale_while_revalidate if call.plan and call.plan.cache else 0)
+    return _is_within_grace(
+        call,
+        envelope,
+        call.plan.cache.stale_while_revalidate if call.plan and call.plan.cache else 0,
+    )
 
 
-def may_stand_in(call: Call, envelope: Envelope) -> bool:
+def may_serve_on_error(call: Call, envelope: Envelope) -> bool:
     """Whether this expired answer may be served because the provider failed."""
-    return _within(call, envelope, call.plan.cache.stale_if_error if call.plan and call.plan.cache else 0)
+    return _is_within_grace(
+        call, envelope, call.plan.cache.stale_if_error if call.plan and call.plan.cache else 0
+    )
 
 
-def _within(call: Call, envelope: Envelope, seconds: int) -> bool:
-    oldest = call.asked.controls.max_age
-    return call.at < envelope.expires_at + seconds and (oldest is None or envelope.age(call.at) <= oldest)
+def _is_within_grace(call: Call, envelope: Envelope, seconds: int) -> bool:
+    oldest = call.chat_request.cache_controls.max_age
+    return call.at < envelope.expires_at + seconds and (
+        oldest is None or envelope.age_seconds(call.at) <= oldest
+    )
 
 
-def provider_failed(answer: Answer | None) -> bool:
+def is_provider_failure(answer: Answer | None) -> bool:
     """Unreachable, too slow, answering nonsense, a server error, or too many requests."""
-    status = answer.error.status if isinstance(answer, Refused) else answer.status if isinstance(answer, Whole) else 0
-    return status >= 500 or status == TOO_MANY
+    status = (
+        answer.error.status
+        if isinstance(answer, ErrorAnswer)
+        else answer.status
+        if isinstance(answer, CompleteAnswer)
+        else 0
+    )
+    return status >= 500 or status == TOO_MANY_REQUESTS

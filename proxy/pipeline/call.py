@@ -5,29 +5,39 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from plans.snapshot import KeySnapshot, PlanSnapshot
-from proxy.core.answers import Refused, Stored, Whole
-from proxy.core.compression.types import Cut
-from proxy.core.config import Directory, Route
+from proxy.core.answers import CachedAnswer, CompleteAnswer, ErrorAnswer
+from proxy.core.compression.types import CompressionResult
+from proxy.core.config import ConfigSnapshot, Route
 from proxy.core.flights import Flight
 from proxy.core.formats.chat_completions import ChatRequest
 from proxy.core.formats.usage import Usage
 from proxy.core.ports import Candidate, Client, UpstreamReply
-from proxy.core.prompt_caching.conversations import Known
-from proxy.core.quality.holdout import Lot
-from proxy.core.trace_context import Trace
+from proxy.core.prompt_caching.conversations import ConversationHistory
+from proxy.core.quality.holdout import HoldoutAssignment
+from proxy.core.trace_context import TraceContext
 from proxy.core.types import Message, Vector
-from proxy.core.verification.conversation import Chat
-from proxy.pipeline.clients import Led, Nobody
+from proxy.core.verification.conversation import ChatTurns
+from proxy.pipeline.clients import NullClient, SharedClient
 from stats.analysis.error_rate import Verdict
 from stats.events import Event, NotKept, Outcome, Tier
 
-__all__ = ["Answer", "Call", "Judged", "Keys", "Live", "open_call", "revise"]
+__all__ = [
+    "Answer",
+    "CacheKeys",
+    "Call",
+    "CandidateVerdict",
+    "StreamingAnswer",
+    "evolve",
+    "open_call",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
-    """What was decided about one neighbour. `score`: the verifier's, None when it was not asked; `reason`: against it,
-    "" when it is served."""
+class CandidateVerdict:
+    """What was decided about one neighbour.
+
+    `score`: the verifier's, None when it was not asked; `reason`: against it, "" when it is served.
+    """
 
     entry_id: str
     question: str
@@ -37,119 +47,126 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True)
-class Live:
+class StreamingAnswer:
     """The provider's answer, still arriving."""
 
     reply: UpstreamReply
 
 
-Answer = Stored | Whole | Live | Refused
-Timed = tuple[str, float, float]  # a stage, when it began and when it ended, by the monotonic clock
+Answer = CachedAnswer | CompleteAnswer | StreamingAnswer | ErrorAnswer
+# A stage, when it began and when it ended, by the monotonic clock.
+StageTime = tuple[str, float, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Keys:
-    """Digests under which answers to this request are looked up and stored. `sent`: of the compressed request, when something was cut."""
+class CacheKeys:
+    """Digests under which answers to this request are looked up and stored.
+
+    `compressed`: of the compressed request, when something was cut.
+    """
 
     scope: str
     exact: str
-    sent: str | None = None
+    compressed: str | None = None
     bucket: str | None = None
 
 
-NOTHING = Directory()
+EMPTY_CONFIG = ConfigSnapshot()
 if TYPE_CHECKING:
-    from dataclasses import replace as revise
+    from dataclasses import replace as evolve
 else:
 
-    def revise(call, **changes):
-        """The call with these fields changed: `dataclasses.replace`, which would run a constructor of forty fields, 25 times as fast."""
+    def evolve(call, **changes):
+        """The call with these fields changed: `dataclasses.replace`,
+        which would run a constructor of forty fields, 25 times as fast."""
         revised = object.__new__(Call)
         object.__setattr__(revised, "__dict__", {**call.__dict__, **changes})
         return revised
 
 
-def tenant_of(call: "Call") -> int:
+def get_tenant_id(call: "Call") -> int:
     """Whose request it is; only after the authenticate stage."""
     assert call.key is not None, "authenticate comes first"  # noqa: S101 -- the chain's order is fixed
     return call.key.tenant_id
 
 
-@dataclass(frozen=True, kw_only=True)  # no slots: `revise` copies the dictionary
+@dataclass(frozen=True, kw_only=True)  # no slots: `evolve` copies the dictionary
 class Call:
     """A request and all that was decided about it.
 
-    `directory`: the configuration it began under and finishes on; `raw`: the body until it is
-    parsed. Times: `started`, `ready` (body read) and `budget_ends` (no cache work after it) by the
-    monotonic clock, `at` in epoch seconds, durations in seconds. `chat`: its id, and `known` what
-    was noted of it, under plans that cut when it saves. `window`: the chat, where it is compared as
-    a whole. `raised`: the threshold in force around this question, where a hit was said to be
-    wrong. `judged`: the neighbours looked at, best first; `would`: the hit that was not served, in
-    shadow or as a sample; `would_cut`: what shadow would have cut. `flight`: with whom the answer
-    is shared; `collapsed`: another request called for it. `fallback`: an expired answer to this
-    very request; `refresh`: it is served and this call is to fetch a new one, which is billed to
-    the event of what was `given`. Under an error budget: `basis` (see `proxy.core.quality.cohort`),
-    the `threshold` learned, `withheld` while its semantic tier is off; `probe`: the stored answer
-    to be compared with the provider's; in the call that does so, `sample_of`: the id of the request
-    it samples, and the `verdict`. `withheld_keys`: of a hit in shadow. `lot`: whether it is held
-    out, under a plan with a holdout, whose copy here then does nothing. `given_up`: the provider
-    had the request and its answer was not heard, so that nobody knows what it bills. `completion`:
-    the answer, where it is sound; `partial_completion`: what was understood of another one, to
-    count its tokens; `streamed_bytes`: of a stream's chunks, as JSON; `fault`: the error that ended
-    a stream, as those get it who asked for a whole answer. `upstream_request_id`: what the provider
-    called its call; `not_kept`: why the answer was not stored, "" where it was; `admitted`: it may
-    be. `times`: of the stages that sought the answer; `trace`: what it is called in the traces of
-    others, where those are exported.
+    `config`: the configuration it began under and finishes on; `raw_body`: the body until it is
+    parsed. Times: `started_at`, `body_read_at` (body read) and `cache_deadline` (no cache work
+    after it) by the monotonic clock, `at` in epoch seconds, durations in seconds.
+    `conversation_id`: its id, and `conversation` what was noted of it, under plans that cut when it
+    saves. `window`: the chat, where it is compared as a whole. `feedback_threshold`: the threshold
+    in force around this question, where a hit was said to be wrong. `candidate_verdicts`: the
+    neighbours looked at, best first; `shadow_hit`: the hit that was not served, in shadow or as a
+    sample; `shadow_compression`: what shadow would have cut. `flight`: with whom the answer is
+    shared; `coalesced`: another request called for it. `stale_answer`: an expired answer to this
+    very request; `needs_revalidation`: it is served and this call is to fetch a new one, which is
+    billed to the event of what was `served_event`. Under an error budget: `cohort` (see
+    `proxy.core.quality.cohort`), the `learned_threshold` learned, `semantic_disabled` while its
+    semantic tier is off; `sample_candidate`: the stored answer to be compared with the provider's;
+    in the call that does so, `sample_of`: the id of the request it samples, and the `verdict`.
+    `shadow_keys`: of a hit in shadow. `holdout`: whether it is held out, under a plan with a
+    holdout, whose copy here then does nothing. `abandoned`: the provider had the request and its
+    answer was not heard, so that nobody knows what it bills. `completion`: the answer, where it is
+    sound; `partial_completion`: what was understood of another one, to count its tokens;
+    `streamed_bytes`: of a stream's chunks, as JSON; `stream_fault`: the error that ended a stream,
+    as those get it who asked for a whole answer. `upstream_request_id`: what the provider called
+    its call; `not_stored_reason`: why the answer was not stored, "" where it was; `may_be_stored`:
+    it may be. `stage_times`: of the stages that sought the answer; `trace`: what it is called in
+    the traces of others, where those are exported.
     """
 
     request_id: str
     at: float
-    started: float
+    started_at: float
     client: Client
     secret: str | None = None
     cache_control: str = ""
-    directory: Directory = NOTHING
+    config: ConfigSnapshot = EMPTY_CONFIG
     key: KeySnapshot | None = None
-    raw: bytes = b""
+    raw_body: bytes = b""
     request: ChatRequest | None = None
     route: Route | None = None
     plan: PlanSnapshot | None = None
-    lot: Lot | None = None
+    holdout: HoldoutAssignment | None = None
 
     tier: Tier = "bypass"
     reason: str = "no-plan"
-    reads: bool = False
-    writes: bool = False
-    keys: Keys | None = None
-    withheld_keys: Keys | None = None
+    reads_cache: bool = False
+    writes_cache: bool = False
+    cache_keys: CacheKeys | None = None
+    shadow_keys: CacheKeys | None = None
     question: str | None = None
     vector: Vector | None = None
-    window: Chat | None = None
+    window: ChatTurns | None = None
     candidates: tuple[Candidate, ...] = ()
     vetoes: tuple[str, ...] = ()
-    raised: float = 0.0
-    judged: tuple[Judged, ...] = ()
-    would: Stored | None = None
-    would_cut: Cut | None = None
-    fallback: Stored | None = None
-    refresh: bool = False
-    given: Event | None = None
-    basis: str = ""
-    threshold: float | None = None
-    withheld: bool = False
-    probe: Stored | None = None
+    feedback_threshold: float = 0.0
+    candidate_verdicts: tuple[CandidateVerdict, ...] = ()
+    shadow_hit: CachedAnswer | None = None
+    shadow_compression: CompressionResult | None = None
+    stale_answer: CachedAnswer | None = None
+    needs_revalidation: bool = False
+    served_event: Event | None = None
+    cohort: str = ""
+    learned_threshold: float | None = None
+    semantic_disabled: bool = False
+    sample_candidate: CachedAnswer | None = None
     sample_of: str = ""
     verdict: Verdict | Literal[""] = ""
-    cut: Cut | None = None
-    chat: str | None = None
-    known: Known | None = None
+    compression: CompressionResult | None = None
+    conversation_id: str | None = None
+    conversation: ConversationHistory | None = None
     failures: tuple[str, ...] = ()
 
-    ready: float = 0.0
-    budget_ends: float = 0.0
-    outgoing: bytes = b""
+    body_read_at: float = 0.0
+    cache_deadline: float = 0.0
+    upstream_body: bytes = b""
     attempts: int = 0
-    given_up: bool = False
+    abandoned: bool = False
     upstream_request_id: str = ""
     upstream_seconds: float = 0.0
     overhead_seconds: float = 0.0
@@ -157,74 +174,90 @@ class Call:
     completion: dict[str, Any] | None = None
     partial_completion: dict[str, Any] | None = None
     streamed_bytes: int = 0
-    fault: "Whole | Refused | None" = None
+    stream_fault: "CompleteAnswer | ErrorAnswer | None" = None
     usage: Usage = field(default_factory=Usage)
-    not_kept: NotKept = ""
-    admitted: bool = False
+    not_stored_reason: NotKept = ""
+    may_be_stored: bool = False
     outcome: Outcome = "ok"
     status: int = 0
     flight: Flight | None = None
-    collapsed: bool = False
-    times: tuple[Timed, ...] = ()
-    trace: Trace | None = None
+    coalesced: bool = False
+    stage_times: tuple[StageTime, ...] = ()
+    trace: TraceContext | None = None
 
-    def failed_open(self, tool: str) -> "Call":
+    def add_failure(self, tool: str) -> "Call":
         """The same call, with one more tool that could not help."""
-        return revise(self, failures=(*self.failures, tool))
+        return evolve(self, failures=(*self.failures, tool))
 
-    def overhead(self, now: float) -> float:
-        """Seconds of our own since the body was read, 0 before: all that was not the wait for the upstream."""
-        return max(0.0, now - self.ready - self.upstream_seconds) if self.ready else 0.0
+    def overhead_until(self, now: float) -> float:
+        """Seconds of our own since the body was read, 0 before:
+        all that was not the wait for the upstream."""
+        return (
+            max(0.0, now - self.body_read_at - self.upstream_seconds) if self.body_read_at else 0.0
+        )
 
     @property
-    def leads(self) -> bool:
+    def is_leader(self) -> bool:
         """Whether others may follow this request to its answer."""
-        return isinstance(self.client, Led)
+        return isinstance(self.client, SharedClient)
 
     @property
-    def left(self) -> bool:
+    def client_left(self) -> bool:
         """Whether its client went while the call was kept up for others."""
-        return isinstance(self.client, Led) and self.client.left
+        return isinstance(self.client, SharedClient) and self.client.client_left
 
     @property
-    def in_shadow(self) -> bool:
-        """Whether everything is decided and nothing of it done: the answer is the upstream's, to the whole chat."""
+    def is_in_shadow(self) -> bool:
+        """Whether everything is decided and nothing of it done:
+        the answer is the upstream's, to the whole chat."""
         return self.plan is not None and self.plan.mode == "shadow"
 
     @property
-    def exact_tier(self) -> bool:
+    def has_exact_tier(self) -> bool:
         """Whether the plan keeps answers for identical requests."""
         return self.plan is not None and self.plan.cache is not None and self.plan.cache.exact
 
     @property
-    def asked(self) -> ChatRequest:
+    def chat_request(self) -> ChatRequest:
         """The parsed request; only after the parse stage."""
         assert self.request is not None, "parse comes first"  # noqa: S101 -- the chain's order is fixed
         return self.request
 
     @property
-    def target(self) -> Route:
+    def resolved_route(self) -> Route:
         """The route; only after the load_plan stage."""
         assert self.route is not None, "load_plan comes first"  # noqa: S101 -- likewise
         return self.route
 
     @property
-    def messages(self) -> list[Message]:
+    def outgoing_messages(self) -> list[Message]:
         """The messages as they would be sent: cut if something was cut."""
-        return self.cut.messages if self.cut and self.cut.messages is not None else self.asked.messages
+        return (
+            self.compression.messages
+            if self.compression and self.compression.messages is not None
+            else self.chat_request.messages
+        )
 
 
-_BLANK: Final = Call(request_id="", at=0.0, started=0.0, client=Nobody())
+_BLANK_CALL: Final = Call(request_id="", at=0.0, started_at=0.0, client=NullClient())
 
 
-def open_call(client: Client, *, request_id: str, secret: str | None, cache_control: str, trace: Trace | None) -> Call:
+def open_call(
+    client: Client,
+    *,
+    request_id: str,
+    secret: str | None,
+    cache_control: str,
+    trace: TraceContext | None,
+) -> Call:
     """The call of a request that begins now."""
-    # A revised blank: a frozen class sets its seventy fields one by one, which takes five times as long.
-    return revise(
-        _BLANK,
+    # A revised blank: a frozen class sets its seventy fields one by one, which takes five times as
+    # long.
+    return evolve(
+        _BLANK_CALL,
         request_id=request_id,
         at=time.time(),
-        started=time.monotonic(),
+        started_at=time.monotonic(),
         client=client,
         secret=secret,
         cache_control=cache_control,

@@ -1,4 +1,5 @@
-"""Clients beside the one on the wire: one that others follow, one that is watched, and none at all."""
+"""Clients beside the one on the wire: one that others follow, one that is watched,
+and none at all."""
 
 import asyncio
 from collections import deque
@@ -10,93 +11,100 @@ from proxy.core.ports import Client
 # others.
 
 
-class Led:
-    """Implements the `Client` port. `left`: the leader's own client has gone, whoever else is still there."""
+class SharedClient:
+    """Implements the `Client` port.
+
+    `client_left`: the leader's own client has gone, whoever else is still there.
+    """
 
     def __init__(self, client: Client, flight: Flight) -> None:
-        self.left = False
+        self.client_left = False
         self._client = client
         self._flight = flight
-        self._unsent: deque[tuple[bytes, bool]] = deque()
-        self._writer: asyncio.Task[None] | None = None
+        self._unsent_chunks: deque[tuple[bytes, bool]] = deque()
+        self._writer_task: asyncio.Task[None] | None = None
 
-    async def body(self, limit: int) -> bytes:
-        return await self._client.body(limit)
+    async def read_body(self, limit: int) -> bytes:
+        return await self._client.read_body(limit)
 
-    async def gone(self) -> None:
+    async def wait_disconnected(self) -> None:
         """Return when nobody is left; nobody can board from then on."""
-        await self._client.gone()
-        self.left = True
-        await self._flight.empty()
+        await self._client.wait_disconnected()
+        self.client_left = True
+        await self._flight.wait_until_empty()
         self._flight.abandon()
 
-    async def start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
-        await self._client.start(status, headers)
+    async def start_response(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+        await self._client.start_response(status, headers)
 
-    async def send(self, data: bytes, *, more: bool) -> None:
-        """Wait until the client takes the data, if it is the only one; otherwise that is done beside, until `sent`."""
-        if self._writer is None and not self._flight.members:
-            await self._client.send(data, more=more)
+    async def send_body(self, data: bytes, *, more: bool) -> None:
+        """Wait until the client takes the data, if it is the only one;
+        otherwise that is done beside, until `wait_sent`."""
+        if self._writer_task is None and not self._flight.followers:
+            await self._client.send_body(data, more=more)
             return
-        self._unsent.append((data, more))
-        if self._writer is None:
-            self._writer = asyncio.create_task(self._write())
+        self._unsent_chunks.append((data, more))
+        if self._writer_task is None:
+            self._writer_task = asyncio.create_task(self._write_unsent())
 
-    async def sent(self) -> None:
+    async def wait_sent(self) -> None:
         """Return when the client has taken everything."""
-        if self._writer is not None:
-            await self._writer
+        if self._writer_task is not None:
+            await self._writer_task
 
-    async def _write(self) -> None:
-        while self._unsent:
-            data, more = self._unsent.popleft()
-            await self._client.send(data, more=more)
-        self._writer = None
+    async def _write_unsent(self) -> None:
+        while self._unsent_chunks:
+            data, more = self._unsent_chunks.popleft()
+            await self._client.send_body(data, more=more)
+        self._writer_task = None
 
 
 # The other end of a request that nobody made: what the gateway asks on its own behalf.
 
 
-class Nobody:
+class NullClient:
     """A `Client` that never leaves and takes no answer."""
 
-    async def body(self, limit: int) -> bytes:
+    async def read_body(self, limit: int) -> bytes:
         return b""
 
-    async def gone(self) -> None:
+    async def wait_disconnected(self) -> None:
         await asyncio.Event().wait()
 
-    async def start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None: ...
-    async def send(self, data: bytes, *, more: bool) -> None: ...
+    async def start_response(self, status: int, headers: list[tuple[bytes, bytes]]) -> None: ...
+    async def send_body(self, data: bytes, *, more: bool) -> None: ...
 
 
 # A client of which is known how much of its answer is out, so that it can still be told of a fault.
 
 
 class WatchedClient:
-    """Implements the `Client` port. `status`: the one that was sent, 0 before; `streams`: events follow it, and not a body of a known
-    length; `finished`: the last bytes were handed over."""
+    """Implements the `Client` port.
+
+    `status`: the one that was sent, 0 before; `is_streaming`: events follow it, and not a body of a
+    known length; `is_finished`: the last bytes were handed over.
+    """
 
     def __init__(self, client: Client) -> None:
         self._client = client
         self.status = 0
         self._headers: list[tuple[bytes, bytes]] = []
-        self.finished = False
+        self.is_finished = False
 
     @property
-    def streams(self) -> bool:
+    def is_streaming(self) -> bool:
         return self.status > 0 and not any(name == b"content-length" for name, _ in self._headers)
 
-    async def body(self, limit: int) -> bytes:
-        return await self._client.body(limit)
+    async def read_body(self, limit: int) -> bytes:
+        return await self._client.read_body(limit)
 
-    async def gone(self) -> None:
-        await self._client.gone()
+    async def wait_disconnected(self) -> None:
+        await self._client.wait_disconnected()
 
-    async def start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+    async def start_response(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
         self.status, self._headers = status, headers
-        await self._client.start(status, headers)
+        await self._client.start_response(status, headers)
 
-    async def send(self, data: bytes, *, more: bool) -> None:
-        self.finished = not more
-        await self._client.send(data, more=more)
+    async def send_body(self, data: bytes, *, more: bool) -> None:
+        self.is_finished = not more
+        await self._client.send_body(data, more=more)

@@ -2,33 +2,39 @@
 
 import time
 
-from proxy.core.answers import Refused, Stored, Whole
-from proxy.core.concurrency import until_gone
-from proxy.core.errors import ClientGone
-from proxy.core.flights import Flight, Landing
-from proxy.core.upstream_replies import Followed
-from proxy.pipeline.call import Call, Live, revise
+from proxy.core.answers import CachedAnswer, CompleteAnswer, ErrorAnswer
+from proxy.core.concurrency import cancel_on_disconnect
+from proxy.core.errors import ClientDisconnected
+from proxy.core.flights import Flight, FlightResult
+from proxy.core.upstream_replies import FollowerReply
+from proxy.pipeline.call import Call, StreamingAnswer, evolve
 
 
-async def wait_for(call: Call, flight: Flight) -> tuple[Landing | None, Call]:
-    """What comes of the flight: a landing, or None when its stream is to be followed or this client has gone, as the outcome says."""
+async def wait_for_flight(call: Call, flight: Flight) -> tuple[FlightResult | None, Call]:
+    """What comes of the flight: a landing, or None when its stream is to be followed
+    or this client has gone, as the outcome says."""
     begun, landing = time.monotonic(), None
     try:
-        async with until_gone(call.client):
-            landing = await flight.heard(live=call.asked.stream)
-    except ClientGone:
-        call = revise(call, outcome="client_closed")
-    return landing, revise(call, upstream_seconds=call.upstream_seconds + time.monotonic() - begun)
+        async with cancel_on_disconnect(call.client):
+            landing = await flight.wait(live=call.chat_request.stream)
+    except ClientDisconnected:
+        call = evolve(call, outcome="client_closed")
+    return landing, evolve(call, upstream_seconds=call.upstream_seconds + time.monotonic() - begun)
 
 
-def answered(call: Call, landing: Landing | None, reply: Followed) -> Call:
-    """The call with the flight's answer, which is `reply` while it arrives. An error answers everybody who waited for it."""
+def apply_flight_result(call: Call, landing: FlightResult | None, reply: FollowerReply) -> Call:
+    """The call with the flight's answer, which is `reply` while it arrives.
+
+    An error answers everybody who waited for it.
+    """
     if call.outcome != "ok":
         return call
     if landing is None:
-        return revise(call, tier="exact", collapsed=True, answer=Live(reply))
+        return evolve(call, tier="exact", coalesced=True, answer=StreamingAnswer(reply))
     answer = landing.answer
-    if isinstance(answer, Stored):
-        return revise(call, tier=answer.tier, collapsed=landing.called, answer=answer)
-    failed = isinstance(answer, Whole | Refused)
-    return revise(call, collapsed=True, answer=answer, outcome="upstream_error" if failed else call.outcome)
+    if isinstance(answer, CachedAnswer):
+        return evolve(call, tier=answer.tier, coalesced=landing.was_called, answer=answer)
+    failed = isinstance(answer, CompleteAnswer | ErrorAnswer)
+    return evolve(
+        call, coalesced=True, answer=answer, outcome="upstream_error" if failed else call.outcome
+    )

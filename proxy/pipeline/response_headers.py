@@ -1,4 +1,7 @@
-"""The response headers that tell a client what was decided. Cache-Status is RFC 9211, Age RFC 9111 section 5.1."""
+"""The response headers that tell a client what was decided.
+
+Cache-Status is RFC 9211, Age RFC 9111 section 5.1.
+"""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -6,13 +9,13 @@ from functools import lru_cache
 from math import ceil, floor
 from typing import Final
 
-from proxy.core.answers import Stored, Whole
-from proxy.core.formats.provider_secrets import secrets_of
-from proxy.pipeline.accounting import Worth, foretold
-from proxy.pipeline.call import Call, Live
+from proxy.core.answers import CachedAnswer, CompleteAnswer
+from proxy.core.formats.provider_secrets import get_provider_secrets
+from proxy.pipeline.accounting import Savings, estimated_savings
+from proxy.pipeline.call import Call, StreamingAnswer
 
 Header = tuple[bytes, bytes]
-STREAM: list[Header] = [
+STREAM_HEADERS: list[Header] = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-cache"),
     (b"x-accel-buffering", b"no"),  # or nginx gathers them
@@ -22,7 +25,7 @@ STREAM: list[Header] = [
 RETRY_HEADERS: Final = ("retry-after", "retry-after-ms", "x-should-retry")
 # and these say how a call went that was made for this very client.
 CALL_HEADERS: Final = ("openai-processing-ms",)
-CALL_HEADER_BEGINNINGS: Final = ("x-ratelimit-",)
+CALL_HEADER_PREFIXES: Final = ("x-ratelimit-",)
 # What providers call a request, the most telling first.
 REQUEST_ID_HEADERS: Final = (
     "x-request-id",
@@ -37,68 +40,79 @@ REQUEST_ID_HEADERS: Final = (
     "cf-ray",
 )
 MAX_PASSED_HEADERS: Final = 32
-MAX_PASSED_LENGTH: Final = 200
+MAX_PASSED_VALUE_LENGTH: Final = 200
 
 
-def passed_headers(call: Call) -> list[Header]:
-    """What a client is to know of the provider's headers. Who shares another's call is told when to try again, and no more."""
+def filter_upstream_headers(call: Call) -> list[Header]:
+    """What a client is to know of the provider's headers.
+
+    Who shares another's call is told when to try again, and no more.
+    """
     answer = call.answer
-    if not isinstance(answer, Whole | Live) or call.route is None:
+    if not isinstance(answer, CompleteAnswer | StreamingAnswer) or call.route is None:
         return []
-    headers = answer.headers if isinstance(answer, Whole) else answer.reply.headers
-    passed = [(name, value) for name, value in headers.items() if _is_passed(name, shared=call.collapsed) and _is_plain(value)]
+    headers = answer.headers if isinstance(answer, CompleteAnswer) else answer.reply.headers
+    passed = [
+        (name, value)
+        for name, value in headers.items()
+        if _is_passed(name, shared=call.coalesced) and _is_plain_text(value)
+    ]
     if not passed:
         return []
-    secrets, values = secrets_of(call.route.upstream), [value for _, value in passed]
+    secrets, values = get_provider_secrets(call.route.upstream), [value for _, value in passed]
     together = "\n".join(values)
-    if secrets.redact(together) != together:  # one look at all of them: hardly ever is there anything
-        values = [secrets.redact(value) for value in values]
+    # One look at all of them: hardly ever is there anything.
+    if secrets.redact_text(together) != together:
+        values = [secrets.redact_text(value) for value in values]
     names = (name.lower().encode("ascii") for name, _ in passed)
-    return list(zip(names, (value.encode("ascii") for value in values), strict=True))[:MAX_PASSED_HEADERS]
+    return list(zip(names, (value.encode("ascii") for value in values), strict=True))[
+        :MAX_PASSED_HEADERS
+    ]
 
 
 @lru_cache(maxsize=1024)
 def _is_passed(name: str, *, shared: bool) -> bool:
     name = name.lower()
-    of_call = name in CALL_HEADERS or name.startswith(CALL_HEADER_BEGINNINGS)
+    of_call = name in CALL_HEADERS or name.startswith(CALL_HEADER_PREFIXES)
     return name in RETRY_HEADERS or (of_call and not shared and name.isascii())
 
 
-def _is_plain(value: str) -> bool:
-    return value.isascii() and value.isprintable() and len(value) <= MAX_PASSED_LENGTH
+def _is_plain_text(value: str) -> bool:
+    return value.isascii() and value.isprintable() and len(value) <= MAX_PASSED_VALUE_LENGTH
 
 
-def upstream_request_id(call: Call, headers: Mapping[str, str]) -> str:
+def find_upstream_request_id(call: Call, headers: Mapping[str, str]) -> str:
     """What the provider calls this request; "" where it does not say, or says what we called it."""
     for name in REQUEST_ID_HEADERS:
         value = headers.get(name, "").strip()
-        if value and value != call.request_id and _is_plain(value):
-            return secrets_of(call.target.upstream).redact(value)
+        if value and value != call.request_id and _is_plain_text(value):
+            return get_provider_secrets(call.resolved_route.upstream).redact_text(value)
     return ""
 
 
-def decision_headers(call: Call, now: float) -> list[Header]:
+def build_decision_headers(call: Call, now: float) -> list[Header]:
     """Our headers for this call at epoch second `now`."""
     found = {b"x-request-id": call.request_id}
-    if call.upstream_request_id and not isinstance(call.answer, Stored):
+    if call.upstream_request_id and not isinstance(call.answer, CachedAnswer):
         found[b"x-upstream-request-id"] = call.upstream_request_id
     if call.request is not None and call.route is not None:
-        found |= _cache(call, now) | _saving(call, foretold(call))
-        # Whole milliseconds, rounded up: hundredths would tell whoever may ask what was done before and what was not, without a doubt.
+        found |= _cache_headers(call, now) | _savings_headers(call, estimated_savings(call))
+        # Whole milliseconds, rounded up: hundredths would tell whoever may ask what was done before
+        # and what was not, without a doubt.
         found[b"x-tokenthrift-overhead-ms"] = str(ceil(call.overhead_seconds * 1000))
     return [(name, value.encode("ascii", "replace")) for name, value in found.items()]
 
 
-def _cache(call: Call, now: float) -> dict[bytes, str]:
-    found = {b"x-tokenthrift-cache": call.tier, b"cache-status": _status(call, now)}
+def _cache_headers(call: Call, now: float) -> dict[bytes, str]:
+    found = {b"x-tokenthrift-cache": call.tier, b"cache-status": _cache_status(call, now)}
     if call.plan is not None:
         found[b"x-tokenthrift-plan"] = call.plan.name
     if call.reason:
         found[b"x-tokenthrift-bypass-reason"] = call.reason
-    if call.in_shadow and call.would is not None:
-        found[b"x-tokenthrift-would"] = call.would.tier
-    if isinstance(call.answer, Stored):
-        found[b"age"] = str(call.answer.envelope.age(now))
+    if call.is_in_shadow and call.shadow_hit is not None:
+        found[b"x-tokenthrift-would"] = call.shadow_hit.tier
+    if isinstance(call.answer, CachedAnswer):
+        found[b"age"] = str(call.answer.envelope.age_seconds(now))
         if call.answer.stale:
             found[b"x-tokenthrift-stale"] = call.answer.stale
         if call.answer.similarity is not None:
@@ -108,37 +122,46 @@ def _cache(call: Call, now: float) -> dict[bytes, str]:
     return found
 
 
-def _status(call: Call, now: float) -> str:
-    if call.collapsed:  # an error that is shared is no hit: `collapsed` is RFC 9211's word for it
-        return "tokenthrift; hit; detail=collapsed" if call.tier == "exact" else "tokenthrift; fwd=miss; collapsed"
-    if isinstance(call.answer, Stored):
+def _cache_status(call: Call, now: float) -> str:
+    if call.coalesced:  # an error that is shared is no hit: `collapsed` is RFC 9211's word for it
+        return (
+            "tokenthrift; hit; detail=collapsed"
+            if call.tier == "exact"
+            else "tokenthrift; fwd=miss; collapsed"
+        )
+    if isinstance(call.answer, CachedAnswer):
         left = call.answer.envelope.expires_at - now
-        if call.answer.stale:  # section 2.2: `hit` means that nothing was forwarded; section 2.4: a negative ttl that it is stale
-            return f"tokenthrift; {'fwd=stale' if call.attempts else 'hit'}; ttl={min(-1, floor(left))}; detail=stale"
+        # Section 2.2: `hit` means that nothing was forwarded; section 2.4: a negative ttl that it
+        # is stale.
+        if call.answer.stale:
+            return (
+                f"tokenthrift; {'fwd=stale' if call.attempts else 'hit'}; "
+                f"ttl={min(-1, floor(left))}; detail=stale"
+            )
         return f"tokenthrift; hit; ttl={max(0, int(left))}; detail={call.answer.tier}"
     if call.tier == "bypass":
         return f"tokenthrift; fwd=bypass; detail={call.reason}"
     forwarded = "tokenthrift; fwd=request" if call.reason == "no-cache" else "tokenthrift; fwd=miss"
-    if call.admitted:  # section 2.5; it is written once this is sent
+    if call.may_be_stored:  # section 2.5; it is written once this is sent
         return f"{forwarded}; stored"
-    return f"{forwarded}; detail={call.not_kept}" if call.not_kept else forwarded
+    return f"{forwarded}; detail={call.not_stored_reason}" if call.not_stored_reason else forwarded
 
 
-def _saving(call: Call, gained: Worth) -> dict[bytes, str]:
-    if call.collapsed and isinstance(call.answer, Live):
+def _savings_headers(call: Call, gained: Savings) -> dict[bytes, str]:
+    if call.coalesced and isinstance(call.answer, StreamingAnswer):
         return {}  # known when the stream has ended
-    found = {b"x-tokenthrift-tokens-saved": str(gained.saved)}
+    found = {b"x-tokenthrift-tokens-saved": str(gained.saved_tokens)}
     if gained.cost_saved is not None:
-        found[b"x-tokenthrift-cost-saved-usd"] = dollars(gained.cost_saved)
-    cut = call.cut
-    if cut is not None and cut.messages is not None and not isinstance(call.answer, Stored):
+        found[b"x-tokenthrift-cost-saved-usd"] = format_dollars(gained.cost_saved)
+    cut = call.compression
+    if cut is not None and cut.messages is not None and not isinstance(call.answer, CachedAnswer):
         found[b"x-tokenthrift-compression"] = f"{cut.after / cut.before:.3f}"
     if cut is not None and cut.note:
         found[b"x-tokenthrift-compression-note"] = cut.note
     return found
 
 
-def dollars(value: Decimal) -> str:
+def format_dollars(value: Decimal) -> str:
     """Plain notation, never an exponent, trailing zeros dropped."""
     text = f"{value:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text

@@ -12,10 +12,16 @@ log = logging.getLogger("tokenthrift.proxy")
 Stage = Callable[[Call, Toolbox], Awaitable[Call]]
 
 
-async def open_stage(stage: Stage, call: Call, tools: Toolbox) -> Call:
+async def run_stage(stage: Stage, call: Call, tools: Toolbox) -> Call:
     """Run one stage; a tool that cannot help is noted and done without."""
     try:
         return await stage(call, tools)
     except ToolUnavailable as error:
-        log.log(error.log_level, "request %s goes on without %s: %s", call.request_id, error.tool, error.reason)
-        return call.failed_open(error.tool)
+        log.log(
+            error.log_level,
+            "request %s goes on without %s: %s",
+            call.request_id,
+            error.tool,
+            error.reason,
+        )
+        return call.add_failure(error.tool)

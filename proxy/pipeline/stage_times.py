@@ -2,22 +2,29 @@
 
 from collections.abc import Callable
 
-from proxy.pipeline.call import Call, Timed
+from proxy.pipeline.call import Call, StageTime
 
-# A stage hands most calls on as they came: whether it worked on this one shows in what the call holds.
-WORKED: dict[str, Callable[[Call], bool]] = {
-    "exact_lookup": lambda call: call.reads and call.keys is not None and call.exact_tier,
+# A stage hands most calls on as they came: whether it worked on this one shows in what the call
+# holds.
+HAD_WORK: dict[str, Callable[[Call], bool]] = {
+    "exact_lookup": lambda call: (
+        call.reads_cache and call.cache_keys is not None and call.has_exact_tier
+    ),
     "embed": lambda call: call.vector is not None or "embedder" in call.failures,
-    "semantic_lookup": lambda call: call.reads and call.vector is not None,
+    "semantic_lookup": lambda call: call.reads_cache and call.vector is not None,
     "verify": lambda call: bool(call.candidates),
-    "compress": lambda call: call.cut is not None or "compressor" in call.failures,
-    "exact_lookup_sent": lambda call: call.keys is not None and call.keys.sent is not None,
-    "lease": lambda call: call.flight is not None and call.leads,
-    "join": lambda call: call.collapsed,
+    "compress": lambda call: call.compression is not None or "compressor" in call.failures,
+    "exact_lookup_sent": lambda call: (
+        call.cache_keys is not None and call.cache_keys.compressed is not None
+    ),
+    "lease": lambda call: call.flight is not None and call.is_leader,
+    "join": lambda call: call.coalesced,
     "call_upstream": lambda call: call.attempts > 0,
 }
 
 
-def times_of(call: Call) -> list[Timed]:
+def list_stage_times(call: Call) -> list[StageTime]:
     """Name, begin and end of each, in order."""
-    return [timed for timed in call.times if timed[0] in WORKED and WORKED[timed[0]](call)]
+    return [
+        timed for timed in call.stage_times if timed[0] in HAD_WORK and HAD_WORK[timed[0]](call)
+    ]

@@ -4,15 +4,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from proxy.core.caching.local_cache import Recent
-from proxy.core.caching.prepared_requests import Prepared
-from proxy.core.circuit_breaker import Breaker
-from proxy.core.concurrency import Background, InFlight
-from proxy.core.flights import Flights
+from proxy.core.caching.local_cache import LocalCache
+from proxy.core.caching.prepared_requests import PreparedRequests
+from proxy.core.circuit_breaker import CircuitBreaker
+from proxy.core.concurrency import BackgroundTasks, ConcurrencyLimiter
+from proxy.core.flights import FlightRegistry
 from proxy.core.formats.body_limits import DEFAULT_LIMITS, BodyLimits
-from proxy.core.ports import Chats, Compressor, Embedder, ExactCache, Leases, Ledger, SemanticCache, Source, Upstream, Verifier
-from proxy.core.prompt_caching.observed_discount import Discounts
-from proxy.core.quality.error_budget import Budgets
+from proxy.core.ports import (
+    Compressor,
+    ConfigSource,
+    ConversationStore,
+    Embedder,
+    ExactCache,
+    Leases,
+    Ledger,
+    SemanticCache,
+    Upstream,
+    Verifier,
+)
+from proxy.core.prompt_caching.observed_discount import CachedShareEstimator
+from proxy.core.quality.error_budget import ErrorBudgets
 from proxy.core.sealing import Sealer
 from stats.events import Event
 
@@ -20,64 +31,73 @@ if TYPE_CHECKING:
     from proxy.pipeline.call import Call
 
 
-class Watcher(Protocol):
-    """Told of every finished call, after the ledger: metrics, traces, a line in the log. Returns at once and raises nothing."""
+class Observer(Protocol):
+    """Told of every finished call, after the ledger: metrics, traces, a line in the log.
+
+    Returns at once and raises nothing.
+    """
 
     def __call__(self, call: "Call", event: Event) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Deployment-wide limits, from settings. Times in seconds. `requests_per_key`: at a time, 0 for any number."""
+    """Deployment-wide limits, from settings.
 
-    body_bytes: int = 16 * 1024 * 1024
-    body: BodyLimits = DEFAULT_LIMITS
-    cache_budget: float = 0.1
-    store_budget: float = 2.0
+    Times in seconds. `max_requests_per_key`: at a time, 0 for any number.
+    """
+
+    max_body_bytes: int = 16 * 1024 * 1024
+    body_limits: BodyLimits = DEFAULT_LIMITS
+    cache_seconds: float = 0.1
+    store_seconds: float = 2.0
     key_pepper: str = field(default="", repr=False)
-    upstream_bytes: int = 64 * 1024 * 1024
-    floor: float = 0.50
-    candidates: int = 3
-    imprints: bool = True
-    requests_per_key: int = 0
+    max_upstream_bytes: int = 64 * 1024 * 1024
+    min_similarity: float = 0.50
+    max_candidates: int = 3
+    records_fingerprints: bool = True
+    max_requests_per_key: int = 0
 
 
-class Breakers(dict[str, Breaker]):
+class CircuitBreakers(dict[str, CircuitBreaker]):
     """One breaker a tool, made when first asked for."""
 
-    def __missing__(self, name: str) -> Breaker:
-        return self.setdefault(name, Breaker(name))
+    def __missing__(self, name: str) -> CircuitBreaker:
+        return self.setdefault(name, CircuitBreaker(name))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Toolbox:
-    """Everything a stage may use. `semantic`: backends by name; one that is not configured is absent. `verifier` None: only questions that
-    read the same share an answer under `match: verified`."""
+    """Everything a stage may use.
 
-    source: Source
-    exact: ExactCache
-    semantic: Mapping[str, SemanticCache]
+    `semantic_caches`: backends by name; one that is not configured is absent. `verifier` None: only
+    questions that read the same share an answer under `match: verified`.
+    """
+
+    config_source: ConfigSource
+    exact_cache: ExactCache
+    semantic_caches: Mapping[str, SemanticCache]
     sealer: Sealer
     embedder: Embedder
     compressor: Compressor
-    chats: Chats
+    conversations: ConversationStore
     upstream: Upstream
     ledger: Ledger
     limits: Limits
     verifier: Verifier | None = None
-    in_flight: InFlight = field(default_factory=InFlight)
-    prepared: Prepared = field(default_factory=Prepared)
-    recent: Recent = field(default_factory=Recent)
-    flights: Flights = field(default_factory=Flights)
+    concurrency_limiter: ConcurrencyLimiter = field(default_factory=ConcurrencyLimiter)
+    prepared_requests: PreparedRequests = field(default_factory=PreparedRequests)
+    local_cache: LocalCache = field(default_factory=LocalCache)
+    flights: FlightRegistry = field(default_factory=FlightRegistry)
     leases: Leases | None = None  # None: this worker is the only one
-    breakers: Breakers = field(default_factory=Breakers)
-    discounts: Discounts = field(default_factory=Discounts)
+    breakers: CircuitBreakers = field(default_factory=CircuitBreakers)
+    cached_shares: CachedShareEstimator = field(default_factory=CachedShareEstimator)
 
     @property
-    def judge(self) -> str:
+    def scorer_id(self) -> str:
         """Who says how near two questions are: the ids of embedder and verifier."""
         return f"{self.embedder.id}+{self.verifier.id}" if self.verifier else self.embedder.id
 
-    budgets: Budgets = field(default_factory=Budgets)
-    background: Background = field(default_factory=Background)
-    watchers: tuple["Watcher", ...] = ()
+    error_budgets: ErrorBudgets = field(default_factory=ErrorBudgets)
+    background_tasks: BackgroundTasks = field(default_factory=BackgroundTasks)
+    observers: tuple["Observer", ...] = ()

@@ -15,7 +15,7 @@ from plans.api.authentication import owner_of
 from plans.api.openapi import TENANT, refusals
 from plans.errors import Refusal
 from proxy.conf import conf
-from proxy.core.errors import BadRequest, GatewayError, TooLarge, ToolUnavailable
+from proxy.core.errors import BadRequest, BodyTooLarge, GatewayError, ToolUnavailable
 from proxy.core.formats import chat_completions
 from proxy.core.types import Message
 from proxy.preview.serializers import PreviewRequestSerializer, PreviewSerializer, preview_body
@@ -38,12 +38,17 @@ class ChatParser(BaseParser):
 
     media_type = "application/json"
 
-    def parse(self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> Any:
-        limit = min(MAX_BYTES, conf.limits.body_bytes)
+    def parse(
+        self,
+        stream: IO[Any],
+        media_type: str | None = None,
+        parser_context: Mapping[str, Any] | None = None,
+    ) -> Any:
+        limit = min(MAX_BYTES, conf.limits.max_body_bytes)
         body = stream.read(limit + 1)
         if len(body) > limit:
-            raise TooLarge(f"The body is larger than the {limit} bytes accepted.")
-        return chat_completions.load(body, depth=conf.limits.body.depth)
+            raise BodyTooLarge(f"The body is larger than the {limit} bytes accepted.")
+        return chat_completions.load_json_object(body, depth=conf.limits.body_limits.depth)
 
 
 class PlanPreviewView(APIView):
@@ -69,23 +74,29 @@ class PlanPreviewView(APIView):
         try:
             found = priced_preview(messages, settings, model)
         except ToolUnavailable as error:
-            raise PreviewUnavailable(f"This chat cannot be compressed ({error.reason}): it would go out whole.") from None
+            raise PreviewUnavailable(
+                f"This chat cannot be compressed ({error.reason}): it would go out whole."
+            ) from None
         return Response(preview_body(row.snapshot(), asdict(settings), model, found, messages))
 
     def handle_exception(self, exc: Exception) -> Response:
         """What /v1 would refuse is refused as it does."""
         if isinstance(exc, GatewayError):
-            return Response(exc.body(), status=exc.status)
+            return Response(exc.error_object(), status=exc.status)
         return super().handle_exception(exc)
 
 
 def _asked(body: dict[str, Any]) -> tuple[list[Message], str | None, dict[str, Any]]:
-    """The messages, the model's name and the half of a plan to try, "compression" being its one field. Raises BadRequest."""
+    """The messages, the model's name and the half of a plan to try,
+    "compression" being its one field. Raises BadRequest."""
     for name in body:
         if name not in FIELDS:
             raise BadRequest(f"Unknown field. Accepted here: {', '.join(FIELDS)}.", param=name[:64])
     model = body.get("model")
     if model is not None and not (isinstance(model, str) and model):
-        raise BadRequest("model must be the name of a route or of a model; leave it out for the first route.", param="model")
+        raise BadRequest(
+            "model must be the name of a route or of a model; leave it out for the first route.",
+            param="model",
+        )
     draft = {"compression": body["compression"]} if "compression" in body else {}
-    return chat_completions.checked_messages(body.get("messages")), model, draft
+    return chat_completions.validate_messages(body.get("messages")), model, draft

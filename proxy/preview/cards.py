@@ -1,22 +1,39 @@
-"""A preview as a page shows it: the chat as asked in cards with its stretches marked, and the messages that would be sent."""
+"""A preview as a page shows it: the chat as asked in cards with its stretches marked,
+and the messages that would be sent."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
-from proxy.core.compression.layout import BLOCK_HEAD, RECALL_HEAD
-from proxy.core.compression.preview import Place, Preview, Shown
-from proxy.core.compression.speakers import labels, speaker, spoken
-from proxy.core.compression.units import NOTED, NOTED_BY_A_THINKER, WENT_BEFORE, Keep, Unit, texts
+from proxy.core.compression.layout import BLOCK_HEADING, RETRIEVAL_HEADING
+from proxy.core.compression.preview import Place, Preview, PreviewSpan
+from proxy.core.compression.speakers import collect_labels, get_speaker, write_unit_text
+from proxy.core.compression.units import (
+    ASSISTANT_PLACEHOLDER,
+    REASONING_PLACEHOLDER,
+    USER_PLACEHOLDER,
+    Unit,
+    UnitPolicy,
+    list_part_texts,
+)
 from proxy.core.types import Message
 
 # place -> what people call it, and what it means
 PLACES: dict[Place, tuple[str, str]] = {
-    "protected": ("Protected", "sent as it is: system text, the final question, marked for the provider's cache"),
+    "protected": (
+        "Protected",
+        "sent as it is: system text, the final question, marked for the provider's cache",
+    ),
     "recent": ("Recent", "sent whole: the newest turns before the question"),
     "whole": ("Whole", "sent whole"),
     "shortened": ("Shortened", "kept of a message that was too large and was cut in its middle"),
-    "block": ("Gist", "a summary of the old part that stays the same for many turns, so that the provider's cache stays warm"),
+    "block": (
+        "Gist",
+        (
+            "a summary of the old part that stays the same for many turns, so that the "
+            "provider's cache stays warm"
+        ),
+    ),
     "recalled": ("Recalled", "looked up in the old part for this question"),
     "left out": ("Left out", "not sent"),
 }
@@ -26,7 +43,11 @@ ROWS = 100
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """A run of text. `kind` is the place as a CSS class, "" for the white space between pieces; `number` names its row."""
+    """A run of text.
+
+    `kind` is the place as a CSS class, "" for the white space between pieces; `number` names its
+    row.
+    """
 
     text: str
     kind: str = ""
@@ -36,7 +57,10 @@ class Stretch:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A message, or several that share one fate. `number`: "7" or "7-9", "" for one that the gateway wrote."""
+    """A message, or several that share one fate.
+
+    `number`: "7" or "7-9", "" for one that the gateway wrote.
+    """
 
     number: str
     speaker: str
@@ -50,7 +74,7 @@ class Row:
     """A judged piece in the table of scores."""
 
     number: int
-    shown: Shown
+    shown: PreviewSpan
     label: str
     kind: str
 
@@ -58,10 +82,15 @@ class Row:
 def asked_cards(messages: list[Message], preview: Preview) -> list[Card]:
     """The chat as asked."""
     cards = []
-    for (first, last), some in groupby(enumerate(preview.shown), key=lambda item: (item[1].message, item[1].last_message)):
+    for (first, last), some in groupby(
+        enumerate(preview.spans), key=lambda item: (item[1].message, item[1].last_message)
+    ):
         pieces = list(some)
-        stretches, places = list(_stretches(_texts(messages, pieces[0][1]), pieces)), {shown.place for _, shown in pieces}
-        who = speaker(messages[first]) if first == last else "Tools"
+        stretches, places = (
+            list(_stretches(_texts(messages, pieces[0][1]), pieces)),
+            {shown.place for _, shown in pieces},
+        )
+        who = get_speaker(messages[first]) if first == last else "Tools"
         cards.append(Card(_number(first, last), who, _label(places), _kind(places), stretches))
     return cards
 
@@ -70,12 +99,14 @@ def sent_cards(messages: list[Message], preview: Preview) -> list[Card]:
     """What would be sent."""
     index = {id(message): place for place, message in enumerate(messages)}
     places: dict[int, Place] = {}
-    for shown in preview.shown:
+    for shown in preview.spans:
         for number in range(shown.message, shown.last_message + 1):
             places[number] = "shortened" if places.get(number) == "shortened" else shown.place
     cards = []
     last = -1
-    for message in messages if preview.cut.messages is None else preview.cut.messages:
+    for message in (
+        messages if preview.compression.messages is None else preview.compression.messages
+    ):
         at = index.get(id(message))
         if at is None:
             at = _like(message, messages, places, last + 1)
@@ -83,46 +114,78 @@ def sent_cards(messages: list[Message], preview: Preview) -> list[Card]:
         place = _ours(message) if at is None else places.get(at, "protected")
         label = PLACES[place][0] if place else "Stand-in"
         numbered = "" if at is None else str(at + 1)
-        text = _text(message) if at is None or isinstance(message.get("content"), str) else spoken(Unit((0,), Keep.WHOLE), [message])
-        cards.append(Card(numbered, speaker(message), label, _class(place or "stand-in"), [Stretch(text)]))
+        text = (
+            _text(message)
+            if at is None or isinstance(message.get("content"), str)
+            else write_unit_text(Unit((0,), UnitPolicy.WHOLE), [message])
+        )
+        cards.append(
+            Card(
+                numbered, get_speaker(message), label, _class(place or "stand-in"), [Stretch(text)]
+            )
+        )
     return cards
 
 
 def rows(preview: Preview) -> list[Row]:
     """The judged pieces with the highest scores."""
-    judged = [(number, shown) for number, shown in enumerate(preview.shown) if shown.rank is not None]
+    judged = [
+        (number, shown) for number, shown in enumerate(preview.spans) if shown.rank is not None
+    ]
     judged.sort(key=lambda item: item[1].rank or 0)
-    return [Row(number, shown, PLACES[shown.place][0], _class(shown.place)) for number, shown in judged[:ROWS]]
+    return [
+        Row(number, shown, PLACES[shown.place][0], _class(shown.place))
+        for number, shown in judged[:ROWS]
+    ]
 
 
-def _texts(messages: list[Message], shown: Shown) -> list[str]:
-    """What stands in the message of a piece, by content part, or all that was said in the messages that share its fate."""
+def _texts(messages: list[Message], shown: PreviewSpan) -> list[str]:
+    """What stands in the message of a piece, by content part,
+    or all that was said in the messages that share its fate."""
     if shown.part is not None:
-        return texts(messages[shown.message])
-    said = spoken(Unit(tuple(range(shown.message, shown.last_message + 1)), Keep.WHOLE), messages, labels(messages))
+        return list_part_texts(messages[shown.message])
+    said = write_unit_text(
+        Unit(tuple(range(shown.message, shown.last_message + 1)), UnitPolicy.WHOLE),
+        messages,
+        collect_labels(messages),
+    )
     # Lines may be quoted that looked harmless where only a part of the chat was read.
     return [said if said[shown.start : shown.end] == shown.text else ""]
 
 
-def _stretches(said: list[str], pieces: Sequence[tuple[int, Shown]]) -> Iterator[Stretch]:
+def _stretches(said: list[str], pieces: Sequence[tuple[int, PreviewSpan]]) -> Iterator[Stretch]:
     """The pieces of a message with what stands between and around them."""
     for part, some in groupby(pieces, key=lambda item: item[1].part or 0):
         at = 0
         for number, shown in some:
             if between := said[part][at : shown.start]:
                 yield Stretch(between)
-            yield Stretch(shown.text, _class(shown.place), _tip(shown), number if shown.rank is not None else None)
+            yield Stretch(
+                shown.text,
+                _class(shown.place),
+                _tip(shown),
+                number if shown.rank is not None else None,
+            )
             at = shown.end
         if after := said[part][at:].rstrip():
             yield Stretch(after)
 
 
-def _like(message: Message, messages: list[Message], places: dict[int, Place], start: int) -> int | None:
-    """Which message from `start` on this one is a part of: its text was cut in the middle, or its old reasoning shortened."""
-    if _ours(message) or message in (NOTED, NOTED_BY_A_THINKER, WENT_BEFORE):
+def _like(
+    message: Message, messages: list[Message], places: dict[int, Place], start: int
+) -> int | None:
+    """Which message from `start` on this one is a part of:
+    its text was cut in the middle, or its old reasoning shortened."""
+    if _ours(message) or message in (
+        ASSISTANT_PLACEHOLDER,
+        REASONING_PLACEHOLDER,
+        USER_PLACEHOLDER,
+    ):
         return None
     for at in range(start, len(messages)):
-        if messages[at].get("role") == message.get("role") and (places.get(at) == "shortened" or _said(messages[at]) == _said(message)):
+        if messages[at].get("role") == message.get("role") and (
+            places.get(at) == "shortened" or _said(messages[at]) == _said(message)
+        ):
             return at
     return None
 
@@ -131,7 +194,7 @@ def _said(message: Message) -> tuple[object, object]:
     return message.get("content"), message.get("tool_calls")
 
 
-def _tip(shown: Shown) -> str:
+def _tip(shown: PreviewSpan) -> str:
     name = PLACES[shown.place][0]
     return name if shown.rank is None else f"{name} · rank {shown.rank} · score {shown.score:.4g}"
 
@@ -155,7 +218,13 @@ def _class(place: str) -> str:
 def _ours(message: Message) -> Place | None:
     """What a message of the gateway's own is; None for a stand-in that keeps the roles in turn."""
     text = _text(message)
-    return "block" if text.startswith(BLOCK_HEAD) else "recalled" if text.startswith(RECALL_HEAD) else None
+    return (
+        "block"
+        if text.startswith(BLOCK_HEADING)
+        else "recalled"
+        if text.startswith(RETRIEVAL_HEADING)
+        else None
+    )
 
 
 def _text(message: Message) -> str:

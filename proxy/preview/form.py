@@ -1,4 +1,7 @@
-"""The form of the preview page: a chat, and what of the plan to try otherwise. Nothing of it is saved."""
+"""The form of the preview page: a chat, and what of the plan to try otherwise.
+
+Nothing of it is saved.
+"""
 
 from collections.abc import Mapping
 from copy import copy
@@ -15,7 +18,7 @@ from plans.models import Plan
 from plans.snapshot import CompressionSettings
 from proxy.conf import conf
 from proxy.core.errors import BadRequest
-from proxy.core.formats.pasted_chat import Pasted, pasted
+from proxy.core.formats.pasted_chat import PastedChat, parse_pasted_chat
 from proxy.core.types import Message
 from proxy.preview.service import settings_for
 from proxy.upstreams.selectors import PricedModel, find_model, routes_of
@@ -62,11 +65,16 @@ class PreviewForm(forms.Form):
         label="Chat",
         strip=False,
         widget=forms.Textarea(attrs={"rows": 9, "spellcheck": "false", "class": "tt-chat-text"}),
-        help_text="A JSON array of messages, a whole request body, or lines that begin with User: and Assistant:",
+        help_text=(
+            "A JSON array of messages, a whole request body, or lines that begin with "
+            "User: and Assistant:"
+        ),
     )
     engine = forms.ChoiceField()
     focus = forms.ChoiceField(label="Chosen for", required=False)
-    max_input_tokens = forms.IntegerField(label="Most input tokens", min_value=validation.MIN_BUDGET, max_value=validation.INT32)
+    max_input_tokens = forms.IntegerField(
+        label="Most input tokens", min_value=validation.MIN_BUDGET, max_value=validation.INT32
+    )
     when = forms.ChoiceField(label="Shorten")
     language = forms.ChoiceField()
     model = forms.ChoiceField(required=False)
@@ -76,13 +84,27 @@ class PreviewForm(forms.Form):
         super().__init__(data, initial={name: getattr(half, name) for name in FIELDS})
         self.plan = plan
         system = capabilities.current()
-        self._choose("engine", [(engine.name, engine.title) for engine in system.compression_engines()])
-        self._choose("focus", [(value, label.partition(":")[0]) for value, label in Plan.Focus.choices])
-        self._choose("when", [(value, label.partition(":")[0]) for value, label in Plan.When.choices])
-        self._choose("language", [(language, language.capitalize()) for language in system.languages()])
+        self._choose(
+            "engine", [(engine.name, engine.title) for engine in system.compression_engines()]
+        )
+        self._choose(
+            "focus", [(value, label.partition(":")[0]) for value, label in Plan.Focus.choices]
+        )
+        self._choose(
+            "when", [(value, label.partition(":")[0]) for value, label in Plan.When.choices]
+        )
+        self._choose(
+            "language", [(language, language.capitalize()) for language in system.languages()]
+        )
         routes = routes_of(plan.tenant).values_list("name", "model")
-        self._choose("model", [("", "As in the chat, or the first route"), *((name, f"{name} ({model})") for name, model in routes)])
-        self._chat: Pasted | None = None
+        self._choose(
+            "model",
+            [
+                ("", "As in the chat, or the first route"),
+                *((name, f"{name} ({model})") for name, model in routes),
+            ],
+        )
+        self._chat: PastedChat | None = None
         self.wanted: Wanted | None = None
 
     def _choose(self, name: str, choices: list[tuple[str, str]]) -> None:
@@ -96,11 +118,12 @@ class PreviewForm(forms.Form):
             raise forms.ValidationError("Paste a chat, or take one of the examples.")
         if len(text) > LONGEST:
             raise forms.ValidationError(
-                f"This chat has {len(text):,} characters, and this page shows {LONGEST:,} at most. The API takes longer ones: "
-                f"POST /token-saving/plans/{self.plan.name}/preview"
+                f"This chat has {len(text):,} characters, and this page shows {LONGEST:,} at "
+                "most. The API takes longer ones: POST "
+                f"/token-saving/plans/{self.plan.name}/preview"
             )
         try:
-            self._chat = pasted(text, depth=conf.limits.body.depth)
+            self._chat = parse_pasted_chat(text, depth=conf.limits.body_limits.depth)
         except BadRequest as error:
             raise forms.ValidationError(error.message) from None
         return text
@@ -118,12 +141,19 @@ class PreviewForm(forms.Form):
                 if field not in self.errors:  # the form's own check of the field has spoken
                     self.add_error(field if field in self.fields else None, problem)
         if self._chat and not self.errors:
-            self.wanted = Wanted(self._chat.messages, settings, find_model(values["model"] or self._chat.model, self.plan.tenant))
+            self.wanted = Wanted(
+                self._chat.messages,
+                settings,
+                find_model(values["model"] or self._chat.model, self.plan.tenant),
+            )
         return values
 
 
 def drafted(plan: Plan, sent: Mapping[str, str]) -> Plan:
-    """The plan with the compression settings of its own form, in memory alone. What the preview could not take stays as saved."""
+    """The plan with the compression settings of its own form, in memory alone.
+
+    What the preview could not take stays as saved.
+    """
     draft = copy(plan)
     draft.compression_engine = sent.get("compression_engine") or None
     for name in FIELDS[1:]:

@@ -1,4 +1,7 @@
-"""/admin/plans/plan/{id}/preview/: what a plan would do to a chat, side by side. Nothing of it is stored."""
+"""/admin/plans/plan/{id}/preview/: what a plan would do to a chat, side by side.
+
+Nothing of it is stored.
+"""
 
 from decimal import Decimal
 from typing import Any
@@ -41,7 +44,9 @@ def preview_page(request: HttpRequest, plan: int) -> HttpResponseBase:
         page |= _answer(form.wanted)
     elif form.is_bound:
         status = 400
-    return render(request, "admin/preview.html", admin.site.each_context(request) | page, status=status)
+    return render(
+        request, "admin/preview.html", admin.site.each_context(request) | page, status=status
+    )
 
 
 def _form(request: HttpRequest, plan: Plan) -> tuple[PreviewForm, str]:
@@ -64,26 +69,29 @@ def _answer(wanted: Wanted) -> dict[str, Any]:
         return {"unavailable": error.reason}
     page = {
         "found": found,
-        "cut": found.preview.cut,
+        "cut": found.preview.compression,
         "model": model,
         "settings": settings,
         "figures": _figures(found),
-        "bar": f"{100 * found.preview.cut.after / found.preview.cut.before:.1f}",
+        "bar": f"{100 * found.preview.compression.after / found.preview.compression.before:.1f}",
     }
-    if len(found.preview.shown) > MOST:
-        return page | {"pieces": len(found.preview.shown)}
-    places = {shown.place for shown in found.preview.shown}
+    if len(found.preview.spans) > MOST:
+        return page | {"pieces": len(found.preview.spans)}
+    places = {shown.place for shown in found.preview.spans}
     return page | {
         "asked": asked_cards(messages, found.preview),
         "sent": sent_cards(messages, found.preview),
         "rows": rows(found.preview),
-        "places": [(place.replace(" ", "-"), *PLACES[place]) for place in PLACES if place in places],
+        "places": [
+            (place.replace(" ", "-"), *PLACES[place]) for place in PLACES if place in places
+        ],
     }
 
 
 def _figures(found: Priced) -> dict[str, Any]:
-    """Tokens, and dollars for a thousand turns, as asked, as sent, and the difference; dollars None without a price."""
-    cut, asked, sent = found.preview.cut, found.asked, found.sent
+    """Tokens, and dollars for a thousand turns, as asked, as sent, and the difference;
+    dollars None without a price."""
+    cut, asked, sent = found.preview.compression, found.asked, found.sent
     later = (asked.next_turn, sent.next_turn) if asked and sent else (None, None)
     return {
         "tokens": (cut.before, cut.after, cut.before - cut.after),
@@ -99,5 +107,7 @@ def _dollars(asked: Decimal | None, sent: Decimal | None) -> tuple[str, str, str
         return None
     row = [1000 * value for value in (asked, sent, asked - sent)]
     places = 2 if max(row) >= 10 else 4
-    first, second, saved = (f"{MINUS if value < 0 else ''}${abs(value):,.{places}f}" for value in row)
+    first, second, saved = (
+        f"{MINUS if value < 0 else ''}${abs(value):,.{places}f}" for value in row
+    )
     return first, second, saved

@@ -7,7 +7,7 @@ from rest_framework import serializers
 
 from plans.api.serializers import CompressionSerializer
 from plans.snapshot import PlanSnapshot
-from proxy.core.compression.preview import Bill, Place
+from proxy.core.compression.preview import Place, PromptCost
 from proxy.core.types import Message
 from proxy.preview.service import Priced
 from proxy.upstreams.selectors import PricedModel
@@ -19,9 +19,14 @@ class PreviewRequestSerializer(serializers.Serializer[Any]):
     messages = serializers.ListField(child=serializers.DictField(), min_length=1)
     model = serializers.CharField(
         required=False,
-        help_text="A route's name, else a model's at OpenAI's prices: whose tokens are counted and billed. Default: the first route.",
+        help_text=(
+            "A route's name, else a model's at OpenAI's prices: whose tokens are counted and "
+            "billed. Default: the first route."
+        ),
     )
-    compression = CompressionSerializer(required=False, help_text="Fields to try instead of the plan's own.")
+    compression = CompressionSerializer(
+        required=False, help_text="Fields to try instead of the plan's own."
+    )
 
 
 class PreviewModelSerializer(serializers.Serializer[Any]):
@@ -37,7 +42,9 @@ class PreviewTokensSerializer(serializers.Serializer[Any]):
 
 class FollowingSerializer(serializers.Serializer[Any]):
     tokens = serializers.IntegerField()
-    warm = serializers.IntegerField(help_text="Of those, at the start: the same messages as in this turn.")
+    warm = serializers.IntegerField(
+        help_text="Of those, at the start: the same messages as in this turn."
+    )
 
 
 class NextTurnSerializer(serializers.Serializer[Any]):
@@ -52,7 +59,10 @@ class BillSerializer(serializers.Serializer[Any]):
 
     now = serializers.CharField(help_text="This turn's prompt at list price.")
     next_turn = serializers.CharField(
-        allow_null=True, help_text="The next turn's, its warm start at the provider's price for that. null: it has none."
+        allow_null=True,
+        help_text=(
+            "The next turn's, its warm start at the provider's price for that. null: it has none."
+        ),
     )
 
 
@@ -66,12 +76,19 @@ class PieceSerializer(serializers.Serializer[Any]):
 
     place = serializers.ChoiceField(choices=get_args(Place))
     message = serializers.IntegerField(help_text="Index in messages.")
-    last_message = serializers.IntegerField(help_text="Greater than message for a call of tools with its results.")
-    part = serializers.IntegerField(allow_null=True, help_text="Content part. null: the text is what a transcript says for the messages.")
+    last_message = serializers.IntegerField(
+        help_text="Greater than message for a call of tools with its results."
+    )
+    part = serializers.IntegerField(
+        allow_null=True,
+        help_text="Content part. null: the text is what a transcript says for the messages.",
+    )
     start = serializers.IntegerField(help_text="Characters of that part.")
     end = serializers.IntegerField()
     text = serializers.CharField(allow_blank=True)
-    score = serializers.FloatField(allow_null=True, help_text="The engine's; null for what it was not asked about.")
+    score = serializers.FloatField(
+        allow_null=True, help_text="The engine's; null for what it was not asked about."
+    )
     rank = serializers.IntegerField(allow_null=True, help_text="1: the highest score.")
 
 
@@ -85,7 +102,9 @@ class PreviewSerializer(serializers.Serializer[Any]):
     compression = CompressionSerializer(help_text="As tried.")
     model = PreviewModelSerializer()
     engine = serializers.CharField(help_text="What ran in the end.")
-    note = serializers.CharField(allow_blank=True, help_text="Why it is another engine, or why the budget is exceeded.")
+    note = serializers.CharField(
+        allow_blank=True, help_text="Why it is another engine, or why the budget is exceeded."
+    )
     kept = serializers.FloatField(help_text="Tokens sent, as a share of those asked.")
     encoding = serializers.CharField(help_text="The tokenizer.")
     tokens = PreviewTokensSerializer()
@@ -96,10 +115,14 @@ class PreviewSerializer(serializers.Serializer[Any]):
 
 
 def preview_body(
-    plan: PlanSnapshot, compression: dict[str, Any], model: PricedModel, found: Priced, messages: list[Message]
+    plan: PlanSnapshot,
+    compression: dict[str, Any],
+    model: PricedModel,
+    found: Priced,
+    messages: list[Message],
 ) -> dict[str, Any]:
     """The JSON of a preview of these messages; dollars as text."""
-    cut = found.preview.cut
+    cut = found.preview.compression
     return {
         "object": "preview",
         "plan_name": plan.name,
@@ -112,12 +135,20 @@ def preview_body(
         "kept": round(cut.after / cut.before, 4),
         "encoding": cut.encoding,
         "tokens": {"asked": cut.before, "sent": cut.after},
-        "next_turn": {"asked": asdict(found.preview.next_asked), "sent": asdict(found.preview.next_sent)},
-        "cost_usd": {"asked": _dollars(found.asked), "sent": _dollars(found.sent)} if found.asked and found.sent else None,
+        "next_turn": {
+            "asked": asdict(found.preview.next_asked),
+            "sent": asdict(found.preview.next_sent),
+        },
+        "cost_usd": {"asked": _dollars(found.asked), "sent": _dollars(found.sent)}
+        if found.asked and found.sent
+        else None,
         "messages": messages if cut.messages is None else cut.messages,
-        "pieces": [shown.fields() for shown in found.preview.shown],
+        "pieces": [shown.to_dict() for shown in found.preview.spans],
     }
 
 
-def _dollars(bill: Bill) -> dict[str, str | None]:
-    return {"now": f"{bill.now:f}", "next_turn": None if bill.next_turn is None else f"{bill.next_turn:f}"}
+def _dollars(bill: PromptCost) -> dict[str, str | None]:
+    return {
+        "now": f"{bill.now:f}",
+        "next_turn": None if bill.next_turn is None else f"{bill.next_turn:f}",
+    }

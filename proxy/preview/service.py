@@ -1,4 +1,6 @@
-"""Previews for Django's side of the house. Where the request path runs in this process its workers make them, else it is done here.
+"""Previews for Django's side of the house.
+
+Where the request path runs in this process its workers make them, else it is done here.
 
 Nothing of the chat is stored or logged.
 """
@@ -12,8 +14,8 @@ from plans import capabilities, services, validation
 from plans.errors import InvalidPlan
 from plans.models import Plan
 from plans.snapshot import CompressionSettings
-from proxy.core.compression.preview import Bill, Preview, bill, preview
-from proxy.core.prompt_caching.terms import outlook
+from proxy.core.compression.preview import Preview, PromptCost, build_preview, compute_prompt_cost
+from proxy.core.prompt_caching.terms import compression_terms
 from proxy.core.types import Message
 from proxy.engines.compressors.pool import PoolCompressor
 from proxy.engines.compressors.previews import preview_by
@@ -30,11 +32,12 @@ class Bench:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Priced:
-    """A preview and what the prompt costs, as asked and as sent; both None where the model has no price."""
+    """A preview and what the prompt costs, as asked and as sent;
+    both None where the model has no price."""
 
     preview: Preview
-    asked: Bill | None
-    sent: Bill | None
+    asked: PromptCost | None
+    sent: PromptCost | None
 
 
 @dataclass(slots=True)
@@ -50,27 +53,41 @@ def attach(bench: Bench | None) -> None:
     _state.bench = bench
 
 
-def priced_preview(messages: list[Message], settings: CompressionSettings, model: PricedModel) -> Priced:
-    """What compression would do to the chat, which the provider is taken to hold. Waits, so not for the loop's own thread. Raises
-    ToolUnavailable when nothing can be said."""
-    terms = outlook(model.price, None) if settings.when == "saves" else None
+def priced_preview(
+    messages: list[Message], settings: CompressionSettings, model: PricedModel
+) -> Priced:
+    """What compression would do to the chat, which the provider is taken to hold.
+
+    Waits, so not for the loop's own thread. Raises ToolUnavailable when nothing can be said.
+    """
+    terms = compression_terms(model.price, None) if settings.when == "saves" else None
     if bench := _state.bench:
         work = preview_by(bench.pool, messages, settings, model=model.name, terms=terms)
         found = asyncio.run_coroutine_threadsafe(work, bench.loop).result()
     else:
-        found = preview(messages, settings, model=model.name, terms=terms)
+        found = build_preview(messages, settings, model=model.name, terms=terms)
     if model.price is None:
         return Priced(preview=found, asked=None, sent=None)
     return Priced(
         preview=found,
-        asked=bill(model.price, found.cut.before, found.next_asked),
-        sent=bill(model.price, found.cut.after, found.next_sent),
+        asked=compute_prompt_cost(model.price, found.compression.before, found.next_asked),
+        sent=compute_prompt_cost(model.price, found.compression.after, found.next_sent),
     )
 
 
 def settings_for(plan: Plan, draft: Mapping[str, Any]) -> CompressionSettings:
-    """The plan's compression with a draft of it (`{"compression": {...}}`, or nothing) laid over it. Raises InvalidPlan."""
-    half = validation.read(draft, capabilities=capabilities.current(), base=services.draft_of(plan)).compression
+    """The plan's compression with a draft of it (`{"compression": {...}}`, or nothing)
+    laid over it. Raises InvalidPlan."""
+    half = validation.read(
+        draft, capabilities=capabilities.current(), base=services.draft_of(plan)
+    ).compression
     if half is None:
-        raise InvalidPlan({"compression": "Must be an object here, as this plan sends every chat whole: {} takes the defaults."})
+        raise InvalidPlan(
+            {
+                "compression": (
+                    "Must be an object here, as this plan sends every chat whole: {} "
+                    "takes the defaults."
+                )
+            }
+        )
     return half

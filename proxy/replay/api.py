@@ -13,7 +13,7 @@ from plans.api.authentication import owner_of
 from plans.api.openapi import TENANT, refusals
 from plans.api.serializers import PlanChangeSerializer
 from plans.selectors import plan_in_sight
-from proxy.core.replay import Side
+from proxy.core.replay import Totals
 from proxy.replay.service import Trial, expected_wrong, trial
 from stats.analysis.error_rate import Measured
 
@@ -26,15 +26,22 @@ class SideSerializer(serializers.Serializer[Any]):
     semantic_hits = serializers.FloatField(help_text="A fraction where it is expected.")
     saved_usd = serializers.CharField(help_text=USD)
     paid_usd = serializers.CharField(help_text=USD)
-    wrong_rate = serializers.FloatField(allow_null=True, help_text="Of sampled semantic hits at this threshold; null: no evidence.")
-    wrong_low = serializers.FloatField(allow_null=True, help_text="Lower end of the 95 % interval (Wilson).")
+    wrong_rate = serializers.FloatField(
+        allow_null=True, help_text="Of sampled semantic hits at this threshold; null: no evidence."
+    )
+    wrong_low = serializers.FloatField(
+        allow_null=True, help_text="Lower end of the 95 % interval (Wilson)."
+    )
     wrong_high = serializers.FloatField(allow_null=True, help_text="Upper end.")
     samples = serializers.IntegerField()
-    expected_wrong = serializers.FloatField(allow_null=True, help_text="So many wrong answers in these requests.")
+    expected_wrong = serializers.FloatField(
+        allow_null=True, help_text="So many wrong answers in these requests."
+    )
 
 
 class ReplaySerializer(serializers.Serializer[Any]):
-    """What a draft would have done with the plan's requests of the last days, beside what happened."""
+    """What a draft would have done with the plan's requests of the last days,
+    beside what happened."""
 
     object = serializers.CharField(default="replay")
     plan_name = serializers.CharField()
@@ -47,12 +54,20 @@ class ReplaySerializer(serializers.Serializer[Any]):
     hits_gained = serializers.FloatField()
     hits_lost = serializers.FloatField()
     other_answer = serializers.IntegerField(help_text="Requests that get another stored answer.")
-    guessed = serializers.FloatField(help_text="Of the hits: by pairs as near, as nobody judged these.")
-    open = serializers.IntegerField(help_text="Near questions of which nothing can be said; counted as misses.")
+    guessed = serializers.FloatField(
+        help_text="Of the hits: by pairs as near, as nobody judged these."
+    )
+    open = serializers.IntegerField(
+        help_text="Near questions of which nothing can be said; counted as misses."
+    )
     keys = serializers.IntegerField(help_text="Virtual keys with requests.")
-    keys_touched = serializers.IntegerField(help_text="Of them with a request that is answered otherwise.")
+    keys_touched = serializers.IntegerField(
+        help_text="Of them with a request that is answered otherwise."
+    )
     unpriced = serializers.IntegerField(help_text="Requests in no sum of money.")
-    not_replayed = serializers.ListField(child=serializers.CharField(), help_text="What the draft changes besides.")
+    not_replayed = serializers.ListField(
+        child=serializers.CharField(), help_text="What the draft changes besides."
+    )
 
 
 class PlanReplayView(APIView):
@@ -65,14 +80,17 @@ class PlanReplayView(APIView):
         responses={200: ReplaySerializer} | refusals(400, 401, 403, 404, 415, 503),
     )
     def post(self, request: Request, plan: str) -> Response:
-        """What this change would have done with the requests of the last days: hits, dollars, wrong answers, and who is touched.
+        """What this change would have done with the requests of the last days:
+        hits, dollars, wrong answers, and who is touched.
 
-        The body is that of a PATCH; nothing is saved. Two caches run side by side over digests and vectors of the requests, never over
-        their text. A tenant's key sees its own requests.
+        The body is that of a PATCH; nothing is saved. Two caches run side by side over digests and
+        vectors of the requests, never over their text. A tenant's key sees its own requests.
         """
         owner = owner_of(request)
         row = plan_in_sight(owner, plan)
-        draft = validation.read(request.data, capabilities=capabilities.of(row.tenant), base=services.draft_of(row))
+        draft = validation.read(
+            request.data, capabilities=capabilities.of(row.tenant), base=services.draft_of(row)
+        )
         return Response(replay_body(row.name, trial(row, draft, owner)))
 
 
@@ -100,7 +118,7 @@ def replay_body(name: str, found: Trial) -> dict[str, Any]:
     }
 
 
-def _side(side: Side, wrong: Measured) -> dict[str, Any]:
+def _side(side: Totals, wrong: Measured) -> dict[str, Any]:
     told, expected = wrong.rate is not None, expected_wrong(side.semantic, wrong)
     return {
         "exact_hits": round(side.exact),

@@ -1,4 +1,5 @@
-"""/admin/plans/plan/{id}/replay/: what the settings in the plan's form would have done with the last days' requests. Nothing is saved."""
+"""/admin/plans/plan/{id}/replay/: what the settings in the plan's form would have done
+with the last days' requests. Nothing is saved."""
 
 from copy import copy
 from typing import Any
@@ -20,7 +21,10 @@ from proxy.replay.service import ReplayUnavailable, expected_wrong, trial
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def replay_page(request: HttpRequest, plan: int) -> HttpResponseBase:
-    """The saved plan on the last days, or beside it the form's draft. For staff who may see plans."""
+    """The saved plan on the last days, or beside it the form's draft.
+
+    For staff who may see plans.
+    """
     row = get_object_or_404(plans_of(request.user), pk=plan)
     if not any(request.user.has_perm(f"plans.{action}_plan") for action in ("view", "change")):
         raise PermissionDenied
@@ -34,7 +38,10 @@ def replay_page(request: HttpRequest, plan: int) -> HttpResponseBase:
     if request.method == "POST":
         form = PlanForm(request.POST, instance=draft)
         if not form.is_valid():
-            named = {form.fields[name].label if name in form.fields else "": errors for name, errors in form.errors.items()}
+            named = {
+                form.fields[name].label if name in form.fields else "": errors
+                for name, errors in form.errors.items()
+            }
             return _shown(request, page | {"problems": named}, status=400)
         page |= {"changes": changes(Plan, form.fields, row, draft), "sent": kept(request, "_draft")}
     try:
@@ -51,4 +58,6 @@ def replay_page(request: HttpRequest, plan: int) -> HttpResponseBase:
 
 
 def _shown(request: HttpRequest, page: dict[str, Any], *, status: int = 200) -> HttpResponseBase:
-    return render(request, "admin/replay.html", admin.site.each_context(request) | page, status=status)
+    return render(
+        request, "admin/replay.html", admin.site.each_context(request) | page, status=status
+    )

@@ -1,4 +1,5 @@
-"""A draft of a plan tried on the requests of the last days: read from the ledger and its imprints, replayed, summed up."""
+"""A draft of a plan tried on the requests of the last days:
+read from the ledger and its imprints, replayed, summed up."""
 
 import logging
 import pickle
@@ -16,7 +17,7 @@ from plans.errors import Refusal
 from plans.models import Plan, Tenant
 from plans.snapshot import CacheSettings
 from plans.validation import MAX_ERROR_RATE, Draft
-from proxy.core.replay import Replayed
+from proxy.core.replay import ReplayResult
 from proxy.engines.replay_worker import Work, replay_rows
 from stats.analysis.error_rate import DAYS as SAMPLED_DAYS
 from stats.analysis.error_rate import Measured, Sample, measured
@@ -30,7 +31,8 @@ QUICK: Final = 500  # so many are replayed here and now
 SECONDS: Final = 5  # for the database
 PATIENCE: Final = 30  # seconds for the process that replays
 log = logging.getLogger("tokenthrift.proxy")
-# What a cache's hits do not depend on, or what cannot be known without the text; in words where a draft changes it.
+# What a cache's hits do not depend on, or what cannot be known without the text; in words where a
+# draft changes it.
 UNSEEN: Final = {
     "backend": "where questions in other words are looked up",
     "context": "what of a chat's earlier turns must agree",
@@ -42,7 +44,9 @@ UNSEEN: Final = {
     "ttl_jitter": "how long each single answer lives",
     "stale_while_revalidate": "expired answers served while renewing",
     "stale_if_error": "expired answers served when the provider fails",
-    "max_error_rate": "the error budget, which may raise the threshold or turn the semantic tier off",
+    "max_error_rate": (
+        "the error budget, which may raise the threshold or turn the semantic tier off"
+    ),
     "sample_rate": "what sampling costs",
     "judge_model": "what judging costs",
 }
@@ -51,7 +55,7 @@ _ROWS: Final = f"""
 SELECT extract(epoch FROM i.at)::float8, i.key_id, i.end_user, i.asked, i.bucket, i.vector, e.tier, e.would, e.shadow, e.reason,
     e.similarity, e.score, e.would_cost, e.billed_cost, e.spent_cost
 FROM {IMPRINTS} i JOIN {RequestEvent._meta.db_table} e ON e.event_id = i.event_id
-WHERE i.plan_id = %s AND i.at >= %s AND e.event_id >= %s {{owner}} ORDER BY i.at DESC, i.event_id DESC LIMIT {MOST + 1}"""
+WHERE i.plan_id = %s AND i.at >= %s AND e.event_id >= %s {{owner}} ORDER BY i.at DESC, i.event_id DESC LIMIT {MOST + 1}"""  # noqa: E501 -- SQL is laid out as it is read
 
 
 class ReplayUnavailable(Refusal):
@@ -61,14 +65,15 @@ class ReplayUnavailable(Refusal):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """`days`: how far back is looked, 0: nothing is kept; `since`: the oldest request replayed; `cut`: there are more; `unseen`: what the
-    draft changes besides, in words; `wrong_now`/`wrong_then`: sampled hits at either threshold; `unpriced`: requests whose model has no
-    price, in no sum of money; `keys`: virtual keys with requests."""
+    """`days`: how far back is looked, 0: nothing is kept; `since`: the oldest request replayed;
+    `cut`: there are more; `unseen`: what the draft changes besides, in words;
+    `wrong_now`/`wrong_then`: sampled hits at either threshold; `unpriced`: requests whose model has
+    no price, in no sum of money; `keys`: virtual keys with requests."""
 
     days: int
     since: datetime | None
     cut: bool
-    found: Replayed
+    found: ReplayResult
     unseen: tuple[str, ...]
     wrong_now: Measured
     wrong_then: Measured
@@ -77,8 +82,14 @@ class Trial:
 
 
 def trial(plan: Plan, draft: Draft, owner: Tenant | None) -> Trial:
-    """The draft beside the plan in force, on the requests of `owner`; None: of all tenants. Takes seconds."""
-    ours, theirs = plan.snapshot().cache if plan.mode != "off" else None, draft.cache if draft.mode != "off" else None
+    """The draft beside the plan in force, on the requests of `owner`; None: of all tenants.
+
+    Takes seconds.
+    """
+    ours, theirs = (
+        plan.snapshot().cache if plan.mode != "off" else None,
+        draft.cache if draft.mode != "off" else None,
+    )
     start = datetime.now(UTC) - timedelta(days=settings.IMPRINT_DAYS)
     raw = _rows(plan, owner, start) if settings.IMPRINT_DAYS else []
     rows = raw[:MOST]
@@ -97,32 +108,59 @@ def trial(plan: Plan, draft: Draft, owner: Tenant | None) -> Trial:
     )
 
 
-def _replayed(work: Work) -> Replayed:
-    """In a process of its own where it takes more than a moment: this one answers requests. Raises ReplayUnavailable."""
+def _replayed(work: Work) -> ReplayResult:
+    """In a process of its own where it takes more than a moment: this one answers requests.
+
+    Raises ReplayUnavailable.
+    """
     if len(work[0]) <= QUICK:
         return replay_rows(work)
     command = [sys.executable, "-m", "proxy.engines.replay_worker"]
     try:
-        done = subprocess.run(command, input=pickle.dumps(work), capture_output=True, cwd=settings.BASE_DIR, timeout=PATIENCE, check=True)  # noqa: S603 -- our own
+        done = subprocess.run(  # noqa: S603 -- our own
+            command,
+            input=pickle.dumps(work),
+            capture_output=True,
+            cwd=settings.BASE_DIR,
+            timeout=PATIENCE,
+            check=True,
+        )
     except (subprocess.SubprocessError, OSError) as error:
         said = getattr(error, "stderr", None) or b""
-        log.warning("a replay of %d requests failed: %s %s", len(work[0]), type(error).__name__, said[-500:].decode(errors="replace"))
-        raise ReplayUnavailable(f"These requests could not be replayed within {PATIENCE} s. Try again when there is less to do.") from error
-    found: Replayed = pickle.loads(done.stdout)  # noqa: S301 -- likewise
+        log.warning(
+            "a replay of %d requests failed: %s %s",
+            len(work[0]),
+            type(error).__name__,
+            said[-500:].decode(errors="replace"),
+        )
+        raise ReplayUnavailable(
+            f"These requests could not be replayed within {PATIENCE} s. Try again when "
+            "there is less to do."
+        ) from error
+    found: ReplayResult = pickle.loads(done.stdout)  # noqa: S301 -- likewise
     return found
 
 
 def _plain(cache: CacheSettings | None) -> CacheSettings | None:
-    """With words where a plan that was not read back has choices of its model, which a process without Django does not know."""
+    """With words where a plan that was not read back has choices of its model,
+    which a process without Django does not know."""
     if cache is None:
         return None
-    values: dict[str, Any] = {name: str(value) if isinstance(value, str) else value for name, value in asdict(cache).items()}
+    values: dict[str, Any] = {
+        name: str(value) if isinstance(value, str) else value
+        for name, value in asdict(cache).items()
+    }
     return CacheSettings(**values)
 
 
 def expected_wrong(side_semantic: float, wrong: Measured) -> tuple[float, float, float] | None:
-    """So many of the semantic hits: expected, and both ends of the 95 % interval of the rate; None: no evidence."""
-    return None if wrong.rate is None else (side_semantic * wrong.rate, side_semantic * wrong.lower, side_semantic * wrong.upper)
+    """So many of the semantic hits: expected, and both ends of the 95 % interval of the rate; None:
+    no evidence."""
+    return (
+        None
+        if wrong.rate is None
+        else (side_semantic * wrong.rate, side_semantic * wrong.lower, side_semantic * wrong.upper)
+    )
 
 
 def _rows(plan: Plan, owner: Tenant | None, start: datetime) -> list[tuple[Any, ...]]:
@@ -130,18 +168,23 @@ def _rows(plan: Plan, owner: Tenant | None, start: datetime) -> list[tuple[Any, 
     try:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(f"SET LOCAL statement_timeout = {SECONDS * 1000}")
-            cursor.execute(_ROWS.format(owner="AND i.tenant_id = %s" if owner else ""), [*values, owner.pk] if owner else values)
+            cursor.execute(
+                _ROWS.format(owner="AND i.tenant_id = %s" if owner else ""),
+                [*values, owner.pk] if owner else values,
+            )
             found: list[tuple[Any, ...]] = cursor.fetchall()
     except OperationalError as error:
         log.warning("requests to replay cannot be read: %s", error)
         raise ReplayUnavailable(
-            f"The requests could not be read within {SECONDS} s. Try again when the database has less to do."
+            f"The requests could not be read within {SECONDS} s. Try again when the "
+            "database has less to do."
         ) from error
     return found
 
 
 def _narrowed(ours: CacheSettings | None, theirs: CacheSettings | None) -> CacheSettings | None:
-    """The draft's cache as far as it can be replayed: who shares answers can be told within the circle that shared them, not beyond."""
+    """The draft's cache as far as it can be replayed:
+    who shares answers can be told within the circle that shared them, not beyond."""
     if ours is None or theirs is None or _NARROW[theirs.scope] >= _NARROW[ours.scope]:
         return theirs
     return CacheSettings(**asdict(theirs) | {"scope": ours.scope})
@@ -169,15 +212,20 @@ def _unseen(plan: Plan, draft: Draft) -> Iterator[str]:
 
 
 def _samples(plan: Plan, owner: Tenant | None, cache: CacheSettings | None) -> list[Sample]:
-    """Compared with the provider's answer lately, by the number that the draft's threshold is about."""
+    """Compared with the provider's answer lately, by the number
+    that the draft's threshold is about."""
     column = "score" if cache is None or cache.match == "verified" else "similarity"
     events = wanted_of(plan, owner, start=datetime.now(UTC) - timedelta(days=SAMPLED_DAYS)).events()
-    rows = events.filter(sample__in=("right", "wrong", "unclear"), **{f"{column}__isnull": False}).exclude(basis="")
+    rows = events.filter(
+        sample__in=("right", "wrong", "unclear"), **{f"{column}__isnull": False}
+    ).exclude(basis="")
     return [
-        Sample(at.timestamp(), number, verdict) for at, number, verdict in rows.order_by("-at").values_list("at", column, "sample")[:5000]
+        Sample(at.timestamp(), number, verdict)
+        for at, number, verdict in rows.order_by("-at").values_list("at", column, "sample")[:5000]
     ]
 
 
 def _wrong(samples: list[Sample], cache: CacheSettings | None) -> Measured:
     threshold = cache.similarity_threshold if cache else 1.0
-    return measured(samples, limit=MAX_ERROR_RATE, threshold=threshold)  # of which the rate is used, whatever the limit
+    # Of which the rate is used, whatever the limit.
+    return measured(samples, limit=MAX_ERROR_RATE, threshold=threshold)

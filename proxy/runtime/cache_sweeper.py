@@ -1,7 +1,10 @@
-"""Takes out of the stores what was deleted, what a tenant has beyond its quota, and what expired. Each worker runs one.
+"""Takes out of the stores what was deleted, what a tenant has beyond its quota, and what expired.
 
-A deleted entry is taken out twice, some seconds apart: its answer may have been on the way to a store when it was deleted the first time.
-Rows are claimed with SKIP LOCKED, so workers share the work. A store that is away keeps its rows waiting, and only those.
+Each worker runs one.
+
+A deleted entry is taken out twice, some seconds apart: its answer may have been on the way to a
+store when it was deleted the first time. Rows are claimed with SKIP LOCKED, so workers share the
+work. A store that is away keeps its rows waiting, and only those.
 """
 
 import asyncio
@@ -20,7 +23,9 @@ log = logging.getLogger("tokenthrift.proxy")
 EVERY = 0.25  # seconds between looks for deleted entries
 COUNT_EVERY = 2.0  # seconds between counts, or SHARE as long as one took
 SHARE = 50
-AWAY = 2.0  # seconds for which a store that failed is left alone, and the longest pause while the database is away
+# Seconds for which a store that failed is left alone, and the longest pause while the database is
+# away.
+AWAY = 2.0
 DEADLINE = 10.0
 BATCH = 200
 
@@ -47,7 +52,9 @@ class Sweeper:
         """One turn. Raises psycopg.Error, OSError or TimeoutError."""
         if self._conn is None or self._conn.closed:
             async with asyncio.timeout(database.CONNECT_DEADLINE):
-                self._conn = await Hasty.connect(self._info, autocommit=True, application_name="tokenthrift-sweeper")
+                self._conn = await Hasty.connect(
+                    self._info, autocommit=True, application_name="tokenthrift-sweeper"
+                )
         now = asyncio.get_running_loop().time()
         if now >= self._count_at:
             await self._count(self._conn)
@@ -65,7 +72,8 @@ class Sweeper:
             conn.pgconn.finish()
 
     async def _count(self, conn: Connection) -> None:
-        """Count every tenant's entries, doom what is beyond a quota and what belongs to nobody any more."""
+        """Count every tenant's entries, doom what is beyond a quota and
+        what belongs to nobody any more."""
         with database.deadline(conn, DEADLINE):
             async with conn.transaction():
                 usage = await cache_sweeper_sql.count(conn, every=COUNT_EVERY / 2)
@@ -99,9 +107,20 @@ class Sweeper:
         """Delete from each store what it has of these; the stores that failed."""
         tools, failed = self._tools, set[str]()
         keys = [key for each in claimed if each.exact for key in (each.entry_id, each.sent) if key]
-        work: list[tuple[str, Awaitable[None]]] = [("exact", tools.exact.delete(*keys))] if keys else []
-        work += [(name, tools.semantic[name].delete(each.entry_id)) for each in claimed for name in each.backends if name in tools.semantic]
-        for (name, _), outcome in zip(work, await asyncio.gather(*(deed for _, deed in work), return_exceptions=True), strict=True):
+        work: list[tuple[str, Awaitable[None]]] = (
+            [("exact", tools.exact_cache.delete(*keys))] if keys else []
+        )
+        work += [
+            (name, tools.semantic_caches[name].delete(each.entry_id))
+            for each in claimed
+            for name in each.backends
+            if name in tools.semantic_caches
+        ]
+        for (name, _), outcome in zip(
+            work,
+            await asyncio.gather(*(deed for _, deed in work), return_exceptions=True),
+            strict=True,
+        ):
             if isinstance(outcome, ToolUnavailable):
                 failed.add(name)
             elif isinstance(outcome, BaseException):

@@ -9,10 +9,13 @@ from stats.database import Connection
 from stats.models.cache_entries import CacheEntry
 
 COUNT_LOCK: Final = 0x746B636E  # any number of our own
-AGAIN: Final = 5.0  # seconds between the first and the second time; a store may take two (TOKENTHRIFT_STORE_BUDGET_MS)
+# Seconds between the first and the second time; a store may take two (TOKENTHRIFT_STORE_BUDGET_MS).
+AGAIN: Final = 5.0
 BATCH: Final = 1000
 MOST: Final = 10_000  # entries of one tenant looked at in one trim
-ENTRIES, PLANS, TENANTS, USAGE = (model._meta.db_table for model in (CacheEntry, Plan, Tenant, TenantUsage))
+ENTRIES, PLANS, TENANTS, USAGE = (
+    model._meta.db_table for model in (CacheEntry, Plan, Tenant, TenantUsage)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +32,11 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Doomed:
-    """A deleted entry. `backends`: the semantic caches that may have it; `removed`: taken out of the stores once already."""
+    """A deleted entry.
+
+    `backends`: the semantic caches that may have it; `removed`: taken out of the stores once
+    already.
+    """
 
     entry_id: str
     sent: str
@@ -80,7 +87,8 @@ TWICE = f"DELETE FROM {ENTRIES} WHERE entry_id = ANY(%s)".encode()
 
 
 async def count(conn: Connection, *, every: float) -> list[Usage]:
-    """Count the entries of every tenant; none when another worker did so within `every` seconds, or is about it."""
+    """Count the entries of every tenant; none when another worker did so within `every` seconds,
+    or is about it."""
     allowed = await (await conn.execute(MAY_COUNT, (every,))).fetchone()
     if not allowed or not allowed[0]:
         return []
@@ -88,7 +96,10 @@ async def count(conn: Connection, *, every: float) -> list[Usage]:
 
 
 async def trim(conn: Connection, usage: Usage) -> int:
-    """Doom what the tenant has too much of, the least recently used first; how many. At most MOST at once."""
+    """Doom what the tenant has too much of, the least recently used first; how many.
+
+    At most MOST at once.
+    """
     entries = 0 if usage.max_entries is None else usage.entries - usage.max_entries
     surplus = 0 if usage.max_bytes is None else usage.bytes - usage.max_bytes
     if entries <= 0 and surplus <= 0:
@@ -109,7 +120,9 @@ async def forget_expired(conn: Connection) -> bool:
 async def claim(conn: Connection, *, away: Sequence[str], limit: int) -> list[Doomed]:
     """Deleted entries that stand in no store of `away`, locked until the transaction ends."""
     names = list(away)
-    return [Doomed(*row) for row in await (await conn.execute(CLAIM, (names, names, limit))).fetchall()]
+    return [
+        Doomed(*row) for row in await (await conn.execute(CLAIM, (names, names, limit))).fetchall()
+    ]
 
 
 async def settle(conn: Connection, done: Sequence[Doomed]) -> None:

@@ -9,7 +9,7 @@ from plans import selectors as plans
 from plans.pricing import Price
 from plans.published_prices import PriceKey
 from proxy.core import config
-from proxy.core.config import Directory, Doubt, Doubts, UpstreamTarget
+from proxy.core.config import ConfigSnapshot, FeedbackPenalties, FeedbackPenalty, ProviderEndpoint
 from proxy.core.upstream_urls import check_base_url
 from proxy.models import EvictedAnswer, Route, Upstream, WrongAnswer
 from proxy.upstreams import encryption
@@ -18,53 +18,65 @@ log = logging.getLogger(__name__)
 DOUBTS_KEPT = 10_000  # 1.5 KB each
 
 
-def load_directory() -> Directory:
+def load_directory() -> ConfigSnapshot:
     """Keys, plans and routes as the database has them now. Raises what the database raises.
 
-    The revision is read first: a change that comes in while the rest is read raises it again, and the next look reads it all anew.
+    The revision is read first: a change that comes in while the rest is read raises it again, and
+    the next look reads it all anew.
     """
     revision = plans.revision()
-    return Directory(
+    return ConfigSnapshot(
         revision=revision,
         keys=plans.live_keys(),
         plans=plans.plans(),
         routes=_routes(),
-        granted=plans.granted_routes(),
-        forgotten=plans.invalidations(),
-        doubts=_doubts(),
+        granted_routes=plans.granted_routes(),
+        min_revisions=plans.invalidations(),
+        penalties=_doubts(),
     )
 
 
-def _doubts() -> Doubts:
-    """What was said to be wrong and is in force: the newest of it, where there is more than a worker should hold."""
+def _doubts() -> FeedbackPenalties:
+    """What was said to be wrong and is in force:
+    the newest of it, where there is more than a worker should hold."""
     now = datetime.now(UTC)
     said = WrongAnswer.objects.filter(undone_at=None, until__gt=now).order_by("-at")
-    around: dict[str, tuple[Doubt, ...]] = {}
+    around: dict[str, tuple[FeedbackPenalty, ...]] = {}
     for row in said.filter(threshold__isnull=False)[:DOUBTS_KEPT]:
         assert row.radius is not None and row.threshold is not None  # noqa: S101, PT018 -- written together
         vector = np.frombuffer(row.embedding, np.float32)
-        made = Doubt(embedder=row.embedder, vector=vector, radius=row.radius, threshold=row.threshold)
+        made = FeedbackPenalty(
+            embedder=row.embedder, vector=vector, radius=row.radius, threshold=row.threshold
+        )
         around[row.bucket] = (*around.get(row.bucket, ()), made)
     evicted = EvictedAnswer.objects.filter(said__undone_at=None, expires_at__gt=now.timestamp())
-    return Doubts(frozenset(evicted.values_list("scope", "created_at")), around)
+    return FeedbackPenalties(frozenset(evicted.values_list("scope", "created_at")), around)
 
 
 def _routes() -> dict[str, config.Route]:
-    """Enabled routes by name. Those of an upstream with a forbidden address or a key that does not open are left out, with a log line."""
+    """Enabled routes by name.
+
+    Those of an upstream with a forbidden address or a key that does not open are left out, with a
+    log line.
+    """
     rows = list(Route.objects.filter(enabled=True).select_related("upstream"))
     prices = plans.prices_for({(row.upstream.provider, row.model) for row in rows})
     targets = {upstream.pk: _target(upstream) for upstream in {row.upstream for row in rows}}
-    return {row.name: _route(row, target, prices) for row in rows if (target := targets[row.upstream_id])}
+    return {
+        row.name: _route(row, target, prices)
+        for row in rows
+        if (target := targets[row.upstream_id])
+    }
 
 
-def _target(upstream: Upstream) -> UpstreamTarget | None:
+def _target(upstream: Upstream) -> ProviderEndpoint | None:
     try:
         base_url = check_base_url(upstream.base_url, allow_private=upstream.allow_private)
         api_key = encryption.open_sealed(upstream.encrypted_key)
     except (ValueError, encryption.SealBroken) as error:
         log.error("upstream %s is out of service with all its routes: %s", upstream.name, error)
         return None
-    return UpstreamTarget(
+    return ProviderEndpoint(
         id=upstream.pk,
         name=upstream.name,
         base_url=base_url,
@@ -77,6 +89,8 @@ def _target(upstream: Upstream) -> UpstreamTarget | None:
     )
 
 
-def _route(row: Route, target: UpstreamTarget, prices: dict[PriceKey, Price]) -> config.Route:
+def _route(row: Route, target: ProviderEndpoint, prices: dict[PriceKey, Price]) -> config.Route:
     price = prices.get((target.provider, row.model))
-    return config.Route(id=row.pk, name=row.name, version=row.version, upstream=target, model=row.model, price=price)
+    return config.Route(
+        id=row.pk, name=row.name, version=row.version, upstream=target, model=row.model, price=price
+    )

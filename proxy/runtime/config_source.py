@@ -1,6 +1,7 @@
 """The configuration in memory: read from the database at start, and again when its revision grew.
 
-The database tells when that happens (LISTEN). It is asked twice a second all the same: a pooler in between may swallow what it tells.
+The database tells when that happens (LISTEN). It is asked twice a second all the same: a pooler in
+between may swallow what it tells.
 """
 
 import asyncio
@@ -13,7 +14,7 @@ from django.db import connections
 from psycopg import Error
 
 from plans.selectors import revision
-from proxy.core.config import Directory
+from proxy.core.config import ConfigSnapshot
 from proxy.runtime.config_loader import load_directory
 from stats import database
 
@@ -24,17 +25,23 @@ LISTEN_AGAIN = 2.0
 
 
 class DatabaseSource:
-    """Implements the `Source` port. While the database is away the last directory stays in force."""
+    """Implements the `Source` port.
+
+    While the database is away the last directory stays in force.
+    """
 
     def __init__(self) -> None:
-        self.directory = Directory()
+        self.config = ConfigSnapshot()
         self._read_at = time.monotonic()
         self.changed = asyncio.Event()
         # One thread of its own: a hung database holds it up, and nothing else.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="configuration")
 
     async def listen(self) -> None:
-        """Set `changed` when the database says so, for ever. A database that is away is tried again."""
+        """Set `changed` when the database says so, for ever.
+
+        A database that is away is tried again.
+        """
         while True:
             with suppress(Error, OSError, TimeoutError):
                 await self._listen()
@@ -61,10 +68,11 @@ class DatabaseSource:
         await asyncio.get_running_loop().run_in_executor(self._thread, self._refresh)
 
     def _refresh(self) -> None:
-        """In the thread, on its own connection: kept from poll to poll, dropped when anything goes wrong."""
+        """In the thread, on its own connection: kept from poll to poll,
+        dropped when anything goes wrong."""
         try:
-            if revision() != self.directory.revision:
-                self.directory = load_directory()
+            if revision() != self.config.revision:
+                self.config = load_directory()
             self._read_at = time.monotonic()
         except BaseException:
             connections.close_all()

@@ -4,17 +4,17 @@ import logging
 
 from proxy.conf import conf
 from proxy.pipeline.call import Call
-from proxy.pipeline.stage_times import times_of
-from proxy.pipeline.toolbox import Watcher
+from proxy.pipeline.stage_times import list_stage_times
+from proxy.pipeline.toolbox import Observer
 from stats.events import Event
 from stats.monitoring import metrics
 
 log = logging.getLogger("tokenthrift.requests")
 
 
-def watchers(tracing: Watcher | None) -> tuple[Watcher, ...]:
+def watchers(tracing: Observer | None) -> tuple[Observer, ...]:
     """As the settings say."""
-    found: tuple[Watcher, ...] = (stages, line) if conf.log_requests else (stages,)
+    found: tuple[Observer, ...] = (stages, line) if conf.log_requests else (stages,)
     return found if tracing is None else (*found, tracing)
 
 
@@ -26,4 +26,4 @@ def line(call: Call, event: Event) -> None:
 
 def stages(call: Call, event: Event) -> None:
     """The duration of every stage that had something to do."""
-    metrics.observe_stages([(name, ended - begun) for name, begun, ended in times_of(call)])
+    metrics.observe_stages([(name, ended - begun) for name, begun, ended in list_stage_times(call)])

@@ -1,8 +1,11 @@
-"""Finished requests as OpenTelemetry spans: built from what the call says of itself, exported by a thread of the SDK's.
+"""Finished requests as OpenTelemetry spans: built from what the call says of itself,
+exported by a thread of the SDK's.
 
-Loaded where a collector is configured, and nowhere else. Names follow the conventions for HTTP servers and for GenAI clients
-(opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans, of which 1.37 is the first with `gen_ai.provider.name`). No text of a prompt, an
-answer or an error is in a span. The SDK's queue is bounded (OTEL_BSP_MAX_QUEUE_SIZE): what a collector does not take is dropped.
+Loaded where a collector is configured, and nowhere else. Names follow the conventions for HTTP
+servers and for GenAI clients (opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans, of which
+1.37 is the first with `gen_ai.provider.name`). No text of a prompt, an answer or an error is in a
+span. The SDK's queue is bounded (OTEL_BSP_MAX_QUEUE_SIZE): what a collector does not take is
+dropped.
 """
 
 import asyncio
@@ -14,11 +17,19 @@ from opentelemetry.sdk.resources import SERVICE_NAME, SERVICE_VERSION, Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, Status, StatusCode, TraceFlags, set_span_in_context
+from opentelemetry.trace import (
+    NonRecordingSpan,
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+    TraceFlags,
+    set_span_in_context,
+)
 
-from proxy.core.trace_context import Trace, new_span_id, new_trace_id, parent_of
+from proxy.core.trace_context import TraceContext, new_span_id, new_trace_id, parse_traceparent
 from proxy.pipeline.call import Call
-from proxy.pipeline.stage_times import times_of
+from proxy.pipeline.stage_times import list_stage_times
 from proxy.runtime.otel_attributes import Values, client_values, server_values
 from stats.events import Event
 
@@ -28,27 +39,44 @@ LAST_WORDS = 2.0  # seconds for what is queued when the worker ends
 
 
 class Tracing:
-    """One per worker. `endpoint`: of the collector, to which `/v1/traces` is added; "" leaves it to the OTEL_* variables, as is the
-    sampler, the resource and the size of batches and queue."""
+    """One per worker.
+
+    `endpoint`: of the collector, to which `/v1/traces` is added; "" leaves it to the OTEL_*
+    variables, as is the sampler, the resource and the size of batches and queue.
+    """
 
     def __init__(self, endpoint: str, version: str) -> None:
-        exporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces" if endpoint else None)
+        exporter = OTLPSpanExporter(
+            endpoint=f"{endpoint.rstrip('/')}/v1/traces" if endpoint else None
+        )
         self._processor = BatchSpanProcessor(exporter)
         self._sampler = TracerProvider().sampler
         self._resource = _resource(version)
         self._scope = InstrumentationScope("tokenthrift", version)
 
-    def begin(self, traceparent: str) -> Trace:
+    def begin(self, traceparent: str) -> TraceContext:
         """Our place in the caller's trace, or in a new one where the header is none."""
-        found = parent_of(traceparent)
+        found = parse_traceparent(traceparent)
         trace_id, parent, flag = found or (new_trace_id(), "", False)
-        above = set_span_in_context(NonRecordingSpan(_context(trace_id, parent, flag, remote=True))) if found else None
-        sampled = self._sampler.should_sample(above, int(trace_id, 16), NAME, SpanKind.SERVER).decision.is_sampled()  # type: ignore[no-untyped-call]
-        return Trace(trace_id=trace_id, parent=parent, span=new_span_id(), upstream=new_span_id(), sampled=sampled)
+        above = (
+            set_span_in_context(NonRecordingSpan(_context(trace_id, parent, flag, remote=True)))
+            if found
+            else None
+        )
+        sampled = self._sampler.should_sample(
+            above, int(trace_id, 16), NAME, SpanKind.SERVER
+        ).decision.is_sampled()  # type: ignore[no-untyped-call]
+        return TraceContext(
+            trace_id=trace_id,
+            parent_span_id=parent,
+            span_id=new_span_id(),
+            upstream_span_id=new_span_id(),
+            is_sampled=sampled,
+        )
 
     def __call__(self, call: Call, event: Event) -> None:
         """The spans of a finished call. Implements `Watcher`."""
-        if call.trace is None or not call.trace.sampled:
+        if call.trace is None or not call.trace.is_sampled:
             return
         try:
             for span in self._spans(call, call.trace, event):
@@ -57,30 +85,60 @@ class Tracing:
             log.exception("request %s could not be traced", call.request_id)
 
     async def close(self) -> None:
-        """Export what is queued, within some seconds: a collector that hangs holds up a thread that ends with the process."""
+        """Export what is queued, within some seconds:
+        a collector that hangs holds up a thread that ends with the process."""
         ending = threading.Thread(target=self._processor.shutdown, daemon=True)
         ending.start()
         await asyncio.to_thread(ending.join, LAST_WORDS)
 
-    def _spans(self, call: Call, trace: Trace, event: Event) -> list[ReadableSpan]:
-        ended = call.started + event.duration_ms / 1000
-        spans = [self._span(call, trace, name, begun, until) for name, begun, until in times_of(call) if name != "call_upstream"]
+    def _spans(self, call: Call, trace: TraceContext, event: Event) -> list[ReadableSpan]:
+        ended = call.started_at + event.duration_ms / 1000
+        spans = [
+            self._span(call, trace, name, begun, until)
+            for name, begun, until in list_stage_times(call)
+            if name != "call_upstream"
+        ]
         if event.attempts and call.route is not None:
-            # A stream goes on after its stage, and a refresh comes after all of them: the wait is known, and it ends with the answer.
-            begun = next((begun for name, begun, _ in call.times if name == "call_upstream"), ended - call.upstream_seconds)
+            # A stream goes on after its stage, and a refresh comes after all of them: the wait is
+            # known, and it ends with the answer.
+            begun = next(
+                (begun for name, begun, _ in call.stage_times if name == "call_upstream"),
+                ended - call.upstream_seconds,
+            )
             values = client_values(call, event)
             until = min(ended, begun + call.upstream_seconds)
             name, kind = f"chat {event.model}", SpanKind.CLIENT
-            spans.append(self._span(call, trace, name, begun, until, span_id=trace.upstream, kind=kind, values=values))
+            spans.append(
+                self._span(
+                    call,
+                    trace,
+                    name,
+                    begun,
+                    until,
+                    span_id=trace.upstream_span_id,
+                    kind=kind,
+                    values=values,
+                )
+            )
         values = server_values(call, event)
-        kind, above = SpanKind.SERVER, trace.parent
-        served = self._span(call, trace, NAME, call.started, ended, span_id=trace.span, kind=kind, values=values, parent=above)
+        kind, above = SpanKind.SERVER, trace.parent_span_id
+        served = self._span(
+            call,
+            trace,
+            NAME,
+            call.started_at,
+            ended,
+            span_id=trace.span_id,
+            kind=kind,
+            values=values,
+            parent=above,
+        )
         return [*spans, served]
 
     def _span(
         self,
         call: Call,
-        trace: Trace,
+        trace: TraceContext,
         name: str,
         begun: float,
         ended: float,
@@ -91,18 +149,24 @@ class Tracing:
         parent: str | None = None,
     ) -> ReadableSpan:
         """Begin and end by the monotonic clock. `parent` None: the server span."""
-        above = trace.span if parent is None else parent
-        failed = values is not None and "error.type" in values and not (kind is SpanKind.SERVER and call.status < 500)
+        above = trace.span_id if parent is None else parent
+        failed = (
+            values is not None
+            and "error.type" in values
+            and not (kind is SpanKind.SERVER and call.status < 500)
+        )
         return ReadableSpan(
             name=name,
             context=_context(trace.trace_id, span_id or new_span_id(), sampled=True),
-            parent=_context(trace.trace_id, above, sampled=True, remote=parent is not None) if above else None,
+            parent=_context(trace.trace_id, above, sampled=True, remote=parent is not None)
+            if above
+            else None,
             resource=self._resource,
             attributes=values,
             kind=kind,
             status=Status(StatusCode.ERROR) if failed else Status(),
-            start_time=int((call.at + begun - call.started) * 1e9),
-            end_time=int((call.at + ended - call.started) * 1e9),
+            start_time=int((call.at + begun - call.started_at) * 1e9),
+            end_time=int((call.at + ended - call.started_at) * 1e9),
             instrumentation_scope=self._scope,
         )
 

@@ -9,12 +9,26 @@ from stats.events import Event
 Value = str | bool | int | float | tuple[str, ...]
 Values = dict[str, Value]
 # The conventions' names of providers that we call otherwise.
-PROVIDERS = {"azure": "azure.ai.openai", "google": "gcp.gemini", "mistral": "mistral_ai", "x-ai": "x_ai", "aws": "aws.bedrock"}
-PARAMETERS = {"temperature": "temperature", "top_p": "top_p", "max_tokens": "max_tokens", "max_completion_tokens": "max_tokens"}
+PROVIDERS = {
+    "azure": "azure.ai.openai",
+    "google": "gcp.gemini",
+    "mistral": "mistral_ai",
+    "x-ai": "x_ai",
+    "aws": "aws.bedrock",
+}
+PARAMETERS = {
+    "temperature": "temperature",
+    "top_p": "top_p",
+    "max_tokens": "max_tokens",
+    "max_completion_tokens": "max_tokens",
+}
 
 
 def server_values(call: Call, event: Event) -> Values:
-    """Of the request as the client sees it. The tokens billed are on the client span alone, so that nobody counts them twice."""
+    """Of the request as the client sees it.
+
+    The tokens billed are on the client span alone, so that nobody counts them twice.
+    """
     saved = event.cost_saved
     return _present(
         {
@@ -49,10 +63,14 @@ def server_values(call: Call, event: Event) -> Values:
 
 def client_values(call: Call, event: Event) -> Values:
     """Of the call to the provider."""
-    upstream, said = call.target.upstream, call.completion or {}
+    upstream, said = call.resolved_route.upstream, call.completion or {}
     address = urlsplit(upstream.base_url)
-    asked = call.asked.body
-    given = {f"gen_ai.request.{name}": asked[field] for field, name in PARAMETERS.items() if isinstance(asked.get(field), int | float)}
+    asked = call.chat_request.body
+    given = {
+        f"gen_ai.request.{name}": asked[field]
+        for field, name in PARAMETERS.items()
+        if isinstance(asked.get(field), int | float)
+    }
     return _present(
         {
             "gen_ai.operation.name": "chat",
@@ -76,7 +94,9 @@ def client_values(call: Call, event: Event) -> Values:
 
 def _present(values: dict[str, Any]) -> Values:
     """What there is to say: neither None nor an empty word. An attribute may not be either."""
-    return {name: value for name, value in values.items() if value is not None and value not in ("", ())}
+    return {
+        name: value for name, value in values.items() if value is not None and value not in ("", ())
+    }
 
 
 def _error(event: Event) -> str:
@@ -92,5 +112,9 @@ def _text(value: object) -> str:
 
 def _reasons(said: dict[str, Any]) -> tuple[str, ...]:
     choices = said.get("choices")
-    found = [choice.get("finish_reason") for choice in choices if isinstance(choice, dict)] if isinstance(choices, list) else []
+    found = (
+        [choice.get("finish_reason") for choice in choices if isinstance(choice, dict)]
+        if isinstance(choices, list)
+        else []
+    )
     return tuple(_text(reason) for reason in found if isinstance(reason, str))

@@ -24,15 +24,18 @@ MAX_REASON_LENGTH: Final = 300
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PeriodicTask:
-    """A turn of work, a pause, and the same again. An error is logged once, and the next turn tries again.
+    """A turn of work, a pause, and the same again.
+
+    An error is logged once, and the next turn tries again.
 
     `every` is the pause in seconds, `first` that before the first turn; up to `jitter` of either is
     added at random, so that workers started together do not all ask at once. While turns fail, the
     pause doubles up to `longest`. `wake`, once set, ends a pause. `failing` is what the log says.
 
-    The turn is either a coroutine, `work`, or a function, `thread`, that runs in a thread of its own
-    on database connections of its own, and is told by an event when the worker stops. With a number
-    for `leader`, a turn is left out while another worker of any machine is at one of that number.
+    The turn is either a coroutine, `work`, or a function, `thread`, that runs in a thread of its
+    own on database connections of its own, and is told by an event when the worker stops. With a
+    number for `leader`, a turn is left out while another worker of any machine is at one of that
+    number.
     """
 
     name: str
@@ -62,7 +65,9 @@ class PeriodicTask:
         stopping = threading.Event()
 
         async def call_thread() -> None:
-            await asyncio.get_running_loop().run_in_executor(executor, self.turn_in_thread, stopping)
+            await asyncio.get_running_loop().run_in_executor(
+                executor, self.turn_in_thread, stopping
+            )
 
         try:
             await self._repeat(call_thread)
@@ -71,7 +76,10 @@ class PeriodicTask:
             executor.shutdown(wait=False)
 
     def turn_in_thread(self, stopping: threading.Event) -> None:
-        """Take one turn in this thread, unless another worker leads. Raises what the turn raises."""
+        """Take one turn in this thread, unless another worker leads.
+
+        Raises what the turn raises.
+        """
         assert self.thread is not None  # noqa: S101 -- only tasks with one come here
         try:
             if self.leader is None:

@@ -1,6 +1,7 @@
 """Bring stored questions under the embedder of the settings, after that has changed.
 
-Each entry moves by itself and is then no longer among the outdated: stopped at any moment, the next run goes on with what is left.
+Each entry moves by itself and is then no longer among the outdated: stopped at any moment, the next
+run goes on with what is left.
 """
 
 import asyncio
@@ -9,17 +10,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from plans.snapshot import CacheSettings
-from proxy.core.caching.envelope import BadEnvelope, decode
+from proxy.core.caching.envelope import BadEnvelope, decode_envelope
 from proxy.core.errors import ToolUnavailable
-from proxy.core.ports import Embedder, Outdated, Reembeddable
+from proxy.core.ports import Embedder, OutdatedEntry, Reembeddable
 from proxy.core.sealing import Sealer
-from proxy.core.text.normalize import fold
-from proxy.core.verification.conversation import text_of_window, unpack
+from proxy.core.text.normalize import fold_text
+from proxy.core.verification.conversation import select_embedded_text, unpack_chat
 
 
 @dataclass(slots=True)
 class Tally:
-    """Entries found by place, those moved, why others were not, and how many were `refused`: nobody is served what we did not seal."""
+    """Entries found by place, those moved, why others were not,
+    and how many were `refused`: nobody is served what we did not seal."""
 
     found: Counter[str] = field(default_factory=Counter)
     moved: int = 0
@@ -37,38 +39,52 @@ async def reembed(
     dry_run: bool = False,
     progress: Callable[[Tally], None] = lambda tally: None,
 ) -> Tally:
-    """Move every outdated entry, or only count them. An entry that cannot be moved stays for the next run. `windows`: by plan, the earlier
-    turns that are compared under `context: window`.
+    """Move every outdated entry, or only count them.
 
-    Raises ToolUnavailable when the backend cannot say what it holds."""
+    An entry that cannot be moved stays for the next run. `windows`: by plan, the earlier turns that
+    are compared under `context: window`.
+
+    Raises ToolUnavailable when the backend cannot say what it holds.
+    """
     tally = Tally()
-    async for entries in cache.outdated(batch):
-        tally.found.update(entry.place for entry in entries)
+    async for entries in cache.iter_outdated(batch):
+        tally.found.update(entry.storage_location for entry in entries)
         if not dry_run:
-            await asyncio.gather(*(_move(cache, embedder, entry, compared(entry, sealer, windows), tally) for entry in entries))
+            await asyncio.gather(
+                *(
+                    _move(cache, embedder, entry, compared(entry, sealer, windows), tally)
+                    for entry in entries
+                )
+            )
         progress(tally)
     return tally
 
 
-def compared(entry: Outdated, sealer: Sealer, windows: Mapping[int, int]) -> str | None:
-    """The text whose vector finds the entry, as `proxy.pipeline.stages.embed` makes it: the question, or the window of a chat. None for an
-    entry that we did not seal."""
+def compared(entry: OutdatedEntry, sealer: Sealer, windows: Mapping[int, int]) -> str | None:
+    """The text whose vector finds the entry, as `proxy.pipeline.stages.embed` makes it:
+    the question, or the window of a chat. None for an entry that we did not seal."""
     try:
-        envelope = decode(entry.envelope, sealer)
+        envelope = decode_envelope(entry.envelope, sealer)
     except BadEnvelope:
         return None
     if envelope.entry_id != entry.entry_id or not envelope.question:
         return None
-    chat = unpack(envelope.chat)
-    return fold(envelope.question if chat is None else text_of_window(chat, windows.get(entry.plan_id, CacheSettings().window)))
+    chat = unpack_chat(envelope.chat)
+    return fold_text(
+        envelope.question
+        if chat is None
+        else select_embedded_text(chat, windows.get(entry.plan_id, CacheSettings().window))
+    )
 
 
-async def _move(cache: Reembeddable, embedder: Embedder, entry: Outdated, text: str | None, tally: Tally) -> None:
+async def _move(
+    cache: Reembeddable, embedder: Embedder, entry: OutdatedEntry, text: str | None, tally: Tally
+) -> None:
     if text is None:
         tally.refused += 1
         return
     try:
-        await cache.move(entry, await embedder.embed(text))
+        await cache.move_entry(entry, await embedder.embed(text))
     except ToolUnavailable as error:
         tally.failed[str(error)] += 1
     else:

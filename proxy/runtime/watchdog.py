@@ -1,7 +1,9 @@
-"""What held up the event loop: a thread beside it sees when a turn takes too long, and in which stage.
+"""What held up the event loop: a thread beside it sees when a turn takes too long,
+and in which stage.
 
-The loop notes the time twenty times a second. When that note grows old the thread reads the loop's stack: of Python code at once, of C code
-that keeps the interpreter for itself as soon as it lets go, which is still at the place that called it.
+The loop notes the time twenty times a second. When that note grows old the thread reads the loop's
+stack: of Python code at once, of C code that keeps the interpreter for itself as soon as it lets
+go, which is still at the place that called it.
 """
 
 import asyncio
@@ -12,6 +14,7 @@ import time
 from dataclasses import dataclass
 from types import FrameType
 
+from proxy.pipeline.stage_labels import label_of
 from stats.monitoring import gauges
 
 BEAT = 0.05  # seconds
@@ -25,7 +28,10 @@ log = logging.getLogger("tokenthrift.proxy")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the loop was seen. `stage`: the stage's name, or the module of ours that ran; `line`: the innermost line of ours."""
+    """Where the loop was seen.
+
+    `stage`: the stage's name, or the module of ours that ran; `line`: the innermost line of ours.
+    """
 
     stage: str
     line: str
@@ -54,7 +60,10 @@ class Watchdog:
             self._loop.call_later(BEAT, self._beat)
 
     def _watch(self) -> None:
-        """Look until closed. A stall is told once, when it is over, with the place where it was first seen."""
+        """Look until closed.
+
+        A stall is told once, when it is over, with the place where it was first seen.
+        """
         place: Place | None = None
         while not self._closed.wait(BEAT):
             late = time.monotonic() - self._noted - BEAT
@@ -70,7 +79,9 @@ class Watchdog:
     @staticmethod
     def _tell(place: Place, seconds: float) -> None:
         gauges.LOOP_STALLS.labels(place.stage).inc()
-        log.warning("the event loop was held up for %.2f s in %s (%s)", seconds, place.stage, place.line)
+        log.warning(
+            "the event loop was held up for %.2f s in %s (%s)", seconds, place.stage, place.line
+        )
 
 
 def place_of(frame: FrameType | None) -> Place:
@@ -82,6 +93,7 @@ def place_of(frame: FrameType | None) -> Place:
             if not line:
                 line, module_of_line = f"{module}.{frame.f_code.co_name}:{frame.f_lineno}", module
             if module.startswith(STAGES) and module_of_stage in ("", module):
-                stage, module_of_stage = frame.f_code.co_name, module  # the outermost function is the stage
+                # The outermost function is the stage.
+                stage, module_of_stage = label_of(frame.f_code.co_name), module
         frame = frame.f_back
     return Place(stage or module_of_line.rpartition(".")[2] or OUTSIDE, line or OUTSIDE)

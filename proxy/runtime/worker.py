@@ -1,4 +1,5 @@
-"""Where Django meets the engines: the tools of the request path, made from settings in the loop that uses them."""
+"""Where Django meets the engines: the tools of the request path,
+made from settings in the loop that uses them."""
 
 import asyncio
 import contextlib
@@ -10,13 +11,13 @@ from typing import TYPE_CHECKING
 
 from proxy import bridge
 from proxy.conf import conf
-from proxy.core.caching.local_cache import Recent
+from proxy.core.caching.local_cache import LocalCache
 from proxy.core.errors import ToolUnavailable
-from proxy.core.flights import Flights
+from proxy.core.flights import FlightRegistry
 from proxy.core.ports import Embedder, SemanticCache, Verifier
-from proxy.core.quality.cohort import basis_of
-from proxy.core.tokens import count_text, encoding_for
-from proxy.core.verification.lexicon.word_ranks import lexicon
+from proxy.core.quality.cohort import derive_cohort
+from proxy.core.tokens import count_text, find_encoding
+from proxy.core.verification.lexicon.word_ranks import load_lexicon
 from proxy.engines import registry
 from proxy.engines.coalescing.redis import RedisLeases
 from proxy.engines.compressors.pool import PoolCompressor
@@ -67,15 +68,21 @@ class Running:
     async def close(self) -> None:
         """Stop the tasks, flush the ledger, close every connection."""
         await self._settle()
-        await self.tools.background.close()
+        await self.tools.background_tasks.close()
         await _end(self.tasks)
         await self.flusher.close()
         tools = self.tools
-        closing = [tools.exact.close(), tools.embedder.close(), tools.compressor.close(), tools.chats.close(), tools.upstream.close()]
+        closing = [
+            tools.exact_cache.close(),
+            tools.embedder.close(),
+            tools.compressor.close(),
+            tools.conversations.close(),
+            tools.upstream.close(),
+        ]
         closing += [tools.leases.close()] if tools.leases else []
         closing += [tools.verifier.close()] if tools.verifier else []
         closing += [self.tracing.close()] if self.tracing else []
-        closing += [backend.close() for backend in tools.semantic.values()]
+        closing += [backend.close() for backend in tools.semantic_caches.values()]
         for outcome in await asyncio.gather(*closing, return_exceptions=True):
             if isinstance(outcome, Exception):
                 log.warning("a tool did not close: %s", type(outcome).__name__)
@@ -90,15 +97,19 @@ class Running:
         bridge.attach(None)
 
     async def _settle(self) -> None:
-        """Let the requests that the server cancelled write what they know: nothing is recorded once the ledger is closed."""
+        """Let the requests that the server cancelled write what they know:
+        nothing is recorded once the ledger is closed."""
         ends = time.monotonic() + SETTLE_SECONDS
         while self.traffic.now and time.monotonic() < ends:  # noqa: ASYNC110 - it has no event to wait for
             await asyncio.sleep(0.02)
 
 
 async def _end(tasks: list[asyncio.Task[None]]) -> None:
-    """Cancel them until they end, for some seconds. Once is not enough: a library may swallow a cancellation that comes together with
-    what it waited for."""
+    """Cancel them until they end, for some seconds.
+
+    Once is not enough: a library may swallow a cancellation that comes together with what it waited
+    for.
+    """
     pending = {task for task in tasks if not task.done()}
     for _ in range(END_ROUNDS):
         for task in pending:
@@ -110,52 +121,66 @@ async def _end(tasks: list[asyncio.Task[None]]) -> None:
 
 
 async def open_toolbox() -> Running:
-    """Make the tools. Nothing here needs a service to be up: what is down is found out, and done without, request by request."""
-    source, spool = DatabaseSource(), Spool(conf.spool, disk_bytes=conf.spool_bytes, memory_bytes=conf.spool_memory)
+    """Make the tools.
+
+    Nothing here needs a service to be up: what is down is found out, and done without, request by
+    request.
+    """
+    source, spool = (
+        DatabaseSource(),
+        Spool(conf.spool, disk_bytes=conf.spool_bytes, memory_bytes=conf.spool_memory),
+    )
     flusher = Flusher(spool)
     embedder = open_embedder()
     verifier: Verifier = registry.load(registry.VERIFIERS["minilm"])(conf.models)
-    recent, flights = Recent(conf.exact_memory), Flights()
-    timeout = conf.limits.cache_budget
-    leases = RedisLeases(conf.exact_url, flights, sealer=sealer(), prefix=conf.exact_prefix, timeout=timeout)
+    recent, flights = LocalCache(conf.exact_memory), FlightRegistry()
+    timeout = conf.limits.cache_seconds
+    leases = RedisLeases(
+        conf.exact_url, flights, sealer=sealer(), prefix=conf.exact_prefix, timeout=timeout
+    )
     changes = Changes(conf.exact_url, recent, prefix=conf.exact_prefix, timeout=timeout)
-    compressor = PoolCompressor(workers=conf.compressors, deadline=conf.compression_deadline, words=conf.models / WORDS)
+    compressor = PoolCompressor(
+        workers=conf.compressors, deadline=conf.compression_deadline, words=conf.models / WORDS
+    )
     tracing = open_tracing()
     tools = Toolbox(
-        source=source,
-        exact=RedisCache(conf.exact_url, prefix=conf.exact_prefix, timeout=timeout),
-        semantic=open_semantic(embedder),
+        config_source=source,
+        exact_cache=RedisCache(conf.exact_url, prefix=conf.exact_prefix, timeout=timeout),
+        semantic_caches=open_semantic(embedder),
         sealer=sealer(),
         embedder=embedder,
         compressor=compressor,
-        chats=RedisChats(conf.exact_url, sealer=sealer(), prefix=conf.exact_prefix, timeout=timeout),
-        upstream=HttpUpstream(body_limit=conf.limits.upstream_bytes),
+        conversations=RedisChats(
+            conf.exact_url, sealer=sealer(), prefix=conf.exact_prefix, timeout=timeout
+        ),
+        upstream=HttpUpstream(body_limit=conf.limits.max_upstream_bytes),
         ledger=spool,
         limits=conf.limits,
         verifier=verifier,
-        recent=recent,
+        local_cache=recent,
         flights=flights,
         leases=leases,
-        watchers=watchers(tracing),
+        observers=watchers(tracing),
     )
-    # Loading the tokenizer and the word lists takes 0.3 s, which no request should wait for, nor those beside it.
-    await asyncio.to_thread(count_text, "warm", encoding_for("")[0])
-    await asyncio.to_thread(lexicon)
+    # Loading the tokenizer and the word lists takes 0.3 s, which no request should wait for, nor
+    # those beside it.
+    await asyncio.to_thread(count_text, "warm", find_encoding("")[0])
+    await asyncio.to_thread(load_lexicon)
     with contextlib.suppress(Exception):  # its loop logs it and tries again
         async with asyncio.timeout(5):
             await source.refresh()
-    keeper = Keeper(tools.budgets, source, tools.judge)
+    keeper = Keeper(tools.error_budgets, source, tools.scorer_id)
     running = Running(tools, source, flusher, keeper, tracing=tracing)
-    error_budget.attach(lambda cache: basis_of(cache, tools.judge))
+    error_budget.attach(lambda cache: derive_cohort(cache, tools.scorer_id))
     service.attach(service.Bench(asyncio.get_running_loop(), compressor))
     bridge.attach(bridge.Bridge(asyncio.get_running_loop(), tools))
     health.attach(
         health.Gateway(
-            loaded=lambda: source.directory.revision > 0,
+            loaded=lambda: source.config.revision > 0,
             lag=lambda: flusher.lag,
             off=lambda: keeper.off,
             age=lambda: source.age,
-            failing=lambda: {name: breaker.tripped for name, breaker in tools.breakers.items()},
+            failing=lambda: {name: breaker.is_tripped for name, breaker in tools.breakers.items()},
         )
     )
     running.pulse = Pulse(tools, running.traffic, source, restarts=lambda: compressor.restarts)
@@ -171,8 +196,12 @@ async def open_toolbox() -> Running:
         changes=changes if conf.exact_memory else None,
     )
     running.tasks = [asyncio.create_task(_run(loop), name=loop.name) for loop in running.loops]
-    running.tasks += [asyncio.create_task(compressor.warm()), asyncio.create_task(_warm(embedder, verifier))]
-    # What was loaded until here lives as long as the worker: the garbage collector need not look at it again with every request.
+    running.tasks += [
+        asyncio.create_task(compressor.warm()),
+        asyncio.create_task(_warm(embedder, verifier)),
+    ]
+    # What was loaded until here lives as long as the worker: the garbage collector need not look at
+    # it again with every request.
     gc.collect()
     gc.freeze()
     running.watchdog = Watchdog()
@@ -189,7 +218,8 @@ def open_tracing() -> "Tracing | None":
 
 
 def open_embedder() -> Embedder:
-    """The embedder of the settings: our exported MiniLM, or any sentence-transformers model by name."""
+    """The embedder of the settings: our exported MiniLM,
+    or any sentence-transformers model by name."""
     if conf.embedder == "minilm":
         made: Embedder = registry.load(registry.EMBEDDERS["minilm"])(conf.models)
     else:
@@ -198,12 +228,19 @@ def open_embedder() -> Embedder:
 
 
 def open_semantic(embedder: Embedder, **times: float) -> dict[str, SemanticCache]:
-    """Every backend that is configured. `times`: other deadlines than a request's, see the backends."""
-    times = {"timeout": conf.limits.cache_budget} | times
-    postgres, redis = (registry.load(registry.SEMANTIC[name]) for name in ("pgvector_semantic", "redis_semantic"))
+    """Every backend that is configured.
+
+    `times`: other deadlines than a request's, see the backends.
+    """
+    times = {"timeout": conf.limits.cache_seconds} | times
+    postgres, redis = (
+        registry.load(registry.SEMANTIC[name]) for name in ("pgvector_semantic", "redis_semantic")
+    )
     made = {
         "pgvector_semantic": postgres(conninfo(), embedder.id, embedder.dimension, **times),
-        "redis_semantic": redis(conf.semantic_url, embedder.id, embedder.dimension, prefix=conf.instance, **times),
+        "redis_semantic": redis(
+            conf.semantic_url, embedder.id, embedder.dimension, prefix=conf.instance, **times
+        ),
     }
     return made | _qdrant(embedder, times)
 
@@ -215,7 +252,11 @@ def _qdrant(embedder: Embedder, times: dict[str, float]) -> dict[str, SemanticCa
         return {}
     try:
         made = registry.load(registry.SEMANTIC["qdrant_semantic"])
-        return {"qdrant_semantic": made.on(url, api_key, embedder.id, embedder.dimension, prefix=conf.instance, **times)}
+        return {
+            "qdrant_semantic": made.on(
+                url, api_key, embedder.id, embedder.dimension, prefix=conf.instance, **times
+            )
+        }
     except (ImportError, ValueError) as error:  # not installed; an address that is none
         log.warning("QDRANT_URL is set, and qdrant_semantic is off: %s", error)
         return {}
@@ -228,7 +269,7 @@ async def _warm(embedder: Embedder, verifier: Verifier) -> None:
     except ToolUnavailable as error:
         log.warning("the semantic tier is off: %s", error.reason)
     try:
-        await verifier.score("warm", ["cold"])
+        await verifier.score_questions("warm", ["cold"])
     except ToolUnavailable as error:
         log.warning("near questions are not served where plans verify: %s", error.reason)
 

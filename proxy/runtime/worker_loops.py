@@ -25,7 +25,8 @@ PURGE_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """A connection that is listened to until the worker stops; `run` connects again after a fault."""
+    """A connection that is listened to until the worker stops;
+    `run` connects again after a fault."""
 
     name: str
     run: Callable[[], Awaitable[None]]
@@ -45,7 +46,8 @@ def loops_of(
     flights: leases.RedisLeases,
     changes: Changes | None,
 ) -> list[Loop]:
-    """The loops of a worker with these parts; `changes` None where no exact entry is kept in memory."""
+    """The loops of a worker with these parts; `changes` None
+    where no exact entry is kept in memory."""
     loops: list[Loop] = [
         poll_configuration(configuration),
         Listener("configuration notices", configuration.listen),
@@ -140,9 +142,9 @@ def renew_leases(flights: leases.RedisLeases) -> PeriodicTask:
 
 async def purge_semantic(tools: Toolbox) -> None:
     """Remove expired semantic entries; a backend that is down is tried again next time."""
-    for backend in tools.semantic.values():
+    for backend in tools.semantic_caches.values():
         with suppress(ToolUnavailable):
-            await backend.purge()
+            await backend.purge_expired()
 
 
 def forget_evictions(stopping: threading.Event) -> None:

@@ -1,4 +1,5 @@
-"""A worker's own measurements, beside the requests: how late the event loop is, what is in flight, which tools are left alone."""
+"""A worker's own measurements, beside the requests:
+how late the event loop is, what is in flight, which tools are left alone."""
 
 import asyncio
 import platform
@@ -32,7 +33,14 @@ class Traffic:
 class Pulse:
     """One per worker. `restarts`: how often a compression process was started again so far."""
 
-    def __init__(self, tools: Toolbox, traffic: Traffic, source: DatabaseSource, *, restarts: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        tools: Toolbox,
+        traffic: Traffic,
+        source: DatabaseSource,
+        *,
+        restarts: Callable[[], int],
+    ) -> None:
         self._tools, self._traffic, self._source, self._restarts = tools, traffic, source, restarts
         self._told: Counter[str] = Counter()
         self._refused: Counter[str] = Counter()
@@ -49,7 +57,8 @@ class Pulse:
         gauges.WORKER_STARTS.inc()
 
     async def turn(self) -> None:
-        """Measure how much later than `BEAT` after the last turn this one comes, and tell the rest now and then."""
+        """Measure how much later than `BEAT` after the last turn this one comes,
+        and tell the rest now and then."""
         gauges.LOOP_LAG.observe(max(0.0, time.monotonic() - self._due))
         self._beats += 1
         if self._beats % TELL_EVERY == 0:
@@ -67,18 +76,19 @@ class Pulse:
         gauges.COMPRESSOR_RESTARTS.inc(self._restarts() - self._told[RESTARTS])
         self._told[RESTARTS] = self._restarts()
         for name, breaker in self._tools.breakers.items():
-            gauges.BREAKER_OPEN.labels(name).set(breaker.tripped)
-            gauges.TOOL_TIMEOUTS.labels(name).inc(breaker.late - self._told[name])
-            self._told[name] = breaker.late
-        for store, count in self._tools.sealer.refused.counts.items():
+            gauges.BREAKER_OPEN.labels(name).set(breaker.is_tripped)
+            gauges.TOOL_TIMEOUTS.labels(name).inc(breaker.late_calls - self._told[name])
+            self._told[name] = breaker.late_calls
+        for store, count in self._tools.sealer.refusals.counts.items():
             gauges.REFUSED_VALUES.labels(store).inc(count - self._refused[store])
             self._refused[store] = count
-        for plan in self._source.directory.plans.values():
+        for plan in self._source.config.plans.values():
             if plan.cache is not None and plan.cache.max_error_rate is not None:
                 gauges.ERROR_BUDGET.labels(plan.name).set(plan.cache.max_error_rate)
 
     def _ask(self) -> None:
-        """Have the ledger's standing read, one question at a time: the last answer stays while there is none."""
+        """Have the ledger's standing read, one question at a time:
+        the last answer stays while there is none."""
         if self._asking is not None and self._asking.done():
             with suppress(DatabaseError, InterfaceError):
                 found = self._asking.result()

@@ -50,5 +50,8 @@ class RouteAdmin(EditConflictMixin, HistoryMixin, admin.ModelAdmin):  # type: ig
             return "-"
         price = selectors.price_for(route.upstream.provider, route.model)
         if price is None:
-            return "Unpriced: what it saves is counted in tokens only. Add a price for this provider and model."
+            return (
+                "Unpriced: what it saves is counted in tokens only. Add a price for this "
+                "provider and model."
+            )
         return f"${price.input:f} in, ${price.output:f} out, per million tokens"

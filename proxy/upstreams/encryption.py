@@ -1,4 +1,5 @@
-"""Provider keys at rest: Fernet (AES-128-CBC with HMAC-SHA256) under settings.ENCRYPTION_KEYS; the first key seals, every key opens."""
+"""Provider keys at rest: Fernet (AES-128-CBC with HMAC-SHA256) under settings.ENCRYPTION_KEYS;
+the first key seals, every key opens."""
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
@@ -31,8 +32,12 @@ def reseal(sealed: bytes | memoryview) -> bytes:
 
 def _box() -> MultiFernet:
     if not settings.ENCRYPTION_KEYS:
-        raise ImproperlyConfigured("TOKENTHRIFT_ENCRYPTION_KEYS is empty: provider keys cannot be stored.")
+        raise ImproperlyConfigured(
+            "TOKENTHRIFT_ENCRYPTION_KEYS is empty: provider keys cannot be stored."
+        )
     try:
         return MultiFernet([Fernet(key) for key in settings.ENCRYPTION_KEYS])
     except ValueError:
-        raise ImproperlyConfigured("TOKENTHRIFT_ENCRYPTION_KEYS: each key must be 32 url-safe base64-encoded bytes.") from None
+        raise ImproperlyConfigured(
+            "TOKENTHRIFT_ENCRYPTION_KEYS: each key must be 32 url-safe base64-encoded bytes."
+        ) from None

@@ -24,31 +24,51 @@ class UpstreamForm(EditConflictForm):
     without_key = forms.BooleanField(
         required=False,
         label="Send no key",
-        help_text="For a server of your own that asks for none. A provider refuses requests without one.",
+        help_text=(
+            "For a server of your own that asks for none. A provider refuses requests without one."
+        ),
     )
 
     class Meta:
         model = Upstream
-        fields = ("name", "provider", "base_url", "allow_private", "connect_timeout", "read_timeout", "stream_usage")
+        fields = (
+            "name",
+            "provider",
+            "base_url",
+            "allow_private",
+            "connect_timeout",
+            "read_timeout",
+            "stream_usage",
+        )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["without_key"].initial = self.instance.pk is not None and not self.instance.encrypted_key
+        self.fields["without_key"].initial = (
+            self.instance.pk is not None and not self.instance.encrypted_key
+        )
 
     def full_clean(self) -> None:
-        """A refused form never shows the key again, so it says that the key has to be typed again."""
+        """A refused form never shows the key again, so it says
+        that the key has to be typed again."""
         super().full_clean()
-        if self.errors and "provider_key" not in self.errors and self.data.get(self.add_prefix("provider_key")):
+        if (
+            self.errors
+            and "provider_key" not in self.errors
+            and self.data.get(self.add_prefix("provider_key"))
+        ):
             self.add_error("provider_key", KEY_DROPPED)
             data: Any = self.data.copy()  # type: ignore[attr-defined]  # a QueryDict
-            data.pop(self.add_prefix("without_key"), None)  # or the next try would save without the key
+            # Or the next try would save without the key.
+            data.pop(self.add_prefix("without_key"), None)
             self.data = data
 
     def clean(self) -> dict[str, Any]:
         values = super().clean() or self.cleaned_data
         if "base_url" in values:
             try:
-                values["base_url"] = check_base_url(values["base_url"], allow_private=values.get("allow_private", False))
+                values["base_url"] = check_base_url(
+                    values["base_url"], allow_private=values.get("allow_private", False)
+                )
             except ValueError as error:
                 self.add_error("base_url", str(error))
         if values.get("remove_key") and values.get("provider_key"):
@@ -59,7 +79,12 @@ class UpstreamForm(EditConflictForm):
 
     def _says_what_key(self, values: dict[str, Any]) -> bool:
         """Whether there is a key, or somebody said that there is to be none."""
-        return bool(values["provider_key"] or self.instance.encrypted_key or values.get("remove_key") or values.get("without_key"))
+        return bool(
+            values["provider_key"]
+            or self.instance.encrypted_key
+            or values.get("remove_key")
+            or values.get("without_key")
+        )
 
     def clean_provider_key(self) -> str:
         try:
@@ -68,7 +93,8 @@ class UpstreamForm(EditConflictForm):
             raise forms.ValidationError(str(error)) from None
 
     def new_key(self) -> str | None:
-        """What `services.save_upstream` is to do with the key: a new one, "" to remove it, None to keep it."""
+        """What `services.save_upstream` is to do with the key:
+        a new one, "" to remove it, None to keep it."""
         if self.cleaned_data.get("remove_key"):
             return ""
         return self.cleaned_data.get("provider_key") or None

@@ -13,7 +13,8 @@ from proxy.models import Route
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PricedModel:
-    """A model by the name it has at its provider, "" where none is known; the route that leads there, and its price where it has one."""
+    """A model by the name it has at its provider, "" where none is known;
+    the route that leads there, and its price where it has one."""
 
     name: str = ""
     provider: str = ""
@@ -29,11 +30,21 @@ def routes_of(tenant: Tenant | None) -> QuerySet[Route]:
 
 
 def find_model(name: str | None, tenant: Tenant | None) -> PricedModel:
-    """The model behind the route of that name, or behind the first route, of those that the tenant may use; a name that is no such route's
-    is taken for a model of OpenAI's."""
+    """The model behind the route of that name, or behind the first route,
+    of those that the tenant may use; a name that is no such route's is taken for a model of
+    OpenAI's."""
     routes = routes_of(tenant).select_related("upstream")
     row = routes.first() if name is None else routes.filter(name=name).first()
     if row is not None:
         provider = row.upstream.provider
-        return PricedModel(name=row.model, provider=provider, route=row.name, price=plans.price_for(provider, row.model))
-    return PricedModel(name=name, provider="openai", price=plans.price_for("openai", name)) if name else PricedModel()
+        return PricedModel(
+            name=row.model,
+            provider=provider,
+            route=row.name,
+            price=plans.price_for(provider, row.model),
+        )
+    return (
+        PricedModel(name=name, provider="openai", price=plans.price_for("openai", name))
+        if name
+        else PricedModel()
+    )

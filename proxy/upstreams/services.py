@@ -10,7 +10,9 @@ from proxy.upstreams import encryption
 
 
 def save_upstream(upstream: Upstream, *, provider_key: str | None = None) -> Upstream:
-    """Check the address, seal the key and save. `provider_key` None keeps the key there is, "" removes it.
+    """Check the address, seal the key and save.
+
+    `provider_key` None keeps the key there is, "" removes it.
 
     Raises ValidationError with the fields at fault.
     """
@@ -29,15 +31,26 @@ def save_upstream(upstream: Upstream, *, provider_key: str | None = None) -> Ups
 
 
 def checked_provider_key(provider_key: str) -> str:
-    """The key without blanks around it. It goes into a header, so it must be printable ASCII; raises ValueError otherwise."""
+    """The key without blanks around it.
+
+    It goes into a header, so it must be printable ASCII; raises ValueError otherwise.
+    """
     key = provider_key.strip()
     if key and not (key.isascii() and key.isprintable() and " " not in key):
-        raise ValueError("The provider key must be printable ASCII without blanks: it is sent in a header.")
+        raise ValueError(
+            "The provider key must be printable ASCII without blanks: it is sent in a header."
+        )
     return key
 
 
 def put_upstream(
-    *, name: str, base_url: str, provider: str = "openai", provider_key: str = "", allow_private: bool = False, stream_usage: bool = True
+    *,
+    name: str,
+    base_url: str,
+    provider: str = "openai",
+    provider_key: str = "",
+    allow_private: bool = False,
+    stream_usage: bool = True,
 ) -> Upstream:
     """The upstream of that name, made or changed to say this. Raises ValidationError."""
     upstream = Upstream.objects.filter(name=name).first() or Upstream(name=name)
@@ -58,7 +71,9 @@ def put_route(*, name: str, upstream: Upstream, model: str) -> Route:
 
 @transaction.atomic
 def rotate_encryption_keys() -> int:
-    """Seal every provider key anew under the first encryption key; the number resealed. All of them or none.
+    """Seal every provider key anew under the first encryption key; the number resealed.
+
+    All of them or none.
 
     Raises vault.SealBroken, naming the upstreams whose keys cannot be opened.
     """
@@ -71,7 +86,9 @@ def rotate_encryption_keys() -> int:
         except encryption.SealBroken:
             broken.append(upstream.name)
     if broken:
-        raise encryption.SealBroken(f"no key in TOKENTHRIFT_ENCRYPTION_KEYS opens the provider key of: {', '.join(broken)}")
+        raise encryption.SealBroken(
+            f"no key in TOKENTHRIFT_ENCRYPTION_KEYS opens the provider key of: {', '.join(broken)}"
+        )
     if upstreams:
         Upstream.objects.bulk_update(upstreams, ["encrypted_key"])
     return len(upstreams)

@@ -1,5 +1,6 @@
-"""How sure a measured rate is: the score interval of E. B. Wilson (Probable Inference, the Law of Succession, and Statistical Inference,
-Journal of the American Statistical Association 22, 1927). Unlike the textbook one it is sound for few trials and for rates near 0. Pure."""
+"""How sure a measured rate is: the score interval of E. B. Wilson (Probable Inference, the Law of
+Succession, and Statistical Inference, Journal of the American Statistical Association 22, 1927).
+Unlike the textbook one it is sound for few trials and for rates near 0. Pure."""
 
 import math
 
@@ -7,7 +8,10 @@ Z = 1.96  # the quantile of a two-sided interval of 95 %
 
 
 def interval(wrong: int, trials: int, z: float = Z) -> tuple[float, float]:
-    """Lower and upper bound of the rate behind `wrong` of `trials`; (0, 1) without any. Raises ValueError unless 0 <= wrong <= trials."""
+    """Lower and upper bound of the rate behind `wrong` of `trials`; (0, 1) without any.
+
+    Raises ValueError unless 0 <= wrong <= trials.
+    """
     if not 0 <= wrong <= trials:
         raise ValueError(f"{wrong} of {trials} is no rate")
     if not trials:
@@ -15,14 +19,17 @@ def interval(wrong: int, trials: int, z: float = Z) -> tuple[float, float]:
     rate, spread = wrong / trials, z * z / trials
     middle = (rate + spread / 2) / (1 + spread)
     half = z / (1 + spread) * math.sqrt(rate * (1 - rate) / trials + spread / (4 * trials))
-    return max(0.0, middle - half) if wrong else 0.0, min(1.0, middle + half) if wrong < trials else 1.0
+    return max(0.0, middle - half) if wrong else 0.0, min(
+        1.0, middle + half
+    ) if wrong < trials else 1.0
 
 
 def still_needed(wrong: int, trials: int, limit: float, z: float = Z) -> int:
-    """How many trials more, all of them right, bring the upper bound down to `limit`; 0 when it is there already.
+    """How many trials more, all of them right, bring the upper bound down to `limit`;
+    0 when it is there already.
 
-    The bound is at most `limit` when (limit - wrong / n)^2 n >= z^2 limit (1 - limit) and wrong / n <= limit: a quadratic in the square
-    root of n. Raises ValueError unless 0 < limit < 1.
+    The bound is at most `limit` when (limit - wrong / n)^2 n >= z^2 limit (1 - limit) and wrong / n
+    <= limit: a quadratic in the square root of n. Raises ValueError unless 0 < limit < 1.
     """
     if not 0 < limit < 1:
         raise ValueError(f"{limit} is no limit of a rate")

@@ -1,12 +1,15 @@
-"""What sampled hits say about a plan: how often its semantic hits are wrong, and from which score on they may be served. Pure.
+"""What sampled hits say about a plan: how often its semantic hits are wrong,
+and from which score on they may be served. Pure.
 
-Two answers cannot always be told right or wrong (`unclear`). Those count as right in the lower bound and as wrong in the upper one, so both
-bounds hold whatever they were.
+Two answers cannot always be told right or wrong (`unclear`). Those count as right in the lower
+bound and as wrong in the upper one, so both bounds hold whatever they were.
 
-The threshold is learned from all outcomes, also of neighbours below it, which are compared for nothing when the provider answered anyway.
-The idea is that of vCache (Schroeder et al., arXiv 2502.03771): correctness as a function of the score, with its confidence. Here the
-function is the non-increasing rate of wrong hits that fits best (isotonic regression: Ayer et al., An Empirical Distribution Function for
-Sampling with Incomplete Information, Annals of Mathematical Statistics 26, 1955), over bands of scores, with Wilson bounds.
+The threshold is learned from all outcomes, also of neighbours below it, which are compared for
+nothing when the provider answered anyway. The idea is that of vCache (Schroeder et al., arXiv
+2502.03771): correctness as a function of the score, with its confidence. Here the function is the
+non-increasing rate of wrong hits that fits best (isotonic regression: Ayer et al., An Empirical
+Distribution Function for Sampling with Incomplete Information, Annals of Mathematical Statistics
+26, 1955), over bands of scores, with Wilson bounds.
 """
 
 from collections.abc import Iterable, Sequence
@@ -21,16 +24,21 @@ SAMPLES = 2_000  # the window, where the budget can be vouched for by so many
 MOST_SAMPLES = 40_000
 DAYS = 30
 BAND = 0.02
-# The bound is looked at after every sample, so that by chance it is over the budget sooner or later. With fewer wrong ones than this the
-# tier stays on: then 1.5 in 100 plans that keep to half of their budget are turned off within 2,000 samples (simulated).
+# The bound is looked at after every sample, so that by chance it is over the budget sooner or
+# later. With fewer wrong ones than this the tier stays on: then 1.5 in 100 plans that keep to half
+# of their budget are turned off within 2,000 samples (simulated).
 WRONG_TO_TURN_OFF = 4
-# The threshold moves on no less: down through bands of so many outcomes each, up where so many are left above.
+# The threshold moves on no less: down through bands of so many outcomes each, up where so many are
+# left above.
 OUTCOMES_TO_MOVE = 50
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One stored answer compared with the provider's. `at` in epoch seconds; `score` as the plan's threshold counts it."""
+    """One stored answer compared with the provider's.
+
+    `at` in epoch seconds; `score` as the plan's threshold counts it.
+    """
 
     at: float
     score: float
@@ -39,8 +47,9 @@ class Sample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """How often hits at or above `threshold` were wrong, with bounds; `needed`: samples until the budget can be vouched for if all are
-    right; `over`: it is broken for certain."""
+    """How often hits at or above `threshold` were wrong, with bounds;
+    `needed`: samples until the budget can be vouched for if all are right; `over`: it is broken for
+    certain."""
 
     threshold: float
     samples: int = 0
@@ -63,14 +72,22 @@ class Measured:
 
 
 def window(limit: float) -> int:
-    """How many samples are looked at: enough to vouch for a budget of `limit` with some wrong ones among them."""
+    """How many samples are looked at: enough to vouch for a budget of `limit`
+    with some wrong ones among them."""
     return min(MOST_SAMPLES, max(SAMPLES, round(10 / limit)))
 
 
 def measured(samples: Iterable[Sample], *, limit: float, threshold: float) -> Measured:
-    """The rate of wrong hits against the budget `limit`, by the samples that are hits under `threshold`."""
+    """The rate of wrong hits against the budget `limit`,
+    by the samples that are hits under `threshold`."""
     verdicts = [sample.verdict for sample in samples if sample.score >= threshold]
-    return rate(len(verdicts), verdicts.count("wrong"), verdicts.count("unclear"), limit=limit, threshold=threshold)
+    return rate(
+        len(verdicts),
+        verdicts.count("wrong"),
+        verdicts.count("unclear"),
+        limit=limit,
+        threshold=threshold,
+    )
 
 
 def rate(samples: int, wrong: int, unclear: int, *, limit: float, threshold: float) -> Measured:
@@ -102,10 +119,11 @@ class _Block:
 def learned(samples: Iterable[Sample], *, limit: float, threshold: float) -> float:
     """The threshold that the evidence supports; the plan's own where it says nothing.
 
-    Higher: above every block of bands whose wrong hits exceed the budget for certain (lower bound over `limit`, as for turning off), if
-    there is evidence above it; else no threshold helps.
-    Lower: down from the plan's own through blocks that touch, each with enough outcomes and no more doubtful ones than `limit`, as long as
-    the upper bound of all from there up is within `limit`. Scores above it that nobody had are no gap: they are served anyway.
+    Higher: above every block of bands whose wrong hits exceed the budget for certain (lower bound
+    over `limit`, as for turning off), if there is evidence above it; else no threshold helps.
+    Lower: down from the plan's own through blocks that touch, each with enough outcomes and no more
+    doubtful ones than `limit`, as long as the upper bound of all from there up is within `limit`.
+    Scores above it that nobody had are no gap: they are served anyway.
     """
     blocks = _monotone(_bands(samples))
     refuted = max((block.high for block in blocks if _refuted(block, limit)), default=0.0)
@@ -117,14 +135,19 @@ def learned(samples: Iterable[Sample], *, limit: float, threshold: float) -> flo
         trials, doubtful = trials + block.trials, doubtful + block.doubtful
         touches = block.high >= lowest - 1e-9
         enough = block.trials >= OUTCOMES_TO_MOVE and block.doubtful <= limit * block.trials
-        if block.low < threshold and not (touches and enough and confidence.interval(doubtful, trials)[1] <= limit):
+        if block.low < threshold and not (
+            touches and enough and confidence.interval(doubtful, trials)[1] <= limit
+        ):
             break
         lowest = min(lowest, block.low)
     return lowest
 
 
 def _refuted(block: _Block, limit: float) -> bool:
-    return block.wrong >= WRONG_TO_TURN_OFF and confidence.interval(block.wrong, block.trials)[0] > limit
+    return (
+        block.wrong >= WRONG_TO_TURN_OFF
+        and confidence.interval(block.wrong, block.trials)[0] > limit
+    )
 
 
 def _bands(samples: Iterable[Sample]) -> list[_Block]:
@@ -133,7 +156,13 @@ def _bands(samples: Iterable[Sample]) -> list[_Block]:
     for sample in samples:
         found.setdefault(int(sample.score / BAND + 1e-9), []).append(sample.verdict)
     return [
-        _Block(round(number * BAND, 4), round((number + 1) * BAND, 4), len(band), band.count("wrong"), len(band) - band.count("right"))
+        _Block(
+            round(number * BAND, 4),
+            round((number + 1) * BAND, 4),
+            len(band),
+            band.count("wrong"),
+            len(band) - band.count("right"),
+        )
         for number, band in sorted(found.items())
     ]
 
@@ -143,7 +172,18 @@ def _monotone(bands: Sequence[_Block]) -> list[_Block]:
     pooled: list[_Block] = []
     for band in bands:
         pooled.append(band)
-        while len(pooled) > 1 and pooled[-1].wrong * pooled[-2].trials > pooled[-2].wrong * pooled[-1].trials:
+        while (
+            len(pooled) > 1
+            and pooled[-1].wrong * pooled[-2].trials > pooled[-2].wrong * pooled[-1].trials
+        ):
             high, low = pooled.pop(), pooled.pop()
-            pooled.append(_Block(low.low, high.high, low.trials + high.trials, low.wrong + high.wrong, low.doubtful + high.doubtful))
+            pooled.append(
+                _Block(
+                    low.low,
+                    high.high,
+                    low.trials + high.trials,
+                    low.wrong + high.wrong,
+                    low.doubtful + high.doubtful,
+                )
+            )
     return pooled

@@ -1,23 +1,28 @@
-"""What a plan saves, measured: the mean cost of a request with the plan against that of one held out without it. Pure.
+"""What a plan saves, measured: the mean cost of a request with the plan against
+that of one held out without it. Pure.
 
 *The two sides* are drawn by lot, chat by chat (`proxy.core.quality.holdout`). Where the share held
 out changed, or plans with several shares are looked at together, a plain mean would compare
 different traffic; so a request held out of a share p stands for (1 - p) / p of those with the plan.
 The quotient of the means is then about the requests that had the plan.
 
-*Chance makes the sides unequal*, and a few long chats can hide all of the saving. How large a request is was known before its lot was
-drawn, so what its side has too much of it can be taken out: the mean of those held out is read off the line of cost over size at the size
-of those with the plan (regression adjustment of an experiment: W. Lin, Agnostic notes on regression adjustments to experimental data,
-Annals of Applied Statistics 7, 2013). No price or token count of ours is believed for that: a size that said nothing would change nothing.
+*Chance makes the sides unequal*, and a few long chats can hide all of the saving. How large a
+request is was known before its lot was drawn, so what its side has too much of it can be taken out:
+the mean of those held out is read off the line of cost over size at the size of those with the plan
+(regression adjustment of an experiment: W. Lin, Agnostic notes on regression adjustments to
+experimental data, Annals of Applied Statistics 7, 2013). No price or token count of ours is
+believed for that: a size that said nothing would change nothing.
 
-*The interval* must know that requests of a chat cost alike. Chats fall into 64 replicate groups by hash, so each group is a small sample of
-all chats, and how much the result moves when one is left out tells how sure it is: the delete-a-group jackknife (P. S. Kott, The
-delete-a-group jackknife, Journal of Official Statistics 17, 2001; Wolter, Introduction to Variance Estimation, 2007, chapter 4). A few dear
-chats leave fewer groups that matter than 64, so the quantile is Student's with as many degrees of freedom as there are effective groups
-(L. Kish's measure, of the costs held out), less one. Simulated, see `tests/stats/analysis/test_holdout.py`.
+*The interval* must know that requests of a chat cost alike. Chats fall into 64 replicate groups by
+hash, so each group is a small sample of all chats, and how much the result moves when one is left
+out tells how sure it is: the delete-a-group jackknife (P. S. Kott, The delete-a-group jackknife,
+Journal of Official Statistics 17, 2001; Wolter, Introduction to Variance Estimation, 2007, chapter
+4). A few dear chats leave fewer groups that matter than 64, so the quantile is Student's with as
+many degrees of freedom as there are effective groups (L. Kish's measure, of the costs held out),
+less one. Simulated, see `tests/stats/analysis/test_holdout.py`.
 
-*Too little data* is told by the number of requests alone, never by how wide the interval is: to wait until it is narrow would show it when
-it happens to be too narrow.
+*Too little data* is told by the number of requests alone, never by how wide the interval is: to
+wait until it is narrow would show it when it happens to be too narrow.
 """
 
 import math
@@ -30,15 +35,18 @@ from numpy.typing import NDArray
 
 Floats = NDArray[Any]
 
-GROUPS: Final = 64  # `proxy.core.quality.holdout.REPLICATES`; a test compares them
+GROUPS: Final = 64  # `proxy.core.quality.holdout.REPLICATE_COUNT`; a test compares them
 ENOUGH: Final = 24.0  # effective groups, by the number of requests held out
 Z: Final = 1.96  # the quantile of a two-sided interval of 95 %
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sums:
-    """Of one replicate group on one side, under one share. `cost`: billed and spent on saving, `would`: by the model, in US dollars, of the
-    `priced` ones of the requests, and `size` of them, as `proxy.core.quality.holdout.Lot` has it."""
+    """Of one replicate group on one side, under one share.
+
+    `cost`: billed and spent on saving, `would`: by the model, in US dollars, of the `priced` ones
+    of the requests, and `size` of them, as `proxy.core.quality.holdout.HoldoutAssignment` has it.
+    """
 
     share: float
     held: bool
@@ -64,10 +72,13 @@ class Range:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
-    """`held`, `treated`: priced requests without and with the plan; `unpriced`: others, in no sum. `share`: saved of what the requests with
-    the plan would have cost, `dollars`: the same in US dollars; None while `needed` requests more must be held out, some
-    `needed_requests` in all, or when those held out cost next to nothing. `modelled_share` and `modelled_dollars`: of the very same
-    requests, None where the model has nothing to say."""
+    """`held`, `treated`: priced requests without and with the plan; `unpriced`: others, in no sum.
+
+    `share`: saved of what the requests with the plan would have cost, `dollars`: the same in US
+    dollars; None while `needed` requests more must be held out, some `needed_requests` in all, or
+    when those held out cost next to nothing. `modelled_share` and `modelled_dollars`: of the very
+    same requests, None where the model has nothing to say.
+    """
 
     held: int = 0
     treated: int = 0
@@ -82,7 +93,11 @@ class Measurement:
     @property
     def disagrees(self) -> bool:
         """Whether the model says what the measurement rules out."""
-        return self.share is not None and self.modelled_share is not None and self.modelled_share not in self.share
+        return (
+            self.share is not None
+            and self.modelled_share is not None
+            and self.modelled_share not in self.share
+        )
 
 
 def measure(sums: Iterable[Sums]) -> Measurement:
@@ -110,8 +125,11 @@ def measure(sums: Iterable[Sums]) -> Measurement:
 
 
 def _needed(without: list[Sums], held: int) -> int:
-    """How many requests more must be held out, at the spread over the groups that they had so far."""
-    groups = [sum(row.priced for row in without if row.replicate == group) for group in range(GROUPS)]
+    """How many requests more must be held out, at the spread over the groups that they had
+    so far."""
+    groups = [
+        sum(row.priced for row in without if row.replicate == group) for group in range(GROUPS)
+    ]
     spread = GROUPS * sum(number**2 for number in groups) / held**2 - 1 if held else GROUPS
     most = GROUPS / ENOUGH - 1
     return math.ceil(max(held, 1) * spread / most) - held if spread > most else 0
@@ -136,14 +154,17 @@ def _compared(with_plan: list[Sums], without: list[Sums]) -> tuple[Range | None,
 
 
 def _means(treated: Floats, held: Floats, use: Floats) -> tuple[Floats, Floats]:
-    """What a request cost with the plan, and what it would have cost without: the mean of those held out, at the size of the others. One of
-    each for every row of `use`, which says of each group whether it counts."""
+    """What a request cost with the plan, and what it would have cost without:
+    the mean of those held out, at the size of the others. One of each for every row of `use`, which
+    says of each group whether it counts."""
     (requests, cost, size), (others, their_cost, their_size) = treated @ use.T, held @ use.T
     mean, theirs = their_cost / others, their_size / others
     dear = held[1] - mean[:, None] * held[0]
     large = (held[2] - theirs[:, None] * held[0]) * use
     spread = (large**2).sum(axis=1)
-    slope = np.divide((dear * large).sum(axis=1), spread, out=np.zeros_like(spread), where=spread > 0)
+    slope = np.divide(
+        (dear * large).sum(axis=1), spread, out=np.zeros_like(spread), where=spread > 0
+    )
     return cost / requests, mean + slope * (size / requests - theirs)
 
 
@@ -158,13 +179,16 @@ def _by_group(side: list[Sums]) -> Floats:
 
 def _range(value: float, left_out: Floats, quantile: float) -> Range:
     """The figure, and its interval by what it is when each group is left out."""
-    half = quantile * math.sqrt((GROUPS - 1) / GROUPS * float(((left_out - left_out.mean()) ** 2).sum()))
+    half = quantile * math.sqrt(
+        (GROUPS - 1) / GROUPS * float(((left_out - left_out.mean()) ** 2).sum())
+    )
     return Range(value=float(value), low=float(value) - half, high=float(value) + half)
 
 
 def student(freedom: float, z: float = Z) -> float:
-    """The quantile of Student's distribution where the normal one has `z`, by the expansion of Cornish and Fisher (Abramowitz and Stegun
-    26.7.5): 3 % too small at 2 degrees of freedom, less than 0.2 % from 5 on."""
+    """The quantile of Student's distribution where the normal one has `z`,
+    by the expansion of Cornish and Fisher (Abramowitz and Stegun 26.7.5): 3 % too small at 2
+    degrees of freedom, less than 0.2 % from 5 on."""
     v = max(freedom, 2.0)
     terms = (
         (z**3 + z) / 4,

@@ -1,6 +1,8 @@
-"""Durations as buckets on a logarithmic scale, forty to each power of ten: sums of them give percentiles of any period, 3 % off at most.
+"""Durations as buckets on a logarithmic scale, forty to each power of ten:
+sums of them give percentiles of any period, 3 % off at most.
 
-The idea of DDSketch (Masson, Rim and Lee 2019, arXiv 1908.10693), with counts in rows instead of a sketch.
+The idea of DDSketch (Masson, Rim and Lee 2019, arXiv 1908.10693), with counts in rows instead of a
+sketch.
 """
 
 from collections.abc import Mapping
@@ -15,8 +17,13 @@ def bucket_sql(column: str) -> str:
     return f"ceil({PER_DECADE} * log(greatest({column}, {LEAST_MS})))::int::text"
 
 
-def percentiles(buckets: Mapping[int, int], shares: tuple[float, ...] = (0.5, 0.99)) -> list[float] | None:
-    """Milliseconds below which these shares of the durations lie; None without any. `buckets`: how many durations fell into each."""
+def percentiles(
+    buckets: Mapping[int, int], shares: tuple[float, ...] = (0.5, 0.99)
+) -> list[float] | None:
+    """Milliseconds below which these shares of the durations lie; None without any.
+
+    `buckets`: how many durations fell into each.
+    """
     whole = sum(buckets.values())
     return [_at(buckets, share * whole) for share in shares] if whole else None
 

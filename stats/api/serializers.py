@@ -25,16 +25,32 @@ class RangeSerializer(serializers.Serializer[Any]):
 
 
 class HoldoutSerializer(serializers.Serializer[Any]):
-    """What the plan saved by measurement: requests with it beside chats held out by lot. Of whole days (UTC)."""
+    """What the plan saved by measurement: requests with it beside chats held out by lot.
+
+    Of whole days (UTC).
+    """
 
     held = serializers.IntegerField(help_text="Priced requests that were held out.")
-    treated = serializers.IntegerField(help_text="Priced requests with the plan, made while it held some out.")
-    unpriced = serializers.IntegerField(help_text="Of either kind, of a model without a price: in no figure here.")
-    share = RangeSerializer(allow_null=True, help_text="Saved, over what those with the plan would have cost. null: too little data.")
+    treated = serializers.IntegerField(
+        help_text="Priced requests with the plan, made while it held some out."
+    )
+    unpriced = serializers.IntegerField(
+        help_text="Of either kind, of a model without a price: in no figure here."
+    )
+    share = RangeSerializer(
+        allow_null=True,
+        help_text="Saved, over what those with the plan would have cost. null: too little data.",
+    )
     dollars = RangeSerializer(allow_null=True, help_text="The same in US dollars.")
-    needed = serializers.IntegerField(help_text="Requests that must be held out besides before anything can be said.")
-    needed_requests = serializers.IntegerField(help_text="About so many requests in all, at the present share.")
-    modelled_share = serializers.FloatField(allow_null=True, help_text="What the model says of the very same requests.")
+    needed = serializers.IntegerField(
+        help_text="Requests that must be held out besides before anything can be said."
+    )
+    needed_requests = serializers.IntegerField(
+        help_text="About so many requests in all, at the present share."
+    )
+    modelled_share = serializers.FloatField(
+        allow_null=True, help_text="What the model says of the very same requests."
+    )
     modelled_dollars = serializers.FloatField(allow_null=True)
     disagrees = serializers.BooleanField(help_text="The model says what the interval rules out.")
 
@@ -59,14 +75,17 @@ def _count(text: str) -> serializers.IntegerField:
 
 
 def _reasons(text: str = "") -> serializers.DictField:
-    return serializers.DictField(child=serializers.IntegerField(), allow_null=True, help_text=f"{text} {NARROW}".strip())
+    return serializers.DictField(
+        child=serializers.IntegerField(), allow_null=True, help_text=f"{text} {NARROW}".strip()
+    )
 
 
 class HitsSerializer(serializers.Serializer[Any]):
     exact = _count("Answered with the stored answer of an identical request.")
     semantic = _count("Answered with the stored answer of a question that means the same.")
     collapsed = serializers.IntegerField(
-        allow_null=True, help_text=f"Of the exact ones: joined an identical request already on its way. {NARROW}"
+        allow_null=True,
+        help_text=f"Of the exact ones: joined an identical request already on its way. {NARROW}",
     )
     stale = _count("Of the exact ones: an expired answer was served, as the plan allows.")
 
@@ -75,7 +94,9 @@ class TokensSerializer(serializers.Serializer[Any]):
     asked = _count("Prompts as the clients sent them.")
     sent = _count("Prompts as the provider billed them.")
     cached = _count("Of those sent: billed at the provider's cached price.")
-    written = _count("Of those sent: billed at the provider's price for writing into its prefix cache.")
+    written = _count(
+        "Of those sent: billed at the provider's price for writing into its prefix cache."
+    )
     completion = _count("Completions the provider billed.")
     served = _count("Completions the clients received.")
     saved_exact = serializers.IntegerField()
@@ -92,7 +113,10 @@ class CostSerializer(serializers.Serializer[Any]):
     saved_exact = _usd()
     saved_semantic = _usd()
     saved_compression = _usd()
-    billed_failed = _usd("What the provider charges for requests that failed or broke off: in none of the other sums.")
+    billed_failed = _usd(
+        "What the provider charges for requests that failed or broke off: in none "
+        "of the other sums."
+    )
 
 
 class PercentilesSerializer(serializers.Serializer[Any]):
@@ -107,23 +131,34 @@ class LatencySerializer(serializers.Serializer[Any]):
     semantic = PercentilesSerializer(allow_null=True)
     hit = PercentilesSerializer(allow_null=True, help_text="Both tiers.")
     miss = PercentilesSerializer(allow_null=True, help_text="The upstream's time included.")
-    miss_added = PercentilesSerializer(allow_null=True, help_text="What the gateway added to a miss.")
+    miss_added = PercentilesSerializer(
+        allow_null=True, help_text="What the gateway added to a miss."
+    )
 
 
 class WouldHaveSerializer(serializers.Serializer[Any]):
-    """What the plan would have done to the requests it only watched (mode shadow): in none of the other numbers."""
+    """What the plan would have done to the requests it only watched (mode shadow):
+    in none of the other numbers."""
 
     requests = _count("Watched, finished with 2xx.")
     exact = _count("Would have been answered with the stored answer of an identical request.")
-    semantic = _count("Would have been answered with the stored answer of a question that means the same.")
-    hit_rate = serializers.FloatField(help_text="Both tiers over requests, four places; 0 without requests.")
-    tokens_saved = _count("Of those hits, all that the provider billed; of the others, what compression would have cut.")
+    semantic = _count(
+        "Would have been answered with the stored answer of a question that means the same."
+    )
+    hit_rate = serializers.FloatField(
+        help_text="Both tiers over requests, four places; 0 without requests."
+    )
+    tokens_saved = _count(
+        "Of those hits, all that the provider billed; of the others, what "
+        "compression would have cut."
+    )
     cost_saved_usd = _usd("The price of these tokens: a hit's as billed, a cut's at list price.")
     billed_usd = _usd("What the provider charges for the requests watched.")
 
 
 class TenantBudgetSerializer(serializers.Serializer[Any]):
-    """The error budget as one tenant keeps to it: who uses a plan turns its semantic tier off for itself alone."""
+    """The error budget as one tenant keeps to it:
+    who uses a plan turns its semantic tier off for itself alone."""
 
     tenant = serializers.CharField(help_text="Its slug.")
     samples = serializers.IntegerField()
@@ -141,35 +176,60 @@ class TenantBudgetSerializer(serializers.Serializer[Any]):
 
 
 class ErrorBudgetSerializer(serializers.Serializer[Any]):
-    """How often answers reused by meaning were wrong, by those that the provider was asked for too. Bounds: Wilson, 95 %. Of all tenants
-    that use the plan together, as far as they are in sight; off where it is off for one."""
+    """How often answers reused by meaning were wrong, by those that the provider was asked for too.
+
+    Bounds: Wilson, 95 %. Of all tenants that use the plan together, as far as they are in sight;
+    off where it is off for one.
+    """
 
     max_error_rate = serializers.FloatField(help_text="The budget.")
     sample_rate = serializers.FloatField()
-    samples = _count("Compared, under the present terms: the last 30 days, the newest 2,000 (more for budgets below 0.005).")
+    samples = _count(
+        "Compared, under the present terms: the last 30 days, the newest 2,000 (more for "
+        "budgets below 0.005)."
+    )
     wrong = serializers.IntegerField()
     unclear = _count("Could not be told: right in the lower bound, wrong in the upper one.")
     wrong_rate = serializers.FloatField(allow_null=True, help_text="Of those that could be told.")
     lower = serializers.FloatField()
     upper = serializers.FloatField()
-    still_needed = _count("Samples until the upper bound is within the budget, if all of them are right.")
+    still_needed = _count(
+        "Samples until the upper bound is within the budget, if all of them are right."
+    )
     vouched = serializers.BooleanField(help_text="The upper bound is within the budget.")
     threshold = serializers.FloatField(
-        help_text="From which hits are served: the plan's, or what the samples taught, for all tenants the highest."
+        help_text=(
+            "From which hits are served: the plan's, or what the samples taught, for all "
+            "tenants the highest."
+        )
     )
     plan_threshold = serializers.FloatField()
-    number = serializers.ChoiceField(choices=("score", "cosine"), help_text="What the thresholds are of.")
+    number = serializers.ChoiceField(
+        choices=("score", "cosine"), help_text="What the thresholds are of."
+    )
     semantic_tier = serializers.ChoiceField(choices=("on", "off"))
-    reason = serializers.CharField(allow_blank=True, help_text="Why it is off: error-budget, one-answer or hit-rate.")
+    reason = serializers.CharField(
+        allow_blank=True, help_text="Why it is off: error-budget, one-answer or hit-rate."
+    )
     detail = serializers.CharField(allow_blank=True)
     off_since = serializers.DateTimeField(allow_null=True)
-    measured_since = serializers.DateTimeField(allow_null=True, help_text="When a person turned the tier on again, if ever.")
-    sampling_calls = _count("Samples that the provider was asked for. The others it had answered anyway.")
-    judge_model = serializers.CharField(allow_null=True, help_text="The route of the plan's judge; null: rules judge.")
+    measured_since = serializers.DateTimeField(
+        allow_null=True, help_text="When a person turned the tier on again, if ever."
+    )
+    sampling_calls = _count(
+        "Samples that the provider was asked for. The others it had answered anyway."
+    )
+    judge_model = serializers.CharField(
+        allow_null=True, help_text="The route of the plan's judge; null: rules judge."
+    )
     judge_calls = _count("Samples that the judge was to be asked about.")
-    judge_failures = _count("Of those: it failed, did not exist, might not be asked or replied with something else.")
+    judge_failures = _count(
+        "Of those: it failed, did not exist, might not be asked or replied with something else."
+    )
     spent_usd = _usd("What they cost, the judge's calls included.")
-    tenants = TenantBudgetSerializer(many=True, help_text="Those of whom anything is known, 100 at most, off first.")
+    tenants = TenantBudgetSerializer(
+        many=True, help_text="Those of whom anything is known, 100 at most, off first."
+    )
 
 
 class PeriodSerializer(serializers.Serializer[Any]):
@@ -182,21 +242,40 @@ class PeriodSerializer(serializers.Serializer[Any]):
 
 class DetailSerializer(serializers.Serializer[Any]):
     period = PeriodSerializer(allow_null=True, help_text="null: everything so far.")
-    series = RowSerializer(many=True, allow_null=True, help_text="Where granularity is given; by group too if group_by is.")
-    groups = RowSerializer(many=True, allow_null=True, help_text="Where group_by is given: who lost money first, then who saved most.")
+    series = RowSerializer(
+        many=True,
+        allow_null=True,
+        help_text="Where granularity is given; by group too if group_by is.",
+    )
+    groups = RowSerializer(
+        many=True,
+        allow_null=True,
+        help_text="Where group_by is given: who lost money first, then who saved most.",
+    )
     hits = HitsSerializer()
     misses = _count("Looked up and not found.")
     miss_reasons = _reasons("Why a near neighbour was not served.")
     bypassed = _count("Not looked up.")
     bypass_reasons = _reasons()
-    failed = _count("Requests that named the plan and were refused, failed or broken off: in none of the other numbers.")
-    outcome_unknown = _count("Sent upstream by a worker that was killed before the answer was recorded: in none of the other numbers.")
+    failed = _count(
+        "Requests that named the plan and were refused, failed or broken off: in none of "
+        "the other numbers."
+    )
+    outcome_unknown = _count(
+        "Sent upstream by a worker that was killed before the answer was recorded: in none of "
+        "the other numbers."
+    )
     compressed_requests = serializers.IntegerField()
     streamed_requests = serializers.IntegerField()
     unpriced_requests = _count("Of a model without a price: in no sum of money.")
-    unpriced_models = serializers.DictField(child=serializers.IntegerField(), help_text="These models, and how many requests each.")
+    unpriced_models = serializers.DictField(
+        child=serializers.IntegerField(), help_text="These models, and how many requests each."
+    )
     estimated_requests = _count("The provider sent no usage: tokens counted by the gateway.")
-    bill_unknown_requests = _count("Calls given up before their answer (a timeout, a client that left): what they cost is in no sum.")
+    bill_unknown_requests = _count(
+        "Calls given up before their answer (a timeout, a client that left): what they "
+        "cost is in no sum."
+    )
     tool_failures = _reasons("Requests that went on without a cache or another tool.")
     would_have = WouldHaveSerializer()
     tokens = TokensSerializer()
@@ -213,17 +292,26 @@ class PlanStatsSerializer(serializers.Serializer[Any]):
 
     total_requests = _count("Finished with 2xx and named the plan.")
     cache_hits = _count("Exact and semantic.")
-    cache_hit_rate = serializers.FloatField(help_text="cache_hits / total_requests, four places; 0 without requests.")
+    cache_hit_rate = serializers.FloatField(
+        help_text="cache_hits / total_requests, four places; 0 without requests."
+    )
     tokens_saved = _count("Prompts as asked and completions served, less what the provider billed.")
     cost_saved_usd = serializers.FloatField(
-        allow_null=True, help_text="Would have cost, less billed, less spent on saving. May be negative; null when nothing had a price."
+        allow_null=True,
+        help_text=(
+            "Would have cost, less billed, less spent on saving. May be negative; null when "
+            "nothing had a price."
+        ),
     )
     detail = DetailSerializer()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """What a reply says. `reasons`: None where they are not kept; `asked`: None for everything so far."""
+    """What a reply says.
+
+    `reasons`: None where they are not kept; `asked`: None for everything so far.
+    """
 
     totals: Totals
     reasons: Reasons | None
@@ -246,7 +334,8 @@ def stats_body(found: Found) -> dict[str, Any]:
         "tokens_saved": totals.tokens_saved,
         "cost_saved_usd": None if totals.saved is None else float(totals.saved),
         "detail": {
-            "period": found.asked and {"from": found.asked.start.isoformat(), "to": found.asked.end.isoformat()},
+            "period": found.asked
+            and {"from": found.asked.start.isoformat(), "to": found.asked.end.isoformat()},
             "series": found.series,
             "groups": found.groups,
             "hits": {
@@ -372,4 +461,7 @@ def _latency(totals: Totals) -> dict[str, dict[str, float] | None]:
         "miss": totals.miss_ms,
         "miss_added": totals.miss_added_ms,
     }
-    return {name: {"p50": round(pair[0], 3), "p99": round(pair[1], 3)} if pair else None for name, pair in measured.items()}
+    return {
+        name: {"p50": round(pair[0], 3), "p99": round(pair[1], 3)} if pair else None
+        for name, pair in measured.items()
+    }

@@ -1,4 +1,5 @@
-"""When a plan or a price changed, to be marked in charts: what the admin's log says, and the plans themselves of changes made elsewhere."""
+"""When a plan or a price changed, to be marked in charts:
+what the admin's log says, and the plans themselves of changes made elsewhere."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,7 +19,8 @@ SAME: Final = timedelta(seconds=5)  # the log's line of a change that the row it
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """`name`: of the plan or the price; `what`: what was done with it; `url`: its history in the admin."""
+    """`name`: of the plan or the price; `what`: what was done with it;
+    `url`: its history in the admin."""
 
     at: datetime
     kind: Literal["plan", "price"]
@@ -28,8 +30,15 @@ class Mark:
 
 
 def marks(asked: Asked, tenant: Tenant | None) -> list[Mark]:
-    """Of the period, oldest first, at most the newest `MOST`; of one plan where one is asked for. Others' plans are nobody's business."""
-    plans = Plan.objects.all() if tenant is None else Plan.objects.filter(Q(tenant=tenant) | Q(tenant=None))
+    """Of the period, oldest first, at most the newest `MOST`; of one plan where one is asked for.
+
+    Others' plans are nobody's business.
+    """
+    plans = (
+        Plan.objects.all()
+        if tenant is None
+        else Plan.objects.filter(Q(tenant=tenant) | Q(tenant=None))
+    )
     if asked.plan_id is not None:
         plans = plans.filter(pk=asked.plan_id)
     known = {str(plan.pk): plan for plan in plans}
@@ -37,7 +46,9 @@ def marks(asked: Asked, tenant: Tenant | None) -> list[Mark]:
     told = {(mark.kind, mark.name): mark.at for mark in found}
     for plan in known.values():
         last = told.get(("plan", plan.name))
-        if asked.start <= plan.updated_at < asked.end and not (last and abs(plan.updated_at - last) < SAME):
+        if asked.start <= plan.updated_at < asked.end and not (
+            last and abs(plan.updated_at - last) < SAME
+        ):
             what = "made" if plan.version == 1 else f"changed to version {plan.version}"
             found.append(Mark(plan.updated_at, "plan", plan.name, what, _history("plan", plan.pk)))
     return sorted(found, key=lambda mark: mark.at)[-MOST:]
@@ -45,23 +56,41 @@ def marks(asked: Asked, tenant: Tenant | None) -> list[Mark]:
 
 def _logged(asked: Asked, known: dict[str, Plan]) -> list[Mark]:
     rows = LogEntry.objects.filter(
-        content_type=ContentType.objects.get_for_model(Plan), object_id__in=known, action_time__gte=asked.start, action_time__lt=asked.end
+        content_type=ContentType.objects.get_for_model(Plan),
+        object_id__in=known,
+        action_time__gte=asked.start,
+        action_time__lt=asked.end,
     ).order_by("-action_time")[:MOST]
     found = [(row, known[row.object_id or ""]) for row in reversed(rows)]
-    return [Mark(row.action_time, "plan", plan.name, _what(row), _history("plan", plan.pk)) for row, plan in found]
+    return [
+        Mark(row.action_time, "plan", plan.name, _what(row), _history("plan", plan.pk))
+        for row, plan in found
+    ]
 
 
 def _priced(asked: Asked) -> list[Mark]:
     """Prices that a person changed; the list they are seeded from is no event."""
-    rows = ModelPrice.objects.filter(edited=True, updated_at__gte=asked.start, updated_at__lt=asked.end)
+    rows = ModelPrice.objects.filter(
+        edited=True, updated_at__gte=asked.start, updated_at__lt=asked.end
+    )
     return [
-        Mark(row.updated_at, "price", f"{row.provider} {row.model}", "changed", _history("modelprice", row.pk))
+        Mark(
+            row.updated_at,
+            "price",
+            f"{row.provider} {row.model}",
+            "changed",
+            _history("modelprice", row.pk),
+        )
         for row in rows.order_by("-updated_at")[:MOST]
     ]
 
 
 def _what(row: LogEntry) -> str:
-    return "made" if row.action_flag == ADDITION else row.get_change_message().rstrip(".").lower() or "changed"
+    return (
+        "made"
+        if row.action_flag == ADDITION
+        else row.get_change_message().rstrip(".").lower() or "changed"
+    )
 
 
 def _history(model: str, pk: object) -> str:

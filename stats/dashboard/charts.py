@@ -18,7 +18,8 @@ from stats.reports.series import Point
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A rectangle in the units of the viewBox, written as text so that no locale turns its point into a comma."""
+    """A rectangle in the units of the viewBox, written as text so
+    that no locale turns its point into a comma."""
 
     kind: str
     x: str
@@ -34,14 +35,17 @@ def share_bar(parts: Sequence[tuple[str, str, float]]) -> tuple[Piece, ...]:
     for kind, name, value in parts:
         if value > 0:
             width = 100 * value / total
-            pieces.append(Piece(kind, f"{x:.3f}", f"{width:.3f}", f"{name}: {100 * value / total:.1f} %"))
+            pieces.append(
+                Piece(kind, f"{x:.3f}", f"{width:.3f}", f"{name}: {100 * value / total:.1f} %")
+            )
             x += width
     return tuple(pieces)
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A measured rate on a line of 100 units: its bounds, the rate itself ("" when nothing is known of it) and the limit."""
+    """A measured rate on a line of 100 units: its bounds,
+    the rate itself ("" when nothing is known of it) and the limit."""
 
     low: str
     width: str
@@ -49,16 +53,26 @@ class Interval:
     limit: str
 
 
-def intervals(rates: Sequence[tuple[float, float | None, float, float]]) -> tuple[list[Interval], float]:
-    """Those of (lower, rate, upper, limit), and the rate at the line's end, the same for all: twice the greatest limit, or what is needed
-    to show the greatest rate."""
-    end = max((max(2 * limit, 1.25 * (rate or 0), 1.25 * lower) for lower, rate, _, limit in rates), default=1.0)
+def intervals(
+    rates: Sequence[tuple[float, float | None, float, float]],
+) -> tuple[list[Interval], float]:
+    """Those of (lower, rate, upper, limit), and the rate at the line's end, the same for all:
+    twice the greatest limit, or what is needed to show the greatest rate."""
+    end = max(
+        (max(2 * limit, 1.25 * (rate or 0), 1.25 * lower) for lower, rate, _, limit in rates),
+        default=1.0,
+    )
 
     def at(value: float) -> float:
         return 100 * min(1.0, value / end)
 
     found = [
-        Interval(f"{at(lower):.2f}", f"{at(upper) - at(lower):.2f}", "" if rate is None else f"{at(rate):.2f}", f"{at(limit):.2f}")
+        Interval(
+            f"{at(lower):.2f}",
+            f"{at(upper) - at(lower):.2f}",
+            "" if rate is None else f"{at(rate):.2f}",
+            f"{at(limit):.2f}",
+        )
         for lower, rate, upper, limit in rates
     ]
     return found, end
@@ -71,8 +85,11 @@ ROWS: Final = 200  # of a table; a minute is a row, and a page with thousands he
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """`kind`: what the script draws. `legend`: (class, name) of each line or area; `rows`: newest first, the time first; `more`: rows that
-    only the CSV has."""
+    """`kind`: what the script draws.
+
+    `legend`: (class, name) of each line or area; `rows`: newest first, the time first; `more`: rows
+    that only the CSV has.
+    """
 
     kind: str
     title: str
@@ -107,9 +124,19 @@ def plots(asked: Asked, points: Sequence[Point], paces: Sequence[Pace]) -> list[
             "tiers",
             f"Requests by {of}",
             "where answers came from",
-            (("exact", "exact hit"), ("semantic", "semantic hit"), ("miss", "miss"), ("bypass", "not looked up")),
+            (
+                ("exact", "exact hit"),
+                ("semantic", "semantic hit"),
+                ("miss", "miss"),
+                ("bypass", "not looked up"),
+            ),
             ("Exact", "Semantic", "Miss", "Not looked up", "Hit rate"),
-            rows(lambda sums: [*map(count, (sums.exact, sums.semantic, sums.misses, sums.bypassed)), _rate(sums)]),
+            rows(
+                lambda sums: [
+                    *map(count, (sums.exact, sums.semantic, sums.misses, sums.bypassed)),
+                    _rate(sums),
+                ]
+            ),
             more,
         ),
         Plot(
@@ -118,7 +145,13 @@ def plots(asked: Asked, points: Sequence[Point], paces: Sequence[Pace]) -> list[
             "prompt tokens as asked, and as the provider billed them",
             (("would", "asked"), ("paid", "sent"), ("gain", "saved"), ("lost", "added")),
             ("Asked", "Sent", "Saved"),
-            rows(lambda sums: [count(sums.asked_tokens), count(sums.sent_tokens), count(sums.tokens_saved)]),
+            rows(
+                lambda sums: [
+                    count(sums.asked_tokens),
+                    count(sums.sent_tokens),
+                    count(sums.tokens_saved),
+                ]
+            ),
             more,
         ),
         _durations(asked, paces),
@@ -130,7 +163,14 @@ def _durations(asked: Asked, paces: Sequence[Pace]) -> Plot:
     narrower = any(value is not None for value in (asked.key_id, asked.route, asked.model))
     note = "median milliseconds until the last byte, on a scale of powers of ten"
     rows = [
-        [label(pace.at, of), *(milliseconds(pair[number] if pair else None) for pair in (pace.hit, pace.miss) for number in (0, 1))]
+        [
+            label(pace.at, of),
+            *(
+                milliseconds(pair[number] if pair else None)
+                for pair in (pace.hit, pace.miss)
+                for number in (0, 1)
+            ),
+        ]
         for pace in reversed(paces[-ROWS:])
     ]
     return Plot(
@@ -145,17 +185,31 @@ def _durations(asked: Asked, paces: Sequence[Pace]) -> Plot:
     )
 
 
-def series(asked: Asked, points: Sequence[Point], paces: Sequence[Pace], marks: Sequence[Mark]) -> dict[str, Any]:
-    """What the script draws: lists as long as `at` (epoch seconds), None where nothing is known. Dollars as floats: for the eye alone."""
+def series(
+    asked: Asked, points: Sequence[Point], paces: Sequence[Pace], marks: Sequence[Mark]
+) -> dict[str, Any]:
+    """What the script draws: lists as long as `at` (epoch seconds), None where nothing is known.
+
+    Dollars as floats: for the eye alone.
+    """
     totals = [point.totals for point in points]
     return {
         "granularity": asked.granularity,
         "at": [point.at.timestamp() for point in points],
-        "money": [[_float(each.would_cost) for each in totals], [_float(each.after) for each in totals]],
-        "tiers": [[getattr(each, name) for each in totals] for name in ("exact", "semantic", "misses", "bypassed")],
+        "money": [
+            [_float(each.would_cost) for each in totals],
+            [_float(each.after) for each in totals],
+        ],
+        "tiers": [
+            [getattr(each, name) for each in totals]
+            for name in ("exact", "semantic", "misses", "bypassed")
+        ],
         "tokens": [[each.asked_tokens for each in totals], [each.sent_tokens for each in totals]],
         "paces_at": [pace.at.timestamp() for pace in paces],
-        "paces": [[pace.hit[0] if pace.hit else None for pace in paces], [pace.miss[0] if pace.miss else None for pace in paces]],
+        "paces": [
+            [pace.hit[0] if pace.hit else None for pace in paces],
+            [pace.miss[0] if pace.miss else None for pace in paces],
+        ],
         "marks": [[mark.at.timestamp(), mark.kind] for mark in marks],
     }
 

@@ -1,6 +1,8 @@
-"""/dashboard/live: a socket that says when there is something new, to those who may look at the dashboard.
+"""/dashboard/live: a socket that says when there is something new,
+to those who may look at the dashboard.
 
-It carries a number and no figure, see `stats.live`. Whoever logs out, or may not look any more, loses it.
+It carries a number and no figure, see `stats.live`. Whoever logs out, or may not look any more,
+loses it.
 """
 
 import asyncio
@@ -24,7 +26,8 @@ from stats import live
 from stats.dashboard.permissions import may_look
 from stats.dashboard.socket_origin import guarded
 
-BEAT: Final = 10.0  # seconds: how soon a missed message is noticed, and a permission that was taken away
+# Seconds: how soon a missed message is noticed, and a permission that was taken away.
+BEAT: Final = 10.0
 LATER, ENDED = 1013, 4401
 Message = MutableMapping[str, Any]
 
@@ -96,7 +99,11 @@ def close_sockets(request: Any, **_: Any) -> None:
 _guarded = guarded(AuthMiddlewareStack(Live.as_asgi()))
 
 
-async def socket(scope: Message, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]) -> None:
+async def socket(
+    scope: Message,
+    receive: Callable[[], Awaitable[Message]],
+    send: Callable[[Message], Awaitable[None]],
+) -> None:
     """The ASGI application. Without database or Redis it says: try again later."""
     try:
         await _guarded(scope, receive, send)

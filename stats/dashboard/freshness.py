@@ -16,8 +16,9 @@ BEHIND: Final = timedelta(seconds=10)  # what is counted later than that is late
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """`last`: when the newest request of those one may see was made; `complete_to`: until when all requests are in the figures, None: until
-    now; `troubles`: what does not work, as sentences."""
+    """`last`: when the newest request of those one may see was made;
+    `complete_to`: until when all requests are in the figures, None: until now; `troubles`: what
+    does not work, as sentences."""
 
     last: datetime | None
     complete_to: datetime | None
@@ -33,8 +34,12 @@ def freshness(tenant: Tenant | None) -> Freshness:
     """A few small queries; what the services say is at most a second old."""
     _, body = async_to_sync(health.report)()
     spooled = body.get("spool_lag_seconds")
-    lag = timedelta(seconds=max(standing().fold_lag, spooled if isinstance(spooled, int | float) else 0))
-    return Freshness(_last(tenant), datetime.now(UTC) - lag if lag > BEHIND else None, tuple(_troubles(body)))
+    lag = timedelta(
+        seconds=max(standing().fold_lag, spooled if isinstance(spooled, int | float) else 0)
+    )
+    return Freshness(
+        _last(tenant), datetime.now(UTC) - lag if lag > BEHIND else None, tuple(_troubles(body))
+    )
 
 
 def _troubles(body: dict[str, object]) -> list[str]:
@@ -42,7 +47,10 @@ def _troubles(body: dict[str, object]) -> list[str]:
     if redis != "ok":
         found.append(f"Redis {_state(redis)}: requests go straight to the provider")
     if body.get("database") != "ok":
-        found.append(f"The database {_state(body.get('database'))}: requests are kept on disk and counted later")
+        found.append(
+            f"The database {_state(body.get('database'))}: requests are kept on disk "
+            "and counted later"
+        )
     return found
 
 
@@ -51,5 +59,9 @@ def _state(word: object) -> str:
 
 
 def _last(tenant: Tenant | None) -> datetime | None:
-    rows = RequestEvent.objects.all() if tenant is None else RequestEvent.objects.filter(tenant_id=tenant.pk)
+    rows = (
+        RequestEvent.objects.all()
+        if tenant is None
+        else RequestEvent.objects.filter(tenant_id=tenant.pk)
+    )
     return rows.order_by("-at").values_list("at", flat=True).first()

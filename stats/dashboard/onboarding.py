@@ -12,10 +12,17 @@ Step = Literal["plan", "key", "request", "name", "period"]
 
 
 def next_step(tenant: Tenant | None, *, any_request: bool) -> Step:
-    """The first that is missing: a plan, a key, a request, one that names a plan, one in this period and of these filters."""
-    plans = Plan.objects.all() if tenant is None else Plan.objects.filter(Q(tenant=tenant) | Q(tenant=None))
+    """The first that is missing: a plan, a key, a request, one that names a plan,
+    one in this period and of these filters."""
+    plans = (
+        Plan.objects.all()
+        if tenant is None
+        else Plan.objects.filter(Q(tenant=tenant) | Q(tenant=None))
+    )
     keys = VirtualKey.objects.filter(revoked_at=None)
-    planned = Rollup.objects.filter(grain=DAY, cut=PLAN, plan_id__gt=0).exclude(kind__in=(UNPLANNED, REFUSED))
+    planned = Rollup.objects.filter(grain=DAY, cut=PLAN, plan_id__gt=0).exclude(
+        kind__in=(UNPLANNED, REFUSED)
+    )
     if tenant is not None:
         keys, planned = keys.filter(tenant=tenant), planned.filter(tenant_id=tenant.pk)
     if planned.exists():

@@ -1,4 +1,5 @@
-"""What the dashboard's first page shows: the money, over time and by whom, and what is to be known of it."""
+"""What the dashboard's first page shows: the money, over time and by whom,
+and what is to be known of it."""
 
 import math
 from decimal import Decimal
@@ -34,7 +35,9 @@ def overview(params: dict[str, str], wanted: Asked, tenant: Tenant | None) -> di
     sums, fresh = totals(wanted.wanted), freshness(tenant)
     over_time, durations, changed = points(wanted), paces(wanted), marks(wanted, tenant)
     kept_to = _budgets(wanted, tenant)
-    found, end = intervals([(each.found.lower, each.found.rate, each.found.upper, each.limit) for each in kept_to])
+    found, end = intervals(
+        [(each.found.lower, each.found.rate, each.found.upper, each.limit) for each in kept_to]
+    )
     return frame(params, wanted, tenant) | {
         "totals": sums,
         "fresh": fresh,
@@ -56,7 +59,9 @@ def overview(params: dict[str, str], wanted: Asked, tenant: Tenant | None) -> di
         "step": "" if sums.requests else next_step(tenant, any_request=fresh.last is not None),
         "unknown": _unknown(wanted),
         "unknown_plans": [] if wanted.plan_id else unknown_plans(wanted, tenant),
-        "unplanned": 0 if wanted.plan_id else selectors.unplanned(wanted.start, end=wanted.end, tenant_id=wanted.tenant_id),
+        "unplanned": 0
+        if wanted.plan_id
+        else selectors.unplanned(wanted.start, end=wanted.end, tenant_id=wanted.tenant_id),
         "dead_letters": DeadLetter.objects.count() if tenant is None else 0,
         "holdout": measured(wanted.wanted),
     }
@@ -70,12 +75,19 @@ def _sums(wanted: Asked) -> Totals:
 def _unknown(wanted: Asked) -> int:
     """Calls of the period that never settled. Which key they had is not known."""
     rows = backlog.outcome_unknown().filter(at__gte=wanted.start, at__lt=wanted.end)
-    of = {name: value for name in ("tenant_id", "plan_id") if (value := getattr(wanted, name)) is not None}
+    of = {
+        name: value
+        for name in ("tenant_id", "plan_id")
+        if (value := getattr(wanted, name)) is not None
+    }
     return rows.filter(**of).count()
 
 
 def _budgets(wanted: Asked, tenant: Tenant | None) -> list[PlanBudget]:
-    """Of the plans in sight that have one, by tenant, broken ones first. Of a plan of the platform's a tenant's people see their own."""
+    """Of the plans in sight that have one, by tenant, broken ones first.
+
+    Of a plan of the platform's a tenant's people see their own.
+    """
     rows = Plan.objects.filter(cache_enabled=True, max_error_rate__isnull=False)
     if tenant is not None:
         rows = rows.filter(Q(tenant=tenant) | Q(tenant=None))
@@ -87,7 +99,8 @@ def _budgets(wanted: Asked, tenant: Tenant | None) -> list[PlanBudget]:
 
 
 def _tops(wanted: Asked, tenant: Tenant | None, sums: Totals) -> list[dict[str, Any]]:
-    """Who lost money and who saved most: of tenants, plans, keys and models, those that the filters leave open."""
+    """Who lost money and who saved most: of tenants, plans, keys and models,
+    those that the filters leave open."""
     open_ones = {
         "tenant": tenant is None and wanted.tenant_id is None and Tenant.objects.count() > 1,
         "plan": wanted.plan_id is None,
@@ -96,14 +109,25 @@ def _tops(wanted: Asked, tenant: Tenant | None, sums: Totals) -> list[dict[str, 
     }
     ranked = rankings(wanted, [name for name, is_open in open_ones.items() if is_open])
     return [
-        {"by": name, "rows": [(row, _part(row, sums)) for row in rows[:TOP]], "more": max(0, len(rows) - TOP)}
+        {
+            "by": name,
+            "rows": [(row, _part(row, sums)) for row in rows[:TOP]],
+            "more": max(0, len(rows) - TOP),
+        }
         for name, rows in ranked.items()
     ]
 
 
 def _part(row: Group, sums: Totals) -> float | None:
-    """The group's share of what was saved: of the money, of the tokens where nothing has a price. None of a loss."""
-    mine, whole = (row.totals.tokens_saved, sums.tokens_saved) if sums.saved is None else (row.totals.saved, sums.saved)
+    """The group's share of what was saved: of the money, of the tokens where nothing has a price.
+
+    None of a loss.
+    """
+    mine, whole = (
+        (row.totals.tokens_saved, sums.tokens_saved)
+        if sums.saved is None
+        else (row.totals.saved, sums.saved)
+    )
     return float(mine) / float(whole) if mine is not None and whole and whole > 0 else None
 
 
@@ -116,25 +140,48 @@ def _changes(now: Totals, before: Totals) -> dict[str, Any]:
 
 
 def _shares(sums: Totals) -> dict[str, str]:
-    """`all`: the share of the spend before that was saved, tenths below 10 %; the others: each part's of what was saved, rounded so that
-    they add up to 100 (largest remainder). Nothing where there is no saving to share."""
+    """`all`: the share of the spend before that was saved, tenths below 10 %; the others:
+    each part's of what was saved, rounded so that they add up to 100 (largest remainder). Nothing
+    where there is no saving to share."""
     if not sums.would_cost or sums.saved is None or sums.saved <= 0:
         return {}
-    parts = {"exact": sums.saved_exact, "semantic": sums.saved_semantic, "compression": sums.saved_compression}
+    parts = {
+        "exact": sums.saved_exact,
+        "semantic": sums.saved_semantic,
+        "compression": sums.saved_compression,
+    }
     exact = {name: 100 * (value or Decimal(0)) / sums.saved for name, value in parts.items()}
     floors = {name: math.floor(value) for name, value in exact.items()}
     by_rest = sorted(exact, key=lambda name: floors[name] - exact[name])
     for name in by_rest[: 100 - sum(floors.values())]:
         floors[name] += 1
     whole = 100 * sums.saved / sums.would_cost
-    return {"all": f"{whole:.{1 if whole < Decimal('9.95') else 0}f}", **{name: str(value) for name, value in floors.items()}}
+    return {
+        "all": f"{whole:.{1 if whole < Decimal('9.95') else 0}f}",
+        **{name: str(value) for name, value in floors.items()},
+    }
 
 
 def _tiers(sums: Totals) -> list[tuple[str, str, int, int | None, Any, list[float] | None]]:
-    """Class, name, requests, tokens saved, dollars saved, (median, 99th percentile) of each way a request went."""
+    """Class, name, requests, tokens saved, dollars saved, (median, 99th percentile)
+    of each way a request went."""
     return [
-        ("exact", "Exact hit", sums.exact, sums.tokens_saved_exact, sums.saved_exact, sums.exact_ms),
-        ("semantic", "Semantic hit", sums.semantic, sums.tokens_saved_semantic, sums.saved_semantic, sums.semantic_ms),
+        (
+            "exact",
+            "Exact hit",
+            sums.exact,
+            sums.tokens_saved_exact,
+            sums.saved_exact,
+            sums.exact_ms,
+        ),
+        (
+            "semantic",
+            "Semantic hit",
+            sums.semantic,
+            sums.tokens_saved_semantic,
+            sums.saved_semantic,
+            sums.semantic_ms,
+        ),
         ("miss", "Miss", sums.misses, None, None, sums.miss_ms),
         ("bypass", "Not looked up", sums.bypassed, None, None, None),
     ]

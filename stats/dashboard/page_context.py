@@ -14,9 +14,12 @@ from stats.dashboard.wording import NAMES, moment, period_words
 from stats.reports.filters import Asked, asked
 
 
-def read(request: HttpRequest, tenant: Tenant | None, *, also: tuple[str, ...] = ()) -> tuple[dict[str, str], Asked]:
+def read(
+    request: HttpRequest, tenant: Tenant | None, *, also: tuple[str, ...] = ()
+) -> tuple[dict[str, str], Asked]:
     """The filters of the URL, with this month where no period is named. Raises Refusal."""
-    asked(request.GET, tenant=tenant, also=also)  # refuses a name given twice, which a dict does not show
+    # Refuses a name given twice, which a dict does not show.
+    asked(request.GET, tenant=tenant, also=also)
     params = {name: str(value) for name, value in request.GET.items() if value}
     if not {"range", "from", "to"} & params.keys():
         params["range"] = "month"
@@ -24,13 +27,22 @@ def read(request: HttpRequest, tenant: Tenant | None, *, also: tuple[str, ...] =
 
 
 def refused(request: HttpRequest, error: Refusal) -> HttpResponseBase:
-    return render(request, "dashboard/bad_request.html", {"problem": error.message, "ranges": NAMES}, status=error.status)
+    return render(
+        request,
+        "dashboard/bad_request.html",
+        {"problem": error.message, "ranges": NAMES},
+        status=error.status,
+    )
 
 
 def frame(params: dict[str, str], wanted: Asked, tenant: Tenant | None) -> dict[str, Any]:
     """What the pages of the dashboard share: the filters, in words and as links."""
     plans = Plan.objects.select_related("tenant").order_by("name", "tenant__slug")
-    plan = Plan.objects.filter(pk=wanted.plan_id).select_related("tenant").first() if wanted.plan_id else None
+    plan = (
+        Plan.objects.filter(pk=wanted.plan_id).select_related("tenant").first()
+        if wanted.plan_id
+        else None
+    )
     return {
         "params": params,
         "asked": wanted,
@@ -45,6 +57,9 @@ def frame(params: dict[str, str], wanted: Asked, tenant: Tenant | None) -> dict[
         "tenant": tenant,
         "plan": plan,
         "plan_name": plan.name if plan else f"number {wanted.plan_id}",
-        "key_name": VirtualKey.objects.filter(pk=wanted.key_id or 0).values_list("name", flat=True).first() or f"number {wanted.key_id}",
+        "key_name": VirtualKey.objects.filter(pk=wanted.key_id or 0)
+        .values_list("name", flat=True)
+        .first()
+        or f"number {wanted.key_id}",
         "narrow": any(params.get(name) for name in ("plan", "key", "route", "model", "tenant")),
     }

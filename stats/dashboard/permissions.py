@@ -1,4 +1,7 @@
-"""Who may look at the dashboard: staff who may see numbers. Which tenant's numbers they see, `plans.access.tenant_of` says."""
+"""Who may look at the dashboard: staff who may see numbers.
+
+Which tenant's numbers they see, `plans.access.tenant_of` says.
+"""
 
 from collections.abc import Callable
 from functools import wraps
@@ -19,7 +22,8 @@ def may_look(user: Any) -> bool:
 
 
 def for_viewers(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
-    """A page that others do not see (302 to the log-in, 403 for staff), nobody keeps, and that changes nothing."""
+    """A page that others do not see (302 to the log-in, 403 for staff), nobody keeps,
+    and that changes nothing."""
 
     @wraps(view)
     def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:

@@ -37,7 +37,10 @@ REASONS: Final = {
 BILLS: Final = {
     "list": "by the provider, by the price list",
     "charged": "by the provider, as it says itself",
-    "unknown": "the call was given up before its answer: the provider may have billed it, and it is in no sum",
+    "unknown": (
+        "the call was given up before its answer: the provider may have billed it, "
+        "and it is in no sum"
+    ),
 }
 DETAILS: Final = {
     "written_1h": "Of those written, for an hour",
@@ -62,7 +65,9 @@ NOT_KEPT: Final[dict[str, str]] = {
     "schema": "the answer lacks keys that the schema requires, or has other types",
     "tool-calls": "the answer calls tools, which the plan does not keep",
     "no-tool-call": "a tool had to be called, and none was",
-    "tool-arguments": "a tool call names no tool that was offered, or its arguments are not what the tool takes",
+    "tool-arguments": (
+        "a tool call names no tool that was offered, or its arguments are not what the tool takes"
+    ),
     "not-understood": "the answer holds what the gateway cannot put together",
     "stream-cut": "the stream ended before the answer did",
     "too-large": "the answer is larger than what is stored",
@@ -80,12 +85,22 @@ class Fact:
 
 def facts(row: RequestEvent) -> list[tuple[str, list[Fact]]]:
     """Sections of the record, in the order in which things happened."""
-    return [("Asked", _asked(row)), ("Decided", _decided(row)), ("Tokens", _tokens(row)), ("Money", _money(row)), ("Time", _time(row))]
+    return [
+        ("Asked", _asked(row)),
+        ("Decided", _decided(row)),
+        ("Tokens", _tokens(row)),
+        ("Money", _money(row)),
+        ("Time", _time(row)),
+    ]
 
 
 def saved(row: RequestEvent) -> Any:
     """US dollars; None where the model has no price."""
-    return None if row.would_cost is None or row.billed_cost is None else row.would_cost - row.billed_cost - row.spent_cost
+    return (
+        None
+        if row.would_cost is None or row.billed_cost is None
+        else row.would_cost - row.billed_cost - row.spent_cost
+    )
 
 
 def _asked(row: RequestEvent) -> list[Fact]:
@@ -95,27 +110,60 @@ def _asked(row: RequestEvent) -> list[Fact]:
         Fact("Key", row.key or NOTHING),
         Fact("Plan", *_plan(row)),
         Fact("Route", row.route or NOTHING, "the model name that the client asked for"),
-        Fact("Model", f"{row.model} at {row.upstream}" if row.upstream else row.model or NOTHING, "who would answer it, and is paid"),
+        Fact(
+            "Model",
+            f"{row.model} at {row.upstream}" if row.upstream else row.model or NOTHING,
+            "who would answer it, and is paid",
+        ),
         Fact("Shape", "streamed" if row.stream else "in one piece"),
-        Fact("Turn", count(row.turns) if row.turns else NOTHING, "which of its chat's, counted by the user's; – where it was not read"),
+        Fact(
+            "Turn",
+            count(row.turns) if row.turns else NOTHING,
+            "which of its chat's, counted by the user's; – where it was not read",
+        ),
     ]
 
 
 def _decided(row: RequestEvent) -> list[Fact]:
-    outcome = f"{OUTCOMES.get(row.outcome, row.outcome)}, HTTP {row.status}{f', {row.error_code}' if row.error_code else ''}"
+    outcome = (
+        f"{OUTCOMES.get(row.outcome, row.outcome)}, HTTP "
+        f"{row.status}{f', {row.error_code}' if row.error_code else ''}"
+    )
     found = [
         Fact("Outcome", outcome),
         Fact("Tier", row.tier, TIERS.get(row.tier, "")),
-        Fact("Reason", row.reason or NOTHING, REASONS.get(row.reason, "why a stored answer was not served" if row.reason else "")),
+        Fact(
+            "Reason",
+            row.reason or NOTHING,
+            REASONS.get(row.reason, "why a stored answer was not served" if row.reason else ""),
+        ),
         Fact("Similarity", _number(row.similarity), "the cosine of the nearest stored question"),
-        Fact("Score", _number(row.score), "the verifier's; the plan's threshold is compared with it under match: verified"),
+        Fact(
+            "Score",
+            _number(row.score),
+            "the verifier's; the plan's threshold is compared with it under match: verified",
+        ),
         Fact("Stored answer", row.entry_id or NOTHING, _stored(row)),
-        Fact("Went on without", ", ".join(row.failures) or "nothing", "tools that did not answer in time"),
+        Fact(
+            "Went on without",
+            ", ".join(row.failures) or "nothing",
+            "tools that did not answer in time",
+        ),
     ]
     if row.not_kept:
-        found.append(Fact("Not kept", row.not_kept, NOT_KEPT.get(row.not_kept, "why the answer was not stored")))
+        found.append(
+            Fact(
+                "Not kept",
+                row.not_kept,
+                NOT_KEPT.get(row.not_kept, "why the answer was not stored"),
+            )
+        )
     if row.upstream_request_id:
-        found.append(Fact("Provider's id", row.upstream_request_id, "of this request: its support asks for it"))
+        found.append(
+            Fact(
+                "Provider's id", row.upstream_request_id, "of this request: its support asks for it"
+            )
+        )
     if row.would:
         found.append(Fact("Would have been", row.would, "the tier that would have answered"))
     if row.sample:
@@ -130,14 +178,27 @@ def _decided(row: RequestEvent) -> list[Fact]:
 
 
 def _tokens(row: RequestEvent) -> list[Fact]:
-    estimated = "counted here: the provider sent no usage" if row.estimated else "as the provider counts"
-    parts = [Fact(DETAILS.get(name, name), count(number)) for name, number in sorted(row.token_details.items())]
+    estimated = (
+        "counted here: the provider sent no usage" if row.estimated else "as the provider counts"
+    )
+    parts = [
+        Fact(DETAILS.get(name, name), count(number))
+        for name, number in sorted(row.token_details.items())
+    ]
     return [
         Fact("Asked", count(row.asked_tokens), "the prompt as the client sent it"),
         Fact("Sent", count(row.prompt_tokens), f"the prompt that was billed; {estimated}"),
-        Fact("Read from prefix cache", count(row.cached_tokens), "of those sent, at the provider's lower price"),
+        Fact(
+            "Read from prefix cache",
+            count(row.cached_tokens),
+            "of those sent, at the provider's lower price",
+        ),
         Fact("Written to prefix cache", count(row.written_tokens)),
-        Fact("Completion billed", count(row.completion_tokens), "what the model thought and nobody saw included"),
+        Fact(
+            "Completion billed",
+            count(row.completion_tokens),
+            "what the model thought and nobody saw included",
+        ),
         *parts,
         Fact("Completion served", count(row.served_tokens), "what the client received"),
         Fact("Saved", count(row.tokens_saved), "prompt and completion that nobody billed"),
@@ -146,8 +207,14 @@ def _tokens(row: RequestEvent) -> list[Fact]:
 
 def _money(row: RequestEvent) -> list[Fact]:
     return [
-        Fact("Would have cost", usd(row.would_cost), "without a plan; – where the model has no price"),
-        Fact("Billed", "unknown" if row.bill == "unknown" else usd(row.billed_cost), BILLS.get(row.bill, "by the provider")),
+        Fact(
+            "Would have cost", usd(row.would_cost), "without a plan; – where the model has no price"
+        ),
+        Fact(
+            "Billed",
+            "unknown" if row.bill == "unknown" else usd(row.billed_cost),
+            BILLS.get(row.bill, "by the provider"),
+        ),
         Fact("Spent on saving", usd(row.spent_cost), "embedding, sampling, judging"),
         Fact("Saved", usd(saved(row)), "the first less the other two"),
     ]
@@ -158,7 +225,11 @@ def _time(row: RequestEvent) -> list[Fact]:
         Fact("Until the last byte", f"{milliseconds(row.duration_ms)} ms"),
         Fact("Of it the provider's", f"{milliseconds(row.upstream_ms)} ms"),
         Fact("Of it the gateway's", f"{milliseconds(row.overhead_ms)} ms"),
-        Fact("Calls to the provider", count(row.attempts), "more than one: it was tried again, or elsewhere"),
+        Fact(
+            "Calls to the provider",
+            count(row.attempts),
+            "more than one: it was tried again, or elsewhere",
+        ),
     ]
 
 
@@ -170,7 +241,10 @@ def _plan(row: RequestEvent) -> tuple[str, str]:
     """The plan in words, and what is to be known of it."""
     if row.plan_id is None and row.plan:
         return f"{row.plan}, which does not exist", "as the request named it; nothing was saved"
-    return f"{row.plan}, version {row.plan_version}" if row.plan else NOTHING, "in the version that the request began with"
+    return (
+        f"{row.plan}, version {row.plan_version}" if row.plan else NOTHING,
+        "in the version that the request began with",
+    )
 
 
 def _stored(row: RequestEvent) -> str:

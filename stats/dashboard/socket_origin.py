@@ -14,17 +14,22 @@ LOCAL: Final = ["localhost", ".localhost", "127.0.0.1", "[::1]"]
 
 
 def is_own(origin: str, host: str) -> bool:
-    """Whether a page of this origin was served under this Host, or is one of TOKENTHRIFT_TRUSTED_ORIGINS (for a proxy that changes the
-    host or leaves out its port). Without an origin it is no browser's page."""
+    """Whether a page of this origin was served under this Host,
+    or is one of TOKENTHRIFT_TRUSTED_ORIGINS (for a proxy that changes the host or leaves out its
+    port). Without an origin it is no browser's page."""
     found = _place(origin)
     if found is None:
         return False
     scheme, name, port = found
-    if origin.lower().rstrip("/") in {each.lower().rstrip("/") for each in settings.CSRF_TRUSTED_ORIGINS}:
+    if origin.lower().rstrip("/") in {
+        each.lower().rstrip("/") for each in settings.CSRF_TRUSTED_ORIGINS
+    }:
         return True
     asked = _place(f"{scheme}://{host}")
     allowed = settings.ALLOWED_HOSTS or (LOCAL if settings.DEBUG else [])
-    return asked == (scheme, name, port) and validate_host(f"[{name}]" if ":" in name else name, allowed)
+    return asked == (scheme, name, port) and validate_host(
+        f"[{name}]" if ":" in name else name, allowed
+    )
 
 
 def _place(url: str) -> tuple[str, str, int] | None:
@@ -34,19 +39,30 @@ def _place(url: str) -> tuple[str, str, int] | None:
         scheme, host, port = parts.scheme, parts.hostname, parts.port
     except ValueError:
         return None
-    plain = not (parts.username or parts.password or parts.path.strip("/") or parts.query or parts.fragment)
-    return (scheme, host.rstrip("."), port or PORTS[scheme]) if scheme in PORTS and host and plain else None
+    plain = not (
+        parts.username or parts.password or parts.path.strip("/") or parts.query or parts.fragment
+    )
+    return (
+        (scheme, host.rstrip("."), port or PORTS[scheme])
+        if scheme in PORTS and host and plain
+        else None
+    )
 
 
 def guarded(application: Application) -> Application:
-    """The ASGI application for pages of our own; others get a 403 before anything of the session is read."""
+    """The ASGI application for pages of our own;
+    others get a 403 before anything of the session is read."""
 
-    async def guard(scope: Message, receive: Any, send: Callable[[Message], Awaitable[None]]) -> None:
+    async def guard(
+        scope: Message, receive: Any, send: Callable[[Message], Awaitable[None]]
+    ) -> None:
         headers: dict[bytes, list[bytes]] = {}
         for name, value in scope["headers"]:
             headers.setdefault(name.lower(), []).append(value)
         origins, hosts = headers.get(b"origin", []), headers.get(b"host", [])
-        if len(origins) == len(hosts) == 1 and is_own(origins[0].decode("latin1"), hosts[0].decode("latin1")):
+        if len(origins) == len(hosts) == 1 and is_own(
+            origins[0].decode("latin1"), hosts[0].decode("latin1")
+        ):
             await application(scope, receive, send)
         else:
             await send({"type": "websocket.close", "code": 4403})

@@ -31,6 +31,8 @@ def tuning_page(request: HttpRequest, plan: int) -> HttpResponseBase:
         "plan": row,
         "days": days,
         "periods": PERIODS,
-        "found": tuning(selectors.wanted_of(row, None, start=datetime.now(UTC) - timedelta(days=days)), row),
+        "found": tuning(
+            selectors.wanted_of(row, None, start=datetime.now(UTC) - timedelta(days=days)), row
+        ),
     }
     return render(request, "admin/tuning.html", admin.site.each_context(request) | page)

@@ -43,19 +43,25 @@ def dashboard(request: HttpRequest) -> HttpResponseBase:
 @permission_required("plans.change_plan", raise_exception=True)
 @require_POST
 def semantic_tier_on(request: HttpRequest, plan: int) -> HttpResponseBase:
-    """The dashboard's button: turn a plan's semantic tier on again, for one tenant where the form names it. It stands in the plan's history
-    in the admin."""
+    """The dashboard's button: turn a plan's semantic tier on again,
+    for one tenant where the form names it. It stands in the plan's history in the admin."""
     row = plans_of(request.user).filter(pk=plan).first()
     if row is None:
         raise Http404
     user = cast(User, request.user)
     number = request.POST.get("tenant", "")
-    tenant = Tenant.objects.filter(pk=int(number)).first() if number.isascii() and number.isdigit() and len(number) < 19 else None
+    tenant = (
+        Tenant.objects.filter(pk=int(number)).first()
+        if number.isascii() and number.isdigit() and len(number) < 19
+        else None
+    )
     if number and tenant is None:
         raise Http404
     if tier_switch.turn_on(row.pk, by=user.get_username(), tenant=tenant.pk if tenant else None):
         of = f" for {tenant}" if tenant and row.tenant_id is None else ""
-        LogEntry.objects.log_actions(user.pk, [row], CHANGE, f"Turned the semantic tier on again{of}.", single_object=True)
+        LogEntry.objects.log_actions(
+            user.pk, [row], CHANGE, f"Turned the semantic tier on again{of}.", single_object=True
+        )
     return redirect("dashboard")
 
 
@@ -65,7 +71,8 @@ def semantic_tier_on(request: HttpRequest, plan: int) -> HttpResponseBase:
 
 @for_viewers
 def request_list(request: HttpRequest) -> HttpResponseBase:
-    """A page of requests under the filters of the URL; 400 with what is accepted, or 404, for what cannot be asked."""
+    """A page of requests under the filters of the URL;
+    400 with what is accepted, or 404, for what cannot be asked."""
     tenant = tenant_of(request.user)
     try:
         params, asked = read(request, tenant, also=NAMES)
@@ -93,7 +100,9 @@ def request_page(request: HttpRequest, event: uuid.UUID) -> HttpResponseBase:
         "headline": request_detail.TIERS.get(row.tier, ""),
         "saved": request_detail.saved(row),
         "plan": plans_of(request.user).filter(pk=row.plan_id).first() if row.plan_id else None,
-        "plan_now": Plan.objects.filter(pk=row.plan_id).values_list("version", flat=True).first() if row.plan_id else None,
+        "plan_now": Plan.objects.filter(pk=row.plan_id).values_list("version", flat=True).first()
+        if row.plan_id
+        else None,
         "fresh": freshness(tenant),
     }
     return render(request, "dashboard/request.html", page)

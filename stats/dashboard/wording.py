@@ -1,4 +1,7 @@
-"""A period, and a difference between two of them, in words. Pure but for the clock of nobody: times are given."""
+"""A period, and a difference between two of them, in words.
+
+Pure but for the clock of nobody: times are given.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,7 +31,8 @@ IN_WORDS: Final = {
 
 
 def period_words(params: Mapping[str, str], asked: Asked) -> str:
-    """Such as `this month` or `from 1 Nov 2026 to 3 Nov 2026`, to stand at the end of a sentence."""
+    """Such as `this month` or `from 1 Nov 2026 to 3 Nov 2026`,
+    to stand at the end of a sentence."""
     named = IN_WORDS.get(params.get("range", ""))
     return named or f"from {moment(asked.start)} to {moment(asked.end, last=True)}"
 
@@ -50,7 +54,10 @@ def label(at: datetime, granularity: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Of one figure since the period before: `share` of what it was, None when that was nothing. `gone_up` None: it stayed."""
+    """Of one figure since the period before: `share` of what it was, None when that was nothing.
+
+    `gone_up` None: it stayed.
+    """
 
     by: Decimal
     share: float | None
@@ -66,4 +73,6 @@ def change(now: Decimal | float | None, before: Decimal | float | None) -> Chang
     if now is None or before is None:
         return None
     by = Decimal(now) - Decimal(before)
-    return Change(by, float(by / abs(Decimal(before))) if before else None, None if not by else by > 0)
+    return Change(
+        by, float(by / abs(Decimal(before))) if before else None, None if not by else by > 0
+    )

@@ -19,7 +19,8 @@ from stats.time_grains import DAY
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """`unknown`: calls whose worker was killed before they settled; `given_up`: how many settled without an answer."""
+    """`unknown`: calls whose worker was killed before they settled;
+    `given_up`: how many settled without an answer."""
 
     spooled_bytes: int
     unfolded: int
@@ -34,7 +35,9 @@ def waiting(spool: Path) -> Waiting:
     return Waiting(
         spooled_bytes=_spooled(spool),
         unfolded=sum(len(row.events) for row in Unfolded.objects.iterator()),
-        given_up=Rollup.objects.filter(grain=DAY, cut=PLAN).aggregate(found=Sum("bill_unknown", default=0))["found"],
+        given_up=Rollup.objects.filter(grain=DAY, cut=PLAN).aggregate(
+            found=Sum("bill_unknown", default=0)
+        )["found"],
         in_flight=UpstreamAttempt.objects.count() - len(unknown),
         unknown=unknown,
     )
@@ -52,7 +55,8 @@ def _spooled(spool: Path) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """`fold_lag`: seconds since the oldest request without a roll-up began, 0 when all have theirs; `unknown`: calls never settled."""
+    """`fold_lag`: seconds since the oldest request without a roll-up began, 0 when all have theirs;
+    `unknown`: calls never settled."""
 
     fold_lag: float
     unknown: int
@@ -66,7 +70,8 @@ def standing() -> Standing:
 
 
 def _seconds(event_id: UUID) -> float:
-    """When a request began: the first 48 bits of its id are milliseconds (UUIDv7, RFC 9562 section 5.7)."""
+    """When a request began: the first 48 bits of its id are milliseconds
+    (UUIDv7, RFC 9562 section 5.7)."""
     return (event_id.int >> 80) / 1000
 
 
@@ -74,11 +79,14 @@ LIVE_WITHIN = timedelta(seconds=60)  # a living worker touches its cursor every 
 
 
 def outcome_unknown() -> QuerySet[UpstreamAttempt]:
-    """Upstream calls whose worker was killed before they settled: the provider may have billed them."""
+    """Upstream calls whose worker was killed before they settled:
+    the provider may have billed them."""
     return UpstreamAttempt.objects.exclude(_in_flight())
 
 
 def _in_flight() -> Q:
     """An attempt is in flight while its worker lives."""
-    alive = SpoolCursor.objects.filter(worker=OuterRef("worker"), seen_at__gte=datetime.now(UTC) - LIVE_WITHIN)
+    alive = SpoolCursor.objects.filter(
+        worker=OuterRef("worker"), seen_at__gte=datetime.now(UTC) - LIVE_WITHIN
+    )
     return Q(Exists(alive))

@@ -1,7 +1,9 @@
-"""The SQL by which rows of stored answers are written and noted as used. Both run in the flusher's transaction.
+"""The SQL by which rows of stored answers are written and noted as used.
 
-The lock is held by whoever writes rows, shared, and by whoever writes an erasure, alone: so a row that is not there yet when an erasure
-begins sees the erasure.
+Both run in the flusher's transaction.
+
+The lock is held by whoever writes rows, shared, and by whoever writes an erasure, alone: so a row
+that is not there yet when an erasure begins sees the erasure.
 """
 
 from typing import Final
@@ -11,10 +13,15 @@ from django.db.models import CharField
 from stats.models.cache_entries import CacheEntry, Erasure
 
 LOCK: Final = 0x746B6570  # any number of our own
-STEP: Final = "10 seconds"  # of `used_at`: it is indexed, and an index entry for each hit would be dear
+# Of `used_at`: it is indexed, and an index entry for each hit would be dear.
+STEP: Final = "10 seconds"
 ENTRIES, ERASURES = CacheEntry._meta.db_table, Erasure._meta.db_table
 
-_TEXTS = {field.column: field.max_length for field in CacheEntry._meta.concrete_fields if isinstance(field, CharField)}
+_TEXTS = {
+    field.column: field.max_length
+    for field in CacheEntry._meta.concrete_fields
+    if isinstance(field, CharField)
+}
 _OTHERS = {"tenant_id": "bigint", "plan_id": "bigint", "exact": "boolean", "bytes": "bigint"}
 _TIMES = ("created_at", "expires_at")
 _COLUMNS = ", ".join(f'"{name}"' for name in (*_TEXTS, *_OTHERS, *_TIMES))
@@ -29,17 +36,22 @@ _TYPES = ", ".join(
     + [f"{name} double precision" for name in _TIMES]
 )
 _WRITTEN = (*_TEXTS, *_OTHERS, *_TIMES, "used_at", "hits", "doomed_at", "removed")
-# Where a copy may stand that the new one does not replace, in a backend that the plan had before, is not forgotten.
+# Where a copy may stand that the new one does not replace, in a backend that the plan had before,
+# is not forgotten.
 _BACKENDS = f"""backend = CASE WHEN string_to_array({ENTRIES}.backend, ' ') @> string_to_array(excluded.backend, ' ') THEN {ENTRIES}.backend
     ELSE ltrim({ENTRIES}.backend || ' ' || excluded.backend) END"""
-_REPLACED = ", ".join([_BACKENDS] + [f'"{name}" = excluded."{name}"' for name in _WRITTEN if name not in ("entry_id", "backend")])
+_REPLACED = ", ".join(
+    [_BACKENDS]
+    + [f'"{name}" = excluded."{name}"' for name in _WRITTEN if name not in ("entry_id", "backend")]
+)
 _ERASED = f"""EXISTS (SELECT FROM {ERASURES} r WHERE r.at >= to_timestamp(x.created_at)
     AND coalesce(r.tenant_id, x.tenant_id) = x.tenant_id AND coalesce(r.plan_id, x.plan_id) = x.plan_id
     AND r.entry_id IN ('', x.entry_id, nullif(x.sent, '')) AND r.route IN ('', x.route)
     AND r.namespace IN ('', x.namespace) AND r.end_user IN ('', x.end_user))"""
 
 LOCK_SHARED = f"SELECT pg_advisory_xact_lock_shared({LOCK})".encode()
-# An answer that was kept anew begins anew; in the order of ids, so that two workers never wait for each other.
+# An answer that was kept anew begins anew; in the order of ids, so that two workers never wait for
+# each other.
 INSERT_KEPT = f"""
 INSERT INTO {ENTRIES} ({_COLUMNS}, used_at, hits, doomed_at, removed)
 SELECT DISTINCT ON (x.entry_id) {_VALUES}, to_timestamp(x.created_at), 0, CASE WHEN {_ERASED} THEN now() END, false
@@ -48,7 +60,8 @@ WHERE to_timestamp(x.expires_at) > now() ORDER BY x.entry_id, x.created_at DESC
 ON CONFLICT (entry_id) DO UPDATE SET {_REPLACED} WHERE excluded.created_at >= {ENTRIES}.created_at
 """.encode()
 
-# Behind `new`, the events just inserted. A row that somebody else holds is passed over: the ledger waits for nothing of this.
+# Behind `new`, the events just inserted. A row that somebody else holds is passed over: the ledger
+# waits for nothing of this.
 NOTE_USE = f"""
 used AS (SELECT entry_id, count(*) AS hits, max(at) AS at FROM new
     WHERE entry_id <> '' AND (tier IN ('exact', 'semantic', 'sample') OR would <> '') GROUP BY entry_id),

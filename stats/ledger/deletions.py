@@ -18,7 +18,10 @@ POLL = 0.05
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
-    """What all must agree in; None and "" are any. `end_user` is a digest. An `entry_id` may also be that of a compressed request."""
+    """What all must agree in; None and "" are any.
+
+    `end_user` is a digest. An `entry_id` may also be that of a compressed request.
+    """
 
     tenant_id: int | None = None
     plan_id: int | None = None
@@ -30,9 +33,17 @@ class Filter:
 
 def entries(wanted: Filter) -> QuerySet[CacheEntry]:
     """The entries that agree, less those expired or deleted already."""
-    given = {name: value for name, value in asdict(wanted).items() if name != "entry_id" and value not in (None, "")}
+    given = {
+        name: value
+        for name, value in asdict(wanted).items()
+        if name != "entry_id" and value not in (None, "")
+    }
     found = present().filter(**given)
-    return found.filter(Q(entry_id=wanted.entry_id) | Q(sent=wanted.entry_id)) if wanted.entry_id else found
+    return (
+        found.filter(Q(entry_id=wanted.entry_id) | Q(sent=wanted.entry_id))
+        if wanted.entry_id
+        else found
+    )
 
 
 def present() -> QuerySet[CacheEntry]:
@@ -41,9 +52,11 @@ def present() -> QuerySet[CacheEntry]:
 
 
 def erase(wanted: Filter, *, by: str) -> tuple[int, datetime]:
-    """Have everything go that was kept until now and agrees: the number known of, and the mark for `pending`.
+    """Have everything go that was kept until now and agrees:
+    the number known of, and the mark for `pending`.
 
-    What a worker has stored but not written down yet is doomed as its row comes in, so it is not counted.
+    What a worker has stored but not written down yet is doomed as its row comes in, so it is not
+    counted.
     """
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
@@ -61,8 +74,11 @@ def doom(found: QuerySet[CacheEntry], *, at: datetime) -> int:
 
 
 def pending(at: datetime, *, seconds: float) -> int:
-    """How many of the entries with that mark still stand in a store; waits up to `seconds` for there to be none."""
+    """How many of the entries with that mark still stand in a store;
+    waits up to `seconds` for there to be none."""
     until = time.monotonic() + seconds
-    while (left := CacheEntry.objects.filter(doomed_at=at, removed=False).count()) and time.monotonic() < until:
+    while (
+        left := CacheEntry.objects.filter(doomed_at=at, removed=False).count()
+    ) and time.monotonic() < until:
         time.sleep(POLL)
     return left

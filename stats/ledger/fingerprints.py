@@ -1,4 +1,5 @@
-"""Imprints in the database, and the SQL that writes them: in the flusher's transaction, beside the requests they are of."""
+"""Imprints in the database, and the SQL that writes them:
+in the flusher's transaction, beside the requests they are of."""
 
 from typing import Any, Final
 from uuid import UUID
@@ -9,8 +10,11 @@ from django.db.models import QuerySet
 from stats.models.cache_entries import CacheEntry, Erasure
 from stats.models.fingerprints import StoredImprint
 
-IMPRINTS, ERASURES, ENTRIES = (model._meta.db_table for model in (StoredImprint, Erasure, CacheEntry))
-# An erasure names entries more closely than an imprint can be told apart: one too many goes rather than one too few.
+IMPRINTS, ERASURES, ENTRIES = (
+    model._meta.db_table for model in (StoredImprint, Erasure, CacheEntry)
+)
+# An erasure names entries more closely than an imprint can be told apart: one too many goes rather
+# than one too few.
 _ERASED: Final = f"""EXISTS (SELECT FROM {ERASURES} r WHERE r.at >= to_timestamp(x.at)
     AND coalesce(r.tenant_id, x.tenant_id) = x.tenant_id AND coalesce(r.plan_id, x.plan_id) = x.plan_id
     AND r.end_user IN ('', x.end_user) AND (r.entry_id = '' OR left(r.entry_id, 32) = replace(x.asked::text, '-', '')))"""
@@ -25,10 +29,20 @@ WHERE NOT {_ERASED} ON CONFLICT (event_id) DO NOTHING""".encode()
 
 def erase(erasure: Erasure) -> None:
     """Have the imprints go that an erasure is about."""
-    wanted: dict[str, Any] = {"tenant_id": erasure.tenant_id, "plan_id": erasure.plan_id, "end_user": erasure.end_user or None}
-    rows = StoredImprint.objects.filter(at__lte=erasure.at, **{name: value for name, value in wanted.items() if value is not None})
+    wanted: dict[str, Any] = {
+        "tenant_id": erasure.tenant_id,
+        "plan_id": erasure.plan_id,
+        "end_user": erasure.end_user or None,
+    }
+    rows = StoredImprint.objects.filter(
+        at__lte=erasure.at, **{name: value for name, value in wanted.items() if value is not None}
+    )
     if erasure.entry_id:
-        rows = rows.filter(asked=UUID(erasure.entry_id[:32])) if _is_key(erasure.entry_id) else rows.none()
+        rows = (
+            rows.filter(asked=UUID(erasure.entry_id[:32]))
+            if _is_key(erasure.entry_id)
+            else rows.none()
+        )
     rows.delete()
 
 
@@ -37,8 +51,10 @@ def erase_asked(found: QuerySet[CacheEntry]) -> None:
     query, values = found.values("entry_id").query.sql_with_params()
     with connection.cursor() as cursor:
         cursor.execute(
-            f"DELETE FROM {IMPRINTS} WHERE asked IN (SELECT left(f.entry_id, 32)::uuid FROM ({query}) AS f "
-            "WHERE f.entry_id ~ '^[0-9a-f]{32}')",
+            (
+                f"DELETE FROM {IMPRINTS} WHERE asked IN (SELECT left(f.entry_id, 32)::uuid "
+                f"FROM ({query}) AS f WHERE f.entry_id ~ '^[0-9a-f]{{32}}')"
+            ),
             values,
         )
 

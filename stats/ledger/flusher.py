@@ -1,8 +1,10 @@
 """Moves the spool into PostgreSQL, whole lines only, each exactly once.
 
-A batch and the new offset of its file are one transaction, so a crash repeats nothing and skips nothing. While PostgreSQL is away the
-lines stay on disk. Files of killed workers are adopted. A row that PostgreSQL refuses is found by halving the batch and put aside as a
-DeadLetter. Lines that the disk refused come straight from memory, and a file on a full disk is emptied once all of it is stored.
+A batch and the new offset of its file are one transaction, so a crash repeats nothing and skips
+nothing. While PostgreSQL is away the lines stay on disk. Files of killed workers are adopted. A row
+that PostgreSQL refuses is found by halving the batch and put aside as a DeadLetter. Lines that the
+disk refused come straight from memory, and a file on a full disk is emptied once all of it is
+stored.
 """
 
 import asyncio
@@ -32,20 +34,33 @@ HEARTBEAT = 15.0
 ADOPT_EVERY = 5.0
 FOLD_EVERY = 1.0
 LONGEST_WAIT = 2.0
-LAST_WAIT = 8.0  # for lines that only this process has: within what the supervisor gives a worker to end
+# For lines that only this process has: within what the supervisor gives a worker to end.
+LAST_WAIT = 8.0
 
 
 class Flusher:
-    """One per worker. `interval` between flushes and `deadline` of each transaction in seconds; `info` defaults to Django's database."""
+    """One per worker.
 
-    def __init__(self, spool: Spool, *, info: str | None = None, interval: float = 0.25, deadline: float = 5.0) -> None:
+    `interval` between flushes and `deadline` of each transaction in seconds; `info` defaults to
+    Django's database.
+    """
+
+    def __init__(
+        self,
+        spool: Spool,
+        *,
+        info: str | None = None,
+        interval: float = 0.25,
+        deadline: float = 5.0,
+    ) -> None:
         self._spool = spool
         self._info = info or database.conninfo()
         self.interval = interval
         self._deadline = deadline
         self._conn: Connection | None = None
         self._offsets: dict[str, int] = {}
-        self._sure: set[str] = set()  # files whose offset was read or committed on the present connection
+        # Files whose offset was read or committed on the present connection.
+        self._sure: set[str] = set()
         self._turn = asyncio.Lock()
         self._touched, self._adopted, self._folded = -HEARTBEAT, -ADOPT_EVERY, -FOLD_EVERY
         self._empty_at = time.monotonic()
@@ -59,7 +74,9 @@ class Flusher:
     def pending_bytes(self) -> int:
         """Spooled by this worker, or waiting in its memory, and not yet committed."""
         files = (*self._spool.retired, self._spool.current)
-        return self._spool.overflow.size + sum(file.size() - self._offsets.get(file.name, 0) for file in files)
+        return self._spool.overflow.size + sum(
+            file.size() - self._offsets.get(file.name, 0) for file in files
+        )
 
     @property
     def lag(self) -> float:
@@ -67,13 +84,19 @@ class Flusher:
         return time.monotonic() - self._empty_at if self.pending_bytes else 0.0
 
     async def turn(self) -> None:
-        """Flush, and adopt and fold when it is time. Raises whatever it is: the lines are safe on disk, and the next turn tries again."""
+        """Flush, and adopt and fold when it is time.
+
+        Raises whatever it is: the lines are safe on disk, and the next turn tries again.
+        """
         try:
             await _whole(self.flush())
             if time.monotonic() - self._adopted >= ADOPT_EVERY:
                 await _whole(self.adopt())
                 self._adopted = time.monotonic()
-            if time.monotonic() - self._folded >= FOLD_EVERY and await _whole(self.fold()) < BATCHES:
+            if (
+                time.monotonic() - self._folded >= FOLD_EVERY
+                and await _whole(self.fold()) < BATCHES
+            ):
                 self._folded = time.monotonic()
         except Exception:
             await self._survive()
@@ -86,7 +109,8 @@ class Flusher:
     async def flush(self) -> int:
         """Move all that was spooled before the call; the number of lines moved.
 
-        Raises psycopg.Error, OSError or TimeoutError when the database does not take them: they stay in the spool.
+        Raises psycopg.Error, OSError or TimeoutError when the database does not take them: they
+        stay in the spool.
         """
         async with self._turn:
             self._spool.retry()
@@ -99,7 +123,8 @@ class Flusher:
             if self._spool.tight:
                 await self._empty_current()
             if time.monotonic() - self._touched >= HEARTBEAT:
-                await self._touch()  # before an older file's cursor goes: a living worker always has one
+                # Before an older file's cursor goes: a living worker always has one.
+                await self._touch()
             for file in list(self._spool.retired):
                 moved += await self._drain(file, whole=True)
                 await self._finish(file)
@@ -128,7 +153,10 @@ class Flusher:
             return moved
 
     async def fold(self) -> int:
-        """Add what is recorded to its roll-ups, a turn of it; the number of batches. Raises as `flush`."""
+        """Add what is recorded to its roll-ups, a turn of it; the number of batches.
+
+        Raises as `flush`.
+        """
         async with self._turn:
             conn = await self._connected()
             with database.deadline(conn, self._deadline):
@@ -138,14 +166,20 @@ class Flusher:
             return folded
 
     async def close(self) -> None:
-        """Flush once more and give the files up, after the last turn: what could not be flushed is adopted by the next worker."""
+        """Flush once more and give the files up, after the last turn:
+        what could not be flushed is adopted by the next worker."""
         self._deadline = min(self._deadline, LONGEST_WAIT)
         ends = time.monotonic() + LAST_WAIT
         while not await self._flush_last() and self._spool.overflow and time.monotonic() < ends:  # noqa: ASYNC110 - nothing would tell
             await asyncio.sleep(self.interval)
         if self._spool.overflow:
-            lost = Counter(kind_of(line) for line in self._spool.overflow.take(self._spool.overflow.size))
-            log.error("neither the disk nor the database took what waited in memory, it is lost: %s", _counts(lost))
+            lost = Counter(
+                kind_of(line) for line in self._spool.overflow.take(self._spool.overflow.size)
+            )
+            log.error(
+                "neither the disk nor the database took what waited in memory, it is lost: %s",
+                _counts(lost),
+            )
         await self._drop_connection()
         self._spool.close()
 
@@ -158,34 +192,49 @@ class Flusher:
                 if not self.pending_bytes:
                     await self._finish(self._spool.current)
         except Exception as error:  # likewise
-            log.warning("the last flush failed, %d bytes are left for the next worker: %s", self.pending_bytes, _reason(error))
+            log.warning(
+                "the last flush failed, %d bytes are left for the next worker: %s",
+                self.pending_bytes,
+                _reason(error),
+            )
             await self._survive()
             return False
         return True
 
     async def _store_overflow(self) -> int:
-        """Move what waits in memory straight into the database, and put aside how much had to be dropped."""
+        """Move what waits in memory straight into the database,
+        and put aside how much had to be dropped."""
         moved = 0
         while lines := self._spool.overflow.take(CHUNK):
             try:
                 conn = await self._connected()
                 with database.deadline(conn, self._deadline):
-                    moved += await self._store(conn, self._spool.current.worker, [line.rstrip(b"\n") for line in lines])
+                    moved += await self._store(
+                        conn, self._spool.current.worker, [line.rstrip(b"\n") for line in lines]
+                    )
             except BaseException:
                 self._spool.overflow.put_back(lines)
                 raise
         if dropped := Counter(self._spool.overflow.dropped):
             conn = await self._connected()
             with database.deadline(conn, self._deadline):
-                reason = f"lines that were dropped, as neither the disk nor the memory had room: {_counts(dropped)}"
-                await _bury(conn, orjson.dumps({"dropped": dropped, "worker": self._spool.worker}), reason)
+                reason = (
+                    "lines that were dropped, as neither the disk nor the memory had room: "
+                    f"{_counts(dropped)}"
+                )
+                await _bury(
+                    conn, orjson.dumps({"dropped": dropped, "worker": self._spool.worker}), reason
+                )
             self._spool.overflow.dropped.subtract(dropped)
             self._spool.overflow.dropped = +self._spool.overflow.dropped
         return moved
 
     async def _empty_current(self) -> None:
-        """Empty the current file if all of it is stored. Its cursor goes first: a crash in between has the lines read once more, which
-        changes nothing, where the other way round lines written meanwhile would be skipped."""
+        """Empty the current file if all of it is stored.
+
+        Its cursor goes first: a crash in between has the lines read once more, which changes
+        nothing, where the other way round lines written meanwhile would be skipped.
+        """
         conn, file = await self._connected(), self._spool.current
         end = self._offsets[file.name]
         if not end or file.size() != end:
@@ -197,7 +246,10 @@ class Flusher:
             self._offsets[file.name] = 0
 
     async def _drain(self, file: SpoolFile, *, whole: bool) -> int:
-        """Read the file up to its present end. `whole`: nobody writes it any more, so a last line without an end is torn."""
+        """Read the file up to its present end.
+
+        `whole`: nobody writes it any more, so a last line without an end is torn.
+        """
         conn = await self._connected()
         if file.name not in self._sure:  # a commit whose answer was lost may have moved it
             with database.deadline(conn, self._deadline):
@@ -209,15 +261,26 @@ class Flusher:
             if not data:
                 break
             with database.deadline(conn, self._deadline):
-                moved += await self._store(conn, file.worker, data.split(b"\n"), (file, offset + len(data)))
+                moved += await self._store(
+                    conn, file.worker, data.split(b"\n"), (file, offset + len(data))
+                )
             self._offsets[file.name] = offset + len(data)
         return moved
 
-    async def _store(self, conn: Connection, worker: str, lines: list[bytes], behind: tuple[SpoolFile, int] | None = None) -> int:
+    async def _store(
+        self,
+        conn: Connection,
+        worker: str,
+        lines: list[bytes],
+        behind: tuple[SpoolFile, int] | None = None,
+    ) -> int:
         """One transaction: the lines, and the offset behind them where they come from a file."""
         good: list[inserts.Row] = []
         async with conn.transaction():
-            await conn.execute("SELECT set_config('statement_timeout', %s, true)", (str(int(self._deadline * 1000)),))
+            await conn.execute(
+                "SELECT set_config('statement_timeout', %s, true)",
+                (str(int(self._deadline * 1000)),),
+            )
             for line in filter(None, lines):
                 try:
                     good.append(inserts.row_of(line))
@@ -230,7 +293,8 @@ class Flusher:
         return len(good)
 
     async def _finish(self, file: SpoolFile) -> None:
-        """Remove an emptied file, then its cursor: a crash between the two leaves a cursor that goes stale, never a file read twice."""
+        """Remove an emptied file, then its cursor: a crash between the two leaves a cursor
+        that goes stale, never a file read twice."""
         conn = await self._connected()
         if file in (*self._spool.retired, self._spool.current):
             self._spool.remove(file)
@@ -245,7 +309,9 @@ class Flusher:
         """Say that this worker lives: its open attempts are in flight."""
         conn, file = await self._connected(), self._spool.current
         with database.deadline(conn, self._deadline):
-            await inserts.move_cursor(conn, file=file.name, worker=file.worker, offset=self._offsets[file.name])
+            await inserts.move_cursor(
+                conn, file=file.name, worker=file.worker, offset=self._offsets[file.name]
+            )
         self._touched = time.monotonic()
 
     async def _connected(self) -> Connection:
@@ -255,7 +321,8 @@ class Flusher:
         return self._conn
 
     async def _survive(self) -> None:
-        """After a failure: start from a new connection, and have the disk keep what PostgreSQL did not take."""
+        """After a failure: start from a new connection,
+        and have the disk keep what PostgreSQL did not take."""
         await self._drop_connection()
         with suppress(OSError):
             await asyncio.to_thread(self._spool.sync)
@@ -268,18 +335,21 @@ class Flusher:
 
 
 async def _whole(turn: Coroutine[None, None, int]) -> int:
-    """Let its work end when the turn is cancelled meanwhile: psycopg answers a cancelled wait by waiting for the server, for seconds."""
+    """Let its work end when the turn is cancelled meanwhile:
+    psycopg answers a cancelled wait by waiting for the server, for seconds."""
     return await asyncio.shield(asyncio.create_task(turn))
 
 
 def _lines(chunk: bytes, *, torn_too: bool) -> bytes:
-    """The part of the chunk that is whole lines; all of it when it cannot become a line any more."""
+    """The part of the chunk that is whole lines;
+    all of it when it cannot become a line any more."""
     end = chunk.rfind(b"\n") + 1
     return chunk[:end] if end or not (torn_too or len(chunk) == CHUNK) else chunk
 
 
 async def _insert(conn: Connection, worker: str, batch: list[inserts.Row]) -> None:
-    """Insert the batch; when PostgreSQL refuses it, halve it until the row at fault is alone, and bury that."""
+    """Insert the batch; when PostgreSQL refuses it, halve it until the row at fault is alone,
+    and bury that."""
     try:
         async with conn.transaction():
             await inserts.insert(conn, worker, batch)

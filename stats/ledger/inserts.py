@@ -1,7 +1,9 @@
-"""Lines of the spool into tables: one statement per kind and batch, its columns read off the models.
+"""Lines of the spool into tables: one statement per kind and batch,
+its columns read off the models.
 
-PostgreSQL takes the lines as they are, joined to one JSON array (`jsonb_to_recordset`): Python never parses them, which would cost it
-several microseconds a row on the event loop, where building model instances costs 60.
+PostgreSQL takes the lines as they are, joined to one JSON array (`jsonb_to_recordset`): Python
+never parses them, which would cost it several microseconds a row on the event loop, where building
+model instances costs 60.
 """
 
 import json
@@ -27,7 +29,10 @@ _STARTS: tuple[tuple[Kind, bytes], ...] = (
 
 
 def row_of(line: bytes) -> Row:
-    """The kind of a line and the JSON object in it, unread. Raises ValueError when it is no line of ours, or not a whole one."""
+    """The kind of a line and the JSON object in it, unread.
+
+    Raises ValueError when it is no line of ours, or not a whole one.
+    """
     for kind, start in _STARTS:
         if line.startswith(start) and line.endswith(b"}}"):
             return kind, line[len(start) : -1]
@@ -41,7 +46,9 @@ def line_of(row: Row) -> bytes:
 
 
 async def insert(conn: Connection, worker: str, rows: list[Row]) -> int:
-    """Insert a batch, within the caller's transaction. Returns the number of new events: one that is there already is left alone.
+    """Insert a batch, within the caller's transaction.
+
+    Returns the number of new events: one that is there already is left alone.
 
     Raises psycopg.DataError or psycopg.IntegrityError when PostgreSQL refuses a row.
     """
@@ -65,8 +72,11 @@ async def insert(conn: Connection, worker: str, rows: list[Row]) -> int:
 
 
 async def fold(conn: Connection) -> int:
-    """Add recorded requests to their roll-ups, in a transaction of its own. The number of batches: `rolling.BATCHES` when there may be
-    more, 0 too while another worker is at it."""
+    """Add recorded requests to their roll-ups, in a transaction of its own.
+
+    The number of batches: `rolling.BATCHES` when there may be more, 0 too while another worker is
+    at it.
+    """
     found = await (await conn.execute(FOLD.encode())).fetchone()
     return found[0] if found else 0
 
@@ -95,14 +105,20 @@ async def drop_cursor(conn: Connection, file: str) -> None:
 
 
 def _type(field: "Field[Any, Any]") -> str:
-    """The type of a field in the JSON. Text is cut to its column and times are epoch seconds, so those differ from the column's."""
+    """The type of a field in the JSON.
+
+    Text is cut to its column and times are epoch seconds, so those differ from the column's.
+    """
     if isinstance(field, CharField):
         return "text"
-    return "double precision" if isinstance(field, DateTimeField) else str(field.db_type(connection))
+    return (
+        "double precision" if isinstance(field, DateTimeField) else str(field.db_type(connection))
+    )
 
 
 def _value(field: "Field[Any, Any]") -> str:
-    """A missing or null field takes the model's default: lines of an older version can still be read."""
+    """A missing or null field takes the model's default:
+    lines of an older version can still be read."""
     column = f'x."{field.column}"'
     if field.column == "worker":  # not in the line: who wrote it is known from the file
         return "%s::text"
@@ -112,7 +128,10 @@ def _value(field: "Field[Any, Any]") -> str:
         return f"to_timestamp({column})"
     if field.has_default():
         default = field.get_default()
-        return f"coalesce({column}, '{json.dumps(default) if isinstance(field, JSONField) else default}')"
+        return (
+            f"coalesce({column}, "
+            f"'{json.dumps(default) if isinstance(field, JSONField) else default}')"
+        )
     return column
 
 
@@ -128,14 +147,18 @@ def _insert(model: type[Model], condition: str = "true") -> str:
     )
 
 
-EVENTS, ATTEMPTS, CURSORS, LETTERS = (model._meta.db_table for model in (RequestEvent, UpstreamAttempt, SpoolCursor, DeadLetter))
+EVENTS, ATTEMPTS, CURSORS, LETTERS = (
+    model._meta.db_table for model in (RequestEvent, UpstreamAttempt, SpoolCursor, DeadLetter)
+)
 # An event settles its attempt; an attempt whose event is there already is not written any more.
 INSERT_EVENTS = (
-    f"WITH new AS ({_insert(RequestEvent)} RETURNING event_id, entry_id, at, tier, would), "
-    f"settled AS (DELETE FROM {ATTEMPTS} WHERE event_id IN (SELECT event_id FROM new)), {NOTE_USE}, {NOTE} "
+    f"WITH new AS ({_insert(RequestEvent)} RETURNING event_id, entry_id, at, tier, would), settled "
+    f"AS (DELETE FROM {ATTEMPTS} WHERE event_id IN (SELECT event_id FROM new)), {NOTE_USE}, {NOTE} "
     "SELECT count(*) FROM new"
 ).encode()
-INSERT_ATTEMPTS = _insert(UpstreamAttempt, f"NOT EXISTS (SELECT FROM {EVENTS} e WHERE e.event_id = x.event_id)").encode()
+INSERT_ATTEMPTS = _insert(
+    UpstreamAttempt, f"NOT EXISTS (SELECT FROM {EVENTS} e WHERE e.event_id = x.event_id)"
+).encode()
 BURY = f"INSERT INTO {LETTERS} (at, line, reason) VALUES (now(), %b, %s)".encode()
 READ_CURSOR = f'SELECT "offset" FROM {CURSORS} WHERE file = %s'.encode()
 DROP_CURSOR = f"DELETE FROM {CURSORS} WHERE file = %s".encode()

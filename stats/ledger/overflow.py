@@ -1,7 +1,8 @@
 """Lines that the disk does not take, in memory until it does or the database has them.
 
-So many bytes of them at most. What is beyond is dropped and counted by kind, what only helps before what is accounted for; the flusher
-puts the count aside as a dead letter, so that nothing goes without a trace.
+So many bytes of them at most. What is beyond is dropped and counted by kind, what only helps before
+what is accounted for; the flusher puts the count aside as a dead letter, so that nothing goes
+without a trace.
 """
 
 from collections import Counter, deque
@@ -34,7 +35,10 @@ class Overflow:
             self.dropped[kind_of(dropped)] += 1
 
     def first(self) -> bytes:
-        """The next line to be written; it stays until `done`. Raises IndexError when there is none."""
+        """The next line to be written; it stays until `done`.
+
+        Raises IndexError when there is none.
+        """
         return (self._ledger or self._rest)[0]
 
     def done(self) -> None:
@@ -42,7 +46,10 @@ class Overflow:
         self.size -= len((self._ledger or self._rest).popleft())
 
     def take(self, most: int) -> list[bytes]:
-        """Lines of `most` bytes together, one at least if there is one. The caller stores them or puts them back."""
+        """Lines of `most` bytes together, one at least if there is one.
+
+        The caller stores them or puts them back.
+        """
         taken: list[bytes] = []
         length = 0
         while len(self) and (not taken or length + len(self.first()) <= most):

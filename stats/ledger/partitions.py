@@ -1,7 +1,8 @@
 """The table of requests, cut into months by the time in their ids (`stats.request_ids`).
 
-What was recorded before the table was cut is its first part. A month without a part of its own falls into the part for the rest, so that
-an insert never fails; when the month gets one, its rows move there. A month that is no longer wanted goes in one piece.
+What was recorded before the table was cut is its first part. A month without a part of its own
+falls into the part for the rest, so that an insert never fails; when the month gets one, its rows
+move there. A month that is no longer wanted goes in one piece.
 """
 
 import re
@@ -25,9 +26,9 @@ WAIT: Final = "2s"  # for the table's lock: nobody's insert is held up longer by
 _BOUNDS: Final = re.compile(r"FROM \((.+)\) TO \((.+)\)")
 _PARTS: Final = """
 SELECT c.relname, pg_get_expr(c.relpartbound, c.oid) FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-WHERE i.inhparent = %s::regclass ORDER BY c.relname"""
+WHERE i.inhparent = %s::regclass ORDER BY c.relname"""  # noqa: E501 -- SQL is laid out as it is read
 _UNFOLDED: Final = f"""
-SELECT EXISTS (SELECT FROM {Unfolded._meta.db_table} CROSS JOIN LATERAL unnest(events) AS event WHERE event >= %s AND event < %s)"""
+SELECT EXISTS (SELECT FROM {Unfolded._meta.db_table} CROSS JOIN LATERAL unnest(events) AS event WHERE event >= %s AND event < %s)"""  # noqa: E501 -- SQL is laid out as it is read
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +59,8 @@ def parts() -> list[Part]:
 
 
 def make(start: datetime, *, months: int = 1 + AHEAD) -> list[str]:
-    """Give each of so many months, from that of `start` on, a part of its own; the names of new ones. Raises OperationalError when the
-    table's lock is not to be had."""
+    """Give each of so many months, from that of `start` on, a part of its own;
+    the names of new ones. Raises OperationalError when the table's lock is not to be had."""
     there, made = parts(), list[str]()
     for later in range(months):
         begin = month(start, later=later)
@@ -69,12 +70,16 @@ def make(start: datetime, *, months: int = 1 + AHEAD) -> list[str]:
 
 
 def drop(part: Part) -> bool:
-    """Drop the part with all its requests. False, and nothing done, while one of them is in no roll-up yet, or another process is at it.
-    Raises OperationalError when the table's lock is not to be had."""
+    """Drop the part with all its requests.
+
+    False, and nothing done, while one of them is in no roll-up yet, or another process is at it.
+    Raises OperationalError when the table's lock is not to be had.
+    """
     with transaction.atomic(), connection.cursor() as cursor:
         if not _our_turn(cursor):
             return False
-        cursor.execute(f"ALTER TABLE {PARENT} DETACH PARTITION {part.name}")  # waits for whoever inserts, and keeps others out
+        # Waits for whoever inserts, and keeps others out.
+        cursor.execute(f"ALTER TABLE {PARENT} DETACH PARTITION {part.name}")
         cursor.execute(_UNFOLDED, [part.low, part.high])
         if cursor.fetchone()[0]:
             transaction.set_rollback(True)
@@ -89,17 +94,27 @@ def _make(begin: datetime) -> str:
     with transaction.atomic(), connection.cursor() as cursor:
         if not _our_turn(cursor):
             return ""
-        cursor.execute(f"CREATE TABLE {name} (LIKE {PARENT} INCLUDING DEFAULTS INCLUDING CONSTRAINTS)")
-        # whoever inserts waits, or a row on its way into the rest would be refused once its month has a part
+        cursor.execute(
+            f"CREATE TABLE {name} (LIKE {PARENT} INCLUDING DEFAULTS INCLUDING CONSTRAINTS)"
+        )
+        # whoever inserts waits, or a row on its way into the rest would be refused once its month
+        # has a part
         cursor.execute(f"LOCK TABLE ONLY {PARENT} IN SHARE ROW EXCLUSIVE MODE")
-        cursor.execute(f"INSERT INTO {name} SELECT * FROM {REST} WHERE event_id >= %s AND event_id < %s", [low, high])
+        cursor.execute(
+            f"INSERT INTO {name} SELECT * FROM {REST} WHERE event_id >= %s AND event_id < %s",
+            [low, high],
+        )
         cursor.execute(f"DELETE FROM {REST} WHERE event_id >= %s AND event_id < %s", [low, high])
-        cursor.execute(f"ALTER TABLE {PARENT} ATTACH PARTITION {name} FOR VALUES FROM ('{low}') TO ('{high}')")
+        cursor.execute(
+            f"ALTER TABLE {PARENT} ATTACH PARTITION {name} FOR VALUES FROM ('{low}') TO ('{high}')"
+        )
     return name
 
 
 def _our_turn(cursor: CursorWrapper) -> bool:
-    cursor.execute("SELECT set_config('lock_timeout', %s, true), pg_try_advisory_xact_lock(%s)", [WAIT, LOCK])
+    cursor.execute(
+        "SELECT set_config('lock_timeout', %s, true), pg_try_advisory_xact_lock(%s)", [WAIT, LOCK]
+    )
     return bool(cursor.fetchone()[1])
 
 

@@ -1,9 +1,12 @@
-"""The ledger against a provider's own: every call that it lists is a settled request or one of unknown outcome, and the money agrees.
+"""The ledger against a provider's own: every call that it lists is a settled request
+or one of unknown outcome, and the money agrees.
 
-The provider's ledger is JSON: {"calls": [{"id", "model", "prompt_tokens", "completion_tokens", "cost_usd"}, ...]} with the x-request-id it
-was called with, and dollars as a string. A request whose usage the provider did not report (a client that left midway, a stream that
-broke) has estimated figures here, and is compared apart: to the cent, calls taken for billed that the provider never saw among them. What
-a call cost that was given up before its answer is unknown here, as that of one whose worker was killed.
+The provider's ledger is JSON: {"calls": [{"id", "model", "prompt_tokens", "completion_tokens",
+"cost_usd"}, ...]} with the x-request-id it was called with, and dollars as a string. A request
+whose usage the provider did not report (a client that left midway, a stream that broke) has
+estimated figures here, and is compared apart: to the cent, calls taken for billed that the provider
+never saw among them. What a call cost that was given up before its answer is unknown here, as that
+of one whose worker was killed.
 """
 
 import json
@@ -36,10 +39,18 @@ class Sum:
     dollars: Decimal = Decimal(0)
 
     def plus(self, prompt: int, completion: int, dollars: Decimal) -> "Sum":
-        return Sum(self.calls + 1, self.prompt + prompt, self.completion + completion, self.dollars + dollars)
+        return Sum(
+            self.calls + 1,
+            self.prompt + prompt,
+            self.completion + completion,
+            self.dollars + dollars,
+        )
 
     def __str__(self) -> str:
-        return f"{self.calls:,} calls, {self.prompt:,} + {self.completion:,} tokens, ${self.dollars.normalize():f}"
+        return (
+            f"{self.calls:,} calls, {self.prompt:,} + {self.completion:,} tokens, "
+            f"${self.dollars.normalize():f}"
+        )
 
 
 def read(source: str) -> dict[UUID, Mapping[str, Any]]:
@@ -52,18 +63,34 @@ def read(source: str) -> dict[UUID, Mapping[str, Any]]:
             found = json.loads(Path(source).read_text())
         return {UUID(call["id"]): call for call in found["calls"]}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise NoLedger(f"{source} is no ledger of calls: {type(error).__name__}: {error}") from error
+        raise NoLedger(
+            f"{source} is no ledger of calls: {type(error).__name__}: {error}"
+        ) from error
 
 
 def compare(calls: Mapping[UUID, Mapping[str, Any]]) -> list[Check]:
-    """Within `reconciled.snapshot`, for ids up to the provider's newest: what came later was not in its ledger yet."""
+    """Within `reconciled.snapshot`, for ids up to the provider's newest:
+    what came later was not in its ledger yet."""
     newest = max(calls, default=UUID(int=0))
-    fields = ("event_id", "prompt_tokens", "completion_tokens", "billed_cost", "spent_cost", "estimated", "outcome", "bill")
+    fields = (
+        "event_id",
+        "prompt_tokens",
+        "completion_tokens",
+        "billed_cost",
+        "spent_cost",
+        "estimated",
+        "outcome",
+        "bill",
+    )
     settled = RequestEvent.objects.filter(attempts__gt=0, event_id__lte=newest).values_list(*fields)
-    unknown = set(UpstreamAttempt.objects.filter(event_id__lte=newest).values_list("event_id", flat=True))
+    unknown = set(
+        UpstreamAttempt.objects.filter(event_id__lte=newest).values_list("event_id", flat=True)
+    )
     ours, theirs, guessed, actual, unheard = Sum(), Sum(), Sum(), Sum(), Sum()
     seen, apart = set[UUID](), list[str]()
-    for event_id, prompt, completion, billed, spent, estimated, outcome, bill in settled.iterator(chunk_size=10_000):
+    for event_id, prompt, completion, billed, spent, estimated, outcome, bill in settled.iterator(
+        chunk_size=10_000
+    ):
         if bill == "unknown":
             unknown.add(event_id)
             continue
@@ -80,7 +107,10 @@ def compare(calls: Mapping[UUID, Mapping[str, Any]]) -> list[Check]:
             continue
         ours, theirs = ours.plus(*mine), theirs.plus(*his)
         if mine != his:
-            apart.append(f"{event_id}: {mine[0]} + {mine[1]} tokens, ${mine[2]} here; {his[0]} + {his[1]}, ${his[2]} there")
+            apart.append(
+                f"{event_id}: {mine[0]} + {mine[1]} tokens, ${mine[2]} here; {his[0]} + "
+                f"{his[1]}, ${his[2]} there"
+            )
     lost = Sum()
     for event_id in unknown & calls.keys():
         lost = lost.plus(*_figures(calls[event_id]))
@@ -88,7 +118,10 @@ def compare(calls: Mapping[UUID, Mapping[str, Any]]) -> list[Check]:
     whole = Sum()
     for call in calls.values():
         whole = whole.plus(*_figures(call))
-    told, difference = theirs.dollars + actual.dollars + lost.dollars, actual.dollars - guessed.dollars - unheard.dollars
+    told, difference = (
+        theirs.dollars + actual.dollars + lost.dollars,
+        actual.dollars - guessed.dollars - unheard.dollars,
+    )
     return [
         Check(
             "every call of the provider is known here",
@@ -96,10 +129,27 @@ def compare(calls: Mapping[UUID, Mapping[str, Any]]) -> list[Check]:
             f"{len(strangers):,} are not",
             tuple(map(str, sorted(strangers)[:SHOWN])),
         ),
-        Check("settled calls agree", ours == theirs and not apart, f"here {ours}; there {theirs}", tuple(apart[:SHOWN])),
-        Check("estimated calls agree to the cent", abs(difference) < CENT, f"here {guessed}; there {actual}"),
-        Check("settled and unknown are all the provider billed", told == whole.dollars, f"unknown here: {lost} there; all there: {whole}"),
-        Check("calls that never reached the provider cost nothing", unheard.dollars < CENT, f"here {unheard}"),
+        Check(
+            "settled calls agree",
+            ours == theirs and not apart,
+            f"here {ours}; there {theirs}",
+            tuple(apart[:SHOWN]),
+        ),
+        Check(
+            "estimated calls agree to the cent",
+            abs(difference) < CENT,
+            f"here {guessed}; there {actual}",
+        ),
+        Check(
+            "settled and unknown are all the provider billed",
+            told == whole.dollars,
+            f"unknown here: {lost} there; all there: {whole}",
+        ),
+        Check(
+            "calls that never reached the provider cost nothing",
+            unheard.dollars < CENT,
+            f"here {unheard}",
+        ),
     ]
 
 

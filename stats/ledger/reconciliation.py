@@ -1,7 +1,10 @@
-"""Does the ledger agree with itself? The invariants I1 to I5 on live data, in one snapshot, so that traffic may go on meanwhile.
+"""Does the ledger agree with itself?
 
-Roll-ups are compared with the requests that they were made of, for every minute, hour and day that still has both. A request that waits to
-be folded in is in neither. The requests are summed once, by minute where minutes are kept and by hour elsewhere; the rest is sums of those.
+The invariants I1 to I5 on live data, in one snapshot, so that traffic may go on meanwhile.
+
+Roll-ups are compared with the requests that they were made of, for every minute, hour and day that
+still has both. A request that waits to be folded in is in neither. The requests are summed once, by
+minute where minutes are kept and by hour elsewhere; the rest is sums of those.
 """
 
 import json
@@ -23,10 +26,15 @@ from stats.time_grains import DAY, HOUR, MINUTE, floor
 
 SHOWN: Final = 5  # differences told one by one
 _EVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_KEYS: Final = {PLAN: ("tenant_id", "plan_id", "kind", "tier"), FULL: ("tenant_id", "plan_id", "key_id", "route", "model", "kind", "tier")}
+_KEYS: Final = {
+    PLAN: ("tenant_id", "plan_id", "kind", "tier"),
+    FULL: ("tenant_id", "plan_id", "key_id", "route", "model", "kind", "tier"),
+}
 _NONE: Final = {"tenant_id": "0", "plan_id": "0", "key_id": "0", "route": "''", "model": "''"}
 EVENTS, ROLLUPS, UNFOLDED = (model._meta.db_table for model in (RequestEvent, Rollup, Unfolded))
-_GROUPED: Final = ", ".join(f"coalesce({name}, {_NONE[name]}) AS {name}" if name in _NONE else name for name in _KEYS[FULL])
+_GROUPED: Final = ", ".join(
+    f"coalesce({name}, {_NONE[name]}) AS {name}" if name in _NONE else name for name in _KEYS[FULL]
+)
 _SUMMED: Final = f"""
 CREATE TEMPORARY TABLE summed ON COMMIT DROP AS
 SELECT date_trunc(CASE WHEN at >= %s THEN 'minute' ELSE 'hour' END, at, 'UTC') AS at, {_GROUPED},
@@ -42,7 +50,10 @@ SELECT count(*), count(DISTINCT event_id), count(*) FILTER (WHERE tier IN ('exac
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at. `said`: what was found, in a sentence; `differences`: some of them one by one."""
+    """One thing that was looked at.
+
+    `said`: what was found, in a sentence; `differences`: some of them one by one.
+    """
 
     name: str
     holds: bool
@@ -70,20 +81,33 @@ def checks() -> list[Check]:
 def _requests(cursor: CursorWrapper) -> Iterator[Check]:
     cursor.execute(_FACTS)
     requests, different, paid, astray = cursor.fetchone()
-    yield Check("request ids are unique", requests == different, f"{requests:,} requests, {different:,} ids")
+    yield Check(
+        "request ids are unique", requests == different, f"{requests:,} requests, {different:,} ids"
+    )
     yield Check("a hit has no upstream attempt", paid == 0, f"{paid:,} hits have one")
-    yield Check("ids were made at their time", astray == 0, f"{astray:,} are more than {SLACK.total_seconds():.0f} s off")
+    yield Check(
+        "ids were made at their time",
+        astray == 0,
+        f"{astray:,} are more than {SLACK.total_seconds():.0f} s off",
+    )
 
 
 def _letters() -> Check:
     letters = DeadLetter.objects.count()
-    return Check("every line of the spool was stored", letters == 0, f"{letters:,} dead letters, to be looked at in the admin")
+    return Check(
+        "every line of the spool was stored",
+        letters == 0,
+        f"{letters:,} dead letters, to be looked at in the admin",
+    )
 
 
 def _rollups(cursor: CursorWrapper) -> Iterator[Check]:
     forgotten = {row.what: row.before for row in Pruned.objects.all()}
     oldest = forgotten.get("event", _EVER)
-    since = {grain: _after(max(oldest, forgotten.get(grain, oldest)), grain) for grain in (MINUTE, HOUR, DAY)}
+    since = {
+        grain: _after(max(oldest, forgotten.get(grain, oldest)), grain)
+        for grain in (MINUTE, HOUR, DAY)
+    }
     cursor.execute("DROP TABLE IF EXISTS summed")
     cursor.execute(_SUMMED, [since[MINUTE], min(since.values())])
     for grain, begin in since.items():
@@ -99,11 +123,17 @@ def _rollups(cursor: CursorWrapper) -> Iterator[Check]:
 def _after(at: datetime, grain: str) -> datetime:
     """The first minute, hour or day that begins no earlier."""
     begin = floor(at, grain)
-    return begin if begin == at else begin + {MINUTE: timedelta(minutes=1), HOUR: timedelta(hours=1), DAY: timedelta(days=1)}[grain]
+    return (
+        begin
+        if begin == at
+        else begin
+        + {MINUTE: timedelta(minutes=1), HOUR: timedelta(hours=1), DAY: timedelta(days=1)}[grain]
+    )
 
 
 def _compare(cut: str) -> str:
-    """How many sums there are, over how many requests, how many differ, and the first few of those with both sides."""
+    """How many sums there are, over how many requests, how many differ,
+    and the first few of those with both sides."""
     keys = ", ".join(("at", *_KEYS[cut]))
     sums, ours, theirs = (", ".join(f"{mark}{name}" for name in SUMS) for mark in ("", "m.", "r."))
     return f"""
@@ -118,9 +148,17 @@ FROM both_sides ORDER BY apart DESC, at LIMIT {SHOWN}"""
 
 def _told(row: tuple[Any, ...], cut: str) -> str:
     *keys, made, rolled = row
-    events, sums = (json.loads(side, parse_float=Decimal) if side else None for side in (made, rolled))
+    events, sums = (
+        json.loads(side, parse_float=Decimal) if side else None for side in (made, rolled)
+    )
     named = ", ".join(f"{name} {value!r}" for name, value in zip(_KEYS[cut], keys[1:], strict=True))
     if not events or not sums:
-        return f"{keys[0]:%Y-%m-%d %H:%M}, {named}: " + ("requests without a roll-up" if events else "a roll-up without requests")
-    apart = ", ".join(f"{name} {events[name]} by the requests, {sums[name]} rolled up" for name in SUMS if events[name] != sums[name])
+        return f"{keys[0]:%Y-%m-%d %H:%M}, {named}: " + (
+            "requests without a roll-up" if events else "a roll-up without requests"
+        )
+    apart = ", ".join(
+        f"{name} {events[name]} by the requests, {sums[name]} rolled up"
+        for name in SUMS
+        if events[name] != sums[name]
+    )
     return f"{keys[0]:%Y-%m-%d %H:%M}, {named}: {apart}"

@@ -30,19 +30,27 @@ from stats.time_grains import DAY, HOUR, MINUTE, floor
 BATCH: Final = 5_000
 EVENT: Final = "event"
 _TURN: Final = "turn"  # when a worker pruned last by itself
-_DATED: Final = ((UpstreamAttempt, "at"), (DeadLetter, "at"), (Erasure, "at"), (SpoolCursor, "seen_at"))
+_DATED: Final = (
+    (UpstreamAttempt, "at"),
+    (DeadLetter, "at"),
+    (Erasure, "at"),
+    (SpoolCursor, "seen_at"),
+)
 _OLD_IMPRINT_LINES: Final = """at < %s AND starts_with(encode(line, 'escape'), '{"imprint":')"""
 EVENTS, UNFOLDED = RequestEvent._meta.db_table, Unfolded._meta.db_table
 _OLD_EVENTS: Final = f"""
 DELETE FROM {EVENTS} WHERE event_id IN (SELECT event_id FROM {EVENTS}
-    WHERE event_id < %s AND at < %s AND event_id NOT IN (SELECT unnest(events) FROM {UNFOLDED}) ORDER BY event_id LIMIT {BATCH})"""
+    WHERE event_id < %s AND at < %s AND event_id NOT IN (SELECT unnest(events) FROM {UNFOLDED}) ORDER BY event_id LIMIT {BATCH})"""  # noqa: E501 -- SQL is laid out as it is read
 
 
 @dataclass(frozen=True, slots=True)
 class Keep:
-    """For how many days; 0: for ever. With requests go dead letters, calls of unknown outcome and the like.
+    """For how many days; 0: for ever.
 
-    Imprints are the other way round: 0 keeps none of them, None keeps them for ever."""
+    With requests go dead letters, calls of unknown outcome and the like.
+
+    Imprints are the other way round: 0 keeps none of them, None keeps them for ever.
+    """
 
     events: int = 0
     minutes: int = 0
@@ -68,9 +76,12 @@ def note_finished_turn() -> None:
 
 
 def prune(keep: Keep, stopping: threading.Event | None = None) -> Iterator[tuple[str, int]]:
-    """Forget what is older, requests and roll-ups by whole days (UTC). Yields what, and how many rows
-    of it or 1 for a month in one piece. `stopping` ends it between two portions; the next one goes on
-    from there. Raises OperationalError when the lock of a table is not to be had."""
+    """Forget what is older, requests and roll-ups by whole days (UTC).
+
+    Yields what, and how many rows of it or 1 for a month in one piece. `stopping` ends it between
+    two portions; the next one goes on from there. Raises OperationalError when the lock of a table
+    is not to be had.
+    """
     stopping = stopping or threading.Event()
     # First what needs no table's lock: a busy table of requests must not keep the rest from going.
     if keep.imprints is not None:
@@ -85,8 +96,11 @@ def prune(keep: Keep, stopping: threading.Event | None = None) -> Iterator[tuple
         yield from _prune_events(_mark(EVENT, keep.events), stopping)
 
 
-def _prune_rollups(grain: str, before: datetime, stopping: threading.Event) -> Iterator[tuple[str, int]]:
-    for model, cuts in ((Rollup, "cut IN ('plan', 'full') AND"), (Tally, "")):  # cuts: for the index
+def _prune_rollups(
+    grain: str, before: datetime, stopping: threading.Event
+) -> Iterator[tuple[str, int]]:
+    # Cuts: for the index.
+    for model, cuts in ((Rollup, "cut IN ('plan', 'full') AND"), (Tally, "")):
         statement = _old(model, f"grain = '{grain}' AND {cuts} at < %s")
         yield f"{model._meta.verbose_name} by {grain}", _batches(statement, [before], stopping)
 
@@ -102,7 +116,8 @@ def _prune_events(before: datetime, stopping: threading.Event) -> Iterator[tuple
 
 
 def _mark(what: str, days: int) -> datetime:
-    """Write down that nothing from before so many days ago can be relied on; what is written stays, if it is more."""
+    """Write down that nothing from before so many days ago can be relied on;
+    what is written stays, if it is more."""
     before = floor(datetime.now(UTC) - timedelta(days=days), DAY)
     row, made = Pruned.objects.get_or_create(what=what, defaults={"before": before})
     if not made and row.before < before:
@@ -112,7 +127,10 @@ def _mark(what: str, days: int) -> datetime:
 
 def _old(model: Any, condition: str) -> str:
     table = model._meta.db_table
-    return f"DELETE FROM {table} WHERE ctid = ANY(ARRAY(SELECT ctid FROM {table} WHERE {condition} LIMIT {BATCH}))"
+    return (
+        f"DELETE FROM {table} WHERE ctid = ANY(ARRAY(SELECT ctid FROM {table} "
+        f"WHERE {condition} LIMIT {BATCH}))"
+    )
 
 
 def _batches(statement: str, values: list[Any], stopping: threading.Event) -> int:
@@ -131,17 +149,23 @@ def _batches(statement: str, values: list[Any], stopping: threading.Event) -> in
 # Every worker looks now and then; one of them, of all machines, does it once an hour.
 
 log = logging.getLogger(__name__)
-FIRST_LOOK: Final = 20.0  # seconds after the start, so that it does not compete with the first requests
+# Seconds after the start, so that it does not compete with the first requests.
+FIRST_LOOK: Final = 20.0
 LONGEST_PAUSE: Final = 300.0  # seconds between two looks; what failed is tried again at the next
 LOCK: Final = 0x75706B70  # any number of our own
 
 
 def turn(stopping: threading.Event) -> None:
-    """Do what is due. Raises the first django.db.Error of a step, after the others had their go: a busy
-    table of requests must not keep old imprints from going."""
+    """Do what is due.
+
+    Raises the first django.db.Error of a step, after the others had their go: a busy table of
+    requests must not keep old imprints from going.
+    """
     if not is_due(timedelta(seconds=settings.UPKEEP_SECONDS)):
         return
-    failures = [error for step in (_make_partitions, _forget) if (error := _failure_of(step, stopping))]
+    failures = [
+        error for step in (_make_partitions, _forget) if (error := _failure_of(step, stopping))
+    ]
     if failures:
         raise failures[0]
     if not stopping.is_set():

@@ -12,13 +12,14 @@ from stats.time_grains import DAY, HOUR, MINUTE
 # What requests cost with their plan and without it, by day and replicate group: what the measured
 # saving is made of.
 #
-# A chat is in one replicate group, whatever its turns (`proxy.core.quality.holdout`), so the sums of the
-# groups vary as independent ones do, however much the requests of a chat hang together. 64 small
-# sums a day, plan, tenant and side say enough for an interval.
+# A chat is in one replicate group, whatever its turns (`proxy.core.quality.holdout`), so the sums
+# of the groups vary as independent ones do, however much the requests of a chat hang together. 64
+# small sums a day, plan, tenant and side say enough for an interval.
 
 _TABLE: Final = Held._meta.db_table
 _HOLDOUT_KEY: Final = "at, tenant_id, plan_id, share, held, replicate"
-# Behind `told` of `stats.ledger.rollup`: the requests being folded, with what they were to their plan.
+# Behind `told` of `stats.ledger.rollup`: the requests being folded, with what they were to their
+# plan.
 HELD: Final = f"""
 held AS (INSERT INTO {_TABLE} AS r ({_HOLDOUT_KEY}, requests, priced, cost, would, size)
     SELECT date_trunc('day', at, 'UTC'), coalesce(tenant_id, 0), plan_id, holdout, reason = '{HOLDOUT}', replicate,
@@ -39,9 +40,23 @@ held AS (INSERT INTO {_TABLE} AS r ({_HOLDOUT_KEY}, requests, priced, cost, woul
 # batches together costs little of that.
 
 BATCHES: Final = 64  # folded at once: some 16,000 requests, which take half a second
-_LOCK: Final = 0x666F6C64  # any number of our own: one worker folds at a time, so that none waits for another's rows
-ROLLUPS, TALLIES, UNFOLDED, EVENTS = (model._meta.db_table for model in (Rollup, Tally, Unfolded, RequestEvent))
-_KEY: Final = ("grain", "cut", "at", "tenant_id", "plan_id", "key_id", "route", "model", "kind", "tier")
+# Any number of our own: one worker folds at a time, so that none waits for another's rows.
+_LOCK: Final = 0x666F6C64
+ROLLUPS, TALLIES, UNFOLDED, EVENTS = (
+    model._meta.db_table for model in (Rollup, Tally, Unfolded, RequestEvent)
+)
+_KEY: Final = (
+    "grain",
+    "cut",
+    "at",
+    "tenant_id",
+    "plan_id",
+    "key_id",
+    "route",
+    "model",
+    "kind",
+    "tier",
+)
 _NAMES: Final = ("tenant", "plan", "key")
 _COUNTS: Final = {
     "called": "attempts > 0",
@@ -64,21 +79,30 @@ _TOKENS: Final = (
     "tokens_saved",
     "would_tokens",
 )
-_DOLLARS: Final = dict.fromkeys(("would_cost", "spent_cost", "would_saved"), "priced") | {"billed_cost": "(priced OR kind = 'failed')"}
+_DOLLARS: Final = dict.fromkeys(("would_cost", "spent_cost", "would_saved"), "priced") | {
+    "billed_cost": "(priced OR kind = 'failed')"
+}
 SUMS: Final = {
     "requests": "count(*)",
     **{name: f"count(*) FILTER (WHERE {condition})" for name, condition in _COUNTS.items()},
     **{name: f"coalesce(sum({name}), 0)" for name in _TOKENS},
-    **{name: f"coalesce(sum({name}) FILTER (WHERE {condition}), 0)" for name, condition in _DOLLARS.items()},
+    **{
+        name: f"coalesce(sum({name}) FILTER (WHERE {condition}), 0)"
+        for name, condition in _DOLLARS.items()
+    },
 }
 _ADDED: Final = ", ".join(f"{name} = r.{name} + excluded.{name}" for name in SUMS)
 _SMALL: Final = "grain, since, tenant_id, plan_id, kind, tier"
 
 
 def _grains(*grains: str) -> str:
-    """Each row of `told` once for each grain, with the start of the minute, hour or day it lies in."""
+    """Each row of `told` once for each grain, with the start of the minute,
+    hour or day it lies in."""
     values = ", ".join(f"('{grain}')" for grain in grains)
-    return f"told CROSS JOIN (VALUES {values}) AS g(grain) CROSS JOIN LATERAL (SELECT date_trunc(grain, at, 'UTC') AS since) AS s"
+    return (
+        f"told CROSS JOIN (VALUES {values}) AS g(grain) CROSS JOIN LATERAL (SELECT "
+        "date_trunc(grain, at, 'UTC') AS since) AS s"
+    )
 
 
 # What a request was to its plan.
@@ -108,7 +132,8 @@ rolled AS (INSERT INTO {ROLLUPS} AS r ({", ".join((*_KEY, *_NAMES, *SUMS, "first
         first_at = least(r.first_at, excluded.first_at), last_at = greatest(r.last_at, excluded.last_at))"""
 
 
-# An expired answer may be served after the provider was waited for in vain: that is no hit's duration.
+# An expired answer may be served after the provider was waited for in vain: that is no hit's
+# duration.
 TALLY: Final = f"""
 tallied AS (INSERT INTO {TALLIES} AS r (grain, at, tenant_id, plan_id, kind, tier, what, word, number)
     SELECT grain, since, coalesce(tenant_id, 0), coalesce(plan_id, 0), kind, tier, what, word, count(*)
@@ -122,7 +147,10 @@ tallied AS (INSERT INTO {TALLIES} AS r (grain, at, tenant_id, plan_id, kind, tie
     ON CONFLICT (grain, at, tenant_id, plan_id, kind, tier, what, word) DO UPDATE SET number = r.number + excluded.number)"""
 
 # Behind `new`, the requests just recorded.
-NOTE: Final = f"noted_unfolded AS (INSERT INTO {UNFOLDED} (events) SELECT array_agg(event_id) FROM new HAVING count(*) > 0)"
+NOTE: Final = (
+    f"noted_unfolded AS (INSERT INTO {UNFOLDED} (events) SELECT array_agg(event_id) FROM new "
+    "HAVING count(*) > 0)"
+)
 # How many notes were folded in, at most `BATCHES`; none while another worker is at it.
 FOLD: Final = f"""
 WITH turn AS MATERIALIZED (SELECT pg_try_advisory_xact_lock({_LOCK}) AS ours),

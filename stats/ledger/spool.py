@@ -1,8 +1,11 @@
-"""The ledger on disk: one JSON line per upstream attempt, finished request, imprint of one, and stored answer, appended with one write.
+"""The ledger on disk: one JSON line per upstream attempt, finished request, imprint of one,
+and stored answer, appended with one write.
 
-What `os.write` returned for is in the page cache, so it survives SIGKILL of the worker (not a power cut, see `Spool.sync`). Each worker
-owns its files and holds an flock on each; a file nobody locks belongs to a dead worker and may be adopted (`SpoolFile.adopt`). The
-flusher (`stats.ledger.flusher`) moves the lines into PostgreSQL. Lines that the disk refuses wait in memory (`stats.ledger.overflow`).
+What `os.write` returned for is in the page cache, so it survives SIGKILL of the worker (not a power
+cut, see `Spool.sync`). Each worker owns its files and holds an flock on each; a file nobody locks
+belongs to a dead worker and may be adopted (`SpoolFile.adopt`). The flusher
+(`stats.ledger.flusher`) moves the lines into PostgreSQL. Lines that the disk refuses wait in memory
+(`stats.ledger.overflow`).
 """
 
 import errno
@@ -42,7 +45,8 @@ class SpoolFile:
 
     @classmethod
     def create(cls, path: Path) -> Self:
-        """A new file, locked before it takes its name: no other worker ever sees it without a lock."""
+        """A new file, locked before it takes its name:
+        no other worker ever sees it without a lock."""
         draft = path.with_suffix(".new")
         descriptor = os.open(draft, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o600)
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -51,7 +55,10 @@ class SpoolFile:
 
     @classmethod
     def adopt(cls, path: Path) -> Self | None:
-        """A dead worker's file, now locked by us. None when its owner lives, or when another worker adopted it first."""
+        """A dead worker's file, now locked by us.
+
+        None when its owner lives, or when another worker adopted it first.
+        """
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_APPEND)
         except FileNotFoundError:
@@ -95,13 +102,18 @@ class SpoolFile:
 
 
 class Spool:
-    """The `Ledger` port over one folder. Calls come from the event loop; none of them waits, locks or raises.
+    """The `Ledger` port over one folder.
 
-    `disk_bytes`: what this worker's files may take, 0 for as much as the volume holds; `memory_bytes`: what may wait in memory.
-    `tight`: the disk refused a line once, so that from then on files are emptied as soon as they are stored.
+    Calls come from the event loop; none of them waits, locks or raises.
+
+    `disk_bytes`: what this worker's files may take, 0 for as much as the volume holds;
+    `memory_bytes`: what may wait in memory. `tight`: the disk refused a line once, so that from
+    then on files are emptied as soon as they are stored.
     """
 
-    def __init__(self, folder: Path | str, *, disk_bytes: int = 0, memory_bytes: int = MEMORY_BYTES) -> None:
+    def __init__(
+        self, folder: Path | str, *, disk_bytes: int = 0, memory_bytes: int = MEMORY_BYTES
+    ) -> None:
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.worker = f"{os.getpid()}-{uuid.uuid4().hex}"
@@ -117,32 +129,36 @@ class Spool:
         self.current = self._next_file()
         _alive.add(self)
 
-    def attempt(self, attempt: Attempt) -> None:
+    def record_attempt(self, attempt: Attempt) -> None:
         """Write that an upstream call is about to start."""
         self._append("attempt", attempt)
 
-    def record(self, event: Event) -> None:
+    def record_event(self, event: Event) -> None:
         """Write that a request finished."""
         self._append("event", event)
         metrics.observe(event)
 
-    def kept(self, entry: Kept) -> None:
+    def record_cache_entry(self, entry: Kept) -> None:
         """Write that an answer is about to be stored."""
         self._append("kept", entry)
 
-    def imprint(self, imprint: Imprint) -> None:
+    def record_fingerprint(self, imprint: Imprint) -> None:
         """Write what another plan can be tried on."""
         self._append("imprint", imprint)
 
     def rotate(self) -> None:
-        """Go on in a new file. The old one stays locked in `retired` until the flusher has emptied it. Raises OSError."""
+        """Go on in a new file.
+
+        The old one stays locked in `retired` until the flusher has emptied it. Raises OSError.
+        """
         new = self._next_file()
         self.retired.append(self.current)
         self.current = new
         self._torn = False
 
     def empty(self) -> None:
-        """Give back the room of the current file, all of which is stored: on a full volume nothing else makes any. Raises OSError."""
+        """Give back the room of the current file, all of which is stored:
+        on a full volume nothing else makes any. Raises OSError."""
         size = self.current.size()
         self.current.truncate(0)
         self._on_disk -= size
@@ -189,12 +205,16 @@ class Spool:
             except OSError:
                 self.overflow.add(line)
                 raise
-        except Exception as error:  # whatever is wrong with the line or the disk, the answer goes out
+        except Exception as error:
+            # Whatever is wrong with the line or the disk, the answer goes out.
             self._complain(error)
 
     def _write(self, line: bytes) -> None:
         if self._disk_bytes and self._on_disk + len(line) > self._disk_bytes:
-            raise OSError(errno.ENOSPC, f"the worker's files have their {self._disk_bytes} bytes (TOKENTHRIFT_SPOOL_MB)")
+            raise OSError(
+                errno.ENOSPC,
+                f"the worker's files have their {self._disk_bytes} bytes (TOKENTHRIFT_SPOOL_MB)",
+            )
         data = b"\n" + line if self._torn else line
         written = os.write(self.current.descriptor, data)
         self._on_disk += written
@@ -205,7 +225,10 @@ class Spool:
         self._torn = False
 
     def _cut_torn(self, written: int) -> None:
-        """Take back the part of a line that went onto a full disk: all of it is written again. Where that fails, a line feed ends it."""
+        """Take back the part of a line that went onto a full disk: all of it is written again.
+
+        Where that fails, a line feed ends it.
+        """
         with suppress(OSError):
             self.current.truncate(self.current.size() - written)
             self._on_disk -= written
@@ -217,11 +240,16 @@ class Spool:
         metrics.SPOOL_ERRORS.inc()
         if time.monotonic() - self._logged >= LOG_EVERY:
             self._logged = time.monotonic()
-            log.error("spool %s cannot be written (%d so far): %s", self.current.path, self.errors, error)
+            log.error(
+                "spool %s cannot be written (%d so far): %s", self.current.path, self.errors, error
+            )
 
 
 def _line(kind: str, value: Attempt | Event | Kept | Imprint) -> bytes:
-    """`{"event": {...}}` and a line feed. Decimals become strings; PostgreSQL takes neither NUL nor half a surrogate pair."""
+    """`{"event": {...}}` and a line feed.
+
+    Decimals become strings; PostgreSQL takes neither NUL nor half a surrogate pair.
+    """
     try:
         line = b'{"%b":%b}\n' % (kind.encode(), orjson.dumps(value, default=str))
     except TypeError:  # a lone surrogate, or an integer beyond 64 bits

@@ -1,7 +1,9 @@
-"""Requests that nobody made, to look at the gateway with a large ledger: written and rolled up by PostgreSQL, portion by portion.
+"""Requests that nobody made, to look at the gateway with a large ledger:
+written and rolled up by PostgreSQL, portion by portion.
 
-They follow each other in time, more by day than by night, over a few tenants, keys, plans and models. Minute roll-ups are written where
-minutes are kept. Everything else is as recording and folding would have left it, which `manage.py reconcile` confirms.
+They follow each other in time, more by day than by night, over a few tenants, keys, plans and
+models. Minute roll-ups are written where minutes are kept. Everything else is as recording and
+folding would have left it, which `manage.py reconcile` confirms.
 """
 
 import json
@@ -21,7 +23,11 @@ from stats.models.requests import RequestEvent
 from stats.time_grains import DAY, HOUR, MINUTE
 
 PORTION: Final = 100_000
-MODELS: Final = (("gpt-4o-mini", "0.15", "0.60"), ("gpt-4o", "2.50", "10.00"), ("gpt-4.1-nano", "0.10", "0.40"))
+MODELS: Final = (
+    ("gpt-4o-mini", "0.15", "0.60"),
+    ("gpt-4o", "2.50", "10.00"),
+    ("gpt-4.1-nano", "0.10", "0.40"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +42,8 @@ class Asker:
     plan: str
 
 
-# What stands behind the columns: `x` are dice, `m` a model with its prices, `a` an asker. A day's traffic comes in a wave.
+# What stands behind the columns: `x` are dice, `m` a model with its prices, `a` an asker. A day's
+# traffic comes in a wave.
 _DICE: Final = """
 SELECT i, random() AS d1, random() AS d2, random() AS d3, random() AS d4, random() AS d5, md5(random()::text || i) AS noise,
     %(start)s::timestamptz + %(days)s * interval '1 day' * ((i - 1 + random()) / %(number)s) AS even
@@ -49,7 +56,10 @@ SELECT x.*, even - interval '1 day' * 0.11 * sin(2 * pi() * extract(epoch FROM e
     (30 + 3000 * d3 ^ 3)::bigint AS asked, (5 + 400 * d4 ^ 2)::bigint AS answered,
     1 + floor(d5 * %(askers)s)::int AS asker, 1 + floor(d5 * 10000)::int %% {len(MODELS)} AS nth FROM ({_DICE}) AS x"""
 _COLUMNS: Final = {
-    "event_id": "(lpad(to_hex(milliseconds), 12, '0') || '7' || left(noise, 3) || '8' || right(noise, 15))::uuid",
+    "event_id": (
+        "(lpad(to_hex(milliseconds), 12, '0') || '7' || left(noise, 3) || '8' || "
+        "right(noise, 15))::uuid"
+    ),
     "at": "at",
     "tenant_id": "a.tenant_id",
     "tenant": "a.tenant",
@@ -65,10 +75,16 @@ _COLUMNS: Final = {
     "status": "CASE outcome WHEN 'ok' THEN 200 WHEN 'client_closed' THEN 499 ELSE 502 END",
     "outcome": "outcome",
     "tier": "tier",
-    "reason": "CASE WHEN tier = 'bypass' THEN 'temperature' WHEN tier = 'miss' AND d4 < 0.1 THEN 'numbers' ELSE '' END",
+    "reason": (
+        "CASE WHEN tier = 'bypass' THEN 'temperature' WHEN tier = 'miss' AND d4 < 0.1 THEN "
+        "'numbers' ELSE '' END"
+    ),
     "similarity": "CASE WHEN tier IN ('semantic', 'miss', 'sample') THEN 1 - d4 / 2 END",
     "score": "CASE WHEN tier IN ('semantic', 'miss', 'sample') THEN 1 - d4 END",
-    "sample": "CASE WHEN tier = 'sample' THEN CASE WHEN d2 < 0.02 THEN 'wrong' WHEN d2 < 0.1 THEN 'unclear' ELSE 'right' END ELSE '' END",
+    "sample": (
+        "CASE WHEN tier = 'sample' THEN CASE WHEN d2 < 0.02 THEN 'wrong' WHEN d2 < 0.1 THEN "
+        "'unclear' ELSE 'right' END ELSE '' END"
+    ),
     "basis": "CASE WHEN tier = 'sample' THEN 'generated' ELSE '' END",
     "attempts": "CASE WHEN called THEN 1 ELSE 0 END",
     "engine": "CASE WHEN tier = 'miss' AND d4 < 0.2 THEN 'text_rank' ELSE '' END",
@@ -77,7 +93,10 @@ _COLUMNS: Final = {
     "prompt_tokens": "CASE WHEN billed THEN asked ELSE 0 END",
     "completion_tokens": "CASE WHEN billed THEN answered ELSE 0 END",
     "served_tokens": "CASE WHEN outcome = 'ok' AND tier <> 'sample' THEN answered ELSE 0 END",
-    "tokens_saved": "CASE WHEN NOT called THEN asked + answered WHEN tier = 'sample' AND billed THEN -asked - answered ELSE 0 END",
+    "tokens_saved": (
+        "CASE WHEN NOT called THEN asked + answered WHEN tier = 'sample' AND billed THEN -asked - "
+        "answered ELSE 0 END"
+    ),
     "would_cost": "CASE WHEN outcome = 'ok' AND tier <> 'sample' THEN dollars ELSE 0 END",
     "billed_cost": "CASE WHEN billed AND tier <> 'sample' THEN dollars ELSE 0 END",
     "spent_cost": "CASE WHEN billed AND tier = 'sample' THEN dollars ELSE 0 END",
@@ -87,16 +106,28 @@ _COLUMNS: Final = {
 }
 
 
-def generate(number: int, *, start: datetime, end: datetime, minutes_from: datetime, askers: list[Asker]) -> Iterator[int]:
-    """Write so many requests made from `start` to before `end`, and their roll-ups; by minute from `minutes_from` on. Yields how many
-    there are after each portion."""
+def generate(
+    number: int, *, start: datetime, end: datetime, minutes_from: datetime, askers: list[Asker]
+) -> Iterator[int]:
+    """Write so many requests made from `start` to before `end`, and their roll-ups;
+    by minute from `minutes_from` on. Yields how many there are after each portion."""
     partitions.make(start, months=_months(start, end) + partitions.AHEAD)
     first = 1
     while first <= number:
         last = min(number, first + PORTION - 1)
         begins = start + (end - start) * ((first - 1) / number) + timedelta(days=1)
-        grains = (HOUR, DAY) if begins < minutes_from - (end - start) * (PORTION / number) else (MINUTE, HOUR, DAY)
-        values: dict[str, Any] = {"start": start, "days": (end - start) / timedelta(days=1), "number": number, "first": first, "last": last}
+        grains = (
+            (HOUR, DAY)
+            if begins < minutes_from - (end - start) * (PORTION / number)
+            else (MINUTE, HOUR, DAY)
+        )
+        values: dict[str, Any] = {
+            "start": start,
+            "days": (end - start) / timedelta(days=1),
+            "number": number,
+            "first": first,
+            "last": last,
+        }
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("SET LOCAL statement_timeout = 0")
             cursor.execute(_statement(grains), {**values, **_drawn_from(askers)})
@@ -110,7 +141,9 @@ def _months(start: datetime, end: datetime) -> int:
 
 def _drawn_from(askers: list[Asker]) -> Mapping[str, Any]:
     """The lists that SQL draws from."""
-    columns = {f"asker_{name}": [getattr(asker, name) for asker in askers] for name in Asker.__slots__}
+    columns = {
+        f"asker_{name}": [getattr(asker, name) for asker in askers] for name in Asker.__slots__
+    }
     models, full, out = zip(*MODELS, strict=True)
     return {
         **columns,

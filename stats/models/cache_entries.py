@@ -1,14 +1,19 @@
-"""What the caches keep: one row per stored answer, without its text; and what was asked to be deleted."""
+"""What the caches keep: one row per stored answer, without its text;
+and what was asked to be deleted."""
 
 from django.db import models
 from django.db.models import Q
 
 
 class CacheEntry(models.Model):
-    """`stats.events.Kept` as a row, written by way of the spool. `backend`: the semantic caches that may have a copy, with a space between:
-    the plan's own, and what it had before where the answer was kept anew. `hits` and `used_at` come from the ledger; `used_at` moves in
-    steps of ten seconds. An entry is deleted by setting `doomed_at`: a worker takes it out of the stores (`removed`), does so once more
-    some seconds later for the sake of a write that was still under way, and then deletes the row."""
+    """`stats.events.Kept` as a row, written by way of the spool.
+
+    `backend`: the semantic caches that may have a copy, with a space between: the plan's own, and
+    what it had before where the answer was kept anew. `hits` and `used_at` come from the ledger;
+    `used_at` moves in steps of ten seconds. An entry is deleted by setting `doomed_at`: a worker
+    takes it out of the stores (`removed`), does so once more some seconds later for the sake of a
+    write that was still under way, and then deletes the row.
+    """
 
     entry_id = models.CharField(max_length=64, primary_key=True)
     sent = models.CharField(max_length=64, blank=True)
@@ -36,7 +41,9 @@ class CacheEntry(models.Model):
             models.Index(fields=("plan_id",), name="entry_plan"),
             models.Index(fields=("end_user",), name="entry_user", condition=~Q(end_user="")),
             models.Index(fields=("sent",), name="entry_sent", condition=~Q(sent="")),
-            models.Index(fields=("doomed_at",), name="entry_doomed", condition=Q(doomed_at__isnull=False)),
+            models.Index(
+                fields=("doomed_at",), name="entry_doomed", condition=Q(doomed_at__isnull=False)
+            ),
         )
 
     def __str__(self) -> str:
@@ -44,8 +51,9 @@ class CacheEntry(models.Model):
 
 
 class Erasure(models.Model):
-    """A deletion that was asked for: everything kept before `at` that agrees in all that is given here; null and "" mean any. A row that
-    reaches the table later, from the spool of a slow or killed worker, is doomed as it comes in."""
+    """A deletion that was asked for: everything kept before `at` that agrees in all that is given
+    here; null and "" mean any. A row that reaches the table later, from the spool of a slow or
+    killed worker, is doomed as it comes in."""
 
     at = models.DateTimeField(db_index=True)
     by = models.CharField(max_length=200)

@@ -10,11 +10,14 @@ def _dollars() -> "models.DecimalField[Decimal, Decimal]":
 
 
 class Held(models.Model):
-    """Sums over the requests of one day (UTC), tenant and plan that count and had a lot drawn, on one side and in one replicate group.
+    """Sums over the requests of one day (UTC), tenant and plan that count and had a lot drawn,
+    on one side and in one replicate group.
 
-    `held`: they went without the plan, as the `share` of chats did then. `cost`: billed and spent on saving, samples of them included;
-    `would`: what they would have cost by the model; `size`: how large they were before any lot was drawn, in dollars by their characters.
-    Money is of the `priced` ones."""
+    `held`: they went without the plan, as the `share` of chats did then. `cost`: billed and spent
+    on saving, samples of them included; `would`: what they would have cost by the model; `size`:
+    how large they were before any lot was drawn, in dollars by their characters. Money is of the
+    `priced` ones.
+    """
 
     pk = models.CompositePrimaryKey("at", "tenant_id", "plan_id", "share", "held", "replicate")
     at = models.DateTimeField()
@@ -30,4 +33,7 @@ class Held(models.Model):
     size = models.FloatField(default=0)
 
     def __str__(self) -> str:
-        return f"{self.requests} requests {'without' if self.held else 'with'} plan {self.plan_id}, group {self.replicate}"
+        return (
+            f"{self.requests} requests {'without' if self.held else 'with'} plan {self.plan_id}, "
+            f"group {self.replicate}"
+        )

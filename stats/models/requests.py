@@ -1,4 +1,5 @@
-"""One row per finished request, one per upstream attempt that never settled, and lines not stored."""
+"""One row per finished request, one per upstream attempt that never settled,
+and lines not stored."""
 
 from django.db import models
 
@@ -6,8 +7,12 @@ from stats.events import MAX_UPSTREAM_REQUEST_ID_LENGTH
 
 
 class RequestEvent(models.Model):
-    """`stats.events.Event` as a row. Tenant, key and plan are kept by id and name, so that history outlives them.
-    `wrong`: somebody said so of the cached answer, afterwards. The table is cut into months by `event_id` (`stats.ledger.partitions`)."""
+    """`stats.events.Event` as a row.
+
+    Tenant, key and plan are kept by id and name, so that history outlives them. `wrong`: somebody
+    said so of the cached answer, afterwards. The table is cut into months by `event_id`
+    (`stats.ledger.partitions`).
+    """
 
     event_id = models.UUIDField(primary_key=True)
     at = models.DateTimeField(db_index=True)
@@ -70,8 +75,14 @@ class RequestEvent(models.Model):
         indexes = (
             models.Index(fields=("plan_id", "at"), name="event_plan_at"),
             models.Index(fields=("tenant_id", "at"), name="event_tenant_at"),
-            models.Index(fields=("plan_id", "basis", "at"), name="event_sample", condition=~models.Q(sample="")),
-            models.Index(fields=("at",), name="event_unknown_plan", condition=models.Q(reason="unknown-plan")),
+            models.Index(
+                fields=("plan_id", "basis", "at"),
+                name="event_sample",
+                condition=~models.Q(sample=""),
+            ),
+            models.Index(
+                fields=("at",), name="event_unknown_plan", condition=models.Q(reason="unknown-plan")
+            ),
         )
         verbose_name = "request"
 
@@ -80,10 +91,11 @@ class RequestEvent(models.Model):
 
 
 class SemanticSwitch(models.Model):
-    """Whether a plan's semantic tier was turned off for its error budget, for one tenant and on terms named by `basis`; other terms are
-    another row.
+    """Whether a plan's semantic tier was turned off for its error budget,
+    for one tenant and on terms named by `basis`; other terms are another row.
 
-    `since`: samples before it do not count, as a person turned the tier on again then. `off_at` null: it is on.
+    `since`: samples before it do not count, as a person turned the tier on again then. `off_at`
+    null: it is on.
     """
 
     plan_id = models.BigIntegerField()
@@ -96,14 +108,21 @@ class SemanticSwitch(models.Model):
     turned_on_by = models.CharField(max_length=200, blank=True)
 
     class Meta:
-        constraints = (models.UniqueConstraint(fields=("plan_id", "basis", "tenant_id"), name="one_switch_per_tenant"),)
+        constraints = (
+            models.UniqueConstraint(
+                fields=("plan_id", "basis", "tenant_id"), name="one_switch_per_tenant"
+            ),
+        )
 
     def __str__(self) -> str:
         return f"plan {self.plan_id}, tenant {self.tenant_id}: {self.reason or 'on'}"
 
 
 class UpstreamAttempt(models.Model):
-    """An upstream call that started. Its row is removed when the request settles; what stays is *outcome unknown*."""
+    """An upstream call that started.
+
+    Its row is removed when the request settles; what stays is *outcome unknown*.
+    """
 
     event_id = models.UUIDField(primary_key=True)
     at = models.DateTimeField(db_index=True)
@@ -122,9 +141,11 @@ class UpstreamAttempt(models.Model):
 
 
 class SpoolCursor(models.Model):
-    """How far a spool file has been read into these tables, moved in the transaction that inserts its lines.
+    """How far a spool file has been read into these tables,
+    moved in the transaction that inserts its lines.
 
-    A live worker touches the cursor of its file; an attempt whose worker has no fresh cursor is no longer in flight.
+    A live worker touches the cursor of its file; an attempt whose worker has no fresh cursor is no
+    longer in flight.
     """
 
     file = models.CharField(max_length=100, primary_key=True)

@@ -1,7 +1,9 @@
-"""What the recorded requests add up to, by minute, hour and day: what every page and reply about spend reads.
+"""What the recorded requests add up to, by minute, hour and day:
+what every page and reply about spend reads.
 
-Two cuts of the same requests: `plan` (tenant, plan) is small and answers most questions, `full` (key, route and model as well) the rest.
-Folded in within a second or so of the requests, see `stats.ledger.rollup`; they outlive them. 0 and "" stand for none.
+Two cuts of the same requests: `plan` (tenant, plan) is small and answers most questions, `full`
+(key, route and model as well) the rest. Folded in within a second or so of the requests, see
+`stats.ledger.rollup`; they outlive them. 0 and "" stand for none.
 """
 
 from decimal import Decimal
@@ -10,9 +12,17 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 PLAN, FULL = "plan", "full"
-# What a request was to its plan. `counted`: one of the plan's `total_requests`; `judged` and `unjudged`: what a judge model was asked of a
-# sample, answered or in vain; `unplanned`: it named no plan and finished well.
-COUNTED, SHADOW, SAMPLE, JUDGED, UNJUDGED, FAILED = "counted", "shadow", "sample", "judged", "unjudged", "failed"
+# What a request was to its plan. `counted`: one of the plan's `total_requests`; `judged` and
+# `unjudged`: what a judge model was asked of a sample, answered or in vain; `unplanned`: it named
+# no plan and finished well.
+COUNTED, SHADOW, SAMPLE, JUDGED, UNJUDGED, FAILED = (
+    "counted",
+    "shadow",
+    "sample",
+    "judged",
+    "unjudged",
+    "failed",
+)
 UNPLANNED, REFUSED = "unplanned", "refused"
 
 
@@ -25,10 +35,13 @@ def _dollars() -> "models.DecimalField[Decimal, Decimal]":
 
 
 class Rollup(models.Model):
-    """Sums over the requests of one kind and tier, of one tenant, plan (key, route and model) that were made within one minute, hour or day
-    (UTC). Money is of the `priced` ones; of failed ones it is whatever was billed."""
+    """Sums over the requests of one kind and tier, of one tenant, plan (key, route and model)
+    that were made within one minute, hour or day (UTC). Money is of the `priced` ones; of failed
+    ones it is whatever was billed."""
 
-    pk = models.CompositePrimaryKey("grain", "cut", "at", "tenant_id", "plan_id", "key_id", "route", "model", "kind", "tier")
+    pk = models.CompositePrimaryKey(
+        "grain", "cut", "at", "tenant_id", "plan_id", "key_id", "route", "model", "kind", "tier"
+    )
     grain = models.CharField(max_length=6)
     cut = models.CharField(max_length=4)
     at = models.DateTimeField()
@@ -75,10 +88,13 @@ class Rollup(models.Model):
 
 
 class Tally(models.Model):
-    """How often a word was noted within an hour or a day: `what` is `reason` (why a tier did not answer), `failure` (a tool that failed),
-    or `whole` and `added`, whose words are the buckets of a duration (`stats.analysis.latency_buckets`)."""
+    """How often a word was noted within an hour or a day:
+    `what` is `reason` (why a tier did not answer), `failure` (a tool that failed), or `whole` and
+    `added`, whose words are the buckets of a duration (`stats.analysis.latency_buckets`)."""
 
-    pk = models.CompositePrimaryKey("grain", "at", "tenant_id", "plan_id", "kind", "tier", "what", "word")
+    pk = models.CompositePrimaryKey(
+        "grain", "at", "tenant_id", "plan_id", "kind", "tier", "what", "word"
+    )
     grain = models.CharField(max_length=6)
     at = models.DateTimeField()
     tenant_id = models.BigIntegerField()
@@ -90,7 +106,8 @@ class Tally(models.Model):
     number = _count()
 
     class Meta:
-        # Without the number, which changes with every fold: PostgreSQL then updates rows in place (heap-only tuples).
+        # Without the number, which changes with every fold: PostgreSQL then updates rows in place
+        # (heap-only tuples).
         indexes = (
             models.Index(fields=("what", "grain", "at"), name="tally_what_at"),
             models.Index(fields=("plan_id", "what", "grain", "at"), name="tally_plan_at"),
@@ -101,8 +118,11 @@ class Tally(models.Model):
 
 
 class Unfolded(models.Model):
-    """Requests that were recorded together and are in no roll-up yet. Written by the statement that records them, deleted by the one that
-    folds them in: what is in neither is nowhere."""
+    """Requests that were recorded together and are in no roll-up yet.
+
+    Written by the statement that records them, deleted by the one that folds them in: what is in
+    neither is nowhere.
+    """
 
     events = ArrayField(models.UUIDField())
 
@@ -111,7 +131,8 @@ class Unfolded(models.Model):
 
 
 class Pruned(models.Model):
-    """How far requests (`event`) and roll-ups by minute and hour have been forgotten: none from before that time can be relied on."""
+    """How far requests (`event`) and roll-ups by minute and hour have been forgotten:
+    none from before that time can be relied on."""
 
     what = models.CharField(max_length=6, primary_key=True)
     before = models.DateTimeField()

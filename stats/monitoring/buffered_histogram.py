@@ -1,11 +1,32 @@
-"""Observations added up before a histogram moves by them: one move for many, at 3 microseconds each."""
+"""Observations added up before a histogram moves by them:
+one move for many, at 3 microseconds each."""
 
 from bisect import bisect_left
 from dataclasses import dataclass, field
 
 from prometheus_client import Histogram
 
-BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)  # seconds
+# seconds
+BUCKETS = (
+    0.001,
+    0.0025,
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1,
+    2.5,
+    5,
+    10,
+    30,
+    60,
+    120,
+    300,
+    600,
+)
 
 
 @dataclass(slots=True)
@@ -20,7 +41,10 @@ class Spread:
         self.total += seconds
 
     def move(self, histogram: Histogram) -> None:
-        """Add all to a histogram at once. Its class has no public way to do so, only one observation at a time."""
+        """Add all to a histogram at once.
+
+        Its class has no public way to do so, only one observation at a time.
+        """
         for bucket, count in zip(histogram._buckets, self.counts, strict=True):
             if count:
                 bucket.inc(count)

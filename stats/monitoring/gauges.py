@@ -1,4 +1,5 @@
-"""What the running parts say of themselves, beside the requests: gauges go with their worker, counters stay."""
+"""What the running parts say of themselves, beside the requests:
+gauges go with their worker, counters stay."""
 
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -11,9 +12,18 @@ BUILD = Gauge(
     multiprocess_mode="livemax",
 )
 WORKERS = Gauge("tokenthrift_workers", "Worker processes that serve.", multiprocess_mode="livesum")
-WORKERS_WANTED = Gauge("tokenthrift_workers_wanted", "Worker processes that should.", multiprocess_mode="livemax")
-WORKER_STARTS = Counter("tokenthrift_worker_starts", "Worker processes started; more than wanted means that some were replaced.")
-IN_FLIGHT = Gauge("tokenthrift_requests_in_flight", "Requests under /v1 that are being answered.", multiprocess_mode="livesum")
+WORKERS_WANTED = Gauge(
+    "tokenthrift_workers_wanted", "Worker processes that should.", multiprocess_mode="livemax"
+)
+WORKER_STARTS = Counter(
+    "tokenthrift_worker_starts",
+    "Worker processes started; more than wanted means that some were replaced.",
+)
+IN_FLIGHT = Gauge(
+    "tokenthrift_requests_in_flight",
+    "Requests under /v1 that are being answered.",
+    multiprocess_mode="livesum",
+)
 LOOP_LAG = Histogram(
     "tokenthrift_event_loop_lag_seconds",
     "How late a worker's event loop comes to what is due, tried ten times a second.",
@@ -21,27 +31,42 @@ LOOP_LAG = Histogram(
 )
 LOOP_STALLS = Counter(
     "tokenthrift_event_loop_stalls",
-    "Turns of a worker's event loop that took longer than 200 ms, by the stage of the request or the module that held it up.",
+    (
+        "Turns of a worker's event loop that took longer than 200 ms, by the stage of the request "
+        "or the module that held it up."
+    ),
     ("stage",),
 )
 CONNECTIONS_ENDED = Counter(
     "tokenthrift_connections_ended",
-    "Connections that were refused or ended. reason: head (too large or too slow), body (late), unread (an answer that "
-    "nobody read), address (too many of one).",
+    (
+        "Connections that were refused or ended. reason: head (too large or too slow), body "
+        "(late), unread (an answer that nobody read), address (too many of one)."
+    ),
     ("reason",),
 )
 BREAKER_OPEN = Gauge(
-    "tokenthrift_breaker_open", "Workers that leave a tool alone because it failed.", ("tool",), multiprocess_mode="livesum"
+    "tokenthrift_breaker_open",
+    "Workers that leave a tool alone because it failed.",
+    ("tool",),
+    multiprocess_mode="livesum",
 )
 TOOL_TIMEOUTS = Counter(
-    "tokenthrift_tool_timeouts", "Times a tool had no time left of the cache or store budget, or did not answer in it.", ("tool",)
+    "tokenthrift_tool_timeouts",
+    "Times a tool had no time left of the cache or store budget, or did not answer in it.",
+    ("tool",),
 )
 REFUSED_VALUES = Counter(
     "tokenthrift_refused_values",
-    "Values read from a store that failed their seal, or were moved or misshapen: not served. store: exact, a backend, flights, chats.",
+    (
+        "Values read from a store that failed their seal, or were moved or misshapen: not served. "
+        "store: exact, a backend, flights, chats."
+    ),
     ("store",),
 )
-COMPRESSOR_RESTARTS = Counter("tokenthrift_compressor_restarts", "Compression processes that broke and were started again.")
+COMPRESSOR_RESTARTS = Counter(
+    "tokenthrift_compressor_restarts", "Compression processes that broke and were started again."
+)
 CONFIGURATION_AGE = Gauge(
     "tokenthrift_configuration_age_seconds",
     "Time since the worker that asked last knew its plans, keys and routes to be the present ones.",

@@ -21,15 +21,35 @@ OLD = 10.0
 FINE: Final = "Nothing: it works."
 # What it means for requests when a part is not well. Tools go by the names of their breakers.
 MEANS: Final = {
-    "configuration": "Requests are served by the last plans, keys and routes known; before any was read, they are refused with 503.",
-    "database": "Requests are served. Their records wait on disk, changes of plans and keys do not arrive, pgvector finds nothing.",
-    "redis": "Requests are served. Answers are not found or kept in the exact cache, and workers do not share calls.",
-    "spool": "Requests are served and counted; their records have not reached the database, so dashboard and stats are behind.",
-    "semantic_tier": "Requests of these plans are answered by the exact cache or the provider, until a person turns the tier on again.",
+    "configuration": (
+        "Requests are served by the last plans, keys and routes known; before any was read, they "
+        "are refused with 503."
+    ),
+    "database": (
+        "Requests are served. Their records wait on disk, changes of plans and keys do not "
+        "arrive, pgvector finds nothing."
+    ),
+    "redis": (
+        "Requests are served. Answers are not found or kept in the exact cache, and workers "
+        "do not share calls."
+    ),
+    "spool": (
+        "Requests are served and counted; their records have not reached the database, so "
+        "dashboard and stats are behind."
+    ),
+    "semantic_tier": (
+        "Requests of these plans are answered by the exact cache or the provider, until a person "
+        "turns the tier on again."
+    ),
     "embedder": "Requests are served. Nothing is found by meaning.",
-    "verifier": "Requests are served. Plans that verify give only questions that read the same an answer of the semantic cache.",
+    "verifier": (
+        "Requests are served. Plans that verify give only questions that read the same an answer "
+        "of the semantic cache."
+    ),
     "exact": "Requests are served. The exact cache is left alone but for one try a second.",
-    "chats": "Requests are served. Plans that cut when it saves do not know how a chat was sent last.",
+    "chats": (
+        "Requests are served. Plans that cut when it saves do not know how a chat was sent last."
+    ),
     "flights": "Requests are served. Each worker calls the provider for itself.",
 }
 INDEX: Final = "Requests are served. Plans with this backend find nothing by meaning."
@@ -53,7 +73,11 @@ def parts(states: Mapping[str, str], memory: Memory) -> dict[str, dict[str, str]
     found = {}
     for part, state in states.items():
         since = datetime.fromtimestamp(memory.since(part, state), UTC).isoformat(timespec="seconds")
-        found[part] = {"state": state, "since": since, "means": FINE if state in {"ok", "on"} else MEANS.get(part, INDEX)}
+        found[part] = {
+            "state": state,
+            "since": since,
+            "means": FINE if state in {"ok", "on"} else MEANS.get(part, INDEX),
+        }
     return found
 
 
@@ -73,14 +97,16 @@ def spool(lag: float) -> str:
 # a word about a failure.
 
 PROBE_DEADLINE = 0.7
-KEEP_SECONDS = 1.0  # the probes are open to anyone: they must not be a way to open connections without end
+# The probes are open to anyone: they must not be a way to open connections without end.
+KEEP_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """What the request path says of itself: whether its configuration is loaded, the spool's lag in seconds, and how many plans have their
-    semantic tier off for their error budgets; how long ago its configuration was known to be the present one, in seconds, and of each tool
-    that was asked so far whether it keeps failing."""
+    """What the request path says of itself: whether its configuration is loaded,
+    the spool's lag in seconds, and how many plans have their semantic tier off for their error
+    budgets; how long ago its configuration was known to be the present one, in seconds, and of each
+    tool that was asked so far whether it keeps failing."""
 
     loaded: Callable[[], bool]
     lag: Callable[[], float]
@@ -110,7 +136,8 @@ def ready() -> bool:
 
 
 async def details() -> dict[str, object]:
-    """Every part with its state, since when this worker sees it in that state, and what it means for requests."""
+    """Every part with its state, since when this worker sees it in that state,
+    and what it means for requests."""
     gateway = _state.gateway or Gateway(loaded=lambda: False, lag=lambda: 0.0)
     off = gateway.off()
     states = {
@@ -120,12 +147,22 @@ async def details() -> dict[str, object]:
         "semantic_tier": f"off for {off}" if off else "on",
         **{tool: "failing" if fails else "ok" for tool, fails in sorted(gateway.failing().items())},
     }
-    ages = {"spool_lag_seconds": round(gateway.lag(), 1), "configuration_age_seconds": round(gateway.age(), 1)}
-    return {"status": "ready" if ready() else "not ready", "parts": parts(states, _state.memory), **ages}
+    ages = {
+        "spool_lag_seconds": round(gateway.lag(), 1),
+        "configuration_age_seconds": round(gateway.age(), 1),
+    }
+    return {
+        "status": "ready" if ready() else "not ready",
+        "parts": parts(states, _state.memory),
+        **ages,
+    }
 
 
 async def report() -> tuple[bool, dict[str, object]]:
-    """Whether requests can be served, and the state of every part. A service that is away does not make the gateway unready."""
+    """Whether requests can be served, and the state of every part.
+
+    A service that is away does not make the gateway unready.
+    """
     gateway = _state.gateway
     loaded = ready()
     lag = None if gateway is None else round(gateway.lag(), 1)
@@ -169,7 +206,9 @@ async def _database() -> None:
 
 
 async def _redis() -> None:
-    client = redis.Redis.from_url(settings.REDIS_URL, socket_timeout=PROBE_DEADLINE, socket_connect_timeout=PROBE_DEADLINE)
+    client = redis.Redis.from_url(
+        settings.REDIS_URL, socket_timeout=PROBE_DEADLINE, socket_connect_timeout=PROBE_DEADLINE
+    )
     try:
         await client.ping()
     finally:

@@ -1,10 +1,14 @@
-"""What Prometheus scrapes. Label values come from the configuration or from our own code, never from a client's text.
+"""What Prometheus scrapes.
 
-`observe` adds an event to sums of our own; `publish` moves the counters by them, once per flush and before each scrape. Moving counters
-per request would cost some 30 microseconds where several workers share them through files.
+Label values come from the configuration or from our own code, never from a client's text.
+
+`observe` adds an event to sums of our own; `publish` moves the counters by them, once per flush and
+before each scrape. Moving counters per request would cost some 30 microseconds where several
+workers share them through files.
 
 Several workers: set PROMETHEUS_MULTIPROC_DIR to an empty folder before this module is imported
-(prometheus.github.io/client_python/multiprocess). The `litellm_*` names are aliases kept for dashboards built on the guide's names.
+(prometheus.github.io/client_python/multiprocess). The `litellm_*` names are aliases kept for
+dashboards built on the guide's names.
 """
 
 import os
@@ -13,7 +17,14 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+from prometheus_client import (
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+)
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
@@ -29,16 +40,40 @@ WHO = ("tenant", "plan", "route")
 REQUESTS = Counter("tokenthrift_requests", "Finished requests.", (*WHO, "tier", "outcome"))
 TOKENS = Counter(
     "tokenthrift_tokens",
-    "Tokens. asked: what would have been billed without a plan; sent: what the provider billed; served: what clients were given.",
+    (
+        "Tokens. asked: what would have been billed without a plan; sent: what the provider "
+        "billed; served: what clients were given."
+    ),
     (*WHO, "stage", "type"),
 )
-COST = Counter("tokenthrift_cost_usd", "US dollars. would: without a plan; billed: by the provider; spent: on saving.", (*WHO, "kind"))
-DURATION = Histogram("tokenthrift_request_duration_seconds", "From first byte in to last byte out.", ("tier",), buckets=BUCKETS)
-OVERHEAD = Histogram("tokenthrift_overhead_seconds", "Duration without the wait for the upstream.", ("tier",), buckets=BUCKETS)
-LOOKUPS = Counter("tokenthrift_cache_lookups", "Requests by the tier that answered: exact, semantic, miss, bypass.", ("tier",))
+COST = Counter(
+    "tokenthrift_cost_usd",
+    "US dollars. would: without a plan; billed: by the provider; spent: on saving.",
+    (*WHO, "kind"),
+)
+DURATION = Histogram(
+    "tokenthrift_request_duration_seconds",
+    "From first byte in to last byte out.",
+    ("tier",),
+    buckets=BUCKETS,
+)
+OVERHEAD = Histogram(
+    "tokenthrift_overhead_seconds",
+    "Duration without the wait for the upstream.",
+    ("tier",),
+    buckets=BUCKETS,
+)
+LOOKUPS = Counter(
+    "tokenthrift_cache_lookups",
+    "Requests by the tier that answered: exact, semantic, miss, bypass.",
+    ("tier",),
+)
 FAILURES = Counter(
     "tokenthrift_tool_failures",
-    "Times a request went on without a cache or another tool, or was given an expired answer for want of the provider (upstream).",
+    (
+        "Times a request went on without a cache or another tool, or was given an expired answer "
+        "for want of the provider (upstream)."
+    ),
     ("tool",),
 )
 SAMPLES = Counter(
@@ -48,7 +83,10 @@ SAMPLES = Counter(
 )
 JUDGED = Counter(
     "tokenthrift_judged",
-    "Samples that the plan's judge model was asked about. verdict: right, wrong, unclear; none: it failed, and the rules stood.",
+    (
+        "Samples that the plan's judge model was asked about. verdict: right, wrong, unclear; "
+        "none: it failed, and the rules stood."
+    ),
     ("tenant", "plan", "verdict"),
 )
 SEMANTIC_OFF = Gauge(
@@ -63,19 +101,46 @@ SEMANTIC_OFF_TENANTS = Gauge(
     ("plan",),
     multiprocess_mode="livemax",
 )
-UNPRICED = Counter("tokenthrift_unpriced_requests", "Requests of a model that has no price.", ("route",))
-BILL_UNKNOWN = Counter("tokenthrift_bill_unknown_requests", "Calls of providers given up: what they cost is not known.", ("route",))
-SPOOL_BYTES = Gauge("tokenthrift_spool_bytes", "Spooled and not yet in the database.", multiprocess_mode="livesum")
-SPOOL_LAG = Gauge("tokenthrift_spool_lag_seconds", "Time since the spool was last seen empty.", multiprocess_mode="livemax")
+UNPRICED = Counter(
+    "tokenthrift_unpriced_requests", "Requests of a model that has no price.", ("route",)
+)
+BILL_UNKNOWN = Counter(
+    "tokenthrift_bill_unknown_requests",
+    "Calls of providers given up: what they cost is not known.",
+    ("route",),
+)
+SPOOL_BYTES = Gauge(
+    "tokenthrift_spool_bytes", "Spooled and not yet in the database.", multiprocess_mode="livesum"
+)
+SPOOL_LAG = Gauge(
+    "tokenthrift_spool_lag_seconds",
+    "Time since the spool was last seen empty.",
+    multiprocess_mode="livemax",
+)
 SPOOL_ERRORS = Counter("tokenthrift_spool_errors", "Writes to the spool that failed.")
 DEAD_LETTERS = Counter("tokenthrift_dead_letters", "Spooled lines that the database refused.")
-CACHE_ENTRIES = Gauge("tokenthrift_cache_entries", "Cached answers, as counted last.", ("tenant",), multiprocess_mode="livemostrecent")
-CACHE_BYTES = Gauge("tokenthrift_cache_bytes", "What they take in all stores.", ("tenant",), multiprocess_mode="livemostrecent")
+CACHE_ENTRIES = Gauge(
+    "tokenthrift_cache_entries",
+    "Cached answers, as counted last.",
+    ("tenant",),
+    multiprocess_mode="livemostrecent",
+)
+CACHE_BYTES = Gauge(
+    "tokenthrift_cache_bytes",
+    "What they take in all stores.",
+    ("tenant",),
+    multiprocess_mode="livemostrecent",
+)
 
-LITELLM_TOKENS = Counter("litellm_tokens", "Alias of tokenthrift_tokens_total.", (*WHO, "stage", "type"))
+LITELLM_TOKENS = Counter(
+    "litellm_tokens", "Alias of tokenthrift_tokens_total.", (*WHO, "stage", "type")
+)
 LITELLM_REQUEST = Counter("litellm_request", "Requests by HTTP status.", (*WHO, "status"))
 LITELLM_DURATION = Histogram(
-    "litellm_request_duration_seconds", "Alias of tokenthrift_request_duration_seconds.", ("route",), buckets=BUCKETS
+    "litellm_request_duration_seconds",
+    "Alias of tokenthrift_request_duration_seconds.",
+    ("route",),
+    buckets=BUCKETS,
 )
 LITELLM_COST = Counter("litellm_cost", 'Alias of tokenthrift_cost_usd_total{kind="billed"}.', WHO)
 
@@ -84,7 +149,10 @@ _Group = tuple[str, str, str, str, str, int]
 
 @dataclass(slots=True)
 class _Sums:
-    """What the events of one group (tenant, plan, route, tier, outcome, status) add up to. Dollars as floats: counters hold no more."""
+    """What the events of one group (tenant, plan, route, tier, outcome, status) add up to.
+
+    Dollars as floats: counters hold no more.
+    """
 
     requests: int = 0
     asked: int = 0
@@ -137,17 +205,26 @@ def publish() -> None:
 
 
 def _group(event: Event) -> _Group:
-    """Tenant, plan and route only where they were found in the configuration: a name that was merely asked for is "other"."""
+    """Tenant, plan and route only where they were found in the configuration:
+    a name that was merely asked for is "other"."""
     tenant = event.tenant if event.tenant_id is not None else "none"
     plan = event.plan if event.plan_id is not None else "none"
-    return tenant, plan, event.route if event.upstream else "other", event.tier, event.outcome, event.status
+    return (
+        tenant,
+        plan,
+        event.route if event.upstream else "other",
+        event.tier,
+        event.outcome,
+        event.status,
+    )
 
 
 def _add(sums: _Sums, event: Event) -> None:
-    """Asked less sent is `tokens_saved`: a request that reached neither cache nor provider asked for nothing that counts, and a sample is
-    asked for by nobody."""
+    """Asked less sent is `tokens_saved`: a request that reached neither cache nor provider asked
+    for nothing that counts, and a sample is asked for by nobody."""
     sample = event.tier == "sample"
-    hit = event.tier in {"exact", "semantic"} and not event.attempts  # an expired answer may cost an attempt too
+    # An expired answer may cost an attempt too.
+    hit = event.tier in {"exact", "semantic"} and not event.attempts
     if not sample:
         sums.requests += 1
         sums.durations.add(event.duration_ms / 1000)
@@ -194,8 +271,8 @@ def _move(group: _Group, sums: _Sums) -> None:
 
 
 def exposition(accept: str = "") -> tuple[bytes, str]:
-    """The page and its content type, over all workers when they share PROMETHEUS_MULTIPROC_DIR: OpenMetrics where the `Accept` header
-    asks for it, else Prometheus' text format."""
+    """The page and its content type, over all workers when they share PROMETHEUS_MULTIPROC_DIR:
+    OpenMetrics where the `Accept` header asks for it, else Prometheus' text format."""
     publish()
     encode, content_type = choose_encoder(accept)
     if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:

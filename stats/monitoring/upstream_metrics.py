@@ -1,4 +1,5 @@
-"""What became of the calls to providers, and how long the stages of requests took: sums until `publish` moves the counters."""
+"""What became of the calls to providers, and how long the stages of requests took:
+sums until `publish` moves the counters."""
 
 from collections import defaultdict
 from typing import Final
@@ -10,12 +11,18 @@ from stats.monitoring.buffered_histogram import BUCKETS, Spread
 
 UPSTREAM_ATTEMPTS = Counter(
     "tokenthrift_upstream_attempts",
-    "Calls to providers. result: ok; refused (4xx), rate_limited (429), failed (5xx); unreachable, timeout, invalid (no completion), "
-    "key_refused (it does not accept the key it is sent), cut (broke off); abandoned (the client left), internal (a fault of ours).",
+    (
+        "Calls to providers. result: ok; refused (4xx), rate_limited (429), failed (5xx); "
+        "unreachable, timeout, invalid (no completion), key_refused (it does not accept the key "
+        "it is sent), cut (broke off); abandoned (the client left), internal (a fault of ours)."
+    ),
     ("upstream", "result"),
 )
 UPSTREAM_DURATION = Histogram(
-    "tokenthrift_upstream_duration_seconds", "Waiting for the provider, to the end of its answer.", ("upstream",), buckets=BUCKETS
+    "tokenthrift_upstream_duration_seconds",
+    "Waiting for the provider, to the end of its answer.",
+    ("upstream",),
+    buckets=BUCKETS,
 )
 STAGE_DURATION = Histogram(
     "tokenthrift_stage_duration_seconds",
@@ -23,7 +30,11 @@ STAGE_DURATION = Histogram(
     ("stage",),
     buckets=BUCKETS,
 )
-DEGRADED = Counter("tokenthrift_compression_degraded", "Chats that `trim` cut in place of the plan's engine.", ("reason",))
+DEGRADED = Counter(
+    "tokenthrift_compression_degraded",
+    "Chats that `trim` cut in place of the plan's engine.",
+    ("reason",),
+)
 _BY_CODE: Final = {
     "upstream_unreachable": "unreachable",
     "upstream_timeout": "timeout",
@@ -31,7 +42,9 @@ _BY_CODE: Final = {
     "upstream_auth_failed": "key_refused",
 }
 _BY_OUTCOME: Final = {"client_closed": "abandoned", "cut": "cut", "failed": "internal"}
-RESULTS: Final = frozenset({"ok", "refused", "rate_limited", "failed", *_BY_CODE.values(), *_BY_OUTCOME.values()})
+RESULTS: Final = frozenset(
+    {"ok", "refused", "rate_limited", "failed", *_BY_CODE.values(), *_BY_OUTCOME.values()}
+)
 REASONS: Final = ("deadline", "pool-broken", "busy", "engine-failed")
 
 _results: defaultdict[tuple[str, str], int] = defaultdict(int)
@@ -42,7 +55,8 @@ _stages: defaultdict[str, Spread] = defaultdict(Spread)
 def result_of(event: Event) -> str:
     """What became of the request's call to the provider."""
     if event.outcome == "ok":
-        return "failed" if "upstream" in event.failures else "ok"  # an expired answer stood in for a provider that did not answer
+        # An expired answer stood in for a provider that did not answer.
+        return "failed" if "upstream" in event.failures else "ok"
     if event.outcome in _BY_OUTCOME:
         return _BY_OUTCOME[event.outcome]
     if event.error_code in _BY_CODE:

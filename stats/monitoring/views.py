@@ -21,8 +21,9 @@ async def livez(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 async def readyz(request: HttpRequest) -> HttpResponse:
-    """200 when requests can be served, also without database or Redis; 503 before the configuration is loaded. `?detail=0` asks no service;
-    `?detail=1` says more, to who may read the metrics."""
+    """200 when requests can be served, also without database or Redis;
+    503 before the configuration is loaded. `?detail=0` asks no service; `?detail=1` says more, to
+    who may read the metrics."""
     detail = request.GET.get("detail")
     if detail == "0":
         body: dict[str, object] = {"status": "ready" if health.ready() else "not ready"}
@@ -38,7 +39,10 @@ async def readyz(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 def metrics_page(request: HttpRequest) -> HttpResponse:
-    """Prometheus' text format. Needs TOKENTHRIFT_METRICS_TOKEN as bearer; when none is set, a caller on this machine."""
+    """Prometheus' text format.
+
+    Needs TOKENTHRIFT_METRICS_TOKEN as bearer; when none is set, a caller on this machine.
+    """
     if refusal := _refusal(request, "Metrics"):
         return refusal
     body, content_type = metrics.exposition(request.headers.get("accept", ""))
@@ -50,15 +54,25 @@ def _refusal(request: HttpRequest, what: str) -> HttpResponse | None:
     token: str = settings.METRICS_TOKEN
     if token:
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode("utf-8", "replace"), token.encode()):
-            return _refused(401, "Send TOKENTHRIFT_METRICS_TOKEN as: Authorization: Bearer <token>.", {"WWW-Authenticate": "Bearer"})
+        if scheme.lower() != "bearer" or not hmac.compare_digest(
+            given.strip().encode("utf-8", "replace"), token.encode()
+        ):
+            return _refused(
+                401,
+                "Send TOKENTHRIFT_METRICS_TOKEN as: Authorization: Bearer <token>.",
+                {"WWW-Authenticate": "Bearer"},
+            )
     elif not _from_here(request):
-        return _refused(403, f"{what} without TOKENTHRIFT_METRICS_TOKEN are for callers on this machine.")
+        return _refused(
+            403, f"{what} without TOKENTHRIFT_METRICS_TOKEN are for callers on this machine."
+        )
     return None
 
 
 def _refused(status: int, message: str, headers: dict[str, str] | None = None) -> HttpResponse:
-    return HttpResponse(f"{message}\n", status=status, content_type="text/plain; charset=utf-8", headers=headers)
+    return HttpResponse(
+        f"{message}\n", status=status, content_type="text/plain; charset=utf-8", headers=headers
+    )
 
 
 def _from_here(request: HttpRequest) -> bool:

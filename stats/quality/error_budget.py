@@ -24,8 +24,10 @@ MAX_LISTED = 100  # in a reply of the API
 
 @dataclass(frozen=True, slots=True)
 class WrongHit:
-    """A sample found wrong: when, of which request, by which number it was a hit. `entry_id`: of the stored answer; `kept`: it is still
-    there to be looked at."""
+    """A sample found wrong: when, of which request, by which number it was a hit.
+
+    `entry_id`: of the stored answer; `kept`: it is still there to be looked at.
+    """
 
     at: datetime
     request_id: str
@@ -36,11 +38,15 @@ class WrongHit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanBudget:
-    """As one tenant keeps to it: `tenant` is its slug, "" for all or while nothing is known of any. `limit`: the wrong hits accepted;
-    `found`: those measured, under the threshold that the samples taught; `number`: which one the threshold is of. `off_at` None: the
-    semantic tier is on, from `since` on if a person did it. `asked`: samples that cost a call. `judge`: the route of the plan's judge
-    model, "" where rules judge; `judged`: how often it was to be asked, `unjudged` of them in vain; `judge_gone`: there is no such
-    route any more. `wrong`: the latest hits that were wrong, of a tier that is off. `tenants`: of the whole, its parts."""
+    """As one tenant keeps to it: `tenant` is its slug, "" for all or while nothing is known of any.
+
+    `limit`: the wrong hits accepted; `found`: those measured, under the threshold that the samples
+    taught; `number`: which one the threshold is of. `off_at` None: the semantic tier is on, from
+    `since` on if a person did it. `asked`: samples that cost a call. `judge`: the route of the
+    plan's judge model, "" where rules judge; `judged`: how often it was to be asked, `unjudged` of
+    them in vain; `judge_gone`: there is no such route any more. `wrong`: the latest hits that were
+    wrong, of a tier that is off. `tenants`: of the whole, its parts.
+    """
 
     plan: Plan
     tenant_id: int | None
@@ -78,22 +84,37 @@ _state = _State()
 
 
 def attach(basis: Callable[[CacheSettings], str] | None) -> None:
-    """Called once by whoever starts the request path in this process: how it names the terms of a plan."""
+    """Called once by whoever starts the request path in this process:
+    how it names the terms of a plan."""
     _state.basis = basis
 
 
 def budgets_of(plan: Plan, wanted: Wanted, *, most: int = MAX_SHOWN) -> list[PlanBudget]:
-    """The plan's error budget as each tenant keeps to it, `most` of them: those first whose tier is off, then those with most wrong hits.
-    Nobody's where nothing was measured yet, none where the plan has no budget. `wanted`: of which tenant, and whose cost is shown."""
+    """The plan's error budget as each tenant keeps to it, `most` of them:
+    those first whose tier is off, then those with most wrong hits. Nobody's where nothing was
+    measured yet, none where the plan has no budget. `wanted`: of which tenant, and whose cost is
+    shown."""
     cache = plan.snapshot().cache
     if cache is None or cache.backend is None or cache.max_error_rate is None:
         return []
     basis, limit, verified = _basis(plan, cache), cache.max_error_rate, cache.match == "verified"
     moved = tier_switch.positions_of(plan.pk, basis, tenant=wanted.tenant_id)
     since = {tenant: row.since for tenant, row in moved.items()}
-    found = samples.newest(plan.pk, basis, limit=limit, verified=verified, since=since, tenant=wanted.tenant_id)
-    measurements = {tenant: _measured(found.get(tenant, {}).values(), cache) for tenant in found.keys() | moved.keys()}
-    told = sorted(measurements, key=lambda each: (each not in moved or moved[each].off_at is None, -measurements[each].lower, each))
+    found = samples.newest(
+        plan.pk, basis, limit=limit, verified=verified, since=since, tenant=wanted.tenant_id
+    )
+    measurements = {
+        tenant: _measured(found.get(tenant, {}).values(), cache)
+        for tenant in found.keys() | moved.keys()
+    }
+    told = sorted(
+        measurements,
+        key=lambda each: (
+            each not in moved or moved[each].off_at is None,
+            -measurements[each].lower,
+            each,
+        ),
+    )
     names = Tenant.objects.in_bulk(told[:most])
     terms = _Terms(plan, cache, basis)
     if not told:
@@ -111,20 +132,36 @@ def budgets_of(plan: Plan, wanted: Wanted, *, most: int = MAX_SHOWN) -> list[Pla
 
 
 def budget_of(plan: Plan, wanted: Wanted) -> PlanBudget | None:
-    """The plan's error budget, None where it has none. Of several tenants: what they come to together, off where it is off for one; each
-    tenant's own is in `tenants`."""
+    """The plan's error budget, None where it has none.
+
+    Of several tenants: what they come to together, off where it is off for one; each tenant's own
+    is in `tenants`.
+    """
     each = budgets_of(plan, wanted, most=MAX_LISTED)
     if len(each) <= 1:
         return replace(each[0], tenants=tuple(each) if each[0].tenant else ()) if each else None
     whole = _paid(each[0], totals(wanted))
-    sums = {name: sum(getattr(one.found, name) for one in each) for name in ("samples", "wrong", "unclear")}
+    sums = {
+        name: sum(getattr(one.found, name) for one in each)
+        for name in ("samples", "wrong", "unclear")
+    }
     threshold = max(one.found.threshold for one in each)
-    return replace(whole, tenant="", found=rate(**sums, limit=whole.limit, threshold=threshold), since=None, tenants=tuple(each))
+    return replace(
+        whole,
+        tenant="",
+        found=rate(**sums, limit=whole.limit, threshold=threshold),
+        since=None,
+        tenants=tuple(each),
+    )
 
 
 def budgets(wanted: Wanted, plans: QuerySet[Plan]) -> list[PlanBudget]:
     """Those of the plans by tenant, broken ones first."""
-    found = [each for row in plans.select_related("tenant").order_by("name") for each in budgets_of(row, replace(wanted, plan_id=row.pk))]
+    found = [
+        each
+        for row in plans.select_related("tenant").order_by("name")
+        for each in budgets_of(row, replace(wanted, plan_id=row.pk))
+    ]
     return sorted(found, key=lambda each: (each.off_at is None, each.plan.name, each.tenant))
 
 
@@ -143,7 +180,9 @@ class _Terms:
     basis: str
 
 
-def _budget(terms: _Terms, wanted: Wanted, found: Measured, switch: SemanticSwitch | None, tenant: str) -> PlanBudget:
+def _budget(
+    terms: _Terms, wanted: Wanted, found: Measured, switch: SemanticSwitch | None, tenant: str
+) -> PlanBudget:
     """`wanted`: of the tenant whose it is."""
     plan, cache, tenant_id = terms.plan, terms.cache, wanted.tenant_id
     verified, off_at = cache.match == "verified", switch.off_at if switch else None
@@ -161,7 +200,8 @@ def _budget(terms: _Terms, wanted: Wanted, found: Measured, switch: SemanticSwit
         detail=switch.detail if switch else "",
         since=switch.since if switch else None,
         judge=cache.judge_model or "",
-        judge_gone=cache.judge_model is not None and cache.judge_model not in capabilities.of(plan.tenant).routes(),
+        judge_gone=cache.judge_model is not None
+        and cache.judge_model not in capabilities.of(plan.tenant).routes(),
         wrong=_wrong(plan.pk, terms.basis, tenant_id, off_at, verified=verified) if off_at else (),
     )
     return _paid(shown, totals(wanted))
@@ -169,24 +209,53 @@ def _budget(terms: _Terms, wanted: Wanted, found: Measured, switch: SemanticSwit
 
 def _paid(budget: PlanBudget, sums: Totals) -> PlanBudget:
     """With what measuring cost."""
-    return replace(budget, asked=sums.sampled, judged=sums.judged, unjudged=sums.unjudged, spent=sums.sampled_cost)
+    return replace(
+        budget,
+        asked=sums.sampled,
+        judged=sums.judged,
+        unjudged=sums.unjudged,
+        spent=sums.sampled_cost,
+    )
 
 
-def _wrong(plan_id: int, basis: str, tenant_id: int | None, until: datetime, *, verified: bool) -> tuple[WrongHit, ...]:
+def _wrong(
+    plan_id: int, basis: str, tenant_id: int | None, until: datetime, *, verified: bool
+) -> tuple[WrongHit, ...]:
     """The latest ones up to when the tier turned itself off."""
     rows = RequestEvent.objects.filter(
-        plan_id=plan_id, basis=basis, tenant_id=tenant_id, sample="wrong", would="semantic", at__lte=until
+        plan_id=plan_id,
+        basis=basis,
+        tenant_id=tenant_id,
+        sample="wrong",
+        would="semantic",
+        at__lte=until,
     ).order_by("-at")[:SHOWN]
-    kept = set(CacheEntry.objects.filter(pk__in=[row.entry_id for row in rows]).values_list("pk", flat=True))
+    kept = set(
+        CacheEntry.objects.filter(pk__in=[row.entry_id for row in rows]).values_list(
+            "pk", flat=True
+        )
+    )
     return tuple(
-        WrongHit(row.at, row.note.removeprefix("sample of "), row.score if verified else row.similarity, row.entry_id, row.entry_id in kept)
+        WrongHit(
+            row.at,
+            row.note.removeprefix("sample of "),
+            row.score if verified else row.similarity,
+            row.entry_id,
+            row.entry_id in kept,
+        )
         for row in rows
     )
 
 
 def _basis(plan: Plan, cache: CacheSettings) -> str:
-    """What the request path calls the plan's terms; in a process without it, those of the newest sample."""
+    """What the request path calls the plan's terms;
+    in a process without it, those of the newest sample."""
     if _state.basis is not None:
         return _state.basis(cache)
-    rows = RequestEvent.objects.filter(plan_id=plan.pk).exclude(sample="").exclude(basis="").order_by("-at")
+    rows = (
+        RequestEvent.objects.filter(plan_id=plan.pk)
+        .exclude(sample="")
+        .exclude(basis="")
+        .order_by("-at")
+    )
     return rows.values_list("basis", flat=True).first() or ""

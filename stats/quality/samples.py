@@ -1,4 +1,7 @@
-"""Samples out of the ledger: what they said, by the id of their row. The ledger is their only store, so nothing else can lose them."""
+"""Samples out of the ledger: what they said, by the id of their row.
+
+The ledger is their only store, so nothing else can lose them.
+"""
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -17,11 +20,20 @@ _FIELDS = ("event_id", "at", "score", "similarity", "sample")
 
 
 def newest(
-    plan_id: int, basis: str, *, limit: float, verified: bool, since: Mapping[int, datetime | None] | None = None, tenant: int | None = None
+    plan_id: int,
+    basis: str,
+    *,
+    limit: float,
+    verified: bool,
+    since: Mapping[int, datetime | None] | None = None,
+    tenant: int | None = None,
 ) -> dict[int, dict[str, Sample]]:
-    """By tenant (of `tenant` alone where one is given) all that count for the budget `limit`: the newest of the last days, none from before
-    what `since` says of the tenant."""
-    rows = _samples().filter(plan_id=plan_id, basis=basis, **made(datetime.now(UTC) - timedelta(days=DAYS)))
+    """By tenant (of `tenant` alone where one is given)
+    all that count for the budget `limit`: the newest of the last days, none from before what
+    `since` says of the tenant."""
+    rows = _samples().filter(
+        plan_id=plan_id, basis=basis, **made(datetime.now(UTC) - timedelta(days=DAYS))
+    )
     if tenant is not None:
         rows = rows.filter(tenant_id=tenant)
     newest_first = Window(RowNumber(), partition_by=[F("tenant_id")], order_by=F("at").desc())
@@ -35,11 +47,16 @@ def newest(
     return found
 
 
-def lately(terms: Iterable[Terms], *, verified: Iterable[Terms], seconds: float) -> dict[Key, dict[str, Sample]]:
+def lately(
+    terms: Iterable[Terms], *, verified: Iterable[Terms], seconds: float
+) -> dict[Key, dict[str, Sample]]:
     """Those of the last `seconds`, for many plans at once. One query."""
     wanted, by_score = set(terms), set(verified)
     found: dict[Key, dict[str, Sample]] = {}
-    rows = _samples().filter(plan_id__in={plan for plan, _ in wanted}, **made(datetime.now(UTC) - timedelta(seconds=seconds)))
+    rows = _samples().filter(
+        plan_id__in={plan for plan, _ in wanted},
+        **made(datetime.now(UTC) - timedelta(seconds=seconds)),
+    )
     for plan_id, basis, tenant, *row in rows.values_list("plan_id", "basis", "tenant_id", *_FIELDS):
         if (plan_id, basis) in wanted:
             name, sample = _read(row, (plan_id, basis) in by_score)

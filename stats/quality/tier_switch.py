@@ -1,4 +1,7 @@
-"""Semantic tiers turned off for their error budget, and on again by a person. One row per plan, terms and tenant, read by every worker."""
+"""Semantic tiers turned off for their error budget, and on again by a person.
+
+One row per plan, terms and tenant, read by every worker.
+"""
 
 from datetime import UTC, datetime
 
@@ -14,7 +17,9 @@ def positions() -> dict[Key, SemanticSwitch]:
     return {(row.plan_id, row.basis, row.tenant_id): row for row in SemanticSwitch.objects.all()}
 
 
-def positions_of(plan_id: int, basis: str, *, tenant: int | None = None) -> dict[int, SemanticSwitch]:
+def positions_of(
+    plan_id: int, basis: str, *, tenant: int | None = None
+) -> dict[int, SemanticSwitch]:
     """Those of a plan by tenant, or this tenant's alone."""
     rows = SemanticSwitch.objects.filter(plan_id=plan_id, basis=basis)
     if tenant is not None:
@@ -23,19 +28,30 @@ def positions_of(plan_id: int, basis: str, *, tenant: int | None = None) -> dict
 
 
 def turn_off(key: Key, *, at: float, reason: str, detail: str) -> bool:
-    """Turn a tier off, on evidence of epoch second `at`; whether it was on. A person who turned it on since then knew better."""
+    """Turn a tier off, on evidence of epoch second `at`; whether it was on.
+
+    A person who turned it on since then knew better.
+    """
     moment = datetime.fromtimestamp(at, UTC)
     plan_id, basis, tenant_id = key
     SemanticSwitch.objects.get_or_create(plan_id=plan_id, basis=basis, tenant_id=tenant_id)
-    on = SemanticSwitch.objects.filter(Q(since=None) | Q(since__lt=moment), plan_id=plan_id, basis=basis, tenant_id=tenant_id, off_at=None)
+    on = SemanticSwitch.objects.filter(
+        Q(since=None) | Q(since__lt=moment),
+        plan_id=plan_id,
+        basis=basis,
+        tenant_id=tenant_id,
+        off_at=None,
+    )
     return on.update(off_at=moment, reason=reason, detail=detail[:200], turned_on_by="") == 1
 
 
 @transaction.atomic
 def turn_on(plan_id: int, *, by: str, tenant: int | None = None) -> int:
-    """Turn the plan's tier on again under whatever terms it is off, for this tenant or for all of them; samples count anew from now on.
-    How many rows were off."""
+    """Turn the plan's tier on again under whatever terms it is off,
+    for this tenant or for all of them; samples count anew from now on. How many rows were off."""
     off = SemanticSwitch.objects.filter(plan_id=plan_id, off_at__isnull=False)
     if tenant is not None:
         off = off.filter(tenant_id=tenant)
-    return off.update(off_at=None, since=datetime.now(UTC), reason="", detail="", turned_on_by=by[:200])
+    return off.update(
+        off_at=None, since=datetime.now(UTC), reason="", detail="", turned_on_by=by[:200]
+    )

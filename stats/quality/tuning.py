@@ -34,8 +34,12 @@ BELOW = MISS & Q(would="", reason="")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """At one threshold. `semantic`: hits, of which `unjudged` were below the one in force; `saved`: US dollars by them, None: nothing had a
-    price; `right`, `wrong`, `unclear`: samples; `reported`: hits that somebody said were wrong."""
+    """At one threshold.
+
+    `semantic`: hits, of which `unjudged` were below the one in force; `saved`: US dollars by them,
+    None: nothing had a price; `right`, `wrong`, `unclear`: samples; `reported`: hits that somebody
+    said were wrong.
+    """
 
     threshold: float
     hit_rate: float
@@ -60,16 +64,21 @@ class Row:
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """Wilson's, 95 %; what could not be told counts as right below and as wrong above. None: no evidence."""
+        """Wilson's, 95 %; what could not be told counts as right below and as wrong above.
+
+        None: no evidence.
+        """
         if self.wrong_rate is None:
             return None
-        return confidence.interval(self.wrong, self.samples)[0], confidence.interval(self.wrong + self.unclear, self.samples)[1]
+        return confidence.interval(self.wrong, self.samples)[0], confidence.interval(
+            self.wrong + self.unclear, self.samples
+        )[1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tuning:
-    """`number`: what thresholds are about, `cosine` or `score`; `exact`: hits that no threshold changes; `measured`: requests that have the
-    number."""
+    """`number`: what thresholds are about, `cosine` or `score`;
+    `exact`: hits that no threshold changes; `measured`: requests that have the number."""
 
     number: str
     requests: int
@@ -79,7 +88,8 @@ class Tuning:
 
 
 def tuning(wanted: Wanted, plan: Plan, *, thresholds: Iterable[float] = THRESHOLDS) -> Tuning:
-    """At these thresholds and the one in force, by those of the plan's requests that finished, in shadow too. One query."""
+    """At these thresholds and the one in force, by those of the plan's requests that finished,
+    in shadow too. One query."""
     column = "score" if plan.match == Plan.Match.VERIFIED else "similarity"
     places = sorted({*thresholds, plan.similarity_threshold})
     sums: dict[str, Aggregate] = {
@@ -88,7 +98,10 @@ def tuning(wanted: Wanted, plan: Plan, *, thresholds: Iterable[float] = THRESHOL
         "n_measured": Count("pk", filter=Q(**{f"{column}__isnull": False}) & ASKED),
     }
     for place, threshold in enumerate(places):
-        sums |= {f"{name}_{place}": value for name, value in _sums(Q(**{f"{column}__gte": threshold})).items()}
+        sums |= {
+            f"{name}_{place}": value
+            for name, value in _sums(Q(**{f"{column}__gte": threshold})).items()
+        }
     found = wanted.events().filter(status__gte=200, status__lt=300, outcome="ok").aggregate(**sums)
     return Tuning(
         number="score" if column == "score" else "cosine",
@@ -112,7 +125,10 @@ def _sums(reaches: Q) -> dict[str, Aggregate]:
 
 
 def _row(threshold: float, place: int, found: dict[str, Any], plan: Plan) -> Row:
-    value = {name: found[f"{name}_{place}"] for name in ("semantic", "unjudged", "served", "billed", "reported", *SAMPLED)}
+    value = {
+        name: found[f"{name}_{place}"]
+        for name in ("semantic", "unjudged", "served", "billed", "reported", *SAMPLED)
+    }
     priced = [value[name] for name in ("served", "billed") if value[name] is not None]
     return Row(
         threshold=threshold,
@@ -130,7 +146,8 @@ LATEST: Final = 5000  # requests of the plan, so that its page stays quick
 DAYS: Final = 30
 FEWEST: Final = 50  # requests with a number, below which a curve of the plan's own would be noise
 OWN: Final = tuple(step / 100 for step in range(50, 101, 5))
-# On 1,671 pairs of everyday questions (docs/verifier.md): of the pairs with one answer the share found, of those found the share wrong.
+# On 1,671 pairs of everyday questions (docs/verifier.md): of the pairs with one answer the share
+# found, of those found the share wrong.
 VERIFIED: Final = ((0.80, 0.894, 0.013), (0.85, 0.886, 0.010), (0.90, 0.868, 0.007))
 COSINE: Final = ((0.85, 0.772, 0.024),)
 
@@ -146,7 +163,8 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """`own`: by the plan's own requests, of which `measured` had a number to compare; else by public data."""
+    """`own`: by the plan's own requests, of which `measured` had a number to compare;
+    else by public data."""
 
     points: tuple[Point, ...]
     own: bool
@@ -156,10 +174,20 @@ class Curve:
 def curve(plan: Plan) -> Curve:
     """Of the plan's latest requests within 30 days, as the tuning page counts them. Two queries."""
     start = datetime.now(UTC) - timedelta(days=DAYS)
-    latest = wanted_of(plan, None, start=start).events().filter(ASKED).order_by("-at").values_list("at", flat=True)
+    latest = (
+        wanted_of(plan, None, start=start)
+        .events()
+        .filter(ASKED)
+        .order_by("-at")
+        .values_list("at", flat=True)
+    )
     oldest = next(iter(latest[LATEST - 1 : LATEST]), start)
     found = tuning(wanted_of(plan, None, start=oldest), plan, thresholds=OWN)
     if found.measured < FEWEST:
         public = VERIFIED if plan.match == Plan.Match.VERIFIED else COSINE
         return Curve(tuple(Point(*values) for values in public), own=False, measured=found.measured)
-    return Curve(tuple(Point(row.threshold, row.hit_rate, row.wrong_rate) for row in found.rows), own=True, measured=found.measured)
+    return Curve(
+        tuple(Point(row.threshold, row.hit_rate, row.wrong_rate) for row in found.rows),
+        own=True,
+        measured=found.measured,
+    )

@@ -1,4 +1,5 @@
-"""Reports as CSV (RFC 4180): one header row, UTF-8, CRLF, a decimal point, times in UTC, an empty cell for null."""
+"""Reports as CSV (RFC 4180): one header row, UTF-8, CRLF, a decimal point, times in UTC,
+an empty cell for null."""
 
 import csv
 from collections.abc import Iterable, Iterator
@@ -31,16 +32,27 @@ def lines(columns: list[str], rows: Iterable[Row]) -> Iterator[str]:
 
 
 def _cell(name: str, value: str | int | None) -> str | int:
-    """A name that a spreadsheet would take for a formula gets an apostrophe before it (owasp.org/www-community/attacks/CSV_Injection)."""
+    """A name that a spreadsheet would take for a formula gets an apostrophe
+    before it (owasp.org/www-community/attacks/CSV_Injection)."""
     if name in TEXTS and isinstance(value, str) and is_risky(value):
         return f"'{value}"
     return "" if value is None else value
 
 
 def csv_reply(columns: list[str], rows: Iterable[Row], *, name: str) -> StreamingHttpResponse:
-    """A file of that name, sent line by line. `name`: letters, digits, dots, dashes and underscores."""
-    disposition = {"Content-Disposition": f'attachment; filename="{name}.csv"', "Cache-Control": "no-store"}
-    return StreamingHttpResponse(lines(columns, rows), content_type="text/csv; charset=utf-8; header=present", headers=disposition)
+    """A file of that name, sent line by line.
+
+    `name`: letters, digits, dots, dashes and underscores.
+    """
+    disposition = {
+        "Content-Disposition": f'attachment; filename="{name}.csv"',
+        "Cache-Control": "no-store",
+    }
+    return StreamingHttpResponse(
+        lines(columns, rows),
+        content_type="text/csv; charset=utf-8; header=present",
+        headers=disposition,
+    )
 
 
 class CsvRenderer(BaseRenderer):

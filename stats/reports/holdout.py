@@ -1,4 +1,5 @@
-"""The measured saving of the requests somebody wants to know about, out of `stats.ledger.rollup`."""
+"""The measured saving of the requests somebody wants to know about,
+out of `stats.ledger.rollup`."""
 
 from typing import Any, Final
 
@@ -11,12 +12,17 @@ from stats.reports.rollup_query import FULL_ONLY, Wanted
 from stats.time_grains import DAY, floor
 
 _SIDES: Final = ("share", "held", "replicate")
-_TOTALS: Final = {f"sum_{name}": Sum(name) for name in ("requests", "priced", "cost", "would", "size")}
+_TOTALS: Final = {
+    f"sum_{name}": Sum(name) for name in ("requests", "priced", "cost", "would", "size")
+}
 
 
 def measured(wanted: Wanted) -> Measurement | None:
-    """Of whole days (UTC). None where nothing was held out and no plan in question has a holdout, or where a key, route or model is asked
-    for: the sides are compared by plan. One query, two where there is nothing."""
+    """Of whole days (UTC).
+
+    None where nothing was held out and no plan in question has a holdout, or where a key, route or
+    model is asked for: the sides are compared by plan. One query, two where there is nothing.
+    """
     if any(getattr(wanted, name) is not None for name in FULL_ONLY):
         return None
     rows: list[dict[str, Any]] = list(_days(wanted).values(*_SIDES).annotate(**_TOTALS))
@@ -41,7 +47,9 @@ def _days(wanted: Wanted) -> QuerySet[Held]:
         "tenant_id": wanted.tenant_id,
         "plan_id": wanted.plan_id,
     }
-    return Held.objects.filter(**{name: value for name, value in conditions.items() if value is not None}).order_by()
+    return Held.objects.filter(
+        **{name: value for name, value in conditions.items() if value is not None}
+    ).order_by()
 
 
 def _held_out(wanted: Wanted) -> bool:

@@ -1,4 +1,7 @@
-"""How long requests took with a hit and without one, over time. Of hours or days, whatever the key, route and model: no finer is kept."""
+"""How long requests took with a hit and without one, over time.
+
+Of hours or days, whatever the key, route and model: no finer is kept.
+"""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -35,19 +38,35 @@ def paces(asked: Asked) -> list[Pace]:
     at, found = floor(asked.start, grain), _found(asked, grain)
     whole = []
     while at < asked.end:
-        whole.append(Pace(at, percentiles(found.get((at, True), {})), percentiles(found.get((at, False), {}))))
+        whole.append(
+            Pace(
+                at, percentiles(found.get((at, True), {})), percentiles(found.get((at, False), {}))
+            )
+        )
         at += STEPS[grain]
     return whole
 
 
 def _found(asked: Asked, grain: str) -> dict[tuple[datetime, bool], Counter[int]]:
     """Durations as counts by bucket, of each time and of hits or misses."""
-    of = {name: value for name in ("tenant_id", "plan_id") if (value := getattr(asked, name)) is not None}
+    of = {
+        name: value
+        for name in ("tenant_id", "plan_id")
+        if (value := getattr(asked, name)) is not None
+    }
     rows = Tally.objects.filter(
-        grain=grain, kind=COUNTED, what="whole", tier__in=(*HITS, "miss"), at__gte=floor(asked.start, grain), at__lt=asked.end, **of
+        grain=grain,
+        kind=COUNTED,
+        what="whole",
+        tier__in=(*HITS, "miss"),
+        at__gte=floor(asked.start, grain),
+        at__lt=asked.end,
+        **of,
     )
     found: dict[tuple[datetime, bool], Counter[int]] = {}
     by = {"since": Trunc("at", grain, tzinfo=UTC), "hit": Q(tier__in=HITS)}
-    for since, hit, word, number in rows.annotate(**by).values_list(*by, "word").annotate(sum=Sum("number")).order_by():
+    for since, hit, word, number in (
+        rows.annotate(**by).values_list(*by, "word").annotate(sum=Sum("number")).order_by()
+    ):
         found.setdefault((since, hit), Counter())[int(word)] = number
     return found

@@ -1,4 +1,7 @@
-"""Requests one by one, newest first, a page at a time: what the roll-ups add up. No text of theirs is kept, so none is shown."""
+"""Requests one by one, newest first, a page at a time: what the roll-ups add up.
+
+No text of theirs is kept, so none is shown.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -15,7 +18,8 @@ from stats.reports.unknown_plans import unknown_plan_requests
 
 PAGE: Final = 50
 LATEST: Final = 10
-LOOKED: Final = 5_000  # requests among which filters look for a page: a rare one does not make the page slow
+# Requests among which filters look for a page: a rare one does not make the page slow.
+LOOKED: Final = 5_000
 NAMES: Final = ("tier", "outcome", "before", "unknown_plan")
 TIERS: Final = get_args(Tier)
 OUTCOMES: Final = get_args(Outcome)
@@ -23,7 +27,8 @@ OUTCOMES: Final = get_args(Outcome)
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """`older`: what `before` is on the next page, "" on the last; `searched`: there may be more, further back than was looked."""
+    """`older`: what `before` is on the next page, "" on the last;
+    `searched`: there may be more, further back than was looked."""
 
     rows: list[RequestEvent]
     older: str = ""
@@ -35,7 +40,8 @@ def latest(asked: Asked) -> list[RequestEvent]:
 
 
 def listed(asked: Asked, params: Mapping[str, str]) -> Page:
-    """With the filters `tier`, `outcome`, `before` (a request's id) and `unknown_plan` (a name) of the URL. Raises Refusal."""
+    """With the filters `tier`, `outcome`, `before` (a request's id) and `unknown_plan` (a name)
+    of the URL. Raises Refusal."""
     for name, accepted in (("tier", TIERS), ("outcome", OUTCOMES)):
         if params.get(name) and params[name] not in accepted:
             raise Refusal(f"Unknown {name}. Accepted: {', '.join(accepted)}.", param=name)
@@ -58,19 +64,36 @@ def page(
     size: int = PAGE,
     among: QuerySet[RequestEvent] | None = None,
 ) -> Page:
-    """Read along the index of the plan or tenant; what it does not know of is looked for among the next `LOOKED` requests.
-    `among`: these requests, in place of those with a plan."""
-    rows = replace(asked.wanted, key_id=None, route=None, model=None).events() if among is None else among
+    """Read along the index of the plan or tenant;
+    what it does not know of is looked for among the next `LOOKED` requests. `among`: these
+    requests, in place of those with a plan."""
+    rows = (
+        replace(asked.wanted, key_id=None, route=None, model=None).events()
+        if among is None
+        else among
+    )
     rows = rows.order_by("-at", "-event_id")
     if before is not None:
-        rows = rows.filter(at__lte=before.at).filter(Q(at__lt=before.at) | Q(event_id__lt=before.event_id))
-    named = {"key_id": asked.key_id, "route": asked.route, "model": asked.model, "tier": tier or None, "outcome": outcome or None}
+        rows = rows.filter(at__lte=before.at).filter(
+            Q(at__lt=before.at) | Q(event_id__lt=before.event_id)
+        )
+    named = {
+        "key_id": asked.key_id,
+        "route": asked.route,
+        "model": asked.model,
+        "tier": tier or None,
+        "outcome": outcome or None,
+    }
     filters = {name: value for name, value in named.items() if value is not None}
     if not filters:
         found = list(rows[: size + 1])
         return Page(found[:size], str(found[size - 1].event_id) if len(found) > size else "")
     nearest = rows.values("event_id")[:LOOKED]
-    found = list(RequestEvent.objects.filter(event_id__in=nearest, **filters).order_by("-at", "-event_id")[: size + 1])
+    found = list(
+        RequestEvent.objects.filter(event_id__in=nearest, **filters).order_by("-at", "-event_id")[
+            : size + 1
+        ]
+    )
     if len(found) > size:
         return Page(found[:size], str(found[size - 1].event_id))
     return _searched(rows, found)
@@ -91,5 +114,8 @@ def _before(text: str, tenant_id: int | None) -> RequestEvent | None:
     except ValueError:
         row = None
     if row is None:
-        raise Refusal("`before` must be the id of a request, as the link to older ones has it.", param="before")
+        raise Refusal(
+            "`before` must be the id of a request, as the link to older ones has it.",
+            param="before",
+        )
     return row

@@ -1,4 +1,5 @@
-"""Which requests somebody wants to know about, and the roll-ups that say it with the fewest rows."""
+"""Which requests somebody wants to know about, and the roll-ups
+that say it with the fewest rows."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -18,8 +19,8 @@ COLUMNS = ("tenant_id", "plan_id", *FULL_ONLY)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """Requests made from `start` on and before `end` (UTC, None: open), of the tenant, plan, key, route and model named; None: of any.
-    Those without a plan are left out."""
+    """Requests made from `start` on and before `end` (UTC, None: open), of the tenant, plan, key,
+    route and model named; None: of any. Those without a plan are left out."""
 
     start: datetime | None = None
     end: datetime | None = None
@@ -30,20 +31,31 @@ class Wanted:
     model: str | None = None
 
     def rollups(self, *, grain: str = "", by: tuple[str, ...] = ()) -> QuerySet[Rollup]:
-        """Rows that together hold each request once, none coarser than that grain, with the columns `by` to group by."""
+        """Rows that together hold each request once, none coarser than that grain,
+        with the columns `by` to group by."""
         names = [name for name in FULL_ONLY if getattr(self, name) is not None or name in by]
         start, end = outwards(self.start, self._past)
-        rows = Rollup.objects.filter(_within(spans(start, end, grain or DAY)), cut=FULL if names else PLAN, **self._of(COLUMNS))
+        rows = Rollup.objects.filter(
+            _within(spans(start, end, grain or DAY)),
+            cut=FULL if names else PLAN,
+            **self._of(COLUMNS),
+        )
         return rows.exclude(kind__in=(UNPLANNED, REFUSED)).order_by()
 
     def tallies(self) -> QuerySet[Tally]:
         """Of whole hours at least, and whatever the key, route and model: nothing finer is kept."""
-        start, end = outwards(self.start and floor(self.start, HOUR), self._past and ceil(self._past, HOUR))
-        return Tally.objects.filter(_within(spans(start, end)), **self._of(("tenant_id", "plan_id"))).order_by()
+        start, end = outwards(
+            self.start and floor(self.start, HOUR), self._past and ceil(self._past, HOUR)
+        )
+        return Tally.objects.filter(
+            _within(spans(start, end)), **self._of(("tenant_id", "plan_id"))
+        ).order_by()
 
     def events(self) -> QuerySet[RequestEvent]:
         """The requests themselves."""
-        return RequestEvent.objects.filter(plan_id__isnull=False, **made(self.start, self.end), **self._of(COLUMNS))
+        return RequestEvent.objects.filter(
+            plan_id__isnull=False, **made(self.start, self.end), **self._of(COLUMNS)
+        )
 
     @property
     def _past(self) -> datetime | None:
@@ -54,8 +66,11 @@ class Wanted:
         return {name: value for name in names if (value := getattr(self, name)) is not None}
 
 
-def outwards(start: datetime | None, end: datetime | None) -> tuple[datetime | None, datetime | None]:
-    """The period, with ends that lie where minutes or hours are no longer kept moved out to the next that is."""
+def outwards(
+    start: datetime | None, end: datetime | None
+) -> tuple[datetime | None, datetime | None]:
+    """The period, with ends that lie where minutes or hours are no longer kept moved out
+    to the next that is."""
     recently = datetime.now(UTC) - RECENTLY
     if all(at is None or at >= recently or floor(at, DAY) == at for at in (start, end)):
         return start, end

@@ -1,5 +1,6 @@
-"""The rows of a report, the same in JSON and CSV: a period, a group where one is asked for, and figures that never mix what was billed,
-served and saved."""
+"""The rows of a report, the same in JSON and CSV:
+a period, a group where one is asked for, and figures that never mix what was billed, served and
+saved."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -49,29 +50,48 @@ DOLLARS: Final[Mapping[str, Callable[[Totals], Decimal | None]]] = {
 
 
 class RowSerializer(serializers.Serializer[Any]):
-    """Of the requests from `from` on and before `to`. Tokens; US dollars as text, exact, null where nothing had a price."""
+    """Of the requests from `from` on and before `to`.
+
+    Tokens; US dollars as text, exact, null where nothing had a price.
+    """
 
     def get_fields(self) -> dict[str, Any]:
         """As the row has them, in its order."""
         group = {
-            "group": serializers.CharField(required=False, help_text="What the filter of that name takes; empty: none."),
+            "group": serializers.CharField(
+                required=False, help_text="What the filter of that name takes; empty: none."
+            ),
             "name": serializers.CharField(required=False),
         }
         counts = {name: serializers.IntegerField() for name in COUNTS}
         dollars = {name: serializers.CharField(allow_null=True) for name in DOLLARS}
-        return {"from": serializers.DateTimeField(), "to": serializers.DateTimeField(), **group, **counts, **dollars}
+        return {
+            "from": serializers.DateTimeField(),
+            "to": serializers.DateTimeField(),
+            **group,
+            **counts,
+            **dollars,
+        }
 
 
 def series_rows(asked: Asked) -> list[Row]:
-    """Oldest first; by group too where one is asked for, and then without those that are quiet. Raises Refusal as `series.points` does."""
+    """Oldest first; by group too where one is asked for, and then without those that are quiet.
+
+    Raises Refusal as `series.points` does.
+    """
     if asked.group_by:
-        return [_row(*_part(asked, cell.at), cell.totals, (cell.id, cell.name)) for cell in cells(asked)]
+        return [
+            _row(*_part(asked, cell.at), cell.totals, (cell.id, cell.name)) for cell in cells(asked)
+        ]
     return [_row(*_part(asked, point.at), point.totals) for point in points(asked)]
 
 
 def group_rows(asked: Asked) -> list[Row]:
     """Of the whole period: groups that lost money first, then those that saved most."""
-    return [_row(asked.start, asked.end, group.totals, (group.id, group.name)) for group in groups(asked)]
+    return [
+        _row(asked.start, asked.end, group.totals, (group.id, group.name))
+        for group in groups(asked)
+    ]
 
 
 def whole_row(asked: Asked, totals: Totals) -> Row:
@@ -88,7 +108,9 @@ def _part(asked: Asked, at: datetime) -> tuple[datetime, datetime]:
     return max(at, asked.start), min(at + STEPS[asked.granularity], asked.end)
 
 
-def _row(start: datetime, end: datetime, totals: Totals, group: tuple[str, str] | None = None) -> Row:
+def _row(
+    start: datetime, end: datetime, totals: Totals, group: tuple[str, str] | None = None
+) -> Row:
     named: Row = {"group": group[0], "name": group[1]} if group else {}
     counts = {name: value(totals) for name, value in COUNTS.items()}
     dollars = {name: _text(value(totals)) for name, value in DOLLARS.items()}

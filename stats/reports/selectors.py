@@ -1,4 +1,7 @@
-"""What is read of the recorded requests. The API and the dashboard both read here, so their numbers agree."""
+"""What is read of the recorded requests.
+
+The API and the dashboard both read here, so their numbers agree.
+"""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -32,7 +35,8 @@ def wanted_of(plan: Plan, owner: Tenant | None, *, start: datetime | None = None
 
 
 def turns(plan_id: int) -> tuple[int, int]:
-    """Of the plan's latest requests: how many there were, and how many had earlier turns of their chat's user."""
+    """Of the plan's latest requests: how many there were,
+    and how many had earlier turns of their chat's user."""
     wanted = Wanted(start=datetime.now(UTC) - LATELY, plan_id=plan_id)
     latest = wanted.events().order_by("-at").values("turns")[:LATEST]
     counted = latest.aggregate(requests=Count("turns"), later=Count("turns", filter=Q(turns__gt=1)))
@@ -41,22 +45,41 @@ def turns(plan_id: int) -> tuple[int, int]:
 
 def reasons(wanted: Wanted) -> Reasons:
     """One query over the requests that count."""
-    by_tier: dict[str, Counter[str]] = {tier: Counter() for tier in ("exact", "semantic", "miss", "bypass")}
+    by_tier: dict[str, Counter[str]] = {
+        tier: Counter() for tier in ("exact", "semantic", "miss", "bypass")
+    }
     failures: Counter[str] = Counter()
     noted = wanted.tallies().filter(kind=COUNTED, what__in=("reason", "failure"))
-    for what, tier, word, number in noted.values_list("what", "tier", "word").annotate(Sum("number")):
+    for what, tier, word, number in noted.values_list("what", "tier", "word").annotate(
+        Sum("number")
+    ):
         (failures if what == "failure" else by_tier[tier])[word] += number
-    return Reasons(dict(by_tier["bypass"]), dict(by_tier["miss"]), dict(by_tier["exact"] + by_tier["semantic"]), dict(failures))
+    return Reasons(
+        dict(by_tier["bypass"]),
+        dict(by_tier["miss"]),
+        dict(by_tier["exact"] + by_tier["semantic"]),
+        dict(failures),
+    )
 
 
 def unknown_of(wanted: Wanted) -> int:
     """Within the period, of the tenant and plan. Attempts name no key and no route."""
-    conditions = {"at__gte": wanted.start, "at__lt": wanted.end, "tenant_id": wanted.tenant_id, "plan_id": wanted.plan_id}
-    return outcome_unknown().filter(**{name: value for name, value in conditions.items() if value is not None}).count()
+    conditions = {
+        "at__gte": wanted.start,
+        "at__lt": wanted.end,
+        "tenant_id": wanted.tenant_id,
+        "plan_id": wanted.plan_id,
+    }
+    return (
+        outcome_unknown()
+        .filter(**{name: value for name, value in conditions.items() if value is not None})
+        .count()
+    )
 
 
 def unpriced(wanted: Wanted) -> dict[str, int]:
-    """Models without a price, the busiest first, and how many requests that count they answered: in no sum of money."""
+    """Models without a price, the busiest first, and how many requests that count they answered:
+    in no sum of money."""
     rows = (
         wanted.rollups(by=("model",))
         .filter(kind=COUNTED)
@@ -76,5 +99,7 @@ def unplanned(start: datetime, *, end: datetime | None = None, tenant_id: int | 
     """How many requests that finished well named no plan, of whole hours."""
     named = {"at__lt": end, "tenant_id": tenant_id}
     of = {name: value for name, value in named.items() if value is not None}
-    rows = Rollup.objects.filter(grain=HOUR, cut=PLAN, kind=UNPLANNED, at__gte=floor(start, HOUR), **of)
+    rows = Rollup.objects.filter(
+        grain=HOUR, cut=PLAN, kind=UNPLANNED, at__gte=floor(start, HOUR), **of
+    )
     return int(rows.aggregate(found=Sum("requests", default=0))["found"])

@@ -1,4 +1,7 @@
-"""Totals over time, by group, or both: what charts and tables show. Parts of a period that together are its totals."""
+"""Totals over time, by group, or both: what charts and tables show.
+
+Parts of a period that together are its totals.
+"""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -29,7 +32,8 @@ _COLUMNS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """The minute, hour or day that starts there; the first and last hold what of them lies within the period."""
+    """The minute, hour or day that starts there;
+    the first and last hold what of them lies within the period."""
 
     at: datetime
     totals: Totals
@@ -37,7 +41,8 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """`id`: what the filter of the same name takes (a tenant's slug, the number of a plan or key, else the name); "": none."""
+    """`id`: what the filter of the same name takes (a tenant's slug, the number of a plan
+    or key, else the name); "": none."""
 
     id: str
     name: str
@@ -55,7 +60,10 @@ class Cell:
 
 
 def points(asked: Asked) -> list[Point]:
-    """Oldest first, quiet ones included. Totals have no durations. Raises Refusal for more than `asked.MAX_POINTS`."""
+    """Oldest first, quiet ones included.
+
+    Totals have no durations. Raises Refusal for more than `asked.MAX_POINTS`.
+    """
     step, at = STEPS[bounded(asked).granularity], floor(asked.start, asked.granularity)
     found = {row["since"]: totals_of(row) for row in _rows(asked, since=_since(asked))}
     whole = []
@@ -66,21 +74,37 @@ def points(asked: Asked) -> list[Point]:
 
 
 def groups(asked: Asked) -> list[Group]:
-    """By `asked.group_by`: those that lost money first, then those that saved most. Totals have no durations."""
+    """By `asked.group_by`: those that lost money first, then those that saved most.
+
+    Totals have no durations.
+    """
     return rankings(asked, [asked.group_by])[asked.group_by]
 
 
 def rankings(asked: Asked, names: Sequence[str]) -> dict[str, list[Group]]:
-    """`groups` by each of these names. One query for those that one cut tells apart: reading the rows takes the time, not adding up."""
+    """`groups` by each of these names.
+
+    One query for those that one cut tells apart: reading the rows takes the time, not adding up.
+    """
     found: dict[str, list[Group]] = {}
     full = [name for name in names if _COLUMNS[name][0] in FULL_ONLY]
     for part in (full, [name for name in names if name not in full]):
         columns = {name: _COLUMNS[name] for name in part}
-        rows = asked.wanted.rollups(by=tuple(column for column, _ in columns.values())) if part else Rollup.objects.none()
-        titles = {f"{name}_title": Max(title) for name, (column, title) in columns.items() if title != column}
+        rows = (
+            asked.wanted.rollups(by=tuple(column for column, _ in columns.values()))
+            if part
+            else Rollup.objects.none()
+        )
+        titles = {
+            f"{name}_title": Max(title)
+            for name, (column, title) in columns.items()
+            if title != column
+        }
         values = {f"{name}_value": F(column) for name, (column, _) in columns.items()}
         sums = list(rows.annotate(**values).values(*values).annotate(**titles, **expressions()))
-        found |= {name: _grouped(replace(asked, group_by=name), _folded(sums, name)) for name in part}
+        found |= {
+            name: _grouped(replace(asked, group_by=name), _folded(sums, name)) for name in part
+        }
     return {name: found[name] for name in names}
 
 
@@ -89,9 +113,15 @@ def _folded(rows: Iterable[dict[str, Any]], name: str) -> list[dict[str, Any]]:
     found: dict[Any, dict[str, Any]] = {}
     for row in rows:
         mine = {each: value for each, value in row.items() if each.startswith("sum_")}
-        mine |= {"value": row[f"{name}_value"]} | ({"title": row[f"{name}_title"]} if f"{name}_title" in row else {})
+        mine |= {"value": row[f"{name}_value"]} | (
+            {"title": row[f"{name}_title"]} if f"{name}_title" in row else {}
+        )
         known = found.get(mine["value"])
-        found[mine["value"]] = mine if known is None else {each: _either(each, known[each], mine[each]) for each in mine}
+        found[mine["value"]] = (
+            mine
+            if known is None
+            else {each: _either(each, known[each], mine[each]) for each in mine}
+        )
     return list(found.values())
 
 
@@ -126,7 +156,8 @@ def cells(asked: Asked) -> list[Cell]:
 
 
 def _rows(asked: Asked, **by: Any) -> list[dict[str, Any]]:
-    """The sums for each value of the expressions `by`, with the newest name of a group as `title`."""
+    """The sums for each value of the expressions `by`,
+    with the newest name of a group as `title`."""
     column, name = _COLUMNS[asked.group_by] if "value" in by else ("", "")
     rows = asked.wanted.rollups(grain=asked.granularity if "since" in by else "", by=(column,))
     titles = {"title": Max(name)} if name != column else {}
@@ -137,13 +168,21 @@ def _since(asked: Asked) -> Trunc:
     return Trunc("at", asked.granularity, tzinfo=UTC)
 
 
-def _labels(asked: Asked, rows: list[dict[str, Any]]) -> Callable[[dict[str, Any]], tuple[str, str]]:
+def _labels(
+    asked: Asked, rows: list[dict[str, Any]]
+) -> Callable[[dict[str, Any]], tuple[str, str]]:
     """A row's id and name: as they are now, else as the requests had them."""
-    models: dict[str, tuple[Any, str]] = {"tenant": (Tenant, "slug"), "plan": (Plan, "name"), "key": (VirtualKey, "name")}
+    models: dict[str, tuple[Any, str]] = {
+        "tenant": (Tenant, "slug"),
+        "plan": (Plan, "name"),
+        "key": (VirtualKey, "name"),
+    }
     if asked.group_by not in models:
         return lambda row: (row["value"], row["value"])
     model, field = models[asked.group_by]
-    now: dict[int, str] = dict(model.objects.filter(pk__in=[row["value"] for row in rows]).values_list("pk", field))
+    now: dict[int, str] = dict(
+        model.objects.filter(pk__in=[row["value"] for row in rows]).values_list("pk", field)
+    )
 
     def label(row: dict[str, Any]) -> tuple[str, str]:
         number, name = row["value"], now.get(row["value"], row["title"])

@@ -23,7 +23,9 @@ from stats.time_grains import DAY, HOUR, floor
 # (`Event.counts`). Failed ones and those in shadow are counted apart. Samples are no requests: what
 # they cost is in the sums of tokens and money, as the semantic tier's.
 
-COUNTED, SHADOW, SAMPLE = (Q(kind=kind) for kind in (rollups.COUNTED, rollups.SHADOW, rollups.SAMPLE))
+COUNTED, SHADOW, SAMPLE = (
+    Q(kind=kind) for kind in (rollups.COUNTED, rollups.SHADOW, rollups.SAMPLE)
+)
 EXACT, SEMANTIC, MISS, BYPASS = (Q(tier=tier) for tier in ("exact", "semantic", "miss", "bypass"))
 ASIDE = Q(kind__in=(rollups.SAMPLE, rollups.JUDGED, rollups.UNJUDGED))
 PAID = COUNTED | ASIDE
@@ -32,12 +34,18 @@ OF_SEMANTIC = COUNTED & SEMANTIC | ASIDE
 FINISHED = Q(plan_id__isnull=False, status__gte=200, status__lt=300, outcome="ok")
 PRICED = Q(would_cost__isnull=False, billed_cost__isnull=False)
 UNPRICED = F("requests") - F("priced") - F("bill_unknown")
-SAVED = ExpressionWrapper(F("would_cost") - F("billed_cost") - F("spent_cost"), output_field=DecimalField(max_digits=30, decimal_places=12))
+SAVED = ExpressionWrapper(
+    F("would_cost") - F("billed_cost") - F("spent_cost"),
+    output_field=DecimalField(max_digits=30, decimal_places=12),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Totals:
-    """Sums over the requests that count. Tokens, US dollars (None: nothing had a price), milliseconds as (median, 99th percentile)."""
+    """Sums over the requests that count.
+
+    Tokens, US dollars (None: nothing had a price), milliseconds as (median, 99th percentile).
+    """
 
     requests: int = 0
     exact: int = 0
@@ -111,17 +119,25 @@ class Totals:
     @property
     def after(self) -> Decimal | None:
         """What was paid in the end: billed, and spent on saving."""
-        return None if self.billed_cost is None else self.billed_cost + (self.spent_cost or Decimal(0))
+        return (
+            None if self.billed_cost is None else self.billed_cost + (self.spent_cost or Decimal(0))
+        )
 
     @property
     def spent_embeddings(self) -> Decimal | None:
         """What was spent on saving beside samples: nothing, as long as embedders run here."""
-        return None if self.spent_cost is None else self.spent_cost - (self.sampled_cost or Decimal(0))
+        return (
+            None if self.spent_cost is None else self.spent_cost - (self.sampled_cost or Decimal(0))
+        )
 
     @property
     def saved_share(self) -> float | None:
         """Saved over what would have been paid; None when nothing would have been."""
-        return float(self.saved / self.would_cost) if self.saved is not None and self.would_cost else None
+        return (
+            float(self.saved / self.would_cost)
+            if self.saved is not None and self.would_cost
+            else None
+        )
 
 
 def _count(column: str, which: Q) -> Aggregate:
@@ -183,20 +199,30 @@ def totals(wanted: Wanted) -> Totals:
 
 
 def expressions() -> dict[str, Aggregate]:
-    """The sums under names of their own: a sum named as the column it sums could not be told from it."""
+    """The sums under names of their own: a sum named as the column it sums could not be told
+    from it."""
     return {f"sum_{name}": sum_ for name, sum_ in SUMS.items()}
 
 
 def totals_of(row: dict[str, Any]) -> Totals:
     """A row of `expressions`; it has no durations unless they were added."""
-    return Totals(**{name.removeprefix("sum_"): value for name, value in row.items() if name.startswith("sum_")})
+    return Totals(
+        **{
+            name.removeprefix("sum_"): value
+            for name, value in row.items()
+            if name.startswith("sum_")
+        }
+    )
 
 
 def _durations(wanted: Wanted) -> dict[str, list[float] | None]:
     """Of hours or days; none of one key, route or model, which durations are not kept by."""
     if any(getattr(wanted, name) is not None for name in FULL_ONLY):
         return {}
-    found: dict[str, Counter[int]] = {name: Counter() for name in ("exact_ms", "semantic_ms", "hit_ms", "miss_ms", "miss_added_ms")}
+    found: dict[str, Counter[int]] = {
+        name: Counter()
+        for name in ("exact_ms", "semantic_ms", "hit_ms", "miss_ms", "miss_added_ms")
+    }
     rows = (
         wanted.tallies()
         .filter(what__in=("whole", "added"), kind=rollups.COUNTED)
@@ -204,7 +230,11 @@ def _durations(wanted: Wanted) -> dict[str, list[float] | None]:
         .annotate(Sum("number"))
     )
     for what, tier, word, number in rows:
-        names = ["miss_added_ms"] if what == "added" else [f"{tier}_ms", *(["hit_ms"] if tier in {"exact", "semantic"} else [])]
+        names = (
+            ["miss_added_ms"]
+            if what == "added"
+            else [f"{tier}_ms", *(["hit_ms"] if tier in {"exact", "semantic"} else [])]
+        )
         for name in names:
             if name in found:
                 found[name][int(word)] += number
@@ -218,18 +248,31 @@ USED_WITHIN: Final = timedelta(days=90)
 
 
 def saved_lately(plan_ids: Collection[int]) -> dict[int, Decimal]:
-    """US dollars in the last 30 days, by plan; without requests that had a price a plan is left out. One query over days."""
-    start = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=DAYS - 1)
-    rows = Wanted(start=start).rollups(grain=DAY).filter(plan_id__in=plan_ids).values_list("plan_id").annotate(sum_saved=SUMS["saved"])
+    """US dollars in the last 30 days, by plan; without requests
+    that had a price a plan is left out. One query over days."""
+    start = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(
+        days=DAYS - 1
+    )
+    rows = (
+        Wanted(start=start)
+        .rollups(grain=DAY)
+        .filter(plan_id__in=plan_ids)
+        .values_list("plan_id")
+        .annotate(sum_saved=SUMS["saved"])
+    )
     return {plan: saved for plan, saved in rows if saved is not None}
 
 
 def key_uses(key_ids: Collection[int]) -> dict[int, tuple[int, datetime]]:
-    """By virtual key: requests in the last 24 hours (whole hours), and when the latest in 90 days was made. Refused ones count:
-    somebody holds the key."""
+    """By virtual key: requests in the last 24 hours (whole hours),
+    and when the latest in 90 days was made. Refused ones count: somebody holds the key."""
     now = datetime.now(UTC)
     rows = Rollup.objects.filter(cut=FULL, key_id__in=key_ids).order_by()
-    days = rows.filter(grain=DAY, at__gte=now - USED_WITHIN).values_list("key_id").annotate(last=Max("last_at"))
+    days = (
+        rows.filter(grain=DAY, at__gte=now - USED_WITHIN)
+        .values_list("key_id")
+        .annotate(last=Max("last_at"))
+    )
     hours = rows.filter(grain=HOUR, at__gte=floor(now - timedelta(days=1), HOUR))
     lately = dict(hours.values_list("key_id").annotate(found=Sum("requests")))
     return {key: (lately.get(key, 0), last) for key, last in days}

@@ -1,4 +1,5 @@
-"""Plans that requests asked for and that do not exist: such requests are answered and paid for whole, and nobody is told."""
+"""Plans that requests asked for and that do not exist:
+such requests are answered and paid for whole, and nobody is told."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -13,14 +14,16 @@ from stats.models.requests import RequestEvent
 from stats.reports.filters import Asked
 from stats.request_ids import made
 
-MAX_REQUESTS: Final = 10_000  # looked at, the newest: a client that is never right does not make the page slow
+# Looked at, the newest: a client that is never right does not make the page slow.
+MAX_REQUESTS: Final = 10_000
 MAX_NAMES: Final = 5
 CLOSE: Final = 0.7  # difflib's ratio of two names, from which on one may be meant for the other
 
 
 @dataclass(frozen=True, slots=True)
 class UnknownPlan:
-    """A name that was asked for, by how many of the newest requests, and the plan it may be meant for, "" where none is near."""
+    """A name that was asked for, by how many of the newest requests,
+    and the plan it may be meant for, "" where none is near."""
 
     name: str
     requests: int
@@ -28,20 +31,37 @@ class UnknownPlan:
 
 
 def unknown_plans(asked: Asked, tenant: Tenant | None) -> list[UnknownPlan]:
-    """The names asked for most, most first. A tenant's people are told of their own requests and of plans they can use."""
-    names = Counter(unknown_plan_requests(asked).order_by("-at").values_list("plan", flat=True)[:MAX_REQUESTS])
+    """The names asked for most, most first.
+
+    A tenant's people are told of their own requests and of plans they can use.
+    """
+    names = Counter(
+        unknown_plan_requests(asked).order_by("-at").values_list("plan", flat=True)[:MAX_REQUESTS]
+    )
     if not names:
         return []
     of = tenant.pk if tenant is not None else asked.tenant_id
     plans = Plan.objects.all() if of is None else Plan.objects.filter(Q(tenant=of) | Q(tenant=None))
     known = list(plans.values_list("name", flat=True))
-    return [UnknownPlan(name, number, _find_nearest(name, known)) for name, number in names.most_common(MAX_NAMES)]
+    return [
+        UnknownPlan(name, number, _find_nearest(name, known))
+        for name, number in names.most_common(MAX_NAMES)
+    ]
 
 
 def unknown_plan_requests(asked: Asked, name: str = "") -> QuerySet[RequestEvent]:
-    """The requests of the period that named a plan which does not exist: any, or the one of that name."""
-    named = {"tenant_id": asked.tenant_id, "key_id": asked.key_id, "route": asked.route, "model": asked.model, "plan": name or None}
-    rows = RequestEvent.objects.filter(plan_id=None, reason="unknown-plan", **made(asked.start, asked.end)).exclude(plan="")
+    """The requests of the period that named a plan which does not exist:
+    any, or the one of that name."""
+    named = {
+        "tenant_id": asked.tenant_id,
+        "key_id": asked.key_id,
+        "route": asked.route,
+        "model": asked.model,
+        "plan": name or None,
+    }
+    rows = RequestEvent.objects.filter(
+        plan_id=None, reason="unknown-plan", **made(asked.start, asked.end)
+    ).exclude(plan="")
     return rows.filter(**{column: value for column, value in named.items() if value is not None})
 
 

@@ -1,4 +1,7 @@
-"""Which tenant, plan and key a filter names, and whether whoever asks may know of it. What is deleted is found by what it left behind."""
+"""Which tenant, plan and key a filter names, and whether whoever asks may know of it.
+
+What is deleted is found by what it left behind.
+"""
 
 from plans.errors import KeyUnknown, PlanUnknown, Refusal, TenantUnknown
 from plans.models import Plan, Tenant, VirtualKey
@@ -10,7 +13,10 @@ BIGGEST = 2**63 - 1
 
 
 def tenant_id(slug: str, own: Tenant | None) -> int | None:
-    """Of the tenant of that slug; without one, of one's own. Raises TenantUnknown, also for any other than one's own."""
+    """Of the tenant of that slug; without one, of one's own.
+
+    Raises TenantUnknown, also for any other than one's own.
+    """
     if own is not None:
         if slug not in {"", own.slug}:
             raise TenantUnknown("No such tenant.", param="tenant")
@@ -24,7 +30,8 @@ def tenant_id(slug: str, own: Tenant | None) -> int | None:
 
 
 def plan_id(text: str, own: Tenant | None) -> int | None:
-    """The number of a plan of one's own or of the platform's, or of a deleted one that had requests of one's own. Raises Refusal."""
+    """The number of a plan of one's own or of the platform's,
+    or of a deleted one that had requests of one's own. Raises Refusal."""
     number = _number(text, "plan")
     if number is None:
         return None
@@ -50,7 +57,9 @@ def key_id(text: str, own: Tenant | None) -> int | None:
 def text(value: str, name: str) -> str | None:
     """The name of a route or model, known or not. Raises Refusal for what no row can hold."""
     if not _storable(value, LONGEST[name]):
-        raise Refusal(f"`{name}` must be a name of at most {LONGEST[name]} printable characters.", param=name)
+        raise Refusal(
+            f"`{name}` must be a name of at most {LONGEST[name]} printable characters.", param=name
+        )
     return value or None
 
 
@@ -58,7 +67,10 @@ def _number(value: str, name: str) -> int | None:
     if not value:
         return None
     if not (value.isascii() and value.isdigit() and len(value) < 20 and 0 < int(value) <= BIGGEST):
-        raise Refusal(f"`{name}` must be the number of a {name}, such as 12, as group_by={name} lists them.", param=name)
+        raise Refusal(
+            f"`{name}` must be the number of a {name}, such as 12, as group_by={name} lists them.",
+            param=name,
+        )
     return int(value)
 
 
@@ -72,7 +84,10 @@ def _pk(slug: str) -> int | None:
 
 
 def _former(slug: str) -> int | None:
-    """Of a tenant that is deleted, by the name in its roll-ups. A slug given away again means its present owner alone."""
+    """Of a tenant that is deleted, by the name in its roll-ups.
+
+    A slug given away again means its present owner alone.
+    """
     rows = Rollup.objects.filter(grain=DAY, cut=PLAN, tenant=slug, tenant_id__gt=0)
     return rows.values_list("tenant_id", flat=True).first()
 

@@ -17,7 +17,9 @@ def _x(threshold: float) -> float:
 
 
 def _line(points: list[tuple[float, float]], top: float) -> str:
-    return " ".join(f"{_x(threshold)},{round(HEIGHT - share / top * HEIGHT, 1)}" for threshold, share in points)
+    return " ".join(
+        f"{_x(threshold)},{round(HEIGHT - share / top * HEIGHT, 1)}" for threshold, share in points
+    )
 
 
 @register.inclusion_tag("admin/threshold.html")

@@ -59,14 +59,18 @@ async def test_an_answer_to_another_question_ends_the_load() -> None:
 
 async def test_an_open_loop_keeps_its_rate() -> None:
     async with served() as (url, ledger):
-        found = await sending(url, itertools.repeat(chat(url, "Why?")), rate=200, seconds=0.5, warm=0.1)
+        found = await sending(
+            url, itertools.repeat(chat(url, "Why?")), rate=200, seconds=0.5, warm=0.1
+        )
         assert found.rps == pytest.approx(200, rel=0.2)
         assert ledger.seen["requests"] >= found.rps * 0.5
 
 
 async def test_a_server_that_stalls_is_charged_for_all_that_waited() -> None:
     async with served(Stalling) as (url, _):
-        found = await sending(url, itertools.repeat(chat(url, "Why?")), rate=500, seconds=1.0, warm=0.0)
+        found = await sending(
+            url, itertools.repeat(chat(url, "Why?")), rate=500, seconds=1.0, warm=0.0
+        )
         assert found.p99 > 100  # of 500 requests a hundred waited, the first of them for 0.2 s
 
 
@@ -90,7 +94,13 @@ class Silent(asyncio.Transport):
 
 def stream(chunks: int) -> bytes:
     head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
-    body = b"".join(b'data: {"content":"#%d %d# "}\n\n' % (place, time.monotonic_ns()) for place in range(chunks)) + b"data: [DONE]\n\n"
+    body = (
+        b"".join(
+            b'data: {"content":"#%d %d# "}\n\n' % (place, time.monotonic_ns())
+            for place in range(chunks)
+        )
+        + b"data: [DONE]\n\n"
+    )
     return head + b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
 
 

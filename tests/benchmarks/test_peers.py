@@ -1,4 +1,5 @@
-"""Measuring other gateways: what is installed when, how they are configured, and what a failure looks like."""
+"""Measuring other gateways: what is installed when, how they are configured,
+and what a failure looks like."""
 
 import sys
 from collections.abc import Sequence
@@ -47,7 +48,13 @@ def test_half_an_installation_is_redone(folder: Path) -> None:
 
 def test_the_installers_last_words_are_the_error() -> None:
     with pytest.raises(InstallError, match="peer could not be installed: no network"):
-        ready("peer", "1", lambda _: python("import sys; print('trying', file=sys.stderr); sys.exit('no network')"))
+        ready(
+            "peer",
+            "1",
+            lambda _: python(
+                "import sys; print('trying', file=sys.stderr); sys.exit('no network')"
+            ),
+        )
 
 
 def test_a_missing_installer_is_an_error() -> None:
@@ -89,12 +96,23 @@ def test_an_unknown_name_is_refused() -> None:
 def test_litellm_gets_redis_by_its_parts() -> None:
     assert litellm.cache("redis://:secret@127.0.0.1:7000/1") == {
         "cache": True,
-        "cache_params": {"type": "redis", "host": "127.0.0.1", "port": 7000, "password": "secret", "db": 1},
+        "cache_params": {
+            "type": "redis",
+            "host": "127.0.0.1",
+            "port": 7000,
+            "password": "secret",
+            "db": 1,
+        },
     }
 
 
 def test_the_table_shows_figures_dashes_and_remarks() -> None:
-    shown = table({"portkey": {"version": "1.15.2", "passthrough_rps": 1234.56, "note": "no cache"}, "gone": {"error": "no network"}})
+    shown = table(
+        {
+            "portkey": {"version": "1.15.2", "passthrough_rps": 1234.56, "note": "no cache"},
+            "gone": {"error": "no network"},
+        }
+    )
     assert shown.splitlines()[2:] == [
         "| portkey 1.15.2 | 1,234.6 | - | - | - | - | - | no cache |",
         "| gone  | - | - | - | - | - | - | no network |",

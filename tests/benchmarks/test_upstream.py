@@ -38,22 +38,39 @@ def test_an_answer_is_signed_with_the_question_and_stands_on_the_bill() -> None:
     assert f"content-length: {len(body)}".encode() in head
     assert completion["choices"][0]["finish_reason"] == "stop"
     usage = completion["usage"]
-    assert ledger.seen == {"requests": 1, "prompt_tokens": usage["prompt_tokens"], "completion_tokens": usage["completion_tokens"]}
+    assert ledger.seen == {
+        "requests": 1,
+        "prompt_tokens": usage["prompt_tokens"],
+        "completion_tokens": usage["completion_tokens"],
+    }
 
 
 def test_what_is_asked_directly_stays_out_of_the_bill() -> None:
     ledger = Ledger()
-    assert b"200 OK" in ask(ledger, chat(URL.replace("/v1/", "/direct/"), "Where is my lamp?").payload)
+    assert b"200 OK" in ask(
+        ledger, chat(URL.replace("/v1/", "/direct/"), "Where is my lamp?").payload
+    )
     assert ledger.seen["requests"] == 0
 
 
 async def test_a_paced_stream_numbers_its_chunks_and_ends_with_usage() -> None:
     transport, upstream = Written(), Upstream(Ledger())
     upstream.connection_made(transport)
-    upstream.data_received(chat(URL, "Why?", stream=True, metadata={"chunks": "3", "every_ms": "5"}).payload)
+    upstream.data_received(
+        chat(URL, "Why?", stream=True, metadata={"chunks": "3", "every_ms": "5"}).payload
+    )
     await asyncio.sleep(0.1)
     places = [
-        transport.data.index(mark) for mark in (b"[Why?]", b'"#0 ', b'"#1 ', b'"#2 ', b'"finish_reason":"stop"', b'"usage":{', b"[DONE]")
+        transport.data.index(mark)
+        for mark in (
+            b"[Why?]",
+            b'"#0 ',
+            b'"#1 ',
+            b'"#2 ',
+            b'"finish_reason":"stop"',
+            b'"usage":{',
+            b"[DONE]",
+        )
     ]
     assert places == sorted(places)
     assert transport.data.endswith(b"\r\n0\r\n\r\n")

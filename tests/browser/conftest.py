@@ -1,5 +1,8 @@
-"""Chromium in front of a real gateway with two workers. `make browser-test` runs these; they need Debian's chromium, or one named by
-CHROMIUM, and write their screenshots to the folder named by SCREENS."""
+"""Chromium in front of a real gateway with two workers.
+
+`make browser-test` runs these; they need Debian's chromium, or one named by CHROMIUM, and write
+their screenshots to the folder named by SCREENS.
+"""
 
 import os
 import shutil
@@ -19,14 +22,20 @@ CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.whic
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with running_upstream() as upstream, running_gateway(upstream, tmp_path_factory.mktemp("site"), workers=2) as gateway:
+    with (
+        running_upstream() as upstream,
+        running_gateway(upstream, tmp_path_factory.mktemp("site"), workers=2) as gateway,
+    ):
         yield furnished(gateway, upstream)
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     if CHROMIUM is None:
-        pytest.exit("No chromium was found: install Debian's chromium, or name a browser with CHROMIUM=.", returncode=4)
+        pytest.exit(
+            "No chromium was found: install Debian's chromium, or name a browser with CHROMIUM=.",
+            returncode=4,
+        )
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield running
@@ -43,7 +52,11 @@ def watch(site: Site) -> Iterator[Watch]:
 @pytest.fixture
 def page(site: Site, browser: Browser, watch: Watch) -> Iterator[Page]:
     """An empty page of somebody who is logged in as the platform's administrator, watched."""
-    context = browser.new_context(base_url=site.url, viewport={"width": 1280, "height": 900}, storage_state=site.session(browser))
+    context = browser.new_context(
+        base_url=site.url,
+        viewport={"width": 1280, "height": 900},
+        storage_state=site.session(browser),
+    )
     opened = context.new_page()
     opened.set_default_timeout(15_000)
     watch.over(opened)

@@ -20,7 +20,11 @@ QUESTIONS = (
 
 @dataclass
 class Site:
-    """What tests ask of the site. `plan`: the number of the plan that has requests; `past`: two months of requests under other plans."""
+    """What tests ask of the site.
+
+    `plan`: the number of the plan that has requests; `past`: two months of requests under other
+    plans.
+    """
 
     gateway: Gateway
     upstream: MockUpstream
@@ -58,7 +62,11 @@ def furnished(gateway: Gateway, upstream: MockUpstream) -> Site:
         upstream.says = completion(f"Answer {number}: it is on your account page, below Settings.")
         for _ in range(number + 1):
             assert gateway.chat(question, token_saving_plan_id=DESK).status_code == 200
-    history = [{"role": role, "content": f"{question} " * 40} for question in QUESTIONS for role in ("user", "assistant")]
+    history = [
+        {"role": role, "content": f"{question} " * 40}
+        for question in QUESTIONS
+        for role in ("user", "assistant")
+    ]
     long_chat = [*history, {"role": "user", "content": "And how do I pay by invoice?"}]
     assert gateway.chat(token_saving_plan_id=DESK, messages=long_chat).status_code == 200
     gateway.stats(DESK, requests=sum(range(len(QUESTIONS) + 1)) + 1)

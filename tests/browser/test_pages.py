@@ -1,6 +1,8 @@
-"""Every page, in light and dark, wide and on a phone: no error, nothing from elsewhere, nothing that shuts people out.
+"""Every page, in light and dark, wide and on a phone:
+no error, nothing from elsewhere, nothing that shuts people out.
 
-Pages of the admin are found in its registry, so one that is added later is looked at too."""
+Pages of the admin are found in its registry, so one that is added later is looked at too.
+"""
 
 from pathlib import Path
 from typing import Any, Final
@@ -59,7 +61,9 @@ for options in admin.site._registry.values():
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_a_page_breaks_nothing_and_fits(site: Site, page: Page, name: str, watch: Watch, screens: Path | None) -> None:
+def test_a_page_breaks_nothing_and_fits(
+    site: Site, page: Page, name: str, watch: Watch, screens: Path | None
+) -> None:
     if name == "login":
         page.context.clear_cookies()
     for scheme in ("light", "dark"):
@@ -69,7 +73,8 @@ def test_a_page_breaks_nothing_and_fits(site: Site, page: Page, name: str, watch
             reply = page.goto(path(site, name), wait_until="networkidle")
             assert reply is not None
             assert reply.status == STATUS.get(name, 200)
-            if not name.startswith(("admin", "plan", "price", "password")):  # Django's own tables scroll sideways
+            # Django's own tables scroll sideways.
+            if not name.startswith(("admin", "plan", "price", "password")):
                 assert page.evaluate("document.documentElement.scrollWidth") <= pixels
             if screens:
                 page.screenshot(path=screens / f"{name}-{scheme}-{width}.png", full_page=True)
@@ -82,30 +87,46 @@ def test_a_page_breaks_nothing_and_fits(site: Site, page: Page, name: str, watch
 def test_a_page_shuts_nobody_out(site: Site, browser: Browser, name: str, scheme: Any) -> None:
     """On a page load of its own, since axe writes styles that the page's policy refuses."""
     session = None if name == "login" else site.session(browser)
-    context = browser.new_context(base_url=site.url, storage_state=session, color_scheme=scheme, bypass_csp=True)
+    context = browser.new_context(
+        base_url=site.url, storage_state=session, color_scheme=scheme, bypass_csp=True
+    )
     opened = context.new_page()
     opened.goto(path(site, name), wait_until="networkidle")
     opened.evaluate(AXE.read_text())
     found = opened.evaluate("axe.run(document, {resultTypes: ['violations']})")
     context.close()
-    assert [line for violation in found["violations"] if violation["impact"] in SERIOUS for line in told(violation)] == []
+    assert [
+        line
+        for violation in found["violations"]
+        if violation["impact"] in SERIOUS
+        for line in told(violation)
+    ] == []
 
 
 def told(violation: dict[str, Any]) -> list[str]:
     """A line for each place, with what is wrong there."""
-    return [f"{violation['id']}: {' '.join(node['target'])}: {node['failureSummary']}" for node in violation["nodes"]]
+    return [
+        f"{violation['id']}: {' '.join(node['target'])}: {node['failureSummary']}"
+        for node in violation["nodes"]
+    ]
 
 
 def path(site: Site, name: str) -> str:
     return PAGES[name].format(
-        plan=site.plan, busy=site.past.plans["support-bot-cache"], key=site.past.keys[0][0], request=site.past.request
+        plan=site.plan,
+        busy=site.past.plans["support-bot-cache"],
+        key=site.past.keys[0][0],
+        request=site.past.request,
     )
 
 
 def test_the_watch_sees_what_it_is_for(site: Site, page: Page, watch: Watch) -> None:
     """An inline style, a script's error and a request to elsewhere, made on purpose."""
     page.goto("/dashboard/")
-    page.evaluate("document.body.setAttribute('style', 'color: red'); setTimeout(() => { throw Error('on purpose') })")
+    page.evaluate(
+        "document.body.setAttribute('style', 'color: red'); setTimeout(() => { throw "
+        "Error('on purpose') })"
+    )
     page.evaluate("fetch('http://127.0.0.1:9/elsewhere').catch(() => 0)")
     page.wait_for_timeout(300)
     assert {line.split(":")[0] for line in watch.found} >= {"console", "error"}

@@ -1,4 +1,5 @@
-"""The whole of it, as somebody does it who has just installed the gateway: a plan, a preview, traffic, what it saved, and the way back."""
+"""The whole of it, as somebody does it who has just installed the gateway:
+a plan, a preview, traffic, what it saved, and the way back."""
 
 import os
 import re
@@ -19,7 +20,9 @@ LOOSE = 3.0  # what a busy machine may add
 RECOVERY = 60_000  # milliseconds until new workers answer and the page has come back to them
 
 
-def test_from_the_login_to_the_way_back(site: Site, page: Page, watch: Watch, screens: Path | None) -> None:
+def test_from_the_login_to_the_way_back(
+    site: Site, page: Page, watch: Watch, screens: Path | None
+) -> None:
     page.context.clear_cookies()
     log_in(site, page)
     plan = make_a_plan(page)
@@ -62,15 +65,22 @@ def preview_it(page: Page, plan: str, screens: Path | None) -> None:
     page.goto(f"/admin/plans/plan/{plan}/change/")
     page.get_by_role("button", name="Preview this draft on a chat").click()
     page.locator("button[name=example]").first.click()
-    expect(page.locator("#tt-outcome")).to_contain_text(re.compile("tokens would be sent|goes out as it is"))
+    expect(page.locator("#tt-outcome")).to_contain_text(
+        re.compile("tokens would be sent|goes out as it is")
+    )
     shoot(page, screens, "plan-preview-filled")
 
 
 def watch_the_numbers_move(site: Site, page: Page) -> None:
-    """Each answer shows on the page that was opened before it was given, within the promised time."""
-    expect(page.get_by_text(re.compile("No request named a plan|Nothing saved yet")).first).to_be_visible()
+    """Each answer shows on the page that was opened before it was given,
+    within the promised time."""
+    expect(
+        page.get_by_text(re.compile("No request named a plan|Nothing saved yet")).first
+    ).to_be_visible()
     ask(site, "How do I change my delivery address?")
-    expect(page.locator(".figure", has_text="Cache hits")).to_contain_text("0 of", timeout=(LIVE_SECONDS + LOOSE) * 1000)
+    expect(page.locator(".figure", has_text="Cache hits")).to_contain_text(
+        "0 of", timeout=(LIVE_SECONDS + LOOSE) * 1000
+    )
     before = requests_shown(page)
     begun = time.monotonic()
     ask(site, "How do I change my delivery address?")
@@ -82,7 +92,9 @@ def watch_the_numbers_move(site: Site, page: Page) -> None:
 
 
 def requests_shown(page: Page) -> int:
-    found = re.search(r"of ([\d,]+) request", page.locator(".figure", has_text="Cache hits").inner_text())
+    found = re.search(
+        r"of ([\d,]+) request", page.locator(".figure", has_text="Cache hits").inner_text()
+    )
     assert found
     return int(found[1].replace(",", ""))
 
@@ -100,7 +112,9 @@ def survive_the_death_of_all_workers(site: Site, page: Page, watch: Watch) -> No
                 break
         except Exception:  # nobody listens yet
             time.sleep(0.2)
-    expect(page.locator(".figure", has_text="Cache hits")).to_contain_text(f"2 of {before + 1} requests", timeout=RECOVERY)
+    expect(page.locator(".figure", has_text="Cache hits")).to_contain_text(
+        f"2 of {before + 1} requests", timeout=RECOVERY
+    )
     expect(page.locator("#live")).to_be_hidden(timeout=RECOVERY)
     for part in ("WebSocket", "ERR_CONNECTION", "ERR_EMPTY_RESPONSE", "ERR_SOCKET", "503"):
         watch.forgive(part)

@@ -6,12 +6,13 @@ from playwright.sync_api import ConsoleMessage, Page, Request, Response
 
 # A blocked style says so in the console too, but a violation that only reports would not.
 REPORT = """document.addEventListener('securitypolicyviolation', event =>
-  console.error(`content security policy: ${event.effectiveDirective} ${event.blockedURI} ${event.sourceFile}`))"""
+  console.error(`content security policy: ${event.effectiveDirective} ${event.blockedURI} ${event.sourceFile}`))"""  # noqa: E501 -- laid out as it is read
 
 
 @dataclass
 class Watch:
-    """Collects what went wrong on a page: errors in its console, violations of its policy, requests to anybody else, replies of 500."""
+    """Collects what went wrong on a page: errors in its console, violations of its policy,
+    requests to anybody else, replies of 500."""
 
     site: str
     found: list[str] = field(default_factory=list)
@@ -32,7 +33,9 @@ class Watch:
             self.found.append(f"console: {message.text} ({message.location.get('url', '')})")
 
     def _request(self, request: Request) -> None:
-        if not request.url.startswith((self.site, self.site.replace("http", "ws", 1), "data:", "blob:")):
+        if not request.url.startswith(
+            (self.site, self.site.replace("http", "ws", 1), "data:", "blob:")
+        ):
             self.found.append(f"external request: {request.url}")
 
     def _response(self, response: Response) -> None:

@@ -6,13 +6,13 @@ import time
 import pytest
 
 from proxy.core.errors import ToolUnavailable
-from proxy.core.event_loop import fairly
+from proxy.core.event_loop import wait_loop_time
 
 
 async def test_on_an_idle_loop_it_is_a_deadline() -> None:
     began = time.monotonic()
     with pytest.raises(ToolUnavailable):
-        await fairly(lambda: asyncio.sleep(5), seconds=0.05, tool="slow")
+        await wait_loop_time(lambda: asyncio.sleep(5), seconds=0.05, tool="slow")
     assert 0.04 < time.monotonic() - began < 1
 
 
@@ -29,7 +29,7 @@ async def test_a_busy_loop_is_not_the_tool_s_fault() -> None:
 
     crowd = asyncio.create_task(busy())
     try:
-        assert await fairly(reply, seconds=0.02, tool="well") == "in time"
+        assert await wait_loop_time(reply, seconds=0.02, tool="well") == "in time"
     finally:
         crowd.cancel()
 
@@ -39,4 +39,4 @@ async def test_what_the_work_raises_is_raised() -> None:
         raise ToolUnavailable("tool", "gone")
 
     with pytest.raises(ToolUnavailable, match="gone"):
-        await fairly(fails, seconds=1, tool="tool")
+        await wait_loop_time(fails, seconds=1, tool="tool")

@@ -1,8 +1,9 @@
 """Every regular expression of the product, pumped: what it costs grows with the text and no faster.
 
-The expressions are found by importing every module and looking through what it holds, and by reading the source for those written where
-they are used. A text is made of the beginning of something that an expression matches, one piece repeated, and an end that it does not
-match: where two quantifiers can share the piece, the work grows with its square or worse.
+The expressions are found by importing every module and looking through what it holds, and by
+reading the source for those written where they are used. A text is made of the beginning of
+something that an expression matches, one piece repeated, and an end that it does not match: where
+two quantifiers can share the piece, the work grows with its square or worse.
 """
 
 import ast
@@ -59,7 +60,8 @@ MORE_PIECES = ("é", "你", "あ", "😀", "\u0301", "\u200b")
 PAIRS = ("a ", "1 ", "a.", "1,", " \n", "- ", "| ", "a: ", "a1", "x=")
 ENDS = ("", "!", "x\n1")
 FEW = range(12, 25, 2)  # characters pumped, a few more each time: what doubles with each ends early
-MANY = (50, 100, 200, 400, 800, 1500, 3000, 6000)  # what takes the fourth power of them ends early too
+# What takes the fourth power of them ends early too.
+MANY = (50, 100, 200, 400, 800, 1500, 3000, 6000)
 SLOW = 0.03  # seconds
 ENDLESS = 200  # a count of this or more is no bound
 SINGLE = (codes.IN, codes.ANY, codes.LITERAL, codes.NOT_LITERAL)
@@ -69,12 +71,17 @@ MAX_SAMPLES = 12
 
 @cache
 def usages() -> dict[tuple[str, str], set[str]]:
-    """By module and name of a variable which methods of an expression are called on it there; by "" and name in all modules."""
+    """By module and name of a variable which methods of an expression are called on it there;
+    by "" and name in all modules."""
     found: dict[tuple[str, str], set[str]] = {}
     for path, tree in sources().items():
         module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
         for node in ast.walk(tree):
-            if isinstance(node, ast.Attribute) and node.attr in CALLS and isinstance(node.value, ast.Name | ast.Attribute):
+            if (
+                isinstance(node, ast.Attribute)
+                and node.attr in CALLS
+                and isinstance(node.value, ast.Name | ast.Attribute)
+            ):
                 name = node.value.id if isinstance(node.value, ast.Name) else node.value.attr
                 found.setdefault((module, name), set()).add(node.attr)
                 found.setdefault(("", name), set()).add(node.attr)
@@ -82,13 +89,23 @@ def usages() -> dict[tuple[str, str], set[str]]:
 
 
 def is_tried_from_the_beginning(module: str, name: str) -> bool:
-    methods = HANDED_ON.get(name) or usages().get((module, name)) or usages().get(("", name)) or {"search"}
+    methods = (
+        HANDED_ON.get(name)
+        or usages().get((module, name))
+        or usages().get(("", name))
+        or {"search"}
+    )
     return methods <= FROM_THE_BEGINNING
 
 
 @cache
 def sources() -> dict[Path, ast.Module]:
-    paths = (path for package in PACKAGES for path in (ROOT / package).rglob("*.py") if "migrations" not in path.parts)
+    paths = (
+        path
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("*.py")
+        if "migrations" not in path.parts
+    )
     return {path: ast.parse(path.read_text()) for path in paths}
 
 
@@ -102,25 +119,41 @@ def held(value: object, depth: int = 3) -> Iterator[re.Pattern[Any]]:
         for each in value.values():
             yield from held(each, depth - 1)
     elif depth and type(value).__module__.startswith(PACKAGES):
-        inner = getattr(value, "__dict__", None) or {name: getattr(value, name, None) for name in getattr(value, "__slots__", ())}
+        inner = getattr(value, "__dict__", None) or {
+            name: getattr(value, name, None) for name in getattr(value, "__slots__", ())
+        }
         yield from held(dict(inner), depth - 1)
 
 
 @cache
 def expressions() -> dict[tuple[Any, int], tuple[str, bool]]:
-    """By pattern and flags: where it is, and whether it is only ever tried from the beginning of a text."""
+    """By pattern and flags: where it is, and whether it is only ever tried from the beginning
+    of a text."""
     found: dict[tuple[Any, int], tuple[str, bool]] = {}
     for package in PACKAGES:
         for module in pkgutil.walk_packages([str(ROOT / package)], f"{package}."):
-            if ".migrations" not in module.name and module.name not in ("gateway_project.serving.worker", "gateway_project.asgi"):
+            if ".migrations" not in module.name and module.name not in (
+                "gateway_project.serving.worker",
+                "gateway_project.asgi",
+            ):
                 for where, name, pattern in _held_by(module.name):
-                    found.setdefault((pattern.pattern, pattern.flags), (where, is_tried_from_the_beginning(module.name, name)))
+                    found.setdefault(
+                        (pattern.pattern, pattern.flags),
+                        (where, is_tried_from_the_beginning(module.name, name)),
+                    )
     for path, tree in sources().items():
         for node in ast.walk(tree):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and _is_written_here(node, node.func):
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and _is_written_here(node, node.func)
+            ):
                 pattern = node.args[0].value  # type: ignore[attr-defined]
                 where = f"{path.relative_to(ROOT)}:{node.lineno}"
-                found.setdefault((pattern, re.compile(pattern).flags), (where, node.func.attr in FROM_THE_BEGINNING))
+                found.setdefault(
+                    (pattern, re.compile(pattern).flags),
+                    (where, node.func.attr in FROM_THE_BEGINNING),
+                )
     return found
 
 
@@ -134,7 +167,11 @@ def _held_by(module: str) -> Iterator[tuple[str, str, re.Pattern[Any]]]:
 
 def _is_written_here(node: ast.Call, called: ast.Attribute) -> bool:
     """Whether this is `re.<method>("literal", ...)`."""
-    of_re = called.attr in CALLS - {"compile"} and isinstance(called.value, ast.Name) and called.value.id == "re"
+    of_re = (
+        called.attr in CALLS - {"compile"}
+        and isinstance(called.value, ast.Name)
+        and called.value.id == "re"
+    )
     return of_re and bool(node.args) and isinstance(node.args[0], ast.Constant)
 
 
@@ -163,7 +200,8 @@ def sample_of(items: Any) -> str:
 
 
 def sample(item: Any) -> str:  # noqa: PLR0911 -- one line a kind
-    """A short text that one item of a parsed expression matches, as far as one can be made without trouble."""
+    """A short text that one item of a parsed expression matches,
+    as far as one can be made without trouble."""
     kind, value = item
     if kind is codes.LITERAL:
         return chr(value)
@@ -224,14 +262,16 @@ LETTERS = [chr(code) for code in range(0x250)] + list("你あ😀\u0301\u200b\u2
 
 
 def overlapping(pattern: Any, flags: int) -> list[str]:
-    """Neighbours without an end that can take the same character: how often the first takes it is tried anew for each of the second."""
+    """Neighbours without an end that can take the same character:
+    how often the first takes it is tried anew for each of the second."""
     found: list[str] = []
     _look_through(parsed(pattern, flags), found)
     return found
 
 
 def _look_through(items: Any, found: list[str]) -> set[str]:
-    """The characters that an endless quantifier at the end of the items may take; problems go to `found`."""
+    """The characters that an endless quantifier at the end of the items may take;
+    problems go to `found`."""
     open_: set[str] = set()
     for item in items:
         kind, value = item
@@ -241,7 +281,11 @@ def _look_through(items: Any, found: list[str]) -> set[str]:
                 takes = {letter for letter in LETTERS if member(body[0], letter)}
                 if open_ & takes:
                     found.append(f"{sorted(open_ & takes)[:3]!r} twice without an end")
-                open_ = (open_ | takes if not least else takes) if kind is not codes.POSSESSIVE_REPEAT else set()
+                open_ = (
+                    (open_ | takes if not least else takes)
+                    if kind is not codes.POSSESSIVE_REPEAT
+                    else set()
+                )
                 continue
             inner = _look_through(body, found)
             open_ = open_ | inner if not least else inner
@@ -301,7 +345,8 @@ def endless(items: Any) -> Iterator[Any]:
 
 
 def pumps(pattern: Any, flags: int) -> list[str]:
-    """What can be repeated without an end: up to four pieces for each quantifier that has none, and pairs of those."""
+    """What can be repeated without an end: up to four pieces for each quantifier that has none,
+    and pairs of those."""
     found: list[str] = []
     for body in endless(parsed(pattern, flags)):
         if len(body) == 1 and body[0][0] in SINGLE:
@@ -332,14 +377,22 @@ def problem(pattern: Any, flags: int, *, begins: bool) -> str:
                 for few in FEW:
                     if is_slow(compiled, make(few), begins=begins):
                         return f"{start!r} + {pump!r} * {few} + {end!r} takes too long"
-                many = next((many for many in MANY if is_slow(compiled, make(many), begins=begins)), None)
+                many = next(
+                    (many for many in MANY if is_slow(compiled, make(many), begins=begins)), None
+                )
                 if many is None:
                     continue
                 # A busy machine is slow too: the growth decides.
-                fewer, more = (seconds(compiled, make(length), begins=begins, tries=3) for length in (many // 4, many))
+                fewer, more = (
+                    seconds(compiled, make(length), begins=begins, tries=3)
+                    for length in (many // 4, many)
+                )
                 growth = more / fewer
                 if growth > MOST_GROWTH:
-                    return f"{start!r} + {pump!r} * n + {end!r}: four times the text takes {growth:.0f} times as long"
+                    return (
+                        f"{start!r} + {pump!r} * n + {end!r}: four times the text takes "
+                        f"{growth:.0f} times as long"
+                    )
     return ""
 
 
@@ -349,25 +402,38 @@ FOUND = sorted(expressions().items(), key=lambda item: item[1])
 def test_the_expressions_are_found() -> None:
     assert len(FOUND) > 60
     places = {where for where, _ in expressions().values()}
-    assert {"proxy.core.text.sentences._DELIMITER", "proxy.core.formats.chat_completions._STRING"} <= places
+    assert {
+        "proxy.core.text.sentences._TABLE_DELIMITER",
+        "proxy.core.formats.chat_completions._STRING_PATTERN",
+    } <= places
 
 
 @pytest.mark.parametrize(("key", "where"), FOUND, ids=[where for _, (where, _) in FOUND])
-def test_its_work_grows_with_the_text_and_no_faster(key: tuple[Any, int], where: tuple[str, bool]) -> None:
+def test_its_work_grows_with_the_text_and_no_faster(
+    key: tuple[Any, int], where: tuple[str, bool]
+) -> None:
     pattern, flags = key
     assert problem(pattern, flags, begins=where[1]) == ""
 
 
 @pytest.mark.parametrize(("key", "where"), FOUND, ids=[where for _, (where, _) in FOUND])
-def test_no_neighbours_without_an_end_take_the_same(key: tuple[Any, int], where: tuple[str, bool]) -> None:
+def test_no_neighbours_without_an_end_take_the_same(
+    key: tuple[Any, int], where: tuple[str, bool]
+) -> None:
     assert overlapping(*key) == []
 
 
-@pytest.mark.parametrize("pattern", [r"order\s*(?:number)?\s*(?:is)?\s*[:#]?\s*\d", r"(a+)+$", r"\s+x", r"(?:\w+\s?)*:", r"a*a*b"])
+@pytest.mark.parametrize(
+    "pattern",
+    [r"order\s*(?:number)?\s*(?:is)?\s*[:#]?\s*\d", r"(a+)+$", r"\s+x", r"(?:\w+\s?)*:", r"a*a*b"],
+)
 def test_a_bad_one_is_found_out(pattern: str) -> None:
     assert problem(pattern, re.compile(pattern).flags, begins=False)
 
 
-@pytest.mark.parametrize("pattern", [r"order\s*(?:number)?\s*(?:is)?\s*[:#]?\s*\d", r"a*a*b", r"\d+\d*", r"x*(?:y)?[xz]*"])
+@pytest.mark.parametrize(
+    "pattern",
+    [r"order\s*(?:number)?\s*(?:is)?\s*[:#]?\s*\d", r"a*a*b", r"\d+\d*", r"x*(?:y)?[xz]*"],
+)
 def test_neighbours_are_found_out(pattern: str) -> None:
     assert overlapping(pattern, re.compile(pattern).flags)

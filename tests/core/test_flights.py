@@ -1,4 +1,5 @@
-"""Flights: whatever happens in whatever order, nobody waits for ever, nobody hears less than the rest, one leads at a time."""
+"""Flights: whatever happens in whatever order, nobody waits for ever,
+nobody hears less than the rest, one leads at a time."""
 
 import asyncio
 from typing import Any
@@ -8,38 +9,38 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from proxy.core.answers import Refused
+from proxy.core.answers import ErrorAnswer
 from proxy.core.errors import UpstreamTimeout
-from proxy.core.flights import LINGER, Flight, Flights, Landing
+from proxy.core.flights import LATE_JOIN_SECONDS, Flight, FlightRegistry, FlightResult
 
-FAILED = Landing(Refused(UpstreamTimeout("late")))
+FAILED = FlightResult(ErrorAnswer(UpstreamTimeout("late")))
 
 
 async def test_who_comes_late_hears_the_stream_from_its_start() -> None:
     flight = Flight("k")
-    flight.begin(cut=0)
+    flight.begin_stream(cut=0)
     heard: list[bytes] = []
 
     async def follow() -> None:
-        heard.append(b"".join([part async for part in flight.stream()]))
+        heard.append(b"".join([part async for part in flight.iter_parts()]))
 
     tasks = []
     for part in (b"a", b"b", b"c"):
         tasks.append(asyncio.create_task(follow()))
-        flight.publish(part)
+        flight.publish_part(part)
         await asyncio.sleep(0)
     tasks.append(asyncio.create_task(follow()))
-    flight.end()
+    flight.end_stream()
     await asyncio.gather(*tasks)
     assert heard == [b"abc"] * 4
 
 
 async def test_what_ended_a_stream_is_told_to_all() -> None:
     flight = Flight("k")
-    flight.begin(cut=0)
-    flight.publish(b"a")
-    flight.end(UpstreamTimeout("late"))
-    parts = flight.stream()
+    flight.begin_stream(cut=0)
+    flight.publish_part(b"a")
+    flight.end_stream(UpstreamTimeout("late"))
+    parts = flight.iter_parts()
     assert await anext(parts) == b"a"
     with pytest.raises(UpstreamTimeout):
         await anext(parts)
@@ -47,12 +48,12 @@ async def test_what_ended_a_stream_is_told_to_all() -> None:
 
 async def test_a_stream_is_taken_as_it_begins_by_who_can_and_at_its_end_by_others() -> None:
     flight = Flight("k")
-    whole = asyncio.create_task(flight.heard(live=False))
-    live = asyncio.create_task(flight.heard(live=True))
-    flight.begin(cut=0)
+    whole = asyncio.create_task(flight.wait(live=False))
+    live = asyncio.create_task(flight.wait(live=True))
+    flight.begin_stream(cut=0)
     assert await live is None
     assert not whole.done()
-    flight.land(FAILED)
+    flight.complete(FAILED)
     assert await whole is FAILED
 
 
@@ -62,51 +63,55 @@ class Air(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.now = 0.0
-        self.flights = Flights()
+        self.flights = FlightRegistry()
         self.leading: list[Flight] = []
         self.following: list[Flight] = []
 
-    @rule(pause=st.floats(0, 3 * LINGER))
+    @rule(pause=st.floats(0, 3 * LATE_JOIN_SECONDS))
     def time_goes_by(self, pause: float) -> None:
         self.now += pause
 
     @rule(ago=st.floats(0, 1))
     def a_request_comes(self, ago: float) -> None:
         arrived = self.now - ago
-        asked = [flight for flight in self.leading if flight.landing is None and flight.closed_at > arrived]
-        flight, leads = self.flights.board("k", arrived=arrived)
+        asked = [
+            flight
+            for flight in self.leading
+            if flight.result is None and flight.closed_at > arrived
+        ]
+        flight, leads = self.flights.join("k", arrived=arrived)
         assert not (leads and asked), "two lead at once"
         (self.leading if leads else self.following).append(flight)
 
     @precondition(lambda self: self.following)
     @rule(data=st.data())
     def a_follower_leaves(self, data: Any) -> None:
-        self.following.pop(data.draw(st.integers(0, len(self.following) - 1))).leave()
+        self.following.pop(data.draw(st.integers(0, len(self.following) - 1))).remove_follower()
 
     @precondition(lambda self: self.leading)
     @rule(data=st.data(), how=st.sampled_from(["lands", "is given up", "fails"]))
     def a_leader_is_done(self, data: Any, how: str) -> None:
         flight = self.leading.pop(data.draw(st.integers(0, len(self.leading) - 1)))
         if how == "lands":
-            flight.land(FAILED)
+            flight.complete(FAILED)
         elif how == "is given up":
             flight.abandon()
-        self.flights.close(flight, now=self.now)
+        self.flights.close_flight(flight, now=self.now)
 
     @invariant()
     def members_are_counted(self) -> None:
         for flight in {*self.leading, *self.following}:
-            assert flight.members == self.following.count(flight)
+            assert flight.followers == self.following.count(flight)
 
     @invariant()
     def nobody_waits_for_nothing(self) -> None:
         for flight in self.following:
-            assert flight.landing is not None or flight in self.leading
+            assert flight.result is not None or flight in self.leading
 
     def teardown(self) -> None:
         for flight in self.leading:
-            self.flights.close(flight, now=self.now)
-        self.flights.board("other", arrived=self.now + 2 * LINGER)
+            self.flights.close_flight(flight, now=self.now)
+        self.flights.join("other", arrived=self.now + 2 * LATE_JOIN_SECONDS)
         assert len(self.flights) == 1, "flights are kept for ever"
 
 

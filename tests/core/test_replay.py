@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from plans.snapshot import CacheSettings
-from proxy.core.replay import FEW, Past, neighbours, replay
-from proxy.pipeline.ledger_records import packed
+from proxy.core.replay import MIN_SAMPLES, RecordedRequest, find_neighbours, replay_requests
+from proxy.pipeline.ledger_records import pack_vector
 
 DOLLAR = Decimal(1)
 EXACT = CacheSettings(backend=None, ttl=100, ttl_jitter=0.0)
@@ -22,93 +22,143 @@ def toward(cosine: float) -> Any:
     return np.array([cosine, (1 - cosine**2) ** 0.5], dtype=np.float32)
 
 
-def past(at: float, asked: str, *, does: str = "miss", vector: Any = None, **fields: Any) -> Past:
+def past(
+    at: float, asked: str, *, does: str = "miss", vector: Any = None, **fields: Any
+) -> RecordedRequest:
     """It costs a dollar when it is paid for."""
     hit = does != "miss"
     given: dict[str, Any] = {
         "at": at,
         "key": 1,
         "end_user": "",
-        "asked": asked.encode(),
+        "request_digest": asked.encode(),
         "bucket": None if vector is None else b"bucket",
         "vector": vector,
-        "does": does,
+        "tier": does,
         "reason": "",
         "similarity": None,
         "score": None,
-        "whole": DOLLAR,
-        "paid": Decimal(0) if hit else DOLLAR,
-        "saved": DOLLAR if hit else Decimal(0),
+        "baseline_cost": DOLLAR,
+        "paid_cost": Decimal(0) if hit else DOLLAR,
+        "saved_cost": DOLLAR if hit else Decimal(0),
     }
-    return Past(**(given | fields))
+    return RecordedRequest(**(given | fields))
 
 
-def judged(count: int = FEW, *, cosine: float = 0.9, passes: int = FEW) -> list[Past]:
+def judged(
+    count: int = MIN_SAMPLES, *, cosine: float = 0.9, passes: int = MIN_SAMPLES
+) -> list[RecordedRequest]:
     """Old requests whose neighbours the verifier judged, of which so many reached 0.85."""
-    return [past(-1e9 + n, f"old {n}", similarity=cosine, score=0.95 if n < passes else 0.1) for n in range(count)]
+    return [
+        past(-1e9 + n, f"old {n}", similarity=cosine, score=0.95 if n < passes else 0.1)
+        for n in range(count)
+    ]
 
 
 def test_the_settings_in_force_replay_to_what_happened_even_where_the_model_is_wrong() -> None:
-    rows = [past(0, "a", does="exact"), past(50, "a", does="exact"), past(60, "b"), past(61, "b"), past(500, "b", does="semantic")]
-    done = replay(rows, EXACT, EXACT)
-    assert (done.then.exact, done.then.semantic, float(done.then.saved), float(done.then.paid)) == (2, 1, 3, 2)
+    rows = [
+        past(0, "a", does="exact"),
+        past(50, "a", does="exact"),
+        past(60, "b"),
+        past(61, "b"),
+        past(500, "b", does="semantic"),
+    ]
+    done = replay_requests(rows, EXACT, EXACT)
+    assert (done.then.exact, done.then.semantic, float(done.then.saved), float(done.then.paid)) == (
+        2,
+        1,
+        3,
+        2,
+    )
     assert done.now == done.then
     assert not done.touched
     assert not done.keys
 
 
 def test_a_shorter_life_loses_the_hits_that_come_later_and_pays_for_them() -> None:
-    rows = [past(0, "a"), past(20, "a", does="exact"), past(90, "a", does="exact"), past(95, "a", does="exact")]
-    done = replay(rows, EXACT, replace(EXACT, ttl=30))
-    assert (done.now.exact, done.then.exact) == (3, 2)  # at 90 a new one is fetched, which answers at 95
+    rows = [
+        past(0, "a"),
+        past(20, "a", does="exact"),
+        past(90, "a", does="exact"),
+        past(95, "a", does="exact"),
+    ]
+    done = replay_requests(rows, EXACT, replace(EXACT, ttl=30))
+    # At 90 a new one is fetched, which answers at 95.
+    assert (done.now.exact, done.then.exact) == (3, 2)
     assert (done.lost, done.gained, done.other) == (1, 0, 0)
     assert (float(done.then.saved), float(done.then.paid)) == (2, 2)
 
 
 def test_a_longer_life_gains_some() -> None:
-    done = replay([past(0, "a"), past(200, "a"), past(390, "a")], EXACT, replace(EXACT, ttl=400))
-    assert (done.gained, done.then.exact, float(done.then.saved), float(done.then.paid)) == (2, 2, 2, 1)
+    done = replay_requests(
+        [past(0, "a"), past(200, "a"), past(390, "a")], EXACT, replace(EXACT, ttl=400)
+    )
+    assert (done.gained, done.then.exact, float(done.then.saved), float(done.then.paid)) == (
+        2,
+        2,
+        2,
+        1,
+    )
 
 
 def test_without_a_cache_everything_is_paid_for() -> None:
-    done = replay([past(0, "a"), past(1, "a", does="exact")], EXACT, None)
+    done = replay_requests([past(0, "a"), past(1, "a", does="exact")], EXACT, None)
     assert (done.then.hits, float(done.then.paid), done.lost) == (0, 2, 1)
 
 
 def test_keys_that_no_longer_share_do_not_answer_each_other() -> None:
     rows = [past(0, "a"), past(1, "a", does="exact", key=2), past(2, "a", does="exact", key=2)]
-    done = replay(rows, EXACT, replace(EXACT, scope="key"))
+    done = replay_requests(rows, EXACT, replace(EXACT, scope="key"))
     assert (done.then.exact, done.lost, done.keys) == (1, 1, {2})
 
 
 def test_without_an_end_user_there_is_nobody_to_share_with() -> None:
     rows = [past(0, "a"), past(1, "a", does="exact")]
-    assert replay(rows, EXACT, replace(EXACT, scope="user")).then.exact == 0
+    assert replay_requests(rows, EXACT, replace(EXACT, scope="user")).then.exact == 0
 
 
 def test_without_the_exact_tier_the_same_question_is_found_by_its_meaning() -> None:
     rows = [past(0, "a", vector=toward(1)), past(1, "a", does="exact")]
-    done = replay(rows, NEAR, replace(NEAR, exact=False))
+    done = replay_requests(rows, NEAR, replace(NEAR, exact=False))
     assert (done.then.exact, done.then.semantic, done.touched) == (0, 1, 0)
-    assert replay([past(0, "b"), past(1, "b", does="exact")], NEAR, replace(NEAR, exact=False)).lost == 1  # it was never embedded
+    # It was never embedded.
+    assert (
+        replay_requests(
+            [past(0, "b"), past(1, "b", does="exact")], NEAR, replace(NEAR, exact=False)
+        ).lost
+        == 1
+    )
 
 
 @pytest.mark.parametrize(("threshold", "hits"), [(0.80, 1), (0.92, 0), (0.85, 1)])
 def test_a_pair_that_was_judged_is_decided_by_its_own_score(threshold: float, hits: int) -> None:
-    rows = [past(0, "a", vector=toward(1)), past(1, "b", does="semantic", vector=toward(0.9), similarity=0.9, score=0.9)]
-    done = replay(rows, NEAR, replace(NEAR, similarity_threshold=threshold))
+    rows = [
+        past(0, "a", vector=toward(1)),
+        past(1, "b", does="semantic", vector=toward(0.9), similarity=0.9, score=0.9),
+    ]
+    done = replay_requests(rows, NEAR, replace(NEAR, similarity_threshold=threshold))
     assert (done.then.semantic, done.guessed, done.open) == (hits, 0, 0)
 
 
 def test_what_a_rule_objected_to_no_threshold_lets_through() -> None:
-    rows = [past(0, "a", vector=toward(1)), past(1, "b", vector=toward(0.99), similarity=0.99, score=0.99, reason="numbers")]
-    assert replay(rows, NEAR, replace(NEAR, similarity_threshold=0.1)).gained == 0
+    rows = [
+        past(0, "a", vector=toward(1)),
+        past(1, "b", vector=toward(0.99), similarity=0.99, score=0.99, reason="numbers"),
+    ]
+    assert replay_requests(rows, NEAR, replace(NEAR, similarity_threshold=0.1)).gained == 0
 
 
 def test_a_pair_that_nobody_judged_is_expected_by_those_as_near() -> None:
-    """A longer life brings a neighbour that was gone by then. Of pairs as near, three in four passed."""
-    rows = [*judged(40, passes=30), past(0, "a", vector=toward(1)), past(5_000, "b", vector=toward(0.9))]
-    done = replay(rows, replace(NEAR, ttl=100), NEAR)
+    """A longer life brings a neighbour that was gone by then.
+
+    Of pairs as near, three in four passed.
+    """
+    rows = [
+        *judged(40, passes=30),
+        past(0, "a", vector=toward(1)),
+        past(5_000, "b", vector=toward(0.9)),
+    ]
+    done = replay_requests(rows, replace(NEAR, ttl=100), NEAR)
     assert done.then.semantic == pytest.approx(0.75)
     assert done.guessed == pytest.approx(0.75)
     assert done.then.paid == 41 + Decimal("0.25")
@@ -116,27 +166,35 @@ def test_a_pair_that_nobody_judged_is_expected_by_those_as_near() -> None:
 
 def test_a_hit_from_before_these_days_stays_one_where_nothing_can_be_said_of_another() -> None:
     rows = [past(0, "a", vector=toward(1)), past(5_000, "b", does="exact", vector=toward(0.9))]
-    done = replay(rows, replace(NEAR, ttl=100), NEAR)
+    done = replay_requests(rows, replace(NEAR, ttl=100), NEAR)
     assert (done.lost, done.then.exact, done.open) == (0, 1, 1)
 
 
 def test_with_too_few_judged_nothing_is_guessed() -> None:
-    rows = [*judged(FEW - 1), past(0, "a", vector=toward(1)), past(5_000, "b", vector=toward(0.9))]
-    done = replay(rows, replace(NEAR, ttl=100), NEAR)
+    rows = [
+        *judged(MIN_SAMPLES - 1),
+        past(0, "a", vector=toward(1)),
+        past(5_000, "b", vector=toward(0.9)),
+    ]
+    done = replay_requests(rows, replace(NEAR, ttl=100), NEAR)
     assert (done.then.semantic, done.open, done.gained) == (0, 1, 0)
 
 
 def test_a_nearer_pair_never_has_less_of_a_chance() -> None:
     rows = judged(30, cosine=0.80, passes=30) + judged(30, cosine=0.95, passes=10)
-    near = [past(0, "a", vector=toward(1)), past(5_000, "b", vector=toward(0.96)), past(5_001, "c", vector=toward(0.80))]
-    done = replay([*rows, *near], replace(NEAR, ttl=100), NEAR)
+    near = [
+        past(0, "a", vector=toward(1)),
+        past(5_000, "b", vector=toward(0.96)),
+        past(5_001, "c", vector=toward(0.80)),
+    ]
+    done = replay_requests([*rows, *near], replace(NEAR, ttl=100), NEAR)
     assert done.then.semantic >= 2 * 40 / 60 - 0.01
 
 
 def test_under_cosine_what_is_too_far_is_no_hit() -> None:
     cosine = replace(NEAR, match="cosine")
     rows = [past(0, "a", vector=toward(1)), past(1, "b", vector=toward(0.75))]
-    done = replay(rows, replace(cosine, ttl=0), cosine)
+    done = replay_requests(rows, replace(cosine, ttl=0), cosine)
     assert (done.gained, done.open) == (0, 0)
 
 
@@ -149,10 +207,11 @@ def test_neighbours_are_earlier_others_of_the_same_bucket_nearest_first() -> Non
         past(4, "d", vector=toward(1), bucket=b"another"),
         past(5, "e", vector=toward(0.1)),
     ]
-    found = neighbours(rows)
+    found = find_neighbours(rows)
     assert found[0] == found[4] == found[5] == []
     assert [index for index, _ in found[1]] == [0]
-    assert [index for index, _ in found[2]] == [1]  # itself is none; it has the vector of the one asked the same
+    # Itself is none; it has the vector of the one asked the same.
+    assert [index for index, _ in found[2]] == [1]
     assert [index for index, _ in found[3]] == [1, 0]
     assert found[3][1][1] == pytest.approx(0.9, abs=1e-6)
 
@@ -162,7 +221,7 @@ def test_many_questions_have_the_neighbours_that_a_search_one_by_one_finds() -> 
     vectors = dice.normal(size=(1_500, 8)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     rows = [past(n, str(n), vector=vector) for n, vector in enumerate(vectors)]
-    found = neighbours(rows)
+    found = find_neighbours(rows)
     for index in (0, 1, 2, 511, 512, 513, 1_499):
         cosines = vectors[:index] @ vectors[index]
         best = [other for other in np.argsort(-cosines)[:4] if cosines[other] >= 0.7]
@@ -172,5 +231,5 @@ def test_many_questions_have_the_neighbours_that_a_search_one_by_one_finds() -> 
 def test_a_packed_vector_keeps_its_direction() -> None:
     vector = np.random.default_rng(1).normal(size=384).astype(np.float32)
     vector /= np.linalg.norm(vector)
-    again = np.frombuffer(b64decode(packed(vector)), dtype=np.int8).astype(np.float32)
+    again = np.frombuffer(b64decode(pack_vector(vector)), dtype=np.int8).astype(np.float32)
     assert float(vector @ again / np.linalg.norm(again)) > 0.999

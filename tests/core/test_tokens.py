@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.core import message_parts, tokens
-from proxy.core.tokens import count_message, count_messages, count_text, encoding_for
+from proxy.core.tokens import count_message_tokens, count_prompt_tokens, count_text, find_encoding
 from proxy.core.types import Message
 
 
@@ -32,7 +32,7 @@ from proxy.core.types import Message
     ],
 )
 def test_a_model_name_finds_its_encoding(model: str, expected: tuple[str, bool]) -> None:
-    assert encoding_for(model) == expected
+    assert find_encoding(model) == expected
 
 
 @pytest.mark.parametrize("encoding", ["o200k_base", "cl100k_base"])
@@ -40,7 +40,9 @@ def test_real_text_counts_as_the_reference_encodes_it(encoding: str) -> None:
     reference = get_encoding(encoding)
     for chat in fow_cache.load_conversations()[:40]:
         for message in chat["a"]:
-            assert count_text(message["content"], encoding) == len(reference.encode_ordinary(message["content"]))
+            assert count_text(message["content"], encoding) == len(
+                reference.encode_ordinary(message["content"])
+            )
 
 
 @given(st.text())
@@ -49,7 +51,9 @@ def test_any_text_counts_and_never_more_than_its_bytes(text: str) -> None:
 
 
 def test_special_tokens_are_ordinary_text() -> None:
-    assert count_text("<|endoftext|>", "o200k_base") == len(get_encoding("o200k_base").encode("<|endoftext|>", disallowed_special=()))
+    assert count_text("<|endoftext|>", "o200k_base") == len(
+        get_encoding("o200k_base").encode("<|endoftext|>", disallowed_special=())
+    )
 
 
 def test_a_lone_surrogate_counts_instead_of_failing() -> None:
@@ -65,56 +69,110 @@ def test_messages_follow_the_cookbook() -> None:
     messages = [
         {
             "role": "system",
-            "content": "You are a helpful, pattern-following assistant that translates corporate jargon into plain English.",
+            "content": (
+                "You are a helpful, pattern-following assistant that translates corporate jargon "
+                "into plain English."
+            ),
         },
-        {"role": "system", "name": "example_user", "content": "New synergies will help drive top-line growth."},
-        {"role": "system", "name": "example_assistant", "content": "Things working well together will increase revenue."},
         {
             "role": "system",
             "name": "example_user",
-            "content": "Let's circle back when we have more bandwidth to touch base on opportunities for increased leverage.",
+            "content": "New synergies will help drive top-line growth.",
         },
-        {"role": "system", "name": "example_assistant", "content": "Let's talk later when we're less busy about how to do better."},
+        {
+            "role": "system",
+            "name": "example_assistant",
+            "content": "Things working well together will increase revenue.",
+        },
+        {
+            "role": "system",
+            "name": "example_user",
+            "content": (
+                "Let's circle back when we have more bandwidth to touch base on opportunities for "
+                "increased leverage."
+            ),
+        },
+        {
+            "role": "system",
+            "name": "example_assistant",
+            "content": "Let's talk later when we're less busy about how to do better.",
+        },
         {
             "role": "user",
-            "content": "This late pivot means we don't have time to boil the ocean for the client deliverable.",
+            "content": (
+                "This late pivot means we don't have time to boil the ocean for the "
+                "client deliverable."
+            ),
         },
     ]
-    assert count_messages(messages, "cl100k_base") == 129
-    assert count_messages(messages, "o200k_base") == 124
+    assert count_prompt_tokens(messages, "cl100k_base") == 129
+    assert count_prompt_tokens(messages, "o200k_base") == 124
 
 
 def test_a_prompt_is_the_sum_of_its_messages_and_the_priming() -> None:
-    messages: list[Message] = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": None}]
-    assert count_messages(messages, "o200k_base") == 3 + sum(count_message(m, "o200k_base") for m in messages)
-    assert count_messages([], "o200k_base") == 3
+    messages: list[Message] = [
+        {"role": "user", "content": "Hi"},
+        {"role": "assistant", "content": None},
+    ]
+    assert count_prompt_tokens(messages, "o200k_base") == 3 + sum(
+        count_message_tokens(m, "o200k_base") for m in messages
+    )
+    assert count_prompt_tokens([], "o200k_base") == 3
 
 
 def test_parts_count_as_their_text_and_media_as_constants() -> None:
     def cost(content: object) -> int:
-        return count_message({"role": "user", "content": content}, "o200k_base") - count_message({"role": "user"}, "o200k_base")
+        return count_message_tokens(
+            {"role": "user", "content": content}, "o200k_base"
+        ) - count_message_tokens({"role": "user"}, "o200k_base")
 
-    assert cost([{"type": "text", "text": "Hello there"}]) == count_text("Hello there", "o200k_base")
-    assert cost([{"type": "image_url", "image_url": {"url": "https://x/y.png", "detail": "low"}}]) == message_parts.IMAGE_LOW
-    assert cost([{"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}]) == message_parts.IMAGE
-    assert cost([{"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}]) == message_parts.AUDIO
-    assert cost([{"type": "file", "file": {"file_id": "f"}}]) == message_parts.FILE
+    assert cost([{"type": "text", "text": "Hello there"}]) == count_text(
+        "Hello there", "o200k_base"
+    )
+    assert (
+        cost([{"type": "image_url", "image_url": {"url": "https://x/y.png", "detail": "low"}}])
+        == message_parts.LOW_DETAIL_IMAGE_TOKENS
+    )
+    assert (
+        cost([{"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}])
+        == message_parts.IMAGE_TOKENS
+    )
+    assert (
+        cost([{"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}])
+        == message_parts.AUDIO_TOKENS
+    )
+    assert cost([{"type": "file", "file": {"file_id": "f"}}]) == message_parts.FILE_TOKENS
 
 
 def test_tool_calls_count_by_name_arguments_and_ids() -> None:
-    call = {"id": "call_1", "type": "function", "function": {"name": "look_up", "arguments": '{"order": 4711}'}}
+    call = {
+        "id": "call_1",
+        "type": "function",
+        "function": {"name": "look_up", "arguments": '{"order": 4711}'},
+    }
     message = {"role": "assistant", "content": None, "tool_calls": [call]}
-    expected = sum(count_text(text, "o200k_base") for text in ("assistant", "call_1", "look_up", '{"order": 4711}'))
-    assert count_message(message, "o200k_base") == tokens.PER_MESSAGE + tokens.PER_TOOL_CALL + expected
+    expected = sum(
+        count_text(text, "o200k_base")
+        for text in ("assistant", "call_1", "look_up", '{"order": 4711}')
+    )
+    assert (
+        count_message_tokens(message, "o200k_base")
+        == tokens.TOKENS_PER_MESSAGE + tokens.TOKENS_PER_TOOL_CALL + expected
+    )
     result = {"role": "tool", "tool_call_id": "call_1", "content": "sent"}
-    assert count_message(result, "o200k_base") == tokens.PER_MESSAGE + sum(
+    assert count_message_tokens(result, "o200k_base") == tokens.TOKENS_PER_MESSAGE + sum(
         count_text(text, "o200k_base") for text in ("tool", "call_1", "sent")
     )
 
 
-@given(st.dictionaries(st.sampled_from(["role", "content", "name", "tool_calls", "audio"]), st.one_of(st.none(), st.integers(), st.text())))
+@given(
+    st.dictionaries(
+        st.sampled_from(["role", "content", "name", "tool_calls", "audio"]),
+        st.one_of(st.none(), st.integers(), st.text()),
+    )
+)
 def test_a_message_of_any_shape_counts_without_error(message: dict[str, object]) -> None:
-    assert count_message(message, "o200k_base") >= tokens.PER_MESSAGE
+    assert count_message_tokens(message, "o200k_base") >= tokens.TOKENS_PER_MESSAGE
 
 
 # ---------------------------------------------------------------- fields that OpenAI does not know
@@ -122,7 +180,9 @@ def test_a_message_of_any_shape_counts_without_error(message: dict[str, object])
 
 def more(message: dict[str, object]) -> int:
     """What a message costs beside its role."""
-    return count_message({"role": "assistant", **message}, "o200k_base") - count_message({"role": "assistant"}, "o200k_base")
+    return count_message_tokens(
+        {"role": "assistant", **message}, "o200k_base"
+    ) - count_message_tokens({"role": "assistant"}, "o200k_base")
 
 
 def words(text: str) -> int:
@@ -138,10 +198,22 @@ THOUGHT = "The parser reads a token and looks at the next one before it decides.
         {"reasoning_content": THOUGHT},
         {"reasoning": THOUGHT},
         {"reasoning": THOUGHT, "reasoning_content": THOUGHT},
-        {"reasoning": THOUGHT, "reasoning_details": [{"type": "reasoning.text", "text": THOUGHT, "signature": "abc" * 99, "index": 0}]},
+        {
+            "reasoning": THOUGHT,
+            "reasoning_details": [
+                {"type": "reasoning.text", "text": THOUGHT, "signature": "abc" * 99, "index": 0}
+            ],
+        },
         {"reasoning_details": [{"type": "reasoning.summary", "summary": THOUGHT}]},
         {"content": [{"type": "thinking", "thinking": THOUGHT, "signature": "EqQB" * 80}]},
-        {"content": [{"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": THOUGHT}}]},
+        {
+            "content": [
+                {
+                    "type": "document",
+                    "source": {"type": "text", "media_type": "text/plain", "data": THOUGHT},
+                }
+            ]
+        },
         {"content": [{"type": "tool_result", "content": [{"type": "text", "text": THOUGHT}]}]},
         {"content": [THOUGHT]},
         {"refusal": THOUGHT},
@@ -158,7 +230,14 @@ def test_what_a_provider_passes_to_its_model_counts(message: dict[str, object]) 
         {"cache_control": {"type": "ephemeral"}},
         {"prefix": True},
         {"partial": True},
-        {"annotations": [{"type": "url_citation", "url_citation": {"title": "A page", "url": "https://x.test/"}}]},
+        {
+            "annotations": [
+                {
+                    "type": "url_citation",
+                    "url_citation": {"title": "A page", "url": "https://x.test/"},
+                }
+            ]
+        },
         {"content": [{"type": "text", "text": "", "cache_control": {"type": "ephemeral"}}]},
         {"extra_content": {"google": {"thought_signature": "CiQB" * 200}}},
         {"reasoning_content": ""},
@@ -172,32 +251,82 @@ def test_what_reaches_no_model_counts_nothing(message: dict[str, object]) -> Non
 @pytest.mark.parametrize(
     ("part", "constant"),
     [
-        ({"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "iVBO" * 5000}}, message_parts.IMAGE),
-        ({"type": "image", "source": {"type": "url", "url": "https://x.test/a.png"}}, message_parts.IMAGE),
-        ({"type": "input_image", "image_url": "data:image/png;base64,AAAA", "detail": "low"}, message_parts.IMAGE_LOW),
-        ({"type": "document", "source": {"type": "base64", "media_type": "application/pdf", "data": "JVBE" * 9000}}, message_parts.FILE),
-        ({"type": "document", "source": {"type": "url", "url": "https://x.test/a.pdf"}}, message_parts.FILE),
-        ({"type": "video_url", "video_url": {"url": "https://x.test/a.mp4"}}, message_parts.FILE),
-        ({"type": "audio_url", "audio_url": {"url": "data:audio/wav;base64," + "UklG" * 9000}}, message_parts.AUDIO),
-        ({"type": "something_new", "picture": "data:image/jpeg;base64," + "/9j/" * 9000}, message_parts.IMAGE),
-        ({"type": "something_new", "data": "R0lG" * 9000}, message_parts.FILE),
+        (
+            {
+                "type": "image",
+                "source": {"type": "base64", "media_type": "image/png", "data": "iVBO" * 5000},
+            },
+            message_parts.IMAGE_TOKENS,
+        ),
+        (
+            {"type": "image", "source": {"type": "url", "url": "https://x.test/a.png"}},
+            message_parts.IMAGE_TOKENS,
+        ),
+        (
+            {"type": "input_image", "image_url": "data:image/png;base64,AAAA", "detail": "low"},
+            message_parts.LOW_DETAIL_IMAGE_TOKENS,
+        ),
+        (
+            {
+                "type": "document",
+                "source": {
+                    "type": "base64",
+                    "media_type": "application/pdf",
+                    "data": "JVBE" * 9000,
+                },
+            },
+            message_parts.FILE_TOKENS,
+        ),
+        (
+            {"type": "document", "source": {"type": "url", "url": "https://x.test/a.pdf"}},
+            message_parts.FILE_TOKENS,
+        ),
+        (
+            {"type": "video_url", "video_url": {"url": "https://x.test/a.mp4"}},
+            message_parts.FILE_TOKENS,
+        ),
+        (
+            {"type": "audio_url", "audio_url": {"url": "data:audio/wav;base64," + "UklG" * 9000}},
+            message_parts.AUDIO_TOKENS,
+        ),
+        (
+            {"type": "something_new", "picture": "data:image/jpeg;base64," + "/9j/" * 9000},
+            message_parts.IMAGE_TOKENS,
+        ),
+        ({"type": "something_new", "data": "R0lG" * 9000}, message_parts.FILE_TOKENS),
         ({"type": "redacted_thinking", "data": "EvAF" * 400}, 300),
     ],
 )
-def test_media_count_as_constants_wherever_they_stand(part: dict[str, object], constant: int) -> None:
+def test_media_count_as_constants_wherever_they_stand(
+    part: dict[str, object], constant: int
+) -> None:
     assert more({"content": [part]}) == constant
 
 
 def test_a_recording_counts_with_what_was_said_in_it() -> None:
-    assert more({"audio": {"id": "a", "data": "UklG" * 900, "transcript": THOUGHT}}) == message_parts.AUDIO + words(THOUGHT)
+    assert more(
+        {"audio": {"id": "a", "data": "UklG" * 900, "transcript": THOUGHT}}
+    ) == message_parts.AUDIO_TOKENS + words(THOUGHT)
 
 
 def test_calls_of_every_kind_count_by_their_name_and_what_they_are_given() -> None:
     def cost(call: dict[str, object]) -> int:
-        return more({"tool_calls": [{"id": "c", **call}]}) - tokens.PER_TOOL_CALL - words("c")
+        return (
+            more({"tool_calls": [{"id": "c", **call}]}) - tokens.TOKENS_PER_TOOL_CALL - words("c")
+        )
 
-    assert cost({"type": "custom", "custom": {"name": "sh", "input": THOUGHT}}) == words("sh") + words(THOUGHT)
-    assert cost({"type": "function", "function": {"name": "sh", "arguments": {"said": THOUGHT, "times": 4711}}}) >= words(THOUGHT) + 4
+    assert cost({"type": "custom", "custom": {"name": "sh", "input": THOUGHT}}) == words(
+        "sh"
+    ) + words(THOUGHT)
+    assert (
+        cost(
+            {
+                "type": "function",
+                "function": {"name": "sh", "arguments": {"said": THOUGHT, "times": 4711}},
+            }
+        )
+        >= words(THOUGHT) + 4
+    )
     signed: dict[str, object] = {
         "type": "function",
         "function": {"name": "sh", "arguments": "{}"},
@@ -208,16 +337,34 @@ def test_calls_of_every_kind_count_by_their_name_and_what_they_are_given() -> No
 
 @given(
     st.dictionaries(
-        st.sampled_from(["role", "content", "audio", "tool_calls", "reasoning_content", "reasoning_details", "x", "source", "arguments"]),
+        st.sampled_from(
+            [
+                "role",
+                "content",
+                "audio",
+                "tool_calls",
+                "reasoning_content",
+                "reasoning_details",
+                "x",
+                "source",
+                "arguments",
+            ]
+        ),
         st.recursive(
             st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text()),
             lambda inner: st.one_of(
                 st.lists(inner, max_size=3),
-                st.dictionaries(st.sampled_from(["type", "text", "data", "source", "input", "thinking", "url", "id"]), inner, max_size=4),
+                st.dictionaries(
+                    st.sampled_from(
+                        ["type", "text", "data", "source", "input", "thinking", "url", "id"]
+                    ),
+                    inner,
+                    max_size=4,
+                ),
             ),
             max_leaves=12,
         ),
     )
 )
 def test_a_message_of_any_depth_counts_without_error(message: dict[str, object]) -> None:
-    assert count_message(message, "o200k_base") >= tokens.PER_MESSAGE
+    assert count_message_tokens(message, "o200k_base") >= tokens.TOKENS_PER_MESSAGE

@@ -28,7 +28,11 @@ def test_private_hosts_are_seen_through_every_spelling(host: str) -> None:
     shown = f"[{host}]" if ":" in host else host
     if "%" in host:
         return  # a resolver's answer: no URL may have it
-    for url in (f"http://{shown}/v1", f"https://{shown}:8443/v1", f"http://{shown}./v1" if ":" not in host else f"http://{shown}"):
+    for url in (
+        f"http://{shown}/v1",
+        f"https://{shown}:8443/v1",
+        f"http://{shown}./v1" if ":" not in host else f"http://{shown}",
+    ):
         with pytest.raises(ValueError, match="loopback, private or local"):
             check_base_url(url, allow_private=False)
         assert check_base_url(url, allow_private=True) == url
@@ -72,4 +76,7 @@ def test_what_is_not_a_plain_base_url_is_refused_with_the_reason(url: str, why: 
 
 
 def test_slashes_at_the_end_are_taken_off() -> None:
-    assert check_base_url("https://api.openai.com/v1//", allow_private=False) == "https://api.openai.com/v1"
+    assert (
+        check_base_url("https://api.openai.com/v1//", allow_private=False)
+        == "https://api.openai.com/v1"
+    )

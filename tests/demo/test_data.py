@@ -1,4 +1,5 @@
-"""The demo's traffic: what it sends, in which order, with which labels, and what it refuses to read."""
+"""The demo's traffic: what it sends, in which order, with which labels,
+and what it refuses to read."""
 
 import gzip
 import json
@@ -12,7 +13,7 @@ import pytest
 from demo import folder, support_desk
 from demo.labels import Labels
 from demo.question import FAQ_PLAN, GUIDE_PLAN, Question
-from proxy.core.tokens import count_messages
+from proxy.core.tokens import count_prompt_tokens
 
 
 @pytest.fixture(scope="module")
@@ -20,16 +21,22 @@ def traffic() -> list[Question]:
     return support_desk.load()
 
 
-def test_the_demo_sends_at_least_a_thousand_requests_and_the_same_ones_every_time(traffic: list[Question]) -> None:
+def test_the_demo_sends_at_least_a_thousand_requests_and_the_same_ones_every_time(
+    traffic: list[Question],
+) -> None:
     assert len(traffic) >= 1000
     assert support_desk.load() == traffic
 
 
-def test_long_chats_have_8000_to_15000_tokens_and_end_with_a_question(traffic: list[Question]) -> None:
+def test_long_chats_have_8000_to_15000_tokens_and_end_with_a_question(
+    traffic: list[Question],
+) -> None:
     chats = [question.messages for question in traffic if question.plan == GUIDE_PLAN]
     assert chats
-    assert all(8_000 <= count_messages(messages, "o200k_base") <= 15_000 for messages in chats)
-    assert all(messages[0]["role"] == "system" and messages[-1]["role"] == "user" for messages in chats)
+    assert all(8_000 <= count_prompt_tokens(messages, "o200k_base") <= 15_000 for messages in chats)
+    assert all(
+        messages[0]["role"] == "system" and messages[-1]["role"] == "user" for messages in chats
+    )
 
 
 def test_roles_alternate_in_every_history(traffic: list[Question]) -> None:
@@ -40,7 +47,9 @@ def test_roles_alternate_in_every_history(traffic: list[Question]) -> None:
 
 def test_both_kinds_repeat_and_a_quarter_is_streamed(traffic: list[Question]) -> None:
     for plan in (FAQ_PLAN, GUIDE_PLAN):
-        asked = Counter(json.dumps(question.messages) for question in traffic if question.plan == plan)
+        asked = Counter(
+            json.dumps(question.messages) for question in traffic if question.plan == plan
+        )
         assert 0.2 < len(asked) / asked.total() < 0.8
         assert asked.most_common(1)[0][1] >= 5
     assert 0.2 < sum(question.stream for question in traffic) / len(traffic) < 0.3
@@ -50,7 +59,9 @@ def test_one_history_is_asked_the_same_thing_in_two_wordings(traffic: list[Quest
     endings: dict[str, set[str]] = {}
     for question in traffic:
         if question.plan == GUIDE_PLAN:
-            endings.setdefault(json.dumps(question.messages[:-1]) + question.label, set()).add(question.messages[-1]["content"])
+            endings.setdefault(json.dumps(question.messages[:-1]) + question.label, set()).add(
+                question.messages[-1]["content"]
+            )
     assert any(len(wordings) > 1 for wordings in endings.values())
 
 
@@ -66,7 +77,11 @@ def test_a_hit_is_right_wrong_or_unlabelled() -> None:
     closed = Question(plan=FAQ_PLAN, messages=[], label="x")
     open_ended = Question(plan=FAQ_PLAN, messages=[], label="x", differs=frozenset({"y"}))
     assert [closed.verdict(label) for label in ("x", "y", None)] == ["right", "wrong", "unlabelled"]
-    assert [open_ended.verdict(label) for label in ("x", "y", "z")] == ["right", "wrong", "unlabelled"]
+    assert [open_ended.verdict(label) for label in ("x", "y", "z")] == [
+        "right",
+        "wrong",
+        "unlabelled",
+    ]
 
 
 def test_popular_items_are_drawn_more_often() -> None:
@@ -75,8 +90,13 @@ def test_popular_items_are_drawn_more_often() -> None:
     assert ranked[0] > 4 * ranked[9] > 16 * ranked[-1]
 
 
-def test_a_folder_gives_the_faq_stream_then_each_question_at_the_end_of_its_chat(tmp_path: Path) -> None:
-    _write(tmp_path / "faq_stream.jsonl.gz", [{"query": "q1", "intent": "i", "src": "s"}, {"query": "q2", "intent": "i", "src": "s"}])
+def test_a_folder_gives_the_faq_stream_then_each_question_at_the_end_of_its_chat(
+    tmp_path: Path,
+) -> None:
+    _write(
+        tmp_path / "faq_stream.jsonl.gz",
+        [{"query": "q1", "intent": "i", "src": "s"}, {"query": "q2", "intent": "i", "src": "s"}],
+    )
     history = [{"role": "user", "content": "hello"}, {"role": "assistant", "content": "hi"}]
     chat: dict[str, object] = {
         "id": "chat",
@@ -87,13 +107,24 @@ def test_a_folder_gives_the_faq_stream_then_each_question_at_the_end_of_its_chat
     _write(tmp_path / "multiturn.jsonl.gz", [{"not": "traffic"}])
     first, second, *chats = folder.load(tmp_path)
     assert [first.plan, first.label, second.label] == [FAQ_PLAN, "i", "i"]
-    assert [question.label for question in chats] == ["chat question 1", "chat question 2", "chat question 1"]
+    assert [question.label for question in chats] == [
+        "chat question 1",
+        "chat question 2",
+        "chat question 1",
+    ]
     assert chats[1].messages == [*history, {"role": "user", "content": "two?"}]
     assert chats[1].plan == GUIDE_PLAN
 
 
-def test_own_requests_keep_their_parameters_and_only_identical_ones_share_a_label(tmp_path: Path) -> None:
-    row = {"messages": [{"role": "user", "content": "hello"}], "model": "x", "temperature": 0, "stream": True}
+def test_own_requests_keep_their_parameters_and_only_identical_ones_share_a_label(
+    tmp_path: Path,
+) -> None:
+    row = {
+        "messages": [{"role": "user", "content": "hello"}],
+        "model": "x",
+        "temperature": 0,
+        "stream": True,
+    }
     _write(tmp_path / "mine.jsonl", [row, {**row, "stream": False}, {**row, "temperature": 1}])
     first, same, other = folder.load(tmp_path / "mine.jsonl")
     assert first.parameters == {"temperature": 0}
@@ -109,14 +140,24 @@ def test_own_requests_keep_their_parameters_and_only_identical_ones_share_a_labe
         ("mine.jsonl", b"[1]\n", "mine.jsonl:1: not a JSON object"),
         ("mine.jsonl", b'\n{"model": "x"}\n', "mine.jsonl:2: the field 'messages' is missing"),
         ("mine.jsonl", b'{"messages": []}\n', "mine.jsonl:1: messages must be"),
-        ("faq_stream.jsonl", b'{"query": 3, "intent": "i"}\n', "faq_stream.jsonl:1: query must be a non-empty text"),
-        ("long_chats.jsonl", b'{"id": "a", "messages": [{"role": "user"}], "questions": 5}\n', "long_chats.jsonl:1: "),
+        (
+            "faq_stream.jsonl",
+            b'{"query": 3, "intent": "i"}\n',
+            "faq_stream.jsonl:1: query must be a non-empty text",
+        ),
+        (
+            "long_chats.jsonl",
+            b'{"id": "a", "messages": [{"role": "user"}], "questions": 5}\n',
+            "long_chats.jsonl:1: ",
+        ),
         ("mine.jsonl.gz", b"not gzip", "mine.jsonl.gz:1: "),
         ("mine.jsonl", b'{"messages": "\xff"}\n', "mine.jsonl:1: "),
         ("mine.jsonl", b"", "holds no request"),
     ],
 )
-def test_a_bad_file_is_one_line_naming_file_and_line(tmp_path: Path, name: str, content: bytes, words: str) -> None:
+def test_a_bad_file_is_one_line_naming_file_and_line(
+    tmp_path: Path, name: str, content: bytes, words: str
+) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(folder.DataError, match=re.escape(words)) as refused:
         folder.load(tmp_path)

@@ -47,7 +47,9 @@ BILL = Bill(
 )
 
 
-def outcome(tier: str, asked: str, answered: str, *, number: int, compressed: bool = False) -> Outcome:
+def outcome(
+    tier: str, asked: str, answered: str, *, number: int, compressed: bool = False
+) -> Outcome:
     return Outcome(
         question=Question(plan=FAQ_PLAN, messages=[], label=asked, differs=frozenset({"trap"})),
         tier=tier,
@@ -74,7 +76,11 @@ def test_hits_are_counted_by_tier_and_judged_by_label() -> None:
     found = figures(RUN, BILL, origins(RUN))
     assert (found.requests, found.exact_hits, found.semantic_hits) == (5, 1, 2)
     assert (found.wrong_hits, found.unlabelled_hits, found.compressed) == (1, 1, 1)
-    assert (found.exact_hit_p50_ms, found.semantic_hit_p50_ms, found.miss_added_p50_ms) == (10.0, 20.0, 1.0)
+    assert (found.exact_hit_p50_ms, found.semantic_hit_p50_ms, found.miss_added_p50_ms) == (
+        10.0,
+        20.0,
+        1.0,
+    )
     assert (found.input_tokens_before, found.cost_after_usd) == (40, Decimal("0.2"))
 
 
@@ -86,7 +92,12 @@ def test_without_labels_in_the_answers_the_completion_id_tells_whose_answer_a_hi
 
 def test_what_was_not_measured_is_null() -> None:
     found = figures([], BILL, {}).as_json()
-    assert found["exact_hit_p50_ms"] is found["semantic_hit_p50_ms"] is found["miss_added_p50_ms"] is None
+    assert (
+        found["exact_hit_p50_ms"]
+        is found["semantic_hit_p50_ms"]
+        is found["miss_added_p50_ms"]
+        is None
+    )
 
 
 def test_the_json_file_has_the_promised_keys() -> None:
@@ -109,32 +120,53 @@ def test_percentiles_are_of_the_nearest_rank() -> None:
 
 
 def test_equal_counts_agree() -> None:
-    bill = replace(BILL, requests=5, semantic_hits=2, tokens_saved=50, cost_saved=Decimal("0.500004"))
+    bill = replace(
+        BILL, requests=5, semantic_hits=2, tokens_saved=50, cost_saved=Decimal("0.500004")
+    )
     assert list(agreement.disagreements("p", RUN, bill)) == []
     assert list(agreement.mixed_up(RUN)) == []
-    assert list(agreement.ledger_disagreements(RUN, bill, {"requests": 2, "prompt_tokens": 20, "completion_tokens": 10})) == []
+    assert (
+        list(
+            agreement.ledger_disagreements(
+                RUN, bill, {"requests": 2, "prompt_tokens": 20, "completion_tokens": 10}
+            )
+        )
+        == []
+    )
 
 
 def test_what_a_stream_joined_live_saved_is_known_to_the_statistics_alone() -> None:
-    joined = [replace(one, joined=True, tokens_saved=0, cost_saved=Decimal(0)) if one is RUN[0] else one for one in RUN]
-    saved, cost = sum(one.tokens_saved for one in RUN), sum((one.cost_saved for one in RUN), Decimal(0))
+    joined = [
+        replace(one, joined=True, tokens_saved=0, cost_saved=Decimal(0)) if one is RUN[0] else one
+        for one in RUN
+    ]
+    saved, cost = (
+        sum(one.tokens_saved for one in RUN),
+        sum((one.cost_saved for one in RUN), Decimal(0)),
+    )
     bill = replace(BILL, tokens_saved=saved, cost_saved=cost)
     assert not [line for line in agreement.disagreements("p", joined, bill) if "saved" in line]
     less = replace(bill, tokens_saved=saved - 11, cost_saved=cost - Decimal("0.2"))
-    assert len([line for line in agreement.disagreements("p", joined, less) if "saved" in line]) == 2
+    assert (
+        len([line for line in agreement.disagreements("p", joined, less) if "saved" in line]) == 2
+    )
 
 
 def test_every_difference_is_one_line_with_both_numbers() -> None:
     found = list(agreement.disagreements("p", RUN, BILL))
     assert "p: requests 5, total_requests 4" in found
     assert len(found) == 4
-    assert list(agreement.ledger_disagreements(RUN, BILL, {"requests": 3, "prompt_tokens": 20, "completion_tokens": 10})) == [
-        "misses in the headers 2, the upstream's requests 3"
-    ]
+    assert list(
+        agreement.ledger_disagreements(
+            RUN, BILL, {"requests": 3, "prompt_tokens": 20, "completion_tokens": 10}
+        )
+    ) == ["misses in the headers 2, the upstream's requests 3"]
 
 
 def test_an_answer_from_upstream_made_for_somebody_else_is_reported() -> None:
-    assert list(agreement.mixed_up([outcome("miss", "a", "b", number=1)])) == ["a miss for 'a' was answered with 'b'"]
+    assert list(agreement.mixed_up([outcome("miss", "a", "b", number=1)])) == [
+        "a miss for 'a' was answered with 'b'"
+    ]
 
 
 def test_bills_add_up_and_what_is_unpriced_stays_unknown() -> None:
@@ -149,19 +181,39 @@ def test_an_answer_carries_its_label_whatever_characters_that_has() -> None:
         assert label_in(answer(label)) == label
         assert 40 <= count_text(answer(label), "o200k_base") <= 130
     assert answer("x") == answer("x") != answer("y")
-    assert [label_in(text) for text in ("hello", "[asked: oops", "[asked: 3] x")] == [None, None, None]
+    assert [label_in(text) for text in ("hello", "[asked: oops", "[asked: 3] x")] == [
+        None,
+        None,
+        None,
+    ]
 
 
 def test_the_label_is_taken_from_metadata_else_from_the_final_message() -> None:
     messages = [{"role": "user", "content": "hello"}]
     assert label_of({"metadata": {"label": "x"}, "messages": messages}) == "x"
-    assert label_of({"messages": messages}) == label_of({"messages": [{"role": "system", "content": "s"}, *messages]})
+    assert label_of({"messages": messages}) == label_of(
+        {"messages": [{"role": "system", "content": "s"}, *messages]}
+    )
 
 
 def test_options_come_from_makes_variables_and_openai_needs_a_key() -> None:
-    chosen = options.read([], {"DATA": "d", "JSON": "j", "UPSTREAM": "openai", "OPENAI_BASE_URL": "http://127.0.0.1:1/v1"})
-    assert (chosen.data, chosen.json, chosen.provider) == (Path("d"), Path("j"), "http://127.0.0.1:1/v1")
-    assert options.read(["--upstream", "openai"], {"OPENAI_API_KEY": "k"}).provider == options.OPENAI
+    chosen = options.read(
+        [],
+        {
+            "DATA": "d",
+            "JSON": "j",
+            "UPSTREAM": "openai",
+            "OPENAI_BASE_URL": "http://127.0.0.1:1/v1",
+        },
+    )
+    assert (chosen.data, chosen.json, chosen.provider) == (
+        Path("d"),
+        Path("j"),
+        "http://127.0.0.1:1/v1",
+    )
+    assert (
+        options.read(["--upstream", "openai"], {"OPENAI_API_KEY": "k"}).provider == options.OPENAI
+    )
     assert options.read([], {"DATA": "", "UPSTREAM": ""}).provider is None
     for arguments, environment in ((["--upstream", "openai"], {}), ([], {"UPSTREAM": "other"})):
         with pytest.raises(SystemExit):

@@ -1,4 +1,5 @@
-"""The replay over the official SDK, through a small gateway that is wrong on purpose: it serves by the final message alone."""
+"""The replay over the official SDK, through a small gateway that is wrong on purpose:
+it serves by the final message alone."""
 
 import json
 import os
@@ -36,7 +37,8 @@ NOTHING = Bill(
 
 
 class LooseGateway:
-    """Keeps whole bodies by final message and shape, as a cache that forgets the conversation would."""
+    """Keeps whole bodies by final message and shape, as a cache
+    that forgets the conversation would."""
 
     def __init__(self) -> None:
         self.upstream = DemoUpstream(latency=0.02)
@@ -49,13 +51,29 @@ class LooseGateway:
         body = json.loads((await receive())["body"])
         assert "token_saving_plan_id" in body
         if self.fail:
-            await send({"type": "http.response.start", "status": 502, "headers": [(b"content-type", b"application/json")]})
-            await send({"type": "http.response.body", "body": b'{"error": {"message": "no upstream", "code": "upstream_unreachable"}}'})
+            await send(
+                {
+                    "type": "http.response.start",
+                    "status": 502,
+                    "headers": [(b"content-type", b"application/json")],
+                }
+            )
+            await send(
+                {
+                    "type": "http.response.body",
+                    "body": (
+                        b'{"error": {"message": "no upstream", "code": "upstream_unreachable"}}'
+                    ),
+                }
+            )
             return
         key = (body["messages"][-1]["content"], bool(body.get("stream")))
         hit = key in self.kept
         body["metadata"] = {"label": self.kept.setdefault(key, label_of(body))}
-        headers = [(b"x-tokenthrift-cache", b"semantic" if hit else b"miss"), (b"x-tokenthrift-overhead-ms", b"1.50")]
+        headers = [
+            (b"x-tokenthrift-cache", b"semantic" if hit else b"miss"),
+            (b"x-tokenthrift-overhead-ms", b"1.50"),
+        ]
 
         async def read() -> MutableMapping[str, Any]:
             return {"type": "http.request", "body": json.dumps(body).encode()}
@@ -71,7 +89,11 @@ class LooseGateway:
 @pytest.fixture
 def gateway() -> Iterator[tuple[LooseGateway, str]]:
     application, port = LooseGateway(), free_port()
-    server = uvicorn.Server(uvicorn.Config(application, host="127.0.0.1", port=port, log_level="warning", lifespan="off"))
+    server = uvicorn.Server(
+        uvicorn.Config(
+            application, host="127.0.0.1", port=port, log_level="warning", lifespan="off"
+        )
+    )
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started:
@@ -82,16 +104,33 @@ def gateway() -> Iterator[tuple[LooseGateway, str]]:
 
 
 def chat(history: str, label: str, *, stream: bool = False) -> Question:
-    messages = [{"role": "user", "content": history}, {"role": "assistant", "content": "ok"}, {"role": "user", "content": "Cancel it."}]
-    return Question(plan=GUIDE_PLAN, messages=messages, label=label, stream=stream, parameters={"temperature": 0})
+    messages = [
+        {"role": "user", "content": history},
+        {"role": "assistant", "content": "ok"},
+        {"role": "user", "content": "Cancel it."},
+    ]
+    return Question(
+        plan=GUIDE_PLAN,
+        messages=messages,
+        label=label,
+        stream=stream,
+        parameters={"temperature": 0},
+    )
 
 
-async def test_an_answer_made_for_another_conversation_is_a_wrong_hit(gateway: tuple[LooseGateway, str]) -> None:
+async def test_an_answer_made_for_another_conversation_is_a_wrong_hit(
+    gateway: tuple[LooseGateway, str],
+) -> None:
     _, url = gateway
     outcomes = []
     steps = []
     async with client(url, "key") as sdk:
-        for question in (chat("gym", "gym"), chat("gym", "gym"), chat("broadband", "broadband"), chat("gym", "gym", stream=True)):
+        for question in (
+            chat("gym", "gym"),
+            chat("gym", "gym"),
+            chat("broadband", "broadband"),
+            chat("gym", "gym", stream=True),
+        ):
             outcomes += await replay(sdk, [question], labelled=True, done=lambda: steps.append(1))
     found = figures(outcomes, NOTHING, origins(outcomes))
     assert len(steps) == found.requests == 4
@@ -100,20 +139,31 @@ async def test_an_answer_made_for_another_conversation_is_a_wrong_hit(gateway: t
     assert outcomes[0].ms >= 20
 
 
-async def test_every_question_is_sent_once_eight_at_a_time(gateway: tuple[LooseGateway, str]) -> None:
+async def test_every_question_is_sent_once_eight_at_a_time(
+    gateway: tuple[LooseGateway, str],
+) -> None:
     application, url = gateway
     questions = [
-        Question(plan=GUIDE_PLAN, messages=[{"role": "user", "content": f"question {number}"}], label=str(number)) for number in range(40)
+        Question(
+            plan=GUIDE_PLAN,
+            messages=[{"role": "user", "content": f"question {number}"}],
+            label=str(number),
+        )
+        for number in range(40)
     ]
     started = time.perf_counter()
     async with client(url, "key") as sdk:
         outcomes = await replay(sdk, questions, labelled=True, done=lambda: None)
-    assert sorted(outcome.question.label for outcome in outcomes) == sorted(question.label for question in questions)
+    assert sorted(outcome.question.label for outcome in outcomes) == sorted(
+        question.label for question in questions
+    )
     assert application.upstream.ledger["requests"] == 40
     assert time.perf_counter() - started < 40 * 0.02 + 5
 
 
-async def test_a_refused_request_ends_the_replay_with_the_gateways_words(gateway: tuple[LooseGateway, str]) -> None:
+async def test_a_refused_request_ends_the_replay_with_the_gateways_words(
+    gateway: tuple[LooseGateway, str],
+) -> None:
     application, url = gateway
     application.fail = True
     async with client(url, "key") as sdk:
@@ -125,7 +175,14 @@ async def test_a_plain_provider_is_not_mistaken_for_the_gateway(tmp_path: Path) 
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     command = ["-m", "demo.upstream", "--port", str(port), "--latency-ms", "0"]
-    with running("upstream", command, url=f"{url}/v1/models", log=tmp_path / "log", environment=os.environ, seconds=30):
+    with running(
+        "upstream",
+        command,
+        url=f"{url}/v1/models",
+        log=tmp_path / "log",
+        environment=os.environ,
+        seconds=30,
+    ):
         async with client(url, "key") as sdk:
             with pytest.raises(ReplayError, match="no x-tokenthrift-cache header"):
                 await replay(sdk, [chat("a", "a")], labelled=False, done=lambda: None)

@@ -13,9 +13,12 @@ from openai import OpenAI
 from demo.answers import answer
 from demo.processes import running
 from gateway_project.embedded.processes import free_port
-from proxy.core.tokens import count_messages, count_text
+from proxy.core.tokens import count_prompt_tokens, count_text
 
-MESSAGES: Any = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Can I pay by card?"}]
+MESSAGES: Any = [
+    {"role": "system", "content": "Be brief."},
+    {"role": "user", "content": "Can I pay by card?"},
+]
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +26,9 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     port = free_port()
     url, log = f"http://127.0.0.1:{port}", tmp_path_factory.mktemp("upstream") / "log"
     command = ["-m", "demo.upstream", "--port", str(port), "--latency-ms", "50"]
-    with running("upstream", command, url=f"{url}/v1/models", log=log, environment=os.environ, seconds=30):
+    with running(
+        "upstream", command, url=f"{url}/v1/models", log=log, environment=os.environ, seconds=30
+    ):
         yield url
 
 
@@ -34,18 +39,26 @@ def sdk(address: str) -> Iterator[OpenAI]:
 
 
 def test_an_answer_carries_its_label_and_counts_tokens_as_the_provider_does(sdk: OpenAI) -> None:
-    completion = sdk.chat.completions.create(model="gpt-4o-mini", messages=MESSAGES, metadata={"label": "card"})
+    completion = sdk.chat.completions.create(
+        model="gpt-4o-mini", messages=MESSAGES, metadata={"label": "card"}
+    )
     assert completion.choices[0].message.content == answer("card")
     assert completion.choices[0].finish_reason == "stop"
     assert completion.usage is not None
-    assert completion.usage.prompt_tokens == count_messages(MESSAGES, "o200k_base")
+    assert completion.usage.prompt_tokens == count_prompt_tokens(MESSAGES, "o200k_base")
     assert completion.usage.completion_tokens == count_text(answer("card"), "o200k_base")
 
 
 def test_a_stream_brings_role_pieces_finish_and_usage_in_openais_order(sdk: OpenAI) -> None:
     options: Any = {"include_usage": True}
     chunks = list(
-        sdk.chat.completions.create(model="gpt-4o-mini", messages=MESSAGES, metadata={"label": "card"}, stream=True, stream_options=options)
+        sdk.chat.completions.create(
+            model="gpt-4o-mini",
+            messages=MESSAGES,
+            metadata={"label": "card"},
+            stream=True,
+            stream_options=options,
+        )
     )
     first, *middle, last, usage = chunks
     assert first.choices[0].delta.role == "assistant"
@@ -54,7 +67,7 @@ def test_a_stream_brings_role_pieces_finish_and_usage_in_openais_order(sdk: Open
     assert last.choices[0].finish_reason == "stop"
     assert usage.choices == []
     assert usage.usage is not None
-    assert usage.usage.prompt_tokens == count_messages(MESSAGES, "o200k_base")
+    assert usage.usage.prompt_tokens == count_prompt_tokens(MESSAGES, "o200k_base")
     assert len({chunk.id for chunk in chunks}) == 1
 
 
@@ -99,5 +112,12 @@ def test_a_process_that_ends_at_once_is_one_clear_line(tmp_path: Path) -> None:
 
     command = ["-c", "print('no such luck'); raise SystemExit(3)"]
     with pytest.raises(StartError, match=r"ended with status 3.*no such luck"):  # noqa: SIM117 - the inner block is never entered
-        with running("thing", command, url="http://127.0.0.1:1/", log=tmp_path / "log", environment=os.environ, seconds=10):
+        with running(
+            "thing",
+            command,
+            url="http://127.0.0.1:1/",
+            log=tmp_path / "log",
+            environment=os.environ,
+            seconds=10,
+        ):
             pytest.fail(sys.executable)

@@ -23,7 +23,11 @@ def test_a_fresh_workspace_is_empty_but_for_the_shared_models(tmp_path: Path) ->
 
 def test_two_demos_at_once_are_refused_and_one_after_the_other_are_not(tmp_path: Path) -> None:
     for _ in range(2):
-        with fresh(tmp_path / "demo"), pytest.raises(WorkspaceBusy, match="Another demo runs"), fresh(tmp_path / "demo"):
+        with (
+            fresh(tmp_path / "demo"),
+            pytest.raises(WorkspaceBusy, match="Another demo runs"),
+            fresh(tmp_path / "demo"),
+        ):
             pytest.fail("two demos share a folder")
 
 

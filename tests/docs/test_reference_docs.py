@@ -20,8 +20,17 @@ def section(heading: str) -> str:
 
 def test_every_response_header_is_listed_and_no_other() -> None:
     files = (ROOT / "proxy").rglob("*.py")
-    sent = {name for file in files for name in re.findall(r"x-tokenthrift-[a-z-]+", file.read_text("utf-8"))}
-    assert set(re.findall(r"^\| `(x-tokenthrift-[a-z-]+)`", section("On every response"), re.MULTILINE)) == sent
+    sent = {
+        name
+        for file in files
+        for name in re.findall(r"x-tokenthrift-[a-z-]+", file.read_text("utf-8"))
+    }
+    assert (
+        set(
+            re.findall(r"^\| `(x-tokenthrift-[a-z-]+)`", section("On every response"), re.MULTILINE)
+        )
+        == sent
+    )
 
 
 @pytest.mark.parametrize(
@@ -29,5 +38,7 @@ def test_every_response_header_is_listed_and_no_other() -> None:
     [("What is kept", NOT_KEPT), ("On every response", REASONS.keys() - TOLD_TO_NOBODY)],
 )
 def test_every_reason_is_explained(heading: str, reasons: Iterable[str]) -> None:
-    explained = set(re.findall(r"`([a-z-]+)`", PAGE if heading == "On every response" else section(heading)))
+    explained = set(
+        re.findall(r"`([a-z-]+)`", PAGE if heading == "On every response" else section(heading))
+    )
     assert set(reasons) <= explained

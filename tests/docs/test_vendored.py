@@ -11,6 +11,8 @@ ROW = re.compile(r"^\| `([^`]+)` \| `([0-9a-f]{64})` \|$", re.MULTILINE)
 def test_each_vendored_file_is_the_one_in_its_note() -> None:
     for folder in filter(Path.is_dir, VENDORED.iterdir()):
         noted = dict(ROW.findall((folder / "VENDORED.md").read_text()))
-        found = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.glob("*.*s")}
+        found = {
+            path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.glob("*.*s")
+        }
         assert found
         assert found == noted, folder.name

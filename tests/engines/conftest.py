@@ -17,9 +17,21 @@ def qdrant_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server.kill()
 
 
-@pytest_asyncio.fixture(params=["pgvector", "redis", "qdrant-local", "qdrant-rest", *(["qdrant-server"] if QDRANT[0] else [])])
-async def backend(request: pytest.FixtureRequest, database_url: str, redis_url: str, qdrant_url: str) -> AsyncIterator[Backend]:
-    url, *key = {"pgvector": [database_url], "redis": [redis_url], "qdrant-server": QDRANT}.get(request.param, [qdrant_url])
+@pytest_asyncio.fixture(
+    params=[
+        "pgvector",
+        "redis",
+        "qdrant-local",
+        "qdrant-rest",
+        *(["qdrant-server"] if QDRANT[0] else []),
+    ]
+)
+async def backend(
+    request: pytest.FixtureRequest, database_url: str, redis_url: str, qdrant_url: str
+) -> AsyncIterator[Backend]:
+    url, *key = {"pgvector": [database_url], "redis": [redis_url], "qdrant-server": QDRANT}.get(
+        request.param, [qdrant_url]
+    )
     made = Backend(request.param, url, *key)
     yield made
     await made.sweep()

@@ -11,7 +11,7 @@ from evaluation.answers.pick import pick
 from evaluation.answers.round import Answer
 from evaluation.answers.table import render
 from evaluation.chats import Chat, Question
-from proxy.core.tokens import count_message
+from proxy.core.tokens import count_message_tokens
 from tests.support.texts.chats import journeys
 
 TURNS = 40
@@ -45,8 +45,12 @@ def test_an_interval_holds_the_mean_and_is_the_same_every_time() -> None:
 
 
 def test_an_interval_is_over_chats_not_questions() -> None:
-    together = interval({str(chat): [value] * 20 for chat, value in enumerate((0.0, 1.0, 0.0, 1.0))})
-    apart = interval({f"{chat} {number}": [float(chat % 2)] for chat in range(4) for number in range(20)})
+    together = interval(
+        {str(chat): [value] * 20 for chat, value in enumerate((0.0, 1.0, 0.0, 1.0))}
+    )
+    apart = interval(
+        {f"{chat} {number}": [float(chat % 2)] for chat in range(4) for number in range(20)}
+    )
     assert (together.low, together.high) == (0.0, 1.0)
     assert 0.3 < apart.low < apart.high < 0.7
 
@@ -58,7 +62,10 @@ def test_there_is_no_interval_of_nothing() -> None:
 
 def chat(name: str, source: str, *, questions: int = 6) -> Chat:
     """Question n takes message 2n to answer."""
-    asked = tuple(Question(f"Which train on day {day}?", (2 * day,), f"train {day}") for day in range(questions))
+    asked = tuple(
+        Question(f"Which train on day {day}?", (2 * day,), f"train {day}")
+        for day in range(questions)
+    )
     return Chat(name, source, journeys(TURNS), asked)
 
 
@@ -70,20 +77,26 @@ def test_sources_give_alike_and_the_order_of_the_data_is_no_matter() -> None:
     chats = [chat(f"{source}-{number}", source) for source in "ab" for number in range(7)]
     picked = pick(chats, 17)
     assert texts(picked) == texts(pick(chats[::-1], 17))
-    counts = {source: [len(one.questions) for one in picked if one.source == source] for source in "ab"}
+    counts = {
+        source: [len(one.questions) for one in picked if one.source == source] for source in "ab"
+    }
     assert counts == {"a": [3, 2, 2, 2], "b": [2, 2, 2, 2]}
     assert [one.source for one in picked] == ["a", "b"] * 4
 
 
 def test_a_history_ends_where_it_is_long_enough_and_what_comes_later_is_not_asked() -> None:
-    sizes = [count_message(message, "o200k_base") for message in journeys(TURNS)]
+    sizes = [count_message_tokens(message, "o200k_base") for message in journeys(TURNS)]
     (picked,) = pick([chat("trains", "a", questions=TURNS)], TURNS, longest=sum(sizes[:21]))
     assert picked.messages == journeys(TURNS)[:21]
     assert {question.evidence for question in picked.questions} == {(2 * day,) for day in range(11)}
 
 
 def test_a_question_is_asked_once_and_only_with_a_reference() -> None:
-    questions = (Question("Where?", (0,), "Oslo"), Question("Where?", (2,), "Bergen"), Question("Why?", (0,), " "))
+    questions = (
+        Question("Where?", (0,), "Oslo"),
+        Question("Where?", (2,), "Bergen"),
+        Question("Why?", (0,), " "),
+    )
     (picked,) = pick([Chat("trains", "a", journeys(TURNS), questions)], 5)
     assert [question.text for question in picked.questions] == ["Where?"]
 
@@ -94,7 +107,9 @@ def test_nothing_to_ask_is_an_error() -> None:
             pick(chats, count)
 
 
-def answer(arm: str, question: str, score: float, *, cold: bool = False, first_ms: float = 100.0) -> Answer:
+def answer(
+    arm: str, question: str, score: float, *, cold: bool = False, first_ms: float = 100.0
+) -> Answer:
     return Answer(
         chat=question[0],
         source="trains",
@@ -138,4 +153,7 @@ def test_figures_and_tables_say_what_was_measured() -> None:
     }
     assert found["arms"]["cut"]["notes"] == ["late"]
     assert found["differences"]["cut - full"]["mean"] == pytest.approx(0.25)
-    assert "| full | 0.500 | 0.500 | 0.333 | 3,667 | 0.90 / 0.90 s | 0.10 / 0.10 s |" in render(found).splitlines()
+    assert (
+        "| full | 0.500 | 0.500 | 0.333 | 3,667 | 0.90 / 0.90 s | 0.10 / 0.10 s |"
+        in render(found).splitlines()
+    )

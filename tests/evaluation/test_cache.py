@@ -28,7 +28,10 @@ def test_rates_are_shares_of_what_their_names_say() -> None:
     ])  # fmt: skip
     assert (found["rows"], found["hit_rate"], found["false_hit_rate"]) == (5, 0.4, 0.5)
     assert (found["recall"], found["traps_served"]) == (0.5, 0.3333)
-    assert found["groups"] == {"edit": {"rows": 2, "served": 0.5, "same": 1.0}, "trap": {"rows": 3, "served": 0.3333, "same": 0.0}}
+    assert found["groups"] == {
+        "edit": {"rows": 2, "served": 0.5, "same": 1.0},
+        "trap": {"rows": 3, "served": 0.3333, "same": 0.0},
+    }
 
 
 def test_a_wrong_answer_to_what_had_a_right_one_counts_against_both() -> None:
@@ -43,7 +46,13 @@ def test_of_nothing_there_is_no_share() -> None:
 async def test_a_stream_keeps_what_it_did_not_serve() -> None:
     words = {"a": [1.0, 0.0], "a2": [0.9, np.sqrt(1 - 0.81)], "b": [0.0, 1.0]}
     vectors = {text: np.array(vector, dtype=np.float32) for text, vector in words.items()}
-    queries = [Query("a", "A", "x"), Query("a2", "A", "x"), Query("b", "B", "x"), Query("a", "A", "x"), Query("a2", "C", "x")]
+    queries = [
+        Query("a", "A", "x"),
+        Query("a2", "A", "x"),
+        Query("b", "B", "x"),
+        Query("a", "A", "x"),
+        Query("a2", "C", "x"),
+    ]
     looked: list[tuple[str, str]] = []
 
     async def serves(asked: str, stored: str, cosine: float) -> bool:
@@ -68,8 +77,15 @@ def test_the_sets_of_a_folder(tmp_path: Path) -> None:
         {"a": "x", "b": "z", "same": False, "group": "paws_diff", "source": "s"},
     ]
     _write(tmp_path / "cache_pairs.jsonl.gz", rows)
-    chat = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "r"}, {"role": "user", "content": "s"}]
-    _write(tmp_path / "multiturn.jsonl.gz", [{"a": chat, "b": chat, "same": True, "group": "g", "source": "s"}])
+    chat = [
+        {"role": "user", "content": "q"},
+        {"role": "assistant", "content": "r"},
+        {"role": "user", "content": "s"},
+    ]
+    _write(
+        tmp_path / "multiturn.jsonl.gz",
+        [{"a": chat, "b": chat, "same": True, "group": "g", "source": "s"}],
+    )
     found = pairs(tmp_path)
     assert {name: [row.group for row in rows] for name, rows in found.items()} == {
         "questions": ["gen_benign_case"],
@@ -95,7 +111,9 @@ def test_some_rows_are_the_same_each_time_and_in_order() -> None:
 
 
 def test_the_tables_name_sets_groups_and_decisions() -> None:
-    found = rates([outcome("edit", same=True, served=True), outcome("trap", same=False, served=False)])
+    found = rates(
+        [outcome("edit", same=True, served=True), outcome("trap", same=False, served=False)]
+    )
     decisions = {"cosine": {"questions": found}, "default": {"questions": found}}
     assert "| questions | default | 2 | 0.500 | 0.000 | 1.000 | 0.000 |" in by_set(decisions)
     assert "| questions | trap | 1 | trap | 0.000 | 0.000 |" in by_group(decisions)

@@ -1,4 +1,5 @@
-"""Long chats replayed and billed: what was sent, what was kept of the evidence, and what `saves` made of it."""
+"""Long chats replayed and billed: what was sent, what was kept of the evidence,
+and what `saves` made of it."""
 
 import gzip
 import json
@@ -13,7 +14,7 @@ from evaluation.money import measure, render
 from evaluation.replay import replay, times
 from evaluation.rules import PUBLISHED
 from plans.snapshot import CompressionSettings
-from proxy.core.tokens import count_messages
+from proxy.core.tokens import count_prompt_tokens
 from tests.support.texts.chats import journeys
 
 SETTINGS = CompressionSettings(engine="text_rank", max_input_tokens=1024)
@@ -21,11 +22,20 @@ SETTINGS = CompressionSettings(engine="text_rank", max_input_tokens=1024)
 
 def chat(turns: int) -> Chat:
     """Each turn tells of a journey, and the last question asks for one of them."""
-    return Chat("journeys", "trains", journeys(turns), (Question("Which train did I take on day 3?", (6,)),))
+    return Chat(
+        "journeys", "trains", journeys(turns), (Question("Which train did I take on day 3?", (6,)),)
+    )
 
 
 def test_a_message_survives_word_for_word_or_by_most_of_its_words_in_runs() -> None:
-    sent = Sent([{"role": "user", "content": "User: I was born in a small town near Bergen.\n… I like tea."}])
+    sent = Sent(
+        [
+            {
+                "role": "user",
+                "content": "User: I was born in a small town near Bergen.\n… I like tea.",
+            }
+        ]
+    )
     assert sent.has("I like tea")
     assert sent.has("I was born in a small town near Bergen, you know")
     assert not sent.has("I like coffee")
@@ -42,7 +52,7 @@ def test_cut_prompts_keep_the_budget_and_the_question() -> None:
     done = replay(chat(120), SETTINGS)
     for name in ("every_turn", "always"):
         for whole, sent in zip(done.sent["none"], done.sent[name], strict=True):
-            assert count_messages(sent, "o200k_base") <= SETTINGS.max_input_tokens
+            assert count_prompt_tokens(sent, "o200k_base") <= SETTINGS.max_input_tokens
             assert sent[-1] == whole[-1]
     assert done.kept["none"] == [True]
 
@@ -50,7 +60,15 @@ def test_cut_prompts_keep_the_budget_and_the_question() -> None:
 @pytest.fixture(scope="module")
 def figures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, float]]:
     folder = tmp_path_factory.mktemp("chats")
-    rows = [{"id": str(turns), "source": "trains", "messages": chat(turns).messages, "questions": QUESTIONS} for turns in (60, 150)]
+    rows = [
+        {
+            "id": str(turns),
+            "source": "trains",
+            "messages": chat(turns).messages,
+            "questions": QUESTIONS,
+        }
+        for turns in (60, 150)
+    ]
     with gzip.open(folder / "long_chats.jsonl.gz", "wt") as lines:
         lines.write("\n".join(map(json.dumps, rows)))
     return measure(folder, SETTINGS, PUBLISHED["openai"], folder)

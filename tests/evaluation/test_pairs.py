@@ -1,4 +1,5 @@
-"""Pairs that teach the verifier: labelled as the edit says, made alike every time, and no label shows by the kind of edit."""
+"""Pairs that teach the verifier: labelled as the edit says, made alike every time,
+and no label shows by the kind of edit."""
 
 import random
 from collections import Counter
@@ -10,7 +11,7 @@ from evaluation.verifier.calibrate import curve
 from evaluation.verifier.harmful import HARMFUL, substitute
 from evaluation.verifier.harmless import HARMLESS
 from evaluation.verifier.pairs import edited, written
-from proxy.core.verification.equivalence import as_read, say_the_same
+from proxy.core.verification.equivalence import equivalent, normalize_pair
 from proxy.engines.verifiers.calibration import probability
 
 TEXTS = [
@@ -27,7 +28,12 @@ TEXTS = [
 def test_every_edit_changes_some_question_and_leaves_none_empty(name: str) -> None:
     rng = random.Random(1)
     edit = (HARMFUL | HARMLESS)[name]
-    made = [(text, other) for text in TEXTS for _ in range(20) if (other := edit(text, rng)) is not None and other != text]
+    made = [
+        (text, other)
+        for text in TEXTS
+        for _ in range(20)
+        if (other := edit(text, rng)) is not None and other != text
+    ]
     assert made
     assert all(other.strip() for _, other in made)
 
@@ -42,7 +48,9 @@ def test_a_direction_is_turned_and_a_number_is_another_number() -> None:
 
 
 def test_pairs_are_the_same_for_the_same_seed_and_both_labels_are_edited() -> None:
-    one, again = (edited(TEXTS, 300, random.Random(7)) + written(200, random.Random(7)) for _ in range(2))
+    one, again = (
+        edited(TEXTS, 300, random.Random(7)) + written(200, random.Random(7)) for _ in range(2)
+    )
     assert one == again
     assert one != edited(TEXTS, 300, random.Random(8)) + written(200, random.Random(8))
     labels = Counter(pair.same for pair in one)
@@ -51,12 +59,14 @@ def test_pairs_are_the_same_for_the_same_seed_and_both_labels_are_edited() -> No
 
 
 def test_what_reads_the_same_is_one_text() -> None:
-    one, other = as_read("send 2 cards to paul", "send two cards to paula")
+    one, other = normalize_pair("send 2 cards to paul", "send two cards to paula")
     assert one != other  # a name is no slip of another name
-    assert say_the_same("What's the WEATHER in Boston?", "Hello! what is the waether in boston, please")
-    assert not say_the_same("What's the weather in Boston?", "What was the weather in Boston?")
-    assert not say_the_same("please", "hello")
-    assert as_read("pay rent", "rent a flat") == as_read("rent a flat", "pay rent")
+    assert equivalent(
+        "What's the WEATHER in Boston?", "Hello! what is the waether in boston, please"
+    )
+    assert not equivalent("What's the weather in Boston?", "What was the weather in Boston?")
+    assert not equivalent("please", "hello")
+    assert normalize_pair("pay rent", "rent a flat") == normalize_pair("rent a flat", "pay rent")
 
 
 def test_the_usual_threshold_lies_where_few_traps_are_served() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from evaluation.provider import Provider
 from evaluation.rules import PUBLISHED
-from proxy.core.tokens import count_messages
+from proxy.core.tokens import count_prompt_tokens
 from proxy.core.types import Message
 
 ENCODING = "o200k_base"
@@ -25,7 +25,7 @@ def prompt(*words: int) -> list[Message]:
 def test_the_first_prompt_is_billed_whole() -> None:
     billed = Provider(OPENAI).send(prompt(10), 0)
     assert billed == Provider(replace(OPENAI, read=None)).send(prompt(10), 0)
-    assert billed.cost == billed.fresh == count_messages(prompt(10), ENCODING)
+    assert billed.cost == billed.fresh == count_prompt_tokens(prompt(10), ENCODING)
 
 
 def test_a_longer_prompt_reads_what_it_begins_with_in_steps() -> None:
@@ -33,7 +33,7 @@ def test_a_longer_prompt_reads_what_it_begins_with_in_steps() -> None:
     provider.send(prompt(), 0)
     billed = provider.send(prompt(300), 60)
     assert billed.cached == 1152  # 1,208 tokens in common, nine steps of 128
-    assert billed.fresh + billed.cached == count_messages(prompt(300), ENCODING)
+    assert billed.fresh + billed.cached == count_prompt_tokens(prompt(300), ENCODING)
     assert billed.cost == pytest.approx(billed.fresh + 0.1 * billed.cached)
 
 

@@ -17,7 +17,12 @@ def row(a: str, b: str, group: str = "gen_number", source: str = "generated") ->
 
 def test_texts_that_hang_together_are_on_one_side_in_any_order_of_the_rows() -> None:
     chains = [
-        [row(f"a{n} one", f"b{n} two"), row(f"b{n} two", f"c{n} three"), row(f"D{n} four!", f"please C{n} Three?")] for n in range(200)
+        [
+            row(f"a{n} one", f"b{n} two"),
+            row(f"b{n} two", f"c{n} three"),
+            row(f"D{n} four!", f"please C{n} Three?"),
+        ]
+        for n in range(200)
     ]
     rows = [each for chain in chains for each in chain]
     forward, backward = Split(rows), Split(rows[::-1])
@@ -56,10 +61,14 @@ def test_no_row_that_teaches_judges_and_no_text_is_on_both_sides() -> None:
     assert len(taught) > 1500
     assert not taught & judged
     assert not taught & _texts(sources, "held")
-    assert not any(pair.group.startswith("fow") for pairs in sources.pairs.values() for pair in pairs)
+    assert not any(
+        pair.group.startswith("fow") for pairs in sources.pairs.values() for pair in pairs
+    )
 
 
 def _texts(sources: Any, side: str) -> set[str]:
-    found = {text for pair in sources.pairs[side] for text in (pair.a, pair.b)} | set(sources.texts[side])
+    found = {text for pair in sources.pairs[side] for text in (pair.a, pair.b)} | set(
+        sources.texts[side]
+    )
     found |= {text for texts in sources.intents[side].values() for text in texts}
     return {plain(text) for text in found}

@@ -1,4 +1,5 @@
-"""Single flight over two workers, real ones: 500 identical requests make one call, whoever leaves, dies or falls silent."""
+"""Single flight over two workers, real ones: 500 identical requests make one call, whoever leaves,
+dies or falls silent."""
 
 import asyncio
 import os
@@ -15,7 +16,7 @@ import psycopg
 import pytest
 
 from proxy.core.formats import sse
-from proxy.core.formats.stream_collector import Collector
+from proxy.core.formats.stream_collector import StreamCollector
 from proxy.engines.coalescing.redis import LEASE
 from tests.support.gateways import ROUTE, Gateway, inodes, running_gateway
 from tests.support.servers import RedisServer
@@ -24,12 +25,13 @@ from tests.support.upstream import MockUpstream, completion, running_upstream
 PLAN = "desk"
 SOON = 10.0  # seconds, on a busy machine
 EVENTS = (
-    "SELECT tier, collapsed, attempts, outcome, status, tokens_saved FROM stats_requestevent WHERE plan = %s AND at >= to_timestamp(%s)"
+    "SELECT tier, collapsed, attempts, outcome, status, tokens_saved FROM stats_requestevent "
+    "WHERE plan = %s AND at >= to_timestamp(%s)"
 )
 TOTALS = """
 SELECT count(*), count(*) FILTER (WHERE tier = 'exact'), sum(tokens_saved), count(*) FILTER (WHERE collapsed)
 FROM stats_requestevent WHERE plan = %s AND outcome = 'ok' AND status = 200
-"""
+"""  # noqa: E501 -- SQL is laid out as it is read
 LAUNCHED = "SELECT count(*) FROM stats_upstreamattempt"
 
 
@@ -47,12 +49,20 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 
 
 @pytest.fixture(scope="module")
-def gateway(redis: RedisServer, upstream: MockUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+def gateway(
+    redis: RedisServer, upstream: MockUpstream, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Gateway]:
     url = f"{redis.url}/1"
     with running_gateway(
-        upstream, tmp_path_factory.mktemp("flights"), workers=2, REDIS_URL=url, TOKENTHRIFT_CACHE_BUDGET_MS="100"
+        upstream,
+        tmp_path_factory.mktemp("flights"),
+        workers=2,
+        REDIS_URL=url,
+        TOKENTHRIFT_CACHE_BUDGET_MS="100",
     ) as running:
-        made = running.api("POST", "/token-saving/plans", json={"plan_name": PLAN, "cache": {"backend": None}})
+        made = running.api(
+            "POST", "/token-saving/plans", json={"plan_name": PLAN, "cache": {"backend": None}}
+        )
         assert made.status_code == 201, made.text
         running.wait_plan(PLAN)
         yield running
@@ -66,7 +76,8 @@ def crowd(gateway: Gateway, upstream: MockUpstream) -> Iterator["Crowd"]:
 
 
 class Crowd:
-    """Many who ask the same at once, on connections of their own, and what the gateway and the upstream made of it."""
+    """Many who ask the same at once, on connections of their own,
+    and what the gateway and the upstream made of it."""
 
     def __init__(self, gateway: Gateway, upstream: MockUpstream) -> None:
         self.gateway, self.upstream = gateway, upstream
@@ -78,21 +89,33 @@ class Crowd:
     def calls(self) -> int:
         return len(self.upstream.requests) - self.before
 
-    async def ask(self, session: aiohttp.ClientSession, *, key: str = "", **fields: Any) -> tuple[int, str, bytes]:
+    async def ask(
+        self, session: aiohttp.ClientSession, *, key: str = "", **fields: Any
+    ) -> tuple[int, str, bytes]:
         """Status, cache-status and body of one request."""
-        body = {"model": ROUTE, "messages": [{"role": "user", "content": self.question}], "token_saving_plan_id": PLAN} | fields
+        body = {
+            "model": ROUTE,
+            "messages": [{"role": "user", "content": self.question}],
+            "token_saving_plan_id": PLAN,
+        } | fields
         headers = {"authorization": f"Bearer {key or self.gateway.virtual_key}"}
-        async with session.post(f"{self.gateway.url}/v1/chat/completions", json=body, headers=headers) as answer:
+        async with session.post(
+            f"{self.gateway.url}/v1/chat/completions", json=body, headers=headers
+        ) as answer:
             return answer.status, answer.headers.get("cache-status", ""), await answer.read()
 
     async def all_ask(self, number: int, **fields: Any) -> list[tuple[int, str, bytes]]:
         async with session() as open_session:
-            return list(await asyncio.gather(*(self.ask(open_session, **fields) for _ in range(number))))
+            return list(
+                await asyncio.gather(*(self.ask(open_session, **fields) for _ in range(number)))
+            )
 
     def events(self, number: int) -> list[dict[str, Any]]:
         """The events of this crowd, once so many are there; no more come after."""
         deadline = time.monotonic() + SOON
-        with psycopg.connect(self.gateway.environment["DATABASE_URL"], autocommit=True) as connection:
+        with psycopg.connect(
+            self.gateway.environment["DATABASE_URL"], autocommit=True
+        ) as connection:
             while True:
                 cursor = connection.execute(EVENTS, (PLAN, self.began))
                 names = [column.name for column in cursor.description or ()]
@@ -107,27 +130,35 @@ class Crowd:
         return found
 
     def check_stats(self) -> None:
-        """Raise unless the plan's stats add up what the events do, this crowd's and those before."""
+        """Raise unless the plan's stats add up what the events do,
+        this crowd's and those before."""
         with psycopg.connect(self.gateway.environment["DATABASE_URL"]) as connection:
             counted = connection.execute(TOTALS, (PLAN,)).fetchone()
         assert counted
         shown = self.gateway.stats(PLAN, requests=counted[0])
         hits = shown["detail"]["hits"]
-        assert counted == (shown["total_requests"], shown["cache_hits"], shown["tokens_saved"], hits["collapsed"])
+        assert counted == (
+            shown["total_requests"],
+            shown["cache_hits"],
+            shown["tokens_saved"],
+            hits["collapsed"],
+        )
 
 
 def session() -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), timeout=aiohttp.ClientTimeout(60))
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0), timeout=aiohttp.ClientTimeout(60)
+    )
 
 
 def said(stream: bytes) -> Any:
     """What a whole stream came to."""
-    heard = Collector()
-    events = sse.Decoder().feed(stream)
-    assert events[-1].done
+    heard = StreamCollector()
+    events = sse.SseDecoder().feed(stream)
+    assert events[-1].is_done
     for event in events[:-1]:
-        heard.add(orjson.loads(event.data))
-    return heard.completion()
+        heard.take_chunk(orjson.loads(event.data))
+    return heard.build_completion()
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -190,10 +221,16 @@ async def test_what_is_not_cached_runs_side_by_side(crowd: Crowd) -> None:
 
 async def test_tenants_never_share_a_call(crowd: Crowd) -> None:
     crowd.upstream.pause = 1.0
-    other = crowd.gateway.manage("create_key", "--tenant", "beta", "--create-tenant").splitlines()[-1].split()[-1]
+    other = (
+        crowd.gateway.manage("create_key", "--tenant", "beta", "--create-tenant")
+        .splitlines()[-1]
+        .split()[-1]
+    )
     await asyncio.sleep(2)  # until every worker knows it
     async with session() as both:
-        answers = await asyncio.gather(*(crowd.ask(both, key=key) for key in ("", other) for _ in range(10)))
+        answers = await asyncio.gather(
+            *(crowd.ask(both, key=key) for key in ("", other) for _ in range(10))
+        )
     assert {status for status, _, _ in answers} == {200}
     assert crowd.calls == 2
 
@@ -202,12 +239,16 @@ async def test_an_error_answers_all_who_waited_and_is_not_tried_by_each(crowd: C
     crowd.upstream.says = {"choices": "none"}
     crowd.upstream.pause = 1.5
     answers = await crowd.all_ask(100)
-    assert {(status, orjson.loads(body)["error"]["code"]) for status, _, body in answers} == {(502, "upstream_invalid_response")}
+    assert {(status, orjson.loads(body)["error"]["code"]) for status, _, body in answers} == {
+        (502, "upstream_invalid_response")
+    }
     assert crowd.calls == 1
 
 
 @pytest.mark.parametrize("fault", ["frozen", "stopped"])
-async def test_without_redis_each_worker_makes_one_call(crowd: Crowd, redis: RedisServer, fault: str) -> None:
+async def test_without_redis_each_worker_makes_one_call(
+    crowd: Crowd, redis: RedisServer, fault: str
+) -> None:
     crowd.upstream.pause = 2.0
     redis.signal(signal.SIGSTOP) if fault == "frozen" else redis.kill()
     try:
@@ -219,7 +260,9 @@ async def test_without_redis_each_worker_makes_one_call(crowd: Crowd, redis: Red
     crowd.events(100)
 
 
-async def test_when_the_calling_worker_is_killed_another_takes_over(crowd: Crowd, redis: RedisServer) -> None:
+async def test_when_the_calling_worker_is_killed_another_takes_over(
+    crowd: Crowd, redis: RedisServer
+) -> None:
     await until(lambda: len(crowd.gateway.worker_pids()) == 2)
     crowd.upstream.pause = 6.0
     async with session() as first, session() as others:
@@ -242,7 +285,11 @@ def caller(crowd: Crowd) -> int:
     """The worker whose connection the upstream was last called on (proc(5), `/proc/net/tcp`)."""
     ends = (crowd.upstream.callers[-1], crowd.upstream.port)
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    (inode,) = (row[9] for row in rows if tuple(int(address.partition(":")[2], 16) for address in row[1:3]) == ends)
+    (inode,) = (
+        row[9]
+        for row in rows
+        if tuple(int(address.partition(":")[2], 16) for address in row[1:3]) == ends
+    )
     (found,) = (pid for pid in crowd.gateway.worker_pids() if inode in inodes(pid))
     return found
 

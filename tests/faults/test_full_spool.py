@@ -1,4 +1,5 @@
-"""The volume of the spool is full while PostgreSQL is frozen: every answered request is in the ledger afterwards, once."""
+"""The volume of the spool is full while PostgreSQL is frozen:
+every answered request is in the ledger afterwards, once."""
 
 import os
 import shutil
@@ -27,7 +28,11 @@ SECONDS = 60.0  # on a busy machine
 def volume() -> Iterator[Path]:
     """A volume of 256 KB."""
     folder = Path(tempfile.mkdtemp(prefix="tokenthrift-volume-"))
-    made = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={VOLUME}", "tmpfs", str(folder)], capture_output=True, check=False)
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={VOLUME}", "tmpfs", str(folder)],
+        capture_output=True,
+        check=False,
+    )
     if made.returncode:
         folder.rmdir()
         pytest.skip("mounting a volume takes more rights than these")
@@ -73,7 +78,9 @@ def letters_in(gateway: Gateway) -> int:
 def until_stored(gateway: Gateway, ids: set[str]) -> None:
     ends = time.monotonic() + SECONDS
     while not ids <= set(ids_in(gateway)):
-        assert time.monotonic() < ends, f"{len(ids - set(ids_in(gateway)))} of {len(ids)} are not in the ledger"
+        assert time.monotonic() < ends, (
+            f"{len(ids - set(ids_in(gateway)))} of {len(ids)} are not in the ledger"
+        )
         time.sleep(0.5)
 
 
@@ -82,8 +89,13 @@ def is_full(volume: Path) -> bool:
     return found.f_bavail * found.f_frsize < 4096
 
 
-def test_a_spool_that_filled_its_volume_loses_nothing_and_recovers(postgres: PostgresServer, upstream: MockUpstream, volume: Path) -> None:
-    environment: dict[str, Any] = {"DATABASE_URL": postgres.url, "TOKENTHRIFT_SPOOL_DIR": str(volume)}
+def test_a_spool_that_filled_its_volume_loses_nothing_and_recovers(
+    postgres: PostgresServer, upstream: MockUpstream, volume: Path
+) -> None:
+    environment: dict[str, Any] = {
+        "DATABASE_URL": postgres.url,
+        "TOKENTHRIFT_SPOOL_DIR": str(volume),
+    }
     with running_gateway(upstream, Path(tempfile.mkdtemp()), **environment) as gateway:
         with postgres.frozen():
             answered = ask(gateway, 400)
@@ -97,8 +109,13 @@ def test_a_spool_that_filled_its_volume_loses_nothing_and_recovers(postgres: Pos
         assert os.listdir(volume) == []
 
 
-def test_a_worker_killed_after_the_volume_was_full_loses_nothing(postgres: PostgresServer, upstream: MockUpstream, volume: Path) -> None:
-    environment: dict[str, Any] = {"DATABASE_URL": postgres.url, "TOKENTHRIFT_SPOOL_DIR": str(volume)}
+def test_a_worker_killed_after_the_volume_was_full_loses_nothing(
+    postgres: PostgresServer, upstream: MockUpstream, volume: Path
+) -> None:
+    environment: dict[str, Any] = {
+        "DATABASE_URL": postgres.url,
+        "TOKENTHRIFT_SPOOL_DIR": str(volume),
+    }
     with running_gateway(upstream, Path(tempfile.mkdtemp()), workers=2, **environment) as gateway:
         with postgres.frozen():
             answered = ask(gateway, 400)

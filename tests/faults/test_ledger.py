@@ -1,4 +1,7 @@
-"""Workers killed while they write and flush; PostgreSQL stopped, frozen and started again. Real processes throughout."""
+"""Workers killed while they write and flush; PostgreSQL stopped, frozen and started again.
+
+Real processes throughout.
+"""
 
 import asyncio
 import os
@@ -60,11 +63,14 @@ asyncio.run(main())
 
 
 def start(program: str, *arguments: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen([sys.executable, "-c", program, *arguments], stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        [sys.executable, "-c", program, *arguments], stdout=subprocess.PIPE, text=True
+    )
 
 
 def kill_after(child: "subprocess.Popen[str]", seconds: float) -> set[str]:
-    """Let it write for that long from its first line on, kill it, and return the events it saw written."""
+    """Let it write for that long from its first line on, kill it,
+    and return the events it saw written."""
     assert child.stdout is not None
     lines = [child.stdout.readline()]
     timer = time.monotonic() + seconds
@@ -76,7 +82,8 @@ def kill_after(child: "subprocess.Popen[str]", seconds: float) -> set[str]:
     child.wait()
     lines += child.stdout.readlines()
     child.stdout.close()
-    return {line for line in "".join(lines).splitlines() if len(line) == 36}  # not the log, not half an id
+    # Not the log, not half an id.
+    return {line for line in "".join(lines).splitlines() if len(line) == 36}
 
 
 def stored() -> list[str]:
@@ -91,7 +98,9 @@ async def adopt_all(folder: Path, info: str) -> None:
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("seed", range(3))
-def test_a_worker_killed_while_it_writes_loses_and_doubles_nothing(tmp_path: Path, database_url: str, seed: int) -> None:
+def test_a_worker_killed_while_it_writes_loses_and_doubles_nothing(
+    tmp_path: Path, database_url: str, seed: int
+) -> None:
     written = kill_after(start(WRITER, str(tmp_path)), random.Random(seed).uniform(0.01, 0.15))
     asyncio.run(adopt_all(tmp_path, database_url))
     found = stored()
@@ -103,7 +112,9 @@ def test_a_worker_killed_while_it_writes_loses_and_doubles_nothing(tmp_path: Pat
 
 
 @pytest.mark.django_db(transaction=True)
-def test_workers_killed_while_they_flush_lose_and_double_nothing(tmp_path: Path, database_url: str) -> None:
+def test_workers_killed_while_they_flush_lose_and_double_nothing(
+    tmp_path: Path, database_url: str
+) -> None:
     chance, written = random.Random(7), set[str]()
     for _ in range(4):
         written |= kill_after(start(WORKER, str(tmp_path), database_url), chance.uniform(0.01, 0.3))
@@ -121,10 +132,27 @@ def postgres() -> Iterator[tuple[Postgres, "subprocess.Popen[bytes]"]]:
     folder = Path(os.environ["TOKENTHRIFT_VAR_DIR"]) / f"own-{os.getpid()}-{time.monotonic_ns()}"
     folder.mkdir()
     folder.chmod(0o755)
-    server = Postgres(folder / "data", folder / "log", processes.free_port(), "secret", processes.account(), durable=False)
+    server = Postgres(
+        folder / "data",
+        folder / "log",
+        processes.free_port(),
+        "secret",
+        processes.account(),
+        durable=False,
+    )
     child = server.start()
     with connection.schema_editor(collect_sql=True, atomic=False) as editor:
-        for model in (RequestEvent, UpstreamAttempt, SpoolCursor, DeadLetter, CacheEntry, Erasure, Unfolded, Rollup, Tally):
+        for model in (
+            RequestEvent,
+            UpstreamAttempt,
+            SpoolCursor,
+            DeadLetter,
+            CacheEntry,
+            Erasure,
+            Unfolded,
+            Rollup,
+            Tally,
+        ):
             editor.create_model(model)
     with psycopg.connect(server.url, autocommit=True) as own:
         for statement in editor.collected_sql:
@@ -135,21 +163,28 @@ def postgres() -> Iterator[tuple[Postgres, "subprocess.Popen[bytes]"]]:
 
 
 def freeze(server: Postgres, child: "subprocess.Popen[bytes]") -> list[int]:
-    """Stop the server with all its sessions, as a hung disk would; the processes to wake up again."""
+    """Stop the server with all its sessions, as a hung disk would;
+    the processes to wake up again."""
     with psycopg.connect(server.url) as own:
-        sessions = [row[0] for row in own.execute("SELECT pid FROM pg_stat_activity WHERE application_name = 'tokenthrift'")]
+        sessions = [
+            row[0]
+            for row in own.execute(
+                "SELECT pid FROM pg_stat_activity WHERE application_name = 'tokenthrift'"
+            )
+        ]
     for pid in (child.pid, *sessions):
         os.kill(pid, signal.SIGSTOP)
     return [child.pid, *sessions]
 
 
 async def record_for(spool: Spool, seconds: float) -> tuple[set[str], float]:
-    """Some 200 events a second; their ids, and the longest that one of them took to record, in seconds."""
+    """Some 200 events a second; their ids, and the longest that one of them took to record,
+    in seconds."""
     written, slowest, end = set[str](), 0.0, time.monotonic() + seconds
     while time.monotonic() < end:
         event = make_event()
         begin = time.perf_counter()
-        spool.record(event)
+        spool.record_event(event)
         slowest = max(slowest, time.perf_counter() - begin)
         written.add(event.event_id)
         await asyncio.sleep(0.005)
@@ -217,7 +252,7 @@ async def test_requests_recorded_while_postgresql_is_frozen_are_counted_once_whe
 async def test_a_worker_can_leave_while_postgresql_is_away(tmp_path: Path) -> None:
     spool = Spool(tmp_path)
     flusher = Flusher(spool, info=f"postgres://nobody:x@127.0.0.1:{processes.free_port()}/none")
-    spool.record(make_event())
+    spool.record_event(make_event())
     begin = time.monotonic()
     await flusher.close()
     assert time.monotonic() - begin < 3

@@ -1,4 +1,5 @@
-"""Mixed requests through two workers that are killed meanwhile: settled and unknown together are what the provider's own books say."""
+"""Mixed requests through two workers that are killed meanwhile:
+settled and unknown together are what the provider's own books say."""
 
 import asyncio
 import json
@@ -22,8 +23,17 @@ def reconciled(gateway: Gateway, provider: str) -> dict[str, Any]:
     """What `reconcile` says once nothing waits any more."""
     deadline = time.monotonic() + SECONDS
     while True:
-        command = [sys.executable, "manage.py", "reconcile", "--json", "--upstream", f"{provider}/ledger"]
-        done = subprocess.run(command, cwd=ROOT, env=gateway.environment, capture_output=True, text=True, check=False)
+        command = [
+            sys.executable,
+            "manage.py",
+            "reconcile",
+            "--json",
+            "--upstream",
+            f"{provider}/ledger",
+        ]
+        done = subprocess.run(
+            command, cwd=ROOT, env=gateway.environment, capture_output=True, text=True, check=False
+        )
         found: dict[str, Any] = json.loads(done.stdout)
         assert done.returncode == (0 if found["agrees"] else 1)
         waits = found["spooled_bytes"] + found["unfolded"] + found["in_flight"]
@@ -33,13 +43,26 @@ def reconciled(gateway: Gateway, provider: str) -> dict[str, Any]:
 
 
 def test_settled_and_unknown_are_what_the_provider_billed(tmp_path: Path) -> None:
-    with providing() as (provider, books), running_gateway(MockUpstream(), tmp_path, workers=2) as gateway:
+    with (
+        providing() as (provider, books),
+        running_gateway(MockUpstream(), tmp_path, workers=2) as gateway,
+    ):
         keys = ledger.accounts(gateway.environment, provider)
         for name, settings in PLANS.items():
-            gateway.api("POST", "/token-saving/plans", json={"plan_name": name, **settings}).raise_for_status()
+            gateway.api(
+                "POST", "/token-saving/plans", json={"plan_name": name, **settings}
+            ).raise_for_status()
         gateway.let_others_follow()
         ends, killed = asyncio.run(
-            ledger.under_fire(gateway.url, keys["virtual"], 600, lambda: ledger.workers_of(gateway.process.pid), every=0.7, seed=3, most=3)
+            ledger.under_fire(
+                gateway.url,
+                keys["virtual"],
+                600,
+                lambda: ledger.workers_of(gateway.process.pid),
+                every=0.7,
+                seed=3,
+                most=3,
+            )
         )
         found = reconciled(gateway, provider)
     assert killed >= 1

@@ -1,4 +1,5 @@
-"""A Redis without the search module serves the exact tier; a plan that wants its semantic one is refused, and told why."""
+"""A Redis without the search module serves the exact tier;
+a plan that wants its semantic one is refused, and told why."""
 
 from pathlib import Path
 
@@ -13,23 +14,40 @@ GUIDE = {
 }
 
 
-def test_the_guides_plan_is_refused_with_the_reason_and_the_default_backend_is_not(tmp_path: Path) -> None:
+def test_the_guides_plan_is_refused_with_the_reason_and_the_default_backend_is_not(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "redis").mkdir()
     redis = RedisServer(tmp_path / "redis", search=False)
     try:
-        with running_upstream() as upstream, running_gateway(upstream, tmp_path, REDIS_URL=redis.url) as gateway:
+        with (
+            running_upstream() as upstream,
+            running_gateway(upstream, tmp_path, REDIS_URL=redis.url) as gateway,
+        ):
             refused = gateway.api("POST", "/token-saving/plans", json=GUIDE)
             assert refused.status_code == 400
             error = refused.json()["error"]
             assert error["param"] == "cache.backend"
             assert "search" in error["message"]
-            engines = {engine["name"]: engine for engine in gateway.api("GET", "/token-saving/cache-engines").json()["data"]}
+            engines = {
+                engine["name"]: engine
+                for engine in gateway.api("GET", "/token-saving/cache-engines").json()["data"]
+            }
             assert not engines["redis_semantic"]["available"]
             assert engines["pgvector_semantic"]["available"]
             guide = GUIDE | {"cache": {"similarity_threshold": 0.85, "ttl": 3600}}
             assert gateway.api("POST", "/token-saving/plans", json=guide).status_code == 201
-            changed = gateway.api("PATCH", "/token-saving/plans/support-bot-cache", json={"cache": {"backend": "redis_semantic"}})
+            changed = gateway.api(
+                "PATCH",
+                "/token-saving/plans/support-bot-cache",
+                json={"cache": {"backend": "redis_semantic"}},
+            )
             assert changed.status_code == 400
-            assert gateway.api("GET", "/token-saving/plans/support-bot-cache").json()["cache"]["backend"] == "pgvector_semantic"
+            assert (
+                gateway.api("GET", "/token-saving/plans/support-bot-cache").json()["cache"][
+                    "backend"
+                ]
+                == "pgvector_semantic"
+            )
     finally:
         redis.kill()

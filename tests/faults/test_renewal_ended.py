@@ -1,4 +1,5 @@
-"""A gateway that ends while it renews an expired answer: told to stop, it finishes and records the bill; killed, it leaves a trace."""
+"""A gateway that ends while it renews an expired answer:
+told to stop, it finishes and records the bill; killed, it leaves a trace."""
 
 import signal
 import subprocess
@@ -16,7 +17,7 @@ from tests.support.upstream import MockUpstream, running_upstream
 LEDGER = """
 SELECT (SELECT count(*) FROM stats_requestevent WHERE plan = 'p' AND status = 200),
   (SELECT coalesce(sum(attempts), 0) FROM stats_requestevent WHERE plan = 'p'), (SELECT count(*) FROM stats_upstreamattempt)
-"""
+"""  # noqa: E501 -- SQL is laid out as it is read
 
 
 def ledger(gateway: Gateway) -> tuple[int, ...]:
@@ -26,7 +27,8 @@ def ledger(gateway: Gateway) -> tuple[int, ...]:
 
 
 def renewing(gateway: Gateway, upstream: MockUpstream) -> None:
-    """One answer was stored and has expired; it was served just now, and the provider takes two seconds for the new one."""
+    """One answer was stored and has expired; it was served just now,
+    and the provider takes two seconds for the new one."""
     plan = {"plan_name": "p", "cache": {"backend": None, "ttl": 1, "stale_while_revalidate": 600}}
     assert gateway.api("POST", "/token-saving/plans", json=plan).status_code == 201
     gateway.wait_plan("p")
@@ -34,7 +36,10 @@ def renewing(gateway: Gateway, upstream: MockUpstream) -> None:
     time.sleep(1.5)
     upstream.pause = 2.0
     before = len(upstream.requests)
-    assert gateway.chat("Is it open?", token_saving_plan_id="p").headers["x-tokenthrift-stale"] == "revalidating"
+    assert (
+        gateway.chat("Is it open?", token_saving_plan_id="p").headers["x-tokenthrift-stale"]
+        == "revalidating"
+    )
     deadline = time.monotonic() + 10
     while len(upstream.requests) == before and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -48,8 +53,13 @@ def settled(gateway: Gateway, expected: tuple[int, ...], seconds: float = 60.0) 
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_told_to_stop_it_fetches_the_answer_and_records_its_bill(tmp_path: Path, workers: int) -> None:
-    with running_upstream() as upstream, running_gateway(upstream, tmp_path, workers=workers) as gateway:
+def test_told_to_stop_it_fetches_the_answer_and_records_its_bill(
+    tmp_path: Path, workers: int
+) -> None:
+    with (
+        running_upstream() as upstream,
+        running_gateway(upstream, tmp_path, workers=workers) as gateway,
+    ):
         begun = len(upstream.requests)
         renewing(gateway, upstream)
         gateway.process.send_signal(signal.SIGTERM)
@@ -64,7 +74,11 @@ def test_killed_it_leaves_one_attempt_of_unknown_outcome(tmp_path: Path) -> None
         renewing(gateway, upstream)
         gateway.process.kill()
         gateway.process.wait()
-        again = subprocess.Popen([sys.executable, "manage.py", "serve", "--port", str(free_port())], cwd=ROOT, env=gateway.environment)
+        again = subprocess.Popen(
+            [sys.executable, "manage.py", "serve", "--port", str(free_port())],
+            cwd=ROOT,
+            env=gateway.environment,
+        )
         try:
             recorded, attempts, unknown = settled(gateway, (1, 1, 1))
         finally:

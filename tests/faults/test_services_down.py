@@ -1,4 +1,5 @@
-"""Redis and PostgreSQL stopped, frozen and started again under a running gateway: every chat request is answered, every one is counted."""
+"""Redis and PostgreSQL stopped, frozen and started again under a running gateway:
+every chat request is answered, every one is counted."""
 
 import shutil
 import signal
@@ -42,7 +43,9 @@ def upstream() -> Iterator[MockUpstream]:
 
 
 @pytest.fixture(scope="module")
-def gateway(services: dict[str, Server], upstream: MockUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+def gateway(
+    services: dict[str, Server], upstream: MockUpstream, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Gateway]:
     urls: dict[str, Any] = {
         "TOKENTHRIFT_CACHE_BUDGET_MS": "100",
         "DATABASE_URL": services["postgres"].url,
@@ -79,7 +82,9 @@ class Counted:
 
     def check(self) -> None:
         """Raise unless every request was counted exactly once and none took long."""
-        total = self.gateway.stats(PLAN, requests=self.before + self.sent, seconds=20)["total_requests"]
+        total = self.gateway.stats(PLAN, requests=self.before + self.sent, seconds=20)[
+            "total_requests"
+        ]
         assert total == self.before + self.sent
         assert self.slowest < LOOSE
 
@@ -106,11 +111,16 @@ def hits_semantically(counted: Counted) -> bool:
     space = {"namespace": uuid.uuid4().hex}
     counted.ask("How do I return a parcel?", cache=space)
     time.sleep(0.3)
-    return counted.ask("How can I return a parcel?", cache=space).headers["x-tokenthrift-cache"] == "semantic"
+    return (
+        counted.ask("How can I return a parcel?", cache=space).headers["x-tokenthrift-cache"]
+        == "semantic"
+    )
 
 
 @pytest.mark.parametrize("fault", ["frozen", "stopped"])
-def test_without_redis_requests_are_answered_and_counted(counted: Counted, services: dict[str, Server], fault: str) -> None:
+def test_without_redis_requests_are_answered_and_counted(
+    counted: Counted, services: dict[str, Server], fault: str
+) -> None:
     server = services["redis"]
     assert back_within(5, lambda: hits_exactly(counted))
     server.signal(signal.SIGSTOP) if fault == "frozen" else server.kill()
@@ -125,7 +135,9 @@ def test_without_redis_requests_are_answered_and_counted(counted: Counted, servi
 
 
 @pytest.mark.parametrize("fault", ["frozen", "stopped"])
-def test_without_postgresql_requests_are_answered_and_counted_later(counted: Counted, services: dict[str, Server], fault: str) -> None:
+def test_without_postgresql_requests_are_answered_and_counted_later(
+    counted: Counted, services: dict[str, Server], fault: str
+) -> None:
     postgres = services["postgres"]
     counted.ask("How do I pay?")
     postgres.signal(signal.SIGSTOP) if fault == "frozen" else postgres.kill()
@@ -140,7 +152,9 @@ def test_without_postgresql_requests_are_answered_and_counted_later(counted: Cou
     counted.check()
 
 
-def test_with_both_down_requests_are_answered_and_counted_later(counted: Counted, services: dict[str, Server]) -> None:
+def test_with_both_down_requests_are_answered_and_counted_later(
+    counted: Counted, services: dict[str, Server]
+) -> None:
     with services["postgres"].frozen(), services["redis"].frozen():
         for number in range(5):
             counted.ask(f"both {number}")
@@ -152,14 +166,30 @@ def test_what_was_said_to_be_wrong_while_its_store_was_away_is_not_served_when_i
     gateway: Gateway, services: dict[str, Server]
 ) -> None:
     plan = "redis-alone"
-    assert gateway.api("POST", "/token-saving/plans", json={"plan_name": plan, "cache": {"backend": "redis_semantic"}}).status_code == 201
+    assert (
+        gateway.api(
+            "POST",
+            "/token-saving/plans",
+            json={"plan_name": plan, "cache": {"backend": "redis_semantic"}},
+        ).status_code
+        == 201
+    )
     gateway.wait_plan(plan)
     question = f"How do I return parcel {uuid.uuid4().hex}?"
-    assert back_within(5, lambda: gateway.chat(question, token_saving_plan_id=plan).headers["x-tokenthrift-cache"] == "exact")
+    assert back_within(
+        5,
+        lambda: (
+            gateway.chat(question, token_saving_plan_id=plan).headers["x-tokenthrift-cache"]
+            == "exact"
+        ),
+    )
     wrong = gateway.chat(question, token_saving_plan_id=plan).headers["x-request-id"]
     time.sleep(1)
     with services["redis"].frozen():
-        body, key = {"request_id": wrong, "wrong": True}, {"authorization": f"Bearer {gateway.virtual_key}"}
+        body, key = (
+            {"request_id": wrong, "wrong": True},
+            {"authorization": f"Bearer {gateway.virtual_key}"},
+        )
         said = httpx.post(f"{gateway.url}/v1/cache/feedback", json=body, headers=key, timeout=30)
         assert (said.status_code, said.json()["evicted"]) == (200, []), said.text
     time.sleep(5)  # the store is left alone for two seconds after it failed
@@ -168,7 +198,9 @@ def test_what_was_said_to_be_wrong_while_its_store_was_away_is_not_served_when_i
         assert (cached.status_code, cached.headers["x-tokenthrift-cache"]) == (504, "miss")
 
 
-def test_a_full_redis_is_a_miss_and_not_an_error(counted: Counted, services: dict[str, Server]) -> None:
+def test_a_full_redis_is_a_miss_and_not_an_error(
+    counted: Counted, services: dict[str, Server]
+) -> None:
     client = redis.Redis.from_url(services["redis"].url)
     assert back_within(5, lambda: hits_exactly(counted))
     client.config_set("maxmemory-policy", "noeviction")

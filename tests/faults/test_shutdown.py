@@ -1,4 +1,5 @@
-"""Stopped under load, a gateway finishes what it began and forgets nothing; killed, it leaves a trace of what it had begun."""
+"""Stopped under load, a gateway finishes what it began and forgets nothing;
+killed, it leaves a trace of what it had begun."""
 
 import signal
 import subprocess
@@ -45,7 +46,8 @@ def prepared(gateway: Gateway, upstream: MockUpstream) -> None:
 
 
 def wait_begun(upstream: MockUpstream, before: int) -> None:
-    """Return once a request more has reached the upstream, whose stream then takes another second."""
+    """Return once a request more has reached the upstream,
+    whose stream then takes another second."""
     deadline = time.monotonic() + 20
     while len(upstream.requests) == before:
         assert time.monotonic() < deadline
@@ -53,8 +55,13 @@ def wait_begun(upstream: MockUpstream, before: int) -> None:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_stream_is_finished_and_counted_before_the_gateway_stops(tmp_path: Path, workers: int) -> None:
-    with running_upstream() as upstream, running_gateway(upstream, tmp_path, workers=workers) as gateway:
+def test_a_stream_is_finished_and_counted_before_the_gateway_stops(
+    tmp_path: Path, workers: int
+) -> None:
+    with (
+        running_upstream() as upstream,
+        running_gateway(upstream, tmp_path, workers=workers) as gateway,
+    ):
         prepared(gateway, upstream)
         before, asked, texts = count(gateway, EVENTS), len(upstream.requests), list[str]()
         thread = stream_in_background(gateway, texts)
@@ -69,7 +76,10 @@ def test_a_stream_is_finished_and_counted_before_the_gateway_stops(tmp_path: Pat
 def test_a_killed_gateway_leaves_a_trace_that_the_next_one_finds(tmp_path: Path) -> None:
     with running_upstream() as upstream, running_gateway(upstream, tmp_path) as gateway:
         prepared(gateway, upstream)
-        assert gateway.chat("counted", cache={"no-store": True}, token_saving_plan_id="p").status_code == 200
+        assert (
+            gateway.chat("counted", cache={"no-store": True}, token_saving_plan_id="p").status_code
+            == 200
+        )
         before, texts = len(upstream.requests), list[str]()
         (killed,) = (tmp_path / "spool").glob("*.jsonl")
         thread = stream_in_background(gateway, texts)
@@ -79,7 +89,11 @@ def test_a_killed_gateway_leaves_a_trace_that_the_next_one_finds(tmp_path: Path)
         thread.join()
         assert len(upstream.requests) == before + 1
         assert "[DONE]" not in texts[0]
-        again = subprocess.Popen([sys.executable, "manage.py", "serve", "--port", str(free_port())], cwd=ROOT, env=gateway.environment)
+        again = subprocess.Popen(
+            [sys.executable, "manage.py", "serve", "--port", str(free_port())],
+            cwd=ROOT,
+            env=gateway.environment,
+        )
         try:
             deadline = time.monotonic() + 20
             while (killed.exists() or count(gateway, UNKNOWN) < 1) and time.monotonic() < deadline:
@@ -92,9 +106,16 @@ def test_a_killed_gateway_leaves_a_trace_that_the_next_one_finds(tmp_path: Path)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_an_answer_that_takes_longer_than_a_stop_may_is_booked_as_of_unknown_cost(tmp_path: Path, workers: int) -> None:
+def test_an_answer_that_takes_longer_than_a_stop_may_is_booked_as_of_unknown_cost(
+    tmp_path: Path, workers: int
+) -> None:
     seconds = 2
-    with running_upstream() as upstream, running_gateway(upstream, tmp_path, workers=workers, TOKENTHRIFT_SHUTDOWN_SECONDS="2") as gateway:
+    with (
+        running_upstream() as upstream,
+        running_gateway(
+            upstream, tmp_path, workers=workers, TOKENTHRIFT_SHUTDOWN_SECONDS="2"
+        ) as gateway,
+    ):
         prepared(gateway, upstream)
         upstream.pause = 60.0
         asked, replies = len(upstream.requests), list[str]()
@@ -113,7 +134,10 @@ def test_an_answer_that_takes_longer_than_a_stop_may_is_booked_as_of_unknown_cos
         assert gateway.process.wait(40) == 0
         assert seconds - 0.5 <= time.monotonic() - begun < seconds + 20
         thread.join()
-        query = "SELECT tenant, plan, bill, billed_cost, prompt_tokens > 0 FROM stats_requestevent WHERE bill = 'unknown'"
+        query = (
+            "SELECT tenant, plan, bill, billed_cost, prompt_tokens > 0 FROM stats_requestevent "
+            "WHERE bill = 'unknown'"
+        )
         with psycopg.connect(gateway.environment["DATABASE_URL"]) as connection:
             rows = connection.execute(query).fetchall()
         assert [row[1:] for row in rows] == [("p", "unknown", None, True)]

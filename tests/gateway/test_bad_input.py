@@ -1,4 +1,5 @@
-"""Whatever a client sends, it gets a 4xx error object, never a 500, and nothing is stored or sent upstream."""
+"""Whatever a client sends, it gets a 4xx error object, never a 500,
+and nothing is stored or sent upstream."""
 
 import socket
 from collections.abc import Iterator
@@ -15,7 +16,11 @@ GOOD = orjson.dumps({"model": ROUTE, "messages": [{"role": "user", "content": "x
 
 
 def with_content(escaped: bytes) -> bytes:
-    return b'{"model": "smart/balanced", "messages": [{"role": "user", "content": "' + escaped + b'"}]}'
+    return (
+        b'{"model": "smart/balanced", "messages": [{"role": "user", "content": "'
+        + escaped
+        + b'"}]}'
+    )
 
 
 BAD = {
@@ -31,22 +36,35 @@ BAD = {
     "wrong types": (orjson.dumps({"model": ROUTE, "messages": {"role": "user"}}), 400),
     "65 levels": (GOOD[:-1] + b',"x":' + b"[" * 65 + b"]" * 65 + b"}", 400),
     "100,000 levels": (GOOD[:-1] + b',"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}", 400),
-    "an unknown model": (orjson.dumps({"model": "gpt-99", "messages": [{"role": "user", "content": "x"}]}), 404),
+    "an unknown model": (
+        orjson.dumps({"model": "gpt-99", "messages": [{"role": "user", "content": "x"}]}),
+        404,
+    ),
     "a bad cache field": (orjson.dumps({**orjson.loads(GOOD), "cache": {"no-stare": True}}), 400),
-    "an address of its own": (orjson.dumps({**orjson.loads(GOOD), "base_url": "http://127.0.0.1"}), 400),
+    "an address of its own": (
+        orjson.dumps({**orjson.loads(GOOD), "base_url": "http://127.0.0.1"}),
+        400,
+    ),
     "over the limit": (with_content(b"x" * 300_000), 413),
 }
 
 
 @pytest.fixture(scope="module")
 def gateway(upstream: MockUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    with running_gateway(upstream, tmp_path_factory.mktemp("bad"), TOKENTHRIFT_MAX_BODY_BYTES="300000") as running:
+    with running_gateway(
+        upstream, tmp_path_factory.mktemp("bad"), TOKENTHRIFT_MAX_BODY_BYTES="300000"
+    ) as running:
         yield running
 
 
-def post(gateway: Gateway, body: bytes, path: str = "/v1/chat/completions", **headers: str) -> httpx.Response:
+def post(
+    gateway: Gateway, body: bytes, path: str = "/v1/chat/completions", **headers: str
+) -> httpx.Response:
     return httpx.post(
-        f"{gateway.url}{path}", content=body, headers={"authorization": f"Bearer {gateway.virtual_key}"} | headers, timeout=30
+        f"{gateway.url}{path}",
+        content=body,
+        headers={"authorization": f"Bearer {gateway.virtual_key}"} | headers,
+        timeout=30,
     )
 
 
@@ -58,16 +76,24 @@ def check_error(answer: httpx.Response, status: int) -> None:
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_bad_bodies_are_refused_with_an_error_object(gateway: Gateway, upstream: MockUpstream, case: str) -> None:
+def test_bad_bodies_are_refused_with_an_error_object(
+    gateway: Gateway, upstream: MockUpstream, case: str
+) -> None:
     calls = len(upstream.requests)
     body, status = BAD[case]
     check_error(post(gateway, body), status)
     assert len(upstream.requests) == calls
 
 
-@pytest.mark.parametrize("header", ["", "Bearer", "Bearer sk-1", "Basic dTpw", "Bearer tt-" + "x" * 43, "Bearer \xff"])
+@pytest.mark.parametrize(
+    "header", ["", "Bearer", "Bearer sk-1", "Basic dTpw", "Bearer tt-" + "x" * 43, "Bearer \xff"]
+)
 def test_a_wrong_key_is_401_before_the_body_is_looked_at(gateway: Gateway, header: str) -> None:
-    answer = httpx.post(f"{gateway.url}/v1/chat/completions", content=b"{", headers={b"authorization": header.encode("latin-1")})
+    answer = httpx.post(
+        f"{gateway.url}/v1/chat/completions",
+        content=b"{",
+        headers={b"authorization": header.encode("latin-1")},
+    )
     check_error(answer, 401)
     assert answer.json()["error"]["code"] == "invalid_api_key"
 
@@ -83,7 +109,9 @@ def test_every_reply_has_a_request_id(gateway: Gateway) -> None:
         assert len(httpx.get(f"{gateway.url}{path}").headers["x-request-id"]) == 36
 
 
-@pytest.mark.parametrize("path", ["/v1/responses", "/v1/messages", "/v1/embeddings", "/v1/completions", "/v1/", "/v1/x"])
+@pytest.mark.parametrize(
+    "path", ["/v1/responses", "/v1/messages", "/v1/embeddings", "/v1/completions", "/v1/", "/v1/x"]
+)
 def test_paths_to_come_are_a_clear_404(gateway: Gateway, path: str) -> None:
     check_error(post(gateway, GOOD, path), 404)
 

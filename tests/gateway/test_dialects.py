@@ -1,4 +1,5 @@
-"""Streams in the dialects of many providers go through the gateway byte for byte, and come back from the cache the same or not at all."""
+"""Streams in the dialects of many providers go through the gateway byte for byte,
+and come back from the cache the same or not at all."""
 
 import gzip
 import json
@@ -51,9 +52,27 @@ BIG = "A" * 3_000_000
 
 STREAMS: dict[str, tuple[bytes, ...]] = {
     "plain": PLAIN,
-    "tool call from index 1": (OPEN, A, chunk(call(1, **LOOK)), chunk(call(1, function=function(None, "1}"))), CALLED, LAST, DONE),
-    "tool call index null": (chunk(call(None, **LOOK)), chunk(call(None, function=function(None, "1}"))), CALLED, DONE),
-    "tool calls without index": (chunk(call(**LOOK)), chunk(call(id="b", type="function", function=function("find", "{}"))), CALLED, DONE),
+    "tool call from index 1": (
+        OPEN,
+        A,
+        chunk(call(1, **LOOK)),
+        chunk(call(1, function=function(None, "1}"))),
+        CALLED,
+        LAST,
+        DONE,
+    ),
+    "tool call index null": (
+        chunk(call(None, **LOOK)),
+        chunk(call(None, function=function(None, "1}"))),
+        CALLED,
+        DONE,
+    ),
+    "tool calls without index": (
+        chunk(call(**LOOK)),
+        chunk(call(id="b", type="function", function=function("find", "{}"))),
+        CALLED,
+        DONE,
+    ),
     "tool calls out of order": (
         chunk(call(1, **LOOK)),
         chunk(call(0, id="b", type="function", function=function("find", "{}"))),
@@ -73,15 +92,28 @@ STREAMS: dict[str, tuple[bytes, ...]] = {
         CALLED,
         DONE,
     ),
-    "name in every delta": (chunk(call(0, **LOOK)), chunk(call(0, function=function("look", "1}"))), CALLED, DONE),
-    "empty tool calls in every delta": (chunk({"content": "a", "tool_calls": []}), chunk({"content": "b", "tool_calls": []}, "stop"), DONE),
+    "name in every delta": (
+        chunk(call(0, **LOOK)),
+        chunk(call(0, function=function("look", "1}"))),
+        CALLED,
+        DONE,
+    ),
+    "empty tool calls in every delta": (
+        chunk({"content": "a", "tool_calls": []}),
+        chunk({"content": "b", "tool_calls": []}, "stop"),
+        DONE,
+    ),
     "legacy function call": (
         chunk({"function_call": {"name": "look", "arguments": "{"}}),
         chunk({"function_call": {"arguments": "}"}}),
         chunk({}, "function_call"),
         DONE,
     ),
-    "arguments as an object": (chunk(call(0, id="a", type="function", function={"name": "look", "arguments": {"x": 1}})), CALLED, DONE),
+    "arguments as an object": (
+        chunk(call(0, id="a", type="function", function={"name": "look", "arguments": {"x": 1}})),
+        CALLED,
+        DONE,
+    ),
     "thought signature": (
         chunk(call(0, **LOOK, extra_content={"google": {"thought_signature": "c2ln"}})),
         chunk(call(0, function=function(None, "1}"))),
@@ -105,14 +137,40 @@ STREAMS: dict[str, tuple[bytes, ...]] = {
     "content as an object": (chunk({"content": {"text": "a"}}), STOP, DONE),
     "infinite log probability": (
         OPEN,
-        A.replace(b'"finish_reason": null', b'"finish_reason": null, "logprobs": {"content": [{"token": "a", "logprob": -Infinity}]}'),
+        A.replace(
+            b'"finish_reason": null',
+            (
+                b'"finish_reason": null, "logprobs": {"content": [{"token": "a", '
+                b'"logprob": -Infinity}]}'
+            ),
+        ),
         STOP,
         DONE,
     ),
-    "NaN beside the choices": (OPEN, A.replace(b'"model": "m"', b'"model": "m", "took": NaN'), STOP, DONE),
-    "halves of a surrogate pair": (OPEN, A.replace(b'"a"', b'"\\ud83d"'), A.replace(b'"a"', b'"\\ude00"'), STOP, DONE),
-    "long integer": (OPEN, A.replace(b'"model": "m"', b'"model": "m", "seed": 123456789012345678901234567890'), STOP, DONE),
-    "duplicate names": (A.replace(b'"content": "a"', b'"content": "x", "content": "a"'), STOP, DONE),
+    "NaN beside the choices": (
+        OPEN,
+        A.replace(b'"model": "m"', b'"model": "m", "took": NaN'),
+        STOP,
+        DONE,
+    ),
+    "halves of a surrogate pair": (
+        OPEN,
+        A.replace(b'"a"', b'"\\ud83d"'),
+        A.replace(b'"a"', b'"\\ude00"'),
+        STOP,
+        DONE,
+    ),
+    "long integer": (
+        OPEN,
+        A.replace(b'"model": "m"', b'"model": "m", "seed": 123456789012345678901234567890'),
+        STOP,
+        DONE,
+    ),
+    "duplicate names": (
+        A.replace(b'"content": "a"', b'"content": "x", "content": "a"'),
+        STOP,
+        DONE,
+    ),
     "invalid UTF-8": (A.replace(b'"a"', b'"\xff"'), STOP, DONE),
     "reasoning_content": (
         chunk({"role": "assistant", "reasoning_content": "Think "}),
@@ -143,11 +201,29 @@ STREAMS: dict[str, tuple[bytes, ...]] = {
         STOP,
         DONE,
     ),
-    "comments": (b": OPENROUTER PROCESSING\n\n", A, b": OPENROUTER PROCESSING\n\n", b":\n\n", STOP, DONE),
+    "comments": (
+        b": OPENROUTER PROCESSING\n\n",
+        A,
+        b": OPENROUTER PROCESSING\n\n",
+        b":\n\n",
+        STOP,
+        DONE,
+    ),
     "native finish reason": (
         A,
         said(
-            {**HEAD, "provider": "x", "choices": [{"index": 0, "delta": {}, "finish_reason": "stop", "native_finish_reason": "end_turn"}]}
+            {
+                **HEAD,
+                "provider": "x",
+                "choices": [
+                    {
+                        "index": 0,
+                        "delta": {},
+                        "finish_reason": "stop",
+                        "native_finish_reason": "end_turn",
+                    }
+                ],
+            }
         ),
         DONE,
     ),
@@ -159,10 +235,26 @@ STREAMS: dict[str, tuple[bytes, ...]] = {
     ),
     "usage without choices": (A, STOP, said({**HEAD, "usage": USAGE}), DONE),
     "choices null": (A, STOP, said({**HEAD, "choices": None, "usage": USAGE}), DONE),
-    "delta null": (A, said({**HEAD, "choices": [{"index": 0, "delta": None, "finish_reason": "stop"}]}), DONE),
+    "delta null": (
+        A,
+        said({**HEAD, "choices": [{"index": 0, "delta": None, "finish_reason": "stop"}]}),
+        DONE,
+    ),
     "message in the last chunk": (
         A,
-        said({**HEAD, "choices": [{"index": 0, "delta": {}, "message": {"role": "assistant", "content": "a"}, "finish_reason": "stop"}]}),
+        said(
+            {
+                **HEAD,
+                "choices": [
+                    {
+                        "index": 0,
+                        "delta": {},
+                        "message": {"role": "assistant", "content": "a"},
+                        "finish_reason": "stop",
+                    }
+                ],
+            }
+        ),
         DONE,
     ),
     "choice index missing": (
@@ -170,22 +262,58 @@ STREAMS: dict[str, tuple[bytes, ...]] = {
         said({**HEAD, "choices": [{"delta": {}, "finish_reason": "stop"}]}),
         DONE,
     ),
-    "choice index as a list": (said({**HEAD, "choices": [{"index": [0], "delta": {"content": "a"}}]}), STOP, DONE),
-    "two choices, mixed": (said({**HEAD, "choices": [{"index": 1, "delta": {"content": "x"}, "finish_reason": "stop"}]}), A, STOP, DONE),
+    "choice index as a list": (
+        said({**HEAD, "choices": [{"index": [0], "delta": {"content": "a"}}]}),
+        STOP,
+        DONE,
+    ),
+    "two choices, mixed": (
+        said(
+            {**HEAD, "choices": [{"index": 1, "delta": {"content": "x"}, "finish_reason": "stop"}]}
+        ),
+        A,
+        STOP,
+        DONE,
+    ),
     "CRLF": tuple(each.replace(b"\n", b"\r\n") for each in PLAIN),
     "CR alone": tuple(each.replace(b"\n", b"\r") for each in PLAIN),
-    "mixed line ends": (OPEN, A.replace(b"\n\n", b"\r\n\n"), B.replace(b"\n\n", b"\n\r\n"), STOP.replace(b"\n\n", b"\r\r"), DONE),
+    "mixed line ends": (
+        OPEN,
+        A.replace(b"\n\n", b"\r\n\n"),
+        B.replace(b"\n\n", b"\n\r\n"),
+        STOP.replace(b"\n\n", b"\r\r"),
+        DONE,
+    ),
     "one line end between events": tuple(each[:-1] for each in PLAIN),
-    "byte by byte": tuple(bytes([each]) for each in b"".join((A, STOP, DONE)).replace(b"\n", b"\r\n")),
+    "byte by byte": tuple(
+        bytes([each]) for each in b"".join((A, STOP, DONE)).replace(b"\n", b"\r\n")
+    ),
     "no DONE": (A, STOP),
     "no blank line at the end": (A, STOP, DONE[:-2]),
     "no finish": (A, B, DONE),
     "no blank after data:": tuple(each.replace(b"data: ", b"data:") for each in PLAIN),
     "byte order mark": (b"\xef\xbb\xbf" + A, STOP, DONE),
-    "data over two lines": (b'data: {"choices": [{"index": 0,\ndata: "delta": {"content": "a"}, "finish_reason": "stop"}]}\n\n', DONE),
-    "event names and ids": (b"retry: 3000\n\n", b"id: 7\nevent: message\n" + A, b"id: 8\n" + STOP, DONE),
+    "data over two lines": (
+        (
+            b'data: {"choices": [{"index": 0,\n'
+            b'data: "delta": {"content": "a"}, "finish_reason": "stop"}]}\n\n'
+        ),
+        DONE,
+    ),
+    "event names and ids": (
+        b"retry: 3000\n\n",
+        b"id: 7\nevent: message\n" + A,
+        b"id: 8\n" + STOP,
+        DONE,
+    ),
     "id after data": (A[:-1] + b"id: 7\n\n", STOP, DONE),
-    "pings": (b"event: ping\n" + said({"type": "ping"}), A, b"event: ping\ndata: ping\n\n", STOP, DONE),
+    "pings": (
+        b"event: ping\n" + said({"type": "ping"}),
+        A,
+        b"event: ping\ndata: ping\n\n",
+        STOP,
+        DONE,
+    ),
     "empty data": (b"data:\n\n", A, b"data: \n\n", STOP, DONE),
     "events that are not JSON": (A, b"data: hello there\n\n", STOP, DONE),
     "events that are arrays": (A, said([1, 2]), said([]), STOP, DONE),
@@ -193,11 +321,19 @@ STREAMS: dict[str, tuple[bytes, ...]] = {
     "choices as an object": (A, said({**HEAD, "choices": {"0": {}}}), STOP, DONE),
     "delta as a text": (A, chunk("b"), STOP, DONE),
     "error null": (chunk({"content": "a"}, error=None), STOP, DONE),
-    "error in mid-stream": (A, said({"error": {"message": "Overloaded", "type": "server_error", "code": 503}}), DONE),
+    "error in mid-stream": (
+        A,
+        said({"error": {"message": "Overloaded", "type": "server_error", "code": 503}}),
+        DONE,
+    ),
     "second finish": (A, STOP, STOP, chunk({}, "length"), DONE),
     "text after the finish": (A, STOP, B, DONE),
     "something after DONE": (*PLAIN, b"data: [DONE]\n\n", b": bye\n\n"),
-    "obfuscation": (chunk({"content": "a"}, obfuscation="xY"), chunk({}, "stop", obfuscation=""), DONE),
+    "obfuscation": (
+        chunk({"content": "a"}, obfuscation="xY"),
+        chunk({}, "stop", obfuscation=""),
+        DONE,
+    ),
     "audio": (
         chunk({"audio": {"id": "au", "data": "AA", "transcript": "h"}}),
         chunk({"audio": {"data": "BB", "transcript": "i", "expires_at": 7}}),
@@ -206,7 +342,13 @@ STREAMS: dict[str, tuple[bytes, ...]] = {
     ),
     "a picture of 3 MB": (
         OPEN,
-        chunk({"images": [{"type": "image_url", "image_url": {"url": f"data:image/png;base64,{BIG}"}}]}),
+        chunk(
+            {
+                "images": [
+                    {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{BIG}"}}
+                ]
+            }
+        ),
         STOP,
         DONE,
     ),
@@ -232,11 +374,17 @@ STREAMS: dict[str, tuple[bytes, ...]] = {
         said({**HEAD, "choices": [{"index": 0, "text": "b", "finish_reason": "stop"}]}),
         DONE,
     ),
-    "Bedrock's metrics": (A, chunk({}, "stop", **{"amazon-bedrock-invocationMetrics": {"inputTokenCount": 3}}), DONE),
+    "Bedrock's metrics": (
+        A,
+        chunk({}, "stop", **{"amazon-bedrock-invocationMetrics": {"inputTokenCount": 3}}),
+        DONE,
+    ),
 }
 # Beside the bytes: status, headers and how the body ends.
 OTHERS: dict[str, Script] = {
-    "media type in other letters": Script(PLAIN, ("Content-Type: Text/Event-Stream;charset=UTF-8",)),
+    "media type in other letters": Script(
+        PLAIN, ("Content-Type: Text/Event-Stream;charset=UTF-8",)
+    ),
     "octets": Script(PLAIN, ("content-type: application/octet-stream",)),
     "no media type": Script(PLAIN, ()),
     "JSON's media type": Script(PLAIN, ("content-type: application/json",)),
@@ -267,9 +415,15 @@ def provider() -> Iterator[ScriptedProvider]:
 
 
 @pytest.fixture(scope="module")
-def gateway(provider: ScriptedProvider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    with running_gateway(MockUpstream(port=provider.port), tmp_path_factory.mktemp("gateway")) as running:
-        made = running.api("POST", "/token-saving/plans", json={"plan_name": PLAN, "cache": {"backend": None}})
+def gateway(
+    provider: ScriptedProvider, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Gateway]:
+    with running_gateway(
+        MockUpstream(port=provider.port), tmp_path_factory.mktemp("gateway")
+    ) as running:
+        made = running.api(
+            "POST", "/token-saving/plans", json={"plan_name": PLAN, "cache": {"backend": None}}
+        )
         assert made.status_code == 201, made.text
         running.wait_plan(PLAN)
         yield running
@@ -283,19 +437,29 @@ def client() -> Iterator[httpx.Client]:
 
 def asked(name: str, **fields: Any) -> dict[str, Any]:
     messages = [{"role": "user", "content": name}]
-    return {"model": ROUTE, "messages": messages, "stream": True, "stream_options": {"include_usage": True}, **fields}
+    return {
+        "model": ROUTE,
+        "messages": messages,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        **fields,
+    }
 
 
 def through(client: httpx.Client, gateway: Gateway, name: str, **fields: Any) -> httpx.Response:
     headers = {"authorization": f"Bearer {gateway.virtual_key}"}
-    return client.post(f"{gateway.url}/v1/chat/completions", json=asked(name, **fields), headers=headers)
+    return client.post(
+        f"{gateway.url}/v1/chat/completions", json=asked(name, **fields), headers=headers
+    )
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_a_dialect_goes_through_as_it_is_and_comes_back_the_same_or_not_at_all(
     gateway: Gateway, provider: ScriptedProvider, client: httpx.Client, name: str
 ) -> None:
-    direct = client.post(f"http://127.0.0.1:{provider.port}/v1/chat/completions", json=asked(name)).content
+    direct = client.post(
+        f"http://127.0.0.1:{provider.port}/v1/chat/completions", json=asked(name)
+    ).content
     unplanned = through(client, gateway, name)
     assert (unplanned.status_code, unplanned.content) == (200, direct)
     missed = through(client, gateway, name, token_saving_plan_id=PLAN)
@@ -311,7 +475,8 @@ def test_a_dialect_goes_through_as_it_is_and_comes_back_the_same_or_not_at_all(
 
 
 def content_of(stream: bytes) -> dict[Any, Any]:
-    """What a client that reads line by line makes of a stream, written out by hand so as not to trust the code under test."""
+    """What a client that reads line by line makes of a stream,
+    written out by hand so as not to trust the code under test."""
     found: dict[Any, Any] = {"calls": []}
     data: list[str] = []
     for line in [*stream.decode("utf-8", "replace").lstrip("\ufeff").splitlines(), ""]:
@@ -325,7 +490,10 @@ def content_of(stream: bytes) -> dict[Any, Any]:
         data = []
         for choice in (value.get("choices") or ()) if isinstance(value, dict) else ():
             _take_choice(found, choice)
-    found["calls"] = [(each.get("id"), each["name"], each["arguments"]) for each in sorted(found["calls"], key=lambda each: each["index"])]
+    found["calls"] = [
+        (each.get("id"), each["name"], each["arguments"])
+        for each in sorted(found["calls"], key=lambda each: each["index"])
+    ]
     return found
 
 
@@ -349,9 +517,21 @@ def _take_choice(found: dict[Any, Any], choice: dict[str, Any]) -> None:
 
 def _take_call(calls: list[dict[str, Any]], piece: dict[str, Any]) -> None:
     index, function_ = piece.get("index"), piece.get("function") or {}
-    begun = [each for each in calls if (each["key"] == index if index is not None else each.get("id") == piece.get("id"))]
+    begun = [
+        each
+        for each in calls
+        if (each["key"] == index if index is not None else each.get("id") == piece.get("id"))
+    ]
     if not begun or (piece.get("id") and begun[-1].get("id") and piece["id"] != begun[-1]["id"]):
-        begun = [{"key": index, "index": len(calls) if index is None else index, "id": "", "name": "", "arguments": ""}]
+        begun = [
+            {
+                "key": index,
+                "index": len(calls) if index is None else index,
+                "id": "",
+                "name": "",
+                "arguments": "",
+            }
+        ]
         calls.append(begun[-1])
     begun[-1]["id"] = begun[-1]["id"] or piece.get("id") or ""
     begun[-1]["name"] = begun[-1]["name"] or function_.get("name") or ""

@@ -1,4 +1,5 @@
-"""With TOKENTHRIFT_ENCRYPT_CACHE no text of a question or an answer lies in Redis, PostgreSQL or Qdrant, or crosses Redis, in clear."""
+"""With TOKENTHRIFT_ENCRYPT_CACHE no text of a question or an answer lies in Redis,
+PostgreSQL or Qdrant, or crosses Redis, in clear."""
 
 import base64
 import threading
@@ -31,14 +32,17 @@ user.user_permissions.set(Permission.objects.filter(codename__in=("view_entry", 
 
 
 class Site:
-    """A gateway of two workers with a provider and a Qdrant of its own, and all that it keeps anywhere."""
+    """A gateway of two workers with a provider and a Qdrant of its own,
+    and all that it keeps anywhere."""
 
     def __init__(self, gateway: Gateway, upstream: MockUpstream, qdrant: QdrantServer) -> None:
         self.gateway, self.upstream, self.qdrant = gateway, upstream, qdrant
         self.asked, self.said = f"Q{uuid.uuid4().hex}", f"A{uuid.uuid4().hex}"
         upstream.says = completion(f"Bring it to the counter, {self.said}.")
         for name in BACKENDS:
-            made = gateway.api("POST", "/token-saving/plans", json={"plan_name": name, "cache": {"backend": name}})
+            made = gateway.api(
+                "POST", "/token-saving/plans", json={"plan_name": name, "cache": {"backend": name}}
+            )
             assert made.status_code == 201, made.text
         gateway.wait_plan(BACKENDS[-1])
 
@@ -48,9 +52,26 @@ class Site:
     def leaks(self, *more: bytes) -> list[str]:
         """Where one of the canaries is found, in any form that it is stored in."""
         found: list[str] = []
-        forms = {word: (word.encode(), word.lower().encode(), word.encode().hex().encode(), *_in_base64(word)) for word in self.words}
-        for place, data in (*self._redis(), *self._postgres(), *self._qdrant(), *(("crossed Redis", each) for each in more)):
-            found += [f"{word[0]} in {place}" for word in self.words if any(form in data for form in forms[word])]
+        forms = {
+            word: (
+                word.encode(),
+                word.lower().encode(),
+                word.encode().hex().encode(),
+                *_in_base64(word),
+            )
+            for word in self.words
+        }
+        for place, data in (
+            *self._redis(),
+            *self._postgres(),
+            *self._qdrant(),
+            *(("crossed Redis", each) for each in more),
+        ):
+            found += [
+                f"{word[0]} in {place}"
+                for word in self.words
+                if any(form in data for form in forms[word])
+            ]
         return sorted(set(found))
 
     @property
@@ -60,27 +81,41 @@ class Site:
     def _redis(self) -> Iterator[tuple[str, bytes]]:
         client: Any
         for url, database in ((settings.REDIS_URL, None), (settings.REDIS_SEMANTIC_URL, 0)):
-            client = redis.Redis.from_url(url) if database is None else redis.Redis.from_url(url, db=database)
+            client = (
+                redis.Redis.from_url(url)
+                if database is None
+                else redis.Redis.from_url(url, db=database)
+            )
             for key in client.scan_iter("*", count=1000):
                 yield "a key of Redis", key
                 kind = client.type(key)
                 if kind == b"string":
                     yield "Redis", client.get(key) or b""
                 elif kind == b"hash":
-                    yield "a hash of Redis", b" ".join(part for pair in client.hgetall(key).items() for part in pair)
+                    yield (
+                        "a hash of Redis",
+                        b" ".join(part for pair in client.hgetall(key).items() for part in pair),
+                    )
             client.close()
 
     def _postgres(self) -> Iterator[tuple[str, bytes]]:
         with psycopg.connect(self.gateway.environment["DATABASE_URL"]) as connection:
-            tables = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
+            tables = connection.execute(
+                "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
+            ).fetchall()
             for (table,) in tables:
-                for (row,) in connection.execute(sql.SQL("SELECT t::text FROM {} t").format(sql.Identifier(table))):
+                for (row,) in connection.execute(
+                    sql.SQL("SELECT t::text FROM {} t").format(sql.Identifier(table))
+                ):
                     yield table, row.encode()
 
     def _qdrant(self) -> Iterator[tuple[str, bytes]]:
-        for collection in httpx.get(f"{self.qdrant.url}/collections").json()["result"]["collections"]:
+        for collection in httpx.get(f"{self.qdrant.url}/collections").json()["result"][
+            "collections"
+        ]:
             points = httpx.post(
-                f"{self.qdrant.url}/collections/{collection['name']}/points/scroll", json={"limit": 1000, "with_payload": True}
+                f"{self.qdrant.url}/collections/{collection['name']}/points/scroll",
+                json={"limit": 1000, "with_payload": True},
             )
             yield "Qdrant", points.content
 
@@ -116,12 +151,21 @@ def hearing(prefix: str) -> Iterator[list[bytes]]:
 
 
 @pytest.fixture(scope="module", params=["yes", "no"])
-def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Site]:
     qdrant = QdrantServer(tmp_path_factory.mktemp("qdrant"))
-    more = {"QDRANT_URL": qdrant.url, "TOKENTHRIFT_ENCRYPT_CACHE": request.param, "TOKENTHRIFT_EXACT_MEMORY_MB": "0"}
+    more = {
+        "QDRANT_URL": qdrant.url,
+        "TOKENTHRIFT_ENCRYPT_CACHE": request.param,
+        "TOKENTHRIFT_EXACT_MEMORY_MB": "0",
+    }
     try:
         folder = tmp_path_factory.mktemp("encrypted")
-        with running_upstream() as upstream, running_gateway(upstream, folder, workers=2, **more) as gateway:
+        with (
+            running_upstream() as upstream,
+            running_gateway(upstream, folder, workers=2, **more) as gateway,
+        ):
             gateway.manage("shell", "-c", READER)
             yield Site(gateway, upstream, qdrant)
     finally:
@@ -130,9 +174,15 @@ def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 def test_texts_are_found_again_and_lie_nowhere_in_clear(site: Site) -> None:
     encrypted = site.gateway.environment["TOKENTHRIFT_ENCRYPT_CACHE"] == "yes"
-    with hearing(site.gateway.environment["TOKENTHRIFT_INSTANCE"]) as heard, ThreadPoolExecutor(12) as pool:
+    with (
+        hearing(site.gateway.environment["TOKENTHRIFT_INSTANCE"]) as heard,
+        ThreadPoolExecutor(12) as pool,
+    ):
         site.upstream.pause = 1.0
-        crowd = [pool.submit(site.ask, BACKENDS[0], "Will {} be shared?", stream=number % 2 == 0) for number in range(12)]
+        crowd = [
+            pool.submit(site.ask, BACKENDS[0], "Will {} be shared?", stream=number % 2 == 0)
+            for number in range(12)
+        ]
         assert all(site.said in each.result().text for each in crowd)
         site.upstream.pause = 0.0
         for plan in BACKENDS:
@@ -141,12 +191,16 @@ def test_texts_are_found_again_and_lie_nowhere_in_clear(site: Site) -> None:
         for plan in BACKENDS:
             assert site.ask(plan, ASKED).headers["x-tokenthrift-cache"] == "exact"
             near = site.ask(plan, AGAIN)
-            assert (near.headers["x-tokenthrift-cache"], site.said in near.text) == ("semantic", True)
+            assert (near.headers["x-tokenthrift-cache"], site.said in near.text) == (
+                "semantic",
+                True,
+            )
     places = site.leaks(b"\n".join(heard))
     if encrypted:
         assert places == []
         return
-    # What the search for canaries would have found: without encryption they are where they are expected.
+    # What the search for canaries would have found: without encryption they are where they are
+    # expected.
     for place in ("Redis", "a hash of Redis", "proxy_semanticentry", "Qdrant"):
         assert {f"Q in {place}", f"A in {place}"} & set(places), places
     assert "A in crossed Redis" in places
@@ -156,7 +210,10 @@ def test_staff_who_may_read_texts_read_them(site: Site) -> None:
     assert site.ask(BACKENDS[0], "May staff see {}?").status_code == 200
     time.sleep(1.0)
     rows = site.gateway.api("GET", f"/token-saving/plans/{BACKENDS[0]}/entries").json()["data"]
-    shown = [post(staff(site.gateway, "reader"), f"{LIST}{row['entry_id']}/text/").text for row in rows[:1]]
+    shown = [
+        post(staff(site.gateway, "reader"), f"{LIST}{row['entry_id']}/text/").text
+        for row in rows[:1]
+    ]
     assert site.asked in shown[0]
     assert site.said in shown[0]
 

@@ -1,4 +1,5 @@
-"""What is forgotten is served by no worker two seconds later: from memory, Redis or PostgreSQL, under load, and after a flush of Redis."""
+"""What is forgotten is served by no worker two seconds later:
+from memory, Redis or PostgreSQL, under load, and after a flush of Redis."""
 
 import threading
 import time
@@ -13,7 +14,9 @@ from tests.support.gateways import PROMISED, Gateway, running_gateway
 from tests.support.upstream import MockUpstream, completion
 
 QUESTIONS = [
-    phrase.format(thing) for thing in ("a parcel", "a printer", "shoes") for phrase in ("How do I return {}?", "How can I return {}?")
+    phrase.format(thing)
+    for thing in ("a parcel", "a printer", "shoes")
+    for phrase in ("How do I return {}?", "How can I return {}?")
 ]
 
 
@@ -26,7 +29,11 @@ def gateway(upstream: MockUpstream, tmp_path_factory: pytest.TempPathFactory) ->
 @pytest.fixture
 def plan(gateway: Gateway) -> str:
     name = f"forgets-{uuid.uuid4().hex[:8]}"
-    made = gateway.api("POST", "/token-saving/plans", json={"plan_name": name, "cache": {"backend": "pgvector_semantic"}})
+    made = gateway.api(
+        "POST",
+        "/token-saving/plans",
+        json={"plan_name": name, "cache": {"backend": "pgvector_semantic"}},
+    )
     assert made.status_code == 201, made.text
     gateway.wait_plan(name)
     return name
@@ -34,15 +41,21 @@ def plan(gateway: Gateway) -> str:
 
 def answer(gateway: Gateway, plan: str, question: str, tags: Sequence[str] = ()) -> tuple[str, str]:
     """The tier and the text."""
-    reply = gateway.chat(question, token_saving_plan_id=plan, cache={"tags": list(tags)} if tags else {})
+    reply = gateway.chat(
+        question, token_saving_plan_id=plan, cache={"tags": list(tags)} if tags else {}
+    )
     return reply.headers["x-tokenthrift-cache"], reply.json()["choices"][0]["message"]["content"]
 
 
 def invalidate(gateway: Gateway, plan: str, **body: object) -> None:
-    assert gateway.api("POST", f"/token-saving/plans/{plan}/invalidate", json=body).status_code == 200
+    assert (
+        gateway.api("POST", f"/token-saving/plans/{plan}/invalidate", json=body).status_code == 200
+    )
 
 
-def test_under_load_no_old_answer_is_served_two_seconds_later(gateway: Gateway, upstream: MockUpstream, plan: str) -> None:
+def test_under_load_no_old_answer_is_served_two_seconds_later(
+    gateway: Gateway, upstream: MockUpstream, plan: str
+) -> None:
     upstream.says, upstream.pause = completion("old"), 0.05
     seen: list[tuple[float, str, str]] = []
     stop = threading.Event()
@@ -51,7 +64,12 @@ def test_under_load_no_old_answer_is_served_two_seconds_later(gateway: Gateway, 
         number = offset
         while not stop.is_set():
             began = time.monotonic()
-            seen.append((began, *answer(gateway, plan, QUESTIONS[number % len(QUESTIONS)], tags=["returns"])))
+            seen.append(
+                (
+                    began,
+                    *answer(gateway, plan, QUESTIONS[number % len(QUESTIONS)], tags=["returns"]),
+                )
+            )
             number += 1
 
     threads = [threading.Thread(target=load, args=(offset,)) for offset in range(4)]
@@ -75,7 +93,9 @@ def test_under_load_no_old_answer_is_served_two_seconds_later(gateway: Gateway, 
     assert ("exact", "new") in after
 
 
-def test_a_flushed_redis_brings_nothing_back(gateway: Gateway, upstream: MockUpstream, plan: str) -> None:
+def test_a_flushed_redis_brings_nothing_back(
+    gateway: Gateway, upstream: MockUpstream, plan: str
+) -> None:
     upstream.says = completion("old")
     assert answer(gateway, plan, QUESTIONS[0]) == ("miss", "old")
     time.sleep(0.3)
@@ -89,10 +109,16 @@ def test_a_flushed_redis_brings_nothing_back(gateway: Gateway, upstream: MockUps
     assert answer(gateway, plan, QUESTIONS[1]) == ("miss", "new")
     time.sleep(0.3)
     for _ in range(6):
-        assert answer(gateway, plan, QUESTIONS[0])[1] == answer(gateway, plan, QUESTIONS[1])[1] == "new"
+        assert (
+            answer(gateway, plan, QUESTIONS[0])[1]
+            == answer(gateway, plan, QUESTIONS[1])[1]
+            == "new"
+        )
 
 
-def test_a_request_under_way_stores_nothing_that_is_served(gateway: Gateway, upstream: MockUpstream, plan: str) -> None:
+def test_a_request_under_way_stores_nothing_that_is_served(
+    gateway: Gateway, upstream: MockUpstream, plan: str
+) -> None:
     upstream.says, upstream.pause = completion("old"), 1.5
     question = uuid.uuid4().hex
     running = threading.Thread(target=answer, args=(gateway, plan, question))
@@ -105,7 +131,9 @@ def test_a_request_under_way_stores_nothing_that_is_served(gateway: Gateway, ups
     assert answer(gateway, plan, question) == ("miss", "new")
 
 
-def test_only_what_carries_the_tag_is_forgotten(gateway: Gateway, upstream: MockUpstream, plan: str) -> None:
+def test_only_what_carries_the_tag_is_forgotten(
+    gateway: Gateway, upstream: MockUpstream, plan: str
+) -> None:
     upstream.says = completion("old")
     tagged, other = uuid.uuid4().hex, uuid.uuid4().hex
     answer(gateway, plan, tagged, tags=["de", "prices"])
@@ -118,9 +146,13 @@ def test_only_what_carries_the_tag_is_forgotten(gateway: Gateway, upstream: Mock
     assert answer(gateway, plan, other, tags=["de"]) == ("exact", "old")
 
 
-def test_a_tenant_forgets_under_a_plan_of_the_platforms_and_others_keep(gateway: Gateway, upstream: MockUpstream, plan: str) -> None:
+def test_a_tenant_forgets_under_a_plan_of_the_platforms_and_others_keep(
+    gateway: Gateway, upstream: MockUpstream, plan: str
+) -> None:
     upstream.says = completion("old")
-    other = gateway.manage("create_key", "--tenant", f"other-{uuid.uuid4().hex[:6]}", "--create-tenant")
+    other = gateway.manage(
+        "create_key", "--tenant", f"other-{uuid.uuid4().hex[:6]}", "--create-tenant"
+    )
     time.sleep(PROMISED)
     question = uuid.uuid4().hex
     for key in (None, other):
@@ -129,5 +161,8 @@ def test_a_tenant_forgets_under_a_plan_of_the_platforms_and_others_keep(gateway:
     path = f"/token-saving/plans/{plan}/invalidate?tenant=demo"
     assert gateway.api("POST", path, json={"all": True}).json()["tenant"] == "demo"
     time.sleep(PROMISED)
-    tiers = [gateway.chat(question, key=key, token_saving_plan_id=plan).headers["x-tokenthrift-cache"] for key in (None, other)]
+    tiers = [
+        gateway.chat(question, key=key, token_saving_plan_id=plan).headers["x-tokenthrift-cache"]
+        for key in (None, other)
+    ]
     assert tiers == ["miss", "exact"]

@@ -1,4 +1,5 @@
-"""No answer crosses a tenant: two of them ask the same and nearly the same at once, through two workers, on every backend.
+"""No answer crosses a tenant: two of them ask the same and nearly the same at once,
+through two workers, on every backend.
 
 Elsewhere they got each other's: bifrost#5769, vllm-project/semantic-router#2134.
 """
@@ -21,7 +22,13 @@ AT_A_TIME = 8
 TOPICS = """return a parcel|pay by card|change the password|close the account|get an invoice|cancel a subscription|track a delivery
 change the delivery address|redeem a voucher|reach customer support|report a stolen card|activate a new card|change the language
 delete the history|download a statement|add a second user|turn on notifications|exchange a damaged item|raise the limit|update the app"""
-FORMS = ("How do I {}?", "how do i {}", "How can I {}?", "How do I {}, please?", "Hello, how do I {}?")
+FORMS = (
+    "How do I {}?",
+    "how do i {}",
+    "How can I {}?",
+    "How do I {}, please?",
+    "Hello, how do I {}?",
+)
 QUESTIONS = [form.format(topic) for topic in TOPICS.replace("\n", "|").split("|") for form in FORMS]
 ROUNDS = 5  # 500 questions a tenant, 1,000 a backend
 
@@ -36,7 +43,10 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     qdrant = QdrantServer(tmp_path_factory.mktemp("qdrant"))
     folder = tmp_path_factory.mktemp("leaks")
     try:
-        with running_upstream() as upstream, running_gateway(upstream, folder, workers=2, QDRANT_URL=qdrant.url) as running:
+        with (
+            running_upstream() as upstream,
+            running_gateway(upstream, folder, workers=2, QDRANT_URL=qdrant.url) as running,
+        ):
             upstream.makes = signed
             yield running
     finally:
@@ -45,13 +55,17 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
 
 @pytest.fixture(scope="module")
 def keys(gateway: Gateway) -> dict[str, str]:
-    made = {name: gateway.manage("create_key", "--tenant", name, "--create-tenant") for name in TENANTS}
+    made = {
+        name: gateway.manage("create_key", "--tenant", name, "--create-tenant") for name in TENANTS
+    }
     gateway.let_others_follow()
     return made
 
 
 @pytest.mark.parametrize("backend", ["pgvector_semantic", "redis_semantic", "qdrant_semantic"])
-async def test_a_thousand_questions_of_two_tenants(gateway: Gateway, keys: dict[str, str], backend: str) -> None:
+async def test_a_thousand_questions_of_two_tenants(
+    gateway: Gateway, keys: dict[str, str], backend: str
+) -> None:
     """One plan for both, so that nothing but the tenant tells their questions apart."""
     plan = f"leaks-{backend}"
     cache = {"backend": backend, "similarity_threshold": 0.8}
@@ -67,9 +81,16 @@ async def test_a_thousand_questions_of_two_tenants(gateway: Gateway, keys: dict[
 
     async def client(http: httpx.AsyncClient) -> None:
         for number, (tenant, question) in enumerate(waiting):
-            body = {"model": ROUTE, "messages": [{"role": "user", "content": question}], "user": tenant, "stream": number % 5 == 0}
+            body = {
+                "model": ROUTE,
+                "messages": [{"role": "user", "content": question}],
+                "user": tenant,
+                "stream": number % 5 == 0,
+            }
             headers = {"authorization": f"Bearer {keys[tenant]}"}
-            reply = await http.post("/v1/chat/completions", json=body | {"token_saving_plan_id": plan}, headers=headers)
+            reply = await http.post(
+                "/v1/chat/completions", json=body | {"token_saving_plan_id": plan}, headers=headers
+            )
             assert reply.status_code == 200, reply.text
             (other,) = set(TENANTS) - {tenant}
             assert f"signed:{tenant}" in reply.text

@@ -1,4 +1,5 @@
-"""What providers report, in the words of each, against what the ledger bills: whole and streamed, through a running gateway."""
+"""What providers report, in the words of each, against what the ledger bills:
+whole and streamed, through a running gateway."""
 
 import json
 import time
@@ -22,8 +23,9 @@ WORDS: Final = "word " * 400
 
 @dataclass(frozen=True)
 class Case:
-    """`usage`: as the provider reports it; `beside`: what else its completion holds, `of_choice`: its choice; `billed`: US dollars, or
-    those off and at the provider's peak; `expect`: other columns of the row."""
+    """`usage`: as the provider reports it; `beside`: what else its completion holds,
+    `of_choice`: its choice; `billed`: US dollars, or those off and at the provider's peak;
+    `expect`: other columns of the row."""
 
     provider: str
     model: str
@@ -51,7 +53,13 @@ CASES: Final = {
     "xai-reasoning": Case(
         "x-ai",
         "grok-4-fast-reasoning",
-        tokens(10120, 1499, 14428, prompt_tokens_details=cached(128), completion_tokens_details={"reasoning_tokens": 2809}),
+        tokens(
+            10120,
+            1499,
+            14428,
+            prompt_tokens_details=cached(128),
+            completion_tokens_details={"reasoning_tokens": 2809},
+        ),
         "0.0041588",
         {"completion_tokens": 4308, "cached_tokens": 128, "token_details": {"reasoning": 2809}},
     ),
@@ -77,9 +85,15 @@ CASES: Final = {
         "0.00095",
         {"bill": "charged"},
     ),
-    "gemini-long": Case("google", "gemini-2.5-pro", tokens(250_000, 1_000), "0.64", {"bill": "list"}),
+    "gemini-long": Case(
+        "google", "gemini-2.5-pro", tokens(250_000, 1_000), "0.64", {"bill": "list"}
+    ),
     "openai-cached-too-much": Case(
-        "openai", "gpt-4o-mini", tokens(10, 5, prompt_tokens_details=cached(99_999)), "0.00000375", {"cached_tokens": 10}
+        "openai",
+        "gpt-4o-mini",
+        tokens(10, 5, prompt_tokens_details=cached(99_999)),
+        "0.00000375",
+        {"cached_tokens": 10},
     ),
     "anthropic-read": Case(
         "anthropic",
@@ -89,7 +103,13 @@ CASES: Final = {
         {"prompt_tokens": 2000, "cached_tokens": 1800},
     ),
     # Others of their kinds.
-    "gemini-thoughts": Case("google", "gemini-2.5-pro", tokens(7477, 2060, 11_476), "0.04933625", {"completion_tokens": 3999}),
+    "gemini-thoughts": Case(
+        "google",
+        "gemini-2.5-pro",
+        tokens(7477, 2060, 11_476),
+        "0.04933625",
+        {"completion_tokens": 3999},
+    ),
     "gemini-audio": Case(
         "google",
         "gemini-2.5-flash",
@@ -97,7 +117,12 @@ CASES: Final = {
         "0.00097",
         {"token_details": {"audio": 600}},
     ),
-    "gemini-long-cached": Case("google", "gemini-2.5-pro", tokens(250_000, 1_000, prompt_tokens_details=cached(200_000)), "0.19"),
+    "gemini-long-cached": Case(
+        "google",
+        "gemini-2.5-pro",
+        tokens(250_000, 1_000, prompt_tokens_details=cached(200_000)),
+        "0.19",
+    ),
     "groq-x": Case(
         "groq",
         "llama-3.3-70b-versatile",
@@ -118,14 +143,32 @@ CASES: Final = {
         "0.015525",
         {"written_tokens": 2500, "token_details": {"written_1h": 2000}},
     ),
-    "xai-ticks": Case("x-ai", "grok-4-fast-reasoning", tokens(100, 10, cost_in_usd_ticks=37_756_000), "0.0037756", {"bill": "charged"}),
-    "perplexity-cost": Case("perplexity", "sonar", tokens(10, 10, cost={"request_cost": 0.005, "total_cost": 0.00502}), "0.00502"),
+    "xai-ticks": Case(
+        "x-ai",
+        "grok-4-fast-reasoning",
+        tokens(100, 10, cost_in_usd_ticks=37_756_000),
+        "0.0037756",
+        {"bill": "charged"},
+    ),
+    "perplexity-cost": Case(
+        "perplexity",
+        "sonar",
+        tokens(10, 10, cost={"request_cost": 0.005, "total_cost": 0.00502}),
+        "0.00502",
+    ),
     "perplexity-request": Case("perplexity", "sonar", tokens(10, 10), "0.01202"),
-    "openai-flex": Case("openai", "gpt-5", tokens(1000, 100), "0.001125", beside={"service_tier": "flex"}),
+    "openai-flex": Case(
+        "openai", "gpt-5", tokens(1000, 100), "0.001125", beside={"service_tier": "flex"}
+    ),
     "openai-audio": Case(
         "openai",
         "gpt-audio",
-        tokens(1000, 500, prompt_tokens_details={"audio_tokens": 400}, completion_tokens_details={"audio_tokens": 300}),
+        tokens(
+            1000,
+            500,
+            prompt_tokens_details={"audio_tokens": 400},
+            completion_tokens_details={"audio_tokens": 300},
+        ),
         "0.0355",
         {"token_details": {"audio": 400, "output_audio": 300}},
     ),
@@ -133,7 +176,9 @@ CASES: Final = {
     "byok": Case(
         "openrouter",
         "openai/gpt-4o-mini",
-        tokens(1000, 100, cost=0.00001, is_byok=True, cost_details={"upstream_inference_cost": 0.0002}),
+        tokens(
+            1000, 100, cost=0.00001, is_byok=True, cost_details={"upstream_inference_cost": 0.0002}
+        ),
         "0.00021",
         {"bill": "charged"},
     ),
@@ -150,7 +195,11 @@ CASES: Final = {
                 "content": None,
                 "reasoning_content": WORDS,
                 "tool_calls": [
-                    {"id": "call_1", "type": "function", "function": {"name": "write", "arguments": json.dumps({"text": WORDS})}}
+                    {
+                        "id": "call_1",
+                        "type": "function",
+                        "function": {"name": "write", "arguments": json.dumps({"text": WORDS})},
+                    }
                 ],
             }
         },
@@ -181,10 +230,13 @@ def gateway(upstream: MockUpstream, tmp_path_factory: pytest.TempPathFactory) ->
         running.manage(
             "shell",
             "-c",
-            "from proxy.upstreams.services import put_route, put_upstream\n"
-            f"for provider, model in {routes!r}:\n"
-            f"    made = put_upstream(name=provider, provider=provider, base_url={upstream.base_url!r}, allow_private=True)\n"
-            "    put_route(name=f'{provider}:{model}', upstream=made, model=model)",
+            (
+                "from proxy.upstreams.services import put_route, put_upstream\n"
+                f"for provider, model in {routes!r}:\n"
+                "    made = put_upstream(name=provider, provider=provider, "
+                f"base_url={upstream.base_url!r}, allow_private=True)\n"
+                "    put_route(name=f'{provider}:{model}', upstream=made, model=model)"
+            ),
         )
         time.sleep(2)
         yield running
@@ -193,9 +245,13 @@ def gateway(upstream: MockUpstream, tmp_path_factory: pytest.TempPathFactory) ->
 def row_of(gateway: Gateway, request_id: str, seconds: float = 30.0) -> dict[str, Any]:
     """The request in the ledger."""
     ends = time.monotonic() + seconds
-    with psycopg.connect(gateway.environment["DATABASE_URL"], autocommit=True, row_factory=psycopg.rows.dict_row) as conn:
+    with psycopg.connect(
+        gateway.environment["DATABASE_URL"], autocommit=True, row_factory=psycopg.rows.dict_row
+    ) as conn:
         while time.monotonic() < ends:
-            found = conn.execute("SELECT * FROM stats_requestevent WHERE event_id = %s", [request_id]).fetchone()
+            found = conn.execute(
+                "SELECT * FROM stats_requestevent WHERE event_id = %s", [request_id]
+            ).fetchone()
             if found:
                 return found
             time.sleep(0.1)
@@ -205,9 +261,13 @@ def row_of(gateway: Gateway, request_id: str, seconds: float = 30.0) -> dict[str
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 @pytest.mark.parametrize("name", CASES)
-def test_the_ledger_bills_what_the_provider_bills(gateway: Gateway, name: str, stream: bool) -> None:
+def test_the_ledger_bills_what_the_provider_bills(
+    gateway: Gateway, name: str, stream: bool
+) -> None:
     case = CASES[name]
-    reply = gateway.chat(model=f"{case.provider}:{case.model}", metadata={"case": name}, stream=stream)
+    reply = gateway.chat(
+        model=f"{case.provider}:{case.model}", metadata={"case": name}, stream=stream
+    )
     assert reply.status_code == 200, reply.text
     row = row_of(gateway, reply.headers["x-request-id"])
     for column, value in case.expect.items():
@@ -224,11 +284,17 @@ def test_the_ledger_bills_what_the_provider_bills(gateway: Gateway, name: str, s
         assert row["billed_cost"] < Decimal("0.001")
 
 
-def test_a_client_that_leaves_before_the_answer_leaves_a_call_of_unknown_cost(gateway: Gateway, upstream: MockUpstream) -> None:
+def test_a_client_that_leaves_before_the_answer_leaves_a_call_of_unknown_cost(
+    gateway: Gateway, upstream: MockUpstream
+) -> None:
     """Its row is found by time: a client that leaves gets no id."""
     upstream.pause = 5.0
     try:
-        body = {"model": "openai:gpt-4o-mini", "messages": [{"role": "user", "content": "hi"}], "metadata": {"case": "openai-floats"}}
+        body = {
+            "model": "openai:gpt-4o-mini",
+            "messages": [{"role": "user", "content": "hi"}],
+            "metadata": {"case": "openai-floats"},
+        }
         key = {"authorization": f"Bearer {gateway.virtual_key}"}
         with pytest.raises(httpx.ReadTimeout):
             httpx.post(f"{gateway.url}/v1/chat/completions", json=body, headers=key, timeout=1)
@@ -236,7 +302,10 @@ def test_a_client_that_leaves_before_the_answer_leaves_a_call_of_unknown_cost(ga
         upstream.pause = 0.0
     ends = time.monotonic() + 30
     with psycopg.connect(gateway.environment["DATABASE_URL"], autocommit=True) as conn:
-        query = "SELECT bill, billed_cost, prompt_tokens > 0 FROM stats_requestevent WHERE outcome = 'client_closed'"
+        query = (
+            "SELECT bill, billed_cost, prompt_tokens > 0 FROM stats_requestevent "
+            "WHERE outcome = 'client_closed'"
+        )
         while not (found := conn.execute(query).fetchone()) and time.monotonic() < ends:
             time.sleep(0.1)
     assert found == ("unknown", None, True)

@@ -22,7 +22,11 @@ def outcome(gateway: Gateway, event_id: str) -> tuple[str, int]:
 
 
 def test_a_request_with_a_nul_is_recorded_once(gateway: Gateway) -> None:
-    replies = [gateway.chat("a\0b"), gateway.chat(model="smart\0/balanced"), gateway.chat(token_saving_plan_id="a\0b")]
+    replies = [
+        gateway.chat("a\0b"),
+        gateway.chat(model="smart\0/balanced"),
+        gateway.chat(token_saving_plan_id="a\0b"),
+    ]
     for reply in replies:
         assert outcome(gateway, reply.headers["x-request-id"])[1] == reply.status_code
     time.sleep(2)

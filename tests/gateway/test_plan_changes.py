@@ -1,4 +1,5 @@
-"""An edit reaches every worker within two seconds; a request in flight finishes on the version it began with."""
+"""An edit reaches every worker within two seconds;
+a request in flight finishes on the version it began with."""
 
 import threading
 import time
@@ -30,26 +31,50 @@ def everywhere(works: Callable[[], bool], seconds: float = PROMISED) -> bool:
 
 
 def reason(gateway: Gateway, plan: str) -> str:
-    return str(gateway.chat(uuid.uuid4().hex, token_saving_plan_id=plan).headers.get("x-tokenthrift-bypass-reason", ""))
+    return str(
+        gateway.chat(uuid.uuid4().hex, token_saving_plan_id=plan).headers.get(
+            "x-tokenthrift-bypass-reason", ""
+        )
+    )
 
 
 def test_a_plan_is_known_changed_and_forgotten_on_every_worker(gateway: Gateway) -> None:
-    assert gateway.api("POST", "/token-saving/plans", json={"plan_name": "edited", "cache": {"backend": None}}).status_code == 201
+    assert (
+        gateway.api(
+            "POST", "/token-saving/plans", json={"plan_name": "edited", "cache": {"backend": None}}
+        ).status_code
+        == 201
+    )
     assert everywhere(lambda: reason(gateway, "edited") == "")
-    assert gateway.api("PATCH", "/token-saving/plans/edited", json={"mode": "off"}).status_code == 200
+    assert (
+        gateway.api("PATCH", "/token-saving/plans/edited", json={"mode": "off"}).status_code == 200
+    )
     assert everywhere(lambda: reason(gateway, "edited") == "plan-off")
     assert gateway.api("DELETE", "/token-saving/plans/edited").status_code == 204
     assert everywhere(lambda: reason(gateway, "edited") == "unknown-plan")
 
 
-def test_an_entry_that_an_admin_deletes_is_served_by_no_worker_any_more(gateway: Gateway, upstream: MockUpstream) -> None:
+def test_an_entry_that_an_admin_deletes_is_served_by_no_worker_any_more(
+    gateway: Gateway, upstream: MockUpstream
+) -> None:
     """Each worker keeps it in memory after so many hits; Redis tells them all that it is gone."""
-    assert gateway.api("POST", "/token-saving/plans", json={"plan_name": "wrong-answer", "cache": {"backend": None}}).status_code == 201
+    assert (
+        gateway.api(
+            "POST",
+            "/token-saving/plans",
+            json={"plan_name": "wrong-answer", "cache": {"backend": None}},
+        ).status_code
+        == 201
+    )
     gateway.wait_plan("wrong-answer")
     question = f"What is the wrong answer to {uuid.uuid4().hex}?"
 
     def tier() -> str:
-        return str(gateway.chat(question, token_saving_plan_id="wrong-answer").headers["x-tokenthrift-cache"])
+        return str(
+            gateway.chat(question, token_saving_plan_id="wrong-answer").headers[
+                "x-tokenthrift-cache"
+            ]
+        )
 
     assert [tier() for _ in range(REPEATS)] == ["miss"] + ["exact"] * (REPEATS - 1)
     with redis.Redis.from_url(settings.REDIS_URL) as store:
@@ -62,9 +87,15 @@ def test_an_entry_that_an_admin_deletes_is_served_by_no_worker_any_more(gateway:
 
 
 def test_a_change_that_is_refused_changes_nothing(gateway: Gateway) -> None:
-    gateway.api("POST", "/token-saving/plans", json={"plan_name": "kept", "cache": {"backend": None, "ttl": 60}})
+    gateway.api(
+        "POST",
+        "/token-saving/plans",
+        json={"plan_name": "kept", "cache": {"backend": None, "ttl": 60}},
+    )
     before = gateway.api("GET", "/token-saving/plans/kept").json()
-    refused = gateway.api("PATCH", "/token-saving/plans/kept", json={"cache": {"ttl": 120, "similarity_threshold": 7}})
+    refused = gateway.api(
+        "PATCH", "/token-saving/plans/kept", json={"cache": {"ttl": 120, "similarity_threshold": 7}}
+    )
     assert refused.status_code == 400
     assert refused.json()["error"]["param"] == "cache.similarity_threshold"
     assert gateway.api("GET", "/token-saving/plans/kept").json() == before
@@ -83,20 +114,37 @@ def test_tenants_share_neither_plans_nor_answers(gateway: Gateway) -> None:
     gateway.api("POST", "/token-saving/plans?tenant=demo", json={"plan_name": "private"})
     time.sleep(PROMISED)
     question = uuid.uuid4().hex
-    assert gateway.chat(question, token_saving_plan_id="shared").headers["x-tokenthrift-cache"] == "miss"
+    assert (
+        gateway.chat(question, token_saving_plan_id="shared").headers["x-tokenthrift-cache"]
+        == "miss"
+    )
     time.sleep(0.2)
-    assert gateway.chat(question, token_saving_plan_id="shared").headers["x-tokenthrift-cache"] == "exact"
-    assert gateway.chat(question, key=other, token_saving_plan_id="shared").headers["x-tokenthrift-cache"] == "miss"
+    assert (
+        gateway.chat(question, token_saving_plan_id="shared").headers["x-tokenthrift-cache"]
+        == "exact"
+    )
+    assert (
+        gateway.chat(question, key=other, token_saving_plan_id="shared").headers[
+            "x-tokenthrift-cache"
+        ]
+        == "miss"
+    )
     answer = gateway.chat(question, key=other, token_saving_plan_id="private")
     assert answer.headers["x-tokenthrift-bypass-reason"] == "unknown-plan"
 
 
-def test_a_request_in_flight_finishes_on_the_plan_it_began_with(gateway: Gateway, upstream: MockUpstream) -> None:
+def test_a_request_in_flight_finishes_on_the_plan_it_began_with(
+    gateway: Gateway, upstream: MockUpstream
+) -> None:
     gateway.api("POST", "/token-saving/plans", json={"plan_name": "brief"})
     time.sleep(PROMISED)
     upstream.pause = 1.0
     answers: list[httpx.Response] = []
-    running = threading.Thread(target=lambda: answers.append(gateway.chat("slow one", stream=True, token_saving_plan_id="brief")))
+    running = threading.Thread(
+        target=lambda: answers.append(
+            gateway.chat("slow one", stream=True, token_saving_plan_id="brief")
+        )
+    )
     running.start()
     time.sleep(0.5)
     gateway.api("DELETE", "/token-saving/plans/brief")
@@ -107,7 +155,9 @@ def test_a_request_in_flight_finishes_on_the_plan_it_began_with(gateway: Gateway
 
 
 def test_both_workers_count_into_one_set_of_numbers(gateway: Gateway) -> None:
-    gateway.api("POST", "/token-saving/plans", json={"plan_name": "counted", "cache": {"backend": None}})
+    gateway.api(
+        "POST", "/token-saving/plans", json={"plan_name": "counted", "cache": {"backend": None}}
+    )
     time.sleep(PROMISED)
     for _ in range(20):
         gateway.chat("the same", token_saving_plan_id="counted")
@@ -115,6 +165,10 @@ def test_both_workers_count_into_one_set_of_numbers(gateway: Gateway) -> None:
     assert stats["total_requests"] == 20
     assert stats["cache_hits"] >= 18  # the first on either worker may still be under way
     metrics = gateway.api("GET", "/metrics").text
-    lines = [line for line in metrics.splitlines() if line.startswith("litellm_request_total") and 'plan="counted"' in line]
+    lines = [
+        line
+        for line in metrics.splitlines()
+        if line.startswith("litellm_request_total") and 'plan="counted"' in line
+    ]
     assert sum(float(line.rpartition(" ")[2]) for line in lines) == 20
     assert ROUTE in metrics

@@ -1,4 +1,5 @@
-"""How clients and proxies reach the gateway: packed bodies, streams behind nginx, wrong addresses."""
+"""How clients and proxies reach the gateway: packed bodies, streams behind nginx,
+wrong addresses."""
 
 import gzip
 import zlib
@@ -12,12 +13,21 @@ from tests.support.gateways import ROUTE, Gateway
 from tests.support.upstream import MockUpstream
 
 BODY = orjson.dumps({"model": ROUTE, "messages": [{"role": "user", "content": "How do I pay?"}]})
-PACKED = {"gzip": gzip.compress(BODY), "deflate": zlib.compress(BODY), "zstd": zstandard.compress(BODY)}
+PACKED = {
+    "gzip": gzip.compress(BODY),
+    "deflate": zlib.compress(BODY),
+    "zstd": zstandard.compress(BODY),
+}
 LIMIT = 16 * 1024 * 1024
 
 
-def post(gateway: Gateway, body: bytes, path: str = "/v1/chat/completions", **headers: str) -> httpx.Response:
-    headers = {"authorization": f"Bearer {gateway.virtual_key}", "content-type": "application/json"} | headers
+def post(
+    gateway: Gateway, body: bytes, path: str = "/v1/chat/completions", **headers: str
+) -> httpx.Response:
+    headers = {
+        "authorization": f"Bearer {gateway.virtual_key}",
+        "content-type": "application/json",
+    } | headers
     return httpx.post(f"{gateway.url}{path}", content=body, headers=headers, timeout=60)
 
 
@@ -38,7 +48,11 @@ def test_another_encoding_is_415_and_says_what_is_read(gateway: Gateway) -> None
 @pytest.mark.parametrize("encoding", PACKED)
 def test_a_bomb_is_413(gateway: Gateway, encoding: str) -> None:
     zeros = bytes(LIMIT + 1)
-    packed = {"gzip": gzip.compress(zeros), "deflate": zlib.compress(zeros), "zstd": zstandard.compress(zeros)}[encoding]
+    packed = {
+        "gzip": gzip.compress(zeros),
+        "deflate": zlib.compress(zeros),
+        "zstd": zstandard.compress(zeros),
+    }[encoding]
     answer = post(gateway, packed, **{"content-encoding": encoding})
     assert answer.status_code == 413
     assert answer.json()["error"]["code"] == "request_too_large"
@@ -51,7 +65,12 @@ def test_streams_ask_nginx_not_to_gather_them(gateway: Gateway) -> None:
 
 
 def test_no_reply_under_v1_is_guessed_at(gateway: Gateway) -> None:
-    for answer in (post(gateway, BODY), post(gateway, b"{"), post(gateway, BODY, "/v1/x"), httpx.get(f"{gateway.url}/v1/models")):
+    for answer in (
+        post(gateway, BODY),
+        post(gateway, b"{"),
+        post(gateway, BODY, "/v1/x"),
+        httpx.get(f"{gateway.url}/v1/models"),
+    ):
         assert answer.headers["x-content-type-options"] == "nosniff"
 
 
@@ -78,7 +97,10 @@ def test_no_reply_under_v1_is_guessed_at(gateway: Gateway) -> None:
     ],
 )
 def test_a_wrong_address_names_the_right_one(gateway: Gateway, path: str) -> None:
-    for answer in (post(gateway, BODY, path), post(gateway, BODY, path, host="gateway.example.org:8443")):
+    for answer in (
+        post(gateway, BODY, path),
+        post(gateway, BODY, path, host="gateway.example.org:8443"),
+    ):
         assert answer.status_code == 404, answer.text
         assert answer.headers["content-type"] == "application/json"
         assert answer.headers["x-request-id"]
@@ -103,7 +125,9 @@ def test_what_is_sent_elsewhere_is_answered_in_json_and_pages_stay_pages(gateway
 
 def test_the_schema_is_the_same_again_in_each_format(gateway: Gateway) -> None:
     for kind, begins in (("json", b"{"), ("yaml", b"openapi:")):
-        first, again = (httpx.get(f"{gateway.url}/api/schema?format={kind}", timeout=30) for _ in range(2))
+        first, again = (
+            httpx.get(f"{gateway.url}/api/schema?format={kind}", timeout=30) for _ in range(2)
+        )
         assert first.status_code == 200
         assert first.content.startswith(begins)
         assert first.content == again.content
@@ -115,7 +139,12 @@ def test_after_logging_in_there_is_a_page(gateway: Gateway) -> None:
     with httpx.Client(base_url=gateway.url) as client:
         page = client.get("/admin/login/?next=https://elsewhere.example/")
         token = page.text.partition('name="csrfmiddlewaretoken" value="')[2].partition('"')[0]
-        form = {"username": "admin", "password": gateway.password, "csrfmiddlewaretoken": token, "next": "https://elsewhere.example/"}
+        form = {
+            "username": "admin",
+            "password": gateway.password,
+            "csrfmiddlewaretoken": token,
+            "next": "https://elsewhere.example/",
+        }
         done = client.post("/admin/login/", data=form, headers={"referer": gateway.url})
         assert done.status_code == 302
         assert client.get(done.headers["location"], follow_redirects=True).status_code == 200

@@ -1,7 +1,8 @@
 """What users of other gateways reported of their semantic caches, asked of this one over HTTP.
 
-Others of these stand beside what they test: agents in tests/pipeline/test_chain_agents.py, other tenants in test_leaks.py, entries that
-cannot be cleared in test_entries_api.py, a cache that suddenly answers everything (Portkey#1237) in test_error_budget.py.
+Others of these stand beside what they test: agents in tests/pipeline/test_chain_agents.py, other
+tenants in test_leaks.py, entries that cannot be cleared in test_entries_api.py, a cache that
+suddenly answers everything (Portkey#1237) in test_error_budget.py.
 """
 
 import time
@@ -19,7 +20,12 @@ PLAN = "rivals"
 @pytest.fixture(scope="module")
 def gateway(upstream: MockUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     with running_gateway(upstream, tmp_path_factory.mktemp("rivals")) as running:
-        assert running.api("POST", "/token-saving/plans", json={"plan_name": PLAN, "cache": {}}).status_code == 201
+        assert (
+            running.api(
+                "POST", "/token-saving/plans", json={"plan_name": PLAN, "cache": {}}
+            ).status_code
+            == 201
+        )
         running.wait_plan(PLAN)
         yield running
 
@@ -48,13 +54,18 @@ def test_not_every_question_gets_the_same_answer(gateway: Gateway, upstream: Moc
     ("stored", "asked"),
     [
         ("How do I enable 2FA?", "How do I disable 2FA?"),
-        ("How do I turn on two-factor authentication?", "How do I turn off two-factor authentication?"),
+        (
+            "How do I turn on two-factor authentication?",
+            "How do I turn off two-factor authentication?",
+        ),
         ("Can I fly from Oslo to Rome?", "Can I fly from Rome to Oslo?"),
         ("Is the pool open in winter?", "Is the pool not open in winter?"),
         ("What does a 5 GB plan cost?", "What does a 50 GB plan cost?"),
     ],
 )
-def test_the_opposite_question_gets_its_own_answer(gateway: Gateway, upstream: MockUpstream, stored: str, asked: str) -> None:
+def test_the_opposite_question_gets_its_own_answer(
+    gateway: Gateway, upstream: MockUpstream, stored: str, asked: str
+) -> None:
     """vllm-project/semantic-router#2691."""
     upstream.makes = echo
     ask(gateway, stored)

@@ -1,4 +1,5 @@
-"""Expired answers over HTTP, two workers and real stores: one call renews, all who counted agree, a provider that fails is stood in for."""
+"""Expired answers over HTTP, two workers and real stores:
+one call renews, all who counted agree, a provider that fails is stood in for."""
 
 import threading
 import time
@@ -21,8 +22,10 @@ SELECT coalesce(sum(attempts), 0), coalesce(sum(prompt_tokens), 0), coalesce(sum
   coalesce(sum(tokens_saved), 0), count(*) FILTER (WHERE tier = 'exact' AND attempts > 0 AND NOT stale),
   (SELECT count(*) FROM stats_upstreamattempt)
 FROM stats_requestevent WHERE plan = %s
-"""
-PRICE = "SELECT input, output FROM plans_modelprice WHERE provider = 'openai' AND model = 'gpt-4o-mini'"
+"""  # noqa: E501 -- SQL is laid out as it is read
+PRICE = (
+    "SELECT input, output FROM plans_modelprice WHERE provider = 'openai' AND model = 'gpt-4o-mini'"
+)
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +43,11 @@ def healthy(upstream: MockUpstream) -> Iterator[MockUpstream]:
 
 def plan(gateway: Gateway, **cache: Any) -> str:
     name = f"stale-{uuid.uuid4().hex[:8]}"
-    made = gateway.api("POST", "/token-saving/plans", json={"plan_name": name, "cache": {"backend": None, "ttl": 2} | cache})
+    made = gateway.api(
+        "POST",
+        "/token-saving/plans",
+        json={"plan_name": name, "cache": {"backend": None, "ttl": 2} | cache},
+    )
     assert made.status_code == 201, made.text
     gateway.wait_plan(name)
     return name
@@ -51,8 +58,14 @@ def text(reply: httpx.Response) -> str:
     return said
 
 
-def test_under_load_one_call_renews_each_answer_and_all_who_counted_agree(gateway: Gateway, healthy: MockUpstream) -> None:
-    name, questions, begun = plan(gateway, stale_while_revalidate=600), [uuid.uuid4().hex for _ in range(3)], len(healthy.requests)
+def test_under_load_one_call_renews_each_answer_and_all_who_counted_agree(
+    gateway: Gateway, healthy: MockUpstream
+) -> None:
+    name, questions, begun = (
+        plan(gateway, stale_while_revalidate=600),
+        [uuid.uuid4().hex for _ in range(3)],
+        len(healthy.requests),
+    )
     replies = [gateway.chat(question, token_saving_plan_id=name) for question in questions]
     time.sleep(2.5)
     healthy.says, healthy.pause = completion("new"), 1.0
@@ -62,7 +75,9 @@ def test_under_load_one_call_renews_each_answer_and_all_who_counted_agree(gatewa
 
     with ThreadPoolExecutor(8) as pool:
         stale = list(pool.map(ask, range(24)))
-    assert Counter(text(reply) for reply in stale if "x-tokenthrift-stale" in reply.headers).keys() == {"old"}
+    assert Counter(
+        text(reply) for reply in stale if "x-tokenthrift-stale" in reply.headers
+    ).keys() == {"old"}
     assert sum(reply.headers.get("x-tokenthrift-stale") == "revalidating" for reply in stale) >= 8
     assert len(healthy.requests) - begun == 6  # each question once, and once again
     time.sleep(2.0)
@@ -83,7 +98,9 @@ def test_under_load_one_call_renews_each_answer_and_all_who_counted_agree(gatewa
     assert saved == sum(int(reply.headers["x-tokenthrift-tokens-saved"]) for reply in replies)
     told = gateway.stats(name, requests=len(replies))  # I5
     assert told["tokens_saved"] == saved
-    assert told["detail"]["hits"]["stale"] == sum("x-tokenthrift-stale" in reply.headers for reply in replies)
+    assert told["detail"]["hits"]["stale"] == sum(
+        "x-tokenthrift-stale" in reply.headers for reply in replies
+    )
 
 
 def wait_for(gateway: Gateway, name: str, requests: int) -> None:
@@ -97,7 +114,13 @@ def wait_for(gateway: Gateway, name: str, requests: int) -> None:
 
 
 def counted(gateway: Gateway, name: str) -> int:
-    return int(row(gateway, "SELECT count(*) FROM stats_requestevent WHERE plan = %s AND status = 200", name)[0])
+    return int(
+        row(
+            gateway,
+            "SELECT count(*) FROM stats_requestevent WHERE plan = %s AND status = 200",
+            name,
+        )[0]
+    )
 
 
 def row(gateway: Gateway, query: str, *values: str) -> tuple[Any, ...]:
@@ -105,33 +128,50 @@ def row(gateway: Gateway, query: str, *values: str) -> tuple[Any, ...]:
         return tuple(connection.execute(query.encode(), values or None).fetchall()[0])
 
 
-def test_the_client_does_not_wait_for_the_new_answer(gateway: Gateway, healthy: MockUpstream) -> None:
+def test_the_client_does_not_wait_for_the_new_answer(
+    gateway: Gateway, healthy: MockUpstream
+) -> None:
     name, question = plan(gateway, stale_while_revalidate=600), uuid.uuid4().hex
     gateway.chat(question, token_saving_plan_id=name)
     time.sleep(2.5)
     healthy.pause = 5.0
-    body = {"model": ROUTE, "messages": [{"role": "user", "content": question}], "token_saving_plan_id": name}
+    body = {
+        "model": ROUTE,
+        "messages": [{"role": "user", "content": question}],
+        "token_saving_plan_id": name,
+    }
     begun = time.monotonic()
-    with httpx.Client(headers={"authorization": f"Bearer {gateway.virtual_key}"}, timeout=30) as client:  # one connection
+    # one connection
+    with httpx.Client(
+        headers={"authorization": f"Bearer {gateway.virtual_key}"}, timeout=30
+    ) as client:
         replies = [client.post(f"{gateway.url}/v1/chat/completions", json=body) for _ in range(3)]
     assert time.monotonic() - begun < 4
     assert [reply.headers["x-tokenthrift-stale"] for reply in replies] == ["revalidating"] * 3
     assert int(replies[0].headers["age"]) >= 2
 
 
-def test_without_the_provider_expired_answers_are_served_and_new_questions_fail(gateway: Gateway, healthy: MockUpstream) -> None:
+def test_without_the_provider_expired_answers_are_served_and_new_questions_fail(
+    gateway: Gateway, healthy: MockUpstream
+) -> None:
     name, question = plan(gateway, stale_if_error=600), uuid.uuid4().hex
     gateway.chat(question, token_saving_plan_id=name)
     time.sleep(2.5)
     for status in (503, 429):
         healthy.status, healthy.body = status, b'{"error": {"message": "no", "type": "x"}}'
-        replies = [gateway.chat(question, token_saving_plan_id=name, stream=stream) for stream in (False, True, False, False)]
+        replies = [
+            gateway.chat(question, token_saving_plan_id=name, stream=stream)
+            for stream in (False, True, False, False)
+        ]
         assert [reply.status_code for reply in replies] == [200] * 4
         assert {reply.headers["x-tokenthrift-stale"] for reply in replies} == {"error"}
         assert text(replies[0]) == "old"
         assert "[DONE]" in replies[1].text
         assert gateway.chat(uuid.uuid4().hex, token_saving_plan_id=name).status_code == status
-        assert gateway.chat(question, token_saving_plan_id=name, cache={"s-maxage": 1}).status_code == status
+        assert (
+            gateway.chat(question, token_saving_plan_id=name, cache={"s-maxage": 1}).status_code
+            == status
+        )
     healthy.status, healthy.says = 200, completion("new")
     assert text(gateway.chat(question, token_saving_plan_id=name)) == "new"
 
@@ -139,18 +179,29 @@ def test_without_the_provider_expired_answers_are_served_and_new_questions_fail(
 def test_what_was_forgotten_never_stands_in(gateway: Gateway, healthy: MockUpstream) -> None:
     name, question = plan(gateway, stale_if_error=600, stale_while_revalidate=600), uuid.uuid4().hex
     gateway.chat(question, token_saving_plan_id=name, cache={"tags": ["prices"]})
-    assert gateway.api("POST", f"/token-saving/plans/{name}/invalidate", json={"tags": ["prices"]}).status_code == 200
+    assert (
+        gateway.api(
+            "POST", f"/token-saving/plans/{name}/invalidate", json={"tags": ["prices"]}
+        ).status_code
+        == 200
+    )
     time.sleep(2.5)
     healthy.status, healthy.body = 503, b'{"error": {"message": "no", "type": "x"}}'
-    assert {gateway.chat(question, token_saving_plan_id=name).status_code for _ in range(4)} == {503}
+    assert {gateway.chat(question, token_saving_plan_id=name).status_code for _ in range(4)} == {
+        503
+    }
 
 
-def test_an_answer_forgotten_while_it_is_renewed_is_renewed_again(gateway: Gateway, healthy: MockUpstream) -> None:
+def test_an_answer_forgotten_while_it_is_renewed_is_renewed_again(
+    gateway: Gateway, healthy: MockUpstream
+) -> None:
     name, question = plan(gateway, stale_while_revalidate=600), uuid.uuid4().hex
     gateway.chat(question, token_saving_plan_id=name)
     time.sleep(2.5)
     healthy.pause = 1.0
-    renewing = threading.Thread(target=gateway.chat, args=(question,), kwargs={"token_saving_plan_id": name})
+    renewing = threading.Thread(
+        target=gateway.chat, args=(question,), kwargs={"token_saving_plan_id": name}
+    )
     renewing.start()
     renewing.join()
     gateway.api("POST", f"/token-saving/plans/{name}/invalidate", json={"all": True})

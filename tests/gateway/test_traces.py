@@ -1,4 +1,5 @@
-"""Traces of a real gateway, as a real collector gets them; and what a collector that hangs costs."""
+"""Traces of a real gateway, as a real collector gets them;
+and what a collector that hangs costs."""
 
 import os
 import subprocess
@@ -13,7 +14,7 @@ import pytest
 from pytest_django import Settings
 
 from gateway_project.checks import deployment
-from proxy.core.trace_context import Trace, parent_of
+from proxy.core.trace_context import TraceContext, parse_traceparent
 from tests.support.collector import Collector, Span, running_collector
 from tests.support.gateways import ROUTE, Gateway, running_gateway
 from tests.support.upstream import MockUpstream, running_upstream
@@ -56,19 +57,36 @@ def collector() -> Iterator[Collector]:
 
 
 @pytest.fixture(scope="module")
-def gateway(upstream: MockUpstream, collector: Collector, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+def gateway(
+    upstream: MockUpstream, collector: Collector, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Gateway]:
     folder = tmp_path_factory.mktemp("traces")
-    with running_gateway(upstream, folder, TOKENTHRIFT_OTLP_ENDPOINT=collector.url, OTEL_BSP_SCHEDULE_DELAY="100") as running:
-        made = running.api("POST", "/token-saving/plans", json={"plan_name": "desk", "cache": {"similarity_threshold": 0.8}})
+    with running_gateway(
+        upstream, folder, TOKENTHRIFT_OTLP_ENDPOINT=collector.url, OTEL_BSP_SCHEDULE_DELAY="100"
+    ) as running:
+        made = running.api(
+            "POST",
+            "/token-saving/plans",
+            json={"plan_name": "desk", "cache": {"similarity_threshold": 0.8}},
+        )
         assert made.status_code == 201, made.text
         running.wait_plan("desk")
         yield running
 
 
-def asked(gateway: Gateway, question: str, trace_id: str, *, flags: str = "01", **fields: Any) -> httpx.Response:
+def asked(
+    gateway: Gateway, question: str, trace_id: str, *, flags: str = "01", **fields: Any
+) -> httpx.Response:
     """One chat request within a trace of the caller's."""
-    body = {"model": ROUTE, "messages": [{"role": "user", "content": f"{question} {CANARY}"}], "token_saving_plan_id": "desk"} | fields
-    headers = {"authorization": f"Bearer {gateway.virtual_key}", "traceparent": f"00-{trace_id}-{SPAN}-{flags}"}
+    body = {
+        "model": ROUTE,
+        "messages": [{"role": "user", "content": f"{question} {CANARY}"}],
+        "token_saving_plan_id": "desk",
+    } | fields
+    headers = {
+        "authorization": f"Bearer {gateway.virtual_key}",
+        "traceparent": f"00-{trace_id}-{SPAN}-{flags}",
+    }
     return httpx.post(f"{gateway.url}/v1/chat/completions", json=body, headers=headers, timeout=60)
 
 
@@ -94,7 +112,10 @@ def test_a_miss_is_a_server_span_with_its_stages_and_the_call_below_it(
         assert server.begun <= span.begun <= span.ended <= server.ended
         assert name == SERVER or span.parent == server.span_id
     assert server.values["tokenthrift.request_id"] == reply.headers["x-request-id"]
-    assert (server.values["tokenthrift.plan"], server.values["tokenthrift.tier"]) == ("desk", "miss")
+    assert (server.values["tokenthrift.plan"], server.values["tokenthrift.tier"]) == (
+        "desk",
+        "miss",
+    )
     assert client.kind == 3
     assert upstream.heard[-1] == f"00-{OURS}-{client.span_id}-01"  # type: ignore[attr-defined]  # it is Listening
     assert (
@@ -126,7 +147,9 @@ def test_a_hit_says_what_it_saved_and_calls_nobody(gateway: Gateway, collector: 
     assert "gen_ai.usage.input_tokens" not in spans[SERVER].values
 
 
-def test_a_stream_lasts_to_its_end(gateway: Gateway, collector: Collector, upstream: MockUpstream) -> None:
+def test_a_stream_lasts_to_its_end(
+    gateway: Gateway, collector: Collector, upstream: MockUpstream
+) -> None:
     upstream.pause = 0.1
     asked(gateway, "And in parts?", "3" * 32, stream=True)
     upstream.pause = 0.0
@@ -136,7 +159,9 @@ def test_a_stream_lasts_to_its_end(gateway: Gateway, collector: Collector, upstr
     assert spans[CLIENT].values["gen_ai.usage.output_tokens"] == 10
 
 
-def test_failures_are_marked_and_their_words_stay_here(gateway: Gateway, collector: Collector, upstream: MockUpstream) -> None:
+def test_failures_are_marked_and_their_words_stay_here(
+    gateway: Gateway, collector: Collector, upstream: MockUpstream
+) -> None:
     upstream.status, upstream.body = 503, b'{"error": {"message": "canary-7f31 is busy"}}'
     asked(gateway, "Will this fail?", "5" * 32)
     upstream.status = 200
@@ -160,7 +185,9 @@ def test_what_the_caller_does_not_sample_is_not_exported_and_still_handed_on(
     assert collector.of("7" * 32) == {}
 
 
-def test_no_text_of_a_request_or_its_answer_is_in_a_span(gateway: Gateway, collector: Collector) -> None:
+def test_no_text_of_a_request_or_its_answer_is_in_a_span(
+    gateway: Gateway, collector: Collector
+) -> None:
     assert collector.spans
     assert CANARY not in repr(collector.spans)
     assert "Pay by card" not in repr(collector.spans)
@@ -168,8 +195,14 @@ def test_no_text_of_a_request_or_its_answer_is_in_a_span(gateway: Gateway, colle
 
 def test_a_collector_that_hangs_holds_nobody_up(upstream: MockUpstream, tmp_path: Path) -> None:
     with running_collector(hangs=True) as hung:
-        small: dict[str, Any] = {"OTEL_BSP_SCHEDULE_DELAY": "50", "OTEL_BSP_MAX_QUEUE_SIZE": "16", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "8"}
-        with running_gateway(upstream, tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=hung.url, **small) as running:
+        small: dict[str, Any] = {
+            "OTEL_BSP_SCHEDULE_DELAY": "50",
+            "OTEL_BSP_MAX_QUEUE_SIZE": "16",
+            "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "8",
+        }
+        with running_gateway(
+            upstream, tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=hung.url, **small
+        ) as running:
             for number in range(60):
                 begun = time.monotonic()
                 assert running.chat(f"Question {number}?").status_code == 200
@@ -193,13 +226,17 @@ def test_a_collector_that_hangs_holds_nobody_up(upstream: MockUpstream, tmp_path
         ("", None),
     ],
 )
-def test_a_header_is_read_as_the_standard_says(header: str, found: tuple[str, str, bool] | None) -> None:
-    assert parent_of(header) == found
+def test_a_header_is_read_as_the_standard_says(
+    header: str, found: tuple[str, str, bool] | None
+) -> None:
+    assert parse_traceparent(header) == found
 
 
 def test_what_goes_out_can_be_read_again() -> None:
-    trace = Trace(trace_id=OURS, parent="", span="1" * 16, upstream=SPAN, sampled=True)
-    assert parent_of(trace.outgoing) == (OURS, SPAN, True)
+    trace = TraceContext(
+        trace_id=OURS, parent_span_id="", span_id="1" * 16, upstream_span_id=SPAN, is_sampled=True
+    )
+    assert parse_traceparent(trace.traceparent) == (OURS, SPAN, True)
 
 
 @pytest.mark.parametrize(
@@ -211,7 +248,11 @@ def test_what_goes_out_can_be_read_again() -> None:
     ],
 )
 def test_traces_that_cannot_be_exported_are_refused_at_the_start(
-    endpoint: str, installed: Callable[[str], bool], said: list[str], settings: Settings, monkeypatch: pytest.MonkeyPatch
+    endpoint: str,
+    installed: Callable[[str], bool],
+    said: list[str],
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     settings.TRACING, settings.OTLP_ENDPOINT = True, endpoint
     monkeypatch.setattr(deployment, "_installed", installed)
@@ -221,5 +262,12 @@ def test_traces_that_cannot_be_exported_are_refused_at_the_start(
 @pytest.mark.parametrize(("endpoint", "loaded"), [("", "False"), ("http://127.0.0.1:1", "True")])
 def test_without_a_collector_nothing_of_it_is_loaded(endpoint: str, loaded: str) -> None:
     environment = {**os.environ, "TOKENTHRIFT_OTLP_ENDPOINT": endpoint}
-    done = subprocess.run([sys.executable, "-c", OPENED], env=environment, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", OPENED],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
     assert done.stdout.strip() == loaded

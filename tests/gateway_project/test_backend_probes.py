@@ -1,4 +1,5 @@
-"""A plan may choose `qdrant_semantic` only while a server is configured and answers; otherwise it is told why not."""
+"""A plan may choose `qdrant_semantic` only while a server is configured and answers;
+otherwise it is told why not."""
 
 import sys
 from pathlib import Path
@@ -26,7 +27,11 @@ def server(tmp_path: Path) -> Any:
 
 
 def listed() -> Any:
-    return next(engine for engine in capabilities.RunningCapabilities().cache_engines() if engine.name == "qdrant_semantic")
+    return next(
+        engine
+        for engine in capabilities.RunningCapabilities().cache_engines()
+        if engine.name == "qdrant_semantic"
+    )
 
 
 @pytest.mark.django_db
@@ -38,7 +43,9 @@ def test_without_a_server_it_is_listed_with_the_reason(settings: Settings) -> No
 
 
 @pytest.mark.django_db
-def test_with_a_server_that_answers_it_can_be_chosen(settings: Settings, server: QdrantServer) -> None:
+def test_with_a_server_that_answers_it_can_be_chosen(
+    settings: Settings, server: QdrantServer
+) -> None:
     settings.QDRANT_URL, settings.QDRANT_API_KEY = f"{server.url}/", "the-key"
     assert listed().available
     assert services.search_by_qdrant() == []
@@ -49,10 +56,21 @@ def test_with_a_server_that_answers_it_can_be_chosen(settings: Settings, server:
         assert "No Qdrant answers" in listed().reason
     server.kill()
     assert "No Qdrant answers" in listed().reason
-    assert [(message.id, message.is_serious()) for message in services.search_by_qdrant()] == [("tokenthrift.W025", False)]
+    assert [(message.id, message.is_serious()) for message in services.search_by_qdrant()] == [
+        ("tokenthrift.W025", False)
+    ]
 
 
-@pytest.mark.parametrize("url", ["127.0.0.1:6333", "http://127.0.0.1:port", "http://127.0.0.1:{free}", "ftp://127.0.0.1", "http://"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "127.0.0.1:6333",
+        "http://127.0.0.1:port",
+        "http://127.0.0.1:{free}",
+        "ftp://127.0.0.1",
+        "http://",
+    ],
+)
 def test_an_address_where_no_qdrant_answers_is_refused(settings: Settings, url: str) -> None:
     settings.QDRANT_URL = url.format(free=processes.free_port())
     assert str(backend_probes.qdrant_refusal()).startswith("No Qdrant answers")
@@ -66,7 +84,9 @@ def test_another_service_at_that_address_is_not_taken_for_it(settings: Settings)
 
 
 @pytest.mark.django_db
-def test_without_its_client_it_is_refused(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_its_client_it_is_refused(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings.QDRANT_URL = "http://127.0.0.1:6333"
     monkeypatch.setitem(sys.modules, "qdrant_client", None)
     monkeypatch.delitem(sys.modules, "proxy.engines.semantic.qdrant", raising=False)
@@ -76,7 +96,13 @@ def test_without_its_client_it_is_refused(settings: Settings, monkeypatch: pytes
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(
-    ("url", "on"), [("", False), ("ftp://127.0.0.1", False), ("http://127.0.0.1:port", False), ("http://127.0.0.1:6333", True)]
+    ("url", "on"),
+    [
+        ("", False),
+        ("ftp://127.0.0.1", False),
+        ("http://127.0.0.1:port", False),
+        ("http://127.0.0.1:6333", True),
+    ],
 )
 def test_a_gateway_starts_whatever_the_address_says(settings: Settings, url: str, on: bool) -> None:
     settings.QDRANT_URL = url

@@ -1,4 +1,5 @@
-"""System checks, asked the way an operator asks: `manage.py check` against real services, present and missing."""
+"""System checks, asked the way an operator asks:
+`manage.py check` against real services, present and missing."""
 
 import os
 import secrets
@@ -24,7 +25,13 @@ NOBODY = f"127.0.0.1:{processes.free_port()}"
 def check(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "manage.py", "check", *arguments]
     return subprocess.run(
-        command, cwd=configuration.BASE_DIR, env=os.environ | environment, capture_output=True, text=True, timeout=60, check=False
+        command,
+        cwd=configuration.BASE_DIR,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
 
 
@@ -36,7 +43,9 @@ def production(database_url: str, redis_url: str, models: Path) -> dict[str, str
         "REDIS_URL": redis_url,
         "TOKENTHRIFT_SECRET_KEY": secrets.token_urlsafe(48),
         "TOKENTHRIFT_KEY_PEPPER": secrets.token_urlsafe(48),
-        "TOKENTHRIFT_ENCRYPTION_KEYS": f"{Fernet.generate_key().decode()},{Fernet.generate_key().decode()}",
+        "TOKENTHRIFT_ENCRYPTION_KEYS": (
+            f"{Fernet.generate_key().decode()},{Fernet.generate_key().decode()}"
+        ),
         "TOKENTHRIFT_ADMIN_KEY": secrets.token_urlsafe(32),
         "TOKENTHRIFT_METRICS_TOKEN": secrets.token_urlsafe(32),
         "TOKENTHRIFT_ALLOWED_HOSTS": "gateway.example.org",
@@ -63,7 +72,12 @@ def test_a_deployment_passes_without_a_warning(production: dict[str, str]) -> No
 
 
 def test_a_plain_check_needs_no_service() -> None:
-    done = check("--fail-level", "WARNING", DATABASE_URL=f"postgres://u:p@{NOBODY}/d", REDIS_URL=f"redis://{NOBODY}")
+    done = check(
+        "--fail-level",
+        "WARNING",
+        DATABASE_URL=f"postgres://u:p@{NOBODY}/d",
+        REDIS_URL=f"redis://{NOBODY}",
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -78,7 +92,9 @@ def test_missing_services_are_named(production: dict[str, str]) -> None:
 
 def test_a_redis_without_search_is_a_warning(settings: Settings, redis_without_search: str) -> None:
     settings.REDIS_SEMANTIC_URL = redis_without_search
-    assert [(message.id, message.is_serious()) for message in services.redis(None)] == [("tokenthrift.W022", False)]
+    assert [(message.id, message.is_serious()) for message in services.redis(None)] == [
+        ("tokenthrift.W022", False)
+    ]
 
 
 def test_one_database_for_both_caches_is_a_warning(settings: Settings) -> None:
@@ -88,7 +104,10 @@ def test_one_database_for_both_caches_is_a_warning(settings: Settings) -> None:
 
 def test_an_embedding_model_not_prepared_is_a_warning(settings: Settings, tmp_path: Path) -> None:
     settings.VAR_DIR = tmp_path
-    assert [message.id for message in services.embedder()] == ["tokenthrift.W024", "tokenthrift.W025"]
+    assert [message.id for message in services.embedder()] == [
+        "tokenthrift.W024",
+        "tokenthrift.W025",
+    ]
 
 
 def test_metrics_open_to_the_network_are_a_warning(settings: Settings) -> None:
@@ -101,7 +120,11 @@ def test_metrics_open_to_the_network_are_a_warning(settings: Settings) -> None:
     ("name", "value", "found"),
     [
         ("SECRET_KEY", "short", "tokenthrift.E001"),
-        ("SECRET_KEY", "change-me-Zr8hQv2LxT0pWn5sKc7jYb4mGd9fUa1eRo6iXw3tNqHs", "tokenthrift.E001"),
+        (
+            "SECRET_KEY",
+            "change-me-Zr8hQv2LxT0pWn5sKc7jYb4mGd9fUa1eRo6iXw3tNqHs",
+            "tokenthrift.E001",
+        ),
         ("SECRET_KEY", "a" * 60, "tokenthrift.E001"),
         ("KEY_PEPPER", "pepper", "tokenthrift.E002"),
         ("ENCRYPTION_KEYS", [], "tokenthrift.E003"),
@@ -109,7 +132,9 @@ def test_metrics_open_to_the_network_are_a_warning(settings: Settings) -> None:
         ("ADMIN_KEY", "admin", "tokenthrift.E005"),
     ],
 )
-def test_weak_secrets_stop_every_command(settings: Settings, name: str, value: object, found: str) -> None:
+def test_weak_secrets_stop_every_command(
+    settings: Settings, name: str, value: object, found: str
+) -> None:
     assert deployment.secrets_are_strong(None) == []
     setattr(settings, name, value)
     assert [message.id for message in deployment.secrets_are_strong(None)] == [found]
@@ -121,7 +146,9 @@ def test_to_encrypt_stored_answers_takes_a_key(settings: Settings, keys: list[st
     assert deployment.cache_can_be_encrypted(None) == []
     assert sealer().encrypts
     settings.ENCRYPTION_KEYS = keys
-    assert [message.id for message in deployment.cache_can_be_encrypted(None)] == ["tokenthrift.E008"]
+    assert [message.id for message in deployment.cache_can_be_encrypted(None)] == [
+        "tokenthrift.E008"
+    ]
     with pytest.raises(ImproperlyConfigured, match="ENCRYPTION_KEYS"):
         sealer()
     settings.ENCRYPT_CACHE = False

@@ -1,4 +1,5 @@
-"""The environment: typed readers, secrets made or demanded, addresses, and a list of variables that agrees with the code."""
+"""The environment: typed readers, secrets made or demanded, addresses,
+and a list of variables that agrees with the code."""
 
 import ast
 import logging
@@ -20,29 +21,48 @@ READERS = {"text", "number", "integer", "flag", "words", "secret"}
 
 @pytest.fixture(autouse=True)
 def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("DATABASE_URL", "REDIS_URL", "REDIS_SEMANTIC_URL", "TOKENTHRIFT_SECRET_KEY", "TOKENTHRIFT_ENCRYPTION_KEYS"):
+    for name in (
+        "DATABASE_URL",
+        "REDIS_URL",
+        "REDIS_SEMANTIC_URL",
+        "TOKENTHRIFT_SECRET_KEY",
+        "TOKENTHRIFT_ENCRYPTION_KEYS",
+    ):
         monkeypatch.delenv(name, raising=False)
 
 
 def _names_read() -> Iterator[str]:
-    """The first words of every `environment.<reader>("NAME")` and `embedded.secret(var, "NAME")` of the project."""
+    """The first words of every `environment.<reader>("NAME")`
+    and `embedded.secret(var, "NAME")` of the project."""
     for path in [
         ROOT / "manage.py",
-        *(file for app in ("gateway_project", "plans", "proxy", "stats") for file in (ROOT / app).rglob("*.py")),
+        *(
+            file
+            for app in ("gateway_project", "plans", "proxy", "stats")
+            for file in (ROOT / app).rglob("*.py")
+        ),
     ]:
         for node in ast.walk(ast.parse(path.read_text())):
             called = node.func if isinstance(node, ast.Call) else None
-            name = called.attr if isinstance(called, ast.Attribute) else called.id if isinstance(called, ast.Name) else ""
+            name = (
+                called.attr
+                if isinstance(called, ast.Attribute)
+                else called.id
+                if isinstance(called, ast.Name)
+                else ""
+            )
             if isinstance(node, ast.Call) and name in READERS:
                 yield from (
                     str(word.value)
                     for word in node.args[:2]
-                    if isinstance(word, ast.Constant) and re.fullmatch(r"TOKENTHRIFT_\w+|\w+_URL", str(word.value))
+                    if isinstance(word, ast.Constant)
+                    and re.fullmatch(r"TOKENTHRIFT_\w+|\w+_URL", str(word.value))
                 )
 
 
 def _names_in_compose() -> set[str]:
-    """What Compose itself puts in: arguments of the image's build and published ports, beside what it hands on to the code."""
+    """What Compose itself puts in: arguments of the image's build and published ports,
+    beside what it hands on to the code."""
     return set(re.findall(r"\$\{(TOKENTHRIFT_\w+)", (ROOT / "compose.yaml").read_text()))
 
 
@@ -56,12 +76,17 @@ def test_no_other_module_reads_the_environment_past_the_typed_readers() -> None:
         path.relative_to(ROOT).as_posix()
         for app in ("gateway_project", "plans", "proxy", "stats")
         for path in (ROOT / app).rglob("*.py")
-        if re.search(r"os\.(environ\[|environ\.get|getenv)\(?.{0,3}(TOKENTHRIFT|DATABASE_URL|REDIS)", path.read_text())
+        if re.search(
+            r"os\.(environ\[|environ\.get|getenv)\(?.{0,3}(TOKENTHRIFT|DATABASE_URL|REDIS)",
+            path.read_text(),
+        )
     ]
     assert readers == []
 
 
-def test_a_file_gives_the_value_of_its_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_gives_the_value_of_its_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "key").write_text("from a file\n")
     monkeypatch.setenv("TOKENTHRIFT_SECRET_KEY_FILE", str(tmp_path / "key"))
     assert environment.text("TOKENTHRIFT_SECRET_KEY") == "from a file"
@@ -71,7 +96,9 @@ def test_a_file_gives_the_value_of_its_variable(tmp_path: Path, monkeypatch: pyt
 
 
 @pytest.mark.parametrize("raw", ["twelve", "0", "70000", "80.5", "nan"])
-def test_a_number_that_cannot_be_is_refused_by_name(raw: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_number_that_cannot_be_is_refused_by_name(
+    raw: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TOKENTHRIFT_PORT", raw)
     with pytest.raises(ImproperlyConfigured, match="TOKENTHRIFT_PORT"):
         environment.integer("TOKENTHRIFT_PORT", 8000, low=1, high=65535)
@@ -94,14 +121,18 @@ def test_a_secret_is_made_once_for_its_owner_only(tmp_path: Path) -> None:
     Fernet(configuration.secret(tmp_path, "TOKENTHRIFT_ENCRYPTION_KEYS"))
 
 
-def test_a_configured_database_demands_a_configured_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_configured_database_demands_a_configured_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgres://host/name")
     monkeypatch.setenv("REDIS_URL", "redis://host")
     with pytest.raises(ImproperlyConfigured, match="TOKENTHRIFT_SECRET_KEY"):
         configuration.secret(tmp_path, "TOKENTHRIFT_SECRET_KEY")
 
 
-def test_one_configured_service_without_the_other_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_configured_service_without_the_other_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgres://host/name")
     with pytest.raises(ImproperlyConfigured, match="REDIS_URL is not"):
         configuration.urls(tmp_path)
@@ -112,19 +143,41 @@ def test_one_configured_service_without_the_other_is_refused(tmp_path: Path, mon
     [
         ("redis://host", "redis://host/1", "redis://host/0"),
         ("redis://:word@host:7/3", "redis://:word@host:7/3", "redis://:word@host:7/0"),
-        ("rediss://host/?ssl_cert_reqs=none", "rediss://host/1?ssl_cert_reqs=none", "rediss://host/0?ssl_cert_reqs=none"),
+        (
+            "rediss://host/?ssl_cert_reqs=none",
+            "rediss://host/1?ssl_cert_reqs=none",
+            "rediss://host/0?ssl_cert_reqs=none",
+        ),
         ("redis://host?db=5", "redis://host/5", "redis://host/0"),
-        ("unix:///run/redis.sock?db=4", "unix:///run/redis.sock?db=4", "unix:///run/redis.sock?db=0"),
-        ("unix://:word@/run/redis.sock", "unix://:word@/run/redis.sock?db=1", "unix://:word@/run/redis.sock?db=0"),
+        (
+            "unix:///run/redis.sock?db=4",
+            "unix:///run/redis.sock?db=4",
+            "unix:///run/redis.sock?db=0",
+        ),
+        (
+            "unix://:word@/run/redis.sock",
+            "unix://:word@/run/redis.sock?db=1",
+            "unix://:word@/run/redis.sock?db=0",
+        ),
     ],
 )
-def test_exact_entries_get_the_named_database_and_semantic_ones_database_0(given: str, exact: str, semantic: str) -> None:
+def test_exact_entries_get_the_named_database_and_semantic_ones_database_0(
+    given: str, exact: str, semantic: str
+) -> None:
     assert (configuration.redis_url(given), configuration.redis_url(given, 0)) == (exact, semantic)
 
 
 def test_no_key_or_password_reaches_the_log() -> None:
     key = "tt-" + "Ab3_" * 10
-    line = logging.LogRecord("x", logging.INFO, "", 0, "key %s, Authorization: Bearer abc.def, %s", (key, "redis://:pass@host/1"), None)
+    line = logging.LogRecord(
+        "x",
+        logging.INFO,
+        "",
+        0,
+        "key %s, Authorization: Bearer abc.def, %s",
+        (key, "redis://:pass@host/1"),
+        None,
+    )
     try:
         raise ValueError(f"provider refused sk-proj-{key}")
     except ValueError as error:

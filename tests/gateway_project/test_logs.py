@@ -1,4 +1,5 @@
-"""The log as JSON: every line an object, a finished request with its decision record, no secret and no text of a request in any."""
+"""The log as JSON: every line an object, a finished request with its decision record,
+no secret and no text of a request in any."""
 
 import logging
 import os
@@ -82,9 +83,18 @@ def test_a_gateway_writes_a_line_for_each_request_where_it_is_asked_to(tmp_path:
     canary = "canary-88ab"
     with (
         running_upstream() as upstream,
-        running_gateway(upstream, tmp_path, workers=2, TOKENTHRIFT_LOG_FORMAT="json", TOKENTHRIFT_LOG_REQUESTS="yes") as gateway,
+        running_gateway(
+            upstream,
+            tmp_path,
+            workers=2,
+            TOKENTHRIFT_LOG_FORMAT="json",
+            TOKENTHRIFT_LOG_REQUESTS="yes",
+        ) as gateway,
     ):
-        ids = [gateway.chat(f"What of {canary} {number}?").headers["x-request-id"] for number in range(5)]
+        ids = [
+            gateway.chat(f"What of {canary} {number}?").headers["x-request-id"]
+            for number in range(5)
+        ]
         refused = gateway.chat("No key?", key="sk-not-a-key-of-ours").headers["x-request-id"]
         time.sleep(0.5)
     text = gateway.log.read_text()
@@ -113,5 +123,7 @@ def test_management_commands_write_it_too() -> None:
     code = "import django, logging; django.setup(); logging.getLogger('x').warning('said')"
     command = [sys.executable, "-c", code]
     environment["DJANGO_SETTINGS_MODULE"] = "gateway_project.settings"
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=60, check=True
+    )
     assert orjson.loads(done.stdout)["message"] == "said"

@@ -1,4 +1,5 @@
-"""`manage.py serve` as a person starts it: in a folder of its own, with the services it brings along."""
+"""`manage.py serve` as a person starts it: in a folder of its own,
+with the services it brings along."""
 
 import os
 import signal
@@ -38,7 +39,8 @@ class Serve:
         while self.process.poll() is None and time.monotonic() < deadline:
             try:
                 answer = httpx.get(f"http://127.0.0.1:{self.port}/v1/models", timeout=5)
-                if answer.status_code == 401 and "Tokenthrift:" in self.log.read_text():  # not the last words of a killed one
+                # Not the last words of a killed one.
+                if answer.status_code == 401 and "Tokenthrift:" in self.log.read_text():
                     return self
             except httpx.TransportError:
                 time.sleep(0.1)
@@ -54,7 +56,8 @@ Starter = Callable[..., Serve]
 
 @pytest.fixture
 def var(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Iterator[Callable[[str], Path]]:
-    """Makes var folders: below the run's own, which every account may enter, with the exported model linked in."""
+    """Makes var folders: below the run's own, which every account may enter,
+    with the exported model linked in."""
     made: list[Path] = []
 
     def make(name: str) -> Path:
@@ -79,7 +82,13 @@ def start(tmp_path: Path) -> Iterator[Starter]:
         log = tmp_path / f"serve-{len(started)}.log"
         command = [sys.executable, "manage.py", "serve", "--port", str(chosen), *arguments]
         with log.open("wb") as out:
-            process = subprocess.Popen(command, cwd=configuration.BASE_DIR, env=environment(var), stdout=out, stderr=subprocess.STDOUT)
+            process = subprocess.Popen(
+                command,
+                cwd=configuration.BASE_DIR,
+                env=environment(var),
+                stdout=out,
+                stderr=subprocess.STDOUT,
+            )
         started.append(Serve(process, chosen, log))
         return started[-1]
 
@@ -101,7 +110,13 @@ def environment(var: Path) -> dict[str, str]:
 def manage(var: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "manage.py", *arguments]
     return subprocess.run(
-        command, cwd=configuration.BASE_DIR, env=environment(var), capture_output=True, text=True, timeout=60, check=False
+        command,
+        cwd=configuration.BASE_DIR,
+        env=environment(var),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
 
 
@@ -129,17 +144,23 @@ def _wait_until(true: Callable[[], bool], seconds: float = 40.0) -> bool:
 
 def database(var: Path) -> "psycopg.Connection[tuple[object, ...]]":
     postgres, _ = configuration.remembered(var)
-    return psycopg.connect(f"postgres://tokenthrift:{postgres['password']}@127.0.0.1:{postgres['port']}/tokenthrift", connect_timeout=3)
+    return psycopg.connect(
+        f"postgres://tokenthrift:{postgres['password']}@127.0.0.1:{postgres['port']}/tokenthrift",
+        connect_timeout=3,
+    )
 
 
-def test_data_survive_a_restart_and_sigterm_leaves_nothing_behind(var: Callable[[str], Path], start: Starter) -> None:
+def test_data_survive_a_restart_and_sigterm_leaves_nothing_behind(
+    var: Callable[[str], Path], start: Starter
+) -> None:
     folder = var("restart")
     first = start(folder).wait_ready()
     assert "/dashboard/" in first.log.read_text()
     assert "create_admin_key" in first.log.read_text()
     made = manage(folder, "create_admin_key", "--name", "kept")
     assert made.returncode == 0, made.stderr
-    assert httpx.get(f"http://127.0.0.1:{first.port}/v1/models").status_code == 401  # the second command did not stop the services
+    # The second command did not stop the services.
+    assert httpx.get(f"http://127.0.0.1:{first.port}/v1/models").status_code == 401
     assert first.stop() == 0
     assert processes(folder) == []  # at once, not after a while
 
@@ -154,10 +175,16 @@ def test_requests_leave_no_connection_behind(var: Callable[[str], Path], start: 
     serve = start(folder).wait_ready()
     key = manage(folder, "create_admin_key", "--name", "counter").stdout.split()[-1]
     for _ in range(20):
-        plans = httpx.get(f"http://127.0.0.1:{serve.port}/token-saving/plans", headers={"authorization": f"Bearer {key}"}, timeout=30)
+        plans = httpx.get(
+            f"http://127.0.0.1:{serve.port}/token-saving/plans",
+            headers={"authorization": f"Bearer {key}"},
+            timeout=30,
+        )
         assert plans.status_code == 200
     with database(folder) as connection:
-        (count,) = connection.execute("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'").fetchone() or (0,)
+        (count,) = connection.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"
+        ).fetchone() or (0,)
     assert isinstance(count, int)
     assert count < 10
 
@@ -177,11 +204,15 @@ def test_a_port_in_use_is_one_clear_line(var: Callable[[str], Path], start: Star
         port = taken.getsockname()[1]
         serve = start(var("taken"), port=port)
         assert serve.process.wait(START) == 1
-    assert serve.log.read_text().splitlines() == [f"CommandError: Cannot listen on 127.0.0.1:{port}: Address already in use."]
+    assert serve.log.read_text().splitlines() == [
+        f"CommandError: Cannot listen on 127.0.0.1:{port}: Address already in use."
+    ]
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_after_kill_9_it_starts_again_on_the_same_port(var: Callable[[str], Path], start: Starter, workers: str) -> None:
+def test_after_kill_9_it_starts_again_on_the_same_port(
+    var: Callable[[str], Path], start: Starter, workers: str
+) -> None:
     folder = var("killed")
     first = start(folder, "--workers", workers).wait_ready()
     first.stop(signal.SIGKILL)
@@ -189,10 +220,14 @@ def test_after_kill_9_it_starts_again_on_the_same_port(var: Callable[[str], Path
     assert second.stop() == 0
 
 
-def test_services_whose_keeper_is_killed_end_and_can_be_started_again(var: Callable[[str], Path]) -> None:
+def test_services_whose_keeper_is_killed_end_and_can_be_started_again(
+    var: Callable[[str], Path],
+) -> None:
     folder = var("keeper")
     lease.take(folder)
-    (keeper,) = [line for line in processes(folder) if "gateway_project.embedded.supervisor" in line]
+    (keeper,) = [
+        line for line in processes(folder) if "gateway_project.embedded.supervisor" in line
+    ]
     os.kill(int(keeper.split()[0]), signal.SIGKILL)
     lease.release(folder)
     lease.take(folder)
@@ -215,7 +250,14 @@ def test_a_service_that_dies_is_started_again_on_its_port(var: Callable[[str], P
 def test_the_last_to_leave_stops_the_services(var: Callable[[str], Path]) -> None:
     folder = var("shared")
     lease.take(folder)
-    shell = manage(folder, "shell", "--verbosity", "0", "-c", "from django.db import connection; connection.ensure_connection()")
+    shell = manage(
+        folder,
+        "shell",
+        "--verbosity",
+        "0",
+        "-c",
+        "from django.db import connection; connection.ensure_connection()",
+    )
     assert shell.returncode == 0, shell.stderr
     with database(folder) as connection:
         connection.execute("SELECT 1")
@@ -249,18 +291,28 @@ def test_logs_and_counters_are_closed_to_others_also_where_they_were_open(
         os.umask(former)
     assert mine.parent == folder / "run" / "metrics"
     closed = (folder / "log", folder / "postgres", folder / "redis", mine.parent, mine)
-    assert {path: oct(stat.S_IMODE(path.stat().st_mode)) for path in closed} == dict.fromkeys(closed, "0o700")
-    logs = {path.name: oct(stat.S_IMODE(path.stat().st_mode)) for path in (folder / "log").iterdir()}
+    assert {path: oct(stat.S_IMODE(path.stat().st_mode)) for path in closed} == dict.fromkeys(
+        closed, "0o700"
+    )
+    logs = {
+        path.name: oct(stat.S_IMODE(path.stat().st_mode)) for path in (folder / "log").iterdir()
+    }
     assert logs == dict.fromkeys(("keeper.log", "postgres.log", "redis.log"), "0o600")
 
 
-def test_a_folder_that_the_services_cannot_enter_is_one_clear_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shutil.which", lambda *_, **__: "/bin/false")  # as where the capability may not be given
+def test_a_folder_that_the_services_cannot_enter_is_one_clear_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As where the capability may not be given.
+    monkeypatch.setattr("shutil.which", lambda *_, **__: "/bin/false")
     tmp_path.chmod(0o700)
     with pytest.raises(
-        embedded_processes.ServiceError, match=r"^PostgreSQL cannot run as root, and the account nobody may not enter .*[.]$"
+        embedded_processes.ServiceError,
+        match=r"^PostgreSQL cannot run as root, and the account nobody may not enter .*[.]$",
     ):
-        embedded_processes.reaching(embedded_processes.Account("nobody", 65534, 65534), tmp_path / "postgres")
+        embedded_processes.reaching(
+            embedded_processes.Account("nobody", 65534, 65534), tmp_path / "postgres"
+        )
 
 
 def test_debug_is_refused_on_a_public_address(settings: Settings) -> None:

@@ -11,7 +11,7 @@ import pytest
 from plans import keys
 from plans.pricing import Price
 from plans.snapshot import CacheSettings
-from proxy.core.formats.stream_collector import Collector
+from proxy.core.formats.stream_collector import StreamCollector
 from proxy.core.tenant_memory import CURRENT_TENANT
 from tests.support.entries import PEPPER, decode, encode
 from tests.support.fakes import World, ask, body, chunks_of, completion, full_plan, restated
@@ -39,28 +39,37 @@ async def test_the_same_request_again_is_an_exact_hit_and_costs_nothing() -> Non
     assert again.headers["x-tokenthrift-tokens-saved"] == "110"
     assert again.headers["x-tokenthrift-cost-saved-usd"] == "0.00012"
     assert len(world.upstream.bodies) == 1
-    assert (world.event.attempts, world.event.billed_cost, world.event.would_cost) == (0, Decimal(0), Decimal("0.00012"))
+    assert (world.event.attempts, world.event.billed_cost, world.event.would_cost) == (
+        0,
+        Decimal(0),
+        Decimal("0.00012"),
+    )
 
 
 async def test_a_recent_answer_is_served_without_asking_the_store_until_it_changes() -> None:
     world = World()
-    world.tools.recent.begin()
+    world.tools.local_cache.start_invalidations()
     await ask(world, body())
     await ask(world, body())
     ((key, stored),) = world.exact.entries.items()
     world.exact.entries.clear()
     again = await ask(world, body())
-    assert (again.headers["x-tokenthrift-cache"], orjson.loads(again.received)) == ("exact", completion())
+    assert (again.headers["x-tokenthrift-cache"], orjson.loads(again.received)) == (
+        "exact",
+        completion(),
+    )
     world.exact.entries[key] = stored
     world.exact.down = True
     assert (await ask(world, body())).headers["x-tokenthrift-cache"] == "exact"
-    world.tools.recent.forget([key])
+    world.tools.local_cache.invalidate_keys([key])
     assert (await ask(world, body())).headers["x-tokenthrift-cache"] == "semantic"
 
 
-async def test_a_recent_answer_that_is_too_old_is_not_served(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_recent_answer_that_is_too_old_is_not_served(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     world = World(plan=full_plan(cache=CacheSettings(ttl=60, backend=None)))
-    world.tools.recent.begin()
+    world.tools.local_cache.start_invalidations()
     for _ in range(2):
         await ask(world, body())
     (envelope,) = [decode(value) for value in world.exact.entries.values()]
@@ -72,24 +81,28 @@ async def test_the_same_bytes_are_prepared_once_and_anew_when_the_configuration_
     world = World()
     await ask(world, body())
     await ask(world, body())
-    assert len(world.tools.prepared) == 1
-    ((digest, key),) = world.source.directory.keys.items()
-    narrowed = replace(world.source.directory, revision=2, keys={digest: replace(key, routes=frozenset({"other"}))})
-    world.source.directory = narrowed
+    assert len(world.tools.prepared_requests) == 1
+    ((digest, key),) = world.source.config.keys.items()
+    narrowed = replace(
+        world.source.config, revision=2, keys={digest: replace(key, routes=frozenset({"other"}))}
+    )
+    world.source.config = narrowed
     assert (await ask(world, body())).status == 403
-    world.source.directory = replace(narrowed, revision=3, keys={digest: key}, plans={})
+    world.source.config = replace(narrowed, revision=3, keys={digest: key}, plans={})
     assert (await ask(world, body())).headers["x-tokenthrift-bypass-reason"] == "unknown-plan"
 
 
 async def test_the_same_bytes_from_two_tenants_are_two_requests() -> None:
     world, secret = World(plan=full_plan(tenant_id=None)), keys.make("tt", pepper=PEPPER).secret
-    ((_, key),) = world.source.directory.keys.items()
+    ((_, key),) = world.source.config.keys.items()
     digest = keys.digest(secret, pepper=PEPPER)
     other = replace(key, id=2, digest=digest, tenant_id=2, tenant="other")
-    world.source.directory = replace(
-        world.source.directory, keys={**world.source.directory.keys, digest: other}, granted=dict.fromkeys((1, 2), frozenset("*"))
+    world.source.config = replace(
+        world.source.config,
+        keys={**world.source.config.keys, digest: other},
+        granted_routes=dict.fromkeys((1, 2), frozenset("*")),
     )
-    world.tools.recent.begin()
+    world.tools.local_cache.start_invalidations()
     for _ in range(2):
         await ask(world, body())
     assert (await ask(world, body(), secret=secret)).headers["x-tokenthrift-cache"] == "miss"
@@ -99,7 +112,9 @@ async def test_the_same_bytes_from_two_tenants_are_two_requests() -> None:
 async def test_the_same_bytes_with_another_cache_control_are_another_request() -> None:
     world = World()
     await ask(world, body())
-    assert (await ask(world, body(), cache_control="no-store")).headers["x-tokenthrift-bypass-reason"] == "no-store"
+    assert (await ask(world, body(), cache_control="no-store")).headers[
+        "x-tokenthrift-bypass-reason"
+    ] == "no-store"
     assert (await ask(world, body())).headers["x-tokenthrift-cache"] == "exact"
 
 
@@ -107,7 +122,7 @@ async def test_a_request_that_no_cache_may_answer_leaves_nothing_in_memory() -> 
     world = World()
     await ask(world, body(plan=None))
     await ask(world, body(), cache_control="no-store")
-    assert len(world.tools.prepared) == 0
+    assert len(world.tools.prepared_requests) == 0
 
 
 async def test_a_near_question_is_a_semantic_hit() -> None:
@@ -140,7 +155,10 @@ async def test_what_differs_in_more_than_words_is_a_miss(first: bytes, second: b
 async def test_a_veto_is_named_in_the_record() -> None:
     world = World(plan=full_plan(cache=CacheSettings(match="cosine")))
     await ask(world, body("Do you ship to France?"))
-    world.semantic.entries = {name: restated(entry, "Do you ship to Spain?") for name, entry in world.semantic.entries.items()}
+    world.semantic.entries = {
+        name: restated(entry, "Do you ship to Spain?")
+        for name, entry in world.semantic.entries.items()
+    }
     await ask(world, body("do you ship to France"))
     assert (world.event.tier, world.event.reason) == ("miss", "names")
 
@@ -154,10 +172,10 @@ async def test_one_entry_serves_both_shapes(stored_as_stream: bool, asked_as_str
     hit = await ask(world, body(stream=asked_as_stream, stream_options=options))
     assert hit.headers["x-tokenthrift-cache"] == "exact"
     if asked_as_stream:
-        collector = Collector()
+        collector = StreamCollector()
         for chunk in chunks_of(hit):
-            collector.add(chunk)
-        assert collector.completion() == completion()
+            collector.take_chunk(chunk)
+        assert collector.build_completion() == completion()
     else:
         assert orjson.loads(hit.received) == completion()
 
@@ -166,7 +184,10 @@ async def test_usage_is_always_asked_for_and_shown_only_on_request() -> None:
     world = World()
     shown = await ask(world, body("a", stream=True, stream_options={"include_usage": True}))
     hidden = await ask(world, body("b", stream=True))
-    assert [body["stream_options"]["include_usage"] for body in world.upstream.bodies] == [True, True]
+    assert [body["stream_options"]["include_usage"] for body in world.upstream.bodies] == [
+        True,
+        True,
+    ]
     assert chunks_of(shown)[-1]["usage"]["total_tokens"] == 110
     assert all(not chunk.get("usage") for chunk in chunks_of(hidden))
     assert world.event.prompt_tokens == 100
@@ -193,37 +214,74 @@ async def test_an_estimate_has_the_discount_that_the_route_had_lately() -> None:
 
 
 @pytest.mark.parametrize("stream", [False, True])
-async def test_what_the_provider_wrote_into_its_prefix_cache_is_billed_at_the_price_of_that(stream: bool) -> None:
+async def test_what_the_provider_wrote_into_its_prefix_cache_is_billed_at_the_price_of_that(
+    stream: bool,
+) -> None:
     world = World()
-    route = world.source.directory.routes["smart/balanced"]
-    price = Price(input=Decimal(1), output=Decimal(2), cached_input=Decimal("0.1"), cache_write=Decimal("1.25"))
-    world.source.directory.routes["smart/balanced"] = replace(route, price=price)
+    route = world.source.config.routes["smart/balanced"]
+    price = Price(
+        input=Decimal(1),
+        output=Decimal(2),
+        cached_input=Decimal("0.1"),
+        cache_write=Decimal("1.25"),
+    )
+    world.source.config.routes["smart/balanced"] = replace(route, price=price)
     world.upstream.says = completion()
-    world.upstream.says["usage"]["prompt_tokens_details"] = {"cached_tokens": 50, "cache_write_tokens": 40}
+    world.upstream.says["usage"]["prompt_tokens_details"] = {
+        "cached_tokens": 50,
+        "cache_write_tokens": 40,
+    }
     await ask(world, body(stream=stream))
-    assert (world.event.prompt_tokens, world.event.cached_tokens, world.event.written_tokens) == (100, 50, 40)
-    assert world.event.billed_cost == (10 * 1 + 50 * Decimal("0.1") + 40 * Decimal("1.25") + 10 * 2) / Decimal(1_000_000)
+    assert (world.event.prompt_tokens, world.event.cached_tokens, world.event.written_tokens) == (
+        100,
+        50,
+        40,
+    )
+    assert world.event.billed_cost == (
+        10 * 1 + 50 * Decimal("0.1") + 40 * Decimal("1.25") + 10 * 2
+    ) / Decimal(1_000_000)
     await ask(world, body(stream=stream))
-    assert (world.event.tier, world.event.written_tokens, world.event.billed_cost) == ("exact", 0, Decimal(0))
+    assert (world.event.tier, world.event.written_tokens, world.event.billed_cost) == (
+        "exact",
+        0,
+        Decimal(0),
+    )
 
 
 @pytest.mark.parametrize("stream", [False, True])
-async def test_the_headers_of_a_compressed_chat_say_what_the_ledger_will_also_before_a_stream_begins(stream: bool) -> None:
+async def test_the_headers_of_a_compressed_chat_say_what_the_ledger_will_also_before_a_stream_begins(  # noqa: E501 -- a test's name is its sentence
+    stream: bool,
+) -> None:
     """Cutting loses the provider's discount on what it held of the chat."""
     world = World()
-    route = world.source.directory.routes["smart/balanced"]
+    route = world.source.config.routes["smart/balanced"]
     price = Price(input=Decimal(1), output=Decimal(2), cached_input=Decimal("0.1"))
-    world.source.directory.routes["smart/balanced"] = replace(route, price=price)
+    world.source.config.routes["smart/balanced"] = replace(route, price=price)
     world.upstream.says = completion()
-    world.upstream.says["usage"] = {"prompt_tokens": 10, "completion_tokens": 10, "total_tokens": 20}
-    for history in range(60, 80):  # discounts come in steps, which the part that is cut reaches later than the whole
-        client = await ask(world, body("How do I pay?", history=history, stream=stream, cache={"no-store": True}))
+    world.upstream.says["usage"] = {
+        "prompt_tokens": 10,
+        "completion_tokens": 10,
+        "total_tokens": 20,
+    }
+    # Discounts come in steps, which the part that is cut reaches later than the whole.
+    for history in range(60, 80):
+        client = await ask(
+            world, body("How do I pay?", history=history, stream=stream, cache={"no-store": True})
+        )
         event = world.event
         assert event.would_cost is not None
         assert event.billed_cost is not None
-        assert client.headers["x-tokenthrift-tokens-saved"] == str(event.tokens_saved) == str(20 * history)
-        assert Decimal(client.headers["x-tokenthrift-cost-saved-usd"]) == event.would_cost - event.billed_cost
-        assert event.would_cost - event.billed_cost < Decimal(20 * history) / 1_000_000  # which forgets the discount
+        assert (
+            client.headers["x-tokenthrift-tokens-saved"]
+            == str(event.tokens_saved)
+            == str(20 * history)
+        )
+        assert (
+            Decimal(client.headers["x-tokenthrift-cost-saved-usd"])
+            == event.would_cost - event.billed_cost
+        )
+        # Which forgets the discount.
+        assert event.would_cost - event.billed_cost < Decimal(20 * history) / 1_000_000
 
 
 async def test_a_long_history_is_cut_and_the_final_message_is_not() -> None:
@@ -232,14 +290,24 @@ async def test_a_long_history_is_cut_and_the_final_message_is_not() -> None:
     assert world.upstream.bodies[0]["messages"] == [{"role": "user", "content": "How do I pay?"}]
     assert client.headers["x-tokenthrift-compression"] == "0.048"
     assert client.headers["x-tokenthrift-tokens-saved"] == "200"
-    assert (world.event.asked_tokens, world.event.prompt_tokens, world.event.tokens_saved) == (300, 100, 200)
+    assert (world.event.asked_tokens, world.event.prompt_tokens, world.event.tokens_saved) == (
+        300,
+        100,
+        200,
+    )
     assert world.event.cost_saved == Decimal("0.0002")
 
 
 async def test_a_model_without_a_known_tokenizer_is_said_so() -> None:
     world = World()
-    known, unknown = await ask(world, body(history=10)), world.source.directory.routes["smart/balanced"]
-    world.source.directory = replace(world.source.directory, routes={"smart/balanced": replace(unknown, model="claude-9", version=2)})
+    known, unknown = (
+        await ask(world, body(history=10)),
+        world.source.config.routes["smart/balanced"],
+    )
+    world.source.config = replace(
+        world.source.config,
+        routes={"smart/balanced": replace(unknown, model="claude-9", version=2)},
+    )
     assert "x-tokenthrift-compression-note" not in known.headers
     said = (await ask(world, body(history=10))).headers["x-tokenthrift-compression-note"]
     assert said == world.event.note == "unknown-model-counted-by-o200k_base"
@@ -266,16 +334,22 @@ async def test_another_history_that_is_cut_to_the_same_request_has_the_same_answ
 
 async def test_the_clients_bytes_go_out_as_they_came_when_nothing_changed() -> None:
     world = World()
-    route = replace(world.source.directory.routes["smart/balanced"], model="smart/balanced")
-    world.source.directory = replace(world.source.directory, routes={"smart/balanced": route})
-    raw = b'{ "model":"smart/balanced",\n "messages":[{"role":"user","content":"x"}], "temperature": 1.50 }'
+    route = replace(world.source.config.routes["smart/balanced"], model="smart/balanced")
+    world.source.config = replace(world.source.config, routes={"smart/balanced": route})
+    raw = (
+        b'{ "model":"smart/balanced",\n "messages":[{"role":"user","content":"x"}], '
+        b'"temperature": 1.50 }'
+    )
     await ask(world, raw)
     assert world.upstream.raw == [raw]
 
 
 async def test_our_own_fields_never_reach_the_upstream() -> None:
     world = World()
-    await ask(world, body(cache={"no-cache": True}, metadata={"token_saving_plan_id": "support", "a": "b"}))
+    await ask(
+        world,
+        body(cache={"no-cache": True}, metadata={"token_saving_plan_id": "support", "a": "b"}),
+    )
     assert set(world.upstream.bodies[0]) == {"model", "messages", "metadata"}
     assert world.upstream.bodies[0]["metadata"] == {"a": "b"}
     assert world.upstream.bodies[0]["model"] == "gpt-4o-mini"
@@ -299,7 +373,10 @@ async def test_no_cache_does_not_read_and_does_refresh() -> None:
     await ask(world, body())
     world.upstream.says = completion("A newer answer.")
     refreshed = await ask(world, body(cache={"no-cache": True}))
-    assert (refreshed.headers["x-tokenthrift-cache"], refreshed.headers["x-tokenthrift-bypass-reason"]) == ("miss", "no-cache")
+    assert (
+        refreshed.headers["x-tokenthrift-cache"],
+        refreshed.headers["x-tokenthrift-bypass-reason"],
+    ) == ("miss", "no-cache")
     assert b"A newer answer." in (await ask(world, body())).received
 
 
@@ -321,22 +398,32 @@ async def test_ttl_shortens_and_s_maxage_refuses_what_is_older() -> None:
     old = decode(value)
     world.exact.entries[key] = encode(replace(old, created_at=old.created_at - 30))
     world.semantic.entries.clear()
-    assert (await ask(world, body(cache={"s-maxage": 40}))).headers["x-tokenthrift-cache"] == "exact"
+    assert (await ask(world, body(cache={"s-maxage": 40}))).headers[
+        "x-tokenthrift-cache"
+    ] == "exact"
     assert (await ask(world, body(cache={"s-maxage": 20}))).headers["x-tokenthrift-cache"] == "miss"
 
 
 async def test_a_namespace_narrows() -> None:
     world = World()
     await ask(world, body(cache={"namespace": "a"}))
-    assert (await ask(world, body(cache={"namespace": "b"}))).headers["x-tokenthrift-cache"] == "miss"
+    assert (await ask(world, body(cache={"namespace": "b"}))).headers[
+        "x-tokenthrift-cache"
+    ] == "miss"
     assert (await ask(world, body())).headers["x-tokenthrift-cache"] == "miss"
-    assert (await ask(world, body(cache={"namespace": "a"}))).headers["x-tokenthrift-cache"] == "exact"
+    assert (await ask(world, body(cache={"namespace": "a"}))).headers[
+        "x-tokenthrift-cache"
+    ] == "exact"
 
 
 async def test_the_embedder_leaves_time_for_the_look_up() -> None:
     world = World(plan=full_plan())
     await ask(world, body("How do I pay?"))
-    assert 0.5 * world.tools.limits.cache_budget < world.embedder.within <= 0.7 * world.tools.limits.cache_budget
+    assert (
+        0.5 * world.tools.limits.cache_seconds
+        < world.embedder.within
+        <= 0.7 * world.tools.limits.cache_seconds
+    )
 
 
 async def test_a_request_may_raise_the_threshold_and_never_lower_it() -> None:
@@ -346,14 +433,18 @@ async def test_a_request_may_raise_the_threshold_and_never_lower_it() -> None:
     vector = await world.embedder.embed("how do i pay")
     other = await world.embedder.embed("something else")
     aside = other - (other @ vector) * vector
-    world.semantic.entries[name] = replace(entry, vector=0.92 * vector + (1 - 0.92**2) ** 0.5 * aside / (aside @ aside) ** 0.5)
+    world.semantic.entries[name] = replace(
+        entry, vector=0.92 * vector + (1 - 0.92**2) ** 0.5 * aside / (aside @ aside) ** 0.5
+    )
     control = {"no-store": False}
-    assert (await ask(world, body("how do i pay", cache=control | {"similarity_threshold": 0.95}))).headers["x-tokenthrift-cache"] == "miss"
+    assert (
+        await ask(world, body("how do i pay", cache=control | {"similarity_threshold": 0.95}))
+    ).headers["x-tokenthrift-cache"] == "miss"
     world.exact.entries.clear()
     world.semantic.entries = {name: world.semantic.entries[name]}
-    assert (await ask(world, body("how do i PAY", cache=control | {"similarity_threshold": 0.1}))).headers[
-        "x-tokenthrift-cache"
-    ] == "semantic"
+    assert (
+        await ask(world, body("how do i PAY", cache=control | {"similarity_threshold": 0.1}))
+    ).headers["x-tokenthrift-cache"] == "semantic"
 
 
 @pytest.mark.parametrize(
@@ -364,11 +455,16 @@ async def test_a_request_may_raise_the_threshold_and_never_lower_it() -> None:
         (full_plan(cache=None), "support", "no-cache-in-plan"),
     ],
 )
-async def test_a_plan_that_is_not_there_is_skipped_and_said_so(plan: Any, name: str, reason: str) -> None:
+async def test_a_plan_that_is_not_there_is_skipped_and_said_so(
+    plan: Any, name: str, reason: str
+) -> None:
     world = World(plan=plan)
     client = await ask(world, body(plan=name))
     assert client.status == 200
-    assert (client.headers["x-tokenthrift-cache"], client.headers["x-tokenthrift-bypass-reason"]) == ("bypass", reason)
+    assert (
+        client.headers["x-tokenthrift-cache"],
+        client.headers["x-tokenthrift-bypass-reason"],
+    ) == ("bypass", reason)
 
 
 @pytest.mark.parametrize("asked", ["nobody", "x" * 5_000])
@@ -379,7 +475,9 @@ async def test_the_name_of_an_unknown_plan_is_in_the_ledger(asked: str) -> None:
     assert not world.event.counts
 
 
-@pytest.mark.parametrize("secret", [None, "", "sk-123", "tt-short", "tt-" + "A" * 43, "tta-" + "A" * 43])
+@pytest.mark.parametrize(
+    "secret", [None, "", "sk-123", "tt-short", "tt-" + "A" * 43, "tta-" + "A" * 43]
+)
 async def test_a_wrong_key_is_401_before_anything_else(secret: str | None) -> None:
     world = World()
     client = await ask(world, b"not even json", secret=secret)
@@ -391,16 +489,18 @@ async def test_a_wrong_key_is_401_before_anything_else(secret: str | None) -> No
 
 async def test_an_expired_key_is_401() -> None:
     world = World()
-    ((digest, key),) = world.source.directory.keys.items()
-    world.source.directory = replace(world.source.directory, keys={digest: replace(key, expires_at=1.0)})
+    ((digest, key),) = world.source.config.keys.items()
+    world.source.config = replace(world.source.config, keys={digest: replace(key, expires_at=1.0)})
     assert (await ask(world, body())).status == 401
 
 
 async def test_models_are_404_when_unknown_and_403_when_not_for_this_key() -> None:
     world = World()
     assert (await ask(world, body(model="gpt-99"))).status == 404
-    ((digest, key),) = world.source.directory.keys.items()
-    world.source.directory = replace(world.source.directory, keys={digest: replace(key, routes=frozenset({"other"}))})
+    ((digest, key),) = world.source.config.keys.items()
+    world.source.config = replace(
+        world.source.config, keys={digest: replace(key, routes=frozenset({"other"}))}
+    )
     refused = await ask(world, body())
     assert refused.status == 403
     assert orjson.loads(refused.received)["error"]["code"] == "model_not_found"
@@ -416,7 +516,9 @@ async def test_the_time_spent_is_told_in_whole_milliseconds() -> None:
     assert re.fullmatch(r"[1-9]\d*", reply.headers["x-tokenthrift-overhead-ms"])
 
 
-async def test_each_text_is_embedded_and_each_chat_compressed_in_the_name_of_its_tenant(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_each_text_is_embedded_and_each_chat_compressed_in_the_name_of_its_tenant(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     world, told = World(), []
 
     def note(tool: Any, name: str) -> None:

@@ -14,12 +14,24 @@ QUESTION = {"role": "user", "content": "Is it raining in Oslo?"}
 
 def called(result: str, number: int = 1) -> list[dict[str, Any]]:
     """One call of the tool with its result."""
-    call = {"id": f"c{number}", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
-    return [{"role": "assistant", "content": None, "tool_calls": [call]}, {"role": "tool", "tool_call_id": f"c{number}", "content": result}]
+    call = {
+        "id": f"c{number}",
+        "type": "function",
+        "function": {"name": "weather", "arguments": "{}"},
+    }
+    return [
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": f"c{number}", "content": result},
+    ]
 
 
 def step(*messages: dict[str, Any], **fields: Any) -> bytes:
-    asked = {"model": "smart/balanced", "token_saving_plan_id": "support", "messages": list(messages), "tools": [TOOL]}
+    asked = {
+        "model": "smart/balanced",
+        "token_saving_plan_id": "support",
+        "messages": list(messages),
+        "tools": [TOOL],
+    }
     return orjson.dumps(asked | fields)
 
 
@@ -56,9 +68,20 @@ async def test_a_call_of_a_tool_is_not_made_again_from_the_cache() -> None:
 
 @pytest.mark.parametrize("context", ["strict", "window", "last_message"])
 @pytest.mark.parametrize("fields", [{"tools": []}, {"tools": [], "tool_choice": "none"}])
-async def test_results_in_the_chat_keep_it_exact_without_tools_on_offer_too(context: Context, fields: dict[str, Any]) -> None:
+async def test_results_in_the_chat_keep_it_exact_without_tools_on_offer_too(
+    context: Context, fields: dict[str, Any]
+) -> None:
     world = World(plan=full_plan(cache=CacheSettings(context=context)))
     for result in ("dry", "rain"):
-        client = await ask(world, step(QUESTION, *called(result), {"role": "assistant", "content": "Done."}, QUESTION, **fields))
+        client = await ask(
+            world,
+            step(
+                QUESTION,
+                *called(result),
+                {"role": "assistant", "content": "Done."},
+                QUESTION,
+                **fields,
+            ),
+        )
         assert client.headers["x-tokenthrift-cache"] == "miss"
     assert world.semantic.entries == {}

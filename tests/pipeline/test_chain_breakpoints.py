@@ -1,4 +1,5 @@
-"""A chat that was cut goes to Anthropic with a breakpoint behind what stays of it; nobody else sees that."""
+"""A chat that was cut goes to Anthropic with a breakpoint behind what stays of it;
+nobody else sees that."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -10,21 +11,24 @@ import pytest
 from plans.pricing import Price
 from plans.snapshot import CacheSettings, CompressionSettings
 from proxy.core.compression.compress import compress
-from proxy.core.compression.types import Cut, Terms
-from proxy.core.prompt_caching.breakpoints import FIELD, has_breakpoint
+from proxy.core.compression.types import CompressionResult, CompressionTerms
+from proxy.core.prompt_caching.breakpoints import BREAKPOINT_FIELD, has_breakpoint
 from proxy.core.types import Message
 from tests.support.fakes import World, ask, body, full_plan
 from tests.support.texts.chats import talk
 from tests.support.texts.transcripts import prefix
 
-PLAN = full_plan(cache=CacheSettings(backend=None), compression=CompressionSettings(engine="text_rank", max_input_tokens=600))
+PLAN = full_plan(
+    cache=CacheSettings(backend=None),
+    compression=CompressionSettings(engine="text_rank", max_input_tokens=600),
+)
 CHAT = talk(3, 60)
 
 
 class RealCompressor:
     """What compresses in production, without the process around it."""
 
-    terms: Terms | None = None
+    terms: CompressionTerms | None = None
 
     async def compress(
         self,
@@ -32,9 +36,9 @@ class RealCompressor:
         settings: CompressionSettings,
         *,
         model: str,
-        terms: Terms | None = None,
+        terms: CompressionTerms | None = None,
         tenant: int | None = None,
-    ) -> Cut:
+    ) -> CompressionResult:
         return compress(messages, settings, model=model, terms=terms)
 
     async def close(self) -> None: ...
@@ -42,8 +46,11 @@ class RealCompressor:
 
 def world(provider: str = "anthropic", **settings: Any) -> World:
     assert PLAN.compression is not None
-    made = World(replace(PLAN, compression=replace(PLAN.compression, **settings)), compressor=RealCompressor())  # type: ignore[arg-type]
-    routes = made.source.directory.routes
+    made = World(
+        replace(PLAN, compression=replace(PLAN.compression, **settings)),
+        compressor=RealCompressor(),  # type: ignore[arg-type]
+    )
+    routes = made.source.config.routes
     for name, route in routes.items():
         routes[name] = replace(route, upstream=replace(route.upstream, provider=provider))
     return made
@@ -55,7 +62,7 @@ def bare(message: Message) -> Message:
     if not isinstance(content, list):
         return message
     [part] = content
-    assert part == {"type": "text", "text": part["text"], FIELD: {"type": "ephemeral"}}
+    assert part == {"type": "text", "text": part["text"], BREAKPOINT_FIELD: {"type": "ephemeral"}}
     return {**message, "content": part["text"]}
 
 
@@ -69,7 +76,8 @@ async def test_the_breakpoint_stands_behind_the_recent_turns_and_is_the_only_cha
     assert sent["messages"][ends[0] + 1 :] == unmarked["messages"][ends[0] + 1 :]
     assert [bare(message) for message in sent["messages"]] == unmarked["messages"]
     before = prefix(unmarked["messages"])
-    assert ends[0] + 1 in (len(before), len(before) - 1)  # a stand-in may keep what was recalled from following a user's message
+    # A stand-in may keep what was recalled from following a user's message.
+    assert ends[0] + 1 in (len(before), len(before) - 1)
     assert not has_breakpoint(unmarked)
 
 
@@ -78,7 +86,11 @@ async def test_neither_ledger_nor_cache_nor_client_see_it() -> None:
     seen = [await ask(one, body(messages=CHAT)) for one in (claude, gpt)]
     assert seen[0].received == seen[1].received
     first, second = claude.event, gpt.event
-    assert (first.asked_tokens, first.prompt_tokens, first.tokens_saved) == (second.asked_tokens, second.prompt_tokens, second.tokens_saved)
+    assert (first.asked_tokens, first.prompt_tokens, first.tokens_saved) == (
+        second.asked_tokens,
+        second.prompt_tokens,
+        second.tokens_saved,
+    )
     assert claude.exact.entries.keys() == gpt.exact.entries.keys()
     await ask(claude, body(messages=CHAT))
     assert (claude.event.tier, len(claude.upstream.bodies)) == ("exact", 1)
@@ -95,7 +107,7 @@ async def test_others_get_none(provider: str) -> None:
 async def test_a_chat_that_goes_whole_gets_none() -> None:
     short, cheaper = world(max_input_tokens=100_000), world(when="saves")
     price = Price(input=Decimal(1), output=Decimal(2), cached_input=Decimal("0.01"))
-    routes = cheaper.source.directory.routes
+    routes = cheaper.source.config.routes
     routes |= {name: replace(route, price=price) for name, route in routes.items()}
     for one, note in ((short, ""), (cheaper, "cheaper-whole")):
         await ask(one, body(messages=CHAT))
@@ -112,11 +124,14 @@ async def test_engines_that_keep_nothing_in_place_get_none() -> None:
 
 @pytest.mark.parametrize("where", ["message", "tools", "request"])
 async def test_a_client_that_sets_its_own_keeps_them_alone(where: str) -> None:
-    mark = {FIELD: {"type": "ephemeral"}}
+    mark = {BREAKPOINT_FIELD: {"type": "ephemeral"}}
     tool = {"type": "function", "function": {"name": "look_up", "parameters": {"type": "object"}}}
     fields: dict[str, Any] = {"messages": CHAT}
     if where == "message":
-        fields["messages"] = [{"role": "system", "content": [{"type": "text", "text": "You help.", **mark}]}, *CHAT]
+        fields["messages"] = [
+            {"role": "system", "content": [{"type": "text", "text": "You help.", **mark}]},
+            *CHAT,
+        ]
     else:
         fields |= {"tools": [tool | mark]} if where == "tools" else mark
     one = world()

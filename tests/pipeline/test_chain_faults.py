@@ -9,7 +9,13 @@ import orjson
 import pytest
 
 from plans.pricing import Price
-from proxy.core.errors import ClientGone, GatewayError, UpstreamInvalid, UpstreamTimeout, UpstreamUnreachable
+from proxy.core.errors import (
+    ClientDisconnected,
+    GatewayError,
+    UpstreamInvalid,
+    UpstreamTimeout,
+    UpstreamUnreachable,
+)
 from proxy.core.formats import sse
 from proxy.pipeline import chain
 from tests.support.entries import decode, encode
@@ -62,16 +68,23 @@ async def test_another_tenants_value_under_our_key_is_never_served() -> None:
     ((key, value),) = world.exact.entries.items()
     foreign = encode(replace(decode(value), scope="another"))
     world.exact.entries[key] = foreign
-    world.semantic.entries = {name: replace(entry, envelope=foreign) for name, entry in world.semantic.entries.items()}
+    world.semantic.entries = {
+        name: replace(entry, envelope=foreign) for name, entry in world.semantic.entries.items()
+    }
     assert (await ask(world, body())).headers["x-tokenthrift-cache"] == "miss"
     world.exact.entries.clear()
-    world.semantic.entries = {name: replace(entry, envelope=foreign) for name, entry in world.semantic.entries.items()}
+    world.semantic.entries = {
+        name: replace(entry, envelope=foreign) for name, entry in world.semantic.entries.items()
+    }
     assert (await ask(world, body("how do i pay"))).headers["x-tokenthrift-cache"] == "miss"
     assert world.event.reason == "foreign"
 
 
-async def test_an_entry_of_another_scope_that_an_engine_returns_is_never_served(caplog: pytest.LogCaptureFixture) -> None:
-    """An engine whose filter fails gives away neighbours of every tenant; the envelope inside may even look like ours."""
+async def test_an_entry_of_another_scope_that_an_engine_returns_is_never_served(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """An engine whose filter fails gives away neighbours of every tenant;
+    the envelope inside may even look like ours."""
     world = World()
     await ask(world, body())
     world.exact.entries.clear()
@@ -86,11 +99,16 @@ async def test_an_entry_of_another_scope_that_an_engine_returns_is_never_served(
 
 @pytest.mark.parametrize("error", [UpstreamUnreachable("gone"), UpstreamTimeout("late")])
 @pytest.mark.parametrize("stream", [False, True])
-async def test_an_upstream_that_cannot_be_reached_is_our_error_object(error: Any, stream: bool) -> None:
+async def test_an_upstream_that_cannot_be_reached_is_our_error_object(
+    error: Any, stream: bool
+) -> None:
     world = World()
     world.upstream.error = error
     client = await ask(world, body(stream=stream))
-    assert (client.status, orjson.loads(client.received)["error"]["code"]) == (error.status, error.code)
+    assert (client.status, orjson.loads(client.received)["error"]["code"]) == (
+        error.status,
+        error.code,
+    )
     assert (world.event.outcome, world.event.attempts) == ("upstream_error", 1)
     assert not world.exact.entries
 
@@ -98,7 +116,9 @@ async def test_an_upstream_that_cannot_be_reached_is_our_error_object(error: Any
 async def test_an_upstreams_own_error_is_passed_through() -> None:
     world = World()
     said = b'{"error":{"message":"slow down","type":"rate_limit_error","param":null,"code":"x"}}'
-    world.upstream.reply = FakeReply(429, {"content-type": "application/json", "retry-after": "7"}, [said])
+    world.upstream.reply = FakeReply(
+        429, {"content-type": "application/json", "retry-after": "7"}, [said]
+    )
     client = await ask(world, body(stream=True))
     assert (client.status, client.received, client.headers["retry-after"]) == (429, said, "7")
     assert not world.exact.entries
@@ -106,7 +126,8 @@ async def test_an_upstreams_own_error_is_passed_through() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "data", "shown"), [(503, b"<html>", 503), (200, b"<html>", 502), (200, b'{"ok":1}', 502), (200, b"[]", 502)]
+    ("status", "data", "shown"),
+    [(503, b"<html>", 503), (200, b"<html>", 502), (200, b'{"ok":1}', 502), (200, b"[]", 502)],
 )
 async def test_garbage_becomes_an_error_object(status: int, data: bytes, shown: int) -> None:
     world = World()
@@ -131,13 +152,20 @@ async def test_an_answer_that_is_not_whole_is_never_stored(finish: str, stream: 
     ("tail", "error"),
     [([], None), ([], UpstreamTimeout("idle")), ([b'data: {"choices":[{"index":0,"del'], None)],
 )
-async def test_a_stream_that_breaks_off_ends_in_an_error_and_without_done(tail: list[bytes], error: Any) -> None:
+async def test_a_stream_that_breaks_off_ends_in_an_error_and_without_done(
+    tail: list[bytes], error: Any
+) -> None:
     world = World()
-    start = [b'data: {"id":"1","choices":[{"index":0,"delta":{"content":"half"},"finish_reason":null}]}\n\n']
+    start = [
+        (
+            b'data: {"id":"1","choices":[{"index":0,"delta":{"content":"half"},'
+            b'"finish_reason":null}]}\n\n'
+        )
+    ]
     reply = FakeReply(200, {"content-type": "text/event-stream"}, start + tail, error)
     world.upstream.reply = reply
     client = await ask(world, body(stream=True))
-    events = sse.Decoder().feed(client.received)
+    events = sse.SseDecoder().feed(client.received)
     assert "error" in orjson.loads(events[-1].data)
     assert b"[DONE]" not in client.received
     assert (world.event.outcome, world.event.status) == ("cut", 200)
@@ -145,13 +173,27 @@ async def test_a_stream_that_breaks_off_ends_in_an_error_and_without_done(tail: 
     assert reply.closed
 
 
-@pytest.mark.parametrize("odd", [b"data: {garbage}\n\n", b'data: {"choices":["x"]}\n\n', b'data: ["x"]\n\n', b'data: {"choices":"x"}\n\n'])
+@pytest.mark.parametrize(
+    "odd",
+    [
+        b"data: {garbage}\n\n",
+        b'data: {"choices":["x"]}\n\n',
+        b'data: ["x"]\n\n',
+        b'data: {"choices":"x"}\n\n',
+    ],
+)
 async def test_what_is_not_understood_is_passed_on_and_forgotten(odd: bytes) -> None:
-    """By a stream's end nobody knows what was in it: it is neither kept nor called the provider's fault."""
+    """By a stream's end nobody knows what was in it:
+    it is neither kept nor called the provider's fault."""
     world = World()
-    start = b'data: {"id":"1","choices":[{"index":0,"delta":{"content":"half"},"finish_reason":"stop"}]}\n\n'
-    for end in (b"", sse.DONE):
-        world.upstream.reply = FakeReply(200, {"content-type": "text/event-stream"}, [start, odd, end])
+    start = (
+        b'data: {"id":"1","choices":[{"index":0,"delta":{"content":"half"},'
+        b'"finish_reason":"stop"}]}\n\n'
+    )
+    for end in (b"", sse.DONE_EVENT):
+        world.upstream.reply = FakeReply(
+            200, {"content-type": "text/event-stream"}, [start, odd, end]
+        )
         client = await ask(world, body(stream=True))
         assert client.received == start + odd + end
         assert world.event.outcome == "ok"
@@ -161,7 +203,7 @@ async def test_what_is_not_understood_is_passed_on_and_forgotten(odd: bytes) -> 
 
 async def test_an_error_inside_a_stream_is_passed_on_and_not_stored() -> None:
     world = World()
-    events = [sse.event({"error": {"message": "overloaded"}})]
+    events = [sse.encode_event({"error": {"message": "overloaded"}})]
     world.upstream.reply = FakeReply(200, {"content-type": "text/event-stream"}, events)
     client = await ask(world, body(stream=True))
     assert b"overloaded" in client.received
@@ -172,8 +214,18 @@ async def test_an_error_inside_a_stream_is_passed_on_and_not_stored() -> None:
 @pytest.mark.parametrize("stream", [False, True])
 async def test_a_client_that_leaves_stops_the_upstream_and_is_counted_once(stream: bool) -> None:
     world = World()
-    partial = [b'data: {"id":"1","choices":[{"index":0,"delta":{"content":"half"},"finish_reason":null}]}\n\n']
-    reply = FakeReply(200, {"content-type": "text/event-stream" if stream else "application/json"}, partial, hang=True)
+    partial = [
+        (
+            b'data: {"id":"1","choices":[{"index":0,"delta":{"content":"half"},'
+            b'"finish_reason":null}]}\n\n'
+        )
+    ]
+    reply = FakeReply(
+        200,
+        {"content-type": "text/event-stream" if stream else "application/json"},
+        partial,
+        hang=True,
+    )
     world.upstream.reply = reply
     call = world.call(body(stream=stream))
     assert isinstance(call.client, FakeClient)
@@ -186,7 +238,9 @@ async def test_a_client_that_leaves_stops_the_upstream_and_is_counted_once(strea
     assert event.estimated  # nobody said what the provider billed: the prompt at least
     assert event.prompt_tokens > 0
     assert (event.completion_tokens > 0) is stream
-    assert (event.bill, event.billed_cost is None) == (("list", False) if stream else ("unknown", True))
+    assert (event.bill, event.billed_cost is None) == (
+        ("list", False) if stream else ("unknown", True)
+    )
     assert world.event.attempts == 1
     assert not world.exact.entries
     assert reply.closed or not stream
@@ -198,7 +252,7 @@ async def test_a_bug_is_a_500_object_and_is_counted() -> None:
     async def bug(*_args: object, **_kwargs: object) -> None:
         raise ZeroDivisionError("a secret prompt")
 
-    world.semantic.nearest = bug  # type: ignore[assignment,method-assign]
+    world.semantic.find_nearest = bug  # type: ignore[assignment,method-assign]
     client = await ask(world, body())
     assert client.status == 500
     assert b"secret" not in client.received
@@ -210,7 +264,11 @@ async def test_every_request_is_recorded_exactly_once() -> None:
     for raw in (body(), body(), b"{", body(model="x"), body("how do i pay"), body(plan=None)):
         await ask(world, raw)
     assert len(world.ledger.events) == len({event.event_id for event in world.ledger.events}) == 6
-    assert sum(event.attempts for event in world.ledger.events) == len(world.upstream.bodies) == len(world.ledger.attempts)
+    assert (
+        sum(event.attempts for event in world.ledger.events)
+        == len(world.upstream.bodies)
+        == len(world.ledger.attempts)
+    )
 
 
 # What a call costs that nobody heard the end of.
@@ -226,7 +284,9 @@ async def test_every_request_is_recorded_exactly_once() -> None:
     ],
     ids=str,
 )
-async def test_a_call_given_up_is_billed_as_unknown_and_one_that_was_never_sent_as_nothing(error: GatewayError, unknown: bool) -> None:
+async def test_a_call_given_up_is_billed_as_unknown_and_one_that_was_never_sent_as_nothing(
+    error: GatewayError, unknown: bool
+) -> None:
     world = World()
     world.upstream.error = error
     client = await ask(world, body())
@@ -238,10 +298,17 @@ async def test_a_call_given_up_is_billed_as_unknown_and_one_that_was_never_sent_
     assert event.estimated is unknown
 
 
-@pytest.mark.parametrize(("status", "unknown"), [(504, True), (524, True), (408, True), (500, False), (429, False), (400, False)])
-async def test_a_provider_s_door_that_gave_up_may_have_been_worked_behind(status: int, unknown: bool) -> None:
+@pytest.mark.parametrize(
+    ("status", "unknown"),
+    [(504, True), (524, True), (408, True), (500, False), (429, False), (400, False)],
+)
+async def test_a_provider_s_door_that_gave_up_may_have_been_worked_behind(
+    status: int, unknown: bool
+) -> None:
     world = World()
-    world.upstream.reply = FakeReply(status, {"content-type": "application/json"}, [b'{"error":{"message":"no"}}'])
+    world.upstream.reply = FakeReply(
+        status, {"content-type": "application/json"}, [b'{"error":{"message":"no"}}']
+    )
     await ask(world, body())
     assert (world.event.bill == "unknown") is unknown
 
@@ -255,7 +322,12 @@ async def test_a_server_that_stops_records_whom_it_was_asking_for_whom() -> None
     with pytest.raises(asyncio.CancelledError):
         await running
     event = world.event
-    assert (event.tenant, event.route, event.attempts, event.outcome) == ("acme", "smart/balanced", 1, "client_closed")
+    assert (event.tenant, event.route, event.attempts, event.outcome) == (
+        "acme",
+        "smart/balanced",
+        1,
+        "client_closed",
+    )
     assert (event.bill, event.billed_cost) == ("unknown", None)
 
 
@@ -263,23 +335,37 @@ async def test_a_server_that_stops_records_whom_it_was_asking_for_whom() -> None
 async def test_a_stream_that_broke_off_is_counted_by_what_was_seen(ends: bool) -> None:
     """Its first chunk said what the prompt costs, and as much as nothing of the answer."""
     world = World()
-    chunks = [{"choices": [{"index": 0, "delta": {"content": "word " * 50}}], "usage": {"prompt_tokens": 77, "completion_tokens": 1}}]
+    chunks = [
+        {
+            "choices": [{"index": 0, "delta": {"content": "word " * 50}}],
+            "usage": {"prompt_tokens": 77, "completion_tokens": 1},
+        }
+    ]
     chunks += [{"choices": [{"index": 0, "delta": {"reasoning_content": "word " * 50}}]}]
     if ends:
-        chunks += [{"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}], "usage": {"completion_tokens": 140}}]
-    events = [sse.event(chunk) for chunk in chunks] + ([sse.DONE] if ends else [])
+        chunks += [
+            {
+                "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}],
+                "usage": {"completion_tokens": 140},
+            }
+        ]
+    events = [sse.encode_event(chunk) for chunk in chunks] + ([sse.DONE_EVENT] if ends else [])
     world.upstream.reply = FakeReply(200, {"content-type": "text/event-stream"}, events)
     await ask(world, body(stream=True))
     event = world.event
-    assert (event.prompt_tokens, event.estimated, event.outcome) == (77, not ends, "ok" if ends else "cut")
+    assert (event.prompt_tokens, event.estimated, event.outcome) == (
+        77,
+        not ends,
+        "ok" if ends else "cut",
+    )
     assert event.completion_tokens == 140 if ends else 98 <= event.completion_tokens <= 104
 
 
 async def test_an_absurd_report_or_price_costs_no_row() -> None:
     world = World()
     dear = Price(input=Decimal(99_999_999), output=Decimal(99_999_999))
-    route = world.source.directory.routes["smart/balanced"]
-    world.source.directory.routes["smart/balanced"] = replace(route, price=dear)
+    route = world.source.config.routes["smart/balanced"]
+    world.source.config.routes["smart/balanced"] = replace(route, price=dear)
     world.upstream.says = completion()
     world.upstream.says["usage"] = {"prompt_tokens": 90_000_000, "completion_tokens": 90_000_000}
     await ask(world, body())
@@ -295,7 +381,9 @@ async def test_absurd_numbers_in_a_store_cost_no_row(number: int) -> None:
     world = World()
     await ask(world, body())
     ((key, value),) = world.exact.entries.items()
-    world.exact.entries[key] = encode(replace(decode(value), asked_tokens=number, completion_tokens=number))
+    world.exact.entries[key] = encode(
+        replace(decode(value), asked_tokens=number, completion_tokens=number)
+    )
     await ask(world, body())
     event = world.event
     assert event.tier == "semantic"  # the exact entry is refused, the near one is whole
@@ -311,18 +399,22 @@ async def test_a_client_that_is_gone_when_the_whole_answer_comes_is_billed_for_i
     call = world.call(body())
 
     async def gone(*_: object, **__: object) -> None:
-        raise ClientGone
+        raise ClientDisconnected
 
-    call.client.start = gone  # type: ignore[method-assign]
+    call.client.start_response = gone  # type: ignore[method-assign]
     await chain.run(call, world.tools)
     event = world.event
     assert (event.outcome, event.bill, event.estimated) == ("client_closed", "list", False)
-    assert (event.prompt_tokens, event.completion_tokens, event.billed_cost) == (100, 10, Decimal("0.00012"))
+    assert (event.prompt_tokens, event.completion_tokens, event.billed_cost) == (
+        100,
+        10,
+        Decimal("0.00012"),
+    )
 
 
 async def test_a_stream_that_a_stopping_server_ends_is_of_unknown_cost() -> None:
     world = World()
-    partial = [sse.event({"choices": [{"index": 0, "delta": {"content": "half"}}]})]
+    partial = [sse.encode_event({"choices": [{"index": 0, "delta": {"content": "half"}}]})]
     world.upstream.reply = FakeReply(200, {"content-type": "text/event-stream"}, partial, hang=True)
     running = asyncio.create_task(chain.run(world.call(body(stream=True)), world.tools))
     await asyncio.sleep(0.05)
@@ -336,7 +428,10 @@ async def test_a_stream_that_a_stopping_server_ends_is_of_unknown_cost() -> None
 async def test_a_stream_that_ends_in_an_error_is_billed_for_what_it_said(said: str) -> None:
     world = World()
     chunks = [{"choices": [{"index": 0, "delta": {"content": said}}]}] if said else []
-    events = [sse.event(chunk) for chunk in (*chunks, {"error": {"message": "overloaded", "code": 503}})]
+    events = [
+        sse.encode_event(chunk)
+        for chunk in (*chunks, {"error": {"message": "overloaded", "code": 503}})
+    ]
     world.upstream.reply = FakeReply(200, {"content-type": "text/event-stream"}, events)
     await ask(world, body(stream=True))
     event = world.event
@@ -348,10 +443,22 @@ async def test_a_stream_that_ends_in_an_error_is_billed_for_what_it_said(said: s
 async def test_usage_in_parts_is_put_together_where_a_stream_was_not_asked_for() -> None:
     world = World()
     chunks = [
-        {"choices": [{"index": 0, "delta": {"content": "Fine."}}], "usage": {"prompt_tokens": 77, "completion_tokens": 1}},
-        {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}], "usage": {"completion_tokens": 5}},
+        {
+            "choices": [{"index": 0, "delta": {"content": "Fine."}}],
+            "usage": {"prompt_tokens": 77, "completion_tokens": 1},
+        },
+        {
+            "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}],
+            "usage": {"completion_tokens": 5},
+        },
     ]
-    world.upstream.reply = FakeReply(200, {"content-type": "text/event-stream"}, [*map(sse.event, chunks), sse.DONE])
+    world.upstream.reply = FakeReply(
+        200, {"content-type": "text/event-stream"}, [*map(sse.encode_event, chunks), sse.DONE_EVENT]
+    )
     client = await ask(world, body())
     assert orjson.loads(client.received)["usage"] == {"prompt_tokens": 77, "completion_tokens": 5}
-    assert (world.event.prompt_tokens, world.event.completion_tokens, world.event.estimated) == (77, 5, False)
+    assert (world.event.prompt_tokens, world.event.completion_tokens, world.event.estimated) == (
+        77,
+        5,
+        False,
+    )

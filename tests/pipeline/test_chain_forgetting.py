@@ -13,10 +13,11 @@ from tests.support.fakes import FakeClient, World, ask, body, completion
 
 
 def forget(world: World, tag: str = "", *, plan: int = 1, tenant: int | None = None) -> None:
-    """What a worker reads after the management call: a new revision, and from it on the answers count."""
-    old = world.source.directory
-    marks = {**old.forgotten, (plan, tenant, tag): old.revision + 1}
-    world.source.directory = replace(old, revision=old.revision + 2, forgotten=marks)
+    """What a worker reads after the management call:
+    a new revision, and from it on the answers count."""
+    old = world.source.config
+    marks = {**old.min_revisions, (plan, tenant, tag): old.revision + 1}
+    world.source.config = replace(old, revision=old.revision + 2, min_revisions=marks)
 
 
 async def tier(world: World, raw: bytes) -> str:
@@ -35,7 +36,10 @@ async def test_forgetting_all_reaches_both_tiers_and_what_comes_after_counts(aga
 
 async def test_a_tag_reaches_what_carries_it_and_nothing_else() -> None:
     world = World()
-    prices, hours = body("What is the price?", cache={"tags": ["prices", "de"]}), body("When is it open?", cache={"tags": ["hours"]})
+    prices, hours = (
+        body("What is the price?", cache={"tags": ["prices", "de"]}),
+        body("When is it open?", cache={"tags": ["hours"]}),
+    )
     for raw in (prices, hours):
         await ask(world, raw)
     forget(world, "prices")
@@ -62,7 +66,7 @@ async def test_another_plans_and_another_tenants_answers_stay() -> None:
 
 async def test_what_a_worker_holds_in_memory_is_forgotten_too() -> None:
     world = World()
-    world.tools.recent.begin()
+    world.tools.local_cache.start_invalidations()
     for _ in range(2):
         await ask(world, body())
     world.exact.down = world.semantic.down = True
@@ -92,13 +96,19 @@ async def test_an_entry_that_comes_back_into_an_empty_store_stays_dead() -> None
     await ask(world, body())
     exact, semantic = dict(world.exact.entries), dict(world.semantic.entries)
     forget(world)
-    world.exact.entries, world.semantic.entries = exact, semantic  # a replica promoted, a backup restored
+    # A replica promoted, a backup restored.
+    world.exact.entries, world.semantic.entries = exact, semantic
     assert await tier(world, body("how do i pay")) == "miss"
 
 
 async def test_dead_neighbours_make_room_for_living_ones() -> None:
     world = World()
-    for raw in (body("How do I pay?"), body("how DO i pay"), body("HOW do I PAY"), body("how do I pay!")):
+    for raw in (
+        body("How do I pay?"),
+        body("how DO i pay"),
+        body("HOW do I PAY"),
+        body("how do I pay!"),
+    ):
         world.exact.entries.clear()
         await ask(world, raw, cache_control="no-cache")
     assert len(world.semantic.entries) == 4
@@ -123,18 +133,26 @@ async def test_entries_of_an_older_schema_are_a_miss_and_no_error() -> None:
     await ask(world, body())
     old = b"J" + msgpack.packb([1, "s", 1, 1.5, 9.5, b"{}", 3, 2, 1, False])
     world.exact.entries = dict.fromkeys(world.exact.entries, old)
-    world.semantic.entries = {name: replace(entry, envelope=old) for name, entry in world.semantic.entries.items()}
+    world.semantic.entries = {
+        name: replace(entry, envelope=old) for name, entry in world.semantic.entries.items()
+    }
     call = world.call(body())
     await chain.run(call, world.tools)
     assert isinstance(call.client, FakeClient)
-    assert (call.client.status, call.client.headers["x-tokenthrift-cache"], world.event.failures) == (200, "miss", ())
+    assert (
+        call.client.status,
+        call.client.headers["x-tokenthrift-cache"],
+        world.event.failures,
+    ) == (200, "miss", ())
     assert [decode(value).revision for value in world.exact.entries.values()] == [1]
 
 
 async def test_broken_neighbours_make_room_too() -> None:
     world = World()
     await ask(world, body())
-    world.semantic.entries = {name: replace(entry, envelope=b"J\x00") for name, entry in world.semantic.entries.items()}
+    world.semantic.entries = {
+        name: replace(entry, envelope=b"J\x00") for name, entry in world.semantic.entries.items()
+    }
     world.upstream.says = completion("not stored", finish="length")
     await ask(world, body("how do i pay"))
     assert world.event.reason == "foreign"
@@ -151,13 +169,15 @@ async def test_a_store_that_cannot_delete_is_no_failure() -> None:
 
     world.semantic.delete = gone  # type: ignore[method-assign]
     world.upstream.says = completion("A newer answer.")
-    assert orjson.loads((await ask(world, body("how do i pay"))).received) == completion("A newer answer.")
+    assert orjson.loads((await ask(world, body("how do i pay"))).received) == completion(
+        "A newer answer."
+    )
     assert len(world.semantic.entries) == 2
 
 
 async def test_the_entry_carries_tags_and_the_revision_it_was_asked_under() -> None:
     world = World()
-    world.source.directory = replace(world.source.directory, revision=77)
+    world.source.config = replace(world.source.config, revision=77)
     await ask(world, body(cache={"tags": ["b", "a"]}))
     [kept] = [decode(value) for value in world.exact.entries.values()]
     assert (kept.revision, kept.tags) == (77, ("b", "a"))

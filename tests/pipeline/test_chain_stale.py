@@ -1,4 +1,5 @@
-"""Expired answers: served at once while one call fetches the next, or where the provider fails; marked, and billed once."""
+"""Expired answers: served at once while one call fetches the next, or where the provider fails;
+marked, and billed once."""
 
 import asyncio
 from dataclasses import replace
@@ -9,10 +10,10 @@ import orjson
 import pytest
 
 from plans.snapshot import CacheSettings
-from proxy.core.answers import Stored
+from proxy.core.answers import CachedAnswer
 from proxy.core.errors import UpstreamTimeout, UpstreamUnreachable
 from proxy.pipeline import chain
-from proxy.pipeline.explain import explain
+from proxy.pipeline.explain import explain_request
 from proxy.pipeline.stages.authenticate import authenticate
 from stats.events import Event
 from tests.support.entries import decode, encode
@@ -22,7 +23,9 @@ OLD, NEW = completion("old"), completion("new")
 
 
 def world(*, swr: int = 0, sie: int = 0, backend: str | None = None) -> World:
-    cache = CacheSettings(ttl=60, ttl_jitter=0, stale_while_revalidate=swr, stale_if_error=sie, backend=backend)
+    cache = CacheSettings(
+        ttl=60, ttl_jitter=0, stale_while_revalidate=swr, stale_if_error=sie, backend=backend
+    )
     made = World(plan=full_plan(cache=cache))
     made.upstream.says = OLD
     return made
@@ -32,12 +35,15 @@ def age(made: World, seconds: float) -> None:
     """Let the stored entries become older by so much."""
     for key, value in made.exact.entries.items():
         old = decode(value)
-        made.exact.entries[key] = encode(replace(old, created_at=old.created_at - seconds, expires_at=old.expires_at - seconds))
-    made.tools.recent.clear()
+        made.exact.entries[key] = encode(
+            replace(old, created_at=old.created_at - seconds, expires_at=old.expires_at - seconds)
+        )
+    made.tools.local_cache.clear()
 
 
 async def expired(by: float = 5, **settings: Any) -> World:
-    """A world with one entry, which expired so many seconds ago; the provider would say something new now."""
+    """A world with one entry, which expired so many seconds ago;
+    the provider would say something new now."""
     made = world(**settings)
     await ask(made, body())
     age(made, 60 + by)
@@ -46,7 +52,14 @@ async def expired(by: float = 5, **settings: Any) -> World:
 
 
 def bill(event: Event) -> tuple[Any, ...]:
-    return event.attempts, event.prompt_tokens, event.completion_tokens, event.billed_cost, event.would_cost, event.tokens_saved
+    return (
+        event.attempts,
+        event.prompt_tokens,
+        event.completion_tokens,
+        event.billed_cost,
+        event.would_cost,
+        event.tokens_saved,
+    )
 
 
 PAID = (1, 100, 10, Decimal("0.00012"), Decimal("0.00012"), 0)
@@ -73,13 +86,24 @@ async def test_an_expired_answer_is_served_marked_and_renewed_for_the_next() -> 
 async def test_the_one_that_fetches_pays_for_it_in_its_own_event() -> None:
     made = await expired(swr=30)
     client = await ask(made, body())
-    assert (client.headers["x-tokenthrift-tokens-saved"], client.headers["x-tokenthrift-cost-saved-usd"]) == ("0", "0")
+    assert (
+        client.headers["x-tokenthrift-tokens-saved"],
+        client.headers["x-tokenthrift-cost-saved-usd"],
+    ) == ("0", "0")
     event = made.event
-    assert (event.tier, event.stale, event.reason, event.status, event.outcome) == ("exact", True, "stale-revalidating", 200, "ok")
+    assert (event.tier, event.stale, event.reason, event.status, event.outcome) == (
+        "exact",
+        True,
+        "stale-revalidating",
+        200,
+        "ok",
+    )
     assert bill(event) == PAID
     assert event.served_tokens == 10
     assert len(made.ledger.events) == len(made.ledger.attempts) == len(made.upstream.bodies) == 2
-    assert {attempt.event_id for attempt in made.ledger.attempts} == {each.event_id for each in made.ledger.events}
+    assert {attempt.event_id for attempt in made.ledger.attempts} == {
+        each.event_id for each in made.ledger.events
+    }
 
 
 async def test_the_client_does_not_wait_for_the_new_answer_and_the_event_does() -> None:
@@ -108,14 +132,18 @@ async def test_the_client_does_not_wait_for_the_new_answer_and_the_event_does() 
 async def test_one_fetches_and_the_others_save() -> None:
     made = await expired(swr=30)
     clients = await asyncio.gather(*(ask(made, body()) for _ in range(20)))
-    assert {orjson.loads(client.received)["choices"][0]["message"]["content"] for client in clients} <= {"old", "new"}
+    assert {
+        orjson.loads(client.received)["choices"][0]["message"]["content"] for client in clients
+    } <= {"old", "new"}
     assert sum(client.headers["x-tokenthrift-tokens-saved"] == "0" for client in clients) == 1
     assert len(made.upstream.bodies) == 2
     assert sum(event.attempts for event in made.ledger.events) == 2
     assert sum(event.tokens_saved for event in made.ledger.events) == 19 * 110
 
 
-async def test_a_failed_fetch_is_billed_nothing_stores_nothing_and_is_not_tried_again_at_once() -> None:
+async def test_a_failed_fetch_is_billed_nothing_stores_nothing_and_is_not_tried_again_at_once() -> (
+    None
+):
     made = await expired(swr=30)
     made.upstream.error = UpstreamUnreachable("gone")
     for _ in range(3):
@@ -129,9 +157,11 @@ async def test_a_failed_fetch_is_billed_nothing_stores_nothing_and_is_not_tried_
 async def test_an_explanation_claims_no_renewal() -> None:
     made = await expired(swr=30)
     call = await authenticate(made.call(body()), made.tools)
-    found = await explain(replace(call, raw=body()), made.tools, plan="support", neighbours=5, seconds=1)
-    assert isinstance(found.decided.answer, Stored)
-    assert found.decided.answer.stale == "revalidating"
+    found = await explain_request(
+        replace(call, raw_body=body()), made.tools, plan="support", neighbours=5, seconds=1
+    )
+    assert isinstance(found.decided_call.answer, CachedAnswer)
+    assert found.decided_call.answer.stale == "revalidating"
     assert (made.exact.claims, len(made.upstream.bodies)) == (set(), 1)
     assert (await ask(made, body())).headers["x-tokenthrift-stale"] == "revalidating"
     assert orjson.loads((await ask(made, body())).received) == NEW
@@ -145,7 +175,12 @@ async def test_a_bug_while_fetching_is_no_harm_to_what_was_served() -> None:
 
     made.upstream.send = bug  # type: ignore[assignment,method-assign]
     assert orjson.loads((await ask(made, body())).received) == OLD
-    assert (made.event.status, made.event.outcome, made.event.attempts, made.event.stale) == (200, "ok", 1, True)
+    assert (made.event.status, made.event.outcome, made.event.attempts, made.event.stale) == (
+        200,
+        "ok",
+        1,
+        True,
+    )
 
 
 async def test_a_worker_that_stops_while_it_fetches_has_recorded_the_request() -> None:
@@ -156,12 +191,19 @@ async def test_a_worker_that_stops_while_it_fetches_has_recorded_the_request() -
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
-    assert (made.event.status, made.event.outcome, made.event.attempts, made.event.stale) == (200, "ok", 1, True)
+    assert (made.event.status, made.event.outcome, made.event.attempts, made.event.stale) == (
+        200,
+        "ok",
+        1,
+        True,
+    )
 
 
 @pytest.mark.parametrize("stored_as_stream", [False, True])
 @pytest.mark.parametrize("stream", [False, True])
-async def test_both_shapes_are_served_expired_and_renewed(stored_as_stream: bool, stream: bool) -> None:
+async def test_both_shapes_are_served_expired_and_renewed(
+    stored_as_stream: bool, stream: bool
+) -> None:
     made = world(swr=30)
     await ask(made, body(stream=stored_as_stream))
     age(made, 65)
@@ -185,7 +227,10 @@ async def test_a_near_question_is_never_given_an_expired_answer() -> None:
     for name, entry in made.semantic.entries.items():
         old = decode(entry.envelope)
         made.semantic.entries[name] = replace(
-            entry, envelope=encode(replace(old, created_at=old.created_at - 65, expires_at=old.expires_at - 65))
+            entry,
+            envelope=encode(
+                replace(old, created_at=old.created_at - 65, expires_at=old.expires_at - 65)
+            ),
         )
     made.upstream.error = UpstreamUnreachable("gone")
     assert (await ask(made, body("how do i pay"))).status == 502
@@ -221,7 +266,7 @@ async def test_the_store_keeps_an_entry_for_as_long_as_it_may_be_served() -> Non
 
 async def test_what_a_worker_holds_in_memory_is_served_expired_too() -> None:
     made = world(swr=30)
-    made.tools.recent.begin()
+    made.tools.local_cache.start_invalidations()
     await ask(made, body())
     age(made, 65)
     made.upstream.error = UpstreamUnreachable("gone")
@@ -238,13 +283,18 @@ async def test_a_request_that_wants_nothing_so_old_is_a_miss(accepted: dict[str,
 
 async def test_a_request_that_accepts_its_age_is_given_it() -> None:
     made = await expired(swr=30)
-    assert (await ask(made, body(cache={"s-maxage": 70}))).headers["x-tokenthrift-stale"] == "revalidating"
+    assert (await ask(made, body(cache={"s-maxage": 70}))).headers[
+        "x-tokenthrift-stale"
+    ] == "revalidating"
 
 
 async def test_only_if_cached_is_given_the_expired_answer_and_calls_nobody() -> None:
     made = await expired(swr=30, sie=600)
     client = await ask(made, body(cache={"only-if-cached": True}))
-    assert (orjson.loads(client.received), client.headers["x-tokenthrift-stale"]) == (OLD, "only-if-cached")
+    assert (orjson.loads(client.received), client.headers["x-tokenthrift-stale"]) == (
+        OLD,
+        "only-if-cached",
+    )
     assert (made.event.attempts, made.event.tokens_saved, len(made.upstream.bodies)) == (0, 110, 1)
     age(made, 60)
     assert (await ask(made, body(cache={"only-if-cached": True}))).status == 504
@@ -252,7 +302,7 @@ async def test_only_if_cached_is_given_the_expired_answer_and_calls_nobody() -> 
 
 async def test_where_nobody_can_be_kept_from_fetching_too_the_provider_is_asked_at_once() -> None:
     made = await expired(swr=30)
-    made.tools.recent.begin()
+    made.tools.local_cache.start_invalidations()
     await ask(made, body())
     age(made, 65)
     made.upstream.error = UpstreamUnreachable("gone")
@@ -265,26 +315,42 @@ async def test_where_nobody_can_be_kept_from_fetching_too_the_provider_is_asked_
 # Where the provider fails
 
 FAILURES = [UpstreamUnreachable("gone"), UpstreamTimeout("late")]
-STATUSES = [401, 403, 429, 500, 502, 503, 529]  # a refused key is the gateway's own trouble, not the client's
+# A refused key is the gateway's own trouble, not the client's.
+STATUSES = [401, 403, 429, 500, 502, 503, 529]
 
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("failure", [*FAILURES, *STATUSES], ids=str)
-async def test_an_expired_answer_stands_in_for_a_provider_that_fails(failure: Any, stream: bool) -> None:
+async def test_an_expired_answer_stands_in_for_a_provider_that_fails(
+    failure: Any, stream: bool
+) -> None:
     made = await expired(sie=30)
     if isinstance(failure, int):
-        made.upstream.reply = FakeReply(failure, {"content-type": "application/json", "retry-after": "9"}, [b'{"error":{"message":"no"}}'])
+        made.upstream.reply = FakeReply(
+            failure,
+            {"content-type": "application/json", "retry-after": "9"},
+            [b'{"error":{"message":"no"}}'],
+        )
     else:
         made.upstream.error = failure
     client = await ask(made, body(stream=stream))
     assert client.status == 200
     assert "old" in str(chunks_of(client) if stream else orjson.loads(client.received))
-    assert (client.headers["x-tokenthrift-cache"], client.headers["x-tokenthrift-stale"]) == ("exact", "error")
+    assert (client.headers["x-tokenthrift-cache"], client.headers["x-tokenthrift-stale"]) == (
+        "exact",
+        "error",
+    )
     assert client.headers["cache-status"].startswith("tokenthrift; fwd=stale; ttl=-")
     assert client.headers["x-tokenthrift-tokens-saved"] == "0"
     assert "retry-after" not in client.headers
     event = made.event
-    assert (event.tier, event.stale, event.reason, event.outcome, event.failures) == ("exact", True, "stale-error", "ok", ("upstream",))
+    assert (event.tier, event.stale, event.reason, event.outcome, event.failures) == (
+        "exact",
+        True,
+        "stale-error",
+        "ok",
+        ("upstream",),
+    )
     late = isinstance(failure, UpstreamTimeout)  # it had the request, and may bill it
     assert bill(event) == (1, 0, 0, None if late else 0, 0, 0)
     assert event.bill == ("unknown" if late else "list")
@@ -294,12 +360,16 @@ async def test_an_expired_answer_stands_in_for_a_provider_that_fails(failure: An
 @pytest.mark.parametrize("status", [400, 404, 413])
 async def test_what_is_the_requests_own_fault_is_told(status: int) -> None:
     made = await expired(sie=30)
-    made.upstream.reply = FakeReply(status, {"content-type": "application/json"}, [b'{"error":{"message":"no"}}'])
+    made.upstream.reply = FakeReply(
+        status, {"content-type": "application/json"}, [b'{"error":{"message":"no"}}']
+    )
     assert (await ask(made, body())).status == status
 
 
 @pytest.mark.parametrize("accepted", [{"no-cache": True}, {"s-maxage": 60}, {"no-store": True}])
-async def test_a_request_that_wants_nothing_so_old_is_told_of_the_failure(accepted: dict[str, Any]) -> None:
+async def test_a_request_that_wants_nothing_so_old_is_told_of_the_failure(
+    accepted: dict[str, Any],
+) -> None:
     made = await expired(sie=30)
     made.upstream.error = UpstreamUnreachable("gone")
     assert (await ask(made, body(cache=accepted))).status == 502
@@ -316,15 +386,18 @@ async def test_a_provider_that_works_is_asked_and_after_its_time_the_failure_is_
 
 async def test_an_expired_answer_that_was_forgotten_never_stands_in() -> None:
     made = await expired(swr=30, sie=30)
-    old = made.source.directory
-    made.source.directory = replace(old, revision=3, forgotten={(1, None, ""): 2})
+    old = made.source.config
+    made.source.config = replace(old, revision=3, min_revisions={(1, None, ""): 2})
     made.upstream.error = UpstreamUnreachable("gone")
     assert (await ask(made, body())).status == 502
 
 
 async def test_another_tenants_expired_answer_never_stands_in() -> None:
     made = await expired(swr=30, sie=30)
-    made.exact.entries = {key: encode(replace(decode(value), scope="another")) for key, value in made.exact.entries.items()}
+    made.exact.entries = {
+        key: encode(replace(decode(value), scope="another"))
+        for key, value in made.exact.entries.items()
+    }
     made.upstream.error = UpstreamUnreachable("gone")
     assert (await ask(made, body())).status == 502
 

@@ -1,4 +1,5 @@
-"""Identical requests in flight within one worker: one call, one answer, each in the shape asked for."""
+"""Identical requests in flight within one worker:
+one call, one answer, each in the shape asked for."""
 
 import asyncio
 import math
@@ -11,10 +12,19 @@ import pytest
 
 from plans.snapshot import CacheSettings
 from proxy.core.errors import UpstreamTimeout
-from proxy.core.formats.stream_collector import Collector
+from proxy.core.formats.stream_collector import StreamCollector
 from proxy.core.types import Vector
 from proxy.pipeline import chain
-from tests.support.fakes import FakeClient, FakeEmbedder, World, ask, body, chunks_of, completion, full_plan
+from tests.support.fakes import (
+    FakeClient,
+    FakeEmbedder,
+    World,
+    ask,
+    body,
+    chunks_of,
+    completion,
+    full_plan,
+)
 from tests.support.gated import GatedUpstream, gate, settled
 
 
@@ -39,11 +49,16 @@ async def test_identical_requests_share_one_call_and_are_counted_as_hits(world: 
     assert leader.headers["cache-status"] == "tokenthrift; fwd=miss; stored"
     for client in others:
         assert client.headers["cache-status"] == "tokenthrift; hit; detail=collapsed"
-        assert (client.headers["x-tokenthrift-cache"], client.headers["x-tokenthrift-tokens-saved"]) == ("exact", "110")
+        assert (
+            client.headers["x-tokenthrift-cache"],
+            client.headers["x-tokenthrift-tokens-saved"],
+        ) == ("exact", "110")
     events = sorted(world.ledger.events, key=lambda event: event.collapsed)
     assert [event.attempts for event in events] == [1, *[0] * 19]
     assert [event.tier for event in events] == ["miss", *["exact"] * 19]
-    assert {(e.tokens_saved, e.prompt_tokens, e.billed_cost) for e in events[1:]} == {(110, 0, Decimal(0))}
+    assert {(e.tokens_saved, e.prompt_tokens, e.billed_cost) for e in events[1:]} == {
+        (110, 0, Decimal(0))
+    }
     assert {event.reason for event in events[1:]} == {"collapsed"}
 
 
@@ -60,18 +75,26 @@ async def test_streams_are_joined_live_and_from_their_start(world: World) -> Non
     await second
     assert chunks_of(leader) == chunks_of(late.client)
     assert "x-tokenthrift-tokens-saved" not in late.client.headers
-    assert (world.event.tokens_saved, world.event.served_tokens, world.event.prompt_tokens) == (110, 10, 0)
+    assert (world.event.tokens_saved, world.event.served_tokens, world.event.prompt_tokens) == (
+        110,
+        10,
+        0,
+    )
 
 
 @pytest.mark.parametrize("leader", [True, False])
 async def test_a_stream_and_a_whole_answer_are_shared(world: World, leader: bool) -> None:
     one, two = await together(world, body(stream=leader), body(stream=not leader))
     streamed, whole = (one, two) if leader else (two, one)
-    heard = Collector()
+    heard = StreamCollector()
     for chunk in chunks_of(streamed):
-        heard.add(chunk)
+        heard.take_chunk(chunk)
     answer = orjson.loads(whole.received)
-    assert heard.completion()["choices"][0]["message"]["content"] == answer["choices"][0]["message"]["content"] == "An answer."
+    assert (
+        heard.build_completion()["choices"][0]["message"]["content"]
+        == answer["choices"][0]["message"]["content"]
+        == "An answer."
+    )
     assert len(world.upstream.bodies) == 1
     assert two.headers["cache-status"] == "tokenthrift; hit; detail=collapsed"
 
@@ -80,13 +103,21 @@ async def test_each_sees_the_usage_it_asked_for(world: World) -> None:
     wish: dict[str, Any] = {"stream": True, "stream_options": {"include_usage": True}}
     clients = await together(world, body(stream=True), body(**wish), body(stream=True))
     assert len(world.upstream.bodies) == 1
-    assert [any(chunk.get("usage") for chunk in chunks_of(client)) for client in clients] == [False, True, False]
+    assert [any(chunk.get("usage") for chunk in chunks_of(client)) for client in clients] == [
+        False,
+        True,
+        False,
+    ]
 
 
-async def leaves(world: World, *bodies: bytes, who: int = 0) -> tuple[list[FakeClient], list[asyncio.Task[Any]]]:
+async def leaves(
+    world: World, *bodies: bytes, who: int = 0
+) -> tuple[list[FakeClient], list[asyncio.Task[Any]]]:
     """Send them all and make one client leave."""
     calls = [world.call(raw) for raw in bodies]
-    tasks: list[asyncio.Task[Any]] = [asyncio.create_task(chain.run(call, world.tools)) for call in calls]
+    tasks: list[asyncio.Task[Any]] = [
+        asyncio.create_task(chain.run(call, world.tools)) for call in calls
+    ]
     await settled()
     clients = [call.client for call in calls if isinstance(call.client, FakeClient)]
     clients[who].leaves.set()
@@ -107,7 +138,9 @@ async def test_a_leader_that_leaves_takes_nobody_with_it(world: World, stream: b
 
 
 @pytest.mark.parametrize("stream", [False, True])
-async def test_when_nobody_is_left_the_provider_is_stopped_and_the_next_request_calls_anew(world: World, stream: bool) -> None:
+async def test_when_nobody_is_left_the_provider_is_stopped_and_the_next_request_calls_anew(
+    world: World, stream: bool
+) -> None:
     clients, tasks = await leaves(world, *[body(stream=stream)] * 2)
     assert not tasks[0].done()
     clients[1].leaves.set()
@@ -123,7 +156,11 @@ async def test_when_nobody_is_left_the_provider_is_stopped_and_the_next_request_
 async def test_a_follower_that_leaves_is_counted_and_disturbs_nobody(world: World) -> None:
     clients, tasks = await leaves(world, body(), body(), who=1)
     assert tasks[1].done()
-    assert (world.event.outcome, world.event.status, world.event.plan) == ("client_closed", 499, "support")
+    assert (world.event.outcome, world.event.status, world.event.plan) == (
+        "client_closed",
+        499,
+        "support",
+    )
     gate(world).set()
     await tasks[0]
     assert orjson.loads(clients[0].received) == completion()
@@ -134,13 +171,15 @@ class SlowReader(FakeClient):
 
     reads: asyncio.Event
 
-    async def send(self, data: bytes, *, more: bool) -> None:
+    async def send_body(self, data: bytes, *, more: bool) -> None:
         if self.parts:
             await self.reads.wait()
-        await super().send(data, more=more)
+        await super().send_body(data, more=more)
 
 
-async def test_a_leader_that_reads_slowly_holds_nobody_up_and_gets_everything_in_the_end(world: World) -> None:
+async def test_a_leader_that_reads_slowly_holds_nobody_up_and_gets_everything_in_the_end(
+    world: World,
+) -> None:
     calls = [world.call(body(stream=True)) for _ in range(3)]
     slow = SlowReader(sent=body(stream=True))
     slow.reads = asyncio.Event()
@@ -160,8 +199,14 @@ async def test_an_error_answers_all_who_waited_and_the_next_one_tries_anew(world
     world.upstream.error = UpstreamTimeout("late")
     clients = await together(world, *[body()] * 5)
     assert {client.status for client in clients} == {504}
-    assert [client.headers["cache-status"] for client in clients[1:]] == ["tokenthrift; fwd=miss; collapsed"] * 4
-    assert [event.attempts for event in world.ledger.events].count(1) == len(world.upstream.bodies) == 1
+    assert [client.headers["cache-status"] for client in clients[1:]] == [
+        "tokenthrift; fwd=miss; collapsed"
+    ] * 4
+    assert (
+        [event.attempts for event in world.ledger.events].count(1)
+        == len(world.upstream.bodies)
+        == 1
+    )
     world.upstream.error = None
     assert (await ask(world, body())).status == 200
 
@@ -173,7 +218,10 @@ async def test_a_stream_that_breaks_off_breaks_off_for_all(world: World) -> None
     for client in streams:
         assert b'"code":"upstream_timeout"' in client.received
         assert b"[DONE]" not in client.received
-    assert (whole.status, orjson.loads(whole.received)["error"]["code"]) == (502, "upstream_invalid_response")
+    assert (whole.status, orjson.loads(whole.received)["error"]["code"]) == (
+        502,
+        "upstream_invalid_response",
+    )
     assert sum(event.attempts for event in world.ledger.events) == 1
 
 
@@ -186,7 +234,9 @@ async def test_an_answer_that_may_not_be_kept_is_given_to_those_who_waited(world
 
 
 @pytest.mark.parametrize(
-    "fields", [{"cache": {"no-store": True}}, {"cache": {"no-cache": True}}, {"plan": None}], ids=["no-store", "no-cache", "no plan"]
+    "fields",
+    [{"cache": {"no-store": True}}, {"cache": {"no-cache": True}}, {"plan": None}],
+    ids=["no-store", "no-cache", "no plan"],
 )
 async def test_what_is_not_cached_runs_side_by_side(world: World, fields: dict[str, Any]) -> None:
     await together(world, *[body(**fields)] * 3)
@@ -203,7 +253,9 @@ async def test_a_wish_for_a_cached_answer_does_not_wait_for_one(world: World) ->
 
 
 class BusyEmbedder(FakeEmbedder):
-    async def embed(self, text: str, *, tenant: int | None = None, within: float = math.inf) -> Vector:
+    async def embed(
+        self, text: str, *, tenant: int | None = None, within: float = math.inf
+    ) -> Vector:
         await asyncio.sleep(0.01)
         return await super().embed(text, tenant=tenant, within=within)
 

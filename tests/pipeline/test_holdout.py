@@ -18,7 +18,11 @@ async def sides(world: World, number: int = 40, **fields: Any) -> tuple[list[str
     asked = [f"Question {name}" for name in range(number)]
     for question in asked:
         await ask(world, body(question, **fields))
-    held = [question for question, event in zip(asked, world.ledger.events, strict=True) if event.reason == "holdout"]
+    held = [
+        question
+        for question, event in zip(asked, world.ledger.events, strict=True)
+        if event.reason == "holdout"
+    ]
     world.exact.entries.clear()
     world.semantic.entries.clear()
     world.upstream.bodies.clear()
@@ -27,7 +31,9 @@ async def sides(world: World, number: int = 40, **fields: Any) -> tuple[list[str
 
 
 def told(client: FakeClient) -> tuple[str | None, str | None]:
-    return client.headers.get("x-tokenthrift-cache"), client.headers.get("x-tokenthrift-bypass-reason")
+    return client.headers.get("x-tokenthrift-cache"), client.headers.get(
+        "x-tokenthrift-bypass-reason"
+    )
 
 
 async def test_it_is_answered_by_the_provider_each_time_and_nothing_is_stored() -> None:
@@ -42,7 +48,13 @@ async def test_it_is_answered_by_the_provider_each_time_and_nothing_is_stored() 
         assert client.headers["cache-status"] == "tokenthrift; fwd=bypass; detail=holdout"
         assert client.headers["x-tokenthrift-tokens-saved"] == "0"
     event = world.event
-    assert (event.plan_id, event.counts, event.attempts, event.tokens_saved, event.cost_saved) == (1, True, 1, 0, Decimal(0))
+    assert (event.plan_id, event.counts, event.attempts, event.tokens_saved, event.cost_saved) == (
+        1,
+        True,
+        1,
+        0,
+        Decimal(0),
+    )
     assert (event.holdout, event.would_cost) == (0.5, event.billed_cost)
     assert not world.exact.entries
     assert not world.semantic.entries
@@ -67,7 +79,9 @@ async def test_its_chat_goes_whole() -> None:
     lots = []
     for name in range(20):
         await ask(world, body(history=10, user=f"user {name}"))
-        lots.append((world.event.reason, len(world.upstream.bodies[-1]["messages"]), world.event.engine))
+        lots.append(
+            (world.event.reason, len(world.upstream.bodies[-1]["messages"]), world.event.engine)
+        )
     assert set(lots) == {("holdout", 21, ""), ("no-cache-in-plan", 1, "trim")}
 
 
@@ -84,12 +98,18 @@ async def test_turns_of_a_chat_share_their_lot_whatever_the_instructions_say() -
     world = World(plan=a_plan())
     held, treated = await sides(world)
     for question in (*held, *treated):
-        turns: list[dict[str, Any]] = [{"role": "system", "content": "It is noon."}, {"role": "user", "content": question}]
+        turns: list[dict[str, Any]] = [
+            {"role": "system", "content": "It is noon."},
+            {"role": "user", "content": question},
+        ]
         for turn in range(3):
             turns[0] = {"role": "system", "content": f"It is {turn} o'clock."}
             await ask(world, body(messages=turns))
             assert (world.event.reason == "holdout") is (question in held)
-            turns += [{"role": "assistant", "content": f"Reply {turn}"}, {"role": "user", "content": f"And {turn}?"}]
+            turns += [
+                {"role": "assistant", "content": f"Reply {turn}"},
+                {"role": "user", "content": f"And {turn}?"},
+            ]
     assert len({event.replicate for event in world.ledger.events}) > 10
 
 
@@ -125,10 +145,13 @@ async def test_a_request_that_takes_a_stored_answer_or_none_is_not_drawn() -> No
 async def test_a_sample_is_of_its_request_s_group() -> None:
     world = World(plan=a_plan(cache=CacheSettings(max_error_rate=0.1, sample_rate=1.0)))
     _, treated = await sides(world)
-    before = [{"role": "user", "content": treated[0]}, {"role": "assistant", "content": "Like this."}]
+    before = [
+        {"role": "user", "content": treated[0]},
+        {"role": "assistant", "content": "Like this."},
+    ]
     for question in ("How do I pay?", "how do i PAY"):
         await ask(world, body(messages=[*before, {"role": "user", "content": question}]))
-    await world.tools.background.drain()
+    await world.tools.background_tasks.drain()
     hit, sample = world.ledger.events[-2:]
     assert (hit.tier, sample.tier) == ("semantic", "sample")
     assert (sample.holdout, sample.replicate) == (0.5, hit.replicate)

@@ -1,4 +1,5 @@
-"""What of the provider's answers is kept, and that the record and the head say why the rest is not."""
+"""What of the provider's answers is kept, and that the record and the head say
+why the rest is not."""
 
 from typing import Any
 
@@ -20,7 +21,11 @@ def world(**cache: Any) -> World:
 
 def calling(arguments: str, finish: str = "tool_calls") -> dict[str, Any]:
     whole = completion(finish=finish)
-    call = {"id": "call_1", "type": "function", "function": {"name": "save", "arguments": arguments}}
+    call = {
+        "id": "call_1",
+        "type": "function",
+        "function": {"name": "save", "arguments": arguments},
+    }
     whole["choices"][0]["message"] |= {"content": None, "tool_calls": [call]}
     return whole
 
@@ -30,11 +35,15 @@ async def test_a_broken_structured_answer_is_given_once(stream: bool) -> None:
     made = world()
     made.upstream.says = completion('{"city": "Zür')
     first = await ask(made, body(stream=stream, **JSON))
-    assert first.headers["cache-status"] == ("tokenthrift; fwd=miss" if stream else "tokenthrift; fwd=miss; detail=invalid-json")
+    assert first.headers["cache-status"] == (
+        "tokenthrift; fwd=miss" if stream else "tokenthrift; fwd=miss; detail=invalid-json"
+    )
     assert (made.event.not_kept, made.exact.entries) == ("invalid-json", {})
     made.upstream.says = completion('{"city": "Zürich"}')
     second = await ask(made, body(stream=stream, **JSON))
-    assert second.headers["cache-status"] == ("tokenthrift; fwd=miss" if stream else "tokenthrift; fwd=miss; stored")
+    assert second.headers["cache-status"] == (
+        "tokenthrift; fwd=miss" if stream else "tokenthrift; fwd=miss; stored"
+    )
     assert made.event.not_kept == ""
     assert (await ask(made, body(stream=stream, **JSON))).headers["x-tokenthrift-cache"] == "exact"
     assert made.event.not_kept == ""
@@ -53,7 +62,9 @@ async def test_a_broken_structured_answer_is_given_once(stream: bool) -> None:
     ],
 )
 @pytest.mark.parametrize("stream", [False, True])
-async def test_calls_of_tools_are_kept_as_the_plan_says(policy: Any, choice: str, arguments: str, why: str, stream: bool) -> None:
+async def test_calls_of_tools_are_kept_as_the_plan_says(
+    policy: Any, choice: str, arguments: str, why: str, stream: bool
+) -> None:
     made = world(tool_calls=policy)
     made.upstream.says = calling(arguments)
     raw = body(stream=stream, tools=TOOLS, tool_choice=choice)

@@ -10,8 +10,8 @@ import pytest
 
 from plans.snapshot import CacheSettings
 from proxy.core.errors import UpstreamUnreachable
-from proxy.core.quality.cohort import basis_of
-from proxy.core.quality.error_budget import Standing
+from proxy.core.quality.cohort import derive_cohort
+from proxy.core.quality.error_budget import TierState
 from proxy.pipeline.toolbox import Toolbox
 from stats.events import Event
 from tests.support.fakes import FakeReply, World, ask, body, completion, full_plan
@@ -20,7 +20,8 @@ ASKED, NEAR = "How do I pay?", "how do I pay"
 
 
 def budgeted(**cache: Any) -> World:
-    """A gateway with an error budget, in which every would-be hit is sampled, and one stored answer."""
+    """A gateway with an error budget, in which every would-be hit is sampled,
+    and one stored answer."""
     given: dict[str, Any] = {"match": "cosine", "max_error_rate": 0.01, "sample_rate": 1.0} | cache
     return World(plan=full_plan(cache=CacheSettings(**given)))
 
@@ -28,14 +29,14 @@ def budgeted(**cache: Any) -> World:
 async def hit(world: World, question: str = NEAR, **fields: Any) -> Any:
     """The reply to the near question, once what was begun after it has ended."""
     client = await ask(world, body(question, **fields))
-    await world.tools.background.drain()
+    await world.tools.background_tasks.drain()
     return client
 
 
 async def primed(**cache: Any) -> World:
     world = budgeted(**cache)
     await ask(world, body(ASKED))
-    await world.tools.background.drain()
+    await world.tools.background_tasks.drain()
     return world
 
 
@@ -58,8 +59,17 @@ async def test_the_sample_is_a_row_of_its_own_spent_on_saving() -> None:
     world = await primed()
     await hit(world)
     served, found = world.ledger.events[-2], sample(world)
-    assert (found.sample, found.would, found.attempts, found.plan) == ("right", "semantic", 1, "support")
-    assert (found.spent_cost, found.billed_cost, found.would_cost) == (Decimal("0.00012"), Decimal(0), Decimal(0))
+    assert (found.sample, found.would, found.attempts, found.plan) == (
+        "right",
+        "semantic",
+        1,
+        "support",
+    )
+    assert (found.spent_cost, found.billed_cost, found.would_cost) == (
+        Decimal("0.00012"),
+        Decimal(0),
+        Decimal(0),
+    )
     assert (found.prompt_tokens, found.completion_tokens, found.tokens_saved) == (100, 10, -110)
     assert found.cost_saved == -found.spent_cost
     assert found.note == f"sample of {served.event_id}"
@@ -72,8 +82,14 @@ async def test_every_call_upstream_has_its_attempt_in_the_ledger() -> None:
     world = await primed()
     await hit(world)
     events = world.ledger.events
-    assert sum(event.attempts for event in events) == len(world.upstream.bodies) == len(world.ledger.attempts)
-    assert {attempt.event_id for attempt in world.ledger.attempts} == {event.event_id for event in events if event.attempts}
+    assert (
+        sum(event.attempts for event in events)
+        == len(world.upstream.bodies)
+        == len(world.ledger.attempts)
+    )
+    assert {attempt.event_id for attempt in world.ledger.attempts} == {
+        event.event_id for event in events if event.attempts
+    }
     assert all(event.attempts == 0 for event in events if event.tier in ("exact", "semantic"))
 
 
@@ -93,7 +109,8 @@ async def test_another_answer_is_wrong_and_its_entry_serves_nobody_else() -> Non
     found = sample(world)
     assert (found.sample, found.entry_id) == ("wrong", stored)
     assert stored not in world.semantic.entries
-    assert orjson.loads((await hit(world)).received) == world.upstream.says  # the fresh answer was kept
+    # The fresh answer was kept.
+    assert orjson.loads((await hit(world)).received) == world.upstream.says
 
 
 async def test_without_a_budget_nothing_is_sampled() -> None:
@@ -122,7 +139,7 @@ async def test_the_client_never_waits_for_a_sample() -> None:
     world.upstream.hang = True
     client = await asyncio.wait_for(ask(world, body(NEAR)), 1)
     assert orjson.loads(client.received) == completion()
-    await world.tools.background.close()
+    await world.tools.background_tasks.close()
 
 
 async def test_a_server_that_stops_cancels_its_samples_and_records_them() -> None:
@@ -130,10 +147,10 @@ async def test_a_server_that_stops_cancels_its_samples_and_records_them() -> Non
     world.upstream.hang = True
     await ask(world, body(NEAR))
     await asyncio.sleep(0.05)
-    await world.tools.background.close()
+    await world.tools.background_tasks.close()
     found = sample(world)
     assert (found.outcome, found.attempts, found.sample) == ("cut", 1, "")
-    assert not world.tools.background.start(asyncio.sleep(0))
+    assert not world.tools.background_tasks.start_task(asyncio.sleep(0))
 
 
 async def test_a_provider_that_fails_gives_no_outcome() -> None:
@@ -142,7 +159,13 @@ async def test_a_provider_that_fails_gives_no_outcome() -> None:
     client = await hit(world)
     assert client.status == 200
     found = sample(world)
-    assert (found.sample, found.outcome, found.status, found.attempts, found.spent_cost) == ("", "upstream_error", 502, 1, Decimal(0))
+    assert (found.sample, found.outcome, found.status, found.attempts, found.spent_cost) == (
+        "",
+        "upstream_error",
+        502,
+        1,
+        Decimal(0),
+    )
 
 
 async def test_an_answer_that_cannot_be_compared_is_still_paid_for() -> None:
@@ -156,7 +179,11 @@ async def test_a_provider_s_error_gives_no_outcome() -> None:
     world = await primed()
     world.upstream.reply = FakeReply(429, {}, [b'{"error": {"message": "slow down"}}'])
     await hit(world)
-    assert (sample(world).sample, sample(world).status, sample(world).spent_cost) == ("", 429, Decimal(0))
+    assert (sample(world).sample, sample(world).status, sample(world).spent_cost) == (
+        "",
+        429,
+        Decimal(0),
+    )
 
 
 async def test_an_embedder_that_dies_meanwhile_leaves_the_cost_and_no_outcome() -> None:
@@ -164,8 +191,12 @@ async def test_an_embedder_that_dies_meanwhile_leaves_the_cost_and_no_outcome() 
     world.upstream.says = completion("Another one.")
     await ask(world, body(NEAR))
     world.embedder.down = True
-    await world.tools.background.drain()
-    assert (sample(world).sample, sample(world).spent_cost, sample(world).failures) == ("", Decimal("0.00012"), ("embedder",))
+    await world.tools.background_tasks.drain()
+    assert (sample(world).sample, sample(world).spent_cost, sample(world).failures) == (
+        "",
+        Decimal("0.00012"),
+        ("embedder",),
+    )
 
 
 async def test_a_tier_that_is_off_serves_no_meaning_but_goes_on_measuring_for_nothing() -> None:
@@ -174,20 +205,33 @@ async def test_a_tier_that_is_off_serves_no_meaning_but_goes_on_measuring_for_no
     client = await hit(world)
     assert client.headers["x-tokenthrift-cache"] == "miss"
     missed, found = world.ledger.events[-2:]
-    assert (missed.tier, missed.reason, missed.would, missed.attempts) == ("miss", "error-budget", "semantic", 1)
-    assert (found.tier, found.sample, found.attempts, found.spent_cost, found.tokens_saved) == ("sample", "right", 0, Decimal(0), 0)
+    assert (missed.tier, missed.reason, missed.would, missed.attempts) == (
+        "miss",
+        "error-budget",
+        "semantic",
+        1,
+    )
+    assert (found.tier, found.sample, found.attempts, found.spent_cost, found.tokens_saved) == (
+        "sample",
+        "right",
+        0,
+        Decimal(0),
+        0,
+    )
     assert len(world.upstream.bodies) == 2
     assert (await hit(world, ASKED)).headers["x-tokenthrift-cache"] == "exact"
 
 
 def turn_off(tools: Toolbox) -> None:
-    (plan,) = tools.source.directory.plans.values()
+    (plan,) = tools.config_source.config.plans.values()
     assert plan.cache is not None
-    tools.budgets.switch(plan, basis(tools, plan.cache), 1, since=0.0, off="error-budget")
+    tools.error_budgets.apply_switch(
+        plan, basis(tools, plan.cache), 1, since=0.0, off="error-budget"
+    )
 
 
 def basis(tools: Toolbox, cache: CacheSettings) -> str:
-    return basis_of(cache, tools.judge)
+    return derive_cohort(cache, tools.scorer_id)
 
 
 async def test_wrong_answers_turn_the_tier_off() -> None:
@@ -196,51 +240,69 @@ async def test_wrong_answers_turn_the_tier_off() -> None:
         world.upstream.says = completion(f"It takes {number} days.")
         await ask(world, body(f"How long is way {number}?"))
         world.upstream.says = completion(f"It takes {number + 20} days.")
-        assert (await hit(world, f"how long is way {number}")).headers["x-tokenthrift-cache"] == "semantic"
+        assert (await hit(world, f"how long is way {number}")).headers[
+            "x-tokenthrift-cache"
+        ] == "semantic"
     world.upstream.says = completion("It takes 7 days.")
     await ask(world, body("How long is the last?"))
     assert (await hit(world, "how long is the last")).headers["x-tokenthrift-cache"] == "miss"
-    (trip,) = world.tools.budgets.trips
+    (trip,) = world.tools.error_budgets.unsaved_trips
     assert trip.reason == "error-budget"
     assert trip.detail == "4 of 4 sampled hits were wrong: at least 51.0%, the budget is 1.00%"
 
 
-async def test_a_neighbour_below_the_threshold_is_compared_when_the_provider_answered_anyway(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_neighbour_below_the_threshold_is_compared_when_the_provider_answered_anyway(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     world = await primed()
-    nearest = world.semantic.nearest
+    nearest = world.semantic.find_nearest
 
     async def a_little_farther(*arguments: Any, **keywords: Any) -> Any:
         return [replace(each, similarity=0.8) for each in await nearest(*arguments, **keywords)]
 
-    monkeypatch.setattr(world.semantic, "nearest", a_little_farther)
+    monkeypatch.setattr(world.semantic, "find_nearest", a_little_farther)
     assert (await hit(world)).headers["x-tokenthrift-cache"] == "miss"
     found = sample(world)
     assert (found.sample, found.would, found.similarity, found.attempts) == ("right", "", 0.8, 0)
 
 
 @pytest.mark.parametrize(
-    ("similarity", "learned", "tier"), [(0.83, 0.82, "semantic"), (0.81, 0.82, "miss"), (0.87, 0.88, "miss"), (0.89, 0.88, "semantic")]
+    ("similarity", "learned", "tier"),
+    [
+        (0.83, 0.82, "semantic"),
+        (0.81, 0.82, "miss"),
+        (0.87, 0.88, "miss"),
+        (0.89, 0.88, "semantic"),
+    ],
 )
 async def test_hits_are_served_from_the_threshold_that_the_samples_taught(
     monkeypatch: pytest.MonkeyPatch, similarity: float, learned: float, tier: str
 ) -> None:
     world = await primed(sample_rate=0.0001)
-    monkeypatch.setattr(world.tools.budgets, "standing", lambda *_: Standing(learned))
-    nearest = world.semantic.nearest
+    monkeypatch.setattr(world.tools.error_budgets, "tier_state", lambda *_: TierState(learned))
+    nearest = world.semantic.find_nearest
 
     async def so_far(*arguments: Any, **keywords: Any) -> Any:
-        return [replace(each, similarity=similarity) for each in await nearest(*arguments, **keywords)]
+        return [
+            replace(each, similarity=similarity) for each in await nearest(*arguments, **keywords)
+        ]
 
-    monkeypatch.setattr(world.semantic, "nearest", so_far)
+    monkeypatch.setattr(world.semantic, "find_nearest", so_far)
     assert (await hit(world)).headers["x-tokenthrift-cache"] == tier
     strict = await hit(world, f"{NEAR} !", cache={"similarity_threshold": 0.99})
     assert strict.headers["x-tokenthrift-cache"] == "miss"  # a request may still raise it
 
 
-async def test_every_new_question_that_is_looked_up_is_watched_and_exact_hits_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_every_new_question_that_is_looked_up_is_watched_and_exact_hits_are_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     world = await primed()
     seen: list[tuple[str, str]] = []
-    monkeypatch.setattr(world.tools.budgets, "looked", lambda plan, basis, tenant, question, served: seen.append((question, served)))
+    monkeypatch.setattr(
+        world.tools.error_budgets,
+        "observe_lookup",
+        lambda plan, basis, tenant, question, served: seen.append((question, served)),
+    )
     stored = next(iter(world.semantic.entries))
     await hit(world)
     await hit(world, ASKED)
@@ -255,4 +317,4 @@ async def test_only_so_many_samples_run_at_once() -> None:
         await ask(world, body(NEAR))
     await asyncio.sleep(0.05)
     assert len(world.upstream.bodies) == 1 + 4
-    await world.tools.background.close()
+    await world.tools.background_tasks.close()

@@ -22,7 +22,13 @@ async def test_a_hit_is_counted_and_answered_by_the_upstream(world: World) -> No
         assert orjson.loads(client.received) == completion("Another answer.")
         assert told(client) == ("miss", tier, "shadow")
         event = world.event
-        assert (event.tier, event.would, event.reason, event.shadow, event.attempts) == ("miss", tier, "shadow", True, 1)
+        assert (event.tier, event.would, event.reason, event.shadow, event.attempts) == (
+            "miss",
+            tier,
+            "shadow",
+            True,
+            1,
+        )
         assert (event.tokens_saved, event.cost_saved, event.counts) == (0, Decimal(0), False)
         assert (event.would_tokens, event.would_saved) == (110, event.billed_cost)
         assert event.entry_id in world.exact.entries
@@ -64,7 +70,9 @@ async def test_a_chat_goes_whole_and_what_would_have_been_cut_is_counted(world: 
 async def test_a_plan_put_in_shadow_would_still_be_served_its_cut_answers() -> None:
     world = World(plan=full_plan(cache=CacheSettings(backend=None)))
     await ask(world, body(history=10))
-    shadow = World(plan=full_plan(cache=CacheSettings(backend=None), mode="shadow"), exact=world.exact)
+    shadow = World(
+        plan=full_plan(cache=CacheSettings(backend=None), mode="shadow"), exact=world.exact
+    )
     client = await ask(shadow, body(history=11))
     assert told(client) == ("miss", "exact", "shadow")
     assert len(shadow.upstream.bodies[-1]["messages"]) == 23
@@ -86,4 +94,6 @@ async def test_other_modes_name_no_would(mode: str) -> None:
 
 
 def told(client: FakeClient) -> tuple[str | None, ...]:
-    return tuple(client.headers.get(f"x-tokenthrift-{name}") for name in ("cache", "would", "bypass-reason"))
+    return tuple(
+        client.headers.get(f"x-tokenthrift-{name}") for name in ("cache", "would", "bypass-reason")
+    )

@@ -1,4 +1,7 @@
-"""A provider sends a great deal at once: it is worked on in turns, between which others are served. Turns are counted, not timed."""
+"""A provider sends a great deal at once: it is worked on in turns, between which others are served.
+
+Turns are counted, not timed.
+"""
 
 import asyncio
 from collections.abc import Callable
@@ -8,7 +11,7 @@ import orjson
 import pytest
 
 from proxy.core.formats import sse
-from proxy.core.formats.stream_collector import Collector
+from proxy.core.formats.stream_collector import StreamCollector
 from tests.pipeline.test_chain_streams import CALL, HEAD, TEXT, USAGE, SaysUpstream, exact_plan
 from tests.support.fakes import FakeClient, FakeReply, World, ask, body
 from tests.support.gated import gate, settled
@@ -16,7 +19,9 @@ from tests.support.gated import gate, settled
 STREAM = {"content-type": "text/event-stream"}
 READ = 128 * 1024  # as much as one read brings
 MOST = 3 * sse.MAX_BATCH_LINES  # events in one turn
-PIECE = sse.event({**HEAD, "choices": [{"index": 0, "delta": {"tool_calls": [CALL]}, "finish_reason": None}]})
+PIECE = sse.encode_event(
+    {**HEAD, "choices": [{"index": 0, "delta": {"tool_calls": [CALL]}, "finish_reason": None}]}
+)
 MANY = {
     "comments": b": \n\n" * 100_000,
     "blank lines": b"\n" * 100_000,
@@ -34,13 +39,13 @@ def reads(data: bytes) -> list[bytes]:
 @pytest.fixture
 def taken(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Events taken in so far, by whomever."""
-    count, take = [0], Collector.take
+    count, take = [0], StreamCollector.take_event
 
-    def counting(self: Collector, event: sse.Event) -> None:
+    def counting(self: StreamCollector, event: sse.SseEvent) -> None:
         count[0] += 1
         take(self, event)
 
-    monkeypatch.setattr(Collector, "take", counting)
+    monkeypatch.setattr(StreamCollector, "take_event", counting)
     return count
 
 
@@ -55,9 +60,11 @@ async def most_in_a_turn(taken: list[int], work: "asyncio.Task[Any]") -> int:
 
 @pytest.mark.parametrize("data", MANY.values(), ids=MANY)
 @pytest.mark.parametrize("stream", [True, False])
-async def test_a_read_of_many_events_is_worked_on_in_turns(taken: list[int], data: bytes, *, stream: bool) -> None:
+async def test_a_read_of_many_events_is_worked_on_in_turns(
+    taken: list[int], data: bytes, *, stream: bool
+) -> None:
     world = World(plan=exact_plan())
-    whole = [*reads(data), *TEXT[:-1], USAGE, sse.DONE]
+    whole = [*reads(data), *TEXT[:-1], USAGE, sse.DONE_EVENT]
     world.upstream.reply = FakeReply(200, STREAM, whole)
     asking: asyncio.Task[FakeClient] = asyncio.create_task(ask(world, body(stream=stream)))
     assert await most_in_a_turn(taken, asking) <= MOST
@@ -69,7 +76,11 @@ async def test_a_read_of_many_events_is_worked_on_in_turns(taken: list[int], dat
 
 async def test_who_joins_a_long_stream_late_reads_it_in_turns(taken: list[int]) -> None:
     upstream = SaysUpstream()
-    upstream.parts = [TEXT[0], *(piece for piece in reads(MANY["deltas"]) for piece in (piece[:90], piece[90:])), *TEXT[1:]]
+    upstream.parts = [
+        TEXT[0],
+        *(piece for piece in reads(MANY["deltas"]) for piece in (piece[:90], piece[90:])),
+        *TEXT[1:],
+    ]
     world = World(upstream=upstream, plan=exact_plan())
     leader = asyncio.create_task(ask(world, body(stream=True)))
     await settled()
@@ -79,7 +90,9 @@ async def test_who_joins_a_long_stream_late_reads_it_in_turns(taken: list[int]) 
     assert {client.result().received for client in late} == {(await leader).received}
 
 
-async def test_an_ordinary_stream_costs_no_turns_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_ordinary_stream_costs_no_turns_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     asked: list[float] = []
     sleep = asyncio.sleep
 
@@ -112,17 +125,34 @@ async def test_an_event_of_too_many_values_is_passed_on_unread(name: str) -> Non
 
 
 def test_a_long_text_full_of_commas_is_read_all_the_same() -> None:
-    (event, *_) = sse.Decoder().feed(sse.event({**HEAD, "choices": [{"index": 0, "delta": {"content": '1,2:3[{"' * 50_000}}]}))
+    (event, *_) = sse.SseDecoder().feed(
+        sse.encode_event(
+            {**HEAD, "choices": [{"index": 0, "delta": {"content": '1,2:3[{"' * 50_000}}]}
+        )
+    )
     assert event.parsed is not None
-    assert not event.unread
+    assert not event.is_unread
 
 
 async def test_a_stream_of_more_values_than_can_be_given_again_is_passed_on_and_forgotten() -> None:
-    logprob = {"token": "a", "logprob": -1.0, "top_logprobs": [{"token": "a", "logprob": -1.0}] * 20}
-    event = sse.event({**HEAD, "choices": [{"index": 0, "delta": {"content": "a"}, "logprobs": {"content": [logprob] * 100}}]})
+    logprob = {
+        "token": "a",
+        "logprob": -1.0,
+        "top_logprobs": [{"token": "a", "logprob": -1.0}] * 20,
+    }
+    event = sse.encode_event(
+        {
+            **HEAD,
+            "choices": [
+                {"index": 0, "delta": {"content": "a"}, "logprobs": {"content": [logprob] * 100}}
+            ],
+        }
+    )
     for events, kept in ((5, True), (60, False)):
         world = World(plan=exact_plan())
-        world.upstream.reply = FakeReply(200, STREAM, [event] * events + TEXT[1:-1] + [USAGE, sse.DONE])
+        world.upstream.reply = FakeReply(
+            200, STREAM, [event] * events + TEXT[1:-1] + [USAGE, sse.DONE_EVENT]
+        )
         client = await ask(world, body(stream=True, logprobs=True))
         assert client.received == event * events + b"".join(TEXT[1:])
         assert bool(world.exact.entries) is kept
@@ -130,33 +160,50 @@ async def test_a_stream_of_more_values_than_can_be_given_again_is_passed_on_and_
 
 @pytest.mark.parametrize("part", ["choices", "content", "tool_calls"])
 async def test_a_whole_answer_of_too_many_parts_is_passed_on_and_never_kept(part: str) -> None:
-    message: dict[str, Any] = {"role": "assistant", "content": "a"} | ({part: [{"a": 1}] * 10_001} if part != "choices" else {})
-    choices = [{"index": n, "message": message, "finish_reason": "stop"} for n in range(10_001 if part == "choices" else 1)]
+    message: dict[str, Any] = {"role": "assistant", "content": "a"} | (
+        {part: [{"a": 1}] * 10_001} if part != "choices" else {}
+    )
+    choices = [
+        {"index": n, "message": message, "finish_reason": "stop"}
+        for n in range(10_001 if part == "choices" else 1)
+    ]
     world = World(plan=exact_plan())
-    world.upstream.reply = FakeReply(200, {"content-type": "application/json"}, [orjson.dumps({**HEAD, "choices": choices})])
+    world.upstream.reply = FakeReply(
+        200, {"content-type": "application/json"}, [orjson.dumps({**HEAD, "choices": choices})]
+    )
     client = await ask(world, body())
     assert orjson.loads(client.received)["choices"] == choices
     assert not world.exact.entries
 
 
 def test_what_a_long_answer_says_beside_its_choices_is_said_once() -> None:
-    calls = [{"id": str(n), "type": "function", "function": {"name": "f", "arguments": "{}"}} for n in range(100)]
+    calls = [
+        {"id": str(n), "type": "function", "function": {"name": "f", "arguments": "{}"}}
+        for n in range(100)
+    ]
     message = {"role": "assistant", "content": None, "tool_calls": calls}
     choices = [{"index": 0, "message": message, "finish_reason": "tool_calls"}]
     for size in (100, 100_000):
-        completion = {"id": "c", "object": "chat.completion", "created": 1, "model": "m", "sources": "a" * size, "choices": choices}
-        stream = b"".join(sse.replay(completion, include_usage=False))
+        completion = {
+            "id": "c",
+            "object": "chat.completion",
+            "created": 1,
+            "model": "m",
+            "sources": "a" * size,
+            "choices": choices,
+        }
+        stream = b"".join(sse.replay_completion(completion, include_usage=False))
         assert len(stream) < size + 100 * (250 + min(size, 4096))
-        collector = Collector()
-        for event in sse.Decoder().feed(stream):
-            collector.take(event)
-        again = collector.completion()
+        collector = StreamCollector()
+        for event in sse.SseDecoder().feed(stream):
+            collector.take_event(event)
+        again = collector.build_completion()
         assert again | {"choices": []} == completion | {"choices": []}
         assert again["choices"][0]["message"]["tool_calls"] == calls
 
 
 def test_a_batch_of_lines_is_bounded_and_nothing_is_lost() -> None:
     data = (b": \n\n" + b"data: {}\r\n\r\n" + b"id: 1\n\n") * 3_000
-    batches = list(sse.Decoder().batches(data))
+    batches = list(sse.SseDecoder().iter_batches(data))
     assert max(map(len, batches)) <= sse.MAX_BATCH_LINES
     assert b"".join(event.raw for batch in batches for event in batch) == data

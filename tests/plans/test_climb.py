@@ -1,4 +1,5 @@
-"""A tenant's admin and a tenant's viewer try to read and to change what is another tenant's or the platform's, by every path there is."""
+"""A tenant's admin and a tenant's viewer try to read and to change what is another tenant's
+or the platform's, by every path there is."""
 
 from typing import Any
 
@@ -13,13 +14,23 @@ from plans.access import PLATFORM_ADMIN, TENANT_ADMIN, VIEWER
 from plans.admin.tenant_scope import Tenanted
 from plans.models import Membership, Plan, Tenant, VirtualKey
 from stats.models.requests import RequestEvent
-from tests.support.climbing import OWNED, everything, filled, model_of, patterns, platform_rows, rows_of
+from tests.support.climbing import (
+    OWNED,
+    everything,
+    filled,
+    model_of,
+    patterns,
+    platform_rows,
+    rows_of,
+)
 from tests.support.people import person, session
 
 pytestmark = pytest.mark.django_db
 MINE, THEIRS, NOBODYS = "acme-plan-mark", "rival-secret-mark", "platform-secret-mark"
 ADMIN = sorted({(path, name) for path, name in patterns() if path.startswith("admin/")})
-API = sorted({path for path, _ in patterns() if path.startswith("token-saving") and not path.endswith("/")})
+API = sorted(
+    {path for path, _ in patterns() if path.startswith("token-saving") and not path.endswith("/")}
+)
 DASHBOARD = sorted({path for path, _ in patterns() if path.startswith("dashboard")})
 SHUT = {400, 403, 404, 405, 406, 409, 415}
 Rows = dict[type[Model], Model]
@@ -43,8 +54,13 @@ def climber(request: pytest.FixtureRequest, acme: Tenant) -> User:
 
 
 def secret(reply: Any) -> list[str]:
-    """What of others' the reply lets slip, but for names of the platform's routes and plans, which every tenant may use."""
-    text = reply.getvalue().decode("utf-8", "replace") if getattr(reply, "streaming", False) else reply.content.decode("utf-8", "replace")
+    """What of others' the reply lets slip, but for names of the platform's routes and plans,
+    which every tenant may use."""
+    text = (
+        reply.getvalue().decode("utf-8", "replace")
+        if getattr(reply, "streaming", False)
+        else reply.content.decode("utf-8", "replace")
+    )
     return [mark for mark in (THEIRS,) if mark in text]
 
 
@@ -56,26 +72,55 @@ def body(climber: User, theirs: Rows, nobodys: Rows) -> dict[str, Any]:
         "is_staff": "on",
         "user_permissions": [str(pk) for pk in Permission.objects.values_list("pk", flat=True)],
     }
-    inline = {"membership-TOTAL_FORMS": "1", "membership-INITIAL_FORMS": "0", "membership-0-tenant": str(rival)}
-    who = {"username": climber.username, "user": str(climber.pk), "membership-0-user": str(climber.pk), "password1": "x", "password2": "x"}
-    plan = {"name": "taken", "tenant": str(rival), "mode": "off", "cache_enabled": "on", "exact": "on", "ttl": "60", "language": "english"}
+    inline = {
+        "membership-TOTAL_FORMS": "1",
+        "membership-INITIAL_FORMS": "0",
+        "membership-0-tenant": str(rival),
+    }
+    who = {
+        "username": climber.username,
+        "user": str(climber.pk),
+        "membership-0-user": str(climber.pk),
+        "password1": "x",
+        "password2": "x",
+    }
+    plan = {
+        "name": "taken",
+        "tenant": str(rival),
+        "mode": "off",
+        "cache_enabled": "on",
+        "exact": "on",
+        "ttl": "60",
+        "language": "english",
+    }
     chosen = {
         "_selected_action": [str(row.pk) for row in (*theirs.values(), *nobodys.values())],
         "post": "yes",
         "sure": "yes",
         "index": "0",
     }
-    return grants | inline | who | plan | chosen | {"select_across": "1", "reason": "because", "_save": "Save"}
+    return (
+        grants
+        | inline
+        | who
+        | plan
+        | chosen
+        | {"select_across": "1", "reason": "because", "_save": "Save"}
+    )
 
 
 def test_the_paths_are_many() -> None:
     assert len(ADMIN) > 100
     assert len(API) > 10
     for model, pages in admin.site._registry.items():
-        assert not isinstance(pages, Tenanted) or not pages.owned_by or model in OWNED, f"{model} wants a row in OWNED"
+        assert not isinstance(pages, Tenanted) or not pages.owned_by or model in OWNED, (
+            f"{model} wants a row in OWNED"
+        )
 
 
-def test_no_page_of_the_admin_opens_a_row_of_another_s(world: tuple[Rows, Rows, Rows], climber: User, acme: Tenant) -> None:
+def test_no_page_of_the_admin_opens_a_row_of_another_s(
+    world: tuple[Rows, Rows, Rows], climber: User, acme: Tenant
+) -> None:
     _, theirs, nobodys = world
     client, before, form = session(climber), everything(but=acme), body(climber, theirs, nobodys)
     for path, name in ADMIN:
@@ -91,11 +136,21 @@ def test_no_page_of_the_admin_opens_a_row_of_another_s(world: tuple[Rows, Rows, 
     assert everything(but=acme) == before
 
 
-def test_no_list_of_the_admin_shows_or_changes_another_s(world: tuple[Rows, Rows, Rows], climber: User, acme: Tenant) -> None:
+def test_no_list_of_the_admin_shows_or_changes_another_s(
+    world: tuple[Rows, Rows, Rows], climber: User, acme: Tenant
+) -> None:
     _, theirs, nobodys = world
     client, before, form = session(climber), everything(but=acme), body(climber, theirs, nobodys)
     rival, plan = theirs[Tenant].pk, theirs[Plan].pk
-    queries = ["", f"tenant__id__exact={rival}", f"tenant={rival}", f"plan={plan}", f"q={THEIRS}", "_facets=True", "tenant__isnull=True"]
+    queries = [
+        "",
+        f"tenant__id__exact={rival}",
+        f"tenant={rival}",
+        f"plan={plan}",
+        f"q={THEIRS}",
+        "_facets=True",
+        "tenant__isnull=True",
+    ]
     shown = 0
     for path, name in ADMIN:
         if "{" in path or name in {"logout", "login"} or "password_change" in name:
@@ -107,7 +162,11 @@ def test_no_list_of_the_admin_shows_or_changes_another_s(world: tuple[Rows, Rows
             assert NOBODYS not in _without_choices(reply), f"{path}?{query}"
             shown += MINE in reply.content.decode()
         model = model_of(name)
-        actions = list(admin.site._registry[model].get_actions(_asked(client, path))) if model and reply.status_code == 200 else []
+        actions = (
+            list(admin.site._registry[model].get_actions(_asked(client, path)))
+            if model and reply.status_code == 200
+            else []
+        )
         for action in ("", "delete_selected", *actions):
             reply = client.post(f"/{path}", form | {"action": action})
             assert reply.status_code in SHUT | {200, 302}, f"{path} {action}: {reply.status_code}"
@@ -122,47 +181,73 @@ def _asked(client: Client, path: str) -> Any:
 
 
 def _without_choices(reply: Any) -> str:
-    """The names of routes that a tenant may use are choices in the forms of plans, and told in that of keys."""
+    """The names of routes that a tenant may use are choices in the forms of plans,
+    and told in that of keys."""
     lines = reply.content.decode("utf-8", "replace").splitlines()
     return "".join(line for line in lines if "<option" not in line and "acme may use:" not in line)
 
 
-def test_autocomplete_finds_nothing_of_another_s(world: tuple[Rows, Rows, Rows], climber: User) -> None:
+def test_autocomplete_finds_nothing_of_another_s(
+    world: tuple[Rows, Rows, Rows], climber: User
+) -> None:
     client = session(climber)
     for model in admin.site._registry:
         for field in model._meta.get_fields():
             if field.is_relation and field.concrete:
                 label, name = model._meta.label_lower.split(".")
-                names = {"app_label": label, "model_name": name, "field_name": field.name, "term": "s"}
+                names = {
+                    "app_label": label,
+                    "model_name": name,
+                    "field_name": field.name,
+                    "term": "s",
+                }
                 reply = client.get("/admin/autocomplete/", names)
                 assert reply.status_code in SHUT | {200}
                 assert not secret(reply)
 
 
 @pytest.mark.parametrize("path", API)
-def test_no_path_of_the_api_reads_or_changes_another_s(world: tuple[Rows, Rows, Rows], climber: User, acme: Tenant, path: str) -> None:
+def test_no_path_of_the_api_reads_or_changes_another_s(
+    world: tuple[Rows, Rows, Rows], climber: User, acme: Tenant, path: str
+) -> None:
     client, before = session(climber), everything(but=acme)
     nobodys = Plan.objects.get(tenant=None)
-    tries = [(THEIRS, ""), (THEIRS, "?tenant=rival-secret-mark"), (MINE, "?tenant=rival-secret-mark")]
+    tries = [
+        (THEIRS, ""),
+        (THEIRS, "?tenant=rival-secret-mark"),
+        (MINE, "?tenant=rival-secret-mark"),
+    ]
     for plan, query in tries:
         for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
-            fields = '{"plan_name": "taken", "tenant": "rival-secret-mark", "mode": "off", "all": true}'
+            fields = (
+                '{"plan_name": "taken", "tenant": "rival-secret-mark", "mode": "off", "all": true}'
+            )
             reply = client.generic(method, filled(path, plan) + query, fields, "application/json")
-            reads = "{plan}" not in path and method == "GET"  # lists of one's own, and the engines there are
-            assert reply.status_code in SHUT | ({200} if reads else set()), f"{method} {path} {query}: {reply.status_code}"
+            # Lists of one's own, and the engines there are.
+            reads = "{plan}" not in path and method == "GET"
+            assert reply.status_code in SHUT | ({200} if reads else set()), (
+                f"{method} {path} {query}: {reply.status_code}"
+            )
             assert not secret(reply), f"{method} {path}{query}"
     for method in ("PATCH", "DELETE"):
-        assert client.generic(method, f"/token-saving/plans/{nobodys.name}", '{"mode": "off"}', "application/json").status_code in {
+        assert client.generic(
+            method, f"/token-saving/plans/{nobodys.name}", '{"mode": "off"}', "application/json"
+        ).status_code in {
             403,
             404,
         }
-    for query in (f"plan={Plan.objects.get(name=THEIRS).pk}", f"key={VirtualKey.objects.get(name=THEIRS).pk}"):
+    for query in (
+        f"plan={Plan.objects.get(name=THEIRS).pk}",
+        f"key={VirtualKey.objects.get(name=THEIRS).pk}",
+    ):
         assert client.get(f"/token-saving/stats?{query}").status_code == 404
     assert everything(but=acme) == before
 
 
 @pytest.mark.parametrize("path", DASHBOARD)
-def test_the_dashboard_shows_nothing_of_another_s(world: tuple[Rows, Rows, Rows], climber: User, acme: Tenant, path: str) -> None:
+def test_the_dashboard_shows_nothing_of_another_s(
+    world: tuple[Rows, Rows, Rows], climber: User, acme: Tenant, path: str
+) -> None:
     _, theirs, _ = world
     client, before = session(climber), everything(but=acme)
     plan = theirs[Plan].pk
@@ -175,34 +260,61 @@ def test_the_dashboard_shows_nothing_of_another_s(world: tuple[Rows, Rows, Rows]
     ):
         where = filled(path, str(theirs[RequestEvent].pk if "{event}" in path else plan))
         for reply in (client.get(where + query), client.post(where + query, {})):
-            assert reply.status_code in SHUT | ({200, 301, 302} if "{" not in path else set()), f"{where}{query}: {reply.status_code}"
+            assert reply.status_code in SHUT | ({200, 301, 302} if "{" not in path else set()), (
+                f"{where}{query}: {reply.status_code}"
+            )
             assert not secret(reply), f"{where}{query}"
     assert everything(but=acme) == before
 
 
-def test_a_plan_or_a_key_cannot_be_moved_or_made_elsewhere(world: tuple[Rows, Rows, Rows], acme: Tenant) -> None:
+def test_a_plan_or_a_key_cannot_be_moved_or_made_elsewhere(
+    world: tuple[Rows, Rows, Rows], acme: Tenant
+) -> None:
     mine, theirs, _ = world
     client = session(person("climber", TENANT_ADMIN, acme))
     page = client.get(f"/admin/plans/plan/{mine[Plan].pk}/change/")
-    form = {name: value for name, value in page.context["adminform"].form.initial.items() if value not in {None, False}}
+    form = {
+        name: value
+        for name, value in page.context["adminform"].form.initial.items()
+        if value not in {None, False}
+    }
     before = Plan.objects.count()
     for tenant in (str(theirs[Tenant].pk), "", "999999"):
-        client.post(f"/admin/plans/plan/{mine[Plan].pk}/change/", form | {"tenant": tenant, "reason": "because"})
+        client.post(
+            f"/admin/plans/plan/{mine[Plan].pk}/change/",
+            form | {"tenant": tenant, "reason": "because"},
+        )
         client.post("/admin/plans/plan/add/", form | {"name": "fresh", "tenant": tenant})
         for key in ("virtualkey", "adminkey"):
-            client.post(f"/admin/plans/{key}/add/", {"name": "fresh", "tenant": tenant, "routes": ""})
+            client.post(
+                f"/admin/plans/{key}/add/", {"name": "fresh", "tenant": tenant, "routes": ""}
+            )
     assert Plan.objects.get(pk=mine[Plan].pk).tenant == acme
     assert Plan.objects.count() == before
     assert not VirtualKey.objects.filter(name="fresh").exists()
-    made = client.post("/admin/plans/virtualkey/add/", {"name": "fresh", "tenant": str(acme.pk), "routes": ""})
+    made = client.post(
+        "/admin/plans/virtualkey/add/", {"name": "fresh", "tenant": str(acme.pk), "routes": ""}
+    )
     assert made.status_code == 200
     assert VirtualKey.objects.get(name="fresh").tenant == acme
 
 
-def test_nobody_grants_themselves_anything(world: tuple[Rows, Rows, Rows], climber: User, acme: Tenant) -> None:
+def test_nobody_grants_themselves_anything(
+    world: tuple[Rows, Rows, Rows], climber: User, acme: Tenant
+) -> None:
     _, theirs, nobodys = world
-    client, form, held = session(climber), body(climber, theirs, nobodys), set(climber.get_all_permissions())
-    for path in ("user/add/", f"user/{climber.pk}/change/", f"user/{climber.pk}/password/", "group/add/", "group/1/change/"):
+    client, form, held = (
+        session(climber),
+        body(climber, theirs, nobodys),
+        set(climber.get_all_permissions()),
+    )
+    for path in (
+        "user/add/",
+        f"user/{climber.pk}/change/",
+        f"user/{climber.pk}/password/",
+        "group/add/",
+        "group/1/change/",
+    ):
         assert client.post(f"/admin/auth/{path}", form).status_code in SHUT
     climber = User.objects.get(pk=climber.pk)
     assert not climber.is_superuser
@@ -210,17 +322,26 @@ def test_nobody_grants_themselves_anything(world: tuple[Rows, Rows, Rows], climb
     assert Membership.objects.get(user=climber).tenant == acme
 
 
-def test_a_file_brings_no_plan_of_another_s(world: tuple[Rows, Rows, Rows], climber: User, acme: Tenant) -> None:
-    """The file of a platform admin's export, changed, sent by a tenant's person; and what they may export themselves."""
+def test_a_file_brings_no_plan_of_another_s(
+    world: tuple[Rows, Rows, Rows], climber: User, acme: Tenant
+) -> None:
+    """The file of a platform admin's export, changed, sent by a tenant's person;
+    and what they may export themselves."""
     client, before = session(climber), everything(but=acme)
     boss = session(person("boss", PLATFORM_ADMIN))
     exported = boss.get("/admin/plans/plan/export/").content.decode()
     assert THEIRS in exported
     for text in (exported.replace('"active"', '"off"'), exported.replace(THEIRS, "fresh-name")):
-        for form in ({"file": SimpleUploadedFile("plans.json", text.encode())}, {"content": text, "format": "json", "_reason": "because"}):
+        for form in (
+            {"file": SimpleUploadedFile("plans.json", text.encode())},
+            {"content": text, "format": "json", "_reason": "because"},
+        ):
             reply = client.post("/admin/plans/plan/import/", form)
             assert reply.status_code in SHUT, reply.content
-    everybody = {key: [row for row in rows if row.get("username") != "boss"] for key, rows in everything(but=acme).items()}
+    everybody = {
+        key: [row for row in rows if row.get("username") != "boss"]
+        for key, rows in everything(but=acme).items()
+    }
     assert {key: everybody[key] for key in ("plans.plan", "plans.modelprice")} == {
         key: before[key] for key in ("plans.plan", "plans.modelprice")
     }

@@ -1,4 +1,5 @@
-"""What of a chat must agree, by API and admin: its default, its bounds, and traffic that the last message alone would mix up."""
+"""What of a chat must agree, by API and admin:
+its default, its bounds, and traffic that the last message alone would mix up."""
 
 import json
 import time
@@ -22,7 +23,13 @@ pytestmark = pytest.mark.django_db
 def saw(plan_id: int, turns: list[int], *, days_ago: float = 0.0) -> None:
     """Requests that named the plan, of these turns."""
     at = datetime.fromtimestamp(time.time() - days_ago * 86_400, UTC)
-    fields: dict[str, Any] = {"at": at, "plan_id": plan_id, "status": 200, "outcome": "ok", "tier": "miss"}
+    fields: dict[str, Any] = {
+        "at": at,
+        "plan_id": plan_id,
+        "status": 200,
+        "outcome": "ok",
+        "tier": "miss",
+    }
     rows = [RequestEvent(event_id=id_at(at.timestamp()), turns=turn, **fields) for turn in turns]
     RequestEvent.objects.bulk_create(rows)
 
@@ -70,7 +77,9 @@ def test_the_last_message_alone_is_refused_where_chats_use_the_plan(platform: Ma
     refused(chosen(platform, context="last_message"), 400, param="cache.context")
 
 
-def test_traffic_of_single_questions_of_long_ago_or_of_other_plans_is_no_reason(platform: Manager) -> None:
+def test_traffic_of_single_questions_of_long_ago_or_of_other_plans_is_no_reason(
+    platform: Manager,
+) -> None:
     platform.create()
     plan = Plan.objects.get()
     saw(plan.pk, [1] * 99 + [2])

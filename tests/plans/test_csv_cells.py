@@ -7,8 +7,33 @@ from plans.import_export import formats
 from stats.reports.csv_export import _cell
 
 RISKY = [
-    *("=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "\tx", "  =1+1", "\u3000=1+1", "\u00a0@x", "\uff1d1+1", " \uff0b1"),
-    *("\uff0d1", "\uff20x", "\ufeff=1", "\u200b=1", " \u200b \ufeff =1", "\ufe661", "\ufe621", "\ufe63x", "\ufe6bx", "\u22121"),
+    *(
+        "=1+1",
+        "+1",
+        "-1",
+        "@SUM(A1)",
+        "\t=1",
+        "\r=1",
+        "\n=1",
+        "\tx",
+        "  =1+1",
+        "\u3000=1+1",
+        "\u00a0@x",
+        "\uff1d1+1",
+        " \uff0b1",
+    ),
+    *(
+        "\uff0d1",
+        "\uff20x",
+        "\ufeff=1",
+        "\u200b=1",
+        " \u200b \ufeff =1",
+        "\ufe661",
+        "\ufe621",
+        "\ufe63x",
+        "\ufe6bx",
+        "\u22121",
+    ),
 ]
 PLAIN = ["", " ", "a=1", "gpt-4o", "1", "0.5", "smart/balanced", "a\tb", "\u200b", "(-1)", "#1"]
 

@@ -1,4 +1,5 @@
-"""What an old chat is cut down for: the default of each engine, what a change of the engine keeps, and the plans of before."""
+"""What an old chat is cut down for: the default of each engine, what a change of the engine keeps,
+and the plans of before."""
 
 import json
 from typing import Any
@@ -33,13 +34,21 @@ def test_a_question_that_an_engine_cannot_take_is_refused_with_what_can(platform
     assert "Must be one of: none with the engine lex_rank" in message
     assert "text_rank" in message
     platform.create(compression={"engine": "lex_rank"})
-    refused(platform.call("PATCH", ONE, {"compression": {"focus": "question"}}), 400, param="compression.focus")
+    refused(
+        platform.call("PATCH", ONE, {"compression": {"focus": "question"}}),
+        400,
+        param="compression.focus",
+    )
     unknown = {"plan_name": "x", "compression": {"engine": "bert", "focus": "question"}}
-    assert "compression.focus" not in refused(platform.call("POST", PLANS, unknown), 400, param="compression.engine")
+    assert "compression.focus" not in refused(
+        platform.call("POST", PLANS, unknown), 400, param="compression.engine"
+    )
 
 
 @pytest.mark.django_db
-def test_a_change_of_the_engine_keeps_what_was_chosen_and_takes_the_best_where_nothing_was(platform: Manager) -> None:
+def test_a_change_of_the_engine_keeps_what_was_chosen_and_takes_the_best_where_nothing_was(
+    platform: Manager,
+) -> None:
     platform.create(compression={"focus": "none"})
     assert focus_after(platform, {"max_input_tokens": 512}) == "none"
     assert focus_after(platform, {"engine": "text_rank"}) == "none"
@@ -64,7 +73,9 @@ def test_plans_of_before_take_the_default_of_their_engine() -> None:
     executor = MigrationExecutor(connection)
     executor.migrate([("plans", "0003_revision_notice")])
     try:
-        old = executor.loader.project_state([("plans", "0003_revision_notice")]).apps.get_model("plans", "Plan")
+        old = executor.loader.project_state([("plans", "0003_revision_notice")]).apps.get_model(
+            "plans", "Plan"
+        )
         for engine in ("text_rank", "trim", "lex_rank", "lsa", None):
             old.objects.create(name=f"with-{engine}", compression_engine=engine)
     finally:

@@ -1,4 +1,5 @@
-"""The share of chats that is held out: the same by API and form, in force for requests, and no reason to empty a cache."""
+"""The share of chats that is held out: the same by API and form, in force for requests,
+and no reason to empty a cache."""
 
 import json
 
@@ -22,9 +23,21 @@ def in_force() -> float:
 
 def test_the_api_takes_gives_and_changes_it(platform: Manager) -> None:
     assert platform.create(holdout=0.02)["holdout"] == 0.02 == in_force()
-    assert json.loads(platform.call("PATCH", ONE, {"cache": {"ttl": 60}}).content)["holdout"] == 0.02 == in_force()
-    assert json.loads(platform.call("PATCH", ONE, {"holdout": 0.5}).content)["holdout"] == 0.5 == in_force()
-    assert json.loads(platform.call("PATCH", ONE, {"holdout": 0}).content)["holdout"] == 0.0 == in_force()
+    assert (
+        json.loads(platform.call("PATCH", ONE, {"cache": {"ttl": 60}}).content)["holdout"]
+        == 0.02
+        == in_force()
+    )
+    assert (
+        json.loads(platform.call("PATCH", ONE, {"holdout": 0.5}).content)["holdout"]
+        == 0.5
+        == in_force()
+    )
+    assert (
+        json.loads(platform.call("PATCH", ONE, {"holdout": 0}).content)["holdout"]
+        == 0.0
+        == in_force()
+    )
 
 
 def test_a_new_plan_holds_nothing_out(platform: Manager) -> None:
@@ -38,7 +51,10 @@ def test_what_is_no_share_is_refused_with_what_is(platform: Manager, share: obje
     assert (reply.status_code, error["type"]) == (400, "invalid_request_error")
     assert not Plan.objects.exists()
     if str(share) != "nan":  # which is no JSON
-        assert (error["param"], error["message"]) == ("holdout", "holdout: Must be a number from 0 to 0.5.")
+        assert (error["param"], error["message"]) == (
+            "holdout",
+            "holdout: Must be a number from 0 to 0.5.",
+        )
 
 
 def test_changing_it_empties_no_cache(platform: Manager) -> None:
@@ -69,5 +85,7 @@ def test_the_form_refuses_what_the_api_refuses() -> None:
 
 
 def test_the_document_tells_of_it(client: Client) -> None:
-    shown = json.loads(client.get("/api/schema?format=json").content)["components"]["schemas"]["Plan"]["properties"]["holdout"]
+    shown = json.loads(client.get("/api/schema?format=json").content)["components"]["schemas"][
+        "Plan"
+    ]["properties"]["holdout"]
     assert (shown["minimum"], shown["maximum"], shown["default"]) == (0, 0.5, 0.0)

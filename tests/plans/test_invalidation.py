@@ -32,7 +32,10 @@ def test_the_reply_says_what_was_forgotten_and_workers_read_it(platform: Manager
     assert told == {"plan": "plan", "tenant": None, "all": False, "tags": ["prices", "de"]}
     directory = load_directory()
     assert before < generation <= directory.revision
-    assert directory.forgotten == {(plan.pk, None, "prices"): generation, (plan.pk, None, "de"): generation}
+    assert directory.min_revisions == {
+        (plan.pk, None, "prices"): generation,
+        (plan.pk, None, "de"): generation,
+    }
     plan.refresh_from_db()
     assert plan.version == 1
 
@@ -65,7 +68,9 @@ def test_all_is_one_row_however_often(platform: Manager) -> None:
         ({"tag": "a"}, "tag"),
     ],
 )
-def test_what_says_nothing_clear_is_refused_and_nothing_is_forgotten(platform: Manager, body: Any, param: str | None) -> None:
+def test_what_says_nothing_clear_is_refused_and_nothing_is_forgotten(
+    platform: Manager, body: Any, param: str | None
+) -> None:
     platform.create()
     refused(platform.call("POST", PATH, body), 400, param=param)
     assert not Invalidation.objects.exists()
@@ -76,12 +81,22 @@ def test_a_tenant_forgets_its_own_answers_alone(platform: Manager, acme: Tenant)
     plan = Plan.objects.get()
     assert done(manager(acme).call("POST", PATH, {"all": True}))["tenant"] == "acme"
     assert done(platform.call("POST", f"{PATH}?tenant=acme", {"tags": ["x"]}))["tenant"] == "acme"
-    assert set(load_directory().forgotten) == {(plan.pk, acme.pk, ""), (plan.pk, acme.pk, "x")}
+    assert set(load_directory().min_revisions) == {(plan.pk, acme.pk, ""), (plan.pk, acme.pk, "x")}
     manager(acme).create(plan_name="ours")
     done(manager(acme).call("POST", "/token-saving/plans/ours/invalidate", {"all": True}))
     other = manager(Tenant.objects.create(slug="other"))
-    refused(other.call("POST", "/token-saving/plans/ours/invalidate", {"all": True}), 404, param="plan", code="plan_not_found")
-    refused(other.call("POST", f"{PATH}?tenant=acme", {"all": True}), 404, param="tenant", code="tenant_not_found")
+    refused(
+        other.call("POST", "/token-saving/plans/ours/invalidate", {"all": True}),
+        404,
+        param="plan",
+        code="plan_not_found",
+    )
+    refused(
+        other.call("POST", f"{PATH}?tenant=acme", {"all": True}),
+        404,
+        param="tenant",
+        code="tenant_not_found",
+    )
 
 
 def test_virtual_keys_and_staff_without_permission_may_not(platform: Manager, acme: Tenant) -> None:
@@ -92,28 +107,41 @@ def test_virtual_keys_and_staff_without_permission_may_not(platform: Manager, ac
     staff.user_permissions.add(Permission.objects.get(codename="view_plan"))
     client = Client(raise_request_exception=False)
     client.force_login(staff)
-    refused(client.post(PATH, {"all": True}, content_type="application/json"), 403, code="permission_denied")
+    refused(
+        client.post(PATH, {"all": True}, content_type="application/json"),
+        403,
+        code="permission_denied",
+    )
     staff.user_permissions.add(Permission.objects.get(codename="change_plan"))
     assert client.post(PATH, {"all": True}, content_type="application/json").status_code == 200
 
 
-def test_more_tags_than_are_remembered_forget_more_and_never_less(platform: Manager, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_tags_than_are_remembered_forget_more_and_never_less(
+    platform: Manager, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(invalidation, "KEPT", 2)
     platform.create()
     plan = Plan.objects.get()
-    made = {tag: done(platform.call("POST", PATH, {"tags": [tag]}))["generation"] for tag in ("a", "b", "c", "d")}
+    made = {
+        tag: done(platform.call("POST", PATH, {"tags": [tag]}))["generation"]
+        for tag in ("a", "b", "c", "d")
+    }
     key = (plan.pk, None)
-    assert load_directory().forgotten == {(*key, "c"): made["c"], (*key, "d"): made["d"], (*key, ""): made["b"]}
+    assert load_directory().min_revisions == {
+        (*key, "c"): made["c"],
+        (*key, "d"): made["d"],
+        (*key, ""): made["b"],
+    }
     later = done(platform.call("POST", PATH, {"all": True}))["generation"]
     done(platform.call("POST", PATH, {"tags": ["e"]}))
-    assert load_directory().forgotten[(*key, "")] == later
+    assert load_directory().min_revisions[(*key, "")] == later
 
 
 def test_a_plan_that_is_deleted_leaves_nothing_behind(platform: Manager) -> None:
     platform.create()
     done(platform.call("POST", PATH, {"all": True}))
     assert platform.call("DELETE", ONE).status_code == 204
-    assert load_directory().forgotten == {}
+    assert load_directory().min_revisions == {}
 
 
 def test_revisions_run_ahead_of_those_of_a_history_that_was_lost(platform: Manager) -> None:
@@ -136,7 +164,7 @@ def test_the_admin_asks_first_and_then_forgets(acme: Tenant) -> None:
     assert "answers of every tenant" in page.content.decode()
     assert not Invalidation.objects.exists()
     assert client.post("/admin/plans/plan/", chosen | {"sure": "yes"}).status_code == 302
-    assert set(load_directory().forgotten) == {(ours.pk, acme.pk, ""), (everyones.pk, None, "")}
+    assert set(load_directory().min_revisions) == {(ours.pk, acme.pk, ""), (everyones.pk, None, "")}
     assert LogEntry.objects.filter(change_message__contains="forgotten").count() == 2
 
 
@@ -147,5 +175,8 @@ def test_staff_who_may_only_look_are_not_offered_it() -> None:
     client = Client()
     client.force_login(staff)
     assert "forget_answers" not in client.get("/admin/plans/plan/").content.decode()
-    client.post("/admin/plans/plan/", {"action": "forget_answers", "_selected_action": [Plan.objects.get().pk], "sure": "yes"})
+    client.post(
+        "/admin/plans/plan/",
+        {"action": "forget_answers", "_selected_action": [Plan.objects.get().pk], "sure": "yes"},
+    )
     assert not Invalidation.objects.exists()

@@ -43,7 +43,17 @@ def test_an_admin_key_may_belong_to_one_tenant(acme: Tenant) -> None:
 
 
 def test_a_new_virtual_key_is_printed_once_and_kept_hashed(acme: Tenant) -> None:
-    out, err = run("create_key", "--tenant", "acme", "--name", "sdk", "--route", "smart/balanced", "--route", "cheap")
+    out, err = run(
+        "create_key",
+        "--tenant",
+        "acme",
+        "--name",
+        "sdk",
+        "--route",
+        "smart/balanced",
+        "--route",
+        "cheap",
+    )
     secret = out.strip()
     assert keys.well_formed(secret, keys.VIRTUAL)
     assert secret not in err

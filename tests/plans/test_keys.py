@@ -29,12 +29,24 @@ def test_keys_do_not_repeat() -> None:
 
 def test_the_digest_is_an_hmac_and_needs_the_pepper() -> None:
     secret = "tt-" + "A" * 43
-    assert keys.digest(secret, pepper="p") == hmac.new(b"p", secret.encode(), hashlib.sha256).hexdigest()
+    assert (
+        keys.digest(secret, pepper="p")
+        == hmac.new(b"p", secret.encode(), hashlib.sha256).hexdigest()
+    )
     assert keys.digest(secret, pepper="p") != keys.digest(secret, pepper="q")
 
 
 @pytest.mark.parametrize(
-    "text", ["", "tt-", "tt-" + "A" * 42, "tt-" + "A" * 44, "tt_" + "A" * 43, "tt-" + "A" * 42 + "é", "tt-" + "A" * 43 + "\n"]
+    "text",
+    [
+        "",
+        "tt-",
+        "tt-" + "A" * 42,
+        "tt-" + "A" * 44,
+        "tt_" + "A" * 43,
+        "tt-" + "A" * 42 + "é",
+        "tt-" + "A" * 43 + "\n",
+    ],
 )
 def test_a_malformed_key_is_recognised(text: str) -> None:
     assert not keys.well_formed(text, keys.VIRTUAL)

@@ -1,4 +1,5 @@
-"""Presets: what they say and set, and what they do without what is not there; clones, client snippets, the threshold's panel."""
+"""Presets: what they say and set, and what they do without what is not there;
+clones, client snippets, the threshold's panel."""
 
 import re
 from dataclasses import replace
@@ -37,7 +38,13 @@ def staff(db: None) -> Client:
 class Without:
     """The running system, but for what a test takes away."""
 
-    def __init__(self, *, backends: tuple[str, ...] = ("pgvector_semantic",), verifier: bool = True, compresses: bool = True) -> None:
+    def __init__(
+        self,
+        *,
+        backends: tuple[str, ...] = ("pgvector_semantic",),
+        verifier: bool = True,
+        compresses: bool = True,
+    ) -> None:
         self.real = capabilities.current()
         self.backends, self.verifier, self.compresses = backends, verifier, compresses
 
@@ -45,13 +52,20 @@ class Without:
         return getattr(self.real, name)
 
     def cache_engines(self) -> list[Engine]:
-        return [replace(each, available=each.name in self.backends, reason="It is away.") for each in self.real.cache_engines()]
+        return [
+            replace(each, available=each.name in self.backends, reason="It is away.")
+            for each in self.real.cache_engines()
+        ]
 
     def verifier_refusal(self) -> str | None:
         return None if self.verifier else "It is not prepared."
 
     def compression_engines(self) -> list[Any]:
-        return [each for each in self.real.compression_engines() if self.compresses or each.name != "text_rank"]
+        return [
+            each
+            for each in self.real.compression_engines()
+            if self.compresses or each.name != "text_rank"
+        ]
 
 
 def page(client: Client, path: str) -> str:
@@ -64,29 +78,55 @@ def page(client: Client, path: str) -> str:
 
 
 def test_the_figures_are_those_of_the_documents() -> None:
-    verifier, context = ((DOCS / "docs" / name).read_text("utf-8") for name in ("verifier.md", "context.md"))
-    questions = re.search(r"\| questions, wrong / recall \| 1,671 \| \S+ / \S+ \| (\S+) / \S+ \| (\S+) / \S+ \| \*\*(\S+) / ", verifier)
-    quora = re.search(r"\| Quora, wrong / recall \| 2,335 \| \S+ / \S+ \| (\S+) / \S+ \| (\S+) / \S+ \| \*\*(\S+) / ", verifier)
+    verifier, context = (
+        (DOCS / "docs" / name).read_text("utf-8") for name in ("verifier.md", "context.md")
+    )
+    questions = re.search(
+        r"\| questions, wrong / recall \| 1,671 \| \S+ / \S+ \| (\S+) / \S+ \| (\S+) / \S+ \| \*\*(\S+) / ",  # noqa: E501 -- a regular expression stays whole
+        verifier,
+    )
+    quora = re.search(
+        r"\| Quora, wrong / recall \| 2,335 \| \S+ / \S+ \| (\S+) / \S+ \| (\S+) / \S+ \| \*\*(\S+) / ",  # noqa: E501 -- a regular expression stays whole
+        verifier,
+    )
     assert questions
     assert quora
-    rules, bold, usual = ([f"{100 * float(row[place]):.1f} %" for row in (questions, quora)] for place in (1, 2, 3))
+    rules, bold, usual = (
+        [f"{100 * float(row[place]):.1f} %" for row in (questions, quora)] for place in (1, 2, 3)
+    )
     balanced, aggressive = presets.PRESETS["balanced"], presets.PRESETS["aggressive"]
     assert all(figure in balanced.measured for figure in usual)
     assert all(figure in aggressive.measured for figure in bold)
-    assert (balanced.cache["similarity_threshold"], aggressive.cache["similarity_threshold"]) == (0.85, 0.80)
+    assert (balanced.cache["similarity_threshold"], aggressive.cache["similarity_threshold"]) == (
+        0.85,
+        0.80,
+    )
     assert "no wrong answer among 392" in context
     assert "none of 392" in balanced.measured
-    assert "| locomo | .887 / .828 |" in (DOCS / "benchmarks" / "MEASUREMENTS.md").read_text("utf-8")
+    assert "| locomo | .887 / .828 |" in (DOCS / "benchmarks" / "MEASUREMENTS.md").read_text(
+        "utf-8"
+    )
     notes = presets.fitted(balanced, capabilities=Without(verifier=False)).notes[0]
     assert all(figure in notes for figure in rules)
 
 
 @pytest.mark.parametrize("name", sorted(presets.PRESETS))
-def test_a_preset_is_made_over_the_api_and_in_the_form_alike(staff: Client, platform: Manager, name: str) -> None:
+def test_a_preset_is_made_over_the_api_and_in_the_form_alike(
+    staff: Client, platform: Manager, name: str
+) -> None:
     made = platform.create(preset=name)
     form = staff.get(f"{ADD}?preset={name}").context["adminform"].form
     plan = Plan.objects.get()
-    for field in ("compression_engine", "max_input_tokens", "when", "backend", "similarity_threshold", "match", "max_error_rate", "ttl"):
+    for field in (
+        "compression_engine",
+        "max_input_tokens",
+        "when",
+        "backend",
+        "similarity_threshold",
+        "match",
+        "max_error_rate",
+        "ttl",
+    ):
         if made["compression"] or field not in {"max_input_tokens", "when"}:
             assert form[field].value() == getattr(plan, field), field
     assert (made["cache"]["backend"] is None) == (name == "safe")
@@ -95,7 +135,11 @@ def test_a_preset_is_made_over_the_api_and_in_the_form_alike(staff: Client, plat
 
 def test_what_a_body_says_itself_wins_over_the_preset(platform: Manager) -> None:
     made = platform.create(preset="aggressive", cache={"ttl": 5}, compression=None)
-    assert (made["cache"]["ttl"], made["cache"]["similarity_threshold"], made["compression"]) == (5, 0.8, None)
+    assert (made["cache"]["ttl"], made["cache"]["similarity_threshold"], made["compression"]) == (
+        5,
+        0.8,
+        None,
+    )
     safe = platform.create(plan_name="safe", preset="safe", compression={"max_input_tokens": 500})
     assert (safe["compression"]["max_input_tokens"], safe["cache"]["backend"]) == (500, None)
 
@@ -131,10 +175,15 @@ def test_a_preset_on_a_saved_plan_is_a_draft_with_its_difference(staff: Client) 
     plan = services.create_plan(owner=None, body={"plan_name": "faq"})
     shown = page(staff, f"/admin/plans/plan/{plan.pk}/change/?preset=aggressive")
     assert "not saved yet" in shown
-    assert '<th scope="row">Similarity threshold</th><td><del>0.85</del></td><td><ins>0.8</ins>' in shown
+    assert (
+        '<th scope="row">Similarity threshold</th><td><del>0.85</del></td><td><ins>0.8</ins>'
+        in shown
+    )
     assert 'name="similarity_threshold" value="0.8"' in shown
     assert Plan.objects.get().similarity_threshold == 0.85
-    assert "not saved yet" not in page(staff, f"/admin/plans/plan/{plan.pk}/change/?preset=unheard-of")
+    assert "not saved yet" not in page(
+        staff, f"/admin/plans/plan/{plan.pk}/change/?preset=unheard-of"
+    )
 
 
 # Clones
@@ -147,7 +196,12 @@ def test_a_clone_is_a_form_and_nothing_is_saved(staff: Client) -> None:
     reply = staff.post("/admin/plans/plan/", {"action": "clone", "_selected_action": [plan.pk]})
     assert reply["Location"] == f"{ADD}?clone={plan.pk}"
     form = staff.get(reply["Location"]).context["adminform"].form
-    assert [form[name].value() for name in ("name", "tenant", "ttl", "compression_engine")] == ["faq-copy-2", acme.pk, 77, None]
+    assert [form[name].value() for name in ("name", "tenant", "ttl", "compression_engine")] == [
+        "faq-copy-2",
+        acme.pk,
+        77,
+        None,
+    ]
     assert Plan.objects.count() == 2
     assert f"?clone={plan.pk}" in page(staff, f"/admin/plans/plan/{plan.pk}/change/")
 
@@ -167,11 +221,17 @@ def test_a_clone_of_nothing_is_an_empty_form(staff: Client, number: str) -> None
 
 
 def test_the_snippets_name_plan_route_and_address_and_no_secret(staff: Client) -> None:
-    put_route(name="smart/balanced", upstream=put_upstream(name="openai", base_url="https://api.openai.com/v1"), model="gpt-4o-mini")
+    put_route(
+        name="smart/balanced",
+        upstream=put_upstream(name="openai", base_url="https://api.openai.com/v1"),
+        model="gpt-4o-mini",
+    )
     acme = Tenant.objects.create(slug="acme")
     plan = services.create_plan(owner=acme, body={"plan_name": "faq"})
     shown = staff.get(f"/admin/plans/plan/{plan.pk}/change/").content.decode()
-    made = staff.post("/admin/plans/virtualkey/add/", {"name": "sdk", "tenant": acme.pk, "routes": ""}).content.decode()
+    made = staff.post(
+        "/admin/plans/virtualkey/add/", {"name": "sdk", "tenant": acme.pk, "routes": ""}
+    ).content.decode()
     secret = re.search(r"tt-[A-Za-z0-9_-]{43}", made)
     assert secret
     assert made.count(secret[0]) == 1
@@ -189,10 +249,17 @@ def test_a_draft_of_the_form_is_previewed_without_being_saved(staff: Client) -> 
     plan = services.create_plan(owner=None, body={"plan_name": "faq"})
     path = f"/admin/plans/plan/{plan.pk}/preview/"
     assert f'formaction="{path}"' in page(staff, f"/admin/plans/plan/{plan.pk}/change/")
-    form = staff.post(path, PLAN | {"max_input_tokens": "777", "compression_engine": "lsa", "_draft": "preview"}).context["form"]
+    form = staff.post(
+        path, PLAN | {"max_input_tokens": "777", "compression_engine": "lsa", "_draft": "preview"}
+    ).context["form"]
     assert not form.is_bound
     assert (form["max_input_tokens"].value(), form["engine"].value()) == (777, "lsa")
-    assert staff.post(path, PLAN | {"max_input_tokens": "many"}).context["form"]["max_input_tokens"].value() == 4096
+    assert (
+        staff.post(path, PLAN | {"max_input_tokens": "many"})
+        .context["form"]["max_input_tokens"]
+        .value()
+        == 4096
+    )
     assert Plan.objects.get().max_input_tokens == 4096
 
 
@@ -209,26 +276,44 @@ def test_without_traffic_the_threshold_shows_public_figures_and_says_so(staff: C
 
 
 def test_the_list_says_what_plans_do_and_what_they_saved_by_one_query(staff: Client) -> None:
-    plans = [services.create_plan(owner=None, body={"plan_name": name, "preset": name}) for name in presets.PRESETS]
+    plans = [
+        services.create_plan(owner=None, body={"plan_name": name, "preset": name})
+        for name in presets.PRESETS
+    ]
     services.create_plan(owner=None, body={"plan_name": "off", "mode": "off"})
-    services.create_plan(owner=None, body={"plan_name": "watch", "mode": "shadow", "compression": None, "cache": {"ttl": 90}})
+    services.create_plan(
+        owner=None,
+        body={"plan_name": "watch", "mode": "shadow", "compression": None, "cache": {"ttl": 90}},
+    )
     now = datetime.now(UTC)
     for days, saved in ((1, "1.5"), (3, "2.25"), (40, "100")):
         rollup(plans[0], now - timedelta(days=days), Decimal(saved))
     with CaptureQueriesContext(connection) as seen:
         shown = page(staff, "/admin/plans/plan/")
-    assert sum("plans_plan" in query["sql"] for query in seen) == 4  # two counts, the page, a filter
+    # Two counts, the page, a filter.
+    assert sum("plans_plan" in query["sql"] for query in seen) == 4
     assert sum("stats_rollup" in query["sql"] for query in seen) == 1
     assert "$3.75" in shown
     assert "Answers identical requests again, for 1 hour<" in shown
     assert "also questions in other words from 0.8 on, for 1 day<" in shown
-    assert "Only watches: answers identical requests again, also questions in other words from 0.85 on, for 90 seconds<" in shown
+    assert (
+        "Only watches: answers identical requests again, also questions in other words from "
+        "0.85 on, for 90 seconds<"
+    ) in shown
     assert "Passes everything through" in shown
 
 
 def rollup(plan: Plan, at: datetime, saved: Decimal) -> None:
     """A day on which the plan saved so much."""
     day = at.replace(hour=0, minute=0, second=0, microsecond=0)
-    row = {"tenant_id": 1, "plan_id": plan.pk, "key_id": 0, "route": "", "model": "", "kind": "counted", "tier": "exact"}
+    row = {
+        "tenant_id": 1,
+        "plan_id": plan.pk,
+        "key_id": 0,
+        "route": "",
+        "model": "",
+        "kind": "counted",
+        "tier": "exact",
+    }
     counts = {"requests": 1, "priced": 1, "would_cost": saved, "first_at": at, "last_at": at}
     Rollup.objects.create(grain="day", cut="plan", at=day, **row, **counts)

@@ -1,4 +1,5 @@
-"""The price table: seeded from the published prices, edited by people, looked up by provider and model."""
+"""The price table: seeded from the published prices, edited by people,
+looked up by provider and model."""
 
 import time
 from dataclasses import replace
@@ -55,7 +56,9 @@ def test_a_dated_name_has_the_price_of_its_model() -> None:
 
 def test_an_exact_row_comes_before_the_model_it_is_an_alias_of() -> None:
     services.seed_prices()
-    ModelPrice.objects.create(provider="openai", model="gpt-4o-mini-2024-07-18", input=7, output=7, edited=True)
+    ModelPrice.objects.create(
+        provider="openai", model="gpt-4o-mini-2024-07-18", input=7, output=7, edited=True
+    )
     price = selectors.price_for("openai", "gpt-4o-mini-2024-07-18")
     assert price
     assert price.input == 7
@@ -67,9 +70,16 @@ def test_what_is_unknown_is_unpriced_and_not_free() -> None:
     assert selectors.price_for("nobody", "gpt-4o-mini") is None
 
 
-def test_many_prices_take_two_queries(django_assert_max_num_queries: DjangoAssertNumQueries) -> None:
+def test_many_prices_take_two_queries(
+    django_assert_max_num_queries: DjangoAssertNumQueries,
+) -> None:
     services.seed_prices()
-    wanted = [("openai", "gpt-4o-mini"), ("openai", "gpt-4o-2024-08-06"), ("anthropic", "claude-3-5-haiku-latest"), ("x", "y")]
+    wanted = [
+        ("openai", "gpt-4o-mini"),
+        ("openai", "gpt-4o-2024-08-06"),
+        ("anthropic", "claude-3-5-haiku-latest"),
+        ("x", "y"),
+    ]
     with django_assert_max_num_queries(2):
         assert set(selectors.prices_for(wanted)) == set(wanted[:3])
 
@@ -77,17 +87,23 @@ def test_many_prices_take_two_queries(django_assert_max_num_queries: DjangoAsser
 def test_the_ordinary_price_is_taken_not_the_peak_hour_nor_the_long_prompt() -> None:
     prices = published_prices.published(datetime(2026, 11, 23, 8, tzinfo=UTC))
     assert prices["deepseek", "deepseek-chat"].input == Decimal("0.135")  # 0.27 from 00:30 to 16:30
-    assert prices["deepseek", "deepseek-v4-flash"].input == Decimal("0.15")  # since September; 0.30 at peak hours
-    assert published_prices.published(datetime(2026, 8, 20, tzinfo=UTC))["deepseek", "deepseek-v4-flash"].input == Decimal("0.22")
+    # Since September; 0.30 at peak hours.
+    assert prices["deepseek", "deepseek-v4-flash"].input == Decimal("0.15")
+    assert published_prices.published(datetime(2026, 8, 20, tzinfo=UTC))[
+        "deepseek", "deepseek-v4-flash"
+    ].input == Decimal("0.22")
 
 
-def test_the_price_of_writing_into_the_prefix_cache_is_listed_where_it_is_above_that_of_input() -> None:
+def test_the_price_of_writing_into_the_prefix_cache_is_listed_where_it_is_above_that_of_input() -> (
+    None
+):
     prices = published_prices.published(datetime(2026, 11, 23, 8, tzinfo=UTC))
     written = prices["anthropic", "claude-sonnet-4-5"].cache_write
     assert written == prices["anthropic", "claude-sonnet-4-5"].input * Decimal("1.25")
     assert prices["openai", "gpt-5.6-sol"].cache_write == Decimal(5)
     assert prices["openai", "gpt-4o-mini"].cache_write is None
-    assert prices["openrouter", "google/gemini-2.5-flash"].cache_write is None  # listed is what storing costs besides
+    # Listed is what storing costs besides.
+    assert prices["openrouter", "google/gemini-2.5-flash"].cache_write is None
 
 
 def test_a_table_from_before_there_were_terms_gets_them_and_hands_them_out() -> None:
@@ -102,15 +118,25 @@ def test_a_table_from_before_there_were_terms_gets_them_and_hands_them_out() -> 
     assert after.cost(prompt=250_000, completion=1_000) == Decimal("0.64")
 
 
-def test_terms_written_past_the_form_leave_the_model_without_a_price(caplog: pytest.LogCaptureFixture) -> None:
-    ModelPrice.objects.create(provider="own", model="llama", input=1, output=1, terms="above all: input 2")
+def test_terms_written_past_the_form_leave_the_model_without_a_price(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    ModelPrice.objects.create(
+        provider="own", model="llama", input=1, output=1, terms="above all: input 2"
+    )
     ModelPrice.objects.create(provider="own", model="other", input=1, output=1)
     assert set(selectors.prices_for([("own", "llama"), ("own", "other")])) == {("own", "other")}
     assert "own/llama" in caplog.text
 
 
 def test_the_form_refuses_terms_that_say_nothing_and_names_the_line() -> None:
-    row = {"provider": "own", "model": "llama", "input": "1", "output": "2", "terms": "above 5: input 2\nabove x: input 3"}
+    row = {
+        "provider": "own",
+        "model": "llama",
+        "input": "1",
+        "output": "2",
+        "terms": "above 5: input 2\nabove x: input 3",
+    }
     form = ModelPriceForm(row)
     assert not form.is_valid()
     assert "Line 2" in form.errors["terms"][0]

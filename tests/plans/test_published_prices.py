@@ -14,7 +14,22 @@ from plans.pricing import Condition, Details, Price, Term
 
 NOW: Final = datetime(2026, 11, 23, 8, tzinfo=UTC)
 TOLERANCE: Final = Decimal("0.000000001")
-LENGTHS: Final = (0, 1, 1_000, 32_000, 32_001, 100_001, 128_000, 128_001, 199_999, 200_000, 200_001, 250_000, 272_001, 600_000)
+LENGTHS: Final = (
+    0,
+    1,
+    1_000,
+    32_000,
+    32_001,
+    100_001,
+    128_000,
+    128_001,
+    199_999,
+    200_000,
+    200_001,
+    250_000,
+    272_001,
+    600_000,
+)
 
 
 def models() -> list[tuple[str, listed.Provider, listed.ModelInfo, Price]]:
@@ -56,7 +71,11 @@ def counts(chance: random.Random, prices: listed.ModelPrice, price: Price) -> di
             found[kind] = found.get(kind, 0) + both
             found["cached"] = found.get("cached", 0) + both
     left = found["completion"]
-    for name, key in (("output_audio", "output_audio_mtok"), ("output_image", "output_image_mtok"), ("output_video", "output_video_mtok")):
+    for name, key in (
+        ("output_audio", "output_audio_mtok"),
+        ("output_image", "output_image_mtok"),
+        ("output_video", "output_video_mtok"),
+    ):
         if has(key):
             found[name] = chance.randint(0, left)
             left -= found[name]
@@ -71,7 +90,13 @@ def ours(price: Price, of: dict[str, int], at: datetime, service_tier: str = "")
     return price.cost(**own, details=details, at=at.timestamp(), service_tier=service_tier)
 
 
-def theirs(provider: listed.Provider, model: listed.ModelInfo, of: dict[str, int], at: datetime, context: dict[str, str] | None) -> Decimal:
+def theirs(
+    provider: listed.Provider,
+    model: listed.ModelInfo,
+    of: dict[str, int],
+    at: datetime,
+    context: dict[str, str] | None,
+) -> Decimal:
     names: dict[str, Any] = {
         "prompt": "input_tokens",
         "completion": "output_tokens",
@@ -89,9 +114,12 @@ def theirs(provider: listed.Provider, model: listed.ModelInfo, of: dict[str, int
         "reasoning": "output_reasoning_tokens",
     }
     usage = {names[name]: number for name, number in of.items()}
-    if "input_audio_tokens" in usage or "input_image_tokens" in usage:  # the list asks for the part that is both
+    # The list asks for the part that is both.
+    if "input_audio_tokens" in usage or "input_image_tokens" in usage:
         usage = {"cache_audio_read_tokens": 0, "cache_image_read_tokens": 0} | usage
-    found = model.calc_price(listed.Usage(**usage), provider, genai_request_timestamp=at, price_context=context)
+    found = model.calc_price(
+        listed.Usage(**usage), provider, genai_request_timestamp=at, price_context=context
+    )
     return found.total_price
 
 
@@ -114,12 +142,19 @@ def test_every_service_tier_of_the_list_bills_as_the_list_itself_reckons() -> No
     chance = random.Random(19)
     apart, compared = [], 0
     for name, provider, model, price in models():
-        tiers = {variant.when["service_tier"] for variant in model.price_variants or () if set(variant.when) == {"service_tier"}}
+        tiers = {
+            variant.when["service_tier"]
+            for variant in model.price_variants or ()
+            if set(variant.when) == {"service_tier"}
+        }
         for tier in sorted(tiers):
             for _ in range(20):
                 of = counts(chance, model.get_prices(NOW, {"service_tier": tier}), price)
                 compared += 1
-                mine, his = ours(price, of, NOW, tier), theirs(provider, model, of, NOW, {"service_tier": tier})
+                mine, his = (
+                    ours(price, of, NOW, tier),
+                    theirs(provider, model, of, NOW, {"service_tier": tier}),
+                )
                 if abs(mine - his) > TOLERANCE:
                     apart.append(f"{name} {tier} {of}: {mine} here, {his} there")
     assert compared > 500
@@ -129,7 +164,9 @@ def test_every_service_tier_of_the_list_bills_as_the_list_itself_reckons() -> No
 def test_a_day_to_come_is_in_the_price_before_it_comes() -> None:
     early = datetime(2026, 8, 1, tzinfo=UTC)
     price = published_prices.published(early)["deepseek", "deepseek-v4-flash"]
-    provider = next(each for each in data_snapshot.get_snapshot().providers if each.id == "deepseek")
+    provider = next(
+        each for each in data_snapshot.get_snapshot().providers if each.id == "deepseek"
+    )
     model = next(each for each in provider.models if each.id == "deepseek-v4-flash")
     of = {"prompt": 1_000_000, "completion": 1_000, "cached": 400_000}
     for days in (0, 10, 18, 30, 50, 100):
@@ -175,12 +212,21 @@ def test_terms_that_say_nothing_are_refused_with_what_is_accepted(text: str, say
 
 
 def test_a_condition_stands_in_place_of_the_whole_price_and_the_last_one_counts() -> None:
-    terms = price_terms.parse("above 100: input 2\nfrom 22:00 to 02:00: input 10, output 20\nservice tier flex: input 5, output 6")
+    terms = price_terms.parse(
+        "above 100: input 2\nfrom 22:00 to 02:00: input 10, output 20\n"
+        "service tier flex: input 5, output 6"
+    )
     price = Price(input=Decimal(1), output=Decimal(1), cached_input=Decimal("0.1"), terms=terms)
-    night, day = datetime(2026, 1, 1, 23, tzinfo=UTC).timestamp(), datetime(2026, 1, 1, 12, tzinfo=UTC).timestamp()
+    night, day = (
+        datetime(2026, 1, 1, 23, tzinfo=UTC).timestamp(),
+        datetime(2026, 1, 1, 12, tzinfo=UTC).timestamp(),
+    )
     assert price.cost(prompt=100, completion=0, at=day) * 1_000_000 == 100
     assert price.cost(prompt=101, completion=0, at=day) * 1_000_000 == 202
     assert price.cost(prompt=101, completion=0, cached=101, at=night) * 1_000_000 == 1010
     assert price.cost(prompt=10, completion=1, at=night, service_tier="flex") * 1_000_000 == 56
     assert price.cost(prompt=10, completion=0) * 1_000_000 == 10
-    assert terms[1] == Term(rates=(("input", Decimal(10)), ("output", Decimal(20))), condition=Condition(daily=terms[1].condition.daily))
+    assert terms[1] == Term(
+        rates=(("input", Decimal(10)), ("output", Decimal(20))),
+        condition=Condition(daily=terms[1].condition.daily),
+    )

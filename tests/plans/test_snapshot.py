@@ -39,7 +39,9 @@ def acme(db: None) -> Tenant:
 
 @pytest.fixture
 def route(db: None) -> Route:
-    upstream = put_upstream(name="openai", base_url="https://api.openai.com/v1", provider_key="sk-secret")
+    upstream = put_upstream(
+        name="openai", base_url="https://api.openai.com/v1", provider_key="sk-secret"
+    )
     return put_route(name="smart/balanced", upstream=upstream, model="gpt-4o-mini")
 
 
@@ -71,7 +73,16 @@ def test_every_change_of_the_configuration_raises_the_revision(acme: Tenant, rou
 
 
 @pytest.mark.parametrize(
-    "table", ["plans_tenant", "plans_virtualkey", "plans_plan", "plans_invalidation", "plans_modelprice", "proxy_upstream", "proxy_route"]
+    "table",
+    [
+        "plans_tenant",
+        "plans_virtualkey",
+        "plans_plan",
+        "plans_invalidation",
+        "plans_modelprice",
+        "proxy_upstream",
+        "proxy_route",
+    ],
 )
 def test_raw_sql_raises_the_revision(acme: Tenant, table: str) -> None:
     assert raised(lambda: sql(f"DELETE FROM {table}"))
@@ -101,7 +112,9 @@ def test_a_flushed_database_starts_from_a_number_not_seen_before(acme: Tenant) -
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_revision_is_seen_when_the_change_is_committed_and_not_before(database_url: str) -> None:
+def test_the_revision_is_seen_when_the_change_is_committed_and_not_before(
+    database_url: str,
+) -> None:
     before = selectors.revision()
     with psycopg.connect(database_url) as other:
         other.execute("INSERT INTO plans_tenant (slug, name, created_at) VALUES ('raw', '', now())")
@@ -121,11 +134,16 @@ def test_concurrent_writers_queue_and_never_deadlock(database_url: str) -> None:
                 for _ in range(20):
                     with own.transaction():
                         own.execute("UPDATE plans_plan SET ttl = ttl + 1 WHERE name = %s", (first,))
-                        own.execute("UPDATE plans_plan SET ttl = ttl + 1 WHERE name = %s", (second,))
+                        own.execute(
+                            "UPDATE plans_plan SET ttl = ttl + 1 WHERE name = %s", (second,)
+                        )
         except psycopg.Error as error:
             errors.append(error)
 
-    writers = [threading.Thread(target=write, args=names) for names in (("a", "b"), ("b", "a"), ("a", "b"), ("b", "a"))]
+    writers = [
+        threading.Thread(target=write, args=names)
+        for names in (("a", "b"), ("b", "a"), ("a", "b"), ("b", "a"))
+    ]
     for writer in writers:
         writer.start()
     for writer in writers:
@@ -180,10 +198,15 @@ def test_the_directory_holds_keys_plans_and_priced_routes(acme: Tenant, route: R
     services.create_plan(owner=acme, body={"plan_name": "ours", "cache": {"ttl": 60}})
     directory = load_directory()
     [key] = directory.keys.values()
-    assert (key.name, key.tenant_id, key.tenant, key.routes) == ("sdk", acme.pk, "acme", frozenset({"smart/balanced"}))
+    assert (key.name, key.tenant_id, key.tenant, key.routes) == (
+        "sdk",
+        acme.pk,
+        "acme",
+        frozenset({"smart/balanced"}),
+    )
     assert secret not in repr(directory)
     assert "sk-secret" not in repr(directory)
-    ours, everyones = directory.plan_for(key, "ours"), directory.plan_for(key, "everyones")
+    ours, everyones = directory.find_plan(key, "ours"), directory.find_plan(key, "everyones")
     assert ours
     assert ours.cache
     assert (ours.tenant_id, ours.cache.ttl, ours.compression) == (acme.pk, 60, None)
@@ -192,7 +215,9 @@ def test_the_directory_holds_keys_plans_and_priced_routes(acme: Tenant, route: R
     loaded = directory.routes["smart/balanced"]
     assert loaded.upstream.api_key == "sk-secret"
     assert loaded.price is not None
-    assert replace(loaded.price, terms=()) == Price(input=Decimal("0.15"), output=Decimal("0.6"), cached_input=Decimal("0.075"))
+    assert replace(loaded.price, terms=()) == Price(
+        input=Decimal("0.15"), output=Decimal("0.6"), cached_input=Decimal("0.075")
+    )
     assert directory.revision == selectors.revision()
 
 
@@ -240,26 +265,38 @@ def test_an_upstream_whose_key_does_not_open_is_left_out_with_a_log_line(
     assert "sk-secret" not in caplog.text
 
 
-def test_an_upstream_with_a_forbidden_address_is_left_out(route: Route, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_upstream_with_a_forbidden_address_is_left_out(
+    route: Route, caplog: pytest.LogCaptureFixture
+) -> None:
     Upstream.objects.update(base_url="http://169.254.169.254/latest")
     assert load_directory().routes == {}
     assert "private" in caplog.text
 
 
-def test_keys_are_rotated_all_or_none(route: Route, settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+def test_keys_are_rotated_all_or_none(
+    route: Route, settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
     old, new = settings.ENCRYPTION_KEYS[0], Fernet.generate_key().decode()
     settings.ENCRYPTION_KEYS = [new, old]
     call_command("rotate_encryption_keys")
     assert "1 provider keys" in capsys.readouterr().out
     settings.ENCRYPTION_KEYS = [new]
     assert encryption.open_sealed(Upstream.objects.get().encrypted_key) == "sk-secret"
-    Upstream.objects.create(name="lost", base_url="https://x.example", encrypted_key=Fernet(old).encrypt(b"gone"))
+    Upstream.objects.create(
+        name="lost", base_url="https://x.example", encrypted_key=Fernet(old).encrypt(b"gone")
+    )
     before = dict(Upstream.objects.values_list("name", "encrypted_key"))
-    with pytest.raises(CommandError, match="Nothing was changed: no key in TOKENTHRIFT_ENCRYPTION_KEYS opens the provider key of: lost"):
+    with pytest.raises(
+        CommandError,
+        match=(
+            "Nothing was changed: no key in TOKENTHRIFT_ENCRYPTION_KEYS opens the "
+            "provider key of: lost"
+        ),
+    ):
         call_command("rotate_encryption_keys")
-    assert {name: bytes(key) for name, key in Upstream.objects.values_list("name", "encrypted_key")} == {
-        name: bytes(key) for name, key in before.items()
-    }
+    assert {
+        name: bytes(key) for name, key in Upstream.objects.values_list("name", "encrypted_key")
+    } == {name: bytes(key) for name, key in before.items()}
 
 
 # The notice
@@ -267,18 +304,22 @@ def test_keys_are_rotated_all_or_none(route: Route, settings: Settings, capsys: 
 
 @pytest.mark.django_db(transaction=True)
 async def test_a_change_is_told_and_taken_up_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The poll is put off, so that only the notice can bring the change in time; no notice comes of a change that is rolled back."""
+    """The poll is put off, so that only the notice can bring the change in time;
+    no notice comes of a change that is rolled back."""
     monkeypatch.setattr(config_source, "POLL_SECONDS", 3600)
     made = config_source.DatabaseSource()
-    tasks = [asyncio.create_task(poll_configuration(made).run()), asyncio.create_task(made.listen())]
+    tasks = [
+        asyncio.create_task(poll_configuration(made).run()),
+        asyncio.create_task(made.listen()),
+    ]
     try:
-        await _until(lambda: len(_listeners()) == 1 and made.directory.revision >= 0)
-        before = made.directory
+        await _until(lambda: len(_listeners()) == 1 and made.config.revision >= 0)
+        before = made.config
         await _in_a_thread(_rolled_back)
         await asyncio.sleep(0.2)
-        assert made.directory is before
+        assert made.config is before
         await _in_a_thread(lambda: Tenant.objects.create(slug="told"))
-        await _until(lambda: made.directory is not before)
+        await _until(lambda: made.config is not before)
     finally:
         for task in tasks:
             task.cancel()
@@ -294,7 +335,9 @@ async def test_a_listener_that_is_cut_off_listens_again(monkeypatch: pytest.Monk
     try:
         await _until(lambda: len(_listeners()) == 1)
         first = _listeners()
-        await _in_a_thread(lambda: sql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {LISTENERS}"))
+        await _in_a_thread(
+            lambda: sql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {LISTENERS}")
+        )
         await _until(lambda: len(_listeners() - first) == 1)
     finally:
         task.cancel()
@@ -313,7 +356,9 @@ async def _in_a_thread(work: Callable[[], Any]) -> None:
 def _listeners() -> set[int]:
     """Process ids of the backends that listen."""
     with psycopg.connect(conninfo(), autocommit=True) as asking:
-        return {pid for (pid,) in asking.execute(f"SELECT pid FROM pg_stat_activity WHERE {LISTENERS}")}
+        return {
+            pid for (pid,) in asking.execute(f"SELECT pid FROM pg_stat_activity WHERE {LISTENERS}")
+        }
 
 
 def _rolled_back() -> None:

@@ -26,13 +26,22 @@ def test_the_api_takes_gives_and_changes_them(platform: Manager) -> None:
     made = platform.create(cache=LIFE)
     assert {name: made["cache"][name] for name in LIFE} == LIFE == in_force()
     changed = json.loads(platform.call("PATCH", ONE, {"cache": {"stale_if_error": 0}}).content)
-    assert {name: changed["cache"][name] for name in LIFE} == LIFE | {"stale_if_error": 0} == in_force()
+    assert (
+        {name: changed["cache"][name] for name in LIFE}
+        == LIFE | {"stale_if_error": 0}
+        == in_force()
+    )
 
 
 def test_the_form_saves_them_and_shows_what_they_do() -> None:
     client = Client()
     client.force_login(User.objects.create_superuser("root"))
-    assert client.post("/admin/plans/plan/add/", PLAN | {name: str(value) for name, value in LIFE.items()}).status_code == 302
+    assert (
+        client.post(
+            "/admin/plans/plan/add/", PLAN | {name: str(value) for name, value in LIFE.items()}
+        ).status_code
+        == 302
+    )
     assert in_force() == LIFE
     page = client.get(f"/admin/plans/plan/{Plan.objects.get().pk}/change/").content.decode()
     assert "never longer" in page

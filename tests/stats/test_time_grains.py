@@ -12,7 +12,9 @@ MINUTES = st.integers(0, 200_000).map(lambda minutes: BASE + timedelta(minutes=m
 
 
 @given(MINUTES, MINUTES, st.sampled_from([MINUTE, HOUR, DAY]))
-def test_spans_tile_the_period_with_few_roll_ups(one: datetime, other: datetime, grain: str) -> None:
+def test_spans_tile_the_period_with_few_roll_ups(
+    one: datetime, other: datetime, grain: str
+) -> None:
     start, end = sorted((one, other))
     found = spans(start, end, grain)
     ends = [start, *(span.end for span in found)]
@@ -32,7 +34,11 @@ def test_open_ends_are_whole_days() -> None:
     assert spans(None, None) == [Span(DAY, None, None)]
     half_past = BASE + timedelta(hours=1, minutes=30)
     first, second, days = spans(half_past, None)
-    assert (first.grain, second.grain, days) == (MINUTE, HOUR, Span(DAY, BASE + timedelta(days=1), None))
+    assert (first.grain, second.grain, days) == (
+        MINUTE,
+        HOUR,
+        Span(DAY, BASE + timedelta(days=1), None),
+    )
     assert [span.grain for span in spans(None, half_past)] == [DAY, HOUR, MINUTE]
 
 

@@ -29,7 +29,9 @@ class Backend:
         self.run = uuid.uuid4().hex[:12]
         self.open: list[AnyCache] = []
 
-    def cache(self, embedder: str = "tiny", dimension: int = DIMENSION, instance: str = "") -> AnyCache:
+    def cache(
+        self, embedder: str = "tiny", dimension: int = DIMENSION, instance: str = ""
+    ) -> AnyCache:
         made: AnyCache
         name, prefix = self.embedder(embedder), f"{self.run}{instance}"
         if self.kind == "pgvector":
@@ -37,9 +39,19 @@ class Backend:
         elif self.kind == "redis":
             made = RedisSearchCache(self.url, name, dimension, prefix=prefix, timeout=GENEROUS)
         elif self.local is not None:
-            made = QdrantCache(self.local, name, dimension, prefix=prefix, timeout=GENEROUS, write_timeout=GENEROUS)
+            made = QdrantCache(
+                self.local, name, dimension, prefix=prefix, timeout=GENEROUS, write_timeout=GENEROUS
+            )
         else:
-            made = QdrantCache.on(self.url, self.api_key, name, dimension, prefix=prefix, timeout=GENEROUS, write_timeout=GENEROUS)
+            made = QdrantCache.on(
+                self.url,
+                self.api_key,
+                name,
+                dimension,
+                prefix=prefix,
+                timeout=GENEROUS,
+                write_timeout=GENEROUS,
+            )
         self.open.append(made)
         return made
 
@@ -58,7 +70,13 @@ class Backend:
         now, ttl = time.time(), known.pop("ttl")
         embedder = self.embedder(known.pop("embedder", "tiny"))
         return SemanticEntry(
-            entry_id=self.id(entry_id), plan_id=1, embedder=embedder, vector=vector, created_at=now, expires_at=now + ttl, **known
+            entry_id=self.id(entry_id),
+            plan_id=1,
+            embedder=embedder,
+            vector=vector,
+            created_at=now,
+            expires_at=now + ttl,
+            **known,
         )
 
     def id(self, name: str) -> str:
@@ -67,7 +85,9 @@ class Backend:
     async def sweep(self) -> None:
         """Of a server that lives on, only our collections are taken away."""
         if self.kind == "qdrant-server":
-            client = AsyncQdrantClient(url=self.url, api_key=self.api_key or None, check_compatibility=False)
+            client = AsyncQdrantClient(
+                url=self.url, api_key=self.api_key or None, check_compatibility=False
+            )
             for collection in (await client.get_collections()).collections:
                 if collection.name.startswith(self.run):
                     await client.delete_collection(collection.name)

@@ -1,4 +1,5 @@
-"""Every page and path that a logged-in person can ask for, out of the URL configuration, and rows of all owners to try them on."""
+"""Every page and path that a logged-in person can ask for, out of the URL configuration,
+and rows of all owners to try them on."""
 
 import re
 import uuid
@@ -24,37 +25,69 @@ LATER = NOW + timedelta(days=9)
 
 
 def _request(owner: Tenant, mark: str) -> Model:
-    event = make_event(tenant_id=owner.pk, tenant=owner.slug, plan=mark, key=mark, model=mark, plan_id=Plan.objects.get(name=mark).pk)
+    event = make_event(
+        tenant_id=owner.pk,
+        tenant=owner.slug,
+        plan=mark,
+        key=mark,
+        model=mark,
+        plan_id=Plan.objects.get(name=mark).pk,
+    )
     store(event)
     return RequestEvent.objects.get(pk=event.event_id)
 
 
 def _attempt(owner: Tenant, mark: str) -> Model:
-    return UpstreamAttempt.objects.create(event_id=uuid.uuid4(), at=NOW, tenant_id=owner.pk, model=mark, worker="gone")
+    return UpstreamAttempt.objects.create(
+        event_id=uuid.uuid4(), at=NOW, tenant_id=owner.pk, model=mark, worker="gone"
+    )
 
 
 def _entry(owner: Tenant, mark: str) -> Model:
     times = dict.fromkeys(("created_at", "used_at"), NOW) | {"expires_at": LATER}
     return Entry.objects.create(
-        entry_id=uuid.uuid4().hex, tenant_id=owner.pk, tenant=owner.slug, plan_id=1, plan=mark, exact=True, bytes=1, route=mark, **times
+        entry_id=uuid.uuid4().hex,
+        tenant_id=owner.pk,
+        tenant=owner.slug,
+        plan_id=1,
+        plan=mark,
+        exact=True,
+        bytes=1,
+        route=mark,
+        **times,
     )
 
 
 def _wrong(owner: Tenant, mark: str) -> Model:
-    return WrongAnswer.objects.create(event_id=uuid.uuid4(), tenant_id=owner.pk, tenant=owner.slug, plan=mark, entry_id=mark, until=LATER)
+    return WrongAnswer.objects.create(
+        event_id=uuid.uuid4(),
+        tenant_id=owner.pk,
+        tenant=owner.slug,
+        plan=mark,
+        entry_id=mark,
+        until=LATER,
+    )
 
 
 # A row of each model whose pages are a tenant's too. One more page wants one more row.
 OWNED: dict[type[Model], Callable[[Tenant, str], Model]] = {
     Tenant: lambda owner, mark: owner,
     Plan: lambda owner, mark: Plan.objects.create(tenant=owner, name=mark),
-    VirtualKey: lambda owner, mark: VirtualKey.objects.create(tenant=owner, name=mark, prefix=f"v{mark[:9]}", digest=f"v{mark}"),
-    AdminKey: lambda owner, mark: AdminKey.objects.create(tenant=owner, name=mark, prefix=f"a{mark[:9]}", digest=f"a{mark}"),
+    VirtualKey: lambda owner, mark: VirtualKey.objects.create(
+        tenant=owner, name=mark, prefix=f"v{mark[:9]}", digest=f"v{mark}"
+    ),
+    AdminKey: lambda owner, mark: AdminKey.objects.create(
+        tenant=owner, name=mark, prefix=f"a{mark[:9]}", digest=f"a{mark}"
+    ),
     RequestEvent: _request,
     UpstreamAttempt: _attempt,
     Entry: _entry,
-    EntryLook: lambda owner, mark: EntryLook.objects.create(user_id=1, user=mark, entry_id=mark, tenant=owner.slug, plan=mark),
-    Erasure: lambda owner, mark: Erasure.objects.create(at=NOW, by=mark, tenant_id=owner.pk, plan_id=1, namespace=mark),
+    EntryLook: lambda owner, mark: EntryLook.objects.create(
+        user_id=1, user=mark, entry_id=mark, tenant=owner.slug, plan=mark
+    ),
+    Erasure: lambda owner, mark: Erasure.objects.create(
+        at=NOW, by=mark, tenant_id=owner.pk, plan_id=1, namespace=mark
+    ),
     WrongAnswer: _wrong,
 }
 
@@ -91,7 +124,13 @@ def patterns(resolver: URLResolver | None = None, before: str = "") -> Iterator[
 def _template(pattern: str) -> str:
     """Of a route `<int:plan>`, of an expression its groups."""
     path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", re.sub(r"\(\?P(<\w+>)[^()]*\)", r"\1", pattern))
-    return re.sub(r"\([^()]*\)", "{object_id}", path).removeprefix("^").replace("\\Z", "").removesuffix("$").replace("\\", "")
+    return (
+        re.sub(r"\([^()]*\)", "{object_id}", path)
+        .removeprefix("^")
+        .replace("\\Z", "")
+        .removesuffix("$")
+        .replace("\\", "")
+    )
 
 
 def filled(template: str, value: str) -> str:
@@ -101,12 +140,17 @@ def filled(template: str, value: str) -> str:
 
 def model_of(name: str) -> type[Model] | None:
     """The model whose admin page a URL's name is of."""
-    found = (model for model in admin.site._registry if name.startswith(f"{model._meta.app_label}_{model._meta.model_name}_"))
+    found = (
+        model
+        for model in admin.site._registry
+        if name.startswith(f"{model._meta.app_label}_{model._meta.model_name}_")
+    )
     return next(found, None)
 
 
 def everything(*, but: Tenant) -> dict[str, list[dict[str, Any]]]:
-    """Every row of every table, but for sessions, the log of the admin and what is that tenant's own."""
+    """Every row of every table, but for sessions, the log of the admin and what is
+    that tenant's own."""
     found = {}
     for model in apps.get_models():
         if model._meta.label_lower in {"sessions.session", "admin.logentry"} or model._meta.proxy:
@@ -114,8 +158,20 @@ def everything(*, but: Tenant) -> dict[str, list[dict[str, Any]]]:
         names = {field.attname for field in model._meta.concrete_fields}
         rows = list(model._default_manager.order_by("pk").values(*(names - {"last_login"})))
         own = {"tenant_id": but.pk} if "tenant_id" in names else {}
-        found[model._meta.label_lower] = [row for row in rows if not own or row["tenant_id"] != but.pk]
+        found[model._meta.label_lower] = [
+            row for row in rows if not own or row["tenant_id"] != but.pk
+        ]
     return found
 
 
-__all__ = ["OWNED", "Membership", "ModelPrice", "everything", "filled", "model_of", "patterns", "platform_rows", "rows_of"]
+__all__ = [
+    "OWNED",
+    "Membership",
+    "ModelPrice",
+    "everything",
+    "filled",
+    "model_of",
+    "patterns",
+    "platform_rows",
+    "rows_of",
+]

@@ -1,4 +1,5 @@
-"""An OTLP/HTTP collector on a real socket: it keeps the spans it is sent, or says nothing at all."""
+"""An OTLP/HTTP collector on a real socket: it keeps the spans it is sent,
+or says nothing at all."""
 
 import gzip
 import threading
@@ -8,12 +9,19 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest, ExportTraceServiceResponse
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
 
 
 @dataclass
 class Span:
-    """One as it arrived. Identifiers in hexadecimal; times in nanoseconds since the epoch; `kind`: 1 internal, 2 server, 3 client."""
+    """One as it arrived.
+
+    Identifiers in hexadecimal; times in nanoseconds since the epoch; `kind`: 1 internal, 2 server,
+    3 client.
+    """
 
     name: str
     trace_id: str
@@ -52,7 +60,17 @@ class Collector:
                 values = {each.key: _plain(each.value) for each in span.attributes}
                 ids = (span.trace_id.hex(), span.span_id.hex(), span.parent_span_id.hex())
                 times = (span.start_time_unix_nano, span.end_time_unix_nano)
-                self.spans.append(Span(span.name, *ids, span.kind, *times, span.status.code == 2, values, named["service.name"]))
+                self.spans.append(
+                    Span(
+                        span.name,
+                        *ids,
+                        span.kind,
+                        *times,
+                        span.status.code == 2,
+                        values,
+                        named["service.name"],
+                    )
+                )
 
 
 def _plain(value: Any) -> Any:
@@ -75,7 +93,9 @@ def running_collector(*, hangs: bool = False) -> Iterator[Collector]:
                 return
             assert self.path == "/v1/traces"
             body = self.rfile.read(int(self.headers["content-length"]))
-            collector.take(gzip.decompress(body) if self.headers.get("content-encoding") == "gzip" else body)
+            collector.take(
+                gzip.decompress(body) if self.headers.get("content-encoding") == "gzip" else body
+            )
             reply = ExportTraceServiceResponse().SerializeToString()
             self.send_response(200)
             self.send_header("content-type", "application/x-protobuf")

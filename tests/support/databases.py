@@ -17,7 +17,10 @@ import psycopg
 ROOT = Path(__file__).resolve().parents[2]
 ROUTE, MODEL = "smart/balanced", "gpt-4o-mini"
 NOWHERE = "http://127.0.0.1:9/v1"  # until `point` says where
-PREPARE = "from django.core.management import call_command as call; call('migrate', verbosity=0); call('seed_prices', verbosity=0)"
+PREPARE = (
+    "from django.core.management import call_command as call; call('migrate', verbosity=0); "
+    "call('seed_prices', verbosity=0)"
+)
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,8 @@ class Accounts:
 
 @cache
 def ready_database() -> Ready:
-    """Tables, prices, and what `accounts` makes; once for this process, since a gateway that makes them anew starts seconds later."""
+    """Tables, prices, and what `accounts` makes;
+    once for this process, since a gateway that makes them anew starts seconds later."""
     url = _create(os.environ["DATABASE_URL"], "template1")
     environment = {**os.environ, "DATABASE_URL": url}
     _run(environment, "manage.py", "shell", "--verbosity", "0", "-c", PREPARE)
@@ -49,7 +53,17 @@ def ready_database() -> Ready:
 def accounts(environment: dict[str, str], base_url: str) -> Accounts:
     """Make a tenant, its keys, a staff login and the route to the upstream."""
     found = json.loads(
-        _run(environment, "-m", "demo.accounts", "--route", ROUTE, "--model", MODEL, "--base-url", base_url).splitlines()[-1]
+        _run(
+            environment,
+            "-m",
+            "demo.accounts",
+            "--route",
+            ROUTE,
+            "--model",
+            MODEL,
+            "--base-url",
+            base_url,
+        ).splitlines()[-1]
     )
     return Accounts(**found)
 
@@ -84,5 +98,7 @@ def _name(url: str) -> str:
 
 def _run(environment: dict[str, str], *arguments: str) -> str:
     command = [sys.executable, *arguments]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=True
+    )
     return done.stdout

@@ -9,17 +9,20 @@ from proxy.core.sealing import Sealer
 
 PEPPER = "pepper"
 SEALER = Sealer(PEPPER)
-COMPLETION = b'{"choices":[{"index":0,"message":{"role":"assistant","content":"By card."},"finish_reason":"stop"}]}'
+COMPLETION = (
+    b'{"choices":[{"index":0,"message":{"role":"assistant","content":"By '
+    b'card."},"finish_reason":"stop"}]}'
+)
 
 
 def encode(envelope: Envelope, sealer: Sealer = SEALER) -> bytes:
     """As a store has it."""
-    return envelopes.encode(envelope, sealer)
+    return envelopes.encode_envelope(envelope, sealer)
 
 
 def decode(value: bytes, sealer: Sealer = SEALER) -> Envelope:
     """Back again. Raises BadEnvelope."""
-    return envelopes.decode(value, sealer)
+    return envelopes.decode_envelope(value, sealer)
 
 
 def envelope(completion: bytes = COMPLETION, **fields: Any) -> Envelope:

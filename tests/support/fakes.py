@@ -16,16 +16,16 @@ import orjson
 from plans import keys as plans_keys
 from plans.pricing import Price
 from plans.snapshot import ALL_ROUTES, CacheSettings, CompressionSettings, KeySnapshot, PlanSnapshot
-from proxy.core.caching.local_cache import Recent
-from proxy.core.compression.types import Cut, Terms
-from proxy.core.config import Directory, Route, UpstreamTarget
+from proxy.core.caching.local_cache import LocalCache
+from proxy.core.compression.types import CompressionResult, CompressionTerms
+from proxy.core.config import ConfigSnapshot, ProviderEndpoint, Route
 from proxy.core.errors import GatewayError, ToolUnavailable
 from proxy.core.formats import sse
 from proxy.core.ports import Candidate, SemanticEntry
-from proxy.core.prompt_caching.conversations import Known, Sent
-from proxy.core.request_ids import new_id
+from proxy.core.prompt_caching.conversations import ConversationHistory, LastPrompt
+from proxy.core.request_ids import new_request_id
 from proxy.core.types import Message, Vector
-from proxy.core.verification.lexicon.word_ranks import lexicon
+from proxy.core.verification.lexicon.word_ranks import load_lexicon
 from proxy.pipeline import chain
 from proxy.pipeline.call import Call
 from proxy.pipeline.toolbox import Limits, Toolbox
@@ -35,7 +35,7 @@ from tests.support.entries import PEPPER, SEALER, decode, encode
 SECRET = plans_keys.make("tt", pepper=PEPPER).secret
 PRICE = Price(input=Decimal(1), output=Decimal(2))
 
-lexicon()  # as a worker does before it serves
+load_lexicon()  # as a worker does before it serves
 
 
 @dataclass
@@ -48,16 +48,19 @@ class FakeClient:
     parts: list[bytes] = field(default_factory=list)
     leaves: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def body(self, limit: int) -> bytes:
+    async def read_body(self, limit: int) -> bytes:
         return self.sent
 
-    async def gone(self) -> None:
+    async def wait_disconnected(self) -> None:
         await self.leaves.wait()
 
-    async def start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
-        self.status, self.headers = status, {name.decode(): value.decode() for name, value in headers}
+    async def start_response(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+        self.status, self.headers = (
+            status,
+            {name.decode(): value.decode() for name, value in headers},
+        )
 
-    async def send(self, data: bytes, *, more: bool) -> None:
+    async def send_body(self, data: bytes, *, more: bool) -> None:
         self.parts.append(data)
 
     @property
@@ -103,15 +106,25 @@ class FakeSemantic:
     entries: dict[str, SemanticEntry] = field(default_factory=dict)
     down: bool = False
 
-    async def nearest(self, bucket: str, vector: Vector, *, floor: float, limit: int) -> list[Candidate]:
+    async def find_nearest(
+        self, bucket: str, vector: Vector, *, floor: float, limit: int
+    ) -> list[Candidate]:
         if self.down:
             raise ToolUnavailable(self.name, "down")
         found = [
-            Candidate(entry_id=e.entry_id, similarity=float(e.vector @ vector), scope=e.scope, question=e.question, envelope=e.envelope)
+            Candidate(
+                entry_id=e.entry_id,
+                similarity=float(e.vector @ vector),
+                scope=e.scope,
+                question=e.question,
+                envelope=e.envelope,
+            )
             for e in self.entries.values()
             if e.bucket == bucket
         ]
-        return sorted((c for c in found if c.similarity >= floor), key=lambda c: -c.similarity)[:limit]
+        return sorted((c for c in found if c.similarity >= floor), key=lambda c: -c.similarity)[
+            :limit
+        ]
 
     async def add(self, entry: SemanticEntry) -> None:
         if self.down:
@@ -126,8 +139,8 @@ class FakeSemantic:
             raise ToolUnavailable(self.name, "down")
         return self.entries.get(entry_id)
 
-    async def check(self) -> None: ...
-    async def purge(self) -> int:
+    async def check_ready(self) -> None: ...
+    async def purge_expired(self) -> int:
         return 0
 
     async def close(self) -> None: ...
@@ -135,8 +148,8 @@ class FakeSemantic:
 
 @dataclass
 class FakeEmbedder:
-    """Texts with the same words in any order and case are the same vector; others are far apart, or with `same` none.
-    Down after `most` texts."""
+    """Texts with the same words in any order and case are the same vector;
+    others are far apart, or with `same` none. Down after `most` texts."""
 
     id: str = "fake@8"
     dimension: int = 8
@@ -147,7 +160,9 @@ class FakeEmbedder:
     most: float = math.inf
     knows: bool = True
 
-    async def embed(self, text: str, *, tenant: int | None = None, within: float = math.inf) -> Vector:
+    async def embed(
+        self, text: str, *, tenant: int | None = None, within: float = math.inf
+    ) -> Vector:
         if self.down or len(self.texts) >= self.most:
             raise ToolUnavailable("embedder", "down")
         self.texts.append(text)
@@ -157,7 +172,7 @@ class FakeEmbedder:
         vector = np.random.default_rng(seed).normal(size=self.dimension).astype(np.float32)
         return np.asarray(vector / np.linalg.norm(vector), dtype=np.float32)
 
-    async def understands(self, text: str) -> bool:
+    async def has_vocabulary_for(self, text: str) -> bool:
         return self.knows
 
     async def close(self) -> None: ...
@@ -165,8 +180,11 @@ class FakeEmbedder:
 
 @dataclass
 class FakeVerifier:
-    """Scores every pair alike. `hang`: never answers. `most`: what a pair could reach that is not scored because it cannot reach what is
-    asked for; so the shipped one answers."""
+    """Scores every pair alike.
+
+    `hang`: never answers. `most`: what a pair could reach that is not scored because it cannot
+    reach what is asked for; so the shipped one answers.
+    """
 
     id: str = "fake"
     embedder: str = "fake@8"
@@ -176,7 +194,7 @@ class FakeVerifier:
     hang: bool = False
     asked: list[tuple[str, str]] = field(default_factory=list)
 
-    async def score(
+    async def score_questions(
         self,
         asked: str,
         stored: Sequence[str],
@@ -200,7 +218,7 @@ class FakeCompressor:
     """Keeps the final message alone, 10 tokens a message."""
 
     down: bool = False
-    terms: Terms | None = None
+    terms: CompressionTerms | None = None
 
     async def compress(
         self,
@@ -208,16 +226,23 @@ class FakeCompressor:
         settings: CompressionSettings,
         *,
         model: str,
-        terms: Terms | None = None,
+        terms: CompressionTerms | None = None,
         tenant: int | None = None,
-    ) -> Cut:
+    ) -> CompressionResult:
         if self.down:
             raise ToolUnavailable("compressor", "down")
         self.terms = terms
         before = 10 * len(messages)
         kept = messages[-1:] if before > settings.max_input_tokens else None
         after, recalled = (10, 2) if kept else (before, 0)
-        return Cut(messages=kept, before=before, after=after, engine=settings.engine, encoding="o200k_base", recalled=recalled)
+        return CompressionResult(
+            messages=kept,
+            before=before,
+            after=after,
+            engine=settings.engine,
+            encoding="o200k_base",
+            retrieved_tokens=recalled,
+        )
 
     async def close(self) -> None: ...
 
@@ -226,7 +251,7 @@ class FakeCompressor:
 class FakeChats:
     """Chats by id, and what was noted of each."""
 
-    sent: dict[str, Sent] = field(default_factory=dict)
+    sent: dict[str, LastPrompt] = field(default_factory=dict)
     repeated: list[tuple[int, int]] = field(default_factory=list)
     down: bool = False
 
@@ -234,11 +259,21 @@ class FakeChats:
         if self.down:
             raise ToolUnavailable("chats", "down")
 
-    async def known(self, chat: str | None, *, tenant: int, route: int) -> Known:
+    async def load(self, chat: str | None, *, tenant: int, route: int) -> ConversationHistory:
         self._check()
-        return Known(last=self.sent.get(chat or ""))
+        return ConversationHistory(last_prompt=self.sent.get(chat or ""))
 
-    async def note(self, chat: str, sent: Sent, *, turn: int, tenant: int, route: int, cached: int = 0, repeated: int = 0) -> None:
+    async def save(
+        self,
+        chat: str,
+        sent: LastPrompt,
+        *,
+        turn: int,
+        tenant: int,
+        route: int,
+        cached: int = 0,
+        repeated: int = 0,
+    ) -> None:
         self._check()
         self.sent[chat] = sent
         self.repeated.append((cached, repeated))
@@ -255,10 +290,10 @@ class FakeReply:
     hang: bool = False
     closed: bool = False
 
-    async def read(self) -> bytes:
-        return b"".join([part async for part in self.chunks()])
+    async def read_body(self) -> bytes:
+        return b"".join([part async for part in self.iter_chunks()])
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    async def iter_chunks(self) -> AsyncIterator[bytes]:
         for part in self.data:
             yield part
         if self.hang:
@@ -270,15 +305,27 @@ class FakeReply:
         self.closed = True
 
 
-def completion(text: str = "An answer.", *, finish: str = "stop", usage: bool = True) -> dict[str, Any]:
+def completion(
+    text: str = "An answer.", *, finish: str = "stop", usage: bool = True
+) -> dict[str, Any]:
     whole: dict[str, Any] = {
         "id": "chatcmpl-1",
         "object": "chat.completion",
         "created": 7,
         "model": "gpt-4o-mini-2024-07-18",
-        "choices": [{"index": 0, "message": {"role": "assistant", "content": text, "refusal": None}, "finish_reason": finish}],
+        "choices": [
+            {
+                "index": 0,
+                "message": {"role": "assistant", "content": text, "refusal": None},
+                "finish_reason": finish,
+            }
+        ],
     }
-    return whole | {"usage": {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110}} if usage else whole
+    return (
+        whole | {"usage": {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110}}
+        if usage
+        else whole
+    )
 
 
 @dataclass
@@ -292,7 +339,15 @@ class FakeUpstream:
     bodies: list[dict[str, Any]] = field(default_factory=list)
     raw: list[bytes] = field(default_factory=list)
 
-    async def send(self, target: UpstreamTarget, body: bytes, *, request_id: str, stream: bool, trace: str = "") -> FakeReply:
+    async def send(
+        self,
+        target: ProviderEndpoint,
+        body: bytes,
+        *,
+        request_id: str,
+        stream: bool,
+        trace: str = "",
+    ) -> FakeReply:
         self.raw.append(body)
         self.bodies.append(orjson.loads(body))
         if self.error:
@@ -303,7 +358,11 @@ class FakeUpstream:
             return self.reply
         if stream:
             usage = bool(self.bodies[-1].get("stream_options", {}).get("include_usage"))
-            return FakeReply(200, {"content-type": "text/event-stream"}, list(sse.replay(self.says, include_usage=usage)))
+            return FakeReply(
+                200,
+                {"content-type": "text/event-stream"},
+                list(sse.replay_completion(self.says, include_usage=usage)),
+            )
         return FakeReply(200, {"content-type": "application/json"}, [orjson.dumps(self.says)])
 
     async def close(self) -> None: ...
@@ -316,35 +375,50 @@ class FakeLedger:
     entries: list[Kept] = field(default_factory=list)
     imprints: list[Imprint] = field(default_factory=list)
 
-    def attempt(self, attempt: Attempt) -> None:
+    def record_attempt(self, attempt: Attempt) -> None:
         self.attempts.append(attempt)
 
-    def record(self, event: Event) -> None:
+    def record_event(self, event: Event) -> None:
         self.events.append(event)
 
-    def kept(self, entry: Kept) -> None:
+    def record_cache_entry(self, entry: Kept) -> None:
         self.entries.append(entry)
 
-    def imprint(self, imprint: Imprint) -> None:
+    def record_fingerprint(self, imprint: Imprint) -> None:
         self.imprints.append(imprint)
 
 
 @dataclass
 class FakeSource:
-    directory: Directory
+    config: ConfigSnapshot
 
 
-def directory(plan: PlanSnapshot | None = None) -> Directory:
+def directory(plan: PlanSnapshot | None = None) -> ConfigSnapshot:
     """One tenant with one key, one route, and the given plan or one with everything on."""
-    key = KeySnapshot(id=1, name="app", digest=plans_keys.digest(SECRET, pepper=PEPPER), tenant_id=1, tenant="acme")
-    upstream = UpstreamTarget(id=1, name="openai", base_url="http://upstream/v1")
-    route = Route(id=1, name="smart/balanced", version=1, upstream=upstream, model="gpt-4o-mini", price=PRICE)
+    key = KeySnapshot(
+        id=1,
+        name="app",
+        digest=plans_keys.digest(SECRET, pepper=PEPPER),
+        tenant_id=1,
+        tenant="acme",
+    )
+    upstream = ProviderEndpoint(id=1, name="openai", base_url="http://upstream/v1")
+    route = Route(
+        id=1, name="smart/balanced", version=1, upstream=upstream, model="gpt-4o-mini", price=PRICE
+    )
     plan = plan or full_plan()
-    return Directory(1, {key.digest: key}, {(plan.tenant_id, plan.name): plan}, {route.name: route}, {1: frozenset({ALL_ROUTES})})
+    return ConfigSnapshot(
+        1,
+        {key.digest: key},
+        {(plan.tenant_id, plan.name): plan},
+        {route.name: route},
+        {1: frozenset({ALL_ROUTES})},
+    )
 
 
 def restated(entry: SemanticEntry, question: str) -> SemanticEntry:
-    """The entry as if another question had been asked, in words, not in meaning: the vectors stay."""
+    """The entry as if another question had been asked, in words, not in meaning:
+    the vectors stay."""
     envelope = decode(entry.envelope)
     if envelope.chat:
         said, *rest = msgpack.unpackb(envelope.chat)
@@ -356,7 +430,12 @@ def restated(entry: SemanticEntry, question: str) -> SemanticEntry:
 def resealed(entry: SemanticEntry, **fields: Any) -> SemanticEntry:
     """The entry with these fields, as if it had been stored so."""
     changed = replace(entry, **fields)
-    envelope = replace(decode(entry.envelope), entry_id=changed.entry_id, bucket=changed.bucket, scope=changed.scope)
+    envelope = replace(
+        decode(entry.envelope),
+        entry_id=changed.entry_id,
+        bucket=changed.bucket,
+        scope=changed.scope,
+    )
     return replace(changed, envelope=encode(replace(envelope, question=changed.question)))
 
 
@@ -389,25 +468,25 @@ class World:
     def __post_init__(self) -> None:
         self.source = FakeSource(directory(self.plan))
         self.tools = Toolbox(
-            source=self.source,
-            exact=self.exact,
-            semantic={self.semantic.name: self.semantic},
+            config_source=self.source,
+            exact_cache=self.exact,
+            semantic_caches={self.semantic.name: self.semantic},
             sealer=SEALER,
             embedder=self.embedder,
             compressor=self.compressor,
-            chats=self.chats,
+            conversations=self.chats,
             upstream=self.upstream,
             ledger=self.ledger,
             limits=Limits(key_pepper=PEPPER),
             verifier=self.verifier,
-            recent=Recent(1024 * 1024),
+            local_cache=LocalCache(1024 * 1024),
         )
 
     def call(self, raw: bytes, *, secret: str | None = SECRET, cache_control: str = "") -> Call:
         return Call(
-            request_id=new_id(),
+            request_id=new_request_id(),
             at=time.time(),
-            started=time.monotonic(),
+            started_at=time.monotonic(),
             client=FakeClient(sent=raw),
             secret=secret,
             cache_control=cache_control,
@@ -419,10 +498,23 @@ class World:
         return self.ledger.events[-1]
 
 
-def body(question: str = "How do I pay?", *, history: int = 0, plan: str | None = "support", **fields: Any) -> bytes:
+def body(
+    question: str = "How do I pay?",
+    *,
+    history: int = 0,
+    plan: str | None = "support",
+    **fields: Any,
+) -> bytes:
     """A chat request. `history`: earlier turns of user and assistant."""
-    turns = [{"role": role, "content": f"turn {n}"} for n in range(history) for role in ("user", "assistant")]
-    asked: dict[str, Any] = {"model": "smart/balanced", "messages": [*turns, {"role": "user", "content": question}]}
+    turns = [
+        {"role": role, "content": f"turn {n}"}
+        for n in range(history)
+        for role in ("user", "assistant")
+    ]
+    asked: dict[str, Any] = {
+        "model": "smart/balanced",
+        "messages": [*turns, {"role": "user", "content": question}],
+    }
     return orjson.dumps(asked | ({"token_saving_plan_id": plan} if plan else {}) | fields)
 
 
@@ -436,6 +528,6 @@ async def ask(world: World, raw: bytes, **fields: Any) -> FakeClient:
 
 def chunks_of(client: FakeClient) -> list[dict[str, Any]]:
     """The chunks of a stream that ended in `[DONE]`."""
-    events = sse.Decoder().feed(client.received)
-    assert events[-1].done
+    events = sse.SseDecoder().feed(client.received)
+    assert events[-1].is_done
     return [orjson.loads(event.data) for event in events[:-1]]

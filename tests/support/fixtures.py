@@ -1,4 +1,5 @@
-"""One upstream and one gateway process for a whole module of tests; who calls the management API in process."""
+"""One upstream and one gateway process for a whole module of tests;
+who calls the management API in process."""
 
 from collections.abc import Iterator
 

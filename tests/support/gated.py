@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import orjson
 
-from proxy.core.config import UpstreamTarget
+from proxy.core.config import ProviderEndpoint
 from proxy.core.errors import UpstreamTimeout
 from proxy.core.formats import sse
 from tests.support.fakes import FakeReply, FakeUpstream, World
@@ -20,7 +20,7 @@ class GatedReply(FakeReply):
 
     gate: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    async def iter_chunks(self) -> AsyncIterator[bytes]:
         yield self.data[0]
         await self.gate.wait()
         for part in self.data[1:]:
@@ -37,12 +37,26 @@ class GatedUpstream(FakeUpstream):
     breaks: bool = False
     stopped: int = 0
 
-    async def send(self, target: UpstreamTarget, body: bytes, *, request_id: str, stream: bool, trace: str = "") -> FakeReply:
+    async def send(
+        self,
+        target: ProviderEndpoint,
+        body: bytes,
+        *,
+        request_id: str,
+        stream: bool,
+        trace: str = "",
+    ) -> FakeReply:
         if stream:
             self.bodies.append(orjson.loads(body))
-            parts = list(sse.replay(self.says, include_usage=True))
+            parts = list(sse.replay_completion(self.says, include_usage=True))
             if self.breaks:
-                return GatedReply(200, STREAM, parts[:2], UpstreamTimeout("The upstream fell silent."), gate=self.gate)
+                return GatedReply(
+                    200,
+                    STREAM,
+                    parts[:2],
+                    UpstreamTimeout("The upstream fell silent."),
+                    gate=self.gate,
+                )
             return GatedReply(200, STREAM, parts, gate=self.gate)
         try:
             self.bodies.append(orjson.loads(body))

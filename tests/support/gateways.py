@@ -1,4 +1,5 @@
-"""Real gateway processes for tests: `manage.py serve` on a database and a cache prefix of its own."""
+"""Real gateway processes for tests: `manage.py serve` on a database
+and a cache prefix of its own."""
 
 import os
 import re
@@ -44,9 +45,17 @@ class Gateway:
 
     def api(self, method: str, path: str, **fields: Any) -> httpx.Response:
         """A call of the management API with the platform's admin key."""
-        return httpx.request(method, f"{self.url}{path}", headers={"authorization": f"Bearer {self.admin_key}"}, timeout=30, **fields)
+        return httpx.request(
+            method,
+            f"{self.url}{path}",
+            headers={"authorization": f"Bearer {self.admin_key}"},
+            timeout=30,
+            **fields,
+        )
 
-    def chat(self, question: str = "How do I pay?", *, key: str | None = None, **fields: Any) -> httpx.Response:
+    def chat(
+        self, question: str = "How do I pay?", *, key: str | None = None, **fields: Any
+    ) -> httpx.Response:
         """One raw chat request."""
         body = {"model": ROUTE, "messages": [{"role": "user", "content": question}]} | fields
         headers = {"authorization": f"Bearer {self.virtual_key if key is None else key}"}
@@ -54,8 +63,14 @@ class Gateway:
 
     def worker_pids(self) -> list[int]:
         """The workers alive, beside multiprocessing's own helper."""
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        return sorted(int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes())
+        children = (
+            Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        )
+        return sorted(
+            int(pid)
+            for pid in children
+            if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        )
 
     def manage(self, *arguments: str) -> str:
         """What a management command printed."""
@@ -102,7 +117,10 @@ class Gateway:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             answer = self.chat(cache={"only-if-cached": True}, token_saving_plan_id=plan)
-            if answer.status_code in (200, 504) and answer.headers.get("x-tokenthrift-bypass-reason") != "unknown-plan":
+            if (
+                answer.status_code in (200, 504)
+                and answer.headers.get("x-tokenthrift-bypass-reason") != "unknown-plan"
+            ):
                 self.let_others_follow()
                 return
             time.sleep(0.05)
@@ -115,19 +133,26 @@ class Gateway:
 
 
 @contextmanager
-def running_gateway(upstream: MockUpstream, folder: Path, *, workers: int = 1, **environment: str) -> Iterator[Gateway]:
+def running_gateway(
+    upstream: MockUpstream, folder: Path, *, workers: int = 1, **environment: str
+) -> Iterator[Gateway]:
     """A gateway with a tenant, keys and the route `smart/balanced` to the upstream.
 
-    Its database is a copy of one with tables, prices and accounts; on a server named by DATABASE_URL it begins with an empty one."""
+    Its database is a copy of one with tables, prices and accounts; on a server named by
+    DATABASE_URL it begins with an empty one.
+    """
     own = environment.pop("DATABASE_URL", "")
     ready = None if own else databases.ready_database()
-    with databases.own_database(own or os.environ["DATABASE_URL"], copy_of=ready.name if ready else "template1") as database:
+    with databases.own_database(
+        own or os.environ["DATABASE_URL"], copy_of=ready.name if ready else "template1"
+    ) as database:
         environment = {
             **os.environ,
             "DATABASE_URL": database,
             "TOKENTHRIFT_INSTANCE": f"test-{uuid.uuid4().hex[:8]}",
             "TOKENTHRIFT_SPOOL_DIR": str(folder / "spool"),
-            "TOKENTHRIFT_CACHE_BUDGET_MS": "1000",  # on a busy machine a look-up that is late would be a miss, as it should
+            # On a busy machine a look-up that is late would be a miss, as it should.
+            "TOKENTHRIFT_CACHE_BUDGET_MS": "1000",
             **environment,
         }
         if ready is not None:
@@ -137,7 +162,11 @@ def running_gateway(upstream: MockUpstream, folder: Path, *, workers: int = 1, *
         try:
             _wait(gateway)
             made = ready.accounts if ready else databases.accounts(environment, upstream.base_url)
-            gateway.virtual_key, gateway.admin_key, gateway.password = made.virtual_key, made.admin_key, made.password
+            gateway.virtual_key, gateway.admin_key, gateway.password = (
+                made.virtual_key,
+                made.admin_key,
+                made.password,
+            )
             _wait_known(gateway)
             yield gateway
         finally:
@@ -163,7 +192,9 @@ def _wait(gateway: Gateway, seconds: float = 150.0) -> None:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and gateway.process.poll() is None:
         log = gateway.log.read_text()
-        if (said := ADDRESS.search(log)) and log.count("Application startup complete.") == gateway.workers:
+        if (said := ADDRESS.search(log)) and log.count(
+            "Application startup complete."
+        ) == gateway.workers:
             gateway.url = said[1]
             with suppress(httpx.TransportError):  # a worker says so a moment before it listens
                 if httpx.get(f"{gateway.url}/readyz", timeout=30).status_code == 200:

@@ -1,4 +1,5 @@
-"""Write the generated parts of the documentation: `make docs`, or `python -m tests.support.generated_docs`.
+"""Write the generated parts of the documentation:
+`make docs`, or `python -m tests.support.generated_docs`.
 
 A generated part stands between `<!-- name: begin ... -->` and `<!-- name: end -->`. A test compares
 each with what this module would write.
@@ -16,19 +17,26 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 COLUMNS: Final = 96
 # A group of stages and its comment, which stands above the group or behind its first line.
 GROUP: Final = re.compile(
-    r"^(?:# (?P<above>.+)\n)?(?P<name>[A-Z]+): tuple\[Stage, \.\.\.\] = \(.*?(?:  # (?P<beside>.+))?$",
+    r"^(?P<above>(?:# .+\n)*)(?P<name>[A-Z]+): tuple\[Stage, \.\.\.\] = \(.*?(?:  # (?P<beside>.+))?$",  # noqa: E501 -- a regular expression stays whole
     re.MULTILINE,
 )
 
 
 def draw_chain() -> str:
-    """The groups of stages of a request and of its samples, in their order, each with its comment."""
-    groups = [(module, group) for module in (chain, sampling) for group in GROUP.finditer(Path(str(module.__file__)).read_text("utf-8"))]
+    """The groups of stages of a request and of its samples, in their order,
+    each with its comment."""
+    groups = [
+        (module, group)
+        for module in (chain, sampling)
+        for group in GROUP.finditer(Path(str(module.__file__)).read_text("utf-8"))
+    ]
     indent = max(len(group["name"]) for _, group in groups) + 2
     lines = ["```text"]
     for module, group in groups:
         stages = " → ".join(stage.__name__ for stage in getattr(module, group["name"]))
-        note = " ".join(filter(None, (group["above"], group["beside"])))
+        note = " ".join(
+            filter(None, (" ".join(re.findall(r"# (.+)", group["above"])), group["beside"]))
+        )
         lines += _hang(group["name"], stages, indent)
         lines += _hang("", f"({note.replace('`', '').rstrip('.')})", indent) if note else []
     return "\n".join([*lines, "```"])
@@ -48,7 +56,9 @@ def rewrite(page: str, name: str, part: str) -> str:
     return written
 
 
-PARTS: Final[tuple[tuple[str, str, Callable[[], str]], ...]] = (("ARCHITECTURE.md", "chain", draw_chain),)
+PARTS: Final[tuple[tuple[str, str, Callable[[], str]], ...]] = (
+    ("ARCHITECTURE.md", "chain", draw_chain),
+)
 
 
 def main() -> None:

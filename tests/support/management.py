@@ -21,13 +21,17 @@ class Manager:
     """Calls the API with one admin key, JSON in and out."""
 
     def __init__(self, key: str) -> None:
-        self.client = Client(headers={"authorization": f"Bearer {key}"}, raise_request_exception=False)
+        self.client = Client(
+            headers={"authorization": f"Bearer {key}"}, raise_request_exception=False
+        )
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
         """The response; `body` bytes are sent as they are, anything else as JSON."""
         if body is None:
             return self.client.generic(method, path)
-        return self.client.generic(method, path, body if isinstance(body, bytes) else json.dumps(body), "application/json")
+        return self.client.generic(
+            method, path, body if isinstance(body, bytes) else json.dumps(body), "application/json"
+        )
 
     def create(self, **fields: Any) -> Any:
         """The new plan's JSON; fails the test unless the answer is 201."""

@@ -8,7 +8,8 @@ from plans.models import Membership, Tenant
 
 def person(name: str, group: str, tenant: Tenant | None = None) -> User:
     """A member of staff in that group and of that tenant; None: of the platform."""
-    user: User = User.objects.create(username=name, is_staff=True)  # no password: hashing one takes a second
+    # No password: hashing one takes a second.
+    user: User = User.objects.create(username=name, is_staff=True)
     user.groups.add(Group.objects.get(name=group))
     if tenant:
         Membership.objects.create(user=user, tenant=tenant)

@@ -1,4 +1,5 @@
-"""What a PromQL expression asks for: the series it selects, and the labels by which it groups them."""
+"""What a PromQL expression asks for: the series it selects,
+and the labels by which it groups them."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -12,13 +13,15 @@ VARIABLES = {"$__rate_interval": "5m", "$__range": "1d"}
 
 @dataclass(frozen=True)
 class Known:
-    """The labels of a series, each with the values it may take; None: any, they come from the configuration."""
+    """The labels of a series, each with the values it may take; None:
+    any, they come from the configuration."""
 
     labels: Mapping[str, frozenset[str] | None]
 
 
 def problems(text: str, known: Mapping[str, Known]) -> list[str]:
-    """What is wrong with the expression: it does not parse, or it names a series, a label or a value that nobody exports."""
+    """What is wrong with the expression: it does not parse, or it names a series,
+    a label or a value that nobody exports."""
     for variable, value in VARIABLES.items():
         text = text.replace(variable, value)
     try:
@@ -34,7 +37,10 @@ def _problems(node: promql.Expr, known: Mapping[str, Known]) -> Iterator[str]:
     for part in nodes(node):
         asked = _labels_of(part)
         offered = {
-            label for each in selectors(part) if each.name is not None and each.name in known for label in known[each.name].labels
+            label
+            for each in selectors(part)
+            if each.name is not None and each.name in known
+            for label in known[each.name].labels
         } | ADDED
         yield from (f"no label {label}" for label in sorted(asked - offered))
 
@@ -66,7 +72,9 @@ def _labels_of(node: promql.Expr) -> set[str]:
 def nodes(node: promql.Expr) -> Iterator[promql.Expr]:
     """The node and all below it."""
     yield node
-    children = [getattr(node, name, None) for name in ("expr", "param", "lhs", "rhs", "vector_selector")]
+    children = [
+        getattr(node, name, None) for name in ("expr", "param", "lhs", "rhs", "vector_selector")
+    ]
     for child in (*children, *(getattr(node, "args", None) or ())):
         if child is not None:
             yield from nodes(child)

@@ -1,7 +1,9 @@
-"""A stand-in for a Qdrant server: the client library's local engine behind Qdrant's REST paths, in a process of its own.
+"""A stand-in for a Qdrant server: the client library's local engine behind Qdrant's REST paths,
+in a process of its own.
 
-It proves what we send, what several workers see of each other, and what happens when a server freezes or dies. It proves nothing about the
-real server's search: for that, set QDRANT_URL (and TOKENTHRIFT_QDRANT_API_KEY) when running the tests.
+It proves what we send, what several workers see of each other, and what happens when a server
+freezes or dies. It proves nothing about the real server's search: for that, set QDRANT_URL (and
+TOKENTHRIFT_QDRANT_API_KEY) when running the tests.
 """
 
 import sys
@@ -29,9 +31,25 @@ class StandIn:
             raw, more = raw + message.get("body", b""), message.get("more_body", False)
         status, result = 401, None
         if not self._key or dict(scope["headers"]).get(b"api-key") == self._key:
-            status, result = await self._answer(scope["method"], scope["path"].strip("/").split("/"), orjson.loads(raw) if raw else {})
-        body = orjson.dumps({"result": result, "status": "ok" if status == 200 else {"error": str(result)}, "time": 0.0})
-        await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", b"application/json")]})
+            status, result = await self._answer(
+                scope["method"],
+                scope["path"].strip("/").split("/"),
+                orjson.loads(raw) if raw else {},
+            )
+        body = orjson.dumps(
+            {
+                "result": result,
+                "status": "ok" if status == 200 else {"error": str(result)},
+                "time": 0.0,
+            }
+        )
+        await send(
+            {
+                "type": "http.response.start",
+                "status": status,
+                "headers": [(b"content-type", b"application/json")],
+            }
+        )
         await send({"type": "http.response.body", "body": body})
 
     async def _answer(self, method: str, path: list[str], body: Any) -> tuple[int, Any]:
@@ -56,15 +74,22 @@ class StandIn:
 
     async def _put_index(self, name: str, body: Any) -> Any:
         asked = models.CreateFieldIndex.model_validate(body)
-        return _plain(await self._engine.create_payload_index(name, asked.field_name, asked.field_schema))
+        return _plain(
+            await self._engine.create_payload_index(name, asked.field_name, asked.field_schema)
+        )
 
     async def _put_points(self, name: str, body: Any) -> Any:
-        return _plain(await self._engine.upsert(name, models.PointsList.model_validate(body).points))
+        return _plain(
+            await self._engine.upsert(name, models.PointsList.model_validate(body).points)
+        )
 
     async def _post_points(self, name: str, body: Any) -> Any:
         asked = models.PointRequest.model_validate(body)
         found = await self._engine.retrieve(
-            name, asked.ids, with_payload=asked.with_payload or False, with_vectors=asked.with_vector or False
+            name,
+            asked.ids,
+            with_payload=asked.with_payload or False,
+            with_vectors=asked.with_vector or False,
         )
         return [_plain(one) for one in found]
 
@@ -72,7 +97,9 @@ class StandIn:
         asked = models.QueryRequest.model_validate(body)
         found = await self._engine.query_points(
             name,
-            query=asked.query.nearest if isinstance(asked.query, models.NearestQuery) else asked.query,
+            query=asked.query.nearest
+            if isinstance(asked.query, models.NearestQuery)
+            else asked.query,
             query_filter=asked.filter,
             limit=asked.limit or 10,
             score_threshold=asked.score_threshold,
@@ -83,12 +110,20 @@ class StandIn:
     async def _post_points_scroll(self, name: str, body: Any) -> Any:
         asked = models.ScrollRequest.model_validate(body)
         points, after = await self._engine.scroll(
-            name, asked.filter, limit=asked.limit or 10, offset=asked.offset, with_payload=asked.with_payload or False
+            name,
+            asked.filter,
+            limit=asked.limit or 10,
+            offset=asked.offset,
+            with_payload=asked.with_payload or False,
         )
         return {"points": [_plain(point) for point in points], "next_page_offset": after}
 
     async def _post_points_count(self, name: str, body: Any) -> Any:
-        return _plain(await self._engine.count(name, models.CountRequest.model_validate(body).filter, exact=True))
+        return _plain(
+            await self._engine.count(
+                name, models.CountRequest.model_validate(body).filter, exact=True
+            )
+        )
 
     async def _post_points_delete(self, name: str, body: Any) -> Any:
         kind = models.FilterSelector if "filter" in body else models.PointIdsList

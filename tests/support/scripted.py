@@ -1,6 +1,8 @@
-"""A provider that says given bytes over a raw socket: status line, headers, pieces and line ends are the test's to choose.
+"""A provider that says given bytes over a raw socket:
+status line, headers, pieces and line ends are the test's to choose.
 
-tests/support/upstream.py gives completions again in our own words; what others write has to be sent as they write it.
+tests/support/upstream.py gives completions again in our own words; what others write has to be sent
+as they write it.
 """
 
 import socketserver
@@ -17,7 +19,10 @@ JSON = ("content-type: application/json",)
 
 @dataclass(frozen=True)
 class Script:
-    """What is said to one question. `pieces`: each is a write of its own; without `chunked` the closed connection ends the body."""
+    """What is said to one question.
+
+    `pieces`: each is a write of its own; without `chunked` the closed connection ends the body.
+    """
 
     pieces: tuple[bytes, ...]
     headers: tuple[str, ...] = STREAM

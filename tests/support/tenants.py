@@ -27,17 +27,31 @@ class Both:
 
     def post(self, path: str, body: Any, secret: str, **query: str) -> httpx.Response:
         """On a connection of its own, so that several workers get some each."""
-        return httpx.post(f"{self.gateway.url}{path}", json=body, params=query, headers={"authorization": f"Bearer {secret}"}, timeout=30)
+        return httpx.post(
+            f"{self.gateway.url}{path}",
+            json=body,
+            params=query,
+            headers={"authorization": f"Bearer {secret}"},
+            timeout=30,
+        )
 
-    def explain(self, plan: str, body: dict[str, Any], *, admin: str = "", **query: str) -> httpx.Response:
+    def explain(
+        self, plan: str, body: dict[str, Any], *, admin: str = "", **query: str
+    ) -> httpx.Response:
         secret = self.admins[admin] if admin else self.gateway.admin_key
         return self.post(f"/token-saving/plans/{plan}/explain", body, secret, **query)
 
     def chat(self, plan: str, body: dict[str, Any], tenant: str = "acme") -> httpx.Response:
-        return self.post("/v1/chat/completions", body | {"token_saving_plan_id": plan}, self.keys[tenant])
+        return self.post(
+            "/v1/chat/completions", body | {"token_saving_plan_id": plan}, self.keys[tenant]
+        )
 
     def feedback(self, request_id: Any, tenant: str = "acme", **fields: Any) -> httpx.Response:
-        return self.post("/v1/cache/feedback", {"request_id": request_id, "wrong": True} | fields, self.keys[tenant])
+        return self.post(
+            "/v1/cache/feedback",
+            {"request_id": request_id, "wrong": True} | fields,
+            self.keys[tenant],
+        )
 
     def plan(self, **fields: Any) -> str:
         """A plan of the platform's with these fields."""
@@ -54,13 +68,20 @@ def two_tenants(folder: Path, **options: Any) -> Iterator[Both]:
     with running_upstream() as upstream, running_gateway(upstream, folder, **options) as gateway:
         keys, admins = {}, {}
         for tenant in TENANTS:
-            keys[tenant] = gateway.manage("create_key", "--create-tenant", "--tenant", tenant, "--name", f"{tenant}-app").split()[-1]
-            admins[tenant] = gateway.manage("create_admin_key", "--tenant", tenant, "--name", f"{tenant}-admin").split()[-1]
+            keys[tenant] = gateway.manage(
+                "create_key", "--create-tenant", "--tenant", tenant, "--name", f"{tenant}-app"
+            ).split()[-1]
+            admins[tenant] = gateway.manage(
+                "create_admin_key", "--tenant", tenant, "--name", f"{tenant}-admin"
+            ).split()[-1]
         time.sleep(2)
         yield Both(gateway, upstream, keys, admins)
 
 
 def ask(question: str, *, before: list[str] | None = None, **fields: Any) -> dict[str, Any]:
     """A request; `before`: earlier turns, the user first."""
-    turns = [{"role": "user" if number % 2 == 0 else "assistant", "content": text} for number, text in enumerate(before or [])]
+    turns = [
+        {"role": "user" if number % 2 == 0 else "assistant", "content": text}
+        for number, text in enumerate(before or [])
+    ]
     return {"model": ROUTE, "messages": [*turns, {"role": "user", "content": question}], **fields}

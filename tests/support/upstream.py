@@ -1,4 +1,5 @@
-"""An OpenAI-shaped upstream that says what a test tells it to, on a real socket, in a thread of the test process."""
+"""An OpenAI-shaped upstream that says what a test tells it to, on a real socket,
+in a thread of the test process."""
 
 import asyncio
 import threading
@@ -13,7 +14,9 @@ import uvicorn
 from proxy.core.formats import sse
 
 
-def completion(text: str = "Pay by card.", *, finish: str = "stop", **message: Any) -> dict[str, Any]:
+def completion(
+    text: str = "Pay by card.", *, finish: str = "stop", **message: Any
+) -> dict[str, Any]:
     """A whole `chat.completion` as OpenAI sends one, usage included."""
     return {
         "id": "chatcmpl-B9MBs8CjcvOU2jLn4n570S5qMJKcT",
@@ -23,7 +26,13 @@ def completion(text: str = "Pay by card.", *, finish: str = "stop", **message: A
         "choices": [
             {
                 "index": 0,
-                "message": {"role": "assistant", "content": text, "refusal": None, "annotations": []} | message,
+                "message": {
+                    "role": "assistant",
+                    "content": text,
+                    "refusal": None,
+                    "annotations": [],
+                }
+                | message,
                 "logprobs": None,
                 "finish_reason": finish,
             }
@@ -42,9 +51,10 @@ def completion(text: str = "Pay by card.", *, finish: str = "stop", **message: A
 
 @dataclass
 class MockUpstream:
-    """`says`: the next answers' completion; `makes`: one made from the request instead; `status`/`body`: an error instead; `refuses`: why
-    messages are answered with 400, "" where they are not; `callers`: from which port each request came; `pause`: seconds between stream
-    events."""
+    """`says`: the next answers' completion; `makes`: one made from the request instead;
+    `status`/`body`: an error instead; `refuses`: why messages are answered with 400, "" where they
+    are not; `callers`: from which port each request came; `pause`: seconds between stream events.
+    """
 
     port: int = 0
     says: dict[str, Any] = field(default_factory=completion)
@@ -73,7 +83,11 @@ class MockUpstream:
         self.requests.append(asked)
         self.callers.append(scope["client"][1])
         if reason := self.refuses(asked.get("messages", [])):
-            await _whole(send, 400, orjson.dumps({"error": {"message": reason, "type": "invalid_request_error"}}))
+            await _whole(
+                send,
+                400,
+                orjson.dumps({"error": {"message": reason, "type": "invalid_request_error"}}),
+            )
         elif self.status != 200:
             await _whole(send, self.status, self.body)
         elif asked.get("stream"):
@@ -88,8 +102,16 @@ class MockUpstream:
     async def _stream(self, asked: dict[str, Any], receive: Any, send: Any) -> None:
         usage = bool((asked.get("stream_options") or {}).get("include_usage"))
         gone = asyncio.create_task(receive())
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]})
-        for number, event in enumerate(sse.replay(self._completion(asked), include_usage=usage)):
+        await send(
+            {
+                "type": "http.response.start",
+                "status": 200,
+                "headers": [(b"content-type", b"text/event-stream")],
+            }
+        )
+        for number, event in enumerate(
+            sse.replay_completion(self._completion(asked), include_usage=usage)
+        ):
             if number == self.stop_after:
                 break
             await send({"type": "http.response.body", "body": event, "more_body": True})
@@ -102,7 +124,13 @@ class MockUpstream:
 
 
 async def _whole(send: Any, status: int, body: bytes) -> None:
-    await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", b"application/json")]})
+    await send(
+        {
+            "type": "http.response.start",
+            "status": status,
+            "headers": [(b"content-type", b"application/json")],
+        }
+    )
     await send({"type": "http.response.body", "body": body})
 
 

@@ -1,4 +1,5 @@
-"""Django's `migrate`, safe to run from several processes at once: one works, the others wait and find nothing left to do."""
+"""Django's `migrate`, safe to run from several processes at once:
+one works, the others wait and find nothing left to do."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +21,10 @@ class Command(migrate.Command):
 
 @contextmanager
 def alone(database: str = "default") -> Iterator[None]:
-    """An advisory lock of PostgreSQL, which a lost connection drops. No statement limit within: to build an index takes what it takes."""
+    """An advisory lock of PostgreSQL, which a lost connection drops.
+
+    No statement limit within: to build an index takes what it takes.
+    """
     connection = connections[database]
     with connection.cursor() as cursor:
         cursor.execute("SET statement_timeout = 0")

@@ -26,22 +26,41 @@ SEED_SECONDS = 120
 class Command(BaseCommand):
     """Exit code 0 after SIGINT or SIGTERM, 1 when it could not start."""
 
-    help = "Migrate, prepare and serve the gateway, with its own PostgreSQL and Redis unless DATABASE_URL and REDIS_URL are set."
+    help = (
+        "Migrate, prepare and serve the gateway, with its own PostgreSQL and Redis unless "
+        "DATABASE_URL and REDIS_URL are set."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--host", default=settings.HOST, help="address to listen on (default: %(default)s)")
-        parser.add_argument("--port", type=int, default=settings.PORT, help="port to listen on (default: %(default)s)")
-        parser.add_argument("--workers", type=int, default=settings.WORKERS, help="worker processes (default: %(default)s)")
+        parser.add_argument(
+            "--host", default=settings.HOST, help="address to listen on (default: %(default)s)"
+        )
+        parser.add_argument(
+            "--port",
+            type=int,
+            default=settings.PORT,
+            help="port to listen on (default: %(default)s)",
+        )
+        parser.add_argument(
+            "--workers",
+            type=int,
+            default=settings.WORKERS,
+            help="worker processes (default: %(default)s)",
+        )
 
     def handle(self, *args: Any, host: str, port: int, workers: int, **options: Any) -> None:
         if settings.DEBUG and host not in LOOPBACK:
-            raise CommandError(f"TOKENTHRIFT_DEBUG is on: refusing to listen on {host}, which others can reach.")
+            raise CommandError(
+                f"TOKENTHRIFT_DEBUG is on: refusing to listen on {host}, which others can reach."
+            )
         if workers < 1:
             raise CommandError("--workers must be 1 or more.")
         try:
             listener = server.bind(host, port)
         except (OSError, OverflowError) as error:
-            raise CommandError(f"Cannot listen on {host}:{port}: {getattr(error, 'strerror', None) or error}.") from error
+            raise CommandError(
+                f"Cannot listen on {host}:{port}: {getattr(error, 'strerror', None) or error}."
+            ) from error
         with listener:
             self._prepare()
             self._announce(host, listener)
@@ -49,7 +68,8 @@ class Command(BaseCommand):
                 raise CommandError("The gateway did not start; the log lines above say why.")
 
     def _prepare(self) -> None:
-        """Judge the services, then bring database, price list and embedder up to date; one process at a time."""
+        """Judge the services, then bring database, price list and embedder up to date;
+        one process at a time."""
         findings = services.all_services()
         for finding in findings:
             self.stderr.write(f"{finding.id}: {_sentence(finding)}")
@@ -60,10 +80,18 @@ class Command(BaseCommand):
         call_command("prepare_embedder")
 
     def _seed_prices(self) -> None:
-        """In a process of its own: the published prices would stay in the memory of the one that serves."""
+        """In a process of its own: the published prices would stay in the memory of the one
+        that serves."""
         command = [sys.executable, "manage.py", "seed_prices"]
         with alone():
-            done = subprocess.run(command, cwd=settings.BASE_DIR, capture_output=True, text=True, timeout=SEED_SECONDS, check=False)  # noqa: S603
+            done = subprocess.run(  # noqa: S603
+                command,
+                cwd=settings.BASE_DIR,
+                capture_output=True,
+                text=True,
+                timeout=SEED_SECONDS,
+                check=False,
+            )
         if done.returncode:
             raise CommandError(f"The published prices could not be written:\n{done.stderr[-2000:]}")
         if not done.stdout.startswith("0 "):
@@ -73,13 +101,24 @@ class Command(BaseCommand):
         """The addresses, and what a newcomer does next."""
         shown = f"[{host}]" if ":" in host else host
         base = f"http://{shown}:{listener.getsockname()[1]}"
-        lines = [f"Tokenthrift: {base}/v1 (OpenAI SDK: base_url), {base}/admin/, {base}/dashboard/, {base}/api/docs"]
+        lines = [
+            (
+                f"Tokenthrift: {base}/v1 (OpenAI SDK: base_url), {base}/admin/, "
+                f"{base}/dashboard/, {base}/api/docs"
+            )
+        ]
         if configuration.needed():
-            lines.append(f"Data: {settings.VAR_DIR} (embedded PostgreSQL and Redis, for trying and testing)")
+            lines.append(
+                f"Data: {settings.VAR_DIR} (embedded PostgreSQL and Redis, for trying and testing)"
+            )
         if not get_user_model().objects.filter(is_staff=True).exists():
-            lines.append("No staff user yet. In another shell: .venv/bin/python manage.py createsuperuser")
+            lines.append(
+                "No staff user yet. In another shell: .venv/bin/python manage.py createsuperuser"
+            )
         if not settings.ADMIN_KEY and not AdminKey.objects.exists():
-            lines.append("No admin key yet. In another shell: .venv/bin/python manage.py create_admin_key")
+            lines.append(
+                "No admin key yet. In another shell: .venv/bin/python manage.py create_admin_key"
+            )
         connections.close_all()  # the workers open their own
         self.stdout.write("\n".join(lines))
         self.stdout.flush()

@@ -13,9 +13,16 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "--tenant", metavar="SLUG", help="the key manages this tenant's plans only (default: the platform's, and all tenants')"
+            "--tenant",
+            metavar="SLUG",
+            help=(
+                "the key manages this tenant's plans only (default: the platform's, "
+                "and all tenants')"
+            ),
         )
-        parser.add_argument("--name", default="made by create_admin_key", help="who or what uses the key")
+        parser.add_argument(
+            "--name", default="made by create_admin_key", help="who or what uses the key"
+        )
 
     def handle(self, *args: Any, tenant: str | None, name: str, **options: Any) -> None:
         try:
@@ -23,5 +30,8 @@ class Command(BaseCommand):
         except TenantUnknown as error:
             raise CommandError(f"There is no tenant {tenant!r}.") from error
         row, secret = services.issue_admin_key(name=name, tenant=owner)
-        self.stderr.write(f"Admin key {row.prefix}... for {owner or 'the platform'}. It is shown this once; only its HMAC is kept.")
+        self.stderr.write(
+            f"Admin key {row.prefix}... for {owner or 'the platform'}. It is shown this once; "
+            "only its HMAC is kept."
+        )
         self.stdout.write(secret)

@@ -14,18 +14,39 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--tenant", metavar="SLUG", required=True, help="whose key it is")
-        parser.add_argument("--create-tenant", action="store_true", help="make the tenant if there is none of that slug")
+        parser.add_argument(
+            "--create-tenant",
+            action="store_true",
+            help="make the tenant if there is none of that slug",
+        )
         parser.add_argument("--name", default="made by create_key", help="who or what uses the key")
         parser.add_argument(
-            "--route", action="append", default=[], metavar="NAME", help="a route it may use; repeat for several (default: all)"
+            "--route",
+            action="append",
+            default=[],
+            metavar="NAME",
+            help="a route it may use; repeat for several (default: all)",
         )
 
-    def handle(self, *args: Any, tenant: str, create_tenant: bool, name: str, route: list[str], **options: Any) -> None:
-        owner = Tenant.objects.filter(slug=tenant).first() or (_new_tenant(tenant) if create_tenant else None)
+    def handle(
+        self,
+        *args: Any,
+        tenant: str,
+        create_tenant: bool,
+        name: str,
+        route: list[str],
+        **options: Any,
+    ) -> None:
+        owner = Tenant.objects.filter(slug=tenant).first() or (
+            _new_tenant(tenant) if create_tenant else None
+        )
         if owner is None:
             raise CommandError(f"There is no tenant {tenant!r}: add --create-tenant to make it.")
         row, secret = services.issue_virtual_key(tenant=owner, name=name, routes=route)
-        self.stderr.write(f"Virtual key {row.prefix}... for tenant {owner}. It is shown this once; only its HMAC is kept.")
+        self.stderr.write(
+            f"Virtual key {row.prefix}... for tenant {owner}. It is shown this once; only "
+            "its HMAC is kept."
+        )
         self.stdout.write(secret)
 
 

@@ -22,6 +22,9 @@ class Command(BaseCommand):
         if not found:
             raise CommandError("No live key has that prefix.")
         if len(found) > 1:
-            raise CommandError(f"{len(found)} keys have that prefix ({', '.join(map(str, found))}): revoke the right one in the admin.")
+            raise CommandError(
+                f"{len(found)} keys have that prefix ({', '.join(map(str, found))}): revoke the "
+                "right one in the admin."
+            )
         services.revoke(key=found[0])
         self.stdout.write(f"Revoked {found[0]}.")

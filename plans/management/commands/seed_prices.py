@@ -8,7 +8,10 @@ from plans import services
 
 
 class Command(BaseCommand):
-    help = "Brings the price table up to date with genai-prices. Rows that a person edited stay as they are."
+    help = (
+        "Brings the price table up to date with genai-prices. Rows that a person "
+        "edited stay as they are."
+    )
 
     def handle(self, *args: Any, **options: Any) -> None:
         self.stdout.write(f"{services.seed_prices()} prices written.")

@@ -8,7 +8,7 @@ import orjson
 
 from plans.snapshot import Context, KeySnapshot, PlanSnapshot
 from proxy.core.config import Route
-from proxy.core.formats.model_input import TURNS, UNREAD, beside_text
+from proxy.core.formats.model_input import TURN_ROLES, UNREAD_FIELDS, extract_non_text
 from proxy.core.types import Message
 
 # Which requests may share an answer.
@@ -19,11 +19,14 @@ from proxy.core.types import Message
 # the same with what is compared by meaning left out: the final message, or under another context
 # than `strict` all that user and assistant said.
 
-VERSION = "1"
+KEY_VERSION = "1"
 
 
-def scope_digest(plan: PlanSnapshot, key: KeySnapshot, *, user: str | None, namespace: str | None) -> str | None:
-    """Hex digest of who may share this answer: from the authenticated key alone, narrowed by the plan and the request's namespace.
+def scope_digest(
+    plan: PlanSnapshot, key: KeySnapshot, *, user: str | None, namespace: str | None
+) -> str | None:
+    """Hex digest of who may share this answer: from the authenticated key alone,
+    narrowed by the plan and the request's namespace.
 
     None when the plan scopes by end user and the request names none: no scope, no cache.
     """
@@ -36,41 +39,69 @@ def scope_digest(plan: PlanSnapshot, key: KeySnapshot, *, user: str | None, name
 
 def exact_key(body: dict[str, Any], *, scope: str, plan: PlanSnapshot, route: Route) -> str:
     """64 hex characters. `body` as asked, or with the messages as they would be sent."""
-    return _digest("exact", {name: value for name, value in body.items() if name not in UNREAD}, scope, plan, route)
+    return _digest_request(
+        "exact",
+        {name: value for name, value in body.items() if name not in UNREAD_FIELDS},
+        scope,
+        plan,
+        route,
+    )
 
 
-def bucket_key(body: dict[str, Any], *, scope: str, plan: PlanSnapshot, route: Route, context: Context = "strict") -> str:
-    """64 hex characters: all of the request but its last text or, under another context than `strict`, but what its turns say."""
-    kept = {name: value for name, value in body.items() if name not in UNREAD}
+def bucket_key(
+    body: dict[str, Any],
+    *,
+    scope: str,
+    plan: PlanSnapshot,
+    route: Route,
+    context: Context = "strict",
+) -> str:
+    """64 hex characters: all of the request but its last text or,
+    under another context than `strict`, but what its turns say."""
+    kept = {name: value for name, value in body.items() if name not in UNREAD_FIELDS}
     messages = body["messages"]
     if plan.cache is None or context == "strict":
-        kept["messages"] = [*messages[:-1], {"role": messages[-1]["role"], **beside_text(messages[-1])}]
-        return _digest("bucket", kept, scope, plan, route)
-    kept["messages"] = _instructions(messages)
+        kept["messages"] = [
+            *messages[:-1],
+            {"role": messages[-1]["role"], **extract_non_text(messages[-1])},
+        ]
+        return _digest_request("bucket", kept, scope, plan, route)
+    kept["messages"] = _extract_instructions(messages)
     # The number tells apart what was kept before an entry said whether it was asked within a chat.
-    return _digest(f"window-{plan.cache.window}" if context == "window" else f"{context}-2", kept, scope, plan, route)
+    return _digest_request(
+        f"window-{plan.cache.window}" if context == "window" else f"{context}-2",
+        kept,
+        scope,
+        plan,
+        route,
+    )
 
 
-def _instructions(messages: list[Message]) -> list[Any]:
-    """The messages that are no turns, with their distance from the end once the chat has begun; and what the turns of each side carry
-    besides their words, such as a name, wherever it changes."""
+def _extract_instructions(messages: list[Message]) -> list[Any]:
+    """The messages that are no turns, with their distance from the end once the chat has begun;
+    and what the turns of each side carry besides their words, such as a name, wherever it changes.
+    """
     kept: list[Any] = []
     carried: dict[str, dict[str, Any]] = {}
     for place, message in enumerate(messages):
         role = message["role"]
-        if role not in TURNS:
+        if role not in TURN_ROLES:
             kept.append([place - len(messages) if carried else 0, message])
             continue
-        rest = beside_text(message)
+        rest = extract_non_text(message)
         if rest != carried.setdefault(role, {}):
             carried[role] = rest
             kept.append([role, rest])
     return kept
 
 
-def _digest(kind: str, kept: dict[str, Any], scope: str, plan: PlanSnapshot, route: Route) -> str:
-    head = f"{VERSION}\0{kind}\0{scope}\0{plan.id}\0{plan.answer_digest}\0{route.id}\0{route.version}\0"
-    return hashlib.sha256(head.encode() + orjson.dumps(kept, option=orjson.OPT_SORT_KEYS)).hexdigest()
+def _digest_request(
+    kind: str, kept: dict[str, Any], scope: str, plan: PlanSnapshot, route: Route
+) -> str:
+    head = f"{KEY_VERSION}\0{kind}\0{scope}\0{plan.id}\0{plan.answer_digest}\0{route.id}\0{route.version}\0"  # noqa: E501 -- no blank to break it at
+    return hashlib.sha256(
+        head.encode() + orjson.dumps(kept, option=orjson.OPT_SORT_KEYS)
+    ).hexdigest()
 
 
 # An end user as the caches know them: by a digest from which nobody without the pepper can tell who
@@ -78,5 +109,16 @@ def _digest(kind: str, kept: dict[str, Any], scope: str, plan: PlanSnapshot, rou
 
 
 def end_user_digest(user: str | None, *, tenant_id: int, pepper: str) -> str:
-    """64 hex characters, HMAC-SHA256 (RFC 2104); "" for nobody. The same name at two tenants is two people."""
-    return hmac.digest(pepper.encode(), f"end user\0{tenant_id}\0{user}".encode("utf-8", "surrogatepass"), "sha256").hex() if user else ""
+    """64 hex characters, HMAC-SHA256 (RFC 2104); "" for nobody.
+
+    The same name at two tenants is two people.
+    """
+    return (
+        hmac.digest(
+            pepper.encode(),
+            f"end user\0{tenant_id}\0{user}".encode("utf-8", "surrogatepass"),
+            "sha256",
+        ).hex()
+        if user
+        else ""
+    )

@@ -4,43 +4,73 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from plans.snapshot import CompressionSettings
-from proxy.core.compression.layout import HIGH, LOW, RECALL, block_share
+from proxy.core.compression.layout import (
+    HIGH_WATER_SHARE,
+    LOW_WATER_SHARE,
+    MAX_RETRIEVED_SHARE,
+    max_block_tokens,
+)
 from proxy.core.compression.registry import ENGINES
-from proxy.core.compression.turn_forecast import expected
-from proxy.core.compression.types import Terms
+from proxy.core.compression.turn_forecast import expected_turns
+from proxy.core.compression.types import CompressionTerms
 
 # What is sent of a cut chat, in tokens, before it is cut.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sizes:
-    """`head`: system text, the same cut or whole; `block`; `low` and `high` water of the recent
-    turns; `recalled`, at most; `budget` for all."""
+class LayoutSizes:
+    """`head_tokens`: system text, the same cut or whole; `block_tokens`;
+    `low_water_tokens` and `high_water_tokens` water of the recent turns; `max_retrieved_tokens`, at
+    most; `budget_tokens` for all."""
 
-    head: int
-    block: int
-    low: int
-    high: int
-    recalled: int
-    budget: int
+    head_tokens: int
+    block_tokens: int
+    low_water_tokens: int
+    high_water_tokens: int
+    max_retrieved_tokens: int
+    budget_tokens: int
 
     @classmethod
-    def of(cls, settings: CompressionSettings, head: int = 0) -> "Sizes":
-        """What a chat is cut to by a plan. An engine that keeps whole messages keeps others each turn: nothing stays the same."""
+    def for_settings(cls, settings: CompressionSettings, head: int = 0) -> "LayoutSizes":
+        """What a chat is cut to by a plan.
+
+        An engine that keeps whole messages keeps others each turn: nothing stays the same.
+        """
         engine, budget = ENGINES[settings.engine], settings.max_input_tokens
         if engine.grain == "message":
-            return cls(head=head, block=0, low=0, high=0, recalled=budget, budget=budget)
-        block = block_share(budget, focused=settings.focus == "question" and engine.focus is not None)
-        low, high, recalled = (round(share * budget) for share in (LOW, HIGH, RECALL))
-        return cls(head=head, block=block, low=low, high=high, recalled=recalled, budget=budget)
+            return cls(
+                head_tokens=head,
+                block_tokens=0,
+                low_water_tokens=0,
+                high_water_tokens=0,
+                max_retrieved_tokens=budget,
+                budget_tokens=budget,
+            )
+        block = max_block_tokens(
+            budget, focused=settings.focus == "question" and engine.focus is not None
+        )
+        low, high, recalled = (
+            round(share * budget)
+            for share in (LOW_WATER_SHARE, HIGH_WATER_SHARE, MAX_RETRIEVED_SHARE)
+        )
+        return cls(
+            head_tokens=head,
+            block_tokens=block,
+            low_water_tokens=low,
+            high_water_tokens=high,
+            max_retrieved_tokens=recalled,
+            budget_tokens=budget,
+        )
 
-    def prefix(self, recent: int) -> int:
+    def count_prefix_tokens(self, recent: int) -> int:
         """What stays the same until the next mark."""
-        return self.head + self.block + recent
+        return self.head_tokens + self.block_tokens + recent
 
-    def fresh(self, recent: int) -> int:
+    def count_fresh_tokens(self, recent: int) -> int:
         """What is recalled beside so many tokens of recent turns, at most."""
-        return max(0, min(self.recalled, self.budget - self.prefix(recent)))
+        return max(
+            0, min(self.max_retrieved_tokens, self.budget_tokens - self.count_prefix_tokens(recent))
+        )
 
 
 # Whether it pays to cut a chat, for `"when": "saves"`. Pure arithmetic in units of one fresh input
@@ -55,63 +85,91 @@ class Sizes:
 # the recent turns reach their high water), cutting pays when
 #
 #     w C + R + k (r C + R + m) < (k + 1) r H       while the provider holds the chat,
-#     w C + R + k (r C + R + m) < w H + k r H       when it does not: at first contact, or after a longer rest than it keeps a prefix.
+#     w C + R + k (r C + R + m) < w H + k r H       when it does not: at first contact, or after a
+#                                                   longer rest than it keeps a prefix.
 #
 # k is only an expectation, so bounds stand beside it. What a warm chat's cut costs at first must
-# come back in a quarter of the turns expected (`HASTE`), which two of three chats reach when as
-# many are expected as there were. A chat may end right now: then cutting must not have cost more
-# than a hundredth of what the chat cost so far, as in ski rental (Karlin, Manasse, Rudolph and
-# Sleator 1988), but with a much smaller ratio. And a cut that pays only because the provider was
-# cold, and loses at every later turn, must still pay after `PATIENCE` times the turns expected,
-# which by Markov's inequality at most one chat in `PATIENCE` exceeds.
+# come back in a quarter of the turns expected (`WARM_PAYBACK_FACTOR`), which two of three chats
+# reach when as many are expected as there were. A chat may end right now: then cutting must not
+# have cost more than a hundredth of what the chat cost so far, as in ski rental (Karlin, Manasse,
+# Rudolph and Sleator 1988), but with a much smaller ratio. And a cut that pays only because the
+# provider was cold, and loses at every later turn, must still pay after `COLD_TURNS_FACTOR` times
+# the turns expected, which by Markov's inequality at most one chat in `COLD_TURNS_FACTOR` exceeds.
 #
 # What was cut stays cut: going back would write H. H only grows, so all turns of the chat are
 # looked at again: what paid at an earlier one pays now, and no state is needed to know that. What
-# the provider holds is the exception, see `Terms`.
+# the provider holds is the exception, see `CompressionTerms`.
 
 # What a chat may have cost more than whole, whenever it ends.
-RISK = 0.01
-PATIENCE = 8.0
-HASTE = 4.0
+MAX_LOSS_SHARE = 0.01
+COLD_TURNS_FACTOR = 8.0
+WARM_PAYBACK_FACTOR = 4.0
 # So many turns of recalling all there is room for are added to what a chat's turns recalled.
-DOUBT = 16
+RETRIEVAL_PRIOR_TURNS = 16
 # A chat that comes to speak of much it spoke of before recalls more than it did.
-MARGIN = 1.25
+RETRIEVAL_MARGIN = 1.25
 
 
-def pays(asked: Sequence[int], sizes: Sizes, terms: Terms) -> bool:
-    """Whether to cut now. `asked`: tokens of the whole prompt at each turn of the chat so far, the present one last."""
+def compression_pays(asked: Sequence[int], sizes: LayoutSizes, terms: CompressionTerms) -> bool:
+    """Whether to cut now.
+
+    `asked`: tokens of the whole prompt at each turn of the chat so far, the present one last.
+    """
     if len(asked) < 2:
         return False
-    if terms.last == "cut":
+    if terms.last_sent == "cut":
         return True
-    costs = _Costs(sizes, terms)
-    if terms.held is False and costs.pays_cold(asked):
+    costs = _BreakEvenCosts(sizes, terms)
+    if terms.prefix_is_warm is False and costs.pays_cold(asked):
         return True
-    return costs.paid(asked)
+    return costs.pays_warm(asked)
 
 
-class _Costs:
-    """The sums of the module's text for sizes and one set of terms. What the present turn adds costs the same either way."""
+class _BreakEvenCosts:
+    """The sums of the module's text for sizes and one set of terms.
 
-    def __init__(self, sizes: Sizes, terms: Terms) -> None:
-        self.terms, self.budget = terms, sizes.budget
-        self.gap = max(1, sizes.high - sizes.low)
-        self.rewritten = sizes.block + sizes.low
-        low, high = sizes.prefix(sizes.low), sizes.prefix(sizes.high)
-        self.now = self._sent(sizes.head) + terms.write * (high - sizes.head) + sizes.fresh(sizes.high)
-        self.most = (sizes.fresh(sizes.low) + sizes.fresh(sizes.high)) / 2
-        self.later = self._between(low, high)
+    What the present turn adds costs the same either way.
+    """
 
-    def paid(self, asked: Sequence[int]) -> bool:
-        """Whether cutting pays at this turn or did at an earlier one, the provider holding the chat."""
+    def __init__(self, sizes: LayoutSizes, terms: CompressionTerms) -> None:
+        self.terms, self.budget = terms, sizes.budget_tokens
+        self.water_gap_tokens = max(1, sizes.high_water_tokens - sizes.low_water_tokens)
+        self.rewritten_tokens = sizes.block_tokens + sizes.low_water_tokens
+        low, high = (
+            sizes.count_prefix_tokens(sizes.low_water_tokens),
+            sizes.count_prefix_tokens(sizes.high_water_tokens),
+        )
+        self.first_turn_cost = (
+            self._price_sent_prefix(sizes.head_tokens)
+            + terms.cache_write_ratio * (high - sizes.head_tokens)
+            + sizes.count_fresh_tokens(sizes.high_water_tokens)
+        )
+        self.max_retrieved_tokens = (
+            sizes.count_fresh_tokens(sizes.low_water_tokens)
+            + sizes.count_fresh_tokens(sizes.high_water_tokens)
+        ) / 2
+        self.later_prefix_cost = self._average_prefix_cost(low, high)
+
+    def pays_warm(self, asked: Sequence[int]) -> bool:
+        """Whether cutting pays at this turn or did at an earlier one,
+        the provider holding the chat."""
         before = asked[0]
-        spent = self.terms.write * before
+        spent = self.terms.cache_write_ratio * before
         for turn, whole in enumerate(asked[1:], 2):
-            spent += self._sent(before) + self.terms.write * max(0, whole - before)
-            extra = self.now - self._sent(before)
-            gain = self.terms.read * whole - self._turn(whole, (whole - asked[0]) / (turn - 1))
-            if whole > self.budget and gain > 0 and HASTE * extra < expected(turn, self.terms.ahead) * gain and extra <= RISK * spent:
+            spent += self._price_sent_prefix(before) + self.terms.cache_write_ratio * max(
+                0, whole - before
+            )
+            extra = self.first_turn_cost - self._price_sent_prefix(before)
+            gain = self.terms.cached_price_ratio * whole - self._estimate_turn_cost(
+                whole, (whole - asked[0]) / (turn - 1)
+            )
+            if (
+                whole > self.budget
+                and gain > 0
+                and WARM_PAYBACK_FACTOR * extra
+                < expected_turns(turn, self.terms.turn_forecast) * gain
+                and extra <= MAX_LOSS_SHARE * spent
+            ):
                 return True
             before = whole
         return False
@@ -119,27 +177,57 @@ class _Costs:
     def pays_cold(self, asked: Sequence[int]) -> bool:
         """Whether it pays now, the provider holding nothing."""
         turns = len(asked)
-        gained = self.terms.write * asked[-2] - self.now
-        loss = self._turn(asked[-1], (asked[-1] - asked[0]) / (turns - 1)) - self.terms.read * asked[-1]
-        return gained > 0 and gained > PATIENCE * expected(turns, self.terms.ahead) * loss
+        gained = self.terms.cache_write_ratio * asked[-2] - self.first_turn_cost
+        loss = (
+            self._estimate_turn_cost(asked[-1], (asked[-1] - asked[0]) / (turns - 1))
+            - self.terms.cached_price_ratio * asked[-1]
+        )
+        return (
+            gained > 0
+            and gained > COLD_TURNS_FACTOR * expected_turns(turns, self.terms.turn_forecast) * loss
+        )
 
-    def _turn(self, whole: int, grown: float) -> float:
-        """A later turn of a cut chat of so many tokens, to which each turn adds so many. They are written behind what was recalled, and
-        again before it when that is another."""
-        again = grown + self.rewritten * min(1.0, grown / self.gap)
-        return self.later + self._recalled(whole) + (self.terms.write - self.terms.read) * again
+    def _estimate_turn_cost(self, whole: int, grown: float) -> float:
+        """A later turn of a cut chat of so many tokens, to which each turn adds so many.
 
-    def _recalled(self, whole: int) -> float:
+        They are written behind what was recalled, and again before it when that is another.
+        """
+        again = grown + self.rewritten_tokens * min(1.0, grown / self.water_gap_tokens)
+        return (
+            self.later_prefix_cost
+            + self._estimate_retrieved(whole)
+            + (self.terms.cache_write_ratio - self.terms.cached_price_ratio) * again
+        )
+
+    def _estimate_retrieved(self, whole: int) -> float:
         """What a turn recalls: the longer the chat, the more there is to recall."""
         terms = self.terms
-        return min(self.most, MARGIN * whole * (terms.recalled + DOUBT * self.most) / (terms.searched + DOUBT * whole))
+        return min(
+            self.max_retrieved_tokens,
+            RETRIEVAL_MARGIN
+            * whole
+            * (terms.retrieved_tokens + RETRIEVAL_PRIOR_TURNS * self.max_retrieved_tokens)
+            / (terms.searched_tokens + RETRIEVAL_PRIOR_TURNS * whole),
+        )
 
-    def _sent(self, tokens: float) -> float:
-        """A prefix the provider was sent before. That of a later turn is longer, so it is taken as long enough to be held."""
-        return (self.terms.read if tokens >= self.terms.minimum else 1.0) * tokens
+    def _price_sent_prefix(self, tokens: float) -> float:
+        """A prefix the provider was sent before.
 
-    def _between(self, low: int, high: int) -> float:
+        That of a later turn is longer, so it is taken as long enough to be held.
+        """
+        return (
+            self.terms.cached_price_ratio if tokens >= self.terms.min_cacheable_tokens else 1.0
+        ) * tokens
+
+    def _average_prefix_cost(self, low: int, high: int) -> float:
         """A prefix that grows from `low` to `high`, on average."""
-        warm = max(low, min(high, self.terms.minimum))
-        share = (high - warm) / (high - low) if high > low else float(high >= self.terms.minimum)
-        return share * self.terms.read * (warm + high) / 2 + (1 - share) * (low + warm) / 2
+        warm = max(low, min(high, self.terms.min_cacheable_tokens))
+        share = (
+            (high - warm) / (high - low)
+            if high > low
+            else float(high >= self.terms.min_cacheable_tokens)
+        )
+        return (
+            share * self.terms.cached_price_ratio * (warm + high) / 2
+            + (1 - share) * (low + warm) / 2
+        )

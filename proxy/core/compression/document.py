@@ -10,57 +10,78 @@ from typing import Any, NamedTuple, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from proxy.core.compression.fragments import Share, Span, Turn, cut_further
-from proxy.core.compression.memo import Memory
-from proxy.core.compression.speakers import labels, spoken, spoken_turns
-from proxy.core.compression.structure import UNCUT, Fragment, Structure, Whole
-from proxy.core.compression.units import Keep, Unit, final_question, texts
-from proxy.core.text.languages import TERM, numbers, terms
-from proxy.core.text.sentences import pieces
-from proxy.core.types import Integers, Message
+from proxy.core.compression.fragments import PieceShare, Span, TurnSpan, split_large_spans
+from proxy.core.compression.memo import Memo
+from proxy.core.compression.speakers import collect_labels, find_turn_spans, write_unit_text
+from proxy.core.compression.structure import UNCUT_FRAGMENT, Fragment, SplitPiece, Structure
+from proxy.core.compression.units import Unit, UnitPolicy, find_final_question, list_part_texts
+from proxy.core.text.languages import TERM_BYTES, number_terms, terms
+from proxy.core.text.sentences import split_pieces
+from proxy.core.types import IntegerArray, Message
 
 # A message text, read once: where its sentences and blocks are and which words stand in each.
 
 
 class Passage(NamedTuple):
-    """The pieces of a text in a form that is small and quickly joined. `spans`: start and end of each, int32; `sizes`: how many terms
-    it has, int32; `terms`: all of them in order, int64, see `languages.numbers`; `fragments`, `wholes` and `nodes`: see `Structure`,
-    empty where no piece was cut further."""
+    """The pieces of a text in a form that is small and quickly joined.
+
+    `spans`: start and end of each, int32; `term_counts`: how many terms it has, int32; `terms`: all
+    of them in order, int64, see `number_terms`; `fragments`, `wholes` and `nodes`: see `Structure`,
+    empty where no piece was cut further.
+    """
 
     spans: bytes
-    sizes: bytes
+    term_counts: bytes
     terms: bytes
     fragments: bytes = b""
     wholes: bytes = b""
     nodes: bytes = b""
 
-    def edges(self) -> Iterator[tuple[int, int]]:
+    def iter_spans(self) -> Iterator[tuple[int, int]]:
         """Start and end of each piece, in characters."""
         flat = memoryview(self.spans).cast("i").tolist()
         return zip(flat[::2], flat[1::2], strict=True)
 
 
-def read(text: str, language: str, share: Share | None = None) -> Passage:
-    """In sentences and blocks; those of more than the share in fragments. Raises ValueError for an unknown language."""
-    return _read(text, pieces(text), language, share, ())
+def read_passage(text: str, language: str, share: PieceShare | None = None) -> Passage:
+    """In sentences and blocks; those of more than the share in fragments.
+
+    Raises ValueError for an unknown language.
+    """
+    return _build_passage(text, split_pieces(text), language, share, ())
 
 
-def read_whole(text: str, language: str, share: Share | None = None, turns: Sequence[Turn] = ()) -> Passage:
-    """The same of a text that stays in one piece where it fits, see `cut_further`. Raises ValueError for an unknown language."""
-    return _read(text, [(0, len(text))], language, share, turns)
+def read_whole_passage(
+    text: str, language: str, share: PieceShare | None = None, turns: Sequence[TurnSpan] = ()
+) -> Passage:
+    """The same of a text that stays in one piece where it fits, see `split_large_spans`.
+
+    Raises ValueError for an unknown language.
+    """
+    return _build_passage(text, [(0, len(text))], language, share, turns)
 
 
-def _read(text: str, spans: list[Span], language: str, share: Share | None, turns: Sequence[Turn]) -> Passage:
-    cut = cut_further(text, spans, share, turns) if share else None
+def _build_passage(
+    text: str, spans: list[Span], language: str, share: PieceShare | None, turns: Sequence[TurnSpan]
+) -> Passage:
+    cut = split_large_spans(text, spans, share, turns) if share else None
     if cut is None or cut.structure is None:
-        return _packed(spans, numbers(text, spans, language))
+        return _pack_passage(spans, number_terms(text, spans, language))
     # What says nothing in words has none: its span is empty here.
-    said = [(start, start if opaque else end) for (start, end), opaque in zip(cut.spans, cut.opaque, strict=True)]
-    return _packed(cut.spans, numbers(text, said, language), cut.structure)
+    said = [
+        (start, start if opaque else end)
+        for (start, end), opaque in zip(cut.spans, cut.opaque, strict=True)
+    ]
+    return _pack_passage(cut.spans, number_terms(text, said, language), cut.structure)
 
 
-def _packed(spans: list[Span], terms: list[bytes], structure: tuple[bytes, bytes, bytes] = (b"", b"", b"")) -> Passage:
-    edges, sizes = array("i", chain.from_iterable(spans)), array("i", [len(found) // TERM for found in terms])
+def _pack_passage(
+    spans: list[Span], terms: list[bytes], structure: tuple[bytes, bytes, bytes] = (b"", b"", b"")
+) -> Passage:
+    edges, sizes = (
+        array("i", chain.from_iterable(spans)),
+        array("i", [len(found) // TERM_BYTES for found in terms]),
+    )
     return Passage(edges.tobytes(), sizes.tobytes(), b"".join(terms), *structure)
 
 
@@ -68,25 +89,32 @@ def _packed(spans: list[Span], terms: list[bytes], structure: tuple[bytes, bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Bags:
-    """`terms`: a number for each occurrence, sentence after sentence, equal for equal terms; `sizes`: occurrences in each sentence."""
+class TermBags:
+    """`terms`: a number for each occurrence, sentence after sentence, equal for equal terms;
+    `term_counts`: occurrences in each sentence."""
 
-    terms: Integers
-    sizes: Integers
+    terms: IntegerArray
+    term_counts: IntegerArray
 
     @classmethod
-    def of(cls, sentences: Sequence[Sequence[Hashable]]) -> "Bags":
+    def from_terms(cls, sentences: Sequence[Sequence[Hashable]]) -> "TermBags":
         """From the terms themselves."""
         known: dict[Hashable, int] = {}
         terms = [known.setdefault(term, len(known)) for sentence in sentences for term in sentence]
-        return cls(np.array(terms, dtype=np.int64), np.array([len(sentence) for sentence in sentences], dtype=np.int32))
+        return cls(
+            np.array(terms, dtype=np.int64),
+            np.array([len(sentence) for sentence in sentences], dtype=np.int32),
+        )
 
     @classmethod
-    def joined(cls, passages: Iterable[Passage]) -> "Bags":
+    def from_passages(cls, passages: Iterable[Passage]) -> "TermBags":
         """From texts read one by one."""
         read = list(passages)
         terms = np.frombuffer(b"".join([passage.terms for passage in read]), dtype=np.int64)
-        return cls(terms, np.frombuffer(b"".join([passage.sizes for passage in read]), dtype=np.int32))
+        return cls(
+            terms,
+            np.frombuffer(b"".join([passage.term_counts for passage in read]), dtype=np.int32),
+        )
 
 
 # The earlier history in pieces, in columns: 5,000 of them are joined from what was read before
@@ -94,12 +122,15 @@ class Bags:
 
 Column = NDArray[np.int32]
 # Bytes of a start and an end.
-SPAN = 8
+SPAN_BYTES = 8
 
 
-class Source(NamedTuple):
-    """A text that pieces come from. `unit` is an index into the units; `part` into the message's content parts, -1 for a unit that is
-    kept or dropped whole."""
+class TextSource(NamedTuple):
+    """A text that pieces come from.
+
+    `unit` is an index into the units; `part` into the message's content parts, -1 for a unit that
+    is kept or dropped whole.
+    """
 
     unit: int
     part: int
@@ -107,8 +138,11 @@ class Source(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """A sentence or block, or a whole unit (`part` -1). `unit` is an index into the units; `part` into the message's content parts;
-    `start`, `end` in characters of that part."""
+    """A sentence or block, or a whole unit (`part` -1).
+
+    `unit` is an index into the units; `part` into the message's content parts; `start`, `end` in
+    characters of that part.
+    """
 
     unit: int
     text: str
@@ -118,20 +152,28 @@ class Piece(NamedTuple):
 
 
 class Pieces(Sequence[Piece]):
-    """The pieces of some texts in the order of the chat: as a sequence one by one, as columns all at once."""
+    """The pieces of some texts in the order of the chat:
+    as a sequence one by one, as columns all at once."""
 
-    def __init__(self, sources: Sequence[Source], spans: Sequence[bytes], structures: Mapping[int, Structure] | None = None) -> None:
-        """`spans`: start and end of each piece of a text, int32 (`Passage.spans`); `structures`: of the texts by index in which
-        pieces were cut further."""
+    def __init__(
+        self,
+        sources: Sequence[TextSource],
+        spans: Sequence[bytes],
+        structures: Mapping[int, Structure] | None = None,
+    ) -> None:
+        """`spans`: start and end of each piece of a text, int32 (`Passage.spans`);
+        `structures`: of the texts by index in which pieces were cut further."""
         self.sources, self.structures = sources, structures or {}
         edges = np.frombuffer(b"".join(spans), dtype=np.int32)
         self.start: Column = edges[::2]
         self.end: Column = edges[1::2]
         # Which text each piece stands in.
-        self.source: Column = np.repeat(np.arange(len(sources), dtype=np.int32), [len(some) // SPAN for some in spans])
+        self.source: Column = np.repeat(
+            np.arange(len(sources), dtype=np.int32), [len(some) // SPAN_BYTES for some in spans]
+        )
 
     @classmethod
-    def whole(cls, sources: Sequence[Source]) -> "Pieces":
+    def from_whole_texts(cls, sources: Sequence[TextSource]) -> "Pieces":
         """Each text one piece."""
         return cls(sources, [array("i", (0, len(source.text))).tobytes() for source in sources])
 
@@ -146,42 +188,44 @@ class Pieces(Sequence[Piece]):
         return list(zip(self.source.tolist(), self.start.tolist(), self.end.tolist(), strict=True))
 
     @cached_property
-    def first(self) -> list[int]:
+    def first_pieces(self) -> list[int]:
         """Index of the first piece of each text."""
         starts: list[int] = np.searchsorted(self.source, np.arange(len(self.sources))).tolist()
         return starts
 
     @cached_property
-    def opaque(self) -> Column:
+    def opaque_pieces(self) -> Column:
         """The indices of those that say nothing in words."""
         found = [
-            self.first[source] + index
+            self.first_pieces[source] + index
             for source, structure in self.structures.items()
             for index, fragment in enumerate(structure.fragments)
-            if fragment.opaque
+            if fragment.is_opaque
         ]
         return np.array(found, dtype=np.int32)
 
-    def at(self, index: int) -> int:
+    def find_source(self, index: int) -> int:
         """Index of the text that a piece stands in."""
         return self._rows[index][0]
 
-    def fragment(self, index: int) -> Fragment:
+    def get_fragment(self, index: int) -> Fragment:
         """What a piece is of what was cut further; of a piece that was not, nothing."""
         source = self._rows[index][0]
         structure = self.structures.get(source)
-        return structure.fragments[index - self.first[source]] if structure else UNCUT
+        return (
+            structure.fragments[index - self.first_pieces[source]] if structure else UNCUT_FRAGMENT
+        )
 
-    def cut_from(self, index: int) -> tuple[range, Whole] | None:
+    def find_split(self, index: int) -> tuple[range, SplitPiece] | None:
         """The pieces that the sentence or block of this one was cut into."""
-        number = self.fragment(index).whole
+        number = self.get_fragment(index).whole
         if number < 0:
             return None
         source = self._rows[index][0]
-        whole, first = self.structures[source].wholes[number], self.first[source]
+        whole, first = self.structures[source].wholes[number], self.first_pieces[source]
         return range(first + whole.first, first + whole.end), whole
 
-    def of(self, index: int) -> Source:
+    def get_source(self, index: int) -> TextSource:
         """The text that a piece stands in."""
         return self.sources[self._rows[index][0]]
 
@@ -203,70 +247,108 @@ class Pieces(Sequence[Piece]):
 # What an engine ranks: the earlier history in pieces, each kept or dropped as one.
 
 
-class TooLong(Exception):
+class DocumentTooLong(Exception):
     """This history is more than the engine can rank in its time and memory: `trim` takes over."""
 
 
 @dataclass(frozen=True)
-class History:
-    """The pieces in the order of the chat, the language of the plan and the question the chat ends with. `passages`: the texts the
-    pieces come from, already read in that language, where there are such; `memory`: what else is known of texts."""
+class Document:
+    """The pieces in the order of the chat, the language of the plan and the question the chat ends
+    with. `passages`: the texts the pieces come from, already read in that language, where there are
+    such; `memo`: what else is known of texts."""
 
     pieces: Pieces
     language: str
     question: str
     passages: Sequence[Passage] | None = None
-    memory: Memory = field(default_factory=Memory)
+    memo: Memo = field(default_factory=Memo)
 
     @cached_property
     def terms(self) -> list[list[str]]:
         """Each piece's stems without stop words. Raises ValueError for an unknown language."""
-        opaque = set(self.pieces.opaque.tolist())
-        return [terms("" if index in opaque else piece.text, self.language) for index, piece in enumerate(self.pieces)]
+        opaque = set(self.pieces.opaque_pieces.tolist())
+        return [
+            terms("" if index in opaque else piece.text, self.language)
+            for index, piece in enumerate(self.pieces)
+        ]
 
     @cached_property
-    def bags(self) -> Bags:
+    def bags(self) -> TermBags:
         """The same as numbers, which takes no time where the texts were read before."""
-        return Bags.of(self.terms) if self.passages is None else Bags.joined(self.passages)
+        return (
+            TermBags.from_terms(self.terms)
+            if self.passages is None
+            else TermBags.from_passages(self.passages)
+        )
 
 
-# One score a piece, the highest is kept first; where a question was asked, 0 and less is for what has nothing to do with it. May raise
-# TooLong; whatever else it raises, `trim` takes over too.
-Rank = Callable[[History], Sequence[float]]
+# One score a piece, the highest is kept first; where a question was asked, 0 and less is for what
+# has nothing to do with it. May raise TooLong; whatever else it raises, `trim` takes over too.
+RankFunction = Callable[[Document], Sequence[float]]
 
 
-def by_message(chat: Sequence[Unit], messages: list[Message], language: str) -> History:
+def split_by_message(chat: Sequence[Unit], messages: list[Message], language: str) -> Document:
     """Every unit that may go, whole."""
-    sources = [Source(index, -1, spoken(unit, messages)) for index, unit in enumerate(chat) if unit.keep is not Keep.PROTECTED]
-    return History(Pieces.whole(sources), language, final_question(messages))
+    sources = [
+        TextSource(index, -1, write_unit_text(unit, messages))
+        for index, unit in enumerate(chat)
+        if unit.policy is not UnitPolicy.PROTECTED
+    ]
+    return Document(Pieces.from_whole_texts(sources), language, find_final_question(messages))
 
 
-def by_sentence(chat: Sequence[Unit], messages: list[Message], language: str, memory: Memory, share: Share | None = None) -> History:
-    """Every sentence or block that may go, those of more than the share in fragments; units that are kept or dropped whole are one piece,
-    their text what was said in them."""
-    names = labels(messages[index] for unit in chat for index in unit.messages)
-    sources: list[Source] = []
+def split_by_sentence(
+    chat: Sequence[Unit],
+    messages: list[Message],
+    language: str,
+    memory: Memo,
+    share: PieceShare | None = None,
+) -> Document:
+    """Every sentence or block that may go, those of more than the share in fragments;
+    units that are kept or dropped whole are one piece, their text what was said in them."""
+    names = collect_labels(messages[index] for unit in chat for index in unit.message_indices)
+    sources: list[TextSource] = []
     passages: list[Passage] = []
     by = language if share is None else f"{language} {share.tokens} {share.encoding}"
     for index, unit in enumerate(chat):
-        if unit.keep is Keep.WHOLE:
-            if text := spoken(unit, messages, names):
-                turns = spoken_turns(unit, messages, names) if share and len(text) * 4 > share.tokens else ()
-                sources.append(Source(index, -1, text))
-                passages.append(_remembered(memory, "read_whole", f"{by} {turns}", text, partial(read_whole, text, language, share, turns)))
-        elif unit.keep is Keep.SENTENCES:
-            for part, text in enumerate(texts(messages[unit.messages[0]])):
-                sources.append(Source(index, part, text))
-                passages.append(_remembered(memory, "read", by, text, partial(read, text, language, share)))
+        if unit.policy is UnitPolicy.WHOLE:
+            if text := write_unit_text(unit, messages, names):
+                turns = (
+                    find_turn_spans(unit, messages, names)
+                    if share and len(text) * 4 > share.tokens
+                    else ()
+                )
+                sources.append(TextSource(index, -1, text))
+                passages.append(
+                    _read_memoized(
+                        memory,
+                        "read_whole",
+                        f"{by} {turns}",
+                        text,
+                        partial(read_whole_passage, text, language, share, turns),
+                    )
+                )
+        elif unit.policy is UnitPolicy.SENTENCES:
+            for part, text in enumerate(list_part_texts(messages[unit.message_indices[0]])):
+                sources.append(TextSource(index, part, text))
+                passages.append(
+                    _read_memoized(
+                        memory, "read", by, text, partial(read_passage, text, language, share)
+                    )
+                )
     structures = {
-        place: Structure(passage.fragments, passage.wholes, passage.nodes) for place, passage in enumerate(passages) if passage.fragments
+        place: Structure(passage.fragments, passage.wholes, passage.nodes)
+        for place, passage in enumerate(passages)
+        if passage.fragments
     }
     pieces = Pieces(sources, [passage.spans for passage in passages], structures)
-    return History(pieces, language, final_question(messages), passages, memory)
+    return Document(pieces, language, find_final_question(messages), passages, memory)
 
 
-def _remembered(memory: Memory, kind: str, by: str, text: str, work: Callable[[], Passage]) -> Passage:
-    return memory.remember(kind, by, text.encode("utf-8", "surrogatepass"), work)
+def _read_memoized(
+    memory: Memo, kind: str, by: str, text: str, work: Callable[[], Passage]
+) -> Passage:
+    return memory.get_or_compute(kind, by, text.encode("utf-8", "surrogatepass"), work)
 
 
 # Stretches of a chat that are ranked as one: a message, or a few sentences of a long one.
@@ -275,30 +357,45 @@ def _remembered(memory: Memory, kind: str, by: str, text: str, work: Callable[[]
 # long answer of a model holds much that has nothing to do with it.
 
 # Characters: a text of so many is one segment, a longer one is cut into stretches of about so many.
-WHOLE, STRETCH = 512, 256
+MAX_SEGMENT_CHARACTERS, STRETCH_CHARACTERS = 512, 256
 
 
 class Segments:
-    """`of`: the segment of each piece, ascending from 0."""
+    """`segment_by_piece`: the segment of each piece, ascending from 0."""
 
     def __init__(self, pieces: Pieces) -> None:
         lengths = np.array([len(source.text) for source in pieces.sources], dtype=np.int64)
-        stretch = np.where(lengths[pieces.source] <= WHOLE, 0, pieces.start // STRETCH) if len(pieces) else np.zeros(0, dtype=np.int64)
-        new = np.diff(pieces.source, prepend=-1).astype(bool) | np.diff(stretch, prepend=0).astype(bool)
-        self.of: NDArray[np.int64] = np.cumsum(new) - 1
-        self.first: NDArray[np.int64] = np.flatnonzero(new)
+        stretch = (
+            np.where(
+                lengths[pieces.source] <= MAX_SEGMENT_CHARACTERS,
+                0,
+                pieces.start // STRETCH_CHARACTERS,
+            )
+            if len(pieces)
+            else np.zeros(0, dtype=np.int64)
+        )
+        new = np.diff(pieces.source, prepend=-1).astype(bool) | np.diff(stretch, prepend=0).astype(
+            bool
+        )
+        self.segment_by_piece: NDArray[np.int64] = np.cumsum(new) - 1
+        self.first_pieces: NDArray[np.int64] = np.flatnonzero(new)
         self._pieces = pieces
 
     def __len__(self) -> int:
-        return len(self.first)
+        return len(self.first_pieces)
 
     @property
     def source(self) -> NDArray[np.int32]:
         """The text that each segment stands in."""
-        return self._pieces.source[self.first]
+        return self._pieces.source[self.first_pieces]
 
-    def texts(self) -> Iterator[str]:
+    def iter_texts(self) -> Iterator[str]:
         """What each says."""
-        last = np.append(self.first[1:], len(self._pieces)) - 1
-        places = zip(self.source.tolist(), self._pieces.start[self.first].tolist(), self._pieces.end[last].tolist(), strict=True)
+        last = np.append(self.first_pieces[1:], len(self._pieces)) - 1
+        places = zip(
+            self.source.tolist(),
+            self._pieces.start[self.first_pieces].tolist(),
+            self._pieces.end[last].tolist(),
+            strict=True,
+        )
         return (self._pieces.sources[source].text[start:end] for source, start, end in places)

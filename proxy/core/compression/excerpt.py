@@ -1,29 +1,31 @@
-"""A message too large for the room, with the middle of its text cut out: for the engines that keep whole messages.
+"""A message too large for the room, with the middle of its text cut out:
+for the engines that keep whole messages.
 
-Both ends stay, the more of the newest; what is JSON, code or a table stays one. The roles, calls and ids of a message stay as they are.
+Both ends stay, the more of the newest; what is JSON, code or a table stays one. The roles, calls
+and ids of a message stay as they are.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from proxy.core.compression.document import History, Pieces, Rank, Source, read
-from proxy.core.compression.fragments import Share, Span
-from proxy.core.compression.rendering import LEFT_OUT, Rendering
-from proxy.core.compression.selection import choose
+from proxy.core.compression.document import Document, Pieces, RankFunction, TextSource, read_passage
+from proxy.core.compression.fragments import PieceShare, Span
+from proxy.core.compression.rendering import OMISSION_MARK, FragmentRenderer
+from proxy.core.compression.selection import select_pieces
 from proxy.core.compression.structure import Structure
-from proxy.core.compression.transcript import Transcript
-from proxy.core.text.windows import windows
+from proxy.core.compression.transcript import TranscriptWriter
+from proxy.core.text.windows import split_windows
 from proxy.core.tokens import count_text
 from proxy.core.types import Message
 
 # An excerpt of fewer tokens says nothing.
-LEAST_EXCERPT = 24
+MIN_EXCERPT_TOKENS = 24
 # A text of more characters is cut without a look at what it is: that is done at once.
-MAX_READ = 200_000
+MAX_READ_CHARACTERS = 200_000
 # What is read of a text at each end, in characters a token.
-PER_TOKEN = 6
-_TRIES = 24
+CHARACTERS_PER_TOKEN = 6
+_MAX_TRIES = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,57 +33,71 @@ class Excerpt:
     """What is kept of a text, and its places in it."""
 
     text: str
-    kept: tuple[Span, ...]
+    kept_spans: tuple[Span, ...]
 
 
-def excerpt(text: str, room: int, encoding: str, rank: Rank, language: str) -> Excerpt | None:
+def build_excerpt(
+    text: str, room: int, encoding: str, rank: RankFunction, language: str
+) -> Excerpt | None:
     """At most `room` tokens of a text, or None where nothing is worth them."""
-    if room < LEAST_EXCERPT:
+    if room < MIN_EXCERPT_TOKENS:
         return None
-    found = _by_structure(text, room, encoding, rank, language) if len(text) <= MAX_READ else None
-    return found or _ends(text, room, encoding)
+    found = (
+        _excerpt_by_structure(text, room, encoding, rank, language)
+        if len(text) <= MAX_READ_CHARACTERS
+        else None
+    )
+    return found or _excerpt_both_ends(text, room, encoding)
 
 
-def _by_structure(text: str, room: int, encoding: str, rank: Rank, language: str) -> Excerpt | None:
-    passage = read(text, language, Share.of(room, encoding))
-    structures = {0: Structure(passage.fragments, passage.wholes, passage.nodes)} if passage.fragments else {}
-    pieces = Pieces([Source(0, 0, text)], [passage.spans], structures)
-    history = History(pieces, language, "", [passage])
-    chosen = choose(pieces, rank(history), room, _Plain(pieces), encoding)
+def _excerpt_by_structure(
+    text: str, room: int, encoding: str, rank: RankFunction, language: str
+) -> Excerpt | None:
+    passage = read_passage(text, language, PieceShare.for_budget(room, encoding))
+    structures = (
+        {0: Structure(passage.fragments, passage.wholes, passage.nodes)}
+        if passage.fragments
+        else {}
+    )
+    pieces = Pieces([TextSource(0, 0, text)], [passage.spans], structures)
+    history = Document(pieces, language, "", [passage])
+    chosen = select_pieces(pieces, rank(history), room, _PlainWriter(pieces), encoding)
     if chosen.tokens * 2 < room:
         return None
-    return Excerpt(chosen.text, tuple((pieces[index].start, pieces[index].end) for index in chosen.pieces))
+    return Excerpt(
+        chosen.text, tuple((pieces[index].start, pieces[index].end) for index in chosen.pieces)
+    )
 
 
-class _Plain(Transcript):
+class _PlainWriter(TranscriptWriter):
     """Writes the pieces of one text without a speaker."""
 
     def __init__(self, pieces: Pieces) -> None:
         super().__init__(pieces, [], [])
-        self._one = pieces
+        self._text_pieces = pieces
 
-    def write(self, chosen: Sequence[int]) -> str:
+    def write_pieces(self, chosen: Sequence[int]) -> str:
         if not chosen:
             return ""
-        rendering = Rendering(self._one, 0, ())
-        items = rendering.items(chosen)
-        before = [LEFT_OUT, " "] if items[0].first else []
-        after = [] if items[-1].last == len(self._one) - 1 else [" ", LEFT_OUT]
-        return "".join([*before, rendering.side_by_side(items), *after])
+        rendering = FragmentRenderer(self._text_pieces, 0, ())
+        items = rendering.render_items(chosen)
+        before = [OMISSION_MARK, " "] if items[0].first else []
+        after = [] if items[-1].last == len(self._text_pieces) - 1 else [" ", OMISSION_MARK]
+        return "".join([*before, rendering.join_items(items), *after])
 
-    def quoted(self, text: str) -> str:
+    def quote_line(self, text: str) -> str:
         return text
 
 
-def _ends(text: str, room: int, encoding: str) -> Excerpt | None:
+def _excerpt_both_ends(text: str, room: int, encoding: str) -> Excerpt | None:
     """The beginning and the end."""
-    size = min(len(text), room * PER_TOKEN) // 2
-    for _ in range(_TRIES):
+    size = min(len(text), room * CHARACTERS_PER_TOKEN) // 2
+    for _ in range(_MAX_TRIES):
         if size < 1:
             return None
-        head = next(windows(text, 0, len(text), size), (0, 0))[1]
+        head = next(split_windows(text, 0, len(text), size), (0, 0))[1]
         tail = max(head, len(text) - size)
-        found = f"{text[:head]} {LEFT_OUT} {text[tail:]}"
+        found = f"{text[:head]} {OMISSION_MARK} {text[tail:]}"
         tokens = count_text(found, encoding)
         if tokens <= room:
             return Excerpt(found, ((0, head), (tail, len(text))))
@@ -89,8 +105,9 @@ def _ends(text: str, room: int, encoding: str) -> Excerpt | None:
     return None
 
 
-def shares(counts: Sequence[int], room: int) -> list[int]:
-    """What each text may have so that all are within the room: the small ones go whole, the others get alike."""
+def allot_tokens(counts: Sequence[int], room: int) -> list[int]:
+    """What each text may have so that all are within the room:
+    the small ones go whole, the others get alike."""
     found = list(counts)
     left, order = room, sorted(range(len(counts)), key=counts.__getitem__)
     for place, index in enumerate(order):
@@ -99,18 +116,18 @@ def shares(counts: Sequence[int], room: int) -> list[int]:
     return found
 
 
-def texts_of(message: Message) -> Iterator[tuple[int, str]]:
+def iter_texts(message: Message) -> Iterator[tuple[int, str]]:
     """The texts of a message that may be cut, by content part; -1 for plain content."""
     content = message.get("content")
     if isinstance(content, str):
         yield -1, content
     elif isinstance(content, list):
         for place, part in enumerate(content):
-            if (text := _text(part)) is not None:
+            if (text := _get_part_text(part)) is not None:
                 yield place, text
 
 
-def _text(part: object) -> str | None:
+def _get_part_text(part: object) -> str | None:
     """The text of a content part, or of the document in it."""
     if not isinstance(part, dict):
         return None
@@ -122,13 +139,23 @@ def _text(part: object) -> str | None:
     return text if isinstance(text, str) else None
 
 
-def with_texts(message: Message, texts: dict[int, str]) -> Message:
+def replace_texts(message: Message, texts: dict[int, str]) -> Message:
     """The message with some of its texts replaced."""
     content: Any = message.get("content")
     if isinstance(content, str):
         return {**message, "content": texts.get(-1, content)}
-    return {**message, "content": [_with_text(part, texts[place]) if place in texts else part for place, part in enumerate(content)]}
+    return {
+        **message,
+        "content": [
+            _replace_part_text(part, texts[place]) if place in texts else part
+            for place, part in enumerate(content)
+        ],
+    }
 
 
-def _with_text(part: dict[str, Any], text: str) -> dict[str, Any]:
-    return {**part, "text": text} if part.get("type") == "text" else {**part, "source": {**part["source"], "data": text}}
+def _replace_part_text(part: dict[str, Any], text: str) -> dict[str, Any]:
+    return (
+        {**part, "text": text}
+        if part.get("type") == "text"
+        else {**part, "source": {**part["source"], "data": text}}
+    )

@@ -10,16 +10,23 @@ from itertools import accumulate
 import numpy as np
 
 from plans.snapshot import CompressionSettings
-from proxy.core.compression.counted_chat import Draft
-from proxy.core.compression.document import History, by_sentence
-from proxy.core.compression.fragments import Share
-from proxy.core.compression.memo import Memory
-from proxy.core.compression.registry import ENGINES, load
-from proxy.core.compression.rendering import LEFT_OUT
-from proxy.core.compression.selection import NOTHING, Chosen, choose, each_once, ranked, scored
-from proxy.core.compression.speakers import EARLIER
-from proxy.core.compression.transcript import Transcript
-from proxy.core.compression.units import Keep
+from proxy.core.compression.counted_chat import CountedChat
+from proxy.core.compression.document import Document, split_by_sentence
+from proxy.core.compression.fragments import PieceShare
+from proxy.core.compression.memo import Memo
+from proxy.core.compression.registry import ENGINES, load_rank
+from proxy.core.compression.rendering import OMISSION_MARK
+from proxy.core.compression.selection import (
+    EMPTY_SELECTION,
+    Selection,
+    drop_duplicates,
+    rank_indices,
+    score_pieces,
+    select_pieces,
+)
+from proxy.core.compression.speakers import HISTORY_PHRASE
+from proxy.core.compression.transcript import TranscriptWriter
+from proxy.core.compression.units import UnitPolicy
 from proxy.core.tokens import count_text
 from proxy.core.types import Message
 
@@ -33,12 +40,15 @@ from proxy.core.types import Message
 # With a block of an eighth of 4,096 tokens the prefix has about 1,024 to 1,664: most providers
 # remember none of less than 1,024.
 
-LOW, HIGH = 4 / 32, 9 / 32
+LOW_WATER_SHARE, HIGH_WATER_SHARE = 4 / 32, 9 / 32
 
 
-def mark(costs: Sequence[int], budget: int) -> int:
-    """How many of the units are old. `costs`: tokens of each, in the order of the chat, what never goes counted as nothing."""
-    low, high = LOW * budget, HIGH * budget
+def frozen_boundary(costs: Sequence[int], budget: int) -> int:
+    """How many of the units are old.
+
+    `costs`: tokens of each, in the order of the chat, what never goes counted as nothing.
+    """
+    low, high = LOW_WATER_SHARE * budget, HIGH_WATER_SHARE * budget
     old = gathered = 0
     for cost in costs:
         gathered += cost
@@ -52,55 +62,81 @@ def mark(costs: Sequence[int], budget: int) -> int:
 
 # The messages of a chat that was cut, in roles that every provider takes.
 
-BLOCK_HEAD = f"[{EARLIER.capitalize()}, shortened; {LEFT_OUT} is what was left out]"
-RECALL_HEAD = f"[From {EARLIER}, for the message that follows; {LEFT_OUT} is what was left out]"
+BLOCK_HEADING = f"[{HISTORY_PHRASE.capitalize()}, shortened; {OMISSION_MARK} is what was left out]"
+RETRIEVAL_HEADING = (
+    f"[From {HISTORY_PHRASE}, for the message that follows; {OMISSION_MARK} is what was left out]"
+)
 # Tokens around a transcript, at most: its heading and role, and an answer before and after it.
-FRAME = 40
+MAX_FRAME_TOKENS = 40
 
 
 @dataclass(frozen=True)
-class Parts:
-    """A cut chat: units from `recent` on are whole, of those before it only what is protected is sent; `block` and `recalled` are
-    transcripts, or empty. `steady`: `recent` stays where it is while the mark does."""
+class PromptParts:
+    """A cut chat: units from `recent_start` on are whole,
+    of those before it only what is protected is sent; `block_text` and `retrieved_text` are
+    transcripts, or empty. `is_boundary_kept`: `recent_start` stays where it is while the mark does.
+    """
 
-    draft: Draft
-    recent: int
-    block: str = ""
-    recalled: str = ""
-    steady: bool = True
+    chat: CountedChat
+    recent_start: int
+    block_text: str = ""
+    retrieved_text: str = ""
+    is_boundary_kept: bool = True
 
     @cached_property
     def messages(self) -> list[Message]:
         """Those that stay as they were are the very objects that came in."""
-        recalled = _transcript(RECALL_HEAD, self.recalled)
-        sent = (*self._old, *self._recent, *recalled, *self.draft.written(self.draft.chat[self.draft.turn :]))
-        return self.draft.in_turn(sent, [*self._block, *recalled])
+        recalled = _build_transcript_message(RETRIEVAL_HEADING, self.retrieved_text)
+        sent = (
+            *self._old_messages,
+            *self._recent_messages,
+            *recalled,
+            *self.chat.list_messages(self.chat.units[self.chat.final_turn_start :]),
+        )
+        return self.chat.restore_role_order(sent, [*self._block_messages, *recalled])
 
     @cached_property
-    def stable(self) -> int:
-        """How many of the messages, from the first, the next turn begins with too unless the mark moves."""
-        return len(self.draft.in_turn([*self._old, *(self._recent if self.steady else ())], self._block))
+    def stable_prefix_messages(self) -> int:
+        """How many of the messages, from the first, the next turn begins with too
+        unless the mark moves."""
+        return len(
+            self.chat.restore_role_order(
+                [*self._old_messages, *(self._recent_messages if self.is_boundary_kept else ())],
+                self._block_messages,
+            )
+        )
 
     @cached_property
-    def tokens(self) -> int:
+    def total_tokens(self) -> int:
         """Of all messages, as billed."""
-        return self.draft.tokens(self.messages)
+        return self.chat.count_prompt_tokens(self.messages)
 
     @cached_property
-    def _block(self) -> list[Message]:
-        return _transcript(BLOCK_HEAD, self.block)
+    def _block_messages(self) -> list[Message]:
+        return _build_transcript_message(BLOCK_HEADING, self.block_text)
 
     @cached_property
-    def _old(self) -> list[Message]:
+    def _old_messages(self) -> list[Message]:
         """What is sent of the units before the recent ones."""
-        return [*self.draft.written([unit for unit in self.draft.chat[: self.recent] if unit.keep is Keep.PROTECTED]), *self._block]
+        return [
+            *self.chat.list_messages(
+                [
+                    unit
+                    for unit in self.chat.units[: self.recent_start]
+                    if unit.policy is UnitPolicy.PROTECTED
+                ]
+            ),
+            *self._block_messages,
+        ]
 
     @cached_property
-    def _recent(self) -> list[Message]:
-        return self.draft.written(self.draft.chat[self.recent : self.draft.turn])
+    def _recent_messages(self) -> list[Message]:
+        return self.chat.list_messages(
+            self.chat.units[self.recent_start : self.chat.final_turn_start]
+        )
 
 
-def _transcript(head: str, text: str) -> list[Message]:
+def _build_transcript_message(head: str, text: str) -> list[Message]:
     return [{"role": "user", "content": f"{head}\n{text}"}] if text else []
 
 
@@ -108,57 +144,81 @@ def _transcript(head: str, text: str) -> list[Message]:
 # turn, so a question gets what it asks for, and "yes please" next to nothing.
 
 # So much of the budget at most, and nothing that is worth less than this share of the best.
-RECALL, RELEVANT = 3 / 4, 0.1
+MAX_RETRIEVED_SHARE, MIN_RELATIVE_SCORE = 3 / 4, 0.1
 # From this flatness on less is recalled, down to this share.
-FLAT, LEAST = 0.55, 0.5
+FLAT_RATIO, MIN_RETRIEVED_SHARE = 0.55, 0.5
 
 
-def recall(parts: Parts, history: History, block: Chosen, scores: Sequence[float], *, asked: bool, least: int) -> Chosen:
-    """The best pieces by their scores that the block does not say already, as many as there is room for, `least` where so many fit.
-    `asked`: the scores are for a question."""
-    budget = parts.draft.budget
-    left = _left(scores, parts, history, block, asked=asked, least=least)
-    share = RECALL * (_called_for(scores) if asked else 1)
-    room = budget - replace(parts, recalled=LEFT_OUT).tokens
+def retrieve(
+    parts: PromptParts,
+    history: Document,
+    block: Selection,
+    scores: Sequence[float],
+    *,
+    asked: bool,
+    least: int,
+) -> Selection:
+    """The best pieces by their scores that the block does not say already,
+    as many as there is room for, `least` where so many fit. `asked`: the scores are for a question.
+    """
+    budget = parts.chat.budget_tokens
+    left = _mask_unwanted_scores(scores, parts, history, block, asked=asked, least=least)
+    share = MAX_RETRIEVED_SHARE * (_retrieval_room_share(scores) if asked else 1)
+    room = budget - replace(parts, retrieved_text=OMISSION_MARK).total_tokens
     # What would have been kept in one piece had it been shorter is kept as far as it fits.
-    if not any(tokens > budget * RECALL for _, tokens in _wanted(left, parts, history)):
+    if not any(
+        tokens > budget * MAX_RETRIEVED_SHARE
+        for _, tokens in _iter_wanted_slices(left, parts, history)
+    ):
         room = min(room, round(budget * share))
-    writer = Transcript(history.pieces, parts.draft.chat, parts.draft.messages)
+    writer = TranscriptWriter(history.pieces, parts.chat.units, parts.chat.messages)
     while room > 0:
-        found = choose(history.pieces, left, room, writer, parts.draft.encoding, least=least)
+        found = select_pieces(history.pieces, left, room, writer, parts.chat.encoding, least=least)
         # A text can cost a token or two more in its message than alone: then again.
-        excess = replace(parts, recalled=found.text).tokens - budget
+        excess = replace(parts, retrieved_text=found.text).total_tokens - budget
         if excess <= 0:
             return found
         room -= excess
-    return NOTHING
+    return EMPTY_SELECTION
 
 
-def flatness(scores: Sequence[float]) -> float:
-    """How many pieces share the scores, of all: 1 when they are alike, near 0 when a few have it all. It is the participation ratio, the
-    square of the sum over the sum of squares."""
+def participation_ratio(scores: Sequence[float]) -> float:
+    """How many pieces share the scores, of all: 1 when they are alike,
+    near 0 when a few have it all. It is the participation ratio, the square of the sum over the sum
+    of squares."""
     values = np.maximum(np.asarray(scores, dtype=np.float64), 0)
     squares = float(values @ values)
     return float(values.sum()) ** 2 / squares / len(values) if squares else 1.0
 
 
-def _called_for(scores: Sequence[float]) -> float:
-    """The share of the room: a message that has as much to do with one thing as with another asks for none of them."""
-    return min(1.0, max(LEAST, (1 - flatness(scores)) / (1 - FLAT)))
+def _retrieval_room_share(scores: Sequence[float]) -> float:
+    """The share of the room: a message that has as much to do with one thing as with another asks
+    for none of them."""
+    return min(1.0, max(MIN_RETRIEVED_SHARE, (1 - participation_ratio(scores)) / (1 - FLAT_RATIO)))
 
 
-def _left(scores: Sequence[float], parts: Parts, history: History, block: Chosen, *, asked: bool, least: int) -> list[float]:
-    """The scores with -inf for what the block says already and, where a question was asked, for what has little to do with it, as
-    long as `least` remain."""
+def _mask_unwanted_scores(
+    scores: Sequence[float],
+    parts: PromptParts,
+    history: Document,
+    block: Selection,
+    *,
+    asked: bool,
+    least: int,
+) -> list[float]:
+    """The scores with -inf for what the block says already and, where a question was asked,
+    for what has little to do with it, as long as `least` remain."""
     left = np.array(scores, dtype=np.float64)
     left[list(block.pieces)] = -np.inf
     if asked:
-        least_of_all = each_once(history.pieces, ranked(left.tolist()), least)
+        least_of_all = drop_duplicates(history.pieces, rank_indices(left.tolist()), least)
         kept = left[least_of_all]
-        wanted = left > RELEVANT * max(0.0, left.max(initial=0.0))
-        for some, _ in _wanted(np.where(wanted, left, -np.inf).tolist(), parts, history):
+        wanted = left > MIN_RELATIVE_SCORE * max(0.0, left.max(initial=0.0))
+        for some, _ in _iter_wanted_slices(
+            np.where(wanted, left, -np.inf).tolist(), parts, history
+        ):
             wanted[some] |= np.isfinite(left[some])
-        for some in _recent_slices(parts, history):
+        for some in _iter_recent_slices(parts, history):
             wanted[some] |= np.isfinite(left[some])
         left[~wanted] = -np.inf
         left[least_of_all] = kept
@@ -166,29 +226,34 @@ def _left(scores: Sequence[float], parts: Parts, history: History, block: Chosen
     return rest
 
 
-def _recent_slices(parts: Parts, history: History) -> Iterator[slice]:
-    """The pieces of texts that are larger than the budget and else would go whole, as they are among the newest: of these is sent what
-    fits, whatever is asked."""
-    pieces, costs, budget = history.pieces, parts.draft.costs, parts.draft.budget
-    ends = [*pieces.first, len(pieces)][1:]
+def _iter_recent_slices(parts: PromptParts, history: Document) -> Iterator[slice]:
+    """The pieces of texts that are larger than the budget and else would go whole,
+    as they are among the newest: of these is sent what fits, whatever is asked."""
+    pieces, costs, budget = history.pieces, parts.chat.unit_tokens, parts.chat.budget_tokens
+    ends = [*pieces.first_pieces, len(pieces)][1:]
     after = list(accumulate(reversed(costs), initial=0))[::-1]
-    for source, (first, end) in enumerate(zip(pieces.first, ends, strict=True)):
+    for source, (first, end) in enumerate(zip(pieces.first_pieces, ends, strict=True)):
         unit = pieces.sources[source].unit
-        if costs[unit] > budget and after[unit + 1] <= HIGH * budget:
+        if costs[unit] > budget and after[unit + 1] <= HIGH_WATER_SHARE * budget:
             yield slice(first, end)
 
 
-def _wanted(left: Sequence[float], parts: Parts, history: History) -> Iterator[tuple[slice, int]]:
-    """The sentences and blocks that were cut further, and the texts larger than the budget, of which some piece has a score; with their
-    tokens."""
-    pieces, costs, budget = history.pieces, parts.draft.costs, parts.draft.budget
-    ends = [*pieces.first, len(pieces)][1:]
-    for source, (first, end) in enumerate(zip(pieces.first, ends, strict=True)):
+def _iter_wanted_slices(
+    left: Sequence[float], parts: PromptParts, history: Document
+) -> Iterator[tuple[slice, int]]:
+    """The sentences and blocks that were cut further, and the texts larger than the budget,
+    of which some piece has a score; with their tokens."""
+    pieces, costs, budget = history.pieces, parts.chat.unit_tokens, parts.chat.budget_tokens
+    ends = [*pieces.first_pieces, len(pieces)][1:]
+    for source, (first, end) in enumerate(zip(pieces.first_pieces, ends, strict=True)):
         tokens = costs[pieces.sources[source].unit]
         if tokens > budget:
             found = [(slice(first, end), tokens)]
         elif source in pieces.structures:
-            found = [(slice(first + some.first, first + some.end), some.tokens) for some in pieces.structures[source].wholes]
+            found = [
+                (slice(first + some.first, first + some.end), some.tokens)
+                for some in pieces.structures[source].wholes
+            ]
         else:
             continue
         yield from (item for item in found if any(score > -np.inf for score in left[item[0]]))
@@ -201,93 +266,145 @@ def _wanted(left: Sequence[float], parts: Parts, history: History) -> Iterator[t
 #
 # Providers bill a prompt that begins like an earlier one at a fraction of the price
 # (`evaluation.provider` has their rules). So the gist of the old part is cut once into a block that
-# is the same, byte for byte, until the mark moves (`proxy.core.compression.layout`); the turns since
-# then go whole; and what of the old part this one question needs comes last, where it costs no
-# prefix. Nothing has to be remembered between turns: all of it follows from the chat.
+# is the same, byte for byte, until the mark moves (`proxy.core.compression.layout`); the turns
+# since then go whole; and what of the old part this one question needs comes last, where it costs
+# no prefix. Nothing has to be remembered between turns: all of it follows from the chat.
 
-# The block's share of the budget: a gist where the question brings what it needs, else most of what is kept.
-GIST, BULK = 1 / 8, 1 / 2
+# The block's share of the budget: a gist where the question brings what it needs, else most of what
+# is kept.
+GIST_SHARE, BULK_SHARE = 1 / 8, 1 / 2
 # A block of fewer tokens says less than its heading.
-LEAST_BLOCK = 64
+MIN_BLOCK_TOKENS = 64
 
 
 @dataclass(frozen=True)
-class Outline:
-    """What is sent of a chat, and how it was found: the units before `recent` are in the two transcripts alone, whose pieces are those
-    of `history`; `scores`: what each of them is worth to this question."""
+class PromptLayout:
+    """What is sent of a chat, and how it was found:
+    the units before `recent_start` are in the two transcripts alone, whose pieces are those of
+    `document`; `scores`: what each of them is worth to this question."""
 
-    parts: Parts
-    history: History
-    block: Chosen
-    recalled: Chosen
+    parts: PromptParts
+    document: Document
+    block: Selection
+    retrieved: Selection
     scores: Sequence[float]
 
 
-def outline(draft: Draft, settings: CompressionSettings, memory: Memory) -> Outline:
-    """Cut a chat that exceeds its budget and whose protected messages do not. Raises what engines raise."""
+def build_layout(draft: CountedChat, settings: CompressionSettings, memory: Memo) -> PromptLayout:
+    """Cut a chat that exceeds its budget and whose protected messages do not.
+
+    Raises what engines raise.
+    """
     focused = settings.focus == "question" and ENGINES[settings.engine].focus is not None
-    old, room = mark(draft.costs, draft.budget), draft.budget - draft.floor
-    block = _block(draft, settings, memory, old, block_share(draft.budget, focused=focused) - FRAME)
-    if block.tokens + FRAME > room * 3 // 4:
-        block = NOTHING
-    recent = _recent(draft, old, room - (block.tokens + FRAME if block.pieces else 0))
+    old, room = (
+        frozen_boundary(draft.unit_tokens, draft.budget_tokens),
+        draft.budget_tokens - draft.protected_tokens,
+    )
+    block = _build_block(
+        draft,
+        settings,
+        memory,
+        old,
+        max_block_tokens(draft.budget_tokens, focused=focused) - MAX_FRAME_TOKENS,
+    )
+    if block.tokens + MAX_FRAME_TOKENS > room * 3 // 4:
+        block = EMPTY_SELECTION
+    recent = _find_recent_start(
+        draft, old, room - (block.tokens + MAX_FRAME_TOKENS if block.pieces else 0)
+    )
     steady = recent == old
     if not block.pieces:
-        recent = _led_by_user(draft, recent)
-    parts = _within(Parts(draft, recent, block.text))
-    parts = replace(parts, steady=steady and parts.recent == recent)
-    share = Share.of(draft.budget, draft.encoding)
-    history = by_sentence(draft.chat[: parts.recent], draft.messages, settings.language, memory, share)
+        recent = _advance_to_user(draft, recent)
+    parts = _fit_to_budget(PromptParts(draft, recent, block.text))
+    parts = replace(parts, is_boundary_kept=steady and parts.recent_start == recent)
+    share = PieceShare.for_budget(draft.budget_tokens, draft.encoding)
+    history = split_by_sentence(
+        draft.units[: parts.recent_start], draft.messages, settings.language, memory, share
+    )
     asked = focused and bool(draft.question.strip())
-    scores = scored(load(settings.engine, focused=asked), history)
-    recalled = recall(parts, history, block, scores, asked=asked, least=settings.min_sentences - len(block.pieces))
-    return Outline(replace(parts, recalled=recalled.text), history, block, recalled, scores)
+    scores = score_pieces(load_rank(settings.engine, focused=asked), history)
+    recalled = retrieve(
+        parts, history, block, scores, asked=asked, least=settings.min_sentences - len(block.pieces)
+    )
+    return PromptLayout(
+        replace(parts, retrieved_text=recalled.text), history, block, recalled, scores
+    )
 
 
-def block_share(budget: int, *, focused: bool) -> int:
+def max_block_tokens(budget: int, *, focused: bool) -> int:
     """The most tokens of the block."""
-    return round(budget * (GIST if focused else BULK))
+    return round(budget * (GIST_SHARE if focused else BULK_SHARE))
 
 
-def _block(draft: Draft, settings: CompressionSettings, memory: Memory, old: int, room: int) -> Chosen:
-    """The gist of the units before the mark, by the engine's own ranks: the same whatever is asked, so it is remembered."""
-    if room < LEAST_BLOCK or not old:
-        return NOTHING
-    chat, encoding = draft.chat[:old], draft.encoding
+def _build_block(
+    draft: CountedChat, settings: CompressionSettings, memory: Memo, old: int, room: int
+) -> Selection:
+    """The gist of the units before the mark, by the engine's own ranks:
+    the same whatever is asked, so it is remembered."""
+    if room < MIN_BLOCK_TOKENS or not old:
+        return EMPTY_SELECTION
+    chat, encoding = draft.units[:old], draft.encoding
 
     def make() -> tuple[bytes, ...]:
-        share = Share.of(draft.budget, encoding)
-        history = replace(by_sentence(chat, draft.messages, settings.language, memory, share), question="")
-        writer = Transcript(history.pieces, chat, draft.messages)
-        block = choose(history.pieces, scored(load(settings.engine), history), room, writer, encoding)
+        share = PieceShare.for_budget(draft.budget_tokens, encoding)
+        history = replace(
+            split_by_sentence(chat, draft.messages, settings.language, memory, share), question=""
+        )
+        writer = TranscriptWriter(history.pieces, chat, draft.messages)
+        block = select_pieces(
+            history.pieces,
+            score_pieces(load_rank(settings.engine), history),
+            room,
+            writer,
+            encoding,
+        )
         return block.text.encode("utf-8", "surrogatepass"), array("i", block.pieces).tobytes()
 
     # Version 2 of the format has no references, so equal chats are equal bytes.
-    said = marshal.dumps((draft.written(chat), settings.engine, settings.language, room, draft.budget), 2)
-    text, pieces = memory.remember("block", encoding, said, make)
+    said = marshal.dumps(
+        (draft.list_messages(chat), settings.engine, settings.language, room, draft.budget_tokens),
+        2,
+    )
+    text, pieces = memory.get_or_compute("block", encoding, said, make)
     written = text.decode("utf-8", "surrogatepass")
-    return Chosen(tuple(array("i", pieces)), written, count_text(written, encoding))
+    return Selection(tuple(array("i", pieces)), written, count_text(written, encoding))
 
 
-def _recent(draft: Draft, old: int, room: int) -> int:
-    """The first unit that is sent whole: all after the mark where they fit, else the newest that take half of the room."""
-    if sum(draft.costs[old:]) <= room:
+def _find_recent_start(draft: CountedChat, old: int, room: int) -> int:
+    """The first unit that is sent whole: all after the mark where they fit,
+    else the newest that take half of the room."""
+    if sum(draft.unit_tokens[old:]) <= room:
         return old
-    recent, left = draft.turn, room // 2
-    while recent > old and (left := left - draft.costs[recent - 1]) >= 0:
+    recent, left = draft.final_turn_start, room // 2
+    while recent > old and (left := left - draft.unit_tokens[recent - 1]) >= 0:
         recent -= 1
     return recent
 
 
-def _within(parts: Parts) -> Parts:
+def _fit_to_budget(parts: PromptParts) -> PromptParts:
     """Stand-ins for what was left out take a few tokens too: as many units less are sent whole."""
-    while parts.recent < parts.draft.turn and parts.tokens > parts.draft.budget:
-        parts = replace(parts, recent=parts.recent + 1)
+    while (
+        parts.recent_start < parts.chat.final_turn_start
+        and parts.total_tokens > parts.chat.budget_tokens
+    ):
+        parts = replace(parts, recent_start=parts.recent_start + 1)
     return parts
 
 
-def _led_by_user(draft: Draft, recent: int) -> int:
-    """Where no user's message stands before, the first unit of one: a chat that began with the user still does."""
-    if not draft.user_leads or any(draft.role(index) == "user" for index in range(recent) if not draft.costs[index]):
+def _advance_to_user(draft: CountedChat, recent: int) -> int:
+    """Where no user's message stands before, the first unit of one:
+    a chat that began with the user still does."""
+    if not draft.starts_with_user or any(
+        draft.get_unit_role(index) == "user"
+        for index in range(recent)
+        if not draft.unit_tokens[index]
+    ):
         return recent
-    return next((index for index in range(recent, draft.turn) if draft.role(index) == "user"), draft.turn)
+    return next(
+        (
+            index
+            for index in range(recent, draft.final_turn_start)
+            if draft.get_unit_role(index) == "user"
+        ),
+        draft.final_turn_start,
+    )

@@ -1,8 +1,9 @@
 """What was worked out about a text, remembered: a chat sends the same history again plus one turn.
 
-Only functions of a text and one parameter are remembered, so every answer is the same with and without memory, whoever asked first.
-A tenant finds what it sent itself and nothing else: by the time that a text takes nobody can tell that another tenant sent it lately. The
-keys are digests, so what a customer wrote is not kept.
+Only functions of a text and one parameter are remembered, so every answer is the same with and
+without memory, whoever asked first. A tenant finds what it sent itself and nothing else: by the
+time that a text takes nobody can tell that another tenant sent it lately. The keys are digests, so
+what a customer wrote is not kept.
 """
 
 import sys
@@ -10,79 +11,95 @@ from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from proxy.core.lru import Bounded
+from proxy.core.lru import LRUCache
 from proxy.core.tokens import count_text
 
 if TYPE_CHECKING:
-    from proxy.core.text.word_vectors import Meanings
+    from proxy.core.text.word_vectors import WordVectors
 
 Value = TypeVar("Value", bound=int | tuple[bytes, ...])
 
-Key = tuple[int | None, str, str, bytes]  # tenant id, what was worked out, by what, digest of the text
+# Tenant id, what was worked out, by what, digest of the text.
+MemoKey = tuple[int | None, str, str, bytes]
 # Bytes around an entry: its key of four parts and its places in the dictionary.
-OVERHEAD = 400
+ENTRY_OVERHEAD_BYTES = 400
 # To count a text this short takes no longer than to remember it.
-SHORT = 64
+MAX_UNREMEMBERED_CHARACTERS = 64
 
 
-class Memory:
-    """Results up to `limit` bytes; 0 remembers nothing. `meanings`: what tells of a text what it is about, where
-    there is such; always the same. Not for two threads at once."""
+class Memo:
+    """Results up to `limit` bytes; 0 remembers nothing.
 
-    def __init__(self, limit: int = 0, *, meanings: "Meanings | None" = None) -> None:
+    `meanings`: what tells of a text what it is about, where there is such; always the same. Not for
+    two threads at once.
+    """
+
+    def __init__(self, limit: int = 0, *, meanings: "WordVectors | None" = None) -> None:
         self.meanings = meanings
         self._tenant: int | None = None
-        self._kept: Bounded[Key, Any] = Bounded(limit)
+        self._results: LRUCache[MemoKey, Any] = LRUCache(limit)
 
-    def of(self, tenant: int | None) -> "Memory":
+    def for_tenant(self, tenant: int | None) -> "Memo":
         """The part of this memory that is the tenant's. They share the limit, and nothing else."""
-        own = Memory(meanings=self.meanings)
-        own._kept, own._tenant = self._kept, tenant
+        own = Memo(meanings=self.meanings)
+        own._results, own._tenant = self._results, tenant
         return own
 
     @property
-    def held(self) -> int:
+    def used_bytes(self) -> int:
         """Bytes held now."""
-        return self._kept.bytes
+        return self._results.size_bytes
 
-    def recall(self, work: Callable[[str, str], Value], text: str, by: str) -> Value:
+    def compute_for_text(self, work: Callable[[str, str], Value], text: str, by: str) -> Value:
         """`work(text, by)`, which must depend on nothing else. Raises what it raises."""
-        if not self._kept.limit:
+        if not self._results.max_bytes:
             return work(text, by)
-        return self.remember(work.__name__, by, _bytes(text), lambda: work(text, by))
+        return self.get_or_compute(work.__name__, by, _encode_text(text), lambda: work(text, by))
 
-    def remember(self, kind: str, by: str, said: bytes, work: Callable[[], Value]) -> Value:
+    def get_or_compute(self, kind: str, by: str, said: bytes, work: Callable[[], Value]) -> Value:
         """`work()`, which must depend on `by` and `said` alone. Raises what it raises."""
-        key = self._key(kind, by, said)
-        found = self._kept.get(key)
+        key = self._build_key(kind, by, said)
+        found = self._results.get(key)
         if found is None:
             found = work()
-            self._kept.keep(key, found, OVERHEAD + _size(found))
+            self._results.store_value(key, found, ENTRY_OVERHEAD_BYTES + _measure_bytes(found))
         return cast(Value, found)
 
-    def gather(self, kind: str, by: str, texts: Sequence[str], work: Callable[[list[str]], Sequence[bytes]]) -> list[bytes]:
-        """`work(texts)`, which must say the same of a text whatever stands beside it, and is asked for those alone that are not known.
-        Raises what it raises."""
-        keys = [self._key(kind, by, _bytes(text)) for text in texts]
-        found: dict[Key, bytes] = {key: known[0] for key in set(keys) if (known := self._kept.get(key))}
+    def get_or_compute_all(
+        self, kind: str, by: str, texts: Sequence[str], work: Callable[[list[str]], Sequence[bytes]]
+    ) -> list[bytes]:
+        """`work(texts)`, which must say the same of a text whatever stands beside it,
+        and is asked for those alone that are not known. Raises what it raises."""
+        keys = [self._build_key(kind, by, _encode_text(text)) for text in texts]
+        found: dict[MemoKey, bytes] = {
+            key: known[0] for key in set(keys) if (known := self._results.get(key))
+        }
         missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in found}
         if missing:
             found.update(zip(missing, work([*missing.values()]), strict=True))
             for key in missing:
-                self._kept.keep(key, (found[key],), OVERHEAD + _size((found[key],)))
+                self._results.store_value(
+                    key, (found[key],), ENTRY_OVERHEAD_BYTES + _measure_bytes((found[key],))
+                )
         return [found[key] for key in keys]
 
-    def count(self, text: str, encoding: str) -> int:
+    def count_tokens(self, text: str, encoding: str) -> int:
         """Tokens of a text, as `count_text`."""
-        return count_text(text, encoding) if len(text) <= SHORT else self.recall(count_text, text, encoding)
+        return (
+            count_text(text, encoding)
+            if len(text) <= MAX_UNREMEMBERED_CHARACTERS
+            else self.compute_for_text(count_text, text, encoding)
+        )
 
-    def _key(self, kind: str, by: str, said: bytes) -> Key:
+    def _build_key(self, kind: str, by: str, said: bytes) -> MemoKey:
         return self._tenant, kind, by, blake2b(said, digest_size=16).digest()
 
 
-def _bytes(text: str) -> bytes:
+def _encode_text(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
-def _size(value: int | tuple[bytes, ...]) -> int:
-    return sys.getsizeof(value) + (sum(map(sys.getsizeof, value)) if isinstance(value, tuple) else 0)
+def _measure_bytes(value: int | tuple[bytes, ...]) -> int:
+    return sys.getsizeof(value) + (
+        sum(map(sys.getsizeof, value)) if isinstance(value, tuple) else 0
+    )

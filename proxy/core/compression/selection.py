@@ -6,26 +6,27 @@ from typing import NamedTuple
 
 import numpy as np
 
-from proxy.core.compression.document import History, Piece, Pieces, Rank
-from proxy.core.compression.transcript import Transcript
-from proxy.core.tokens import count_text, count_within
+from proxy.core.compression.document import Document, Piece, Pieces, RankFunction
+from proxy.core.compression.transcript import TranscriptWriter
+from proxy.core.tokens import count_text, count_up_to
 
 # With so few tokens left and so many pieces in a row too large for them, the rest is not tried.
-CRUMBS, TRIES = 16, 100
+MIN_USEFUL_TOKENS, MAX_MISSES = 16, 100
 # Tokens of a speaker on a new line, and of a mark for what was left out: at most.
-SPEAKER, MARK = 4, 2
+MAX_SPEAKER_TOKENS, MAX_MARK_TOKENS = 4, 2
 # Tokens of the signs around what was cut out of something, and of the marks in it.
-AROUND = 6
-# What was left because pieces lie closer together than reckoned is filled again, so many times at most.
-ROUNDS = 4
+MAX_FRAMING_TOKENS = 6
+# What was left because pieces lie closer together than reckoned is filled again, so many times at
+# most.
+MAX_FILL_ROUNDS = 4
 # What of the room a sentence that could be cut further takes whole, at most.
-SENTENCE = 1 / 2
+MAX_SENTENCE_SHARE = 1 / 2
 
 # (index of a piece, room) -> tokens, or None when it does not fit
-Cost = Callable[[int, int], int | None]
+PieceCost = Callable[[int, int], int | None]
 
 
-class Chosen(NamedTuple):
+class Selection(NamedTuple):
     """Pieces by index, ascending, and the text and tokens of their transcript."""
 
     pieces: tuple[int, ...]
@@ -33,32 +34,53 @@ class Chosen(NamedTuple):
     tokens: int
 
 
-NOTHING = Chosen((), "", 0)
+EMPTY_SELECTION = Selection((), "", 0)
 
 
-def choose(pieces: Pieces, scores: Sequence[float], room: int, writer: Transcript, encoding: str, *, least: int = 1) -> Chosen:
-    """The pieces with the highest scores whose transcript has no more than `room` tokens; a score of -inf is never chosen. Of equal
-    texts the first is taken. When large pieces leave room for fewer than `least`, that many of the shortest go first, as far as they
-    fit."""
-    opaque = set(pieces.opaque.tolist())
-    order = [index for index in ranked(scores) if index not in opaque] if opaque else ranked(scores)
-    chosen = _best(pieces, order, room, writer, encoding)
+def select_pieces(
+    pieces: Pieces,
+    scores: Sequence[float],
+    room: int,
+    writer: TranscriptWriter,
+    encoding: str,
+    *,
+    least: int = 1,
+) -> Selection:
+    """The pieces with the highest scores whose transcript has no more than `room` tokens;
+    a score of -inf is never chosen. Of equal texts the first is taken. When large pieces leave room
+    for fewer than `least`, that many of the shortest go first, as far as they fit."""
+    opaque = set(pieces.opaque_pieces.tolist())
+    order = (
+        [index for index in rank_indices(scores) if index not in opaque]
+        if opaque
+        else rank_indices(scores)
+    )
+    chosen = _select_best(pieces, order, room, writer, encoding)
     if len(chosen.pieces) < least and len(chosen.pieces) < len(order):
         lengths = (pieces.end - pieces.start)[order]
-        first = dict.fromkeys(each_once(pieces, [order[i] for i in np.argsort(lengths, kind="stable").tolist()], least))
-        chosen = _best(pieces, [*first, *(i for i in order if i not in first)], room, writer, encoding)
+        first = dict.fromkeys(
+            drop_duplicates(
+                pieces, [order[i] for i in np.argsort(lengths, kind="stable").tolist()], least
+            )
+        )
+        chosen = _select_best(
+            pieces, [*first, *(i for i in order if i not in first)], room, writer, encoding
+        )
     return chosen
 
 
-def scored(rank: Rank, history: History) -> list[float]:
-    """What an engine says of a history. Raises ValueError when those are no scores of it, and what the engine raises."""
+def score_pieces(rank: RankFunction, history: Document) -> list[float]:
+    """What an engine says of a history.
+
+    Raises ValueError when those are no scores of it, and what the engine raises.
+    """
     scores = list(rank(history))
     if len(scores) != len(history.pieces) or not all(map(math.isfinite, scores)):
         raise ValueError("an engine gives every piece one finite score")
     return scores
 
 
-def ranked(scores: Sequence[float]) -> list[int]:
+def rank_indices(scores: Sequence[float]) -> list[int]:
     """Indices from the highest score down, the earlier of equals first, without those of -inf."""
     values = np.asarray(scores, dtype=np.float64)
     order = np.argsort(-values, kind="stable")
@@ -66,7 +88,7 @@ def ranked(scores: Sequence[float]) -> list[int]:
     return best
 
 
-def each_once(pieces: Pieces, order: Iterable[int], limit: int) -> list[int]:
+def drop_duplicates(pieces: Pieces, order: Iterable[int], limit: int) -> list[int]:
     """The first so many of the given, each text once."""
     texts: dict[str, int] = {}
     for index in order:
@@ -76,12 +98,12 @@ def each_once(pieces: Pieces, order: Iterable[int], limit: int) -> list[int]:
     return list(texts.values())
 
 
-def fill(order: Sequence[int], room: int, cost: Cost) -> list[int]:
+def fill_room(order: Sequence[int], room: int, cost: PieceCost) -> list[int]:
     """What fits of the given, in this order."""
     taken: list[int] = []
     misses = 0
     for index in order:
-        if room <= 0 or (room < CRUMBS and misses >= TRIES):
+        if room <= 0 or (room < MIN_USEFUL_TOKENS and misses >= MAX_MISSES):
             break
         tokens = cost(index, room)
         if tokens is None:
@@ -92,100 +114,150 @@ def fill(order: Sequence[int], room: int, cost: Cost) -> list[int]:
     return taken
 
 
-def _best(pieces: Pieces, order: Sequence[int], room: int, writer: Transcript, encoding: str) -> Chosen:
-    """The first of the order that fit. Their costs lean high: what they left is filled again, and should it be too much after all, the
-    last ones give way."""
-    costs = _Costs(pieces, writer, encoding, most=round(room * SENTENCE), wanted=frozenset(order) if pieces.structures else frozenset())
-    chosen, left = NOTHING, room
-    for _ in range(ROUNDS):
-        more = fill([i for i in order if i not in costs.taken and i not in costs.repeated], left, costs)
+def _select_best(
+    pieces: Pieces, order: Sequence[int], room: int, writer: TranscriptWriter, encoding: str
+) -> Selection:
+    """The first of the order that fit.
+
+    Their costs lean high: what they left is filled again, and should it be too much after all, the
+    last ones give way.
+    """
+    costs = _PieceCosts(
+        pieces,
+        writer,
+        encoding,
+        most=round(room * MAX_SENTENCE_SHARE),
+        wanted=frozenset(order) if pieces.structures else frozenset(),
+    )
+    chosen, left = EMPTY_SELECTION, room
+    for _ in range(MAX_FILL_ROUNDS):
+        more = fill_room(
+            [i for i in order if i not in costs.tokens_by_piece and i not in costs.repeated_pieces],
+            left,
+            costs,
+        )
         if not more:
             break
-        chosen = _written(costs, writer, encoding)
+        chosen = _write_selection(costs, writer, encoding)
         left = room - chosen.tokens
-        if left < CRUMBS:
+        if left < MIN_USEFUL_TOKENS:
             break
     while left < 0:
-        while left < 0 and costs.taken:
-            left += costs.taken.popitem()[1]
-        chosen = _written(costs, writer, encoding)
+        while left < 0 and costs.tokens_by_piece:
+            left += costs.tokens_by_piece.popitem()[1]
+        chosen = _write_selection(costs, writer, encoding)
         left = room - chosen.tokens
     return chosen
 
 
-def _written(costs: "_Costs", writer: Transcript, encoding: str) -> Chosen:
-    taken = sorted(costs.taken)
-    text = writer.write(taken)
-    return Chosen(tuple(taken), text, count_text(text, encoding))
+def _write_selection(costs: "_PieceCosts", writer: TranscriptWriter, encoding: str) -> Selection:
+    taken = sorted(costs.tokens_by_piece)
+    text = writer.write_pieces(taken)
+    return Selection(tuple(taken), text, count_text(text, encoding))
 
 
-class _Costs:
-    """Tokens of a piece in a transcript that holds those already taken, which are remembered; one that stands there in the same words
-    fits no more. A piece that was cut out of a sentence or block brings all of it where that fits: a sentence in `most` tokens, a block
-    in the whole room, if all of it is `wanted`."""
+class _PieceCosts:
+    """Tokens of a piece in a transcript that holds those already taken, which are remembered;
+    one that stands there in the same words fits no more. A piece that was cut out of a sentence or
+    block brings all of it where that fits: a sentence in `most` tokens, a block in the whole room,
+    if all of it is `wanted`."""
 
-    def __init__(self, pieces: Pieces, writer: Transcript, encoding: str, *, most: int, wanted: Collection[int]) -> None:
+    def __init__(
+        self,
+        pieces: Pieces,
+        writer: TranscriptWriter,
+        encoding: str,
+        *,
+        most: int,
+        wanted: Collection[int],
+    ) -> None:
         self._pieces, self._writer, self._encoding = pieces, writer, encoding
-        self._most, self._wanted = most, wanted
-        self._units: set[int] = set()
-        self._texts: set[str] = set()
-        self._nodes: set[tuple[int, int]] = set()
-        self._tried: set[int] = set()
+        self._max_sentence_tokens, self._wanted_pieces = most, wanted
+        self._written_units: set[int] = set()
+        self._written_texts: set[str] = set()
+        self._framed_nodes: set[tuple[int, int]] = set()
+        self._tried_splits: set[int] = set()
         # What stands there already in the same words.
-        self.repeated: set[int] = set()
+        self.repeated_pieces: set[int] = set()
         # In the order chosen.
-        self.taken: dict[int, int] = {}
+        self.tokens_by_piece: dict[int, int] = {}
 
     def __call__(self, index: int, room: int) -> int | None:
         piece = self._pieces[index]
-        room_left = room - MARK - (0 if piece.unit in self._units else SPEAKER)
-        if index in self.taken or room_left <= 0:
+        room_left = (
+            room
+            - MAX_MARK_TOKENS
+            - (0 if piece.unit in self._written_units else MAX_SPEAKER_TOKENS)
+        )
+        if index in self.tokens_by_piece or room_left <= 0:
             return None
         if not self._pieces.structures:
-            return self._sentence(index, piece, room, room_left)
-        return self._whole(index, piece, room, room_left) or self._fragment(index, piece, room, room_left)
+            return self._take_sentence(index, piece, room, room_left)
+        return self._take_whole(index, piece, room, room_left) or self._take_fragment(
+            index, piece, room, room_left
+        )
 
-    def _whole(self, index: int, piece: Piece, room: int, room_left: int) -> int | None:
+    def _take_whole(self, index: int, piece: Piece, room: int, room_left: int) -> int | None:
         """All of what the piece was cut out of."""
-        found = self._pieces.cut_from(index)
-        if found is None or found[0].start in self._tried:
+        found = self._pieces.find_split(index)
+        if found is None or found[0].start in self._tried_splits:
             return None
         some, whole = found
-        self._tried.add(some.start)
-        if whole.tokens > (room_left if whole.atomic else min(room_left, self._most)):
+        self._tried_splits.add(some.start)
+        if whole.tokens > (
+            room_left if whole.is_atomic else min(room_left, self._max_sentence_tokens)
+        ):
             return None
-        opaque = [self._pieces.fragment(one).opaque for one in some]
-        if any(one in self.taken or not (one in self._wanted or hidden) for one, hidden in zip(some, opaque, strict=True)):
+        opaque = [self._pieces.get_fragment(one).is_opaque for one in some]
+        if any(
+            one in self.tokens_by_piece or not (one in self._wanted_pieces or hidden)
+            for one, hidden in zip(some, opaque, strict=True)
+        ):
             return None
-        cost = self._take(index, piece, whole.tokens, room, room_left)
-        self.taken.update((one, 0) for one in some if one != index)
+        cost = self._take_piece(index, piece, whole.tokens, room, room_left)
+        self.tokens_by_piece.update((one, 0) for one in some if one != index)
         return cost
 
-    def _fragment(self, index: int, piece: Piece, room: int, room_left: int) -> int | None:
-        around = [(node, text) for node, text in self._writer.around(index) if node not in self._nodes]
+    def _take_fragment(self, index: int, piece: Piece, room: int, room_left: int) -> int | None:
+        around = [
+            (node, text)
+            for node, text in self._writer.iter_framing(index)
+            if node not in self._framed_nodes
+        ]
         if not around:
-            return self._sentence(index, piece, room, room_left)
-        framing = AROUND * len(around) + sum(count_text(text, self._encoding) for _, text in around)
-        tokens = count_within(piece.text, self._encoding, room_left - framing) if room_left > framing else None
+            return self._take_sentence(index, piece, room, room_left)
+        framing = MAX_FRAMING_TOKENS * len(around) + sum(
+            count_text(text, self._encoding) for _, text in around
+        )
+        tokens = (
+            count_up_to(piece.text, self._encoding, room_left - framing)
+            if room_left > framing
+            else None
+        )
         if tokens is None:
             return None
-        self._nodes.update(node for node, _ in around)
-        return self._take(index, piece, tokens + framing, room, room_left)
+        self._framed_nodes.update(node for node, _ in around)
+        return self._take_piece(index, piece, tokens + framing, room, room_left)
 
-    def _sentence(self, index: int, piece: Piece, room: int, room_left: int) -> int | None:
-        alike = piece.text in self._texts and not self._is_window(index)
+    def _take_sentence(self, index: int, piece: Piece, room: int, room_left: int) -> int | None:
+        alike = piece.text in self._written_texts and not self._is_window(index)
         if alike:
-            self.repeated.add(index)
-        tokens = None if alike else count_within(f" {self._writer.quoted(piece.text)}", self._encoding, room_left)
-        return None if tokens is None else self._take(index, piece, tokens, room, room_left)
+            self.repeated_pieces.add(index)
+        tokens = (
+            None
+            if alike
+            else count_up_to(f" {self._writer.quote_line(piece.text)}", self._encoding, room_left)
+        )
+        return None if tokens is None else self._take_piece(index, piece, tokens, room, room_left)
 
     def _is_window(self, index: int) -> bool:
-        """Whether a piece was cut from a sentence: there equal words may stand in two places and mean two things."""
-        found = self._pieces.cut_from(index) if self._pieces.structures else None
-        return found is not None and not found[1].atomic
+        """Whether a piece was cut from a sentence: there equal words may stand in two places
+        and mean two things."""
+        found = self._pieces.find_split(index) if self._pieces.structures else None
+        return found is not None and not found[1].is_atomic
 
-    def _take(self, index: int, piece: Piece, tokens: int, room: int, room_left: int) -> int:
-        self._units.add(piece.unit)
-        self._texts.add(piece.text)
-        self.taken[index] = tokens + room - room_left
-        return self.taken[index]
+    def _take_piece(self, index: int, piece: Piece, tokens: int, room: int, room_left: int) -> int:
+        self._written_units.add(piece.unit)
+        self._written_texts.add(piece.text)
+        self.tokens_by_piece[index] = tokens + room - room_left
+        return self.tokens_by_piece[index]

@@ -1,4 +1,5 @@
-"""How the fragments of a text that was cut further belong together, in a form that is small and quickly joined."""
+"""How the fragments of a text that was cut further belong together,
+in a form that is small and quickly joined."""
 
 from array import array
 from enum import IntEnum
@@ -7,10 +8,10 @@ from itertools import chain
 from typing import NamedTuple
 
 # Integers of a node, of a fragment and of a whole.
-NODE, FRAGMENT, WHOLE = 6, 3, 4
+NODE_WIDTH, FRAGMENT_WIDTH, WHOLE_WIDTH = 6, 3, 4
 
 
-class Kind(IntEnum):
+class NodeKind(IntEnum):
     """What a node is: it says how those of its children that are kept are put together again."""
 
     TEXT = 0
@@ -23,14 +24,17 @@ class Kind(IntEnum):
     TURN = 7
 
 
-JSON = frozenset({Kind.ARRAY, Kind.OBJECT, Kind.MEMBER, Kind.STRING})
+JSON_KINDS = frozenset({NodeKind.ARRAY, NodeKind.OBJECT, NodeKind.MEMBER, NodeKind.STRING})
 
 
 class Node(NamedTuple):
-    """Characters `start` to `end` of a text. `head`: where what always goes before the children ends; `tail`: where what always
-    goes behind them starts; `parent`: the index of the node around it, -1 for none."""
+    """Characters `start` to `end` of a text.
 
-    kind: Kind
+    `head`: where what always goes before the children ends; `tail`: where what always goes behind
+    them starts; `parent`: the index of the node around it, -1 for none.
+    """
+
+    kind: NodeKind
     start: int
     end: int
     parent: int
@@ -39,26 +43,29 @@ class Node(NamedTuple):
 
 
 class Fragment(NamedTuple):
-    """What a piece is beside a span. `parent`: its node or -1; `whole`: the sentence or block it was cut from, -1 where it was cut from
-    none; `opaque`: says nothing in words, such as a picture in base64."""
+    """What a piece is beside a span.
+
+    `parent`: its node or -1; `whole`: the sentence or block it was cut from, -1 where it was cut
+    from none; `is_opaque`: says nothing in words, such as a picture in base64.
+    """
 
     parent: int
     whole: int
-    opaque: bool
+    is_opaque: bool
 
 
 # Of a piece that was not cut further.
-UNCUT = Fragment(-1, -1, False)
+UNCUT_FRAGMENT = Fragment(-1, -1, False)
 
 
-class Whole(NamedTuple):
-    """A sentence or block that was cut further: its pieces from `first` to before `end`, what it costs uncut, and whether it is kept
-    whole wherever it fits (`atomic`)."""
+class SplitPiece(NamedTuple):
+    """A sentence or block that was cut further: its pieces from `first` to before `end`,
+    what it costs uncut, and whether it is kept whole wherever it fits (`is_atomic`)."""
 
     first: int
     end: int
     tokens: int
-    atomic: bool
+    is_atomic: bool
 
 
 class Structure:
@@ -69,15 +76,23 @@ class Structure:
 
     @cached_property
     def fragments(self) -> list[Fragment]:
-        return [Fragment(parent, whole, bool(opaque)) for parent, whole, opaque in _rows(self._fragments, FRAGMENT)]
+        return [
+            Fragment(parent, whole, bool(opaque))
+            for parent, whole, opaque in _unpack_rows(self._fragments, FRAGMENT_WIDTH)
+        ]
 
     @cached_property
-    def wholes(self) -> list[Whole]:
-        return [Whole(first, end, tokens, bool(atomic)) for first, end, tokens, atomic in _rows(self._wholes, WHOLE)]
+    def wholes(self) -> list[SplitPiece]:
+        return [
+            SplitPiece(first, end, tokens, bool(atomic))
+            for first, end, tokens, atomic in _unpack_rows(self._wholes, WHOLE_WIDTH)
+        ]
 
     @cached_property
     def nodes(self) -> list[Node]:
-        return [Node(Kind(kind), *rest) for kind, *rest in _rows(self._nodes, NODE)]
+        return [
+            Node(NodeKind(kind), *rest) for kind, *rest in _unpack_rows(self._nodes, NODE_WIDTH)
+        ]
 
     @cached_property
     def edges(self) -> list[tuple[int, int]]:
@@ -91,11 +106,11 @@ class Structure:
         return found
 
 
-def packed(rows: list[Fragment] | list[Whole] | list[Node]) -> bytes:
+def pack_rows(rows: list[Fragment] | list[SplitPiece] | list[Node]) -> bytes:
     """As `Structure` reads them."""
     return array("i", chain.from_iterable(rows)).tobytes()
 
 
-def _rows(data: bytes, width: int) -> list[tuple[int, ...]]:
+def _unpack_rows(data: bytes, width: int) -> list[tuple[int, ...]]:
     flat = memoryview(data).cast("i").tolist()
     return list(zip(*(flat[column::width] for column in range(width)), strict=True))

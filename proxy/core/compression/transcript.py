@@ -1,63 +1,82 @@
-"""Chosen pieces of the earlier chat as one text: who said what, in the order of the chat, with a mark wherever something was left out."""
+"""Chosen pieces of the earlier chat as one text:
+who said what, in the order of the chat, with a mark wherever something was left out."""
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby, pairwise
 
 from proxy.core.compression.document import Pieces
-from proxy.core.compression.rendering import LEFT_OUT, Item, Rendering
-from proxy.core.compression.speakers import labels, quoted, speaker
+from proxy.core.compression.rendering import OMISSION_MARK, FragmentRenderer, RenderedItem
+from proxy.core.compression.speakers import collect_labels, get_speaker, quote_forged_speakers
 from proxy.core.compression.units import Unit
 from proxy.core.types import Message
 
 
-class Transcript:
+class TranscriptWriter:
     """Writes the pieces of one chat."""
 
     def __init__(self, pieces: Pieces, chat: Sequence[Unit], messages: list[Message]) -> None:
         self._pieces = pieces
         self._chat, self._messages = chat, messages
-        self._names = labels(messages[index] for unit in chat for index in unit.messages)
+        self._names = collect_labels(
+            messages[index] for unit in chat for index in unit.message_indices
+        )
 
-    def write(self, chosen: Sequence[int]) -> str:
+    def write_pieces(self, chosen: Sequence[int]) -> str:
         """The pieces of these indices, ascending; "" for none."""
         lines: list[str] = []
         last = -1
-        for unit, indices in groupby(chosen, key=lambda index: self._pieces.of(index).unit):
-            parts = [self._items(list(some)) for _, some in groupby(indices, key=self._pieces.at)]
+        for unit, indices in groupby(chosen, key=lambda index: self._pieces.get_source(index).unit):
+            parts = [
+                self._render_source(list(some))
+                for _, some in groupby(indices, key=self._pieces.find_source)
+            ]
             if parts[0][1][0].first != last + 1:
-                lines.append(LEFT_OUT)
-            lines.append(self._line(unit, parts))
+                lines.append(OMISSION_MARK)
+            lines.append(self._render_unit(unit, parts))
             last = parts[-1][1][-1].last
         if lines and last != len(self._pieces) - 1:
-            lines.append(LEFT_OUT)
+            lines.append(OMISSION_MARK)
         return "\n".join(lines)
 
-    def quoted(self, text: str) -> str:
+    def quote_line(self, text: str) -> str:
         """A text as it is written on a line of its own."""
-        return quoted(f"\n{text}", self._names)[1:]
+        return quote_forged_speakers(f"\n{text}", self._names)[1:]
 
-    def around(self, index: int) -> Iterator[tuple[tuple[int, int], str]]:
-        """What must be written around a piece that was cut out of something: the number of each node, and its text."""
-        source, node = self._pieces.at(index), self._pieces.fragment(index).parent
+    def iter_framing(self, index: int) -> Iterator[tuple[tuple[int, int], str]]:
+        """What must be written around a piece that was cut out of something:
+        the number of each node, and its text."""
+        source, node = self._pieces.find_source(index), self._pieces.get_fragment(index).parent
         while node >= 0:
             found = self._pieces.structures[source].nodes[node]
             text = self._pieces.sources[source].text
             yield (source, node), text[found.start : found.head] + text[found.tail : found.end]
             node = found.parent
 
-    def _items(self, indices: list[int]) -> tuple[Rendering, list[Item]]:
+    def _render_source(self, indices: list[int]) -> tuple[FragmentRenderer, list[RenderedItem]]:
         """What is kept of one text."""
-        rendering = Rendering(self._pieces, self._pieces.at(indices[0]), self._names)
-        return rendering, rendering.items(indices)
+        rendering = FragmentRenderer(
+            self._pieces, self._pieces.find_source(indices[0]), self._names
+        )
+        return rendering, rendering.render_items(indices)
 
-    def _line(self, unit: int, parts: list[tuple[Rendering, list[Item]]]) -> str:
-        """What is kept of one unit behind its speaker; a unit that stays in one piece where it fits has its speakers in its text."""
-        out = [parts[0][0].side_by_side(parts[0][1])]
+    def _render_unit(
+        self, unit: int, parts: list[tuple[FragmentRenderer, list[RenderedItem]]]
+    ) -> str:
+        """What is kept of one unit behind its speaker;
+        a unit that stays in one piece where it fits has its speakers in its text."""
+        out = [parts[0][0].join_items(parts[0][1])]
         for (_, before), (rendering, items) in pairwise(parts):
-            out += ["\n" if before[-1].last + 1 == items[0].first else f"\n{LEFT_OUT}\n", rendering.side_by_side(items)]
+            out += [
+                "\n" if before[-1].last + 1 == items[0].first else f"\n{OMISSION_MARK}\n",
+                rendering.join_items(items),
+            ]
         said = "".join(out)
-        whole = self._pieces.of(parts[0][1][0].first).part < 0
-        return said if whole else f"{self._speaker(unit)}: {quoted(said, self._names)}"
+        whole = self._pieces.get_source(parts[0][1][0].first).part < 0
+        return (
+            said
+            if whole
+            else f"{self._get_speaker(unit)}: {quote_forged_speakers(said, self._names)}"
+        )
 
-    def _speaker(self, unit: int) -> str:
-        return speaker(self._messages[self._chat[unit].messages[0]])
+    def _get_speaker(self, unit: int) -> str:
+        return get_speaker(self._messages[self._chat[unit].message_indices[0]])

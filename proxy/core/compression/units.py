@@ -13,11 +13,15 @@ from proxy.core.types import Message
 # two are never separated. Protected are system and developer messages, the final user message with
 # all that follows it, and units with `cache_control`.
 
-_MAY_GO = ("user", "assistant", "tool", "function")
+_REMOVABLE_ROLES = ("user", "assistant", "tool", "function")
 
 
-class Keep(Enum):
-    """What may happen to a unit. PROTECTED: sent as it is. WHOLE: kept as it is or dropped. SENTENCES: one text message, may be cut."""
+class UnitPolicy(Enum):
+    """What may happen to a unit.
+
+    PROTECTED: sent as it is. WHOLE: kept as it is or dropped. SENTENCES: one text message, may be
+    cut.
+    """
 
     PROTECTED = "protected"
     WHOLE = "whole"
@@ -28,47 +32,53 @@ class Keep(Enum):
 class Unit:
     """Messages by index, ascending, that share one fate."""
 
-    messages: tuple[int, ...]
-    keep: Keep
+    message_indices: tuple[int, ...]
+    policy: UnitPolicy
 
 
-def units(messages: list[Message]) -> list[Unit]:
+def split_units(messages: list[Message]) -> list[Unit]:
     """The units of a chat in order; together they hold every message once."""
-    starts = _starts(messages)
-    turn = _current_turn(messages, starts)
+    starts = _find_unit_starts(messages)
+    turn = _find_current_turn(messages, starts)
     found: list[Unit] = []
     for start, end in zip(starts, [*starts[1:], len(messages)], strict=True):
-        fate = Keep.PROTECTED if end > turn else _fate(messages[start:end])
+        fate = UnitPolicy.PROTECTED if end > turn else _choose_policy(messages[start:end])
         found.append(Unit(tuple(range(start, end)), fate))
     return found
 
 
-def texts(message: Message) -> list[str]:
-    """The text of a message by content part; one entry for plain content, "" for a part that is no text."""
+def list_part_texts(message: Message) -> list[str]:
+    """The text of a message by content part; one entry for plain content,
+    "" for a part that is no text."""
     content = message.get("content")
     if isinstance(content, str):
         return [content]
     parts = content if isinstance(content, list) else []
-    return [part["text"] if _is_text(part) else "" for part in parts]
+    return [part["text"] if _is_text_part(part) else "" for part in parts]
 
 
-def final_question(messages: list[Message]) -> str:
+def find_final_question(messages: list[Message]) -> str:
     """The text of the final user message; "" where there is none."""
     for message in reversed(messages):
         if message.get("role") == "user":
-            return "\n".join(texts(message))
+            return "\n".join(list_part_texts(message))
     return ""
 
 
-def turn_of(messages: list[Message], chat: list[Unit]) -> int:
+def find_final_turn(messages: list[Message], chat: list[Unit]) -> int:
     """Index of the first unit of the final turn."""
-    first = _current_turn(messages, [unit.messages[0] for unit in chat])
-    return next((index for index, unit in enumerate(chat) if unit.messages[-1] >= first), len(chat))
+    first = _find_current_turn(messages, [unit.message_indices[0] for unit in chat])
+    return next(
+        (index for index, unit in enumerate(chat) if unit.message_indices[-1] >= first), len(chat)
+    )
 
 
-def _starts(messages: list[Message]) -> list[int]:
-    """Index of each unit's first message. A tool message joins the unit of its call, else the message before it; what came between a
-    call and its answer joins too, so a unit is always a run of messages."""
+def _find_unit_starts(messages: list[Message]) -> list[int]:
+    """Index of each unit's first message.
+
+    A tool message joins the unit of its call, else the message before it; what came between a call
+    and its answer joins too, so a unit is always a run of messages.
+    """
     starts: list[int] = []
     calls: dict[str, int] = {}
     for index, message in enumerate(messages):
@@ -78,16 +88,20 @@ def _starts(messages: list[Message]) -> list[int]:
         while starts[-1] > call:
             starts.pop()
         if message.get("tool_calls"):
-            calls.update(dict.fromkeys(_call_ids(message), index))
+            calls.update(dict.fromkeys(_list_call_ids(message), index))
     return starts
 
 
-def _call_ids(message: Message) -> Iterable[str]:
+def _list_call_ids(message: Message) -> Iterable[str]:
     calls = message.get("tool_calls")
-    return [str(call.get("id")) for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
+    return (
+        [str(call.get("id")) for call in calls if isinstance(call, dict)]
+        if isinstance(calls, list)
+        else []
+    )
 
 
-def _current_turn(messages: list[Message], starts: list[int]) -> int:
+def _find_current_turn(messages: list[Message], starts: list[int]) -> int:
     """Index of the final user message; without one, the start of the last unit."""
     for index in range(len(messages) - 1, -1, -1):
         if messages[index].get("role") == "user":
@@ -95,24 +109,31 @@ def _current_turn(messages: list[Message], starts: list[int]) -> int:
     return starts[-1] if starts else 0
 
 
-def _fate(group: list[Message]) -> Keep:
-    if any(message.get("role") not in _MAY_GO or _cached(message) for message in group):
-        return Keep.PROTECTED
-    return Keep.SENTENCES if len(group) == 1 and _cuttable(group[0]) else Keep.WHOLE
+def _choose_policy(group: list[Message]) -> UnitPolicy:
+    if any(
+        message.get("role") not in _REMOVABLE_ROLES or _has_cache_control(message)
+        for message in group
+    ):
+        return UnitPolicy.PROTECTED
+    return UnitPolicy.SENTENCES if len(group) == 1 and _is_cuttable(group[0]) else UnitPolicy.WHOLE
 
 
-def _cached(message: Message) -> bool:
+def _has_cache_control(message: Message) -> bool:
     if "cache_control" in message:
         return True
     content = message.get("content")
-    return isinstance(content, list) and any("cache_control" in part for part in content if isinstance(part, dict))
+    return isinstance(content, list) and any(
+        "cache_control" in part for part in content if isinstance(part, dict)
+    )
 
 
-def _is_text(part: object) -> bool:
-    return isinstance(part, dict) and part.get("type") == "text" and isinstance(part.get("text"), str)
+def _is_text_part(part: object) -> bool:
+    return (
+        isinstance(part, dict) and part.get("type") == "text" and isinstance(part.get("text"), str)
+    )
 
 
-def _cuttable(message: Message) -> bool:
+def _is_cuttable(message: Message) -> bool:
     """Text and nothing else, and not blank."""
     if message.get("role") not in ("user", "assistant"):
         return False
@@ -121,9 +142,9 @@ def _cuttable(message: Message) -> bool:
         return not content.isspace() and content != ""
     if any(message.get(key) for key in ("tool_calls", "function_call", "audio", "refusal")):
         return False
-    if isinstance(content, list) and not all(map(_is_text, content)):
+    if isinstance(content, list) and not all(map(_is_text_part, content)):
         return False
-    return any(text.strip() for text in texts(message))
+    return any(text.strip() for text in list_part_texts(message))
 
 
 # Whose turn it is: the order of roles in what is left of a chat.
@@ -134,26 +155,31 @@ def _cuttable(message: Message) -> bool:
 # such an order stays in it.
 
 # What stands in for an answer that was left out, and for what the user said.
-NOTED: Message = {"role": "assistant", "content": "Noted."}
-WENT_BEFORE: Message = {"role": "user", "content": "…"}
-# DeepSeek and Kimi, thinking, answer 400 to an assistant message without its reasoning; an empty one is none to some of their servers.
-NOTED_BY_A_THINKER: Message = {**NOTED, "reasoning_content": "…"}
-_SYSTEM = ("system", "developer")
+ASSISTANT_PLACEHOLDER: Message = {"role": "assistant", "content": "Noted."}
+USER_PLACEHOLDER: Message = {"role": "user", "content": "…"}
+# DeepSeek and Kimi, thinking, answer 400 to an assistant message without its reasoning; an empty
+# one is none to some of their servers.
+REASONING_PLACEHOLDER: Message = {**ASSISTANT_PLACEHOLDER, "reasoning_content": "…"}
+_SYSTEM_ROLES = ("system", "developer")
 
 
-def taker(message: Message) -> str | None:
+def get_turn_role(message: Message) -> str | None:
     """Whose turn a message is, "user" or "assistant"; None where it is nobody's."""
     role = message.get("role")
     if role == "user":
         return "user"
-    return "assistant" if role == "assistant" and not (message.get("tool_calls") or message.get("function_call")) else None
+    return (
+        "assistant"
+        if role == "assistant" and not (message.get("tool_calls") or message.get("function_call"))
+        else None
+    )
 
 
-def takes_turns(messages: Iterable[Message]) -> bool:
+def has_alternating_turns(messages: Iterable[Message]) -> bool:
     """Whether user and assistant take turns, the user first."""
     last: str | None = "assistant"
     for message in messages:
-        turn = taker(message)
+        turn = get_turn_role(message)
         if turn:
             if turn == last:
                 return False
@@ -161,36 +187,58 @@ def takes_turns(messages: Iterable[Message]) -> bool:
     return True
 
 
-def user_first(messages: Iterable[Message]) -> bool:
+def starts_with_user(messages: Iterable[Message]) -> bool:
     """Whether the first message that is no system text is the user's."""
-    return next((message.get("role") == "user" for message in messages if message.get("role") not in _SYSTEM), False)
+    return next(
+        (
+            message.get("role") == "user"
+            for message in messages
+            if message.get("role") not in _SYSTEM_ROLES
+        ),
+        False,
+    )
 
 
-def noted(messages: Iterable[Message]) -> Message:
-    """What stands in for an answer in this chat: with a reasoning where its answers come with one."""
-    thinks = any(message.get("role") == "assistant" and message.get("reasoning_content") for message in messages)
-    return NOTED_BY_A_THINKER if thinks else NOTED
+def choose_placeholder(messages: Iterable[Message]) -> Message:
+    """What stands in for an answer in this chat:
+    with a reasoning where its answers come with one."""
+    thinks = any(
+        message.get("role") == "assistant" and message.get("reasoning_content")
+        for message in messages
+    )
+    return REASONING_PLACEHOLDER if thinks else ASSISTANT_PLACEHOLDER
 
 
-def in_turn(
-    messages: Iterable[Message], ours: Iterable[Message], *, strict: bool, user_leads: bool, answer: Message = NOTED
+def restore_role_order(
+    messages: Iterable[Message],
+    ours: Iterable[Message],
+    *,
+    strict: bool,
+    user_leads: bool,
+    answer: Message = ASSISTANT_PLACEHOLDER,
 ) -> list[Message]:
-    """The messages with stand-ins between two of one role, `answer` for the assistant: around those that are ours, and where `strict`
-    everywhere and before an answer that comes first; with `user_leads` one before a first message that is not the user's."""
+    """The messages with stand-ins between two of one role, `answer` for the assistant:
+    around those that are ours, and where `strict` everywhere and before an answer that comes first;
+    with `user_leads` one before a first message that is not the user's."""
     made, sent = {id(message) for message in ours}, list[Message]()
     last: Message | None = None
     for message in messages:
-        if user_leads and message.get("role") not in _SYSTEM:
+        if user_leads and message.get("role") not in _SYSTEM_ROLES:
             user_leads = False
             if message.get("role") != "user":
-                last = WENT_BEFORE
+                last = USER_PLACEHOLDER
                 sent.append(last)
-        turn = taker(message)
+        turn = get_turn_role(message)
         if turn:
             if last is None and strict and turn == "assistant":
-                sent.append(WENT_BEFORE)  # calls of tools may have come first, but the first who spoke was the user
-            elif last and turn == taker(last) and (strict or id(message) in made or id(last) in made):
-                sent.append(answer if turn == "user" else WENT_BEFORE)
+                # Calls of tools may have come first, but the first who spoke was the user.
+                sent.append(USER_PLACEHOLDER)
+            elif (
+                last
+                and turn == get_turn_role(last)
+                and (strict or id(message) in made or id(last) in made)
+            ):
+                sent.append(answer if turn == "user" else USER_PLACEHOLDER)
             last = message
         sent.append(message)
     return sent

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BodyLimits:
-    """`depth`: levels of nesting; `values`: of all JSON, `parts`: of contents and calls of tools in all messages together."""
+    """`depth`: levels of nesting; `values`: of all JSON,
+    `parts`: of contents and calls of tools in all messages together."""
 
     depth: int = 64
     values: int = 500_000

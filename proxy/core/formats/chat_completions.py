@@ -1,9 +1,12 @@
-"""A chat request, from bytes to a checked value. What the gateway does not need to understand it leaves alone.
+"""A chat request, from bytes to a checked value.
 
-A body that a provider may accept and that we do not fully understand (`unusual`) is passed on and kept out of all that reads it: roles
-of other templates, parts that are plain texts, calls without a function, NUL, whole numbers beyond 64 bits. Those are kept as they were
-written, since a rounded one would be another request. Nesting is limited because the JSON parser accepts more than it can write again,
-and no key may come twice: two readers would take two different ones.
+What the gateway does not need to understand it leaves alone.
+
+A body that a provider may accept and that we do not fully understand (`is_unusual`) is passed on
+and kept out of all that reads it: roles of other templates, parts that are plain texts, calls
+without a function, NUL, whole numbers beyond 64 bits. Those are kept as they were written, since a
+rounded one would be another request. Nesting is limited because the JSON parser accepts more than
+it can write again, and no key may come twice: two readers would take two different ones.
 """
 
 import json
@@ -14,29 +17,34 @@ from typing import Any
 
 import orjson
 
-from proxy.core.errors import BadRequest, TooDeep, TooMany
-from proxy.core.event_loop import LARGE
+from proxy.core.errors import BadRequest, BodyTooDeep, TooManyParts
+from proxy.core.event_loop import MAX_INLINE_BYTES
 from proxy.core.formats.body_limits import DEFAULT_LIMITS, BodyLimits
-from proxy.core.formats.cache_controls import Controls, from_body
+from proxy.core.formats.cache_controls import CacheControls, parse_cache_object
 from proxy.core.formats.json_marks import KEY_WEIGHT, count_marks
 from proxy.core.types import Message
 
 PLAN_FIELD = "token_saving_plan_id"
-OUR_FIELDS = (PLAN_FIELD, "cache")
+GATEWAY_FIELDS = (PLAN_FIELD, "cache")
 REFUSED_FIELDS = ("api_base", "api_key", "api_version", "base_url", "extra_headers", "extra_query")
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 _LONG_NUMBER = re.compile(rb"\d{20,}")
-# The regular expression takes 4 ms for a chat of 60,000 tokens; few bodies hold so many digits in a row, which is seen in 0.2.
-_DIGITS, _TWENTY = bytes.maketrans(b"123456789", b"0" * 9), b"0" * 20
+# The regular expression takes 4 ms for a chat of 60,000 tokens; few bodies hold so many digits in a
+# row, which is seen in 0.2.
+_DIGITS_TO_ZERO, _TWENTY_ZEROS = bytes.maketrans(b"123456789", b"0" * 9), b"0" * 20
 _ESCAPED_NUL = b"\\u0000"
-_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
-MAX_DIGITS = 20  # of a whole number within 64 bits, its sign included
+_STRING_PATTERN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
+MAX_INTEGER_DIGITS = 20  # of a whole number within 64 bits, its sign included
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatRequest:
-    """A request as asked. `body` lacks our own fields and is never changed in place; `raw` is the client's bytes when they held none
-    of them; `size`: how many bytes the client sent; `unusual`: it holds what we do not understand."""
+    """A request as asked.
+
+    `body` lacks our own fields and is never changed in place; `raw_body` is the client's bytes when
+    they held none of them; `size_bytes`: how many bytes the client sent; `is_unusual`: it holds
+    what we do not understand.
+    """
 
     body: dict[str, Any]
     model: str
@@ -45,26 +53,28 @@ class ChatRequest:
     include_usage: bool = False
     user: str | None = None
     plan_name: str | None = None
-    controls: Controls = field(default_factory=Controls)
-    raw: bytes | None = None
-    size: int = 0
-    unusual: bool = False
+    cache_controls: CacheControls = field(default_factory=CacheControls)
+    raw_body: bytes | None = None
+    size_bytes: int = 0
+    is_unusual: bool = False
 
 
-def parse(raw: bytes, limits: BodyLimits = DEFAULT_LIMITS) -> ChatRequest:
+def parse_chat_request(raw: bytes, limits: BodyLimits = DEFAULT_LIMITS) -> ChatRequest:
     """Read a request body. Raises BadRequest, naming the field in `param`, TooDeep or TooMany."""
-    body, unusual = _load(raw, limits)
-    model = _typed(body, "model", str)
+    body, unusual = _load_body(raw, limits)
+    model = _read_field(body, "model", str)
     if not model:
-        raise BadRequest("model is required: the name of a route, see GET /v1/models.", param="model")
-    _refuse(body)
-    stream = _typed(body, "stream", bool) or False
-    options = _typed(body, "stream_options", dict) or {}
+        raise BadRequest(
+            "model is required: the name of a route, see GET /v1/models.", param="model"
+        )
+    _refuse_upstream_fields(body)
+    stream = _read_field(body, "stream", bool) or False
+    options = _read_field(body, "stream_options", dict) or {}
     _check_numbers(body)
-    user = _typed(body, "user", str)
+    user = _read_field(body, "user", str)
     messages: Any = body.get("messages")
     unusual = _check_messages(messages, limits) or unusual
-    plan_name, stripped = _strip(body)
+    plan_name, stripped = _strip_gateway_fields(body)
     return ChatRequest(
         body=stripped,
         model=model,
@@ -73,44 +83,58 @@ def parse(raw: bytes, limits: BodyLimits = DEFAULT_LIMITS) -> ChatRequest:
         include_usage=bool(stream and options.get("include_usage")),
         user=user,
         plan_name=plan_name,
-        controls=from_body(body.get("cache")),
-        raw=raw if stripped is body else None,
-        size=len(raw),
-        unusual=unusual,
+        cache_controls=parse_cache_object(body.get("cache")),
+        raw_body=raw if stripped is body else None,
+        size_bytes=len(raw),
+        is_unusual=unusual,
     )
 
 
-def load(raw: bytes, *, depth: int = DEFAULT_LIMITS.depth) -> dict[str, Any]:
-    """The JSON object of a request body that we answer by ourselves. Raises BadRequest, or TooDeep beyond `depth` levels."""
-    body, unusual = _load(raw, BodyLimits(depth=depth))
+def load_json_object(raw: bytes, *, depth: int = DEFAULT_LIMITS.depth) -> dict[str, Any]:
+    """The JSON object of a request body that we answer by ourselves.
+
+    Raises BadRequest, or TooDeep beyond `depth` levels.
+    """
+    body, unusual = _load_body(raw, BodyLimits(depth=depth))
     if unusual:
-        raise BadRequest("The body holds a NUL character (\\u0000), or a number beyond 64 bits, which would lose digits.")
+        raise BadRequest(
+            "The body holds a NUL character (\\u0000), or a number beyond 64 bits, which "
+            "would lose digits."
+        )
     return body
 
 
-def _load(raw: bytes, limits: BodyLimits) -> tuple[dict[str, Any], bool]:
+def _load_body(raw: bytes, limits: BodyLimits) -> tuple[dict[str, Any], bool]:
     """The JSON object, and whether it holds NUL or whole numbers beyond 64 bits."""
-    if len(raw) > limits.values and count_marks(raw).weight > limits.values:  # as many take more bytes
-        raise TooMany(f"The body holds more than {limits.values} JSON values, of which a key counts as {KEY_WEIGHT}.")
+    # As many take more bytes.
+    if len(raw) > limits.values and count_marks(raw).weight > limits.values:
+        raise TooManyParts(
+            f"The body holds more than {limits.values} JSON values, of which a key "
+            f"counts as {KEY_WEIGHT}."
+        )
     try:
         body = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         if "depth limit" in str(error):
-            raise TooDeep(f"The body is nested deeper than {limits.depth} levels.") from None
+            raise BodyTooDeep(f"The body is nested deeper than {limits.depth} levels.") from None
         raise BadRequest(f"The body is not valid JSON: {error}") from None
     if not isinstance(body, dict):
         raise BadRequest("The body must be a JSON object.")
     # The parser rounds integers beyond 64 bits to floats: look for exactly those values.
-    long = _LONG_NUMBER.findall(raw) if _TWENTY in raw.translate(_DIGITS) else ()
+    long = _LONG_NUMBER.findall(raw) if _TWENTY_ZEROS in raw.translate(_DIGITS_TO_ZERO) else ()
     rounded = frozenset(map(float, long))
-    found = _inspect(body, depth=limits.depth, nul=_ESCAPED_NUL in raw, rounded=rounded)
-    if found.keys != raw.count(b":") and found.keys != _count_keys(raw):
+    found = _inspect_body(body, depth=limits.depth, nul=_ESCAPED_NUL in raw, rounded=rounded)
+    if found.key_count != raw.count(b":") and found.key_count != _count_keys(raw):
         _refuse_repeated_key(raw)
-    return (_load_exactly(raw) if found.rounded else body), found.rounded or found.nul
+    return (_load_exactly(raw) if found.has_rounded else body), found.has_rounded or found.has_nul
 
 
 def _count_keys(raw: bytes) -> int:
-    return count_marks(raw).keys if len(raw) > LARGE else _STRING.sub(b"", raw).count(b":")
+    return (
+        count_marks(raw).key_count
+        if len(raw) > MAX_INLINE_BYTES
+        else _STRING_PATTERN.sub(b"", raw).count(b":")
+    )
 
 
 def _refuse_repeated_key(raw: bytes) -> None:
@@ -120,17 +144,20 @@ def _refuse_repeated_key(raw: bytes) -> None:
         seen: set[str] = set()
         for name, _ in pairs:
             if name in seen:
-                raise BadRequest(f"The body holds the key {name[:64]!r} twice in one object.", param=name[:64])
+                raise BadRequest(
+                    f"The body holds the key {name[:64]!r} twice in one object.", param=name[:64]
+                )
             seen.add(name)
 
     json.loads(raw, object_pairs_hook=check, parse_int=len, parse_float=len)
 
 
 def _load_exactly(raw: bytes) -> dict[str, Any]:
-    """The object with whole numbers beyond 64 bits as they were written, for `orjson.dumps` to write again."""
+    """The object with whole numbers beyond 64 bits as they were written,
+    for `orjson.dumps` to write again."""
 
     def whole(digits: str) -> Any:
-        if len(digits) <= MAX_DIGITS and -(2**63) <= int(digits) < 2**64:
+        if len(digits) <= MAX_INTEGER_DIGITS and -(2**63) <= int(digits) < 2**64:
             return int(digits)
         return orjson.Fragment(digits)
 
@@ -139,52 +166,62 @@ def _load_exactly(raw: bytes) -> dict[str, Any]:
 
 
 @dataclass(slots=True)
-class _Found:
-    """`keys`: of all objects; `nul`, `rounded`: whether a text holds NUL, and whether a whole number lost digits."""
+class _BodyFindings:
+    """`key_count`: of all objects; `has_nul`, `has_rounded`: whether a text holds NUL,
+    and whether a whole number lost digits."""
 
-    keys: int = 0
-    nul: bool = False
-    rounded: bool = False
+    key_count: int = 0
+    has_nul: bool = False
+    has_rounded: bool = False
 
 
-def _inspect(body: dict[str, Any], *, depth: int, nul: bool, rounded: frozenset[float]) -> _Found:
-    """Walk the containers level by level. Strings and numbers are looked at only when the raw bytes gave a reason to."""
+def _inspect_body(
+    body: dict[str, Any], *, depth: int, nul: bool, rounded: frozenset[float]
+) -> _BodyFindings:
+    """Walk the containers level by level.
+
+    Strings and numbers are looked at only when the raw bytes gave a reason to.
+    """
     level: list[Any] = [body]
-    found = _Found()
+    found = _BodyFindings()
     for _ in range(depth):
         below: list[Any] = []
         for node in level:
             if type(node) is dict:
-                found.keys += len(node)
+                found.key_count += len(node)
                 children = node.values()
             else:
                 children = node
             if nul or rounded:
                 _inspect_values(node, children, found, rounded=rounded)
-            below.extend([child for child in children if type(child) is dict or type(child) is list])
+            below.extend(
+                [child for child in children if type(child) is dict or type(child) is list]
+            )
         if not below:
             return found
         level = below
-    raise TooDeep(f"The body is nested deeper than {depth} levels.")
+    raise BodyTooDeep(f"The body is nested deeper than {depth} levels.")
 
 
-def _inspect_values(node: Any, children: Any, found: _Found, *, rounded: frozenset[float]) -> None:
+def _inspect_values(
+    node: Any, children: Any, found: _BodyFindings, *, rounded: frozenset[float]
+) -> None:
     if isinstance(node, dict) and any("\0" in key for key in node):
-        found.nul = True
+        found.has_nul = True
     for child in children:
         if type(child) is str and "\0" in child:
-            found.nul = True
+            found.has_nul = True
         if type(child) is float and abs(child) in rounded:
-            found.rounded = True
+            found.has_rounded = True
 
 
-_NAMES = {str: "a text", bool: "true or false", dict: "an object"}
+_TYPE_NAMES = {str: "a text", bool: "true or false", dict: "an object"}
 
 
-def _typed(body: dict[str, Any], name: str, kind: type) -> Any:
+def _read_field(body: dict[str, Any], name: str, kind: type) -> Any:
     value = body.get(name)
     if value is not None and not isinstance(value, kind):
-        raise BadRequest(f"{name} must be {_NAMES[kind]}.", param=name)
+        raise BadRequest(f"{name} must be {_TYPE_NAMES[kind]}.", param=name)
     return value
 
 
@@ -196,48 +233,73 @@ def _check_numbers(body: dict[str, Any]) -> None:
         raise BadRequest("n must be a whole number, 1 or more.", param="n")
 
 
-def _refuse(body: dict[str, Any]) -> None:
+def _refuse_upstream_fields(body: dict[str, Any]) -> None:
     """Where requests go is the administrator's to say, never a client's."""
     for name in REFUSED_FIELDS:
         if name in body:
-            raise BadRequest(f"{name} is not accepted: upstreams are set by the administrator.", param=name)
+            raise BadRequest(
+                f"{name} is not accepted: upstreams are set by the administrator.", param=name
+            )
 
 
-def checked_messages(value: Any, limits: BodyLimits = DEFAULT_LIMITS) -> list[Message]:
-    """Messages in OpenAI's form, for what reads them without a provider. Raises BadRequest, naming the field in `param`, or TooMany."""
+def validate_messages(value: Any, limits: BodyLimits = DEFAULT_LIMITS) -> list[Message]:
+    """Messages in OpenAI's form, for what reads them without a provider.
+
+    Raises BadRequest, naming the field in `param`, or TooMany.
+    """
     if _check_messages(value, limits):
         for index, message in enumerate(value):
-            _check_usual(message, f"messages[{index}]")
+            _require_usual_form(message, f"messages[{index}]")
     messages: list[Message] = value
     return messages
 
 
 def _check_messages(value: Any, limits: BodyLimits) -> bool:
-    """Check what no provider could accept otherwise; whether anything is unlike OpenAI's form. Raises BadRequest or TooMany."""
+    """Check what no provider could accept otherwise; whether anything is unlike OpenAI's form.
+
+    Raises BadRequest or TooMany.
+    """
     if not isinstance(value, list) or not value:
         raise BadRequest("messages must be a non-empty array of message objects.", param="messages")
     if len(value) > limits.messages:
-        raise TooMany(f"messages holds {len(value)} messages; at most {limits.messages} are accepted.", param="messages")
+        raise TooManyParts(
+            f"messages holds {len(value)} messages; at most {limits.messages} are accepted.",
+            param="messages",
+        )
     unusual, parts = False, 0
     for index, message in enumerate(value):
         where = f"messages[{index}]"
         if not isinstance(message, dict):
             raise BadRequest(f"{where} must be an object.", param=where)
-        role, content, calls = message.get("role"), message.get("content"), message.get("tool_calls")
+        role, content, calls = (
+            message.get("role"),
+            message.get("content"),
+            message.get("tool_calls"),
+        )
         if not isinstance(role, str):
-            raise BadRequest(f"{where}.role must be one of {', '.join(sorted(ROLES))}.", param=f"{where}.role")
+            raise BadRequest(
+                f"{where}.role must be one of {', '.join(sorted(ROLES))}.", param=f"{where}.role"
+            )
         if isinstance(content, list):
             parts += len(content)
         if isinstance(calls, list):
             parts += len(calls)
         if parts > limits.parts:
-            raise TooMany(f"messages hold more than {limits.parts} parts and tool calls.", param="messages")
-        unusual = unusual or not (role in ROLES and _is_usual_content(content) and _are_usual_calls(message))
+            raise TooManyParts(
+                f"messages hold more than {limits.parts} parts and tool calls.", param="messages"
+            )
+        unusual = unusual or not (
+            role in ROLES and _is_usual_content(content) and _are_usual_calls(message)
+        )
     return unusual
 
 
 def _is_usual_content(content: Any) -> bool:
-    return content is None or isinstance(content, str) or (isinstance(content, list) and all(map(_is_usual_part, content)))
+    return (
+        content is None
+        or isinstance(content, str)
+        or (isinstance(content, list) and all(map(_is_usual_part, content)))
+    )
 
 
 def _is_usual_part(part: Any) -> bool:
@@ -251,44 +313,55 @@ def _are_usual_calls(message: Message) -> bool:
     if calls is None and single is None:
         return True
     return (
-        (calls is None or (isinstance(calls, list) and all(isinstance(call, dict) for call in calls)))
+        (
+            calls is None
+            or (isinstance(calls, list) and all(isinstance(call, dict) for call in calls))
+        )
         and all(isinstance(call.get("function"), dict | NoneType) for call in calls or ())
         and isinstance(single, dict | NoneType)
     )
 
 
-def _check_usual(message: Message, where: str) -> None:
+def _require_usual_form(message: Message, where: str) -> None:
     """Raise BadRequest, naming the field that is unlike OpenAI's form."""
     if message["role"] not in ROLES:
-        raise BadRequest(f"{where}.role must be one of {', '.join(sorted(ROLES))}.", param=f"{where}.role")
+        raise BadRequest(
+            f"{where}.role must be one of {', '.join(sorted(ROLES))}.", param=f"{where}.role"
+        )
     if not _are_usual_calls(message):
-        raise BadRequest(f"{where}.tool_calls must be an array of objects.", param=f"{where}.tool_calls")
-    _check_content(message.get("content"), f"{where}.content")
+        raise BadRequest(
+            f"{where}.tool_calls must be an array of objects.", param=f"{where}.tool_calls"
+        )
+    _require_usual_content(message.get("content"), f"{where}.content")
 
 
-def _check_content(content: Any, where: str) -> None:
+def _require_usual_content(content: Any, where: str) -> None:
     if content is None or isinstance(content, str):
         return
     if not isinstance(content, list):
         raise BadRequest(f"{where} must be a text, an array of parts, or null.", param=where)
     for number, part in enumerate(content):
         if not isinstance(part, dict) or not isinstance(part.get("type"), str):
-            raise BadRequest(f"{where}[{number}] must be an object with a type.", param=f"{where}[{number}]")
+            raise BadRequest(
+                f"{where}[{number}] must be an object with a type.", param=f"{where}[{number}]"
+            )
         if not _is_usual_part(part):
-            raise BadRequest(f"{where}[{number}].text must be a text.", param=f"{where}[{number}].text")
+            raise BadRequest(
+                f"{where}[{number}].text must be a text.", param=f"{where}[{number}].text"
+            )
 
 
-def _strip(body: dict[str, Any]) -> tuple[str | None, dict[str, Any]]:
+def _strip_gateway_fields(body: dict[str, Any]) -> tuple[str | None, dict[str, Any]]:
     """The plan's name and the body without our own fields: the same object when there were none."""
     given = body.get("metadata")
     metadata: dict[str, Any] = given if isinstance(given, dict) else {}
     inside = PLAN_FIELD in metadata
-    if not inside and not any(field in body for field in OUR_FIELDS):
+    if not inside and not any(field in body for field in GATEWAY_FIELDS):
         return None, body
     name = body.get(PLAN_FIELD) or metadata.get(PLAN_FIELD)
     if name is not None and not isinstance(name, str):
         raise BadRequest(f"{PLAN_FIELD} must be the name of a plan.", param=PLAN_FIELD)
-    stripped = {field: value for field, value in body.items() if field not in OUR_FIELDS}
+    stripped = {field: value for field, value in body.items() if field not in GATEWAY_FIELDS}
     if inside:
         rest = {field: value for field, value in metadata.items() if field != PLAN_FIELD}
         stripped["metadata"] = rest
@@ -297,13 +370,19 @@ def _strip(body: dict[str, Any]) -> tuple[str | None, dict[str, Any]]:
     return name or None, stripped
 
 
-def text_of(message: Message) -> str | None:
-    """The message's text: a string, or its text parts joined. None when it holds anything that is not text."""
+def extract_text(message: Message) -> str | None:
+    """The message's text: a string, or its text parts joined.
+
+    None when it holds anything that is not text.
+    """
     content = message.get("content")
     if isinstance(content, str):
         return content
     if not isinstance(content, list):
         return None
-    if not all(isinstance(part, dict) and part.get("type") == "text" and isinstance(part.get("text"), str) for part in content):
+    if not all(
+        isinstance(part, dict) and part.get("type") == "text" and isinstance(part.get("text"), str)
+        for part in content
+    ):
         return None
     return "\n".join(part["text"] for part in content)

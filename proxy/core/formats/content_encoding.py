@@ -5,34 +5,44 @@ from collections.abc import Callable
 
 import zstandard
 
-from proxy.core.errors import BadRequest, EncodingUnknown, TooLarge
+from proxy.core.errors import BadRequest, BodyTooLarge, UnsupportedEncoding
 
-ACCEPTED = "gzip, deflate, zstd"
+ACCEPTED_ENCODINGS = "gzip, deflate, zstd"
 MAX_ENCODINGS = 2  # one upon the other
-MAX_NAME_LENGTH = 40  # characters of an encoding that are shown in a refusal
-MAX_MEMBERS = 16  # of one gzip file
-MAX_WINDOW = 8 * 1024 * 1024  # bytes that zstd looks back; RFC 8878 section 3.1.1.1.2 asks for as much
+MAX_ENCODING_NAME_LENGTH = 40  # characters of an encoding that are shown in a refusal
+MAX_GZIP_MEMBERS = 16  # of one gzip file
+# Bytes that zstd looks back; RFC 8878 section 3.1.1.1.2 asks for as much.
+MAX_ZSTD_WINDOW_BYTES = 8 * 1024 * 1024
 
 
-def unpack(body: bytes, encodings: str, *, limit: int) -> bytes:
-    """The body as it was before. Raises EncodingUnknown, TooLarge as soon as `limit` bytes are exceeded, or BadRequest."""
+def decompress_body(body: bytes, encodings: str, *, limit: int) -> bytes:
+    """The body as it was before.
+
+    Raises EncodingUnknown, TooLarge as soon as `limit` bytes are exceeded, or BadRequest.
+    """
     names = [name.strip().lower() for name in encodings.split(",")]
-    if len(names) > MAX_ENCODINGS or not set(names) <= {*_UNPACKERS}:
-        refused = next((name for name in names if name not in _UNPACKERS), encodings)[:MAX_NAME_LENGTH]
-        raise EncodingUnknown(f"The Content-Encoding {refused!r} is not read. Accepted are {ACCEPTED}.")
+    if len(names) > MAX_ENCODINGS or not set(names) <= {*_DECOMPRESSORS}:
+        refused = next((name for name in names if name not in _DECOMPRESSORS), encodings)[
+            :MAX_ENCODING_NAME_LENGTH
+        ]
+        raise UnsupportedEncoding(
+            f"The Content-Encoding {refused!r} is not read. Accepted are {ACCEPTED_ENCODINGS}."
+        )
     for name in reversed(names):
         try:
-            body = _UNPACKERS[name](body, limit)
+            body = _DECOMPRESSORS[name](body, limit)
         except (zlib.error, zstandard.ZstdError, EOFError):
             raise BadRequest(f"The body is not {name}, as its Content-Encoding says.") from None
         if len(body) > limit:
-            raise TooLarge(f"The body is larger than the {limit} bytes accepted once it is unpacked.")
+            raise BodyTooLarge(
+                f"The body is larger than the {limit} bytes accepted once it is unpacked."
+            )
     return body
 
 
-def _gzip(body: bytes, limit: int) -> bytes:
+def _decompress_gzip(body: bytes, limit: int) -> bytes:
     found = b""
-    for _ in range(MAX_MEMBERS):
+    for _ in range(MAX_GZIP_MEMBERS):
         member = zlib.decompressobj(16 + zlib.MAX_WBITS)
         found += member.decompress(body, limit + 1 - len(found))
         if len(found) > limit:
@@ -45,15 +55,15 @@ def _gzip(body: bytes, limit: int) -> bytes:
     raise EOFError
 
 
-def _deflate(body: bytes, limit: int) -> bytes:
+def _decompress_deflate(body: bytes, limit: int) -> bytes:
     """zlib's form, as the name means, or the bare one, which many send."""
     try:
-        return _inflated(body, limit, zlib.MAX_WBITS)
+        return _inflate_zlib(body, limit, zlib.MAX_WBITS)
     except zlib.error:
-        return _inflated(body, limit, -zlib.MAX_WBITS)
+        return _inflate_zlib(body, limit, -zlib.MAX_WBITS)
 
 
-def _inflated(body: bytes, limit: int, window: int) -> bytes:
+def _inflate_zlib(body: bytes, limit: int, window: int) -> bytes:
     stream = zlib.decompressobj(window)
     found = stream.decompress(body, limit + 1)
     if len(found) <= limit and (not stream.eof or stream.unused_data):
@@ -61,8 +71,10 @@ def _inflated(body: bytes, limit: int, window: int) -> bytes:
     return found
 
 
-def _zstd(body: bytes, limit: int) -> bytes:
-    with zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW).stream_reader(body, read_across_frames=True) as reader:
+def _decompress_zstd(body: bytes, limit: int) -> bytes:
+    with zstandard.ZstdDecompressor(max_window_size=MAX_ZSTD_WINDOW_BYTES).stream_reader(
+        body, read_across_frames=True
+    ) as reader:
         parts, size = [], 0
         while size <= limit and (part := reader.read(min(1024 * 1024, limit + 1 - size))):
             parts.append(part)
@@ -73,14 +85,14 @@ def _zstd(body: bytes, limit: int) -> bytes:
     return found
 
 
-def _identity(body: bytes, limit: int) -> bytes:
+def _return_unchanged(body: bytes, limit: int) -> bytes:
     return body
 
 
-_UNPACKERS: dict[str, Callable[[bytes, int], bytes]] = {
-    "gzip": _gzip,
-    "x-gzip": _gzip,
-    "deflate": _deflate,
-    "zstd": _zstd,
-    "identity": _identity,
+_DECOMPRESSORS: dict[str, Callable[[bytes, int], bytes]] = {
+    "gzip": _decompress_gzip,
+    "x-gzip": _decompress_gzip,
+    "deflate": _decompress_deflate,
+    "zstd": _decompress_zstd,
+    "identity": _return_unchanged,
 }

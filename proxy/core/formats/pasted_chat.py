@@ -1,44 +1,62 @@
-"""A chat as somebody pasted it: the body of a request, its array of messages, or lines that begin with a speaker."""
+"""A chat as somebody pasted it: the body of a request, its array of messages,
+or lines that begin with a speaker."""
 
 import re
 from dataclasses import dataclass
 
 from proxy.core.errors import BadRequest
-from proxy.core.formats.chat_completions import checked_messages, load
+from proxy.core.formats.chat_completions import load_json_object, validate_messages
 from proxy.core.types import Message
 
-SPEAKER = re.compile(r"^[ \t]*(system|developer|user|assistant)[ \t]*:[ \t]*", re.IGNORECASE | re.MULTILINE)
+SPEAKER_LINE = re.compile(
+    r"^[ \t]*(system|developer|user|assistant)[ \t]*:[ \t]*", re.IGNORECASE | re.MULTILINE
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Pasted:
+class PastedChat:
     """The messages, and the model that a whole body names."""
 
     messages: list[Message]
     model: str | None = None
 
 
-def pasted(text: str, *, depth: int = 64) -> Pasted:
+def parse_pasted_chat(text: str, *, depth: int = 64) -> PastedChat:
     """Read what was pasted. Raises BadRequest, or TooDeep beyond `depth` levels."""
     text = text.strip()
     if text.startswith("["):
-        return Pasted(checked_messages(load(_bytes(f'{{"messages":{text}}}'), depth=depth + 1)["messages"]))
+        return PastedChat(
+            validate_messages(
+                load_json_object(_encode_utf8(f'{{"messages":{text}}}'), depth=depth + 1)[
+                    "messages"
+                ]
+            )
+        )
     if text.startswith("{"):
-        body = load(_bytes(text), depth=depth)
+        body = load_json_object(_encode_utf8(text), depth=depth)
         model = body.get("model")
-        return Pasted(checked_messages(body.get("messages")), model if isinstance(model, str) and model else None)
-    return Pasted(_spoken(text))
+        return PastedChat(
+            validate_messages(body.get("messages")),
+            model if isinstance(model, str) and model else None,
+        )
+    return PastedChat(_parse_speaker_lines(text))
 
 
-def _bytes(text: str) -> bytes:
+def _encode_utf8(text: str) -> bytes:
     return text.encode("utf-8", "replace")
 
 
-def _spoken(text: str) -> list[Message]:
+def _parse_speaker_lines(text: str) -> list[Message]:
     """One message for each line that begins with a speaker, and the lines that follow it."""
     if "\0" in text:
         raise BadRequest("The text holds a NUL character, which is not allowed.")
-    before, *said = SPEAKER.split(text)
+    before, *said = SPEAKER_LINE.split(text)
     if before.strip() or not said:
-        raise BadRequest("Paste a JSON array of messages, a whole request body, or lines that begin with User: or Assistant:")
-    return [{"role": role.lower(), "content": words.strip()} for role, words in zip(said[::2], said[1::2], strict=True)]
+        raise BadRequest(
+            "Paste a JSON array of messages, a whole request body, or lines that begin with "
+            "User: or Assistant:"
+        )
+    return [
+        {"role": role.lower(), "content": words.strip()}
+        for role, words in zip(said[::2], said[1::2], strict=True)
+    ]

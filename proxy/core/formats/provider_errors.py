@@ -1,10 +1,12 @@
 """What a provider says went wrong, found in the shapes that providers use, and told in OpenAI's.
 
     OpenAI, OpenRouter, Anthropic     {"error": {"message", "type", "param", "code", ...}}
-    Gemini                            [{"error": {"code": 400, "message", "status": "INVALID_ARGUMENT"}}]
+    Gemini                            [{"error": {"code": 400, "message", "status":
+                                      "INVALID_ARGUMENT"}}]
     Ollama, llama.cpp, TGI            {"error": "text", "error_type"}
     vLLM, older Mistral               {"object": "error", "message", "type", "param", "code"}
-    FastAPI, Mistral                  {"detail": "text"} or {"detail": [{"loc", "msg", "type"}]}, also within "message"
+    FastAPI, Mistral                  {"detail": "text"} or {"detail": [{"loc", "msg", "type"}]},
+                                      also within "message"
     RFC 9457                          {"title", "status", "detail"}
     Cohere, Bedrock, DashScope        {"message", "code"}
     MiniMax                           {"base_resp": {"status_code", "status_msg"}}
@@ -23,46 +25,87 @@ from proxy.core.errors import UpstreamInvalid
 MAX_MESSAGE_LENGTH: Final = 2_000
 MAX_LABEL_LENGTH: Final = 200
 _MAX_NESTING: Final = 4
-_MESSAGES: Final = ("message", "Message", "msg", "error_message", "error_msg", "errorMessage", "status_msg", "detail", "title", "reason")
-_CODES: Final = ("code", "error_code", "errorCode", "status_code", "statusCode", "err_code", "__type")
-_STATUSES: Final = ("code", "status", "status_code", "statusCode", "http_code", "error_code")
-_PAGES: Final = ("<!doctype", "<html", "<head", "<body", "<?xml")
-_BAD_KEY: Final = frozenset(
-    {"invalid_api_key", "api_key_invalid", "authentication_error", "unauthenticated", "invalid_authentication", "autherror"}
+_MESSAGE_FIELDS: Final = (
+    "message",
+    "Message",
+    "msg",
+    "error_message",
+    "error_msg",
+    "errorMessage",
+    "status_msg",
+    "detail",
+    "title",
+    "reason",
+)
+_CODE_FIELDS: Final = (
+    "code",
+    "error_code",
+    "errorCode",
+    "status_code",
+    "statusCode",
+    "err_code",
+    "__type",
+)
+_STATUS_FIELDS: Final = ("code", "status", "status_code", "statusCode", "http_code", "error_code")
+_PAGE_BEGINNINGS: Final = ("<!doctype", "<html", "<head", "<body", "<?xml")
+_BAD_KEY_LABELS: Final = frozenset(
+    {
+        "invalid_api_key",
+        "api_key_invalid",
+        "authentication_error",
+        "unauthenticated",
+        "invalid_authentication",
+        "autherror",
+    }
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderError:
-    """`message`: in the provider's words, "" where it gave none; `status`: the HTTP status it names, None where it names none; `given`:
-    the object that holds OpenAI's error object already."""
+    """`message`: in the provider's words, "" where it gave none;
+    `status`: the HTTP status it names, None where it names none; `openai_body`: the object that
+    holds OpenAI's error object already."""
 
     message: str = ""
     type: str = ""
     param: str | None = None
     code: str | None = None
     status: int | None = None
-    given: dict[str, Any] | None = None
+    openai_body: dict[str, Any] | None = None
 
     @property
-    def refuses_key(self) -> bool:
+    def is_key_refused(self) -> bool:
         """Whether it does not accept the key it was sent, which is ours and not the client's."""
         labels = {self.type.lower(), (self.code or "").lower()}
-        return self.status in (401, 403) or not labels.isdisjoint(_BAD_KEY)
+        return self.status in (401, 403) or not labels.isdisjoint(_BAD_KEY_LABELS)
 
-    def body(self, *, status: int) -> dict[str, Any]:
-        """OpenAI's error object, for an answer of that status; what the provider said besides stays in it."""
-        if self.given is not None:
-            missing = {"type": self.type or _type_for(status), "param": self.param, "code": self.code}
-            return {"error": missing | self.given["error"]}
+    def build_body(self, *, status: int) -> dict[str, Any]:
+        """OpenAI's error object, for an answer of that status;
+        what the provider said besides stays in it."""
+        if self.openai_body is not None:
+            missing = {
+                "type": self.type or _default_type(status),
+                "param": self.param,
+                "code": self.code,
+            }
+            return {"error": missing | self.openai_body["error"]}
         code = None if self.code == str(status) else self.code
         if not (self.message or self.type or code):
-            return UpstreamInvalid(f"The upstream answered {status} and does not say what went wrong.").body()
+            return UpstreamInvalid(
+                f"The upstream answered {status} and does not say what went wrong."
+            ).error_object()
         message = self.message or f"The upstream answered {status}: {self.type or code}."
-        return {"error": {"message": message, "type": self.type or _type_for(status), "param": self.param, "code": code}}
+        return {
+            "error": {
+                "message": message,
+                "type": self.type or _default_type(status),
+                "param": self.param,
+                "code": code,
+            }
+        }
 
 
-def _type_for(status: int) -> str:
+def _default_type(status: int) -> str:
     if status == 429:
         return "rate_limit_error"
     return "invalid_request_error" if 400 <= status < 500 else "server_error"
@@ -73,22 +116,26 @@ def find_error(value: Any) -> ProviderError | None:
     if isinstance(value, list):
         return find_error(value[0]) if value and isinstance(value[0], dict) else None
     if isinstance(value, str):
-        return ProviderError(message=_shortened(value))
+        return ProviderError(message=_shorten_message(value))
     if not isinstance(value, dict):
         return None
-    for inner in _inner_errors(value):
+    for inner in _iter_inner_errors(value):
         if isinstance(inner, dict):
-            return _from_object(value, inner)
+            return _read_error_object(value, inner)
         if isinstance(inner, str):
-            return _from_text(value, inner)
-    return _from_object(value, value) if _has_message(value) else None
+            return _read_error_text(value, inner)
+    return _read_error_object(value, value) if _has_message(value) else None
 
 
 def find_stream_error(value: Any, *, event_name: str = "") -> ProviderError | None:
     """The error that an event of a stream tells, None where it is a chunk like others."""
     if isinstance(value, list):
         first = value[0] if value else None
-        return find_stream_error(first, event_name=event_name) if isinstance(first, dict) and "error" in first else None
+        return (
+            find_stream_error(first, event_name=event_name)
+            if isinstance(first, dict) and "error" in first
+            else None
+        )
     if not isinstance(value, dict):
         return None
     if value.get("error") or event_name == "error":
@@ -113,25 +160,39 @@ def find_text_error(body: bytes, content_type: str) -> ProviderError:
     text = body[: 4 * MAX_MESSAGE_LENGTH].decode("utf-8", "replace").strip()
     if text.startswith("<") or "html" in content_type.lower() or "xml" in content_type.lower():
         return ProviderError()
-    return ProviderError(message=_shortened(text))
+    return ProviderError(message=_shorten_message(text))
 
 
 def _failed_choice(value: Any) -> dict[str, Any] | None:
     """The choice that holds an error, where no error stands beside the choices (OpenRouter)."""
     choices = value.get("choices") if isinstance(value, dict) and not value.get("error") else None
-    found = (choice for choice in choices if isinstance(choice, dict)) if isinstance(choices, list) else iter(())
+    found = (
+        (choice for choice in choices if isinstance(choice, dict))
+        if isinstance(choices, list)
+        else iter(())
+    )
     return next((choice for choice in found if choice.get("error")), None)
 
 
 def _has_answer(choices: Any) -> bool:
     """Whether a choice says something: then an `error` beside it is not all there is."""
-    found = [choice.get("message") for choice in choices if isinstance(choice, dict)] if isinstance(choices, list) else []
+    found = (
+        [choice.get("message") for choice in choices if isinstance(choice, dict)]
+        if isinstance(choices, list)
+        else []
+    )
     messages = [message for message in found if isinstance(message, dict)]
-    return any(message.get(name) for message in messages for name in ("content", "tool_calls", "refusal"))
+    return any(
+        message.get(name) for message in messages for name in ("content", "tool_calls", "refusal")
+    )
 
 
 def _is_flat_error(value: dict[str, Any]) -> bool:
-    failed = value.get("object") == "error" or value.get("type") == "error" or value.get("success") is False
+    failed = (
+        value.get("object") == "error"
+        or value.get("type") == "error"
+        or value.get("success") is False
+    )
     return failed or bool(value.get("errors") or value.get("detail") or _has_failed_response(value))
 
 
@@ -140,7 +201,7 @@ def _has_failed_response(value: dict[str, Any]) -> bool:
     return isinstance(response, dict) and response.get("status_code") not in (0, None)
 
 
-def _inner_errors(value: dict[str, Any]) -> Iterator[Any]:
+def _iter_inner_errors(value: dict[str, Any]) -> Iterator[Any]:
     """What may be the error within an object."""
     if value.get("error"):
         yield value["error"]
@@ -154,58 +215,79 @@ def _inner_errors(value: dict[str, Any]) -> Iterator[Any]:
 
 
 def _has_message(value: dict[str, Any]) -> bool:
-    return any(value.get(name) for name in _MESSAGES)
+    return any(value.get(name) for name in _MESSAGE_FIELDS)
 
 
-def _from_object(outer: dict[str, Any], inner: dict[str, Any]) -> ProviderError:
-    message = next((text for name in _MESSAGES if (text := _text_of(inner.get(name)))), "")
-    as_is = outer.get("error") is inner and isinstance(inner.get("message"), str) and not _is_page(inner["message"])
+def _read_error_object(outer: dict[str, Any], inner: dict[str, Any]) -> ProviderError:
+    message = next(
+        (text for name in _MESSAGE_FIELDS if (text := _extract_message(inner.get(name)))), ""
+    )
+    as_is = (
+        outer.get("error") is inner
+        and isinstance(inner.get("message"), str)
+        and not _is_page(inner["message"])
+    )
     return ProviderError(
         message=message,
-        type=_type_in(inner),
-        param=_param_of(inner),
-        code=_label(inner, _CODES),
-        status=_status_in(inner) or _status_in(outer),
-        given=outer if as_is else None,
+        type=_find_type(inner),
+        param=_find_param(inner),
+        code=_find_label(inner, _CODE_FIELDS),
+        status=_find_status(inner) or _find_status(outer),
+        openai_body=outer if as_is else None,
     )
 
 
-def _from_text(outer: dict[str, Any], text: str) -> ProviderError:
-    """An error in words, whose reason may stand beside it (Spring says `error: Bad Request` and a message)."""
-    beside = next((found for name in _MESSAGES if (found := _text_of(outer.get(name)))), "")
+def _read_error_text(outer: dict[str, Any], text: str) -> ProviderError:
+    """An error in words, whose reason may stand beside it (Spring says `error: Bad Request`
+    and a message)."""
+    beside = next(
+        (found for name in _MESSAGE_FIELDS if (found := _extract_message(outer.get(name)))), ""
+    )
     return ProviderError(
-        message=beside or _shortened(text),
-        type=_type_in(outer),
-        param=_param_of(outer),
-        code=_label(outer, _CODES),
-        status=_status_in(outer),
+        message=beside or _shorten_message(text),
+        type=_find_type(outer),
+        param=_find_param(outer),
+        code=_find_label(outer, _CODE_FIELDS),
+        status=_find_status(outer),
     )
 
 
-def _text_of(value: Any, nesting: int = 0) -> str:
+def _extract_message(value: Any, nesting: int = 0) -> str:
     """The words in a message, which may be lists and objects of words."""
     if isinstance(value, str):
-        return _shortened(value)
+        return _shorten_message(value)
     if nesting >= _MAX_NESTING:
         return ""
     if isinstance(value, list):
-        return _shortened("; ".join(text for item in value[:10] if (text := _text_of(item, nesting + 1))))
+        return _shorten_message(
+            "; ".join(text for item in value[:10] if (text := _extract_message(item, nesting + 1)))
+        )
     if isinstance(value, dict):
-        text = next((text for name in _MESSAGES if (text := _text_of(value.get(name), nesting + 1))), "")
-        where = _location_of(value)
+        text = next(
+            (
+                text
+                for name in _MESSAGE_FIELDS
+                if (text := _extract_message(value.get(name), nesting + 1))
+            ),
+            "",
+        )
+        where = _format_location(value)
         return f"{where}: {text}" if text and where else text
     return ""
 
 
-def _location_of(value: dict[str, Any]) -> str:
-    """Where a field is wrong, as FastAPI says it: ["body", "messages", 0, "content"] is messages.0.content."""
+def _format_location(value: dict[str, Any]) -> str:
+    """Where a field is wrong, as FastAPI says it:
+    ["body", "messages", 0, "content"] is messages.0.content."""
     location = value.get("loc")
     if not isinstance(location, list):
         return ""
-    return ".".join(str(step) for step in location[:10] if isinstance(step, str | int) and step != "body")
+    return ".".join(
+        str(step) for step in location[:10] if isinstance(step, str | int) and step != "body"
+    )
 
 
-def _param_of(value: dict[str, Any]) -> str | None:
+def _find_param(value: dict[str, Any]) -> str | None:
     if isinstance(value.get("param"), str):
         return str(value["param"])[:MAX_LABEL_LENGTH]
     for name in ("detail", "message"):
@@ -213,17 +295,21 @@ def _param_of(value: dict[str, Any]) -> str | None:
         if isinstance(details, dict):
             details = details.get("detail")
         if isinstance(details, list) and details and isinstance(details[0], dict):
-            return _location_of(details[0])[:MAX_LABEL_LENGTH] or None
+            return _format_location(details[0])[:MAX_LABEL_LENGTH] or None
     return None
 
 
-def _type_in(value: dict[str, Any]) -> str:
+def _find_type(value: dict[str, Any]) -> str:
     found = (value.get(name) for name in ("type", "error_type", "status", "__type"))
-    kinds = (kind for kind in found if isinstance(kind, str) and kind not in ("", "error", "about:blank") and not kind.isdigit())
+    kinds = (
+        kind
+        for kind in found
+        if isinstance(kind, str) and kind not in ("", "error", "about:blank") and not kind.isdigit()
+    )
     return next(kinds, "")[:MAX_LABEL_LENGTH]
 
 
-def _label(value: dict[str, Any], names: tuple[str, ...]) -> str | None:
+def _find_label(value: dict[str, Any], names: tuple[str, ...]) -> str | None:
     for name in names:
         found = value.get(name)
         if isinstance(found, str) and found:
@@ -233,8 +319,8 @@ def _label(value: dict[str, Any], names: tuple[str, ...]) -> str | None:
     return None
 
 
-def _status_in(value: dict[str, Any]) -> int | None:
-    for name in _STATUSES:
+def _find_status(value: dict[str, Any]) -> int | None:
+    for name in _STATUS_FIELDS:
         found = value.get(name)
         if isinstance(found, str) and len(found) == 3 and found.isascii() and found.isdigit():
             found = int(found)
@@ -244,10 +330,10 @@ def _status_in(value: dict[str, Any]) -> int | None:
 
 
 def _is_page(text: str) -> bool:
-    return text[:MAX_LABEL_LENGTH].lstrip().lower().startswith(_PAGES)
+    return text[:MAX_LABEL_LENGTH].lstrip().lower().startswith(_PAGE_BEGINNINGS)
 
 
-def _shortened(text: str) -> str:
+def _shorten_message(text: str) -> str:
     """A message fit to be shown: no page, and not without an end."""
     text = text.strip()
     if _is_page(text):

@@ -1,4 +1,5 @@
-"""What a provider must not tell a client of ours: the key it was sent, or a part of it, and where it lives."""
+"""What a provider must not tell a client of ours:
+the key it was sent, or a part of it, and where it lives."""
 
 import re
 from base64 import b64encode
@@ -6,7 +7,7 @@ from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
-from proxy.core.config import UpstreamTarget
+from proxy.core.config import ProviderEndpoint
 
 MIN_KEY_PART_LENGTH: Final = 8
 MIN_KEY_LENGTH: Final = 4  # a shorter one is a word like any other, and keeps nothing secret
@@ -17,18 +18,22 @@ REDACTED_HOST: Final = "[upstream]"
 class ProviderSecrets:
     """The key and the address of one upstream, to be taken out of what it says."""
 
-    def __init__(self, upstream: UpstreamTarget) -> None:
-        self._keys = _spellings(upstream.api_key)
-        self._parts = {key[at : at + MIN_KEY_PART_LENGTH] for key in self._keys for at in range(len(key) - MIN_KEY_PART_LENGTH + 1)}
-        self._host = _host_pattern(upstream.base_url)
+    def __init__(self, upstream: ProviderEndpoint) -> None:
+        self._key_spellings = _list_spellings(upstream.api_key)
+        self._key_parts = {
+            key[at : at + MIN_KEY_PART_LENGTH]
+            for key in self._key_spellings
+            for at in range(len(key) - MIN_KEY_PART_LENGTH + 1)
+        }
+        self._host_regex = _compile_host_pattern(upstream.base_url)
 
-    def redact(self, text: str) -> str:
+    def redact_text(self, text: str) -> str:
         """The text without them."""
-        if self._host is not None:
-            text = self._host.sub(REDACTED_HOST, text)
-        if any(part in text for part in self._parts):
-            text = self._without_parts(text)
-        for key in self._keys:
+        if self._host_regex is not None:
+            text = self._host_regex.sub(REDACTED_HOST, text)
+        if any(part in text for part in self._key_parts):
+            text = self._redact_key_parts(text)
+        for key in self._key_spellings:
             if MIN_KEY_LENGTH <= len(key) < MIN_KEY_PART_LENGTH and key in text:
                 text = re.sub(rf"(?<!\w){re.escape(key)}(?!\w)", REDACTED_KEY, text)
         return text
@@ -36,12 +41,14 @@ class ProviderSecrets:
     def redact_json(self, value: Any) -> Any:
         """The JSON value without them; the same object where it holds none."""
         if isinstance(value, str):
-            return self.redact(value)
+            return self.redact_text(value)
         if isinstance(value, list):
             items = [self.redact_json(item) for item in value]
             return value if items == value else items
         if isinstance(value, dict):
-            fields = {self.redact(name): self.redact_json(item) for name, item in value.items()}
+            fields = {
+                self.redact_text(name): self.redact_json(item) for name, item in value.items()
+            }
             return value if fields == value else fields
         return value
 
@@ -49,12 +56,12 @@ class ProviderSecrets:
         """Whether the JSON value holds any of them."""
         return self.redact_json(value) is not value
 
-    def _without_parts(self, text: str) -> str:
+    def _redact_key_parts(self, text: str) -> str:
         """The text with each run of characters that parts of the key cover replaced."""
         spans: list[tuple[int, int]] = []
         for at in range(len(text) - MIN_KEY_PART_LENGTH + 1):
             end = at + MIN_KEY_PART_LENGTH
-            if text[at:end] in self._parts:
+            if text[at:end] in self._key_parts:
                 begin = spans.pop()[0] if spans and at <= spans[-1][1] else at
                 spans.append((begin, end))
         kept, shown_to = [], 0
@@ -65,19 +72,21 @@ class ProviderSecrets:
 
 
 @lru_cache(maxsize=256)
-def secrets_of(upstream: UpstreamTarget) -> ProviderSecrets:
+def get_provider_secrets(upstream: ProviderEndpoint) -> ProviderSecrets:
     """Those of this upstream."""
     return ProviderSecrets(upstream)
 
 
-def _spellings(key: str) -> tuple[str, ...]:
+def _list_spellings(key: str) -> tuple[str, ...]:
     """The key as it is, in an address, and in base64."""
     if not key:
         return ()
-    return tuple(dict.fromkeys((key, quote(key, safe=""), b64encode(key.encode()).decode().rstrip("="))))
+    return tuple(
+        dict.fromkeys((key, quote(key, safe=""), b64encode(key.encode()).decode().rstrip("=")))
+    )
 
 
-def _host_pattern(base_url: str) -> "re.Pattern[str] | None":
+def _compile_host_pattern(base_url: str) -> "re.Pattern[str] | None":
     """The host with its port, where it stands alone, in any case."""
     try:
         host = urlsplit(base_url).hostname
@@ -85,4 +94,6 @@ def _host_pattern(base_url: str) -> "re.Pattern[str] | None":
         host = None
     if not host:
         return None
-    return re.compile(rf"(?<![\w.-])\[?{re.escape(host)}\]?(?![\w-]|\.\w)(?::\d{{1,5}})?", re.IGNORECASE)
+    return re.compile(
+        rf"(?<![\w.-])\[?{re.escape(host)}\]?(?![\w-]|\.\w)(?::\d{{1,5}})?", re.IGNORECASE
+    )

@@ -1,18 +1,21 @@
-"""What clients are shown of a provider's errors: its words, without our key and its address. A refused key is ours to mend."""
+"""What clients are shown of a provider's errors: its words, without our key and its address.
+
+A refused key is ours to mend.
+"""
 
 import logging
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from proxy.core.config import UpstreamTarget
+from proxy.core.config import ProviderEndpoint
 from proxy.core.errors import UpstreamAuthFailed
 from proxy.core.formats import sse
 from proxy.core.formats.provider_errors import ProviderError, find_error, find_text_error
 from proxy.core.formats.provider_json import parse_json, write_json
-from proxy.core.formats.provider_secrets import ProviderSecrets, secrets_of
+from proxy.core.formats.provider_secrets import ProviderSecrets, get_provider_secrets
 
 log = logging.getLogger("tokenthrift.proxy")
-KEY_REFUSED: Final = (401, 403)
+KEY_REFUSED_STATUSES: Final = (401, 403)
 MAX_ERROR_BYTES: Final = 64 * 1024  # of an error object that is passed on as it is
 MAX_LOGGED_LENGTH: Final = 300
 
@@ -24,38 +27,69 @@ class ShownError:
     error: ProviderError
     body: bytes
 
-    def event(self) -> bytes:
+    def to_event(self) -> bytes:
         """The same as an event of a stream."""
         return b"data: " + self.body + b"\n\n"
 
 
-def shown_error(body: bytes, content_type: str, *, status: int, secrets: ProviderSecrets) -> ShownError:
+def build_shown_error(
+    body: bytes, content_type: str, *, status: int, secrets: ProviderSecrets
+) -> ShownError:
     """What is shown of an error that came with this body."""
     parsed = parse_json(body) if len(body) <= sse.MAX_EVENT_BYTES else None
-    error = find_text_error(body, content_type) if parsed is None else find_error(parsed.value) or ProviderError()
-    if parsed is None or error.given is None or error.given is not parsed.value or len(body) > MAX_ERROR_BYTES:
-        return redacted_error(error, status=status, secrets=secrets)
-    redacted = _redact(error.given, secrets)
-    return ShownError(error, body if redacted is error.given else write_json(redacted))
+    error = (
+        find_text_error(body, content_type)
+        if parsed is None
+        else find_error(parsed.value) or ProviderError()
+    )
+    if (
+        parsed is None
+        or error.openai_body is None
+        or error.openai_body is not parsed.value
+        or len(body) > MAX_ERROR_BYTES
+    ):
+        return redact_error(error, status=status, secrets=secrets)
+    redacted = _redact_value(error.openai_body, secrets)
+    return ShownError(error, body if redacted is error.openai_body else write_json(redacted))
 
 
-def redacted_error(error: ProviderError, *, status: int, secrets: ProviderSecrets) -> ShownError:
-    """The same for an error that was found elsewhere: its own object where it has one, and nothing that stands beside it."""
-    body = write_json(_redact(error.body(status=status), secrets))
+def redact_error(error: ProviderError, *, status: int, secrets: ProviderSecrets) -> ShownError:
+    """The same for an error that was found elsewhere:
+    its own object where it has one, and nothing that stands beside it."""
+    body = write_json(_redact_value(error.build_body(status=status), secrets))
     if len(body) > MAX_ERROR_BYTES:
-        body = write_json(_redact(replace(error, given=None).body(status=status), secrets))
+        body = write_json(
+            _redact_value(replace(error, openai_body=None).build_body(status=status), secrets)
+        )
     return ShownError(error, body)
 
 
-def _redact(value: Any, secrets: ProviderSecrets) -> Any:
+def _redact_value(value: Any, secrets: ProviderSecrets) -> Any:
     try:
         return secrets.redact_json(value)
     except RecursionError:
-        return {"error": {"message": "The upstream's error is nested too deeply.", "type": "server_error", "param": None, "code": None}}
+        return {
+            "error": {
+                "message": "The upstream's error is nested too deeply.",
+                "type": "server_error",
+                "param": None,
+                "code": None,
+            }
+        }
 
 
-def refuse_key(upstream: UpstreamTarget, shown: ShownError, *, status: int) -> UpstreamAuthFailed:
+def refuse_key(upstream: ProviderEndpoint, shown: ShownError, *, status: int) -> UpstreamAuthFailed:
     """The refusal for a client, and a line in the log for whoever can change the key."""
-    said = " ".join(secrets_of(upstream).redact(shown.error.message).split())[:MAX_LOGGED_LENGTH]
-    log.error("upstream %s answered %d: it does not accept the key it was sent. It says: %s", upstream.name, status, said or "nothing")
-    return UpstreamAuthFailed("The upstream did not accept the gateway's own key for it. This is for the administrator to mend.")
+    said = " ".join(get_provider_secrets(upstream).redact_text(shown.error.message).split())[
+        :MAX_LOGGED_LENGTH
+    ]
+    log.error(
+        "upstream %s answered %d: it does not accept the key it was sent. It says: %s",
+        upstream.name,
+        status,
+        said or "nothing",
+    )
+    return UpstreamAuthFailed(
+        "The upstream did not accept the gateway's own key for it. This is for the "
+        "administrator to mend."
+    )

@@ -1,9 +1,11 @@
 """The chunks of a stream put together to the completion that the provider would have given whole.
 
-Clients merge deltas in ways of their own, so only what all of them understand alike makes a completion (`sound`); anything else sets
-`spoiled`, and the stream is passed on and forgotten. Texts are joined, and the `arguments` of calls; labels such as ids and names are
-taken once, an empty or repeated one is no news, and a second one that differs spoils. Texts are kept as pieces and joined at the end:
-adding each to the text before it would cost the square of the stream's length.
+Clients merge deltas in ways of their own, so only what all of them understand alike makes a
+completion (`sound`); anything else sets `spoiled_reason`, and the stream is passed on and
+forgotten. Texts are joined, and the `arguments` of calls; labels such as ids and names are taken
+once, an empty or repeated one is no news, and a second one that differs spoils. Texts are kept as
+pieces and joined at the end: adding each to the text before it would cost the square of the
+stream's length.
 """
 
 from collections.abc import Iterable, KeysView
@@ -11,101 +13,144 @@ from typing import Any, Final
 
 from proxy.core.formats.completion_checks import is_replayable
 from proxy.core.formats.provider_errors import ProviderError, find_stream_error
-from proxy.core.formats.provider_json import count_quickly
-from proxy.core.formats.sse import Event
+from proxy.core.formats.provider_json import estimate_value_count
+from proxy.core.formats.sse import SseEvent
 
 MAX_COLLECTED_BYTES: Final = 16 * 1024 * 1024
 MAX_COLLECTED_VALUES: Final = 500_000  # beyond those that frame each chunk
-FRAME_VALUES: Final = 40  # of an ordinary chunk
-TEXTS: Final = frozenset({"content", "refusal", "arguments", "input", "text", "thinking", "transcript", "data", "summary", "output"})
-TEXT_BEGINNINGS: Final = ("reasoning", "thinking", "thought")
-LABELS: Final = frozenset(
-    {"role", "id", "type", "name", "index", "format", "signature", "thought_signature", "status", "model", "provider", "object"}
+FRAME_VALUES_PER_CHUNK: Final = 40  # of an ordinary chunk
+TEXT_FIELDS: Final = frozenset(
+    {
+        "content",
+        "refusal",
+        "arguments",
+        "input",
+        "text",
+        "thinking",
+        "transcript",
+        "data",
+        "summary",
+        "output",
+    }
 )
-NOT_KEPT: Final = frozenset({"obfuscation"})  # padding against listeners on the wire (OpenAI); it says nothing
-_CALLED: Final = ("function", "custom")
+TEXT_FIELD_PREFIXES: Final = ("reasoning", "thinking", "thought")
+LABEL_FIELDS: Final = frozenset(
+    {
+        "role",
+        "id",
+        "type",
+        "name",
+        "index",
+        "format",
+        "signature",
+        "thought_signature",
+        "status",
+        "model",
+        "provider",
+        "object",
+    }
+)
+# Padding against listeners on the wire (OpenAI); it says nothing.
+IGNORED_FIELDS: Final = frozenset({"obfuscation"})
+_CALL_KINDS: Final = ("function", "custom")
 # What names a chunk and says nothing else: without choices it may be passed over.
-_NAMING: Final = frozenset({"id", "object", "created", "model", "system_fingerprint", "service_tier", "type"}) | NOT_KEPT
-_HEADLESS: Final = frozenset({"choices", "usage"}) | NOT_KEPT
+_NAMING_FIELDS: Final = (
+    frozenset({"id", "object", "created", "model", "system_fingerprint", "service_tier", "type"})
+    | IGNORED_FIELDS
+)
+_NON_HEAD_FIELDS: Final = frozenset({"choices", "usage"}) | IGNORED_FIELDS
 
 
-class Collector:
+class StreamCollector:
     """Chunks in, one `chat.completion` out.
 
-    `collected_bytes`: of the chunks' JSON so far; `usage`: as reported last; `error`: what the provider said went wrong;
-    `ended`: `[DONE]` came; `answered`: at least one choice did;
-    `spoiled`: why no completion can be made of it, "" while it can; `missed`: something may have been said that was not understood, the
-    end of the answer for example.
+    `collected_bytes`: of the chunks' JSON so far; `usage`: as reported last; `error`: what the
+    provider said went wrong; `has_ended`: `[DONE]` came; `has_answered`: at least one choice did;
+    `spoiled_reason`: why no completion can be made of it, "" while it can; `has_missed`: something
+    may have been said that was not understood, the end of the answer for example.
     """
 
     def __init__(self) -> None:
         self._head: dict[str, Any] = {}
-        self._choices: dict[int, _Choice] = {}
+        self._choices: dict[int, _PartialChoice] = {}
         self._collected_values = 0
         self.collected_bytes = 0
         self.usage: dict[str, Any] | None = None
         self.error: ProviderError | None = None
-        self.ended = False
-        self.answered = False
-        self.spoiled = ""
-        self.missed = False
+        self.has_ended = False
+        self.has_answered = False
+        self.spoiled_reason = ""
+        self.has_missed = False
 
-    def take(self, event: Event) -> None:
+    def take_event(self, event: SseEvent) -> None:
         """Take one event in, whatever it holds."""
-        if event.unread:
-            self.miss("an event that is too large to be read")
-        elif event.done:
-            self.ended = True
+        if event.is_unread:
+            self.mark_missed("an event that is too large to be read")
+        elif event.is_done:
+            self.has_ended = True
         elif event.data and event.parsed is None:
-            self.miss("an event that is not JSON")
+            self.mark_missed("an event that is not JSON")
         elif event.parsed is not None:
-            if event.bare:
-                self.miss("JSON that is no event")
-            if not event.parsed.exact:
-                self.spoil("JSON that cannot be written again as it is")
+            if event.is_bare:
+                self.mark_missed("JSON that is no event")
+            if not event.parsed.is_exact:
+                self.mark_spoiled("JSON that cannot be written again as it is")
             self.collected_bytes += len(event.data)
-            self._collected_values += max(0, count_quickly(event.data) - FRAME_VALUES)
+            self._collected_values += max(
+                0, estimate_value_count(event.data) - FRAME_VALUES_PER_CHUNK
+            )
             if self._is_full():
-                self.miss("more than can be kept")
+                self.mark_missed("more than can be kept")
             self._take_value(event.parsed.value, event.name)
 
-    def add(self, chunk: dict[str, Any]) -> None:
+    def take_chunk(self, chunk: dict[str, Any]) -> None:
         """Take one chunk."""
         self._take_value(chunk, "")
 
-    def spoil(self, reason: str) -> None:
+    def mark_spoiled(self, reason: str) -> None:
         """Note that no completion can be made of this stream; the first reason stands."""
-        self.spoiled = self.spoiled or reason
+        self.spoiled_reason = self.spoiled_reason or reason
 
-    def miss(self, what: str) -> None:
+    def mark_missed(self, what: str) -> None:
         """Note that this was not understood."""
-        self.missed = True
-        self.spoil(what)
+        self.has_missed = True
+        self.mark_spoiled(what)
 
     def _take_value(self, value: Any, name: str) -> None:
-        if self.error is None and not self.ended and (error := find_stream_error(value, event_name=name)):
+        if (
+            self.error is None
+            and not self.has_ended
+            and (error := find_stream_error(value, event_name=name))
+        ):
             self.error = error
             return
         if not isinstance(value, dict):
-            self.miss("an event that is no object")
+            self.mark_missed("an event that is no object")
             return
         if isinstance(value.get("usage"), dict):
             self.usage = value["usage"]
-        if self.ended:
+        if self.has_ended:
             return
         choices = value.get("choices")
         if choices is not None and not isinstance(choices, list):
-            self.miss("choices that are no list")
+            self.mark_missed("choices that are no list")
         elif choices:
-            self.answered = True
+            self.has_answered = True
             self._take_choices(choices)
         if choices is not None or "usage" in value:
-            self._head |= {name: part for name, part in value.items() if name not in _HEADLESS and part is not None}
-        elif name != "ping" and not value.keys() <= _NAMING:
-            self.miss("an event without choices")
+            self._head |= {
+                name: part
+                for name, part in value.items()
+                if name not in _NON_HEAD_FIELDS and part is not None
+            }
+        elif name != "ping" and not value.keys() <= _NAMING_FIELDS:
+            self.mark_missed("an event without choices")
 
     def _is_full(self) -> bool:
-        return self.collected_bytes > MAX_COLLECTED_BYTES or self._collected_values > MAX_COLLECTED_VALUES
+        return (
+            self.collected_bytes > MAX_COLLECTED_BYTES
+            or self._collected_values > MAX_COLLECTED_VALUES
+        )
 
     def _take_choices(self, choices: list[Any]) -> None:
         if self._is_full():
@@ -113,145 +158,156 @@ class Collector:
         for choice in choices:
             index = (choice.get("index") or 0) if isinstance(choice, dict) else None
             if not isinstance(choice, dict) or type(index) is not int or index < 0:
-                self.miss("a choice that is no object with a whole number for its index")
+                self.mark_missed("a choice that is no object with a whole number for its index")
                 continue
-            for conflict in self._choices.setdefault(index, _Choice()).take(choice):
-                self.spoil(conflict)
+            for conflict in self._choices.setdefault(index, _PartialChoice()).merge_chunk(choice):
+                self.mark_spoiled(conflict)
 
     @property
-    def whole(self) -> bool:
-        """Whether a complete answer was seen: every choice has its finish_reason and no error came."""
-        finished = all(choice.finished for choice in self._choices.values())
+    def is_complete(self) -> bool:
+        """Whether a complete answer was seen: every choice has its finish_reason
+        and no error came."""
+        finished = all(choice.is_finished for choice in self._choices.values())
         return bool(self._choices) and finished and self.error is None
 
     def is_sound(self, completion: dict[str, Any]) -> bool:
-        """Whether that completion, made here, is what the stream said and can be given again as a stream."""
-        return not self.spoiled and self.error is None and is_replayable(completion)
+        """Whether that completion, made here, is what the stream said
+        and can be given again as a stream."""
+        return not self.spoiled_reason and self.error is None and is_replayable(completion)
 
-    def completion(self) -> dict[str, Any]:
+    def build_completion(self) -> dict[str, Any]:
         """The chunks so far as a `chat.completion` object."""
-        choices = [self._choices[index].joined(index) for index in sorted(self._choices)]
+        choices = [self._choices[index].build_choice(index) for index in sorted(self._choices)]
         whole = {**self._head, "object": "chat.completion", "choices": choices}
         return whole | {"usage": self.usage} if self.usage else whole
 
 
-class _Choice:
+class _PartialChoice:
     """One choice in pieces."""
 
     def __init__(self) -> None:
-        self._message = _Object()
-        self._calls = _Calls()
-        self._logprobs: _Object | None = None
+        self._message = _PartialObject()
+        self._calls = _PartialToolCalls()
+        self._logprobs: _PartialObject | None = None
         self._fields: dict[str, Any] = {}
 
     @property
-    def finished(self) -> bool:
+    def is_finished(self) -> bool:
         return bool(self._fields.get("finish_reason"))
 
-    def take(self, choice: dict[str, Any]) -> list[str]:
+    def merge_chunk(self, choice: dict[str, Any]) -> list[str]:
         """Take one chunk's part of it; what clients would not all put together alike, in words."""
-        conflicts = [*self._take_delta(choice.get("delta")), *self._take_fields(choice)]
+        conflicts = [
+            *self._merge_message_delta(choice.get("delta")),
+            *self._merge_choice_fields(choice),
+        ]
         logprobs = choice.get("logprobs")
         if isinstance(logprobs, dict):
-            self._logprobs = self._logprobs or _Object()
-            conflicts += self._logprobs.take(logprobs.items())
+            self._logprobs = self._logprobs or _PartialObject()
+            conflicts += self._logprobs.merge_fields(logprobs.items())
         elif logprobs is not None:
             conflicts.append("log probabilities that are no object")
         return conflicts
 
-    def _take_delta(self, delta: Any) -> list[str]:
+    def _merge_message_delta(self, delta: Any) -> list[str]:
         if delta is None:
             return []
         if not isinstance(delta, dict):
             return ["a delta that is no object"]
-        conflicts = self._message.take((name, value) for name, value in delta.items() if name != "tool_calls")
+        conflicts = self._message.merge_fields(
+            (name, value) for name, value in delta.items() if name != "tool_calls"
+        )
         calls = delta.get("tool_calls")
         if isinstance(calls, list):
             for call in calls:
-                conflicts += self._calls.take(call)
+                conflicts += self._calls.merge_delta(call)
         elif calls is not None:
             conflicts.append("tool calls that are no list")
         return conflicts
 
-    def _take_fields(self, choice: dict[str, Any]) -> list[str]:
+    def _merge_choice_fields(self, choice: dict[str, Any]) -> list[str]:
         conflicts = []
         for name, value in choice.items():
-            if name in ("index", "delta", "logprobs") or value is None or name in NOT_KEPT:
+            if name in ("index", "delta", "logprobs") or value is None or name in IGNORED_FIELDS:
                 continue
             before = self._fields.get(name)
-            if name in ("message", "text") or (isinstance(value, str) and before and value and value != before):
-                conflicts.append(f"a choice's {name} beside its delta" if not before else f"another {name}")
+            if name in ("message", "text") or (
+                isinstance(value, str) and before and value and value != before
+            ):
+                conflicts.append(
+                    f"a choice's {name} beside its delta" if not before else f"another {name}"
+                )
                 continue
             if value != "" or before is None:
                 self._fields[name] = value
         return conflicts
 
-    def joined(self, index: int) -> dict[str, Any]:
-        message = {"role": "assistant", "content": None} | self._message.joined()
+    def build_choice(self, index: int) -> dict[str, Any]:
+        message = {"role": "assistant", "content": None} | self._message.join_pieces()
         if self._calls:
-            message["tool_calls"] = self._calls.joined()
+            message["tool_calls"] = self._calls.build_tool_calls()
         message.setdefault("refusal", None)
         choice = {"index": index, "message": message, "finish_reason": None}
         if self._logprobs is not None:
-            choice["logprobs"] = self._logprobs.joined()
+            choice["logprobs"] = self._logprobs.join_pieces()
         return choice | self._fields
 
 
-class _Object:
+class _PartialObject:
     """An object whose fields arrive in pieces."""
 
     def __init__(self) -> None:
         self._fields: dict[str, Any] = {}
 
-    def take(self, fields: Iterable[tuple[str, Any]]) -> list[str]:
+    def merge_fields(self, fields: Iterable[tuple[str, Any]]) -> list[str]:
         """Take these fields; what could not be merged, in words."""
         conflicts = []
         for name, value in fields:
             if value is None:
                 self._fields.setdefault(name, None)
-            elif name not in NOT_KEPT and (conflict := self._take_field(name, value)):
+            elif name not in IGNORED_FIELDS and (conflict := self._merge_value(name, value)):
                 conflicts.append(conflict)
         return conflicts
 
-    def _take_field(self, name: str, value: Any) -> str:
+    def _merge_value(self, name: str, value: Any) -> str:
         before = self._fields.get(name)
-        if isinstance(value, str) and _is_text(name):
-            return self._take_text(name, before, value)
+        if isinstance(value, str) and _is_text_field(name):
+            return self._merge_text(name, before, value)
         if isinstance(value, list):
-            return self._take_list(name, before, value)
-        if isinstance(value, dict) and isinstance(before, _Object | None):
-            into = self._fields[name] = before or _Object()
-            return next(iter(into.take(value.items())), "")
+            return self._merge_list(name, before, value)
+        if isinstance(value, dict) and isinstance(before, _PartialObject | None):
+            into = self._fields[name] = before or _PartialObject()
+            return next(iter(into.merge_fields(value.items())), "")
         if before is None or before == "":
             self._fields[name] = value
-        elif isinstance(value, str) and name not in LABELS:
+        elif isinstance(value, str) and name not in LABEL_FIELDS:
             return f"{name} in pieces" if value else ""
         elif value != "" and (type(before) is not type(value) or before != value):
             return f"another {name}"
         return ""
 
-    def _take_text(self, name: str, before: Any, value: str) -> str:
+    def _merge_text(self, name: str, before: Any, value: str) -> str:
         if before is None:
-            self._fields[name] = _Text([value])
-        elif isinstance(before, _Text):
+            self._fields[name] = _PartialText([value])
+        elif isinstance(before, _PartialText):
             before.pieces.append(value)
-        elif isinstance(before, _List) and name == "content":
-            return before.take_text(value)
+        elif isinstance(before, _PartialList) and name == "content":
+            return before.append_text(value)
         elif value:
             return f"{name} that is a text and something else"
         return ""
 
-    def _take_list(self, name: str, before: Any, value: list[Any]) -> str:
-        if isinstance(before, _Text):
+    def _merge_list(self, name: str, before: Any, value: list[Any]) -> str:
+        if isinstance(before, _PartialText):
             if not value:
                 return ""
             if name != "content" or any(before.pieces):
                 return f"{name} that is a text and a list"
             before = None
-        if before is not None and not isinstance(before, _List):
+        if before is not None and not isinstance(before, _PartialList):
             return f"{name} that is a list and something else"
-        into = self._fields[name] = before or _List(name)
-        return into.take(value)
+        into = self._fields[name] = before or _PartialList(name)
+        return into.merge_items(value)
 
     def get(self, name: str) -> Any:
         return self._fields.get(name)
@@ -259,54 +315,59 @@ class _Object:
     def keys(self) -> KeysView[str]:
         return self._fields.keys()
 
-    def joined(self) -> dict[str, Any]:
-        return {name: _joined(value) for name, value in self._fields.items()}
+    def join_pieces(self) -> dict[str, Any]:
+        return {name: _join_value(value) for name, value in self._fields.items()}
 
 
-def _is_text(name: str) -> bool:
-    return name not in LABELS and (name in TEXTS or name.startswith(TEXT_BEGINNINGS))
+def _is_text_field(name: str) -> bool:
+    return name not in LABEL_FIELDS and (
+        name in TEXT_FIELDS or name.startswith(TEXT_FIELD_PREFIXES)
+    )
 
 
-class _Text:
+class _PartialText:
     """A text in pieces."""
 
     def __init__(self, pieces: list[str]) -> None:
         self.pieces = pieces
 
-    def joined(self) -> str:
+    def join_pieces(self) -> str:
         return "".join(self.pieces)
 
 
-class _List:
-    """A list that grows. Items of one type and index that follow each other are one in pieces (OpenRouter's `reasoning_details`); so are
-    thoughts in a content. Items without an index stay apart."""
+class _PartialList:
+    """A list that grows.
+
+    Items of one type and index that follow each other are one in pieces (OpenRouter's
+    `reasoning_details`); so are thoughts in a content. Items without an index stay apart.
+    """
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._items: list[Any] = []
         self._texts_follow = False
 
-    def take(self, items: list[Any]) -> str:
+    def merge_items(self, items: list[Any]) -> str:
         """Take these items; what could not be merged, in words."""
         conflict = ""
         for item in items:
-            conflict = conflict or self._refusal(item)
+            conflict = conflict or self._find_conflict(item)
             if (merged := self._merge_into_last(item)) is None:
                 self._items.append(item)
             conflict = conflict or merged or ""
         return conflict
 
-    def take_text(self, text: str) -> str:
+    def append_text(self, text: str) -> str:
         """A plain text after parts, in a content: its last part."""
         if text:
             if not self._texts_follow:
-                self._items.append(_Object())
+                self._items.append(_PartialObject())
                 self._items[-1].take([("type", "text")])
             self._texts_follow = True
             self._items[-1].take([("text", text)])
         return ""
 
-    def _refusal(self, item: Any) -> str:
+    def _find_conflict(self, item: Any) -> str:
         if self._texts_follow:
             return "a list of parts after a text"
         if self._name == "content" and isinstance(item, dict) and item.get("type") == "text":
@@ -316,17 +377,24 @@ class _List:
         return ""
 
     def _merge_into_last(self, item: Any) -> str | None:
-        """Join it to the last item if it is a piece of that: what could not be merged, in words. None: it is an item of its own."""
+        """Join it to the last item if it is a piece of that: what could not be merged, in words.
+
+        None: it is an item of its own.
+        """
         last = self._items[-1] if self._items else None
-        if not isinstance(item, dict) or not isinstance(last, dict | _Object) or not self._is_piece(last, item):
+        if (
+            not isinstance(item, dict)
+            or not isinstance(last, dict | _PartialObject)
+            or not self._is_piece(last, item)
+        ):
             return None
         if isinstance(last, dict):
-            self._items[-1] = whole = _Object()
-            whole.take(last.items())
+            self._items[-1] = whole = _PartialObject()
+            whole.merge_fields(last.items())
             last = whole
-        return next(iter(last.take(item.items())), "")
+        return next(iter(last.merge_fields(item.items())), "")
 
-    def _is_piece(self, last: "dict[str, Any] | _Object", item: dict[str, Any]) -> bool:
+    def _is_piece(self, last: "dict[str, Any] | _PartialObject", item: dict[str, Any]) -> bool:
         if not isinstance(item.get("type"), str) or last.get("type") != item["type"]:
             return False
         if self._name == "content":
@@ -335,24 +403,30 @@ class _List:
             return last.keys() == item.keys() == {"type", "text"}
         if type(item.get("index")) is not int or last.get("index") != item["index"]:
             return False
-        return not any(name in LABELS and value and last.get(name) and last.get(name) != value for name, value in item.items())
+        return not any(
+            name in LABEL_FIELDS and value and last.get(name) and last.get(name) != value
+            for name, value in item.items()
+        )
 
-    def joined(self) -> list[Any]:
-        return [_joined(item) for item in self._items]
+    def join_pieces(self) -> list[Any]:
+        return [_join_value(item) for item in self._items]
 
 
-class _Calls:
-    """The tool calls of a message. Providers number them from 0, from 1, out of order, with null, or not at all."""
+class _PartialToolCalls:
+    """The tool calls of a message.
+
+    Providers number them from 0, from 1, out of order, with null, or not at all.
+    """
 
     def __init__(self) -> None:
-        self._calls: list[_Call] = []
-        self._by_index: dict[int, _Call] = {}
-        self._by_id: dict[str, _Call] = {}
+        self._calls: list[_PartialCall] = []
+        self._by_index: dict[int, _PartialCall] = {}
+        self._by_id: dict[str, _PartialCall] = {}
 
     def __bool__(self) -> bool:
         return bool(self._calls)
 
-    def take(self, delta: Any) -> list[str]:
+    def merge_delta(self, delta: Any) -> list[str]:
         """Take one call's piece; what could not be merged, in words."""
         if not isinstance(delta, dict):
             return ["a tool call that is no object"]
@@ -360,9 +434,9 @@ class _Calls:
         if index is not None and (type(index) is not int or index < 0):
             return ["a tool call whose index is no whole number"]
         call_id = call_id if isinstance(call_id, str) else ""
-        call, conflicts = self._find(index, call_id, _name_in(delta)), []
+        call, conflicts = self._find_call(index, call_id, _find_call_name(delta)), []
         if call is None:
-            call = _Call(index)
+            call = _PartialCall(index)
             if index is None and not call_id and self._calls:
                 conflicts.append("tool calls without index and id")
             self._calls.append(call)
@@ -370,10 +444,13 @@ class _Calls:
             self._by_index[index] = call
         if call_id:
             self._by_id[call_id] = call
-        return conflicts + call.take(delta)
+        return conflicts + call.merge_delta(delta)
 
-    def _find(self, index: int | None, call_id: str, name: str) -> "_Call | None":
-        """The call that this is a piece of. Another id and a name begin another call, even under the same index."""
+    def _find_call(self, index: int | None, call_id: str, name: str) -> "_PartialCall | None":
+        """The call that this is a piece of.
+
+        Another id and a name begin another call, even under the same index.
+        """
         if index is not None:
             call = self._by_index.get(index)
             begins = call is not None and call_id and call.id and call_id != call.id and name
@@ -382,19 +459,19 @@ class _Calls:
             return self._by_id.get(call_id)
         return self._calls[-1] if self._calls and not name else None
 
-    def joined(self) -> list[dict[str, Any]]:
+    def build_tool_calls(self) -> list[dict[str, Any]]:
         calls = self._calls
         if all(call.index is not None for call in calls):
             calls = sorted(calls, key=lambda call: call.index or 0)
-        return [call.joined() for call in calls]
+        return [call.build_call() for call in calls]
 
 
-class _Call:
+class _PartialCall:
     """One tool call in pieces."""
 
     def __init__(self, index: int | None) -> None:
         self.index = index
-        self._fields = _Object()
+        self._fields = _PartialObject()
         self._name = ""
         self._has_input = False
 
@@ -403,18 +480,23 @@ class _Call:
         found = self._fields.get("id")
         return found if isinstance(found, str) else ""
 
-    def take(self, delta: dict[str, Any]) -> list[str]:
-        conflicts = [conflict] if (conflict := self._take_name(_name_in(delta))) else []
+    def merge_delta(self, delta: dict[str, Any]) -> list[str]:
+        conflicts = [conflict] if (conflict := self._merge_name(_find_call_name(delta))) else []
         fields = {name: value for name, value in delta.items() if name != "index"}
-        for kind in _CALLED:
+        for kind in _CALL_KINDS:
             called = fields.get(kind)
             if isinstance(called, dict):
-                self._has_input = self._has_input or bool(called.get("arguments") or called.get("input"))
+                self._has_input = self._has_input or bool(
+                    called.get("arguments") or called.get("input")
+                )
                 fields[kind] = {name: value for name, value in called.items() if name != "name"}
-        return conflicts + self._fields.take(fields.items())
+        return conflicts + self._fields.merge_fields(fields.items())
 
-    def _take_name(self, name: str) -> str:
-        """The whole name again, or its next piece as long as no input came. Clients disagree about anything else."""
+    def _merge_name(self, name: str) -> str:
+        """The whole name again, or its next piece as long as no input came.
+
+        Clients disagree about anything else.
+        """
         if not name or name == self._name:
             return ""
         if self._name and (self._has_input or name.startswith(self._name)):
@@ -422,19 +504,23 @@ class _Call:
         self._name += name
         return ""
 
-    def joined(self) -> dict[str, Any]:
-        call = self._fields.joined()
-        for kind in _CALLED:
+    def build_call(self) -> dict[str, Any]:
+        call = self._fields.join_pieces()
+        for kind in _CALL_KINDS:
             if isinstance(call.get(kind), dict):
                 call[kind] = {"name": self._name, **call[kind]}
         return call
 
 
-def _name_in(delta: dict[str, Any]) -> str:
-    called = [delta[kind] for kind in _CALLED if isinstance(delta.get(kind), dict)]
+def _find_call_name(delta: dict[str, Any]) -> str:
+    called = [delta[kind] for kind in _CALL_KINDS if isinstance(delta.get(kind), dict)]
     name = called[0].get("name") if called else None
     return name if isinstance(name, str) else ""
 
 
-def _joined(value: Any) -> Any:
-    return value.joined() if isinstance(value, _Text | _List | _Object) else value
+def _join_value(value: Any) -> Any:
+    return (
+        value.join_pieces()
+        if isinstance(value, _PartialText | _PartialList | _PartialObject)
+        else value
+    )

@@ -1,7 +1,9 @@
-"""Whether an answer is the JSON that was asked for, checked before it is kept: a broken one would be served until it expires.
+"""Whether an answer is the JSON that was asked for, checked before it is kept:
+a broken one would be served until it expires.
 
-A schema is a stranger's text: it is walked in bounded steps, references are followed within it alone, and no pattern of it is run. What it
-asks for beyond types, required keys, closed lists of values and fixed sets of keys is not checked.
+A schema is a stranger's text: it is walked in bounded steps, references are followed within it
+alone, and no pattern of it is run. What it asks for beyond types, required keys, closed lists of
+values and fixed sets of keys is not checked.
 """
 
 import json
@@ -13,11 +15,13 @@ import orjson
 
 from proxy.core.formats.provider_json import is_readable
 
-MAX_STEPS: Final = 200_000  # of walking schemas along an answer; what is left then is not checked
+# Of walking schemas along an answer; what is left then is not checked.
+MAX_WALK_STEPS: Final = 200_000
 MAX_REFERENCE_LENGTH: Final = 1_000  # characters; a longer one asks for nothing
-_NODE_STEPS: Final = 10  # what a look at one value under one schema counts, beside the lists it reads
-MAX_DEPTH: Final = 64  # of following schemas into each other
-_TYPES: Final[dict[str, type | tuple[type, ...]]] = {
+# What a look at one value under one schema counts, beside the lists it reads.
+_STEPS_PER_NODE: Final = 10
+MAX_SCHEMA_DEPTH: Final = 64  # of following schemas into each other
+_JSON_TYPES: Final[dict[str, type | tuple[type, ...]]] = {
     "object": dict,
     "array": list,
     "string": str,
@@ -31,20 +35,21 @@ class NotJson(ValueError):
     """The text is not JSON alone, or says something twice."""
 
 
-def parsed(text: Any) -> Any:
-    """The value of a JSON text as every client reads it: no fence, no text around it, no NaN, no name twice. Raises NotJson."""
+def parse_strict_json(text: Any) -> Any:
+    """The value of a JSON text as every client reads it:
+    no fence, no text around it, no NaN, no name twice. Raises NotJson."""
     if not isinstance(text, str):
         raise NotJson("no text")
     if not is_readable(text.encode("utf-8", "surrogatepass")):
         raise NotJson("more than can be read")
     try:
         orjson.loads(text)  # strict, and quick to refuse
-        return json.loads(text, object_pairs_hook=_object)
+        return json.loads(text, object_pairs_hook=_refuse_repeated_names)
     except (ValueError, RecursionError) as error:
         raise NotJson(str(error)) from error
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _refuse_repeated_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
         raise NotJson("a name twice")
@@ -52,116 +57,162 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 @dataclass(slots=True)
-class Steps:
+class StepLimit:
     """How far the checks of one answer may still go: all of its choices and calls share them."""
 
-    left: int = MAX_STEPS
+    steps_left: int = MAX_WALK_STEPS
 
 
-def holds(value: Any, schema: Any, steps: Steps | None = None) -> bool:
+def matches_schema(value: Any, schema: Any, steps: StepLimit | None = None) -> bool:
     """Whether the value has what the JSON schema requires, as far as it is checked here."""
-    return _Walk(schema, steps or Steps()).holds(value, schema, 0)
+    return _SchemaWalk(schema, steps or StepLimit()).value_matches(value, schema, 0)
 
 
-class _Walk:
-    def __init__(self, root: Any, steps: Steps) -> None:
+class _SchemaWalk:
+    def __init__(self, root: Any, steps: StepLimit) -> None:
         self._root = root
-        self._steps = steps
+        self._step_limit = steps
         self._references: dict[str, Any] = {}
 
-    def holds(self, value: Any, schema: Any, depth: int) -> bool:
-        if not isinstance(schema, Mapping) or depth > MAX_DEPTH or not self._may_read(_NODE_STEPS):
+    def value_matches(self, value: Any, schema: Any, depth: int) -> bool:
+        if (
+            not isinstance(schema, Mapping)
+            or depth > MAX_SCHEMA_DEPTH
+            or not self._take_steps(_STEPS_PER_NODE)
+        ):
             return True
-        if isinstance(reference := schema.get("$ref"), str) and not self.holds(value, self._referred(reference), depth + 1):
+        if isinstance(reference := schema.get("$ref"), str) and not self.value_matches(
+            value, self._resolve_reference(reference), depth + 1
+        ):
             return False
         return (
-            self._is_of_type(value, schema)
-            and self._is_listed(value, schema)
-            and self._combines(value, schema, depth)
-            and self._holds_within(value, schema, depth)
+            self._has_allowed_type(value, schema)
+            and self._is_allowed_value(value, schema)
+            and self._combinations_match(value, schema, depth)
+            and self._contents_match(value, schema, depth)
         )
 
-    def _referred(self, reference: str) -> Any:
-        """What a reference within this schema names; None, which asks for nothing, for any other."""
+    def _resolve_reference(self, reference: str) -> Any:
+        """What a reference within this schema names;
+        None, which asks for nothing, for any other."""
         if len(reference) > MAX_REFERENCE_LENGTH or not reference.startswith("#"):
             return None
         if reference not in self._references:
             found = self._root
-            for name in reference[1:].split("/")[1:MAX_DEPTH]:
-                found = found.get(name.replace("~1", "/").replace("~0", "~")) if isinstance(found, Mapping) else None
+            for name in reference[1:].split("/")[1:MAX_SCHEMA_DEPTH]:
+                found = (
+                    found.get(name.replace("~1", "/").replace("~0", "~"))
+                    if isinstance(found, Mapping)
+                    else None
+                )
             self._references[reference] = found
         return self._references[reference]
 
-    def _combines(self, value: Any, schema: Mapping[str, Any], depth: int) -> bool:
+    def _combinations_match(self, value: Any, schema: Mapping[str, Any], depth: int) -> bool:
         """All of `allOf`, and one at least of `anyOf` and `oneOf`."""
         for name in ("anyOf", "oneOf"):
             choices = schema.get(name)
-            if isinstance(choices, list) and choices and not any(self.holds(value, choice, depth + 1) for choice in choices):
+            if (
+                isinstance(choices, list)
+                and choices
+                and not any(self.value_matches(value, choice, depth + 1) for choice in choices)
+            ):
                 return False
         parts = schema.get("allOf")
-        return not isinstance(parts, list) or all(self.holds(value, part, depth + 1) for part in parts)
+        return not isinstance(parts, list) or all(
+            self.value_matches(value, part, depth + 1) for part in parts
+        )
 
-    def _holds_within(self, value: Any, schema: Mapping[str, Any], depth: int) -> bool:
+    def _contents_match(self, value: Any, schema: Mapping[str, Any], depth: int) -> bool:
         if isinstance(value, dict):
-            return self._has_keys(value, schema) and self._all_hold(value, schema, depth)
+            return self._has_allowed_keys(value, schema) and self._properties_match(
+                value, schema, depth
+            )
         items = schema.get("items")
-        return not isinstance(value, list) or not isinstance(items, Mapping) or all(self.holds(each, items, depth + 1) for each in value)
+        return (
+            not isinstance(value, list)
+            or not isinstance(items, Mapping)
+            or all(self.value_matches(each, items, depth + 1) for each in value)
+        )
 
-    def _has_keys(self, value: dict[str, Any], schema: Mapping[str, Any]) -> bool:
+    def _has_allowed_keys(self, value: dict[str, Any], schema: Mapping[str, Any]) -> bool:
         required = schema.get("required")
-        names = required if isinstance(required, list) and self._may_read(len(required)) else []
+        names = required if isinstance(required, list) and self._take_steps(len(required)) else []
         if not all(name in value for name in names if isinstance(name, str)):
             return False
         known = schema.get("properties")
-        closed = schema.get("additionalProperties") is False and isinstance(known, Mapping) and "patternProperties" not in schema
-        return not closed or not self._may_read(len(value)) or value.keys() <= known.keys()  # type: ignore[union-attr]  # closed says that it is a mapping
+        closed = (
+            schema.get("additionalProperties") is False
+            and isinstance(known, Mapping)
+            and "patternProperties" not in schema
+        )
+        return not closed or not self._take_steps(len(value)) or value.keys() <= known.keys()  # type: ignore[union-attr]  # closed says that it is a mapping
 
-    def _all_hold(self, value: dict[str, Any], schema: Mapping[str, Any], depth: int) -> bool:
+    def _properties_match(
+        self, value: dict[str, Any], schema: Mapping[str, Any], depth: int
+    ) -> bool:
         known = schema.get("properties")
-        return not isinstance(known, Mapping) or all(self.holds(each, known.get(name), depth + 1) for name, each in value.items())
+        return not isinstance(known, Mapping) or all(
+            self.value_matches(each, known.get(name), depth + 1) for name, each in value.items()
+        )
 
-    def _is_of_type(self, value: Any, schema: Mapping[str, Any]) -> bool:
+    def _has_allowed_type(self, value: Any, schema: Mapping[str, Any]) -> bool:
         given = schema.get("type")
         names: list[Any] = given if isinstance(given, list) else [given]
-        if (value is None and schema.get("nullable") is True) or not self._may_read(len(names)):
+        if (value is None and schema.get("nullable") is True) or not self._take_steps(len(names)):
             return True
-        return any(_is_a(value, name) for name in names)
+        return any(_is_json_type(value, name) for name in names)
 
-    def _is_listed(self, value: Any, schema: Mapping[str, Any]) -> bool:
+    def _is_allowed_value(self, value: Any, schema: Mapping[str, Any]) -> bool:
         if "const" not in schema and "enum" not in schema:
             return True
-        size = _size(value)
-        if "const" in schema and self._may_read(size) and not _same(value, schema["const"]):
+        size = _estimate_comparison_cost(value)
+        if (
+            "const" in schema
+            and self._take_steps(size)
+            and not _is_same_json(value, schema["const"])
+        ):
             return False
         listed = schema.get("enum")
-        return not isinstance(listed, list) or not self._may_read(len(listed) * size) or any(_same(value, each) for each in listed)
+        return (
+            not isinstance(listed, list)
+            or not self._take_steps(len(listed) * size)
+            or any(_is_same_json(value, each) for each in listed)
+        )
 
-    def _may_read(self, steps: int) -> bool:
-        """Whether so much more may be read. Everything a stranger sizes is counted here: lists of a schema are read for each value."""
-        self._steps.left -= steps
-        return self._steps.left >= 0
+    def _take_steps(self, steps: int) -> bool:
+        """Whether so much more may be read.
+
+        Everything a stranger sizes is counted here: lists of a schema are read for each value.
+        """
+        self._step_limit.steps_left -= steps
+        return self._step_limit.steps_left >= 0
 
 
-def _is_a(value: Any, name: Any) -> bool:
+def _is_json_type(value: Any, name: Any) -> bool:
     """Whether the value is of that type of JSON; of a type that we do not know every value is."""
     if name == "integer":
-        return isinstance(value, int | float) and not isinstance(value, bool) and float(value).is_integer()
-    kind = _TYPES.get(name) if isinstance(name, str) else None
+        return (
+            isinstance(value, int | float)
+            and not isinstance(value, bool)
+            and float(value).is_integer()
+        )
+    kind = _JSON_TYPES.get(name) if isinstance(name, str) else None
     if kind is None:
         return True
     return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
 
 
-def _size(value: Any) -> int:
+def _estimate_comparison_cost(value: Any) -> int:
     """About how much one comparison of the value reads."""
     if isinstance(value, str):
         return 1 + len(value) // 1000
     try:
         return len(orjson.dumps(value)) if isinstance(value, dict | list) else 1
     except orjson.JSONEncodeError:  # too deep, or a number too long
-        return MAX_STEPS
+        return MAX_WALK_STEPS
 
 
-def _same(one: Any, other: Any) -> bool:
+def _is_same_json(one: Any, other: Any) -> bool:
     """Equal, and of one kind: true is no 1."""
     return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)

@@ -1,25 +1,31 @@
 """What a provider says it billed, or our own count where it says nothing.
 
-Where it says so: in `usage` of a completion or of any chunk (platform.openai.com/docs/api-reference/chat/object), in that of a choice
-(Moonshot), in `x_groq.usage` (Groq), in `usageMetadata` (Gemini). The chunks of a stream may each have a part of it, or each the sum so
-far: of every number the largest counts.
+Where it says so: in `usage` of a completion or of any chunk
+(platform.openai.com/docs/api-reference/chat/object), in that of a choice (Moonshot), in
+`x_groq.usage` (Groq), in `usageMetadata` (Gemini). The chunks of a stream may each have a part of
+it, or each the sum so far: of every number the largest counts.
 
 In the words of whom:
 
-- Tokens read from the prefix cache: `prompt_tokens_details.cached_tokens` (OpenAI), `cached_tokens` (Moonshot), `prompt_cache_hit_tokens`
-  (DeepSeek), `cache_read_input_tokens` (Anthropic). Written: `cache_write_tokens` (OpenAI from GPT-5.6 on, OpenRouter),
-  `cache_creation_tokens` there or `cache_creation_input_tokens` beside it (Anthropic's models behind LiteLLM and others), by
-  `cache_creation.ephemeral_1h_input_tokens` for an hour. Names that stand side by side speak of the same tokens. OpenAI's `prompt_tokens`
-  count them all, Anthropic's `input_tokens` neither; who passes the latter on as `prompt_tokens` (Portkey) has a `total_tokens` that gives
-  it away, or more cached tokens than prompt.
-- Reasoning is part of OpenAI's `completion_tokens`, and not of xAI's and Gemini's (docs.x.ai/docs/guides/reasoning,
-  ai.google.dev/gemini-api/docs/thinking), which are billed like others all the same. `total_tokens` tells: what it has beyond prompt and
-  completion is output. Without it, more reasoning than completion cannot be a part of it.
-- What was charged: `cost` in US dollars (openrouter.ai/docs/use-cases/usage-accounting; with a key of one's own (`is_byok`) the provider
-  behind charges `upstream_inference_cost` besides), `cost.total_cost` (Perplexity), `cost_in_usd_ticks`, of which 10^10 are a dollar
+- Tokens read from the prefix cache: `prompt_tokens_details.cached_tokens` (OpenAI), `cached_tokens`
+  (Moonshot), `prompt_cache_hit_tokens` (DeepSeek), `cache_read_input_tokens` (Anthropic). Written:
+  `cache_write_tokens` (OpenAI from GPT-5.6 on, OpenRouter), `cache_creation_tokens` there or
+  `cache_creation_input_tokens` beside it (Anthropic's models behind LiteLLM and others), by
+  `cache_creation.ephemeral_1h_input_tokens` for an hour. Names that stand side by side speak of the
+  same tokens. OpenAI's `prompt_tokens` count them all, Anthropic's `input_tokens` neither; who
+  passes the latter on as `prompt_tokens` (Portkey) has a `total_tokens` that gives it away, or more
+  cached tokens than prompt.
+- Reasoning is part of OpenAI's `completion_tokens`, and not of xAI's and Gemini's
+  (docs.x.ai/docs/guides/reasoning, ai.google.dev/gemini-api/docs/thinking), which are billed like
+  others all the same. `total_tokens` tells: what it has beyond prompt and completion is output.
+  Without it, more reasoning than completion cannot be a part of it.
+- What was charged: `cost` in US dollars (openrouter.ai/docs/use-cases/usage-accounting; with a key
+  of one's own (`is_byok`) the provider behind charges `upstream_inference_cost` besides),
+  `cost.total_cost` (Perplexity), `cost_in_usd_ticks`, of which 10^10 are a dollar
   (docs.x.ai/developers/cost-tracking).
 
-Numbers may be floats without a fraction or texts of digits. What is negative, broken or beyond all sense counts as not said.
+Numbers may be floats without a fraction or texts of digits. What is negative, broken or beyond all
+sense counts as not said.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,36 +35,46 @@ from itertools import islice
 from typing import Any, Final
 
 from plans.pricing import NO_DETAILS, Details
-from proxy.core.tokens import PER_TOOL_CALL, count_messages, count_text, encoding_for
+from proxy.core.tokens import TOKENS_PER_TOOL_CALL, count_prompt_tokens, count_text, find_encoding
 from proxy.core.types import Message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """Tokens as billed. `cached` of the `prompt` tokens had the provider's prefix discount, `written` others were written into its
-    prefix cache; `details`: of them all those that may have a price of their own. `charged`: US dollars that the provider says it took,
-    None where it said nothing; `service_tier`: in which it says it answered. `estimated`: counted by us."""
+    """Tokens as billed.
 
-    prompt: int = 0
-    completion: int = 0
-    cached: int = 0
-    written: int = 0
+    `cached_tokens` of the `prompt_tokens` tokens had the provider's prefix discount,
+    `cache_write_tokens` others were written into its prefix cache; `details`: of them all those
+    that may have a price of their own. `charged_usd`: US dollars that the provider says it took,
+    None where it said nothing; `service_tier`: in which it says it answered. `is_estimated`:
+    counted by us.
+    """
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+    cache_write_tokens: int = 0
     details: Details = NO_DETAILS
-    charged: Decimal | None = None
+    charged_usd: Decimal | None = None
     service_tier: str = ""
-    estimated: bool = False
+    is_estimated: bool = False
 
 
-MAX_TOKENS: Final = 100_000_000  # ten times the longest prompt that any provider takes
-MAX_CHOICES: Final = 1000  # of which the usage is read
+MAX_USAGE_TOKENS: Final = 100_000_000  # ten times the longest prompt that any provider takes
+MAX_USAGE_CHOICES: Final = 1000  # of which the usage is read
 MAX_SERVICE_TIER_LENGTH: Final = 40
-MAX_NAMES: Final = 200  # in a usage; a tenth of that in what it holds
-MAX_COST: Final = Decimal(100_000)
-TICKS: Final = Decimal(10**10)
-PROMPT: Final = ("prompt_tokens", "input_tokens", "promptTokenCount", "inputTokens")
-COMPLETION: Final = ("completion_tokens", "output_tokens", "candidatesTokenCount", "outputTokens")
-TOTAL: Final = ("total_tokens", "totalTokenCount", "totalTokens")
-READ: Final = (
+MAX_USAGE_NAMES: Final = 200  # in a usage; a tenth of that in what it holds
+MAX_COST_USD: Final = Decimal(100_000)
+TICKS_PER_USD: Final = Decimal(10**10)
+PROMPT_NAMES: Final = ("prompt_tokens", "input_tokens", "promptTokenCount", "inputTokens")
+COMPLETION_NAMES: Final = (
+    "completion_tokens",
+    "output_tokens",
+    "candidatesTokenCount",
+    "outputTokens",
+)
+TOTAL_NAMES: Final = ("total_tokens", "totalTokenCount", "totalTokens")
+CACHE_READ_NAMES: Final = (
     "cached_tokens",
     "prompt_cache_hit_tokens",
     "num_cached_tokens",
@@ -67,18 +83,34 @@ READ: Final = (
     "cacheReadInputTokens",
     "cache_read_input_tokens",
 )
-WRITTEN: Final = ("cache_write_tokens", "cache_creation_tokens", "cache_creation_input_tokens")
-ANTHROPIC: Final = ("cache_read_input_tokens", "cache_creation_input_tokens", "cache_creation")
-REASONING: Final = ("reasoning_tokens", "thinking_tokens", "thoughtsTokenCount")
-PROMPT_DETAILS: Final = ("prompt_tokens_details", "input_tokens_details")
-COMPLETION_DETAILS: Final = ("completion_tokens_details", "output_tokens_details")
-ORDINARY: Final = frozenset({"prompt_tokens", "completion_tokens", "total_tokens", PROMPT_DETAILS[0], COMPLETION_DETAILS[0]})
+CACHE_WRITE_NAMES: Final = (
+    "cache_write_tokens",
+    "cache_creation_tokens",
+    "cache_creation_input_tokens",
+)
+ANTHROPIC_NAMES: Final = (
+    "cache_read_input_tokens",
+    "cache_creation_input_tokens",
+    "cache_creation",
+)
+REASONING_NAMES: Final = ("reasoning_tokens", "thinking_tokens", "thoughtsTokenCount")
+PROMPT_DETAILS_NAMES: Final = ("prompt_tokens_details", "input_tokens_details")
+COMPLETION_DETAILS_NAMES: Final = ("completion_tokens_details", "output_tokens_details")
+ORDINARY_NAMES: Final = frozenset(
+    {
+        "prompt_tokens",
+        "completion_tokens",
+        "total_tokens",
+        PROMPT_DETAILS_NAMES[0],
+        COMPLETION_DETAILS_NAMES[0],
+    }
+)
 # Of whom it is known that reasoning is not in `completion_tokens`, should they leave out the total.
-REASONING_APART: Final = frozenset({"x-ai", "google"})
+REASONING_APART_PROVIDERS: Final = frozenset({"x-ai", "google"})
 # Where nothing charged is the bill; elsewhere it is what somebody says who does not know the price.
-FREE_OF_CHARGE: Final = frozenset({"openrouter"})
-Report = Mapping[str, Any]
-_NONE: Final[Report] = {}
+FREE_PROVIDERS: Final = frozenset({"openrouter"})
+UsageReport = Mapping[str, Any]
+_EMPTY_REPORT: Final[UsageReport] = {}
 
 
 class UsageReader:
@@ -86,195 +118,281 @@ class UsageReader:
 
     def __init__(self) -> None:
         self._usage: dict[str, Any] = {}
-        self._elsewhere: dict[str, Any] = {}
-        self._choices: dict[Any, dict[str, Any]] = {}
+        self._usage_elsewhere: dict[str, Any] = {}
+        self._choice_usages: dict[Any, dict[str, Any]] = {}
         self._service_tier: Any = None
 
-    def take(self, chunk: Report) -> None:
+    def take_chunk(self, chunk: UsageReport) -> None:
         """One chunk, whatever it holds. Never raises."""
-        _merge(self._usage, chunk.get("usage"))
-        for place in _elsewhere(chunk):
-            _merge(self._elsewhere, place)
-        for number, choice in enumerate(_choices(chunk)):
+        _merge_largest(self._usage, chunk.get("usage"))
+        for place in _iter_other_places(chunk):
+            _merge_largest(self._usage_elsewhere, place)
+        for number, choice in enumerate(_list_choices(chunk)):
             if isinstance(choice.get("usage"), dict):
                 index = choice.get("index")
-                _merge(self._choices.setdefault(index if isinstance(index, int) else number, {}), choice["usage"])
+                _merge_largest(
+                    self._choice_usages.setdefault(index if isinstance(index, int) else number, {}),
+                    choice["usage"],
+                )
         self._service_tier = chunk.get("service_tier") or self._service_tier
 
     @property
-    def reported(self) -> dict[str, Any]:
-        """The usage of the whole, put together from that of the chunks; empty where none had any."""
+    def raw_usage(self) -> dict[str, Any]:
+        """The usage of the whole, put together from that of the chunks;
+        empty where none had any."""
         return self._usage
 
-    def usage(self, provider: str = "") -> Usage | None:
+    def build_usage(self, provider: str = "") -> Usage | None:
         """What the chunks say together; None when they say nothing."""
-        choices = [{"usage": usage} for usage in self._choices.values()]
-        found = {"usage": self._usage, "choices": choices, "usageMetadata": self._elsewhere, "service_tier": self._service_tier}
-        return usage_of(found, provider)
+        choices = [{"usage": usage} for usage in self._choice_usages.values()]
+        found = {
+            "usage": self._usage,
+            "choices": choices,
+            "usageMetadata": self._usage_elsewhere,
+            "service_tier": self._service_tier,
+        }
+        return find_usage(found, provider)
 
 
-def usage_of(completion: Report | None, provider: str = "") -> Usage | None:
-    """What a completion reports, wherever it stands; None when it says nothing, or what makes no sense."""
+def find_usage(completion: UsageReport | None, provider: str = "") -> Usage | None:
+    """What a completion reports, wherever it stands;
+    None when it says nothing, or what makes no sense."""
     if completion is None:
         return None
     found, tier = None, completion.get("service_tier")
     tier = tier[:MAX_SERVICE_TIER_LENGTH] if isinstance(tier, str) else ""
-    for place in (completion.get("usage"), *_elsewhere(completion), _of_choices(completion)):
-        read = reported_usage(place, provider, tier)
-        if read is not None and (read.prompt or read.completion or read.charged is not None):
+    for place in (
+        completion.get("usage"),
+        *_iter_other_places(completion),
+        _merge_choice_usages(completion),
+    ):
+        read = parse_usage(place, provider, tier)
+        if read is not None and (
+            read.prompt_tokens or read.completion_tokens or read.charged_usd is not None
+        ):
             found = read
             break
         found = found or read
     return found
 
 
-def reported_usage(value: Any, provider: str = "", service_tier: str = "") -> Usage | None:
-    """The usage object read; None when it is absent or makes no sense. Without tokens it may still say what was charged."""
+def parse_usage(value: Any, provider: str = "", service_tier: str = "") -> Usage | None:
+    """The usage object read; None when it is absent or makes no sense.
+
+    Without tokens it may still say what was charged.
+    """
     if not isinstance(value, dict):
         return None
-    return ordinary_usage(value, service_tier) or any_usage(value, provider, service_tier)
+    return parse_ordinary_usage(value, service_tier) or parse_any_usage(
+        value, provider, service_tier
+    )
 
 
-def ordinary_usage(value: Report, service_tier: str = "") -> Usage | None:
-    """A usage as OpenAI writes it, of text alone, which is nearly every one: a tenth of the work. None where it is any other."""
-    if not value.keys() <= ORDINARY:
+def parse_ordinary_usage(value: UsageReport, service_tier: str = "") -> Usage | None:
+    """A usage as OpenAI writes it, of text alone, which is nearly every one: a tenth of the work.
+
+    None where it is any other.
+    """
+    if not value.keys() <= ORDINARY_NAMES:
         return None
     prompt, completion = value.get("prompt_tokens"), value.get("completion_tokens")
-    if type(prompt) is not int or type(completion) is not int or value.get("total_tokens") != prompt + completion:
+    if (
+        type(prompt) is not int
+        or type(completion) is not int
+        or value.get("total_tokens") != prompt + completion
+    ):
         return None
-    sent, said = value.get("prompt_tokens_details") or _NONE, value.get("completion_tokens_details") or _NONE
+    sent, said = (
+        value.get("prompt_tokens_details") or _EMPTY_REPORT,
+        value.get("completion_tokens_details") or _EMPTY_REPORT,
+    )
     if not isinstance(sent, dict) or not isinstance(said, dict):
         return None
     cached = sent.get("cached_tokens") or 0
-    if type(cached) is not int or not 0 <= cached <= prompt <= MAX_TOKENS or not 0 <= completion <= MAX_TOKENS:
+    if (
+        type(cached) is not int
+        or not 0 <= cached <= prompt <= MAX_USAGE_TOKENS
+        or not 0 <= completion <= MAX_USAGE_TOKENS
+    ):
         return None
-    if any(number for name, number in sent.items() if name != "cached_tokens") or any(said.values()):
+    if any(number for name, number in sent.items() if name != "cached_tokens") or any(
+        said.values()
+    ):
         return None
-    return Usage(prompt=prompt, completion=completion, cached=cached, service_tier=service_tier)
+    return Usage(
+        prompt_tokens=prompt,
+        completion_tokens=completion,
+        cached_tokens=cached,
+        service_tier=service_tier,
+    )
 
 
-def any_usage(value: Report, provider: str = "", service_tier: str = "") -> Usage | None:
+def parse_any_usage(value: UsageReport, provider: str = "", service_tier: str = "") -> Usage | None:
     """A usage in whatever words, read name by name."""
-    charged = _charged(value, provider)
-    prompt, completion, total = (_named((value,), names) for names in (PROMPT, COMPLETION, TOTAL))
-    if total is not None and total > MAX_TOKENS:
+    charged = _parse_charge(value, provider)
+    prompt, completion, total = (
+        _find_count((value,), names) for names in (PROMPT_NAMES, COMPLETION_NAMES, TOTAL_NAMES)
+    )
+    if total is not None and total > MAX_USAGE_TOKENS:
         total = None
     if prompt is None and completion is not None and total is not None:
         prompt = total - completion
     elif completion is None and prompt is not None and total is not None:
         completion = total - prompt
     if prompt is None or completion is None or prompt < 0 or completion < 0:
-        return None if charged is None else Usage(charged=charged, service_tier=service_tier)
-    cached, written = _of_cache(value, READ), max(_of_cache(value, WRITTEN), sum(_lifetimes(value)))
-    if _is_apart(value, prompt, completion, total, cached + written):
+        return None if charged is None else Usage(charged_usd=charged, service_tier=service_tier)
+    cached, written = (
+        _count_cache_tokens(value, CACHE_READ_NAMES),
+        max(_count_cache_tokens(value, CACHE_WRITE_NAMES), sum(_count_by_lifetime(value))),
+    )
+    if _is_cache_apart(value, prompt, completion, total, cached + written):
         prompt += cached + written
     cached = min(cached, prompt)
     written = min(written, prompt - cached)
-    completion = _with_reasoning(value, prompt, completion, total, provider)
-    if max(prompt, completion) > MAX_TOKENS:
-        return None if charged is None else Usage(charged=charged, service_tier=service_tier)
-    details = _details(value, prompt, completion, cached, written)
+    completion = _add_reasoning(value, prompt, completion, total, provider)
+    if max(prompt, completion) > MAX_USAGE_TOKENS:
+        return None if charged is None else Usage(charged_usd=charged, service_tier=service_tier)
+    details = _parse_details(value, prompt, completion, cached, written)
     return Usage(
-        prompt=prompt,
-        completion=completion,
-        cached=cached,
-        written=written,
+        prompt_tokens=prompt,
+        completion_tokens=completion,
+        cached_tokens=cached,
+        cache_write_tokens=written,
         details=details,
-        charged=charged,
+        charged_usd=charged,
         service_tier=service_tier,
     )
 
 
-def _is_apart(value: Report, prompt: int, completion: int, total: int | None, cache: int) -> bool:
+def _is_cache_apart(
+    value: UsageReport, prompt: int, completion: int, total: int | None, cache: int
+) -> bool:
     """Whether the tokens of the prefix cache are not in the prompt's."""
     if not cache:
         return False
-    if total == prompt + completion + cache and (cache > prompt or cache != _reasoning(value)):
+    if total == prompt + completion + cache and (
+        cache > prompt or cache != _count_reasoning(value)
+    ):
         return True
-    return cache > prompt and any(name in value for name in ANTHROPIC)
+    return cache > prompt and any(name in value for name in ANTHROPIC_NAMES)
 
 
-def _with_reasoning(value: Report, prompt: int, completion: int, total: int | None, provider: str) -> int:
+def _add_reasoning(
+    value: UsageReport, prompt: int, completion: int, total: int | None, provider: str
+) -> int:
     """The tokens of the completion that are billed as output."""
-    reasoning, citations = _reasoning(value), _named((value,), ("citation_tokens",)) or 0
+    reasoning, citations = _count_reasoning(value), _find_count((value,), ("citation_tokens",)) or 0
     if total is not None and total > prompt + completion:
         return total - prompt
-    if reasoning > completion or (total is None and provider in REASONING_APART):
+    if reasoning > completion or (total is None and provider in REASONING_APART_PROVIDERS):
         completion += reasoning
     return completion + (citations if provider == "perplexity" else 0)
 
 
-def _details(value: Report, prompt: int, completion: int, cached: int, written: int) -> Details:
+def _parse_details(
+    value: UsageReport, prompt: int, completion: int, cached: int, written: int
+) -> Details:
     """The parts that may have a price of their own, made to fit into what they are part of."""
-    sent, said = _places(value, PROMPT_DETAILS), _places(value, COMPLETION_DETAILS)
+    sent, said = (
+        _find_details(value, PROMPT_DETAILS_NAMES),
+        _find_details(value, COMPLETION_DETAILS_NAMES),
+    )
     fresh = prompt - cached - written
-    warm = tuple(each for place in sent if isinstance(each := place.get("cached_tokens_details"), dict))
+    warm = tuple(
+        each for place in sent if isinstance(each := place.get("cached_tokens_details"), dict)
+    )
     parts: dict[str, int] = {}
     left = cached
     for kind in ("audio", "image"):
-        named = _named(sent, (f"{kind}_tokens",)) or 0
-        both = min(_named(warm, (f"{kind}_tokens",)) or 0, named, left)
+        named = _find_count(sent, (f"{kind}_tokens",)) or 0
+        both = min(_find_count(warm, (f"{kind}_tokens",)) or 0, named, left)
         both = min(max(both, named - fresh), left, named)  # more than is fresh must be cached
         parts[f"cached_{kind}"], parts[kind] = both, both + min(named - both, fresh)
         left, fresh = left - both, fresh - min(named - both, fresh)
-    parts["video"] = min(_named(sent, ("video_tokens",)) or 0, fresh)
+    parts["video"] = min(_find_count(sent, ("video_tokens",)) or 0, fresh)
     out = completion
-    for name, key in (("output_audio", "audio_tokens"), ("output_image", "image_tokens"), ("output_video", "video_tokens")):
-        parts[name] = min(_named(said, (key,)) or 0, out)
+    for name, key in (
+        ("output_audio", "audio_tokens"),
+        ("output_image", "image_tokens"),
+        ("output_video", "video_tokens"),
+    ):
+        parts[name] = min(_find_count(said, (key,)) or 0, out)
         out -= parts[name]
-    parts["citation"] = min(_named((value,), ("citation_tokens",)) or 0, out)
-    parts["reasoning"] = min(_reasoning(value), out - parts["citation"])
-    parts["written_1h"] = min(_lifetimes(value)[1], written)
-    parts["searches"] = _searches(value)
+    parts["citation"] = min(_find_count((value,), ("citation_tokens",)) or 0, out)
+    parts["reasoning"] = min(_count_reasoning(value), out - parts["citation"])
+    parts["written_1h"] = min(_count_by_lifetime(value)[1], written)
+    parts["searches"] = _count_searches(value)
     return Details(**parts)
 
 
-def _searches(value: Report) -> int:
+def _count_searches(value: UsageReport) -> int:
     tools = value.get("server_tool_use")
     places = (value, tools) if isinstance(tools, dict) else (value,)
-    return min(_named(places, ("num_search_queries", "web_search_requests")) or 0, 10_000)
+    return min(_find_count(places, ("num_search_queries", "web_search_requests")) or 0, 10_000)
 
 
-def _reasoning(value: Report) -> int:
-    return max((_count(place.get(name)) or 0 for place in (value, *_places(value, COMPLETION_DETAILS)) for name in REASONING), default=0)
+def _count_reasoning(value: UsageReport) -> int:
+    return max(
+        (
+            _parse_count(place.get(name)) or 0
+            for place in (value, *_find_details(value, COMPLETION_DETAILS_NAMES))
+            for name in REASONING_NAMES
+        ),
+        default=0,
+    )
 
 
-def _lifetimes(value: Report) -> tuple[int, int]:
+def _count_by_lifetime(value: UsageReport) -> tuple[int, int]:
     """Tokens written for five minutes and for an hour, as Anthropic tells them apart."""
     found = [value.get("cache_creation")]
-    found += [place.get(name) for place in _places(value, PROMPT_DETAILS) for name in ("cache_creation", "cache_creation_token_details")]
+    found += [
+        place.get(name)
+        for place in _find_details(value, PROMPT_DETAILS_NAMES)
+        for name in ("cache_creation", "cache_creation_token_details")
+    ]
     places = [each for each in found if isinstance(each, dict)]
-    return _named(places, ("ephemeral_5m_input_tokens",)) or 0, _named(places, ("ephemeral_1h_input_tokens",)) or 0
+    return _find_count(places, ("ephemeral_5m_input_tokens",)) or 0, _find_count(
+        places, ("ephemeral_1h_input_tokens",)
+    ) or 0
 
 
-def _of_cache(value: Report, names: tuple[str, ...]) -> int:
+def _count_cache_tokens(value: UsageReport, names: tuple[str, ...]) -> int:
     """The tokens that go by one of these names, 0 where none is there."""
-    return max((_count(place.get(name)) or 0 for place in (value, *_places(value, PROMPT_DETAILS)) for name in names), default=0)
+    return max(
+        (
+            _parse_count(place.get(name)) or 0
+            for place in (value, *_find_details(value, PROMPT_DETAILS_NAMES))
+            for name in names
+        ),
+        default=0,
+    )
 
 
-def _charged(value: Report, provider: str) -> Decimal | None:
+def _parse_charge(value: UsageReport, provider: str) -> Decimal | None:
     """US dollars that the provider says it charged."""
-    ticks = _amount(value.get("cost_in_usd_ticks"))
+    ticks = _parse_amount(value.get("cost_in_usd_ticks"))
     if ticks is not None:
-        return _sensible(ticks / TICKS)
+        return _drop_absurd_cost(ticks / TICKS_PER_USD)
     cost, details = value.get("cost"), value.get("cost_details")
-    paid = _amount(cost.get("total_cost") if isinstance(cost, dict) else cost)
+    paid = _parse_amount(cost.get("total_cost") if isinstance(cost, dict) else cost)
     if paid is None:
         return None
-    behind = _amount(details.get("upstream_inference_cost")) if isinstance(details, dict) else None
+    behind = (
+        _parse_amount(details.get("upstream_inference_cost")) if isinstance(details, dict) else None
+    )
     own_key = value.get("is_byok")
     if own_key is True and behind is None:
         return None  # what the provider behind charges is not said
     if behind is not None and (own_key is True or (own_key is None and behind > paid)):
         paid += behind
-    return _sensible(paid) if paid or provider in FREE_OF_CHARGE else None
+    return _drop_absurd_cost(paid) if paid or provider in FREE_PROVIDERS else None
 
 
-def _sensible(dollars: Decimal) -> Decimal | None:
-    return dollars if dollars <= MAX_COST else None
+def _drop_absurd_cost(dollars: Decimal) -> Decimal | None:
+    return dollars if dollars <= MAX_COST_USD else None
 
 
-def _amount(value: Any) -> Decimal | None:
+def _parse_amount(value: Any) -> Decimal | None:
     """A number from 0 on; floats as they were written."""
     if type(value) is int:  # of any length: its digits are not to be written down
         return Decimal(value) if 0 <= value < 10**30 else None
@@ -287,52 +405,69 @@ def _amount(value: Any) -> Decimal | None:
     return amount if amount.is_finite() and amount >= 0 else None
 
 
-def _count(value: Any) -> int | None:
+def _parse_count(value: Any) -> int | None:
     if type(value) is int:
-        return value if 0 <= value <= 10 * MAX_TOKENS else None
-    amount = _amount(value)
-    if amount is None or amount != amount.to_integral_value() or amount > 10 * MAX_TOKENS:
+        return value if 0 <= value <= 10 * MAX_USAGE_TOKENS else None
+    amount = _parse_amount(value)
+    if amount is None or amount != amount.to_integral_value() or amount > 10 * MAX_USAGE_TOKENS:
         return None
     return int(amount)
 
 
-def _named(places: Sequence[Report], names: tuple[str, ...]) -> int | None:
-    """The first count above 0 that goes by one of these names; 0 where none is; None where nothing has such a name."""
-    found = [count for place in places for name in names if (count := _count(place.get(name))) is not None]
+def _find_count(places: Sequence[UsageReport], names: tuple[str, ...]) -> int | None:
+    """The first count above 0 that goes by one of these names; 0 where none is;
+    None where nothing has such a name."""
+    found = [
+        count
+        for place in places
+        for name in names
+        if (count := _parse_count(place.get(name))) is not None
+    ]
     return next((count for count in found if count), 0 if found else None)
 
 
-def _places(value: Report, names: tuple[str, ...]) -> tuple[Report, ...]:
+def _find_details(value: UsageReport, names: tuple[str, ...]) -> tuple[UsageReport, ...]:
     return tuple(each for name in names if isinstance(each := value.get(name), dict))
 
 
-def _elsewhere(body: Report) -> Iterator[Any]:
+def _iter_other_places(body: UsageReport) -> Iterator[Any]:
     groq = body.get("x_groq")
     if isinstance(groq, dict):
         yield groq.get("usage")
     yield body.get("usageMetadata")
 
 
-def _choices(body: Report) -> list[dict[str, Any]]:
+def _list_choices(body: UsageReport) -> list[dict[str, Any]]:
     choices = body.get("choices")
-    return [choice for choice in choices[:MAX_CHOICES] if isinstance(choice, dict)] if isinstance(choices, list) else []
+    return (
+        [choice for choice in choices[:MAX_USAGE_CHOICES] if isinstance(choice, dict)]
+        if isinstance(choices, list)
+        else []
+    )
 
 
-def _of_choices(body: Report) -> dict[str, Any] | None:
-    """What several choices report, each for itself: one prompt, and what each of them says. The same twice was said twice."""
-    found = [choice["usage"] for choice in _choices(body) if isinstance(choice.get("usage"), dict)]
+def _merge_choice_usages(body: UsageReport) -> dict[str, Any] | None:
+    """What several choices report, each for itself: one prompt, and what each of them says.
+
+    The same twice was said twice.
+    """
+    found = [
+        choice["usage"] for choice in _list_choices(body) if isinstance(choice.get("usage"), dict)
+    ]
     if len(found) < 2 or all(usage == found[0] for usage in found):
         return found[0] if found else None
     whole: dict[str, Any] = {}
     for usage in found:
-        _merge(whole, usage)
-    whole["completion_tokens"] = sum(_named((usage,), COMPLETION) or 0 for usage in found)
-    for name in (*TOTAL, *COMPLETION_DETAILS):
+        _merge_largest(whole, usage)
+    whole["completion_tokens"] = sum(
+        _find_count((usage,), COMPLETION_NAMES) or 0 for usage in found
+    )
+    for name in (*TOTAL_NAMES, *COMPLETION_DETAILS_NAMES):
         whole.pop(name, None)
     return whole
 
 
-def _merge(into: dict[str, Any], value: Any, most: int = MAX_NAMES) -> None:
+def _merge_largest(into: dict[str, Any], value: Any, most: int = MAX_USAGE_NAMES) -> None:
     """Of each number the largest, of all else the last. `most`: names that are looked at."""
     if not isinstance(value, dict) or len(into) > most:
         return
@@ -340,51 +475,93 @@ def _merge(into: dict[str, Any], value: Any, most: int = MAX_NAMES) -> None:
         old = into.get(name)
         if isinstance(new, dict):
             if inner := most // 10:
-                _merge(into.setdefault(name, {}) if isinstance(old, dict | None) else {}, new, inner)
+                _merge_largest(
+                    into.setdefault(name, {}) if isinstance(old, dict | None) else {}, new, inner
+                )
         elif new is not None and _is_more(new, old):
             into[name] = new
 
 
 def _is_more(new: Any, old: Any) -> bool:
     """Whether it says more than what was said before."""
-    before, after = _amount(old), _amount(new)
+    before, after = _parse_amount(old), _parse_amount(new)
     return before is None or (after is not None and after > before)
 
 
-def estimated_usage(messages: list[Message], completion: Report | None, *, model: str) -> Usage:
-    """Tokens counted with the model's tokenizer. CPU work: milliseconds for a long chat, so not for the event loop."""
-    encoding, _ = encoding_for(model)
-    answers = [message for choice in _choices(completion or {}) if isinstance(message := choice.get("message"), dict)]
-    said = sum(_said_tokens(message, encoding) for message in answers)
-    return Usage(prompt=count_messages(messages, encoding), completion=said, estimated=True)
+def count_usage(messages: list[Message], completion: UsageReport | None, *, model: str) -> Usage:
+    """Tokens counted with the model's tokenizer.
+
+    CPU work: milliseconds for a long chat, so not for the event loop.
+    """
+    encoding, _ = find_encoding(model)
+    answers = [
+        message
+        for choice in _list_choices(completion or {})
+        if isinstance(message := choice.get("message"), dict)
+    ]
+    said = sum(_count_said_tokens(message, encoding) for message in answers)
+    return Usage(
+        prompt_tokens=count_prompt_tokens(messages, encoding),
+        completion_tokens=said,
+        is_estimated=True,
+    )
 
 
-def _said_tokens(message: Report, encoding: str) -> int:
-    """Of all that a model said: text, refusal, reasoning, tool calls. Reasoning under several names is the same reasoning."""
-    spoken = sum(count_text(text, encoding) for name in ("content", "refusal") for text in _texts(message.get(name)))
+def _count_said_tokens(message: UsageReport, encoding: str) -> int:
+    """Of all that a model said: text, refusal, reasoning, tool calls.
+
+    Reasoning under several names is the same reasoning.
+    """
+    spoken = sum(
+        count_text(text, encoding)
+        for name in ("content", "refusal")
+        for text in _iter_texts(message.get(name))
+    )
     audio = message.get("audio")
-    spoken += sum(count_text(text, encoding) for text in _texts(audio.get("transcript") if isinstance(audio, dict) else None))
+    spoken += sum(
+        count_text(text, encoding)
+        for text in _iter_texts(audio.get("transcript") if isinstance(audio, dict) else None)
+    )
     names = ("reasoning_content", "reasoning", "reasoning_details", "thinking", "thinking_blocks")
-    reasoning = max(sum(count_text(text, encoding) for text in _texts(message.get(name))) for name in names)
+    reasoning = max(
+        sum(count_text(text, encoding) for text in _iter_texts(message.get(name))) for name in names
+    )
     calls = message.get("tool_calls")
     called = [message.get("function_call"), *(calls if isinstance(calls, list) else ())]
-    return spoken + reasoning + sum(_call_tokens(call, encoding) for call in called if isinstance(call, dict))
+    return (
+        spoken
+        + reasoning
+        + sum(_count_call_tokens(call, encoding) for call in called if isinstance(call, dict))
+    )
 
 
-def _call_tokens(call: Report, encoding: str) -> int:
-    function = next((each for name in ("function", "custom") if isinstance(each := call.get(name), dict)), call)
-    texts = [text for name in ("name", "arguments", "input") for text in _texts(function.get(name))]
-    return PER_TOOL_CALL + sum(count_text(text, encoding) for text in texts)
+def _count_call_tokens(call: UsageReport, encoding: str) -> int:
+    function = next(
+        (each for name in ("function", "custom") if isinstance(each := call.get(name), dict)), call
+    )
+    texts = [
+        text for name in ("name", "arguments", "input") for text in _iter_texts(function.get(name))
+    ]
+    return TOKENS_PER_TOOL_CALL + sum(count_text(text, encoding) for text in texts)
 
 
-def _texts(value: Any, depth: int = 5) -> Iterator[str]:
+def _iter_texts(value: Any, depth: int = 5) -> Iterator[str]:
     """All texts in a content, whole, in parts, or in an object of unknown kind."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, list) and depth:
         for each in value:
-            yield from _texts(each, depth - 1)
+            yield from _iter_texts(each, depth - 1)
     elif isinstance(value, dict) and depth:
         for name, each in value.items():
-            if name not in ("type", "id", "signature", "format", "index", "encrypted_content", "data", "url"):
-                yield from _texts(each, depth - 1)
+            if name not in (
+                "type",
+                "id",
+                "signature",
+                "format",
+                "index",
+                "encrypted_content",
+                "data",
+                "url",
+            ):
+                yield from _iter_texts(each, depth - 1)

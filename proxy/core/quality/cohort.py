@@ -7,12 +7,20 @@ from plans.snapshot import CacheSettings
 
 
 @lru_cache(maxsize=1024)
-def basis_of(cache: CacheSettings, judge: str) -> str:
-    """16 hex characters of all that decides what is a hit: the plan's match, context, window and threshold, and `judge`, the id of the
-    embedder (and of the verifier) whose score it is; and the judge model by whom wrong ones are told. When one of them changes, measuring
-    begins anew."""
+def derive_cohort(cache: CacheSettings, judge: str) -> str:
+    """16 hex characters of all that decides what is a hit:
+    the plan's match, context, window and threshold, and `judge`, the id of the embedder (and of the
+    verifier) whose score it is; and the judge model by whom wrong ones are told. When one of them
+    changes, measuring begins anew."""
     window = cache.window if cache.context == "window" else None
-    terms: tuple[object, ...] = (cache.match, cache.context, window, cache.similarity_threshold, judge)
-    if cache.judge_model is not None:  # plans without one keep the terms that their samples were taken on
+    terms: tuple[object, ...] = (
+        cache.match,
+        cache.context,
+        window,
+        cache.similarity_threshold,
+        judge,
+    )
+    # Plans without one keep the terms that their samples were taken on.
+    if cache.judge_model is not None:
         terms += (cache.judge_model,)
     return hashlib.sha256(repr(terms).encode()).hexdigest()[:16]

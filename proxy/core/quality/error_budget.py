@@ -1,8 +1,9 @@
 """The error budgets of plans, in this worker's memory. The request path asks here and never waits;
 `proxy.runtime.error_budget_sync` brings what other workers and the ledger know.
 
-Every book is one tenant's. What a plan of the platform's serves to one tenant says nothing about the questions of another, and nobody
-whose answers vary may turn the semantic tier off, or move its threshold, for others.
+Every book is one tenant's. What a plan of the platform's serves to one tenant says nothing about
+the questions of another, and nobody whose answers vary may turn the semantic tier off, or move its
+threshold, for others.
 """
 
 import logging
@@ -12,146 +13,216 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from plans.snapshot import CacheSettings, PlanSnapshot
-from proxy.core.quality.anomaly import Jumps
+from proxy.core.quality.anomaly import HitRateMonitor
 from stats.analysis.error_rate import DAYS, Sample, learned, measured, window
 
 log = logging.getLogger("tokenthrift.proxy")
-Terms = tuple[int, str]  # plan id, basis
-Key = tuple[int, str, int]  # plan id, basis, tenant id
+PlanCohort = tuple[int, str]  # plan id, basis
+TierKey = tuple[int, str, int]  # plan id, basis, tenant id
 ERROR_BUDGET = "error-budget"
-MAX_JUMPS = 256  # tenants and plans whose look-ups are watched, those of the latest requests; each takes some 300 KB
-BELOW = 0.1  # how far below the threshold it is worth looking whether it is too high
+# Tenants and plans whose look-ups are watched, those of the latest requests; each takes some 300
+# KB.
+MAX_MONITORS = 256
+# How far below the threshold it is worth looking whether it is too high.
+THRESHOLD_PROBE_MARGIN = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """`threshold`: that hits must reach now; `off`: why the semantic tier serves nothing, "" while it does."""
+class TierState:
+    """`threshold`: that hits must reach now; `off`: why the semantic tier serves nothing,
+    "" while it does."""
 
     threshold: float
-    off: str = ""
+    off_reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Trip:
+class TierTrip:
     """A semantic tier turned off by this worker: `reason` one word, `detail` a sentence."""
 
-    key: Key
-    plan: str
-    at: float
+    key: TierKey
+    plan_name: str
+    tripped_at: float
     reason: str
     detail: str
 
 
 @dataclass(slots=True)
-class Book:
-    """What is known of one plan under one basis, as one tenant uses it. `since`: samples before it do not count, as the tier was turned
-    on again. `judged`: nothing came in since `standing` was found, under the budget `limit`."""
+class PlanSamples:
+    """What is known of one plan under one basis, as one tenant uses it.
+
+    `counted_since`: samples before it do not count, as the tier was turned on again.
+    `is_evaluated`: nothing came in since `standing` was found, under the budget `max_error_rate`.
+    """
 
     samples: dict[str, Sample] = field(default_factory=dict)
-    since: float = 0.0
-    limit: float | None = None
-    judged: bool = False
-    standing: Standing | None = None
+    counted_since: float = 0.0
+    max_error_rate: float | None = None
+    is_evaluated: bool = False
+    state: TierState | None = None
 
 
-class Budgets:
-    """Books by plan, basis and tenant. `clock`: epoch seconds. `trips`: what this worker turned off and nobody has written down yet."""
+class ErrorBudgets:
+    """Books by plan, basis and tenant.
+
+    `clock`: epoch seconds. `unsaved_trips`: what this worker turned off and nobody has written down
+    yet.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
-        self._books: dict[Key, Book] = {}
-        self._jumps: OrderedDict[Key, Jumps] = OrderedDict()
+        self._samples_by_tier: dict[TierKey, PlanSamples] = {}
+        self._monitors: OrderedDict[TierKey, HitRateMonitor] = OrderedDict()
         self._clock = clock
-        self.trips: list[Trip] = []
+        self.unsaved_trips: list[TierTrip] = []
 
-    def standing(self, plan: PlanSnapshot, basis: str, tenant: int) -> Standing:
+    def tier_state(self, plan: PlanSnapshot, basis: str, tenant: int) -> TierState:
         """What holds for the plan and this tenant now. Only for plans with a cache."""
-        book = self._books.get((plan.id, basis, tenant))
-        return book.standing if book and book.standing else Standing(_cache(plan).similarity_threshold)
+        book = self._samples_by_tier.get((plan.id, basis, tenant))
+        return (
+            book.state
+            if book and book.state
+            else TierState(_cache_settings(plan).similarity_threshold)
+        )
 
-    def keep(self, terms: Collection[Terms]) -> None:
+    def retain_cohorts(self, terms: Collection[PlanCohort]) -> None:
         """Forget the books of all other plans and terms."""
-        for key in [key for key in self._books if key[:2] not in terms]:
-            del self._books[key]
-            self._jumps.pop(key, None)
+        for key in [key for key in self._samples_by_tier if key[:2] not in terms]:
+            del self._samples_by_tier[key]
+            self._monitors.pop(key, None)
 
-    def tenants(self, plan: PlanSnapshot, basis: str) -> set[int]:
+    def list_tenants(self, plan: PlanSnapshot, basis: str) -> set[int]:
         """Of whom anything is known."""
-        return {tenant for plan_id, terms, tenant in self._books if (plan_id, terms) == (plan.id, basis)}
+        return {
+            tenant
+            for plan_id, terms, tenant in self._samples_by_tier
+            if (plan_id, terms) == (plan.id, basis)
+        }
 
-    def off(self) -> dict[Key, str]:
+    def list_off_tiers(self) -> dict[TierKey, str]:
         """Which semantic tiers are off for whom, and why."""
-        return {key: book.standing.off for key, book in self._books.items() if book.standing and book.standing.off}
+        return {
+            key: book.state.off_reason
+            for key, book in self._samples_by_tier.items()
+            if book.state and book.state.off_reason
+        }
 
-    def sampled(self, plan: PlanSnapshot, basis: str, tenant: int, event_id: str, sample: Sample) -> None:
-        """Count one sample, and turn the tier off when it breaks the budget. One more right answer turns nothing off: what it changes is
-        seen at the next `load`, as to judge thousands of samples takes milliseconds."""
-        book = self._book(plan, basis, tenant)
-        if sample.verdict == "right" and book.standing is not None:
-            book.samples[event_id], book.judged = sample, False
+    def add_sample(
+        self, plan: PlanSnapshot, basis: str, tenant: int, event_id: str, sample: Sample
+    ) -> None:
+        """Count one sample, and turn the tier off when it breaks the budget.
+
+        One more right answer turns nothing off: what it changes is seen at the next `load_samples`,
+        as to judge thousands of samples takes milliseconds.
+        """
+        book = self._get_samples(plan, basis, tenant)
+        if sample.verdict == "right" and book.state is not None:
+            book.samples[event_id], book.is_evaluated = sample, False
         else:
-            self.load(plan, basis, tenant, {event_id: sample})
+            self.load_samples(plan, basis, tenant, {event_id: sample})
 
-    def looked(self, plan: PlanSnapshot, basis: str, tenant: int, question: str, served: str) -> None:
-        """A question was looked up, and the entry `served` would answer it; "" on a miss. Turns the tier off on a jump."""
+    def observe_lookup(
+        self, plan: PlanSnapshot, basis: str, tenant: int, question: str, served: str
+    ) -> None:
+        """A question was looked up, and the entry `served` would answer it; "" on a miss.
+
+        Turns the tier off on a jump.
+        """
         key = (plan.id, basis, tenant)
-        jumps = self._jumps.setdefault(key, Jumps())
-        self._jumps.move_to_end(key)
-        if len(self._jumps) > MAX_JUMPS:
-            self._jumps.popitem(last=False)
-        if (alarm := jumps.note(question, served)) and not self.standing(plan, basis, tenant).off:
-            self._trip(plan, key, self._book(plan, basis, tenant), *alarm)
+        jumps = self._monitors.setdefault(key, HitRateMonitor())
+        self._monitors.move_to_end(key)
+        if len(self._monitors) > MAX_MONITORS:
+            self._monitors.popitem(last=False)
+        if (alarm := jumps.observe_lookup(question, served)) and not self.tier_state(
+            plan, basis, tenant
+        ).off_reason:
+            self._trip_tier(plan, key, self._get_samples(plan, basis, tenant), *alarm)
 
-    def load(self, plan: PlanSnapshot, basis: str, tenant: int, samples: Mapping[str, Sample]) -> None:
+    def load_samples(
+        self, plan: PlanSnapshot, basis: str, tenant: int, samples: Mapping[str, Sample]
+    ) -> None:
         """Take samples in, each once, and judge anew."""
-        book = self._book(plan, basis, tenant)
-        fresh = {name: sample for name, sample in samples.items() if name not in book.samples and sample.at >= book.since}
-        if fresh or not book.judged or book.limit != _cache(plan).max_error_rate:
+        book = self._get_samples(plan, basis, tenant)
+        fresh = {
+            name: sample
+            for name, sample in samples.items()
+            if name not in book.samples and sample.at >= book.counted_since
+        }
+        if (
+            fresh
+            or not book.is_evaluated
+            or book.max_error_rate != _cache_settings(plan).max_error_rate
+        ):
             book.samples |= fresh
-            self._judge(plan, (plan.id, basis, tenant), book)
+            self._evaluate_tier(plan, (plan.id, basis, tenant), book)
 
-    def switch(self, plan: PlanSnapshot, basis: str, tenant: int, *, since: float, off: str) -> None:
-        """What is written down: samples count from `since` on; `off`: why the tier is off, "" when it is on."""
-        book, key = self._book(plan, basis, tenant), (plan.id, basis, tenant)
-        if book.since == since and (self.standing(plan, basis, tenant).off == off or self._unwritten(key)):
+    def apply_switch(
+        self, plan: PlanSnapshot, basis: str, tenant: int, *, since: float, off: str
+    ) -> None:
+        """What is written down: samples count from `counted_since` on;
+        `off`: why the tier is off, "" when it is on."""
+        book, key = self._get_samples(plan, basis, tenant), (plan.id, basis, tenant)
+        if book.counted_since == since and (
+            self.tier_state(plan, basis, tenant).off_reason == off or self._has_unsaved_trip(key)
+        ):
             return
-        if since > book.since:
-            book.since = since
-            self._jumps.pop(key, None)
-        self._judge(plan, key, book, off=off)
+        if since > book.counted_since:
+            book.counted_since = since
+            self._monitors.pop(key, None)
+        self._evaluate_tier(plan, key, book, off=off)
 
-    def _book(self, plan: PlanSnapshot, basis: str, tenant: int) -> Book:
-        return self._books.setdefault((plan.id, basis, tenant), Book())
+    def _get_samples(self, plan: PlanSnapshot, basis: str, tenant: int) -> PlanSamples:
+        return self._samples_by_tier.setdefault((plan.id, basis, tenant), PlanSamples())
 
-    def _unwritten(self, key: Key) -> bool:
-        return any(trip.key == key for trip in self.trips)
+    def _has_unsaved_trip(self, key: TierKey) -> bool:
+        return any(trip.key == key for trip in self.unsaved_trips)
 
-    def _judge(self, plan: PlanSnapshot, key: Key, book: Book, *, off: str | None = None) -> None:
-        cache = _cache(plan)
-        book.limit, book.judged = cache.max_error_rate, True
+    def _evaluate_tier(
+        self, plan: PlanSnapshot, key: TierKey, book: PlanSamples, *, off: str | None = None
+    ) -> None:
+        cache = _cache_settings(plan)
+        book.max_error_rate, book.is_evaluated = cache.max_error_rate, True
         if cache.max_error_rate is None:
             return
-        book.samples = _within(book, window(cache.max_error_rate), self._clock())
-        threshold = learned(book.samples.values(), limit=cache.max_error_rate, threshold=cache.similarity_threshold)
-        was_off = book.standing.off if book.standing else ""
-        book.standing = Standing(threshold, was_off if off is None else off)
+        book.samples = _select_counted(book, window(cache.max_error_rate), self._clock())
+        threshold = learned(
+            book.samples.values(), limit=cache.max_error_rate, threshold=cache.similarity_threshold
+        )
+        was_off = book.state.off_reason if book.state else ""
+        book.state = TierState(threshold, was_off if off is None else off)
         found = measured(book.samples.values(), limit=cache.max_error_rate, threshold=threshold)
-        if found.over and not book.standing.off:
-            rate = f"{found.wrong} of {found.samples} sampled hits were wrong: at least {found.lower:.1%}"
-            self._trip(plan, key, book, ERROR_BUDGET, f"{rate}, the budget is {cache.max_error_rate:.2%}")
+        if found.over and not book.state.off_reason:
+            rate = (
+                f"{found.wrong} of {found.samples} sampled hits were wrong: at least "
+                f"{found.lower:.1%}"
+            )
+            self._trip_tier(
+                plan, key, book, ERROR_BUDGET, f"{rate}, the budget is {cache.max_error_rate:.2%}"
+            )
 
-    def _trip(self, plan: PlanSnapshot, key: Key, book: Book, reason: str, detail: str) -> None:
-        book.standing = Standing(self.standing(plan, *key[1:]).threshold, reason)
-        log.warning("plan %s, tenant %d: the semantic tier turns itself off (%s): %s", plan.name, key[2], reason, detail)
-        self.trips.append(Trip(key, plan.name, self._clock(), reason, detail))
+    def _trip_tier(
+        self, plan: PlanSnapshot, key: TierKey, book: PlanSamples, reason: str, detail: str
+    ) -> None:
+        book.state = TierState(self.tier_state(plan, *key[1:]).threshold, reason)
+        log.warning(
+            "plan %s, tenant %d: the semantic tier turns itself off (%s): %s",
+            plan.name,
+            key[2],
+            reason,
+            detail,
+        )
+        self.unsaved_trips.append(TierTrip(key, plan.name, self._clock(), reason, detail))
 
 
-def _cache(plan: PlanSnapshot) -> CacheSettings:
+def _cache_settings(plan: PlanSnapshot) -> CacheSettings:
     assert plan.cache is not None  # noqa: S101 -- a plan without a cache looks nothing up
     return plan.cache
 
 
-def _within(book: Book, most: int, now: float) -> dict[str, Sample]:
+def _select_counted(book: PlanSamples, most: int, now: float) -> dict[str, Sample]:
     """The newest samples that count."""
-    oldest = max(book.since, now - DAYS * 86_400)
-    kept = sorted(((name, sample) for name, sample in book.samples.items() if sample.at >= oldest), key=lambda each: -each[1].at)
+    oldest = max(book.counted_since, now - DAYS * 86_400)
+    kept = sorted(
+        ((name, sample) for name, sample in book.samples.items() if sample.at >= oldest),
+        key=lambda each: -each[1].at,
+    )
     return dict(kept[:most])

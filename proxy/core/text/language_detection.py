@@ -1,22 +1,25 @@
-"""Which language a question is in, as far as the rules on its words need to know: one of those they are written for, or another.
+"""Which language a question is in, as far as the rules on its words need to know:
+one of those they are written for, or another.
 
-A language is known by its small words (the, is, how), which every question of it has and which are few. Nothing is guessed: a text
-without one small word of a known language is in another one.
+A language is known by its small words (the, is, how), which every question of it has and which are
+few. Nothing is guessed: a text without one small word of a known language is in another one.
 """
 
 import re
 from typing import Final
 
-from proxy.core.text.normalize import without_unseen
-from proxy.core.text.plain_words import MAX_READ, plain
+from proxy.core.text.normalize import remove_invisible
+from proxy.core.text.plain_words import MAX_READ_LENGTH, fold_to_plain
 
-# Scripts of the known languages: Latin, Cyrillic, Arabic, Devanagari, Bengali, kana, Han, Hangul. A single Greek letter is a sign.
+# Scripts of the known languages: Latin, Cyrillic, Arabic, Devanagari, Bengali, kana, Han, Hangul. A
+# single Greek letter is a sign.
 _OTHER_SCRIPT: Final = re.compile(
     "[^\\W\\d_\u0000-\u024f\u0250-\u02ff\u0370-\u03ff\u0400-\u04ff\u0600-\u06ff\u0750-\u077f\u0900-\u09ff\u1100-\u11ff\u1e00-\u1eff"
     "\u2100-\u214f\u3005-\u30ff\u3130-\u318f\u31f0-\u31ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff"
     "\U0001d400-\U0001d7ff]|[\u0370-\u03ff]{2}"
 )
-# Letters of other languages in scripts that are known: of Ukrainian, Serbian, Kazakh; of Pashto, Sindhi, Kurdish; of Assamese.
+# Letters of other languages in scripts that are known: of Ukrainian, Serbian, Kazakh; of Pashto,
+# Sindhi, Kurdish; of Assamese.
 _OTHER_LETTER: Final = re.compile(
     "[іїєґўђјљњћџѓќѕәғқңөұүһӯӣҷҳ\u067c\u0681\u0685\u0689\u0693\u0696\u069a\u06ab\u06bc\u06cd\u06d0\u06d5\u0695\u06b5\u06c6ڳڻ\u09f0\u09f1]"
 )
@@ -25,7 +28,9 @@ _KANA: Final = re.compile("[\u3041-\u30ff\u31f0-\u31ff]")
 _HAN: Final = re.compile("[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 _HANGUL: Final = re.compile("[\uac00-\ud7af]")
 _WORD: Final = re.compile("[^\\W\\d_][\\w\u0900-\u0963\u0980-\u09e3]{0,100}")
-_LATIN_OF_OTHERS: Final = re.compile("[ășțţåæøřěůčšžďťňőűāēīūļķņģįųėđðþơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹ]")
+_OTHER_LATIN_LETTERS: Final = re.compile(
+    "[ășțţåæøřěůčšžďťňőűāēīūļķņģįųėđðþơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹ]"
+)
 
 _SMALL_WORDS: Final = {
     "en": (
@@ -173,10 +178,10 @@ _SMALL_WORDS: Final = {
         "দয়া ধন্যবাদ নমস্কার যায় যাবে টি হল কেমন আজকের কয়টা কটা কবে"
     ),
 }
-# Small words of languages without rules, those that none of the known ones has: Scandinavian, Finnish, Czech and Slovak, Hungarian,
-# Romanian, Croatian, Catalan, Vietnamese, Tagalog, Swahili, Afrikaans, Malay, Hindi and Urdu in Latin letters, Bulgarian, Ukrainian,
-# Persian, Marathi, Nepali.
-_OTHERS: Final = frozenset(
+# Small words of languages without rules, those that none of the known ones has: Scandinavian,
+# Finnish, Czech and Slovak, Hungarian, Romanian, Croatian, Catalan, Vietnamese, Tagalog, Swahili,
+# Afrikaans, Malay, Hindi and Urdu in Latin letters, Bulgarian, Ukrainian, Persian, Marathi, Nepali.
+_OTHER_SMALL_WORDS: Final = frozenset(
     (
         "hur vad vilken vilket vilka nar varfor vem ar och inte jag mitt mina min mitt ett hvad "
         "hvor hvornar hvordan hvorfor hvem hvilken er og "
@@ -206,43 +211,56 @@ _OTHERS: Final = frozenset(
 
 
 _SCRIPTS: Final = {
-    "latin": (re.compile("[a-z\u00c0-\u024f\u1e00-\u1eff]"), ("en", "es", "fr", "pt", "de", "it", "tr", "pl", "nl", "id")),
+    "latin": (
+        re.compile("[a-z\u00c0-\u024f\u1e00-\u1eff]"),
+        ("en", "es", "fr", "pt", "de", "it", "tr", "pl", "nl", "id"),
+    ),
     "cyrillic": (re.compile("[\u0400-\u04ff]"), ("ru",)),
     "arabic": (re.compile("[\u0600-\u06ff\u0750-\u077f]"), ("ar", "ur")),
     "devanagari": (re.compile("[\u0900-\u0963]"), ("hi",)),
     "bengali": (re.compile("[\u0980-\u09e3]"), ("bn",)),
 }
-_KNOWN: Final = {language: frozenset(plain(words).split()) for language, words in _SMALL_WORDS.items()}
-_FOREIGN: Final = frozenset(plain(" ".join(_OTHERS)).split()) - frozenset().union(*_KNOWN.values())
+_KNOWN_WORDS: Final = {
+    language: frozenset(fold_to_plain(words).split()) for language, words in _SMALL_WORDS.items()
+}
+_FOREIGN_WORDS: Final = frozenset(
+    fold_to_plain(" ".join(_OTHER_SMALL_WORDS)).split()
+) - frozenset().union(*_KNOWN_WORDS.values())
 # A letter alone is a small word of many languages.
-_SHORTEST: Final = 2
+_MIN_WORD_LENGTH: Final = 2
 
 
 def is_known_language(question: str) -> bool:
-    """Whether the rules on time and person can read this question; True also where it has no word at all. Linear."""
-    seen = without_unseen(question).lower()
-    if len(seen) > MAX_READ:
+    """Whether the rules on time and person can read this question;
+    True also where it has no word at all. Linear."""
+    seen = remove_invisible(question).lower()
+    if len(seen) > MAX_READ_LENGTH:
         return False
-    if _OTHER_SCRIPT.search(seen) or _OTHER_LETTER.search(seen) or (_CANTONESE.search(seen) and not _KANA.search(seen)):
+    if (
+        _OTHER_SCRIPT.search(seen)
+        or _OTHER_LETTER.search(seen)
+        or (_CANTONESE.search(seen) and not _KANA.search(seen))
+    ):
         return False
-    words = _WORD.findall(plain(question))
+    words = _WORD.findall(fold_to_plain(question))
     if not words:
         return True
-    strange = len(_LATIN_OF_OTHERS.findall(seen))
-    found = {script: _reads(script, words, strange) for script in _SCRIPTS}
+    strange = len(_OTHER_LATIN_LETTERS.findall(seen))
+    found = {script: _is_script_known(script, words, strange) for script in _SCRIPTS}
     unspaced = any(script.search(seen) for script in (_HAN, _KANA, _HANGUL))
     return False not in found.values() and (unspaced or True in found.values())
 
 
-def _reads(script: str, words: list[str], strange: int) -> bool | None:
-    """Whether a question's words in this script are of a known language; None where they do not tell, and other words may."""
+def _is_script_known(script: str, words: list[str], strange: int) -> bool | None:
+    """Whether a question's words in this script are of a known language;
+    None where they do not tell, and other words may."""
     letters, languages = _SCRIPTS[script]
     own = [word for word in words if letters.match(word)]
     if not own:
         return None
-    small = [word for word in own if len(word) >= _SHORTEST]
-    most = max(sum(word in _KNOWN[language] for word in small) for language in languages)
-    others = sum(word in _FOREIGN for word in small) + (strange if script == "latin" else 0)
+    small = [word for word in own if len(word) >= _MIN_WORD_LENGTH]
+    most = max(sum(word in _KNOWN_WORDS[language] for word in small) for language in languages)
+    others = sum(word in _FOREIGN_WORDS for word in small) + (strange if script == "latin" else 0)
     if others and others >= most:
         return False
     return True if most else (None if script == "latin" else False)

@@ -1,7 +1,7 @@
 """Words of a sentence for ranking: cut, lower-cased, without stop words, stemmed.
 
-Stop words are sumy's lists, read as files (importing sumy brings nltk and requests along); stemmers are PyStemmer's (Snowball), in C.
-A language without the one or the other goes without it.
+Stop words are sumy's lists, read as files (importing sumy brings nltk and requests along); stemmers
+are PyStemmer's (Snowball), in C. A language without the one or the other goes without it.
 """
 
 import re
@@ -11,46 +11,102 @@ from functools import lru_cache
 from importlib.resources import files
 
 # What PyStemmer stems and sumy has stop words for; a test compares this with both packages.
-STEMMED = (
-    *("arabic", "armenian", "basque", "catalan", "czech", "danish", "dutch", "english", "esperanto", "estonian", "finnish", "french"),
-    *("german", "greek", "hindi", "hungarian", "indonesian", "irish", "italian", "lithuanian", "nepali", "norwegian", "persian"),
-    *("polish", "portuguese", "romanian", "russian", "serbian", "sesotho", "spanish", "swedish", "tamil", "turkish", "yiddish"),
+STEMMER_LANGUAGES = (
+    *(
+        "arabic",
+        "armenian",
+        "basque",
+        "catalan",
+        "czech",
+        "danish",
+        "dutch",
+        "english",
+        "esperanto",
+        "estonian",
+        "finnish",
+        "french",
+    ),
+    *(
+        "german",
+        "greek",
+        "hindi",
+        "hungarian",
+        "indonesian",
+        "irish",
+        "italian",
+        "lithuanian",
+        "nepali",
+        "norwegian",
+        "persian",
+    ),
+    *(
+        "polish",
+        "portuguese",
+        "romanian",
+        "russian",
+        "serbian",
+        "sesotho",
+        "spanish",
+        "swedish",
+        "tamil",
+        "turkish",
+        "yiddish",
+    ),
 )
-STOPPED = (
-    *("arabic", "chinese", "czech", "english", "french", "german", "greek", "hebrew", "italian", "japanese", "korean", "polish"),
+STOP_WORD_LANGUAGES = (
+    *(
+        "arabic",
+        "chinese",
+        "czech",
+        "english",
+        "french",
+        "german",
+        "greek",
+        "hebrew",
+        "italian",
+        "japanese",
+        "korean",
+        "polish",
+    ),
     *("portuguese", "slovak", "spanish", "swedish", "thai", "ukrainian"),
 )
-LANGUAGES = tuple(sorted({*STEMMED, *STOPPED}))
+LANGUAGES = tuple(sorted({*STEMMER_LANGUAGES, *STOP_WORD_LANGUAGES}))
 
-# Scripts written without spaces (Thai, kana, Han) are cut into pairs of neighbouring characters, as Lucene's CJKBigramFilter does.
+# Scripts written without spaces (Thai, kana, Han) are cut into pairs of neighbouring characters, as
+# Lucene's CJKBigramFilter does.
 _UNSPACED = "\u0e00-\u0e7f\u3041-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _WORD = re.compile(rf"[{_UNSPACED}]+|[^\W{_UNSPACED}]+(?:['’][^\W{_UNSPACED}]+)*")
 _UNSPACED_START = re.compile(rf"[{_UNSPACED}]")
 
 # The same for text of ASCII alone, without a regular expression: what is no word becomes a space.
-_ASCII = bytes(ord(chr(c).lower()) if chr(c).isalnum() or chr(c) in "_'" else 32 for c in range(128)) + bytes(128)
+_ASCII_TO_WORDS = bytes(
+    ord(chr(c).lower()) if chr(c).isalnum() or chr(c) in "_'" else 32 for c in range(128)
+) + bytes(128)
 
 # Bytes of a term as a number.
-TERM = 8
+TERM_BYTES = 8
 # Words of a language whose stems are remembered, 9 MB of them when full; longer ones are no words.
 MAX_WORDS = 50_000
-LONGEST_WORD = 64
+MAX_WORD_LENGTH = 64
 
 
 @lru_cache(maxsize=32)
-def stop_words(language: str) -> frozenset[str]:
+def load_stop_words(language: str) -> frozenset[str]:
     """sumy's list for the language, lower-case; empty where it has none."""
-    if language not in STOPPED:
+    if language not in STOP_WORD_LANGUAGES:
         return frozenset()
     text = (files("sumy") / "data" / "stopwords" / f"{language}.txt").read_text(encoding="utf-8")
     return frozenset(line.strip().lower() for line in text.splitlines() if line.strip())
 
 
 @lru_cache(maxsize=32)
-def stemmer(language: str) -> Callable[[str], str]:
-    """Word to stem. Slovak takes Czech's, as in sumy. The object is not safe to share between threads."""
+def load_stemmer(language: str) -> Callable[[str], str]:
+    """Word to stem.
+
+    Slovak takes Czech's, as in sumy. The object is not safe to share between threads.
+    """
     name = "czech" if language == "slovak" else language
-    if name not in STEMMED:
+    if name not in STEMMER_LANGUAGES:
         return str
     from Stemmer import Stemmer
 
@@ -59,7 +115,7 @@ def stemmer(language: str) -> Callable[[str], str]:
     return stem
 
 
-def words(text: str) -> list[str]:
+def split_words(text: str) -> list[str]:
     """The words of a text, lower-case; numbers are words, "don't" is one."""
     spaced = _WORD.findall(text.lower().replace("’", "'"))
     if text.isascii() or not _UNSPACED_START.search(text):
@@ -74,26 +130,35 @@ def words(text: str) -> list[str]:
 
 
 def terms(text: str, language: str) -> list[str]:
-    """What an engine compares: stems of the words that are not stop words, in order, with repeats. Raises ValueError for a language
-    outside LANGUAGES."""
+    """What an engine compares: stems of the words that are not stop words, in order, with repeats.
+
+    Raises ValueError for a language outside LANGUAGES.
+    """
     if language not in LANGUAGES:
         raise ValueError(f"unknown language {language!r}")
-    stop, stem = stop_words(language), stemmer(language)
-    return [stem(word) for word in words(text) if word not in stop]
+    stop, stem = load_stop_words(language), load_stemmer(language)
+    return [stem(word) for word in split_words(text) if word not in stop]
 
 
 class Lexicon(dict[bytes, bytes]):
-    """Word to the number of its stem; empty for a stop word. Filled as words come, and emptied when it is full: the
-    number of a stem is its hash, so it is the same afterwards."""
+    """Word to the number of its stem; empty for a stop word.
+
+    Filled as words come, and emptied when it is full: the number of a stem is its hash, so it is
+    the same afterwards.
+    """
 
     def __init__(self, language: str) -> None:
         super().__init__()
-        self._stop, self._stem = stop_words(language), stemmer(language)
+        self._stop_words, self._stem = load_stop_words(language), load_stemmer(language)
 
     def __missing__(self, word: bytes) -> bytes:
         text = word.decode().strip("'")
-        number = b"" if not text or text in self._stop else hash(self._stem(text)).to_bytes(TERM, sys.byteorder, signed=True)
-        if len(word) <= LONGEST_WORD:
+        number = (
+            b""
+            if not text or text in self._stop_words
+            else hash(self._stem(text)).to_bytes(TERM_BYTES, sys.byteorder, signed=True)
+        )
+        if len(word) <= MAX_WORD_LENGTH:
             if len(self) >= MAX_WORDS:
                 self.clear()
             self[word] = number
@@ -101,27 +166,35 @@ class Lexicon(dict[bytes, bytes]):
 
 
 @lru_cache(maxsize=4)
-def _lexicon(language: str) -> Lexicon:
+def _get_lexicon(language: str) -> Lexicon:
     return Lexicon(language)
 
 
-def numbers(text: str, spans: Iterable[tuple[int, int]], language: str) -> list[bytes]:
-    """The terms of each span of a text as numbers, TERM bytes each, equal for equal stems within this process. Raises ValueError as
-    `terms` does. Not for two threads at once."""
+def number_terms(text: str, spans: Iterable[tuple[int, int]], language: str) -> list[bytes]:
+    """The terms of each span of a text as numbers, TERM bytes each,
+    equal for equal stems within this process. Raises ValueError as `terms` does. Not for two
+    threads at once."""
     if language not in LANGUAGES:
         raise ValueError(f"unknown language {language!r}")
-    number = _lexicon(language).__getitem__
+    number = _get_lexicon(language).__getitem__
     if text.isascii():
-        plain = _plain(text)
+        plain = _fold_ascii(text)
         return [b"".join(map(number, plain[start:end].split())) for start, end in spans]
-    return [b"".join(map(number, _words(text[start:end]))) for start, end in spans]
+    return [b"".join(map(number, _split_encoded(text[start:end]))) for start, end in spans]
 
 
-def _words(text: str) -> list[bytes]:
-    return _plain(text).split() if text.isascii() else [word.encode() for word in words(text)]
+def _split_encoded(text: str) -> list[bytes]:
+    return (
+        _fold_ascii(text).split()
+        if text.isascii()
+        else [word.encode() for word in split_words(text)]
+    )
 
 
-def _plain(text: str) -> bytes:
-    """ASCII text with nothing left but words in lower case. Apostrophes inside a word belong to it: others stand in twos or at an end,
-    where the lexicon strips them."""
-    return text.encode().translate(_ASCII).replace(b"''", b"  ")
+def _fold_ascii(text: str) -> bytes:
+    """ASCII text with nothing left but words in lower case.
+
+    Apostrophes inside a word belong to it: others stand in twos or at an end, where the lexicon
+    strips them.
+    """
+    return text.encode().translate(_ASCII_TO_WORDS).replace(b"''", b"  ")

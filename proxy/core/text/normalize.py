@@ -1,47 +1,56 @@
 """A text as it looks: what a reader cannot see is gone, and letters that look alike are one letter.
 
-Unicode's compatibility form (UAX 15) folds wide letters, ligatures and the like; the look-alikes are the Cyrillic, Greek and Latin
-letters of UTS 39 that are drawn as plain Latin ones.
+Unicode's compatibility form (UAX 15) folds wide letters, ligatures and the like; the look-alikes
+are the Cyrillic, Greek and Latin letters of UTS 39 that are drawn as plain Latin ones.
 """
 
 import re
 import unicodedata
 
-_FAKED = "аеорсухіјѕһԁԛԝѵьАВЕКМНОРСТУХІЈЅԌԚԜαορνικΑΒΕΖΗΙΚΜΝΟΡΤΥΧıɡɑℓ"
-_PLAIN = "aeopcyxijshdqwvbABEKMHOPCTYXIJSGQWaopvikABEZHIKMNOPTYXigal"
-_LOOK_ALIKES = str.maketrans(_FAKED, _PLAIN) | str.maketrans("‘’ʼ`´′‐‑‒–—−", "''''''------")
+_LOOK_ALIKE_LETTERS = "аеорсухіјѕһԁԛԝѵьАВЕКМНОРСТУХІЈЅԌԚԜαορνικΑΒΕΖΗΙΚΜΝΟΡΤΥΧıɡɑℓ"
+_PLAIN_LETTERS = "aeopcyxijshdqwvbABEKMHOPCTYXIJSGQWaopvikABEZHIKMNOPTYXigal"
+_LOOK_ALIKES = str.maketrans(_LOOK_ALIKE_LETTERS, _PLAIN_LETTERS) | str.maketrans(
+    "‘’ʼ`´′‐‑‒–—−", "''''''------"
+)
 # Format characters, tags, variation selectors, joiners and fillers: they have no width.
-_UNSEEN = re.compile(
+_INVISIBLE = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\U000e0000-\U000e0fff]+"
 )
-# To put marks in order takes a time that is quadratic in their number; UAX 15 allows 30 in a row, no language needs 8.
-_MARKS = 8
+# To put marks in order takes a time that is quadratic in their number; UAX 15 allows 30 in a row,
+# no language needs 8.
+_MAX_MARKS = 8
 
 
-def fold(text: str) -> str:
-    """The text in NFKC, digits of any script as 0 to 9, without characters of no width. Linear in the length."""
+def fold_text(text: str) -> str:
+    """The text in NFKC, digits of any script as 0 to 9, without characters of no width.
+
+    Linear in the length.
+    """
     if text.isascii():
         return text.replace("`", "'")
-    seen = without_unseen(text)
+    seen = remove_invisible(text)
     # Once more, since a letter that was folded may join with the mark behind it.
-    return unicodedata.normalize("NFKC", "".join(map(_digit, seen)).translate(_LOOK_ALIKES))
+    return unicodedata.normalize("NFKC", "".join(map(_fold_digit, seen)).translate(_LOOK_ALIKES))
 
 
-def without_unseen(text: str) -> str:
-    """The text in NFKC, without characters of no width and with few marks on each letter. Linear in the length."""
-    return _UNSEEN.sub("", unicodedata.normalize("NFKC", few_marks(_UNSEEN.sub("", text))))
+def remove_invisible(text: str) -> str:
+    """The text in NFKC, without characters of no width and with few marks on each letter.
+
+    Linear in the length.
+    """
+    return _INVISIBLE.sub("", unicodedata.normalize("NFKC", limit_marks(_INVISIBLE.sub("", text))))
 
 
-def few_marks(text: str) -> str:
+def limit_marks(text: str) -> str:
     """Without the marks beyond so many in a row."""
     kept: list[str] = []
     marks = 0
     for character in text:
         marks = marks + 1 if unicodedata.combining(character) else 0
-        if marks <= _MARKS:
+        if marks <= _MAX_MARKS:
             kept.append(character)
     return "".join(kept)
 
 
-def _digit(character: str) -> str:
+def _fold_digit(character: str) -> str:
     return str(unicodedata.decimal(character)) if character.isdecimal() else character

@@ -1,20 +1,21 @@
-"""Runs of characters that say nothing in words: pictures and files in base64, digests, one letter a thousand times."""
+"""Runs of characters that say nothing in words:
+pictures and files in base64, digests, one letter a thousand times."""
 
 import re
 from collections.abc import Iterator
 
 # A shorter run costs little, and may be a name.
-SHORTEST = 200
+MIN_RUN_LENGTH = 200
 # What is kept of one: enough to see what it was.
-HEAD = 32
+KEPT_HEAD_LENGTH = 32
 # A word is no longer than this between two of its joints.
-_JOINT = 40
+_MAX_JOINT_DISTANCE = 40
 _RUN = re.compile(r"(?<![\w+/=\-])[A-Za-z0-9+/=_\-]{60,}+")
-_MANY = re.compile(r"[A-Z0-9+/=]")
-_JOINTS = re.compile(r"[_\-/+=]")
+_CAPITAL_OR_FIGURE = re.compile(r"[A-Z0-9+/=]")
+_JOINT_CHARACTER = re.compile(r"[_\-/+=]")
 
 
-def opaque_runs(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+def find_opaque_runs(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     """Spans in order. Lines of base64 one below the other are one run."""
     left = right = -1
     for run in _RUN.finditer(text, start, end):
@@ -29,10 +30,11 @@ def opaque_runs(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
 
 
 def _is_opaque(text: str, left: int, right: int) -> bool:
-    """Long, and either full of capitals and figures or without a joint for a long way: no words joined by signs."""
-    if right - left < SHORTEST:
+    """Long, and either full of capitals and figures or without a joint for a long way:
+    no words joined by signs."""
+    if right - left < MIN_RUN_LENGTH:
         return False
     sample = text[left : left + 4000]
-    many = sum(1 for _ in _MANY.finditer(sample))
-    joints = sum(1 for _ in _JOINTS.finditer(sample))
-    return many * 5 >= len(sample) or joints * _JOINT < len(sample)
+    many = sum(1 for _ in _CAPITAL_OR_FIGURE.finditer(sample))
+    joints = sum(1 for _ in _JOINT_CHARACTER.finditer(sample))
+    return many * 5 >= len(sample) or joints * _MAX_JOINT_DISTANCE < len(sample)

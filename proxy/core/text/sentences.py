@@ -7,7 +7,7 @@ from functools import lru_cache
 from itertools import accumulate
 from typing import TYPE_CHECKING, Literal
 
-from proxy.core.text.json_text import documents
+from proxy.core.text.json_text import find_documents
 
 if TYPE_CHECKING:
     from nupunkt import PunktSentenceTokenizer
@@ -26,73 +26,84 @@ if TYPE_CHECKING:
 # left whole: that took 7 us a character.
 
 Span = tuple[int, int]
-_RUN = re.compile(r"\S{80,}")
+_LONG_RUN = re.compile(r"\S{80,}")
 _VERY_LONG_RUN = re.compile(r"\S{400,}")
 _STOP = re.compile(r"[.!?…]")
-_LINE = re.compile(r"\S(?:[^\n]*\S)?")
-# Chinese and Japanese; Devanagari and its kin, Arabic and Urdu, Armenian, Ethiopic, Burmese, Khmer, Mongolian. A wide full stop may stand
-# in a number.
-_ENDS = r"(?:[。！？｡।॥؟۔։።፧፨။។៕᠃᠉]|．(?!\d))"
-_CLOSING = r"[」』”’»）)》】]*"
-_OTHER_STOP = re.compile(rf"{_ENDS}+{_CLOSING}")
+_CONTENT_LINE = re.compile(r"\S(?:[^\n]*\S)?")
+# Chinese and Japanese; Devanagari and its kin, Arabic and Urdu, Armenian, Ethiopic, Burmese, Khmer,
+# Mongolian. A wide full stop may stand in a number.
+_STOP_MARKS = r"(?:[。！？｡।॥؟۔։።፧፨။។៕᠃᠉]|．(?!\d))"
+_CLOSING_QUOTES = r"[」』”’»）)》】]*"
+_OTHER_STOP = re.compile(rf"{_STOP_MARKS}+{_CLOSING_QUOTES}")
 # Between Chinese or Japanese letters a narrow mark ends a sentence too, but not in an address.
-_EAST = "\u3041-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3"
-_EASTERN_STOP = re.compile(rf"{_ENDS}+{_CLOSING}|(?<=[{_EAST}])[!?]+(?=[{_EAST}])")
+_EAST_ASIAN_LETTERS = "\u3041-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3"
+_EASTERN_STOP = re.compile(
+    rf"{_STOP_MARKS}+{_CLOSING_QUOTES}|(?<=[{_EAST_ASIAN_LETTERS}])[!?]+(?=[{_EAST_ASIAN_LETTERS}])"
+)
 _ADDRESS = re.compile(r"://|www\.")
 # A line this long that goes on in lower case was wrapped by an editor, not ended by its writer.
-_WRAPPED = 50
+_MIN_WRAPPED_LENGTH = 50
 # Longer than this with a stop every so many characters: figures, dots or an attack.
-_LONG = 2000
-_PROSE = 8
+_MIN_CHECKED_LENGTH = 2000
+_MIN_CHARACTERS_PER_STOP = 8
 
 
 @lru_cache(maxsize=1)
-def _punkt() -> "PunktSentenceTokenizer":
+def _load_punkt() -> "PunktSentenceTokenizer":
     import nupunkt
 
     return nupunkt.load("default")
 
 
-def _hide(run: re.Match[str]) -> str:
+def _hide_run(run: re.Match[str]) -> str:
     return "x" * (len(run[0]) - 1) + run[0][-1]
 
 
-def pieces(text: str) -> list[Span]:
-    """Spans (start, end) in characters, in order, none blank; between two neighbours stands white space or nothing."""
+def split_pieces(text: str) -> list[Span]:
+    """Spans (start, end) in characters, in order, none blank;
+    between two neighbours stands white space or nothing."""
     found: list[Span] = []
-    for block in blocks(text):
-        if block.whole:
-            found.append(_trimmed(text, block.start, block.end))
+    for block in split_blocks(text):
+        if block.is_whole:
+            found.append(_trim_span(text, block.start, block.end))
         else:
-            found += _with_documents(text, block.start, block.end)
+            found += _split_around_documents(text, block.start, block.end)
     return found
 
 
-def _with_documents(text: str, start: int, end: int) -> Iterator[Span]:
+def _split_around_documents(text: str, start: int, end: int) -> Iterator[Span]:
     """Prose with the JSON in it: that is not cut at the full stops of its strings."""
-    for left, right in documents(text, start, end):
-        yield from _prose(text, start, left)
+    for left, right in find_documents(text, start, end):
+        yield from _split_prose(text, start, left)
         yield left, right
         start = right
-    yield from _prose(text, start, end)
+    yield from _split_prose(text, start, end)
 
 
-def _prose(text: str, start: int, end: int) -> list[Span]:
+def _split_prose(text: str, start: int, end: int) -> list[Span]:
     found: list[Span] = []
-    for left, right in _thoughts(text, start, end):
+    for left, right in _split_lines(text, start, end):
         if not _STOP.search(text, left, right - 1) or _is_no_prose(text, left, right):
             found.append((left, right))
         else:
-            found += [_trimmed(text, left + first, left + last) for first, last in _sentences(text[left:right])]
+            found += [
+                _trim_span(text, left + first, left + last)
+                for first, last in _split_sentences(text[left:right])
+            ]
     if text.isascii():
         return found
-    return [_trimmed(text, *span) for left, right in found for span in _stops(text, left, right)]
+    return [
+        _trim_span(text, *span)
+        for left, right in found
+        for span in _split_at_stops(text, left, right)
+    ]
 
 
-def _thoughts(text: str, start: int, end: int) -> list[Span]:
-    """Prose cut at line ends, hard-wrapped lines left together, without the white space around them."""
+def _split_lines(text: str, start: int, end: int) -> list[Span]:
+    """Prose cut at line ends, hard-wrapped lines left together,
+    without the white space around them."""
     found: list[Span] = []
-    for line in _LINE.finditer(text, start, end):
+    for line in _CONTENT_LINE.finditer(text, start, end):
         left, right = line.span()
         if found and text[left].islower() and _is_wrapped(text, start, found[-1][1], left):
             found[-1] = (found[-1][0], right)
@@ -106,23 +117,27 @@ def _is_wrapped(text: str, start: int, last: int, left: int) -> bool:
     if text[left - 1] != "\n" or text.find("\n", last) != left - 1:
         return False
     begun = max(start, text.rfind("\n", start, last) + 1)
-    return left - begun > _WRAPPED and text[left - 2] not in ".!?:;"
+    return left - begun > _MIN_WRAPPED_LENGTH and text[left - 2] not in ".!?:;"
 
 
 def _is_no_prose(text: str, left: int, right: int) -> bool:
     """Long, with a stop in every few characters."""
-    return right - left > _LONG and sum(1 for _ in _STOP.finditer(text, left, right - 1)) * _PROSE > right - left
+    return (
+        right - left > _MIN_CHECKED_LENGTH
+        and sum(1 for _ in _STOP.finditer(text, left, right - 1)) * _MIN_CHARACTERS_PER_STOP
+        > right - left
+    )
 
 
-def _sentences(prose: str) -> Iterator[Span]:
-    hidden, runs = _RUN.subn(_hide, prose)
-    yield from _punkt().span_tokenize(hidden)
+def _split_sentences(prose: str) -> Iterator[Span]:
+    hidden, runs = _LONG_RUN.subn(_hide_run, prose)
+    yield from _load_punkt().span_tokenize(hidden)
     if runs and _VERY_LONG_RUN.search(prose):
         # It remembers 32,768 of the words that it judged, however long they are.
-        _punkt().clear_decision_cache()
+        _load_punkt().clear_decision_cache()
 
 
-def _stops(text: str, start: int, end: int) -> Iterator[Span]:
+def _split_at_stops(text: str, start: int, end: int) -> Iterator[Span]:
     """Cut after the full stops of other scripts."""
     begin = start
     stops = _OTHER_STOP if _ADDRESS.search(text, start, end) else _EASTERN_STOP
@@ -134,7 +149,7 @@ def _stops(text: str, start: int, end: int) -> Iterator[Span]:
         yield begin, end
 
 
-def _trimmed(text: str, start: int, end: int) -> Span:
+def _trim_span(text: str, start: int, end: int) -> Span:
     """The span without white space at either end."""
     if not (text[start].isspace() or text[end - 1].isspace()):
         return start, end
@@ -150,33 +165,38 @@ def _trimmed(text: str, start: int, end: int) -> Span:
 
 _BLOCK_LINE = re.compile(r"[^\n]*\n|[^\n]+$")
 _FENCE = re.compile(r"[ \t>]{0,12}(`{3,}|~{3,})")
-_OPENING = re.compile(r"[ \t>]{0,12}(?:(?:[-*+•‣–]|\d{1,4}[.)])[ \t]+)?(`{3,}|~{3,})")
-_ITEM = re.compile(r"[ \t]{0,12}(?:[-*+•‣–]|\d{1,4}[.)])[ \t]+\S")
-_INDENTED = re.compile(r"[ \t]+\S")
-_ROW = re.compile(r"[ \t]{0,12}\|")
-# How a line begins that may begin a block, after indents and quotation marks; most lines do not, and are not looked at closer.
-_INDENTS = " \t>"
-_MARKS = frozenset("`~-*+•‣–0123456789")
-_DELIMITER = re.compile(r"[ \t]*(?:\|[ \t]*)?:?-+:?[ \t]*(?:\|[ \t]*(?::?-+:?[ \t]*)?)+$")
+_FENCE_OPENING = re.compile(r"[ \t>]{0,12}(?:(?:[-*+•‣–]|\d{1,4}[.)])[ \t]+)?(`{3,}|~{3,})")
+_LIST_ITEM = re.compile(r"[ \t]{0,12}(?:[-*+•‣–]|\d{1,4}[.)])[ \t]+\S")
+_INDENTED_LINE = re.compile(r"[ \t]+\S")
+_TABLE_ROW = re.compile(r"[ \t]{0,12}\|")
+# How a line begins that may begin a block, after indents and quotation marks; most lines do not,
+# and are not looked at closer.
+_INDENT_CHARACTERS = " \t>"
+_BLOCK_MARKS = frozenset("`~-*+•‣–0123456789")
+_TABLE_DELIMITER = re.compile(r"[ \t]*(?:\|[ \t]*)?:?-+:?[ \t]*(?:\|[ \t]*(?::?-+:?[ \t]*)?)+$")
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Characters `start` to `end` of a text. All but prose is kept or dropped as one where it fits."""
+    """Characters `start` to `end` of a text.
+
+    All but prose is kept or dropped as one where it fits.
+    """
 
     start: int
     end: int
     kind: Literal["prose", "code", "table", "list"]
 
     @property
-    def whole(self) -> bool:
+    def is_whole(self) -> bool:
         return self.kind != "prose"
 
 
-def blocks(text: str) -> Iterator[Block]:
-    """The blocks of a text in order; together they cover all of it but blank lines around whole blocks."""
+def split_blocks(text: str) -> Iterator[Block]:
+    """The blocks of a text in order; together they cover all of it
+    but blank lines around whole blocks."""
     found = _BLOCK_LINE.findall(text)
-    marked = [line.lstrip(_INDENTS)[:1] in _MARKS or "|" in line for line in found]
+    marked = [line.lstrip(_INDENT_CHARACTERS)[:1] in _BLOCK_MARKS or "|" in line for line in found]
     if True not in marked:
         if text:
             yield Block(0, len(text), "prose")
@@ -185,7 +205,7 @@ def blocks(text: str) -> Iterator[Block]:
     lines = list(zip([0, *ends], ends, strict=False))
     at = prose = 0
     while at < len(lines):
-        kind, after = _whole(text, lines, at) if marked[at] else ("prose", 0)
+        kind, after = _match_block(text, lines, at) if marked[at] else ("prose", 0)
         if kind == "prose":
             at += 1
             continue
@@ -197,36 +217,48 @@ def blocks(text: str) -> Iterator[Block]:
         yield Block(lines[prose][0], len(text), "prose")
 
 
-def _whole(text: str, lines: list[tuple[int, int]], at: int) -> tuple[Literal["prose", "code", "table", "list"], int]:
+def _match_block(
+    text: str, lines: list[tuple[int, int]], at: int
+) -> tuple[Literal["prose", "code", "table", "list"], int]:
     """What starts at line `at`, and the index after it."""
-    if after := _code(text, lines, at):
+    if after := _match_code(text, lines, at):
         return "code", after
-    if after := _table(text, lines, at):
+    if after := _match_table(text, lines, at):
         return "table", after
-    after = _list(text, lines, at)
+    after = _match_list(text, lines, at)
     return ("list", after) if after else ("prose", 0)
 
 
-def _code(text: str, lines: list[tuple[int, int]], at: int) -> int:
-    """Index after the fenced code block that starts at line `at`, or 0. An unclosed fence runs to the end of the text."""
-    opening = _OPENING.match(text, *lines[at])
+def _match_code(text: str, lines: list[tuple[int, int]], at: int) -> int:
+    """Index after the fenced code block that starts at line `at`, or 0.
+
+    An unclosed fence runs to the end of the text.
+    """
+    opening = _FENCE_OPENING.match(text, *lines[at])
     if not opening:
         return 0
     mark = opening[1]
     for after in range(at + 1, len(lines)):
         closing = _FENCE.match(text, *lines[after])
-        if closing and closing[1].startswith(mark) and not text[closing.end() : lines[after][1]].strip():
+        if (
+            closing
+            and closing[1].startswith(mark)
+            and not text[closing.end() : lines[after][1]].strip()
+        ):
             return after + 1
     return len(lines)
 
 
-def _table(text: str, lines: list[tuple[int, int]], at: int) -> int:
-    """Index after the table that starts at line `at`, or 0: a header over a delimiter row, or two rows that begin with a bar."""
+def _match_table(text: str, lines: list[tuple[int, int]], at: int) -> int:
+    """Index after the table that starts at line `at`, or 0:
+    a header over a delimiter row, or two rows that begin with a bar."""
     if at + 1 >= len(lines):
         return 0
     start, end = lines[at]
-    barred = _ROW.match(text, start, end) and _ROW.match(text, *lines[at + 1])
-    if not barred and not ("|" in text[start:end] and _DELIMITER.match(text[slice(*lines[at + 1])].rstrip())):
+    barred = _TABLE_ROW.match(text, start, end) and _TABLE_ROW.match(text, *lines[at + 1])
+    if not barred and not (
+        "|" in text[start:end] and _TABLE_DELIMITER.match(text[slice(*lines[at + 1])].rstrip())
+    ):
         return 0
     after = at + 1
     while after < len(lines) and "|" in text[slice(*lines[after])]:
@@ -234,19 +266,21 @@ def _table(text: str, lines: list[tuple[int, int]], at: int) -> int:
     return after
 
 
-def _list(text: str, lines: list[tuple[int, int]], at: int) -> int:
-    """Index after the list of two items or more that starts at line `at`, or 0. Indented lines and fenced code belong to their item,
-    and blank lines between items to the list."""
-    if not _ITEM.match(text, *lines[at]):
+def _match_list(text: str, lines: list[tuple[int, int]], at: int) -> int:
+    """Index after the list of two items or more that starts at line `at`, or 0.
+
+    Indented lines and fenced code belong to their item, and blank lines between items to the list.
+    """
+    if not _LIST_ITEM.match(text, *lines[at]):
         return 0
     items, after, last = 1, at + 1, at + 1
     while after < len(lines):
         span = lines[after]
-        if _ITEM.match(text, *span):
+        if _LIST_ITEM.match(text, *span):
             items += 1
-        elif text[slice(*span)].strip() and not _INDENTED.match(text, *span):
+        elif text[slice(*span)].strip() and not _INDENTED_LINE.match(text, *span):
             break
-        after = _code(text, lines, after) or after + 1
+        after = _match_code(text, lines, after) or after + 1
         if text[slice(*span)].strip():
             last = after
     return last if items > 1 else 0

@@ -1,8 +1,9 @@
-"""Prose whose punctuation was set apart from its words, as corpora and speech programs do, written as people write it.
+"""Prose whose punctuation was set apart from its words, as corpora and speech programs do,
+written as people write it.
 
-Known are the ways of the Penn Treebank (`` '' -LRB- do n't the dog 's), of Moses and of WikiText (@-@ &apos;).
-Told with care: a text with a sign that prose has not, or that speaks of signs, is left as it is, since there
-a sign set apart is one of its own.
+Known are the ways of the Penn Treebank (`` '' -LRB- do n't the dog 's), of Moses and of WikiText
+(@-@ &apos;). Told with care: a text with a sign that prose has not, or that speaks of signs, is
+left as it is, since there a sign set apart is one of its own.
 """
 
 import re
@@ -11,27 +12,35 @@ from proxy.core.tenant_memory import remember_by_tenant
 
 _CLITICS = frozenset("n't 's 'm 've 're 'll 'd".split())
 _JOINTS = {"@-@": "-", "@,@": ",", "@.@": "."}
-_ESCAPED = {"-lrb-": "(", "-rrb-": ")", "&quot;": '"', "&apos;": "'", "``": '"', "''": '"'}
-_SURE = (_CLITICS | _JOINTS.keys() | _ESCAPED.keys()) - {"'d", "''"}
+_ESCAPED_SIGNS = {"-lrb-": "(", "-rrb-": ")", "&quot;": '"', "&apos;": "'", "``": '"', "''": '"'}
+_SURE_SIGNS = (_CLITICS | _JOINTS.keys() | _ESCAPED_SIGNS.keys()) - {"'d", "''"}
 _CLOSING, _OPENING = frozenset(", . ; : ? ! ) » ”".split()), frozenset("( « “".split())
 _DASHES = frozenset("- – — --".split())
-_APART = _CLOSING | _DASHES | {"/"}
+_APART_SIGNS = _CLOSING | _DASHES | {"/"}
 # With so many words one mark set apart tells that all are; with fewer, so many marks.
-_LONG, _MARKS, _SHORT = 10, 2, 5
+_LONG_PROSE_WORDS, _MIN_SHORT_MARKS, _MIN_SHORT_WORDS = 10, 2, 5
 # No prose: code, formulas, options of commands.
-_NO_PROSE = re.compile(r"[=+*<>{}\[\]\\|^~#_$]|(?<![`\w])`(?!`)|(?:^|\s)(?:-(?!lrb-|rrb-)\w|--\w)", re.IGNORECASE)
-# Words that speak of signs, or of where signs are code; and those behind which a sign may be what is asked about.
-_SPEAKS_OF_SIGNS = frozenset(
-    "operator operators sign signs symbol symbols character characters regex regexp bash shell syntax python sql javascript java latex "
-    "code command commands punctuation comma commas colon colons semicolon hyphen hyphens dash dashes slash slashes quote quotes "
-    "bracket brackets parenthesis parentheses apostrophe dot period token tokens key keys formula equation git docker npm pip sudo grep "
-    "ls cd linux terminal programming emoji smiley minus plus divided".split()
+_NO_PROSE = re.compile(
+    r"[=+*<>{}\[\]\\|^~#_$]|(?<![`\w])`(?!`)|(?:^|\s)(?:-(?!lrb-|rrb-)\w|--\w)", re.IGNORECASE
 )
-_BESIDE_SIGNS = frozenset(
-    "does do did a an the of between with without use using type called mean means put write add insert press and or in to is are".split()
+# Words that speak of signs, or of where signs are code; and those behind which a sign may be what
+# is asked about.
+_SIGN_TOPIC_WORDS = frozenset(
+    "operator operators sign signs symbol symbols character characters regex regexp bash "
+    "shell syntax python sql javascript java latex code command commands punctuation comma "
+    "commas colon colons semicolon hyphen hyphens dash dashes slash slashes quote quotes "
+    "bracket brackets parenthesis parentheses apostrophe dot period token tokens key keys "
+    "formula equation git docker npm pip sudo grep ls cd linux terminal programming emoji "
+    "smiley minus plus divided".split()
 )
-_ENDS_SENTENCES = frozenset("is are in to with without".split())
-_SAYS_OF_SIGNS = frozenset("do does did mean means".split())
+_WORDS_BEFORE_SIGNS = frozenset(
+    (
+        "does do did a an the of between with without use using type called mean means put write "
+        "add insert press and or in to is are"
+    ).split()
+)
+_SENTENCE_END_WORDS = frozenset("is are in to with without".split())
+_WORDS_AFTER_SIGNS = frozenset("do does did mean means".split())
 _WORD, _YEAR = re.compile(r"[^\W\d_]{2,}(?:['-][^\W\d_]+)*\.?"), re.compile("[12][0-9]{3}")
 _NTH = re.compile("[0-9]+(?:st|nd|rd|th)")
 # Spans of years, and models: 1996-2001, F-16.
@@ -39,76 +48,123 @@ _HYPHENED = ((_YEAR, _YEAR), (re.compile("[A-Z][A-Za-z]{0,2}"), re.compile("[0-9
 
 
 @remember_by_tenant(512)
-def unspaced(text: str) -> str:
-    """Prose with its punctuation where people write it; any other text as it is. Linear in the length."""
+def join_punctuation(text: str) -> str:
+    """Prose with its punctuation where people write it; any other text as it is.
+
+    Linear in the length.
+    """
     chunks = text.split()
-    if not any(chunk.lower() in _SURE or chunk in _APART for chunk in chunks) or not _is_prose(text, chunks):
+    if not any(
+        chunk.lower() in _SURE_SIGNS or chunk in _APART_SIGNS for chunk in chunks
+    ) or not _is_prose(text, chunks):
         return text
-    return _joined([_ESCAPED.get(chunk.lower(), chunk) for chunk in chunks])
+    return _join_chunks([_ESCAPED_SIGNS.get(chunk.lower(), chunk) for chunk in chunks])
 
 
 def _is_prose(text: str, chunks: list[str]) -> bool:
-    """Whether it is prose with its punctuation set apart, and no sign in it may be one of its own."""
+    """Whether it is prose with its punctuation set apart,
+    and no sign in it may be one of its own."""
     words = [chunk for chunk in chunks if _WORD.fullmatch(chunk)]
-    if "\n" in text.strip() or _NO_PROSE.search(text) or any(word.lower() in _SPEAKS_OF_SIGNS for word in words):
+    if (
+        "\n" in text.strip()
+        or _NO_PROSE.search(text)
+        or any(word.lower() in _SIGN_TOPIC_WORDS for word in words)
+    ):
         return False
     apart = 0
     for before, chunk, after in zip(("", *chunks), chunks, (*chunks[1:], ""), strict=False):
-        if chunk not in _APART:
+        if chunk not in _APART_SIGNS:
             continue
-        if chunk == "." and not after and len(words) >= _LONG and before in _ENDS_SENTENCES:
+        if (
+            chunk == "."
+            and not after
+            and len(words) >= _LONG_PROSE_WORDS
+            and before in _SENTENCE_END_WORDS
+        ):
             continue
-        if (chunk == "/" and (before, after) == ("and", "or")) or (chunk == ":" and before in ("is", "are") and after.istitle()):
+        if (chunk == "/" and (before, after) == ("and", "or")) or (
+            chunk == ":" and before in ("is", "are") and after.istitle()
+        ):
             continue
         if _is_quote(before) and _is_quote(after):
             return False  # a sign that is quoted is what is asked about
-        if not before or before.lower() in _BESIDE_SIGNS or after.lower() in _SAYS_OF_SIGNS or (chunk == "." and after[:1].islower()):
+        if (
+            not before
+            or before.lower() in _WORDS_BEFORE_SIGNS
+            or after.lower() in _WORDS_AFTER_SIGNS
+            or (chunk == "." and after[:1].islower())
+        ):
             return False
         apart += 1
-    enough = apart >= 1 if len(words) >= _LONG else apart >= _MARKS and len(words) >= _SHORT
-    return enough or any(chunk.lower() in _SURE for chunk in chunks)
+    enough = (
+        apart >= 1
+        if len(words) >= _LONG_PROSE_WORDS
+        else apart >= _MIN_SHORT_MARKS and len(words) >= _MIN_SHORT_WORDS
+    )
+    return enough or any(chunk.lower() in _SURE_SIGNS for chunk in chunks)
 
 
 def _is_quote(chunk: str) -> bool:
-    return chunk in ("'", '"', "“", "”") or _ESCAPED.get(chunk.lower()) in ("'", '"')
+    return chunk in ("'", '"', "“", "”") or _ESCAPED_SIGNS.get(chunk.lower()) in ("'", '"')
 
 
-def _joined(chunks: list[str]) -> str:
-    """Quotes that stand alone are left out: they say nothing in prose, and which of them open is not told."""
+def _join_chunks(chunks: list[str]) -> str:
+    """Quotes that stand alone are left out: they say nothing in prose,
+    and which of them open is not told."""
     chunks = [chunk for chunk in chunks if chunk != '"']
     found: list[str] = []
     glued = True  # whether the next chunk hangs on the last
     for before, chunk, after in zip(("", *chunks), chunks, (*chunks[1:], ""), strict=False):
-        hangs = _hangs(chunk, before, after)
+        hangs = _is_attached(chunk, before, after)
         if not (glued or hangs):
             found.append(" ")
         joint = chunk in _JOINTS or (
-            hangs and (chunk in _DASHES or chunk == "/" or _is_of_time(chunk, before, after) or _is_within_name(chunk, before, after))
+            hangs
+            and (
+                chunk in _DASHES
+                or chunk == "/"
+                or _is_time_colon(chunk, before, after)
+                or _is_name_apostrophe(chunk, before, after)
+            )
         )
-        found.append(_JOINTS.get(chunk, "-" if chunk in _DASHES and (joint or not after[:1].isdigit()) else chunk))
+        found.append(
+            _JOINTS.get(
+                chunk, "-" if chunk in _DASHES and (joint or not after[:1].isdigit()) else chunk
+            )
+        )
         glued = chunk in _OPENING or joint
     return "".join(found)
 
 
-def _hangs(chunk: str, before: str, after: str) -> bool:
+def _is_attached(chunk: str, before: str, after: str) -> bool:
     """Whether it belongs to what stands before it, without a blank."""
     if chunk in _JOINTS or (chunk.lower() in _CLITICS and before[-1:].isalnum()):
         return True
     if chunk in _DASHES or chunk == "/":
         words = _WORD.fullmatch(before) and (_WORD.fullmatch(after) or _NTH.fullmatch(after))
-        return bool(words or (chunk != "/" and any(one.fullmatch(before) and other.fullmatch(after) for one, other in _HYPHENED)))
+        return bool(
+            words
+            or (
+                chunk != "/"
+                and any(
+                    one.fullmatch(before) and other.fullmatch(after) for one, other in _HYPHENED
+                )
+            )
+        )
     if chunk == "'":
-        return before[-1:] == "s" or _is_within_name(chunk, before, after)
+        return before[-1:] == "s" or _is_name_apostrophe(chunk, before, after)
     if chunk == "%":
         return before[-1:].isdigit()
-    return chunk in _CLOSING and not (chunk in ".," and before[-1:].isdigit() and after[:1].isdigit())
+    return chunk in _CLOSING and not (
+        chunk in ".," and before[-1:].isdigit() and after[:1].isdigit()
+    )
 
 
-def _is_of_time(chunk: str, before: str, after: str) -> bool:
+def _is_time_colon(chunk: str, before: str, after: str) -> bool:
     """Whether it is the colon of 9 : 55, or of a score."""
     return chunk == ":" and before[-1:].isdigit() and after[:1].isdigit()
 
 
-def _is_within_name(chunk: str, before: str, after: str) -> bool:
+def _is_name_apostrophe(chunk: str, before: str, after: str) -> bool:
     """Whether it is the apostrophe of O ' Brien."""
     return chunk == "'" and before in ("O", "D") and after[:1].isupper()

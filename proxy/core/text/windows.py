@@ -1,11 +1,13 @@
-"""Text without an end in sight, in windows: each ends where a reader would pause soonest, at worst between two letters."""
+"""Text without an end in sight, in windows: each ends where a reader would pause soonest,
+at worst between two letters."""
 
 import re
 import unicodedata
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 
-# Where a window may end, the best first: lines, sentences, tags, clauses, words, parts of an address.
+# Where a window may end, the best first: lines, sentences, tags, clauses, words, parts of an
+# address.
 _PAUSES = (
     re.compile(r"\n"),
     re.compile(r"[.!?…][\"'”’»)\]]*(?=\s)|[。！？｡।؟۔።។][」』”’»）)》】]*|;(?=\s)|[;}](?=\S)"),
@@ -20,27 +22,27 @@ _STRING_PAUSES = (re.compile(r"\\n"), *_PAUSES)
 _ESCAPE = re.compile(r"\\u[dD][89abAB]\w\w\\u[dD][c-fC-F]\w\w|\\u\w{4}|\\.")
 _SPACE = re.compile(r"\s*")
 # Letters that Thai and Lao write before the consonant they are spoken after.
-_LEADING = frozenset("เแโใไເແໂໃໄ")
+_LEADING_VOWELS = frozenset("เแโใไເແໂໃໄ")
 _JOINER = "\u200d"
 # A letter with more marks than this is an attack.
-_MARKS = 16
+_MAX_MARKS = 16
 
 
-def windows(text: str, start: int, end: int, size: int) -> Iterator[tuple[int, int]]:
+def split_windows(text: str, start: int, end: int, size: int) -> Iterator[tuple[int, int]]:
     """Spans of at most `size` characters, in order, without the white space around them."""
     at = start
-    while (at := _after_space(text, at, end)) < end:
-        after = end if end - at <= size else _pause(text, at, at + size, _PAUSES)
+    while (at := _skip_space(text, at, end)) < end:
+        after = end if end - at <= size else _find_pause(text, at, at + size, _PAUSES)
         yield at, at + len(text[at:after].rstrip())
         at = after
 
 
-def string_windows(text: str, start: int, end: int, size: int) -> Iterator[tuple[int, int]]:
+def split_string_windows(text: str, start: int, end: int, size: int) -> Iterator[tuple[int, int]]:
     """The same of the inside of a JSON string, in which no escape is cut; white space stays."""
     escapes = [match.span() for match in _ESCAPE.finditer(text, start, end)]
     at = start
     while at < end:
-        after = end if end - at <= size else _pause(text, at, at + size, _STRING_PAUSES)
+        after = end if end - at <= size else _find_pause(text, at, at + size, _STRING_PAUSES)
         place = bisect_left(escapes, (after, after)) - 1
         if place >= 0 and escapes[place][0] < after < escapes[place][1]:
             after = escapes[place][1]
@@ -48,34 +50,39 @@ def string_windows(text: str, start: int, end: int, size: int) -> Iterator[tuple
         at = after
 
 
-def _after_space(text: str, at: int, end: int) -> int:
+def _skip_space(text: str, at: int, end: int) -> int:
     match = _SPACE.match(text, at, end)
     return match.end() if match else at
 
 
-def _pause(text: str, start: int, end: int, pauses: Iterable[re.Pattern[str]]) -> int:
+def _find_pause(text: str, start: int, end: int, pauses: Iterable[re.Pattern[str]]) -> int:
     """Where to stop, in the second half."""
     middle = (start + end) // 2
     for pause in pauses:
         ends = [match.end() for match in pause.finditer(text, middle, end)]
         if ends:
             return ends[-1]
-    return _between_letters(text, start, end)
+    return _find_letter_boundary(text, start, end)
 
 
-def _between_letters(text: str, start: int, end: int) -> int:
+def _find_letter_boundary(text: str, start: int, end: int) -> int:
     """No later than `end` and not between a letter and its marks."""
-    for at in range(end, max(start + 1, end - _MARKS), -1):
-        if not _belongs(text[at - 1], text[at : at + 1]):
+    for at in range(end, max(start + 1, end - _MAX_MARKS), -1):
+        if not _is_same_letter(text[at - 1], text[at : at + 1]):
             return at
     return end
 
 
-def _belongs(before: str, after: str) -> bool:
+def _is_same_letter(before: str, after: str) -> bool:
     """Whether two characters are of one letter or picture."""
-    return bool(after) and (before in _LEADING or _JOINER in (before, after) or unicodedata.category(after)[0] == "M" or _is_tone(after))
+    return bool(after) and (
+        before in _LEADING_VOWELS
+        or _JOINER in (before, after)
+        or unicodedata.category(after)[0] == "M"
+        or _is_skin_tone(after)
+    )
 
 
-def _is_tone(letter: str) -> bool:
+def _is_skin_tone(letter: str) -> bool:
     """Whether it colours the picture before it."""
     return "\U0001f3fb" <= letter <= "\U0001f3ff"

@@ -1,4 +1,5 @@
-"""What words and short texts are about, as vectors from a table: no model is asked, thousands of sentences take milliseconds.
+"""What words and short texts are about, as vectors from a table:
+no model is asked, thousands of sentences take milliseconds.
 
 The table has a row for each word piece of BERT's vocabulary, made once from a sentence embedding
 model (`proxy.engines.embedders.export_word_vectors`). A text is the mean of its rows, which carry
@@ -21,32 +22,37 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from proxy.core.text.languages import numbers, words
-from proxy.core.types import Integers
+from proxy.core.text.languages import number_terms, split_words
+from proxy.core.types import IntegerArray
 
 Vectors = NDArray[np.float32]
 
 # Longer ones are no words, and finding their pieces takes a time that is quadratic in the length.
-LONGEST_WORD = 32
+MAX_WORD_LENGTH = 32
 # Words whose pieces are remembered.
 MAX_WORDS = 50_000
 # Bytes of the index of a piece.
-PIECE = 4
+PIECE_BYTES = 4
 _ACCENT = re.compile("[\u0300-\u036f]+")
 _TYPOGRAPHIC = str.maketrans(dict.fromkeys("‘’“”–—…•·", " "))
-_ASCII = bytes(ord(chr(c).lower()) if chr(c).isalnum() else 32 for c in range(128)) + bytes(128)
+_ASCII_TO_WORDS = bytes(
+    ord(chr(c).lower()) if chr(c).isalnum() else 32 for c in range(128)
+) + bytes(128)
 
 
-class Meanings:
-    """`pieces`: the vocabulary, what continues a word begins with ##; `rows`: a vector for each. Not for two threads at once."""
+class WordVectors:
+    """`pieces`: the vocabulary, what continues a word begins with ##; `rows`: a vector for each.
+
+    Not for two threads at once.
+    """
 
     def __init__(self, pieces: Sequence[str], rows: NDArray[np.floating[Any]]) -> None:
         self._pieces, self._rows = pieces, np.asarray(rows, dtype=np.float32)
-        self._cut = WordPieces(pieces)
-        self.stems = lru_cache(maxsize=4)(self._stems)
+        self._word_pieces = WordPieces(pieces)
+        self.cached_stems = lru_cache(maxsize=4)(self._build_stems)
 
     @classmethod
-    def load(cls, path: Path) -> "Meanings":
+    def load(cls, path: Path) -> "WordVectors":
         """From a table that `save` has written. Raises OSError."""
         with np.load(path) as table:
             return cls(table["pieces"].tobytes().decode().split("\n"), table["rows"])
@@ -58,60 +64,86 @@ class Meanings:
         np.savez(scratch, pieces=pieces, rows=self._rows.astype(np.float16))
         scratch.replace(path)
 
-    def texts(self, texts: Sequence[str]) -> Vectors:
+    def embed_texts(self, texts: Sequence[str]) -> Vectors:
         """The mean of the rows of each text; zeros for one without any."""
-        pieces = [b"".join(map(self._cut.__getitem__, _words(text))) for text in texts]
-        sizes = np.array([len(some) // PIECE for some in pieces], dtype=np.int64)
+        pieces = [
+            b"".join(map(self._word_pieces.__getitem__, _split_encoded(text))) for text in texts
+        ]
+        sizes = np.array([len(some) // PIECE_BYTES for some in pieces], dtype=np.int64)
         ids = np.frombuffer(b"".join(pieces), dtype=np.int32)
         starts = np.concatenate([[0], np.cumsum(sizes)])
         shares = np.repeat(1 / np.maximum(sizes, 1), sizes).astype(np.float32)
-        found: Vectors = csr_array((shares, ids, starts), shape=(len(texts), len(self._rows))) @ self._rows
+        found: Vectors = (
+            csr_array((shares, ids, starts), shape=(len(texts), len(self._rows))) @ self._rows
+        )
         return found
 
-    def terms(self, terms: Integers, language: str) -> Vectors:
-        """Unit vectors of terms (`languages.numbers`); zeros for one that is no word of the vocabulary."""
-        known, rows = self.stems(language)
+    def embed_terms(self, terms: IntegerArray, language: str) -> Vectors:
+        """Unit vectors of terms (`number_terms`); zeros for one
+        that is no word of the vocabulary."""
+        known, rows = self.cached_stems(language)
         place = np.minimum(np.searchsorted(known, terms), len(known) - 1)
-        found: Vectors = np.where((known[place] == terms)[:, None], unit(self._rows[rows[place]]), np.float32(0))
+        found: Vectors = np.where(
+            (known[place] == terms)[:, None], normalize_rows(self._rows[rows[place]]), np.float32(0)
+        )
         return found
 
-    def _stems(self, language: str) -> tuple[Integers, Integers]:
-        """The stems of the vocabulary's words as numbers, ascending, and the row of the most common word of each."""
+    def _build_stems(self, language: str) -> tuple[IntegerArray, IntegerArray]:
+        """The stems of the vocabulary's words as numbers, ascending,
+        and the row of the most common word of each."""
         found = [index for index, piece in enumerate(self._pieces) if piece.isalnum()]
         ends = list(accumulate(len(self._pieces[index]) + 1 for index in found))
-        spans = [(end - len(self._pieces[index]) - 1, end - 1) for index, end in zip(found, ends, strict=True)]
+        spans = [
+            (end - len(self._pieces[index]) - 1, end - 1)
+            for index, end in zip(found, ends, strict=True)
+        ]
         first: dict[bytes, int] = {}
-        for index, number in zip(found, numbers(" ".join(self._pieces[index] for index in found), spans, language), strict=True):
+        for index, number in zip(
+            found,
+            number_terms(" ".join(self._pieces[index] for index in found), spans, language),
+            strict=True,
+        ):
             first.setdefault(number, index)  # the vocabulary begins with the most common words
-        stems = {number: index for number, index in first.items() if len(number) == np.dtype(np.int64).itemsize}
+        stems = {
+            number: index
+            for number, index in first.items()
+            if len(number) == np.dtype(np.int64).itemsize
+        }
         known = np.frombuffer(b"".join(stems), dtype=np.int64)
         order = np.argsort(known)
         return known[order], np.array(list(stems.values()), dtype=np.int64)[order]
 
 
 class WordPieces(dict[bytes, bytes]):
-    """Word to the indices of its pieces, int32; empty where it cannot be made of any. The longest piece that fits is taken, again and again
-    (Wu et al. 2016, arXiv:1609.08144, as BERT reads it)."""
+    """Word to the indices of its pieces, int32; empty where it cannot be made of any.
+
+    The longest piece that fits is taken, again and again (Wu et al. 2016, arXiv:1609.08144, as BERT
+    reads it).
+    """
 
     def __init__(self, pieces: Iterable[str]) -> None:
         super().__init__()
         self._index = {piece: index for index, piece in enumerate(pieces)}
-        self._longest = max(map(len, self._index), default=0)
+        self._longest_piece = max(map(len, self._index), default=0)
 
     def __missing__(self, word: bytes) -> bytes:
-        found = array("i", self._split(word.decode())).tobytes() if len(word) <= LONGEST_WORD else b""
-        if len(word) <= LONGEST_WORD:
+        found = (
+            array("i", self._split_into_pieces(word.decode())).tobytes()
+            if len(word) <= MAX_WORD_LENGTH
+            else b""
+        )
+        if len(word) <= MAX_WORD_LENGTH:
             if len(self) >= MAX_WORDS:
                 self.clear()
             self[word] = found
         return found
 
-    def _split(self, word: str) -> list[int]:
+    def _split_into_pieces(self, word: str) -> list[int]:
         found: list[int] = []
         start = 0
         while start < len(word):
             mark = "##" if start else ""
-            for end in range(min(len(word), start + self._longest), start, -1):
+            for end in range(min(len(word), start + self._longest_piece), start, -1):
                 index = self._index.get(mark + word[start:end])
                 if index is not None:
                     break
@@ -122,17 +154,17 @@ class WordPieces(dict[bytes, bytes]):
         return found
 
 
-def unit(vectors: Vectors) -> Vectors:
+def normalize_rows(vectors: Vectors) -> Vectors:
     """Rows of length 1; rows of zeros stay."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     found: Vectors = (vectors / np.where(lengths == 0, 1, lengths)).astype(np.float32)
     return found
 
 
-def _words(text: str) -> list[bytes]:
+def _split_encoded(text: str) -> list[bytes]:
     """Lower-case, without accents, cut at whatever is no letter or figure."""
     if not text.isascii():
         text = _ACCENT.sub("", unicodedata.normalize("NFD", text.translate(_TYPOGRAPHIC)))
     if text.isascii():
-        return text.encode().translate(_ASCII).split()
-    return [part.encode() for word in words(text) for part in word.split("'")]
+        return text.encode().translate(_ASCII_TO_WORDS).split()
+    return [part.encode() for word in split_words(text) for part in word.split("'")]

@@ -1,9 +1,11 @@
-"""What of a text counts to the letter: code, formulas, signs, pictures, codes, units, single letters.
+"""What of a text counts to the letter: code, formulas, signs, pictures, codes, units,
+single letters.
 
 A text is read as pieces between blanks. A piece is *plain* when it is a word or a number within the
 punctuation of prose. Any other is a *mark*. Two questions may have one answer only when their marks
-are the same, in order. A text with a *formal* mark (a sign, an operator, a bracket, a picture, or an
-indented line) is code or a formula for all we know: all of it counts, but for a few harmless things.
+are the same, in order. A text with a *formal* mark (a sign, an operator, a bracket, a picture, or
+an indented line) is code or a formula for all we know: all of it counts, but for a few harmless
+things.
 """
 
 import re
@@ -13,107 +15,120 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from proxy.core.tenant_memory import remember_by_tenant
-from proxy.core.text.languages import LONGEST_WORD
-from proxy.core.text.normalize import few_marks
-from proxy.core.text.spaced_prose import unspaced
+from proxy.core.text.languages import MAX_WORD_LENGTH
+from proxy.core.text.normalize import limit_marks
+from proxy.core.text.spaced_prose import join_punctuation
 from proxy.core.verification.lexicon.capitals import counts_by_case
 from proxy.core.verification.lexicon.word_ranks import is_common, is_word
-from proxy.core.verification.parsed_text import FILLERS, canonical
+from proxy.core.verification.parsed_text import FILLERS, canonicalize_word
 
 # Characters of no width that come along when a text is copied: of no meaning, as few as these.
-CARRIED = re.compile("[\u00ad\u200b\u2060\ufeff]")
-MAX_CARRIED = 3
-_NOT_ASCII = re.compile(r"(?<![!-~])[!-~]*[^\s!-~]\S*")
+INVISIBLE_CHARACTERS = re.compile("[\u00ad\u200b\u2060\ufeff]")
+MAX_INVISIBLE_CHARACTERS = 3
+_NON_ASCII_CHUNK = re.compile(r"(?<![!-~])[!-~]*[^\s!-~]\S*")
 _HYPHENS = str.maketrans("‐‑", "--")
 _PLAIN_WORD = re.compile(r"(?:[a-z]{2,}|[a-z](?=[-']))(?:[-'][a-z]+)*[?.,!:;]?", re.IGNORECASE)
 _QUOTES = str.maketrans("‘’ʼ“”„‟", "'''" + '"' * 4)
-_OPENING = re.compile(r"^[(\"'«¿¡]+")
+_OPENING_PUNCTUATION = re.compile(r"^[(\"'«¿¡]+")
 # A full stop may stand before what closes, a comma before quotes only: (1, 2,) is no prose.
-_ENDS = frozenset(".,:;?!…)\"'»")
-_CLOSING = re.compile(r"(?:[.?!…]*[)»]|[.,:;?!…]*[\"'])*(?:[,;:]|[.?!…]+[,;:]?)?")
-MAX_CLOSING = 8
+_CLOSING_SIGNS = frozenset(".,:;?!…)\"'»")
+_CLOSING_PUNCTUATION = re.compile(r"(?:[.?!…]*[)»]|[.,:;?!…]*[\"'])*(?:[,;:]|[.?!…]+[,;:]?)?")
+MAX_CLOSING_LENGTH = 8
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*(?:[-‐‑][^\W\d_]+(?:'[^\W\d_]+)*)*")
-_NAMED = re.compile(r"`([A-Za-z]{2,})`([?.,!:;]?)")
-_LETTERS = re.compile("[A-Za-z](?:-[A-Za-z])+")
+_BACKTICKED_WORD = re.compile(r"`([A-Za-z]{2,})`([?.,!:;]?)")
+_HYPHENED_LETTERS = re.compile("[A-Za-z](?:-[A-Za-z])+")
 _AMOUNT = re.compile(r"[$€£¥₹]?[0-9]+(?:[.,:][0-9]+)*[%$€£¥₹]?")
-_COUNTED = re.compile(
+_NUMBER_WITH_SUFFIX = re.compile(
     r"([0-9]+(?:[.,:][0-9]+)*)"
     r"(?:st|nd|rd|th|am|pm|h|hrs?|mins?|secs?|km|cm|kg|lbs?|ml|[kK]|(?:-[a-z]+)+)"
 )
 # The mid-15th century.
-_WHEN = re.compile("(?:[a-z]{2,}-)+[0-9]+(?:st|nd|rd|th)")
-_LINK = re.compile(r"https?://[!-~]+")
+_HYPHENED_ORDINAL = re.compile("(?:[a-z]{2,}-)+[0-9]+(?:st|nd|rd|th)")
+_URL = re.compile(r"https?://[!-~]+")
 # Codes, dates, spans, models: A4, 3/15, 2016-17, B-52, 190+, Google+.
 _CODE = re.compile(r"#?[0-9A-Za-z]+(?:[-'/][0-9A-Za-z]+)*\+?")
-_DOTTED = re.compile(r"(?<![\w-])[\w-]+(?:\.[\w-]+)+|(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
-_MARKS = (_LINK, _CODE, _DOTTED)
-_EITHER = re.compile(r"[a-z]{2,}(?:/[a-z]{2,})+", re.IGNORECASE)
+_DOTTED_NAME = re.compile(r"(?<![\w-])[\w-]+(?:\.[\w-]+)+|(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+_MARK_PATTERNS = (_URL, _CODE, _DOTTED_NAME)
+_SLASHED_WORDS = re.compile(r"[a-z]{2,}(?:/[a-z]{2,})+", re.IGNORECASE)
 _INITIALS = re.compile(r"[a-z](?:\.[a-z])+", re.IGNORECASE)
-_ROMAN = re.compile(r"m{0,3}(?:cm|cd|d?c{0,3})(?:xc|xl|l?x{0,3})(?:ix|iv|v?i{0,3})")
-_NO_ROMAN = frozenset("mi mix di dix mm cd dc md cv dm cc ml dl cm li vim civil mil".split())
+_ROMAN_NUMERAL = re.compile(r"m{0,3}(?:cm|cd|d?c{0,3})(?:xc|xl|l?x{0,3})(?:ix|iv|v?i{0,3})")
+_NOT_ROMAN_WORDS = frozenset("mi mix di dix mm cd dc md cv dm cc ml dl cm li vim civil mil".split())
 # Written alike whatever their case, as most people take no care of it.
-_ANY_CASE = frozenset("c++ c# .net node.js vue.js next.js mp3 mp4 h2o co2 covid-19 b12 a4 2d 3d 2fa ps4 ps5".split())
-_SHORT_FORMS = frozenset("e.g i.e a.m p.m ph.d mr mrs ms dr st vs etc approx incl no".split())
-_NAMED_BY_LETTERS = frozenset(
-    "letter letters vowel variable type class grade vitamin hepatitis option plan group level part point section column row line "
-    "appendix exhibit figure table phase stage war symbol".split()
+_CASELESS_CODES = frozenset(
+    "c++ c# .net node.js vue.js next.js mp3 mp4 h2o co2 covid-19 b12 a4 2d 3d 2fa ps4 ps5".split()
 )
-_MEASURES = frozenset("ms mg mm ml mv ma mj pa kg km cm nm gb mb kb tb hz khz mhz ghz kw".split())
+_ABBREVIATIONS = frozenset("e.g i.e a.m p.m ph.d mr mrs ms dr st vs etc approx incl no".split())
+_LETTERED_NOUNS = frozenset(
+    "letter letters vowel variable type class grade vitamin hepatitis option plan "
+    "group level part point section column row line appendix exhibit figure table "
+    "phase stage war symbol".split()
+)
+_UNIT_SYMBOLS = frozenset(
+    "ms mg mm ml mv ma mj pa kg km cm nm gb mb kb tb hz khz mhz ghz kw".split()
+)
 # Signs behind a number that make another one of it: 5!, 0.99...
-_OF_NUMBERS = ("!", "..", "…")
+_NUMBER_SUFFIX_SIGNS = ("!", "..", "…")
 # So many words in capitals, and nothing else, say nothing by them.
-_SHOUTED = 3
+_MIN_SHOUTED_WORDS = 3
 # Letters of the longest symbol of an element, or thereabouts: No and NO are two.
-_SYMBOL = 2
+_MAX_SYMBOL_LENGTH = 2
 # Punctuation that some people, and some programs, set apart from words.
-_SET_APART = frozenset('- – — ... … , . : ; ( ) « » "'.split())
-_SHORTEST = 2
-_BESIDE_NAMED_SIGNS = frozenset(
-    "does do is are a an the of between and or in to with without like use using type called mean means what "
-    "symbol sign character key operator command this press explain define describe about".split()
+_SPACED_PUNCTUATION = frozenset('- – — ... … , . : ; ( ) « » "'.split())
+_MIN_WORD_LENGTH = 2
+_WORDS_BESIDE_SIGNS = frozenset(
+    "does do is are a an the of between and or in to with without like use using type "
+    "called mean means what symbol sign character key operator command this press explain "
+    "define describe about".split()
 )
-_AFTER_NUMBERS, _AFTER_ANYTHING = frozenset(",.)%"), frozenset(",.()")
+_SIGNS_AFTER_NUMBERS, _SIGNS_AFTER_ANY_WORD = frozenset(",.)%"), frozenset(",.()")
 # What ends a question set apart from it; what begins one.
-_CLOSED = re.compile(r"[?!]+\?[?!]*|\?[?!]+|\.{3,}|…")
+_SPACED_SENTENCE_END = re.compile(r"[?!]+\?[?!]*|\?[?!]+|\.{3,}|…")
 _ELLIPSES = ("...", "…")
 # Quotes as typewriters have them.
-_TYPEWRITTEN = ("``", "''")
-_FACES = frozenset(((":", ")"), (";", ")")))
+_TYPEWRITER_QUOTES = ("``", "''")
+_SMILEYS = frozenset(((":", ")"), (";", ")")))
 _CURRENCIES = frozenset("$€£¥₹")
-_ENDINGS = frozenset(",.")
-_SAYS_OF_SIGNS = frozenset("do does mean means sign symbol operator character".split())
-_ENDS_WITH_SIGNS = frozenset("explain define describe about type press cd".split())
-_SPEAKS_OF_SIGNS = frozenset("does do is a an the between use using type called mean means symbol sign character key operator".split())
+_CLAUSE_ENDINGS = frozenset(",.")
+_SIGN_WORDS_AFTER = frozenset("do does mean means sign symbol operator character".split())
+_WORDS_BEFORE_FINAL_SIGN = frozenset("explain define describe about type press cd".split())
+_SIGN_WORDS_BEFORE = frozenset(
+    (
+        "does do is a an the between use using type called mean means symbol sign "
+        "character key operator"
+    ).split()
+)
 # What ends a whole question without being a part of it.
-MAX_POLITE = 3
-_POLITE_BEFORE = frozenset("please hi hello hey".split())
-_POLITE_BEHIND = frozenset("please thanks".split())
+MAX_POLITE_WORDS = 3
+_OPENING_POLITENESS = frozenset("please hi hello hey".split())
+_CLOSING_POLITENESS = frozenset("please thanks".split())
 # Words that begin a question: their first letter may be small where all else is code.
-_BEGIN = frozenset(
-    "what what's how why when where which who whose is are was were do does did can could may should would will has "
-    "have explain find convert write translate solve calculate compute describe name list give show tell fix "
-    "debug compare evaluate simplify the i my in if for it".split()
+_QUESTION_OPENERS = frozenset(
+    "what what's how why when where which who whose is are was were do does did can "
+    "could may should would will has have explain find convert write translate solve "
+    "calculate compute describe name list give show tell fix debug compare evaluate "
+    "simplify the i my in if for it".split()
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class NotationPiece:
     """`text` as it stands, `core` without the punctuation around it; `mark`: what of it counts."""
 
     text: str
     core: str
     mark: str = ""
-    formal: bool = False
+    is_formal: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Notation:
-    """`marks` in order; `formal`: one of them is formal; `literal`: texts with the same are the same. `words` in small letters; `names`:
-    those that begin with a capital inside the text; `capitals`: by the small letters of a word how it is written, where it is written in
-    capitals, or is short and begins with one inside the text."""
+    """`marks` in order; `is_formal`: one of them is formal;
+    `literal`: texts with the same are the same. `words` in small letters; `names`: those that begin
+    with a capital inside the text; `capitals`: by the small letters of a word how it is written,
+    where it is written in capitals, or is short and begins with one inside the text."""
 
     marks: tuple[str, ...]
-    formal: bool
+    is_formal: bool
     literal: tuple[str, ...]
     capitals: Mapping[str, str]
     words: frozenset[str]
@@ -121,79 +136,114 @@ class Notation:
 
 
 @remember_by_tenant(512)
-def notation(text: str) -> Notation:
+def parse_notation(text: str) -> Notation:
     """What counts to the letter in a text of any language. Linear in the length."""
-    text = _cleaned(text)
-    if text.isupper() and len(text.split()) >= _SHOUTED:
+    text = _clean_text(text)
+    if text.isupper() and len(text.split()) >= _MIN_SHOUTED_WORDS:
         text = text.lower()
-    pieces = _pieces(text)
-    formal = any(piece.formal for piece in pieces) or _is_indented(text)
+    pieces = _split_pieces(text)
+    formal = any(piece.is_formal for piece in pieces) or _is_indented(text)
     marks = tuple(piece.mark for piece in pieces if piece.mark)
-    literal = _as_code(text, pieces) if formal else _as_prose(pieces)
+    literal = _build_code_literal(text, pieces) if formal else _build_prose_literal(pieces)
     words = frozenset(part for piece in pieces for part in re.split("[-/']", piece.core.lower()))
     within = (piece.core for before, piece in pairwise(pieces) if not _ends_sentence(before))
-    names = frozenset(core.lower() for core in within if core.istitle() and core.lower() not in FILLERS)
-    return Notation(marks, formal, literal, _capitals(pieces), words, names)
+    names = frozenset(
+        core.lower() for core in within if core.istitle() and core.lower() not in FILLERS
+    )
+    return Notation(marks, formal, literal, _collect_capitals(pieces), words, names)
 
 
-def _capitals(pieces: list[Piece]) -> dict[str, str]:
+def _collect_capitals(pieces: list[NotationPiece]) -> dict[str, str]:
     found: dict[str, str] = {}
     for place, piece in enumerate(pieces):
         core = piece.core
-        if len(core) > 1 and core.isalpha() and (core.isupper() or (place and len(core) <= _SYMBOL and core.istitle())):
+        if (
+            len(core) > 1
+            and core.isalpha()
+            and (core.isupper() or (place and len(core) <= _MAX_SYMBOL_LENGTH and core.istitle()))
+        ):
             found[core.lower()] = core
     return found
 
 
 def _capitals_agree(ours: Notation, theirs: Notation) -> bool:
     """Whether no word is written NO here and No there."""
-    return all(ours.capitals[word] == theirs.capitals[word] for word in ours.capitals.keys() & theirs.capitals.keys())
+    return all(
+        ours.capitals[word] == theirs.capitals[word]
+        for word in ours.capitals.keys() & theirs.capitals.keys()
+    )
 
 
-def _is_unmentioned(ours: Notation, theirs: Notation) -> bool:
-    """Whether a word in capitals, a name or a keyword, is none of the other text's words. One common word alone is stressed by them."""
-    written = [word for word, form in ours.capitals.items() if form.isupper() and word not in FILLERS]
+def _has_unmentioned_capitals(ours: Notation, theirs: Notation) -> bool:
+    """Whether a word in capitals, a name or a keyword, is none of the other text's words.
+
+    One common word alone is stressed by them.
+    """
+    written = [
+        word for word, form in ours.capitals.items() if form.isupper() and word not in FILLERS
+    ]
     stressed = [word for word in written if is_word(word)]
-    missing = [word for word in written if word not in theirs.words and (len(stressed) > 1 or word not in stressed)]
-    return bool(missing) and not {canonical(word) for word in missing} <= {canonical(word) for word in theirs.words}
+    missing = [
+        word
+        for word in written
+        if word not in theirs.words and (len(stressed) > 1 or word not in stressed)
+    ]
+    return bool(missing) and not {canonicalize_word(word) for word in missing} <= {
+        canonicalize_word(word) for word in theirs.words
+    }
 
 
-def equivalent(one: str, other: str) -> bool:
-    """Whether the texts are the same but for blanks, case, quotes and punctuation that say nothing."""
+def literally_equal(one: str, other: str) -> bool:
+    """Whether the texts are the same but for blanks, case,
+    quotes and punctuation that say nothing."""
     if one == other:
         return True
-    ours, theirs = notation(one), notation(other)
-    return ours.literal == theirs.literal != () and ours.formal == theirs.formal and _capitals_agree(ours, theirs)
+    ours, theirs = parse_notation(one), parse_notation(other)
+    return (
+        ours.literal == theirs.literal != ()
+        and ours.is_formal == theirs.is_formal
+        and _capitals_agree(ours, theirs)
+    )
 
 
 def notations_differ(one: str, other: str) -> bool:
     """Whether the texts must not share an answer, though they be alike: what counts differs."""
-    ours, theirs = notation(one), notation(other)
-    if ours.formal or theirs.formal or ours.marks != theirs.marks or not _capitals_agree(ours, theirs):
+    ours, theirs = parse_notation(one), parse_notation(other)
+    if (
+        ours.is_formal
+        or theirs.is_formal
+        or ours.marks != theirs.marks
+        or not _capitals_agree(ours, theirs)
+    ):
         return True
-    return any(_is_unmentioned(*both) or _names_more(*both) for both in ((ours, theirs), (theirs, ours)))
+    return any(
+        _has_unmentioned_capitals(*both) or _adds_name(*both)
+        for both in ((ours, theirs), (theirs, ours))
+    )
 
 
-def _names_more(ours: Notation, theirs: Notation) -> bool:
+def _adds_name(ours: Notation, theirs: Notation) -> bool:
     """Whether the one is the other and a name more: John Adams, John Quincy Adams."""
     more = ours.words - theirs.words
     return bool(more) and theirs.words <= ours.words and more <= ours.names
 
 
-def _cleaned(text: str) -> str:
-    text = unspaced(text)
+def _clean_text(text: str) -> str:
+    text = join_punctuation(text)
     if text.isascii():
         return text.strip()
-    if few_marks(text) == text:  # else to put them in order takes a time that is quadratic in their number
+    # Else to put them in order takes a time that is quadratic in their number.
+    if limit_marks(text) == text:
         text = unicodedata.normalize("NFC", text)
-    if len(CARRIED.findall(text)) <= MAX_CARRIED:
-        text = CARRIED.sub("", text)
-    return _NOT_ASCII.sub(_as_word, text).strip()
+    if len(INVISIBLE_CHARACTERS.findall(text)) <= MAX_INVISIBLE_CHARACTERS:
+        text = INVISIBLE_CHARACTERS.sub("", text)
+    return _NON_ASCII_CHUNK.sub(_normalize_word, text).strip()
 
 
-def _as_word(chunk: re.Match[str]) -> str:
-    """A word in wide letters, or with ligatures or other hyphens, as it is mostly written; all else as it is."""
-    if not 1 < sum(map(str.isalpha, chunk[0])) <= LONGEST_WORD:
+def _normalize_word(chunk: re.Match[str]) -> str:
+    """A word in wide letters, or with ligatures or other hyphens, as it is mostly written;
+    all else as it is."""
+    if not 1 < sum(map(str.isalpha, chunk[0])) <= MAX_WORD_LENGTH:
         return chunk[0]
     found = unicodedata.normalize("NFKC", chunk[0]).translate(_HYPHENS)
     return found if _PLAIN_WORD.fullmatch(found) else chunk[0]
@@ -204,141 +254,185 @@ def _is_indented(text: str) -> bool:
     return any(line[:1].isspace() and line.strip() for line in text.splitlines()[1:])
 
 
-def _pieces(text: str) -> list[Piece]:
+def _split_pieces(text: str) -> list[NotationPiece]:
     chunks = text.split()
-    plain = {chunk: _piece(chunk) for chunk in dict.fromkeys(chunks)}
-    found: list[Piece] = []
+    plain = {chunk: _classify_chunk(chunk) for chunk in dict.fromkeys(chunks)}
+    found: list[NotationPiece] = []
     before = ""  # the core that stands before, prose's own signs left out
     for place, chunk in enumerate(chunks):
         piece = plain[chunk]
-        if chunk in _ELLIPSES and found and found[-1].core and _ends(found[-1].text):
-            piece = Piece(chunk, "")  # between two sentences
+        if chunk in _ELLIPSES and found and found[-1].core and _ends_clause(found[-1].text):
+            piece = NotationPiece(chunk, "")  # between two sentences
         elif not piece.core:
-            piece = _sign(chunk, before, chunks[place + 1] if place + 1 < len(chunks) else "")
-        elif not piece.mark and _is_named_by(piece.core, before, begun=bool(found) and not _ends(found[-1].text)):
-            piece = Piece(chunk, piece.core, piece.core)
+            piece = _classify_sign(
+                chunk, before, chunks[place + 1] if place + 1 < len(chunks) else ""
+            )
+        elif not piece.mark and _is_symbol_after(
+            piece.core, before, begun=bool(found) and not _ends_clause(found[-1].text)
+        ):
+            piece = NotationPiece(chunk, piece.core, piece.core)
         found.append(piece)
-        before = piece.core.lower() if piece.core or piece.formal else before
+        before = piece.core.lower() if piece.core or piece.is_formal else before
     return found
 
 
-def _is_named_by(core: str, before: str, *, begun: bool) -> bool:
+def _is_symbol_after(core: str, before: str, *, begun: bool) -> bool:
     """Whether what stands before makes a symbol of a word: the letter I, hepatitis A, 5 Mg."""
     if len(core) == 1:
-        return core.isalpha() and ((core == "A" and begun) or before in _NAMED_BY_LETTERS)
-    return before[-1:].isdigit() and core.lower() in _MEASURES and not core.islower()
+        return core.isalpha() and ((core == "A" and begun) or before in _LETTERED_NOUNS)
+    return before[-1:].isdigit() and core.lower() in _UNIT_SYMBOLS and not core.islower()
 
 
-def _ends_sentence(piece: Piece) -> bool:
+def _ends_sentence(piece: NotationPiece) -> bool:
     """Whether a capital behind it says nothing. Behind an initial, or Mr., it does."""
-    return _ends(piece.text) and (piece.text[-1] != "." or (len(piece.core) > 1 and piece.core.lower() not in _SHORT_FORMS))
+    return _ends_clause(piece.text) and (
+        piece.text[-1] != "." or (len(piece.core) > 1 and piece.core.lower() not in _ABBREVIATIONS)
+    )
 
 
-def _ends(chunk: str) -> bool:
+def _ends_clause(chunk: str) -> bool:
     return chunk[-1] in ".!?:"
 
 
-def _piece(chunk: str) -> Piece:
-    """One piece by itself. What is punctuation alone has no core, and hangs on what stands before."""
+def _classify_chunk(chunk: str) -> NotationPiece:
+    """One piece by itself.
+
+    What is punctuation alone has no core, and hangs on what stands before.
+    """
     if not any(map(str.isalnum, chunk)):
-        return Piece(chunk, "")
+        return NotationPiece(chunk, "")
     plain = chunk.translate(_QUOTES)
-    if quoted := _NAMED.fullmatch(plain):
+    if quoted := _BACKTICKED_WORD.fullmatch(plain):
         plain = quoted[1] + quoted[2]
-    start = _OPENING.match(plain)
+    start = _OPENING_PUNCTUATION.match(plain)
     core = plain[start.end() :] if start else plain
-    core, tail = _without_end(core)
+    core, tail = _split_closing_signs(core)
     if core.endswith("'s") and not _WORD.fullmatch(core):
         core = core[:-2]
-    if tail and (len(tail) > MAX_CLOSING or not _CLOSING.fullmatch(tail)):
-        return Piece(chunk, core, chunk, formal=True)
+    if tail and (len(tail) > MAX_CLOSING_LENGTH or not _CLOSING_PUNCTUATION.fullmatch(tail)):
+        return NotationPiece(chunk, core, chunk, is_formal=True)
     if _WORD.fullmatch(core):
-        return _word(chunk, core, tail)
+        return _classify_word(chunk, core, tail)
     feet = tail.startswith(("'", '"')) and not start and core[-1].isdigit()
-    if feet or (tail.startswith(_OF_NUMBERS) and not core[-1].isalpha()):
-        return Piece(chunk, core, plain, formal=True)  # 5! is no 5
-    if _AMOUNT.fullmatch(core) or _COUNTED.fullmatch(core) or _WHEN.fullmatch(core):
-        return Piece(chunk, core)
-    return _other(chunk, core)
+    if feet or (tail.startswith(_NUMBER_SUFFIX_SIGNS) and not core[-1].isalpha()):
+        return NotationPiece(chunk, core, plain, is_formal=True)  # 5! is no 5
+    if (
+        _AMOUNT.fullmatch(core)
+        or _NUMBER_WITH_SUFFIX.fullmatch(core)
+        or _HYPHENED_ORDINAL.fullmatch(core)
+    ):
+        return NotationPiece(chunk, core)
+    return _classify_nonword(chunk, core)
 
 
-def _without_end(core: str) -> tuple[str, str]:
+def _split_closing_signs(core: str) -> tuple[str, str]:
     end = len(core)
-    while end and core[end - 1] in _ENDS:
+    while end and core[end - 1] in _CLOSING_SIGNS:
         end -= 1
     return core[:end], core[end:]
 
 
-def _word(chunk: str, core: str, tail: str) -> Piece:
+def _classify_word(chunk: str, core: str, tail: str) -> NotationPiece:
     lower = core.lower()
     if chunk in ("'s", "’s"):  # cut off from its word
-        return Piece(chunk, core)
+        return NotationPiece(chunk, core)
     if not core.isascii():
-        return Piece(chunk, core, lower if len(core) > 1 else core, formal=_is_mixed(core))
+        return NotationPiece(
+            chunk, core, lower if len(core) > 1 else core, is_formal=_mixes_scripts(core)
+        )
     if len(core) == 1 and (core not in "aAiI" or chunk[0] in "'\"‘“"):
-        return Piece(chunk, core, core + "!" * ("!" in tail), formal="!" in tail)
-    if _LETTERS.fullmatch(core):
-        return Piece(chunk, core, core)
-    if len(core) > 1 and lower not in _NO_ROMAN and _ROMAN.fullmatch(lower):
-        return Piece(chunk, core, lower.upper())
-    return Piece(chunk, core, core if counts_by_case(core) else "")
+        return NotationPiece(chunk, core, core + "!" * ("!" in tail), is_formal="!" in tail)
+    if _HYPHENED_LETTERS.fullmatch(core):
+        return NotationPiece(chunk, core, core)
+    if len(core) > 1 and lower not in _NOT_ROMAN_WORDS and _ROMAN_NUMERAL.fullmatch(lower):
+        return NotationPiece(chunk, core, lower.upper())
+    return NotationPiece(chunk, core, core if counts_by_case(core) else "")
 
 
-def _is_mixed(word: str) -> bool:
+def _mixes_scripts(word: str) -> bool:
     """Whether letters of two scripts stand in one word: one of them is there for its looks."""
-    scripts = {unicodedata.name(letter, "").partition(" ")[0] for letter in word if letter.isalpha()}
+    scripts = {
+        unicodedata.name(letter, "").partition(" ")[0] for letter in word if letter.isalpha()
+    }
     return len(scripts & {"LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE"}) > 1
 
 
-def _other(chunk: str, core: str) -> Piece:
+def _classify_nonword(chunk: str, core: str) -> NotationPiece:
     """What is neither a word nor a number: plain, a mark, or a formal one."""
     lower = core.lower()
-    if lower in _SHORT_FORMS or (_EITHER.fullmatch(core) and all(map(is_common, lower.split("/")))):
-        return Piece(chunk, core)
+    if lower in _ABBREVIATIONS or (
+        _SLASHED_WORDS.fullmatch(core) and all(map(is_common, lower.split("/")))
+    ):
+        return NotationPiece(chunk, core)
     if _INITIALS.fullmatch(core):
         name = core.replace(".", "").upper()
-        return Piece(chunk, name, name)
-    if lower in _ANY_CASE or "@" in core[1:]:
+        return NotationPiece(chunk, name, name)
+    if lower in _CASELESS_CODES or "@" in core[1:]:
         core = lower
-    known = core in _ANY_CASE or any(kind.fullmatch(core) for kind in _MARKS)
-    return Piece(chunk, core, core) if known else Piece(chunk, core, chunk, formal=True)
+    known = core in _CASELESS_CODES or any(kind.fullmatch(core) for kind in _MARK_PATTERNS)
+    return (
+        NotationPiece(chunk, core, core)
+        if known
+        else NotationPiece(chunk, core, chunk, is_formal=True)
+    )
 
 
-def _sign(chunk: str, before: str, after: str) -> Piece:
-    """Punctuation that stands alone: prose after a word that does not speak of signs, else a sign."""
+def _classify_sign(chunk: str, before: str, after: str) -> NotationPiece:
+    """Punctuation that stands alone: prose after a word that does not speak of signs,
+    else a sign."""
     chunk = chunk if after else chunk.rstrip("\"»”'") or chunk
     if chunk in _CURRENCIES and after[:1].isdigit():
-        return Piece(chunk, chunk, chunk)
+        return NotationPiece(chunk, chunk, chunk)
     number = _AMOUNT.fullmatch(before) is not None
-    word = _WORD.fullmatch(before) is not None and len(before) >= _SHORTEST
-    word = word and before not in (_SPEAKS_OF_SIGNS if chunk in _ENDINGS else _BESIDE_NAMED_SIGNS)
-    word = word and after.lower().rstrip("?.!,") not in _SAYS_OF_SIGNS
-    if (chunk, after) in _FACES:
-        return Piece(chunk, "", chunk, formal=True)
+    word = _WORD.fullmatch(before) is not None and len(before) >= _MIN_WORD_LENGTH
+    word = word and before not in (
+        _SIGN_WORDS_BEFORE if chunk in _CLAUSE_ENDINGS else _WORDS_BESIDE_SIGNS
+    )
+    word = word and after.lower().rstrip("?.!,") not in _SIGN_WORDS_AFTER
+    if (chunk, after) in _SMILEYS:
+        return NotationPiece(chunk, "", chunk, is_formal=True)
     if chunk == "--" and (word or (number and after[:1].isdigit())):
-        return Piece(chunk, "", chunk)
+        return NotationPiece(chunk, "", chunk)
     if chunk == "&" and word and after[:1].isalpha():
-        return Piece(chunk, "and")
-    return Piece(chunk, "") if _is_prose(chunk, before, after, word, number) else Piece(chunk, "", chunk, formal=True)
+        return NotationPiece(chunk, "and")
+    return (
+        NotationPiece(chunk, "")
+        if _is_prose_sign(chunk, before, after, word, number)
+        else NotationPiece(chunk, "", chunk, is_formal=True)
+    )
 
 
-def _is_prose(chunk: str, before: str, after: str, word: bool, number: bool) -> bool:
-    """Whether punctuation that stands alone is no sign of its own. `word`, `number`: what stands before it, other than of signs."""
-    if chunk in _TYPEWRITTEN or (chunk == "'" and before[-1:] == "s"):
+def _is_prose_sign(chunk: str, before: str, after: str, word: bool, number: bool) -> bool:
+    """Whether punctuation that stands alone is no sign of its own.
+
+    `word`, `number`: what stands before it, other than of signs.
+    """
+    if chunk in _TYPEWRITER_QUOTES or (chunk == "'" and before[-1:] == "s"):
         return True
     if not before:
         return chunk in _ELLIPSES and after.lstrip("'")[:1].isalpha()
-    if word and not after[:1].islower() and _CLOSED.fullmatch(chunk):
+    if word and not after[:1].islower() and _SPACED_SENTENCE_END.fullmatch(chunk):
         return True
-    if not after and chunk in (".", ":") and before not in _SPEAKS_OF_SIGNS and before not in _ENDS_WITH_SIGNS:
+    if (
+        not after
+        and chunk in (".", ":")
+        and before not in _SIGN_WORDS_BEFORE
+        and before not in _WORDS_BEFORE_FINAL_SIGN
+    ):
         return True
     if chunk == "?":
-        return (word and not after[:1].islower()) or (number and not after[:1].islower() and not after[:1].isdigit())
-    apart = len(before) > 1 and before not in _BESIDE_NAMED_SIGNS and chunk in _AFTER_ANYTHING
-    return apart or (word and chunk in _SET_APART) or (number and chunk in _AFTER_NUMBERS)
+        return (word and not after[:1].islower()) or (
+            number and not after[:1].islower() and not after[:1].isdigit()
+        )
+    apart = len(before) > 1 and before not in _WORDS_BESIDE_SIGNS and chunk in _SIGNS_AFTER_ANY_WORD
+    return (
+        apart
+        or (word and chunk in _SPACED_PUNCTUATION)
+        or (number and chunk in _SIGNS_AFTER_NUMBERS)
+    )
 
 
-def _as_prose(pieces: list[Piece]) -> tuple[str, ...]:
+def _build_prose_literal(pieces: list[NotationPiece]) -> tuple[str, ...]:
     """Words and numbers in order; case counts in marks alone."""
     found: list[str] = []
     for piece in pieces:
@@ -349,47 +443,67 @@ def _as_prose(pieces: list[Piece]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _as_code(text: str, pieces: list[Piece]) -> tuple[str, ...]:
-    """The text as it stands, less politeness at its ends and what ends a sentence; a question's first words in small letters."""
-    kept = _without_politeness(pieces)
-    last = _without_stop(kept)
+def _build_code_literal(text: str, pieces: list[NotationPiece]) -> tuple[str, ...]:
+    """The text as it stands, less politeness at its ends and what ends a sentence;
+    a question's first words in small letters."""
+    kept = _strip_politeness(pieces)
+    last = _strip_sentence_end(kept)
     if len(text.splitlines()) > 1 or re.search(r"[`\"'“‘]", text):
-        rest = _rest(text, pieces, kept)
-        return (*_begun(kept[:1]), rest[: len(rest) - len(kept[-1].text)] + last if len(kept) > 1 else "")
-    return (*_begun(kept[:-1]), last) if len(kept) > 1 else (last,)
+        rest = _cut_after_first_piece(text, pieces, kept)
+        return (
+            *_lower_opening_words(kept[:1]),
+            rest[: len(rest) - len(kept[-1].text)] + last if len(kept) > 1 else "",
+        )
+    return (*_lower_opening_words(kept[:-1]), last) if len(kept) > 1 else (last,)
 
 
-def _without_stop(pieces: list[Piece]) -> str:
+def _strip_sentence_end(pieces: list[NotationPiece]) -> str:
     """The last piece without what ends a sentence, if that is no part of it."""
     last = pieces[-1]
-    if not last.formal and last.core[-1:].isalnum():
+    if not last.is_formal and last.core[-1:].isalnum():
         return last.core
-    asked = len(pieces) > 1 and pieces[0].core.lower() in _BEGIN and last.text[-1] == "?"
-    return last.text[:-1] if asked and (last.text[-2:-1].isalnum() or last.text[-2:-1] in set(")}]`\"'")) else last.text
+    asked = len(pieces) > 1 and pieces[0].core.lower() in _QUESTION_OPENERS and last.text[-1] == "?"
+    return (
+        last.text[:-1]
+        if asked and (last.text[-2:-1].isalnum() or last.text[-2:-1] in set(")}]`\"'"))
+        else last.text
+    )
 
 
-def _without_politeness(pieces: list[Piece]) -> list[Piece]:
+def _strip_politeness(pieces: list[NotationPiece]) -> list[NotationPiece]:
     first, last = 0, len(pieces)
-    while first < min(last - 1, MAX_POLITE) and not pieces[first].formal and pieces[first].core.lower() in _POLITE_BEFORE:
+    while (
+        first < min(last - 1, MAX_POLITE_WORDS)
+        and not pieces[first].is_formal
+        and pieces[first].core.lower() in _OPENING_POLITENESS
+    ):
         first += 1
     while (
-        last > max(first + 1, len(pieces) - MAX_POLITE) and not pieces[last - 1].formal and pieces[last - 1].core.lower() in _POLITE_BEHIND
+        last > max(first + 1, len(pieces) - MAX_POLITE_WORDS)
+        and not pieces[last - 1].is_formal
+        and pieces[last - 1].core.lower() in _CLOSING_POLITENESS
     ):
         last -= 1
     return pieces[first:last]
 
 
-def _begun(pieces: list[Piece]) -> list[str]:
+def _lower_opening_words(pieces: list[NotationPiece]) -> list[str]:
     """The pieces; up to the first mark the words that begin questions are in small letters."""
     found: list[str] = []
-    opening = bool(pieces) and pieces[0].core.lower() in _BEGIN
+    opening = bool(pieces) and pieces[0].core.lower() in _QUESTION_OPENERS
     for piece in pieces:
         opening = opening and not piece.mark
-        found.append(piece.text.lower() if opening and piece.core.lower() in _BEGIN else piece.text)
+        found.append(
+            piece.text.lower()
+            if opening and piece.core.lower() in _QUESTION_OPENERS
+            else piece.text
+        )
     return found
 
 
-def _rest(text: str, pieces: list[Piece], kept: list[Piece]) -> str:
+def _cut_after_first_piece(
+    text: str, pieces: list[NotationPiece], kept: list[NotationPiece]
+) -> str:
     """What follows the first piece that is kept, blanks and all."""
     skipped = next((place for place, piece in enumerate(pieces) if piece is kept[0]), 0)
     for piece in pieces[: skipped + 1]:

@@ -8,71 +8,89 @@ from itertools import pairwise
 from threading import Lock
 
 from proxy.core.tenant_memory import remember_by_tenant
-from proxy.core.text.languages import LONGEST_WORD, stemmer
-from proxy.core.text.normalize import fold
-from proxy.core.text.spaced_prose import unspaced
-from proxy.core.verification.lexicon.american_spelling import american
-from proxy.core.verification.lexicon.synonyms import JOINED, SAME
+from proxy.core.text.languages import MAX_WORD_LENGTH, load_stemmer
+from proxy.core.text.normalize import fold_text
+from proxy.core.text.spaced_prose import join_punctuation
+from proxy.core.verification.lexicon.american_spelling import to_american_spelling
+from proxy.core.verification.lexicon.synonyms import JOINED_PHRASES, SYNONYMS
 
 # A text as words, numbers and signs in order, whatever way they were written: "don't" and "do not",
 # 2 and two, log in and login.
 
 _TOKEN = re.compile(r"\d+(?:[.,:]\d+)*|[^\W\d_]+(?:'[^\W\d_]+)*|[$€£¥₹%]|[.!?]+\s?")
-END = "."
+SENTENCE_BREAK = "."
 _HALF_OF_DAY = re.compile(r"\b([ap])\.m\b")
-_MONEY = re.compile(r"([$€£¥₹])\s?(\d[\d.,:]*)")
-_THOUSANDS = re.compile(r",(?=\d{3}(?!\d))")
-_TO_TWENTY = (
-    "two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()
+_MONEY_AMOUNT = re.compile(r"([$€£¥₹])\s?(\d[\d.,:]*)")
+_THOUSANDS_SEPARATOR = re.compile(r",(?=\d{3}(?!\d))")
+_WORDS_TO_TWENTY = (
+    "two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
+    "seventeen eighteen nineteen"
+).split()
+_DIGIT_BY_WORD = {word: value for value, word in enumerate(["one", *_WORDS_TO_TWENTY[:8]], 1)}
+_TENS_BY_WORD = {
+    word: 10 * value
+    for value, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)
+}
+_ORDINAL_NAMES = (
+    "third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth "
+    "fifteenth sixteenth seventeenth eighteenth nineteenth twentieth"
 )
-_TO_NINE = {word: value for value, word in enumerate(["one", *_TO_TWENTY[:8]], 1)}
-_TENS = {word: 10 * value for value, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)}
-_NTHS = (
-    "third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth fifteenth sixteenth seventeenth "
-    "eighteenth nineteenth twentieth"
-)
-_NTH = {word: value for value, word in enumerate(_NTHS.split(), 3)}
-# `one` is left out: it is a pronoun more often than a number. So are first and second, which mean other things too.
-_NUMBER_WORDS = {word: str(value) for value, word in [(0, "zero"), *enumerate(_TO_TWENTY, 2)]}
-_NUMBER_WORDS |= {word: str(value) for word, value in (_TENS | _NTH).items()}
-_ORDINALS = frozenset("st nd rd th".split())
+_ORDINAL_BY_WORD = {word: value for value, word in enumerate(_ORDINAL_NAMES.split(), 3)}
+# `one` is left out: it is a pronoun more often than a number. So are first and second, which mean
+# other things too.
+_NUMBER_WORDS = {word: str(value) for value, word in [(0, "zero"), *enumerate(_WORDS_TO_TWENTY, 2)]}
+_NUMBER_WORDS |= {word: str(value) for word, value in (_TENS_BY_WORD | _ORDINAL_BY_WORD).items()}
+_ORDINAL_SUFFIXES = frozenset("st nd rd th".split())
 # What may follow the apostrophe of an English word; l'entrata and O'Brien are one word each.
-_CONTRACTED = frozenset(("", *"s re ve ll d m t".split()))
+_CONTRACTION_ENDINGS = frozenset(("", *"s re ve ll d m t".split()))
 # Contractions are written without their apostrophe as well.
-_NEGATED = frozenset("cannot cant dont doesnt didnt wont isnt arent wasnt werent hasnt havent hadnt couldnt shouldnt wouldnt aint".split())
-JOINED_TOKENS = {tuple(phrase.split()): one for phrase, one in (entry.strip().split("=") for entry in JOINED.replace("\n", " ").split(","))}
+_NEGATED_CONTRACTIONS = frozenset(
+    (
+        "cannot cant dont doesnt didnt wont isnt arent wasnt werent hasnt havent hadnt couldnt "
+        "shouldnt wouldnt aint"
+    ).split()
+)
+JOINED_TOKENS = {
+    tuple(phrase.split()): one
+    for phrase, one in (
+        entry.strip().split("=") for entry in JOINED_PHRASES.replace("\n", " ").split(",")
+    )
+}
 
 
-def tokens_of(text: str) -> list[str]:
-    """Tokens of a folded text in lower case. A contraction keeps its first word only, or is "not"; $5 is 5 $; where
-    a sentence ends and another begins is END."""
+def tokenize_text(text: str) -> list[str]:
+    """Tokens of a folded text in lower case.
+
+    A contraction keeps its first word only, or is "not"; $5 is 5 $; where a sentence ends and
+    another begins is END.
+    """
     found: list[str] = []
     before = ""
-    text = _MONEY.sub(r"\2 \1", _HALF_OF_DAY.sub(r"\1m", text.lower()))
+    text = _MONEY_AMOUNT.sub(r"\2 \1", _HALF_OF_DAY.sub(r"\1m", text.lower()))
     for token in _TOKEN.findall(text):
         if token[0] in ".!?":
-            found.extend([END] if token[-1].isspace() else [])
-        elif before in _TENS and token in _TO_NINE:
-            found[-1] = str(_TENS[before] + _TO_NINE[token])
+            found.extend([SENTENCE_BREAK] if token[-1].isspace() else [])
+        elif before in _TENS_BY_WORD and token in _DIGIT_BY_WORD:
+            found[-1] = str(_TENS_BY_WORD[before] + _DIGIT_BY_WORD[token])
         elif token[0].isdecimal():
-            found.append(_number(token))
-        elif token in _NEGATED or token.endswith("n't"):
+            found.append(_normalize_number(token))
+        elif token in _NEGATED_CONTRACTIONS or token.endswith("n't"):
             found.append("not")
-        elif token not in _ORDINALS or not before[:1].isdecimal():
+        elif token not in _ORDINAL_SUFFIXES or not before[:1].isdecimal():
             first, _, rest = token.partition("'")
-            plain = first if rest in _CONTRACTED else token
+            plain = first if rest in _CONTRACTION_ENDINGS else token
             found.append(_NUMBER_WORDS.get(plain, plain))
         before = token
-    return _joined(found)
+    return _join_phrases(found)
 
 
-def _number(digits: str) -> str:
+def _normalize_number(digits: str) -> str:
     """One way to write a number: 1,000 is 1000; 5.00 and 5:00 are 5."""
-    plain = _THOUSANDS.sub("", digits)
+    plain = _THOUSANDS_SEPARATOR.sub("", digits)
     return plain[:-3] if plain[-3:] in {".00", ":00"} else plain
 
 
-def _joined(tokens: list[str]) -> list[str]:
+def _join_phrases(tokens: list[str]) -> list[str]:
     """With phrases of two words as one."""
     found: list[str] = []
     taken = False
@@ -90,31 +108,39 @@ def _joined(tokens: list[str]) -> list[str]:
 # Said in many questions and asked in none.
 FILLERS = frozenset(
     (
-        f"{END} "
-        "a an the this that these those there here it its i im ive id me my mine myself we us our you your yours he him his she her "
-        "they them their is am are was were be been being do does did doing done have has had having can could may might must shall "
-        "should will would please kindly hi hello hey hiya dear thanks thank thx cheers sorry ok okay um umm uh er erm hmm well so just "
-        "also too then now actually really need needed require required want wanna like wish tell know help let lets give get got "
-        "getting gotten say wonder wondering curious try trying possible able and or but if as how what whats which who whom whose when "
-        "where why quick question re s t ll ve d m some any one go going gonna make made take use using appreciate much lot exactly "
-        "still unsure "
+        f"{SENTENCE_BREAK} "
+        "a an the this that these those there here it its i im ive id me my mine myself we us our "
+        "you your yours he him his she her they them their is am are was were be been being do "
+        "does did doing done have has had having can could may might must shall should will would "
+        "please kindly hi hello hey hiya dear thanks thank thx cheers sorry ok okay um umm uh er "
+        "erm hmm well so just also too then now actually really need needed require required want "
+        "wanna like wish tell know help let lets give get got getting gotten say wonder wondering "
+        "curious try trying possible able and or but if as how what whats which who whom whose "
+        "when where why quick question re s t ll ve d m some any one go going gonna make made take "
+        "use using appreciate much lot exactly still unsure "
     ).split()
 )
 # Tie other words together, and say which is which: from, to.
 LINKS = frozenset(
-    "to from in on at of for with by into onto about than over under through via against before after off out up down without".split()
+    (
+        "to from in on at of for with by into onto about than over under through via against "
+        "before after off out up down without"
+    ).split()
 )
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*")
-_NO_NAMES = frozenset("i hi hello hey dear am pm pc tv ok okay please sorry thanks thank you cheers".split())
+_NEVER_NAMES = frozenset(
+    "i hi hello hey dear am pm pc tv ok okay please sorry thanks thank you cheers".split()
+)
 _SENTENCE_END = frozenset(".!?:\n")
 # Of our own, as it is not for two threads at once, and compression has the one that is remembered.
-_STEM, _LOCK = stemmer.__wrapped__("english"), Lock()
+_STEMMER, _STEMMER_LOCK = load_stemmer.__wrapped__("english"), Lock()
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """`tokens`: see `tokens_of`; `words`: each of them once; `keys`: without fillers, each word by what stands for it; `content`: the keys
-    that are no links; `names`: words written as names, in lower case."""
+class ParsedText:
+    """`tokens`: see `tokenize_text`; `words`: each of them once;
+    `keys`: without fillers, each word by what stands for it; `content`: the keys that are no links;
+    `names`: words written as names, in lower case."""
 
     tokens: tuple[str, ...]
     words: frozenset[str]
@@ -123,50 +149,67 @@ class Reading:
     names: frozenset[str]
 
 
-def read(text: str) -> Reading:
+def parse_text(text: str) -> ParsedText:
     """The reading of a text of any length and language; what depends on words is for English."""
-    folded = fold(unspaced(text))
-    return reading_of(tokens_of(folded), _names(folded))
+    folded = fold_text(join_punctuation(text))
+    return build_parsed_text(tokenize_text(folded), _collect_names(folded))
 
 
-def reading_of(tokens: Iterable[str], names: Iterable[str]) -> Reading:
+def build_parsed_text(tokens: Iterable[str], names: Iterable[str]) -> ParsedText:
     """The reading of these tokens, with these names among them."""
     tokens = tuple(tokens)
-    keys = tuple(canonical(token) for token in tokens if token not in FILLERS)
-    return Reading(tokens, frozenset(tokens), keys, frozenset(keys) - LINKS, frozenset(names))
+    keys = tuple(canonicalize_word(token) for token in tokens if token not in FILLERS)
+    return ParsedText(tokens, frozenset(tokens), keys, frozenset(keys) - LINKS, frozenset(names))
 
 
-def canonical(word: str) -> str:
-    """What stands for a lower-case word: its stem, or that of the word it may be exchanged for. What is too long is no word."""
-    return _canonical(word) if len(word) <= LONGEST_WORD else word
+def canonicalize_word(word: str) -> str:
+    """What stands for a lower-case word: its stem, or that of the word it may be exchanged for.
+
+    What is too long is no word.
+    """
+    return _canonicalize_cached(word) if len(word) <= MAX_WORD_LENGTH else word
 
 
 @lru_cache(maxsize=20_000)
-def _canonical(word: str) -> str:
-    root = stem(american(word))
-    return _SAME.get(root, root)
+def _canonicalize_cached(word: str) -> str:
+    root = stem_word(to_american_spelling(word))
+    return _CANONICAL_BY_STEM.get(root, root)
 
 
-def stem(word: str) -> str:
+def stem_word(word: str) -> str:
     """The root of a lower-case English word, by Snowball."""
-    with _LOCK:
-        return _STEM(word)
+    with _STEMMER_LOCK:
+        return _STEMMER(word)
 
 
-def _names(text: str) -> set[str]:
-    """Capitalised words inside a sentence. A text all in capitals, or in Title Case, says nothing by them."""
+def _collect_names(text: str) -> set[str]:
+    """Capitalised words inside a sentence.
+
+    A text all in capitals, or in Title Case, says nothing by them.
+    """
     if text.islower():
         return set()
     found = list(_WORD.finditer(text))
     capitalised = [match for match in found if match[0][0].isupper()]
     if len(found) > 2 and len(capitalised) * 2 > len(found):
         return set()
-    starts = {match.start() for before, match in pairwise(found) if _SENTENCE_END & set(text[before.end() : match.start()])}
+    starts = {
+        match.start()
+        for before, match in pairwise(found)
+        if _SENTENCE_END & set(text[before.end() : match.start()])
+    }
     starts |= {found[0].start()} if found else set()
-    return {match[0].lower().partition("'")[0] for match in capitalised if match.start() not in starts} - _NO_NAMES
+    return {
+        match[0].lower().partition("'")[0] for match in capitalised if match.start() not in starts
+    } - _NEVER_NAMES
 
 
-# A chat repeats its turns with every request, and a question is compared with several. To read a turn of 1,000 characters takes
-# 0.2 ms, so a chat of many turns would tell by its time that another tenant sent the same: each finds its own readings alone.
-remembered = remember_by_tenant(1024)(read)
-_SAME = {stem(american(word)): stem(american(words[0])) for words in map(str.split, SAME.split(";")) for word in words}
+# A chat repeats its turns with every request, and a question is compared with several. To read a
+# turn of 1,000 characters takes 0.2 ms, so a chat of many turns would tell by its time that another
+# tenant sent the same: each finds its own readings alone.
+parse_text_memoized = remember_by_tenant(1024)(parse_text)
+_CANONICAL_BY_STEM = {
+    stem_word(to_american_spelling(word)): stem_word(to_american_spelling(words[0]))
+    for words in map(str.split, SYNONYMS.split(";"))
+    for word in words
+}

@@ -1,61 +1,75 @@
-"""Small talk: sentences of a chat that its last question would be answered the same without. Hello, thanks, how are you.
+"""Small talk: sentences of a chat that its last question would be answered the same without.
 
-A sentence is small talk when every word of it is on the lists below and one of them says so by itself. Yes and no are on none of them, and
-what follows a question that is no small talk may be its answer: "great" to "shall I book it?" is kept.
+Hello, thanks, how are you.
+
+A sentence is small talk when every word of it is on the lists below and one of them says so by
+itself. Yes and no are on none of them, and what follows a question that is no small talk may be its
+answer: "great" to "shall I book it?" is kept.
 """
 
 import re
 from collections.abc import Iterator
 
-from proxy.core.text.normalize import fold
-from proxy.core.verification.notation import notation
+from proxy.core.text.normalize import fold_text
+from proxy.core.verification.notation import parse_notation
 
-_SAID_BY_ITSELF = frozenset(
-    "hi hello hey hiya howdy greetings dear welcome thanks thank thx cheers appreciate appreciated grateful glad hope hoping great nice "
-    "cool awesome wonderful excellent amazing fantastic brilliant perfect lovely super ok okay alright gotcha pleasure bye goodbye haha "
-    "hah lol wow luck happy fine helpful enjoy kind sorry".split()
+_SMALL_TALK_WORDS = frozenset(
+    "hi hello hey hiya howdy greetings dear welcome thanks thank thx cheers appreciate "
+    "appreciated grateful glad hope hoping great nice cool awesome wonderful excellent "
+    "amazing fantastic brilliant perfect lovely super ok okay alright gotcha pleasure bye "
+    "goodbye haha hah lol wow luck happy fine helpful enjoy kind sorry".split()
 )
-# No two of them exclude each other: where both are dropped, "great, the first" must not be the same as "great, the last".
-_BESIDES = frozenset(
-    "a an the i im i'm me my we us our you your youre you're it its it's that thats that's this those there all is are am was were be "
-    "been being do doing does did have has had for of to in at so very really quite much lot lots and but too also as well good day "
-    "today far always still again how what can could will would i'll ill i've ive let's may help helping helped helps assist assistance "
-    "assisting know hear hearing see seeing meet meeting chat chatting talk talking worked works work useful clear sense makes made "
-    "sure thing problem worries anytime course anything everything else more weather question questions quick here oh ah hmm um "
-    "with from by if ever bit just been busy excited sounds sound looks answer answers explanation explaining info information patience "
-    "patient friend friends team everyone folks certainly doing one asking".split()
+# No two of them exclude each other: where both are dropped, "great, the first" must not be the same
+# as "great, the last".
+_ACCOMPANYING_WORDS = frozenset(
+    "a an the i im i'm me my we us our you your youre you're it its it's that thats "
+    "that's this those there all is are am was were be been being do doing does did have "
+    "has had for of to in at so very really quite much lot lots and but too also as well "
+    "good day today far always still again how what can could will would i'll ill i've "
+    "ive let's may help helping helped helps assist assistance assisting know hear "
+    "hearing see seeing meet meeting chat chatting talk talking worked works work useful "
+    "clear sense makes made sure thing problem worries anytime course anything "
+    "everything else more weather question questions quick here oh ah hmm um with from "
+    "by if ever bit just been busy excited sounds sound looks answer answers explanation "
+    "explaining info information patience patient friend friends team everyone folks "
+    "certainly doing one asking".split()
 )
 _IDIOMS = re.compile(
-    r"\b(good (morning|afternoon|evening|day)|^morning|last time|how are you|how('s| is) (it going|everything|your day)|what's up|"
-    r"how do you do|how have you been|are you an? (real person|real human|human|bot|robot)|sorry for the (delay|wait)|"
-    r"(had to|let me) (take|answer) a call|be right back|one sec(ond)?|got distracted|no rush|take your time|"
-    r"(how|what) (can|may|could) i (help|do|assist)|anything else|it certainly is|(i'm|i am) (doing|an? (virtual )?assistant))\b"
+    r"\b(good (morning|afternoon|evening|day)|^morning|last time|how are you|how('s|"
+    r" is) (it going|everything|your day)|what's up|how do you do|how have you been|"
+    r"are you an? (real person|real human|human|bot|robot)|sorry for the (delay|wait)|(had to|"
+    r"let me) (take|answer) a call|be right back|one sec(ond)?|got distracted|no rush|"
+    r"take your time|(how|what) (can|may|could) i (help|do|assist)|anything else|it certainly is|"
+    r"(i'm|i am) (doing|an? (virtual )?assistant))\b"
 )
 _SENTENCE = re.compile(r"[^.!?\n]*+[.!?]*+\s*+")
 _WORD = re.compile(r"\w+(?:'\w+)*")
 
 
-def without_small_talk(text: str) -> str:
+def strip_small_talk(text: str) -> str:
     """The sentences that are no small talk, as they stand; empty when all of them are."""
-    return reply_without_small_talk(text)[0]
+    return strip_reply_small_talk(text)[0]
 
 
-def reply_without_small_talk(text: str) -> tuple[str, bool]:
+def strip_reply_small_talk(text: str) -> tuple[str, bool]:
     """Likewise, and whether what is left ends with a question."""
-    kept = [sentence for sentence in _sentences(text) if not is_small_talk(sentence)]
+    kept = [sentence for sentence in _split_sentences(text) if not is_small_talk(sentence)]
     return "".join(kept).strip(), bool(kept) and "?" in kept[-1]
 
 
 def is_small_talk(sentence: str) -> bool:
-    """Whether one sentence says nothing that an answer could depend on. A picture or a sign says something."""
-    folded, idioms = _IDIOMS.subn(" ", fold(sentence).lower())
+    """Whether one sentence says nothing that an answer could depend on.
+
+    A picture or a sign says something.
+    """
+    folded, idioms = _IDIOMS.subn(" ", fold_text(sentence).lower())
     words = _WORD.findall(folded)
-    if not all(word in _SAID_BY_ITSELF or word in _BESIDES for word in words):
+    if not all(word in _SMALL_TALK_WORDS or word in _ACCOMPANYING_WORDS for word in words):
         return False
-    if words and not idioms and not any(word in _SAID_BY_ITSELF for word in words):
+    if words and not idioms and not any(word in _SMALL_TALK_WORDS for word in words):
         return False
-    return not notation(sentence).formal
+    return not parse_notation(sentence).is_formal
 
 
-def _sentences(text: str) -> Iterator[str]:
+def _split_sentences(text: str) -> Iterator[str]:
     return (match[0] for match in _SENTENCE.finditer(text) if match[0])

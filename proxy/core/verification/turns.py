@@ -4,14 +4,20 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Final
 
-from proxy.core.verification.accents import named_alike
-from proxy.core.verification.notation import equivalent
-from proxy.core.verification.parsed_text import LINKS, Reading, canonical, reading_of, remembered
+from proxy.core.verification.accents import unify_name_accents
+from proxy.core.verification.notation import literally_equal
+from proxy.core.verification.parsed_text import (
+    LINKS,
+    ParsedText,
+    build_parsed_text,
+    canonicalize_word,
+    parse_text_memoized,
+)
 from proxy.core.verification.rules.names import capitals_differ, names_differ
-from proxy.core.verification.rules.negation import polarity_differs
+from proxy.core.verification.rules.negation import negation_differs
 from proxy.core.verification.rules.numbers import numbers_differ
-from proxy.core.verification.rules.registry import RULES, unread
-from proxy.core.verification.spelling import repaired
+from proxy.core.verification.rules.registry import RULES, explain_unreadable
+from proxy.core.verification.spelling import repair_typos
 
 # May one turn of a chat stand for another? As `verdict`, for what somebody tells rather than asks.
 #
@@ -19,64 +25,107 @@ from proxy.core.verification.spelling import repaired
 # apply. Instead: texts that are nearly the same, one word apart, were written about two things
 # (renew it, cancel it), while who says the same anew uses other words throughout.
 
-# By name, of the rules on questions. Numbers and names are compared over the whole chat: one turn may say what another repeats.
-_RULES: Final = {name: RULES[name] for name in ("units", "antonyms", "scope", "dates", "spelling", "unlisted", "particles", "replaced")}
-# Part of the words, small ones included, that two texts share when one is the other, edited (Dice 1945).
-_EDITED = 0.75
-# Part of the words of content of the shorter text from which on a negation, or an opposite, is about the same thing.
-_SAME_THING, _RELATED = 0.6, 0.34
-_YES, _NO = frozenset("yes yeah yep yup sure absolutely definitely correct right".split()), frozenset("no nope nah not never".split())
-_DIRECTIONS = frozenset({"to", "from"})
+# By name, of the rules on questions. Numbers and names are compared over the whole chat: one turn
+# may say what another repeats.
+_TURN_RULES: Final = {
+    name: RULES[name]
+    for name in (
+        "units",
+        "antonyms",
+        "scope",
+        "dates",
+        "spelling",
+        "unlisted",
+        "particles",
+        "replaced",
+    )
+}
+# Part of the words, small ones included, that two texts share when one is the other, edited (Dice
+# 1945).
+_MIN_EDITED_OVERLAP = 0.75
+# Part of the words of content of the shorter text from which on a negation, or an opposite, is
+# about the same thing.
+_MIN_OVERLAP_FOR_NEGATION, _MIN_OVERLAP_FOR_ANTONYMS = 0.6, 0.34
+_YES_WORDS, _NO_WORDS = (
+    frozenset("yes yeah yep yup sure absolutely definitely correct right".split()),
+    frozenset("no nope nah not never".split()),
+)
+_DIRECTION_LINKS = frozenset({"to", "from"})
 
 
-def turn_veto(asked: str, stored: str) -> str | None:
-    """Why the turns say different things, a short name; None when nothing shows it. The same both ways round."""
-    asked, stored = named_alike(asked, stored)
-    if equivalent(asked, stored):
+def veto_turn(asked: str, stored: str) -> str | None:
+    """Why the turns say different things, a short name; None when nothing shows it.
+
+    The same both ways round.
+    """
+    asked, stored = unify_name_accents(asked, stored)
+    if literally_equal(asked, stored):
         return None
-    return unread(asked, stored) or _told_otherwise(asked, stored)
+    return explain_unreadable(asked, stored) or _find_difference(asked, stored)
 
 
-def _told_otherwise(asked: str, stored: str) -> str | None:
+def _find_difference(asked: str, stored: str) -> str | None:
     """By the rules, of English turns with the same marks."""
-    ours, theirs = repaired(remembered(asked), remembered(stored))
+    ours, theirs = repair_typos(parse_text_memoized(asked), parse_text_memoized(stored))
     if ours == theirs or ours.keys == theirs.keys == ():
         return None
-    if ours.content != theirs.content and (_dice(ours, theirs) >= _EDITED or _template(ours) == _template(theirs)):
+    if ours.content != theirs.content and (
+        _compute_dice(ours, theirs) >= _MIN_EDITED_OVERLAP
+        or _blank_content_word(ours) == _blank_content_word(theirs)
+    ):
         return "edited"
     shared = len(ours.content & theirs.content) / (min(len(ours.content), len(theirs.content)) or 1)
-    if _yes_or_no(ours) * _yes_or_no(theirs) < 0 or (shared >= _SAME_THING and polarity_differs(ours, theirs)):
+    if _classify_yes_no(ours) * _classify_yes_no(theirs) < 0 or (
+        shared >= _MIN_OVERLAP_FOR_NEGATION and negation_differs(ours, theirs)
+    ):
         return "negation"
-    if _redirected(ours, theirs):
+    if _is_redirected(ours, theirs):
         return "order"
-    return next((name for name, differs in _RULES.items() if (shared >= _RELATED or name != "antonyms") and differs(ours, theirs)), None)
+    return next(
+        (
+            name
+            for name, differs in _TURN_RULES.items()
+            if (shared >= _MIN_OVERLAP_FOR_ANTONYMS or name != "antonyms") and differs(ours, theirs)
+        ),
+        None,
+    )
 
 
-def _yes_or_no(reading: Reading) -> int:
+def _classify_yes_no(reading: ParsedText) -> int:
     """1 when it says yes to something, -1 for no, 0 for neither."""
     first = next(iter(reading.tokens), "")
-    return (first in _YES) - (first in _NO)
+    return (first in _YES_WORDS) - (first in _NO_WORDS)
 
 
-def _dice(ours: Reading, theirs: Reading) -> float:
-    return 2 * (Counter(ours.tokens) & Counter(theirs.tokens)).total() / (len(ours.tokens) + len(theirs.tokens))
+def _compute_dice(ours: ParsedText, theirs: ParsedText) -> float:
+    return (
+        2
+        * (Counter(ours.tokens) & Counter(theirs.tokens)).total()
+        / (len(ours.tokens) + len(theirs.tokens))
+    )
 
 
-def _template(reading: Reading) -> tuple[str, ...]:
+def _blank_content_word(reading: ParsedText) -> tuple[str, ...]:
     """The turn with one word of content left blank: from ... please. Longer ones are their own."""
     if len(reading.keys) - sum(key in LINKS for key in reading.keys) != 1:
         return reading.tokens
-    return tuple("" if canonical(token) in reading.content else token for token in reading.tokens)
+    return tuple(
+        "" if canonicalize_word(token) in reading.content else token for token in reading.tokens
+    )
 
 
-def _redirected(ours: Reading, theirs: Reading) -> bool:
+def _is_redirected(ours: ParsedText, theirs: ParsedText) -> bool:
     """Whether one goes to where the other comes from."""
-    here, there = _bound(ours), _bound(theirs)
+    here, there = _map_directions(ours), _map_directions(theirs)
     return any(here.get(key, link) != link for key, link in there.items())
 
 
-def _bound(reading: Reading) -> dict[str, str]:
-    return {key: link for link, key in zip(reading.keys, reading.keys[1:], strict=False) if link in _DIRECTIONS}
+def _map_directions(reading: ParsedText) -> dict[str, str]:
+    return {
+        key: link
+        for link, key in zip(reading.keys, reading.keys[1:], strict=False)
+        if link in _DIRECTION_LINKS
+    }
 
 
 # What a whole chat names: numbers, money, days, places, names. Said once anywhere they count, said
@@ -84,15 +133,18 @@ def _bound(reading: Reading) -> dict[str, str]:
 
 
 def details_differ(asked: Iterable[str], stored: Iterable[str]) -> str | None:
-    """`numbers` or `names` when one of two chats has one that the other has not, else None. Each is given by its turns."""
-    ours, theirs = _once(asked), _once(stored)
+    """`numbers` or `names` when one of two chats has one that the other has not, else None.
+
+    Each is given by its turns.
+    """
+    ours, theirs = _merge_turns(asked), _merge_turns(stored)
     if numbers_differ(ours, theirs):
         return "numbers"
     return "names" if names_differ(ours, theirs) or capitals_differ(ours, theirs) else None
 
 
-def _once(turns: Iterable[str]) -> Reading:
+def _merge_turns(turns: Iterable[str]) -> ParsedText:
     """All turns as one reading, each word once."""
-    readings = [remembered(turn) for turn in turns]
+    readings = [parse_text_memoized(turn) for turn in turns]
     tokens = dict.fromkeys(token for reading in readings for token in reading.tokens)
-    return reading_of(tokens, {name for reading in readings for name in reading.names})
+    return build_parsed_text(tokens, {name for reading in readings for name in reading.names})

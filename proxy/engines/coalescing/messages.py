@@ -1,6 +1,9 @@
-"""What workers tell each other about their flights: msgpack lists, the kind first, sealed for the worker they are told to.
+"""What workers tell each other about their flights:
+msgpack lists, the kind first, sealed for the worker they are told to.
 
-to the holder     ["join", key, who, begin, nonce]               tell me all parts from that number on, until you have not heard for long
+to the holder     ["join", key, who, begin, nonce]               tell me all parts from that number
+                                                                 on, until you have not heard for
+                                                                 long
                   ["quit", key, who]
 to a follower     ["parts", key, nonce, begin, cut, [bytes, ...]]
                   ["landed", key, nonce, number of parts, landing]
@@ -14,10 +17,10 @@ from typing import Any
 
 import msgpack
 
-from proxy.core.answers import Refused, Stored, Whole
-from proxy.core.caching.envelope import MAX_ENVELOPE_BYTES, BadEnvelope, TooLarge
-from proxy.core.caching.envelope import pack as packed_envelope
-from proxy.core.caching.envelope import unpack as unpacked_envelope
+from proxy.core.answers import CachedAnswer, CompleteAnswer, ErrorAnswer
+from proxy.core.caching.envelope import MAX_ENVELOPE_BYTES, BadEnvelope, EnvelopeTooLarge
+from proxy.core.caching.envelope import pack_envelope as packed_envelope
+from proxy.core.caching.envelope import unpack_envelope as unpacked_envelope
 from proxy.core.errors import (
     GatewayError,
     InternalFault,
@@ -26,8 +29,8 @@ from proxy.core.errors import (
     UpstreamTimeout,
     UpstreamUnreachable,
 )
-from proxy.core.flights import Landing
-from proxy.core.sealing import BadSeal, Sealer
+from proxy.core.flights import FlightResult
+from proxy.core.sealing import InvalidSeal, Sealer
 
 PURPOSE = "flights"
 # A follower that comes late is told all that was heard of a stream so far, in one message.
@@ -36,7 +39,14 @@ MAX_PARTS = 1_000_000
 MAX_HEADERS = 256
 
 ERRORS: dict[str, type[GatewayError]] = {
-    kind.__name__: kind for kind in (UpstreamUnreachable, UpstreamInvalid, UpstreamAuthFailed, UpstreamTimeout, InternalFault)
+    kind.__name__: kind
+    for kind in (
+        UpstreamUnreachable,
+        UpstreamInvalid,
+        UpstreamAuthFailed,
+        UpstreamTimeout,
+        InternalFault,
+    )
 }
 
 
@@ -46,57 +56,77 @@ class BadMessage(ValueError):
 
 def pack(sealer: Sealer, to: str, *words: Any) -> bytes:
     """A message to that worker."""
-    return sealer.seal(PURPOSE, msgpack.packb(words), to)
+    return sealer.seal_value(PURPOSE, msgpack.packb(words), to)
 
 
 def unpack(sealer: Sealer, me: str, data: Any) -> list[Any]:
-    """The words of a message to this worker. Raises BadMessage, also for what none of our workers said."""
+    """The words of a message to this worker.
+
+    Raises BadMessage, also for what none of our workers said.
+    """
     if not isinstance(data, bytes) or len(data) > MAX_MESSAGE_BYTES:
         raise BadMessage("no message of ours")
     try:
-        body = sealer.unseal(PURPOSE, data, me)
-        words = msgpack.unpackb(body, max_array_len=MAX_PARTS, max_map_len=MAX_HEADERS, max_ext_len=0)
-    except BadSeal as error:
-        sealer.refused.add(PURPOSE)
+        body = sealer.unseal_value(PURPOSE, data, me)
+        words = msgpack.unpackb(
+            body, max_array_len=MAX_PARTS, max_map_len=MAX_HEADERS, max_ext_len=0
+        )
+    except InvalidSeal as error:
+        sealer.refusals.count_refusal(PURPOSE)
         raise BadMessage(str(error)) from error
     except (ValueError, msgpack.UnpackException) as error:
         raise BadMessage(str(error)) from error
-    if not isinstance(words, list) or len(words) < 2 or not all(isinstance(word, str) for word in words[:2]):
+    if (
+        not isinstance(words, list)
+        or len(words) < 2
+        or not all(isinstance(word, str) for word in words[:2])
+    ):
         raise BadMessage("no list of words")
     return words
 
 
-def landing_words(landing: Landing) -> list[Any]:
-    """A landing as something msgpack knows. Where an answer is too long to be told, each asks for itself."""
+def landing_words(landing: FlightResult) -> list[Any]:
+    """A landing as something msgpack knows.
+
+    Where an answer is too long to be told, each asks for itself.
+    """
     answer = landing.answer
-    if isinstance(answer, Stored):
+    if isinstance(answer, CachedAnswer):
         try:
-            return ["stored", packed_envelope(answer.envelope), answer.asked_tokens, landing.called]
-        except TooLarge:
+            return [
+                "stored",
+                packed_envelope(answer.envelope),
+                answer.prompt_tokens,
+                landing.was_called,
+            ]
+        except EnvelopeTooLarge:
             return ["alone"]
-    if isinstance(answer, Whole):
+    if isinstance(answer, CompleteAnswer):
         return ["whole", answer.status, dict(answer.headers), answer.body]
-    if isinstance(answer, Refused):
+    if isinstance(answer, ErrorAnswer):
         return ["refused", type(answer.error).__name__, answer.error.message]
-    return ["alone"] if landing.alone else ["nobody"]
+    return ["alone"] if landing.is_unshared else ["nobody"]
 
 
-def landing_of(words: Any) -> Landing:
+def landing_of(words: Any) -> FlightResult:
     """The landing again. Raises BadMessage."""
     try:
         kind, *rest = words
         if kind == "stored":
             envelope, asked, called = rest
-            return Landing(Stored(unpacked_envelope(envelope), "exact", _count(asked)), called=bool(called))
+            return FlightResult(
+                CachedAnswer(unpacked_envelope(envelope), "exact", _count(asked)),
+                was_called=bool(called),
+            )
         if kind == "whole":
             status, headers, body = rest
-            return Landing(_whole(status, headers, body))
+            return FlightResult(_whole(status, headers, body))
         if kind == "refused":
             name, message = rest
-            return Landing(Refused(ERRORS.get(name, InternalFault)(str(message))))
+            return FlightResult(ErrorAnswer(ERRORS.get(name, InternalFault)(str(message))))
     except (ValueError, TypeError, BadEnvelope) as error:
         raise BadMessage(str(error)) from error
-    return Landing(alone=kind == "alone")
+    return FlightResult(is_unshared=kind == "alone")
 
 
 def _count(number: Any) -> int:
@@ -105,9 +135,16 @@ def _count(number: Any) -> int:
     return number
 
 
-def _whole(status: Any, headers: Any, body: Any) -> Whole:
+def _whole(status: Any, headers: Any, body: Any) -> CompleteAnswer:
     """A provider's error. Raises BadMessage."""
-    named = isinstance(headers, Mapping) and all(isinstance(word, str) for pair in headers.items() for word in pair)
-    if type(status) is not int or not 200 <= status <= 599 or not named or not isinstance(body, bytes):
+    named = isinstance(headers, Mapping) and all(
+        isinstance(word, str) for pair in headers.items() for word in pair
+    )
+    if (
+        type(status) is not int
+        or not 200 <= status <= 599
+        or not named
+        or not isinstance(body, bytes)
+    ):
         raise BadMessage("no answer of a provider")
-    return Whole(status, headers, body, None)
+    return CompleteAnswer(status, headers, body, None)

@@ -3,12 +3,13 @@
 import secrets
 from typing import Any
 
-from proxy.core.answers import Refused
-from proxy.core.flights import Flight, Landing
+from proxy.core.answers import ErrorAnswer
+from proxy.core.flights import Flight, FlightResult
 from proxy.engines.coalescing.messages import BadMessage, landing_of
 
-# Beats without a sign of the lease until the holder is given up: at once where nothing was heard yet, since another call can still answer
-# in its place; a stream that has begun can only be cut, so it waits until Redis may be back.
+# Beats without a sign of the lease until the holder is given up: at once where nothing was heard
+# yet, since another call can still answer in its place; a stream that has begun can only be cut, so
+# it waits until Redis may be back.
 PATIENCE = 10
 
 
@@ -26,15 +27,22 @@ class Mirror(Flight):
         return self.holder.partition(":")[0]
 
     def hear(self, begin: int, cut: int, parts: list[bytes]) -> None:
-        """Parts from number `begin` on. Known ones are passed over; what leaves a gap is, for it will be told
-        again. Raises BadMessage."""
-        if type(begin) is not int or type(cut) is not int or not all(isinstance(part, bytes) for part in parts):
+        """Parts from number `begin` on.
+
+        Known ones are passed over; what leaves a gap is, for it will be told again. Raises
+        BadMessage.
+        """
+        if (
+            type(begin) is not int
+            or type(cut) is not int
+            or not all(isinstance(part, bytes) for part in parts)
+        ):
             raise BadMessage("no parts of a stream")
         if begin <= len(self.parts) < begin + len(parts):
-            if not self.live:
-                self.begin(cut=cut)
+            if not self.has_stream:
+                self.begin_stream(cut=cut)
             for part in parts[len(self.parts) - begin :]:
-                self.publish(part)
+                self.publish_part(part)
 
     def come_down(self, number: int, words: Any) -> None:
         """Land as the other did, once all `number` parts are here. Where that cannot be used, this
@@ -44,10 +52,10 @@ class Mirror(Flight):
         try:
             landing = landing_of(words)
         except BadMessage:
-            landing = Landing(alone=True)
-        if isinstance(landing.answer, Refused):
-            self.end(landing.answer.error)
-        self.land(landing)
+            landing = FlightResult(is_unshared=True)
+        if isinstance(landing.answer, ErrorAnswer):
+            self.end_stream(landing.answer.error)
+        self.complete(landing)
 
     def miss(self) -> None:
         """No sign of the lease."""

@@ -10,10 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from plans.snapshot import CompressionSettings
-from proxy.core.compression.compress import FALLBACK, compress, fits, size
-from proxy.core.compression.types import Cut, Terms
+from proxy.core.compression.compress import (
+    FALLBACK_ENGINE,
+    check_within_budget,
+    compress,
+    count_text_bytes,
+)
+from proxy.core.compression.types import CompressionResult, CompressionTerms
 from proxy.core.errors import ToolUnavailable
-from proxy.core.event_loop import LARGE, off_loop
+from proxy.core.event_loop import MAX_INLINE_BYTES, run_off_loop
 from proxy.core.types import Message
 from proxy.engines.compressors.process import BROKEN, WorkerProcess
 from proxy.engines.compressors.worker import job
@@ -26,9 +31,13 @@ from proxy.engines.compressors.worker import job
 # threaded parent, and it ends when its stdin closes, that is, when the parent dies.
 
 logger = logging.getLogger(__name__)
-# Loads what a job needs, long enough for a block. It takes half a second, many times that on a machine in trouble.
+# Loads what a job needs, long enough for a block. It takes half a second, many times that on a
+# machine in trouble.
 WARM_UP = job(
-    [{"role": "user", "content": "One order. Two orders came. " * 200}, {"role": "user", "content": "Which order?"}],
+    [
+        {"role": "user", "content": "One order. Two orders came. " * 200},
+        {"role": "user", "content": "Which order?"},
+    ],
     CompressionSettings(engine="text_rank", max_input_tokens=1024),
     "",
 )
@@ -39,15 +48,20 @@ TRIM_DEADLINE = 5.0
 
 
 class PoolCompressor:
-    """The Compressor port over `workers` processes. `deadline`: seconds for a job, its wait included; `queue`: jobs that may wait;
-    `words`: a table of word vectors (`Meanings`), for chats ranked by what is asked.
+    """The Compressor port over `workers` processes.
 
-    Never slower than the deadline and `TRIM_DEADLINE`: a job that is late (`deadline`), that broke its worker or finds all broken
-    (`pool-broken`) or that finds the queue full (`busy`) is trimmed in a thread instead, and its Cut says so. A broken worker is started
-    again beside the traffic. Raises ToolUnavailable when even `trim` fails.
+    `deadline`: seconds for a job, its wait included; `queue`: jobs that may wait; `words`: a table
+    of word vectors (`Meanings`), for chats ranked by what is asked.
+
+    Never slower than the deadline and `TRIM_DEADLINE`: a job that is late (`deadline`), that broke
+    its worker or finds all broken (`pool-broken`) or that finds the queue full (`busy`) is trimmed
+    in a thread instead, and its Cut says so. A broken worker is started again beside the traffic.
+    Raises ToolUnavailable when even `trim` fails.
     """
 
-    def __init__(self, *, workers: int = 1, deadline: float = 5.0, queue: int = 16, words: Path | None = None) -> None:
+    def __init__(
+        self, *, workers: int = 1, deadline: float = 5.0, queue: int = 16, words: Path | None = None
+    ) -> None:
         self._workers = [WorkerProcess(words) for _ in range(workers)]
         self._idle = Idle(self._workers)
         self._broken: set[WorkerProcess] = set()
@@ -61,8 +75,10 @@ class PoolCompressor:
         self.restarts = 0
 
     async def warm(self, *, patience: float = 20.0) -> None:
-        """Start the workers and load what a first job needs, so that no request pays for it. Returns when they answer, or after
-        `patience` seconds; they go on starting then."""
+        """Start the workers and load what a first job needs, so that no request pays for it.
+
+        Returns when they answer, or after `patience` seconds; they go on starting then.
+        """
         self._start_all()
         if self._starts:
             await asyncio.wait(self._starts, timeout=patience)
@@ -73,22 +89,35 @@ class PoolCompressor:
         settings: CompressionSettings,
         *,
         model: str,
-        terms: Terms | None = None,
+        terms: CompressionTerms | None = None,
         tenant: int | None = None,
-    ) -> Cut:
-        """See `proxy.core.compression.compress`. A short chat within its budget is answered here and now."""
-        if cut := fits(messages, settings, model=model):
+    ) -> CompressionResult:
+        """See `proxy.core.compression.compress`.
+
+        A short chat within its budget is answered here and now.
+        """
+        if cut := check_within_budget(messages, settings, model=model):
             return cut
-        large = size(messages, enough=LARGE)
-        request = await off_loop(large, job, messages, settings, model, terms=terms, tenant=tenant)
+        large = count_text_bytes(messages, enough=MAX_INLINE_BYTES)
+        request = await run_off_loop(
+            large, job, messages, settings, model, terms=terms, tenant=tenant
+        )
         reply = await self._in_time(settings.deadline_ms, self.reply(messages, request))
-        done = await off_loop(large, _read, reply, messages) if isinstance(reply, bytes) else reply
-        return await self._trim(messages, settings, model, done, terms) if isinstance(done, str) else done
+        done = (
+            await run_off_loop(large, _read, reply, messages) if isinstance(reply, bytes) else reply
+        )
+        return (
+            await self._trim(messages, settings, model, done, terms)
+            if isinstance(done, str)
+            else done
+        )
 
     @staticmethod
     async def _in_time(milliseconds: int | None, reply: Awaitable[bytes | str]) -> bytes | str:
-        """The reply, or "deadline" when it is later than the plan allows. Its worker goes on, and will have
-        read the chat at the next turn."""
+        """The reply, or "deadline" when it is later than the plan allows.
+
+        Its worker goes on, and will have read the chat at the next turn.
+        """
         try:
             async with asyncio.timeout(milliseconds / 1000 if milliseconds else None):
                 return await reply
@@ -105,7 +134,8 @@ class PoolCompressor:
         task = asyncio.create_task(self._job(messages, request))
         self._jobs.add(task)
         task.add_done_callback(self._jobs.discard)
-        # A caller who leaves does not break the worker: the job ends by itself and its reply is dropped.
+        # A caller who leaves does not break the worker: the job ends by itself and its reply is
+        # dropped.
         return await asyncio.shield(task)
 
     async def _job(self, messages: list[Message], request: bytes) -> bytes | str:
@@ -157,14 +187,26 @@ class PoolCompressor:
                 self._idle.give(worker)
                 return
 
-    async def _trim(self, messages: list[Message], settings: CompressionSettings, model: str, note: str, terms: Terms | None) -> Cut:
-        """`trim` in a thread: it takes linear time and lets go of the GIL every few milliseconds. A thread cannot be stopped, so these
-        are few, they are nobody else's, and nobody waits longer than `TRIM_DEADLINE`."""
+    async def _trim(
+        self,
+        messages: list[Message],
+        settings: CompressionSettings,
+        model: str,
+        note: str,
+        terms: CompressionTerms | None,
+    ) -> CompressionResult:
+        """`trim` in a thread: it takes linear time and lets go of the GIL every few milliseconds.
+
+        A thread cannot be stopped, so these are few, they are nobody else's, and nobody waits
+        longer than `TRIM_DEADLINE`.
+        """
         if self._trims >= TRIM_QUEUE:
             raise ToolUnavailable("compressor", "busy")
-        settings = replace(settings, engine=FALLBACK)
+        settings = replace(settings, engine=FALLBACK_ENGINE)
         self._trims += 1
-        trimming = asyncio.get_running_loop().run_in_executor(self._threads, lambda: compress(messages, settings, model=model, terms=terms))
+        trimming = asyncio.get_running_loop().run_in_executor(
+            self._threads, lambda: compress(messages, settings, model=model, terms=terms)
+        )
         trimming.add_done_callback(self._trimmed)
         try:
             async with asyncio.timeout(TRIM_DEADLINE):
@@ -173,7 +215,7 @@ class PoolCompressor:
             raise ToolUnavailable("compressor", type(error).__name__) from None
         return replace(cut, note=cut.note or note)
 
-    def _trimmed(self, trimming: "asyncio.Future[Cut]") -> None:
+    def _trimmed(self, trimming: "asyncio.Future[CompressionResult]") -> None:
         self._trims -= 1
         if not trimming.cancelled():
             trimming.exception()  # seen, also where nobody waits for it any more
@@ -191,24 +233,25 @@ class PoolCompressor:
                 await process.wait()
 
 
-def _read(reply: bytes, messages: list[Message]) -> Cut | str:
+def _read(reply: bytes, messages: list[Message]) -> CompressionResult | str:
     return cut_of(json.loads(reply), messages)
 
 
-def cut_of(reply: dict[str, Any], messages: list[Message]) -> Cut | str:
+def cut_of(reply: dict[str, Any], messages: list[Message]) -> CompressionResult | str:
     """The Cut that a worker describes, or why there is none."""
     if "error" in reply:
         return "engine-failed"
     kept = reply["messages"]
     if kept is not None:
         kept = [messages[item] if isinstance(item, int) else item for item in kept]
-    return Cut(**{**reply, "messages": kept})
+    return CompressionResult(**{**reply, "messages": kept})
 
 
 # Which worker a chat goes to: the one that had it before and remembers its messages, when that one
 # is free, else any.
 
-# A chat is known by how it begins: the system message and the first question and answer. Later turns bring the same again.
+# A chat is known by how it begins: the system message and the first question and answer. Later
+# turns bring the same again.
 MESSAGES, CHARACTERS = 3, 200
 
 
@@ -226,7 +269,8 @@ class Idle:
         self._count.release()
 
     async def take(self, chat: int) -> WorkerProcess:
-        """The worker that this chat always asks for, or the one that became free last; waits when there is none."""
+        """The worker that this chat always asks for, or the one that became free last;
+        waits when there is none."""
         await self._count.acquire()
         favourite = self._workers[chat % len(self._workers)]
         self._free.remove(worker := favourite if favourite in self._free else self._free[-1])
@@ -234,10 +278,23 @@ class Idle:
 
 
 def opening(messages: Sequence[Message]) -> int:
-    """A number for how a chat begins, the same for all its turns in this process. Looks at what it needs only, as a chat may be long."""
-    return hash(tuple(_beginning(message.get("content")) for message in messages[:MESSAGES] if isinstance(message, dict)))
+    """A number for how a chat begins, the same for all its turns in this process.
+
+    Looks at what it needs only, as a chat may be long.
+    """
+    return hash(
+        tuple(
+            _beginning(message.get("content"))
+            for message in messages[:MESSAGES]
+            if isinstance(message, dict)
+        )
+    )
 
 
 def _beginning(content: object) -> str:
     """Of a list no more parts than characters: the whole of it may be megabytes."""
-    return (content if isinstance(content, str) else str(content[:1] if isinstance(content, list) else content))[:CHARACTERS]
+    return (
+        content
+        if isinstance(content, str)
+        else str(content[:1] if isinstance(content, list) else content)
+    )[:CHARACTERS]

@@ -1,13 +1,14 @@
-"""Previews by the workers that compress, so that what is shown is what they do, a late or busy worker included."""
+"""Previews by the workers that compress, so that what is shown is what they do,
+a late or busy worker included."""
 
 import asyncio
 import json
 from dataclasses import replace
 
 from plans.snapshot import CompressionSettings
-from proxy.core.compression.compress import FALLBACK
-from proxy.core.compression.preview import Following, Preview, Shown, preview
-from proxy.core.compression.types import Terms
+from proxy.core.compression.compress import FALLBACK_ENGINE
+from proxy.core.compression.preview import NextTurn, Preview, PreviewSpan, build_preview
+from proxy.core.compression.types import CompressionTerms
 from proxy.core.errors import ToolUnavailable
 from proxy.core.types import Message
 from proxy.engines.compressors.pool import PoolCompressor, cut_of
@@ -15,31 +16,45 @@ from proxy.engines.compressors.worker import job
 
 
 async def preview_by(
-    pool: PoolCompressor, messages: list[Message], settings: CompressionSettings, *, model: str, terms: Terms | None = None
+    pool: PoolCompressor,
+    messages: list[Message],
+    settings: CompressionSettings,
+    *,
+    model: str,
+    terms: CompressionTerms | None = None,
 ) -> Preview:
-    """What the pool would make of the chat. A chat may be long and its preview is twice that: written and read in threads. Raises
-    ToolUnavailable when even `trim` fails."""
+    """What the pool would make of the chat.
+
+    A chat may be long and its preview is twice that: written and read in threads. Raises
+    ToolUnavailable when even `trim` fails.
+    """
     request = await asyncio.to_thread(job, messages, settings, model, "preview", terms=terms)
     reply = await pool.reply(messages, request)
     return await asyncio.to_thread(_read, reply, messages, settings, model)
 
 
-def _read(reply: bytes | str, messages: list[Message], settings: CompressionSettings, model: str) -> Preview:
+def _read(
+    reply: bytes | str, messages: list[Message], settings: CompressionSettings, model: str
+) -> Preview:
     fields = json.loads(reply) if isinstance(reply, bytes) else {}
     cut = cut_of(fields.get("cut", fields), messages) if fields else str(reply)
     if isinstance(cut, str):
         return _trimmed(messages, settings, model, cut)
     return Preview(
-        cut=cut,
-        shown=tuple(Shown(**row) for row in fields["shown"]),
-        next_asked=Following(**fields["next_asked"]),
-        next_sent=Following(**fields["next_sent"]),
+        compression=cut,
+        spans=tuple(PreviewSpan(**row) for row in fields["shown"]),
+        next_asked=NextTurn(**fields["next_asked"]),
+        next_sent=NextTurn(**fields["next_sent"]),
     )
 
 
-def _trimmed(messages: list[Message], settings: CompressionSettings, model: str, note: str) -> Preview:
+def _trimmed(
+    messages: list[Message], settings: CompressionSettings, model: str, note: str
+) -> Preview:
     try:
-        found = preview(messages, replace(settings, engine=FALLBACK), model=model)
+        found = build_preview(messages, replace(settings, engine=FALLBACK_ENGINE), model=model)
     except Exception as error:
         raise ToolUnavailable("compressor", type(error).__name__) from None
-    return replace(found, cut=replace(found.cut, note=found.cut.note or note))
+    return replace(
+        found, compression=replace(found.compression, note=found.compression.note or note)
+    )

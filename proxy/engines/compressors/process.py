@@ -19,15 +19,21 @@ BROKEN = (OSError, asyncio.IncompleteReadError)
 
 
 class WorkerProcess:
-    """One child process, started when first asked; `words`: its table of word vectors. Not for two callers at once."""
+    """One child process, started when first asked; `words`: its table of word vectors.
+
+    Not for two callers at once.
+    """
 
     def __init__(self, words: Path | None = None) -> None:
         self._words = words
         self.process: asyncio.subprocess.Process | None = None
 
     async def ask(self, request: bytes) -> bytes:
-        """The reply to a job, JSON. Raises ConnectionError or asyncio.IncompleteReadError when the process dies; whatever happens but a
-        reply, the process is ended, as its next reply would be to this job."""
+        """The reply to a job, JSON.
+
+        Raises ConnectionError or asyncio.IncompleteReadError when the process dies; whatever
+        happens but a reply, the process is ended, as its next reply would be to this job.
+        """
         try:
             self.process = self.process or await _start(self._words)
             stdin, stdout = self.process.stdin, self.process.stdout
@@ -54,7 +60,16 @@ class WorkerProcess:
 
 
 async def _start(words: Path | None) -> asyncio.subprocess.Process:
-    environment = {name: os.environ[name] for name in INHERITED if name in os.environ} | SINGLE_THREADED
-    arguments = (sys.executable, "-m", "proxy.engines.compressors.worker", *([str(words)] if words else []))
+    environment = {
+        name: os.environ[name] for name in INHERITED if name in os.environ
+    } | SINGLE_THREADED
+    arguments = (
+        sys.executable,
+        "-m",
+        "proxy.engines.compressors.worker",
+        *([str(words)] if words else []),
+    )
     pipe = asyncio.subprocess.PIPE
-    return await asyncio.create_subprocess_exec(*arguments, stdin=pipe, stdout=pipe, cwd=ROOT, env=environment)
+    return await asyncio.create_subprocess_exec(
+        *arguments, stdin=pipe, stdout=pipe, cwd=ROOT, env=environment
+    )

@@ -1,9 +1,12 @@
-"""The process that compresses: `python -m proxy.engines.compressors.worker [TABLE]`, with word vectors (`Meanings`).
+"""The process that compresses: `python -m proxy.engines.compressors.worker [TABLE]`,
+with word vectors (`WordVectors`).
 
-Its parent writes jobs to stdin and reads replies from stdout. A frame is four bytes of length, big-endian, and a body: a pickled (kind,
-messages, settings, model, terms, tenant) as a job, since the parent is trusted; JSON as a reply, since the worker reads what strangers
-wrote. A reply holds what `Cut` or `Preview` holds, except that a message which stayed as it was is its index, so that the parent sends
-on its own objects."""
+Its parent writes jobs to stdin and reads replies from stdout. A frame is four bytes of length,
+big-endian, and a body: a pickled (kind, messages, settings, model, terms, tenant) as a job, since
+the parent is trusted; JSON as a reply, since the worker reads what strangers wrote. A reply holds
+what `CompressionResult` or `Preview` holds, except that a message which stayed as it was is its
+index, so that the parent sends on its own objects.
+"""
 
 import gc
 import json
@@ -23,19 +26,20 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from plans.snapshot import CompressionSettings
 from proxy.core.compression.compress import compress
-from proxy.core.compression.memo import Memory
-from proxy.core.compression.preview import preview
-from proxy.core.compression.types import Cut, Terms
+from proxy.core.compression.memo import Memo
+from proxy.core.compression.preview import build_preview
+from proxy.core.compression.types import CompressionResult, CompressionTerms
 from proxy.core.types import Message
 
 if TYPE_CHECKING:
-    from proxy.core.text.word_vectors import Meanings
+    from proxy.core.text.word_vectors import WordVectors
 
 logger = logging.getLogger(__name__)
 
 # Bytes of results remembered: some hundred chats of 60,000 tokens.
 REMEMBERED = 64_000_000
-# A worker gives way to the gateway where both want one core: a gateway that waits is what every request waits for.
+# A worker gives way to the gateway where both want one core: a gateway that waits is what every
+# request waits for.
 NICENESS = 5
 LENGTH = struct.Struct(">I")
 Kind = Literal["compress", "preview"]
@@ -52,35 +56,60 @@ def job(
     model: str,
     kind: Kind = "compress",
     *,
-    terms: Terms | None = None,
+    terms: CompressionTerms | None = None,
     tenant: int | None = None,
 ) -> bytes:
     """The frame of a job. `tenant`: for whom what is worked out is remembered; None: for nobody."""
-    return frame(pickle.dumps((kind, messages, asdict(settings), model, terms, tenant), protocol=pickle.HIGHEST_PROTOCOL))
+    return frame(
+        pickle.dumps(
+            (kind, messages, asdict(settings), model, terms, tenant),
+            protocol=pickle.HIGHEST_PROTOCOL,
+        )
+    )
 
 
-def answer(body: bytes, memory: Memory) -> dict[str, Any]:
-    """The fields of the Cut, `messages` as indices and changed messages, or of the Preview; {"error": type} when even `trim` failed."""
+def answer(body: bytes, memory: Memo) -> dict[str, Any]:
+    """The fields of the Cut, `messages` as indices and changed messages, or of the Preview;
+    {"error": type} when even `trim` failed."""
     try:
         kind, messages, settings, model, terms, tenant = pickle.loads(body)  # noqa: S301 - written by our parent
-        memory = memory.of(tenant) if tenant is not None else Memory(REMEMBERED, meanings=memory.meanings)
+        memory = (
+            memory.for_tenant(tenant)
+            if tenant is not None
+            else Memo(REMEMBERED, meanings=memory.meanings)
+        )
         if kind == "compress":
-            return _fields(compress(messages, CompressionSettings(**settings), model=model, memory=memory, terms=terms), messages)
-        found = preview(messages, CompressionSettings(**settings), model=model, memory=memory, terms=terms)
+            return _fields(
+                compress(
+                    messages,
+                    CompressionSettings(**settings),
+                    model=model,
+                    memory=memory,
+                    terms=terms,
+                ),
+                messages,
+            )
+        found = build_preview(
+            messages, CompressionSettings(**settings), model=model, memory=memory, terms=terms
+        )
     except Exception as error:
         return {"error": type(error).__name__}
-    shown = [piece.fields() for piece in found.shown]
+    shown = [piece.to_dict() for piece in found.spans]
     return {
-        "cut": _fields(found.cut, messages),
+        "cut": _fields(found.compression, messages),
         "shown": shown,
         "next_asked": asdict(found.next_asked),
         "next_sent": asdict(found.next_sent),
     }
 
 
-def _fields(cut: Cut, messages: list[Message]) -> dict[str, Any]:
+def _fields(cut: CompressionResult, messages: list[Message]) -> dict[str, Any]:
     index = {id(message): place for place, message in enumerate(messages)}
-    kept = None if cut.messages is None else [index.get(id(message), message) for message in cut.messages]
+    kept = (
+        None
+        if cut.messages is None
+        else [index.get(id(message), message) for message in cut.messages]
+    )
     return {**asdict(replace(cut, messages=None)), "messages": kept}
 
 
@@ -91,14 +120,19 @@ def _listen(stream: BinaryIO, jobs: "SimpleQueue[bytes]") -> None:
     os._exit(0)
 
 
-def _meanings(paths: list[str]) -> "Meanings | None":
-    """The table of the first path. Without it words count by what they are, not by what they mean."""
-    from proxy.core.text.word_vectors import Meanings
+def _meanings(paths: list[str]) -> "WordVectors | None":
+    """The table of the first path.
+
+    Without it words count by what they are, not by what they mean.
+    """
+    from proxy.core.text.word_vectors import WordVectors
 
     try:
-        return Meanings.load(Path(paths[0])) if paths else None
+        return WordVectors.load(Path(paths[0])) if paths else None
     except OSError as error:
-        logger.warning("no table of word vectors, chats are ranked by words alone: %s", type(error).__name__)
+        logger.warning(
+            "no table of word vectors, chats are ranked by words alone: %s", type(error).__name__
+        )
         return None
 
 
@@ -111,13 +145,14 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's: it closes stdin
     jobs: SimpleQueue[bytes] = SimpleQueue()
     threading.Thread(target=_listen, args=(sys.stdin.buffer, jobs), daemon=True).start()
-    memory = Memory(REMEMBERED, meanings=_meanings(sys.argv[1:2]))
+    memory = Memo(REMEMBERED, meanings=_meanings(sys.argv[1:2]))
     for number in count():
         reply = json.dumps(answer(jobs.get(), memory)).encode()
         sys.stdout.buffer.write(frame(reply))
         sys.stdout.buffer.flush()
         if number == 0:
-            # What the first job, the warm-up, has loaded stays: the garbage collector need not look at it again.
+            # What the first job, the warm-up, has loaded stays: the garbage collector need not look
+            # at it again.
             gc.collect()
             gc.freeze()
 

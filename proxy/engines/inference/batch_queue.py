@@ -1,7 +1,9 @@
-"""Texts, or pairs of them, waiting for a model: one thread, and whatever waits when it is free goes into it together.
+"""Texts, or pairs of them, waiting for a model:
+one thread, and whatever waits when it is free goes into it together.
 
-What finds the thread idle starts at once, alone. Nothing is held back to fill a batch: those that come meanwhile are the next one.
-Each says within which time its result is worth having. One that would come later is refused at once, and takes nobody's place.
+What finds the thread idle starts at once, alone. Nothing is held back to fill a batch: those that
+come meanwhile are the next one. Each says within which time its result is worth having. One that
+would come later is refused at once, and takes nobody's place.
 """
 
 import asyncio
@@ -13,8 +15,11 @@ from typing import Generic, TypeVar
 
 from proxy.core.errors import ToolUnavailable
 
-MOST = 4  # alone a text of 12 tokens takes 5.1 ms on one core, in a batch of 4 3.7, of 32 still 3.4, and then all 32 wait for it
-SPREAD = 2  # a batch is padded to its longest text, which may be so many times as long as its shortest
+# Alone a text of 12 tokens takes 5.1 ms on one core, in a batch of 4 3.7, of 32 still 3.4, and then
+# all 32 wait for it.
+MOST = 4
+# A batch is padded to its longest text, which may be so many times as long as its shortest.
+SPREAD = 2
 SHORT = 64  # characters; a text costs as much as one of this length at least
 SMOOTHING = 0.3  # weight of the newest batch in the expected pace
 
@@ -24,7 +29,8 @@ Result = TypeVar("Result")  # what the model makes of it
 
 @dataclass(slots=True, eq=False)
 class Job(Generic[Item, Result]):
-    """One item on its way, its size in characters, until when its result is of use (by the monotonic clock), and how many callers wait."""
+    """One item on its way, its size in characters, until
+    when its result is of use (by the monotonic clock), and how many callers wait."""
 
     item: Item
     result: asyncio.Future[Result]
@@ -38,24 +44,37 @@ class Job(Generic[Item, Result]):
 
 
 class WorkQueue(Generic[Item, Result]):
-    """`run` works in the thread and gives an outcome for each item. All else happens in the event loop."""
+    """`run` works in the thread and gives an outcome for each item.
 
-    def __init__(self, name: str, run: Callable[[Sequence[Item]], list[Result | ToolUnavailable]]) -> None:
+    All else happens in the event loop.
+    """
+
+    def __init__(
+        self, name: str, run: Callable[[Sequence[Item]], list[Result | ToolUnavailable]]
+    ) -> None:
         self._name = name
         self._run = run
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
         self._waiting: list[Job[Item, Result]] = []
         self._running: list[Job[Item, Result]] = []
-        self._pace = 0.0  # seconds a character; unknown until a second batch is done, for the first one loads the model
+        # Seconds a character; unknown until a second batch is done, for the first one loads the
+        # model.
+        self._pace = 0.0
         self._loaded = False
 
     def put(self, item: Item, size: int, within: float) -> Job[Item, Result]:
-        """A new job. Raises ToolUnavailable when those before it and itself would take more than `within` seconds, or after `close`.
+        """A new job.
 
-        Where nobody is before it, it is tried whatever it is thought to take: otherwise one slow batch would shut the door for good.
+        Raises ToolUnavailable when those before it and itself would take more than `within`
+        seconds, or after `close`.
+
+        Where nobody is before it, it is tried whatever it is thought to take: otherwise one slow
+        batch would shut the door for good.
         """
         self._drop_abandoned()
-        job: Job[Item, Result] = Job(item, asyncio.get_running_loop().create_future(), size, time.monotonic() + within)
+        job: Job[Item, Result] = Job(
+            item, asyncio.get_running_loop().create_future(), size, time.monotonic() + within
+        )
         if before := (*self._running, *self._waiting):
             self._expect(job, before, within)
         self._waiting.append(job)
@@ -76,17 +95,26 @@ class WorkQueue(Generic[Item, Result]):
                 job.result.cancel()
         self._waiting = [job for job in self._waiting if job.callers]
 
-    def _expect(self, job: Job[Item, Result], before: Sequence[Job[Item, Result]], within: float) -> None:
+    def _expect(
+        self, job: Job[Item, Result], before: Sequence[Job[Item, Result]], within: float
+    ) -> None:
         wait = self._pace * sum(each.cost for each in (*before, job))
         if wait > within:
-            raise ToolUnavailable(self._name, f"busy for another {wait * 1000:.0f} ms", skipped=True)
+            raise ToolUnavailable(
+                self._name, f"busy for another {wait * 1000:.0f} ms", skipped=True
+            )
 
     def _drop_late(self) -> None:
-        """A result that comes too late is work for nothing, and with every item a little late none would be in time."""
+        """A result that comes too late is work for nothing,
+        and with every item a little late none would be in time."""
         now = time.monotonic()
-        late = [job for job in self._waiting if self._pace and now + self._pace * job.cost > job.until]
+        late = [
+            job for job in self._waiting if self._pace and now + self._pace * job.cost > job.until
+        ]
         self._waiting = [job for job in self._waiting if job not in late]
-        self._settle(late, [ToolUnavailable(self._name, "busier than it seemed", skipped=True)] * len(late))
+        self._settle(
+            late, [ToolUnavailable(self._name, "busier than it seemed", skipped=True)] * len(late)
+        )
 
     def _start(self) -> None:
         batch = together(self._waiting)
@@ -121,7 +149,9 @@ class WorkQueue(Generic[Item, Result]):
         if self._waiting:
             self._start()
 
-    def _settle(self, jobs: Sequence[Job[Item, Result]], outcomes: Sequence[Result | ToolUnavailable]) -> None:
+    def _settle(
+        self, jobs: Sequence[Job[Item, Result]], outcomes: Sequence[Result | ToolUnavailable]
+    ) -> None:
         for job, outcome in zip(jobs, outcomes, strict=True):
             if job.result.done():
                 continue

@@ -1,4 +1,5 @@
-"""Providers over HTTP, by aiohttp: httpx on aiohttp's transport carried half of what this does (docs/decisions/0007)."""
+"""Providers over HTTP, by aiohttp: httpx on aiohttp's transport carried half of
+what this does (docs/decisions/0007)."""
 
 import asyncio
 import socket
@@ -7,15 +8,17 @@ from collections.abc import AsyncIterator, Mapping
 
 import aiohttp
 
-from proxy.core.config import UpstreamTarget
+from proxy.core.config import ProviderEndpoint
 from proxy.core.errors import GatewayError, UpstreamTimeout, UpstreamUnreachable
-from proxy.core.upstream_replies import read_whole
+from proxy.core.upstream_replies import read_limited
 from proxy.engines.providers.resolver import PublicResolver
 
 KEEPALIVE_SECONDS = 60
-# Before a byte of the request was sent: no connection, no name, no certificate, an address that is none.
+# Before a byte of the request was sent: no connection, no name, no certificate, an address that is
+# none.
 UNSENT = (aiohttp.ClientConnectorError, ValueError)
-FAULTS = (aiohttp.ClientError, TimeoutError, OSError, ValueError)  # ValueError: an address that is no URL
+# ValueError: an address that is no URL.
+FAULTS = (aiohttp.ClientError, TimeoutError, OSError, ValueError)
 
 
 class HttpReply:
@@ -27,11 +30,14 @@ class HttpReply:
         self._response = response
         self._limit = limit
 
-    async def read(self) -> bytes:
-        """The whole body. Raises UpstreamTimeout, UpstreamUnreachable, or UpstreamInvalid beyond the size limit."""
-        return await read_whole(self, limit=self._limit)
+    async def read_body(self) -> bytes:
+        """The whole body.
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+        Raises UpstreamTimeout, UpstreamUnreachable, or UpstreamInvalid beyond the size limit.
+        """
+        return await read_limited(self, limit=self._limit)
+
+    async def iter_chunks(self) -> AsyncIterator[bytes]:
         try:
             async for data in self._response.content.iter_any():
                 yield data
@@ -39,7 +45,8 @@ class HttpReply:
             raise _as_gateway_error(error) from error
 
     async def close(self) -> None:
-        """Give the connection back when the body was read to its end, else close it: that tells the provider to stop."""
+        """Give the connection back when the body was read to its end, else close it:
+        that tells the provider to stop."""
         self._response.close()
 
 
@@ -54,8 +61,19 @@ class HttpUpstream:
         self._public = _session(PublicResolver())
         self._private = _session(None)
 
-    async def send(self, target: UpstreamTarget, body: bytes, *, request_id: str, stream: bool, trace: str = "") -> HttpReply:
-        """POST to `<base_url>/chat/completions`; the reply's body is unread. Raises UpstreamUnreachable or UpstreamTimeout."""
+    async def send(
+        self,
+        target: ProviderEndpoint,
+        body: bytes,
+        *,
+        request_id: str,
+        stream: bool,
+        trace: str = "",
+    ) -> HttpReply:
+        """POST to `<base_url>/chat/completions`; the reply's body is unread.
+
+        Raises UpstreamUnreachable or UpstreamTimeout.
+        """
         headers = {
             "content-type": "application/json",
             "accept": "text/event-stream" if stream else "application/json",
@@ -66,10 +84,16 @@ class HttpUpstream:
         if target.api_key:
             headers["authorization"] = f"Bearer {target.api_key}"
         session = self._private if target.allow_private else self._public
-        timeout = aiohttp.ClientTimeout(connect=target.connect_timeout, sock_connect=target.connect_timeout, sock_read=target.read_timeout)
+        timeout = aiohttp.ClientTimeout(
+            connect=target.connect_timeout,
+            sock_connect=target.connect_timeout,
+            sock_read=target.read_timeout,
+        )
         url = f"{target.base_url.rstrip('/')}/chat/completions"
         try:
-            response = await session.post(url, data=body, headers=headers, timeout=timeout, allow_redirects=False)
+            response = await session.post(
+                url, data=body, headers=headers, timeout=timeout, allow_redirects=False
+            )
         except FAULTS as error:
             raise _as_gateway_error(error) from error
         return HttpReply(response, limit=self._limit)
@@ -80,28 +104,44 @@ class HttpUpstream:
 
 def _session(resolver: PublicResolver | None) -> aiohttp.ClientSession:
     connector = aiohttp.TCPConnector(
-        limit=0, ttl_dns_cache=60, resolver=resolver, ssl=ssl.create_default_context(), socket_factory=_kept_alive_socket
+        limit=0,
+        ttl_dns_cache=60,
+        resolver=resolver,
+        ssl=ssl.create_default_context(),
+        socket_factory=_kept_alive_socket,
     )
-    return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False)
+    return aiohttp.ClientSession(
+        connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False
+    )
 
 
 def _kept_alive_socket(address: aiohttp.AddrInfoType) -> socket.socket:
-    """One that gives signs of life while a provider thinks: middleboxes forget a connection that is silent for some minutes."""
+    """One that gives signs of life while a provider thinks:
+    middleboxes forget a connection that is silent for some minutes."""
     family, kind, protocol, *_ = address
     made = socket.socket(family, kind, protocol)
     made.setblocking(False)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for option, value in (("TCP_KEEPIDLE", KEEPALIVE_SECONDS), ("TCP_KEEPINTVL", KEEPALIVE_SECONDS), ("TCP_KEEPCNT", 5)):
+    for option, value in (
+        ("TCP_KEEPIDLE", KEEPALIVE_SECONDS),
+        ("TCP_KEEPINTVL", KEEPALIVE_SECONDS),
+        ("TCP_KEEPCNT", 5),
+    ):
         if hasattr(socket, option):  # not on every system
             made.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
     return made
 
 
 def _as_gateway_error(error: Exception) -> GatewayError:
-    """Our error for aiohttp's. The provider's address stays out of the message: it is the administrator's business."""
+    """Our error for aiohttp's.
+
+    The provider's address stays out of the message: it is the administrator's business.
+    """
     if isinstance(error, aiohttp.ConnectionTimeoutError):
         return UpstreamUnreachable("The upstream could not be reached: no connection in time.")
     if isinstance(error, TimeoutError):
         return UpstreamTimeout("The upstream did not answer in time.")
     before = isinstance(error, UNSENT)
-    return UpstreamUnreachable(f"The upstream could not be reached: {type(error).__name__}.", had_request=not before)
+    return UpstreamUnreachable(
+        f"The upstream could not be reached: {type(error).__name__}.", had_request=not before
+    )

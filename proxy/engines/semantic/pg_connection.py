@@ -1,8 +1,9 @@
-"""One PostgreSQL connection, driven by the event loop itself: a statement leaves in the turn that asks it, and its answer is there in the
-turn it arrives (postgresql.org/docs/current/libpq-async.html).
+"""One PostgreSQL connection, driven by the event loop itself:
+a statement leaves in the turn that asks it, and its answer is there in the turn it arrives
+(postgresql.org/docs/current/libpq-async.html).
 
-psycopg's cursors do the same in 0.3 ms of Python and four turns a statement, its pool in two more; beside an embedder each of those turns
-waits for the processor.
+psycopg's cursors do the same in 0.3 ms of Python and four turns a statement, its pool in two more;
+beside an embedder each of those turns waits for the processor.
 """
 
 import asyncio
@@ -38,9 +39,16 @@ class Job:
 
 
 class Line:
-    """`freed` is called when the next statement may come, `lost` once when the connection is gone."""
+    """`freed` is called when the next statement may come,
+    `lost` once when the connection is gone."""
 
-    def __init__(self, connection: psycopg.AsyncConnection, *, freed: Callable[[], None], lost: Callable[["Line"], None]) -> None:
+    def __init__(
+        self,
+        connection: psycopg.AsyncConnection,
+        *,
+        freed: Callable[[], None],
+        lost: Callable[["Line"], None],
+    ) -> None:
         self._connection = connection  # or its destructor would close what we use
         self._pg = connection.pgconn
         self._freed, self._lost = freed, lost
@@ -55,8 +63,11 @@ class Line:
         self._heard.register(self._socket, select.POLLIN)
 
     def ready(self) -> bool:
-        """Whether a statement can be sent. A connection on which something came that nobody asked for is dropped: a server says so that it
-        closes it, and the event loop may not have been told yet."""
+        """Whether a statement can be sent.
+
+        A connection on which something came that nobody asked for is dropped: a server says so that
+        it closes it, and the event loop may not have been told yet.
+        """
         if self._job is not None or self._gone:
             return False
         if self._heard.poll(0):
@@ -136,7 +147,12 @@ class Line:
     def _answer(self, job: Job, result: PGresult | None) -> None:
         self._result = None
         if result is None or result.status not in GOOD:
-            self._refuse(job, psycopg.OperationalError("no result") if result is None else errors.error_from_result(result))
+            self._refuse(
+                job,
+                psycopg.OperationalError("no result")
+                if result is None
+                else errors.error_from_result(result),
+            )
         elif self._preparing:
             self._prepared.add(job.statement.label)
             self._send()
@@ -147,8 +163,8 @@ class Line:
         self._freed()
 
     def _refuse(self, job: Job, error: psycopg.Error) -> None:
-        """After an error a statement may have to be prepared anew (its table is another one): so does a new connection. A statement that
-        took too long was a good one."""
+        """After an error a statement may have to be prepared anew (its table is another one):
+        so does a new connection. A statement that took too long was a good one."""
         if isinstance(error, errors.QueryCanceled):
             job.fail(error)
         else:

@@ -1,4 +1,5 @@
-"""A few PostgreSQL connections that take one statement at a time each; who finds none free waits for the first that is."""
+"""A few PostgreSQL connections that take one statement at a time each;
+who finds none free waits for the first that is."""
 
 import asyncio
 from collections import deque
@@ -18,9 +19,14 @@ class Closed(Exception):
 
 
 class Lines:
-    """`connect` opens a connection, within a deadline of its own. Nothing is connected before the first `ask`."""
+    """`connect` opens a connection, within a deadline of its own.
 
-    def __init__(self, connect: Callable[[], Awaitable[psycopg.AsyncConnection]], size: int) -> None:
+    Nothing is connected before the first `ask`.
+    """
+
+    def __init__(
+        self, connect: Callable[[], Awaitable[psycopg.AsyncConnection]], size: int
+    ) -> None:
         self._connect = connect
         self._size = size
         self._lines: set[Line] = set()
@@ -31,7 +37,8 @@ class Lines:
     async def ask(self, statement: Statement, values: dict[str, Value], seconds: float) -> PGresult:
         """The statement's result, in binary. Raises TimeoutError, Closed, psycopg.Error or OSError.
 
-        A caller may leave at any moment: what was sent is answered, and then the connection is free again.
+        A caller may leave at any moment: what was sent is answered, and then the connection is free
+        again.
         """
         if self._closed:
             raise Closed
@@ -56,7 +63,8 @@ class Lines:
         self._refuse(Closed())
 
     def _assign(self) -> None:
-        """Statements to free connections, oldest first; one more connection where that is not enough."""
+        """Statements to free connections, oldest first;
+        one more connection where that is not enough."""
         for line in list(self._lines):
             while self._waiting and line.ready():
                 line.start(self._waiting.popleft())

@@ -1,13 +1,20 @@
-"""The SQL of the pgvector backend. Embedder and dimension stand in the text, not in parameters: the planner can then prove that the
-partial index of that embedder fits."""
+"""The SQL of the pgvector backend.
+
+Embedder and dimension stand in the text, not in parameters: the planner can then prove that the
+partial index of that embedder fits.
+"""
 
 import re
 from dataclasses import dataclass
 
 from psycopg import sql
 
-# hnsw.iterative_scan: go on through the index until enough rows of the bucket are found, in exact order of distance.
-SETTINGS = b"SELECT set_config('statement_timeout', %(limit)s, false), set_config('hnsw.iterative_scan', 'strict_order', false)"
+# hnsw.iterative_scan: go on through the index until enough rows of the bucket are found, in exact
+# order of distance.
+SETTINGS = (
+    b"SELECT set_config('statement_timeout', %(limit)s, false), set_config('hnsw.iterative_scan', "
+    b"'strict_order', false)"
+)
 
 FACTS = b"SELECT to_regtype('halfvec') IS NOT NULL, to_regclass('proxy_semanticentry') IS NOT NULL"
 
@@ -32,7 +39,8 @@ DELETE FROM proxy_semanticentry WHERE entry_id IN (
     SELECT entry_id FROM proxy_semanticentry WHERE expires_at <= now() ORDER BY expires_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
 """
 
-# In the order of the key: a page begins where the last one ended, whatever was moved or has come meanwhile.
+# In the order of the key: a page begins where the last one ended, whatever was moved or has come
+# meanwhile.
 OUTDATED = b"""
 SELECT embedder, entry_id, plan_id, question, envelope FROM proxy_semanticentry
 WHERE embedder <> %(embedder)s AND expires_at > now() AND entry_id > %(after)s ORDER BY entry_id LIMIT %(limit)s
@@ -45,7 +53,10 @@ UPDATE proxy_semanticentry SET embedder = %(embedder)s, embedding = %(embedding)
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """`text` with $1, $2 and so on for the values of `names`. `label`: under which a connection prepares it; empty: planned each time."""
+    """`text` with $1, $2 and so on for the values of `names`.
+
+    `label`: under which a connection prepares it; empty: planned each time.
+    """
 
     text: bytes
     names: tuple[str, ...]
@@ -55,14 +66,18 @@ class Statement:
 def statement(query: bytes, *, label: str = "") -> Statement:
     """A query with placeholders as psycopg writes them, in PostgreSQL's own form."""
     names = tuple(dict.fromkeys(re.findall(rb"%\((\w+)\)[sb]", query)))
-    text = re.sub(rb"%\((\w+)\)[sb]", lambda found: b"$%d" % (names.index(found[1]) + 1), query).replace(b"%%", b"%")
+    text = re.sub(
+        rb"%\((\w+)\)[sb]", lambda found: b"$%d" % (names.index(found[1]) + 1), query
+    ).replace(b"%%", b"%")
     return Statement(text, tuple(name.decode() for name in names), label.encode())
 
 
 def exact(embedder_id: str, dimension: int) -> bytes:
-    """The distances of `most` entries of the bucket, measured (all of them when null); the last column is how many were.
+    """The distances of `most` entries of the bucket, measured (all of them when null);
+    the last column is how many were.
 
-    MATERIALIZED keeps the planner from walking the HNSW index instead. The wide columns are read for the winners only.
+    MATERIALIZED keeps the planner from walking the HNSW index instead. The wide columns are read
+    for the winners only.
     """
     return (
         sql.SQL("""
@@ -79,7 +94,8 @@ FROM winners JOIN proxy_semanticentry USING (entry_id) ORDER BY distance
 
 
 def approximate(embedder_id: str, dimension: int) -> bytes:
-    """The nearest by the HNSW index of this embedder where there is one and the planner finds it worth while."""
+    """The nearest by the HNSW index of this embedder where there is one
+    and the planner finds it worth while."""
     return (
         sql.SQL("""
 SELECT entry_id, embedding::halfvec({dimension}) <=> %(near)s AS distance, scope, question, envelope FROM proxy_semanticentry
@@ -93,4 +109,7 @@ ORDER BY embedding::halfvec({dimension}) <=> %(near)s LIMIT %(limit)s
 
 def _literals(embedder_id: str, dimension: int) -> dict[str, sql.Literal]:
     """Constants for the text of a query; psycopg reads a lone % there as a placeholder."""
-    return {"embedder": sql.Literal(embedder_id.replace("%", "%%")), "dimension": sql.Literal(dimension)}
+    return {
+        "embedder": sql.Literal(embedder_id.replace("%", "%%")),
+        "dimension": sql.Literal(dimension),
+    }

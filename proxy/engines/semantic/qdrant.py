@@ -1,10 +1,14 @@
-"""Semantic entries in Qdrant (a server no more than a minor version from the client, spoken to over REST).
+"""Semantic entries in Qdrant (a server no more than a minor version from the client, spoken to
+over REST).
 
-One collection for each installation, embedder and dimension. The bucket is a condition inside the search, served by an index on the payload
-that also keeps a bucket's entries together (qdrant.tech/documentation/guides/multitenancy). A bucket below Qdrant's `full_scan_threshold`
-is compared entry by entry, a larger one searched through the graph: Qdrant decides, by the size of the bucket.
+One collection for each installation, embedder and dimension. The bucket is a condition inside the
+search, served by an index on the payload that also keeps a bucket's entries together
+(qdrant.tech/documentation/guides/multitenancy). A bucket below Qdrant's `full_scan_threshold` is
+compared entry by entry, a larger one searched through the graph: Qdrant decides, by the size of the
+bucket.
 
-A local client (`:memory:`, a folder) belongs to one process alone: two workers would not see each other's entries. It is for tests.
+A local client (`:memory:`, a folder) belongs to one process alone: two workers would not see each
+other's entries. It is for tests.
 """
 
 import asyncio
@@ -20,11 +24,15 @@ import httpx
 import numpy as np
 from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.common.client_exceptions import QdrantException
-from qdrant_client.http.exceptions import ApiException, ResponseHandlingException, UnexpectedResponse
+from qdrant_client.http.exceptions import (
+    ApiException,
+    ResponseHandlingException,
+    UnexpectedResponse,
+)
 
-from proxy.core.caching.envelope import storable
+from proxy.core.caching.envelope import to_storable_text
 from proxy.core.errors import ToolUnavailable
-from proxy.core.ports import Candidate, Outdated, SemanticEntry
+from proxy.core.ports import Candidate, OutdatedEntry, SemanticEntry
 from proxy.core.types import Vector
 from proxy.engines.semantic.detached import detached
 from proxy.engines.semantic.validation import checked_entry, clipped, slug, unit_vector
@@ -42,8 +50,11 @@ T = TypeVar("T")
 
 
 class QdrantCache:
-    """Entries of one embedder. `prefix` sets this installation apart from others on the same Qdrant; times in seconds: `timeout` bounds a
-    look-up, `write_timeout` everything else. `close` closes the client."""
+    """Entries of one embedder.
+
+    `prefix` sets this installation apart from others on the same Qdrant; times in seconds:
+    `timeout` bounds a look-up, `write_timeout` everything else. `close` closes the client.
+    """
 
     name = "qdrant_semantic"
 
@@ -62,30 +73,63 @@ class QdrantCache:
         self._dimension = dimension
         self._timeout = timeout
         self._write_timeout = write_timeout
-        self._family = f"{slug(prefix)}~"  # no slug holds a tilde: no installation's names begin with another's
+        # No slug holds a tilde: no installation's names begin with another's.
+        self._family = f"{slug(prefix)}~"
         self._collection = f"{self._family}{slug(embedder_id)}~{dimension}"
         self._made = False
         self._making = asyncio.Lock()
 
     @classmethod
     def on(
-        cls, url: str, api_key: str, embedder_id: str, dimension: int, *, prefix: str, timeout: float = 0.1, write_timeout: float = 2.0
+        cls,
+        url: str,
+        api_key: str,
+        embedder_id: str,
+        dimension: int,
+        *,
+        prefix: str,
+        timeout: float = 0.1,
+        write_timeout: float = 2.0,
     ) -> Self:
-        """On a server; nothing is connected yet. Left to itself the client keeps no connection to this machine open and asks for the
-        server's version in a thread."""
+        """On a server; nothing is connected yet.
+
+        Left to itself the client keeps no connection to this machine open and asks for the server's
+        version in a thread.
+        """
         limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
         seconds = math.ceil(write_timeout)
-        client = AsyncQdrantClient(url=url, api_key=api_key or None, timeout=seconds, check_compatibility=False, limits=limits)
-        return cls(client, embedder_id, dimension, prefix=prefix, timeout=timeout, write_timeout=write_timeout)
+        client = AsyncQdrantClient(
+            url=url,
+            api_key=api_key or None,
+            timeout=seconds,
+            check_compatibility=False,
+            limits=limits,
+        )
+        return cls(
+            client,
+            embedder_id,
+            dimension,
+            prefix=prefix,
+            timeout=timeout,
+            write_timeout=write_timeout,
+        )
 
-    async def nearest(self, bucket: str, vector: Vector, *, floor: float, limit: int) -> list[Candidate]:
-        """Up to `limit` unexpired entries of the bucket with cosine >= `floor`, nearest first; none where the collection has vanished.
-        Raises ToolUnavailable."""
+    async def find_nearest(
+        self, bucket: str, vector: Vector, *, floor: float, limit: int
+    ) -> list[Candidate]:
+        """Up to `limit` unexpired entries of the bucket with cosine >= `floor`, nearest first;
+        none where the collection has vanished. Raises ToolUnavailable."""
         near = unit_vector(self.name, vector, self._dimension).tolist()
         found = await self._run(lambda: self._search(bucket, near, floor, limit), self._timeout)
-        return [candidate for candidate in map(_candidate, found) if candidate is not None and candidate.similarity >= floor]
+        return [
+            candidate
+            for candidate in map(_candidate, found)
+            if candidate is not None and candidate.similarity >= floor
+        ]
 
-    async def _search(self, bucket: str, near: list[float], floor: float, limit: int) -> list[models.ScoredPoint]:
+    async def _search(
+        self, bucket: str, near: list[float], floor: float, limit: int
+    ) -> list[models.ScoredPoint]:
         ours = models.FieldCondition(key="bucket", match=models.MatchValue(value=bucket))
         try:
             answer = await self._client.query_points(
@@ -104,19 +148,24 @@ class QdrantCache:
         return list(answer.points)
 
     async def add(self, entry: SemanticEntry) -> None:
-        """Store one entry, visible to the next `nearest`. The same `entry_id` replaces. Raises ToolUnavailable."""
+        """Store one entry, visible to the next `find_nearest`.
+
+        The same `entry_id` replaces. Raises ToolUnavailable.
+        """
         vector = checked_entry(self.name, entry, self._embedder, self._dimension).tolist()
         payload = {
             "entry_id": entry.entry_id,
             "bucket": entry.bucket,
             "scope": entry.scope,
             "plan_id": entry.plan_id,
-            "question": storable(entry.question),
+            "question": to_storable_text(entry.question),
             "envelope": base64.b64encode(entry.envelope).decode(),
             "created": entry.created_at,
             "expires": entry.expires_at,
         }
-        await self._run(lambda: self._put(point_id(entry.entry_id), vector, payload), self._write_timeout)
+        await self._run(
+            lambda: self._put(point_id(entry.entry_id), vector, payload), self._write_timeout
+        )
 
     async def _put(self, point: str, vector: list[float], payload: dict[str, Any]) -> None:
         """Into the collection, which is made where it is not, or not any more."""
@@ -132,7 +181,10 @@ class QdrantCache:
             await self._client.upsert(self._collection, kept, wait=True)
 
     async def delete(self, entry_id: str) -> None:
-        """Remove one entry, under whichever embedder; one that does not exist is no error. Raises ToolUnavailable."""
+        """Remove one entry, under whichever embedder; one that does not exist is no error.
+
+        Raises ToolUnavailable.
+        """
         await self._run(lambda: self._drop_all(point_id(entry_id)), self._write_timeout)
 
     async def _drop_all(self, point: str) -> None:
@@ -142,22 +194,29 @@ class QdrantCache:
     async def get(self, entry_id: str) -> SemanticEntry | None:
         """The entry, unless it has expired. Raises ToolUnavailable."""
         for point in await self._run(lambda: self._kept(point_id(entry_id)), self._write_timeout):
-            entry = _entry(point.payload or {}, np.asarray(point.vector, np.float32), self._embedder)
+            entry = _entry(
+                point.payload or {}, np.asarray(point.vector, np.float32), self._embedder
+            )
             if entry is not None and entry.expires_at > time.time():
                 return entry
         return None
 
     async def _kept(self, point: str) -> list[models.Record]:
         try:
-            return list(await self._client.retrieve(self._collection, [point], with_payload=True, with_vectors=True))
+            return list(
+                await self._client.retrieve(
+                    self._collection, [point], with_payload=True, with_vectors=True
+                )
+            )
         except FAILURES as error:
             if not _is_missing(error):
                 raise
             return []
 
-    async def purge(self) -> int:
-        """Remove the expired entries of every embedder, and the collections of other embedders that hold none any more; the number of
-        entries removed. Raises ToolUnavailable."""
+    async def purge_expired(self) -> int:
+        """Remove the expired entries of every embedder,
+        and the collections of other embedders that hold none any more; the number of entries
+        removed. Raises ToolUnavailable."""
         total = 0
         for collection in await self._run(self._collections, self._write_timeout):
             total += await self._run(lambda name=collection: self._purge(name), self._write_timeout)  # type: ignore[misc]  # mypy#12557
@@ -168,8 +227,13 @@ class QdrantCache:
         try:
             number = (await self._client.count(collection, count_filter=expired, exact=True)).count
             if number:
-                await self._client.delete(collection, models.FilterSelector(filter=expired), wait=True)
-            if collection != self._collection and not (await self._client.count(collection, exact=True)).count:
+                await self._client.delete(
+                    collection, models.FilterSelector(filter=expired), wait=True
+                )
+            if (
+                collection != self._collection
+                and not (await self._client.count(collection, exact=True)).count
+            ):
                 await self._client.delete_collection(collection)
         except FAILURES as error:
             if not _is_missing(error):  # another worker was quicker
@@ -177,14 +241,20 @@ class QdrantCache:
             return 0
         return int(number)
 
-    async def outdated(self, batch: int) -> AsyncIterator[list[Outdated]]:
-        """Unexpired entries of this installation's other embedders, `batch` at a time. Raises ToolUnavailable."""
+    async def iter_outdated(self, batch: int) -> AsyncIterator[list[OutdatedEntry]]:
+        """Unexpired entries of this installation's other embedders, `batch` at a time.
+
+        Raises ToolUnavailable.
+        """
         for collection in await self._run(self._collections, self._write_timeout):
             if collection == self._collection:
                 continue
             after: Any = None
             while True:
-                found, after = await self._run(lambda name=collection, at=after: self._page(name, batch, at), self._write_timeout)  # type: ignore[misc]  # likewise
+                found, after = await self._run(
+                    lambda name=collection, at=after: self._page(name, batch, at),  # type: ignore[misc]  # likewise
+                    self._write_timeout,
+                )
                 rows = (_outdated(collection, one.payload or {}) for one in found)
                 yield [row for row in rows if row is not None]
                 if after is None:
@@ -192,22 +262,27 @@ class QdrantCache:
 
     async def _page(self, collection: str, batch: int, after: Any) -> tuple[list[Any], Any]:
         fresh = models.Filter(must=[_expires(gt=time.time())])
-        return await self._client.scroll(collection, fresh, limit=batch, offset=after, with_payload=OLD)
+        return await self._client.scroll(
+            collection, fresh, limit=batch, offset=after, with_payload=OLD
+        )
 
-    async def move(self, old: Outdated, vector: Vector) -> None:
-        """Bring one of them here under its new vector, unless this embedder has its own, and remove it there. Raises ToolUnavailable."""
+    async def move_entry(self, old: OutdatedEntry, vector: Vector) -> None:
+        """Bring one of them here under its new vector, unless this embedder has its own,
+        and remove it there. Raises ToolUnavailable."""
         near = unit_vector(self.name, vector, self._dimension).tolist()
         await self._run(lambda: self._move(old, near), self._write_timeout)
 
-    async def _move(self, old: Outdated, vector: list[float]) -> None:
+    async def _move(self, old: OutdatedEntry, vector: list[float]) -> None:
         point = point_id(old.entry_id)
         await self._ready()
         if not await self._client.retrieve(self._collection, [point], with_payload=False):
-            for kept in await self._client.retrieve(old.place, [point], with_payload=True):
+            for kept in await self._client.retrieve(
+                old.storage_location, [point], with_payload=True
+            ):
                 await self._put(point, vector, dict(kept.payload or {}))
-        await self._drop(old.place, point)
+        await self._drop(old.storage_location, point)
 
-    async def check(self) -> None:
+    async def check_ready(self) -> None:
         """Raises ToolUnavailable when Qdrant does not answer or cannot hold the collection."""
         await self._run(self._create, self._write_timeout)
 
@@ -222,7 +297,8 @@ class QdrantCache:
                 await self._create()
 
     async def _create(self) -> None:
-        """Make the collection and its indexes unless they are there: each step may have been the last of a worker that died."""
+        """Make the collection and its indexes unless they are there:
+        each step may have been the last of a worker that died."""
         if not await self._client.collection_exists(self._collection):
             try:
                 vectors = models.VectorParams(size=self._dimension, distance=models.Distance.COSINE)
@@ -255,13 +331,16 @@ class QdrantCache:
             async with asyncio.timeout(seconds):
                 return await work()
         except TimeoutError as error:
-            raise ToolUnavailable(self.name, f"Qdrant did not answer within {seconds:g} s") from error
+            raise ToolUnavailable(
+                self.name, f"Qdrant did not answer within {seconds:g} s"
+            ) from error
         except FAILURES as error:
             raise ToolUnavailable(self.name, _reason(error)) from error
 
 
 def point_id(entry_id: str) -> str:
-    """Qdrant names points by number or UUID: one made of the id's digest, which nobody who does not know the id can hit."""
+    """Qdrant names points by number or UUID: one made of the id's digest,
+    which nobody who does not know the id can hit."""
     return str(uuid.UUID(bytes=hashlib.sha256(entry_id.encode()).digest()[:16]))
 
 
@@ -280,11 +359,11 @@ def _candidate(point: models.ScoredPoint) -> Candidate | None:
         return None
 
 
-def _outdated(place: str, kept: dict[str, Any]) -> Outdated | None:
+def _outdated(place: str, kept: dict[str, Any]) -> OutdatedEntry | None:
     """None for a point that is not one of ours."""
     try:
-        return Outdated(
-            place=place,
+        return OutdatedEntry(
+            storage_location=place,
             entry_id=_text(kept["entry_id"]),
             plan_id=int(kept["plan_id"]),
             question=_text(kept["question"]),

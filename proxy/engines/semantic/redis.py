@@ -1,10 +1,12 @@
 """Semantic entries in Redis with its search module (RediSearch 2.4 or later: Redis Stack, Redis 8).
 
-One HNSW index for each embedder and dimension: RediSearch leaves a hash whose vector has another dimension out of its index without a
-word. Index and hashes live in database 0, the only one RediSearch serves (redis.io/docs/latest/commands/ft.create), whatever the URL says.
+One HNSW index for each embedder and dimension: RediSearch leaves a hash whose vector has another
+dimension out of its index without a word. Index and hashes live in database 0, the only one
+RediSearch serves (redis.io/docs/latest/commands/ft.create), whatever the URL says.
 
-As in the pgvector backend, a small bucket is compared entry by entry and a large one searched through the graph. RediSearch's own guess
-measures every entry of a bucket that fills most of the index: 5 ms for 20,000 entries, where the graph takes 0.3.
+As in the pgvector backend, a small bucket is compared entry by entry and a large one searched
+through the graph. RediSearch's own guess measures every entry of a bucket that fills most of the
+index: 5 ms for 20,000 entries, where the graph takes 0.3.
 """
 
 import asyncio
@@ -20,26 +22,36 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
-from proxy.core.caching.envelope import storable
+from proxy.core.caching.envelope import to_storable_text
 from proxy.core.errors import ToolUnavailable
-from proxy.core.ports import Candidate, Outdated, SemanticEntry
+from proxy.core.ports import Candidate, OutdatedEntry, SemanticEntry
 from proxy.core.types import Vector
 from proxy.engines.semantic import redis_migration
 from proxy.engines.semantic.detached import detached
 from proxy.engines.semantic.validation import checked_entry, clipped, slug, unit_vector
 
-NO_MODULE = "this Redis has no search module (RediSearch): use Redis Stack or Redis 8, or choose pgvector_semantic"
+NO_MODULE = (
+    "this Redis has no search module (RediSearch): use Redis Stack or Redis 8, or "
+    "choose pgvector_semantic"
+)
 LARGE_BUCKET = 3000
 SIZES_KEPT, SIZE_SECONDS, COUNT_MS = 10_000, 10.0, 5
-EXACT, GRAPH = "ADHOC_BF", "BATCHES"  # redis.io/docs/latest/develop/ai/search-and-query/vectors, hybrid policy
+# redis.io/docs/latest/develop/ai/search-and-query/vectors, hybrid policy.
+EXACT, GRAPH = "ADHOC_BF", "BATCHES"
 FIELDS = ("distance", "scope", "question", "envelope")
 T = TypeVar("T")
-Fields = dict[bytes | bytearray | memoryview | str | int | float, bytes | bytearray | memoryview | str | int | float]
+Fields = dict[
+    bytes | bytearray | memoryview | str | int | float,
+    bytes | bytearray | memoryview | str | int | float,
+]
 
 
 class RedisSearchCache:
-    """Entries of one embedder. `prefix` sets this installation apart from others on the same Redis; times in seconds: `timeout` bounds
-    a look-up, `write_timeout` everything else."""
+    """Entries of one embedder.
+
+    `prefix` sets this installation apart from others on the same Redis; times in seconds: `timeout`
+    bounds a look-up, `write_timeout` everything else.
+    """
 
     name = "redis_semantic"
 
@@ -60,7 +72,8 @@ class RedisSearchCache:
         self._write_timeout = write_timeout
         self._family = redis_migration.Family(prefix)
         self._index = f"{prefix}:semantic:{slug(embedder_id)}:{dimension}"
-        # redis-py's own defaults hold one call for 59 s when Redis hangs. RESP 2 fixes the shape of what FT.SEARCH answers.
+        # redis-py's own defaults hold one call for 59 s when Redis hangs. RESP 2 fixes the shape of
+        # what FT.SEARCH answers.
         pool = BlockingConnectionPool.from_url(
             url,
             protocol=2,
@@ -72,21 +85,33 @@ class RedisSearchCache:
         )
         pool.connection_kwargs["db"] = 0
         self._redis = Redis.from_pool(pool)
-        self._sizes: dict[str, tuple[int, float]] = {}  # entries of a bucket, and until when that is believed
+        # Entries of a bucket, and until when that is believed.
+        self._sizes: dict[str, tuple[int, float]] = {}
         self._command: Callable[..., Awaitable[Any]] = self._redis.execute_command
 
-    async def nearest(self, bucket: str, vector: Vector, *, floor: float, limit: int) -> list[Candidate]:
-        """Up to `limit` unexpired entries of the bucket with cosine >= `floor`, nearest first. Raises ToolUnavailable.
+    async def find_nearest(
+        self, bucket: str, vector: Vector, *, floor: float, limit: int
+    ) -> list[Candidate]:
+        """Up to `limit` unexpired entries of the bucket with cosine >= `floor`, nearest first.
+
+        Raises ToolUnavailable.
 
         An index that has vanished is made again, and the look-up is a miss.
         """
         near = unit_vector(self.name, vector, self._dimension).tobytes()
         reply = await detached(self._run(lambda: self._search(bucket, near, limit), self._timeout))
         found = (self._candidate(reply[at], reply[at + 1]) for at in range(1, len(reply), 2))
-        return [candidate for candidate in found if candidate is not None and candidate.similarity >= floor]
+        return [
+            candidate
+            for candidate in found
+            if candidate is not None and candidate.similarity >= floor
+        ]
 
     async def _search(self, bucket: str, near: bytes, limit: int) -> list[Any]:
-        """RediSearch's answer: the number of hits, then each key followed by its fields. Just [0] when the index had vanished."""
+        """RediSearch's answer: the number of hits, then each key followed by its fields.
+
+        Just [0] when the index had vanished.
+        """
         try:
             policy = GRAPH if await self._is_large(bucket) else EXACT
             reply: list[Any] = await self._command(*self._knn(bucket, near, limit, policy))
@@ -98,12 +123,25 @@ class RedisSearchCache:
         return reply
 
     async def _is_large(self, bucket: str) -> bool:
-        """Whether the bucket has more than LARGE_BUCKET entries, as counted at most some seconds ago."""
+        """Whether the bucket has more than LARGE_BUCKET entries,
+        as counted at most some seconds ago."""
         known = self._sizes.get(bucket)
         now = time.monotonic()
         if known is None or now > known[1]:
-            # Past its limit RediSearch says how far it counted, which is beyond LARGE_BUCKET by far.
-            reply = await self._command("FT.SEARCH", self._index, _within(bucket), "LIMIT", 0, 0, "TIMEOUT", COUNT_MS, "DIALECT", 2)
+            # Past its limit RediSearch says how far it counted, which is beyond LARGE_BUCKET by
+            # far.
+            reply = await self._command(
+                "FT.SEARCH",
+                self._index,
+                _within(bucket),
+                "LIMIT",
+                0,
+                0,
+                "TIMEOUT",
+                COUNT_MS,
+                "DIALECT",
+                2,
+            )
             if len(self._sizes) >= SIZES_KEPT:
                 self._sizes.clear()
             known = self._sizes[bucket] = int(reply[0]), now + SIZE_SECONDS
@@ -112,11 +150,34 @@ class RedisSearchCache:
     def _knn(self, bucket: str, near: bytes, limit: int, policy: str) -> list[Any]:
         fresh = f"({_within(bucket)} @expires:[{time.time():.3f} +inf])"
         nearest = f"[KNN {int(limit)} @vector $near HYBRID_POLICY {policy} AS distance]"
-        command = ["FT.SEARCH", self._index, f"{fresh}=>{nearest}", "PARAMS", 2, "near", near, "SORTBY", "distance", "LIMIT", 0, limit]
-        return [*command, "RETURN", len(FIELDS), *FIELDS, "TIMEOUT", max(1, round(self._timeout * 800)), "DIALECT", 2]
+        command = [
+            "FT.SEARCH",
+            self._index,
+            f"{fresh}=>{nearest}",
+            "PARAMS",
+            2,
+            "near",
+            near,
+            "SORTBY",
+            "distance",
+            "LIMIT",
+            0,
+            limit,
+        ]
+        return [
+            *command,
+            "RETURN",
+            len(FIELDS),
+            *FIELDS,
+            "TIMEOUT",
+            max(1, round(self._timeout * 800)),
+            "DIALECT",
+            2,
+        ]
 
     def _candidate(self, key: bytes, fields: list[bytes] | None) -> Candidate | None:
-        """None for an entry that expired between search and reading: RediSearch then answers with null or without its fields."""
+        """None for an entry that expired between search and reading:
+        RediSearch then answers with null or without its fields."""
         values = dict(zip(fields[::2], fields[1::2], strict=True)) if fields else {}
         if any(values.get(name.encode()) is None for name in FIELDS):
             return None
@@ -129,19 +190,27 @@ class RedisSearchCache:
         )
 
     async def add(self, entry: SemanticEntry) -> None:
-        """Store one entry, visible to the next `nearest`. The same `entry_id` replaces. Raises ToolUnavailable."""
+        """Store one entry, visible to the next `find_nearest`.
+
+        The same `entry_id` replaces. Raises ToolUnavailable.
+        """
         vector = checked_entry(self.name, entry, self._embedder, self._dimension)
         fields: Fields = {
             "vector": vector.tobytes(),
             "bucket": entry.bucket,
             "scope": entry.scope,
             "plan_id": entry.plan_id,
-            "question": storable(entry.question),
+            "question": to_storable_text(entry.question),
             "envelope": entry.envelope,
             "created": entry.created_at,
             "expires": entry.expires_at,
         }
-        await detached(self._run(lambda: self._write(self._key(entry.entry_id), fields, entry.expires_at), self._write_timeout))
+        await detached(
+            self._run(
+                lambda: self._write(self._key(entry.entry_id), fields, entry.expires_at),
+                self._write_timeout,
+            )
+        )
 
     async def _write(self, key: str, fields: Fields, expires_at: float) -> None:
         # Without its index the entry would be found only once something else had made it.
@@ -152,7 +221,10 @@ class RedisSearchCache:
             await pipe.execute()
 
     async def delete(self, entry_id: str) -> None:
-        """Remove one entry, under whichever embedder; one that does not exist is no error. Raises ToolUnavailable."""
+        """Remove one entry, under whichever embedder; one that does not exist is no error.
+
+        Raises ToolUnavailable.
+        """
         await detached(self._run(lambda: self._drop(entry_id), self._write_timeout))
 
     async def _drop(self, entry_id: str) -> None:
@@ -166,8 +238,12 @@ class RedisSearchCache:
 
     async def get(self, entry_id: str) -> SemanticEntry | None:
         """The entry, unless it has expired. Raises ToolUnavailable."""
-        reply = await detached(self._run(lambda: self._command("HGETALL", self._key(entry_id)), self._write_timeout))
-        values: dict[bytes, bytes] = reply if isinstance(reply, dict) else dict(zip(reply[::2], reply[1::2], strict=True))
+        reply = await detached(
+            self._run(lambda: self._command("HGETALL", self._key(entry_id)), self._write_timeout)
+        )
+        values: dict[bytes, bytes] = (
+            reply if isinstance(reply, dict) else dict(zip(reply[::2], reply[1::2], strict=True))
+        )
         try:
             return self._entry(entry_id, values) if values else None
         except (KeyError, ValueError):  # anybody may have written there
@@ -187,12 +263,13 @@ class RedisSearchCache:
             expires_at=float(values[b"expires"]),
         )
 
-    async def purge(self) -> int:
+    async def purge_expired(self) -> int:
         """Redis expires entries by itself: 0."""
         return 0
 
-    async def outdated(self, batch: int) -> AsyncIterator[list[Outdated]]:
-        """Unexpired entries of this installation's other embedders; Redis chooses how many at a time. Raises ToolUnavailable."""
+    async def iter_outdated(self, batch: int) -> AsyncIterator[list[OutdatedEntry]]:
+        """Unexpired entries of this installation's other embedders;
+        Redis chooses how many at a time. Raises ToolUnavailable."""
         found = redis_migration.pages(self._redis, self._family, self._index)
         while True:
             page = await self._run(lambda: anext(found, None), self._write_timeout)
@@ -200,15 +277,21 @@ class RedisSearchCache:
                 return
             yield page
 
-    async def move(self, old: Outdated, vector: Vector) -> None:
-        """Bring one of them here under its new vector, unless this embedder has its own, and remove it there. Raises ToolUnavailable."""
+    async def move_entry(self, old: OutdatedEntry, vector: Vector) -> None:
+        """Bring one of them here under its new vector, unless this embedder has its own,
+        and remove it there. Raises ToolUnavailable."""
         near = unit_vector(self.name, vector, self._dimension).tobytes()
         await self._run(self._create_index, self._write_timeout)
-        source, target = f"{old.place}:{old.entry_id}", self._key(old.entry_id)
-        await detached(self._run(lambda: redis_migration.move(self._redis, source, target, near), self._write_timeout))
+        source, target = f"{old.storage_location}:{old.entry_id}", self._key(old.entry_id)
+        await detached(
+            self._run(
+                lambda: redis_migration.move(self._redis, source, target, near), self._write_timeout
+            )
+        )
 
-    async def check(self) -> None:
-        """Raises ToolUnavailable when Redis does not answer, lacks the search module or cannot hold the index."""
+    async def check_ready(self) -> None:
+        """Raises ToolUnavailable when Redis does not answer,
+        lacks the search module or cannot hold the index."""
         await detached(self._run(self._create_index, self._write_timeout))
 
     async def close(self) -> None:
@@ -217,11 +300,35 @@ class RedisSearchCache:
             await self._redis.aclose()
 
     async def _create_index(self) -> None:
-        """Make the index unless it is there. Hashes that are there already are indexed in the background."""
-        vector = ["vector", "VECTOR", "HNSW", 6, "TYPE", "FLOAT32", "DIM", self._dimension, "DISTANCE_METRIC", "COSINE"]
+        """Make the index unless it is there.
+
+        Hashes that are there already are indexed in the background.
+        """
+        vector = [
+            "vector",
+            "VECTOR",
+            "HNSW",
+            6,
+            "TYPE",
+            "FLOAT32",
+            "DIM",
+            self._dimension,
+            "DISTANCE_METRIC",
+            "COSINE",
+        ]
         schema = [*vector, "bucket", "TAG", "scope", "TAG", "expires", "NUMERIC"]
         try:
-            await self._command("FT.CREATE", self._index, "ON", "HASH", "PREFIX", 1, self._key(""), "SCHEMA", *schema)
+            await self._command(
+                "FT.CREATE",
+                self._index,
+                "ON",
+                "HASH",
+                "PREFIX",
+                1,
+                self._key(""),
+                "SCHEMA",
+                *schema,
+            )
         except ResponseError as error:
             if "already exists" not in str(error).lower():
                 raise
@@ -235,7 +342,9 @@ class RedisSearchCache:
             async with asyncio.timeout(seconds):
                 return await work()
         except TimeoutError as error:
-            raise ToolUnavailable(self.name, f"Redis did not answer within {seconds:g} s") from error
+            raise ToolUnavailable(
+                self.name, f"Redis did not answer within {seconds:g} s"
+            ) from error
         except (RedisError, OSError) as error:
             reason = NO_MODULE if _lacks_module(error) else str(error) or type(error).__name__
             raise ToolUnavailable(self.name, reason) from error

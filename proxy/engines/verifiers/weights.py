@@ -1,4 +1,5 @@
-"""Where the verifier's model lies: what was learned, committed beside this file, and what the export made of it at set-up."""
+"""Where the verifier's model lies: what was learned, committed beside this file,
+and what the export made of it at set-up."""
 
 import hashlib
 from functools import cache
@@ -14,7 +15,8 @@ GRAPH = "model.onnx"
 TOKENIZER = "tokenizer.json"
 # The embedder whose cosines count, by the name that `proxy.engines.embedders.onnx` gives it.
 MINILM = "all-MiniLM-L6-v2@onnx-fp32-384"
-# Slope and offset of the curve over all evidence, and over the logit alone where no cosine is known.
+# Slope and offset of the curve over all evidence, and over the logit alone where no cosine is
+# known.
 WITH_COSINE, ALONE = "calibration.with_cosine", "calibration.alone"
 
 

@@ -1,4 +1,7 @@
-"""`manage.py prepare_embedder`: make the default embedding model and the verifier ready to serve. Half a minute once, no network."""
+"""`manage.py prepare_embedder`: make the default embedding model and the verifier ready to serve.
+
+Half a minute once, no network.
+"""
 
 import subprocess
 import sys
@@ -16,7 +19,10 @@ SECONDS = 300
 
 
 class Command(BaseCommand):
-    help = "Export the default embedding model and the verifier for onnxruntime, unless that has been done."
+    help = (
+        "Export the default embedding model and the verifier for onnxruntime, unless "
+        "that has been done."
+    )
     requires_system_checks = ()
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -30,7 +36,10 @@ class Command(BaseCommand):
 
     def _embedder(self) -> None:
         if conf.embedder != "minilm":
-            self.stdout.write(f"Embedder {conf.embedder}: nothing to prepare, sentence-transformers loads it when the gateway starts.")
+            self.stdout.write(
+                f"Embedder {conf.embedder}: nothing to prepare, sentence-transformers loads it "
+                "when the gateway starts."
+            )
             return
         folder = conf.models / MINILM_ID
         if is_prepared(folder) and (conf.models / WORDS).is_file():
@@ -39,14 +48,23 @@ class Command(BaseCommand):
         if not is_prepared(folder):
             _run("embedders.export", folder)
         _run("embedders.export_word_vectors", conf.models)
-        self.stdout.write(f"Embedder {MINILM_ID}: exported to {folder}, with vectors of its words beside it.")
+        self.stdout.write(
+            f"Embedder {MINILM_ID}: exported to {folder}, with vectors of its words beside it."
+        )
 
 
 def _run(module: str, *arguments: Path) -> None:
     """In a process of its own, which takes its memory along when it ends."""
     command = [sys.executable, "-m", f"proxy.engines.{module}", *map(str, arguments)]
     try:
-        subprocess.run(command, cwd=settings.BASE_DIR, capture_output=True, text=True, check=True, timeout=SECONDS)  # noqa: S603
+        subprocess.run(  # noqa: S603
+            command,
+            cwd=settings.BASE_DIR,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=SECONDS,
+        )
     except subprocess.CalledProcessError as error:
         raise CommandError(f"The model could not be exported:\n{error.stderr[-2000:]}") from error
     except subprocess.TimeoutExpired as error:

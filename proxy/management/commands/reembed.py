@@ -1,4 +1,5 @@
-"""`manage.py reembed`: after TOKENTHRIFT_EMBEDDER has changed, so that what was answered before is found again."""
+"""`manage.py reembed`: after TOKENTHRIFT_EMBEDDER has changed,
+so that what was answered before is found again."""
 
 import argparse
 import asyncio
@@ -19,45 +20,97 @@ SECONDS = 30.0  # for one page or one write: nobody waits for an answer here
 
 class Command(BaseCommand):
     help = (
-        "Gives the entries of former embedders a vector of the present one, so that look-ups find them again. Expiry, bucket and scope "
-        "stay. The gateway may be running; a run that was stopped is simply run again."
+        "Gives the entries of former embedders a vector of the present one, so that look-ups find "
+        "them again. Expiry, bucket and scope stay. The gateway may be running; a run that was "
+        "stopped is simply run again."
     )
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("--backend", action="append", choices=list(SEMANTIC), help="Only this one; may be given more than once.")
-        parser.add_argument("--batch", type=_size, default=100, help="Entries on their way at a time, 100 unless given.")
-        parser.add_argument("--dry-run", action="store_true", help="Only count what would be moved.")
+        parser.add_argument(
+            "--backend",
+            action="append",
+            choices=list(SEMANTIC),
+            help="Only this one; may be given more than once.",
+        )
+        parser.add_argument(
+            "--batch",
+            type=_size,
+            default=100,
+            help="Entries on their way at a time, 100 unless given.",
+        )
+        parser.add_argument(
+            "--dry-run", action="store_true", help="Only count what would be moved."
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Print a line a backend. Raises CommandError when an entry was left behind or a backend that plans use (or --backend names)
-        does not serve."""
-        needed = set(options["backend"] or Plan.objects.exclude(backend=None).values_list("backend", flat=True))
-        self._windows = dict(Plan.objects.values_list("pk", "window"))
-        if not asyncio.run(self._all(options["backend"], needed, batch=options["batch"], dry_run=options["dry_run"])):
-            raise CommandError("Not all entries were brought over. Run the command again once the reasons above are mended.")
+        """Print a line a backend.
 
-    async def _all(self, named: list[str] | None, needed: set[str], *, batch: int, dry_run: bool) -> bool:
+        Raises CommandError when an entry was left behind or a backend that plans use (or --backend
+        names) does not serve.
+        """
+        needed = set(
+            options["backend"]
+            or Plan.objects.exclude(backend=None).values_list("backend", flat=True)
+        )
+        self._windows = dict(Plan.objects.values_list("pk", "window"))
+        if not asyncio.run(
+            self._all(
+                options["backend"], needed, batch=options["batch"], dry_run=options["dry_run"]
+            )
+        ):
+            raise CommandError(
+                "Not all entries were brought over. Run the command again once the reasons "
+                "above are mended."
+            )
+
+    async def _all(
+        self, named: list[str] | None, needed: set[str], *, batch: int, dry_run: bool
+    ) -> bool:
         """Whether nothing was left behind."""
         embedder = open_embedder()
         backends = open_semantic(embedder, write_timeout=SECONDS)
         self.stdout.write(f"Embedder: {embedder.id}")
         try:
-            done = {name: await self._one(name, backends.get(name), embedder, batch, dry_run) for name in named or SEMANTIC}
+            done = {
+                name: await self._one(name, backends.get(name), embedder, batch, dry_run)
+                for name in named or SEMANTIC
+            }
         finally:
-            await asyncio.gather(embedder.close(), *(backend.close() for backend in backends.values()))
-        return all(complete or (complete is None and name not in needed) for name, complete in done.items())
+            await asyncio.gather(
+                embedder.close(), *(backend.close() for backend in backends.values())
+            )
+        return all(
+            complete or (complete is None and name not in needed) for name, complete in done.items()
+        )
 
-    async def _one(self, name: str, backend: SemanticCache | None, embedder: Embedder, batch: int, dry_run: bool) -> bool | None:
+    async def _one(
+        self,
+        name: str,
+        backend: SemanticCache | None,
+        embedder: Embedder,
+        batch: int,
+        dry_run: bool,
+    ) -> bool | None:
         """Whether all its entries were brought over; None for a backend that does not serve."""
         try:
             if not isinstance(backend, Reembeddable):
-                raise ToolUnavailable(name, "not configured" if backend is None else "it cannot bring entries over")
+                raise ToolUnavailable(
+                    name, "not configured" if backend is None else "it cannot bring entries over"
+                )
             await backend.check()
         except ToolUnavailable as error:
             self.stdout.write(f"{name}: passed by: {error.reason}")
             return None
         try:
-            tally = await reembed(backend, embedder, sealer(), batch=batch, windows=self._windows, dry_run=dry_run, progress=self._progress)
+            tally = await reembed(
+                backend,
+                embedder,
+                sealer(),
+                batch=batch,
+                windows=self._windows,
+                dry_run=dry_run,
+                progress=self._progress,
+            )
         except ToolUnavailable as error:
             self.stdout.write(f"{name}: stopped: {error.reason}")
             return False
@@ -65,7 +118,10 @@ class Command(BaseCommand):
         told = f"{tally.found.total()} would be moved" if dry_run else f"{tally.moved} moved"
         self.stdout.write(f"{name}: {told}{places}")
         if tally.refused:
-            self.stdout.write(f"{name}: {tally.refused} passed over: not sealed by this gateway, so nobody is served them")
+            self.stdout.write(
+                f"{name}: {tally.refused} passed over: not sealed by this gateway, so "
+                "nobody is served them"
+            )
         for reason, number in tally.failed.most_common(5):
             self.stdout.write(f"{name}: {number} left: {reason}")
         return not tally.failed

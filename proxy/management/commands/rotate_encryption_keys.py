@@ -1,4 +1,5 @@
-"""manage.py rotate_encryption_keys: after a new key was put first in TOKENTHRIFT_ENCRYPTION_KEYS, before the old one is taken out."""
+"""manage.py rotate_encryption_keys: after a new key was put first in TOKENTHRIFT_ENCRYPTION_KEYS,
+before the old one is taken out."""
 
 from typing import Any
 
@@ -9,7 +10,10 @@ from proxy.upstreams.encryption import SealBroken
 
 
 class Command(BaseCommand):
-    help = "Seals every provider key under the first of TOKENTHRIFT_ENCRYPTION_KEYS; all of them or none."
+    help = (
+        "Seals every provider key under the first of TOKENTHRIFT_ENCRYPTION_KEYS; "
+        "all of them or none."
+    )
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:

@@ -1,7 +1,9 @@
-"""`manage.py train_verifier --data <folder>`: learn the verifier's weights anew, on the CPU, in some ten minutes on two cores.
+"""`manage.py train_verifier --data <folder>`: learn the verifier's weights anew, on the CPU,
+in some ten minutes on two cores.
 
-For those who change the rules, the base model or the data; serving uses the weights that are committed. The same folder and seed give the
-same pairs; torch's sums depend a little on the machine. Run `manage.py prepare_embedder` afterwards.
+For those who change the rules, the base model or the data; serving uses the weights that are
+committed. The same folder and seed give the same pairs; torch's sums depend a little on the
+machine. Run `manage.py prepare_embedder` afterwards.
 """
 
 import os
@@ -15,22 +17,41 @@ from proxy.engines.verifiers.weights import LEARNED
 
 
 class Command(BaseCommand):
-    help = "Train the verifier of near questions on the data folder's trained half, and write its weights."
+    help = (
+        "Train the verifier of near questions on the data folder's trained half, and "
+        "write its weights."
+    )
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--data", type=Path, required=True, help="the folder with cache_pairs.jsonl.gz and faq_stream.jsonl.gz")
-        parser.add_argument("--out", type=Path, default=LEARNED, help="where the weights go; default: where the gateway reads them")
+        parser.add_argument(
+            "--data",
+            type=Path,
+            required=True,
+            help="the folder with cache_pairs.jsonl.gz and faq_stream.jsonl.gz",
+        )
+        parser.add_argument(
+            "--out",
+            type=Path,
+            default=LEARNED,
+            help="where the weights go; default: where the gateway reads them",
+        )
         parser.add_argument("--seed", type=int, default=1)
         parser.add_argument("--epochs", type=int, default=3)
-        parser.add_argument("--scale", type=float, default=0.8, help="of the number of pairs made for an epoch")
+        parser.add_argument(
+            "--scale", type=float, default=0.8, help="of the number of pairs made for an epoch"
+        )
         parser.add_argument("--threads", type=int, default=2)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Print the split, the progress and the size. Raises CommandError when the data or the torch libraries are missing."""
+        """Print the split, the progress and the size.
+
+        Raises CommandError when the data or the torch libraries are missing.
+        """
         os.environ |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
         try:
-            training = import_module("evaluation.verifier.train")  # brings torch, which serving does without
+            # Brings torch, which serving does without.
+            training = import_module("evaluation.verifier.train")
             names = ("data", "out", "seed", "epochs", "scale", "threads")
             training.run(training.Plan(**{name: options[name] for name in names}))
         except (ImportError, FileNotFoundError) as error:

@@ -1,27 +1,36 @@
-"""Who is calling. The first stage: a wrong key costs no body, no parsing, no look-up beyond one dictionary."""
+"""Who is calling.
+
+The first stage: a wrong key costs no body, no parsing, no look-up beyond one dictionary.
+"""
 
 from plans import keys
-from proxy.core.errors import BadKey, NotReady
+from proxy.core.errors import InvalidApiKey, NotReady
 from proxy.core.tenant_memory import CURRENT_TENANT
-from proxy.pipeline.call import Call, revise
+from proxy.pipeline.call import Call, evolve
 from proxy.pipeline.toolbox import Toolbox
 
 
 async def authenticate(call: Call, tools: Toolbox) -> Call:
     """Set the key, and the configuration that holds for this call to its end.
 
-    Raises BadKey for a missing, malformed, unknown, revoked or expired key, NotReady before the first snapshot.
+    Raises BadKey for a missing, malformed, unknown, revoked or expired key, NotReady before the
+    first snapshot.
     """
     if not call.secret:
-        raise BadKey("No API key was given. Send it as `Authorization: Bearer tt-...`.")
+        raise InvalidApiKey("No API key was given. Send it as `Authorization: Bearer tt-...`.")
     if not keys.well_formed(call.secret, keys.VIRTUAL):
-        raise BadKey("This is not a virtual key: those start with tt- and come from your administrator.")
-    directory = tools.source.directory
+        raise InvalidApiKey(
+            "This is not a virtual key: those start with tt- and come from your administrator."
+        )
+    directory = tools.config_source.config
     if directory.revision < 0:
-        raise NotReady("The gateway is starting and has not read its configuration yet. Try again in a moment.")
-    # The dictionary is keyed by an HMAC under a secret pepper, so look-up times say nothing about any key.
+        raise NotReady(
+            "The gateway is starting and has not read its configuration yet. Try again in a moment."
+        )
+    # The dictionary is keyed by an HMAC under a secret pepper, so look-up times say nothing about
+    # any key.
     key = directory.keys.get(keys.digest(call.secret, pepper=tools.limits.key_pepper))
     if key is None or (key.expires_at is not None and key.expires_at <= call.at):
-        raise BadKey("This API key is unknown, revoked or expired.")
+        raise InvalidApiKey("This API key is unknown, revoked or expired.")
     CURRENT_TENANT.set(key.tenant_id)
-    return revise(call, key=key, directory=directory, secret=None)
+    return evolve(call, key=key, config=directory, secret=None)

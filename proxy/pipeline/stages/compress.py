@@ -1,16 +1,19 @@
-"""Fewer tokens for the same question, off the event loop. Only reached when no stored answer served."""
+"""Fewer tokens for the same question, off the event loop.
+
+Only reached when no stored answer served.
+"""
 
 import logging
 import time
 from dataclasses import replace
 
 from proxy.core.errors import ToolUnavailable
-from proxy.core.event_loop import off_loop
-from proxy.core.prompt_caching.conversations import chat_ids
-from proxy.core.prompt_caching.terms import outlook
-from proxy.core.tokens import encoding_for
-from proxy.pipeline.cache_access import sent_key
-from proxy.pipeline.call import Call, revise, tenant_of
+from proxy.core.event_loop import run_off_loop
+from proxy.core.prompt_caching.conversations import derive_conversation_ids
+from proxy.core.prompt_caching.terms import compression_terms
+from proxy.core.tokens import find_encoding
+from proxy.pipeline.cache_access import compressed_key
+from proxy.pipeline.call import Call, evolve, get_tenant_id
 from proxy.pipeline.toolbox import Toolbox
 
 log = logging.getLogger("tokenthrift.proxy")
@@ -20,33 +23,72 @@ async def compress(call: Call, tools: Toolbox) -> Call:
     """Set what was cut. Raises ToolUnavailable: then the request goes out whole."""
     if call.plan is None or call.plan.mode == "off" or call.plan.compression is None:
         return call
-    if call.asked.unusual:  # what is not understood cannot be cut
+    if call.chat_request.is_unusual:  # what is not understood cannot be cut
         return call
-    if call.would is not None and call.in_shadow:  # nothing would have been sent
+    if call.shadow_hit is not None and call.is_in_shadow:  # nothing would have been sent
         return call
     settings = call.plan.compression
     begun = time.monotonic()
     terms = None
     if settings.when == "saves":
-        call = await _looked_up(call, tools)
-        terms = outlook(call.target.price, call.known, provider=call.target.upstream.provider, now=call.at)
-    work = tools.compressor.compress(call.asked.messages, settings, model=call.target.model, terms=terms, tenant=tenant_of(call))
+        call = await _load_conversation(call, tools)
+        terms = compression_terms(
+            call.resolved_route.price,
+            call.conversation,
+            provider=call.resolved_route.upstream.provider,
+            now=call.at,
+        )
+    work = tools.compressor.compress(
+        call.chat_request.messages,
+        settings,
+        model=call.resolved_route.model,
+        terms=terms,
+        tenant=get_tenant_id(call),
+    )
     cut = await work
     # Compression is no cache work: it must not use up the time of the look-up that follows it.
-    if cut.messages is not None and not encoding_for(call.target.model)[1]:
-        cut = replace(cut, note=", ".join(filter(None, [cut.note, f"unknown-model-counted-by-{cut.encoding}"])))
-    call = revise(call, cut=cut, budget_ends=call.budget_ends + time.monotonic() - begun)
-    return revise(call, keys=replace(call.keys, sent=await off_loop(call.asked.size, sent_key, call))) if call.keys else call
+    if cut.messages is not None and not find_encoding(call.resolved_route.model)[1]:
+        cut = replace(
+            cut,
+            note=", ".join(filter(None, [cut.note, f"unknown-model-counted-by-{cut.encoding}"])),
+        )
+    call = evolve(
+        call, compression=cut, cache_deadline=call.cache_deadline + time.monotonic() - begun
+    )
+    return (
+        evolve(
+            call,
+            cache_keys=replace(
+                call.cache_keys,
+                compressed=await run_off_loop(call.chat_request.size_bytes, compressed_key, call),
+            ),
+        )
+        if call.cache_keys
+        else call
+    )
 
 
-async def _looked_up(call: Call, tools: Toolbox) -> Call:
+async def _load_conversation(call: Call, tools: Toolbox) -> Call:
     """Set the chat's id and what is known of it; None when nobody can say in time."""
     assert call.key is not None  # noqa: S101 -- authenticate set it
-    before, now = await off_loop(call.asked.size, chat_ids, call.asked.messages, tenant=call.key.tenant_id, route=call.target.id)
-    asking = tools.chats.known(before, tenant=call.key.tenant_id, route=call.target.id)
+    before, now = await run_off_loop(
+        call.chat_request.size_bytes,
+        derive_conversation_ids,
+        call.chat_request.messages,
+        tenant=call.key.tenant_id,
+        route=call.resolved_route.id,
+    )
+    asking = tools.conversations.load(
+        before, tenant=call.key.tenant_id, route=call.resolved_route.id
+    )
     try:
-        known = await tools.breakers["chats"].run(asking, seconds=tools.limits.cache_budget)
+        known = await tools.breakers["chats"].run(asking, seconds=tools.limits.cache_seconds)
     except ToolUnavailable as error:
-        log.log(error.log_level, "request %s: its chat is not looked up: %s", call.request_id, error.reason)
-        return revise(call.failed_open("chats"), chat=now)
-    return revise(call, chat=now, known=known)
+        log.log(
+            error.log_level,
+            "request %s: its chat is not looked up: %s",
+            call.request_id,
+            error.reason,
+        )
+        return evolve(call.add_failure("chats"), conversation_id=now)
+    return evolve(call, conversation_id=now, conversation=known)

@@ -2,35 +2,78 @@
 
 from dataclasses import replace
 
-from proxy.core.caching.eligibility import VOCABULARY, is_online, question_of, semantic_refusal
+from proxy.core.caching.eligibility import (
+    VOCABULARY_REASON,
+    extract_question,
+    is_online_model,
+    semantic_ineligibility,
+)
 from proxy.core.caching.keys import bucket_key
-from proxy.core.event_loop import off_loop
-from proxy.core.verification.conversation import chat_of, fits, text_of_window
-from proxy.pipeline.call import Call, revise
-from proxy.pipeline.question_matching import is_understood, vectors
+from proxy.core.event_loop import run_off_loop
+from proxy.core.verification.conversation import (
+    build_chat_turns,
+    is_comparable,
+    select_embedded_text,
+)
+from proxy.pipeline.call import Call, evolve
+from proxy.pipeline.question_matching import embed_texts, is_in_vocabulary
 from proxy.pipeline.toolbox import Toolbox
 
-SHARE = 0.7  # of the time left; the rest is for the look-up, without which the vector would be work for nothing
+# Of the time left; the rest is for the look-up, without which the vector would be work for nothing.
+EMBED_TIME_SHARE = 0.7
 
 
 async def embed(call: Call, tools: Toolbox) -> Call:
-    """Set question, bucket and vector, and the window where the plan compares it. One text is embedded, whatever the context: a chat would
-    wait for two as long as for the look-up itself. Raises ToolUnavailable."""
-    if call.keys is None or call.plan is None or call.plan.cache is None or call.plan.cache.backend not in tools.semantic:
+    """Set question, bucket and vector, and the window where the plan compares it.
+
+    One text is embedded, whatever the context: a chat would wait for two as long as for the look-up
+    itself. Raises ToolUnavailable.
+    """
+    if (
+        call.cache_keys is None
+        or call.plan is None
+        or call.plan.cache is None
+        or call.plan.cache.backend not in tools.semantic_caches
+    ):
         return call
-    refusal = "unusual-body" if call.asked.unusual else semantic_refusal(call.asked, call.plan.cache)
-    question = question_of(call.asked)
-    if refusal is not None or question is None:
-        return revise(call, vetoes=(*call.vetoes, refusal or "no-question"))
-    if is_online(call.target.model):
-        return revise(call, vetoes=(*call.vetoes, "tools"))
-    if not await is_understood(call, tools, question):
-        return revise(call, vetoes=(*call.vetoes, VOCABULARY))
-    cache = call.plan.cache
-    context = "strict" if cache.context == "window" and not fits(call.asked.messages) else cache.context
-    bucket = await off_loop(
-        call.asked.size, bucket_key, call.asked.body, scope=call.keys.scope, plan=call.plan, route=call.target, context=context
+    refusal = (
+        "unusual-body"
+        if call.chat_request.is_unusual
+        else semantic_ineligibility(call.chat_request, call.plan.cache)
     )
-    chat = chat_of(call.asked.messages) if context == "window" else None
-    (vector,) = await vectors(call, tools, question if chat is None else text_of_window(chat, cache.window), share=SHARE)
-    return revise(call, question=question, keys=replace(call.keys, bucket=bucket), vector=vector, window=chat)
+    question = extract_question(call.chat_request)
+    if refusal is not None or question is None:
+        return evolve(call, vetoes=(*call.vetoes, refusal or "no-question"))
+    if is_online_model(call.resolved_route.model):
+        return evolve(call, vetoes=(*call.vetoes, "tools"))
+    if not await is_in_vocabulary(call, tools, question):
+        return evolve(call, vetoes=(*call.vetoes, VOCABULARY_REASON))
+    cache = call.plan.cache
+    context = (
+        "strict"
+        if cache.context == "window" and not is_comparable(call.chat_request.messages)
+        else cache.context
+    )
+    bucket = await run_off_loop(
+        call.chat_request.size_bytes,
+        bucket_key,
+        call.chat_request.body,
+        scope=call.cache_keys.scope,
+        plan=call.plan,
+        route=call.resolved_route,
+        context=context,
+    )
+    chat = build_chat_turns(call.chat_request.messages) if context == "window" else None
+    (vector,) = await embed_texts(
+        call,
+        tools,
+        question if chat is None else select_embedded_text(chat, cache.window),
+        share=EMBED_TIME_SHARE,
+    )
+    return evolve(
+        call,
+        question=question,
+        cache_keys=replace(call.cache_keys, bucket=bucket),
+        vector=vector,
+        window=chat,
+    )

@@ -1,22 +1,30 @@
 """On what terms: the route behind the model's name, and the plan the request named."""
 
-from proxy.core.errors import ModelForbidden, ModelUnknown
-from proxy.pipeline.call import Call, revise
+from proxy.core.errors import ModelForbidden, ModelNotFound
+from proxy.pipeline.call import Call, evolve
 from proxy.pipeline.toolbox import Toolbox
 
 
 async def load_plan(call: Call, tools: Toolbox) -> Call:
-    """Set route and plan. Raises ModelUnknown or ModelForbidden. An unknown plan never fails a request: it is skipped, and said so."""
-    directory, request, key = call.directory, call.asked, call.key
+    """Set route and plan.
+
+    Raises ModelUnknown or ModelForbidden. An unknown plan never fails a request: it is skipped, and
+    said so.
+    """
+    directory, request, key = call.config, call.chat_request, call.key
     assert key is not None, "authenticate comes first"  # noqa: S101 -- the chain's order is fixed
-    if not directory.may_use(key, request.model):
-        raise ModelForbidden(f"This key may not use the model {request.model!r}. See GET /v1/models.", param="model")
+    if not directory.can_use(key, request.model):
+        raise ModelForbidden(
+            f"This key may not use the model {request.model!r}. See GET /v1/models.", param="model"
+        )
     route = directory.routes.get(request.model)
     if route is None:
-        raise ModelUnknown(f"The model {request.model!r} does not exist here. See GET /v1/models.", param="model")
+        raise ModelNotFound(
+            f"The model {request.model!r} does not exist here. See GET /v1/models.", param="model"
+        )
     if request.plan_name is None:
-        return revise(call, route=route, reason="no-plan")
-    plan = directory.plan_for(key, request.plan_name)
+        return evolve(call, route=route, reason="no-plan")
+    plan = directory.find_plan(key, request.plan_name)
     if plan is None:
-        return revise(call, route=route, reason="unknown-plan")
-    return revise(call, route=route, plan=plan, reason="plan-off" if plan.mode == "off" else "")
+        return evolve(call, route=route, reason="unknown-plan")
+    return evolve(call, route=route, plan=plan, reason="plan-off" if plan.mode == "off" else "")

@@ -3,20 +3,22 @@
 import time
 from dataclasses import replace
 
-from proxy.core.event_loop import off_loop
-from proxy.core.formats.cache_controls import with_header
-from proxy.core.formats.chat_completions import parse as parse_chat
-from proxy.pipeline.call import Call, revise
+from proxy.core.event_loop import run_off_loop
+from proxy.core.formats.cache_controls import merge_cache_control
+from proxy.core.formats.chat_completions import parse_chat_request as parse_chat
+from proxy.pipeline.call import Call, evolve
 from proxy.pipeline.toolbox import Toolbox
 
 # The request's bytes.
 
 
-async def read(call: Call, tools: Toolbox) -> Call:
+async def read_body(call: Call, tools: Toolbox) -> Call:
     """Take the body in; the clock of the cache budget starts. Raises TooLarge or ClientGone."""
-    raw = await call.client.body(tools.limits.body_bytes)
+    raw = await call.client.read_body(tools.limits.max_body_bytes)
     ready = time.monotonic()
-    return revise(call, raw=raw, ready=ready, budget_ends=ready + tools.limits.cache_budget)
+    return evolve(
+        call, raw_body=raw, body_read_at=ready, cache_deadline=ready + tools.limits.cache_seconds
+    )
 
 
 # What is asked.
@@ -24,7 +26,11 @@ async def read(call: Call, tools: Toolbox) -> Call:
 
 async def parse(call: Call, tools: Toolbox) -> Call:
     """Check the body. Raises BadRequest, TooDeep or TooMany."""
-    request = await off_loop(len(call.raw), parse_chat, call.raw, tools.limits.body)
+    request = await run_off_loop(
+        len(call.raw_body), parse_chat, call.raw_body, tools.limits.body_limits
+    )
     if call.cache_control:
-        request = replace(request, controls=with_header(request.controls, call.cache_control))
-    return revise(call, request=request, raw=b"")
+        request = replace(
+            request, cache_controls=merge_cache_control(request.cache_controls, call.cache_control)
+        )
+    return evolve(call, request=request, raw_body=b"")

@@ -3,18 +3,27 @@
 from dataclasses import replace
 
 from proxy.pipeline.call import Call
-from proxy.pipeline.ledger_records import BILL, event_of, imprint_of
+from proxy.pipeline.ledger_records import BILLING_FIELDS, build_event, build_fingerprint
 from proxy.pipeline.toolbox import Toolbox
 
 
 async def record(call: Call, tools: Toolbox) -> Call:
-    """Hand the event to the ledger. What was given before a refresh has one event with it: that answer, and the bill of this one."""
-    event = event_of(call)
-    if call.given is not None:
-        event = replace(call.given, failures=event.failures, **{name: getattr(event, name) for name in BILL})
-    tools.ledger.record(event)
-    if tools.limits.imprints and (imprint := imprint_of(call, pepper=tools.limits.key_pepper)):
-        tools.ledger.imprint(imprint)
-    for watch in tools.watchers:
+    """Hand the event to the ledger.
+
+    What was given before a refresh has one event with it: that answer, and the bill of this one.
+    """
+    event = build_event(call)
+    if call.served_event is not None:
+        event = replace(
+            call.served_event,
+            failures=event.failures,
+            **{name: getattr(event, name) for name in BILLING_FIELDS},
+        )
+    tools.ledger.record_event(event)
+    if tools.limits.records_fingerprints and (
+        imprint := build_fingerprint(call, pepper=tools.limits.key_pepper)
+    ):
+        tools.ledger.record_fingerprint(imprint)
+    for watch in tools.observers:
         watch(call, event)
     return call

@@ -1,4 +1,5 @@
-"""Send what is complete: a hit in the shape asked for, the provider's whole answer, or an error object."""
+"""Send what is complete: a hit in the shape asked for, the provider's whole answer,
+or an error object."""
 
 import asyncio
 import time
@@ -6,81 +7,111 @@ from collections.abc import Iterable
 
 import orjson
 
-from proxy.core.answers import Refused, Whole
+from proxy.core.answers import CompleteAnswer, ErrorAnswer
 from proxy.core.errors import RateLimited
-from proxy.core.event_loop import off_loop
+from proxy.core.event_loop import run_off_loop
 from proxy.core.formats import sse
-from proxy.core.formats.content_encoding import ACCEPTED
-from proxy.core.formats.usage import usage_of
-from proxy.pipeline.admission import QUICK_BYTES, admission, answer_bytes
-from proxy.pipeline.call import Call, Live, revise
-from proxy.pipeline.response_headers import STREAM, Header, decision_headers, passed_headers
+from proxy.core.formats.content_encoding import ACCEPTED_ENCODINGS
+from proxy.core.formats.usage import find_usage
+from proxy.pipeline.admission import MAX_INLINE_CHECK_BYTES, check_admission, count_answer_bytes
+from proxy.pipeline.call import Call, StreamingAnswer, evolve
+from proxy.pipeline.response_headers import (
+    STREAM_HEADERS,
+    Header,
+    build_decision_headers,
+    filter_upstream_headers,
+)
 from proxy.pipeline.toolbox import Toolbox
 
-JSON: Header = (b"content-type", b"application/json")
-PIECE_BYTES = 256 * 1024  # of an answer: then others have their turn
+JSON_HEADER: Header = (b"content-type", b"application/json")
+SEND_CHUNK_BYTES = 256 * 1024  # of an answer: then others have their turn
 
 
 async def respond(call: Call, tools: Toolbox) -> Call:
     """Send the answer unless it is live. Raises ClientGone when nobody is there to take it."""
     answer = call.answer
-    if answer is None or isinstance(answer, Live):
+    if answer is None or isinstance(answer, StreamingAnswer):
         return call
-    call = revise(call, overhead_seconds=call.overhead(time.monotonic()))
-    if isinstance(answer, Refused):
-        return await _refuse(call, answer)
-    if isinstance(answer, Whole):
-        call = revise(call, status=answer.status, usage=usage_of(answer.completion, call.target.upstream.provider) or call.usage)
-        if answer_bytes(call) < QUICK_BYTES:
-            call = admission(call)
-        if not call.asked.stream or call.completion is None:
-            return await _send(call, answer.status, answer.body, passed_headers(call))
-        events = sse.replay(call.completion, include_usage=call.asked.include_usage)
-        return await _send_stream(call, events, passed_headers(call))
-    call, body = revise(call, status=200), answer.envelope.completion
-    if not call.asked.stream:
-        return await _send(call, 200, body, [])
-    completion = await off_loop(len(body), orjson.loads, body)
-    return await _send_stream(call, sse.replay(completion, include_usage=call.asked.include_usage), [])
+    call = evolve(call, overhead_seconds=call.overhead_until(time.monotonic()))
+    if isinstance(answer, ErrorAnswer):
+        return await _send_error(call, answer)
+    if isinstance(answer, CompleteAnswer):
+        call = evolve(
+            call,
+            status=answer.status,
+            usage=find_usage(answer.completion, call.resolved_route.upstream.provider)
+            or call.usage,
+        )
+        if count_answer_bytes(call) < MAX_INLINE_CHECK_BYTES:
+            call = check_admission(call)
+        if not call.chat_request.stream or call.completion is None:
+            return await _send_whole(
+                call, answer.status, answer.body, filter_upstream_headers(call)
+            )
+        events = sse.replay_completion(
+            call.completion, include_usage=call.chat_request.include_usage
+        )
+        return await _send_stream(call, events, filter_upstream_headers(call))
+    call, body = evolve(call, status=200), answer.envelope.completion
+    if not call.chat_request.stream:
+        return await _send_whole(call, 200, body, [])
+    completion = await run_off_loop(len(body), orjson.loads, body)
+    return await _send_stream(
+        call, sse.replay_completion(completion, include_usage=call.chat_request.include_usage), []
+    )
 
 
-async def _refuse(call: Call, answer: Refused) -> Call:
+async def _send_error(call: Call, answer: ErrorAnswer) -> Call:
     error = answer.error
     extra = [(b"www-authenticate", b"Bearer")] if error.status == 401 else []
     # What the provider was sent would be paid for twice.
     extra += [(b"x-should-retry", b"false")] if error.had_request or not error.retryable else []
-    extra += [(b"accept-encoding", ACCEPTED.encode())] if error.status == 415 else []
-    extra += [(b"retry-after", str(error.retry_after).encode())] if isinstance(error, RateLimited) else []
-    return await _send(revise(call, status=error.status), error.status, orjson.dumps(error.body()), extra)
+    extra += [(b"accept-encoding", ACCEPTED_ENCODINGS.encode())] if error.status == 415 else []
+    extra += (
+        [(b"retry-after", str(error.retry_after).encode())]
+        if isinstance(error, RateLimited)
+        else []
+    )
+    return await _send_whole(
+        evolve(call, status=error.status), error.status, orjson.dumps(error.error_object()), extra
+    )
 
 
-async def _send(call: Call, status: int, body: bytes, extra: list[Header]) -> Call:
-    headers = [JSON, (b"content-length", str(len(body)).encode()), *decision_headers(call, time.time()), *extra]
-    await call.client.start(status, headers)
-    last = (len(body) - 1) // PIECE_BYTES * PIECE_BYTES if body else 0
-    for begin in range(0, last, PIECE_BYTES):
-        await call.client.send(body[begin : begin + PIECE_BYTES], more=True)
-    await call.client.send(body[last:], more=False)
+async def _send_whole(call: Call, status: int, body: bytes, extra: list[Header]) -> Call:
+    headers = [
+        JSON_HEADER,
+        (b"content-length", str(len(body)).encode()),
+        *build_decision_headers(call, time.time()),
+        *extra,
+    ]
+    await call.client.start_response(status, headers)
+    last = (len(body) - 1) // SEND_CHUNK_BYTES * SEND_CHUNK_BYTES if body else 0
+    for begin in range(0, last, SEND_CHUNK_BYTES):
+        await call.client.send_body(body[begin : begin + SEND_CHUNK_BYTES], more=True)
+    await call.client.send_body(body[last:], more=False)
     return call
 
 
 async def _send_stream(call: Call, events: Iterable[bytes], extra: list[Header]) -> Call:
-    """Send the events at once; those of a large answer in pieces, so that neither this loop nor a slow reader holds all of them."""
-    headers = [*STREAM, *decision_headers(call, time.time()), *extra]
+    """Send the events at once; those of a large answer in pieces,
+    so that neither this loop nor a slow reader holds all of them."""
+    headers = [*STREAM_HEADERS, *build_decision_headers(call, time.time()), *extra]
     started, parts, size = False, list[bytes](), 0
     for event in events:
         parts.append(event)
         size += len(event)
-        if size < PIECE_BYTES:
+        if size < SEND_CHUNK_BYTES:
             continue
         if not started:
-            await call.client.start(200, headers)
+            await call.client.start_response(200, headers)
         started = True
-        await call.client.send(b"".join(parts), more=True)
+        await call.client.send_body(b"".join(parts), more=True)
         await asyncio.sleep(0)
         parts, size = [], 0
     body = b"".join(parts)
     if not started:
-        await call.client.start(200, [*headers, (b"content-length", str(len(body)).encode())])
-    await call.client.send(body, more=False)
+        await call.client.start_response(
+            200, [*headers, (b"content-length", str(len(body)).encode())]
+        )
+    await call.client.send_body(body, more=False)
     return call

@@ -4,8 +4,8 @@ import logging
 from dataclasses import replace
 
 from proxy.core.ports import Candidate
-from proxy.pipeline.cache_access import open_candidate, time_left
-from proxy.pipeline.call import Call, Judged, revise
+from proxy.pipeline.cache_access import cache_seconds_left, open_candidate
+from proxy.pipeline.call import Call, CandidateVerdict, evolve
 from proxy.pipeline.toolbox import Toolbox
 
 log = logging.getLogger("tokenthrift.proxy")
@@ -14,28 +14,57 @@ log = logging.getLogger("tokenthrift.proxy")
 async def semantic_lookup(call: Call, tools: Toolbox) -> Call:
     """Set the candidates: neighbours within the bucket, best first. Raises ToolUnavailable.
 
-    The bucket holds the scope already; what a backend returns all the same from another one goes no further."""
-    if not call.reads or call.vector is None or call.keys is None or call.keys.bucket is None:
+    The bucket holds the scope already; what a backend returns all the same from another one goes no
+    further.
+    """
+    if (
+        not call.reads_cache
+        or call.vector is None
+        or call.cache_keys is None
+        or call.cache_keys.bucket is None
+    ):
         return call
-    assert call.plan is not None and call.plan.cache is not None and call.plan.cache.backend is not None  # noqa: S101, PT018 -- embed saw to it
-    backend = tools.semantic[call.plan.cache.backend]
-    search = backend.nearest(call.keys.bucket, call.vector, floor=tools.limits.floor, limit=tools.limits.candidates)
-    found = await tools.breakers[backend.name].run(search, seconds=time_left(call))
-    ours = tuple(candidate for candidate in found if candidate.scope == call.keys.scope)
+    assert (  # noqa: S101, PT018 -- embed saw to it
+        call.plan is not None
+        and call.plan.cache is not None
+        and call.plan.cache.backend is not None
+    )
+    backend = tools.semantic_caches[call.plan.cache.backend]
+    search = backend.find_nearest(
+        call.cache_keys.bucket,
+        call.vector,
+        floor=tools.limits.min_similarity,
+        limit=tools.limits.max_candidates,
+    )
+    found = await tools.breakers[backend.name].run(search, seconds=cache_seconds_left(call))
+    ours = tuple(candidate for candidate in found if candidate.scope == call.cache_keys.scope)
     if len(ours) < len(found):
-        log.error("%s returned %d entries of another scope, which are not served", backend.name, len(found) - len(ours))
+        log.error(
+            "%s returned %d entries of another scope, which are not served",
+            backend.name,
+            len(found) - len(ours),
+        )
     for candidate in ours:
-        call = await _with_question(call, tools, candidate)
+        call = await _add_candidate(call, tools, candidate)
     return call
 
 
-async def _with_question(call: Call, tools: Toolbox, candidate: Candidate) -> Call:
-    """The call with this candidate, whose question is within the envelope where texts are encrypted. One that cannot be opened is
-    noted as what it is."""
+async def _add_candidate(call: Call, tools: Toolbox, candidate: Candidate) -> Call:
+    """The call with this candidate, whose question is within the envelope
+    where texts are encrypted. One that cannot be opened is noted as what it is."""
     if not candidate.question:
         envelope = await open_candidate(call, tools, candidate)
         if envelope is None or not envelope.question:
-            broken = Judged(entry_id=candidate.entry_id, question="", similarity=candidate.similarity, reason="foreign")
-            return revise(call, judged=(*call.judged, broken), vetoes=(*call.vetoes, broken.reason))
-        candidate = replace(candidate, question=envelope.question, opened=envelope)
-    return revise(call, candidates=(*call.candidates, candidate))
+            broken = CandidateVerdict(
+                entry_id=candidate.entry_id,
+                question="",
+                similarity=candidate.similarity,
+                reason="foreign",
+            )
+            return evolve(
+                call,
+                candidate_verdicts=(*call.candidate_verdicts, broken),
+                vetoes=(*call.vetoes, broken.reason),
+            )
+        candidate = replace(candidate, question=envelope.question, decoded_envelope=envelope)
+    return evolve(call, candidates=(*call.candidates, candidate))

@@ -2,16 +2,26 @@
 
 from dataclasses import replace
 
-from proxy.pipeline.cache_access import may_stand_in, provider_failed
-from proxy.pipeline.call import Call, revise
+from proxy.pipeline.cache_access import is_provider_failure, may_serve_on_error
+from proxy.pipeline.call import Call, evolve
 from proxy.pipeline.toolbox import Toolbox
 
 
-async def stand_in(call: Call, tools: Toolbox) -> Call:
-    """Answer with it instead of the error. The attempt stays in the record, and nothing counts as saved: without us it had failed too."""
-    if call.outcome != "upstream_error" or call.fallback is None or call.in_shadow or not provider_failed(call.answer):
+async def serve_stale(call: Call, tools: Toolbox) -> Call:
+    """Answer with it instead of the error.
+
+    The attempt stays in the record, and nothing counts as saved: without us it had failed too.
+    """
+    if (
+        call.outcome != "upstream_error"
+        or call.stale_answer is None
+        or call.is_in_shadow
+        or not is_provider_failure(call.answer)
+    ):
         return call
-    if not may_stand_in(call, call.fallback.envelope):
+    if not may_serve_on_error(call, call.stale_answer.envelope):
         return call
-    answer = replace(call.fallback, stale="error")
-    return revise(call.failed_open("upstream"), tier="exact", answer=answer, completion=None, outcome="ok")
+    answer = replace(call.stale_answer, stale="error")
+    return evolve(
+        call.add_failure("upstream"), tier="exact", answer=answer, completion=None, outcome="ok"
+    )

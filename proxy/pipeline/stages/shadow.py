@@ -1,26 +1,48 @@
-"""Shadow: decide everything, do nothing of it. What would have been served and cut is noted on the call."""
+"""Shadow: decide everything, do nothing of it.
+
+What would have been served and cut is noted on the call.
+"""
 
 from dataclasses import replace
 
-from proxy.core.answers import Stored
-from proxy.pipeline.call import Call, revise
+from proxy.core.answers import CachedAnswer
+from proxy.pipeline.call import Call, evolve
 from proxy.pipeline.toolbox import Toolbox
 
-REASON = "shadow"
+SHADOW_REASON = "shadow"
 
 
-def withhold(call: Call) -> Call:
-    """A hit in shadow becomes what would have been. Without keys no later stage looks up or stores: a cache in use would not have stored
-    this answer either, and its hits would have been as many."""
-    if not isinstance(call.answer, Stored) or not call.in_shadow:
+def withhold_hit_in_shadow(call: Call) -> Call:
+    """A hit in shadow becomes what would have been.
+
+    Without keys no later stage looks up or stores: a cache in use would not have stored this answer
+    either, and its hits would have been as many.
+    """
+    if not isinstance(call.answer, CachedAnswer) or not call.is_in_shadow:
         return call
-    return revise(
-        call, would=call.answer, answer=None, tier="miss", reason=REASON, reads=False, writes=False, keys=None, withheld_keys=call.keys
+    return evolve(
+        call,
+        shadow_hit=call.answer,
+        answer=None,
+        tier="miss",
+        reason=SHADOW_REASON,
+        reads_cache=False,
+        writes_cache=False,
+        cache_keys=None,
+        shadow_keys=call.cache_keys,
     )
 
 
-async def leave_whole(call: Call, tools: Toolbox) -> Call:
-    """In shadow send the chat whole. Its answer is then none to the cut chat, so it is not kept as one."""
-    if not call.in_shadow or call.cut is None:
+async def undo_compression_in_shadow(call: Call, tools: Toolbox) -> Call:
+    """In shadow send the chat whole.
+
+    Its answer is then none to the cut chat, so it is not kept as one.
+    """
+    if not call.is_in_shadow or call.compression is None:
         return call
-    return revise(call, would_cut=call.cut, cut=None, keys=replace(call.keys, sent=None) if call.keys else None)
+    return evolve(
+        call,
+        shadow_compression=call.compression,
+        compression=None,
+        cache_keys=replace(call.cache_keys, compressed=None) if call.cache_keys else None,
+    )

@@ -7,20 +7,30 @@ from dataclasses import replace
 
 import orjson
 
-from proxy.core.answers import Whole
-from proxy.core.caching.envelope import Envelope, TooLarge, encode_aside, storable
-from proxy.core.caching.freshness import fresh_seconds, kept_seconds
+from proxy.core.answers import CompleteAnswer
+from proxy.core.caching.envelope import (
+    Envelope,
+    EnvelopeTooLarge,
+    encode_in_thread,
+    to_storable_text,
+)
+from proxy.core.caching.freshness import storage_ttl, ttl_with_jitter
 from proxy.core.errors import ToolUnavailable
-from proxy.core.event_loop import off_loop
+from proxy.core.event_loop import run_off_loop
 from proxy.core.formats.model_input import has_history
 from proxy.core.ports import SemanticEntry
-from proxy.core.quality.answer_comparison import answer_text
-from proxy.core.verification.conversation import BEGUN, pack
-from proxy.pipeline.accounting import compared_tokens, tokens_cut
-from proxy.pipeline.admission import QUICK_BYTES, admission, answer_bytes, is_storable
-from proxy.pipeline.cache_access import FORGOTTEN
-from proxy.pipeline.call import Call, Keys
-from proxy.pipeline.ledger_records import kept_of
+from proxy.core.quality.answer_comparison import extract_answer_text
+from proxy.core.verification.conversation import HISTORY_MARKER, pack_chat
+from proxy.pipeline.accounting import count_compared_tokens, removed_tokens
+from proxy.pipeline.admission import (
+    MAX_INLINE_CHECK_BYTES,
+    check_admission,
+    count_answer_bytes,
+    has_storable_answer,
+)
+from proxy.pipeline.cache_access import INVALIDATED_REASON
+from proxy.pipeline.call import CacheKeys, Call
+from proxy.pipeline.ledger_records import build_entry_record
 from proxy.pipeline.toolbox import Toolbox
 
 # May the answer be stored? Said before the record, which tells why not.
@@ -28,96 +38,147 @@ from proxy.pipeline.toolbox import Toolbox
 
 async def check_storable(call: Call, tools: Toolbox) -> Call:
     """Set `admitted` or `not_kept`. A long answer is judged in a thread."""
-    if call.admitted or call.not_kept or not is_storable(call) or answer_bytes(call) < QUICK_BYTES:
-        return admission(call)
-    return await asyncio.to_thread(admission, call)
+    if (
+        call.may_be_stored
+        or call.not_stored_reason
+        or not has_storable_answer(call)
+        or count_answer_bytes(call) < MAX_INLINE_CHECK_BYTES
+    ):
+        return check_admission(call)
+    return await asyncio.to_thread(check_admission, call)
 
 
 # Keep a good answer in both tiers, so that the next one asked the same costs nothing.
 
 log = logging.getLogger("tokenthrift.proxy")
-MOST_TAGS = 32  # of one entry; without an end, tags that name a session would pile up on an answer that many share
+# Of one entry; without an end, tags that name a session would pile up on an answer that many share.
+MAX_ENTRY_TAGS = 32
 
 
 async def store(call: Call, tools: Toolbox) -> Call:
-    """Write the entry, in parallel, each tier for itself: one being down does not keep the other from it."""
-    if not _storable(call) or call.keys is None:
+    """Write the entry, in parallel, each tier for itself:
+    one being down does not keep the other from it."""
+    if not _may_store(call) or call.cache_keys is None:
         return call
-    envelope = await off_loop(call.asked.size, _envelope, call, call.keys)
+    envelope = await run_off_loop(
+        call.chat_request.size_bytes, _build_envelope, call, call.cache_keys
+    )
     try:
-        value = await encode_aside(envelope, tools.sealer)
-        entry = await _entry(call, call.keys, envelope, tools)
-    except TooLarge as error:
+        value = await encode_in_thread(envelope, tools.sealer)
+        entry = await _build_semantic_entry(call, call.cache_keys, envelope, tools)
+    except EnvelopeTooLarge as error:
         log.info("request %s: its answer is not kept: %s", call.request_id, error)
         return call
     assert call.plan is not None and call.plan.cache is not None  # noqa: S101, PT018 -- there are no keys without
-    ttl = kept_seconds(call.plan.cache, round(envelope.expires_at - envelope.created_at))
-    exact = _exact_keys(call, call.keys)
+    ttl = storage_ttl(call.plan.cache, round(envelope.expires_at - envelope.created_at))
+    exact = _list_exact_keys(call, call.cache_keys)
     if not exact and entry is None:
         return call
     pepper = tools.limits.key_pepper
-    tools.ledger.kept(kept_of(call, call.keys, envelope, exact=exact, entry=entry, size=len(value), ttl=ttl, pepper=pepper))
+    tools.ledger.record_cache_entry(
+        build_entry_record(
+            call,
+            call.cache_keys,
+            envelope,
+            exact=exact,
+            entry=entry,
+            size=len(value),
+            ttl=ttl,
+            pepper=pepper,
+        )
+    )
     names, writes = [], []
     for key in exact:
         names.append("exact")
-        writes.append(tools.breakers["exact"].run(tools.exact.set(key, value, ttl), seconds=tools.limits.store_budget))
+        writes.append(
+            tools.breakers["exact"].run(
+                tools.exact_cache.set(key, value, ttl), seconds=tools.limits.store_seconds
+            )
+        )
     if entry is not None:
-        backend = tools.semantic[call.plan.cache.backend]  # type: ignore[index]  # embed saw to it
+        backend = tools.semantic_caches[call.plan.cache.backend]  # type: ignore[index]  # embed saw to it
         names.append(backend.name)
-        writes.append(tools.breakers[backend.name].run(backend.add(entry), seconds=tools.limits.store_budget))
-    for name, outcome in zip(names, await asyncio.gather(*writes, return_exceptions=True), strict=True):
+        writes.append(
+            tools.breakers[backend.name].run(backend.add(entry), seconds=tools.limits.store_seconds)
+        )
+    for name, outcome in zip(
+        names, await asyncio.gather(*writes, return_exceptions=True), strict=True
+    ):
         if isinstance(outcome, ToolUnavailable):
-            log.log(outcome.log_level, "request %s: its answer is not kept by %s: %s", call.request_id, name, outcome.reason)
+            log.log(
+                outcome.log_level,
+                "request %s: its answer is not kept by %s: %s",
+                call.request_id,
+                name,
+                outcome.reason,
+            )
         elif isinstance(outcome, BaseException):
             raise outcome
     return call
 
 
-def _storable(call: Call) -> bool:
-    """Only what `check_storable` let through; never an error, a truncated, filtered or partial answer."""
-    return call.admitted and call.writes and call.attempts > 0 and call.outcome == "ok" and call.status == 200
+def _may_store(call: Call) -> bool:
+    """Only what `check_storable` let through; never an error, a truncated,
+    filtered or partial answer."""
+    return (
+        call.may_be_stored
+        and call.writes_cache
+        and call.attempts > 0
+        and call.outcome == "ok"
+        and call.status == 200
+    )
 
 
-def _exact_keys(call: Call, keys: Keys) -> list[str]:
-    if not call.exact_tier:
+def _list_exact_keys(call: Call, keys: CacheKeys) -> list[str]:
+    if not call.has_exact_tier:
         return []
-    return [keys.exact, keys.sent] if keys.sent else [keys.exact]
+    return [keys.exact, keys.compressed] if keys.compressed else [keys.exact]
 
 
-def _envelope(call: Call, keys: Keys) -> Envelope:
+def _build_envelope(call: Call, keys: CacheKeys) -> Envelope:
     assert call.plan is not None and call.plan.cache is not None  # noqa: S101, PT018 -- there are no keys without
-    now, asked = time.time(), call.asked
-    ttl = fresh_seconds(call.plan.cache, keys.exact, asked.controls.ttl)
+    now, asked = time.time(), call.chat_request
+    ttl = ttl_with_jitter(call.plan.cache, keys.exact, asked.cache_controls.ttl)
     return Envelope(
         scope=keys.scope,
         plan_id=call.plan.id,
         created_at=now,
         expires_at=now + ttl,
-        completion=call.answer.body if isinstance(call.answer, Whole) else orjson.dumps(call.completion),
-        asked_tokens=call.usage.prompt + tokens_cut(call),
-        question_tokens=compared_tokens(call),
-        completion_tokens=call.usage.completion,
-        estimated=call.usage.estimated,
-        revision=call.directory.revision,
-        tags=_tags(call),
+        completion=call.answer.body
+        if isinstance(call.answer, CompleteAnswer)
+        else orjson.dumps(call.completion),
+        asked_tokens=call.usage.prompt_tokens + removed_tokens(call),
+        question_tokens=count_compared_tokens(call),
+        completion_tokens=call.usage.completion_tokens,
+        estimated=call.usage.is_estimated,
+        revision=call.config.revision,
+        tags=_merge_tags(call),
         entry_id=keys.exact,
-        sent=keys.sent or "",
+        sent=keys.compressed or "",
     )
 
 
-def _tags(call: Call) -> tuple[str, ...]:
-    """The request's, then those of the entry that this one replaces: who refreshes an answer need not know all it depends on."""
-    before = call.fallback.envelope.tags if call.fallback else ()
-    return tuple(dict.fromkeys((*call.asked.controls.tags, *before)))[:MOST_TAGS]
+def _merge_tags(call: Call) -> tuple[str, ...]:
+    """The request's, then those of the entry that this one replaces:
+    who refreshes an answer need not know all it depends on."""
+    before = call.stale_answer.envelope.tags if call.stale_answer else ()
+    return tuple(dict.fromkeys((*call.chat_request.cache_controls.tags, *before)))[:MAX_ENTRY_TAGS]
 
 
-async def _entry(call: Call, keys: Keys, envelope: Envelope, tools: Toolbox) -> SemanticEntry | None:
-    """The semantic entry; None where the semantic tier stays out of it. Its id is the exact key: the same question replaces itself.
-    Raises TooLarge."""
+async def _build_semantic_entry(
+    call: Call, keys: CacheKeys, envelope: Envelope, tools: Toolbox
+) -> SemanticEntry | None:
+    """The semantic entry; None where the semantic tier stays out of it.
+
+    Its id is the exact key: the same question replaces itself. Raises TooLarge.
+    """
     if call.vector is None or call.question is None or keys.bucket is None or call.plan is None:
         return None
-    question = storable(call.question)
-    sealed = await encode_aside(replace(envelope, bucket=keys.bucket, question=question, chat=_chat(call)), tools.sealer)
+    question = to_storable_text(call.question)
+    sealed = await encode_in_thread(
+        replace(envelope, bucket=keys.bucket, question=question, chat=_pack_conversation(call)),
+        tools.sealer,
+    )
     return SemanticEntry(
         entry_id=keys.exact,
         bucket=keys.bucket,
@@ -132,12 +193,16 @@ async def _entry(call: Call, keys: Keys, envelope: Envelope, tools: Toolbox) -> 
     )
 
 
-def _chat(call: Call) -> bytes:
+def _pack_conversation(call: Call) -> bytes:
     """What the entry keeps of the chat, where chats are compared."""
     if call.window is not None:
-        return pack(call.window, answer_text(call.completion))
-    forgets = call.plan is not None and call.plan.cache is not None and call.plan.cache.context == "last_message"
-    return BEGUN if forgets and has_history(call.asked.messages) else b""
+        return pack_chat(call.window, extract_answer_text(call.completion))
+    forgets = (
+        call.plan is not None
+        and call.plan.cache is not None
+        and call.plan.cache.context == "last_message"
+    )
+    return HISTORY_MARKER if forgets and has_history(call.chat_request.messages) else b""
 
 
 # Remove near entries that can never be served: forgotten ones, and those that are broken, of an
@@ -145,20 +210,32 @@ def _chat(call: Call) -> bytes:
 #
 # A look-up returns a few neighbours only, and they would take the places of living ones.
 
-DEAD = frozenset({FORGOTTEN, "foreign"})
+INVALID_REASONS = frozenset({INVALIDATED_REASON, "foreign"})
 
 
-async def forget(call: Call, tools: Toolbox) -> Call:
-    """Delete them, after the answer and before `store`, which may write one of them anew. What cannot be deleted is never served either."""
-    dead = [each.entry_id for each in call.judged if each.reason in DEAD]
+async def evict_invalid(call: Call, tools: Toolbox) -> Call:
+    """Delete them, after the answer and before `store`, which may write one of them anew.
+
+    What cannot be deleted is never served either.
+    """
+    dead = [each.entry_id for each in call.candidate_verdicts if each.reason in INVALID_REASONS]
     if not dead:
         return call
-    backend = tools.semantic[call.plan.cache.backend]  # type: ignore[union-attr,index]  # there are no neighbours without
-    breaker, seconds = tools.breakers[backend.name], tools.limits.store_budget
-    removed = await asyncio.gather(*(breaker.run(backend.delete(name), seconds=seconds) for name in dead), return_exceptions=True)
+    backend = tools.semantic_caches[call.plan.cache.backend]  # type: ignore[union-attr,index]  # there are no neighbours without
+    breaker, seconds = tools.breakers[backend.name], tools.limits.store_seconds
+    removed = await asyncio.gather(
+        *(breaker.run(backend.delete(name), seconds=seconds) for name in dead),
+        return_exceptions=True,
+    )
     for outcome in removed:
         if isinstance(outcome, ToolUnavailable):
-            log.log(outcome.log_level, "request %s: a dead entry stays in %s: %s", call.request_id, backend.name, outcome.reason)
+            log.log(
+                outcome.log_level,
+                "request %s: a dead entry stays in %s: %s",
+                call.request_id,
+                backend.name,
+                outcome.reason,
+            )
         elif isinstance(outcome, BaseException):
             raise outcome
     return call

@@ -1,4 +1,5 @@
-"""Pass a live stream on as it arrives, whatever it holds, and keep what it said where that is understood."""
+"""Pass a live stream on as it arrives, whatever it holds,
+and keep what it said where that is understood."""
 
 import asyncio
 import logging
@@ -6,94 +7,128 @@ import time
 from collections.abc import AsyncIterator, Iterable
 from typing import Any, Final
 
-from proxy.core.answers import Refused, Whole
-from proxy.core.concurrency import until_gone
-from proxy.core.errors import ClientGone, GatewayError, UpstreamInvalid
-from proxy.core.event_loop import Turns, off_loop
+from proxy.core.answers import CompleteAnswer, ErrorAnswer
+from proxy.core.concurrency import cancel_on_disconnect
+from proxy.core.errors import ClientDisconnected, GatewayError, UpstreamInvalid
+from proxy.core.event_loop import LoopYielder, run_off_loop
 from proxy.core.formats import sse
-from proxy.core.formats.provider_secrets import secrets_of
-from proxy.core.formats.shown_errors import redacted_error, refuse_key
-from proxy.core.formats.stream_collector import Collector
+from proxy.core.formats.provider_secrets import get_provider_secrets
+from proxy.core.formats.shown_errors import redact_error, refuse_key
+from proxy.core.formats.stream_collector import StreamCollector
 from proxy.core.formats.usage import UsageReader
-from proxy.pipeline.call import Call, Live, revise
-from proxy.pipeline.response_headers import STREAM, decision_headers, passed_headers
+from proxy.pipeline.call import Call, StreamingAnswer, evolve
+from proxy.pipeline.response_headers import (
+    STREAM_HEADERS,
+    build_decision_headers,
+    filter_upstream_headers,
+)
 from proxy.pipeline.toolbox import Toolbox
 
 log = logging.getLogger("tokenthrift.proxy")
-AFTER_DONE_SECONDS: Final = 0.5  # what comes behind `[DONE]` is passed on too, but nobody is kept waiting for it
+# What comes behind `[DONE]` is passed on too, but nobody is kept waiting for it.
+MAX_WAIT_AFTER_DONE_SECONDS: Final = 0.5
 
 
-async def relay(call: Call, tools: Toolbox) -> Call:
-    """Relay to the end. A stream that breaks off ends in an error event and without `[DONE]`; one that ended whole becomes a completion."""
+async def stream(call: Call, tools: Toolbox) -> Call:
+    """Relay to the end.
+
+    A stream that breaks off ends in an error event and without `[DONE]`; one that ended whole
+    becomes a completion.
+    """
     answer = call.answer
-    if not isinstance(answer, Live):
+    if not isinstance(answer, StreamingAnswer):
         return call
-    call = revise(call, status=200, overhead_seconds=call.overhead(time.monotonic()))
+    call = evolve(call, status=200, overhead_seconds=call.overhead_until(time.monotonic()))
     begun = time.monotonic()
-    passage = _Passage(call)
+    passage = _StreamRelay(call)
     try:
-        async with until_gone(call.client):
-            await call.client.start(200, [*STREAM, *decision_headers(call, time.time()), *passed_headers(call)])
-            call, last = await _pass_on(call, answer, passage, tools)
+        async with cancel_on_disconnect(call.client):
+            await call.client.start_response(
+                200,
+                [
+                    *STREAM_HEADERS,
+                    *build_decision_headers(call, time.time()),
+                    *filter_upstream_headers(call),
+                ],
+            )
+            call, last = await _relay_chunks(call, answer, passage, tools)
         # Outside the watch: a server may report the end of the response as the client's leaving.
-        await call.client.send(last, more=False)
-    except ClientGone:
-        call = revise(call, outcome="client_closed")
+        await call.client.send_body(last, more=False)
+    except ClientDisconnected:
+        call = evolve(call, outcome="client_closed")
     finally:
         await answer.reply.close()
-    heard = passage.heard
-    completion, sound = await off_loop(heard.collected_bytes, _put_together, heard)
-    return revise(
+    heard = passage.collector
+    completion, sound = await run_off_loop(heard.collected_bytes, _collect_completion, heard)
+    return evolve(
         call,
         completion=completion if sound else None,
         partial_completion=completion,
         streamed_bytes=heard.collected_bytes,
-        usage=passage.told.usage(call.target.upstream.provider) or call.usage,
+        usage=passage.usage_reader.build_usage(call.resolved_route.upstream.provider) or call.usage,
         upstream_seconds=call.upstream_seconds + time.monotonic() - begun,
     )
 
 
-def _put_together(heard: Collector) -> tuple[dict[str, Any], bool]:
-    completion = heard.completion()
+def _collect_completion(heard: StreamCollector) -> tuple[dict[str, Any], bool]:
+    completion = heard.build_completion()
     return completion, heard.is_sound(completion)
 
 
-async def _pass_on(call: Call, answer: Live, passage: "_Passage", tools: Toolbox) -> tuple[Call, bytes]:
-    """Relay all but the last bytes, which are returned: nothing after a whole stream, an error event after one that broke off."""
-    decoder, turns, size, heard = sse.Decoder(), Turns(), 0, passage.heard
-    chunks = aiter(answer.reply.chunks())
+async def _relay_chunks(
+    call: Call, answer: StreamingAnswer, passage: "_StreamRelay", tools: Toolbox
+) -> tuple[Call, bytes]:
+    """Relay all but the last bytes, which are returned:
+    nothing after a whole stream, an error event after one that broke off."""
+    decoder, turns, size, heard = sse.SseDecoder(), LoopYielder(), 0, passage.collector
+    chunks = aiter(answer.reply.iter_chunks())
     try:
-        while (data := await _next(chunks, passage)) is not None:
+        while (data := await _read_next_chunk(chunks, passage)) is not None:
             size += len(data)
-            if size > tools.limits.upstream_bytes:
+            if size > tools.limits.max_upstream_bytes:
                 raise UpstreamInvalid("The upstream's stream does not end.")
-            await _send_on(call, passage, decoder.batches(data), turns)
-            await turns.spend(len(data))
-        await _send_on(call, passage, [decoder.flush()], turns)
+            await _send_events(call, passage, decoder.iter_batches(data), turns)
+            await turns.count_work(len(data))
+        await _send_events(call, passage, [decoder.flush()], turns)
     except GatewayError as error:
-        if not heard.ended:
-            return _cut(call, passage, error)
+        if not heard.has_ended:
+            return _mark_cut(call, passage, error)
     if heard.error is not None:
-        return revise(call, outcome="upstream_error", fault=passage.fault), b""
-    if not heard.answered and not heard.spoiled:
+        return evolve(call, outcome="upstream_error", stream_fault=passage.fault), b""
+    if not heard.has_answered and not heard.spoiled_reason:
         nothing = UpstreamInvalid("The upstream's stream ended without an answer.")
-        return revise(call, outcome="upstream_error", fault=Refused(nothing)), passage.separated(sse.event(nothing.body()))
-    if not heard.ended and not heard.whole and (passage.torn or not heard.missed):
-        return _cut(call, passage, UpstreamInvalid("The upstream's stream broke off."))
+        return evolve(
+            call, outcome="upstream_error", stream_fault=ErrorAnswer(nothing)
+        ), passage.separate_event(sse.encode_event(nothing.error_object()))
+    if (
+        not heard.has_ended
+        and not heard.is_complete
+        and (passage.ends_torn or not heard.has_missed)
+    ):
+        return _mark_cut(call, passage, UpstreamInvalid("The upstream's stream broke off."))
     return call, b""
 
 
-async def _send_on(call: Call, passage: "_Passage", batches: Iterable[list[sse.Event]], turns: Turns) -> None:
-    """Send the client what it is to see of these events. A read of tens of thousands of them goes in pieces."""
+async def _send_events(
+    call: Call, passage: "_StreamRelay", batches: Iterable[list[sse.SseEvent]], turns: LoopYielder
+) -> None:
+    """Send the client what it is to see of these events.
+
+    A read of tens of thousands of them goes in pieces.
+    """
     for events in batches:
-        if shown := passage.shown(events):
-            await call.client.send(shown, more=True)
-        await turns.spend(sse.EVENT_WORK * len(events))
+        if shown := passage.filter_events(events):
+            await call.client.send_body(shown, more=True)
+        await turns.count_work(sse.EVENT_WORK_BYTES * len(events))
 
 
-async def _next(chunks: "AsyncIterator[bytes]", passage: "_Passage") -> bytes | None:
+async def _read_next_chunk(chunks: "AsyncIterator[bytes]", passage: "_StreamRelay") -> bytes | None:
     """The next bytes, None at the end, or when nothing more comes for a while after `[DONE]`."""
-    left = None if passage.done_at is None else passage.done_at + AFTER_DONE_SECONDS - time.monotonic()
+    left = (
+        None
+        if passage.done_at is None
+        else passage.done_at + MAX_WAIT_AFTER_DONE_SECONDS - time.monotonic()
+    )
     if left is not None and left <= 0:
         return None
     try:
@@ -103,91 +138,114 @@ async def _next(chunks: "AsyncIterator[bytes]", passage: "_Passage") -> bytes | 
         return None
 
 
-def _cut(call: Call, passage: "_Passage", error: GatewayError) -> tuple[Call, bytes]:
+def _mark_cut(call: Call, passage: "_StreamRelay", error: GatewayError) -> tuple[Call, bytes]:
     """The call marked as cut, and the event that tells the client that the rest will not come."""
-    return revise(call, outcome="cut"), passage.separated(sse.event(error.body()))
+    return evolve(call, outcome="cut"), passage.separate_event(
+        sse.encode_event(error.error_object())
+    )
 
 
-class _Passage:
-    """What of a stream the client is shown: all bytes as they came, but for the usage that only we asked for, `[DONE]` where nothing was
-    answered, and errors that clients would not know for such. `done_at`: when `[DONE]` came, by the monotonic clock; `torn`: the last
-    event is a part of one."""
+class _StreamRelay:
+    """What of a stream the client is shown: all bytes as they came,
+    but for the usage that only we asked for, `[DONE]` where nothing was answered, and errors that
+    clients would not know for such. `done_at`: when `[DONE]` came, by the monotonic clock;
+    `ends_torn`: the last event is a part of one."""
 
     def __init__(self, call: Call) -> None:
         self._call = call
         # Without our asking, a provider that says what it used says it to the client.
-        asked_by_us = call.collapsed or call.target.upstream.stream_usage
-        self._hides_usage = asked_by_us and not call.asked.include_usage
-        self._hiding = False  # within an event that is not shown
-        self._hidden = False  # the last event was not shown
+        asked_by_us = call.coalesced or call.resolved_route.upstream.stream_usage
+        self._hides_usage = asked_by_us and not call.chat_request.include_usage
+        self._in_hidden_event = False  # within an event that is not shown
+        self._last_hidden = False  # the last event was not shown
         self._tail = b"\n\n"
-        self.heard, self.told = Collector(), UsageReader()
-        self.fault: Whole | Refused | None = None
+        self.collector, self.usage_reader = StreamCollector(), UsageReader()
+        self.fault: CompleteAnswer | ErrorAnswer | None = None
         self.done_at: float | None = None
-        self.torn = False
+        self.ends_torn = False
 
-    def shown(self, events: list[sse.Event]) -> bytes:
+    def filter_events(self, events: list[sse.SseEvent]) -> bytes:
         """The bytes of these events that the client is to see."""
-        shown = b"".join([self._show(event) for event in events])
+        shown = b"".join([self._filter_event(event) for event in events])
         if shown:
             self._tail = (self._tail + shown)[-4:]
         return shown
 
-    def separated(self, event: bytes) -> bytes:
+    def separate_event(self, event: bytes) -> bytes:
         """An event of ours, apart from what was passed on before it."""
         whole = self._tail.endswith((b"\n\n", b"\n\r\n", b"\r\r"))
         return event if whole else b"\n\n" + event
 
-    def _show(self, event: sse.Event) -> bytes:
-        heard, known = self.heard, self.heard.error
-        self._understand(event)
-        self.torn = not event.done and event.torn
-        if event.done:
+    def _filter_event(self, event: sse.SseEvent) -> bytes:
+        heard, known = self.collector, self.collector.error
+        self._collect_event(event)
+        self.ends_torn = not event.is_done and event.is_torn
+        if event.is_done:
             self.done_at = self.done_at or time.monotonic()
-        if self._goes_with_hidden(event):
-            self._hiding = self._hiding and (event.open or event.raw == b"\n")
+        if self._continues_hidden(event):
+            self._in_hidden_event = self._in_hidden_event and (event.is_open or event.raw == b"\n")
             return b""
-        self._hiding = self._hidden = self._is_hidden(event)
-        return self._show_error(event) if heard.error is not known else b"" if self._hidden else event.raw
+        self._in_hidden_event = self._last_hidden = self._is_hidden(event)
+        return (
+            self._rewrite_error(event)
+            if heard.error is not known
+            else b""
+            if self._last_hidden
+            else event.raw
+        )
 
-    def _understand(self, event: sse.Event) -> None:
+    def _collect_event(self, event: sse.SseEvent) -> None:
         """Have it collected. Whatever is wrong with that, the client gets its bytes."""
         try:
-            self.heard.take(event)
+            self.collector.take_event(event)
             if event.parsed is not None and isinstance(event.parsed.value, dict):
-                self.told.take(event.parsed.value)
+                self.usage_reader.take_chunk(event.parsed.value)
         except Exception:
             log.exception("request %s: a stream could not be collected", self._call.request_id)
-            self.heard.spoil("a fault of the gateway's")
+            self.collector.mark_spoiled("a fault of the gateway's")
 
-    def _goes_with_hidden(self, event: sse.Event) -> bool:
-        """Whether it is the rest of an event that was not shown: of CR LF the half that comes later too."""
+    def _continues_hidden(self, event: sse.SseEvent) -> bool:
+        """Whether it is the rest of an event that was not shown:
+        of CR LF the half that comes later too."""
         if event.raw == b"\n":
-            return self._hidden
-        return self._hiding and not event.data and not event.unread and not event.raw.startswith(b":")
+            return self._last_hidden
+        return (
+            self._in_hidden_event
+            and not event.data
+            and not event.is_unread
+            and not event.raw.startswith(b":")
+        )
 
-    def _is_hidden(self, event: sse.Event) -> bool:
-        if event.done:
-            return not self.heard.answered and not self.heard.spoiled
+    def _is_hidden(self, event: sse.SseEvent) -> bool:
+        if event.is_done:
+            return not self.collector.has_answered and not self.collector.spoiled_reason
         chunk = event.parsed.value if event.parsed else None
-        return self._hides_usage and isinstance(chunk, dict) and isinstance(chunk.get("usage"), dict) and not chunk.get("choices")
+        return (
+            self._hides_usage
+            and isinstance(chunk, dict)
+            and isinstance(chunk.get("usage"), dict)
+            and not chunk.get("choices")
+        )
 
-    def _show_error(self, event: sse.Event) -> bytes:
-        """The provider's error in OpenAI's shape, which is what clients look for; without our key and its address."""
-        error, upstream = self.heard.error, self._call.target.upstream
+    def _rewrite_error(self, event: sse.SseEvent) -> bytes:
+        """The provider's error in OpenAI's shape, which is what clients look for;
+        without our key and its address."""
+        error, upstream = self.collector.error, self._call.resolved_route.upstream
         assert error is not None and event.parsed is not None  # noqa: S101, PT018 -- it was just heard
-        status, secrets = error.status or UpstreamInvalid.status, secrets_of(upstream)
-        shown = redacted_error(error, status=status, secrets=secrets)
-        if error.refuses_key:
+        status, secrets = error.status or UpstreamInvalid.status, get_provider_secrets(upstream)
+        shown = redact_error(error, status=status, secrets=secrets)
+        if error.is_key_refused:
             refusal = refuse_key(upstream, shown, status=status)
-            self.fault = Refused(refusal)
-            return self._instead(sse.event(refusal.body()))
-        self.fault = Whole(status, {}, shown.body, None, error_code=error.code or error.type)
-        if error.given is event.parsed.value and not secrets.occur_in(error.given):
+            self.fault = ErrorAnswer(refusal)
+            return self._replace_event(sse.encode_event(refusal.error_object()))
+        self.fault = CompleteAnswer(
+            status, {}, shown.body, None, error_code=error.code or error.type
+        )
+        if error.openai_body is event.parsed.value and not secrets.occur_in(error.openai_body):
             return event.raw
-        return self._instead(shown.event())
+        return self._replace_event(shown.to_event())
 
-    def _instead(self, event: bytes) -> bytes:
+    def _replace_event(self, event: bytes) -> bytes:
         """An event of ours in the place of the provider's, of which nothing more is shown."""
-        self._hiding = self._hidden = True
-        return self.separated(event)
+        self._in_hidden_event = self._last_hidden = True
+        return self.separate_event(event)

@@ -1,122 +1,192 @@
 """Is a neighbour's answer the right answer? Ours, fresh, and the rules and the learned check agree.
 
-Under `match: verified` the threshold is one of the verifier's score, and every candidate that is near or says the same is looked at; under
-`match: cosine` it is one of the cosine, and the rules alone decide. Where the plan compares a window of the chat, its history must agree
-first, and then the questions by themselves.
+Under `match: verified` the threshold is one of the verifier's score, and every candidate that is
+near or says the same is looked at; under `match: cosine` it is one of the cosine, and the rules
+alone decide. Where the plan compares a window of the chat, its history must agree first, and then
+the questions by themselves.
 """
 
-from proxy.core.answers import Stored
+from proxy.core.answers import CachedAnswer
 from proxy.core.caching.envelope import Envelope
 from proxy.core.formats.model_input import has_history
 from proxy.core.ports import Candidate
-from proxy.core.quality.error_budget import BELOW, ERROR_BUDGET
-from proxy.core.verification.conversation import BEGUN, Chat, apart, objection, unpack, without_histories
-from proxy.core.verification.equivalence import say_the_same
-from proxy.core.verification.rules.registry import veto
-from proxy.pipeline.accounting import compared_tokens
-from proxy.pipeline.cache_access import FORGOTTEN, forgotten, fresh_enough, open_candidate, time_left
-from proxy.pipeline.call import Call, Judged, revise
-from proxy.pipeline.question_matching import Agreement, agree, compared, vectors
+from proxy.core.quality.error_budget import ERROR_BUDGET, THRESHOLD_PROBE_MARGIN
+from proxy.core.verification.conversation import (
+    HISTORY_MARKER,
+    ChatTurns,
+    history_conflict,
+    is_unrelated,
+    list_ignorable_histories,
+    unpack_chat,
+)
+from proxy.core.verification.equivalence import equivalent
+from proxy.core.verification.rules.registry import veto_question
+from proxy.pipeline.accounting import count_compared_tokens
+from proxy.pipeline.cache_access import (
+    INVALIDATED_REASON,
+    cache_seconds_left,
+    is_fresh,
+    is_invalidated,
+    open_candidate,
+)
+from proxy.pipeline.call import Call, CandidateVerdict, evolve
+from proxy.pipeline.question_matching import (
+    MatchResult,
+    embed_texts,
+    match_questions,
+    worth_comparing,
+)
 from proxy.pipeline.toolbox import Toolbox
 
 
 async def verify(call: Call, tools: Toolbox) -> Call:
-    """Answer with the best candidate that passes every check; note why the others did not. Raises ToolUnavailable where it
-    takes a vector that cannot be had in time."""
+    """Answer with the best candidate that passes every check; note why the others did not.
+
+    Raises ToolUnavailable where it takes a vector that cannot be had in time.
+    """
     for candidate in call.candidates:
-        if not verified(call) and candidate.similarity < threshold(call):
+        if not uses_verifier(call) and candidate.similarity < effective_threshold(call):
             break
-        if not compared(call.question or "", candidate.question, candidate.similarity):
+        if not worth_comparing(call.question or "", candidate.question, candidate.similarity):
             continue
-        envelope, agreement = await _judge(call, candidate, tools)
-        judged = Judged(
+        envelope, agreement = await _check_candidate(call, candidate, tools)
+        judged = CandidateVerdict(
             entry_id=candidate.entry_id,
             question=candidate.question,
             similarity=candidate.similarity,
             score=agreement.score,
             reason=agreement.reason,
         )
-        call = revise(call, judged=(*call.judged, judged))
+        call = evolve(call, candidate_verdicts=(*call.candidate_verdicts, judged))
         if envelope is not None and not agreement.reason:
-            hit = _hit(call, candidate, envelope, agreement.score)
-            if call.withheld:
-                return revise(call, would=hit, vetoes=(ERROR_BUDGET, *call.vetoes))
-            return revise(call, tier="semantic", answer=hit)
-        call = revise(call, vetoes=(*call.vetoes, agreement.reason))
-    return call.failed_open("verifier") if "unverified" in call.vetoes else call
+            hit = _build_hit(call, candidate, envelope, agreement.score)
+            if call.semantic_disabled:
+                return evolve(call, shadow_hit=hit, vetoes=(ERROR_BUDGET, *call.vetoes))
+            return evolve(call, tier="semantic", answer=hit)
+        call = evolve(call, vetoes=(*call.vetoes, agreement.reason))
+    return call.add_failure("verifier") if "unverified" in call.vetoes else call
 
 
-def threshold(call: Call) -> float:
-    """The plan's similarity threshold, or what its samples taught; or the request's or that of a doubt where that is higher: a request can
-    never lower it."""
+def effective_threshold(call: Call) -> float:
+    """The plan's similarity threshold, or what its samples taught;
+    or the request's or that of a doubt where that is higher: a request can never lower it."""
     assert call.plan is not None and call.plan.cache is not None  # noqa: S101, PT018 -- there are no candidates without
-    ours = call.plan.cache.similarity_threshold if call.threshold is None else call.threshold
-    return max(ours, call.asked.controls.similarity_threshold or 0.0, call.raised)
+    ours = (
+        call.plan.cache.similarity_threshold
+        if call.learned_threshold is None
+        else call.learned_threshold
+    )
+    return max(
+        ours, call.chat_request.cache_controls.similarity_threshold or 0.0, call.feedback_threshold
+    )
 
 
-def verified(call: Call) -> bool:
+def uses_verifier(call: Call) -> bool:
     """Whether the verifier has the last word."""
     assert call.plan is not None and call.plan.cache is not None  # noqa: S101, PT018 -- likewise
     return call.plan.cache.match == "verified"
 
 
-async def _judge(call: Call, candidate: Candidate, tools: Toolbox) -> tuple[Envelope | None, Agreement]:
-    """What is stored, and whether the questions agree. What must not be read, or not any more, is not compared."""
+async def _check_candidate(
+    call: Call, candidate: Candidate, tools: Toolbox
+) -> tuple[Envelope | None, MatchResult]:
+    """What is stored, and whether the questions agree.
+
+    What must not be read, or not any more, is not compared.
+    """
     envelope = await open_candidate(call, tools, candidate)
-    if envelope is None or (reason := _barred(call, envelope)):
-        return None, Agreement(None, reason if envelope else "foreign")
+    if envelope is None or (reason := _find_bar(call, envelope)):
+        return None, MatchResult(None, reason if envelope else "foreign")
     assert call.question is not None  # noqa: S101 -- likewise
     if call.window is None:
-        if envelope.chat == BEGUN and not has_history(call.asked.messages):
-            return envelope, Agreement(None, "history-length")
-        return envelope, await _questions(call, call.question, candidate.question, candidate.similarity, tools)
-    other = unpack(envelope.chat)
+        if envelope.chat == HISTORY_MARKER and not has_history(call.chat_request.messages):
+            return envelope, MatchResult(None, "history-length")
+        return envelope, await _compare_questions(
+            call, call.question, candidate.question, candidate.similarity, tools
+        )
+    other = unpack_chat(envelope.chat)
     if other is None:
-        return None, Agreement(None, "foreign")
-    against = objection(call.window, other, similarity=candidate.similarity)
-    if against and not await _stands_alone(call, call.window, other, tools):
-        return envelope, Agreement(None, against)
-    similarity = await _cosine(call, call.window, other, candidate, tools)
-    return envelope, await _questions(call, call.window.question, other.question, similarity, tools)
+        return None, MatchResult(None, "foreign")
+    against = history_conflict(call.window, other, similarity=candidate.similarity)
+    if against and not await _is_standalone(call, call.window, other, tools):
+        return envelope, MatchResult(None, against)
+    similarity = await _question_similarity(call, call.window, other, candidate, tools)
+    return envelope, await _compare_questions(
+        call, call.window.question, other.question, similarity, tools
+    )
 
 
-async def _stands_alone(call: Call, ours: Chat, theirs: Chat, tools: Toolbox) -> bool:
+async def _is_standalone(call: Call, ours: ChatTurns, theirs: ChatTurns, tools: Toolbox) -> bool:
     """Whether both questions need nothing of what was said before, in words and in meaning."""
-    told = without_histories(ours, theirs)
-    return told is not None and call.vector is not None and apart(call.vector, await vectors(call, tools, *told))
+    told = list_ignorable_histories(ours, theirs)
+    return (
+        told is not None
+        and call.vector is not None
+        and is_unrelated(call.vector, await embed_texts(call, tools, *told))
+    )
 
 
-async def _cosine(call: Call, ours: Chat, theirs: Chat, candidate: Candidate, tools: Toolbox) -> float:
-    """Of the questions alone. Their vectors are made here, where nothing but the questions is left to be compared; seldom, since most
-    neighbours are out by their history, and who asks the same again mostly uses the same words."""
-    if ours.question == theirs.question or (verified(call) and say_the_same(ours.question, theirs.question)):
+async def _question_similarity(
+    call: Call, ours: ChatTurns, theirs: ChatTurns, candidate: Candidate, tools: Toolbox
+) -> float:
+    """Of the questions alone.
+
+    Their vectors are made here, where nothing but the questions is left to be compared; seldom,
+    since most neighbours are out by their history, and who asks the same again mostly uses the same
+    words.
+    """
+    if ours.question == theirs.question or (
+        uses_verifier(call) and equivalent(ours.question, theirs.question)
+    ):
         return 1.0
-    if len(ours.said) == 1 or (ours.alone and theirs.alone):
+    if len(ours.user_turns) == 1 or (ours.is_standalone and theirs.is_standalone):
         return candidate.similarity
-    one, other = await vectors(call, tools, ours.question, theirs.question)
+    one, other = await embed_texts(call, tools, ours.question, theirs.question)
     return float(one @ other)
 
 
-def _barred(call: Call, envelope: Envelope) -> str:
+def _find_bar(call: Call, envelope: Envelope) -> str:
     """Why an answer of ours must not be served, whatever the question; "" when it may."""
-    if forgotten(call, envelope):
-        return FORGOTTEN
-    return "" if fresh_enough(call, envelope) else "stale"
+    if is_invalidated(call, envelope):
+        return INVALIDATED_REASON
+    return "" if is_fresh(call, envelope) else "stale"
 
 
-async def _questions(call: Call, asked: str, stored: str, similarity: float, tools: Toolbox) -> Agreement:
+async def _compare_questions(
+    call: Call, asked: str, stored: str, similarity: float, tools: Toolbox
+) -> MatchResult:
     """Whether the one question may have the other's answer; `similarity`: the cosine of the two."""
-    least = threshold(call)
-    if verified(call):
-        # Where thresholds are learned, what stays a little below is looked at as well, by its score.
-        known_from = call.threshold - BELOW if call.basis and call.threshold is not None else None
-        return await agree(asked, stored, tools, threshold=least, seconds=time_left(call), similarity=similarity, known_from=known_from)
-    if reason := veto(asked, stored):
-        return Agreement(None, reason)
-    return Agreement(None, "" if call.window is None or similarity >= least else "question-similarity")
+    least = effective_threshold(call)
+    if uses_verifier(call):
+        # Where thresholds are learned, what stays a little below is looked at as well, by its
+        # score.
+        known_from = (
+            call.learned_threshold - THRESHOLD_PROBE_MARGIN
+            if call.cohort and call.learned_threshold is not None
+            else None
+        )
+        return await match_questions(
+            asked,
+            stored,
+            tools,
+            threshold=least,
+            seconds=cache_seconds_left(call),
+            similarity=similarity,
+            known_from=known_from,
+        )
+    if reason := veto_question(asked, stored):
+        return MatchResult(None, reason)
+    return MatchResult(
+        None, "" if call.window is None or similarity >= least else "question-similarity"
+    )
 
 
-def _hit(call: Call, candidate: Candidate, envelope: Envelope, score: float | None) -> Stored:
-    """The answer, with this request's prompt counted: it differs from the stored one's by what is compared."""
-    asked = envelope.asked_tokens - envelope.question_tokens + compared_tokens(call)
-    return Stored(envelope, "semantic", max(0, asked), candidate.similarity, score, candidate.entry_id)
+def _build_hit(
+    call: Call, candidate: Candidate, envelope: Envelope, score: float | None
+) -> CachedAnswer:
+    """The answer, with this request's prompt counted:
+    it differs from the stored one's by what is compared."""
+    asked = envelope.asked_tokens - envelope.question_tokens + count_compared_tokens(call)
+    return CachedAnswer(
+        envelope, "semantic", max(0, asked), candidate.similarity, score, candidate.entry_id
+    )

@@ -10,14 +10,27 @@ from stats.ledger.retention import Keep
 
 
 class Command(BaseCommand):
-    help = "Forget requests, calls of unknown outcome and dead letters, and roll-ups by minute and hour. Totals stay: days are kept apart."
+    help = (
+        "Forget requests, calls of unknown outcome and dead letters, and roll-ups by minute and "
+        "hour. Totals stay: days are kept apart."
+    )
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("--days", type=_days, help="Keep requests this many days (at least 1), whatever TOKENTHRIFT_KEEP_EVENTS_DAYS.")
+        parser.add_argument(
+            "--days",
+            type=_days,
+            help=(
+                "Keep requests this many days (at least 1), whatever TOKENTHRIFT_KEEP_EVENTS_DAYS."
+            ),
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         policy = retention.policy()
-        keep = policy if options["days"] is None else Keep(options["days"], policy.minutes, policy.hours, policy.imprints)
+        keep = (
+            policy
+            if options["days"] is None
+            else Keep(options["days"], policy.minutes, policy.hours, policy.imprints)
+        )
         for what, number in retention.prune(keep):
             self.stdout.write(f"{what}: {number} deleted")
 

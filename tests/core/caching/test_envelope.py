@@ -15,14 +15,14 @@ from proxy.cache_serializer import EnvelopeSerializer
 from proxy.core.caching.envelope import (
     MAX_ENVELOPE_BYTES,
     MAX_TAGS,
-    PURPOSE,
-    SCHEMA,
+    SCHEMA_VERSION,
+    SEAL_PURPOSE,
     BadEnvelope,
     Envelope,
-    TooLarge,
-    decode_aside,
-    encode_aside,
-    unpack,
+    EnvelopeTooLarge,
+    decode_in_thread,
+    encode_in_thread,
+    unpack_envelope,
 )
 from proxy.core.sealing import Sealer
 from tests.support.entries import COMPLETION, SEALER, decode, encode
@@ -53,7 +53,7 @@ def envelope(completion: bytes = COMPLETION, **fields: Any) -> Envelope:
 
 def sealed(fields: Any, mark: bytes = b"J") -> bytes:
     """What another version of ours could have written."""
-    return SEALER.seal(PURPOSE, mark + msgpack.packb(fields))
+    return SEALER.seal_value(SEAL_PURPOSE, mark + msgpack.packb(fields))
 
 
 @pytest.mark.parametrize("sealer", [SEALER, SECRETS], ids=["sealed", "encrypted"])
@@ -64,19 +64,27 @@ def test_an_envelope_comes_back_as_it_went(completion: bytes, sealer: Sealer) ->
 
 @pytest.mark.parametrize("completion", [COMPLETION, LONG])
 async def test_a_large_one_comes_back_from_its_thread(completion: bytes) -> None:
-    assert await decode_aside(await encode_aside(envelope(completion), SEALER), SEALER) == envelope(completion)
+    assert await decode_in_thread(
+        await encode_in_thread(envelope(completion), SEALER), SEALER
+    ) == envelope(completion)
 
 
-@pytest.mark.parametrize(("completion", "aside"), [(COMPLETION, False), (LONG, True)], ids=["small", "small while compressed"])
-async def test_what_inflates_to_much_is_opened_in_a_thread(completion: bytes, aside: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("completion", "aside"),
+    [(COMPLETION, False), (LONG, True)],
+    ids=["small", "small while compressed"],
+)
+async def test_what_inflates_to_much_is_opened_in_a_thread(
+    completion: bytes, aside: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     value, threads = encode(envelope(completion)), list[int]()
 
     def noted(body: bytes) -> Envelope:
         threads.append(threading.get_ident())
-        return unpack(body)
+        return unpack_envelope(body)
 
-    monkeypatch.setattr("proxy.core.caching.envelope.unpack", noted)
-    assert await decode_aside(value, SEALER) == envelope(completion)
+    monkeypatch.setattr("proxy.core.caching.envelope.unpack_envelope", noted)
+    assert await decode_in_thread(value, SEALER) == envelope(completion)
     assert [ident != threading.get_ident() for ident in threads] == [aside]
 
 
@@ -112,8 +120,8 @@ def test_what_another_installation_sealed_is_refused(other: Sealer) -> None:
 
 
 def test_what_was_sealed_for_another_purpose_is_refused() -> None:
-    body = SEALER.unseal(PURPOSE, encode(envelope()))
-    for value in (SEALER.seal("flights", body), SEALER.seal(PURPOSE, body, "k")):
+    body = SEALER.unseal_value(SEAL_PURPOSE, encode(envelope()))
+    for value in (SEALER.seal_value("flights", body), SEALER.seal_value(SEAL_PURPOSE, body, "k")):
         with pytest.raises(BadEnvelope):
             decode(value)
 
@@ -126,9 +134,14 @@ def test_values_written_before_they_were_sealed_are_misses() -> None:
 
 def test_old_schemas_and_wrong_types_are_refused() -> None:
     fields = ["s", 1, 1.5, 9.5, COMPLETION, 3, 2, 1, False, 5, ["tag"], b"chat", "e", "", "", ""]
-    assert decode(sealed([SCHEMA, *fields])).tags == ("tag",)
-    others: list[Any] = [[2, *fields], [SCHEMA, *fields[:-1]], [SCHEMA, 7, *fields[1:]], [SCHEMA, *fields[:-6], [7], *fields[-5:]]]
-    for bad in (*others, [], {"a": 1}, [SCHEMA] * 100, [[]] * 17, 7, None):
+    assert decode(sealed([SCHEMA_VERSION, *fields])).tags == ("tag",)
+    others: list[Any] = [
+        [2, *fields],
+        [SCHEMA_VERSION, *fields[:-1]],
+        [SCHEMA_VERSION, 7, *fields[1:]],
+        [SCHEMA_VERSION, *fields[:-6], [7], *fields[-5:]],
+    ]
+    for bad in (*others, [], {"a": 1}, [SCHEMA_VERSION] * 100, [[]] * 17, 7, None):
         with pytest.raises(BadEnvelope):
             decode(sealed(bad))
 
@@ -149,8 +162,22 @@ def test_old_schemas_and_wrong_types_are_refused() -> None:
         {"asked_tokens": 2**63 - 1},
         {"revision": -1},
         {"tags": ("x",) * (MAX_TAGS + 1)},
-        *({"completion": value} for value in (b"", b"no JSON", b"[]", b"7", b"{}", b'{"choices":null}', b'{"choices":[7]}')),
-        *({"completion": value} for value in (b'{"choices":[]}', b'{"choices":[{"message":"x"}]}', b"[" * 100_000)),
+        *(
+            {"completion": value}
+            for value in (
+                b"",
+                b"no JSON",
+                b"[]",
+                b"7",
+                b"{}",
+                b'{"choices":null}',
+                b'{"choices":[7]}',
+            )
+        ),
+        *(
+            {"completion": value}
+            for value in (b'{"choices":[]}', b'{"choices":[{"message":"x"}]}', b"[" * 100_000)
+        ),
     ],
 )
 def test_what_is_out_of_range_is_refused_although_it_is_sealed(fields: dict[str, Any]) -> None:
@@ -161,10 +188,12 @@ def test_what_is_out_of_range_is_refused_although_it_is_sealed(fields: dict[str,
 def test_a_bomb_is_refused_before_it_inflates() -> None:
     for bomb in (bytes(MAX_ENVELOPE_BYTES + 1), msgpack.packb([{}] * 1000)):
         with pytest.raises(BadEnvelope):
-            decode(SEALER.seal(PURPOSE, b"Z" + zstandard.ZstdCompressor().compress(bomb)))
+            decode(
+                SEALER.seal_value(SEAL_PURPOSE, b"Z" + zstandard.ZstdCompressor().compress(bomb))
+            )
     endless = zstandard.ZstdCompressor(write_content_size=False).compress(bytes(1000))
     with pytest.raises(BadEnvelope):
-        decode(SEALER.seal(PURPOSE, b"Z" + endless))
+        decode(SEALER.seal_value(SEAL_PURPOSE, b"Z" + endless))
 
 
 def test_what_is_longer_than_anything_kept_is_not_even_read() -> None:
@@ -173,7 +202,7 @@ def test_what_is_longer_than_anything_kept_is_not_even_read() -> None:
 
 
 def test_an_answer_beyond_the_limit_is_not_written() -> None:
-    with pytest.raises(TooLarge):
+    with pytest.raises(EnvelopeTooLarge):
         encode(envelope(b" " * MAX_ENVELOPE_BYTES))
 
 
@@ -202,7 +231,8 @@ class TestEncryption:
         with pytest.raises(BadEnvelope):
             decode(encode(envelope(), rotated), SECRETS)  # the new key is not known there
         with pytest.raises(BadEnvelope):
-            decode(encode(envelope(), SECRETS), Sealer("pepper", keys=[new], encrypts=True))  # the old one is gone
+            # The old one is gone.
+            decode(encode(envelope(), SECRETS), Sealer("pepper", keys=[new], encrypts=True))
 
     def test_what_was_stored_before_is_read_on(self) -> None:
         assert decode(encode(envelope()), SECRETS) == envelope()  # in clear

@@ -7,15 +7,30 @@ import pytest
 
 from plans.snapshot import CacheSettings, CompressionSettings, Context, KeySnapshot, PlanSnapshot
 from proxy.core.caching.keys import bucket_key, exact_key, scope_digest
-from proxy.core.config import Route, UpstreamTarget
+from proxy.core.config import ProviderEndpoint, Route
 
 PLAN = PlanSnapshot(id=1, name="p", version=1, cache=CacheSettings())
-ROUTE = Route(id=1, name="m", version=1, upstream=UpstreamTarget(id=1, name="u", base_url="http://u"), model="gpt-4o-mini")
+ROUTE = Route(
+    id=1,
+    name="m",
+    version=1,
+    upstream=ProviderEndpoint(id=1, name="u", base_url="http://u"),
+    model="gpt-4o-mini",
+)
 KEY = KeySnapshot(id=1, name="k", digest="d", tenant_id=1, tenant="t")
-BODY: dict[str, Any] = {"model": "m", "messages": [{"role": "system", "content": "s"}, {"role": "user", "content": "q"}], "temperature": 0}
+BODY: dict[str, Any] = {
+    "model": "m",
+    "messages": [{"role": "system", "content": "s"}, {"role": "user", "content": "q"}],
+    "temperature": 0,
+}
 
 
-def key(body: dict[str, object] = BODY, scope: str = "s", plan: PlanSnapshot = PLAN, route: Route = ROUTE) -> str:
+def key(
+    body: dict[str, object] = BODY,
+    scope: str = "s",
+    plan: PlanSnapshot = PLAN,
+    route: Route = ROUTE,
+) -> str:
     return exact_key(body, scope=scope, plan=plan, route=route)
 
 
@@ -28,7 +43,17 @@ def test_key_order_does_not_matter() -> None:
 
 
 @pytest.mark.parametrize(
-    "field", ["stream", "stream_options", "metadata", "store", "safety_identifier", "prompt_cache_key", "service_tier", "user"]
+    "field",
+    [
+        "stream",
+        "stream_options",
+        "metadata",
+        "store",
+        "safety_identifier",
+        "prompt_cache_key",
+        "service_tier",
+        "user",
+    ],
 )
 def test_fields_that_do_not_change_the_answer_are_left_out(field: str) -> None:
     assert key(BODY | {field: "x"}) == key()
@@ -36,7 +61,13 @@ def test_fields_that_do_not_change_the_answer_are_left_out(field: str) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"temperature": 1}, {"seed": 1}, {"a_parameter_of_next_year": True}, {"messages": [{"role": "user", "content": "q"}]}, {"model": "n"}],
+    [
+        {"temperature": 1},
+        {"seed": 1},
+        {"a_parameter_of_next_year": True},
+        {"messages": [{"role": "user", "content": "q"}]},
+        {"model": "n"},
+    ],
 )
 def test_anything_else_separates_answers(change: dict[str, object]) -> None:
     assert key(BODY | change) != key()
@@ -60,16 +91,26 @@ def test_a_plan_edit_that_changes_no_answer_keeps_its_entries() -> None:
 
 
 def test_the_bucket_leaves_out_the_final_message_and_nothing_else() -> None:
-    asked = {**BODY, "messages": [*BODY["messages"][:-1], {"role": "user", "content": "another question"}]}
-    other_system = {**BODY, "messages": [{"role": "system", "content": "S"}, {"role": "user", "content": "q"}]}
+    asked = {
+        **BODY,
+        "messages": [*BODY["messages"][:-1], {"role": "user", "content": "another question"}],
+    }
+    other_system = {
+        **BODY,
+        "messages": [{"role": "system", "content": "S"}, {"role": "user", "content": "q"}],
+    }
     assert bucket(asked) == bucket()
     assert len({bucket(), bucket(other_system), bucket(BODY | {"temperature": 1}), key()}) == 4
 
 
 def test_scope_narrows_and_never_widens() -> None:
-    by = {kind: replace(PLAN, cache=CacheSettings(scope=kind)) for kind in ("tenant", "key", "user")}
+    by = {
+        kind: replace(PLAN, cache=CacheSettings(scope=kind)) for kind in ("tenant", "key", "user")
+    }
     other_key, other_tenant = replace(KEY, id=2), replace(KEY, tenant_id=2)
-    assert scope_digest(by["tenant"], KEY, user="a", namespace=None) == scope_digest(by["tenant"], other_key, user="b", namespace=None)
+    assert scope_digest(by["tenant"], KEY, user="a", namespace=None) == scope_digest(
+        by["tenant"], other_key, user="b", namespace=None
+    )
     digests = [
         scope_digest(by["tenant"], KEY, user="a", namespace=None),
         scope_digest(by["tenant"], other_tenant, user="a", namespace=None),
@@ -85,7 +126,12 @@ def test_scope_narrows_and_never_widens() -> None:
 
 
 def test_a_plan_scoped_by_user_has_no_scope_without_one() -> None:
-    assert scope_digest(replace(PLAN, cache=CacheSettings(scope="user")), KEY, user=None, namespace="n") is None
+    assert (
+        scope_digest(
+            replace(PLAN, cache=CacheSettings(scope="user")), KEY, user=None, namespace="n"
+        )
+        is None
+    )
 
 
 HISTORY: list[dict[str, Any]] = [
@@ -98,12 +144,25 @@ HISTORY: list[dict[str, Any]] = [
 
 def bucket_of(messages: list[dict[str, Any]], context: Context, **fields: Any) -> str:
     plan = replace(PLAN, cache=CacheSettings(context=context))
-    return bucket_key({"model": "m", "messages": messages} | fields, scope="s", plan=plan, route=ROUTE, context=context)
+    return bucket_key(
+        {"model": "m", "messages": messages} | fields,
+        scope="s",
+        plan=plan,
+        route=ROUTE,
+        context=context,
+    )
 
 
 @pytest.mark.parametrize("context", ["window", "last_message"])
-def test_turns_are_no_part_of_the_bucket_where_they_are_compared_by_meaning(context: Context) -> None:
-    others = [HISTORY[0], {"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}, {"role": "user", "content": "c"}]
+def test_turns_are_no_part_of_the_bucket_where_they_are_compared_by_meaning(
+    context: Context,
+) -> None:
+    others = [
+        HISTORY[0],
+        {"role": "user", "content": "x"},
+        {"role": "assistant", "content": "y"},
+        {"role": "user", "content": "c"},
+    ]
     assert bucket_of(HISTORY, context) == bucket_of(others, context)
     assert bucket_of(HISTORY, "strict") != bucket_of(others, "strict")
 
@@ -119,8 +178,13 @@ def test_whatever_a_message_carries_beside_its_text_is_part_of_the_bucket(contex
         {"role": "user", "content": [part | {"cache_control": {"type": "ephemeral"}}]},
         {"role": "user", "content": [part | {"note": "x"}]},
     ]
-    assert len({bucket_of([*HISTORY[:3], each], context) for each in (said, *others)}) == len(others) + 1
-    assert bucket_of([*HISTORY[:3], {"role": "user", "content": [part]}], context) == bucket_of([*HISTORY[:3], said], context)
+    assert (
+        len({bucket_of([*HISTORY[:3], each], context) for each in (said, *others)})
+        == len(others) + 1
+    )
+    assert bucket_of([*HISTORY[:3], {"role": "user", "content": [part]}], context) == bucket_of(
+        [*HISTORY[:3], said], context
+    )
 
 
 def test_who_said_what_is_part_of_the_bucket() -> None:
@@ -140,7 +204,11 @@ def test_all_else_is(context: Context) -> None:
         bucket_of([*HISTORY[:3], late, HISTORY[3]], context),
         bucket_of([*HISTORY[:1], late, *HISTORY[1:]], context),
         bucket_of([*HISTORY[:3], HISTORY[3] | {"name": "Anna"}], context),
-        *(bucket_of(HISTORY, other) for other in ("strict", "window", "last_message") if other != context),
+        *(
+            bucket_of(HISTORY, other)
+            for other in ("strict", "window", "last_message")
+            if other != context
+        ),
     ]
     assert len({bucket_of(HISTORY, context), *others}) == len(others) + 1
 
@@ -165,6 +233,9 @@ def test_a_bucket_s_work_grows_with_the_messages_and_no_faster() -> None:
     plan = replace(PLAN, cache=CacheSettings(context="window"))
     for number in (500, 2000):
         compared = 0
-        messages = [Counted(role="system", content=""), *(Counted(role="user", content="", name=str(n)) for n in range(number))]
+        messages = [
+            Counted(role="system", content=""),
+            *(Counted(role="user", content="", name=str(n)) for n in range(number)),
+        ]
         bucket_key({"messages": messages}, scope="s", plan=plan, route=ROUTE, context="window")
         assert compared <= number

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from proxy.core.caching.envelope import Envelope
-from proxy.core.caching.local_cache import Recent
+from proxy.core.caching.local_cache import LocalCache
 
 ENTRY = Envelope(
     scope="s",
@@ -20,56 +20,56 @@ ENTRY = Envelope(
 
 
 @pytest.fixture
-def recent() -> Recent:
-    made = Recent(1024 * 1024)
-    made.begin()
+def recent() -> LocalCache:
+    made = LocalCache(1024 * 1024)
+    made.start_invalidations()
     return made
 
 
-def read(recent: Recent, key: str) -> None:
-    recent.expect(key)
-    recent.keep(key, ENTRY)
-    recent.settle(key)
+def read(recent: LocalCache, key: str) -> None:
+    recent.begin_read(key)
+    recent.store_answer(key, ENTRY)
+    recent.end_read(key)
 
 
-def test_what_was_read_is_there_until_it_changes(recent: Recent) -> None:
+def test_what_was_read_is_there_until_it_changes(recent: LocalCache) -> None:
     read(recent, "a")
     read(recent, "b")
-    recent.forget(["a", "never-read"])
+    recent.invalidate_keys(["a", "never-read"])
     assert (recent.get("a"), recent.get("b")) == (None, ENTRY)
 
 
 def test_nothing_is_kept_while_nobody_tells_of_changes() -> None:
-    recent = Recent(1024 * 1024)
+    recent = LocalCache(1024 * 1024)
     read(recent, "a")
     assert recent.get("a") is None
 
 
-def test_all_is_gone_when_changes_may_have_been_missed(recent: Recent) -> None:
+def test_all_is_gone_when_changes_may_have_been_missed(recent: LocalCache) -> None:
     read(recent, "a")
-    recent.stop()
+    recent.stop_invalidations()
     assert recent.get("a") is None
-    recent.begin()
-    assert recent.get("a") is None
-
-
-def test_an_entry_that_changed_while_it_was_read_is_not_kept(recent: Recent) -> None:
-    recent.expect("a")
-    recent.forget(["a"])
-    recent.keep("a", ENTRY)
+    recent.start_invalidations()
     assert recent.get("a") is None
 
 
-def test_a_read_that_began_before_the_silence_is_not_kept(recent: Recent) -> None:
-    recent.expect("a")
-    recent.stop()
-    recent.begin()
-    recent.keep("a", ENTRY)
+def test_an_entry_that_changed_while_it_was_read_is_not_kept(recent: LocalCache) -> None:
+    recent.begin_read("a")
+    recent.invalidate_keys(["a"])
+    recent.store_answer("a", ENTRY)
     assert recent.get("a") is None
 
 
-def test_a_read_that_brought_nothing_leaves_no_trace(recent: Recent) -> None:
-    recent.expect("a")
-    recent.settle("a")
-    recent.keep("a", ENTRY)
+def test_a_read_that_began_before_the_silence_is_not_kept(recent: LocalCache) -> None:
+    recent.begin_read("a")
+    recent.stop_invalidations()
+    recent.start_invalidations()
+    recent.store_answer("a", ENTRY)
+    assert recent.get("a") is None
+
+
+def test_a_read_that_brought_nothing_leaves_no_trace(recent: LocalCache) -> None:
+    recent.begin_read("a")
+    recent.end_read("a")
+    recent.store_answer("a", ENTRY)
     assert recent.get("a") is None

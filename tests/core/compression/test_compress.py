@@ -6,10 +6,10 @@ import pytest
 
 from proxy.core.compression import compress as entry
 from proxy.core.compression import registry
-from proxy.core.compression.compress import compress, fits
+from proxy.core.compression.compress import check_within_budget, compress
 from proxy.core.compression.registry import ENGINES, Engine
-from proxy.core.text.sentences import pieces
-from proxy.core.tokens import count_messages
+from proxy.core.text.sentences import split_pieces
+from proxy.core.tokens import count_prompt_tokens
 from tests.support.texts.chats import MODEL, plan, sent, support_history, talk, tool_turn
 from tests.support.texts.roles import anthropic_refuses, openai_refuses, template_refuses
 from tests.support.texts.transcripts import is_transcript
@@ -29,7 +29,7 @@ def test_real_chats_come_within_the_budget_and_use_most_of_it(engine: str) -> No
 
 def test_a_chat_within_the_budget_is_left_alone() -> None:
     messages = support_history(2)
-    exact = count_messages(messages, "o200k_base")
+    exact = count_prompt_tokens(messages, "o200k_base")
     assert compress(messages, plan(budget=exact), model=MODEL).messages is None
     assert compress(messages, plan(budget=exact - 1), model=MODEL).messages is not None
 
@@ -49,7 +49,9 @@ def test_the_current_turns_tool_calls_stay_with_their_results() -> None:
     messages = [*support_history(20), *turn]
     cut = compress(messages, plan(budget=300), model=MODEL)
     assert cut.messages is not None
-    assert all(kept is original for kept, original in zip(cut.messages[-4:], messages[-4:], strict=True))
+    assert all(
+        kept is original for kept, original in zip(cut.messages[-4:], messages[-4:], strict=True)
+    )
 
 
 @pytest.mark.parametrize("engine", sorted(ENGINES))
@@ -57,12 +59,22 @@ def test_an_older_tool_turn_is_kept_or_dropped_whole(engine: str) -> None:
     history = support_history(12)
     messages = [*history[:10], *tool_turn(["a", "b"], "order 4711 was sent"), *history[10:]]
     for budget in range(60, 600, 40):
-        assert not openai_refuses(sent(compress(messages, plan(engine, budget), model=MODEL), messages))
+        assert not openai_refuses(
+            sent(compress(messages, plan(engine, budget), model=MODEL), messages)
+        )
 
 
 def test_a_result_that_comes_after_other_messages_keeps_them_with_its_call() -> None:
-    late = [{"role": "user", "content": "Still there? " * 10}, {"role": "tool", "tool_call_id": "b", "content": "done"}]
-    messages = [*support_history(8)[:-1], *tool_turn(["a", "b"], "x")[:-1], *late, {"role": "user", "content": "And now?"}]
+    late = [
+        {"role": "user", "content": "Still there? " * 10},
+        {"role": "tool", "tool_call_id": "b", "content": "done"},
+    ]
+    messages = [
+        *support_history(8)[:-1],
+        *tool_turn(["a", "b"], "x")[:-1],
+        *late,
+        {"role": "user", "content": "And now?"},
+    ]
     for budget in range(30, 400, 30):
         after = sent(compress(messages, plan("trim", budget), model=MODEL), messages)
         assert sum(message in after for message in messages[-5:-1]) in (0, 4)
@@ -70,7 +82,12 @@ def test_a_result_that_comes_after_other_messages_keeps_them_with_its_call() -> 
 
 def test_cache_control_protects_its_message() -> None:
     messages = support_history(10)
-    messages[3] = {"role": "user", "content": [{"type": "text", "text": "Long guide. " * 20, "cache_control": {"type": "ephemeral"}}]}
+    messages[3] = {
+        "role": "user",
+        "content": [
+            {"type": "text", "text": "Long guide. " * 20, "cache_control": {"type": "ephemeral"}}
+        ],
+    }
     cut = compress(messages, plan(budget=150), model=MODEL)
     assert cut.messages is not None
     assert any(message is messages[3] for message in cut.messages)
@@ -80,13 +97,25 @@ def test_code_tables_and_lists_are_never_cut_in_the_middle() -> None:
     code = "```python\nfor refund in refunds:\n    pay(refund)\n\n# done. Really.\n```"
     table = "| plan | price |\n| --- | --- |\n| basic | 9.99 |\n| plus | 14.99 |"
     steps = "1. Open the refund page.\n2. Press pay.\n3. Wait."
-    answer = f"Here is the code. It pays refunds.\n{code}\nThe prices follow.\n\n{table}\n\nAnd the steps.\n\n{steps}"
-    messages = [{"role": "user", "content": "How?"}, {"role": "assistant", "content": answer}, {"role": "user", "content": "Thanks"}]
+    answer = (
+        f"Here is the code. It pays refunds.\n{code}\nThe prices follow.\n\n{table}\n\n"
+        f"And the steps.\n\n{steps}"
+    )
+    messages = [
+        {"role": "user", "content": "How?"},
+        {"role": "assistant", "content": answer},
+        {"role": "user", "content": "Thanks"},
+    ]
     kept_whole = set()
     for budget in range(20, 140, 4):
-        text = "\n".join(m["content"] for m in sent(compress(messages, plan(budget=budget), model=MODEL), messages)[:-1])
+        text = "\n".join(
+            m["content"]
+            for m in sent(compress(messages, plan(budget=budget), model=MODEL), messages)[:-1]
+        )
         for block in (code, table, steps):
-            assert block in text or not any(line in text for line in block.splitlines() if len(line) > 9)
+            assert block in text or not any(
+                line in text for line in block.splitlines() if len(line) > 9
+            )
             kept_whole.update([block] if block in text else [])
     assert len(kept_whole) == 3
 
@@ -99,8 +128,19 @@ def test_a_plan_keeps_as_many_sentences_as_it_promises_of_what_is_shortened() ->
     ]
     for least in (1, 2, 7):
         cut = compress(messages, plan(budget=300, min_sentences=least), model=MODEL)
-        recalled = next(message["content"] for message in sent(cut, messages) if is_transcript(message))
-        assert len([piece for line in recalled.splitlines() for piece in pieces(line.partition(": ")[2])]) >= least
+        recalled = next(
+            message["content"] for message in sent(cut, messages) if is_transcript(message)
+        )
+        assert (
+            len(
+                [
+                    piece
+                    for line in recalled.splitlines()
+                    for piece in split_pieces(line.partition(": ")[2])
+                ]
+            )
+            >= least
+        )
 
 
 def test_trim_keeps_the_newest_and_the_first_turns() -> None:
@@ -142,7 +182,11 @@ def short(_history: object) -> list[float]:
 def test_a_failing_engine_is_replaced_by_trim_without_a_word_of_the_prompt(
     function: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setitem(registry.ENGINES, "third", Engine(title="Third", description="A third party's.", rank=f"{__name__}:{function}"))
+    monkeypatch.setitem(
+        registry.ENGINES,
+        "third",
+        Engine(title="Third", description="A third party's.", rank=f"{__name__}:{function}"),
+    )
     cut = compress(support_history(20), plan("third"), model=MODEL)
     assert (cut.engine, cut.note) == ("trim", "engine-failed")
     assert cut.after <= 300
@@ -167,9 +211,11 @@ def test_a_history_too_long_for_the_engine_is_trimmed(monkeypatch: pytest.Monkey
 
 def test_a_short_chat_is_seen_to_fit_at_once() -> None:
     messages = support_history(1)
-    assert fits(messages, plan(budget=4096), model=MODEL) == compress(messages, plan(budget=4096), model=MODEL)
+    assert check_within_budget(messages, plan(budget=4096), model=MODEL) == compress(
+        messages, plan(budget=4096), model=MODEL
+    )
 
 
 def test_a_chat_above_the_budget_or_large_needs_a_closer_look() -> None:
-    assert fits(support_history(1), plan(budget=10), model=MODEL) is None
-    assert fits(support_history(100), plan(budget=1_000_000), model=MODEL) is None
+    assert check_within_budget(support_history(1), plan(budget=10), model=MODEL) is None
+    assert check_within_budget(support_history(100), plan(budget=1_000_000), model=MODEL) is None

@@ -1,4 +1,5 @@
-"""What does not fit is cut further: of each piece that is larger than the budget the part that is asked for is sent."""
+"""What does not fit is cut further: of each piece that is larger than the budget the part
+that is asked for is sent."""
 
 import json
 import re
@@ -7,8 +8,8 @@ from typing import Any
 import pytest
 
 from proxy.core.compression.compress import compress
-from proxy.core.compression.memo import Memory
-from proxy.core.tokens import count_messages
+from proxy.core.compression.memo import Memo
+from proxy.core.tokens import count_prompt_tokens
 from tests.support.texts.chats import MODEL, Message, journeys, plan, sent
 from tests.support.texts.oversized import DATA, REPORTED, SPEECH, UNSPACED, Case, asked_of, speech
 from tests.support.texts.roles import anthropic_refuses, openai_refuses, template_refuses
@@ -24,9 +25,11 @@ def said(messages: list[Message]) -> str:
 
 def cut(case: Case, engine: str | None = None) -> list[Message]:
     """What is sent of a chat; it is by the rules."""
-    found = compress(case.messages, plan(engine or case.engine, case.budget, language=case.language), model=MODEL)
+    found = compress(
+        case.messages, plan(engine or case.engine, case.budget, language=case.language), model=MODEL
+    )
     after = sent(found, case.messages)
-    assert found.after == count_messages(after, found.encoding) <= case.budget
+    assert found.after == count_prompt_tokens(after, found.encoding) <= case.budget
     for refuses in (openai_refuses, anthropic_refuses, template_refuses):
         assert refuses(case.messages) or not refuses(after)
     return after
@@ -43,7 +46,7 @@ def test_speech_without_full_stops_is_cut_into_what_is_asked_for(language: str) 
     case = speech(language)
     after = cut(case)
     assert case.needle in said(after)
-    assert count_messages(after, "o200k_base") >= USED * case.budget
+    assert count_prompt_tokens(after, "o200k_base") >= USED * case.budget
 
 
 @pytest.mark.parametrize("language", [*SPEECH, *UNSPACED])
@@ -62,7 +65,7 @@ def test_the_budget_is_used_where_there_is_enough_to_say(name: str) -> None:
     case = DATA.get(name) or REPORTED[name]
     # One word has nothing more to say.
     if name != "a word of a megabyte beside a fact":
-        assert count_messages(cut(case), "o200k_base") >= USED * case.budget
+        assert count_prompt_tokens(cut(case), "o200k_base") >= USED * case.budget
 
 
 # ---------------------------------------------------------------- what is left is still what it was
@@ -81,12 +84,23 @@ def documents(messages: list[Message]) -> list[Any]:
 
 
 @pytest.mark.parametrize(
-    "name", ["JSON in one line without blanks", "JSON over lines", "JSON in a fence", "JSON line by line", "arrays of arrays"]
+    "name",
+    [
+        "JSON in one line without blanks",
+        "JSON over lines",
+        "JSON in a fence",
+        "JSON line by line",
+        "arrays of arrays",
+    ],
 )
 def test_what_is_left_of_json_is_json_and_says_that_something_is_missing(name: str) -> None:
     found = documents(cut(DATA[name]))
     rows = [row for value in found for row in (value if isinstance(value, list) else [value])]
-    assert {"id": 2222, "name": "golden teapot", "price": 6666} in rows or [2222, "golden teapot", 6666] in rows
+    assert {"id": 2222, "name": "golden teapot", "price": 6666} in rows or [
+        2222,
+        "golden teapot",
+        6666,
+    ] in rows
     if name != "JSON line by line":
         assert "…" in rows
 
@@ -99,7 +113,9 @@ def test_what_is_left_of_nested_json_keeps_its_names_all_the_way_down() -> None:
 
 
 def test_what_is_left_of_a_string_in_json_keeps_its_escapes() -> None:
-    notes = [value["note"] for value in documents(cut(DATA["a long string in JSON"])) if "note" in value]
+    notes = [
+        value["note"] for value in documents(cut(DATA["a long string in JSON"])) if "note" in value
+    ]
     assert any("The anchor chain is 88 metres long." in note for note in notes)
     assert all("…" in note for note in notes)
 
@@ -138,8 +154,18 @@ def test_a_picture_in_base64_is_shortened_and_what_stands_around_it_stays() -> N
 
 
 def test_a_block_that_fits_stays_in_one_piece() -> None:
-    code = "```python\n" + "\n\n".join(f"def teapot_{n}(price):\n    return price * {n}" for n in range(12)) + "\n```"
-    talk = [{"role": ("user", "assistant")[n % 2], "content": f"Talk about the weather of day {n}. " * 20} for n in range(40)]
+    code = (
+        "```python\n"
+        + "\n\n".join(f"def teapot_{n}(price):\n    return price * {n}" for n in range(12))
+        + "\n```"
+    )
+    talk = [
+        {
+            "role": ("user", "assistant")[n % 2],
+            "content": f"Talk about the weather of day {n}. " * 20,
+        }
+        for n in range(40)
+    ]
     chat = [
         {"role": "user", "content": code},
         {"role": "assistant", "content": "ok"},
@@ -158,8 +184,13 @@ def test_a_block_that_fits_stays_in_one_piece() -> None:
 def test_the_other_engines_send_a_part_of_it_too(engine: str, name: str) -> None:
     case = DATA.get(name) or REPORTED[name]
     after = cut(case, engine)
-    if name not in ("a word of a megabyte beside a fact", "reasoning that is billed", "a document part", "a picture in base64"):
-        assert count_messages(after, "o200k_base") >= USED * case.budget
+    if name not in (
+        "a word of a megabyte beside a fact",
+        "reasoning that is billed",
+        "a document part",
+        "a picture in base64",
+    ):
+        assert count_prompt_tokens(after, "o200k_base") >= USED * case.budget
 
 
 def test_trim_cuts_the_middle_of_what_is_too_large_and_json_stays_json() -> None:
@@ -175,7 +206,13 @@ def test_trim_cuts_the_middle_of_what_is_too_large_and_json_stays_json() -> None
 def test_trim_keeps_the_call_of_a_tool_with_what_is_left_of_its_answer() -> None:
     case = DATA["the answer of a tool"]
     after = cut(case, "trim")
-    assert [message["role"] for message in after] == ["user", "assistant", "tool", "assistant", "user"]
+    assert [message["role"] for message in after] == [
+        "user",
+        "assistant",
+        "tool",
+        "assistant",
+        "user",
+    ]
     assert after[1] is case.messages[1]
     assert after[2] | {"content": ""} == case.messages[2] | {"content": ""}
     assert "…" in json.loads(after[2]["content"])
@@ -188,14 +225,28 @@ def asked_again(chat: list[Message], turns: int) -> list[list[Message]]:
     """A chat as it is sent at each of its turns, and some turns after."""
     talk = journeys(turns)
     return [
-        [*chat, {"role": "assistant", "content": "Well."}, *talk[: 2 * turn], {"role": "user", "content": "And the teapot?"}]
+        [
+            *chat,
+            {"role": "assistant", "content": "Well."},
+            *talk[: 2 * turn],
+            {"role": "user", "content": "And the teapot?"},
+        ]
         for turn in range(turns)
     ]
 
 
-@pytest.mark.parametrize("name", ["JSON in one line without blanks", "the answer of a tool", "a code block", "a log", "minified code"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "JSON in one line without blanks",
+        "the answer of a tool",
+        "a code block",
+        "a log",
+        "minified code",
+    ],
+)
 def test_the_prefix_stays_the_same_while_the_mark_stands(name: str) -> None:
-    case, remembered = DATA[name], Memory(10_000_000)
+    case, remembered = DATA[name], Memo(10_000_000)
     before: tuple[int, list[Message]] | None = None
     same = 0
     for chat in asked_again(case.messages, 24):
@@ -222,11 +273,19 @@ def test_each_of_several_large_pieces_gives_what_is_asked_of_it() -> None:
         ("What is the shipping_cost of a weight?", "1.75"),
         ("Wie lautet das Kennwort für den Keller?", "blaue eidechse"),
     ):
-        assert needle in said(cut(Case([*chat, {"role": "user", "content": question}], needle, 1024)))
+        assert needle in said(
+            cut(Case([*chat, {"role": "user", "content": question}], needle, 1024))
+        )
 
 
 def test_a_text_that_has_nothing_to_do_with_the_question_takes_no_room_from_what_has() -> None:
-    talk = [message for n in range(30) for message in asked_of(f"Note {n}: the boiler of flat {n} is serviced in week {n}.", "x")[:2]]
+    talk = [
+        message
+        for n in range(30)
+        for message in asked_of(f"Note {n}: the boiler of flat {n} is serviced in week {n}.", "x")[
+            :2
+        ]
+    ]
     chat = [
         *DATA["JSON in one line without blanks"].messages[:2],
         *talk,
@@ -239,4 +298,4 @@ def test_a_text_that_has_nothing_to_do_with_the_question_takes_no_room_from_what
 def test_a_large_text_among_the_newest_goes_as_far_as_it_fits_whatever_is_asked() -> None:
     for name in ("JSON in one line without blanks", "a code block", "XML in one line"):
         chat = [*DATA[name].messages[:-1], {"role": "user", "content": "Please go on."}]
-        assert count_messages(cut(Case(chat, "", 1024)), "o200k_base") >= USED * 1024
+        assert count_prompt_tokens(cut(Case(chat, "", 1024)), "o200k_base") >= USED * 1024

@@ -1,4 +1,5 @@
-"""Chats made to hang whoever cuts them: every one is cut, in a time that no attack can raise, or trimmed beyond a cap."""
+"""Chats made to hang whoever cuts them: every one is cut, in a time that no attack can raise,
+or trimmed beyond a cap."""
 
 import json
 import time
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 
 from proxy.core.compression import compress as entry
-from proxy.core.compression.compress import compress, fits
+from proxy.core.compression.compress import check_within_budget, compress
 from tests.support.texts.chats import MODEL, Message, plan, tool_turn
 from tests.support.texts.roles import openai_refuses
 
@@ -37,7 +38,9 @@ TEXTS = {
     "fences in one item": "- a\n" + "  ```\nx\n  ```\n" * 40_000,
     "a table of bars": "a|b\n" + "| " * 50_000,
     "a delimiter that never ends": "a|b\n" + " " * 100_000 + "x",
-    "sentences of every length": "\n".join(" ".join(f"x{n * n % 3001}" for n in range(size)) for size in range(500)),
+    "sentences of every length": "\n".join(
+        " ".join(f"x{n * n % 3001}" for n in range(size)) for size in range(500)
+    ),
     "what hangs pysbd": "..[111 111 " * 3000,
     "apostrophes": "a'" * 50_000,
     "combining marks": "e\u0301" * 50_000,
@@ -48,7 +51,9 @@ TEXTS = {
     "JSON of numbers": json.dumps(list(range(120_000))),
     "JSON of names": json.dumps({f"k{n}": n for n in range(50_000)}),
     "JSON of one string": json.dumps({"s": '\u00e9\n"\\' * 40_000}),
-    "JSON of deep rows": json.dumps([{"a": {"b": {"c": {"d": ["x" * 30] * 30}}}} for _ in range(700)]),
+    "JSON of deep rows": json.dumps(
+        [{"a": {"b": {"c": {"d": ["x" * 30] * 30}}}} for _ in range(700)]
+    ),
     "a string without end": '{"a":"' + "b " * 400_000,
     "tags": "<a>" * 250_000,
     "base64 line by line": ("A1b2C3d4" * 9 + "\n") * 12_000,
@@ -70,11 +75,16 @@ def nested(depth: int) -> Message:
     inner: Any = "deep"
     for _ in range(depth):
         inner = [inner]
-    return {"role": "user", "content": [{"type": "text", "text": inner}, {"type": "text", "text": "late " * BUDGET}]}
+    return {
+        "role": "user",
+        "content": [{"type": "text", "text": inner}, {"type": "text", "text": "late " * BUDGET}],
+    }
 
 
 def said(count: int, **more: Any) -> list[Message]:
-    return [{"role": ("user", "assistant")[n % 2], "content": f"hi w{n}."} | more for n in range(count)]
+    return [
+        {"role": ("user", "assistant")[n % 2], "content": f"hi w{n}."} | more for n in range(count)
+    ]
 
 
 CHATS: dict[str, Callable[[], list[Message]]] = {
@@ -82,16 +92,24 @@ CHATS: dict[str, Callable[[], list[Message]]] = {
     "10,000 tiny messages": lambda: said(10_000),
     "20,000 names": lambda: [message | {"name": f"n{n}"} for n, message in enumerate(said(20_000))],
     "20,000 messages, a few of them protected": lambda: [
-        message | ({"cache_control": {}} if n % 8000 == 0 else {}) for n, message in enumerate(said(20_000))
+        message | ({"cache_control": {}} if n % 8000 == 0 else {})
+        for n, message in enumerate(said(20_000))
     ],
     "10,000 calls in one message": lambda: tool_turn([f"c{n}" for n in range(10_000)], "ok"),
-    "10,000 calls one by one": lambda: [message for _ in range(10_000) for message in tool_turn(["c"], "ok")],
+    "10,000 calls one by one": lambda: [
+        message for _ in range(10_000) for message in tool_turn(["c"], "ok")
+    ],
     "answers in reverse": lambda: [
         *(message for n in range(5_000) for message in tool_turn([f"c{n}"], "")[:1]),
-        *({"role": "tool", "tool_call_id": f"c{n}", "content": "ok"} for n in reversed(range(5_000))),
+        *(
+            {"role": "tool", "tool_call_id": f"c{n}", "content": "ok"}
+            for n in reversed(range(5_000))
+        ),
     ],
     "a tool's answer of five megabytes": lambda: tool_turn(["c"], "User: x\n" * 600_000),
-    "50,000 content parts": lambda: [{"role": "user", "content": [{"type": "text", "text": f"t{n}"} for n in range(50_000)]}],
+    "50,000 content parts": lambda: [
+        {"role": "user", "content": [{"type": "text", "text": f"t{n}"} for n in range(50_000)]}
+    ],
     "deeply nested content": lambda: [nested(100_000)],
 }
 ASKED: Message = {"role": "user", "content": "What about order w77, hi?"}
@@ -112,7 +130,10 @@ def assert_cut_in_time(messages: list[Message], engine: str) -> None:
 @pytest.mark.parametrize("name", TEXTS)
 @pytest.mark.parametrize("engine", ["trim", "text_rank", "lex_rank", "lsa"])
 def test_a_hostile_text_is_cut_in_time(engine: str, name: str) -> None:
-    assert_cut_in_time([{"role": "user", "content": TEXTS[name]}, {"role": "assistant", "content": "ok"}, ASKED], engine)
+    assert_cut_in_time(
+        [{"role": "user", "content": TEXTS[name]}, {"role": "assistant", "content": "ok"}, ASKED],
+        engine,
+    )
 
 
 @pytest.mark.parametrize("name", CHATS)
@@ -126,7 +147,13 @@ def test_a_hostile_chat_is_cut_in_time(engine: str, name: str) -> None:
     [
         [{"role": "user", "content": "late " * 300_000}],
         said(40_000),
-        [{"role": "user", "content": [{"type": "text", "text": ""}] * 40_000 + [{"type": "text", "text": "late " * BUDGET}]}],
+        [
+            {
+                "role": "user",
+                "content": [{"type": "text", "text": ""}] * 40_000
+                + [{"type": "text", "text": "late " * BUDGET}],
+            }
+        ],
         tool_turn(["c"], "late " * 300_000),
     ],
     ids=["text", "messages", "parts", "tools"],
@@ -136,7 +163,9 @@ def test_beyond_the_cap_a_chat_is_trimmed_and_the_cut_says_so(messages: list[Mes
     assert (cut.engine, cut.note) == ("trim", "too-long-for-text_rank")
 
 
-def test_what_may_not_be_cut_does_not_count_towards_the_cap(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_may_not_be_cut_does_not_count_towards_the_cap(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(entry, "MAX_BYTES", 3_000)
     system = {"role": "system", "content": "a" * 4_000}
     cut = compress([system, *said(20), ASKED], plan(budget=700), model=MODEL)
@@ -144,4 +173,4 @@ def test_what_may_not_be_cut_does_not_count_towards_the_cap(monkeypatch: pytest.
 
 
 def test_a_deep_chat_is_looked_at_without_falling_over() -> None:
-    assert fits([nested(100_000), ASKED], plan(budget=BUDGET), model=MODEL) is None
+    assert check_within_budget([nested(100_000), ASKED], plan(budget=BUDGET), model=MODEL) is None

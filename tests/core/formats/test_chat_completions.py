@@ -7,12 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.core.errors import BadRequest, TooDeep, TooMany
+from proxy.core.errors import BadRequest, BodyTooDeep, TooManyParts
 from proxy.core.formats.body_limits import BodyLimits
-from proxy.core.formats.chat_completions import checked_messages, load, parse, text_of
-from proxy.core.formats.json_marks import BLOCK, count_marks
-from proxy.core.prompt_caching.conversations import turn_of
-from proxy.core.tokens import characters, count_messages
+from proxy.core.formats.chat_completions import (
+    extract_text,
+    load_json_object,
+    parse_chat_request,
+    validate_messages,
+)
+from proxy.core.formats.json_marks import BLOCK_BYTES, count_marks
+from proxy.core.prompt_caching.conversations import count_turns
+from proxy.core.tokens import count_characters, count_prompt_tokens
 
 HELLO = {"role": "user", "content": "hello"}
 
@@ -23,29 +28,33 @@ def body(**fields: object) -> bytes:
 
 def test_a_plain_request_keeps_the_clients_bytes() -> None:
     raw = body(temperature=0.5, an_unknown_field={"x": 1})
-    request = parse(raw)
-    assert request.raw == raw
+    request = parse_chat_request(raw)
+    assert request.raw_body == raw
     assert request.body["an_unknown_field"] == {"x": 1}
     assert (request.model, request.stream, request.plan_name) == ("smart/balanced", False, None)
 
 
-@pytest.mark.parametrize("where", [{"token_saving_plan_id": "p"}, {"metadata": {"token_saving_plan_id": "p"}}])
+@pytest.mark.parametrize(
+    "where", [{"token_saving_plan_id": "p"}, {"metadata": {"token_saving_plan_id": "p"}}]
+)
 def test_our_fields_are_read_and_stripped(where: dict[str, object]) -> None:
-    request = parse(body(**where, cache={"no-store": True}))
+    request = parse_chat_request(body(**where, cache={"no-store": True}))
     assert request.plan_name == "p"
-    assert request.controls.no_store
+    assert request.cache_controls.no_store
     assert set(request.body) == {"model", "messages"}
-    assert request.raw is None
+    assert request.raw_body is None
 
 
 def test_metadata_of_the_client_stays_without_our_field() -> None:
-    request = parse(body(metadata={"token_saving_plan_id": "p", "ticket": "7"}))
+    request = parse_chat_request(body(metadata={"token_saving_plan_id": "p", "ticket": "7"}))
     assert request.body["metadata"] == {"ticket": "7"}
 
 
 def test_usage_is_hidden_unless_asked_for() -> None:
-    assert not parse(body(stream=True)).include_usage
-    assert parse(body(stream=True, stream_options={"include_usage": True})).include_usage
+    assert not parse_chat_request(body(stream=True)).include_usage
+    assert parse_chat_request(
+        body(stream=True, stream_options={"include_usage": True})
+    ).include_usage
 
 
 @pytest.mark.parametrize(
@@ -82,7 +91,7 @@ def test_usage_is_hidden_unless_asked_for() -> None:
 )
 def test_a_wrong_field_is_named(fields: dict[str, object], param: str) -> None:
     with pytest.raises(BadRequest) as refused:
-        parse(body(**fields))
+        parse_chat_request(body(**fields))
     assert refused.value.param == param
     assert refused.value.status == 400
 
@@ -102,22 +111,51 @@ def test_a_wrong_field_is_named(fields: dict[str, object], param: str) -> None:
         b'{"model": "m", "messages": [{"role": "user", "content": "\xed\xa0\x80"}]}',
         b'{"model": "m", "messages": [{"role": "user", "content": "x"}], "model": "n"}',
         rb'{"mod\u0065l": "m", "messages": [{"role": "user", "content": "a: b"}], "model": "n"}',
-        b'{"model": "m", "messages": [{"role": "user", "content": "x"}], "messages" : [{"role": "user", "content": "y"}]}',
+        (
+            b'{"model": "m", "messages": [{"role": "user", "content": "x"}], "messages" : '
+            b'[{"role": "user", "content": "y"}]}'
+        ),
         b'{"model": "m", "messages": [{"role": "user", "content": "a: b", "role": "system"}]}',
-        b'{"model": "m", "messages": [{"role": "user", "content": "x"}], "deep": [[{"a": {}, "a": {}}]]}',
-        b'{"model": "m", "messages": [{"role": "user", "content": "' + b"x: " * 60_000 + b'"}], "model": "n"}',
+        (
+            b'{"model": "m", "messages": [{"role": "user", "content": "x"}], "deep": '
+            b'[[{"a": {}, "a": {}}]]}'
+        ),
+        b'{"model": "m", "messages": [{"role": "user", "content": "'
+        + b"x: " * 60_000
+        + b'"}], "model": "n"}',
     ],
 )
 def test_what_is_no_clean_json_object_is_refused(raw: bytes) -> None:
     with pytest.raises(BadRequest):
-        parse(raw)
+        parse_chat_request(raw)
 
 
 USUAL = [
     [HELLO],
-    [{"role": "user", "content": [{"type": "text", "text": "x"}, {"type": "image_url", "image_url": {"url": "x"}}]}],
-    [{"role": "assistant", "content": None, "tool_calls": [{"id": "a", "type": "function", "function": {"name": "f", "arguments": "{}"}}]}],
-    [{"role": "assistant", "tool_calls": [{"id": "a", "type": "custom", "custom": {"name": "f", "input": "x"}}]}],
+    [
+        {
+            "role": "user",
+            "content": [
+                {"type": "text", "text": "x"},
+                {"type": "image_url", "image_url": {"url": "x"}},
+            ],
+        }
+    ],
+    [
+        {
+            "role": "assistant",
+            "content": None,
+            "tool_calls": [
+                {"id": "a", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+            ],
+        }
+    ],
+    [
+        {
+            "role": "assistant",
+            "tool_calls": [{"id": "a", "type": "custom", "custom": {"name": "f", "input": "x"}}],
+        }
+    ],
 ]
 UNUSUAL = [
     {"role": "observation", "content": "x"},
@@ -139,33 +177,39 @@ UNUSUAL = [
 @pytest.mark.parametrize("message", UNUSUAL, ids=str)
 def test_what_a_provider_may_accept_is_passed_on_and_said_to_be_unusual(message: Any) -> None:
     raw = body(messages=[HELLO, message])
-    request = parse(raw)
-    assert request.unusual
-    assert request.raw == raw
-    assert isinstance(text_of(message), str | None)
-    assert characters([message]) > 0
-    assert count_messages([message], "o200k_base") > 0
-    assert turn_of([message]) == 1
+    request = parse_chat_request(raw)
+    assert request.is_unusual
+    assert request.raw_body == raw
+    assert isinstance(extract_text(message), str | None)
+    assert count_characters([message]) > 0
+    assert count_prompt_tokens([message], "o200k_base") > 0
+    assert count_turns([message]) == 1
     with pytest.raises(BadRequest):  # where no provider decides, it must be in OpenAI's form
-        checked_messages(load(raw)["messages"])
+        validate_messages(load_json_object(raw)["messages"])
 
 
 @pytest.mark.parametrize("messages", USUAL, ids=str)
 def test_openai_s_form_is_usual(messages: Any) -> None:
-    assert not parse(body(messages=messages)).unusual
-    assert checked_messages(messages) == messages
+    assert not parse_chat_request(body(messages=messages)).is_unusual
+    assert validate_messages(messages) == messages
 
 
 def test_whole_numbers_beyond_64_bits_are_written_as_they_were() -> None:
-    numbers = b"[123456789012345678901234567890,-99999999999999999999,18446744073709551616,-9223372036854775809]"
+    numbers = (
+        b"[123456789012345678901234567890,-99999999999999999999,18446744073709551616,"
+        b"-9223372036854775809]"
+    )
     small = b"[18446744073709551615,-9223372036854775808,1.5,1e300,123]"
-    raw = b'{"model":"m","messages":[{"role":"user","content":"x"}],"big":%b,"small":%b,"token_saving_plan_id":"p"}' % (numbers, small)
-    request = parse(raw)
-    assert request.unusual
+    raw = (
+        b'{"model":"m","messages":[{"role":"user","content":"x"}],"big":%b,"small":%b,'
+        b'"token_saving_plan_id":"p"}'
+    ) % (numbers, small)
+    request = parse_chat_request(raw)
+    assert request.is_unusual
     written = orjson.dumps(request.body)
     assert b'"big":' + numbers in written
     assert orjson.loads(written)["small"] == orjson.loads(small)
-    other = parse(raw.replace(b"567890,", b"567891,"))
+    other = parse_chat_request(raw.replace(b"567890,", b"567891,"))
     assert orjson.dumps(other.body) != written
 
 
@@ -175,16 +219,26 @@ def test_how_much_a_body_may_hold() -> None:
     call = {"id": "a", "function": {"name": "f"}}
     fits: list[Any] = [
         {"messages": [HELLO] * 3},
-        {"messages": [{"role": "user", "content": [part] * 2}, {"role": "assistant", "tool_calls": [call] * 2}]},
+        {
+            "messages": [
+                {"role": "user", "content": [part] * 2},
+                {"role": "assistant", "tool_calls": [call] * 2},
+            ]
+        },
         {"x": [1] * 900, "messages": [{"role": "user", "content": "a,[{" * 5000}]},
         {"x": {str(number): number for number in range(300)}},
         {"x": [1] * 900, "messages": [{"role": "user", "content": '\\"\\,[{' * 5000}]},
     ]
     for fields in fits:
-        parse(body(**fields), limits)
+        parse_chat_request(body(**fields), limits)
     over: list[Any] = [
         {"messages": [HELLO] * 4},
-        {"messages": [{"role": "user", "content": [part] * 3}, {"role": "assistant", "tool_calls": [call] * 2}]},
+        {
+            "messages": [
+                {"role": "user", "content": [part] * 3},
+                {"role": "assistant", "tool_calls": [call] * 2},
+            ]
+        },
         {"x": [1] * 1001},
         {"x": [[]] * 1001},
         {"x": {str(number): number for number in range(1001)}},
@@ -192,60 +246,103 @@ def test_how_much_a_body_may_hold() -> None:
         {"x": [1] * 1001, "messages": [{"role": "user", "content": '\\"\\,[{' * 5000}]},
     ]
     for fields in over:
-        with pytest.raises(TooMany) as refused:
-            parse(body(**fields), limits)
+        with pytest.raises(TooManyParts) as refused:
+            parse_chat_request(body(**fields), limits)
         assert refused.value.status == 413
-        assert any(word in refused.value.message for word in ("1000 JSON values", "at most 3", "4 parts"))
+        assert any(
+            word in refused.value.message for word in ("1000 JSON values", "at most 3", "4 parts")
+        )
 
 
 @given(
     value=st.recursive(
-        st.text() | st.integers(-(2**53), 2**53) | st.none(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+        st.text() | st.integers(-(2**53), 2**53) | st.none(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     )
 )
 def test_marks_are_counted_as_a_parser_would(value: Any) -> None:
     for raw in (orjson.dumps(value), orjson.dumps(value, option=orjson.OPT_INDENT_2)):
         values, keys = counted(value)
         marks = count_marks(raw)
-        assert marks.keys == keys
-        assert values <= marks.values <= values + raw.count(b"[]") + raw.count(b"{}")
+        assert marks.key_count == keys
+        assert values <= marks.value_count <= values + raw.count(b"[]") + raw.count(b"{}")
 
 
 def test_marks_are_counted_across_blocks() -> None:
-    for size in range(BLOCK - 6, BLOCK + 6):
-        raw = b'["' + b"x" * (size - 10) + rb"\\\",[:\\" + b'",{"a":"' + b"\\\\" * BLOCK + b'","b,":[1,2]}]'
+    for size in range(BLOCK_BYTES - 6, BLOCK_BYTES + 6):
+        raw = (
+            b'["'
+            + b"x" * (size - 10)
+            + rb"\\\",[:\\"
+            + b'",{"a":"'
+            + b"\\\\" * BLOCK_BYTES
+            + b'","b,":[1,2]}]'
+        )
         values, keys = counted(orjson.loads(raw))
-        assert (count_marks(raw).values, count_marks(raw).keys) == (values, keys)
+        assert (count_marks(raw).value_count, count_marks(raw).key_count) == (values, keys)
 
 
 def counted(value: Any) -> tuple[int, int]:
     """Values and keys of a parsed text."""
-    inner = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
+    inner = (
+        list(value.values())
+        if isinstance(value, dict)
+        else value
+        if isinstance(value, list)
+        else []
+    )
     found = [counted(each) for each in inner]
-    return 1 + sum(values for values, _ in found), (len(value) if isinstance(value, dict) else 0) + sum(keys for _, keys in found)
+    return 1 + sum(values for values, _ in found), (
+        len(value) if isinstance(value, dict) else 0
+    ) + sum(keys for _, keys in found)
 
 
 def test_text_that_only_talks_about_nul_is_accepted() -> None:
-    request = parse(rb'{"model": "m", "messages": [{"role": "user", "content": "write \\u0000 in C"}]}')
+    request = parse_chat_request(
+        rb'{"model": "m", "messages": [{"role": "user", "content": "write \\u0000 in C"}]}'
+    )
     assert request.messages[0]["content"] == r"write \u0000 in C"
 
 
 def test_large_floats_and_long_digits_in_text_are_accepted() -> None:
-    assert parse(body(limit=1.5e300, messages=[{"role": "user", "content": "9" * 40}])).body["limit"] == 1.5e300
+    assert (
+        parse_chat_request(
+            body(limit=1.5e300, messages=[{"role": "user", "content": "9" * 40}])
+        ).body["limit"]
+        == 1.5e300
+    )
 
 
 def nested(levels: int) -> bytes:
-    return b'{"model": "m", "messages": [{"role": "user", "content": "x"}], "deep": ' + b"[" * levels + b"]" * levels + b"}"
+    return (
+        b'{"model": "m", "messages": [{"role": "user", "content": "x"}], "deep": '
+        + b"[" * levels
+        + b"]" * levels
+        + b"}"
+    )
 
 
 def test_depth_is_limited_to_64_levels() -> None:
-    assert parse(nested(63)).model == "m"
+    assert parse_chat_request(nested(63)).model == "m"
     for levels in (64, 1_000, 100_000):
-        with pytest.raises(TooDeep) as refused:
-            parse(nested(levels))
+        with pytest.raises(BodyTooDeep) as refused:
+            parse_chat_request(nested(levels))
         assert refused.value.code == "request_too_large"
 
 
 def test_text_parts_join_and_pictures_are_no_text() -> None:
-    assert text_of({"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]}) == "a\nb"
-    assert text_of({"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}) is None
+    assert (
+        extract_text(
+            {
+                "role": "user",
+                "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}],
+            }
+        )
+        == "a\nb"
+    )
+    assert (
+        extract_text(
+            {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}
+        )
+        is None
+    )

@@ -7,22 +7,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.core.errors import BadRequest, TooDeep
-from proxy.core.formats.pasted_chat import Pasted, pasted
+from proxy.core.errors import BadRequest, BodyTooDeep
+from proxy.core.formats.pasted_chat import PastedChat, parse_pasted_chat
 
 CHAT = [{"role": "user", "content": "Hello."}, {"role": "assistant", "content": "Hi: there."}]
 
 
 def test_an_array_and_a_whole_body_are_read() -> None:
-    assert pasted(json.dumps(CHAT)) == Pasted(CHAT)
-    assert pasted(f" \n{json.dumps(CHAT, indent=1)}\n") == Pasted(CHAT)
-    assert pasted(json.dumps({"model": "smart", "messages": CHAT, "temperature": 1})) == Pasted(CHAT, "smart")
-    assert pasted(json.dumps({"model": 7, "messages": CHAT})) == Pasted(CHAT)
+    assert parse_pasted_chat(json.dumps(CHAT)) == PastedChat(CHAT)
+    assert parse_pasted_chat(f" \n{json.dumps(CHAT, indent=1)}\n") == PastedChat(CHAT)
+    assert parse_pasted_chat(
+        json.dumps({"model": "smart", "messages": CHAT, "temperature": 1})
+    ) == PastedChat(CHAT, "smart")
+    assert parse_pasted_chat(json.dumps({"model": 7, "messages": CHAT})) == PastedChat(CHAT)
 
 
 def test_lines_with_speakers_are_read() -> None:
     text = "System: Be brief.\nUSER:  Hello,\n\n  my user: id is 7.\n assistant:Hi.\nUser:"
-    assert pasted(text).messages == [
+    assert parse_pasted_chat(text).messages == [
         {"role": "system", "content": "Be brief."},
         {"role": "user", "content": "Hello,\n\n  my user: id is 7."},
         {"role": "assistant", "content": "Hi."},
@@ -50,17 +52,17 @@ def test_lines_with_speakers_are_read() -> None:
 )
 def test_anything_else_is_refused(text: str) -> None:
     with pytest.raises(BadRequest):
-        pasted(text)
+        parse_pasted_chat(text)
 
 
 def test_an_array_may_be_as_deep_as_in_a_body_and_no_deeper() -> None:
     deepest = '[{"role": "user", "content": "x", "a": ' + "[" * 62 + "]" * 62 + "}]"
-    assert pasted(deepest, depth=64).messages
-    with pytest.raises(TooDeep):
-        pasted(deepest.replace("[]", "[[]]"), depth=64)
+    assert parse_pasted_chat(deepest, depth=64).messages
+    with pytest.raises(BodyTooDeep):
+        parse_pasted_chat(deepest.replace("[]", "[[]]"), depth=64)
 
 
 @given(st.text())
 def test_no_text_breaks_the_reader(text: str) -> None:
     with suppress(BadRequest):
-        assert pasted(text).messages
+        assert parse_pasted_chat(text).messages

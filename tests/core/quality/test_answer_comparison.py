@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from proxy.core.quality.answer_comparison import answer_text, judged
+from proxy.core.quality.answer_comparison import compare_answer_texts, extract_answer_text
 from proxy.engines.embedders.onnx import OnnxEmbedder
 
 PAIRS = Path(__file__).resolve().parents[3] / "evaluation" / "data" / "same_answers.jsonl"
@@ -20,7 +20,7 @@ async def test_no_pair_is_judged_the_other_way(models: Path) -> None:
         for line in PAIRS.read_text().splitlines():
             pair = json.loads(line)
             one, other = await embedder.embed(pair["a"]), await embedder.embed(pair["b"])
-            found[pair["same"], judged(pair["a"], pair["b"], float(one @ other))] += 1
+            found[pair["same"], compare_answer_texts(pair["a"], pair["b"], float(one @ other))] += 1
     finally:
         await embedder.close()
     assert found[True, "wrong"] == found[False, "right"] == 0
@@ -34,17 +34,28 @@ async def test_no_pair_is_judged_the_other_way(models: Path) -> None:
         ("It takes 3 days.", "It takes 3 days.", 0.0, "right"),  # the very same needs no embedding
         ("It takes 3 days.", "it takes three days", 0.99, "right"),
         ("It takes 3 days.", "It takes 5 days.", 0.99, "wrong"),
-        ("It takes 3 to 5 days.", "It takes 3 days.", 0.95, "right"),  # more is said by one, none denies the other
-        ("1. Log in.\n2. Pay by card.", "Log in, then pay by card.", 0.9, "right"),  # items of a list are no numbers
+        # More is said by one, none denies the other.
+        ("It takes 3 to 5 days.", "It takes 3 days.", 0.95, "right"),
+        # Items of a list are no numbers.
+        ("1. Log in.\n2. Pay by card.", "Log in, then pay by card.", 0.9, "right"),
         ("Yes, it is.", "No, it is not.", 0.95, "wrong"),
         ("Pay by card.", "The moon is far away.", 0.1, "wrong"),
         ("Pay by card.", "You may pay at the counter.", 0.7, "unclear"),
         ("The shop opens on Monday.", "The shop opens on Friday.", 0.95, "unclear"),
-        ("You can switch it on in the menu.", "You can switch it off in the menu.", 0.95, "unclear"),
+        (
+            "You can switch it on in the menu.",
+            "You can switch it off in the menu.",
+            0.95,
+            "unclear",
+        ),
     ],
 )
 def test_what_decides(one: str, other: str, similarity: float, verdict: str) -> None:
-    assert judged(one, other, similarity) == judged(other, one, similarity) == verdict
+    assert (
+        compare_answer_texts(one, other, similarity)
+        == compare_answer_texts(other, one, similarity)
+        == verdict
+    )
 
 
 @pytest.mark.parametrize(
@@ -60,4 +71,4 @@ def test_what_decides(one: str, other: str, similarity: float, verdict: str) -> 
     ],
 )
 def test_the_text_of_a_completion(completion: dict[str, Any] | None, text: str) -> None:
-    assert answer_text(completion) == text
+    assert extract_answer_text(completion) == text

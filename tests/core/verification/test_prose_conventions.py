@@ -1,13 +1,14 @@
-"""Prose with its punctuation set apart, and names without their accents, are read as they are mostly written; signs are not."""
+"""Prose with its punctuation set apart, and names without their accents,
+are read as they are mostly written; signs are not."""
 
 import time
 
 import pytest
 
-from proxy.core.text.spaced_prose import unspaced
-from proxy.core.verification.accents import named_alike
-from proxy.core.verification.equivalence import say_the_same
-from proxy.core.verification.rules.registry import SURE, veto
+from proxy.core.text.spaced_prose import join_punctuation
+from proxy.core.verification.accents import unify_name_accents
+from proxy.core.verification.equivalence import equivalent
+from proxy.core.verification.rules.registry import SURE_RULES, veto_question
 
 
 @pytest.mark.parametrize(
@@ -19,15 +20,27 @@ from proxy.core.verification.rules.registry import SURE, veto
         ("The bridge -LRB- built by Romans -RRB- is old .", "The bridge (built by Romans) is old."),
         ("Who ca n't enter the church ?", "Who can't enter the church?"),
         ("They 've sold the farm ; who bought it ?", "They've sold the farm; who bought it?"),
-        ("The river rises in Spain , flows west , and ends in Portugal .", "The river rises in Spain, flows west, and ends in Portugal."),
+        (
+            "The river rises in Spain , flows west , and ends in Portugal .",
+            "The river rises in Spain, flows west, and ends in Portugal.",
+        ),
         ("Which actors / singers lived there ?", "Which actors/singers lived there?"),
-        ("Is a state - owned bank ( founded in 1951 ) safe , and why ?", "Is a state-owned bank (founded in 1951) safe, and why?"),
+        (
+            "Is a state - owned bank ( founded in 1951 ) safe , and why ?",
+            "Is a state-owned bank (founded in 1951) safe, and why?",
+        ),
         (
             "The prince -- a friend of O ' Brien -- left the town , it is said .",
             "The prince - a friend of O'Brien - left the town, it is said.",
         ),
-        ("The 58 @-@ year @-@ old man sold 10 @,@ 000 books .", "The 58-year-old man sold 10,000 books."),
-        ("The train left at 9 : 55 , and it came back late at night .", "The train left at 9:55, and it came back late at night."),
+        (
+            "The 58 @-@ year @-@ old man sold 10 @,@ 000 books .",
+            "The 58-year-old man sold 10,000 books.",
+        ),
+        (
+            "The train left at 9 : 55 , and it came back late at night .",
+            "The train left at 9:55, and it came back late at night.",
+        ),
         (
             "In the long list of letters , this is the one that the last sound is .",
             "In the long list of letters, this is the one that the last sound is.",
@@ -36,15 +49,18 @@ from proxy.core.verification.rules.registry import SURE, veto
     ],
 )
 def test_prose_set_apart_reads_as_it_is_written(apart: str, written: str) -> None:
-    assert veto(apart, written) is None
-    assert say_the_same(apart, written)
-    assert say_the_same(written, apart)
+    assert veto_question(apart, written) is None
+    assert equivalent(apart, written)
+    assert equivalent(written, apart)
 
 
 @pytest.mark.parametrize(
     ("one", "other"),
     [
-        ("What does , mean in this line of text , please ?", "What does ; mean in this line of text , please ?"),
+        (
+            "What does , mean in this line of text , please ?",
+            "What does ; mean in this line of text , please ?",
+        ),
         (
             "My teacher wrote 4 / 2 on the board , and then left the room .",
             "My teacher wrote 4 - 2 on the board , and then left the room .",
@@ -53,8 +69,14 @@ def test_prose_set_apart_reads_as_it_is_written(apart: str, written: str) -> Non
             "Is the result of 10 - 4 , as the teacher said , right or wrong ?",
             "Is the result of 10 4 , as the teacher said , right or wrong ?",
         ),
-        ("In my file , should the line end with ; or with nothing ?", "In my file , should the line end with : or with nothing ?"),
-        ("The price rose by 5 % , and the sales fell at the same time .", "The price rose by 5 , and the sales fell at the same time ."),
+        (
+            "In my file , should the line end with ; or with nothing ?",
+            "In my file , should the line end with : or with nothing ?",
+        ),
+        (
+            "The price rose by 5 % , and the sales fell at the same time .",
+            "The price rose by 5 , and the sales fell at the same time .",
+        ),
         (
             "In this face : ) which part is the mouth , and which the nose ?",
             "In this face ; ) which part is the mouth , and which the nose ?",
@@ -68,15 +90,23 @@ def test_prose_set_apart_reads_as_it_is_written(apart: str, written: str) -> Non
     ],
 )
 def test_signs_set_apart_stay_signs(one: str, other: str) -> None:
-    assert veto(one, other, SURE) is not None
-    assert not say_the_same(one, other)
+    assert veto_question(one, other, SURE_RULES) is not None
+    assert not equivalent(one, other)
 
 
 @pytest.mark.parametrize(
-    "text", ["What does git add . do ?", "Is it better to run git add . or git add -A , please ?", "a - b", "", " , ", "x ; y ; z ;"]
+    "text",
+    [
+        "What does git add . do ?",
+        "Is it better to run git add . or git add -A , please ?",
+        "a - b",
+        "",
+        " , ",
+        "x ; y ; z ;",
+    ],
 )
 def test_what_may_be_code_is_left_as_it_is(text: str) -> None:
-    assert unspaced(text) == text
+    assert join_punctuation(text) == text
 
 
 @pytest.mark.parametrize(
@@ -90,7 +120,7 @@ def test_what_may_be_code_is_left_as_it_is(text: str) -> None:
     ],
 )
 def test_a_name_may_be_written_without_its_accents(one: str, other: str) -> None:
-    assert veto(one, other) is veto(other, one) is None
+    assert veto_question(one, other) is veto_question(other, one) is None
 
 
 @pytest.mark.parametrize(
@@ -107,9 +137,9 @@ def test_a_name_may_be_written_without_its_accents(one: str, other: str) -> None
     ],
 )
 def test_words_stay_apart_by_their_accents(one: str, other: str) -> None:
-    assert veto(one, other, SURE) is not None
-    assert veto(other, one, SURE) is not None
-    assert named_alike(one, other) == (one, other)
+    assert veto_question(one, other, SURE_RULES) is not None
+    assert veto_question(other, one, SURE_RULES) is not None
+    assert unify_name_accents(one, other) == (one, other)
 
 
 @pytest.mark.parametrize(
@@ -124,22 +154,28 @@ def test_words_stay_apart_by_their_accents(one: str, other: str) -> None:
     ],
 )
 def test_british_and_american_spellings_are_one_word(british: str, american: str) -> None:
-    assert veto(british, american) is veto(american, british) is None
+    assert veto_question(british, american) is veto_question(american, british) is None
 
 
 @pytest.mark.parametrize(
-    ("one", "other"), [("Who scoured the pan?", "Who scored the pan?"), ("four", "for"), ("tour", "tor"), ("filled", "filed")]
+    ("one", "other"),
+    [
+        ("Who scoured the pan?", "Who scored the pan?"),
+        ("four", "for"),
+        ("tour", "tor"),
+        ("filled", "filed"),
+    ],
 )
 def test_a_spelling_rule_makes_no_other_word(one: str, other: str) -> None:
-    assert veto(one, other) is not None
+    assert veto_question(one, other) is not None
 
 
 def test_the_time_is_linear_in_the_length() -> None:
     def seconds(times: int) -> float:
         text = "The king 's brother , José of Łódź , did n't go ( 1950 - 1990 ) . " * times
         begun = time.process_time()
-        unspaced(text)
-        named_alike(text, text + "é")
+        join_punctuation(text)
+        unify_name_accents(text, text + "é")
         return time.process_time() - begun
 
     seconds(10)

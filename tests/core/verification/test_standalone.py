@@ -5,21 +5,37 @@ from pathlib import Path
 
 import pytest
 
-from proxy.core.verification.conversation import Chat, chat_of, pack, unpack, without_histories
-from proxy.core.verification.standalone import speaks_of, stands_alone
+from proxy.core.verification.conversation import (
+    ChatTurns,
+    build_chat_turns,
+    list_ignorable_histories,
+    pack_chat,
+    unpack_chat,
+)
+from proxy.core.verification.standalone import refers_to_history, stands_alone
 from tests.core.verification.test_conversation import chat
 
 PAIRS = Path(__file__).resolve().parents[3] / "evaluation" / "data" / "chats.jsonl"
 ROWS = [json.loads(line) for line in PAIRS.read_text(encoding="utf-8").splitlines()]
-BREAD = ["Can you give me a recipe for banana bread?", "Mash three bananas and bake them with flour and eggs."]
+BREAD = [
+    "Can you give me a recipe for banana bread?",
+    "Mash three bananas and bake them with flour and eggs.",
+]
 
 
 def alone(row: dict[str, list[str]]) -> bool:
-    return chat_of(chat(*row["a"])).alone and chat_of(chat(*row["b"])).alone
+    return (
+        build_chat_turns(chat(*row["a"])).is_standalone
+        and build_chat_turns(chat(*row["b"])).is_standalone
+    )
 
 
-@pytest.mark.parametrize("row", [row for row in ROWS if not row["same"] and row["a"][-1] == row["b"][-1]], ids=str)
-def test_a_question_that_two_chats_answer_differently_stands_alone_in_one_of_them_at_most(row: dict[str, list[str]]) -> None:
+@pytest.mark.parametrize(
+    "row", [row for row in ROWS if not row["same"] and row["a"][-1] == row["b"][-1]], ids=str
+)
+def test_a_question_that_two_chats_answer_differently_stands_alone_in_one_of_them_at_most(
+    row: dict[str, list[str]],
+) -> None:
     assert not alone(row)
 
 
@@ -48,24 +64,34 @@ def test_of_the_questions_that_do_some_are_recognised() -> None:
         ("How do I reverse a list in Python?", ["Is it so? " * 60, "It is."], False),
     ],
 )
-def test_what_a_question_and_its_history_must_be_like(question: str, told: list[str], expected: bool) -> None:
+def test_what_a_question_and_its_history_must_be_like(
+    question: str, told: list[str], expected: bool
+) -> None:
     assert stands_alone(question, told[:1], told[1:]) is expected
-    assert chat_of(chat(*told, question)).alone is expected
+    assert build_chat_turns(chat(*told, question)).is_standalone is expected
 
 
 def test_an_answer_that_takes_up_the_history_is_not_for_others() -> None:
     told, question = ["Why is my cat Minka afraid of thunder?"], "How many grams are in an ounce?"
-    assert not speaks_of("An ounce has 28.35 grams.", told, question)
-    assert speaks_of("28.35 grams, a bit of Minka's dinner.", told, question)
-    assert speaks_of("28.35 grams. Your cat should not be afraid.", told, question)
-    assert speaks_of("It is 28 grams, 2 more than yours.", ["Can one mix 2 things?"], question)
-    given = Chat((*told, question), b"", alone=True)
-    kept = [unpack(pack(given, answer)) for answer in ("28.35 grams.", "28.35 grams, for Minka too.")]
-    assert [each is not None and each.alone for each in kept] == [True, False]
+    assert not refers_to_history("An ounce has 28.35 grams.", told, question)
+    assert refers_to_history("28.35 grams, a bit of Minka's dinner.", told, question)
+    assert refers_to_history("28.35 grams. Your cat should not be afraid.", told, question)
+    assert refers_to_history(
+        "It is 28 grams, 2 more than yours.", ["Can one mix 2 things?"], question
+    )
+    given = ChatTurns((*told, question), b"", is_standalone=True)
+    kept = [
+        unpack_chat(pack_chat(given, answer))
+        for answer in ("28.35 grams.", "28.35 grams, for Minka too.")
+    ]
+    assert [each is not None and each.is_standalone for each in kept] == [True, False]
 
 
 def test_both_questions_must_stand_alone() -> None:
-    one, other = Chat(("a", "b"), b"", alone=True), Chat(("b",), b"", alone=True)
-    assert without_histories(one, other) == ["a"]
-    assert without_histories(other, other) == []
-    assert without_histories(one, Chat(("b",), b"")) is None
+    one, other = (
+        ChatTurns(("a", "b"), b"", is_standalone=True),
+        ChatTurns(("b",), b"", is_standalone=True),
+    )
+    assert list_ignorable_histories(one, other) == ["a"]
+    assert list_ignorable_histories(other, other) == []
+    assert list_ignorable_histories(one, ChatTurns(("b",), b"")) is None

@@ -1,4 +1,5 @@
-"""Two workers and one Redis: a call belongs to one of them, both hear it, and whatever falls silent is done without."""
+"""Two workers and one Redis: a call belongs to one of them, both hear it,
+and whatever falls silent is done without."""
 
 import asyncio
 import time
@@ -13,10 +14,10 @@ import pytest
 import redis.asyncio
 
 from plans.snapshot import CacheSettings
-from proxy.core.answers import Stored, Whole
-from proxy.core.caching.envelope import pack
+from proxy.core.answers import CachedAnswer, CompleteAnswer
+from proxy.core.caching.envelope import pack_envelope
 from proxy.core.errors import UpstreamTimeout
-from proxy.core.flights import Flight, Landing
+from proxy.core.flights import Flight, FlightResult
 from proxy.core.sealing import Sealer
 from proxy.engines.coalescing import messages
 from proxy.engines.coalescing.messages import BadMessage
@@ -49,12 +50,20 @@ class Worker:
     """A gateway made of fakes, but for its exact tier and its leases."""
 
     def __init__(self, url: str, prefix: str) -> None:
-        self.world = World(upstream=GatedUpstream(), plan=full_plan(cache=CacheSettings(backend=None)))
+        self.world = World(
+            upstream=GatedUpstream(), plan=full_plan(cache=CacheSettings(backend=None))
+        )
         exact = RedisCache(url, prefix=prefix, timeout=1)
-        self.leases = RedisLeases(url, self.world.tools.flights, sealer=SEALER, prefix=prefix, timeout=1)
-        limits = replace(self.world.tools.limits, cache_budget=1.0)
-        self.world.tools = replace(self.world.tools, exact=exact, leases=self.leases, limits=limits)
-        self.running = asyncio.ensure_future(asyncio.gather(self.leases.listen(), renew_leases(self.leases).run()))
+        self.leases = RedisLeases(
+            url, self.world.tools.flights, sealer=SEALER, prefix=prefix, timeout=1
+        )
+        limits = replace(self.world.tools.limits, cache_seconds=1.0)
+        self.world.tools = replace(
+            self.world.tools, exact_cache=exact, leases=self.leases, limits=limits
+        )
+        self.running = asyncio.ensure_future(
+            asyncio.gather(self.leases.listen(), renew_leases(self.leases).run())
+        )
 
     async def dies(self) -> None:
         """As if killed: it renews nothing, says nothing, hears nothing."""
@@ -102,11 +111,13 @@ async def leads(worker: Worker, **fields: Any) -> tuple[FakeClient, "asyncio.Tas
     return client, task
 
 
-async def follows(leader: Worker, follower: Worker, **fields: Any) -> tuple[FakeClient, "asyncio.Task[Any]"]:
+async def follows(
+    leader: Worker, follower: Worker, **fields: Any
+) -> tuple[FakeClient, "asyncio.Task[Any]"]:
     """Ask at another worker, and return when the one that calls knows of it."""
     (flight,) = leader.world.tools.flights._flights.values()
     client, task = follower.asks(**fields)
-    await eventually(lambda: flight.members)
+    await eventually(lambda: flight.followers)
     return client, task
 
 
@@ -117,7 +128,7 @@ async def test_one_call_serves_both_workers(server: RedisServer, prefix: str, st
         second, following = await follows(one, two, stream=stream)
         third, beside = two.asks(stream=stream)
         (flight,) = two.world.tools.flights._flights.values()
-        await eventually(lambda: flight.members)
+        await eventually(lambda: flight.followers)
         gate(one.world).set()
         await asyncio.gather(leading, following, beside)
         assert (one.calls, two.calls) == (1, 0)
@@ -127,13 +138,16 @@ async def test_one_call_serves_both_workers(server: RedisServer, prefix: str, st
                 assert chunks_of(client) == chunks_of(first)
             else:
                 assert client.received == first.received
-        assert [(e.tier, e.collapsed, e.attempts, e.tokens_saved, e.prompt_tokens) for e in two.world.ledger.events] == [
-            ("exact", True, 0, 110, 0)
-        ] * 2
+        assert [
+            (e.tier, e.collapsed, e.attempts, e.tokens_saved, e.prompt_tokens)
+            for e in two.world.ledger.events
+        ] == [("exact", True, 0, 110, 0)] * 2
         assert not two.world.ledger.attempts
 
 
-async def test_a_stream_is_joined_live_by_all_of_another_worker(server: RedisServer, prefix: str) -> None:
+async def test_a_stream_is_joined_live_by_all_of_another_worker(
+    server: RedisServer, prefix: str
+) -> None:
     async with workers(server.url, prefix) as (one, two):
         first, leading = await leads(one, stream=True)
         second, following = await follows(one, two, stream=True)
@@ -146,14 +160,18 @@ async def test_a_stream_is_joined_live_by_all_of_another_worker(server: RedisSer
 
 
 @pytest.mark.parametrize("stream", [False, True])
-async def test_each_worker_answers_in_the_shape_it_was_asked_for(server: RedisServer, prefix: str, stream: bool) -> None:
+async def test_each_worker_answers_in_the_shape_it_was_asked_for(
+    server: RedisServer, prefix: str, stream: bool
+) -> None:
     async with workers(server.url, prefix) as (one, two):
         _, leading = await leads(one, stream=stream)
         client, following = await follows(one, two, stream=not stream)
         gate(one.world).set()
         await asyncio.gather(leading, following)
         assert b"An answer." in client.received
-        assert client.headers["content-type"].startswith("application/json" if stream else "text/event-stream")
+        assert client.headers["content-type"].startswith(
+            "application/json" if stream else "text/event-stream"
+        )
         assert two.calls == 0
 
 
@@ -164,11 +182,16 @@ async def test_an_error_is_shared_once(server: RedisServer, prefix: str) -> None
         client, following = await follows(one, two)
         gate(one.world).set()
         await asyncio.gather(leading, following)
-        assert (client.status, orjson.loads(client.received)["error"]["code"]) == (504, "upstream_timeout")
+        assert (client.status, orjson.loads(client.received)["error"]["code"]) == (
+            504,
+            "upstream_timeout",
+        )
         assert (one.calls, two.calls) == (1, 0)
 
 
-async def test_a_stream_that_breaks_off_breaks_off_elsewhere_too(server: RedisServer, prefix: str) -> None:
+async def test_a_stream_that_breaks_off_breaks_off_elsewhere_too(
+    server: RedisServer, prefix: str
+) -> None:
     async with workers(server.url, prefix) as (one, two):
         assert isinstance(one.world.upstream, GatedUpstream)
         one.world.upstream.breaks = True
@@ -181,7 +204,9 @@ async def test_a_stream_that_breaks_off_breaks_off_elsewhere_too(server: RedisSe
         assert two.world.event.outcome == "cut"
 
 
-async def test_a_leader_whose_client_leaves_calls_on_for_another_worker_until_nobody_is_left(server: RedisServer, prefix: str) -> None:
+async def test_a_leader_whose_client_leaves_calls_on_for_another_worker_until_nobody_is_left(
+    server: RedisServer, prefix: str
+) -> None:
     async with workers(server.url, prefix) as (one, two):
         first, leading = await leads(one)
         second, following = await follows(one, two)
@@ -195,7 +220,9 @@ async def test_a_leader_whose_client_leaves_calls_on_for_another_worker_until_no
         assert one.world.upstream.stopped == 1
 
 
-async def test_a_worker_that_died_while_it_followed_keeps_no_call_up(server: RedisServer, prefix: str) -> None:
+async def test_a_worker_that_died_while_it_followed_keeps_no_call_up(
+    server: RedisServer, prefix: str
+) -> None:
     async with workers(server.url, prefix) as (one, two):
         first, leading = await leads(one)
         _, following = await follows(one, two)
@@ -205,7 +232,9 @@ async def test_a_worker_that_died_while_it_followed_keeps_no_call_up(server: Red
         following.cancel()
 
 
-async def test_when_the_caller_died_another_worker_takes_over_within_the_lease(server: RedisServer, prefix: str) -> None:
+async def test_when_the_caller_died_another_worker_takes_over_within_the_lease(
+    server: RedisServer, prefix: str
+) -> None:
     async with workers(server.url, prefix) as (one, two):
         _, leading = await leads(one)
         client, following = await follows(one, two)
@@ -239,12 +268,17 @@ async def test_what_was_stored_meanwhile_is_served(server: RedisServer, prefix: 
         gate(two.world).set()
         await ask(one.world, body())
         (flight,) = one.world.tools.flights._flights.values()
-        claim = await two.leases.claim(Flight(flight.key))
-        assert (claim.held, claim.stored is not None) == (True, True)
+        claim = await two.leases.claim_flight(Flight(flight.key))
+        assert (claim.is_ours, claim.stored_value is not None) == (True, True)
 
 
-async def test_a_lease_is_given_back_when_the_answer_is_stored(server: RedisServer, prefix: str) -> None:
-    async with workers(server.url, prefix) as (one, _), redis.asyncio.Redis.from_url(server.url) as client:
+async def test_a_lease_is_given_back_when_the_answer_is_stored(
+    server: RedisServer, prefix: str
+) -> None:
+    async with (
+        workers(server.url, prefix) as (one, _),
+        redis.asyncio.Redis.from_url(server.url) as client,
+    ):
         gate(one.world).set()
         await ask(one.world, body())
         assert [key async for key in client.scan_iter(f"{prefix}:flights:*")] == []
@@ -270,7 +304,9 @@ async def test_messages_that_were_lost_are_sent_anew(server: RedisServer, prefix
         assert two.calls == 0
 
 
-async def test_without_redis_each_worker_calls_and_a_follower_does_not_wait_for_it(server: RedisServer, prefix: str) -> None:
+async def test_without_redis_each_worker_calls_and_a_follower_does_not_wait_for_it(
+    server: RedisServer, prefix: str
+) -> None:
     async with workers(server.url, prefix) as (one, two):
         first, leading = await leads(one)
         client, following = await follows(one, two)
@@ -291,7 +327,9 @@ async def test_a_frozen_redis_holds_nobody_for_long(server: RedisServer, prefix:
         gate(two.world).set()
         with server.frozen():
             began = time.monotonic()
-            clients = await asyncio.gather(*(ask(worker.world, body()) for worker in (one, two) for _ in range(5)))
+            clients = await asyncio.gather(
+                *(ask(worker.world, body()) for worker in (one, two) for _ in range(5))
+            )
             assert time.monotonic() - began < LOOSE
         assert {client.status for client in clients} == {200}
         assert (one.calls, two.calls) == (1, 1)
@@ -302,27 +340,35 @@ FORGED = COMPLETION.replace(b"card", b"me")
 
 
 @pytest.mark.parametrize("stream", [False, True])
-async def test_what_is_said_by_nobody_of_ours_is_not_heard(server: RedisServer, prefix: str, stream: bool) -> None:
-    """Whoever can publish knows the channel, the key and the scope, which are no secrets; and may say again what was once said."""
-    async with workers(server.url, prefix) as (one, two), redis.asyncio.Redis.from_url(server.url) as client:
+async def test_what_is_said_by_nobody_of_ours_is_not_heard(
+    server: RedisServer, prefix: str, stream: bool
+) -> None:
+    """Whoever can publish knows the channel, the key and the scope, which are no secrets;
+    and may say again what was once said."""
+    async with (
+        workers(server.url, prefix) as (one, two),
+        redis.asyncio.Redis.from_url(server.url) as client,
+    ):
         _, leading = await leads(one, stream=stream)
         waiting, following = await follows(one, two, stream=stream)
         (mirror,) = two.leases._talk.mirrors.values()
-        landing = messages.landing_words(Landing(Stored(envelope(FORGED), "exact", 3)))
+        landing = messages.landing_words(FlightResult(CachedAnswer(envelope(FORGED), "exact", 3)))
         me = two.leases._worker
         forged = [
             msgpack.packb(["landed", mirror.key, 0, landing]),
             messages.pack(ANYBODY, me, "landed", mirror.key, mirror.nonce, 0, landing),
             messages.pack(SEALER, me, "landed", mirror.key, "of another time", 0, landing),
             messages.pack(SEALER, "another", "landed", mirror.key, mirror.nonce, 0, landing),
-            messages.pack(ANYBODY, me, "parts", mirror.key, mirror.nonce, 0, 0, [b"data: [DONE]\n\n"]),
+            messages.pack(
+                ANYBODY, me, "parts", mirror.key, mirror.nonce, 0, 0, [b"data: [DONE]\n\n"]
+            ),
             messages.pack(ANYBODY, me, "gone", mirror.key, mirror.nonce),
             b"",
         ]
         for data in forged:
             await client.publish(f"{prefix}:flights:to:{me}", data)
         await asyncio.sleep(0.2)
-        assert mirror.landing is None
+        assert mirror.result is None
         assert b"[DONE]" not in b"".join(mirror.parts)
         gate(one.world).set()
         await asyncio.gather(leading, following)
@@ -330,12 +376,17 @@ async def test_what_is_said_by_nobody_of_ours_is_not_heard(server: RedisServer, 
         assert (one.calls, two.calls) == (1, 0)
 
 
-@pytest.mark.parametrize("planted", ["worker:1", "dead:1:" + "0" * 32, "x" * 10_000, "", "::", b"\xff\xfe"])
+@pytest.mark.parametrize(
+    "planted", ["worker:1", "dead:1:" + "0" * 32, "x" * 10_000, "", "::", b"\xff\xfe"]
+)
 @pytest.mark.parametrize("seconds", [None, 60])
 async def test_a_lease_that_none_of_ours_took_is_taken_over(
     server: RedisServer, prefix: str, planted: str | bytes, seconds: int | None
 ) -> None:
-    async with workers(server.url, prefix) as (one, _), redis.asyncio.Redis.from_url(server.url) as client:
+    async with (
+        workers(server.url, prefix) as (one, _),
+        redis.asyncio.Redis.from_url(server.url) as client,
+    ):
         await leads(one)
         (key,) = one.world.tools.flights._flights
         await client.set(f"{prefix}:flights:{key}", planted, ex=seconds)
@@ -349,7 +400,10 @@ async def test_a_lease_that_none_of_ours_took_is_taken_over(
 
 
 async def test_a_lease_that_never_lapses_holds_nobody(server: RedisServer, prefix: str) -> None:
-    async with workers(server.url, prefix) as (one, two), redis.asyncio.Redis.from_url(server.url) as client:
+    async with (
+        workers(server.url, prefix) as (one, two),
+        redis.asyncio.Redis.from_url(server.url) as client,
+    ):
         await leads(one)
         (key,) = one.world.tools.flights._flights
         lock = f"{prefix}:flights:{key}"
@@ -362,12 +416,14 @@ async def test_a_lease_that_never_lapses_holds_nobody(server: RedisServer, prefi
         assert (asked.status, two.calls) == (200, 1)
 
 
-async def test_another_scope_s_answer_is_not_served_whoever_says_it(server: RedisServer, prefix: str) -> None:
+async def test_another_scope_s_answer_is_not_served_whoever_says_it(
+    server: RedisServer, prefix: str
+) -> None:
     async with workers(server.url, prefix) as (one, two):
         _, leading = await leads(one)
         client, following = await follows(one, two)
         (mirror,) = two.leases._talk.mirrors.values()
-        mirror.land(Landing(Stored(envelope(), "exact", 3)))
+        mirror.complete(FlightResult(CachedAnswer(envelope(), "exact", 3)))
         gate(one.world).set()
         gate(two.world).set()
         await asyncio.gather(leading, following)
@@ -397,20 +453,34 @@ def test_a_message_is_read_by_whom_it_is_for() -> None:
     assert messages.unpack(SEALER, "me", said("gone", "k", "n")) == ["gone", "k", "n"]
 
 
-@pytest.mark.parametrize("answer", [Stored(envelope(), "exact", 3), Whole(429, {"retry-after": "3"}, b"{}", None), None])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        CachedAnswer(envelope(), "exact", 3),
+        CompleteAnswer(429, {"retry-after": "3"}, b"{}", None),
+        None,
+    ],
+)
 def test_a_landing_comes_down_as_it_was(answer: Any) -> None:
-    assert messages.landing_of(messages.landing_words(Landing(answer))) == Landing(answer)
+    assert messages.landing_of(messages.landing_words(FlightResult(answer))) == FlightResult(answer)
 
 
 @pytest.mark.parametrize(
     "words",
     [
-        *(None, 7, ["stored"], ["stored", b"x", 1, True], ["whole", "x", {}, b""], ["whole", 200, None, b""]),
+        *(
+            None,
+            7,
+            ["stored"],
+            ["stored", b"x", 1, True],
+            ["whole", "x", {}, b""],
+            ["whole", 200, None, b""],
+        ),
         ["whole", 200, {"a": None}, b""],
         ["whole", 200, {}, "text"],
         ["whole", 1e9, {}, b""],
-        ["stored", pack(envelope()), -1, True],
-        ["stored", pack(envelope()), None, True],
+        ["stored", pack_envelope(envelope()), -1, True],
+        ["stored", pack_envelope(envelope()), None, True],
     ],
 )
 def test_nonsense_is_no_landing(words: Any) -> None:
@@ -425,9 +495,9 @@ def test_a_mirror_takes_each_part_once_and_in_order() -> None:
     mirror.hear(0, 7, [b"a", b"b"])
     mirror.hear(1, 7, [b"b", b"c"])
     mirror.hear(0, 7, [b"a"])
-    assert (mirror.parts, mirror.cut) == ([b"a", b"b", b"c"], 7)
+    assert (mirror.parts, mirror.removed_tokens) == ([b"a", b"b", b"c"], 7)
     mirror.come_down(4, ["nobody"])
-    assert mirror.landing is None
+    assert mirror.result is None
     for parts in ([b"a", "text"], [None], [7]):
         with pytest.raises(BadMessage):
             mirror.hear(0, 7, parts)  # type: ignore[arg-type]  # as anybody may say it

@@ -26,7 +26,11 @@ from proxy.engines.embedders.onnx import WORDS
 Message = dict[str, Any]
 PLAN = CompressionSettings(engine="text_rank", max_input_tokens=1000)
 CHAT: list[Message] = [
-    *(message for conversation in fow_cache.load_conversations()[:80] for message in conversation["a"]),
+    *(
+        message
+        for conversation in fow_cache.load_conversations()[:80]
+        for message in conversation["a"]
+    ),
     {"role": "user", "content": "What did we agree on?"},
 ]
 
@@ -65,7 +69,9 @@ def is_alive(pid: int) -> bool:
 
 
 @on_one_loop
-async def test_the_worker_cuts_as_the_function_does_and_hands_back_our_own_messages(pool: PoolCompressor) -> None:
+async def test_the_worker_cuts_as_the_function_does_and_hands_back_our_own_messages(
+    pool: PoolCompressor,
+) -> None:
     cut = await pool.compress(CHAT, PLAN, model="gpt-4o")
     assert cut == compress(CHAT, PLAN, model="gpt-4o")
     assert cut.messages is not None
@@ -74,7 +80,13 @@ async def test_the_worker_cuts_as_the_function_does_and_hands_back_our_own_messa
 
 @on_one_loop
 async def test_what_json_would_change_comes_back_as_it_went(pool: PoolCompressor) -> None:
-    odd = {"role": "system", "content": "lone \ud800", "number": 10**30, "float": float("inf"), "tuple": (1, 2)}
+    odd = {
+        "role": "system",
+        "content": "lone \ud800",
+        "number": 10**30,
+        "float": float("inf"),
+        "tuple": (1, 2),
+    }
     cut = await pool.compress([odd, *CHAT], PLAN, model="gpt-4o")
     assert cut.messages is not None
     assert cut.messages[0] is odd
@@ -128,7 +140,9 @@ async def test_a_hung_worker_is_killed_at_the_deadline() -> None:
 
 
 @on_one_loop
-async def test_past_the_deadline_of_the_plan_the_newest_go_and_the_worker_reads_on(pool: PoolCompressor) -> None:
+async def test_past_the_deadline_of_the_plan_the_newest_go_and_the_worker_reads_on(
+    pool: PoolCompressor,
+) -> None:
     chat = [{"role": "user", "content": "Parcel 77 left in March."}, *CHAT * 12]
     worker = worker_id(pool)
     started = time.monotonic()
@@ -170,8 +184,13 @@ async def test_a_caller_who_leaves_does_not_break_the_worker(pool: PoolCompresso
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
-    other = [{"role": "user", "content": "Another chat. " * 3000}, {"role": "user", "content": "So?"}]
-    assert (await pool.compress(other, PLAN, model="gpt-4o")).messages == compress(other, PLAN, model="gpt-4o").messages
+    other = [
+        {"role": "user", "content": "Another chat. " * 3000},
+        {"role": "user", "content": "So?"},
+    ]
+    assert (await pool.compress(other, PLAN, model="gpt-4o")).messages == compress(
+        other, PLAN, model="gpt-4o"
+    ).messages
     assert worker_id(pool) == first
 
 
@@ -195,10 +214,13 @@ def test_a_worker_ends_with_its_parent_and_ignores_ctrl_c() -> None:
         "import asyncio, sys, time\n"
         "from proxy.engines.compressors.pool import PoolCompressor\n"
         "async def main():\n"
-        "    pool = PoolCompressor(); await pool.warm(); print(pool._workers[0].process.pid, flush=True); time.sleep(60)\n"
+        "    pool = PoolCompressor(); await pool.warm(); print(pool._workers[0].process.pid, "
+        "flush=True); time.sleep(60)\n"
         "asyncio.run(main())"
     )
-    parent = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    parent = subprocess.Popen(
+        [sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
     assert parent.stdout is not None
     worker = int(parent.stdout.readline())
     os.kill(worker, signal.SIGINT)
@@ -213,7 +235,9 @@ def test_a_worker_ends_with_its_parent_and_ignores_ctrl_c() -> None:
     assert not is_alive(worker)
 
 
-async def test_a_worker_that_cannot_start_costs_nobody_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_worker_that_cannot_start_costs_nobody_the_deadline(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(sys, "executable", "/nonexistent/python")
     pool = PoolCompressor()
     await pool.warm(patience=0.1)
@@ -237,18 +261,28 @@ def test_the_pool_serves_under_uvloop() -> None:
 
 def test_a_worker_loads_neither_django_nor_what_it_does_not_need_yet() -> None:
     script = (
-        "import sys, proxy.engines.compressors.worker as w; print([n for n in ('django', 'sumy', 'scipy', 'nupunkt') if n in sys.modules])"
+        "import sys, proxy.engines.compressors.worker as w; print([n for n in ('django', 'sumy', "
+        "'scipy', 'nupunkt') if n in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     assert done.stdout.strip() == "[]"
 
 
 FACT = "Just so you know, I am allergic to peanuts and shellfish."
-FOODS: list[Message] = [CHAT[0], {"role": "user", "content": FACT}, *CHAT[1:-1], {"role": "user", "content": "Which foods must I avoid?"}]
+FOODS: list[Message] = [
+    CHAT[0],
+    {"role": "user", "content": FACT},
+    *CHAT[1:-1],
+    {"role": "user", "content": "Which foods must I avoid?"},
+]
 
 
 @pytest.mark.parametrize("there", [True, False])
-async def test_a_worker_finds_by_meaning_where_it_has_a_table(models: Path, tmp_path: Path, *, there: bool) -> None:
+async def test_a_worker_finds_by_meaning_where_it_has_a_table(
+    models: Path, tmp_path: Path, *, there: bool
+) -> None:
     folder = models if there else tmp_path
     pool = PoolCompressor(deadline=30, words=folder / WORDS)
     await pool.warm()

@@ -37,7 +37,14 @@ async def test_whoever_waits_is_served_when_a_worker_is_free_and_who_left_costs_
 
 def test_a_chat_is_known_by_how_it_begins() -> None:
     system = {"role": "system", "content": "You help."}
-    chat = [system, {"role": "user", "content": "Where is it?"}, {"role": "assistant", "content": "On its way."}]
+    chat = [
+        system,
+        {"role": "user", "content": "Where is it?"},
+        {"role": "assistant", "content": "On its way."},
+    ]
     assert opening(chat) == opening([*chat, {"role": "user", "content": "And now?"}])
     assert opening(chat) != opening([system, {"role": "user", "content": "Hello."}])
-    assert opening([{"role": "user", "content": [{"type": "text", "text": "x"}]}, "no message"]) is not None  # type: ignore[list-item]
+    assert (
+        opening([{"role": "user", "content": [{"type": "text", "text": "x"}]}, "no message"])  # type: ignore[list-item]
+        is not None
+    )

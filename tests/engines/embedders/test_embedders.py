@@ -1,4 +1,5 @@
-"""The default embedder gives what the model's own library gives, and no text or load breaks either engine."""
+"""The default embedder gives what the model's own library gives,
+and no text or load breaks either engine."""
 
 import asyncio
 import subprocess
@@ -15,10 +16,10 @@ from fow_cache import load_questions
 from pytest_django.fixtures import Settings
 
 from gateway_project.embedded import configuration
-from proxy.core.circuit_breaker import Breaker
+from proxy.core.circuit_breaker import CircuitBreaker
 from proxy.core.errors import ToolUnavailable
 from proxy.core.ports import Embedder
-from proxy.core.text.word_vectors import Meanings, unit
+from proxy.core.text.word_vectors import WordVectors, normalize_rows
 from proxy.core.types import Vector
 from proxy.engines.embedders.base import ThreadedEmbedder
 from proxy.engines.embedders.comprehension import Pieces, measure_comprehension
@@ -32,17 +33,32 @@ from proxy.engines.verifiers.weights import verifier_id
 from tests.support.texts.question_pairs import NOT_UNDERSTOOD
 
 LONG = "The parcel that I ordered has not arrived and nobody answers. " * 400
-ODD = ["", " ", "\x00", "\ud800 lone", "\N{PILE OF POO}" * 300, "x" * 1_000_000, LONG, "مرحبا 你好", "\u200b" * 2000]
+ODD = [
+    "",
+    " ",
+    "\x00",
+    "\ud800 lone",
+    "\N{PILE OF POO}" * 300,
+    "x" * 1_000_000,
+    LONG,
+    "مرحبا 你好",
+    "\u200b" * 2000,
+]
 
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the exported model and its words. Both take half a minute, so they are made once for the checkout, as `make demo`
-    does."""
+    """A folder with the exported model and its words.
+
+    Both take half a minute, so they are made once for the checkout, as `make demo` does.
+    """
     exported = configuration.BASE_DIR / "var" / "models" / MINILM_ID
     if not is_prepared(exported):
         subprocess.run(
-            [sys.executable, "-m", "proxy.engines.embedders.export", str(exported)], check=True, capture_output=True, timeout=120
+            [sys.executable, "-m", "proxy.engines.embedders.export", str(exported)],
+            check=True,
+            capture_output=True,
+            timeout=120,
         )
     if not (exported.parent / WORDS).is_file():
         make(exported.parent)
@@ -70,8 +86,12 @@ def questions() -> list[str]:
 
 
 @pytest.mark.parametrize("language", NOT_UNDERSTOOD)
-async def test_a_script_that_the_vocabulary_does_not_hold_is_not_understood(onnx: OnnxEmbedder, language: str) -> None:
-    assert not any([await onnx.understands(question) for question in NOT_UNDERSTOOD[language]])
+async def test_a_script_that_the_vocabulary_does_not_hold_is_not_understood(
+    onnx: OnnxEmbedder, language: str
+) -> None:
+    assert not any(
+        [await onnx.has_vocabulary_for(question) for question in NOT_UNDERSTOOD[language]]
+    )
 
 
 @pytest.mark.parametrize(
@@ -90,24 +110,32 @@ async def test_a_script_that_the_vocabulary_does_not_hold_is_not_understood(onnx
         LONG[:1000],
     ],
 )
-async def test_latin_letters_are_understood(onnx: OnnxEmbedder, reference: SentenceTransformersEmbedder, text: str) -> None:
-    assert await onnx.understands(text)
-    assert await reference.understands(text)
+async def test_latin_letters_are_understood(
+    onnx: OnnxEmbedder, reference: SentenceTransformersEmbedder, text: str
+) -> None:
+    assert await onnx.has_vocabulary_for(text)
+    assert await reference.has_vocabulary_for(text)
 
 
-async def test_another_model_decides_by_its_own_tokenizer(reference: SentenceTransformersEmbedder) -> None:
-    assert not await reference.understands(NOT_UNDERSTOOD["chinese"][0])
+async def test_another_model_decides_by_its_own_tokenizer(
+    reference: SentenceTransformersEmbedder,
+) -> None:
+    assert not await reference.has_vocabulary_for(NOT_UNDERSTOOD["chinese"][0])
     whole_words = [(0, 2, True), (2, 4, True), (4, 9, True)]
     assert measure_comprehension("怎么修改收货地址？", lambda text: whole_words) == 1.0
 
 
-async def test_onnx_agrees_with_torch(onnx: OnnxEmbedder, reference: SentenceTransformersEmbedder) -> None:
+async def test_onnx_agrees_with_torch(
+    onnx: OnnxEmbedder, reference: SentenceTransformersEmbedder
+) -> None:
     for text in [*questions(), LONG, ""]:
         ours, theirs = await onnx.embed(text), await reference.embed(text)
         assert float(ours @ theirs) > 0.9999, text[:40]
 
 
-async def test_any_text_gives_a_unit_vector(onnx: OnnxEmbedder, reference: SentenceTransformersEmbedder) -> None:
+async def test_any_text_gives_a_unit_vector(
+    onnx: OnnxEmbedder, reference: SentenceTransformersEmbedder
+) -> None:
     embedders: tuple[Embedder, ...] = (onnx, reference)
     for embedder in embedders:
         for text in ODD:
@@ -134,13 +162,21 @@ def test_preparing_again_changes_nothing_and_says_so(models: Path, settings: Set
     verifier = f"Verifier {verifier_id()}: ready in {models}.\n"
     assert output.getvalue() == f"Embedder {MINILM_ID}: ready in {models / MINILM_ID}.\n{verifier}"
     assert (models / MINILM_ID / "model.onnx").stat().st_mtime_ns == before
-    assert sorted(path.name for path in models.iterdir()) == sorted([MINILM_ID, WORDS, verifier_id()])
+    assert sorted(path.name for path in models.iterdir()) == sorted(
+        [MINILM_ID, WORDS, verifier_id()]
+    )
 
 
 def test_texts_of_like_meaning_have_like_vectors_without_the_model(models: Path) -> None:
-    table = Meanings.load(models / WORDS)
-    question, answer, other = unit(
-        table.texts(["Which foods must I avoid?", "I am allergic to peanuts.", "The parcel was sent on Monday."])
+    table = WordVectors.load(models / WORDS)
+    question, answer, other = normalize_rows(
+        table.embed_texts(
+            [
+                "Which foods must I avoid?",
+                "I am allergic to peanuts.",
+                "The parcel was sent on Monday.",
+            ]
+        )
     )
     assert question @ answer > 0.2 + question @ other
 
@@ -149,13 +185,22 @@ def test_serving_imports_neither_torch_nor_sentence_transformers(models: Path) -
     program = (
         "import asyncio, pathlib, sys; from proxy.engines.embedders.onnx import OnnxEmbedder\n"
         "asyncio.run(OnnxEmbedder(pathlib.Path(sys.argv[1])).embed('hello'))\n"
-        "print([name for name in ('torch', 'sentence_transformers', 'transformers', 'django') if name in sys.modules])"
+        "print([name for name in ('torch', 'sentence_transformers', 'transformers', 'django') if "
+        "name in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", program, str(models)], check=True, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(models)],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     assert done.stdout.strip() == "[]"
 
 
-async def test_a_missing_model_is_unavailable_until_it_is_there(models: Path, tmp_path: Path) -> None:
+async def test_a_missing_model_is_unavailable_until_it_is_there(
+    models: Path, tmp_path: Path
+) -> None:
     embedder = OnnxEmbedder(tmp_path)
     with pytest.raises(ToolUnavailable, match="prepare_embedder"):
         await embedder.embed("hello")
@@ -222,7 +267,9 @@ async def waiting(embedder: Counting, *texts: str) -> list[asyncio.Task[Vector]]
     return tasks
 
 
-async def test_a_text_in_flight_or_seen_lately_is_not_embedded_twice(counting: Counting, gate: asyncio.Event) -> None:
+async def test_a_text_in_flight_or_seen_lately_is_not_embedded_twice(
+    counting: Counting, gate: asyncio.Event
+) -> None:
     tasks = await waiting(counting, *["hello"] * 50)
     tasks[0].cancel()  # one that leaves does not take the others along
     gate.set()
@@ -234,15 +281,25 @@ async def test_a_text_in_flight_or_seen_lately_is_not_embedded_twice(counting: C
         await counting.embed("other")
 
 
-async def test_texts_that_come_meanwhile_are_embedded_together_by_length(counting: Counting, gate: asyncio.Event) -> None:
+async def test_texts_that_come_meanwhile_are_embedded_together_by_length(
+    counting: Counting, gate: asyncio.Event
+) -> None:
     long = "long " * 100
     tasks = await waiting(counting, "first", *(f"text {number}" for number in range(9)), long)
     gate.set()
     await asyncio.gather(*tasks)
-    assert counting.batches == [["first"], [f"text {n}" for n in range(4)], [f"text {n}" for n in range(4, 8)], ["text 8"], [long]]
+    assert counting.batches == [
+        ["first"],
+        [f"text {n}" for n in range(4)],
+        [f"text {n}" for n in range(4, 8)],
+        ["text 8"],
+        [long],
+    ]
 
 
-async def test_a_text_that_breaks_the_model_does_not_take_the_others_along(counting: Counting, gate: asyncio.Event) -> None:
+async def test_a_text_that_breaks_the_model_does_not_take_the_others_along(
+    counting: Counting, gate: asyncio.Event
+) -> None:
     tasks = await waiting(counting, "first", "good", "bad", "broken")
     gate.set()
     first, good, bad, broken = await asyncio.gather(*tasks, return_exceptions=True)
@@ -252,7 +309,9 @@ async def test_a_text_that_breaks_the_model_does_not_take_the_others_along(count
     assert isinstance(broken, ToolUnavailable)
 
 
-async def test_a_text_that_nobody_waits_for_any_more_is_not_embedded(counting: Counting, gate: asyncio.Event) -> None:
+async def test_a_text_that_nobody_waits_for_any_more_is_not_embedded(
+    counting: Counting, gate: asyncio.Event
+) -> None:
     first, gone, kept = await waiting(counting, "first", "gone", "kept")
     gone.cancel()
     await asyncio.wait([gone])
@@ -261,13 +320,18 @@ async def test_a_text_that_nobody_waits_for_any_more_is_not_embedded(counting: C
     assert counting.batches == [["first"], ["kept"]]
 
 
-async def test_only_as_many_are_let_in_as_will_be_in_time_and_the_others_are_told_at_once(counting: Counting, gate: asyncio.Event) -> None:
+async def test_only_as_many_are_let_in_as_will_be_in_time_and_the_others_are_told_at_once(
+    counting: Counting, gate: asyncio.Event
+) -> None:
     gate.set()
     await counting.embed("loads the model")
     gate.clear()
     counting._queue._pace = 1.0 / batch_queue.SHORT  # a second a text
-    breaker = Breaker("embedder")
-    tasks = [asyncio.create_task(breaker.run(counting.embed(f"text {n}", within=5.5), seconds=60)) for n in range(9)]
+    breaker = CircuitBreaker("embedder")
+    tasks = [
+        asyncio.create_task(breaker.run(counting.embed(f"text {n}", within=5.5), seconds=60))
+        for n in range(9)
+    ]
     done, _ = await asyncio.wait(tasks, timeout=0.2)
     assert [task in done for task in tasks] == [False] * 5 + [True] * 4
     for task in done:
@@ -280,14 +344,18 @@ async def test_only_as_many_are_let_in_as_will_be_in_time_and_the_others_are_tol
     assert (await counting.embed("text 8", within=5.5)).shape == (2,)
 
 
-async def test_one_slow_batch_does_not_shut_the_door(counting: Counting, gate: asyncio.Event) -> None:
+async def test_one_slow_batch_does_not_shut_the_door(
+    counting: Counting, gate: asyncio.Event
+) -> None:
     gate.set()
     await counting.embed("loads the model")
     counting._queue._pace = 1.0
     assert (await counting.embed("idle again", within=0.1)).shape == (2,)
 
 
-async def test_a_vector_that_would_come_too_late_is_not_made(counting: Counting, gate: asyncio.Event) -> None:
+async def test_a_vector_that_would_come_too_late_is_not_made(
+    counting: Counting, gate: asyncio.Event
+) -> None:
     gate.set()
     await counting.embed("loads the model")
     counting._queue._pace = 1e-6

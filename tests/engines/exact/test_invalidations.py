@@ -1,4 +1,5 @@
-"""Whoever changes an entry of the exact tier, by whatever road, every worker hears of it; and a silent Redis is not trusted."""
+"""Whoever changes an entry of the exact tier, by whatever road, every worker hears of it;
+and a silent Redis is not trusted."""
 
 import asyncio
 import time
@@ -12,7 +13,7 @@ import redis
 from django.conf import settings
 from django.core.cache import caches
 
-from proxy.core.caching.local_cache import Recent
+from proxy.core.caching.local_cache import LocalCache
 from proxy.engines.exact.invalidations import Changes
 from proxy.engines.exact.redis import RedisCache
 from proxy.sealer import sealer
@@ -31,12 +32,12 @@ async def eventually(true: Callable[[], bool]) -> None:
 
 
 @asynccontextmanager
-async def listening(url: str) -> AsyncIterator[Recent]:
-    """What two workers keep is one `Recent` each; here is one, told of changes."""
-    recent = Recent(1024 * 1024)
+async def listening(url: str) -> AsyncIterator[LocalCache]:
+    """What two workers keep is one `LocalCache` each; here is one, told of changes."""
+    recent = LocalCache(1024 * 1024)
     task = asyncio.create_task(Changes(url, recent, prefix=PREFIX, timeout=1).run())
     try:
-        await eventually(lambda: recent.told)
+        await eventually(lambda: recent.receives_invalidations)
         yield recent
     finally:
         task.cancel()
@@ -44,10 +45,10 @@ async def listening(url: str) -> AsyncIterator[Recent]:
             await task
 
 
-async def read(recent: Recent, cache: RedisCache, key: str) -> None:
-    recent.expect(key)
-    recent.keep(key, decode(await cache.get(key) or b"", sealer()))
-    recent.settle(key)
+async def read(recent: LocalCache, cache: RedisCache, key: str) -> None:
+    recent.begin_read(key)
+    recent.store_answer(key, decode(await cache.get(key) or b"", sealer()))
+    recent.end_read(key)
     assert recent.get(key) is not None
 
 
@@ -70,7 +71,7 @@ async def test_an_entry_that_changes_in_redis_is_forgotten(how: str) -> None:
         await read(recent, cache, "watched")
         CHANGES[how](alias)
         await eventually(lambda: recent.get("watched") is None)
-        assert recent.told
+        assert recent.receives_invalidations
     await cache.close()
 
 
@@ -95,37 +96,43 @@ def server(tmp_path: Path) -> Iterator[RedisServer]:
     made.kill()
 
 
-async def test_a_redis_that_dies_takes_what_was_kept_with_it_and_is_found_again(server: RedisServer) -> None:
+async def test_a_redis_that_dies_takes_what_was_kept_with_it_and_is_found_again(
+    server: RedisServer,
+) -> None:
     async with listening(server.url) as recent:
-        recent.expect("a")
-        recent.keep("a", envelope())
+        recent.begin_read("a")
+        recent.store_answer("a", envelope())
         server.kill()
-        await eventually(lambda: not recent.told)
+        await eventually(lambda: not recent.receives_invalidations)
         assert recent.get("a") is None
         server.restart()
-        await eventually(lambda: recent.told)
+        await eventually(lambda: recent.receives_invalidations)
 
 
 async def test_a_redis_that_falls_silent_is_no_longer_trusted(server: RedisServer) -> None:
     async with listening(server.url) as recent:
-        recent.expect("a")
-        recent.keep("a", envelope())
+        recent.begin_read("a")
+        recent.store_answer("a", envelope())
         with server.frozen():
-            await eventually(lambda: not recent.told)
+            await eventually(lambda: not recent.receives_invalidations)
             assert recent.get("a") is None
-        await eventually(lambda: recent.told)
+        await eventually(lambda: recent.receives_invalidations)
 
 
 async def test_a_quiet_redis_stays_trusted(server: RedisServer) -> None:
     async with listening(server.url) as recent:
         await asyncio.sleep(2.5)  # longer than the silence after which it is asked
-        assert recent.told
+        assert recent.receives_invalidations
 
 
 async def test_a_redis_that_may_not_tell_is_done_without(server: RedisServer) -> None:
     with redis.Redis.from_url(server.url) as admin:
-        admin.execute_command("ACL", "SETUSER", "app", "on", ">secret", "~*", "&*", "+@all", "-client|tracking")
-    recent = Recent(1024 * 1024)
-    changes = Changes(server.url.replace("redis://", "redis://app:secret@"), recent, prefix=PREFIX, timeout=1)
+        admin.execute_command(
+            "ACL", "SETUSER", "app", "on", ">secret", "~*", "&*", "+@all", "-client|tracking"
+        )
+    recent = LocalCache(1024 * 1024)
+    changes = Changes(
+        server.url.replace("redis://", "redis://app:secret@"), recent, prefix=PREFIX, timeout=1
+    )
     await asyncio.wait_for(changes.run(), LOOSE)  # gives up instead of asking for ever
-    assert not recent.told
+    assert not recent.receives_invalidations

@@ -24,7 +24,9 @@ async def cache() -> AsyncIterator[RedisCache]:
 
 
 @pytest.mark.parametrize("completion", [COMPLETION, COMPLETION.replace(b"card", b"word " * 50_000)])
-async def test_an_entry_of_the_hot_path_is_read_listed_and_deleted_through_django(cache: RedisCache, completion: bytes) -> None:
+async def test_an_entry_of_the_hot_path_is_read_listed_and_deleted_through_django(
+    cache: RedisCache, completion: bytes
+) -> None:
     await cache.set("from-the-hot-path", encode(envelope(completion), sealer()), 60)
     alias: Any = caches["exact"]
     found = alias.get("from-the-hot-path")
@@ -52,7 +54,12 @@ async def test_what_is_not_sealed_is_not_there(cache: RedisCache) -> None:
 async def test_look_ups_at_once_share_a_round_trip_and_each_gets_its_own(cache: RedisCache) -> None:
     for number in range(50):
         await cache.set(f"many-{number}", str(number).encode(), 60)
-    before = caches["exact"].client.get_client().info("commandstats").get("cmdstat_mget", {"calls": 0})["calls"]  # type: ignore[attr-defined]
+    before = (
+        caches["exact"]  # type: ignore[attr-defined]
+        .client.get_client()
+        .info("commandstats")
+        .get("cmdstat_mget", {"calls": 0})["calls"]
+    )
     keys = [f"many-{number}" for number in range(50)] + ["many-none"]
     found = await asyncio.gather(*(cache.get(key) for key in keys))
     assert found == [str(number).encode() for number in range(50)] + [None]
@@ -62,7 +69,10 @@ async def test_look_ups_at_once_share_a_round_trip_and_each_gets_its_own(cache: 
 
 async def test_a_caller_that_leaves_keeps_nothing_from_the_others(cache: RedisCache) -> None:
     await cache.set("shared", b"x", 60)
-    leaving, staying = asyncio.create_task(cache.get("shared")), asyncio.create_task(cache.get("shared"))
+    leaving, staying = (
+        asyncio.create_task(cache.get("shared")),
+        asyncio.create_task(cache.get("shared")),
+    )
     await asyncio.sleep(0)
     leaving.cancel()
     assert await staying == b"x"

@@ -1,4 +1,5 @@
-"""The upstream engine against real sockets: what breaks has a name, and redirects and private names lead nowhere."""
+"""The upstream engine against real sockets: what breaks has a name,
+and redirects and private names lead nowhere."""
 
 import asyncio
 import socket
@@ -9,7 +10,7 @@ from typing import Any
 import orjson
 import pytest
 
-from proxy.core.config import UpstreamTarget
+from proxy.core.config import ProviderEndpoint
 from proxy.core.errors import UpstreamInvalid, UpstreamTimeout, UpstreamUnreachable
 from proxy.engines.providers.http import HttpUpstream
 from tests.support.upstream import completion, running_upstream
@@ -18,9 +19,12 @@ Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]
 OK = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n"
 
 
-def target(base_url: str, **fields: Any) -> UpstreamTarget:
-    return UpstreamTarget(
-        id=1, name="u", base_url=base_url, **({"allow_private": True, "read_timeout": 0.3, "connect_timeout": 0.3} | fields)
+def target(base_url: str, **fields: Any) -> ProviderEndpoint:
+    return ProviderEndpoint(
+        id=1,
+        name="u",
+        base_url=base_url,
+        **({"allow_private": True, "read_timeout": 0.3, "connect_timeout": 0.3} | fields),
     )
 
 
@@ -52,8 +56,12 @@ async def upstream() -> AsyncIterator[HttpUpstream]:
     await made.close()
 
 
-async def send(upstream: HttpUpstream, base_url: str, *, stream: bool = False, **fields: Any) -> Any:
-    return await upstream.send(target(base_url, **fields), b'{"model":"m"}', request_id="r", stream=stream)
+async def send(
+    upstream: HttpUpstream, base_url: str, *, stream: bool = False, **fields: Any
+) -> Any:
+    return await upstream.send(
+        target(base_url, **fields), b'{"model":"m"}', request_id="r", stream=stream
+    )
 
 
 async def test_an_answer_comes_back_whole(upstream: HttpUpstream) -> None:
@@ -65,7 +73,9 @@ async def test_an_answer_comes_back_whole(upstream: HttpUpstream) -> None:
 
 
 @pytest.mark.parametrize("address", ["http://127.0.0.1:9/v1", "http://no-such-host.invalid/v1"])
-async def test_a_refused_connection_and_an_unknown_name_are_unreachable(upstream: HttpUpstream, address: str) -> None:
+async def test_a_refused_connection_and_an_unknown_name_are_unreachable(
+    upstream: HttpUpstream, address: str
+) -> None:
     with pytest.raises(UpstreamUnreachable):
         await send(upstream, address)
 
@@ -94,7 +104,9 @@ async def test_a_body_cut_short_is_unreachable(upstream: HttpUpstream) -> None:
 
 
 async def test_an_endless_body_is_refused_at_the_limit(upstream: HttpUpstream) -> None:
-    async with raw_server(says(OK + b"content-length: 99999999\r\n\r\n" + b"x" * 100_000, wait=5)) as address:
+    async with raw_server(
+        says(OK + b"content-length: 99999999\r\n\r\n" + b"x" * 100_000, wait=5)
+    ) as address:
         reply = await send(upstream, address)
         with pytest.raises(UpstreamInvalid):
             await reply.read()
@@ -107,11 +119,15 @@ async def test_bytes_that_are_no_http_are_unreachable(upstream: HttpUpstream) ->
 
 
 async def test_a_redirect_is_not_followed(upstream: HttpUpstream) -> None:
-    async with raw_server(says(b"HTTP/1.1 307 x\r\nlocation: http://127.0.0.1:9/\r\ncontent-length: 0\r\n\r\n")) as address:
+    async with raw_server(
+        says(b"HTTP/1.1 307 x\r\nlocation: http://127.0.0.1:9/\r\ncontent-length: 0\r\n\r\n")
+    ) as address:
         assert (await send(upstream, address)).status == 307
 
 
-async def test_a_public_name_cannot_lead_into_the_private_network(upstream: HttpUpstream, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_public_name_cannot_lead_into_the_private_network(
+    upstream: HttpUpstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def rebound(host: str, port: int, *args: Any, **kwargs: Any) -> list[Any]:
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
 

@@ -1,10 +1,11 @@
-"""When the embedder changes, old entries are invisible until they are brought over, and never mixed; on every backend."""
+"""When the embedder changes, old entries are invisible until they are brought over,
+and never mixed; on every backend."""
 
 import asyncio
 
 import pytest
 
-from proxy.core.ports import Outdated
+from proxy.core.ports import OutdatedEntry
 from tests.support.backends import AnyCache, Backend, at
 
 pytestmark = [
@@ -13,31 +14,45 @@ pytestmark = [
 ]
 
 
-async def outdated(backend: Backend, cache: AnyCache, batch: int = 2) -> list[Outdated]:
+async def outdated(backend: Backend, cache: AnyCache, batch: int = 2) -> list[OutdatedEntry]:
     """Those of this test: the table of PostgreSQL is shared with others."""
-    found = [entry async for page in cache.outdated(batch) for entry in page if entry.entry_id.startswith(backend.run)]
-    return sorted(found, key=lambda entry: (entry.place, entry.entry_id))
+    found = [
+        entry
+        async for page in cache.iter_outdated(batch)
+        for entry in page
+        if entry.entry_id.startswith(backend.run)
+    ]
+    return sorted(found, key=lambda entry: (entry.storage_location, entry.entry_id))
 
 
 async def test_old_entries_are_invisible_then_moved_whole(backend: Backend) -> None:
     old, new = backend.cache("old"), backend.cache("new", 16)
     for name in ("a", "b", "c"):
         await old.add(
-            backend.entry(name, at(0), embedder="old", bucket=f"bucket-{name}", scope=f"scope-{name}", envelope=bytes(range(256)))
+            backend.entry(
+                name,
+                at(0),
+                embedder="old",
+                bucket=f"bucket-{name}",
+                scope=f"scope-{name}",
+                envelope=bytes(range(256)),
+            )
         )
-    assert await new.nearest("bucket-a", at(0, 16), floor=-1, limit=5) == []
+    assert await new.find_nearest("bucket-a", at(0, 16), floor=-1, limit=5) == []
 
     found = await outdated(backend, new)
-    assert [(entry.entry_id, entry.question) for entry in found] == [(backend.id(name), f"question {name}") for name in "abc"]
+    assert [(entry.entry_id, entry.question) for entry in found] == [
+        (backend.id(name), f"question {name}") for name in "abc"
+    ]
     for entry in found:
-        await new.move(entry, at(20, 16))
+        await new.move_entry(entry, at(20, 16))
 
     assert await outdated(backend, new) == []
     for name in ("a", "b", "c"):
-        (moved,) = await new.nearest(f"bucket-{name}", at(20, 16), floor=0.99, limit=5)
+        (moved,) = await new.find_nearest(f"bucket-{name}", at(20, 16), floor=0.99, limit=5)
         assert (moved.entry_id, moved.scope) == (backend.id(name), f"scope-{name}")
         assert (moved.question, moved.envelope) == (f"question {name}", bytes(range(256)))
-        assert await old.nearest(f"bucket-{name}", at(0), floor=-1, limit=5) == []
+        assert await old.find_nearest(f"bucket-{name}", at(0), floor=-1, limit=5) == []
 
 
 async def test_two_former_embedders_of_one_dimension_stay_apart(backend: Backend) -> None:
@@ -46,9 +61,14 @@ async def test_two_former_embedders_of_one_dimension_stay_apart(backend: Backend
     await second.add(backend.entry("b", at(0), embedder="second"))
     await now.add(backend.entry("c", at(0), embedder="now"))
     for cache, name in ((first, "a"), (second, "b"), (now, "c")):
-        assert [one.entry_id for one in await cache.nearest("b1", at(0), floor=-1, limit=5)] == [backend.id(name)]
-    assert [entry.entry_id for entry in await outdated(backend, now)] == [backend.id("a"), backend.id("b")]
-    assert len({entry.place for entry in await outdated(backend, now)}) == 2
+        assert [
+            one.entry_id for one in await cache.find_nearest("b1", at(0), floor=-1, limit=5)
+        ] == [backend.id(name)]
+    assert [entry.entry_id for entry in await outdated(backend, now)] == [
+        backend.id("a"),
+        backend.id("b"),
+    ]
+    assert len({entry.storage_location for entry in await outdated(backend, now)}) == 2
 
 
 async def test_a_moved_entry_expires_when_it_would_have(backend: Backend) -> None:
@@ -56,10 +76,10 @@ async def test_a_moved_entry_expires_when_it_would_have(backend: Backend) -> Non
     await old.add(backend.entry("late", at(0), embedder="old", ttl=1.0))
     await old.add(backend.entry("past", at(0), embedder="old", ttl=-5))
     (entry,) = await outdated(backend, new)
-    await new.move(entry, at(0))
-    assert len(await new.nearest("b1", at(0), floor=0.9, limit=5)) == 1
+    await new.move_entry(entry, at(0))
+    assert len(await new.find_nearest("b1", at(0), floor=0.9, limit=5)) == 1
     await asyncio.sleep(1.05)
-    assert await new.nearest("b1", at(0), floor=0.9, limit=5) == []
+    assert await new.find_nearest("b1", at(0), floor=0.9, limit=5) == []
 
 
 async def test_an_answer_that_came_meanwhile_wins(backend: Backend) -> None:
@@ -67,8 +87,8 @@ async def test_an_answer_that_came_meanwhile_wins(backend: Backend) -> None:
     await old.add(backend.entry("e", at(0), embedder="old", envelope=b"old"))
     (entry,) = await outdated(backend, new)
     await new.add(backend.entry("e", at(10), embedder="new", envelope=b"new"))
-    await new.move(entry, at(0))
-    (found,) = await new.nearest("b1", at(10), floor=0.999, limit=5)
+    await new.move_entry(entry, at(0))
+    (found,) = await new.find_nearest("b1", at(10), floor=0.999, limit=5)
     assert found.envelope == b"new"
     assert await outdated(backend, new) == []
 
@@ -77,11 +97,11 @@ async def test_moving_twice_or_what_is_gone_does_nothing(backend: Backend) -> No
     old, new = backend.cache("old"), backend.cache("new")
     await old.add(backend.entry("e", at(0), embedder="old"))
     (entry,) = await outdated(backend, new)
-    await asyncio.gather(*(new.move(entry, at(0)) for _ in range(4)))
-    assert len(await new.nearest("b1", at(0), floor=0.9, limit=5)) == 1
+    await asyncio.gather(*(new.move_entry(entry, at(0)) for _ in range(4)))
+    assert len(await new.find_nearest("b1", at(0), floor=0.9, limit=5)) == 1
     await new.delete(entry.entry_id)
-    await new.move(entry, at(0))
-    assert await new.nearest("b1", at(0), floor=-1, limit=5) == []
+    await new.move_entry(entry, at(0))
+    assert await new.find_nearest("b1", at(0), floor=-1, limit=5) == []
 
 
 async def test_another_installation_is_never_touched(backend: Backend) -> None:
@@ -92,30 +112,38 @@ async def test_another_installation_is_never_touched(backend: Backend) -> None:
         other = backend.cache("old", instance=instance)
         await other.add(backend.entry(f"of {instance}", at(0), embedder="old"))
         assert await outdated(backend, new) == []
-        assert await new.purge() == 0
-        assert len(await other.nearest("b1", at(0), floor=0.9, limit=5)) == 1
+        assert await new.purge_expired() == 0
+        assert len(await other.find_nearest("b1", at(0), floor=0.9, limit=5)) == 1
     assert await outdated(backend, backend.cache("new", instance="?")) == []
 
 
 async def test_purge_reaches_former_embedders_too(backend: Backend) -> None:
     """Redis expires them by itself."""
     old, new = backend.cache("old"), backend.cache("new")
-    await new.purge()
+    await new.purge_expired()
     await old.add(backend.entry("past", at(0), embedder="old", ttl=-5))
     await old.add(backend.entry("fresh", at(0), embedder="old"))
-    assert await new.purge() == (0 if backend.kind == "redis" else 1)
+    assert await new.purge_expired() == (0 if backend.kind == "redis" else 1)
     (entry,) = await outdated(backend, new)
-    await new.move(entry, at(0))
-    assert await new.purge() == 0
+    await new.move_entry(entry, at(0))
+    assert await new.purge_expired() == 0
     await old.add(
         backend.entry("again", at(0), embedder="old")
     )  # a worker that has not been restarted yet, whose collection was taken away
-    assert [one.entry_id for one in await old.nearest("b1", at(0), floor=0.9, limit=5)] == [backend.id("again")]
+    assert [one.entry_id for one in await old.find_nearest("b1", at(0), floor=0.9, limit=5)] == [
+        backend.id("again")
+    ]
 
 
-async def test_deleting_reaches_former_embedders_and_no_other_entry_or_installation(backend: Backend) -> None:
+async def test_deleting_reaches_former_embedders_and_no_other_entry_or_installation(
+    backend: Backend,
+) -> None:
     old, new = backend.cache("old"), backend.cache("new", 16)
-    others = [] if backend.kind == "pgvector" else [backend.cache("old", instance=name) for name in ("-semantic", ":semantic", "0")]
+    others = (
+        []
+        if backend.kind == "pgvector"
+        else [backend.cache("old", instance=name) for name in ("-semantic", ":semantic", "0")]
+    )
     for cache in (old, *others):
         await cache.add(backend.entry("e", at(0), embedder="old"))
     await old.add(backend.entry("kept", at(0), embedder="old"))

@@ -1,4 +1,5 @@
-"""A server frozen, dead, full, read-only or the wrong one: its semantic backend refuses in time, and is back by itself."""
+"""A server frozen, dead, full, read-only or the wrong one:
+its semantic backend refuses in time, and is back by itself."""
 
 import asyncio
 import time
@@ -28,7 +29,7 @@ TABLE = """
 CREATE TABLE proxy_semanticentry (entry_id varchar(64) PRIMARY KEY, bucket varchar(64) NOT NULL, scope varchar(64) NOT NULL,
     plan_id bigint NOT NULL, embedder varchar(100) NOT NULL, question text NOT NULL, embedding halfvec NOT NULL, envelope bytea NOT NULL,
     created_at timestamptz NOT NULL, expires_at timestamptz NOT NULL)
-"""
+"""  # noqa: E501 -- laid out as it is read
 VECTOR: Vector = np.eye(8, dtype=np.float32)[0]
 
 
@@ -44,7 +45,11 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServe
 
 @pytest.fixture(scope="module")
 def ready_postgres(postgres: PostgresServer) -> PostgresServer:
-    execute(postgres.url, "CREATE EXTENSION IF NOT EXISTS vector", TABLE.replace("TABLE", "TABLE IF NOT EXISTS"))
+    execute(
+        postgres.url,
+        "CREATE EXTENSION IF NOT EXISTS vector",
+        TABLE.replace("TABLE", "TABLE IF NOT EXISTS"),
+    )
     return postgres
 
 
@@ -68,7 +73,8 @@ SERVERS = {"pgvector": "ready_postgres", "redis": "redis_server", "qdrant": "qdr
 
 @pytest_asyncio.fixture(autouse=True)
 async def closed_caches() -> AsyncIterator[None]:
-    """Every cache of a test is closed, also when it fails: a pool left open keeps the event loop from ending."""
+    """Every cache of a test is closed, also when it fails:
+    a pool left open keeps the event loop from ending."""
     yield
     while OPEN:
         await OPEN.pop().close()
@@ -88,9 +94,13 @@ def cache_on(kind: str, url: str, key: str = "") -> SemanticCache:
     if kind == "pgvector":
         cache = PgvectorCache(url, "tiny", 8, timeout=DEADLINE, write_timeout=WRITE_DEADLINE)
     elif kind == "redis":
-        cache = RedisSearchCache(url, "tiny", 8, prefix="faults", timeout=DEADLINE, write_timeout=WRITE_DEADLINE)
+        cache = RedisSearchCache(
+            url, "tiny", 8, prefix="faults", timeout=DEADLINE, write_timeout=WRITE_DEADLINE
+        )
     else:
-        cache = QdrantCache.on(url, key, "tiny", 8, prefix="faults", timeout=DEADLINE, write_timeout=WRITE_DEADLINE)
+        cache = QdrantCache.on(
+            url, key, "tiny", 8, prefix="faults", timeout=DEADLINE, write_timeout=WRITE_DEADLINE
+        )
     OPEN.append(cache)
     return cache
 
@@ -112,7 +122,7 @@ def entry() -> SemanticEntry:
 
 
 def look_up(cache: SemanticCache) -> Awaitable[list[Any]]:
-    return cache.nearest("b", VECTOR, floor=0.5, limit=3)
+    return cache.find_nearest("b", VECTOR, floor=0.5, limit=3)
 
 
 def execute(url: str, *statements: str) -> None:
@@ -147,11 +157,13 @@ async def refuses_in_time(call: Awaitable[object], seconds: float) -> str:
 
 async def every_call_refuses(cache: SemanticCache) -> None:
     await asyncio.gather(*(refuses_in_time(look_up(cache), DEADLINE) for _ in range(20)))
-    for call in (cache.add(entry()), cache.delete("e"), cache.check()):
+    for call in (cache.add(entry()), cache.delete("e"), cache.check_ready()):
         await refuses_in_time(call, WRITE_DEADLINE)
 
 
-async def test_a_frozen_server_costs_a_call_its_deadline_and_comes_back(served: tuple[Server, SemanticCache]) -> None:
+async def test_a_frozen_server_costs_a_call_its_deadline_and_comes_back(
+    served: tuple[Server, SemanticCache],
+) -> None:
     server, cache = served
     with server.frozen():
         await every_call_refuses(cache)
@@ -159,7 +171,9 @@ async def test_a_frozen_server_costs_a_call_its_deadline_and_comes_back(served: 
     await back(cache)
 
 
-async def test_callers_that_leave_a_frozen_server_leave_at_once_and_wedge_nothing(served: tuple[Server, SemanticCache]) -> None:
+async def test_callers_that_leave_a_frozen_server_leave_at_once_and_wedge_nothing(
+    served: tuple[Server, SemanticCache],
+) -> None:
     server, cache = served
 
     async def impatient() -> None:
@@ -174,7 +188,9 @@ async def test_callers_that_leave_a_frozen_server_leave_at_once_and_wedge_nothin
     await back(cache)
 
 
-async def test_a_killed_server_costs_little_and_is_found_again(served: tuple[Server, SemanticCache]) -> None:
+async def test_a_killed_server_costs_little_and_is_found_again(
+    served: tuple[Server, SemanticCache],
+) -> None:
     server, cache = served
     server.kill()
     try:
@@ -186,7 +202,9 @@ async def test_a_killed_server_costs_little_and_is_found_again(served: tuple[Ser
     await back(cache)
 
 
-async def test_closing_does_not_wait_for_a_frozen_server(served: tuple[Server, SemanticCache]) -> None:
+async def test_closing_does_not_wait_for_a_frozen_server(
+    served: tuple[Server, SemanticCache],
+) -> None:
     server, cache = served
     with server.frozen():
         await refuses_in_time(look_up(cache), DEADLINE)
@@ -208,27 +226,39 @@ async def test_nothing_listens(kind: str, url: str) -> None:
 
 
 async def test_check_says_what_postgresql_lacks(postgres: PostgresServer) -> None:
-    execute(postgres.url, "DROP EXTENSION IF EXISTS vector CASCADE", "DROP TABLE IF EXISTS proxy_semanticentry")
+    execute(
+        postgres.url,
+        "DROP EXTENSION IF EXISTS vector CASCADE",
+        "DROP TABLE IF EXISTS proxy_semanticentry",
+    )
     cache = cache_on("pgvector", postgres.url)
-    assert "vector extension" in await refuses_in_time(cache.check(), LOOSE)
+    assert "vector extension" in await refuses_in_time(cache.check_ready(), LOOSE)
     await refuses_in_time(look_up(cache), DEADLINE)
     execute(postgres.url, "CREATE EXTENSION vector")
-    assert "run migrate" in await refuses_in_time(cache.check(), LOOSE)
+    assert "run migrate" in await refuses_in_time(cache.check_ready(), LOOSE)
     execute(postgres.url, TABLE)
-    await cache.check()
+    await cache.check_ready()
     await back(cache)
 
 
 async def test_a_wrong_password_is_named(postgres: PostgresServer) -> None:
     cache = cache_on("pgvector", postgres.url.replace("secret", "wrong"))
-    assert "password authentication failed" in await refuses_in_time(cache.check(), LOOSE)
+    assert "password authentication failed" in await refuses_in_time(cache.check_ready(), LOOSE)
     await refuses_in_time(look_up(cache), DEADLINE)
 
 
-async def test_idle_connections_cut_by_the_server_cost_at_most_one_look_up(ready_postgres: PostgresServer) -> None:
+async def test_idle_connections_cut_by_the_server_cost_at_most_one_look_up(
+    ready_postgres: PostgresServer,
+) -> None:
     cache = cache_on("pgvector", ready_postgres.url)
     await back(cache)
-    execute(ready_postgres.url, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'tokenthrift-semantic'")
+    execute(
+        ready_postgres.url,
+        (
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE application_name = 'tokenthrift-semantic'"
+        ),
+    )
     refused = 0
     for _ in range(8):
         try:
@@ -243,7 +273,7 @@ async def test_a_qdrant_that_refuses_the_key_says_so(tmp_path: Path) -> None:
     try:
         await back(cache_on("qdrant", server.url, "the-key"))
         cache = cache_on("qdrant", server.url, "another")
-        for call in (look_up(cache), cache.add(entry()), cache.check()):
+        for call in (look_up(cache), cache.add(entry()), cache.check_ready()):
             assert await refuses_in_time(call, LOOSE) == "Qdrant refuses: 401 Unauthorized"
     finally:
         server.kill()
@@ -260,7 +290,7 @@ async def test_a_redis_without_search_says_so(tmp_path: Path) -> None:
     server = RedisServer(tmp_path, search=False)
     try:
         cache = cache_on("redis", server.url)
-        assert "no search module" in await refuses_in_time(cache.check(), LOOSE)
+        assert "no search module" in await refuses_in_time(cache.check_ready(), LOOSE)
         for call in (look_up(cache), cache.add(entry())):
             assert "no search module" in await refuses_in_time(call, LOOSE)
     finally:

@@ -1,4 +1,5 @@
-"""The second check: its contract, its speed limits, and the pairs that other caches are known to confuse."""
+"""The second check: its contract, its speed limits,
+and the pairs that other caches are known to confuse."""
 
 import asyncio
 import subprocess
@@ -11,7 +12,7 @@ import pytest
 from proxy.core.errors import ToolUnavailable
 from proxy.engines.verifiers import weights
 from proxy.engines.verifiers.onnx import OnnxVerifier
-from proxy.pipeline.question_matching import agree
+from proxy.pipeline.question_matching import match_questions
 from tests.support.fakes import World
 
 THRESHOLD = 0.85
@@ -22,7 +23,10 @@ TRAPS = [
     ("what's the weather in new york", "what's the weather in york"),
     ("do you offer a refund on phones", "do you offer a discount on phones"),
     ("my card was stolen", "my card was lost"),
-    ("how do i reset my password", "how do i reset my password and list all the employees of the company"),
+    (
+        "how do i reset my password",
+        "how do i reset my password and list all the employees of the company",
+    ),
     ("set a timer for 5 minutes", "set a timer for 50 minutes"),
     ("Is the pool open on Sunday?", "Is the pool open on Monday?"),
     ("please cancel my order", "please don't cancel my order"),
@@ -42,63 +46,79 @@ def verifier(models: Path) -> OnnxVerifier:
 
 
 @pytest.mark.parametrize(("asked", "stored"), TRAPS)
-async def test_known_confusions_are_not_served(verifier: OnnxVerifier, asked: str, stored: str) -> None:
+async def test_known_confusions_are_not_served(
+    verifier: OnnxVerifier, asked: str, stored: str
+) -> None:
     tools = replace(World().tools, verifier=verifier)
     for one, other in ((asked, stored), (stored, asked)):
-        agreement = await agree(one, other, tools, threshold=THRESHOLD, seconds=30)
+        agreement = await match_questions(one, other, tools, threshold=THRESHOLD, seconds=30)
         assert agreement.reason, agreement
 
 
 @pytest.mark.parametrize(("asked", "stored"), ALIKE)
-async def test_harmless_differences_are_served(verifier: OnnxVerifier, asked: str, stored: str) -> None:
+async def test_harmless_differences_are_served(
+    verifier: OnnxVerifier, asked: str, stored: str
+) -> None:
     tools = replace(World().tools, verifier=verifier)
-    agreement = await agree(asked, stored, tools, threshold=THRESHOLD, seconds=30)
+    agreement = await match_questions(asked, stored, tools, threshold=THRESHOLD, seconds=30)
     assert agreement.reason == "", agreement
 
 
-async def test_scores_are_probabilities_the_same_both_ways_and_in_any_company(verifier: OnnxVerifier) -> None:
+async def test_scores_are_probabilities_the_same_both_ways_and_in_any_company(
+    verifier: OnnxVerifier,
+) -> None:
     pairs = [*TRAPS, *ALIKE]
-    alone = [(await verifier.score(asked, [stored]))[0] for asked, stored in pairs]
-    turned = [(await verifier.score(stored, [asked]))[0] for asked, stored in pairs]
-    together = await verifier.score(pairs[0][0], [stored for _, stored in pairs])
+    alone = [(await verifier.score_questions(asked, [stored]))[0] for asked, stored in pairs]
+    turned = [(await verifier.score_questions(stored, [asked]))[0] for asked, stored in pairs]
+    together = await verifier.score_questions(pairs[0][0], [stored for _, stored in pairs])
     assert all(0.0 <= score <= 1.0 for score in alone + together)
     assert alone == pytest.approx(turned, abs=1e-4)
     assert together[0] == pytest.approx(alone[0], abs=1e-4)
-    assert await verifier.score("anything", []) == []
+    assert await verifier.score_questions("anything", []) == []
 
 
-async def test_what_reads_the_same_scores_one_and_what_is_too_long_scores_nothing(verifier: OnnxVerifier) -> None:
-    assert await verifier.score("Pay my BILL!", ["pay my bill"]) == [1.0]
+async def test_what_reads_the_same_scores_one_and_what_is_too_long_scores_nothing(
+    verifier: OnnxVerifier,
+) -> None:
+    assert await verifier.score_questions("Pay my BILL!", ["pay my bill"]) == [1.0]
     long = "the parcel that was sent in the spring has not come to the house by the river " * 20
-    assert await verifier.score(long + "today", [long + "before"]) == [0.0]
-    assert await verifier.score("x " * 100_000, ["y"]) == [0.0]
+    assert await verifier.score_questions(long + "today", [long + "before"]) == [0.0]
+    assert await verifier.score_questions("x " * 100_000, ["y"]) == [0.0]
 
 
 async def test_no_text_breaks_it(verifier: OnnxVerifier) -> None:
     for text in ("", "\x00", "\ud800 lone", "\N{PILE OF POO}" * 300, "مرحبا 你好", "\u200b" * 2000):
-        (score,) = await verifier.score(text, ["how do i pay"])
+        (score,) = await verifier.score_questions(text, ["how do i pay"])
         assert 0.0 <= score < THRESHOLD, text[:20]
 
 
-async def test_a_missing_model_is_unavailable_until_it_is_there(models: Path, tmp_path: Path) -> None:
+async def test_a_missing_model_is_unavailable_until_it_is_there(
+    models: Path, tmp_path: Path
+) -> None:
     late = OnnxVerifier(tmp_path)
     with pytest.raises(ToolUnavailable, match="prepare_embedder"):
-        await late.score("one", ["other"])
+        await late.score_questions("one", ["other"])
     (tmp_path / weights.verifier_id()).symlink_to(models / weights.verifier_id())
-    assert len(await late.score("one", ["other"])) == 1
+    assert len(await late.score_questions("one", ["other"])) == 1
     await late.close()
     with pytest.raises(ToolUnavailable, match="closed"):
-        await late.score("one", ["other"])
+        await late.score_questions("one", ["other"])
 
 
-async def test_many_at_once_get_their_own_scores_and_those_in_a_hurry_are_refused(verifier: OnnxVerifier) -> None:
-    alone = [(await verifier.score(*pair))[0] for pair in ((a, [b]) for a, b in TRAPS)]
-    many = await asyncio.gather(*(verifier.score(asked, [stored]) for asked, stored in TRAPS))
+async def test_many_at_once_get_their_own_scores_and_those_in_a_hurry_are_refused(
+    verifier: OnnxVerifier,
+) -> None:
+    alone = [(await verifier.score_questions(*pair))[0] for pair in ((a, [b]) for a, b in TRAPS)]
+    many = await asyncio.gather(
+        *(verifier.score_questions(asked, [stored]) for asked, stored in TRAPS)
+    )
     assert [score for (score,) in many] == pytest.approx(alone, abs=1e-4)
-    waiting = asyncio.ensure_future(verifier.score("how do i pay my bill", ["what is the fee"]))
+    waiting = asyncio.ensure_future(
+        verifier.score_questions("how do i pay my bill", ["what is the fee"])
+    )
     await asyncio.sleep(0)
     with pytest.raises(ToolUnavailable, match="busy"):
-        await verifier.score("where is the bank", ["is there a bank"], within=0.0)
+        await verifier.score_questions("where is the bank", ["is there a bank"], within=0.0)
     assert len(await waiting) == 1
 
 
@@ -106,9 +126,16 @@ def test_serving_imports_neither_torch_nor_transformers(models: Path) -> None:
     program = (
         "import asyncio, pathlib, sys; from proxy.engines.verifiers.onnx import OnnxVerifier\n"
         "asyncio.run(OnnxVerifier(pathlib.Path(sys.argv[1])).score('hello', ['goodbye']))\n"
-        "print([name for name in ('torch', 'sentence_transformers', 'transformers', 'django') if name in sys.modules])"
+        "print([name for name in ('torch', 'sentence_transformers', 'transformers', 'django') if "
+        "name in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", program, str(models)], check=True, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(models)],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     assert done.stdout.strip() == "[]"
 
 

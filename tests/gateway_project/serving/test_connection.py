@@ -1,4 +1,5 @@
-"""What one client may take of a worker: bytes and headers of a head, time for head, body and answer, connections, requests at a time."""
+"""What one client may take of a worker: bytes and headers of a head, time for head,
+body and answer, connections, requests at a time."""
 
 import socket
 import time
@@ -21,7 +22,9 @@ CONNECTIONS, REQUESTS = 40, 3
 
 
 @pytest.fixture(scope="module", params=[1, 2], ids=["one worker", "two workers"])
-def gateway(request: pytest.FixtureRequest, upstream: MockUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+def gateway(
+    request: pytest.FixtureRequest, upstream: MockUpstream, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Gateway]:
     settings = {
         "TOKENTHRIFT_HEAD_TIMEOUT": str(HEAD),
         "TOKENTHRIFT_BODY_TIMEOUT": str(BODY),
@@ -30,7 +33,9 @@ def gateway(request: pytest.FixtureRequest, upstream: MockUpstream, tmp_path_fac
         "TOKENTHRIFT_REQUESTS_PER_KEY": str(REQUESTS),
         "TOKENTHRIFT_TRUSTED_PROXIES": "127.0.0.2",
     }
-    with running_gateway(upstream, tmp_path_factory.mktemp("bounds"), workers=request.param, **settings) as running:
+    with running_gateway(
+        upstream, tmp_path_factory.mktemp("bounds"), workers=request.param, **settings
+    ) as running:
         yield running
 
 
@@ -75,12 +80,18 @@ def next_answer(line: socket.socket) -> bytes:
 
 
 def chat_head(gateway: Gateway, length: int, *more: str, version: str = "1.1") -> bytes:
-    lines = [f"POST /v1/chat/completions HTTP/{version}", "Host: x", f"Authorization: Bearer {gateway.virtual_key}"]
+    lines = [
+        f"POST /v1/chat/completions HTTP/{version}",
+        "Host: x",
+        f"Authorization: Bearer {gateway.virtual_key}",
+    ]
     return "\r\n".join([*lines, f"Content-Length: {length}", *more, "", ""]).encode()
 
 
 def chat_body(question: str = "How do I pay?", **fields: object) -> bytes:
-    return orjson.dumps({"model": ROUTE, "messages": [{"role": "user", "content": question}]} | fields)
+    return orjson.dumps(
+        {"model": ROUTE, "messages": [{"role": "user", "content": question}]} | fields
+    )
 
 
 def json_of(answer: bytes) -> dict[str, object]:
@@ -94,7 +105,9 @@ def json_of(answer: bytes) -> dict[str, object]:
         b"GET /v1/models HTTP/1.1\r\nHost: x\r\nX-Long: " + b"a" * 200_000,
         b"GET /v1/models HTTP/1.1\r\nHost: x\r\nX-Long: " + b"a" * 70_000 + b"\r\n\r\n",
         b"GET /v1/models?" + b"a" * 400_000,
-        b"GET /v1/models HTTP/1.1\r\nHost: x\r\n" + b"".join(b"X-%d: y\r\n" % number for number in range(300)) + b"\r\n",
+        b"GET /v1/models HTTP/1.1\r\nHost: x\r\n"
+        + b"".join(b"X-%d: y\r\n" % number for number in range(300))
+        + b"\r\n",
         b"GET /admin/login/ HTTP/1.1\r\nHost: x\r\n" + b"X: y\r\n" * 200_000,
     ],
     ids=["no end", "an end", "an address", "many headers", "very many headers"],
@@ -124,7 +137,9 @@ def test_trailers_and_extensions_of_chunks_are_bounded_too(gateway: Gateway) -> 
         assert time.monotonic() - started < LOOSE
 
 
-@pytest.mark.parametrize("begun", [b"", b"GET /v1/mod", b"GET /v1/models HTTP/1.1\r\nHost: x\r\nX-Slow: a", b"\r\n"])
+@pytest.mark.parametrize(
+    "begun", [b"", b"GET /v1/mod", b"GET /v1/models HTTP/1.1\r\nHost: x\r\nX-Slow: a", b"\r\n"]
+)
 def test_a_head_that_never_ends_is_given_up(gateway: Gateway, begun: bytes) -> None:
     started = time.monotonic()
     assert answer_to(gateway, begun) == b""
@@ -157,17 +172,23 @@ def test_the_second_head_on_a_connection_has_its_time_too(gateway: Gateway) -> N
     assert HEAD - 0.5 <= time.monotonic() - started < LOOSE
 
 
-@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/cache/feedback", "/token-saving/plans"])
+@pytest.mark.parametrize(
+    "path", ["/v1/chat/completions", "/v1/cache/feedback", "/token-saving/plans"]
+)
 def test_a_body_that_never_ends_is_a_408(gateway: Gateway, path: str) -> None:
     started = time.monotonic()
-    answer = answer_to(gateway, chat_head(gateway, 1000).replace(b"/v1/chat/completions", path.encode()) + b"{")
+    answer = answer_to(
+        gateway, chat_head(gateway, 1000).replace(b"/v1/chat/completions", path.encode()) + b"{"
+    )
     assert answer.startswith(b"HTTP/1.1 408 "), answer[:200]
     assert json_of(answer)["code"] == "request_timeout"
     assert b"\r\nx-request-id: " in answer
     assert BODY - 0.5 <= time.monotonic() - started < LOOSE
 
 
-def test_a_reader_that_does_not_read_is_ended_and_its_call_upstream_with_it(gateway: Gateway, upstream: MockUpstream) -> None:
+def test_a_reader_that_does_not_read_is_ended_and_its_call_upstream_with_it(
+    gateway: Gateway, upstream: MockUpstream
+) -> None:
     upstream.says, upstream.cancelled = completion("word " * 3_000_000), 0
     try:
         for stream in (False, True):
@@ -202,7 +223,9 @@ def test_a_slow_reader_gets_all_of_it(gateway: Gateway, upstream: MockUpstream) 
     assert len(found) > 5_000_000
 
 
-def test_one_address_has_so_many_connections_and_a_trusted_proxy_any_number(gateway: Gateway) -> None:
+def test_one_address_has_so_many_connections_and_a_trusted_proxy_any_number(
+    gateway: Gateway,
+) -> None:
     most = CONNECTIONS * gateway.workers
     with ExitStack() as opened:
         lines = [opened.enter_context(line_to(gateway)) for _ in range(most + 20)]
@@ -210,7 +233,8 @@ def test_one_address_has_so_many_connections_and_a_trusted_proxy_any_number(gate
             line.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
         answers = [next_answer(line) for line in lines]
         refused = [answer for answer in answers if answer.startswith(b"HTTP/1.1 429 ")]
-        assert 15 <= len(refused) <= 20 + 2 * gateway.workers  # those of the tests before may be closing still
+        # Those of the tests before may be closing still.
+        assert 15 <= len(refused) <= 20 + 2 * gateway.workers
         assert all(b"\r\nretry-after: 1\r\n" in answer for answer in refused)
         assert json_of(refused[0])["code"] == "too_many_connections"
         with line_to(gateway, "127.0.0.2") as line:
@@ -225,7 +249,9 @@ def test_one_key_has_so_many_requests_at_a_time(gateway: Gateway, upstream: Mock
     most = REQUESTS * gateway.workers
     try:
         with ThreadPoolExecutor(most + 6) as threads:
-            answers = list(threads.map(lambda number: gateway.chat(f"Question {number}?"), range(most + 6)))
+            answers = list(
+                threads.map(lambda number: gateway.chat(f"Question {number}?"), range(most + 6))
+            )
     finally:
         upstream.pause = 0.0
     refused = [answer for answer in answers if answer.status_code == 429]
@@ -248,14 +274,25 @@ def test_http_1_0_gets_no_chunks(gateway: Gateway, stream: bool) -> None:
 
 
 def test_a_port_that_cannot_be_is_refused(gateway: Gateway) -> None:
-    for host, status in (("localhost:99999", 400), ("localhost:8000", 200), ("[::1]:70000", 400), ("[::1]", 200), ("localhost:x", 400)):
+    for host, status in (
+        ("localhost:99999", 400),
+        ("localhost:8000", 200),
+        ("[::1]:70000", 400),
+        ("[::1]", 200),
+        ("localhost:x", 400),
+    ):
         assert httpx.get(f"{gateway.url}/livez", headers={"host": host}).status_code == status, host
 
 
 def test_get_keeps_its_connection(gateway: Gateway) -> None:
     with line_to(gateway) as line:
         for _ in range(3):
-            line.sendall(f"GET /v1/models HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {gateway.virtual_key}\r\n\r\n".encode())
+            line.sendall(
+                (
+                    "GET /v1/models HTTP/1.1\r\nHost: x\r\n"
+                    f"Authorization: Bearer {gateway.virtual_key}\r\n\r\n"
+                ).encode()
+            )
             answer = next_answer(line)
             assert answer.startswith(b"HTTP/1.1 200")
             assert b"connection: close" not in answer
@@ -268,12 +305,22 @@ def test_what_was_ended_is_counted(gateway: Gateway) -> None:
 
 
 def test_addresses_are_counted_as_their_owners_have_them() -> None:
-    assert _counted_address("2001:db8:1:2::1") == _counted_address("2001:db8:1:2:ffff::9") != _counted_address("2001:db8:1:3::1")
-    assert _counted_address("::ffff:192.0.2.1") == _counted_address("192.0.2.1") != _counted_address("::ffff:192.0.2.2")
+    assert (
+        _counted_address("2001:db8:1:2::1")
+        == _counted_address("2001:db8:1:2:ffff::9")
+        != _counted_address("2001:db8:1:3::1")
+    )
+    assert (
+        _counted_address("::ffff:192.0.2.1")
+        == _counted_address("192.0.2.1")
+        != _counted_address("::ffff:192.0.2.2")
+    )
     assert _counted_address("fe80::1%eth0")
     assert _counted_address("a socket") == "a socket"
 
 
 def test_which_ports_can_be() -> None:
-    assert all(map(_has_valid_port, (b"x", b"x:1", b"x:65535", b"x:", b"[::1]", b"[::1]:80", b"::1", b"")))
+    assert all(
+        map(_has_valid_port, (b"x", b"x:1", b"x:65535", b"x:", b"[::1]", b"[::1]:80", b"::1", b""))
+    )
     assert not any(map(_has_valid_port, (b"x:65536", b"x:-1", b"x:a", b"[::1]:99999", b"x:000080")))

@@ -51,8 +51,13 @@ def test_alone_nobody_leads(table: Path) -> None:
     assert not shares.leads()
 
 
-@pytest.mark.parametrize(("mine", "theirs", "leads"), [(0, 0, False), (1, 0, True), (4, 5, False), (18, 16, False), (19, 16, True)])
-def test_who_holds_more_leads_and_of_many_an_eighth_more(table: Path, mine: int, theirs: int, leads: bool) -> None:
+@pytest.mark.parametrize(
+    ("mine", "theirs", "leads"),
+    [(0, 0, False), (1, 0, True), (4, 5, False), (18, 16, False), (19, 16, True)],
+)
+def test_who_holds_more_leads_and_of_many_an_eighth_more(
+    table: Path, mine: int, theirs: int, leads: bool
+) -> None:
     with other(table, theirs):
         shares = Shares(table)
         shares.left(mine)

@@ -33,7 +33,8 @@ def test_a_worker_that_dies_while_it_is_asked_is_gone_at_once(silent: Worker) ->
 def test_a_signal_comes_before_the_answer(silent: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Worker, "supervisor", SimpleNamespace(signal_queue=[signal.SIGTERM]))
     begun = time.monotonic()
-    assert silent._healthcheck(LONG) is True  # not taken for dead, which would kill it without grace
+    # Not taken for dead, which would kill it without grace.
+    assert silent._healthcheck(LONG) is True
     assert time.monotonic() - begun < 5
     silent.process.kill()
 

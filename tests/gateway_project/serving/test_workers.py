@@ -14,23 +14,29 @@ from tests.support.gateways import Gateway, inodes, running_gateway
 from tests.support.upstream import running_upstream
 
 ESTABLISHED = "01"  # /proc/net/tcp, column st
-# Seconds: uvicorn waits 30 for a worker that died with a health check to answer, and a new one loads its application and its models.
+# Seconds: uvicorn waits 30 for a worker that died with a health check to answer, and a new one
+# loads its application and its models.
 SOON = 75.0
 
 
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    with running_upstream() as upstream, running_gateway(upstream, tmp_path_factory.mktemp("workers"), workers=2) as running:
+    with (
+        running_upstream() as upstream,
+        running_gateway(upstream, tmp_path_factory.mktemp("workers"), workers=2) as running,
+    ):
         wait_until(lambda: all_take(running))
         yield running
 
 
 def test_a_pool_that_opens_at_once_is_split_evenly(gateway: Gateway) -> None:
-    wait_until(lambda: most_beside(gateway, 0, 32) <= 18)  # a worker that the machine holds up takes none meanwhile
+    # A worker that the machine holds up takes none meanwhile.
+    wait_until(lambda: most_beside(gateway, 0, 32) <= 18)
 
 
 def test_connections_that_come_one_by_one_are_split_evenly(gateway: Gateway) -> None:
-    wait_until(lambda: most_of_eight(gateway) <= 5)  # on a busy machine a worker may be too late for the millisecond it is left
+    # On a busy machine a worker may be too late for the millisecond it is left.
+    wait_until(lambda: most_of_eight(gateway) <= 5)
 
 
 def test_closed_connections_count_no_longer(gateway: Gateway) -> None:
@@ -62,7 +68,8 @@ def test_a_worker_that_died_is_replaced_and_gets_the_next_connections(gateway: G
 
 
 def most_beside(gateway: Gateway, open_ones: int, size: int) -> int:
-    """How many connections the worker holds that holds more, with so many opened at once beside those that stay open."""
+    """How many connections the worker holds that holds more,
+    with so many opened at once beside those that stay open."""
     with pool(gateway, size):
         found = max(held(gateway))
     wait_until(lambda: sum(held(gateway)) == open_ones)
@@ -82,7 +89,8 @@ def eight_even_out(kept: int, gateway: Gateway) -> bool:
     """Whether, with eight connections more, one worker holds as many as all others."""
     with pool(gateway, 8):
         found = list(owners(gateway).values())
-    return len(found) > 8 and abs(2 * found.count(kept) - len(found)) <= 2  # of those before, what the living one held
+    # Of those before, what the living one held.
+    return len(found) > 8 and abs(2 * found.count(kept) - len(found)) <= 2
 
 
 def all_take(gateway: Gateway) -> bool:
@@ -101,7 +109,10 @@ def one_goes_to_another_than(worker: int, gateway: Gateway) -> bool:
 def pool(gateway: Gateway, size: int) -> Iterator[list[socket.socket]]:
     """So many accepted connections, opened as fast as they can be, that say nothing."""
     with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.create_connection(("127.0.0.1", port(gateway)), 5)) for _ in range(size)]
+        sockets = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", port(gateway)), 5))
+            for _ in range(size)
+        ]
         mine = {connection.getsockname()[1] for connection in sockets}
         wait_until(lambda: mine <= owners(gateway).keys())
         yield sockets
@@ -122,10 +133,15 @@ def held(gateway: Gateway) -> list[int]:
 
 
 def owners(gateway: Gateway) -> dict[int, int]:
-    """The worker that holds each connection, by the client's port (proc(5), `/proc/net/tcp` and `/proc/<pid>/fd`)."""
+    """The worker that holds each connection, by the client's port (proc(5), `/proc/net/tcp`
+    and `/proc/<pid>/fd`)."""
     sockets = {inode: pid for pid in gateway.worker_pids() for inode in inodes(pid)}
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    ours = [row for row in rows if row[3] == ESTABLISHED and hex_port(row[1]) == port(gateway) and row[9] in sockets]
+    ours = [
+        row
+        for row in rows
+        if row[3] == ESTABLISHED and hex_port(row[1]) == port(gateway) and row[9] in sockets
+    ]
     return {hex_port(row[2]): sockets[row[9]] for row in ours}
 
 

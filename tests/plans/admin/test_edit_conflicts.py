@@ -1,4 +1,5 @@
-"""Two people at one form: what the first saved is never overwritten without the second having seen it."""
+"""Two people at one form: what the first saved is never overwritten
+without the second having seen it."""
 
 import re
 from typing import Any
@@ -63,7 +64,9 @@ def address(plan: Plan) -> str:
     return f"/admin/plans/plan/{plan.pk}/change/"
 
 
-def test_the_second_keeps_what_the_first_saved(ann: Client, bob: Client, plan: Plan, address: str) -> None:
+def test_the_second_keeps_what_the_first_saved(
+    ann: Client, bob: Client, plan: Plan, address: str
+) -> None:
     first, second = opened(ann, address, PLAN), opened(bob, address, PLAN)
     assert ann.post(address, first | {"ttl": "1800"}).status_code == 302
 
@@ -82,7 +85,9 @@ def test_the_second_keeps_what_the_first_saved(ann: Client, bob: Client, plan: P
     assert (plan.ttl, plan.similarity_threshold) == (1800, 0.9)
 
 
-def test_a_field_that_both_changed_keeps_what_was_typed_and_says_so(ann: Client, bob: Client, plan: Plan, address: str) -> None:
+def test_a_field_that_both_changed_keeps_what_was_typed_and_says_so(
+    ann: Client, bob: Client, plan: Plan, address: str
+) -> None:
     first, second = opened(ann, address, PLAN), opened(bob, address, PLAN)
     ann.post(address, first | {"ttl": "1800"})
     reply = bob.post(address, second | {"ttl": "60"})
@@ -93,7 +98,9 @@ def test_a_field_that_both_changed_keeps_what_was_typed_and_says_so(ann: Client,
     assert plan.ttl == 60
 
 
-def test_boxes_and_choices_are_taken_over(ann: Client, bob: Client, plan: Plan, address: str) -> None:
+def test_boxes_and_choices_are_taken_over(
+    ann: Client, bob: Client, plan: Plan, address: str
+) -> None:
     first, second = opened(ann, address, PLAN), opened(bob, address, PLAN)
     unticked = {name: value for name, value in first.items() if name != "exact"}
     assert ann.post(address, unticked | {"mode": "shadow"}).status_code == 302
@@ -109,8 +116,11 @@ def test_the_same_change_twice_is_no_conflict(ann: Client, bob: Client, address:
     assert bob.post(address, second | {"ttl": "60"}).status_code == 302
 
 
-def test_a_change_between_the_question_and_the_answer_is_seen(ann: Client, bob: Client, plan: Plan, address: str) -> None:
-    """A risky change is asked about first; the page that asks carries what the form was opened with."""
+def test_a_change_between_the_question_and_the_answer_is_seen(
+    ann: Client, bob: Client, plan: Plan, address: str
+) -> None:
+    """A risky change is asked about first; the page that asks carries
+    what the form was opened with."""
     risky = opened(bob, address, PLAN) | {"context": "last_message"}
     question = bob.post(address, risky)
     kept = dict(re.findall(r'name="([^"]+)" value="([^"]*)"', question.content.decode()))
@@ -142,15 +152,30 @@ def test_a_preset_is_compared_with_what_is_saved(ann: Client, plan: Plan, addres
 def rows(db: None) -> dict[str, tuple[Any, dict[str, str], dict[str, str]]]:
     """Of each other form: a row, what its page sends, and a change of somebody else's."""
     tenant = Tenant.objects.create(slug="acme")
-    upstream = put_upstream(name="one", base_url="https://api.example.com/v1", provider_key="sk-secret")
+    upstream = put_upstream(
+        name="one", base_url="https://api.example.com/v1", provider_key="sk-secret"
+    )
     key, _ = issue_virtual_key(tenant=tenant, name="web")
     price = ModelPrice.objects.create(provider="acme", model="m", input=1, output=2)
-    limits = {"connect_timeout": "5.0", "read_timeout": str(upstream.read_timeout), "stream_usage": "on"}
+    limits = {
+        "connect_timeout": "5.0",
+        "read_timeout": str(upstream.read_timeout),
+        "stream_usage": "on",
+    }
     return {
-        "plans/tenant": (tenant, {"slug": "acme", "name": "", "max_entries": "", "max_bytes": ""}, {"max_entries": "5"}),
+        "plans/tenant": (
+            tenant,
+            {"slug": "acme", "name": "", "max_entries": "", "max_bytes": ""},
+            {"max_entries": "5"},
+        ),
         "proxy/upstream": (
             upstream,
-            {"name": "one", "provider": "openai", "base_url": "https://api.example.com/v1", **limits},
+            {
+                "name": "one",
+                "provider": "openai",
+                "base_url": "https://api.example.com/v1",
+                **limits,
+            },
             {"base_url": "https://api.example.org/v1"},
         ),
         "proxy/route": (
@@ -158,16 +183,30 @@ def rows(db: None) -> dict[str, tuple[Any, dict[str, str], dict[str, str]]]:
             {"name": "smart", "upstream": str(upstream.pk), "model": "m", "enabled": "on"},
             {"model": "n"},
         ),
-        "plans/virtualkey": (key, {"name": "web", "routes": "", "expires_at_0": "", "expires_at_1": ""}, {"routes": "smart"}),
+        "plans/virtualkey": (
+            key,
+            {"name": "web", "routes": "", "expires_at_0": "", "expires_at_1": ""},
+            {"routes": "smart"},
+        ),
         "plans/modelprice": (
             price,
-            {"provider": "acme", "model": "m", "input": "1.000000", "output": "2.000000", "cached_input": "", "cache_write": ""},
+            {
+                "provider": "acme",
+                "model": "m",
+                "input": "1.000000",
+                "output": "2.000000",
+                "cached_input": "",
+                "cache_write": "",
+            },
             {"output": "3"},
         ),
     }
 
 
-@pytest.mark.parametrize("kind", ["plans/tenant", "proxy/upstream", "proxy/route", "plans/virtualkey", "plans/modelprice"])
+@pytest.mark.parametrize(
+    "kind",
+    ["plans/tenant", "proxy/upstream", "proxy/route", "plans/virtualkey", "plans/modelprice"],
+)
 def test_every_form_is_guarded(ann: Client, bob: Client, rows: Any, kind: str) -> None:
     row, values, change = rows[kind]
     address = f"/admin/{kind}/{row.pk}/change/"
@@ -184,18 +223,30 @@ def test_every_form_is_guarded(ann: Client, bob: Client, rows: Any, kind: str) -
 def shown_values(page: Any) -> dict[str, Any]:
     """What a browser would send of the form of this page, several values of one name included."""
     form = page.context["adminform"].form
-    values = {bound.html_name: bound.value() for bound in form if bound.name != "password" and bound.value() not in (None, False)}
+    values = {
+        bound.html_name: bound.value()
+        for bound in form
+        if bound.name != "password" and bound.value() not in (None, False)
+    }
     inlines = page.context["inline_admin_formsets"]
-    return values | {bound.html_name: bound.value() for inline in inlines for bound in inline.formset.management_form}
+    return values | {
+        bound.html_name: bound.value()
+        for inline in inlines
+        for bound in inline.formset.management_form
+    }
 
 
-def test_a_right_that_was_taken_away_does_not_come_back_with_another_s_page(ann: Client, bob: Client) -> None:
+def test_a_right_that_was_taken_away_does_not_come_back_with_another_s_page(
+    ann: Client, bob: Client
+) -> None:
     boss, staff = Group.objects.create(name="boss"), Group.objects.create(name="staff")
     cleo = User.objects.create_user("cleo", password="x")
     cleo.groups.set([boss, staff])
     address = f"/admin/auth/user/{cleo.pk}/change/"
     first, second = shown_values(ann.get(address)), shown_values(bob.get(address))
-    assert "password" not in signing.loads(second["opened_with"], salt=f"{SALT}:auth.User:{cleo.pk}")
+    assert "password" not in signing.loads(
+        second["opened_with"], salt=f"{SALT}:auth.User:{cleo.pk}"
+    )
     assert ann.post(address, first | {"groups": [str(staff.pk)]}).status_code == 302
 
     reply = bob.post(address, second | {"first_name": "Cleo"})

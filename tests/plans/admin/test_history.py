@@ -1,4 +1,5 @@
-"""What is noted of a changed plan, price, key, upstream and route, how it reads, and the way back."""
+"""What is noted of a changed plan, price, key, upstream and route, how it reads,
+and the way back."""
 
 import re
 from typing import Any
@@ -35,7 +36,10 @@ def plan(staff: Client) -> Plan:
 def told(plan: Any) -> list[tuple[str, str, Any, str | None]]:
     """Every note, the oldest first: kind, who, version, why."""
     notes = records.notes_of(plan).order_by("history_id")
-    return [(note.history_type, note.actor, getattr(note, "version", None), note.history_change_reason) for note in notes]
+    return [
+        (note.history_type, note.actor, getattr(note, "version", None), note.history_change_reason)
+        for note in notes
+    ]
 
 
 def page(client: Client, path: str, status: int = 200) -> str:
@@ -47,10 +51,17 @@ def page(client: Client, path: str, status: int = 200) -> str:
 # What is noted
 
 
-def test_every_road_is_noted_with_who_and_why_and_the_version_of_the_database(staff: Client, plan: Plan, platform: Manager) -> None:
+def test_every_road_is_noted_with_who_and_why_and_the_version_of_the_database(
+    staff: Client, plan: Plan, platform: Manager
+) -> None:
     change = f"/admin/plans/plan/{plan.pk}/change/"
     staff.post(change, PLAN | {"ttl": "60"})
-    assert platform.call("PATCH", f"{PLANS}/faq", {"cache": {"ttl": 30}, "reason": "Prices move."}).status_code == 200
+    assert (
+        platform.call(
+            "PATCH", f"{PLANS}/faq", {"cache": {"ttl": 30}, "reason": "Prices move."}
+        ).status_code
+        == 200
+    )
     row = Plan.objects.get()
     row.ttl = 20
     row.save()
@@ -96,13 +107,24 @@ def test_no_secret_is_ever_noted(staff: Client) -> None:
     assert [kind for kind, *_ in told(Upstream.objects.get())] == ["+"]
 
 
-def test_a_price_is_noted_once_somebody_changed_it_and_when_it_follows_the_list_again(staff: Client) -> None:
+def test_a_price_is_noted_once_somebody_changed_it_and_when_it_follows_the_list_again(
+    staff: Client,
+) -> None:
     services.seed_prices()
     assert not ModelPrice.history.exists()
     row = ModelPrice.objects.get(provider="openai", model="gpt-4o-mini")
-    body = {"provider": "openai", "model": "gpt-4o-mini", "input": "9", "output": "9", "cached_input": "", "cache_write": ""}
+    body = {
+        "provider": "openai",
+        "model": "gpt-4o-mini",
+        "input": "9",
+        "output": "9",
+        "cached_input": "",
+        "cache_write": "",
+    }
     staff.post(f"/admin/plans/modelprice/{row.pk}/change/", body)
-    staff.post("/admin/plans/modelprice/", {"action": "follow_published", "_selected_action": [row.pk]})
+    staff.post(
+        "/admin/plans/modelprice/", {"action": "follow_published", "_selected_action": [row.pk]}
+    )
     assert [(kind, who, why) for kind, who, _, why in told(row)] == [
         ("+", "", records.FIRST),
         ("~", "root", None),
@@ -122,19 +144,33 @@ def test_a_command_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 # How it reads
 
 
-def test_the_history_says_who_when_why_and_what_in_the_words_of_the_form(staff: Client, plan: Plan) -> None:
-    staff.post(f"/admin/plans/plan/{plan.pk}/change/", WIDER | {"match": "cosine", "_reason": "Paraphrases <b>missed</b>"})
+def test_the_history_says_who_when_why_and_what_in_the_words_of_the_form(
+    staff: Client, plan: Plan
+) -> None:
+    staff.post(
+        f"/admin/plans/plan/{plan.pk}/change/",
+        WIDER | {"match": "cosine", "_reason": "Paraphrases <b>missed</b>"},
+    )
     shown = page(staff, f"/admin/plans/plan/{plan.pk}/history/")
     assert "Paraphrases &lt;b&gt;missed&lt;/b&gt;" in shown
     assert "by root" in shown
     assert "version 2" in shown
-    assert '<th scope="row">Similarity threshold</th><td><del>0.85</del></td><td><ins>0.8</ins>' in shown
-    assert "<del>The verifier&#x27;s score</del></td><td><ins>The cosine of the embeddings</ins>" in shown
+    assert (
+        '<th scope="row">Similarity threshold</th><td><del>0.85</del></td><td><ins>0.8</ins>'
+        in shown
+    )
+    assert (
+        "<del>The verifier&#x27;s score</del></td><td><ins>The cosine of the embeddings</ins>"
+        in shown
+    )
     assert shown.count("Revert to this") == 1
 
 
 def test_what_was_done_besides_stands_in_the_history(staff: Client, plan: Plan) -> None:
-    staff.post("/admin/plans/plan/", {"action": "forget_answers", "_selected_action": [plan.pk], "sure": "yes"})
+    staff.post(
+        "/admin/plans/plan/",
+        {"action": "forget_answers", "_selected_action": [plan.pk], "sure": "yes"},
+    )
     assert "All answers forgotten." in page(staff, f"/admin/plans/plan/{plan.pk}/history/")
 
 
@@ -144,26 +180,40 @@ def test_what_was_done_besides_stands_in_the_history(staff: Client, plan: Plan) 
 def revert_path(row: Any, number: int = -1) -> str:
     """Of the first note."""
     note = list(records.notes_of(row))[number]
-    return f"/admin/{row._meta.app_label}/{row._meta.model_name}/{row.pk}/history/{note.history_id}/revert/"
+    return f"/admin/{row._meta.app_label}/{row._meta.model_name}/{row.pk}/history/{note.history_id}/revert/"  # noqa: E501 -- no blank to break it at
 
 
-def test_a_revert_asks_with_the_difference_and_makes_a_new_version(staff: Client, plan: Plan) -> None:
-    staff.post(f"/admin/plans/plan/{plan.pk}/change/", WIDER | {"_reason": "more hits", "compression_engine": ""})
+def test_a_revert_asks_with_the_difference_and_makes_a_new_version(
+    staff: Client, plan: Plan
+) -> None:
+    staff.post(
+        f"/admin/plans/plan/{plan.pk}/change/",
+        WIDER | {"_reason": "more hits", "compression_engine": ""},
+    )
     path = revert_path(plan)
     shown = page(staff, path)
-    assert '<th scope="row">Similarity threshold</th><td><del>0.8</del></td><td><ins>0.85</ins>' in shown
+    assert (
+        '<th scope="row">Similarity threshold</th><td><del>0.8</del></td><td><ins>0.85</ins>'
+        in shown
+    )
     assert "<del>None</del></td><td><ins>TextRank" in shown
     assert staff.post(path, {"_reason": ""}).status_code == 400
     assert Plan.objects.get().version == 2
     assert staff.post(path, {"_reason": "wrong answers"}).status_code == 302
     plan.refresh_from_db()
-    assert (plan.similarity_threshold, plan.compression_engine, plan.version) == (0.85, "text_rank", 3)
+    assert (plan.similarity_threshold, plan.compression_engine, plan.version) == (
+        0.85,
+        "text_rank",
+        3,
+    )
     assert told(plan)[-1] == ("~", "root", 3, "Back to version 1: wrong answers")
     assert "Nothing differs" in page(staff, path)
     assert staff.post(path, {"_reason": "again"}).status_code == 400
 
 
-def test_what_the_system_cannot_honour_any_more_is_refused_by_the_fields_name(staff: Client, plan: Plan, settings: Any) -> None:
+def test_what_the_system_cannot_honour_any_more_is_refused_by_the_fields_name(
+    staff: Client, plan: Plan, settings: Any
+) -> None:
     Plan.history.filter(id=plan.pk).update(backend="redis_semantic")
     settings.REDIS_SEMANTIC_URL = "redis://127.0.0.1:1/0"
     path = revert_path(plan)
@@ -178,11 +228,21 @@ def test_upstreams_and_routes_and_keys_go_back_and_the_provider_key_stays(staff:
     staff.post("/admin/proxy/upstream/add/", UPSTREAM | {"provider_key": "sk-canary"})
     upstream = Upstream.objects.get()
     sealed = bytes(upstream.encrypted_key)
-    staff.post(f"/admin/proxy/upstream/{upstream.pk}/change/", UPSTREAM | {"read_timeout": "60", "provider_key": ""})
+    staff.post(
+        f"/admin/proxy/upstream/{upstream.pk}/change/",
+        UPSTREAM | {"read_timeout": "60", "provider_key": ""},
+    )
     route = put_route(name="smart", upstream=upstream, model="gpt-4o-mini")
-    put_route(name="smart", upstream=put_upstream(name="other", base_url="https://other.example/v1"), model="own")
+    put_route(
+        name="smart",
+        upstream=put_upstream(name="other", base_url="https://other.example/v1"),
+        model="own",
+    )
     key, _ = services.issue_virtual_key(tenant=Tenant.objects.create(slug="acme"), name="sdk")
-    staff.post(f"/admin/plans/virtualkey/{key.pk}/change/", {"name": "renamed", "routes": "smart", "expires_at_0": "", "expires_at_1": ""})
+    staff.post(
+        f"/admin/plans/virtualkey/{key.pk}/change/",
+        {"name": "renamed", "routes": "smart", "expires_at_0": "", "expires_at_1": ""},
+    )
     for row in (upstream, route, key):
         assert staff.post(revert_path(row), {"_reason": "a slip"}).status_code == 302
         row.refresh_from_db()
@@ -222,7 +282,9 @@ def test_a_note_of_another_row_is_not_found(staff: Client, plan: Plan) -> None:
         ({"max_input_tokens": "1024"}, "More of long chats is left out"),
     ],
 )
-def test_a_change_that_could_serve_other_answers_asks_why(staff: Client, plan: Plan, fields: dict[str, str], says: str) -> None:
+def test_a_change_that_could_serve_other_answers_asks_why(
+    staff: Client, plan: Plan, fields: dict[str, str], says: str
+) -> None:
     change = f"/admin/plans/plan/{plan.pk}/change/"
     reply = staff.post(change, PLAN | fields)
     shown = re.sub(r"\s+", " ", reply.content.decode())
@@ -239,7 +301,13 @@ def test_a_change_that_could_serve_other_answers_asks_why(staff: Client, plan: P
 
 @pytest.mark.parametrize(
     "fields",
-    [{"similarity_threshold": "0.9"}, {"ttl": "60"}, {"mode": "shadow", "similarity_threshold": "0.5"}, {"scope": "key"}, {"name": "new"}],
+    [
+        {"similarity_threshold": "0.9"},
+        {"ttl": "60"},
+        {"mode": "shadow", "similarity_threshold": "0.5"},
+        {"scope": "key"},
+        {"name": "new"},
+    ],
 )
 def test_a_harmless_change_does_not_ask(staff: Client, plan: Plan, fields: dict[str, str]) -> None:
     assert staff.post(f"/admin/plans/plan/{plan.pk}/change/", PLAN | fields).status_code == 302

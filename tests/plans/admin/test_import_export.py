@@ -1,4 +1,5 @@
-"""Plans and prices out and in again as JSON and CSV: the same rules as the API, all rows or none."""
+"""Plans and prices out and in again as JSON and CSV:
+the same rules as the API, all rows or none."""
 
 import json
 import time
@@ -35,7 +36,9 @@ def imported(client: Client, where: str, content: str, kind: str = "json") -> An
     """The dry run, and then the saving with a reason."""
     page = sent(client, where, content, kind)
     assert page.status_code == 200, page.context["wrong"]
-    return client.post(f"{where}/import/", dict(page.context["kept"].initial) | {"_reason": "moved"})
+    return client.post(
+        f"{where}/import/", dict(page.context["kept"].initial) | {"_reason": "moved"}
+    )
 
 
 def wrong(page: Any) -> dict[int, dict[str, str]]:
@@ -53,7 +56,10 @@ def plans() -> list[Plan]:
         {"plan_name": "short", "compression": {"deadline_ms": 500}},
         {"plan_name": "123", "cache": {"ttl": 77, "similarity_threshold": 0.8125}},
     ]
-    return [services.create_plan(owner=acme if place % 2 else None, body=body) for place, body in enumerate(bodies)]
+    return [
+        services.create_plan(owner=acme if place % 2 else None, body=body)
+        for place, body in enumerate(bodies)
+    ]
 
 
 def settings_of(plan: Plan) -> tuple[Any, ...]:
@@ -65,7 +71,9 @@ def settings_of(plan: Plan) -> tuple[Any, ...]:
 
 
 @pytest.mark.parametrize("kind", files.FORMATS)
-def test_what_an_export_of_plans_gives_an_import_takes(staff: Client, plans: list[Plan], kind: str) -> None:
+def test_what_an_export_of_plans_gives_an_import_takes(
+    staff: Client, plans: list[Plan], kind: str
+) -> None:
     before = sorted(map(settings_of, plans), key=str)
     content = staff.get(f"{PLANS}/export/?format={kind}").content.decode()
     page = sent(staff, PLANS, content, kind)
@@ -73,36 +81,76 @@ def test_what_an_export_of_plans_gives_an_import_takes(staff: Client, plans: lis
     Plan.objects.all().delete()
     assert imported(staff, PLANS, content, kind).status_code == 302
     assert sorted(map(settings_of, Plan.objects.all()), key=str) == before
-    assert staff.get(f"{PLANS}/export/?format={kind}").content.decode().splitlines()[0] == content.splitlines()[0]
-    assert records.notes_of(Plan.objects.get(name="faq"))[0].history_change_reason == "Imported: moved"
+    assert (
+        staff.get(f"{PLANS}/export/?format={kind}").content.decode().splitlines()[0]
+        == content.splitlines()[0]
+    )
+    assert (
+        records.notes_of(Plan.objects.get(name="faq"))[0].history_change_reason == "Imported: moved"
+    )
 
 
 @pytest.mark.parametrize("kind", files.FORMATS)
 def test_prices_stay_exact(staff: Client, kind: str) -> None:
-    ModelPrice.objects.create(provider="=cmd|'/C calc'!A1", model="@cf/meta", input="0.100000", output="12345678.123457", cached_input=None)
     ModelPrice.objects.create(
-        provider="openai", model="'quoted", input="0.000001", output="0", cache_write="3.75", terms="above 5: input 2\ninput_audio 1"
+        provider="=cmd|'/C calc'!A1",
+        model="@cf/meta",
+        input="0.100000",
+        output="12345678.123457",
+        cached_input=None,
     )
-    before = list(ModelPrice.objects.values_list("provider", "model", "input", "output", "cached_input", "cache_write", "terms"))
+    ModelPrice.objects.create(
+        provider="openai",
+        model="'quoted",
+        input="0.000001",
+        output="0",
+        cache_write="3.75",
+        terms="above 5: input 2\ninput_audio 1",
+    )
+    before = list(
+        ModelPrice.objects.values_list(
+            "provider", "model", "input", "output", "cached_input", "cache_write", "terms"
+        )
+    )
     content = staff.get(f"{PRICES}/export/?format={kind}").content.decode()
     assert "0.100000" in content
     assert sent(staff, PRICES, content, kind).context["same"] == 2
     ModelPrice.objects.all().delete()
     assert imported(staff, PRICES, content, kind).status_code == 302
-    assert list(ModelPrice.objects.values_list("provider", "model", "input", "output", "cached_input", "cache_write", "terms")) == before
+    assert (
+        list(
+            ModelPrice.objects.values_list(
+                "provider", "model", "input", "output", "cached_input", "cache_write", "terms"
+            )
+        )
+        == before
+    )
     assert all(ModelPrice.objects.values_list("edited", flat=True))
 
 
 def test_numbers_of_json_are_taken_as_they_were_written(staff: Client) -> None:
-    row = '{"prices": [{"provider": "own", "model": "m", "input": 0.1, "output": 2, "cached_input": null, "cache_write": "0.3"}]}'
+    row = (
+        '{"prices": [{"provider": "own", "model": "m", "input": 0.1, "output": 2, "cached_input": '
+        'null, "cache_write": "0.3"}]}'
+    )
     assert imported(staff, PRICES, row).status_code == 302
     price = ModelPrice.objects.get()
-    assert (price.input, price.output, price.cached_input, price.cache_write) == (Decimal("0.1"), Decimal(2), None, Decimal("0.3"))
+    assert (price.input, price.output, price.cached_input, price.cache_write) == (
+        Decimal("0.1"),
+        Decimal(2),
+        None,
+        Decimal("0.3"),
+    )
 
 
 def test_a_file_from_before_there_were_terms_leaves_them_alone(staff: Client) -> None:
-    ModelPrice.objects.create(provider="own", model="m", input=1, output=2, terms="above 5: input 2")
-    row = '{"prices": [{"provider": "own", "model": "m", "input": 3, "output": 2, "cached_input": null, "cache_write": null}]}'
+    ModelPrice.objects.create(
+        provider="own", model="m", input=1, output=2, terms="above 5: input 2"
+    )
+    row = (
+        '{"prices": [{"provider": "own", "model": "m", "input": 3, "output": 2, "cached_input": '
+        'null, "cache_write": null}]}'
+    )
     assert imported(staff, PRICES, row).status_code == 302
     price = ModelPrice.objects.get()
     assert (price.input, price.terms) == (Decimal(3), "above 5: input 2")
@@ -126,16 +174,25 @@ def test_a_dry_run_shows_the_difference_and_saves_nothing(staff: Client, plans: 
     row = {"plan_name": "faq", "cache": {"ttl": 5}}
     page = sent(staff, PLANS, json.dumps({"plans": [row, {"plan_name": "new"}]}))
     found = page.context["rows"]
-    assert [(change.label, change.before, change.after) for change in found[0].changes] == [("Time to live (seconds)", "86,400", "5")]
+    assert [(change.label, change.before, change.after) for change in found[0].changes] == [
+        ("Time to live (seconds)", "86,400", "5")
+    ]
     assert found[1].new
     assert "new</span>" in page.content.decode()
     assert Plan.objects.count() == 4
     assert Plan.objects.get(name="faq").ttl == 86_400
-    assert staff.post(f"{PLANS}/import/", dict(page.context["kept"].initial) | {"_reason": " "}).status_code == 200
+    assert (
+        staff.post(
+            f"{PLANS}/import/", dict(page.context["kept"].initial) | {"_reason": " "}
+        ).status_code
+        == 200
+    )
     assert Plan.objects.count() == 4
 
 
-def test_when_a_row_fails_none_is_saved_and_row_and_field_are_named(staff: Client, plans: list[Plan]) -> None:
+def test_when_a_row_fails_none_is_saved_and_row_and_field_are_named(
+    staff: Client, plans: list[Plan]
+) -> None:
     rows: list[Any] = [
         {"plan_name": "good"},
         {"plan_name": "bad", "cache": {"ttl": 0, "colour": "red"}},
@@ -155,13 +212,18 @@ def test_when_a_row_fails_none_is_saved_and_row_and_field_are_named(staff: Clien
         6: ["cache.backend"],
         7: ["plan_name"],
     }
-    page = staff.post(f"{PLANS}/import/", {"content": content, "format": "json", "_reason": "all the same"})
+    page = staff.post(
+        f"{PLANS}/import/", {"content": content, "format": "json", "_reason": "all the same"}
+    )
     assert page.status_code == 400
     assert Plan.objects.count() == 4
 
 
 def test_prices_are_judged_by_their_form(staff: Client) -> None:
-    rows = "provider,model,input,output,cached_input,cache_write,colour\nown,m,-1,x,,,\nown,n,1,1,,,red\nown,n,1,1,,,\n"
+    rows = (
+        "provider,model,input,output,cached_input,cache_write,colour\nown,m,-1,x,,,\n"
+        "own,n,1,1,,,red\nown,n,1,1,,,\n"
+    )
     found = wrong(sent(staff, PRICES, rows, "csv"))
     assert {number: sorted(problems) for number, problems in found.items()} == {
         1: ["colour", "input", "output"],
@@ -192,7 +254,9 @@ def test_prices_are_judged_by_their_form(staff: Client) -> None:
         (b"", "csv", "Choose a file"),
     ],
 )
-def test_a_file_that_cannot_be_read_is_refused_in_words(staff: Client, content: bytes, kind: str, says: str) -> None:
+def test_a_file_that_cannot_be_read_is_refused_in_words(
+    staff: Client, content: bytes, kind: str, says: str
+) -> None:
     page = sent(staff, PLANS, content, kind)
     assert page.status_code == 400
     assert says in page.context["refused"]
@@ -200,7 +264,10 @@ def test_a_file_that_cannot_be_read_is_refused_in_words(staff: Client, content: 
 
 
 def test_a_csv_names_halves_that_are_on_or_off(staff: Client) -> None:
-    content = "plan_name,mode,compression,cache,cache.ttl,cache.backend\na,,off,on,60,\nb,shadow,,,5,\nc,,maybe,on,,\n"
+    content = (
+        "plan_name,mode,compression,cache,cache.ttl,cache.backend\na,,off,on,60,\n"
+        "b,shadow,,,5,\nc,,maybe,on,,\n"
+    )
     assert list(wrong(sent(staff, PLANS, content, "csv"))[3]) == ["compression"]
     assert imported(staff, PLANS, content.replace("c,,maybe,on,,\n", ""), "csv").status_code == 302
     first, second = Plan.objects.order_by("name")
@@ -240,7 +307,11 @@ def test_a_tenants_person_brings_plans_of_that_tenant_alone(plans: list[Plan]) -
 
 @pytest.mark.parametrize(
     ("text", "says"),
-    [("\\ud800", "half of a surrogate pair"), ("a\\udfffb", "half of a surrogate pair"), ("x\\u0000", "NUL character")],
+    [
+        ("\\ud800", "half of a surrogate pair"),
+        ("a\\udfffb", "half of a surrogate pair"),
+        ("x\\u0000", "NUL character"),
+    ],
 )
 @pytest.mark.parametrize(
     ("where", "content"),
@@ -251,7 +322,9 @@ def test_a_tenants_person_brings_plans_of_that_tenant_alone(plans: list[Plan]) -
         (PRICES, '{"prices": [{"provider": "p", "model": "TEXT", "input": 1, "output": 1}]}'),
     ],
 )
-def test_what_no_row_can_hold_is_told_and_no_fault(staff: Client, where: str, content: str, text: str, says: str) -> None:
+def test_what_no_row_can_hold_is_told_and_no_fault(
+    staff: Client, where: str, content: str, text: str, says: str
+) -> None:
     page = sent(staff, where, content.replace("TEXT", text))
     assert page.status_code == 400
     assert says in page.content.decode()
@@ -262,7 +335,9 @@ def test_a_whole_surrogate_pair_is_one_character(staff: Client) -> None:
     assert found == [{"provider": "p", "model": "\U0001f600"}]
 
 
-@pytest.mark.parametrize("number", ["1E999999999", "-1E999999999", "1E-999999999", "1e4000", "0E999999999"])
+@pytest.mark.parametrize(
+    "number", ["1E999999999", "-1E999999999", "1E-999999999", "1e4000", "0E999999999"]
+)
 def test_a_price_with_a_page_of_zeros_is_refused_at_once(staff: Client, number: str) -> None:
     content = f'{{"prices": [{{"provider": "p", "model": "m", "input": {number}, "output": 1}}]}}'
     begun = time.process_time()

@@ -78,7 +78,16 @@ def problems(reply: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     "path",
-    ["", "plans/tenant/", "plans/plan/", "plans/virtualkey/", "plans/adminkey/", "plans/modelprice/", "proxy/upstream/", "proxy/route/"],
+    [
+        "",
+        "plans/tenant/",
+        "plans/plan/",
+        "plans/virtualkey/",
+        "plans/adminkey/",
+        "plans/modelprice/",
+        "proxy/upstream/",
+        "proxy/route/",
+    ],
 )
 def test_the_pages_open_for_staff_without_inline_code(staff: Client, path: str) -> None:
     pages = [f"/admin/{path}"] + ([f"/admin/{path}add/"] if path else [])
@@ -87,7 +96,9 @@ def test_the_pages_open_for_staff_without_inline_code(staff: Client, path: str) 
         assert reply.status_code == 200
         html = reply.content.decode()
         assert "Tokenthrift" in html
-        assert not re.search(r"<script(?![^>]*(src=|type=\"application/json\"))|<style| on(click|load|submit)=", html)
+        assert not re.search(
+            r"<script(?![^>]*(src=|type=\"application/json\"))|<style| on(click|load|submit)=", html
+        )
 
 
 def test_the_admin_answers_without_a_slash(client: Client) -> None:
@@ -150,7 +161,9 @@ def test_halves_are_turned_off(staff: Client) -> None:
         ("max_temperature", "3"),
     ],
 )
-def test_what_the_api_refuses_the_admin_refuses_at_its_field(staff: Client, field: str, value: str) -> None:
+def test_what_the_api_refuses_the_admin_refuses_at_its_field(
+    staff: Client, field: str, value: str
+) -> None:
     assert field in problems(staff.post("/admin/plans/plan/add/", PLAN | {field: value}))
     assert not Plan.objects.exists()
 
@@ -184,7 +197,9 @@ def test_a_cache_that_would_keep_nothing_is_refused(staff: Client) -> None:
     assert "exact" in problems(staff.post("/admin/plans/plan/add/", body))
 
 
-def test_a_backend_that_does_not_answer_is_refused_with_the_reason(staff: Client, settings: Any) -> None:
+def test_a_backend_that_does_not_answer_is_refused_with_the_reason(
+    staff: Client, settings: Any
+) -> None:
     settings.REDIS_SEMANTIC_URL = "redis://127.0.0.1:1/0"
     errors = problems(staff.post("/admin/plans/plan/add/", PLAN | {"backend": "redis_semantic"}))
     assert "does not answer" in str(errors["backend"])
@@ -194,11 +209,18 @@ def test_a_name_is_unique_within_its_owner(staff: Client) -> None:
     acme = Tenant.objects.create(slug="acme")
     for tenant in ("", str(acme.pk)):
         assert staff.post("/admin/plans/plan/add/", PLAN | {"tenant": tenant}).status_code == 302
-        assert list(problems(staff.post("/admin/plans/plan/add/", PLAN | {"tenant": tenant}))) == ["name"]
+        assert list(problems(staff.post("/admin/plans/plan/add/", PLAN | {"tenant": tenant}))) == [
+            "name"
+        ]
 
 
 def test_another_engine_brings_its_own_focus_unless_that_is_changed_too(staff: Client) -> None:
-    assert staff.post("/admin/plans/plan/add/", PLAN | {"compression_engine": "lsa", "focus": "question"}).status_code == 302
+    assert (
+        staff.post(
+            "/admin/plans/plan/add/", PLAN | {"compression_engine": "lsa", "focus": "question"}
+        ).status_code
+        == 302
+    )
     plan, why = Plan.objects.get(), {"_reason": "other chats"}
     assert plan.focus == "none"
     change = f"/admin/plans/plan/{plan.pk}/change/"
@@ -206,9 +228,13 @@ def test_another_engine_brings_its_own_focus_unless_that_is_changed_too(staff: C
     assert Plan.objects.get().focus == "question"
     assert staff.post(change, PLAN | why | {"focus": "none"}).status_code == 302
     assert Plan.objects.get().focus == "none"
-    errors = problems(staff.post(change, PLAN | {"compression_engine": "trim", "focus": "question"}))
+    errors = problems(
+        staff.post(change, PLAN | {"compression_engine": "trim", "focus": "question"})
+    )
     assert "text_rank" in str(errors["focus"])
-    assert staff.post(change, PLAN | why | {"compression_engine": "", "focus": ""}).status_code == 302
+    assert (
+        staff.post(change, PLAN | why | {"compression_engine": "", "focus": ""}).status_code == 302
+    )
     assert Plan.objects.get().focus == "none"
 
 
@@ -219,7 +245,8 @@ def test_another_engine_brings_its_own_focus_unless_that_is_changed_too(staff: C
 def test_a_key_is_shown_once_and_its_digest_never(staff: Client, kind: str) -> None:
     acme = Tenant.objects.create(slug="acme")
     reply = staff.post(
-        f"/admin/plans/{kind}/add/", {"name": "sdk", "tenant": acme.pk, "routes": "smart/balanced\n\n cheap ", "_continue": "1"}
+        f"/admin/plans/{kind}/add/",
+        {"name": "sdk", "tenant": acme.pk, "routes": "smart/balanced\n\n cheap ", "_continue": "1"},
     )
     assert reply.status_code == 200
     found = re.search(r"tta?-[A-Za-z0-9_-]{43}", reply.content.decode())
@@ -232,7 +259,12 @@ def test_a_key_is_shown_once_and_its_digest_never(staff: Client, kind: str) -> N
         assert keys.well_formed(secret, keys.VIRTUAL)
     else:
         assert Manager(secret).call("GET", PLANS).status_code == 200
-    for page in (f"/admin/plans/{kind}/", f"/admin/plans/{kind}/{row.pk}/change/", f"/admin/plans/{kind}/{row.pk}/history/", "/admin/"):
+    for page in (
+        f"/admin/plans/{kind}/",
+        f"/admin/plans/{kind}/{row.pk}/change/",
+        f"/admin/plans/{kind}/{row.pk}/history/",
+        "/admin/",
+    ):
         html = staff.get(page).content.decode()
         assert secret not in html
         assert row.digest not in html
@@ -241,7 +273,15 @@ def test_a_key_is_shown_once_and_its_digest_never(staff: Client, kind: str) -> N
 def test_changing_a_key_keeps_its_secret_and_tenant(staff: Client) -> None:
     acme, other = Tenant.objects.create(slug="acme"), Tenant.objects.create(slug="other")
     row, _ = services.issue_virtual_key(tenant=acme, name="sdk")
-    body = {"name": "renamed", "tenant": other.pk, "routes": "", "expires_at_0": "", "expires_at_1": "", "digest": "x", "prefix": "x"}
+    body = {
+        "name": "renamed",
+        "tenant": other.pk,
+        "routes": "",
+        "expires_at_0": "",
+        "expires_at_1": "",
+        "digest": "x",
+        "prefix": "x",
+    }
     assert staff.post(f"/admin/plans/virtualkey/{row.pk}/change/", body).status_code == 302
     digest = row.digest
     row.refresh_from_db()
@@ -269,7 +309,12 @@ def test_a_key_in_use_is_revoked_only_by_its_name(staff: Client) -> None:
     used, _ = services.issue_virtual_key(tenant=acme, name="web widget")
     idle, _ = services.issue_virtual_key(tenant=acme, name="idle")
     now = time.time()
-    store(*(make_event(at=now - 60 * minutes, key_id=used.pk, plan_id=None) for minutes in (1, 2, 60 * 30)))
+    store(
+        *(
+            make_event(at=now - 60 * minutes, key_id=used.pk, plan_id=None)
+            for minutes in (1, 2, 60 * 30)
+        )
+    )
     selected = {"action": "revoke_keys", "_selected_action": [used.pk, idle.pk]}
     page = staff.post("/admin/plans/virtualkey/", selected).content.decode()
     assert "Revoke 2 keys?" in page
@@ -277,10 +322,16 @@ def test_a_key_in_use_is_revoked_only_by_its_name(staff: Client) -> None:
     assert f'name="name_{used.pk}"' in page
     assert f'name="name_{idle.pk}"' not in page
     for typed in ("", "web"):
-        refused = staff.post("/admin/plans/virtualkey/", selected | REVOKE | {f"name_{used.pk}": typed})
+        refused = staff.post(
+            "/admin/plans/virtualkey/", selected | REVOKE | {f"name_{used.pk}": typed}
+        )
         assert "as it stands above" in refused.content.decode()
     assert len(selectors.live_keys()) == 2
-    done = staff.post("/admin/plans/virtualkey/", selected | REVOKE | {f"name_{used.pk}": "web widget"}, follow=True)
+    done = staff.post(
+        "/admin/plans/virtualkey/",
+        selected | REVOKE | {f"name_{used.pk}": "web widget"},
+        follow=True,
+    )
     assert "2 keys were revoked" in done.content.decode()
     assert selectors.live_keys() == {}
 
@@ -301,23 +352,44 @@ def test_admin_keys_are_asked_about_without_figures(staff: Client) -> None:
 def test_a_price_changed_by_a_person_is_marked_as_edited_and_can_go_back(staff: Client) -> None:
     services.seed_prices()
     row = ModelPrice.objects.get(provider="openai", model="gpt-4o-mini")
-    body = {"provider": "openai", "model": "gpt-4o-mini", "input": "9", "output": "9", "cached_input": "", "cache_write": "10"}
+    body = {
+        "provider": "openai",
+        "model": "gpt-4o-mini",
+        "input": "9",
+        "output": "9",
+        "cached_input": "",
+        "cache_write": "10",
+    }
     assert staff.post(f"/admin/plans/modelprice/{row.pk}/change/", body).status_code == 302
     row.refresh_from_db()
-    assert (row.input, row.cached_input, row.cache_write, row.edited) == (Decimal(9), None, Decimal(10), True)
-    staff.post("/admin/plans/modelprice/", {"action": "follow_published", "_selected_action": [row.pk]})
+    assert (row.input, row.cached_input, row.cache_write, row.edited) == (
+        Decimal(9),
+        None,
+        Decimal(10),
+        True,
+    )
+    staff.post(
+        "/admin/plans/modelprice/", {"action": "follow_published", "_selected_action": [row.pk]}
+    )
     row.refresh_from_db()
     assert (str(row.input), row.cache_write, row.edited) == ("0.150000", None, False)
-    assert "input" in problems(staff.post(f"/admin/plans/modelprice/{row.pk}/change/", body | {"input": "-1"}))
+    assert "input" in problems(
+        staff.post(f"/admin/plans/modelprice/{row.pk}/change/", body | {"input": "-1"})
+    )
 
 
 # Upstreams and routes
 
 
 def test_a_refused_upstream_asks_for_its_key_again(staff: Client) -> None:
-    """A password field is never filled in by the server: without a word the second try would save no key."""
+    """A password field is never filled in by the server:
+    without a word the second try would save no key."""
     add = "/admin/proxy/upstream/add/"
-    typed = UPSTREAM | {"base_url": "http://127.0.0.1:9000/v1", "provider_key": "sk-canary", "without_key": "on"}
+    typed = UPSTREAM | {
+        "base_url": "http://127.0.0.1:9000/v1",
+        "provider_key": "sk-canary",
+        "without_key": "on",
+    }
     refused = staff.post(add, typed)
     assert problems(refused)["provider_key"] == [KEY_DROPPED]
     assert "sk-canary" not in refused.content.decode()
@@ -340,7 +412,12 @@ def test_an_upstream_without_a_key_is_saved_only_when_that_is_said(staff: Client
 
 
 def test_a_provider_key_goes_in_and_never_comes_out(staff: Client) -> None:
-    assert staff.post("/admin/proxy/upstream/add/", UPSTREAM | {"provider_key": " sk-canary "}).status_code == 302
+    assert (
+        staff.post(
+            "/admin/proxy/upstream/add/", UPSTREAM | {"provider_key": " sk-canary "}
+        ).status_code
+        == 302
+    )
     upstream = Upstream.objects.get()
     assert encryption.open_sealed(upstream.encrypted_key) == "sk-canary"
     change = f"/admin/proxy/upstream/{upstream.pk}/change/"
@@ -349,10 +426,17 @@ def test_a_provider_key_goes_in_and_never_comes_out(staff: Client) -> None:
     again = staff.post(change, UPSTREAM | {"provider_key": "sk-canary", "read_timeout": "0"})
     assert "read_timeout" in problems(again)
     assert "sk-canary" not in again.content.decode()
-    assert staff.post(change, UPSTREAM | {"read_timeout": "60", "provider_key": ""}).status_code == 302
+    assert (
+        staff.post(change, UPSTREAM | {"read_timeout": "60", "provider_key": ""}).status_code == 302
+    )
     upstream.refresh_from_db()
-    assert (encryption.open_sealed(upstream.encrypted_key), upstream.read_timeout) == ("sk-canary", 60)
-    assert "remove_key" in problems(staff.post(change, UPSTREAM | {"provider_key": "x", "remove_key": "on"}))
+    assert (encryption.open_sealed(upstream.encrypted_key), upstream.read_timeout) == (
+        "sk-canary",
+        60,
+    )
+    assert "remove_key" in problems(
+        staff.post(change, UPSTREAM | {"provider_key": "x", "remove_key": "on"})
+    )
     assert staff.post(change, UPSTREAM | {"remove_key": "on"}).status_code == 302
     upstream.refresh_from_db()
     assert not upstream.encrypted_key
@@ -360,25 +444,49 @@ def test_a_provider_key_goes_in_and_never_comes_out(staff: Client) -> None:
 
 def test_a_provider_key_that_cannot_be_a_header_is_refused(staff: Client) -> None:
     for key in ("sk a", "sk-é", "sk\tx"):
-        assert "provider_key" in problems(staff.post("/admin/proxy/upstream/add/", UPSTREAM | {"provider_key": key}))
+        assert "provider_key" in problems(
+            staff.post("/admin/proxy/upstream/add/", UPSTREAM | {"provider_key": key})
+        )
 
 
 def test_a_private_address_needs_the_box_ticked(staff: Client) -> None:
-    for url in ("http://127.1:8080/v1", "http://[::1]/v1", "http://169.254.169.254", "http://llama:8000/v1"):
-        assert "base_url" in problems(staff.post("/admin/proxy/upstream/add/", UPSTREAM | {"base_url": url}))
-    own = UPSTREAM | {"base_url": "http://llama:8000/v1/", "allow_private": "on", "without_key": "on"}
+    for url in (
+        "http://127.1:8080/v1",
+        "http://[::1]/v1",
+        "http://169.254.169.254",
+        "http://llama:8000/v1",
+    ):
+        assert "base_url" in problems(
+            staff.post("/admin/proxy/upstream/add/", UPSTREAM | {"base_url": url})
+        )
+    own = UPSTREAM | {
+        "base_url": "http://llama:8000/v1/",
+        "allow_private": "on",
+        "without_key": "on",
+    }
     assert staff.post("/admin/proxy/upstream/add/", own).status_code == 302
     assert Upstream.objects.get().base_url == "http://llama:8000/v1"
     del own["allow_private"]
-    assert "base_url" in problems(staff.post(f"/admin/proxy/upstream/{Upstream.objects.get().pk}/change/", own))
+    assert "base_url" in problems(
+        staff.post(f"/admin/proxy/upstream/{Upstream.objects.get().pk}/change/", own)
+    )
 
 
 def test_a_route_shows_its_version_and_price(staff: Client) -> None:
     services.seed_prices()
-    route = put_route(name="smart/balanced", upstream=put_upstream(name="openai", base_url=UPSTREAM["base_url"]), model="gpt-4o-mini")
+    route = put_route(
+        name="smart/balanced",
+        upstream=put_upstream(name="openai", base_url=UPSTREAM["base_url"]),
+        model="gpt-4o-mini",
+    )
     change = f"/admin/proxy/route/{route.pk}/change/"
     assert "$0.15" in staff.get(change).content.decode()
-    body = {"name": "smart/balanced", "upstream": route.upstream_id, "model": "my-own", "enabled": "on"}
+    body = {
+        "name": "smart/balanced",
+        "upstream": route.upstream_id,
+        "model": "my-own",
+        "enabled": "on",
+    }
     assert staff.post(change, body).status_code == 302
     assert Route.objects.get().version == 2
     assert "Unpriced" in staff.get(change).content.decode()
@@ -391,15 +499,25 @@ def test_a_route_shows_its_version_and_price(staff: Client) -> None:
 @pytest.mark.django_db(transaction=True)
 def test_guessing_a_password_is_stopped(client: Client) -> None:
     User.objects.create_superuser("root", password="the right one")
-    statuses = [client.post("/admin/login/", {"username": "root", "password": f"guess {n}"}).status_code for n in range(6)]
+    statuses = [
+        client.post("/admin/login/", {"username": "root", "password": f"guess {n}"}).status_code
+        for n in range(6)
+    ]
     assert statuses[0] == 200
     assert statuses[-1] == 429
-    assert client.post("/admin/login/", {"username": "root", "password": "the right one"}).status_code == 429
+    assert (
+        client.post("/admin/login/", {"username": "root", "password": "the right one"}).status_code
+        == 429
+    )
 
 
 def guess(name: str, address: str, client: Client | None = None) -> int:
     """The status of a wrong password, sent from there."""
-    return (client or Client()).post("/admin/login/", {"username": name, "password": "wrong"}, REMOTE_ADDR=address).status_code
+    return (
+        (client or Client())
+        .post("/admin/login/", {"username": name, "password": "wrong"}, REMOTE_ADDR=address)
+        .status_code
+    )
 
 
 @pytest.fixture
@@ -418,7 +536,9 @@ def test_one_address_may_not_try_name_after_name(monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("quick_hashes")
-def test_one_name_may_not_be_tried_from_address_after_address_and_its_owner_is_not_locked_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_name_may_not_be_tried_from_address_after_address_and_its_owner_is_not_locked_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """As whoever may write X-Forwarded-For does."""
     monkeypatch.setattr(login_limits, "NAME_FAILURES", 8)
     User.objects.create_superuser("root", password="the right one")
@@ -435,7 +555,10 @@ def test_one_name_may_not_be_tried_from_address_after_address_and_its_owner_is_n
 @pytest.mark.usefixtures("quick_hashes")
 def test_a_log_in_whose_next_is_refused_leads_to_a_page_there_is() -> None:
     User.objects.create_superuser("root", password="the right one")
-    reply = Client().post("/admin/login/", {"username": "root", "password": "the right one", "next": "https://evil.example/"})
+    reply = Client().post(
+        "/admin/login/",
+        {"username": "root", "password": "the right one", "next": "https://evil.example/"},
+    )
     assert (reply.status_code, reply["location"]) == (302, "/dashboard/")
 
 
@@ -466,7 +589,9 @@ def test_log_ins_take_turns_and_only_so_many_wait() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_too_many_log_ins_at_once_are_told_so(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_log_ins_at_once_are_told_so(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     turns = login_limits.Turns(waiting=0)
     monkeypatch.setattr(login_limits, "_turns", turns)
     with turns.take():

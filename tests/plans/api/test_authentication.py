@@ -16,16 +16,40 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.mark.parametrize(
-    "header", ["", "Bearer", "Bearer ", "Bearer x", "Basic eDp5", "bearer tta-" + "A" * 43, "Bearer tta-" + "A" * 44, "Bearer \xe9"]
+    "header",
+    [
+        "",
+        "Bearer",
+        "Bearer ",
+        "Bearer x",
+        "Basic eDp5",
+        "bearer tta-" + "A" * 43,
+        "Bearer tta-" + "A" * 44,
+        "Bearer \xe9",
+    ],
 )
 def test_without_a_valid_admin_key_nothing_opens(client: Client, header: str) -> None:
-    for method, path in (("GET", PLANS), ("POST", PLANS), ("PATCH", ONE), ("DELETE", ONE), ("GET", "/token-saving/cache-engines")):
-        reply = client.generic(method, path, "{", "application/json", headers={"authorization": header} if header else None)
+    for method, path in (
+        ("GET", PLANS),
+        ("POST", PLANS),
+        ("PATCH", ONE),
+        ("DELETE", ONE),
+        ("GET", "/token-saving/cache-engines"),
+    ):
+        reply = client.generic(
+            method,
+            path,
+            "{",
+            "application/json",
+            headers={"authorization": header} if header else None,
+        )
         refused(reply, 401, code="invalid_api_key")
         assert reply["WWW-Authenticate"].startswith("Bearer")
 
 
-def test_a_malformed_key_is_refused_before_any_look_up(client: Client, django_assert_num_queries: Any) -> None:
+def test_a_malformed_key_is_refused_before_any_look_up(
+    client: Client, django_assert_num_queries: Any
+) -> None:
     with django_assert_num_queries(0):
         assert client.get(PLANS, headers={"authorization": "Bearer tta-short"}).status_code == 401
 
@@ -57,9 +81,24 @@ def test_two_tenants_never_see_each_others_plans(platform: Manager, acme: Tenant
     assert json.loads(theirs.call("GET", PLANS).content)["data"] == []
     for name in ("ours", "everyones"):
         for method, body in (("GET", None), ("PATCH", {"mode": "off"}), ("DELETE", None)):
-            refused(theirs.call(method, f"{PLANS}/{name}", body), 404, param="plan", code="plan_not_found")
-            refused(theirs.call(method, f"{PLANS}/{name}?tenant=acme", body), 404, param="tenant", code="tenant_not_found")
-    refused(theirs.call("POST", f"{PLANS}?tenant=nobody", {"plan_name": "x"}), 404, param="tenant", code="tenant_not_found")
+            refused(
+                theirs.call(method, f"{PLANS}/{name}", body),
+                404,
+                param="plan",
+                code="plan_not_found",
+            )
+            refused(
+                theirs.call(method, f"{PLANS}/{name}?tenant=acme", body),
+                404,
+                param="tenant",
+                code="tenant_not_found",
+            )
+    refused(
+        theirs.call("POST", f"{PLANS}?tenant=nobody", {"plan_name": "x"}),
+        404,
+        param="tenant",
+        code="tenant_not_found",
+    )
     assert theirs.call("GET", f"{PLANS}?tenant=other").status_code == 200
     assert Plan.objects.filter(mode="active").count() == 2
 
@@ -73,7 +112,9 @@ def test_the_platform_chooses_the_owner_by_tenant(platform: Manager, acme: Tenan
 
 def staff(*permissions: str) -> Client:
     user = User.objects.create_user("staff", is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(codename__in=permissions, content_type__app_label="plans"))
+    user.user_permissions.set(
+        Permission.objects.filter(codename__in=permissions, content_type__app_label="plans")
+    )
     client = Client(enforce_csrf_checks=True)
     client.force_login(user)
     return client
@@ -85,7 +126,9 @@ def test_a_staff_session_acts_as_the_platform_within_its_permissions(platform: M
     assert client.get(PLANS).status_code == 200
     client = Client()
     client.force_login(User.objects.get())
-    refused(client.post(PLANS, GUIDE, content_type="application/json"), 403, code="permission_denied")
+    refused(
+        client.post(PLANS, GUIDE, content_type="application/json"), 403, code="permission_denied"
+    )
     refused(client.delete(ONE), 403, code="permission_denied")
     User.objects.update(is_staff=False)
     refused(client.get(PLANS), 403, code="permission_denied")
@@ -93,7 +136,14 @@ def test_a_staff_session_acts_as_the_platform_within_its_permissions(platform: M
 
 def test_a_session_without_its_csrf_token_changes_nothing(client: Client) -> None:
     session = staff("view_plan", "add_plan")
-    assert "CSRF" in refused(session.post(PLANS, GUIDE, content_type="application/json"), 403, code="permission_denied")
+    assert "CSRF" in refused(
+        session.post(PLANS, GUIDE, content_type="application/json"), 403, code="permission_denied"
+    )
     token = "a" * 32
     session.cookies["tokenthrift_csrf"] = token
-    assert session.post(PLANS, GUIDE, content_type="application/json", headers={"x-csrftoken": token}).status_code == 201
+    assert (
+        session.post(
+            PLANS, GUIDE, content_type="application/json", headers={"x-csrftoken": token}
+        ).status_code
+        == 201
+    )

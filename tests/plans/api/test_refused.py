@@ -1,4 +1,5 @@
-"""Bad input to the management API: refused with the field's name and what would be accepted, and nothing is changed."""
+"""Bad input to the management API: refused with the field's name and what would be accepted,
+and nothing is changed."""
 
 import json
 from typing import Any
@@ -40,7 +41,10 @@ WRONG_FIELDS: list[tuple[dict[str, Any], str]] = [
     ({"compression": {"focus": "answer"}}, "compression.focus"),
     ({"compression": {"focus": None}}, "compression.focus"),
     ({"compression": {"engine": "trim", "focus": "question"}}, "compression.focus"),
-    ({"compression": {"engine": "lsa", "focus": "question", "max_input_tokens": 64}}, "compression.focus"),
+    (
+        {"compression": {"engine": "lsa", "focus": "question", "max_input_tokens": 64}},
+        "compression.focus",
+    ),
     ({"cache": True}, "cache"),
     ({"cache": {"similarity_threshold": 1.01}}, "cache.similarity_threshold"),
     ({"cache": {"similarity_threshold": -0.1}}, "cache.similarity_threshold"),
@@ -84,8 +88,12 @@ WRONG_FIELDS: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("fields", "param"), WRONG_FIELDS, ids=[json.dumps(fields) for fields, _ in WRONG_FIELDS])
-def test_a_wrong_field_is_refused_by_name_when_a_plan_is_made_or_changed(platform: Manager, fields: dict[str, Any], param: str) -> None:
+@pytest.mark.parametrize(
+    ("fields", "param"), WRONG_FIELDS, ids=[json.dumps(fields) for fields, _ in WRONG_FIELDS]
+)
+def test_a_wrong_field_is_refused_by_name_when_a_plan_is_made_or_changed(
+    platform: Manager, fields: dict[str, Any], param: str
+) -> None:
     message = refused(platform.call("POST", PLANS, {"plan_name": "new"} | fields), 400, param=param)
     assert param in message
     platform.create()
@@ -94,7 +102,10 @@ def test_a_wrong_field_is_refused_by_name_when_a_plan_is_made_or_changed(platfor
     assert Plan.objects.get().version == 1
 
 
-@pytest.mark.parametrize("name", ["", " ", "a b", "-a", "a/b", "ä", "a" * 65, "a\n", "a\x00b", "\ud800", None, 1, True, ["a"]])
+@pytest.mark.parametrize(
+    "name",
+    ["", " ", "a b", "-a", "a/b", "ä", "a" * 65, "a\n", "a\x00b", "\ud800", None, 1, True, ["a"]],
+)
 def test_a_bad_name_is_refused(platform: Manager, name: Any) -> None:
     refused(platform.call("POST", PLANS, {"plan_name": name}), 400, param="plan_name")
 
@@ -105,11 +116,18 @@ def test_a_name_must_be_given(platform: Manager) -> None:
 
 
 def test_what_a_later_version_brings_is_refused_as_such(platform: Manager) -> None:
-    assert "not available in this version" in platform.call("POST", PLANS, {"plan_name": "x", "bindings": 1}).content.decode().lower()
+    assert (
+        "not available in this version"
+        in platform.call("POST", PLANS, {"plan_name": "x", "bindings": 1}).content.decode().lower()
+    )
 
 
 def test_every_field_at_fault_is_named_in_the_message(platform: Manager) -> None:
-    reply = platform.call("POST", PLANS, {"plan_name": "x", "compression": {"engine": "bert"}, "cache": {"ttl": 0, "nope": 1}})
+    reply = platform.call(
+        "POST",
+        PLANS,
+        {"plan_name": "x", "compression": {"engine": "bert"}, "cache": {"ttl": 0, "nope": 1}},
+    )
     message = refused(reply, 400, param="compression.engine")
     for part in ("compression.engine", "text_rank", "cache.ttl", "cache.nope"):
         assert part in message
@@ -148,24 +166,42 @@ def test_json_that_is_not_an_object_is_refused(platform: Manager, body: bytes) -
 
 
 def test_a_number_too_large_for_a_float_is_refused(platform: Manager) -> None:
-    reply = platform.call("POST", PLANS, b'{"plan_name": "x", "cache": {"similarity_threshold": 1e999}}')
+    reply = platform.call(
+        "POST", PLANS, b'{"plan_name": "x", "cache": {"similarity_threshold": 1e999}}'
+    )
     refused(reply, 400, param="cache.similarity_threshold")
 
 
-def test_a_field_name_of_lone_surrogates_and_controls_is_refused_in_printable_form(platform: Manager) -> None:
-    refused(platform.call("POST", PLANS, b'{"plan_name": "x", "\\ud800\\u0000<b>": 1}'), 400, param="??<b>")
+def test_a_field_name_of_lone_surrogates_and_controls_is_refused_in_printable_form(
+    platform: Manager,
+) -> None:
+    refused(
+        platform.call("POST", PLANS, b'{"plan_name": "x", "\\ud800\\u0000<b>": 1}'),
+        400,
+        param="??<b>",
+    )
 
 
 def test_other_content_types_are_refused(platform: Manager) -> None:
-    for kind in ("application/x-www-form-urlencoded", "text/plain", "multipart/form-data; boundary=x"):
+    for kind in (
+        "application/x-www-form-urlencoded",
+        "text/plain",
+        "multipart/form-data; boundary=x",
+    ):
         reply = platform.client.generic("POST", PLANS, json.dumps(GUIDE), content_type=kind)
         refused(reply, 415, code="unsupported_media_type")
-    reply = platform.client.generic("POST", PLANS, json.dumps(GUIDE), content_type="application/json; charset=nonsense")
+    reply = platform.client.generic(
+        "POST", PLANS, json.dumps(GUIDE), content_type="application/json; charset=nonsense"
+    )
     assert reply.status_code == 201
 
 
 def test_a_body_over_the_limit_is_refused(platform: Manager) -> None:
-    refused(platform.call("POST", PLANS, b'{"plan_name": "x"' + b" " * 70_000 + b"}"), 413, code="request_too_large")
+    refused(
+        platform.call("POST", PLANS, b'{"plan_name": "x"' + b" " * 70_000 + b"}"),
+        413,
+        code="request_too_large",
+    )
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH"])
@@ -175,20 +211,28 @@ def test_a_method_that_a_path_does_not_know_is_refused(platform: Manager, method
     assert "POST" in reply["Allow"]
 
 
-@pytest.mark.parametrize("path", ["", "/", "/nothing", "/plans/a/b/c", "/plans//", "/cache-engines/x"])
+@pytest.mark.parametrize(
+    "path", ["", "/", "/nothing", "/plans/a/b/c", "/plans//", "/cache-engines/x"]
+)
 def test_an_unknown_path_gets_the_error_object(platform: Manager, path: str) -> None:
     refused(platform.call("GET", f"/token-saving{path}"), 404, code="unknown_url")
     refused(Manager("nobody").call("GET", f"/token-saving{path}"), 401, code="invalid_api_key")
 
 
-@pytest.mark.parametrize("name", ["%00", "a%00b", "%ED%A0%80", "%FF", "a" * 300, "a%20b", "%F0%9F%98%80"])
+@pytest.mark.parametrize(
+    "name", ["%00", "a%00b", "%ED%A0%80", "%FF", "a" * 300, "a%20b", "%F0%9F%98%80"]
+)
 def test_a_strange_name_in_the_path_is_an_unknown_plan(platform: Manager, name: str) -> None:
     refused(platform.call("GET", f"{PLANS}/{name}"), 404, param="plan", code="plan_not_found")
 
 
 @pytest.mark.parametrize("slug", ["nobody", "%00", "%ED%A0%80", "a" * 300, "acme%00"])
-def test_a_strange_or_unknown_tenant_is_not_found(platform: Manager, acme: Tenant, slug: str) -> None:
-    refused(platform.call("GET", f"{PLANS}?tenant={slug}"), 404, param="tenant", code="tenant_not_found")
+def test_a_strange_or_unknown_tenant_is_not_found(
+    platform: Manager, acme: Tenant, slug: str
+) -> None:
+    refused(
+        platform.call("GET", f"{PLANS}?tenant={slug}"), 404, param="tenant", code="tenant_not_found"
+    )
 
 
 def test_a_wrong_host_gets_the_error_object(platform: Manager, settings: Settings) -> None:
@@ -200,7 +244,10 @@ def test_a_wrong_host_gets_the_error_object(platform: Manager, settings: Setting
 
 
 def test_a_lost_database_and_a_bug_get_the_error_object_without_details() -> None:
-    for error, status, code in ((OperationalError("secret"), 503, "database_unavailable"), (KeyError("secret"), 500, "internal_error")):
+    for error, status, code in (
+        (OperationalError("secret"), 503, "database_unavailable"),
+        (KeyError("secret"), 500, "internal_error"),
+    ):
         reply = as_error_object(error, {})
         assert reply.status_code == status
         assert reply.data["error"]["code"] == code

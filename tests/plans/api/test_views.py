@@ -1,4 +1,5 @@
-"""The management API: what it takes, how it changes plans, what it knows of the backends, and its document."""
+"""The management API: what it takes, how it changes plans, what it knows of the backends,
+and its document."""
 
 import json
 from pathlib import Path
@@ -69,7 +70,9 @@ def test_the_body_of_the_guide_makes_the_plan_it_describes(platform: Manager) ->
 def test_a_half_left_out_is_off_when_the_other_is_given(platform: Manager) -> None:
     assert platform.create(plan_name="a", cache={})["compression"] is None
     assert platform.create(plan_name="b", compression={})["cache"] is None
-    assert platform.create(plan_name="c", cache={"backend": None})["cache"] == CACHE | {"backend": None}
+    assert platform.create(plan_name="c", cache={"backend": None})["cache"] == CACHE | {
+        "backend": None
+    }
 
 
 def test_a_plan_that_gives_neither_half_takes_both_with_their_defaults(platform: Manager) -> None:
@@ -93,7 +96,9 @@ def test_plans_are_listed_read_and_deleted(platform: Manager) -> None:
     refused(platform.call("DELETE", f"{PLANS}/a"), 404, param="plan", code="plan_not_found")
 
 
-@pytest.mark.parametrize("path", ["/plans", "/plans/plan", "/cache-engines", "/compression-engines"])
+@pytest.mark.parametrize(
+    "path", ["/plans", "/plans/plan", "/cache-engines", "/compression-engines"]
+)
 def test_every_path_answers_with_and_without_a_slash(platform: Manager, path: str) -> None:
     platform.create()
     with_slash, without = (platform.call("GET", f"/token-saving{path}{end}") for end in ("", "/"))
@@ -101,13 +106,20 @@ def test_every_path_answers_with_and_without_a_slash(platform: Manager, path: st
     assert with_slash.content == without.content
 
 
-def test_a_body_posted_to_the_path_with_a_slash_is_not_lost_in_a_redirect(platform: Manager) -> None:
+def test_a_body_posted_to_the_path_with_a_slash_is_not_lost_in_a_redirect(
+    platform: Manager,
+) -> None:
     assert platform.call("POST", f"{PLANS}/", {"plan_name": "x"}).status_code == 201
     assert platform.call("PATCH", f"{PLANS}/x/", {"mode": "off"}).status_code == 200
 
 
 def test_the_engines_say_whether_they_answer(platform: Manager) -> None:
-    backends = {engine["name"]: engine for engine in json.loads(platform.call("GET", "/token-saving/cache-engines").content)["data"]}
+    backends = {
+        engine["name"]: engine
+        for engine in json.loads(platform.call("GET", "/token-saving/cache-engines").content)[
+            "data"
+        ]
+    }
     assert backends["pgvector_semantic"]["available"]
     assert backends["redis_semantic"]["available"]
     assert not backends["qdrant_semantic"]["available"]
@@ -137,8 +149,12 @@ def test_a_patch_changes_only_the_fields_it_names(platform: Manager) -> None:
 def test_null_turns_a_half_off_and_an_object_turns_it_on_with_defaults(platform: Manager) -> None:
     platform.create(cache={"ttl": 60})
     assert json.loads(platform.call("PATCH", ONE, {"cache": None}).content)["cache"] is None
-    assert json.loads(platform.call("PATCH", ONE, {"cache": {"scope": "key"}}).content)["cache"] == CACHE | {"scope": "key"}
-    assert json.loads(platform.call("PATCH", ONE, {"compression": {"engine": "trim"}}).content)["compression"] == COMPRESSION | {
+    assert json.loads(platform.call("PATCH", ONE, {"cache": {"scope": "key"}}).content)[
+        "cache"
+    ] == CACHE | {"scope": "key"}
+    assert json.loads(platform.call("PATCH", ONE, {"compression": {"engine": "trim"}}).content)[
+        "compression"
+    ] == COMPRESSION | {
         "engine": "trim",
         "focus": "none",
     }
@@ -153,7 +169,9 @@ def test_a_patch_that_changes_nothing_keeps_the_version(platform: Manager) -> No
 def test_a_patch_that_would_break_the_plan_changes_nothing(platform: Manager) -> None:
     before = platform.create()
     refused(
-        platform.call("PATCH", ONE, {"mode": "off", "cache": {"ttl": 60, "similarity_threshold": 2}}),
+        platform.call(
+            "PATCH", ONE, {"mode": "off", "cache": {"ttl": 60, "similarity_threshold": 2}}
+        ),
         400,
         param="cache.similarity_threshold",
     )
@@ -163,7 +181,12 @@ def test_a_patch_that_would_break_the_plan_changes_nothing(platform: Manager) ->
 def test_a_version_in_the_patch_is_checked(platform: Manager) -> None:
     platform.create()
     assert platform.call("PATCH", ONE, {"version": 1, "mode": "off"}).status_code == 200
-    message = refused(platform.call("PATCH", ONE, {"version": 1, "mode": "active"}), 409, param="version", code="version_conflict")
+    message = refused(
+        platform.call("PATCH", ONE, {"version": 1, "mode": "active"}),
+        409,
+        param="version",
+        code="version_conflict",
+    )
     assert "version 2" in message
     for wrong in ("2", True, None, 2.0):
         refused(platform.call("PATCH", ONE, {"version": wrong}), 400, param="version")
@@ -172,34 +195,60 @@ def test_a_version_in_the_patch_is_checked(platform: Manager) -> None:
 def test_a_plan_can_be_renamed_to_a_free_name(platform: Manager) -> None:
     platform.create()
     platform.create(plan_name="other")
-    refused(platform.call("PATCH", ONE, {"plan_name": "other"}), 409, param="plan_name", code="plan_name_taken")
-    assert json.loads(platform.call("PATCH", ONE, {"plan_name": "free"}).content)["plan_name"] == "free"
+    refused(
+        platform.call("PATCH", ONE, {"plan_name": "other"}),
+        409,
+        param="plan_name",
+        code="plan_name_taken",
+    )
+    assert (
+        json.loads(platform.call("PATCH", ONE, {"plan_name": "free"}).content)["plan_name"]
+        == "free"
+    )
     assert platform.call("GET", ONE).status_code == 404
 
 
 def test_a_name_is_taken_once_per_owner(platform: Manager, acme: Tenant) -> None:
     platform.create()
-    refused(platform.call("POST", PLANS, {"plan_name": "plan"}), 409, param="plan_name", code="plan_name_taken")
+    refused(
+        platform.call("POST", PLANS, {"plan_name": "plan"}),
+        409,
+        param="plan_name",
+        code="plan_name_taken",
+    )
     assert platform.call("POST", f"{PLANS}?tenant=acme", {"plan_name": "plan"}).status_code == 201
-    refused(platform.call("POST", f"{PLANS}?tenant=acme", {"plan_name": "plan"}), 409, param="plan_name", code="plan_name_taken")
+    refused(
+        platform.call("POST", f"{PLANS}?tenant=acme", {"plan_name": "plan"}),
+        409,
+        param="plan_name",
+        code="plan_name_taken",
+    )
 
 
 # Backends as they answer now
 
 
-def test_a_backend_that_does_not_answer_is_refused_with_the_reason(platform: Manager, settings: Settings) -> None:
+def test_a_backend_that_does_not_answer_is_refused_with_the_reason(
+    platform: Manager, settings: Settings
+) -> None:
     settings.REDIS_SEMANTIC_URL = "redis://:hidden@127.0.0.1:1/0"
     message = refused(platform.call("POST", PLANS, GUIDE), 400, param="cache.backend")
     assert "127.0.0.1:1 does not answer" in message
     assert "hidden" not in message
 
 
-def test_a_plan_on_a_backend_that_went_away_can_still_be_changed(platform: Manager, settings: Settings) -> None:
+def test_a_plan_on_a_backend_that_went_away_can_still_be_changed(
+    platform: Manager, settings: Settings
+) -> None:
     platform.create(cache={"backend": "redis_semantic"})
     settings.REDIS_SEMANTIC_URL = "redis://127.0.0.1:1/0"
     assert platform.call("PATCH", ONE, {"cache": {"ttl": 60}}).status_code == 200
     assert platform.call("PATCH", ONE, {"cache": {"backend": None}}).status_code == 200
-    refused(platform.call("PATCH", ONE, {"cache": {"backend": "redis_semantic"}}), 400, param="cache.backend")
+    refused(
+        platform.call("PATCH", ONE, {"cache": {"backend": "redis_semantic"}}),
+        400,
+        param="cache.backend",
+    )
 
 
 # What questions are matched by
@@ -211,12 +260,20 @@ def test_a_plan_may_match_by_cosine_and_go_back(platform: Manager) -> None:
     assert json.loads(reply.content)["cache"]["match"] == "verified"
 
 
-def test_to_verify_is_refused_while_the_verifier_is_not_prepared(platform: Manager, settings: Settings, tmp_path: Path) -> None:
+def test_to_verify_is_refused_while_the_verifier_is_not_prepared(
+    platform: Manager, settings: Settings, tmp_path: Path
+) -> None:
     platform.create(cache={"match": "verified"})
     settings.VAR_DIR = tmp_path
-    message = refused(platform.call("POST", PLANS, {"plan_name": "new", "cache": {"match": "verified"}}), 400, param="cache.match")
+    message = refused(
+        platform.call("POST", PLANS, {"plan_name": "new", "cache": {"match": "verified"}}),
+        400,
+        param="cache.match",
+    )
     assert "prepare_embedder" in message
-    assert platform.call("PATCH", ONE, {"cache": {"match": "verified", "ttl": 60}}).status_code == 200
+    assert (
+        platform.call("PATCH", ONE, {"cache": {"match": "verified", "ttl": 60}}).status_code == 200
+    )
     assert platform.create(plan_name="new", cache={"match": "cosine"})["cache"]["match"] == "cosine"
 
 
@@ -237,12 +294,17 @@ def test_the_document_shows_each_path_once_and_the_bounds_of_the_rules(client: C
 
 
 def test_the_document_and_the_rules_know_the_same_fields(platform: Manager) -> None:
-    for half, serializer in (("compression", CompressionSerializer()), ("cache", CacheSerializer())):
-        message = refused(platform.call("POST", PLANS, {"plan_name": "x", half: {"?": 1}}), 400, param=f"{half}.?")
+    for half, serializer in (
+        ("compression", CompressionSerializer()),
+        ("cache", CacheSerializer()),
+    ):
+        message = refused(
+            platform.call("POST", PLANS, {"plan_name": "x", half: {"?": 1}}), 400, param=f"{half}.?"
+        )
         assert f"Accepted here: {', '.join(serializer.fields)}." in message
-        assert {name: field.default for name, field in serializer.fields.items() if not field.write_only} == platform.create(
-            plan_name=half, **{half: {}}
-        )[half]
+        assert {
+            name: field.default for name, field in serializer.fields.items() if not field.write_only
+        } == platform.create(plan_name=half, **{half: {}})[half]
 
 
 def test_the_docs_page_runs_no_inline_code(client: Client) -> None:
@@ -253,7 +315,8 @@ def test_the_docs_page_runs_no_inline_code(client: Client) -> None:
         assert "<style" not in html
         assert " style=" not in html
         assert html.count("<script") == html.count("<script src=") == 2
-        policy = [directive.strip() for directive in page["Content-Security-Policy"].split(";")]  # in no fixed order
+        # In no fixed order.
+        policy = [directive.strip() for directive in page["Content-Security-Policy"].split(";")]
         assert "script-src 'self'" in policy
         assert "img-src 'self' data:" in policy  # the page draws its icons itself
         script = client.get(f"{path}?script=")

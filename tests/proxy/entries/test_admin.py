@@ -1,4 +1,5 @@
-"""Cached answers in the admin of two workers: browsed and deleted by staff, read with one permission more, and never without a trace."""
+"""Cached answers in the admin of two workers: browsed and deleted by staff,
+read with one permission more, and never without a trace."""
 
 import re
 import time
@@ -13,14 +14,18 @@ import pytest
 from tests.support.gateways import Gateway, running_gateway
 from tests.support.upstream import MockUpstream, completion
 
-ASKED, REWORDED, SAID = "How do I return a parcel?", "How can I return a parcel?", "Bring it to any <b>shop</b> of ours."
+ASKED, REWORDED, SAID = (
+    "How do I return a parcel?",
+    "How can I return a parcel?",
+    "Bring it to any <b>shop</b> of ours.",
+)
 LIST = "/admin/proxy/entry/"
 USERS = """
 from django.contrib.auth.models import Permission, User
 for name, words in (("reader", ("view_entry", "view_entry_text")), ("browser", ("view_entry", "delete_entry")), ("stranger", ())):
     user = User.objects.create_user(name, password="correct horse", is_staff=True)
     user.user_permissions.set(Permission.objects.filter(codename__in=words))
-"""
+"""  # noqa: E501 -- laid out as it is read
 
 
 @pytest.fixture(scope="module")
@@ -28,8 +33,17 @@ def gateway(upstream: MockUpstream, tmp_path_factory: pytest.TempPathFactory) ->
     upstream.says = completion(SAID)
     with running_gateway(upstream, tmp_path_factory.mktemp("admin"), workers=2) as running:
         running.manage("shell", "-c", USERS)
-        for name, cache in (("pgvector", {}), ("redis", {"backend": "redis_semantic"}), ("plain", {"backend": None})):
-            assert running.api("POST", "/token-saving/plans", json={"plan_name": name, "cache": cache}).status_code == 201
+        for name, cache in (
+            ("pgvector", {}),
+            ("redis", {"backend": "redis_semantic"}),
+            ("plain", {"backend": None}),
+        ):
+            assert (
+                running.api(
+                    "POST", "/token-saving/plans", json={"plan_name": name, "cache": cache}
+                ).status_code
+                == 201
+            )
         running.wait_plan("plain")
         yield running
 
@@ -43,11 +57,20 @@ def staff(gateway: Gateway, name: str) -> httpx.Client:
 
 
 def post(client: httpx.Client, path: str, **fields: Any) -> httpx.Response:
-    return client.post(path, data=fields | {"csrfmiddlewaretoken": client.cookies["tokenthrift_csrf"]})
+    return client.post(
+        path, data=fields | {"csrfmiddlewaretoken": client.cookies["tokenthrift_csrf"]}
+    )
 
 
-def ask(gateway: Gateway, plan: str, namespace: str, question: str = ASKED, **fields: Any) -> httpx.Response:
-    return gateway.chat(question, token_saving_plan_id=plan, cache={"namespace": namespace} | fields.pop("cache", {}), **fields)
+def ask(
+    gateway: Gateway, plan: str, namespace: str, question: str = ASKED, **fields: Any
+) -> httpx.Response:
+    return gateway.chat(
+        question,
+        token_saving_plan_id=plan,
+        cache={"namespace": namespace} | fields.pop("cache", {}),
+        **fields,
+    )
 
 
 def store(gateway: Gateway, plan: str, **fields: Any) -> tuple[str, str]:
@@ -55,7 +78,9 @@ def store(gateway: Gateway, plan: str, **fields: Any) -> tuple[str, str]:
     namespace = uuid.uuid4().hex
     assert ask(gateway, plan, namespace, **fields).headers["x-tokenthrift-cache"] == "miss"
     time.sleep(1)
-    row = gateway.api("GET", f"/token-saving/plans/{plan}/entries", params={"namespace": namespace}).json()["data"][0]
+    row = gateway.api(
+        "GET", f"/token-saving/plans/{plan}/entries", params={"namespace": namespace}
+    ).json()["data"][0]
     for _ in range(6):
         assert ask(gateway, plan, namespace, **fields).headers["x-tokenthrift-cache"] == "exact"
     return namespace, row["entry_id"]
@@ -63,7 +88,9 @@ def store(gateway: Gateway, plan: str, **fields: Any) -> tuple[str, str]:
 
 def looks(gateway: Gateway, entry_id: str) -> list[Any]:
     with psycopg.connect(gateway.environment["DATABASE_URL"]) as connection:
-        found = connection.execute('SELECT "user", tenant, plan FROM proxy_entrylook WHERE entry_id = %s', (entry_id,))
+        found = connection.execute(
+            'SELECT "user", tenant, plan FROM proxy_entrylook WHERE entry_id = %s', (entry_id,)
+        )
         return found.fetchall()
 
 
@@ -115,15 +142,25 @@ def test_the_list_is_searched_by_id_namespace_and_end_user(gateway: Gateway) -> 
     store(gateway, "plain")
     client = staff(gateway, "browser")
     for term in (entry_id, namespace, "emma@example.org"):
-        assert re.findall(r"/admin/proxy/entry/(\w+)/change/", client.get(LIST, params={"q": term}).text) == [entry_id]
+        assert re.findall(
+            r"/admin/proxy/entry/(\w+)/change/", client.get(LIST, params={"q": term}).text
+        ) == [entry_id]
     assert "0 cached answers" in client.get(LIST, params={"q": "nobody"}).text
-    for query in ({"tenant": "1"}, {"plan": "1"}, {"store": "exact"}, {"store": "semantic"}, {"created_at__gte": "2026-01-01"}):
+    for query in (
+        {"tenant": "1"},
+        {"plan": "1"},
+        {"store": "exact"},
+        {"store": "semantic"},
+        {"created_at__gte": "2026-01-01"},
+    ):
         assert client.get(LIST, params=query).status_code == 200
 
 
 @pytest.mark.parametrize("plan", ["pgvector", "redis"])
 @pytest.mark.parametrize("way", ["page", "action"])
-def test_what_staff_delete_is_gone_from_both_tiers_and_both_workers(gateway: Gateway, plan: str, way: str) -> None:
+def test_what_staff_delete_is_gone_from_both_tiers_and_both_workers(
+    gateway: Gateway, plan: str, way: str
+) -> None:
     namespace, entry_id = store(gateway, plan)
     other, _ = store(gateway, plan)
     client = staff(gateway, "browser")
@@ -137,19 +174,32 @@ def test_what_staff_delete_is_gone_from_both_tiers_and_both_workers(gateway: Gat
     assert "uccessfully" in done.text
     time.sleep(max(0.0, 2 - (time.monotonic() - began)))
     only = {"only-if-cached": True}
-    assert {ask(gateway, plan, namespace, question, cache=only).status_code for question in (ASKED, REWORDED) * 4} == {504}
-    assert {ask(gateway, plan, other, question, cache=only).status_code for question in (ASKED, REWORDED) * 4} == {200}
+    assert {
+        ask(gateway, plan, namespace, question, cache=only).status_code
+        for question in (ASKED, REWORDED) * 4
+    } == {504}
+    assert {
+        ask(gateway, plan, other, question, cache=only).status_code
+        for question in (ASKED, REWORDED) * 4
+    } == {200}
     assert entry_id[:12] not in client.get(LIST, params={"q": namespace}).text
 
 
 def test_tenants_show_what_they_keep(gateway: Gateway) -> None:
     store(gateway, "plain")
     gateway.manage(
-        "shell", "-c", "from django.contrib.auth.models import User; User.objects.create_superuser('root', password='correct horse')"
+        "shell",
+        "-c",
+        (
+            "from django.contrib.auth.models import User; User.objects.create_superuser('root', "
+            "password='correct horse')"
+        ),
     )
     client = staff(gateway, "root")
     time.sleep(3)
-    assert re.search(r'field-cached">[1-9]\d* \([\d.]+\s\w+\)<', client.get("/admin/plans/tenant/").text)
+    assert re.search(
+        r'field-cached">[1-9]\d* \([\d.]+\s\w+\)<', client.get("/admin/plans/tenant/").text
+    )
     page = client.get("/admin/plans/tenant/1/change/").text
     assert "Most cached answers" in page
     assert "Most cached bytes" in page

@@ -1,4 +1,5 @@
-"""Stored answers are found and deleted over HTTP: in both tiers, from the memory of two workers, by whose and what they are."""
+"""Stored answers are found and deleted over HTTP:
+in both tiers, from the memory of two workers, by whose and what they are."""
 
 import time
 import uuid
@@ -32,7 +33,14 @@ def gateway(upstream: MockUpstream, tmp_path_factory: pytest.TempPathFactory) ->
         for backend in BACKENDS:
             body = {"plan_name": backend, "cache": {"backend": backend}}
             assert running.api("POST", "/token-saving/plans", json=body).status_code == 201
-        assert running.api("POST", "/token-saving/plans", json={"plan_name": "private", "cache": {"scope": "user"}}).status_code == 201
+        assert (
+            running.api(
+                "POST",
+                "/token-saving/plans",
+                json={"plan_name": "private", "cache": {"scope": "user"}},
+            ).status_code
+            == 201
+        )
         running.wait_plan("private")
         yield running
 
@@ -46,7 +54,9 @@ def plan(request: pytest.FixtureRequest) -> str:
 class Client:
     """Asks under one namespace that no other test uses."""
 
-    def __init__(self, gateway: Gateway, plan: str, *, key: str | None = None, **fields: Any) -> None:
+    def __init__(
+        self, gateway: Gateway, plan: str, *, key: str | None = None, **fields: Any
+    ) -> None:
         self.gateway, self.plan, self.key = gateway, plan, key
         self.fields = {"cache": {"namespace": uuid.uuid4().hex}} | fields
 
@@ -61,7 +71,9 @@ class Client:
         assert self.tiers(question) == {"exact"}
 
     def tier(self, question: str) -> str:
-        answer = self.gateway.chat(question, key=self.key, token_saving_plan_id=self.plan, **self.fields)
+        answer = self.gateway.chat(
+            question, key=self.key, token_saving_plan_id=self.plan, **self.fields
+        )
         assert answer.status_code == 200, answer.text
         return answer.headers["x-tokenthrift-cache"]
 
@@ -70,8 +82,17 @@ class Client:
         cache = self.fields["cache"] | {"only-if-cached": True}
         found = set()
         for _ in range(8):
-            answer = self.gateway.chat(question, key=self.key, token_saving_plan_id=self.plan, **self.fields | {"cache": cache})
-            found.add(answer.headers.get("x-tokenthrift-cache", "") if answer.status_code == 200 else "none")
+            answer = self.gateway.chat(
+                question,
+                key=self.key,
+                token_saving_plan_id=self.plan,
+                **self.fields | {"cache": cache},
+            )
+            found.add(
+                answer.headers.get("x-tokenthrift-cache", "")
+                if answer.status_code == 200
+                else "none"
+            )
         return found
 
     def gone(self) -> bool:
@@ -81,9 +102,17 @@ class Client:
         return self.tiers(ASKED) == {"exact"} and self.tiers(REWORDED) == {"semantic"}
 
 
-def entries(gateway: Gateway, plan: str, method: str = "GET", *, key: str | None = None, **query: Any) -> httpx.Response:
+def entries(
+    gateway: Gateway, plan: str, method: str = "GET", *, key: str | None = None, **query: Any
+) -> httpx.Response:
     headers = {"authorization": f"Bearer {key or gateway.admin_key}"}
-    return httpx.request(method, f"{gateway.url}/token-saving/plans/{plan}/entries", params=query, headers=headers, timeout=30)
+    return httpx.request(
+        method,
+        f"{gateway.url}/token-saving/plans/{plan}/entries",
+        params=query,
+        headers=headers,
+        timeout=30,
+    )
 
 
 def delete(gateway: Gateway, plan: str, **query: Any) -> Any:
@@ -105,7 +134,11 @@ def test_a_bad_answer_is_cleared_by_its_entry(gateway: Gateway, plan: str) -> No
     assert delete(gateway, plan, entry_id=row["entry_id"]) == {"deleted": 1, "pending": 0}
     assert bad.gone()
     assert good.kept()
-    assert entries(gateway, plan, namespace=bad.namespace).json() == {"object": "list", "total": 0, "data": []}
+    assert entries(gateway, plan, namespace=bad.namespace).json() == {
+        "object": "list",
+        "total": 0,
+        "data": [],
+    }
     bad.store()  # and may be answered anew
     time.sleep(6)  # past the second time that the deleted one is taken out
     assert bad.kept()
@@ -124,25 +157,35 @@ def test_by_model_and_namespace_together(gateway: Gateway, plan: str) -> None:
     first, second = Client(gateway, plan), Client(gateway, plan, model=OTHER)
     first.store()
     second.store()
-    assert delete(gateway, plan, model=OTHER, namespace=first.namespace) == {"deleted": 0, "pending": 0}
+    assert delete(gateway, plan, model=OTHER, namespace=first.namespace) == {
+        "deleted": 0,
+        "pending": 0,
+    }
     assert delete(gateway, plan, model=OTHER) == {"deleted": 1, "pending": 0}
     assert second.gone()
     assert first.kept()
 
 
 @pytest.mark.parametrize("plan", ["pgvector_semantic", "private"])
-def test_what_an_end_user_s_requests_stored_goes_in_every_scope(gateway: Gateway, plan: str) -> None:
+def test_what_an_end_user_s_requests_stored_goes_in_every_scope(
+    gateway: Gateway, plan: str
+) -> None:
     name = f"anna-{uuid.uuid4().hex}@example.org"
     anna, ben = Client(gateway, plan, user=name), Client(gateway, plan, user="ben")
     anna.store()
     ben.store()
-    assert entries(gateway, plan, "DELETE", end_user=name).json()["error"]["param"] == "tenant"  # whose anna?
+    # whose anna?
+    assert entries(gateway, plan, "DELETE", end_user=name).json()["error"]["param"] == "tenant"
     assert delete(gateway, plan, end_user=name, tenant="demo") == {"deleted": 1, "pending": 0}
     assert anna.gone()
     assert ben.kept()
     with psycopg.connect(gateway.environment["DATABASE_URL"]) as connection:
-        dump = connection.execute("SELECT string_agg(e::text, ' ') FROM stats_cacheentry e").fetchone()
-        erased = connection.execute("SELECT string_agg(e::text, ' ') FROM stats_erasure e").fetchone()
+        dump = connection.execute(
+            "SELECT string_agg(e::text, ' ') FROM stats_cacheentry e"
+        ).fetchone()
+        erased = connection.execute(
+            "SELECT string_agg(e::text, ' ') FROM stats_erasure e"
+        ).fetchone()
     assert dump is not None
     assert erased is not None
     assert name not in dump[0] + erased[0]
@@ -158,8 +201,19 @@ def test_all_of_a_plan_and_only_when_said(gateway: Gateway) -> None:
     assert mine.gone()
 
 
-@pytest.mark.parametrize("query", [{"question": "x"}, {"namespace": ""}, {"limit": "0"}, {"entry_id": "x" * 600}, {"model": "\x00"}])
-def test_a_filter_that_is_not_understood_is_refused(gateway: Gateway, query: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"question": "x"},
+        {"namespace": ""},
+        {"limit": "0"},
+        {"entry_id": "x" * 600},
+        {"model": "\x00"},
+    ],
+)
+def test_a_filter_that_is_not_understood_is_refused(
+    gateway: Gateway, query: dict[str, str]
+) -> None:
     reply = entries(gateway, "private", **query)
     assert (reply.status_code, reply.json()["error"]["param"]) == (400, *query)
 
@@ -170,14 +224,36 @@ def test_another_tenant_sees_and_deletes_nothing(gateway: Gateway, plan: str) ->
     body = {"plan_name": f"own-{plan}", "cache": {"backend": plan}}
     assert gateway.api("POST", "/token-saving/plans?tenant=demo", json=body).status_code == 201
     rival = gateway.manage("create_admin_key", "--tenant", "rival")
-    assert entries(gateway, plan, key=rival).json()["data"] == []  # the platform's plan, which rival may use too
-    for query in ({"namespace": ours.namespace}, {"all": "true"}, {"end_user": "dora"}, {"model": ROUTE}):
-        assert entries(gateway, plan, "DELETE", key=rival, **query).json() == {"deleted": 0, "pending": 0}
+    # The platform's plan, which rival may use too.
+    assert entries(gateway, plan, key=rival).json()["data"] == []
+    for query in (
+        {"namespace": ours.namespace},
+        {"all": "true"},
+        {"end_user": "dora"},
+        {"model": ROUTE},
+    ):
+        assert entries(gateway, plan, "DELETE", key=rival, **query).json() == {
+            "deleted": 0,
+            "pending": 0,
+        }
     for method in ("GET", "DELETE"):
-        assert entries(gateway, f"own-{plan}", method, key=rival, all="true").status_code in (400, 404)
+        assert entries(gateway, f"own-{plan}", method, key=rival, all="true").status_code in (
+            400,
+            404,
+        )
         assert entries(gateway, f"own-{plan}", method, key=rival).status_code in (400, 404)
-        assert entries(gateway, plan, method, key=rival, tenant="demo", namespace=ours.namespace).status_code == 404
-    assert entries(gateway, f"own-{plan}", "DELETE", key=rival, namespace=ours.namespace).json()["error"]["code"] == "plan_not_found"
+        assert (
+            entries(
+                gateway, plan, method, key=rival, tenant="demo", namespace=ours.namespace
+            ).status_code
+            == 404
+        )
+    assert (
+        entries(gateway, f"own-{plan}", "DELETE", key=rival, namespace=ours.namespace).json()[
+            "error"
+        ]["code"]
+        == "plan_not_found"
+    )
     assert ours.kept()
     assert entries(gateway, plan, key=gateway.virtual_key).status_code == 401
 
@@ -189,7 +265,10 @@ def test_after_redis_was_flushed_the_rest_can_still_be_deleted(gateway: Gateway)
     store.flushdb()
     time.sleep(0.3)
     assert mine.tiers(ASKED) == {"semantic"}
-    assert delete(gateway, "pgvector_semantic", namespace=mine.namespace) == {"deleted": 1, "pending": 0}
+    assert delete(gateway, "pgvector_semantic", namespace=mine.namespace) == {
+        "deleted": 1,
+        "pending": 0,
+    }
     assert mine.gone()
 
 
@@ -202,7 +281,9 @@ def test_hits_and_last_use_come_from_the_ledger(gateway: Gateway, plan: str) -> 
     assert 8 <= row["hits"] <= 16
 
 
-def test_a_quota_takes_what_was_used_longest_ago_of_that_tenant_alone(gateway: Gateway, plan: str) -> None:
+def test_a_quota_takes_what_was_used_longest_ago_of_that_tenant_alone(
+    gateway: Gateway, plan: str
+) -> None:
     slug = f"small-{plan.partition('_')[0]}"
     key = gateway.manage("create_key", "--tenant", slug, "--create-tenant")
     time.sleep(PROMISED)
@@ -226,7 +307,10 @@ def test_a_quota_takes_what_was_used_longest_ago_of_that_tenant_alone(gateway: G
         assert mine[2].kept()
         assert other.kept()
         time.sleep(3)
-        query = "SELECT entries FROM plans_tenantusage u JOIN plans_tenant t ON t.id = tenant_id WHERE slug = %s"
+        query = (
+            "SELECT entries FROM plans_tenantusage u JOIN plans_tenant t "
+            "ON t.id = tenant_id WHERE slug = %s"
+        )
         assert connection.execute(query, (slug,)).fetchone() == (2,)
     page = httpx.get(f"{gateway.url}/metrics").text
     assert f'tokenthrift_cache_entries{{tenant="{slug}"}} 2.0' in page

@@ -32,8 +32,19 @@ def staff() -> Client:
 def plan() -> Plan:
     tenant = Tenant.objects.create(pk=1, slug="acme")
     VirtualKey.objects.create(pk=1, name="app", prefix="tt-abc", digest="x", tenant=tenant)
-    put_route(name="smart/balanced", upstream=put_upstream(name="openai", base_url="https://api.openai.com/v1"), model="gpt-4o-mini")
-    return Plan.objects.create(pk=1, name="support", tenant=tenant, match="cosine", compression_engine="trim", max_input_tokens=64)
+    put_route(
+        name="smart/balanced",
+        upstream=put_upstream(name="openai", base_url="https://api.openai.com/v1"),
+        model="gpt-4o-mini",
+    )
+    return Plan.objects.create(
+        pk=1,
+        name="support",
+        tenant=tenant,
+        match="cosine",
+        compression_engine="trim",
+        max_input_tokens=64,
+    )
 
 
 @pytest.fixture
@@ -53,7 +64,10 @@ def world() -> Iterator[World]:
 
 
 def shown(staff: Client, plan: Plan, status: int = 200, **fields: str) -> str:
-    reply = staff.post(f"/admin/plans/plan/{plan.pk}/explain/", {"asked": QUESTION, "model": "smart/balanced", "key": ""} | fields)
+    reply = staff.post(
+        f"/admin/plans/plan/{plan.pk}/explain/",
+        {"asked": QUESTION, "model": "smart/balanced", "key": ""} | fields,
+    )
     assert reply.status_code == status, reply.content
     return reply.content.decode()
 
@@ -61,14 +75,22 @@ def shown(staff: Client, plan: Plan, status: int = 200, **fields: str) -> str:
 def test_it_says_what_would_become_of_a_request(staff: Client, plan: Plan, world: World) -> None:
     page = shown(staff, plan)
     assert "Answered with the stored answer of an identical request." in page
-    assert "Answered with the stored answer of a question that means the same." in shown(staff, plan, asked="how do i PAY")
-    near = shown(staff, plan, asked='{"messages": [{"role": "user", "content": "What is new?"}]}', key="1")
+    assert "Answered with the stored answer of a question that means the same." in shown(
+        staff, plan, asked="how do i PAY"
+    )
+    near = shown(
+        staff, plan, asked='{"messages": [{"role": "user", "content": "What is new?"}]}', key="1"
+    )
     assert "Sent to the provider: nothing stored serves." in near
     assert "below-floor" in near
     assert "key app" in near
-    assert "identical requests only: tools" in shown(staff, plan, asked='{"messages": [{"role": "user", "content": "x"}], "tools": [{}]}')
+    assert "identical requests only: tools" in shown(
+        staff, plan, asked='{"messages": [{"role": "user", "content": "x"}], "tools": [{}]}'
+    )
     assert "Sent to the provider: the caches stay out of it." in shown(
-        staff, plan, asked='{"messages": [{"role": "user", "content": "x"}], "cache": {"no-store": true}}'
+        staff,
+        plan,
+        asked='{"messages": [{"role": "user", "content": "x"}], "cache": {"no-store": true}}',
     )
     chat = "User: " + "word " * 100 + "\nAssistant: yes\nUser: And?"
     assert "10 of 30 tokens" not in page
@@ -89,7 +111,9 @@ def test_it_says_what_would_become_of_a_request(staff: Client, plan: Plan, world
         ({"key": "999"}, "not one of the available choices"),
     ],
 )
-def test_what_cannot_be_asked_is_said(staff: Client, plan: Plan, world: World, fields: dict[str, str], says: str) -> None:
+def test_what_cannot_be_asked_is_said(
+    staff: Client, plan: Plan, world: World, fields: dict[str, str], says: str
+) -> None:
     assert says in shown(staff, plan, status=400, **fields)
 
 
@@ -113,13 +137,17 @@ def test_the_tuning_page_shows_each_threshold(staff: Client, plan: Plan) -> None
     assert "0.85 <b>in force</b>" in page
     assert "at most 3" in page
     assert "no evidence yet" in page
-    assert re.search(r"0.95</th><td>33\s%</td><td>1</td><td>0\s%</td><td>0\s% to \d\d\s%</td><td>1</td>", page)
+    assert re.search(
+        r"0.95</th><td>33\s%</td><td>1</td><td>0\s%</td><td>0\s% to \d\d\s%</td><td>1</td>", page
+    )
     assert "last 7 days" in staff.get(path + "?days=7").content.decode()
     assert "last 30 days" in staff.get(path + "?days=8").content.decode()
 
 
 @pytest.mark.parametrize("name", ["explain", "tuning"])
-def test_they_are_for_staff_who_may_see_plans(plan: Plan, client: Client, staff: Client, name: str) -> None:
+def test_they_are_for_staff_who_may_see_plans(
+    plan: Plan, client: Client, staff: Client, name: str
+) -> None:
     path = f"/admin/plans/plan/{plan.pk}/{name}/"
     assert client.get(path).status_code == 302
     user = User.objects.create_user("helper", is_staff=True)
@@ -129,6 +157,8 @@ def test_they_are_for_staff_who_may_see_plans(plan: Plan, client: Client, staff:
     client.force_login(User.objects.get(pk=user.pk))
     reply = client.get(path)
     assert reply.status_code == 200
-    assert not re.search(r"<script(?![^>]*src=)|<style| style=| on(click|load|submit)=", reply.content.decode())
+    assert not re.search(
+        r"<script(?![^>]*src=)|<style| style=| on(click|load|submit)=", reply.content.decode()
+    )
     assert client.get(f"/admin/plans/plan/999999/{name}/").status_code == 404
     assert f'href="{path}"' in staff.get(f"/admin/plans/plan/{plan.pk}/change/").content.decode()

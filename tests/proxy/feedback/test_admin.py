@@ -1,4 +1,5 @@
-"""Wrong answers in the admin: who said it, taking it back, and marking a request as wrong; and how often a tenant may say so."""
+"""Wrong answers in the admin: who said it, taking it back, and marking a request as wrong;
+and how often a tenant may say so."""
 
 import re
 import time
@@ -24,9 +25,13 @@ LIMIT = 5
 
 @pytest.fixture(scope="module")
 def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
-    with two_tenants(tmp_path_factory.mktemp("wrong"), workers=2, TOKENTHRIFT_FEEDBACK_PER_MINUTE=str(LIMIT)) as running:
+    with two_tenants(
+        tmp_path_factory.mktemp("wrong"), workers=2, TOKENTHRIFT_FEEDBACK_PER_MINUTE=str(LIMIT)
+    ) as running:
         running.gateway.environment["DJANGO_SUPERUSER_PASSWORD"] = PASSWORD
-        running.gateway.manage("createsuperuser", "--noinput", "--username", "boss", "--email", "boss@example.org")
+        running.gateway.manage(
+            "createsuperuser", "--noinput", "--username", "boss", "--email", "boss@example.org"
+        )
         yield running
 
 
@@ -34,7 +39,12 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
 def staff(both: Both) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=both.gateway.url, follow_redirects=True, timeout=30) as client:
         page = client.get("/admin/login/")
-        fields = {"username": "boss", "password": PASSWORD, "csrfmiddlewaretoken": token(page.text), "next": "/admin/"}
+        fields = {
+            "username": "boss",
+            "password": PASSWORD,
+            "csrfmiddlewaretoken": token(page.text),
+            "next": "/admin/",
+        }
         assert client.post("/admin/login/", data=fields).url.path == "/admin/"
         yield client
 
@@ -48,7 +58,12 @@ def token(page: str) -> str:
 def act(staff: httpx.Client, path: str, action: str, row: object) -> str:
     """The page after an action on one row."""
     page = staff.get(path)
-    fields = {"csrfmiddlewaretoken": token(page.text), "action": action, "_selected_action": str(row), "index": "0"}
+    fields = {
+        "csrfmiddlewaretoken": token(page.text),
+        "action": action,
+        "_selected_action": str(row),
+        "index": "0",
+    }
     return staff.post(path, data=fields).text
 
 
@@ -70,7 +85,9 @@ def everywhere(both: Both, plan: str) -> list[str]:
 
 
 @pytest.mark.parametrize("backend", ["pgvector_semantic", "redis_semantic"])
-def test_a_word_that_is_taken_back_restores_what_was_evicted(both: Both, staff: httpx.Client, backend: str) -> None:
+def test_a_word_that_is_taken_back_restores_what_was_evicted(
+    both: Both, staff: httpx.Client, backend: str
+) -> None:
     plan = both.plan(cache={"backend": backend})
     request_id = hit(both, plan)
     found = both.feedback(request_id)
@@ -82,11 +99,17 @@ def test_a_word_that_is_taken_back_restores_what_was_evicted(both: Both, staff: 
     assert found.json()["entry_id"] in page
     assert "acme-app" in page
     assert STORED not in page
-    assert "2 stored answers are served again" in act(staff, "/admin/proxy/wronganswer/", "take_back", row)
-    assert "0 stored answers are served again" in act(staff, "/admin/proxy/wronganswer/", "take_back", row)
+    assert "2 stored answers are served again" in act(
+        staff, "/admin/proxy/wronganswer/", "take_back", row
+    )
+    assert "0 stored answers are served again" in act(
+        staff, "/admin/proxy/wronganswer/", "take_back", row
+    )
     time.sleep(PROMISED)
     assert everywhere(both, plan) == ["exact", "semantic"]
-    assert rows(both, f"SELECT wrong FROM stats_requestevent WHERE event_id = '{request_id}'") == [(False,)]
+    assert rows(both, f"SELECT wrong FROM stats_requestevent WHERE event_id = '{request_id}'") == [
+        (False,)
+    ]
     assert both.chat(plan, ask(NEAR)).json() == completion("kept")
 
 
@@ -99,7 +122,9 @@ def test_what_was_answered_anew_is_not_overwritten(both: Both, staff: httpx.Clie
     both.chat(plan, ask(STORED))
     time.sleep(0.3)
     ((row,),) = rows(both, f"SELECT id FROM proxy_wronganswer WHERE event_id = '{request_id}'")
-    assert "0 stored answers are served again" in act(staff, "/admin/proxy/wronganswer/", "take_back", row)
+    assert "0 stored answers are served again" in act(
+        staff, "/admin/proxy/wronganswer/", "take_back", row
+    )
     assert both.chat(plan, ask(STORED)).json() == completion("anew")
 
 
@@ -110,10 +135,14 @@ def test_staff_mark_a_request_as_wrong(both: Both, staff: httpx.Client) -> None:
     assert "1 marked as wrong" in act(staff, "/admin/stats/requestevent/", "mark_wrong", request_id)
     time.sleep(PROMISED)
     assert everywhere(both, plan) == ["miss"]
-    assert rows(both, f"SELECT said_by FROM proxy_wronganswer WHERE event_id = '{request_id}'") == [("boss",)]
+    assert rows(both, f"SELECT said_by FROM proxy_wronganswer WHERE event_id = '{request_id}'") == [
+        ("boss",)
+    ]
     miss = both.chat(plan, ask("What is new?")).headers["x-request-id"]
     time.sleep(1.5)
-    assert "1 were answered by the provider" in act(staff, "/admin/stats/requestevent/", "mark_wrong", miss)
+    assert "1 were answered by the provider" in act(
+        staff, "/admin/stats/requestevent/", "mark_wrong", miss
+    )
 
 
 def test_a_hit_held_back_in_shadow_can_be_marked_too(both: Both, staff: httpx.Client) -> None:
@@ -123,7 +152,9 @@ def test_a_hit_held_back_in_shadow_can_be_marked_too(both: Both, staff: httpx.Cl
     reply = both.chat(plan, ask(NEAR))
     assert reply.headers["x-tokenthrift-would"] == "semantic"
     time.sleep(1.5)
-    assert "1 marked as wrong" in act(staff, "/admin/stats/requestevent/", "mark_wrong", reply.headers["x-request-id"])
+    assert "1 marked as wrong" in act(
+        staff, "/admin/stats/requestevent/", "mark_wrong", reply.headers["x-request-id"]
+    )
     time.sleep(PROMISED)
     assert "x-tokenthrift-would" not in both.chat(plan, ask(NEAR)).headers
 
@@ -151,7 +182,15 @@ def test_what_could_not_be_put_back_any_more_is_removed() -> None:
     said = WrongAnswer.objects.create(event_id=uuid.uuid4(), entry_id="e", until=now)
     for name, expires_at in (("gone", time.time() - 1), ("kept", time.time() + 60)):
         EvictedAnswer.objects.create(
-            said=said, entry_id=name, tier="exact", similarity=1, scope="s", plan_id=1, value=b"x", created_at=0, expires_at=expires_at
+            said=said,
+            entry_id=name,
+            tier="exact",
+            similarity=1,
+            scope="s",
+            plan_id=1,
+            value=b"x",
+            created_at=0,
+            expires_at=expires_at,
         )
     with patch("proxy.feedback.service.connections"):  # the test's own connection stays
         assert forget_expired() == 1

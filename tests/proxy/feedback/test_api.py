@@ -1,4 +1,5 @@
-"""POST /v1/cache/feedback: a wrong answer goes, on every worker and in every tier, does not come back, and can be taken back.
+"""POST /v1/cache/feedback: a wrong answer goes, on every worker and in every tier,
+does not come back, and can be taken back.
 
 https://github.com/Portkey-AI/gateway/issues/199: no way to clear a bad entry.
 """
@@ -34,7 +35,9 @@ def tier(reply: httpx.Response) -> str:
     return str(reply.headers["x-tokenthrift-cache"])
 
 
-def fill(both: Both, plan: str, text: str = "wrong", tenant: str = "acme", question: str = STORED) -> str:
+def fill(
+    both: Both, plan: str, text: str = "wrong", tenant: str = "acme", question: str = STORED
+) -> str:
     """Store that answer to the question; the id of the request it was made for."""
     both.upstream.says = completion(text)
     made_for = both.chat(plan, ask(question), tenant)
@@ -44,13 +47,16 @@ def fill(both: Both, plan: str, text: str = "wrong", tenant: str = "acme", quest
 
 
 def everywhere(both: Both, plan: str, question: str, tenant: str = "acme") -> set[str]:
-    """The tiers of 16 requests on connections of their own, which both workers share out; none of them stores."""
+    """The tiers of 16 requests on connections of their own, which both workers share out;
+    none of them stores."""
     asked = ask(question, cache={"only-if-cached": True})
     return {both.chat(plan, asked, tenant).headers["x-tokenthrift-cache"] for _ in range(16)}
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_a_bad_entry_can_be_cleared_on_both_workers_and_in_both_tiers(both: Both, backend: str) -> None:
+def test_a_bad_entry_can_be_cleared_on_both_workers_and_in_both_tiers(
+    both: Both, backend: str
+) -> None:
     plan = both.plan(cache={"backend": backend})
     fill(both, plan)
     assert everywhere(both, plan, STORED) == {"exact"}  # each worker has it in its memory now
@@ -59,14 +65,20 @@ def test_a_bad_entry_can_be_cleared_on_both_workers_and_in_both_tiers(both: Both
     said = both.feedback(hit.headers["x-request-id"])
     assert said.status_code == 200, said.text
     found = said.json()
-    assert (found["object"], found["request_id"], found["undone"]) == ("cache.feedback", hit.headers["x-request-id"], False)
+    assert (found["object"], found["request_id"], found["undone"]) == (
+        "cache.feedback",
+        hit.headers["x-request-id"],
+        False,
+    )
     assert found["evicted"] == [found["entry_id"]]
     time.sleep(0.3)
     assert everywhere(both, plan, STORED) == everywhere(both, plan, NEAR) == {"miss"}
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_the_wrong_pair_does_not_come_back_and_harmless_repeats_still_hit(both: Both, backend: str) -> None:
+def test_the_wrong_pair_does_not_come_back_and_harmless_repeats_still_hit(
+    both: Both, backend: str
+) -> None:
     plan = both.plan(cache={"backend": backend})
     fill(both, plan)
     hit = both.chat(plan, ask(NEAR))
@@ -93,15 +105,20 @@ def test_neighbours_go_too_and_others_stay(both: Both) -> None:
     hit = both.chat(plan, ask(STORED))
     assert tier(hit) == "exact"
     found = both.feedback(hit.headers["x-request-id"]).json()
-    assert (len(found["evicted"]), found["threshold"]) == (2, None)  # an identical request: no threshold mends that
+    # An identical request: no threshold mends that.
+    assert (len(found["evicted"]), found["threshold"]) == (2, None)
     time.sleep(0.3)
     assert everywhere(both, plan, NEAR) == {"miss"}
     assert everywhere(both, plan, "What does the premium plan cost?") == {"exact"}
 
 
 def test_a_copy_under_what_was_sent_is_not_served_either(both: Both) -> None:
-    plan = both.plan(cache={"backend": None}, compression={"engine": "trim", "max_input_tokens": 64})
-    old, other = ([f"{'same ' * 100}{middle * 100}{'same ' * 100}", "Yes."] for middle in ("word ", "term "))
+    plan = both.plan(
+        cache={"backend": None}, compression={"engine": "trim", "max_input_tokens": 64}
+    )
+    old, other = (
+        [f"{'same ' * 100}{middle * 100}{'same ' * 100}", "Yes."] for middle in ("word ", "term ")
+    )
     both.upstream.says = completion("wrong")
     both.chat(plan, ask(STORED, before=old))
     time.sleep(0.3)
@@ -147,16 +164,23 @@ def test_the_one_it_was_made_for_and_those_that_shared_its_call_got_it_too(both:
     assert "evicted" in said, said
     assert said["evicted"] == [said["entry_id"]]
     roles = {each["request_id"]: each["role"] for each in said["also_served"]}
-    assert roles == {event: "origin" if how == "miss" else "follower" for event, how in ids.items() if event != followers[0]}
+    assert roles == {
+        event: "origin" if how == "miss" else "follower"
+        for event, how in ids.items()
+        if event != followers[0]
+    }
     hits = rows(both, "SELECT hits FROM stats_cacheentry WHERE entry_id = %s", said["entry_id"])
-    # The origin's own request is no use of what it stored. A use that another worker wrote down first is not counted: see NOTE_USE.
+    # The origin's own request is no use of what it stored. A use that another worker wrote down
+    # first is not counted: see NOTE_USE.
     assert all(number <= 2 for (number,) in hits)
 
 
 def test_a_second_word_on_the_same_entry_widens_the_doubt(both: Both) -> None:
     plan = both.plan(cache={"similarity_threshold": 0.8})
     fill(both, plan)
-    hits = [both.chat(plan, ask(question)) for question in (NEAR, "How do I return a parcel to you?")]
+    hits = [
+        both.chat(plan, ask(question)) for question in (NEAR, "How do I return a parcel to you?")
+    ]
     assert [tier(hit) for hit in hits] == ["semantic", "semantic"]
     found = [both.feedback(hit.headers["x-request-id"]).json() for hit in hits]
     assert [len(each["evicted"]) for each in found] == [1, 0]
@@ -180,7 +204,8 @@ def test_another_tenant_s_requests_are_unknown(both: Both) -> None:
     assert tier(both.chat(plan, ask(STORED))) == "exact"
     assert both.feedback(hit).status_code == 200
     time.sleep(0.3)
-    assert everywhere(both, plan, STORED, "rival") == {"exact"}  # the other tenant's own entry stays
+    # The other tenant's own entry stays.
+    assert everywhere(both, plan, STORED, "rival") == {"exact"}
 
 
 def test_what_the_provider_answered_is_no_cached_answer(both: Both) -> None:
@@ -211,8 +236,16 @@ def test_no_key_and_no_body_are_refused(both: Both) -> None:
     url = f"{both.gateway.url}/v1/cache/feedback"
     assert httpx.post(url, json={}).status_code == 401
     assert httpx.get(url).status_code == 405
-    assert both.post("/v1/cache/feedback", {"request_id": "x" * 5000}, both.keys["acme"]).status_code == 413
-    assert httpx.post(url, content=b"{", headers={"authorization": f"Bearer {both.keys['acme']}"}).status_code == 400
+    assert (
+        both.post("/v1/cache/feedback", {"request_id": "x" * 5000}, both.keys["acme"]).status_code
+        == 413
+    )
+    assert (
+        httpx.post(
+            url, content=b"{", headers={"authorization": f"Bearer {both.keys['acme']}"}
+        ).status_code
+        == 400
+    )
 
 
 def rows(both: Both, query: str, *values: Any) -> list[Any]:

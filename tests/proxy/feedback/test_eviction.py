@@ -6,7 +6,7 @@ import pytest
 
 from plans.snapshot import CacheSettings
 from proxy.core.caching.envelope import Envelope
-from proxy.core.config import Doubts
+from proxy.core.config import FeedbackPenalties
 from proxy.feedback.eviction import Held, holdings, remove, restore
 from tests.support.entries import decode
 from tests.support.fakes import World, ask, body, full_plan, resealed
@@ -52,7 +52,9 @@ async def test_what_could_not_be_deleted_is_not_served(world: World) -> None:
     world.exact.down = world.semantic.down = False
     assert (await ask(world, body())).headers["x-tokenthrift-cache"] == "exact"
     wrong = frozenset((kept_as(each).scope, kept_as(each).created_at) for each in held)
-    world.source.directory = replace(world.source.directory, revision=2, doubts=Doubts(answers=wrong))
+    world.source.config = replace(
+        world.source.config, revision=2, penalties=FeedbackPenalties(wrong_answers=wrong)
+    )
     assert (await ask(world, body())).headers["x-tokenthrift-cache"] == "miss"
     assert (await ask(world, body())).headers["x-tokenthrift-cache"] == "exact"  # answered anew
 
@@ -69,4 +71,6 @@ async def test_what_was_planted_or_moved_is_nobody_s_holding(world: World) -> No
     ((entry, stored),) = world.semantic.entries.items()
     world.semantic.entries["moved"] = replace(stored, entry_id="moved")
     world.exact.entries[entry] = b"planted"
-    assert [(each.entry_id, each.tier) for each in await holdings(world.tools, entry)] == [(entry, "pgvector_semantic")]
+    assert [(each.entry_id, each.tier) for each in await holdings(world.tools, entry)] == [
+        (entry, "pgvector_semantic")
+    ]

@@ -1,4 +1,5 @@
-"""The test button: two real requests through a running gateway, with a key that is revoked whatever becomes of them."""
+"""The test button: two real requests through a running gateway,
+with a key that is revoked whatever becomes of them."""
 
 import re
 
@@ -14,20 +15,29 @@ from tests.support.upstream import MockUpstream
 @pytest.fixture(scope="module")
 def staff(gateway: Gateway) -> httpx.Client:
     script = (
-        "from django.contrib.auth.models import User; User.objects.create_superuser('root', password='correct horse'); "
-        "from plans import services; services.create_plan(owner=None, body={'plan_name': 'faq', 'preset': 'safe'}); "
-        "services.create_plan(owner=None, body={'plan_name': 'off', 'mode': 'off'})"
+        "from django.contrib.auth.models import User; User.objects.create_superuser('root', "
+        "password='correct horse'); from plans import services; services.create_plan(owner=None, "
+        "body={'plan_name': 'faq', 'preset': 'safe'}); services.create_plan(owner=None, "
+        "body={'plan_name': 'off', 'mode': 'off'})"
     )
     gateway.manage("shell", "-c", script)
     client = httpx.Client(base_url=gateway.url, timeout=40)
     client.get("/admin/login/")
-    assert post(client, "/admin/login/", username="root", password="correct horse", next="/admin/").status_code == 302
+    assert (
+        post(
+            client, "/admin/login/", username="root", password="correct horse", next="/admin/"
+        ).status_code
+        == 302
+    )
     return client
 
 
 def page_of(staff: httpx.Client, name: str) -> str:
     """The path of the plan's test."""
-    found = re.search(rf'<a href="(/admin/plans/plan/\d+/)change/[^"]*">{name}</a>', staff.get("/admin/plans/plan/").text)
+    found = re.search(
+        rf'<a href="(/admin/plans/plan/\d+/)change/[^"]*">{name}</a>',
+        staff.get("/admin/plans/plan/").text,
+    )
     assert found
     return f"{found[1]}test/"
 
@@ -36,14 +46,22 @@ def tried(staff: httpx.Client, path: str, **fields: str) -> str:
     """The answer to the form as it stands, but for these fields."""
     page = staff.get(path).text
     assert "It costs one call of your provider" in page
-    values = {name: re.findall(rf'<select name="{name}".*?<option value="([^"]*)"', page, re.DOTALL)[0] for name in ("route", "tenant")}
+    values = {
+        name: re.findall(rf'<select name="{name}".*?<option value="([^"]*)"', page, re.DOTALL)[0]
+        for name in ("route", "tenant")
+    }
     reply = post(staff, path, **({"question": "Say hello."} | values | fields))
     return re.sub(r"\s+", " ", reply.text)
 
 
 def live_keys(gateway: Gateway) -> str:
     return gateway.manage(
-        "shell", "-c", "from plans.models import VirtualKey as K; print(K.objects.filter(name='Test of a plan', revoked_at=None).count())"
+        "shell",
+        "-c",
+        (
+            "from plans.models import VirtualKey as K; print(K.objects.filter(name='Test of a "
+            "plan', revoked_at=None).count())"
+        ),
     )
 
 
@@ -75,5 +93,11 @@ def test_the_key_is_revoked_when_nobody_answers(db: None, monkeypatch: pytest.Mo
 
     plan = services.create_plan(owner=None, body={"plan_name": "faq"})
     with pytest.raises(Unreachable, match="cannot be reached"):
-        trial(plan=plan, tenant=Tenant.objects.create(slug="acme"), route="smart", question="Hi", base_url="http://127.0.0.1:9/v1")
+        trial(
+            plan=plan,
+            tenant=Tenant.objects.create(slug="acme"),
+            route="smart",
+            question="Hi",
+            base_url="http://127.0.0.1:9/v1",
+        )
     assert VirtualKey.objects.get().revoked_at

@@ -1,4 +1,5 @@
-"""`manage.py train_verifier` on a handful of rows: it really learns, says what from, and leaves out what it must."""
+"""`manage.py train_verifier` on a handful of rows:
+it really learns, says what from, and leaves out what it must."""
 
 import gzip
 import json
@@ -12,19 +13,44 @@ from django.core.management import CommandError, call_command
 
 from proxy.engines.verifiers.weights import ALONE, WITH_COSINE, learned
 
-VERBS = "book cancel change check close confirm find freeze order pay print renew report reset send track".split()
+VERBS = (
+    "book cancel change check close confirm find freeze order pay print renew "
+    "report reset send track"
+).split()
 THINGS = "card flight hotel invoice loan parcel passport rent table ticket".split()
 
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     rows = [
-        {"a": f"how do i {verb} the {thing}", "b": f"can i {verb} the {thing} now", "same": True, "source": "banking77", "group": "tiny"}
+        {
+            "a": f"how do i {verb} the {thing}",
+            "b": f"can i {verb} the {thing} now",
+            "same": True,
+            "source": "banking77",
+            "group": "tiny",
+        }
         for verb in VERBS
         for thing in THINGS[:5]
     ]
-    rows += [{"a": "a benchmark", "b": "its other half", "same": True, "source": "fow", "group": "fow_paraphrase"}]
-    rows += [{"a": "I need a bus.", "b": "I need 2.", "same": False, "source": "generated", "group": "gen_number"}]
+    rows += [
+        {
+            "a": "a benchmark",
+            "b": "its other half",
+            "same": True,
+            "source": "fow",
+            "group": "fow_paraphrase",
+        }
+    ]
+    rows += [
+        {
+            "a": "I need a bus.",
+            "b": "I need 2.",
+            "same": False,
+            "source": "generated",
+            "group": "gen_number",
+        }
+    ]
     stream = [
         {"query": f"can i {verb} a {thing} {when}", "intent": verb, "src": "x"}
         for verb in VERBS
@@ -41,7 +67,11 @@ def test_training_learns_and_says_what_from(data: Path, capsys: pytest.CaptureFi
     out = data / "weights.npz"
     call_command("train_verifier", data=data, out=out, epochs=1, scale=0.02, threads=1)
     said = capsys.readouterr().out
-    counts = {line.split()[0]: [int(word) for word in line.split() if word.isdecimal()] for line in said.splitlines() if " " in line}
+    counts = {
+        line.split()[0]: [int(word) for word in line.split() if word.isdecimal()]
+        for line in said.splitlines()
+        if " " in line
+    }
     assert counts["fow_paraphrase"] == [0, 0, 0, 1]
     assert counts["gen_number"] == [0, 0, 0, 1]
     assert sum(counts["tiny"]) == 80

@@ -1,4 +1,5 @@
-"""The preview page of a plan: what it shows, who sees it, and what it says to a chat it cannot read."""
+"""The preview page of a plan: what it shows, who sees it,
+and what it says to a chat it cannot read."""
 
 import json
 import re
@@ -16,7 +17,14 @@ from proxy.upstreams.services import put_route, put_upstream
 
 pytestmark = pytest.mark.django_db
 
-FORM = {"engine": "text_rank", "focus": "question", "max_input_tokens": "900", "when": "always", "language": "english", "model": ""}
+FORM = {
+    "engine": "text_rank",
+    "focus": "question",
+    "max_input_tokens": "900",
+    "when": "always",
+    "language": "english",
+    "model": "",
+}
 
 
 @pytest.fixture
@@ -28,14 +36,22 @@ def staff() -> Client:
 
 @pytest.fixture
 def path() -> str:
-    plan = services.create_plan(owner=Tenant.objects.create(slug="acme"), body={"plan_name": "desk", "compression": {}})
+    plan = services.create_plan(
+        owner=Tenant.objects.create(slug="acme"), body={"plan_name": "desk", "compression": {}}
+    )
     return f"/admin/plans/plan/{plan.pk}/preview/"
 
 
 @pytest.fixture
 def priced() -> None:
-    ModelPrice.objects.create(provider="openai", model="gpt-4o-mini", input="0.15", output="0.6", cached_input="0.075")
-    put_route(name="smart", upstream=put_upstream(name="openai", base_url="https://api.openai.com/v1"), model="gpt-4o-mini")
+    ModelPrice.objects.create(
+        provider="openai", model="gpt-4o-mini", input="0.15", output="0.6", cached_input="0.075"
+    )
+    put_route(
+        name="smart",
+        upstream=put_upstream(name="openai", base_url="https://api.openai.com/v1"),
+        model="gpt-4o-mini",
+    )
 
 
 def shown(client: Client, path: str, status: int = 200, **fields: str) -> str:
@@ -49,24 +65,36 @@ def shown(client: Client, path: str, status: int = 200, **fields: str) -> str:
 
 
 @pytest.mark.parametrize("example", sorted(EXAMPLES))
-def test_an_example_is_shown_side_by_side_with_every_place(staff: Client, path: str, priced: None, example: str) -> None:
+def test_an_example_is_shown_side_by_side_with_every_place(
+    staff: Client, path: str, priced: None, example: str
+) -> None:
     page = shown(staff, path, example=example)
     assert re.search(r"<h2[^>]*>\d+ of 1,\d+ tokens would be sent \(\d+ %\)", page)
     for place in ("Protected", "Recent", "Gist", "Recalled", "Left out"):
         assert f">{place}</span></dt>" in page
     for kind in ("recalled", "block", "left-out"):
-        assert re.search(rf'<span class="tt-p tt-{kind}" id="p\d+" data-tip="[A-Z][^"]* · rank \d+ · score [^"]+"', page)
+        assert re.search(
+            rf'<span class="tt-p tt-{kind}" id="p\d+" data-tip="[A-Z][^"]* · rank \d+ · score [^"]+"',  # noqa: E501 -- a regular expression stays whole
+            page,
+        )
     assert "[From earlier in this conversation" in page
     assert "the budget was set to 900" in page
     assert "gpt-4o-mini at openai, route smart" in page
-    assert re.search(r"1,000 such turns, at list price</th><td>\$0\.2\d{3}</td><td>\$0\.[01]\d{3}</td><td>\$0\.[01]\d{3}</td>", page)
-    assert re.search(r"1,000 next turns, prefix warm</th><td>\$0\.\d{4}</td><td>\$0\.\d{4}</td>", page)
+    assert re.search(
+        r"1,000 such turns, at list price</th><td>\$0\.2\d{3}</td><td>\$0\.[01]\d{3}</td><td>\$0\.[01]\d{3}</td>",  # noqa: E501 -- a regular expression stays whole
+        page,
+    )
+    assert re.search(
+        r"1,000 next turns, prefix warm</th><td>\$0\.\d{4}</td><td>\$0\.\d{4}</td>", page
+    )
 
 
 def test_all_of_the_chat_stands_on_the_left_as_it_was(staff: Client, path: str) -> None:
     reply = staff.post(path, FORM | {"example": "moving"})
     cards, said = reply.context["asked"], EXAMPLES["moving"].text.strip().splitlines()
-    assert [f"{card.speaker}: {''.join(stretch.text for stretch in card.stretches)}" for card in cards] == said
+    assert [
+        f"{card.speaker}: {''.join(stretch.text for stretch in card.stretches)}" for card in cards
+    ] == said
 
 
 def test_what_is_sent_stands_on_the_right(staff: Client, path: str) -> None:
@@ -82,7 +110,9 @@ def test_what_is_sent_stands_on_the_right(staff: Client, path: str) -> None:
 
 def test_a_draft_changes_the_answer_and_not_the_plan(staff: Client, path: str) -> None:
     before = Plan.objects.values().get()
-    page = shown(staff, path, chat_text=EXAMPLES["moving"].text, engine="trim", max_input_tokens="500")
+    page = shown(
+        staff, path, chat_text=EXAMPLES["moving"].text, engine="trim", max_input_tokens="500"
+    )
     assert ">Whole</span></dt>" in page
     assert '<option value="trim" selected>' in page
     assert Plan.objects.values().get() == before
@@ -103,12 +133,21 @@ def test_a_whole_body_brings_its_model(staff: Client, path: str, priced: None) -
 
 
 def test_what_was_said_is_escaped(staff: Client, path: str) -> None:
-    page = shown(staff, path, chat_text='User: <script>alert(1)</script>" onmouseover="x\nAssistant: ok\nUser: <b>', max_input_tokens="64")
+    page = shown(
+        staff,
+        path,
+        chat_text='User: <script>alert(1)</script>" onmouseover="x\nAssistant: ok\nUser: <b>',
+        max_input_tokens="64",
+    )
     assert "<script>alert" not in page
-    assert "<b>" not in page.partition('id="result"')[2].replace("<b>User</b>", "").replace("<b>Assistant</b>", "")
+    assert "<b>" not in page.partition('id="result"')[2].replace("<b>User</b>", "").replace(
+        "<b>Assistant</b>", ""
+    )
 
 
-def test_a_cut_that_loses_while_the_provider_is_warm_is_said(staff: Client, path: str, priced: None) -> None:
+def test_a_cut_that_loses_while_the_provider_is_warm_is_said(
+    staff: Client, path: str, priced: None
+) -> None:
     says = "this chat is cheaper whole"
     ModelPrice.objects.update(cached_input="0.015")
     assert says in shown(staff, path, example="moving")
@@ -118,7 +157,9 @@ def test_a_cut_that_loses_while_the_provider_is_warm_is_said(staff: Client, path
     assert "gives no discount" in shown(staff, path, example="moving")
 
 
-def test_a_chat_that_is_cheaper_whole_goes_whole_where_the_plan_cuts_when_it_saves(staff: Client, path: str, priced: None) -> None:
+def test_a_chat_that_is_cheaper_whole_goes_whole_where_the_plan_cuts_when_it_saves(
+    staff: Client, path: str, priced: None
+) -> None:
     ModelPrice.objects.update(cached_input="0.015")
     page = shown(staff, path, example="moving", when="saves")
     assert "The chat goes out as it is: 1,5" in page
@@ -149,7 +190,9 @@ def test_the_empty_page_says_what_to_do(staff: Client, path: str) -> None:
         ({"chat_text": "User: x", "engine": "bert"}, "not one of the available choices"),
     ],
 )
-def test_what_cannot_be_read_is_said_at_its_field(staff: Client, path: str, fields: dict[str, str], says: str) -> None:
+def test_what_cannot_be_read_is_said_at_its_field(
+    staff: Client, path: str, fields: dict[str, str], says: str
+) -> None:
     page = shown(staff, path, status=400, **fields)
     assert says in page
     assert 'role="alert"' in page
@@ -169,7 +212,9 @@ def test_a_form_of_megabytes_is_refused_with_a_page(staff: Client, path: str) ->
     assert "larger than this page takes" in reply.content.decode()
 
 
-def test_an_engine_takes_the_focus_it_has_and_refuses_one_that_was_chosen(staff: Client, path: str) -> None:
+def test_an_engine_takes_the_focus_it_has_and_refuses_one_that_was_chosen(
+    staff: Client, path: str
+) -> None:
     moving = EXAMPLES["moving"].text
     assert "tokens would be sent" in shown(staff, path, chat_text=moving, engine="lsa")
     Plan.objects.update(focus="none")
@@ -184,7 +229,9 @@ def test_a_plan_that_is_off_or_does_not_compress_says_so(staff: Client, path: st
     assert "tokens would be sent" in page
 
 
-def test_a_compressor_that_cannot_answer_is_said(staff: Client, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_compressor_that_cannot_answer_is_said(
+    staff: Client, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def broken(*arguments: Any) -> Any:
         raise ToolUnavailable("compressor", "MemoryError")
 

@@ -1,4 +1,5 @@
-"""A draft tried on the last week: at a real gateway, over the API and on the page; what is kept for it, and for how long."""
+"""A draft tried on the last week: at a real gateway, over the API and on the page;
+what is kept for it, and for how long."""
 
 import re
 import time
@@ -30,20 +31,28 @@ from tests.support.gateways import Gateway, running_gateway
 from tests.support.recorded import store
 from tests.support.upstream import MockUpstream, completion, running_upstream
 
-ASKED = ("How do I change my delivery address?", "Where can I see my invoices?", "Which cards do you accept?")
+ASKED = (
+    "How do I change my delivery address?",
+    "Where can I see my invoices?",
+    "Which cards do you accept?",
+)
 REWORDED = "How can I change my delivery address?"
 SECRET = "mauve aardvark"
 
 
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    with running_upstream() as upstream, running_gateway(upstream, tmp_path_factory.mktemp("replay")) as gateway:
+    with (
+        running_upstream() as upstream,
+        running_gateway(upstream, tmp_path_factory.mktemp("replay")) as gateway,
+    ):
         furnish(gateway, upstream)
         yield gateway
 
 
 def furnish(gateway: Gateway, upstream: MockUpstream) -> None:
-    """A plan with three questions asked twice, one in other words, one by an end user; another in shadow; a third without requests."""
+    """A plan with three questions asked twice, one in other words, one by an end user;
+    another in shadow; a third without requests."""
     upstream.says = completion("On your account page.")
     for name, mode in (("desk", "active"), ("watched", "shadow"), ("idle", "active")):
         body = {"plan_name": name, "mode": mode, "cache": {"ttl": 3600, "ttl_jitter": 0}}
@@ -51,7 +60,9 @@ def furnish(gateway: Gateway, upstream: MockUpstream) -> None:
         gateway.wait_plan(name)
     for plan in ("desk", "watched"):
         for question in (*ASKED, *ASKED, REWORDED, f"What is a {SECRET}?"):
-            assert gateway.chat(question, token_saving_plan_id=plan, user="maria").status_code == 200
+            assert (
+                gateway.chat(question, token_saving_plan_id=plan, user="maria").status_code == 200
+            )
     gateway.stats("desk", requests=8)
     deadline = time.monotonic() + 15
     while _count(gateway) < 16 and time.monotonic() < deadline:
@@ -78,7 +89,12 @@ def test_the_plan_in_force_replays_to_the_ledger_s_own_figures(gateway: Gateway)
     assert found["now"] == found["then"]
     assert found["now"]["exact_hits"] + found["now"]["semantic_hits"] == stats["cache_hits"] >= 4
     assert float(found["now"]["saved_usd"]) == pytest.approx(stats["cost_saved_usd"], abs=1e-9)
-    assert (found["hits_gained"], found["hits_lost"], found["keys_touched"], found["not_replayed"]) == (0, 0, 0, [])
+    assert (
+        found["hits_gained"],
+        found["hits_lost"],
+        found["keys_touched"],
+        found["not_replayed"],
+    ) == (0, 0, 0, [])
 
 
 def test_a_plan_in_shadow_is_tried_by_what_it_would_have_answered(gateway: Gateway) -> None:
@@ -105,12 +121,19 @@ def test_a_threshold_that_nothing_reaches_loses_the_near_hits_alone(gateway: Gat
 
 def test_no_cache_at_all_pays_for_everything(gateway: Gateway) -> None:
     found = tried(gateway, "desk", cache=None)
-    assert (found["then"]["exact_hits"], found["then"]["semantic_hits"], found["keys_touched"]) == (0, 0, 1)
+    assert (found["then"]["exact_hits"], found["then"]["semantic_hits"], found["keys_touched"]) == (
+        0,
+        0,
+        1,
+    )
 
 
 def test_what_cannot_be_replayed_is_named(gateway: Gateway) -> None:
     found = tried(gateway, "desk", holdout=0.1, cache={"context": "strict"})
-    assert found["not_replayed"] == ["how many requests are held out", "what of a chat's earlier turns must agree"]
+    assert found["not_replayed"] == [
+        "how many requests are held out",
+        "what of a chat's earlier turns must agree",
+    ]
 
 
 def test_a_plan_without_requests_has_nothing_to_show(gateway: Gateway) -> None:
@@ -118,8 +141,12 @@ def test_a_plan_without_requests_has_nothing_to_show(gateway: Gateway) -> None:
     assert (found["requests"], found["since"], found["now"]["saved_usd"]) == (0, None, "0")
 
 
-@pytest.mark.parametrize(("draft", "param"), [({"cache": {"ttl": -1}}, "cache.ttl"), ({"surprise": 1}, "surprise")])
-def test_a_draft_that_could_not_be_saved_is_refused_as_saving_it_would_be(gateway: Gateway, draft: dict[str, Any], param: str) -> None:
+@pytest.mark.parametrize(
+    ("draft", "param"), [({"cache": {"ttl": -1}}, "cache.ttl"), ({"surprise": 1}, "surprise")]
+)
+def test_a_draft_that_could_not_be_saved_is_refused_as_saving_it_would_be(
+    gateway: Gateway, draft: dict[str, Any], param: str
+) -> None:
     reply = gateway.api("POST", "/token-saving/plans/desk/replay", json=draft)
     assert (reply.status_code, reply.json()["error"]["param"]) == (400, param)
 
@@ -141,10 +168,17 @@ def test_no_word_of_a_question_is_kept(gateway: Gateway) -> None:
     assert not any(SECRET.encode() in repr(row).encode() or "maria" in repr(row) for row in rows)
 
 
-def test_the_form_s_draft_is_tried_on_the_page_and_can_be_saved_from_there(gateway: Gateway) -> None:
+def test_the_form_s_draft_is_tried_on_the_page_and_can_be_saved_from_there(
+    gateway: Gateway,
+) -> None:
     with httpx.Client(base_url=gateway.url, timeout=30) as browser:
         login = browser.get("/admin/login/")
-        fields = {"username": "admin", "password": gateway.password, "csrfmiddlewaretoken": _token(login.text), "next": "/admin/"}
+        fields = {
+            "username": "admin",
+            "password": gateway.password,
+            "csrfmiddlewaretoken": _token(login.text),
+            "next": "/admin/",
+        }
         assert browser.post("/admin/login/", data=fields).status_code == 302
         number = re.search(r"/plan/(\d+)/change/", browser.get("/admin/plans/plan/?q=desk").text)
         assert number
@@ -153,16 +187,26 @@ def test_the_form_s_draft_is_tried_on_the_page_and_can_be_saved_from_there(gatew
         form = browser.get(f"{path}/change/").text
         sent = dict(re.findall(r'<input[^>]*name="([a-z_]+)"[^>]*value="([^"]*)"', form))
         selected = r'<select name="([a-z_]+)".*?<option value="([^"]*)" selected'
-        sent |= dict(re.findall(selected, form, re.DOTALL)) | {"cache_enabled": "on", "exact": "on", "similarity_threshold": "1.0"}
-        sent = {
-            name: value for name, value in sent.items() if not name.startswith("_") and name not in ("force", "time_sensitive", "personal")
+        sent |= dict(re.findall(selected, form, re.DOTALL)) | {
+            "cache_enabled": "on",
+            "exact": "on",
+            "similarity_threshold": "1.0",
         }
-        page = browser.post(f"{path}/replay/", data=sent | {"csrfmiddlewaretoken": _token(form), "_draft": "replay"})
+        sent = {
+            name: value
+            for name, value in sent.items()
+            if not name.startswith("_") and name not in ("force", "time_sensitive", "personal")
+        }
+        page = browser.post(
+            f"{path}/replay/", data=sent | {"csrfmiddlewaretoken": _token(form), "_draft": "replay"}
+        )
         assert page.status_code == 200, page.text
         assert "would have been answered otherwise" in page.text
         assert re.search(r"Near questions answered</th><td>1</td><td>0", page.text)
         assert "Save this change" in page.text
-        refused = browser.post(f"{path}/replay/", data=sent | {"csrfmiddlewaretoken": _token(form), "ttl": "-1"})
+        refused = browser.post(
+            f"{path}/replay/", data=sent | {"csrfmiddlewaretoken": _token(form), "ttl": "-1"}
+        )
         assert refused.status_code == 400
         assert "Time to live" in refused.text
 
@@ -174,7 +218,15 @@ def _token(page: str) -> str:
 
 
 def imprint(*, at: datetime, **fields: Any) -> dict[str, Any]:
-    given = {"event_id": str(uuid4()), "at": at.timestamp(), "tenant_id": 1, "plan_id": 1, "key_id": 1, "asked": uuid4().hex, "bucket": ""}
+    given = {
+        "event_id": str(uuid4()),
+        "at": at.timestamp(),
+        "tenant_id": 1,
+        "plan_id": 1,
+        "key_id": 1,
+        "asked": uuid4().hex,
+        "bucket": "",
+    }
     return given | {"end_user": "", "vector": ""} | fields
 
 
@@ -207,9 +259,15 @@ def test_what_is_erased_is_erased_here_too_also_when_it_comes_in_late() -> None:
 
 
 def test_without_days_nothing_is_kept(tmp_path: Path) -> None:
-    with running_upstream() as upstream, running_gateway(upstream, tmp_path, TOKENTHRIFT_IMPRINT_DAYS="0") as gateway:
+    with (
+        running_upstream() as upstream,
+        running_gateway(upstream, tmp_path, TOKENTHRIFT_IMPRINT_DAYS="0") as gateway,
+    ):
         upstream.says = completion("Yes.")
-        assert gateway.api("POST", "/token-saving/plans", json={"plan_name": "desk"}).status_code == 201
+        assert (
+            gateway.api("POST", "/token-saving/plans", json={"plan_name": "desk"}).status_code
+            == 201
+        )
         gateway.wait_plan("desk")
         gateway.chat(token_saving_plan_id="desk")
         gateway.stats("desk", requests=1)
@@ -222,15 +280,28 @@ def recorded(number: int) -> Plan:
     plan = Plan.objects.create(name="busy", cache_enabled=True)
     now = time.time()
     kinds: tuple[dict[str, Any], ...] = (
-        {"tier": "miss", "attempts": 1, "would_cost": Decimal("0.01"), "billed_cost": Decimal("0.01")},
+        {
+            "tier": "miss",
+            "attempts": 1,
+            "would_cost": Decimal("0.01"),
+            "billed_cost": Decimal("0.01"),
+        },
         {"tier": "exact", "attempts": 0, "would_cost": Decimal("0.01"), "billed_cost": Decimal(0)},
     )
-    events = [make_event(at=now - number + place, plan_id=plan.pk, plan="busy", **kinds[place % 2]) for place in range(number)]
+    events = [
+        make_event(at=now - number + place, plan_id=plan.pk, plan="busy", **kinds[place % 2])
+        for place in range(number)
+    ]
     store(*events)
     same = [uuid4().hex for _ in range(number)]
     insert(
         *(
-            imprint(at=datetime.fromtimestamp(event.at, UTC), event_id=event.event_id, plan_id=plan.pk, asked=same[place // 2])
+            imprint(
+                at=datetime.fromtimestamp(event.at, UTC),
+                event_id=event.event_id,
+                plan_id=plan.pk,
+                asked=same[place // 2],
+            )
             for place, event in enumerate(events)
         )
     )
@@ -244,9 +315,17 @@ def test_many_requests_are_replayed_by_a_process_of_their_own() -> None:
     assert draft.cache is not None
     found = trial(plan, draft, None).found
     assert found.now == found.then
-    assert (found.requests, found.now.exact, found.now.saved) == (QUICK + 100, QUICK / 2 + 50, Decimal("0.01") * (QUICK // 2 + 50))
+    assert (found.requests, found.now.exact, found.now.saved) == (
+        QUICK + 100,
+        QUICK / 2 + 50,
+        Decimal("0.01") * (QUICK // 2 + 50),
+    )
     none = trial(plan, replace(draft, cache=None), None).found
-    assert (none.then.exact, none.lost, none.then.paid) == (0, QUICK / 2 + 50, Decimal("0.01") * (QUICK + 100))
+    assert (none.then.exact, none.lost, none.then.paid) == (
+        0,
+        QUICK / 2 + 50,
+        Decimal("0.01") * (QUICK + 100),
+    )
 
 
 @pytest.mark.django_db
@@ -262,8 +341,17 @@ def test_a_tenant_sees_its_own_requests_under_a_plan_of_the_platform_s() -> None
     ours, theirs = (Tenant.objects.create(slug=slug) for slug in ("ours", "theirs"))
     plan, now = Plan.objects.create(name="common", cache_enabled=True), time.time()
     for number, tenant in enumerate((ours, theirs, theirs)):
-        event = make_event(at=now - number, plan_id=plan.pk, tenant_id=tenant.pk, tier="miss", attempts=1)
+        event = make_event(
+            at=now - number, plan_id=plan.pk, tenant_id=tenant.pk, tier="miss", attempts=1
+        )
         store(event)
-        insert(imprint(at=datetime.fromtimestamp(event.at, UTC), event_id=event.event_id, plan_id=plan.pk, tenant_id=tenant.pk))
+        insert(
+            imprint(
+                at=datetime.fromtimestamp(event.at, UTC),
+                event_id=event.event_id,
+                plan_id=plan.pk,
+                tenant_id=tenant.pk,
+            )
+        )
     draft = services.draft_of(plan)
     assert [trial(plan, draft, owner).found.requests for owner in (ours, theirs, None)] == [1, 2, 3]

@@ -1,4 +1,5 @@
-"""Rows of stored answers, and the sweeper over a real PostgreSQL: what it takes out of which store, and what it leaves."""
+"""Rows of stored answers, and the sweeper over a real PostgreSQL:
+what it takes out of which store, and what it leaves."""
 
 import time
 from collections.abc import AsyncIterator
@@ -49,7 +50,9 @@ class Cache:
         self.conn, self.plan, self.world = conn, plan, World()
         self.sweeper = Sweeper(self.world.tools, url)
 
-    async def add(self, entry_id: str, *, tenant: Tenant | None = None, written: bool = True, **fields: Any) -> Kept:
+    async def add(
+        self, entry_id: str, *, tenant: Tenant | None = None, written: bool = True, **fields: Any
+    ) -> Kept:
         """One in both tiers, under a second exact key as well."""
         owner, now = tenant or self.plan.tenant, time.time()
         assert owner is not None
@@ -77,7 +80,9 @@ class Cache:
         return kept
 
     async def write(self, *kept: Kept) -> None:
-        await inserts.insert(self.conn, "worker", [inserts.row_of(_line("kept", each).strip()) for each in kept])
+        await inserts.insert(
+            self.conn, "worker", [inserts.row_of(_line("kept", each).strip()) for each in kept]
+        )
 
     @property
     def stored(self) -> set[str]:
@@ -106,18 +111,24 @@ async def test_a_deleted_entry_is_taken_out_twice(cache: Cache, conn: database.C
     await cache.add("a", written=False)  # a write that was still under way
     await cache.sweeper.sweep()
     assert cache.stored == {"a", "b"}
-    await conn.execute("UPDATE stats_cacheentry SET doomed_at = doomed_at - make_interval(secs => %s)", (AGAIN,))
+    await conn.execute(
+        "UPDATE stats_cacheentry SET doomed_at = doomed_at - make_interval(secs => %s)", (AGAIN,)
+    )
     await cache.sweeper.sweep()
     assert cache.stored == {"b"}
     assert [row.entry_id async for row in CacheEntry.objects.all()] == ["b"]
 
 
-async def test_an_answer_kept_anew_after_its_deletion_stays(cache: Cache, conn: database.Connection) -> None:
+async def test_an_answer_kept_anew_after_its_deletion_stays(
+    cache: Cache, conn: database.Connection
+) -> None:
     kept = await cache.add("a")
     await erase(entry_id="a-cut")
     await cache.sweeper.sweep()
     assert cache.stored == set()
-    await conn.execute("UPDATE stats_cacheentry SET doomed_at = doomed_at - make_interval(secs => %s)", (AGAIN,))
+    await conn.execute(
+        "UPDATE stats_cacheentry SET doomed_at = doomed_at - make_interval(secs => %s)", (AGAIN,)
+    )
     await cache.add("a", created_at=time.time() + 0.001, expires_at=kept.expires_at)
     await cache.sweeper.sweep()
     assert cache.stored == {"a"}
@@ -129,19 +140,26 @@ async def test_an_answer_kept_anew_after_its_deletion_stays(cache: Cache, conn: 
      ({"end_user": "v"}, False), ({"entry_id": "late"}, True), ({"entry_id": "late-cut"}, True), ({"plan_id": -1}, False),
      ({"tenant_id": -1}, False)],
 )  # fmt: skip
-async def test_a_row_that_comes_in_late_is_deleted_as_it_comes(cache: Cache, wanted: dict[str, Any], hit: bool) -> None:
+async def test_a_row_that_comes_in_late_is_deleted_as_it_comes(
+    cache: Cache, wanted: dict[str, Any], hit: bool
+) -> None:
     kept = await cache.add("late", namespace="n", end_user="u", written=False)
     assert await erase(**wanted) == 0
     later = replace(kept, entry_id="new", sent="new-cut", created_at=time.time() + 1)
     await cache.write(kept, later)
     await cache.sweeper.sweep()
     assert cache.stored == (set() if hit else {"late"})
-    assert {row.entry_id async for row in deletions.present()} == ({"new"} if hit else {"new", "late"})
+    assert {row.entry_id async for row in deletions.present()} == (
+        {"new"} if hit else {"new", "late"}
+    )
 
 
 async def test_lines_that_come_twice_or_in_the_wrong_order_leave_the_newest(cache: Cache) -> None:
     kept = await cache.add("a", bytes=1)
-    await cache.write(replace(kept, bytes=3, created_at=kept.created_at + 2), replace(kept, bytes=2, created_at=kept.created_at + 1))
+    await cache.write(
+        replace(kept, bytes=3, created_at=kept.created_at + 2),
+        replace(kept, bytes=2, created_at=kept.created_at + 1),
+    )
     await cache.write(replace(kept, bytes=1))
     await cache.write(replace(kept, entry_id="old", expires_at=time.time() - 1))
     assert [row.bytes async for row in CacheEntry.objects.all()] == [3]
@@ -154,22 +172,32 @@ async def test_a_store_that_is_away_keeps_its_entries_waiting_and_only_those(cac
     assert await erase() == 2
     await cache.sweeper.sweep()
     assert "b" not in cache.world.semantic.entries
-    assert {row.entry_id: row.removed async for row in CacheEntry.objects.all()} == {"a": False, "b": True}
+    assert {row.entry_id: row.removed async for row in CacheEntry.objects.all()} == {
+        "a": False,
+        "b": True,
+    }
     cache.world.exact.down = False
     cache.sweeper._away.clear()  # two seconds later
     await cache.sweeper.sweep()
     assert "a" not in cache.world.exact.entries
 
 
-async def test_surplus_goes_by_last_use_and_leaves_other_tenants_alone(cache: Cache, acme: Tenant, conn: database.Connection) -> None:
+async def test_surplus_goes_by_last_use_and_leaves_other_tenants_alone(
+    cache: Cache, acme: Tenant, conn: database.Connection
+) -> None:
     rival = await Tenant.objects.acreate(slug="rival")
     now = time.time()
     for number in range(6):
         await cache.add(f"a{number}", created_at=now - 600 + number)
         await cache.add(f"r{number}", tenant=rival, created_at=now - 900 + number)
-    # by way of the ledger: the first is used again, also under the key of the compressed request the second
-    hits = [make_event(at=now, tier="exact", entry_id=entry_id) for entry_id in ("a0", "a0", "a1-cut")]
-    await inserts.insert(conn, "worker", [inserts.row_of(_line("event", each).strip()) for each in hits])
+    # by way of the ledger: the first is used again, also under the key of the compressed request
+    # the second
+    hits = [
+        make_event(at=now, tier="exact", entry_id=entry_id) for entry_id in ("a0", "a0", "a1-cut")
+    ]
+    await inserts.insert(
+        conn, "worker", [inserts.row_of(_line("event", each).strip()) for each in hits]
+    )
     assert [(row.hits, row.used_at.timestamp() == pytest.approx(now)) async for row in CacheEntry.objects.filter(entry_id__in=("a0", "a1"))
             .order_by("entry_id")] == [(2, True), (1, True)]  # fmt: skip
     await Tenant.objects.filter(pk=acme.pk).aupdate(max_entries=5, max_bytes=350)
@@ -178,18 +206,25 @@ async def test_surplus_goes_by_last_use_and_leaves_other_tenants_alone(cache: Ca
     cache.sweeper._count_at = 0.0
     await TenantUsage.objects.aupdate(counted_at="2026-01-01T00:00Z")
     await cache.sweeper.sweep()
-    usage = {row.tenant.slug: (row.entries, row.bytes) async for row in TenantUsage.objects.select_related("tenant")}
+    usage = {
+        row.tenant.slug: (row.entries, row.bytes)
+        async for row in TenantUsage.objects.select_related("tenant")
+    }
     assert usage == {"acme": (3, 300), "rival": (6, 600)}
 
 
-async def test_entries_of_a_plan_that_is_gone_go_too(cache: Cache, desk: Plan, acme: Tenant) -> None:
+async def test_entries_of_a_plan_that_is_gone_go_too(
+    cache: Cache, desk: Plan, acme: Tenant
+) -> None:
     await cache.add("a")
     await desk.adelete()
     await cache.sweeper.sweep()
     assert cache.stored == set()
 
 
-async def test_rows_of_expired_entries_go_in_batches(cache: Cache, conn: database.Connection) -> None:
+async def test_rows_of_expired_entries_go_in_batches(
+    cache: Cache, conn: database.Connection
+) -> None:
     kept = await cache.add("a")
     await cache.write(*(replace(kept, entry_id=f"x{number}", sent="") for number in range(2500)))
     await conn.execute("UPDATE stats_cacheentry SET expires_at = now() WHERE entry_id <> 'a'")
@@ -197,7 +232,9 @@ async def test_rows_of_expired_entries_go_in_batches(cache: Cache, conn: databas
     assert [row.entry_id async for row in CacheEntry.objects.all()] == ["a"]
 
 
-async def test_two_workers_write_and_note_the_same_rows_at_once(cache: Cache, database_url: str) -> None:
+async def test_two_workers_write_and_note_the_same_rows_at_once(
+    cache: Cache, database_url: str
+) -> None:
     """The ledger waits for no row that another worker holds, and never ends in a deadlock."""
     kept = await cache.add("a")
     hit = [inserts.row_of(_line("event", make_event(tier="exact", entry_id="a")).strip())]

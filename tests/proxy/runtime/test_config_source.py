@@ -9,7 +9,9 @@ from proxy.runtime.config_source import DatabaseSource
 from proxy.runtime.worker_loops import poll_configuration
 
 
-async def test_a_change_that_comes_with_the_cancellation_does_not_swallow_it(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_change_that_comes_with_the_cancellation_does_not_swallow_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     async def fresh(self: Any) -> None:
         pass
 

@@ -1,4 +1,5 @@
-"""A turn, a pause, and again: what an error, a wake, a stop and another worker that leads do to it."""
+"""A turn, a pause, and again: what an error, a wake,
+a stop and another worker that leads do to it."""
 
 import asyncio
 import logging
@@ -48,7 +49,9 @@ class Work:
         return PeriodicTask(name="work", every=0.01, failing="work waits", work=self.turn, **fields)  # type: ignore[arg-type]
 
 
-async def test_an_error_is_logged_once_tried_again_and_its_end_is_told(caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_error_is_logged_once_tried_again_and_its_end_is_told(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     work = Work(None, *[OSError("refused\nand more")] * 3, None, OSError("again"))
     with caplog.at_level(logging.WARNING, LOGGER):
         async with running(work.task()):
@@ -62,7 +65,9 @@ async def test_an_error_is_logged_once_tried_again_and_its_end_is_told(caplog: p
     assert all(record.exc_info is None for record in caplog.records)
 
 
-async def test_a_mistake_of_ours_is_logged_with_its_traceback_and_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_mistake_of_ours_is_logged_with_its_traceback_and_ends_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     work = Work(KeyError("x"))
     with caplog.at_level(logging.WARNING, LOGGER):
         async with running(work.task()):
@@ -75,7 +80,9 @@ async def test_the_pause_doubles_while_turns_fail() -> None:
     async with running(work.task(longest=0.08)):
         await until(lambda: len(work.times) >= 7)
     pauses = [after - before for before, after in zip(work.times, work.times[1:], strict=False)]
-    assert all(pause >= least for pause, least in zip(pauses, (0.02, 0.04, 0.08, 0.08, 0.08), strict=False))
+    assert all(
+        pause >= least for pause, least in zip(pauses, (0.02, 0.04, 0.08, 0.08, 0.08), strict=False)
+    )
     assert pauses[5] < 0.08  # back to its own pace
 
 
@@ -113,7 +120,9 @@ async def test_a_thread_is_told_that_the_worker_stops_and_holds_nobody_up() -> N
 
 
 @pytest.mark.django_db(transaction=True)
-async def test_two_workers_never_work_at_once_and_the_next_leads_when_one_is_killed(database_url: str) -> None:
+async def test_two_workers_never_work_at_once_and_the_next_leads_when_one_is_killed(
+    database_url: str,
+) -> None:
     """Each on a database connection of its own, as two machines have them."""
     at_work, most, turns = set[str](), [0], {"one": 0, "two": 0}
 

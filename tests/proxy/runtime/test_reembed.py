@@ -1,4 +1,5 @@
-"""`manage.py reembed`: entries of a former embedder follow the settings, on every backend, and can be stopped in between."""
+"""`manage.py reembed`: entries of a former embedder follow the settings, on every backend,
+and can be stopped in between."""
 
 import asyncio
 import time
@@ -18,9 +19,9 @@ from plans.models import Tenant
 from proxy.core.caching.envelope import Envelope
 from proxy.core.errors import ToolUnavailable
 from proxy.core.ports import Candidate, SemanticEntry
-from proxy.core.text.normalize import fold
+from proxy.core.text.normalize import fold_text
 from proxy.core.types import Message, Vector
-from proxy.core.verification.conversation import chat_of, pack
+from proxy.core.verification.conversation import build_chat_turns, pack_chat
 from proxy.engines.embedders.onnx import OnnxEmbedder
 from proxy.engines.semantic.pgvector import PgvectorCache
 from proxy.engines.semantic.qdrant import QdrantCache
@@ -40,7 +41,8 @@ BACKENDS = ("pgvector_semantic", "redis_semantic", "qdrant_semantic")
 
 @pytest.fixture
 def stores(settings: Any, tmp_path: Path) -> Iterator[Any]:
-    """An installation of its own with the three backends, filled as the former embedder had them."""
+    """An installation of its own with the three backends,
+    filled as the former embedder had them."""
     server = QdrantServer(tmp_path)
     settings.INSTANCE, settings.QDRANT_URL = uuid.uuid4().hex[:12], server.url
 
@@ -54,12 +56,22 @@ def stores(settings: Any, tmp_path: Path) -> Iterator[Any]:
 def _former(settings: Any) -> dict[str, AnyCache]:
     return {
         "pgvector_semantic": PgvectorCache(conninfo(), FORMER, 8, timeout=2),
-        "redis_semantic": RedisSearchCache(settings.REDIS_SEMANTIC_URL, FORMER, 8, prefix=settings.INSTANCE, timeout=2),
-        "qdrant_semantic": QdrantCache.on(settings.QDRANT_URL, "", FORMER, 8, prefix=settings.INSTANCE, timeout=2),
+        "redis_semantic": RedisSearchCache(
+            settings.REDIS_SEMANTIC_URL, FORMER, 8, prefix=settings.INSTANCE, timeout=2
+        ),
+        "qdrant_semantic": QdrantCache.on(
+            settings.QDRANT_URL, "", FORMER, 8, prefix=settings.INSTANCE, timeout=2
+        ),
     }
 
 
-async def _fill(caches: dict[str, AnyCache], instance: str, questions: Sequence[str], kept: Envelope | None = None, plan: int = 1) -> None:
+async def _fill(
+    caches: dict[str, AnyCache],
+    instance: str,
+    questions: Sequence[str],
+    kept: Envelope | None = None,
+    plan: int = 1,
+) -> None:
     vector: Vector = np.eye(8, dtype=np.float32)[0]
     now = time.time()
     for cache in caches.values():
@@ -73,7 +85,13 @@ async def _fill(caches: dict[str, AnyCache], instance: str, questions: Sequence[
                 question=question,
                 vector=vector,
                 envelope=encode(
-                    replace(kept or envelope(), entry_id=f"{instance}{question}", bucket=instance, question=question), sealer()
+                    replace(
+                        kept or envelope(),
+                        entry_id=f"{instance}{question}",
+                        bucket=instance,
+                        question=question,
+                    ),
+                    sealer(),
                 ),
                 created_at=now,
                 expires_at=now + 60,
@@ -93,7 +111,10 @@ async def _asked(bucket: str, question: str) -> dict[str, list[Candidate]]:
     embedder = open_embedder()
     backends = open_semantic(embedder, timeout=2.0)
     vector = await embedder.embed(question)
-    found = {name: await cache.nearest(bucket, vector, floor=0.9, limit=5) for name, cache in backends.items()}
+    found = {
+        name: await cache.find_nearest(bucket, vector, floor=0.9, limit=5)
+        for name, cache in backends.items()
+    }
     await asyncio.gather(embedder.close(), *(cache.close() for cache in backends.values()))
     return found
 
@@ -114,25 +135,41 @@ def test_entries_of_a_former_embedder_are_found_again(stores: QdrantServer, sett
     assert reembed("--batch", "2").count("3 moved, 3 of ") == 3
     for question in QUESTIONS:
         for found in asyncio.run(_asked(settings.INSTANCE, question)).values():
-            assert [(one.question, decode(one.envelope, sealer()).question, one.scope) for one in found] == [(question, question, "s")]
+            assert [
+                (one.question, decode(one.envelope, sealer()).question, one.scope) for one in found
+            ] == [(question, question, "s")]
     assert reembed().count("0 moved\n") == 3
 
 
 def test_a_chat_is_found_by_its_window_again(stores: QdrantServer, settings: Any) -> None:
-    turns = ["I am flying to Lisbon in May with my two children.", "We like castles and the sea.", "Not the first week."]
-    messages: list[Message] = [{"role": "user", "content": turn} for turn in (*turns, "Where should we stay?")]
-    chat, plan = chat_of(messages), Tenant.objects.create(slug="c", name="c").plans.create(name="chats", window=1)
-    kept = envelope(chat=pack(chat, "By the sea."))
+    turns = [
+        "I am flying to Lisbon in May with my two children.",
+        "We like castles and the sea.",
+        "Not the first week.",
+    ]
+    messages: list[Message] = [
+        {"role": "user", "content": turn} for turn in (*turns, "Where should we stay?")
+    ]
+    chat, plan = (
+        build_chat_turns(messages),
+        Tenant.objects.create(slug="c", name="c").plans.create(name="chats", window=1),
+    )
+    kept = envelope(chat=pack_chat(chat, "By the sea."))
     asyncio.run(_fill(_former(settings), settings.INSTANCE, [chat.question], kept, plan.pk))
     reembed()
-    for found in asyncio.run(_asked(settings.INSTANCE, fold(f"{turns[-1]}\n{chat.question}"))).values():
+    for found in asyncio.run(
+        _asked(settings.INSTANCE, fold_text(f"{turns[-1]}\n{chat.question}"))
+    ).values():
         assert [(one.question, one.similarity > 0.99) for one in found] == [(chat.question, True)]
     assert asyncio.run(_asked(settings.INSTANCE, chat.question)) == {name: [] for name in BACKENDS}
 
 
 def test_what_was_not_sealed_by_us_is_passed_over(stores: QdrantServer, settings: Any) -> None:
     with psycopg.connect(conninfo(), autocommit=True) as connection:
-        connection.execute("UPDATE proxy_semanticentry SET envelope = 'planted'::bytea WHERE question = %s", (QUESTIONS[0],))
+        connection.execute(
+            "UPDATE proxy_semanticentry SET envelope = 'planted'::bytea WHERE question = %s",
+            (QUESTIONS[0],),
+        )
     told = reembed("--backend", "pgvector_semantic")
     assert "2 moved" in told
     assert "1 passed over: not sealed by this gateway" in told
@@ -142,7 +179,10 @@ def test_one_backend_alone(stores: QdrantServer, settings: Any) -> None:
     told = reembed("--backend", "redis_semantic")
     assert "redis_semantic: 3 moved" in told
     assert "pgvector" not in told
-    assert {name: len(found) for name, found in asyncio.run(_asked(settings.INSTANCE, QUESTIONS[1])).items()} == {
+    assert {
+        name: len(found)
+        for name, found in asyncio.run(_asked(settings.INSTANCE, QUESTIONS[1])).items()
+    } == {
         "pgvector_semantic": 0,
         "redis_semantic": 1,
         "qdrant_semantic": 0,
@@ -166,7 +206,9 @@ def test_an_entry_left_behind_is_an_error_and_comes_with_the_next_run(
     assert "qdrant_semantic: 1 moved, 1 of " in reembed("--backend", "qdrant_semantic")
 
 
-def test_a_backend_that_is_down_matters_where_a_plan_or_the_caller_needs_it(stores: QdrantServer) -> None:
+def test_a_backend_that_is_down_matters_where_a_plan_or_the_caller_needs_it(
+    stores: QdrantServer,
+) -> None:
     stores.kill()
     assert "qdrant_semantic: passed by: Qdrant does not answer" in reembed()
     with pytest.raises(CommandError):

@@ -19,7 +19,9 @@ def stalls(stage: str) -> float:
     return REGISTRY.get_sample_value("tokenthrift_event_loop_stalls_total", {"stage": stage}) or 0.0
 
 
-async def test_a_stall_is_told_with_the_stage_it_was_in(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_stall_is_told_with_the_stage_it_was_in(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def slow(*_: object, **__: object) -> str:
         time.sleep(0.6)
         return "scope"
@@ -34,8 +36,10 @@ async def test_a_stall_is_told_with_the_stage_it_was_in(caplog: pytest.LogCaptur
     finally:
         watchdog.close()
     assert stalls("scope") - before == 1
-    (told,) = [record.getMessage() for record in caplog.records if "in scope" in record.getMessage()]
-    assert "(proxy.pipeline.stages.cache_scope.scope:" in told
+    (told,) = [
+        record.getMessage() for record in caplog.records if "in scope" in record.getMessage()
+    ]
+    assert "(proxy.pipeline.stages.cache_scope.cache_scope:" in told
     assert float(told.split(" for ")[1].split(" s ")[0]) >= 0.4
 
 
@@ -48,7 +52,11 @@ async def test_short_turns_are_not_told(caplog: pytest.LogCaptureFixture) -> Non
                 await asyncio.sleep(0.03)
     finally:
         watchdog.close()
-    assert [record for record in caplog.records if "held up" in record.getMessage() and OUTSIDE not in record.getMessage()] == []
+    assert [
+        record
+        for record in caplog.records
+        if "held up" in record.getMessage() and OUTSIDE not in record.getMessage()
+    ] == []
 
 
 def test_no_stack_of_ours_is_outside() -> None:
@@ -62,7 +70,10 @@ def test_every_worker_watches_itself(gateway: Gateway) -> None:
     time.sleep(1.0)
     os.kill(worker, signal.SIGCONT)
     deadline = time.monotonic() + 20
-    while "the event loop was held up for" not in gateway.log.read_text() and time.monotonic() < deadline:
+    while (
+        "the event loop was held up for" not in gateway.log.read_text()
+        and time.monotonic() < deadline
+    ):
         time.sleep(0.1)
     assert "the event loop was held up for" in gateway.log.read_text()
     assert "tokenthrift_event_loop_stalls_total{" in gateway.api("GET", "/metrics").text

@@ -22,11 +22,14 @@ LISTENERS = {
     "proxy.engines.coalescing.channel:Talk.listen": "proxy.engines.coalescing.redis:RedisLeases.listen",
     "proxy.runtime.config_source:DatabaseSource.listen": "proxy.runtime.config_source:DatabaseSource.listen",
 }
-# Loops that end by themselves or belong to something that does, and the two that cannot be in the list.
+# Loops that end by themselves or belong to something that does, and the two that cannot be in the
+# list.
 NOT_PERIODIC = {
     "gateway_project.embedded.processes:end_orphan": "ends with a process",
     "gateway_project.embedded.processes:wait_ready": "ends when a service answers",
-    "gateway_project.embedded.supervisor:keep": "the supervisor of the embedded services, a process of its own",
+    "gateway_project.embedded.supervisor:keep": (
+        "the supervisor of the embedded services, a process of its own"
+    ),
     "gateway_project.embedded.lease:_wait_for": "ends when a service answers",
     "gateway_project.embedded.lease:release": "ends with a process",
     "gateway_project.embedded.file_locks:take": "ends when a lock is free",
@@ -104,26 +107,33 @@ def _own_nodes(tree: ast.AST) -> Iterator[ast.AST]:
 
 def _pauses(loop: ast.While) -> bool:
     called = [node.func for node in _own_nodes(loop) if isinstance(node, ast.Call)]
-    names = {node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "") for node in called}
+    names = {
+        node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "") for node in called
+    }
     return bool(names & PAUSES)
 
 
 def _is_endless(loop: ast.While) -> bool:
     leaves = (ast.Return, ast.Break, ast.Raise)
-    return isinstance(loop.test, ast.Constant) and not any(isinstance(node, leaves) for node in _own_nodes(loop))
+    return isinstance(loop.test, ast.Constant) and not any(
+        isinstance(node, leaves) for node in _own_nodes(loop)
+    )
 
 
 def modules() -> Iterator[tuple[str, str]]:
     """Source and dotted name of every module of the product."""
     for package in PACKAGES:
         for path in sorted((ROOT / package).rglob("*.py")):
-            dotted = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+            dotted = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(
+                ".__init__"
+            )
             yield path.read_text(), dotted
 
 
 @pytest.fixture(scope="module")
 def started(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """The functions of the loops that a worker of the real services has running a second after its start."""
+    """The functions of the loops that a worker of the real services has running a second
+    after its start."""
     spool = tmp_path_factory.mktemp("spool")
     ready = databases.ready_database()
     with databases.own_database(os.environ["DATABASE_URL"], copy_of=ready.name) as url:
@@ -137,7 +147,11 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
             timeout=120,
             check=True,
         )
-    said = dict(line.split(" ", 1) for line in done.stdout.splitlines() if line.startswith(("ALIVE", "LEFT")))
+    said = dict(
+        line.split(" ", 1)
+        for line in done.stdout.splitlines()
+        if line.startswith(("ALIVE", "LEFT"))
+    )
     assert json.loads(said["LEFT"]) == []
     return list(json.loads(said["ALIVE"]))
 
@@ -167,7 +181,10 @@ def test_a_worker_runs_each_loop_once(started: list[str]) -> None:
         "while True:\n        work()\n        await asyncio.sleep(EVERY)",
         "while not stopping.wait(5):\n        work()",
         "while True:\n        await queue.get()",
-        "while alive:\n        try:\n            work()\n        finally:\n            time.sleep(1)",
+        (
+            "while alive:\n        try:\n            work()\n        finally:\n"
+            "            time.sleep(1)"
+        ),
     ],
 )
 def test_a_loop_written_out_is_found(loop: str) -> None:

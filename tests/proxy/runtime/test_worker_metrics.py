@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 
-from proxy.core.circuit_breaker import Breaker
+from proxy.core.circuit_breaker import CircuitBreaker
 from proxy.core.errors import ToolUnavailable
-from proxy.core.request_ids import new_id
+from proxy.core.request_ids import new_request_id
 from proxy.runtime.periodic_task import PeriodicTask
 from proxy.runtime.worker_metrics import BEAT, Pulse, Traffic
 from stats.ledger.backlog import standing
@@ -26,7 +26,7 @@ class Configured:
     """A source of the configuration that was read some seconds ago."""
 
     def __init__(self, world: World, age: float) -> None:
-        self.directory, self.age = world.tools.source.directory, age
+        self.directory, self.age = world.tools.config_source.config, age
 
 
 def value(name: str, **labels: str) -> float:
@@ -37,12 +37,15 @@ def value(name: str, **labels: str) -> float:
 async def test_a_worker_tells_of_its_loop_its_tools_and_its_traffic() -> None:
     world, traffic = World(), Traffic(now=3)
     source: Any = Configured(world, 7.0)
-    before = value("tokenthrift_compressor_restarts_total"), value("tokenthrift_event_loop_lag_seconds_count")
+    before = (
+        value("tokenthrift_compressor_restarts_total"),
+        value("tokenthrift_event_loop_lag_seconds_count"),
+    )
     pulse = Pulse(world.tools, traffic, source, restarts=lambda: 2)
     broken = world.tools.breakers["redis_semantic"]
-    broken.failed("gone")
-    broken.failed("gone")
-    broken.late = 5
+    broken.record_failure("gone")
+    broken.record_failure("gone")
+    broken.late_calls = 5
     pulse.announce("9.9")
     beats = PeriodicTask(name="beats", first=BEAT, every=BEAT, work=pulse.turn, failing="no beat")
     task = asyncio.create_task(beats.run())
@@ -57,7 +60,9 @@ async def test_a_worker_tells_of_its_loop_its_tools_and_its_traffic() -> None:
     assert value("tokenthrift_tool_timeouts_total", tool="redis_semantic") == 5
     assert value("tokenthrift_compressor_restarts_total") - before[0] == 2
     assert value("tokenthrift_event_loop_lag_seconds_count") - before[1] >= 4
-    late = value("tokenthrift_event_loop_lag_seconds_count") - value("tokenthrift_event_loop_lag_seconds_bucket", le="0.1")
+    late = value("tokenthrift_event_loop_lag_seconds_count") - value(
+        "tokenthrift_event_loop_lag_seconds_bucket", le="0.1"
+    )
     assert late >= 1
     assert gauges.BUILD is not None
 
@@ -72,27 +77,32 @@ async def test_a_breaker_counts_what_was_late_and_nothing_else() -> None:
     async def busy() -> int:
         raise ToolUnavailable("tool", "busy", skipped=True)
 
-    breaker = Breaker("tool")
+    breaker = CircuitBreaker("tool")
     assert await breaker.run(answer(), seconds=1) == 1
     with pytest.raises(ToolUnavailable):
         await breaker.run(fail(), seconds=1)
-    assert (breaker.late, breaker.tripped) == (0, False)
+    assert (breaker.late_calls, breaker.is_tripped) == (0, False)
     for call, seconds in ((answer(), 0.0), (busy(), 1.0)):
         with pytest.raises(ToolUnavailable):
             await breaker.run(call, seconds=seconds)
     with pytest.raises(ToolUnavailable):
         await breaker.run(asyncio.sleep(1), seconds=0.05)
-    assert (breaker.late, breaker.tripped) == (3, True)
+    assert (breaker.late_calls, breaker.is_tripped) == (3, True)
 
 
 @pytest.mark.django_db
 def test_the_ledger_s_standing_is_the_oldest_note_and_the_calls_nobody_settled() -> None:
     assert standing().fold_lag == 0
-    old, new = uuid.UUID(int=(int((time.time() - 90) * 1000) << 80) | 1), uuid.UUID(new_id())
+    old, new = (
+        uuid.UUID(int=(int((time.time() - 90) * 1000) << 80) | 1),
+        uuid.UUID(new_request_id()),
+    )
     Unfolded.objects.create(events=[new, old])
     Unfolded.objects.create(events=[new])
     before = standing().unknown
-    UpstreamAttempt.objects.create(event_id=uuid.uuid4(), at="2026-01-01T00:00:00Z", worker="1-gone", upstream="u", model="m")
+    UpstreamAttempt.objects.create(
+        event_id=uuid.uuid4(), at="2026-01-01T00:00:00Z", worker="1-gone", upstream="u", model="m"
+    )
     found = standing()
     assert 90 <= found.fold_lag < 95
     assert found.unknown == before + 1
@@ -103,9 +113,15 @@ def test_the_ledger_s_standing_is_the_oldest_note_and_the_calls_nobody_settled()
     [
         ({}, "ok"),
         ({"failures": ("upstream",), "tier": "exact"}, "failed"),
-        ({"outcome": "upstream_error", "status": 502, "error_code": "upstream_unreachable"}, "unreachable"),
+        (
+            {"outcome": "upstream_error", "status": 502, "error_code": "upstream_unreachable"},
+            "unreachable",
+        ),
         ({"outcome": "upstream_error", "status": 504, "error_code": "upstream_timeout"}, "timeout"),
-        ({"outcome": "upstream_error", "status": 502, "error_code": "upstream_invalid_response"}, "invalid"),
+        (
+            {"outcome": "upstream_error", "status": 502, "error_code": "upstream_invalid_response"},
+            "invalid",
+        ),
         ({"outcome": "upstream_error", "status": 429}, "rate_limited"),
         ({"outcome": "upstream_error", "status": 400}, "refused"),
         ({"outcome": "upstream_error", "status": 529}, "failed"),

@@ -15,14 +15,17 @@ def outcomes(score: float, right: int, wrong: int = 0, unclear: int = 0) -> list
     return [Sample(0.0, score, verdict) for verdict in verdicts]
 
 
-@pytest.mark.parametrize(("wrong", "trials"), [(0, 1), (0, 10), (1, 10), (10, 100), (3, 7), (7, 7), (81, 263), (1, 2000)])
+@pytest.mark.parametrize(
+    ("wrong", "trials"), [(0, 1), (0, 10), (1, 10), (10, 100), (3, 7), (7, 7), (81, 263), (1, 2000)]
+)
 def test_the_interval_is_that_of_scipy(wrong: int, trials: int) -> None:
     known = binomtest(wrong, trials).proportion_ci(0.95, method="wilson")
     assert confidence.interval(wrong, trials) == pytest.approx((known.low, known.high), abs=2e-5)
 
 
 def test_the_interval_is_that_of_the_literature() -> None:
-    """R. G. Newcombe, Two-sided confidence intervals for the single proportion, Statistics in Medicine 17 (1998), table I, method 3."""
+    """R. G. Newcombe, Two-sided confidence intervals for the single proportion,
+    Statistics in Medicine 17 (1998), table I, method 3."""
     assert confidence.interval(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
     assert confidence.interval(15, 148) == pytest.approx((0.0624, 0.1605), abs=5e-5)
     assert confidence.interval(0, 20) == pytest.approx((0.0, 0.1611), abs=5e-5)
@@ -72,13 +75,22 @@ def test_a_few_wrong_ones_turn_nothing_off() -> None:
 
 
 def test_only_what_would_be_served_is_measured() -> None:
-    found = measured([*outcomes(0.8, right=0, wrong=50), *outcomes(0.9, right=10)], limit=0.01, threshold=0.85)
+    found = measured(
+        [*outcomes(0.8, right=0, wrong=50), *outcomes(0.9, right=10)], limit=0.01, threshold=0.85
+    )
     assert (found.samples, found.wrong) == (10, 0)
 
 
 def test_no_outcome_says_nothing() -> None:
     found = measured([], limit=0.01, threshold=0.85)
-    assert (found.rate, found.lower, found.upper, found.needed, found.vouched, found.over) == (None, 0.0, 1.0, 381, False, False)
+    assert (found.rate, found.lower, found.upper, found.needed, found.vouched, found.over) == (
+        None,
+        0.0,
+        1.0,
+        381,
+        False,
+        False,
+    )
 
 
 def test_the_window_can_vouch_for_small_budgets_too() -> None:
@@ -88,29 +100,43 @@ def test_the_window_can_vouch_for_small_budgets_too() -> None:
 
 def test_without_evidence_the_plan_s_threshold_holds() -> None:
     assert learned([], limit=0.01, threshold=0.85) == 0.85
-    assert learned(outcomes(0.79, right=100), limit=0.01, threshold=0.85) == 0.85  # 100 are too few for 1 %
+    # 100 are too few for 1 %.
+    assert learned(outcomes(0.79, right=100), limit=0.01, threshold=0.85) == 0.85
 
 
 def test_a_band_that_is_wrong_for_certain_is_served_no_more() -> None:
-    found = learned([*outcomes(0.87, right=20, wrong=6), *outcomes(0.93, right=300)], limit=0.01, threshold=0.85)
+    found = learned(
+        [*outcomes(0.87, right=20, wrong=6), *outcomes(0.93, right=300)], limit=0.01, threshold=0.85
+    )
     assert found == 0.88
     after = measured(outcomes(0.93, right=300), limit=0.01, threshold=found)
     assert not after.over
 
 
 def test_where_all_is_wrong_no_threshold_helps() -> None:
-    everywhere = [sample for score in (0.87, 0.93, 1.0) for sample in outcomes(score, right=5, wrong=10)]
+    everywhere = [
+        sample for score in (0.87, 0.93, 1.0) for sample in outcomes(score, right=5, wrong=10)
+    ]
     assert learned(everywhere, limit=0.01, threshold=0.85) == 0.85
     assert measured(everywhere, limit=0.01, threshold=0.85).over
 
 
 def test_a_band_that_may_be_chance_stays() -> None:
-    assert learned([*outcomes(0.87, right=200, wrong=3), *outcomes(0.93, right=300)], limit=0.01, threshold=0.85) == 0.85
+    assert (
+        learned(
+            [*outcomes(0.87, right=200, wrong=3), *outcomes(0.93, right=300)],
+            limit=0.01,
+            threshold=0.85,
+        )
+        == 0.85
+    )
 
 
 def test_a_lower_threshold_needs_evidence_all_the_way_down() -> None:
     above = outcomes(0.9, right=500)
-    near = [sample for score in (0.81, 0.83, 0.85, 0.87, 0.89) for sample in outcomes(score, right=60)]
+    near = [
+        sample for score in (0.81, 0.83, 0.85, 0.87, 0.89) for sample in outcomes(score, right=60)
+    ]
     assert learned([*above, *near], limit=0.01, threshold=0.85) == 0.8
     gap = [sample for sample in near if sample.score != 0.83]
     assert learned([*above, *gap], limit=0.01, threshold=0.85) == 0.84
@@ -119,12 +145,17 @@ def test_a_lower_threshold_needs_evidence_all_the_way_down() -> None:
 
 
 def test_a_lower_band_with_wrong_ones_stays_closed() -> None:
-    found = [*outcomes(0.9, right=2000), *outcomes(0.83, right=55, wrong=5), *outcomes(0.85, right=60)]
+    found = [
+        *outcomes(0.9, right=2000),
+        *outcomes(0.83, right=55, wrong=5),
+        *outcomes(0.85, right=60),
+    ]
     assert learned(found, limit=0.01, threshold=0.84) == 0.84
 
 
 def test_a_plan_within_its_budget_is_seldom_turned_off() -> None:
-    """At half of its budget, over 2,000 samples, looked at after each: the simulation behind WRONG_TO_TURN_OFF."""
+    """At half of its budget, over 2,000 samples, looked at after each:
+    the simulation behind WRONG_TO_TURN_OFF."""
     source = random.Random(7)
     runs = 200
     assert sum(turned_off(source, rate=0.005) for _ in range(runs)) <= 0.04 * runs
@@ -136,6 +167,8 @@ def turned_off(source: random.Random, *, rate: float) -> bool:
     for trials in range(1, SAMPLES + 1):
         if source.random() < rate:
             wrong += 1
-            if measured(outcomes(0.9, right=trials - wrong, wrong=wrong), limit=0.01, threshold=0.85).over:
+            if measured(
+                outcomes(0.9, right=trials - wrong, wrong=wrong), limit=0.01, threshold=0.85
+            ).over:
                 return True
     return False

@@ -1,4 +1,5 @@
-"""The measured saving: exact where it can be, and an interval that holds the truth about as often as it says."""
+"""The measured saving: exact where it can be, and an interval
+that holds the truth about as often as it says."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -8,16 +9,19 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from proxy.core.quality.holdout import REPLICATES
+from proxy.core.quality.holdout import REPLICATE_COUNT
 from stats.analysis.holdout import ENOUGH, GROUPS, Measurement, Sums, measure, student
 
 Numbers = NDArray[Any]
-Requests = tuple[Numbers, Numbers, Numbers, Numbers]  # sizes, costs, whether they were paid, which chat
+# Sizes, costs, whether they were paid, which chat.
+Requests = tuple[Numbers, Numbers, Numbers, Numbers]
 Make = Callable[[int, float, np.random.Generator, float], Requests]
 PAID = 0.7  # of what it would have cost, by and large
 
 
-def sums(asked: Requests, *, share: float, dice: np.random.Generator, sized: bool = True) -> list[Sums]:
+def sums(
+    asked: Requests, *, share: float, dice: np.random.Generator, sized: bool = True
+) -> list[Sums]:
     """What the roll-up holds of these requests, whose chats are drawn by lot."""
     sizes, costs, paid, chats = asked
     number = int(chats.max()) + 1
@@ -25,7 +29,10 @@ def sums(asked: Requests, *, share: float, dice: np.random.Generator, sized: boo
     found = []
     for side, spent in ((True, costs), (False, costs * paid)):
         of = held == side
-        counts, cost, would, size = (np.bincount(groups[of], weights[of], GROUPS) for weights in (np.ones(len(costs)), spent, costs, sizes))
+        counts, cost, would, size = (
+            np.bincount(groups[of], weights[of], GROUPS)
+            for weights in (np.ones(len(costs)), spent, costs, sizes)
+        )
         found += [
             Sums(
                 share=share,
@@ -43,14 +50,25 @@ def sums(asked: Requests, *, share: float, dice: np.random.Generator, sized: boo
     return found
 
 
-def singles(number: int, spread: float, dice: np.random.Generator, answers: float = 0.3) -> Requests:
-    """Independent requests of log-normal size, some of them hits. `answers`: what completions cost beside prompts."""
+def singles(
+    number: int, spread: float, dice: np.random.Generator, answers: float = 0.3
+) -> Requests:
+    """Independent requests of log-normal size, some of them hits.
+
+    `answers`: what completions cost beside prompts.
+    """
     sizes = dice.lognormal(0, spread, number)
-    return sizes, _costs(sizes, answers, dice), (dice.random(number) < PAID) * 1.0, np.arange(number)
+    return (
+        sizes,
+        _costs(sizes, answers, dice),
+        (dice.random(number) < PAID) * 1.0,
+        np.arange(number),
+    )
 
 
 def chats(number: int, spread: float, dice: np.random.Generator, answers: float = 0.3) -> Requests:
-    """Chats of up to 20 turns, each larger than the one before; some chats are much larger, and some hit far more often."""
+    """Chats of up to 20 turns, each larger than the one before;
+    some chats are much larger, and some hit far more often."""
     lengths = dice.integers(1, 21, number // 8)
     of = np.repeat(np.arange(len(lengths)), lengths)[:number]
     turn = np.concatenate([np.arange(1, length + 1) for length in lengths])[:number]
@@ -60,8 +78,13 @@ def chats(number: int, spread: float, dice: np.random.Generator, answers: float 
 
 
 def _costs(sizes: Numbers, answers: float, dice: np.random.Generator) -> Numbers:
-    """A prompt costs about what it is long, less where the provider held it; an answer whatever it is long."""
-    prompts = sizes * dice.lognormal(0, 0.3, len(sizes)) * np.where(dice.random(len(sizes)) < 0.5, 0.5, 1.0)
+    """A prompt costs about what it is long, less where the provider held it;
+    an answer whatever it is long."""
+    prompts = (
+        sizes
+        * dice.lognormal(0, 0.3, len(sizes))
+        * np.where(dice.random(len(sizes)) < 0.5, 0.5, 1.0)
+    )
     replies = dice.lognormal(0, 1, len(sizes))
     return np.asarray(prompts + replies * answers * prompts.mean() / replies.mean())
 
@@ -77,7 +100,9 @@ def _costs(sizes: Numbers, answers: float, dice: np.random.Generator) -> Numbers
         (chats, 20_000, 0.1, 1.5, 0.3),
     ],
 )
-def test_about_95_of_100_intervals_hold_the_truth(make: Make, number: int, share: float, spread: float, answers: float) -> None:
+def test_about_95_of_100_intervals_hold_the_truth(
+    make: Make, number: int, share: float, spread: float, answers: float
+) -> None:
     dice = np.random.default_rng(11)
     asked = make(number, spread, dice, answers)
     _, costs, paid, _ = asked
@@ -93,14 +118,19 @@ def test_sizes_known_beforehand_make_the_interval_narrow() -> None:
     dice = np.random.default_rng(14)
     asked = chats(20_000, 1.0, dice)
     wide, narrow = (
-        [each.high - each.low for _ in range(40) if (each := measure(sums(asked, share=0.1, dice=dice, sized=sized)).share)]
+        [
+            each.high - each.low
+            for _ in range(40)
+            if (each := measure(sums(asked, share=0.1, dice=dice, sized=sized)).share)
+        ]
         for sized in (False, True)
     )
     assert 2.5 * np.median(narrow) < np.median(wide)
 
 
 def test_requests_alone_would_promise_too_much() -> None:
-    """Chats taken for independent requests: the same interval over them holds the truth far less often. The simulation can tell."""
+    """Chats taken for independent requests: the same interval
+    over them holds the truth far less often. The simulation can tell."""
     dice = np.random.default_rng(12)
     _, costs, paid, of = chats(20_000, 1.0, dice)
     truth, hits, number = 1 - float((costs * paid).sum() / costs.sum()), 0, 200
@@ -111,7 +141,10 @@ def test_requests_alone_would_promise_too_much() -> None:
             Sums(share=0.1, held=side, replicate=group, requests=n, priced=n, cost=c, would=c)
             for side, spent in ((True, costs), (False, costs * paid))
             for group, n, c in zip(
-                range(GROUPS), np.bincount(alone[held == side]), np.bincount(alone[held == side], spent[held == side]), strict=True
+                range(GROUPS),
+                np.bincount(alone[held == side]),
+                np.bincount(alone[held == side], spent[held == side]),
+                strict=True,
             )
         ]
         share = measure(rows).share
@@ -120,7 +153,9 @@ def test_requests_alone_would_promise_too_much() -> None:
     assert hits / number < 0.8
 
 
-def even(*, held: float = 10.0, treated: float = 7.0, share: float = 0.1, each: int = 50, **fields: float) -> list[Sums]:
+def even(
+    *, held: float = 10.0, treated: float = 7.0, share: float = 0.1, each: int = 50, **fields: float
+) -> list[Sums]:
     """All groups alike."""
     return [
         Sums(
@@ -151,15 +186,26 @@ def test_alike_groups_leave_no_doubt() -> None:
 def test_a_model_outside_the_interval_disagrees() -> None:
     assert measure(even(would=20.0)).disagrees
     rows = even(would=10.0)
-    rows[0] = Sums(share=0.1, held=True, replicate=0, requests=50, priced=50, cost=600.0, would=600.0)
+    rows[0] = Sums(
+        share=0.1, held=True, replicate=0, requests=50, priced=50, cost=600.0, would=600.0
+    )
     assert not measure(rows).disagrees
 
 
 def test_plans_with_other_shares_and_prices_do_not_mix() -> None:
-    """A dear plan that holds out half and a cheap one that holds out a hundredth: neither saves, and together they save nothing."""
+    """A dear plan that holds out half and a cheap one that holds out a hundredth:
+    neither saves, and together they save nothing."""
     dear = even(held=100.0, treated=100.0, share=0.5)
     cheap = [
-        Sums(share=0.01, held=side, replicate=group, requests=n, priced=n, cost=float(n), would=float(n))
+        Sums(
+            share=0.01,
+            held=side,
+            replicate=group,
+            requests=n,
+            priced=n,
+            cost=float(n),
+            would=float(n),
+        )
         for group in range(GROUPS)
         for side, n in ((True, 2), (False, 198))
     ]
@@ -170,7 +216,10 @@ def test_plans_with_other_shares_and_prices_do_not_mix() -> None:
 
 def test_what_samples_cost_is_the_plan_s() -> None:
     rows = even()
-    rows += [Sums(share=0.1, held=False, replicate=group, requests=0, priced=0, cost=50.0, would=0.0) for group in range(GROUPS)]
+    rows += [
+        Sums(share=0.1, held=False, replicate=group, requests=0, priced=0, cost=50.0, would=0.0)
+        for group in range(GROUPS)
+    ]
     found = measure(rows)
     assert found.share is not None
     assert found.share.value == pytest.approx(0.2)
@@ -180,8 +229,14 @@ def test_what_samples_cost_is_the_plan_s() -> None:
 def test_too_little_data_says_how_much_is_missing() -> None:
     nothing = measure([])
     assert (nothing.share, nothing.needed, nothing.held) == (None, 39, 0)
-    few = [Sums(share=0.02, held=True, replicate=group, requests=1, priced=1, cost=1.0, would=1.0) for group in range(10)]
-    few += [Sums(share=0.02, held=False, replicate=group, requests=49, priced=49, cost=49.0, would=49.0) for group in range(10)]
+    few = [
+        Sums(share=0.02, held=True, replicate=group, requests=1, priced=1, cost=1.0, would=1.0)
+        for group in range(10)
+    ]
+    few += [
+        Sums(share=0.02, held=False, replicate=group, requests=49, priced=49, cost=49.0, would=49.0)
+        for group in range(10)
+    ]
     found = measure(few)
     assert (found.share, found.held) == (None, 10)
     assert 20 <= found.needed <= 40
@@ -206,7 +261,10 @@ def test_what_costs_nothing_has_no_share() -> None:
 
 
 def test_unpriced_requests_are_told_and_in_no_sum() -> None:
-    rows = [*even(), Sums(share=0.1, held=True, replicate=0, requests=7, priced=0, cost=0.0, would=0.0)]
+    rows = [
+        *even(),
+        Sums(share=0.1, held=True, replicate=0, requests=7, priced=0, cost=0.0, would=0.0),
+    ]
     found = measure(rows)
     assert (found.unpriced, found.held) == (7, 3_200)
     assert found.share is not None
@@ -221,29 +279,45 @@ def test_one_side_alone_compares_nothing() -> None:
 
 
 def test_both_sides_of_the_house_have_as_many_groups() -> None:
-    assert REPLICATES == GROUPS
+    assert REPLICATE_COUNT == GROUPS
     assert 1 < ENOUGH < GROUPS
 
 
-@pytest.mark.parametrize(("freedom", "quantile"), [(3, 3.1824), (5, 2.5706), (10, 2.2281), (23, 2.0687), (63, 1.9983)])
+@pytest.mark.parametrize(
+    ("freedom", "quantile"), [(3, 3.1824), (5, 2.5706), (10, 2.2281), (23, 2.0687), (63, 1.9983)]
+)
 def test_student_s_quantile(freedom: float, quantile: float) -> None:
     """The table of Abramowitz and Stegun, 26.10."""
     assert student(freedom) == pytest.approx(quantile, rel=0.01)
 
 
 def test_a_single_chat_that_cost_anything_is_nothing_to_go_by() -> None:
-    rows = [replace(row, cost=0.0, size=0.0) if row.held and row.replicate else row for row in even()]
+    rows = [
+        replace(row, cost=0.0, size=0.0) if row.held and row.replicate else row for row in even()
+    ]
     assert measure(rows).share is None
 
 
 def test_a_side_that_drew_the_larger_requests_is_brought_to_the_size_of_the_other() -> None:
-    """Requests cost ten dollars for each of their size, and nothing is saved; those held out happen to be larger."""
+    """Requests cost ten dollars for each of their size, and nothing is saved;
+    those held out happen to be larger."""
     dice = np.random.default_rng(15)
     rows = []
     for group in range(GROUPS):
         for side, larger in ((True, 1.2), (False, 1.0)):
             size = 50 * float(dice.lognormal(0, 0.5)) * larger
-            rows.append(Sums(share=0.1, held=side, replicate=group, requests=50, priced=50, cost=10 * size, would=10 * size, size=size))
+            rows.append(
+                Sums(
+                    share=0.1,
+                    held=side,
+                    replicate=group,
+                    requests=50,
+                    priced=50,
+                    cost=10 * size,
+                    would=10 * size,
+                    size=size,
+                )
+            )
     found = measure(rows).share
     assert found is not None
     assert found.value == pytest.approx(0.0, abs=1e-9)

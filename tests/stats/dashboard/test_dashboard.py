@@ -26,7 +26,8 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def staff() -> Client:
     client = Client()
-    client.force_login(User.objects.create(username="boss", is_staff=True, is_superuser=True))  # no password: hashing one takes a second
+    # No password: hashing one takes a second.
+    client.force_login(User.objects.create(username="boss", is_staff=True, is_superuser=True))
     return client
 
 
@@ -63,7 +64,10 @@ def test_a_user_who_is_not_staff_sees_nothing(client: Client) -> None:
 
 def test_an_admin_key_does_not_open_the_dashboard(client: Client, settings: Any) -> None:
     settings.ADMIN_KEY = "tta-platform"
-    assert client.get("/dashboard/", headers={"authorization": "Bearer tta-platform"}).status_code == 302
+    assert (
+        client.get("/dashboard/", headers={"authorization": "Bearer tta-platform"}).status_code
+        == 302
+    )
 
 
 def test_an_empty_gateway_says_what_to_do_next(staff: Client) -> None:
@@ -87,16 +91,27 @@ def test_the_first_sentence_is_the_money(staff: Client, desk: Plan) -> None:
         make_event(plan_id=desk.pk, would_cost=Decimal(60), billed_cost=Decimal(50)),
     )
     text = re.sub(r"<[^>]+>", "", page(staff)).replace("&nbsp;", " ")
-    assert "You saved $50.00 (50 %) this month: exact 60 %, semantic 20 %, compression 20 %." in text
+    assert (
+        "You saved $50.00 (50 %) this month: exact 60 %, semantic 20 %, compression 20 %." in text
+    )
 
 
 def test_the_parts_of_the_sentence_add_up_though_each_is_rounded(staff: Client, desk: Plan) -> None:
     thirds = {"plan_id": desk.pk, "would_cost": Decimal(1), "billed_cost": Decimal(0)}
-    store(hit("exact", **thirds), hit("semantic", **thirds), make_event(**thirds), make_event(**(thirds | {"billed_cost": Decimal(1)})))
+    store(
+        hit("exact", **thirds),
+        hit("semantic", **thirds),
+        make_event(**thirds),
+        make_event(**(thirds | {"billed_cost": Decimal(1)})),
+    )
     store(make_event(plan_id=desk.pk, would_cost=Decimal(2), billed_cost=Decimal(2)))
     shares = staff.get("/dashboard/").context["shares"]
     assert shares["all"] == "50"
-    assert sorted(shares[name] for name in ("exact", "semantic", "compression")) == ["33", "33", "34"]
+    assert sorted(shares[name] for name in ("exact", "semantic", "compression")) == [
+        "33",
+        "33",
+        "34",
+    ]
 
 
 def test_without_prices_the_sentence_is_about_tokens(staff: Client, desk: Plan) -> None:
@@ -107,9 +122,19 @@ def test_without_prices_the_sentence_is_about_tokens(staff: Client, desk: Plan) 
 
 
 def test_a_loss_is_called_one(staff: Client, desk: Plan) -> None:
-    store(make_event(plan_id=desk.pk, would_cost=Decimal(1), billed_cost=Decimal(1), spent_cost=Decimal("0.5")))
+    store(
+        make_event(
+            plan_id=desk.pk,
+            would_cost=Decimal(1),
+            billed_cost=Decimal(1),
+            spent_cost=Decimal("0.5"),
+        )
+    )
     text = page(staff)
-    assert 'You lost <strong class="loss">\N{MINUS SIGN}$0.50</strong> this month: saving cost more than it saved.' in text
+    assert (
+        'You lost <strong class="loss">\N{MINUS SIGN}$0.50</strong> this month: saving cost more than it saved.'  # noqa: E501 -- no blank to break it at
+        in text
+    )
     assert '<a href="#top-plan">plans below</a> that lost most stand first' in text
     assert '<td class="loss">\N{MINUS SIGN}$0.50</td>' in text
 
@@ -117,12 +142,26 @@ def test_a_loss_is_called_one(staff: Client, desk: Plan) -> None:
 def test_those_that_lost_money_stand_before_those_that_saved_however_many(staff: Client) -> None:
     def of(number: int, saved: str) -> Any:
         plan = Plan.objects.create(name=f"plan-{number:02}")
-        return make_event(plan_id=plan.pk, plan=plan.name, would_cost=Decimal(10), billed_cost=Decimal(10) - Decimal(saved))
+        return make_event(
+            plan_id=plan.pk,
+            plan=plan.name,
+            would_cost=Decimal(10),
+            billed_cost=Decimal(10) - Decimal(saved),
+        )
 
     store(*(of(number, str(number)) for number in range(1, 10)), of(10, "-0.01"), of(11, "-4"))
     top = next(top for top in staff.get("/dashboard/").context["tops"] if top["by"] == "plan")
     names = [row.name for row, _ in top["rows"]]
-    assert names == ["plan-11", "plan-10", "plan-09", "plan-08", "plan-07", "plan-06", "plan-05", "plan-04"]
+    assert names == [
+        "plan-11",
+        "plan-10",
+        "plan-09",
+        "plan-08",
+        "plan-07",
+        "plan-06",
+        "plan-05",
+        "plan-04",
+    ]
     export: Any = staff.get("/token-saving/stats?group_by=plan&format=csv")
     assert "plan-11" in b"".join(export.streaming_content).decode().splitlines()[1]
 
@@ -149,8 +188,14 @@ def test_dashboard_api_and_events_agree(staff: Client, desk: Plan, settings: Any
     settings.ADMIN_KEY = "tta-platform"
     for plan, query in ((desk, ""), (other, "?tenant=acme")):
         mine = [row for row in counted if row.plan_id == plan.pk]
-        saved = sum(((row.would_cost or 0) - (row.billed_cost or 0) - row.spent_cost for row in mine), Decimal(0))
-        api = staff.get(f"/token-saving/plans/{plan.name}/stats{query}", headers={"authorization": "Bearer tta-platform"}).json()
+        saved = sum(
+            ((row.would_cost or 0) - (row.billed_cost or 0) - row.spent_cost for row in mine),
+            Decimal(0),
+        )
+        api = staff.get(
+            f"/token-saving/plans/{plan.name}/stats{query}",
+            headers={"authorization": "Bearer tta-platform"},
+        ).json()
         shown = staff.get(f"/dashboard/?range=7d&plan={plan.pk}").context["totals"]
         assert len(mine) == api["total_requests"] == shown.requests
         assert sum(row.tokens_saved for row in mine) == api["tokens_saved"] == shown.tokens_saved
@@ -179,7 +224,9 @@ def test_dashboard_api_and_events_agree(staff: Client, desk: Plan, settings: Any
         ("?tenant=nobody", 404, "No such tenant."),
     ],
 )
-def test_a_bad_choice_is_answered_with_the_accepted_ones(staff: Client, query: str, status: int, accepted: str) -> None:
+def test_a_bad_choice_is_answered_with_the_accepted_ones(
+    staff: Client, query: str, status: int, accepted: str
+) -> None:
     for path in ("", "requests"):
         response = staff.get(f"/dashboard/{path}{query}")
         assert response.status_code == status
@@ -190,18 +237,31 @@ def test_a_bad_choice_is_answered_with_the_accepted_ones(staff: Client, query: s
 def test_every_range_counts_its_own_days(staff: Client, desk: Plan, name: str, days: int) -> None:
     midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     first = midnight - timedelta(days=days - 1)
-    store(make_event(plan_id=desk.pk, at=first.timestamp()), make_event(plan_id=desk.pk, at=first.timestamp() - 1))
+    store(
+        make_event(plan_id=desk.pk, at=first.timestamp()),
+        make_event(plan_id=desk.pk, at=first.timestamp() - 1),
+    )
     context = staff.get(f"/dashboard/?range={name}&granularity=day").context
     assert context["totals"].requests == 1
     assert len(context["series"]["at"]) == days
 
 
 def test_notes_say_what_the_numbers_leave_out(staff: Client, desk: Plan) -> None:
-    store(make_event(plan_id=desk.pk, status=502, outcome="upstream_error"), make_event(plan_id=None), make_event(failures=("redis",)))
+    store(
+        make_event(plan_id=desk.pk, status=502, outcome="upstream_error"),
+        make_event(plan_id=None),
+        make_event(failures=("redis",)),
+    )
     UpstreamAttempt.objects.create(event_id=uuid.uuid4(), at=datetime.now(UTC), worker="gone")
     DeadLetter.objects.create(line=b"{", reason="torn")
     text = page(staff)
-    for words in ("outcome unknown", "failed or was broken off", "named no plan", "<code>redis</code>", "could not be stored"):
+    for words in (
+        "outcome unknown",
+        "failed or was broken off",
+        "named no plan",
+        "<code>redis</code>",
+        "could not be stored",
+    ):
         assert words in text
 
 
@@ -211,7 +271,10 @@ def test_the_page_keeps_a_strict_policy(staff: Client, desk: Plan) -> None:
     text = response.content.decode()
     assert "unsafe" not in response.headers["content-security-policy"]
     assert not re.search(r"<style|\sstyle=|\son\w+=|javascript:", text)
-    assert all(re.search(r' src="/static/|type="application/json"', tag) for tag in re.findall(r"<script[^>]*>", text))
+    assert all(
+        re.search(r' src="/static/|type="application/json"', tag)
+        for tag in re.findall(r"<script[^>]*>", text)
+    )
     assert "no-store" in response.headers["cache-control"]
 
 
@@ -220,7 +283,9 @@ def test_names_are_escaped(staff: Client) -> None:
     assert "<b>x" not in page(staff)
 
 
-def test_the_queries_do_not_grow_with_the_plans(staff: Client, django_assert_max_num_queries: Any) -> None:
+def test_the_queries_do_not_grow_with_the_plans(
+    staff: Client, django_assert_max_num_queries: Any
+) -> None:
     for number in range(12):
         plan = Plan.objects.create(name=f"plan-{number}")
         store(make_event(plan_id=plan.pk, plan=plan.name))
@@ -240,14 +305,28 @@ def test_the_admin_lists_show_and_cannot_be_edited(staff: Client, desk: Plan, mo
     assert staff.get(f"/admin/stats/{model}/{row.pk}/change/").status_code == 200
     assert staff.get(f"/admin/stats/{model}/add/").status_code == 403
     assert staff.post(f"/admin/stats/{model}/{row.pk}/change/", {"reason": "x"}).status_code == 403
-    assert staff.post(f"/admin/stats/{model}/{row.pk}/delete/", {"post": "yes"}).status_code == (302 if model == "deadletter" else 403)
+    assert staff.post(f"/admin/stats/{model}/{row.pk}/delete/", {"post": "yes"}).status_code == (
+        302 if model == "deadletter" else 403
+    )
 
 
 @pytest.mark.parametrize(
-    ("query", "number"), [("outcome=cut", 1), ("outcome=uncounted", 1), ("tier=exact", 1), ("plan=%d", 3), ("plan=x", 4)]
+    ("query", "number"),
+    [
+        ("outcome=cut", 1),
+        ("outcome=uncounted", 1),
+        ("tier=exact", 1),
+        ("plan=%d", 3),
+        ("plan=x", 4),
+    ],
 )
 def test_requests_can_be_filtered(staff: Client, desk: Plan, query: str, number: int) -> None:
-    store(make_event(plan_id=desk.pk), hit("exact", plan_id=desk.pk), make_event(plan_id=desk.pk, outcome="cut"), make_event(plan_id=None))
+    store(
+        make_event(plan_id=desk.pk),
+        hit("exact", plan_id=desk.pk),
+        make_event(plan_id=desk.pk, outcome="cut"),
+        make_event(plan_id=None),
+    )
     query = query.replace("%d", str(desk.pk))
     assert staff.get(f"/admin/stats/requestevent/?{query}").context["cl"].result_count == number
 
@@ -288,7 +367,13 @@ def test_money_reads_well(value: Decimal | None, text: str) -> None:
 
 def test_figures_read_well() -> None:
     assert [count(1234567), count(-5), count(None)] == ["1,234,567", "−5", "–"]
-    assert [percent(0.5), percent(0.0123), percent(1), percent(0), percent(None)] == ["50\xa0%", "1.2\xa0%", "100\xa0%", "0\xa0%", "–"]
+    assert [percent(0.5), percent(0.0123), percent(1), percent(0), percent(None)] == [
+        "50\xa0%",
+        "1.2\xa0%",
+        "100\xa0%",
+        "0\xa0%",
+        "–",
+    ]
     assert [ago(0.4), ago(1), ago(61), ago(7200), ago(90_000)] == [
         "0 seconds ago",
         "1 second ago",
@@ -299,7 +384,9 @@ def test_figures_read_well() -> None:
 
 
 def test_bars_fill_their_box_and_no_more() -> None:
-    assert sum(float(piece.width) for piece in share_bar([("x", "x", 1), ("y", "y", 2), ("z", "z", 0)])) == pytest.approx(100, abs=0.01)
+    assert sum(
+        float(piece.width) for piece in share_bar([("x", "x", 1), ("y", "y", 2), ("z", "z", 0)])
+    ) == pytest.approx(100, abs=0.01)
     assert share_bar([("x", "x", 0)]) == ()
 
 

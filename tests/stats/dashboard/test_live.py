@@ -34,7 +34,7 @@ for name in ("boss", "second", "viewer", "nobody"):
     store.save()
     found[name] = store.session_key
 print(json.dumps(found))
-"""
+"""  # noqa: E501 -- laid out as it is read
 
 
 @pytest.fixture(scope="module")
@@ -48,8 +48,12 @@ def redis_server() -> Iterator[RedisServer]:
 
 
 @pytest.fixture(scope="module")
-def running(upstream: MockUpstream, redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    with running_gateway(upstream, tmp_path_factory.mktemp("live"), workers=2, REDIS_URL=redis_server.url) as found:
+def running(
+    upstream: MockUpstream, redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Gateway]:
+    with running_gateway(
+        upstream, tmp_path_factory.mktemp("live"), workers=2, REDIS_URL=redis_server.url
+    ) as found:
         assert found.api("POST", "/token-saving/plans", json={"plan_name": PLAN}).status_code == 201
         found.wait_plan(PLAN)
         yield found
@@ -57,13 +61,20 @@ def running(upstream: MockUpstream, redis_server: RedisServer, tmp_path_factory:
 
 @pytest.fixture(scope="module")
 def sessions(running: Gateway) -> dict[str, str]:
-    return dict(json.loads(running.manage("shell", "--verbosity", "0", "-c", SESSIONS).splitlines()[-1]))
+    return dict(
+        json.loads(running.manage("shell", "--verbosity", "0", "-c", SESSIONS).splitlines()[-1])
+    )
 
 
-def open_socket(gateway: Gateway, session: str, *, origin: str = "", path: str = "/dashboard/live") -> ClientConnection:
+def open_socket(
+    gateway: Gateway, session: str, *, origin: str = "", path: str = "/dashboard/live"
+) -> ClientConnection:
     return connect(
         gateway.url.replace("http", "ws") + path,
-        additional_headers={"cookie": f"tokenthrift_session={session}", "origin": origin or gateway.url},
+        additional_headers={
+            "cookie": f"tokenthrift_session={session}",
+            "origin": origin or gateway.url,
+        },
         open_timeout=10,
         proxy=None,
     )
@@ -74,12 +85,19 @@ def number(socket: ClientConnection, seconds: float = 5.0) -> int:
 
 
 def page(gateway: Gateway, session: str) -> httpx.Response:
-    return httpx.get(f"{gateway.url}/dashboard/", cookies={"tokenthrift_session": session}, timeout=30)
+    return httpx.get(
+        f"{gateway.url}/dashboard/", cookies={"tokenthrift_session": session}, timeout=30
+    )
 
 
-def test_a_request_is_told_to_the_sockets_of_all_workers_within_two_seconds(running: Gateway, sessions: dict[str, str]) -> None:
+def test_a_request_is_told_to_the_sockets_of_all_workers_within_two_seconds(
+    running: Gateway, sessions: dict[str, str]
+) -> None:
     with ExitStack() as opened:
-        sockets = [opened.enter_context(open_socket(running, sessions[name])) for name in ("boss", "viewer", "second", "boss")]
+        sockets = [
+            opened.enter_context(open_socket(running, sessions[name]))
+            for name in ("boss", "viewer", "second", "boss")
+        ]
         first = [number(socket) for socket in sockets]
         time.sleep(1.5)  # whatever was under way before
         for socket in sockets:
@@ -100,28 +118,48 @@ def test_others_are_turned_away(running: Gateway, sessions: dict[str, str], sess
         open_socket(running, sessions.get(session, "x" * 32))
 
 
-@pytest.mark.parametrize("fields", [{"origin": "https://evil.example"}, {"path": "/dashboard/other"}])
-def test_a_foreign_page_or_another_path_opens_no_socket(running: Gateway, sessions: dict[str, str], fields: Any) -> None:
+@pytest.mark.parametrize(
+    "fields", [{"origin": "https://evil.example"}, {"path": "/dashboard/other"}]
+)
+def test_a_foreign_page_or_another_path_opens_no_socket(
+    running: Gateway, sessions: dict[str, str], fields: Any
+) -> None:
     with pytest.raises(InvalidStatus, match="403"):
         open_socket(running, sessions["boss"], **fields)
 
 
 def test_logging_out_closes_the_socket_at_once(running: Gateway, sessions: dict[str, str]) -> None:
-    with open_socket(running, sessions["second"]) as socket, httpx.Client(base_url=running.url, timeout=30) as browser:
+    with (
+        open_socket(running, sessions["second"]) as socket,
+        httpx.Client(base_url=running.url, timeout=30) as browser,
+    ):
         number(socket)
         browser.cookies.set("tokenthrift_session", sessions["second"])
-        token = browser.get("/dashboard/").text.partition('name="csrfmiddlewaretoken" value="')[2].partition('"')[0]
+        token = (
+            browser.get("/dashboard/")
+            .text.partition('name="csrfmiddlewaretoken" value="')[2]
+            .partition('"')[0]
+        )
         began = time.monotonic()
-        assert browser.post("/admin/logout/", data={"csrfmiddlewaretoken": token}).status_code == 200
+        assert (
+            browser.post("/admin/logout/", data={"csrfmiddlewaretoken": token}).status_code == 200
+        )
         assert closed_with(socket, 5) == 4401
         assert time.monotonic() - began < 5
 
 
-def test_a_session_that_ends_otherwise_loses_the_socket_within_half_a_minute(running: Gateway, sessions: dict[str, str]) -> None:
+def test_a_session_that_ends_otherwise_loses_the_socket_within_half_a_minute(
+    running: Gateway, sessions: dict[str, str]
+) -> None:
     with open_socket(running, sessions["viewer"]) as socket:
         number(socket)
         running.manage(
-            "shell", "-c", "from django.contrib.auth.models import User; User.objects.filter(username='viewer').update(is_active=False)"
+            "shell",
+            "-c",
+            (
+                "from django.contrib.auth.models import User; "
+                "User.objects.filter(username='viewer').update(is_active=False)"
+            ),
         )
         assert closed_with(socket, 30) == 4401
 
@@ -143,7 +181,10 @@ def test_without_redis_pages_answer_and_sockets_come_back_with_it(
             redis_server.restart()
     deadline = time.monotonic() + 20
     while True:
-        with suppress(InvalidStatus, ConnectionClosed), open_socket(running, sessions["boss"]) as socket:
+        with (
+            suppress(InvalidStatus, ConnectionClosed),
+            open_socket(running, sessions["boss"]) as socket,
+        ):
             before = number(socket)
             assert running.chat("And after that?", token_saving_plan_id=PLAN).status_code == 200
             assert number(socket, 10) > before

@@ -1,4 +1,5 @@
-"""What the dashboard says beside its sums: comparisons, freshness, next steps, marks, single requests; and to whom."""
+"""What the dashboard says beside its sums: comparisons, freshness, next steps, marks,
+single requests; and to whom."""
 
 import re
 import uuid
@@ -50,7 +51,11 @@ def desk() -> Plan:
 def page(client: Client, path: str = "", status: int = 200) -> str:
     response = client.get(f"/dashboard/{path}")
     assert response.status_code == status
-    text = re.sub(r"<[^>]+>", " ", response.content.decode()).replace("\N{NO-BREAK SPACE}", " ").replace("&nbsp;", " ")
+    text = (
+        re.sub(r"<[^>]+>", " ", response.content.decode())
+        .replace("\N{NO-BREAK SPACE}", " ")
+        .replace("&nbsp;", " ")
+    )
     return re.sub(r"\s+", " ", text)
 
 
@@ -59,14 +64,19 @@ def ago(**period: float) -> float:
 
 
 def key(tenant: Tenant, name: str = "app") -> VirtualKey:
-    return VirtualKey.objects.create(tenant=tenant, name=name, prefix="ttv-", digest=uuid.uuid4().hex)
+    return VirtualKey.objects.create(
+        tenant=tenant, name=name, prefix="ttv-", digest=uuid.uuid4().hex
+    )
 
 
 # The period before.
 
 
 def test_what_changed_since_is_said_in_words_and_per_cent(staff: Client, desk: Plan) -> None:
-    store(hit("exact", plan_id=desk.pk, would_cost=Decimal(3)), hit("exact", plan_id=desk.pk, would_cost=Decimal(2), at=ago(days=1.2)))
+    store(
+        hit("exact", plan_id=desk.pk, would_cost=Decimal(3)),
+        hit("exact", plan_id=desk.pk, would_cost=Decimal(2), at=ago(days=1.2)),
+    )
     text = page(staff, "?range=24h")
     assert "$1.00 more than before (+50 %)" in text
     store(hit("exact", plan_id=desk.pk, would_cost=Decimal(6), at=ago(days=1.3)))
@@ -100,7 +110,9 @@ def test_a_service_that_is_away_is_named_and_until_when_figures_are_complete(
     assert "Redis does not answer: requests go straight to the provider." in text
     complete = re.search(r"the figures below are complete to (\d\d:\d\d:\d\d) UTC", text)
     assert complete
-    assert complete[1] in {f"{datetime.now(UTC) - timedelta(seconds=90 + n):%H:%M:%S}" for n in range(5)}
+    assert complete[1] in {
+        f"{datetime.now(UTC) - timedelta(seconds=90 + n):%H:%M:%S}" for n in range(5)
+    }
 
 
 # What to do next.
@@ -132,20 +144,35 @@ def test_a_tenants_next_step_is_about_what_they_have(of_acme: Client, rival: Ten
 
 def test_changes_of_plans_and_prices_are_marked(staff: Client, desk: Plan, acme: Tenant) -> None:
     store(hit("exact", plan_id=desk.pk))
-    price = ModelPrice.objects.create(provider="openai", model="m-1", input=1, output=2, edited=True)
+    price = ModelPrice.objects.create(
+        provider="openai", model="m-1", input=1, output=2, edited=True
+    )
     ModelPrice.objects.create(provider="openai", model="m-2", input=1, output=2)
     LogEntry.objects.log_actions(
-        User.objects.get(username="boss").pk, [desk], CHANGE, [{"changed": {"fields": ["Threshold"]}}], single_object=True
+        User.objects.get(username="boss").pk,
+        [desk],
+        CHANGE,
+        [{"changed": {"fields": ["Threshold"]}}],
+        single_object=True,
     )
     context = staff.get("/dashboard/").context
-    assert [(mark.kind, mark.name) for mark in context["marks"] if mark.name != "desk"] == [("price", "openai m-1")]
+    assert [(mark.kind, mark.name) for mark in context["marks"] if mark.name != "desk"] == [
+        ("price", "openai m-1")
+    ]
     assert any("threshold" in mark.what for mark in context["marks"] if mark.name == "desk")
-    assert f"/admin/plans/modelprice/{price.pk}/history/" in staff.get("/dashboard/").content.decode()
+    assert (
+        f"/admin/plans/modelprice/{price.pk}/history/" in staff.get("/dashboard/").content.decode()
+    )
     assert len(context["series"]["marks"]) == len(context["marks"])
-    assert [mark.name for mark in staff.get("/dashboard/?from=2026-01-01&to=2026-01-02").context["marks"]] == []
+    assert [
+        mark.name
+        for mark in staff.get("/dashboard/?from=2026-01-01&to=2026-01-02").context["marks"]
+    ] == []
 
 
-def test_a_tenants_person_sees_no_marks_of_others(of_acme: Client, acme: Tenant, rival: Tenant) -> None:
+def test_a_tenants_person_sees_no_marks_of_others(
+    of_acme: Client, acme: Tenant, rival: Tenant
+) -> None:
     mine = Plan.objects.create(name="mine", tenant=acme)
     Plan.objects.create(name="secret-of-rival", tenant=rival)
     store(hit("exact", plan_id=mine.pk, tenant_id=acme.pk))
@@ -156,13 +183,30 @@ def test_a_tenants_person_sees_no_marks_of_others(of_acme: Client, acme: Tenant,
 # A tenant's people.
 
 
-def test_a_tenants_person_sees_their_numbers_only(of_acme: Client, acme: Tenant, rival: Tenant, desk: Plan) -> None:
+def test_a_tenants_person_sees_their_numbers_only(
+    of_acme: Client, acme: Tenant, rival: Tenant, desk: Plan
+) -> None:
     for tenant, worth, name in ((acme, 3, "acme-key"), (rival, 500, "rival-key")):
         made = key(tenant, name)
-        fields = {"plan_id": desk.pk, "tenant_id": tenant.pk, "tenant": tenant.slug, "key_id": made.pk, "key": name}
+        fields = {
+            "plan_id": desk.pk,
+            "tenant_id": tenant.pk,
+            "tenant": tenant.slug,
+            "key_id": made.pk,
+            "key": name,
+        }
         store(hit("exact", **fields, would_cost=Decimal(worth), model=f"model-of-{tenant.slug}"))
-        store(make_event(**fields | {"plan_id": None}), make_event(**fields, status=502, outcome="upstream_error"))
-        UpstreamAttempt.objects.create(event_id=uuid.uuid4(), at=datetime.now(UTC), worker="gone", tenant_id=tenant.pk, plan_id=desk.pk)
+        store(
+            make_event(**fields | {"plan_id": None}),
+            make_event(**fields, status=502, outcome="upstream_error"),
+        )
+        UpstreamAttempt.objects.create(
+            event_id=uuid.uuid4(),
+            at=datetime.now(UTC),
+            worker="gone",
+            tenant_id=tenant.pk,
+            plan_id=desk.pk,
+        )
     DeadLetter.objects.create(line=b"{", reason="torn")
     context = of_acme.get("/dashboard/").context
     assert (context["totals"].saved, context["totals"].failed, context["unplanned"]) == (3, 1, 1)
@@ -171,11 +215,18 @@ def test_a_tenants_person_sees_their_numbers_only(of_acme: Client, acme: Tenant,
     for query in ("", f"?plan={desk.pk}", "requests", f"requests?plan={desk.pk}"):
         assert "rival" not in of_acme.get(f"/dashboard/{query}").content.decode()
     theirs = VirtualKey.objects.get(name="rival-key").pk
-    for query in ("?tenant=rival", f"?key={theirs}", f"requests?key={theirs}", "requests?tenant=rival"):
+    for query in (
+        "?tenant=rival",
+        f"?key={theirs}",
+        f"requests?key={theirs}",
+        "requests?tenant=rival",
+    ):
         page(of_acme, query, status=404)
 
 
-def test_another_tenants_request_does_not_exist(of_acme: Client, staff: Client, acme: Tenant, rival: Tenant, desk: Plan) -> None:
+def test_another_tenants_request_does_not_exist(
+    of_acme: Client, staff: Client, acme: Tenant, rival: Tenant, desk: Plan
+) -> None:
     mine, theirs = (hit("exact", plan_id=desk.pk, tenant_id=tenant.pk) for tenant in (acme, rival))
     store(mine, theirs)
     page(of_acme, f"requests/{mine.event_id}")
@@ -185,14 +236,32 @@ def test_another_tenants_request_does_not_exist(of_acme: Client, staff: Client, 
     page(of_acme, f"requests?before={theirs.event_id}", status=400)
 
 
-def test_a_tenants_person_does_not_see_what_others_samples_said(of_acme: Client, acme: Tenant) -> None:
+def test_a_tenants_person_does_not_see_what_others_samples_said(
+    of_acme: Client, acme: Tenant
+) -> None:
     shared = Plan.objects.create(name="for-all", max_error_rate=0.01)
     own = Plan.objects.create(name="own", tenant=acme, max_error_rate=0.01)
     store(hit("exact", plan_id=shared.pk, tenant_id=acme.pk))
-    assert [budget.plan.pk for budget, _ in of_acme.get("/dashboard/").context["budgets"]] == [own.pk]
-    sample = {"plan_id": shared.pk, "tier": "sample", "sample": "wrong", "would": "semantic", "basis": "b", "similarity": 0.9, "score": 0.9}
-    store(make_event(**sample, tenant_id=acme.pk), *(make_event(**sample, tenant_id=acme.pk + 1) for _ in range(5)))
-    shown = {budget.plan.pk: budget.found.samples for budget, _ in of_acme.get("/dashboard/").context["budgets"]}
+    assert [budget.plan.pk for budget, _ in of_acme.get("/dashboard/").context["budgets"]] == [
+        own.pk
+    ]
+    sample = {
+        "plan_id": shared.pk,
+        "tier": "sample",
+        "sample": "wrong",
+        "would": "semantic",
+        "basis": "b",
+        "similarity": 0.9,
+        "score": 0.9,
+    }
+    store(
+        make_event(**sample, tenant_id=acme.pk),
+        *(make_event(**sample, tenant_id=acme.pk + 1) for _ in range(5)),
+    )
+    shown = {
+        budget.plan.pk: budget.found.samples
+        for budget, _ in of_acme.get("/dashboard/").context["budgets"]
+    }
     assert shown == {own.pk: 0, shared.pk: 1}
 
 
@@ -207,7 +276,15 @@ def test_staff_without_the_permission_see_nothing(desk: Plan) -> None:
 
 def test_the_way_down_from_plan_to_key_to_request(staff: Client, acme: Tenant, desk: Plan) -> None:
     app = key(acme)
-    event = hit("semantic", plan_id=desk.pk, key_id=app.pk, key="app", tenant_id=acme.pk, score=0.91, similarity=0.88)
+    event = hit(
+        "semantic",
+        plan_id=desk.pk,
+        key_id=app.pk,
+        key="app",
+        tenant_id=acme.pk,
+        score=0.91,
+        similarity=0.88,
+    )
     store(event)
     for start, leads in (
         ("", f"?plan={desk.pk}"),
@@ -220,14 +297,22 @@ def test_the_way_down_from_plan_to_key_to_request(staff: Client, acme: Tenant, d
     assert "0.9100" in text
 
 
-def test_a_requests_page_says_why_it_was_not_kept_and_what_the_provider_calls_it(staff: Client, desk: Plan) -> None:
+def test_a_requests_page_says_why_it_was_not_kept_and_what_the_provider_calls_it(
+    staff: Client, desk: Plan
+) -> None:
     event = make_event(plan_id=desk.pk, not_kept="finish-reason", upstream_request_id="req_7d1f")
     store(event)
     text = page(staff, f"requests/{event.event_id}")
     assert "finish-reason" in text
     assert "the provider did not say that the answer is whole" in text
     assert "req_7d1f" in text
-    fields = {"status": 504, "outcome": "upstream_error", "bill": "unknown", "billed_cost": None, "token_details": {"audio": 7}}
+    fields = {
+        "status": 504,
+        "outcome": "upstream_error",
+        "bill": "unknown",
+        "billed_cost": None,
+        "token_details": {"audio": 7},
+    }
     unknown = make_event(plan_id=desk.pk, **fields)
     store(unknown)
     text = page(staff, f"requests/{unknown.event_id}")
@@ -239,12 +324,17 @@ def test_a_requests_page_says_why_it_was_not_kept_and_what_the_provider_calls_it
     assert "given up before the answer" in staff.get("/dashboard/").content.decode()
     found = staff.get("/admin/stats/requestevent/?not_kept=finish-reason").content.decode()
     assert f"{event.event_id}" in found
-    assert f"{event.event_id}" not in staff.get("/admin/stats/requestevent/?not_kept=status").content.decode()
+    assert (
+        f"{event.event_id}"
+        not in staff.get("/admin/stats/requestevent/?not_kept=status").content.decode()
+    )
 
 
 def test_requests_are_paged_without_gap_or_repeat(staff: Client, desk: Plan) -> None:
     same = ago(minutes=1)
-    store(*(hit("exact", plan_id=desk.pk, at=same if n % 3 else ago(minutes=n)) for n in range(120)))
+    store(
+        *(hit("exact", plan_id=desk.pk, at=same if n % 3 else ago(minutes=n)) for n in range(120))
+    )
     seen: list[uuid.UUID] = []
     before = ""
     for _ in range(3):
@@ -255,18 +345,28 @@ def test_requests_are_paged_without_gap_or_repeat(staff: Client, desk: Plan) -> 
     assert len(seen) == len(set(seen)) == RequestEvent.objects.count() == 120
 
 
-def test_requests_are_filtered_and_rare_ones_looked_for_so_far(staff: Client, desk: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
-    store(*(make_event(plan_id=desk.pk, at=ago(minutes=n), tier="exact" if n == 9 else "miss") for n in range(10)))
+def test_requests_are_filtered_and_rare_ones_looked_for_so_far(
+    staff: Client, desk: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store(
+        *(
+            make_event(plan_id=desk.pk, at=ago(minutes=n), tier="exact" if n == 9 else "miss")
+            for n in range(10)
+        )
+    )
     assert len(staff.get("/dashboard/requests?tier=exact").context["page"].rows) == 1
     monkeypatch.setattr("stats.reports.requests.LOOKED", 5)
     found = staff.get("/dashboard/requests?range=24h&tier=exact").context["page"]
     assert (found.rows, found.searched) == ([], True)
-    further = staff.get(f"/dashboard/requests?range=24h&tier=exact&before={found.older}").context["page"]
+    further = staff.get(f"/dashboard/requests?range=24h&tier=exact&before={found.older}").context[
+        "page"
+    ]
     assert len(further.rows) == 1
 
 
 @pytest.mark.parametrize(
-    ("query", "accepted"), [("tier=x", "exact, semantic, miss"), ("outcome=x", "upstream_error"), ("before=x", "the id")]
+    ("query", "accepted"),
+    [("tier=x", "exact, semantic, miss"), ("outcome=x", "upstream_error"), ("before=x", "the id")],
 )
 def test_bad_filters_of_requests_are_refused(staff: Client, query: str, accepted: str) -> None:
     assert accepted in page(staff, f"requests?{query}", status=400)

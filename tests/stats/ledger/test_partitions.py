@@ -1,4 +1,5 @@
-"""The table of requests in months, in the real database: where rows go, what a query reads, what the migration does."""
+"""The table of requests in months, in the real database:
+where rows go, what a query reads, what the migration does."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -10,7 +11,7 @@ from django.db import connection, transaction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.core.request_ids import new_id
+from proxy.core.request_ids import new_request_id
 from stats.ledger import partitions
 from stats.models.requests import RequestEvent
 from stats.models.rollups import Rollup, Unfolded
@@ -42,23 +43,36 @@ def parts_read(start: datetime, end: datetime) -> set[str]:
 def test_an_id_lies_in_the_bounds_of_its_time(milliseconds: int) -> None:
     at = datetime.fromtimestamp(milliseconds / 1000, UTC)
     own = UUID(id_at(at.timestamp()))
-    assert first_id(at - timedelta(milliseconds=1)) <= own < first_id(at + timedelta(milliseconds=2))
+    assert (
+        first_id(at - timedelta(milliseconds=1)) <= own < first_id(at + timedelta(milliseconds=2))
+    )
     bounds = made(at, at + timedelta(milliseconds=2))
     assert bounds["event_id__gte"] <= own < bounds["event_id__lt"]
 
 
 def test_ids_of_the_gateway_are_made_at_their_time() -> None:
     before = datetime.now(UTC) - timedelta(milliseconds=1)
-    ids = [UUID(new_id()) for _ in range(100)]
-    assert all(first_id(before) <= each < first_id(datetime.now(UTC) + timedelta(milliseconds=1)) for each in ids)
+    ids = [UUID(new_request_id()) for _ in range(100)]
+    assert all(
+        first_id(before) <= each < first_id(datetime.now(UTC) + timedelta(milliseconds=1))
+        for each in ids
+    )
     assert {each.version for each in ids} == {7}
 
 
 @pytest.mark.parametrize(
-    ("at", "later", "expected"), [("2025-01-31", 1, "2025-02-01"), ("2025-12-31", 1, "2026-01-01"), ("2025-11-05", 14, "2027-01-01")]
+    ("at", "later", "expected"),
+    [
+        ("2025-01-31", 1, "2025-02-01"),
+        ("2025-12-31", 1, "2026-01-01"),
+        ("2025-11-05", 14, "2027-01-01"),
+    ],
 )
 def test_months_follow_each_other(at: str, later: int, expected: str) -> None:
-    assert f"{partitions.month(datetime.fromisoformat(at).replace(tzinfo=UTC), later=later):%Y-%m-%d}" == expected
+    assert (
+        f"{partitions.month(datetime.fromisoformat(at).replace(tzinfo=UTC), later=later):%Y-%m-%d}"
+        == expected
+    )
 
 
 @pytest.mark.django_db
@@ -66,14 +80,23 @@ def test_this_month_and_those_to_come_have_parts() -> None:
     now = datetime.now(UTC)
     store(make_event(at=now.timestamp()))
     assert rows_in(f"{partitions.PARENT}_{now:y%Ym%m}") == 1
-    assert all(any(part.holds(partitions.month(now, later=later)) for part in partitions.parts()) for later in range(partitions.AHEAD + 1))
+    assert all(
+        any(part.holds(partitions.month(now, later=later)) for part in partitions.parts())
+        for later in range(partitions.AHEAD + 1)
+    )
     assert partitions.make(now) == []
 
 
 @pytest.mark.django_db
 def test_a_month_without_a_part_is_recorded_and_moves_when_it_has_one() -> None:
     events = [
-        make_event(at=at.timestamp()) for at in (MAY - timedelta(hours=1), MAY + timedelta(days=3), JUNE - timedelta(seconds=1), JUNE)
+        make_event(at=at.timestamp())
+        for at in (
+            MAY - timedelta(hours=1),
+            MAY + timedelta(days=3),
+            JUNE - timedelta(seconds=1),
+            JUNE,
+        )
     ]
     store(*events, *events)
     assert rows_in(partitions.REST) == 4
@@ -87,7 +110,9 @@ def test_a_month_without_a_part_is_recorded_and_moves_when_it_has_one() -> None:
 @pytest.mark.django_db
 def test_a_query_that_names_a_time_looks_into_its_months_alone() -> None:
     partitions.make(MAY, months=3)
-    assert parts_read(MAY + timedelta(days=2), JUNE - timedelta(days=2)) == {f"{partitions.PARENT}_y2025m05"}
+    assert parts_read(MAY + timedelta(days=2), JUNE - timedelta(days=2)) == {
+        f"{partitions.PARENT}_y2025m05"
+    }
     both = {f"{partitions.PARENT}_y2025m05", f"{partitions.PARENT}_y2025m06"}
     assert parts_read(JUNE - timedelta(days=1), JUNE + timedelta(days=1)) == both
 
@@ -96,7 +121,10 @@ def test_a_query_that_names_a_time_looks_into_its_months_alone() -> None:
 def test_a_month_goes_in_one_piece_and_totals_stay() -> None:
     (name,) = partitions.make(MAY, months=1)
     (part,) = [each for each in partitions.parts() if each.name == name]
-    store(*(make_event(at=(MAY + timedelta(days=day)).timestamp()) for day in range(30)), make_event(at=JUNE.timestamp()))
+    store(
+        *(make_event(at=(MAY + timedelta(days=day)).timestamp()) for day in range(30)),
+        make_event(at=JUNE.timestamp()),
+    )
     before = totals(Wanted())
     assert partitions.drop(part)
     assert RequestEvent.objects.count() == 1
@@ -120,7 +148,9 @@ def test_a_month_with_a_request_in_no_rollup_stays() -> None:
 def definitions() -> set[tuple[str, str]]:
     """Names of the table's indexes, and over which columns they go."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT indexname, indexdef FROM pg_indexes WHERE tablename = %s", [partitions.PARENT])
+        cursor.execute(
+            "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = %s", [partitions.PARENT]
+        )
         return {(name, text.partition(" USING ")[2]) for name, text in cursor.fetchall()}
 
 
@@ -132,7 +162,9 @@ def test_the_migration_keeps_rows_and_names_both_ways() -> None:
             migration.join(None, editor)
         assert partitions.parts() == []
         assert definitions() == cut
-        long_ago, lately, ahead = (make_event(at=(now + timedelta(days=days)).timestamp()) for days in (-800, 0, 40))
+        long_ago, lately, ahead = (
+            make_event(at=(now + timedelta(days=days)).timestamp()) for days in (-800, 0, 40)
+        )
         store(long_ago, lately, ahead)
         with connection.schema_editor() as editor:
             migration.cut(None, editor)

@@ -25,7 +25,9 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], settings: Any, tmp_path: Path) -> Callable[..., tuple[bool, dict[str, Any]]]:
+def run(
+    capsys: pytest.CaptureFixture[str], settings: Any, tmp_path: Path
+) -> Callable[..., tuple[bool, dict[str, Any]]]:
     """Run it: whether it ended with 0, and what it said."""
     settings.SPOOL_DIR = tmp_path / "spool"
     settings.SPOOL_DIR.mkdir()
@@ -83,7 +85,9 @@ def test_nothing_recorded_agrees(run: Any) -> None:
 def test_a_sum_that_is_one_off_is_found(run: Any, column: str, grain: str, cut: str) -> None:
     store(make_event(), make_event(plan_id=2))
     row = Rollup.objects.get(grain=grain, cut=cut, plan_id=2)
-    Rollup.objects.filter(grain=grain, cut=cut, plan_id=2).update(**{column: getattr(row, column) + 1})
+    Rollup.objects.filter(grain=grain, cut=cut, plan_id=2).update(
+        **{column: getattr(row, column) + 1}
+    )
     agrees, found = run()
     assert not agrees
     assert wrong(found) == [f"roll-ups by {grain}, {cut} cut"]
@@ -113,7 +117,11 @@ def test_a_paid_hit_a_dead_letter_and_an_id_of_another_time_are_found(run: Any) 
     store(make_event(tier="exact", attempts=1), make_event(event_id=id_at(NOON.timestamp())))
     DeadLetter.objects.create(line=b"x", reason="y")
     _, found = run()
-    assert wrong(found) == ["a hit has no upstream attempt", "ids were made at their time", "every line of the spool was stored"]
+    assert wrong(found) == [
+        "a hit has no upstream attempt",
+        "ids were made at their time",
+        "every line of the spool was stored",
+    ]
 
 
 def test_days_that_lost_requests_to_pruning_are_left_out(run: Any) -> None:
@@ -135,7 +143,13 @@ def test_minutes_that_were_pruned_are_left_out(run: Any) -> None:
 def test_calls_of_unknown_outcome_are_listed_one_by_one(run: Any, acme: Tenant) -> None:
     plan = Plan.objects.create(name="desk", tenant=acme)
     now = datetime.now(UTC)
-    fields: dict[str, Any] = {"at": now, "tenant_id": acme.pk, "plan_id": plan.pk, "upstream": "openai", "model": "gpt-4o"}
+    fields: dict[str, Any] = {
+        "at": now,
+        "tenant_id": acme.pk,
+        "plan_id": plan.pk,
+        "upstream": "openai",
+        "model": "gpt-4o",
+    }
     lost = UpstreamAttempt.objects.create(event_id=id_at(now.timestamp()), worker="gone", **fields)
     UpstreamAttempt.objects.create(event_id=id_at(now.timestamp()), worker="alive", **fields)
     SpoolCursor.objects.create(file="alive.000001.jsonl", worker="alive", seen_at=now)
@@ -143,23 +157,39 @@ def test_calls_of_unknown_outcome_are_listed_one_by_one(run: Any, acme: Tenant) 
     assert agrees
     (shown,) = found["outcome_unknown"]
     assert shown["id"] == str(lost.pk)
-    assert (shown["tenant"], shown["plan"], shown["upstream"], shown["model"]) == ("acme", "desk", "openai", "gpt-4o")
+    assert (shown["tenant"], shown["plan"], shown["upstream"], shown["model"]) == (
+        "acme",
+        "desk",
+        "openai",
+        "gpt-4o",
+    )
     assert found["in_flight"] == 1
 
 
 def test_what_waits_in_the_spool_is_told(run: Any, settings: Any) -> None:
     (settings.SPOOL_DIR / "w.000001.jsonl").write_bytes(b"x" * 100)
     (settings.SPOOL_DIR / "v.000001.jsonl").write_bytes(b"x" * 30)
-    SpoolCursor.objects.create(file="w.000001.jsonl", worker="w", offset=60, seen_at=datetime.now(UTC))
+    SpoolCursor.objects.create(
+        file="w.000001.jsonl", worker="w", offset=60, seen_at=datetime.now(UTC)
+    )
     assert run()[1]["spooled_bytes"] == 70
 
 
 def test_a_provider_that_lists_the_same_agrees(run: Any, tmp_path: Path) -> None:
-    settled, left, refused, lost = make_event(), make_event(estimated=True), make_event(attempts=0), make_event()
+    settled, left, refused, lost = (
+        make_event(),
+        make_event(estimated=True),
+        make_event(attempts=0),
+        make_event(),
+    )
     later = make_event(at=datetime.now(UTC).timestamp() + 5)
     store(settled, left, refused, later)
     UpstreamAttempt.objects.create(event_id=lost.event_id, at=datetime.now(UTC), worker="gone")
-    calls = (call_of(settled), call_of(left, completion_tokens=18, cost_usd="0.000025"), call_of(lost))
+    calls = (
+        call_of(settled),
+        call_of(left, completion_tokens=18, cost_usd="0.000025"),
+        call_of(lost),
+    )
     agrees, found = run("--upstream", ledger(tmp_path, *calls))
     assert agrees, wrong(found)
 
@@ -172,7 +202,9 @@ def test_a_provider_that_lists_the_same_agrees(run: Any, tmp_path: Path) -> None
         ({"id": id_at(NOON.timestamp())}, "every call of the provider is known here"),
     ],
 )
-def test_a_provider_that_billed_something_else_is_found(run: Any, tmp_path: Path, change: dict[str, Any], check: str) -> None:
+def test_a_provider_that_billed_something_else_is_found(
+    run: Any, tmp_path: Path, change: dict[str, Any], check: str
+) -> None:
     event, other = make_event(), make_event()
     store(event, other)
     agrees, found = run("--upstream", ledger(tmp_path, call_of(event, **change), call_of(other)))
@@ -184,7 +216,9 @@ def test_an_estimate_that_is_a_cent_off_is_found(run: Any, tmp_path: Path) -> No
     event = make_event(estimated=True)
     store(event)
     cost = Decimal("0.01") + (event.billed_cost or 0)
-    assert wrong(run("--upstream", ledger(tmp_path, call_of(event, cost_usd=str(cost))))[1]) == ["estimated calls agree to the cent"]
+    assert wrong(run("--upstream", ledger(tmp_path, call_of(event, cost_usd=str(cost))))[1]) == [
+        "estimated calls agree to the cent"
+    ]
 
 
 def test_a_ledger_that_is_none_is_refused(run: Any, tmp_path: Path) -> None:
@@ -195,7 +229,9 @@ def test_a_ledger_that_is_none_is_refused(run: Any, tmp_path: Path) -> None:
 
 def test_text_says_the_same(run: Any, capsys: pytest.CaptureFixture[str]) -> None:
     store(make_event())
-    UpstreamAttempt.objects.create(event_id=id_at(NOON.timestamp()), at=NOON, worker="gone", upstream="openai", model="gpt-4o")
+    UpstreamAttempt.objects.create(
+        event_id=id_at(NOON.timestamp()), at=NOON, worker="gone", upstream="openai", model="gpt-4o"
+    )
     call_command("reconcile")
     told = capsys.readouterr().out
     assert told.count("agrees ") == 10

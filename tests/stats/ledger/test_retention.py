@@ -1,4 +1,5 @@
-"""What is old is forgotten, by itself and by command; totals stay, and nothing goes that is in no total yet."""
+"""What is old is forgotten, by itself and by command;
+totals stay, and nothing goes that is in no total yet."""
 
 import threading
 from datetime import UTC, datetime, timedelta
@@ -35,10 +36,19 @@ def ago(days: float) -> datetime:
 
 def over_a_year() -> None:
     """A request every second day, at half past ten."""
-    store(*(make_event(at=(ago(day) + timedelta(hours=10.5)).timestamp(), tier="miss", reason="numbers") for day in range(2, 401, 2)))
+    store(
+        *(
+            make_event(
+                at=(ago(day) + timedelta(hours=10.5)).timestamp(), tier="miss", reason="numbers"
+            )
+            for day in range(2, 401, 2)
+        )
+    )
 
 
-def test_months_go_in_one_piece_the_rest_in_portions_and_totals_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_months_go_in_one_piece_the_rest_in_portions_and_totals_stay(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(retention, "BATCH", 3)
     partitions.make(ago(400), months=6)
     over_a_year()
@@ -68,7 +78,9 @@ def test_what_is_in_no_rollup_yet_stays() -> None:
 
 def test_a_request_of_the_last_moment_of_a_kept_day_is_not_forgotten_with_its_id() -> None:
     start = ago(10)
-    store(make_event(event_id=str(first_id(start - timedelta(milliseconds=2))), at=start.timestamp()))
+    store(
+        make_event(event_id=str(first_id(start - timedelta(milliseconds=2))), at=start.timestamp())
+    )
     list(retention.prune(Keep(events=10)))
     assert RequestEvent.objects.count() == 1
 
@@ -105,7 +117,9 @@ def test_zero_keeps_for_ever() -> None:
     assert not Pruned.objects.exists()
 
 
-def test_the_command_goes_by_the_settings(settings: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_goes_by_the_settings(
+    settings: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     settings.KEEP_EVENTS_DAYS, settings.KEEP_MINUTES_DAYS, settings.KEEP_HOURS_DAYS = 20, 0, 0
     over_a_year()
     DeadLetter.objects.create(line=b"x", reason="y")
@@ -173,7 +187,10 @@ def test_a_leader_whose_connection_is_cut_leads_no_more(settings: Any) -> None:
         assert first
         with connection.cursor() as cursor:
             cursor.execute(
-                "SELECT pg_terminate_backend(pid, 5000) FROM pg_locks WHERE locktype = 'advisory' AND objid = %s",
+                (
+                    "SELECT pg_terminate_backend(pid, 5000) FROM pg_locks "
+                    "WHERE locktype = 'advisory' AND objid = %s"
+                ),
                 [retention.LOCK],
             )
             assert cursor.fetchall() == [(True,)]
@@ -219,7 +236,9 @@ def test_imprints_are_kept_to_the_hour_and_none_at_zero(days: int | None, left: 
     now = datetime.now(UTC)
     for age in (1, 6, 8, 30):
         at = now - timedelta(days=age)
-        StoredImprint.objects.create(event_id=id_at(at.timestamp()), at=at, tenant_id=1, plan_id=1, key_id=1, asked=uuid4())
+        StoredImprint.objects.create(
+            event_id=id_at(at.timestamp()), at=at, tenant_id=1, plan_id=1, key_id=1, asked=uuid4()
+        )
         DeadLetter.objects.create(line=b'{"imprint":{"asked":1}}', reason="y")
         DeadLetter.objects.filter(at__gte=now).update(at=at)
     DeadLetter.objects.create(line=b'{"event":\\{}}', reason="y")

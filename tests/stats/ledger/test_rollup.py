@@ -49,7 +49,8 @@ def some(number: int, *, seed: int) -> list[Event]:
 @pytest.mark.parametrize("cut", [PLAN, FULL])
 def test_every_grain_and_cut_holds_each_request_once(grain: str, cut: str) -> None:
     events = some(400, seed=7)
-    for batch in (events[:150], events[150:], events[:20]):  # the last ones again: they are there already
+    # The last ones again: they are there already.
+    for batch in (events[:150], events[150:], events[:20]):
         store(*batch)
     rows = Rollup.objects.filter(grain=grain, cut=cut)
     assert sum(row.requests for row in rows) == 400
@@ -57,7 +58,9 @@ def test_every_grain_and_cut_holds_each_request_once(grain: str, cut: str) -> No
     priced = [event for event in events if event.billed_cost is not None]
     assert sum(row.priced for row in rows) == len(priced)
     assert sum(row.would_cost for row in rows) == sum(event.would_cost or 0 for event in priced)
-    assert sum(row.requests for row in rows if row.kind == "counted") == sum(event.counts for event in events)
+    assert sum(row.requests for row in rows if row.kind == "counted") == sum(
+        event.counts for event in events
+    )
 
 
 @pytest.mark.parametrize("column", ["tenant_id", "plan_id", "key_id", "model"])
@@ -77,12 +80,19 @@ def test_a_period_is_read_from_few_roll_ups_and_whole() -> None:
     events = some(300, seed=9)
     store(*events)
     start, end = NOON + timedelta(minutes=97), NOON + timedelta(days=2, minutes=629)
-    kept = [event for event in events if event.plan_id is not None and start.timestamp() <= event.at < end.timestamp()]
+    kept = [
+        event
+        for event in events
+        if event.plan_id is not None and start.timestamp() <= event.at < end.timestamp()
+    ]
     rows = Wanted(start=start, end=end).rollups()
     assert sum(row.requests for row in rows) == len(kept)
     assert {row.grain for row in rows} == {MINUTE, HOUR, DAY}
     assert {row.grain for row in Wanted(start=NOON).rollups()} == {HOUR, DAY}
-    assert {row.grain for row in Wanted(start=NOON, end=datetime.now(UTC) + timedelta(days=9)).rollups(grain=HOUR)} == {HOUR}
+    assert {
+        row.grain
+        for row in Wanted(start=NOON, end=datetime.now(UTC) + timedelta(days=9)).rollups(grain=HOUR)
+    } == {HOUR}
 
 
 def test_a_period_holds_what_was_made_in_it() -> None:
@@ -93,9 +103,21 @@ def test_a_period_holds_what_was_made_in_it() -> None:
 
 
 def test_words_are_tallied_by_hour_and_day() -> None:
-    store(*(make_event(reason="negation", failures=("exact",), at=NOON.timestamp() + 1800 * number) for number in range(4)))
-    found = Counter((row.grain, row.what) for row in Tally.objects.filter(word__in=("negation", "exact")))
-    assert found == {(HOUR, "reason"): 2, (HOUR, "failure"): 2, (DAY, "reason"): 1, (DAY, "failure"): 1}
+    store(
+        *(
+            make_event(reason="negation", failures=("exact",), at=NOON.timestamp() + 1800 * number)
+            for number in range(4)
+        )
+    )
+    found = Counter(
+        (row.grain, row.what) for row in Tally.objects.filter(word__in=("negation", "exact"))
+    )
+    assert found == {
+        (HOUR, "reason"): 2,
+        (HOUR, "failure"): 2,
+        (DAY, "reason"): 1,
+        (DAY, "failure"): 1,
+    }
 
 
 def test_names_are_those_of_the_newest() -> None:

@@ -1,4 +1,5 @@
-"""Invented requests: as many as asked for, over the days asked for, and rolled up as recorded ones are."""
+"""Invented requests: as many as asked for, over the days asked for,
+and rolled up as recorded ones are."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -16,7 +17,9 @@ from stats.reports.totals import totals
 pytestmark = pytest.mark.django_db
 
 
-def test_they_agree_with_their_rollups(capsys: pytest.CaptureFixture[str], settings: Any, tmp_path: Any, monkeypatch: Any) -> None:
+def test_they_agree_with_their_rollups(
+    capsys: pytest.CaptureFixture[str], settings: Any, tmp_path: Any, monkeypatch: Any
+) -> None:
     settings.SPOOL_DIR = tmp_path
     monkeypatch.setattr(synthetic, "PORTION", 500)
     before = datetime.now(UTC)
@@ -26,7 +29,10 @@ def test_they_agree_with_their_rollups(capsys: pytest.CaptureFixture[str], setti
     found = json.loads(capsys.readouterr().out)
     assert found["agrees"]
     assert RequestEvent.objects.count() == 3000
-    newest, oldest = (RequestEvent.objects.order_by(order).values_list("at", flat=True).first() for order in ("-at", "at"))
+    newest, oldest = (
+        RequestEvent.objects.order_by(order).values_list("at", flat=True).first()
+        for order in ("-at", "at")
+    )
     assert newest is not None
     assert oldest is not None
     assert timedelta(days=37) < newest - oldest < timedelta(days=41)

@@ -37,7 +37,10 @@ DATED = {
     SpoolCursor._meta.db_table: "seen_at",
 }
 NOON = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
-TO_COME = [f"{partitions.PARENT}_{partitions.month(NOON, later=later):y%Ym%m}" for later in range(1, partitions.AHEAD + 1)]
+TO_COME = [
+    f"{partitions.PARENT}_{partitions.month(NOON, later=later):y%Ym%m}"
+    for later in range(1, partitions.AHEAD + 1)
+]
 SECONDS = 20.0
 
 
@@ -62,11 +65,17 @@ def fill(connection: "psycopg.Connection[Any]") -> None:
     for at in times:
         name, key = id_at(at.timestamp()), uuid4()
         connection.execute(
-            f"INSERT INTO {IMPRINTS} (event_id, at, tenant_id, plan_id, key_id, asked, end_user) VALUES (%s, %s, 1, 1, 1, %s, '')",
+            (
+                f"INSERT INTO {IMPRINTS} (event_id, at, tenant_id, plan_id, key_id, asked, "
+                "end_user) VALUES (%s, %s, 1, 1, 1, %s, '')"
+            ),
             (name, at, key),
         )
         for table, values in (
-            (UpstreamAttempt, {"event_id": name, "at": at, "upstream": "", "model": "", "worker": ""}),
+            (
+                UpstreamAttempt,
+                {"event_id": name, "at": at, "upstream": "", "model": "", "worker": ""},
+            ),
             (DeadLetter, {"at": at, "line": b"x", "reason": "y"}),
             (
                 Erasure,
@@ -144,8 +153,12 @@ def test_imprints_are_gone_after_their_days(gateway: Gateway) -> None:
     assert ages(gateway, IMPRINTS) == [1, 4]
 
 
-@pytest.mark.parametrize(("grain", "left"), [("minute", [1]), ("hour", [1, 4, 8]), ("day", list(AGES))])
-def test_sums_are_gone_after_the_days_of_their_grain(gateway: Gateway, grain: str, left: list[int]) -> None:
+@pytest.mark.parametrize(
+    ("grain", "left"), [("minute", [1]), ("hour", [1, 4, 8]), ("day", list(AGES))]
+)
+def test_sums_are_gone_after_the_days_of_their_grain(
+    gateway: Gateway, grain: str, left: list[int]
+) -> None:
     wait_until_forgotten(gateway)
     assert grain_ages(gateway, Rollup._meta.db_table, grain) == left
     assert grain_ages(gateway, Tally._meta.db_table, grain) == (left if grain != "minute" else [])

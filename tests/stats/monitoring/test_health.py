@@ -25,7 +25,9 @@ async def details(client: AsyncClient, **headers: str) -> Any:
     return reply.json()
 
 
-async def test_the_plain_probe_asks_no_service(async_client: AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_plain_probe_asks_no_service(
+    async_client: AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def asked() -> dict[str, str]:
         raise AssertionError("a service was asked")
 
@@ -37,8 +39,15 @@ async def test_the_plain_probe_asks_no_service(async_client: AsyncClient, monkey
         assert list(reply.json()) == ["status"]
 
 
-async def test_details_name_the_state_of_each_part_and_what_it_means(async_client: AsyncClient, database_url: str) -> None:
-    attach(lag=lambda: 95.0, off=lambda: 2, age=lambda: 40.0, failing=lambda: {"embedder": True, "pgvector_semantic": False})
+async def test_details_name_the_state_of_each_part_and_what_it_means(
+    async_client: AsyncClient, database_url: str
+) -> None:
+    attach(
+        lag=lambda: 95.0,
+        off=lambda: 2,
+        age=lambda: 40.0,
+        failing=lambda: {"embedder": True, "pgvector_semantic": False},
+    )
     body = await details(async_client)
     states = {part: said["state"] for part, said in body["parts"].items()}
     assert states == {
@@ -50,12 +59,18 @@ async def test_details_name_the_state_of_each_part_and_what_it_means(async_clien
         "embedder": "failing",
         "pgvector_semantic": "ok",
     }
-    assert (body["status"], body["spool_lag_seconds"], body["configuration_age_seconds"]) == ("ready", 95.0, 40.0)
+    assert (body["status"], body["spool_lag_seconds"], body["configuration_age_seconds"]) == (
+        "ready",
+        95.0,
+        40.0,
+    )
     for said in body["parts"].values():
         assert (said["means"] == health.FINE) == (said["state"] == "ok")
 
 
-async def test_since_holds_while_the_state_does(async_client: AsyncClient, database_url: str) -> None:
+async def test_since_holds_while_the_state_does(
+    async_client: AsyncClient, database_url: str
+) -> None:
     memory = health.Memory()
     first = memory.since("redis", "ok")
     await asyncio.sleep(0.01)
@@ -66,14 +81,20 @@ async def test_since_holds_while_the_state_does(async_client: AsyncClient, datab
     assert memory.since("redis", "ok") > later
 
 
-async def test_details_are_for_operators(async_client: AsyncClient, settings: Any, database_url: str) -> None:
+async def test_details_are_for_operators(
+    async_client: AsyncClient, settings: Any, database_url: str
+) -> None:
     attach()
     settings.METRICS_TOKEN = "a-token"
     for headers in ({}, {"authorization": "Bearer wrong"}):
-        assert (await async_client.get("/readyz", {"detail": "1"}, headers=headers)).status_code == 401
+        assert (
+            await async_client.get("/readyz", {"detail": "1"}, headers=headers)
+        ).status_code == 401
     assert (await details(async_client, authorization="Bearer a-token"))["status"] == "ready"
     settings.METRICS_TOKEN = ""
-    reply = await async_client.get("/readyz", {"detail": "1"}, headers={"x-forwarded-for": "203.0.113.9"})
+    reply = await async_client.get(
+        "/readyz", {"detail": "1"}, headers={"x-forwarded-for": "203.0.113.9"}
+    )
     assert reply.status_code == 403
     assert (await async_client.get("/readyz")).status_code == 200
 

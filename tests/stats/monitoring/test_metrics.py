@@ -16,7 +16,12 @@ from gateway_project.embedded import processes
 from stats.monitoring import buffered_histogram, health, metrics
 from tests.support.events import make_event
 
-GUIDE = {"litellm_tokens_total", "litellm_request_total", "litellm_request_duration_seconds_count", "litellm_cost_total"}
+GUIDE = {
+    "litellm_tokens_total",
+    "litellm_request_total",
+    "litellm_request_duration_seconds_count",
+    "litellm_cost_total",
+}
 WHO = {"tenant": "acme", "plan": "desk", "route": "smart/balanced"}
 WORKER = """
 from stats.monitoring import metrics
@@ -72,12 +77,22 @@ def test_money_requests_failures_and_times_are_counted() -> None:
     assert moved("tokenthrift_requests_total", event, tier="miss", outcome="ok", **WHO) == 1
     assert moved("tokenthrift_tool_failures_total", event, tool="embedder") == 1
     assert moved("tokenthrift_cache_lookups_total", event, tier="miss") == 1
-    assert moved("tokenthrift_request_duration_seconds_sum", event, tier="miss") == pytest.approx(0.25)
-    assert moved("tokenthrift_unpriced_requests_total", make_event(would_cost=None), route="smart/balanced") == 1
+    assert moved("tokenthrift_request_duration_seconds_sum", event, tier="miss") == pytest.approx(
+        0.25
+    )
+    assert (
+        moved(
+            "tokenthrift_unpriced_requests_total",
+            make_event(would_cost=None),
+            route="smart/balanced",
+        )
+        == 1
+    )
 
 
 def test_many_requests_at_once_fall_into_the_same_buckets_as_one_by_one() -> None:
-    """Our own sums against what the library's own `observe` makes of the same times, bounds included."""
+    """Our own sums against what the library's own `observe` makes of the same times,
+    bounds included."""
     times = [0.0, 0.0004, 0.001, 0.0011, 0.005, 0.3, 1.0, 119.0, 120.0, 121.0, 1e6]
     reference = Histogram("reference", "", buckets=buffered_histogram.BUCKETS, registry=None)
     before = {bound: bucket(bound) for bound in (*buffered_histogram.BUCKETS, math.inf)}
@@ -86,24 +101,49 @@ def test_many_requests_at_once_fall_into_the_same_buckets_as_one_by_one() -> Non
         metrics.observe(make_event(tier="miss", duration_ms=seconds * 1000))
     metrics.publish()
     (family,) = reference.collect()
-    expected = {float(sample.labels["le"]): sample.value for sample in family.samples if sample.name == "reference_bucket"}
+    expected = {
+        float(sample.labels["le"]): sample.value
+        for sample in family.samples
+        if sample.name == "reference_bucket"
+    }
     assert {bound: bucket(bound) - before[bound] for bound in before} == expected
 
 
 def bucket(bound: float) -> float:
     label = "+Inf" if bound == math.inf else str(float(bound))
-    return REGISTRY.get_sample_value("tokenthrift_request_duration_seconds_bucket", {"tier": "miss", "le": label}) or 0.0
+    return (
+        REGISTRY.get_sample_value(
+            "tokenthrift_request_duration_seconds_bucket", {"tier": "miss", "le": label}
+        )
+        or 0.0
+    )
 
 
 def test_a_refused_request_asks_for_no_tokens() -> None:
-    refused = make_event(tier="bypass", status=502, outcome="upstream_error", prompt_tokens=0, completion_tokens=0, served_tokens=0)
+    refused = make_event(
+        tier="bypass",
+        status=502,
+        outcome="upstream_error",
+        prompt_tokens=0,
+        completion_tokens=0,
+        served_tokens=0,
+    )
     assert moved("litellm_tokens_total", refused, stage="asked", type="input", **WHO) == 0
 
 
 def test_a_client_s_own_words_never_become_a_label(client: Client) -> None:
     canary = "canary-51c2"
     metrics.observe(
-        make_event(plan_id=None, plan=canary, tenant_id=None, tenant=canary, upstream="", route=canary, note=canary, key=canary)
+        make_event(
+            plan_id=None,
+            plan=canary,
+            tenant_id=None,
+            tenant=canary,
+            upstream="",
+            route=canary,
+            note=canary,
+            key=canary,
+        )
     )
     body = client.get("/metrics").content.decode()
     assert canary not in body
@@ -117,8 +157,13 @@ def test_metrics_need_the_token_when_there_is_one(client: Client, settings: Any)
     assert client.get("/metrics", headers={"authorization": "Bearer a-token"}).status_code == 200
 
 
-@pytest.mark.parametrize("peer", [{"REMOTE_ADDR": "10.0.0.7"}, {"REMOTE_ADDR": ""}, {"HTTP_X_FORWARDED_FOR": "127.0.0.1"}])
-def test_without_a_token_metrics_are_for_this_machine(client: Client, settings: Any, peer: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "peer",
+    [{"REMOTE_ADDR": "10.0.0.7"}, {"REMOTE_ADDR": ""}, {"HTTP_X_FORWARDED_FOR": "127.0.0.1"}],
+)
+def test_without_a_token_metrics_are_for_this_machine(
+    client: Client, settings: Any, peer: dict[str, str]
+) -> None:
     settings.METRICS_TOKEN = ""
     assert client.get("/metrics", **peer).status_code == 403  # type: ignore[arg-type]
 
@@ -126,9 +171,20 @@ def test_without_a_token_metrics_are_for_this_machine(client: Client, settings: 
 def test_several_workers_add_up(tmp_path: Path) -> None:
     run = [sys.executable, "-c", WORKER]
     for _ in range(2):
-        text = subprocess.run(run, env={"PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}, capture_output=True, text=True, check=True).stdout
+        text = subprocess.run(
+            run,
+            env={"PROMETHEUS_MULTIPROC_DIR": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
     families = text_string_to_metric_families(text)
-    counts = [sample.value for family in families for sample in family.samples if sample.name == "litellm_request_total"]
+    counts = [
+        sample.value
+        for family in families
+        for sample in family.samples
+        if sample.name == "litellm_request_total"
+    ]
     assert counts == [6.0]
 
 
@@ -142,7 +198,9 @@ def fresh_probe(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "_state", health._State())
 
 
-async def test_readiness_follows_the_configuration(fresh_probe: None, async_client: AsyncClient, database_url: str) -> None:
+async def test_readiness_follows_the_configuration(
+    fresh_probe: None, async_client: AsyncClient, database_url: str
+) -> None:
     assert (await async_client.get("/readyz")).status_code == 503
     health.attach(health.Gateway(loaded=lambda: True, lag=lambda: 1.23))
     for path in ("/readyz", "/healthz"):
@@ -163,7 +221,9 @@ async def test_dead_services_are_named_without_a_secret_and_the_gateway_stays_re
 ) -> None:
     health.attach(health.Gateway(loaded=lambda: True, lag=lambda: 0.0))
     settings.REDIS_URL = f"redis://:hush@127.0.0.1:{processes.free_port()}/1"
-    monkeypatch.setattr("stats.database.conninfo", lambda: f"postgres://u:hush@127.0.0.1:{processes.free_port()}/x")
+    monkeypatch.setattr(
+        "stats.database.conninfo", lambda: f"postgres://u:hush@127.0.0.1:{processes.free_port()}/x"
+    )
     response = await async_client.get("/readyz")
     assert response.status_code == 200
     assert (response.json()["database"], response.json()["redis"]) == ("unreachable", "unreachable")
@@ -180,7 +240,9 @@ async def test_services_that_hang_hold_a_probe_up_for_a_second_at_most(
     server = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     settings.REDIS_URL = f"redis://127.0.0.1:{port}/1"
-    monkeypatch.setattr("stats.database.conninfo", lambda: f"postgres://u:x@127.0.0.1:{port}/x?sslmode=disable")
+    monkeypatch.setattr(
+        "stats.database.conninfo", lambda: f"postgres://u:x@127.0.0.1:{port}/x?sslmode=disable"
+    )
     begin = asyncio.get_running_loop().time()
     body = (await async_client.get("/readyz")).json()
     assert asyncio.get_running_loop().time() - begin < 1

@@ -32,16 +32,32 @@ def refusal(own: Tenant | None = None, /, **params: str) -> Refusal:
 
 def test_dates_are_utc_midnights_and_the_last_one_is_whole() -> None:
     found = read(from_="2026-03-04", to="2026-03-05")
-    assert (found.start, found.end) == (datetime(2026, 3, 4, tzinfo=UTC), datetime(2026, 3, 6, tzinfo=UTC))
+    assert (found.start, found.end) == (
+        datetime(2026, 3, 4, tzinfo=UTC),
+        datetime(2026, 3, 6, tzinfo=UTC),
+    )
     assert found.granularity == "hour"
 
 
-@pytest.mark.parametrize("text", ["2026-03-04T15:00:00+02:00", "2026-03-04t13:00:00z", "2026-03-04 13:00", "2026-03-04T13:00:59.999Z"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2026-03-04T15:00:00+02:00",
+        "2026-03-04t13:00:00z",
+        "2026-03-04 13:00",
+        "2026-03-04T13:00:59.999Z",
+    ],
+)
 def test_times_are_rfc_3339_and_begin_their_minute(text: str) -> None:
     if "59" in text:
         text = text.replace("2026-03-04", f"{YESTERDAY:%Y-%m-%d}")
     found = read(from_=text)
-    assert (found.start.hour, found.start.minute, found.start.second, found.start.microsecond) == (13, 0, 0, 0)
+    assert (found.start.hour, found.start.minute, found.start.second, found.start.microsecond) == (
+        13,
+        0,
+        0,
+        0,
+    )
     assert found.start.tzinfo == UTC
 
 
@@ -69,7 +85,11 @@ def test_empty_parameters_are_left_out() -> None:
     ("params", "param", "says"),
     [
         ({"from_": "2026-03-05", "to": "2026-03-04"}, "to", "upside down"),
-        ({"from_": "2026-03-05T10:00:00Z", "to": "2026-03-05T10:00:59Z"}, "to", "at least a minute"),
+        (
+            {"from_": "2026-03-05T10:00:00Z", "to": "2026-03-05T10:00:59Z"},
+            "to",
+            "at least a minute",
+        ),
         ({"from_": "2099-01-01"}, "from", "upside down"),
         ({"to": "2026-03-04"}, "from", "needs a `from`"),
         ({"range": "7d", "from_": "2026-03-04"}, "range", "either"),
@@ -85,14 +105,26 @@ def test_empty_parameters_are_left_out() -> None:
         ({"route": "x" * 129}, "route", "128"),
     ],
 )
-def test_what_is_not_understood_is_refused_with_what_is(params: dict[str, str], param: str, says: str) -> None:
+def test_what_is_not_understood_is_refused_with_what_is(
+    params: dict[str, str], param: str, says: str
+) -> None:
     found = refusal(**params)
     assert (found.status, found.param) == (400, param)
     assert says in found.message
 
 
 @pytest.mark.parametrize(
-    "text", ["yesterday", "2026-02-30", "2026-3-4", "0001-01-01", "9999-12-31", "2026-03-04T25:00:00Z", "2026-03-04T13:00:00 02:00", "\0"]
+    "text",
+    [
+        "yesterday",
+        "2026-02-30",
+        "2026-3-4",
+        "0001-01-01",
+        "9999-12-31",
+        "2026-03-04T25:00:00Z",
+        "2026-03-04T13:00:00 02:00",
+        "\0",
+    ],
 )
 def test_what_is_no_time_is_refused(text: str) -> None:
     assert "RFC 3339" in refusal(from_=text).message
@@ -125,7 +157,12 @@ def test_a_tenant_s_person_is_bound_to_their_tenant() -> None:
     acme, rival = Tenant.objects.create(slug="acme"), Tenant.objects.create(slug="rival")
     plans = {owner: Plan.objects.create(name="desk", tenant=owner) for owner in (acme, rival, None)}
     key = VirtualKey.objects.create(name="app", prefix="ttk", digest="d", tenant=rival)
-    assert read(acme).tenant_id == read(acme, tenant="acme").tenant_id == read(tenant="acme").tenant_id == acme.pk
+    assert (
+        read(acme).tenant_id
+        == read(acme, tenant="acme").tenant_id
+        == read(tenant="acme").tenant_id
+        == acme.pk
+    )
     assert read().tenant_id is None
     for owner in (acme, None):
         assert read(acme, plan=str(plans[owner].pk)).plan_id == plans[owner].pk
@@ -139,15 +176,31 @@ def test_a_tenant_s_person_is_bound_to_their_tenant() -> None:
         assert (found.status, found.code) == (404, code)
         assert read(rival, **params)
     absent = refusal(acme, plan=str(plans[rival].pk + 1_000))
-    assert (absent.message, absent.code) == (refusal(acme, plan=str(plans[rival].pk)).message, "plan_not_found")
+    assert (absent.message, absent.code) == (
+        refusal(acme, plan=str(plans[rival].pk)).message,
+        "plan_not_found",
+    )
 
 
 def test_what_was_deleted_is_found_by_what_it_left() -> None:
     store(make_event(tenant_id=71, tenant="gone", plan_id=72, key_id=73))
-    assert (read(tenant="gone").tenant_id, read(plan="72").plan_id, read(key="73").key_id) == (71, 72, 73)
+    assert (read(tenant="gone").tenant_id, read(plan="72").plan_id, read(key="73").key_id) == (
+        71,
+        72,
+        73,
+    )
     acme = Tenant.objects.create(slug="acme")
-    assert {refusal(acme, tenant="gone").status, refusal(acme, plan="72").status, refusal(acme, key="73").status} == {404}
-    assert {refusal(tenant="never").status, refusal(plan="74").status, refusal(key="74").status, refusal(tenant="\0").status} == {404}
+    assert {
+        refusal(acme, tenant="gone").status,
+        refusal(acme, plan="72").status,
+        refusal(acme, key="73").status,
+    } == {404}
+    assert {
+        refusal(tenant="never").status,
+        refusal(plan="74").status,
+        refusal(key="74").status,
+        refusal(tenant="\0").status,
+    } == {404}
 
 
 def test_the_caller_may_read_names_of_its_own() -> None:

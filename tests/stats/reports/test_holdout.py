@@ -1,4 +1,5 @@
-"""The measured saving out of the recorded requests: by API, on the dashboard, and in step with the other roll-ups."""
+"""The measured saving out of the recorded requests:
+by API, on the dashboard, and in step with the other roll-ups."""
 
 import random
 import time
@@ -34,15 +35,26 @@ def drawn(number: int, *, seed: int = 5, share: float = 0.5, **fields: Any) -> l
         dollar = Decimal(1)
         paid = Decimal(0) if hit else dollar
         tier, reason = ("bypass", "holdout") if held else ("exact" if hit else "miss", "")
-        told = {"tier": tier, "reason": reason, "would_cost": dollar, "billed_cost": paid, "holdout": share}
+        told = {
+            "tier": tier,
+            "reason": reason,
+            "would_cost": dollar,
+            "billed_cost": paid,
+            "holdout": share,
+        }
         found.append(make_event(**(told | {"replicate": dice.randrange(64)} | fields)))
     return found
 
 
 def test_the_sides_add_up_to_the_requests_that_count() -> None:
     events = drawn(300)
-    events += [make_event(), make_event(holdout=0.5, status=502, outcome="upstream_error"), make_event(holdout=0.5, shadow=True)]
-    for batch in (events[:200], events[200:], events[:50]):  # the last ones again: they are there already
+    events += [
+        make_event(),
+        make_event(holdout=0.5, status=502, outcome="upstream_error"),
+        make_event(holdout=0.5, shadow=True),
+    ]
+    # The last ones again: they are there already.
+    for batch in (events[:200], events[200:], events[:50]):
         store(*batch)
     rows = list(Held.objects.all())
     held = [event for event in events if event.reason == "holdout"]
@@ -51,13 +63,30 @@ def test_the_sides_add_up_to_the_requests_that_count() -> None:
     assert sum(row.cost for row in rows) == sum(event.billed_cost or 0 for event in events[:300])
     counted = Rollup.objects.filter(grain=DAY, cut=PLAN, kind=COUNTED)
     assert sum(row.requests for row in counted) == sum(row.requests for row in rows) + 1
-    assert sum(row.billed_cost for row in counted) == sum(row.cost for row in rows) + (events[300].billed_cost or 0)
+    assert sum(row.billed_cost for row in counted) == sum(row.cost for row in rows) + (
+        events[300].billed_cost or 0
+    )
 
 
 def test_samples_are_costs_of_the_plan_and_no_requests() -> None:
-    store(make_event(tier="sample", holdout=0.1, replicate=3, would_cost=Decimal(0), billed_cost=Decimal(0), spent_cost=Decimal(2)))
+    store(
+        make_event(
+            tier="sample",
+            holdout=0.1,
+            replicate=3,
+            would_cost=Decimal(0),
+            billed_cost=Decimal(0),
+            spent_cost=Decimal(2),
+        )
+    )
     [row] = Held.objects.all()
-    assert (row.requests, row.priced, row.cost, row.held, row.replicate) == (0, 0, Decimal(2), False, 3)
+    assert (row.requests, row.priced, row.cost, row.held, row.replicate) == (
+        0,
+        0,
+        Decimal(2),
+        False,
+        3,
+    )
 
 
 def test_half_the_money_is_measured() -> None:
@@ -67,12 +96,17 @@ def test_half_the_money_is_measured() -> None:
     assert found.share is not None
     assert found.share.value == pytest.approx(0.5, abs=0.08)
     assert found.share.low < 0.5 < found.share.high
-    assert found.modelled_share == pytest.approx(found.share.value, abs=1e-6)  # all prices are alike here
+    # All prices are alike here.
+    assert found.modelled_share == pytest.approx(found.share.value, abs=1e-6)
     assert not found.disagrees
 
 
 def test_a_tenant_a_plan_and_a_period_have_their_own() -> None:
-    store(*drawn(60, tenant_id=1, plan_id=1), *drawn(70, tenant_id=2, plan_id=1), *drawn(80, tenant_id=2, plan_id=2))
+    store(
+        *drawn(60, tenant_id=1, plan_id=1),
+        *drawn(70, tenant_id=2, plan_id=1),
+        *drawn(80, tenant_id=2, plan_id=2),
+    )
     store(*drawn(40, at=time.time() - 3 * 86_400))
 
     def number(**fields: Any) -> int:
@@ -80,7 +114,12 @@ def test_a_tenant_a_plan_and_a_period_have_their_own() -> None:
         assert found is not None
         return found.held + found.treated
 
-    assert (number(tenant_id=2), number(plan_id=2), number(tenant_id=2, plan_id=1), number()) == (150, 80, 70, 250)
+    assert (number(tenant_id=2), number(plan_id=2), number(tenant_id=2, plan_id=1), number()) == (
+        150,
+        80,
+        70,
+        250,
+    )
     assert number(start=datetime.now(UTC) - timedelta(days=1)) == 210
     assert measured(Wanted(model="gpt-4o")) is None
 
@@ -106,14 +145,25 @@ def test_the_api_tells_it(platform: Manager) -> None:
     told = platform.call("GET", f"{ONE}/stats").json()["detail"]["holdout"]
     assert told["share"]["low"] < 0.5 < told["share"]["high"]
     assert told["dollars"]["value"] == pytest.approx(told["treated"] * told["share"]["value"])
-    assert (told["held"] + told["treated"], told["needed"], told["unpriced"], told["disagrees"]) == (800, 0, 0, False)
+    assert (
+        told["held"] + told["treated"],
+        told["needed"],
+        told["unpriced"],
+        told["disagrees"],
+    ) == (800, 0, 0, False)
 
 
 @pytest.fixture
 def page() -> Any:
     client = Client()
     client.force_login(User.objects.create_superuser("root"))
-    return lambda: " ".join(client.get("/dashboard/").content.decode().replace("\xa0", " ").replace("&nbsp;", " ").split())
+    return lambda: " ".join(
+        client.get("/dashboard/")
+        .content.decode()
+        .replace("\xa0", " ")
+        .replace("&nbsp;", " ")
+        .split()
+    )
 
 
 def test_the_page_puts_both_side_by_side(page: Any) -> None:
@@ -123,10 +173,14 @@ def test_the_page_puts_both_side_by_side(page: Any) -> None:
     assert found.share is not None
     assert found.modelled_share is not None
     value, low, high, modelled = (
-        f"{100 * each:.0f} %" for each in (found.share.value, found.share.low, found.share.high, found.modelled_share)
+        f"{100 * each:.0f} %"
+        for each in (found.share.value, found.share.low, found.share.high, found.modelled_share)
     )
     text = page()
-    assert f"Measured on {found.held} held-out requests: you saved {value} (95 % interval {low} to {high}). Modelled: {modelled}." in text
+    assert (
+        f"Measured on {found.held} held-out requests: you saved {value} (95 % interval {low} "
+        f"to {high}). Modelled: {modelled}."
+    ) in text
     assert "lies outside the interval" not in text
 
 
@@ -154,5 +208,9 @@ def test_unpriced_requests_are_told(page: Any) -> None:
 
 
 def test_sizes_are_of_requests_that_count() -> None:
-    store(*drawn(3, size=0.5), make_event(tier="sample", holdout=0.5, size=0.5), make_event(holdout=0.5, size=0.5, billed_cost=None))
+    store(
+        *drawn(3, size=0.5),
+        make_event(tier="sample", holdout=0.5, size=0.5),
+        make_event(holdout=0.5, size=0.5, billed_cost=None),
+    )
     assert sum(row.size for row in Held.objects.all()) == 1.5

@@ -37,10 +37,21 @@ def desk() -> Plan:
         hit("exact", plan_id=plan.pk, at=at, model="gpt-4o"),
         hit("semantic", plan_id=plan.pk, at=at + 3_700, spent_cost=Decimal("0.000001")),
         make_event(plan_id=plan.pk, at=at + 3_800),
-        make_event(plan_id=plan.pk, at=at + 4 * 3_600, would_cost=None, billed_cost=None, model="mystery"),
-        make_event(plan_id=plan.pk, at=at, status=502, outcome="upstream_error", billed_cost=Decimal("0.5")),
+        make_event(
+            plan_id=plan.pk, at=at + 4 * 3_600, would_cost=None, billed_cost=None, model="mystery"
+        ),
+        make_event(
+            plan_id=plan.pk, at=at, status=502, outcome="upstream_error", billed_cost=Decimal("0.5")
+        ),
         make_event(plan_id=plan.pk, at=at, shadow=True, billed_cost=Decimal("0.25")),
-        make_event(plan_id=plan.pk, at=at, tier="sample", would_cost=Decimal(0), billed_cost=Decimal(0), spent_cost=Decimal("0.000004")),
+        make_event(
+            plan_id=plan.pk,
+            at=at,
+            tier="sample",
+            would_cost=Decimal(0),
+            billed_cost=Decimal(0),
+            spent_cost=Decimal("0.000004"),
+        ),
         make_event(plan_id=plan.pk, at=at - 86_400),
     )
     return plan
@@ -68,12 +79,16 @@ def test_a_period_narrows_the_five_fields_and_says_itself(platform: Manager, des
     body = ask(platform, path, f"?from={DAY}T12:00:59Z&to={DAY}T13:00:00Z")
     assert list(body) == [*FIVE, "detail"]
     assert (body["total_requests"], body["cache_hits"]) == (1, 1)
-    assert body["detail"]["period"] == {"from": f"{DAY}T12:00:00+00:00", "to": f"{DAY}T13:00:00+00:00"}
+    assert body["detail"]["period"] == {
+        "from": f"{DAY}T12:00:00+00:00",
+        "to": f"{DAY}T13:00:00+00:00",
+    }
     assert (body["detail"]["series"], body["detail"]["groups"]) == (None, None)
 
 
 def test_billed_served_and_saved_never_mix(platform: Manager, desk: Plan) -> None:
-    """The failed request's bill, the watched one's and the sample's stand apart; a hit adds nothing to what was billed."""
+    """The failed request's bill, the watched one's and the sample's stand apart;
+    a hit adds nothing to what was billed."""
     body = ask(platform, f"/token-saving/plans/{desk.name}/stats", f"?from={DAY}")
     cost = {name: Decimal(value) for name, value in body["detail"]["cost_usd"].items()}
     assert cost["billed"] == Decimal("0.000027")
@@ -83,7 +98,10 @@ def test_billed_served_and_saved_never_mix(platform: Manager, desk: Plan) -> Non
         Decimal("0.000004"),
         Decimal("0.000001"),
     )
-    assert cost["saved_exact"] + cost["saved_semantic"] + cost["saved_compression"] == cost["would"] - cost["billed"] - cost["spent"]
+    assert (
+        cost["saved_exact"] + cost["saved_semantic"] + cost["saved_compression"]
+        == cost["would"] - cost["billed"] - cost["spent"]
+    )
     assert cost["billed_failed"] == Decimal("0.5")
     assert body["detail"]["would_have"]["billed_usd"] == "0.250000000000"
     assert body["detail"]["unpriced_models"] == {"mystery": 1}
@@ -97,17 +115,24 @@ def test_series_and_groups_add_up_to_the_whole(platform: Manager, desk: Plan) ->
     assert [row["requests"] for row in series if row["requests"]] == [1, 2, 1]
     assert sum(row["requests"] for row in series) == body["total_requests"]
     assert sum(Decimal(row["saved_usd"] or 0) for row in series) == sum(
-        Decimal(body["detail"]["cost_usd"][f"saved_{how}"]) for how in ("exact", "semantic", "compression")
+        Decimal(body["detail"]["cost_usd"][f"saved_{how}"])
+        for how in ("exact", "semantic", "compression")
     )
     groups = ask(platform, ALL, f"?from={DAY}&group_by=model")["detail"]["groups"]
-    assert {row["name"]: row["requests"] for row in groups} == {"gpt-4o": 1, "gpt-4o-mini": 2, "mystery": 1}
+    assert {row["name"]: row["requests"] for row in groups} == {
+        "gpt-4o": 1,
+        "gpt-4o-mini": 2,
+        "mystery": 1,
+    }
     assert next(row for row in groups if row["name"] == "mystery")["saved_usd"] is None
     both = ask(platform, ALL, f"?from={DAY}&group_by=model&granularity=day")["detail"]
     assert sum(row["requests"] for row in both["series"]) == 4
     assert {row["name"] for row in both["series"]} == {row["name"] for row in groups}
 
 
-@pytest.mark.parametrize("query", ["", "&granularity=hour", "&group_by=model", "&group_by=tier&granularity=day"])
+@pytest.mark.parametrize(
+    "query", ["", "&granularity=hour", "&group_by=model", "&group_by=tier&granularity=day"]
+)
 def test_csv_is_the_json_in_rows(platform: Manager, desk: Plan, query: str) -> None:
     path = f"/token-saving/plans/{desk.name}/stats"
     query = f"?from={DAY}&to={DAY}{query}"  # else the last minute may turn between the two
@@ -117,9 +142,15 @@ def test_csv_is_the_json_in_rows(platform: Manager, desk: Plan, query: str) -> N
     if expected is None:
         (row,) = rows
         assert int(row["requests"]) == body["total_requests"]
-        assert Decimal(row["saved_usd"]) == sum(Decimal(detail["cost_usd"][f"saved_{how}"]) for how in ("exact", "semantic", "compression"))
+        assert Decimal(row["saved_usd"]) == sum(
+            Decimal(detail["cost_usd"][f"saved_{how}"])
+            for how in ("exact", "semantic", "compression")
+        )
     else:
-        assert rows == [{name: "" if value is None else str(value) for name, value in row.items()} for row in expected]
+        assert rows == [
+            {name: "" if value is None else str(value) for name, value in row.items()}
+            for row in expected
+        ]
 
 
 def test_csv_by_the_accept_header_is_rfc_4180(desk: Plan, settings: Any) -> None:
@@ -136,7 +167,10 @@ def test_csv_by_the_accept_header_is_rfc_4180(desk: Plan, settings: Any) -> None
 
 
 def test_formulas_in_names_are_text(platform: Manager) -> None:
-    store(make_event(model='=cmd|"/C calc"!A0', billed_cost=Decimal("0.1")), make_event(model="a,\r\nb"))
+    store(
+        make_event(model='=cmd|"/C calc"!A0', billed_cost=Decimal("0.1")),
+        make_event(model="a,\r\nb"),
+    )
     rows = table(platform, ALL, "?range=7d&group_by=model&format=csv")
     assert {row["name"] for row in rows} == {'\'=cmd|"/C calc"!A0', "a,\r\nb"}
     assert {row["group"] for row in rows} == {row["name"] for row in rows}
@@ -176,20 +210,27 @@ def test_no_cell_begins_a_formula_and_every_cell_comes_back(name: str) -> None:
     ],
 )
 @pytest.mark.parametrize("extra", ["", "&format=csv"])
-def test_what_is_not_understood_is_refused_as_an_error_object(platform: Manager, query: str, param: str, extra: str) -> None:
+def test_what_is_not_understood_is_refused_as_an_error_object(
+    platform: Manager, query: str, param: str, extra: str
+) -> None:
     if "format" in query and extra:
         return
     refused(platform.call("GET", ALL + query + extra), 400, param=param)
 
 
 def test_the_path_names_the_plan(platform: Manager, desk: Plan) -> None:
-    refused(platform.call("GET", f"/token-saving/plans/desk/stats?plan={desk.pk}"), 400, param="plan")
+    refused(
+        platform.call("GET", f"/token-saving/plans/desk/stats?plan={desk.pk}"), 400, param="plan"
+    )
 
 
 def test_numbers_of_one_key_leave_out_what_is_not_kept_by_key(platform: Manager) -> None:
     acme = Tenant.objects.create(slug="acme")
     key = VirtualKey.objects.create(name="app", prefix="ttk", digest="d", tenant=acme)
-    store(make_event(tenant_id=acme.pk, key_id=key.pk, reason="negation"), make_event(reason="negation"))
+    store(
+        make_event(tenant_id=acme.pk, key_id=key.pk, reason="negation"),
+        make_event(reason="negation"),
+    )
     whole, one = ask(platform, ALL), ask(platform, ALL, f"?key={key.pk}")
     assert (whole["total_requests"], one["total_requests"]) == (2, 1)
     assert whole["detail"]["miss_reasons"] == {"negation": 2}
@@ -205,32 +246,54 @@ def callers(acme: Tenant) -> Iterator[Any]:
 
 def test_whoever_belongs_to_a_tenant_sees_its_numbers_alone(acme: Tenant) -> None:
     rival = Tenant.objects.create(slug="rival")
-    shared, theirs = Plan.objects.create(name="shared"), Plan.objects.create(name="theirs", tenant=rival)
+    shared, theirs = (
+        Plan.objects.create(name="shared"),
+        Plan.objects.create(name="theirs", tenant=rival),
+    )
     key = VirtualKey.objects.create(name="app", prefix="ttk", digest="d", tenant=rival)
     store(
         make_event(tenant_id=acme.pk, tenant="acme", plan_id=shared.pk),
-        make_event(tenant_id=rival.pk, tenant="rival", plan_id=shared.pk, key_id=key.pk, model="secret"),
+        make_event(
+            tenant_id=rival.pk, tenant="rival", plan_id=shared.pk, key_id=key.pk, model="secret"
+        ),
         make_event(tenant_id=rival.pk, tenant="rival", plan_id=theirs.pk, model="secret"),
     )
     for client in callers(acme):
-        for path in (ALL, f"{ALL}?tenant=acme", "/token-saving/plans/shared/stats", f"{ALL}?plan={shared.pk}"):
+        for path in (
+            ALL,
+            f"{ALL}?tenant=acme",
+            "/token-saving/plans/shared/stats",
+            f"{ALL}?plan={shared.pk}",
+        ):
             assert client.get(path).json()["total_requests"] == 1, path
         for group in ("tenant", "plan", "key", "model"):
             reply = client.get(f"{ALL}?group_by={group}&granularity=day&range=7d")
             assert "secret" not in reply.content.decode()
             assert "rival" not in reply.content.decode()
             assert len(reply.json()["detail"]["groups"]) == 1
-        for query in ("tenant=rival", f"plan={theirs.pk}", f"key={key.pk}", "tenant=nobody", "plan=999999"):
+        for query in (
+            "tenant=rival",
+            f"plan={theirs.pk}",
+            f"key={key.pk}",
+            "tenant=nobody",
+            "plan=999999",
+        ):
             for form in ("", "&format=csv"):
                 reply = client.get(f"{ALL}?{query}{form}")
-                assert (reply.status_code, reply["content-type"]) == (404, "application/json"), query
+                assert (reply.status_code, reply["content-type"]) == (404, "application/json"), (
+                    query
+                )
         assert client.get("/token-saving/plans/theirs/stats").status_code == 404
         assert client.get("/token-saving/plans/shared/stats?tenant=rival").status_code == 404
 
 
 def test_the_platform_sees_all_or_one(platform: Manager, acme: Tenant) -> None:
     store(make_event(tenant_id=acme.pk), make_event(tenant_id=acme.pk + 1))
-    for client in (platform.client, session(person("boss", PLATFORM_ADMIN)), session(person("looks", VIEWER))):
+    for client in (
+        platform.client,
+        session(person("boss", PLATFORM_ADMIN)),
+        session(person("looks", VIEWER)),
+    ):
         assert client.get(ALL).json()["total_requests"] == 2
         assert client.get(f"{ALL}?tenant=acme").json()["total_requests"] == 1
 
@@ -238,7 +301,9 @@ def test_the_platform_sees_all_or_one(platform: Manager, acme: Tenant) -> None:
 def test_numbers_take_a_permission_and_a_viewer_has_no_other(acme: Tenant) -> None:
     viewer = session(person("looks", VIEWER, acme))
     assert viewer.get("/token-saving/plans").status_code == 403
-    assert viewer.post("/token-saving/plans", {}, content_type="application/json").status_code == 403
+    assert (
+        viewer.post("/token-saving/plans", {}, content_type="application/json").status_code == 403
+    )
     assert session(person("lost", TENANT_ADMIN)).get(ALL).status_code == 403
     user = person("plain", VIEWER)
     user.groups.clear()
@@ -246,12 +311,29 @@ def test_numbers_take_a_permission_and_a_viewer_has_no_other(acme: Tenant) -> No
 
 
 def test_the_reply_is_the_documented_one(platform: Manager, desk: Plan, client: Client) -> None:
-    schema = client.get("/api/schema", headers={"accept": "application/vnd.oai.openapi+json"}).json()
+    schema = client.get(
+        "/api/schema", headers={"accept": "application/vnd.oai.openapi+json"}
+    ).json()
     operation = schema["paths"][ALL]["get"]
     names = {parameter["name"] for parameter in operation["parameters"]}
-    assert names == {"from", "to", "range", "granularity", "group_by", "tenant", "plan", "key", "route", "model", "format"}
+    assert names == {
+        "from",
+        "to",
+        "range",
+        "granularity",
+        "group_by",
+        "tenant",
+        "plan",
+        "key",
+        "route",
+        "model",
+        "format",
+    }
     assert set(operation["responses"]["200"]["content"]) == {"application/json", "text/csv"}
-    plan = {parameter["name"] for parameter in schema["paths"]["/token-saving/plans/{plan}/stats"]["get"]["parameters"]}
+    plan = {
+        parameter["name"]
+        for parameter in schema["paths"]["/token-saving/plans/{plan}/stats"]["get"]["parameters"]
+    }
     assert plan == names
     rows = schema["components"]["schemas"]["Row"]
     detail = ask(platform, ALL, f"?from={DAY}&granularity=day&group_by=model")["detail"]

@@ -23,7 +23,10 @@ LONG = 3 * 24 * 60
 def added(parts: list[Totals]) -> dict[str, Decimal]:
     """Every sum of the parts; money that no part has is 0."""
     names = [name for name in SUMS if name not in {"first", "last"}]
-    return {name: sum((Decimal(getattr(part, name) or 0) for part in parts), Decimal(0)) for name in names}
+    return {
+        name: sum((Decimal(getattr(part, name) or 0) for part in parts), Decimal(0))
+        for name in names
+    }
 
 
 @pytest.fixture
@@ -31,13 +34,23 @@ def traffic() -> None:
     store(*some(400, seed=11))
 
 
-@hypothesis_settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
-    ends=st.tuples(st.integers(0, LONG), st.integers(0, LONG)).filter(lambda ends: ends[0] != ends[1]),
+    ends=st.tuples(st.integers(0, LONG), st.integers(0, LONG)).filter(
+        lambda ends: ends[0] != ends[1]
+    ),
     granularity=st.sampled_from(["minute", "hour", "day"]),
     group_by=st.sampled_from(GROUPS),
     filters=st.fixed_dictionaries(
-        {}, optional={"tenant_id": st.just(1), "plan_id": st.just(2), "key_id": st.just(1), "model": st.just("gpt-4o")}
+        {},
+        optional={
+            "tenant_id": st.just(1),
+            "plan_id": st.just(2),
+            "key_id": st.just(1),
+            "model": st.just("gpt-4o"),
+        },
     ),
 )
 def test_the_parts_of_a_period_are_its_totals(
@@ -55,9 +68,22 @@ def test_the_parts_of_a_period_are_its_totals(
 
 
 def test_quiet_points_are_there_and_the_first_holds_what_lies_within() -> None:
-    store(*(make_event(at=(NOON + timedelta(minutes=minutes)).timestamp()) for minutes in (10, 40, 200)))
-    question = Asked(start=NOON + timedelta(minutes=30), end=NOON + timedelta(hours=5), granularity="hour")
-    assert [(point.at.hour, point.totals.requests) for point in points(question)] == [(12, 1), (13, 0), (14, 0), (15, 1), (16, 0)]
+    store(
+        *(
+            make_event(at=(NOON + timedelta(minutes=minutes)).timestamp())
+            for minutes in (10, 40, 200)
+        )
+    )
+    question = Asked(
+        start=NOON + timedelta(minutes=30), end=NOON + timedelta(hours=5), granularity="hour"
+    )
+    assert [(point.at.hour, point.totals.requests) for point in points(question)] == [
+        (12, 1),
+        (13, 0),
+        (14, 0),
+        (15, 1),
+        (16, 0),
+    ]
 
 
 def test_groups_carry_what_the_filter_takes_and_the_present_name() -> None:
@@ -65,11 +91,21 @@ def test_groups_carry_what_the_filter_takes_and_the_present_name() -> None:
     desk = Plan.objects.create(name="new-name", tenant=acme)
     store(
         make_event(tenant_id=acme.pk, tenant="old", plan_id=desk.pk, plan="old-name", key_id=None),
-        make_event(tenant_id=acme.pk + 1, tenant="gone", plan_id=desk.pk + 1, plan="gone-plan", key_id=7, key="app", would_cost=Decimal(1)),
+        make_event(
+            tenant_id=acme.pk + 1,
+            tenant="gone",
+            plan_id=desk.pk + 1,
+            plan="gone-plan",
+            key_id=7,
+            key="app",
+            would_cost=Decimal(1),
+        ),
     )
 
     def found(group_by: str) -> list[tuple[str, str]]:
-        return [(group.id, group.name) for group in groups(asked({"group_by": group_by}, tenant=None))]
+        return [
+            (group.id, group.name) for group in groups(asked({"group_by": group_by}, tenant=None))
+        ]
 
     assert found("tenant") == [("gone", "gone"), ("acme", "acme")]
     assert found("plan") == [(str(desk.pk + 1), "gone-plan"), (str(desk.pk), "new-name")]
@@ -84,7 +120,10 @@ def test_groups_carry_what_the_filter_takes_and_the_present_name() -> None:
 
 def test_a_tenant_s_groups_are_of_its_requests_alone() -> None:
     acme = Tenant.objects.create(slug="acme")
-    store(make_event(tenant_id=acme.pk), make_event(tenant_id=acme.pk + 1, tenant="rival", model="secret"))
+    store(
+        make_event(tenant_id=acme.pk),
+        make_event(tenant_id=acme.pk + 1, tenant="rival", model="secret"),
+    )
     for group_by in GROUPS:
         (group,) = groups(asked({"group_by": group_by}, tenant=acme))
         assert group.totals.requests == 1

@@ -1,4 +1,5 @@
-"""A misspelt plan saves nothing and fails nothing: the dashboard says so, with the name that was asked for and the one that was meant."""
+"""A misspelt plan saves nothing and fails nothing:
+the dashboard says so, with the name that was asked for and the one that was meant."""
 
 from typing import Any
 
@@ -25,9 +26,15 @@ def test_the_names_are_shown_with_what_was_meant_most_asked_first(staff: Client)
     Plan.objects.create(name="support-bot-cache")
     store(unknown("zzz"), *(unknown("Support-Bot-Cach") for _ in range(3)))
     text = page(staff)
-    assert "3 requests asked for the plan <b>Support-Bot-Cach</b>, which does not exist, and were paid for whole." in text
+    assert (
+        "3 requests asked for the plan <b>Support-Bot-Cach</b>, which does not exist, and "
+        "were paid for whole."
+    ) in text
     assert "Was <b>support-bot-cache</b> meant?" in text
-    assert "1 request asked for the plan <b>zzz</b>, which does not exist, and was paid for whole. <a" in text
+    assert (
+        "1 request asked for the plan <b>zzz</b>, which does not exist, and was paid for whole. <a"
+        in text
+    )
     assert text.index("Support-Bot-Cach") < text.index("<b>zzz</b>")
 
 
@@ -38,7 +45,10 @@ def test_its_requests_are_listed_and_each_says_what_it_asked_for(staff: Client) 
     assert mine.event_id in listed
     assert other.event_id not in listed
     assert "wrong name/%20&amp;" in listed
-    assert "wrong name/%20&amp;, which does not exist" in staff.get(f"/dashboard/requests/{mine.event_id}/").content.decode()
+    assert (
+        "wrong name/%20&amp;, which does not exist"
+        in staff.get(f"/dashboard/requests/{mine.event_id}/").content.decode()
+    )
     link = page(staff).partition("unknown_plan=")[2].partition('"')[0]
     followed = staff.get(f"/dashboard/requests/?unknown_plan={link}").content.decode()
     assert (mine.event_id in followed) != (other.event_id in followed)
@@ -58,12 +68,17 @@ def test_another_tenants_names_and_plans_are_not_told() -> None:
     assert "secret-plam" in text
     assert "secret-plan" not in text
     assert "rivals" not in text
-    assert theirs.event_id not in client.get("/dashboard/requests/?unknown_plan=rivals").content.decode()
+    assert (
+        theirs.event_id
+        not in client.get("/dashboard/requests/?unknown_plan=rivals").content.decode()
+    )
 
 
 def test_names_of_others_periods_and_old_rows_without_a_name_are_left_out(staff: Client) -> None:
     store(unknown("old", at=days_ago(40)), unknown(""))
-    assert "which does not exist" not in page(staff, "?range=7d").replace("or one that does not exist", "")
+    assert "which does not exist" not in page(staff, "?range=7d").replace(
+        "or one that does not exist", ""
+    )
 
 
 def test_a_hostile_name_is_shown_as_text_and_named_in_no_sum(staff: Client) -> None:

@@ -1,4 +1,5 @@
-"""Questions that must not share an answer though they look alike, and others that must: what a model reads counts, all of it."""
+"""Questions that must not share an answer though they look alike, and others that must:
+what a model reads counts, all of it."""
 
 # Of each pair neither may have the other's answer.
 DIFFERENT: dict[str, list[tuple[str, str]]] = {
@@ -9,7 +10,10 @@ DIFFERENT: dict[str, list[tuple[str, str]]] = {
         ("What does `rm -rf ./build` do?", "What does `rm -rf / build` do?"),
         ('Is this valid JSON: {"a": 1, "b": 2}?', 'Is this valid JSON: {"a": 1, "b": 2,}?'),
         ("What does this print?\nprint(7 // 2)", "What does this print?\nprint(7 / 2)"),
-        ("Find the bug:\nfor (int i = 0; i <= n; i++) a[i] = 0;", "Find the bug:\nfor (int i = 0; i < n; i++) a[i] = 0;"),
+        (
+            "Find the bug:\nfor (int i = 0; i <= n; i++) a[i] = 0;",
+            "Find the bug:\nfor (int i = 0; i < n; i++) a[i] = 0;",
+        ),
         ("What does ! mean in Rust?", "What does ? mean in Rust?"),
         ("What does | do in a regex?", "What does ^ do in a regex?"),
         ("What does a++ do in C?", "What does ++a do in C?"),
@@ -129,7 +133,10 @@ DIFFERENT: dict[str, list[tuple[str, str]]] = {
         ("Как включить уведомления?", "Как выключить уведомления?"),
         ("Jak włączyć powiadomienia?", "Jak wyłączyć powiadomienia?"),
         ("ห้องน้ำชายอยู่ที่ไหน", "ห้องน้ำหญิงอยู่ที่ไหน"),
-        ("Wie aktiviere ich die Zwei-Faktor-Anmeldung?", "Wie deaktiviere ich die Zwei-Faktor-Anmeldung?"),
+        (
+            "Wie aktiviere ich die Zwei-Faktor-Anmeldung?",
+            "Wie deaktiviere ich die Zwei-Faktor-Anmeldung?",
+        ),
         ("Comment activer les notifications ?", "Comment désactiver les notifications ?"),
         ("¿Cómo activo la alarma?", "¿Cómo desactivo la alarma?"),
         ("Come attivo la sveglia?", "Come disattivo la sveglia?"),
@@ -215,7 +222,13 @@ NOT_UNDERSTOOD: dict[str, list[str]] = {
         "订单可以合并吗？",
         "怎么删除账号？",
     ],
-    "japanese": ["配送先を変更するには？", "領収書はどこですか？", "送料はいくらですか？", "いつ発送されますか？", "問い合わせ先は？"],
+    "japanese": [
+        "配送先を変更するには？",
+        "領収書はどこですか？",
+        "送料はいくらですか？",
+        "いつ発送されますか？",
+        "問い合わせ先は？",
+    ],
     "hindi": ["पता कैसे बदलें?", "बिल कहाँ मिलेगा?", "डिलीवरी का खर्च कितना है?", "सामान कब भेजा जाएगा?"],
     "thai": ["ห้องน้ำชายอยู่ที่ไหน", "ห้องน้ำหญิงอยู่ที่ไหน"],
     "russian": ["Как включить уведомления?", "Как выключить уведомления?"],

@@ -1,4 +1,5 @@
-"""What providers and chat templates refuse, as strictly as they say it; each function gives the reason, "" where there is none."""
+"""What providers and chat templates refuse, as strictly as they say it;
+each function gives the reason, "" where there is none."""
 
 from typing import Any
 
@@ -6,8 +7,9 @@ Message = dict[str, Any]
 
 
 def openai_refuses(messages: list[Message]) -> str:
-    """platform.openai.com/docs/guides/function-calling: after an assistant message with `tool_calls` come tool messages, one for each
-    call and none else; no tool message stands anywhere else."""
+    """platform.openai.com/docs/guides/function-calling:
+    after an assistant message with `tool_calls` come tool messages, one for each call and none
+    else; no tool message stands anywhere else."""
     waiting: list[str] = []
     for place, message in enumerate(messages):
         if message["role"] == "tool":
@@ -22,9 +24,10 @@ def openai_refuses(messages: list[Message]) -> str:
 
 
 def anthropic_refuses(messages: list[Message]) -> str:
-    """docs.anthropic.com/en/api/messages and .../tool-use: the first message is the user's; messages of one role in a row are one turn;
-    the user's turn after `tool_use` begins with a `tool_result` for each of them. System text is passed apart, a tool message is a
-    `tool_result` of the user's."""
+    """docs.anthropic.com/en/api/messages and .../tool-use: the first message is the user's;
+    messages of one role in a row are one turn; the user's turn after `tool_use` begins with a
+    `tool_result` for each of them. System text is passed apart, a tool message is a `tool_result`
+    of the user's."""
     turns: list[tuple[str, list[tuple[str, str]]]] = []
     for message in messages:
         if message["role"] in ("system", "developer"):
@@ -51,8 +54,9 @@ def anthropic_refuses(messages: list[Message]) -> str:
 
 
 def template_refuses(messages: list[Message]) -> str:
-    """The check in the templates of Mistral and Gemma (`tokenizer_config.json` of Mistral-7B-Instruct-v0.3 and gemma-2-9b-it): behind
-    the system text user and assistant take turns, the user first; calls of tools and their results are not looked at."""
+    """The check in the templates of Mistral and Gemma (`tokenizer_config.json` of
+    Mistral-7B-Instruct-v0.3 and gemma-2-9b-it): behind the system text user and assistant take
+    turns, the user first; calls of tools and their results are not looked at."""
     begun = False
     expected = "user"
     for place, message in enumerate(messages):

@@ -1,13 +1,14 @@
-"""Transcripts of a cut chat read as a strict reader would: whatever begins a line with a speaker's name is that speaker's turn."""
+"""Transcripts of a cut chat read as a strict reader would:
+whatever begins a line with a speaker's name is that speaker's turn."""
 
 import re
 from collections.abc import Iterator
 from typing import Any
 
-from proxy.core.compression.counted_chat import Draft
-from proxy.core.compression.layout import BLOCK_HEAD, RECALL_HEAD, mark
-from proxy.core.compression.units import turn_of, units
-from proxy.core.tokens import count_message
+from proxy.core.compression.counted_chat import CountedChat
+from proxy.core.compression.layout import BLOCK_HEADING, RETRIEVAL_HEADING, frozen_boundary
+from proxy.core.compression.units import find_final_turn, split_units
+from proxy.core.tokens import count_message_tokens
 
 Message = dict[str, Any]
 
@@ -19,7 +20,11 @@ ROLES = {"user": "User", "assistant": "Assistant", "tool": "Tool"}
 
 def is_transcript(message: Message) -> bool:
     content = message["content"]
-    return set(message) == {"role", "content"} and isinstance(content, str) and content.startswith((BLOCK_HEAD + "\n", RECALL_HEAD + "\n"))
+    return (
+        set(message) == {"role", "content"}
+        and isinstance(content, str)
+        and content.startswith((BLOCK_HEADING + "\n", RETRIEVAL_HEADING + "\n"))
+    )
 
 
 def said(message: Message) -> Iterator[tuple[str, str]]:
@@ -27,8 +32,13 @@ def said(message: Message) -> Iterator[tuple[str, str]]:
     name = message.get("name")
     speaker = name if name in ("Ann", "Bob Lee", "Ann\nUser") else ROLES[message["role"]]
     content = message.get("content") or ""
-    words = [content] if isinstance(content, str) else [part.get("text", "[image]") for part in content]
-    calls = [f"[calls {call['function']['name']}({call['function']['arguments']})]" for call in message.get("tool_calls", ())]
+    words = (
+        [content] if isinstance(content, str) else [part.get("text", "[image]") for part in content]
+    )
+    calls = [
+        f"[calls {call['function']['name']}({call['function']['arguments']})]"
+        for call in message.get("tool_calls", ())
+    ]
     yield " ".join(speaker.split()), squeezed("".join([*words, *calls]))
 
 
@@ -37,13 +47,18 @@ def squeezed(text: str) -> str:
 
 
 def turns(message: Message, names: set[str]) -> list[tuple[str, list[str]]]:
-    """(speaker, what was said between two gaps) of a transcript. `names`: of all who may speak in it."""
+    """(speaker, what was said between two gaps) of a transcript.
+
+    `names`: of all who may speak in it.
+    """
     known = {name.casefold(): name for name in names}
     head, _, body = message["content"].partition("\n")
-    assert head in (BLOCK_HEAD, RECALL_HEAD)
+    assert head in (BLOCK_HEADING, RETRIEVAL_HEADING)
     found: list[tuple[str, list[str]]] = []
     for line in _LINE.split(body):
-        assert not re.match(r"\W*\[\s*(from )?earlier in this conversation", line, re.IGNORECASE) or line.lstrip().startswith(">"), line
+        assert not re.match(
+            r"\W*\[\s*(from )?earlier in this conversation", line, re.IGNORECASE
+        ) or line.lstrip().startswith(">"), line
         label = _LABEL.match(line)
         speaker = known.get(" ".join(re.findall(r"\w+", label[1])).casefold()) if label else None
         if label and speaker:
@@ -53,21 +68,41 @@ def turns(message: Message, names: set[str]) -> list[tuple[str, list[str]]]:
             found[-1][1].extend(line.split("…"))
         else:
             assert line == "…", line
-    return [(speaker, [text for part in parts if (text := squeezed(part))]) for speaker, parts in found]
+    return [
+        (speaker, [text for part in parts if (text := squeezed(part))]) for speaker, parts in found
+    ]
 
 
 def marked(chat: list[Message], budget: int) -> int:
     """Where the mark is in a chat."""
-    counts = [count_message(message, "o200k_base") for message in chat]
-    draft = Draft(chat, units(chat), turn_of(chat, units(chat)), counts, "o200k_base", budget)
-    return mark(draft.costs, budget)
+    counts = [count_message_tokens(message, "o200k_base") for message in chat]
+    draft = CountedChat(
+        chat,
+        split_units(chat),
+        find_final_turn(chat, split_units(chat)),
+        counts,
+        "o200k_base",
+        budget,
+    )
+    return frozen_boundary(draft.unit_tokens, budget)
 
 
 def block(messages: list[Message]) -> str:
-    return next((m["content"] for m in messages if is_transcript(m) and m["content"].startswith(BLOCK_HEAD)), "")
+    return next(
+        (
+            m["content"]
+            for m in messages
+            if is_transcript(m) and m["content"].startswith(BLOCK_HEADING)
+        ),
+        "",
+    )
 
 
 def prefix(messages: list[Message]) -> list[Message]:
     """What stands before the recalled, or before the final message."""
-    ends = [i for i, m in enumerate(messages) if is_transcript(m) and m["content"].startswith(RECALL_HEAD)]
+    ends = [
+        i
+        for i, m in enumerate(messages)
+        if is_transcript(m) and m["content"].startswith(RETRIEVAL_HEADING)
+    ]
     return messages[: ends[0] if ends else len(messages) - 1]

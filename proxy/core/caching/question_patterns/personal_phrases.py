@@ -1,40 +1,47 @@
-"""Questions for one person's own data, in languages other than English: phrases that ask for its value or its state.
+"""Questions for one person's own data, in languages other than English:
+phrases that ask for its value or its state.
 
 What English asks in `proxy.core.caching.question_patterns.personal` is asked here: "wo ist meine
 Bestellung?", not "wie verfolge ich meine Bestellung?". The phrases are written as people write;
-`plain` folds them as it folds the questions.
+`fold_to_plain` folds them as it folds the questions.
 """
 
 import re
 from typing import Final
 
-from proxy.core.text.plain_words import plain, sentences_of
+from proxy.core.text.plain_words import fold_to_plain, split_plain_sentences
 
-_W: Final = r"(?:[^ ]{1,30} )"
+_ANY_WORD: Final = r"(?:[^ ]{1,30} )"
 
 
-def _subject_first(*, asks: str, mine: str, things: str, states: str, done: str, others: str) -> tuple[str, ...]:
-    """Languages that ask first and name the thing afterwards: "what is my balance", "has my parcel arrived"."""
+def _build_subject_first(
+    *, asks: str, mine: str, things: str, states: str, done: str, others: str
+) -> tuple[str, ...]:
+    """Languages that ask first and name the thing afterwards:
+    "what is my balance", "has my parcel arrived"."""
     return (
-        f" (?:{asks}) (?:{mine}) {_W}?(?:{things}) ",
-        f" (?:{states}) (?:{mine}) {_W}?(?:{things}) {_W}{{0,3}}(?:{done}) ",
+        f" (?:{asks}) (?:{mine}) {_ANY_WORD}?(?:{things}) ",
+        f" (?:{states}) (?:{mine}) {_ANY_WORD}?(?:{things}) {_ANY_WORD}{{0,3}}(?:{done}) ",
         f" (?:{others}) ",
     )
 
 
-def _thing_first(*, mine: str, things: str, asks: str, others: str) -> tuple[str, ...]:
+def _build_thing_first(*, mine: str, things: str, asks: str, others: str) -> tuple[str, ...]:
     """Languages that name the thing and ask afterwards: "my balance how much is"."""
-    return (f" (?:{mine}) {_W}?(?:{things}) {_W}{{0,3}}?(?:{asks}) ", f" (?:{others}) ")
+    return (
+        f" (?:{mine}) {_ANY_WORD}?(?:{things}) {_ANY_WORD}{{0,3}}?(?:{asks}) ",
+        f" (?:{others}) ",
+    )
 
 
-def _thing_alone(*, things: str, asks: str, others: str) -> tuple[str, ...]:
+def _build_thing_alone(*, things: str, asks: str, others: str) -> tuple[str, ...]:
     """Languages that name the thing first, with its owner as an ending of it."""
-    return (f" (?:{things}) {_W}{{0,3}}?(?:{asks}) ", f" (?:{others}) ")
+    return (f" (?:{things}) {_ANY_WORD}{{0,3}}?(?:{asks}) ", f" (?:{others}) ")
 
 
 _LATIN: Final = (
     # German
-    *_subject_first(
+    *_build_subject_first(
         asks=r"(?:was|wie|wie hoch|wie viel|wo|wann|wer|welche[nrs]?) (?:ist|sind|war|waren|"
         r"lautet|lauten|steht|stehen|bleibt|bleiben|kommt|"
         r"kommen|ankommt|endet|läuft|wird|beträgt)(?: denn| gerade| aktuell| eigentlich| jetzt|"
@@ -69,7 +76,7 @@ _LATIN: Final = (
         r"welche [^ ]{1,30} (?:sind|ist) bei mir (?:noch )?offen",
     ),
     # French
-    *_subject_first(
+    *_build_subject_first(
         asks=r"(?:quel(?:le)?s?|quand|où|qui) (?:est|sont|était|arrive|arrivent|en est|se trouve|"
         r"sera)|où en (?:est|sont)|combien (?:y a t il|ai je) (?:sur|dans)|"
         r"c est quoi|donne(?:z)? moi|montre(?:z)? moi|dis moi|affiche(?:z)?|(?:le )?(?:statut|"
@@ -98,7 +105,7 @@ _LATIN: Final = (
         r"quand est ce que (?:mon|ma|mes) (?:colis|commande|livraison|remboursement)",
     ),
     # Spanish
-    *_subject_first(
+    *_build_subject_first(
         asks=r"(?:cuál|cuáles|qué|cuánto|cuándo|dónde|quién|cómo) (?:es|son|era|está|están|llega|"
         r"llegará|llegan|vence|va|queda|hay en|termina|tengo en)|"
         r"(?:muéstra|muestre|dime|diga|dame|enséña|enseñe|lee)(?:me)?|(?:el )?(?:estado|saldo|"
@@ -125,7 +132,7 @@ _LATIN: Final = (
         r"la meva)",
     ),
     # Portuguese
-    *_subject_first(
+    *_build_subject_first(
         asks=r"(?:qual|quais|que|quanto|quando|onde|quem|como) (?:é|eh|são|era|está|tá|estão|"
         r"chega|chegará|vence|vai|fica|anda|tem n[oa]|termina)|qual|"
         r"(?:mostre|mostra|me mostre|diga|me diga|me dá|leia|me passa)(?: me)?|(?:o )?(?:status|"
@@ -149,7 +156,7 @@ _LATIN: Final = (
         r"minha)|receberam (?:o |a )?(?:meu|minha)",
     ),
     # Italian
-    *_subject_first(
+    *_build_subject_first(
         asks=r"(?:qual|quale|quali|quanto|quando|dov|dove|chi|com|come|a quanto) (?:è|e|sono|era|"
         r"sta|arriva|arriverà|scade|ammonta|si trova|va|c è sul)|"
         r"qual|(?:mostra|mostrami|dimmi|leggimi|dammi|fammi vedere)|(?:lo )?(?:stato|"
@@ -172,7 +179,7 @@ _LATIN: Final = (
         r"che (?:piano|tariffa|abbonamento) ho",
     ),
     # Dutch
-    *_subject_first(
+    *_build_subject_first(
         asks=r"(?:wat|hoe hoog|hoeveel|waar|wanneer|wie|hoe) (?:is|zijn|was|waren|staat|staan|"
         r"blijft|komt|loopt|wordt|eindigt)(?: er op)?|(?:toon|laat|geef|stuur)(?: me| mij)?|"
         r"(?:status|stand) van",
@@ -193,7 +200,7 @@ _LATIN: Final = (
         r"waar blijft mijn",
     ),
     # Polish
-    *_subject_first(
+    *_build_subject_first(
         asks=r"(?:jak[iea]|jakie|ile|gdzie|kiedy|kto|co) (?:jest|są|był[ao]?|wynosi|to|"
         r"znajduje się|dotrze|przyjdzie|będzie|kończy się|mam na)|"
         r"(?:jaki|jaka|jakie|gdzie|kiedy)(?: mam)?|(?:pokaż|podaj|powiedz|wyświetl)(?: mi)?|"
@@ -217,7 +224,7 @@ _LATIN: Final = (
         r"jest)[^ ]{0,3}",
     ),
     # Turkish: the owner is an ending.
-    *_thing_alone(
+    *_build_thing_alone(
         things=r"bakiyem|hesap bakiyem|hesap numaram|müşteri numaram|sipariş numaram|"
         r"kullanıcı adım|ibanım|siparişim|kargom|paketim|teslimatım|randevum|uçuşum|"
         r"biletim|koltuğum|rezervasyonum|faturam|ödemem|maaşım|sözleşmem|aboneliğim|tarifem|"
@@ -234,19 +241,22 @@ _LATIN: Final = (
         r"kaç (?:puanım|param|günüm|liram) (?:var|kaldı)",
     ),
     # Indonesian: the owner follows.
-    f" (?:berapa|apa|di ?mana|kapan|siapa|mana|tampilkan|lihat|cek|sampai mana|bagaimana status|"
-    f"status) (?:nomor |sisa |jumlah |tagihan |status )?"
-    f"{_W}?(?:saldo|nomor rekening|rekening|nomor pelanggan|pesanan|paket|kiriman|janji temu|"
-    f"penerbangan|kursi|reservasi|tagihan|pembayaran|"
-    r"gaji|kontrak|langganan|kuota|pengajuan|refund|hasil tes|nilai|keranjang|poin|utang|hutang|"
-    r"username|pelanggan|pulsa)(?:ku| saya| aku| gue| gw) ",
+    (
+        " (?:berapa|apa|di ?mana|kapan|siapa|mana|tampilkan|lihat|cek|sampai mana|bagaimana "
+        "status|status) (?:nomor |sisa |jumlah |tagihan |status )?"
+        f"{_ANY_WORD}?(?:saldo|nomor rekening|rekening|nomor "
+        "pelanggan|pesanan|paket|kiriman|janji temu|penerbangan|kursi|reservasi|"
+        "tagihan|pembayaran|"
+        r"gaji|kontrak|langganan|kuota|pengajuan|refund|hasil tes|nilai|keranjang|poin|utang|"
+        r"hutang|username|pelanggan|pulsa)(?:ku| saya| aku| gue| gw) "
+    ),
     f" (?:apakah )?(?:saldo|pesanan|paket|kiriman|tagihan|pembayaran|gaji|pengajuan|refund|kuota|"
-    f"pulsa|poin)(?:ku| saya| aku) {_W}{{0,2}}(?:berapa|di ?mana|"
+    f"pulsa|poin)(?:ku| saya| aku) {_ANY_WORD}{{0,2}}(?:berapa|di ?mana|"
     r"kapan|sudah|udah|sampai mana|tinggal berapa) ",
     r" berapa (?:banyak )?(?:uang|poin|utang|hutang|sisa) (?:[^ ]{1,20} ){0,2}saya ",
 )
 _RUSSIAN: Final = (
-    *_subject_first(
+    *_build_subject_first(
         asks=r"(?:какой|какая|какое|какие|каков|какова|каково|сколько|где|когда|кто|что|"
         r"куда) (?:у меня |есть |сейчас |находится |будет |придет |приедет |заканчивается )?|"
         r"(?:какой|какая|какое|каков|где|когда|кто) (?:сейчас|находится|будет|придет|приедет|"
@@ -280,7 +290,7 @@ _ARABIC: Final = (
     f" (?:ما|ماهو|ماهي|ما هو|ما هي|كم|اين|متى|من|وين|فين|كم يبلغ|كم يساوي|اعرض|أظهر|اظهر|أخبرني|"
     f"ارني|حالة|وضع|وصل|هل وصل|هل وصلت|هل تم شحن|هل تم تأكيد|"
     f"هل تم قبول|هل شحن|متى يصل|متى تصل|متى سيصل|متى ستصل|متى ينتهي|متى تنتهي|كم يوجد في|كم في|"
-    f"كم بقي من|شو|ايش|كام) (?:هو |هي )?{_W}?"
+    f"كم بقي من|شو|ايش|كام) (?:هو |هي )?{_ANY_WORD}?"
     r"(?:رصيدي|حسابي|رصيد حسابي|رقم حسابي|رقم طلبي|رقم عضويتي|اسم المستخدم الخاص بي|طلبي|طلبيتي|"
     r"طردي|شحنتي|موعدي|رحلتي|مقعدي|حجزي|فاتورتي|دفعتي|راتبي|"
     r"عقدي|اشتراكي|باقتي|استهلاكي|معاملتي|نتائجي|نتيجتي|درجاتي|سلتي|نقاطي|ديوني|ديني|رصيدى|"
@@ -289,7 +299,7 @@ _ARABIC: Final = (
     r"على حسابي|في حسابي|في رصيدي) ",
     r" (?:رصيدي|طلبي|شحنتي|طردي|راتبي|فاتورتي) (?:كم|وين|اين|فين|متى|وصل|وصلت|كام) ",
     # Urdu
-    *_thing_first(
+    *_build_thing_first(
         mine=r"میرا|میری|میرے|ہمارا|ہماری",
         things=r"بیلنس|بقایا|اکاؤنٹ نمبر|اکاؤنٹ|کھاتہ نمبر|کھاتے|کھاتے میں|آرڈر|پارسل|پیکج|"
         r"ڈیلیوری|اپائنٹمنٹ|فلائٹ|پرواز|ٹرین|سیٹ|بکنگ|بل|ادائیگی|تنخواہ|معاہدہ|سبسکرپشن|پیکیج|"
@@ -302,7 +312,7 @@ _ARABIC: Final = (
         r"(?:کہاں|کتنا|کب) ہے میرا|کیا میرا (?:آرڈر|پارسل|ریفنڈ|بل|پیکج) [^ ]{1,20}",
     ),
 )
-_DEVANAGARI: Final = _thing_first(
+_DEVANAGARI: Final = _build_thing_first(
     mine="मेरा|मेरी|मेरे|हमारा|हमारी|हमारे",
     things="बैलेंस|शेष|शेष राशि|खाता संख्या|खाता नंबर|अकाउंट नंबर|खाते में|खाते|खाता|अकाउंट|"
     "ग्राहक संख्या|ऑर्डर|आर्डर|पार्सल|पैकेज|डिलीवरी|अपॉइंटमेंट|फ्लाइट|उड़ान|ट्रेन|सीट|बुकिंग|"
@@ -316,29 +326,34 @@ _DEVANAGARI: Final = _thing_first(
     "(?:आ|पहुँच|भेज|मंजूर|स्वीकृत|कन्फर्म|तैयार|हो)[^ ]{0,8}|मुझ पर कितना (?:कर्ज|बकाया)|"
     "मुझे कितना (?:भुगतान करना|देना) (?:है|बाकी)",
 )
-_BENGALI: Final = _thing_first(
+_BENGALI: Final = _build_thing_first(
     mine="আমার|আমাদের",
     things="ব্যালেন্স|ব্যালান্স|অ্যাকাউন্ট নম্বর|একাউন্ট নম্বর|হিসাব নম্বর|অ্যাকাউন্টে|একাউন্টে|"
     "অ্যাকাউন্ট|অর্ডার|অর্ডারটি|অর্ডারের|পার্সেল|প্যাকেজ|ডেলিভারি|অ্যাপয়েন্টমেন্ট|ফ্লাইট|ট্রেন|"
     "সিট|বুকিং|বিল|পেমেন্ট|বেতন|"
     "চুক্তি|সাবস্ক্রিপশন|প্ল্যান|আবেদন|আবেদনের|রিফান্ড|ফলাফল|রেজাল্ট|নম্বর|পয়েন্ট|ঋণ|দেনা|"
     "ইউজারনেম|টাকা|order|balance|account number|parcel|refund",
-    asks="কত|কত টাকা|কোথায়|কখন|কবে|কে|কী অবস্থা|কি অবস্থা|কী|কি|দেখাও|দেখান|বলুন|বলো|এসেছে|পৌঁছেছে|অবস্থা|অনুমোদিত|পাঠানো",
-    others="(?:কোথায়|কত|কবে) আমার (?:অর্ডার|পার্সেল|ব্যালেন্স|টাকা)|আমার (?:কাছে|কত)(?: আছে| টাকা| পয়েন্ট)",
+    asks=(
+        "কত|কত টাকা|কোথায়|কখন|কবে|কে|কী অবস্থা|কি অবস্থা|কী|কি|দেখাও|দেখান|বলুন|বলো|এসেছে|পৌঁছেছে|"
+        "অবস্থা|অনুমোদিত|পাঠানো"
+    ),
+    others=("(?:কোথায়|কত|কবে) আমার (?:অর্ডার|পার্সেল|ব্যালেন্স|টাকা)|আমার (?:কাছে|কত)(?: আছে| টাকা| পয়েন্ট)"),
 )
 # No blanks between words: what follows the thing tells a question for it from a question about it.
-_WHERE_TO: Final = "(?!里|儿|看|查|下载|修改|找|改|可以|能|办|填|取消)"
+_NOT_WHERE_TO: Final = "(?!里|儿|看|查|下载|修改|找|改|可以|能|办|填|取消)"
 _CHINESE: Final = (
     r"我的(?:套餐|会员等级|用户名|户名|卡号|账号)(?:是|叫)(?:什么|哪个)",
-    r"(?:我|咱)(?:们)?(?:自己)?(?:的)?(?:银行|账户|手机|当前|现在|信用卡|可用|剩余){0,3}(?:余额|"
-    r"账号|账户号码|账户|卡号|户名|用户名|订单号|订单|包裹|快递|外卖|货|预约|航班|火车|座位|预订|"
-    r"账单|付款|工资|"
-    rf"合同|会员|套餐|流量|话费|申请|退款|成绩|检查结果|结果|购物车|积分|欠款|欠费|额度|"
-    rf"贷款)(?:的)?(?:现在|目前|还|一共|里|上|中|大概|已经|状态|进度){{0,3}}"
-    rf"(?:是多少|有多少|还剩|剩多少|多少|是什么状态|什么状态|怎么样了|到了吗|到哪|到了没|"
-    rf"在哪(?:里|儿)?{_WHERE_TO}|发货了|发货没|寄出|什么时候(?:到|送|发|来|出|交|过期|到期)|几点|"
-    rf"批准|通过了|确认了|"
-    r"好了吗|是多少号|号是多少|发了吗|到账)",
+    (
+        r"(?:我|咱)(?:们)?(?:自己)?(?:的)?(?:银行|账户|手机|当前|现在|信用卡|可用|"
+        r"剩余){0,3}(?:余额|账号|账户号码|账户|卡号|户名|用户名|订单号|订单|包裹|快递|外卖|货|"
+        r"预约|航班|火车|座位|预订|账单|付款|工资|合同|会员|套餐|流量|话费|申请|退款|成绩|"
+        r"检查结果|结果|购物车|积分|欠款|欠费|额度|贷款)(?:的)?(?:现在|目前|还|一共|里|上|中|"
+        r"大概|已经|状态|进度){0,3}"
+        r"(?:是多少|有多少|还剩|剩多少|多少|是什么状态|什么状态|怎么样了|到了吗|到哪|到了没|"
+        rf"在哪(?:里|儿)?{_NOT_WHERE_TO}|发货了|发货没|寄出|什么时候(?:到|送|发|来|出|交|过期|"
+        r"到期)|几点|批准|通过了|确认了|"
+        r"好了吗|是多少号|号是多少|发了吗|到账)"
+    ),
     r"(?:我|俺)(?:现在|目前|一共|还|总共|的账户|账户|卡|账户里|卡里|里){0,4}(?:有|欠|剩|剩下|存了|"
     r"花了)(?:了)?多少(?:钱|积分|余额|流量|话费|天|假)",
     r"(?:^|[ 请帮])(?:查|查询|查看|显示|告诉我|帮我查)(?:一下|下)?我(?:的)?(?:账户|"
@@ -365,7 +380,7 @@ _KOREAN: Final = (
     r"(?:잔액|주문|택배|포인트)(?:은|는|이|가)? (?:지금 )?(?:얼마(?:예요|에요|야|나|인가요| 남)|"
     r"어디(?:예요|에요|야| 있|쯤))",
 )
-_NUMBERED: Final = (
+_NUMBER_PHRASES: Final = (
     # An order, a ticket, an account by its number, in all of these languages.
     r" (?:bestellung|auftrag|vorgang|rechnung|kundennummer|kontonummer|bestellnummer|sendung|"
     r"commande|facture|dossier|compte|colis|pedido|factura|cuenta|reserva|"
@@ -383,16 +398,22 @@ _NUMBERED: Final = (
 )
 
 
-def _compile(*groups: tuple[str, ...]) -> re.Pattern[str]:
-    return re.compile("|".join(plain(phrase) for group in groups for phrase in group))
+def _compile_phrases(*groups: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(fold_to_plain(phrase) for group in groups for phrase in group))
 
 
-_PHRASES: Final = _compile(_LATIN, _RUSSIAN, _ARABIC, _DEVANAGARI, _BENGALI, _CHINESE, _JAPANESE, _KOREAN)
-_NUMBERS: Final = _compile(_NUMBERED)
+_PHRASE_PATTERN: Final = _compile_phrases(
+    _LATIN, _RUSSIAN, _ARABIC, _DEVANAGARI, _BENGALI, _CHINESE, _JAPANESE, _KOREAN
+)
+_NUMBER_PATTERN: Final = _compile_phrases(_NUMBER_PHRASES)
 
 
 def asks_for_own_data(question: str) -> bool:
-    """Whether a question in one of the known languages, English apart, is about the asker's own data. Linear."""
-    sentences = sentences_of(question)
+    """Whether a question in one of the known languages, English apart,
+    is about the asker's own data. Linear."""
+    sentences = split_plain_sentences(question)
     # A number may follow the dot of an abbreviation.
-    return any(map(_PHRASES.search, sentences)) or _NUMBERS.search("".join(sentences).replace("  ", " ")) is not None
+    return (
+        any(map(_PHRASE_PATTERN.search, sentences))
+        or _NUMBER_PATTERN.search("".join(sentences).replace("  ", " ")) is not None
+    )

@@ -9,14 +9,15 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from proxy.core.text.plain_words import plain, sentences_of
+from proxy.core.text.plain_words import fold_to_plain, split_plain_sentences
 
 
 @dataclass(frozen=True, slots=True)
-class _Language:
-    """`still`: subjects that are never still; `now`: this moment; `today`: this day; `asker`: I, my; `people`: they, and we and you;
-    `timeless`: how questions begin whose answer does not change; `spaced`: words stand between blanks; `script`: what a sentence in it
-    holds, where others use the same words."""
+class _LanguagePhrases:
+    """`still`: subjects that are never still; `now`: this moment; `today`: this day;
+    `asker`: I, my; `people`: they, and we and you; `timeless`: how questions begin whose answer
+    does not change; `spaced`: words stand between blanks; `script`: what a sentence in it holds,
+    where others use the same words."""
 
     still: str
     now: str
@@ -29,7 +30,7 @@ class _Language:
 
 
 @dataclass(frozen=True, slots=True)
-class _Rules:
+class _CompiledPhrases:
     still: re.Pattern[str]
     now: re.Pattern[str]
     today: re.Pattern[str]
@@ -40,7 +41,7 @@ class _Rules:
 
 
 _LANGUAGES: Final = (
-    _Language(  # German
+    _LanguagePhrases(  # German
         still=r"wetter|wettervorhersage|wie spät ist es|wieviel uhr|wie viel uhr|"
         r"welche[rsn]? (?:tag|datum|uhrzeit|wochentag|monat) (?:ist|haben wir)|"
         r"(?:aktuelle[nrs]?|neueste[nrs]?|jüngste[nrs]?|letzte) (?:[^ ]{1,20} )?(?:nachrichten|"
@@ -59,10 +60,13 @@ _LANGUAGES: Final = (
         today=r"heute|heute abend|morgen früh|gestern|heute nacht|diese woche|dieses wochenende|"
         r"am wochenende|übermorgen",
         asker="ich|mein|meine|meinen|meinem|meiner|mir|mich",
-        people="ich|mein|meine|meinen|meinem|meiner|mir|mich|wir|uns|unser|unsere|du|dein|deine|sie|ihr|ihre|ihnen|euch|man",
+        people=(
+            "ich|mein|meine|meinen|meinem|meiner|mir|mich|wir|uns|unser|unsere|du|dein|deine|sie|"
+            "ihr|ihre|ihnen|euch|man"
+        ),
         timeless="warum|wieso|weshalb|wie kann|wie macht|wozu",
     ),
-    _Language(  # French
+    _LanguagePhrases(  # French
         still=r"météo|quel temps (?:fait il|fera t il|va t il)|quelle heure est il|"
         r"il est quelle heure|quel jour (?:sommes nous|on est|est on)|on est quel jour|"
         r"quelle (?:est la )?date (?:d aujourd hui|sommes nous)?|(?:dernières|dernière|derniers|"
@@ -79,7 +83,7 @@ _LANGUAGES: Final = (
         people="je|j|mon|ma|mes|me|m|moi|nous|notre|nos|vous|votre|vos|tu|ton|ta|tes|on",
         timeless="pourquoi|comment (?:faire|peut on|puis je|on)|comment",
     ),
-    _Language(  # Spanish
+    _LanguagePhrases(  # Spanish
         still=r"va a llover|lloverá|llueve|(?:el )?clima (?:en|de hoy|hoy)|qué tiempo (?:hace|"
         r"hará|va)|"
         r"pronóstico (?:del tiempo|del clima|para)|el tiempo (?:en [^ ]{1,20} )?(?:hoy|mañana|"
@@ -102,7 +106,7 @@ _LANGUAGES: Final = (
         "puedes|puede|pueden|tienen|ofrecen|hacen|tienes|abro|solicito|cambio|cancelo",
         timeless="por qué|cómo (?:puedo|se|hago|hacer)|cómo",
     ),
-    _Language(  # Portuguese
+    _LanguagePhrases(  # Portuguese
         still=r"previsão do tempo|como (?:está|tá|vai estar|estará) o (?:tempo|clima)|(?:tempo|"
         r"clima) (?:hoje|amanhã|agora)|que horas são|que horas (?:é|sao)|que dia é hoje|"
         r"qual é a data|que (?:dia|mês) (?:é|estamos)|(?:últimas|última|último|atual|"
@@ -114,13 +118,16 @@ _LANGUAGES: Final = (
         now=r"agora|agora mesmo|neste momento|nesse momento|no momento|atualmente|já já",
         today=r"hoje|esta noite|hoje à noite|amanhã|ontem|ontem à noite|esta (?:manhã|tarde|"
         r"semana)|essa semana|este fim de semana",
-        asker="eu|meu|minha|meus|minhas|me|posso|quero|preciso|tenho|devo|faço|pago|compro|estou|recebi",
+        asker=(
+            "eu|meu|minha|meus|minhas|me|posso|quero|preciso|tenho|devo|faço|pago|"
+            "compro|estou|recebi"
+        ),
         people="eu|meu|minha|meus|minhas|me|posso|quero|preciso|tenho|devo|faço|pago|compro|estou|"
         "recebi|podemos|nós|nosso|nossa|você|vocês|seu|sua|seus|suas|tem|têm|fazem|"
         "oferecem|abro|peço",
         timeless="por que|porque|como (?:posso|faço|se|fazer|é)",
     ),
-    _Language(  # Italian
+    _LanguagePhrases(  # Italian
         still=r"meteo|che tempo (?:fa|farà|c è)|previsioni (?:del tempo|meteo)|che ore sono|"
         r"che ora è|che giorno è|(?:ultime|ultima|ultimi|ultimo|attuale|attuali) "
         r"(?:notizie|notizia|versione|risultati|quotazione|prezzo|tasso)|(?:prezzo|quotazione|"
@@ -138,7 +145,7 @@ _LANGUAGES: Final = (
         "nostra|possiamo|voi|vostro|vostra|lei|tu|tuo|tua|avete|fate|offrite|consegnate|si",
         timeless="perché|come (?:posso|si|faccio|fare)",
     ),
-    _Language(  # Dutch
+    _LanguagePhrases(  # Dutch
         still=r"(?:wat voor |het )?weer (?:in|vandaag|morgen|nu|wordt|is)|weersverwachting|"
         r"weerbericht|hoe laat is het|welke dag is het|welke datum|wat is de datum|"
         r"(?:laatste|nieuwste|huidige|actuele) (?:nieuws|versie|prijs|koers|stand|rente|inflatie|"
@@ -153,7 +160,7 @@ _LANGUAGES: Final = (
         people="ik|mijn|me|mij|wij|we|ons|onze|jij|je|jouw|u|uw|jullie|men",
         timeless="waarom|hoe kan|hoe doe|hoe moet",
     ),
-    _Language(  # Polish
+    _LanguagePhrases(  # Polish
         still=r"pogoda|pogodę|prognoza pogody|która (?:jest )?godzina|która jest teraz|"
         r"jaki (?:dziś|jest|dzisiaj|mamy) (?:dzień|dziś|dzisiaj)|jaki dzień|którego (?:dziś|mamy|"
         r"dzisiaj)|"
@@ -166,13 +173,16 @@ _LANGUAGES: Final = (
         now=r"teraz|w tej chwili|obecnie|aktualnie|w tym momencie|właśnie teraz",
         today=r"dziś|dzisiaj|jutro|wczoraj|dziś wieczorem|dzisiejsz[aeyi][^ ]{0,2}|w tym tygodniu|"
         r"w ten weekend|dziś rano",
-        asker="ja|mój|moja|moje|mojego|mojej|moim|mi|mnie|mogę|chcę|muszę|mam|jestem|robię|płacę|kupię|otrzymałem|dostałem",
+        asker=(
+            "ja|mój|moja|moje|mojego|mojej|moim|mi|mnie|mogę|chcę|muszę|mam|jestem|robię|płacę|"
+            "kupię|otrzymałem|dostałem"
+        ),
         people="ja|mój|moja|moje|mojego|mojej|moim|mi|mnie|mogę|chcę|muszę|mam|jestem|robię|płacę|"
         "kupię|otrzymałem|dostałem|możemy|my|nasz|nasza|wy|wasz|wasza|pan|pani|państwo|"
         "macie|oferujecie|możecie|robicie|można|zamówię",
         timeless="dlaczego|czemu|jak (?:mogę|można|zrobić|się)",
     ),
-    _Language(  # Turkish
+    _LanguagePhrases(  # Turkish
         still=r"hava (?:durumu|nasıl|kaç derece|bugün|yarın)|hava bugün nasıl|saat kaç|"
         r"bugün (?:günlerden ne|ayın kaçı|hangi gün)|tarih ne|(?:son|güncel|en son|şu anki|"
         r"en yeni) "
@@ -189,7 +199,7 @@ _LANGUAGES: Final = (
         "kartım|hesabım|siparişim|hesabımı|siparişimi|kartımı",
         timeless="neden|niye|niçin|nasıl [^ ]{1,20}(?:ir|ır|ur|ür|irim|ırım|urum|ürüm)",
     ),
-    _Language(  # Indonesian
+    _LanguagePhrases(  # Indonesian
         still=r"cuaca|prakiraan cuaca|jam berapa (?:sekarang|ini)|sekarang jam berapa|"
         r"pukul berapa (?:sekarang|ini)|hari (?:apa|ini hari apa)|tanggal berapa (?:hari ini|"
         r"sekarang)?|"
@@ -205,7 +215,7 @@ _LANGUAGES: Final = (
         people="saya|aku|ku|gue|gw|kami|kita|kamu|anda|kalian",
         timeless="mengapa|kenapa|bagaimana cara",
     ),
-    _Language(  # Russian
+    _LanguagePhrases(  # Russian
         still=r"погода|погоду|прогноз погоды|который час|сколько (?:сейчас )?времени|"
         r"какое (?:сегодня|сейчас) (?:число|время|день)|какой (?:сегодня|сейчас) (?:день|год|"
         r"месяц)|какая (?:сегодня|сейчас) дата|"
@@ -221,10 +231,13 @@ _LANGUAGES: Final = (
         today=r"сегодня|сегодня вечером|завтра|вчера|вчера вечером|сегодня утром|на этой неделе|"
         r"в эти выходные|послезавтра|позавчера",
         asker="я|мой|моя|мое|мои|моего|моей|мою|моих|мне|меня",
-        people="я|мой|моя|мое|мои|моего|моей|мою|моих|мне|меня|мы|наш|наша|нас|нам|вы|ваш|ваша|ваши|вас|вам|ты|твой|тебя|люди|можно",
+        people=(
+            "я|мой|моя|мое|мои|моего|моей|мою|моих|мне|меня|мы|наш|наша|нас|нам|вы|ваш|ваша|ваши|"
+            "вас|вам|ты|твой|тебя|люди|можно"
+        ),
         timeless="почему|зачем|отчего|как (?:можно|мне|сделать)",
     ),
-    _Language(  # Arabic
+    _LanguagePhrases(  # Arabic
         still=r"(?:حالة |كيف )?(?:ال)?طقس|(?:ال)?جو (?:اليوم|غدا|الآن)|درجة الحرارة (?:اليوم|الآن|"
         r"في)|كم الساعة|كم (?:هي )?الساعة|الساعة كم|ما هو الوقت|ما الوقت|ما (?:هو )?تاريخ اليوم|"
         r"أي يوم|ما اليوم|"
@@ -240,7 +253,7 @@ _LANGUAGES: Final = (
         r"يمكنك|يمكنكم|لك|لكم|[^ ]{3,20}كم|حسابي|طلبي|بطاقتي|افتح|اطلب|ألغي",
         timeless="لماذا|ليش|كيف (?:يمكن|يمكنني|أستطيع)",
     ),
-    _Language(  # Hindi
+    _LanguagePhrases(  # Hindi
         still=r"मौसम|कितने बजे हैं|कितना बज[^ ]{0,3}|क्या (?:समय|टाइम) (?:हुआ|हो)[^ ]{0,4}|(?:समय|"
         r"टाइम) क्या|आज (?:कौन सा|कौनसा|क्या) दिन|आज (?:की |क्या )?(?:तारीख|तिथि|डेट)|"
         r"(?:ताजा|ताज़ा|नवीनतम|लेटेस्ट|वर्तमान|मौजूदा|आज का|आज की|"
@@ -255,7 +268,7 @@ _LANGUAGES: Final = (
         r"आपकी|आपके|तुम|लोग",
         timeless="क्यों|क्यूँ|कैसे करें|कैसे करूँ|कैसे कर",
     ),
-    _Language(  # Bengali
+    _LanguagePhrases(  # Bengali
         still=r"আবহাওয়া|কয়টা বাজে|কটা বাজে|এখন (?:সময় |)?কত|সময় কত|আজ (?:কী|কি|কোন) (?:বার|"
         r"দিন)|আজকের (?:তারিখ|দিন|খবর)|আজ কত তারিখ|(?:সর্বশেষ|সাম্প্রতিক|বর্তমান|আজকের|তাজা|"
         r"নতুন) (?:[^ ]{1,15} )?"
@@ -269,7 +282,7 @@ _LANGUAGES: Final = (
         people=r"আমি|আমার|আমাকে|আমাদের|আমরা|আপনি|আপনার|আপনারা|আপনাদের|তুমি|তোমার|মানুষ",
         timeless="কেন|কিভাবে|কীভাবে",
     ),
-    _Language(  # Urdu
+    _LanguagePhrases(  # Urdu
         still=r"موسم|کتنے بجے ہیں|کیا (?:وقت|ٹائم) ہوا|(?:وقت|ٹائم) کیا|آج (?:کون سا|کونسا|"
         r"کیا) دن|آج (?:کی )?(?:کیا )?تاریخ|(?:تازہ ترین|تازہ|موجودہ|آج کا|آج کی|"
         r"نیا ترین) (?:[^ ]{1,15} )?(?:خبر|خبریں|خبروں|ورژن|"
@@ -283,7 +296,7 @@ _LANGUAGES: Final = (
         r"آپکا|تم|لوگ",
         timeless="کیوں|کیسے کریں|کیسے کر",
     ),
-    _Language(  # Chinese
+    _LanguagePhrases(  # Chinese
         still=r"天气|气温|几点了|几点钟|现在几点|现在是?什么时间|今天(?:是)?(?:几号|星期几|周几|"
         r"礼拜几|什么日子|几月几)|今天的日期|星期几|(?:最新|当前|目前|现在|今日|"
         r"今天)的?.{0,8}(?:新闻|消息|头条|版本|价格|股价|汇率|利率|比分|行情|情况|金价|油价|总统|"
@@ -298,7 +311,7 @@ _LANGUAGES: Final = (
         spaced=False,
         script=r"^[^\u3041-\u30ff]{1,20000}$",
     ),
-    _Language(  # Japanese
+    _LanguagePhrases(  # Japanese
         still=r"天気|気温|何時ですか|今何時|何時(?:かな|だ|です|$)|今日は?何(?:日|曜日)|何曜日|"
         r"(?:最新|現在|今日|今)の?.{0,8}(?:ニュース|バージョン|価格|株価|レート|為替|スコア|金利|"
         r"状況|首相|大統領)|株価|為替レート|ビットコイン.{0,6}(?:価格|いくら)|"
@@ -311,7 +324,7 @@ _LANGUAGES: Final = (
         spaced=False,
         script="[\u3041-\u30ff]",
     ),
-    _Language(  # Korean
+    _LanguagePhrases(  # Korean
         still=r"날씨|기온|몇 ?시(?:예요|에요|야|인가요|입니까|니)|지금 몇 ?시|오늘(?:은|"
         r"이)? ?(?:며칠|무슨 ?요일|몇 ?일)|무슨 요일|(?:최신|현재|오늘|지금)의? ?.{0,8}(?:뉴스|"
         r"소식|버전|가격|주가|환율|금리|점수|시세|대통령|총리)|환율|주가|비트코인.{0,6}(?:가격|"
@@ -320,29 +333,39 @@ _LANGUAGES: Final = (
         now="지금|현재|방금|이 ?순간",
         today="오늘|오늘 ?밤|내일|어제|어젯밤|오늘 ?아침|이번 ?주|이번 ?주말|모레",
         asker="나는|내가|저는|제가|제 |내 |나의|저의",
-        people="나는|내가|저는|제가|제 |내 |나의|저의|우리|당신|여러분|귀사|할 수 있(?:나요|습니까|어요)|수 있나요",
+        people=(
+            "나는|내가|저는|제가|제 |내 |나의|저의|우리|당신|여러분|귀사|할 수 "
+            "있(?:나요|습니까|어요)|수 있나요"
+        ),
         timeless="왜|어떻게 (?:하|해)|방법",
         spaced=False,
     ),
 )
 
 
-def _compile(language: _Language) -> _Rules:
+def _compile_language(language: _LanguagePhrases) -> _CompiledPhrases:
     names = ("still", "now", "today", "asker", "people", "timeless")
     shape = " (?:{}) " if language.spaced else "(?:{})"
-    compiled = {name: re.compile(shape.format(plain(getattr(language, name)))) for name in names}
-    return _Rules(script=re.compile(language.script), **compiled)
+    compiled = {
+        name: re.compile(shape.format(fold_to_plain(getattr(language, name)))) for name in names
+    }
+    return _CompiledPhrases(script=re.compile(language.script), **compiled)
 
 
-_RULES: Final = tuple(map(_compile, _LANGUAGES))
+_COMPILED_LANGUAGES: Final = tuple(map(_compile_language, _LANGUAGES))
 
 
 def asks_about_now(question: str) -> bool:
-    """Whether the answer to a question in one of the known languages, English apart, holds for a short time only. Linear."""
-    return any(_speaks_of_now(rules, sentence) for sentence in sentences_of(question) for rules in _RULES)
+    """Whether the answer to a question in one of the known languages, English apart,
+    holds for a short time only. Linear."""
+    return any(
+        _matches_now(rules, sentence)
+        for sentence in split_plain_sentences(question)
+        for rules in _COMPILED_LANGUAGES
+    )
 
 
-def _speaks_of_now(rules: _Rules, sentence: str) -> bool:
+def _matches_now(rules: _CompiledPhrases, sentence: str) -> bool:
     if not rules.script.search(sentence):
         return False
     if rules.still.search(sentence):

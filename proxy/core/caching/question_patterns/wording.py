@@ -1,38 +1,44 @@
-"""Questions about the writing of a text that they hold: "translate: let's eat, grandma", "is it correct: its".
+"""Questions about the writing of a text that they hold: "translate:
+let's eat, grandma", "is it correct: its".
 
 There a comma, a capital or a blank is what is asked about, so that nothing may be folded away.
 """
 
 import re
 
-from proxy.core.text.plain_words import plain
+from proxy.core.text.plain_words import fold_to_plain
 
-_TO_DO = (
+_WRITING_WORDS = (
     # English
-    "translat(?:e|ion)|proof ?read|correct|rewrite|reword|rephrase|paraphrase|summari[sz]e|shorten|reverse|capitali[sz]e|"
-    "count|spell(?:ed|t|ing)?|punctuat(?:e|ion)|conjugate|transcribe|"
-    "grammar|grammatical(?:ly)?|typos?|misspell(?:ed|ing|t)?|palindrome|anagram|rhymes?|syllables?|encode|decode|"
+    "translat(?:e|ion)|proof ?read|correct|rewrite|reword|rephrase|paraphrase|summari[sz]e|"
+    "shorten|reverse|capitali[sz]e|count|spell(?:ed|t|ing)?|punctuat(?:e|ion)|conjugate|"
+    "transcribe|grammar|grammatical(?:ly)?|typos?|misspell(?:ed|ing|t)?|palindrome|anagram|"
+    "rhymes?|syllables?|encode|decode|"
     # German, French, Spanish, Portuguese, Italian, Dutch, Polish, Turkish, Indonesian
-    "übersetze?n?|korrigiere?n?|verbessere?|buchstabiere?|richtig geschrieben|fasse zusammen|traduis|traduire|traduisez|corrige[zr]?|"
-    "résume[zr]?|traduce|traducir|traduzca|resume|traduz|traduza|traduzir|corrija|corrigir|traduci|tradurre|correggi|vertaal|"
-    "corrigeer|verbeter|przetłumacz|popraw|tłumacz|çevir|düzelt|terjemahkan|perbaiki|"
+    "übersetze?n?|korrigiere?n?|verbessere?|buchstabiere?|richtig geschrieben|fasse "
+    "zusammen|traduis|traduire|traduisez|corrige[zr]?|résume[zr]?|traduce|traducir|traduzca|"
+    "resume|traduz|traduza|traduzir|corrija|corrigir|traduci|tradurre|correggi|vertaal|corrigeer|"
+    "verbeter|przetłumacz|popraw|tłumacz|çevir|düzelt|terjemahkan|perbaiki|"
     # Russian, Arabic, Hindi, Bengali, Urdu
     "переведи(?:те)?|исправь(?:те)?|проверь(?:те)?|ترجم|صحح|अनुवाद|सुधारो|सुधारें|অনুবাদ|ترجمہ|"
     # Signs and what is made of them.
-    "commas?|apostrophes?|hyphens?|colons?|semicolons?|quotes?|quotation marks?|brackets?|dash(?:es)?|spaces?|blanks?|"
-    "capitals|upper ?case|lower ?case|characters?|vowels?|consonants?|words|lines|strings?|bytes?|substrings?|regex"
+    "commas?|apostrophes?|hyphens?|colons?|semicolons?|quotes?|quotation "
+    "marks?|brackets?|dash(?:es)?|spaces?|blanks?|capitals|upper ?case|lower "
+    "?case|characters?|vowels?|consonants?|words|lines|strings?|bytes?|substrings?|regex"
 )
-_UNSPACED = "翻译|翻譯|译成|改写|润色|校对|纠正|修改病句|翻訳|訳して|添削|校正|번역|교정|맞춤법"
-_WRITING = re.compile(plain(rf"\b(?:{_TO_DO})\b|{_UNSPACED}"))
+_UNSPACED_WORDS = (
+    "翻译|翻譯|译成|改写|润色|校对|纠正|修改病句|翻訳|訳して|添削|校正|번역|교정|맞춤법"
+)
+_WRITING_PATTERN = re.compile(fold_to_plain(rf"\b(?:{_WRITING_WORDS})\b|{_UNSPACED_WORDS}"))
 # Where a text of its own begins: behind a colon, or in quotes. An apostrophe within a word is none.
-_HELD = re.compile(r": ?\S|[\"“”„«»「」『』]|(?<!\w)'\S")
+_EMBEDDED_TEXT = re.compile(r": ?\S|[\"“”„«»「」『』]|(?<!\w)'\S")
 # Around the whole of a question they quote nothing.
-_AROUND = "\"'“”„«»"
-_COUNTED = re.compile(
+_OUTER_QUOTES = "\"'“”„«»"
+_COUNT_QUESTION = re.compile(
     r"\bhow many (?:bytes|characters|letters|vowels|syllables|[a-z]'?s) (?:is|are|has|does|in)\b|"
     r"\b(?:one|a single|two) (?:characters?|letters?)\b|\b(?:unicode name|code ?point) of\b"
 )
-_JUDGED = re.compile(
+_CORRECTNESS_QUESTION = re.compile(
     r"\bis (?:it|this|that) (?:correct|right|wrong|grammatical|spelled right)(?: english)?:|"
     r"[\"”'] (?:is )?(?:right|correct|wrong|proper|valid|spelled|the same)\b|\bthe same as [\"“']"
 )
@@ -40,7 +46,7 @@ _JUDGED = re.compile(
 
 def is_about_wording(question: str) -> bool:
     """Whether it asks about the letters or signs of a text within it. Linear."""
-    text = " ".join(plain(question).split()).strip(_AROUND)
-    if _COUNTED.search(text) or _JUDGED.search(text):
+    text = " ".join(fold_to_plain(question).split()).strip(_OUTER_QUOTES)
+    if _COUNT_QUESTION.search(text) or _CORRECTNESS_QUESTION.search(text):
         return True
-    return _WRITING.search(text) is not None and _HELD.search(text) is not None
+    return _WRITING_PATTERN.search(text) is not None and _EMBEDDED_TEXT.search(text) is not None

@@ -1,7 +1,9 @@
-"""LexRank (Erkan and Radev 2004, doi:10.1613/jair.1523) by sumy, the quadratic loops of its matrix done by sparse products.
+"""LexRank (Erkan and Radev 2004, doi:10.1613/jair.1523) by sumy,
+the quadratic loops of its matrix done by sparse products.
 
-sumy compares all pairs of sentences in Python, 2 s for 300 of them; its cosine is that of vectors of term frequency times idf, so the
-matrix of cosines is a product. Its threshold, epsilon and power method are used as they are, and the ranks are the same.
+sumy compares all pairs of sentences in Python, 2 s for 300 of them; its cosine is that of vectors
+of term frequency times idf, so the matrix of cosines is a product. Its threshold, epsilon and power
+method are used as they are, and the ranks are the same.
 """
 
 import math
@@ -12,38 +14,41 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from proxy.core.compression.document import History, TooLong
+from proxy.core.compression.document import Document, DocumentTooLong
 
 # The matrix is dense: 72 MB of float64 at this size, 0.5 s.
 MAX_SENTENCES = 3000
-_ROWS = 256
+_BLOCK_ROWS = 256
 
 
-def rank(history: History) -> list[float]:
+def rank(history: Document) -> list[float]:
     """The stationary vector of each sentence, of length 1. Raises TooLong above MAX_SENTENCES."""
     if len(history.pieces) > MAX_SENTENCES:
-        raise TooLong
+        raise DocumentTooLong
     from sumy.summarizers.lex_rank import LexRankSummarizer
 
-    matrix = transitions(history.terms, LexRankSummarizer.threshold)
+    matrix = build_transitions(history.terms, LexRankSummarizer.threshold)
     if not matrix.any():  # no terms, or none that tells sentences apart: sumy divides by zero
         return [0.0] * len(history.pieces)
     ranks: list[float] = LexRankSummarizer.power_method(matrix, LexRankSummarizer.epsilon).tolist()
     return ranks
 
 
-def transitions(bags: Sequence[Sequence[str]], threshold: float) -> NDArray[np.float64]:
-    """Row-stochastic matrix of sumy's `_create_matrix`: sentences whose cosine is above the threshold, each with the same weight."""
+def build_transitions(bags: Sequence[Sequence[str]], threshold: float) -> NDArray[np.float64]:
+    """Row-stochastic matrix of sumy's `_create_matrix`: sentences
+    whose cosine is above the threshold, each with the same weight."""
     size = len(bags)
-    vectors = _unit_vectors(bags)
+    vectors = _build_unit_vectors(bags)
     matrix = np.zeros((size, size))
-    for start in range(0, size, _ROWS):
-        matrix[start : start + _ROWS] = (vectors[start : start + _ROWS] @ vectors.T).toarray() > threshold
+    for start in range(0, size, _BLOCK_ROWS):
+        matrix[start : start + _BLOCK_ROWS] = (
+            vectors[start : start + _BLOCK_ROWS] @ vectors.T
+        ).toarray() > threshold
     degrees = matrix.sum(axis=1)
     return matrix / np.where(degrees == 0, 1.0, degrees)[:, None]
 
 
-def _unit_vectors(bags: Sequence[Sequence[str]]) -> csr_array:
+def _build_unit_vectors(bags: Sequence[Sequence[str]]) -> csr_array:
     """Sentences x terms, tf / max tf x log(n / (1 + df)), each row of length 1 or zero."""
     frequency = Counter(term for bag in bags for term in set(bag))
     idf = {term: math.log(len(bags) / (1 + count)) for term, count in frequency.items()}

@@ -1,8 +1,10 @@
-"""Latent semantic analysis (Steinberger and Jezek 2004, "Using Latent Semantic Analysis in Text Summarization") by sumy.
+"""Latent semantic analysis (Steinberger and Jezek 2004, "Using Latent Semantic Analysis
+in Text Summarization") by sumy.
 
-sumy ranks sentence j by sqrt(sum over k of s_k² V_jk²) of the decomposition A = U S Vᵀ, and keeps every dimension (its REDUCTION_RATIO is
-1). Then the sum is the j-th diagonal element of V S² Vᵀ = AᵀA, the squared length of the j-th column of A: the same rank without the
-decomposition, which took 5 s for 600 sentences of a long chat.
+sumy ranks sentence j by sqrt(sum over k of s_k² V_jk²) of the decomposition A = U S Vᵀ, and keeps
+every dimension (its REDUCTION_RATIO is 1). Then the sum is the j-th diagonal element of V S² Vᵀ =
+AᵀA, the squared length of the j-th column of A: the same rank without the decomposition, which took
+5 s for 600 sentences of a long chat.
 """
 
 import warnings
@@ -10,13 +12,13 @@ import warnings
 import numpy as np
 from numpy.typing import NDArray
 
-from proxy.core.compression.document import History, TooLong
+from proxy.core.compression.document import Document, DocumentTooLong
 from proxy.core.text.languages import terms
 
 # Terms x sentences of sumy's dense matrix: 96 MB of float64.
 MAX_CELLS = 12_000_000
 # sumy's `_compute_term_frequency`: maximum tf normalisation.
-SMOOTH = 0.4
+TF_SMOOTHING = 0.4
 
 
 class _Tokenizer:
@@ -29,29 +31,35 @@ class _Tokenizer:
         return tuple(terms(sentence, self._language))
 
 
-def rank(history: History) -> list[float]:
-    """The length of each sentence's column, rounded as the order of summing is not fixed. Raises TooLong above MAX_CELLS."""
+def rank(history: Document) -> list[float]:
+    """The length of each sentence's column, rounded as the order of summing is not fixed.
+
+    Raises TooLong above MAX_CELLS.
+    """
     distinct = {term for bag in history.terms for term in bag}
     if len(distinct) * len(history.pieces) > MAX_CELLS:
-        raise TooLong
+        raise DocumentTooLong
     if not distinct:
         return [0.0] * len(history.pieces)
     from sumy.models.dom import ObjectDocumentModel, Paragraph, Sentence
     from sumy.summarizers.lsa import LsaSummarizer
 
     tokenizer = _Tokenizer(history.language)
-    document = ObjectDocumentModel([Paragraph([Sentence(piece.text, tokenizer) for piece in history.pieces])])
+    document = ObjectDocumentModel(
+        [Paragraph([Sentence(piece.text, tokenizer) for piece in history.pieces])]
+    )
     summarizer = LsaSummarizer()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # fewer terms than sentences: usual in a chat
         counts = summarizer._create_matrix(document, summarizer._create_dictionary(document))
-    ranks: list[float] = np.round(column_lengths(counts), 9).tolist()
+    ranks: list[float] = np.round(compute_column_lengths(counts), 9).tolist()
     return ranks
 
 
-def column_lengths(counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Of the matrix of counts (terms x sentences) after maximum tf normalisation; 0 for a sentence without terms."""
+def compute_column_lengths(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of the matrix of counts (terms x sentences) after maximum tf normalisation;
+    0 for a sentence without terms."""
     largest = counts.max(axis=0)
-    smoothed = SMOOTH + (1.0 - SMOOTH) * counts / np.where(largest == 0, 1.0, largest)
+    smoothed = TF_SMOOTHING + (1.0 - TF_SMOOTHING) * counts / np.where(largest == 0, 1.0, largest)
     lengths: NDArray[np.float64] = np.sqrt(np.einsum("ij,ij->j", smoothed, smoothed))
     return np.where(largest == 0, 0.0, lengths)

@@ -1,4 +1,5 @@
-"""Dates at the head of a message, such as a log or a transcript has: they hold for what follows until the next one.
+"""Dates at the head of a message, such as a log or a transcript has:
+they hold for what follows until the next one.
 
 "What did we decide in May?" is answered by messages that do not say May themselves.
 """
@@ -10,58 +11,102 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from proxy.core.compression.algorithms.bm25 import rarity
-from proxy.core.compression.document import Source
+from proxy.core.compression.algorithms.bm25 import compute_idf
+from proxy.core.compression.document import TextSource
 
-MONTHS = ("january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december")
+MONTHS = (
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+)
 # Characters of a message in which its date must stand.
-HEAD = 60
-_NAME = "(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}"
-_TH = "(?:st|nd|rd|th)?"
+MAX_DATE_OFFSET = 60
+_MONTH_NAME = "(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}"
+_ORDINAL_SUFFIX = "(?:st|nd|rd|th)?"
 _DATE = re.compile(
-    rf"\b(?P<y>\d{{4}})-(?P<m>\d{{2}})-(?P<d>\d{{2}})\b"
-    rf"|\b(?:(?P<d1>\d{{1,2}}){_TH}(?: of)? )?(?P<m1>{_NAME})\.?(?: (?P<d2>\d{{1,2}}){_TH}\b)?(?:,? (?P<y1>\d{{4}})\b)?",
+    (
+        rf"\b(?P<y>\d{{4}})-(?P<m>\d{{2}})-(?P<d>\d{{2}})\b"
+        r"|"
+        rf"\b(?:(?P<d1>\d{{1,2}}){_ORDINAL_SUFFIX}(?: of)? )?(?P<m1>{_MONTH_NAME})\.?(?: (?P<d2>\d{{1,2}}){_ORDINAL_SUFFIX}\b)?(?:,? (?P<y1>\d{{4}})\b)?"  # noqa: E501 -- a regular expression stays whole
+    ),
     re.IGNORECASE,
 )
 # What may stand before the date of a message: figures, marks and a few words.
-_BEFORE = re.compile(r"(?:[\W\d_]|\b(?:[ap]m|on|at|date|time|sent|(?:mon|tues|wednes|thurs|fri|satur|sun)day)\b)*", re.IGNORECASE)
-Date = frozenset[str]
+_DATE_PREFIX = re.compile(
+    r"(?:[\W\d_]|\b(?:[ap]m|on|at|date|time|sent|(?:mon|tues|wednes|thurs|fri|satur|sun)day)\b)*",
+    re.IGNORECASE,
+)
+DateParts = frozenset[str]
 
 
-def dates(text: str) -> Date:
-    """The months, days and years of the dates in a text, such as m5, d21 and y2023. A month is one only with a day or a year, or where
-    its name is written in full with a capital."""
+def find_dates(text: str) -> DateParts:
+    """The months, days and years of the dates in a text, such as m5, d21 and y2023.
+
+    A month is one only with a day or a year, or where its name is written in full with a capital.
+    """
     found: set[str] = set()
     for match in _DATE.finditer(text):
-        month, day, year = _month(match), match["d"] or match["d1"] or match["d2"], match["y"] or match["y1"]
+        month, day, year = (
+            _parse_month(match),
+            match["d"] or match["d1"] or match["d2"],
+            match["y"] or match["y1"],
+        )
         if month and (day or year or match["m1"] in (name.capitalize() for name in MONTHS)):
-            found |= {f"m{month}", *([f"d{int(day)}"] if day else []), *([f"y{year}"] if year else [])}
+            found |= {
+                f"m{month}",
+                *([f"d{int(day)}"] if day else []),
+                *([f"y{year}"] if year else []),
+            }
     return frozenset(found)
 
 
-def stamp(text: str) -> Date:
-    """The date that a message begins with, whole; empty where it has none, or only speaks of a day."""
-    match = _DATE.search(text, 0, HEAD)
-    found = dates(match[0]) if match and _BEFORE.fullmatch(text, 0, match.start()) else frozenset()
+def find_message_date(text: str) -> DateParts:
+    """The date that a message begins with, whole;
+    empty where it has none, or only speaks of a day."""
+    match = _DATE.search(text, 0, MAX_DATE_OFFSET)
+    found = (
+        find_dates(match[0])
+        if match and _DATE_PREFIX.fullmatch(text, 0, match.start())
+        else frozenset()
+    )
     return found if len(found) == 3 else frozenset()
 
 
-def matches(question: str, sources: Sequence[Source]) -> NDArray[np.float64] | None:
-    """How well the date that holds for each text fits those in the question, the rarer the more; None when it names none."""
-    asked = dates(question)
+def score_date_matches(question: str, sources: Sequence[TextSource]) -> NDArray[np.float64] | None:
+    """How well the date that holds for each text fits those in the question, the rarer the more;
+    None when it names none."""
+    asked = find_dates(question)
     if not asked:
         return None
-    holding: list[Date] = []
+    holding: list[DateParts] = []
     for source in sources:
-        holding.append(stamp(source.text) or (holding[-1] if holding else frozenset()))
+        holding.append(find_message_date(source.text) or (holding[-1] if holding else frozenset()))
     frequency = Counter(part for date in holding for part in date & asked)
-    worth = {part: float(rarity(np.array(count), len(holding))) for part, count in frequency.items()}
+    worth = {
+        part: float(compute_idf(np.array(count), len(holding))) for part, count in frequency.items()
+    }
     return np.array([sum(worth[part] for part in date & asked) for date in holding])
 
 
-def _month(match: re.Match[str]) -> int:
+def _parse_month(match: re.Match[str]) -> int:
     """1..12, or 0 for what only looks like one."""
     if match["m"]:
         return int(match["m"]) if 1 <= int(match["m"]) <= 12 else 0
     name = match["m1"].lower()
-    return next((number for number, month in enumerate(MONTHS, 1) if month == name or month[:3] == name or name == "sept" == month[:4]), 0)
+    return next(
+        (
+            number
+            for number, month in enumerate(MONTHS, 1)
+            if month == name or month[:3] == name or name == "sept" == month[:4]
+        ),
+        0,
+    )

@@ -4,27 +4,29 @@ from itertools import accumulate
 
 import numpy as np
 
-from proxy.core.compression.algorithms.bm25 import Floats, Index
-from proxy.core.compression.algorithms.message_dates import matches
-from proxy.core.compression.document import History, Segments
-from proxy.core.text.languages import numbers
-from proxy.core.text.word_vectors import unit
-from proxy.core.types import Integers
+from proxy.core.compression.algorithms.bm25 import BM25Index, Floats
+from proxy.core.compression.algorithms.message_dates import score_date_matches
+from proxy.core.compression.document import Document, Segments
+from proxy.core.text.languages import number_terms
+from proxy.core.text.word_vectors import normalize_rows
+from proxy.core.types import IntegerArray
 
 # How near the meaning of each segment is to the question's.
 
 
-def closeness(history: History, segments: Segments) -> Floats:
-    """The cosine of each segment to the question as seen from the middle of the chat, 0 at least; zeros where nothing tells of meanings.
-    Each text is looked up once."""
-    memory = history.memory
+def question_similarity(history: Document, segments: Segments) -> Floats:
+    """The cosine of each segment to the question as seen from the middle of the chat, 0 at least;
+    zeros where nothing tells of meanings. Each text is looked up once."""
+    memory = history.memo
     meanings = memory.meanings
     if meanings is None or not history.question.strip():
         return np.zeros(len(segments))
-    texts = [*segments.texts(), history.question]
-    found = memory.gather("meaning", "", texts, lambda some: [row.tobytes() for row in meanings.texts(some)])
+    texts = [*segments.iter_texts(), history.question]
+    found = memory.get_or_compute_all(
+        "meaning", "", texts, lambda some: [row.tobytes() for row in meanings.embed_texts(some)]
+    )
     vectors = np.frombuffer(b"".join(found), dtype=np.float32).reshape(len(texts), -1)
-    centred = unit(vectors - vectors[:-1].mean(axis=0))
+    centred = normalize_rows(vectors - vectors[:-1].mean(axis=0))
     nearness: Floats = np.maximum((centred[:-1] @ centred[-1]).astype(np.float64), 0)
     return nearness
 
@@ -37,30 +39,37 @@ def closeness(history: History, segments: Segments) -> Floats:
 # so do the turns of a topic, and how near its meaning is to the question's. Of a long text the best
 # counts most.
 
-# A term of the chat is asked for as much as its cosine to a term of the question is above ALIKE, to this power.
-ALIKE, LIKENESS = 0.3, 1.5
+# A term of the chat is asked for as much as its cosine to a term of the question is above ALIKE, to
+# this power.
+MIN_TERM_SIMILARITY, SIMILARITY_POWER = 0.3, 1.5
 # One strong hit says more than several weak ones.
-STRONG = 1.5
+SCORE_POWER = 1.5
 # What of a segment's score its neighbour gets, and that one's neighbour of this, and so on.
-NEAR = 0.6
+NEIGHBOUR_SHARE = 0.6
 # How much meaning counts beside words.
-MEANING = 0.5
+MEANING_WEIGHT = 0.5
 
 
-def rank(history: History) -> list[float]:
-    """A score for each piece, that of its segment; 0 for what has nothing to do with the question."""
+def rank(history: Document) -> list[float]:
+    """A score for each piece, that of its segment;
+    0 for what has nothing to do with the question."""
     segments = Segments(history.pieces)
     if not len(segments):
         return []
-    said = spread(_words(history, segments) ** STRONG)
-    scores = _even(said) + MEANING * _even(closeness(history, segments) ** STRONG)
-    found: list[float] = covering(scores, segments.source)[segments.of].tolist()
+    said = spread_to_neighbours(_score_words(history, segments) ** SCORE_POWER)
+    scores = _standardize_scores(said) + MEANING_WEIGHT * _standardize_scores(
+        question_similarity(history, segments) ** SCORE_POWER
+    )
+    found: list[float] = discount_same_source(scores, segments.source)[
+        segments.segment_by_piece
+    ].tolist()
     return found
 
 
-def covering(scores: Floats, source: Integers) -> Floats:
-    """The best segment of each text as it is, the second by half, the third by a third: all of one long answer says less than a little of
-    several. `source`: the text of each segment."""
+def discount_same_source(scores: Floats, source: IntegerArray) -> Floats:
+    """The best segment of each text as it is, the second by half, the third by a third:
+    all of one long answer says less than a little of several. `source`: the text of each segment.
+    """
     order = np.lexsort((-scores, source))
     first = np.searchsorted(source[order], source[order])
     found = np.empty(len(scores))
@@ -68,44 +77,57 @@ def covering(scores: Floats, source: Integers) -> Floats:
     return found
 
 
-def spread(scores: Floats) -> Floats:
+def spread_to_neighbours(scores: Floats) -> Floats:
     """The sum over all segments of their scores, less with every step between: two passes."""
-    ahead = np.array([*accumulate(scores.tolist(), _carry)])
-    back = np.array([*accumulate(scores[::-1].tolist(), _carry)])
+    ahead = np.array([*accumulate(scores.tolist(), _carry_over)])
+    back = np.array([*accumulate(scores[::-1].tolist(), _carry_over)])
     found: Floats = ahead + back[::-1] - scores
     return found
 
 
-def _carry(before: float, own: float) -> float:
-    return NEAR * before + own
+def _carry_over(before: float, own: float) -> float:
+    return NEIGHBOUR_SHARE * before + own
 
 
-def _words(history: History, segments: Segments) -> Floats:
+def _score_words(history: Document, segments: Segments) -> Floats:
     """How much of what is asked each segment says."""
     bags = history.bags
-    index = Index(bags.terms, np.repeat(segments.of, bags.sizes), len(segments))
+    index = BM25Index(
+        bags.terms, np.repeat(segments.segment_by_piece, bags.term_counts), len(segments)
+    )
     text = history.question
-    question = np.unique(np.frombuffer(b"".join(numbers(text, [(0, len(text))], history.language)), dtype=np.int64))
-    scores: Floats = index.scores(_asked(question, index.vocabulary, history))
-    dated = matches(text, history.pieces.sources)
+    question = np.unique(
+        np.frombuffer(
+            b"".join(number_terms(text, [(0, len(text))], history.language)), dtype=np.int64
+        )
+    )
+    scores: Floats = index.score_segments(_weigh_terms(question, index.vocabulary, history))
+    dated = score_date_matches(text, history.pieces.sources)
     if dated is not None:
         scores = scores + dated[segments.source]
     return scores
 
 
-def _asked(question: Integers, vocabulary: Integers, history: History) -> Floats:
-    """How much each term of the chat is asked for: 1 for those in the question, less for those alike."""
+def _weigh_terms(question: IntegerArray, vocabulary: IntegerArray, history: Document) -> Floats:
+    """How much each term of the chat is asked for:
+    1 for those in the question, less for those alike."""
     exact = np.isin(vocabulary, question).astype(np.float64)
-    meanings = history.memory.meanings
+    meanings = history.memo.meanings
     if meanings is None or not len(question) or not len(vocabulary):
         return exact
-    cosines = meanings.terms(vocabulary, history.language) @ meanings.terms(question, history.language).T
-    alike = np.clip((cosines.max(axis=1) - ALIKE) / (1 - ALIKE), 0, 1) ** LIKENESS
+    cosines = (
+        meanings.embed_terms(vocabulary, history.language)
+        @ meanings.embed_terms(question, history.language).T
+    )
+    alike = (
+        np.clip((cosines.max(axis=1) - MIN_TERM_SIMILARITY) / (1 - MIN_TERM_SIMILARITY), 0, 1)
+        ** SIMILARITY_POWER
+    )
     found: Floats = np.maximum(exact, alike)
     return found
 
 
-def _even(scores: Floats) -> Floats:
+def _standardize_scores(scores: Floats) -> Floats:
     """In units of their standard deviation, so that words and meanings can be added."""
     spread_of = scores.std()
     return scores / spread_of if spread_of > 0 else scores

@@ -2,7 +2,7 @@
 
 import re
 
-_RULES = tuple(
+_SPELLING_RULES = tuple(
     (re.compile(pattern), written)
     for pattern, written in (
         (r"(?<=[a-z]{3})our(?=$|s$|ed$|ing$|ful$|less$|able$|ite|ers?$|ly$)", "or"),
@@ -23,23 +23,25 @@ _RULES = tuple(
         (r"^diarrhoe", "diarrhe"),
     )
 )
-_WORDS = dict(
+_IRREGULAR_SPELLINGS = dict(
     pair.split()
     for pair in (
-        "odour odor, odours odors, mollusc mollusk, molluscs mollusks, sceptic skeptic, sceptical skeptical, plough plow, mould "
-        "mold, jewellery jewelry, aluminium aluminum, ageing aging, judgement judgment, fulfil fulfill, enrol enroll, skilful "
-        "skillful, marvellous marvelous, woollen woolen, pyjamas pajamas, yoghurt yogurt, moustache mustache, cosy cozy, sulphur "
-        "sulfur, artefact artifact, artefacts artifacts, doughnut donut, catalogue catalog, catalogues catalogs, dialogue dialog, "
-        "dialogues dialogs, defence defense, offence offense, pretence pretense, amongst among, whilst while, towards toward, "
-        "learnt learned, dreamt dreamed, burnt burned"
+        "odour odor, odours odors, mollusc mollusk, molluscs mollusks, sceptic skeptic, sceptical "
+        "skeptical, plough plow, mould mold, jewellery jewelry, aluminium aluminum, ageing aging, "
+        "judgement judgment, fulfil fulfill, enrol enroll, skilful skillful, marvellous marvelous, "
+        "woollen woolen, pyjamas pajamas, yoghurt yogurt, moustache mustache, cosy cozy, sulphur "
+        "sulfur, artefact artifact, artefacts artifacts, doughnut donut, catalogue catalog, "
+        "catalogues catalogs, dialogue dialog, dialogues dialogs, defence defense, offence "
+        "offense, pretence pretense, amongst among, whilst while, towards toward, learnt learned, "
+        "dreamt dreamed, burnt burned"
     ).split(",")
 )
 
 
-def american(word: str) -> str:
+def to_american_spelling(word: str) -> str:
     """A lower-case word as Americans write it. What it makes of other words is no other word."""
-    if word in _WORDS:
-        return _WORDS[word]
-    for pattern, written in _RULES:
+    if word in _IRREGULAR_SPELLINGS:
+        return _IRREGULAR_SPELLINGS[word]
+    for pattern, written in _SPELLING_RULES:
         word = pattern.sub(written, word, count=1)
     return word

@@ -1,33 +1,52 @@
-"""Words that are other words when their case is another: MB and Mb, US and us, Polish and polish."""
+"""Words that are other words when their case is another:
+MB and Mb, US and us, Polish and polish."""
 
 import re
 
-# Units by their small letters, where a capital makes another unit of them. Bits and bytes count in small letters too.
-_BITS = frozenset("kb mb gb tb pb kbps mbps gbps mw".split())
-_UNITS = _BITS | frozenset("kib mib gib kbit mbit gbit mhz mpa mv mev ev kev ph db pa".split())
-# Names in capitals that are words, or names of something else, in small letters.
-_SHORT_NAMES = frozenset("us it who un aids sat act sad ram ids ira las arm ace ada ex mia nit pep sars som swat wasp co ba ma od".split())
-# Words that are a name of another kind with a capital: cities, peoples, days of the church.
-_NAMES = frozenset("polish turkey nice reading job lent tours slough natal concord mass catholic swede dane".split())
-# A name whose parts begin with capitals, in code: getElementById. Names of makers are written in any way.
-_HUMPS = re.compile(r"[a-z]+[A-Z]\w*")
-# Symbols of elements, two of them or more: NaCl.
-_FORMULA = re.compile(
-    "(?:A[glmrstu]|B[aehikr]?|C[adeflmorsu]?|D[bsy]|E[rsu]|F[elmr]?|G[ade]|H[efgos]?|I[nr]?|Kr?|L[airuv]|M[dgnot]|N[abdeiop]?|Os?|"
-    "P[abdmortu]?|R[abefghnu]|S[bcegimnr]?|T[abcehilm]|U|V|W|Xe|Yb?|Z[nr]){2,}"
+# Units by their small letters, where a capital makes another unit of them. Bits and bytes count in
+# small letters too.
+_BIT_UNITS = frozenset("kb mb gb tb pb kbps mbps gbps mw".split())
+_CASED_UNITS = _BIT_UNITS | frozenset(
+    "kib mib gib kbit mbit gbit mhz mpa mv mev ev kev ph db pa".split()
 )
-_MAKERS = frozenset("iphone iphones ipad ipads ipod ios imac imessage icloud itunes ebay macos ecommerce iot".split())
+# Names in capitals that are words, or names of something else, in small letters.
+_SHORT_NAMES = frozenset(
+    (
+        "us it who un aids sat act sad ram ids ira las arm ace ada ex mia nit pep sars som "
+        "swat wasp co ba ma od"
+    ).split()
+)
+# Words that are a name of another kind with a capital: cities, peoples, days of the church.
+_CASED_NAMES = frozenset(
+    (
+        "polish turkey nice reading job lent tours slough natal concord mass catholic swede dane"
+    ).split()
+)
+# A name whose parts begin with capitals, in code: getElementById. Names of makers are written in
+# any way.
+_CAMEL_CASE = re.compile(r"[a-z]+[A-Z]\w*")
+# Symbols of elements, two of them or more: NaCl.
+_CHEMICAL_FORMULA = re.compile(
+    "(?:A[glmrstu]|B[aehikr]?|C[adeflmorsu]?|D[bsy]|E[rsu]|F[elmr]?|G[ade]|H[efgos]?|I[nr]?|"
+    "Kr?|L[airuv]|M[dgnot]|N[abdeiop]?|Os?|P[abdmortu]?|R[abefghnu]|S[bcegimnr]?|T[abcehilm]|U|"
+    "V|W|Xe|Yb?|Z[nr]){2,}"
+)
+_BRAND_NAMES = frozenset(
+    (
+        "iphone iphones ipad ipads ipod ios imac imessage icloud itunes ebay macos ecommerce iot"
+    ).split()
+)
 
 
 def counts_by_case(word: str) -> bool:
     """Whether an English word of two letters and more says by its case which word it is."""
     lower = word.lower()
     if word == lower:
-        return lower in _BITS
-    if _HUMPS.fullmatch(word):
-        return lower not in _MAKERS
-    if not word.isupper() and _FORMULA.fullmatch(word):
+        return lower in _BIT_UNITS
+    if _CAMEL_CASE.fullmatch(word):
+        return lower not in _BRAND_NAMES
+    if not word.isupper() and _CHEMICAL_FORMULA.fullmatch(word):
         return True
     if word[1:].islower():
-        return lower in _NAMES or lower in _UNITS
-    return lower in _UNITS or lower in _SHORT_NAMES
+        return lower in _CASED_NAMES or lower in _CASED_UNITS
+    return lower in _CASED_UNITS or lower in _SHORT_NAMES

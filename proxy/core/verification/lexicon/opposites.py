@@ -1,7 +1,10 @@
-"""Words that exclude each other in what a question asks for. General English, written by hand; compared by stem."""
+"""Words that exclude each other in what a question asks for.
+
+General English, written by hand; compared by stem.
+"""
 
 # Two words, one the other way round.
-PAIRS = """
+ANTONYM_PAIRS = """
 enable disable, increase decrease, raise lower, open close, opening closing, buy sell, buyer seller, import export, start stop, start
 finish, begin end, add remove, add delete, add subtract, create delete, insert delete, send receive, sender recipient, upload download,
 encrypt decrypt, login logout, install remove, subscribe cancel, lend borrow, borrower lender, deposit withdraw, credit debit, income
@@ -49,7 +52,7 @@ standard premium, passenger driver, cover exclude, seek avoid, earn spend, emplo
 """
 
 # Words of one kind, each excluding all the others.
-KINDS = """
+EXCLUSIVE_KINDS = """
 daily weekly monthly quarterly yearly; breakfast lunch dinner; adult child senior student teenager infant toddler; windows macos linux
 android ios; black white red blue green yellow orange purple pink brown grey silver; spring summer autumn winter; gold silver platinum
 bronze diamond; bachelor master doctorate; beef chicken pork fish lamb turkey tofu; coffee tea juice milk water beer wine; bread rice

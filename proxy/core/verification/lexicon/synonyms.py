@@ -1,7 +1,10 @@
-"""Words that may stand for one another in a question, and phrases that are one word. General English, written by hand."""
+"""Words that may stand for one another in a question, and phrases that are one word.
+
+General English, written by hand.
+"""
 
 # The first word of a line stands for the rest. Compared by stem, so one form is enough.
-SAME = """
+SYNONYMS = """
 buy purchase bought; dollar $ usd buck; euro € eur; pound £ gbp quid; yen ¥ jpy; rupee ₹ inr; percent %; start begin commence began begun;
 stop halt; finish complete; enable activate; disable deactivate; cancel terminate; delete erase; remove eliminate; change modify alter
 edit amend; repair fix mend; reply respond; answer response; child kid children; movie film; car automobile auto; phone telephone
@@ -29,7 +32,7 @@ maths; exam test examination; university college; grandmother grandma; grandfath
 """
 
 # Two words that are one; hello stands for any politeness.
-JOINED = """
+JOINED_PHRASES = """
 log in=login, log into=login, log on=login, sign in=login, sign into=login, log out=logout, log off=logout, sign out=logout, sign
 off=logout, sign up=register, set up=setup, back up=backup, turn on=enable, switch on=enable, turn off=disable, switch off=disable, opt
 in=optin, opt into=optin, opt out=optout, check in=checkin, check out=checkout, zoom in=zoomin, zoom out=zoomout, most expensive=priciest,

@@ -1,8 +1,8 @@
 """Which words English has, and how often it uses them: the lists of two packages, told by digest.
 
-`pyspellchecker` (MIT) has 160,000 words that are spelled right; `wordfreq` (Apache 2.0, data of 2021)
-counts 320,000 spellings, wrong ones among them. Only their files are read, neither is imported: 0.2 s
-and 16 MB a worker, so the worker reads them before it serves.
+`pyspellchecker` (MIT) has 160,000 words that are spelled right; `wordfreq` (Apache 2.0, data
+of 2021) counts 320,000 spellings, wrong ones among them. Only their files are read, neither is
+imported: 0.2 s and 16 MB a worker, so the worker reads them before it serves.
 """
 
 import gzip
@@ -17,63 +17,65 @@ import msgpack
 import numpy as np
 from numpy.typing import NDArray
 
-from proxy.core.verification.lexicon.given_names import COMMON, GIVEN
-from proxy.core.verification.lexicon.places import CALENDAR, PLACES
+from proxy.core.verification.lexicon.given_names import COMMON_WORD_NAMES, GIVEN_NAMES
+from proxy.core.verification.lexicon.places import CALENDAR_NAMES, PLACE_NAMES
 
 # A word of that rank has been met often enough to be one, whatever a dictionary says: usb, pdf.
-FREQUENT = 3.0
+MIN_COMMON_FREQUENCY = 3.0
 # The file holds a list of words for each hundredth part of a power of ten below one in one.
-_STEPS, _BILLIONTHS = 100, 9
+_STEPS_PER_DECADE, _BILLION_EXPONENT = 100, 9
 
 
 @dataclass(frozen=True, slots=True)
 class Lexicon:
-    """`spelled`: sorted digests of words; `counted`: of all spellings, with their `ranks`."""
+    """`spelled_digests`: sorted digests of words;
+    `counted_digests`: of all spellings, with their `frequencies`."""
 
-    spelled: NDArray[np.int64]
-    counted: NDArray[np.int64]
-    ranks: NDArray[np.float32]
+    spelled_digests: NDArray[np.int64]
+    counted_digests: NDArray[np.int64]
+    frequencies: NDArray[np.float32]
 
-    def spells(self, word: str) -> bool:
+    def has_spelling(self, word: str) -> bool:
         """Whether a dictionary has this lower-case word."""
         digest = hash(word)
-        place = int(self.spelled.searchsorted(digest))
-        return place < len(self.spelled) and bool(self.spelled[place] == digest)
+        place = int(self.spelled_digests.searchsorted(digest))
+        return place < len(self.spelled_digests) and bool(self.spelled_digests[place] == digest)
 
-    def rank(self, word: str) -> float:
+    def zipf_frequency(self, word: str) -> float:
         """How often it is met: the power of ten of its number in a billion words; 0 when never."""
         digest = hash(word)
-        place = int(self.counted.searchsorted(digest))
-        found = place < len(self.counted) and self.counted[place] == digest
-        return float(self.ranks[place]) if found else 0.0
+        place = int(self.counted_digests.searchsorted(digest))
+        found = place < len(self.counted_digests) and self.counted_digests[place] == digest
+        return float(self.frequencies[place]) if found else 0.0
 
 
 def is_word(word: str) -> bool:
-    """Whether this lower-case word is meant as it is written: a dictionary, or our names, have it."""
-    return word in _NAMED or lexicon().spells(word)
+    """Whether this lower-case word is meant as it is written:
+    a dictionary, or our names, have it."""
+    return word in _NAMED_WORDS or load_lexicon().has_spelling(word)
 
 
 def is_common(word: str) -> bool:
     """Whether it is a word, or is met as often as one."""
-    return is_word(word) or lexicon().rank(word) >= FREQUENT
+    return is_word(word) or load_lexicon().zipf_frequency(word) >= MIN_COMMON_FREQUENCY
 
 
-def rank(word: str) -> float:
+def zipf_frequency(word: str) -> float:
     """How often this lower-case word is met, see `Lexicon.rank`."""
-    return lexicon().rank(word)
+    return load_lexicon().zipf_frequency(word)
 
 
 @cache
-def lexicon() -> Lexicon:
+def load_lexicon() -> Lexicon:
     """The lists, read once a process. Raises OSError and what a broken file raises."""
-    written = _file("spellchecker", "resources/en.json.gz").read_bytes()
-    spelled = np.sort(_digests(json.loads(gzip.decompress(written))))
-    counted, ranks = _counted(_file("wordfreq", "data/large_en.msgpack.gz"))
+    written = _find_package_file("spellchecker", "resources/en.json.gz").read_bytes()
+    spelled = np.sort(_hash_words(json.loads(gzip.decompress(written))))
+    counted, ranks = _load_frequencies(_find_package_file("wordfreq", "data/large_en.msgpack.gz"))
     order = np.argsort(counted)
     return Lexicon(spelled, counted[order], ranks[order])
 
 
-def _counted(path: Path) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+def _load_frequencies(path: Path) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """The digests of all spellings and their ranks, list by list: the whole would take 60 MB."""
     digests, ranks = [], []
     with gzip.open(path) as file:
@@ -82,17 +84,19 @@ def _counted(path: Path) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         unpacker.skip()  # which format it is
         for step in range(count - 1):
             words = unpacker.unpack()
-            digests.append(_digests(words))
-            ranks.append(np.full(len(words), _BILLIONTHS - step / _STEPS, dtype=np.float32))
+            digests.append(_hash_words(words))
+            ranks.append(
+                np.full(len(words), _BILLION_EXPONENT - step / _STEPS_PER_DECADE, dtype=np.float32)
+            )
     return np.concatenate(digests), np.concatenate(ranks)
 
 
-def _digests(words: Collection[str]) -> NDArray[np.int64]:
+def _hash_words(words: Collection[str]) -> NDArray[np.int64]:
     """Python's own, which differ from process to process: nobody can choose words that collide."""
     return np.fromiter(map(hash, words), dtype=np.int64, count=len(words))
 
 
-def _file(package: str, path: str) -> Path:
+def _find_package_file(package: str, path: str) -> Path:
     """A file of an installed package, which is not imported for it. Raises FileNotFoundError."""
     spec = find_spec(package)
     if spec is None or not spec.submodule_search_locations:
@@ -100,4 +104,4 @@ def _file(package: str, path: str) -> Path:
     return Path(next(iter(spec.submodule_search_locations))) / path
 
 
-_NAMED = PLACES | CALENDAR | GIVEN | COMMON
+_NAMED_WORDS = PLACE_NAMES | CALENDAR_NAMES | GIVEN_NAMES | COMMON_WORD_NAMES

@@ -1,24 +1,29 @@
-"""One text has a word, the other its opposite or another of its kind: enable and disable, debit and credit, weekly and monthly."""
+"""One text has a word, the other its opposite or another of its kind:
+enable and disable, debit and credit, weekly and monthly."""
 
-from proxy.core.verification.lexicon.opposites import KINDS, PAIRS
-from proxy.core.verification.parsed_text import Reading, canonical
+from proxy.core.verification.lexicon.opposites import ANTONYM_PAIRS, EXCLUSIVE_KINDS
+from proxy.core.verification.parsed_text import ParsedText, canonicalize_word
 
 
-def antonyms_differ(asked: Reading, stored: Reading) -> bool:
+def antonyms_differ(asked: ParsedText, stored: ParsedText) -> bool:
     """Whether a word of one text alone excludes a word of the other alone."""
     here, there = frozenset(asked.keys), frozenset(stored.keys)
     only_there = there - here
-    return any(not only_there.isdisjoint(_EXCLUDED[key]) for key in here - there if key in _EXCLUDED)
+    return any(
+        not only_there.isdisjoint(_EXCLUDED_KEYS[key])
+        for key in here - there
+        if key in _EXCLUDED_KEYS
+    )
 
 
-def _excluded() -> dict[str, set[str]]:
+def _build_exclusions() -> dict[str, set[str]]:
     """Key to the keys that exclude it."""
     found: dict[str, set[str]] = {}
-    for group in (*PAIRS.split(","), *KINDS.split(";")):
-        keys = {canonical(word) for word in group.split()}
+    for group in (*ANTONYM_PAIRS.split(","), *EXCLUSIVE_KINDS.split(";")):
+        keys = {canonicalize_word(word) for word in group.split()}
         for key in keys:
             found.setdefault(key, set()).update(keys - {key})
     return found
 
 
-_EXCLUDED = _excluded()
+_EXCLUDED_KEYS = _build_exclusions()

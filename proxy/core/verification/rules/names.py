@@ -3,47 +3,54 @@
 from collections.abc import Iterable
 from itertools import pairwise
 
-from proxy.core.verification.lexicon.given_names import GIVEN
-from proxy.core.verification.lexicon.places import CALENDAR, PLACES
-from proxy.core.verification.parsed_text import FILLERS, LINKS, Reading, canonical
+from proxy.core.verification.lexicon.given_names import GIVEN_NAMES
+from proxy.core.verification.lexicon.places import CALENDAR_NAMES, PLACE_NAMES
+from proxy.core.verification.parsed_text import FILLERS, LINKS, ParsedText, canonicalize_word
 
-_KNOWN = frozenset(map(canonical, PLACES | CALENDAR | GIVEN))
+_KNOWN_NAMES = frozenset(map(canonicalize_word, PLACE_NAMES | CALENDAR_NAMES | GIVEN_NAMES))
 # York is not New York, nor is one Korea the other.
-_BEFORE = frozenset("new north south east west northern southern papua san saint".split())
-_PLACES = frozenset(
-    "york jersey mexico orleans zealand delhi hampshire korea carolina dakota virginia africa america guinea ireland diego jose".split()
+_PLACE_PREFIXES = frozenset("new north south east west northern southern papua san saint".split())
+_PREFIXED_PLACES = frozenset(
+    (
+        "york jersey mexico orleans zealand delhi hampshire korea carolina dakota virginia africa "
+        "america guinea ireland diego jose"
+    ).split()
 )
 
 
-def names_differ(asked: Reading, stored: Reading) -> bool:
-    """Whether either text names something that the other does not mention, in lower case: a place, a person, a day, a month."""
-    return not _KNOWN.isdisjoint(asked.content ^ stored.content) or _placed_otherwise(_places(asked), _places(stored))
+def names_differ(asked: ParsedText, stored: ParsedText) -> bool:
+    """Whether either text names something that the other does not mention, in lower case:
+    a place, a person, a day, a month."""
+    return not _KNOWN_NAMES.isdisjoint(asked.content ^ stored.content) or _place_prefixes_differ(
+        _collect_place_prefixes(asked), _collect_place_prefixes(stored)
+    )
 
 
-def names_something(words: Iterable[str]) -> bool:
-    """Whether one of these words, each by what stands for it, is a place, a person, a day or a month."""
-    return not _KNOWN.isdisjoint(words)
+def contains_known_name(words: Iterable[str]) -> bool:
+    """Whether one of these words, each by what stands for it, is a place, a person,
+    a day or a month."""
+    return not _KNOWN_NAMES.isdisjoint(words)
 
 
-def capitals_differ(asked: Reading, stored: Reading) -> bool:
+def capitals_differ(asked: ParsedText, stored: ParsedText) -> bool:
     """Whether either text has a capitalised word that the other does not mention."""
-    return _unmentioned(asked, stored) or _unmentioned(stored, asked)
+    return _has_unmentioned_name(asked, stored) or _has_unmentioned_name(stored, asked)
 
 
-def _places(reading: Reading) -> dict[str, set[str]]:
+def _collect_place_prefixes(reading: ParsedText) -> dict[str, set[str]]:
     """York to what stands before it: new, or nothing of that kind."""
     found: dict[str, set[str]] = {}
     for before, word in pairwise(("", *reading.tokens)):
-        if word in _PLACES:
-            found.setdefault(word, set()).add(before if before in _BEFORE else "")
+        if word in _PREFIXED_PLACES:
+            found.setdefault(word, set()).add(before if before in _PLACE_PREFIXES else "")
     return found
 
 
-def _placed_otherwise(here: dict[str, set[str]], there: dict[str, set[str]]) -> bool:
+def _place_prefixes_differ(here: dict[str, set[str]], there: dict[str, set[str]]) -> bool:
     return any(here[word] != there[word] for word in here.keys() & there.keys())
 
 
-def _unmentioned(one: Reading, other: Reading) -> bool:
+def _has_unmentioned_name(one: ParsedText, other: ParsedText) -> bool:
     """Whether a name of the one is no word of the other, in any form."""
     missing = one.names.difference(other.tokens, FILLERS, LINKS)
-    return any(canonical(name) not in other.content for name in missing)
+    return any(canonicalize_word(name) not in other.content for name in missing)

@@ -1,62 +1,80 @@
-"""Two words that are nearly spelled alike and mean different things: nitrate, nitrite; trainer, trainee; desert, dessert."""
+"""Two words that are nearly spelled alike and mean different things: nitrate, nitrite;
+trainer, trainee; desert, dessert."""
 
 from proxy.core.verification.lexicon.word_ranks import is_common
-from proxy.core.verification.parsed_text import FILLERS, LINKS, Reading, canonical
+from proxy.core.verification.parsed_text import FILLERS, LINKS, ParsedText, canonicalize_word
 
 # With more words of one text alone the texts are worded anew, and two words are near by chance.
-MAX_WORDS = 3
-_SHORTEST = 3
-# Words so long are near with two letters between them: hypotension, hypertension; others where no other word differs: sale, sail.
-_LONG, _MIDDLE = 9, 4
-_SMALL = FILLERS | LINKS | {"not", "non", "nor"}
+MAX_DIFFERING_WORDS = 3
+_MIN_WORD_LENGTH = 3
+# Words so long are near with two letters between them: hypotension, hypertension; others where no
+# other word differs: sale, sail.
+_LONG_WORD_LENGTH, _MEDIUM_WORD_LENGTH = 9, 4
+_FUNCTION_WORDS = FILLERS | LINKS | {"not", "non", "nor"}
 # Who does it and to whom it is done.
-_DOERS, _DONE = ("er", "or"), ("ee", "ed")
+_AGENT_SUFFIXES, _PATIENT_SUFFIXES = ("er", "or"), ("ee", "ed")
 
 
-def spelling_differs(asked: Reading, stored: Reading) -> bool:
-    """Whether a word of one text alone is a letter away from a word of the other alone, and both are words; where nothing else differs,
-    two letters."""
-    here, there = (_words(one.words - other.words) for one, other in ((asked, stored), (stored, asked)))
-    if max(len(here), len(there)) > MAX_WORDS:
+def spelling_differs(asked: ParsedText, stored: ParsedText) -> bool:
+    """Whether a word of one text alone is a letter away from a word of the other alone,
+    and both are words; where nothing else differs, two letters."""
+    here, there = (
+        _select_words(one.words - other.words) for one, other in ((asked, stored), (stored, asked))
+    )
+    if max(len(here), len(there)) > MAX_DIFFERING_WORDS:
         return False
     apart = 2 if len(here) == len(there) == 1 else 1
-    return any(_are_near(one, other, apart) for one in here for other in there)
+    return any(_are_spelled_near(one, other, apart) for one in here for other in there)
 
 
-def _words(tokens: frozenset[str]) -> list[str]:
-    return [token for token in tokens if len(token) >= _SHORTEST and token.isalpha() and (token in _SMALL or is_common(token))]
+def _select_words(tokens: frozenset[str]) -> list[str]:
+    return [
+        token
+        for token in tokens
+        if len(token) >= _MIN_WORD_LENGTH
+        and token.isalpha()
+        and (token in _FUNCTION_WORDS or is_common(token))
+    ]
 
 
-def _are_near(one: str, other: str, apart: int) -> bool:
-    if one in _SMALL and other in _SMALL:
+def _are_spelled_near(one: str, other: str, apart: int) -> bool:
+    if one in _FUNCTION_WORDS and other in _FUNCTION_WORDS:
         return False
-    if one[:-2] == other[:-2] and _is_other_side(one, other):
+    if one[:-2] == other[:-2] and _are_agent_and_patient(one, other):
         return True
     if _is_derived(one, other) or _is_derived(other, one):
         return False
-    if canonical(one) == canonical(other):
-        return apart > 1 and _distance(one, other) == 1 and _are_bases(one, other)
+    if canonicalize_word(one) == canonicalize_word(other):
+        return apart > 1 and _count_edits(one, other) == 1 and _are_separate_words(one, other)
     shorter = min(len(one), len(other))
-    return _distance(one, other) <= (2 if shorter >= _LONG else apart if shorter >= _MIDDLE else 1)
+    return _count_edits(one, other) <= (
+        2 if shorter >= _LONG_WORD_LENGTH else apart if shorter >= _MEDIUM_WORD_LENGTH else 1
+    )
 
 
-def _is_other_side(one: str, other: str) -> bool:
-    return (one.endswith(_DOERS) and other.endswith(_DONE)) or (other.endswith(_DOERS) and one.endswith(_DONE))
+def _are_agent_and_patient(one: str, other: str) -> bool:
+    return (one.endswith(_AGENT_SUFFIXES) and other.endswith(_PATIENT_SUFFIXES)) or (
+        other.endswith(_AGENT_SUFFIXES) and one.endswith(_PATIENT_SUFFIXES)
+    )
 
 
-def _are_bases(one: str, other: str) -> bool:
-    """Whether words of one root are two words and no forms of one: breath, breathe; moral, morale."""
+def _are_separate_words(one: str, other: str) -> bool:
+    """Whether words of one root are two words and no forms of one: breath, breathe;
+    moral, morale."""
     return f"{one}e" == other or f"{other}e" == one
 
 
 def _is_derived(one: str, other: str) -> bool:
-    """Whether the other is made of the one: expire, expiry; deliver, delivery; renew, renewal; arrive, arrival; quick, quickly."""
-    if one.endswith("e") and len(one) > _MIDDLE:
+    """Whether the other is made of the one: expire, expiry; deliver, delivery; renew, renewal;
+    arrive, arrival; quick, quickly."""
+    if one.endswith("e") and len(one) > _MEDIUM_WORD_LENGTH:
         return other in (one[:-1] + "y", one[:-1] + "al")
-    return (one.endswith("er") and other == one + "y") or (len(one) > _MIDDLE and other in (one + "al", one + "ly"))
+    return (one.endswith("er") and other == one + "y") or (
+        len(one) > _MEDIUM_WORD_LENGTH and other in (one + "al", one + "ly")
+    )
 
 
-def _distance(one: str, other: str) -> int:
+def _count_edits(one: str, other: str) -> int:
     """0 to 3, which stands for more: letters more, less or others, or two neighbours exchanged."""
     if abs(len(one) - len(other)) > 2:
         return 3
@@ -68,7 +86,8 @@ def _distance(one: str, other: str) -> int:
         one, other = one[:-1], other[:-1]
     if len(one) == len(other) == 2 and one == other[::-1]:
         return 1
-    # What is left in the middle differs at both its ends: with three letters on either side, in more than two.
+    # What is left in the middle differs at both its ends: with three letters on either side, in
+    # more than two.
     if min(len(one), len(other)) > 2:
         return 3
     return max(len(one), len(other))

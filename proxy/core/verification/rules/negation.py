@@ -1,27 +1,41 @@
-"""Yes and no: as many negations here as there, odd or even, and no word that the other text has only with a negating prefix."""
+"""Yes and no: as many negations here as there, odd or even,
+and no word that the other text has only with a negating prefix."""
 
 from itertools import product
 
-from proxy.core.verification.parsed_text import Reading
+from proxy.core.verification.parsed_text import ParsedText
 
-_NEGATIONS = frozenset("not no never non none nothing nobody nowhere neither nor without except unless hardly barely".split())
+_NEGATIONS = frozenset(
+    (
+        "not no never non none nothing nobody nowhere neither nor without except "
+        "unless hardly barely"
+    ).split()
+)
 # Who says not to know how asks how: such a text may have a negation more or less.
-_UNSURE = "unsure"
-_PREFIXES = ("un", "in", "im", "ir", "il", "dis", "non", "de", "mis")
-_SHORTEST = 4  # to and into are no opposites
+_UNSURE_WORD = "unsure"
+_NEGATING_PREFIXES = ("un", "in", "im", "ir", "il", "dis", "non", "de", "mis")
+_MIN_WORD_LENGTH = 4  # to and into are no opposites
 
 
-def polarity_differs(asked: Reading, stored: Reading) -> bool:
-    """Whether one text says not what the other says: as "don't cancel" and "cancel", suitable and unsuitable."""
-    open_ended = _UNSURE in asked.words or _UNSURE in stored.words
-    return (not open_ended and _odd(asked) != _odd(stored)) or _prefixed(asked, stored)
+def negation_differs(asked: ParsedText, stored: ParsedText) -> bool:
+    """Whether one text says not what the other says:
+    as "don't cancel" and "cancel", suitable and unsuitable."""
+    open_ended = _UNSURE_WORD in asked.words or _UNSURE_WORD in stored.words
+    return (
+        not open_ended and _has_odd_negations(asked) != _has_odd_negations(stored)
+    ) or _is_negated_by_prefix(asked, stored)
 
 
-def _odd(reading: Reading) -> bool:
+def _has_odd_negations(reading: ParsedText) -> bool:
     return sum(token in _NEGATIONS for token in reading.tokens) % 2 == 1
 
 
-def _prefixed(asked: Reading, stored: Reading) -> bool:
+def _is_negated_by_prefix(asked: ParsedText, stored: ParsedText) -> bool:
     only_here, only_there = asked.words - stored.words, stored.words - asked.words
     either = ((only_here, only_there), (only_there, only_here))
-    return any(prefix + word in others for words, others in either for prefix, word in product(_PREFIXES, words) if len(word) >= _SHORTEST)
+    return any(
+        prefix + word in others
+        for words, others in either
+        for prefix, word in product(_NEGATING_PREFIXES, words)
+        if len(word) >= _MIN_WORD_LENGTH
+    )

@@ -3,13 +3,23 @@
 from collections import Counter
 from itertools import pairwise
 
-from proxy.core.verification.parsed_text import Reading
+from proxy.core.verification.parsed_text import ParsedText
 
-# Words that may stand for a number and mean other things as well: each may be the digit, or nothing.
-_LOOSE = {"one": "1", "first": "1", "once": "1", "single": "1", "second": "2", "twice": "2", "both": "2", "couple": "2"}
-_HALVES = frozenset(("am", "pm"))
+# Words that may stand for a number and mean other things as well: each may be the digit, or
+# nothing.
+_AMBIGUOUS_NUMBER_WORDS = {
+    "one": "1",
+    "first": "1",
+    "once": "1",
+    "single": "1",
+    "second": "2",
+    "twice": "2",
+    "both": "2",
+    "couple": "2",
+}
+_DAY_HALVES = frozenset(("am", "pm"))
 # The first word of each stands for the rest.
-_UNITS = """
+_UNIT_NAMES = """
 second seconds sec secs, minute minutes min mins, hour hours hr hrs h, day days, week weeks wk wks, month months, year years yr yrs, night
 nights, decade decades, century centuries, gram grams g, kilogram kilograms kg kgs kilo kilos, milligram milligrams mg, ounce ounces oz,
 ton tons tonne tonnes, meter meters metre metres m, kilometer kilometers kilometre kilometres km kms, centimeter centimeters centimetre
@@ -20,54 +30,76 @@ fahrenheit f, kelvin, dozen dozens, hundred hundreds, thousand thousands k, mill
 dollar dollars usd buck bucks, € euro euros eur, £ pound pounds gbp quid lb lbs, ¥ yen jpy, ₹ rupee rupees inr, peso pesos, cent cents, %
 percent, people person
 """
-_TOLD = frozenset("$ € £ ¥ ₹ %".split())
-_UNIT = {word: names.split()[0] for names in _UNITS.split(",") for word in names.split()}
+_SYMBOL_UNITS = frozenset("$ € £ ¥ ₹ %".split())
+_UNIT_BY_NAME = {
+    word: names.split()[0] for names in _UNIT_NAMES.split(",") for word in names.split()
+}
 
 
-def numbers_differ(asked: Reading, stored: Reading) -> bool:
-    """Whether one text has a number, or a half of the day, that the other has not. `one` and its like may be 1 or nothing."""
-    sure_asked, loose_asked = _numbers(asked)
-    sure_stored, loose_stored = _numbers(stored)
+def numbers_differ(asked: ParsedText, stored: ParsedText) -> bool:
+    """Whether one text has a number, or a half of the day, that the other has not.
+
+    `one` and its like may be 1 or nothing.
+    """
+    sure_asked, loose_asked = _count_numbers(asked)
+    sure_stored, loose_stored = _count_numbers(stored)
     return bool(sure_asked - sure_stored - loose_stored or sure_stored - sure_asked - loose_asked)
 
 
-def numbers_apart(asked: Reading, stored: Reading) -> bool:
-    """Whether each text has a number that the other has not: what longer texts that say the same seldom have."""
-    here, there = map(_numbers, (asked, stored))
-    return all(one[0].keys() - other[0].keys() - other[1].keys() for one, other in ((here, there), (there, here)))
+def numbers_differ_both_ways(asked: ParsedText, stored: ParsedText) -> bool:
+    """Whether each text has a number that the other has not:
+    what longer texts that say the same seldom have."""
+    here, there = map(_count_numbers, (asked, stored))
+    return all(
+        one[0].keys() - other[0].keys() - other[1].keys()
+        for one, other in ((here, there), (there, here))
+    )
 
 
-def measures_differ(asked: Reading, stored: Reading) -> bool:
-    """Whether the same number counts one thing here and another there, or money or a share in one text alone: $20, 20."""
+def measures_differ(asked: ParsedText, stored: ParsedText) -> bool:
+    """Whether the same number counts one thing here and another there,
+    or money or a share in one text alone: $20, 20."""
     if units_differ(asked, stored):
         return True
-    here, there = _measures(asked), _measures(stored)
+    here, there = _collect_units(asked), _collect_units(stored)
     both = asked.words & stored.words
-    return any(token[0].isdecimal() and _told(here, token) != _told(there, token) for token in both)
+    return any(
+        token[0].isdecimal() and _get_symbol_units(here, token) != _get_symbol_units(there, token)
+        for token in both
+    )
 
 
-def units_differ(asked: Reading, stored: Reading) -> bool:
-    """Whether the same number counts one thing here and another there: 5 hours, 5 days; $20, €20."""
-    here, there = _measures(asked), _measures(stored)
+def units_differ(asked: ParsedText, stored: ParsedText) -> bool:
+    """Whether the same number counts one thing here and another there: 5 hours, 5 days;
+    $20, €20."""
+    here, there = _collect_units(asked), _collect_units(stored)
     return any(here[number].isdisjoint(there[number]) for number in here.keys() & there.keys())
 
 
-def _told(measures: dict[str, set[str]], number: str) -> set[str]:
-    return measures.get(number, set()) & _TOLD
+def _get_symbol_units(measures: dict[str, set[str]], number: str) -> set[str]:
+    return measures.get(number, set()) & _SYMBOL_UNITS
 
 
-def _numbers(reading: Reading) -> tuple[Counter[str], Counter[str]]:
+def _count_numbers(reading: ParsedText) -> tuple[Counter[str], Counter[str]]:
     """Those written as such, and those that a word may stand for."""
     sure = Counter(token for token in reading.tokens if token[0].isdecimal())
-    sure.update(token for before, token in pairwise(reading.tokens) if token in _HALVES and (before[0].isdecimal() or before == "one"))
-    return sure, Counter(_LOOSE[token] for token in reading.tokens if token in _LOOSE)
+    sure.update(
+        token
+        for before, token in pairwise(reading.tokens)
+        if token in _DAY_HALVES and (before[0].isdecimal() or before == "one")
+    )
+    return sure, Counter(
+        _AMBIGUOUS_NUMBER_WORDS[token]
+        for token in reading.tokens
+        if token in _AMBIGUOUS_NUMBER_WORDS
+    )
 
 
-def _measures(reading: Reading) -> dict[str, set[str]]:
+def _collect_units(reading: ParsedText) -> dict[str, set[str]]:
     """Number to the units beside it; numbers without any are left out."""
     found: dict[str, set[str]] = {}
     for first, second in pairwise(reading.tokens):
         number, unit = (first, second) if first[0].isdecimal() else (second, first)
-        if number[0].isdecimal() and unit in _UNIT:
-            found.setdefault(number, set()).add(_UNIT[unit])
+        if number[0].isdecimal() and unit in _UNIT_BY_NAME:
+            found.setdefault(number, set()).add(_UNIT_BY_NAME[unit])
     return found

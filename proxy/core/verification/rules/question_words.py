@@ -2,20 +2,24 @@
 
 from itertools import pairwise
 
-from proxy.core.verification.parsed_text import Reading
+from proxy.core.verification.parsed_text import ParsedText
 
-_ASKS = frozenset("when where who why".split())
-_MEASURES = frozenset("many long far often old big fast tall soon".split())
+_QUESTION_WORDS = frozenset("when where who why".split())
+_MEASURE_WORDS = frozenset("many long far often old big fast tall soon".split())
 
 
-def asks_differ(asked: Reading, stored: Reading) -> bool:
+def question_words_differ(asked: ParsedText, stored: ParsedText) -> bool:
     """Whether one text asks when and the other where, or one how long and the other how often."""
     here, there = asked.words, stored.words
-    if (here - there) & _ASKS and (there - here) & _ASKS:
+    if (here - there) & _QUESTION_WORDS and (there - here) & _QUESTION_WORDS:
         return True
-    ours, theirs = _measures(asked), _measures(stored)
+    ours, theirs = _collect_measures(asked), _collect_measures(stored)
     return bool(ours - theirs and theirs - ours)
 
 
-def _measures(reading: Reading) -> set[str]:
-    return {second for first, second in pairwise(reading.tokens) if first == "how" and second in _MEASURES}
+def _collect_measures(reading: ParsedText) -> set[str]:
+    return {
+        second
+        for first, second in pairwise(reading.tokens)
+        if first == "how" and second in _MEASURE_WORDS
+    }

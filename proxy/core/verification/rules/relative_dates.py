@@ -2,25 +2,41 @@
 
 from itertools import pairwise
 
-from proxy.core.verification.lexicon.places import CALENDAR
-from proxy.core.verification.parsed_text import Reading
+from proxy.core.verification.lexicon.places import CALENDAR_NAMES
+from proxy.core.verification.parsed_text import ParsedText
 
-_DAYS = frozenset("tomorrow yesterday tonight weekend weekday".split())
-_WHICH = {"next": "next", "coming": "next", "last": "last", "past": "last", "previous": "last"}
-_PERIODS = CALENDAR | frozenset(
-    "day week month quarter year night weekend morning afternoon evening spring summer autumn fall winter season term semester".split()
+_RELATIVE_DAYS = frozenset("tomorrow yesterday tonight weekend weekday".split())
+_PERIOD_QUALIFIERS = {
+    "next": "next",
+    "coming": "next",
+    "last": "last",
+    "past": "last",
+    "previous": "last",
+}
+_PERIODS = CALENDAR_NAMES | frozenset(
+    (
+        "day week month quarter year night weekend morning afternoon evening spring summer autumn "
+        "fall winter season term semester"
+    ).split()
 )
-_TIMES = frozenset("morning afternoon evening night midnight noon".split())
+_TIMES_OF_DAY = frozenset("morning afternoon evening night midnight noon".split())
 
 
-def dates_differ(asked: Reading, stored: Reading) -> bool:
-    """Whether one text tells a day from today that the other does not, or they name different times of the day."""
+def dates_differ(asked: ParsedText, stored: ParsedText) -> bool:
+    """Whether one text tells a day from today that the other does not,
+    or they name different times of the day."""
     here, there = asked.words, stored.words
-    if (here ^ there) & _DAYS or _told(asked) != _told(stored):
+    if (here ^ there) & _RELATIVE_DAYS or _collect_relative_periods(
+        asked
+    ) != _collect_relative_periods(stored):
         return True
-    return bool((here - there) & _TIMES and (there - here) & _TIMES)
+    return bool((here - there) & _TIMES_OF_DAY and (there - here) & _TIMES_OF_DAY)
 
 
-def _told(reading: Reading) -> set[tuple[str, str]]:
+def _collect_relative_periods(reading: ParsedText) -> set[tuple[str, str]]:
     """As (next, week)."""
-    return {(_WHICH[which], period) for which, period in pairwise(reading.tokens) if which in _WHICH and period in _PERIODS}
+    return {
+        (_PERIOD_QUALIFIERS[which], period)
+        for which, period in pairwise(reading.tokens)
+        if which in _PERIOD_QUALIFIERS and period in _PERIODS
+    }

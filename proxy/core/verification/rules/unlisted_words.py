@@ -1,22 +1,39 @@
-"""A word that no list has, in one text alone: a name, a product, or what was put there to steer the comparison."""
+"""A word that no list has, in one text alone: a name, a product,
+or what was put there to steer the comparison."""
 
 from proxy.core.verification.lexicon.word_ranks import is_common
-from proxy.core.verification.parsed_text import FILLERS, JOINED_TOKENS, LINKS, Reading, canonical
+from proxy.core.verification.parsed_text import (
+    FILLERS,
+    JOINED_TOKENS,
+    LINKS,
+    ParsedText,
+    canonicalize_word,
+)
 
-_SHORTEST = 2
-_PHRASES = frozenset(JOINED_TOKENS.values())
+_MIN_WORD_LENGTH = 2
+_PHRASE_TOKENS = frozenset(JOINED_TOKENS.values())
 
 
-def unlisted_differ(asked: Reading, stored: Reading) -> bool:
+def unlisted_words_differ(asked: ParsedText, stored: ParsedText) -> bool:
     """Whether either text has a word that nobody has listed, and the other has it in no form."""
-    return _unmentioned(asked, stored) or _unmentioned(stored, asked)
+    return _has_unmentioned_word(asked, stored) or _has_unmentioned_word(stored, asked)
 
 
-def _unmentioned(one: Reading, other: Reading) -> bool:
-    return any(canonical(word) not in other.content for word in one.words - other.words if _is_unlisted(word))
+def _has_unmentioned_word(one: ParsedText, other: ParsedText) -> bool:
+    return any(
+        canonicalize_word(word) not in other.content
+        for word in one.words - other.words
+        if _is_unlisted(word)
+    )
 
 
 def _is_unlisted(word: str) -> bool:
-    if len(word) < _SHORTEST or not word[0].isalpha() or word in FILLERS or word in LINKS or word in _PHRASES:
+    if (
+        len(word) < _MIN_WORD_LENGTH
+        or not word[0].isalpha()
+        or word in FILLERS
+        or word in LINKS
+        or word in _PHRASE_TOKENS
+    ):
         return False
     return not is_common(word)

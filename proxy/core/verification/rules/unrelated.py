@@ -1,48 +1,64 @@
-"""Much is in one text that is not in the other: as where text was appended to bring a question near to another one."""
+"""Much is in one text that is not in the other:
+as where text was appended to bring a question near to another one."""
 
-from proxy.core.verification.parsed_text import END, FILLERS, LINKS, Reading, canonical
+from proxy.core.verification.parsed_text import (
+    FILLERS,
+    LINKS,
+    SENTENCE_BREAK,
+    ParsedText,
+    canonicalize_word,
+)
 
-# Words of content that one text may have more than the other: in all, and in a row before or after all it shares with the other.
-_MORE, _ROW = 4, 2
+# Words of content that one text may have more than the other: in all, and in a row before or after
+# all it shares with the other.
+_MAX_EXTRA_WORDS, _MAX_EXTRA_IN_ROW = 4, 2
 # How much longer one may be by saying the same again: so many times and so many words.
-_TIMES, _WORDS = 2, 12
+_MAX_LENGTH_RATIO, _LENGTH_TOLERANCE_WORDS = 2, 12
 # Texts of so many words of content that share less than this part of them.
-_ENOUGH, _SHARED = 8, 0.25
+_MIN_WORDS_TO_COMPARE, _MIN_SHARED_SHARE = 8, 0.25
 # Words of content of a sentence that is about something.
-_SENTENCE = 2
+_MIN_SENTENCE_WORDS = 2
 
 
-def unrelated(asked: Reading, stored: Reading) -> bool:
-    """Whether one text says much that the other does not, or the same again and again, or they have hardly a word in common."""
+def subjects_differ(asked: ParsedText, stored: ParsedText) -> bool:
+    """Whether one text says much that the other does not, or the same again and again,
+    or they have hardly a word in common."""
     fewer, more = sorted((len(asked.content), len(stored.content)))
     shorter, longer = sorted((len(asked.keys), len(stored.keys)))
-    if more - fewer > _MORE or longer > _TIMES * shorter + _WORDS:
+    if (
+        more - fewer > _MAX_EXTRA_WORDS
+        or longer > _MAX_LENGTH_RATIO * shorter + _LENGTH_TOLERANCE_WORDS
+    ):
         return True
     shared = asked.content & stored.content
-    if fewer >= _ENOUGH and len(shared) < _SHARED * fewer:
+    if fewer >= _MIN_WORDS_TO_COMPARE and len(shared) < _MIN_SHARED_SHARE * fewer:
         return True
-    return bool(shared) and (_adds(asked, stored) or _adds(stored, asked))
+    return bool(shared) and (_adds_subject(asked, stored) or _adds_subject(stored, asked))
 
 
-def _adds(one: Reading, other: Reading) -> bool:
-    """Whether the one has a sentence about what the other does not speak of, or all of the other's words and then some in a row."""
-    return (END in one.words and _has_foreign_sentence(one, other)) or (other.content < one.content and _edge(one, other) > _ROW)
+def _adds_subject(one: ParsedText, other: ParsedText) -> bool:
+    """Whether the one has a sentence about what the other does not speak of,
+    or all of the other's words and then some in a row."""
+    return (SENTENCE_BREAK in one.words and _has_foreign_sentence(one, other)) or (
+        other.content < one.content and _count_edge_words(one, other) > _MAX_EXTRA_IN_ROW
+    )
 
 
-def _has_foreign_sentence(one: Reading, other: Reading) -> bool:
+def _has_foreign_sentence(one: ParsedText, other: ParsedText) -> bool:
     sentence: set[str] = set()
-    for token in (*one.tokens, END):
-        if token == END:
-            if len(sentence) >= _SENTENCE and sentence.isdisjoint(other.content):
+    for token in (*one.tokens, SENTENCE_BREAK):
+        if token == SENTENCE_BREAK:
+            if len(sentence) >= _MIN_SENTENCE_WORDS and sentence.isdisjoint(other.content):
                 return True
             sentence = set()
         elif token not in FILLERS:
-            sentence.update({canonical(token)} - LINKS)
+            sentence.update({canonicalize_word(token)} - LINKS)
     return False
 
 
-def _edge(one: Reading, other: Reading) -> int:
-    """Words of content of the one before the first, or after the last, that it shares with the other; whichever are more."""
+def _count_edge_words(one: ParsedText, other: ParsedText) -> int:
+    """Words of content of the one before the first, or after the last,
+    that it shares with the other; whichever are more."""
     content = [key for key in one.keys if key not in LINKS]
     shared = [place for place, key in enumerate(content) if key in other.content]
     return max(shared[0], len(content) - 1 - shared[-1])

@@ -1,75 +1,109 @@
 """Who does what to whom: words that both texts have, in an order that changes what is said.
 
-A part of a sentence that moves as a whole (tomorrow, in Paris) leaves at most three places where neighbours are no longer neighbours; two
-words that change places leave four (breakpoints, as in the sorting of genomes: Bafna and Pevzner 1998). Long texts that share most words
-are told apart by nothing else, so there any move counts.
+A part of a sentence that moves as a whole (tomorrow, in Paris) leaves at most three places where
+neighbours are no longer neighbours; two words that change places leave four (breakpoints, as in the
+sorting of genomes: Bafna and Pevzner 1998). Long texts that share most words are told apart by
+nothing else, so there any move counts.
 """
 
 from itertools import pairwise
 
-from proxy.core.verification.parsed_text import END, Reading, canonical
+from proxy.core.verification.parsed_text import SENTENCE_BREAK, ParsedText, canonicalize_word
 
-_MOVED = 4
-_LONG, _SHARE = 6, 0.6
+_MIN_BREAKPOINTS = 4
+_MIN_SHARED_WORDS, _MIN_SHARED_SHARE = 6, 0.6
 # Tokens of a text in which no part moves but as a whole.
-_FEW = 12
-# Words that only one of two short texts has: with more of them the texts say things in other words, and order tells little.
-_OTHERS = 2
-# Links that say which is which. Others tie compounds: a place at a primary school, a primary school place.
-_DIRECTIONS = frozenset("to from into onto than by over against before after via through".split())
-_MONTHS = frozenset(
-    map(canonical, "january february march april may june july august september october november december".split()),
+_MAX_SHORT_TEXT_TOKENS = 12
+# Words that only one of two short texts has: with more of them the texts say things in other words,
+# and order tells little.
+_MAX_UNSHARED_WORDS = 2
+# Links that say which is which. Others tie compounds: a place at a primary school, a primary school
+# place.
+_DIRECTION_LINKS = frozenset(
+    "to from into onto than by over against before after via through".split()
+)
+_MONTH_KEYS = frozenset(
+    map(
+        canonicalize_word,
+        (
+            "january february march april may june july august september october november december"
+        ).split(),
+    ),
 )
 
 
-def order_differs(asked: Reading, stored: Reading) -> bool:
-    """Whether words of both texts have changed places, or hang on each other's links: from A to B, from B to A."""
+def order_differs(asked: ParsedText, stored: ParsedText) -> bool:
+    """Whether words of both texts have changed places, or hang on each other's links:
+    from A to B, from B to A."""
     shared = asked.content & stored.content
     if len(shared) < 2 or asked.keys == stored.keys:
         return False
-    if len(asked.tokens) <= _FEW and _is_turned(asked, stored):
+    if len(asked.tokens) <= _MAX_SHORT_TEXT_TOKENS and _is_reordered(asked, stored):
         return True
-    ours, theirs = _undated(asked.keys), _undated(stored.keys)
-    breaks = _breaks(ours, theirs, shared)
-    if breaks and len(shared) >= max(_LONG, _SHARE * len(asked.content), _SHARE * len(stored.content)):
+    ours, theirs = _drop_dates(asked.keys), _drop_dates(stored.keys)
+    breaks = _count_breakpoints(ours, theirs, shared)
+    if breaks and len(shared) >= max(
+        _MIN_SHARED_WORDS,
+        _MIN_SHARED_SHARE * len(asked.content),
+        _MIN_SHARED_SHARE * len(stored.content),
+    ):
         return True
-    close = len(asked.content ^ stored.content) <= _OTHERS
-    return close and (breaks >= _MOVED or _bound_otherwise(_bound(ours, shared), _bound(theirs, shared)))
+    close = len(asked.content ^ stored.content) <= _MAX_UNSHARED_WORDS
+    return close and (
+        breaks >= _MIN_BREAKPOINTS
+        or _directions_differ(_map_directions(ours, shared), _map_directions(theirs, shared))
+    )
 
 
-def _is_turned(asked: Reading, stored: Reading) -> bool:
-    """Whether the texts are the same words in another order, other than a part moved from one end to the other: water ice, ice water."""
-    ours, theirs = ([token for token in each.tokens if token != END] for each in (asked, stored))
-    if ours == theirs or sorted(ours) != sorted(theirs) or _undated(asked.keys) == _undated(stored.keys):
+def _is_reordered(asked: ParsedText, stored: ParsedText) -> bool:
+    """Whether the texts are the same words in another order,
+    other than a part moved from one end to the other: water ice, ice water."""
+    ours, theirs = (
+        [token for token in each.tokens if token != SENTENCE_BREAK] for each in (asked, stored)
+    )
+    if (
+        ours == theirs
+        or sorted(ours) != sorted(theirs)
+        or _drop_dates(asked.keys) == _drop_dates(stored.keys)
+    ):
         return False
     return not any(ours[place:] + ours[:place] == theirs for place in range(len(ours)))
 
 
-def _undated(keys: tuple[str, ...]) -> list[str]:
+def _drop_dates(keys: tuple[str, ...]) -> list[str]:
     """The keys without months and the days beside them: 5 June is June 5."""
     around = zip(("", *keys), keys, (*keys[1:], ""), strict=False)
     return [
-        key for before, key, after in around if key not in _MONTHS and not (key.isdecimal() and (before in _MONTHS or after in _MONTHS))
+        key
+        for before, key, after in around
+        if key not in _MONTH_KEYS
+        and not (key.isdecimal() and (before in _MONTH_KEYS or after in _MONTH_KEYS))
     ]
 
 
-def _breaks(ours: list[str], theirs: list[str], shared: frozenset[str]) -> int:
-    """Neighbours of the one that are not neighbours in the other, of the shared keys in the order of their first use; both ends count."""
+def _count_breakpoints(ours: list[str], theirs: list[str], shared: frozenset[str]) -> int:
+    """Neighbours of the one that are not neighbours in the other,
+    of the shared keys in the order of their first use; both ends count."""
     both = shared.intersection(ours).intersection(theirs)
-    place = {key: number for number, key in enumerate(key for key in dict.fromkeys(theirs) if key in both)}
+    place = {
+        key: number
+        for number, key in enumerate(key for key in dict.fromkeys(theirs) if key in both)
+    }
     places = [-1, *(place[key] for key in dict.fromkeys(ours) if key in both), len(place)]
     return sum(after - before != 1 for before, after in pairwise(places))
 
 
-def _bound(keys: list[str], shared: frozenset[str]) -> dict[str, set[str]]:
+def _map_directions(keys: list[str], shared: frozenset[str]) -> dict[str, set[str]]:
     """Direction to the shared keys that follow it."""
     found: dict[str, set[str]] = {}
     for link, key in pairwise(keys):
-        if link in _DIRECTIONS and key in shared:
+        if link in _DIRECTION_LINKS and key in shared:
             found.setdefault(link, set()).add(key)
     return found
 
 
-def _bound_otherwise(here: dict[str, set[str]], there: dict[str, set[str]]) -> bool:
+def _directions_differ(here: dict[str, set[str]], there: dict[str, set[str]]) -> bool:
     """Whether a link leads to one word here and to another there: both texts have them all."""
-    return any(here[link] - there[link] and there[link] - here[link] for link in here.keys() & there.keys())
+    return any(
+        here[link] - there[link] and there[link] - here[link] for link in here.keys() & there.keys()
+    )

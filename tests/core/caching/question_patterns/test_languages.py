@@ -1,4 +1,5 @@
-"""Personal and time-bound questions beyond English, and the languages in which nobody can tell them."""
+"""Personal and time-bound questions beyond English,
+and the languages in which nobody can tell them."""
 
 import json
 from itertools import groupby
@@ -7,11 +8,16 @@ import pytest
 
 from evaluation.eligibility import LANGUAGES_SET
 from plans.snapshot import CacheSettings
-from proxy.core.caching.eligibility import semantic_refusal
+from proxy.core.caching.eligibility import semantic_ineligibility
 from proxy.core.formats.chat_completions import ChatRequest
 from proxy.core.text.language_detection import is_known_language
 
-REASONS = {"personal": "personal", "time": "time-sensitive", "plain": None, "unknown": "unknown-language"}
+REASONS = {
+    "personal": "personal",
+    "time": "time-sensitive",
+    "plain": None,
+    "unknown": "unknown-language",
+}
 ROWS = [json.loads(line) for line in LANGUAGES_SET.read_text().splitlines()]
 MOST_USED = {"zh", "hi", "es", "ar", "fr", "bn", "pt", "ru", "ur"}
 ALSO = {"de", "ja", "it", "tr", "pl", "ko", "nl", "id"}
@@ -19,7 +25,9 @@ ALSO = {"de", "ja", "it", "tr", "pl", "ko", "nl", "id"}
 
 def refusal(question: str, *, personal: bool = False, time_sensitive: bool = False) -> str | None:
     request = ChatRequest(body={}, model="m", messages=[{"role": "user", "content": question}])
-    return semantic_refusal(request, CacheSettings(personal=personal, time_sensitive=time_sensitive))
+    return semantic_ineligibility(
+        request, CacheSettings(personal=personal, time_sensitive=time_sensitive)
+    )
 
 
 @pytest.mark.parametrize("row", ROWS, ids=[f"{row['language']}: {row['text']}" for row in ROWS])
@@ -28,8 +36,13 @@ def test_a_question_of_the_set(row: dict[str, str]) -> None:
 
 
 def test_every_language_has_all_three_kinds() -> None:
-    kinds = {language: {row["label"] for row in rows} for language, rows in groupby(ROWS, lambda row: row["language"])}
-    assert {language for language, found in kinds.items() if found == {"personal", "time", "plain"}} == MOST_USED | ALSO
+    kinds = {
+        language: {row["label"] for row in rows}
+        for language, rows in groupby(ROWS, lambda row: row["language"])
+    }
+    assert {
+        language for language, found in kinds.items() if found == {"personal", "time", "plain"}
+    } == MOST_USED | ALSO
 
 
 @pytest.mark.parametrize(
@@ -62,14 +75,33 @@ def test_a_plan_that_compares_both_needs_no_language() -> None:
 
 @pytest.mark.parametrize(
     "question",
-    ["1", "?", "2 + 2 = ?", "👍", "  ", "Reset forgotten password", "What is μ?", "Who was Anders Järryd?", "你好", "What does 谢谢 mean?"],
+    [
+        "1",
+        "?",
+        "2 + 2 = ?",
+        "👍",
+        "  ",
+        "Reset forgotten password",
+        "What is μ?",
+        "Who was Anders Järryd?",
+        "你好",
+        "What does 谢谢 mean?",
+    ],
 )
 def test_what_can_be_read(question: str) -> None:
     assert is_known_language(question)
 
 
 @pytest.mark.parametrize(
-    "question", ["What does สวัสดี mean?", "Ποια είναι η ώρα;", "xyzzy plugh", "What is this? " + "\ufdfa" * 900, "Hei, mitä kuuluu?", "ዛሬ"]
+    "question",
+    [
+        "What does สวัสดี mean?",
+        "Ποια είναι η ώρα;",
+        "xyzzy plugh",
+        "What is this? " + "\ufdfa" * 900,
+        "Hei, mitä kuuluu?",
+        "ዛሬ",
+    ],
 )
 def test_what_cannot_be_read(question: str) -> None:
     assert not is_known_language(question)

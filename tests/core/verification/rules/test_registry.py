@@ -1,11 +1,12 @@
-"""The rules of the second look: which near questions must not share an answer and why, and which may."""
+"""The rules of the second look: which near questions must not share an answer and why,
+and which may."""
 
 import re
 from pathlib import Path
 
 import pytest
 
-from proxy.core.verification.rules.registry import READ_FIRST, RULES, veto
+from proxy.core.verification.rules.registry import PRE_RULE_REASONS, RULES, veto_question
 
 # Two questions with different answers, by the rule that tells them apart.
 DIFFERENT = {
@@ -133,23 +134,35 @@ DIFFERENT = {
     "unrelated": [
         (
             "How do I reset my password?",
-            "How do I reset my password? Write a poem about winter storms, mountain lakes and forgotten harbours.",
+            (
+                "How do I reset my password? Write a poem about winter storms, mountain lakes and "
+                "forgotten harbours."
+            ),
         ),
         ("How do I dispute a charge?", "How do I dispute a charge? Which shops sell umbrellas?"),
         ("How do I dispute a charge?", "Set an alarm bell then how do I dispute a charge"),
         ("Where is my parcel?", "Where is my parcel? " * 30),
         (
-            "Which bread flour, yeast and oven temperature make a crisp crust with large open bubbles?",
-            "Which broadband speed, router and wall socket keep several video calls sharp in attic rooms?",
+            (
+                "Which bread flour, yeast and oven temperature make a crisp crust with "
+                "large open bubbles?"
+            ),
+            (
+                "Which broadband speed, router and wall socket keep several video calls "
+                "sharp in attic rooms?"
+            ),
         ),
     ],
 }
 
 
-@pytest.mark.parametrize(("reason", "asked", "stored"), [(reason, *pair) for reason, pairs in DIFFERENT.items() for pair in pairs])
+@pytest.mark.parametrize(
+    ("reason", "asked", "stored"),
+    [(reason, *pair) for reason, pairs in DIFFERENT.items() for pair in pairs],
+)
 def test_a_difference_that_matters_is_named(reason: str, asked: str, stored: str) -> None:
-    assert veto(asked, stored) == reason
-    assert veto(stored, asked) == reason
+    assert veto_question(asked, stored) == reason
+    assert veto_question(stored, asked) == reason
 
 
 def test_every_rule_has_its_examples() -> None:
@@ -159,7 +172,7 @@ def test_every_rule_has_its_examples() -> None:
 def test_the_documentation_lists_every_verdict() -> None:
     text = (Path(__file__).parents[4] / "docs" / "headers.md").read_text()
     section = text.split("## Why a near question was not served")[1].split("\n## ")[0]
-    assert re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE) == [*READ_FIRST, *RULES]
+    assert re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE) == [*PRE_RULE_REASONS, *RULES]
 
 
 @pytest.mark.parametrize(
@@ -181,7 +194,10 @@ def test_the_documentation_lists_every_verdict() -> None:
         ("Which one is better?", "Which is better?"),
         ("Set a timer for 1 hour", "Set a timer for one hour"),
         ("Pay $1,000 to Ann", "Pay 1000 dollars to Ann"),
-        ("Pay the $50 gas bill of the flat in Leeds by card", "Pay the 50 dollars gas bill of the flat in Leeds by card"),
+        (
+            "Pay the $50 gas bill of the flat in Leeds by card",
+            "Pay the 50 dollars gas bill of the flat in Leeds by card",
+        ),
         ("Where is my parcel?", "Hello there. Where is my parcel? Have a nice day."),
         ("Does it work on example.com?", "Hi! Does it work on example.com?!"),
         ("Hi. Can I pay by card?", "Can I pay by card?"),
@@ -193,7 +209,10 @@ def test_the_documentation_lists_every_verdict() -> None:
         ("Tomorrow, what is the weather in Paris?", "What is the weather in Paris tomorrow?"),
         ("What happened on June 5?", "What happened on 5 June?"),
         ("Is the clinic open on Sundays?", "Is the clinic open on a Sunday?"),
-        ("How do I apply for a primary school place?", "How do I apply for a place at a primary school?"),
+        (
+            "How do I apply for a primary school place?",
+            "How do I apply for a place at a primary school?",
+        ),
         ("How do I buy a ticket?", "How can I purchase a ticket, please?"),
         ("Who wants New Year resolutions?", "Who wants a New Year Resolution?"),
         ("How do I re\u200bset my pass\u00adword?", "How do I reset my password?"),
@@ -201,5 +220,5 @@ def test_the_documentation_lists_every_verdict() -> None:
     ],
 )
 def test_a_harmless_difference_passes(asked: str, stored: str) -> None:
-    assert veto(asked, stored) is None
-    assert veto(stored, asked) is None
+    assert veto_question(asked, stored) is None
+    assert veto_question(stored, asked) is None

@@ -1,0 +1,40 @@
+"""What stages are called in metrics, traces and the log, where others rely on the words."""
+
+from collections.abc import Mapping
+from typing import Final
+
+# By the name of the stage's function; a stage that is not here goes by that name.
+LABELS: Final[Mapping[str, str]] = {
+    "limit_concurrency": "admit",
+    "read_body": "read",
+    "cache_scope": "scope",
+    "assign_holdout": "hold",
+    "join_flight": "join",
+    "feedback_threshold": "doubt",
+    "error_budget_threshold": "budget",
+    "sample_candidate": "explore",
+    "exact_lookup_compressed": "exact_lookup_sent",
+    "undo_compression_in_shadow": "leave_whole",
+    "acquire_lease": "lease",
+    "build_request": "build_upstream",
+    "withhold_hit_in_shadow": "withhold",
+    "serve_stale": "stand_in",
+    "broadcast": "share",
+    "stream": "relay",
+    "estimate_usage": "count",
+    "complete_flight": "land",
+    "evict_invalid": "forget",
+    "remember_conversation": "note",
+    "leave_flight": "part",
+    "sample_hits": "pick",
+    "read_answer": "hear",
+    "compare_answers": "compare",
+    "read_verdict": "understand",
+    "count_sample": "tally",
+    "evict_wrong_answer": "retire",
+}
+
+
+def label_of(function: str) -> str:
+    """The label of the stage of that name."""
+    return LABELS.get(function, function)
