@@ -125,7 +125,7 @@ class OutdatedEntry:
 
 
 @runtime_checkable
-class Reembeddable(Protocol):
+class Reembeddable(SemanticCache, Protocol):
     """A semantic cache whose entries can follow when the embedder changes.
 
     Expiry, bucket, scope and envelope stay what they are.

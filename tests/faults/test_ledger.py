@@ -35,8 +35,8 @@ from tests.support.events import make_event
 spool = Spool(sys.argv[1])
 for _ in range(5000):
     event = make_event()
-    spool.attempt(Attempt(event.event_id, event.at, 1, "openai", "gpt-4o-mini"))
-    spool.record(event)
+    spool.record_attempt(Attempt(event.event_id, event.at, 1, "openai", "gpt-4o-mini"))
+    spool.record_event(event)
     sys.stdout.write(event.event_id + "\\n")
     sys.stdout.flush()
 """
@@ -54,7 +54,7 @@ async def main():
     while True:
         for _ in range(20):
             event = make_event()
-            spool.record(event)
+            spool.record_event(event)
             sys.stdout.write(event.event_id + "\\n")
             sys.stdout.flush()
         await asyncio.sleep(0.002)

@@ -97,7 +97,7 @@ class Command(BaseCommand):
                 raise ToolUnavailable(
                     name, "not configured" if backend is None else "it cannot bring entries over"
                 )
-            await backend.check()
+            await backend.check_ready()
         except ToolUnavailable as error:
             self.stdout.write(f"{name}: passed by: {error.reason}")
             return None

@@ -125,7 +125,7 @@ async def test_many_at_once_get_their_own_scores_and_those_in_a_hurry_are_refuse
 def test_serving_imports_neither_torch_nor_transformers(models: Path) -> None:
     program = (
         "import asyncio, pathlib, sys; from proxy.engines.verifiers.onnx import OnnxVerifier\n"
-        "asyncio.run(OnnxVerifier(pathlib.Path(sys.argv[1])).score('hello', ['goodbye']))\n"
+        "asyncio.run(OnnxVerifier(pathlib.Path(sys.argv[1])).score_questions('hello', ['goodbye']))\n"
         "print([name for name in ('torch', 'sentence_transformers', 'transformers', 'django') if "
         "name in sys.modules])"
     )
