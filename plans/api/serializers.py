@@ -18,25 +18,27 @@ class CompressionSerializer(serializers.Serializer[Any]):
     """Shortens a long history before it is sent. Fields left out take their defaults."""
 
     engine = serializers.CharField(
-        default=validation.COMPRESSION.engine,
+        default=validation.DEFAULT_COMPRESSION.engine,
         help_text="See GET /token-saving/compression-engines.",
     )
     max_input_tokens = serializers.IntegerField(
-        default=validation.COMPRESSION.max_input_tokens,
-        min_value=validation.MIN_BUDGET,
-        max_value=validation.INT32,
+        default=validation.DEFAULT_COMPRESSION.max_input_tokens,
+        min_value=validation.MIN_INPUT_TOKENS,
+        max_value=validation.MAX_INT32,
         help_text="The most prompt tokens to pay for.",
     )
     language = serializers.CharField(
-        default=validation.COMPRESSION.language,
+        default=validation.DEFAULT_COMPRESSION.language,
         help_text="See GET /token-saving/compression-engines.",
     )
     min_sentences = serializers.IntegerField(
-        default=validation.COMPRESSION.min_sentences, min_value=1, max_value=validation.INT32
+        default=validation.DEFAULT_COMPRESSION.min_sentences,
+        min_value=1,
+        max_value=validation.MAX_INT32,
     )
     focus = serializers.ChoiceField(
-        choices=validation.FOCUSES,
-        default=validation.COMPRESSION.focus,
+        choices=validation.FOCUS_CHOICES,
+        default=validation.DEFAULT_COMPRESSION.focus,
         help_text=(
             "What is kept of an old chat: what its final question needs, or what says "
             "most whatever is asked. An engine that cannot ask the question has none "
@@ -44,18 +46,18 @@ class CompressionSerializer(serializers.Serializer[Any]):
         ),
     )
     when = serializers.ChoiceField(
-        choices=validation.WHENS,
-        default=validation.COMPRESSION.when,
+        choices=validation.WHEN_CHOICES,
+        default=validation.DEFAULT_COMPRESSION.when,
         help_text=(
             "Cut every chat longer than max_input_tokens, or only where it is not cheaper whole, "
             "at the provider's price for what it remembers of a chat."
         ),
     )
     deadline_ms = serializers.IntegerField(
-        default=validation.COMPRESSION.deadline_ms,
+        default=validation.DEFAULT_COMPRESSION.deadline_ms,
         allow_null=True,
-        min_value=validation.MIN_DEADLINE,
-        max_value=validation.MAX_DEADLINE,
+        min_value=validation.MIN_DEADLINE_MS,
+        max_value=validation.MAX_DEADLINE_MS,
         help_text=(
             "How long a request waits for its chat to be cut; then trim cuts it. null: as long as "
             "the gateway lets any."
@@ -70,10 +72,11 @@ class CacheSerializer(serializers.Serializer[Any]):
     """
 
     exact = serializers.BooleanField(
-        default=validation.CACHE.exact, help_text="Reuse the answer of an identical request."
+        default=validation.DEFAULT_CACHE.exact,
+        help_text="Reuse the answer of an identical request.",
     )
     backend = serializers.CharField(
-        default=validation.CACHE.backend,
+        default=validation.DEFAULT_CACHE.backend,
         allow_null=True,
         help_text=(
             "Where questions are compared by meaning: see GET /token-saving/cache-engines. null: "
@@ -81,18 +84,18 @@ class CacheSerializer(serializers.Serializer[Any]):
         ),
     )
     match = serializers.ChoiceField(
-        choices=validation.MATCHES,
-        default=validation.CACHE.match,
+        choices=validation.MATCH_CHOICES,
+        default=validation.DEFAULT_CACHE.match,
         help_text=(
             "What similarity_threshold is compared with: the verifier's score, the probability "
             "that both questions have the same answer; or the cosine of their embeddings."
         ),
     )
     similarity_threshold = serializers.FloatField(
-        default=validation.CACHE.similarity_threshold, min_value=0, max_value=1
+        default=validation.DEFAULT_CACHE.similarity_threshold, min_value=0, max_value=1
     )
     max_error_rate = serializers.FloatField(
-        default=validation.CACHE.max_error_rate,
+        default=validation.DEFAULT_CACHE.max_error_rate,
         allow_null=True,
         min_value=validation.MIN_ERROR_RATE,
         max_value=validation.MAX_ERROR_RATE,
@@ -103,7 +106,7 @@ class CacheSerializer(serializers.Serializer[Any]):
         ),
     )
     sample_rate = serializers.FloatField(
-        default=validation.CACHE.sample_rate,
+        default=validation.DEFAULT_CACHE.sample_rate,
         min_value=0,
         max_value=1,
         help_text=(
@@ -112,7 +115,7 @@ class CacheSerializer(serializers.Serializer[Any]):
         ),
     )
     judge_model = serializers.CharField(
-        default=validation.CACHE.judge_model,
+        default=validation.DEFAULT_CACHE.judge_model,
         allow_null=True,
         help_text=(
             "The route whose model says whether the stored and the fresh answer are the same. It "
@@ -121,43 +124,46 @@ class CacheSerializer(serializers.Serializer[Any]):
         ),
     )
     ttl = serializers.IntegerField(
-        default=validation.CACHE.ttl, min_value=1, max_value=validation.INT32, help_text="Seconds."
+        default=validation.DEFAULT_CACHE.ttl,
+        min_value=1,
+        max_value=validation.MAX_INT32,
+        help_text="Seconds.",
     )
     ttl_jitter = serializers.FloatField(
-        default=validation.CACHE.ttl_jitter,
+        default=validation.DEFAULT_CACHE.ttl_jitter,
         min_value=0,
-        max_value=validation.MAX_JITTER,
+        max_value=validation.MAX_TTL_JITTER,
         help_text=(
             "The share of ttl by which an entry's life may be shorter, so that entries written at "
             "once do not expire at once."
         ),
     )
     stale_while_revalidate = serializers.IntegerField(
-        default=validation.CACHE.stale_while_revalidate,
+        default=validation.DEFAULT_CACHE.stale_while_revalidate,
         min_value=0,
-        max_value=validation.INT32,
+        max_value=validation.MAX_INT32,
         help_text=(
             "For so many seconds after its time to live an identical request is given the expired "
             "answer at once, while one request fetches a new one (RFC 5861). 0: never."
         ),
     )
     stale_if_error = serializers.IntegerField(
-        default=validation.CACHE.stale_if_error,
+        default=validation.DEFAULT_CACHE.stale_if_error,
         min_value=0,
-        max_value=validation.INT32,
+        max_value=validation.MAX_INT32,
         help_text=(
             "For so many seconds after its time to live an identical request is given the expired "
             "answer where the provider fails (RFC 5861). 0: never."
         ),
     )
     scope = serializers.ChoiceField(
-        choices=validation.SCOPES,
-        default=validation.CACHE.scope,
+        choices=validation.SCOPE_CHOICES,
+        default=validation.DEFAULT_CACHE.scope,
         help_text="Who shares answers within a tenant.",
     )
     tool_calls = serializers.ChoiceField(
-        choices=validation.TOOL_CALLS,
-        default=validation.CACHE.tool_calls,
+        choices=validation.TOOL_CALLS_CHOICES,
+        default=validation.DEFAULT_CACHE.tool_calls,
         help_text=(
             "Which answers that call tools are kept for identical requests: none; output, those "
             "to requests that force a call (`tool_choice` is `required` or names a tool), where "
@@ -166,21 +172,22 @@ class CacheSerializer(serializers.Serializer[Any]):
         ),
     )
     max_temperature = serializers.FloatField(
-        default=validation.CACHE.max_temperature,
+        default=validation.DEFAULT_CACHE.max_temperature,
         min_value=0,
         max_value=validation.MAX_TEMPERATURE,
         help_text="Requests above it use the exact tier only.",
     )
     time_sensitive = serializers.BooleanField(
-        default=validation.CACHE.time_sensitive,
+        default=validation.DEFAULT_CACHE.time_sensitive,
         help_text="Compare questions about now by meaning too.",
     )
     personal = serializers.BooleanField(
-        default=validation.CACHE.personal, help_text="Compare personal questions by meaning too."
+        default=validation.DEFAULT_CACHE.personal,
+        help_text="Compare personal questions by meaning too.",
     )
     context = serializers.ChoiceField(  # type: ignore[assignment]  # a field, which the metaclass takes away
-        choices=validation.CONTEXTS,
-        default=validation.CACHE.context,
+        choices=validation.CONTEXT_CHOICES,
+        default=validation.DEFAULT_CACHE.context,
         help_text=(
             "What of a chat before its final message must agree, for an answer given by meaning: "
             "all of it to the letter (strict), the user's turns by meaning and the replies "
@@ -189,9 +196,9 @@ class CacheSerializer(serializers.Serializer[Any]):
         ),
     )
     window = serializers.IntegerField(
-        default=validation.CACHE.window,
+        default=validation.DEFAULT_CACHE.window,
         min_value=1,
-        max_value=validation.MAX_WINDOW,
+        max_value=validation.MAX_WINDOW_TURNS,
         help_text=(
             "Under window: how many turns of the user before the question are compared as a whole "
             "with it. Details are compared over the whole chat."
@@ -212,7 +219,9 @@ class PlanSerializer(serializers.Serializer[Plan]):
     turns a half off.
     """
 
-    plan_name = serializers.RegexField(rf"^{validation.NAME.pattern}$", help_text=NAME_HELP)
+    plan_name = serializers.RegexField(
+        rf"^{validation.PLAN_NAME_PATTERN.pattern}$", help_text=NAME_HELP
+    )
     preset = serializers.ChoiceField(
         choices=tuple(presets.PRESETS),
         write_only=True,
@@ -225,13 +234,13 @@ class PlanSerializer(serializers.Serializer[Plan]):
             f"{each.name}: {each.risk} {each.measured}" for each in presets.PRESETS.values()
         ),
     )
-    mode = serializers.ChoiceField(choices=validation.MODES, default="active")
+    mode = serializers.ChoiceField(choices=validation.MODE_CHOICES, default="active")
     compression = CompressionSerializer(required=False, allow_null=True)
     cache = CacheSerializer(required=False, allow_null=True)
     holdout = serializers.FloatField(
         default=0.0,
         min_value=0,
-        max_value=validation.MAX_HOLDOUT,
+        max_value=validation.MAX_HOLDOUT_SHARE,
         help_text=(
             "The share of chats that go to the provider as if they had no plan, so that the "
             "saving is measured and not only modelled. They save nothing. 0: not measured. It "
@@ -254,12 +263,12 @@ class PlanSerializer(serializers.Serializer[Plan]):
     updated_at = serializers.DateTimeField(read_only=True)
 
     def to_representation(self, instance: Plan) -> dict[str, Any]:
-        plan = instance.snapshot()
+        plan = instance.build_snapshot()
         return {
             "plan_name": plan.name,
             "mode": plan.mode,
             "compression": asdict(plan.compression) if plan.compression else None,
-            "cache": {name: getattr(plan.cache, name) for name in validation.CACHE_FIELDS}
+            "cache": {name: getattr(plan.cache, name) for name in validation.CACHE_FIELD_CHECKS}
             if plan.cache
             else None,
             "holdout": plan.holdout,
@@ -280,7 +289,7 @@ class PlanChangeSerializer(PlanSerializer):
     reason = serializers.CharField(
         write_only=True,
         required=False,
-        max_length=records.REASON_LENGTH,
+        max_length=records.MAX_REASON_LENGTH,
         help_text="One line, kept in the plan's history.",
     )
     version = serializers.IntegerField(
@@ -308,7 +317,7 @@ class CacheEngineListSerializer(serializers.Serializer[Any]):
 
 class CompressionEngineSerializer(EngineSerializer):
     focus = serializers.ListField(
-        child=serializers.ChoiceField(choices=validation.FOCUSES),
+        child=serializers.ChoiceField(choices=validation.FOCUS_CHOICES),
         help_text="What compression.focus may be with this engine, its default first.",
     )
 
