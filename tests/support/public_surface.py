@@ -132,14 +132,16 @@ def _list_admin_pages() -> dict[str, Any]:
 
 def _list_permissions() -> list[str]:
     from django.apps import apps
-    from django.contrib.auth.management import _get_all_permissions
 
     return sorted(
         f"{model._meta.app_label}.{name}"
         for app in PACKAGES
         if apps.is_installed(app)
         for model in apps.get_app_config(app).get_models()
-        for name, _ in _get_all_permissions(model._meta)
+        for name in [
+            *(f"{action}_{model._meta.model_name}" for action in model._meta.default_permissions),
+            *(name for name, _ in model._meta.permissions),
+        ]
     )
 
 
