@@ -32,7 +32,7 @@ def limit_bodies(app: App, limit: int) -> App:
         size, answered = 0, False
         refused: GatewayError | None = None
 
-        async def counted() -> Message:
+        async def receive_counted() -> Message:
             nonlocal size, refused
             message = await receive()
             size += len(message.get("body", b""))
@@ -42,7 +42,7 @@ def limit_bodies(app: App, limit: int) -> App:
                 refused = BodyTimeout("The body did not arrive in time.")
             return {"type": "http.disconnect"} if refused else message
 
-        async def noted(message: Message) -> None:
+        async def send_noting_start(message: Message) -> None:
             nonlocal answered
             answered = True
             if message["type"] == "http.response.start":
@@ -56,7 +56,7 @@ def limit_bodies(app: App, limit: int) -> App:
         if announced.isdigit() and int(announced) > limit:
             refused = too_large
         else:
-            await app(scope, counted, noted)
+            await app(scope, receive_counted, send_noting_start)
         if refused is not None and not answered:
             await _send_error(send, refused)
 

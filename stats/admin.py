@@ -158,8 +158,8 @@ class RequestEventAdmin(TenantScopedAdmin, ReadOnlyAdmin):
         "asked_tokens",
         "prompt_tokens",
         "tokens_saved",
-        "billed",
-        "saved",
+        "billed_cost_text",
+        "saved_cost_text",
     )
     list_filter = (
         PlanFilter,
@@ -177,12 +177,12 @@ class RequestEventAdmin(TenantScopedAdmin, ReadOnlyAdmin):
     search_help_text = "The x-request-id of a reply."
     ordering = ("-at",)
 
-    @admin.display(ordering="billed_cost")
-    def billed(self, row: RequestEvent) -> str:
+    @admin.display(description="Billed", ordering="billed_cost")
+    def billed_cost_text(self, row: RequestEvent) -> str:
         return "unknown" if row.bill == "unknown" else usd(row.billed_cost)
 
     @admin.display(description="Saved")
-    def saved(self, row: RequestEvent) -> str:
+    def saved_cost_text(self, row: RequestEvent) -> str:
         return usd(
             None
             if row.would_cost is None or row.billed_cost is None

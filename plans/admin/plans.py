@@ -51,7 +51,7 @@ class PlanAdmin(
         "name",
         "owner_name",
         "mode_tag",
-        "saved",
+        "saved_cost",
         "effect_summary",
         "updated_at",
         "preview_links",
@@ -94,7 +94,7 @@ class PlanAdmin(
         return format_html('<span class="tt-does">{}</span>', summarize_plan(plan))
 
     @admin.display(description="Saved, 30 days")
-    def saved(self, plan: Plan) -> str | None:
+    def saved_cost(self, plan: Plan) -> str | None:
         amount: Decimal | None = plan.__dict__.get("saved_lately")  # by `get_changelist_instance`
         if amount is None:
             return None

@@ -13,16 +13,16 @@ from plans.models import Tenant, TenantUsage
 class TenantAdmin(EditConflictMixin, TenantScopedAdmin):
     tenant_column = "id"
     form = TenantForm
-    list_display = ("slug", "name", "cached", "created_at")
+    list_display = ("slug", "name", "cached_usage", "created_at")
     list_select_related = ("usage",)
     search_fields = ("slug", "name")
-    readonly_fields = ("cached",)
+    readonly_fields = ("cached_usage",)
     fieldsets = (
         (None, {"fields": ("slug", "name", "routes")}),
         (
             "Cached answers",
             {
-                "fields": ("cached", "max_entries", "max_bytes"),
+                "fields": ("cached_usage", "max_entries", "max_bytes"),
                 "description": (
                     "Beyond either limit the answers used longest ago go, within some seconds; "
                     "other tenants' stay."
@@ -32,7 +32,7 @@ class TenantAdmin(EditConflictMixin, TenantScopedAdmin):
     )
 
     @admin.display(description="Cached now")
-    def cached(self, tenant: Tenant) -> str:
+    def cached_usage(self, tenant: Tenant) -> str:
         # A missing row raises what getattr takes for a missing attribute.
         usage: TenantUsage | None = getattr(tenant, "usage", None)
         return f"{usage.entries:,} ({filesizeformat(usage.bytes)})" if usage else "-"

@@ -153,10 +153,10 @@ def _serialize_recipient(row: RequestEvent, role: str) -> dict[str, Any]:
 async def _run_in_thread(work: Callable[[], T]) -> T:
     """Django's database and cache calls wait: off the loop, on a connection that ends with them."""
 
-    def closed() -> T:
+    def run_and_close() -> T:
         try:
             return work()
         finally:
             connections.close_all()
 
-    return await asyncio.get_running_loop().run_in_executor(THREAD_POOL, closed)
+    return await asyncio.get_running_loop().run_in_executor(THREAD_POOL, run_and_close)

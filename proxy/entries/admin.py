@@ -79,7 +79,7 @@ class EntryAdmin(TenantScopedAdmin, ReadOnlyAdmin):
         "namespace",
         "size",
         "hits",
-        "made",
+        "stored_at",
         "last_used",
         "expires",
         "route",
@@ -118,8 +118,8 @@ class EntryAdmin(TenantScopedAdmin, ReadOnlyAdmin):
     def short(self, row: Entry) -> str:
         return row.short
 
-    @admin.display(ordering="created_at")
-    def made(self, row: Entry) -> str:
+    @admin.display(description="Made", ordering="created_at")
+    def stored_at(self, row: Entry) -> str:
         return _format_briefly(row.created_at)
 
     @admin.display(description="Last used", ordering="used_at")

@@ -28,9 +28,9 @@ def require_dashboard_access(
     and that changes nothing."""
 
     @wraps(view)
-    def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+    def check_and_call(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if not can_view_dashboard(request.user):
             raise PermissionDenied("It takes the permission to view roll-ups, or plans.")
         return view(request, *args, **kwargs)
 
-    return staff_member_required(never_cache(require_safe(wrapped)))
+    return staff_member_required(never_cache(require_safe(check_and_call)))

@@ -178,7 +178,7 @@ def test_a_dry_run_shows_the_difference_and_saves_nothing(staff: Client, plans: 
     assert [(change.label, change.before, change.after) for change in found[0].changes] == [
         ("Time to live (seconds)", "86,400", "5")
     ]
-    assert found[1].new
+    assert found[1].is_new
     assert "new</span>" in page.content.decode()
     assert Plan.objects.count() == 4
     assert Plan.objects.get(name="faq").ttl == 86_400

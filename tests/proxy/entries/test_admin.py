@@ -198,7 +198,7 @@ def test_tenants_show_what_they_keep(gateway: Gateway) -> None:
     client = staff(gateway, "root")
     time.sleep(3)
     assert re.search(
-        r'field-cached">[1-9]\d* \([\d.]+\s\w+\)<', client.get("/admin/plans/tenant/").text
+        r'field-cached_usage">[1-9]\d* \([\d.]+\s\w+\)<', client.get("/admin/plans/tenant/").text
     )
     page = client.get("/admin/plans/tenant/1/change/").text
     assert "Most cached answers" in page
