@@ -40,7 +40,6 @@ NOT_PERIODIC = {
     "proxy.engines.compressors.pool:PoolCompressor._prepare_worker": "supervises a process until it answers",
     "proxy.endpoints.feedback:_wait_for_event": "ends with a call",
     "proxy.runtime.periodic_task:PeriodicTask._repeat_turns": "the loop that all periodic tasks share",
-    "proxy.pipeline.stages.coalesce:join_flight": "ends with a call",
     "proxy.runtime.worker:Worker._wait_for_requests": "ends with the last requests of a worker that stops",
     "proxy.live_test.service:_retry_until_known": "ends with a call",
     "proxy.runtime.watchdog:Watchdog._watch_loop": "a thread beside the event loop, which it watches",
