@@ -13,7 +13,7 @@ from django.conf import settings
 from django.core.management import get_commands, load_command_class
 from django.urls import Resolver404, resolve
 
-from plans import fields
+from plans import fields, price_terms
 from plans.api.serializers import CacheSerializer, CompressionSerializer, PlanChangeSerializer
 from plans.api.serializers import PlanSerializer as NewPlanSerializer
 from plans.errors import InvalidPlan
@@ -315,3 +315,9 @@ def test_the_readme_is_short() -> None:
 
 def test_the_architecture_is_one_page() -> None:
     assert 6 * 1024 <= (ROOT / "ARCHITECTURE.md").stat().st_size <= 10 * 1024
+
+
+def test_every_rate_of_a_price_is_listed() -> None:
+    page = (DOCS / "prices.md").read_text("utf-8")
+    table = page.split("| Rates | Unit |")[1].split("\n\n")[0]
+    assert set(first_cells(table)) == set(price_terms.NAMES)
