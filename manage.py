@@ -40,17 +40,17 @@ def needs_services(words: list[str]) -> bool:
 def main() -> None:
     """Run the command in sys.argv."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gateway_project.settings")
-    environment.load()
-    var = configuration.var_dir()
+    environment.load_env_file()
+    var = configuration.find_var_dir()
     words = sys.argv[1:]
     if words[:1] == ["serve"]:
         # Before uvicorn takes over and after it: leave by the front door.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         # Before Django loads: prometheus_client reads the variable when it is imported.
-        metrics_dir.prepare(var)
+        metrics_dir.prepare_metrics_dir(var)
     try:
-        if configuration.needed() and needs_services(words):
-            lease.take(var)
+        if configuration.uses_embedded_services() and needs_services(words):
+            lease.acquire_lease(var)
         from django.core.management import execute_from_command_line
 
         execute_from_command_line(sys.argv)
@@ -59,7 +59,7 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     finally:
-        lease.release(var)
+        lease.release_lease(var)
 
 
 if __name__ == "__main__":

@@ -121,7 +121,7 @@ async def turns() -> tuple[list[float], list[float]]:
     from messages.
     """
     pool = PoolCompressor(deadline=30)
-    await pool.warm()
+    await pool.warm_workers()
     cold: list[float] = []
     following: list[float] = []
     for chat in long_chats(CHATS + 1):

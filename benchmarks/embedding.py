@@ -22,7 +22,13 @@ import numpy as np
 
 from demo.workspace import MODELS
 from proxy.core.types import Vector
-from proxy.engines.embedders.onnx import GRAPH, MINILM_ID, TOKENIZER, WEIGHTS, OnnxEmbedder
+from proxy.engines.embedders.onnx import (
+    GRAPH_FILE,
+    MINILM_ID,
+    TOKENIZER_FILE,
+    WEIGHTS_FILE,
+    OnnxEmbedder,
+)
 from proxy.engines.embedders.sentence_transformers import SentenceTransformersEmbedder
 
 THRESHOLDS = (0.85, 0.90, 0.95)
@@ -81,14 +87,14 @@ def quantised(scratch: Path) -> Path:
     made = scratch / MINILM_ID
     made.mkdir()
     quantize_dynamic(
-        MODELS / MINILM_ID / GRAPH,
-        made / GRAPH,
+        MODELS / MINILM_ID / GRAPH_FILE,
+        made / GRAPH_FILE,
         op_types_to_quantize=["MatMul"],
         per_channel=True,
         weight_type=QuantType.QUInt8,
     )
-    (made / WEIGHTS).touch()  # they are in the graph
-    (made / TOKENIZER).symlink_to(MODELS / MINILM_ID / TOKENIZER)
+    (made / WEIGHTS_FILE).touch()  # they are in the graph
+    (made / TOKENIZER_FILE).symlink_to(MODELS / MINILM_ID / TOKENIZER_FILE)
     return scratch
 
 

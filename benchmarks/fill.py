@@ -12,7 +12,7 @@ import redis
 from pgvector.psycopg import register_vector
 
 from proxy.core.ports import SemanticCache, SemanticEntry
-from proxy.engines.semantic.pgvector import columns
+from proxy.engines.semantic.pgvector import build_row
 
 TYPES = (
     "varchar",
@@ -80,7 +80,7 @@ def fill_redis(url: str, cache: SemanticCache, entries: Iterable[SemanticEntry])
 
 
 def _copy(connection: psycopg.Connection, entries: Iterable[SemanticEntry]) -> None:
-    rows = (columns(entry, entry.vector) for entry in entries)
+    rows = (build_row(entry, entry.vector) for entry in entries)
     first = next(rows)
     with connection.cursor().copy(
         f"COPY proxy_semanticentry ({', '.join(first)}) FROM STDIN (FORMAT BINARY)".encode()

@@ -64,7 +64,7 @@ async def write(
         spooled = time.perf_counter()
         await flusher.flush()
         inserted = time.perf_counter()
-        while await flusher.fold() or await unfolded():  # the gateway's workers fold as well
+        while await flusher.roll_up() or await unfolded():  # the gateway's workers fold as well
             pass
         folding += time.perf_counter() - inserted
         spooling, inserting = spooling + spooled - begun, inserting + inserted - spooled

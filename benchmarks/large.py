@@ -87,7 +87,9 @@ def main() -> None:
             var,
         ):
             real = vectors.embedded(vectors.real_questions(), var / "models")
-            stores = [store for store in _stores(configuration.urls(var)) if store.name in chosen]
+            stores = [
+                store for store in _stores(configuration.resolve_urls(var)) if store.name in chosen
+            ]
             rows = [
                 measure(store, real, entries)
                 for store in stores
@@ -195,7 +197,7 @@ def _entries(bucket: str, kept: Vector) -> Iterator[SemanticEntry]:
         )
 
 
-def _stores(urls: configuration.Urls) -> list[Store]:
+def _stores(urls: configuration.ServiceUrls) -> list[Store]:
     def postgres() -> SemanticCache:
         return PgvectorCache(
             urls.database, MINILM_ID, MINILM_DIMENSION, timeout=SECONDS, write_timeout=SECONDS

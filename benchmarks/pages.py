@@ -81,7 +81,7 @@ def main() -> None:
         TOKENTHRIFT_KEEP_EVENTS_DAYS="3650",
     )
     with stage.gateway(VAR, environment, workers=2) as (url, _):
-        database = configuration.urls(VAR).database
+        database = configuration.resolve_urls(VAR).database
         secrets = accounts(environment)
         made = make(environment, database, arguments.requests, arguments.days)
         pages = list(measured(url, secrets, database))

@@ -11,7 +11,7 @@ from benchmarks import machine
 from demo import stage
 from demo.processes import StartError, plain_environment, running
 from gateway_project.embedded import configuration, lease
-from gateway_project.embedded.processes import free_port
+from gateway_project.embedded.processes import find_free_port
 
 MODEL = "gpt-4o-mini"
 STARTED = "Application startup complete"  # what uvicorn says once for each worker
@@ -25,7 +25,7 @@ class Place:
 
     var: Path
     environment: Mapping[str, str]
-    services: configuration.Urls
+    services: configuration.ServiceUrls
     upstream: str
     upstream_pid: int
 
@@ -68,10 +68,10 @@ def place(var: Path) -> Iterator[Place]:
     Raises ServiceError or StartError.
     """
     environment = plain_environment(TOKENTHRIFT_VAR_DIR=str(var), PYTHONUNBUFFERED="1")
-    lease.take(var)
+    lease.acquire_lease(var)
     try:
         with program("upstream", var=var, environment=environment) as (address, pid):
-            services = configuration.urls(var)
+            services = configuration.resolve_urls(var)
             yield Place(
                 var=var,
                 environment=environment,
@@ -80,7 +80,7 @@ def place(var: Path) -> Iterator[Place]:
                 upstream_pid=pid,
             )
     finally:
-        lease.release(var)
+        lease.release_lease(var)
 
 
 @contextmanager
@@ -89,7 +89,7 @@ def program(
 ) -> Iterator[tuple[str, int]]:
     """`python -m benchmarks.<module>` on a port of its own, once it answers:
     its address and process id."""
-    port = free_port()
+    port = find_free_port()
     address, command = (
         f"http://127.0.0.1:{port}",
         ["-m", f"benchmarks.{module}", "--port", str(port), *arguments],

@@ -135,8 +135,8 @@ def _first(bench: Bench) -> SemanticEntry:
 
 def _sealer(bench: Bench) -> Sealer:
     """The gateway's: what it did not seal itself is a miss."""
-    pepper = configuration.secret(bench.place.var, "TOKENTHRIFT_KEY_PEPPER")
-    return Sealer(pepper, configuration.instance(bench.place.services.database))
+    pepper = configuration.load_secret(bench.place.var, "TOKENTHRIFT_KEY_PEPPER")
+    return Sealer(pepper, configuration.derive_instance(bench.place.services.database))
 
 
 def _entries(

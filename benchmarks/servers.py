@@ -22,7 +22,7 @@ from benchmarks.place import Place, place
 from benchmarks.tally import Tally
 from demo.processes import reach_loopback_directly
 from demo.workspace import ROOT, fresh
-from gateway_project.embedded.processes import LOOPBACK
+from gateway_project.embedded.processes import LOOPBACK_ADDRESS
 
 VERSION = "2.8.7"
 OPTIONS = ["--interface", "asgi", "--http", "1", "--no-ws", "--loop", "uvloop", "--workers", "1"]
@@ -53,7 +53,7 @@ def granian(here: Place) -> Iterator[tuple[str, int]]:
         str(folder / "bin" / "granian"),
         *OPTIONS,
         "--host",
-        LOOPBACK,
+        LOOPBACK_ADDRESS,
         "gateway_project.asgi:application",
         "--port",
     ]

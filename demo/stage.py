@@ -16,7 +16,7 @@ from demo.options import Options
 from demo.processes import StartError, plain_environment, running
 from demo.replay import ROUTE
 from demo.workspace import ROOT
-from gateway_project.embedded.processes import free_port
+from gateway_project.embedded.processes import find_free_port
 
 # To come up; the gateway's first start exports a model.
 GATEWAY_SECONDS, UPSTREAM_SECONDS, ACCOUNTS_SECONDS = 240.0, 30.0, 120.0
@@ -53,7 +53,7 @@ def stage(chosen: Options, var: Path) -> Iterator[Stage]:
 
 @contextmanager
 def _upstream(latency_ms: float, var: Path, environment: Mapping[str, str]) -> Iterator[str]:
-    port = free_port()
+    port = find_free_port()
     address = f"http://127.0.0.1:{port}"
     command = ["-m", "demo.upstream", "--port", str(port), "--latency-ms", str(latency_ms)]
     ready = f"{address}/v1/models"
@@ -73,7 +73,7 @@ def gateway(
     var: Path, environment: Mapping[str, str], *, workers: int = 1
 ) -> Iterator[tuple[str, int]]:
     """A ready gateway on the services of `var`: its address and process id. Raises StartError."""
-    port = free_port()
+    port = find_free_port()
     url = f"http://127.0.0.1:{port}"
     command = [
         "manage.py",

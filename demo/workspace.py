@@ -28,7 +28,7 @@ def fresh(var: Path) -> Iterator[Path]:
     var.parent.mkdir(parents=True, exist_ok=True)
     lock = var.with_name(f"{var.name}.lock")
     try:
-        held = file_locks.take(lock, file_locks.EXCLUSIVE)
+        held = file_locks.acquire_lock(lock, file_locks.EXCLUSIVE)
     except TimeoutError:
         raise WorkspaceBusy(f"Another demo runs in this checkout: it holds {lock}.") from None
     try:
@@ -44,7 +44,7 @@ def empty(var: Path) -> None:
     Raises WorkspaceBusy while a gateway's services run there.
     """
     keeper = var / "run" / "keeper.lock"
-    if keeper.exists() and not file_locks.is_free(keeper, file_locks.SHARED):
+    if keeper.exists() and not file_locks.is_lock_free(keeper, file_locks.SHARED):
         raise WorkspaceBusy(f"A gateway still runs on {var}: stop that `make serve` first.")
     var.mkdir(exist_ok=True)
     MODELS.mkdir(parents=True, exist_ok=True)

@@ -20,19 +20,19 @@ from typing import Any
 from evaluation.chats import Chat, Question, load
 from evaluation.evidence import Sent
 from evaluation.simple import SIMPLE, Cutter
-from plans.snapshot import CompressionSettings, Focus
+from plans.snapshot import CompressionFocus, CompressionSettings
 from proxy.core.compression.compress import compress
 from proxy.core.compression.memo import Memo
 from proxy.core.text.word_vectors import WordVectors
 from proxy.core.types import Message
-from proxy.engines.embedders.onnx import WORDS
+from proxy.engines.embedders.onnx import WORD_VECTORS_FILE
 
 BUDGETS = (4096, 2048)
 MODEL = "gpt-4o-mini"
 # Bytes of what a worker remembers of texts. Each question is asked as if nobody had seen its chat
 # but for the budget before.
 REMEMBERED = 64_000_000
-ENGINES: dict[str, tuple[str, Focus]] = {
+ENGINES: dict[str, tuple[str, CompressionFocus]] = {
     "text_rank": ("text_rank", "question"),
     "text_rank, focus none": ("text_rank", "none"),
     "trim": ("trim", "none"),
@@ -88,14 +88,18 @@ def render(figures: dict[str, dict[str, Any]]) -> str:
 
 def table(models: Path) -> WordVectors | None:
     """The word table, where `prepare_embedder` has made it."""
-    return WordVectors.load(models / WORDS) if (models / WORDS).exists() else None
+    return (
+        WordVectors.load(models / WORD_VECTORS_FILE)
+        if (models / WORD_VECTORS_FILE).exists()
+        else None
+    )
 
 
 def _of_chat(chat: Chat, models: Path) -> list[Outcome]:
     meanings = table(models)
     found: list[Outcome] = []
     for question in chat.questions:
-        memory = Memo(REMEMBERED, meanings=meanings)
+        memory = Memo(REMEMBERED, word_vectors=meanings)
         cutters = {
             name: partial(_cut, memory, *chosen) for name, chosen in ENGINES.items()
         } | SIMPLE
@@ -108,7 +112,7 @@ def _of_chat(chat: Chat, models: Path) -> list[Outcome]:
 
 
 def _cut(
-    memory: Memo, engine: str, focus: Focus, asked: list[Message], budget: int
+    memory: Memo, engine: str, focus: CompressionFocus, asked: list[Message], budget: int
 ) -> list[Message]:
     half = CompressionSettings(engine=engine, max_input_tokens=budget, focus=focus)
     return compress(asked, half, model=MODEL, memory=memory).messages or asked

@@ -51,7 +51,7 @@ def replay(
     """
     sent, kept = {}, {}
     for name, cut in CUTTERS.items():
-        memory = Memo(MEMORY, meanings=meanings)
+        memory = Memo(MEMORY, word_vectors=meanings)
         sent[name] = [cut(prompt, settings, memory) for prompt in chat.requests()]
         kept[name] = [
             _survives(chat, question, cut(_asked(chat, question), settings, memory))

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from evaluation.split import plain
-from proxy.engines.verifiers.weights import LEARNED
+from proxy.engines.verifiers.weights import LEARNED_WEIGHTS_PATH
 
-TAUGHT = LEARNED.with_name("taught.npy")
+TAUGHT = LEARNED_WEIGHTS_PATH.with_name("taught.npy")
 
 
 def write(texts: Iterable[str], path: Path = TAUGHT) -> int:

@@ -20,8 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proxy.core.text.word_vectors import WordVectors, normalize_rows
-from proxy.engines.embedders.export_word_vectors import MATRIX, alone, vocabulary, weighted
-from proxy.engines.embedders.onnx import GRAPH, MINILM_ID, OnnxEmbedder
+from proxy.engines.embedders.export_word_vectors import (
+    MATRIX_PATH,
+    embed_pieces,
+    load_vocabulary,
+    weight_rows,
+)
+from proxy.engines.embedders.onnx import GRAPH_FILE, MINILM_ID, OnnxEmbedder
 
 DIMENSION, RIDGE = 128, 10.0
 # Characters of a text that are read.
@@ -81,12 +86,14 @@ def main() -> None:
         help="where prepare_embedder has put its models",
     )
     arguments = parser.parse_args()
-    pieces = vocabulary(arguments.models)
-    rows = weighted(alone(arguments.models / MINILM_ID / GRAPH, len(pieces)))
+    pieces = load_vocabulary(arguments.models)
+    rows = weight_rows(embed_pieces(arguments.models / MINILM_ID / GRAPH_FILE, len(pieces)))
     some = texts(arguments.data)
     means = normalize_rows(WordVectors(pieces, rows).embed_texts(some)).astype(np.float64)
-    np.save(MATRIX, learn(means, asyncio.run(_vectors(arguments.models, some))).astype(np.float16))
-    print(f"{MATRIX}: from {len(some)} texts")
+    np.save(
+        MATRIX_PATH, learn(means, asyncio.run(_vectors(arguments.models, some))).astype(np.float16)
+    )
+    print(f"{MATRIX_PATH}: from {len(some)} texts")
 
 
 if __name__ == "__main__":

@@ -8,18 +8,21 @@ from typing import Any
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gateway_project.settings")
-django = get_asgi_application()
+django_application = get_asgi_application()
 
 from django.conf import settings  # noqa: E402 -- Django's apps must be loaded first
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware  # noqa: E402 -- likewise
 
-from gateway_project.body_limit import limited  # noqa: E402 -- likewise
+from gateway_project.body_limit import limit_bodies  # noqa: E402 -- likewise
 from proxy.asgi import application as gateway  # noqa: E402 -- likewise
-from proxy.asgi import is_astray  # noqa: E402 -- likewise
-from stats.dashboard.consumers import socket as live  # noqa: E402 -- likewise
+from proxy.asgi import is_misplaced_path  # noqa: E402 -- likewise
+from stats.dashboard.consumers import dashboard_socket  # noqa: E402 -- likewise
 
 Message = MutableMapping[str, Any]
-pages = ProxyHeadersMiddleware(limited(django, settings.MAX_BODY_BYTES), settings.TRUSTED_PROXIES)  # type: ignore[arg-type]  # three names for one type
+django_pages = ProxyHeadersMiddleware(
+    limit_bodies(django_application, settings.MAX_BODY_BYTES),  # type: ignore[arg-type]  # three
+    settings.TRUSTED_PROXIES,  # names for one type
+)
 
 
 async def application(
@@ -33,11 +36,11 @@ async def application(
     ):
         await gateway(scope, receive, send)
     elif scope["type"] == "http":
-        if is_astray(scope["path"]):
+        if is_misplaced_path(scope["path"]):
             await gateway(scope, receive, send)
             return
-        await pages(scope, receive, send)  # type: ignore[arg-type]  # likewise
+        await django_pages(scope, receive, send)  # type: ignore[arg-type]  # likewise
     elif scope["path"].rstrip("/") == "/dashboard/live":
-        await live(scope, receive, send)
+        await dashboard_socket(scope, receive, send)
     else:
         await send({"type": "websocket.close", "code": 4404})

@@ -14,12 +14,12 @@ from redis.exceptions import RedisError, ResponseError
 from redis.retry import Retry
 
 REDIS_TIMEOUT_SECONDS: Final = 0.5  # seconds to connect, and as long again to answer
-NO_SEARCH: Final = (
+NO_SEARCH_MODULE: Final = (
     "The Redis of REDIS_SEMANTIC_URL has no search module (RediSearch): use Redis Stack or Redis 8."
 )
 
 
-def pgvector_refusal() -> str | None:
+def probe_pgvector() -> str | None:
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1 FROM pg_extension WHERE extname = 'vector'")
@@ -32,7 +32,7 @@ def pgvector_refusal() -> str | None:
         return f"PostgreSQL does not answer ({type(error).__name__})."
 
 
-def redis_refusal() -> str | None:
+def probe_redis_search() -> str | None:
     where = urlsplit(settings.REDIS_SEMANTIC_URL)
     shown = f"{where.hostname}:{where.port or 6379}"
     client = Redis.from_url(
@@ -45,7 +45,7 @@ def redis_refusal() -> str | None:
         client.execute_command("FT._LIST")  # type: ignore[no-untyped-call]
     except ResponseError as error:
         return (
-            NO_SEARCH
+            NO_SEARCH_MODULE
             if "unknown command" in str(error).lower()
             else f"Redis at {shown} refuses: {error}."
         )
@@ -60,22 +60,22 @@ def redis_refusal() -> str | None:
 # and it answers.
 
 QDRANT_TIMEOUT_SECONDS: Final = 0.5  # seconds for each step
-NO_SERVER: Final = (
+NO_QDRANT_SERVER: Final = (
     "No Qdrant server is configured: set QDRANT_URL. Without a server each worker would have "
     "entries of its own, which others cannot see."
 )
-NO_CLIENT: Final = (
+NO_QDRANT_CLIENT: Final = (
     "The package qdrant-client is not installed: pip install -r requirements-qdrant.txt."
 )
 
 
-def qdrant_refusal() -> str | None:
+def probe_qdrant() -> str | None:
     """Why not; None when it can serve."""
     url = settings.QDRANT_URL
     if not url:
-        return NO_SERVER
+        return NO_QDRANT_SERVER
     if find_spec("qdrant_client") is None:
-        return NO_CLIENT
+        return NO_QDRANT_CLIENT
     headers = {"api-key": settings.QDRANT_API_KEY} if settings.QDRANT_API_KEY else {}
     try:
         where = urlsplit(url)

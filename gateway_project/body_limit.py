@@ -20,7 +20,7 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 
-def limited(app: App, limit: int) -> App:
+def limit_bodies(app: App, limit: int) -> App:
     """The application with bodies of at most `limit` bytes and a request id.
 
     A longer body is answered 413 and the connection closed.
@@ -58,12 +58,12 @@ def limited(app: App, limit: int) -> App:
         else:
             await app(scope, counted, noted)
         if refused is not None and not answered:
-            await _refuse(send, refused)
+            await _send_error(send, refused)
 
     return application
 
 
-async def _refuse(send: Send, error: GatewayError) -> None:
+async def _send_error(send: Send, error: GatewayError) -> None:
     body = orjson.dumps(error.error_object())
     headers = [
         (b"content-type", b"application/json"),

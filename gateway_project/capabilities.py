@@ -5,12 +5,12 @@ from decimal import Decimal
 from typing import Final
 
 from gateway_project import backend_probes
-from gateway_project.backend_probes import pgvector_refusal, redis_refusal
-from plans.capabilities import CompressionEngine, Engine, KeyUse, Traffic
+from gateway_project.backend_probes import probe_pgvector, probe_redis_search
+from plans.capabilities import ChatTurnCounts, CompressionEngineOption, EngineOption, KeyUsage
 from proxy.conf import conf
 from proxy.core.compression import registry
 from proxy.core.text.languages import LANGUAGES
-from proxy.engines.registry import SEMANTIC
+from proxy.engines.registry import SEMANTIC_CACHES
 from proxy.models import Route
 from stats.reports import selectors, totals
 
@@ -18,58 +18,61 @@ from stats.reports import selectors, totals
 class RunningCapabilities:
     """Compression as the catalogue lists it; cache backends as they answer now."""
 
-    def compression_engines(self) -> list[CompressionEngine]:
+    def list_compression_engines(self) -> list[CompressionEngineOption]:
         return [
-            CompressionEngine(
+            CompressionEngineOption(
                 name, engine.title, focus=("question", "none") if engine.focus else ("none",)
             )
             for name, engine in registry.ENGINES.items()
         ]
 
-    def cache_engines(self) -> list[Engine]:
-        return [_engine(name, title, self.refusal(name)) for name, (title, _) in BACKENDS.items()]
+    def list_cache_engines(self) -> list[EngineOption]:
+        return [
+            _build_engine(name, title, self.find_backend_problem(name))
+            for name, (title, _) in BACKEND_PROBES.items()
+        ]
 
-    def languages(self) -> list[str]:
+    def list_languages(self) -> list[str]:
         return list(LANGUAGES)
 
-    def routes(self) -> list[str]:
+    def list_routes(self) -> list[str]:
         return list(
             Route.objects.filter(enabled=True).order_by("name").values_list("name", flat=True)
         )
 
-    def chats(self, plan_id: int) -> Traffic:
-        return Traffic(*selectors.turns(plan_id))
+    def count_later_turns(self, plan_id: int) -> ChatTurnCounts:
+        return ChatTurnCounts(*selectors.count_later_turns(plan_id))
 
-    def saved_lately(self, plan_ids: Collection[int]) -> dict[int, Decimal]:
-        return totals.saved_lately(plan_ids)
+    def sum_recent_savings(self, plan_ids: Collection[int]) -> dict[int, Decimal]:
+        return totals.sum_recent_savings(plan_ids)
 
-    def key_uses(self, key_ids: Collection[int]) -> dict[int, KeyUse]:
+    def count_key_uses(self, key_ids: Collection[int]) -> dict[int, KeyUsage]:
         return {
-            key: KeyUse(requests, last_at)
-            for key, (requests, last_at) in totals.key_uses(key_ids).items()
+            key: KeyUsage(requests, last_at)
+            for key, (requests, last_at) in totals.count_key_uses(key_ids).items()
         }
 
-    def refusal(self, backend: str) -> str | None:
-        if backend not in BACKENDS:
-            return f"Must be one of: {', '.join(BACKENDS)}."
-        return BACKENDS[backend][1]()
+    def find_backend_problem(self, backend: str) -> str | None:
+        if backend not in BACKEND_PROBES:
+            return f"Must be one of: {', '.join(BACKEND_PROBES)}."
+        return BACKEND_PROBES[backend][1]()
 
-    def verifier_refusal(self) -> str | None:
+    def find_verifier_problem(self) -> str | None:
         from proxy.engines.verifiers.weights import is_prepared  # brings numpy
 
         return (
             None
-            if is_prepared(conf.models)
+            if is_prepared(conf.models_folder)
             else "The verifier is not prepared: run manage.py prepare_embedder."
         )
 
 
-def _engine(name: str, title: str, refusal: str | None) -> Engine:
-    return Engine(name, title, available=refusal is None, reason=refusal or "")
+def _build_engine(name: str, title: str, refusal: str | None) -> EngineOption:
+    return EngineOption(name, title, available=refusal is None, reason=refusal or "")
 
 
-BACKENDS: Final[Mapping[str, tuple[str, Callable[[], str | None]]]] = {
-    "pgvector_semantic": (SEMANTIC["pgvector_semantic"].title, pgvector_refusal),
-    "redis_semantic": (SEMANTIC["redis_semantic"].title, redis_refusal),
-    "qdrant_semantic": (SEMANTIC["qdrant_semantic"].title, backend_probes.qdrant_refusal),
+BACKEND_PROBES: Final[Mapping[str, tuple[str, Callable[[], str | None]]]] = {
+    "pgvector_semantic": (SEMANTIC_CACHES["pgvector_semantic"].title, probe_pgvector),
+    "redis_semantic": (SEMANTIC_CACHES["redis_semantic"].title, probe_redis_search),
+    "qdrant_semantic": (SEMANTIC_CACHES["qdrant_semantic"].title, backend_probes.probe_qdrant),
 }

@@ -12,15 +12,15 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 
-def load() -> None:
+def load_env_file() -> None:
     """Add the variables of `.env` (or of the file TOKENTHRIFT_ENV_FILE names) to the environment,
     which wins over the file."""
     environ.Env.read_env(
-        text("TOKENTHRIFT_ENV_FILE", str(Path(__file__).resolve().parent.parent / ".env"))
+        read_text("TOKENTHRIFT_ENV_FILE", str(Path(__file__).resolve().parent.parent / ".env"))
     )
 
 
-def text(name: str, default: str = "") -> str:
+def read_text(name: str, default: str = "") -> str:
     """The variable, or the content of the file that `<name>_FILE` names, or the default.
 
     Raises ImproperlyConfigured when both are set or the file cannot be read.
@@ -38,9 +38,9 @@ def text(name: str, default: str = "") -> str:
         ) from error
 
 
-def number(name: str, default: float, *, low: float, high: float) -> float:
+def read_number(name: str, default: float, *, low: float, high: float) -> float:
     """The variable as a number within low..high. Raises ImproperlyConfigured otherwise."""
-    raw = text(name, str(default))
+    raw = read_text(name, str(default))
     try:
         value = float(raw)
     except ValueError:
@@ -50,17 +50,17 @@ def number(name: str, default: float, *, low: float, high: float) -> float:
     return value
 
 
-def integer(name: str, default: int, *, low: int, high: int) -> int:
+def read_integer(name: str, default: int, *, low: int, high: int) -> int:
     """The variable as a whole number within low..high. Raises ImproperlyConfigured otherwise."""
-    value = number(name, default, low=low, high=high)
+    value = read_number(name, default, low=low, high=high)
     if not value.is_integer():
         raise ImproperlyConfigured(f"{name} must be a whole number, got {value:g}.")
     return int(value)
 
 
-def flag(name: str, default: bool = False) -> bool:
+def read_flag(name: str, default: bool = False) -> bool:
     """The variable as a yes or no. Raises ImproperlyConfigured for anything else."""
-    raw = text(name, "yes" if default else "no").lower()
+    raw = read_text(name, "yes" if default else "no").lower()
     if raw in {"1", "true", "yes", "on"}:
         return True
     if raw in {"0", "false", "no", "off"}:
@@ -68,6 +68,6 @@ def flag(name: str, default: bool = False) -> bool:
     raise ImproperlyConfigured(f"{name} must be yes or no, got {raw!r}.")
 
 
-def words(name: str, default: str = "") -> list[str]:
+def read_word_list(name: str, default: str = "") -> list[str]:
     """The variable split at commas, blanks dropped."""
-    return [word.strip() for word in text(name, default).split(",") if word.strip()]
+    return [word.strip() for word in read_text(name, default).split(",") if word.strip()]

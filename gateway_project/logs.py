@@ -11,24 +11,24 @@ from django.core.exceptions import ImproperlyConfigured
 
 from proxy.core.request_ids import REQUEST_ID
 
-FORMATS: Final = {"text": "RedactingFormatter", "json": "JsonFormatter"}
+FORMATTERS: Final = {"text": "RedactingFormatter", "json": "JsonFormatter"}
 
-_SECRET = re.compile(
+_SECRET_PATTERN = re.compile(
     r"(?P<head>\b(?:tta?|sk|pk)-)[A-Za-z0-9_-]{8,}"  # our keys, and the shape most providers use
     r"|(?P<bearer>\bbearer\s+)[^\s'\",]+"
     r"|(?P<address>\b[a-z][a-z0-9+.-]{0,30}://[^\s:/@]*:)[^\s/@]+(?=@)",
     re.IGNORECASE,
 )
 # One of these is in every match: to look for them takes a hundredth of the time.
-_SIGNS = ("tt-", "tta-", "sk-", "pk-", "bearer", "://")
+_SECRET_SIGNS = ("tt-", "tta-", "sk-", "pk-", "bearer", "://")
 
 
-def redact(text: str) -> str:
+def redact_secrets(text: str) -> str:
     """The text with API keys, bearer tokens and passwords inside addresses replaced by `***`."""
     lower = text.lower()
-    if not any(sign in lower for sign in _SIGNS):
+    if not any(sign in lower for sign in _SECRET_SIGNS):
         return text
-    return _SECRET.sub(lambda match: f"{match[match.lastgroup or 0]}***", text)
+    return _SECRET_PATTERN.sub(lambda match: f"{match[match.lastgroup or 0]}***", text)
 
 
 class RedactingFormatter(logging.Formatter):
@@ -36,7 +36,7 @@ class RedactingFormatter(logging.Formatter):
     a filter on the record would see neither its arguments nor its exception."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return redact(super().format(record))
+        return redact_secrets(super().format(record))
 
 
 class JsonFormatter(logging.Formatter):
@@ -49,15 +49,17 @@ class JsonFormatter(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
             "logger": record.name,
-            "message": redact(record.getMessage()),
+            "message": redact_secrets(record.getMessage()),
         }
         decision = getattr(record, "decision", None)
         if request_id := decision.event_id if decision is not None else REQUEST_ID.get():
             line["request_id"] = request_id
         if record.exc_info:
-            line["exception"] = redact(self.formatException(record.exc_info))
+            line["exception"] = redact_secrets(self.formatException(record.exc_info))
         if decision is not None:
-            line["decision"] = orjson.Fragment(redact(orjson.dumps(decision, default=str).decode()))
+            line["decision"] = orjson.Fragment(
+                redact_secrets(orjson.dumps(decision, default=str).decode())
+            )
         try:
             return orjson.dumps(line).decode()
         except TypeError:  # half a surrogate pair in a message
@@ -66,22 +68,22 @@ class JsonFormatter(logging.Formatter):
             ).decode()
 
 
-def config(level: str, form: str = "text") -> dict[str, Any]:
+def build_logging_config(level: str, form: str = "text") -> dict[str, Any]:
     """Django's LOGGING.
 
     Access lines are uvicorn's and stay off: the ledger holds a row for every request. Raises
     ImproperlyConfigured for an unknown form.
     """
-    if form not in FORMATS:
+    if form not in FORMATTERS:
         raise ImproperlyConfigured(
-            f"TOKENTHRIFT_LOG_FORMAT must be one of {', '.join(FORMATS)}, got {form!r}."
+            f"TOKENTHRIFT_LOG_FORMAT must be one of {', '.join(FORMATTERS)}, got {form!r}."
         )
     return {
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {
             "line": {
-                "()": f"gateway_project.logs.{FORMATS[form]}",
+                "()": f"gateway_project.logs.{FORMATTERS[form]}",
                 "format": "{asctime} {levelname} {name} {message}",
                 "style": "{",
             }

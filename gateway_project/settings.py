@@ -15,97 +15,107 @@ from gateway_project import environment, logs
 from gateway_project.embedded import configuration
 
 BASE_DIR = configuration.BASE_DIR
-VAR_DIR = configuration.var_dir()
-URLS = configuration.urls(VAR_DIR)
+VAR_DIR = configuration.find_var_dir()
+URLS = configuration.resolve_urls(VAR_DIR)
 LOOPBACK = {"localhost", "127.0.0.1", "[::1]"}
 
 VERSION = "0.1.0"
-DEBUG = environment.flag("TOKENTHRIFT_DEBUG")
-SECRET_KEY = configuration.secret(VAR_DIR, "TOKENTHRIFT_SECRET_KEY")
-ALLOWED_HOSTS = environment.words("TOKENTHRIFT_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
-CSRF_TRUSTED_ORIGINS = environment.words("TOKENTHRIFT_TRUSTED_ORIGINS")
+DEBUG = environment.read_flag("TOKENTHRIFT_DEBUG")
+SECRET_KEY = configuration.load_secret(VAR_DIR, "TOKENTHRIFT_SECRET_KEY")
+ALLOWED_HOSTS = environment.read_word_list("TOKENTHRIFT_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
+CSRF_TRUSTED_ORIGINS = environment.read_word_list("TOKENTHRIFT_TRUSTED_ORIGINS")
 
 # The gateway. `proxy.conf` and the services read these at the moment of use. Times in seconds.
-HOST = environment.text("TOKENTHRIFT_HOST", "127.0.0.1")
-PORT = environment.integer("TOKENTHRIFT_PORT", 8000, low=1, high=65535)
-WORKERS = environment.integer("TOKENTHRIFT_WORKERS", 1, low=1, high=256)
-TRUSTED_PROXIES = environment.words("TOKENTHRIFT_TRUSTED_PROXIES", "127.0.0.1")
-KEY_PEPPER = configuration.secret(VAR_DIR, "TOKENTHRIFT_KEY_PEPPER")
+HOST = environment.read_text("TOKENTHRIFT_HOST", "127.0.0.1")
+PORT = environment.read_integer("TOKENTHRIFT_PORT", 8000, low=1, high=65535)
+WORKERS = environment.read_integer("TOKENTHRIFT_WORKERS", 1, low=1, high=256)
+TRUSTED_PROXIES = environment.read_word_list("TOKENTHRIFT_TRUSTED_PROXIES", "127.0.0.1")
+KEY_PEPPER = configuration.load_secret(VAR_DIR, "TOKENTHRIFT_KEY_PEPPER")
 ENCRYPTION_KEYS = [
     key.strip()
-    for key in configuration.secret(VAR_DIR, "TOKENTHRIFT_ENCRYPTION_KEYS").split(",")
+    for key in configuration.load_secret(VAR_DIR, "TOKENTHRIFT_ENCRYPTION_KEYS").split(",")
     if key.strip()
 ]
-ENCRYPT_CACHE = environment.flag("TOKENTHRIFT_ENCRYPT_CACHE")
-ADMIN_KEY = environment.text("TOKENTHRIFT_ADMIN_KEY")
-METRICS_TOKEN = environment.text("TOKENTHRIFT_METRICS_TOKEN")
-INSTANCE = environment.text("TOKENTHRIFT_INSTANCE") or configuration.instance(URLS.database)
+ENCRYPT_CACHE = environment.read_flag("TOKENTHRIFT_ENCRYPT_CACHE")
+ADMIN_KEY = environment.read_text("TOKENTHRIFT_ADMIN_KEY")
+METRICS_TOKEN = environment.read_text("TOKENTHRIFT_METRICS_TOKEN")
+INSTANCE = environment.read_text("TOKENTHRIFT_INSTANCE") or configuration.derive_instance(
+    URLS.database
+)
 # How long requests in flight may take after SIGTERM. Container platforms kill after 30 s where
 # nobody said otherwise.
-SHUTDOWN_SECONDS = environment.integer("TOKENTHRIFT_SHUTDOWN_SECONDS", 25, low=1, high=3600)
-SPOOL_DIR = Path(environment.text("TOKENTHRIFT_SPOOL_DIR", str(VAR_DIR / "spool")))
+SHUTDOWN_SECONDS = environment.read_integer("TOKENTHRIFT_SHUTDOWN_SECONDS", 25, low=1, high=3600)
+SPOOL_DIR = Path(environment.read_text("TOKENTHRIFT_SPOOL_DIR", str(VAR_DIR / "spool")))
 SPOOL_BYTES = (
-    environment.integer("TOKENTHRIFT_SPOOL_MB", 4096, low=0, high=10_000_000) * 1024 * 1024
+    environment.read_integer("TOKENTHRIFT_SPOOL_MB", 4096, low=0, high=10_000_000) * 1024 * 1024
 )
 SPOOL_MEMORY_BYTES = (
-    environment.integer("TOKENTHRIFT_SPOOL_MEMORY_MB", 64, low=1, high=100_000) * 1024 * 1024
+    environment.read_integer("TOKENTHRIFT_SPOOL_MEMORY_MB", 64, low=1, high=100_000) * 1024 * 1024
 )
-EMBEDDER = environment.text("TOKENTHRIFT_EMBEDDER", "minilm")
-COMPRESSORS = environment.integer("TOKENTHRIFT_COMPRESSORS", 1, low=1, high=64)
+EMBEDDER = environment.read_text("TOKENTHRIFT_EMBEDDER", "minilm")
+COMPRESSORS = environment.read_integer("TOKENTHRIFT_COMPRESSORS", 1, low=1, high=64)
 COMPRESSION_DEADLINE = (
-    environment.number("TOKENTHRIFT_COMPRESSION_DEADLINE_MS", 5000, low=10, high=60_000) / 1000
+    environment.read_number("TOKENTHRIFT_COMPRESSION_DEADLINE_MS", 5000, low=10, high=60_000) / 1000
 )
-MAX_BODY_BYTES = environment.integer(
+MAX_BODY_BYTES = environment.read_integer(
     "TOKENTHRIFT_MAX_BODY_BYTES", 16 * 1024 * 1024, low=1024, high=1024**3
 )
-MAX_DEPTH = environment.integer("TOKENTHRIFT_MAX_DEPTH", 64, low=8, high=200)
-MAX_JSON_VALUES = environment.integer(
+MAX_DEPTH = environment.read_integer("TOKENTHRIFT_MAX_DEPTH", 64, low=8, high=200)
+MAX_JSON_VALUES = environment.read_integer(
     "TOKENTHRIFT_MAX_JSON_VALUES", 500_000, low=1000, high=50_000_000
 )
-MAX_MESSAGES = environment.integer("TOKENTHRIFT_MAX_MESSAGES", 10_000, low=1, high=1_000_000)
-MAX_PARTS = environment.integer("TOKENTHRIFT_MAX_PARTS", 10_000, low=1, high=1_000_000)
-MAX_HEAD_BYTES = environment.integer(
+MAX_MESSAGES = environment.read_integer("TOKENTHRIFT_MAX_MESSAGES", 10_000, low=1, high=1_000_000)
+MAX_PARTS = environment.read_integer("TOKENTHRIFT_MAX_PARTS", 10_000, low=1, high=1_000_000)
+MAX_HEAD_BYTES = environment.read_integer(
     "TOKENTHRIFT_MAX_HEAD_BYTES", 64 * 1024, low=4096, high=1024**2
 )
-MAX_HEADERS = environment.integer("TOKENTHRIFT_MAX_HEADERS", 200, low=16, high=10_000)
-HEAD_TIMEOUT = environment.number("TOKENTHRIFT_HEAD_TIMEOUT", 30, low=1, high=3600)
-BODY_TIMEOUT = environment.number("TOKENTHRIFT_BODY_TIMEOUT", 60, low=1, high=3600)
-UNREAD_TIMEOUT = environment.number("TOKENTHRIFT_UNREAD_TIMEOUT", 60, low=1, high=3600)
-CONNECTIONS_PER_ADDRESS = environment.integer(
+MAX_HEADERS = environment.read_integer("TOKENTHRIFT_MAX_HEADERS", 200, low=16, high=10_000)
+HEAD_TIMEOUT = environment.read_number("TOKENTHRIFT_HEAD_TIMEOUT", 30, low=1, high=3600)
+BODY_TIMEOUT = environment.read_number("TOKENTHRIFT_BODY_TIMEOUT", 60, low=1, high=3600)
+UNREAD_TIMEOUT = environment.read_number("TOKENTHRIFT_UNREAD_TIMEOUT", 60, low=1, high=3600)
+CONNECTIONS_PER_ADDRESS = environment.read_integer(
     "TOKENTHRIFT_CONNECTIONS_PER_ADDRESS", 1000, low=0, high=1_000_000
 )
-REQUESTS_PER_KEY = environment.integer("TOKENTHRIFT_REQUESTS_PER_KEY", 1000, low=0, high=1_000_000)
-CACHE_BUDGET = environment.number("TOKENTHRIFT_CACHE_BUDGET_MS", 100, low=1, high=10_000) / 1000
-STORE_BUDGET = environment.number("TOKENTHRIFT_STORE_BUDGET_MS", 2000, low=1, high=60_000) / 1000
-EXACT_MEMORY = (
-    environment.integer("TOKENTHRIFT_EXACT_MEMORY_MB", 16, low=0, high=65_536) * 1024 * 1024
+REQUESTS_PER_KEY = environment.read_integer(
+    "TOKENTHRIFT_REQUESTS_PER_KEY", 1000, low=0, high=1_000_000
 )
-SIMILARITY_FLOOR = environment.number("TOKENTHRIFT_SIMILARITY_FLOOR", 0.50, low=0, high=1)
-CANDIDATES = environment.integer("TOKENTHRIFT_CANDIDATES", 3, low=1, high=50)
-KEEP_EVENTS_DAYS = environment.integer("TOKENTHRIFT_KEEP_EVENTS_DAYS", 400, low=0, high=36_500)
-KEEP_MINUTES_DAYS = environment.integer("TOKENTHRIFT_KEEP_MINUTES_DAYS", 7, low=0, high=36_500)
-KEEP_HOURS_DAYS = environment.integer("TOKENTHRIFT_KEEP_HOURS_DAYS", 400, low=0, high=36_500)
-IMPRINT_DAYS = environment.integer("TOKENTHRIFT_IMPRINT_DAYS", 7, low=0, high=90)
-UPKEEP_SECONDS = environment.number("TOKENTHRIFT_UPKEEP_SECONDS", 3600, low=1, high=86_400)
-FEEDBACK_PER_MINUTE = environment.integer(
+CACHE_BUDGET = (
+    environment.read_number("TOKENTHRIFT_CACHE_BUDGET_MS", 100, low=1, high=10_000) / 1000
+)
+STORE_BUDGET = (
+    environment.read_number("TOKENTHRIFT_STORE_BUDGET_MS", 2000, low=1, high=60_000) / 1000
+)
+EXACT_MEMORY = (
+    environment.read_integer("TOKENTHRIFT_EXACT_MEMORY_MB", 16, low=0, high=65_536) * 1024 * 1024
+)
+SIMILARITY_FLOOR = environment.read_number("TOKENTHRIFT_SIMILARITY_FLOOR", 0.50, low=0, high=1)
+CANDIDATES = environment.read_integer("TOKENTHRIFT_CANDIDATES", 3, low=1, high=50)
+KEEP_EVENTS_DAYS = environment.read_integer("TOKENTHRIFT_KEEP_EVENTS_DAYS", 400, low=0, high=36_500)
+KEEP_MINUTES_DAYS = environment.read_integer("TOKENTHRIFT_KEEP_MINUTES_DAYS", 7, low=0, high=36_500)
+KEEP_HOURS_DAYS = environment.read_integer("TOKENTHRIFT_KEEP_HOURS_DAYS", 400, low=0, high=36_500)
+IMPRINT_DAYS = environment.read_integer("TOKENTHRIFT_IMPRINT_DAYS", 7, low=0, high=90)
+UPKEEP_SECONDS = environment.read_number("TOKENTHRIFT_UPKEEP_SECONDS", 3600, low=1, high=86_400)
+FEEDBACK_PER_MINUTE = environment.read_integer(
     "TOKENTHRIFT_FEEDBACK_PER_MINUTE", 60, low=1, high=100_000
 )
 # Fills the port of plans.capabilities.
 CAPABILITIES = "gateway_project.capabilities.RunningCapabilities"
 REDIS_URL, REDIS_SEMANTIC_URL, QDRANT_URL = URLS.redis, URLS.redis_semantic, URLS.qdrant
-QDRANT_API_KEY = environment.text("TOKENTHRIFT_QDRANT_API_KEY")
+QDRANT_API_KEY = environment.read_text("TOKENTHRIFT_QDRANT_API_KEY")
 
 # Traces go where this or one of the standard variables (opentelemetry.io, "OTLP Exporter
 # Configuration") says; nowhere by default.
-OTLP_ENDPOINT = environment.text("TOKENTHRIFT_OTLP_ENDPOINT")
+OTLP_ENDPOINT = environment.read_text("TOKENTHRIFT_OTLP_ENDPOINT")
 _OTLP = (
     OTLP_ENDPOINT,
-    *map(environment.text, ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")),
+    *map(
+        environment.read_text, ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+    ),
 )
 TRACING = (
     any(_OTLP)
-    and not environment.flag("OTEL_SDK_DISABLED")
-    and environment.text("OTEL_TRACES_EXPORTER", "otlp") == "otlp"
+    and not environment.read_flag("OTEL_SDK_DISABLED")
+    and environment.read_text("OTEL_TRACES_EXPORTER", "otlp") == "otlp"
 )
 
 INSTALLED_APPS = [
@@ -139,13 +149,13 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
-    "plans.middleware.TenantPages",
+    "plans.middleware.TenantPagesMiddleware",
     "axes.middleware.AxesMiddleware",
-    "plans.login_limits.OneLogInAtATime",
+    "plans.login_limits.LoginQueueMiddleware",
 ]
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
-    "plans.access.TenantBounds",
+    "plans.access.TenantPermissionBackend",
     "django.contrib.auth.backends.ModelBackend",
 ]
 ROOT_URLCONF = "gateway_project.urls"
@@ -201,7 +211,7 @@ warnings.filterwarnings(
 )
 
 
-def _redis_cache(part: str, serializer: str) -> dict[str, Any]:
+def _build_redis_cache(part: str, serializer: str) -> dict[str, Any]:
     """One cache alias on Redis.
 
     django-redis keeps one pool per address, so the (unused) fragment gives each alias a pool of its
@@ -223,8 +233,8 @@ def _redis_cache(part: str, serializer: str) -> dict[str, Any]:
 
 # Never call `cache.clear()` on either: it flushes the whole database, the other alias included.
 CACHES = {
-    "default": _redis_cache("django", "django_redis.serializers.json.JSONSerializer"),
-    "exact": _redis_cache("exact", "proxy.cache_serializer.EnvelopeSerializer"),
+    "default": _build_redis_cache("django", "django_redis.serializers.json.JSONSerializer"),
+    "exact": _build_redis_cache("exact", "proxy.cache_serializer.EnvelopeSerializer"),
 }
 CHANNEL_LAYERS = {
     "default": {
@@ -247,10 +257,10 @@ CHANNEL_LAYERS = {
 
 # Browsers. TLS ends at a proxy in front; its X-Forwarded-Proto counts when it comes from
 # TRUSTED_PROXIES.
-HTTPS = environment.flag("TOKENTHRIFT_HTTPS", not set(ALLOWED_HOSTS) <= LOOPBACK)
+HTTPS = environment.read_flag("TOKENTHRIFT_HTTPS", not set(ALLOWED_HOSTS) <= LOOPBACK)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
 SECURE_REDIRECT_EXEMPT = [r"^(livez|readyz|healthz|metrics)/?$"]  # asked by machines inside
-SECURE_HSTS_SECONDS = environment.integer(
+SECURE_HSTS_SECONDS = environment.read_integer(
     "TOKENTHRIFT_HSTS_SECONDS", 0, low=0, high=10 * 365 * 86400
 )
 SECURE_REFERRER_POLICY = "same-origin"
@@ -292,13 +302,13 @@ AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
 # An address alone, and a name alone, have higher limits.
-AXES_HANDLER = "plans.login_limits.FailureLimits"
+AXES_HANDLER = "plans.login_limits.LoginFailureHandler"
 
-LOGGING = logs.config(
-    environment.text("TOKENTHRIFT_LOG_LEVEL", "INFO").upper(),
-    environment.text("TOKENTHRIFT_LOG_FORMAT", "text"),
+LOGGING = logs.build_logging_config(
+    environment.read_text("TOKENTHRIFT_LOG_LEVEL", "INFO").upper(),
+    environment.read_text("TOKENTHRIFT_LOG_FORMAT", "text"),
 )
-LOG_REQUESTS = environment.flag("TOKENTHRIFT_LOG_REQUESTS")
+LOG_REQUESTS = environment.read_flag("TOKENTHRIFT_LOG_REQUESTS")
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [

@@ -26,7 +26,7 @@ from proxy.entries.api import PlanEntriesView
 from proxy.entries.invalidate_api import PlanInvalidateView
 from proxy.explain.api import PlanExplainView
 from proxy.explain.page import explain_page
-from proxy.live_test.page import trial_page
+from proxy.live_test.page import live_test_page
 from proxy.preview.api import PlanPreviewView
 from proxy.preview.page import preview_page
 from proxy.replay.api import PlanReplayView
@@ -34,7 +34,7 @@ from proxy.replay.page import replay_page
 from stats.api.tuning import PlanTuningView
 from stats.api.views import AllStatsView, PlanStatsView, SemanticTierView
 from stats.dashboard.tuning_page import tuning_page
-from stats.dashboard.views import dashboard, request_list, request_page, semantic_tier_on
+from stats.dashboard.views import dashboard_page, request_list, request_page, turn_semantic_tier_on
 from stats.monitoring import views
 
 SCHEMA_RENDERERS = [
@@ -44,12 +44,12 @@ SCHEMA_RENDERERS = [
     OpenApiYamlRenderer,
 ]
 # Swagger UI draws its icons as data: images; scripts and styles stay our own files.
-docs = csp_update({"img-src": ["data:"]})(
+docs_view = csp_update({"img-src": ["data:"]})(
     SpectacularSwaggerSplitView.as_view(template_name="api/docs.html", url_name="schema")
 )
 
 
-def both(route: str, view: Callable[..., Any], name: str) -> list[URLPattern]:
+def build_slash_routes(route: str, view: Callable[..., Any], name: str) -> list[URLPattern]:
     """The route as given and with a slash behind it."""
     return [path(route, view, name=name), path(f"{route}/", view)]
 
@@ -78,49 +78,65 @@ urlpatterns: list[URLPattern | URLResolver] = [
     ),
     path(
         "admin/plans/plan/<int:plan>/test/",
-        admin.site.admin_view(trial_page),
+        admin.site.admin_view(live_test_page),
         name="plan-trial-page",
     ),
     path("admin/", admin.site.urls),
-    *both("token-saving/plans", api_views.PlansView.as_view(), "plans"),
-    *both("token-saving/plans/<str:plan>", api_views.PlanView.as_view(), "plan"),
-    *both("token-saving/plans/<str:plan>/stats", PlanStatsView.as_view(), "plan-stats"),
-    *both(
+    *build_slash_routes("token-saving/plans", api_views.PlansView.as_view(), "plans"),
+    *build_slash_routes("token-saving/plans/<str:plan>", api_views.PlanView.as_view(), "plan"),
+    *build_slash_routes(
+        "token-saving/plans/<str:plan>/stats", PlanStatsView.as_view(), "plan-stats"
+    ),
+    *build_slash_routes(
         "token-saving/plans/<str:plan>/invalidate", PlanInvalidateView.as_view(), "plan-invalidate"
     ),
-    *both("token-saving/plans/<str:plan>/entries", PlanEntriesView.as_view(), "plan-entries"),
-    *both(
+    *build_slash_routes(
+        "token-saving/plans/<str:plan>/entries", PlanEntriesView.as_view(), "plan-entries"
+    ),
+    *build_slash_routes(
         "token-saving/plans/<str:plan>/semantic-tier/on",
         SemanticTierView.as_view(),
         "plan-semantic-tier-on",
     ),
-    *both("token-saving/plans/<str:plan>/preview", PlanPreviewView.as_view(), "plan-preview"),
-    *both("token-saving/plans/<str:plan>/explain", PlanExplainView.as_view(), "plan-explain"),
-    *both("token-saving/plans/<str:plan>/tuning", PlanTuningView.as_view(), "plan-tuning"),
-    *both("token-saving/plans/<str:plan>/replay", PlanReplayView.as_view(), "plan-replay"),
-    *both("token-saving/stats", AllStatsView.as_view(), "stats"),
-    *both("token-saving/cache-engines", api_views.CacheEnginesView.as_view(), "cache-engines"),
-    *both(
+    *build_slash_routes(
+        "token-saving/plans/<str:plan>/preview", PlanPreviewView.as_view(), "plan-preview"
+    ),
+    *build_slash_routes(
+        "token-saving/plans/<str:plan>/explain", PlanExplainView.as_view(), "plan-explain"
+    ),
+    *build_slash_routes(
+        "token-saving/plans/<str:plan>/tuning", PlanTuningView.as_view(), "plan-tuning"
+    ),
+    *build_slash_routes(
+        "token-saving/plans/<str:plan>/replay", PlanReplayView.as_view(), "plan-replay"
+    ),
+    *build_slash_routes("token-saving/stats", AllStatsView.as_view(), "stats"),
+    *build_slash_routes(
+        "token-saving/cache-engines", api_views.CacheEnginesView.as_view(), "cache-engines"
+    ),
+    *build_slash_routes(
         "token-saving/compression-engines",
         api_views.CompressionEnginesView.as_view(),
         "compression-engines",
     ),
-    *both("api/schema", SchemaView.as_view(renderer_classes=SCHEMA_RENDERERS), "schema"),
-    *both("api/docs", docs, "docs"),
+    *build_slash_routes(
+        "api/schema", SchemaView.as_view(renderer_classes=SCHEMA_RENDERERS), "schema"
+    ),
+    *build_slash_routes("api/docs", docs_view, "docs"),
     path("favicon.ico", RedirectView.as_view(url=static("dashboard-icon.svg"))),
     path("", RedirectView.as_view(url="/dashboard/")),
-    *both("dashboard", dashboard, "dashboard"),
-    *both("dashboard/requests", request_list, "dashboard-requests"),
-    *both("dashboard/requests/<uuid:event>", request_page, "dashboard-request"),
+    *build_slash_routes("dashboard", dashboard_page, "dashboard"),
+    *build_slash_routes("dashboard/requests", request_list, "dashboard-requests"),
+    *build_slash_routes("dashboard/requests/<uuid:event>", request_page, "dashboard-request"),
     path(
         "dashboard/plans/<int:plan>/semantic-tier/on",
-        semantic_tier_on,
+        turn_semantic_tier_on,
         name="dashboard-semantic-tier-on",
     ),
-    *both("livez", views.livez, "livez"),
-    *both("readyz", views.readyz, "readyz"),
-    *both("healthz", views.readyz, "healthz"),
-    *both("metrics", views.metrics_page, "metrics"),
+    *build_slash_routes("livez", views.livez, "livez"),
+    *build_slash_routes("readyz", views.readyz, "readyz"),
+    *build_slash_routes("healthz", views.readyz, "healthz"),
+    *build_slash_routes("metrics", views.metrics_page, "metrics"),
     path("token-saving", api_views.UnknownPathView.as_view()),
     path("token-saving/<path:path>", api_views.UnknownPathView.as_view()),
     path("token-saving/", api_views.UnknownPathView.as_view()),

@@ -17,10 +17,10 @@ from plans.models import Membership, Plan, Tenant
 PLATFORM_ADMIN: Final = "Platform admin"
 TENANT_ADMIN: Final = "Tenant admin"
 VIEWER: Final = "Viewer"
-GROUPS: Final = (PLATFORM_ADMIN, TENANT_ADMIN, VIEWER)
+GROUP_NAMES: Final = (PLATFORM_ADMIN, TENANT_ADMIN, VIEWER)
 # What a person of a tenant may ever hold: all of it is about rows of their own, or for everybody to
 # read.
-OF_TENANTS: Final = frozenset(
+TENANT_PERMISSIONS: Final = frozenset(
     (
         *("plans.view_plan", "plans.add_plan", "plans.change_plan", "plans.delete_plan"),
         *(
@@ -48,10 +48,14 @@ OF_TENANTS: Final = frozenset(
         *("proxy.view_wronganswer", "proxy.add_wronganswer", "proxy.change_wronganswer"),
     )
 )
-NUMBERS: Final = ("stats.view_rollup", "plans.view_plan", "plans.change_plan")  # each opens reports
+REPORT_PERMISSIONS: Final = (
+    "stats.view_rollup",
+    "plans.view_plan",
+    "plans.change_plan",
+)  # each opens reports
 
 
-def tenant_of(user: Any) -> Tenant | None:
+def get_user_tenant(user: Any) -> Tenant | None:
     """The one tenant that this person belongs to; None: the platform, and with it every tenant.
 
     Raises PermissionDenied for a tenant's admin who belongs to none: nobody sees everything by
@@ -68,32 +72,32 @@ def tenant_of(user: Any) -> Tenant | None:
     return None
 
 
-def bound(user: Any) -> bool:
+def is_tenant_bound(user: Any) -> bool:
     """Whether the person is held to one tenant's rows, if they have one yet."""
     try:
-        return tenant_of(user) is not None
+        return get_user_tenant(user) is not None
     except PermissionDenied:
         return True
 
 
-def plans_of(user: Any) -> QuerySet[Plan]:
+def list_user_plans(user: Any) -> QuerySet[Plan]:
     """The plans whose pages this person may open. Raises PermissionDenied as `tenant_of` does."""
-    tenant = tenant_of(user)
+    tenant = get_user_tenant(user)
     plans = Plan.objects.select_related("tenant")
     return plans if tenant is None else plans.filter(tenant=tenant)
 
 
-def sees_numbers(user: Any) -> bool:
+def can_see_reports(user: Any) -> bool:
     """Whether the person may look at reports, of their tenant or of all."""
     return bool(
         user
         and user.is_authenticated
         and user.is_staff
-        and any(user.has_perm(name) for name in NUMBERS)
+        and any(user.has_perm(name) for name in REPORT_PERMISSIONS)
     )
 
 
-class TenantBounds:
+class TenantPermissionBackend:
     """Refuses a tenant's person whatever is beyond their tenant
     before another backend can grant it (`PermissionDenied` ends the asking).
 
@@ -105,38 +109,48 @@ class TenantBounds:
         return None
 
     def has_perm(self, user_obj: Any, perm: str, obj: Any = None) -> bool:
-        if perm not in OF_TENANTS and user_obj.is_authenticated and _bound(user_obj):
+        if (
+            perm not in TENANT_PERMISSIONS
+            and user_obj.is_authenticated
+            and _is_tenant_bound_memoized(user_obj)
+        ):
             raise PermissionDenied
         return False
 
 
-def _bound(user: Any) -> bool:
+def _is_tenant_bound_memoized(user: Any) -> bool:
     """Asked dozens of times for a page: kept with the user, as Django keeps the permissions."""
     kept: bool | None = user.__dict__.get("_of_a_tenant")
     if kept is None:
-        kept = user.__dict__["_of_a_tenant"] = bound(user)
+        kept = user.__dict__["_of_a_tenant"] = is_tenant_bound(user)
     return kept
 
 
 # Django's groups for the three kinds of people, made and completed after each migration. What an
 # operator added to them stays.
 
-APPS: Final = ("plans", "stats", "proxy")
+PRODUCT_APPS: Final = ("plans", "stats", "proxy")
 # Reading what people asked is granted to a person by name.
-NOT_PLATFORM: Final = frozenset({"proxy.view_entry_text"})
-USERS: Final = frozenset(f"auth.{action}_user" for action in ("view", "add", "change", "delete"))
+PLATFORM_ADMIN_EXCLUDED_PERMISSIONS: Final = frozenset({"proxy.view_entry_text"})
+USER_PERMISSIONS: Final = frozenset(
+    f"auth.{action}_user" for action in ("view", "add", "change", "delete")
+)
 # Of what a tenant's person may hold, what an operator may add to the group.
-NOT_TENANT: Final = frozenset({"proxy.view_entry_text", "stats.view_cacheentry"})
-SEEN: Final = frozenset({"stats.view_rollup", "stats.view_requestevent"})
+TENANT_ADMIN_EXCLUDED_PERMISSIONS: Final = frozenset(
+    {"proxy.view_entry_text", "stats.view_cacheentry"}
+)
+VIEWER_PERMISSIONS: Final = frozenset({"stats.view_rollup", "stats.view_requestevent"})
 
 
-def wanted(every: set[str]) -> dict[str, frozenset[str]]:
+def build_group_permissions(every: set[str]) -> dict[str, frozenset[str]]:
     """The permissions of each group, of those that there are ("app.codename")."""
-    ours = {name for name in every if name.partition(".")[0] in APPS}
+    ours = {name for name in every if name.partition(".")[0] in PRODUCT_APPS}
     return {
-        PLATFORM_ADMIN: frozenset((ours - NOT_PLATFORM) | (USERS & every)),
-        TENANT_ADMIN: frozenset((OF_TENANTS - NOT_TENANT) & every),
-        VIEWER: frozenset(SEEN & every),
+        PLATFORM_ADMIN: frozenset(
+            (ours - PLATFORM_ADMIN_EXCLUDED_PERMISSIONS) | (USER_PERMISSIONS & every)
+        ),
+        TENANT_ADMIN: frozenset((TENANT_PERMISSIONS - TENANT_ADMIN_EXCLUDED_PERMISSIONS) & every),
+        VIEWER: frozenset(VIEWER_PERMISSIONS & every),
     }
 
 
@@ -153,6 +167,6 @@ def make_groups(sender: AppConfig, using: str, apps: Any = today, **_: object) -
     create_permissions(sender, verbosity=0, using=using, apps=apps)
     rows = permission_model.objects.using(using).select_related("content_type")
     found = {f"{row.content_type.app_label}.{row.codename}": row for row in rows}
-    for name, permissions in wanted(set(found)).items():
+    for name, permissions in build_group_permissions(set(found)).items():
         group, _made = group_model.objects.using(using).get_or_create(name=name)
         group.permissions.add(*(found[permission] for permission in permissions))

@@ -6,12 +6,16 @@ A plan that does not act serves nothing. Pure.
 from typing import Final
 
 from plans.snapshot import CacheSettings, CompressionSettings
-from plans.validation import Draft
+from plans.validation import PlanDraft
 
-CONTEXTS: Final = ("strict", "window", "last_message")  # the wider, the less of a chat must agree
-TOOL_CALLS: Final = ("none", "output", "all")
-SCOPES: Final = ("user", "key", "tenant")
-HIGHER: Final = {
+CONTEXT_ORDER: Final = (
+    "strict",
+    "window",
+    "last_message",
+)  # the wider, the less of a chat must agree
+TOOL_CALLS_ORDER: Final = ("none", "output", "all")
+SCOPE_ORDER: Final = ("user", "key", "tenant")
+RISKS_WHEN_RAISED: Final = {
     "ttl": "Answers live longer: they may be older than before.",
     "stale_while_revalidate": "Expired answers are served for longer.",
     "stale_if_error": "Expired answers are served for longer when the provider fails.",
@@ -20,41 +24,49 @@ HIGHER: Final = {
     "personal": "Personal questions may get another person's facts.",
     "exact": "Identical requests get their stored answer.",
 }
-LOWER: Final = {
+RISKS_WHEN_LOWERED: Final = {
     "window": "Fewer earlier turns of a chat are compared as a whole.",
 }
 
 
-def risks(before: Draft, after: Draft) -> list[str]:
+def list_change_risks(before: PlanDraft, after: PlanDraft) -> list[str]:
     """A sentence for each; empty: nobody can get another answer than before."""
     if after.mode != "active":
         return []
     acted = before.mode == "active"
     found = [] if acted else ["The plan becomes active: from now on its answers reach your users."]
-    found += _cache(before.cache, after.cache)
-    found += _compression(before.compression, after.compression)
+    found += _list_cache_risks(before.cache, after.cache)
+    found += _list_compression_risks(before.compression, after.compression)
     return found
 
 
-def _cache(before: CacheSettings | None, after: CacheSettings | None) -> list[str]:
+def _list_cache_risks(before: CacheSettings | None, after: CacheSettings | None) -> list[str]:
     if after is None:
         return []
     if before is None:
         return ["Answers are cached and given again."]
-    found = [text for name, text in HIGHER.items() if getattr(after, name) > getattr(before, name)]
-    if SCOPES.index(after.scope) > SCOPES.index(before.scope):
+    found = [
+        text
+        for name, text in RISKS_WHEN_RAISED.items()
+        if getattr(after, name) > getattr(before, name)
+    ]
+    if SCOPE_ORDER.index(after.scope) > SCOPE_ORDER.index(before.scope):
         found.append("A wider circle shares answers.")
-    if TOOL_CALLS.index(after.tool_calls) > TOOL_CALLS.index(before.tool_calls):
+    if TOOL_CALLS_ORDER.index(after.tool_calls) > TOOL_CALLS_ORDER.index(before.tool_calls):
         found.append(
             "More answers that call tools are given again: clients carry those calls out again."
         )
-    return found + (_by_meaning(before, after) if after.backend else [])
+    return found + (_list_semantic_risks(before, after) if after.backend else [])
 
 
-def _by_meaning(before: CacheSettings, after: CacheSettings) -> list[str]:
+def _list_semantic_risks(before: CacheSettings, after: CacheSettings) -> list[str]:
     if not before.backend:
         return ["Questions in other words are answered again: some of those answers will be wrong."]
-    found = [text for name, text in LOWER.items() if getattr(after, name) < getattr(before, name)]
+    found = [
+        text
+        for name, text in RISKS_WHEN_LOWERED.items()
+        if getattr(after, name) < getattr(before, name)
+    ]
     if after.backend != before.backend:
         found.append("Questions are compared elsewhere, among other stored answers.")
     if after.match != before.match:
@@ -65,7 +77,7 @@ def _by_meaning(before: CacheSettings, after: CacheSettings) -> list[str]:
         )
     if after.similarity_threshold < before.similarity_threshold:
         found.append("A lower threshold reuses more answers, and more of them will be wrong.")
-    if CONTEXTS.index(after.context) > CONTEXTS.index(before.context):
+    if CONTEXT_ORDER.index(after.context) > CONTEXT_ORDER.index(before.context):
         found.append("Less of the earlier chat must agree: answers of other chats may be given.")
     if before.max_error_rate is not None and (
         after.max_error_rate is None or after.max_error_rate > before.max_error_rate
@@ -76,7 +88,7 @@ def _by_meaning(before: CacheSettings, after: CacheSettings) -> list[str]:
     return found
 
 
-def _compression(
+def _list_compression_risks(
     before: CompressionSettings | None, after: CompressionSettings | None
 ) -> list[str]:
     if after is None:

@@ -7,7 +7,7 @@ its full-width form: spreadsheets drop the former and some read the latter.
 
 from typing import Final
 
-_SIGNS: Final = (
+_FORMULA_SIGNS: Final = (
     "=",
     "+",
     "-",
@@ -22,15 +22,15 @@ _SIGNS: Final = (
     "\ufe6b",
     "\u2212",
 )
-_CONTROLS: Final = ("\t", "\r", "\n", "\0")
+_FORMULA_CONTROLS: Final = ("\t", "\r", "\n", "\0")
 # Not blank to Python, and nothing on the screen.
-_UNSEEN: Final = "\ufeff\u200b\u200c\u200d\u2060\u00ad\u200e\u200f"
+_INVISIBLE_CHARACTERS: Final = "\ufeff\u200b\u200c\u200d\u2060\u00ad\u200e\u200f"
 
 
-def is_risky(text: str) -> bool:
+def is_formula_like(text: str) -> bool:
     """Whether a spreadsheet may take the text for a formula."""
-    if text.startswith(_CONTROLS):
+    if text.startswith(_FORMULA_CONTROLS):
         return True
-    while (bare := text.lstrip().lstrip(_UNSEEN)) != text:
+    while (bare := text.lstrip().lstrip(_INVISIBLE_CHARACTERS)) != text:
         text = bare
-    return text.startswith(_SIGNS)
+    return text.startswith(_FORMULA_SIGNS)

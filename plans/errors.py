@@ -12,7 +12,7 @@ Refusal
 from typing import ClassVar
 
 
-class Refusal(Exception):
+class ApiError(Exception):
     """A refusal with its HTTP status and the `code` and `param` of OpenAI's error object."""
 
     status: ClassVar[int] = 400
@@ -24,7 +24,7 @@ class Refusal(Exception):
         self.param = param
 
 
-class InvalidPlan(Refusal):
+class InvalidPlan(ApiError):
     """`problems`: dotted field name to what is wrong with it, in the order of the fields;
     never empty."""
 
@@ -37,26 +37,26 @@ class InvalidPlan(Refusal):
         )
 
 
-class TenantUnknown(Refusal):
+class TenantNotFound(ApiError):
     status = 404
     code = "tenant_not_found"
 
 
-class PlanUnknown(Refusal):
+class PlanNotFound(ApiError):
     status = 404
     code = "plan_not_found"
 
 
-class KeyUnknown(Refusal):
+class KeyNotFound(ApiError):
     status = 404
     code = "key_not_found"
 
 
-class NameTaken(Refusal):
+class PlanNameConflict(ApiError):
     status = 409
     code = "plan_name_taken"
 
 
-class VersionConflict(Refusal):
+class VersionConflict(ApiError):
     status = 409
     code = "version_conflict"

@@ -9,13 +9,13 @@ from typing import Any
 from django import forms
 from django.db import models
 
-from plans.records import SILENT
+from plans.records import NON_SETTING_FIELDS
 
-EMPTY = "empty"
+EMPTY_TEXT = "empty"
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class FieldChange:
     """One field, before and after, as people read it."""
 
     field: str
@@ -24,9 +24,9 @@ class Change:
     after: str
 
 
-def changes(
+def list_field_changes(
     model: type[models.Model], fields: Mapping[str, forms.Field], before: Any, after: Any
-) -> list[Change]:
+) -> list[FieldChange]:
     """What differs between two rows of the model, or notes of it.
 
     `fields`: those of its form, by name.
@@ -35,21 +35,21 @@ def changes(
     for column in model._meta.concrete_fields:
         name = column.name
         old, new = (getattr(row, column.attname, None) for row in (before, after))
-        if name in SILENT or old == new or not hasattr(after, column.attname):
+        if name in NON_SETTING_FIELDS or old == new or not hasattr(after, column.attname):
             continue
         label = str((fields[name].label if name in fields else None) or column.verbose_name)
         found.append(
-            Change(
+            FieldChange(
                 name,
                 label[:1].upper() + label[1:],
-                in_words(column, fields.get(name), old),
-                in_words(column, fields.get(name), new),
+                format_setting(column, fields.get(name), old),
+                format_setting(column, fields.get(name), new),
             )
         )
     return found
 
 
-def in_words(column: Any, field: forms.Field | None, value: Any) -> str:
+def format_setting(column: Any, field: forms.Field | None, value: Any) -> str:
     """One value."""
     if isinstance(column, models.ForeignKey) and value is not None:
         related = column.related_model._base_manager.filter(pk=value).first()
@@ -64,13 +64,13 @@ def in_words(column: Any, field: forms.Field | None, value: Any) -> str:
     key = "" if value is None else value
     if isinstance(key, str) and key in choices:
         return str(choices[key]).partition(":")[0]
-    return _plainly(value)
+    return _format_plain_value(value)
 
 
-def _plainly(value: Any) -> str:
+def _format_plain_value(value: Any) -> str:
     """A value that stands for itself."""
     if value is None or value in ("", []):
-        return EMPTY
+        return EMPTY_TEXT
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M} UTC"
     if isinstance(value, list):

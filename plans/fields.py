@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from plans.pricing import RATES
+from plans.pricing import EXTRA_RATES
 
 # How a plan's settings are laid out for people: the questions they ask, and which settings do
 # nothing beside which others.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Section:
+class FormSection:
     """Fields under one heading.
 
     `half`: the object of the API's body that they stand in; `folded`: closed until somebody wants
@@ -20,15 +20,15 @@ class Section:
     title: str
     fields: tuple[str, ...]
     description: str = ""
-    half: Literal["compression", "cache"]
-    folded: bool = False
+    plan_section: Literal["compression", "cache"]
+    is_collapsed: bool = False
 
 
 # Of the halves; in the API's body they are the halves themselves.
-SWITCHES: Final = ("compression_engine", "cache_enabled")
-SECTIONS: Final = (
-    Section(
-        half="compression",
+SWITCH_FIELDS: Final = ("compression_engine", "cache_enabled")
+FORM_SECTIONS: Final = (
+    FormSection(
+        plan_section="compression",
         title="What of a long chat is sent?",
         fields=("compression_engine", "max_input_tokens", "when"),
         description=(
@@ -36,14 +36,14 @@ SECTIONS: Final = (
             "itself is never cut."
         ),
     ),
-    Section(
-        half="compression",
+    FormSection(
+        plan_section="compression",
         title="How it is shortened",
         fields=("focus", "language", "min_sentences", "deadline_ms"),
-        folded=True,
+        is_collapsed=True,
     ),
-    Section(
-        half="cache",
+    FormSection(
+        plan_section="cache",
         title="What may be answered again?",
         fields=(
             "cache_enabled",
@@ -61,21 +61,21 @@ SECTIONS: Final = (
             "fear that, choose no place where they are compared, or try the plan in shadow first."
         ),
     ),
-    Section(
-        half="cache",
+    FormSection(
+        plan_section="cache",
         title="Which questions in other words are left out",
         fields=("window", "force", "max_temperature", "time_sensitive", "personal"),
-        folded=True,
+        is_collapsed=True,
     ),
-    Section(half="cache", title="How long does an answer live?", fields=("ttl",)),
-    Section(
-        half="cache",
+    FormSection(plan_section="cache", title="How long does an answer live?", fields=("ttl",)),
+    FormSection(
+        plan_section="cache",
         title="Before and after it expires",
         fields=("ttl_jitter", "stale_while_revalidate", "stale_if_error"),
-        folded=True,
+        is_collapsed=True,
     ),
-    Section(
-        half="cache",
+    FormSection(
+        plan_section="cache",
         title="How is it watched?",
         fields=("max_error_rate", "sample_rate", "judge_model"),
         description=(
@@ -86,11 +86,12 @@ SECTIONS: Final = (
 )
 # What must be chosen for a field to do anything: a name alone for anything at all, else one of the
 # values.
-_COMPRESSES = "compression_engine"
-_BY_MEANING = "cache_enabled backend"
-NEEDS: Final = {
+_COMPRESSION_DEPENDENCY = "compression_engine"
+_SEMANTIC_DEPENDENCY = "cache_enabled backend"
+FIELD_DEPENDENCIES: Final = {
     **dict.fromkeys(
-        ("max_input_tokens", "when", "language", "min_sentences", "deadline_ms"), _COMPRESSES
+        ("max_input_tokens", "when", "language", "min_sentences", "deadline_ms"),
+        _COMPRESSION_DEPENDENCY,
     ),
     "focus": "compression_engine=text_rank",
     **dict.fromkeys(
@@ -105,34 +106,37 @@ NEEDS: Final = {
             "time_sensitive",
             "personal",
         ),
-        _BY_MEANING,
+        _SEMANTIC_DEPENDENCY,
     ),
     **dict.fromkeys(("stale_while_revalidate", "stale_if_error"), "cache_enabled exact"),
-    "window": f"{_BY_MEANING} context=window",
-    "force": f"{_BY_MEANING} context=last_message",
-    "max_error_rate": _BY_MEANING,
-    **dict.fromkeys(("sample_rate", "judge_model"), f"{_BY_MEANING} max_error_rate"),
+    "window": f"{_SEMANTIC_DEPENDENCY} context=window",
+    "force": f"{_SEMANTIC_DEPENDENCY} context=last_message",
+    "max_error_rate": _SEMANTIC_DEPENDENCY,
+    **dict.fromkeys(("sample_rate", "judge_model"), f"{_SEMANTIC_DEPENDENCY} max_error_rate"),
 }
 
 
-def fields_of(half: str) -> tuple[str, ...]:
+def list_section_fields(half: str) -> tuple[str, ...]:
     """The fields of that half of a plan, but for its switch."""
     return tuple(
         name
-        for section in SECTIONS
-        if section.half == half
+        for section in FORM_SECTIONS
+        if section.plan_section == half
         for name in section.fields
-        if name not in SWITCHES
+        if name not in SWITCH_FIELDS
     )
 
 
-HALF_FIELDS: Final = {"compression": fields_of("compression"), "cache": fields_of("cache")}
-RENAMED: Final = {
+SECTION_FIELDS: Final = {
+    "compression": list_section_fields("compression"),
+    "cache": list_section_fields("cache"),
+}
+FORM_FIELD_BY_PARAM: Final = {
     "plan_name": "name",
     "compression.engine": "compression_engine",
     "cache": "cache_enabled",
 }
-LABELS: Final = {
+FIELD_LABELS: Final = {
     "name": "Plan name",
     "compression_engine": "Engine",
     "focus": "Chosen for",
@@ -159,7 +163,7 @@ LABELS: Final = {
     "window": "Turns compared as a whole",
     "holdout": "Sent without the plan, to measure it (share of 1)",
 }
-HELP: Final = {
+FIELD_HELP_TEXTS: Final = {
     "name": "What clients send as token_saving_plan_id. Unique within its owner.",
     "tenant": "Whose plan it is. Empty: the platform's, open to every tenant.",
     "mode": (
@@ -312,7 +316,7 @@ RISKS: Final = {
     "cache.force": "As context last_message.",
 }
 
-PRICE_HELP: Final = {
+PRICE_HELP_TEXTS: Final = {
     "input": "US dollars per million tokens.",
     "output": "US dollars per million tokens.",
     "cached_input": "US dollars per million tokens. Empty: the provider gives no discount.",
@@ -325,7 +329,7 @@ PRICE_HELP: Final = {
         "output 15” for longer prompts, “from 00:30 to 16:30: input 0.27, output 1.1” "
         "(UTC), “since 2027-01-01: input 1, output 4”, “service tier flex: input 0.5, "
         "output 2”, or “input_audio 1”. "
-        f"Rates: input, output, cached_input, cache_write, {', '.join(RATES)}; the last "
+        f"Rates: input, output, cached_input, cache_write, {', '.join(EXTRA_RATES)}; the last "
         "two in dollars each."
     ),
 }

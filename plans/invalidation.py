@@ -10,23 +10,25 @@ from django.utils import timezone
 from plans import selectors
 from plans.models import Invalidation, Plan, Tenant
 
-ALL = ""
+ALL_ANSWERS_TAG = ""
 # Tags of which it is remembered when they were forgotten, for each plan and tenant. Beyond them
 # whatever is older than the one that falls out is forgotten too, whatever its tags: more than was
 # asked for, never less.
-KEPT = 1000
+MAX_REMEMBERED_TAGS = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Forgotten:
+class InvalidationResult:
     """What was done: answers asked for under a revision before `generation` are served no more."""
 
     generation: int
-    at: datetime
+    invalidated_at: datetime
 
 
 @transaction.atomic
-def invalidate(*, plan: Plan, tenant: Tenant | None, tags: Collection[str] = (ALL,)) -> Forgotten:
+def invalidate_answers(
+    *, plan: Plan, tenant: Tenant | None, tags: Collection[str] = (ALL_ANSWERS_TAG,)
+) -> InvalidationResult:
     """Forget the plan's answers that carry one of the tags, by default all of them;
     of one tenant, or of all under None.
 
@@ -39,23 +41,23 @@ def invalidate(*, plan: Plan, tenant: Tenant | None, tags: Collection[str] = (AL
     Invalidation.objects.bulk_create(
         rows, update_conflicts=True, unique_fields=("plan", "tenant", "tag"), update_fields=("at",)
     )
-    generation = selectors.revision()
+    generation = selectors.get_revision()
     marks = Invalidation.objects.filter(plan=plan, tenant=tenant)
     marks.filter(tag__in=tags).update(generation=generation)
-    _fold(plan, tenant, at)
-    return Forgotten(generation, at)
+    _merge_oldest_tags(plan, tenant, at)
+    return InvalidationResult(generation, at)
 
 
-def _fold(plan: Plan, tenant: Tenant | None, at: datetime) -> None:
+def _merge_oldest_tags(plan: Plan, tenant: Tenant | None, at: datetime) -> None:
     """Let the oldest tags beyond KEPT become a mark on all answers."""
-    tagged = Invalidation.objects.filter(plan=plan, tenant=tenant).exclude(tag=ALL)
-    beyond = list(tagged.order_by("-generation", "-pk")[KEPT:])
+    tagged = Invalidation.objects.filter(plan=plan, tenant=tenant).exclude(tag=ALL_ANSWERS_TAG)
+    beyond = list(tagged.order_by("-generation", "-pk")[MAX_REMEMBERED_TAGS:])
     if not beyond:
         return
     generation = max(row.generation for row in beyond)
     tagged.filter(pk__in=[row.pk for row in beyond]).delete()
     whole, made = Invalidation.objects.get_or_create(
-        plan=plan, tenant=tenant, tag=ALL, defaults={"generation": generation, "at": at}
+        plan=plan, tenant=tenant, tag=ALL_ANSWERS_TAG, defaults={"generation": generation, "at": at}
     )
     if not made and whole.generation < generation:
         Invalidation.objects.filter(pk=whole.pk).update(generation=generation, at=at)

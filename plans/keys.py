@@ -13,9 +13,9 @@ from functools import lru_cache
 from typing import Literal
 
 KeyKind = Literal["tt", "tta"]
-VIRTUAL: KeyKind = "tt"
-ADMIN: KeyKind = "tta"
-_SHAPE = re.compile(r"(tta?)-[A-Za-z0-9_-]{43}")
+VIRTUAL_KEY_KIND: KeyKind = "tt"
+ADMIN_KEY_KIND: KeyKind = "tta"
+_KEY_PATTERN = re.compile(r"(tta?)-[A-Za-z0-9_-]{43}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,21 +30,21 @@ class NewKey:
         return f"NewKey({self.prefix}...)"
 
 
-def make(kind: KeyKind, *, pepper: str) -> NewKey:
+def generate_key(kind: KeyKind, *, pepper: str) -> NewKey:
     """A new random key of that kind."""
     secret = f"{kind}-{secrets.token_urlsafe(32)}"
-    return NewKey(secret, mask(secret), digest(secret, pepper=pepper))
+    return NewKey(secret, mask_key(secret), compute_key_digest(secret, pepper=pepper))
 
 
-def well_formed(secret: str, kind: KeyKind) -> bool:
+def is_well_formed(secret: str, kind: KeyKind) -> bool:
     """Whether the text has the shape of a key of that kind:
     a malformed one is refused before any look-up."""
-    match = _SHAPE.fullmatch(secret)
+    match = _KEY_PATTERN.fullmatch(secret)
     return match is not None and match[1] == kind
 
 
 @lru_cache(maxsize=4096)
-def digest(secret: str, *, pepper: str) -> str:
+def compute_key_digest(secret: str, *, pepper: str) -> str:
     """HMAC-SHA256 (RFC 2104) of the key, in hex: 64 characters.
 
     The keys in use are remembered, with which they are used.
@@ -52,7 +52,7 @@ def digest(secret: str, *, pepper: str) -> str:
     return hmac.digest(pepper.encode(), secret.encode(), "sha256").hex()
 
 
-def mask(secret: str) -> str:
+def mask_key(secret: str) -> str:
     """The visible prefix by which people tell keys apart: the kind and six characters."""
     kind, _, rest = secret.partition("-")
     return f"{kind}-{rest[:6]}"

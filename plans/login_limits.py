@@ -22,14 +22,14 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.deprecation import MiddlewareMixin
 
-ADDRESS_FAILURES: Final = 50
-NAME_FAILURES: Final = 100
-KNOWN_DAYS: Final = 30  # how long an address is known to be somebody's
-MAX_WAITING: Final = 20  # log-ins of a worker that wait for their turn
-WAIT_SECONDS: Final = 10.0
+MAX_ADDRESS_FAILURES: Final = 50
+MAX_NAME_FAILURES: Final = 100
+KNOWN_ADDRESS_DAYS: Final = 30  # how long an address is known to be somebody's
+MAX_WAITING_LOGINS: Final = 20  # log-ins of a worker that wait for their turn
+MAX_LOGIN_WAIT_SECONDS: Final = 10.0
 
 
-class FailureLimits(AxesDatabaseHandler):  # type: ignore[misc]  # axes has no types
+class LoginFailureHandler(AxesDatabaseHandler):  # type: ignore[misc]  # axes has no types
     """What axes asks. The limit it compares with is that of a name from one address."""
 
     def get_failures(self, request: HttpRequest, credentials: dict[str, Any] | None = None) -> int:
@@ -38,27 +38,27 @@ class FailureLimits(AxesDatabaseHandler):  # type: ignore[misc]  # axes has no t
         found = int(super().get_failures(request, credentials))
         limit = int(settings.AXES_FAILURE_LIMIT)
         name, address = get_client_username(request, credentials), request.axes_ip_address  # type: ignore[attr-defined]  # by axes
-        if _failures(request, Q(ip_address=address)) >= ADDRESS_FAILURES:
+        if _count_failures(request, Q(ip_address=address)) >= MAX_ADDRESS_FAILURES:
             return max(found, limit)
         if (
             name
-            and _failures(request, Q(username=name)) >= NAME_FAILURES
-            and not _is_known(name, address)
+            and _count_failures(request, Q(username=name)) >= MAX_NAME_FAILURES
+            and not _is_known_address(name, address)
         ):
             return max(found, limit)
         return found
 
 
-def _failures(request: HttpRequest, whose: Q) -> int:
+def _count_failures(request: HttpRequest, whose: Q) -> int:
     attempts = AccessAttempt.objects.filter(
         whose, attempt_time__gte=get_cool_off_threshold(request)
     )
     return int(attempts.aggregate(total=Sum("failures_since_start"))["total"] or 0)
 
 
-def _is_known(name: str, address: str | None) -> bool:
+def _is_known_address(name: str, address: str | None) -> bool:
     """Whether this person logged in from there lately."""
-    since = timezone.now() - timedelta(days=KNOWN_DAYS)
+    since = timezone.now() - timedelta(days=KNOWN_ADDRESS_DAYS)
     return bool(
         AccessLog.objects.filter(
             username=name, ip_address=address, attempt_time__gte=since
@@ -66,34 +66,36 @@ def _is_known(name: str, address: str | None) -> bool:
     )
 
 
-class Turns:
+class LoginQueue:
     """One at a time; `waiting` at most wait, for so many seconds."""
 
-    def __init__(self, *, waiting: int = MAX_WAITING, seconds: float = WAIT_SECONDS) -> None:
-        self._seats = threading.BoundedSemaphore(waiting + 1)
-        self._turn = threading.Lock()
-        self._seconds = seconds
+    def __init__(
+        self, *, waiting: int = MAX_WAITING_LOGINS, seconds: float = MAX_LOGIN_WAIT_SECONDS
+    ) -> None:
+        self._queue_slots = threading.BoundedSemaphore(waiting + 1)
+        self._turn_lock = threading.Lock()
+        self._max_wait_seconds = seconds
 
     @contextmanager
-    def take(self) -> Iterator[bool]:
+    def acquire_turn(self) -> Iterator[bool]:
         """Whether it is the caller's turn; false at once where too many wait, or after the wait."""
-        seated = self._seats.acquire(blocking=False)
+        seated = self._queue_slots.acquire(blocking=False)
         try:
-            mine = seated and self._turn.acquire(timeout=self._seconds)
+            mine = seated and self._turn_lock.acquire(timeout=self._max_wait_seconds)
             try:
                 yield mine
             finally:
                 if mine:
-                    self._turn.release()
+                    self._turn_lock.release()
         finally:
             if seated:
-                self._seats.release()
+                self._queue_slots.release()
 
 
-_turns = Turns()
+_login_queue = LoginQueue()
 
 
-class OneLogInAtATime(MiddlewareMixin):
+class LoginQueueMiddleware(MiddlewareMixin):
     """Middleware: to hash a password takes much of a second of CPU on purpose.
 
     A worker does one at a time, so that a flood of log-ins takes one core at most; the requests of
@@ -113,7 +115,7 @@ class OneLogInAtATime(MiddlewareMixin):
             or request.resolver_match.view_name != settings.LOGIN_URL
         ):
             return None
-        with _turns.take() as mine:
+        with _login_queue.acquire_turn() as mine:
             if not mine:
                 return HttpResponse(
                     "Too many log-ins at once. Try again in a moment.\n",

@@ -9,19 +9,19 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest
 from django.utils.deprecation import MiddlewareMixin
 
-from plans.access import bound, plans_of
-from plans.admin.tenant_scope import Tenanted
+from plans.access import is_tenant_bound, list_user_plans
+from plans.admin.tenant_scope import TenantScopedAdmin
 
-_ADMIN: Final = "/admin/"
-_DASHBOARD: Final = "/dashboard/"
+_ADMIN_PREFIX: Final = "/admin/"
+_DASHBOARD_PREFIX: Final = "/dashboard/"
 # Pages of the site and of one model that name no row.
-_SITE: Final = frozenset(
+_SITE_PAGES: Final = frozenset(
     {"index", "password_change", "password_change_done", "jsi18n", "autocomplete", "app_list"}
 )
-_LISTS: Final = frozenset({"changelist", "add"})
+_ROWLESS_PAGES: Final = frozenset({"changelist", "add"})
 
 
-class TenantPages(MiddlewareMixin):
+class TenantPagesMiddleware(MiddlewareMixin):
     """Middleware: for a tenant's person, pages that name a row of another's are not there,
     nor those that nothing says are for them. So a page added later is closed to them until it names
     a plan, or a row of a model whose pages are `Tenanted`."""
@@ -31,34 +31,34 @@ class TenantPages(MiddlewareMixin):
     ) -> None:
         match = request.resolver_match
         name = (match.url_name if match else None) or ""
-        admins = request.path_info.startswith(_ADMIN) and name not in {"login", "logout"}
-        if not (admins or ("plan" in kwargs and request.path_info.startswith(_DASHBOARD))):
+        admins = request.path_info.startswith(_ADMIN_PREFIX) and name not in {"login", "logout"}
+        if not (admins or ("plan" in kwargs and request.path_info.startswith(_DASHBOARD_PREFIX))):
             return
-        if not request.user.is_authenticated or not bound(request.user):
+        if not request.user.is_authenticated or not is_tenant_bound(request.user):
             return
         if "plan" in kwargs:
-            _exists(plans_of(request.user), kwargs["plan"])
-        elif name not in _SITE:
-            _admin_page(
+            _check_row_exists(list_user_plans(request.user), kwargs["plan"])
+        elif name not in _SITE_PAGES:
+            _check_admin_page(
                 request,
                 name,
                 kwargs.get("object_id") or next(iter([*args, *kwargs.values()]), None),
             )
 
 
-def _admin_page(request: HttpRequest, name: str, row: Any) -> None:
+def _check_admin_page(request: HttpRequest, name: str, row: Any) -> None:
     """Raises Http404."""
-    pages, page = _pages(name)
-    if not isinstance(pages, Tenanted):
+    pages, page = _find_model_admin(name)
+    if not isinstance(pages, TenantScopedAdmin):
         raise Http404
-    if page in {*_LISTS, *pages.tenant_pages}:
+    if page in {*_ROWLESS_PAGES, *pages.tenant_pages}:
         return
     if row is None:
         raise Http404
-    _exists(pages.get_queryset(request), row)
+    _check_row_exists(pages.get_queryset(request), row)
 
 
-def _pages(name: str) -> tuple[Any, str]:
+def _find_model_admin(name: str) -> tuple[Any, str]:
     """The pages of the model that a URL's name begins with, and what follows."""
     for model, pages in admin.site._registry.items():
         start = f"{model._meta.app_label}_{model._meta.model_name}_"
@@ -67,7 +67,7 @@ def _pages(name: str) -> tuple[Any, str]:
     return None, name
 
 
-def _exists(rows: QuerySet[Any], pk: Any) -> None:
+def _check_row_exists(rows: QuerySet[Any], pk: Any) -> None:
     try:
         if rows.filter(pk=unquote(str(pk))).exists():
             return

@@ -10,11 +10,11 @@ from django.db import models
 from django.db.models import F, Q
 
 from plans import price_terms
-from plans.pricing import OWN, Price
-from plans.records import Records
+from plans.pricing import BASE_RATE_NAMES, Price
+from plans.records import ConfigHistory
 from plans.snapshot import ALL_ROUTES, CacheSettings, CompressionSettings, PlanSnapshot
 
-NAME = RegexValidator(
+PLAN_NAME_VALIDATOR = RegexValidator(
     r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z",
     "Use 1 to 64 letters, digits, dots, dashes or underscores, starting with a letter or digit.",
 )
@@ -131,7 +131,7 @@ class VirtualKey(Key):
             "of the tenant's."
         ),
     )
-    history = Records(leaving_out=("digest",))
+    history = ConfigHistory(leaving_out=("digest",))
 
 
 class AdminKey(Key):
@@ -143,7 +143,7 @@ class AdminKey(Key):
     tenant = models.ForeignKey(
         Tenant, on_delete=models.CASCADE, related_name="admin_keys", null=True, blank=True
     )
-    history = Records(leaving_out=("digest",))
+    history = ConfigHistory(leaving_out=("digest",))
 
 
 class Plan(models.Model):
@@ -190,7 +190,7 @@ class Plan(models.Model):
     tenant = models.ForeignKey(
         Tenant, on_delete=models.CASCADE, null=True, blank=True, related_name="plans"
     )
-    name = models.CharField(max_length=64, validators=[NAME])
+    name = models.CharField(max_length=64, validators=[PLAN_NAME_VALIDATOR])
     mode = models.CharField(max_length=16, choices=Mode.choices, default=Mode.ACTIVE)
     version = models.PositiveIntegerField(default=1, editable=False)
 
@@ -247,7 +247,7 @@ class Plan(models.Model):
 
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
-    history = Records()
+    history = ConfigHistory()
 
     class Meta:
         ordering = ("name",)
@@ -261,7 +261,7 @@ class Plan(models.Model):
     def __str__(self) -> str:
         return self.name
 
-    def snapshot(self) -> PlanSnapshot:
+    def build_snapshot(self) -> PlanSnapshot:
         """The frozen copy the request path works on."""
         compression = (
             CompressionSettings(
@@ -325,7 +325,7 @@ class Invalidation(models.Model):
 def are_price_terms(text: str) -> None:
     """Raises ValidationError, which names the line at fault."""
     try:
-        price_terms.parse(text)
+        price_terms.parse_terms(text)
     except ValueError as error:
         raise ValidationError(str(error)) from error
 
@@ -373,7 +373,7 @@ class ModelPrice(models.Model):
         default=False, help_text="Set when a person changed the row: updates leave it alone."
     )
     updated_at = models.DateTimeField(auto_now=True)
-    history = Records()
+    history = ConfigHistory()
 
     class Meta:
         ordering = ("provider", "model")
@@ -390,8 +390,8 @@ class ModelPrice(models.Model):
 
         Raises ValueError when its terms, written past the form, say nothing.
         """
-        own = {name: getattr(self, name) for name in OWN}
-        return Price(**own, terms=price_terms.parse(self.terms))
+        own = {name: getattr(self, name) for name in BASE_RATE_NAMES}
+        return Price(**own, terms=price_terms.parse_terms(self.terms))
 
 
 class Revision(models.Model):

@@ -12,7 +12,7 @@ from typing import Any, Final
 from plans.capabilities import Capabilities
 from plans.errors import InvalidPlan
 
-HALVES: Final = ("compression", "cache")
+PLAN_SECTIONS: Final = ("compression", "cache")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +29,7 @@ class Preset:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fitted:
+class FittedPreset:
     """A preset as this system can honour it. `notes`: what had to be otherwise, and why."""
 
     preset: Preset
@@ -38,7 +38,7 @@ class Fitted:
     notes: list[str] = field(default_factory=list)
 
     @property
-    def body(self) -> dict[str, Any]:
+    def plan_body(self) -> dict[str, Any]:
         return {"compression": self.compression, "cache": self.cache}
 
 
@@ -94,25 +94,29 @@ PRESETS: Final = {
         ),
     )
 }
-COSINE: Final = 0.85  # below it, rules alone leave too many wrong answers (docs/verifier.md)
+FALLBACK_COSINE_THRESHOLD: Final = (
+    0.85  # below it, rules alone leave too many wrong answers (docs/verifier.md)
+)
 
 
-def fitted(preset: Preset, *, capabilities: Capabilities) -> Fitted:
+def fit_preset(preset: Preset, *, capabilities: Capabilities) -> FittedPreset:
     """The preset with what does not run here left out. Probes backends, so it may take a second."""
     notes: list[str] = []
     cache = dict(preset.cache) | {"backend": None}
     if "backend" not in preset.cache:
-        cache |= _by_meaning(preset, capabilities, notes)
-    return Fitted(
+        cache |= _fit_semantic_cache(preset, capabilities, notes)
+    return FittedPreset(
         preset=preset,
-        compression=_compression(preset, capabilities, notes),
+        compression=_fit_compression(preset, capabilities, notes),
         cache=cache,
         notes=notes,
     )
 
 
-def _by_meaning(preset: Preset, capabilities: Capabilities, notes: list[str]) -> dict[str, Any]:
-    engines = capabilities.cache_engines()
+def _fit_semantic_cache(
+    preset: Preset, capabilities: Capabilities, notes: list[str]
+) -> dict[str, Any]:
+    engines = capabilities.list_cache_engines()
     chosen = next((engine for engine in engines if engine.available), None)
     if chosen is None:
         reasons = " ".join(f"{engine.title}: {engine.reason}" for engine in engines)
@@ -128,23 +132,28 @@ def _by_meaning(preset: Preset, capabilities: Capabilities, notes: list[str]) ->
             f"Questions are compared in {chosen.title}, because {engines[0].title} is not "
             f"available: {engines[0].reason}"
         )
-    refusal = capabilities.verifier_refusal()
+    refusal = capabilities.find_verifier_problem()
     if refusal is None:
         return {"backend": chosen.name}
     notes.append(
-        f"Questions match by the cosine at {COSINE}, because the verifier does not run: "
+        f"Questions match by the cosine at {FALLBACK_COSINE_THRESHOLD}, because the verifier does "
+        "not run: "
         f"{refusal} Then 2.4 % of the reused answers were wrong on the same everyday "
         "questions, 6.5 % on Quora's."
     )
-    return {"backend": chosen.name, "match": "cosine", "similarity_threshold": COSINE}
+    return {
+        "backend": chosen.name,
+        "match": "cosine",
+        "similarity_threshold": FALLBACK_COSINE_THRESHOLD,
+    }
 
 
-def _compression(
+def _fit_compression(
     preset: Preset, capabilities: Capabilities, notes: list[str]
 ) -> dict[str, Any] | None:
     if preset.compression is None:
         return None
-    engines = {engine.name: engine for engine in capabilities.compression_engines()}
+    engines = {engine.name: engine for engine in capabilities.list_compression_engines()}
     wanted = engines.get(preset.compression["engine"])
     if wanted and wanted.available:
         return dict(preset.compression)
@@ -157,7 +166,7 @@ def _compression(
     return dict(preset.compression) | {"engine": other.name} if other else None
 
 
-def filled_in(
+def expand_preset(
     body: object, *, capabilities: Capabilities, notes: list[str] | None = None
 ) -> object:
     """A new plan's body with its `preset` written out; what the body says wins, field by field.
@@ -166,12 +175,12 @@ def filled_in(
     """
     if not isinstance(body, Mapping) or "preset" not in body:
         return body
-    preset = find(body["preset"])
+    preset = find_preset(body["preset"])
     full = {name: value for name, value in body.items() if name != "preset"}
-    found = fitted(preset, capabilities=capabilities)
+    found = fit_preset(preset, capabilities=capabilities)
     if notes is not None:
         notes += found.notes
-    for half, settings in found.body.items():
+    for half, settings in found.plan_body.items():
         said = body.get(half, {})
         if isinstance(said, Mapping):
             full[half] = (
@@ -180,7 +189,7 @@ def filled_in(
     return full
 
 
-def find(name: object) -> Preset:
+def find_preset(name: object) -> Preset:
     """Raises InvalidPlan with the accepted names."""
     preset = PRESETS.get(name) if isinstance(name, str) else None
     if preset is None:

@@ -9,7 +9,7 @@
 
 What stands before the colon says when the rates hold. A time, a day or a service tier stands in
 place of the whole price: what its lines do not name has no rate of its own. Amounts are those of
-`plans.pricing.RATES`.
+`plans.pricing.EXTRA_RATES`.
 """
 
 import re
@@ -18,93 +18,98 @@ from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Final
 
-from plans.pricing import OWN, RATES, Condition, Term
+from plans.pricing import BASE_RATE_NAMES, EXTRA_RATES, PriceTerm, RateCondition
 
 MAX_TERMS_LENGTH: Final = 5_000
-MAX_RATE: Final = Decimal(100_000_000)
-NAMES: Final = (*OWN, *RATES)
-_ABOVE = re.compile(r"above (\d{1,9})")
-_SINCE = re.compile(r"since (\d{4}-\d\d-\d\d)")
-_DAILY = re.compile(r"from (\d\d:\d\d) to (\d\d:\d\d)")
-_TIER = re.compile(r"service tier ([\w.-]{1,40})")
-ACCEPTED: Final = "above 200000, since 2027-01-01, from 00:30 to 16:30, service tier flex"
+MAX_RATE_USD: Final = Decimal(100_000_000)
+RATE_NAMES: Final = (*BASE_RATE_NAMES, *EXTRA_RATES)
+_ABOVE_PATTERN = re.compile(r"above (\d{1,9})")
+_SINCE_PATTERN = re.compile(r"since (\d{4}-\d\d-\d\d)")
+_DAILY_PATTERN = re.compile(r"from (\d\d:\d\d) to (\d\d:\d\d)")
+_TIER_PATTERN = re.compile(r"service tier ([\w.-]{1,40})")
+ACCEPTED_CONDITIONS: Final = (
+    "above 200000, since 2027-01-01, from 00:30 to 16:30, service tier flex"
+)
 
 
 @lru_cache(maxsize=4096)
-def parse(text: str) -> tuple[Term, ...]:
+def parse_terms(text: str) -> tuple[PriceTerm, ...]:
     """The terms of the lines. Raises ValueError, which names the line and what is accepted."""
     if len(text) > MAX_TERMS_LENGTH:
         raise ValueError(f"At most {MAX_TERMS_LENGTH} characters.")
     lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1)]
-    return tuple(_term(number, line) for number, line in lines if line)
+    return tuple(_parse_term(number, line) for number, line in lines if line)
 
 
-def write(terms: tuple[Term, ...]) -> str:
+def format_terms(terms: tuple[PriceTerm, ...]) -> str:
     """The lines of the terms: `parse` gives the same again."""
-    return "\n".join(map(_line, terms))
+    return "\n".join(map(_format_term, terms))
 
 
-def _term(number: int, line: str) -> Term:
+def _parse_term(number: int, line: str) -> PriceTerm:
     head, colon, rates = line.rpartition(": ")
     if not colon and line.endswith(":"):
         raise ValueError(f"Line {number}: no rate stands behind the colon.")
-    above, condition = _condition(number, head) if colon else (0, Condition())
-    return Term(
-        rates=tuple(_rate(number, words) for words in rates.split(",")),
-        above=above,
+    above, condition = _parse_condition(number, head) if colon else (0, RateCondition())
+    return PriceTerm(
+        rates=tuple(_parse_rate(number, words) for words in rates.split(",")),
+        above_tokens=above,
         condition=condition,
     )
 
 
-def _condition(number: int, head: str) -> tuple[int, Condition]:
+def _parse_condition(number: int, head: str) -> tuple[int, RateCondition]:
     above, since, daily, tier = 0, None, None, ""
     for words in (each.strip() for each in head.split(",")):
         try:
-            if found := _ABOVE.fullmatch(words):
+            if found := _ABOVE_PATTERN.fullmatch(words):
                 above = int(found[1])
-            elif found := _SINCE.fullmatch(words):
+            elif found := _SINCE_PATTERN.fullmatch(words):
                 since = date.fromisoformat(found[1])
-            elif found := _DAILY.fullmatch(words):
+            elif found := _DAILY_PATTERN.fullmatch(words):
                 daily = time.fromisoformat(found[1]), time.fromisoformat(found[2])
-            elif found := _TIER.fullmatch(words):
+            elif found := _TIER_PATTERN.fullmatch(words):
                 tier = found[1]
             else:
                 raise ValueError
         except ValueError:
             raise ValueError(
-                f"Line {number}: “{words[:60]}” says no condition. Accepted, such as: {ACCEPTED}."
+                f"Line {number}: “{words[:60]}” says no condition. Accepted, such as: "
+                f"{ACCEPTED_CONDITIONS}."
             ) from None
-    return above, Condition(since=since, daily=daily, service_tier=tier)
+    return above, RateCondition(since=since, daily_hours=daily, service_tier=tier)
 
 
-def _rate(number: int, words: str) -> tuple[str, Decimal]:
+def _parse_rate(number: int, words: str) -> tuple[str, Decimal]:
     name, _, amount = words.strip().partition(" ")
-    if name not in NAMES:
-        raise ValueError(f"Line {number}: “{name[:60]}” is no rate. Accepted: {', '.join(NAMES)}.")
+    if name not in RATE_NAMES:
+        raise ValueError(
+            f"Line {number}: “{name[:60]}” is no rate. Accepted: {', '.join(RATE_NAMES)}."
+        )
     try:
         rate = Decimal(amount.strip())
     except InvalidOperation:
         rate = Decimal("NaN")
-    if not (rate.is_finite() and 0 <= rate < MAX_RATE):
+    if not (rate.is_finite() and 0 <= rate < MAX_RATE_USD):
         raise ValueError(
             f"Line {number}: {name} needs an amount of US dollars from 0 on, such as {name} 2.5."
         )
     return name, rate
 
 
-def _line(term: Term) -> str:
+def _format_term(term: PriceTerm) -> str:
     heads = []
     if term.condition.since:
         heads.append(f"since {term.condition.since.isoformat()}")
-    if term.condition.daily:
-        heads.append("from {:%H:%M} to {:%H:%M}".format(*term.condition.daily))
+    if term.condition.daily_hours:
+        heads.append("from {:%H:%M} to {:%H:%M}".format(*term.condition.daily_hours))
     if term.condition.service_tier:
         heads.append(f"service tier {term.condition.service_tier}")
-    if term.above:
-        heads.append(f"above {term.above}")
-    rates = ", ".join(f"{name} {_plain(rate)}" for name, rate in term.rates)
+    if term.above_tokens:
+        heads.append(f"above {term.above_tokens}")
+    rates = ", ".join(f"{name} {_format_rate(rate)}" for name, rate in term.rates)
     return f"{', '.join(heads)}: {rates}" if heads else rates
 
 
-def _plain(rate: Decimal) -> str:
+def _format_rate(rate: Decimal) -> str:
     return f"{rate.normalize():f}"

@@ -9,7 +9,7 @@ from typing import Final
 MILLION = Decimal(1_000_000)
 # Rates beside those of a price's own fields, in US dollars per million tokens, but for the last
 # two.
-RATES: Final = {
+EXTRA_RATES: Final = {
     "cache_write_1h": "tokens written into the provider's prefix cache for an hour",
     "input_audio": "audio in the prompt",
     "cached_audio": "audio read from the prefix cache",
@@ -24,53 +24,53 @@ RATES: Final = {
     "request": "US dollars for each request",
     "search": "US dollars for each search on the web",
 }
-OWN: Final = ("input", "output", "cached_input", "cache_write")
+BASE_RATE_NAMES: Final = ("input", "output", "cached_input", "cache_write")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Condition:
+class RateCondition:
     """When rates stand in place of the ordinary ones:
     from a day on (UTC), daily between two times (UTC), or where the provider answered in that
     service tier. All that is given must hold."""
 
     since: date | None = None
-    daily: tuple[time, time] | None = None
+    daily_hours: tuple[time, time] | None = None
     service_tier: str = ""
 
-    def holds(self, at: datetime | None, service_tier: str) -> bool:
+    def is_met(self, at: datetime | None, service_tier: str) -> bool:
         """At that moment; None stands for any ordinary one."""
         if self.service_tier and self.service_tier != service_tier:
             return False
-        if self.since is None and self.daily is None:
+        if self.since is None and self.daily_hours is None:
             return True
         return (
             at is not None
             and (self.since is None or at.date() >= self.since)
-            and self._is_time(at.time())
+            and self._is_within_daily_hours(at.time())
         )
 
-    def _is_time(self, now: time) -> bool:
-        if self.daily is None:
+    def _is_within_daily_hours(self, now: time) -> bool:
+        if self.daily_hours is None:
             return True
-        start, end = self.daily
+        start, end = self.daily_hours
         return start <= now < end if start <= end else now >= start or now < end
 
 
-ORDINARY: Final = Condition()
+ORDINARY_CONDITION: Final = RateCondition()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Term:
+class PriceTerm:
     """Rates by name, in prompts of more than `above` tokens (0: of any length),
     when the condition holds."""
 
     rates: tuple[tuple[str, Decimal], ...]
-    above: int = 0
-    condition: Condition = ORDINARY
+    above_tokens: int = 0
+    condition: RateCondition = ORDINARY_CONDITION
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Details:
+class TokenDetails:
     """Of the tokens of a call those that may have a price of their own.
 
     `written_1h` are part of those written, `cached_audio` and `cached_image` of those cached and of
@@ -92,7 +92,7 @@ class Details:
     searches: int = 0
 
 
-NO_DETAILS: Final = Details()
+NO_TOKEN_DETAILS: Final = TokenDetails()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,16 +109,16 @@ class Price:
     output: Decimal
     cached_input: Decimal | None = None
     cache_write: Decimal | None = None
-    terms: tuple[Term, ...] = ()
+    terms: tuple[PriceTerm, ...] = ()
 
-    def cost(
+    def compute_cost(
         self,
         *,
         prompt: int,
         completion: int,
         cached: int = 0,
         written: int = 0,
-        details: Details = NO_DETAILS,
+        details: TokenDetails = NO_TOKEN_DETAILS,
         at: float | None = None,
         service_tier: str = "",
     ) -> Decimal:
@@ -136,12 +136,12 @@ class Price:
                 "token counts must satisfy 0 <= cached + written <= prompt and completion "
                 f">= 0, got {counts}"
             )
-        if details is NO_DETAILS and not self.terms:
-            return self._plain_cost(prompt, completion, cached, written)
-        rates = self._rates(prompt, at, service_tier)
-        sums = _sums(prompt, completion, cached, written, details)
+        if details is NO_TOKEN_DETAILS and not self.terms:
+            return self._compute_plain_cost(prompt, completion, cached, written)
+        rates = self._select_rates(prompt, at, service_tier)
+        sums = _list_token_counts(prompt, completion, cached, written, details)
         tokens = sum(
-            (count * _rate(rates, names) for count, names in sums if count), start=Decimal(0)
+            (count * _find_rate(rates, names) for count, names in sums if count), start=Decimal(0)
         )
         return (
             tokens / MILLION
@@ -149,7 +149,9 @@ class Price:
             + details.searches * rates.get("search", Decimal(0))
         )
 
-    def _plain_cost(self, prompt: int, completion: int, cached: int, written: int) -> Decimal:
+    def _compute_plain_cost(
+        self, prompt: int, completion: int, cached: int, written: int
+    ) -> Decimal:
         """The same of text alone at a price without terms, which is nearly every call:
         a hit needs two sums, and a third of the work."""
         dollars = (prompt - cached - written) * self.input + completion * self.output
@@ -159,24 +161,28 @@ class Price:
             dollars += written * (self.input if self.cache_write is None else self.cache_write)
         return dollars / MILLION
 
-    def _rates(self, prompt: int, at: float | None, service_tier: str) -> Mapping[str, Decimal]:
+    def _select_rates(
+        self, prompt: int, at: float | None, service_tier: str
+    ) -> Mapping[str, Decimal]:
         """By name, for a prompt of so many tokens."""
-        own = {name: rate for name in OWN if (rate := getattr(self, name)) is not None}
+        own = {name: rate for name in BASE_RATE_NAMES if (rate := getattr(self, name)) is not None}
         if not self.terms:
             return own
         moment = None if at is None else datetime.fromtimestamp(at, UTC)
-        met = [term.condition for term in self.terms if term.condition.holds(moment, service_tier)]
-        special = [condition for condition in met if condition != ORDINARY]
-        chosen = special[-1] if special else ORDINARY
-        rates = own if chosen == ORDINARY else {"input": self.input, "output": self.output}
-        for term in sorted(self.terms, key=lambda term: term.above):
-            if term.condition == chosen and (not term.above or prompt > term.above):
+        met = [term.condition for term in self.terms if term.condition.is_met(moment, service_tier)]
+        special = [condition for condition in met if condition != ORDINARY_CONDITION]
+        chosen = special[-1] if special else ORDINARY_CONDITION
+        rates = (
+            own if chosen == ORDINARY_CONDITION else {"input": self.input, "output": self.output}
+        )
+        for term in sorted(self.terms, key=lambda term: term.above_tokens):
+            if term.condition == chosen and (not term.above_tokens or prompt > term.above_tokens):
                 rates.update(term.rates)
         return rates
 
 
-def _sums(
-    prompt: int, completion: int, cached: int, written: int, of: Details
+def _list_token_counts(
+    prompt: int, completion: int, cached: int, written: int, of: TokenDetails
 ) -> list[tuple[int, tuple[str, ...]]]:
     """Each kind of tokens once, with the rates that may apply, the closest first."""
     audio, image = of.audio - of.cached_audio, of.image - of.cached_image
@@ -200,5 +206,5 @@ def _sums(
     ]
 
 
-def _rate(rates: Mapping[str, Decimal], names: tuple[str, ...]) -> Decimal:
+def _find_rate(rates: Mapping[str, Decimal], names: tuple[str, ...]) -> Decimal:
     return next(rates[name] for name in names if name in rates)

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
-from plans.pricing import ORDINARY, OWN, Condition, Price, Term
+from plans.pricing import BASE_RATE_NAMES, ORDINARY_CONDITION, Price, PriceTerm, RateCondition
 
 if TYPE_CHECKING:
     from genai_prices import types as listed
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 MICRO_DOLLAR = Decimal("0.000001")
 PriceKey = tuple[str, str]
 # The list's name of each rate, and what of it is one unit here.
-_NAMES: Final = {
+_LISTED_NAMES: Final = {
     "input": "input_mtok",
     "output": "output_mtok",
     "cached_input": "cache_read_mtok",
@@ -41,11 +41,11 @@ _NAMES: Final = {
     "request": "requests_kcount",
     "search": "web_searches_kcount",
 }
-_PER_THOUSAND: Final = ("request", "search")
-_Rates = dict[int, dict[str, Decimal]]  # by the length above which they hold, then by name
+_RATES_PER_THOUSAND: Final = ("request", "search")
+_RatesByLength = dict[int, dict[str, Decimal]]  # by the length above which they hold, then by name
 
 
-def published(at: datetime | None = None) -> dict[PriceKey, Price]:
+def load_published_prices(at: datetime | None = None) -> dict[PriceKey, Price]:
     """Price by (provider id, model id) of every model that bills both prompt and completion tokens,
     about 2,000.
 
@@ -57,12 +57,12 @@ def published(at: datetime | None = None) -> dict[PriceKey, Price]:
     prices = {}
     for provider in data_snapshot.get_snapshot().providers:
         for model in provider.models:
-            if price := _price(model, at, storage=provider.id == "openrouter"):
+            if price := _build_price(model, at, storage=provider.id == "openrouter"):
                 prices[provider.id, model.id] = price
     return prices
 
 
-def aliases(provider: str, model: str) -> Iterator[PriceKey]:
+def iter_aliases(provider: str, model: str) -> Iterator[PriceKey]:
     """The listed names of what a provider calls `model`,
     such as gpt-4o-mini for gpt-4o-mini-2024-07-18; none when it is unknown.
 
@@ -80,18 +80,18 @@ def aliases(provider: str, model: str) -> Iterator[PriceKey]:
     yield from ((other, info.id) for other in found.fallback_model_providers or ())
 
 
-def _price(model: "listed.ModelInfo", at: datetime, *, storage: bool) -> Price | None:
+def _build_price(model: "listed.ModelInfo", at: datetime, *, storage: bool) -> Price | None:
     """`storage`: what is listed for writing may be the price of storing alone."""
-    prices, others = _ordinary(model, at)
-    rates = _rates(prices, storage=storage)
+    prices, others = _split_ordinary_prices(model, at)
+    rates = _collect_rates(prices, storage=storage)
     own = rates.get(0, {})
     if "input" not in own or "output" not in own:
         return None
-    terms = [*_terms(rates, ORDINARY)]
-    for condition, other in (*others, *_service_tiers(model, prices, at)):
-        different = _rates(other, storage=storage)
+    terms = [*_iter_terms(rates, ORDINARY_CONDITION)]
+    for condition, other in (*others, *_iter_tier_prices(model, prices, at)):
+        different = _collect_rates(other, storage=storage)
         if different != rates:
-            terms += _terms(different, condition)
+            terms += _iter_terms(different, condition)
     return Price(
         input=own["input"],
         output=own["output"],
@@ -101,9 +101,9 @@ def _price(model: "listed.ModelInfo", at: datetime, *, storage: bool) -> Price |
     )
 
 
-def _ordinary(
+def _split_ordinary_prices(
     model: "listed.ModelInfo", at: datetime
-) -> "tuple[listed.ModelPrice, list[tuple[Condition, listed.ModelPrice]]]":
+) -> "tuple[listed.ModelPrice, list[tuple[RateCondition, listed.ModelPrice]]]":
     """What an ordinary call costs at that moment: of several dates the newest that has begun.
 
     And what stands in place of it: of those listed behind it, as the last one that holds counts,
@@ -113,22 +113,22 @@ def _ordinary(
 
     if isinstance(model.prices, listed.ModelPrice):
         return model.prices, []
-    ordinary, others = model.prices[0].prices, list[tuple[Condition, listed.ModelPrice]]()
+    ordinary, others = model.prices[0].prices, list[tuple[RateCondition, listed.ModelPrice]]()
     for conditional in model.prices:
         limit = conditional.constraint
         if isinstance(limit, listed.TimeOfDateConstraint):
             daily = limit.start_time.replace(tzinfo=None), limit.end_time.replace(tzinfo=None)
-            others.append((Condition(daily=daily), conditional.prices))
+            others.append((RateCondition(daily_hours=daily), conditional.prices))
         elif limit is not None and not limit.active(at):
-            others.append((Condition(since=limit.start_date), conditional.prices))
+            others.append((RateCondition(since=limit.start_date), conditional.prices))
         else:
             ordinary, others = conditional.prices, []
     return ordinary, others
 
 
-def _service_tiers(
+def _iter_tier_prices(
     model: "listed.ModelInfo", ordinary: "listed.ModelPrice", at: datetime
-) -> "Iterator[tuple[Condition, listed.ModelPrice]]":
+) -> "Iterator[tuple[RateCondition, listed.ModelPrice]]":
     """What the model costs in each service tier that has begun:
     the list names what differs from the ordinary price."""
     from genai_prices import types as listed
@@ -147,14 +147,14 @@ def _service_tiers(
                     for name, value in variant.prices.__dict__.items()
                     if value is not None
                 }
-        yield Condition(service_tier=tier), listed.ModelPrice(**values)
+        yield RateCondition(service_tier=tier), listed.ModelPrice(**values)
 
 
-def _rates(prices: "listed.ModelPrice", *, storage: bool) -> _Rates:
+def _collect_rates(prices: "listed.ModelPrice", *, storage: bool) -> _RatesByLength:
     from genai_prices import types as listed
 
-    found: _Rates = {}
-    for name, key in _NAMES.items():
+    found: _RatesByLength = {}
+    for name, key in _LISTED_NAMES.items():
         value = getattr(prices, key)
         if value is None:
             continue
@@ -162,7 +162,7 @@ def _rates(prices: "listed.ModelPrice", *, storage: bool) -> _Rates:
         if isinstance(value, listed.TieredPrices):
             tiers = [(0, value.base), *((tier.start, tier.price) for tier in value.tiers)]
         for above, rate in tiers:
-            found.setdefault(above, {})[name] = _unit(name, rate)
+            found.setdefault(above, {})[name] = _convert_rate(name, rate)
     own = found.get(0, {})
     # A few rows list less for writing than for input, which is what storage costs besides (Gemini
     # behind OpenRouter).
@@ -172,14 +172,14 @@ def _rates(prices: "listed.ModelPrice", *, storage: bool) -> _Rates:
     return {above: rates for above, rates in found.items() if rates}
 
 
-def _unit(name: str, rate: Decimal) -> Decimal:
-    return rate / 1000 if name in _PER_THOUSAND else rate.quantize(MICRO_DOLLAR)
+def _convert_rate(name: str, rate: Decimal) -> Decimal:
+    return rate / 1000 if name in _RATES_PER_THOUSAND else rate.quantize(MICRO_DOLLAR)
 
 
-def _terms(rates: _Rates, condition: Condition) -> Iterator[Term]:
+def _iter_terms(rates: _RatesByLength, condition: RateCondition) -> Iterator[PriceTerm]:
     """Without a condition the base rates of a price's own fields stand there."""
     for above in sorted(rates):
-        own = OWN if condition == ORDINARY and not above else ()
+        own = BASE_RATE_NAMES if condition == ORDINARY_CONDITION and not above else ()
         named = tuple((name, rate) for name, rate in rates[above].items() if name not in own)
         if named:
-            yield Term(rates=named, above=above, condition=condition)
+            yield PriceTerm(rates=named, above_tokens=above, condition=condition)

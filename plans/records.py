@@ -18,10 +18,12 @@ from django.db.models.signals import pre_save
 from django.utils import timezone
 from simple_history.models import HistoricalRecords
 
-FIRST: Final = "As it was before changes were noted"
-SILENT: Final = frozenset({"id", "version", "created_at", "updated_at"})  # no setting of anybody's
-REASON_LENGTH: Final = 500
-_RECORDS: "dict[type[models.Model], Records]" = {}
+INITIAL_REASON: Final = "As it was before changes were noted"
+NON_SETTING_FIELDS: Final = frozenset(
+    {"id", "version", "created_at", "updated_at"}
+)  # no setting of anybody's
+MAX_REASON_LENGTH: Final = 500
+_HISTORY_BY_MODEL: "dict[type[models.Model], ConfigHistory]" = {}
 
 
 def actor() -> str:
@@ -48,7 +50,7 @@ class Acted(models.Model):
         abstract = True
 
 
-class Records(HistoricalRecords):  # type: ignore[misc]  # without types
+class ConfigHistory(HistoricalRecords):  # type: ignore[misc]  # without types
     """As `history` of a model.
 
     `leaving_out`: fields that must never stand in a history, such as secrets.
@@ -57,7 +59,7 @@ class Records(HistoricalRecords):  # type: ignore[misc]  # without types
     def __init__(self, *, leaving_out: tuple[str, ...] = ()) -> None:
         super().__init__(
             bases=(Acted,),
-            get_user=_account,
+            get_user=_get_account,
             history_change_reason_field=models.TextField(null=True),
             excluded_fields=list(leaving_out),
         )
@@ -65,21 +67,21 @@ class Records(HistoricalRecords):  # type: ignore[misc]  # without types
     def finalize(self, sender: type[models.Model], **kwargs: Any) -> None:
         super().finalize(sender, **kwargs)
         if sender is self.cls:
-            _RECORDS[sender] = self
-            pre_save.connect(self._before, sender=sender, weak=False)
+            _HISTORY_BY_MODEL[sender] = self
+            pre_save.connect(self._record_before_save, sender=sender, weak=False)
 
-    def _before(self, instance: models.Model, raw: bool = False, **_: Any) -> None:
+    def _record_before_save(self, instance: models.Model, raw: bool = False, **_: Any) -> None:
         if not raw and not instance._state.adding:
-            self.remember(instance)
+            self.record_initial_state(instance)
 
-    def remember(self, instance: models.Model) -> None:
+    def record_initial_state(self, instance: models.Model) -> None:
         """Note a row as the database has it, if nothing was ever noted of it."""
-        notes = notes_of(instance)
+        notes = get_row_history(instance)
         row: Any = (
             None if notes.exists() else type(instance)._base_manager.filter(pk=instance.pk).first()
         )
         if row is not None:
-            row._change_reason, row._history_user = FIRST, None
+            row._change_reason, row._history_user = INITIAL_REASON, None
             row._history_date = (
                 getattr(row, "updated_at", None)
                 or getattr(row, "created_at", None)
@@ -96,38 +98,44 @@ class Records(HistoricalRecords):  # type: ignore[misc]  # without types
         if history_type != "-":
             row = type(instance)._base_manager.get(pk=instance.pk)
             row._change_reason = getattr(instance, "_change_reason", None)
-        if history_type == "~" and self._as_noted(row):
+        if history_type == "~" and self._equals_last_record(row):
             return
         super().create_historical_record(row, history_type, using=using)
 
-    def _as_noted(self, row: Any) -> bool:
-        last = notes_of(row).first()
-        return last is not None and settings_of(last) == settings_of(row, like=last)
+    def _equals_last_record(self, row: Any) -> bool:
+        last = get_row_history(row).first()
+        return last is not None and get_recorded_settings(last) == get_recorded_settings(
+            row, like=last
+        )
 
 
-def notes_of(row: Any) -> "QuerySet[Any]":
+def get_row_history(row: Any) -> "QuerySet[Any]":
     """What was noted of one row, the newest first."""
     notes: QuerySet[Any] = type(row).history.filter(**{row._meta.pk.attname: row.pk})
     return notes
 
 
-def settings_of(row: Any, *, like: Any = None) -> dict[str, Any]:
+def get_recorded_settings(row: Any, *, like: Any = None) -> dict[str, Any]:
     """The noted fields of a note, or of a row `like` that note, by attribute name."""
-    names = [field.attname for field in (like or row).tracked_fields if field.name not in SILENT]
+    names = [
+        field.attname
+        for field in (like or row).tracked_fields
+        if field.name not in NON_SETTING_FIELDS
+    ]
     return {name: getattr(row, name) for name in names}
 
 
-def remember(row: models.Model) -> None:
+def record_initial_state(row: models.Model) -> None:
     """Before a change that no signal tells of (`QuerySet.update`, bulk writes)."""
-    _RECORDS[type(row)].remember(row)
+    _HISTORY_BY_MODEL[type(row)].record_initial_state(row)
 
 
-def note(row: Any, *, reason: str | None = None) -> None:
+def record_change(row: Any, *, reason: str | None = None) -> None:
     """After such a change."""
     row._change_reason = reason
-    _RECORDS[type(row)].create_historical_record(row, "~")
+    _HISTORY_BY_MODEL[type(row)].create_historical_record(row, "~")
 
 
-def _account(instance: Any, request: Any = None, **_: Any) -> AbstractBaseUser | None:
+def _get_account(instance: Any, request: Any = None, **_: Any) -> AbstractBaseUser | None:
     user = getattr(request, "user", None)
     return user if isinstance(user, AbstractBaseUser) else None

@@ -7,18 +7,18 @@ from datetime import UTC, datetime
 from django.db.models import Q
 
 from plans import published_prices, validation
-from plans.errors import PlanUnknown, TenantUnknown
+from plans.errors import PlanNotFound, TenantNotFound
 from plans.models import Invalidation, ModelPrice, Plan, Revision, Tenant, VirtualKey
 from plans.pricing import Price
 from plans.published_prices import PriceKey
 from plans.snapshot import KeySnapshot, PlanSnapshot
 
 
-def plan_in_sight(owner: Tenant | None, name: str) -> Plan:
+def find_visible_plan(owner: Tenant | None, name: str) -> Plan:
     """The owner's own plan of that name, else the platform's. Raises PlanUnknown."""
     try:
         return find_plan(owner, name)
-    except PlanUnknown:
+    except PlanNotFound:
         if owner is None:
             raise
         return find_plan(None, name)
@@ -27,13 +27,13 @@ def plan_in_sight(owner: Tenant | None, name: str) -> Plan:
 log = logging.getLogger(__name__)
 
 
-def revision() -> int:
+def get_revision() -> int:
     """The number of the configuration as it stands; any other number than the one you hold means:
     read again."""
     return Revision.objects.filter(pk=1).values_list("value", flat=True).first() or 0
 
 
-def live_keys() -> dict[str, KeySnapshot]:
+def load_live_keys() -> dict[str, KeySnapshot]:
     """Every virtual key that is neither revoked nor expired, by digest. One query."""
     live = Q(expires_at=None) | Q(expires_at__gt=datetime.now(UTC))
     return {
@@ -50,7 +50,7 @@ def live_keys() -> dict[str, KeySnapshot]:
     }
 
 
-def granted_routes() -> dict[int, frozenset[str]]:
+def load_granted_routes() -> dict[int, frozenset[str]]:
     """The routes of each tenant, by its id.
 
     A column that holds anything but a list of names opens nothing. One query.
@@ -64,32 +64,34 @@ def granted_routes() -> dict[int, frozenset[str]]:
     }
 
 
-def plans() -> dict[tuple[int | None, str], PlanSnapshot]:
+def load_plans() -> dict[tuple[int | None, str], PlanSnapshot]:
     """Every plan by (owner's id or None for the platform, name). One query."""
-    return {(plan.tenant_id, plan.name): plan.snapshot() for plan in Plan.objects.all()}
+    return {(plan.tenant_id, plan.name): plan.build_snapshot() for plan in Plan.objects.all()}
 
 
-def invalidations() -> dict[tuple[int, int | None, str], int]:
+def load_invalidations() -> dict[tuple[int, int | None, str], int]:
     """The revision from which on answers count, by (plan, tenant or None for all, tag
     or "" for all answers). One query."""
     rows = Invalidation.objects.values_list("plan_id", "tenant_id", "tag", "generation")
     return {(plan, tenant, tag): generation for plan, tenant, tag, generation in rows}
 
 
-def price_for(provider: str, model: str) -> Price | None:
+def load_price(provider: str, model: str) -> Price | None:
     """The price of a provider's model; None means unpriced, which is not zero."""
-    return prices_for([(provider, model)]).get((provider, model))
+    return load_prices([(provider, model)]).get((provider, model))
 
 
-def prices_for(wanted: Collection[PriceKey]) -> dict[PriceKey, Price]:
+def load_prices(wanted: Collection[PriceKey]) -> dict[PriceKey, Price]:
     """Prices by (provider, model) as asked for: the row of that name,
     else the row of the listed model it is an alias of.
 
     Two queries at most, whatever the number asked for. What has no price is left out.
     """
-    rows = _rows(wanted)
-    alternatives = {key: list(published_prices.aliases(*key)) for key in wanted if key not in rows}
-    rows |= _rows({alias for found in alternatives.values() for alias in found})
+    rows = _load_price_rows(wanted)
+    alternatives = {
+        key: list(published_prices.iter_aliases(*key)) for key in wanted if key not in rows
+    }
+    rows |= _load_price_rows({alias for found in alternatives.values() for alias in found})
     prices = {}
     for key in wanted:
         if found := next(
@@ -99,7 +101,7 @@ def prices_for(wanted: Collection[PriceKey]) -> dict[PriceKey, Price]:
     return prices
 
 
-def _rows(keys: Collection[PriceKey]) -> dict[PriceKey, Price]:
+def _load_price_rows(keys: Collection[PriceKey]) -> dict[PriceKey, Price]:
     if not keys:
         return {}
     rows = ModelPrice.objects.filter(
@@ -117,13 +119,13 @@ def _rows(keys: Collection[PriceKey]) -> dict[PriceKey, Price]:
 
 def find_tenant(slug: str) -> Tenant:
     """The tenant of that slug. Raises TenantUnknown."""
-    tenant = Tenant.objects.filter(slug=slug).first() if _storable(slug) else None
+    tenant = Tenant.objects.filter(slug=slug).first() if _is_storable(slug) else None
     if tenant is None:
-        raise TenantUnknown("No such tenant.", param="tenant")
+        raise TenantNotFound("No such tenant.", param="tenant")
     return tenant
 
 
-def plans_of(owner: Tenant | None) -> Iterable[Plan]:
+def list_owner_plans(owner: Tenant | None) -> Iterable[Plan]:
     """The plans of one owner, None being the platform, by name."""
     return Plan.objects.filter(tenant=owner).select_related("tenant")
 
@@ -132,14 +134,14 @@ def find_plan(owner: Tenant | None, name: str) -> Plan:
     """The owner's plan of that name. Raises PlanUnknown, whoever else may have one."""
     plan = (
         Plan.objects.filter(tenant=owner, name=name).select_related("tenant").first()
-        if validation.NAME.fullmatch(name)
+        if validation.PLAN_NAME_PATTERN.fullmatch(name)
         else None
     )
     if plan is None:
-        raise PlanUnknown("No plan of that name.", param="plan")
+        raise PlanNotFound("No plan of that name.", param="plan")
     return plan
 
 
-def _storable(text: str) -> bool:
+def _is_storable(text: str) -> bool:
     """Whether PostgreSQL can hold this text at all: no NUL, no lone surrogates."""
     return text.isprintable() and len(text) <= 64

@@ -18,12 +18,12 @@ from plans import (
     selectors,
     validation,
 )
-from plans.errors import InvalidPlan, NameTaken, PlanUnknown, VersionConflict
+from plans.errors import InvalidPlan, PlanNameConflict, PlanNotFound, VersionConflict
 from plans.models import AdminKey, ModelPrice, Plan, Revision, Tenant, VirtualKey
-from plans.pricing import OWN, Price
+from plans.pricing import BASE_RATE_NAMES, Price
 
-ATTEMPTS = 5
-PUBLISHED = "As genai-prices publishes it"
+MAX_CHANGE_ATTEMPTS = 5
+PUBLISHED_PRICES_REASON = "As genai-prices publishes it"
 
 
 def create_plan(
@@ -32,17 +32,17 @@ def create_plan(
     """A new plan from the API's JSON, `preset` filled in;
     what of that had to be otherwise here is added to `notes`, and `reason` is kept in the plan's
     history. Raises InvalidPlan or NameTaken."""
-    system = capabilities.of(owner)
-    draft = validation.read(
-        presets.filled_in(body, capabilities=system, notes=notes), capabilities=system
+    system = capabilities.get_tenant_capabilities(owner)
+    draft = validation.validate_plan(
+        presets.expand_preset(body, capabilities=system, notes=notes), capabilities=system
     )
-    plan = Plan(tenant=owner, **columns(draft))
+    plan = Plan(tenant=owner, **build_plan_columns(draft))
     plan._change_reason = reason  # type: ignore[attr-defined]  # where django-simple-history looks for it
     try:
         with transaction.atomic():
             plan.save()
     except IntegrityError as error:
-        raise _taken(draft, error) from error
+        raise _translate_integrity_error(draft, error) from error
     return plan
 
 
@@ -55,13 +55,17 @@ def change_plan(*, owner: Tenant | None, name: str, body: object) -> Plan:
     """
     expected, body = _split_version(body)
     reason, changes = _split_reason(body)
-    for _ in range(ATTEMPTS):
+    for _ in range(MAX_CHANGE_ATTEMPTS):
         plan = selectors.find_plan(owner, name)
         if expected is not None and expected != plan.version:
             raise VersionConflict(
                 f"The plan is at version {plan.version} now: read it again.", param="version"
             )
-        draft = validation.read(changes, capabilities=capabilities.of(owner), base=draft_of(plan))
+        draft = validation.validate_plan(
+            changes,
+            capabilities=capabilities.get_tenant_capabilities(owner),
+            base=build_draft(plan),
+        )
         if update_plan(plan, draft, reason=reason):
             return plan
     raise VersionConflict("Others keep changing this plan: try again.", param="version")
@@ -71,13 +75,13 @@ def delete_plan(*, owner: Tenant | None, name: str) -> None:
     """Raises PlanUnknown."""
     plan = selectors.find_plan(owner, name)
     if not Plan.objects.filter(pk=plan.pk).delete()[0]:
-        raise PlanUnknown("No plan of that name.", param="plan")
+        raise PlanNotFound("No plan of that name.", param="plan")
 
 
-def draft_of(plan: Plan) -> validation.Draft:
+def build_draft(plan: Plan) -> validation.PlanDraft:
     """A saved plan in the shape the rules work on."""
-    snapshot = plan.snapshot()
-    return validation.Draft(
+    snapshot = plan.build_snapshot()
+    return validation.PlanDraft(
         name=snapshot.name,
         mode=snapshot.mode,
         compression=snapshot.compression,
@@ -87,7 +91,7 @@ def draft_of(plan: Plan) -> validation.Draft:
     )
 
 
-def columns(draft: validation.Draft) -> dict[str, Any]:
+def build_plan_columns(draft: validation.PlanDraft) -> dict[str, Any]:
     """The model fields of a draft. A half that is off keeps the numbers it had, out of sight."""
     values: dict[str, Any] = {"name": draft.name, "mode": draft.mode, "holdout": draft.holdout}
     values |= {"compression_engine": None, "cache_enabled": draft.cache is not None}
@@ -124,13 +128,14 @@ def _split_reason(body: object) -> tuple[str | None, object]:
     if (
         not isinstance(reason, str)
         or not (text := reason.strip())
-        or len(text) > records.REASON_LENGTH
+        or len(text) > records.MAX_REASON_LENGTH
         or not text.isprintable()
     ):
         raise InvalidPlan(
             {
                 "reason": (
-                    f"Must be a line of text, {records.REASON_LENGTH} characters at most; leave "
+                    f"Must be a line of text, {records.MAX_REASON_LENGTH} characters at most; "
+                    "leave "
                     "it out to give none."
                 )
             }
@@ -138,37 +143,38 @@ def _split_reason(body: object) -> tuple[str | None, object]:
     return text, {name: value for name, value in body.items() if name != "reason"}
 
 
-def update_plan(plan: Plan, draft: validation.Draft, *, reason: str | None = None) -> bool:
+def update_plan(plan: Plan, draft: validation.PlanDraft, *, reason: str | None = None) -> bool:
     """One statement that applies only to the version that was read;
     the trigger raises the version if something changed. False: somebody else was faster. The row is
     then as saved. Raises NameTaken."""
     try:
         with transaction.atomic():
-            records.remember(plan)
+            records.record_initial_state(plan)
             rows = Plan.objects.filter(pk=plan.pk, version=plan.version)
-            done = rows.update(**columns(draft), updated_at=timezone.now()) == 1
+            done = rows.update(**build_plan_columns(draft), updated_at=timezone.now()) == 1
             if done:
                 plan.refresh_from_db()
-                records.note(plan, reason=reason)
+                records.record_change(plan, reason=reason)
             return done
     except IntegrityError as error:
-        raise _taken(draft, error) from error
+        raise _translate_integrity_error(draft, error) from error
 
 
-def _taken(draft: validation.Draft, error: IntegrityError) -> Exception:
+def _translate_integrity_error(draft: validation.PlanDraft, error: IntegrityError) -> Exception:
     """The refusal that a broken constraint on the name stands for; any other one is a fault."""
     if "plan_name_" not in str(error):
         return error
-    return NameTaken(f"There is a plan named {draft.name} already.", param="plan_name")
+    return PlanNameConflict(f"There is a plan named {draft.name} already.", param="plan_name")
 
 
-def issue(row: VirtualKey | AdminKey) -> str:
+def issue_key(row: VirtualKey | AdminKey) -> str:
     """Give an unsaved key row its secret and save it.
 
     The secret is returned here and never again.
     """
-    new = keys.make(
-        keys.ADMIN if isinstance(row, AdminKey) else keys.VIRTUAL, pepper=settings.KEY_PEPPER
+    new = keys.generate_key(
+        keys.ADMIN_KEY_KIND if isinstance(row, AdminKey) else keys.VIRTUAL_KEY_KIND,
+        pepper=settings.KEY_PEPPER,
     )
     row.prefix, row.digest = new.prefix, new.digest
     row.save()
@@ -184,16 +190,16 @@ def issue_virtual_key(
 ) -> tuple[VirtualKey, str]:
     """A key for /v1 and its secret. `routes` empty: all routes."""
     row = VirtualKey(tenant=tenant, name=name, routes=routes or [], expires_at=expires_at)
-    return row, issue(row)
+    return row, issue_key(row)
 
 
 def issue_admin_key(*, name: str, tenant: Tenant | None = None) -> tuple[AdminKey, str]:
     """A key for /token-saving and its secret. Without a tenant it is the platform's."""
     row = AdminKey(tenant=tenant, name=name)
-    return row, issue(row)
+    return row, issue_key(row)
 
 
-def revoke(*, key: VirtualKey | AdminKey) -> None:
+def revoke_key(*, key: VirtualKey | AdminKey) -> None:
     """Refuse the key from now on: an admin key at once, a virtual key within two seconds.
 
     Revoking twice changes nothing.
@@ -219,10 +225,10 @@ def seed_prices() -> int:
 
     Nothing is written when nothing changed, so no worker reads its configuration again for it.
     """
-    published = published_prices.published()
+    published = published_prices.load_published_prices()
     present = {(row.provider, row.model): row for row in ModelPrice.objects.all()}
     fresh = [
-        ModelPrice(provider=provider, model=model, **_amounts(price))
+        ModelPrice(provider=provider, model=model, **_build_price_columns(price))
         for (provider, model), price in published.items()
         if (provider, model) not in present
     ]
@@ -232,9 +238,12 @@ def seed_prices() -> int:
         if (
             price
             and not row.edited
-            and any(getattr(row, field) != amount for field, amount in _amounts(price).items())
+            and any(
+                getattr(row, field) != amount
+                for field, amount in _build_price_columns(price).items()
+            )
         ):
-            for field, amount in _amounts(price).items():
+            for field, amount in _build_price_columns(price).items():
                 setattr(row, field, amount)
             row.updated_at = timezone.now()
             stale.append(row)
@@ -243,13 +252,17 @@ def seed_prices() -> int:
     if stale:
         # Of the others nobody ever changed anything.
         noted = set(ModelPrice.history.values_list("id", flat=True))
-        ModelPrice.objects.bulk_update(stale, [*OWN, "terms", "updated_at"], batch_size=500)
+        ModelPrice.objects.bulk_update(
+            stale, [*BASE_RATE_NAMES, "terms", "updated_at"], batch_size=500
+        )
         for row in stale:
             if row.pk in noted:
-                records.note(row, reason=PUBLISHED)
+                records.record_change(row, reason=PUBLISHED_PRICES_REASON)
     return len(fresh) + len(stale)
 
 
-def _amounts(price: Price) -> dict[str, Any]:
+def _build_price_columns(price: Price) -> dict[str, Any]:
     """By field of the row."""
-    return {name: getattr(price, name) for name in OWN} | {"terms": price_terms.write(price.terms)}
+    return {name: getattr(price, name) for name in BASE_RATE_NAMES} | {
+        "terms": price_terms.format_terms(price.terms)
+    }

@@ -9,18 +9,18 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final, Literal
 
-Mode = Literal["active", "shadow", "off"]
-Focus = Literal["question", "none"]
-When = Literal["always", "saves"]
+PlanMode = Literal["active", "shadow", "off"]
+CompressionFocus = Literal["question", "none"]
+CompressionWhen = Literal["always", "saves"]
 ScopeKind = Literal["tenant", "key", "user"]
-Match = Literal["verified", "cosine"]
-ToolCalls = Literal["none", "output", "all"]
-Context = Literal["strict", "window", "last_message"]
+MatchMethod = Literal["verified", "cosine"]
+ToolCallReuse = Literal["none", "output", "all"]
+ContextMatching = Literal["strict", "window", "last_message"]
 # In a tenant's list: every route, also one made later. No route can have this name.
 ALL_ROUTES: Final = "*"
 
 
-def opens(granted: Collection[str], route: str) -> bool:
+def is_route_granted(granted: Collection[str], route: str) -> bool:
     """Whether this list of a tenant's routes holds that one. An empty list opens nothing."""
     return route in granted or ALL_ROUTES in granted
 
@@ -39,8 +39,8 @@ class CompressionSettings:
     max_input_tokens: int
     language: str = "english"
     min_sentences: int = 1
-    focus: Focus = "question"
-    when: When = "always"
+    focus: CompressionFocus = "question"
+    when: CompressionWhen = "always"
     deadline_ms: int | None = None
 
 
@@ -61,8 +61,8 @@ class CacheSettings:
     exact: bool = True
     backend: str | None = "pgvector_semantic"
     similarity_threshold: float = 0.85
-    match: Match = "verified"
-    context: Context = "window"
+    match: MatchMethod = "verified"
+    context: ContextMatching = "window"
     window: int = 2
     max_error_rate: float | None = None
     sample_rate: float = 0.05
@@ -72,7 +72,7 @@ class CacheSettings:
     stale_while_revalidate: int = 0
     stale_if_error: int = 0
     scope: ScopeKind = "tenant"
-    tool_calls: ToolCalls = "output"
+    tool_calls: ToolCallReuse = "output"
     max_temperature: float = 1.0
     time_sensitive: bool = False
     personal: bool = False
@@ -90,7 +90,7 @@ class PlanSnapshot:
     name: str
     version: int
     tenant_id: int | None = None
-    mode: Mode = "active"
+    mode: PlanMode = "active"
     compression: CompressionSettings | None = None
     cache: CacheSettings | None = None
     holdout: float = 0.0

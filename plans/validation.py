@@ -13,61 +13,63 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, cast
 
-from plans.capabilities import Capabilities, Traffic
+from plans.capabilities import Capabilities, ChatTurnCounts
 from plans.errors import InvalidPlan
 from plans.snapshot import (
     CacheSettings,
+    CompressionFocus,
     CompressionSettings,
-    Context,
-    Focus,
-    Match,
-    Mode,
-    ToolCalls,
-    When,
+    CompressionWhen,
+    ContextMatching,
+    MatchMethod,
+    PlanMode,
+    ToolCallReuse,
 )
 
-Check = Callable[[Any], Any]
+FieldCheck = Callable[[Any], Any]
 
-INT32: Final = 2**31 - 1
-MIN_BUDGET: Final = 64
+MAX_INT32: Final = 2**31 - 1
+MIN_INPUT_TOKENS: Final = 64
 MAX_TEMPERATURE: Final = 2.0
-MAX_JITTER: Final = 0.5
-MAX_HOLDOUT: Final = 0.5
-MIN_DEADLINE, MAX_DEADLINE = 10, 60_000
+MAX_TTL_JITTER: Final = 0.5
+MAX_HOLDOUT_SHARE: Final = 0.5
+MIN_DEADLINE_MS, MAX_DEADLINE_MS = 10, 60_000
 MIN_ERROR_RATE, MAX_ERROR_RATE = 0.0001, 0.5
-MODES: Final[tuple[Mode, ...]] = ("active", "shadow", "off")
-HALVES: Final = ("compression", "cache")
-SCOPES: Final = ("tenant", "key", "user")
-FOCUSES: Final[tuple[Focus, ...]] = ("question", "none")
-CONTEXTS: Final[tuple[Context, ...]] = ("strict", "window", "last_message")
-MAX_WINDOW: Final = 20
-FEW_CHATS: Final = 0.01  # later turns among all requests that may be slips
-MATCHES: Final[tuple[Match, ...]] = ("verified", "cosine")
-TOOL_CALLS: Final[tuple[ToolCalls, ...]] = ("none", "output", "all")
-WHENS: Final[tuple[When, ...]] = ("always", "saves")
-NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-COMPRESSION: Final = CompressionSettings(engine="text_rank", max_input_tokens=4096)
-CACHE: Final = CacheSettings()
-READ_ONLY: Final = frozenset({"tenant", "created_at", "updated_at"})
-LATER: Final = frozenset({
+MODE_CHOICES: Final[tuple[PlanMode, ...]] = ("active", "shadow", "off")
+PLAN_SECTIONS: Final = ("compression", "cache")
+SCOPE_CHOICES: Final = ("tenant", "key", "user")
+FOCUS_CHOICES: Final[tuple[CompressionFocus, ...]] = ("question", "none")
+CONTEXT_CHOICES: Final[tuple[ContextMatching, ...]] = ("strict", "window", "last_message")
+MAX_WINDOW_TURNS: Final = 20
+MAX_STRAY_TURN_SHARE: Final = 0.01  # later turns among all requests that may be slips
+MATCH_CHOICES: Final[tuple[MatchMethod, ...]] = ("verified", "cosine")
+TOOL_CALLS_CHOICES: Final[tuple[ToolCallReuse, ...]] = ("none", "output", "all")
+WHEN_CHOICES: Final[tuple[CompressionWhen, ...]] = ("always", "saves")
+PLAN_NAME_PATTERN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+DEFAULT_COMPRESSION: Final = CompressionSettings(engine="text_rank", max_input_tokens=4096)
+DEFAULT_CACHE: Final = CacheSettings()
+READ_ONLY_FIELDS: Final = frozenset({"tenant", "created_at", "updated_at"})
+NOT_YET_SUPPORTED: Final = frozenset({
     "bind", "binding", "bindings", "keys", "routes", "models",
     "rate_limit", "rate_limits", "budget", "budgets",
 })  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Draft:
+class PlanDraft:
     """A plan that passed the rules but is not saved yet. `id`: of the saved one it changes."""
 
     name: str
-    mode: Mode
+    mode: PlanMode
     compression: CompressionSettings | None
     cache: CacheSettings | None
     id: int | None = None
     holdout: float = 0.0
 
 
-def read(body: object, *, capabilities: Capabilities, base: Draft | None = None) -> Draft:
+def validate_plan(
+    body: object, *, capabilities: Capabilities, base: PlanDraft | None = None
+) -> PlanDraft:
     """The plan that this body asks for: a new one, or `base` with the body's fields changed.
 
     Raises InvalidPlan with every field at fault. A backend is probed only where the body chooses
@@ -76,23 +78,23 @@ def read(body: object, *, capabilities: Capabilities, base: Draft | None = None)
     if not isinstance(body, Mapping):
         raise InvalidPlan({"": "The body must be a JSON object that describes a plan."})
     problems: dict[str, str] = {}
-    fields: dict[str, Check] = {
-        "plan_name": _name,
-        "mode": _word(MODES),
-        "compression": _half,
-        "cache": _half,
-        "holdout": _number(0, MAX_HOLDOUT),
+    fields: dict[str, FieldCheck] = {
+        "plan_name": _check_plan_name,
+        "mode": _make_choice_check(MODE_CHOICES),
+        "compression": _check_section,
+        "cache": _check_section,
+        "holdout": _make_number_check(0, MAX_HOLDOUT_SHARE),
     }
-    top = _checked(body, fields, "", problems)
-    if base is None and not any(top.get(half) is not None for half in HALVES):
-        top = {half: {} for half in HALVES} | top
+    top = _validate_fields(body, fields, "", problems)
+    if base is None and not any(top.get(half) is not None for half in PLAN_SECTIONS):
+        top = {half: {} for half in PLAN_SECTIONS} | top
     if base is None and "plan_name" not in body:
-        problems["plan_name"] = "This field is required: " + _NAME_RULE
-    compression = _compression(top, base, capabilities, problems)
-    cache = _cache(top, base, capabilities, problems)
+        problems["plan_name"] = "This field is required: " + _PLAN_NAME_RULE
+    compression = _validate_compression(top, base, capabilities, problems)
+    cache = _validate_cache(top, base, capabilities, problems)
     if problems:
         raise InvalidPlan(problems)
-    return Draft(
+    return PlanDraft(
         name=top.get("plan_name", base.name if base else ""),
         mode=top.get("mode", base.mode if base else "active"),
         compression=compression,
@@ -101,62 +103,70 @@ def read(body: object, *, capabilities: Capabilities, base: Draft | None = None)
     )
 
 
-def _compression(
-    top: dict[str, Any], base: Draft | None, capabilities: Capabilities, problems: dict[str, str]
+def _validate_compression(
+    top: dict[str, Any],
+    base: PlanDraft | None,
+    capabilities: Capabilities,
+    problems: dict[str, str],
 ) -> CompressionSettings | None:
     old = base.compression if base else None
-    half = top.get("compression", _LEFT_OUT)
-    if half is None or half is _LEFT_OUT:
-        return old if half is _LEFT_OUT else None
-    fields: dict[str, Check] = {
-        "engine": _engine(capabilities),
-        "max_input_tokens": _whole(MIN_BUDGET, INT32),
-        "language": _word(capabilities.languages()),
-        "min_sentences": _whole(1, INT32),
-        "focus": _word(FOCUSES),
-        "when": _word(WHENS),
-        "deadline_ms": _deadline,
+    half = top.get("compression", _OMITTED_SECTION)
+    if half is None or half is _OMITTED_SECTION:
+        return old if half is _OMITTED_SECTION else None
+    fields: dict[str, FieldCheck] = {
+        "engine": _make_engine_check(capabilities),
+        "max_input_tokens": _make_integer_check(MIN_INPUT_TOKENS, MAX_INT32),
+        "language": _make_choice_check(capabilities.list_languages()),
+        "min_sentences": _make_integer_check(1, MAX_INT32),
+        "focus": _make_choice_check(FOCUS_CHOICES),
+        "when": _make_choice_check(WHEN_CHOICES),
+        "deadline_ms": _check_deadline,
     }
-    given = _checked(half, fields, "compression.", problems)
-    compression = CompressionSettings(**asdict(old or COMPRESSION) | given)
+    given = _validate_fields(half, fields, "compression.", problems)
+    compression = CompressionSettings(**asdict(old or DEFAULT_COMPRESSION) | given)
     return replace(
-        compression, focus=_focus(compression, "focus" in given, old, capabilities, problems)
+        compression, focus=_choose_focus(compression, "focus" in given, old, capabilities, problems)
     )
 
 
-def _focus(
+def _choose_focus(
     half: CompressionSettings,
     chosen: bool,
     old: CompressionSettings | None,
     capabilities: Capabilities,
     problems: dict[str, str],
-) -> Focus:
+) -> CompressionFocus:
     """The focus that was chosen, now or when the plan was saved; else the best that the engine has.
 
     That an engine without ranks for a question had none was nobody's choice.
     """
-    possible = {engine.name: engine.focus for engine in capabilities.compression_engines()}
-    accepted = possible.get(half.engine, FOCUSES)
+    possible = {engine.name: engine.focus for engine in capabilities.list_compression_engines()}
+    accepted = possible.get(half.engine, FOCUS_CHOICES)
     if chosen and half.focus not in accepted and "compression.engine" not in problems:
         others = ", ".join(name for name, focus in possible.items() if half.focus in focus)
         problems["compression.focus"] = (
             f"Must be one of: {', '.join(accepted)} with the engine {half.engine}. "
             f"{half.focus}: {others}."
         )
-    kept = chosen or (old is not None and len(possible.get(old.engine, FOCUSES)) > 1)
+    kept = chosen or (old is not None and len(possible.get(old.engine, FOCUS_CHOICES)) > 1)
     return half.focus if kept and half.focus in accepted else accepted[0]
 
 
-def _cache(
-    top: dict[str, Any], base: Draft | None, capabilities: Capabilities, problems: dict[str, str]
+def _validate_cache(
+    top: dict[str, Any],
+    base: PlanDraft | None,
+    capabilities: Capabilities,
+    problems: dict[str, str],
 ) -> CacheSettings | None:
     old = base.cache if base else None
-    half = top.get("cache", _LEFT_OUT)
-    if half is None or half is _LEFT_OUT:
-        return old if half is _LEFT_OUT else None
-    given = _checked(half, CACHE_FIELDS | {"force": _yes_or_no}, "cache.", problems)
+    half = top.get("cache", _OMITTED_SECTION)
+    if half is None or half is _OMITTED_SECTION:
+        return old if half is _OMITTED_SECTION else None
+    given = _validate_fields(
+        half, CACHE_FIELD_CHECKS | {"force": _check_boolean}, "cache.", problems
+    )
     forced = given.pop("force", False)
-    cache = CacheSettings(**asdict(old or CACHE) | given)
+    cache = CacheSettings(**asdict(old or DEFAULT_CACHE) | given)
     if (
         cache.context == "last_message"
         and not forced
@@ -164,20 +174,20 @@ def _cache(
         and base.id
         and (old is None or old.context != cache.context)
     ):
-        problems |= _forgetful(capabilities.chats(base.id))
+        problems |= _find_context_problem(capabilities.count_later_turns(base.id))
     chosen = (
         cache.backend
         if "cache.backend" not in problems and (old is None or old.backend != cache.backend)
         else None
     )
-    if chosen and (reason := capabilities.refusal(chosen)):
+    if chosen and (reason := capabilities.find_backend_problem(chosen)):
         problems["cache.backend"] = f"{reason} null is accepted too: exact answers only."
     verifies = (
         isinstance(half, Mapping)
         and half.get("match") == "verified"
         and (old is None or old.match != "verified")
     )
-    if verifies and (reason := capabilities.verifier_refusal()):
+    if verifies and (reason := capabilities.find_verifier_problem()):
         problems["cache.match"] = (
             f"{reason} cosine is accepted too: the threshold is then one of the cosine."
         )
@@ -190,16 +200,16 @@ def _cache(
             ),
         )
     if cache.max_error_rate is not None:
-        _check_budget(cache, problems)
+        _check_error_budget(cache, problems)
     if cache.judge_model is not None:
-        _check_judge(cache, old, capabilities, problems)
+        _check_judge_model(cache, old, capabilities, problems)
     return cache
 
 
-def _forgetful(traffic: Traffic) -> dict[str, str]:
+def _find_context_problem(traffic: ChatTurnCounts) -> dict[str, str]:
     """What stands against forgetting the earlier turns of this traffic, by field."""
     share = traffic.later_turns / (traffic.requests or 1)
-    if share <= FEW_CHATS:
+    if share <= MAX_STRAY_TURN_SHARE:
         return {}
     return {
         "cache.context": (
@@ -211,7 +221,7 @@ def _forgetful(traffic: Traffic) -> dict[str, str]:
     }
 
 
-def _check_budget(cache: CacheSettings, problems: dict[str, str]) -> None:
+def _check_error_budget(cache: CacheSettings, problems: dict[str, str]) -> None:
     """An error budget that nothing could be measured for."""
     if cache.backend is None:
         problems.setdefault(
@@ -225,7 +235,7 @@ def _check_budget(cache: CacheSettings, problems: dict[str, str]) -> None:
         )
 
 
-def _check_judge(
+def _check_judge_model(
     cache: CacheSettings,
     old: CacheSettings | None,
     capabilities: Capabilities,
@@ -244,7 +254,7 @@ def _check_judge(
             ),
         )
     elif (old is None or old.judge_model != cache.judge_model) and cache.judge_model not in (
-        routes := capabilities.routes()
+        routes := capabilities.list_routes()
     ):
         accepted = (
             f"Must be the name of a route: {', '.join(routes)}"
@@ -254,14 +264,14 @@ def _check_judge(
         problems.setdefault("cache.judge_model", f"{accepted}. null is accepted too: rules judge.")
 
 
-def _checked(
-    half: Mapping[str, Any], fields: Mapping[str, Check], prefix: str, problems: dict[str, str]
+def _validate_fields(
+    half: Mapping[str, Any], fields: Mapping[str, FieldCheck], prefix: str, problems: dict[str, str]
 ) -> dict[str, Any]:
     """The fields that pass; what does not goes to `problems` under its dotted name."""
     passed = {}
     for name, value in half.items():
         if name not in fields:
-            problems[prefix + _printable(name)] = _unknown(name, fields)
+            problems[prefix + _make_printable(name)] = _describe_unknown_field(name, fields)
             continue
         try:
             passed[name] = fields[name](value)
@@ -270,46 +280,46 @@ def _checked(
     return passed
 
 
-def _unknown(name: str, fields: Mapping[str, Check]) -> str:
+def _describe_unknown_field(name: str, fields: Mapping[str, FieldCheck]) -> str:
     accepted = f"Accepted here: {', '.join(fields)}."
-    if name in LATER:
+    if name in NOT_YET_SUPPORTED:
         return f"Not available in this version. {accepted}"
-    if name in READ_ONLY:
+    if name in READ_ONLY_FIELDS:
         return f"Set by the gateway, leave it out (the owner is chosen with ?tenant=). {accepted}"
     return f"Unknown field. {accepted}"
 
 
-def _printable(name: str) -> str:
+def _make_printable(name: str) -> str:
     """A name somebody sent, fit for a reply: no lone surrogates or control characters,
     64 characters at most."""
     return "".join(char if char.isprintable() else "?" for char in name[:64]) or "(empty)"
 
 
-_LEFT_OUT: Final = object()
-_NAME_RULE = (
+_OMITTED_SECTION: Final = object()
+_PLAN_NAME_RULE = (
     "1 to 64 letters, digits, dots, dashes or underscores, starting with a letter or digit."
 )
 
 
-def _name(value: object) -> str:
-    if not isinstance(value, str) or not NAME.fullmatch(value):
-        raise ValueError("Must be " + _NAME_RULE)
+def _check_plan_name(value: object) -> str:
+    if not isinstance(value, str) or not PLAN_NAME_PATTERN.fullmatch(value):
+        raise ValueError("Must be " + _PLAN_NAME_RULE)
     return value
 
 
-def _half(value: object) -> Mapping[str, Any] | None:
+def _check_section(value: object) -> Mapping[str, Any] | None:
     if value is None or isinstance(value, Mapping):
         return value
     raise ValueError("Must be an object, or null to turn this half off.")
 
 
-def _yes_or_no(value: object) -> bool:
+def _check_boolean(value: object) -> bool:
     if not isinstance(value, bool):
         raise ValueError("Must be true or false.")
     return value
 
 
-def _whole(low: int, high: int) -> Check:
+def _make_integer_check(low: int, high: int) -> FieldCheck:
     def check(value: object) -> int:
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
             raise ValueError(f"Must be a whole number from {low} to {high}.")
@@ -318,16 +328,20 @@ def _whole(low: int, high: int) -> Check:
     return check
 
 
-def _deadline(value: object) -> int | None:
+def _check_deadline(value: object) -> int | None:
     try:
-        return None if value is None else cast(int, _whole(MIN_DEADLINE, MAX_DEADLINE)(value))
+        return (
+            None
+            if value is None
+            else cast(int, _make_integer_check(MIN_DEADLINE_MS, MAX_DEADLINE_MS)(value))
+        )
     except ValueError as error:
         raise ValueError(
             f"{error} null is accepted too: as long as the gateway waits for any plan."
         ) from None
 
 
-def _number(low: float, high: float) -> Check:
+def _make_number_check(low: float, high: float) -> FieldCheck:
     def check(value: object) -> float:
         if (
             isinstance(value, bool)
@@ -341,13 +355,13 @@ def _number(low: float, high: float) -> Check:
     return check
 
 
-def _word(accepted: tuple[str, ...] | list[str]) -> Check:
+def _make_choice_check(accepted: tuple[str, ...] | list[str]) -> FieldCheck:
     def check(value: object) -> str:
         if isinstance(value, str) and value in accepted:
             return value
         later = (
             f"{value} is not available in this version. "
-            if isinstance(value, str) and value in LATER
+            if isinstance(value, str) and value in NOT_YET_SUPPORTED
             else ""
         )
         raise ValueError(f"{later}Must be one of: {', '.join(accepted)}.")
@@ -355,9 +369,9 @@ def _word(accepted: tuple[str, ...] | list[str]) -> Check:
     return check
 
 
-def _engine(capabilities: Capabilities) -> Check:
-    engines = capabilities.compression_engines()
-    known = _word([engine.name for engine in engines if engine.available])
+def _make_engine_check(capabilities: Capabilities) -> FieldCheck:
+    engines = capabilities.list_compression_engines()
+    known = _make_choice_check([engine.name for engine in engines if engine.available])
     reasons = {engine.name: engine.reason for engine in engines if not engine.available}
 
     def check(value: object) -> Any:
@@ -368,7 +382,7 @@ def _engine(capabilities: Capabilities) -> Check:
     return check
 
 
-def _backend_name(value: object) -> str | None:
+def _check_backend_name(value: object) -> str | None:
     """Only the type: whether the backend exists and answers is asked once,
     and only when it changes."""
     if value is None or (isinstance(value, str) and value):
@@ -379,39 +393,41 @@ def _backend_name(value: object) -> str | None:
     )
 
 
-def _route_name(value: object) -> str | None:
+def _check_route_name(value: object) -> str | None:
     """Only the type, as for the backend."""
     if value is None or isinstance(value, str):
         return value or None
     raise ValueError("Must be the name of a route, or null: rules judge.")
 
 
-def _error_rate(value: object) -> float | None:
+def _check_error_rate(value: object) -> float | None:
     try:
         return (
-            None if value is None else cast(float, _number(MIN_ERROR_RATE, MAX_ERROR_RATE)(value))
+            None
+            if value is None
+            else cast(float, _make_number_check(MIN_ERROR_RATE, MAX_ERROR_RATE)(value))
         )
     except ValueError as error:
         raise ValueError(f"{error} null is accepted too: wrong hits are not measured.") from None
 
 
-CACHE_FIELDS: Final[dict[str, Check]] = {
-    "exact": _yes_or_no,
-    "backend": _backend_name,
-    "match": _word(MATCHES),
-    "similarity_threshold": _number(0, 1),
-    "max_error_rate": _error_rate,
-    "sample_rate": _number(0, 1),
-    "judge_model": _route_name,
-    "ttl": _whole(1, INT32),
-    "ttl_jitter": _number(0, MAX_JITTER),
-    "stale_while_revalidate": _whole(0, INT32),
-    "stale_if_error": _whole(0, INT32),
-    "scope": _word(SCOPES),
-    "tool_calls": _word(TOOL_CALLS),
-    "max_temperature": _number(0, MAX_TEMPERATURE),
-    "time_sensitive": _yes_or_no,
-    "personal": _yes_or_no,
-    "context": _word(CONTEXTS),
-    "window": _whole(1, MAX_WINDOW),
+CACHE_FIELD_CHECKS: Final[dict[str, FieldCheck]] = {
+    "exact": _check_boolean,
+    "backend": _check_backend_name,
+    "match": _make_choice_check(MATCH_CHOICES),
+    "similarity_threshold": _make_number_check(0, 1),
+    "max_error_rate": _check_error_rate,
+    "sample_rate": _make_number_check(0, 1),
+    "judge_model": _check_route_name,
+    "ttl": _make_integer_check(1, MAX_INT32),
+    "ttl_jitter": _make_number_check(0, MAX_TTL_JITTER),
+    "stale_while_revalidate": _make_integer_check(0, MAX_INT32),
+    "stale_if_error": _make_integer_check(0, MAX_INT32),
+    "scope": _make_choice_check(SCOPE_CHOICES),
+    "tool_calls": _make_choice_check(TOOL_CALLS_CHOICES),
+    "max_temperature": _make_number_check(0, MAX_TEMPERATURE),
+    "time_sensitive": _check_boolean,
+    "personal": _check_boolean,
+    "context": _make_choice_check(CONTEXT_CHOICES),
+    "window": _make_integer_check(1, MAX_WINDOW_TURNS),
 }

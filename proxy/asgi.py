@@ -18,19 +18,19 @@ from proxy.core.answers import ErrorAnswer
 from proxy.core.errors import ClientDisconnected, GatewayError, MethodNotAllowed, PathNotFound
 from proxy.core.ports import Client
 from proxy.core.request_ids import REQUEST_ID, new_request_id
-from proxy.endpoints.feedback import feedback
-from proxy.endpoints.models import MODELS, list_models
+from proxy.endpoints.feedback import accept_feedback
+from proxy.endpoints.models import MODELS_PATH, list_models
 from proxy.pipeline import chain
 from proxy.pipeline.call import Call, evolve, open_call
 from proxy.pipeline.stages.authenticate import authenticate
 from proxy.pipeline.stages.respond import respond
 from proxy.pipeline.toolbox import Toolbox
-from proxy.runtime.worker import Running, open_toolbox
+from proxy.runtime.worker import Worker, start_worker
 
-CHAT = "/v1/chat/completions"
-FEEDBACK = "/v1/cache/feedback"
+CHAT_PATH = "/v1/chat/completions"
+FEEDBACK_PATH = "/v1/cache/feedback"
 # How paths of OpenAI's API end, the ones that we do not serve among them.
-ASTRAY = (
+OPENAI_PATH_ENDINGS = (
     "/completions",
     "/embeddings",
     "/responses",
@@ -41,7 +41,7 @@ ASTRAY = (
     "/api/generate",
     "/v1",
 )
-_HOST = re.compile(r"[A-Za-z0-9.:\[\]_-]{1,255}")
+_HOST_PATTERN = re.compile(r"[A-Za-z0-9.:\[\]_-]{1,255}")
 
 
 class Gateway:
@@ -50,44 +50,46 @@ class Gateway:
     `opener` makes the tools when the server starts; tests hand in their own.
     """
 
-    def __init__(self, opener: Callable[[], Awaitable[Running]] = open_toolbox) -> None:
-        self._opener = opener
-        self._running: Running | None = None
+    def __init__(self, opener: Callable[[], Awaitable[Worker]] = start_worker) -> None:
+        self._start_worker = opener
+        self._worker: Worker | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            await self._lifespan(receive, send)
+            await self._run_lifespan(receive, send)
             return
-        assert self._running is not None, "the server must run lifespan"  # noqa: S101 -- a server without it cannot work
-        traffic = self._running.traffic
-        traffic.now += 1
+        assert self._worker is not None, "the server must run lifespan"  # noqa: S101 -- a server without it cannot work
+        traffic = self._worker.in_flight
+        traffic.request_count += 1
         try:
-            await self._answer(self._running, scope, receive, send)
+            await self._answer_request(self._worker, scope, receive, send)
         finally:
-            traffic.now -= 1
+            traffic.request_count -= 1
 
     @staticmethod
-    async def _answer(running: Running, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _answer_request(running: Worker, scope: Scope, receive: Receive, send: Send) -> None:
         tools = running.tools
         client = AsgiClient(scope, receive, send)
         call = open_call(
             client,
             request_id=new_request_id(),
-            secret=_bearer(client.header(b"authorization")),
-            cache_control=client.header(b"cache-control"),
-            trace=running.tracing.begin(client.header(b"traceparent")) if running.tracing else None,
+            secret=_parse_bearer_token(client.get_header(b"authorization")),
+            cache_control=client.get_header(b"cache-control"),
+            trace=running.tracing.begin_trace(client.get_header(b"traceparent"))
+            if running.tracing
+            else None,
         )
         REQUEST_ID.set(call.request_id)
         path = scope["path"].rstrip("/")
-        if path == CHAT and scope["method"] == "POST":
+        if path == CHAT_PATH and scope["method"] == "POST":
             await chain.run(call, tools)
         else:
-            await _other(call, tools, scope["method"], path)
+            await _answer_other_path(call, tools, scope["method"], path)
 
-    async def _lifespan(self, receive: Receive, send: Send) -> None:
+    async def _run_lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
         try:
-            self._running = await self._opener()
+            self._worker = await self._start_worker()
         except Exception as error:
             await send(
                 {"type": "lifespan.startup.failed", "message": f"{type(error).__name__}: {error}"}
@@ -95,34 +97,36 @@ class Gateway:
             return
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        await self._running.close()
+        await self._worker.close()
         await send({"type": "lifespan.shutdown.complete"})
 
 
-def _bearer(header: str) -> str | None:
+def _parse_bearer_token(header: str) -> str | None:
     """The token of `Authorization: Bearer <token>` (RFC 6750); the scheme in any case."""
     scheme, _, token = header.partition(" ")
     return token.strip() if scheme.lower() == "bearer" else None
 
 
-async def _other(call: Call, tools: Toolbox, method: str, path: str) -> None:
+async def _answer_other_path(call: Call, tools: Toolbox, method: str, path: str) -> None:
     """Everything under /v1 that is no chat request: the models, feedback, and clear refusals."""
     try:
-        if path not in (CHAT, MODELS, FEEDBACK) and not path.startswith(f"{MODELS}/"):
-            served = f"POST {CHAT}, POST {FEEDBACK} and GET {MODELS}"
+        if path not in (CHAT_PATH, MODELS_PATH, FEEDBACK_PATH) and not path.startswith(
+            f"{MODELS_PATH}/"
+        ):
+            served = f"POST {CHAT_PATH}, POST {FEEDBACK_PATH} and GET {MODELS_PATH}"
             raise PathNotFound(
-                f"{path[:200]} is not served. The base URL is {base_url(call.client)}: "
+                f"{path[:200]} is not served. The base URL is {describe_base_url(call.client)}: "
                 f"served are {served}."
             )
-        expected = ("POST",) if path in (CHAT, FEEDBACK) else ("GET", "HEAD")
+        expected = ("POST",) if path in (CHAT_PATH, FEEDBACK_PATH) else ("GET", "HEAD")
         if method not in expected:
             raise MethodNotAllowed(f"{method} is not allowed here: use {expected[0]}.")
         call = await authenticate(call, tools)
-        if path == FEEDBACK:
-            body = orjson.dumps(await feedback(call, tools))
+        if path == FEEDBACK_PATH:
+            body = orjson.dumps(await accept_feedback(call, tools))
         else:
             body = orjson.dumps(
-                list_models(call, tools, path.removeprefix(MODELS).removeprefix("/"))
+                list_models(call, tools, path.removeprefix(MODELS_PATH).removeprefix("/"))
             )
     except ClientDisconnected:
         return
@@ -138,23 +142,23 @@ async def _other(call: Call, tools: Toolbox, method: str, path: str) -> None:
     await call.client.send_body(b"" if method == "HEAD" else body, more=False)
 
 
-def is_astray(path: str) -> bool:
+def is_misplaced_path(path: str) -> bool:
     """Whether an OpenAI client with another base URL than ours asks for this path,
     which is not below /v1: without /v1, with a slash too many, as on Azure
     (/openai/deployments/...), Gemini (/v1beta/openai) or Ollama."""
     ends = "/" + "/".join(part for part in path.split("/") if part)
-    return ends.endswith(ASTRAY) and not ends.startswith(
+    return ends.endswith(OPENAI_PATH_ENDINGS) and not ends.startswith(
         ("/admin/", "/token-saving/", "/dashboard/", "/static/")
     )
 
 
-def base_url(client: Client) -> str:
+def describe_base_url(client: Client) -> str:
     """What an SDK's base URL must be to reach us, as far as the request tells."""
-    host = client.header(b"host") if isinstance(client, AsgiClient) else ""
+    host = client.get_header(b"host") if isinstance(client, AsgiClient) else ""
     scheme = client.scheme if isinstance(client, AsgiClient) else "http"
     return (
         f"{scheme}://{host}/v1"
-        if _HOST.fullmatch(host)
+        if _HOST_PATTERN.fullmatch(host)
         else "the address of this server with /v1 at its end"
     )
 

@@ -11,7 +11,7 @@ from proxy.core.formats.content_encoding import decompress_body
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-NOSNIFF = (b"x-content-type-options", b"nosniff")
+NOSNIFF_HEADER = (b"x-content-type-options", b"nosniff")
 
 
 class AsgiClient:
@@ -23,13 +23,13 @@ class AsgiClient:
         self._send = send
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         # RFC 9112 section 6.3: without either of these a request has no body.
-        self._unread = (
+        self._has_unread_body = (
             self.headers.get(b"content-length", b"0") != b"0"
             or b"transfer-encoding" in self.headers
         )
         self._state: MutableMapping[str, Any] = scope.get("state", {})
 
-    def header(self, name: bytes) -> str:
+    def get_header(self, name: bytes) -> str:
         """A request header as text, empty when absent."""
         return self.headers.get(name, b"").decode("latin-1")
 
@@ -37,7 +37,7 @@ class AsgiClient:
         """The request body, counted as it arrives, so that nothing beyond `limit` bytes is ever
         held, and unpacked where it is packed. Raises TooLarge, EncodingUnknown, BadRequest,
         ClientGone, or BodyTimeout when the server says that it took too long."""
-        announced = self.header(b"content-length")
+        announced = self.get_header(b"content-length")
         if announced.isdigit() and int(announced) > limit:
             raise BodyTooLarge(f"The body is {announced} bytes; at most {limit} are accepted.")
         parts, size = [], 0
@@ -51,9 +51,9 @@ class AsgiClient:
             if size > limit:
                 raise BodyTooLarge(f"The body is larger than the {limit} bytes accepted.")
             if not message.get("more_body"):
-                self._unread = False
+                self._has_unread_body = False
                 body = b"".join(parts) if len(parts) > 1 else parts[0]
-                encodings = self.header(b"content-encoding")
+                encodings = self.get_header(b"content-encoding")
                 return (
                     await run_in_thread(decompress_body, body, encodings, limit=limit)
                     if encodings and body
@@ -69,7 +69,11 @@ class AsgiClient:
     async def start_response(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
         # What was not read cannot be skipped at a cost that an attacker does not set: end the
         # connection instead.
-        extra = [NOSNIFF, (b"connection", b"close")] if self._unread else [NOSNIFF]
+        extra = (
+            [NOSNIFF_HEADER, (b"connection", b"close")]
+            if self._has_unread_body
+            else [NOSNIFF_HEADER]
+        )
         await self._send(
             {"type": "http.response.start", "status": status, "headers": [*headers, *extra]}
         )

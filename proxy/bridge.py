@@ -11,37 +11,37 @@ from proxy.pipeline.toolbox import Toolbox
 T = TypeVar("T")
 
 
-class Elsewhere(Exception):
+class GatewayNotRunning(Exception):
     """The request path does not run in this process, so neither do its tools."""
 
 
 @dataclass(frozen=True, slots=True)
-class Bridge:
+class LoopBridge:
     loop: asyncio.AbstractEventLoop
     tools: Toolbox
 
 
 @dataclass(slots=True)
 class _State:
-    bridge: Bridge | None = None
+    bridge: LoopBridge | None = None
 
 
 _state = _State()
 
 
-def attach(bridge: Bridge | None) -> None:
+def attach_bridge(bridge: LoopBridge | None) -> None:
     """Called once by whoever starts the request path in this process, and at its end with None."""
     _state.bridge = bridge
 
 
-def run(work: Callable[[Toolbox], Coroutine[Any, Any, T]], *, seconds: float) -> T:
+def run_in_loop(work: Callable[[Toolbox], Coroutine[Any, Any, T]], *, seconds: float) -> T:
     """The result of `work`, run in the loop.
 
     Waits, so not for the loop's own thread. Raises Elsewhere, TimeoutError after `seconds`, and
     what `work` raises.
     """
     if _state.bridge is None:
-        raise Elsewhere
+        raise GatewayNotRunning
     done = asyncio.run_coroutine_threadsafe(work(_state.bridge.tools), _state.bridge.loop)
     try:
         return done.result(seconds)

@@ -6,7 +6,7 @@ from typing import Any
 from django_redis.serializers.base import BaseSerializer
 
 from proxy.core.caching import envelope
-from proxy.sealer import sealer
+from proxy.sealer import get_sealer
 
 
 class EnvelopeSerializer(BaseSerializer):  # type: ignore[misc]  # django-redis ships no types
@@ -17,12 +17,12 @@ class EnvelopeSerializer(BaseSerializer):  # type: ignore[misc]  # django-redis 
     def dumps(self, value: Any) -> bytes:
         if not isinstance(value, envelope.Envelope):
             raise TypeError(f"the exact cache keeps envelopes, not {type(value).__name__}")
-        return envelope.encode_envelope(value, sealer())
+        return envelope.encode_envelope(value, get_sealer())
 
     def loads(self, value: bytes) -> envelope.Envelope | None:
         """None, as for a key that is not there, for what we did not seal."""
         try:
-            return envelope.decode_envelope(value, sealer())
+            return envelope.decode_envelope(value, get_sealer())
         except envelope.BadEnvelope:
-            sealer().refusals.count_refusal("exact")
+            get_sealer().refusals.count_refusal("exact")
             return None

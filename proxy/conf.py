@@ -31,80 +31,80 @@ class Conf:
         )
 
     @property
-    def exact_url(self) -> str:
+    def exact_redis_url(self) -> str:
         """Redis and the database in it that holds the exact tier."""
         return str(settings.REDIS_URL)
 
     @property
-    def exact_prefix(self) -> str:
+    def exact_key_prefix(self) -> str:
         """The key prefix of the django-redis alias `exact`."""
         return str(settings.CACHES["exact"]["KEY_PREFIX"])
 
     @property
-    def exact_memory(self) -> int:
+    def exact_memory_bytes(self) -> int:
         """Bytes of exact entries that each worker keeps in memory; 0 for none."""
         return int(settings.EXACT_MEMORY)
 
     @property
-    def semantic_url(self) -> str:
+    def semantic_redis_url(self) -> str:
         return str(settings.REDIS_SEMANTIC_URL)
 
     @property
-    def qdrant(self) -> tuple[str, str]:
+    def qdrant_access(self) -> tuple[str, str]:
         """Address and API key of the Qdrant server; empty where there is none."""
         return str(settings.QDRANT_URL), str(settings.QDRANT_API_KEY)
 
     @property
-    def instance(self) -> str:
+    def instance_name(self) -> str:
         """What sets this installation's keys apart on a shared Redis or Qdrant."""
         return str(settings.INSTANCE)
 
     @property
-    def spool(self) -> Path:
+    def spool_folder(self) -> Path:
         return Path(settings.SPOOL_DIR)
 
     @property
-    def spool_bytes(self) -> int:
+    def max_spool_bytes(self) -> int:
         """What the spool of each worker may take of the disk; 0 for as much as there is."""
         return int(settings.SPOOL_BYTES)
 
     @property
-    def spool_memory(self) -> int:
+    def spool_memory_bytes(self) -> int:
         """Bytes of lines that each worker keeps in memory while the disk does not take them."""
         return int(settings.SPOOL_MEMORY_BYTES)
 
     @property
-    def embedder(self) -> str:
+    def embedder_name(self) -> str:
         """`minilm`, or the name or path of a sentence-transformers model."""
         return str(settings.EMBEDDER)
 
     @property
-    def compressors(self) -> int:
+    def compressor_processes(self) -> int:
         """Compression processes beside each worker."""
         return int(settings.COMPRESSORS)
 
     @property
-    def compression_deadline(self) -> float:
+    def compression_timeout_seconds(self) -> float:
         """Seconds for one compression; then `trim` runs instead."""
         return float(settings.COMPRESSION_DEADLINE)
 
     @property
-    def feedback_per_minute(self) -> int:
+    def max_feedback_per_minute(self) -> int:
         """Calls of /v1/cache/feedback for each tenant."""
         return int(settings.FEEDBACK_PER_MINUTE)
 
     @property
-    def version(self) -> str:
+    def gateway_version(self) -> str:
         """Of the gateway."""
         return str(settings.VERSION)
 
     @property
-    def tracing(self) -> bool:
+    def is_tracing_enabled(self) -> bool:
         """Whether requests are exported as traces."""
         return bool(settings.TRACING)
 
     @property
-    def log_requests(self) -> bool:
+    def is_request_log_enabled(self) -> bool:
         """Whether each finished request is a line in the log."""
         return bool(settings.LOG_REQUESTS)
 
@@ -114,7 +114,7 @@ class Conf:
         return str(settings.OTLP_ENDPOINT)
 
     @property
-    def models(self) -> Path:
+    def models_folder(self) -> Path:
         """Where exported models lie."""
         return Path(settings.VAR_DIR) / "models"
 

@@ -4,7 +4,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator, RegexVa
 from django.db import models
 from pgvector.django import HalfVectorField
 
-from plans.records import Records
+from plans.records import ConfigHistory
 from proxy.core.config import DEFAULT_READ_TIMEOUT_SECONDS
 from stats.models.cache_entries import CacheEntry
 
@@ -58,7 +58,7 @@ class Upstream(models.Model):
         help_text="Ask for usage in streams (stream_options). Off for providers that refuse it.",
     )
     created_at = models.DateTimeField(auto_now_add=True)
-    history = Records(leaving_out=("encrypted_key",))
+    history = ConfigHistory(leaving_out=("encrypted_key",))
 
     class Meta:
         ordering = ("name",)
@@ -86,7 +86,7 @@ class Route(models.Model):
         help_text="Grows when the target changes: older cached answers are not served.",
     )
     enabled = models.BooleanField(default=True)
-    history = Records()
+    history = ConfigHistory()
 
     class Meta:
         ordering = ("name",)

@@ -11,12 +11,12 @@ from django.core.exceptions import ImproperlyConfigured
 from proxy.core.sealing import Sealer
 
 
-def sealer() -> Sealer:
+def get_sealer() -> Sealer:
     """One for a process and its settings.
 
     Raises ImproperlyConfigured where values are to be encrypted and there is no usable key.
     """
-    return _made(
+    return _build_sealer(
         settings.KEY_PEPPER,
         settings.INSTANCE,
         tuple(settings.ENCRYPTION_KEYS),
@@ -25,7 +25,7 @@ def sealer() -> Sealer:
 
 
 @lru_cache(maxsize=4)
-def _made(pepper: str, instance: str, keys: tuple[str, ...], encrypts: bool) -> Sealer:
+def _build_sealer(pepper: str, instance: str, keys: tuple[str, ...], encrypts: bool) -> Sealer:
     try:
         return Sealer(
             pepper,

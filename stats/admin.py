@@ -12,34 +12,34 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils.functional import cached_property
 
-from plans.access import plans_of
-from plans.admin.tenant_scope import Tenanted
+from plans.access import list_user_plans
+from plans.admin.tenant_scope import TenantScopedAdmin
 from stats.analysis.error_rate import Verdict
-from stats.dashboard.request_detail import BILLS
-from stats.events import JUDGE, Bill, NotKept, Outcome, Tier
+from stats.dashboard.request_detail import BILL_DESCRIPTIONS
+from stats.events import JUDGE_REASON, BillSource, NotStoredReason, Outcome, Tier
 from stats.formatting import usd
 from stats.ledger import backlog
 from stats.models.requests import DeadLetter, RequestEvent, UpstreamAttempt
-from stats.reports.totals import FINISHED
+from stats.reports.totals import IS_FINISHED
 
 
-class Pages(Paginator):  # type: ignore[type-arg]  # generic in the stubs only
+class CappedPaginator(Paginator):  # type: ignore[type-arg]  # generic in the stubs only
     """Of a table that may have millions of rows:
     those far back are found by filters, not by turning pages."""
 
-    MOST = 10_000
+    MAX_COUNTED_ROWS = 10_000
 
     @cached_property
     def count(self) -> int:
         """Of all rows, `MOST` at most."""
-        return int(self.object_list[: self.MOST].count())  # type: ignore[attr-defined]  # a QuerySet
+        return int(self.object_list[: self.MAX_COUNTED_ROWS].count())  # type: ignore[attr-defined]  # a QuerySet
 
 
-class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
+class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
     """A list whose rows open and stay as they are."""
 
     show_full_result_count = False  # counting millions of rows for a caption
-    paginator = Pages
+    paginator = CappedPaginator
     list_per_page = 50
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -60,7 +60,7 @@ class PlanFilter(admin.SimpleListFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
         return [
             (str(plan.pk), f"{plan.name} ({plan.tenant or 'platform'})")
-            for plan in plans_of(request.user)
+            for plan in list_user_plans(request.user)
         ]
 
     def queryset(
@@ -88,16 +88,18 @@ class SampleFilter(admin.SimpleListFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
         return [
             *((verdict, verdict) for verdict in get_args(Verdict)),
-            (JUDGE, "the judge's calls"),
+            (JUDGE_REASON, "the judge's calls"),
         ]
 
     def queryset(
         self, request: HttpRequest, queryset: QuerySet[RequestEvent]
     ) -> QuerySet[RequestEvent]:
-        if self.value() == JUDGE:
-            return queryset.filter(tier="sample", reason=JUDGE)
+        if self.value() == JUDGE_REASON:
+            return queryset.filter(tier="sample", reason=JUDGE_REASON)
         return (
-            queryset.filter(sample=self.value()).exclude(reason=JUDGE) if self.value() else queryset
+            queryset.filter(sample=self.value()).exclude(reason=JUDGE_REASON)
+            if self.value()
+            else queryset
         )
 
 
@@ -114,15 +116,15 @@ class OutcomeFilter(admin.SimpleListFilter):
         self, request: HttpRequest, queryset: QuerySet[RequestEvent]
     ) -> QuerySet[RequestEvent]:
         if self.value() == "uncounted":
-            return queryset.filter(plan_id__isnull=False).exclude(FINISHED)
+            return queryset.filter(plan_id__isnull=False).exclude(IS_FINISHED)
         return queryset.filter(outcome=self.value()) if self.value() else queryset
 
 
-class NotKeptFilter(admin.SimpleListFilter):
+class NotStoredFilter(admin.SimpleListFilter):
     title, parameter_name = "why not kept", "not_kept"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
-        return [(reason, reason) for reason in get_args(NotKept) if reason]
+        return [(reason, reason) for reason in get_args(NotStoredReason) if reason]
 
     def queryset(
         self, request: HttpRequest, queryset: QuerySet[RequestEvent]
@@ -130,11 +132,11 @@ class NotKeptFilter(admin.SimpleListFilter):
         return queryset.filter(not_kept=self.value()) if self.value() else queryset
 
 
-class BillFilter(admin.SimpleListFilter):
+class BillSourceFilter(admin.SimpleListFilter):
     title, parameter_name = "where the bill comes from", "bill"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
-        return [(source, BILLS[source]) for source in get_args(Bill) if source]
+        return [(source, BILL_DESCRIPTIONS[source]) for source in get_args(BillSource) if source]
 
     def queryset(
         self, request: HttpRequest, queryset: QuerySet[RequestEvent]
@@ -143,7 +145,7 @@ class BillFilter(admin.SimpleListFilter):
 
 
 @admin.register(RequestEvent)
-class RequestEventAdmin(Tenanted, ReadOnly):
+class RequestEventAdmin(TenantScopedAdmin, ReadOnlyAdmin):
     list_display = (
         "at",
         "tenant",
@@ -164,8 +166,8 @@ class RequestEventAdmin(Tenanted, ReadOnly):
         TierFilter,
         SampleFilter,
         OutcomeFilter,
-        NotKeptFilter,
-        BillFilter,
+        NotStoredFilter,
+        BillSourceFilter,
         ("at", admin.DateFieldListFilter),
         "stream",
         "estimated",
@@ -189,18 +191,18 @@ class RequestEventAdmin(Tenanted, ReadOnly):
 
 
 @admin.register(UpstreamAttempt)
-class UpstreamAttemptAdmin(Tenanted, ReadOnly):
+class UpstreamAttemptAdmin(TenantScopedAdmin, ReadOnlyAdmin):
     """Calls in flight are left out: they become unknown only when their worker dies."""
 
     list_display = ("at", "event_id", "upstream", "model", "plan_id", "tenant_id")
     ordering = ("-at",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[UpstreamAttempt]:
-        return self.rows_of(backlog.outcome_unknown(), request)
+        return self.filter_tenant_rows(backlog.find_unknown_outcomes(), request)
 
 
 @admin.register(DeadLetter)
-class DeadLetterAdmin(ReadOnly):
+class DeadLetterAdmin(ReadOnlyAdmin):
     list_display = ("at", "reason", "start")
     fields = ("at", "reason", "text")
     readonly_fields = fields
@@ -215,4 +217,4 @@ class DeadLetterAdmin(ReadOnly):
         return self.text(row)[:80]
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return super(ReadOnly, self).has_delete_permission(request, obj)
+        return super(ReadOnlyAdmin, self).has_delete_permission(request, obj)

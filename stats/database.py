@@ -12,11 +12,11 @@ from django.db import Error, connections
 from psycopg import AsyncConnection
 from psycopg.conninfo import make_conninfo
 
-CONNECT_DEADLINE = 2.0
+CONNECT_TIMEOUT_SECONDS = 2.0
 Connection = AsyncConnection[tuple[Any, ...]]
 
 
-def conninfo() -> str:
+def build_conninfo() -> str:
     """The default database of the settings, as libpq wants it."""
     settings = connections["default"].settings_dict
     named = {
@@ -31,14 +31,14 @@ def conninfo() -> str:
     )
 
 
-async def connect(info: str, *, seconds: float = CONNECT_DEADLINE) -> Connection:
+async def open_connection(info: str, *, seconds: float = CONNECT_TIMEOUT_SECONDS) -> Connection:
     """A connection in autocommit mode. Raises psycopg.OperationalError or TimeoutError."""
     async with asyncio.timeout(seconds):
         return await AsyncConnection.connect(info, autocommit=True, application_name="tokenthrift")
 
 
 @contextmanager
-def try_lead(lock: int) -> Iterator[bool]:
+def try_advisory_lock(lock: int) -> Iterator[bool]:
     """Whether this block is the only one under that number, of all processes on the database. Waits
     for none; holds a connection of its own. Raises django.db.Error. For threads."""
     # The lock belongs to a transaction that stays open as long as the block. A lock of the session
@@ -60,21 +60,21 @@ def try_lead(lock: int) -> Iterator[bool]:
 
 
 @contextmanager
-def deadline(conn: Connection, seconds: float) -> Iterator[None]:
+def enforce_deadline(conn: Connection, seconds: float) -> Iterator[None]:
     """Cut the connection when the block takes longer:
     what waits on it raises psycopg.OperationalError at once.
 
     A plain timeout would not do: psycopg answers a cancelled wait by asking the server to cancel,
     and waits for that, which a frozen server never answers.
     """
-    timer = asyncio.get_running_loop().call_later(seconds, _cut, conn)
+    timer = asyncio.get_running_loop().call_later(seconds, _cut_connection, conn)
     try:
         yield
     finally:
         timer.cancel()
 
 
-def _cut(conn: Connection) -> None:
+def _cut_connection(conn: Connection) -> None:
     if not conn.closed:
         with socket.socket(fileno=os.dup(conn.fileno())) as line:
             line.shutdown(socket.SHUT_RDWR)

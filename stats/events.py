@@ -13,16 +13,16 @@ from typing import Final, Literal
 # what a judge model was asked about it: those rows are of the same tier, have `JUDGE` for their
 # reason and no `basis`, and their `sample` is what the judge said.
 Tier = Literal["exact", "semantic", "miss", "bypass", "sample"]
-JUDGE: Final = "judge"
+JUDGE_REASON: Final = "judge"
 # The reason of a request that went without its plan, to measure what the plan saves.
-HOLDOUT: Final = "holdout"
+HOLDOUT_REASON: Final = "holdout"
 Outcome = Literal["ok", "refused", "upstream_error", "cut", "client_closed", "failed"]
 # Where the bill of a request comes from: the price list, what the provider says it charged;
 # "unknown" where the provider was asked and its answer never heard, "" where nobody was asked.
-Bill = Literal["", "list", "charged", "unknown"]
+BillSource = Literal["", "list", "charged", "unknown"]
 # Why an answer that a plan could have kept was not stored; "" where it was, or where nothing was to
 # be stored.
-NotKept = Literal[
+NotStoredReason = Literal[
     "",
     "status",
     "no-answer",
@@ -101,7 +101,7 @@ class Event:
     replicate: int = 0
     size: float = 0.0
     failures: tuple[str, ...] = ()
-    not_kept: NotKept = ""
+    not_kept: NotStoredReason = ""
     attempts: int = 0
     upstream_request_id: str = ""
     engine: str = ""
@@ -115,7 +115,7 @@ class Event:
     served_tokens: int = 0
     tokens_saved: int = 0
     estimated: bool = False
-    bill: Bill = ""
+    bill: BillSource = ""
     would_cost: Decimal | None = None
     billed_cost: Decimal | None = None
     spent_cost: Decimal = Decimal(0)
@@ -134,7 +134,7 @@ class Event:
         return self.would_cost - self.billed_cost - self.spent_cost
 
     @property
-    def counts(self) -> bool:
+    def is_counted(self) -> bool:
         """Whether the request is one of the plan's `total_requests`: it named a plan that was
         found, finished 2xx, and the plan did more than watch. A sample is nobody's request."""
         finished = self.plan_id is not None and 200 <= self.status < 300 and self.outcome == "ok"
@@ -154,7 +154,7 @@ class Attempt:
     plan_id: int | None = None
 
 
-def hit_rate(hits: int, total: int) -> float:
+def compute_hit_rate(hits: int, total: int) -> float:
     """Hits over requests, 0.0 when there are none, rounded to four places."""
     return round(hits / total, 4) if total else 0.0
 
@@ -164,7 +164,7 @@ def hit_rate(hits: int, total: int) -> float:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
+class CacheEntryRecord:
     """One stored answer, written before the answer itself. `sent`: the second exact key, of the
     compressed request, "" without one; `route`: the model's name as clients say it; `end_user`: a
     digest (`proxy.core.caching.keys`), "" when the request named nobody; `backend`: the semantic
@@ -192,7 +192,7 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Imprint:
+class RequestFingerprint:
     """`asked`: 32 hex characters of the exact key, the same for identical requests; `bucket`:
     likewise of what must be identical for questions to be compared, "" where they are not;
     `end_user`: a digest (`proxy.core.caching.keys`), "" for nobody; `vector`: of the question,

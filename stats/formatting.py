@@ -9,16 +9,16 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 register = template.Library()
-NOTHING = "\N{EN DASH}"
-MINUS = "\N{MINUS SIGN}"
+NO_VALUE = "\N{EN DASH}"
+MINUS_SIGN = "\N{MINUS SIGN}"
 
 
 @register.filter
 def usd(value: Decimal | float | None) -> str:
     """Dollars: cents from ten cents up, three significant digits below."""
     if value is None:
-        return NOTHING
-    amount, sign = abs(Decimal(value)), MINUS if value < 0 else ""
+        return NO_VALUE
+    amount, sign = abs(Decimal(value)), MINUS_SIGN if value < 0 else ""
     if amount >= Decimal("0.1") or not amount:
         return f"{sign}${amount:,.2f}"
     places = max(2, 2 - amount.adjusted())
@@ -28,23 +28,23 @@ def usd(value: Decimal | float | None) -> str:
 @register.filter
 def count(value: float | None) -> str:
     """Whole numbers with thousands apart."""
-    return NOTHING if value is None else f"{value:,.0f}".replace("-", MINUS)
+    return NO_VALUE if value is None else f"{value:,.0f}".replace("-", MINUS_SIGN)
 
 
 @register.filter
 def percent(value: float | None) -> str:
     """A share of 1 as whole per cent, one decimal below ten."""
     if value is None:
-        return NOTHING
+        return NO_VALUE
     places = 1 if 0 < abs(value) < 0.0995 else 0
-    return f"{value * 100:.{places}f}\N{NO-BREAK SPACE}%".replace("-", MINUS)
+    return f"{value * 100:.{places}f}\N{NO-BREAK SPACE}%".replace("-", MINUS_SIGN)
 
 
 @register.filter
 def rate(value: float | None) -> str:
     """A small share of 1 in per cent, with two decimals below ten."""
     if value is None:
-        return NOTHING
+        return NO_VALUE
     return f"{value * 100:.{2 if value < 0.0995 else 0}f}\N{NO-BREAK SPACE}%"
 
 
@@ -57,7 +57,7 @@ def over(value: Decimal | float | None, whole: Decimal | float | None) -> float 
 @register.filter
 def milliseconds(value: float | Literal[""] | None) -> str:
     if value is None or value == "":  # what a template makes of an item of None
-        return NOTHING
+        return NO_VALUE
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
 
 
@@ -78,14 +78,15 @@ def table_rows(rows: Iterable[list[str]]) -> SafeString:
     hundreds of them, which tags of a template would take a tenth of a second for. Dollars below
     zero are a loss."""
     cells = (
-        (row[0], format_html_join("", "{}", ((_cell(text),) for text in row[1:]))) for row in rows
+        (row[0], format_html_join("", "{}", ((_render_cell(text),) for text in row[1:])))
+        for row in rows
     )
     return format_html_join("", '<tr><th scope="row">{}</th>{}</tr>', cells)
 
 
-def _cell(text: str) -> SafeString:
+def _render_cell(text: str) -> SafeString:
     return format_html(
-        '<td class="loss">{}</td>' if text.startswith(f"{MINUS}$") else "<td>{}</td>", text
+        '<td class="loss">{}</td>' if text.startswith(f"{MINUS_SIGN}$") else "<td>{}</td>", text
     )
 
 

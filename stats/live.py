@@ -19,43 +19,43 @@ from redis.backoff import NoBackoff
 
 log = logging.getLogger(__name__)
 
-GROUP = "dashboard"
-EVERY = 1.0  # seconds between two messages of a worker
-DEADLINE = 1.0
+DASHBOARD_GROUP = "dashboard"
+ANNOUNCE_INTERVAL_SECONDS = 1.0  # seconds between two messages of a worker
+REDIS_TIMEOUT_SECONDS = 1.0
 
 
 @dataclass(slots=True)
-class _State:
+class _AnnounceState:
     """`again`: something new came while the last message's pause lasted."""
 
-    telling: "asyncio.Task[None] | None" = None
-    again: bool = False
+    announce_task: "asyncio.Task[None] | None" = None
+    needs_repeat: bool = False
 
 
-_state = _State()
+_state = _AnnounceState()
 
 
-def announce() -> None:
+def announce_change() -> None:
     """Say soon, and once a second at most, that there are new figures.
 
     Returns at once and never raises; called in an event loop.
     """
-    task = _state.telling
+    task = _state.announce_task
     if task is None or task.done() or task.get_loop().is_closed():
-        _state.telling = asyncio.get_running_loop().create_task(_tell())
+        _state.announce_task = asyncio.get_running_loop().create_task(_broadcast_changes())
     else:
-        _state.again = True
+        _state.needs_repeat = True
 
 
-async def number(*, more: int = 0) -> int:
+async def count_announcements(*, more: int = 0) -> int:
     """How often something new was announced, after `more` times more.
 
     Raises redis.RedisError or OSError.
     """
     client = Redis.from_url(
         settings.REDIS_URL,
-        socket_timeout=DEADLINE,
-        socket_connect_timeout=DEADLINE,
+        socket_timeout=REDIS_TIMEOUT_SECONDS,
+        socket_connect_timeout=REDIS_TIMEOUT_SECONDS,
         retry=Retry(NoBackoff(), 0),
     )
     try:
@@ -64,24 +64,24 @@ async def number(*, more: int = 0) -> int:
         await client.aclose(close_connection_pool=True)
 
 
-async def send(group: str, **message: object) -> None:
+async def send_to_group(group: str, **message: object) -> None:
     """To every socket in the group, on every worker; lost without Redis."""
     try:
-        async with asyncio.timeout(DEADLINE):
+        async with asyncio.timeout(REDIS_TIMEOUT_SECONDS):
             await get_channel_layer().group_send(group, message)
     except Exception as error:
         # Whatever the layer's client raises: dashboards ask on their own meanwhile.
         log.debug("open dashboards are not told: %s", type(error).__name__)
 
 
-async def _tell() -> None:
-    _state.again = True
-    while _state.again:
-        _state.again = False
+async def _broadcast_changes() -> None:
+    _state.needs_repeat = True
+    while _state.needs_repeat:
+        _state.needs_repeat = False
         try:
-            found = await number(more=1)
+            found = await count_announcements(more=1)
         except Exception as error:  # likewise
             log.debug("open dashboards are not told: %s", type(error).__name__)
         else:
-            await send(GROUP, type="moved", number=found)
-        await asyncio.sleep(EVERY)
+            await send_to_group(DASHBOARD_GROUP, type="moved", number=found)
+        await asyncio.sleep(ANNOUNCE_INTERVAL_SECONDS)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-SLACK: Final = timedelta(minutes=1)  # a clock may be set between the two readings
+CLOCK_TOLERANCE: Final = timedelta(minutes=1)  # a clock may be set between the two readings
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _RANDOM_BITS: Final = 80
 
@@ -20,12 +20,14 @@ def first_id(at: datetime) -> UUID:
     return UUID(int=((at - _EPOCH) // timedelta(milliseconds=1)) << _RANDOM_BITS)
 
 
-def made(start: datetime | None = None, end: datetime | None = None) -> dict[str, Any]:
+def build_time_conditions(
+    start: datetime | None = None, end: datetime | None = None
+) -> dict[str, Any]:
     """Conditions for requests made from `start` on and before `end` (None: open),
     which leave out the months that have none of them."""
     found: dict[str, Any] = {}
     if start is not None:
-        found |= {"at__gte": start, "event_id__gte": first_id(max(start - SLACK, _EPOCH))}
+        found |= {"at__gte": start, "event_id__gte": first_id(max(start - CLOCK_TOLERANCE, _EPOCH))}
     if end is not None:
-        found |= {"at__lt": end, "event_id__lt": first_id(max(end + SLACK, _EPOCH))}
+        found |= {"at__lt": end, "event_id__lt": first_id(max(end + CLOCK_TOLERANCE, _EPOCH))}
     return found

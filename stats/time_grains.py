@@ -13,12 +13,16 @@ MINUTE, HOUR, DAY = "minute", "hour", "day"
 # Ninety days from 13:37 on are 89 days, at most 23 hours and 59 minutes at each edge, where minutes
 # alone would be 130,000.
 
-STEPS: Final = {MINUTE: timedelta(minutes=1), HOUR: timedelta(hours=1), DAY: timedelta(days=1)}
-_FINER: Final = {DAY: HOUR, HOUR: MINUTE}
+GRAIN_LENGTHS: Final = {
+    MINUTE: timedelta(minutes=1),
+    HOUR: timedelta(hours=1),
+    DAY: timedelta(days=1),
+}
+_FINER_GRAINS: Final = {DAY: HOUR, HOUR: MINUTE}
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class GrainSpan:
     """Roll-ups of this grain that begin from `start` on and before `end`; None: open."""
 
     grain: str
@@ -26,22 +30,24 @@ class Span:
     end: datetime | None
 
 
-def spans(start: datetime | None, end: datetime | None, grain: str = DAY) -> list[Span]:
+def split_into_spans(
+    start: datetime | None, end: datetime | None, grain: str = DAY
+) -> list[GrainSpan]:
     """In order, none coarser than `grain`.
 
     Ends within a minute count as in the minute grain alone: by the starts of minutes.
     """
     if grain == MINUTE:
-        return [Span(MINUTE, start, end)]
-    first, last = start and ceil(start, grain), end and floor(end, grain)
+        return [GrainSpan(MINUTE, start, end)]
+    first, last = start and ceil_to_grain(start, grain), end and floor_to_grain(end, grain)
     if first and last and first >= last:
-        return spans(start, end, _FINER[grain])
-    before = spans(start, first, _FINER[grain]) if start != first else []
-    behind = spans(last, end, _FINER[grain]) if end != last else []
-    return [*before, Span(grain, first, last), *behind]
+        return split_into_spans(start, end, _FINER_GRAINS[grain])
+    before = split_into_spans(start, first, _FINER_GRAINS[grain]) if start != first else []
+    behind = split_into_spans(last, end, _FINER_GRAINS[grain]) if end != last else []
+    return [*before, GrainSpan(grain, first, last), *behind]
 
 
-def floor(at: datetime, grain: str) -> datetime:
+def floor_to_grain(at: datetime, grain: str) -> datetime:
     """The start of the minute, hour or day (UTC) that the time lies in."""
     at = at.astimezone(UTC)
     if grain == DAY:
@@ -53,7 +59,7 @@ def floor(at: datetime, grain: str) -> datetime:
     )
 
 
-def ceil(at: datetime, grain: str) -> datetime:
+def ceil_to_grain(at: datetime, grain: str) -> datetime:
     """The time itself where a minute, hour or day (UTC) starts, else the start of the next."""
-    start = floor(at, grain)
-    return start if start == at else start + STEPS[grain]
+    start = floor_to_grain(at, grain)
+    return start if start == at else start + GRAIN_LENGTHS[grain]

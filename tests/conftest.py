@@ -48,8 +48,8 @@ VAR.chmod(0o755)  # run by root, the services use another account
 MODELS = configuration.BASE_DIR / "var" / "models"  # exported once, not once a run
 MODELS.mkdir(parents=True, exist_ok=True)
 (VAR / "models").symlink_to(MODELS)
-lease.take(VAR, durable=False)
-URLS = configuration.urls(VAR)
+lease.acquire_lease(VAR, durable=False)
+URLS = configuration.resolve_urls(VAR)
 REDIS_URL = URLS.redis.removesuffix("/1")
 os.environ |= {
     "DATABASE_URL": URLS.database,
@@ -84,7 +84,7 @@ def pytest_xdist_setupnodes() -> None:
 
 
 def pytest_unconfigure() -> None:
-    lease.release(VAR)
+    lease.release_lease(VAR)
     shutil.rmtree(VAR, ignore_errors=True)
 
 

@@ -24,7 +24,7 @@ import httpx
 from benchmarks.peers import probe
 from benchmarks.peers.probe import Figures
 from benchmarks.peers.server import served
-from gateway_project.embedded.processes import LOOPBACK, private_file
+from gateway_project.embedded.processes import LOOPBACK_ADDRESS, write_private_file
 
 VERSION = "1.105.2"
 KEY = "sk-bench"
@@ -90,7 +90,7 @@ def cache(redis_url: str) -> dict[str, Any]:
 @contextmanager
 def _serving(folder: Path, config: dict[str, Any], core: int) -> Iterator[str]:
     """One worker on that core, ready: its address."""
-    file = private_file(folder / "config.yaml", json.dumps(config))  # JSON is YAML
+    file = write_private_file(folder / "config.yaml", json.dumps(config))  # JSON is YAML
     with served(
         "LiteLLM",
         lambda port: [
@@ -98,7 +98,7 @@ def _serving(folder: Path, config: dict[str, Any], core: int) -> Iterator[str]:
             "--config",
             str(file),
             "--host",
-            LOOPBACK,
+            LOOPBACK_ADDRESS,
             "--port",
             str(port),
             "--num_workers",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks import machine
 from demo.processes import running
-from gateway_project.embedded.processes import LOOPBACK, free_port
+from gateway_project.embedded.processes import LOOPBACK_ADDRESS, find_free_port
 
 START_SECONDS = 120.0
 
@@ -29,8 +29,8 @@ def served(
     It sees nothing of this process's environment, which may name proxies and providers. Raises
     StartError, OSError.
     """
-    port = free_port()
-    url = f"http://{LOOPBACK}:{port}"
+    port = find_free_port()
+    url = f"http://{LOOPBACK_ADDRESS}:{port}"
     program, *arguments = command(port)
     plain = {"PATH": os.environ["PATH"], "HOME": str(folder), **environment}
     with ExitStack() as stack:

@@ -18,7 +18,7 @@ import httpx
 
 from demo.processes import StartError, running
 from demo.workspace import ROOT
-from gateway_project.embedded.processes import free_port
+from gateway_project.embedded.processes import find_free_port
 from proxy.core.types import Message
 
 NAME = "gemma-3-270m"
@@ -72,7 +72,7 @@ class Model:
 @contextmanager
 def model(var: Path, environment: Mapping[str, str]) -> Iterator[Model]:
     """The model on all cores until the block ends, its output in `var`. Raises StartError."""
-    url = f"http://127.0.0.1:{(port := free_port())}"
+    url = f"http://127.0.0.1:{(port := find_free_port())}"
     threads = os.cpu_count() or 1
     options = OPTIONS | {
         "model": _file(),

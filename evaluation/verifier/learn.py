@@ -14,8 +14,8 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from evaluation.verifier.sources import Pair
 from proxy.core.verification.equivalence import normalize_pair
-from proxy.engines.verifiers.inputs import arrays
-from proxy.engines.verifiers.network import Network
+from proxy.engines.verifiers.inputs import build_pair_arrays
+from proxy.engines.verifiers.network import VerifierNetwork
 
 BATCH, RATE, WARMUP, DECAY, CLIP = 32, 8e-4, 0.06, 0.01, 1.0
 SMOOTH = 0.03  # of the labels, a few of which are wrong
@@ -23,10 +23,10 @@ SMOOTH = 0.03  # of the labels, a few of which are wrong
 Floats = NDArray[np.float64]
 
 
-def train(epochs: Sequence[Sequence[Pair]], tokenizer: Tokenizer, *, seed: int) -> Network:
+def train(epochs: Sequence[Sequence[Pair]], tokenizer: Tokenizer, *, seed: int) -> VerifierNetwork:
     """A network that has seen each epoch's pairs once. Prints its progress."""
     torch.manual_seed(seed)
-    network = Network().train()
+    network = VerifierNetwork().train()
     learned = [parameter for parameter in network.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(learned, lr=RATE, weight_decay=DECAY)
     steps = sum(math.ceil(len(pairs) / BATCH) for pairs in epochs)
@@ -54,14 +54,14 @@ def train(epochs: Sequence[Sequence[Pair]], tokenizer: Tokenizer, *, seed: int) 
     return network.eval()
 
 
-def logits(network: Network, pairs: Sequence[Pair], tokenizer: Tokenizer) -> Floats:
+def logits(network: VerifierNetwork, pairs: Sequence[Pair], tokenizer: Tokenizer) -> Floats:
     """One a pair, in their order."""
     found = np.empty(len(pairs))
     order = sorted(range(len(pairs)), key=lambda place: len(pairs[place].a) + len(pairs[place].b))
     with torch.no_grad():
         for first in range(0, len(order), BATCH):
             places = order[first : first + BATCH]
-            ids = arrays(
+            ids = build_pair_arrays(
                 tokenizer, [normalize_pair(pairs[place].a, pairs[place].b) for place in places]
             )
             found[places] = network(
@@ -78,7 +78,7 @@ def _batches(
     batches = [order[first : first + BATCH] for first in range(0, len(order), BATCH)]
     rng.shuffle(batches)
     for batch in batches:
-        ids = arrays(tokenizer, [normalize_pair(pair.a, pair.b) for pair in batch])
+        ids = build_pair_arrays(tokenizer, [normalize_pair(pair.a, pair.b) for pair in batch])
         yield (
             {name: torch.from_numpy(value) for name, value in ids.items()},
             torch.tensor([float(pair.same) for pair in batch]),

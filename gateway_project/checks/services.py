@@ -24,19 +24,22 @@ from redis.retry import Retry
 from gateway_project import backend_probes
 from proxy.conf import conf
 
-OLDEST_PGVECTOR = (0, 8)  # the first with iterative scans: a filtered search finds all it should
-OLDEST_REDIS = 7
-DEADLINE = 1.0  # seconds
+MIN_PGVECTOR_VERSION = (
+    0,
+    8,
+)  # the first with iterative scans: a filtered search finds all it should
+MIN_REDIS_VERSION = 7
+PROBE_TIMEOUT_SECONDS = 1.0  # seconds
 Apps = Sequence[AppConfig] | None
 
 
-def all_services() -> list[CheckMessage]:
+def check_all_services() -> list[CheckMessage]:
     """Every check of this file."""
-    return [*postgres(None, databases=["default"]), *redis(None), *search_by_qdrant()]
+    return [*check_postgres(None, databases=["default"]), *check_redis(None), *check_qdrant()]
 
 
 @register(Tags.database)
-def postgres(
+def check_postgres(
     app_configs: Apps, *, databases: Sequence[str] | None = None, **_: Any
 ) -> list[CheckMessage]:
     """E010, E011."""
@@ -54,7 +57,7 @@ def postgres(
     except DatabaseError as error:
         return [
             Error(
-                f"PostgreSQL does not answer: {_one_line(error)}",
+                f"PostgreSQL does not answer: {_format_error(error)}",
                 hint="See DATABASE_URL.",
                 id="tokenthrift.E010",
             )
@@ -68,33 +71,33 @@ def postgres(
             )
         ]
     version = row[1] or row[0]
-    if _version(version) < OLDEST_PGVECTOR:
+    if _parse_version(version) < MIN_PGVECTOR_VERSION:
         hint = f"0.8 or newer is needed; available: {row[0]}. Then: ALTER EXTENSION vector UPDATE."
         return [Error(f"The extension `vector` is {version}.", hint=hint, id="tokenthrift.E011")]
     return []
 
 
 @register(deploy=True)
-def deployment(app_configs: Apps, **_: Any) -> list[CheckMessage]:
+def check_deployment(app_configs: Apps, **_: Any) -> list[CheckMessage]:
     """All of them; those of PostgreSQL as well, which Django runs under `--database` only."""
-    return [*all_services(), *embedder()]
+    return [*check_all_services(), *check_embedder()]
 
 
-def redis(app_configs: Apps, **_: Any) -> list[CheckMessage]:
+def check_redis(app_configs: Apps, **_: Any) -> list[CheckMessage]:
     """E020, E021, W022, W023."""
     found: list[CheckMessage] = []
     try:
-        with _client(settings.REDIS_URL) as client:
+        with _open_redis(settings.REDIS_URL) as client:
             version = str(client.info("server")["redis_version"])
     except (RedisError, OSError) as error:
         return [
             Error(
-                f"Redis does not answer: {_one_line(error)}",
+                f"Redis does not answer: {_format_error(error)}",
                 hint="See REDIS_URL.",
                 id="tokenthrift.E020",
             )
         ]
-    if _version(version) < (OLDEST_REDIS,):
+    if _parse_version(version) < (MIN_REDIS_VERSION,):
         found.append(
             Error(f"Redis is {version}.", hint="Redis 7 or newer is needed.", id="tokenthrift.E021")
         )
@@ -110,12 +113,12 @@ def redis(app_configs: Apps, **_: Any) -> list[CheckMessage]:
                 id="tokenthrift.W023",
             )
         )
-    return [*found, *_search()]
+    return [*found, *_check_redis_search()]
 
 
-def search_by_qdrant() -> list[CheckMessage]:
+def check_qdrant() -> list[CheckMessage]:
     """W025, where a server is configured."""
-    reason = backend_probes.qdrant_refusal() if settings.QDRANT_URL else None
+    reason = backend_probes.probe_qdrant() if settings.QDRANT_URL else None
     hint = (
         "Plans with qdrant_semantic are refused until then; those that exist answer from the "
         "exact cache alone."
@@ -123,45 +126,47 @@ def search_by_qdrant() -> list[CheckMessage]:
     return [Warning(reason, hint=hint, id="tokenthrift.W025")] if reason else []
 
 
-def embedder() -> list[CheckMessage]:
+def check_embedder() -> list[CheckMessage]:
     """W024, W025."""
     from proxy.engines.embedders.onnx import MINILM_ID, is_prepared  # brings onnxruntime
     from proxy.engines.verifiers import weights
 
     found: list[CheckMessage] = []
 
-    if conf.embedder == "minilm" and not is_prepared(conf.models / MINILM_ID):
+    if conf.embedder_name == "minilm" and not is_prepared(conf.models_folder / MINILM_ID):
         hint = (
             "Run manage.py prepare_embedder (manage.py serve does). Until then nothing is "
             "found by meaning."
         )
         found.append(
             Warning(
-                f"The embedding model is not prepared in {conf.models}.",
+                f"The embedding model is not prepared in {conf.models_folder}.",
                 hint=hint,
                 id="tokenthrift.W024",
             )
         )
-    if not weights.is_prepared(conf.models):
+    if not weights.is_prepared(conf.models_folder):
         hint = (
             "Run manage.py prepare_embedder (manage.py serve does). Until then plans that verify "
             "serve what reads the same alone."
         )
         found.append(
             Warning(
-                f"The verifier is not prepared in {conf.models}.", hint=hint, id="tokenthrift.W025"
+                f"The verifier is not prepared in {conf.models_folder}.",
+                hint=hint,
+                id="tokenthrift.W025",
             )
         )
     return found
 
 
-def _search() -> list[CheckMessage]:
+def _check_redis_search() -> list[CheckMessage]:
     hint = (
         "Plans with redis_semantic are refused until then; pgvector_semantic needs no "
         "Redis with search."
     )
     try:
-        with _client(settings.REDIS_SEMANTIC_URL) as client:
+        with _open_redis(settings.REDIS_SEMANTIC_URL) as client:
             client.execute_command("FT._LIST")
     except ResponseError:
         return [
@@ -174,7 +179,7 @@ def _search() -> list[CheckMessage]:
     except (RedisError, OSError) as error:
         return [
             Warning(
-                f"The Redis of REDIS_SEMANTIC_URL does not answer: {_one_line(error)}",
+                f"The Redis of REDIS_SEMANTIC_URL does not answer: {_format_error(error)}",
                 hint=hint,
                 id="tokenthrift.W022",
             )
@@ -182,19 +187,19 @@ def _search() -> list[CheckMessage]:
     return []
 
 
-def _client(url: str) -> Redis:
+def _open_redis(url: str) -> Redis:
     return Redis.from_url(
         url,
-        socket_timeout=DEADLINE,
-        socket_connect_timeout=DEADLINE,
+        socket_timeout=PROBE_TIMEOUT_SECONDS,
+        socket_connect_timeout=PROBE_TIMEOUT_SECONDS,
         retry=Retry(NoBackoff(), 0),
         decode_responses=True,
     )
 
 
-def _version(text: str) -> tuple[int, ...]:
+def _parse_version(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d+", text)[:2])
 
 
-def _one_line(error: Exception) -> str:
+def _format_error(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__

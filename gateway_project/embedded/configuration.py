@@ -22,11 +22,11 @@ from gateway_project import environment
 BASE_DIR = Path(__file__).resolve().parents[2]
 EXACT_DATABASE = 1
 # Nothing listens there; commands that use no service still need settings that load.
-NOT_STARTED = {"port": 1, "password": ""}
+PLACEHOLDER_SERVICE = {"port": 1, "password": ""}
 
 
 @dataclass(frozen=True, slots=True)
-class Urls:
+class ServiceUrls:
     """Where the services are.
 
     `redis` names the database of the exact cache; `redis_semantic` is always database 0, the only
@@ -39,17 +39,17 @@ class Urls:
     qdrant: str
 
 
-def var_dir() -> Path:
+def find_var_dir() -> Path:
     """The folder of everything this deployment writes: embedded data, secrets, spools, logs."""
-    return Path(environment.text("TOKENTHRIFT_VAR_DIR", str(BASE_DIR / "var"))).resolve()
+    return Path(environment.read_text("TOKENTHRIFT_VAR_DIR", str(BASE_DIR / "var"))).resolve()
 
 
-def needed() -> bool:
+def uses_embedded_services() -> bool:
     """Whether PostgreSQL and Redis are the embedded ones.
 
     Raises ImproperlyConfigured when only one of them is configured.
     """
-    database, redis = environment.text("DATABASE_URL"), environment.text("REDIS_URL")
+    database, redis = environment.read_text("DATABASE_URL"), environment.read_text("REDIS_URL")
     if bool(database) != bool(redis):
         here, missing = ("DATABASE_URL", "REDIS_URL") if database else ("REDIS_URL", "DATABASE_URL")
         raise ImproperlyConfigured(
@@ -59,36 +59,41 @@ def needed() -> bool:
     return not database
 
 
-def urls(var: Path) -> Urls:
+def resolve_urls(var: Path) -> ServiceUrls:
     """The configured addresses, or the embedded ones when none is configured.
 
     Raises ImproperlyConfigured as `needed` does.
     """
-    if needed():
-        postgres, redis = remembered(var)
+    if uses_embedded_services():
+        postgres, redis = load_service_credentials(var)
         database = f"postgres://tokenthrift:{postgres['password']}@127.0.0.1:{postgres['port']}/tokenthrift"
         exact = f"redis://:{redis['password']}@127.0.0.1:{redis['port']}"
     else:
-        database, exact = environment.text("DATABASE_URL"), environment.text("REDIS_URL")
-    semantic = environment.text("REDIS_SEMANTIC_URL", exact)
-    return Urls(database, redis_url(exact), redis_url(semantic, 0), environment.text("QDRANT_URL"))
+        database, exact = environment.read_text("DATABASE_URL"), environment.read_text("REDIS_URL")
+    semantic = environment.read_text("REDIS_SEMANTIC_URL", exact)
+    return ServiceUrls(
+        database,
+        build_redis_url(exact),
+        build_redis_url(semantic, 0),
+        environment.read_text("QDRANT_URL"),
+    )
 
 
-def secret(var: Path, name: str) -> str:
+def load_secret(var: Path, name: str) -> str:
     """The secret from the environment; with the embedded services,
     one made on first use and kept in `secrets/` of the var folder.
 
     Raises ImproperlyConfigured when the database is configured and the secret is not: such data
     outlive this folder, so must their keys.
     """
-    value = environment.text(name)
+    value = environment.read_text(name)
     if value:
         return value
-    if not needed():
+    if not uses_embedded_services():
         raise ImproperlyConfigured(f"{name} or {name}_FILE must be set when DATABASE_URL is.")
     file = var / "secrets" / name.lower()
     if not file.exists():
-        _keep(
+        _store_secret(
             file,
             Fernet.generate_key().decode()
             if name == "TOKENTHRIFT_ENCRYPTION_KEYS"
@@ -97,16 +102,16 @@ def secret(var: Path, name: str) -> str:
     return file.read_text().strip()
 
 
-def instance(database_url: str) -> str:
+def derive_instance(database_url: str) -> str:
     """The prefix that keeps deployments on one Redis apart:
     of the database's host, port and name, so that all workers agree on it."""
-    if needed():
+    if uses_embedded_services():
         return "tokenthrift"
     parts = urlsplit(database_url)
     return f"tokenthrift-{hashlib.sha256(f'{parts.hostname}:{parts.port}{parts.path}'.encode()).hexdigest()[:8]}"  # noqa: E501 -- no blank to break it at
 
 
-def redis_url(url: str, database: int | None = None) -> str:
+def build_redis_url(url: str, database: int | None = None) -> str:
     """The address with its database set to `database`;
     None keeps the one it names and takes 1 when it names none.
 
@@ -125,16 +130,16 @@ def redis_url(url: str, database: int | None = None) -> str:
     return parts._replace(path=f"/{chosen}", query=urlencode(query, safe="/:")).geturl()
 
 
-def remembered(var: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+def load_service_credentials(var: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """Port and password of the embedded PostgreSQL and Redis."""
     try:
         known = json.loads((var / "services.json").read_text())
     except OSError:
-        return NOT_STARTED, NOT_STARTED
+        return PLACEHOLDER_SERVICE, PLACEHOLDER_SERVICE
     return known["postgres"], known["redis"]
 
 
-def _keep(file: Path, value: str) -> None:
+def _store_secret(file: Path, value: str) -> None:
     """Write the secret once, for its owner's eyes.
 
     When two processes race, one wins and both read the same.

@@ -8,7 +8,7 @@ from pathlib import Path
 SHARED, EXCLUSIVE = fcntl.LOCK_SH, fcntl.LOCK_EX
 
 
-def take(path: Path, kind: int, *, seconds: float = 0.0) -> int:
+def acquire_lock(path: Path, kind: int, *, seconds: float = 0.0) -> int:
     """The lock as an open descriptor: close it to give the lock up.
 
     Raises TimeoutError when others hold it for `seconds`.
@@ -27,10 +27,10 @@ def take(path: Path, kind: int, *, seconds: float = 0.0) -> int:
             return descriptor
 
 
-def is_free(path: Path, kind: int) -> bool:
+def is_lock_free(path: Path, kind: int) -> bool:
     """Whether the lock could be taken now."""
     try:
-        os.close(take(path, kind))
+        os.close(acquire_lock(path, kind))
     except TimeoutError:
         return False
     return True

@@ -15,14 +15,19 @@ import time
 from pathlib import Path
 
 from gateway_project.embedded import file_locks
-from gateway_project.embedded.processes import START_DEADLINE, STOP_DEADLINE, ServiceError, tail
+from gateway_project.embedded.processes import (
+    START_TIMEOUT_SECONDS,
+    STOP_TIMEOUT_SECONDS,
+    ServiceError,
+    read_log_tail,
+)
 
 BASE_DIR = Path(__file__).resolve().parents[2]
-FIRST_START = 150.0  # seconds: the first start creates the cluster on a cold disk
-_held: dict[Path, int] = {}
+FIRST_START_TIMEOUT_SECONDS = 150.0  # seconds: the first start creates the cluster on a cold disk
+_lease_locks: dict[Path, int] = {}
 
 
-def take(var: Path, *, durable: bool = True) -> None:
+def acquire_lease(var: Path, *, durable: bool = True) -> None:
     """Have the services of `var` running until this process ends or calls `release`.
 
     Raises ServiceError.
@@ -36,55 +41,57 @@ def take(var: Path, *, durable: bool = True) -> None:
             folder.mkdir(parents=True, exist_ok=True)
         # What services say of statements and clients is for nobody else on the machine.
         (var / "log").chmod(0o700)
-        starting = file_locks.take(run / "start.lock", file_locks.EXCLUSIVE, seconds=FIRST_START)
+        starting = file_locks.acquire_lock(
+            run / "start.lock", file_locks.EXCLUSIVE, seconds=FIRST_START_TIMEOUT_SECONDS
+        )
     except (OSError, TimeoutError) as error:
         raise ServiceError(f"The embedded services cannot start: {error}.") from error
     try:
         # A stopping keeper goes first.
-        _held[var] = file_locks.take(
-            run / "users.lock", file_locks.SHARED, seconds=STOP_DEADLINE * 2.5
+        _lease_locks[var] = file_locks.acquire_lock(
+            run / "users.lock", file_locks.SHARED, seconds=STOP_TIMEOUT_SECONDS * 2.5
         )
-        if _keeper_runs(run):
-            _wait_for(run / "ready")
+        if _is_supervisor_running(run):
+            _wait_for_ready_file(run / "ready")
         else:
-            _start_keeper(var, durable=durable)
+            _start_supervisor(var, durable=durable)
     except TimeoutError as error:
         raise ServiceError(f"The embedded services do not stop: {error}.") from error
     except BaseException:
-        release(var, seconds=0)
+        release_lease(var, seconds=0)
         raise
     finally:
         os.close(starting)
 
 
-def release(var: Path, *, seconds: float = STOP_DEADLINE * 2) -> None:
+def release_lease(var: Path, *, seconds: float = STOP_TIMEOUT_SECONDS * 2) -> None:
     """Give the services up.
 
     When nobody else uses them, return after they stopped or `seconds` passed.
     """
     var = var.resolve()
-    held = _held.pop(var, None)
+    held = _lease_locks.pop(var, None)
     if held is None:
         return
     os.close(held)
     run, deadline = var / "run", time.monotonic() + seconds
-    while _keeper_runs(run) and not _others(run) and time.monotonic() < deadline:
+    while _is_supervisor_running(run) and not _has_other_users(run) and time.monotonic() < deadline:
         time.sleep(0.05)
 
 
-def _keeper_runs(run: Path) -> bool:
-    return not file_locks.is_free(run / "keeper.lock", file_locks.SHARED)
+def _is_supervisor_running(run: Path) -> bool:
+    return not file_locks.is_lock_free(run / "keeper.lock", file_locks.SHARED)
 
 
-def _others(run: Path) -> bool:
+def _has_other_users(run: Path) -> bool:
     """Whether another process holds a lease: then the users' lock can be shared,
     but not had alone."""
-    return file_locks.is_free(run / "users.lock", file_locks.SHARED) and not file_locks.is_free(
-        run / "users.lock", file_locks.EXCLUSIVE
-    )
+    return file_locks.is_lock_free(
+        run / "users.lock", file_locks.SHARED
+    ) and not file_locks.is_lock_free(run / "users.lock", file_locks.EXCLUSIVE)
 
 
-def _start_keeper(var: Path, *, durable: bool) -> None:
+def _start_supervisor(var: Path, *, durable: bool) -> None:
     (var / "run" / "ready").unlink(missing_ok=True)
     log = var / "log" / "keeper.log"
     log.touch(0o600)
@@ -109,17 +116,21 @@ def _start_keeper(var: Path, *, durable: bool) -> None:
     assert child.stdout is not None  # noqa: S101 - PIPE was asked for
     with selectors.DefaultSelector() as selector, child.stdout as answer:
         selector.register(answer, selectors.EVENT_READ)
-        line = answer.readline().decode().strip() if selector.select(FIRST_START) else ""
+        line = (
+            answer.readline().decode().strip()
+            if selector.select(FIRST_START_TIMEOUT_SECONDS)
+            else ""
+        )
     if line != "ready":
-        raise ServiceError(line or f"The embedded services did not start. {tail(log)}")
+        raise ServiceError(line or f"The embedded services did not start. {read_log_tail(log)}")
 
 
-def _wait_for(ready: Path) -> None:
-    deadline = time.monotonic() + START_DEADLINE
+def _wait_for_ready_file(ready: Path) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_SECONDS
     while not ready.exists():
         if time.monotonic() > deadline:
             raise ServiceError(
                 "The embedded services, started by another process, did not answer within "
-                f"{START_DEADLINE:g} s."
+                f"{START_TIMEOUT_SECONDS:g} s."
             )
         time.sleep(0.05)

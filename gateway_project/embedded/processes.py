@@ -15,9 +15,9 @@ from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
-START_DEADLINE = 30.0
-STOP_DEADLINE = 10.0
-LOOPBACK = "127.0.0.1"
+START_TIMEOUT_SECONDS = 30.0
+STOP_TIMEOUT_SECONDS = 10.0
+LOOPBACK_ADDRESS = "127.0.0.1"
 PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
@@ -36,10 +36,10 @@ class Account:
     name: str = ""
     uid: int | None = None
     gid: int | None = None
-    passes: bool = False
+    can_enter_closed_folders: bool = False
 
 
-def packaged(package: str, *path: str) -> Path:
+def find_packaged_file(package: str, *path: str) -> Path:
     """A file inside an installed package, found without running the package's own code.
 
     Raises ServiceError when it is not there.
@@ -58,7 +58,7 @@ def packaged(package: str, *path: str) -> Path:
     return file
 
 
-def account() -> Account:
+def choose_account() -> Account:
     """This process's own account, or an unprivileged one when it is root's,
     since PostgreSQL refuses to run as root."""
     if os.geteuid() != 0:
@@ -75,7 +75,7 @@ def account() -> Account:
     )
 
 
-def reaching(who: Account, *paths: Path) -> Account:
+def grant_path_access(who: Account, *paths: Path) -> Account:
     """The account, able to reach the paths.
 
     Where root keeps the project in a closed folder (a home of mode 0700), the service gets
@@ -93,9 +93,9 @@ def reaching(who: Account, *paths: Path) -> Account:
     ]
     if not closed:
         return who
-    passing = replace(who, passes=True)
+    passing = replace(who, can_enter_closed_folders=True)
     probe = subprocess.run(  # noqa: S603
-        [*_as_account(passing, signal.SIGKILL), "test", "-x", f"{closed[0]}/."],
+        [*_build_account_command(passing, signal.SIGKILL), "test", "-x", f"{closed[0]}/."],
         check=False,
         capture_output=True,
     )
@@ -108,9 +108,9 @@ def reaching(who: Account, *paths: Path) -> Account:
     return passing
 
 
-def _as_account(who: Account, parent_death: signal.Signals) -> list[str]:
+def _build_account_command(who: Account, parent_death: signal.Signals) -> list[str]:
     """The words before a command that runs it under an account that passes; none for the others."""
-    if not who.passes:
+    if not who.can_enter_closed_folders:
         return []
     program = shutil.which("setpriv", path="/usr/bin:/bin:/usr/sbin:/sbin") or "/usr/bin/setpriv"
     # Without the secure bit, access(2), by which initdb looks for its programs, would not count the
@@ -125,7 +125,7 @@ def _as_account(who: Account, parent_death: signal.Signals) -> list[str]:
     return [program, *identity, f"--pdeathsig={parent_death.name.removeprefix('SIG')}", "--"]
 
 
-def private_folder(path: Path, who: Account) -> None:
+def make_private_folder(path: Path, who: Account) -> None:
     """Make `path` a folder that only the service's account can read."""
     path.mkdir(parents=True, exist_ok=True)
     path.chmod(0o700)
@@ -134,7 +134,7 @@ def private_folder(path: Path, who: Account) -> None:
             os.chown(entry, who.uid, who.gid, follow_symlinks=False)
 
 
-def private_file(path: Path, content: str, who: Account = Account()) -> Path:
+def write_private_file(path: Path, content: str, who: Account = Account()) -> Path:
     """Write a file that only the service's account can read:
     a password on a command line would show in `ps`."""
     path.unlink(missing_ok=True)
@@ -145,18 +145,18 @@ def private_file(path: Path, content: str, who: Account = Account()) -> Path:
     return path
 
 
-def free_port(remembered: int = 0) -> int:
+def find_free_port(remembered: int = 0) -> int:
     """The remembered port when nobody listens there, else another free one."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((LOOPBACK, remembered))
+            probe.bind((LOOPBACK_ADDRESS, remembered))
         except OSError:
-            probe.bind((LOOPBACK, 0))
+            probe.bind((LOOPBACK_ADDRESS, 0))
         return int(probe.getsockname()[1])
 
 
-def launch(
+def launch_program(
     command: Sequence[str], *, who: Account, log: Path, parent_death: signal.Signals
 ) -> "subprocess.Popen[bytes]":
     """Start the program in its own session.
@@ -170,12 +170,12 @@ def launch(
     with log.open("ab") as out:
         try:
             return subprocess.Popen(  # noqa: S603 - our own programs, no shell
-                [*_as_account(who, parent_death), *command],
+                [*_build_account_command(who, parent_death), *command],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,
-                user=None if who.passes else who.uid,
-                group=None if who.passes else who.gid,
+                user=None if who.can_enter_closed_folders else who.uid,
+                group=None if who.can_enter_closed_folders else who.gid,
                 extra_groups=() if who.uid is not None else None,
                 start_new_session=True,
                 cwd="/",
@@ -186,25 +186,27 @@ def launch(
             raise ServiceError(f"{command[0]} cannot be started: {error.strerror}.") from error
 
 
-def wait_ready(
+def wait_until_ready(
     name: str, child: "subprocess.Popen[bytes]", answers: Callable[[], bool], log: Path
 ) -> None:
     """Return when the service answers.
 
     Raises ServiceError with the last lines of its log when it ends or the deadline passes.
     """
-    deadline = time.monotonic() + START_DEADLINE
+    deadline = time.monotonic() + START_TIMEOUT_SECONDS
     while not answers():
         if child.poll() is not None:
             raise ServiceError(
-                f"{name} ended at its start with code {child.returncode}. {tail(log)}"
+                f"{name} ended at its start with code {child.returncode}. {read_log_tail(log)}"
             )
         if time.monotonic() > deadline:
-            raise ServiceError(f"{name} did not answer within {START_DEADLINE:g} s. {tail(log)}")
+            raise ServiceError(
+                f"{name} did not answer within {START_TIMEOUT_SECONDS:g} s. {read_log_tail(log)}"
+            )
         time.sleep(0.05)
 
 
-def tail(log: Path, lines: int = 3) -> str:
+def read_log_tail(log: Path, lines: int = 3) -> str:
     """The last lines of a log, joined into one."""
     try:
         last = log.read_text(errors="replace").strip().splitlines()[-lines:]
@@ -213,45 +215,45 @@ def tail(log: Path, lines: int = 3) -> str:
     return f"{log}: " + (" | ".join(line.strip() for line in last) or "empty")
 
 
-def end(child: "subprocess.Popen[bytes]", how: signal.Signals) -> None:
+def stop_process(child: "subprocess.Popen[bytes]", how: signal.Signals) -> None:
     """Ask the service to stop, and kill it when it does not."""
     if child.poll() is not None:
         return
     child.send_signal(how)
     try:
-        child.wait(STOP_DEADLINE)
+        child.wait(STOP_TIMEOUT_SECONDS)
     except subprocess.TimeoutExpired:
         child.kill()
         child.wait()
 
 
-def remember(pid_file: Path, pid: int) -> None:
+def record_process(pid_file: Path, pid: int) -> None:
     """Write down a process so that `end_orphan` finds it:
     its id and, since ids are used again, when it started."""
-    pid_file.write_text(f"{pid} {_started(pid)}")
+    pid_file.write_text(f"{pid} {_read_start_time(pid)}")
 
 
 def end_orphan(pid_file: Path) -> None:
     """Wait for the process that `remember` wrote down, which the kernel told to stop,
     and kill it when it does not."""
-    deadline = time.monotonic() + STOP_DEADLINE
-    while (pid := _remembered(pid_file)) is not None:
+    deadline = time.monotonic() + STOP_TIMEOUT_SECONDS
+    while (pid := _find_recorded_process(pid_file)) is not None:
         if time.monotonic() > deadline:
             os.kill(pid, signal.SIGKILL)
         time.sleep(0.05)
     pid_file.unlink(missing_ok=True)
 
 
-def _remembered(pid_file: Path) -> int | None:
+def _find_recorded_process(pid_file: Path) -> int | None:
     """The process if it still runs."""
     try:
         pid, started = pid_file.read_text().split()
     except (OSError, ValueError):
         return None
-    return int(pid) if started == _started(int(pid)) else None
+    return int(pid) if started == _read_start_time(int(pid)) else None
 
 
-def _started(pid: int) -> str:
+def _read_start_time(pid: int) -> str:
     """When the process started, in clock ticks since boot (proc(5), field 22 of stat);
     empty when there is none or it is a zombie."""
     try:

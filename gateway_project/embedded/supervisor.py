@@ -17,95 +17,105 @@ from pathlib import Path
 from typing import Any
 
 from gateway_project.embedded import file_locks, processes
-from gateway_project.embedded.postgres import Postgres
+from gateway_project.embedded.postgres import EmbeddedPostgres
 from gateway_project.embedded.processes import ServiceError
-from gateway_project.embedded.redis import Redis
+from gateway_project.embedded.redis import EmbeddedRedis
 
-POLL = 0.2
-NAMES = ("postgres", "redis")
-Service = Postgres | Redis
+POLL_SECONDS = 0.2
+SERVICE_NAMES = ("postgres", "redis")
+Service = EmbeddedPostgres | EmbeddedRedis
 
 
-def services(var: Path, *, durable: bool) -> list[Service]:
+def build_services(var: Path, *, durable: bool) -> list[Service]:
     """Both services, with ports and passwords remembered in `services.json`.
 
     A port that somebody else has taken is replaced.
     """
     file = var / "services.json"
     known: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
-    for name in NAMES:
+    for name in SERVICE_NAMES:
         entry = known.setdefault(name, {"port": 0, "password": secrets.token_urlsafe(24)})
-        entry["port"] = processes.free_port(entry["port"])
-    processes.private_file(var / "services.json.new", json.dumps(known)).replace(file)
-    who, logs = processes.account(), var / "log"
+        entry["port"] = processes.find_free_port(entry["port"])
+    processes.write_private_file(var / "services.json.new", json.dumps(known)).replace(file)
+    who, logs = processes.choose_account(), var / "log"
     return [
-        Postgres(
-            var / "postgres", logs / "postgres.log", who=who, durable=durable, **known["postgres"]
+        EmbeddedPostgres(
+            var / "postgres",
+            logs / "postgres.log",
+            account=who,
+            durable=durable,
+            **known["postgres"],
         ),
-        Redis(var / "redis", logs / "redis.log", who=who, durable=durable, **known["redis"]),
+        EmbeddedRedis(
+            var / "redis", logs / "redis.log", account=who, durable=durable, **known["redis"]
+        ),
     ]
 
 
-class Keeper:
+class ServiceSupervisor:
     """Holds the services of one var folder and their processes, in the order of their start."""
 
     def __init__(self, var: Path, *, durable: bool) -> None:
-        self.var, self.durable = var, durable
-        self.running: list[tuple[Service, subprocess.Popen[bytes]]] = []
+        self.var_dir, self.durable = var, durable
+        self.running_services: list[tuple[Service, subprocess.Popen[bytes]]] = []
 
-    def start(self) -> None:
+    def start_services(self) -> None:
         """Start both, after ending what a killed keeper may have left. Raises ServiceError."""
-        for name in NAMES:
-            processes.end_orphan(self.var / "run" / f"{name}.pid")
-        for service in services(self.var, durable=self.durable):
-            self._start(service)
+        for name in SERVICE_NAMES:
+            processes.end_orphan(self.var_dir / "run" / f"{name}.pid")
+        for service in build_services(self.var_dir, durable=self.durable):
+            self._start_service(service)
 
-    def _start(self, service: Service) -> None:
-        child = service.start()
-        self.running.append((service, child))
-        processes.remember(self._pid_file(service), child.pid)
+    def _start_service(self, service: Service) -> None:
+        child = service.start_process()
+        self.running_services.append((service, child))
+        processes.record_process(self._pid_file(service), child.pid)
 
-    def restart_dead(self) -> None:
+    def restart_dead_services(self) -> None:
         """Start again what ended by itself, on the same port. Raises ServiceError."""
-        for service, child in [entry for entry in self.running if entry[1].poll() is not None]:
-            log(f"{service.data.name} ended with code {child.returncode}; starting it again")
-            self.running.remove((service, child))
-            self._start(service)
+        for service, child in [
+            entry for entry in self.running_services if entry[1].poll() is not None
+        ]:
+            write_log_line(
+                f"{service.data_dir.name} ended with code {child.returncode}; starting it again"
+            )
+            self.running_services.remove((service, child))
+            self._start_service(service)
 
-    def stop(self) -> None:
+    def stop_services(self) -> None:
         """End them in the reverse order of their start."""
-        for service, child in reversed(self.running):
-            processes.end(child, service.stop_signal)
+        for service, child in reversed(self.running_services):
+            processes.stop_process(child, service.stop_signal)
             self._pid_file(service).unlink(missing_ok=True)
 
     def _pid_file(self, service: Service) -> Path:
-        return self.var / "run" / f"{service.data.name}.pid"
+        return self.var_dir / "run" / f"{service.data_dir.name}.pid"
 
 
-def log(line: str) -> None:
+def write_log_line(line: str) -> None:
     """One line for `log/keeper.log`, with the time in UTC."""
     sys.stderr.write(f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} {line}\n")
     sys.stderr.flush()
 
 
-def keep(keeper: Keeper, run: Path) -> None:
+def run_until_unused(keeper: ServiceSupervisor, run: Path) -> None:
     """Start the services, say so, and return when nobody needs them. Raises ServiceError."""
-    keeper.start()
+    keeper.start_services()
     (run / "ready").touch()
     os.write(1, b"ready\n")
     os.close(1)
-    while not _alone(run):
-        time.sleep(POLL)
-        keeper.restart_dead()
+    while not _is_unused(run):
+        time.sleep(POLL_SECONDS)
+        keeper.restart_dead_services()
 
 
-def _alone(run: Path) -> bool:
+def _is_unused(run: Path) -> bool:
     """Whether nobody holds a lease.
 
     The lock is then kept, so that a newcomer waits until this process is gone.
     """
     try:
-        file_locks.take(run / "users.lock", file_locks.EXCLUSIVE)
+        file_locks.acquire_lock(run / "users.lock", file_locks.EXCLUSIVE)
     except TimeoutError:
         return False
     return True
@@ -117,19 +127,19 @@ def main(var: Path, *, durable: bool) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     run = var / "run"
     # Somebody may be looking at it.
-    file_locks.take(run / "keeper.lock", file_locks.EXCLUSIVE, seconds=1.0)
-    keeper = Keeper(var, durable=durable)
+    file_locks.acquire_lock(run / "keeper.lock", file_locks.EXCLUSIVE, seconds=1.0)
+    keeper = ServiceSupervisor(var, durable=durable)
     try:
-        keep(keeper, run)
+        run_until_unused(keeper, run)
     except (ServiceError, OSError) as error:
         # OSError: such as a folder that belongs to another account.
-        log(str(error))
+        write_log_line(str(error))
         if not (run / "ready").exists():
             os.write(1, f"{error}\n".encode())
         return 1
     finally:
         (run / "ready").unlink(missing_ok=True)
-        keeper.stop()
+        keeper.stop_services()
     return 0
 
 

@@ -29,14 +29,14 @@ from proxy.core.errors import BadRequest, GatewayError, HeadTooLarge, TooManyCon
 from proxy.core.request_ids import new_request_id
 from stats.monitoring import gauges
 
-LOOK_EVERY = 1.0  # seconds
+LATE_CHECK_INTERVAL_SECONDS = 1.0  # seconds
 # What still comes is thrown away for so long, or a reset would overtake the answer.
 LINGER_SECONDS = 2.0
-ANSWER_SECONDS = 10.0  # in which the application answers a body that is late
+LATE_ANSWER_SECONDS = 10.0  # in which the application answers a body that is late
 # Within the time to read, this part of what waits must be taken, or the high-water mark.
-PROGRESS = 10
+MIN_PROGRESS_DIVISOR = 10
 MAX_PORT = 65535
-FRAMING_BYTES = 4  # of a header: colon, blank, end of line
+HEADER_FRAMING_BYTES = 4  # of a header: colon, blank, end of line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,13 +46,13 @@ class ConnectionLimits:
     Times in seconds; `per_address`: connections of a worker, 0 for any number.
     """
 
-    head_bytes: int
-    headers: int
-    head_seconds: float
-    body_seconds: float
-    unread_seconds: float
-    per_address: int
-    trusted: Container[str | None]
+    max_head_bytes: int
+    max_headers: int
+    head_timeout_seconds: float
+    body_timeout_seconds: float
+    unread_timeout_seconds: float
+    max_per_address: int
+    proxy_addresses: Container[str | None]
 
 
 class OpenConnections:
@@ -60,44 +60,46 @@ class OpenConnections:
 
     def __init__(self, limits: ConnectionLimits) -> None:
         self.limits = limits
-        self._open: set[BoundedConnection] = set()
-        self._by_address: Counter[str] = Counter()
-        self._looking = False
+        self._connections: set[BoundedConnection] = set()
+        self._counts_by_address: Counter[str] = Counter()
+        self._is_watching = False
 
-    def add(self, connection: "BoundedConnection", address: str) -> bool:
+    def add_connection(self, connection: "BoundedConnection", address: str) -> bool:
         """Watch the connection. Whether its address may have one more."""
-        self._open.add(connection)
+        self._connections.add(connection)
         if address:
-            self._by_address[address] += 1
-        if not self._looking:
-            self._looking = True
-            connection.loop.call_later(LOOK_EVERY, self._look, connection.loop)
-        most = self.limits.per_address
-        return not (address and most and self._by_address[address] > most)
+            self._counts_by_address[address] += 1
+        if not self._is_watching:
+            self._is_watching = True
+            connection.loop.call_later(
+                LATE_CHECK_INTERVAL_SECONDS, self._end_late_connections, connection.loop
+            )
+        most = self.limits.max_per_address
+        return not (address and most and self._counts_by_address[address] > most)
 
-    def remove(self, connection: "BoundedConnection", address: str) -> None:
-        if connection not in self._open:
+    def remove_connection(self, connection: "BoundedConnection", address: str) -> None:
+        if connection not in self._connections:
             return
-        self._open.discard(connection)
+        self._connections.discard(connection)
         if address:
-            self._by_address[address] -= 1
-            if not self._by_address[address]:
-                del self._by_address[address]
+            self._counts_by_address[address] -= 1
+            if not self._counts_by_address[address]:
+                del self._counts_by_address[address]
 
-    def address_of(self, client: "tuple[str, int] | None") -> str:
+    def resolve_address(self, client: "tuple[str, int] | None") -> str:
         """What is counted as one address; "" for a trusted proxy,
         behind which many clients come."""
-        if client is None or client[0] in self.limits.trusted:
+        if client is None or client[0] in self.limits.proxy_addresses:
             return ""
-        return _counted_address(client[0])
+        return _normalize_address(client[0])
 
-    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _end_late_connections(self, loop: asyncio.AbstractEventLoop) -> None:
         now = loop.time()
-        for connection in list(self._open):
+        for connection in list(self._connections):
             connection.end_if_late(now)
-        self._looking = bool(self._open)
-        if self._looking:
-            loop.call_later(LOOK_EVERY, self._look, loop)
+        self._is_watching = bool(self._connections)
+        if self._is_watching:
+            loop.call_later(LATE_CHECK_INTERVAL_SECONDS, self._end_late_connections, loop)
 
 
 class BoundedConnection(HttpToolsProtocol):
@@ -105,171 +107,185 @@ class BoundedConnection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._others = open_connections()
-        self._limits = self._others.limits
-        self._address = self._others.address_of(self.client)
-        self._refused = False
-        self._fault: GatewayError | None = None
-        self._since_progress = 0  # bytes
-        self._waits_for, self._due = "head", self.loop.time() + self._limits.head_seconds
-        self._unsent, self._read_due = 0, math.inf
-        if not self._others.add(self, self._address):
-            self._refuse(
+        self._open_connections = get_open_connections()
+        self._limits = self._open_connections.limits
+        self._address = self._open_connections.resolve_address(self.client)
+        self._is_refused = False
+        self._head_error: GatewayError | None = None
+        self._bytes_since_progress = 0  # bytes
+        self._awaited_part, self._part_deadline = (
+            "head",
+            self.loop.time() + self._limits.head_timeout_seconds,
+        )
+        self._unsent_bytes, self._read_deadline = 0, math.inf
+        if not self._open_connections.add_connection(self, self._address):
+            self._refuse_connection(
                 TooManyConnections("Too many connections from this address.", retry_after=1),
                 "address",
             )
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._others.remove(self, self._address)
+        self._open_connections.remove_connection(self, self._address)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._refused:
+        if self._is_refused:
             return
-        if not self._waits_for:
-            self._waits_for, self._due = "head", self.loop.time() + self._limits.head_seconds
-        self._since_progress += len(data)
+        if not self._awaited_part:
+            self._awaited_part, self._part_deadline = (
+                "head",
+                self.loop.time() + self._limits.head_timeout_seconds,
+            )
+        self._bytes_since_progress += len(data)
         super().data_received(data)
-        if self._since_progress > self._limits.head_bytes and not self._refused:
+        if self._bytes_since_progress > self._limits.max_head_bytes and not self._is_refused:
             # In the head, or in what frames a body: trailers, extensions of chunks.
-            self._refuse(self._too_large(), "head")
+            self._refuse_connection(self._build_head_too_large(), "head")
 
     def handle_websocket_upgrade(self) -> None:
         # The server pings a socket, and ends it when it is silent.
-        self._others.remove(self, self._address)
+        self._open_connections.remove_connection(self, self._address)
         super().handle_websocket_upgrade()
 
     def send_400_response(self, msg: str) -> None:
-        if self._fault is not None:
-            self._refuse(self._fault, "head")
+        if self._head_error is not None:
+            self._refuse_connection(self._head_error, "head")
         else:
             super().send_400_response(msg)
 
     # Callbacks of the parser; what they raise ends in `send_400_response`.
     def on_message_begin(self) -> None:
-        self._since_progress = 0
+        self._bytes_since_progress = 0
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         # Not header by header, which costs ten times as much: what has come so far is bounded by
         # `data_received`.
-        if (fault := self._head_fault()) is not None:
-            self._fault = fault
+        if (fault := self._find_head_error()) is not None:
+            self._head_error = fault
             raise fault
-        self._since_progress = 0
-        self._waits_for, self._due = "body", self.loop.time() + self._limits.body_seconds
+        self._bytes_since_progress = 0
+        self._awaited_part, self._part_deadline = (
+            "body",
+            self.loop.time() + self._limits.body_timeout_seconds,
+        )
         before = self.cycle
         super().on_headers_complete()
         if self.scope["http_version"] == "1.0" and self.cycle is not before:
             self.cycle.__class__ = UnframedCycle
 
     def on_body(self, body: bytes) -> None:
-        self._since_progress = 0
+        self._bytes_since_progress = 0
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        self._since_progress = 0
-        self._waits_for, self._due = "", math.inf
+        self._bytes_since_progress = 0
+        self._awaited_part, self._part_deadline = "", math.inf
         super().on_message_complete()
 
     # Callbacks of the transport.
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._expect_reading(self.loop.time())
+        self._start_read_deadline(self.loop.time())
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        self._read_due = math.inf
+        self._read_deadline = math.inf
 
     def end_if_late(self, now: float) -> None:
         """End the connection when what it waits for has not come in time."""
-        if now >= self._due:
-            self._end_late(now)
-        if self._read_due == math.inf:
+        if now >= self._part_deadline:
+            self._end_late_part(now)
+        if self._read_deadline == math.inf:
             if self.transport.is_closing():  # it waits for the client to take what is left
-                self._expect_reading(now)
-        elif now >= self._read_due:
-            before = self._unsent
+                self._start_read_deadline(now)
+        elif now >= self._read_deadline:
+            before = self._unsent_bytes
             left = self.transport.get_write_buffer_size()
-            if left > before - max(HIGH_WATER_LIMIT, self._first_unsent // PROGRESS):
-                self._abort("unread")
+            if left > before - max(
+                HIGH_WATER_LIMIT, self._first_unsent_bytes // MIN_PROGRESS_DIVISOR
+            ):
+                self._abort_connection("unread")
             else:
-                self._unsent, self._read_due = left, now + self._limits.unread_seconds
+                self._unsent_bytes, self._read_deadline = (
+                    left,
+                    now + self._limits.unread_timeout_seconds,
+                )
 
-    def _end_late(self, now: float) -> None:
+    def _end_late_part(self, now: float) -> None:
         # By us, until an earlier request is answered.
-        if self._waits_for == "body" and self.flow.read_paused:
-            self._due = now + self._limits.body_seconds
-        elif self._waits_for == "body" and not self.cycle.response_started:
+        if self._awaited_part == "body" and self.flow.read_paused:
+            self._part_deadline = now + self._limits.body_timeout_seconds
+        elif self._awaited_part == "body" and not self.cycle.response_started:
             # The application answers, as it does all else: `proxy.asgi_client` and
             # `gateway_project.body_limit` look for this.
             self.cycle.scope["state"]["body_late"] = True
             self.cycle.message_event.set()
             gauges.CONNECTIONS_ENDED.labels("body").inc()
-            self._waits_for, self._due = "answer", now + ANSWER_SECONDS
+            self._awaited_part, self._part_deadline = "answer", now + LATE_ANSWER_SECONDS
         else:
-            self._abort(self._waits_for)
+            self._abort_connection(self._awaited_part)
 
-    def _expect_reading(self, now: float) -> None:
-        self._unsent = self._first_unsent = self.transport.get_write_buffer_size()
-        self._read_due = now + self._limits.unread_seconds
+    def _start_read_deadline(self, now: float) -> None:
+        self._unsent_bytes = self._first_unsent_bytes = self.transport.get_write_buffer_size()
+        self._read_deadline = now + self._limits.unread_timeout_seconds
 
-    def _abort(self, reason: str) -> None:
-        self._due = self._read_due = math.inf
+    def _abort_connection(self, reason: str) -> None:
+        self._part_deadline = self._read_deadline = math.inf
         if reason in ("head", "body", "unread"):
             gauges.CONNECTIONS_ENDED.labels(reason).inc()
         self.transport.abort()
 
-    def _head_fault(self) -> GatewayError | None:
+    def _find_head_error(self) -> GatewayError | None:
         """Why the head is refused, None where it is not."""
-        if len(self.headers) > self._limits.headers:
-            return HeadTooLarge(f"The request has more than {self._limits.headers} headers.")
+        if len(self.headers) > self._limits.max_headers:
+            return HeadTooLarge(f"The request has more than {self._limits.max_headers} headers.")
         size = len(self.url)
         for name, value in self.headers:
-            size += len(name) + len(value) + FRAMING_BYTES
+            size += len(name) + len(value) + HEADER_FRAMING_BYTES
             if name == b"host" and not _has_valid_port(value):
                 return BadRequest("The Host header's port is none.")
-        return self._too_large() if size > self._limits.head_bytes else None
+        return self._build_head_too_large() if size > self._limits.max_head_bytes else None
 
-    def _too_large(self) -> GatewayError:
+    def _build_head_too_large(self) -> GatewayError:
         return HeadTooLarge(
-            f"The request's head is longer than the {self._limits.head_bytes} bytes accepted."
+            f"The request's head is longer than the {self._limits.max_head_bytes} bytes accepted."
         )
 
-    def _refuse(self, error: GatewayError, reason: str) -> None:
+    def _refuse_connection(self, error: GatewayError, reason: str) -> None:
         """Answer with the error object and throw away what still comes, for a moment;
         in the middle of another answer, end at once."""
-        self._refused = True
+        self._is_refused = True
         gauges.CONNECTIONS_ENDED.labels(reason).inc()
         self._unset_keepalive_if_required()
         if self.cycle is not None and not self.cycle.response_complete:
             self.transport.abort()
             return
-        self.transport.write(_raw_answer(error))
+        self.transport.write(_build_raw_answer(error))
         if self.transport.can_write_eof():
             self.transport.write_eof()
-        self._waits_for, self._due = "answer", self.loop.time() + LINGER_SECONDS
+        self._awaited_part, self._part_deadline = "answer", self.loop.time() + LINGER_SECONDS
 
 
 class UnframedCycle(RequestResponseCycle):
     """A request by HTTP/1.0, which knows no chunks (RFC 9112 section 6.1):
     an answer of unknown length ends with the connection."""
 
-    unframed = False
+    is_unframed = False
 
     async def send(self, message: Any) -> None:
         if message["type"] == "http.response.start":
-            self.unframed = not any(
+            self.is_unframed = not any(
                 name.lower() == b"content-length" for name, _ in message.get("headers", ())
             )
-            if self.unframed:
+            if self.is_unframed:
                 self.chunked_encoding = False
-        elif self.unframed:
+        elif self.is_unframed:
             self.expected_content_length = len(message.get("body", b""))
         await super().send(message)
 
 
-def _raw_answer(error: GatewayError) -> bytes:
+def _build_raw_answer(error: GatewayError) -> bytes:
     body = orjson.dumps(error.error_object())
     retry = getattr(error, "retry_after", None)
     head = [
@@ -285,7 +301,7 @@ def _raw_answer(error: GatewayError) -> bytes:
 
 
 @lru_cache(maxsize=1024)
-def _counted_address(address: str) -> str:
+def _normalize_address(address: str) -> str:
     """The address itself; of IPv6 the /64, which is what one client has."""
     try:
         found: IPv4Address | IPv6Address = ip_address(address.partition("%")[0])
@@ -308,7 +324,7 @@ def _has_valid_port(host: bytes) -> bool:
     return not port or (port.isdigit() and len(port) <= 5 and int(port) <= MAX_PORT)
 
 
-def trusted_proxies() -> Container[str | None]:
+def parse_trusted_proxies() -> Container[str | None]:
     """The addresses and networks of TOKENTHRIFT_TRUSTED_PROXIES,
     read as for the forwarded headers."""
     reader: Any = ProxyHeadersMiddleware
@@ -316,20 +332,20 @@ def trusted_proxies() -> Container[str | None]:
     return found
 
 
-_made: list[OpenConnections] = []
+_instances: list[OpenConnections] = []
 
 
-def open_connections() -> OpenConnections:
+def get_open_connections() -> OpenConnections:
     """Those of this process, made at first use with the settings."""
-    if not _made:
+    if not _instances:
         limits = ConnectionLimits(
-            head_bytes=settings.MAX_HEAD_BYTES,
-            headers=settings.MAX_HEADERS,
-            head_seconds=settings.HEAD_TIMEOUT,
-            body_seconds=settings.BODY_TIMEOUT,
-            unread_seconds=settings.UNREAD_TIMEOUT,
-            per_address=settings.CONNECTIONS_PER_ADDRESS,
-            trusted=trusted_proxies(),
+            max_head_bytes=settings.MAX_HEAD_BYTES,
+            max_headers=settings.MAX_HEADERS,
+            head_timeout_seconds=settings.HEAD_TIMEOUT,
+            body_timeout_seconds=settings.BODY_TIMEOUT,
+            unread_timeout_seconds=settings.UNREAD_TIMEOUT,
+            max_per_address=settings.CONNECTIONS_PER_ADDRESS,
+            proxy_addresses=parse_trusted_proxies(),
         )
-        _made.append(OpenConnections(limits))
-    return _made[0]
+        _instances.append(OpenConnections(limits))
+    return _instances[0]

@@ -20,76 +20,81 @@ from gateway_project.serving.connection import BoundedConnection
 # takes it a millisecond later. So nothing is locked but the claim of a row, and a worker that was
 # killed leaves its row to the next one.
 
-ROW = Struct("=II")  # a process id, 0 for nobody, and how many connections it holds
-SIZE = 64 * ROW.size  # more workers than that go uncounted
-CLAIM_SECONDS = 5.0
+ROW_FORMAT = Struct("=II")  # a process id, 0 for nobody, and how many connections it holds
+TABLE_BYTES = 64 * ROW_FORMAT.size  # more workers than that go uncounted
+CLAIM_TIMEOUT_SECONDS = 5.0
 
 
-class Shares:
+class ConnectionCounts:
     """This worker's row and a view of the others'.
 
     Made when the worker begins to listen. Raises OSError or TimeoutError.
     """
 
     def __init__(self, table: Path) -> None:
-        claiming = file_locks.take(
-            table.with_suffix(".lock"), file_locks.EXCLUSIVE, seconds=CLAIM_SECONDS
+        claiming = file_locks.acquire_lock(
+            table.with_suffix(".lock"), file_locks.EXCLUSIVE, seconds=CLAIM_TIMEOUT_SECONDS
         )
         try:
             with table.open("a+b") as file:
                 # A hole in a file on a full disk would kill who writes there.
-                os.posix_fallocate(file.fileno(), 0, SIZE)
-                self._rows = mmap.mmap(file.fileno(), SIZE)
-            self._mine = self._free()
-            self._open = self._coming = 0
-            self._write()
+                os.posix_fallocate(file.fileno(), 0, TABLE_BYTES)
+                self._rows = mmap.mmap(file.fileno(), TABLE_BYTES)
+            self._row_offset = self._find_free_row()
+            self._open_count = self._opening_count = 0
+            self._write_row()
         finally:
             os.close(claiming)
 
-    def coming(self) -> None:
+    def record_accept(self) -> None:
         """A connection was accepted; `came` or `failed` follows."""
-        self._coming += 1
-        self._write()
+        self._opening_count += 1
+        self._write_row()
 
-    def failed(self) -> None:
+    def record_failure(self) -> None:
         """It was gone before it was open."""
-        self._coming -= 1
-        self._write()
+        self._opening_count -= 1
+        self._write_row()
 
-    def came(self, held: int) -> None:
+    def record_open(self, held: int) -> None:
         """It is one of the `held` that are open."""
-        self._coming -= 1
-        self.left(held)
+        self._opening_count -= 1
+        self.record_close(held)
 
-    def left(self, held: int) -> None:
+    def record_close(self, held: int) -> None:
         """One was closed, `held` are open."""
-        self._open = held
-        self._write()
+        self._open_count = held
+        self._write_row()
 
-    def leads(self) -> bool:
+    def holds_more_than_others(self) -> bool:
         """Whether this worker holds more than a living one: one more, or an eighth more of many."""
-        mine = self._open + self._coming
+        mine = self._open_count + self._opening_count
         return any(
-            mine > held + held // 8 and _alive(pid) for pid, held in ROW.iter_unpack(self._rows)
+            mine > held + held // 8 and _is_alive(pid)
+            for pid, held in ROW_FORMAT.iter_unpack(self._rows)
         )
 
-    def leave(self) -> None:
+    def release_row(self) -> None:
         """Take no further part: nobody waits for a worker that accepts nothing."""
-        if self._mine is not None:
-            ROW.pack_into(self._rows, self._mine, 0, 0)
-            self._mine = None
+        if self._row_offset is not None:
+            ROW_FORMAT.pack_into(self._rows, self._row_offset, 0, 0)
+            self._row_offset = None
 
-    def _free(self) -> int | None:
+    def _find_free_row(self) -> int | None:
         """Where the first row is that is nobody's."""
-        owners = (pid for pid, _ in ROW.iter_unpack(self._rows))
-        return next((row * ROW.size for row, pid in enumerate(owners) if not _alive(pid)), None)
+        owners = (pid for pid, _ in ROW_FORMAT.iter_unpack(self._rows))
+        return next(
+            (row * ROW_FORMAT.size for row, pid in enumerate(owners) if not _is_alive(pid)), None
+        )
 
-    def _write(self) -> None:
-        if self._mine is not None:
-            ROW.pack_into(self._rows, self._mine, os.getpid(), self._open + self._coming)
+    def _write_row(self) -> None:
+        if self._row_offset is not None:
+            ROW_FORMAT.pack_into(
+                self._rows, self._row_offset, os.getpid(), self._open_count + self._opening_count
+            )
 
 
-def _alive(pid: int) -> bool:
+def _is_alive(pid: int) -> bool:
     """Workers run under one account, so a process that may not be signalled is none of ours."""
     if not pid:
         return False
@@ -110,9 +115,9 @@ def _alive(pid: int) -> bool:
 # millisecond, and none waits for a worker that died, as it would in a socket of its own
 # (SO_REUSEPORT).
 
-ASIDE = 0.001  # seconds; the shortest that libuv's timers know
-AFTER_ERROR = 1.0  # seconds without accepting when descriptors run out, as in asyncio
-TABLE = "connections.table"
+STEP_ASIDE_SECONDS = 0.001  # seconds; the shortest that libuv's timers know
+RETRY_DELAY_SECONDS = 1.0  # seconds without accepting when descriptors run out, as in asyncio
+TABLE_FILE_NAME = "connections.table"
 
 
 class Loop(uvloop.Loop):
@@ -123,7 +128,7 @@ class Loop(uvloop.Loop):
     ) -> Any:
         if sock is None:
             return await super().create_server(protocol_factory, *args, **options)
-        return Door(self, sock, protocol_factory, backlog=options["backlog"])
+        return BalancedAcceptor(self, sock, protocol_factory, backlog=options["backlog"])
 
 
 class Connection(BoundedConnection):
@@ -131,14 +136,14 @@ class Connection(BoundedConnection):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        _shares().came(len(self.connections))
+        _get_connection_counts().record_open(len(self.connections))
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        _shares().left(len(self.connections))
+        _get_connection_counts().record_close(len(self.connections))
 
 
-class Door:
+class BalancedAcceptor:
     """As much of asyncio.Server as uvicorn uses."""
 
     def __init__(
@@ -149,44 +154,44 @@ class Door:
         *,
         backlog: int,
     ) -> None:
-        self._loop, self._listener, self._protocol, self._shares = (
+        self._loop, self._listener, self._protocol_factory, self._counts = (
             loop,
             listener,
             protocol,
-            _shares(),
+            _get_connection_counts(),
         )
-        self._opening: set[asyncio.Task[None]] = set()
-        self._back: asyncio.TimerHandle | None = None
+        self._opening_tasks: set[asyncio.Task[None]] = set()
+        self._resume_timer: asyncio.TimerHandle | None = None
         listener.setblocking(False)
         listener.listen(backlog)
-        loop.add_reader(listener.fileno(), self._ready)
+        loop.add_reader(listener.fileno(), self._accept_waiting)
 
     def close(self) -> None:
         """Accept nothing more."""
         self._loop.remove_reader(self._listener.fileno())
-        if self._back is not None:
-            self._back.cancel()
-        self._shares.leave()
+        if self._resume_timer is not None:
+            self._resume_timer.cancel()
+        self._counts.release_row()
 
     async def wait_closed(self) -> None:
         """uvicorn waits for the connections itself."""
 
-    def _ready(self) -> None:
-        while not self._shares.leads():
-            if not self._take():
+    def _accept_waiting(self) -> None:
+        while not self._counts.holds_more_than_others():
+            if not self._accept_one():
                 return
-        self._step_aside(ASIDE)
+        self._step_aside(STEP_ASIDE_SECONDS)
 
     def _step_aside(self, seconds: float) -> None:
         self._loop.remove_reader(self._listener.fileno())
-        self._back = self._loop.call_later(seconds, self._return)
+        self._resume_timer = self._loop.call_later(seconds, self._resume_accepting)
 
-    def _return(self) -> None:
+    def _resume_accepting(self) -> None:
         """Take what nobody fetched, and look again."""
-        self._loop.add_reader(self._listener.fileno(), self._ready)
-        self._take()
+        self._loop.add_reader(self._listener.fileno(), self._accept_waiting)
+        self._accept_one()
 
-    def _take(self) -> bool:
+    def _accept_one(self) -> bool:
         """Accept one connection; whether there was one."""
         try:
             connection, _ = self._listener.accept()
@@ -196,27 +201,29 @@ class Door:
             self._loop.call_exception_handler(
                 {"message": "a connection cannot be accepted", "exception": error}
             )
-            self._step_aside(AFTER_ERROR)
+            self._step_aside(RETRY_DELAY_SECONDS)
             return False
-        self._shares.coming()
-        opening = self._loop.create_task(self._open(connection))
-        self._opening.add(opening)
-        opening.add_done_callback(self._opening.discard)
+        self._counts.record_accept()
+        opening = self._loop.create_task(self._open_connection(connection))
+        self._opening_tasks.add(opening)
+        opening.add_done_callback(self._opening_tasks.discard)
         return True
 
-    async def _open(self, connection: socket.socket) -> None:
+    async def _open_connection(self, connection: socket.socket) -> None:
         try:
-            await self._loop.connect_accepted_socket(self._protocol, connection)
+            await self._loop.connect_accepted_socket(self._protocol_factory, connection)
         except OSError:  # the client left at once
             connection.close()
-            self._shares.failed()
+            self._counts.record_failure()
 
 
-_made: list[Shares] = []
+_instances: list[ConnectionCounts] = []
 
 
-def _shares() -> Shares:
+def _get_connection_counts() -> ConnectionCounts:
     """This process's row, claimed at first use in the folder of all workers of this `serve`."""
-    if not _made:
-        _made.append(Shares(Path(os.environ["PROMETHEUS_MULTIPROC_DIR"], TABLE)))
-    return _made[0]
+    if not _instances:
+        _instances.append(
+            ConnectionCounts(Path(os.environ["PROMETHEUS_MULTIPROC_DIR"], TABLE_FILE_NAME))
+        )
+    return _instances[0]

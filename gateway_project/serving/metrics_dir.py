@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 
-def prepare(var: Path) -> None:
+def prepare_metrics_dir(var: Path) -> None:
     """An empty folder for this process and its workers, named in PROMETHEUS_MULTIPROC_DIR;
     those of dead processes are removed."""
     parent = var / "run" / "metrics"

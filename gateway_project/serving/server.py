@@ -7,15 +7,15 @@ import sys
 import uvicorn
 from django.conf import settings
 
-from gateway_project.serving.supervisor import supervise
+from gateway_project.serving.supervisor import supervise_workers
 from stats.monitoring import gauges
 
 # Seconds; longer than the pools of the SDKs keep an idle connection, so that none is closed under a
 # request.
-KEEP_ALIVE = 75
+KEEP_ALIVE_SECONDS = 75
 
 
-def bind(host: str, port: int) -> socket.socket:
+def bind_listener(host: str, port: int) -> socket.socket:
     """The address, taken but not yet answering. Raises OSError."""
     family, kind, protocol, _, address = socket.getaddrinfo(
         host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -31,7 +31,7 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-def run(listener: socket.socket, workers: int) -> bool:
+def run_server(listener: socket.socket, workers: int) -> bool:
     """Serve until SIGINT or SIGTERM. False when the application did not start."""
     alone = workers == 1
     gauges.WORKERS_WANTED.set(workers)
@@ -51,11 +51,11 @@ def run(listener: socket.socket, workers: int) -> bool:
         proxy_headers=False,  # Django's pages alone look at them: gateway_project.asgi
         ws_max_size=1024,  # bytes of a message: the dashboard's socket is told nothing
         timeout_graceful_shutdown=settings.SHUTDOWN_SECONDS,
-        timeout_keep_alive=KEEP_ALIVE,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_worker_healthcheck=30,  # a worker loads its models before it answers
     )
     if not alone:
-        supervise(config, listener)
+        supervise_workers(config, listener)
         return True
     server = uvicorn.Server(config)
     try:

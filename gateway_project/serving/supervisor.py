@@ -11,10 +11,10 @@ import time
 from uvicorn import Config
 from uvicorn.supervisors import multiprocess
 
-_GLANCE = 0.2  # seconds between looks at whether the worker lives and a signal came
+_POLL_SECONDS = 0.2  # seconds between looks at whether the worker lives and a signal came
 
 
-class Worker(multiprocess.Process):
+class WorkerProcess(multiprocess.Process):
     """A worker process, as uvicorn makes them."""
 
     supervisor: "multiprocess.Multiprocess | None" = None
@@ -27,7 +27,7 @@ class Worker(multiprocess.Process):
         until = time.monotonic() + timeout
         try:
             self.parent_conn.send(b"ping")
-            while not self.parent_conn.poll(_GLANCE):
+            while not self.parent_conn.poll(_POLL_SECONDS):
                 if self.supervisor is not None and self.supervisor.signal_queue:
                     return True
                 if not self.process.is_alive() or time.monotonic() > until:
@@ -38,8 +38,8 @@ class Worker(multiprocess.Process):
         return started
 
 
-def supervise(config: Config, listener: socket.socket) -> None:
+def supervise_workers(config: Config, listener: socket.socket) -> None:
     """Run the workers until SIGINT or SIGTERM."""
-    multiprocess.Process = Worker  # type: ignore[misc]  # the supervisor takes no class of ours
-    Worker.supervisor = multiprocess.Multiprocess(config, [listener])
-    Worker.supervisor.run()
+    multiprocess.Process = WorkerProcess  # type: ignore[misc]  # the supervisor takes no class of ours
+    WorkerProcess.supervisor = multiprocess.Multiprocess(config, [listener])
+    WorkerProcess.supervisor.run()

@@ -10,20 +10,20 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from plans import services
-from plans.change_risks import risks
-from plans.field_changes import changes
-from plans.forms.form_data import kept
+from plans.change_risks import list_change_risks
+from plans.field_changes import list_field_changes
+from plans.forms.form_data import list_hidden_inputs
 from plans.models import Plan
-from plans.records import REASON_LENGTH
+from plans.records import MAX_REASON_LENGTH
 
-FIELD: Final = "_reason"
+REASON_FIELD: Final = "_reason"
 
 
 class ReasonForm(forms.Form):
     """One line of text that the history keeps."""
 
     reason = forms.CharField(
-        max_length=REASON_LENGTH,
+        max_length=MAX_REASON_LENGTH,
         label="Why?",
         help_text=(
             "A few words for whoever looks at this later, such as: paraphrases of the FAQ were "
@@ -36,7 +36,7 @@ class ReasonForm(forms.Form):
         return f"_{field_name}"
 
 
-class ReasonMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
+class ConfirmChangeMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
     """Before ModelAdmin of plans."""
 
     def changeform_view(
@@ -46,11 +46,15 @@ class ReasonMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        if request.method == "POST" and object_id and (page := self._question(request, object_id)):
+        if (
+            request.method == "POST"
+            and object_id
+            and (page := self._build_confirmation_page(request, object_id))
+        ):
             return page
         return super().changeform_view(request, object_id, form_url, extra_context)
 
-    def _question(self, request: HttpRequest, object_id: str) -> HttpResponse | None:
+    def _build_confirmation_page(self, request: HttpRequest, object_id: str) -> HttpResponse | None:
         """The page that asks; None: nothing to ask, or answered, or not valid anyway."""
         plan = self.get_object(request, unquote(object_id))
         if plan is None or not self.has_change_permission(request, plan):
@@ -59,8 +63,8 @@ class ReasonMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the
         form = self.get_form(request, plan, change=True)(request.POST, request.FILES, instance=plan)
         if not form.is_valid():
             return None
-        found = risks(services.draft_of(saved), services.draft_of(form.instance))
-        reason = ReasonForm(request.POST if FIELD in request.POST else None)
+        found = list_change_risks(services.build_draft(saved), services.build_draft(form.instance))
+        reason = ReasonForm(request.POST if REASON_FIELD in request.POST else None)
         if not found or reason.is_valid():
             return None
         context = self.admin_site.each_context(request) | {
@@ -68,9 +72,9 @@ class ReasonMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the
             "opts": self.opts,
             "original": saved,
             "risks": found,
-            "changes": changes(Plan, form.fields, saved, form.instance),
+            "changes": list_field_changes(Plan, form.fields, saved, form.instance),
             "reason": reason,
-            "kept": kept(request, FIELD),
+            "kept": list_hidden_inputs(request, REASON_FIELD),
         }
         return TemplateResponse(request, "admin/confirm_change.html", context)
 

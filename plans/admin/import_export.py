@@ -11,15 +11,15 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 
-from plans.access import tenant_of
+from plans.access import get_user_tenant
 from plans.admin.confirm_change import ReasonForm
-from plans.errors import Refusal
+from plans.errors import ApiError
 from plans.import_export import formats as files
-from plans.import_export.resources import Exchange
-from plans.records import REASON_LENGTH
+from plans.import_export.resources import Resource
+from plans.records import MAX_REASON_LENGTH
 
 
-class FileForm(forms.Form):
+class ImportFileForm(forms.Form):
     """A file, or what an earlier dry run read of it."""
 
     file = forms.FileField(
@@ -27,17 +27,17 @@ class FileForm(forms.Form):
     )
 
 
-class KeptForm(forms.Form):
+class ImportContentForm(forms.Form):
     content = forms.CharField(widget=forms.HiddenInput, strip=False)
     format = forms.ChoiceField(
         choices=[(each, each) for each in files.FORMATS], widget=forms.HiddenInput
     )
 
 
-class ExchangeMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
+class ImportExportMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
     """Before ModelAdmin. `exchange`: how its rows go out and in."""
 
-    exchange: ClassVar[Exchange]
+    resource: ClassVar[Resource]
     change_list_template = "admin/exchange_list.html"
 
     def get_urls(self) -> list[Any]:
@@ -66,79 +66,84 @@ class ExchangeMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in t
         """Every row that this person may see; `?format=` json or csv."""
         if not self.has_view_or_change_permission(request):
             raise PermissionDenied
-        rows = self.exchange.out(self.get_queryset(request).order_by("pk"))
+        rows = self.resource.export_rows(self.get_queryset(request).order_by("pk"))
         kind = "csv" if request.GET.get("format") == "csv" else "json"
         if kind == "csv":
-            text = files.to_csv(self.exchange.columns, [self.exchange.flat(row) for row in rows])
+            text = files.rows_to_csv(
+                self.resource.columns, [self.resource.flatten_row(row) for row in rows]
+            )
         else:
-            text = files.to_json(self.exchange.name, rows)
+            text = files.rows_to_json(self.resource.name, rows)
         media = "text/csv; charset=utf-8" if kind == "csv" else "application/json"
         return HttpResponse(
             text,
             content_type=media,
-            headers={"Content-Disposition": f'attachment; filename="{self.exchange.name}.{kind}"'},
+            headers={"Content-Disposition": f'attachment; filename="{self.resource.name}.{kind}"'},
         )
 
     def import_view(self, request: HttpRequest) -> HttpResponse:
         """A file: what it would do. The same again with a reason: done."""
         if not self._may_import(request):
             raise PermissionDenied
-        page: dict[str, Any] = {"form": FileForm()}
+        page: dict[str, Any] = {"form": ImportFileForm()}
         if request.method == "POST":
             try:
-                page = self._read(request)
-            except files.BadFile as error:
+                page = self._process_import(request)
+            except files.InvalidImportFile as error:
                 page["refused"] = str(error)
             if isinstance(page.get("done"), HttpResponse):
                 done: HttpResponse = page["done"]
                 return done
         context = (
             self.admin_site.each_context(request)
-            | {"title": f"Import {self.exchange.name}", "opts": self.opts}
+            | {"title": f"Import {self.resource.name}", "opts": self.opts}
             | page
         )
         wrong = request.method == "POST" and ("refused" in page or page.get("wrong"))
         return TemplateResponse(request, "admin/import.html", context, status=400 if wrong else 200)
 
-    def _read(self, request: HttpRequest) -> dict[str, Any]:
-        content, kind = _sent(request)
+    def _process_import(self, request: HttpRequest) -> dict[str, Any]:
+        content, kind = _read_import_file(request)
         if kind == "csv":
-            rows = [self.exchange.unflat(cells) for cells in files.from_csv(content.encode())]
+            rows = [
+                self.resource.unflatten_row(cells)
+                for cells in files.parse_csv_rows(content.encode())
+            ]
         else:
-            rows = files.from_json(self.exchange.name, content.encode())
-        found = self.exchange.check(rows, tenant=tenant_of(request.user))
+            rows = files.parse_json_rows(self.resource.name, content.encode())
+        found = self.resource.check_rows(rows, tenant=get_user_tenant(request.user))
         page = {
-            "form": FileForm(),
+            "form": ImportFileForm(),
             "rows": found,
             "wrong": [row for row in found if row.problems],
-            "same": sum(row.same for row in found),
+            "same": sum(row.is_unchanged for row in found),
         }
-        if page["wrong"] or all(row.same for row in found):
+        if page["wrong"] or all(row.is_unchanged for row in found):
             return page
         reason = ReasonForm(request.POST if "_reason" in request.POST else None)
         if reason.is_valid():
-            return page | self._done(
+            return page | self._save_import(
                 request,
                 rows,
                 reason.cleaned_data["reason"],
-                len(found) - sum(row.same for row in found),
+                len(found) - sum(row.is_unchanged for row in found),
             )
         return page | {
-            "kept": KeptForm(initial={"content": content, "format": kind}),
+            "kept": ImportContentForm(initial={"content": content, "format": kind}),
             "reason": reason,
         }
 
-    def _done(
+    def _save_import(
         self, request: HttpRequest, rows: list[dict[str, Any]], reason: str, count: int
     ) -> dict[str, Any]:
         try:
             with transaction.atomic():
-                self.exchange.save(rows, reason=f"Imported: {reason}"[:REASON_LENGTH])
-        except Refusal as refusal:
+                self.resource.save_rows(rows, reason=f"Imported: {reason}"[:MAX_REASON_LENGTH])
+        except ApiError as refusal:
             return {"refused": f"Nothing was saved: {refusal.message}"}
         self.message_user(
             request,
-            f"{count} {self.exchange.name} were imported; every worker follows within two seconds.",
+            f"{count} {self.resource.name} were imported; every worker follows within two seconds.",
             messages.SUCCESS,
         )
         return {
@@ -148,18 +153,18 @@ class ExchangeMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in t
         }
 
 
-def _sent(request: HttpRequest) -> tuple[str, str]:
+def _read_import_file(request: HttpRequest) -> tuple[str, str]:
     """The file's text and format. Raises BadFile."""
-    kept = KeptForm(request.POST)
+    kept = ImportContentForm(request.POST)
     if kept.is_valid():
         return kept.cleaned_data["content"], kept.cleaned_data["format"]
-    sent = FileForm(request.POST, request.FILES)
+    sent = ImportFileForm(request.POST, request.FILES)
     if not sent.is_valid():
-        raise files.BadFile("Choose a file first.")
+        raise files.InvalidImportFile("Choose a file first.")
     file = sent.cleaned_data["file"]
     kind = str(file.name).rpartition(".")[2].lower()
     if kind not in files.FORMATS:
-        raise files.BadFile("The file's name must end in .json or .csv.")
-    if file.size > files.MOST_BYTES:
-        raise files.BadFile(f"The file is larger than {files.MOST_BYTES:,} bytes.")
-    return files.text_of(file.read()), kind
+        raise files.InvalidImportFile("The file's name must end in .json or .csv.")
+    if file.size > files.MAX_IMPORT_BYTES:
+        raise files.InvalidImportFile(f"The file is larger than {files.MAX_IMPORT_BYTES:,} bytes.")
+    return files.decode_text(file.read()), kind

@@ -6,7 +6,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
-from plans.invalidation import invalidate
+from plans.invalidation import invalidate_answers
 from plans.models import Plan
 
 
@@ -28,7 +28,7 @@ def forget_answers(
         }
         return TemplateResponse(request, "admin/forget_answers.html", context)
     for plan in plans:
-        invalidate(plan=plan, tenant=plan.tenant)
+        invalidate_answers(plan=plan, tenant=plan.tenant)
         page.log_change(request, plan, "All answers forgotten.")
     page.message_user(
         request,

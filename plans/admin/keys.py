@@ -9,14 +9,14 @@ from django.template.response import TemplateResponse
 from plans import services
 from plans.admin.history import HistoryMixin
 from plans.admin.revoke_action import AnyKey, revoke_keys
-from plans.admin.tenant_scope import Tenanted
-from plans.client_snippets import for_key
+from plans.admin.tenant_scope import TenantScopedAdmin
+from plans.client_snippets import build_key_snippets
 from plans.forms.edit_conflicts import EditConflictMixin
 from plans.forms.model_forms import VirtualKeyForm
 from plans.models import AdminKey, VirtualKey
 
 
-class KeyAdmin(EditConflictMixin, HistoryMixin, Tenanted):
+class KeyAdmin(EditConflictMixin, HistoryMixin, TenantScopedAdmin):
     """Keys are made, shown once, revoked; the digest is on no page."""
 
     list_display: tuple[str, ...] = ("name", "prefix", "tenant", "created_at", "live")
@@ -41,7 +41,7 @@ class KeyAdmin(EditConflictMixin, HistoryMixin, Tenanted):
             super().save_model(request, obj, form, change)
         else:
             # For `response_add` alone: no session or message store ever holds it.
-            obj.__dict__["secret"] = services.issue(obj)
+            obj.__dict__["secret"] = services.issue_key(obj)
 
     def response_add(
         self, request: HttpRequest, obj: AnyKey, post_url_continue: str | None = None
@@ -53,7 +53,7 @@ class KeyAdmin(EditConflictMixin, HistoryMixin, Tenanted):
             "opts": self.opts,
             "key": obj,
             "secret": obj.__dict__.pop("secret"),
-            "snippets": for_key(obj, request) if isinstance(obj, VirtualKey) else [],
+            "snippets": build_key_snippets(obj, request) if isinstance(obj, VirtualKey) else [],
         }
         return TemplateResponse(request, "admin/key_created.html", context)
 

@@ -9,25 +9,25 @@ from django.urls import reverse
 from django.utils.html import format_html
 
 from plans import capabilities
-from plans.admin.confirm_change import ReasonMixin
+from plans.admin.confirm_change import ConfirmChangeMixin
 from plans.admin.history import HistoryMixin
-from plans.admin.import_export import ExchangeMixin
+from plans.admin.import_export import ImportExportMixin
 from plans.admin.invalidate_action import forget_answers
-from plans.admin.prefill import DraftMixin, clone
-from plans.admin.summary import summary
-from plans.admin.tenant_scope import Tenanted
-from plans.client_snippets import for_plan
-from plans.fields import SECTIONS, Section
+from plans.admin.prefill import PrefillMixin, clone
+from plans.admin.summary import summarize_plan
+from plans.admin.tenant_scope import TenantScopedAdmin
+from plans.client_snippets import build_plan_snippets
+from plans.fields import FORM_SECTIONS, FormSection
 from plans.forms.edit_conflicts import EditConflictMixin
 from plans.forms.model_forms import PlanForm
-from plans.import_export.resources import Plans
+from plans.import_export.resources import PlanResource
 from plans.models import Plan
 
-MINUS = "\N{MINUS SIGN}"
+MINUS_SIGN = "\N{MINUS SIGN}"
 
 
-def _fieldset(section: Section) -> tuple[str, Any]:
-    classes = ("collapse",) if section.folded else ()
+def _build_fieldset(section: FormSection) -> tuple[str, Any]:
+    classes = ("collapse",) if section.is_collapsed else ()
     return section.title, {
         "fields": section.fields,
         "description": section.description,
@@ -36,11 +36,26 @@ def _fieldset(section: Section) -> tuple[str, Any]:
 
 
 @admin.register(Plan)
-class PlanAdmin(EditConflictMixin, HistoryMixin, ReasonMixin, DraftMixin, ExchangeMixin, Tenanted):
+class PlanAdmin(
+    EditConflictMixin,
+    HistoryMixin,
+    ConfirmChangeMixin,
+    PrefillMixin,
+    ImportExportMixin,
+    TenantScopedAdmin,
+):
     form = PlanForm
-    exchange = Plans()
+    resource = PlanResource()
     tenant_pages = ("export", "import")
-    list_display = ("name", "owner", "mode_tag", "saved", "does", "updated_at", "links")
+    list_display = (
+        "name",
+        "owner_name",
+        "mode_tag",
+        "saved",
+        "effect_summary",
+        "updated_at",
+        "preview_links",
+    )
     list_filter = ("tenant", "mode", "backend")
     list_per_page = 50
     ordering = ("name", "tenant")
@@ -52,7 +67,7 @@ class PlanAdmin(EditConflictMixin, HistoryMixin, ReasonMixin, DraftMixin, Exchan
     actions = (clone, forget_answers)
     fieldsets = (
         (None, {"fields": ("name", "tenant", "mode", "version", "updated_at")}),
-        *map(_fieldset, SECTIONS),
+        *map(_build_fieldset, FORM_SECTIONS),
         ("What does it really save?", {"fields": ("holdout",)}),
     )
 
@@ -63,11 +78,11 @@ class PlanAdmin(EditConflictMixin, HistoryMixin, ReasonMixin, DraftMixin, Exchan
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
         if plan := context.get("original"):
-            context["snippets"] = for_plan(plan, request)
+            context["snippets"] = build_plan_snippets(plan, request)
         return super().render_change_form(request, context, *args, **kwargs)
 
     @admin.display(description="Owner", ordering="tenant")
-    def owner(self, plan: Plan) -> str:
+    def owner_name(self, plan: Plan) -> str:
         return plan.tenant.slug if plan.tenant else "platform"
 
     @admin.display(description="Mode", ordering="mode")
@@ -75,19 +90,19 @@ class PlanAdmin(EditConflictMixin, HistoryMixin, ReasonMixin, DraftMixin, Exchan
         return str(plan.get_mode_display()).partition(":")[0]
 
     @admin.display(description="What it does")
-    def does(self, plan: Plan) -> str:
-        return format_html('<span class="tt-does">{}</span>', summary(plan))
+    def effect_summary(self, plan: Plan) -> str:
+        return format_html('<span class="tt-does">{}</span>', summarize_plan(plan))
 
     @admin.display(description="Saved, 30 days")
     def saved(self, plan: Plan) -> str | None:
         amount: Decimal | None = plan.__dict__.get("saved_lately")  # by `get_changelist_instance`
         if amount is None:
             return None
-        kind, sign = ("tt-lost-money", MINUS) if amount < 0 else ("tt-saved-money", "")
+        kind, sign = ("tt-lost-money", MINUS_SIGN) if amount < 0 else ("tt-saved-money", "")
         return format_html('<span class="{}">{}</span>', kind, f"{sign}${abs(amount):,.2f}")
 
     @admin.display(description="On a chat")
-    def links(self, plan: Plan) -> str:
+    def preview_links(self, plan: Plan) -> str:
         return format_html(
             '<a href="{}">Preview</a> · <a href="{}">Test</a>',
             reverse("plan-preview-page", args=[plan.pk]),
@@ -97,7 +112,9 @@ class PlanAdmin(EditConflictMixin, HistoryMixin, ReasonMixin, DraftMixin, Exchan
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         """With what the plans of the page saved, by one query for all of them."""
         shown = super().get_changelist_instance(request)
-        found = capabilities.current().saved_lately([plan.pk for plan in shown.result_list])
+        found = capabilities.get_capabilities().sum_recent_savings(
+            [plan.pk for plan in shown.result_list]
+        )
         for plan in shown.result_list:
             plan.__dict__["saved_lately"] = found.get(plan.pk)
         return shown

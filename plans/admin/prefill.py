@@ -12,14 +12,14 @@ from django.urls import reverse
 
 from plans import capabilities, presets, services, validation
 from plans.errors import InvalidPlan
-from plans.field_changes import changes
+from plans.field_changes import list_field_changes
 from plans.models import Plan
 
-COPY: Final = "-copy"
-NAME_LENGTH: Final = 64
+COPY_SUFFIX: Final = "-copy"
+MAX_PLAN_NAME_LENGTH: Final = 64
 
 
-class DraftMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
+class PrefillMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
     """Before ModelAdmin of plans."""
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
@@ -31,8 +31,8 @@ class DraftMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the 
             else None
         )
         if source is not None and self.has_view_or_change_permission(request, source):
-            return model_to_dict(source) | {"name": free_name(source)}
-        return _settings(_wanted(request))
+            return model_to_dict(source) | {"name": find_free_name(source)}
+        return _build_form_values(_get_fitted_preset(request))
 
     def get_object(
         self, request: HttpRequest, object_id: str, from_field: str | None = None
@@ -40,7 +40,7 @@ class DraftMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the 
         """The saved plan; where a preset was asked for, with its settings, in memory alone."""
         plan = super().get_object(request, object_id, from_field)
         if plan is not None and request.method == "GET":
-            for name, value in _settings(_wanted(request)).items():
+            for name, value in _build_form_values(_get_fitted_preset(request)).items():
                 setattr(plan, name, value)
         return plan
 
@@ -48,49 +48,55 @@ class DraftMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the 
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
         """With the presets, and with what the one that was chosen would change."""
-        chosen, plan = _wanted(request), context.get("original")
+        chosen, plan = _get_fitted_preset(request), context.get("original")
         context |= {"presets": presets.PRESETS.values(), "preset": chosen}
         if chosen and plan is not None:
             saved = Plan.objects.get(pk=plan.pk)
-            context["draft_changes"] = changes(Plan, context["adminform"].form.fields, saved, plan)
+            context["draft_changes"] = list_field_changes(
+                Plan, context["adminform"].form.fields, saved, plan
+            )
         return super().render_change_form(request, context, *args, **kwargs)
 
 
-def _wanted(request: HttpRequest) -> presets.Fitted | None:
+def _get_fitted_preset(request: HttpRequest) -> presets.FittedPreset | None:
     """The preset that the address names, as it runs here. Looked up once for a request."""
     name = request.GET.get("preset")
     if request.method != "GET" or not name:
         return None
     if not hasattr(request, "_preset"):
         try:
-            found = presets.fitted(presets.find(name), capabilities=capabilities.current())
+            found = presets.fit_preset(
+                presets.find_preset(name), capabilities=capabilities.get_capabilities()
+            )
         except InvalidPlan:
             found = None
         request._preset = found  # type: ignore[attr-defined]  # nobody else's
-    fitted: presets.Fitted | None = request._preset  # type: ignore[attr-defined]  # set above
+    fitted: presets.FittedPreset | None = request._preset  # type: ignore[attr-defined]  # set above
     return fitted
 
 
-def _settings(fitted: presets.Fitted | None) -> dict[str, Any]:
+def _build_form_values(fitted: presets.FittedPreset | None) -> dict[str, Any]:
     """The form's fields of a preset; what it leaves open takes the defaults."""
     if fitted is None:
         return {}
-    draft = validation.read(
-        {"plan_name": "draft", **fitted.body}, capabilities=capabilities.current()
+    draft = validation.validate_plan(
+        {"plan_name": "draft", **fitted.plan_body}, capabilities=capabilities.get_capabilities()
     )
     return {
         name: value
-        for name, value in services.columns(draft).items()
+        for name, value in services.build_plan_columns(draft).items()
         if name not in {"name", "mode", "holdout"}
     }
 
 
-def free_name(plan: Plan) -> str:
+def find_free_name(plan: Plan) -> str:
     """`<name>-copy`, or the first of `-copy-2`, `-copy-3` ... that the owner has not."""
     taken = set(Plan.objects.filter(tenant=plan.tenant_id).values_list("name", flat=True))
-    ends = (COPY if number == 1 else f"{COPY}-{number}" for number in count(1))
+    ends = (COPY_SUFFIX if number == 1 else f"{COPY_SUFFIX}-{number}" for number in count(1))
     return next(
-        name for end in ends if (name := plan.name[: NAME_LENGTH - len(end)] + end) not in taken
+        name
+        for end in ends
+        if (name := plan.name[: MAX_PLAN_NAME_LENGTH - len(end)] + end) not in taken
     )
 
 

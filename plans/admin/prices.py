@@ -8,19 +8,19 @@ from django.http import HttpRequest
 
 from plans import records, services
 from plans.admin.history import HistoryMixin
-from plans.admin.import_export import ExchangeMixin
-from plans.admin.tenant_scope import Tenanted
+from plans.admin.import_export import ImportExportMixin
+from plans.admin.tenant_scope import TenantScopedAdmin
 from plans.forms.edit_conflicts import EditConflictMixin
 from plans.forms.model_forms import ModelPriceForm
-from plans.import_export.resources import Prices
+from plans.import_export.resources import PriceResource
 from plans.models import ModelPrice
 
 
 @admin.register(ModelPrice)
-class ModelPriceAdmin(EditConflictMixin, HistoryMixin, ExchangeMixin, Tenanted):
-    owned_by = ""
+class ModelPriceAdmin(EditConflictMixin, HistoryMixin, ImportExportMixin, TenantScopedAdmin):
+    tenant_column = ""
     form = ModelPriceForm
-    exchange = Prices()
+    resource = PriceResource()
     tenant_pages = ("export",)
     list_display = (
         "model",
@@ -49,7 +49,7 @@ class ModelPriceAdmin(EditConflictMixin, HistoryMixin, ExchangeMixin, Tenanted):
         count = queryset.update(edited=False)
         services.seed_prices()
         for price in prices:
-            records.note(price, reason=services.PUBLISHED)
+            records.record_change(price, reason=services.PUBLISHED_PRICES_REASON)
         self.message_user(
             request, f"{count} prices follow genai-prices again, where it lists them."
         )

@@ -11,25 +11,25 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from plans import capabilities, services
-from plans.capabilities import KeyUse
+from plans.capabilities import KeyUsage
 from plans.models import AdminKey, VirtualKey
 
-MAX_KEYS: Final = 200  # on one page that asks
+MAX_KEYS_PER_PAGE: Final = 200  # on one page that asks
 
 AnyKey = VirtualKey | AdminKey
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class KeyConfirmation:
     """One key of the page that asks.
 
     `field`: the input for its name, "" where it need not be typed.
     """
 
     key: AnyKey
-    use: KeyUse | None
+    use: KeyUsage | None
     field: str
-    typed: str = ""
+    typed_name: str = ""
     wrong: bool = False
 
 
@@ -41,39 +41,41 @@ def revoke_keys(
 
     A key that was used within a day is revoked only when its name is typed. None: back to the list.
     """
-    keys = list(queryset.filter(revoked_at=None).select_related("tenant")[:MAX_KEYS])
+    keys = list(queryset.filter(revoked_at=None).select_related("tenant")[:MAX_KEYS_PER_PAGE])
     if not keys:
         page.message_user(request, "The selected keys are revoked already.")
         return None
-    asked = _ask(request, keys)
+    asked = _build_confirmations(request, keys)
     if "sure" not in request.POST or any(each.wrong for each in asked):
-        return TemplateResponse(request, "admin/revoke_keys.html", _context(page, request, asked))
+        return TemplateResponse(
+            request, "admin/revoke_keys.html", _build_page_context(page, request, asked)
+        )
     for key in keys:
-        services.revoke(key=key)
+        services.revoke_key(key=key)
         page.log_change(request, key, "Revoked.")
     count = "1 key was" if len(keys) == 1 else f"{len(keys)} keys were"
     page.message_user(request, f"{count} revoked; every worker refuses them within two seconds.")
     return None
 
 
-def _ask(request: HttpRequest, keys: list[AnyKey]) -> list[Asked]:
+def _build_confirmations(request: HttpRequest, keys: list[AnyKey]) -> list[KeyConfirmation]:
     virtual = [key.pk for key in keys if isinstance(key, VirtualKey)]
-    uses = capabilities.current().key_uses(virtual) if virtual else {}
+    uses = capabilities.get_capabilities().count_key_uses(virtual) if virtual else {}
     return [
-        _ask_one(request, key, uses.get(key.pk) if isinstance(key, VirtualKey) else None)
+        _build_confirmation(request, key, uses.get(key.pk) if isinstance(key, VirtualKey) else None)
         for key in keys
     ]
 
 
-def _ask_one(request: HttpRequest, key: AnyKey, use: KeyUse | None) -> Asked:
+def _build_confirmation(request: HttpRequest, key: AnyKey, use: KeyUsage | None) -> KeyConfirmation:
     field = f"name_{key.pk}" if use and use.requests else ""
     typed = request.POST.get(field, "").strip() if field else ""
     wrong = bool(field) and "sure" in request.POST and typed != key.name.strip()
-    return Asked(key, use, field, typed, wrong)
+    return KeyConfirmation(key, use, field, typed, wrong)
 
 
-def _context(
-    page: "admin.ModelAdmin[Any]", request: HttpRequest, asked: list[Asked]
+def _build_page_context(
+    page: "admin.ModelAdmin[Any]", request: HttpRequest, asked: list[KeyConfirmation]
 ) -> dict[str, Any]:
     return page.admin_site.each_context(request) | {
         "title": "Revoke this key?" if len(asked) == 1 else f"Revoke {len(asked)} keys?",

@@ -2,18 +2,18 @@
 
 from plans.models import Plan
 
-CONTEXTS = {
+CONTEXT_PHRASES = {
     "strict": "identical chats",
     "window": "chats alike",
     "last_message": "whatever was said before",
 }
 
 
-def summary(plan: Plan) -> str:
+def summarize_plan(plan: Plan) -> str:
     """What it does to a request, in words."""
     if plan.mode == Plan.Mode.OFF:
         return "Passes everything through"
-    found = plan.snapshot()
+    found = plan.build_snapshot()
     parts = []
     if found.compression:
         when = " when it saves" if found.compression.when == "saves" else ""
@@ -23,12 +23,12 @@ def summary(plan: Plan) -> str:
     if found.cache and found.cache.backend:
         parts.append(f"also questions in other words from {found.cache.similarity_threshold:g} on")
     if found.cache:
-        parts.append(f"for {lasting(found.cache.ttl)}")
+        parts.append(f"for {format_duration(found.cache.ttl)}")
     text = ", ".join(parts) or "does nothing"
     return f"Only watches: {text}" if plan.mode == Plan.Mode.SHADOW else text[:1].upper() + text[1:]
 
 
-def lasting(seconds: int) -> str:
+def format_duration(seconds: int) -> str:
     """A time to live in its largest whole unit."""
     for size, name in ((86_400, "day"), (3600, "hour"), (60, "minute")):
         if seconds % size == 0:

@@ -8,11 +8,11 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
-from plans.access import tenant_of
+from plans.access import get_user_tenant
 from plans.models import Tenant
 
 
-class Tenanted(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
+class TenantScopedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
     """Shows and changes a tenant's person the rows of their tenant.
 
     `owned_by`: the column that says whose a row is, "" where rows are everybody's to read;
@@ -20,52 +20,54 @@ class Tenanted(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the st
     open.
     """
 
-    owned_by: str = "tenant_id"
+    tenant_column: str = "tenant_id"
     tenant_pages: tuple[str, ...] = ()
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        return self.rows_of(super().get_queryset(request), request)
+        return self.filter_tenant_rows(super().get_queryset(request), request)
 
-    def rows_of(self, rows: QuerySet[Any], request: HttpRequest) -> QuerySet[Any]:
+    def filter_tenant_rows(self, rows: QuerySet[Any], request: HttpRequest) -> QuerySet[Any]:
         """Those of the person's tenant; all for the platform's."""
-        tenant = tenant_of(request.user)
+        tenant = get_user_tenant(request.user)
         return (
             rows
-            if tenant is None or not self.owned_by
-            else rows.filter(**{self.owned_by: self._mark(tenant)})
+            if tenant is None or not self.tenant_column
+            else rows.filter(**{self.tenant_column: self._get_tenant_value(tenant)})
         )
 
-    def _mark(self, tenant: Tenant) -> object:
+    def _get_tenant_value(self, tenant: Tenant) -> object:
         """What the column holds for that tenant: its number,
         or its slug where rows outlive it by name."""
-        return tenant.slug if self.owned_by == "tenant" else tenant.pk
+        return tenant.slug if self.tenant_column == "tenant" else tenant.pk
 
-    def _theirs(self, request: HttpRequest, obj: Model | None, *, read: bool = False) -> bool:
+    def _may_access(self, request: HttpRequest, obj: Model | None, *, read: bool = False) -> bool:
         try:
-            tenant = tenant_of(request.user)
+            tenant = get_user_tenant(request.user)
         except PermissionDenied:
             return False
         if tenant is None:
             return True
-        if not self.owned_by:
+        if not self.tenant_column:
             return read
-        return obj is None or getattr(obj, self.owned_by) == self._mark(tenant)
+        return obj is None or getattr(obj, self.tenant_column) == self._get_tenant_value(tenant)
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return super().has_view_permission(request, obj) and self._theirs(request, obj, read=True)
+        return super().has_view_permission(request, obj) and self._may_access(
+            request, obj, read=True
+        )
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        return super().has_add_permission(request) and self._theirs(request, None)
+        return super().has_add_permission(request) and self._may_access(request, None)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return super().has_change_permission(request, obj) and self._theirs(request, obj)
+        return super().has_change_permission(request, obj) and self._may_access(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return super().has_delete_permission(request, obj) and self._theirs(request, obj)
+        return super().has_delete_permission(request, obj) and self._may_access(request, obj)
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """Their tenant is the only choice, and not none: that would be the platform."""
-        tenant, model = tenant_of(request.user), db_field.remote_field.model
+        tenant, model = get_user_tenant(request.user), db_field.remote_field.model
         pages = self.admin_site._registry.get(model)
         if tenant is not None and model is Tenant:
             kwargs |= {
@@ -74,21 +76,21 @@ class Tenanted(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the st
                 "empty_label": None,
                 "initial": tenant.pk,
             }
-        elif tenant is not None and isinstance(pages, Tenanted):
+        elif tenant is not None and isinstance(pages, TenantScopedAdmin):
             kwargs["queryset"] = pages.get_queryset(request)
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def save_form(self, request: HttpRequest, form: Any, change: bool) -> Any:
         """The last look before a row is saved, whatever the form let through."""
         made = super().save_form(request, form, change)
-        if not self._theirs(request, made):
+        if not self._may_access(request, made):
             raise PermissionDenied
         return made
 
     def get_list_filter(self, request: HttpRequest) -> Any:
         """Without the one by tenant, which would list the others."""
         filters = super().get_list_filter(request)
-        if tenant_of(request.user) is None:
+        if get_user_tenant(request.user) is None:
             return filters
         return [
             each

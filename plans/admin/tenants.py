@@ -3,15 +3,15 @@
 from django.contrib import admin
 from django.template.defaultfilters import filesizeformat
 
-from plans.admin.tenant_scope import Tenanted
+from plans.admin.tenant_scope import TenantScopedAdmin
 from plans.forms.edit_conflicts import EditConflictMixin
 from plans.forms.model_forms import TenantForm
 from plans.models import Tenant, TenantUsage
 
 
 @admin.register(Tenant)
-class TenantAdmin(EditConflictMixin, Tenanted):
-    owned_by = "id"
+class TenantAdmin(EditConflictMixin, TenantScopedAdmin):
+    tenant_column = "id"
     form = TenantForm
     list_display = ("slug", "name", "cached", "created_at")
     list_select_related = ("usage",)

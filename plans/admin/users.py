@@ -13,12 +13,12 @@ from django.contrib.auth.models import Group, Permission, User
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
-from plans.access import GROUPS
+from plans.access import GROUP_NAMES
 from plans.forms.edit_conflicts import EditConflictForm, EditConflictMixin
 from plans.models import Membership
 
-FOR_SUPERUSERS: Final = ("is_superuser", "user_permissions")
-WRITTEN_BY_DJANGO: Final = ("last_login", "date_joined")
+SUPERUSER_FIELDS: Final = ("is_superuser", "user_permissions")
+DJANGO_MANAGED_FIELDS: Final = ("last_login", "date_joined")
 
 
 class PersonForm(EditConflictForm, UserChangeForm):  # type: ignore[type-arg]  # generic in the stubs only
@@ -39,7 +39,7 @@ admin.site.unregister(Group)
 
 
 @admin.register(Group)
-class RightsAdmin(EditConflictMixin, GroupAdmin):
+class GroupRightsAdmin(EditConflictMixin, GroupAdmin):
     """Groups: a right that somebody took away does not come back with another's older page."""
 
 
@@ -63,22 +63,22 @@ class PersonAdmin(EditConflictMixin, UserAdmin):  # type: ignore[type-arg]  # ge
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         users: QuerySet[User] = super().get_queryset(request)
-        return users if _superuser(request) else users.filter(is_superuser=False)
+        return users if _is_superuser(request) else users.filter(is_superuser=False)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """The page of the password asks this too."""
         return super().has_change_permission(request, obj) and (
-            obj is None or _holds_all_of(request, obj)
+            obj is None or _has_all_permissions_of(request, obj)
         )
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return super().has_delete_permission(request, obj) and (
-            obj is None or _holds_all_of(request, obj)
+            obj is None or _has_all_permissions_of(request, obj)
         )
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        fields = (*super().get_readonly_fields(request, obj), *WRITTEN_BY_DJANGO)
-        return fields if _superuser(request) else (*fields, *FOR_SUPERUSERS)
+        fields = (*super().get_readonly_fields(request, obj), *DJANGO_MANAGED_FIELDS)
+        return fields if _is_superuser(request) else (*fields, *SUPERUSER_FIELDS)
 
     def get_inlines(self, request: HttpRequest, obj: Any) -> Any:
         # The page that adds a user has the name and the password alone.
@@ -87,32 +87,34 @@ class PersonAdmin(EditConflictMixin, UserAdmin):  # type: ignore[type-arg]  # ge
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """Those of the three groups that may do nothing one may not do oneself,
         and those that the person is in already."""
-        if db_field.name == "groups" and not _superuser(request):
+        if db_field.name == "groups" and not _is_superuser(request):
             pk = (
                 request.resolver_match.kwargs.get("object_id", "") if request.resolver_match else ""
             )
             held = Q(user__pk=int(pk)) if pk.isascii() and pk.isdigit() else Q()
             beyond = Permission.objects.exclude(
-                pk__in=[each.pk for each in _rights(cast(User, request.user))]
+                pk__in=[each.pk for each in _list_permissions(cast(User, request.user))]
             )
-            offered = Q(name__in=GROUPS) & ~Q(pk__in=Group.objects.filter(permissions__in=beyond))
+            offered = Q(name__in=GROUP_NAMES) & ~Q(
+                pk__in=Group.objects.filter(permissions__in=beyond)
+            )
             kwargs["queryset"] = Group.objects.filter(offered | held).distinct()
         return super().formfield_for_manytomany(db_field, request, **kwargs)
 
 
-def _superuser(request: HttpRequest) -> bool:
+def _is_superuser(request: HttpRequest) -> bool:
     return cast(User, request.user).is_superuser
 
 
-def _holds_all_of(request: HttpRequest, person: User) -> bool:
+def _has_all_permissions_of(request: HttpRequest, person: User) -> bool:
     """Whether whoever asks may do all that this person may,
     or might again once the account is active."""
     asking = cast(User, request.user)
     if asking.is_superuser or asking.pk == person.pk:
         return True
-    return not person.is_superuser and _rights(person) <= _rights(asking)
+    return not person.is_superuser and _list_permissions(person) <= _list_permissions(asking)
 
 
-def _rights(person: User) -> set[Permission]:
+def _list_permissions(person: User) -> set[Permission]:
     """Their own and their groups', of an account that is not active too."""
     return set(Permission.objects.filter(Q(user=person) | Q(group__user=person)))

@@ -12,11 +12,11 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
 from plans import keys, selectors
-from plans.access import tenant_of
-from plans.errors import TenantUnknown
+from plans.access import get_user_tenant
+from plans.errors import TenantNotFound
 from plans.models import AdminKey, Tenant
 
-ACTIONS: Final = {
+ACTION_BY_METHOD: Final = {
     "GET": "view",
     "HEAD": "view",
     "OPTIONS": "view",
@@ -48,7 +48,7 @@ class AdminKeyAuthentication(BaseAuthentication):
         if not header:
             return None
         scheme, _, secret = header.partition(" ")
-        administrator = _administrator(secret.strip()) if scheme.lower() == "bearer" else None
+        administrator = _find_administrator(secret.strip()) if scheme.lower() == "bearer" else None
         if administrator is None:
             raise AuthenticationFailed(
                 "This is not a valid admin key. Send it as: Authorization: Bearer <admin key>."
@@ -59,13 +59,13 @@ class AdminKeyAuthentication(BaseAuthentication):
         return 'Bearer realm="tokenthrift"'
 
 
-def _administrator(secret: str) -> Administrator | None:
+def _find_administrator(secret: str) -> Administrator | None:
     configured: str = settings.ADMIN_KEY
     if configured and hmac.compare_digest(secret.encode("utf-8", "replace"), configured.encode()):
         return Administrator("TOKENTHRIFT_ADMIN_KEY")
-    if not keys.well_formed(secret, keys.ADMIN):
+    if not keys.is_well_formed(secret, keys.ADMIN_KEY_KIND):
         return None
-    digest = keys.digest(secret, pepper=settings.KEY_PEPPER)
+    digest = keys.compute_key_digest(secret, pepper=settings.KEY_PEPPER)
     row = AdminKey.objects.filter(digest=digest, revoked_at=None).select_related("tenant").first()
     return Administrator(row.name, row.tenant) if row else None
 
@@ -81,7 +81,9 @@ class IsAdministrator(BasePermission):
         user: Any = request.user
         if isinstance(user, Administrator):
             return True
-        action = getattr(view, "needs", None) or ACTIONS.get(request.method or "", "change")
+        action = getattr(view, "needs", None) or ACTION_BY_METHOD.get(
+            request.method or "", "change"
+        )
         names = getattr(view, "allows", None) or (f"plans.{action}_plan",)
         return bool(
             user
@@ -91,26 +93,28 @@ class IsAdministrator(BasePermission):
         )
 
 
-def own_tenant(request: Request) -> Tenant | None:
+def get_own_tenant(request: Request) -> Tenant | None:
     """The one tenant that the key or the person belongs to; None: the platform.
 
     Raises PermissionDenied as `people.tenant_of` does.
     """
     return (
-        request.user.tenant if isinstance(request.user, Administrator) else tenant_of(request.user)
+        request.user.tenant
+        if isinstance(request.user, Administrator)
+        else get_user_tenant(request.user)
     )
 
 
-def owner_of(request: Request) -> Tenant | None:
+def get_plan_owner(request: Request) -> Tenant | None:
     """Whose plans this request is about: `?tenant=` for the platform's administrators,
     else one's own tenant. None: the platform.
 
     Raises TenantUnknown, also when a tenant's key or person names any other tenant.
     """
     slug = request.query_params.get("tenant", "")
-    own = own_tenant(request)
+    own = get_own_tenant(request)
     if own is None:
         return selectors.find_tenant(slug) if slug else None
     if slug not in {"", own.slug}:
-        raise TenantUnknown("No such tenant.", param="tenant")
+        raise TenantNotFound("No such tenant.", param="tenant")
     return own

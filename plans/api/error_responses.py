@@ -14,11 +14,11 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
-from plans.errors import Refusal
+from plans.errors import ApiError
 
 log = logging.getLogger(__name__)
-PREFIX = "/token-saving"
-CODES = {
+API_PREFIX = "/token-saving"
+CODE_BY_STATUS = {
     400: None,
     401: "invalid_api_key",
     403: "permission_denied",
@@ -31,7 +31,7 @@ CODES = {
 }
 
 
-def error_object(
+def build_error_object(
     status: int, message: str, *, param: str | None = None, code: str | None = None
 ) -> dict[str, Any]:
     """The body of an error reply (platform.openai.com/docs/guides/error-codes)."""
@@ -43,9 +43,9 @@ def as_error_object(error: Exception, context: dict[str, Any]) -> Response:
     """REST framework's exception handler: known refusals as they are, a lost database 503,
     anything else a logged 500."""
     set_rollback()
-    if isinstance(error, Refusal):
+    if isinstance(error, ApiError):
         return Response(
-            error_object(error.status, error.message, param=error.param, code=error.code),
+            build_error_object(error.status, error.message, param=error.param, code=error.code),
             status=error.status,
         )
     if isinstance(error, Http404):
@@ -53,49 +53,51 @@ def as_error_object(error: Exception, context: dict[str, Any]) -> Response:
     elif isinstance(error, PermissionDenied):
         error = exceptions.PermissionDenied()
     if isinstance(error, exceptions.APIException):
-        return _framework_refusal(error)
+        return _build_framework_error(error)
     if isinstance(error, OperationalError | InterfaceError):
         log.error("management call failed: the database does not answer (%s)", type(error).__name__)
         return Response(
-            error_object(
+            build_error_object(
                 503, "The database does not answer: try again soon.", code="database_unavailable"
             ),
             status=503,
         )
     log.error("management call failed", exc_info=error)
     return Response(
-        error_object(500, "Something broke on our side.", code="internal_error"), status=500
+        build_error_object(500, "Something broke on our side.", code="internal_error"), status=500
     )
 
 
-def _framework_refusal(error: exceptions.APIException) -> Response:
+def _build_framework_error(error: exceptions.APIException) -> Response:
     headers = {}
     if auth_header := getattr(error, "auth_header", None):
         headers["WWW-Authenticate"] = auth_header
     if wait := getattr(error, "wait", None):
         headers["Retry-After"] = f"{wait:.0f}"
-    param, message = _first(error.detail)
-    body = error_object(error.status_code, message, param=param, code=CODES.get(error.status_code))
+    param, message = _find_first_detail(error.detail)
+    body = build_error_object(
+        error.status_code, message, param=param, code=CODE_BY_STATUS.get(error.status_code)
+    )
     return Response(body, status=error.status_code, headers=headers)
 
 
-def _first(detail: Any) -> tuple[str | None, str]:
+def _find_first_detail(detail: Any) -> tuple[str | None, str]:
     """The first field and message of a framework error, which may be a text,
     a list or a dict of them."""
     if isinstance(detail, dict):
         name, inner = next(iter(detail.items()))
-        param, message = _first(inner)
+        param, message = _find_first_detail(inner)
         own = None if name == "non_field_errors" else str(name)
         return (f"{own}.{param}" if own and param else own or param), message
     if isinstance(detail, list):
-        return _first(detail[0])
+        return _find_first_detail(detail[0])
     return None, str(detail)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
     """Django's handler400, for what is refused before a view runs (such as a wrong Host header,
     or a form of megabytes)."""
-    if reply := _json(request, 400):
+    if reply := _build_api_error(request, 400):
         return reply
     if isinstance(exception, RequestDataTooBig):
         return render(
@@ -106,7 +108,7 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponseBase:
     """Django's handler403."""
-    return _json(request, 403) or defaults.permission_denied(request, exception)
+    return _build_api_error(request, 403) or defaults.permission_denied(request, exception)
 
 
 def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
@@ -116,17 +118,19 @@ def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponseBa
             f"{request.path_info[:200]} is not served. The base URL of the API ends in /v1: POST "
             "/v1/chat/completions."
         )
-        return JsonResponse(error_object(404, says, code="unknown_url"), status=404)
-    return _json(request, 404) or defaults.page_not_found(request, exception)
+        return JsonResponse(build_error_object(404, says, code="unknown_url"), status=404)
+    return _build_api_error(request, 404) or defaults.page_not_found(request, exception)
 
 
 def server_error(request: HttpRequest) -> HttpResponseBase:
     """Django's handler500."""
-    return _json(request, 500) or defaults.server_error(request)
+    return _build_api_error(request, 500) or defaults.server_error(request)
 
 
-def _json(request: HttpRequest, status: int) -> HttpResponse | None:
-    if request.path_info != PREFIX and not request.path_info.startswith(f"{PREFIX}/"):
+def _build_api_error(request: HttpRequest, status: int) -> HttpResponse | None:
+    if request.path_info != API_PREFIX and not request.path_info.startswith(f"{API_PREFIX}/"):
         return None
-    code = CODES.get(status, "internal_error")
-    return JsonResponse(error_object(status, HTTPStatus(status).phrase, code=code), status=status)
+    code = CODE_BY_STATUS.get(status, "internal_error")
+    return JsonResponse(
+        build_error_object(status, HTTPStatus(status).phrase, code=code), status=status
+    )

@@ -8,7 +8,7 @@ from drf_spectacular.utils import OpenApiParameter
 
 from plans.api.serializers import ErrorSerializer
 
-TENANT = OpenApiParameter(
+TENANT_PARAMETER = OpenApiParameter(
     "tenant",
     str,
     OpenApiParameter.QUERY,
@@ -30,7 +30,7 @@ class AdminKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped
         }
 
 
-def refusals(*statuses: int) -> dict[int, type[ErrorSerializer]]:
+def build_error_responses(*statuses: int) -> dict[int, type[ErrorSerializer]]:
     """The error object under each of these statuses."""
     return dict.fromkeys(statuses, ErrorSerializer)
 

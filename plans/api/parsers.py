@@ -7,12 +7,12 @@ from typing import IO, Any, NoReturn
 from rest_framework.exceptions import APIException, ParseError
 from rest_framework.parsers import BaseParser
 
-MAX_BYTES = 64 * 1024
+MAX_BODY_BYTES = 64 * 1024
 
 
 class BodyTooLarge(APIException):
     status_code = 413
-    default_detail = f"The body may have {MAX_BYTES} bytes at most."
+    default_detail = f"The body may have {MAX_BODY_BYTES} bytes at most."
 
 
 class StrictJSONParser(BaseParser):
@@ -26,15 +26,15 @@ class StrictJSONParser(BaseParser):
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
-        body = stream.read(MAX_BYTES + 1)
-        if len(body) > MAX_BYTES:
+        body = stream.read(MAX_BODY_BYTES + 1)
+        if len(body) > MAX_BODY_BYTES:
             raise BodyTooLarge
         try:
-            return json.loads(body, parse_constant=_refuse)
+            return json.loads(body, parse_constant=_reject_constant)
         except (ValueError, RecursionError):
             raise ParseError("The body is not valid JSON.") from None
 
 
-def _refuse(constant: str) -> NoReturn:
+def _reject_constant(constant: str) -> NoReturn:
     """RFC 8259 section 6: Infinity and NaN are not permitted."""
     raise ValueError(constant)

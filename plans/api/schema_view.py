@@ -9,8 +9,8 @@ from drf_spectacular.utils import extend_schema
 from drf_spectacular.views import SpectacularAPIView
 from rest_framework.request import Request
 
-_made: dict[str, bytes] = {}
-_making = threading.Lock()
+_schema_by_media_type: dict[str, bytes] = {}
+_schema_lock = threading.Lock()
 
 
 class SchemaView(SpectacularAPIView):
@@ -20,16 +20,17 @@ class SchemaView(SpectacularAPIView):
     def get(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
         renderer = request.accepted_renderer
         generator: Any
-        with _making:
-            if renderer.media_type not in _made:
+        with _schema_lock:
+            if renderer.media_type not in _schema_by_media_type:
                 generator = self.generator_class(
                     urlconf=self.urlconf, api_version=self.api_version, patterns=self.patterns
                 )
                 schema = generator.get_schema(request=request, public=self.serve_public)
                 written = renderer.render(schema, renderer.media_type, {})
-                _made[renderer.media_type] = (
+                _schema_by_media_type[renderer.media_type] = (
                     written.encode() if isinstance(written, str) else written
                 )
         return HttpResponse(
-            _made[renderer.media_type], content_type=f"{renderer.media_type}; charset=utf-8"
+            _schema_by_media_type[renderer.media_type],
+            content_type=f"{renderer.media_type}; charset=utf-8",
         )

@@ -18,34 +18,34 @@ class CompressionSerializer(serializers.Serializer[Any]):
     """Shortens a long history before it is sent. Fields left out take their defaults."""
 
     engine = serializers.CharField(
-        default=validation.COMPRESSION.engine,
+        default=validation.DEFAULT_COMPRESSION.engine,
         help_text=(
             "How the parts of the old chat that are kept are chosen. GET "
             "/token-saving/compression-engines describes each engine."
         ),
     )
     max_input_tokens = serializers.IntegerField(
-        default=validation.COMPRESSION.max_input_tokens,
-        min_value=validation.MIN_BUDGET,
-        max_value=validation.INT32,
+        default=validation.DEFAULT_COMPRESSION.max_input_tokens,
+        min_value=validation.MIN_INPUT_TOKENS,
+        max_value=validation.MAX_INT32,
         help_text=(
             "A longer prompt is compressed to at most this many tokens. System messages and the "
             "final turn are never shortened."
         ),
     )
     language = serializers.CharField(
-        default=validation.COMPRESSION.language,
+        default=validation.DEFAULT_COMPRESSION.language,
         help_text="The language of the chat: its stop words and its stemmer.",
     )
     min_sentences = serializers.IntegerField(
-        default=validation.COMPRESSION.min_sentences,
+        default=validation.DEFAULT_COMPRESSION.min_sentences,
         min_value=1,
-        max_value=validation.INT32,
+        max_value=validation.MAX_INT32,
         help_text="Keep at least this many sentences of the shortened part, as far as they fit.",
     )
     focus = serializers.ChoiceField(
-        choices=validation.FOCUSES,
-        default=validation.COMPRESSION.focus,
+        choices=validation.FOCUS_CHOICES,
+        default=validation.DEFAULT_COMPRESSION.focus,
         help_text=(
             "What is kept of the old part of a chat. question: what the final question needs. "
             "none: what represents the whole chat best, whatever is asked. Engines that do not "
@@ -53,18 +53,18 @@ class CompressionSerializer(serializers.Serializer[Any]):
         ),
     )
     when = serializers.ChoiceField(
-        choices=validation.WHENS,
-        default=validation.COMPRESSION.when,
+        choices=validation.WHEN_CHOICES,
+        default=validation.DEFAULT_COMPRESSION.when,
         help_text=(
             "always: compress every prompt longer than max_input_tokens. saves: only where that is "
             "cheaper than the whole prompt at the provider's price for cached tokens."
         ),
     )
     deadline_ms = serializers.IntegerField(
-        default=validation.COMPRESSION.deadline_ms,
+        default=validation.DEFAULT_COMPRESSION.deadline_ms,
         allow_null=True,
-        min_value=validation.MIN_DEADLINE,
-        max_value=validation.MAX_DEADLINE,
+        min_value=validation.MIN_DEADLINE_MS,
+        max_value=validation.MAX_DEADLINE_MS,
         help_text=(
             "Milliseconds that a request waits for its compression; then trim shortens it. "
             "null: the limit of the gateway, TOKENTHRIFT_COMPRESSION_DEADLINE_MS."
@@ -79,11 +79,11 @@ class CacheSerializer(serializers.Serializer[Any]):
     """
 
     exact = serializers.BooleanField(
-        default=validation.CACHE.exact,
+        default=validation.DEFAULT_CACHE.exact,
         help_text="Exact tier: answer an identical request with the stored answer.",
     )
     backend = serializers.CharField(
-        default=validation.CACHE.backend,
+        default=validation.DEFAULT_CACHE.backend,
         allow_null=True,
         help_text=(
             "Semantic tier: the store in which questions are compared by meaning. GET "
@@ -91,8 +91,8 @@ class CacheSerializer(serializers.Serializer[Any]):
         ),
     )
     match = serializers.ChoiceField(
-        choices=validation.MATCHES,
-        default=validation.CACHE.match,
+        choices=validation.MATCH_CHOICES,
+        default=validation.DEFAULT_CACHE.match,
         help_text=(
             "What similarity_threshold is compared with. verified: the verifier's score, the "
             "probability that both questions have the same answer. cosine: the cosine similarity "
@@ -100,7 +100,7 @@ class CacheSerializer(serializers.Serializer[Any]):
         ),
     )
     similarity_threshold = serializers.FloatField(
-        default=validation.CACHE.similarity_threshold,
+        default=validation.DEFAULT_CACHE.similarity_threshold,
         min_value=0,
         max_value=1,
         help_text=(
@@ -109,7 +109,7 @@ class CacheSerializer(serializers.Serializer[Any]):
         ),
     )
     max_error_rate = serializers.FloatField(
-        default=validation.CACHE.max_error_rate,
+        default=validation.DEFAULT_CACHE.max_error_rate,
         allow_null=True,
         min_value=validation.MIN_ERROR_RATE,
         max_value=validation.MAX_ERROR_RATE,
@@ -120,7 +120,7 @@ class CacheSerializer(serializers.Serializer[Any]):
         ),
     )
     sample_rate = serializers.FloatField(
-        default=validation.CACHE.sample_rate,
+        default=validation.DEFAULT_CACHE.sample_rate,
         min_value=0,
         max_value=1,
         help_text=(
@@ -129,7 +129,7 @@ class CacheSerializer(serializers.Serializer[Any]):
         ),
     )
     judge_model = serializers.CharField(
-        default=validation.CACHE.judge_model,
+        default=validation.DEFAULT_CACHE.judge_model,
         allow_null=True,
         help_text=(
             "The route whose model decides whether the stored and the fresh answer say the same. "
@@ -137,49 +137,49 @@ class CacheSerializer(serializers.Serializer[Any]):
         ),
     )
     ttl = serializers.IntegerField(
-        default=validation.CACHE.ttl,
+        default=validation.DEFAULT_CACHE.ttl,
         min_value=1,
-        max_value=validation.INT32,
+        max_value=validation.MAX_INT32,
         help_text="Time to live of an answer, in seconds.",
     )
     ttl_jitter = serializers.FloatField(
-        default=validation.CACHE.ttl_jitter,
+        default=validation.DEFAULT_CACHE.ttl_jitter,
         min_value=0,
-        max_value=validation.MAX_JITTER,
+        max_value=validation.MAX_TTL_JITTER,
         help_text=(
             "Each entry lives up to this share shorter than ttl, so that entries stored together "
             "do not all expire together."
         ),
     )
     stale_while_revalidate = serializers.IntegerField(
-        default=validation.CACHE.stale_while_revalidate,
+        default=validation.DEFAULT_CACHE.stale_while_revalidate,
         min_value=0,
-        max_value=validation.INT32,
+        max_value=validation.MAX_INT32,
         help_text=(
             "For this many seconds after ttl an identical request gets the expired answer at once, "
             "while a new one is fetched in the background (RFC 5861). 0: never."
         ),
     )
     stale_if_error = serializers.IntegerField(
-        default=validation.CACHE.stale_if_error,
+        default=validation.DEFAULT_CACHE.stale_if_error,
         min_value=0,
-        max_value=validation.INT32,
+        max_value=validation.MAX_INT32,
         help_text=(
             "For this many seconds after ttl an identical request gets the expired answer when the "
             "provider fails (RFC 5861). 0: never."
         ),
     )
     scope = serializers.ChoiceField(
-        choices=validation.SCOPES,
-        default=validation.CACHE.scope,
+        choices=validation.SCOPE_CHOICES,
+        default=validation.DEFAULT_CACHE.scope,
         help_text=(
             "Who shares answers. tenant: everybody in the tenant. key: each virtual key for "
             "itself. user: each end user for themselves, by the request's `user` field."
         ),
     )
     tool_calls = serializers.ChoiceField(
-        choices=validation.TOOL_CALLS,
-        default=validation.CACHE.tool_calls,
+        choices=validation.TOOL_CALLS_CHOICES,
+        default=validation.DEFAULT_CACHE.tool_calls,
         help_text=(
             "Which answers that call tools are stored, for identical requests only. none: no such "
             "answer. output: those to requests that force a call (`tool_choice` is `required` or "
@@ -187,28 +187,28 @@ class CacheSerializer(serializers.Serializer[Any]):
         ),
     )
     max_temperature = serializers.FloatField(
-        default=validation.CACHE.max_temperature,
+        default=validation.DEFAULT_CACHE.max_temperature,
         min_value=0,
         max_value=validation.MAX_TEMPERATURE,
         help_text="Requests with a higher temperature use the exact tier only.",
     )
     time_sensitive = serializers.BooleanField(
-        default=validation.CACHE.time_sensitive,
+        default=validation.DEFAULT_CACHE.time_sensitive,
         help_text=(
             "true: the semantic tier also answers questions about the present, such as “is it open "
             "right now?”. false: the exact tier only."
         ),
     )
     personal = serializers.BooleanField(
-        default=validation.CACHE.personal,
+        default=validation.DEFAULT_CACHE.personal,
         help_text=(
             "true: the semantic tier also answers personal questions, such as “where is my order "
             "1234?”. false: the exact tier only."
         ),
     )
     context = serializers.ChoiceField(  # type: ignore[assignment]  # a field, which the metaclass takes away
-        choices=validation.CONTEXTS,
-        default=validation.CACHE.context,
+        choices=validation.CONTEXT_CHOICES,
+        default=validation.DEFAULT_CACHE.context,
         help_text=(
             "Which earlier turns of a chat must agree before the semantic tier answers. strict: "
             "all, to the letter. window: the user's turns by meaning, the replies to the letter. "
@@ -216,9 +216,9 @@ class CacheSerializer(serializers.Serializer[Any]):
         ),
     )
     window = serializers.IntegerField(
-        default=validation.CACHE.window,
+        default=validation.DEFAULT_CACHE.window,
         min_value=1,
-        max_value=validation.MAX_WINDOW,
+        max_value=validation.MAX_WINDOW_TURNS,
         help_text=(
             "How many turns of the user before the question are embedded with it, under context "
             "window. Numbers, names and dates are compared over the whole chat."
@@ -239,7 +239,9 @@ class PlanSerializer(serializers.Serializer[Plan]):
     turns a half off.
     """
 
-    plan_name = serializers.RegexField(rf"^{validation.NAME.pattern}$", help_text=NAME_HELP)
+    plan_name = serializers.RegexField(
+        rf"^{validation.PLAN_NAME_PATTERN.pattern}$", help_text=NAME_HELP
+    )
     preset = serializers.ChoiceField(
         choices=tuple(presets.PRESETS),
         write_only=True,
@@ -253,7 +255,7 @@ class PlanSerializer(serializers.Serializer[Plan]):
         ),
     )
     mode = serializers.ChoiceField(
-        choices=validation.MODES,
+        choices=validation.MODE_CHOICES,
         default="active",
         help_text=(
             "active: cache and compress. shadow: send every request whole to the provider and "
@@ -265,7 +267,7 @@ class PlanSerializer(serializers.Serializer[Plan]):
     holdout = serializers.FloatField(
         default=0.0,
         min_value=0,
-        max_value=validation.MAX_HOLDOUT,
+        max_value=validation.MAX_HOLDOUT_SHARE,
         help_text=(
             "The share of chats, chosen at random, that go to the provider without the plan, so "
             "that the saving is measured and not only modelled. 0: not measured. Mode active only."
@@ -287,12 +289,12 @@ class PlanSerializer(serializers.Serializer[Plan]):
     updated_at = serializers.DateTimeField(read_only=True)
 
     def to_representation(self, instance: Plan) -> dict[str, Any]:
-        plan = instance.snapshot()
+        plan = instance.build_snapshot()
         return {
             "plan_name": plan.name,
             "mode": plan.mode,
             "compression": asdict(plan.compression) if plan.compression else None,
-            "cache": {name: getattr(plan.cache, name) for name in validation.CACHE_FIELDS}
+            "cache": {name: getattr(plan.cache, name) for name in validation.CACHE_FIELD_CHECKS}
             if plan.cache
             else None,
             "holdout": plan.holdout,
@@ -313,7 +315,7 @@ class PlanChangeSerializer(PlanSerializer):
     reason = serializers.CharField(
         write_only=True,
         required=False,
-        max_length=records.REASON_LENGTH,
+        max_length=records.MAX_REASON_LENGTH,
         help_text="One line for the plan's history.",
     )
     version = serializers.IntegerField(
@@ -341,7 +343,7 @@ class CacheEngineListSerializer(serializers.Serializer[Any]):
 
 class CompressionEngineSerializer(EngineSerializer):
     focus = serializers.ListField(
-        child=serializers.ChoiceField(choices=validation.FOCUSES),
+        child=serializers.ChoiceField(choices=validation.FOCUS_CHOICES),
         help_text="What compression.focus may be with this engine, its default first.",
     )
 

@@ -11,8 +11,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from plans import capabilities, selectors, services
-from plans.api.authentication import owner_of
-from plans.api.openapi import TENANT, refusals
+from plans.api.authentication import get_plan_owner
+from plans.api.openapi import TENANT_PARAMETER, build_error_responses
 from plans.api.serializers import (
     CacheEngineListSerializer,
     CompressionEngineListSerializer,
@@ -21,7 +21,9 @@ from plans.api.serializers import (
     PlanSerializer,
 )
 
-NAME = OpenApiParameter("plan", str, OpenApiParameter.PATH, description="The plan's name.")
+PLAN_PARAMETER = OpenApiParameter(
+    "plan", str, OpenApiParameter.PATH, description="The plan's name."
+)
 
 
 class PlansView(APIView):
@@ -29,19 +31,19 @@ class PlansView(APIView):
 
     @extend_schema(
         operation_id="plans_list",
-        parameters=[TENANT],
-        responses={200: PlanListSerializer} | refusals(401, 403, 404),
+        parameters=[TENANT_PARAMETER],
+        responses={200: PlanListSerializer} | build_error_responses(401, 403, 404),
     )
     def get(self, request: Request) -> Response:
         """The owner's plans, by name."""
-        plans = selectors.plans_of(owner_of(request))
+        plans = selectors.list_owner_plans(get_plan_owner(request))
         return Response({"object": "list", "data": [PlanSerializer(plan).data for plan in plans]})
 
     @extend_schema(
         operation_id="plans_create",
-        parameters=[TENANT],
+        parameters=[TENANT_PARAMETER],
         request=PlanSerializer,
-        responses={201: PlanSerializer} | refusals(400, 401, 403, 404, 409, 413, 415),
+        responses={201: PlanSerializer} | build_error_responses(400, 401, 403, 404, 409, 413, 415),
     )
     def post(self, request: Request) -> Response:
         """Make a plan.
@@ -53,7 +55,7 @@ class PlansView(APIView):
         cannot honour as it runs now, is refused with its name.
         """
         notes: list[str] = []
-        plan = services.create_plan(owner=owner_of(request), body=request.data, notes=notes)
+        plan = services.create_plan(owner=get_plan_owner(request), body=request.data, notes=notes)
         shown = PlanSerializer(plan).data | ({"notes": notes} if notes else {})
         return Response(
             shown,
@@ -67,18 +69,18 @@ class PlanView(APIView):
 
     @extend_schema(
         operation_id="plans_read",
-        parameters=[NAME, TENANT],
-        responses={200: PlanSerializer} | refusals(401, 403, 404),
+        parameters=[PLAN_PARAMETER, TENANT_PARAMETER],
+        responses={200: PlanSerializer} | build_error_responses(401, 403, 404),
     )
     def get(self, request: Request, plan: str) -> Response:
         """The plan as it is in force."""
-        return Response(PlanSerializer(selectors.find_plan(owner_of(request), plan)).data)
+        return Response(PlanSerializer(selectors.find_plan(get_plan_owner(request), plan)).data)
 
     @extend_schema(
         operation_id="plans_change",
-        parameters=[NAME, TENANT],
+        parameters=[PLAN_PARAMETER, TENANT_PARAMETER],
         request=PlanChangeSerializer(partial=True),
-        responses={200: PlanSerializer} | refusals(400, 401, 403, 404, 409, 413, 415),
+        responses={200: PlanSerializer} | build_error_responses(400, 401, 403, 404, 409, 413, 415),
     )
     def patch(self, request: Request, plan: str) -> Response:
         """Change the fields named, inside a half too, and leave the rest;
@@ -87,31 +89,34 @@ class PlanView(APIView):
         Every worker follows within two seconds. A request in flight finishes on the version it
         began with.
         """
-        changed = services.change_plan(owner=owner_of(request), name=plan, body=request.data)
+        changed = services.change_plan(owner=get_plan_owner(request), name=plan, body=request.data)
         return Response(PlanSerializer(changed).data)
 
     @extend_schema(
         operation_id="plans_delete",
-        parameters=[NAME, TENANT],
-        responses={204: None} | refusals(401, 403, 404),
+        parameters=[PLAN_PARAMETER, TENANT_PARAMETER],
+        responses={204: None} | build_error_responses(401, 403, 404),
     )
     def delete(self, request: Request, plan: str) -> Response:
         """Remove the plan. Requests that still name it are served without it."""
-        services.delete_plan(owner=owner_of(request), name=plan)
+        services.delete_plan(owner=get_plan_owner(request), name=plan)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
 class CacheEnginesView(APIView):
     @extend_schema(
         operation_id="cache_engines",
-        responses={200: CacheEngineListSerializer} | refusals(401, 403),
+        responses={200: CacheEngineListSerializer} | build_error_responses(401, 403),
     )
     def get(self, request: Request) -> Response:
         """What `cache.backend` may name, and whether it answers now."""
         return Response(
             {
                 "object": "list",
-                "data": [asdict(engine) for engine in capabilities.current().cache_engines()],
+                "data": [
+                    asdict(engine)
+                    for engine in capabilities.get_capabilities().list_cache_engines()
+                ],
             }
         )
 
@@ -119,20 +124,20 @@ class CacheEnginesView(APIView):
 class CompressionEnginesView(APIView):
     @extend_schema(
         operation_id="compression_engines",
-        responses={200: CompressionEngineListSerializer} | refusals(401, 403),
+        responses={200: CompressionEngineListSerializer} | build_error_responses(401, 403),
     )
     def get(self, request: Request) -> Response:
         """What `compression.engine` and `compression.language` may name."""
-        system = capabilities.current()
-        engines = [asdict(engine) for engine in system.compression_engines()]
-        return Response({"object": "list", "data": engines, "languages": system.languages()})
+        system = capabilities.get_capabilities()
+        engines = [asdict(engine) for engine in system.list_compression_engines()]
+        return Response({"object": "list", "data": engines, "languages": system.list_languages()})
 
 
 @extend_schema(exclude=True)
 class UnknownPathView(APIView):
     """Whatever else stands under /token-saving: the error object, for those who may ask."""
 
-    def _unknown(self, request: Request, path: str = "") -> NoReturn:
+    def _raise_not_found(self, request: Request, path: str = "") -> NoReturn:
         raise NotFound("There is nothing at this path. See /api/docs.")
 
-    get = post = put = patch = delete = _unknown
+    get = post = put = patch = delete = _raise_not_found

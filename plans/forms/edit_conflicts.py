@@ -16,16 +16,18 @@ from django.db import models, transaction
 from django.forms import model_to_dict
 from django.http import HttpRequest
 
-from plans.field_changes import EMPTY
-from plans.forms.form_data import posted_values
-from plans.records import notes_of
+from plans.field_changes import EMPTY_TEXT
+from plans.forms.form_data import build_posted_inputs
+from plans.records import get_row_history
 
-FIELD: Final = "opened_with"
-SALT: Final = "plans.edit_conflicts"
-SEVERAL: Final = ","  # between the keys of rows
-LOST: Final = "This page cannot tell what it was opened with. Open it again and repeat your change."
+OPENED_WITH_FIELD: Final = "opened_with"
+SIGNING_SALT: Final = "plans.edit_conflicts"
+CHOICE_SEPARATOR: Final = ","  # between the keys of rows
+UNREADABLE_FORM_MESSAGE: Final = (
+    "This page cannot tell what it was opened with. Open it again and repeat your change."
+)
 
-Shown = Mapping[str, Mapping[str, str]]  # by field: the inputs that show it, by name
+InputsByField = Mapping[str, Mapping[str, str]]  # by field: the inputs that show it, by name
 
 
 class EditConflictForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
@@ -36,22 +38,24 @@ class EditConflictForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if self.instance.pk is None:
-            del self.fields[FIELD]  # nothing is saved yet that could be overwritten
+            del self.fields[OPENED_WITH_FIELD]  # nothing is saved yet that could be overwritten
         else:
-            self.fields[FIELD].initial = self._sign_saved
+            self.fields[OPENED_WITH_FIELD].initial = self._sign_saved_row
 
     def clean(self) -> dict[str, Any]:
         values = super().clean() or self.cleaned_data
-        if self.instance.pk is not None and (token := self.data.get(self.add_prefix(FIELD))):
+        if self.instance.pk is not None and (
+            token := self.data.get(self.add_prefix(OPENED_WITH_FIELD))
+        ):
             try:
-                opened: Shown = signing.loads(token, salt=self._salt())
+                opened: InputsByField = signing.loads(token, salt=self._build_salt())
             except signing.BadSignature:
-                self.add_error(None, LOST)
+                self.add_error(None, UNREADABLE_FORM_MESSAGE)
             else:
                 self._refuse_if_changed(opened)
         return values
 
-    def _refuse_if_changed(self, opened: Shown) -> None:
+    def _refuse_if_changed(self, opened: InputsByField) -> None:
         # The lock lasts as long as the transaction of the page that saves.
         with transaction.atomic():
             row = (
@@ -61,7 +65,7 @@ class EditConflictForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in
             )
         if row is None:
             return
-        saved, posted = self._show(row), self._read_posted()
+        saved, posted = self._build_row_inputs(row), self._read_posted_inputs()
         theirs = [name for name in saved if saved[name] != opened.get(name, saved[name])]
         conflicts = [name for name in theirs if saved[name] != posted[name]]
         if not conflicts:
@@ -69,52 +73,58 @@ class EditConflictForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in
         mine = {name for name in conflicts if posted[name] != opened[name]}
         data: Any = self.data.copy()  # type: ignore[attr-defined]  # a QueryDict
         for name in set(conflicts) - mine:
-            _put(
+            _replace_inputs(
                 data,
                 (*opened[name], *posted[name]),
                 saved[name],
-                several=_holds_several(self.fields[name]),
+                several=_is_multiple_choice(self.fields[name]),
             )
-        data[self.add_prefix(FIELD)] = self._sign(saved)
+        data[self.add_prefix(OPENED_WITH_FIELD)] = self._sign_inputs(saved)
         self.data = data
         self.add_error(
             None,
             [
                 (
-                    f"{_changer(row)} while you had it open. Nothing of yours is saved yet: "
+                    f"{_describe_changer(row)} while you had it open. Nothing of yours is saved "
+                    "yet: "
                     "look and save again."
                 )
             ],
         )
         for name in conflicts:
-            self.add_error(None, self._describe(name, opened[name], saved[name], mine=name in mine))
+            self.add_error(
+                None, self._describe_conflict(name, opened[name], saved[name], mine=name in mine)
+            )
 
-    def _describe(
+    def _describe_conflict(
         self, name: str, before: Mapping[str, str], after: Mapping[str, str], *, mine: bool
     ) -> str:
         field = self.fields[name]
-        now = f"{field.label or name}: {_in_words(field, before)} became {_in_words(field, after)}"
+        old, new = _format_inputs(field, before), _format_inputs(field, after)
+        now = f"{field.label or name}: {old} became {new}"
         return (
             f"{now}. You changed it too: saving again puts yours in its place."
             if mine
             else f"{now}; it is in the form now."
         )
 
-    def _show(self, row: models.Model) -> dict[str, dict[str, str]]:
+    def _build_row_inputs(self, row: models.Model) -> dict[str, dict[str, str]]:
         """The inputs of each field as the form would show this row."""
         values = model_to_dict(row)
         return {
-            name: _shown_values(self.add_prefix(name), field, field.prepare_value(values[name]))
+            name: _build_shown_inputs(
+                self.add_prefix(name), field, field.prepare_value(values[name])
+            )
             for name, field in self.fields.items()
             if name in values and not field.disabled
         }
 
-    def _read_posted(self) -> dict[str, dict[str, str]]:
+    def _read_posted_inputs(self) -> dict[str, dict[str, str]]:
         """The same of what was sent."""
         found = {}
         for name, field in self.fields.items():
-            inputs = _input_names(self.add_prefix(name), field)
-            if _holds_several(field):
+            inputs = _list_input_names(self.add_prefix(name), field)
+            if _is_multiple_choice(field):
                 found[name] = _join_choices(inputs[0], self.data.getlist(inputs[0]))  # type: ignore[attr-defined]  # a QueryDict
             else:
                 found[name] = {
@@ -124,16 +134,16 @@ class EditConflictForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in
                 }
         return found
 
-    def _sign_saved(self) -> str:
+    def _sign_saved_row(self) -> str:
         """The token of the saved row: a draft may be shown in its place, such as a preset."""
         row = self._meta.model._base_manager.filter(pk=self.instance.pk).first()
-        return self._sign(self._show(row)) if row is not None else ""
+        return self._sign_inputs(self._build_row_inputs(row)) if row is not None else ""
 
-    def _sign(self, shown: Shown) -> str:
-        return signing.dumps(shown, salt=self._salt(), compress=True)
+    def _sign_inputs(self, shown: InputsByField) -> str:
+        return signing.dumps(shown, salt=self._build_salt(), compress=True)
 
-    def _salt(self) -> str:
-        return f"{SALT}:{self._meta.model._meta.label}:{self.instance.pk}"
+    def _build_salt(self) -> str:
+        return f"{SIGNING_SALT}:{self._meta.model._meta.label}:{self.instance.pk}"
 
 
 class EditConflictMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
@@ -146,67 +156,72 @@ class EditConflictMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic 
         """With the hidden field where somebody may save, and only there:
         Django would list it wherever a form has it."""
         others = [
-            (title, options | {"fields": _without_field(options["fields"])})
+            (title, options | {"fields": _drop_opened_with_field(options["fields"])})
             for title, options in super().get_fieldsets(request, obj)
         ]
         if obj is not None and self.has_change_permission(request, obj):
             (title, options), *rest = others
-            return [(title, options | {"fields": (*options["fields"], FIELD)}), *rest]
+            return [(title, options | {"fields": (*options["fields"], OPENED_WITH_FIELD)}), *rest]
         return others
 
 
-def _without_field(names: Iterable[Any]) -> tuple[Any, ...]:
-    return tuple(name for name in names if name != FIELD)
+def _drop_opened_with_field(names: Iterable[Any]) -> tuple[Any, ...]:
+    return tuple(name for name in names if name != OPENED_WITH_FIELD)
 
 
-def _input_names(prefix: str, field: forms.Field) -> list[str]:
+def _list_input_names(prefix: str, field: forms.Field) -> list[str]:
     if isinstance(field.widget, forms.MultiWidget):
-        return list(posted_values(prefix, field, None))
+        return list(build_posted_inputs(prefix, field, None))
     return [prefix]
 
 
-def _holds_several(field: forms.Field) -> bool:
+def _is_multiple_choice(field: forms.Field) -> bool:
     return isinstance(field, forms.ModelMultipleChoiceField)
 
 
-def _shown_values(name: str, field: forms.Field, value: Any) -> dict[str, str]:
+def _build_shown_inputs(name: str, field: forms.Field, value: Any) -> dict[str, str]:
     return (
-        _join_choices(name, value) if _holds_several(field) else posted_values(name, field, value)
+        _join_choices(name, value)
+        if _is_multiple_choice(field)
+        else build_posted_inputs(name, field, value)
     )
 
 
 def _join_choices(name: str, values: Iterable[Any]) -> dict[str, str]:
     """Several choices of one field, in whatever order, as one text. None chosen sends nothing."""
     chosen = sorted(str(value) for value in values or ())
-    return {name: SEVERAL.join(chosen)} if chosen else {}
+    return {name: CHOICE_SEPARATOR.join(chosen)} if chosen else {}
 
 
-def _put(data: Any, names: Iterable[str], values: Mapping[str, str], *, several: bool) -> None:
+def _replace_inputs(
+    data: Any, names: Iterable[str], values: Mapping[str, str], *, several: bool
+) -> None:
     """Replace the inputs; an unticked box is one that is not sent."""
     for name in names:
         data.pop(name, None)
     for name, value in values.items():
-        data.setlist(name, value.split(SEVERAL) if several else [value])
+        data.setlist(name, value.split(CHOICE_SEPARATOR) if several else [value])
 
 
-def _in_words(field: forms.Field, inputs: Mapping[str, str]) -> str:
+def _format_inputs(field: forms.Field, inputs: Mapping[str, str]) -> str:
     """One value as people read it."""
     if isinstance(field, forms.BooleanField):
         return "yes" if inputs else "no"
     text = " ".join(value for value in inputs.values() if value).replace("\n", ", ")
-    if _holds_several(field):
-        chosen = set(text.split(SEVERAL))
+    if _is_multiple_choice(field):
+        chosen = set(text.split(CHOICE_SEPARATOR))
         return (
-            ", ".join(str(label) for value, label in field.choices if str(value) in chosen) or EMPTY  # type: ignore[attr-defined]
+            ", ".join(str(label) for value, label in field.choices if str(value) in chosen)  # type: ignore[attr-defined]
+            or EMPTY_TEXT
         )
     if isinstance(field, forms.ChoiceField):
         choices: Any = field.choices
         chosen_label = next((str(label) for value, label in choices if str(value) == text), text)
         text = chosen_label.partition(":")[0]  # the rest explains the choice
-    return text or EMPTY
+    return text or EMPTY_TEXT
 
 
-def _changer(row: models.Model) -> str:
-    note = notes_of(row).first() if hasattr(type(row), "history") else None
+def _describe_changer(row: models.Model) -> str:
+    note = get_row_history(row).first() if hasattr(type(row), "history") else None
     who = (note.actor or str(note.history_user or "")) if note else ""
     return f"{who} changed {row}" if who else f"{row} was changed"

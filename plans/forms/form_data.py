@@ -6,16 +6,16 @@ from django import forms
 from django.http import HttpRequest, QueryDict
 
 
-def as_posted(form: forms.BaseForm) -> QueryDict:
+def build_posted_data(form: forms.BaseForm) -> QueryDict:
     """The values that an unbound form shows, as if it was sent as it stands."""
     data = QueryDict(mutable=True)
     for bound in form:
-        for name, value in posted_values(bound.html_name, bound.field, bound.value()).items():
+        for name, value in build_posted_inputs(bound.html_name, bound.field, bound.value()).items():
             data[name] = value
     return data
 
 
-def posted_values(name: str, field: forms.Field, value: Any) -> dict[str, str]:
+def build_posted_inputs(name: str, field: forms.Field, value: Any) -> dict[str, str]:
     """What a browser sends for one field that shows `value`, by the names of its inputs.
 
     An unticked box sends nothing.
@@ -35,7 +35,7 @@ def _format_input(widget: forms.Widget, value: Any) -> str:
     return "" if shown is None else str(shown)
 
 
-def kept(request: HttpRequest, *besides: str) -> list[tuple[str, Any]]:
+def list_hidden_inputs(request: HttpRequest, *besides: str) -> list[tuple[str, Any]]:
     """What was sent, for hidden fields of a page that asks once more."""
     return [
         (name, value)

@@ -7,14 +7,22 @@ from django import forms
 
 from plans import capabilities, services, validation
 from plans.errors import InvalidPlan
-from plans.fields import HALF_FIELDS, HELP, LABELS, NEEDS, PRICE_HELP, RENAMED, SWITCHES
+from plans.fields import (
+    FIELD_DEPENDENCIES,
+    FIELD_HELP_TEXTS,
+    FIELD_LABELS,
+    FORM_FIELD_BY_PARAM,
+    PRICE_HELP_TEXTS,
+    SECTION_FIELDS,
+    SWITCH_FIELDS,
+)
 from plans.forms.edit_conflicts import EditConflictForm
 from plans.models import ModelPrice, Plan, Tenant, VirtualKey
-from plans.pricing import OWN
-from plans.snapshot import ALL_ROUTES, opens
+from plans.pricing import BASE_RATE_NAMES
+from plans.snapshot import ALL_ROUTES, is_route_granted
 
 
-def only_tenant(form: "forms.ModelForm[Any]") -> Tenant | None:
+def find_only_tenant(form: "forms.ModelForm[Any]") -> Tenant | None:
     """The one tenant that a row of this form can belong to;
     None where there is a choice, the platform among them."""
     field = form.fields.get("tenant")
@@ -43,13 +51,13 @@ class PlanForm(EditConflictForm):
             "name",
             "tenant",
             "mode",
-            *SWITCHES,
-            *HALF_FIELDS["compression"],
-            *HALF_FIELDS["cache"],
+            *SWITCH_FIELDS,
+            *SECTION_FIELDS["compression"],
+            *SECTION_FIELDS["cache"],
             "holdout",
         )
-        labels = LABELS
-        help_texts = HELP
+        labels = FIELD_LABELS
+        help_texts = FIELD_HELP_TEXTS
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -58,23 +66,23 @@ class PlanForm(EditConflictForm):
             self.fields["focus"].required = False
         if "holdout" in self.fields:
             self.fields["holdout"].required = False  # nothing said: nothing held out
-        system = capabilities.current()
-        engines = [(engine.name, engine.title) for engine in system.compression_engines()]
-        self._choose(
+        system = capabilities.get_capabilities()
+        engines = [(engine.name, engine.title) for engine in system.list_compression_engines()]
+        self._set_choice_field(
             "compression_engine",
             [("", "None: send every history whole"), *engines],
             "Which sentences of a long history to pay for.",
         )
-        self._choose(
+        self._set_choice_field(
             "language",
-            [(language, language.capitalize()) for language in system.languages()],
-            HELP["language"],
+            [(language, language.capitalize()) for language in system.list_languages()],
+            FIELD_HELP_TEXTS["language"],
         )
         backends = [
             (engine.name, engine.title if engine.available else f"{engine.title} (not available)")
-            for engine in system.cache_engines()
+            for engine in system.list_cache_engines()
         ]
-        self._choose(
+        self._set_choice_field(
             "backend",
             [("", "None: identical requests only"), *backends],
             (
@@ -82,22 +90,22 @@ class PlanForm(EditConflictForm):
                 "the safe choice: then only the very same request is answered again."
             ),
         )
-        routes = capabilities.of(self._owner(), system).routes()
-        self._choose(
+        routes = capabilities.get_tenant_capabilities(self._get_owner(), system).list_routes()
+        self._set_choice_field(
             "judge_model",
             [("", "Rules: nobody is paid"), *((route, route) for route in routes)],
-            HELP["judge_model"],
+            FIELD_HELP_TEXTS["judge_model"],
         )
-        for name, needs in NEEDS.items():
+        for name, needs in FIELD_DEPENDENCIES.items():
             if name in self.fields:
                 self.fields[name].widget.attrs["data-needs"] = needs
 
-    def _owner(self) -> Tenant | None:
+    def _get_owner(self) -> Tenant | None:
         """Whose plan it is, or will be where nothing else can be chosen."""
-        tenant: Tenant | None = self.instance.tenant or only_tenant(self)
+        tenant: Tenant | None = self.instance.tenant or find_only_tenant(self)
         return tenant
 
-    def _choose(self, name: str, choices: list[tuple[str, str]], help_text: str) -> None:
+    def _set_choice_field(self, name: str, choices: list[tuple[str, str]], help_text: str) -> None:
         """Make a text column a choice of what the running system can do.
 
         A saved value that it can no longer do stays in the list.
@@ -111,7 +119,7 @@ class PlanForm(EditConflictForm):
             choices=choices,
             required=name == "language",
             empty_value=None,
-            label=LABELS.get(name, name.capitalize()),
+            label=FIELD_LABELS.get(name, name.capitalize()),
             help_text=help_text,
             initial=saved,
         )
@@ -120,14 +128,18 @@ class PlanForm(EditConflictForm):
         values = super().clean() or self.cleaned_data
         if "holdout" in values:
             values["holdout"] = values["holdout"] or 0.0
-        base = services.draft_of(self.instance) if self.instance.pk else None
+        base = services.build_draft(self.instance) if self.instance.pk else None
         try:
-            system = capabilities.of(values.get("tenant", self.instance.tenant))
-            draft = validation.read(self._as_body(values), capabilities=system, base=base)
+            system = capabilities.get_tenant_capabilities(
+                values.get("tenant", self.instance.tenant)
+            )
+            draft = validation.validate_plan(
+                self._build_plan_body(values), capabilities=system, base=base
+            )
             values["focus"] = (draft.compression or self.instance).focus
         except InvalidPlan as refusal:
             for param, problem in refusal.problems.items():
-                field = RENAMED.get(param, param.partition(".")[2] or param)
+                field = FORM_FIELD_BY_PARAM.get(param, param.partition(".")[2] or param)
                 if field not in self.errors:  # the form's own check of the field has spoken
                     self.add_error(field if field in self.fields else None, problem)
         twin = Plan.objects.filter(tenant=values.get("tenant"), name=values.get("name")).exclude(
@@ -137,7 +149,7 @@ class PlanForm(EditConflictForm):
             self.add_error("name", "This owner has a plan of that name already.")
         return values
 
-    def _as_body(self, values: dict[str, Any]) -> dict[str, Any]:
+    def _build_plan_body(self, values: dict[str, Any]) -> dict[str, Any]:
         """The API's JSON for what the form says.
 
         A field that is not valid in itself is left out.
@@ -145,7 +157,7 @@ class PlanForm(EditConflictForm):
         body: dict[str, Any] = {"plan_name": values.get("name"), "mode": values.get("mode")}
         halves = {
             half: {name: values[name] for name in names if name in values}
-            for half, names in HALF_FIELDS.items()
+            for half, names in SECTION_FIELDS.items()
         }
         if "focus" not in self.changed_data or not values.get("focus"):
             halves["compression"].pop("focus", None)
@@ -193,17 +205,17 @@ class TenantForm(EditConflictForm):
         names: list[str] = self.cleaned_data["routes"]
         if ALL_ROUTES in names:
             return [ALL_ROUTES]
-        accepted = capabilities.current().routes()
+        accepted = capabilities.get_capabilities().list_routes()
         # A misspelt name would open nothing, silently. One whose route went is no reason to refuse
         # another change.
         if strange := sorted(set(names) - set(accepted) - set(self.instance.routes)):
             raise forms.ValidationError(
-                _no_such_route(strange, accepted, f"{ALL_ROUTES} means all.")
+                _describe_unknown_routes(strange, accepted, f"{ALL_ROUTES} means all.")
             )
         return names
 
 
-def _no_such_route(strange: Collection[str], accepted: Collection[str], hint: str) -> str:
+def _describe_unknown_routes(strange: Collection[str], accepted: Collection[str], hint: str) -> str:
     shown = f"Accepted are: {', '.join(accepted)}." if accepted else "There is none yet."
     return f"No such route: {', '.join(strange)}. {shown} {hint}"
 
@@ -228,15 +240,15 @@ class VirtualKeyForm(EditConflictForm):
             ("date", "time"), getattr(self.fields["expires_at"].widget, "widgets", ()), strict=False
         ):
             widget.attrs["aria-label"] = f"Expires at, {part} (UTC)"
-        if owner := self._owner():
-            accepted = capabilities.of(owner).routes()
+        if owner := self._get_owner():
+            accepted = capabilities.get_tenant_capabilities(owner).list_routes()
             self.fields[
                 "routes"
             ].help_text += f" {owner} may use: {', '.join(accepted) or 'none yet'}."
 
-    def _owner(self) -> Tenant | None:
+    def _get_owner(self) -> Tenant | None:
         """Whose key it is, or will be where nothing else can be chosen."""
-        tenant: Tenant | None = self.instance.tenant if self.instance.pk else only_tenant(self)
+        tenant: Tenant | None = self.instance.tenant if self.instance.pk else find_only_tenant(self)
         return tenant
 
     def clean(self) -> dict[str, Any]:
@@ -247,12 +259,13 @@ class VirtualKeyForm(EditConflictForm):
             strange = [
                 name
                 for name in values["routes"]
-                if name not in self.instance.routes and not opens(owner.routes, name)
+                if name not in self.instance.routes and not is_route_granted(owner.routes, name)
             ]
             if strange:
-                accepted = capabilities.of(owner).routes()
+                accepted = capabilities.get_tenant_capabilities(owner).list_routes()
                 self.add_error(
-                    "routes", _no_such_route(strange, accepted, "Empty means all of them.")
+                    "routes",
+                    _describe_unknown_routes(strange, accepted, "Empty means all of them."),
                 )
         return values
 
@@ -260,6 +273,6 @@ class VirtualKeyForm(EditConflictForm):
 class ModelPriceForm(EditConflictForm):
     class Meta:
         model = ModelPrice
-        fields = ("provider", "model", *OWN, "terms")
-        help_texts = PRICE_HELP
+        fields = ("provider", "model", *BASE_RATE_NAMES, "terms")
+        help_texts = PRICE_HELP_TEXTS
         widgets: ClassVar = {"terms": forms.Textarea(attrs={"rows": 6, "cols": 80})}

@@ -20,11 +20,11 @@ class BackgroundTasks:
     def __init__(self, limit: int = 4) -> None:
         self._limit = limit
         self._tasks: set[asyncio.Task[None]] = set()
-        self._closed = False
+        self._is_closed = False
 
     def start_task(self, work: Coroutine[Any, Any, None]) -> bool:
         """Run it, unless there is no room or the server stops; whether it runs."""
-        if self._closed or len(self._tasks) >= self._limit:
+        if self._is_closed or len(self._tasks) >= self._limit:
             work.close()
             return False
         task = asyncio.create_task(work)
@@ -38,7 +38,7 @@ class BackgroundTasks:
 
     async def close(self) -> None:
         """Cancel what runs, and wait until it has ended."""
-        self._closed = True
+        self._is_closed = True
         for task in self._tasks:
             task.cancel()
         await self.drain()

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from plans.pricing import Price
-from plans.snapshot import KeySnapshot, PlanSnapshot, opens
+from plans.snapshot import KeySnapshot, PlanSnapshot, is_route_granted
 
 if TYPE_CHECKING:
     from proxy.core.types import Vector
@@ -119,7 +119,7 @@ class ConfigSnapshot:
     def can_use(self, key: KeySnapshot, route: str) -> bool:
         """Whether this key may ask for a route of that name, be there one or not:
         the tenant's list says, and the key's narrows it."""
-        return opens(self.granted_routes.get(key.tenant_id, ()), route) and (
+        return is_route_granted(self.granted_routes.get(key.tenant_id, ()), route) and (
             not key.routes or route in key.routes
         )
 

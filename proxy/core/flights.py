@@ -61,9 +61,9 @@ class Flight:
         self.followers = 0
         self.closed_at = math.inf
         self.result: FlightResult | None = None
-        self._ended = False
+        self._has_ended = False
         self._error: GatewayError | None = None
-        self._changed = asyncio.Event()
+        self._change_event = asyncio.Event()
 
     def begin_stream(self, *, cut: int) -> None:
         """A stream arrives; `cut` tokens had been cut from what it answers."""
@@ -76,8 +76,8 @@ class Flight:
 
     def end_stream(self, error: GatewayError | None = None) -> None:
         """No more parts will come, as the error says or because the stream is over."""
-        if not self._ended:
-            self._ended, self._error = True, error
+        if not self._has_ended:
+            self._has_ended, self._error = True, error
             self._notify()
 
     def complete(self, landing: FlightResult) -> None:
@@ -104,12 +104,12 @@ class Flight:
     async def wait_until_empty(self) -> None:
         """Return when nobody follows."""
         while self.followers:
-            await self._changed.wait()
+            await self._change_event.wait()
 
     async def wait(self, *, live: bool) -> FlightResult | None:
         """The landing; or None as soon as a stream begins, for who can take one."""
         while self.result is None and not (live and self.has_stream):
-            await self._changed.wait()
+            await self._change_event.wait()
         return None if live and self.has_stream else self.result
 
     async def iter_batches(self, begin: int = 0) -> AsyncIterator[list[bytes]]:
@@ -119,8 +119,8 @@ class Flight:
             if parts := self._next_batch(begin):
                 begin += len(parts)
                 yield parts
-            elif not self._ended:
-                await self._changed.wait()
+            elif not self._has_ended:
+                await self._change_event.wait()
             elif self._error is not None:
                 raise self._error
             else:
@@ -140,8 +140,8 @@ class Flight:
             yield b"".join(parts)
 
     def _notify(self) -> None:
-        self._changed.set()
-        self._changed = asyncio.Event()
+        self._change_event.set()
+        self._change_event = asyncio.Event()
 
 
 class FlightRegistry:

@@ -16,7 +16,7 @@ from proxy.core.compression.types import CompressionResult
 from proxy.core.config import ConfigSnapshot, ProviderEndpoint
 from proxy.core.flights import Flight
 from proxy.core.types import Message, Vector
-from stats.events import Attempt, Event, Imprint, Kept
+from stats.events import Attempt, CacheEntryRecord, Event, RequestFingerprint
 
 if TYPE_CHECKING:
     from proxy.core.caching.envelope import Envelope
@@ -125,7 +125,7 @@ class OutdatedEntry:
 
 
 @runtime_checkable
-class Reembeddable(Protocol):
+class Reembeddable(SemanticCache, Protocol):
     """A semantic cache whose entries can follow when the embedder changes.
 
     Expiry, bucket, scope and envelope stay what they are.
@@ -322,8 +322,8 @@ class Ledger(Protocol):
 
     def record_attempt(self, attempt: Attempt) -> None: ...
     def record_event(self, event: Event) -> None: ...
-    def record_cache_entry(self, entry: Kept) -> None: ...
-    def record_fingerprint(self, imprint: Imprint) -> None: ...
+    def record_cache_entry(self, entry: CacheEntryRecord) -> None: ...
+    def record_fingerprint(self, imprint: RequestFingerprint) -> None: ...
 
 
 class Client(Protocol):

@@ -109,7 +109,7 @@ class ReplayResult:
     keys: set[int] = field(default_factory=set)
 
     @property
-    def touched(self) -> float:
+    def changed_requests(self) -> float:
         """Requests that are answered otherwise."""
         return self.gained + self.lost + self.other
 

@@ -72,7 +72,7 @@ def remember_by_tenant(limit: int) -> Callable[[Callable[[str], Value]], Callabl
         lock = Lock()
 
         @wraps(read)
-        def remembered(text: str) -> Value:
+        def read_remembered(text: str) -> Value:
             tenant = CURRENT_TENANT.get()
             if tenant is None or len(text) > MAX_REMEMBERED_LENGTH:
                 return read(text)
@@ -84,6 +84,6 @@ def remember_by_tenant(limit: int) -> Callable[[Callable[[str], Value]], Callabl
                     memory.remember(tenant, text, known)
             return known
 
-        return remembered
+        return read_remembered
 
     return decorate

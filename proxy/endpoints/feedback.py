@@ -25,7 +25,7 @@ from proxy.core.errors import (
     RequestNotFound,
 )
 from proxy.core.formats.chat_completions import load_json_object
-from proxy.feedback.service import NotCached, mark_wrong, others_served
+from proxy.feedback.service import NotCached, find_other_recipients, report_wrong_answer
 from proxy.models import WrongAnswer
 from proxy.pipeline.call import Call
 from proxy.pipeline.toolbox import Toolbox
@@ -33,41 +33,47 @@ from stats.models.requests import RequestEvent
 
 T = TypeVar("T")
 # Of its own: a database that hangs holds up nobody else.
-THREADS = ThreadPoolExecutor(2, thread_name_prefix="feedback")
-MAX_BYTES = 4096
-LATEST = 3.0  # seconds until a request is in the ledger for certain, while the database answers
-POLL = 0.1
-PATIENCE = 15.0
-MINUTE = 60
+THREAD_POOL = ThreadPoolExecutor(2, thread_name_prefix="feedback")
+MAX_BODY_BYTES = 4096
+LEDGER_WAIT_SECONDS = (
+    3.0  # seconds until a request is in the ledger for certain, while the database answers
+)
+POLL_INTERVAL_SECONDS = 0.1
+FEEDBACK_TIMEOUT_SECONDS = 15.0
+MINUTE_SECONDS = 60
 
 
-async def feedback(call: Call, tools: Toolbox) -> dict[str, Any]:
+async def accept_feedback(call: Call, tools: Toolbox) -> dict[str, Any]:
     """What was done about it.
 
     Raises BadRequest, RateLimited, RequestUnknown, NothingCached or FeedbackUnavailable.
     """
     assert call.key is not None  # noqa: S101 -- authenticate set it
-    request_id = _asked(load_json_object(await call.client.read_body(MAX_BYTES), depth=4))
+    request_id = _parse_request_id(
+        load_json_object(await call.client.read_body(MAX_BODY_BYTES), depth=4)
+    )
     tenant, name = call.key.tenant_id, call.key.name
     try:
-        async with asyncio.timeout(PATIENCE):
-            await _in_thread(lambda: _limit(tenant))
-            event = await _recorded(tenant, request_id)
+        async with asyncio.timeout(FEEDBACK_TIMEOUT_SECONDS):
+            await _run_in_thread(lambda: _check_rate_limit(tenant))
+            event = await _wait_for_event(tenant, request_id)
             if event is None:
                 raise RequestNotFound("No request of that id.", param="request_id")
-            return await _in_thread(lambda: _body(mark_wrong(event, said_by=name)))
+            return await _run_in_thread(
+                lambda: _build_reply(report_wrong_answer(event, said_by=name))
+            )
     except NotCached:
         raise AnswerNotCached(
             "The answer to this request came from the provider, not from a cache.",
             param="request_id",
         ) from None
-    except (DatabaseError, InterfaceError, bridge.Elsewhere, TimeoutError):
+    except (DatabaseError, InterfaceError, bridge.GatewayNotRunning, TimeoutError):
         raise FeedbackUnavailable(
             "The ledger or the caches do not answer: try again soon."
         ) from None
 
 
-def _asked(body: dict[str, Any]) -> uuid.UUID:
+def _parse_request_id(body: dict[str, Any]) -> uuid.UUID:
     """The request's id. Raises BadRequest."""
     for name in body:
         if name not in ("request_id", "wrong"):
@@ -82,47 +88,49 @@ def _asked(body: dict[str, Any]) -> uuid.UUID:
         ) from None
 
 
-async def _recorded(tenant: int, request_id: uuid.UUID) -> RequestEvent | None:
+async def _wait_for_event(tenant: int, request_id: uuid.UUID) -> RequestEvent | None:
     """The tenant's request.
 
     The ledger is a moment behind, so a young id is waited for: a UUIDv7 says when it was made.
     """
     until = time.monotonic() + (
-        LATEST if abs(time.time() - (request_id.int >> 80) / 1000) < MINUTE else 0
+        LEDGER_WAIT_SECONDS
+        if abs(time.time() - (request_id.int >> 80) / 1000) < MINUTE_SECONDS
+        else 0
     )
     while True:
-        found = await _in_thread(
+        found = await _run_in_thread(
             lambda: RequestEvent.objects.filter(pk=request_id, tenant_id=tenant).first()
         )
         if found is not None or time.monotonic() >= until:
             return found
-        await asyncio.sleep(POLL)
+        await asyncio.sleep(POLL_INTERVAL_SECONDS)
 
 
-def _limit(tenant: int) -> None:
+def _check_rate_limit(tenant: int) -> None:
     """Count this call of the tenant's, on all workers together.
 
     Raises RateLimited. While Redis is away nobody counts.
     """
     now = time.time()
-    key = f"feedback:{tenant}:{int(now // MINUTE)}"
+    key = f"feedback:{tenant}:{int(now // MINUTE_SECONDS)}"
     try:
-        cache.add(key, 0, timeout=2 * MINUTE)
+        cache.add(key, 0, timeout=2 * MINUTE_SECONDS)
         count = cache.incr(key)
     except (ConnectionInterrupted, RedisError, ValueError):
         # django-redis lets those of `incr` through as they are.
         return
-    if count > conf.feedback_per_minute:
-        left = max(1, round(MINUTE - now % MINUTE))
+    if count > conf.max_feedback_per_minute:
+        left = max(1, round(MINUTE_SECONDS - now % MINUTE_SECONDS))
         raise RateLimited(
-            f"At most {conf.feedback_per_minute} a minute are taken from one tenant.",
+            f"At most {conf.max_feedback_per_minute} a minute are taken from one tenant.",
             retry_after=left,
         )
 
 
-def _body(said: WrongAnswer) -> dict[str, Any]:
+def _build_reply(said: WrongAnswer) -> dict[str, Any]:
     """The reply, the same each time that it is said."""
-    served = others_served(said)
+    served = find_other_recipients(said)
     entries = set(said.evicted.values_list("entry_id", flat=True))
     return {
         "object": "cache.feedback",
@@ -131,16 +139,18 @@ def _body(said: WrongAnswer) -> dict[str, Any]:
         "evicted": sorted(entries, key=lambda entry: (entry != said.entry_id, entry)),
         "threshold": said.threshold,
         "undone": said.undone_at is not None,
-        "also_served": [_recipient(each, served.role(each)) for each in served.rows],
-        "also_served_total": sum(served.roles.values()),
+        "also_served": [
+            _serialize_recipient(each, served.get_role(each)) for each in served.newest_events
+        ],
+        "also_served_total": sum(served.counts_by_role.values()),
     }
 
 
-def _recipient(row: RequestEvent, role: str) -> dict[str, Any]:
+def _serialize_recipient(row: RequestEvent, role: str) -> dict[str, Any]:
     return {"request_id": str(row.event_id), "at": row.at.isoformat(), "key": row.key, "role": role}
 
 
-async def _in_thread(work: Callable[[], T]) -> T:
+async def _run_in_thread(work: Callable[[], T]) -> T:
     """Django's database and cache calls wait: off the loop, on a connection that ends with them."""
 
     def closed() -> T:
@@ -149,4 +159,4 @@ async def _in_thread(work: Callable[[], T]) -> T:
         finally:
             connections.close_all()
 
-    return await asyncio.get_running_loop().run_in_executor(THREADS, closed)
+    return await asyncio.get_running_loop().run_in_executor(THREAD_POOL, closed)

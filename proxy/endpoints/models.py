@@ -4,7 +4,7 @@ from proxy.core.errors import ModelNotFound
 from proxy.pipeline.call import Call
 from proxy.pipeline.toolbox import Toolbox
 
-MODELS = "/v1/models"
+MODELS_PATH = "/v1/models"
 
 
 def list_models(call: Call, tools: Toolbox, name: str) -> dict[str, object]:
@@ -19,4 +19,6 @@ def list_models(call: Call, tools: Toolbox, name: str) -> dict[str, object]:
     for row in rows:
         if row["id"] == name:
             return row
-    raise ModelNotFound(f"The model {name!r} does not exist here. See GET {MODELS}.", param="model")
+    raise ModelNotFound(
+        f"The model {name!r} does not exist here. See GET {MODELS_PATH}.", param="model"
+    )

@@ -7,41 +7,41 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class EngineSpec:
     """Where an engine lives (`module:Class`) and what people call it."""
 
-    path: str
+    class_path: str
     title: str
 
 
-SEMANTIC: Mapping[str, Row] = {
-    "pgvector_semantic": Row(
+SEMANTIC_CACHES: Mapping[str, EngineSpec] = {
+    "pgvector_semantic": EngineSpec(
         "proxy.engines.semantic.pgvector:PgvectorCache", "PostgreSQL with pgvector"
     ),
-    "redis_semantic": Row(
+    "redis_semantic": EngineSpec(
         "proxy.engines.semantic.redis:RedisSearchCache", "Redis with the search module"
     ),
-    "qdrant_semantic": Row("proxy.engines.semantic.qdrant:QdrantCache", "Qdrant"),
+    "qdrant_semantic": EngineSpec("proxy.engines.semantic.qdrant:QdrantCache", "Qdrant"),
 }
-EMBEDDERS: Mapping[str, Row] = {
-    "minilm": Row(
+EMBEDDERS: Mapping[str, EngineSpec] = {
+    "minilm": EngineSpec(
         "proxy.engines.embedders.onnx:OnnxEmbedder",
         "all-MiniLM-L6-v2 on onnxruntime: small, quick, no torch in the process.",
     ),
-    "sentence_transformers": Row(
+    "sentence_transformers": EngineSpec(
         "proxy.engines.embedders.sentence_transformers:SentenceTransformersEmbedder",
         "Any sentence-transformers model.",
     ),
 }
-VERIFIERS: Mapping[str, Row] = {
-    "minilm": Row(
+VERIFIERS: Mapping[str, EngineSpec] = {
+    "minilm": EngineSpec(
         "proxy.engines.verifiers.onnx:OnnxVerifier",
         "all-MiniLM-L6-v2 reading both questions, with what was learned for it.",
     ),
 }
 
 
-def load(row: Row) -> Any:
+def load_engine(row: EngineSpec) -> Any:
     """The class behind a row. Raises ImportError or AttributeError when the row is wrong."""
-    module, _, name = row.path.partition(":")
+    module, _, name = row.class_path.partition(":")
     return getattr(import_module(module), name)

@@ -19,33 +19,33 @@ from plans.snapshot import CacheSettings
 from proxy.core.replay import RecordedRequest, ReplayResult, SimulatedTier, replay_requests
 
 # Different questions to compare, the latest: the work grows with the square of it.
-MOST_QUESTIONS: Final = 8_000
-NICE: Final = 10
+MAX_COMPARED_QUESTIONS: Final = 8_000
+NICENESS: Final = 10
 # Rows, newest first, each: at, key, end user, asked, bucket, vector, tier, would, shadow, reason,
 # similarity, score, dollars it would have cost, billed, spent; the cache in force, and the draft's.
-Work = tuple[list[tuple[Any, ...]], CacheSettings | None, CacheSettings | None]
+ReplayJob = tuple[list[tuple[Any, ...]], CacheSettings | None, CacheSettings | None]
 
 
-def replay_rows(work: Work) -> ReplayResult:
+def replay_rows(work: ReplayJob) -> ReplayResult:
     """See `proxy.core.replay.replay_requests`."""
     raw, ours, draft = work
-    return replay_requests(_pasts(raw), ours, draft)
+    return replay_requests(_build_requests(raw), ours, draft)
 
 
-def _pasts(raw: list[tuple[Any, ...]]) -> list[RecordedRequest]:
+def _build_requests(raw: list[tuple[Any, ...]]) -> list[RecordedRequest]:
     """Oldest first. Vectors of the latest `MOST_QUESTIONS` different questions alone."""
     questions: set[bytes] = set()
     rows = []
     for row in raw:
         asked = row[3].bytes
-        if row[5] is not None and len(questions) < MOST_QUESTIONS:
+        if row[5] is not None and len(questions) < MAX_COMPARED_QUESTIONS:
             questions.add(asked)
-        rows.append(_past(row, asked, with_vector=asked in questions))
+        rows.append(_build_request(row, asked, with_vector=asked in questions))
     rows.reverse()
     return rows
 
 
-def _past(row: tuple[Any, ...], asked: bytes, *, with_vector: bool) -> RecordedRequest:
+def _build_request(row: tuple[Any, ...], asked: bytes, *, with_vector: bool) -> RecordedRequest:
     (
         at,
         key,
@@ -75,7 +75,7 @@ def _past(row: tuple[Any, ...], asked: bytes, *, with_vector: bool) -> RecordedR
         end_user=user,
         request_digest=asked,
         bucket=bucket.bytes if bucket and with_vector else None,
-        vector=_unpacked(vector) if vector is not None and with_vector else None,
+        vector=_unpack_vector(vector) if vector is not None and with_vector else None,
         tier=does,
         reason=reason,
         similarity=similarity,
@@ -86,11 +86,11 @@ def _past(row: tuple[Any, ...], asked: bytes, *, with_vector: bool) -> RecordedR
     )
 
 
-def _unpacked(stored: "memoryview | bytes") -> npt.NDArray[np.float32]:
+def _unpack_vector(stored: "memoryview | bytes") -> npt.NDArray[np.float32]:
     vector = np.frombuffer(stored, dtype=np.int8).astype(np.float32)
     return vector / (np.linalg.norm(vector) or np.float32(1))
 
 
 if __name__ == "__main__":
-    os.nice(NICE)
+    os.nice(NICENESS)
     sys.stdout.buffer.write(pickle.dumps(replay_rows(pickle.load(sys.stdin.buffer))))  # noqa: S301 -- of the process that started it

@@ -19,13 +19,13 @@ from django.utils.formats import date_format
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
-from plans.admin.tenant_scope import Tenanted
+from plans.admin.tenant_scope import TenantScopedAdmin
 from plans.models import Tenant
 from proxy.core.caching.keys import end_user_digest
 from proxy.core.errors import ToolUnavailable
 from proxy.entries import text as entries_text
 from proxy.models import Entry, EntryLook
-from stats.admin import PlanFilter, ReadOnly
+from stats.admin import PlanFilter, ReadOnlyAdmin
 from stats.ledger import deletions
 from stats.models.cache_entries import CacheEntry, Erasure
 
@@ -61,17 +61,17 @@ class StoreFilter(admin.SimpleListFilter):
 # Admin pages of cached answers: browsed, searched, deleted. Their text takes a permission of its
 # own, and each look is written down.
 
-MAY_READ = "proxy.view_entry_text"
-WAIT = 2.0
+READ_TEXT_PERMISSION = "proxy.view_entry_text"
+DELETION_WAIT_SECONDS = 2.0
 
 
-def _briefly(at: datetime) -> str:
+def _format_briefly(at: datetime) -> str:
     """Ten columns are to stand on one page."""
     return date_format(timezone.localtime(at), "j M H:i").replace(" ", "\N{NO-BREAK SPACE}")
 
 
 @admin.register(Entry)
-class EntryAdmin(Tenanted, ReadOnly):
+class EntryAdmin(TenantScopedAdmin, ReadOnlyAdmin):
     list_display = (
         "short",
         "tenant",
@@ -80,7 +80,7 @@ class EntryAdmin(Tenanted, ReadOnly):
         "size",
         "hits",
         "made",
-        "used",
+        "last_used",
         "expires",
         "route",
     )
@@ -120,43 +120,45 @@ class EntryAdmin(Tenanted, ReadOnly):
 
     @admin.display(ordering="created_at")
     def made(self, row: Entry) -> str:
-        return _briefly(row.created_at)
+        return _format_briefly(row.created_at)
 
     @admin.display(description="Last used", ordering="used_at")
-    def used(self, row: Entry) -> str:
-        return _briefly(row.used_at)
+    def last_used(self, row: Entry) -> str:
+        return _format_briefly(row.used_at)
 
     @admin.display(ordering="expires_at")
     def expires(self, row: Entry) -> str:
-        return _briefly(row.expires_at)
+        return _format_briefly(row.expires_at)
 
     @admin.display(ordering="bytes")
     def size(self, row: Entry) -> str:
         return filesizeformat(row.bytes)
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return super(ReadOnly, self).has_delete_permission(request, obj)
+        return super(ReadOnlyAdmin, self).has_delete_permission(request, obj)
 
     def delete_model(self, request: HttpRequest, obj: Entry) -> None:
-        wanted = deletions.Filter(
+        wanted = deletions.EntryFilter(
             tenant_id=obj.tenant_id, plan_id=obj.plan_id, entry_id=obj.entry_id
         )
-        _, mark = deletions.erase(wanted, by=request.user.get_username())
-        self._wait(request, mark)
+        _, mark = deletions.erase_entries(wanted, by=request.user.get_username())
+        self._warn_pending_on_commit(request, mark)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Entry]) -> None:
         mark = timezone.now()
-        deletions.doom(CacheEntry.objects.filter(pk__in=queryset.values("pk")), at=mark)
-        self._wait(request, mark)
+        deletions.mark_deleted(CacheEntry.objects.filter(pk__in=queryset.values("pk")), at=mark)
+        self._warn_pending_on_commit(request, mark)
 
-    def _wait(self, request: HttpRequest, mark: datetime) -> None:
+    def _warn_pending_on_commit(self, request: HttpRequest, mark: datetime) -> None:
         """Until the stores are empty: not before the page's own transaction is over,
         or the workers see nothing to delete."""
         transaction.on_commit(
-            lambda: self._say_pending(request, deletions.pending(mark, seconds=WAIT))
+            lambda: self._warn_pending(
+                request, deletions.wait_until_removed(mark, seconds=DELETION_WAIT_SECONDS)
+            )
         )
 
-    def _say_pending(self, request: HttpRequest, left: int) -> None:
+    def _warn_pending(self, request: HttpRequest, left: int) -> None:
         if left:
             text = (
                 f"{left} of them wait for a store that does not answer now. They go as "
@@ -171,7 +173,7 @@ class EntryAdmin(Tenanted, ReadOnly):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        context = (extra_context or {}) | {"may_read": request.user.has_perm(MAY_READ)}
+        context = (extra_context or {}) | {"may_read": request.user.has_perm(READ_TEXT_PERMISSION)}
         return super().change_view(request, object_id, form_url, context)
 
     def get_urls(self) -> list[URLPattern]:
@@ -180,7 +182,7 @@ class EntryAdmin(Tenanted, ReadOnly):
 
     def text_view(self, request: HttpRequest, entry_id: str) -> HttpResponse:
         """Question and answer, after it is written down that somebody looks."""
-        if not (self.has_view_permission(request) and request.user.has_perm(MAY_READ)):
+        if not (self.has_view_permission(request) and request.user.has_perm(READ_TEXT_PERMISSION)):
             raise PermissionDenied
         entry = get_object_or_404(self.get_queryset(request), pk=entry_id)
         EntryLook.objects.create(
@@ -206,15 +208,15 @@ class EntryAdmin(Tenanted, ReadOnly):
 
 
 @admin.register(EntryLook)
-class EntryLookAdmin(Tenanted, ReadOnly):
-    owned_by = "tenant"
+class EntryLookAdmin(TenantScopedAdmin, ReadOnlyAdmin):
+    tenant_column = "tenant"
     list_display = ("at", "user", "entry_id", "tenant", "plan")
     search_fields = ("=user", "=entry_id")
     ordering = ("-at",)
 
 
 @admin.register(Erasure)
-class ErasureAdmin(Tenanted, ReadOnly):
+class ErasureAdmin(TenantScopedAdmin, ReadOnlyAdmin):
     list_display = (
         "at",
         "by",

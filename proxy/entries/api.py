@@ -11,15 +11,15 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from plans import selectors
-from plans.api.authentication import Administrator, owner_of
-from plans.api.openapi import TENANT, refusals
-from plans.errors import Refusal
+from plans.api.authentication import Administrator, get_plan_owner
+from plans.api.openapi import TENANT_PARAMETER, build_error_responses
+from plans.errors import ApiError
 from plans.models import Tenant
 from proxy.core.caching.keys import end_user_digest
 from stats.ledger import deletions
 from stats.models.cache_entries import CacheEntry
 
-LONGEST: Final = 512
+MAX_FILTER_LENGTH: Final = 512
 FILTERS: Final[Mapping[str, str]] = {
     "entry_id": "One entry, as the ledger and this list name it.",
     "namespace": "What requests of this `cache.namespace` stored.",
@@ -29,26 +29,28 @@ FILTERS: Final[Mapping[str, str]] = {
         "it takes ?tenant=."
     ),
 }
-WAIT: Final = 2.0  # seconds in which the workers usually have emptied the stores
-PAGE: Final = 100
+DELETION_WAIT_SECONDS: Final = 2.0  # seconds in which the workers usually have emptied the stores
+MAX_LISTED_ENTRIES: Final = 100
 
 
-def _parameter(name: str, text: str, kind: type = str) -> OpenApiParameter:
+def _build_query_parameter(name: str, text: str, kind: type = str) -> OpenApiParameter:
     return OpenApiParameter(name, kind, OpenApiParameter.QUERY, description=text)
 
 
-PARAMETERS = [
+FILTER_PARAMETERS = [
     OpenApiParameter("plan", str, OpenApiParameter.PATH, description="The plan's name."),
-    TENANT,
-    *(_parameter(name, text) for name, text in FILTERS.items()),
+    TENANT_PARAMETER,
+    *(_build_query_parameter(name, text) for name, text in FILTERS.items()),
 ]
-ALL = _parameter(
+ALL_PARAMETER = _build_query_parameter(
     "all", "true: every entry of the plan. Needed where no other filter is given.", bool
 )
-LIMIT = _parameter("limit", f"At most so many, 1 to {PAGE}.", int)
+LIMIT_PARAMETER = _build_query_parameter(
+    "limit", f"At most so many, 1 to {MAX_LISTED_ENTRIES}.", int
+)
 
 
-class BadFilter(Refusal):
+class BadFilter(ApiError):
     """A query parameter is unknown, empty, too long, or missing."""
 
 
@@ -95,16 +97,16 @@ class PlanEntriesView(APIView):
 
     @extend_schema(
         operation_id="plan_entries",
-        parameters=[*PARAMETERS, LIMIT],
-        responses={200: EntryListSerializer} | refusals(400, 401, 403, 404),
+        parameters=[*FILTER_PARAMETERS, LIMIT_PARAMETER],
+        responses={200: EntryListSerializer} | build_error_responses(400, 401, 403, 404),
     )
     def get(self, request: Request, plan: str) -> Response:
         """The cached answers that agree in every filter given, newest first, without their text.
 
         An entry shows up within a second.
         """
-        found = deletions.entries(_wanted(request, plan, beside=("limit",)))
-        page = found.order_by("-created_at")[: _limit(request)]
+        found = deletions.find_entries(_parse_filter(request, plan, beside=("limit",)))
+        page = found.order_by("-created_at")[: _parse_limit(request)]
         return Response(
             {
                 "object": "list",
@@ -115,8 +117,8 @@ class PlanEntriesView(APIView):
 
     @extend_schema(
         operation_id="plan_entries_delete",
-        parameters=[*PARAMETERS, ALL],
-        responses={200: DeletedSerializer} | refusals(400, 401, 403, 404),
+        parameters=[*FILTER_PARAMETERS, ALL_PARAMETER],
+        responses={200: DeletedSerializer} | build_error_responses(400, 401, 403, 404),
     )
     def delete(self, request: Request, plan: str) -> Response:
         """Delete the cached answers that agree in every filter given:
@@ -133,58 +135,67 @@ class PlanEntriesView(APIView):
                 ),
                 param="all",
             )
-        deleted, mark = deletions.erase(_wanted(request, plan, beside=("all",)), by=_name(request))
+        deleted, mark = deletions.erase_entries(
+            _parse_filter(request, plan, beside=("all",)), by=_describe_requester(request)
+        )
         return Response(
-            {"deleted": deleted, "pending": deletions.pending(mark, seconds=WAIT) if deleted else 0}
+            {
+                "deleted": deleted,
+                "pending": deletions.wait_until_removed(mark, seconds=DELETION_WAIT_SECONDS)
+                if deleted
+                else 0,
+            }
         )
 
 
-def _wanted(request: Request, plan: str, *, beside: tuple[str, ...]) -> deletions.Filter:
+def _parse_filter(request: Request, plan: str, *, beside: tuple[str, ...]) -> deletions.EntryFilter:
     """What the query asks for, within what its owner may see.
 
     Raises PlanUnknown, TenantUnknown or BadFilter.
     """
-    owner = owner_of(request)
-    row = selectors.plan_in_sight(owner, plan)
+    owner = get_plan_owner(request)
+    row = selectors.find_visible_plan(owner, plan)
     for name in request.query_params:
         if name not in (*FILTERS, "tenant", *beside):
             raise BadFilter(
                 f"Unknown parameter. Accepted here: {', '.join((*FILTERS, 'tenant', *beside))}.",
                 param=name[:64],
             )
-    given = {name: _value(request, name) for name in FILTERS if name in request.query_params}
-    return deletions.Filter(
+    given = {
+        name: _parse_filter_value(request, name) for name in FILTERS if name in request.query_params
+    }
+    return deletions.EntryFilter(
         tenant_id=owner.pk if owner else row.tenant_id,
         plan_id=row.pk,
         entry_id=given.get("entry_id", ""),
         route=given.get("model", ""),
         namespace=given.get("namespace", ""),
-        end_user=_end_user(given["end_user"], owner) if "end_user" in given else "",
+        end_user=_digest_end_user(given["end_user"], owner) if "end_user" in given else "",
     )
 
 
-def _value(request: Request, name: str) -> str:
+def _parse_filter_value(request: Request, name: str) -> str:
     value = request.query_params[name]
-    if not 0 < len(value) <= LONGEST or not value.isprintable():
-        raise BadFilter(f"Must be 1 to {LONGEST} printable characters.", param=name)
+    if not 0 < len(value) <= MAX_FILTER_LENGTH or not value.isprintable():
+        raise BadFilter(f"Must be 1 to {MAX_FILTER_LENGTH} printable characters.", param=name)
     return value
 
 
-def _end_user(user: str, owner: Tenant | None) -> str:
+def _digest_end_user(user: str, owner: Tenant | None) -> str:
     """Two tenants may have end users of one name."""
     if owner is None:
         raise BadFilter("Name the end user's tenant too: ?tenant=.", param="tenant")
     return end_user_digest(user, tenant_id=owner.pk, pepper=settings.KEY_PEPPER)
 
 
-def _limit(request: Request) -> int:
-    text = request.query_params.get("limit", str(PAGE))
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= PAGE):
-        raise BadFilter(f"Must be a whole number from 1 to {PAGE}.", param="limit")
+def _parse_limit(request: Request) -> int:
+    text = request.query_params.get("limit", str(MAX_LISTED_ENTRIES))
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MAX_LISTED_ENTRIES):
+        raise BadFilter(f"Must be a whole number from 1 to {MAX_LISTED_ENTRIES}.", param="limit")
     return int(text)
 
 
-def _name(request: Request) -> str:
+def _describe_requester(request: Request) -> str:
     """Who asked, for the record."""
     user: Any = request.user
     return f"admin key {user.name}" if isinstance(user, Administrator) else user.get_username()

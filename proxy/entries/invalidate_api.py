@@ -10,20 +10,22 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from plans.api.authentication import Administrator, owner_of
-from plans.api.openapi import TENANT, refusals
-from plans.errors import Refusal
-from plans.invalidation import ALL, invalidate
-from plans.selectors import plan_in_sight
+from plans.api.authentication import Administrator, get_plan_owner
+from plans.api.openapi import TENANT_PARAMETER, build_error_responses
+from plans.errors import ApiError
+from plans.invalidation import ALL_ANSWERS_TAG, invalidate_answers
+from plans.selectors import find_visible_plan
 from proxy.core.formats.cache_controls import MAX_TAG_LENGTH, is_valid_tag
 
 log = logging.getLogger(__name__)
-NAME = OpenApiParameter("plan", str, OpenApiParameter.PATH, description="The plan's name.")
-MOST: Final = 100
-FIELDS: Final = ("all", "tags")
+PLAN_PARAMETER = OpenApiParameter(
+    "plan", str, OpenApiParameter.PATH, description="The plan's name."
+)
+MAX_TAGS: Final = 100
+ACCEPTED_FIELDS: Final = ("all", "tags")
 
 
-class BadInvalidation(Refusal):
+class BadInvalidation(ApiError):
     """Neither all nor tags, or tags that no entry can carry."""
 
 
@@ -32,7 +34,7 @@ class InvalidateSerializer(serializers.Serializer[Any]):
 
     tags = serializers.ListField(
         child=serializers.CharField(max_length=MAX_TAG_LENGTH),
-        max_length=MOST,
+        max_length=MAX_TAGS,
         required=False,
         help_text="Forget the answers with one of these.",
     )
@@ -61,9 +63,10 @@ class PlanInvalidateView(APIView):
 
     @extend_schema(
         operation_id="plan_invalidate",
-        parameters=[NAME, TENANT],
+        parameters=[PLAN_PARAMETER, TENANT_PARAMETER],
         request=InvalidateSerializer,
-        responses={200: InvalidatedSerializer} | refusals(400, 401, 403, 404, 413, 415),
+        responses={200: InvalidatedSerializer}
+        | build_error_responses(400, 401, 403, 404, 413, 415),
     )
     def post(self, request: Request, plan: str) -> Response:
         """Forget the plan's answers that carry a tag, or all of them. Nothing brings them back.
@@ -73,11 +76,11 @@ class PlanInvalidateView(APIView):
         tenant's key under a plan of the platform's, and `?tenant=`, forget the answers of that
         tenant alone.
         """
-        owner = owner_of(request)
-        row = plan_in_sight(owner, plan)
-        tags = _tags(request.data)
+        owner = get_plan_owner(request)
+        row = find_visible_plan(owner, plan)
+        tags = _parse_tags(request.data)
         tenant = owner if row.tenant_id is None else row.tenant
-        done = invalidate(plan=row, tenant=tenant, tags=tags or [ALL])
+        done = invalidate_answers(plan=row, tenant=tenant, tags=tags or [ALL_ANSWERS_TAG])
         who = request.user.name if isinstance(request.user, Administrator) else request.user
         log.info(
             "plan %s: %s forgotten by %s",
@@ -92,19 +95,19 @@ class PlanInvalidateView(APIView):
                 "all": not tags,
                 "tags": tags,
                 "generation": done.generation,
-                "invalidated_at": done.at.isoformat(),
+                "invalidated_at": done.invalidated_at.isoformat(),
             }
         )
 
 
-def _tags(body: object) -> list[str]:
+def _parse_tags(body: object) -> list[str]:
     """The tags, none of them for all answers. Raises BadInvalidation."""
     if not isinstance(body, Mapping):
         raise BadInvalidation('The body must be an object: {"tags": [...]} or {"all": true}.')
     for name in body:
-        if name not in FIELDS:
+        if name not in ACCEPTED_FIELDS:
             raise BadInvalidation(
-                f"Unknown field. Accepted here: {', '.join(FIELDS)}.", param=name[:64]
+                f"Unknown field. Accepted here: {', '.join(ACCEPTED_FIELDS)}.", param=name[:64]
             )
     if "all" in body and body["all"] is not True:
         raise BadInvalidation("Must be true; leave it out to forget by tags.", param="all")
@@ -112,10 +115,11 @@ def _tags(body: object) -> list[str]:
         raise BadInvalidation('Give one of them: {"tags": [...]} or {"all": true}.', param="tags")
     tags = body.get("tags", [])
     if "tags" in body and not (
-        isinstance(tags, list) and 1 <= len(tags) <= MOST and all(map(is_valid_tag, tags))
+        isinstance(tags, list) and 1 <= len(tags) <= MAX_TAGS and all(map(is_valid_tag, tags))
     ):
         raise BadInvalidation(
-            f"Must be a list of 1 to {MOST} printable texts of 1 to {MAX_TAG_LENGTH} characters.",
+            f"Must be a list of 1 to {MAX_TAGS} printable texts of 1 to {MAX_TAG_LENGTH} "
+            "characters.",
             param="tags",
         )
     return list(dict.fromkeys(tags))

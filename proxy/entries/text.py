@@ -15,11 +15,11 @@ from proxy.core.errors import ToolUnavailable
 from proxy.pipeline.toolbox import Toolbox
 from stats.models.cache_entries import CacheEntry
 
-DEADLINE = 5.0
+READ_TIMEOUT_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class EntryText:
     """What was asked and answered.
 
     `question` None: no store keeps it; `answer` None: no store has it any more.
@@ -29,20 +29,22 @@ class Text:
     answer: str | None
 
 
-def read_text(entry: CacheEntry) -> Text:
+def read_text(entry: CacheEntry) -> EntryText:
     """Waits, so not for the loop's own thread.
 
     Raises ToolUnavailable when a store does not answer.
     """
     try:
-        return bridge.run(lambda tools: _read(tools, entry), seconds=DEADLINE)
-    except bridge.Elsewhere as error:
+        return bridge.run_in_loop(
+            lambda tools: _read_from_stores(tools, entry), seconds=READ_TIMEOUT_SECONDS
+        )
+    except bridge.GatewayNotRunning as error:
         raise ToolUnavailable("desk", "no gateway runs in this process") from error
     except TimeoutError as error:
         raise ToolUnavailable("desk", "the stores did not answer in time") from error
 
 
-async def _read(tools: Toolbox, entry: CacheEntry) -> Text:
+async def _read_from_stores(tools: Toolbox, entry: CacheEntry) -> EntryText:
     question: str | None = None
     envelope: Envelope | None = None
     for backend in (
@@ -51,14 +53,14 @@ async def _read(tools: Toolbox, entry: CacheEntry) -> Text:
         if name in tools.semantic_caches
     ):
         found = await backend.get(entry.entry_id)
-        if found and (envelope := await _opened(tools, found.envelope, entry)):
+        if found and (envelope := await _decode_value(tools, found.envelope, entry)):
             question = envelope.question
     if entry.exact and (value := await tools.exact_cache.get(entry.entry_id)):
-        envelope = await _opened(tools, value, entry) or envelope
-    return Text(question, _answer(envelope))
+        envelope = await _decode_value(tools, value, entry) or envelope
+    return EntryText(question, _extract_answer_text(envelope))
 
 
-async def _opened(tools: Toolbox, value: bytes, entry: CacheEntry) -> Envelope | None:
+async def _decode_value(tools: Toolbox, value: bytes, entry: CacheEntry) -> Envelope | None:
     """None for what we did not seal for this entry: staff are not shown it as an answer."""
     try:
         envelope = await decode_in_thread(value, tools.sealer)
@@ -71,7 +73,7 @@ async def _opened(tools: Toolbox, value: bytes, entry: CacheEntry) -> Envelope |
     )
 
 
-def _answer(envelope: Envelope | None) -> str | None:
+def _extract_answer_text(envelope: Envelope | None) -> str | None:
     """What the model said; a message without words (a call of tools, a refusal) as JSON."""
     if envelope is None:
         return None

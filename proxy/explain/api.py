@@ -9,21 +9,23 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from plans.api.authentication import Administrator, owner_of
-from plans.api.openapi import TENANT, refusals
-from plans.selectors import plan_in_sight
+from plans.api.authentication import Administrator, get_plan_owner
+from plans.api.openapi import TENANT_PARAMETER, build_error_responses
+from plans.selectors import find_visible_plan
 from proxy.conf import conf
 from proxy.core.errors import BodyTooLarge, GatewayError
 from proxy.explain.serializers import (
     ExplainRequestSerializer,
     ExplanationSerializer,
-    explanation_body,
+    serialize_explanation,
 )
-from proxy.explain.service import explained
+from proxy.explain.service import explain_raw_request
 from proxy.pipeline.explain import Explanation
 
-NAME = OpenApiParameter("plan", str, OpenApiParameter.PATH, description="The plan's name.")
-KEY = OpenApiParameter(
+PLAN_PARAMETER = OpenApiParameter(
+    "plan", str, OpenApiParameter.PATH, description="The plan's name."
+)
+KEY_PARAMETER = OpenApiParameter(
     "key",
     str,
     OpenApiParameter.QUERY,
@@ -57,9 +59,10 @@ class PlanExplainView(APIView):
 
     @extend_schema(
         operation_id="plan_explain",
-        parameters=[NAME, TENANT, KEY],
+        parameters=[PLAN_PARAMETER, TENANT_PARAMETER, KEY_PARAMETER],
         request=ExplainRequestSerializer,
-        responses={200: ExplanationSerializer} | refusals(400, 401, 403, 404, 409, 413, 415, 503),
+        responses={200: ExplanationSerializer}
+        | build_error_responses(400, 401, 403, 404, 409, 413, 415, 503),
     )
     def post(self, request: Request, plan: str) -> Response:
         """Runs a request through every decision of the plan, in the gateway's own stages.
@@ -67,16 +70,16 @@ class PlanExplainView(APIView):
         No model is called, and nothing is stored, recorded or logged. A tenant's key may also ask
         about the platform's plans.
         """
-        owner = owner_of(request)
-        row = plan_in_sight(owner, plan)
+        owner = get_plan_owner(request)
+        row = find_visible_plan(owner, plan)
         body: Any = request.data
-        found = explained(
+        found = explain_raw_request(
             body if isinstance(body, bytes) else b"",
             row,
             owner,
             request.query_params.get("key", ""),
         )
-        return Response(explanation_body(found, texts=_may_read(request, found)))
+        return Response(serialize_explanation(found, texts=_can_read_questions(request, found)))
 
     def handle_exception(self, exc: Exception) -> Response:
         """What /v1 would refuse is refused as it does."""
@@ -85,7 +88,7 @@ class PlanExplainView(APIView):
         return super().handle_exception(exc)
 
 
-def _may_read(request: Request, found: Explanation) -> bool:
+def _can_read_questions(request: Request, found: Explanation) -> bool:
     """What a tenant's clients asked is for that tenant's own admin keys."""
     user: Any = request.user
     tenant = user.tenant if isinstance(user, Administrator) else None

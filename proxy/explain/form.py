@@ -14,9 +14,9 @@ from proxy.conf import conf
 from proxy.core.errors import BadRequest
 from proxy.core.formats.chat_completions import load_json_object
 from proxy.core.formats.pasted_chat import SPEAKER_LINE, parse_pasted_chat
-from proxy.upstreams.selectors import routes_of
+from proxy.upstreams.selectors import select_routes
 
-LONGEST: Final = 400_000
+MAX_REQUEST_LENGTH: Final = 400_000
 
 
 class ExplainForm(forms.Form):
@@ -25,7 +25,7 @@ class ExplainForm(forms.Form):
     asked = forms.CharField(
         label="Request",
         strip=False,
-        max_length=LONGEST,
+        max_length=MAX_REQUEST_LENGTH,
         widget=forms.Textarea(attrs={"rows": 7, "spellcheck": "false", "class": "tt-chat-text"}),
         help_text=(
             "A question, a JSON array of messages, a whole request body, or lines that begin with "
@@ -37,8 +37,8 @@ class ExplainForm(forms.Form):
 
     def __init__(self, plan: Plan, data: MultiValueDict[str, str] | None = None) -> None:
         super().__init__(data)
-        routes = routes_of(plan.tenant).values_list("name", "model")
-        self._choose(
+        routes = select_routes(plan.tenant).values_list("name", "model")
+        self._set_choices(
             "model",
             [("", "As in the request"), *((name, f"{name} ({model})") for name, model in routes)],
         )
@@ -53,12 +53,12 @@ class ExplainForm(forms.Form):
             if plan.tenant and plan.scope != Plan.Scope.KEY
             else []
         )
-        self._choose(
+        self._set_choices(
             "key", [*nobody, *((str(key.pk), f"{key.name} ({key.tenant})") for key in keys)]
         )
-        self.raw = b""
+        self.raw_body = b""
 
-    def _choose(self, name: str, choices: list[tuple[str, str]]) -> None:
+    def _set_choices(self, name: str, choices: list[tuple[str, str]]) -> None:
         field = self.fields[name]
         assert isinstance(field, forms.ChoiceField)  # noqa: S101 -- declared so above
         field.choices = choices
@@ -67,7 +67,7 @@ class ExplainForm(forms.Form):
         values = super().clean() or self.cleaned_data
         if "asked" in values:
             try:
-                body = _body(values["asked"].strip())
+                body = _parse_request(values["asked"].strip())
             except BadRequest as error:
                 self.add_error("asked", error.message)
                 return values
@@ -75,11 +75,11 @@ class ExplainForm(forms.Form):
                 body["model"] = values["model"]
             if not body.get("model"):
                 self.add_error("model", "Choose a model: the request names none.")
-            self.raw = orjson.dumps(body)
+            self.raw_body = orjson.dumps(body)
         return values
 
 
-def _body(text: str) -> dict[str, Any]:
+def _parse_request(text: str) -> dict[str, Any]:
     """The request that was meant. Raises BadRequest."""
     if not text:
         raise BadRequest("Write a question, or paste a request.")

@@ -11,13 +11,13 @@ from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_http_methods
 
-from plans.access import plans_of
-from plans.errors import Refusal
+from plans.access import list_user_plans
+from plans.errors import ApiError
 from plans.models import Plan
 from proxy.core.errors import GatewayError
 from proxy.explain.form import ExplainForm
-from proxy.explain.serializers import explanation_body
-from proxy.explain.service import explained
+from proxy.explain.serializers import serialize_explanation
+from proxy.explain.service import explain_raw_request
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -26,7 +26,7 @@ def explain_page(request: HttpRequest, plan: int) -> HttpResponseBase:
 
     For staff who may see plans; the texts of other questions are not shown.
     """
-    row = get_object_or_404(plans_of(request.user), pk=plan)
+    row = get_object_or_404(list_user_plans(request.user), pk=plan)
     if not any(request.user.has_perm(f"plans.{action}_plan") for action in ("view", "change")):
         raise PermissionDenied
     form = ExplainForm(row, request.POST if request.method == "POST" else None)
@@ -37,16 +37,16 @@ def explain_page(request: HttpRequest, plan: int) -> HttpResponseBase:
         "form": form,
     }
     if form.is_valid():
-        page |= _answer(form, row)
+        page |= _build_result(form, row)
     status = 400 if form.is_bound and "found" not in page else 200
     return render(
         request, "admin/explain.html", admin.site.each_context(request) | page, status=status
     )
 
 
-def _answer(form: ExplainForm, plan: Plan) -> dict[str, Any]:
+def _build_result(form: ExplainForm, plan: Plan) -> dict[str, Any]:
     try:
-        found = explained(form.raw, plan, plan.tenant, form.cleaned_data["key"])
-    except (Refusal, GatewayError) as error:
+        found = explain_raw_request(form.raw_body, plan, plan.tenant, form.cleaned_data["key"])
+    except (ApiError, GatewayError) as error:
         return {"refusal": error.message}
-    return {"found": explanation_body(found, texts=False)}
+    return {"found": serialize_explanation(found, texts=False)}

@@ -12,7 +12,7 @@ from proxy.pipeline.stages.verify import effective_threshold
 # The shapes of an explanation that the OpenAPI document shows; `proxy.explain.serializers` fills
 # them.
 
-TEXT = "null: shown to this tenant's own admin keys only."
+QUESTION_HELP_TEXT = "null: shown to this tenant's own admin keys only."
 
 
 class ExplainRequestSerializer(serializers.Serializer[Any]):
@@ -66,7 +66,7 @@ class ExactSerializer(serializers.Serializer[Any]):
 
 class NeighbourSerializer(serializers.Serializer[Any]):
     entry_id = serializers.CharField()
-    question = serializers.CharField(allow_null=True, help_text=TEXT)
+    question = serializers.CharField(allow_null=True, help_text=QUESTION_HELP_TEXT)
     similarity = serializers.FloatField()
     score = serializers.FloatField(allow_null=True)
     verdict = serializers.CharField(
@@ -123,7 +123,7 @@ class ExplanationSerializer(serializers.Serializer[Any]):
 # An explanation as JSON: the shape of `ExplanationSerializer`.
 
 
-def explanation_body(found: Explanation, *, texts: bool) -> dict[str, Any]:
+def serialize_explanation(found: Explanation, *, texts: bool) -> dict[str, Any]:
     """`ExplanationSerializer`'s shape. `texts`: whether the reader may see what others asked."""
     decided, looked = found.decided_call, found.full_lookup
     plan, key, keys = decided.plan, decided.key, looked.cache_keys
@@ -137,12 +137,12 @@ def explanation_body(found: Explanation, *, texts: bool) -> dict[str, Any]:
         "key": key.name or None,
         "route": decided.resolved_route.name,
         "scope": keys.scope if keys else None,
-        "decision": _decision(found),
+        "decision": _serialize_decision(found),
         "exact": {
             "key": keys.exact if keys else None,
             "sent_key": keys.compressed if keys else None,
         },
-        "semantic": _semantic(found, texts=texts),
+        "semantic": _serialize_semantic(found, texts=texts),
         "compression": None
         if looked.compression is None
         else {
@@ -152,7 +152,7 @@ def explanation_body(found: Explanation, *, texts: bool) -> dict[str, Any]:
     }
 
 
-def _decision(found: Explanation) -> dict[str, Any]:
+def _serialize_decision(found: Explanation) -> dict[str, Any]:
     call, hit = found.decided_call, found.hit
     veto = call.vetoes[0] if call.tier == "miss" and call.vetoes else ""
     return {
@@ -168,7 +168,7 @@ def _decision(found: Explanation) -> dict[str, Any]:
     }
 
 
-def _semantic(found: Explanation, *, texts: bool) -> dict[str, Any]:
+def _serialize_semantic(found: Explanation, *, texts: bool) -> dict[str, Any]:
     call = found.full_lookup
     cache = call.plan.cache if call.plan else None
     bucket = call.cache_keys.bucket if call.cache_keys else None
@@ -187,11 +187,15 @@ def _semantic(found: Explanation, *, texts: bool) -> dict[str, Any]:
         "bucket": bucket,
         "match": cache.match if cache else None,
         "threshold": effective_threshold(call) if cache and backend else None,
-        "nearest": [_neighbour(each, found, texts=texts) for each in found.nearest_candidates],
+        "nearest": [
+            _serialize_neighbour(each, found, texts=texts) for each in found.nearest_candidates
+        ],
     }
 
 
-def _neighbour(candidate: Candidate, found: Explanation, *, texts: bool) -> dict[str, Any]:
+def _serialize_neighbour(
+    candidate: Candidate, found: Explanation, *, texts: bool
+) -> dict[str, Any]:
     judged = next(
         (
             each
@@ -205,11 +209,13 @@ def _neighbour(candidate: Candidate, found: Explanation, *, texts: bool) -> dict
         "question": candidate.question if texts else None,
         "similarity": round(candidate.similarity, 4),
         "score": judged.score if judged else None,
-        "verdict": _verdict(candidate, judged, found),
+        "verdict": _describe_verdict(candidate, judged, found),
     }
 
 
-def _verdict(candidate: Candidate, judged: CandidateVerdict | None, found: Explanation) -> str:
+def _describe_verdict(
+    candidate: Candidate, judged: CandidateVerdict | None, found: Explanation
+) -> str:
     call = found.full_lookup
     if judged is not None:
         return judged.reason or "served"

@@ -3,7 +3,7 @@
 import time
 from dataclasses import replace
 
-from plans.errors import Refusal
+from plans.errors import ApiError
 from plans.models import Plan, Tenant
 from plans.snapshot import KeySnapshot
 from proxy import bridge
@@ -14,31 +14,33 @@ from proxy.pipeline.clients import NullClient
 from proxy.pipeline.explain import Explanation, explain_request
 from proxy.pipeline.toolbox import Toolbox
 
-NEIGHBOURS = 5
-SECONDS = 2.0  # for the caches, which have their own deadlines; compression has its own too
-PATIENCE = 15.0
+MAX_NEIGHBOURS = 5
+CACHE_TIMEOUT_SECONDS = (
+    2.0  # for the caches, which have their own deadlines; compression has its own too
+)
+EXPLAIN_TIMEOUT_SECONDS = 15.0
 
 
-class KeyUnknown(Refusal):
+class KeyNotFound(ApiError):
     status = 404
     code = "key_not_found"
 
 
-class NobodyAsks(Refusal):
+class CallerRequired(ApiError):
     status = 400
 
 
-class NotInForce(Refusal):
+class PlanNotActive(ApiError):
     status = 409
     code = "plan_not_in_force"
 
 
-class Unavailable(Refusal):
+class ExplainUnavailable(ApiError):
     status = 503
     code = "explain_unavailable"
 
 
-def explained(raw: bytes, plan: Plan, tenant: Tenant | None, key: str) -> Explanation:
+def explain_raw_request(raw: bytes, plan: Plan, tenant: Tenant | None, key: str) -> Explanation:
     """What would become of this body, sent by that key (id or name; "": by any key of the tenant)
     under that plan.
 
@@ -48,7 +50,7 @@ def explained(raw: bytes, plan: Plan, tenant: Tenant | None, key: str) -> Explan
     async def work(tools: Toolbox) -> Explanation:
         directory = tools.config_source.config
         now = time.monotonic()
-        asker = asking(directory, plan, tenant, key)
+        asker = find_caller(directory, plan, tenant, key)
         call = Call(
             request_id=new_request_id(),
             at=time.time(),
@@ -58,28 +60,30 @@ def explained(raw: bytes, plan: Plan, tenant: Tenant | None, key: str) -> Explan
             key=asker,
             raw_body=raw,
         )
-        within = replace(tools, limits=replace(tools.limits, cache_seconds=SECONDS))
+        within = replace(tools, limits=replace(tools.limits, cache_seconds=CACHE_TIMEOUT_SECONDS))
         return await explain_request(
-            call, within, plan=plan.name, neighbours=NEIGHBOURS, seconds=SECONDS
+            call, within, plan=plan.name, neighbours=MAX_NEIGHBOURS, seconds=CACHE_TIMEOUT_SECONDS
         )
 
     try:
-        found = bridge.run(work, seconds=PATIENCE)
-    except bridge.Elsewhere:
-        raise Unavailable(
+        found = bridge.run_in_loop(work, seconds=EXPLAIN_TIMEOUT_SECONDS)
+    except bridge.GatewayNotRunning:
+        raise ExplainUnavailable(
             "The gateway does not run in this process, so it cannot be asked."
         ) from None
     except TimeoutError:
-        raise Unavailable("The caches did not answer in time: try again.") from None
+        raise ExplainUnavailable("The caches did not answer in time: try again.") from None
     if found.decided_call.plan is None or found.decided_call.plan.id != plan.pk:
-        raise NotInForce(
+        raise PlanNotActive(
             "For this tenant another plan of that name is in force, or this one has not been read "
             "yet: try again in a moment."
         )
     return found
 
 
-def asking(directory: ConfigSnapshot, plan: Plan, tenant: Tenant | None, key: str) -> KeySnapshot:
+def find_caller(
+    directory: ConfigSnapshot, plan: Plan, tenant: Tenant | None, key: str
+) -> KeySnapshot:
     """The key that is named, else somebody of that tenant or of the plan's.
 
     Raises KeyUnknown, also for another tenant's, or NobodyAsks.
@@ -93,16 +97,16 @@ def asking(directory: ConfigSnapshot, plan: Plan, tenant: Tenant | None, key: st
             each for each in live if each.name == key
         ]
         if not found:
-            raise KeyUnknown("No live virtual key of that id or name.", param="key")
+            raise KeyNotFound("No live virtual key of that id or name.", param="key")
         if len(found) > 1:
-            raise NobodyAsks("Several keys have that name: give the id.", param="key")
+            raise CallerRequired("Several keys have that name: give the id.", param="key")
         return found[0]
     if owner is None:
-        raise NobodyAsks(
+        raise CallerRequired(
             "This plan is open to every tenant: say who asks, by ?key= or ?tenant=.", param="tenant"
         )
     if plan.cache_enabled and plan.scope == Plan.Scope.KEY:
-        raise NobodyAsks(
+        raise CallerRequired(
             "Under this plan each key has its own answers: say which one asks, by ?key=.",
             param="key",
         )

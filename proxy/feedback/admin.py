@@ -10,24 +10,31 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from plans.admin.tenant_scope import Tenanted
+from plans.admin.tenant_scope import TenantScopedAdmin
 from proxy import bridge
-from proxy.feedback.service import NotCached, mark_wrong, others_served, undo
+from proxy.feedback.service import (
+    NotCached,
+    find_other_recipients,
+    report_wrong_answer,
+    withdraw_report,
+)
 from proxy.models import WrongAnswer
-from stats.admin import ReadOnly, RequestEventAdmin
+from stats.admin import ReadOnlyAdmin, RequestEventAdmin
 from stats.models.requests import RequestEvent
 
-ROLES: Final = {
+ROLE_LABELS: Final = {
     "origin": "the answer was made for",
     "follower": "shared its call",
     "exact": "exact hit",
     "semantic": "semantic hit",
 }
-AWAY = "The caches cannot be reached from here: nothing was changed. Try again soon."
+CACHES_UNREACHABLE_MESSAGE = (
+    "The caches cannot be reached from here: nothing was changed. Try again soon."
+)
 
 
 @admin.register(WrongAnswer)
-class WrongAnswerAdmin(Tenanted, ReadOnly):
+class WrongAnswerAdmin(TenantScopedAdmin, ReadOnlyAdmin):
     """The texts of questions and answers are on no page."""
 
     list_display = (
@@ -69,7 +76,7 @@ class WrongAnswerAdmin(Tenanted, ReadOnly):
     actions = ("take_back",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[WrongAnswer]:
-        rows: QuerySet[WrongAnswer] = self.rows_of(WrongAnswer.objects.all(), request)
+        rows: QuerySet[WrongAnswer] = self.filter_tenant_rows(WrongAnswer.objects.all(), request)
         return rows.annotate(number=Count("evicted__entry_id", distinct=True)).defer("embedding")
 
     def has_take_back_permission(self, request: HttpRequest) -> bool:
@@ -96,15 +103,21 @@ class WrongAnswerAdmin(Tenanted, ReadOnly):
 
     @admin.display(description="Who else got it")
     def also_served(self, said: WrongAnswer) -> str:
-        served = others_served(said)
-        total = sum(served.roles.values())
+        served = find_other_recipients(said)
+        total = sum(served.counts_by_role.values())
         if not total:
             return "Nobody"
-        parts = ", ".join(f"{number} {ROLES[role]}" for role, number in served.roles.items())
-        listed = format_html_join(
-            "", "<div>{}</div>", ((_recipient(each, served.role(each)),) for each in served.rows)
+        parts = ", ".join(
+            f"{number} {ROLE_LABELS[role]}" for role, number in served.counts_by_role.items()
         )
-        more = f" The newest {len(served.rows)}:" if total > len(served.rows) else ""
+        listed = format_html_join(
+            "",
+            "<div>{}</div>",
+            ((_format_recipient(each, served.get_role(each)),) for each in served.newest_events),
+        )
+        more = (
+            f" The newest {len(served.newest_events)}:" if total > len(served.newest_events) else ""
+        )
         return format_html(
             "<div>{} request{}: {}.{}</div>{}",
             total,
@@ -121,21 +134,21 @@ class WrongAnswerAdmin(Tenanted, ReadOnly):
         restored = 0
         for said in queryset:
             try:
-                restored += undo(said, by=request.user.get_username())
-            except (bridge.Elsewhere, TimeoutError):
-                self.message_user(request, AWAY, messages.ERROR)
+                restored += withdraw_report(said, by=request.user.get_username())
+            except (bridge.GatewayNotRunning, TimeoutError):
+                self.message_user(request, CACHES_UNREACHABLE_MESSAGE, messages.ERROR)
                 return
             self.log_change(request, said, "Taken back.")
         self.message_user(request, f"Taken back. {restored} stored answers are served again.")
 
 
-def _recipient(row: RequestEvent, role: str) -> SafeString:
+def _format_recipient(row: RequestEvent, role: str) -> SafeString:
     page = reverse("dashboard-request", args=[row.event_id])
     return format_html(
         '{} {} ({}) <a href="{}"><code>{}</code></a>',
         f"{row.at:%Y-%m-%d %H:%M:%S}",
         row.key,
-        ROLES[role],
+        ROLE_LABELS[role],
         page,
         row.pk,
     )
@@ -162,11 +175,11 @@ class MarkableRequestEventAdmin(RequestEventAdmin):
         marked = 0
         for event in queryset:
             try:
-                said = mark_wrong(event, said_by=request.user.get_username())
+                said = report_wrong_answer(event, said_by=request.user.get_username())
             except NotCached:
                 continue
-            except (bridge.Elsewhere, TimeoutError):
-                self.message_user(request, AWAY, messages.ERROR)
+            except (bridge.GatewayNotRunning, TimeoutError):
+                self.message_user(request, CACHES_UNREACHABLE_MESSAGE, messages.ERROR)
                 return
             self.log_change(request, said, "Marked as wrong.")
             marked += 1

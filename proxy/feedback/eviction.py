@@ -14,12 +14,12 @@ from proxy.core.ports import SemanticCache, SemanticEntry
 from proxy.core.sealing import Sealer
 from proxy.pipeline.toolbox import Toolbox
 
-EXACT = "exact"
-MOST = 20  # neighbours
+EXACT_TIER = "exact"
+MAX_NEIGHBOURS = 20  # neighbours
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
+class StoredCopy:
     """An answer as one tier has it.
 
     `tier`: `exact` or the name of the backend, which has it as an `entry`; `value`: the stored
@@ -35,17 +35,17 @@ class Held:
     envelope: Envelope | None = None
 
 
-def opened(sealer: Sealer, held: Held) -> Held:
+def decode_copy(sealer: Sealer, held: StoredCopy) -> StoredCopy:
     """The same with its envelope, where the value stands where it belongs."""
     try:
         envelope = decode_envelope(held.value, sealer)
     except BadEnvelope:
         sealer.refusals.count_refusal(held.tier)
         return held
-    return replace(held, envelope=envelope) if _belongs(envelope, held) else held
+    return replace(held, envelope=envelope) if _matches_location(envelope, held) else held
 
 
-def _belongs(envelope: Envelope, held: Held) -> bool:
+def _matches_location(envelope: Envelope, held: StoredCopy) -> bool:
     if held.entry is None:
         return held.entry_id in (envelope.entry_id, envelope.sent) and not envelope.bucket
     where = (held.entry_id, held.entry.bucket, held.entry.scope)
@@ -56,23 +56,27 @@ def _belongs(envelope: Envelope, held: Held) -> bool:
     ) == where and held.entry.question in ("", envelope.question)
 
 
-async def holdings(tools: Toolbox, entry_id: str) -> list[Held]:
+async def find_copies(tools: Toolbox, entry_id: str) -> list[StoredCopy]:
     """The entry in every tier, then its neighbours.
 
     What cannot be read now, or is not ours, is left out.
     """
-    found = await _held(tools, entry_id, tools.semantic_caches.values(), 1.0)
+    found = await _find_entry_copies(tools, entry_id, tools.semantic_caches.values(), 1.0)
     for held in list(found):
         if held.entry is not None:
-            found += await _neighbours(tools, held.entry, tools.semantic_caches[held.tier])
+            found += await _find_neighbour_copies(
+                tools, held.entry, tools.semantic_caches[held.tier]
+            )
     return found
 
 
-async def _neighbours(tools: Toolbox, entry: SemanticEntry, backend: SemanticCache) -> list[Held]:
+async def _find_neighbour_copies(
+    tools: Toolbox, entry: SemanticEntry, backend: SemanticCache
+) -> list[StoredCopy]:
     near = (
-        await _tried(
+        await _await_or_none(
             backend.find_nearest(
-                entry.bucket, entry.vector, floor=MAX_PENALTY_RADIUS, limit=MOST + 1
+                entry.bucket, entry.vector, floor=MAX_PENALTY_RADIUS, limit=MAX_NEIGHBOURS + 1
             )
         )
         or []
@@ -83,62 +87,72 @@ async def _neighbours(tools: Toolbox, entry: SemanticEntry, backend: SemanticCac
     return [
         held
         for each in others
-        for held in await _held(tools, each.entry_id, [backend], each.similarity)
+        for held in await _find_entry_copies(tools, each.entry_id, [backend], each.similarity)
     ]
 
 
-async def _held(
+async def _find_entry_copies(
     tools: Toolbox, entry_id: str, backends: Iterable[SemanticCache], similarity: float
-) -> list[Held]:
-    value = await _tried(tools.exact_cache.get(entry_id))
+) -> list[StoredCopy]:
+    value = await _await_or_none(tools.exact_cache.get(entry_id))
     found = (
-        [Held(entry_id=entry_id, tier=EXACT, value=value, similarity=similarity)] if value else []
+        [StoredCopy(entry_id=entry_id, tier=EXACT_TIER, value=value, similarity=similarity)]
+        if value
+        else []
     )
-    entries = {backend.name: await _tried(backend.get(entry_id)) for backend in backends}
+    entries = {backend.name: await _await_or_none(backend.get(entry_id)) for backend in backends}
     found += [
-        Held(entry_id=entry_id, tier=name, value=entry.envelope, similarity=similarity, entry=entry)
+        StoredCopy(
+            entry_id=entry_id, tier=name, value=entry.envelope, similarity=similarity, entry=entry
+        )
         for name, entry in entries.items()
         if entry is not None
     ]
     return [
-        held for held in (opened(tools.sealer, each) for each in found) if held.envelope is not None
+        held
+        for held in (decode_copy(tools.sealer, each) for each in found)
+        if held.envelope is not None
     ]
 
 
-async def remove(tools: Toolbox, held: Iterable[Held]) -> None:
+async def remove_copies(tools: Toolbox, held: Iterable[StoredCopy]) -> None:
     """Delete them.
 
     A tier that is away keeps its own, which nobody is served as long as the word stands.
     """
     await asyncio.gather(
         *(
-            _tried(_tier(tools, each).delete(each.entry_id))
+            _await_or_none(_get_tier_cache(tools, each).delete(each.entry_id))
             for each in held
-            if each.tier in {EXACT, *tools.semantic_caches}
+            if each.tier in {EXACT_TIER, *tools.semantic_caches}
         )
     )
 
 
-async def restore(tools: Toolbox, held: Iterable[Held]) -> int:
+async def restore_copies(tools: Toolbox, held: Iterable[StoredCopy]) -> int:
     """Put back what has not expired and was not answered anew since; the number put back.
 
     What is not ours stays out.
     """
     return sum(
         await asyncio.gather(
-            *(_again(tools, each) for each in held if each.tier in {EXACT, *tools.semantic_caches})
+            *(
+                _restore_copy(tools, each)
+                for each in held
+                if each.tier in {EXACT_TIER, *tools.semantic_caches}
+            )
         )
     )
 
 
-async def _again(tools: Toolbox, held: Held) -> bool:
+async def _restore_copy(tools: Toolbox, held: StoredCopy) -> bool:
     if held.envelope is None:
         return False
     left = held.envelope.expires_at - time.time()
     try:
-        if left < 1 or await _tier(tools, held).get(held.entry_id) is not None:
+        if left < 1 or await _get_tier_cache(tools, held).get(held.entry_id) is not None:
             return False
-        value = encode_envelope(_anew(held.envelope), tools.sealer)
+        value = encode_envelope(_advance_creation_time(held.envelope), tools.sealer)
         if held.entry is None:
             await tools.exact_cache.set(held.entry_id, value, int(left))
         else:
@@ -151,17 +165,17 @@ async def _again(tools: Toolbox, held: Held) -> bool:
     return True
 
 
-def _anew(envelope: Envelope) -> Envelope:
+def _advance_creation_time(envelope: Envelope) -> Envelope:
     """As another answer: workers that have not yet heard of the change of mind refuse the old one,
     by the time it was made."""
     return replace(envelope, created_at=min(envelope.created_at + 0.001, envelope.expires_at))
 
 
-def _tier(tools: Toolbox, held: Held) -> Any:
-    return tools.exact_cache if held.tier == EXACT else tools.semantic_caches[held.tier]
+def _get_tier_cache(tools: Toolbox, held: StoredCopy) -> Any:
+    return tools.exact_cache if held.tier == EXACT_TIER else tools.semantic_caches[held.tier]
 
 
-async def _tried(work: Coroutine[Any, Any, Any]) -> Any:
+async def _await_or_none(work: Coroutine[Any, Any, Any]) -> Any:
     """Its result, or None where the tool cannot help."""
     try:
         return await work

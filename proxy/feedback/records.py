@@ -9,15 +9,15 @@ from django.utils import timezone
 from plans.models import Plan
 from proxy.core.config import compute_penalty
 from proxy.core.ports import SemanticEntry
-from proxy.feedback.eviction import Held, opened
+from proxy.feedback.eviction import StoredCopy, decode_copy
 from proxy.models import EvictedAnswer
-from proxy.sealer import sealer
+from proxy.sealer import get_sealer
 from stats.models.requests import RequestEvent
 
-STANDS = timedelta(days=30)
+REPORT_LIFETIME = timedelta(days=30)
 
 
-def answered_by(event: RequestEvent) -> datetime:
+def find_latest_answer_time(event: RequestEvent) -> datetime:
     """When the answer was there at the latest.
 
     One that shared a call got it before it was stored, at its own end.
@@ -25,21 +25,22 @@ def answered_by(event: RequestEvent) -> datetime:
     return event.at + timedelta(milliseconds=event.duration_ms) if event.collapsed else event.at
 
 
-def was_there(held: Held, event: RequestEvent) -> bool:
+def is_older_than_request(held: StoredCopy, event: RequestEvent) -> bool:
     """Whether the answer is older than the request:
     what was stored since was asked anew, perhaps because of it."""
     return (
-        held.envelope is not None and held.envelope.created_at <= answered_by(event).timestamp() + 1
+        held.envelope is not None
+        and held.envelope.created_at <= find_latest_answer_time(event).timestamp() + 1
     )
 
 
-def said_fields(event: RequestEvent, found: list[Held]) -> dict[str, Any]:
+def build_report_fields(event: RequestEvent, found: list[StoredCopy]) -> dict[str, Any]:
     """The fields of a WrongAnswer. Somebody else may have had the entry evicted already."""
     before = EvictedAnswer.objects.filter(entry_id=event.entry_id, said__undone_at=None)
-    held = [*(each for each in found if each.entry_id == event.entry_id), *map(held_of, before)]
-    answer = next((each for each in held if was_there(each, event)), None)
+    held = [*(each for each in found if each.entry_id == event.entry_id), *map(load_copy, before)]
+    answer = next((each for each in held if is_older_than_request(each, event)), None)
     entry = next((each.entry for each in held if each.entry and each.envelope), None)
-    radius, threshold = _penalty(event) if entry else (None, None)
+    radius, threshold = _compute_event_penalty(event) if entry else (None, None)
     return {
         **{
             name: getattr(event, name)
@@ -56,17 +57,17 @@ def said_fields(event: RequestEvent, found: list[Held]) -> dict[str, Any]:
         },
         "bucket": entry.bucket if entry else "",
         "embedder": entry.embedder if entry else "",
-        "embedding": _bytes(entry),
+        "embedding": _encode_vector(entry),
         "radius": radius,
         "threshold": threshold,
         "answered_at": datetime.fromtimestamp(answer.envelope.created_at, UTC)
         if answer and answer.envelope
         else None,
-        "until": timezone.now() + STANDS,
+        "until": timezone.now() + REPORT_LIFETIME,
     }
 
 
-def _penalty(event: RequestEvent) -> tuple[float | None, float | None]:
+def _compute_event_penalty(event: RequestEvent) -> tuple[float | None, float | None]:
     """None for an identical request: its answer was wrong for its own question,
     which no threshold mends."""
     if event.similarity is None:
@@ -80,7 +81,7 @@ def _penalty(event: RequestEvent) -> tuple[float | None, float | None]:
     )
 
 
-def evicted_fields(held: Held) -> dict[str, Any]:
+def build_eviction_fields(held: StoredCopy) -> dict[str, Any]:
     """The fields of an EvictedAnswer."""
     envelope, entry = held.envelope, held.entry
     assert envelope is not None  # noqa: S101 -- what cannot be opened `was_there` for nobody
@@ -98,12 +99,12 @@ def evicted_fields(held: Held) -> dict[str, Any]:
             "bucket": entry.bucket,
             "embedder": entry.embedder,
             "question": entry.question,
-            "embedding": _bytes(entry),
+            "embedding": _encode_vector(entry),
         }
     return row
 
 
-def held_of(row: EvictedAnswer) -> Held:
+def load_copy(row: EvictedAnswer) -> StoredCopy:
     """The answer as it was stored, opened."""
     value, names = (
         bytes(row.value),
@@ -124,11 +125,11 @@ def held_of(row: EvictedAnswer) -> Held:
         entry = SemanticEntry(
             **{name: getattr(row, name) for name in names}, vector=vector, envelope=value
         )
-    held = Held(
+    held = StoredCopy(
         entry_id=row.entry_id, tier=row.tier, value=value, similarity=row.similarity, entry=entry
     )
-    return opened(sealer(), held)
+    return decode_copy(get_sealer(), held)
 
 
-def _bytes(entry: SemanticEntry | None) -> bytes:
+def _encode_vector(entry: SemanticEntry | None) -> bytes:
     return entry.vector.astype(np.float32).tobytes() if entry else b""

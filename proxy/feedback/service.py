@@ -13,19 +13,25 @@ from django.db.models import Count, Q
 from django.utils import timezone
 
 from proxy import bridge
-from proxy.feedback.eviction import holdings, remove, restore
-from proxy.feedback.records import answered_by, evicted_fields, held_of, said_fields, was_there
+from proxy.feedback.eviction import find_copies, remove_copies, restore_copies
+from proxy.feedback.records import (
+    build_eviction_fields,
+    build_report_fields,
+    find_latest_answer_time,
+    is_older_than_request,
+    load_copy,
+)
 from proxy.models import EvictedAnswer, WrongAnswer
 from stats.ledger import deletions
 from stats.models.cache_entries import CacheEntry
 from stats.models.requests import RequestEvent
-from stats.request_ids import made
+from stats.request_ids import build_time_conditions
 
-SECONDS = 10.0
-MAX_LISTED: Final = 100
+CACHES_TIMEOUT_SECONDS = 10.0
+MAX_LISTED_RECIPIENTS: Final = 100
 # A request began so long before its answer was stored, at most.
-MAX_CALL: Final = timedelta(hours=1)
-HITS: Final = ("exact", "semantic")
+MAX_CALL_DURATION: Final = timedelta(hours=1)
+HIT_TIERS: Final = ("exact", "semantic")
 
 
 class NotCached(Exception):
@@ -33,7 +39,7 @@ class NotCached(Exception):
     there is nothing to take out of a cache."""
 
 
-def mark_wrong(event: RequestEvent, *, said_by: str) -> WrongAnswer:
+def report_wrong_answer(event: RequestEvent, *, said_by: str) -> WrongAnswer:
     """Evict what answered this request (or would have, in shadow) with its neighbours,
     and raise the threshold around it. The second time nothing happens. Waits for the caches, so not
     for the loop's own thread.
@@ -45,46 +51,50 @@ def mark_wrong(event: RequestEvent, *, said_by: str) -> WrongAnswer:
         return known
     if not event.entry_id or (event.tier in ("miss", "bypass") and not event.would):
         raise NotCached
-    found = bridge.run(lambda tools: holdings(tools, event.entry_id), seconds=SECONDS)
-    held = [each for each in found if was_there(each, event)]
+    found = bridge.run_in_loop(
+        lambda tools: find_copies(tools, event.entry_id), seconds=CACHES_TIMEOUT_SECONDS
+    )
+    held = [each for each in found if is_older_than_request(each, event)]
     try:
         with transaction.atomic():
-            said = WrongAnswer.objects.create(**said_fields(event, found), said_by=said_by)
+            said = WrongAnswer.objects.create(**build_report_fields(event, found), said_by=said_by)
             EvictedAnswer.objects.bulk_create(
-                EvictedAnswer(said=said, **evicted_fields(each)) for each in held
+                EvictedAnswer(said=said, **build_eviction_fields(each)) for each in held
             )
             RequestEvent.objects.filter(pk=event.pk).update(wrong=True)
     except IntegrityError:  # said twice at the same moment
         return WrongAnswer.objects.get(event_id=event.event_id)
-    bridge.run(lambda tools: remove(tools, held), seconds=SECONDS)
+    bridge.run_in_loop(lambda tools: remove_copies(tools, held), seconds=CACHES_TIMEOUT_SECONDS)
     if all(each.entry_id != event.entry_id for each in found):
-        _doom(event)
+        _mark_unread_deleted(event)
     return said
 
 
-def _doom(event: RequestEvent) -> None:
+def _mark_unread_deleted(event: RequestEvent) -> None:
     """Have the workers delete an answer that could not be read, and so not be told from others:
     as soon as its store is back, or where a former embedder has it."""
-    unread = deletions.entries(deletions.Filter(entry_id=event.entry_id)).filter(
-        created_at__lte=answered_by(event)
+    unread = deletions.find_entries(deletions.EntryFilter(entry_id=event.entry_id)).filter(
+        created_at__lte=find_latest_answer_time(event)
     )
-    deletions.doom(unread, at=timezone.now())
+    deletions.mark_deleted(unread, at=timezone.now())
 
 
-def undo(said: WrongAnswer, *, by: str) -> int:
+def withdraw_report(said: WrongAnswer, *, by: str) -> int:
     """Take the word back: what has not expired is stored again, and the threshold falls;
     the number of stored answers put back. The second time nothing happens. Raises bridge.Elsewhere
     or TimeoutError."""
     if said.undone_at is not None:
         return 0
-    held = [held_of(row) for row in said.evicted.filter(expires_at__gt=time.time())]
-    restored = bridge.run(lambda tools: restore(tools, held), seconds=SECONDS)
+    held = [load_copy(row) for row in said.evicted.filter(expires_at__gt=time.time())]
+    restored = bridge.run_in_loop(
+        lambda tools: restore_copies(tools, held), seconds=CACHES_TIMEOUT_SECONDS
+    )
     WrongAnswer.objects.filter(pk=said.pk).update(undone_at=timezone.now(), undone_by=by)
     RequestEvent.objects.filter(pk=said.event_id).update(wrong=False)
     return restored
 
 
-def forget_expired() -> int:
+def delete_expired_evictions() -> int:
     """Remove what was evicted and could not be put back any more; the number removed.
 
     On a connection of its own.
@@ -103,22 +113,24 @@ class Recipients:
     the ledger knows it; `roles`: how many had it how, such as {"exact": 4}.
     """
 
-    rows: list[RequestEvent]
-    origin: uuid.UUID | None
-    roles: dict[str, int]
+    newest_events: list[RequestEvent]
+    origin_id: uuid.UUID | None
+    counts_by_role: dict[str, int]
 
-    def role(self, row: RequestEvent) -> str:
-        return _role(row, self.origin)
+    def get_role(self, row: RequestEvent) -> str:
+        return _find_role(row, self.origin_id)
 
 
-def others_served(said: WrongAnswer) -> Recipients:
+def find_other_recipients(said: WrongAnswer) -> Recipients:
     """Who else got the same answer: the request it was made for, those that shared its call,
     and the hits."""
     if said.answered_at is None:
         return Recipients([], None, {})
-    ids = {said.entry_id, *_other_ids(said.entry_id)}
+    ids = {said.entry_id, *_list_entry_ids(said.entry_id)}
     rows = RequestEvent.objects.filter(
-        tenant_id=said.tenant_id, entry_id__in=ids, **made(said.answered_at - MAX_CALL)
+        tenant_id=said.tenant_id,
+        entry_id__in=ids,
+        **build_time_conditions(said.answered_at - MAX_CALL_DURATION),
     )
     made_for = (
         rows.filter(tier="miss", would="", collapsed=False, at__lte=said.answered_at)
@@ -126,21 +138,21 @@ def others_served(said: WrongAnswer) -> Recipients:
         .first()
     )
     since = made_for.at if made_for else said.answered_at
-    got_it = Q(tier__in=HITS) | Q(pk=made_for.pk if made_for else None)
+    got_it = Q(tier__in=HIT_TIERS) | Q(pk=made_for.pk if made_for else None)
     others = rows.filter(got_it, at__gte=since).exclude(pk=said.event_id)
     origin = made_for.pk if made_for else None
     counted = others.values_list("tier", "collapsed").annotate(number=Count("event_id")).order_by()
     roles: Counter[str] = Counter()
     for tier, collapsed, number in counted:
         roles["origin" if tier == "miss" else "follower" if collapsed else tier] += number
-    return Recipients(list(others.order_by("-at")[:MAX_LISTED]), origin, dict(roles))
+    return Recipients(list(others.order_by("-at")[:MAX_LISTED_RECIPIENTS]), origin, dict(roles))
 
 
-def _role(row: RequestEvent, origin: uuid.UUID | None) -> str:
+def _find_role(row: RequestEvent, origin: uuid.UUID | None) -> str:
     return "origin" if row.pk == origin else "follower" if row.collapsed else row.tier
 
 
-def _other_ids(entry_id: str) -> list[str]:
+def _list_entry_ids(entry_id: str) -> list[str]:
     """An answer to a chat that was cut has two ids: of the chat as asked, and as sent."""
     found = CacheEntry.objects.filter(Q(pk=entry_id) | Q(sent=entry_id)).values_list("pk", "sent")
     return [each for pair in found for each in pair if each]

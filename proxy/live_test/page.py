@@ -13,17 +13,17 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
 
-from plans.access import tenant_of
-from plans.client_snippets import for_plan
+from plans.access import get_user_tenant
+from plans.client_snippets import build_plan_snippets
 from plans.models import Plan, Tenant
-from proxy.live_test.service import Unreachable, trial
+from proxy.live_test.service import GatewayUnreachable, run_live_test
 from proxy.models import Route
-from proxy.upstreams.selectors import routes_of
+from proxy.upstreams.selectors import select_routes
 
-CHANGE: Final = "plans.change_plan"
+CHANGE_PERMISSION: Final = "plans.change_plan"
 
 
-class TrialForm(forms.Form):
+class LiveTestForm(forms.Form):
     """What to ask, and as whom. A platform's plan is tried for a tenant that is chosen."""
 
     question = forms.CharField(
@@ -44,41 +44,41 @@ class TrialForm(forms.Form):
         super().__init__(
             data, initial={"question": f"Say hello in one short sentence. ({secrets.token_hex(3)})"}
         )
-        own = plan.tenant or tenant_of(person)
+        own = plan.tenant or get_user_tenant(person)
         routes = self.fields["route"]
         assert isinstance(routes, forms.ModelChoiceField)  # noqa: S101 -- likewise
-        routes.queryset = routes_of(own)
+        routes.queryset = select_routes(own)
         tenants = self.fields["tenant"]
         assert isinstance(tenants, forms.ModelChoiceField)  # noqa: S101 -- declared so above
         tenants.queryset = Tenant.objects.filter(pk=own.pk) if own else Tenant.objects.all()
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-def trial_page(request: HttpRequest, plan: int) -> HttpResponse:
+def live_test_page(request: HttpRequest, plan: int) -> HttpResponse:
     """For staff who may change the plan: sending costs money, and makes a key for a minute."""
     row = admin.site.get_model_admin(Plan).get_object(request, str(plan))
     if not isinstance(row, Plan):
         raise Http404
-    if not request.user.has_perm(CHANGE):
+    if not request.user.has_perm(CHANGE_PERMISSION):
         raise PermissionDenied
-    form = TrialForm(row, request.POST or None, person=request.user)
+    form = LiveTestForm(row, request.POST or None, person=request.user)
     page: dict[str, Any] = {
         "title": f"Test of {row.name}",
         "opts": Plan._meta,
         "original": row,
         "form": form,
-        "snippets": for_plan(row, request),
+        "snippets": build_plan_snippets(row, request),
     }
     if form.is_valid():
         try:
-            page["replies"] = trial(
+            page["replies"] = run_live_test(
                 plan=row,
                 tenant=form.cleaned_data["tenant"],
                 route=form.cleaned_data["route"].name,
                 question=form.cleaned_data["question"],
-                base_url=_own_address(request),
+                base_url=_build_own_address(request),
             )
-        except Unreachable as error:
+        except GatewayUnreachable as error:
             page["unreachable"] = str(error)
     status = 400 if form.is_bound and not form.is_valid() else 200
     return render(
@@ -86,7 +86,7 @@ def trial_page(request: HttpRequest, plan: int) -> HttpResponse:
     )
 
 
-def _own_address(request: HttpRequest) -> str:
+def _build_own_address(request: HttpRequest) -> str:
     """Where this very process listens, as its server says;
     no header of a browser has a part in it."""
     host, port = request.META["SERVER_NAME"], request.META["SERVER_PORT"]

@@ -16,14 +16,14 @@ import httpx
 from plans import services
 from plans.models import Plan, Tenant
 
-DEADLINE: Final = 30.0  # seconds for both requests and the wait for the key
-KNOWN_WITHIN: Final = 4.0  # seconds until every worker knows a new key
-SHOWN: Final = 2000  # characters of an answer
-NAME: Final = "Test of a plan"
+LIVE_TEST_TIMEOUT_SECONDS: Final = 30.0  # seconds for both requests and the wait for the key
+KEY_PROPAGATION_SECONDS: Final = 4.0  # seconds until every worker knows a new key
+ANSWER_PREVIEW_LENGTH: Final = 2000  # characters of an answer
+TEST_KEY_NAME: Final = "Test of a plan"
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class LiveTestReply:
     """What came back for one request. `headers`: the gateway's own, by name."""
 
     status: int
@@ -32,26 +32,28 @@ class Reply:
     text: str
 
     @property
-    def hit(self) -> bool:
+    def is_hit(self) -> bool:
         """Whether it was answered from a cache."""
         return self.headers.get("x-tokenthrift-cache", "") in {"exact", "semantic"}
 
 
-class Unreachable(Exception):
+class GatewayUnreachable(Exception):
     """The gateway did not answer, in words."""
 
 
-def trial(*, plan: Plan, tenant: Tenant, route: str, question: str, base_url: str) -> list[Reply]:
+def run_live_test(
+    *, plan: Plan, tenant: Tenant, route: str, question: str, base_url: str
+) -> list[LiveTestReply]:
     """The first reply, and the second when the first was one.
 
     Waits up to DEADLINE; raises Unreachable. The key is revoked in any case.
     """
-    until = time.monotonic() + DEADLINE
+    until = time.monotonic() + LIVE_TEST_TIMEOUT_SECONDS
     key, secret = services.issue_virtual_key(
         tenant=tenant,
-        name=NAME,
+        name=TEST_KEY_NAME,
         routes=[route],
-        expires_at=datetime.now(UTC) + timedelta(seconds=2 * DEADLINE),
+        expires_at=datetime.now(UTC) + timedelta(seconds=2 * LIVE_TEST_TIMEOUT_SECONDS),
     )
     body = {
         "model": route,
@@ -60,45 +62,51 @@ def trial(*, plan: Plan, tenant: Tenant, route: str, question: str, base_url: st
         "token_saving_plan_id": plan.name,
     }
     if plan.scope == Plan.Scope.USER:
-        body["user"] = NAME  # such a plan keeps answers of named users alone
+        body["user"] = TEST_KEY_NAME  # such a plan keeps answers of named users alone
     try:
         with httpx.Client(
             base_url=base_url, headers={"authorization": f"Bearer {secret}"}, trust_env=False
         ) as client:
-            first = _until_known(client, body, until)
-            return [first] if first.status >= 400 else [first, _ask(client, body, until)]
+            first = _retry_until_known(client, body, until)
+            return [first] if first.status >= 400 else [first, _send_request(client, body, until)]
     except httpx.TimeoutException as error:
-        raise Unreachable(f"No answer within {DEADLINE:.0f} seconds.") from error
+        raise GatewayUnreachable(
+            f"No answer within {LIVE_TEST_TIMEOUT_SECONDS:.0f} seconds."
+        ) from error
     except httpx.HTTPError as error:
-        raise Unreachable(
+        raise GatewayUnreachable(
             f"The gateway cannot be reached at {base_url} ({type(error).__name__})."
         ) from error
     finally:
-        services.revoke(key=key)
+        services.revoke_key(key=key)
 
 
-def _until_known(client: httpx.Client, body: Mapping[str, object], until: float) -> Reply:
+def _retry_until_known(
+    client: httpx.Client, body: Mapping[str, object], until: float
+) -> LiveTestReply:
     """A worker knows a new key a moment after it was made;
     until then it answers 401, which costs nothing."""
-    known = time.monotonic() + KNOWN_WITHIN
+    known = time.monotonic() + KEY_PROPAGATION_SECONDS
     while True:
-        reply = _ask(client, body, until)
+        reply = _send_request(client, body, until)
         if reply.status != 401 or time.monotonic() > known:
             return reply
         time.sleep(0.2)
 
 
-def _ask(client: httpx.Client, body: Mapping[str, object], until: float) -> Reply:
+def _send_request(client: httpx.Client, body: Mapping[str, object], until: float) -> LiveTestReply:
     start = time.monotonic()
     left = until - start
     if left <= 0:
         raise httpx.ReadTimeout("")
     reply = client.post("/chat/completions", json=body, timeout=left)
     headers = {name: value for name, value in reply.headers.items() if name.startswith("x-")}
-    return Reply(reply.status_code, (time.monotonic() - start) * 1000, headers, _text(reply))
+    return LiveTestReply(
+        reply.status_code, (time.monotonic() - start) * 1000, headers, _extract_text(reply)
+    )
 
 
-def _text(reply: httpx.Response) -> str:
+def _extract_text(reply: httpx.Response) -> str:
     """What the model said, or what was refused."""
     try:
         said = reply.json()
@@ -107,4 +115,4 @@ def _text(reply: httpx.Response) -> str:
         )
     except (ValueError, LookupError, TypeError):
         text = reply.text
-    return str(text or "")[:SHOWN]
+    return str(text or "")[:ANSWER_PREVIEW_LENGTH]

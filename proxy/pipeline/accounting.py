@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
 
-from plans.pricing import NO_DETAILS, Details, Price
+from plans.pricing import NO_TOKEN_DETAILS, Price, TokenDetails
 from proxy.core.answers import CachedAnswer
 from proxy.core.compression.types import CompressionResult
 from proxy.core.formats.chat_completions import extract_text
@@ -84,7 +84,7 @@ def savings(call: Call) -> Savings:
                 billed_cost=None if call.abandoned else nothing,
             )
         would = (
-            price.cost(
+            price.compute_cost(
                 prompt=asked,
                 completion=served,
                 cached=expected_cached_tokens(call, asked),
@@ -121,12 +121,12 @@ def billed_amount(call: Call) -> Decimal | None:
     return None if price is None else _list_price(call, price)
 
 
-def _list_price(call: Call, price: Price, details: Details | None = None) -> Decimal:
+def _list_price(call: Call, price: Price, details: TokenDetails | None = None) -> Decimal:
     """By the price list. `details`: others than those of the usage."""
     usage = call.usage
     if not call.attempts and not (usage.prompt_tokens or usage.completion_tokens):
         return Decimal(0)  # nobody was asked: no sum for each request either
-    return price.cost(
+    return price.compute_cost(
         prompt=usage.prompt_tokens,
         completion=usage.completion_tokens,
         cached=usage.cached_tokens,
@@ -163,9 +163,9 @@ def _uncompressed_cost(call: Call, asked: int, price: Price) -> Decimal:
     )
     written = asked - cached if kept and usage.cache_write_tokens else 0
     answered = replace(
-        NO_DETAILS, **{name: getattr(usage.details, name) for name in ANSWER_DETAILS}
+        NO_TOKEN_DETAILS, **{name: getattr(usage.details, name) for name in ANSWER_DETAILS}
     )
-    whole = price.cost(
+    whole = price.compute_cost(
         prompt=asked,
         completion=usage.completion_tokens,
         cached=cached,
@@ -196,10 +196,10 @@ def shadow_savings(call: Call) -> tuple[int, Decimal | None]:
         return cut, None
     sent = max(0, usage.prompt_tokens - cut)
     cached = min(sent, max(0, usage.cached_tokens - cut))
-    whole = price.cost(
+    whole = price.compute_cost(
         prompt=sent + cut, completion=0, cached=min(sent + cut, usage.cached_tokens), at=call.at
     )
-    return cut, whole - price.cost(prompt=sent, completion=0, cached=cached, at=call.at)
+    return cut, whole - price.compute_cost(prompt=sent, completion=0, cached=cached, at=call.at)
 
 
 def count_compared_tokens(call: Call) -> int:

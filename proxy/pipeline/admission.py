@@ -5,7 +5,7 @@ from proxy.core.answers import CachedAnswer, CompleteAnswer
 from proxy.core.caching.eligibility import answer_ineligibility
 from proxy.core.caching.envelope import MAX_ENVELOPE_BYTES
 from proxy.pipeline.call import Call, evolve
-from stats.events import NotKept
+from stats.events import NotStoredReason
 
 # Bytes of an answer up to which it is judged at once, on the event loop; a longer one after it was
 # sent, in a thread.
@@ -44,7 +44,7 @@ def count_answer_bytes(call: Call) -> int:
     return len(call.answer.body) if isinstance(call.answer, CompleteAnswer) else call.streamed_bytes
 
 
-def _find_refusal(call: Call) -> NotKept:
+def _find_refusal(call: Call) -> NotStoredReason:
     if call.outcome in ("cut", "client_closed"):
         return "stream-cut"
     if call.outcome != "ok" or call.status != 200:

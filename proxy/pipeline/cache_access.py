@@ -45,7 +45,7 @@ async def _fetch_exact(call: Call, tools: Toolbox, key: str) -> Envelope | None:
         found = await exact.run(tools.exact_cache.get(key), seconds=cache_seconds_left(call))
         if found is None:
             return None
-        envelope = await open_exact(call, tools, key, found)
+        envelope = await decode_exact(call, tools, key, found)
         if envelope is not None:
             tools.local_cache.store_answer(key, envelope)
             return envelope
@@ -55,7 +55,7 @@ async def _fetch_exact(call: Call, tools: Toolbox, key: str) -> Envelope | None:
     return None
 
 
-async def open_exact(call: Call, tools: Toolbox, key: str, value: bytes) -> Envelope | None:
+async def decode_exact(call: Call, tools: Toolbox, key: str, value: bytes) -> Envelope | None:
     """The envelope stored under this key, or None when we did not seal it for there,
     or it is of another scope: never to be served."""
     envelope = await _decode_envelope(tools, value, "exact")
@@ -67,7 +67,7 @@ async def open_exact(call: Call, tools: Toolbox, key: str, value: bytes) -> Enve
     return envelope
 
 
-async def open_candidate(call: Call, tools: Toolbox, candidate: Candidate) -> Envelope | None:
+async def decode_candidate(call: Call, tools: Toolbox, candidate: Candidate) -> Envelope | None:
     """The envelope of a neighbour, or None when we did not seal it for this entry,
     bucket and question, or it is of another scope."""
     backend = call.plan.cache.backend if call.plan and call.plan.cache else None

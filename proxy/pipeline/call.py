@@ -19,7 +19,7 @@ from proxy.core.types import Message, Vector
 from proxy.core.verification.conversation import ChatTurns
 from proxy.pipeline.clients import NullClient, SharedClient
 from stats.analysis.error_rate import Verdict
-from stats.events import Event, NotKept, Outcome, Tier
+from stats.events import Event, NotStoredReason, Outcome, Tier
 
 __all__ = [
     "Answer",
@@ -176,7 +176,7 @@ class Call:
     streamed_bytes: int = 0
     stream_fault: "CompleteAnswer | ErrorAnswer | None" = None
     usage: Usage = field(default_factory=Usage)
-    not_stored_reason: NotKept = ""
+    not_stored_reason: NotStoredReason = ""
     may_be_stored: bool = False
     outcome: Outcome = "ok"
     status: int = 0

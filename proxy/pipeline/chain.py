@@ -13,7 +13,7 @@ from proxy.pipeline.clients import WatchedClient
 from proxy.pipeline.ledger_records import build_event
 from proxy.pipeline.sampling import check_sample, mark_abandoned
 from proxy.pipeline.stage import Stage, run_stage
-from proxy.pipeline.stage_labels import label_of
+from proxy.pipeline.stage_labels import get_stage_label
 from proxy.pipeline.stages.authenticate import authenticate
 from proxy.pipeline.stages.cache_scope import cache_scope
 from proxy.pipeline.stages.call_upstream import build_request, call_upstream
@@ -177,7 +177,7 @@ async def _find_answer(call: Call, tools: Toolbox) -> Call:
             if call.answer is not None or call.outcome != "ok":
                 break
             call = withhold_hit_in_shadow(await run_stage(stage, call, tools))
-            times.append((label_of(stage.__name__), begun, begun := time.monotonic()))
+            times.append((get_stage_label(stage.__name__), begun, begun := time.monotonic()))
     except GatewayError as error:
         return evolve(call, answer=ErrorAnswer(error), outcome="refused", stage_times=tuple(times))
     except ClientDisconnected:
@@ -218,5 +218,7 @@ async def _finish_call(call: Call, tools: Toolbox) -> Call:
         try:
             call = await stage(call, tools)
         except Exception:
-            log.exception("request %s could not %s", call.request_id, label_of(stage.__name__))
+            log.exception(
+                "request %s could not %s", call.request_id, get_stage_label(stage.__name__)
+            )
     return call

@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from plans.pricing import NO_DETAILS, Details
+from plans.pricing import NO_TOKEN_DETAILS, TokenDetails
 from proxy.core.answers import CachedAnswer, CompleteAnswer, ErrorAnswer
 from proxy.core.caching.envelope import Envelope
 from proxy.core.caching.keys import end_user_digest
@@ -22,17 +22,17 @@ from proxy.pipeline.call import Answer, CacheKeys, Call
 from stats.events import (
     MAX_PLAN_NAME_LENGTH,
     MAX_UPSTREAM_REQUEST_ID_LENGTH,
-    Bill,
+    BillSource,
+    CacheEntryRecord,
     Event,
-    Imprint,
-    Kept,
+    RequestFingerprint,
 )
 
 # The one way out: whatever happened to a request, it becomes one event. Nothing here waits.
 
 MAX_REQUEST_TOKENS: Final = 1_000_000_000  # of one request; sums of many still fit into 64 bits
 MAX_COST_USD: Final = Decimal(99_999_999)
-TOKEN_DETAIL_NAMES: Final = tuple(field.name for field in fields(Details))
+TOKEN_DETAIL_NAMES: Final = tuple(field.name for field in fields(TokenDetails))
 # A provider's word for an error that is short and plain enough for the ledger: `error_code` has 64
 # characters.
 ERROR_CODE_PATTERN = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -133,7 +133,7 @@ def build_event(call: Call) -> Event:
     )
 
 
-def _bill_source(call: Call) -> Bill:
+def _bill_source(call: Call) -> BillSource:
     """Where the bill comes from."""
     if not call.attempts:
         return ""
@@ -142,9 +142,9 @@ def _bill_source(call: Call) -> Bill:
     return "list" if call.usage.charged_usd is None else "charged"
 
 
-def _token_details(details: Details) -> dict[str, int]:
+def _token_details(details: TokenDetails) -> dict[str, int]:
     """Those above 0, by name."""
-    if details is NO_DETAILS:
+    if details is NO_TOKEN_DETAILS:
         return {}
     return {name: number for name in TOKEN_DETAIL_NAMES if (number := getattr(details, name))}
 
@@ -212,7 +212,7 @@ def _nearest_similarity(call: Call) -> float | None:
 MAX_QUANTIZED = 127
 
 
-def build_fingerprint(call: Call, *, pepper: str) -> Imprint | None:
+def build_fingerprint(call: Call, *, pepper: str) -> RequestFingerprint | None:
     """None of a request that the caches had nothing to do with, or must not answer,
     and of one that got no answer."""
     keys = call.shadow_keys or (call.cache_keys if call.reads_cache else None)
@@ -225,7 +225,7 @@ def build_fingerprint(call: Call, *, pepper: str) -> Imprint | None:
         or call.outcome != "ok"
     ):
         return None
-    return Imprint(
+    return RequestFingerprint(
         event_id=call.request_id,
         at=call.at,
         tenant_id=call.key.tenant_id,
@@ -260,12 +260,12 @@ def build_entry_record(
     size: int,
     ttl: int,
     pepper: str,
-) -> Kept:
+) -> CacheEntryRecord:
     """`exact`: the keys it is stored under in the exact tier, `entry`: what the semantic one gets;
     `size`: of the encoded envelope in bytes; `ttl`: how long the stores keep it, in seconds."""
     assert call.key is not None and call.plan is not None and call.plan.cache is not None  # noqa: S101, PT018 -- there are no keys without
     semantic = size + len(entry.question.encode()) + 2 * len(entry.vector) if entry else 0
-    return Kept(
+    return CacheEntryRecord(
         entry_id=keys.exact,
         sent=keys.compressed or "",
         tenant_id=call.key.tenant_id,

@@ -21,7 +21,7 @@ from proxy.core.quality.answer_comparison import extract_answer_text, same_text
 from proxy.pipeline.background_calls import derived_call
 from proxy.pipeline.call import Call, evolve
 from stats.analysis.error_rate import Verdict
-from stats.events import JUDGE
+from stats.events import JUDGE_REASON
 
 JUDGE_TIMEOUT_SECONDS: Final = 20.0
 # Characters of an answer. To judge the beginning of a longer one would be to overlook its end; the
@@ -109,7 +109,7 @@ def _build_judge_call(call: Call, request: ChatRequest) -> Call:
         call,
         request=request,
         route=call.config.routes.get(request.model),
-        reason=JUDGE,
+        reason=JUDGE_REASON,
         cohort="",  # it is no sample itself
         verdict="",
         sample_candidate=None,

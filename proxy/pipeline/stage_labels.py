@@ -35,6 +35,6 @@ LABELS: Final[Mapping[str, str]] = {
 }
 
 
-def label_of(function: str) -> str:
+def get_stage_label(function: str) -> str:
     """The label of the stage of that name."""
     return LABELS.get(function, function)

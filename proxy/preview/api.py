@@ -11,24 +11,26 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from plans import selectors
-from plans.api.authentication import owner_of
-from plans.api.openapi import TENANT, refusals
-from plans.errors import Refusal
+from plans.api.authentication import get_plan_owner
+from plans.api.openapi import TENANT_PARAMETER, build_error_responses
+from plans.errors import ApiError
 from proxy.conf import conf
 from proxy.core.errors import BadRequest, BodyTooLarge, GatewayError, ToolUnavailable
 from proxy.core.formats import chat_completions
 from proxy.core.types import Message
-from proxy.preview.serializers import PreviewRequestSerializer, PreviewSerializer, preview_body
-from proxy.preview.service import priced_preview, settings_for
+from proxy.preview.serializers import PreviewRequestSerializer, PreviewSerializer, serialize_preview
+from proxy.preview.service import build_priced_preview, resolve_compression_settings
 from proxy.upstreams.selectors import find_model
 
-NAME = OpenApiParameter("plan", str, OpenApiParameter.PATH, description="The plan's name.")
-FIELDS: Final = ("messages", "model", "compression")
+PLAN_PARAMETER = OpenApiParameter(
+    "plan", str, OpenApiParameter.PATH, description="The plan's name."
+)
+ACCEPTED_FIELDS: Final = ("messages", "model", "compression")
 # Twice what the engines read: a preview says everything again.
-MAX_BYTES: Final = 2_000_000
+MAX_BODY_BYTES: Final = 2_000_000
 
 
-class PreviewUnavailable(Refusal):
+class PreviewUnavailable(ApiError):
     status = 503
     code = "preview_unavailable"
 
@@ -44,7 +46,7 @@ class ChatParser(BaseParser):
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
-        limit = min(MAX_BYTES, conf.limits.max_body_bytes)
+        limit = min(MAX_BODY_BYTES, conf.limits.max_body_bytes)
         body = stream.read(limit + 1)
         if len(body) > limit:
             raise BodyTooLarge(f"The body is larger than the {limit} bytes accepted.")
@@ -59,25 +61,28 @@ class PlanPreviewView(APIView):
 
     @extend_schema(
         operation_id="plan_preview",
-        parameters=[NAME, TENANT],
+        parameters=[PLAN_PARAMETER, TENANT_PARAMETER],
         request=PreviewRequestSerializer,
-        responses={200: PreviewSerializer} | refusals(400, 401, 403, 404, 413, 415, 503),
+        responses={200: PreviewSerializer}
+        | build_error_responses(400, 401, 403, 404, 413, 415, 503),
     )
     def post(self, request: Request, plan: str) -> Response:
         """What the plan would send of a chat, sentence by sentence, and what it costs either way.
 
         Nothing is sent anywhere, stored or logged.
         """
-        row = selectors.find_plan(owner_of(request), plan)
-        messages, name, draft = _asked(cast(dict[str, Any], request.data))
-        settings, model = settings_for(row, draft), find_model(name, row.tenant)
+        row = selectors.find_plan(get_plan_owner(request), plan)
+        messages, name, draft = _parse_body(cast(dict[str, Any], request.data))
+        settings, model = resolve_compression_settings(row, draft), find_model(name, row.tenant)
         try:
-            found = priced_preview(messages, settings, model)
+            found = build_priced_preview(messages, settings, model)
         except ToolUnavailable as error:
             raise PreviewUnavailable(
                 f"This chat cannot be compressed ({error.reason}): it would go out whole."
             ) from None
-        return Response(preview_body(row.snapshot(), asdict(settings), model, found, messages))
+        return Response(
+            serialize_preview(row.build_snapshot(), asdict(settings), model, found, messages)
+        )
 
     def handle_exception(self, exc: Exception) -> Response:
         """What /v1 would refuse is refused as it does."""
@@ -86,12 +91,14 @@ class PlanPreviewView(APIView):
         return super().handle_exception(exc)
 
 
-def _asked(body: dict[str, Any]) -> tuple[list[Message], str | None, dict[str, Any]]:
+def _parse_body(body: dict[str, Any]) -> tuple[list[Message], str | None, dict[str, Any]]:
     """The messages, the model's name and the half of a plan to try,
     "compression" being its one field. Raises BadRequest."""
     for name in body:
-        if name not in FIELDS:
-            raise BadRequest(f"Unknown field. Accepted here: {', '.join(FIELDS)}.", param=name[:64])
+        if name not in ACCEPTED_FIELDS:
+            raise BadRequest(
+                f"Unknown field. Accepted here: {', '.join(ACCEPTED_FIELDS)}.", param=name[:64]
+            )
     model = body.get("model")
     if model is not None and not (isinstance(model, str) and model):
         raise BadRequest(

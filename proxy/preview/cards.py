@@ -19,7 +19,7 @@ from proxy.core.compression.units import (
 from proxy.core.types import Message
 
 # place -> what people call it, and what it means
-PLACES: dict[Place, tuple[str, str]] = {
+PLACE_LABELS: dict[Place, tuple[str, str]] = {
     "protected": (
         "Protected",
         "sent as it is: system text, the final question, marked for the provider's cache",
@@ -38,7 +38,7 @@ PLACES: dict[Place, tuple[str, str]] = {
     "left out": ("Left out", "not sent"),
 }
 # Rows of the table of scores.
-ROWS = 100
+MAX_SCORE_ROWS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Stretch:
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
+class MessageCard:
     """A message, or several that share one fate.
 
     `number`: "7" or "7-9", "" for one that the gateway wrote.
@@ -70,16 +70,16 @@ class Card:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ScoreRow:
     """A judged piece in the table of scores."""
 
     number: int
-    shown: PreviewSpan
+    span: PreviewSpan
     label: str
     kind: str
 
 
-def asked_cards(messages: list[Message], preview: Preview) -> list[Card]:
+def build_asked_cards(messages: list[Message], preview: Preview) -> list[MessageCard]:
     """The chat as asked."""
     cards = []
     for (first, last), some in groupby(
@@ -87,15 +87,23 @@ def asked_cards(messages: list[Message], preview: Preview) -> list[Card]:
     ):
         pieces = list(some)
         stretches, places = (
-            list(_stretches(_texts(messages, pieces[0][1]), pieces)),
+            list(_iter_stretches(_list_source_texts(messages, pieces[0][1]), pieces)),
             {shown.place for _, shown in pieces},
         )
         who = get_speaker(messages[first]) if first == last else "Tools"
-        cards.append(Card(_number(first, last), who, _label(places), _kind(places), stretches))
+        cards.append(
+            MessageCard(
+                _format_message_numbers(first, last),
+                who,
+                _format_label(places),
+                _choose_css_class(places),
+                stretches,
+            )
+        )
     return cards
 
 
-def sent_cards(messages: list[Message], preview: Preview) -> list[Card]:
+def build_sent_cards(messages: list[Message], preview: Preview) -> list[MessageCard]:
     """What would be sent."""
     index = {id(message): place for place, message in enumerate(messages)}
     places: dict[int, Place] = {}
@@ -109,37 +117,41 @@ def sent_cards(messages: list[Message], preview: Preview) -> list[Card]:
     ):
         at = index.get(id(message))
         if at is None:
-            at = _like(message, messages, places, last + 1)
+            at = _find_source_message(message, messages, places, last + 1)
         last = last if at is None else at
-        place = _ours(message) if at is None else places.get(at, "protected")
-        label = PLACES[place][0] if place else "Stand-in"
+        place = _find_gateway_place(message) if at is None else places.get(at, "protected")
+        label = PLACE_LABELS[place][0] if place else "Stand-in"
         numbered = "" if at is None else str(at + 1)
         text = (
-            _text(message)
+            _get_content_text(message)
             if at is None or isinstance(message.get("content"), str)
             else write_unit_text(Unit((0,), UnitPolicy.WHOLE), [message])
         )
         cards.append(
-            Card(
-                numbered, get_speaker(message), label, _class(place or "stand-in"), [Stretch(text)]
+            MessageCard(
+                numbered,
+                get_speaker(message),
+                label,
+                _to_css_class(place or "stand-in"),
+                [Stretch(text)],
             )
         )
     return cards
 
 
-def rows(preview: Preview) -> list[Row]:
+def build_score_rows(preview: Preview) -> list[ScoreRow]:
     """The judged pieces with the highest scores."""
     judged = [
         (number, shown) for number, shown in enumerate(preview.spans) if shown.rank is not None
     ]
     judged.sort(key=lambda item: item[1].rank or 0)
     return [
-        Row(number, shown, PLACES[shown.place][0], _class(shown.place))
-        for number, shown in judged[:ROWS]
+        ScoreRow(number, shown, PLACE_LABELS[shown.place][0], _to_css_class(shown.place))
+        for number, shown in judged[:MAX_SCORE_ROWS]
     ]
 
 
-def _texts(messages: list[Message], shown: PreviewSpan) -> list[str]:
+def _list_source_texts(messages: list[Message], shown: PreviewSpan) -> list[str]:
     """What stands in the message of a piece, by content part,
     or all that was said in the messages that share its fate."""
     if shown.part is not None:
@@ -153,7 +165,9 @@ def _texts(messages: list[Message], shown: PreviewSpan) -> list[str]:
     return [said if said[shown.start : shown.end] == shown.text else ""]
 
 
-def _stretches(said: list[str], pieces: Sequence[tuple[int, PreviewSpan]]) -> Iterator[Stretch]:
+def _iter_stretches(
+    said: list[str], pieces: Sequence[tuple[int, PreviewSpan]]
+) -> Iterator[Stretch]:
     """The pieces of a message with what stands between and around them."""
     for part, some in groupby(pieces, key=lambda item: item[1].part or 0):
         at = 0
@@ -162,8 +176,8 @@ def _stretches(said: list[str], pieces: Sequence[tuple[int, PreviewSpan]]) -> It
                 yield Stretch(between)
             yield Stretch(
                 shown.text,
-                _class(shown.place),
-                _tip(shown),
+                _to_css_class(shown.place),
+                _format_tip(shown),
                 number if shown.rank is not None else None,
             )
             at = shown.end
@@ -171,12 +185,12 @@ def _stretches(said: list[str], pieces: Sequence[tuple[int, PreviewSpan]]) -> It
             yield Stretch(after)
 
 
-def _like(
+def _find_source_message(
     message: Message, messages: list[Message], places: dict[int, Place], start: int
 ) -> int | None:
     """Which message from `start` on this one is a part of:
     its text was cut in the middle, or its old reasoning shortened."""
-    if _ours(message) or message in (
+    if _find_gateway_place(message) or message in (
         ASSISTANT_PLACEHOLDER,
         REASONING_PLACEHOLDER,
         USER_PLACEHOLDER,
@@ -184,40 +198,41 @@ def _like(
         return None
     for at in range(start, len(messages)):
         if messages[at].get("role") == message.get("role") and (
-            places.get(at) == "shortened" or _said(messages[at]) == _said(message)
+            places.get(at) == "shortened"
+            or _extract_content(messages[at]) == _extract_content(message)
         ):
             return at
     return None
 
 
-def _said(message: Message) -> tuple[object, object]:
+def _extract_content(message: Message) -> tuple[object, object]:
     return message.get("content"), message.get("tool_calls")
 
 
-def _tip(shown: PreviewSpan) -> str:
-    name = PLACES[shown.place][0]
+def _format_tip(shown: PreviewSpan) -> str:
+    name = PLACE_LABELS[shown.place][0]
     return name if shown.rank is None else f"{name} · rank {shown.rank} · score {shown.score:.4g}"
 
 
-def _number(first: int, last: int) -> str:
+def _format_message_numbers(first: int, last: int) -> str:
     return str(first + 1) if first == last else f"{first + 1}\N{EN DASH}{last + 1}"
 
 
-def _label(places: set[Place]) -> str:
-    return ", ".join(name for place, (name, _) in PLACES.items() if place in places)
+def _format_label(places: set[Place]) -> str:
+    return ", ".join(name for place, (name, _) in PLACE_LABELS.items() if place in places)
 
 
-def _kind(places: set[Place]) -> str:
-    return _class(next(iter(places))) if len(places) == 1 else "mixed"
+def _choose_css_class(places: set[Place]) -> str:
+    return _to_css_class(next(iter(places))) if len(places) == 1 else "mixed"
 
 
-def _class(place: str) -> str:
+def _to_css_class(place: str) -> str:
     return place.replace(" ", "-")
 
 
-def _ours(message: Message) -> Place | None:
+def _find_gateway_place(message: Message) -> Place | None:
     """What a message of the gateway's own is; None for a stand-in that keeps the roles in turn."""
-    text = _text(message)
+    text = _get_content_text(message)
     return (
         "block"
         if text.startswith(BLOCK_HEADING)
@@ -227,5 +242,5 @@ def _ours(message: Message) -> Place | None:
     )
 
 
-def _text(message: Message) -> str:
+def _get_content_text(message: Message) -> str:
     return str(message.get("content"))

@@ -20,36 +20,36 @@ from proxy.conf import conf
 from proxy.core.errors import BadRequest
 from proxy.core.formats.pasted_chat import PastedChat, parse_pasted_chat
 from proxy.core.types import Message
-from proxy.preview.service import settings_for
-from proxy.upstreams.selectors import PricedModel, find_model, routes_of
+from proxy.preview.service import resolve_compression_settings
+from proxy.upstreams.selectors import PricedModel, find_model, select_routes
 
 # Some 100,000 tokens: what a page can show and a person can look through.
-LONGEST: Final = 400_000
-FOLDER: Final = Path(__file__).parent / "examples"
+MAX_CHAT_LENGTH: Final = 400_000
+EXAMPLES_FOLDER: Final = Path(__file__).parent / "examples"
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
+class ExampleChat:
     """A built-in chat, and a budget small enough for something to be left out of it."""
 
     title: str
-    file: str
-    budget: int
+    file_name: str
+    budget_tokens: int
 
     @property
     def text(self) -> str:
-        return (FOLDER / self.file).read_text("utf-8")
+        return (EXAMPLES_FOLDER / self.file_name).read_text("utf-8")
 
 
 EXAMPLES: Final = {
-    "moving": Example("Moving house, as lines", "moving.txt", 900),
-    "support": Example("A support desk with tools, as JSON", "support.json", 900),
+    "moving": ExampleChat("Moving house, as lines", "moving.txt", 900),
+    "support": ExampleChat("A support desk with tools, as JSON", "support.json", 900),
 }
-FIELDS: Final = ("engine", "focus", "max_input_tokens", "when", "language")
+DRAFT_FIELDS: Final = ("engine", "focus", "max_input_tokens", "when", "language")
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class PreviewInput:
     """What to look at."""
 
     messages: list[Message]
@@ -73,41 +73,43 @@ class PreviewForm(forms.Form):
     engine = forms.ChoiceField()
     focus = forms.ChoiceField(label="Chosen for", required=False)
     max_input_tokens = forms.IntegerField(
-        label="Most input tokens", min_value=validation.MIN_BUDGET, max_value=validation.INT32
+        label="Most input tokens",
+        min_value=validation.MIN_INPUT_TOKENS,
+        max_value=validation.MAX_INT32,
     )
     when = forms.ChoiceField(label="Shorten")
     language = forms.ChoiceField()
     model = forms.ChoiceField(required=False)
 
     def __init__(self, plan: Plan, data: MultiValueDict[str, str] | None = None) -> None:
-        half = plan.snapshot().compression or validation.COMPRESSION
-        super().__init__(data, initial={name: getattr(half, name) for name in FIELDS})
+        half = plan.build_snapshot().compression or validation.DEFAULT_COMPRESSION
+        super().__init__(data, initial={name: getattr(half, name) for name in DRAFT_FIELDS})
         self.plan = plan
-        system = capabilities.current()
-        self._choose(
-            "engine", [(engine.name, engine.title) for engine in system.compression_engines()]
+        system = capabilities.get_capabilities()
+        self._set_choices(
+            "engine", [(engine.name, engine.title) for engine in system.list_compression_engines()]
         )
-        self._choose(
+        self._set_choices(
             "focus", [(value, label.partition(":")[0]) for value, label in Plan.Focus.choices]
         )
-        self._choose(
+        self._set_choices(
             "when", [(value, label.partition(":")[0]) for value, label in Plan.When.choices]
         )
-        self._choose(
-            "language", [(language, language.capitalize()) for language in system.languages()]
+        self._set_choices(
+            "language", [(language, language.capitalize()) for language in system.list_languages()]
         )
-        routes = routes_of(plan.tenant).values_list("name", "model")
-        self._choose(
+        routes = select_routes(plan.tenant).values_list("name", "model")
+        self._set_choices(
             "model",
             [
                 ("", "As in the chat, or the first route"),
                 *((name, f"{name} ({model})") for name, model in routes),
             ],
         )
-        self._chat: PastedChat | None = None
-        self.wanted: Wanted | None = None
+        self._pasted_chat: PastedChat | None = None
+        self.preview_input: PreviewInput | None = None
 
-    def _choose(self, name: str, choices: list[tuple[str, str]]) -> None:
+    def _set_choices(self, name: str, choices: list[tuple[str, str]]) -> None:
         field = self.fields[name]
         assert isinstance(field, forms.ChoiceField)  # noqa: S101 -- declared so above
         field.choices = choices
@@ -116,47 +118,48 @@ class PreviewForm(forms.Form):
         text: str = self.cleaned_data["chat_text"]
         if not text.strip():
             raise forms.ValidationError("Paste a chat, or take one of the examples.")
-        if len(text) > LONGEST:
+        if len(text) > MAX_CHAT_LENGTH:
             raise forms.ValidationError(
-                f"This chat has {len(text):,} characters, and this page shows {LONGEST:,} at "
+                f"This chat has {len(text):,} characters, and this page shows {MAX_CHAT_LENGTH:,} "
+                "at "
                 "most. The API takes longer ones: POST "
                 f"/token-saving/plans/{self.plan.name}/preview"
             )
         try:
-            self._chat = parse_pasted_chat(text, depth=conf.limits.body_limits.depth)
+            self._pasted_chat = parse_pasted_chat(text, depth=conf.limits.body_limits.depth)
         except BadRequest as error:
             raise forms.ValidationError(error.message) from None
         return text
 
     def clean(self) -> dict[str, Any]:
         values = super().clean() or self.cleaned_data
-        draft = {name: values[name] for name in FIELDS if name in values}
+        draft = {name: values[name] for name in DRAFT_FIELDS if name in values}
         if "focus" not in self.changed_data or not draft.get("focus"):
             draft.pop("focus", None)  # another engine brings its own
         try:
-            settings = settings_for(self.plan, {"compression": draft})
+            settings = resolve_compression_settings(self.plan, {"compression": draft})
         except InvalidPlan as refusal:
             for param, problem in refusal.problems.items():
                 field = param.partition(".")[2]
                 if field not in self.errors:  # the form's own check of the field has spoken
                     self.add_error(field if field in self.fields else None, problem)
-        if self._chat and not self.errors:
-            self.wanted = Wanted(
-                self._chat.messages,
+        if self._pasted_chat and not self.errors:
+            self.preview_input = PreviewInput(
+                self._pasted_chat.messages,
                 settings,
-                find_model(values["model"] or self._chat.model, self.plan.tenant),
+                find_model(values["model"] or self._pasted_chat.model, self.plan.tenant),
             )
         return values
 
 
-def drafted(plan: Plan, sent: Mapping[str, str]) -> Plan:
+def build_draft_plan(plan: Plan, sent: Mapping[str, str]) -> Plan:
     """The plan with the compression settings of its own form, in memory alone.
 
     What the preview could not take stays as saved.
     """
     draft = copy(plan)
     draft.compression_engine = sent.get("compression_engine") or None
-    for name in FIELDS[1:]:
+    for name in DRAFT_FIELDS[1:]:
         try:
             value = Plan._meta.get_field(name).clean(sent.get(name), draft)  # type: ignore[union-attr]  # columns all
         except forms.ValidationError:

@@ -12,25 +12,25 @@ from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_http_methods
 
-from plans.access import plans_of
+from plans.access import list_user_plans
 from plans.models import Plan
 from proxy.core.errors import ToolUnavailable
-from proxy.preview.cards import PLACES, asked_cards, rows, sent_cards
-from proxy.preview.form import EXAMPLES, PreviewForm, Wanted, drafted
-from proxy.preview.service import Priced, priced_preview
-from stats.formatting import MINUS
+from proxy.preview.cards import PLACE_LABELS, build_asked_cards, build_score_rows, build_sent_cards
+from proxy.preview.form import EXAMPLES, PreviewForm, PreviewInput, build_draft_plan
+from proxy.preview.service import PricedPreview, build_priced_preview
+from stats.formatting import MINUS_SIGN
 
 # Sentences that a page can show; a chat of 100,000 tokens has some 7,000.
-MOST = 10_000
+MAX_SHOWN_PIECES = 10_000
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def preview_page(request: HttpRequest, plan: int) -> HttpResponseBase:
     """The empty form, or what was asked with its answer. For staff who may see plans."""
-    row = get_object_or_404(plans_of(request.user), pk=plan)
+    row = get_object_or_404(list_user_plans(request.user), pk=plan)
     if not any(request.user.has_perm(f"plans.{action}_plan") for action in ("view", "change")):
         raise PermissionDenied
-    form, example = _form(request, row)
+    form, example = _build_form(request, row)
     page: dict[str, Any] = {
         "title": f"Preview of {row.name}",
         "opts": Plan._meta,
@@ -40,8 +40,8 @@ def preview_page(request: HttpRequest, plan: int) -> HttpResponseBase:
         "example": example,
     }
     status = 200
-    if form.is_valid() and form.wanted:
-        page |= _answer(form.wanted)
+    if form.is_valid() and form.preview_input:
+        page |= _build_result(form.preview_input)
     elif form.is_bound:
         status = 400
     return render(
@@ -49,22 +49,22 @@ def preview_page(request: HttpRequest, plan: int) -> HttpResponseBase:
     )
 
 
-def _form(request: HttpRequest, plan: Plan) -> tuple[PreviewForm, str]:
+def _build_form(request: HttpRequest, plan: Plan) -> tuple[PreviewForm, str]:
     """The form as sent, filled with an example where one was asked for, and that example's name."""
     if request.method != "POST":
         return PreviewForm(plan), ""
     if "compression_engine" in request.POST:  # the plan's own form, which nobody saved yet
-        return PreviewForm(drafted(plan, request.POST)), ""
+        return PreviewForm(build_draft_plan(plan, request.POST)), ""
     data, name = request.POST.copy(), request.POST.get("example", "")
     if example := EXAMPLES.get(name):
-        data["chat_text"], data["max_input_tokens"] = example.text, str(example.budget)
+        data["chat_text"], data["max_input_tokens"] = example.text, str(example.budget_tokens)
     return PreviewForm(plan, data), name if example else ""
 
 
-def _answer(wanted: Wanted) -> dict[str, Any]:
+def _build_result(wanted: PreviewInput) -> dict[str, Any]:
     messages, settings, model = wanted.messages, wanted.settings, wanted.model
     try:
-        found = priced_preview(messages, settings, model)
+        found = build_priced_preview(messages, settings, model)
     except ToolUnavailable as error:
         return {"unavailable": error.reason}
     page = {
@@ -72,42 +72,44 @@ def _answer(wanted: Wanted) -> dict[str, Any]:
         "cut": found.preview.compression,
         "model": model,
         "settings": settings,
-        "figures": _figures(found),
+        "figures": _build_figures(found),
         "bar": f"{100 * found.preview.compression.after / found.preview.compression.before:.1f}",
     }
-    if len(found.preview.spans) > MOST:
+    if len(found.preview.spans) > MAX_SHOWN_PIECES:
         return page | {"pieces": len(found.preview.spans)}
     places = {shown.place for shown in found.preview.spans}
     return page | {
-        "asked": asked_cards(messages, found.preview),
-        "sent": sent_cards(messages, found.preview),
-        "rows": rows(found.preview),
+        "asked": build_asked_cards(messages, found.preview),
+        "sent": build_sent_cards(messages, found.preview),
+        "rows": build_score_rows(found.preview),
         "places": [
-            (place.replace(" ", "-"), *PLACES[place]) for place in PLACES if place in places
+            (place.replace(" ", "-"), *PLACE_LABELS[place])
+            for place in PLACE_LABELS
+            if place in places
         ],
     }
 
 
-def _figures(found: Priced) -> dict[str, Any]:
+def _build_figures(found: PricedPreview) -> dict[str, Any]:
     """Tokens, and dollars for a thousand turns, as asked, as sent, and the difference;
     dollars None without a price."""
     cut, asked, sent = found.preview.compression, found.asked, found.sent
     later = (asked.next_turn, sent.next_turn) if asked and sent else (None, None)
     return {
         "tokens": (cut.before, cut.after, cut.before - cut.after),
-        "now": _dollars(asked.now, sent.now) if asked and sent else None,
-        "next": _dollars(*later),
+        "now": _format_dollar_row(asked.now, sent.now) if asked and sent else None,
+        "next": _format_dollar_row(*later),
         "loses": later[0] is not None and later[1] is not None and later[1] > later[0],
     }
 
 
-def _dollars(asked: Decimal | None, sent: Decimal | None) -> tuple[str, str, str] | None:
+def _format_dollar_row(asked: Decimal | None, sent: Decimal | None) -> tuple[str, str, str] | None:
     """A row of the table, as many decimals in each of its cells."""
     if asked is None or sent is None:
         return None
     row = [1000 * value for value in (asked, sent, asked - sent)]
     places = 2 if max(row) >= 10 else 4
     first, second, saved = (
-        f"{MINUS if value < 0 else ''}${abs(value):,.{places}f}" for value in row
+        f"{MINUS_SIGN if value < 0 else ''}${abs(value):,.{places}f}" for value in row
     )
     return first, second, saved

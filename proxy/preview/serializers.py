@@ -9,7 +9,7 @@ from plans.api.serializers import CompressionSerializer
 from plans.snapshot import PlanSnapshot
 from proxy.core.compression.preview import Place, PromptCost
 from proxy.core.types import Message
-from proxy.preview.service import Priced
+from proxy.preview.service import PricedPreview
 from proxy.upstreams.selectors import PricedModel
 
 
@@ -114,11 +114,11 @@ class PreviewSerializer(serializers.Serializer[Any]):
     pieces = PieceSerializer(many=True)
 
 
-def preview_body(
+def serialize_preview(
     plan: PlanSnapshot,
     compression: dict[str, Any],
     model: PricedModel,
-    found: Priced,
+    found: PricedPreview,
     messages: list[Message],
 ) -> dict[str, Any]:
     """The JSON of a preview of these messages; dollars as text."""
@@ -139,7 +139,7 @@ def preview_body(
             "asked": asdict(found.preview.next_asked),
             "sent": asdict(found.preview.next_sent),
         },
-        "cost_usd": {"asked": _dollars(found.asked), "sent": _dollars(found.sent)}
+        "cost_usd": {"asked": _serialize_cost(found.asked), "sent": _serialize_cost(found.sent)}
         if found.asked and found.sent
         else None,
         "messages": messages if cut.messages is None else cut.messages,
@@ -147,7 +147,7 @@ def preview_body(
     }
 
 
-def _dollars(bill: PromptCost) -> dict[str, str | None]:
+def _serialize_cost(bill: PromptCost) -> dict[str, str | None]:
     return {
         "now": f"{bill.now:f}",
         "next_turn": None if bill.next_turn is None else f"{bill.next_turn:f}",

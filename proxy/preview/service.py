@@ -18,12 +18,12 @@ from proxy.core.compression.preview import Preview, PromptCost, build_preview, c
 from proxy.core.prompt_caching.terms import compression_terms
 from proxy.core.types import Message
 from proxy.engines.compressors.pool import PoolCompressor
-from proxy.engines.compressors.previews import preview_by
+from proxy.engines.compressors.previews import request_preview
 from proxy.upstreams.selectors import PricedModel
 
 
 @dataclass(frozen=True, slots=True)
-class Bench:
+class PreviewWorkers:
     """Where previews are made: the workers, and the loop they belong to."""
 
     loop: asyncio.AbstractEventLoop
@@ -31,7 +31,7 @@ class Bench:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Priced:
+class PricedPreview:
     """A preview and what the prompt costs, as asked and as sent;
     both None where the model has no price."""
 
@@ -42,44 +42,44 @@ class Priced:
 
 @dataclass(slots=True)
 class _State:
-    bench: Bench | None = None
+    workers: PreviewWorkers | None = None
 
 
 _state = _State()
 
 
-def attach(bench: Bench | None) -> None:
+def attach_workers(bench: PreviewWorkers | None) -> None:
     """Called once by whoever starts the request path in this process."""
-    _state.bench = bench
+    _state.workers = bench
 
 
-def priced_preview(
+def build_priced_preview(
     messages: list[Message], settings: CompressionSettings, model: PricedModel
-) -> Priced:
+) -> PricedPreview:
     """What compression would do to the chat, which the provider is taken to hold.
 
     Waits, so not for the loop's own thread. Raises ToolUnavailable when nothing can be said.
     """
     terms = compression_terms(model.price, None) if settings.when == "saves" else None
-    if bench := _state.bench:
-        work = preview_by(bench.pool, messages, settings, model=model.name, terms=terms)
+    if bench := _state.workers:
+        work = request_preview(bench.pool, messages, settings, model=model.name, terms=terms)
         found = asyncio.run_coroutine_threadsafe(work, bench.loop).result()
     else:
         found = build_preview(messages, settings, model=model.name, terms=terms)
     if model.price is None:
-        return Priced(preview=found, asked=None, sent=None)
-    return Priced(
+        return PricedPreview(preview=found, asked=None, sent=None)
+    return PricedPreview(
         preview=found,
         asked=compute_prompt_cost(model.price, found.compression.before, found.next_asked),
         sent=compute_prompt_cost(model.price, found.compression.after, found.next_sent),
     )
 
 
-def settings_for(plan: Plan, draft: Mapping[str, Any]) -> CompressionSettings:
+def resolve_compression_settings(plan: Plan, draft: Mapping[str, Any]) -> CompressionSettings:
     """The plan's compression with a draft of it (`{"compression": {...}}`, or nothing)
     laid over it. Raises InvalidPlan."""
-    half = validation.read(
-        draft, capabilities=capabilities.current(), base=services.draft_of(plan)
+    half = validation.validate_plan(
+        draft, capabilities=capabilities.get_capabilities(), base=services.build_draft(plan)
     ).compression
     if half is None:
         raise InvalidPlan(

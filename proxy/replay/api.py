@@ -9,23 +9,25 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from plans import capabilities, services, validation
-from plans.api.authentication import owner_of
-from plans.api.openapi import TENANT, refusals
+from plans.api.authentication import get_plan_owner
+from plans.api.openapi import TENANT_PARAMETER, build_error_responses
 from plans.api.serializers import PlanChangeSerializer
-from plans.selectors import plan_in_sight
+from plans.selectors import find_visible_plan
 from proxy.core.replay import Totals
-from proxy.replay.service import Trial, expected_wrong, trial
-from stats.analysis.error_rate import Measured
+from proxy.replay.service import PlanReplay, estimate_wrong_hits, replay_plan
+from stats.analysis.error_rate import ErrorRateEstimate
 
-NAME: Final = OpenApiParameter("plan", str, OpenApiParameter.PATH, description="The plan's name.")
-USD: Final = "US dollars as a decimal string."
+PLAN_PARAMETER: Final = OpenApiParameter(
+    "plan", str, OpenApiParameter.PATH, description="The plan's name."
+)
+USD_HELP_TEXT: Final = "US dollars as a decimal string."
 
 
 class SideSerializer(serializers.Serializer[Any]):
     exact_hits = serializers.IntegerField()
     semantic_hits = serializers.FloatField(help_text="A fraction where it is expected.")
-    saved_usd = serializers.CharField(help_text=USD)
-    paid_usd = serializers.CharField(help_text=USD)
+    saved_usd = serializers.CharField(help_text=USD_HELP_TEXT)
+    paid_usd = serializers.CharField(help_text=USD_HELP_TEXT)
     wrong_rate = serializers.FloatField(
         allow_null=True, help_text="Of sampled semantic hits at this threshold; null: no evidence."
     )
@@ -75,9 +77,9 @@ class PlanReplayView(APIView):
 
     @extend_schema(
         operation_id="plan_replay",
-        parameters=[NAME, TENANT],
+        parameters=[PLAN_PARAMETER, TENANT_PARAMETER],
         request=PlanChangeSerializer,
-        responses={200: ReplaySerializer} | refusals(400, 401, 403, 404, 415, 503),
+        responses={200: ReplaySerializer} | build_error_responses(400, 401, 403, 404, 415, 503),
     )
     def post(self, request: Request, plan: str) -> Response:
         """What this change would have done with the requests of the last days:
@@ -86,26 +88,28 @@ class PlanReplayView(APIView):
         The body is that of a PATCH; nothing is saved. Two caches run side by side over digests and
         vectors of the requests, never over their text. A tenant's key sees its own requests.
         """
-        owner = owner_of(request)
-        row = plan_in_sight(owner, plan)
-        draft = validation.read(
-            request.data, capabilities=capabilities.of(row.tenant), base=services.draft_of(row)
+        owner = get_plan_owner(request)
+        row = find_visible_plan(owner, plan)
+        draft = validation.validate_plan(
+            request.data,
+            capabilities=capabilities.get_tenant_capabilities(row.tenant),
+            base=services.build_draft(row),
         )
-        return Response(replay_body(row.name, trial(row, draft, owner)))
+        return Response(serialize_replay(row.name, replay_plan(row, draft, owner)))
 
 
-def replay_body(name: str, found: Trial) -> dict[str, Any]:
+def serialize_replay(name: str, found: PlanReplay) -> dict[str, Any]:
     """`ReplaySerializer`'s shape."""
-    done = found.found
+    done = found.result
     return {
         "object": "replay",
         "plan_name": name,
         "days": found.days,
         "since": found.since,
         "requests": done.requests,
-        "more": found.cut,
-        "now": _side(done.now, found.wrong_now),
-        "then": _side(done.then, found.wrong_then),
+        "more": found.is_truncated,
+        "now": _serialize_totals(done.now, found.wrong_now),
+        "then": _serialize_totals(done.then, found.wrong_then),
         "hits_gained": round(done.gained, 2),
         "hits_lost": round(done.lost, 2),
         "other_answer": done.other,
@@ -114,12 +118,12 @@ def replay_body(name: str, found: Trial) -> dict[str, Any]:
         "keys": found.keys,
         "keys_touched": len(done.keys),
         "unpriced": found.unpriced,
-        "not_replayed": list(found.unseen),
+        "not_replayed": list(found.not_replayed),
     }
 
 
-def _side(side: Totals, wrong: Measured) -> dict[str, Any]:
-    told, expected = wrong.rate is not None, expected_wrong(side.semantic, wrong)
+def _serialize_totals(side: Totals, wrong: ErrorRateEstimate) -> dict[str, Any]:
+    told, expected = wrong.rate is not None, estimate_wrong_hits(side.semantic, wrong)
     return {
         "exact_hits": round(side.exact),
         "semantic_hits": round(side.semantic, 2),

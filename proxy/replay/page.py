@@ -11,12 +11,12 @@ from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_http_methods
 
 from plans import services
-from plans.access import plans_of
-from plans.field_changes import changes
-from plans.forms.form_data import kept
+from plans.access import list_user_plans
+from plans.field_changes import list_field_changes
+from plans.forms.form_data import list_hidden_inputs
 from plans.forms.model_forms import PlanForm
 from plans.models import Plan
-from proxy.replay.service import ReplayUnavailable, expected_wrong, trial
+from proxy.replay.service import ReplayUnavailable, estimate_wrong_hits, replay_plan
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -25,7 +25,7 @@ def replay_page(request: HttpRequest, plan: int) -> HttpResponseBase:
 
     For staff who may see plans.
     """
-    row = get_object_or_404(plans_of(request.user), pk=plan)
+    row = get_object_or_404(list_user_plans(request.user), pk=plan)
     if not any(request.user.has_perm(f"plans.{action}_plan") for action in ("view", "change")):
         raise PermissionDenied
     page: dict[str, Any] = {
@@ -42,22 +42,27 @@ def replay_page(request: HttpRequest, plan: int) -> HttpResponseBase:
                 form.fields[name].label if name in form.fields else "": errors
                 for name, errors in form.errors.items()
             }
-            return _shown(request, page | {"problems": named}, status=400)
-        page |= {"changes": changes(Plan, form.fields, row, draft), "sent": kept(request, "_draft")}
+            return _render_page(request, page | {"problems": named}, status=400)
+        page |= {
+            "changes": list_field_changes(Plan, form.fields, row, draft),
+            "sent": list_hidden_inputs(request, "_draft"),
+        }
     try:
-        found = trial(row, services.draft_of(draft), None)
+        found = replay_plan(row, services.build_draft(draft), None)
     except ReplayUnavailable as error:
-        return _shown(request, page | {"unavailable": error.message}, status=503)
+        return _render_page(request, page | {"unavailable": error.message}, status=503)
     page |= {
         "found": found,
-        "done": found.found,
-        "wrong_now": expected_wrong(found.found.now.semantic, found.wrong_now),
-        "wrong_then": expected_wrong(found.found.then.semantic, found.wrong_then),
+        "done": found.result,
+        "wrong_now": estimate_wrong_hits(found.result.now.semantic, found.wrong_now),
+        "wrong_then": estimate_wrong_hits(found.result.then.semantic, found.wrong_then),
     }
-    return _shown(request, page)
+    return _render_page(request, page)
 
 
-def _shown(request: HttpRequest, page: dict[str, Any], *, status: int = 200) -> HttpResponseBase:
+def _render_page(
+    request: HttpRequest, page: dict[str, Any], *, status: int = 200
+) -> HttpResponseBase:
     return render(
         request, "admin/replay.html", admin.site.each_context(request) | page, status=status
     )

@@ -13,27 +13,26 @@ from typing import Any, Final
 from django.conf import settings
 from django.db import OperationalError, connection, transaction
 
-from plans.errors import Refusal
+from plans.errors import ApiError
 from plans.models import Plan, Tenant
 from plans.snapshot import CacheSettings
-from plans.validation import MAX_ERROR_RATE, Draft
+from plans.validation import MAX_ERROR_RATE, PlanDraft
 from proxy.core.replay import ReplayResult
-from proxy.engines.replay_worker import Work, replay_rows
-from stats.analysis.error_rate import DAYS as SAMPLED_DAYS
-from stats.analysis.error_rate import Measured, Sample, measured
-from stats.ledger.fingerprints import IMPRINTS
+from proxy.engines.replay_worker import ReplayJob, replay_rows
+from stats.analysis.error_rate import WINDOW_DAYS, ErrorRateEstimate, Sample, estimate_error_rate
+from stats.ledger.fingerprints import FINGERPRINTS_TABLE
 from stats.models.requests import RequestEvent
-from stats.reports.selectors import wanted_of
+from stats.reports.selectors import build_plan_query
 from stats.request_ids import first_id
 
-MOST: Final = 50_000  # requests, the latest
-QUICK: Final = 500  # so many are replayed here and now
-SECONDS: Final = 5  # for the database
-PATIENCE: Final = 30  # seconds for the process that replays
+MAX_REPLAYED_REQUESTS: Final = 50_000  # requests, the latest
+MAX_INLINE_REQUESTS: Final = 500  # so many are replayed here and now
+STATEMENT_TIMEOUT_SECONDS: Final = 5  # for the database
+REPLAY_TIMEOUT_SECONDS: Final = 30  # seconds for the process that replays
 log = logging.getLogger("tokenthrift.proxy")
 # What a cache's hits do not depend on, or what cannot be known without the text; in words where a
 # draft changes it.
-UNSEEN: Final = {
+UNREPLAYED_SETTINGS: Final = {
     "backend": "where questions in other words are looked up",
     "context": "what of a chat's earlier turns must agree",
     "window": "how many turns are compared as a whole",
@@ -50,21 +49,21 @@ UNSEEN: Final = {
     "sample_rate": "what sampling costs",
     "judge_model": "what judging costs",
 }
-_NARROW: Final = {"tenant": 0, "key": 1, "user": 1}
-_ROWS: Final = f"""
+_SCOPE_NARROWNESS: Final = {"tenant": 0, "key": 1, "user": 1}
+_REQUESTS_SQL: Final = f"""
 SELECT extract(epoch FROM i.at)::float8, i.key_id, i.end_user, i.asked, i.bucket, i.vector, e.tier, e.would, e.shadow, e.reason,
     e.similarity, e.score, e.would_cost, e.billed_cost, e.spent_cost
-FROM {IMPRINTS} i JOIN {RequestEvent._meta.db_table} e ON e.event_id = i.event_id
-WHERE i.plan_id = %s AND i.at >= %s AND e.event_id >= %s {{owner}} ORDER BY i.at DESC, i.event_id DESC LIMIT {MOST + 1}"""  # noqa: E501 -- SQL is laid out as it is read
+FROM {FINGERPRINTS_TABLE} i JOIN {RequestEvent._meta.db_table} e ON e.event_id = i.event_id
+WHERE i.plan_id = %s AND i.at >= %s AND e.event_id >= %s {{owner}} ORDER BY i.at DESC, i.event_id DESC LIMIT {MAX_REPLAYED_REQUESTS + 1}"""  # noqa: E501 -- SQL is laid out as it is read
 
 
-class ReplayUnavailable(Refusal):
+class ReplayUnavailable(ApiError):
     status = 503
     code = "replay_unavailable"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trial:
+class PlanReplay:
     """`days`: how far back is looked, 0: nothing is kept; `since`: the oldest request replayed;
     `cut`: there are more; `unseen`: what the draft changes besides, in words;
     `wrong_now`/`wrong_then`: sampled hits at either threshold; `unpriced`: requests whose model has
@@ -72,48 +71,50 @@ class Trial:
 
     days: int
     since: datetime | None
-    cut: bool
-    found: ReplayResult
-    unseen: tuple[str, ...]
-    wrong_now: Measured
-    wrong_then: Measured
+    is_truncated: bool
+    result: ReplayResult
+    not_replayed: tuple[str, ...]
+    wrong_now: ErrorRateEstimate
+    wrong_then: ErrorRateEstimate
     unpriced: int
     keys: int
 
 
-def trial(plan: Plan, draft: Draft, owner: Tenant | None) -> Trial:
+def replay_plan(plan: Plan, draft: PlanDraft, owner: Tenant | None) -> PlanReplay:
     """The draft beside the plan in force, on the requests of `owner`; None: of all tenants.
 
     Takes seconds.
     """
     ours, theirs = (
-        plan.snapshot().cache if plan.mode != "off" else None,
+        plan.build_snapshot().cache if plan.mode != "off" else None,
         draft.cache if draft.mode != "off" else None,
     )
     start = datetime.now(UTC) - timedelta(days=settings.IMPRINT_DAYS)
-    raw = _rows(plan, owner, start) if settings.IMPRINT_DAYS else []
-    rows = raw[:MOST]
-    done = _replayed((rows, _plain(ours), _plain(_narrowed(ours, theirs))))
-    samples = _samples(plan, owner, theirs or ours)
-    return Trial(
+    raw = _load_request_rows(plan, owner, start) if settings.IMPRINT_DAYS else []
+    rows = raw[:MAX_REPLAYED_REQUESTS]
+    done = _run_replay(
+        (rows, _to_plain_settings(ours), _to_plain_settings(_limit_scope(ours, theirs)))
+    )
+    samples = _load_samples(plan, owner, theirs or ours)
+    return PlanReplay(
         days=settings.IMPRINT_DAYS,
         since=datetime.fromtimestamp(rows[-1][0], UTC) if rows else None,
-        cut=len(raw) > MOST,
-        found=done,
-        unseen=tuple(_unseen(plan, draft)),
-        wrong_now=_wrong(samples, ours),
-        wrong_then=_wrong(samples, theirs),
+        is_truncated=len(raw) > MAX_REPLAYED_REQUESTS,
+        result=done,
+        not_replayed=tuple(_list_unreplayed_changes(plan, draft)),
+        wrong_now=_estimate_at_threshold(samples, ours),
+        wrong_then=_estimate_at_threshold(samples, theirs),
         unpriced=sum(row[12] is None for row in rows),
         keys=len({row[1] for row in rows}),
     )
 
 
-def _replayed(work: Work) -> ReplayResult:
+def _run_replay(work: ReplayJob) -> ReplayResult:
     """In a process of its own where it takes more than a moment: this one answers requests.
 
     Raises ReplayUnavailable.
     """
-    if len(work[0]) <= QUICK:
+    if len(work[0]) <= MAX_INLINE_REQUESTS:
         return replay_rows(work)
     command = [sys.executable, "-m", "proxy.engines.replay_worker"]
     try:
@@ -122,7 +123,7 @@ def _replayed(work: Work) -> ReplayResult:
             input=pickle.dumps(work),
             capture_output=True,
             cwd=settings.BASE_DIR,
-            timeout=PATIENCE,
+            timeout=REPLAY_TIMEOUT_SECONDS,
             check=True,
         )
     except (subprocess.SubprocessError, OSError) as error:
@@ -134,14 +135,15 @@ def _replayed(work: Work) -> ReplayResult:
             said[-500:].decode(errors="replace"),
         )
         raise ReplayUnavailable(
-            f"These requests could not be replayed within {PATIENCE} s. Try again when "
+            f"These requests could not be replayed within {REPLAY_TIMEOUT_SECONDS} s. Try again "
+            "when "
             "there is less to do."
         ) from error
     found: ReplayResult = pickle.loads(done.stdout)  # noqa: S301 -- likewise
     return found
 
 
-def _plain(cache: CacheSettings | None) -> CacheSettings | None:
+def _to_plain_settings(cache: CacheSettings | None) -> CacheSettings | None:
     """With words where a plan that was not read back has choices of its model,
     which a process without Django does not know."""
     if cache is None:
@@ -153,7 +155,9 @@ def _plain(cache: CacheSettings | None) -> CacheSettings | None:
     return CacheSettings(**values)
 
 
-def expected_wrong(side_semantic: float, wrong: Measured) -> tuple[float, float, float] | None:
+def estimate_wrong_hits(
+    side_semantic: float, wrong: ErrorRateEstimate
+) -> tuple[float, float, float] | None:
     """So many of the semantic hits: expected, and both ends of the 95 % interval of the rate; None:
     no evidence."""
     return (
@@ -163,35 +167,40 @@ def expected_wrong(side_semantic: float, wrong: Measured) -> tuple[float, float,
     )
 
 
-def _rows(plan: Plan, owner: Tenant | None, start: datetime) -> list[tuple[Any, ...]]:
+def _load_request_rows(plan: Plan, owner: Tenant | None, start: datetime) -> list[tuple[Any, ...]]:
     values: list[Any] = [plan.pk, start, first_id(start - timedelta(minutes=1))]
     try:
         with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(f"SET LOCAL statement_timeout = {SECONDS * 1000}")
+            cursor.execute(f"SET LOCAL statement_timeout = {STATEMENT_TIMEOUT_SECONDS * 1000}")
             cursor.execute(
-                _ROWS.format(owner="AND i.tenant_id = %s" if owner else ""),
+                _REQUESTS_SQL.format(owner="AND i.tenant_id = %s" if owner else ""),
                 [*values, owner.pk] if owner else values,
             )
             found: list[tuple[Any, ...]] = cursor.fetchall()
     except OperationalError as error:
         log.warning("requests to replay cannot be read: %s", error)
         raise ReplayUnavailable(
-            f"The requests could not be read within {SECONDS} s. Try again when the "
+            f"The requests could not be read within {STATEMENT_TIMEOUT_SECONDS} s. Try again when "
+            "the "
             "database has less to do."
         ) from error
     return found
 
 
-def _narrowed(ours: CacheSettings | None, theirs: CacheSettings | None) -> CacheSettings | None:
+def _limit_scope(ours: CacheSettings | None, theirs: CacheSettings | None) -> CacheSettings | None:
     """The draft's cache as far as it can be replayed:
     who shares answers can be told within the circle that shared them, not beyond."""
-    if ours is None or theirs is None or _NARROW[theirs.scope] >= _NARROW[ours.scope]:
+    if (
+        ours is None
+        or theirs is None
+        or _SCOPE_NARROWNESS[theirs.scope] >= _SCOPE_NARROWNESS[ours.scope]
+    ):
         return theirs
     return CacheSettings(**asdict(theirs) | {"scope": ours.scope})
 
 
-def _unseen(plan: Plan, draft: Draft) -> Iterator[str]:
-    saved = plan.snapshot()
+def _list_unreplayed_changes(plan: Plan, draft: PlanDraft) -> Iterator[str]:
+    saved = plan.build_snapshot()
     if draft.compression != saved.compression:
         yield "what is cut from long chats, and which answers are none any more for it"
     if draft.holdout != saved.holdout:
@@ -205,17 +214,19 @@ def _unseen(plan: Plan, draft: Draft) -> Iterator[str]:
     before, after = asdict(saved.cache), asdict(draft.cache)
     if before["backend"] is not None and after["backend"] is None:
         before["backend"] = None  # seen: nothing is answered by meaning any more
-    yield from (words for name, words in UNSEEN.items() if before[name] != after[name])
-    wider = _NARROW[after["scope"]] < _NARROW[before["scope"]]
+    yield from (words for name, words in UNREPLAYED_SETTINGS.items() if before[name] != after[name])
+    wider = _SCOPE_NARROWNESS[after["scope"]] < _SCOPE_NARROWNESS[before["scope"]]
     if wider or {before["scope"], after["scope"]} == {"key", "user"}:
         yield "answers shared by more than before"
 
 
-def _samples(plan: Plan, owner: Tenant | None, cache: CacheSettings | None) -> list[Sample]:
+def _load_samples(plan: Plan, owner: Tenant | None, cache: CacheSettings | None) -> list[Sample]:
     """Compared with the provider's answer lately, by the number
     that the draft's threshold is about."""
     column = "score" if cache is None or cache.match == "verified" else "similarity"
-    events = wanted_of(plan, owner, start=datetime.now(UTC) - timedelta(days=SAMPLED_DAYS)).events()
+    events = build_plan_query(
+        plan, owner, start=datetime.now(UTC) - timedelta(days=WINDOW_DAYS)
+    ).query_events()
     rows = events.filter(
         sample__in=("right", "wrong", "unclear"), **{f"{column}__isnull": False}
     ).exclude(basis="")
@@ -225,7 +236,7 @@ def _samples(plan: Plan, owner: Tenant | None, cache: CacheSettings | None) -> l
     ]
 
 
-def _wrong(samples: list[Sample], cache: CacheSettings | None) -> Measured:
+def _estimate_at_threshold(samples: list[Sample], cache: CacheSettings | None) -> ErrorRateEstimate:
     threshold = cache.similarity_threshold if cache else 1.0
     # Of which the rate is used, whatever the limit.
-    return measured(samples, limit=MAX_ERROR_RATE, threshold=threshold)
+    return estimate_error_rate(samples, limit=MAX_ERROR_RATE, threshold=threshold)

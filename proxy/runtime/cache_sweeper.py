@@ -12,7 +12,7 @@ import logging
 from collections.abc import Awaitable, Sequence
 
 from proxy.core.errors import ToolUnavailable
-from proxy.engines.semantic.pgvector import Connection as Hasty
+from proxy.engines.semantic.pgvector import DropOnCancelConnection
 from proxy.pipeline.toolbox import Toolbox
 from proxy.runtime import cache_sweeper_sql
 from stats import database
@@ -20,49 +20,49 @@ from stats.database import Connection
 from stats.monitoring import metrics
 
 log = logging.getLogger("tokenthrift.proxy")
-EVERY = 0.25  # seconds between looks for deleted entries
-COUNT_EVERY = 2.0  # seconds between counts, or SHARE as long as one took
-SHARE = 50
+SWEEP_INTERVAL_SECONDS = 0.25  # seconds between looks for deleted entries
+COUNT_INTERVAL_SECONDS = 2.0  # seconds between counts, or SHARE as long as one took
+COUNT_PAUSE_FACTOR = 50
 # Seconds for which a store that failed is left alone, and the longest pause while the database is
 # away.
-AWAY = 2.0
-DEADLINE = 10.0
-BATCH = 200
+RETRY_DELAY_SECONDS = 2.0
+DATABASE_TIMEOUT_SECONDS = 10.0
+CLAIM_BATCH_ROWS = 200
 
 
-class Sweeper:
+class CacheSweeper:
     """`info`: a libpq connection string."""
 
     def __init__(self, tools: Toolbox, info: str) -> None:
         self._tools = tools
-        self._info = info
+        self._conninfo = info
         self._conn: Connection | None = None
-        self._away: dict[str, float] = {}
-        self._count_at = 0.0
+        self._stores_away_until: dict[str, float] = {}
+        self._next_count_at = 0.0
 
     async def turn(self) -> None:
         """Sweep; after a failure the next turn connects anew. Raises what `sweep` raises."""
         try:
-            await self.sweep()
+            await self.sweep_stores()
         except Exception:
             self.close()
             raise
 
-    async def sweep(self) -> None:
+    async def sweep_stores(self) -> None:
         """One turn. Raises psycopg.Error, OSError or TimeoutError."""
         if self._conn is None or self._conn.closed:
-            async with asyncio.timeout(database.CONNECT_DEADLINE):
-                self._conn = await Hasty.connect(
-                    self._info, autocommit=True, application_name="tokenthrift-sweeper"
+            async with asyncio.timeout(database.CONNECT_TIMEOUT_SECONDS):
+                self._conn = await DropOnCancelConnection.connect(
+                    self._conninfo, autocommit=True, application_name="tokenthrift-sweeper"
                 )
         now = asyncio.get_running_loop().time()
-        if now >= self._count_at:
-            await self._count(self._conn)
-            while await self._forget(self._conn):
+        if now >= self._next_count_at:
+            await self._count_and_trim(self._conn)
+            while await self._delete_expired_rows(self._conn):
                 pass
             took = asyncio.get_running_loop().time() - now
-            self._count_at = now + max(COUNT_EVERY, SHARE * took)
-        while await self._remove(self._conn):
+            self._next_count_at = now + max(COUNT_INTERVAL_SECONDS, COUNT_PAUSE_FACTOR * took)
+        while await self._remove_batch(self._conn):
             pass
 
     def close(self) -> None:
@@ -71,39 +71,45 @@ class Sweeper:
         if conn is not None:
             conn.pgconn.finish()
 
-    async def _count(self, conn: Connection) -> None:
+    async def _count_and_trim(self, conn: Connection) -> None:
         """Count every tenant's entries, doom what is beyond a quota and
         what belongs to nobody any more."""
-        with database.deadline(conn, DEADLINE):
+        with database.enforce_deadline(conn, DATABASE_TIMEOUT_SECONDS):
             async with conn.transaction():
-                usage = await cache_sweeper_sql.count(conn, every=COUNT_EVERY / 2)
+                usage = await cache_sweeper_sql.count_entries(
+                    conn, every=COUNT_INTERVAL_SECONDS / 2
+                )
                 for each in usage:
                     metrics.CACHE_ENTRIES.labels(each.tenant).set(each.entries)
                     metrics.CACHE_BYTES.labels(each.tenant).set(each.bytes)
-                    await cache_sweeper_sql.trim(conn, each)
+                    await cache_sweeper_sql.trim_tenant(conn, each)
                 if usage:
-                    await cache_sweeper_sql.doom_orphans(conn)
+                    await cache_sweeper_sql.mark_orphans_deleted(conn)
 
-    async def _forget(self, conn: Connection) -> bool:
-        with database.deadline(conn, DEADLINE):
-            return await cache_sweeper_sql.forget_expired(conn)
+    async def _delete_expired_rows(self, conn: Connection) -> bool:
+        with database.enforce_deadline(conn, DATABASE_TIMEOUT_SECONDS):
+            return await cache_sweeper_sql.delete_expired_rows(conn)
 
-    async def _remove(self, conn: Connection) -> bool:
+    async def _remove_batch(self, conn: Connection) -> bool:
         """Take one batch of deleted entries out of their stores; whether there may be more."""
         now = asyncio.get_running_loop().time()
-        away = [name for name, until in self._away.items() if until > now]
-        with database.deadline(conn, DEADLINE):
+        away = [name for name, until in self._stores_away_until.items() if until > now]
+        with database.enforce_deadline(conn, DATABASE_TIMEOUT_SECONDS):
             async with conn.transaction():
-                claimed = await cache_sweeper_sql.claim(conn, away=away, limit=BATCH)
+                claimed = await cache_sweeper_sql.claim_deletions(
+                    conn, away=away, limit=CLAIM_BATCH_ROWS
+                )
                 if not claimed:
                     return False
-                failed = await self._take_out(claimed)
-                self._away |= dict.fromkeys(failed, now + AWAY)
-                done = [each for each in claimed if not failed & stores_of(each)]
-                await cache_sweeper_sql.settle(conn, done)
+                failed = await self._delete_from_stores(claimed)
+                self._stores_away_until |= dict.fromkeys(failed, now + RETRY_DELAY_SECONDS)
+                done = [each for each in claimed if not failed & list_stores(each)]
+                await cache_sweeper_sql.record_removals(conn, done)
         return True
 
-    async def _take_out(self, claimed: Sequence[cache_sweeper_sql.Doomed]) -> set[str]:
+    async def _delete_from_stores(
+        self, claimed: Sequence[cache_sweeper_sql.PendingDeletion]
+    ) -> set[str]:
         """Delete from each store what it has of these; the stores that failed."""
         tools, failed = self._tools, set[str]()
         keys = [key for each in claimed if each.exact for key in (each.entry_id, each.sent) if key]
@@ -130,6 +136,6 @@ class Sweeper:
         return failed
 
 
-def stores_of(each: cache_sweeper_sql.Doomed) -> set[str]:
+def list_stores(each: cache_sweeper_sql.PendingDeletion) -> set[str]:
     """The names of the tools that keep it."""
     return ({"exact"} if each.exact else set()) | set(each.backends)

@@ -10,16 +10,16 @@ from stats.models.cache_entries import CacheEntry
 
 COUNT_LOCK: Final = 0x746B636E  # any number of our own
 # Seconds between the first and the second time; a store may take two (TOKENTHRIFT_STORE_BUDGET_MS).
-AGAIN: Final = 5.0
-BATCH: Final = 1000
-MOST: Final = 10_000  # entries of one tenant looked at in one trim
-ENTRIES, PLANS, TENANTS, USAGE = (
+SECOND_REMOVAL_DELAY_SECONDS: Final = 5.0
+EXPIRED_BATCH_ROWS: Final = 1000
+MAX_TRIMMED_ENTRIES: Final = 10_000  # entries of one tenant looked at in one trim
+ENTRIES_TABLE, PLANS_TABLE, TENANTS_TABLE, USAGE_TABLE = (
     model._meta.db_table for model in (CacheEntry, Plan, Tenant, TenantUsage)
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
+class TenantCacheUsage:
     """What a tenant's entries come to, and what they may; None: no limit."""
 
     tenant_id: int
@@ -31,7 +31,7 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
-class Doomed:
+class PendingDeletion:
     """A deleted entry.
 
     `backends`: the semantic caches that may have it; `removed`: taken out of the stores once
@@ -42,60 +42,60 @@ class Doomed:
     sent: str
     backends: Sequence[str]
     exact: bool
-    removed: bool
+    was_removed_once: bool
 
 
-MAY_COUNT = f"""
+MAY_COUNT_SQL = f"""
 SELECT pg_try_advisory_xact_lock({COUNT_LOCK})
-    AND NOT EXISTS (SELECT FROM {USAGE} WHERE counted_at > now() - make_interval(secs => %s))
+    AND NOT EXISTS (SELECT FROM {USAGE_TABLE} WHERE counted_at > now() - make_interval(secs => %s))
 """.encode()
-COUNT = f"""
+COUNT_SQL = f"""
 WITH counted AS (
-    INSERT INTO {USAGE} (tenant_id, entries, bytes, counted_at)
-    SELECT t.id, count(e.entry_id), coalesce(sum(e.bytes), 0), now() FROM {TENANTS} t
-    LEFT JOIN {ENTRIES} e ON e.tenant_id = t.id AND e.doomed_at IS NULL AND e.expires_at > now() GROUP BY t.id
+    INSERT INTO {USAGE_TABLE} (tenant_id, entries, bytes, counted_at)
+    SELECT t.id, count(e.entry_id), coalesce(sum(e.bytes), 0), now() FROM {TENANTS_TABLE} t
+    LEFT JOIN {ENTRIES_TABLE} e ON e.tenant_id = t.id AND e.doomed_at IS NULL AND e.expires_at > now() GROUP BY t.id
     ON CONFLICT (tenant_id) DO UPDATE SET entries = excluded.entries, bytes = excluded.bytes, counted_at = excluded.counted_at
     RETURNING tenant_id, entries, bytes)
-SELECT t.id, t.slug, c.entries, c.bytes, t.max_entries, t.max_bytes FROM counted c JOIN {TENANTS} t ON t.id = c.tenant_id
+SELECT t.id, t.slug, c.entries, c.bytes, t.max_entries, t.max_bytes FROM counted c JOIN {TENANTS_TABLE} t ON t.id = c.tenant_id
 """.encode()
 # Used longest ago first, until neither number nor bytes are too many.
-TRIM = f"""
-UPDATE {ENTRIES} SET doomed_at = now(), removed = false WHERE entry_id IN (
+TRIM_SQL = f"""
+UPDATE {ENTRIES_TABLE} SET doomed_at = now(), removed = false WHERE entry_id IN (
     SELECT entry_id FROM (
         SELECT entry_id, row_number() OVER used AS place, sum(bytes) OVER used - bytes AS before FROM (
-            SELECT entry_id, bytes, used_at FROM {ENTRIES} WHERE tenant_id = %s AND doomed_at IS NULL AND expires_at > now()
-            ORDER BY used_at LIMIT {MOST}) oldest
+            SELECT entry_id, bytes, used_at FROM {ENTRIES_TABLE} WHERE tenant_id = %s AND doomed_at IS NULL AND expires_at > now()
+            ORDER BY used_at LIMIT {MAX_TRIMMED_ENTRIES}) oldest
         WINDOW used AS (ORDER BY used_at, entry_id)) placed
     WHERE place <= %s OR before < %s ORDER BY entry_id)
 """.encode()
-ORPHANS = f"""
-UPDATE {ENTRIES} e SET doomed_at = now(), removed = false
-WHERE doomed_at IS NULL AND NOT EXISTS (SELECT FROM {PLANS} p JOIN {TENANTS} t ON t.id = e.tenant_id WHERE p.id = e.plan_id)
+MARK_ORPHANS_SQL = f"""
+UPDATE {ENTRIES_TABLE} e SET doomed_at = now(), removed = false
+WHERE doomed_at IS NULL AND NOT EXISTS (SELECT FROM {PLANS_TABLE} p JOIN {TENANTS_TABLE} t ON t.id = e.tenant_id WHERE p.id = e.plan_id)
 """.encode()
-EXPIRED = f"""
-DELETE FROM {ENTRIES} WHERE entry_id IN (
-    SELECT entry_id FROM {ENTRIES} WHERE expires_at <= now() ORDER BY expires_at LIMIT {BATCH} FOR UPDATE SKIP LOCKED)
+DELETE_EXPIRED_SQL = f"""
+DELETE FROM {ENTRIES_TABLE} WHERE entry_id IN (
+    SELECT entry_id FROM {ENTRIES_TABLE} WHERE expires_at <= now() ORDER BY expires_at LIMIT {EXPIRED_BATCH_ROWS} FOR UPDATE SKIP LOCKED)
 """.encode()
-CLAIM = f"""
-SELECT entry_id, sent, string_to_array(backend, ' '), exact, removed FROM {ENTRIES}
-WHERE doomed_at IS NOT NULL AND (NOT removed OR doomed_at <= now() - make_interval(secs => {AGAIN}))
+CLAIM_SQL = f"""
+SELECT entry_id, sent, string_to_array(backend, ' '), exact, removed FROM {ENTRIES_TABLE}
+WHERE doomed_at IS NOT NULL AND (NOT removed OR doomed_at <= now() - make_interval(secs => {SECOND_REMOVAL_DELAY_SECONDS}))
     AND NOT string_to_array(backend, ' ') && %s AND NOT (exact AND 'exact' = ANY(%s))
 ORDER BY doomed_at LIMIT %s FOR UPDATE SKIP LOCKED
 """.encode()
-ONCE = f"UPDATE {ENTRIES} SET removed = true WHERE entry_id = ANY(%s)".encode()
-TWICE = f"DELETE FROM {ENTRIES} WHERE entry_id = ANY(%s)".encode()
+MARK_REMOVED_SQL = f"UPDATE {ENTRIES_TABLE} SET removed = true WHERE entry_id = ANY(%s)".encode()
+DELETE_REMOVED_SQL = f"DELETE FROM {ENTRIES_TABLE} WHERE entry_id = ANY(%s)".encode()
 
 
-async def count(conn: Connection, *, every: float) -> list[Usage]:
+async def count_entries(conn: Connection, *, every: float) -> list[TenantCacheUsage]:
     """Count the entries of every tenant; none when another worker did so within `every` seconds,
     or is about it."""
-    allowed = await (await conn.execute(MAY_COUNT, (every,))).fetchone()
+    allowed = await (await conn.execute(MAY_COUNT_SQL, (every,))).fetchone()
     if not allowed or not allowed[0]:
         return []
-    return [Usage(*row) for row in await (await conn.execute(COUNT)).fetchall()]
+    return [TenantCacheUsage(*row) for row in await (await conn.execute(COUNT_SQL)).fetchall()]
 
 
-async def trim(conn: Connection, usage: Usage) -> int:
+async def trim_tenant(conn: Connection, usage: TenantCacheUsage) -> int:
     """Doom what the tenant has too much of, the least recently used first; how many.
 
     At most MOST at once.
@@ -104,29 +104,32 @@ async def trim(conn: Connection, usage: Usage) -> int:
     surplus = 0 if usage.max_bytes is None else usage.bytes - usage.max_bytes
     if entries <= 0 and surplus <= 0:
         return 0
-    return (await conn.execute(TRIM, (usage.tenant_id, entries, surplus))).rowcount
+    return (await conn.execute(TRIM_SQL, (usage.tenant_id, entries, surplus))).rowcount
 
 
-async def doom_orphans(conn: Connection) -> int:
+async def mark_orphans_deleted(conn: Connection) -> int:
     """Doom entries whose plan or tenant is gone; how many."""
-    return (await conn.execute(ORPHANS)).rowcount
+    return (await conn.execute(MARK_ORPHANS_SQL)).rowcount
 
 
-async def forget_expired(conn: Connection) -> bool:
+async def delete_expired_rows(conn: Connection) -> bool:
     """Delete a batch of rows whose entries have expired; whether there may be more."""
-    return (await conn.execute(EXPIRED)).rowcount == BATCH
+    return (await conn.execute(DELETE_EXPIRED_SQL)).rowcount == EXPIRED_BATCH_ROWS
 
 
-async def claim(conn: Connection, *, away: Sequence[str], limit: int) -> list[Doomed]:
+async def claim_deletions(
+    conn: Connection, *, away: Sequence[str], limit: int
+) -> list[PendingDeletion]:
     """Deleted entries that stand in no store of `away`, locked until the transaction ends."""
     names = list(away)
     return [
-        Doomed(*row) for row in await (await conn.execute(CLAIM, (names, names, limit))).fetchall()
+        PendingDeletion(*row)
+        for row in await (await conn.execute(CLAIM_SQL, (names, names, limit))).fetchall()
     ]
 
 
-async def settle(conn: Connection, done: Sequence[Doomed]) -> None:
+async def record_removals(conn: Connection, done: Sequence[PendingDeletion]) -> None:
     """These were taken out of their stores once more."""
-    for query, again in ((ONCE, False), (TWICE, True)):
-        if ids := [each.entry_id for each in done if each.removed is again]:
+    for query, again in ((MARK_REMOVED_SQL, False), (DELETE_REMOVED_SQL, True)):
+        if ids := [each.entry_id for each in done if each.was_removed_once is again]:
             await conn.execute(query, (ids,))

@@ -15,34 +15,34 @@ from proxy.models import EvictedAnswer, Route, Upstream, WrongAnswer
 from proxy.upstreams import encryption
 
 log = logging.getLogger(__name__)
-DOUBTS_KEPT = 10_000  # 1.5 KB each
+MAX_PENALTIES = 10_000  # 1.5 KB each
 
 
-def load_directory() -> ConfigSnapshot:
+def load_config_snapshot() -> ConfigSnapshot:
     """Keys, plans and routes as the database has them now. Raises what the database raises.
 
     The revision is read first: a change that comes in while the rest is read raises it again, and
     the next look reads it all anew.
     """
-    revision = plans.revision()
+    revision = plans.get_revision()
     return ConfigSnapshot(
         revision=revision,
-        keys=plans.live_keys(),
-        plans=plans.plans(),
-        routes=_routes(),
-        granted_routes=plans.granted_routes(),
-        min_revisions=plans.invalidations(),
-        penalties=_doubts(),
+        keys=plans.load_live_keys(),
+        plans=plans.load_plans(),
+        routes=_load_routes(),
+        granted_routes=plans.load_granted_routes(),
+        min_revisions=plans.load_invalidations(),
+        penalties=_load_penalties(),
     )
 
 
-def _doubts() -> FeedbackPenalties:
+def _load_penalties() -> FeedbackPenalties:
     """What was said to be wrong and is in force:
     the newest of it, where there is more than a worker should hold."""
     now = datetime.now(UTC)
     said = WrongAnswer.objects.filter(undone_at=None, until__gt=now).order_by("-at")
     around: dict[str, tuple[FeedbackPenalty, ...]] = {}
-    for row in said.filter(threshold__isnull=False)[:DOUBTS_KEPT]:
+    for row in said.filter(threshold__isnull=False)[:MAX_PENALTIES]:
         assert row.radius is not None and row.threshold is not None  # noqa: S101, PT018 -- written together
         vector = np.frombuffer(row.embedding, np.float32)
         made = FeedbackPenalty(
@@ -53,27 +53,29 @@ def _doubts() -> FeedbackPenalties:
     return FeedbackPenalties(frozenset(evicted.values_list("scope", "created_at")), around)
 
 
-def _routes() -> dict[str, config.Route]:
+def _load_routes() -> dict[str, config.Route]:
     """Enabled routes by name.
 
     Those of an upstream with a forbidden address or a key that does not open are left out, with a
     log line.
     """
     rows = list(Route.objects.filter(enabled=True).select_related("upstream"))
-    prices = plans.prices_for({(row.upstream.provider, row.model) for row in rows})
-    targets = {upstream.pk: _target(upstream) for upstream in {row.upstream for row in rows}}
+    prices = plans.load_prices({(row.upstream.provider, row.model) for row in rows})
+    targets = {
+        upstream.pk: _build_endpoint(upstream) for upstream in {row.upstream for row in rows}
+    }
     return {
-        row.name: _route(row, target, prices)
+        row.name: _build_route(row, target, prices)
         for row in rows
         if (target := targets[row.upstream_id])
     }
 
 
-def _target(upstream: Upstream) -> ProviderEndpoint | None:
+def _build_endpoint(upstream: Upstream) -> ProviderEndpoint | None:
     try:
         base_url = check_base_url(upstream.base_url, allow_private=upstream.allow_private)
-        api_key = encryption.open_sealed(upstream.encrypted_key)
-    except (ValueError, encryption.SealBroken) as error:
+        api_key = encryption.decrypt(upstream.encrypted_key)
+    except (ValueError, encryption.DecryptionFailed) as error:
         log.error("upstream %s is out of service with all its routes: %s", upstream.name, error)
         return None
     return ProviderEndpoint(
@@ -89,7 +91,9 @@ def _target(upstream: Upstream) -> ProviderEndpoint | None:
     )
 
 
-def _route(row: Route, target: ProviderEndpoint, prices: dict[PriceKey, Price]) -> config.Route:
+def _build_route(
+    row: Route, target: ProviderEndpoint, prices: dict[PriceKey, Price]
+) -> config.Route:
     price = prices.get((target.provider, row.model))
     return config.Route(
         id=row.pk, name=row.name, version=row.version, upstream=target, model=row.model, price=price

@@ -21,15 +21,15 @@ from stats.analysis.error_rate import Sample
 from stats.monitoring import metrics
 from stats.quality import samples, tier_switch
 
-EVERY = 0.5
+SYNC_INTERVAL_SECONDS = 0.5
 # A sample is recorded within its own deadline and flushed a moment later; what comes later than
 # this is found when all are read again.
-LATELY = 180.0
-ALL_AGAIN = 300.0
+RECENT_SAMPLES_SECONDS = 180.0
+FULL_READ_INTERVAL_SECONDS = 300.0
 
 
 @dataclass(slots=True)
-class _Found:
+class _LedgerState:
     """What the database said, by plan, terms and tenant:
     (since in epoch seconds, reason) of the switches."""
 
@@ -37,41 +37,41 @@ class _Found:
     switches: dict[TierKey, tuple[float, str]] = field(default_factory=dict)
 
 
-class Keeper:
+class ErrorBudgetSync:
     """One per worker. `judge`: the id of what gives hits their score, see `derive_cohort`."""
 
     def __init__(self, budgets: ErrorBudgets, source: ConfigSource, judge: str) -> None:
         self._budgets = budgets
         self._source = source
-        self._judge = judge
-        self._read_at: dict[PlanCohort, float] = {}
+        self._scorer_id = judge
+        self._full_read_at: dict[PlanCohort, float] = {}
         # A hung database holds it up, and nothing else.
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="budgets")
-        self.off = 0  # plans whose tier is off for anybody
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="budgets")
+        self.off_plan_count = 0  # plans whose tier is off for anybody
 
     async def turn(self) -> None:
         """Write down what was turned off, and take in what the others found.
 
         Raises what the database raises.
         """
-        plans = self._plans()
+        plans = self._list_budgeted_plans()
         trips = list(self._budgets.unsaved_trips)
         if plans or trips:
             found = await asyncio.get_running_loop().run_in_executor(
-                self._thread, self._exchange, plans, trips
+                self._executor, self._exchange_with_ledger, plans, trips
             )
             self._budgets.unsaved_trips = [
                 trip for trip in self._budgets.unsaved_trips if trip not in trips
             ]
-            self._take(plans, found)
+            self._apply_ledger_state(plans, found)
         self._budgets.retain_cohorts(plans.keys())
-        self._tell(plans)
+        self._report_metrics(plans)
 
     def close(self) -> None:
-        self._thread.submit(connections.close_all)
-        self._thread.shutdown(wait=False)
+        self._executor.submit(connections.close_all)
+        self._executor.shutdown(wait=False)
 
-    def _plans(self) -> dict[PlanCohort, PlanSnapshot]:
+    def _list_budgeted_plans(self) -> dict[PlanCohort, PlanSnapshot]:
         """Those with an error budget, by id and terms."""
         found = {}
         for plan in self._source.config.plans.values():
@@ -80,24 +80,26 @@ class Keeper:
                 and plan.cache.backend is not None
                 and plan.cache.max_error_rate is not None
             ):
-                found[plan.id, derive_cohort(plan.cache, self._judge)] = plan
+                found[plan.id, derive_cohort(plan.cache, self._scorer_id)] = plan
         return found
 
-    def _exchange(self, plans: Mapping[PlanCohort, PlanSnapshot], trips: list[TierTrip]) -> _Found:
+    def _exchange_with_ledger(
+        self, plans: Mapping[PlanCohort, PlanSnapshot], trips: list[TierTrip]
+    ) -> _LedgerState:
         """In the thread."""
         try:
             for trip in trips:
-                tier_switch.turn_off(
+                tier_switch.turn_tier_off(
                     trip.key, at=trip.tripped_at, reason=trip.reason, detail=trip.detail
                 )
-            return self._read(plans)
+            return self._read_ledger(plans)
         except BaseException:
             connections.close_all()
             raise
 
-    def _read(self, plans: Mapping[PlanCohort, PlanSnapshot]) -> _Found:
-        rows = tier_switch.positions()
-        found = _Found(
+    def _read_ledger(self, plans: Mapping[PlanCohort, PlanSnapshot]) -> _LedgerState:
+        rows = tier_switch.load_tier_switches()
+        found = _LedgerState(
             switches={
                 key: (row.since.timestamp() if row.since else 0.0, row.reason)
                 for key, row in rows.items()
@@ -112,20 +114,25 @@ class Keeper:
         whole = set()
         for terms, plan in plans.items():
             if (
-                now - self._read_at.get(terms, -ALL_AGAIN) >= ALL_AGAIN
+                now - self._full_read_at.get(terms, -FULL_READ_INTERVAL_SECONDS)
+                >= FULL_READ_INTERVAL_SECONDS
                 and plan.cache is not None
                 and plan.cache.max_error_rate is not None
             ):
-                newest = samples.newest(
+                newest = samples.load_newest_samples(
                     *terms, limit=plan.cache.max_error_rate, verified=terms in verified
                 )
                 found.samples |= {(*terms, tenant): counted for tenant, counted in newest.items()}
-                self._read_at[terms] = now
+                self._full_read_at[terms] = now
                 whole.add(terms)
-        found.samples |= samples.lately(plans.keys() - whole, verified=verified, seconds=LATELY)
+        found.samples |= samples.load_recent_samples(
+            plans.keys() - whole, verified=verified, seconds=RECENT_SAMPLES_SECONDS
+        )
         return found
 
-    def _take(self, plans: Mapping[PlanCohort, PlanSnapshot], found: _Found) -> None:
+    def _apply_ledger_state(
+        self, plans: Mapping[PlanCohort, PlanSnapshot], found: _LedgerState
+    ) -> None:
         """Samples from before a switch was moved are left out by the books themselves."""
         told: dict[PlanCohort, set[int]] = {
             terms: self._budgets.list_tenants(plan, terms[1]) for terms, plan in plans.items()
@@ -140,11 +147,11 @@ class Keeper:
                     plan, basis, tenant, found.samples.get((plan_id, basis, tenant), {})
                 )
 
-    def _tell(self, plans: Mapping[PlanCohort, PlanSnapshot]) -> None:
+    def _report_metrics(self, plans: Mapping[PlanCohort, PlanSnapshot]) -> None:
         off: dict[int, int] = {}  # tenants by plan
         for plan_id, _, _ in self._budgets.list_off_tiers():
             off[plan_id] = off.get(plan_id, 0) + 1
-        self.off = len(off)
+        self.off_plan_count = len(off)
         names: dict[str, int] = {}
         for plan in plans.values():
             names[plan.name] = names.get(plan.name, 0) + off.get(plan.id, 0)

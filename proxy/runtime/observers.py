@@ -12,18 +12,20 @@ from stats.monitoring import metrics
 log = logging.getLogger("tokenthrift.requests")
 
 
-def watchers(tracing: Observer | None) -> tuple[Observer, ...]:
+def select_observers(tracing: Observer | None) -> tuple[Observer, ...]:
     """As the settings say."""
-    found: tuple[Observer, ...] = (stages, line) if conf.log_requests else (stages,)
+    found: tuple[Observer, ...] = (
+        (record_stage_times, log_decision) if conf.is_request_log_enabled else (record_stage_times,)
+    )
     return found if tracing is None else (*found, tracing)
 
 
-def line(call: Call, event: Event) -> None:
+def log_decision(call: Call, event: Event) -> None:
     """The decision record in the log, which holds no text of the request or its answer."""
     said = (event.event_id, event.status, event.tier, event.reason or "-", event.duration_ms)
     log.info("request %s: %d, %s (%s), %.1f ms", *said, extra={"decision": event})
 
 
-def stages(call: Call, event: Event) -> None:
+def record_stage_times(call: Call, event: Event) -> None:
     """The duration of every stage that had something to do."""
     metrics.observe_stages([(name, ended - begun) for name, begun, ended in list_stage_times(call)])

@@ -30,12 +30,16 @@ from opentelemetry.trace import (
 from proxy.core.trace_context import TraceContext, new_span_id, new_trace_id, parse_traceparent
 from proxy.pipeline.call import Call
 from proxy.pipeline.stage_times import list_stage_times
-from proxy.runtime.otel_attributes import Values, client_values, server_values
+from proxy.runtime.otel_attributes import (
+    SpanAttributes,
+    build_client_attributes,
+    build_server_attributes,
+)
 from stats.events import Event
 
 log = logging.getLogger("tokenthrift.proxy")
-NAME = "POST /v1/chat/completions"
-LAST_WORDS = 2.0  # seconds for what is queued when the worker ends
+SERVER_SPAN_NAME = "POST /v1/chat/completions"
+SHUTDOWN_TIMEOUT_SECONDS = 2.0  # seconds for what is queued when the worker ends
 
 
 class Tracing:
@@ -51,20 +55,22 @@ class Tracing:
         )
         self._processor = BatchSpanProcessor(exporter)
         self._sampler = TracerProvider().sampler
-        self._resource = _resource(version)
+        self._resource = _build_resource(version)
         self._scope = InstrumentationScope("tokenthrift", version)
 
-    def begin(self, traceparent: str) -> TraceContext:
+    def begin_trace(self, traceparent: str) -> TraceContext:
         """Our place in the caller's trace, or in a new one where the header is none."""
         found = parse_traceparent(traceparent)
         trace_id, parent, flag = found or (new_trace_id(), "", False)
         above = (
-            set_span_in_context(NonRecordingSpan(_context(trace_id, parent, flag, remote=True)))
+            set_span_in_context(
+                NonRecordingSpan(_build_span_context(trace_id, parent, flag, remote=True))
+            )
             if found
             else None
         )
         sampled = self._sampler.should_sample(
-            above, int(trace_id, 16), NAME, SpanKind.SERVER
+            above, int(trace_id, 16), SERVER_SPAN_NAME, SpanKind.SERVER
         ).decision.is_sampled()  # type: ignore[no-untyped-call]
         return TraceContext(
             trace_id=trace_id,
@@ -79,7 +85,7 @@ class Tracing:
         if call.trace is None or not call.trace.is_sampled:
             return
         try:
-            for span in self._spans(call, call.trace, event):
+            for span in self._build_spans(call, call.trace, event):
                 self._processor.on_end(span)
         except Exception:  # a span is worth no request
             log.exception("request %s could not be traced", call.request_id)
@@ -89,12 +95,12 @@ class Tracing:
         a collector that hangs holds up a thread that ends with the process."""
         ending = threading.Thread(target=self._processor.shutdown, daemon=True)
         ending.start()
-        await asyncio.to_thread(ending.join, LAST_WORDS)
+        await asyncio.to_thread(ending.join, SHUTDOWN_TIMEOUT_SECONDS)
 
-    def _spans(self, call: Call, trace: TraceContext, event: Event) -> list[ReadableSpan]:
+    def _build_spans(self, call: Call, trace: TraceContext, event: Event) -> list[ReadableSpan]:
         ended = call.started_at + event.duration_ms / 1000
         spans = [
-            self._span(call, trace, name, begun, until)
+            self._build_span(call, trace, name, begun, until)
             for name, begun, until in list_stage_times(call)
             if name != "call_upstream"
         ]
@@ -105,11 +111,11 @@ class Tracing:
                 (begun for name, begun, _ in call.stage_times if name == "call_upstream"),
                 ended - call.upstream_seconds,
             )
-            values = client_values(call, event)
+            values = build_client_attributes(call, event)
             until = min(ended, begun + call.upstream_seconds)
             name, kind = f"chat {event.model}", SpanKind.CLIENT
             spans.append(
-                self._span(
+                self._build_span(
                     call,
                     trace,
                     name,
@@ -120,12 +126,12 @@ class Tracing:
                     values=values,
                 )
             )
-        values = server_values(call, event)
+        values = build_server_attributes(call, event)
         kind, above = SpanKind.SERVER, trace.parent_span_id
-        served = self._span(
+        served = self._build_span(
             call,
             trace,
-            NAME,
+            SERVER_SPAN_NAME,
             call.started_at,
             ended,
             span_id=trace.span_id,
@@ -135,7 +141,7 @@ class Tracing:
         )
         return [*spans, served]
 
-    def _span(
+    def _build_span(
         self,
         call: Call,
         trace: TraceContext,
@@ -145,7 +151,7 @@ class Tracing:
         *,
         span_id: str = "",
         kind: SpanKind = SpanKind.INTERNAL,
-        values: Values | None = None,
+        values: SpanAttributes | None = None,
         parent: str | None = None,
     ) -> ReadableSpan:
         """Begin and end by the monotonic clock. `parent` None: the server span."""
@@ -157,8 +163,10 @@ class Tracing:
         )
         return ReadableSpan(
             name=name,
-            context=_context(trace.trace_id, span_id or new_span_id(), sampled=True),
-            parent=_context(trace.trace_id, above, sampled=True, remote=parent is not None)
+            context=_build_span_context(trace.trace_id, span_id or new_span_id(), sampled=True),
+            parent=_build_span_context(
+                trace.trace_id, above, sampled=True, remote=parent is not None
+            )
             if above
             else None,
             resource=self._resource,
@@ -171,12 +179,14 @@ class Tracing:
         )
 
 
-def _context(trace_id: str, span_id: str, sampled: bool, *, remote: bool = False) -> SpanContext:
+def _build_span_context(
+    trace_id: str, span_id: str, sampled: bool, *, remote: bool = False
+) -> SpanContext:
     flags = TraceFlags(TraceFlags.SAMPLED if sampled else TraceFlags.DEFAULT)
     return SpanContext(int(trace_id, 16), int(span_id, 16), is_remote=remote, trace_flags=flags)
 
 
-def _resource(version: str) -> Resource:
+def _build_resource(version: str) -> Resource:
     """What the OTEL_* variables say, under our own name where they name none."""
     found = Resource.create({SERVICE_VERSION: version})
     unnamed = str(found.attributes.get(SERVICE_NAME, "")).startswith("unknown_service")

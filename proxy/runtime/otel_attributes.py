@@ -6,17 +6,17 @@ from urllib.parse import urlsplit
 from proxy.pipeline.call import Call
 from stats.events import Event
 
-Value = str | bool | int | float | tuple[str, ...]
-Values = dict[str, Value]
+AttributeValue = str | bool | int | float | tuple[str, ...]
+SpanAttributes = dict[str, AttributeValue]
 # The conventions' names of providers that we call otherwise.
-PROVIDERS = {
+PROVIDER_NAMES = {
     "azure": "azure.ai.openai",
     "google": "gcp.gemini",
     "mistral": "mistral_ai",
     "x-ai": "x_ai",
     "aws": "aws.bedrock",
 }
-PARAMETERS = {
+PARAMETER_NAMES = {
     "temperature": "temperature",
     "top_p": "top_p",
     "max_tokens": "max_tokens",
@@ -24,19 +24,19 @@ PARAMETERS = {
 }
 
 
-def server_values(call: Call, event: Event) -> Values:
+def build_server_attributes(call: Call, event: Event) -> SpanAttributes:
     """Of the request as the client sees it.
 
     The tokens billed are on the client span alone, so that nobody counts them twice.
     """
     saved = event.cost_saved
-    return _present(
+    return _drop_empty(
         {
             "http.request.method": "POST",
             "http.route": "/v1/chat/completions",
             "url.path": "/v1/chat/completions",
             "http.response.status_code": event.status,
-            "error.type": _error(event),
+            "error.type": _find_error_type(event),
             "gen_ai.operation.name": "chat",
             "gen_ai.request.model": event.route,
             "gen_ai.request.stream": event.stream,
@@ -61,60 +61,60 @@ def server_values(call: Call, event: Event) -> Values:
     )
 
 
-def client_values(call: Call, event: Event) -> Values:
+def build_client_attributes(call: Call, event: Event) -> SpanAttributes:
     """Of the call to the provider."""
     upstream, said = call.resolved_route.upstream, call.completion or {}
     address = urlsplit(upstream.base_url)
     asked = call.chat_request.body
     given = {
         f"gen_ai.request.{name}": asked[field]
-        for field, name in PARAMETERS.items()
+        for field, name in PARAMETER_NAMES.items()
         if isinstance(asked.get(field), int | float)
     }
-    return _present(
+    return _drop_empty(
         {
             "gen_ai.operation.name": "chat",
-            "gen_ai.provider.name": PROVIDERS.get(upstream.provider, upstream.provider),
+            "gen_ai.provider.name": PROVIDER_NAMES.get(upstream.provider, upstream.provider),
             "gen_ai.request.model": event.model,
             "gen_ai.request.stream": event.stream,
             **given,
-            "gen_ai.response.model": _text(said.get("model")),
-            "gen_ai.response.id": _text(said.get("id")),
-            "gen_ai.response.finish_reasons": _reasons(said),
+            "gen_ai.response.model": _truncate_text(said.get("model")),
+            "gen_ai.response.id": _truncate_text(said.get("id")),
+            "gen_ai.response.finish_reasons": _list_finish_reasons(said),
             "gen_ai.usage.input_tokens": event.prompt_tokens,
             "gen_ai.usage.output_tokens": event.completion_tokens,
             "gen_ai.usage.cache_read.input_tokens": event.cached_tokens,
             "server.address": address.hostname,
             "server.port": address.port or (443 if address.scheme == "https" else 80),
-            "error.type": _error(event),
+            "error.type": _find_error_type(event),
             "tokenthrift.upstream": event.upstream,
         }
     )
 
 
-def _present(values: dict[str, Any]) -> Values:
+def _drop_empty(values: dict[str, Any]) -> SpanAttributes:
     """What there is to say: neither None nor an empty word. An attribute may not be either."""
     return {
         name: value for name, value in values.items() if value is not None and value not in ("", ())
     }
 
 
-def _error(event: Event) -> str:
+def _find_error_type(event: Event) -> str:
     """What went wrong, by a word of ours or the status."""
     if event.outcome == "ok" and event.status < 400:
         return ""
     return event.error_code or (str(event.status) if event.status >= 400 else event.outcome)
 
 
-def _text(value: object) -> str:
+def _truncate_text(value: object) -> str:
     return value[:100] if isinstance(value, str) else ""
 
 
-def _reasons(said: dict[str, Any]) -> tuple[str, ...]:
+def _list_finish_reasons(said: dict[str, Any]) -> tuple[str, ...]:
     choices = said.get("choices")
     found = (
         [choice.get("finish_reason") for choice in choices if isinstance(choice, dict)]
         if isinstance(choices, list)
         else []
     )
-    return tuple(_text(reason) for reason in found if isinstance(reason, str))
+    return tuple(_truncate_text(reason) for reason in found if isinstance(reason, str))

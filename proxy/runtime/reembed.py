@@ -19,17 +19,17 @@ from proxy.core.verification.conversation import select_embedded_text, unpack_ch
 
 
 @dataclass(slots=True)
-class Tally:
+class ReembedCounts:
     """Entries found by place, those moved, why others were not,
     and how many were `refused`: nobody is served what we did not seal."""
 
-    found: Counter[str] = field(default_factory=Counter)
-    moved: int = 0
-    failed: Counter[str] = field(default_factory=Counter)
-    refused: int = 0
+    found_by_location: Counter[str] = field(default_factory=Counter)
+    moved_count: int = 0
+    failures_by_reason: Counter[str] = field(default_factory=Counter)
+    refused_count: int = 0
 
 
-async def reembed(
+async def reembed_entries(
     cache: Reembeddable,
     embedder: Embedder,
     sealer: Sealer,
@@ -37,8 +37,8 @@ async def reembed(
     batch: int,
     windows: Mapping[int, int],
     dry_run: bool = False,
-    progress: Callable[[Tally], None] = lambda tally: None,
-) -> Tally:
+    progress: Callable[[ReembedCounts], None] = lambda tally: None,
+) -> ReembedCounts:
     """Move every outdated entry, or only count them.
 
     An entry that cannot be moved stays for the next run. `windows`: by plan, the earlier turns that
@@ -46,13 +46,15 @@ async def reembed(
 
     Raises ToolUnavailable when the backend cannot say what it holds.
     """
-    tally = Tally()
+    tally = ReembedCounts()
     async for entries in cache.iter_outdated(batch):
-        tally.found.update(entry.storage_location for entry in entries)
+        tally.found_by_location.update(entry.storage_location for entry in entries)
         if not dry_run:
             await asyncio.gather(
                 *(
-                    _move(cache, embedder, entry, compared(entry, sealer, windows), tally)
+                    _move_entry(
+                        cache, embedder, entry, extract_embedded_text(entry, sealer, windows), tally
+                    )
                     for entry in entries
                 )
             )
@@ -60,7 +62,9 @@ async def reembed(
     return tally
 
 
-def compared(entry: OutdatedEntry, sealer: Sealer, windows: Mapping[int, int]) -> str | None:
+def extract_embedded_text(
+    entry: OutdatedEntry, sealer: Sealer, windows: Mapping[int, int]
+) -> str | None:
     """The text whose vector finds the entry, as `proxy.pipeline.stages.embed` makes it:
     the question, or the window of a chat. None for an entry that we did not seal."""
     try:
@@ -77,15 +81,19 @@ def compared(entry: OutdatedEntry, sealer: Sealer, windows: Mapping[int, int]) -
     )
 
 
-async def _move(
-    cache: Reembeddable, embedder: Embedder, entry: OutdatedEntry, text: str | None, tally: Tally
+async def _move_entry(
+    cache: Reembeddable,
+    embedder: Embedder,
+    entry: OutdatedEntry,
+    text: str | None,
+    tally: ReembedCounts,
 ) -> None:
     if text is None:
-        tally.refused += 1
+        tally.refused_count += 1
         return
     try:
         await cache.move_entry(entry, await embedder.embed(text))
     except ToolUnavailable as error:
-        tally.failed[str(error)] += 1
+        tally.failures_by_reason[str(error)] += 1
     else:
-        tally.moved += 1
+        tally.moved_count += 1

@@ -21,22 +21,22 @@ from proxy.core.verification.lexicon.word_ranks import load_lexicon
 from proxy.engines import registry
 from proxy.engines.coalescing.redis import RedisLeases
 from proxy.engines.compressors.pool import PoolCompressor
-from proxy.engines.conversations.redis import RedisChats
-from proxy.engines.embedders.onnx import WORDS
-from proxy.engines.exact.invalidations import Changes
-from proxy.engines.exact.redis import RedisCache
+from proxy.engines.conversations.redis import RedisConversationStore
+from proxy.engines.embedders.onnx import WORD_VECTORS_FILE
+from proxy.engines.exact.invalidations import KeyInvalidations
+from proxy.engines.exact.redis import RedisExactCache
 from proxy.engines.providers.http import HttpUpstream
 from proxy.pipeline.toolbox import Toolbox
 from proxy.preview import service
-from proxy.runtime.cache_sweeper import Sweeper
-from proxy.runtime.config_source import DatabaseSource
-from proxy.runtime.error_budget_sync import Keeper
-from proxy.runtime.observers import watchers
+from proxy.runtime.cache_sweeper import CacheSweeper
+from proxy.runtime.config_source import DatabaseConfigSource
+from proxy.runtime.error_budget_sync import ErrorBudgetSync
+from proxy.runtime.observers import select_observers
 from proxy.runtime.watchdog import Watchdog
-from proxy.runtime.worker_loops import Loop, loops_of
-from proxy.runtime.worker_metrics import Pulse, Traffic
-from proxy.sealer import sealer
-from stats.database import conninfo
+from proxy.runtime.worker_loops import WorkerLoop, build_loops
+from proxy.runtime.worker_metrics import InFlight, WorkerMetrics
+from proxy.sealer import get_sealer
+from stats.database import build_conninfo
 from stats.ledger.flusher import Flusher
 from stats.ledger.spool import Spool
 from stats.monitoring import health
@@ -46,30 +46,30 @@ if TYPE_CHECKING:
     from proxy.runtime.otel import Tracing
 
 log = logging.getLogger("tokenthrift.proxy")
-END_ROUNDS = 5  # a second each
-SETTLE_SECONDS = 5.0
+MAX_CANCEL_ROUNDS = 5  # a second each
+MAX_SETTLE_SECONDS = 5.0
 
 
 @dataclass(slots=True)
-class Running:
+class Worker:
     """The tools and what works behind them until the server stops."""
 
     tools: Toolbox
-    source: DatabaseSource
+    config_source: DatabaseConfigSource
     flusher: Flusher
-    keeper: Keeper
-    traffic: Traffic = field(default_factory=Traffic)
-    pulse: Pulse | None = None
+    error_budget_sync: ErrorBudgetSync
+    in_flight: InFlight = field(default_factory=InFlight)
+    metrics: WorkerMetrics | None = None
     watchdog: Watchdog | None = None
     tracing: "Tracing | None" = None
-    loops: list[Loop] = field(default_factory=list)
+    loops: list[WorkerLoop] = field(default_factory=list)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def close(self) -> None:
         """Stop the tasks, flush the ledger, close every connection."""
-        await self._settle()
+        await self._wait_for_requests()
         await self.tools.background_tasks.close()
-        await _end(self.tasks)
+        await _cancel_tasks(self.tasks)
         await self.flusher.close()
         tools = self.tools
         closing = [
@@ -86,32 +86,32 @@ class Running:
         for outcome in await asyncio.gather(*closing, return_exceptions=True):
             if isinstance(outcome, Exception):
                 log.warning("a tool did not close: %s", type(outcome).__name__)
-        self.source.close()
-        self.keeper.close()
-        if self.pulse is not None:
-            self.pulse.close()
+        self.config_source.close()
+        self.error_budget_sync.close()
+        if self.metrics is not None:
+            self.metrics.close()
         if self.watchdog is not None:
             self.watchdog.close()
-        error_budget.attach(None)
-        service.attach(None)
-        bridge.attach(None)
+        error_budget.set_cohort_function(None)
+        service.attach_workers(None)
+        bridge.attach_bridge(None)
 
-    async def _settle(self) -> None:
+    async def _wait_for_requests(self) -> None:
         """Let the requests that the server cancelled write what they know:
         nothing is recorded once the ledger is closed."""
-        ends = time.monotonic() + SETTLE_SECONDS
-        while self.traffic.now and time.monotonic() < ends:  # noqa: ASYNC110 - it has no event to wait for
+        ends = time.monotonic() + MAX_SETTLE_SECONDS
+        while self.in_flight.request_count and time.monotonic() < ends:  # noqa: ASYNC110 - it has no event to wait for
             await asyncio.sleep(0.02)
 
 
-async def _end(tasks: list[asyncio.Task[None]]) -> None:
+async def _cancel_tasks(tasks: list[asyncio.Task[None]]) -> None:
     """Cancel them until they end, for some seconds.
 
     Once is not enough: a library may swallow a cancellation that comes together with what it waited
     for.
     """
     pending = {task for task in tasks if not task.done()}
-    for _ in range(END_ROUNDS):
+    for _ in range(MAX_CANCEL_ROUNDS):
         for task in pending:
             task.cancel()
         if pending:
@@ -120,38 +120,50 @@ async def _end(tasks: list[asyncio.Task[None]]) -> None:
         log.warning("left behind at the end: %s", ", ".join(task.get_name() for task in pending))
 
 
-async def open_toolbox() -> Running:
+async def start_worker() -> Worker:
     """Make the tools.
 
     Nothing here needs a service to be up: what is down is found out, and done without, request by
     request.
     """
     source, spool = (
-        DatabaseSource(),
-        Spool(conf.spool, disk_bytes=conf.spool_bytes, memory_bytes=conf.spool_memory),
+        DatabaseConfigSource(),
+        Spool(
+            conf.spool_folder, disk_bytes=conf.max_spool_bytes, memory_bytes=conf.spool_memory_bytes
+        ),
     )
     flusher = Flusher(spool)
     embedder = open_embedder()
-    verifier: Verifier = registry.load(registry.VERIFIERS["minilm"])(conf.models)
-    recent, flights = LocalCache(conf.exact_memory), FlightRegistry()
+    verifier: Verifier = registry.load_engine(registry.VERIFIERS["minilm"])(conf.models_folder)
+    recent, flights = LocalCache(conf.exact_memory_bytes), FlightRegistry()
     timeout = conf.limits.cache_seconds
     leases = RedisLeases(
-        conf.exact_url, flights, sealer=sealer(), prefix=conf.exact_prefix, timeout=timeout
+        conf.exact_redis_url,
+        flights,
+        sealer=get_sealer(),
+        prefix=conf.exact_key_prefix,
+        timeout=timeout,
     )
-    changes = Changes(conf.exact_url, recent, prefix=conf.exact_prefix, timeout=timeout)
+    changes = KeyInvalidations(
+        conf.exact_redis_url, recent, prefix=conf.exact_key_prefix, timeout=timeout
+    )
     compressor = PoolCompressor(
-        workers=conf.compressors, deadline=conf.compression_deadline, words=conf.models / WORDS
+        workers=conf.compressor_processes,
+        deadline=conf.compression_timeout_seconds,
+        words=conf.models_folder / WORD_VECTORS_FILE,
     )
     tracing = open_tracing()
     tools = Toolbox(
         config_source=source,
-        exact_cache=RedisCache(conf.exact_url, prefix=conf.exact_prefix, timeout=timeout),
-        semantic_caches=open_semantic(embedder),
-        sealer=sealer(),
+        exact_cache=RedisExactCache(
+            conf.exact_redis_url, prefix=conf.exact_key_prefix, timeout=timeout
+        ),
+        semantic_caches=open_semantic_caches(embedder),
+        sealer=get_sealer(),
         embedder=embedder,
         compressor=compressor,
-        conversations=RedisChats(
-            conf.exact_url, sealer=sealer(), prefix=conf.exact_prefix, timeout=timeout
+        conversations=RedisConversationStore(
+            conf.exact_redis_url, sealer=get_sealer(), prefix=conf.exact_key_prefix, timeout=timeout
         ),
         upstream=HttpUpstream(body_limit=conf.limits.max_upstream_bytes),
         ledger=spool,
@@ -160,7 +172,7 @@ async def open_toolbox() -> Running:
         local_cache=recent,
         flights=flights,
         leases=leases,
-        observers=watchers(tracing),
+        observers=select_observers(tracing),
     )
     # Loading the tokenizer and the word lists takes 0.3 s, which no request should wait for, nor
     # those beside it.
@@ -168,37 +180,39 @@ async def open_toolbox() -> Running:
     await asyncio.to_thread(load_lexicon)
     with contextlib.suppress(Exception):  # its loop logs it and tries again
         async with asyncio.timeout(5):
-            await source.refresh()
-    keeper = Keeper(tools.error_budgets, source, tools.scorer_id)
-    running = Running(tools, source, flusher, keeper, tracing=tracing)
-    error_budget.attach(lambda cache: derive_cohort(cache, tools.scorer_id))
-    service.attach(service.Bench(asyncio.get_running_loop(), compressor))
-    bridge.attach(bridge.Bridge(asyncio.get_running_loop(), tools))
-    health.attach(
-        health.Gateway(
+            await source.refresh_config()
+    keeper = ErrorBudgetSync(tools.error_budgets, source, tools.scorer_id)
+    running = Worker(tools, source, flusher, keeper, tracing=tracing)
+    error_budget.set_cohort_function(lambda cache: derive_cohort(cache, tools.scorer_id))
+    service.attach_workers(service.PreviewWorkers(asyncio.get_running_loop(), compressor))
+    bridge.attach_bridge(bridge.LoopBridge(asyncio.get_running_loop(), tools))
+    health.attach_gateway(
+        health.GatewayProbes(
             loaded=lambda: source.config.revision > 0,
-            lag=lambda: flusher.lag,
-            off=lambda: keeper.off,
-            age=lambda: source.age,
+            lag=lambda: flusher.lag_seconds,
+            off=lambda: keeper.off_plan_count,
+            age=lambda: source.age_seconds,
             failing=lambda: {name: breaker.is_tripped for name, breaker in tools.breakers.items()},
         )
     )
-    running.pulse = Pulse(tools, running.traffic, source, restarts=lambda: compressor.restarts)
-    running.pulse.announce(conf.version)
-    running.loops = loops_of(
+    running.metrics = WorkerMetrics(
+        tools, running.in_flight, source, restarts=lambda: compressor.restart_count
+    )
+    running.metrics.report_build(conf.gateway_version)
+    running.loops = build_loops(
         tools=tools,
         configuration=source,
         ledger=flusher,
         budgets=keeper,
-        measures=running.pulse,
-        entries=Sweeper(tools, conninfo()),
+        measures=running.metrics,
+        entries=CacheSweeper(tools, build_conninfo()),
         flights=leases,
-        changes=changes if conf.exact_memory else None,
+        changes=changes if conf.exact_memory_bytes else None,
     )
-    running.tasks = [asyncio.create_task(_run(loop), name=loop.name) for loop in running.loops]
+    running.tasks = [asyncio.create_task(_run_loop(loop), name=loop.name) for loop in running.loops]
     running.tasks += [
-        asyncio.create_task(compressor.warm()),
-        asyncio.create_task(_warm(embedder, verifier)),
+        asyncio.create_task(compressor.warm_workers()),
+        asyncio.create_task(_warm_models(embedder, verifier)),
     ]
     # What was loaded until here lives as long as the worker: the garbage collector need not look at
     # it again with every request.
@@ -210,51 +224,56 @@ async def open_toolbox() -> Running:
 
 def open_tracing() -> "Tracing | None":
     """None, and nothing loaded for it, where no collector is configured."""
-    if not conf.tracing:
+    if not conf.is_tracing_enabled:
         return None
     from proxy.runtime.otel import Tracing
 
-    return Tracing(conf.otlp_endpoint, conf.version)
+    return Tracing(conf.otlp_endpoint, conf.gateway_version)
 
 
 def open_embedder() -> Embedder:
     """The embedder of the settings: our exported MiniLM,
     or any sentence-transformers model by name."""
-    if conf.embedder == "minilm":
-        made: Embedder = registry.load(registry.EMBEDDERS["minilm"])(conf.models)
+    if conf.embedder_name == "minilm":
+        made: Embedder = registry.load_engine(registry.EMBEDDERS["minilm"])(conf.models_folder)
     else:
-        made = registry.load(registry.EMBEDDERS["sentence_transformers"])(conf.embedder)
+        made = registry.load_engine(registry.EMBEDDERS["sentence_transformers"])(conf.embedder_name)
     return made
 
 
-def open_semantic(embedder: Embedder, **times: float) -> dict[str, SemanticCache]:
+def open_semantic_caches(embedder: Embedder, **times: float) -> dict[str, SemanticCache]:
     """Every backend that is configured.
 
     `times`: other deadlines than a request's, see the backends.
     """
     times = {"timeout": conf.limits.cache_seconds} | times
     postgres, redis = (
-        registry.load(registry.SEMANTIC[name]) for name in ("pgvector_semantic", "redis_semantic")
+        registry.load_engine(registry.SEMANTIC_CACHES[name])
+        for name in ("pgvector_semantic", "redis_semantic")
     )
     made = {
-        "pgvector_semantic": postgres(conninfo(), embedder.id, embedder.dimension, **times),
+        "pgvector_semantic": postgres(build_conninfo(), embedder.id, embedder.dimension, **times),
         "redis_semantic": redis(
-            conf.semantic_url, embedder.id, embedder.dimension, prefix=conf.instance, **times
+            conf.semantic_redis_url,
+            embedder.id,
+            embedder.dimension,
+            prefix=conf.instance_name,
+            **times,
         ),
     }
-    return made | _qdrant(embedder, times)
+    return made | _open_qdrant(embedder, times)
 
 
-def _qdrant(embedder: Embedder, times: dict[str, float]) -> dict[str, SemanticCache]:
+def _open_qdrant(embedder: Embedder, times: dict[str, float]) -> dict[str, SemanticCache]:
     """Its client, 47 MB of memory, is loaded only where a server is configured."""
-    url, api_key = conf.qdrant
+    url, api_key = conf.qdrant_access
     if not url:
         return {}
     try:
-        made = registry.load(registry.SEMANTIC["qdrant_semantic"])
+        made = registry.load_engine(registry.SEMANTIC_CACHES["qdrant_semantic"])
         return {
-            "qdrant_semantic": made.on(
-                url, api_key, embedder.id, embedder.dimension, prefix=conf.instance, **times
+            "qdrant_semantic": made.from_url(
+                url, api_key, embedder.id, embedder.dimension, prefix=conf.instance_name, **times
             )
         }
     except (ImportError, ValueError) as error:  # not installed; an address that is none
@@ -262,7 +281,7 @@ def _qdrant(embedder: Embedder, times: dict[str, float]) -> dict[str, SemanticCa
         return {}
 
 
-async def _warm(embedder: Embedder, verifier: Verifier) -> None:
+async def _warm_models(embedder: Embedder, verifier: Verifier) -> None:
     """The first request should not pay for loading the models."""
     try:
         await embedder.embed("warm")
@@ -274,5 +293,5 @@ async def _warm(embedder: Embedder, verifier: Verifier) -> None:
         log.warning("near questions are not served where plans verify: %s", error.reason)
 
 
-async def _run(loop: Loop) -> None:
+async def _run_loop(loop: WorkerLoop) -> None:
     await loop.run()

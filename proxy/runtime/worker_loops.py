@@ -13,14 +13,14 @@ from django.conf import settings
 
 from proxy.core.errors import ToolUnavailable
 from proxy.engines.coalescing import redis as leases
-from proxy.engines.exact.invalidations import Changes
+from proxy.engines.exact.invalidations import KeyInvalidations
 from proxy.feedback import service
 from proxy.pipeline.toolbox import Toolbox
 from proxy.runtime import cache_sweeper, config_source, error_budget_sync, worker_metrics
 from proxy.runtime.periodic_task import PeriodicTask
 from stats.ledger import flusher, retention
 
-PURGE_SECONDS = 60.0
+PURGE_INTERVAL_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,121 +32,121 @@ class Listener:
     run: Callable[[], Awaitable[None]]
 
 
-Loop = PeriodicTask | Listener
+WorkerLoop = PeriodicTask | Listener
 
 
-def loops_of(
+def build_loops(
     *,
     tools: Toolbox,
-    configuration: config_source.DatabaseSource,
+    configuration: config_source.DatabaseConfigSource,
     ledger: flusher.Flusher,
-    budgets: error_budget_sync.Keeper,
-    measures: worker_metrics.Pulse,
-    entries: cache_sweeper.Sweeper,
+    budgets: error_budget_sync.ErrorBudgetSync,
+    measures: worker_metrics.WorkerMetrics,
+    entries: cache_sweeper.CacheSweeper,
     flights: leases.RedisLeases,
-    changes: Changes | None,
-) -> list[Loop]:
+    changes: KeyInvalidations | None,
+) -> list[WorkerLoop]:
     """The loops of a worker with these parts; `changes` None
     where no exact entry is kept in memory."""
-    loops: list[Loop] = [
-        poll_configuration(configuration),
-        Listener("configuration notices", configuration.listen),
-        flush_ledger(ledger),
-        keep_ledger_tables(),
+    loops: list[WorkerLoop] = [
+        build_config_poll_task(configuration),
+        Listener("configuration notices", configuration.listen_for_changes),
+        build_ledger_flush_task(ledger),
+        build_ledger_upkeep_task(),
         PeriodicTask(
             name="error budgets",
-            every=error_budget_sync.EVERY,
+            interval_seconds=error_budget_sync.SYNC_INTERVAL_SECONDS,
             work=budgets.turn,
-            failing="error budgets are not read, what this worker knows stays in force",
+            failure_message="error budgets are not read, what this worker knows stays in force",
         ),
         PeriodicTask(
             name="worker metrics",
-            first=worker_metrics.BEAT,
-            every=worker_metrics.BEAT,
+            first_delay_seconds=worker_metrics.HEARTBEAT_SECONDS,
+            interval_seconds=worker_metrics.HEARTBEAT_SECONDS,
             work=measures.turn,
-            failing="the worker's own measurements are not taken",
+            failure_message="the worker's own measurements are not taken",
         ),
         PeriodicTask(
             name="cache sweep",
-            every=cache_sweeper.EVERY,
-            longest=cache_sweeper.AWAY,
+            interval_seconds=cache_sweeper.SWEEP_INTERVAL_SECONDS,
+            max_interval_seconds=cache_sweeper.RETRY_DELAY_SECONDS,
             work=entries.turn,
-            failing="deleted and surplus cache entries wait, the database does not answer",
+            failure_message="deleted and surplus cache entries wait, the database does not answer",
         ),
         PeriodicTask(
             name="expired semantic entries",
-            first=PURGE_SECONDS,
-            every=PURGE_SECONDS,
+            first_delay_seconds=PURGE_INTERVAL_SECONDS,
+            interval_seconds=PURGE_INTERVAL_SECONDS,
             jitter=0.1,
-            work=partial(purge_semantic, tools),
-            failing="expired semantic entries wait",
+            work=partial(purge_semantic_entries, tools),
+            failure_message="expired semantic entries wait",
         ),
         PeriodicTask(
             name="expired evictions",
-            first=PURGE_SECONDS,
-            every=PURGE_SECONDS,
+            first_delay_seconds=PURGE_INTERVAL_SECONDS,
+            interval_seconds=PURGE_INTERVAL_SECONDS,
             jitter=0.1,
-            thread=forget_evictions,
-            failing="answers evicted as wrong are kept too long",
+            thread=delete_expired_evictions,
+            failure_message="answers evicted as wrong are kept too long",
         ),
         Listener("flights of other workers", flights.listen),
-        renew_leases(flights),
+        build_lease_renewal_task(flights),
     ]
     if changes is not None:
-        loops.append(Listener("changes of exact entries", changes.run))
+        loops.append(Listener("changes of exact entries", changes.listen))
     return loops
 
 
-def poll_configuration(configuration: config_source.DatabaseSource) -> PeriodicTask:
+def build_config_poll_task(configuration: config_source.DatabaseConfigSource) -> PeriodicTask:
     return PeriodicTask(
         name="configuration",
-        every=config_source.POLL_SECONDS,
-        wake=configuration.changed,
-        work=configuration.refresh,
-        failing="the configuration cannot be read, the last one stays in force",
+        interval_seconds=config_source.POLL_SECONDS,
+        wake_event=configuration.change_event,
+        work=configuration.refresh_config,
+        failure_message="the configuration cannot be read, the last one stays in force",
     )
 
 
-def flush_ledger(ledger: flusher.Flusher) -> PeriodicTask:
+def build_ledger_flush_task(ledger: flusher.Flusher) -> PeriodicTask:
     return PeriodicTask(
         name="ledger",
-        every=ledger.interval,
-        longest=flusher.LONGEST_WAIT,
+        interval_seconds=ledger.interval_seconds,
+        max_interval_seconds=flusher.MAX_RETRY_DELAY_SECONDS,
         work=ledger.turn,
-        failing=f"the ledger cannot be written, requests are kept in {ledger.folder}",
+        failure_message=f"the ledger cannot be written, requests are kept in {ledger.spool_folder}",
     )
 
 
-def keep_ledger_tables() -> PeriodicTask:
-    pause = min(retention.LONGEST_PAUSE, settings.UPKEEP_SECONDS)
+def build_ledger_upkeep_task() -> PeriodicTask:
+    pause = min(retention.MAX_TURN_INTERVAL_SECONDS, settings.UPKEEP_SECONDS)
     return PeriodicTask(
         name="upkeep of the ledger",
-        first=min(retention.FIRST_LOOK, pause),
-        every=pause,
+        first_delay_seconds=min(retention.FIRST_TURN_DELAY_SECONDS, pause),
+        interval_seconds=pause,
         jitter=0.1,
-        leader=retention.LOCK,
+        leader_lock=retention.RETENTION_LOCK,
         thread=retention.turn,
-        failing="the ledger's upkeep waits for its next turn",
+        failure_message="the ledger's upkeep waits for its next turn",
     )
 
 
-def renew_leases(flights: leases.RedisLeases) -> PeriodicTask:
+def build_lease_renewal_task(flights: leases.RedisLeases) -> PeriodicTask:
     return PeriodicTask(
         name="leases of calls",
-        first=leases.BEAT,
-        every=leases.BEAT,
+        first_delay_seconds=leases.HEARTBEAT_SECONDS,
+        interval_seconds=leases.HEARTBEAT_SECONDS,
         work=flights.turn,
-        failing="calls are not shared with other workers, Redis does not answer",
+        failure_message="calls are not shared with other workers, Redis does not answer",
     )
 
 
-async def purge_semantic(tools: Toolbox) -> None:
+async def purge_semantic_entries(tools: Toolbox) -> None:
     """Remove expired semantic entries; a backend that is down is tried again next time."""
     for backend in tools.semantic_caches.values():
         with suppress(ToolUnavailable):
             await backend.purge_expired()
 
 
-def forget_evictions(stopping: threading.Event) -> None:
+def delete_expired_evictions(stopping: threading.Event) -> None:
     """Remove evicted answers that could not be put back any more."""
-    service.forget_expired()
+    service.delete_expired_evictions()

@@ -13,44 +13,49 @@ from dataclasses import dataclass
 from django.db import DatabaseError, InterfaceError, connections
 
 from proxy.pipeline.toolbox import Toolbox
-from proxy.runtime.config_source import DatabaseSource
-from stats.ledger.backlog import Standing, standing
+from proxy.runtime.config_source import DatabaseConfigSource
+from stats.ledger.backlog import LedgerBacklog, measure_backlog
 from stats.monitoring import gauges
 
-BEAT = 0.1
-TELL_EVERY = 5  # beats
-ASK_EVERY = 10.0  # seconds
-RESTARTS = "restarts of the compressor"  # no tool of that name
+HEARTBEAT_SECONDS = 0.1
+REPORT_INTERVAL_BEATS = 5  # beats
+BACKLOG_INTERVAL_SECONDS = 10.0  # seconds
+RESTARTS_KEY = "restarts of the compressor"  # no tool of that name
 
 
 @dataclass(slots=True)
-class Traffic:
+class InFlight:
     """Requests that this worker is answering."""
 
-    now: int = 0
+    request_count: int = 0
 
 
-class Pulse:
+class WorkerMetrics:
     """One per worker. `restarts`: how often a compression process was started again so far."""
 
     def __init__(
         self,
         tools: Toolbox,
-        traffic: Traffic,
-        source: DatabaseSource,
+        traffic: InFlight,
+        source: DatabaseConfigSource,
         *,
         restarts: Callable[[], int],
     ) -> None:
-        self._tools, self._traffic, self._source, self._restarts = tools, traffic, source, restarts
-        self._told: Counter[str] = Counter()
-        self._refused: Counter[str] = Counter()
-        self._beats, self._due = 0, time.monotonic() + BEAT
-        self._asked_at = -ASK_EVERY
-        self._asking: asyncio.Future[Standing] | None = None
+        self._tools, self._in_flight, self._source, self._restarts = (
+            tools,
+            traffic,
+            source,
+            restarts,
+        )
+        self._reported_counts: Counter[str] = Counter()
+        self._reported_refusals: Counter[str] = Counter()
+        self._beat_count, self._next_beat_at = 0, time.monotonic() + HEARTBEAT_SECONDS
+        self._backlog_requested_at = -BACKLOG_INTERVAL_SECONDS
+        self._backlog_future: asyncio.Future[LedgerBacklog] | None = None
         # One thread of its own: a hung database holds it up, and nothing else.
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="standing")
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="standing")
 
-    def announce(self, version: str) -> None:
+    def report_build(self, version: str) -> None:
         """Say what this worker is. `version`: of the gateway."""
         gauges.BUILD.labels(version, platform.python_version(), self._tools.embedder.id).set(1)
         gauges.WORKERS.set(1)
@@ -59,51 +64,56 @@ class Pulse:
     async def turn(self) -> None:
         """Measure how much later than `BEAT` after the last turn this one comes,
         and tell the rest now and then."""
-        gauges.LOOP_LAG.observe(max(0.0, time.monotonic() - self._due))
-        self._beats += 1
-        if self._beats % TELL_EVERY == 0:
-            self._tell()
-            self._ask()
-        self._due = time.monotonic() + BEAT
+        gauges.LOOP_LAG.observe(max(0.0, time.monotonic() - self._next_beat_at))
+        self._beat_count += 1
+        if self._beat_count % REPORT_INTERVAL_BEATS == 0:
+            self._report_gauges()
+            self._request_backlog()
+        self._next_beat_at = time.monotonic() + HEARTBEAT_SECONDS
 
     def close(self) -> None:
-        self._thread.submit(connections.close_all)
-        self._thread.shutdown(wait=False)
+        self._executor.submit(connections.close_all)
+        self._executor.shutdown(wait=False)
 
-    def _tell(self) -> None:
-        gauges.IN_FLIGHT.set(self._traffic.now)
-        gauges.CONFIGURATION_AGE.set(self._source.age)
-        gauges.COMPRESSOR_RESTARTS.inc(self._restarts() - self._told[RESTARTS])
-        self._told[RESTARTS] = self._restarts()
+    def _report_gauges(self) -> None:
+        gauges.IN_FLIGHT.set(self._in_flight.request_count)
+        gauges.CONFIGURATION_AGE.set(self._source.age_seconds)
+        gauges.COMPRESSOR_RESTARTS.inc(self._restarts() - self._reported_counts[RESTARTS_KEY])
+        self._reported_counts[RESTARTS_KEY] = self._restarts()
         for name, breaker in self._tools.breakers.items():
             gauges.BREAKER_OPEN.labels(name).set(breaker.is_tripped)
-            gauges.TOOL_TIMEOUTS.labels(name).inc(breaker.late_calls - self._told[name])
-            self._told[name] = breaker.late_calls
+            gauges.TOOL_TIMEOUTS.labels(name).inc(breaker.late_calls - self._reported_counts[name])
+            self._reported_counts[name] = breaker.late_calls
         for store, count in self._tools.sealer.refusals.counts.items():
-            gauges.REFUSED_VALUES.labels(store).inc(count - self._refused[store])
-            self._refused[store] = count
+            gauges.REFUSED_VALUES.labels(store).inc(count - self._reported_refusals[store])
+            self._reported_refusals[store] = count
         for plan in self._source.config.plans.values():
             if plan.cache is not None and plan.cache.max_error_rate is not None:
                 gauges.ERROR_BUDGET.labels(plan.name).set(plan.cache.max_error_rate)
 
-    def _ask(self) -> None:
+    def _request_backlog(self) -> None:
         """Have the ledger's standing read, one question at a time:
         the last answer stays while there is none."""
-        if self._asking is not None and self._asking.done():
+        if self._backlog_future is not None and self._backlog_future.done():
             with suppress(DatabaseError, InterfaceError):
-                found = self._asking.result()
-                gauges.FOLD_LAG.set(found.fold_lag)
-                gauges.OUTCOME_UNKNOWN.set(found.unknown)
-            self._asking = None
-        if self._asking is None and time.monotonic() - self._asked_at >= ASK_EVERY:
-            self._asked_at = time.monotonic()
-            self._asking = asyncio.get_running_loop().run_in_executor(self._thread, _standing)
+                found = self._backlog_future.result()
+                gauges.FOLD_LAG.set(found.rollup_lag_seconds)
+                gauges.OUTCOME_UNKNOWN.set(found.unknown_calls)
+            self._backlog_future = None
+        if (
+            self._backlog_future is None
+            and time.monotonic() - self._backlog_requested_at >= BACKLOG_INTERVAL_SECONDS
+        ):
+            self._backlog_requested_at = time.monotonic()
+            self._backlog_future = asyncio.get_running_loop().run_in_executor(
+                self._executor, _read_backlog_in_thread
+            )
 
 
-def _standing() -> Standing:
+def _read_backlog_in_thread() -> LedgerBacklog:
     """On a connection of the thread's own, dropped when anything goes wrong."""
     try:
-        return standing()
+        return measure_backlog()
     except BaseException:
         connections.close_all()
         raise

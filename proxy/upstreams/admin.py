@@ -48,7 +48,7 @@ class RouteAdmin(EditConflictMixin, HistoryMixin, admin.ModelAdmin):  # type: ig
     def price(self, route: Route) -> str:
         if not route.upstream_id:
             return "-"
-        price = selectors.price_for(route.upstream.provider, route.model)
+        price = selectors.load_price(route.upstream.provider, route.model)
         if price is None:
             return (
                 "Unpriced: what it saves is counted in tokens only. Add a price for this "

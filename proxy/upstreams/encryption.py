@@ -6,31 +6,33 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 
-class SealBroken(Exception):
+class DecryptionFailed(Exception):
     """None of the configured keys opens this: it was sealed under another, or is damaged."""
 
 
-def seal(text: str) -> bytes:
+def encrypt(text: str) -> bytes:
     """The text as it may be stored; empty stays empty."""
-    return _box().encrypt(text.encode()) if text else b""
+    return _build_cipher().encrypt(text.encode()) if text else b""
 
 
-def open_sealed(sealed: bytes | memoryview) -> str:
+def decrypt(sealed: bytes | memoryview) -> str:
     """The text that was sealed. Raises SealBroken."""
     if not sealed:
         return ""
     try:
-        return _box().decrypt(bytes(sealed)).decode()
+        return _build_cipher().decrypt(bytes(sealed)).decode()
     except InvalidToken:
-        raise SealBroken("no key in TOKENTHRIFT_ENCRYPTION_KEYS opens its provider key") from None
+        raise DecryptionFailed(
+            "no key in TOKENTHRIFT_ENCRYPTION_KEYS opens its provider key"
+        ) from None
 
 
-def reseal(sealed: bytes | memoryview) -> bytes:
+def reencrypt(sealed: bytes | memoryview) -> bytes:
     """The same text sealed under the first key. Raises SealBroken."""
-    return seal(open_sealed(sealed))
+    return encrypt(decrypt(sealed))
 
 
-def _box() -> MultiFernet:
+def _build_cipher() -> MultiFernet:
     if not settings.ENCRYPTION_KEYS:
         raise ImproperlyConfigured(
             "TOKENTHRIFT_ENCRYPTION_KEYS is empty: provider keys cannot be stored."

@@ -9,8 +9,10 @@ from proxy.core.upstream_urls import check_base_url
 from proxy.models import Upstream
 from proxy.upstreams import services
 
-NO_KEY: Final = "Type the provider's key, or tick “Send no key” if the server asks for none."
-KEY_DROPPED: Final = "Type the key again: a form that was refused does not keep it."
+NO_KEY_MESSAGE: Final = (
+    "Type the provider's key, or tick “Send no key” if the server asks for none."
+)
+KEY_DROPPED_MESSAGE: Final = "Type the key again: a form that was refused does not keep it."
 
 
 class UpstreamForm(EditConflictForm):
@@ -56,7 +58,7 @@ class UpstreamForm(EditConflictForm):
             and "provider_key" not in self.errors
             and self.data.get(self.add_prefix("provider_key"))
         ):
-            self.add_error("provider_key", KEY_DROPPED)
+            self.add_error("provider_key", KEY_DROPPED_MESSAGE)
             data: Any = self.data.copy()  # type: ignore[attr-defined]  # a QueryDict
             # Or the next try would save without the key.
             data.pop(self.add_prefix("without_key"), None)
@@ -73,11 +75,11 @@ class UpstreamForm(EditConflictForm):
                 self.add_error("base_url", str(error))
         if values.get("remove_key") and values.get("provider_key"):
             self.add_error("remove_key", "Either give a new key or remove the present one.")
-        elif "provider_key" in values and not self._says_what_key(values):
-            self.add_error("provider_key", NO_KEY)
+        elif "provider_key" in values and not self._has_key_decision(values):
+            self.add_error("provider_key", NO_KEY_MESSAGE)
         return values
 
-    def _says_what_key(self, values: dict[str, Any]) -> bool:
+    def _has_key_decision(self, values: dict[str, Any]) -> bool:
         """Whether there is a key, or somebody said that there is to be none."""
         return bool(
             values["provider_key"]
@@ -88,7 +90,7 @@ class UpstreamForm(EditConflictForm):
 
     def clean_provider_key(self) -> str:
         try:
-            return services.checked_provider_key(self.cleaned_data["provider_key"])
+            return services.validate_provider_key(self.cleaned_data["provider_key"])
         except ValueError as error:
             raise forms.ValidationError(str(error)) from None
 

@@ -22,10 +22,10 @@ class PricedModel:
     price: Price | None = None
 
 
-def routes_of(tenant: Tenant | None) -> QuerySet[Route]:
+def select_routes(tenant: Tenant | None) -> QuerySet[Route]:
     """The enabled routes that this tenant may use, by name; None: the platform, all of them."""
     routes = Route.objects.filter(enabled=True).order_by("name")
-    granted = None if tenant is None else plans.granted_routes().get(tenant.pk, frozenset())
+    granted = None if tenant is None else plans.load_granted_routes().get(tenant.pk, frozenset())
     return routes if granted is None or ALL_ROUTES in granted else routes.filter(name__in=granted)
 
 
@@ -33,7 +33,7 @@ def find_model(name: str | None, tenant: Tenant | None) -> PricedModel:
     """The model behind the route of that name, or behind the first route,
     of those that the tenant may use; a name that is no such route's is taken for a model of
     OpenAI's."""
-    routes = routes_of(tenant).select_related("upstream")
+    routes = select_routes(tenant).select_related("upstream")
     row = routes.first() if name is None else routes.filter(name=name).first()
     if row is not None:
         provider = row.upstream.provider
@@ -41,10 +41,10 @@ def find_model(name: str | None, tenant: Tenant | None) -> PricedModel:
             name=row.model,
             provider=provider,
             route=row.name,
-            price=plans.price_for(provider, row.model),
+            price=plans.load_price(provider, row.model),
         )
     return (
-        PricedModel(name=name, provider="openai", price=plans.price_for("openai", name))
+        PricedModel(name=name, provider="openai", price=plans.load_price("openai", name))
         if name
         else PricedModel()
     )

@@ -22,7 +22,7 @@ def save_upstream(upstream: Upstream, *, provider_key: str | None = None) -> Ups
         raise ValidationError({"base_url": str(error)}) from None
     if provider_key is not None:
         try:
-            upstream.encrypted_key = encryption.seal(checked_provider_key(provider_key))
+            upstream.encrypted_key = encryption.encrypt(validate_provider_key(provider_key))
         except ValueError as error:
             raise ValidationError({"encrypted_key": str(error)}) from None
     upstream.full_clean()
@@ -30,7 +30,7 @@ def save_upstream(upstream: Upstream, *, provider_key: str | None = None) -> Ups
     return upstream
 
 
-def checked_provider_key(provider_key: str) -> str:
+def validate_provider_key(provider_key: str) -> str:
     """The key without blanks around it.
 
     It goes into a header, so it must be printable ASCII; raises ValueError otherwise.
@@ -82,11 +82,11 @@ def rotate_encryption_keys() -> int:
     broken = []
     for upstream in upstreams:
         try:
-            upstream.encrypted_key = encryption.reseal(upstream.encrypted_key)
-        except encryption.SealBroken:
+            upstream.encrypted_key = encryption.reencrypt(upstream.encrypted_key)
+        except encryption.DecryptionFailed:
             broken.append(upstream.name)
     if broken:
-        raise encryption.SealBroken(
+        raise encryption.DecryptionFailed(
             f"no key in TOKENTHRIFT_ENCRYPTION_KEYS opens the provider key of: {', '.join(broken)}"
         )
     if upstreams:

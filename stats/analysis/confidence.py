@@ -4,10 +4,10 @@ Unlike the textbook one it is sound for few trials and for rates near 0. Pure.""
 
 import math
 
-Z = 1.96  # the quantile of a two-sided interval of 95 %
+NORMAL_QUANTILE_95 = 1.96  # the quantile of a two-sided interval of 95 %
 
 
-def interval(wrong: int, trials: int, z: float = Z) -> tuple[float, float]:
+def wilson_interval(wrong: int, trials: int, z: float = NORMAL_QUANTILE_95) -> tuple[float, float]:
     """Lower and upper bound of the rate behind `wrong` of `trials`; (0, 1) without any.
 
     Raises ValueError unless 0 <= wrong <= trials.
@@ -24,7 +24,9 @@ def interval(wrong: int, trials: int, z: float = Z) -> tuple[float, float]:
     ) if wrong < trials else 1.0
 
 
-def still_needed(wrong: int, trials: int, limit: float, z: float = Z) -> int:
+def count_trials_needed(
+    wrong: int, trials: int, limit: float, z: float = NORMAL_QUANTILE_95
+) -> int:
     """How many trials more, all of them right, bring the upper bound down to `limit`;
     0 when it is there already.
 

@@ -20,17 +20,17 @@ from stats.analysis import confidence
 
 Verdict = Literal["right", "wrong", "unclear"]
 
-SAMPLES = 2_000  # the window, where the budget can be vouched for by so many
-MOST_SAMPLES = 40_000
-DAYS = 30
-BAND = 0.02
+MIN_WINDOW_SAMPLES = 2_000  # the window, where the budget can be vouched for by so many
+MAX_WINDOW_SAMPLES = 40_000
+WINDOW_DAYS = 30
+BAND_WIDTH = 0.02
 # The bound is looked at after every sample, so that by chance it is over the budget sooner or
 # later. With fewer wrong ones than this the tier stays on: then 1.5 in 100 plans that keep to half
 # of their budget are turned off within 2,000 samples (simulated).
-WRONG_TO_TURN_OFF = 4
+MIN_WRONG_TO_TURN_OFF = 4
 # The threshold moves on no less: down through bands of so many outcomes each, up where so many are
 # left above.
-OUTCOMES_TO_MOVE = 50
+MIN_OUTCOMES_TO_MOVE = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
+class ErrorRateEstimate:
     """How often hits at or above `threshold` were wrong, with bounds;
     `needed`: samples until the budget can be vouched for if all are right; `over`: it is broken for
     certain."""
@@ -58,7 +58,7 @@ class Measured:
     lower: float = 0.0
     upper: float = 1.0
     needed: int = 0
-    over: bool = False
+    is_over_budget: bool = False
 
     @property
     def rate(self) -> float | None:
@@ -67,21 +67,23 @@ class Measured:
         return self.wrong / told if told else None
 
     @property
-    def vouched(self) -> bool:
+    def is_within_budget(self) -> bool:
         return self.needed == 0
 
 
-def window(limit: float) -> int:
+def compute_window_size(limit: float) -> int:
     """How many samples are looked at: enough to vouch for a budget of `limit`
     with some wrong ones among them."""
-    return min(MOST_SAMPLES, max(SAMPLES, round(10 / limit)))
+    return min(MAX_WINDOW_SAMPLES, max(MIN_WINDOW_SAMPLES, round(10 / limit)))
 
 
-def measured(samples: Iterable[Sample], *, limit: float, threshold: float) -> Measured:
+def estimate_error_rate(
+    samples: Iterable[Sample], *, limit: float, threshold: float
+) -> ErrorRateEstimate:
     """The rate of wrong hits against the budget `limit`,
     by the samples that are hits under `threshold`."""
     verdicts = [sample.verdict for sample in samples if sample.score >= threshold]
-    return rate(
+    return compute_error_rate(
         len(verdicts),
         verdicts.count("wrong"),
         verdicts.count("unclear"),
@@ -90,23 +92,25 @@ def measured(samples: Iterable[Sample], *, limit: float, threshold: float) -> Me
     )
 
 
-def rate(samples: int, wrong: int, unclear: int, *, limit: float, threshold: float) -> Measured:
+def compute_error_rate(
+    samples: int, wrong: int, unclear: int, *, limit: float, threshold: float
+) -> ErrorRateEstimate:
     """The rate of `wrong` and `unclear` ones of so many samples, with its bounds."""
-    lower = confidence.interval(wrong, samples)[0]
-    return Measured(
+    lower = confidence.wilson_interval(wrong, samples)[0]
+    return ErrorRateEstimate(
         threshold=threshold,
         samples=samples,
         wrong=wrong,
         unclear=unclear,
         lower=lower,
-        upper=confidence.interval(wrong + unclear, samples)[1],
-        needed=confidence.still_needed(wrong + unclear, samples, limit),
-        over=lower > limit and wrong >= WRONG_TO_TURN_OFF,
+        upper=confidence.wilson_interval(wrong + unclear, samples)[1],
+        needed=confidence.count_trials_needed(wrong + unclear, samples, limit),
+        is_over_budget=lower > limit and wrong >= MIN_WRONG_TO_TURN_OFF,
     )
 
 
 @dataclass(slots=True)
-class _Block:
+class _PooledBands:
     """Bands of scores from `low` to `high` whose rates are one. `doubtful`: wrong and unclear."""
 
     low: float
@@ -116,7 +120,7 @@ class _Block:
     doubtful: int
 
 
-def learned(samples: Iterable[Sample], *, limit: float, threshold: float) -> float:
+def learn_threshold(samples: Iterable[Sample], *, limit: float, threshold: float) -> float:
     """The threshold that the evidence supports; the plan's own where it says nothing.
 
     Higher: above every block of bands whose wrong hits exceed the budget for certain (lower bound
@@ -125,40 +129,40 @@ def learned(samples: Iterable[Sample], *, limit: float, threshold: float) -> flo
     doubtful ones than `limit`, as long as the upper bound of all from there up is within `limit`.
     Scores above it that nobody had are no gap: they are served anyway.
     """
-    blocks = _monotone(_bands(samples))
-    refuted = max((block.high for block in blocks if _refuted(block, limit)), default=0.0)
+    blocks = _pool_adjacent_violators(_group_by_band(samples))
+    refuted = max((block.high for block in blocks if _exceeds_budget(block, limit)), default=0.0)
     if refuted > threshold:
         above = sum(block.trials for block in blocks if block.low >= refuted)
-        return refuted if above >= OUTCOMES_TO_MOVE else threshold
+        return refuted if above >= MIN_OUTCOMES_TO_MOVE else threshold
     lowest, trials, doubtful = threshold, 0, 0
     for block in reversed(blocks):
         trials, doubtful = trials + block.trials, doubtful + block.doubtful
         touches = block.high >= lowest - 1e-9
-        enough = block.trials >= OUTCOMES_TO_MOVE and block.doubtful <= limit * block.trials
+        enough = block.trials >= MIN_OUTCOMES_TO_MOVE and block.doubtful <= limit * block.trials
         if block.low < threshold and not (
-            touches and enough and confidence.interval(doubtful, trials)[1] <= limit
+            touches and enough and confidence.wilson_interval(doubtful, trials)[1] <= limit
         ):
             break
         lowest = min(lowest, block.low)
     return lowest
 
 
-def _refuted(block: _Block, limit: float) -> bool:
+def _exceeds_budget(block: _PooledBands, limit: float) -> bool:
     return (
-        block.wrong >= WRONG_TO_TURN_OFF
-        and confidence.interval(block.wrong, block.trials)[0] > limit
+        block.wrong >= MIN_WRONG_TO_TURN_OFF
+        and confidence.wilson_interval(block.wrong, block.trials)[0] > limit
     )
 
 
-def _bands(samples: Iterable[Sample]) -> list[_Block]:
+def _group_by_band(samples: Iterable[Sample]) -> list[_PooledBands]:
     """One block a band that has outcomes, by score."""
     found: dict[int, list[Verdict]] = {}
     for sample in samples:
-        found.setdefault(int(sample.score / BAND + 1e-9), []).append(sample.verdict)
+        found.setdefault(int(sample.score / BAND_WIDTH + 1e-9), []).append(sample.verdict)
     return [
-        _Block(
-            round(number * BAND, 4),
-            round((number + 1) * BAND, 4),
+        _PooledBands(
+            round(number * BAND_WIDTH, 4),
+            round((number + 1) * BAND_WIDTH, 4),
             len(band),
             band.count("wrong"),
             len(band) - band.count("right"),
@@ -167,9 +171,9 @@ def _bands(samples: Iterable[Sample]) -> list[_Block]:
     ]
 
 
-def _monotone(bands: Sequence[_Block]) -> list[_Block]:
+def _pool_adjacent_violators(bands: Sequence[_PooledBands]) -> list[_PooledBands]:
     """Pool neighbours until a higher score never has a higher rate of wrong ones."""
-    pooled: list[_Block] = []
+    pooled: list[_PooledBands] = []
     for band in bands:
         pooled.append(band)
         while (
@@ -178,7 +182,7 @@ def _monotone(bands: Sequence[_Block]) -> list[_Block]:
         ):
             high, low = pooled.pop(), pooled.pop()
             pooled.append(
-                _Block(
+                _PooledBands(
                     low.low,
                     high.high,
                     low.trials + high.trials,

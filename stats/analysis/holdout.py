@@ -33,15 +33,15 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[Any]
+FloatArray = NDArray[Any]
 
-GROUPS: Final = 64  # `proxy.core.quality.holdout.REPLICATE_COUNT`; a test compares them
-ENOUGH: Final = 24.0  # effective groups, by the number of requests held out
-Z: Final = 1.96  # the quantile of a two-sided interval of 95 %
+GROUP_COUNT: Final = 64  # `proxy.core.quality.holdout.REPLICATE_COUNT`; a test compares them
+MIN_EFFECTIVE_GROUPS: Final = 24.0  # effective groups, by the number of requests held out
+NORMAL_QUANTILE_95: Final = 1.96  # the quantile of a two-sided interval of 95 %
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sums:
+class GroupSums:
     """Of one replicate group on one side, under one share.
 
     `cost`: billed and spent on saving, `would`: by the model, in US dollars, of the `priced` ones
@@ -59,7 +59,7 @@ class Sums:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Range:
+class IntervalEstimate:
     """A figure with its interval of 95 %."""
 
     value: float
@@ -71,7 +71,7 @@ class Range:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Measurement:
+class HoldoutMeasurement:
     """`held`, `treated`: priced requests without and with the plan; `unpriced`: others, in no sum.
 
     `share`: saved of what the requests with the plan would have cost, `dollars`: the same in US
@@ -83,15 +83,15 @@ class Measurement:
     held: int = 0
     treated: int = 0
     unpriced: int = 0
-    share: Range | None = None
-    dollars: Range | None = None
+    share: IntervalEstimate | None = None
+    dollars: IntervalEstimate | None = None
     needed: int = 0
     needed_requests: int = 0
     modelled_share: float | None = None
     modelled_dollars: float | None = None
 
     @property
-    def disagrees(self) -> bool:
+    def is_model_ruled_out(self) -> bool:
         """Whether the model says what the measurement rules out."""
         return (
             self.share is not None
@@ -100,18 +100,18 @@ class Measurement:
         )
 
 
-def measure(sums: Iterable[Sums]) -> Measurement:
+def measure_savings(sums: Iterable[GroupSums]) -> HoldoutMeasurement:
     """The measurement that the sums make together."""
     rows = list(sums)
     with_plan, without = ([row for row in rows if row.held is held] for held in (False, True))
     held, treated = (sum(row.priced for row in side) for side in (without, with_plan))
     cost, would = (sum(getattr(row, name) for row in with_plan) for name in ("cost", "would"))
     enough = len({row.replicate for row in with_plan if row.priced}) > 1
-    needed = _needed(without, held if enough else 0)
+    needed = _count_missing_requests(without, held if enough else 0)
     drawn = sum(row.requests for row in rows)
     mean_share = sum(row.share * row.requests for row in rows) / drawn if drawn else 0.0
-    share, dollars = (None, None) if needed else _compared(with_plan, without)
-    return Measurement(
+    share, dollars = (None, None) if needed else _compare_sides(with_plan, without)
+    return HoldoutMeasurement(
         held=held,
         treated=treated,
         unpriced=drawn - held - treated,
@@ -124,36 +124,42 @@ def measure(sums: Iterable[Sums]) -> Measurement:
     )
 
 
-def _needed(without: list[Sums], held: int) -> int:
+def _count_missing_requests(without: list[GroupSums], held: int) -> int:
     """How many requests more must be held out, at the spread over the groups that they had
     so far."""
     groups = [
-        sum(row.priced for row in without if row.replicate == group) for group in range(GROUPS)
+        sum(row.priced for row in without if row.replicate == group) for group in range(GROUP_COUNT)
     ]
-    spread = GROUPS * sum(number**2 for number in groups) / held**2 - 1 if held else GROUPS
-    most = GROUPS / ENOUGH - 1
+    spread = (
+        GROUP_COUNT * sum(number**2 for number in groups) / held**2 - 1 if held else GROUP_COUNT
+    )
+    most = GROUP_COUNT / MIN_EFFECTIVE_GROUPS - 1
     return math.ceil(max(held, 1) * spread / most) - held if spread > most else 0
 
 
-def _compared(with_plan: list[Sums], without: list[Sums]) -> tuple[Range | None, Range | None]:
+def _compare_sides(
+    with_plan: list[GroupSums], without: list[GroupSums]
+) -> tuple[IntervalEstimate | None, IntervalEstimate | None]:
     """Share and dollars saved. None where those held out cost next to nothing."""
-    treated, held = _by_group(with_plan), _by_group(without)
+    treated, held = _sum_by_group(with_plan), _sum_by_group(without)
     costs = held[1]
     if costs.sum() <= 0:
         return None, None
-    quantile = student(costs.sum() ** 2 / (costs**2).sum() - 1)
-    all_but = 1 - np.eye(GROUPS)
-    (mean,), (other,) = _means(treated, held, np.ones((1, GROUPS)))
-    means, others = _means(treated, held, all_but)
+    quantile = student_quantile(costs.sum() ** 2 / (costs**2).sum() - 1)
+    all_but = 1 - np.eye(GROUP_COUNT)
+    (mean,), (other,) = _compute_adjusted_means(treated, held, np.ones((1, GROUP_COUNT)))
+    means, others = _compute_adjusted_means(treated, held, all_but)
     if (others <= 0).any():  # a single group cost anything
         return None, None
     requests = float(treated[0].sum())
-    share = _range(1 - mean / other, 1 - means / others, quantile)
-    dollars = _range(requests * (other - mean), requests * (others - means), quantile)
-    return Range(value=share.value, low=share.low, high=min(1.0, share.high)), dollars
+    share = _jackknife_interval(1 - mean / other, 1 - means / others, quantile)
+    dollars = _jackknife_interval(requests * (other - mean), requests * (others - means), quantile)
+    return IntervalEstimate(value=share.value, low=share.low, high=min(1.0, share.high)), dollars
 
 
-def _means(treated: Floats, held: Floats, use: Floats) -> tuple[Floats, Floats]:
+def _compute_adjusted_means(
+    treated: FloatArray, held: FloatArray, use: FloatArray
+) -> tuple[FloatArray, FloatArray]:
     """What a request cost with the plan, and what it would have cost without:
     the mean of those held out, at the size of the others. One of each for every row of `use`, which
     says of each group whether it counts."""
@@ -168,24 +174,24 @@ def _means(treated: Floats, held: Floats, use: Floats) -> tuple[Floats, Floats]:
     return cost / requests, mean + slope * (size / requests - theirs)
 
 
-def _by_group(side: list[Sums]) -> Floats:
+def _sum_by_group(side: list[GroupSums]) -> FloatArray:
     """Requests, cost and size (three rows) of each group, as many as they stand for."""
-    found = np.zeros((3, GROUPS))
+    found = np.zeros((3, GROUP_COUNT))
     for row in side:
         weight = (1 - row.share) / row.share if row.held else 1.0
         found[:, row.replicate] += weight * np.array((row.priced, row.cost, row.size))
     return found
 
 
-def _range(value: float, left_out: Floats, quantile: float) -> Range:
+def _jackknife_interval(value: float, left_out: FloatArray, quantile: float) -> IntervalEstimate:
     """The figure, and its interval by what it is when each group is left out."""
     half = quantile * math.sqrt(
-        (GROUPS - 1) / GROUPS * float(((left_out - left_out.mean()) ** 2).sum())
+        (GROUP_COUNT - 1) / GROUP_COUNT * float(((left_out - left_out.mean()) ** 2).sum())
     )
-    return Range(value=float(value), low=float(value) - half, high=float(value) + half)
+    return IntervalEstimate(value=float(value), low=float(value) - half, high=float(value) + half)
 
 
-def student(freedom: float, z: float = Z) -> float:
+def student_quantile(freedom: float, z: float = NORMAL_QUANTILE_95) -> float:
     """The quantile of Student's distribution where the normal one has `z`,
     by the expansion of Cornish and Fisher (Abramowitz and Stegun 26.7.5): 3 % too small at 2
     degrees of freedom, less than 0.2 % from 5 on."""

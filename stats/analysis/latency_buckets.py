@@ -8,16 +8,16 @@ sketch.
 from collections.abc import Mapping
 from typing import Final
 
-PER_DECADE: Final = 40
-LEAST_MS: Final = 0.01  # what is shorter counts as this long
+BUCKETS_PER_DECADE: Final = 40
+MIN_DURATION_MS: Final = 0.01  # what is shorter counts as this long
 
 
-def bucket_sql(column: str) -> str:
+def build_bucket_sql(column: str) -> str:
     """The bucket of a column of milliseconds, as text."""
-    return f"ceil({PER_DECADE} * log(greatest({column}, {LEAST_MS})))::int::text"
+    return f"ceil({BUCKETS_PER_DECADE} * log(greatest({column}, {MIN_DURATION_MS})))::int::text"
 
 
-def percentiles(
+def compute_percentiles(
     buckets: Mapping[int, int], shares: tuple[float, ...] = (0.5, 0.99)
 ) -> list[float] | None:
     """Milliseconds below which these shares of the durations lie; None without any.
@@ -25,10 +25,10 @@ def percentiles(
     `buckets`: how many durations fell into each.
     """
     whole = sum(buckets.values())
-    return [_at(buckets, share * whole) for share in shares] if whole else None
+    return [_interpolate_rank(buckets, share * whole) for share in shares] if whole else None
 
 
-def _at(buckets: Mapping[int, int], rank: float) -> float:
+def _interpolate_rank(buckets: Mapping[int, int], rank: float) -> float:
     """Within the bucket that holds the rank, as far up as the rank is into it."""
     below, bucket = 0, 0
     for bucket in sorted(buckets):
@@ -38,4 +38,4 @@ def _at(buckets: Mapping[int, int], rank: float) -> float:
         below += buckets[bucket]
     else:
         part = 1.0
-    return float(10 ** ((bucket - 1 + part) / PER_DECADE))
+    return float(10 ** ((bucket - 1 + part) / BUCKETS_PER_DECADE))

@@ -6,11 +6,11 @@ from typing import Any
 
 from rest_framework import serializers
 
-from stats.analysis.holdout import Measurement
-from stats.quality.error_budget import PlanBudget
-from stats.reports.filters import Asked
-from stats.reports.rows import Row, RowSerializer
-from stats.reports.selectors import Reasons
+from stats.analysis.holdout import HoldoutMeasurement
+from stats.quality.error_budget import PlanErrorBudget
+from stats.reports.filters import ReportFilter
+from stats.reports.rows import ReportRow, RowSerializer
+from stats.reports.selectors import ReasonCounts
 from stats.reports.totals import Totals
 
 # The measured saving as JSON, and its shape in the OpenAPI document.
@@ -60,65 +60,69 @@ class HoldoutSerializer(serializers.Serializer[Any]):
     )
 
 
-def holdout_body(found: Measurement | None) -> dict[str, Any] | None:
+def build_holdout_body(found: HoldoutMeasurement | None) -> dict[str, Any] | None:
     """`HoldoutSerializer`'s shape; None where nothing is held out."""
-    return None if found is None else asdict(found) | {"disagrees": found.disagrees}
+    return None if found is None else asdict(found) | {"disagrees": found.is_model_ruled_out}
 
 
 # The statistics of a plan as JSON, and their shape in the OpenAPI document.
 
-NARROW = "Not kept by key, route or model: null where one is asked for."
-USD = "US dollars as text, exact to the last digit; null when nothing had a price."
+NARROW_NOTE = "Not kept by key, route or model: null where one is asked for."
+USD_NOTE = "US dollars as text, exact to the last digit; null when nothing had a price."
 
 
-def _usd(text: str = "") -> serializers.CharField:
-    return serializers.CharField(allow_null=True, help_text=f"{text} {USD}".strip())
+def _build_usd_field(text: str = "") -> serializers.CharField:
+    return serializers.CharField(allow_null=True, help_text=f"{text} {USD_NOTE}".strip())
 
 
-def _count(text: str) -> serializers.IntegerField:
+def _build_count_field(text: str) -> serializers.IntegerField:
     return serializers.IntegerField(help_text=text)
 
 
-def _reasons(text: str = "") -> serializers.DictField:
+def _build_reasons_field(text: str = "") -> serializers.DictField:
     return serializers.DictField(
-        child=serializers.IntegerField(), allow_null=True, help_text=f"{text} {NARROW}".strip()
+        child=serializers.IntegerField(), allow_null=True, help_text=f"{text} {NARROW_NOTE}".strip()
     )
 
 
 class HitsSerializer(serializers.Serializer[Any]):
-    exact = _count("Answered with the stored answer of an identical request.")
-    semantic = _count("Answered with the stored answer of a question that means the same.")
+    exact = _build_count_field("Answered with the stored answer of an identical request.")
+    semantic = _build_count_field(
+        "Answered with the stored answer of a question that means the same."
+    )
     collapsed = serializers.IntegerField(
         allow_null=True,
-        help_text=f"Of the exact ones: joined an identical request already in flight. {NARROW}",
+        help_text=f"Of the exact ones: joined an identical request in flight. {NARROW_NOTE}",
     )
-    stale = _count("Of the exact ones: an expired answer was served, as the plan allows.")
+    stale = _build_count_field(
+        "Of the exact ones: an expired answer was served, as the plan allows."
+    )
 
 
 class TokensSerializer(serializers.Serializer[Any]):
-    asked = _count("Prompts as the clients sent them.")
-    sent = _count("Prompts as the provider billed them.")
-    cached = _count("Of those sent: billed at the provider's cached price.")
-    written = _count(
+    asked = _build_count_field("Prompts as the clients sent them.")
+    sent = _build_count_field("Prompts as the provider billed them.")
+    cached = _build_count_field("Of those sent: billed at the provider's cached price.")
+    written = _build_count_field(
         "Of those sent: billed at the provider's price for writing into its prefix cache."
     )
-    completion = _count("Completions the provider billed.")
-    served = _count("Completions the clients received.")
-    saved_exact = _count("Tokens saved by exact hits.")
-    saved_semantic = _count("Tokens saved by semantic hits.")
-    saved_compression = _count("Tokens saved by compression.")
+    completion = _build_count_field("Completions the provider billed.")
+    served = _build_count_field("Completions the clients received.")
+    saved_exact = _build_count_field("Tokens saved by exact hits.")
+    saved_semantic = _build_count_field("Tokens saved by semantic hits.")
+    saved_compression = _build_count_field("Tokens saved by compression.")
 
 
 class CostSerializer(serializers.Serializer[Any]):
-    would = _usd("What the same requests would have cost without a plan.")
-    billed = _usd("What the provider charges.")
-    spent = _usd("Spent on saving: the next two.")
-    spent_samples = _usd("Of that: samples and calls of a judge model.")
-    spent_embeddings = _usd("Of that: embeddings; 0, as embedders run in the gateway.")
-    saved_exact = _usd("Saved by exact hits.")
-    saved_semantic = _usd("Saved by semantic hits.")
-    saved_compression = _usd("Saved by compression.")
-    billed_failed = _usd(
+    would = _build_usd_field("What the same requests would have cost without a plan.")
+    billed = _build_usd_field("What the provider charges.")
+    spent = _build_usd_field("Spent on saving: the next two.")
+    spent_samples = _build_usd_field("Of that: samples and calls of a judge model.")
+    spent_embeddings = _build_usd_field("Of that: embeddings; 0, as embedders run in the gateway.")
+    saved_exact = _build_usd_field("Saved by exact hits.")
+    saved_semantic = _build_usd_field("Saved by semantic hits.")
+    saved_compression = _build_usd_field("Saved by compression.")
+    billed_failed = _build_usd_field(
         "What the provider charges for requests that failed or broke off: in none "
         "of the other sums."
     )
@@ -145,22 +149,24 @@ class WouldHaveSerializer(serializers.Serializer[Any]):
     """What the plan would have done to the requests it only watched (mode shadow):
     in none of the other numbers."""
 
-    requests = _count("Requests under mode shadow that finished with 2xx.")
-    exact = _count("Would have been answered with the stored answer of an identical request.")
-    semantic = _count(
+    requests = _build_count_field("Requests under mode shadow that finished with 2xx.")
+    exact = _build_count_field(
+        "Would have been answered with the stored answer of an identical request."
+    )
+    semantic = _build_count_field(
         "Would have been answered with the stored answer of a question that means the same."
     )
     hit_rate = serializers.FloatField(
         help_text="Both tiers over requests, four places; 0 without requests."
     )
-    tokens_saved = _count(
+    tokens_saved = _build_count_field(
         "Of those hits, all that the provider billed; of the others, what "
         "compression would have removed."
     )
-    cost_saved_usd = _usd(
+    cost_saved_usd = _build_usd_field(
         "The price of these tokens: of a hit as billed, of a compressed prompt at list price."
     )
-    billed_usd = _usd("What the provider charges for the requests watched.")
+    billed_usd = _build_usd_field("What the provider charges for the requests watched.")
 
 
 class TenantBudgetSerializer(serializers.Serializer[Any]):
@@ -168,9 +174,9 @@ class TenantBudgetSerializer(serializers.Serializer[Any]):
     who uses a plan turns its semantic tier off for itself alone."""
 
     tenant = serializers.CharField(help_text="Its slug.")
-    samples = _count("Stored answers compared for this tenant.")
-    wrong = _count("Stored answers found wrong.")
-    unclear = _count("Neither right nor wrong for certain.")
+    samples = _build_count_field("Stored answers compared for this tenant.")
+    wrong = _build_count_field("Stored answers found wrong.")
+    unclear = _build_count_field("Neither right nor wrong for certain.")
     wrong_rate = serializers.FloatField(allow_null=True, help_text="wrong / (samples - unclear).")
     lower = serializers.FloatField(help_text="Lower Wilson bound of the rate, 95 %.")
     upper = serializers.FloatField(help_text="Upper Wilson bound of the rate, 95 %.")
@@ -197,19 +203,19 @@ class ErrorBudgetSerializer(serializers.Serializer[Any]):
 
     max_error_rate = serializers.FloatField(help_text="The plan's cache.max_error_rate.")
     sample_rate = serializers.FloatField(help_text="The plan's cache.sample_rate.")
-    samples = _count(
+    samples = _build_count_field(
         "Stored answers compared under the plan's present settings: of the last 30 days, the "
         "newest 2,000 (more for budgets below 0.005)."
     )
-    wrong = _count("Of those: stored answers found wrong.")
-    unclear = _count(
+    wrong = _build_count_field("Of those: stored answers found wrong.")
+    unclear = _build_count_field(
         "Of those: neither for certain. They count as right in the lower bound, as wrong in the "
         "upper."
     )
     wrong_rate = serializers.FloatField(allow_null=True, help_text="wrong / (samples - unclear).")
     lower = serializers.FloatField(help_text="Lower Wilson bound of the rate, 95 %.")
     upper = serializers.FloatField(help_text="Upper Wilson bound of the rate, 95 %.")
-    still_needed = _count(
+    still_needed = _build_count_field(
         "Samples until the upper bound is within the budget, if all of them are right."
     )
     vouched = serializers.BooleanField(help_text="The upper bound is within the budget.")
@@ -235,18 +241,18 @@ class ErrorBudgetSerializer(serializers.Serializer[Any]):
     measured_since = serializers.DateTimeField(
         allow_null=True, help_text="When a person turned the tier on again, if ever."
     )
-    sampling_calls = _count(
+    sampling_calls = _build_count_field(
         "Samples that cost a call to the provider; the others were answered by it anyway."
     )
     judge_model = serializers.CharField(
         allow_null=True, help_text="The plan's cache.judge_model; null: rules decide."
     )
-    judge_calls = _count("Samples for which a verdict of the judge model was due.")
-    judge_failures = _count(
+    judge_calls = _build_count_field("Samples for which a verdict of the judge model was due.")
+    judge_failures = _build_count_field(
         "Of those: the call failed, the route does not exist or is not allowed for the key, or the "
         "reply was not a verdict."
     )
-    spent_usd = _usd("What measuring cost, the judge's calls included.")
+    spent_usd = _build_usd_field("What measuring cost, the judge's calls included.")
     tenants = TenantBudgetSerializer(
         many=True, help_text="Each tenant with samples, 100 at most, those that are off first."
     )
@@ -276,39 +282,43 @@ class DetailSerializer(serializers.Serializer[Any]):
         help_text="With `group_by`: one row for each group, those that lost money first.",
     )
     hits = HitsSerializer(help_text="Answered from a cache.")
-    misses = _count("Requests looked up and not found.")
-    miss_reasons = _reasons("Why a similar stored question was not served.")
-    bypassed = _count("Requests that no cache was asked about.")
-    bypass_reasons = _reasons("Why they were not looked up.")
-    failed = _count(
+    misses = _build_count_field("Requests looked up and not found.")
+    miss_reasons = _build_reasons_field("Why a similar stored question was not served.")
+    bypassed = _build_count_field("Requests that no cache was asked about.")
+    bypass_reasons = _build_reasons_field("Why they were not looked up.")
+    failed = _build_count_field(
         "Requests that named the plan and were refused, failed or broken off: in none of "
         "the other numbers."
     )
-    outcome_unknown = _count(
+    outcome_unknown = _build_count_field(
         "Sent upstream by a worker that was killed before the answer was recorded: in none of "
         "the other numbers."
     )
-    compressed_requests = _count("Requests whose prompt was compressed.")
-    streamed_requests = _count("Requests answered as a stream.")
-    unpriced_requests = _count("Requests of a model without a price: in no sum of money.")
+    compressed_requests = _build_count_field("Requests whose prompt was compressed.")
+    streamed_requests = _build_count_field("Requests answered as a stream.")
+    unpriced_requests = _build_count_field(
+        "Requests of a model without a price: in no sum of money."
+    )
     unpriced_models = serializers.DictField(
         child=serializers.IntegerField(),
         help_text="Models without a price, with the number of their requests.",
     )
-    estimated_requests = _count(
+    estimated_requests = _build_count_field(
         "Requests without usage from the provider: tokens counted by the gateway."
     )
-    bill_unknown_requests = _count(
+    bill_unknown_requests = _build_count_field(
         "Calls given up before their answer (a timeout, a client that left): what they "
         "cost is in no sum."
     )
-    tool_failures = _reasons("Requests that went on without a cache or another tool.")
+    tool_failures = _build_reasons_field("Requests that went on without a cache or another tool.")
     would_have = WouldHaveSerializer(help_text="Requests under mode shadow.")
     tokens = TokensSerializer(help_text="Tokens.")
     cost_usd = CostSerializer(help_text="US dollars.")
     latency_ms = LatencySerializer(help_text="Milliseconds; null where nothing was measured.")
     error_budget = ErrorBudgetSerializer(allow_null=True, help_text="null: the plan has none.")
-    holdout = HoldoutSerializer(allow_null=True, help_text=f"null: nothing is held out. {NARROW}")
+    holdout = HoldoutSerializer(
+        allow_null=True, help_text=f"null: nothing is held out. {NARROW_NOTE}"
+    )
     first_request_at = serializers.DateTimeField(
         allow_null=True, help_text="When the first of these requests was made."
     )
@@ -320,12 +330,12 @@ class DetailSerializer(serializers.Serializer[Any]):
 class PlanStatsSerializer(serializers.Serializer[Any]):
     """What a plan saved since it was made. A tenant sees its own requests only."""
 
-    total_requests = _count("Requests that named the plan and finished with 2xx.")
-    cache_hits = _count("Exact and semantic hits.")
+    total_requests = _build_count_field("Requests that named the plan and finished with 2xx.")
+    cache_hits = _build_count_field("Exact and semantic hits.")
     cache_hit_rate = serializers.FloatField(
         help_text="cache_hits / total_requests, four places; 0 without requests."
     )
-    tokens_saved = _count(
+    tokens_saved = _build_count_field(
         "Tokens of prompts as the clients sent them and of completions served, less those that the "
         "provider billed."
     )
@@ -340,24 +350,24 @@ class PlanStatsSerializer(serializers.Serializer[Any]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class StatsResult:
     """What a reply says.
 
     `reasons`: None where they are not kept; `asked`: None for everything so far.
     """
 
     totals: Totals
-    reasons: Reasons | None
-    unpriced: dict[str, int]
-    outcome_unknown: int
-    budget: PlanBudget | None = None
-    holdout: Measurement | None = None
-    asked: Asked | None = None
-    series: list[Row] | None = None
-    groups: list[Row] | None = None
+    reasons: ReasonCounts | None
+    unpriced_models: dict[str, int]
+    unknown_outcomes: int
+    error_budget: PlanErrorBudget | None = None
+    holdout: HoldoutMeasurement | None = None
+    report_filter: ReportFilter | None = None
+    series: list[ReportRow] | None = None
+    groups: list[ReportRow] | None = None
 
 
-def stats_body(found: Found) -> dict[str, Any]:
+def build_stats_body(found: StatsResult) -> dict[str, Any]:
     """The reply: `PlanStatsSerializer`'s shape."""
     totals, reasons = found.totals, found.reasons
     return {
@@ -367,76 +377,79 @@ def stats_body(found: Found) -> dict[str, Any]:
         "tokens_saved": totals.tokens_saved,
         "cost_saved_usd": None if totals.saved is None else float(totals.saved),
         "detail": {
-            "period": found.asked
-            and {"from": found.asked.start.isoformat(), "to": found.asked.end.isoformat()},
+            "period": found.report_filter
+            and {
+                "from": found.report_filter.start.isoformat(),
+                "to": found.report_filter.end.isoformat(),
+            },
             "series": found.series,
             "groups": found.groups,
             "hits": {
                 "exact": totals.exact,
                 "semantic": totals.semantic,
-                "collapsed": reasons and reasons.hit.get("collapsed", 0),
+                "collapsed": reasons and reasons.hit_reasons.get("collapsed", 0),
                 "stale": totals.stale,
             },
             "misses": totals.misses,
-            "miss_reasons": reasons and reasons.missed,
+            "miss_reasons": reasons and reasons.miss_reasons,
             "bypassed": totals.bypassed,
-            "bypass_reasons": reasons and reasons.bypassed,
+            "bypass_reasons": reasons and reasons.bypass_reasons,
             "failed": totals.failed,
-            "outcome_unknown": found.outcome_unknown,
+            "outcome_unknown": found.unknown_outcomes,
             "compressed_requests": totals.compressed,
             "streamed_requests": totals.streamed,
             "unpriced_requests": totals.unpriced,
-            "unpriced_models": found.unpriced,
+            "unpriced_models": found.unpriced_models,
             "estimated_requests": totals.estimated,
             "bill_unknown_requests": totals.bill_unknown,
             "tool_failures": reasons and reasons.failures,
-            "would_have": _would_have(totals),
-            "tokens": _tokens(totals),
-            "cost_usd": _cost(totals),
-            "latency_ms": _latency(totals),
-            "error_budget": found.budget and budget_body(found.budget),
-            "holdout": holdout_body(found.holdout),
+            "would_have": _build_shadow_body(totals),
+            "tokens": _build_tokens_body(totals),
+            "cost_usd": _build_cost_body(totals),
+            "latency_ms": _build_latency_body(totals),
+            "error_budget": found.error_budget and build_error_budget_body(found.error_budget),
+            "holdout": build_holdout_body(found.holdout),
             "first_request_at": totals.first and totals.first.isoformat(),
             "last_request_at": totals.last and totals.last.isoformat(),
         },
     }
 
 
-def _would_have(totals: Totals) -> dict[str, Any]:
+def _build_shadow_body(totals: Totals) -> dict[str, Any]:
     return {
         "requests": totals.shadow,
         "exact": totals.would_exact,
         "semantic": totals.would_semantic,
         "hit_rate": totals.would_hit_rate,
         "tokens_saved": totals.would_tokens,
-        "cost_saved_usd": _text(totals.would_saved),
-        "billed_usd": _text(totals.shadow_billed),
+        "cost_saved_usd": _format_dollars(totals.would_saved),
+        "billed_usd": _format_dollars(totals.shadow_billed),
     }
 
 
-def budget_body(budget: PlanBudget) -> dict[str, Any]:
+def build_error_budget_body(budget: PlanErrorBudget) -> dict[str, Any]:
     """`ErrorBudgetSerializer`'s shape."""
-    found = budget.found
+    found = budget.estimate
     return {
         "max_error_rate": budget.limit,
         "sample_rate": budget.sample_rate,
-        **_standing(budget),
+        **_build_budget_state(budget),
         "still_needed": found.needed,
-        "vouched": found.vouched,
+        "vouched": found.is_within_budget,
         "plan_threshold": budget.plan_threshold,
         "number": budget.number,
-        "tenants": [{"tenant": each.tenant} | _standing(each) for each in budget.tenants],
+        "tenants": [{"tenant": each.tenant} | _build_budget_state(each) for each in budget.tenants],
         "sampling_calls": budget.asked,
         "judge_model": budget.judge or None,
-        "judge_calls": budget.judged,
+        "judge_calls": budget.judge_calls,
         "judge_failures": budget.unjudged,
-        "spent_usd": None if budget.spent is None else f"{budget.spent:f}",
+        "spent_usd": None if budget.sampling_cost is None else f"{budget.sampling_cost:f}",
     }
 
 
-def _standing(budget: PlanBudget) -> dict[str, Any]:
+def _build_budget_state(budget: PlanErrorBudget) -> dict[str, Any]:
     """What a tenant's budget and that of all say alike."""
-    found = budget.found
+    found = budget.estimate
     return {
         "samples": found.samples,
         "wrong": found.wrong,
@@ -453,7 +466,7 @@ def _standing(budget: PlanBudget) -> dict[str, Any]:
     }
 
 
-def _tokens(totals: Totals) -> dict[str, int]:
+def _build_tokens_body(totals: Totals) -> dict[str, int]:
     return {
         "asked": totals.asked_tokens,
         "sent": totals.sent_tokens,
@@ -467,7 +480,7 @@ def _tokens(totals: Totals) -> dict[str, int]:
     }
 
 
-def _cost(totals: Totals) -> dict[str, str | None]:
+def _build_cost_body(totals: Totals) -> dict[str, str | None]:
     sums: dict[str, Decimal | None] = {
         "would": totals.would_cost,
         "billed": totals.billed_cost,
@@ -479,14 +492,14 @@ def _cost(totals: Totals) -> dict[str, str | None]:
         "saved_compression": totals.saved_compression,
         "billed_failed": totals.billed_failed,
     }
-    return {name: _text(value) for name, value in sums.items()}
+    return {name: _format_dollars(value) for name, value in sums.items()}
 
 
-def _text(dollars: Decimal | None) -> str | None:
+def _format_dollars(dollars: Decimal | None) -> str | None:
     return None if dollars is None else f"{dollars:f}"
 
 
-def _latency(totals: Totals) -> dict[str, dict[str, float] | None]:
+def _build_latency_body(totals: Totals) -> dict[str, dict[str, float] | None]:
     measured = {
         "exact": totals.exact_ms,
         "semantic": totals.semantic_ms,

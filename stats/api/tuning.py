@@ -10,22 +10,24 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from plans import selectors
-from plans.api.authentication import owner_of
-from plans.api.openapi import TENANT, refusals
-from plans.errors import Refusal
+from plans.api.authentication import get_plan_owner
+from plans.api.openapi import TENANT_PARAMETER, build_error_responses
+from plans.errors import ApiError
 from plans.models import Plan
-from stats.api.serializers import USD
-from stats.quality.tuning import Row, Tuning, tuning
+from stats.api.serializers import USD_NOTE
+from stats.quality.tuning import ThresholdRow, TuningReport, build_tuning_report
 from stats.reports import selectors as reports_selectors
 
-NAME = OpenApiParameter("plan", str, OpenApiParameter.PATH, description="The plan's name.")
-MOST_DAYS: Final = 365
-DAYS: Final = 30
-PERIOD = OpenApiParameter(
+PLAN_PARAMETER = OpenApiParameter(
+    "plan", str, OpenApiParameter.PATH, description="The plan's name."
+)
+MAX_PERIOD_DAYS: Final = 365
+DEFAULT_PERIOD_DAYS: Final = 30
+PERIOD_PARAMETER = OpenApiParameter(
     "days",
     int,
     OpenApiParameter.QUERY,
-    description=f"How far to look back, 1 to {MOST_DAYS}; default {DAYS}.",
+    description=f"How far to look back, 1 to {MAX_PERIOD_DAYS}; default {DEFAULT_PERIOD_DAYS}.",
 )
 NO_EVIDENCE: Final = "no evidence yet"
 
@@ -40,7 +42,7 @@ class TuningRowSerializer(serializers.Serializer[Any]):
             "Of those: below the threshold in force, so that no rule was asked. At most so many."
         )
     )
-    saved_usd = serializers.CharField(allow_null=True, help_text=f"By semantic hits. {USD}")
+    saved_usd = serializers.CharField(allow_null=True, help_text=f"By semantic hits. {USD_NOTE}")
     wrong_rate = serializers.FloatField(
         allow_null=True, help_text="By samples compared with the provider's answer; null: none."
     )
@@ -73,15 +75,15 @@ class TuningSerializer(serializers.Serializer[Any]):
     thresholds = TuningRowSerializer(many=True)
 
 
-class BadPeriod(Refusal):
+class InvalidPeriod(ApiError):
     status = 400
 
 
 class PlanTuningView(APIView):
     @extend_schema(
         operation_id="plan_tuning",
-        parameters=[NAME, TENANT, PERIOD],
-        responses={200: TuningSerializer} | refusals(400, 401, 403, 404),
+        parameters=[PLAN_PARAMETER, TENANT_PARAMETER, PERIOD_PARAMETER],
+        responses={200: TuningSerializer} | build_error_responses(400, 401, 403, 404),
     )
     def get(self, request: Request, plan: str) -> Response:
         """Hit rate, rate of wrong hits and dollars at 0.75, 0.80, 0.85, 0.90, 0.95 and above,
@@ -90,27 +92,34 @@ class PlanTuningView(APIView):
         The rate of wrong hits is measured or null, never guessed. A tenant's key sees its own
         requests.
         """
-        owner = owner_of(request)
-        row = selectors.plan_in_sight(owner, plan)
-        days = _days(request)
-        found = tuning(
-            reports_selectors.wanted_of(row, owner, start=datetime.now(UTC) - timedelta(days=days)),
+        owner = get_plan_owner(request)
+        row = selectors.find_visible_plan(owner, plan)
+        days = _parse_days(request)
+        found = build_tuning_report(
+            reports_selectors.build_plan_query(
+                row, owner, start=datetime.now(UTC) - timedelta(days=days)
+            ),
             row,
         )
-        return Response(tuning_body(found, row, days))
+        return Response(build_tuning_body(found, row, days))
 
 
-def _days(request: Request) -> int:
+def _parse_days(request: Request) -> int:
     """Raises BadPeriod."""
-    given = request.query_params.get("days", str(DAYS))
+    given = request.query_params.get("days", str(DEFAULT_PERIOD_DAYS))
     if not (
-        given.isascii() and given.isdigit() and len(given) <= 3 and 1 <= int(given) <= MOST_DAYS
+        given.isascii()
+        and given.isdigit()
+        and len(given) <= 3
+        and 1 <= int(given) <= MAX_PERIOD_DAYS
     ):
-        raise BadPeriod(f"Must be a whole number of days, 1 to {MOST_DAYS}.", param="days")
+        raise InvalidPeriod(
+            f"Must be a whole number of days, 1 to {MAX_PERIOD_DAYS}.", param="days"
+        )
     return int(given)
 
 
-def tuning_body(found: Tuning, plan: Plan, days: int) -> dict[str, Any]:
+def build_tuning_body(found: TuningReport, plan: Plan, days: int) -> dict[str, Any]:
     """`TuningSerializer`'s shape."""
     return {
         "object": "tuning",
@@ -120,11 +129,11 @@ def tuning_body(found: Tuning, plan: Plan, days: int) -> dict[str, Any]:
         "requests": found.requests,
         "exact_hits": found.exact,
         "measured": found.measured,
-        "thresholds": [_row(row) for row in found.rows],
+        "thresholds": [_build_row_body(row) for row in found.rows],
     }
 
 
-def _row(row: Row) -> dict[str, Any]:
+def _build_row_body(row: ThresholdRow) -> dict[str, Any]:
     low, high = row.interval or (None, None)
     return {
         "threshold": row.threshold,
@@ -133,14 +142,14 @@ def _row(row: Row) -> dict[str, Any]:
         "semantic_hits": row.semantic,
         "unjudged": row.unjudged,
         "saved_usd": None if row.saved is None else f"{row.saved:f}",
-        "wrong_rate": _share(row.wrong_rate),
-        "wrong_low": _share(low),
-        "wrong_high": _share(high),
+        "wrong_rate": _round_share(row.wrong_rate),
+        "wrong_low": _round_share(low),
+        "wrong_high": _round_share(high),
         "samples": row.samples,
         "reported_wrong": row.reported,
         "note": NO_EVIDENCE if row.wrong_rate is None else "",
     }
 
 
-def _share(value: float | None) -> float | None:
+def _round_share(value: float | None) -> float | None:
     return None if value is None else round(value, 4)

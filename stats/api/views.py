@@ -12,110 +12,123 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from plans import selectors as plans_selectors
-from plans.access import NUMBERS
-from plans.api.authentication import own_tenant, owner_of
-from plans.api.openapi import TENANT, refusals
-from plans.errors import Refusal, TenantUnknown
+from plans.access import REPORT_PERMISSIONS
+from plans.api.authentication import get_own_tenant, get_plan_owner
+from plans.api.openapi import TENANT_PARAMETER, build_error_responses
+from plans.errors import ApiError, TenantNotFound
 from plans.models import Plan, Tenant
 from stats.api.serializers import (
     ErrorBudgetSerializer,
-    Found,
     PlanStatsSerializer,
-    budget_body,
-    stats_body,
+    StatsResult,
+    build_error_budget_body,
+    build_stats_body,
 )
 from stats.quality import tier_switch
-from stats.quality.error_budget import budget_of
+from stats.quality.error_budget import load_plan_error_budget
 from stats.reports import selectors, visibility
-from stats.reports.csv_export import RENDERERS, Formats, csv_reply
-from stats.reports.filters import GRANULARITIES, GROUPS, asked
-from stats.reports.holdout import measured
-from stats.reports.periods import RANGES
-from stats.reports.rollup_query import Wanted
-from stats.reports.rows import columns, group_rows, series_rows, whole_row
-from stats.reports.totals import totals
+from stats.reports.csv_export import REPORT_RENDERERS, FormatNegotiation, build_csv_response
+from stats.reports.filters import GRANULARITIES, GROUP_NAMES, parse_filter
+from stats.reports.holdout import measure_holdout
+from stats.reports.periods import RANGE_NAMES
+from stats.reports.rollup_query import RollupQuery
+from stats.reports.rows import build_group_rows, build_series_rows, build_total_row, list_columns
+from stats.reports.totals import compute_totals
 
-NAME = OpenApiParameter("plan", str, OpenApiParameter.PATH, description="The plan's name.")
+PLAN_PARAMETER = OpenApiParameter(
+    "plan", str, OpenApiParameter.PATH, description="The plan's name."
+)
 
 
-def _query(name: str, text: str, kind: Any = str, enum: tuple[str, ...] = ()) -> OpenApiParameter:
+def _build_query_parameter(
+    name: str, text: str, kind: Any = str, enum: tuple[str, ...] = ()
+) -> OpenApiParameter:
     return OpenApiParameter(name, kind, OpenApiParameter.QUERY, description=text, enum=enum or None)
 
 
-REPORT = [
-    _query(
+REPORT_PARAMETERS = [
+    _build_query_parameter(
         "from",
         "RFC 3339: a date (its first moment, UTC) or a time, moved to the start of its minute.",
     ),
-    _query("to", "Likewise, not included; a date is its end. Default: now."),
-    _query("range", "Instead of from and to; days are UTC days, today included.", enum=RANGES),
-    _query(
+    _build_query_parameter("to", "Likewise, not included; a date is its end. Default: now."),
+    _build_query_parameter(
+        "range", "Instead of from and to; days are UTC days, today included.", enum=RANGE_NAMES
+    ),
+    _build_query_parameter(
         "granularity",
         "Fills detail.series, 2,000 points at most. Minutes are kept for 7 days.",
         enum=GRANULARITIES,
     ),
-    _query(
+    _build_query_parameter(
         "group_by",
         "Fills detail.groups; with granularity, detail.series by group too.",
-        enum=GROUPS,
+        enum=GROUP_NAMES,
     ),
-    _query("key", "Of one virtual key, by its number.", int),
-    _query("route", "Of one route, by the name that clients use."),
-    _query("model", "Of one model, as the provider calls it."),
-    _query("format", "Or the header Accept: text/csv.", enum=("json", "csv")),
+    _build_query_parameter("key", "Of one virtual key, by its number.", int),
+    _build_query_parameter("route", "Of one route, by the name that clients use."),
+    _build_query_parameter("model", "Of one model, as the provider calls it."),
+    _build_query_parameter("format", "Or the header Accept: text/csv.", enum=("json", "csv")),
 ]
-REPLIES = {
+STATS_RESPONSES = {
     (200, "application/json"): PlanStatsSerializer,
     (200, "text/csv"): OpenApiTypes.STR,
-} | refusals(400, 401, 403, 404)
+} | build_error_responses(400, 401, 403, 404)
 
 
-class Report(APIView):
+class ReportView(APIView):
     """Numbers as JSON, or as CSV: one row for the whole, or one for each point or group."""
 
-    allows = NUMBERS
-    renderer_classes = RENDERERS
-    content_negotiation_class = Formats
+    allows = REPORT_PERMISSIONS
+    renderer_classes = REPORT_RENDERERS
+    content_negotiation_class = FormatNegotiation
 
-    def reply(
-        self, request: Request, wanted: Wanted, tenant: Tenant | None, plan: Plan | None = None
+    def build_reply(
+        self, request: Request, wanted: RollupQuery, tenant: Tenant | None, plan: Plan | None = None
     ) -> Response | HttpResponseBase:
         """`wanted`: everything so far, which the query narrows."""
-        question = asked(
-            request.query_params, tenant=tenant, since=selectors.since(wanted), also=("format",)
+        question = parse_filter(
+            request.query_params,
+            tenant=tenant,
+            since=selectors.find_first_day(wanted),
+            also=("format",),
         )
         if plan:
-            question = question.of_plan(plan.pk)
+            question = question.for_plan(plan.pk)
         csv = request.accepted_renderer.format == "csv"
         narrowed = (
-            question.wanted if csv or set(request.query_params) - {"format", "tenant"} else wanted
+            question.rollup_query
+            if csv or set(request.query_params) - {"format", "tenant"}
+            else wanted
         )
-        series = series_rows(question) if "granularity" in request.query_params else None
-        groups = group_rows(question) if question.group_by else None
-        sums = totals(narrowed)
+        series = build_series_rows(question) if "granularity" in request.query_params else None
+        groups = build_group_rows(question) if question.group_by else None
+        sums = compute_totals(narrowed)
         if csv:
             rows = (
                 series
                 if series is not None
                 else groups
                 if groups is not None
-                else [whole_row(question, sums)]
+                else [build_total_row(question, sums)]
             )
-            return csv_reply(
-                columns(question), rows, name=f"stats-{question.start:%Y%m%d}-{question.end:%Y%m%d}"
+            return build_csv_response(
+                list_columns(question),
+                rows,
+                name=f"stats-{question.start:%Y%m%d}-{question.end:%Y%m%d}",
             )
-        found = Found(
+        found = StatsResult(
             totals=sums,
-            reasons=None if question.narrow else selectors.reasons(narrowed),
-            unpriced=selectors.unpriced(narrowed) if sums.unpriced else {},
-            outcome_unknown=selectors.unknown_of(narrowed),
-            budget=budget_of(plan, narrowed) if plan else None,
-            holdout=None if question.narrow else measured(narrowed),
-            asked=question if narrowed is not wanted else None,
+            reasons=None if question.needs_full_cut else selectors.count_reasons(narrowed),
+            unpriced_models=selectors.count_unpriced_models(narrowed) if sums.unpriced else {},
+            unknown_outcomes=selectors.count_unknown_outcomes(narrowed),
+            error_budget=load_plan_error_budget(plan, narrowed) if plan else None,
+            holdout=None if question.needs_full_cut else measure_holdout(narrowed),
+            report_filter=question if narrowed is not wanted else None,
             series=series,
             groups=groups,
         )
-        return Response(stats_body(found))
+        return Response(build_stats_body(found))
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         """What is not streamed is JSON: refusals too, whatever was asked for."""
@@ -127,40 +140,46 @@ class Report(APIView):
         return super().finalize_response(request, response, *args, **kwargs)
 
 
-class PlanStatsView(Report):
-    @extend_schema(operation_id="plan_stats", parameters=[NAME, TENANT, *REPORT], responses=REPLIES)
+class PlanStatsView(ReportView):
+    @extend_schema(
+        operation_id="plan_stats",
+        parameters=[PLAN_PARAMETER, TENANT_PARAMETER, *REPORT_PARAMETERS],
+        responses=STATS_RESPONSES,
+    )
     def get(self, request: Request, plan: str) -> Response | HttpResponseBase:
         """What the plan saved since it was made, or in the period asked for.
 
         Requests show up within two seconds. A tenant's key sees its own requests, also under a plan
         of the platform's.
         """
-        owner = owner_of(request)
-        row = plans_selectors.plan_in_sight(owner, plan)
+        owner = get_plan_owner(request)
+        row = plans_selectors.find_visible_plan(owner, plan)
         if "plan" in request.query_params:
-            raise Refusal("The path names the plan.", param="plan")
-        return self.reply(request, selectors.wanted_of(row, owner), owner, row)
+            raise ApiError("The path names the plan.", param="plan")
+        return self.build_reply(request, selectors.build_plan_query(row, owner), owner, row)
 
 
-class AllStatsView(Report):
+class AllStatsView(ReportView):
     @extend_schema(
         operation_id="stats",
         parameters=[
-            _query("tenant", "Of one tenant, by its slug."),
-            _query("plan", "Of one plan, by its number.", int),
-            *REPORT,
+            _build_query_parameter("tenant", "Of one tenant, by its slug."),
+            _build_query_parameter("plan", "Of one plan, by its number.", int),
+            *REPORT_PARAMETERS,
         ],
-        responses=REPLIES,
+        responses=STATS_RESPONSES,
     )
     def get(self, request: Request) -> Response | HttpResponseBase:
         """What all plans together saved: the tenant's for its keys and people,
         everybody's for the platform's."""
-        own = own_tenant(request)
+        own = get_own_tenant(request)
         slug = request.query_params.get("tenant", "")
-        return self.reply(request, Wanted(tenant_id=visibility.tenant_id(slug, own)), own)
+        return self.build_reply(
+            request, RollupQuery(tenant_id=visibility.resolve_tenant_id(slug, own)), own
+        )
 
 
-class NoBudget(Refusal):
+class NoErrorBudget(ApiError):
     status = 409
     code = "no_error_budget"
 
@@ -171,15 +190,15 @@ class SemanticTierView(APIView):
     @extend_schema(
         operation_id="plan_semantic_tier_on",
         parameters=[
-            NAME,
-            TENANT,
-            _query(
+            PLAN_PARAMETER,
+            TENANT_PARAMETER,
+            _build_query_parameter(
                 "for_tenant",
                 "For the requests of this tenant alone, by its slug. Default: for all.",
             ),
         ],
         request=None,
-        responses={200: ErrorBudgetSerializer} | refusals(401, 403, 404, 409),
+        responses={200: ErrorBudgetSerializer} | build_error_responses(401, 403, 404, 409),
     )
     def post(self, request: Request, plan: str) -> Response:
         """Turn the semantic tier on again, after it turned itself off for the plan's error budget
@@ -188,19 +207,19 @@ class SemanticTierView(APIView):
         It is on within two seconds. Measuring begins anew: samples from before do not count. On a
         tier that is on this changes nothing.
         """
-        owner = owner_of(request)
+        owner = get_plan_owner(request)
         row = plans_selectors.find_plan(owner, plan)
         try:
-            tenant = visibility.tenant_id(request.query_params.get("for_tenant", ""), owner)
-        except TenantUnknown as error:
-            raise TenantUnknown(error.message, param="for_tenant") from None
-        tier_switch.turn_on(
+            tenant = visibility.resolve_tenant_id(request.query_params.get("for_tenant", ""), owner)
+        except TenantNotFound as error:
+            raise TenantNotFound(error.message, param="for_tenant") from None
+        tier_switch.turn_tier_on(
             row.pk, by=str(getattr(request.user, "name", "") or request.user), tenant=tenant
         )
-        budget = budget_of(row, selectors.wanted_of(row, owner))
+        budget = load_plan_error_budget(row, selectors.build_plan_query(row, owner))
         if budget is None:
-            raise NoBudget(
+            raise NoErrorBudget(
                 "The plan has no error budget (cache.max_error_rate), so its semantic tier never "
                 "turns itself off."
             )
-        return Response(budget_body(budget))
+        return Response(build_error_budget_body(budget))

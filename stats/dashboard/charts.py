@@ -5,19 +5,19 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
-from stats.dashboard.annotations import Mark
-from stats.dashboard.wording import label
+from stats.dashboard.annotations import Annotation
+from stats.dashboard.wording import format_point_time
 from stats.formatting import count, milliseconds, percent, usd
-from stats.reports.filters import Asked
-from stats.reports.latency import Pace, grain_of
-from stats.reports.series import Point
+from stats.reports.filters import ReportFilter
+from stats.reports.latency import LatencyPoint, choose_grain
+from stats.reports.series import SeriesPoint
 
 # Bars and intervals as numbers that a template writes into an SVG. Pure; no style, no script:
 # classes only.
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class BarPiece:
     """A rectangle in the units of the viewBox, written as text so
     that no locale turns its point into a comma."""
 
@@ -27,23 +27,23 @@ class Piece:
     title: str
 
 
-def share_bar(parts: Sequence[tuple[str, str, float]]) -> tuple[Piece, ...]:
+def build_share_bar(parts: Sequence[tuple[str, str, float]]) -> tuple[BarPiece, ...]:
     """One lying bar of 100 units, split by (class, name, value); nothing when all are zero."""
     total = sum(value for _, _, value in parts)
-    pieces: list[Piece] = []
+    pieces: list[BarPiece] = []
     x = 0.0
     for kind, name, value in parts:
         if value > 0:
             width = 100 * value / total
             pieces.append(
-                Piece(kind, f"{x:.3f}", f"{width:.3f}", f"{name}: {100 * value / total:.1f} %")
+                BarPiece(kind, f"{x:.3f}", f"{width:.3f}", f"{name}: {100 * value / total:.1f} %")
             )
             x += width
     return tuple(pieces)
 
 
 @dataclass(frozen=True, slots=True)
-class Interval:
+class RateInterval:
     """A measured rate on a line of 100 units: its bounds,
     the rate itself ("" when nothing is known of it) and the limit."""
 
@@ -53,9 +53,9 @@ class Interval:
     limit: str
 
 
-def intervals(
+def build_rate_intervals(
     rates: Sequence[tuple[float, float | None, float, float]],
-) -> tuple[list[Interval], float]:
+) -> tuple[list[RateInterval], float]:
     """Those of (lower, rate, upper, limit), and the rate at the line's end, the same for all:
     twice the greatest limit, or what is needed to show the greatest rate."""
     end = max(
@@ -67,7 +67,7 @@ def intervals(
         return 100 * min(1.0, value / end)
 
     found = [
-        Interval(
+        RateInterval(
             f"{at(lower):.2f}",
             f"{at(upper) - at(lower):.2f}",
             "" if rate is None else f"{at(rate):.2f}",
@@ -80,11 +80,11 @@ def intervals(
 
 # The dashboard's charts over time: the numbers that the script draws, and the same as a table.
 
-ROWS: Final = 200  # of a table; a minute is a row, and a page with thousands helps nobody
+MAX_TABLE_ROWS: Final = 200  # of a table; a minute is a row, and a page with thousands helps nobody
 
 
 @dataclass(frozen=True, slots=True)
-class Plot:
+class Chart:
     """`kind`: what the script draws.
 
     `legend`: (class, name) of each line or area; `rows`: newest first, the time first; `more`: rows
@@ -101,17 +101,19 @@ class Plot:
     csv: bool = True
 
 
-def plots(asked: Asked, points: Sequence[Point], paces: Sequence[Pace]) -> list[Plot]:
+def build_charts(
+    asked: ReportFilter, points: Sequence[SeriesPoint], paces: Sequence[LatencyPoint]
+) -> list[Chart]:
     """Money, tiers, tokens, durations."""
     of = asked.granularity
-    newest = list(reversed(points[-ROWS:]))
-    more = max(0, len(points) - ROWS)
+    newest = list(reversed(points[-MAX_TABLE_ROWS:]))
+    more = max(0, len(points) - MAX_TABLE_ROWS)
 
     def rows(cells: Any) -> list[list[str]]:
-        return [[label(point.at, of), *cells(point.totals)] for point in newest]
+        return [[format_point_time(point.at, of), *cells(point.totals)] for point in newest]
 
     return [
-        Plot(
+        Chart(
             "money",
             f"Spend by {of}",
             "what the requests would have cost without a plan, and what was paid",
@@ -120,7 +122,7 @@ def plots(asked: Asked, points: Sequence[Point], paces: Sequence[Pace]) -> list[
             rows(lambda sums: [usd(sums.would_cost), usd(sums.after), usd(sums.saved)]),
             more,
         ),
-        Plot(
+        Chart(
             "tiers",
             f"Requests by {of}",
             "where answers came from",
@@ -134,12 +136,12 @@ def plots(asked: Asked, points: Sequence[Point], paces: Sequence[Pace]) -> list[
             rows(
                 lambda sums: [
                     *map(count, (sums.exact, sums.semantic, sums.misses, sums.bypassed)),
-                    _rate(sums),
+                    _format_hit_rate(sums),
                 ]
             ),
             more,
         ),
-        Plot(
+        Chart(
             "tokens",
             f"Tokens by {of}",
             "prompt tokens as asked, and as the provider billed them",
@@ -154,39 +156,42 @@ def plots(asked: Asked, points: Sequence[Point], paces: Sequence[Pace]) -> list[
             ),
             more,
         ),
-        _durations(asked, paces),
+        _build_duration_chart(asked, paces),
     ]
 
 
-def _durations(asked: Asked, paces: Sequence[Pace]) -> Plot:
-    of = grain_of(asked)
+def _build_duration_chart(asked: ReportFilter, paces: Sequence[LatencyPoint]) -> Chart:
+    of = choose_grain(asked)
     narrower = any(value is not None for value in (asked.key_id, asked.route, asked.model))
     note = "median milliseconds until the last byte, on a scale of powers of ten"
     rows = [
         [
-            label(pace.at, of),
+            format_point_time(pace.at, of),
             *(
                 milliseconds(pair[number] if pair else None)
-                for pair in (pace.hit, pace.miss)
+                for pair in (pace.hit_ms, pace.miss_ms)
                 for number in (0, 1)
             ),
         ]
-        for pace in reversed(paces[-ROWS:])
+        for pace in reversed(paces[-MAX_TABLE_ROWS:])
     ]
-    return Plot(
+    return Chart(
         "paces",
         f"Duration by {of}",
         f"{note}; of the whole plan, whatever the key, route and model" if narrower else note,
         (("exact", "with a hit"), ("miss", "without")),
         ("Hit, median ms", "Hit, p99 ms", "Miss, median ms", "Miss, p99 ms"),
         rows,
-        max(0, len(paces) - ROWS),
+        max(0, len(paces) - MAX_TABLE_ROWS),
         csv=False,
     )
 
 
-def series(
-    asked: Asked, points: Sequence[Point], paces: Sequence[Pace], marks: Sequence[Mark]
+def build_chart_series(
+    asked: ReportFilter,
+    points: Sequence[SeriesPoint],
+    paces: Sequence[LatencyPoint],
+    marks: Sequence[Annotation],
 ) -> dict[str, Any]:
     """What the script draws: lists as long as `at` (epoch seconds), None where nothing is known.
 
@@ -197,8 +202,8 @@ def series(
         "granularity": asked.granularity,
         "at": [point.at.timestamp() for point in points],
         "money": [
-            [_float(each.would_cost) for each in totals],
-            [_float(each.after) for each in totals],
+            [_dollars_to_float(each.would_cost) for each in totals],
+            [_dollars_to_float(each.after) for each in totals],
         ],
         "tiers": [
             [getattr(each, name) for each in totals]
@@ -207,16 +212,16 @@ def series(
         "tokens": [[each.asked_tokens for each in totals], [each.sent_tokens for each in totals]],
         "paces_at": [pace.at.timestamp() for pace in paces],
         "paces": [
-            [pace.hit[0] if pace.hit else None for pace in paces],
-            [pace.miss[0] if pace.miss else None for pace in paces],
+            [pace.hit_ms[0] if pace.hit_ms else None for pace in paces],
+            [pace.miss_ms[0] if pace.miss_ms else None for pace in paces],
         ],
         "marks": [[mark.at.timestamp(), mark.kind] for mark in marks],
     }
 
 
-def _rate(sums: Any) -> str:
+def _format_hit_rate(sums: Any) -> str:
     return percent(sums.hit_rate if sums.requests else None)
 
 
-def _float(dollars: Decimal | None) -> float | None:
+def _dollars_to_float(dollars: Decimal | None) -> float | None:
     return None if dollars is None else float(dollars)

@@ -23,69 +23,71 @@ from django.dispatch import receiver
 from redis import RedisError
 
 from stats import live
-from stats.dashboard.permissions import may_look
-from stats.dashboard.socket_origin import guarded
+from stats.dashboard.permissions import can_view_dashboard
+from stats.dashboard.socket_origin import require_own_origin
 
 # Seconds: how soon a missed message is noticed, and a permission that was taken away.
-BEAT: Final = 10.0
-LATER, ENDED = 1013, 4401
+HEARTBEAT_SECONDS: Final = 10.0
+CLOSE_TRY_LATER, CLOSE_ACCESS_ENDED = 1013, 4401
 Message = MutableMapping[str, Any]
 
 
-class Live(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels has no types
+class DashboardConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels has no types
     """`{"number": n}` at the beginning, with every announcement and with every beat."""
 
-    beating: "asyncio.Task[None] | None" = None
+    heartbeat_task: "asyncio.Task[None] | None" = None
 
     async def connect(self) -> None:
-        if not await self._may_look():
+        if not await self._can_view_dashboard():
             await self.close()  # before it was accepted: 403
             return
-        await self.channel_layer.group_add(live.GROUP, self.channel_name)
-        await self.channel_layer.group_add(_session_group(self.scope["session"]), self.channel_name)
-        first = await live.number()
+        await self.channel_layer.group_add(live.DASHBOARD_GROUP, self.channel_name)
+        await self.channel_layer.group_add(
+            _build_session_group(self.scope["session"]), self.channel_name
+        )
+        first = await live.count_announcements()
         await self.accept()
-        await self._say(first)
-        self.beating = asyncio.create_task(self._beat())
+        await self._send_number(first)
+        self.heartbeat_task = asyncio.create_task(self._send_heartbeats())
 
     async def disconnect(self, code: int) -> None:
-        if self.beating is not None:
-            self.beating.cancel()
-        for group in (live.GROUP, _session_group(self.scope["session"])):
+        if self.heartbeat_task is not None:
+            self.heartbeat_task.cancel()
+        for group in (live.DASHBOARD_GROUP, _build_session_group(self.scope["session"])):
             with suppress(RedisError, OSError):
                 await self.channel_layer.group_discard(group, self.channel_name)
 
     async def moved(self, message: Message) -> None:
-        await self._say(message["number"])
+        await self._send_number(message["number"])
 
     async def ended(self, message: Message) -> None:
-        await self.close(ENDED)
+        await self.close(CLOSE_ACCESS_ENDED)
 
-    async def _beat(self) -> None:
+    async def _send_heartbeats(self) -> None:
         """Until it is cancelled, or the socket closed for a reason."""
         while True:
-            await asyncio.sleep(BEAT)
+            await asyncio.sleep(HEARTBEAT_SECONDS)
             try:
-                allowed, number = await self._may_look(), await live.number()
+                allowed, number = await self._can_view_dashboard(), await live.count_announcements()
             except (DatabaseError, RedisError, OSError):
-                await self.close(LATER)
+                await self.close(CLOSE_TRY_LATER)
                 return
             if not allowed:
-                await self.close(ENDED)
+                await self.close(CLOSE_ACCESS_ENDED)
                 return
-            await self._say(number)
+            await self._send_number(number)
 
-    async def _may_look(self) -> bool:
+    async def _can_view_dashboard(self) -> bool:
         """Asked anew: the session may have ended, the account or its rights may be gone."""
         session = self.scope["session"]
         user = await get_user({"session": type(session._wrapped)(session.session_key)})
-        return bool(await database_sync_to_async(may_look)(user))
+        return bool(await database_sync_to_async(can_view_dashboard)(user))
 
-    async def _say(self, number: int) -> None:
+    async def _send_number(self, number: int) -> None:
         await self.send(text_data=orjson.dumps({"number": number}).decode())
 
 
-def _session_group(session: SessionBase) -> str:
+def _build_session_group(session: SessionBase) -> str:
     """A name that tells nobody the session's key."""
     return f"session.{hashlib.sha256((session.session_key or '').encode()).hexdigest()[:32]}"
 
@@ -93,19 +95,19 @@ def _session_group(session: SessionBase) -> str:
 @receiver(user_logged_out)
 def close_sockets(request: Any, **_: Any) -> None:
     """Those of the session that ends."""
-    async_to_sync(live.send)(_session_group(request.session), type="ended")
+    async_to_sync(live.send_to_group)(_build_session_group(request.session), type="ended")
 
 
-_guarded = guarded(AuthMiddlewareStack(Live.as_asgi()))
+_own_origin_application = require_own_origin(AuthMiddlewareStack(DashboardConsumer.as_asgi()))
 
 
-async def socket(
+async def dashboard_socket(
     scope: Message,
     receive: Callable[[], Awaitable[Message]],
     send: Callable[[Message], Awaitable[None]],
 ) -> None:
     """The ASGI application. Without database or Redis it says: try again later."""
     try:
-        await _guarded(scope, receive, send)
+        await _own_origin_application(scope, receive, send)
     except (DatabaseError, RedisError, OSError):
-        await send({"type": "websocket.close", "code": LATER})
+        await send({"type": "websocket.close", "code": CLOSE_TRY_LATER})

@@ -7,11 +7,11 @@ from typing import Final
 from asgiref.sync import async_to_sync
 
 from plans.models import Tenant
-from stats.ledger.backlog import standing
+from stats.ledger.backlog import measure_backlog
 from stats.models.requests import RequestEvent
 from stats.monitoring import health
 
-BEHIND: Final = timedelta(seconds=10)  # what is counted later than that is late
+MAX_FIGURES_LAG: Final = timedelta(seconds=10)  # what is counted later than that is late
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,35 +30,39 @@ class Freshness:
         return None if self.last is None else (datetime.now(UTC) - self.last).total_seconds()
 
 
-def freshness(tenant: Tenant | None) -> Freshness:
+def measure_freshness(tenant: Tenant | None) -> Freshness:
     """A few small queries; what the services say is at most a second old."""
-    _, body = async_to_sync(health.report)()
+    _, body = async_to_sync(health.build_report)()
     spooled = body.get("spool_lag_seconds")
     lag = timedelta(
-        seconds=max(standing().fold_lag, spooled if isinstance(spooled, int | float) else 0)
+        seconds=max(
+            measure_backlog().rollup_lag_seconds, spooled if isinstance(spooled, int | float) else 0
+        )
     )
     return Freshness(
-        _last(tenant), datetime.now(UTC) - lag if lag > BEHIND else None, tuple(_troubles(body))
+        _find_last_request_at(tenant),
+        datetime.now(UTC) - lag if lag > MAX_FIGURES_LAG else None,
+        tuple(_describe_troubles(body)),
     )
 
 
-def _troubles(body: dict[str, object]) -> list[str]:
+def _describe_troubles(body: dict[str, object]) -> list[str]:
     redis, found = body.get("redis"), []
     if redis != "ok":
-        found.append(f"Redis {_state(redis)}: requests go straight to the provider")
+        found.append(f"Redis {_describe_state(redis)}: requests go straight to the provider")
     if body.get("database") != "ok":
         found.append(
-            f"The database {_state(body.get('database'))}: requests are kept on disk "
+            f"The database {_describe_state(body.get('database'))}: requests are kept on disk "
             "and counted later"
         )
     return found
 
 
-def _state(word: object) -> str:
+def _describe_state(word: object) -> str:
     return "answers slowly" if word == "slow" else "does not answer"
 
 
-def _last(tenant: Tenant | None) -> datetime | None:
+def _find_last_request_at(tenant: Tenant | None) -> datetime | None:
     rows = (
         RequestEvent.objects.all()
         if tenant is None

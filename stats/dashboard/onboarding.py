@@ -5,13 +5,13 @@ from typing import Literal
 from django.db.models import Q
 
 from plans.models import Plan, Tenant, VirtualKey
-from stats.models.rollups import PLAN, REFUSED, UNPLANNED, Rollup
+from stats.models.rollups import PLAN_CUT, REFUSED_KIND, UNPLANNED_KIND, Rollup
 from stats.time_grains import DAY
 
-Step = Literal["plan", "key", "request", "name", "period"]
+OnboardingStep = Literal["plan", "key", "request", "name", "period"]
 
 
-def next_step(tenant: Tenant | None, *, any_request: bool) -> Step:
+def find_next_step(tenant: Tenant | None, *, any_request: bool) -> OnboardingStep:
     """The first that is missing: a plan, a key, a request, one that names a plan,
     one in this period and of these filters."""
     plans = (
@@ -20,8 +20,8 @@ def next_step(tenant: Tenant | None, *, any_request: bool) -> Step:
         else Plan.objects.filter(Q(tenant=tenant) | Q(tenant=None))
     )
     keys = VirtualKey.objects.filter(revoked_at=None)
-    planned = Rollup.objects.filter(grain=DAY, cut=PLAN, plan_id__gt=0).exclude(
-        kind__in=(UNPLANNED, REFUSED)
+    planned = Rollup.objects.filter(grain=DAY, cut=PLAN_CUT, plan_id__gt=0).exclude(
+        kind__in=(UNPLANNED_KIND, REFUSED_KIND)
     )
     if tenant is not None:
         keys, planned = keys.filter(tenant=tenant), planned.filter(tenant_id=tenant.pk)

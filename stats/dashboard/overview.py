@@ -8,73 +8,91 @@ from typing import Any, Final
 from django.db.models import Q
 
 from plans.models import Plan, Tenant
-from stats.dashboard.annotations import marks
-from stats.dashboard.charts import intervals, plots, series, share_bar
-from stats.dashboard.freshness import freshness
-from stats.dashboard.onboarding import next_step
-from stats.dashboard.page_context import frame
-from stats.dashboard.wording import change, moment
+from stats.dashboard.annotations import load_annotations
+from stats.dashboard.charts import (
+    build_chart_series,
+    build_charts,
+    build_rate_intervals,
+    build_share_bar,
+)
+from stats.dashboard.freshness import measure_freshness
+from stats.dashboard.onboarding import find_next_step
+from stats.dashboard.page_context import build_page_context
+from stats.dashboard.wording import compute_change, format_moment
 from stats.ledger import backlog
 from stats.models.requests import DeadLetter
-from stats.quality.error_budget import PlanBudget, budgets
+from stats.quality.error_budget import PlanErrorBudget, load_error_budgets
 from stats.reports import selectors
-from stats.reports.filters import Asked
-from stats.reports.holdout import measured
-from stats.reports.latency import paces
-from stats.reports.requests import latest
-from stats.reports.rollup_query import Wanted
-from stats.reports.series import Group, points, rankings
-from stats.reports.totals import Totals, expressions, totals, totals_of
-from stats.reports.unknown_plans import unknown_plans
+from stats.reports.filters import ReportFilter
+from stats.reports.holdout import measure_holdout
+from stats.reports.latency import list_latency_points
+from stats.reports.requests import list_latest_requests
+from stats.reports.rollup_query import RollupQuery
+from stats.reports.series import GroupTotals, list_points, rank_groups
+from stats.reports.totals import Totals, build_expressions, build_totals, compute_totals
+from stats.reports.unknown_plans import find_unknown_plans
 
-TOP: Final = 8
+MAX_RANKED_ROWS: Final = 8
 
 
-def overview(params: dict[str, str], wanted: Asked, tenant: Tenant | None) -> dict[str, Any]:
+def build_overview(
+    params: dict[str, str], wanted: ReportFilter, tenant: Tenant | None
+) -> dict[str, Any]:
     """The template's context. Raises Refusal for more points than a chart can show."""
-    sums, fresh = totals(wanted.wanted), freshness(tenant)
-    over_time, durations, changed = points(wanted), paces(wanted), marks(wanted, tenant)
-    kept_to = _budgets(wanted, tenant)
-    found, end = intervals(
-        [(each.found.lower, each.found.rate, each.found.upper, each.limit) for each in kept_to]
+    sums, fresh = compute_totals(wanted.rollup_query), measure_freshness(tenant)
+    over_time, durations, changed = (
+        list_points(wanted),
+        list_latency_points(wanted),
+        load_annotations(wanted, tenant),
     )
-    return frame(params, wanted, tenant) | {
+    kept_to = _load_visible_budgets(wanted, tenant)
+    found, end = build_rate_intervals(
+        [
+            (each.estimate.lower, each.estimate.rate, each.estimate.upper, each.limit)
+            for each in kept_to
+        ]
+    )
+    return build_page_context(params, wanted, tenant) | {
         "totals": sums,
         "fresh": fresh,
-        "shares": _shares(sums),
-        "changes": _changes(sums, _sums(wanted.before)),
-        "before_start": moment(wanted.before.start),
-        "before_end": moment(wanted.before.end, last=True),
-        "tiers": _tiers(sums),
-        "tier_bar": share_bar([(kind, name, number) for kind, name, number, *_ in _tiers(sums)]),
-        "plots": plots(wanted, over_time, durations),
-        "series": series(wanted, over_time, durations, changed),
+        "shares": _format_saving_shares(sums),
+        "changes": _compute_changes(sums, _load_sums(wanted.previous_period)),
+        "before_start": format_moment(wanted.previous_period.start),
+        "before_end": format_moment(wanted.previous_period.end, last=True),
+        "tiers": _list_tiers(sums),
+        "tier_bar": build_share_bar(
+            [(kind, name, number) for kind, name, number, *_ in _list_tiers(sums)]
+        ),
+        "plots": build_charts(wanted, over_time, durations),
+        "series": build_chart_series(wanted, over_time, durations, changed),
         "marks": changed,
-        "tops": _tops(wanted, tenant, sums),
+        "tops": _rank_groups(wanted, tenant, sums),
         "budgets": list(zip(kept_to, found, strict=True)),
         "budget_plans": list({each.plan.pk: each.plan for each in kept_to}.values()),
         "rate_end": end,
-        "reasons": selectors.reasons(wanted.wanted),
-        "requests": latest(wanted) if wanted.key_id else None,
-        "step": "" if sums.requests else next_step(tenant, any_request=fresh.last is not None),
-        "unknown": _unknown(wanted),
-        "unknown_plans": [] if wanted.plan_id else unknown_plans(wanted, tenant),
+        "reasons": selectors.count_reasons(wanted.rollup_query),
+        "requests": list_latest_requests(wanted) if wanted.key_id else None,
+        "step": "" if sums.requests else find_next_step(tenant, any_request=fresh.last is not None),
+        "unknown": _count_unknown_outcomes(wanted),
+        "unknown_plans": [] if wanted.plan_id else find_unknown_plans(wanted, tenant),
         "unplanned": 0
         if wanted.plan_id
-        else selectors.unplanned(wanted.start, end=wanted.end, tenant_id=wanted.tenant_id),
+        else selectors.count_unplanned_requests(
+            wanted.start, end=wanted.end, tenant_id=wanted.tenant_id
+        ),
         "dead_letters": DeadLetter.objects.count() if tenant is None else 0,
-        "holdout": measured(wanted.wanted),
+        "holdout": measure_holdout(wanted.rollup_query),
     }
 
 
-def _sums(wanted: Asked) -> Totals:
+def _load_sums(wanted: ReportFilter) -> Totals:
     """Without durations."""
-    return totals_of(wanted.wanted.rollups().aggregate(**expressions()))
+    return build_totals(wanted.rollup_query.query_rollups().aggregate(**build_expressions()))
 
 
-def _unknown(wanted: Asked) -> int:
+def _count_unknown_outcomes(wanted: ReportFilter) -> int:
     """Calls of the period that never settled. Which key they had is not known."""
-    rows = backlog.outcome_unknown().filter(at__gte=wanted.start, at__lt=wanted.end)
+    rows = backlog.find_unknown_outcomes().filter(at__gte=wanted.start, at__lt=wanted.end)
     of = {
         name: value
         for name in ("tenant_id", "plan_id")
@@ -83,7 +101,7 @@ def _unknown(wanted: Asked) -> int:
     return rows.filter(**of).count()
 
 
-def _budgets(wanted: Asked, tenant: Tenant | None) -> list[PlanBudget]:
+def _load_visible_budgets(wanted: ReportFilter, tenant: Tenant | None) -> list[PlanErrorBudget]:
     """Of the plans in sight that have one, by tenant, broken ones first.
 
     Of a plan of the platform's a tenant's people see their own.
@@ -94,11 +112,11 @@ def _budgets(wanted: Asked, tenant: Tenant | None) -> list[PlanBudget]:
     if wanted.plan_id is not None:
         rows = rows.filter(pk=wanted.plan_id)
     of = tenant.pk if tenant is not None else wanted.tenant_id
-    found = budgets(Wanted(start=wanted.start, end=wanted.end, tenant_id=of), rows)
+    found = load_error_budgets(RollupQuery(start=wanted.start, end=wanted.end, tenant_id=of), rows)
     return [each for each in found if tenant is None or each.plan.tenant_id or each.tenant]
 
 
-def _tops(wanted: Asked, tenant: Tenant | None, sums: Totals) -> list[dict[str, Any]]:
+def _rank_groups(wanted: ReportFilter, tenant: Tenant | None, sums: Totals) -> list[dict[str, Any]]:
     """Who lost money and who saved most: of tenants, plans, keys and models,
     those that the filters leave open."""
     open_ones = {
@@ -107,18 +125,18 @@ def _tops(wanted: Asked, tenant: Tenant | None, sums: Totals) -> list[dict[str, 
         "key": wanted.key_id is None,
         "model": wanted.model is None,
     }
-    ranked = rankings(wanted, [name for name, is_open in open_ones.items() if is_open])
+    ranked = rank_groups(wanted, [name for name, is_open in open_ones.items() if is_open])
     return [
         {
             "by": name,
-            "rows": [(row, _part(row, sums)) for row in rows[:TOP]],
-            "more": max(0, len(rows) - TOP),
+            "rows": [(row, _compute_group_share(row, sums)) for row in rows[:MAX_RANKED_ROWS]],
+            "more": max(0, len(rows) - MAX_RANKED_ROWS),
         }
         for name, rows in ranked.items()
     ]
 
 
-def _part(row: Group, sums: Totals) -> float | None:
+def _compute_group_share(row: GroupTotals, sums: Totals) -> float | None:
     """The group's share of what was saved: of the money, of the tokens where nothing has a price.
 
     None of a loss.
@@ -131,15 +149,15 @@ def _part(row: Group, sums: Totals) -> float | None:
     return float(mine) / float(whole) if mine is not None and whole and whole > 0 else None
 
 
-def _changes(now: Totals, before: Totals) -> dict[str, Any]:
+def _compute_changes(now: Totals, before: Totals) -> dict[str, Any]:
     """Of each headline figure since the period before; nothing when nothing was asked then."""
     if not before.requests:
         return {}
     names = ("saved", "would_cost", "after", "tokens_saved", "requests", "hit_rate")
-    return {name: change(getattr(now, name), getattr(before, name)) for name in names}
+    return {name: compute_change(getattr(now, name), getattr(before, name)) for name in names}
 
 
-def _shares(sums: Totals) -> dict[str, str]:
+def _format_saving_shares(sums: Totals) -> dict[str, str]:
     """`all`: the share of the spend before that was saved, tenths below 10 %; the others:
     each part's of what was saved, rounded so that they add up to 100 (largest remainder). Nothing
     where there is no saving to share."""
@@ -162,7 +180,7 @@ def _shares(sums: Totals) -> dict[str, str]:
     }
 
 
-def _tiers(sums: Totals) -> list[tuple[str, str, int, int | None, Any, list[float] | None]]:
+def _list_tiers(sums: Totals) -> list[tuple[str, str, int, int | None, Any, list[float] | None]]:
     """Class, name, requests, tokens saved, dollars saved, (median, 99th percentile)
     of each way a request went."""
     return [

@@ -8,34 +8,36 @@ from django.db.models import Q
 from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import render
 
-from plans.errors import Refusal
+from plans.errors import ApiError
 from plans.models import Plan, Tenant, VirtualKey
-from stats.dashboard.wording import NAMES, moment, period_words
-from stats.reports.filters import Asked, asked
+from stats.dashboard.wording import PERIOD_NAMES, describe_period, format_moment
+from stats.reports.filters import ReportFilter, parse_filter
 
 
-def read(
+def parse_page_filter(
     request: HttpRequest, tenant: Tenant | None, *, also: tuple[str, ...] = ()
-) -> tuple[dict[str, str], Asked]:
+) -> tuple[dict[str, str], ReportFilter]:
     """The filters of the URL, with this month where no period is named. Raises Refusal."""
     # Refuses a name given twice, which a dict does not show.
-    asked(request.GET, tenant=tenant, also=also)
+    parse_filter(request.GET, tenant=tenant, also=also)
     params = {name: str(value) for name, value in request.GET.items() if value}
     if not {"range", "from", "to"} & params.keys():
         params["range"] = "month"
-    return params, asked(params, tenant=tenant, also=also)
+    return params, parse_filter(params, tenant=tenant, also=also)
 
 
-def refused(request: HttpRequest, error: Refusal) -> HttpResponseBase:
+def render_bad_request(request: HttpRequest, error: ApiError) -> HttpResponseBase:
     return render(
         request,
         "dashboard/bad_request.html",
-        {"problem": error.message, "ranges": NAMES},
+        {"problem": error.message, "ranges": PERIOD_NAMES},
         status=error.status,
     )
 
 
-def frame(params: dict[str, str], wanted: Asked, tenant: Tenant | None) -> dict[str, Any]:
+def build_page_context(
+    params: dict[str, str], wanted: ReportFilter, tenant: Tenant | None
+) -> dict[str, Any]:
     """What the pages of the dashboard share: the filters, in words and as links."""
     plans = Plan.objects.select_related("tenant").order_by("name", "tenant__slug")
     plan = (
@@ -47,10 +49,10 @@ def frame(params: dict[str, str], wanted: Asked, tenant: Tenant | None) -> dict[
         "params": params,
         "asked": wanted,
         "query": urlencode(params),
-        "ranges": NAMES,
-        "period": period_words(params, wanted),
-        "start": moment(wanted.start),
-        "end": moment(wanted.end, last=True),
+        "ranges": PERIOD_NAMES,
+        "period": describe_period(params, wanted),
+        "start": format_moment(wanted.start),
+        "end": format_moment(wanted.end, last=True),
         "last_day": wanted.end - timedelta(seconds=1),
         "plans": plans if tenant is None else plans.filter(Q(tenant=tenant) | Q(tenant=None)),
         "tenants": Tenant.objects.order_by("slug") if tenant is None else [],

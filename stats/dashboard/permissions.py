@@ -1,6 +1,6 @@
 """Who may look at the dashboard: staff who may see numbers.
 
-Which tenant's numbers they see, `plans.access.tenant_of` says.
+Which tenant's numbers they see, `plans.access.get_user_tenant` says.
 """
 
 from collections.abc import Callable
@@ -13,21 +13,23 @@ from django.http import HttpRequest, HttpResponseBase
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from plans.access import sees_numbers
+from plans.access import can_see_reports
 
 
-def may_look(user: Any) -> bool:
+def can_view_dashboard(user: Any) -> bool:
     """Whether the account, which may be nobody's, opens the dashboard."""
-    return bool(user.is_active and sees_numbers(user))
+    return bool(user.is_active and can_see_reports(user))
 
 
-def for_viewers(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
+def require_dashboard_access(
+    view: Callable[..., HttpResponseBase],
+) -> Callable[..., HttpResponseBase]:
     """A page that others do not see (302 to the log-in, 403 for staff), nobody keeps,
     and that changes nothing."""
 
     @wraps(view)
     def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        if not may_look(request.user):
+        if not can_view_dashboard(request.user):
             raise PermissionDenied("It takes the permission to view roll-ups, or plans.")
         return view(request, *args, **kwargs)
 

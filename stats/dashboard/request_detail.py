@@ -3,17 +3,17 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
-from stats.formatting import NOTHING, count, milliseconds, usd
+from stats.formatting import NO_VALUE, count, milliseconds, usd
 from stats.models.requests import RequestEvent
 
-TIERS: Final = {
+TIER_DESCRIPTIONS: Final = {
     "exact": "Answered with the stored answer of an identical request.",
     "semantic": "Answered with the stored answer of a question that means the same.",
     "miss": "Sent to the provider: nothing stored would do.",
     "bypass": "Sent to the provider: the caches stayed out of it.",
     "sample": "No request of a client: a stored answer was compared with the provider's.",
 }
-OUTCOMES: Final = {
+OUTCOME_DESCRIPTIONS: Final = {
     "ok": "finished",
     "refused": "refused by the gateway",
     "upstream_error": "the provider failed",
@@ -21,7 +21,7 @@ OUTCOMES: Final = {
     "client_closed": "the client left",
     "failed": "failed",
 }
-REASONS: Final = {
+REASON_DESCRIPTIONS: Final = {
     "collapsed": "it shared the call of an identical request that was on its way",
     "holdout": "held out of its plan, to measure what the plan saves",
     "judge": "what a judge model was asked about a sample",
@@ -34,7 +34,7 @@ REASONS: Final = {
     "shadow": "the plan only watches",
     "unknown-plan": "there is no plan of that name",
 }
-BILLS: Final = {
+BILL_DESCRIPTIONS: Final = {
     "list": "by the provider, by the price list",
     "charged": "by the provider, as it says itself",
     "unknown": (
@@ -42,7 +42,7 @@ BILLS: Final = {
         "and it is in no sum"
     ),
 }
-DETAILS: Final = {
+TOKEN_DETAIL_NAMES: Final = {
     "written_1h": "Of those written, for an hour",
     "cached_audio": "Of those read, audio",
     "cached_image": "Of those read, images",
@@ -56,7 +56,7 @@ DETAILS: Final = {
     "citation": "Of the completion, citations",
     "searches": "Searches on the web",
 }
-NOT_KEPT: Final[dict[str, str]] = {
+NOT_KEPT_DESCRIPTIONS: Final[dict[str, str]] = {
     "status": "the provider's answer was an error",
     "no-answer": "the answer holds no text",
     "refusal": "the model refused to give the JSON that was asked for",
@@ -80,21 +80,21 @@ class Fact:
 
     name: str
     value: str
-    means: str = ""
+    explanation: str = ""
 
 
-def facts(row: RequestEvent) -> list[tuple[str, list[Fact]]]:
+def build_record_sections(row: RequestEvent) -> list[tuple[str, list[Fact]]]:
     """Sections of the record, in the order in which things happened."""
     return [
-        ("Asked", _asked(row)),
-        ("Decided", _decided(row)),
-        ("Tokens", _tokens(row)),
-        ("Money", _money(row)),
-        ("Time", _time(row)),
+        ("Asked", _describe_request(row)),
+        ("Decided", _describe_decision(row)),
+        ("Tokens", _describe_tokens(row)),
+        ("Money", _describe_cost(row)),
+        ("Time", _describe_times(row)),
     ]
 
 
-def saved(row: RequestEvent) -> Any:
+def compute_savings(row: RequestEvent) -> Any:
     """US dollars; None where the model has no price."""
     return (
         None
@@ -103,47 +103,51 @@ def saved(row: RequestEvent) -> Any:
     )
 
 
-def _asked(row: RequestEvent) -> list[Fact]:
+def _describe_request(row: RequestEvent) -> list[Fact]:
     return [
         Fact("Made", f"{row.at:%Y-%m-%d %H:%M:%S}.{row.at.microsecond // 1000:03d} UTC"),
-        Fact("Tenant", row.tenant or NOTHING),
-        Fact("Key", row.key or NOTHING),
-        Fact("Plan", *_plan(row)),
-        Fact("Route", row.route or NOTHING, "the model name that the client asked for"),
+        Fact("Tenant", row.tenant or NO_VALUE),
+        Fact("Key", row.key or NO_VALUE),
+        Fact("Plan", *_describe_plan(row)),
+        Fact("Route", row.route or NO_VALUE, "the model name that the client asked for"),
         Fact(
             "Model",
-            f"{row.model} at {row.upstream}" if row.upstream else row.model or NOTHING,
+            f"{row.model} at {row.upstream}" if row.upstream else row.model or NO_VALUE,
             "who would answer it, and is paid",
         ),
         Fact("Shape", "streamed" if row.stream else "in one piece"),
         Fact(
             "Turn",
-            count(row.turns) if row.turns else NOTHING,
+            count(row.turns) if row.turns else NO_VALUE,
             "which of its chat's, counted by the user's; – where it was not read",
         ),
     ]
 
 
-def _decided(row: RequestEvent) -> list[Fact]:
+def _describe_decision(row: RequestEvent) -> list[Fact]:
     outcome = (
-        f"{OUTCOMES.get(row.outcome, row.outcome)}, HTTP "
+        f"{OUTCOME_DESCRIPTIONS.get(row.outcome, row.outcome)}, HTTP "
         f"{row.status}{f', {row.error_code}' if row.error_code else ''}"
     )
     found = [
         Fact("Outcome", outcome),
-        Fact("Tier", row.tier, TIERS.get(row.tier, "")),
+        Fact("Tier", row.tier, TIER_DESCRIPTIONS.get(row.tier, "")),
         Fact(
             "Reason",
-            row.reason or NOTHING,
-            REASONS.get(row.reason, "why a stored answer was not served" if row.reason else ""),
+            row.reason or NO_VALUE,
+            REASON_DESCRIPTIONS.get(
+                row.reason, "why a stored answer was not served" if row.reason else ""
+            ),
         ),
-        Fact("Similarity", _number(row.similarity), "the cosine of the nearest stored question"),
+        Fact(
+            "Similarity", _format_score(row.similarity), "the cosine of the nearest stored question"
+        ),
         Fact(
             "Score",
-            _number(row.score),
+            _format_score(row.score),
             "the verifier's; the plan's threshold is compared with it under match: verified",
         ),
-        Fact("Stored answer", row.entry_id or NOTHING, _stored(row)),
+        Fact("Stored answer", row.entry_id or NO_VALUE, _describe_stored_answer(row)),
         Fact(
             "Went on without",
             ", ".join(row.failures) or "nothing",
@@ -155,7 +159,7 @@ def _decided(row: RequestEvent) -> list[Fact]:
             Fact(
                 "Not kept",
                 row.not_kept,
-                NOT_KEPT.get(row.not_kept, "why the answer was not stored"),
+                NOT_KEPT_DESCRIPTIONS.get(row.not_kept, "why the answer was not stored"),
             )
         )
     if row.upstream_request_id:
@@ -177,12 +181,12 @@ def _decided(row: RequestEvent) -> list[Fact]:
     return [*found, Fact("Note", row.note)] if row.note else found
 
 
-def _tokens(row: RequestEvent) -> list[Fact]:
+def _describe_tokens(row: RequestEvent) -> list[Fact]:
     estimated = (
         "counted here: the provider sent no usage" if row.estimated else "as the provider counts"
     )
     parts = [
-        Fact(DETAILS.get(name, name), count(number))
+        Fact(TOKEN_DETAIL_NAMES.get(name, name), count(number))
         for name, number in sorted(row.token_details.items())
     ]
     return [
@@ -205,7 +209,7 @@ def _tokens(row: RequestEvent) -> list[Fact]:
     ]
 
 
-def _money(row: RequestEvent) -> list[Fact]:
+def _describe_cost(row: RequestEvent) -> list[Fact]:
     return [
         Fact(
             "Would have cost", usd(row.would_cost), "without a plan; – where the model has no price"
@@ -213,14 +217,14 @@ def _money(row: RequestEvent) -> list[Fact]:
         Fact(
             "Billed",
             "unknown" if row.bill == "unknown" else usd(row.billed_cost),
-            BILLS.get(row.bill, "by the provider"),
+            BILL_DESCRIPTIONS.get(row.bill, "by the provider"),
         ),
         Fact("Spent on saving", usd(row.spent_cost), "embedding, sampling, judging"),
-        Fact("Saved", usd(saved(row)), "the first less the other two"),
+        Fact("Saved", usd(compute_savings(row)), "the first less the other two"),
     ]
 
 
-def _time(row: RequestEvent) -> list[Fact]:
+def _describe_times(row: RequestEvent) -> list[Fact]:
     return [
         Fact("Until the last byte", f"{milliseconds(row.duration_ms)} ms"),
         Fact("Of it the provider's", f"{milliseconds(row.upstream_ms)} ms"),
@@ -233,21 +237,21 @@ def _time(row: RequestEvent) -> list[Fact]:
     ]
 
 
-def _number(value: float | None) -> str:
-    return NOTHING if value is None else f"{value:.4f}"
+def _format_score(value: float | None) -> str:
+    return NO_VALUE if value is None else f"{value:.4f}"
 
 
-def _plan(row: RequestEvent) -> tuple[str, str]:
+def _describe_plan(row: RequestEvent) -> tuple[str, str]:
     """The plan in words, and what is to be known of it."""
     if row.plan_id is None and row.plan:
         return f"{row.plan}, which does not exist", "as the request named it; nothing was saved"
     return (
-        f"{row.plan}, version {row.plan_version}" if row.plan else NOTHING,
+        f"{row.plan}, version {row.plan_version}" if row.plan else NO_VALUE,
         "in the version that the request began with",
     )
 
 
-def _stored(row: RequestEvent) -> str:
+def _describe_stored_answer(row: RequestEvent) -> str:
     """What the request has to do with the stored answer."""
     if row.collapsed:
         return "what the shared call's answer was stored as"

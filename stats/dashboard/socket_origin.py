@@ -9,15 +9,15 @@ from django.http.request import validate_host
 
 Message = MutableMapping[str, Any]
 Application = Callable[[Message, Any, Callable[[Message], Awaitable[None]]], Awaitable[None]]
-PORTS: Final = {"http": 80, "https": 443}
-LOCAL: Final = ["localhost", ".localhost", "127.0.0.1", "[::1]"]
+DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+LOCAL_HOSTS: Final = ["localhost", ".localhost", "127.0.0.1", "[::1]"]
 
 
-def is_own(origin: str, host: str) -> bool:
+def is_own_origin(origin: str, host: str) -> bool:
     """Whether a page of this origin was served under this Host,
     or is one of TOKENTHRIFT_TRUSTED_ORIGINS (for a proxy that changes the host or leaves out its
     port). Without an origin it is no browser's page."""
-    found = _place(origin)
+    found = _parse_origin(origin)
     if found is None:
         return False
     scheme, name, port = found
@@ -25,14 +25,14 @@ def is_own(origin: str, host: str) -> bool:
         each.lower().rstrip("/") for each in settings.CSRF_TRUSTED_ORIGINS
     }:
         return True
-    asked = _place(f"{scheme}://{host}")
-    allowed = settings.ALLOWED_HOSTS or (LOCAL if settings.DEBUG else [])
+    asked = _parse_origin(f"{scheme}://{host}")
+    allowed = settings.ALLOWED_HOSTS or (LOCAL_HOSTS if settings.DEBUG else [])
     return asked == (scheme, name, port) and validate_host(
         f"[{name}]" if ":" in name else name, allowed
     )
 
 
-def _place(url: str) -> tuple[str, str, int] | None:
+def _parse_origin(url: str) -> tuple[str, str, int] | None:
     """Scheme, host and port, the scheme's where none is named; None for what is no http origin."""
     try:
         parts = urlsplit(url)
@@ -43,13 +43,13 @@ def _place(url: str) -> tuple[str, str, int] | None:
         parts.username or parts.password or parts.path.strip("/") or parts.query or parts.fragment
     )
     return (
-        (scheme, host.rstrip("."), port or PORTS[scheme])
-        if scheme in PORTS and host and plain
+        (scheme, host.rstrip("."), port or DEFAULT_PORTS[scheme])
+        if scheme in DEFAULT_PORTS and host and plain
         else None
     )
 
 
-def guarded(application: Application) -> Application:
+def require_own_origin(application: Application) -> Application:
     """The ASGI application for pages of our own;
     others get a 403 before anything of the session is read."""
 
@@ -60,7 +60,7 @@ def guarded(application: Application) -> Application:
         for name, value in scope["headers"]:
             headers.setdefault(name.lower(), []).append(value)
         origins, hosts = headers.get(b"origin", []), headers.get(b"host", [])
-        if len(origins) == len(hosts) == 1 and is_own(
+        if len(origins) == len(hosts) == 1 and is_own_origin(
             origins[0].decode("latin1"), hosts[0].decode("latin1")
         ):
             await application(scope, receive, send)

@@ -11,41 +11,41 @@ from django.http import Http404, HttpRequest, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
 
-from plans.access import plans_of, tenant_of
-from plans.errors import Refusal
+from plans.access import get_user_tenant, list_user_plans
+from plans.errors import ApiError
 from plans.models import Plan, Tenant
 from stats.dashboard import request_detail
-from stats.dashboard.freshness import freshness
-from stats.dashboard.overview import overview
-from stats.dashboard.page_context import frame, read, refused
-from stats.dashboard.permissions import for_viewers
+from stats.dashboard.freshness import measure_freshness
+from stats.dashboard.overview import build_overview
+from stats.dashboard.page_context import build_page_context, parse_page_filter, render_bad_request
+from stats.dashboard.permissions import require_dashboard_access
 from stats.models.requests import RequestEvent
 from stats.quality import tier_switch
-from stats.reports.requests import NAMES, listed
+from stats.reports.requests import LIST_PARAMETERS, list_requests
 
 # /dashboard/: what was saved, under the filters of its URL. Staff only, a tenant's people their own
 # numbers only.
 
 
-@for_viewers
-def dashboard(request: HttpRequest) -> HttpResponseBase:
+@require_dashboard_access
+def dashboard_page(request: HttpRequest) -> HttpResponseBase:
     """The page; 400 with what is accepted, or 404, for what cannot be asked."""
-    tenant = tenant_of(request.user)
+    tenant = get_user_tenant(request.user)
     try:
-        params, asked = read(request, tenant)
-        page = overview(params, asked, tenant)
-    except Refusal as error:
-        return refused(request, error)
+        params, asked = parse_page_filter(request, tenant)
+        page = build_overview(params, asked, tenant)
+    except ApiError as error:
+        return render_bad_request(request, error)
     return render(request, "dashboard/dashboard.html", page)
 
 
 @staff_member_required
 @permission_required("plans.change_plan", raise_exception=True)
 @require_POST
-def semantic_tier_on(request: HttpRequest, plan: int) -> HttpResponseBase:
+def turn_semantic_tier_on(request: HttpRequest, plan: int) -> HttpResponseBase:
     """The dashboard's button: turn a plan's semantic tier on again,
     for one tenant where the form names it. It stands in the plan's history in the admin."""
-    row = plans_of(request.user).filter(pk=plan).first()
+    row = list_user_plans(request.user).filter(pk=plan).first()
     if row is None:
         raise Http404
     user = cast(User, request.user)
@@ -57,7 +57,9 @@ def semantic_tier_on(request: HttpRequest, plan: int) -> HttpResponseBase:
     )
     if number and tenant is None:
         raise Http404
-    if tier_switch.turn_on(row.pk, by=user.get_username(), tenant=tenant.pk if tenant else None):
+    if tier_switch.turn_tier_on(
+        row.pk, by=user.get_username(), tenant=tenant.pk if tenant else None
+    ):
         of = f" for {tenant}" if tenant and row.tenant_id is None else ""
         LogEntry.objects.log_actions(
             user.pk, [row], CHANGE, f"Turned the semantic tier on again{of}.", single_object=True
@@ -69,40 +71,44 @@ def semantic_tier_on(request: HttpRequest, plan: int) -> HttpResponseBase:
 # record.
 
 
-@for_viewers
+@require_dashboard_access
 def request_list(request: HttpRequest) -> HttpResponseBase:
     """A page of requests under the filters of the URL;
     400 with what is accepted, or 404, for what cannot be asked."""
-    tenant = tenant_of(request.user)
+    tenant = get_user_tenant(request.user)
     try:
-        params, asked = read(request, tenant, also=NAMES)
+        params, asked = parse_page_filter(request, tenant, also=LIST_PARAMETERS)
         page = {
-            "page": listed(asked, params),
-            "tiers": request_detail.TIERS,
-            "outcomes": request_detail.OUTCOMES,
-            "fresh": freshness(tenant),
+            "page": list_requests(asked, params),
+            "tiers": request_detail.TIER_DESCRIPTIONS,
+            "outcomes": request_detail.OUTCOME_DESCRIPTIONS,
+            "fresh": measure_freshness(tenant),
         }
-    except Refusal as error:
-        return refused(request, error)
-    return render(request, "dashboard/requests.html", frame(params, asked, tenant) | page)
+    except ApiError as error:
+        return render_bad_request(request, error)
+    return render(
+        request, "dashboard/requests.html", build_page_context(params, asked, tenant) | page
+    )
 
 
-@for_viewers
+@require_dashboard_access
 def request_page(request: HttpRequest, event: uuid.UUID) -> HttpResponseBase:
     """Another tenant's does not exist."""
-    tenant = tenant_of(request.user)
+    tenant = get_user_tenant(request.user)
     row = RequestEvent.objects.filter(event_id=event).first()
     if row is None or (tenant is not None and row.tenant_id != tenant.pk):
         raise Http404
     page = {
         "row": row,
-        "sections": request_detail.facts(row),
-        "headline": request_detail.TIERS.get(row.tier, ""),
-        "saved": request_detail.saved(row),
-        "plan": plans_of(request.user).filter(pk=row.plan_id).first() if row.plan_id else None,
+        "sections": request_detail.build_record_sections(row),
+        "headline": request_detail.TIER_DESCRIPTIONS.get(row.tier, ""),
+        "saved": request_detail.compute_savings(row),
+        "plan": list_user_plans(request.user).filter(pk=row.plan_id).first()
+        if row.plan_id
+        else None,
         "plan_now": Plan.objects.filter(pk=row.plan_id).values_list("version", flat=True).first()
         if row.plan_id
         else None,
-        "fresh": freshness(tenant),
+        "fresh": measure_freshness(tenant),
     }
     return render(request, "dashboard/request.html", page)

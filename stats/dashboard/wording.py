@@ -9,10 +9,10 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
-from stats.reports.filters import Asked
+from stats.reports.filters import ReportFilter
 from stats.time_grains import DAY, HOUR
 
-NAMES: Final = {
+PERIOD_NAMES: Final = {
     "today": "Today",
     "24h": "24 hours",
     "7d": "7 days",
@@ -20,7 +20,7 @@ NAMES: Final = {
     "90d": "90 days",
     "month": "This month",
 }
-IN_WORDS: Final = {
+PERIOD_PHRASES: Final = {
     "today": "today",
     "24h": "in the last 24 hours",
     "7d": "in the last 7 days",
@@ -30,14 +30,14 @@ IN_WORDS: Final = {
 }
 
 
-def period_words(params: Mapping[str, str], asked: Asked) -> str:
+def describe_period(params: Mapping[str, str], asked: ReportFilter) -> str:
     """Such as `this month` or `from 1 Nov 2026 to 3 Nov 2026`,
     to stand at the end of a sentence."""
-    named = IN_WORDS.get(params.get("range", ""))
-    return named or f"from {moment(asked.start)} to {moment(asked.end, last=True)}"
+    named = PERIOD_PHRASES.get(params.get("range", ""))
+    return named or f"from {format_moment(asked.start)} to {format_moment(asked.end, last=True)}"
 
 
-def moment(at: datetime, *, last: bool = False) -> str:
+def format_moment(at: datetime, *, last: bool = False) -> str:
     """A day where a day begins, else the minute, in UTC. `last`: the day that ends there."""
     if at.hour == at.minute == 0:
         day = at - timedelta(days=1) if last else at
@@ -45,7 +45,7 @@ def moment(at: datetime, *, last: bool = False) -> str:
     return f"{at.day} {at:%b %Y, %H:%M} UTC"
 
 
-def label(at: datetime, granularity: str) -> str:
+def format_point_time(at: datetime, granularity: str) -> str:
     """Of a point in a table."""
     if granularity == DAY:
         return f"{at.day} {at:%b %Y}"
@@ -53,26 +53,28 @@ def label(at: datetime, granularity: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class FigureChange:
     """Of one figure since the period before: `share` of what it was, None when that was nothing.
 
     `gone_up` None: it stayed.
     """
 
-    by: Decimal
+    difference: Decimal
     share: float | None
-    gone_up: bool | None
+    is_increase: bool | None
 
     @property
     def size(self) -> Decimal:
-        return abs(self.by)
+        return abs(self.difference)
 
 
-def change(now: Decimal | float | None, before: Decimal | float | None) -> Change | None:
+def compute_change(
+    now: Decimal | float | None, before: Decimal | float | None
+) -> FigureChange | None:
     """None when one of the two is not known."""
     if now is None or before is None:
         return None
     by = Decimal(now) - Decimal(before)
-    return Change(
+    return FigureChange(
         by, float(by / abs(Decimal(before))) if before else None, None if not by else by > 0
     )

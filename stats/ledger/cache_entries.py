@@ -12,62 +12,81 @@ from django.db.models import CharField
 
 from stats.models.cache_entries import CacheEntry, Erasure
 
-LOCK: Final = 0x746B6570  # any number of our own
+ERASURE_LOCK: Final = 0x746B6570  # any number of our own
 # Of `used_at`: it is indexed, and an index entry for each hit would be dear.
-STEP: Final = "10 seconds"
-ENTRIES, ERASURES = CacheEntry._meta.db_table, Erasure._meta.db_table
+USED_AT_STEP: Final = "10 seconds"
+ENTRIES_TABLE, ERASURES_TABLE = CacheEntry._meta.db_table, Erasure._meta.db_table
 
-_TEXTS = {
+_TEXT_COLUMN_LENGTHS = {
     field.column: field.max_length
     for field in CacheEntry._meta.concrete_fields
     if isinstance(field, CharField)
 }
-_OTHERS = {"tenant_id": "bigint", "plan_id": "bigint", "exact": "boolean", "bytes": "bigint"}
-_TIMES = ("created_at", "expires_at")
-_COLUMNS = ", ".join(f'"{name}"' for name in (*_TEXTS, *_OTHERS, *_TIMES))
-_VALUES = ", ".join(
-    [f"left(x.{name}, {length})" for name, length in _TEXTS.items()]
-    + [f'x."{name}"' for name in _OTHERS]
-    + [f"to_timestamp(x.{name})" for name in _TIMES]
+_OTHER_COLUMN_TYPES = {
+    "tenant_id": "bigint",
+    "plan_id": "bigint",
+    "exact": "boolean",
+    "bytes": "bigint",
+}
+_TIME_COLUMNS = ("created_at", "expires_at")
+_COLUMNS_SQL = ", ".join(
+    f'"{name}"' for name in (*_TEXT_COLUMN_LENGTHS, *_OTHER_COLUMN_TYPES, *_TIME_COLUMNS)
 )
-_TYPES = ", ".join(
-    [f"{name} text" for name in _TEXTS]
-    + [f'"{name}" {kind}' for name, kind in _OTHERS.items()]
-    + [f"{name} double precision" for name in _TIMES]
+_VALUES_SQL = ", ".join(
+    [f"left(x.{name}, {length})" for name, length in _TEXT_COLUMN_LENGTHS.items()]
+    + [f'x."{name}"' for name in _OTHER_COLUMN_TYPES]
+    + [f"to_timestamp(x.{name})" for name in _TIME_COLUMNS]
 )
-_WRITTEN = (*_TEXTS, *_OTHERS, *_TIMES, "used_at", "hits", "doomed_at", "removed")
+_TYPES_SQL = ", ".join(
+    [f"{name} text" for name in _TEXT_COLUMN_LENGTHS]
+    + [f'"{name}" {kind}' for name, kind in _OTHER_COLUMN_TYPES.items()]
+    + [f"{name} double precision" for name in _TIME_COLUMNS]
+)
+_WRITTEN_COLUMNS = (
+    *_TEXT_COLUMN_LENGTHS,
+    *_OTHER_COLUMN_TYPES,
+    *_TIME_COLUMNS,
+    "used_at",
+    "hits",
+    "doomed_at",
+    "removed",
+)
 # Where a copy may stand that the new one does not replace, in a backend that the plan had before,
 # is not forgotten.
-_BACKENDS = f"""backend = CASE WHEN string_to_array({ENTRIES}.backend, ' ') @> string_to_array(excluded.backend, ' ') THEN {ENTRIES}.backend
-    ELSE ltrim({ENTRIES}.backend || ' ' || excluded.backend) END"""
-_REPLACED = ", ".join(
-    [_BACKENDS]
-    + [f'"{name}" = excluded."{name}"' for name in _WRITTEN if name not in ("entry_id", "backend")]
+_MERGE_BACKENDS_SQL = f"""backend = CASE WHEN string_to_array({ENTRIES_TABLE}.backend, ' ') @> string_to_array(excluded.backend, ' ') THEN {ENTRIES_TABLE}.backend
+    ELSE ltrim({ENTRIES_TABLE}.backend || ' ' || excluded.backend) END"""
+_REPLACE_SQL = ", ".join(
+    [_MERGE_BACKENDS_SQL]
+    + [
+        f'"{name}" = excluded."{name}"'
+        for name in _WRITTEN_COLUMNS
+        if name not in ("entry_id", "backend")
+    ]
 )
-_ERASED = f"""EXISTS (SELECT FROM {ERASURES} r WHERE r.at >= to_timestamp(x.created_at)
+_IS_ERASED_SQL = f"""EXISTS (SELECT FROM {ERASURES_TABLE} r WHERE r.at >= to_timestamp(x.created_at)
     AND coalesce(r.tenant_id, x.tenant_id) = x.tenant_id AND coalesce(r.plan_id, x.plan_id) = x.plan_id
     AND r.entry_id IN ('', x.entry_id, nullif(x.sent, '')) AND r.route IN ('', x.route)
     AND r.namespace IN ('', x.namespace) AND r.end_user IN ('', x.end_user))"""
 
-LOCK_SHARED = f"SELECT pg_advisory_xact_lock_shared({LOCK})".encode()
+SHARED_LOCK_SQL = f"SELECT pg_advisory_xact_lock_shared({ERASURE_LOCK})".encode()
 # An answer that was kept anew begins anew; in the order of ids, so that two workers never wait for
 # each other.
-INSERT_KEPT = f"""
-INSERT INTO {ENTRIES} ({_COLUMNS}, used_at, hits, doomed_at, removed)
-SELECT DISTINCT ON (x.entry_id) {_VALUES}, to_timestamp(x.created_at), 0, CASE WHEN {_ERASED} THEN now() END, false
-FROM jsonb_to_recordset(convert_from(%b, 'UTF8')::jsonb) AS x({_TYPES})
+INSERT_ENTRIES_SQL = f"""
+INSERT INTO {ENTRIES_TABLE} ({_COLUMNS_SQL}, used_at, hits, doomed_at, removed)
+SELECT DISTINCT ON (x.entry_id) {_VALUES_SQL}, to_timestamp(x.created_at), 0, CASE WHEN {_IS_ERASED_SQL} THEN now() END, false
+FROM jsonb_to_recordset(convert_from(%b, 'UTF8')::jsonb) AS x({_TYPES_SQL})
 WHERE to_timestamp(x.expires_at) > now() ORDER BY x.entry_id, x.created_at DESC
-ON CONFLICT (entry_id) DO UPDATE SET {_REPLACED} WHERE excluded.created_at >= {ENTRIES}.created_at
+ON CONFLICT (entry_id) DO UPDATE SET {_REPLACE_SQL} WHERE excluded.created_at >= {ENTRIES_TABLE}.created_at
 """.encode()
 
 # Behind `new`, the events just inserted. A row that somebody else holds is passed over: the ledger
 # waits for nothing of this.
-NOTE_USE = f"""
+COUNT_HITS_SQL = f"""
 used AS (SELECT entry_id, count(*) AS hits, max(at) AS at FROM new
     WHERE entry_id <> '' AND (tier IN ('exact', 'semantic', 'sample') OR would <> '') GROUP BY entry_id),
-asked AS (SELECT e.entry_id, used.hits, used.at FROM {ENTRIES} e JOIN used ON e.entry_id = used.entry_id FOR UPDATE OF e SKIP LOCKED),
-cut AS (SELECT e.entry_id, used.hits, used.at FROM {ENTRIES} e JOIN used ON e.sent = used.entry_id AND e.sent <> ''
+asked AS (SELECT e.entry_id, used.hits, used.at FROM {ENTRIES_TABLE} e JOIN used ON e.entry_id = used.entry_id FOR UPDATE OF e SKIP LOCKED),
+cut AS (SELECT e.entry_id, used.hits, used.at FROM {ENTRIES_TABLE} e JOIN used ON e.sent = used.entry_id AND e.sent <> ''
     FOR UPDATE OF e SKIP LOCKED),
-noted AS (UPDATE {ENTRIES} e SET hits = e.hits + u.hits,
-    used_at = CASE WHEN u.at >= e.used_at + interval '{STEP}' THEN u.at ELSE e.used_at END
+noted AS (UPDATE {ENTRIES_TABLE} e SET hits = e.hits + u.hits,
+    used_at = CASE WHEN u.at >= e.used_at + interval '{USED_AT_STEP}' THEN u.at ELSE e.used_at END
     FROM (SELECT * FROM asked UNION ALL SELECT * FROM cut) u WHERE e.entry_id = u.entry_id)"""

@@ -13,14 +13,14 @@ from django.db import connection
 from django.db.models import CharField, DateTimeField, Field, JSONField, Model
 
 from stats.database import Connection
-from stats.ledger.cache_entries import INSERT_KEPT, LOCK_SHARED, NOTE_USE
-from stats.ledger.fingerprints import INSERT_IMPRINTS
-from stats.ledger.rollup import FOLD, NOTE
+from stats.ledger.cache_entries import COUNT_HITS_SQL, INSERT_ENTRIES_SQL, SHARED_LOCK_SQL
+from stats.ledger.fingerprints import INSERT_FINGERPRINTS_SQL
+from stats.ledger.rollup import NOTE_PENDING_SQL, ROLL_UP_SQL
 from stats.models.requests import DeadLetter, RequestEvent, SpoolCursor, UpstreamAttempt
 
-Kind = Literal["event", "attempt", "kept", "imprint"]
-Row = tuple[Kind, bytes]
-_STARTS: tuple[tuple[Kind, bytes], ...] = (
+LineKind = Literal["event", "attempt", "kept", "imprint"]
+SpoolRow = tuple[LineKind, bytes]
+_LINE_PREFIXES: tuple[tuple[LineKind, bytes], ...] = (
     ("event", b'{"event":'),
     ("attempt", b'{"attempt":'),
     ("kept", b'{"kept":'),
@@ -28,24 +28,24 @@ _STARTS: tuple[tuple[Kind, bytes], ...] = (
 )
 
 
-def row_of(line: bytes) -> Row:
+def parse_line(line: bytes) -> SpoolRow:
     """The kind of a line and the JSON object in it, unread.
 
     Raises ValueError when it is no line of ours, or not a whole one.
     """
-    for kind, start in _STARTS:
+    for kind, start in _LINE_PREFIXES:
         if line.startswith(start) and line.endswith(b"}}"):
             return kind, line[len(start) : -1]
     raise ValueError("not an object with one member: event, attempt, kept or imprint")
 
 
-def line_of(row: Row) -> bytes:
+def format_line(row: SpoolRow) -> bytes:
     """The line that the row came from."""
     kind, body = row
     return b'{"%b":%b}' % (kind.encode(), body)
 
 
-async def insert(conn: Connection, worker: str, rows: list[Row]) -> int:
+async def insert_rows(conn: Connection, worker: str, rows: list[SpoolRow]) -> int:
     """Insert a batch, within the caller's transaction.
 
     Returns the number of new events: one that is there already is left alone.
@@ -58,53 +58,55 @@ async def insert(conn: Connection, worker: str, rows: list[Row]) -> int:
     imprints = [body for kind, body in rows if kind == "imprint"]
     inserted = 0
     if kept or imprints:
-        await conn.execute(LOCK_SHARED)
+        await conn.execute(SHARED_LOCK_SQL)
     if kept:  # before the events, some of which may be hits on them
-        await conn.execute(INSERT_KEPT, (_array(kept),))
+        await conn.execute(INSERT_ENTRIES_SQL, (_join_json_array(kept),))
     if imprints:
-        await conn.execute(INSERT_IMPRINTS, (_array(imprints),))
+        await conn.execute(INSERT_FINGERPRINTS_SQL, (_join_json_array(imprints),))
     if events:
-        found = await (await conn.execute(INSERT_EVENTS, (_array(events),))).fetchone()
+        found = await (
+            await conn.execute(INSERT_EVENTS_SQL, (_join_json_array(events),))
+        ).fetchone()
         inserted = found[0] if found else 0
     if attempts:
-        await conn.execute(INSERT_ATTEMPTS, (worker, _array(attempts)))
+        await conn.execute(INSERT_ATTEMPTS_SQL, (worker, _join_json_array(attempts)))
     return inserted
 
 
-async def fold(conn: Connection) -> int:
+async def roll_up(conn: Connection) -> int:
     """Add recorded requests to their roll-ups, in a transaction of its own.
 
     The number of batches: `rolling.BATCHES` when there may be more, 0 too while another worker is
     at it.
     """
-    found = await (await conn.execute(FOLD.encode())).fetchone()
+    found = await (await conn.execute(ROLL_UP_SQL.encode())).fetchone()
     return found[0] if found else 0
 
 
-def _array(bodies: list[bytes]) -> bytes:
+def _join_json_array(bodies: list[bytes]) -> bytes:
     return b"[%b]" % b",".join(bodies)
 
 
-async def bury(conn: Connection, line: bytes, reason: str) -> None:
+async def store_dead_letter(conn: Connection, line: bytes, reason: str) -> None:
     """Keep a line that cannot be inserted, for a person to look at."""
-    await conn.execute(BURY, (line, reason[:500].replace("\0", "")))
+    await conn.execute(INSERT_DEAD_LETTER_SQL, (line, reason[:500].replace("\0", "")))
 
 
-async def offset_of(conn: Connection, file: str) -> int:
+async def read_offset(conn: Connection, file: str) -> int:
     """How far that file has been read."""
-    row = await (await conn.execute(READ_CURSOR, (file,))).fetchone()
+    row = await (await conn.execute(READ_CURSOR_SQL, (file,))).fetchone()
     return row[0] if row else 0
 
 
 async def move_cursor(conn: Connection, *, file: str, worker: str, offset: int) -> None:
-    await conn.execute(MOVE_CURSOR, (file, worker, offset))
+    await conn.execute(MOVE_CURSOR_SQL, (file, worker, offset))
 
 
 async def drop_cursor(conn: Connection, file: str) -> None:
-    await conn.execute(DROP_CURSOR, (file,))
+    await conn.execute(DROP_CURSOR_SQL, (file,))
 
 
-def _type(field: "Field[Any, Any]") -> str:
+def _json_type(field: "Field[Any, Any]") -> str:
     """The type of a field in the JSON.
 
     Text is cut to its column and times are epoch seconds, so those differ from the column's.
@@ -116,7 +118,7 @@ def _type(field: "Field[Any, Any]") -> str:
     )
 
 
-def _value(field: "Field[Any, Any]") -> str:
+def _build_value_sql(field: "Field[Any, Any]") -> str:
     """A missing or null field takes the model's default:
     lines of an older version can still be read."""
     column = f'x."{field.column}"'
@@ -135,11 +137,11 @@ def _value(field: "Field[Any, Any]") -> str:
     return column
 
 
-def _insert(model: type[Model], condition: str = "true") -> str:
+def _build_insert_sql(model: type[Model], condition: str = "true") -> str:
     fields = model._meta.concrete_fields
     columns = ", ".join(f'"{field.column}"' for field in fields)
-    values = ", ".join(_value(field) for field in fields)
-    types = ", ".join(f'"{field.column}" {_type(field)}' for field in fields)
+    values = ", ".join(_build_value_sql(field) for field in fields)
+    types = ", ".join(f'"{field.column}" {_json_type(field)}' for field in fields)
     return (
         f"INSERT INTO {model._meta.db_table} ({columns}) SELECT {values} "
         f"FROM jsonb_to_recordset(convert_from(%b, 'UTF8')::jsonb) AS x({types}) "
@@ -147,22 +149,26 @@ def _insert(model: type[Model], condition: str = "true") -> str:
     )
 
 
-EVENTS, ATTEMPTS, CURSORS, LETTERS = (
+EVENTS_TABLE, ATTEMPTS_TABLE, CURSORS_TABLE, DEAD_LETTERS_TABLE = (
     model._meta.db_table for model in (RequestEvent, UpstreamAttempt, SpoolCursor, DeadLetter)
 )
 # An event settles its attempt; an attempt whose event is there already is not written any more.
-INSERT_EVENTS = (
-    f"WITH new AS ({_insert(RequestEvent)} RETURNING event_id, entry_id, at, tier, would), settled "
-    f"AS (DELETE FROM {ATTEMPTS} WHERE event_id IN (SELECT event_id FROM new)), {NOTE_USE}, {NOTE} "
+INSERT_EVENTS_SQL = (
+    f"WITH new AS ({_build_insert_sql(RequestEvent)} RETURNING event_id, entry_id, at, tier, "
+    "would), settled "
+    f"AS (DELETE FROM {ATTEMPTS_TABLE} WHERE event_id IN (SELECT event_id FROM new)), "
+    f"{COUNT_HITS_SQL}, {NOTE_PENDING_SQL} "
     "SELECT count(*) FROM new"
 ).encode()
-INSERT_ATTEMPTS = _insert(
-    UpstreamAttempt, f"NOT EXISTS (SELECT FROM {EVENTS} e WHERE e.event_id = x.event_id)"
+INSERT_ATTEMPTS_SQL = _build_insert_sql(
+    UpstreamAttempt, f"NOT EXISTS (SELECT FROM {EVENTS_TABLE} e WHERE e.event_id = x.event_id)"
 ).encode()
-BURY = f"INSERT INTO {LETTERS} (at, line, reason) VALUES (now(), %b, %s)".encode()
-READ_CURSOR = f'SELECT "offset" FROM {CURSORS} WHERE file = %s'.encode()
-DROP_CURSOR = f"DELETE FROM {CURSORS} WHERE file = %s".encode()
-MOVE_CURSOR = (
-    f'INSERT INTO {CURSORS} (file, worker, "offset", seen_at) VALUES (%s, %s, %s, now()) '
+INSERT_DEAD_LETTER_SQL = (
+    f"INSERT INTO {DEAD_LETTERS_TABLE} (at, line, reason) VALUES (now(), %b, %s)".encode()
+)
+READ_CURSOR_SQL = f'SELECT "offset" FROM {CURSORS_TABLE} WHERE file = %s'.encode()
+DROP_CURSOR_SQL = f"DELETE FROM {CURSORS_TABLE} WHERE file = %s".encode()
+MOVE_CURSOR_SQL = (
+    f'INSERT INTO {CURSORS_TABLE} (file, worker, "offset", seen_at) VALUES (%s, %s, %s, now()) '
     'ON CONFLICT (file) DO UPDATE SET "offset" = excluded."offset", seen_at = excluded.seen_at'
 ).encode()

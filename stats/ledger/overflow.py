@@ -9,62 +9,66 @@ from collections import Counter, deque
 from collections.abc import Iterable
 from typing import Final
 
-LEDGER: Final = (b'{"event":', b'{"attempt":')  # what the books are made of
+LEDGER_LINE_PREFIXES: Final = (b'{"event":', b'{"attempt":')  # what the books are made of
 
 
-class Overflow:
+class OverflowBuffer:
     """First in, first out within each of the two sorts. `limit`: bytes."""
 
     def __init__(self, limit: int) -> None:
-        self.size = 0
-        self.dropped: Counter[str] = Counter()
-        self._limit = limit
-        self._ledger: deque[bytes] = deque()
-        self._rest: deque[bytes] = deque()
+        self.size_bytes = 0
+        self.dropped_counts: Counter[str] = Counter()
+        self._max_bytes = limit
+        self._ledger_lines: deque[bytes] = deque()
+        self._other_lines: deque[bytes] = deque()
 
     def __len__(self) -> int:
-        return len(self._ledger) + len(self._rest)
+        return len(self._ledger_lines) + len(self._other_lines)
 
-    def add(self, line: bytes) -> None:
+    def add_line(self, line: bytes) -> None:
         """Keep the line; the oldest are dropped where there is no room."""
-        (self._ledger if line.startswith(LEDGER) else self._rest).append(line)
-        self.size += len(line)
-        while self.size > self._limit and len(self):
-            dropped = (self._rest or self._ledger).popleft()
-            self.size -= len(dropped)
-            self.dropped[kind_of(dropped)] += 1
+        (self._ledger_lines if line.startswith(LEDGER_LINE_PREFIXES) else self._other_lines).append(
+            line
+        )
+        self.size_bytes += len(line)
+        while self.size_bytes > self._max_bytes and len(self):
+            dropped = (self._other_lines or self._ledger_lines).popleft()
+            self.size_bytes -= len(dropped)
+            self.dropped_counts[get_line_kind(dropped)] += 1
 
-    def first(self) -> bytes:
+    def peek_line(self) -> bytes:
         """The next line to be written; it stays until `done`.
 
         Raises IndexError when there is none.
         """
-        return (self._ledger or self._rest)[0]
+        return (self._ledger_lines or self._other_lines)[0]
 
-    def done(self) -> None:
+    def remove_first(self) -> None:
         """Forget the first line: it is written."""
-        self.size -= len((self._ledger or self._rest).popleft())
+        self.size_bytes -= len((self._ledger_lines or self._other_lines).popleft())
 
-    def take(self, most: int) -> list[bytes]:
+    def take_lines(self, most: int) -> list[bytes]:
         """Lines of `most` bytes together, one at least if there is one.
 
         The caller stores them or puts them back.
         """
         taken: list[bytes] = []
         length = 0
-        while len(self) and (not taken or length + len(self.first()) <= most):
-            taken.append(self.first())
+        while len(self) and (not taken or length + len(self.peek_line()) <= most):
+            taken.append(self.peek_line())
             length += len(taken[-1])
-            self.done()
+            self.remove_first()
         return taken
 
-    def put_back(self, lines: Iterable[bytes]) -> None:
+    def put_back_lines(self, lines: Iterable[bytes]) -> None:
         """Lines taken that could not be stored, in the order in which they were taken."""
         for line in reversed(list(lines)):
-            (self._ledger if line.startswith(LEDGER) else self._rest).appendleft(line)
-            self.size += len(line)
+            (
+                self._ledger_lines if line.startswith(LEDGER_LINE_PREFIXES) else self._other_lines
+            ).appendleft(line)
+            self.size_bytes += len(line)
 
 
-def kind_of(line: bytes) -> str:
+def get_line_kind(line: bytes) -> str:
     """The name of the line's one member."""
     return line[2:].partition(b'"')[0].decode(errors="replace")

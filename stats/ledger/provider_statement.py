@@ -18,57 +18,57 @@ from typing import Any, Final
 from urllib.request import urlopen
 from uuid import UUID
 
-from stats.ledger.reconciliation import SHOWN, Check
+from stats.ledger.reconciliation import MAX_SHOWN_DIFFERENCES, ConsistencyCheck
 from stats.models.requests import RequestEvent, UpstreamAttempt
 
-CENT: Final = Decimal("0.01")
-_SECONDS: Final = 30
+ONE_CENT_USD: Final = Decimal("0.01")
+_READ_TIMEOUT_SECONDS: Final = 30
 
 
-class NoLedger(Exception):
+class InvalidStatement(Exception):
     """What was named is no provider's ledger. The message says why."""
 
 
 @dataclass(frozen=True, slots=True)
-class Sum:
+class CallSum:
     """Calls with their tokens and US dollars."""
 
     calls: int = 0
-    prompt: int = 0
-    completion: int = 0
-    dollars: Decimal = Decimal(0)
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost_usd: Decimal = Decimal(0)
 
-    def plus(self, prompt: int, completion: int, dollars: Decimal) -> "Sum":
-        return Sum(
+    def add_call(self, prompt: int, completion: int, dollars: Decimal) -> "CallSum":
+        return CallSum(
             self.calls + 1,
-            self.prompt + prompt,
-            self.completion + completion,
-            self.dollars + dollars,
+            self.prompt_tokens + prompt,
+            self.completion_tokens + completion,
+            self.cost_usd + dollars,
         )
 
     def __str__(self) -> str:
         return (
-            f"{self.calls:,} calls, {self.prompt:,} + {self.completion:,} tokens, "
-            f"${self.dollars.normalize():f}"
+            f"{self.calls:,} calls, {self.prompt_tokens:,} + {self.completion_tokens:,} tokens, "
+            f"${self.cost_usd.normalize():f}"
         )
 
 
-def read(source: str) -> dict[UUID, Mapping[str, Any]]:
+def read_statement(source: str) -> dict[UUID, Mapping[str, Any]]:
     """The calls of a ledger at a URL or in a file, by request id. Raises NoLedger."""
     try:
         if source.startswith(("http://", "https://")):
-            with urlopen(source, timeout=_SECONDS) as reply:  # noqa: S310 -- an operator named it  # nosec B310
+            with urlopen(source, timeout=_READ_TIMEOUT_SECONDS) as reply:  # noqa: S310 -- an operator named it  # nosec B310
                 found = json.load(reply)
         else:
             found = json.loads(Path(source).read_text())
         return {UUID(call["id"]): call for call in found["calls"]}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise NoLedger(
+        raise InvalidStatement(
             f"{source} is no ledger of calls: {type(error).__name__}: {error}"
         ) from error
 
 
-def compare(calls: Mapping[UUID, Mapping[str, Any]]) -> list[Check]:
+def compare_calls(calls: Mapping[UUID, Mapping[str, Any]]) -> list[ConsistencyCheck]:
     """Within `reconciled.snapshot`, for ids up to the provider's newest:
     what came later was not in its ledger yet."""
     newest = max(calls, default=UUID(int=0))
@@ -86,7 +86,7 @@ def compare(calls: Mapping[UUID, Mapping[str, Any]]) -> list[Check]:
     unknown = set(
         UpstreamAttempt.objects.filter(event_id__lte=newest).values_list("event_id", flat=True)
     )
-    ours, theirs, guessed, actual, unheard = Sum(), Sum(), Sum(), Sum(), Sum()
+    ours, theirs, guessed, actual, unheard = CallSum(), CallSum(), CallSum(), CallSum(), CallSum()
     seen, apart = set[UUID](), list[str]()
     for event_id, prompt, completion, billed, spent, estimated, outcome, bill in settled.iterator(
         chunk_size=10_000
@@ -96,62 +96,62 @@ def compare(calls: Mapping[UUID, Mapping[str, Any]]) -> list[Check]:
             continue
         call, mine = calls.get(event_id), (prompt, completion, (billed or Decimal(0)) + spent)
         if call is None:
-            unheard = unheard.plus(*mine)
+            unheard = unheard.add_call(*mine)
             if not estimated and any(mine):
                 apart.append(f"{event_id}: billed here, unknown to the provider")
             continue
         seen.add(event_id)
-        his = _figures(call)
+        his = _get_call_figures(call)
         if estimated or (outcome != "ok" and not any(mine)):
-            guessed, actual = guessed.plus(*mine), actual.plus(*his)
+            guessed, actual = guessed.add_call(*mine), actual.add_call(*his)
             continue
-        ours, theirs = ours.plus(*mine), theirs.plus(*his)
+        ours, theirs = ours.add_call(*mine), theirs.add_call(*his)
         if mine != his:
             apart.append(
                 f"{event_id}: {mine[0]} + {mine[1]} tokens, ${mine[2]} here; {his[0]} + "
                 f"{his[1]}, ${his[2]} there"
             )
-    lost = Sum()
+    lost = CallSum()
     for event_id in unknown & calls.keys():
-        lost = lost.plus(*_figures(calls[event_id]))
+        lost = lost.add_call(*_get_call_figures(calls[event_id]))
     strangers = sorted(calls.keys() - seen - unknown)
-    whole = Sum()
+    whole = CallSum()
     for call in calls.values():
-        whole = whole.plus(*_figures(call))
+        whole = whole.add_call(*_get_call_figures(call))
     told, difference = (
-        theirs.dollars + actual.dollars + lost.dollars,
-        actual.dollars - guessed.dollars - unheard.dollars,
+        theirs.cost_usd + actual.cost_usd + lost.cost_usd,
+        actual.cost_usd - guessed.cost_usd - unheard.cost_usd,
     )
     return [
-        Check(
+        ConsistencyCheck(
             "every call of the provider is known here",
             not strangers,
             f"{len(strangers):,} are not",
-            tuple(map(str, sorted(strangers)[:SHOWN])),
+            tuple(map(str, sorted(strangers)[:MAX_SHOWN_DIFFERENCES])),
         ),
-        Check(
+        ConsistencyCheck(
             "settled calls agree",
             ours == theirs and not apart,
             f"here {ours}; there {theirs}",
-            tuple(apart[:SHOWN]),
+            tuple(apart[:MAX_SHOWN_DIFFERENCES]),
         ),
-        Check(
+        ConsistencyCheck(
             "estimated calls agree to the cent",
-            abs(difference) < CENT,
+            abs(difference) < ONE_CENT_USD,
             f"here {guessed}; there {actual}",
         ),
-        Check(
+        ConsistencyCheck(
             "settled and unknown are all the provider billed",
-            told == whole.dollars,
+            told == whole.cost_usd,
             f"unknown here: {lost} there; all there: {whole}",
         ),
-        Check(
+        ConsistencyCheck(
             "calls that never reached the provider cost nothing",
-            unheard.dollars < CENT,
+            unheard.cost_usd < ONE_CENT_USD,
             f"here {unheard}",
         ),
     ]
 
 
-def _figures(call: Mapping[str, Any]) -> tuple[int, int, Decimal]:
+def _get_call_figures(call: Mapping[str, Any]) -> tuple[int, int, Decimal]:
     return call["prompt_tokens"], call["completion_tokens"], Decimal(call["cost_usd"])

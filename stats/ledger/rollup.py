@@ -2,11 +2,11 @@
 
 from typing import Final
 
-from stats.analysis.latency_buckets import bucket_sql
-from stats.events import HOLDOUT, JUDGE
+from stats.analysis.latency_buckets import build_bucket_sql
+from stats.events import HOLDOUT_REASON, JUDGE_REASON
 from stats.models.holdout import Held
 from stats.models.requests import RequestEvent
-from stats.models.rollups import FULL, PLAN, Rollup, Tally, Unfolded
+from stats.models.rollups import FULL_CUT, PLAN_CUT, Rollup, Tally, Unfolded
 from stats.time_grains import DAY, HOUR, MINUTE
 
 # What requests cost with their plan and without it, by day and replicate group: what the measured
@@ -16,13 +16,13 @@ from stats.time_grains import DAY, HOUR, MINUTE
 # of the groups vary as independent ones do, however much the requests of a chat hang together. 64
 # small sums a day, plan, tenant and side say enough for an interval.
 
-_TABLE: Final = Held._meta.db_table
+_HOLDOUT_TABLE: Final = Held._meta.db_table
 _HOLDOUT_KEY: Final = "at, tenant_id, plan_id, share, held, replicate"
 # Behind `told` of `stats.ledger.rollup`: the requests being folded, with what they were to their
 # plan.
-HELD: Final = f"""
-held AS (INSERT INTO {_TABLE} AS r ({_HOLDOUT_KEY}, requests, priced, cost, would, size)
-    SELECT date_trunc('day', at, 'UTC'), coalesce(tenant_id, 0), plan_id, holdout, reason = '{HOLDOUT}', replicate,
+HOLDOUT_ROLLUP_SQL: Final = f"""
+held AS (INSERT INTO {_HOLDOUT_TABLE} AS r ({_HOLDOUT_KEY}, requests, priced, cost, would, size)
+    SELECT date_trunc('day', at, 'UTC'), coalesce(tenant_id, 0), plan_id, holdout, reason = '{HOLDOUT_REASON}', replicate,
         count(*) FILTER (WHERE kind = 'counted'), count(*) FILTER (WHERE kind = 'counted' AND priced),
         coalesce(sum(billed_cost + spent_cost) FILTER (WHERE priced), 0), coalesce(sum(would_cost) FILTER (WHERE priced), 0),
         coalesce(sum(size) FILTER (WHERE kind = 'counted' AND priced), 0)
@@ -39,13 +39,13 @@ held AS (INSERT INTO {_TABLE} AS r ({_HOLDOUT_KEY}, requests, priced, cost, woul
 # Adding to roll-ups with every batch would cost four times what recording costs; folding a second's
 # batches together costs little of that.
 
-BATCHES: Final = 64  # folded at once: some 16,000 requests, which take half a second
+MAX_BATCHES: Final = 64  # folded at once: some 16,000 requests, which take half a second
 # Any number of our own: one worker folds at a time, so that none waits for another's rows.
-_LOCK: Final = 0x666F6C64
-ROLLUPS, TALLIES, UNFOLDED, EVENTS = (
+_ROLLUP_LOCK: Final = 0x666F6C64
+ROLLUPS_TABLE, COUNT_ROLLUPS_TABLE, PENDING_TABLE, EVENTS_TABLE = (
     model._meta.db_table for model in (Rollup, Tally, Unfolded, RequestEvent)
 )
-_KEY: Final = (
+_ROLLUP_KEY: Final = (
     "grain",
     "cut",
     "at",
@@ -57,8 +57,8 @@ _KEY: Final = (
     "kind",
     "tier",
 )
-_NAMES: Final = ("tenant", "plan", "key")
-_COUNTS: Final = {
+_NAME_COLUMNS: Final = ("tenant", "plan", "key")
+_COUNT_CONDITIONS: Final = {
     "called": "attempts > 0",
     "stale": "stale",
     "streamed": "stream",
@@ -69,7 +69,7 @@ _COUNTS: Final = {
     "would_exact": "would = 'exact'",
     "would_semantic": "would = 'semantic'",
 }
-_TOKENS: Final = (
+_TOKEN_COLUMNS: Final = (
     "asked_tokens",
     "prompt_tokens",
     "cached_tokens",
@@ -79,23 +79,26 @@ _TOKENS: Final = (
     "tokens_saved",
     "would_tokens",
 )
-_DOLLARS: Final = dict.fromkeys(("would_cost", "spent_cost", "would_saved"), "priced") | {
+_DOLLAR_CONDITIONS: Final = dict.fromkeys(("would_cost", "spent_cost", "would_saved"), "priced") | {
     "billed_cost": "(priced OR kind = 'failed')"
 }
-SUMS: Final = {
+SUM_EXPRESSIONS: Final = {
     "requests": "count(*)",
-    **{name: f"count(*) FILTER (WHERE {condition})" for name, condition in _COUNTS.items()},
-    **{name: f"coalesce(sum({name}), 0)" for name in _TOKENS},
+    **{
+        name: f"count(*) FILTER (WHERE {condition})"
+        for name, condition in _COUNT_CONDITIONS.items()
+    },
+    **{name: f"coalesce(sum({name}), 0)" for name in _TOKEN_COLUMNS},
     **{
         name: f"coalesce(sum({name}) FILTER (WHERE {condition}), 0)"
-        for name, condition in _DOLLARS.items()
+        for name, condition in _DOLLAR_CONDITIONS.items()
     },
 }
-_ADDED: Final = ", ".join(f"{name} = r.{name} + excluded.{name}" for name in SUMS)
-_SMALL: Final = "grain, since, tenant_id, plan_id, kind, tier"
+_ADD_SUMS_SQL: Final = ", ".join(f"{name} = r.{name} + excluded.{name}" for name in SUM_EXPRESSIONS)
+_PLAN_CUT_KEY: Final = "grain, since, tenant_id, plan_id, kind, tier"
 
 
-def _grains(*grains: str) -> str:
+def _build_grains_sql(*grains: str) -> str:
     """Each row of `told` once for each grain, with the start of the minute,
     hour or day it lies in."""
     values = ", ".join(f"('{grain}')" for grain in grains)
@@ -106,55 +109,55 @@ def _grains(*grains: str) -> str:
 
 
 # What a request was to its plan.
-TOLD: Final = f"""e.*, would_cost IS NOT NULL AND billed_cost IS NOT NULL AS priced, CASE
+EVENT_KIND_SQL: Final = f"""e.*, would_cost IS NOT NULL AND billed_cost IS NOT NULL AS priced, CASE
     WHEN plan_id IS NULL THEN CASE WHEN outcome = 'ok' THEN 'unplanned' ELSE 'refused' END
-    WHEN tier = 'sample' AND reason = '{JUDGE}' THEN CASE WHEN outcome = 'ok' THEN 'judged' ELSE 'unjudged' END
+    WHEN tier = 'sample' AND reason = '{JUDGE_REASON}' THEN CASE WHEN outcome = 'ok' THEN 'judged' ELSE 'unjudged' END
     WHEN tier = 'sample' THEN 'sample'
     WHEN status NOT BETWEEN 200 AND 299 OR outcome <> 'ok' THEN 'failed'
     WHEN shadow THEN 'shadow' ELSE 'counted' END AS kind"""
 # The requests of the notes taken.
-_TOLD: Final = f"""
-told AS (SELECT {TOLD} FROM taken CROSS JOIN LATERAL unnest(taken.events) AS id JOIN {EVENTS} e ON e.event_id = id)"""
+_TAKEN_EVENTS_SQL: Final = f"""
+told AS (SELECT {EVENT_KIND_SQL} FROM taken CROSS JOIN LATERAL unnest(taken.events) AS id JOIN {EVENTS_TABLE} e ON e.event_id = id)"""
 
 
-def roll(*grains: str) -> str:
+def build_rollup_sql(*grains: str) -> str:
     """Behind `told`: add them to the roll-ups of these grains."""
     return f"""
-rolled AS (INSERT INTO {ROLLUPS} AS r ({", ".join((*_KEY, *_NAMES, *SUMS, "first_at", "last_at"))})
-    SELECT grain, CASE WHEN grouping(key_id) = 1 THEN '{PLAN}' ELSE '{FULL}' END AS cut, since,
+rolled AS (INSERT INTO {ROLLUPS_TABLE} AS r ({", ".join((*_ROLLUP_KEY, *_NAME_COLUMNS, *SUM_EXPRESSIONS, "first_at", "last_at"))})
+    SELECT grain, CASE WHEN grouping(key_id) = 1 THEN '{PLAN_CUT}' ELSE '{FULL_CUT}' END AS cut, since,
         coalesce(tenant_id, 0), coalesce(plan_id, 0), coalesce(key_id, 0), coalesce(route, ''), coalesce(model, ''), kind, tier,
         max(tenant), coalesce(max(plan) FILTER (WHERE plan_id IS NOT NULL), ''), CASE WHEN grouping(key_id) = 1 THEN '' ELSE max(key) END,
-        {", ".join(SUMS.values())}, min(at), max(at)
-    FROM {_grains(*grains)}
-    GROUP BY GROUPING SETS (({_SMALL}), ({_SMALL}, key_id, route, model))
+        {", ".join(SUM_EXPRESSIONS.values())}, min(at), max(at)
+    FROM {_build_grains_sql(*grains)}
+    GROUP BY GROUPING SETS (({_PLAN_CUT_KEY}), ({_PLAN_CUT_KEY}, key_id, route, model))
     ORDER BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
-    ON CONFLICT ({", ".join(_KEY)}) DO UPDATE SET {_ADDED}, tenant = excluded.tenant, plan = excluded.plan, key = excluded.key,
+    ON CONFLICT ({", ".join(_ROLLUP_KEY)}) DO UPDATE SET {_ADD_SUMS_SQL}, tenant = excluded.tenant, plan = excluded.plan, key = excluded.key,
         first_at = least(r.first_at, excluded.first_at), last_at = greatest(r.last_at, excluded.last_at))"""
 
 
 # An expired answer may be served after the provider was waited for in vain: that is no hit's
 # duration.
-TALLY: Final = f"""
-tallied AS (INSERT INTO {TALLIES} AS r (grain, at, tenant_id, plan_id, kind, tier, what, word, number)
+COUNT_ROLLUP_SQL: Final = f"""
+tallied AS (INSERT INTO {COUNT_ROLLUPS_TABLE} AS r (grain, at, tenant_id, plan_id, kind, tier, what, word, number)
     SELECT grain, since, coalesce(tenant_id, 0), coalesce(plan_id, 0), kind, tier, what, word, count(*)
-    FROM {_grains(HOUR, DAY)} CROSS JOIN LATERAL (
+    FROM {_build_grains_sql(HOUR, DAY)} CROSS JOIN LATERAL (
         SELECT 'reason' AS what, reason AS word WHERE reason <> ''
         UNION ALL SELECT 'failure', left(tool, 64) FROM jsonb_array_elements_text(failures) AS tool
-        UNION ALL SELECT 'whole', {bucket_sql("duration_ms")} WHERE tier <> 'exact' OR upstream_ms = 0
-        UNION ALL SELECT 'added', {bucket_sql("overhead_ms")} WHERE tier = 'miss') AS words
+        UNION ALL SELECT 'whole', {build_bucket_sql("duration_ms")} WHERE tier <> 'exact' OR upstream_ms = 0
+        UNION ALL SELECT 'added', {build_bucket_sql("overhead_ms")} WHERE tier = 'miss') AS words
     WHERE kind = 'counted'
-    GROUP BY {_SMALL}, what, word ORDER BY 1, 2, 3, 4, 5, 6, 7, 8
+    GROUP BY {_PLAN_CUT_KEY}, what, word ORDER BY 1, 2, 3, 4, 5, 6, 7, 8
     ON CONFLICT (grain, at, tenant_id, plan_id, kind, tier, what, word) DO UPDATE SET number = r.number + excluded.number)"""
 
 # Behind `new`, the requests just recorded.
-NOTE: Final = (
-    f"noted_unfolded AS (INSERT INTO {UNFOLDED} (events) SELECT array_agg(event_id) FROM new "
+NOTE_PENDING_SQL: Final = (
+    f"noted_unfolded AS (INSERT INTO {PENDING_TABLE} (events) SELECT array_agg(event_id) FROM new "
     "HAVING count(*) > 0)"
 )
 # How many notes were folded in, at most `BATCHES`; none while another worker is at it.
-FOLD: Final = f"""
-WITH turn AS MATERIALIZED (SELECT pg_try_advisory_xact_lock({_LOCK}) AS ours),
-ready AS (SELECT id FROM {UNFOLDED} WHERE (SELECT ours FROM turn) ORDER BY id LIMIT {BATCHES}),
-taken AS (DELETE FROM {UNFOLDED} u USING ready WHERE u.id = ready.id RETURNING u.events), {_TOLD},
-{roll(MINUTE, HOUR, DAY)}, {TALLY}, {HELD}
+ROLL_UP_SQL: Final = f"""
+WITH turn AS MATERIALIZED (SELECT pg_try_advisory_xact_lock({_ROLLUP_LOCK}) AS ours),
+ready AS (SELECT id FROM {PENDING_TABLE} WHERE (SELECT ours FROM turn) ORDER BY id LIMIT {MAX_BATCHES}),
+taken AS (DELETE FROM {PENDING_TABLE} u USING ready WHERE u.id = ready.id RETURNING u.events), {_TAKEN_EVENTS_SQL},
+{build_rollup_sql(MINUTE, HOUR, DAY)}, {COUNT_ROLLUP_SQL}, {HOLDOUT_ROLLUP_SQL}
 SELECT count(*) FROM taken"""

@@ -23,17 +23,17 @@ from typing import Any, Final, Self
 
 import orjson
 
-from stats.events import Attempt, Event, Imprint, Kept
-from stats.ledger.overflow import Overflow
+from stats.events import Attempt, CacheEntryRecord, Event, RequestFingerprint
+from stats.ledger.overflow import OverflowBuffer
 from stats.monitoring import metrics
 
 log = logging.getLogger(__name__)
 
-SUFFIX = ".jsonl"
-LONGEST_LINE = 16 * 1024
-LONGEST_TEXT = 500
-MEMORY_BYTES: Final = 64 * 1024 * 1024
-LOG_EVERY = 60.0
+SPOOL_SUFFIX = ".jsonl"
+MAX_LINE_BYTES = 16 * 1024
+MAX_TEXT_LENGTH = 500
+MAX_MEMORY_BYTES: Final = 64 * 1024 * 1024
+LOG_INTERVAL_SECONDS = 60.0
 
 
 class SpoolFile:
@@ -44,7 +44,7 @@ class SpoolFile:
         self.descriptor = descriptor
 
     @classmethod
-    def create(cls, path: Path) -> Self:
+    def create_file(cls, path: Path) -> Self:
         """A new file, locked before it takes its name:
         no other worker ever sees it without a lock."""
         draft = path.with_suffix(".new")
@@ -54,7 +54,7 @@ class SpoolFile:
         return cls(path, descriptor)
 
     @classmethod
-    def adopt(cls, path: Path) -> Self | None:
+    def adopt_file(cls, path: Path) -> Self | None:
         """A dead worker's file, now locked by us.
 
         None when its owner lives, or when another worker adopted it first.
@@ -78,21 +78,21 @@ class SpoolFile:
         return self.path.name
 
     @property
-    def worker(self) -> str:
+    def worker_id(self) -> str:
         """The worker that wrote the file: its name up to the generation."""
         return self.path.name.partition(".")[0]
 
-    def size(self) -> int:
+    def read_size(self) -> int:
         return os.fstat(self.descriptor).st_size
 
-    def read(self, offset: int, length: int) -> bytes:
+    def read_bytes(self, offset: int, length: int) -> bytes:
         return os.pread(self.descriptor, length, offset)
 
     def truncate(self, size: int) -> None:
         """Give back what lies behind `size`. Raises OSError."""
         os.ftruncate(self.descriptor, size)
 
-    def remove(self) -> None:
+    def delete_file(self) -> None:
         """Delete the file, still locked: call `close` once nobody may look for it any more."""
         self.path.unlink(missing_ok=True)
 
@@ -112,140 +112,150 @@ class Spool:
     """
 
     def __init__(
-        self, folder: Path | str, *, disk_bytes: int = 0, memory_bytes: int = MEMORY_BYTES
+        self, folder: Path | str, *, disk_bytes: int = 0, memory_bytes: int = MAX_MEMORY_BYTES
     ) -> None:
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.worker = f"{os.getpid()}-{uuid.uuid4().hex}"
-        self.retired: list[SpoolFile] = []
-        self.errors = 0
-        self.overflow = Overflow(memory_bytes)
-        self.tight = False
-        self._disk_bytes = disk_bytes
-        self._on_disk = 0
+        self.worker_id = f"{os.getpid()}-{uuid.uuid4().hex}"
+        self.retired_files: list[SpoolFile] = []
+        self.error_count = 0
+        self.overflow = OverflowBuffer(memory_bytes)
+        self.is_disk_tight = False
+        self._max_disk_bytes = disk_bytes
+        self._used_disk_bytes = 0
         self._generation = 0
-        self._torn = False
-        self._logged = -LOG_EVERY
-        self.current = self._next_file()
-        _alive.add(self)
+        self._has_torn_line = False
+        self._last_logged_at = -LOG_INTERVAL_SECONDS
+        self.current_file = self._create_next_file()
+        _open_spools.add(self)
 
     def record_attempt(self, attempt: Attempt) -> None:
         """Write that an upstream call is about to start."""
-        self._append("attempt", attempt)
+        self._append_line("attempt", attempt)
 
     def record_event(self, event: Event) -> None:
         """Write that a request finished."""
-        self._append("event", event)
-        metrics.observe(event)
+        self._append_line("event", event)
+        metrics.observe_event(event)
 
-    def record_cache_entry(self, entry: Kept) -> None:
+    def record_cache_entry(self, entry: CacheEntryRecord) -> None:
         """Write that an answer is about to be stored."""
-        self._append("kept", entry)
+        self._append_line("kept", entry)
 
-    def record_fingerprint(self, imprint: Imprint) -> None:
+    def record_fingerprint(self, imprint: RequestFingerprint) -> None:
         """Write what another plan can be tried on."""
-        self._append("imprint", imprint)
+        self._append_line("imprint", imprint)
 
-    def rotate(self) -> None:
+    def rotate_file(self) -> None:
         """Go on in a new file.
 
         The old one stays locked in `retired` until the flusher has emptied it. Raises OSError.
         """
-        new = self._next_file()
-        self.retired.append(self.current)
-        self.current = new
-        self._torn = False
+        new = self._create_next_file()
+        self.retired_files.append(self.current_file)
+        self.current_file = new
+        self._has_torn_line = False
 
-    def empty(self) -> None:
+    def empty_current_file(self) -> None:
         """Give back the room of the current file, all of which is stored:
         on a full volume nothing else makes any. Raises OSError."""
-        size = self.current.size()
-        self.current.truncate(0)
-        self._on_disk -= size
-        self._torn = False
+        size = self.current_file.read_size()
+        self.current_file.truncate(0)
+        self._used_disk_bytes -= size
+        self._has_torn_line = False
 
-    def remove(self, file: SpoolFile) -> None:
+    def remove_file(self, file: SpoolFile) -> None:
         """Delete a file of ours, all of which is stored. Raises OSError."""
-        self._on_disk -= file.size()
-        file.remove()
+        self._used_disk_bytes -= file.read_size()
+        file.delete_file()
 
-    def sync(self) -> None:
+    def sync_to_disk(self) -> None:
         """Ask the disk for what a power cut could take. Blocks: call it in a thread."""
-        os.fdatasync(self.current.descriptor)
+        os.fdatasync(self.current_file.descriptor)
 
-    def retry(self) -> None:
+    def retry_overflow(self) -> None:
         """Write what a full disk refused, if it takes it now."""
         try:
             while self.overflow:
-                self._write(self.overflow.first())
-                self.overflow.done()
+                self._write_line(self.overflow.peek_line())
+                self.overflow.remove_first()
         except OSError as error:
-            self._complain(error)
+            self._record_failure(error)
 
     def close(self) -> None:
         """Give all locks up: what is left in the files is adopted by another worker."""
-        _alive.discard(self)
-        for file in (*self.retired, self.current):
+        _open_spools.discard(self)
+        for file in (*self.retired_files, self.current_file):
             file.close()
 
-    def _next_file(self) -> SpoolFile:
+    def _create_next_file(self) -> SpoolFile:
         self._generation += 1
-        return SpoolFile.create(self.folder / f"{self.worker}.{self._generation:06d}{SUFFIX}")
+        return SpoolFile.create_file(
+            self.folder / f"{self.worker_id}.{self._generation:06d}{SPOOL_SUFFIX}"
+        )
 
-    def _append(self, kind: str, value: Attempt | Event | Kept | Imprint) -> None:
+    def _append_line(
+        self, kind: str, value: Attempt | Event | CacheEntryRecord | RequestFingerprint
+    ) -> None:
         """A full or broken disk must not fail the request: the line then waits in memory."""
         try:
-            line = _line(kind, value)
+            line = _format_line(kind, value)
             if self.overflow:
-                self.overflow.add(line)
-                self.retry()
+                self.overflow.add_line(line)
+                self.retry_overflow()
                 return
             try:
-                self._write(line)
+                self._write_line(line)
             except OSError:
-                self.overflow.add(line)
+                self.overflow.add_line(line)
                 raise
         except Exception as error:
             # Whatever is wrong with the line or the disk, the answer goes out.
-            self._complain(error)
+            self._record_failure(error)
 
-    def _write(self, line: bytes) -> None:
-        if self._disk_bytes and self._on_disk + len(line) > self._disk_bytes:
+    def _write_line(self, line: bytes) -> None:
+        if self._max_disk_bytes and self._used_disk_bytes + len(line) > self._max_disk_bytes:
             raise OSError(
                 errno.ENOSPC,
-                f"the worker's files have their {self._disk_bytes} bytes (TOKENTHRIFT_SPOOL_MB)",
+                f"the worker's files have their {self._max_disk_bytes} bytes "
+                "(TOKENTHRIFT_SPOOL_MB)",
             )
-        data = b"\n" + line if self._torn else line
-        written = os.write(self.current.descriptor, data)
-        self._on_disk += written
+        data = b"\n" + line if self._has_torn_line else line
+        written = os.write(self.current_file.descriptor, data)
+        self._used_disk_bytes += written
         if written < len(data):
-            self._torn = True
-            self._cut_torn(written)
+            self._has_torn_line = True
+            self._cut_torn_line(written)
             raise OSError(errno.ENOSPC, f"{written} of {len(data)} bytes written")
-        self._torn = False
+        self._has_torn_line = False
 
-    def _cut_torn(self, written: int) -> None:
+    def _cut_torn_line(self, written: int) -> None:
         """Take back the part of a line that went onto a full disk: all of it is written again.
 
         Where that fails, a line feed ends it.
         """
         with suppress(OSError):
-            self.current.truncate(self.current.size() - written)
-            self._on_disk -= written
-            self._torn = False
+            self.current_file.truncate(self.current_file.read_size() - written)
+            self._used_disk_bytes -= written
+            self._has_torn_line = False
 
-    def _complain(self, error: Exception) -> None:
-        self.tight = self.tight or isinstance(error, OSError)
-        self.errors += 1
+    def _record_failure(self, error: Exception) -> None:
+        self.is_disk_tight = self.is_disk_tight or isinstance(error, OSError)
+        self.error_count += 1
         metrics.SPOOL_ERRORS.inc()
-        if time.monotonic() - self._logged >= LOG_EVERY:
-            self._logged = time.monotonic()
+        if time.monotonic() - self._last_logged_at >= LOG_INTERVAL_SECONDS:
+            self._last_logged_at = time.monotonic()
             log.error(
-                "spool %s cannot be written (%d so far): %s", self.current.path, self.errors, error
+                "spool %s cannot be written (%d so far): %s",
+                self.current_file.path,
+                self.error_count,
+                error,
             )
 
 
-def _line(kind: str, value: Attempt | Event | Kept | Imprint) -> bytes:
+def _format_line(
+    kind: str, value: Attempt | Event | CacheEntryRecord | RequestFingerprint
+) -> bytes:
     """`{"event": {...}}` and a line feed.
 
     Decimals become strings; PostgreSQL takes neither NUL nor half a surrogate pair.
@@ -254,28 +264,28 @@ def _line(kind: str, value: Attempt | Event | Kept | Imprint) -> bytes:
         line = b'{"%b":%b}\n' % (kind.encode(), orjson.dumps(value, default=str))
     except TypeError:  # a lone surrogate, or an integer beyond 64 bits
         line = b"\\u0000"
-    if b"\\u0000" in line or len(line) > LONGEST_LINE:
-        line = json.dumps({kind: _clean(asdict(value))}, default=str).encode() + b"\n"
+    if b"\\u0000" in line or len(line) > MAX_LINE_BYTES:
+        line = json.dumps({kind: _clean_value(asdict(value))}, default=str).encode() + b"\n"
     return line
 
 
-def _clean(value: Any) -> Any:
+def _clean_value(value: Any) -> Any:
     if isinstance(value, str):
-        return value[:LONGEST_TEXT].replace("\0", "").encode("utf-8", "replace").decode()
+        return value[:MAX_TEXT_LENGTH].replace("\0", "").encode("utf-8", "replace").decode()
     if isinstance(value, dict):
-        return {key: _clean(item) for key, item in value.items()}
+        return {key: _clean_value(item) for key, item in value.items()}
     if isinstance(value, tuple | list):
-        return [_clean(item) for item in value]
+        return [_clean_value(item) for item in value]
     return value
 
 
-_alive: "weakref.WeakSet[Spool]" = weakref.WeakSet()
+_open_spools: "weakref.WeakSet[Spool]" = weakref.WeakSet()
 
 
-def _leave_to_parent() -> None:
+def _close_inherited_spools() -> None:
     """In a forked child: an inherited descriptor would keep the lock of a killed worker alive."""
-    for spool in list(_alive):
+    for spool in list(_open_spools):
         spool.close()
 
 
-os.register_at_fork(after_in_child=_leave_to_parent)
+os.register_at_fork(after_in_child=_close_inherited_spools)

@@ -18,12 +18,12 @@ from django.db.models import BooleanField, CharField, JSONField
 from django.db.models.fields import Field
 
 from stats.ledger import partitions
-from stats.ledger.rollup import TALLY, TOLD, roll
+from stats.ledger.rollup import COUNT_ROLLUP_SQL, EVENT_KIND_SQL, build_rollup_sql
 from stats.models.requests import RequestEvent
 from stats.time_grains import DAY, HOUR, MINUTE
 
-PORTION: Final = 100_000
-MODELS: Final = (
+PORTION_ROWS: Final = 100_000
+MODEL_PRICES: Final = (
     ("gpt-4o-mini", "0.15", "0.60"),
     ("gpt-4o", "2.50", "10.00"),
     ("gpt-4.1-nano", "0.10", "0.40"),
@@ -31,7 +31,7 @@ MODELS: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Asker:
+class SyntheticCaller:
     """Who makes requests, under which plan."""
 
     tenant_id: int
@@ -44,18 +44,18 @@ class Asker:
 
 # What stands behind the columns: `x` are dice, `m` a model with its prices, `a` an asker. A day's
 # traffic comes in a wave.
-_DICE: Final = """
+_DICE_SQL: Final = """
 SELECT i, random() AS d1, random() AS d2, random() AS d3, random() AS d4, random() AS d5, md5(random()::text || i) AS noise,
     %(start)s::timestamptz + %(days)s * interval '1 day' * ((i - 1 + random()) / %(number)s) AS even
 FROM generate_series(%(first)s::bigint, %(last)s::bigint) AS i"""
-_DRAWN: Final = f"""
+_DRAWN_SQL: Final = f"""
 SELECT x.*, even - interval '1 day' * 0.11 * sin(2 * pi() * extract(epoch FROM even) / 86400) AS at,
     CASE WHEN d1 < 0.30 THEN 'exact' WHEN d1 < 0.42 THEN 'semantic' WHEN d1 < 0.90 THEN 'miss'
         WHEN d1 < 0.98 THEN 'bypass' ELSE 'sample' END AS tier,
     CASE WHEN d1 >= 0.42 AND d2 < 0.02 THEN 'upstream_error' WHEN d1 >= 0.42 AND d2 < 0.03 THEN 'client_closed' ELSE 'ok' END AS outcome,
     (30 + 3000 * d3 ^ 3)::bigint AS asked, (5 + 400 * d4 ^ 2)::bigint AS answered,
-    1 + floor(d5 * %(askers)s)::int AS asker, 1 + floor(d5 * 10000)::int %% {len(MODELS)} AS nth FROM ({_DICE}) AS x"""
-_COLUMNS: Final = {
+    1 + floor(d5 * %(askers)s)::int AS asker, 1 + floor(d5 * 10000)::int %% {len(MODEL_PRICES)} AS nth FROM ({_DICE_SQL}) AS x"""
+_COLUMN_VALUES: Final = {
     "event_id": (
         "(lpad(to_hex(milliseconds), 12, '0') || '7' || left(noise, 3) || '8' || "
         "right(noise, 15))::uuid"
@@ -106,19 +106,24 @@ _COLUMNS: Final = {
 }
 
 
-def generate(
-    number: int, *, start: datetime, end: datetime, minutes_from: datetime, askers: list[Asker]
+def generate_events(
+    number: int,
+    *,
+    start: datetime,
+    end: datetime,
+    minutes_from: datetime,
+    askers: list[SyntheticCaller],
 ) -> Iterator[int]:
     """Write so many requests made from `start` to before `end`, and their roll-ups;
     by minute from `minutes_from` on. Yields how many there are after each portion."""
-    partitions.make(start, months=_months(start, end) + partitions.AHEAD)
+    partitions.make_partitions(start, months=_count_months(start, end) + partitions.MONTHS_AHEAD)
     first = 1
     while first <= number:
-        last = min(number, first + PORTION - 1)
+        last = min(number, first + PORTION_ROWS - 1)
         begins = start + (end - start) * ((first - 1) / number) + timedelta(days=1)
         grains = (
             (HOUR, DAY)
-            if begins < minutes_from - (end - start) * (PORTION / number)
+            if begins < minutes_from - (end - start) * (PORTION_ROWS / number)
             else (MINUTE, HOUR, DAY)
         )
         values: dict[str, Any] = {
@@ -130,21 +135,22 @@ def generate(
         }
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("SET LOCAL statement_timeout = 0")
-            cursor.execute(_statement(grains), {**values, **_drawn_from(askers)})
+            cursor.execute(_build_statement(grains), {**values, **_build_draw_lists(askers)})
         yield last
         first = last + 1
 
 
-def _months(start: datetime, end: datetime) -> int:
+def _count_months(start: datetime, end: datetime) -> int:
     return 12 * (end.year - start.year) + end.month - start.month + 1
 
 
-def _drawn_from(askers: list[Asker]) -> Mapping[str, Any]:
+def _build_draw_lists(askers: list[SyntheticCaller]) -> Mapping[str, Any]:
     """The lists that SQL draws from."""
     columns = {
-        f"asker_{name}": [getattr(asker, name) for asker in askers] for name in Asker.__slots__
+        f"asker_{name}": [getattr(asker, name) for asker in askers]
+        for name in SyntheticCaller.__slots__
     }
-    models, full, out = zip(*MODELS, strict=True)
+    models, full, out = zip(*MODEL_PRICES, strict=True)
     return {
         **columns,
         "askers": len(askers),
@@ -154,25 +160,27 @@ def _drawn_from(askers: list[Asker]) -> Mapping[str, Any]:
     }
 
 
-def _statement(grains: tuple[str, ...]) -> str:
+def _build_statement(grains: tuple[str, ...]) -> str:
     fields = RequestEvent._meta.concrete_fields
     names = ", ".join(f'"{field.column}"' for field in fields)
-    values = ", ".join(_COLUMNS.get(str(field.column)) or _nothing(field) for field in fields)
+    values = ", ".join(
+        _COLUMN_VALUES.get(str(field.column)) or _empty_value_sql(field) for field in fields
+    )
     return f"""
 WITH askers AS (SELECT * FROM unnest(%(asker_tenant_id)s::bigint[], %(asker_tenant)s::text[], %(asker_key_id)s::bigint[],
-    %(asker_key)s::text[], %(asker_plan_id)s::bigint[], %(asker_plan)s::text[]) WITH ORDINALITY AS a({", ".join(Asker.__slots__)}, asker)),
+    %(asker_key)s::text[], %(asker_plan_id)s::bigint[], %(asker_plan)s::text[]) WITH ORDINALITY AS a({", ".join(SyntheticCaller.__slots__)}, asker)),
 models AS (SELECT * FROM unnest(%(models)s::text[], %(inputs)s::numeric[], %(outputs)s::numeric[])
     WITH ORDINALITY AS m(model, inp, outp, nth)),
-drawn AS MATERIALIZED ({_DRAWN}),
+drawn AS MATERIALIZED ({_DRAWN_SQL}),
 new AS (INSERT INTO {RequestEvent._meta.db_table} ({names}) SELECT {values} FROM drawn JOIN askers a USING (asker) JOIN models m USING (nth)
     CROSS JOIN LATERAL (SELECT tier NOT IN ('exact', 'semantic') AS called, tier NOT IN ('exact', 'semantic') AND outcome = 'ok' AS billed,
         (asked * inp + answered * outp) / 1000000 AS dollars, floor(extract(epoch FROM at) * 1000)::bigint AS milliseconds) AS worth
     RETURNING *),
-told AS (SELECT {TOLD} FROM new e), {roll(*grains)}, {TALLY}
+told AS (SELECT {EVENT_KIND_SQL} FROM new e), {build_rollup_sql(*grains)}, {COUNT_ROLLUP_SQL}
 SELECT count(*) FROM new"""
 
 
-def _nothing(field: "Field[Any, Any]") -> str:
+def _empty_value_sql(field: "Field[Any, Any]") -> str:
     if isinstance(field, JSONField):
         return f"'{json.dumps(field.get_default())}'"
     if field.null:

@@ -6,7 +6,7 @@ from django.db.models import Q
 
 
 class CacheEntry(models.Model):
-    """`stats.events.Kept` as a row, written by way of the spool.
+    """`stats.events.CacheEntryRecord` as a row, written by way of the spool.
 
     `backend`: the semantic caches that may have a copy, with a space between: the plan's own, and
     what it had before where the answer was kept anew. `hits` and `used_at` come from the ledger;

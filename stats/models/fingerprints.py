@@ -4,7 +4,7 @@ from django.db import models
 
 
 class StoredImprint(models.Model):
-    """`stats.events.Imprint` as a row."""
+    """`stats.events.RequestFingerprint` as a row."""
 
     event_id = models.UUIDField(primary_key=True)
     at = models.DateTimeField(db_index=True)

@@ -5,7 +5,7 @@ from decimal import Decimal
 from django.db import models
 
 
-def _dollars() -> "models.DecimalField[Decimal, Decimal]":
+def _dollars_field() -> "models.DecimalField[Decimal, Decimal]":
     return models.DecimalField(max_digits=30, decimal_places=12, default=0)
 
 
@@ -28,8 +28,8 @@ class Held(models.Model):
     replicate = models.PositiveSmallIntegerField()
     requests = models.BigIntegerField(default=0)
     priced = models.BigIntegerField(default=0)
-    cost = _dollars()
-    would = _dollars()
+    cost = _dollars_field()
+    would = _dollars_field()
     size = models.FloatField(default=0)
 
     def __str__(self) -> str:

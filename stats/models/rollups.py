@@ -11,11 +11,11 @@ from decimal import Decimal
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
-PLAN, FULL = "plan", "full"
+PLAN_CUT, FULL_CUT = "plan", "full"
 # What a request was to its plan. `counted`: one of the plan's `total_requests`; `judged` and
 # `unjudged`: what a judge model was asked of a sample, answered or in vain; `unplanned`: it named
 # no plan and finished well.
-COUNTED, SHADOW, SAMPLE, JUDGED, UNJUDGED, FAILED = (
+COUNTED_KIND, SHADOW_KIND, SAMPLE_KIND, JUDGED_KIND, UNJUDGED_KIND, FAILED_KIND = (
     "counted",
     "shadow",
     "sample",
@@ -23,14 +23,14 @@ COUNTED, SHADOW, SAMPLE, JUDGED, UNJUDGED, FAILED = (
     "unjudged",
     "failed",
 )
-UNPLANNED, REFUSED = "unplanned", "refused"
+UNPLANNED_KIND, REFUSED_KIND = "unplanned", "refused"
 
 
-def _count() -> "models.BigIntegerField[int, int]":
+def _count_field() -> "models.BigIntegerField[int, int]":
     return models.BigIntegerField(default=0)
 
 
-def _dollars() -> "models.DecimalField[Decimal, Decimal]":
+def _dollars_field() -> "models.DecimalField[Decimal, Decimal]":
     return models.DecimalField(max_digits=30, decimal_places=12, default=0)
 
 
@@ -55,28 +55,28 @@ class Rollup(models.Model):
     tenant = models.CharField(max_length=64)
     plan = models.CharField(max_length=64)
     key = models.CharField(max_length=200)
-    requests = _count()
-    called = _count()
-    stale = _count()
-    streamed = _count()
-    compressed = _count()
-    priced = _count()
-    estimated = _count()
-    bill_unknown = _count()
-    would_exact = _count()
-    would_semantic = _count()
-    asked_tokens = _count()
-    prompt_tokens = _count()
-    cached_tokens = _count()
-    written_tokens = _count()
-    completion_tokens = _count()
-    served_tokens = _count()
-    tokens_saved = _count()
-    would_tokens = _count()
-    would_cost = _dollars()
-    billed_cost = _dollars()
-    spent_cost = _dollars()
-    would_saved = _dollars()
+    requests = _count_field()
+    called = _count_field()
+    stale = _count_field()
+    streamed = _count_field()
+    compressed = _count_field()
+    priced = _count_field()
+    estimated = _count_field()
+    bill_unknown = _count_field()
+    would_exact = _count_field()
+    would_semantic = _count_field()
+    asked_tokens = _count_field()
+    prompt_tokens = _count_field()
+    cached_tokens = _count_field()
+    written_tokens = _count_field()
+    completion_tokens = _count_field()
+    served_tokens = _count_field()
+    tokens_saved = _count_field()
+    would_tokens = _count_field()
+    would_cost = _dollars_field()
+    billed_cost = _dollars_field()
+    spent_cost = _dollars_field()
+    would_saved = _dollars_field()
     first_at = models.DateTimeField()
     last_at = models.DateTimeField()
 
@@ -103,7 +103,7 @@ class Tally(models.Model):
     tier = models.CharField(max_length=16)
     what = models.CharField(max_length=7)
     word = models.CharField(max_length=64)
-    number = _count()
+    number = _count_field()
 
     class Meta:
         # Without the number, which changes with every fold: PostgreSQL then updates rows in place

@@ -30,22 +30,22 @@ BUCKETS = (
 
 
 @dataclass(slots=True)
-class Spread:
+class BufferedHistogram:
     """Observations by bucket, and their sum in seconds."""
 
-    counts: list[int] = field(default_factory=lambda: [0] * (len(BUCKETS) + 1))
-    total: float = 0.0
+    bucket_counts: list[int] = field(default_factory=lambda: [0] * (len(BUCKETS) + 1))
+    total_seconds: float = 0.0
 
-    def add(self, seconds: float) -> None:
-        self.counts[bisect_left(BUCKETS, seconds)] += 1
-        self.total += seconds
+    def add_observation(self, seconds: float) -> None:
+        self.bucket_counts[bisect_left(BUCKETS, seconds)] += 1
+        self.total_seconds += seconds
 
-    def move(self, histogram: Histogram) -> None:
+    def flush_into(self, histogram: Histogram) -> None:
         """Add all to a histogram at once.
 
         Its class has no public way to do so, only one observation at a time.
         """
-        for bucket, count in zip(histogram._buckets, self.counts, strict=True):
+        for bucket, count in zip(histogram._buckets, self.bucket_counts, strict=True):
             if count:
                 bucket.inc(count)
-        histogram._sum.inc(self.total)
+        histogram._sum.inc(self.total_seconds)

@@ -3,7 +3,7 @@ gauges go with their worker, counters stay."""
 
 from prometheus_client import Counter, Gauge, Histogram
 
-LAGS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5)
+LAG_BUCKETS_SECONDS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5)
 
 BUILD = Gauge(
     "tokenthrift_build_info",
@@ -27,7 +27,7 @@ IN_FLIGHT = Gauge(
 LOOP_LAG = Histogram(
     "tokenthrift_event_loop_lag_seconds",
     "How late a worker's event loop comes to what is due, tried ten times a second.",
-    buckets=LAGS,
+    buckets=LAG_BUCKETS_SECONDS,
 )
 LOOP_STALLS = Counter(
     "tokenthrift_event_loop_stalls",

@@ -16,11 +16,11 @@ from stats import database
 # Of each part the gateway works with: its state, since when, and what it means for requests. For
 # operators, not for the public.
 
-BEHIND = 30.0  # seconds
-OLD = 10.0
-FINE: Final = "Nothing: it works."
+MAX_SPOOL_LAG_SECONDS = 30.0  # seconds
+MAX_CONFIG_AGE_SECONDS = 10.0
+NO_IMPACT: Final = "Nothing: it works."
 # What it means for requests when a part is not well. Tools go by the names of their breakers.
-MEANS: Final = {
+IMPACT: Final = {
     "configuration": (
         "Requests are served by the last plans, keys and routes known; before any was read, they "
         "are refused with 503."
@@ -52,57 +52,59 @@ MEANS: Final = {
     ),
     "flights": "Requests are served. Each worker calls the provider for itself.",
 }
-INDEX: Final = "Requests are served. Plans with this backend find nothing by meaning."
+BACKEND_IMPACT: Final = "Requests are served. Plans with this backend find nothing by meaning."
 
 
 @dataclass(slots=True)
-class Memory:
+class StateHistory:
     """Since when each part is in its state, in epoch seconds, as far as this worker was asked."""
 
-    seen: dict[str, tuple[str, float]] = field(default_factory=dict)
+    last_changes: dict[str, tuple[str, float]] = field(default_factory=dict)
 
-    def since(self, part: str, state: str) -> float:
-        known = self.seen.get(part)
+    def find_state_start(self, part: str, state: str) -> float:
+        known = self.last_changes.get(part)
         if known is None or known[0] != state:
-            known = self.seen[part] = (state, time.time())
+            known = self.last_changes[part] = (state, time.time())
         return known[1]
 
 
-def parts(states: Mapping[str, str], memory: Memory) -> dict[str, dict[str, str]]:
+def describe_parts(states: Mapping[str, str], memory: StateHistory) -> dict[str, dict[str, str]]:
     """Each part's state, `since` (RFC 3339) and `means`."""
     found = {}
     for part, state in states.items():
-        since = datetime.fromtimestamp(memory.since(part, state), UTC).isoformat(timespec="seconds")
+        since = datetime.fromtimestamp(memory.find_state_start(part, state), UTC).isoformat(
+            timespec="seconds"
+        )
         found[part] = {
             "state": state,
             "since": since,
-            "means": FINE if state in {"ok", "on"} else MEANS.get(part, INDEX),
+            "means": NO_IMPACT if state in {"ok", "on"} else IMPACT.get(part, BACKEND_IMPACT),
         }
     return found
 
 
-def configuration(age: float, *, loaded: bool) -> str:
+def classify_config_age(age: float, *, loaded: bool) -> str:
     """In a word. `age`: seconds since it was known to be the present one."""
     if not loaded:
         return "not loaded"
-    return "old" if age > OLD else "ok"
+    return "old" if age > MAX_CONFIG_AGE_SECONDS else "ok"
 
 
-def spool(lag: float) -> str:
+def classify_spool_lag(lag: float) -> str:
     """In a word. `lag` in seconds."""
-    return "behind" if lag > BEHIND else "ok"
+    return "behind" if lag > MAX_SPOOL_LAG_SECONDS else "ok"
 
 
 # Whether this process lives, can serve, and what it has to do without. Nothing here says more than
 # a word about a failure.
 
-PROBE_DEADLINE = 0.7
+PROBE_TIMEOUT_SECONDS = 0.7
 # The probes are open to anyone: they must not be a way to open connections without end.
-KEEP_SECONDS = 1.0
+PROBE_CACHE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Gateway:
+class GatewayProbes:
     """What the request path says of itself: whether its configuration is loaded,
     the spool's lag in seconds, and how many plans have their semantic tier off for their error
     budgets; how long ago its configuration was known to be the present one, in seconds, and of each
@@ -116,34 +118,34 @@ class Gateway:
 
 
 @dataclass(slots=True)
-class _State:
-    gateway: Gateway | None = None
-    services: tuple[float, dict[str, str]] = (-KEEP_SECONDS, {})
-    memory: Memory = field(default_factory=Memory)
+class _HealthState:
+    gateway: GatewayProbes | None = None
+    cached_services: tuple[float, dict[str, str]] = (-PROBE_CACHE_SECONDS, {})
+    history: StateHistory = field(default_factory=StateHistory)
 
 
-_state = _State()
+_state = _HealthState()
 
 
-def attach(gateway: Gateway | None) -> None:
+def attach_gateway(gateway: GatewayProbes | None) -> None:
     """Called once by whoever starts the request path in this process."""
     _state.gateway = gateway
 
 
-def ready() -> bool:
+def is_ready() -> bool:
     """Whether requests can be served. Asks nobody."""
     return _state.gateway is not None and _state.gateway.loaded()
 
 
-async def details() -> dict[str, object]:
+async def build_detailed_report() -> dict[str, object]:
     """Every part with its state, since when this worker sees it in that state,
     and what it means for requests."""
-    gateway = _state.gateway or Gateway(loaded=lambda: False, lag=lambda: 0.0)
+    gateway = _state.gateway or GatewayProbes(loaded=lambda: False, lag=lambda: 0.0)
     off = gateway.off()
     states = {
-        "configuration": configuration(gateway.age(), loaded=gateway.loaded()),
-        **await _services(),
-        "spool": spool(gateway.lag()),
+        "configuration": classify_config_age(gateway.age(), loaded=gateway.loaded()),
+        **await _check_services(),
+        "spool": classify_spool_lag(gateway.lag()),
         "semantic_tier": f"off for {off}" if off else "on",
         **{tool: "failing" if fails else "ok" for tool, fails in sorted(gateway.failing().items())},
     }
@@ -152,42 +154,42 @@ async def details() -> dict[str, object]:
         "configuration_age_seconds": round(gateway.age(), 1),
     }
     return {
-        "status": "ready" if ready() else "not ready",
-        "parts": parts(states, _state.memory),
+        "status": "ready" if is_ready() else "not ready",
+        "parts": describe_parts(states, _state.history),
         **ages,
     }
 
 
-async def report() -> tuple[bool, dict[str, object]]:
+async def build_report() -> tuple[bool, dict[str, object]]:
     """Whether requests can be served, and the state of every part.
 
     A service that is away does not make the gateway unready.
     """
     gateway = _state.gateway
-    loaded = ready()
+    loaded = is_ready()
     lag = None if gateway is None else round(gateway.lag(), 1)
     off = gateway.off() if gateway else 0
     return loaded, {
         "status": "ready" if loaded else "not ready",
         "configuration": "loaded" if loaded else "not loaded",
-        **await _services(),
+        **await _check_services(),
         "spool_lag_seconds": lag,
         "semantic_tier": f"off for {off} plan{'s' * (off > 1)}" if off else "on",
     }
 
 
-async def _services() -> dict[str, str]:
-    at, known = _state.services
-    if time.monotonic() - at >= KEEP_SECONDS:
-        states = await asyncio.gather(_probe(_database()), _probe(_redis()))
+async def _check_services() -> dict[str, str]:
+    at, known = _state.cached_services
+    if time.monotonic() - at >= PROBE_CACHE_SECONDS:
+        states = await asyncio.gather(_run_probe(_ping_database()), _run_probe(_ping_redis()))
         known = dict(zip(("database", "redis"), states, strict=True))
-        _state.services = (time.monotonic(), known)
+        _state.cached_services = (time.monotonic(), known)
     return known
 
 
-async def _probe(work: Awaitable[object]) -> str:
+async def _run_probe(work: Awaitable[object]) -> str:
     try:
-        async with asyncio.timeout(PROBE_DEADLINE):
+        async with asyncio.timeout(PROBE_TIMEOUT_SECONDS):
             await work
     except TimeoutError:
         return "slow"
@@ -196,18 +198,20 @@ async def _probe(work: Awaitable[object]) -> str:
     return "ok"
 
 
-async def _database() -> None:
-    conn = await database.connect(database.conninfo(), seconds=PROBE_DEADLINE)
+async def _ping_database() -> None:
+    conn = await database.open_connection(database.build_conninfo(), seconds=PROBE_TIMEOUT_SECONDS)
     try:
-        with database.deadline(conn, PROBE_DEADLINE / 2):
+        with database.enforce_deadline(conn, PROBE_TIMEOUT_SECONDS / 2):
             await conn.execute("SELECT 1")
     finally:
         conn.pgconn.finish()
 
 
-async def _redis() -> None:
+async def _ping_redis() -> None:
     client = redis.Redis.from_url(
-        settings.REDIS_URL, socket_timeout=PROBE_DEADLINE, socket_connect_timeout=PROBE_DEADLINE
+        settings.REDIS_URL,
+        socket_timeout=PROBE_TIMEOUT_SECONDS,
+        socket_connect_timeout=PROBE_TIMEOUT_SECONDS,
     )
     try:
         await client.ping()

@@ -28,28 +28,35 @@ from prometheus_client import (
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
-from stats.events import JUDGE, Event
+from stats.events import JUDGE_REASON, Event
 from stats.monitoring import upstream_metrics
-from stats.monitoring.buffered_histogram import BUCKETS, Spread
+from stats.monitoring.buffered_histogram import BUCKETS, BufferedHistogram
 
-__all__ = ["BUCKETS", "exposition", "forget_worker", "observe", "observe_stages", "publish"]
+__all__ = [
+    "BUCKETS",
+    "forget_worker",
+    "observe_event",
+    "observe_stages",
+    "publish_metrics",
+    "render_exposition",
+]
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # when a counter began is a series more for each; several workers have none anyway
-WHO = ("tenant", "plan", "route")
+OWNER_LABELS = ("tenant", "plan", "route")
 
-REQUESTS = Counter("tokenthrift_requests", "Finished requests.", (*WHO, "tier", "outcome"))
+REQUESTS = Counter("tokenthrift_requests", "Finished requests.", (*OWNER_LABELS, "tier", "outcome"))
 TOKENS = Counter(
     "tokenthrift_tokens",
     (
         "Tokens. asked: what would have been billed without a plan; sent: what the provider "
         "billed; served: what clients were given."
     ),
-    (*WHO, "stage", "type"),
+    (*OWNER_LABELS, "stage", "type"),
 )
 COST = Counter(
     "tokenthrift_cost_usd",
     "US dollars. would: without a plan; billed: by the provider; spent: on saving.",
-    (*WHO, "kind"),
+    (*OWNER_LABELS, "kind"),
 )
 DURATION = Histogram(
     "tokenthrift_request_duration_seconds",
@@ -81,7 +88,7 @@ SAMPLES = Counter(
     "Stored answers compared with the provider's. verdict: right, wrong, unclear, none.",
     ("tenant", "plan", "verdict"),
 )
-JUDGED = Counter(
+JUDGE_VERDICTS = Counter(
     "tokenthrift_judged",
     (
         "Samples that the plan's judge model was asked about. verdict: right, wrong, unclear; "
@@ -101,10 +108,10 @@ SEMANTIC_OFF_TENANTS = Gauge(
     ("plan",),
     multiprocess_mode="livemax",
 )
-UNPRICED = Counter(
+UNPRICED_REQUESTS = Counter(
     "tokenthrift_unpriced_requests", "Requests of a model that has no price.", ("route",)
 )
-BILL_UNKNOWN = Counter(
+BILL_UNKNOWN_REQUESTS = Counter(
     "tokenthrift_bill_unknown_requests",
     "Calls of providers given up: what they cost is not known.",
     ("route",),
@@ -133,56 +140,58 @@ CACHE_BYTES = Gauge(
 )
 
 LITELLM_TOKENS = Counter(
-    "litellm_tokens", "Alias of tokenthrift_tokens_total.", (*WHO, "stage", "type")
+    "litellm_tokens", "Alias of tokenthrift_tokens_total.", (*OWNER_LABELS, "stage", "type")
 )
-LITELLM_REQUEST = Counter("litellm_request", "Requests by HTTP status.", (*WHO, "status"))
+LITELLM_REQUEST = Counter("litellm_request", "Requests by HTTP status.", (*OWNER_LABELS, "status"))
 LITELLM_DURATION = Histogram(
     "litellm_request_duration_seconds",
     "Alias of tokenthrift_request_duration_seconds.",
     ("route",),
     buckets=BUCKETS,
 )
-LITELLM_COST = Counter("litellm_cost", 'Alias of tokenthrift_cost_usd_total{kind="billed"}.', WHO)
+LITELLM_COST = Counter(
+    "litellm_cost", 'Alias of tokenthrift_cost_usd_total{kind="billed"}.', OWNER_LABELS
+)
 
-_Group = tuple[str, str, str, str, str, int]
+_EventGroup = tuple[str, str, str, str, str, int]
 
 
 @dataclass(slots=True)
-class _Sums:
+class _GroupSums:
     """What the events of one group (tenant, plan, route, tier, outcome, status) add up to.
 
     Dollars as floats: counters hold no more.
     """
 
     requests: int = 0
-    asked: int = 0
-    asked_output: int = 0
-    sent: int = 0
-    completion: int = 0
-    served: int = 0
-    unpriced: int = 0
-    bill_unknown: int = 0
-    would: float = 0.0
-    billed: float = 0.0
-    spent: float = 0.0
-    durations: Spread = field(default_factory=Spread)
-    overheads: Spread = field(default_factory=Spread)
+    asked_tokens: int = 0
+    asked_output_tokens: int = 0
+    sent_tokens: int = 0
+    completion_tokens: int = 0
+    served_tokens: int = 0
+    unpriced_requests: int = 0
+    bill_unknown_requests: int = 0
+    baseline_cost: float = 0.0
+    billed_cost: float = 0.0
+    spent_cost: float = 0.0
+    durations: BufferedHistogram = field(default_factory=BufferedHistogram)
+    overheads: BufferedHistogram = field(default_factory=BufferedHistogram)
 
 
-_sums: defaultdict[_Group, _Sums] = defaultdict(_Sums)
-_adding = threading.Lock()  # a scrape publishes from a thread of Django's
+_group_sums: defaultdict[_EventGroup, _GroupSums] = defaultdict(_GroupSums)
+_sums_lock = threading.Lock()  # a scrape publishes from a thread of Django's
 
 
-def observe(event: Event) -> None:
+def observe_event(event: Event) -> None:
     """Count a finished request. The counters move at the next `publish`."""
-    with _adding:
-        _add(_sums[_group(event)], event)
+    with _sums_lock:
+        _add_event(_group_sums[_classify_event(event)], event)
         if event.attempts:
-            upstream_metrics.add(event)
+            upstream_metrics.count_upstream_call(event)
     if event.note:
-        upstream_metrics.degraded(event.note)
+        upstream_metrics.count_degradation(event.note)
     if event.tier == "sample":
-        counter = JUDGED if event.reason == JUDGE else SAMPLES
+        counter = JUDGE_VERDICTS if event.reason == JUDGE_REASON else SAMPLES
         counter.labels(event.tenant, event.plan, event.sample or "none").inc()
     for tool in event.failures:
         FAILURES.labels(tool).inc()
@@ -190,21 +199,21 @@ def observe(event: Event) -> None:
 
 def observe_stages(times: list[tuple[str, float]]) -> None:
     """Count the stages of a finished request, by name and seconds."""
-    with _adding:
-        upstream_metrics.add_stages(times)
+    with _sums_lock:
+        upstream_metrics.count_stage_times(times)
 
 
-def publish() -> None:
+def publish_metrics() -> None:
     """Move the counters by all that was observed since the last time."""
-    with _adding:
-        upstream_metrics.publish()
-        groups = dict(_sums)
-        _sums.clear()
+    with _sums_lock:
+        upstream_metrics.publish_upstream_metrics()
+        groups = dict(_group_sums)
+        _group_sums.clear()
     for group, sums in groups.items():
-        _move(group, sums)
+        _move_counters(group, sums)
 
 
-def _group(event: Event) -> _Group:
+def _classify_event(event: Event) -> _EventGroup:
     """Tenant, plan and route only where they were found in the configuration:
     a name that was merely asked for is "other"."""
     tenant = event.tenant if event.tenant_id is not None else "none"
@@ -219,7 +228,7 @@ def _group(event: Event) -> _Group:
     )
 
 
-def _add(sums: _Sums, event: Event) -> None:
+def _add_event(sums: _GroupSums, event: Event) -> None:
     """Asked less sent is `tokens_saved`: a request that reached neither cache nor provider asked
     for nothing that counts, and a sample is asked for by nobody."""
     sample = event.tier == "sample"
@@ -227,57 +236,61 @@ def _add(sums: _Sums, event: Event) -> None:
     hit = event.tier in {"exact", "semantic"} and not event.attempts
     if not sample:
         sums.requests += 1
-        sums.durations.add(event.duration_ms / 1000)
-        sums.overheads.add(event.overhead_ms / 1000)
+        sums.durations.add_observation(event.duration_ms / 1000)
+        sums.overheads.add_observation(event.overhead_ms / 1000)
     if hit or event.prompt_tokens:
-        sums.asked += event.asked_tokens
-    sums.asked_output += event.served_tokens if hit or sample else event.completion_tokens
-    sums.sent += event.prompt_tokens
-    sums.completion += event.completion_tokens
-    sums.served += event.served_tokens
+        sums.asked_tokens += event.asked_tokens
+    sums.asked_output_tokens += event.served_tokens if hit or sample else event.completion_tokens
+    sums.sent_tokens += event.prompt_tokens
+    sums.completion_tokens += event.completion_tokens
+    sums.served_tokens += event.served_tokens
     if event.bill == "unknown":
-        sums.bill_unknown += 1
+        sums.bill_unknown_requests += 1
         return
     if event.would_cost is None or event.billed_cost is None:
-        sums.unpriced += 1
+        sums.unpriced_requests += 1
         return
-    sums.would += float(event.would_cost)
-    sums.billed += float(event.billed_cost)
-    sums.spent += float(event.spent_cost)
+    sums.baseline_cost += float(event.would_cost)
+    sums.billed_cost += float(event.billed_cost)
+    sums.spent_cost += float(event.spent_cost)
 
 
-def _move(group: _Group, sums: _Sums) -> None:
+def _move_counters(group: _EventGroup, sums: _GroupSums) -> None:
     *who, tier, outcome, status = group
     REQUESTS.labels(*who, tier, outcome).inc(sums.requests)
     LITELLM_REQUEST.labels(*who, str(status)).inc(sums.requests)
     LOOKUPS.labels(tier).inc(sums.requests)
-    UNPRICED.labels(who[2]).inc(sums.unpriced)
-    BILL_UNKNOWN.labels(who[2]).inc(sums.bill_unknown)
-    for kind, dollars in (("would", sums.would), ("billed", sums.billed), ("spent", sums.spent)):
+    UNPRICED_REQUESTS.labels(who[2]).inc(sums.unpriced_requests)
+    BILL_UNKNOWN_REQUESTS.labels(who[2]).inc(sums.bill_unknown_requests)
+    for kind, dollars in (
+        ("would", sums.baseline_cost),
+        ("billed", sums.billed_cost),
+        ("spent", sums.spent_cost),
+    ):
         COST.labels(*who, kind).inc(dollars)
-    LITELLM_COST.labels(*who).inc(sums.billed)
-    served_input = sums.asked if status < 400 else 0
+    LITELLM_COST.labels(*who).inc(sums.billed_cost)
+    served_input = sums.asked_tokens if status < 400 else 0
     for stage, given, made in (
-        ("asked", sums.asked, sums.asked_output),
-        ("sent", sums.sent, sums.completion),
-        ("served", served_input, sums.served),
+        ("asked", sums.asked_tokens, sums.asked_output_tokens),
+        ("sent", sums.sent_tokens, sums.completion_tokens),
+        ("served", served_input, sums.served_tokens),
     ):
         for counter in (TOKENS, LITELLM_TOKENS):
             counter.labels(*who, stage, "input").inc(given)
             counter.labels(*who, stage, "output").inc(made)
-    sums.durations.move(DURATION.labels(tier))
-    sums.durations.move(LITELLM_DURATION.labels(who[2]))
-    sums.overheads.move(OVERHEAD.labels(tier))
+    sums.durations.flush_into(DURATION.labels(tier))
+    sums.durations.flush_into(LITELLM_DURATION.labels(who[2]))
+    sums.overheads.flush_into(OVERHEAD.labels(tier))
 
 
-def exposition(accept: str = "") -> tuple[bytes, str]:
+def render_exposition(accept: str = "") -> tuple[bytes, str]:
     """The page and its content type, over all workers when they share PROMETHEUS_MULTIPROC_DIR:
     OpenMetrics where the `Accept` header asks for it, else Prometheus' text format."""
-    publish()
+    publish_metrics()
     encode, content_type = choose_encoder(accept)
     if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
         return encode(REGISTRY), content_type
-    _sweep(Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]))
+    _forget_dead_workers(Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]))
     registry = CollectorRegistry()
     MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     return encode(registry), content_type
@@ -289,7 +302,7 @@ def forget_worker(pid: int) -> None:
         mark_process_dead(pid)  # type: ignore[no-untyped-call]
 
 
-def _sweep(folder: Path) -> None:
+def _forget_dead_workers(folder: Path) -> None:
     """Forget whoever died: the flusher does so only while the database answers."""
     for file in folder.glob("gauge_live*_*.db"):
         forget_worker(int(file.stem.rpartition("_")[2]))

@@ -7,7 +7,7 @@ from typing import Final
 from prometheus_client import Counter, Histogram
 
 from stats.events import Event
-from stats.monitoring.buffered_histogram import BUCKETS, Spread
+from stats.monitoring.buffered_histogram import BUCKETS, BufferedHistogram
 
 UPSTREAM_ATTEMPTS = Counter(
     "tokenthrift_upstream_attempts",
@@ -30,68 +30,75 @@ STAGE_DURATION = Histogram(
     ("stage",),
     buckets=BUCKETS,
 )
-DEGRADED = Counter(
+COMPRESSION_DEGRADED = Counter(
     "tokenthrift_compression_degraded",
     "Chats that `trim` cut in place of the plan's engine.",
     ("reason",),
 )
-_BY_CODE: Final = {
+_RESULT_BY_ERROR_CODE: Final = {
     "upstream_unreachable": "unreachable",
     "upstream_timeout": "timeout",
     "upstream_invalid_response": "invalid",
     "upstream_auth_failed": "key_refused",
 }
-_BY_OUTCOME: Final = {"client_closed": "abandoned", "cut": "cut", "failed": "internal"}
-RESULTS: Final = frozenset(
-    {"ok", "refused", "rate_limited", "failed", *_BY_CODE.values(), *_BY_OUTCOME.values()}
+_RESULT_BY_OUTCOME: Final = {"client_closed": "abandoned", "cut": "cut", "failed": "internal"}
+UPSTREAM_RESULTS: Final = frozenset(
+    {
+        "ok",
+        "refused",
+        "rate_limited",
+        "failed",
+        *_RESULT_BY_ERROR_CODE.values(),
+        *_RESULT_BY_OUTCOME.values(),
+    }
 )
-REASONS: Final = ("deadline", "pool-broken", "busy", "engine-failed")
+DEGRADATION_REASONS: Final = ("deadline", "pool-broken", "busy", "engine-failed")
 
 _results: defaultdict[tuple[str, str], int] = defaultdict(int)
-_waits: defaultdict[str, Spread] = defaultdict(Spread)
-_stages: defaultdict[str, Spread] = defaultdict(Spread)
+_waits: defaultdict[str, BufferedHistogram] = defaultdict(BufferedHistogram)
+_stages: defaultdict[str, BufferedHistogram] = defaultdict(BufferedHistogram)
 
 
-def result_of(event: Event) -> str:
+def classify_result(event: Event) -> str:
     """What became of the request's call to the provider."""
     if event.outcome == "ok":
         # An expired answer stood in for a provider that did not answer.
         return "failed" if "upstream" in event.failures else "ok"
-    if event.outcome in _BY_OUTCOME:
-        return _BY_OUTCOME[event.outcome]
-    if event.error_code in _BY_CODE:
-        return _BY_CODE[event.error_code]
+    if event.outcome in _RESULT_BY_OUTCOME:
+        return _RESULT_BY_OUTCOME[event.outcome]
+    if event.error_code in _RESULT_BY_ERROR_CODE:
+        return _RESULT_BY_ERROR_CODE[event.error_code]
     if event.status == 429:
         return "rate_limited"
     return "refused" if 400 <= event.status < 500 else "failed"
 
 
-def add(event: Event) -> None:
+def count_upstream_call(event: Event) -> None:
     """Count the call that the event made."""
-    _results[event.upstream, result_of(event)] += 1
-    _waits[event.upstream].add(event.upstream_ms / 1000)
+    _results[event.upstream, classify_result(event)] += 1
+    _waits[event.upstream].add_observation(event.upstream_ms / 1000)
 
 
-def add_stages(times: list[tuple[str, float]]) -> None:
+def count_stage_times(times: list[tuple[str, float]]) -> None:
     """Count stages by name and seconds."""
     for stage, seconds in times:
-        _stages[stage].add(seconds)
+        _stages[stage].add_observation(seconds)
 
 
-def degraded(note: str) -> None:
+def count_degradation(note: str) -> None:
     """Count a compression whose note names a reason of ours."""
-    for reason in REASONS:
+    for reason in DEGRADATION_REASONS:
         if reason in note:
-            DEGRADED.labels(reason).inc()
+            COMPRESSION_DEGRADED.labels(reason).inc()
 
 
-def publish() -> None:
+def publish_upstream_metrics() -> None:
     """Move the counters. The caller keeps others from adding meanwhile."""
     for (upstream, result), number in _results.items():
         UPSTREAM_ATTEMPTS.labels(upstream, result).inc(number)
     for upstream, spread in _waits.items():
-        spread.move(UPSTREAM_DURATION.labels(upstream))
+        spread.flush_into(UPSTREAM_DURATION.labels(upstream))
     for stage, spread in _stages.items():
-        spread.move(STAGE_DURATION.labels(stage))
+        spread.flush_into(STAGE_DURATION.labels(stage))
     for sums in (_results, _waits, _stages):
         sums.clear()

@@ -26,14 +26,14 @@ async def readyz(request: HttpRequest) -> HttpResponse:
     who may read the metrics."""
     detail = request.GET.get("detail")
     if detail == "0":
-        body: dict[str, object] = {"status": "ready" if health.ready() else "not ready"}
+        body: dict[str, object] = {"status": "ready" if health.is_ready() else "not ready"}
     elif detail == "1":
-        if refusal := _refusal(request, "Details"):
+        if refusal := _check_operator_access(request, "Details"):
             return refusal
-        body = await health.details()
+        body = await health.build_detailed_report()
     else:
-        _, body = await health.report()
-    return JsonResponse(body, status=200 if health.ready() else 503)
+        _, body = await health.build_report()
+    return JsonResponse(body, status=200 if health.is_ready() else 503)
 
 
 @never_cache
@@ -43,13 +43,13 @@ def metrics_page(request: HttpRequest) -> HttpResponse:
 
     Needs TOKENTHRIFT_METRICS_TOKEN as bearer; when none is set, a caller on this machine.
     """
-    if refusal := _refusal(request, "Metrics"):
+    if refusal := _check_operator_access(request, "Metrics"):
         return refusal
-    body, content_type = metrics.exposition(request.headers.get("accept", ""))
+    body, content_type = metrics.render_exposition(request.headers.get("accept", ""))
     return HttpResponse(body, content_type=content_type)
 
 
-def _refusal(request: HttpRequest, what: str) -> HttpResponse | None:
+def _check_operator_access(request: HttpRequest, what: str) -> HttpResponse | None:
     """Why the caller may not read what only operators may; None when it may."""
     token: str = settings.METRICS_TOKEN
     if token:
@@ -57,25 +57,27 @@ def _refusal(request: HttpRequest, what: str) -> HttpResponse | None:
         if scheme.lower() != "bearer" or not hmac.compare_digest(
             given.strip().encode("utf-8", "replace"), token.encode()
         ):
-            return _refused(
+            return _build_refusal(
                 401,
                 "Send TOKENTHRIFT_METRICS_TOKEN as: Authorization: Bearer <token>.",
                 {"WWW-Authenticate": "Bearer"},
             )
-    elif not _from_here(request):
-        return _refused(
+    elif not _is_local_caller(request):
+        return _build_refusal(
             403, f"{what} without TOKENTHRIFT_METRICS_TOKEN are for callers on this machine."
         )
     return None
 
 
-def _refused(status: int, message: str, headers: dict[str, str] | None = None) -> HttpResponse:
+def _build_refusal(
+    status: int, message: str, headers: dict[str, str] | None = None
+) -> HttpResponse:
     return HttpResponse(
         f"{message}\n", status=status, content_type="text/plain; charset=utf-8", headers=headers
     )
 
 
-def _from_here(request: HttpRequest) -> bool:
+def _is_local_caller(request: HttpRequest) -> bool:
     """A loopback peer that speaks for nobody else: a proxy on this machine forwards strangers."""
     if "x-forwarded-for" in request.headers or "forwarded" in request.headers:
         return False

@@ -10,16 +10,16 @@ from typing import Any
 from django.db.models import F, QuerySet, Window
 from django.db.models.functions import RowNumber
 
-from stats.analysis.error_rate import DAYS, Sample, window
+from stats.analysis.error_rate import WINDOW_DAYS, Sample, compute_window_size
 from stats.models.requests import RequestEvent
-from stats.request_ids import made
+from stats.request_ids import build_time_conditions
 
-Terms = tuple[int, str]  # plan id, basis
-Key = tuple[int, str, int]  # plan id, basis, tenant id
-_FIELDS = ("event_id", "at", "score", "similarity", "sample")
+PlanCohort = tuple[int, str]  # plan id, basis
+TenantCohort = tuple[int, str, int]  # plan id, basis, tenant id
+_SAMPLE_COLUMNS = ("event_id", "at", "score", "similarity", "sample")
 
 
-def newest(
+def load_newest_samples(
     plan_id: int,
     basis: str,
     *,
@@ -31,44 +31,48 @@ def newest(
     """By tenant (of `tenant` alone where one is given)
     all that count for the budget `limit`: the newest of the last days, none from before what
     `since` says of the tenant."""
-    rows = _samples().filter(
-        plan_id=plan_id, basis=basis, **made(datetime.now(UTC) - timedelta(days=DAYS))
+    rows = _query_samples().filter(
+        plan_id=plan_id,
+        basis=basis,
+        **build_time_conditions(datetime.now(UTC) - timedelta(days=WINDOW_DAYS)),
     )
     if tenant is not None:
         rows = rows.filter(tenant_id=tenant)
     newest_first = Window(RowNumber(), partition_by=[F("tenant_id")], order_by=F("at").desc())
-    rows = rows.annotate(place=newest_first).filter(place__lte=window(limit))
+    rows = rows.annotate(place=newest_first).filter(place__lte=compute_window_size(limit))
     begun = {of: at.timestamp() for of, at in (since or {}).items() if at is not None}
     found: dict[int, dict[str, Sample]] = {}
-    for of, *row in rows.values_list("tenant_id", *_FIELDS):
-        name, sample = _read(row, verified)
+    for of, *row in rows.values_list("tenant_id", *_SAMPLE_COLUMNS):
+        name, sample = _parse_sample_row(row, verified)
         if sample.at >= begun.get(of, 0.0):
             found.setdefault(of, {})[name] = sample
     return found
 
 
-def lately(
-    terms: Iterable[Terms], *, verified: Iterable[Terms], seconds: float
-) -> dict[Key, dict[str, Sample]]:
+def load_recent_samples(
+    terms: Iterable[PlanCohort], *, verified: Iterable[PlanCohort], seconds: float
+) -> dict[TenantCohort, dict[str, Sample]]:
     """Those of the last `seconds`, for many plans at once. One query."""
     wanted, by_score = set(terms), set(verified)
-    found: dict[Key, dict[str, Sample]] = {}
-    rows = _samples().filter(
+    found: dict[TenantCohort, dict[str, Sample]] = {}
+    rows = _query_samples().filter(
         plan_id__in={plan for plan, _ in wanted},
-        **made(datetime.now(UTC) - timedelta(seconds=seconds)),
+        **build_time_conditions(datetime.now(UTC) - timedelta(seconds=seconds)),
     )
-    for plan_id, basis, tenant, *row in rows.values_list("plan_id", "basis", "tenant_id", *_FIELDS):
+    for plan_id, basis, tenant, *row in rows.values_list(
+        "plan_id", "basis", "tenant_id", *_SAMPLE_COLUMNS
+    ):
         if (plan_id, basis) in wanted:
-            name, sample = _read(row, (plan_id, basis) in by_score)
+            name, sample = _parse_sample_row(row, (plan_id, basis) in by_score)
             found.setdefault((plan_id, basis, tenant), {})[name] = sample
     return found
 
 
-def _samples() -> QuerySet[RequestEvent]:
+def _query_samples() -> QuerySet[RequestEvent]:
     return RequestEvent.objects.exclude(sample="").exclude(basis="").exclude(tenant_id=None)
 
 
-def _read(row: Any, verified: bool) -> tuple[str, Sample]:
+def _parse_sample_row(row: Any, verified: bool) -> tuple[str, Sample]:
     event_id, at, score, similarity, verdict = row
     shown = score if verified else similarity
     return str(event_id), Sample(at.timestamp(), 0.0 if shown is None else shown, verdict)

@@ -9,15 +9,15 @@ from django.db import transaction
 from django.db.models import Q
 
 from stats.models.requests import SemanticSwitch
-from stats.quality.samples import Key
+from stats.quality.samples import TenantCohort
 
 
-def positions() -> dict[Key, SemanticSwitch]:
+def load_tier_switches() -> dict[TenantCohort, SemanticSwitch]:
     """Every switch that was ever moved."""
     return {(row.plan_id, row.basis, row.tenant_id): row for row in SemanticSwitch.objects.all()}
 
 
-def positions_of(
+def load_plan_switches(
     plan_id: int, basis: str, *, tenant: int | None = None
 ) -> dict[int, SemanticSwitch]:
     """Those of a plan by tenant, or this tenant's alone."""
@@ -27,7 +27,7 @@ def positions_of(
     return {row.tenant_id: row for row in rows}
 
 
-def turn_off(key: Key, *, at: float, reason: str, detail: str) -> bool:
+def turn_tier_off(key: TenantCohort, *, at: float, reason: str, detail: str) -> bool:
     """Turn a tier off, on evidence of epoch second `at`; whether it was on.
 
     A person who turned it on since then knew better.
@@ -46,7 +46,7 @@ def turn_off(key: Key, *, at: float, reason: str, detail: str) -> bool:
 
 
 @transaction.atomic
-def turn_on(plan_id: int, *, by: str, tenant: int | None = None) -> int:
+def turn_tier_on(plan_id: int, *, by: str, tenant: int | None = None) -> int:
     """Turn the plan's tier on again under whatever terms it is off,
     for this tenant or for all of them; samples count anew from now on. How many rows were off."""
     off = SemanticSwitch.objects.filter(plan_id=plan_id, off_at__isnull=False)

@@ -10,10 +10,10 @@ from django.db.models import Aggregate, Count, Q, Sum
 
 from plans.models import Plan
 from stats.analysis import confidence
-from stats.events import hit_rate
-from stats.reports.rollup_query import Wanted
-from stats.reports.selectors import wanted_of
-from stats.reports.totals import EXACT, MISS, PRICED, SAVED, SEMANTIC
+from stats.events import compute_hit_rate
+from stats.reports.rollup_query import RollupQuery
+from stats.reports.selectors import build_plan_query
+from stats.reports.totals import IS_EXACT, IS_MISS, IS_PRICED, IS_SEMANTIC, SAVED_COST
 
 # What another threshold would have meant for a plan, by its own requests: hits, money, and how many
 # of the hits were wrong.
@@ -26,14 +26,14 @@ from stats.reports.totals import EXACT, MISS, PRICED, SAVED, SEMANTIC
 # apart, because nobody reports all.
 
 THRESHOLDS: Final = (0.75, 0.80, 0.85, 0.90, 0.95, 0.97, 0.99)
-SAMPLED: Final = ("right", "wrong", "unclear")
-ASKED = ~Q(tier="sample")  # a sample is a row of its own
-WOULD_EXACT, WOULD_SEMANTIC = (MISS & Q(would=tier) for tier in ("exact", "semantic"))
-BELOW = MISS & Q(would="", reason="")
+SAMPLE_VERDICTS: Final = ("right", "wrong", "unclear")
+CLIENT_REQUESTS = ~Q(tier="sample")  # a sample is a row of its own
+WOULD_EXACT, WOULD_SEMANTIC = (IS_MISS & Q(would=tier) for tier in ("exact", "semantic"))
+BELOW_THRESHOLD = IS_MISS & Q(would="", reason="")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class ThresholdRow:
     """At one threshold.
 
     `semantic`: hits, of which `unjudged` were below the one in force; `saved`: US dollars by them,
@@ -70,13 +70,13 @@ class Row:
         """
         if self.wrong_rate is None:
             return None
-        return confidence.interval(self.wrong, self.samples)[0], confidence.interval(
+        return confidence.wilson_interval(self.wrong, self.samples)[0], confidence.wilson_interval(
             self.wrong + self.unclear, self.samples
         )[1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tuning:
+class TuningReport:
     """`number`: what thresholds are about, `cosine` or `score`;
     `exact`: hits that no threshold changes; `measured`: requests that have the number."""
 
@@ -84,76 +84,91 @@ class Tuning:
     requests: int
     exact: int
     measured: int
-    rows: tuple[Row, ...]
+    rows: tuple[ThresholdRow, ...]
 
 
-def tuning(wanted: Wanted, plan: Plan, *, thresholds: Iterable[float] = THRESHOLDS) -> Tuning:
+def build_tuning_report(
+    wanted: RollupQuery, plan: Plan, *, thresholds: Iterable[float] = THRESHOLDS
+) -> TuningReport:
     """At these thresholds and the one in force, by those of the plan's requests that finished,
     in shadow too. One query."""
     column = "score" if plan.match == Plan.Match.VERIFIED else "similarity"
     places = sorted({*thresholds, plan.similarity_threshold})
     sums: dict[str, Aggregate] = {
-        "n_requests": Count("pk", filter=ASKED),
-        "n_exact": Count("pk", filter=EXACT | WOULD_EXACT),
-        "n_measured": Count("pk", filter=Q(**{f"{column}__isnull": False}) & ASKED),
+        "n_requests": Count("pk", filter=CLIENT_REQUESTS),
+        "n_exact": Count("pk", filter=IS_EXACT | WOULD_EXACT),
+        "n_measured": Count("pk", filter=Q(**{f"{column}__isnull": False}) & CLIENT_REQUESTS),
     }
     for place, threshold in enumerate(places):
         sums |= {
             f"{name}_{place}": value
-            for name, value in _sums(Q(**{f"{column}__gte": threshold})).items()
+            for name, value in _build_threshold_sums(Q(**{f"{column}__gte": threshold})).items()
         }
-    found = wanted.events().filter(status__gte=200, status__lt=300, outcome="ok").aggregate(**sums)
-    return Tuning(
+    found = (
+        wanted.query_events()
+        .filter(status__gte=200, status__lt=300, outcome="ok")
+        .aggregate(**sums)
+    )
+    return TuningReport(
         number="score" if column == "score" else "cosine",
         requests=found["n_requests"],
         exact=found["n_exact"],
         measured=found["n_measured"],
-        rows=tuple(_row(threshold, place, found, plan) for place, threshold in enumerate(places)),
+        rows=tuple(
+            _build_threshold_row(threshold, place, found, plan)
+            for place, threshold in enumerate(places)
+        ),
     )
 
 
-def _sums(reaches: Q) -> dict[str, Aggregate]:
+def _build_threshold_sums(reaches: Q) -> dict[str, Aggregate]:
     """Over the requests whose number reaches a threshold."""
     return {
-        "semantic": Count("pk", filter=reaches & (SEMANTIC | WOULD_SEMANTIC | BELOW)),
-        "unjudged": Count("pk", filter=reaches & BELOW),
-        "served": Sum(SAVED, filter=reaches & SEMANTIC & PRICED),
-        "billed": Sum("billed_cost", filter=reaches & (WOULD_SEMANTIC | BELOW) & PRICED),
-        "reported": Count("pk", filter=reaches & (SEMANTIC | WOULD_SEMANTIC) & Q(wrong=True)),
-        **{verdict: Count("pk", filter=reaches & Q(sample=verdict)) for verdict in SAMPLED},
+        "semantic": Count("pk", filter=reaches & (IS_SEMANTIC | WOULD_SEMANTIC | BELOW_THRESHOLD)),
+        "unjudged": Count("pk", filter=reaches & BELOW_THRESHOLD),
+        "served": Sum(SAVED_COST, filter=reaches & IS_SEMANTIC & IS_PRICED),
+        "billed": Sum(
+            "billed_cost", filter=reaches & (WOULD_SEMANTIC | BELOW_THRESHOLD) & IS_PRICED
+        ),
+        "reported": Count("pk", filter=reaches & (IS_SEMANTIC | WOULD_SEMANTIC) & Q(wrong=True)),
+        **{verdict: Count("pk", filter=reaches & Q(sample=verdict)) for verdict in SAMPLE_VERDICTS},
     }
 
 
-def _row(threshold: float, place: int, found: dict[str, Any], plan: Plan) -> Row:
+def _build_threshold_row(
+    threshold: float, place: int, found: dict[str, Any], plan: Plan
+) -> ThresholdRow:
     value = {
         name: found[f"{name}_{place}"]
-        for name in ("semantic", "unjudged", "served", "billed", "reported", *SAMPLED)
+        for name in ("semantic", "unjudged", "served", "billed", "reported", *SAMPLE_VERDICTS)
     }
     priced = [value[name] for name in ("served", "billed") if value[name] is not None]
-    return Row(
+    return ThresholdRow(
         threshold=threshold,
-        hit_rate=hit_rate(found["n_exact"] + value["semantic"], found["n_requests"]),
+        hit_rate=compute_hit_rate(found["n_exact"] + value["semantic"], found["n_requests"]),
         saved=sum(priced, Decimal(0)) if priced else None,
         in_force=threshold == plan.similarity_threshold,
-        **{name: value[name] for name in ("semantic", "unjudged", "reported", *SAMPLED)},
+        **{name: value[name] for name in ("semantic", "unjudged", "reported", *SAMPLE_VERDICTS)},
     )
 
 
 # The curve beside a plan's threshold: how many requests are answered without the provider, and how
 # many of those answers are wrong.
 
-LATEST: Final = 5000  # requests of the plan, so that its page stays quick
-DAYS: Final = 30
-FEWEST: Final = 50  # requests with a number, below which a curve of the plan's own would be noise
-OWN: Final = tuple(step / 100 for step in range(50, 101, 5))
+MAX_CURVE_REQUESTS: Final = 5000  # requests of the plan, so that its page stays quick
+CURVE_DAYS: Final = 30
+MIN_MEASURED_REQUESTS: Final = (
+    50  # requests with a number, below which a curve of the plan's own would be noise
+)
+CURVE_THRESHOLDS: Final = tuple(step / 100 for step in range(50, 101, 5))
 # On 1,671 pairs of everyday questions (docs/verifier.md): of the pairs with one answer the share
 # found, of those found the share wrong.
-VERIFIED: Final = ((0.80, 0.894, 0.013), (0.85, 0.886, 0.010), (0.90, 0.868, 0.007))
-COSINE: Final = ((0.85, 0.772, 0.024),)
+PUBLIC_VERIFIED_POINTS: Final = ((0.80, 0.894, 0.013), (0.85, 0.886, 0.010), (0.90, 0.868, 0.007))
+PUBLIC_COSINE_POINTS: Final = ((0.85, 0.772, 0.024),)
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
+class CurvePoint:
     """At one threshold: shares of 1. `wrong` None: nobody compared an answer there."""
 
     threshold: float
@@ -162,32 +177,38 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
-class Curve:
+class ThresholdCurve:
     """`own`: by the plan's own requests, of which `measured` had a number to compare;
     else by public data."""
 
-    points: tuple[Point, ...]
-    own: bool
+    points: tuple[CurvePoint, ...]
+    is_own: bool
     measured: int
 
 
-def curve(plan: Plan) -> Curve:
+def build_threshold_curve(plan: Plan) -> ThresholdCurve:
     """Of the plan's latest requests within 30 days, as the tuning page counts them. Two queries."""
-    start = datetime.now(UTC) - timedelta(days=DAYS)
+    start = datetime.now(UTC) - timedelta(days=CURVE_DAYS)
     latest = (
-        wanted_of(plan, None, start=start)
-        .events()
-        .filter(ASKED)
+        build_plan_query(plan, None, start=start)
+        .query_events()
+        .filter(CLIENT_REQUESTS)
         .order_by("-at")
         .values_list("at", flat=True)
     )
-    oldest = next(iter(latest[LATEST - 1 : LATEST]), start)
-    found = tuning(wanted_of(plan, None, start=oldest), plan, thresholds=OWN)
-    if found.measured < FEWEST:
-        public = VERIFIED if plan.match == Plan.Match.VERIFIED else COSINE
-        return Curve(tuple(Point(*values) for values in public), own=False, measured=found.measured)
-    return Curve(
-        tuple(Point(row.threshold, row.hit_rate, row.wrong_rate) for row in found.rows),
-        own=True,
+    oldest = next(iter(latest[MAX_CURVE_REQUESTS - 1 : MAX_CURVE_REQUESTS]), start)
+    found = build_tuning_report(
+        build_plan_query(plan, None, start=oldest), plan, thresholds=CURVE_THRESHOLDS
+    )
+    if found.measured < MIN_MEASURED_REQUESTS:
+        public = (
+            PUBLIC_VERIFIED_POINTS if plan.match == Plan.Match.VERIFIED else PUBLIC_COSINE_POINTS
+        )
+        return ThresholdCurve(
+            tuple(CurvePoint(*values) for values in public), is_own=False, measured=found.measured
+        )
+    return ThresholdCurve(
+        tuple(CurvePoint(row.threshold, row.hit_rate, row.wrong_rate) for row in found.rows),
+        is_own=True,
         measured=found.measured,
     )

@@ -9,37 +9,39 @@ from django.http import StreamingHttpResponse
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 
-from plans.csv_cells import is_risky
-from plans.errors import Refusal
-from stats.reports.rows import Row
+from plans.csv_cells import is_formula_like
+from plans.errors import ApiError
+from stats.reports.rows import ReportRow
 
-TEXTS = ("group", "name")
+TEXT_COLUMNS = ("group", "name")
 
 
-class _Echo:
+class _EchoFile:
     """A file that hands back what is written to it."""
 
     def write(self, text: str) -> str:
         return text
 
 
-def lines(columns: list[str], rows: Iterable[Row]) -> Iterator[str]:
+def iter_csv_lines(columns: list[str], rows: Iterable[ReportRow]) -> Iterator[str]:
     """The header and one line for each row."""
-    writer = csv.writer(_Echo(), lineterminator="\r\n")
+    writer = csv.writer(_EchoFile(), lineterminator="\r\n")
     yield writer.writerow(columns)
     for row in rows:
-        yield writer.writerow([_cell(name, row[name]) for name in columns])
+        yield writer.writerow([_escape_cell(name, row[name]) for name in columns])
 
 
-def _cell(name: str, value: str | int | None) -> str | int:
+def _escape_cell(name: str, value: str | int | None) -> str | int:
     """A name that a spreadsheet would take for a formula gets an apostrophe
     before it (owasp.org/www-community/attacks/CSV_Injection)."""
-    if name in TEXTS and isinstance(value, str) and is_risky(value):
+    if name in TEXT_COLUMNS and isinstance(value, str) and is_formula_like(value):
         return f"'{value}"
     return "" if value is None else value
 
 
-def csv_reply(columns: list[str], rows: Iterable[Row], *, name: str) -> StreamingHttpResponse:
+def build_csv_response(
+    columns: list[str], rows: Iterable[ReportRow], *, name: str
+) -> StreamingHttpResponse:
     """A file of that name, sent line by line.
 
     `name`: letters, digits, dots, dashes and underscores.
@@ -49,7 +51,7 @@ def csv_reply(columns: list[str], rows: Iterable[Row], *, name: str) -> Streamin
         "Cache-Control": "no-store",
     }
     return StreamingHttpResponse(
-        lines(columns, rows),
+        iter_csv_lines(columns, rows),
         content_type="text/csv; charset=utf-8; header=present",
         headers=disposition,
     )
@@ -62,14 +64,14 @@ class CsvRenderer(BaseRenderer):
     format = "csv"
 
 
-class Formats(DefaultContentNegotiation):
+class FormatNegotiation(DefaultContentNegotiation):
     """`?format=`, else the Accept header. Raises Refusal for another format."""
 
     def filter_renderers(self, renderers: Any, format: str) -> Any:  # noqa: A002 -- REST framework's name
         found = [renderer for renderer in renderers if renderer.format == format]
         if not found:
-            raise Refusal("Unknown format. Accepted: json, csv.", param="format")
+            raise ApiError("Unknown format. Accepted: json, csv.", param="format")
         return found
 
 
-RENDERERS = [JSONRenderer, CsvRenderer]
+REPORT_RENDERERS = [JSONRenderer, CsvRenderer]

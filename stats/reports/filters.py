@@ -9,23 +9,23 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from plans.errors import Refusal
+from plans.errors import ApiError
 from plans.models import Tenant
 from stats.reports import visibility
-from stats.reports.periods import MINUTES_KEPT, minutes_gone, period
-from stats.reports.rollup_query import FULL_ONLY, Wanted
-from stats.time_grains import DAY, HOUR, MINUTE, STEPS, floor
+from stats.reports.periods import MINUTE_RETENTION, has_pruned_minutes, parse_period
+from stats.reports.rollup_query import FULL_CUT_COLUMNS, RollupQuery
+from stats.time_grains import DAY, GRAIN_LENGTHS, HOUR, MINUTE, floor_to_grain
 
 GRANULARITIES: Final = (MINUTE, HOUR, DAY)
-GROUPS: Final = ("tenant", "plan", "key", "route", "model", "tier")
-PERIOD: Final = ("from", "to", "range")
-FILTERS: Final = ("tenant", "plan", "key", "route", "model")
-NAMES: Final = (*PERIOD, "granularity", "group_by", *FILTERS)
-MAX_POINTS: Final = 2_000
+GROUP_NAMES: Final = ("tenant", "plan", "key", "route", "model", "tier")
+PERIOD_PARAMETERS: Final = ("from", "to", "range")
+FILTER_PARAMETERS: Final = ("tenant", "plan", "key", "route", "model")
+PARAMETER_NAMES: Final = (*PERIOD_PARAMETERS, "granularity", "group_by", *FILTER_PARAMETERS)
+MAX_SERIES_POINTS: Final = 2_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class ReportFilter:
     """Requests made from `start` on and before `end` (UTC), of the tenant, plan, key,
     route and model named; None: of any."""
 
@@ -40,37 +40,39 @@ class Asked:
     model: str | None = None
 
     @property
-    def wanted(self) -> Wanted:
+    def rollup_query(self) -> RollupQuery:
         """The same, for `stats.reports.totals` and `stats.reports.selectors`."""
         names = ("start", "end", "tenant_id", "plan_id", "key_id", "route", "model")
-        return Wanted(**{name: getattr(self, name) for name in names})
+        return RollupQuery(**{name: getattr(self, name) for name in names})
 
     @property
-    def narrow(self) -> bool:
+    def needs_full_cut(self) -> bool:
         """Whether it is of one key, route or model, by which neither
         durations nor reasons are kept."""
-        return any(getattr(self, name) is not None for name in FULL_ONLY)
+        return any(getattr(self, name) is not None for name in FULL_CUT_COLUMNS)
 
-    def of_plan(self, plan_id: int) -> "Asked":
+    def for_plan(self, plan_id: int) -> "ReportFilter":
         """The same, of that plan alone."""
         return replace(self, plan_id=plan_id)
 
     @property
-    def before(self) -> "Asked":
+    def previous_period(self) -> "ReportFilter":
         """The same length of time just before; to the hour where minutes may be gone."""
         start = self.start - (self.end - self.start)
         return replace(
-            self, start=floor(start, HOUR) if minutes_gone(start) else start, end=self.start
+            self,
+            start=floor_to_grain(start, HOUR) if has_pruned_minutes(start) else start,
+            end=self.start,
         )
 
 
-def asked(
+def parse_filter(
     params: Mapping[str, str],
     *,
     tenant: Tenant | None,
     since: datetime | None = None,
     also: Collection[str] = (),
-) -> Asked:
+) -> ReportFilter:
     """Out of URL parameters; empty ones count as left out.
 
     `tenant`: the only one the person may see, None: all of them.
@@ -79,66 +81,76 @@ def asked(
     names that the caller reads itself. Raises Refusal: 400 with what is accepted, 404 for what is
     not there or not theirs.
     """
-    _known(params, {*NAMES, *also})
-    start, end = period(params, since=since)
+    _check_parameter_names(params, {*PARAMETER_NAMES, *also})
+    start, end = parse_period(params, since=since)
     group_by = params.get("group_by", "")
-    if group_by and group_by not in GROUPS:
-        raise Refusal(f"Unknown group. Accepted: {', '.join(GROUPS)}.", param="group_by")
-    owner = visibility.tenant_id(params.get("tenant", ""), tenant)
-    return Asked(
+    if group_by and group_by not in GROUP_NAMES:
+        raise ApiError(f"Unknown group. Accepted: {', '.join(GROUP_NAMES)}.", param="group_by")
+    owner = visibility.resolve_tenant_id(params.get("tenant", ""), tenant)
+    return ReportFilter(
         start=start,
         end=end,
-        granularity=_granularity(params.get("granularity", ""), start, end),
+        granularity=_choose_granularity(params.get("granularity", ""), start, end),
         group_by=group_by,
         tenant_id=owner,
-        plan_id=visibility.plan_id(params.get("plan", ""), tenant),
-        key_id=visibility.key_id(params.get("key", ""), tenant),
-        route=visibility.text(params.get("route", ""), "route"),
-        model=visibility.text(params.get("model", ""), "model"),
+        plan_id=visibility.resolve_plan_id(params.get("plan", ""), tenant),
+        key_id=visibility.resolve_key_id(params.get("key", ""), tenant),
+        route=visibility.parse_name(params.get("route", ""), "route"),
+        model=visibility.parse_name(params.get("model", ""), "model"),
     )
 
 
-def bounded(asked: Asked) -> Asked:
+def check_point_count(asked: ReportFilter) -> ReportFilter:
     """The same.
 
     Raises Refusal when its granularity makes more points than a chart or a table can show.
     """
-    if (asked.end - floor(asked.start, asked.granularity)) / STEPS[asked.granularity] <= MAX_POINTS:
+    if (asked.end - floor_to_grain(asked.start, asked.granularity)) / GRAIN_LENGTHS[
+        asked.granularity
+    ] <= MAX_SERIES_POINTS:
         return asked
     coarser = next(
-        (name for name in GRANULARITIES if (asked.end - asked.start) / STEPS[name] < MAX_POINTS), ""
+        (
+            name
+            for name in GRANULARITIES
+            if (asked.end - asked.start) / GRAIN_LENGTHS[name] < MAX_SERIES_POINTS
+        ),
+        "",
     )
     advice = f"use granularity={coarser}" if coarser else "ask for a shorter period"
-    raise Refusal(f"That is more than {MAX_POINTS:,} points: {advice}.", param="granularity")
+    raise ApiError(
+        f"That is more than {MAX_SERIES_POINTS:,} points: {advice}.", param="granularity"
+    )
 
 
-def _known(params: Mapping[str, str], names: Collection[str]) -> None:
+def _check_parameter_names(params: Mapping[str, str], names: Collection[str]) -> None:
     # Django's mapping holds a list for each name and shows the last.
     several: Any = getattr(params, "getlist", lambda _: ())
     for name in params:
         if name not in names:
-            raise Refusal(
+            raise ApiError(
                 f"Unknown parameter. Accepted: {', '.join(sorted(names))}.",
                 param=name if name.isprintable() else None,
             )
         if len(several(name)) > 1:
-            raise Refusal(f"Give `{name}` once.", param=name)
+            raise ApiError(f"Give `{name}` once.", param=name)
 
 
-def _granularity(named: str, start: datetime, end: datetime) -> str:
+def _choose_granularity(named: str, start: datetime, end: datetime) -> str:
     """By default some dozens of points: minutes up to three hours, hours up to three days,
     then days."""
     if not named:
         length = end - start
-        fine = MINUTE if length <= timedelta(hours=3) and not minutes_gone(start) else HOUR
+        fine = MINUTE if length <= timedelta(hours=3) and not has_pruned_minutes(start) else HOUR
         return fine if length <= timedelta(days=3) else DAY
     if named not in GRANULARITIES:
-        raise Refusal(
+        raise ApiError(
             f"Unknown granularity. Accepted: {', '.join(GRANULARITIES)}.", param="granularity"
         )
-    if named == MINUTE and minutes_gone(start):
-        raise Refusal(
-            f"Minutes are kept for {MINUTES_KEPT.days} days: use hour or day, or a later `from`.",
+    if named == MINUTE and has_pruned_minutes(start):
+        raise ApiError(
+            f"Minutes are kept for {MINUTE_RETENTION.days} days: use hour or day, or a later "
+            "`from`.",
             param="granularity",
         )
     return named

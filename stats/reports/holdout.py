@@ -6,29 +6,31 @@ from typing import Any, Final
 from django.db.models import Q, QuerySet, Sum
 
 from plans.models import Plan
-from stats.analysis.holdout import Measurement, Sums, measure
+from stats.analysis.holdout import GroupSums, HoldoutMeasurement, measure_savings
 from stats.models.holdout import Held
-from stats.reports.rollup_query import FULL_ONLY, Wanted
-from stats.time_grains import DAY, floor
+from stats.reports.rollup_query import FULL_CUT_COLUMNS, RollupQuery
+from stats.time_grains import DAY, floor_to_grain
 
-_SIDES: Final = ("share", "held", "replicate")
-_TOTALS: Final = {
+_SIDE_COLUMNS: Final = ("share", "held", "replicate")
+_TOTAL_EXPRESSIONS: Final = {
     f"sum_{name}": Sum(name) for name in ("requests", "priced", "cost", "would", "size")
 }
 
 
-def measured(wanted: Wanted) -> Measurement | None:
+def measure_holdout(wanted: RollupQuery) -> HoldoutMeasurement | None:
     """Of whole days (UTC).
 
     None where nothing was held out and no plan in question has a holdout, or where a key, route or
     model is asked for: the sides are compared by plan. One query, two where there is nothing.
     """
-    if any(getattr(wanted, name) is not None for name in FULL_ONLY):
+    if any(getattr(wanted, name) is not None for name in FULL_CUT_COLUMNS):
         return None
-    rows: list[dict[str, Any]] = list(_days(wanted).values(*_SIDES).annotate(**_TOTALS))
+    rows: list[dict[str, Any]] = list(
+        _filter_days(wanted).values(*_SIDE_COLUMNS).annotate(**_TOTAL_EXPRESSIONS)
+    )
     sums = [
-        Sums(
-            **{name: row[name] for name in _SIDES},
+        GroupSums(
+            **{name: row[name] for name in _SIDE_COLUMNS},
             requests=row["sum_requests"],
             priced=row["sum_priced"],
             cost=float(row["sum_cost"]),
@@ -37,12 +39,12 @@ def measured(wanted: Wanted) -> Measurement | None:
         )
         for row in rows
     ]
-    return measure(sums) if sums or _held_out(wanted) else None
+    return measure_savings(sums) if sums or _has_holdout_plan(wanted) else None
 
 
-def _days(wanted: Wanted) -> QuerySet[Held]:
+def _filter_days(wanted: RollupQuery) -> QuerySet[Held]:
     conditions = {
-        "at__gte": wanted.start and floor(wanted.start, DAY),
+        "at__gte": wanted.start and floor_to_grain(wanted.start, DAY),
         "at__lt": wanted.end,
         "tenant_id": wanted.tenant_id,
         "plan_id": wanted.plan_id,
@@ -52,7 +54,7 @@ def _days(wanted: Wanted) -> QuerySet[Held]:
     ).order_by()
 
 
-def _held_out(wanted: Wanted) -> bool:
+def _has_holdout_plan(wanted: RollupQuery) -> bool:
     """Whether a plan in question holds anything out now."""
     plans = Plan.objects.filter(holdout__gt=0, mode=Plan.Mode.ACTIVE)
     if wanted.plan_id is not None:

@@ -11,43 +11,45 @@ from typing import Final
 from django.db.models import Q, Sum
 from django.db.models.functions import Trunc
 
-from stats.analysis.latency_buckets import percentiles
-from stats.models.rollups import COUNTED, Tally
-from stats.reports.filters import Asked
-from stats.time_grains import DAY, HOUR, STEPS, floor
+from stats.analysis.latency_buckets import compute_percentiles
+from stats.models.rollups import COUNTED_KIND, Tally
+from stats.reports.filters import ReportFilter
+from stats.time_grains import DAY, GRAIN_LENGTHS, HOUR, floor_to_grain
 
-HITS: Final = ("exact", "semantic")
+HIT_TIERS: Final = ("exact", "semantic")
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class LatencyPoint:
     """Milliseconds as (median, 99th percentile); None: no such request."""
 
     at: datetime
-    hit: list[float] | None
-    miss: list[float] | None
+    hit_ms: list[float] | None
+    miss_ms: list[float] | None
 
 
-def grain_of(asked: Asked) -> str:
+def choose_grain(asked: ReportFilter) -> str:
     return DAY if asked.granularity == DAY else HOUR
 
 
-def paces(asked: Asked) -> list[Pace]:
+def list_latency_points(asked: ReportFilter) -> list[LatencyPoint]:
     """Oldest first, quiet ones included. One query."""
-    grain = grain_of(asked)
-    at, found = floor(asked.start, grain), _found(asked, grain)
+    grain = choose_grain(asked)
+    at, found = floor_to_grain(asked.start, grain), _count_durations(asked, grain)
     whole = []
     while at < asked.end:
         whole.append(
-            Pace(
-                at, percentiles(found.get((at, True), {})), percentiles(found.get((at, False), {}))
+            LatencyPoint(
+                at,
+                compute_percentiles(found.get((at, True), {})),
+                compute_percentiles(found.get((at, False), {})),
             )
         )
-        at += STEPS[grain]
+        at += GRAIN_LENGTHS[grain]
     return whole
 
 
-def _found(asked: Asked, grain: str) -> dict[tuple[datetime, bool], Counter[int]]:
+def _count_durations(asked: ReportFilter, grain: str) -> dict[tuple[datetime, bool], Counter[int]]:
     """Durations as counts by bucket, of each time and of hits or misses."""
     of = {
         name: value
@@ -56,15 +58,15 @@ def _found(asked: Asked, grain: str) -> dict[tuple[datetime, bool], Counter[int]
     }
     rows = Tally.objects.filter(
         grain=grain,
-        kind=COUNTED,
+        kind=COUNTED_KIND,
         what="whole",
-        tier__in=(*HITS, "miss"),
-        at__gte=floor(asked.start, grain),
+        tier__in=(*HIT_TIERS, "miss"),
+        at__gte=floor_to_grain(asked.start, grain),
         at__lt=asked.end,
         **of,
     )
     found: dict[tuple[datetime, bool], Counter[int]] = {}
-    by = {"since": Trunc("at", grain, tzinfo=UTC), "hit": Q(tier__in=HITS)}
+    by = {"since": Trunc("at", grain, tzinfo=UTC), "hit": Q(tier__in=HIT_TIERS)}
     for since, hit, word, number in (
         rows.annotate(**by).values_list(*by, "word").annotate(sum=Sum("number")).order_by()
     ):

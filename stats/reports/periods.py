@@ -8,20 +8,20 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from plans.errors import Refusal
-from stats.time_grains import DAY, HOUR, MINUTE, STEPS, ceil, floor
+from plans.errors import ApiError
+from stats.time_grains import DAY, GRAIN_LENGTHS, HOUR, MINUTE, ceil_to_grain, floor_to_grain
 
-RANGES: Final = ("today", "24h", "7d", "30d", "90d", "month")
-MINUTES_KEPT: Final = timedelta(days=7)  # older ones may be gone; hours and days stay
-_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_TIME: Final = re.compile(
+RANGE_NAMES: Final = ("today", "24h", "7d", "30d", "90d", "month")
+MINUTE_RETENTION: Final = timedelta(days=7)  # older ones may be gone; hours and days stay
+_DATE_PATTERN: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_TIME_PATTERN: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?([Zz]|"
     r"[+-][0-9]{2}:[0-9]{2})?"
 )
-_YEARS: Final = range(2000, 2100)
+_ACCEPTED_YEARS: Final = range(2000, 2100)
 
 
-def period(
+def parse_period(
     params: Mapping[str, str], *, since: datetime | None = None
 ) -> tuple[datetime, datetime]:
     """Start and end. Without parameters: from `since` on, else the last 30 days.
@@ -32,82 +32,93 @@ def period(
     now = datetime.now(UTC)
     if named := params.get("range"):
         if params.get("from") or params.get("to"):
-            raise Refusal("Give either range, or from and to.", param="range")
-        return _range(named, now)
+            raise ApiError("Give either range, or from and to.", param="range")
+        return _parse_range(named, now)
     if params.get("from"):
-        return _between(params["from"], params.get("to", ""), now)
+        return _parse_bounds(params["from"], params.get("to", ""), now)
     if params.get("to"):
-        raise Refusal(
+        raise ApiError(
             (
                 "`to` needs a `from`: a date such as 2026-11-24, or a time such as "
                 "2026-11-24T13:00:00Z."
             ),
             param="from",
         )
-    return (floor(since, DAY), ceil(now, MINUTE)) if since else _range("30d", now)
+    return (
+        (floor_to_grain(since, DAY), ceil_to_grain(now, MINUTE))
+        if since
+        else _parse_range("30d", now)
+    )
 
 
-def minutes_gone(at: datetime) -> bool:
+def has_pruned_minutes(at: datetime) -> bool:
     """Whether roll-ups by the minute may be gone from there."""
-    return at < datetime.now(UTC) - MINUTES_KEPT
+    return at < datetime.now(UTC) - MINUTE_RETENTION
 
 
-def _range(named: str, now: datetime) -> tuple[datetime, datetime]:
+def _parse_range(named: str, now: datetime) -> tuple[datetime, datetime]:
     """Up to now: to the end of this minute, or of this hour where the period before it is older
     than minutes are kept."""
-    today = floor(now, DAY)
+    today = floor_to_grain(now, DAY)
     starts = {"today": today, "month": today.replace(day=1)} | {
         f"{days}d": today - timedelta(days=days - 1) for days in (7, 30, 90)
     }
     if named == "24h":
-        return ceil(now, MINUTE) - timedelta(days=1), ceil(now, MINUTE)
+        return ceil_to_grain(now, MINUTE) - timedelta(days=1), ceil_to_grain(now, MINUTE)
     if named not in starts:
-        raise Refusal(f"Unknown range. Accepted: {', '.join(RANGES)}.", param="range")
+        raise ApiError(f"Unknown range. Accepted: {', '.join(RANGE_NAMES)}.", param="range")
     start = starts[named]
-    end = ceil(now, HOUR if minutes_gone(start - (now - start) - STEPS[HOUR]) else MINUTE)
-    return start, max(end, start + STEPS[MINUTE])
+    end = ceil_to_grain(
+        now, HOUR if has_pruned_minutes(start - (now - start) - GRAIN_LENGTHS[HOUR]) else MINUTE
+    )
+    return start, max(end, start + GRAIN_LENGTHS[MINUTE])
 
 
-def _between(first: str, last: str, now: datetime) -> tuple[datetime, datetime]:
-    start, end = _moment(first, "from"), _moment(last, "to") if last else ceil(now, MINUTE)
+def _parse_bounds(first: str, last: str, now: datetime) -> tuple[datetime, datetime]:
+    start, end = (
+        _parse_moment(first, "from"),
+        _parse_moment(last, "to") if last else ceil_to_grain(now, MINUTE),
+    )
     if start >= end:
-        raise Refusal(
+        raise ApiError(
             "The period is upside down or empty: `to` must be at least a minute after `from`.",
             param="to" if last else "from",
         )
     for name, at in (("from", start), ("to", end)):
-        if at != floor(at, HOUR) and minutes_gone(at):
-            days = MINUTES_KEPT.days
-            raise Refusal(
+        if at != floor_to_grain(at, HOUR) and has_pruned_minutes(at):
+            days = MINUTE_RETENTION.days
+            raise ApiError(
                 (
                     f"`{name}` is more than {days} days ago, where only whole hours are "
-                    f"kept: {_hours(at)}."
+                    f"kept: {_suggest_hours(at)}."
                 ),
                 param=name,
             )
     return start, end
 
 
-def _hours(at: datetime) -> str:
-    return f"use {floor(at, HOUR):%Y-%m-%dT%H:%MZ} or {ceil(at, HOUR):%Y-%m-%dT%H:%MZ}"
+def _suggest_hours(at: datetime) -> str:
+    before, after = floor_to_grain(at, HOUR), ceil_to_grain(at, HOUR)
+    return f"use {before:%Y-%m-%dT%H:%MZ} or {after:%Y-%m-%dT%H:%MZ}"
 
 
-def _moment(text: str, name: str) -> datetime:
+def _parse_moment(text: str, name: str) -> datetime:
     """A date is its first moment, or as `to` its end; a time without an offset is UTC."""
-    whole_day = bool(_DATE.fullmatch(text))
+    whole_day = bool(_DATE_PATTERN.fullmatch(text))
     try:
-        if not whole_day and not _TIME.fullmatch(text):
+        if not whole_day and not _TIME_PATTERN.fullmatch(text):
             raise ValueError
         at = datetime.fromisoformat(text.upper())
-        at = floor(at if at.tzinfo else at.replace(tzinfo=UTC), MINUTE)
+        at = floor_to_grain(at if at.tzinfo else at.replace(tzinfo=UTC), MINUTE)
     except (ValueError, OverflowError):
         at = datetime.min.replace(tzinfo=UTC)
-    if at.year not in _YEARS:
-        raise Refusal(
+    if at.year not in _ACCEPTED_YEARS:
+        raise ApiError(
             (
                 f"`{name}` must be a date such as 2026-11-24 or an RFC 3339 time such as "
-                f"2026-11-24T13:00:00Z (a plus sign in a URL is %2B), of the years {_YEARS.start} "
-                f"to {_YEARS.stop - 1}."
+                "2026-11-24T13:00:00Z (a plus sign in a URL is %2B), of the years "
+                f"{_ACCEPTED_YEARS.start} "
+                f"to {_ACCEPTED_YEARS.stop - 1}."
             ),
             param=name,
         )

@@ -10,65 +10,65 @@ from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
-from plans.errors import Refusal
+from plans.errors import ApiError
 from stats.events import Outcome, Tier
 from stats.models.requests import RequestEvent
-from stats.reports.filters import Asked
-from stats.reports.unknown_plans import unknown_plan_requests
+from stats.reports.filters import ReportFilter
+from stats.reports.unknown_plans import query_unknown_plan_requests
 
-PAGE: Final = 50
-LATEST: Final = 10
+PAGE_SIZE: Final = 50
+LATEST_COUNT: Final = 10
 # Requests among which filters look for a page: a rare one does not make the page slow.
-LOOKED: Final = 5_000
-NAMES: Final = ("tier", "outcome", "before", "unknown_plan")
+MAX_SEARCHED_ROWS: Final = 5_000
+LIST_PARAMETERS: Final = ("tier", "outcome", "before", "unknown_plan")
 TIERS: Final = get_args(Tier)
 OUTCOMES: Final = get_args(Outcome)
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class RequestPage:
     """`older`: what `before` is on the next page, "" on the last;
     `searched`: there may be more, further back than was looked."""
 
     rows: list[RequestEvent]
-    older: str = ""
-    searched: bool = False
+    older_cursor: str = ""
+    is_search_limited: bool = False
 
 
-def latest(asked: Asked) -> list[RequestEvent]:
-    return page(asked, tier="", outcome="", before=None, size=LATEST).rows
+def list_latest_requests(asked: ReportFilter) -> list[RequestEvent]:
+    return read_page(asked, tier="", outcome="", before=None, size=LATEST_COUNT).rows
 
 
-def listed(asked: Asked, params: Mapping[str, str]) -> Page:
+def list_requests(asked: ReportFilter, params: Mapping[str, str]) -> RequestPage:
     """With the filters `tier`, `outcome`, `before` (a request's id) and `unknown_plan` (a name)
     of the URL. Raises Refusal."""
     for name, accepted in (("tier", TIERS), ("outcome", OUTCOMES)):
         if params.get(name) and params[name] not in accepted:
-            raise Refusal(f"Unknown {name}. Accepted: {', '.join(accepted)}.", param=name)
+            raise ApiError(f"Unknown {name}. Accepted: {', '.join(accepted)}.", param=name)
     unknown = params.get("unknown_plan", "")
-    return page(
+    return read_page(
         asked,
         tier=params.get("tier", ""),
         outcome=params.get("outcome", ""),
-        before=_before(params.get("before", ""), asked.tenant_id),
-        among=unknown_plan_requests(asked, unknown) if unknown else None,
+        before=_find_cursor_row(params.get("before", ""), asked.tenant_id),
+        among=query_unknown_plan_requests(asked, unknown) if unknown else None,
     )
 
 
-def page(
-    asked: Asked,
+def read_page(
+    asked: ReportFilter,
     *,
     tier: str,
     outcome: str,
     before: RequestEvent | None,
-    size: int = PAGE,
+    size: int = PAGE_SIZE,
     among: QuerySet[RequestEvent] | None = None,
-) -> Page:
+) -> RequestPage:
     """Read along the index of the plan or tenant;
     what it does not know of is looked for among the next `LOOKED` requests. `among`: these
     requests, in place of those with a plan."""
     rows = (
-        replace(asked.wanted, key_id=None, route=None, model=None).events()
+        replace(asked.rollup_query, key_id=None, route=None, model=None).query_events()
         if among is None
         else among
     )
@@ -87,24 +87,27 @@ def page(
     filters = {name: value for name, value in named.items() if value is not None}
     if not filters:
         found = list(rows[: size + 1])
-        return Page(found[:size], str(found[size - 1].event_id) if len(found) > size else "")
-    nearest = rows.values("event_id")[:LOOKED]
+        return RequestPage(found[:size], str(found[size - 1].event_id) if len(found) > size else "")
+    nearest = rows.values("event_id")[:MAX_SEARCHED_ROWS]
     found = list(
         RequestEvent.objects.filter(event_id__in=nearest, **filters).order_by("-at", "-event_id")[
             : size + 1
         ]
     )
     if len(found) > size:
-        return Page(found[:size], str(found[size - 1].event_id))
-    return _searched(rows, found)
+        return RequestPage(found[:size], str(found[size - 1].event_id))
+    return _build_searched_page(rows, found)
 
 
-def _searched(rows: QuerySet[RequestEvent], found: list[RequestEvent]) -> Page:
-    last = next(iter(rows.values_list("event_id", flat=True)[LOOKED - 1 : LOOKED]), None)
-    return Page(found, str(last or ""), searched=last is not None)
+def _build_searched_page(rows: QuerySet[RequestEvent], found: list[RequestEvent]) -> RequestPage:
+    last = next(
+        iter(rows.values_list("event_id", flat=True)[MAX_SEARCHED_ROWS - 1 : MAX_SEARCHED_ROWS]),
+        None,
+    )
+    return RequestPage(found, str(last or ""), is_search_limited=last is not None)
 
 
-def _before(text: str, tenant_id: int | None) -> RequestEvent | None:
+def _find_cursor_row(text: str, tenant_id: int | None) -> RequestEvent | None:
     """One of the tenant's. Raises Refusal."""
     if not text:
         return None
@@ -114,7 +117,7 @@ def _before(text: str, tenant_id: int | None) -> RequestEvent | None:
     except ValueError:
         row = None
     if row is None:
-        raise Refusal(
+        raise ApiError(
             "`before` must be the id of a request, as the link to older ones has it.",
             param="before",
         )

@@ -8,17 +8,33 @@ from typing import Any, Final
 from django.db.models import Q, QuerySet
 
 from stats.models.requests import RequestEvent
-from stats.models.rollups import FULL, PLAN, REFUSED, UNPLANNED, Pruned, Rollup, Tally
-from stats.request_ids import made
-from stats.time_grains import DAY, HOUR, MINUTE, Span, ceil, floor, spans
+from stats.models.rollups import (
+    FULL_CUT,
+    PLAN_CUT,
+    REFUSED_KIND,
+    UNPLANNED_KIND,
+    Pruned,
+    Rollup,
+    Tally,
+)
+from stats.request_ids import build_time_conditions
+from stats.time_grains import (
+    DAY,
+    HOUR,
+    MINUTE,
+    GrainSpan,
+    ceil_to_grain,
+    floor_to_grain,
+    split_into_spans,
+)
 
-FULL_ONLY = ("key_id", "route", "model")  # columns of the full cut alone
-RECENTLY: Final = timedelta(days=1)  # what is younger is never forgotten
-COLUMNS = ("tenant_id", "plan_id", *FULL_ONLY)
+FULL_CUT_COLUMNS = ("key_id", "route", "model")  # columns of the full cut alone
+MIN_RETENTION: Final = timedelta(days=1)  # what is younger is never forgotten
+FILTER_COLUMNS = ("tenant_id", "plan_id", *FULL_CUT_COLUMNS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class RollupQuery:
     """Requests made from `start` on and before `end` (UTC, None: open), of the tenant, plan, key,
     route and model named; None: of any. Those without a plan are left out."""
 
@@ -30,59 +46,63 @@ class Wanted:
     route: str | None = None
     model: str | None = None
 
-    def rollups(self, *, grain: str = "", by: tuple[str, ...] = ()) -> QuerySet[Rollup]:
+    def query_rollups(self, *, grain: str = "", by: tuple[str, ...] = ()) -> QuerySet[Rollup]:
         """Rows that together hold each request once, none coarser than that grain,
         with the columns `by` to group by."""
-        names = [name for name in FULL_ONLY if getattr(self, name) is not None or name in by]
-        start, end = outwards(self.start, self._past)
+        names = [name for name in FULL_CUT_COLUMNS if getattr(self, name) is not None or name in by]
+        start, end = widen_to_kept_grains(self.start, self._past_end)
         rows = Rollup.objects.filter(
-            _within(spans(start, end, grain or DAY)),
-            cut=FULL if names else PLAN,
-            **self._of(COLUMNS),
+            _build_span_condition(split_into_spans(start, end, grain or DAY)),
+            cut=FULL_CUT if names else PLAN_CUT,
+            **self._build_conditions(FILTER_COLUMNS),
         )
-        return rows.exclude(kind__in=(UNPLANNED, REFUSED)).order_by()
+        return rows.exclude(kind__in=(UNPLANNED_KIND, REFUSED_KIND)).order_by()
 
-    def tallies(self) -> QuerySet[Tally]:
+    def query_count_rollups(self) -> QuerySet[Tally]:
         """Of whole hours at least, and whatever the key, route and model: nothing finer is kept."""
-        start, end = outwards(
-            self.start and floor(self.start, HOUR), self._past and ceil(self._past, HOUR)
+        start, end = widen_to_kept_grains(
+            self.start and floor_to_grain(self.start, HOUR),
+            self._past_end and ceil_to_grain(self._past_end, HOUR),
         )
         return Tally.objects.filter(
-            _within(spans(start, end)), **self._of(("tenant_id", "plan_id"))
+            _build_span_condition(split_into_spans(start, end)),
+            **self._build_conditions(("tenant_id", "plan_id")),
         ).order_by()
 
-    def events(self) -> QuerySet[RequestEvent]:
+    def query_events(self) -> QuerySet[RequestEvent]:
         """The requests themselves."""
         return RequestEvent.objects.filter(
-            plan_id__isnull=False, **made(self.start, self.end), **self._of(COLUMNS)
+            plan_id__isnull=False,
+            **build_time_conditions(self.start, self.end),
+            **self._build_conditions(FILTER_COLUMNS),
         )
 
     @property
-    def _past(self) -> datetime | None:
+    def _past_end(self) -> datetime | None:
         """The end, unless it lies ahead: that cuts nothing off."""
         return self.end if self.end and self.end <= datetime.now(UTC) else None
 
-    def _of(self, names: tuple[str, ...]) -> dict[str, Any]:
+    def _build_conditions(self, names: tuple[str, ...]) -> dict[str, Any]:
         return {name: value for name in names if (value := getattr(self, name)) is not None}
 
 
-def outwards(
+def widen_to_kept_grains(
     start: datetime | None, end: datetime | None
 ) -> tuple[datetime | None, datetime | None]:
     """The period, with ends that lie where minutes or hours are no longer kept moved out
     to the next that is."""
-    recently = datetime.now(UTC) - RECENTLY
-    if all(at is None or at >= recently or floor(at, DAY) == at for at in (start, end)):
+    recently = datetime.now(UTC) - MIN_RETENTION
+    if all(at is None or at >= recently or floor_to_grain(at, DAY) == at for at in (start, end)):
         return start, end
     forgotten = dict(Pruned.objects.filter(what__in=(MINUTE, HOUR)).values_list("what", "before"))
     for fine, coarse in ((MINUTE, HOUR), (HOUR, DAY)):
         if (before := forgotten.get(fine)) is not None:
-            start = floor(start, coarse) if start and start < before else start
-            end = ceil(end, coarse) if end and end < before else end
+            start = floor_to_grain(start, coarse) if start and start < before else start
+            end = ceil_to_grain(end, coarse) if end and end < before else end
     return start, end
 
 
-def _within(found: list[Span]) -> Q:
+def _build_span_condition(found: list[GrainSpan]) -> Q:
     either = Q()
     for span in found:
         bounds = {"grain": span.grain, "at__gte": span.start, "at__lt": span.end}

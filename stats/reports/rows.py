@@ -9,13 +9,13 @@ from typing import Any, Final
 
 from rest_framework import serializers
 
-from stats.reports.filters import Asked
-from stats.reports.series import cells, groups, points
+from stats.reports.filters import ReportFilter
+from stats.reports.series import list_group_points, list_groups, list_points
 from stats.reports.totals import Totals
-from stats.time_grains import STEPS
+from stats.time_grains import GRAIN_LENGTHS
 
-Row = dict[str, str | int | None]
-COUNTS: Final[Mapping[str, Callable[[Totals], int]]] = {
+ReportRow = dict[str, str | int | None]
+COUNT_COLUMNS: Final[Mapping[str, Callable[[Totals], int]]] = {
     "requests": lambda totals: totals.requests,
     "cache_hits": lambda totals: totals.hits,
     "exact_hits": lambda totals: totals.exact,
@@ -36,7 +36,7 @@ COUNTS: Final[Mapping[str, Callable[[Totals], int]]] = {
     "tokens_saved_semantic": lambda totals: totals.tokens_saved_semantic,
     "tokens_saved_compression": lambda totals: totals.tokens_saved_compression,
 }
-DOLLARS: Final[Mapping[str, Callable[[Totals], Decimal | None]]] = {
+DOLLAR_COLUMNS: Final[Mapping[str, Callable[[Totals], Decimal | None]]] = {
     "would_usd": lambda totals: totals.would_cost,
     "billed_usd": lambda totals: totals.billed_cost,
     "spent_usd": lambda totals: totals.spent_cost,
@@ -63,8 +63,8 @@ class RowSerializer(serializers.Serializer[Any]):
             ),
             "name": serializers.CharField(required=False),
         }
-        counts = {name: serializers.IntegerField() for name in COUNTS}
-        dollars = {name: serializers.CharField(allow_null=True) for name in DOLLARS}
+        counts = {name: serializers.IntegerField() for name in COUNT_COLUMNS}
+        dollars = {name: serializers.CharField(allow_null=True) for name in DOLLAR_COLUMNS}
         return {
             "from": serializers.DateTimeField(),
             "to": serializers.DateTimeField(),
@@ -74,52 +74,61 @@ class RowSerializer(serializers.Serializer[Any]):
         }
 
 
-def series_rows(asked: Asked) -> list[Row]:
+def build_series_rows(asked: ReportFilter) -> list[ReportRow]:
     """Oldest first; by group too where one is asked for, and then without those that are quiet.
 
     Raises Refusal as `series.points` does.
     """
     if asked.group_by:
         return [
-            _row(*_part(asked, cell.at), cell.totals, (cell.id, cell.name)) for cell in cells(asked)
+            _build_row(*_clip_to_period(asked, cell.at), cell.totals, (cell.id, cell.name))
+            for cell in list_group_points(asked)
         ]
-    return [_row(*_part(asked, point.at), point.totals) for point in points(asked)]
-
-
-def group_rows(asked: Asked) -> list[Row]:
-    """Of the whole period: groups that lost money first, then those that saved most."""
     return [
-        _row(asked.start, asked.end, group.totals, (group.id, group.name))
-        for group in groups(asked)
+        _build_row(*_clip_to_period(asked, point.at), point.totals) for point in list_points(asked)
     ]
 
 
-def whole_row(asked: Asked, totals: Totals) -> Row:
-    return _row(asked.start, asked.end, totals)
+def build_group_rows(asked: ReportFilter) -> list[ReportRow]:
+    """Of the whole period: groups that lost money first, then those that saved most."""
+    return [
+        _build_row(asked.start, asked.end, group.totals, (group.id, group.name))
+        for group in list_groups(asked)
+    ]
 
 
-def columns(asked: Asked) -> list[str]:
+def build_total_row(asked: ReportFilter, totals: Totals) -> ReportRow:
+    return _build_row(asked.start, asked.end, totals)
+
+
+def list_columns(asked: ReportFilter) -> list[str]:
     """The names of a row's values, in order."""
-    return ["from", "to", *(("group", "name") if asked.group_by else ()), *COUNTS, *DOLLARS]
+    return [
+        "from",
+        "to",
+        *(("group", "name") if asked.group_by else ()),
+        *COUNT_COLUMNS,
+        *DOLLAR_COLUMNS,
+    ]
 
 
-def _part(asked: Asked, at: datetime) -> tuple[datetime, datetime]:
+def _clip_to_period(asked: ReportFilter, at: datetime) -> tuple[datetime, datetime]:
     """What of a point lies within the period."""
-    return max(at, asked.start), min(at + STEPS[asked.granularity], asked.end)
+    return max(at, asked.start), min(at + GRAIN_LENGTHS[asked.granularity], asked.end)
 
 
-def _row(
+def _build_row(
     start: datetime, end: datetime, totals: Totals, group: tuple[str, str] | None = None
-) -> Row:
-    named: Row = {"group": group[0], "name": group[1]} if group else {}
-    counts = {name: value(totals) for name, value in COUNTS.items()}
-    dollars = {name: _text(value(totals)) for name, value in DOLLARS.items()}
-    return {"from": _utc(start), "to": _utc(end), **named, **counts, **dollars}
+) -> ReportRow:
+    named: ReportRow = {"group": group[0], "name": group[1]} if group else {}
+    counts = {name: value(totals) for name, value in COUNT_COLUMNS.items()}
+    dollars = {name: _format_dollars(value(totals)) for name, value in DOLLAR_COLUMNS.items()}
+    return {"from": _format_utc(start), "to": _format_utc(end), **named, **counts, **dollars}
 
 
-def _utc(at: datetime) -> str:
+def _format_utc(at: datetime) -> str:
     return f"{at:%Y-%m-%dT%H:%M:%SZ}"
 
 
-def _text(dollars: Decimal | None) -> str | None:
+def _format_dollars(dollars: Decimal | None) -> str | None:
     return None if dollars is None else f"{dollars:f}"

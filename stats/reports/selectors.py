@@ -10,51 +10,53 @@ from datetime import UTC, datetime, timedelta
 from django.db.models import Count, F, Min, Q, Sum
 
 from plans.models import Plan, Tenant
-from stats.ledger.backlog import outcome_unknown
-from stats.models.rollups import COUNTED, PLAN, UNPLANNED, Rollup
-from stats.reports.rollup_query import Wanted
-from stats.time_grains import HOUR, floor
+from stats.ledger.backlog import find_unknown_outcomes
+from stats.models.rollups import COUNTED_KIND, PLAN_CUT, UNPLANNED_KIND, Rollup
+from stats.reports.rollup_query import RollupQuery
+from stats.time_grains import HOUR, floor_to_grain
 
-LATELY = timedelta(days=7)
-LATEST = 10_000  # requests, so that a busy plan is looked at in milliseconds
+TURNS_PERIOD = timedelta(days=7)
+MAX_LATEST_REQUESTS = 10_000  # requests, so that a busy plan is looked at in milliseconds
 
 
 @dataclass(frozen=True, slots=True)
-class Reasons:
+class ReasonCounts:
     """Why requests were not answered from a cache, and which tools failed them: counts by word."""
 
-    bypassed: dict[str, int]
-    missed: dict[str, int]
-    hit: dict[str, int]
+    bypass_reasons: dict[str, int]
+    miss_reasons: dict[str, int]
+    hit_reasons: dict[str, int]
     failures: dict[str, int]
 
 
-def wanted_of(plan: Plan, owner: Tenant | None, *, start: datetime | None = None) -> Wanted:
+def build_plan_query(
+    plan: Plan, owner: Tenant | None, *, start: datetime | None = None
+) -> RollupQuery:
     """The plan's requests; for a tenant, only its own."""
-    return Wanted(start=start, plan_id=plan.pk, tenant_id=owner.pk if owner else None)
+    return RollupQuery(start=start, plan_id=plan.pk, tenant_id=owner.pk if owner else None)
 
 
-def turns(plan_id: int) -> tuple[int, int]:
+def count_later_turns(plan_id: int) -> tuple[int, int]:
     """Of the plan's latest requests: how many there were,
     and how many had earlier turns of their chat's user."""
-    wanted = Wanted(start=datetime.now(UTC) - LATELY, plan_id=plan_id)
-    latest = wanted.events().order_by("-at").values("turns")[:LATEST]
+    wanted = RollupQuery(start=datetime.now(UTC) - TURNS_PERIOD, plan_id=plan_id)
+    latest = wanted.query_events().order_by("-at").values("turns")[:MAX_LATEST_REQUESTS]
     counted = latest.aggregate(requests=Count("turns"), later=Count("turns", filter=Q(turns__gt=1)))
     return counted["requests"], counted["later"]
 
 
-def reasons(wanted: Wanted) -> Reasons:
+def count_reasons(wanted: RollupQuery) -> ReasonCounts:
     """One query over the requests that count."""
     by_tier: dict[str, Counter[str]] = {
         tier: Counter() for tier in ("exact", "semantic", "miss", "bypass")
     }
     failures: Counter[str] = Counter()
-    noted = wanted.tallies().filter(kind=COUNTED, what__in=("reason", "failure"))
+    noted = wanted.query_count_rollups().filter(kind=COUNTED_KIND, what__in=("reason", "failure"))
     for what, tier, word, number in noted.values_list("what", "tier", "word").annotate(
         Sum("number")
     ):
         (failures if what == "failure" else by_tier[tier])[word] += number
-    return Reasons(
+    return ReasonCounts(
         dict(by_tier["bypass"]),
         dict(by_tier["miss"]),
         dict(by_tier["exact"] + by_tier["semantic"]),
@@ -62,7 +64,7 @@ def reasons(wanted: Wanted) -> Reasons:
     )
 
 
-def unknown_of(wanted: Wanted) -> int:
+def count_unknown_outcomes(wanted: RollupQuery) -> int:
     """Within the period, of the tenant and plan. Attempts name no key and no route."""
     conditions = {
         "at__gte": wanted.start,
@@ -71,35 +73,37 @@ def unknown_of(wanted: Wanted) -> int:
         "plan_id": wanted.plan_id,
     }
     return (
-        outcome_unknown()
+        find_unknown_outcomes()
         .filter(**{name: value for name, value in conditions.items() if value is not None})
         .count()
     )
 
 
-def unpriced(wanted: Wanted) -> dict[str, int]:
+def count_unpriced_models(wanted: RollupQuery) -> dict[str, int]:
     """Models without a price, the busiest first, and how many requests that count they answered:
     in no sum of money."""
     rows = (
-        wanted.rollups(by=("model",))
-        .filter(kind=COUNTED)
+        wanted.query_rollups(by=("model",))
+        .filter(kind=COUNTED_KIND)
         .values_list("model")
         .annotate(missing=Sum(F("requests") - F("priced") - F("bill_unknown")))
     )
     return dict(rows.filter(missing__gt=0).order_by("-missing", "model"))
 
 
-def since(wanted: Wanted) -> datetime | None:
+def find_first_day(wanted: RollupQuery) -> datetime | None:
     """The day of the first of these requests."""
-    first: datetime | None = wanted.rollups().aggregate(first=Min("at"))["first"]
+    first: datetime | None = wanted.query_rollups().aggregate(first=Min("at"))["first"]
     return first
 
 
-def unplanned(start: datetime, *, end: datetime | None = None, tenant_id: int | None = None) -> int:
+def count_unplanned_requests(
+    start: datetime, *, end: datetime | None = None, tenant_id: int | None = None
+) -> int:
     """How many requests that finished well named no plan, of whole hours."""
     named = {"at__lt": end, "tenant_id": tenant_id}
     of = {name: value for name, value in named.items() if value is not None}
     rows = Rollup.objects.filter(
-        grain=HOUR, cut=PLAN, kind=UNPLANNED, at__gte=floor(start, HOUR), **of
+        grain=HOUR, cut=PLAN_CUT, kind=UNPLANNED_KIND, at__gte=floor_to_grain(start, HOUR), **of
     )
     return int(rows.aggregate(found=Sum("requests", default=0))["found"])

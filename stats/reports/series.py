@@ -14,13 +14,13 @@ from django.db.models.functions import Trunc
 
 from plans.models import Plan, Tenant, VirtualKey
 from stats.models.rollups import Rollup
-from stats.reports.filters import Asked, bounded
-from stats.reports.rollup_query import FULL_ONLY
-from stats.reports.totals import Totals, expressions, totals_of
-from stats.time_grains import STEPS, floor
+from stats.reports.filters import ReportFilter, check_point_count
+from stats.reports.rollup_query import FULL_CUT_COLUMNS
+from stats.reports.totals import Totals, build_expressions, build_totals
+from stats.time_grains import GRAIN_LENGTHS, floor_to_grain
 
 # The column that tells the groups apart, and the one that names them.
-_COLUMNS: Final = {
+_GROUP_COLUMNS: Final = {
     "tenant": ("tenant_id", "tenant"),
     "plan": ("plan_id", "plan"),
     "key": ("key_id", "key"),
@@ -31,7 +31,7 @@ _COLUMNS: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
+class SeriesPoint:
     """The minute, hour or day that starts there;
     the first and last hold what of them lies within the period."""
 
@@ -40,7 +40,7 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class GroupTotals:
     """`id`: what the filter of the same name takes (a tenant's slug, the number of a plan
     or key, else the name); "": none."""
 
@@ -50,7 +50,7 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class GroupPoint:
     """One group's part of one point."""
 
     at: datetime
@@ -59,39 +59,44 @@ class Cell:
     totals: Totals
 
 
-def points(asked: Asked) -> list[Point]:
+def list_points(asked: ReportFilter) -> list[SeriesPoint]:
     """Oldest first, quiet ones included.
 
     Totals have no durations. Raises Refusal for more than `asked.MAX_POINTS`.
     """
-    step, at = STEPS[bounded(asked).granularity], floor(asked.start, asked.granularity)
-    found = {row["since"]: totals_of(row) for row in _rows(asked, since=_since(asked))}
+    step, at = (
+        GRAIN_LENGTHS[check_point_count(asked).granularity],
+        floor_to_grain(asked.start, asked.granularity),
+    )
+    found = {
+        row["since"]: build_totals(row) for row in _query_rows(asked, since=_truncate_time(asked))
+    }
     whole = []
     while at < asked.end:
-        whole.append(Point(at, found.get(at, Totals())))
+        whole.append(SeriesPoint(at, found.get(at, Totals())))
         at += step
     return whole
 
 
-def groups(asked: Asked) -> list[Group]:
+def list_groups(asked: ReportFilter) -> list[GroupTotals]:
     """By `asked.group_by`: those that lost money first, then those that saved most.
 
     Totals have no durations.
     """
-    return rankings(asked, [asked.group_by])[asked.group_by]
+    return rank_groups(asked, [asked.group_by])[asked.group_by]
 
 
-def rankings(asked: Asked, names: Sequence[str]) -> dict[str, list[Group]]:
+def rank_groups(asked: ReportFilter, names: Sequence[str]) -> dict[str, list[GroupTotals]]:
     """`groups` by each of these names.
 
     One query for those that one cut tells apart: reading the rows takes the time, not adding up.
     """
-    found: dict[str, list[Group]] = {}
-    full = [name for name in names if _COLUMNS[name][0] in FULL_ONLY]
+    found: dict[str, list[GroupTotals]] = {}
+    full = [name for name in names if _GROUP_COLUMNS[name][0] in FULL_CUT_COLUMNS]
     for part in (full, [name for name in names if name not in full]):
-        columns = {name: _COLUMNS[name] for name in part}
+        columns = {name: _GROUP_COLUMNS[name] for name in part}
         rows = (
-            asked.wanted.rollups(by=tuple(column for column, _ in columns.values()))
+            asked.rollup_query.query_rollups(by=tuple(column for column, _ in columns.values()))
             if part
             else Rollup.objects.none()
         )
@@ -101,14 +106,17 @@ def rankings(asked: Asked, names: Sequence[str]) -> dict[str, list[Group]]:
             if title != column
         }
         values = {f"{name}_value": F(column) for name, (column, _) in columns.items()}
-        sums = list(rows.annotate(**values).values(*values).annotate(**titles, **expressions()))
+        sums = list(
+            rows.annotate(**values).values(*values).annotate(**titles, **build_expressions())
+        )
         found |= {
-            name: _grouped(replace(asked, group_by=name), _folded(sums, name)) for name in part
+            name: _build_groups(replace(asked, group_by=name), _merge_rows(sums, name))
+            for name in part
         }
     return {name: found[name] for name in names}
 
 
-def _folded(rows: Iterable[dict[str, Any]], name: str) -> list[dict[str, Any]]:
+def _merge_rows(rows: Iterable[dict[str, Any]], name: str) -> list[dict[str, Any]]:
     """Rows of several groupings, added up to those of one."""
     found: dict[Any, dict[str, Any]] = {}
     for row in rows:
@@ -120,12 +128,12 @@ def _folded(rows: Iterable[dict[str, Any]], name: str) -> list[dict[str, Any]]:
         found[mine["value"]] = (
             mine
             if known is None
-            else {each: _either(each, known[each], mine[each]) for each in mine}
+            else {each: _merge_values(each, known[each], mine[each]) for each in mine}
         )
     return list(found.values())
 
 
-def _either(name: str, one: Any, other: Any) -> Any:
+def _merge_values(name: str, one: Any, other: Any) -> Any:
     """Both values of a column in one; None is that of no row."""
     if name == "value" or one is None or other is None:
         return other if one is None else one
@@ -134,42 +142,48 @@ def _either(name: str, one: Any, other: Any) -> Any:
     return max(one, other) if name in ("sum_last", "title") else one + other
 
 
-def _grouped(asked: Asked, rows: list[dict[str, Any]]) -> list[Group]:
-    label = _labels(asked, rows)
-    found = [Group(*label(row), totals_of(row)) for row in rows]
-    return sorted(found, key=_rank)
+def _build_groups(asked: ReportFilter, rows: list[dict[str, Any]]) -> list[GroupTotals]:
+    label = _build_labeler(asked, rows)
+    found = [GroupTotals(*label(row), build_totals(row)) for row in rows]
+    return sorted(found, key=_build_rank_key)
 
 
-def _rank(group: Group) -> tuple[bool, Decimal, int, str, str]:
+def _build_rank_key(group: GroupTotals) -> tuple[bool, Decimal, int, str, str]:
     """A loss must be acted on, so the largest comes first; then what saved most."""
     saved = group.totals.saved or Decimal(0)
     lost = saved < 0
     return (not lost, saved if lost else -saved, -group.totals.requests, group.name, group.id)
 
 
-def cells(asked: Asked) -> list[Cell]:
+def list_group_points(asked: ReportFilter) -> list[GroupPoint]:
     """Groups by point, oldest first, quiet ones left out. Raises Refusal as `points` does."""
-    rows = _rows(bounded(asked), since=_since(asked), value=F(_COLUMNS[asked.group_by][0]))
-    label = _labels(asked, rows)
-    found = [Cell(row["since"], *label(row), totals_of(row)) for row in rows]
+    rows = _query_rows(
+        check_point_count(asked),
+        since=_truncate_time(asked),
+        value=F(_GROUP_COLUMNS[asked.group_by][0]),
+    )
+    label = _build_labeler(asked, rows)
+    found = [GroupPoint(row["since"], *label(row), build_totals(row)) for row in rows]
     return sorted(found, key=lambda cell: (cell.at, cell.name, cell.id))
 
 
-def _rows(asked: Asked, **by: Any) -> list[dict[str, Any]]:
+def _query_rows(asked: ReportFilter, **by: Any) -> list[dict[str, Any]]:
     """The sums for each value of the expressions `by`,
     with the newest name of a group as `title`."""
-    column, name = _COLUMNS[asked.group_by] if "value" in by else ("", "")
-    rows = asked.wanted.rollups(grain=asked.granularity if "since" in by else "", by=(column,))
+    column, name = _GROUP_COLUMNS[asked.group_by] if "value" in by else ("", "")
+    rows = asked.rollup_query.query_rollups(
+        grain=asked.granularity if "since" in by else "", by=(column,)
+    )
     titles = {"title": Max(name)} if name != column else {}
-    return list(rows.annotate(**by).values(*by).annotate(**titles, **expressions()))
+    return list(rows.annotate(**by).values(*by).annotate(**titles, **build_expressions()))
 
 
-def _since(asked: Asked) -> Trunc:
+def _truncate_time(asked: ReportFilter) -> Trunc:
     return Trunc("at", asked.granularity, tzinfo=UTC)
 
 
-def _labels(
-    asked: Asked, rows: list[dict[str, Any]]
+def _build_labeler(
+    asked: ReportFilter, rows: list[dict[str, Any]]
 ) -> Callable[[dict[str, Any]], tuple[str, str]]:
     """A row's id and name: as they are now, else as the requests had them."""
     models: dict[str, tuple[Any, str]] = {

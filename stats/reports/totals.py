@@ -9,12 +9,12 @@ from typing import Any, Final
 
 from django.db.models import Aggregate, DecimalField, ExpressionWrapper, F, Max, Min, Q, Sum
 
-from stats.analysis.latency_buckets import percentiles
-from stats.events import hit_rate
+from stats.analysis.latency_buckets import compute_percentiles
+from stats.events import compute_hit_rate
 from stats.models import rollups
-from stats.models.rollups import FULL, Rollup
-from stats.reports.rollup_query import FULL_ONLY, Wanted
-from stats.time_grains import DAY, HOUR, floor
+from stats.models.rollups import FULL_CUT, Rollup
+from stats.reports.rollup_query import FULL_CUT_COLUMNS, RollupQuery
+from stats.time_grains import DAY, HOUR, floor_to_grain
 
 # What requests add up to, out of the roll-ups: each sum as one SQL expression, all of them in one
 # query.
@@ -23,18 +23,20 @@ from stats.time_grains import DAY, HOUR, floor
 # (`Event.counts`). Failed ones and those in shadow are counted apart. Samples are no requests: what
 # they cost is in the sums of tokens and money, as the semantic tier's.
 
-COUNTED, SHADOW, SAMPLE = (
-    Q(kind=kind) for kind in (rollups.COUNTED, rollups.SHADOW, rollups.SAMPLE)
+IS_COUNTED, IS_SHADOW, IS_SAMPLE = (
+    Q(kind=kind) for kind in (rollups.COUNTED_KIND, rollups.SHADOW_KIND, rollups.SAMPLE_KIND)
 )
-EXACT, SEMANTIC, MISS, BYPASS = (Q(tier=tier) for tier in ("exact", "semantic", "miss", "bypass"))
-ASIDE = Q(kind__in=(rollups.SAMPLE, rollups.JUDGED, rollups.UNJUDGED))
-PAID = COUNTED | ASIDE
-OF_SEMANTIC = COUNTED & SEMANTIC | ASIDE
+IS_EXACT, IS_SEMANTIC, IS_MISS, IS_BYPASS = (
+    Q(tier=tier) for tier in ("exact", "semantic", "miss", "bypass")
+)
+IS_SAMPLING = Q(kind__in=(rollups.SAMPLE_KIND, rollups.JUDGED_KIND, rollups.UNJUDGED_KIND))
+IS_PAID_FOR = IS_COUNTED | IS_SAMPLING
+IS_SEMANTIC_COST = IS_COUNTED & IS_SEMANTIC | IS_SAMPLING
 # Of single requests.
-FINISHED = Q(plan_id__isnull=False, status__gte=200, status__lt=300, outcome="ok")
-PRICED = Q(would_cost__isnull=False, billed_cost__isnull=False)
-UNPRICED = F("requests") - F("priced") - F("bill_unknown")
-SAVED = ExpressionWrapper(
+IS_FINISHED = Q(plan_id__isnull=False, status__gte=200, status__lt=300, outcome="ok")
+IS_PRICED = Q(would_cost__isnull=False, billed_cost__isnull=False)
+UNPRICED_REQUESTS = F("requests") - F("priced") - F("bill_unknown")
+SAVED_COST = ExpressionWrapper(
     F("would_cost") - F("billed_cost") - F("spent_cost"),
     output_field=DecimalField(max_digits=30, decimal_places=12),
 )
@@ -99,11 +101,11 @@ class Totals:
 
     @property
     def hit_rate(self) -> float:
-        return hit_rate(self.hits, self.requests)
+        return compute_hit_rate(self.hits, self.requests)
 
     @property
     def would_hit_rate(self) -> float:
-        return hit_rate(self.would_exact + self.would_semantic, self.shadow)
+        return compute_hit_rate(self.would_exact + self.would_semantic, self.shadow)
 
     @property
     def tokens_saved_compression(self) -> int:
@@ -140,71 +142,75 @@ class Totals:
         )
 
 
-def _count(column: str, which: Q) -> Aggregate:
+def _sum_column(column: str, which: Q) -> Aggregate:
     return Sum(column, filter=which, default=0)
 
 
-def _dollars(column: "str | ExpressionWrapper[Any]", which: Q) -> Aggregate:
+def _sum_dollars(column: "str | ExpressionWrapper[Any]", which: Q) -> Aggregate:
     """None where nothing had a price."""
     return Sum(column, filter=which & Q(priced__gt=0))
 
 
-SUMS: dict[str, Aggregate] = {
-    "requests": _count("requests", COUNTED),
-    "exact": _count("requests", COUNTED & EXACT),
-    "semantic": _count("requests", COUNTED & SEMANTIC),
-    "stale": _count("stale", COUNTED),
-    "misses": _count("requests", COUNTED & MISS),
-    "bypassed": _count("requests", COUNTED & BYPASS),
-    "streamed": _count("streamed", COUNTED),
-    "compressed": _count("compressed", COUNTED),
-    "unpriced": Sum(UNPRICED, filter=COUNTED, default=0),
-    "estimated": _count("estimated", COUNTED),
+TOTAL_EXPRESSIONS: dict[str, Aggregate] = {
+    "requests": _sum_column("requests", IS_COUNTED),
+    "exact": _sum_column("requests", IS_COUNTED & IS_EXACT),
+    "semantic": _sum_column("requests", IS_COUNTED & IS_SEMANTIC),
+    "stale": _sum_column("stale", IS_COUNTED),
+    "misses": _sum_column("requests", IS_COUNTED & IS_MISS),
+    "bypassed": _sum_column("requests", IS_COUNTED & IS_BYPASS),
+    "streamed": _sum_column("streamed", IS_COUNTED),
+    "compressed": _sum_column("compressed", IS_COUNTED),
+    "unpriced": Sum(UNPRICED_REQUESTS, filter=IS_COUNTED, default=0),
+    "estimated": _sum_column("estimated", IS_COUNTED),
     "bill_unknown": Sum("bill_unknown", default=0),
-    "failed": _count("requests", Q(kind=rollups.FAILED)),
-    "sampled": _count("called", SAMPLE),
-    "judged": Sum("requests", filter=Q(kind__in=(rollups.JUDGED, rollups.UNJUDGED)), default=0),
-    "unjudged": _count("requests", Q(kind=rollups.UNJUDGED)),
-    "asked_tokens": _count("asked_tokens", COUNTED),
-    "sent_tokens": _count("prompt_tokens", PAID),
-    "completion_tokens": _count("completion_tokens", PAID),
-    "cached_tokens": _count("cached_tokens", PAID),
-    "written_tokens": _count("written_tokens", PAID),
-    "served_tokens": _count("served_tokens", COUNTED),
-    "tokens_saved": _count("tokens_saved", PAID),
-    "tokens_saved_exact": _count("tokens_saved", COUNTED & EXACT),
-    "tokens_saved_semantic": _count("tokens_saved", OF_SEMANTIC),
-    "would_cost": _dollars("would_cost", COUNTED),
-    "billed_cost": _dollars("billed_cost", COUNTED),
-    "spent_cost": _dollars("spent_cost", PAID),
-    "sampled_cost": _dollars("spent_cost", ASIDE),
-    "saved": _dollars(SAVED, PAID),
-    "saved_exact": _dollars(SAVED, COUNTED & EXACT),
-    "saved_semantic": _dollars(SAVED, OF_SEMANTIC),
-    "billed_failed": Sum("billed_cost", filter=Q(kind=rollups.FAILED, billed_cost__gt=0)),
-    "shadow": _count("requests", SHADOW),
-    "would_exact": _count("would_exact", SHADOW),
-    "would_semantic": _count("would_semantic", SHADOW),
-    "would_tokens": _count("would_tokens", SHADOW),
-    "would_saved": _dollars("would_saved", SHADOW),
-    "shadow_billed": _dollars("billed_cost", SHADOW),
-    "first": Min("first_at", filter=COUNTED),
-    "last": Max("last_at", filter=COUNTED),
+    "failed": _sum_column("requests", Q(kind=rollups.FAILED_KIND)),
+    "sampled": _sum_column("called", IS_SAMPLE),
+    "judged": Sum(
+        "requests", filter=Q(kind__in=(rollups.JUDGED_KIND, rollups.UNJUDGED_KIND)), default=0
+    ),
+    "unjudged": _sum_column("requests", Q(kind=rollups.UNJUDGED_KIND)),
+    "asked_tokens": _sum_column("asked_tokens", IS_COUNTED),
+    "sent_tokens": _sum_column("prompt_tokens", IS_PAID_FOR),
+    "completion_tokens": _sum_column("completion_tokens", IS_PAID_FOR),
+    "cached_tokens": _sum_column("cached_tokens", IS_PAID_FOR),
+    "written_tokens": _sum_column("written_tokens", IS_PAID_FOR),
+    "served_tokens": _sum_column("served_tokens", IS_COUNTED),
+    "tokens_saved": _sum_column("tokens_saved", IS_PAID_FOR),
+    "tokens_saved_exact": _sum_column("tokens_saved", IS_COUNTED & IS_EXACT),
+    "tokens_saved_semantic": _sum_column("tokens_saved", IS_SEMANTIC_COST),
+    "would_cost": _sum_dollars("would_cost", IS_COUNTED),
+    "billed_cost": _sum_dollars("billed_cost", IS_COUNTED),
+    "spent_cost": _sum_dollars("spent_cost", IS_PAID_FOR),
+    "sampled_cost": _sum_dollars("spent_cost", IS_SAMPLING),
+    "saved": _sum_dollars(SAVED_COST, IS_PAID_FOR),
+    "saved_exact": _sum_dollars(SAVED_COST, IS_COUNTED & IS_EXACT),
+    "saved_semantic": _sum_dollars(SAVED_COST, IS_SEMANTIC_COST),
+    "billed_failed": Sum("billed_cost", filter=Q(kind=rollups.FAILED_KIND, billed_cost__gt=0)),
+    "shadow": _sum_column("requests", IS_SHADOW),
+    "would_exact": _sum_column("would_exact", IS_SHADOW),
+    "would_semantic": _sum_column("would_semantic", IS_SHADOW),
+    "would_tokens": _sum_column("would_tokens", IS_SHADOW),
+    "would_saved": _sum_dollars("would_saved", IS_SHADOW),
+    "shadow_billed": _sum_dollars("billed_cost", IS_SHADOW),
+    "first": Min("first_at", filter=IS_COUNTED),
+    "last": Max("last_at", filter=IS_COUNTED),
 }
 
 
-def totals(wanted: Wanted) -> Totals:
+def compute_totals(wanted: RollupQuery) -> Totals:
     """The sums of one period, with durations. Two queries."""
-    return totals_of(wanted.rollups().aggregate(**expressions()) | _durations(wanted))
+    return build_totals(
+        wanted.query_rollups().aggregate(**build_expressions()) | _compute_durations(wanted)
+    )
 
 
-def expressions() -> dict[str, Aggregate]:
+def build_expressions() -> dict[str, Aggregate]:
     """The sums under names of their own: a sum named as the column it sums could not be told
     from it."""
-    return {f"sum_{name}": sum_ for name, sum_ in SUMS.items()}
+    return {f"sum_{name}": sum_ for name, sum_ in TOTAL_EXPRESSIONS.items()}
 
 
-def totals_of(row: dict[str, Any]) -> Totals:
+def build_totals(row: dict[str, Any]) -> Totals:
     """A row of `expressions`; it has no durations unless they were added."""
     return Totals(
         **{
@@ -215,17 +221,17 @@ def totals_of(row: dict[str, Any]) -> Totals:
     )
 
 
-def _durations(wanted: Wanted) -> dict[str, list[float] | None]:
+def _compute_durations(wanted: RollupQuery) -> dict[str, list[float] | None]:
     """Of hours or days; none of one key, route or model, which durations are not kept by."""
-    if any(getattr(wanted, name) is not None for name in FULL_ONLY):
+    if any(getattr(wanted, name) is not None for name in FULL_CUT_COLUMNS):
         return {}
     found: dict[str, Counter[int]] = {
         name: Counter()
         for name in ("exact_ms", "semantic_ms", "hit_ms", "miss_ms", "miss_added_ms")
     }
     rows = (
-        wanted.tallies()
-        .filter(what__in=("whole", "added"), kind=rollups.COUNTED)
+        wanted.query_count_rollups()
+        .filter(what__in=("whole", "added"), kind=rollups.COUNTED_KIND)
         .values_list("what", "tier", "word")
         .annotate(Sum("number"))
     )
@@ -238,41 +244,41 @@ def _durations(wanted: Wanted) -> dict[str, list[float] | None]:
         for name in names:
             if name in found:
                 found[name][int(word)] += number
-    return {f"sum_{name}": percentiles(counts) for name, counts in found.items()}
+    return {f"sum_{name}": compute_percentiles(counts) for name, counts in found.items()}
 
 
 # What plans saved and how much keys were used of late, for lists.
 
-DAYS: Final = 30
-USED_WITHIN: Final = timedelta(days=90)
+RECENT_DAYS: Final = 30
+KEY_USE_PERIOD: Final = timedelta(days=90)
 
 
-def saved_lately(plan_ids: Collection[int]) -> dict[int, Decimal]:
+def sum_recent_savings(plan_ids: Collection[int]) -> dict[int, Decimal]:
     """US dollars in the last 30 days, by plan; without requests
     that had a price a plan is left out. One query over days."""
     start = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(
-        days=DAYS - 1
+        days=RECENT_DAYS - 1
     )
     rows = (
-        Wanted(start=start)
-        .rollups(grain=DAY)
+        RollupQuery(start=start)
+        .query_rollups(grain=DAY)
         .filter(plan_id__in=plan_ids)
         .values_list("plan_id")
-        .annotate(sum_saved=SUMS["saved"])
+        .annotate(sum_saved=TOTAL_EXPRESSIONS["saved"])
     )
     return {plan: saved for plan, saved in rows if saved is not None}
 
 
-def key_uses(key_ids: Collection[int]) -> dict[int, tuple[int, datetime]]:
+def count_key_uses(key_ids: Collection[int]) -> dict[int, tuple[int, datetime]]:
     """By virtual key: requests in the last 24 hours (whole hours),
     and when the latest in 90 days was made. Refused ones count: somebody holds the key."""
     now = datetime.now(UTC)
-    rows = Rollup.objects.filter(cut=FULL, key_id__in=key_ids).order_by()
+    rows = Rollup.objects.filter(cut=FULL_CUT, key_id__in=key_ids).order_by()
     days = (
-        rows.filter(grain=DAY, at__gte=now - USED_WITHIN)
+        rows.filter(grain=DAY, at__gte=now - KEY_USE_PERIOD)
         .values_list("key_id")
         .annotate(last=Max("last_at"))
     )
-    hours = rows.filter(grain=HOUR, at__gte=floor(now - timedelta(days=1), HOUR))
+    hours = rows.filter(grain=HOUR, at__gte=floor_to_grain(now - timedelta(days=1), HOUR))
     lately = dict(hours.values_list("key_id").annotate(found=Sum("requests")))
     return {key: (lately.get(key, 0), last) for key, last in days}

@@ -11,13 +11,15 @@ from django.db.models import Q, QuerySet
 
 from plans.models import Plan, Tenant
 from stats.models.requests import RequestEvent
-from stats.reports.filters import Asked
-from stats.request_ids import made
+from stats.reports.filters import ReportFilter
+from stats.request_ids import build_time_conditions
 
 # Looked at, the newest: a client that is never right does not make the page slow.
-MAX_REQUESTS: Final = 10_000
-MAX_NAMES: Final = 5
-CLOSE: Final = 0.7  # difflib's ratio of two names, from which on one may be meant for the other
+MAX_SEARCHED_REQUESTS: Final = 10_000
+MAX_SHOWN_NAMES: Final = 5
+MIN_NAME_SIMILARITY: Final = (
+    0.7  # difflib's ratio of two names, from which on one may be meant for the other
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +32,15 @@ class UnknownPlan:
     nearest: str
 
 
-def unknown_plans(asked: Asked, tenant: Tenant | None) -> list[UnknownPlan]:
+def find_unknown_plans(asked: ReportFilter, tenant: Tenant | None) -> list[UnknownPlan]:
     """The names asked for most, most first.
 
     A tenant's people are told of their own requests and of plans they can use.
     """
     names = Counter(
-        unknown_plan_requests(asked).order_by("-at").values_list("plan", flat=True)[:MAX_REQUESTS]
+        query_unknown_plan_requests(asked)
+        .order_by("-at")
+        .values_list("plan", flat=True)[:MAX_SEARCHED_REQUESTS]
     )
     if not names:
         return []
@@ -45,11 +49,11 @@ def unknown_plans(asked: Asked, tenant: Tenant | None) -> list[UnknownPlan]:
     known = list(plans.values_list("name", flat=True))
     return [
         UnknownPlan(name, number, _find_nearest(name, known))
-        for name, number in names.most_common(MAX_NAMES)
+        for name, number in names.most_common(MAX_SHOWN_NAMES)
     ]
 
 
-def unknown_plan_requests(asked: Asked, name: str = "") -> QuerySet[RequestEvent]:
+def query_unknown_plan_requests(asked: ReportFilter, name: str = "") -> QuerySet[RequestEvent]:
     """The requests of the period that named a plan which does not exist:
     any, or the one of that name."""
     named = {
@@ -60,12 +64,12 @@ def unknown_plan_requests(asked: Asked, name: str = "") -> QuerySet[RequestEvent
         "plan": name or None,
     }
     rows = RequestEvent.objects.filter(
-        plan_id=None, reason="unknown-plan", **made(asked.start, asked.end)
+        plan_id=None, reason="unknown-plan", **build_time_conditions(asked.start, asked.end)
     ).exclude(plan="")
     return rows.filter(**{column: value for column, value in named.items() if value is not None})
 
 
 def _find_nearest(name: str, known: Iterable[str]) -> str:
     folded = {each.casefold(): each for each in known}
-    found = get_close_matches(name.casefold(), folded, n=1, cutoff=CLOSE)
+    found = get_close_matches(name.casefold(), folded, n=1, cutoff=MIN_NAME_SIMILARITY)
     return folded[found[0]] if found else ""

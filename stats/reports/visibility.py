@@ -3,95 +3,98 @@
 What is deleted is found by what it left behind.
 """
 
-from plans.errors import KeyUnknown, PlanUnknown, Refusal, TenantUnknown
+from plans.errors import ApiError, KeyNotFound, PlanNotFound, TenantNotFound
 from plans.models import Plan, Tenant, VirtualKey
-from stats.models.rollups import FULL, PLAN, Rollup
+from stats.models.rollups import FULL_CUT, PLAN_CUT, Rollup
 from stats.time_grains import DAY
 
-LONGEST = {"route": 128, "model": 200}
-BIGGEST = 2**63 - 1
+MAX_NAME_LENGTHS = {"route": 128, "model": 200}
+MAX_BIGINT = 2**63 - 1
 
 
-def tenant_id(slug: str, own: Tenant | None) -> int | None:
+def resolve_tenant_id(slug: str, own: Tenant | None) -> int | None:
     """Of the tenant of that slug; without one, of one's own.
 
     Raises TenantUnknown, also for any other than one's own.
     """
     if own is not None:
         if slug not in {"", own.slug}:
-            raise TenantUnknown("No such tenant.", param="tenant")
+            raise TenantNotFound("No such tenant.", param="tenant")
         return own.pk
     if not slug:
         return None
-    found = _storable(slug, 64) and (_pk(slug) or _former(slug))
+    found = _is_storable(slug, 64) and (_find_tenant_id(slug) or _find_deleted_tenant_id(slug))
     if not found:
-        raise TenantUnknown("No such tenant.", param="tenant")
+        raise TenantNotFound("No such tenant.", param="tenant")
     return found
 
 
-def plan_id(text: str, own: Tenant | None) -> int | None:
+def resolve_plan_id(text: str, own: Tenant | None) -> int | None:
     """The number of a plan of one's own or of the platform's,
     or of a deleted one that had requests of one's own. Raises Refusal."""
-    number = _number(text, "plan")
+    number = _parse_number(text, "plan")
     if number is None:
         return None
     plan = Plan.objects.filter(pk=number).first()
     known = plan is not None and (own is None or plan.tenant_id in {None, own.pk})
-    if not known and not _left(own, cut=PLAN, plan_id=number):
-        raise PlanUnknown("No such plan.", param="plan")
+    if not known and not _has_rollups(own, cut=PLAN_CUT, plan_id=number):
+        raise PlanNotFound("No such plan.", param="plan")
     return number
 
 
-def key_id(text: str, own: Tenant | None) -> int | None:
+def resolve_key_id(text: str, own: Tenant | None) -> int | None:
     """The number of a virtual key, likewise. Raises Refusal."""
-    number = _number(text, "key")
+    number = _parse_number(text, "key")
     if number is None:
         return None
     keys = VirtualKey.objects.filter(pk=number)
     known = (keys if own is None else keys.filter(tenant=own)).exists()
-    if not known and not _left(own, cut=FULL, key_id=number):
-        raise KeyUnknown("No such key.", param="key")
+    if not known and not _has_rollups(own, cut=FULL_CUT, key_id=number):
+        raise KeyNotFound("No such key.", param="key")
     return number
 
 
-def text(value: str, name: str) -> str | None:
+def parse_name(value: str, name: str) -> str | None:
     """The name of a route or model, known or not. Raises Refusal for what no row can hold."""
-    if not _storable(value, LONGEST[name]):
-        raise Refusal(
-            f"`{name}` must be a name of at most {LONGEST[name]} printable characters.", param=name
+    if not _is_storable(value, MAX_NAME_LENGTHS[name]):
+        raise ApiError(
+            f"`{name}` must be a name of at most {MAX_NAME_LENGTHS[name]} printable characters.",
+            param=name,
         )
     return value or None
 
 
-def _number(value: str, name: str) -> int | None:
+def _parse_number(value: str, name: str) -> int | None:
     if not value:
         return None
-    if not (value.isascii() and value.isdigit() and len(value) < 20 and 0 < int(value) <= BIGGEST):
-        raise Refusal(
+    if not (
+        value.isascii() and value.isdigit() and len(value) < 20 and 0 < int(value) <= MAX_BIGINT
+    ):
+        raise ApiError(
             f"`{name}` must be the number of a {name}, such as 12, as group_by={name} lists them.",
             param=name,
         )
     return int(value)
 
 
-def _storable(value: str, longest: int) -> bool:
+def _is_storable(value: str, longest: int) -> bool:
     """Whether PostgreSQL can hold it at all: no NUL, no lone surrogates."""
     return value.isprintable() and len(value) <= longest
 
 
-def _pk(slug: str) -> int | None:
+def _find_tenant_id(slug: str) -> int | None:
     return Tenant.objects.filter(slug=slug).values_list("pk", flat=True).first()
 
 
-def _former(slug: str) -> int | None:
+def _find_deleted_tenant_id(slug: str) -> int | None:
     """Of a tenant that is deleted, by the name in its roll-ups.
 
     A slug given away again means its present owner alone.
     """
-    rows = Rollup.objects.filter(grain=DAY, cut=PLAN, tenant=slug, tenant_id__gt=0)
+    rows = Rollup.objects.filter(grain=DAY, cut=PLAN_CUT, tenant=slug, tenant_id__gt=0)
     return rows.values_list("tenant_id", flat=True).first()
 
 
-def _left(own: Tenant | None, **what: object) -> bool:
+def _has_rollups(own: Tenant | None, **what: object) -> bool:
     rows = Rollup.objects.filter(grain=DAY, **what)
     return (rows if own is None else rows.filter(tenant_id=own.pk)).exists()

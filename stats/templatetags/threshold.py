@@ -5,20 +5,24 @@ from typing import Any, Final
 from django import forms, template
 
 from plans.models import Plan
-from stats.quality.tuning import Curve, curve
+from stats.quality.tuning import ThresholdCurve, build_threshold_curve
 
 register = template.Library()
-LOW: Final = 0.5  # thresholds on the left edge; the right one is 1
-WIDTH, HEIGHT = 560, 150
+MIN_THRESHOLD: Final = 0.5  # thresholds on the left edge; the right one is 1
+CHART_WIDTH, CHART_HEIGHT = 560, 150
 
 
-def _x(threshold: float) -> float:
-    return round((min(max(threshold, LOW), 1) - LOW) / (1 - LOW) * WIDTH, 1)
+def _scale_threshold(threshold: float) -> float:
+    return round(
+        (min(max(threshold, MIN_THRESHOLD), 1) - MIN_THRESHOLD) / (1 - MIN_THRESHOLD) * CHART_WIDTH,
+        1,
+    )
 
 
-def _line(points: list[tuple[float, float]], top: float) -> str:
+def _build_polyline(points: list[tuple[float, float]], top: float) -> str:
     return " ".join(
-        f"{_x(threshold)},{round(HEIGHT - share / top * HEIGHT, 1)}" for threshold, share in points
+        f"{_scale_threshold(threshold)},{round(CHART_HEIGHT - share / top * CHART_HEIGHT, 1)}"
+        for threshold, share in points
     )
 
 
@@ -26,7 +30,7 @@ def _line(points: list[tuple[float, float]], top: float) -> str:
 def threshold_panel(original: Plan, form: forms.BaseForm) -> dict[str, Any]:
     """`original` may hold a draft: the mark in force is of the saved row."""
     saved = Plan.objects.get(pk=original.pk)
-    drawn = curve(saved)
+    drawn = build_threshold_curve(saved)
     wrong = [(point.threshold, point.wrong) for point in drawn.points if point.wrong is not None]
     most = max([share for _, share in wrong] or [0])
     return {
@@ -34,26 +38,34 @@ def threshold_panel(original: Plan, form: forms.BaseForm) -> dict[str, Any]:
         "number": "verifier's score" if saved.match == Plan.Match.VERIFIED else "cosine",
         "saved": saved.similarity_threshold,
         "drafted": form["similarity_threshold"].value(),
-        "saved_at": _x(saved.similarity_threshold),
-        "drafted_at": _x(_number(form["similarity_threshold"].value(), saved.similarity_threshold)),
-        "hits": _line([(point.threshold, point.hit_rate) for point in drawn.points], 1),
-        "wrongs": _line(wrong, _top(most)),
-        "dots": [(_x(at), round(HEIGHT - share / _top(most) * HEIGHT, 1)) for at, share in wrong],
-        "top": _top(most),
-        "nearest": nearest(drawn, saved.similarity_threshold),
-        "width": WIDTH,
-        "height": HEIGHT,
-        "ticks": [(_x(step / 10), step / 10) for step in range(5, 11)],
-        "low": LOW,
+        "saved_at": _scale_threshold(saved.similarity_threshold),
+        "drafted_at": _scale_threshold(
+            _parse_threshold(form["similarity_threshold"].value(), saved.similarity_threshold)
+        ),
+        "hits": _build_polyline([(point.threshold, point.hit_rate) for point in drawn.points], 1),
+        "wrongs": _build_polyline(wrong, _find_axis_end(most)),
+        "dots": [
+            (
+                _scale_threshold(at),
+                round(CHART_HEIGHT - share / _find_axis_end(most) * CHART_HEIGHT, 1),
+            )
+            for at, share in wrong
+        ],
+        "top": _find_axis_end(most),
+        "nearest": find_nearest_point(drawn, saved.similarity_threshold),
+        "width": CHART_WIDTH,
+        "height": CHART_HEIGHT,
+        "ticks": [(_scale_threshold(step / 10), step / 10) for step in range(5, 11)],
+        "low": MIN_THRESHOLD,
     }
 
 
-def _top(most: float) -> float:
+def _find_axis_end(most: float) -> float:
     """The upper end of the axis of wrong answers: the first of these that holds them all."""
     return next(end for end in (0.02, 0.05, 0.1, 0.25, 0.5, 1.0) if most <= end)
 
 
-def _number(value: Any, otherwise: float) -> float:
+def _parse_threshold(value: Any, otherwise: float) -> float:
     try:
         number = float(value)
     except (TypeError, ValueError):
@@ -61,6 +73,6 @@ def _number(value: Any, otherwise: float) -> float:
     return number if number == number else otherwise  # noqa: PLR0124 -- not a number differs from itself
 
 
-def nearest(drawn: Curve, threshold: float) -> Any:
+def find_nearest_point(drawn: ThresholdCurve, threshold: float) -> Any:
     """The point of the curve closest to a threshold."""
     return min(drawn.points, key=lambda point: abs(point.threshold - threshold))

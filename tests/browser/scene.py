@@ -14,8 +14,8 @@ import orjson
 import psycopg
 
 from stats.events import Event
-from stats.ledger.inserts import INSERT_EVENTS
-from stats.ledger.rollup import FOLD
+from stats.ledger.inserts import INSERT_EVENTS_SQL
+from stats.ledger.rollup import ROLL_UP_SQL
 from tests.support.events import make_event
 from tests.support.gateways import Gateway
 
@@ -83,8 +83,8 @@ def scene(gateway: Gateway, *, requests: int = 6_000) -> Scene:
 
 
 def record(connection: "psycopg.Connection[Any]", batch: list[Event]) -> None:
-    connection.execute(INSERT_EVENTS, (orjson.dumps(batch, default=str),))
-    connection.execute(FOLD.encode())
+    connection.execute(INSERT_EVENTS_SQL, (orjson.dumps(batch, default=str),))
+    connection.execute(ROLL_UP_SQL.encode())
 
 
 def tenant(gateway: Gateway) -> str:

@@ -71,7 +71,7 @@ def test_the_settings_in_force_replay_to_what_happened_even_where_the_model_is_w
         2,
     )
     assert done.now == done.then
-    assert not done.touched
+    assert not done.changed_requests
     assert not done.keys
 
 
@@ -120,7 +120,7 @@ def test_without_an_end_user_there_is_nobody_to_share_with() -> None:
 def test_without_the_exact_tier_the_same_question_is_found_by_its_meaning() -> None:
     rows = [past(0, "a", vector=toward(1)), past(1, "a", does="exact")]
     done = replay_requests(rows, NEAR, replace(NEAR, exact=False))
-    assert (done.then.exact, done.then.semantic, done.touched) == (0, 1, 0)
+    assert (done.then.exact, done.then.semantic, done.changed_requests) == (0, 1, 0)
     # It was never embedded.
     assert (
         replay_requests(

@@ -14,9 +14,9 @@ from proxy.core.compression.memo import Memo
 from proxy.core.tenant_memory import CURRENT_TENANT, TenantMemory, remember_by_tenant
 from proxy.core.types import Vector
 from proxy.core.verification import parsed_text
-from proxy.engines.compressors.worker import LENGTH, answer, job
+from proxy.engines.compressors.worker import FRAME_LENGTH, answer_job, build_job
 from proxy.engines.embedders.base import ThreadedEmbedder
-from proxy.engines.embedders.comprehension import Pieces
+from proxy.engines.embedders.comprehension import PieceSplitter
 from tests.support.texts.chats import MODEL, plan, support_history
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,9 +32,9 @@ KINDS: Final = {
 # in its key, or a digest of it (the exact key and the bucket are made of the scope, which begins
 # with the tenant).
 KNOWN: Final = {
-    "plans.import_export.resources.Remembering.refusal": "of one import",
-    "plans.keys.digest": "a secret of 256 bits: who can ask for it has it",
-    "plans.price_terms.parse": "prices",
+    "plans.import_export.resources.MemoizedCapabilities.find_backend_problem": "of one import",
+    "plans.keys.compute_key_digest": "a secret of 256 bits: who can ask for it has it",
+    "plans.price_terms.parse_terms": "prices",
     "proxy.core.quality.cohort.derive_cohort": "settings",
     "proxy.core.lru.LRUCache._entries": "what the owners below are made of",
     "proxy.core.quality.error_budget.ErrorBudgets._monitors": "by plan, terms and tenant",
@@ -64,9 +64,9 @@ KNOWN: Final = {
     "proxy.core.verification.equivalence._parse_expanded": "by tenant",
     "proxy.core.verification.parsed_text.parse_text_memoized": "by tenant",
     "proxy.core.verification.parsed_text._canonicalize_cached": "words one by one, likewise",
-    "proxy.engines.embedders.base.ThreadedEmbedder._recent": "by tenant",
+    "proxy.engines.embedders.base.ThreadedEmbedder._recent_vectors": "by tenant",
     "proxy.engines.verifiers.weights.verifier_id": "the weights",
-    "proxy.sealer._made": "settings",
+    "proxy.sealer._build_sealer": "settings",
 }
 
 
@@ -116,7 +116,7 @@ def test_every_memory_is_known_and_so_is_why_it_tells_nobody_of_another_tenant()
     assert sorted(found - KNOWN.keys()) == []
     assert {
         "proxy.core.verification.parsed_text.parse_text_memoized",
-        "proxy.engines.embedders.base.ThreadedEmbedder._recent",
+        "proxy.engines.embedders.base.ThreadedEmbedder._recent_vectors",
     } <= found
 
 
@@ -146,7 +146,7 @@ class Counting(ThreadedEmbedder):
         super().__init__()
         self.texts: list[str] = []
 
-    def _open_vocabulary(self) -> Pieces:
+    def _open_vocabulary(self) -> PieceSplitter:
         raise NotImplementedError
 
     def _encode(self, texts: Sequence[str]) -> Sequence[Vector]:
@@ -199,11 +199,15 @@ def test_what_was_worked_out_of_one_tenant_s_chat_is_worked_out_anew_for_another
 
 def test_a_compression_worker_remembers_for_the_tenant_of_the_job_and_nothing_of_previews() -> None:
     memory, chat = Memo(10_000_000), support_history(20)
-    first = answer(job(chat, plan(), MODEL, tenant=1)[LENGTH.size :], memory)
+    first = answer_job(build_job(chat, plan(), MODEL, tenant=1)[FRAME_LENGTH.size :], memory)
     held = memory.used_bytes
     assert held
-    assert answer(job(chat, plan(), MODEL, tenant=1)[LENGTH.size :], memory) == first
-    answer(job(chat, plan(), MODEL, "preview")[LENGTH.size :], memory)
+    assert (
+        answer_job(build_job(chat, plan(), MODEL, tenant=1)[FRAME_LENGTH.size :], memory) == first
+    )
+    answer_job(build_job(chat, plan(), MODEL, "preview")[FRAME_LENGTH.size :], memory)
     assert memory.used_bytes == held
-    assert answer(job(chat, plan(), MODEL, tenant=2)[LENGTH.size :], memory) == first
+    assert (
+        answer_job(build_job(chat, plan(), MODEL, tenant=2)[FRAME_LENGTH.size :], memory) == first
+    )
     assert memory.used_bytes == 2 * held

@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plans.pricing import NO_DETAILS, Details, Price
+from plans.pricing import NO_TOKEN_DETAILS, Price, TokenDetails
 from proxy.core.formats.usage import parse_any_usage, parse_ordinary_usage
 
 RATES = st.decimals(0, 1000, places=6)
@@ -46,10 +46,10 @@ def test_a_plain_price_is_the_sum_of_its_parts(
 ) -> None:
     cached = data.draw(st.integers(0, prompt))
     written = data.draw(st.integers(0, prompt - cached))
-    plain = price.cost(prompt=prompt, completion=completion, cached=cached, written=written)
-    other = Details()  # equal to NO_DETAILS, and not the same object: the long way
-    assert other is not NO_DETAILS
-    assert plain == price.cost(
+    plain = price.compute_cost(prompt=prompt, completion=completion, cached=cached, written=written)
+    other = TokenDetails()  # equal to NO_DETAILS, and not the same object: the long way
+    assert other is not NO_TOKEN_DETAILS
+    assert plain == price.compute_cost(
         prompt=prompt, completion=completion, cached=cached, written=written, details=other
     )
 

@@ -18,7 +18,7 @@ from demo.processes import running
 from demo.question import GUIDE_PLAN, Question
 from demo.replay import ReplayError, client, origins, replay
 from demo.upstream import DemoUpstream
-from gateway_project.embedded.processes import free_port
+from gateway_project.embedded.processes import find_free_port
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 NOTHING = Bill(
@@ -88,7 +88,7 @@ class LooseGateway:
 
 @pytest.fixture
 def gateway() -> Iterator[tuple[LooseGateway, str]]:
-    application, port = LooseGateway(), free_port()
+    application, port = LooseGateway(), find_free_port()
     server = uvicorn.Server(
         uvicorn.Config(
             application, host="127.0.0.1", port=port, log_level="warning", lifespan="off"
@@ -172,7 +172,7 @@ async def test_a_refused_request_ends_the_replay_with_the_gateways_words(
 
 
 async def test_a_plain_provider_is_not_mistaken_for_the_gateway(tmp_path: Path) -> None:
-    port = free_port()
+    port = find_free_port()
     url = f"http://127.0.0.1:{port}"
     command = ["-m", "demo.upstream", "--port", str(port), "--latency-ms", "0"]
     with running(

@@ -12,7 +12,7 @@ from openai import OpenAI
 
 from demo.answers import answer
 from demo.processes import running
-from gateway_project.embedded.processes import free_port
+from gateway_project.embedded.processes import find_free_port
 from proxy.core.tokens import count_prompt_tokens, count_text
 
 MESSAGES: Any = [
@@ -23,7 +23,7 @@ MESSAGES: Any = [
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    port = free_port()
+    port = find_free_port()
     url, log = f"http://127.0.0.1:{port}", tmp_path_factory.mktemp("upstream") / "log"
     command = ["-m", "demo.upstream", "--port", str(port), "--latency-ms", "50"]
     with running(

@@ -34,7 +34,7 @@ def test_two_demos_at_once_are_refused_and_one_after_the_other_are_not(tmp_path:
 def test_a_folder_whose_services_run_is_left_alone(tmp_path: Path) -> None:
     var = tmp_path / "demo"
     (var / "run").mkdir(parents=True)
-    held = file_locks.take(var / "run" / "keeper.lock", file_locks.EXCLUSIVE)
+    held = file_locks.acquire_lock(var / "run" / "keeper.lock", file_locks.EXCLUSIVE)
     try:
         with pytest.raises(WorkspaceBusy, match="stop that `make serve` first"), fresh(var):
             pytest.fail("a running gateway lost its data")

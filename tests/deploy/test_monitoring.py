@@ -20,7 +20,7 @@ from prometheus_client.registry import Collector
 
 from proxy.pipeline.stage_labels import LABELS
 from proxy.pipeline.stage_times import HAD_WORK
-from proxy.runtime.watchdog import OUTSIDE
+from proxy.runtime.watchdog import OUTSIDE_STAGE
 from stats.analysis.error_rate import Verdict
 from stats.events import Outcome, Tier
 from stats.monitoring import metrics, upstream_metrics
@@ -36,8 +36,8 @@ SUFFIXES = {"counter": ("_total",), "gauge": ("",), "histogram": ("_bucket", "_s
 VALUES: dict[str, frozenset[str]] = {  # of labels that our own code fills
     "tier": frozenset(get_args(Tier)),
     "outcome": frozenset(get_args(Outcome)),
-    "result": upstream_metrics.RESULTS,
-    "reason": frozenset(upstream_metrics.REASONS),
+    "result": upstream_metrics.UPSTREAM_RESULTS,
+    "reason": frozenset(upstream_metrics.DEGRADATION_REASONS),
     "kind": frozenset({"would", "billed", "spent"}),
     "type": frozenset({"input", "output"}),
     "verdict": frozenset(get_args(Verdict)) | {"none"},
@@ -50,7 +50,7 @@ MODULES = frozenset(
 )
 STAGES = {
     "tokenthrift_stage_duration_seconds": frozenset(HAD_WORK),
-    "tokenthrift_event_loop_stalls": MODULES | {OUTSIDE, *LABELS.values()},
+    "tokenthrift_event_loop_stalls": MODULES | {OUTSIDE_STAGE, *LABELS.values()},
 }
 ASKED_SERVED = frozenset({"asked", "sent", "served"})
 TEXT, OPENMETRICS = "text/plain", "application/openmetrics-text; version=1.0.0"

@@ -16,14 +16,14 @@ PROGRAM = """
 import json, os
 from gateway_project.embedded import configuration; from gateway_project import environment
 
-read, defaults = environment.text, {}
+read, defaults = environment.read_text, {}
 
 def text(name, default=""):
     defaults[name] = default
     return read(name, default)
 
-environment.text = text
-environment.load()
+environment.read_text = text
+environment.load_env_file()
 import gateway_project.settings
 print(json.dumps(defaults))
 """

@@ -60,13 +60,13 @@ def test_a_question_that_shares_no_word_recalls_nothing(engine: Engine) -> None:
 
 
 def test_its_row_is_all_that_a_plan_needs(engine: Engine) -> None:
-    listed = {found.name: found for found in RunningCapabilities().compression_engines()}
+    listed = {found.name: found for found in RunningCapabilities().list_compression_engines()}
     assert (listed["rare_words"].title, listed["rare_words"].focus) == (
         "Rare words",
         ("question", "none"),
     )
     body = {"plan_name": "x", "compression": {"engine": "rare_words"}}
-    half = validation.read(body, capabilities=RunningCapabilities()).compression
+    half = validation.validate_plan(body, capabilities=RunningCapabilities()).compression
     assert half is not None
     assert half.focus == "question"
 

@@ -23,7 +23,7 @@ from proxy.core.compression.compress import compress
 from proxy.core.errors import BadRequest, GatewayError
 from proxy.core.formats.cache_controls import parse_cache_object
 from stats.api.serializers import CostSerializer
-from stats.dashboard.request_detail import NOT_KEPT, REASONS
+from stats.dashboard.request_detail import NOT_KEPT_DESCRIPTIONS, REASON_DESCRIPTIONS
 from stats.reports import filters
 from stats.reports.rows import RowSerializer
 
@@ -101,8 +101,8 @@ def test_every_response_header_is_listed_and_no_other() -> None:
 @pytest.mark.parametrize(
     ("heading", "reasons"),
     [
-        ("Why an answer was not stored", NOT_KEPT),
-        ("Bypass reasons", REASONS.keys() - TOLD_TO_NOBODY - {"collapsed"}),
+        ("Why an answer was not stored", NOT_KEPT_DESCRIPTIONS),
+        ("Bypass reasons", REASON_DESCRIPTIONS.keys() - TOLD_TO_NOBODY - {"collapsed"}),
     ],
 )
 def test_every_reason_is_explained_and_no_other(heading: str, reasons: Iterable[str]) -> None:
@@ -152,8 +152,8 @@ def test_every_error_of_the_management_api_is_listed_and_no_other() -> None:
 def test_every_parameter_of_the_stats_api_is_listed() -> None:
     page = (DOCS / "stats.md").read_text("utf-8")
     table = section("Parameters", page)
-    assert set(first_cells(table)) == {*filters.NAMES, "format"}
-    for words in (filters.GRANULARITIES, filters.GROUPS):
+    assert set(first_cells(table)) == {*filters.PARAMETER_NAMES, "format"}
+    for words in (filters.GRANULARITIES, filters.GROUP_NAMES):
         assert all(f"`{word}`" in table for word in words)
 
 
@@ -320,4 +320,4 @@ def test_the_architecture_is_one_page() -> None:
 def test_every_rate_of_a_price_is_listed() -> None:
     page = (DOCS / "prices.md").read_text("utf-8")
     table = page.split("| Rates | Unit |")[1].split("\n\n")[0]
-    assert set(first_cells(table)) == set(price_terms.NAMES)
+    assert set(first_cells(table)) == set(price_terms.RATE_NAMES)

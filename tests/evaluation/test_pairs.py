@@ -12,7 +12,7 @@ from evaluation.verifier.harmful import HARMFUL, substitute
 from evaluation.verifier.harmless import HARMLESS
 from evaluation.verifier.pairs import edited, written
 from proxy.core.verification.equivalence import equivalent, normalize_pair
-from proxy.engines.verifiers.calibration import probability
+from proxy.engines.verifiers.calibration import compute_probability
 
 TEXTS = [
     "how do i transfer 20 dollars from savings to checking",
@@ -74,7 +74,9 @@ def test_the_usual_threshold_lies_where_few_traps_are_served() -> None:
     same = rng.random(4000) < 0.5
     values = rng.normal(size=4000) + np.where(same, 2.0, -2.0)
     traps = values[~same]
-    scores = probability(values, curve(values, same, traps, of=len(traps)).astype(np.float64))
+    scores = compute_probability(
+        values, curve(values, same, traps, of=len(traps)).astype(np.float64)
+    )
     assert 0.015 < (scores[~same] >= 0.85).mean() <= 0.02
     assert (scores[same] >= 0.85).mean() > 0.4
     assert (scores[same] >= 0.9).sum() < (scores[same] >= 0.85).sum() < (scores[same] >= 0.8).sum()

@@ -17,7 +17,7 @@ import pytest
 
 from proxy.core.formats import sse
 from proxy.core.formats.stream_collector import StreamCollector
-from proxy.engines.coalescing.redis import LEASE
+from proxy.engines.coalescing.redis import LEASE_SECONDS
 from tests.support.gateways import ROUTE, Gateway, inodes, running_gateway
 from tests.support.servers import RedisServer
 from tests.support.upstream import MockUpstream, completion, running_upstream
@@ -273,7 +273,7 @@ async def test_when_the_calling_worker_is_killed_another_takes_over(
         os.kill(caller(crowd), signal.SIGKILL)
         killed = time.monotonic()
         await until(lambda: crowd.calls == 2)
-        assert time.monotonic() - killed < LEASE + 2
+        assert time.monotonic() - killed < LEASE_SECONDS + 2
         answers = await asyncio.gather(leader, *rest, return_exceptions=True)
     whole = [answer for answer in answers if isinstance(answer, tuple)]
     assert whole, "nobody was left to take over"

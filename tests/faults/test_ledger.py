@@ -18,8 +18,8 @@ import pytest
 from django.db import connection
 
 from gateway_project.embedded import processes
-from gateway_project.embedded.postgres import Postgres
-from proxy.runtime.worker_loops import flush_ledger
+from gateway_project.embedded.postgres import EmbeddedPostgres
+from proxy.runtime.worker_loops import build_ledger_flush_task
 from stats.ledger.flusher import Flusher
 from stats.ledger.spool import Spool
 from stats.models.cache_entries import CacheEntry, Erasure
@@ -35,26 +35,26 @@ from tests.support.events import make_event
 spool = Spool(sys.argv[1])
 for _ in range(5000):
     event = make_event()
-    spool.attempt(Attempt(event.event_id, event.at, 1, "openai", "gpt-4o-mini"))
-    spool.record(event)
+    spool.record_attempt(Attempt(event.event_id, event.at, 1, "openai", "gpt-4o-mini"))
+    spool.record_event(event)
     sys.stdout.write(event.event_id + "\\n")
     sys.stdout.flush()
 """
 WORKER = """
 import asyncio, sys, django
 django.setup()
-from proxy.runtime.worker_loops import flush_ledger
+from proxy.runtime.worker_loops import build_ledger_flush_task
 from stats.ledger.flusher import Flusher
 from stats.ledger.spool import Spool
 from tests.support.events import make_event
 async def main():
     spool = Spool(sys.argv[1])
     flusher = Flusher(spool, info=sys.argv[2], interval=0.002)
-    task = asyncio.create_task(flush_ledger(flusher).run())
+    task = asyncio.create_task(build_ledger_flush_task(flusher).run())
     while True:
         for _ in range(20):
             event = make_event()
-            spool.record(event)
+            spool.record_event(event)
             sys.stdout.write(event.event_id + "\\n")
             sys.stdout.flush()
         await asyncio.sleep(0.002)
@@ -92,7 +92,7 @@ def stored() -> list[str]:
 
 async def adopt_all(folder: Path, info: str) -> None:
     flusher = Flusher(Spool(folder), info=info)
-    await flusher.adopt()
+    await flusher.adopt_files()
     await flusher.close()
 
 
@@ -127,20 +127,20 @@ def test_workers_killed_while_they_flush_lose_and_double_nothing(
 
 
 @pytest.fixture
-def postgres() -> Iterator[tuple[Postgres, "subprocess.Popen[bytes]"]]:
+def postgres() -> Iterator[tuple[EmbeddedPostgres, "subprocess.Popen[bytes]"]]:
     """A PostgreSQL of this test's own, with the tables of stats."""
     folder = Path(os.environ["TOKENTHRIFT_VAR_DIR"]) / f"own-{os.getpid()}-{time.monotonic_ns()}"
     folder.mkdir()
     folder.chmod(0o755)
-    server = Postgres(
+    server = EmbeddedPostgres(
         folder / "data",
         folder / "log",
-        processes.free_port(),
+        processes.find_free_port(),
         "secret",
-        processes.account(),
+        processes.choose_account(),
         durable=False,
     )
-    child = server.start()
+    child = server.start_process()
     with connection.schema_editor(collect_sql=True, atomic=False) as editor:
         for model in (
             RequestEvent,
@@ -159,10 +159,10 @@ def postgres() -> Iterator[tuple[Postgres, "subprocess.Popen[bytes]"]]:
             own.execute(statement.encode())
     yield server, child
     child.send_signal(signal.SIGCONT)
-    processes.end(child, signal.SIGINT)
+    processes.stop_process(child, signal.SIGINT)
 
 
-def freeze(server: Postgres, child: "subprocess.Popen[bytes]") -> list[int]:
+def freeze(server: EmbeddedPostgres, child: "subprocess.Popen[bytes]") -> list[int]:
     """Stop the server with all its sessions, as a hung disk would;
     the processes to wake up again."""
     with psycopg.connect(server.url) as own:
@@ -200,24 +200,24 @@ async def until_empty(flusher: Flusher, seconds: float) -> float:
     return time.monotonic() - begin
 
 
-def ids_in(server: Postgres) -> list[str]:
+def ids_in(server: EmbeddedPostgres) -> list[str]:
     with psycopg.connect(server.url) as own:
         return [str(row[0]) for row in own.execute("SELECT event_id FROM stats_requestevent")]
 
 
 @pytest.mark.django_db
 async def test_requests_recorded_while_postgresql_is_stopped_are_counted_once_when_it_is_back(
-    tmp_path: Path, postgres: tuple[Postgres, "subprocess.Popen[bytes]"]
+    tmp_path: Path, postgres: tuple[EmbeddedPostgres, "subprocess.Popen[bytes]"]
 ) -> None:
     server, child = postgres
     spool = Spool(tmp_path)
     flusher = Flusher(spool, info=server.url)
-    task = asyncio.create_task(flush_ledger(flusher).run())
+    task = asyncio.create_task(build_ledger_flush_task(flusher).run())
     written, _ = await record_for(spool, 0.5)
-    await asyncio.to_thread(processes.end, child, signal.SIGINT)
+    await asyncio.to_thread(processes.stop_process, child, signal.SIGINT)
     while_away, slowest = await record_for(spool, 1.0)
     assert flusher.pending_bytes
-    again = await asyncio.to_thread(server.start)
+    again = await asyncio.to_thread(server.start_process)
     try:
         after, _ = await record_for(spool, 0.3)
         assert await until_empty(flusher, 12) < 10
@@ -226,17 +226,17 @@ async def test_requests_recorded_while_postgresql_is_stopped_are_counted_once_wh
         assert sorted(ids_in(server)) == sorted(written | while_away | after)
         assert slowest < 1.0
     finally:
-        await asyncio.to_thread(processes.end, again, signal.SIGINT)
+        await asyncio.to_thread(processes.stop_process, again, signal.SIGINT)
 
 
 @pytest.mark.django_db
 async def test_requests_recorded_while_postgresql_is_frozen_are_counted_once_when_it_wakes(
-    tmp_path: Path, postgres: tuple[Postgres, "subprocess.Popen[bytes]"]
+    tmp_path: Path, postgres: tuple[EmbeddedPostgres, "subprocess.Popen[bytes]"]
 ) -> None:
     server, child = postgres
     spool = Spool(tmp_path)
     flusher = Flusher(spool, info=server.url, deadline=0.5)
-    task = asyncio.create_task(flush_ledger(flusher).run())
+    task = asyncio.create_task(build_ledger_flush_task(flusher).run())
     written, _ = await record_for(spool, 0.5)
     stopped = await asyncio.to_thread(freeze, server, child)
     while_away, slowest = await record_for(spool, 1.5)
@@ -251,7 +251,9 @@ async def test_requests_recorded_while_postgresql_is_frozen_are_counted_once_whe
 
 async def test_a_worker_can_leave_while_postgresql_is_away(tmp_path: Path) -> None:
     spool = Spool(tmp_path)
-    flusher = Flusher(spool, info=f"postgres://nobody:x@127.0.0.1:{processes.free_port()}/none")
+    flusher = Flusher(
+        spool, info=f"postgres://nobody:x@127.0.0.1:{processes.find_free_port()}/none"
+    )
     spool.record_event(make_event())
     begin = time.monotonic()
     await flusher.close()

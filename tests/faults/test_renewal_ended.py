@@ -10,7 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from gateway_project.embedded.processes import free_port
+from gateway_project.embedded.processes import find_free_port
 from tests.support.gateways import ROOT, Gateway, running_gateway
 from tests.support.upstream import MockUpstream, running_upstream
 
@@ -75,7 +75,7 @@ def test_killed_it_leaves_one_attempt_of_unknown_outcome(tmp_path: Path) -> None
         gateway.process.kill()
         gateway.process.wait()
         again = subprocess.Popen(
-            [sys.executable, "manage.py", "serve", "--port", str(free_port())],
+            [sys.executable, "manage.py", "serve", "--port", str(find_free_port())],
             cwd=ROOT,
             env=gateway.environment,
         )

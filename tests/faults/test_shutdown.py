@@ -12,7 +12,7 @@ import httpx
 import psycopg
 import pytest
 
-from gateway_project.embedded.processes import free_port
+from gateway_project.embedded.processes import find_free_port
 from tests.support.gateways import ROOT, Gateway, running_gateway
 from tests.support.upstream import MockUpstream, running_upstream
 
@@ -90,7 +90,7 @@ def test_a_killed_gateway_leaves_a_trace_that_the_next_one_finds(tmp_path: Path)
         assert len(upstream.requests) == before + 1
         assert "[DONE]" not in texts[0]
         again = subprocess.Popen(
-            [sys.executable, "manage.py", "serve", "--port", str(free_port())],
+            [sys.executable, "manage.py", "serve", "--port", str(find_free_port())],
             cwd=ROOT,
             env=gateway.environment,
         )

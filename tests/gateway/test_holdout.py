@@ -52,7 +52,7 @@ class Biller:
             warm = max((len(prefix) // 4 for prefix in prefixes if prefix in self.seen), default=0)
             self.seen.update(prefixes[-1:])
             prompt, cached = len(prefixes[-1]) // 4, warm // 128 * 128 if warm >= 1024 else 0
-            self.dollars += PRICE.cost(prompt=prompt, completion=50, cached=cached)
+            self.dollars += PRICE.compute_cost(prompt=prompt, completion=50, cached=cached)
         usage = {"prompt_tokens": prompt, "completion_tokens": 50, "total_tokens": prompt + 50}
         return completion(reply(asked["messages"])) | {
             "usage": usage | {"prompt_tokens_details": {"cached_tokens": cached}}

@@ -255,8 +255,8 @@ def test_traces_that_cannot_be_exported_are_refused_at_the_start(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     settings.TRACING, settings.OTLP_ENDPOINT = True, endpoint
-    monkeypatch.setattr(deployment, "_installed", installed)
-    assert [message.id for message in deployment.traces_can_be_exported(None)] == said
+    monkeypatch.setattr(deployment, "_is_installed", installed)
+    assert [message.id for message in deployment.check_trace_export(None)] == said
 
 
 @pytest.mark.parametrize(("endpoint", "loaded"), [("", "False"), ("http://127.0.0.1:1", "True")])

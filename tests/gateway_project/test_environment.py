@@ -16,7 +16,14 @@ from gateway_project import environment, logs
 from gateway_project.embedded import configuration
 
 ROOT = Path(__file__).resolve().parents[2]
-READERS = {"text", "number", "integer", "flag", "words", "secret"}
+READERS = {
+    "read_text",
+    "read_number",
+    "read_integer",
+    "read_flag",
+    "read_word_list",
+    "load_secret",
+}
 
 
 @pytest.fixture(autouse=True)
@@ -89,10 +96,10 @@ def test_a_file_gives_the_value_of_its_variable(
 ) -> None:
     (tmp_path / "key").write_text("from a file\n")
     monkeypatch.setenv("TOKENTHRIFT_SECRET_KEY_FILE", str(tmp_path / "key"))
-    assert environment.text("TOKENTHRIFT_SECRET_KEY") == "from a file"
+    assert environment.read_text("TOKENTHRIFT_SECRET_KEY") == "from a file"
     monkeypatch.setenv("TOKENTHRIFT_SECRET_KEY", "and directly")
     with pytest.raises(ImproperlyConfigured, match="both set"):
-        environment.text("TOKENTHRIFT_SECRET_KEY")
+        environment.read_text("TOKENTHRIFT_SECRET_KEY")
 
 
 @pytest.mark.parametrize("raw", ["twelve", "0", "70000", "80.5", "nan"])
@@ -101,24 +108,24 @@ def test_a_number_that_cannot_be_is_refused_by_name(
 ) -> None:
     monkeypatch.setenv("TOKENTHRIFT_PORT", raw)
     with pytest.raises(ImproperlyConfigured, match="TOKENTHRIFT_PORT"):
-        environment.integer("TOKENTHRIFT_PORT", 8000, low=1, high=65535)
+        environment.read_integer("TOKENTHRIFT_PORT", 8000, low=1, high=65535)
 
 
 def test_a_flag_is_yes_or_no(monkeypatch: pytest.MonkeyPatch) -> None:
     for raw, value in (("yes", True), ("1", True), ("FALSE", False), ("off", False)):
         monkeypatch.setenv("TOKENTHRIFT_DEBUG", raw)
-        assert environment.flag("TOKENTHRIFT_DEBUG") is value
+        assert environment.read_flag("TOKENTHRIFT_DEBUG") is value
     monkeypatch.setenv("TOKENTHRIFT_DEBUG", "perhaps")
     with pytest.raises(ImproperlyConfigured, match="yes or no"):
-        environment.flag("TOKENTHRIFT_DEBUG")
+        environment.read_flag("TOKENTHRIFT_DEBUG")
 
 
 def test_a_secret_is_made_once_for_its_owner_only(tmp_path: Path) -> None:
-    first = configuration.secret(tmp_path, "TOKENTHRIFT_SECRET_KEY")
+    first = configuration.load_secret(tmp_path, "TOKENTHRIFT_SECRET_KEY")
     assert len(first) >= 48
-    assert configuration.secret(tmp_path, "TOKENTHRIFT_SECRET_KEY") == first
+    assert configuration.load_secret(tmp_path, "TOKENTHRIFT_SECRET_KEY") == first
     assert stat.S_IMODE((tmp_path / "secrets" / "tokenthrift_secret_key").stat().st_mode) == 0o600
-    Fernet(configuration.secret(tmp_path, "TOKENTHRIFT_ENCRYPTION_KEYS"))
+    Fernet(configuration.load_secret(tmp_path, "TOKENTHRIFT_ENCRYPTION_KEYS"))
 
 
 def test_a_configured_database_demands_a_configured_secret(
@@ -127,7 +134,7 @@ def test_a_configured_database_demands_a_configured_secret(
     monkeypatch.setenv("DATABASE_URL", "postgres://host/name")
     monkeypatch.setenv("REDIS_URL", "redis://host")
     with pytest.raises(ImproperlyConfigured, match="TOKENTHRIFT_SECRET_KEY"):
-        configuration.secret(tmp_path, "TOKENTHRIFT_SECRET_KEY")
+        configuration.load_secret(tmp_path, "TOKENTHRIFT_SECRET_KEY")
 
 
 def test_one_configured_service_without_the_other_is_refused(
@@ -135,7 +142,7 @@ def test_one_configured_service_without_the_other_is_refused(
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgres://host/name")
     with pytest.raises(ImproperlyConfigured, match="REDIS_URL is not"):
-        configuration.urls(tmp_path)
+        configuration.resolve_urls(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -164,7 +171,10 @@ def test_one_configured_service_without_the_other_is_refused(
 def test_exact_entries_get_the_named_database_and_semantic_ones_database_0(
     given: str, exact: str, semantic: str
 ) -> None:
-    assert (configuration.redis_url(given), configuration.redis_url(given, 0)) == (exact, semantic)
+    assert (configuration.build_redis_url(given), configuration.build_redis_url(given, 0)) == (
+        exact,
+        semantic,
+    )
 
 
 def test_no_key_or_password_reaches_the_log() -> None:

@@ -76,7 +76,7 @@ def test_whatever_the_message_the_line_is_one_line_of_json(odd: str) -> None:
 
 def test_another_format_is_refused_by_name() -> None:
     with pytest.raises(ImproperlyConfigured, match=r"TOKENTHRIFT_LOG_FORMAT.*text, json.*yaml"):
-        logs.config("INFO", "yaml")
+        logs.build_logging_config("INFO", "yaml")
 
 
 def test_a_gateway_writes_a_line_for_each_request_where_it_is_asked_to(tmp_path: Path) -> None:

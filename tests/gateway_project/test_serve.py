@@ -61,7 +61,7 @@ def var(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Iterator[Call
     made: list[Path] = []
 
     def make(name: str) -> Path:
-        path = configuration.var_dir() / f"serve-{name}-{time.monotonic_ns()}"
+        path = configuration.find_var_dir() / f"serve-{name}-{time.monotonic_ns()}"
         path.mkdir()
         (path / "models").symlink_to(models)
         made.append(path)
@@ -78,7 +78,7 @@ def start(tmp_path: Path) -> Iterator[Starter]:
     started: list[Serve] = []
 
     def run(var: Path, *arguments: str, port: int | None = None) -> Serve:
-        chosen = port or embedded_processes.free_port()
+        chosen = port or embedded_processes.find_free_port()
         log = tmp_path / f"serve-{len(started)}.log"
         command = [sys.executable, "manage.py", "serve", "--port", str(chosen), *arguments]
         with log.open("wb") as out:
@@ -143,7 +143,7 @@ def _wait_until(true: Callable[[], bool], seconds: float = 40.0) -> bool:
 
 
 def database(var: Path) -> "psycopg.Connection[tuple[object, ...]]":
-    postgres, _ = configuration.remembered(var)
+    postgres, _ = configuration.load_service_credentials(var)
     return psycopg.connect(
         f"postgres://tokenthrift:{postgres['password']}@127.0.0.1:{postgres['port']}/tokenthrift",
         connect_timeout=3,
@@ -194,7 +194,7 @@ def test_two_folders_run_side_by_side(var: Callable[[str], Path], start: Starter
     servers = [start(folder) for folder in folders]
     for server in servers:
         server.wait_ready()
-    left, right = (configuration.remembered(folder) for folder in folders)
+    left, right = (configuration.load_service_credentials(folder) for folder in folders)
     assert {entry["port"] for entry in left}.isdisjoint(entry["port"] for entry in right)
     assert [server.stop() for server in servers] == [0, 0]
 
@@ -224,32 +224,32 @@ def test_services_whose_keeper_is_killed_end_and_can_be_started_again(
     var: Callable[[str], Path],
 ) -> None:
     folder = var("keeper")
-    lease.take(folder)
+    lease.acquire_lease(folder)
     (keeper,) = [
         line for line in processes(folder) if "gateway_project.embedded.supervisor" in line
     ]
     os.kill(int(keeper.split()[0]), signal.SIGKILL)
-    lease.release(folder)
-    lease.take(folder)
+    lease.release_lease(folder)
+    lease.acquire_lease(folder)
     with database(folder) as connection:
         connection.execute("SELECT 1")
-    lease.release(folder)
+    lease.release_lease(folder)
 
 
 def test_a_service_that_dies_is_started_again_on_its_port(var: Callable[[str], Path]) -> None:
     folder = var("restarted")
-    lease.take(folder)
+    lease.acquire_lease(folder)
     (redis,) = [line for line in processes(folder) if "redis-server" in line]
     os.kill(int(redis.split()[0]), signal.SIGKILL)
-    _, known = configuration.remembered(folder)
+    _, known = configuration.load_service_credentials(folder)
     assert _wait_until(lambda: not _refused(known["port"]))
     assert redis not in processes(folder)
-    lease.release(folder)
+    lease.release_lease(folder)
 
 
 def test_the_last_to_leave_stops_the_services(var: Callable[[str], Path]) -> None:
     folder = var("shared")
-    lease.take(folder)
+    lease.acquire_lease(folder)
     shell = manage(
         folder,
         "shell",
@@ -261,7 +261,7 @@ def test_the_last_to_leave_stops_the_services(var: Callable[[str], Path]) -> Non
     assert shell.returncode == 0, shell.stderr
     with database(folder) as connection:
         connection.execute("SELECT 1")
-    lease.release(folder)
+    lease.release_lease(folder)
     assert processes(folder) == []
 
 
@@ -283,9 +283,9 @@ def test_logs_and_counters_are_closed_to_others_also_where_they_were_open(
         monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", "")
         for path in (folder / "log", folder / "run" / "metrics"):
             path.mkdir(parents=True, mode=0o777)
-        metrics_dir.prepare(folder)
-        lease.take(folder)
-        lease.release(folder)
+        metrics_dir.prepare_metrics_dir(folder)
+        lease.acquire_lease(folder)
+        lease.release_lease(folder)
         mine = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
     finally:
         os.umask(former)
@@ -310,7 +310,7 @@ def test_a_folder_that_the_services_cannot_enter_is_one_clear_sentence(
         embedded_processes.ServiceError,
         match=r"^PostgreSQL cannot run as root, and the account nobody may not enter .*[.]$",
     ):
-        embedded_processes.reaching(
+        embedded_processes.grant_path_access(
             embedded_processes.Account("nobody", 65534, 65534), tmp_path / "postgres"
         )
 

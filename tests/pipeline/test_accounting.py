@@ -116,7 +116,7 @@ def test_a_repeat_would_have_been_warm_altogether_while_it_is_held() -> None:
 def test_a_hit_is_worth_what_the_provider_would_have_billed() -> None:
     found = savings(call(answer=hit(NOW - 3_600), tier="exact"))
     warm = 5_000 // CACHED_TOKENS_STEP * CACHED_TOKENS_STEP
-    assert found.baseline_cost == PRICE.cost(prompt=7_000, completion=10, cached=warm)
+    assert found.baseline_cost == PRICE.compute_cost(prompt=7_000, completion=10, cached=warm)
     assert found.saved_tokens == 7_010
     assert found.billed_cost == 0
 
@@ -139,7 +139,7 @@ def cut_call(**fields: Any) -> Call:
 
 def test_cutting_a_warm_prompt_may_cost_money() -> None:
     found = savings(cut_call())
-    assert found.baseline_cost == PRICE.cost(
+    assert found.baseline_cost == PRICE.compute_cost(
         prompt=7_000, completion=10, cached=5_000 // CACHED_TOKENS_STEP * CACHED_TOKENS_STEP
     )
     dear = cut_call()
@@ -159,7 +159,7 @@ def test_what_is_cached_of_the_cut_prompt_would_have_been_of_the_whole() -> None
             turns=0, usage=Usage(prompt_tokens=2_000, completion_tokens=10, cached_tokens=1_024)
         )
     )
-    assert found.baseline_cost == PRICE.cost(prompt=7_000, completion=10, cached=1_024)
+    assert found.baseline_cost == PRICE.compute_cost(prompt=7_000, completion=10, cached=1_024)
 
 
 def test_marks_of_ours_are_no_marks_of_the_client() -> None:
@@ -174,7 +174,7 @@ def test_marks_of_ours_are_no_marks_of_the_client() -> None:
             ),
         )
     )
-    assert found.baseline_cost == PRICE.cost(prompt=7_000, completion=10)
+    assert found.baseline_cost == PRICE.compute_cost(prompt=7_000, completion=10)
 
 
 def test_who_charges_for_writing_would_have_written_the_rest() -> None:
@@ -186,7 +186,7 @@ def test_who_charges_for_writing_would_have_written_the_rest() -> None:
         )
     )
     warm = 5_000 // CACHED_TOKENS_STEP * CACHED_TOKENS_STEP
-    assert found.baseline_cost == price.cost(
+    assert found.baseline_cost == price.compute_cost(
         prompt=7_000, completion=10, cached=warm, written=7_000 - warm
     )
 

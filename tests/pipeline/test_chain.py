@@ -93,9 +93,12 @@ async def test_the_same_bytes_are_prepared_once_and_anew_when_the_configuration_
 
 
 async def test_the_same_bytes_from_two_tenants_are_two_requests() -> None:
-    world, secret = World(plan=full_plan(tenant_id=None)), keys.make("tt", pepper=PEPPER).secret
+    world, secret = (
+        World(plan=full_plan(tenant_id=None)),
+        keys.generate_key("tt", pepper=PEPPER).secret,
+    )
     ((_, key),) = world.source.config.keys.items()
-    digest = keys.digest(secret, pepper=PEPPER)
+    digest = keys.compute_key_digest(secret, pepper=PEPPER)
     other = replace(key, id=2, digest=digest, tenant_id=2, tenant="other")
     world.source.config = replace(
         world.source.config,
@@ -472,7 +475,7 @@ async def test_the_name_of_an_unknown_plan_is_in_the_ledger(asked: str) -> None:
     world = World()
     await ask(world, body(plan=asked))
     assert (world.event.plan_id, world.event.plan) == (None, asked[:64])
-    assert not world.event.counts
+    assert not world.event.is_counted
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 import pytest
 
-from plans.snapshot import CacheSettings, Context
+from plans.snapshot import CacheSettings, ContextMatching
 from tests.support.fakes import World, ask, completion, full_plan
 
 TOOL = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
@@ -69,7 +69,7 @@ async def test_a_call_of_a_tool_is_not_made_again_from_the_cache() -> None:
 @pytest.mark.parametrize("context", ["strict", "window", "last_message"])
 @pytest.mark.parametrize("fields", [{"tools": []}, {"tools": [], "tool_choice": "none"}])
 async def test_results_in_the_chat_keep_it_exact_without_tools_on_offer_too(
-    context: Context, fields: dict[str, Any]
+    context: ContextMatching, fields: dict[str, Any]
 ) -> None:
     world = World(plan=full_plan(cache=CacheSettings(context=context)))
     for result in ("dry", "rain"):

@@ -6,14 +6,14 @@ from typing import Any
 import orjson
 import pytest
 
-from plans.snapshot import CacheSettings, Context
+from plans.snapshot import CacheSettings, ContextMatching
 from tests.support.entries import decode, encode
 from tests.support.fakes import World, ask, completion, full_plan
 
 CHAT = ["I want to fly to Oslo on Friday.", "There is one flight at 9.", "What does it cost?"]
 
 
-def world_of(context: Context, **fields: Any) -> World:
+def world_of(context: ContextMatching, **fields: Any) -> World:
     return World(plan=full_plan(cache=CacheSettings(context=context, **fields)))
 
 
@@ -155,7 +155,7 @@ async def test_a_question_that_stands_alone_is_answered_whatever_was_said_before
     ],
 )
 async def test_what_was_asked_within_a_chat_never_answers_a_question_that_begins_one(
-    context: Context, told: list[tuple[str, str]]
+    context: ContextMatching, told: list[tuple[str, str]]
 ) -> None:
     world = world_of(context)
     messages = [{"role": role, "content": content} for role, content in (*told, ("user", LIST))]
@@ -223,7 +223,7 @@ async def test_earlier_turns_are_read_as_the_question_is() -> None:
 
 
 @pytest.mark.parametrize("context", ["strict", "window", "last_message"])
-async def test_whoever_is_said_to_ask_is_part_of_what_is_asked(context: Context) -> None:
+async def test_whoever_is_said_to_ask_is_part_of_what_is_asked(context: ContextMatching) -> None:
     world = world_of(context, personal=True)
     ann, bob = (
         {"role": "user", "name": name, "content": "Who wrote this message?"}
@@ -265,7 +265,7 @@ async def test_last_message_forgets_what_was_said_before() -> None:
 
 
 @pytest.mark.parametrize("context", ["window", "last_message"])
-async def test_instructions_and_parameters_always_separate(context: Context) -> None:
+async def test_instructions_and_parameters_always_separate(context: ContextMatching) -> None:
     world = world_of(context)
     await tier(world, *CHAT)
     messages = orjson.loads(asking(*CHAT))["messages"]
@@ -277,7 +277,7 @@ async def test_instructions_and_parameters_always_separate(context: Context) -> 
 
 
 @pytest.mark.parametrize("context", ["window", "last_message"])
-async def test_tenants_and_namespaces_stay_apart(context: Context) -> None:
+async def test_tenants_and_namespaces_stay_apart(context: ContextMatching) -> None:
     world = world_of(context)
     await tier(world, *CHAT)
     assert await tier(world, *CHAT, cache={"namespace": "other"}) == "miss"

@@ -133,7 +133,11 @@ async def test_a_leader_that_leaves_takes_nobody_with_it(world: World, stream: b
     assert clients[1].received == clients[2].received != b""
     assert len(world.upstream.bodies) == 1
     leader = next(event for event in world.ledger.events if event.attempts)
-    assert (leader.outcome, leader.prompt_tokens, leader.counts) == ("client_closed", 100, False)
+    assert (leader.outcome, leader.prompt_tokens, leader.is_counted) == (
+        "client_closed",
+        100,
+        False,
+    )
     assert len(world.exact.entries) == 1, "a whole answer is kept"
 
 

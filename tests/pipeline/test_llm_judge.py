@@ -152,7 +152,7 @@ async def test_its_call_is_a_row_of_its_own_spent_on_saving() -> None:
         1,
     )
     assert (judge.basis, judge.entry_id, judge.similarity, judge.plan) == ("", "", None, "support")
-    assert not judge.counts
+    assert not judge.is_counted
     assert found.spent_cost == Decimal("0.00012")
     attempts = {attempt.event_id: attempt.model for attempt in world.ledger.attempts}
     assert attempts[judge.event_id] == "tiny"

@@ -75,7 +75,7 @@ async def test_the_sample_is_a_row_of_its_own_spent_on_saving() -> None:
     assert found.note == f"sample of {served.event_id}"
     assert found.basis
     assert found.similarity == served.similarity
-    assert not found.counts
+    assert not found.is_counted
 
 
 async def test_every_call_upstream_has_its_attempt_in_the_ledger() -> None:

@@ -29,7 +29,7 @@ async def test_a_hit_is_counted_and_answered_by_the_upstream(world: World) -> No
             True,
             1,
         )
-        assert (event.tokens_saved, event.cost_saved, event.counts) == (0, Decimal(0), False)
+        assert (event.tokens_saved, event.cost_saved, event.is_counted) == (0, Decimal(0), False)
         assert (event.would_tokens, event.would_saved) == (110, event.billed_cost)
         assert event.entry_id in world.exact.entries
     assert len(world.upstream.bodies) == 3

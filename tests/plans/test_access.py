@@ -9,15 +9,15 @@ from django.core.exceptions import PermissionDenied
 from django.core.management import call_command
 
 from plans.access import (
-    GROUPS,
-    OF_TENANTS,
+    GROUP_NAMES,
     PLATFORM_ADMIN,
     TENANT_ADMIN,
+    TENANT_PERMISSIONS,
     VIEWER,
-    bound,
-    sees_numbers,
-    tenant_of,
-    wanted,
+    build_group_permissions,
+    can_see_reports,
+    get_user_tenant,
+    is_tenant_bound,
 )
 from plans.models import Membership, Tenant
 from tests.support.people import person, session
@@ -26,11 +26,12 @@ pytestmark = pytest.mark.django_db
 
 
 def permissions() -> dict[str, set[str]]:
-    rows = Permission.objects.filter(group__name__in=GROUPS).values_list(
+    rows = Permission.objects.filter(group__name__in=GROUP_NAMES).values_list(
         "group__name", "content_type__app_label", "codename"
     )
     return {
-        name: {f"{app}.{code}" for group, app, code in rows if group == name} for name in GROUPS
+        name: {f"{app}.{code}" for group, app, code in rows if group == name}
+        for name in GROUP_NAMES
     }
 
 
@@ -42,7 +43,7 @@ def fresh(user: User) -> User:
 def test_every_database_has_the_groups_with_what_they_may() -> None:
     found = permissions()
     assert found[VIEWER] == {"stats.view_rollup", "stats.view_requestevent"}
-    assert found[VIEWER] < found[TENANT_ADMIN] <= OF_TENANTS
+    assert found[VIEWER] < found[TENANT_ADMIN] <= TENANT_PERMISSIONS
     assert {"plans.change_plan", "plans.add_virtualkey", "plans.view_modelprice"} <= found[
         TENANT_ADMIN
     ]
@@ -61,7 +62,7 @@ def test_every_database_has_the_groups_with_what_they_may() -> None:
 
 
 def test_what_a_tenant_s_person_may_hold_exists() -> None:
-    found = wanted(
+    found = build_group_permissions(
         {
             f"{app}.{code}"
             for app, code in Permission.objects.values_list("content_type__app_label", "codename")
@@ -71,7 +72,7 @@ def test_what_a_tenant_s_person_may_hold_exists() -> None:
     known = {model._meta.label_lower for model in apps.get_models()}
     missing = {
         name
-        for name in OF_TENANTS
+        for name in TENANT_PERMISSIONS
         if f"{name.partition('.')[0]}.{name.rpartition('_')[2]}" not in known
     }
     assert missing <= {
@@ -99,12 +100,12 @@ def test_a_membership_holds_whoever_has_it(acme: Tenant) -> None:
         person("theirs", TENANT_ADMIN, acme),
         person("lost", TENANT_ADMIN),
     )
-    assert (tenant_of(boss), tenant_of(theirs)) == (None, acme)
-    assert [bound(user) for user in (boss, theirs, lost)] == [False, True, True]
+    assert (get_user_tenant(boss), get_user_tenant(theirs)) == (None, acme)
+    assert [is_tenant_bound(user) for user in (boss, theirs, lost)] == [False, True, True]
     with pytest.raises(PermissionDenied, match="of no tenant yet"):
-        tenant_of(lost)
-    assert sees_numbers(boss)
-    assert not sees_numbers(User.objects.create(username="plain", is_staff=True))
+        get_user_tenant(lost)
+    assert can_see_reports(boss)
+    assert not can_see_reports(User.objects.create(username="plain", is_staff=True))
     assert boss.has_perm("proxy.change_upstream")
     Membership.objects.create(user=boss, tenant=acme)
     assert not fresh(boss).has_perm("proxy.change_upstream")
@@ -157,7 +158,7 @@ def test_a_platform_admin_puts_a_person_into_a_tenant(acme: Tenant) -> None:
     data = form(other, **{"membership-0-tenant": str(acme.pk), "membership-0-user": str(other.pk)})
     reply = boss.post(f"/admin/auth/user/{other.pk}/change/", data)
     assert reply.status_code == 302, reply.context["adminform"].errors
-    assert tenant_of(fresh(other)) == acme
+    assert get_user_tenant(fresh(other)) == acme
     assert "acme" in boss.get("/admin/auth/user/").content.decode()
     assert boss.get("/admin/auth/user/add/").status_code == 200
 

@@ -11,7 +11,7 @@ from django.db.models import Model
 from django.test import Client
 
 from plans.access import PLATFORM_ADMIN, TENANT_ADMIN, VIEWER
-from plans.admin.tenant_scope import Tenanted
+from plans.admin.tenant_scope import TenantScopedAdmin
 from plans.models import Membership, Plan, Tenant, VirtualKey
 from stats.models.requests import RequestEvent
 from tests.support.climbing import (
@@ -113,9 +113,9 @@ def test_the_paths_are_many() -> None:
     assert len(ADMIN) > 100
     assert len(API) > 10
     for model, pages in admin.site._registry.items():
-        assert not isinstance(pages, Tenanted) or not pages.owned_by or model in OWNED, (
-            f"{model} wants a row in OWNED"
-        )
+        assert (
+            not isinstance(pages, TenantScopedAdmin) or not pages.tenant_column or model in OWNED
+        ), f"{model} wants a row in OWNED"
 
 
 def test_no_page_of_the_admin_opens_a_row_of_another_s(

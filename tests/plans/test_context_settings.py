@@ -85,7 +85,7 @@ def test_traffic_of_single_questions_of_long_ago_or_of_other_plans_is_no_reason(
     saw(plan.pk, [1] * 99 + [2])
     saw(plan.pk, [2] * 50, days_ago=8)
     saw(plan.pk + 1, [2] * 50)
-    assert selectors.turns(plan.pk) == (100, 1)
+    assert selectors.count_later_turns(plan.pk) == (100, 1)
     assert chosen(platform, context="last_message").status_code == 200
     platform.create(plan_name="new", cache={"context": "last_message"})
 

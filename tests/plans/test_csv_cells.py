@@ -2,9 +2,9 @@
 
 import pytest
 
-from plans.csv_cells import is_risky
+from plans.csv_cells import is_formula_like
 from plans.import_export import formats
-from stats.reports.csv_export import _cell
+from stats.reports.csv_export import _escape_cell
 
 RISKY = [
     *(
@@ -40,18 +40,18 @@ PLAIN = ["", " ", "a=1", "gpt-4o", "1", "0.5", "smart/balanced", "a\tb", "\u200b
 
 @pytest.mark.parametrize("text", RISKY)
 def test_a_formula_is_guarded_by_both_exports(text: str) -> None:
-    assert is_risky(text)
-    assert formats._out(text) == f"'{text}"
-    assert _cell("name", text) == f"'{text}"
+    assert is_formula_like(text)
+    assert formats._format_cell(text) == f"'{text}"
+    assert _escape_cell("name", text) == f"'{text}"
 
 
 @pytest.mark.parametrize("text", PLAIN)
 def test_what_is_no_formula_stays_as_it_is(text: str) -> None:
-    assert formats._out(text) == text
-    assert _cell("name", text) == text
+    assert formats._format_cell(text) == text
+    assert _escape_cell("name", text) == text
 
 
 @pytest.mark.parametrize("text", [*RISKY, *PLAIN, "'quoted", "''twice"])
 def test_reading_takes_away_what_writing_added(text: str) -> None:
-    written = formats.to_csv(["name", "x"], [{"name": text, "x": "1"}])
-    assert formats.from_csv(written.encode()) == [{"name": text, "x": "1"}]
+    written = formats.rows_to_csv(["name", "x"], [{"name": text, "x": "1"}])
+    assert formats.parse_csv_rows(written.encode()) == [{"name": text, "x": "1"}]

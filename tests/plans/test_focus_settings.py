@@ -61,9 +61,9 @@ def test_a_change_of_the_engine_keeps_what_was_chosen_and_takes_the_best_where_n
 @pytest.mark.django_db
 def test_another_focus_is_another_version_and_separates_cached_answers(platform: Manager) -> None:
     platform.create()
-    before = Plan.objects.get().snapshot()
+    before = Plan.objects.get().build_snapshot()
     focus_after(platform, {"focus": "none"})
-    after = Plan.objects.get().snapshot()
+    after = Plan.objects.get().build_snapshot()
     assert after.version == before.version + 1
     assert after.answer_digest != before.answer_digest
 
@@ -81,7 +81,7 @@ def test_plans_of_before_take_the_default_of_their_engine() -> None:
     finally:
         executor = MigrationExecutor(connection)
         executor.migrate(executor.loader.graph.leaf_nodes())
-    halves = {plan.name: plan.snapshot().compression for plan in Plan.objects.all()}
+    halves = {plan.name: plan.build_snapshot().compression for plan in Plan.objects.all()}
     assert {name: half and half.focus for name, half in halves.items()} == {
         "with-text_rank": "question",
         "with-trim": "none",

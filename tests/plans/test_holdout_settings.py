@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from plans.models import Plan
-from proxy.runtime.config_loader import load_directory
+from proxy.runtime.config_loader import load_config_snapshot
 from tests.plans.admin.test_plans import PLAN
 from tests.support.management import ONE, PLANS, Manager
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db
 
 def in_force() -> float:
     """What a worker reads."""
-    [plan] = load_directory().plans.values()
+    [plan] = load_config_snapshot().plans.values()
     return plan.holdout
 
 
@@ -59,9 +59,9 @@ def test_what_is_no_share_is_refused_with_what_is(platform: Manager, share: obje
 
 def test_changing_it_empties_no_cache(platform: Manager) -> None:
     platform.create(holdout=0.02)
-    [before] = load_directory().plans.values()
+    [before] = load_config_snapshot().plans.values()
     platform.call("PATCH", ONE, {"holdout": 0.1})
-    [after] = load_directory().plans.values()
+    [after] = load_config_snapshot().plans.values()
     assert (after.version, after.answer_digest) == (before.version + 1, before.answer_digest)
 
 

@@ -10,7 +10,7 @@ from django.test import Client
 
 from plans import invalidation, selectors, services
 from plans.models import Invalidation, Plan, Revision, Tenant
-from proxy.runtime.config_loader import load_directory
+from proxy.runtime.config_loader import load_config_snapshot
 from tests.support.management import ONE, Manager, manager, refused
 
 pytestmark = pytest.mark.django_db
@@ -25,12 +25,12 @@ def done(reply: Any) -> dict[str, Any]:
 
 def test_the_reply_says_what_was_forgotten_and_workers_read_it(platform: Manager) -> None:
     platform.create()
-    plan, before = Plan.objects.get(), selectors.revision()
+    plan, before = Plan.objects.get(), selectors.get_revision()
     told = done(platform.call("POST", PATH, {"tags": ["prices", "de", "prices"]}))
     assert told.pop("invalidated_at")
     generation = told.pop("generation")
     assert told == {"plan": "plan", "tenant": None, "all": False, "tags": ["prices", "de"]}
-    directory = load_directory()
+    directory = load_config_snapshot()
     assert before < generation <= directory.revision
     assert directory.min_revisions == {
         (plan.pk, None, "prices"): generation,
@@ -81,7 +81,10 @@ def test_a_tenant_forgets_its_own_answers_alone(platform: Manager, acme: Tenant)
     plan = Plan.objects.get()
     assert done(manager(acme).call("POST", PATH, {"all": True}))["tenant"] == "acme"
     assert done(platform.call("POST", f"{PATH}?tenant=acme", {"tags": ["x"]}))["tenant"] == "acme"
-    assert set(load_directory().min_revisions) == {(plan.pk, acme.pk, ""), (plan.pk, acme.pk, "x")}
+    assert set(load_config_snapshot().min_revisions) == {
+        (plan.pk, acme.pk, ""),
+        (plan.pk, acme.pk, "x"),
+    }
     manager(acme).create(plan_name="ours")
     done(manager(acme).call("POST", "/token-saving/plans/ours/invalidate", {"all": True}))
     other = manager(Tenant.objects.create(slug="other"))
@@ -119,7 +122,7 @@ def test_virtual_keys_and_staff_without_permission_may_not(platform: Manager, ac
 def test_more_tags_than_are_remembered_forget_more_and_never_less(
     platform: Manager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(invalidation, "KEPT", 2)
+    monkeypatch.setattr(invalidation, "MAX_REMEMBERED_TAGS", 2)
     platform.create()
     plan = Plan.objects.get()
     made = {
@@ -127,21 +130,21 @@ def test_more_tags_than_are_remembered_forget_more_and_never_less(
         for tag in ("a", "b", "c", "d")
     }
     key = (plan.pk, None)
-    assert load_directory().min_revisions == {
+    assert load_config_snapshot().min_revisions == {
         (*key, "c"): made["c"],
         (*key, "d"): made["d"],
         (*key, ""): made["b"],
     }
     later = done(platform.call("POST", PATH, {"all": True}))["generation"]
     done(platform.call("POST", PATH, {"tags": ["e"]}))
-    assert load_directory().min_revisions[(*key, "")] == later
+    assert load_config_snapshot().min_revisions[(*key, "")] == later
 
 
 def test_a_plan_that_is_deleted_leaves_nothing_behind(platform: Manager) -> None:
     platform.create()
     done(platform.call("POST", PATH, {"all": True}))
     assert platform.call("DELETE", ONE).status_code == 204
-    assert load_directory().min_revisions == {}
+    assert load_config_snapshot().min_revisions == {}
 
 
 def test_revisions_run_ahead_of_those_of_a_history_that_was_lost(platform: Manager) -> None:
@@ -164,7 +167,10 @@ def test_the_admin_asks_first_and_then_forgets(acme: Tenant) -> None:
     assert "answers of every tenant" in page.content.decode()
     assert not Invalidation.objects.exists()
     assert client.post("/admin/plans/plan/", chosen | {"sure": "yes"}).status_code == 302
-    assert set(load_directory().min_revisions) == {(ours.pk, acme.pk, ""), (everyones.pk, None, "")}
+    assert set(load_config_snapshot().min_revisions) == {
+        (ours.pk, acme.pk, ""),
+        (everyones.pk, None, ""),
+    }
     assert LogEntry.objects.filter(change_message__contains="forgotten").count() == 2
 
 

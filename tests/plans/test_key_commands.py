@@ -27,7 +27,7 @@ def test_a_new_admin_key_is_the_only_line_of_stdout_and_opens_the_api() -> None:
     out, err = run("create_admin_key", "--name", "ops")
     secret = out.strip()
     assert out == f"{secret}\n"
-    assert keys.well_formed(secret, keys.ADMIN)
+    assert keys.is_well_formed(secret, keys.ADMIN_KEY_KIND)
     assert secret not in err
     assert "platform" in err
     assert Manager(secret).call("GET", PLANS).status_code == 200
@@ -55,12 +55,12 @@ def test_a_new_virtual_key_is_printed_once_and_kept_hashed(acme: Tenant) -> None
         "cheap",
     )
     secret = out.strip()
-    assert keys.well_formed(secret, keys.VIRTUAL)
+    assert keys.is_well_formed(secret, keys.VIRTUAL_KEY_KIND)
     assert secret not in err
     row = VirtualKey.objects.get()
     assert (row.name, row.routes, row.prefix) == ("sdk", ["smart/balanced", "cheap"], secret[:9])
     assert secret not in " ".join(str(value) for value in vars(row).values())
-    assert list(selectors.live_keys()) == [row.digest]
+    assert list(selectors.load_live_keys()) == [row.digest]
 
 
 def test_a_missing_tenant_is_made_only_when_asked() -> None:
@@ -76,7 +76,7 @@ def test_a_key_is_revoked_by_its_prefix(acme: Tenant) -> None:
     secret = run("create_key", "--tenant", "acme")[0].strip()
     out, _ = run("revoke_key", secret[:9])
     assert "Revoked" in out
-    assert selectors.live_keys() == {}
+    assert selectors.load_live_keys() == {}
     with pytest.raises(CommandError, match="No live key"):
         run("revoke_key", secret[:9])
 
@@ -87,4 +87,4 @@ def test_an_ambiguous_prefix_revokes_nothing(acme: Tenant) -> None:
     VirtualKey.objects.update(prefix="tt-AAAAAA")
     with pytest.raises(CommandError, match="2 keys"):
         run("revoke_key", "tt-AAAAAA")
-    assert len(selectors.live_keys()) == 2
+    assert len(selectors.load_live_keys()) == 2

@@ -9,31 +9,36 @@ from plans import keys
 
 
 def test_a_new_key_has_its_shape_its_prefix_and_its_digest() -> None:
-    for kind in (keys.VIRTUAL, keys.ADMIN):
-        new = keys.make(kind, pepper="p")
-        assert keys.well_formed(new.secret, kind)
+    for kind in (keys.VIRTUAL_KEY_KIND, keys.ADMIN_KEY_KIND):
+        new = keys.generate_key(kind, pepper="p")
+        assert keys.is_well_formed(new.secret, kind)
         assert new.secret.startswith(new.prefix)
         assert len(new.prefix) == len(kind) + 7
-        assert new.digest == keys.digest(new.secret, pepper="p")
+        assert new.digest == keys.compute_key_digest(new.secret, pepper="p")
 
 
 def test_the_secret_is_not_in_the_repr() -> None:
-    new = keys.make(keys.VIRTUAL, pepper="p")
+    new = keys.generate_key(keys.VIRTUAL_KEY_KIND, pepper="p")
     assert new.secret not in repr(new)
     assert new.secret[len(new.prefix) :] not in repr(new)
 
 
 def test_keys_do_not_repeat() -> None:
-    assert len({keys.make(keys.VIRTUAL, pepper="p").secret for _ in range(100)}) == 100
+    assert (
+        len({keys.generate_key(keys.VIRTUAL_KEY_KIND, pepper="p").secret for _ in range(100)})
+        == 100
+    )
 
 
 def test_the_digest_is_an_hmac_and_needs_the_pepper() -> None:
     secret = "tt-" + "A" * 43
     assert (
-        keys.digest(secret, pepper="p")
+        keys.compute_key_digest(secret, pepper="p")
         == hmac.new(b"p", secret.encode(), hashlib.sha256).hexdigest()
     )
-    assert keys.digest(secret, pepper="p") != keys.digest(secret, pepper="q")
+    assert keys.compute_key_digest(secret, pepper="p") != keys.compute_key_digest(
+        secret, pepper="q"
+    )
 
 
 @pytest.mark.parametrize(
@@ -49,9 +54,9 @@ def test_the_digest_is_an_hmac_and_needs_the_pepper() -> None:
     ],
 )
 def test_a_malformed_key_is_recognised(text: str) -> None:
-    assert not keys.well_formed(text, keys.VIRTUAL)
+    assert not keys.is_well_formed(text, keys.VIRTUAL_KEY_KIND)
 
 
 def test_the_two_kinds_do_not_open_each_others_doors() -> None:
-    assert not keys.well_formed("tta-" + "A" * 43, keys.VIRTUAL)
-    assert not keys.well_formed("tt-" + "A" * 43, keys.ADMIN)
+    assert not keys.is_well_formed("tta-" + "A" * 43, keys.VIRTUAL_KEY_KIND)
+    assert not keys.is_well_formed("tt-" + "A" * 43, keys.ADMIN_KEY_KIND)

@@ -15,8 +15,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from plans import capabilities, presets, services
-from plans.capabilities import Engine
-from plans.client_snippets import KEY
+from plans.capabilities import EngineOption
+from plans.client_snippets import KEY_VARIABLE
 from plans.models import Plan, Tenant
 from proxy.upstreams.services import put_route, put_upstream
 from stats.models.rollups import Rollup
@@ -45,25 +45,25 @@ class Without:
         verifier: bool = True,
         compresses: bool = True,
     ) -> None:
-        self.real = capabilities.current()
+        self.real = capabilities.get_capabilities()
         self.backends, self.verifier, self.compresses = backends, verifier, compresses
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.real, name)
 
-    def cache_engines(self) -> list[Engine]:
+    def list_cache_engines(self) -> list[EngineOption]:
         return [
             replace(each, available=each.name in self.backends, reason="It is away.")
-            for each in self.real.cache_engines()
+            for each in self.real.list_cache_engines()
         ]
 
-    def verifier_refusal(self) -> str | None:
+    def find_verifier_problem(self) -> str | None:
         return None if self.verifier else "It is not prepared."
 
-    def compression_engines(self) -> list[Any]:
+    def list_compression_engines(self) -> list[Any]:
         return [
             each
-            for each in self.real.compression_engines()
+            for each in self.real.list_compression_engines()
             if self.compresses or each.name != "text_rank"
         ]
 
@@ -106,7 +106,7 @@ def test_the_figures_are_those_of_the_documents() -> None:
     assert "| locomo | .887 / .828 |" in (DOCS / "benchmarks" / "MEASUREMENTS.md").read_text(
         "utf-8"
     )
-    notes = presets.fitted(balanced, capabilities=Without(verifier=False)).notes[0]
+    notes = presets.fit_preset(balanced, capabilities=Without(verifier=False)).notes[0]
     assert all(figure in notes for figure in rules)
 
 
@@ -153,8 +153,8 @@ def test_another_preset_is_refused_with_the_names(platform: Manager, name: Any) 
 def test_presets_promise_only_what_runs() -> None:
     wanted = presets.PRESETS["aggressive"]
 
-    def fitted(**without: Any) -> presets.Fitted:
-        return presets.fitted(wanted, capabilities=Without(**without))
+    def fitted(**without: Any) -> presets.FittedPreset:
+        return presets.fit_preset(wanted, capabilities=Without(**without))
 
     assert not fitted().notes
     alone = fitted(backends=())
@@ -242,7 +242,7 @@ def test_the_snippets_name_plan_route_and_address_and_no_secret(staff: Client) -
             assert "http://testserver/v1" in snippet
             assert "smart/balanced" in snippet
             assert "faq" in snippet
-            assert KEY in snippet
+            assert KEY_VARIABLE in snippet
 
 
 def test_a_draft_of_the_form_is_previewed_without_being_saved(staff: Client) -> None:

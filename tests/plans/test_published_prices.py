@@ -10,7 +10,7 @@ from genai_prices import data_snapshot
 from genai_prices import types as listed
 
 from plans import price_terms, published_prices
-from plans.pricing import Condition, Details, Price, Term
+from plans.pricing import Price, PriceTerm, RateCondition, TokenDetails
 
 NOW: Final = datetime(2026, 11, 23, 8, tzinfo=UTC)
 TOLERANCE: Final = Decimal("0.000000001")
@@ -33,7 +33,7 @@ LENGTHS: Final = (
 
 
 def models() -> list[tuple[str, listed.Provider, listed.ModelInfo, Price]]:
-    prices = published_prices.published(NOW)
+    prices = published_prices.load_published_prices(NOW)
     return [
         (f"{provider.id}/{model.id}", provider, model, prices[provider.id, model.id])
         for provider in data_snapshot.get_snapshot().providers
@@ -86,8 +86,8 @@ def counts(chance: random.Random, prices: listed.ModelPrice, price: Price) -> di
 
 def ours(price: Price, of: dict[str, int], at: datetime, service_tier: str = "") -> Decimal:
     own = {name: of.get(name, 0) for name in ("prompt", "completion", "cached", "written")}
-    details = Details(**{name: number for name, number in of.items() if name not in own})
-    return price.cost(**own, details=details, at=at.timestamp(), service_tier=service_tier)
+    details = TokenDetails(**{name: number for name, number in of.items() if name not in own})
+    return price.compute_cost(**own, details=details, at=at.timestamp(), service_tier=service_tier)
 
 
 def theirs(
@@ -163,7 +163,7 @@ def test_every_service_tier_of_the_list_bills_as_the_list_itself_reckons() -> No
 
 def test_a_day_to_come_is_in_the_price_before_it_comes() -> None:
     early = datetime(2026, 8, 1, tzinfo=UTC)
-    price = published_prices.published(early)["deepseek", "deepseek-v4-flash"]
+    price = published_prices.load_published_prices(early)["deepseek", "deepseek-v4-flash"]
     provider = next(
         each for each in data_snapshot.get_snapshot().providers if each.id == "deepseek"
     )
@@ -176,16 +176,16 @@ def test_a_day_to_come_is_in_the_price_before_it_comes() -> None:
 
 
 def test_a_prompt_longer_than_the_tier_costs_more_all_of_it() -> None:
-    price = published_prices.published(NOW)["google", "gemini-2.5-pro"]
-    assert price.cost(prompt=250_000, completion=1_000) == Decimal("0.64")
-    assert price.cost(prompt=200_000, completion=1_000) == Decimal("0.26")
+    price = published_prices.load_published_prices(NOW)["google", "gemini-2.5-pro"]
+    assert price.compute_cost(prompt=250_000, completion=1_000) == Decimal("0.64")
+    assert price.compute_cost(prompt=200_000, completion=1_000) == Decimal("0.26")
 
 
 def test_terms_of_every_model_are_the_same_once_written_and_read() -> None:
     written = 0
     for name, _, _, price in models():
-        text = price_terms.write(price.terms)
-        assert price_terms.parse(text) == price.terms, name
+        text = price_terms.format_terms(price.terms)
+        assert price_terms.parse_terms(text) == price.terms, name
         assert len(text) <= price_terms.MAX_TERMS_LENGTH, name
         written += bool(text)
     assert written > 200
@@ -208,11 +208,11 @@ def test_terms_of_every_model_are_the_same_once_written_and_read() -> None:
 )
 def test_terms_that_say_nothing_are_refused_with_what_is_accepted(text: str, says: str) -> None:
     with pytest.raises(ValueError, match=says):
-        price_terms.parse(text)
+        price_terms.parse_terms(text)
 
 
 def test_a_condition_stands_in_place_of_the_whole_price_and_the_last_one_counts() -> None:
-    terms = price_terms.parse(
+    terms = price_terms.parse_terms(
         "above 100: input 2\nfrom 22:00 to 02:00: input 10, output 20\n"
         "service tier flex: input 5, output 6"
     )
@@ -221,12 +221,14 @@ def test_a_condition_stands_in_place_of_the_whole_price_and_the_last_one_counts(
         datetime(2026, 1, 1, 23, tzinfo=UTC).timestamp(),
         datetime(2026, 1, 1, 12, tzinfo=UTC).timestamp(),
     )
-    assert price.cost(prompt=100, completion=0, at=day) * 1_000_000 == 100
-    assert price.cost(prompt=101, completion=0, at=day) * 1_000_000 == 202
-    assert price.cost(prompt=101, completion=0, cached=101, at=night) * 1_000_000 == 1010
-    assert price.cost(prompt=10, completion=1, at=night, service_tier="flex") * 1_000_000 == 56
-    assert price.cost(prompt=10, completion=0) * 1_000_000 == 10
-    assert terms[1] == Term(
+    assert price.compute_cost(prompt=100, completion=0, at=day) * 1_000_000 == 100
+    assert price.compute_cost(prompt=101, completion=0, at=day) * 1_000_000 == 202
+    assert price.compute_cost(prompt=101, completion=0, cached=101, at=night) * 1_000_000 == 1010
+    assert (
+        price.compute_cost(prompt=10, completion=1, at=night, service_tier="flex") * 1_000_000 == 56
+    )
+    assert price.compute_cost(prompt=10, completion=0) * 1_000_000 == 10
+    assert terms[1] == PriceTerm(
         rates=(("input", Decimal(10)), ("output", Decimal(20))),
-        condition=Condition(daily=terms[1].condition.daily),
+        condition=RateCondition(daily_hours=terms[1].condition.daily_hours),
     )

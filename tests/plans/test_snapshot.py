@@ -22,14 +22,14 @@ from plans.models import ModelPrice, Plan, Revision, Tenant
 from plans.pricing import Price
 from proxy.models import Route, Upstream
 from proxy.runtime import config_source
-from proxy.runtime.config_loader import load_directory
-from proxy.runtime.worker_loops import poll_configuration
+from proxy.runtime.config_loader import load_config_snapshot
+from proxy.runtime.worker_loops import build_config_poll_task
 from proxy.upstreams import encryption
 from proxy.upstreams.services import put_route, put_upstream
-from stats.database import conninfo
+from stats.database import build_conninfo
 
 pytestmark = pytest.mark.django_db
-LISTENERS = f"datname = current_database() AND query = 'LISTEN {config_source.CHANNEL}'"
+LISTENERS = f"datname = current_database() AND query = 'LISTEN {config_source.NOTIFY_CHANNEL}'"
 
 
 @pytest.fixture
@@ -46,9 +46,9 @@ def route(db: None) -> Route:
 
 
 def raised(change: Callable[[], Any]) -> bool:
-    before = selectors.revision()
+    before = selectors.get_revision()
     change()
-    return selectors.revision() > before
+    return selectors.get_revision() > before
 
 
 def sql(statement: str) -> None:
@@ -65,8 +65,8 @@ def test_every_change_of_the_configuration_raises_the_revision(acme: Tenant, rou
     assert raised(lambda: Plan.objects.create(tenant=acme, name="p"))
     assert raised(lambda: Plan.objects.update(ttl=60))
     key, _ = services.issue_virtual_key(tenant=acme, name="k")
-    assert raised(lambda: services.revoke(key=key))
-    assert not raised(lambda: services.revoke(key=key))
+    assert raised(lambda: services.revoke_key(key=key))
+    assert not raised(lambda: services.revoke_key(key=key))
     assert raised(lambda: ModelPrice.objects.create(provider="x", model="y", input=1, output=1))
     assert raised(lambda: Upstream.objects.update(name="renamed"))
     assert raised(lambda: Route.objects.update(enabled=False))
@@ -91,7 +91,7 @@ def test_raw_sql_raises_the_revision(acme: Tenant, table: str) -> None:
 
 
 def test_reading_does_not_raise_the_revision(acme: Tenant, route: Route) -> None:
-    assert not raised(load_directory)
+    assert not raised(load_config_snapshot)
 
 
 def test_a_change_that_is_rolled_back_does_not_raise_the_revision(acme: Tenant) -> None:
@@ -104,22 +104,22 @@ def test_a_change_that_is_rolled_back_does_not_raise_the_revision(acme: Tenant) 
 
 
 def test_a_flushed_database_starts_from_a_number_not_seen_before(acme: Tenant) -> None:
-    seen = selectors.revision()
+    seen = selectors.get_revision()
     Revision.objects.all().delete()
-    assert selectors.revision() == 0
+    assert selectors.get_revision() == 0
     Tenant.objects.create(slug="other")
-    assert selectors.revision() > seen
+    assert selectors.get_revision() > seen
 
 
 @pytest.mark.django_db(transaction=True)
 def test_the_revision_is_seen_when_the_change_is_committed_and_not_before(
     database_url: str,
 ) -> None:
-    before = selectors.revision()
+    before = selectors.get_revision()
     with psycopg.connect(database_url) as other:
         other.execute("INSERT INTO plans_tenant (slug, name, created_at) VALUES ('raw', '', now())")
-        assert selectors.revision() == before
-    assert selectors.revision() != before
+        assert selectors.get_revision() == before
+    assert selectors.get_revision() != before
 
 
 @pytest.mark.django_db(transaction=True)
@@ -196,7 +196,7 @@ def test_the_directory_holds_keys_plans_and_priced_routes(acme: Tenant, route: R
     _, secret = services.issue_virtual_key(tenant=acme, name="sdk", routes=["smart/balanced"])
     services.create_plan(owner=None, body={"plan_name": "everyones"})
     services.create_plan(owner=acme, body={"plan_name": "ours", "cache": {"ttl": 60}})
-    directory = load_directory()
+    directory = load_config_snapshot()
     [key] = directory.keys.values()
     assert (key.name, key.tenant_id, key.tenant, key.routes) == (
         "sdk",
@@ -218,15 +218,15 @@ def test_the_directory_holds_keys_plans_and_priced_routes(acme: Tenant, route: R
     assert replace(loaded.price, terms=()) == Price(
         input=Decimal("0.15"), output=Decimal("0.6"), cached_input=Decimal("0.075")
     )
-    assert directory.revision == selectors.revision()
+    assert directory.revision == selectors.get_revision()
 
 
 def test_revoked_and_expired_keys_are_left_out(acme: Tenant) -> None:
     now = datetime.now(UTC)
-    services.revoke(key=services.issue_virtual_key(tenant=acme, name="revoked")[0])
+    services.revoke_key(key=services.issue_virtual_key(tenant=acme, name="revoked")[0])
     services.issue_virtual_key(tenant=acme, name="expired", expires_at=now - timedelta(seconds=1))
     services.issue_virtual_key(tenant=acme, name="live", expires_at=now + timedelta(hours=1))
-    [key] = selectors.live_keys().values()
+    [key] = selectors.load_live_keys().values()
     assert key.name == "live"
     assert key.expires_at == pytest.approx(now.timestamp() + 3600)
 
@@ -239,12 +239,12 @@ def test_the_number_of_queries_does_not_grow_with_the_number_of_rows(
         Plan.objects.create(tenant=acme, name=f"p{number}")
         put_route(name=f"r{number}", upstream=route.upstream, model=f"gpt-4o-2024-08-{number:02}")
     with django_assert_max_num_queries(10):
-        assert len(load_directory().routes) == 21
+        assert len(load_config_snapshot().routes) == 21
 
 
 def test_disabled_routes_are_left_out(route: Route) -> None:
     Route.objects.update(enabled=False)
-    assert load_directory().routes == {}
+    assert load_config_snapshot().routes == {}
 
 
 # Provider keys at rest
@@ -260,7 +260,7 @@ def test_an_upstream_whose_key_does_not_open_is_left_out_with_a_log_line(
     free = put_upstream(name="free", base_url="https://free.example/v1")
     put_route(name="free", upstream=free, model="x")
     settings.ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
-    assert list(load_directory().routes) == ["free"]
+    assert list(load_config_snapshot().routes) == ["free"]
     assert "upstream openai is out of service" in caplog.text
     assert "sk-secret" not in caplog.text
 
@@ -269,7 +269,7 @@ def test_an_upstream_with_a_forbidden_address_is_left_out(
     route: Route, caplog: pytest.LogCaptureFixture
 ) -> None:
     Upstream.objects.update(base_url="http://169.254.169.254/latest")
-    assert load_directory().routes == {}
+    assert load_config_snapshot().routes == {}
     assert "private" in caplog.text
 
 
@@ -281,7 +281,7 @@ def test_keys_are_rotated_all_or_none(
     call_command("rotate_encryption_keys")
     assert "1 provider keys" in capsys.readouterr().out
     settings.ENCRYPTION_KEYS = [new]
-    assert encryption.open_sealed(Upstream.objects.get().encrypted_key) == "sk-secret"
+    assert encryption.decrypt(Upstream.objects.get().encrypted_key) == "sk-secret"
     Upstream.objects.create(
         name="lost", base_url="https://x.example", encrypted_key=Fernet(old).encrypt(b"gone")
     )
@@ -307,10 +307,10 @@ async def test_a_change_is_told_and_taken_up_at_once(monkeypatch: pytest.MonkeyP
     """The poll is put off, so that only the notice can bring the change in time;
     no notice comes of a change that is rolled back."""
     monkeypatch.setattr(config_source, "POLL_SECONDS", 3600)
-    made = config_source.DatabaseSource()
+    made = config_source.DatabaseConfigSource()
     tasks = [
-        asyncio.create_task(poll_configuration(made).run()),
-        asyncio.create_task(made.listen()),
+        asyncio.create_task(build_config_poll_task(made).run()),
+        asyncio.create_task(made.listen_for_changes()),
     ]
     try:
         await _until(lambda: len(_listeners()) == 1 and made.config.revision >= 0)
@@ -329,9 +329,9 @@ async def test_a_change_is_told_and_taken_up_at_once(monkeypatch: pytest.MonkeyP
 
 @pytest.mark.django_db(transaction=True)
 async def test_a_listener_that_is_cut_off_listens_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(config_source, "LISTEN_AGAIN", 0.05)
-    made = config_source.DatabaseSource()
-    task = asyncio.create_task(made.listen())
+    monkeypatch.setattr(config_source, "LISTEN_RETRY_SECONDS", 0.05)
+    made = config_source.DatabaseConfigSource()
+    task = asyncio.create_task(made.listen_for_changes())
     try:
         await _until(lambda: len(_listeners()) == 1)
         first = _listeners()
@@ -355,7 +355,7 @@ async def _in_a_thread(work: Callable[[], Any]) -> None:
 
 def _listeners() -> set[int]:
     """Process ids of the backends that listen."""
-    with psycopg.connect(conninfo(), autocommit=True) as asking:
+    with psycopg.connect(build_conninfo(), autocommit=True) as asking:
         return {
             pid for (pid,) in asking.execute(f"SELECT pid FROM pg_stat_activity WHERE {LISTENERS}")
         }

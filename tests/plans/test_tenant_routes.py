@@ -14,7 +14,7 @@ from plans.models import Plan, Tenant, VirtualKey
 from plans.snapshot import KeySnapshot
 from proxy.core.config import ConfigSnapshot
 from proxy.models import Route
-from proxy.runtime.config_loader import load_directory
+from proxy.runtime.config_loader import load_config_snapshot
 from proxy.upstreams.selectors import find_model
 from proxy.upstreams.services import put_route, put_upstream
 from tests.support.fakes import World, ask, body
@@ -54,7 +54,7 @@ def test_a_key_without_a_list_opens_what_its_tenant_may_use_and_a_list_only_narr
         services.issue_virtual_key(tenant=acme, name="k", routes=names)[0]
         for names in ([], [CHEAP], [DEAR], [CHEAP, DEAR], ["*"])
     ]
-    directory = load_directory()
+    directory = load_config_snapshot()
     assert [opened(directory, key) for key in keys] == [[CHEAP], [CHEAP], [], [CHEAP], []]
 
 
@@ -77,18 +77,18 @@ def test_what_is_no_list_of_names_opens_nothing(
     key, _ = services.issue_virtual_key(tenant=acme, name="k")
     acme.routes = granted if granted is not None else {}
     acme.save()
-    assert opened(load_directory(), key) == opens
+    assert opened(load_config_snapshot(), key) == opens
 
 
 def test_a_tenant_that_nothing_is_known_of_has_no_route(routes: list[Route]) -> None:
-    directory = load_directory()
+    directory = load_config_snapshot()
     stranger = KeySnapshot(id=1, name="k", digest="d", tenant_id=999_999, tenant="gone")
     assert not directory.can_use(stranger, CHEAP)
 
 
 def test_tenants_from_before_keep_all_routes(routes: list[Route], db: None) -> None:
     key, _ = services.issue_virtual_key(tenant=Tenant.objects.create(slug="old"), name="k")
-    assert opened(load_directory(), key) == [CHEAP, DEAR]
+    assert opened(load_config_snapshot(), key) == [CHEAP, DEAR]
 
 
 async def test_chat_with_a_route_that_the_tenant_has_not_is_refused_before_any_cache_or_provider() -> (  # noqa: E501 -- a test's name is its sentence

@@ -7,7 +7,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from plans.models import Plan
-from proxy.runtime.config_loader import load_directory
+from proxy.runtime.config_loader import load_config_snapshot
 from tests.plans.admin.test_plans import PLAN
 from tests.support.management import ONE, Manager
 
@@ -17,7 +17,7 @@ LIFE = {"ttl_jitter": 0.25, "stale_while_revalidate": 30, "stale_if_error": 8640
 
 def in_force() -> dict[str, object]:
     """What a worker reads."""
-    [plan] = load_directory().plans.values()
+    [plan] = load_config_snapshot().plans.values()
     assert plan.cache
     return {name: getattr(plan.cache, name) for name in LIFE}
 

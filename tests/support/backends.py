@@ -43,7 +43,7 @@ class Backend:
                 self.local, name, dimension, prefix=prefix, timeout=GENEROUS, write_timeout=GENEROUS
             )
         else:
-            made = QdrantCache.on(
+            made = QdrantCache.from_url(
                 self.url,
                 self.api_key,
                 name,

@@ -29,10 +29,10 @@ from proxy.core.verification.lexicon.word_ranks import load_lexicon
 from proxy.pipeline import chain
 from proxy.pipeline.call import Call
 from proxy.pipeline.toolbox import Limits, Toolbox
-from stats.events import Attempt, Event, Imprint, Kept
+from stats.events import Attempt, CacheEntryRecord, Event, RequestFingerprint
 from tests.support.entries import PEPPER, SEALER, decode, encode
 
-SECRET = plans_keys.make("tt", pepper=PEPPER).secret
+SECRET = plans_keys.generate_key("tt", pepper=PEPPER).secret
 PRICE = Price(input=Decimal(1), output=Decimal(2))
 
 load_lexicon()  # as a worker does before it serves
@@ -372,8 +372,8 @@ class FakeUpstream:
 class FakeLedger:
     attempts: list[Attempt] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
-    entries: list[Kept] = field(default_factory=list)
-    imprints: list[Imprint] = field(default_factory=list)
+    entries: list[CacheEntryRecord] = field(default_factory=list)
+    imprints: list[RequestFingerprint] = field(default_factory=list)
 
     def record_attempt(self, attempt: Attempt) -> None:
         self.attempts.append(attempt)
@@ -381,10 +381,10 @@ class FakeLedger:
     def record_event(self, event: Event) -> None:
         self.events.append(event)
 
-    def record_cache_entry(self, entry: Kept) -> None:
+    def record_cache_entry(self, entry: CacheEntryRecord) -> None:
         self.entries.append(entry)
 
-    def record_fingerprint(self, imprint: Imprint) -> None:
+    def record_fingerprint(self, imprint: RequestFingerprint) -> None:
         self.imprints.append(imprint)
 
 
@@ -398,7 +398,7 @@ def directory(plan: PlanSnapshot | None = None) -> ConfigSnapshot:
     key = KeySnapshot(
         id=1,
         name="app",
-        digest=plans_keys.digest(SECRET, pepper=PEPPER),
+        digest=plans_keys.compute_key_digest(SECRET, pepper=PEPPER),
         tenant_id=1,
         tenant="acme",
     )

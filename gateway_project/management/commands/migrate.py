@@ -8,19 +8,19 @@ from typing import Any
 from django.core.management.commands import migrate
 from django.db import connections
 
-LOCK = 0x746F6B656E74  # "tokent": an arbitrary number, the same in every process
+MIGRATION_LOCK_ID = 0x746F6B656E74  # "tokent": an arbitrary number, the same in every process
 
 
 class Command(migrate.Command):
     """Same arguments as Django's."""
 
     def handle(self, *args: Any, **options: Any) -> None:
-        with alone(options["database"]):
+        with hold_migration_lock(options["database"]):
             super().handle(*args, **options)
 
 
 @contextmanager
-def alone(database: str = "default") -> Iterator[None]:
+def hold_migration_lock(database: str = "default") -> Iterator[None]:
     """An advisory lock of PostgreSQL, which a lost connection drops.
 
     No statement limit within: to build an index takes what it takes.
@@ -29,12 +29,12 @@ def alone(database: str = "default") -> Iterator[None]:
     with connection.cursor() as cursor:
         cursor.execute("SET statement_timeout = 0")
         cursor.execute("SET lock_timeout = '10min'")
-        cursor.execute("SELECT pg_advisory_lock(%s)", [LOCK])
+        cursor.execute("SELECT pg_advisory_lock(%s)", [MIGRATION_LOCK_ID])
         cursor.execute("RESET lock_timeout")
     try:
         yield
     finally:
         if connection.is_usable():
             with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [MIGRATION_LOCK_ID])
                 cursor.execute("RESET statement_timeout")

@@ -14,13 +14,13 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
 from gateway_project.checks import services
-from gateway_project.checks.deployment import LOOPBACK
+from gateway_project.checks.deployment import LOOPBACK_HOSTS
 from gateway_project.embedded import configuration
-from gateway_project.management.commands.migrate import alone
+from gateway_project.management.commands.migrate import hold_migration_lock
 from gateway_project.serving import server
 from plans.models import AdminKey
 
-SEED_SECONDS = 120
+SEED_TIMEOUT_SECONDS = 120
 
 
 class Command(BaseCommand):
@@ -49,30 +49,30 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, host: str, port: int, workers: int, **options: Any) -> None:
-        if settings.DEBUG and host not in LOOPBACK:
+        if settings.DEBUG and host not in LOOPBACK_HOSTS:
             raise CommandError(
                 f"TOKENTHRIFT_DEBUG is on: refusing to listen on {host}, which others can reach."
             )
         if workers < 1:
             raise CommandError("--workers must be 1 or more.")
         try:
-            listener = server.bind(host, port)
+            listener = server.bind_listener(host, port)
         except (OSError, OverflowError) as error:
             raise CommandError(
                 f"Cannot listen on {host}:{port}: {getattr(error, 'strerror', None) or error}."
             ) from error
         with listener:
-            self._prepare()
-            self._announce(host, listener)
-            if not server.run(listener, workers):
+            self._prepare_services()
+            self._announce_addresses(host, listener)
+            if not server.run_server(listener, workers):
                 raise CommandError("The gateway did not start; the log lines above say why.")
 
-    def _prepare(self) -> None:
+    def _prepare_services(self) -> None:
         """Judge the services, then bring database, price list and embedder up to date;
         one process at a time."""
-        findings = services.all_services()
+        findings = services.check_all_services()
         for finding in findings:
-            self.stderr.write(f"{finding.id}: {_sentence(finding)}")
+            self.stderr.write(f"{finding.id}: {_format_finding(finding)}")
         if any(finding.is_serious() for finding in findings):
             raise CommandError("The services cannot be used.")
         call_command("migrate", verbosity=0, interactive=False)
@@ -83,13 +83,13 @@ class Command(BaseCommand):
         """In a process of its own: the published prices would stay in the memory of the one
         that serves."""
         command = [sys.executable, "manage.py", "seed_prices"]
-        with alone():
+        with hold_migration_lock():
             done = subprocess.run(  # noqa: S603
                 command,
                 cwd=settings.BASE_DIR,
                 capture_output=True,
                 text=True,
-                timeout=SEED_SECONDS,
+                timeout=SEED_TIMEOUT_SECONDS,
                 check=False,
             )
         if done.returncode:
@@ -97,7 +97,7 @@ class Command(BaseCommand):
         if not done.stdout.startswith("0 "):
             self.stdout.write(f"Price list: {done.stdout.strip()}")
 
-    def _announce(self, host: str, listener: socket.socket) -> None:
+    def _announce_addresses(self, host: str, listener: socket.socket) -> None:
         """The addresses, and what a newcomer does next."""
         shown = f"[{host}]" if ":" in host else host
         base = f"http://{shown}:{listener.getsockname()[1]}"
@@ -107,7 +107,7 @@ class Command(BaseCommand):
                 f"{base}/dashboard/, {base}/api/docs"
             )
         ]
-        if configuration.needed():
+        if configuration.uses_embedded_services():
             lines.append(
                 f"Data: {settings.VAR_DIR} (embedded PostgreSQL and Redis, for trying and testing)"
             )
@@ -124,5 +124,5 @@ class Command(BaseCommand):
         self.stdout.flush()
 
 
-def _sentence(finding: CheckMessage) -> str:
+def _format_finding(finding: CheckMessage) -> str:
     return " ".join(part for part in (finding.msg, finding.hint) if part)

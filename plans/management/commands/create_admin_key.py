@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from plans import selectors, services
-from plans.errors import TenantUnknown
+from plans.errors import TenantNotFound
 
 
 class Command(BaseCommand):
@@ -27,7 +27,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, tenant: str | None, name: str, **options: Any) -> None:
         try:
             owner = selectors.find_tenant(tenant) if tenant else None
-        except TenantUnknown as error:
+        except TenantNotFound as error:
             raise CommandError(f"There is no tenant {tenant!r}.") from error
         row, secret = services.issue_admin_key(name=name, tenant=owner)
         self.stderr.write(

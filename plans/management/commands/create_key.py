@@ -38,7 +38,7 @@ class Command(BaseCommand):
         **options: Any,
     ) -> None:
         owner = Tenant.objects.filter(slug=tenant).first() or (
-            _new_tenant(tenant) if create_tenant else None
+            _create_tenant(tenant) if create_tenant else None
         )
         if owner is None:
             raise CommandError(f"There is no tenant {tenant!r}: add --create-tenant to make it.")
@@ -50,7 +50,7 @@ class Command(BaseCommand):
         self.stdout.write(secret)
 
 
-def _new_tenant(slug: str) -> Tenant:
+def _create_tenant(slug: str) -> Tenant:
     tenant = Tenant(slug=slug)
     try:
         tenant.full_clean()

@@ -26,5 +26,5 @@ class Command(BaseCommand):
                 f"{len(found)} keys have that prefix ({', '.join(map(str, found))}): revoke the "
                 "right one in the admin."
             )
-        services.revoke(key=found[0])
+        services.revoke_key(key=found[0])
         self.stdout.write(f"Revoked {found[0]}.")

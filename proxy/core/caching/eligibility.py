@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
-from plans.snapshot import CacheSettings, ToolCalls
+from plans.snapshot import CacheSettings, ToolCallReuse
 from proxy.core.caching.question_patterns.personal import is_personal
 from proxy.core.caching.question_patterns.timely import is_time_sensitive
 from proxy.core.caching.question_patterns.wording import is_about_wording
@@ -25,7 +25,7 @@ from proxy.core.formats.structured_outputs import (
 )
 from proxy.core.text.hidden_text import has_hidden_text
 from proxy.core.text.language_detection import is_known_language
-from stats.events import NotKept
+from stats.events import NotStoredReason
 
 # The embedder reads 256 word pieces: two longer questions that differ at the end would look the
 # same to it.
@@ -118,8 +118,8 @@ def is_cacheable_answer(completion: dict[str, Any] | None) -> bool:
 
 
 def answer_ineligibility(
-    request: ChatRequest, completion: dict[str, Any] | None, tool_calls: ToolCalls
-) -> NotKept:
+    request: ChatRequest, completion: dict[str, Any] | None, tool_calls: ToolCallReuse
+) -> NotStoredReason:
     """Why this answer to this request is not to be stored; "" when it may be.
 
     `tool_calls`: which calls the plan keeps.
@@ -137,7 +137,7 @@ def answer_ineligibility(
     return next((reason for reason in reasons if reason), "")
 
 
-def _completion_ineligibility(completion: dict[str, Any] | None) -> NotKept:
+def _completion_ineligibility(completion: dict[str, Any] | None) -> NotStoredReason:
     """What can be said of an answer without the request."""
     if (
         not completion
@@ -153,7 +153,7 @@ def _completion_ineligibility(completion: dict[str, Any] | None) -> NotKept:
     )
 
 
-def _choice_ineligibility(choice: Any) -> NotKept:
+def _choice_ineligibility(choice: Any) -> NotStoredReason:
     message = choice.get("message") if isinstance(choice, dict) else None
     if (
         not isinstance(message, dict)
@@ -216,8 +216,8 @@ class _AnswerChecks:
 
 
 def _message_ineligibility(
-    checks: _AnswerChecks, message: dict[str, Any], tool_calls: ToolCalls
-) -> NotKept:
+    checks: _AnswerChecks, message: dict[str, Any], tool_calls: ToolCallReuse
+) -> NotStoredReason:
     calls, forced = _collect_tool_calls(message), is_call_forced(checks.body)
     if calls:
         if tool_calls == "none" or (tool_calls == "output" and not forced):
@@ -226,7 +226,7 @@ def _message_ineligibility(
     return "no-tool-call" if forced else _format_ineligibility(checks, message)
 
 
-def _format_ineligibility(checks: _AnswerChecks, message: dict[str, Any]) -> NotKept:
+def _format_ineligibility(checks: _AnswerChecks, message: dict[str, Any]) -> NotStoredReason:
     """Why it is not the JSON that `response_format` asks for."""
     wanted = checks.body.get("response_format")
     if not isinstance(wanted, dict) or (kind := wanted.get("type")) not in (
@@ -265,7 +265,9 @@ def is_call_forced(body: dict[str, Any]) -> bool:
     return choice in ("required", "any") or isinstance(older, dict)
 
 
-def _tool_calls_ineligibility(checks: _AnswerChecks, calls: list[dict[str, Any]]) -> NotKept:
+def _tool_calls_ineligibility(
+    checks: _AnswerChecks, calls: list[dict[str, Any]]
+) -> NotStoredReason:
     """Why a call could not be made by the client:
     its tool was not offered, or its arguments are not what the tool takes."""
     functions, customs = checks.offered_tools

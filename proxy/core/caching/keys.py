@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from plans.snapshot import Context, KeySnapshot, PlanSnapshot
+from plans.snapshot import ContextMatching, KeySnapshot, PlanSnapshot
 from proxy.core.config import Route
 from proxy.core.formats.model_input import TURN_ROLES, UNREAD_FIELDS, extract_non_text
 from proxy.core.types import Message
@@ -54,7 +54,7 @@ def bucket_key(
     scope: str,
     plan: PlanSnapshot,
     route: Route,
-    context: Context = "strict",
+    context: ContextMatching = "strict",
 ) -> str:
     """64 hex characters: all of the request but its last text or,
     under another context than `strict`, but what its turns say."""

@@ -30,18 +30,18 @@ MAX_UNREMEMBERED_CHARACTERS = 64
 class Memo:
     """Results up to `limit` bytes; 0 remembers nothing.
 
-    `meanings`: what tells of a text what it is about, where there is such; always the same. Not for
-    two threads at once.
+    `word_vectors`: of the embedder, where it has such; always the same. Not for two threads at
+    once.
     """
 
-    def __init__(self, limit: int = 0, *, meanings: "WordVectors | None" = None) -> None:
-        self.meanings = meanings
+    def __init__(self, limit: int = 0, *, word_vectors: "WordVectors | None" = None) -> None:
+        self.word_vectors = word_vectors
         self._tenant: int | None = None
         self._results: LRUCache[MemoKey, Any] = LRUCache(limit)
 
     def for_tenant(self, tenant: int | None) -> "Memo":
         """The part of this memory that is the tenant's. They share the limit, and nothing else."""
-        own = Memo(meanings=self.meanings)
+        own = Memo(word_vectors=self.word_vectors)
         own._results, own._tenant = self._results, tenant
         return own
 

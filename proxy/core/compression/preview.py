@@ -290,6 +290,6 @@ def compute_prompt_cost(price: Price, now: int, following: NextTurn) -> PromptCo
     warmed = (
         None
         if price.cached_input is None
-        else price.cost(prompt=following.tokens, completion=0, cached=warm)
+        else price.compute_cost(prompt=following.tokens, completion=0, cached=warm)
     )
-    return PromptCost(now=price.cost(prompt=now, completion=0), next_turn=warmed)
+    return PromptCost(now=price.compute_cost(prompt=now, completion=0), next_turn=warmed)

@@ -362,9 +362,9 @@ class _PartialList:
         if text:
             if not self._texts_follow:
                 self._items.append(_PartialObject())
-                self._items[-1].take([("type", "text")])
+                self._items[-1].merge_fields([("type", "text")])
             self._texts_follow = True
-            self._items[-1].take([("text", text)])
+            self._items[-1].merge_fields([("text", text)])
         return ""
 
     def _find_conflict(self, item: Any) -> str:

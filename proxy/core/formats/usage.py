@@ -34,7 +34,7 @@ from decimal import Decimal, InvalidOperation
 from itertools import islice
 from typing import Any, Final
 
-from plans.pricing import NO_DETAILS, Details
+from plans.pricing import NO_TOKEN_DETAILS, TokenDetails
 from proxy.core.tokens import TOKENS_PER_TOOL_CALL, count_prompt_tokens, count_text, find_encoding
 from proxy.core.types import Message
 
@@ -54,7 +54,7 @@ class Usage:
     completion_tokens: int = 0
     cached_tokens: int = 0
     cache_write_tokens: int = 0
-    details: Details = NO_DETAILS
+    details: TokenDetails = NO_TOKEN_DETAILS
     charged_usd: Decimal | None = None
     service_tier: str = ""
     is_estimated: bool = False
@@ -291,7 +291,7 @@ def _add_reasoning(
 
 def _parse_details(
     value: UsageReport, prompt: int, completion: int, cached: int, written: int
-) -> Details:
+) -> TokenDetails:
     """The parts that may have a price of their own, made to fit into what they are part of."""
     sent, said = (
         _find_details(value, PROMPT_DETAILS_NAMES),
@@ -322,7 +322,7 @@ def _parse_details(
     parts["reasoning"] = min(_count_reasoning(value), out - parts["citation"])
     parts["written_1h"] = min(_count_by_lifetime(value)[1], written)
     parts["searches"] = _count_searches(value)
-    return Details(**parts)
+    return TokenDetails(**parts)
 
 
 def _count_searches(value: UsageReport) -> int:

@@ -14,7 +14,13 @@ from dataclasses import dataclass, field
 
 from plans.snapshot import CacheSettings, PlanSnapshot
 from proxy.core.quality.anomaly import HitRateMonitor
-from stats.analysis.error_rate import DAYS, Sample, learned, measured, window
+from stats.analysis.error_rate import (
+    WINDOW_DAYS,
+    Sample,
+    compute_window_size,
+    estimate_error_rate,
+    learn_threshold,
+)
 
 log = logging.getLogger("tokenthrift.proxy")
 PlanCohort = tuple[int, str]  # plan id, basis
@@ -183,14 +189,18 @@ class ErrorBudgets:
         book.max_error_rate, book.is_evaluated = cache.max_error_rate, True
         if cache.max_error_rate is None:
             return
-        book.samples = _select_counted(book, window(cache.max_error_rate), self._clock())
-        threshold = learned(
+        book.samples = _select_counted(
+            book, compute_window_size(cache.max_error_rate), self._clock()
+        )
+        threshold = learn_threshold(
             book.samples.values(), limit=cache.max_error_rate, threshold=cache.similarity_threshold
         )
         was_off = book.state.off_reason if book.state else ""
         book.state = TierState(threshold, was_off if off is None else off)
-        found = measured(book.samples.values(), limit=cache.max_error_rate, threshold=threshold)
-        if found.over and not book.state.off_reason:
+        found = estimate_error_rate(
+            book.samples.values(), limit=cache.max_error_rate, threshold=threshold
+        )
+        if found.is_over_budget and not book.state.off_reason:
             rate = (
                 f"{found.wrong} of {found.samples} sampled hits were wrong: at least "
                 f"{found.lower:.1%}"
@@ -220,7 +230,7 @@ def _cache_settings(plan: PlanSnapshot) -> CacheSettings:
 
 def _select_counted(book: PlanSamples, most: int, now: float) -> dict[str, Sample]:
     """The newest samples that count."""
-    oldest = max(book.counted_since, now - DAYS * 86_400)
+    oldest = max(book.counted_since, now - WINDOW_DAYS * 86_400)
     kept = sorted(
         ((name, sample) for name, sample in book.samples.items() if sample.at >= oldest),
         key=lambda each: -each[1].at,

@@ -32,13 +32,13 @@ from proxy.core.errors import (
 from proxy.core.flights import FlightResult
 from proxy.core.sealing import InvalidSeal, Sealer
 
-PURPOSE = "flights"
+SEAL_PURPOSE = "flights"
 # A follower that comes late is told all that was heard of a stream so far, in one message.
 MAX_MESSAGE_BYTES = 4 * MAX_ENVELOPE_BYTES
 MAX_PARTS = 1_000_000
 MAX_HEADERS = 256
 
-ERRORS: dict[str, type[GatewayError]] = {
+ERROR_TYPES_BY_NAME: dict[str, type[GatewayError]] = {
     kind.__name__: kind
     for kind in (
         UpstreamUnreachable,
@@ -54,12 +54,12 @@ class BadMessage(ValueError):
     """It is no message of ours."""
 
 
-def pack(sealer: Sealer, to: str, *words: Any) -> bytes:
+def pack_message(sealer: Sealer, to: str, *words: Any) -> bytes:
     """A message to that worker."""
-    return sealer.seal_value(PURPOSE, msgpack.packb(words), to)
+    return sealer.seal_value(SEAL_PURPOSE, msgpack.packb(words), to)
 
 
-def unpack(sealer: Sealer, me: str, data: Any) -> list[Any]:
+def unpack_message(sealer: Sealer, me: str, data: Any) -> list[Any]:
     """The words of a message to this worker.
 
     Raises BadMessage, also for what none of our workers said.
@@ -67,12 +67,12 @@ def unpack(sealer: Sealer, me: str, data: Any) -> list[Any]:
     if not isinstance(data, bytes) or len(data) > MAX_MESSAGE_BYTES:
         raise BadMessage("no message of ours")
     try:
-        body = sealer.unseal_value(PURPOSE, data, me)
+        body = sealer.unseal_value(SEAL_PURPOSE, data, me)
         words = msgpack.unpackb(
             body, max_array_len=MAX_PARTS, max_map_len=MAX_HEADERS, max_ext_len=0
         )
     except InvalidSeal as error:
-        sealer.refusals.count_refusal(PURPOSE)
+        sealer.refusals.count_refusal(SEAL_PURPOSE)
         raise BadMessage(str(error)) from error
     except (ValueError, msgpack.UnpackException) as error:
         raise BadMessage(str(error)) from error
@@ -85,7 +85,7 @@ def unpack(sealer: Sealer, me: str, data: Any) -> list[Any]:
     return words
 
 
-def landing_words(landing: FlightResult) -> list[Any]:
+def encode_result(landing: FlightResult) -> list[Any]:
     """A landing as something msgpack knows.
 
     Where an answer is too long to be told, each asks for itself.
@@ -108,34 +108,36 @@ def landing_words(landing: FlightResult) -> list[Any]:
     return ["alone"] if landing.is_unshared else ["nobody"]
 
 
-def landing_of(words: Any) -> FlightResult:
+def decode_result(words: Any) -> FlightResult:
     """The landing again. Raises BadMessage."""
     try:
         kind, *rest = words
         if kind == "stored":
             envelope, asked, called = rest
             return FlightResult(
-                CachedAnswer(unpacked_envelope(envelope), "exact", _count(asked)),
+                CachedAnswer(unpacked_envelope(envelope), "exact", _check_count(asked)),
                 was_called=bool(called),
             )
         if kind == "whole":
             status, headers, body = rest
-            return FlightResult(_whole(status, headers, body))
+            return FlightResult(_decode_complete_answer(status, headers, body))
         if kind == "refused":
             name, message = rest
-            return FlightResult(ErrorAnswer(ERRORS.get(name, InternalFault)(str(message))))
+            return FlightResult(
+                ErrorAnswer(ERROR_TYPES_BY_NAME.get(name, InternalFault)(str(message)))
+            )
     except (ValueError, TypeError, BadEnvelope) as error:
         raise BadMessage(str(error)) from error
     return FlightResult(is_unshared=kind == "alone")
 
 
-def _count(number: Any) -> int:
+def _check_count(number: Any) -> int:
     if type(number) is not int or number < 0:
         raise BadMessage("a count that is none")
     return number
 
 
-def _whole(status: Any, headers: Any, body: Any) -> CompleteAnswer:
+def _decode_complete_answer(status: Any, headers: Any, body: Any) -> CompleteAnswer:
     """A provider's error. Raises BadMessage."""
     named = isinstance(headers, Mapping) and all(
         isinstance(word, str) for pair in headers.items() for word in pair

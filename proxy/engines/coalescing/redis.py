@@ -26,27 +26,27 @@ from proxy.core.errors import ToolUnavailable
 from proxy.core.flights import Flight, FlightRegistry
 from proxy.core.ports import LeaseClaim
 from proxy.core.sealing import Sealer
-from proxy.engines.coalescing.channel import FAULTS, Talk
-from proxy.engines.coalescing.messages import pack
-from proxy.engines.coalescing.remote_flight import Mirror
+from proxy.engines.coalescing.channel import REDIS_ERRORS, FlightChannel
+from proxy.engines.coalescing.messages import pack_message
+from proxy.engines.coalescing.remote_flight import RemoteFlight
 
-LEASE = 3.0  # seconds after which a dead worker's call is another's
-BEAT = 0.5
-_PX = int(LEASE * 1000)
-MAX_LEASE = 200  # bytes
+LEASE_SECONDS = 3.0  # seconds after which a dead worker's call is another's
+HEARTBEAT_SECONDS = 0.5
+_LEASE_MILLISECONDS = int(LEASE_SECONDS * 1000)
+MAX_LEASE_BYTES = 200  # bytes
 # A lease that Redis forgot is taken again, unless another worker was quicker.
-RENEW = """
+RENEW_SCRIPT = """
 local held = redis.call('GET', KEYS[1])
 if held and held ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
 """
 # A lease that is none of ours makes way, once, for the first who says so.
-TAKE = (
+TAKE_OVER_SCRIPT = (
     "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('SET', KEYS[1], ARGV[2], 'PX', "
     "ARGV[3]) return 1 end return 0"
 )
-RELEASE = (
+RELEASE_SCRIPT = (
     "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
 )
 
@@ -67,23 +67,23 @@ class RedisLeases:
     ) -> None:
         # Who asks has a deadline of its own; this is for the beats, and a busy loop should not take
         # its own delay for Redis's.
-        timeout = max(timeout, BEAT)
-        self._entries, self._prefix = f"{prefix}:1:", f"{prefix}:flights:"
-        self._worker, self._number, self._sealer = secrets.token_hex(8), 0, sealer
-        self._held: dict[Flight, str] = {}
+        timeout = max(timeout, HEARTBEAT_SECONDS)
+        self._entry_prefix, self._prefix = f"{prefix}:1:", f"{prefix}:flights:"
+        self._worker_id, self._lease_count, self._sealer = secrets.token_hex(8), 0, sealer
+        self._leases_by_flight: dict[Flight, str] = {}
         retry = Retry(NoBackoff(), 0)
         self._redis = Redis.from_url(
             url, socket_timeout=timeout, socket_connect_timeout=timeout, retry=retry
         )
-        self._ear = Redis.from_url(url, socket_connect_timeout=timeout, retry=retry)
-        self._talk = Talk(
-            self._worker,
+        self._subscriber = Redis.from_url(url, socket_connect_timeout=timeout, retry=retry)
+        self._channel = FlightChannel(
+            self._worker_id,
             flights,
             sealer,
             prefix=f"{self._prefix}to:",
             mouth=self._redis,
-            ear=self._ear,
-            patience=LEASE,
+            ear=self._subscriber,
+            patience=LEASE_SECONDS,
         )
 
     async def claim_flight(self, flight: Flight) -> LeaseClaim:
@@ -91,123 +91,139 @@ class RedisLeases:
 
         A lease of an earlier flight of this worker, not yet given back, is taken over.
         """
-        self._number += 1
+        self._lease_count += 1
         mine, lock = (
-            self._lease(flight.key, f"{self._worker}:{self._number}"),
+            self._build_lease(flight.key, f"{self._worker_id}:{self._lease_count}"),
             self._prefix + flight.key,
         )
-        self._held[flight] = mine  # also when the reply is never read: the lease may be ours then
+        self._leases_by_flight[flight] = (
+            mine  # also when the reply is never read: the lease may be ours then
+        )
         try:
             async with self._redis.pipeline(transaction=False) as pipe:
-                pipe.set(lock, mine, nx=True, px=_PX)
+                pipe.set(lock, mine, nx=True, px=_LEASE_MILLISECONDS)
                 pipe.get(lock)
                 pipe.pttl(lock)
-                pipe.get(self._entries + flight.key)
+                pipe.get(self._entry_prefix + flight.key)
                 won, found, left, stored = await pipe.execute()
-            holder = self._holder(flight.key, found, left)
-            if not won and holder.startswith(f"{self._worker}:"):
-                won = await self._redis.set(lock, mine, px=_PX)
+            holder = self._find_holder(flight.key, found, left)
+            if not won and holder.startswith(f"{self._worker_id}:"):
+                won = await self._redis.set(lock, mine, px=_LEASE_MILLISECONDS)
             elif not won and not holder and found is not None:
-                won = await self._redis.eval(TAKE, 1, lock, found, mine, _PX)
-        except FAULTS as error:
+                won = await self._redis.eval(
+                    TAKE_OVER_SCRIPT, 1, lock, found, mine, _LEASE_MILLISECONDS
+                )
+        except REDIS_ERRORS as error:
             raise ToolUnavailable("flights", type(error).__name__) from error
         if not won:
-            del self._held[flight]
+            del self._leases_by_flight[flight]
             return LeaseClaim(is_ours=False, holder=holder)
         return LeaseClaim(is_ours=True, stored_value=stored)
 
     async def release_flight(self, flight: Flight) -> None:
-        mine = self._held.pop(flight, None)
+        mine = self._leases_by_flight.pop(flight, None)
         if mine is None:
             return
         try:
-            await self._redis.eval(RELEASE, 1, self._prefix + flight.key, mine)
-        except FAULTS as error:
+            await self._redis.eval(RELEASE_SCRIPT, 1, self._prefix + flight.key, mine)
+        except REDIS_ERRORS as error:
             raise ToolUnavailable("flights", type(error).__name__) from error
 
     async def follow_flight(self, key: str, holder: str) -> Flight:
-        mirror, before = Mirror(key, holder), self._talk.mirrors.get(key)
+        mirror, before = RemoteFlight(key, holder), self._channel.remote_flights.get(key)
         if before is not None:
             before.abandon()
-        self._talk.mirrors[key] = mirror
+        self._channel.remote_flights[key] = mirror
         try:
-            await self._talk.say(mirror.worker, "join", key, self._worker, 0, mirror.nonce)
-        except FAULTS as error:
-            del self._talk.mirrors[key]
+            await self._channel.send_message(
+                mirror.worker_id, "join", key, self._worker_id, 0, mirror.nonce
+            )
+        except REDIS_ERRORS as error:
+            del self._channel.remote_flights[key]
             raise ToolUnavailable("flights", type(error).__name__) from error
         return mirror
 
     async def stop_following(self, mirror: Flight) -> None:
-        if not isinstance(mirror, Mirror) or self._talk.mirrors.get(mirror.key) is not mirror:
+        if (
+            not isinstance(mirror, RemoteFlight)
+            or self._channel.remote_flights.get(mirror.key) is not mirror
+        ):
             return
-        del self._talk.mirrors[mirror.key]
+        del self._channel.remote_flights[mirror.key]
         if mirror.result is None:
-            with contextlib.suppress(*FAULTS):
-                await self._talk.say(mirror.worker, "quit", mirror.key, self._worker)
+            with contextlib.suppress(*REDIS_ERRORS):
+                await self._channel.send_message(
+                    mirror.worker_id, "quit", mirror.key, self._worker_id
+                )
 
     async def listen(self) -> None:
         """Hear the others, for ever."""
-        with contextlib.suppress(*FAULTS):
+        with contextlib.suppress(*REDIS_ERRORS):
             await self._redis.ping()  # the first claim finds a connection
-        await self._talk.listen()
+        await self._channel.listen()
 
     async def turn(self) -> None:
         """Renew what is held and ask for what is followed.
 
         Raises redis-py's and the system's faults.
         """
-        mirrors = list(self._talk.mirrors.values())
+        mirrors = list(self._channel.remote_flights.values())
         try:
-            await self._renew()
+            await self._renew_leases()
             for mirror in mirrors:
-                await self._look_after(mirror)
-        except FAULTS:
+                await self._renew_following(mirror)
+        except REDIS_ERRORS:
             for mirror in mirrors:
-                mirror.miss()
+                mirror.record_missed_heartbeat()
             raise
 
     async def close(self) -> None:
-        self._talk.close()
-        await asyncio.gather(self._redis.aclose(), self._ear.aclose())
+        self._channel.close()
+        await asyncio.gather(self._redis.aclose(), self._subscriber.aclose())
 
-    async def _renew(self) -> None:
+    async def _renew_leases(self) -> None:
         """Flights that were given up with their task, so that nobody closed them,
         are renewed no more."""
-        for flight, mine in list(self._held.items()):
+        for flight, mine in list(self._leases_by_flight.items()):
             if flight.closed_at == -math.inf:
-                del self._held[flight]
+                del self._leases_by_flight[flight]
             else:
-                await self._redis.eval(RENEW, 1, self._prefix + flight.key, mine, _PX)
+                await self._redis.eval(
+                    RENEW_SCRIPT, 1, self._prefix + flight.key, mine, _LEASE_MILLISECONDS
+                )
 
-    def _lease(self, key: str, holder: str) -> str:
+    def _build_lease(self, key: str, holder: str) -> str:
         return f"{holder}:{self._sealer.make_mark('lease', key, holder)}"
 
-    def _holder(self, key: str, found: object, left: int) -> str:
+    def _find_holder(self, key: str, found: object, left: int) -> str:
         """Who has the lease; empty for one that none of our workers took,
         or that would never lapse. `left`: its milliseconds."""
         if not isinstance(found, bytes):
             return ""
-        text = found[:MAX_LEASE].decode("ascii", "replace")
-        sealed = compare_digest(self._lease(key, text.rpartition(":")[0]).encode(), found)
-        if not sealed or not 0 <= left <= _PX:
+        text = found[:MAX_LEASE_BYTES].decode("ascii", "replace")
+        sealed = compare_digest(self._build_lease(key, text.rpartition(":")[0]).encode(), found)
+        if not sealed or not 0 <= left <= _LEASE_MILLISECONDS:
             self._sealer.refusals.count_refusal("flights")
             return ""
         return text
 
-    async def _look_after(self, mirror: Mirror) -> None:
+    async def _renew_following(self, mirror: RemoteFlight) -> None:
         """Say again how far it was heard; without its lease it is over."""
-        join = pack(
+        join = pack_message(
             self._sealer,
-            mirror.worker,
+            mirror.worker_id,
             "join",
             mirror.key,
-            self._worker,
+            self._worker_id,
             len(mirror.parts),
             mirror.nonce,
         )
         async with self._redis.pipeline(transaction=False) as pipe:
             pipe.get(self._prefix + mirror.key)
             pipe.pttl(self._prefix + mirror.key)
-            pipe.publish(f"{self._prefix}to:{mirror.worker}", join)
-            held, left, _ = await pipe.execute()
-        mirror.seen() if held == mirror.holder.encode() and 0 <= left <= _PX else mirror.miss()
+            pipe.publish(f"{self._prefix}to:{mirror.worker_id}", join)
+            holder, remaining_ms, _ = await pipe.execute()
+        if holder == mirror.holder.encode() and 0 <= remaining_ms <= _LEASE_MILLISECONDS:
+            mirror.record_heartbeat()
+        else:
+            mirror.record_missed_heartbeat()

@@ -20,8 +20,8 @@ from proxy.core.compression.types import CompressionResult, CompressionTerms
 from proxy.core.errors import ToolUnavailable
 from proxy.core.event_loop import MAX_INLINE_BYTES, run_off_loop
 from proxy.core.types import Message
-from proxy.engines.compressors.process import BROKEN, WorkerProcess
-from proxy.engines.compressors.worker import job
+from proxy.engines.compressors.process import WORKER_ERRORS, WorkerProcess
+from proxy.engines.compressors.worker import build_job
 
 # Compression in worker processes, so that no chat, however long or hostile, holds up the event
 # loop.
@@ -33,7 +33,7 @@ from proxy.engines.compressors.worker import job
 logger = logging.getLogger(__name__)
 # Loads what a job needs, long enough for a block. It takes half a second, many times that on a
 # machine in trouble.
-WARM_UP = job(
+WARM_UP_JOB = build_job(
     [
         {"role": "user", "content": "One order. Two orders came. " * 200},
         {"role": "user", "content": "Which order?"},
@@ -41,10 +41,10 @@ WARM_UP = job(
     CompressionSettings(engine="text_rank", max_input_tokens=1024),
     "",
 )
-START_DEADLINE = 60.0
-RETRY_AFTER = 1.0
-TRIM_THREADS, TRIM_QUEUE = 2, 16
-TRIM_DEADLINE = 5.0
+START_TIMEOUT_SECONDS = 60.0
+RETRY_DELAY_SECONDS = 1.0
+MAX_TRIM_THREADS, MAX_RUNNING_TRIMS = 2, 16
+TRIM_TIMEOUT_SECONDS = 5.0
 
 
 class PoolCompressor:
@@ -63,25 +63,25 @@ class PoolCompressor:
         self, *, workers: int = 1, deadline: float = 5.0, queue: int = 16, words: Path | None = None
     ) -> None:
         self._workers = [WorkerProcess(words) for _ in range(workers)]
-        self._idle = Idle(self._workers)
-        self._broken: set[WorkerProcess] = set()
-        self._starts: set[asyncio.Task[None]] = set()
-        self._jobs: set[asyncio.Task[bytes | str]] = set()
-        self._started = self._closed = False
-        self._deadline = deadline
-        self._threads = ThreadPoolExecutor(TRIM_THREADS, thread_name_prefix="trim")
-        self._trims = 0
-        self._limit = workers + queue
-        self.restarts = 0
+        self._selector = WorkerSelector(self._workers)
+        self._broken_workers: set[WorkerProcess] = set()
+        self._start_tasks: set[asyncio.Task[None]] = set()
+        self._job_tasks: set[asyncio.Task[bytes | str]] = set()
+        self._is_started = self._is_closed = False
+        self._job_timeout_seconds = deadline
+        self._trim_threads = ThreadPoolExecutor(MAX_TRIM_THREADS, thread_name_prefix="trim")
+        self._running_trims = 0
+        self._max_jobs = workers + queue
+        self.restart_count = 0
 
-    async def warm(self, *, patience: float = 20.0) -> None:
+    async def warm_workers(self, *, patience: float = 20.0) -> None:
         """Start the workers and load what a first job needs, so that no request pays for it.
 
         Returns when they answer, or after `patience` seconds; they go on starting then.
         """
-        self._start_all()
-        if self._starts:
-            await asyncio.wait(self._starts, timeout=patience)
+        self._start_workers()
+        if self._start_tasks:
+            await asyncio.wait(self._start_tasks, timeout=patience)
 
     async def compress(
         self,
@@ -100,20 +100,26 @@ class PoolCompressor:
             return cut
         large = count_text_bytes(messages, enough=MAX_INLINE_BYTES)
         request = await run_off_loop(
-            large, job, messages, settings, model, terms=terms, tenant=tenant
+            large, build_job, messages, settings, model, terms=terms, tenant=tenant
         )
-        reply = await self._in_time(settings.deadline_ms, self.reply(messages, request))
+        reply = await self._wait_for_reply(
+            settings.deadline_ms, self.request_reply(messages, request)
+        )
         done = (
-            await run_off_loop(large, _read, reply, messages) if isinstance(reply, bytes) else reply
+            await run_off_loop(large, _parse_reply, reply, messages)
+            if isinstance(reply, bytes)
+            else reply
         )
         return (
-            await self._trim(messages, settings, model, done, terms)
+            await self._trim_chat(messages, settings, model, done, terms)
             if isinstance(done, str)
             else done
         )
 
     @staticmethod
-    async def _in_time(milliseconds: int | None, reply: Awaitable[bytes | str]) -> bytes | str:
+    async def _wait_for_reply(
+        milliseconds: int | None, reply: Awaitable[bytes | str]
+    ) -> bytes | str:
         """The reply, or "deadline" when it is later than the plan allows.
 
         Its worker goes on, and will have read the chat at the next turn.
@@ -124,70 +130,72 @@ class PoolCompressor:
         except TimeoutError:
             return "deadline"
 
-    async def reply(self, messages: list[Message], request: bytes) -> bytes | str:
+    async def request_reply(self, messages: list[Message], request: bytes) -> bytes | str:
         """What a worker says to a job about these messages, or why it says nothing."""
-        self._start_all()
-        if len(self._broken) == len(self._workers):
+        self._start_workers()
+        if len(self._broken_workers) == len(self._workers):
             return "pool-broken"
-        if len(self._jobs) >= self._limit:
+        if len(self._job_tasks) >= self._max_jobs:
             return "busy"
-        task = asyncio.create_task(self._job(messages, request))
-        self._jobs.add(task)
-        task.add_done_callback(self._jobs.discard)
+        task = asyncio.create_task(self._run_job(messages, request))
+        self._job_tasks.add(task)
+        task.add_done_callback(self._job_tasks.discard)
         # A caller who leaves does not break the worker: the job ends by itself and its reply is
         # dropped.
         return await asyncio.shield(task)
 
-    async def _job(self, messages: list[Message], request: bytes) -> bytes | str:
+    async def _run_job(self, messages: list[Message], request: bytes) -> bytes | str:
         try:
-            async with asyncio.timeout(self._deadline):
-                return await self._ask(await self._idle.take(opening(messages)), request)
+            async with asyncio.timeout(self._job_timeout_seconds):
+                return await self._ask_worker(
+                    await self._selector.acquire_worker(hash_opening(messages)), request
+                )
         except TimeoutError:
             return "deadline"
-        except BROKEN as error:
+        except WORKER_ERRORS as error:
             logger.warning("compression worker broke: %s", type(error).__name__)
             return "pool-broken"
 
-    async def _ask(self, worker: WorkerProcess, request: bytes) -> bytes:
+    async def _ask_worker(self, worker: WorkerProcess, request: bytes) -> bytes:
         try:
-            reply = await worker.ask(request)
+            reply = await worker.send_job(request)
         except BaseException:
-            self.restarts += 1
-            self._broken.add(worker)
-            self._launch(worker)
+            self.restart_count += 1
+            self._broken_workers.add(worker)
+            self._launch_worker(worker)
             raise
-        self._idle.give(worker)
+        self._selector.release_worker(worker)
         return reply
 
-    def _start_all(self) -> None:
-        if not self._started:
-            self._started = True
+    def _start_workers(self) -> None:
+        if not self._is_started:
+            self._is_started = True
             for worker in self._workers:
-                self._launch(worker)
+                self._launch_worker(worker)
 
-    def _launch(self, worker: WorkerProcess) -> None:
-        if self._closed:
+    def _launch_worker(self, worker: WorkerProcess) -> None:
+        if self._is_closed:
             return
-        task = asyncio.create_task(self._prepare(worker))
-        self._starts.add(task)
-        task.add_done_callback(self._starts.discard)
+        task = asyncio.create_task(self._prepare_worker(worker))
+        self._start_tasks.add(task)
+        task.add_done_callback(self._start_tasks.discard)
 
-    async def _prepare(self, worker: WorkerProcess) -> None:
+    async def _prepare_worker(self, worker: WorkerProcess) -> None:
         """Start a worker, and again until it answers."""
         while True:
             try:
-                async with asyncio.timeout(START_DEADLINE):
-                    await worker.ask(WARM_UP)
-            except BROKEN as error:
-                self._broken.add(worker)
+                async with asyncio.timeout(START_TIMEOUT_SECONDS):
+                    await worker.send_job(WARM_UP_JOB)
+            except WORKER_ERRORS as error:
+                self._broken_workers.add(worker)
                 logger.warning("compression worker does not start: %s", type(error).__name__)
-                await asyncio.sleep(RETRY_AFTER)
+                await asyncio.sleep(RETRY_DELAY_SECONDS)
             else:
-                self._broken.discard(worker)
-                self._idle.give(worker)
+                self._broken_workers.discard(worker)
+                self._selector.release_worker(worker)
                 return
 
-    async def _trim(
+    async def _trim_chat(
         self,
         messages: list[Message],
         settings: CompressionSettings,
@@ -200,44 +208,44 @@ class PoolCompressor:
         A thread cannot be stopped, so these are few, they are nobody else's, and nobody waits
         longer than `TRIM_DEADLINE`.
         """
-        if self._trims >= TRIM_QUEUE:
+        if self._running_trims >= MAX_RUNNING_TRIMS:
             raise ToolUnavailable("compressor", "busy")
         settings = replace(settings, engine=FALLBACK_ENGINE)
-        self._trims += 1
+        self._running_trims += 1
         trimming = asyncio.get_running_loop().run_in_executor(
-            self._threads, lambda: compress(messages, settings, model=model, terms=terms)
+            self._trim_threads, lambda: compress(messages, settings, model=model, terms=terms)
         )
-        trimming.add_done_callback(self._trimmed)
+        trimming.add_done_callback(self._finish_trim)
         try:
-            async with asyncio.timeout(TRIM_DEADLINE):
+            async with asyncio.timeout(TRIM_TIMEOUT_SECONDS):
                 cut = await asyncio.shield(trimming)
         except Exception as error:
             raise ToolUnavailable("compressor", type(error).__name__) from None
         return replace(cut, note=cut.note or note)
 
-    def _trimmed(self, trimming: "asyncio.Future[CompressionResult]") -> None:
-        self._trims -= 1
+    def _finish_trim(self, trimming: "asyncio.Future[CompressionResult]") -> None:
+        self._running_trims -= 1
         if not trimming.cancelled():
             trimming.exception()  # seen, also where nobody waits for it any more
 
     async def close(self) -> None:
         """End the jobs and the workers."""
-        self._closed = True
-        tasks = [*self._jobs, *self._starts]
+        self._is_closed = True
+        tasks = [*self._job_tasks, *self._start_tasks]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._trim_threads.shutdown(wait=False, cancel_futures=True)
         for worker in self._workers:
             if process := worker.kill():
                 await process.wait()
 
 
-def _read(reply: bytes, messages: list[Message]) -> CompressionResult | str:
-    return cut_of(json.loads(reply), messages)
+def _parse_reply(reply: bytes, messages: list[Message]) -> CompressionResult | str:
+    return build_result(json.loads(reply), messages)
 
 
-def cut_of(reply: dict[str, Any], messages: list[Message]) -> CompressionResult | str:
+def build_result(reply: dict[str, Any], messages: list[Message]) -> CompressionResult | str:
     """The Cut that a worker describes, or why there is none."""
     if "error" in reply:
         return "engine-failed"
@@ -252,49 +260,51 @@ def cut_of(reply: dict[str, Any], messages: list[Message]) -> CompressionResult 
 
 # A chat is known by how it begins: the system message and the first question and answer. Later
 # turns bring the same again.
-MESSAGES, CHARACTERS = 3, 200
+MAX_OPENING_MESSAGES, MAX_OPENING_CHARACTERS = 3, 200
 
 
-class Idle:
+class WorkerSelector:
     """Workers that have nothing to do. Who waits longest takes the next one."""
 
     def __init__(self, workers: Sequence[WorkerProcess]) -> None:
         self._workers = workers
-        self._free: list[WorkerProcess] = []
-        self._count = asyncio.Semaphore(0)
+        self._idle_workers: list[WorkerProcess] = []
+        self._idle_semaphore = asyncio.Semaphore(0)
 
-    def give(self, worker: WorkerProcess) -> None:
+    def release_worker(self, worker: WorkerProcess) -> None:
         """This one is free now."""
-        self._free.append(worker)
-        self._count.release()
+        self._idle_workers.append(worker)
+        self._idle_semaphore.release()
 
-    async def take(self, chat: int) -> WorkerProcess:
+    async def acquire_worker(self, chat: int) -> WorkerProcess:
         """The worker that this chat always asks for, or the one that became free last;
         waits when there is none."""
-        await self._count.acquire()
+        await self._idle_semaphore.acquire()
         favourite = self._workers[chat % len(self._workers)]
-        self._free.remove(worker := favourite if favourite in self._free else self._free[-1])
+        self._idle_workers.remove(
+            worker := favourite if favourite in self._idle_workers else self._idle_workers[-1]
+        )
         return worker
 
 
-def opening(messages: Sequence[Message]) -> int:
+def hash_opening(messages: Sequence[Message]) -> int:
     """A number for how a chat begins, the same for all its turns in this process.
 
     Looks at what it needs only, as a chat may be long.
     """
     return hash(
         tuple(
-            _beginning(message.get("content"))
-            for message in messages[:MESSAGES]
+            _truncate_content(message.get("content"))
+            for message in messages[:MAX_OPENING_MESSAGES]
             if isinstance(message, dict)
         )
     )
 
 
-def _beginning(content: object) -> str:
+def _truncate_content(content: object) -> str:
     """Of a list no more parts than characters: the whole of it may be megabytes."""
     return (
         content
         if isinstance(content, str)
         else str(content[:1] if isinstance(content, list) else content)
-    )[:CHARACTERS]
+    )[:MAX_OPENING_CHARACTERS]

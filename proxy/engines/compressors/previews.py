@@ -11,11 +11,11 @@ from proxy.core.compression.preview import NextTurn, Preview, PreviewSpan, build
 from proxy.core.compression.types import CompressionTerms
 from proxy.core.errors import ToolUnavailable
 from proxy.core.types import Message
-from proxy.engines.compressors.pool import PoolCompressor, cut_of
-from proxy.engines.compressors.worker import job
+from proxy.engines.compressors.pool import PoolCompressor, build_result
+from proxy.engines.compressors.worker import build_job
 
 
-async def preview_by(
+async def request_preview(
     pool: PoolCompressor,
     messages: list[Message],
     settings: CompressionSettings,
@@ -28,18 +28,18 @@ async def preview_by(
     A chat may be long and its preview is twice that: written and read in threads. Raises
     ToolUnavailable when even `trim` fails.
     """
-    request = await asyncio.to_thread(job, messages, settings, model, "preview", terms=terms)
-    reply = await pool.reply(messages, request)
-    return await asyncio.to_thread(_read, reply, messages, settings, model)
+    request = await asyncio.to_thread(build_job, messages, settings, model, "preview", terms=terms)
+    reply = await pool.request_reply(messages, request)
+    return await asyncio.to_thread(_parse_reply, reply, messages, settings, model)
 
 
-def _read(
+def _parse_reply(
     reply: bytes | str, messages: list[Message], settings: CompressionSettings, model: str
 ) -> Preview:
     fields = json.loads(reply) if isinstance(reply, bytes) else {}
-    cut = cut_of(fields.get("cut", fields), messages) if fields else str(reply)
+    cut = build_result(fields.get("cut", fields), messages) if fields else str(reply)
     if isinstance(cut, str):
-        return _trimmed(messages, settings, model, cut)
+        return _build_trim_preview(messages, settings, model, cut)
     return Preview(
         compression=cut,
         spans=tuple(PreviewSpan(**row) for row in fields["shown"]),
@@ -48,7 +48,7 @@ def _read(
     )
 
 
-def _trimmed(
+def _build_trim_preview(
     messages: list[Message], settings: CompressionSettings, model: str, note: str
 ) -> Preview:
     try:

@@ -6,16 +6,16 @@ import os
 import sys
 from pathlib import Path
 
-from proxy.engines.compressors.worker import LENGTH
+from proxy.engines.compressors.worker import FRAME_LENGTH
 
 logger = logging.getLogger(__name__)
 
 ROOT = Path(__file__).resolve().parents[3]
 # A worker needs none of our secrets, and one thread of numpy: the products are small.
-INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH")
-SINGLE_THREADED = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+INHERITED_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH")
+SINGLE_THREAD_VARIABLES = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 # What asking a broken worker raises. TimeoutError is an OSError too.
-BROKEN = (OSError, asyncio.IncompleteReadError)
+WORKER_ERRORS = (OSError, asyncio.IncompleteReadError)
 
 
 class WorkerProcess:
@@ -25,23 +25,23 @@ class WorkerProcess:
     """
 
     def __init__(self, words: Path | None = None) -> None:
-        self._words = words
+        self._word_vectors_path = words
         self.process: asyncio.subprocess.Process | None = None
 
-    async def ask(self, request: bytes) -> bytes:
+    async def send_job(self, request: bytes) -> bytes:
         """The reply to a job, JSON.
 
         Raises ConnectionError or asyncio.IncompleteReadError when the process dies; whatever
         happens but a reply, the process is ended, as its next reply would be to this job.
         """
         try:
-            self.process = self.process or await _start(self._words)
+            self.process = self.process or await _start_process(self._word_vectors_path)
             stdin, stdout = self.process.stdin, self.process.stdout
             if stdin is None or stdout is None:
                 raise ConnectionError("a worker without pipes")
             stdin.write(request)
             await stdin.drain()
-            (length,) = LENGTH.unpack(await stdout.readexactly(LENGTH.size))
+            (length,) = FRAME_LENGTH.unpack(await stdout.readexactly(FRAME_LENGTH.size))
             reply = await stdout.readexactly(length)
         except BaseException:
             self.kill()
@@ -59,10 +59,10 @@ class WorkerProcess:
         return process
 
 
-async def _start(words: Path | None) -> asyncio.subprocess.Process:
+async def _start_process(words: Path | None) -> asyncio.subprocess.Process:
     environment = {
-        name: os.environ[name] for name in INHERITED if name in os.environ
-    } | SINGLE_THREADED
+        name: os.environ[name] for name in INHERITED_VARIABLES if name in os.environ
+    } | SINGLE_THREAD_VARIABLES
     arguments = (
         sys.executable,
         "-m",

@@ -37,30 +37,30 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 # Bytes of results remembered: some hundred chats of 60,000 tokens.
-REMEMBERED = 64_000_000
+MAX_MEMO_BYTES = 64_000_000
 # A worker gives way to the gateway where both want one core: a gateway that waits is what every
 # request waits for.
 NICENESS = 5
-LENGTH = struct.Struct(">I")
-Kind = Literal["compress", "preview"]
+FRAME_LENGTH = struct.Struct(">I")
+JobKind = Literal["compress", "preview"]
 
 
-def frame(body: bytes) -> bytes:
+def build_frame(body: bytes) -> bytes:
     """A body with its length in front."""
-    return LENGTH.pack(len(body)) + body
+    return FRAME_LENGTH.pack(len(body)) + body
 
 
-def job(
+def build_job(
     messages: list[Message],
     settings: CompressionSettings,
     model: str,
-    kind: Kind = "compress",
+    kind: JobKind = "compress",
     *,
     terms: CompressionTerms | None = None,
     tenant: int | None = None,
 ) -> bytes:
     """The frame of a job. `tenant`: for whom what is worked out is remembered; None: for nobody."""
-    return frame(
+    return build_frame(
         pickle.dumps(
             (kind, messages, asdict(settings), model, terms, tenant),
             protocol=pickle.HIGHEST_PROTOCOL,
@@ -68,7 +68,7 @@ def job(
     )
 
 
-def answer(body: bytes, memory: Memo) -> dict[str, Any]:
+def answer_job(body: bytes, memory: Memo) -> dict[str, Any]:
     """The fields of the Cut, `messages` as indices and changed messages, or of the Preview;
     {"error": type} when even `trim` failed."""
     try:
@@ -76,10 +76,10 @@ def answer(body: bytes, memory: Memo) -> dict[str, Any]:
         memory = (
             memory.for_tenant(tenant)
             if tenant is not None
-            else Memo(REMEMBERED, meanings=memory.meanings)
+            else Memo(MAX_MEMO_BYTES, word_vectors=memory.word_vectors)
         )
         if kind == "compress":
-            return _fields(
+            return _serialize_result(
                 compress(
                     messages,
                     CompressionSettings(**settings),
@@ -96,14 +96,14 @@ def answer(body: bytes, memory: Memo) -> dict[str, Any]:
         return {"error": type(error).__name__}
     shown = [piece.to_dict() for piece in found.spans]
     return {
-        "cut": _fields(found.compression, messages),
+        "cut": _serialize_result(found.compression, messages),
         "shown": shown,
         "next_asked": asdict(found.next_asked),
         "next_sent": asdict(found.next_sent),
     }
 
 
-def _fields(cut: CompressionResult, messages: list[Message]) -> dict[str, Any]:
+def _serialize_result(cut: CompressionResult, messages: list[Message]) -> dict[str, Any]:
     index = {id(message): place for place, message in enumerate(messages)}
     kept = (
         None
@@ -113,14 +113,14 @@ def _fields(cut: CompressionResult, messages: list[Message]) -> dict[str, Any]:
     return {**asdict(replace(cut, messages=None)), "messages": kept}
 
 
-def _listen(stream: BinaryIO, jobs: "SimpleQueue[bytes]") -> None:
+def _read_jobs(stream: BinaryIO, jobs: "SimpleQueue[bytes]") -> None:
     """Take frames until the parent is gone, then end the process whatever it is doing."""
-    while len(head := stream.read(LENGTH.size)) == LENGTH.size:
-        jobs.put(stream.read(*LENGTH.unpack(head)))
+    while len(head := stream.read(FRAME_LENGTH.size)) == FRAME_LENGTH.size:
+        jobs.put(stream.read(*FRAME_LENGTH.unpack(head)))
     os._exit(0)
 
 
-def _meanings(paths: list[str]) -> "WordVectors | None":
+def _load_word_vectors(paths: list[str]) -> "WordVectors | None":
     """The table of the first path.
 
     Without it words count by what they are, not by what they mean.
@@ -144,11 +144,11 @@ def main() -> None:
             os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's: it closes stdin
     jobs: SimpleQueue[bytes] = SimpleQueue()
-    threading.Thread(target=_listen, args=(sys.stdin.buffer, jobs), daemon=True).start()
-    memory = Memo(REMEMBERED, meanings=_meanings(sys.argv[1:2]))
+    threading.Thread(target=_read_jobs, args=(sys.stdin.buffer, jobs), daemon=True).start()
+    memory = Memo(MAX_MEMO_BYTES, word_vectors=_load_word_vectors(sys.argv[1:2]))
     for number in count():
-        reply = json.dumps(answer(jobs.get(), memory)).encode()
-        sys.stdout.buffer.write(frame(reply))
+        reply = json.dumps(answer_job(jobs.get(), memory)).encode()
+        sys.stdout.buffer.write(build_frame(reply))
         sys.stdout.buffer.flush()
         if number == 0:
             # What the first job, the warm-up, has loaded stays: the garbage collector need not look

@@ -20,18 +20,18 @@ from proxy.core.errors import ToolUnavailable
 from proxy.core.prompt_caching.conversations import ConversationHistory, LastPrompt
 from proxy.core.sealing import InvalidSeal, Sealer
 
-FAULTS = (RedisError, OSError, TimeoutError)
+REDIS_ERRORS = (RedisError, OSError, TimeoutError)
 # No provider promises to hold a prefix for longer without being paid for it.
-CHAT_SECONDS = 3600
+CONVERSATION_TTL_SECONDS = 3600
 # How long chats are is counted by the week and remembered for two.
-WEEK = 7 * 24 * 3600
-CACHED, REPEATED = "cached", "repeated"
-FIGURES = (CACHED, REPEATED, *map(str, INTERVAL_STARTS))
-MAX_DIGITS = 15  # of a figure
-PURPOSE = "chats"
+WEEK_SECONDS = 7 * 24 * 3600
+CACHED_FIELD, REPEATED_FIELD = "cached", "repeated"
+COUNTER_FIELDS = (CACHED_FIELD, REPEATED_FIELD, *map(str, INTERVAL_STARTS))
+MAX_COUNTER_DIGITS = 15  # of a figure
+SEAL_PURPOSE = "chats"
 
 
-class RedisChats:
+class RedisConversationStore:
     """Chats by id, sealed, and their tenant's figures, under `<prefix>:chats:`.
 
     Redis adds the figures up, so they bear no seal: they say how long chats are and no more, and
@@ -48,16 +48,16 @@ class RedisChats:
 
     async def load(self, chat: str | None, *, tenant: int, route: int) -> ConversationHistory:
         """What is known of a chat and its tenant, in one round trip. Raises ToolUnavailable."""
-        week = int(time.time() // WEEK)
+        week = int(time.time() // WEEK_SECONDS)
         try:
             async with self._redis.pipeline(transaction=False) as pipe:
                 pipe.get(f"{self._prefix}{chat}")
                 for number in (week, week - 1):
-                    pipe.hmget(self._figures(tenant, route, number), FIGURES)
+                    pipe.hmget(self._build_counters_key(tenant, route, number), COUNTER_FIELDS)
                 noted, *weeks = await pipe.execute()
-        except FAULTS as error:
+        except REDIS_ERRORS as error:
             raise ToolUnavailable("chats", type(error).__name__) from error
-        return _known(self._sent(chat, noted) if chat and noted else None, weeks)
+        return _build_history(self._unpack_prompt(chat, noted) if chat and noted else None, weeks)
 
     async def save(
         self,
@@ -72,56 +72,56 @@ class RedisChats:
     ) -> None:
         """Remember how a chat was sent, and at which turn;
         `cached` of `repeated` tokens were billed as such. Raises ToolUnavailable."""
-        figures = self._figures(tenant, route, int(sent.sent_at // WEEK))
+        figures = self._build_counters_key(tenant, route, int(sent.sent_at // WEEK_SECONDS))
         try:
             async with self._redis.pipeline(transaction=False) as pipe:
                 pipe.set(
                     f"{self._prefix}{chat}",
-                    self._sealer.seal_value(PURPOSE, msgpack.packb(astuple(sent)), chat),
-                    ex=CHAT_SECONDS,
+                    self._sealer.seal_value(SEAL_PURPOSE, msgpack.packb(astuple(sent)), chat),
+                    ex=CONVERSATION_TTL_SECONDS,
                 )
                 pipe.hincrby(figures, str(find_interval(turn)), 1)
                 if repeated:
-                    pipe.hincrby(figures, CACHED, cached)
-                    pipe.hincrby(figures, REPEATED, repeated)
-                pipe.expire(figures, 2 * WEEK)
+                    pipe.hincrby(figures, CACHED_FIELD, cached)
+                    pipe.hincrby(figures, REPEATED_FIELD, repeated)
+                pipe.expire(figures, 2 * WEEK_SECONDS)
                 await pipe.execute()
-        except FAULTS as error:
+        except REDIS_ERRORS as error:
             raise ToolUnavailable("chats", type(error).__name__) from error
 
     async def close(self) -> None:
         await self._redis.aclose()
 
-    def _sent(self, chat: str, noted: bytes) -> LastPrompt | None:
+    def _unpack_prompt(self, chat: str, noted: bytes) -> LastPrompt | None:
         """None for what we did not note of this chat."""
         try:
             how, at, *counts = msgpack.unpackb(
-                self._sealer.unseal_value(PURPOSE, noted, chat),
+                self._sealer.unseal_value(SEAL_PURPOSE, noted, chat),
                 max_array_len=8,
                 max_map_len=0,
                 max_ext_len=0,
             )
             sent = LastPrompt(how, at, *counts)
         except (InvalidSeal, ValueError, TypeError, msgpack.UnpackException):
-            self._sealer.refusals.count_refusal(PURPOSE)
+            self._sealer.refusals.count_refusal(SEAL_PURPOSE)
             return None
         sound = how in ("whole", "cut") and isinstance(at, float) and math.isfinite(at)
         return (
             sent if sound and all(type(count) is int and count >= 0 for count in counts) else None
         )
 
-    def _figures(self, tenant: int, route: int, week: int) -> str:
+    def _build_counters_key(self, tenant: int, route: int, week: int) -> str:
         return f"{self._prefix}{tenant}:{route}:{week}"
 
 
-def _known(last: LastPrompt | None, weeks: list[list[bytes | None]]) -> ConversationHistory:
+def _build_history(last: LastPrompt | None, weeks: list[list[bytes | None]]) -> ConversationHistory:
     """What Redis holds, as far as it makes sense: anybody may have written there."""
-    sums = dict.fromkeys(FIGURES, 0)
+    sums = dict.fromkeys(COUNTER_FIELDS, 0)
     for figures in weeks:
-        for name, value in zip(FIGURES, figures, strict=True):
-            if value is not None and len(value) <= MAX_DIGITS and value.isdigit():
+        for name, value in zip(COUNTER_FIELDS, figures, strict=True):
+            if value is not None and len(value) <= MAX_COUNTER_DIGITS and value.isdigit():
                 sums[name] += int(value)
-    cached, repeated = sums.pop(CACHED), sums.pop(REPEATED)
+    cached, repeated = sums.pop(CACHED_FIELD), sums.pop(REPEATED_FIELD)
     return ConversationHistory(
         last_prompt=last,
         requests_by_turn={int(name): count for name, count in sums.items() if count},

@@ -16,15 +16,19 @@ import numpy as np
 from proxy.core.errors import ToolUnavailable
 from proxy.core.tenant_memory import TenantMemory
 from proxy.core.types import Vector
-from proxy.engines.embedders.comprehension import MIN_COMPREHENSION, Pieces, measure_comprehension
-from proxy.engines.inference.batch_queue import Job, WorkQueue
+from proxy.engines.embedders.comprehension import (
+    MIN_COMPREHENSION,
+    PieceSplitter,
+    measure_comprehension,
+)
+from proxy.engines.inference.batch_queue import BatchJob, BatchQueue
 
 # Far more than the few hundred tokens a sentence model reads, and little enough to tokenise in
 # milliseconds.
-MAX_CHARACTERS = 16_384
-REMEMBERED = 1024
+MAX_TEXT_CHARACTERS = 16_384
+MAX_REMEMBERED_VECTORS = 1024
 
-Key = tuple[int | None, bytes]  # tenant id, digest of a text
+TextKey = tuple[int | None, bytes]  # tenant id, digest of a text
 Outcome = Vector | ToolUnavailable
 
 
@@ -42,10 +46,12 @@ class ThreadedEmbedder(ABC):
     dimension: int
 
     def __init__(self) -> None:
-        self._knows: Pieces | None = None
-        self._queue: WorkQueue[str, Vector] = WorkQueue(self.name, self._outcomes)
-        self._recent: TenantMemory[int | None, bytes, Vector] = TenantMemory(REMEMBERED)
-        self._jobs: dict[Key, Job[str, Vector]] = {}  # waiting or being embedded
+        self._piece_splitter: PieceSplitter | None = None
+        self._queue: BatchQueue[str, Vector] = BatchQueue(self.name, self._compute_outcomes)
+        self._recent_vectors: TenantMemory[int | None, bytes, Vector] = TenantMemory(
+            MAX_REMEMBERED_VECTORS
+        )
+        self._jobs_by_key: dict[TextKey, BatchJob[str, Vector]] = {}  # waiting or being embedded
 
     async def embed(
         self, text: str, *, tenant: int | None = None, within: float = math.inf
@@ -57,15 +63,15 @@ class ThreadedEmbedder(ABC):
         The deadline is the caller's. Work once begun goes on when it leaves: the vector is there
         when the question comes again.
         """
-        safe = text[:MAX_CHARACTERS].encode("utf-8", "replace").decode("utf-8")
+        safe = text[:MAX_TEXT_CHARACTERS].encode("utf-8", "replace").decode("utf-8")
         key = (tenant, hashlib.blake2b(safe.encode(), digest_size=16).digest())
-        known = self._recent.get(*key)
+        known = self._recent_vectors.get(*key)
         if known is not None:
             return known
-        job = self._jobs.get(key)
+        job = self._jobs_by_key.get(key)
         if job is None:
-            job = self._jobs[key] = self._queue.put(safe, len(safe), within)
-            job.result.add_done_callback(lambda done: self._finish(key, done))
+            job = self._jobs_by_key[key] = self._queue.add_item(safe, len(safe), within)
+            job.result.add_done_callback(lambda done: self._finish_job(key, done))
         job.callers += 1
         try:
             return await asyncio.shield(job.result)
@@ -77,43 +83,43 @@ class ThreadedEmbedder(ABC):
 
         The first time in a thread, for the vocabulary may have to be loaded; then at once.
         """
-        if not self._knows:
-            self._knows = await asyncio.to_thread(self._open_vocabulary)
-        return measure_comprehension(text, self._knows) >= MIN_COMPREHENSION
+        if not self._piece_splitter:
+            self._piece_splitter = await asyncio.to_thread(self._open_vocabulary)
+        return measure_comprehension(text, self._piece_splitter) >= MIN_COMPREHENSION
 
     async def close(self) -> None:
         """Let the thread end; texts not begun are given up."""
         self._queue.close()
 
     @abstractmethod
-    def _open_vocabulary(self) -> Pieces:
+    def _open_vocabulary(self) -> PieceSplitter:
         """How the model's tokenizer takes a text apart. May raise anything."""
 
     @abstractmethod
     def _encode(self, texts: Sequence[str]) -> Sequence[Vector]:
         """The texts' vectors in their order, each of shape (dimension,) and of any length but 0."""
 
-    def _finish(self, key: Key, done: asyncio.Future[Vector]) -> None:
-        self._jobs.pop(key, None)
+    def _finish_job(self, key: TextKey, done: asyncio.Future[Vector]) -> None:
+        self._jobs_by_key.pop(key, None)
         if done.cancelled() or done.exception() is not None:
             return
-        self._recent.remember(*key, done.result())
+        self._recent_vectors.remember(*key, done.result())
 
-    def _outcomes(self, texts: Sequence[str]) -> list[Outcome]:
+    def _compute_outcomes(self, texts: Sequence[str]) -> list[Outcome]:
         """In the thread: a vector for each text, or why there is none.
 
         One that breaks the model does not take the others along.
         """
         try:
-            return [self._unit(vector) for vector in self._encode(texts)]
+            return [self._normalize_vector(vector) for vector in self._encode(texts)]
         except Exception as error:
             if len(texts) > 1:
-                return [outcome for text in texts for outcome in self._outcomes([text])]
+                return [outcome for text in texts for outcome in self._compute_outcomes([text])]
             if isinstance(error, ToolUnavailable):
                 return [error]
             return [ToolUnavailable(self.name, f"{type(error).__name__}: {error}")]
 
-    def _unit(self, encoded: Vector) -> Outcome:
+    def _normalize_vector(self, encoded: Vector) -> Outcome:
         """The vector checked: float32, unit length, read-only because several callers share it."""
         vector = np.asarray(encoded, dtype=np.float32).reshape(-1)
         length = float(np.linalg.norm(vector))

@@ -11,7 +11,7 @@ from typing import Any
 
 # What a tokenizer makes of a text: of each piece where it begins and ends, and whether it is a
 # known one.
-Pieces = Callable[[str], Iterable[tuple[int, int, bool]]]
+PieceSplitter = Callable[[str], Iterable[tuple[int, int, bool]]]
 
 # Of the letters those that must be in known pieces of several letters. Languages in Latin letters
 # that all-MiniLM-L6-v2 hardly knows come out above .7, English with its slips above .9, other
@@ -19,7 +19,7 @@ Pieces = Callable[[str], Iterable[tuple[int, int, bool]]]
 MIN_COMPREHENSION = 0.5
 
 
-def measure_comprehension(text: str, pieces: Pieces) -> float:
+def measure_comprehension(text: str, pieces: PieceSplitter) -> float:
     """The share of the letters that is understood, 0 to 1; 1 where there are none.
 
     Linear in the length.
@@ -32,12 +32,12 @@ def measure_comprehension(text: str, pieces: Pieces) -> float:
     understood = sum(
         sum(letters[start:end])
         for start, end, known in pieces(text)
-        if known and _is_part(text, start, end)
+        if known and _is_word_part(text, start, end)
     )
     return min(1.0, understood / sum(letters))
 
 
-def _is_part(text: str, start: int, end: int) -> bool:
+def _is_word_part(text: str, start: int, end: int) -> bool:
     """Whether the piece is more than one letter, or a whole word of one letter."""
     if end - start > 1:
         return True
@@ -45,15 +45,15 @@ def _is_part(text: str, start: int, end: int) -> bool:
     return not before.isalnum() and not after.isalnum()
 
 
-def pieces_of(tokenizer: Any) -> Pieces:
+def build_piece_splitter(tokenizer: Any) -> PieceSplitter:
     """The pieces by a tokenizer of the package `tokenizers`."""
     unknown = {tokenizer.token_to_id(name) for name in ("[UNK]", "<unk>")} - {None}
 
-    def found(text: str) -> Iterable[tuple[int, int, bool]]:
+    def iter_pieces(text: str) -> Iterable[tuple[int, int, bool]]:
         encoded = tokenizer.encode(text, add_special_tokens=False)
         return (
             (start, end, piece not in unknown)
             for piece, (start, end) in zip(encoded.ids, encoded.offsets, strict=True)
         )
 
-    return found
+    return iter_pieces

@@ -11,10 +11,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from proxy.engines.embedders.onnx import GRAPH, TOKENIZER, WEIGHTS, is_prepared
+from proxy.engines.embedders.onnx import GRAPH_FILE, TOKENIZER_FILE, WEIGHTS_FILE, is_prepared
 
 
-def export(folder: Path) -> None:
+def export_model(folder: Path) -> None:
     """Write the three files to `folder`, which appears whole or not at all.
 
     Raises what the libraries raise, and OSError.
@@ -34,11 +34,11 @@ def export(folder: Path) -> None:
         model.save_pretrained(f"{scratch}/all")
         made = Path(scratch) / "made"
         made.mkdir()
-        graph = onnx.load(Path(scratch) / "all" / "onnx" / GRAPH)
-        onnx.save_model(graph, made / GRAPH, save_as_external_data=True, location=WEIGHTS)
+        graph = onnx.load(Path(scratch) / "all" / "onnx" / GRAPH_FILE)
+        onnx.save_model(graph, made / GRAPH_FILE, save_as_external_data=True, location=WEIGHTS_FILE)
         # Which onnx would let nobody else read.
-        (made / WEIGHTS).chmod((made / GRAPH).stat().st_mode)
-        shutil.move(Path(scratch) / "all" / TOKENIZER, made / TOKENIZER)
+        (made / WEIGHTS_FILE).chmod((made / GRAPH_FILE).stat().st_mode)
+        shutil.move(Path(scratch) / "all" / TOKENIZER_FILE, made / TOKENIZER_FILE)
         if folder.exists() and not is_prepared(folder):
             shutil.rmtree(folder)
         try:
@@ -50,4 +50,4 @@ def export(folder: Path) -> None:
 
 if __name__ == "__main__":
     os.environ |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
-    export(Path(sys.argv[1]))
+    export_model(Path(sys.argv[1]))

@@ -16,46 +16,48 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proxy.core.text.word_vectors import WordVectors
-from proxy.engines.embedders.onnx import GRAPH, MINILM_ID, TOKENIZER, WORDS
+from proxy.engines.embedders.onnx import GRAPH_FILE, MINILM_ID, TOKENIZER_FILE, WORD_VECTORS_FILE
 
-MATRIX = Path(__file__).with_name("words.npy")
+MATRIX_PATH = Path(__file__).with_name("words.npy")
 # Of BERT's vocabulary: the marks around a text, and where words begin, after marks and single
 # characters.
-START, END, FIRST_WORD = 101, 102, 1996
+START_TOKEN_ID, END_TOKEN_ID, FIRST_WORD_ID = 101, 102, 1996
 # What is added to a rank in Zipf's law, and the probability of a word that is worth half of a rare
 # one.
-MANDELBROT, COMMON = 2.7, 1e-4
-BATCH = 256
+ZIPF_RANK_OFFSET, HALF_WEIGHT_PROBABILITY = 2.7, 1e-4
+BATCH_PIECES = 256
 
 Floats = NDArray[np.float32]
 
 
-def make(models: Path) -> None:
+def write_word_vectors(models: Path) -> None:
     """Write the table beside the exported model. Raises what onnxruntime raises, and OSError."""
-    pieces = vocabulary(models)
-    rows = weighted(alone(models / MINILM_ID / GRAPH, len(pieces))) @ np.load(MATRIX).astype(
-        np.float32
-    )
-    WordVectors(pieces, rows / np.linalg.norm(rows, axis=1).max()).save(models / WORDS)
+    pieces = load_vocabulary(models)
+    rows = weight_rows(embed_pieces(models / MINILM_ID / GRAPH_FILE, len(pieces))) @ np.load(
+        MATRIX_PATH
+    ).astype(np.float32)
+    WordVectors(pieces, rows / np.linalg.norm(rows, axis=1).max()).save(models / WORD_VECTORS_FILE)
 
 
-def vocabulary(models: Path) -> list[str]:
+def load_vocabulary(models: Path) -> list[str]:
     """The word pieces of the exported model, by index. Raises OSError."""
     found: dict[str, int] = json.loads(
-        (models / MINILM_ID / TOKENIZER).read_text(encoding="utf-8")
+        (models / MINILM_ID / TOKENIZER_FILE).read_text(encoding="utf-8")
     )["model"]["vocab"]
     return sorted(found, key=found.__getitem__)
 
 
-def weighted(rows: Floats) -> Floats:
+def weight_rows(rows: Floats) -> Floats:
     """Rows of the vocabulary around their middle, each as long as its piece is rare."""
-    chance = 1 / (np.arange(len(rows)) + MANDELBROT)
-    weights = COMMON / (COMMON + chance / chance.sum())
-    found: Floats = ((rows - rows[FIRST_WORD:].mean(axis=0)) * weights[:, None]).astype(np.float32)
+    chance = 1 / (np.arange(len(rows)) + ZIPF_RANK_OFFSET)
+    weights = HALF_WEIGHT_PROBABILITY / (HALF_WEIGHT_PROBABILITY + chance / chance.sum())
+    found: Floats = ((rows - rows[FIRST_WORD_ID:].mean(axis=0)) * weights[:, None]).astype(
+        np.float32
+    )
     return found
 
 
-def alone(graph: Path, size: int) -> Floats:
+def embed_pieces(graph: Path, size: int) -> Floats:
     """What the model says of each piece, size x dimension."""
     import onnxruntime
 
@@ -64,16 +66,16 @@ def alone(graph: Path, size: int) -> Floats:
     session = onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
     return np.concatenate(
         [
-            _states(session, np.arange(first, min(first + BATCH, size)))
-            for first in range(0, size, BATCH)
+            _embed_batch(session, np.arange(first, min(first + BATCH_PIECES, size)))
+            for first in range(0, size, BATCH_PIECES)
         ]
     )
 
 
-def _states(session: Any, pieces: NDArray[np.int64]) -> Floats:
-    ids = np.stack([np.full(len(pieces), START), pieces, np.full(len(pieces), END)], axis=1).astype(
-        np.int64
-    )
+def _embed_batch(session: Any, pieces: NDArray[np.int64]) -> Floats:
+    ids = np.stack(
+        [np.full(len(pieces), START_TOKEN_ID), pieces, np.full(len(pieces), END_TOKEN_ID)], axis=1
+    ).astype(np.int64)
     inputs = {
         "input_ids": ids,
         "attention_mask": np.ones_like(ids),
@@ -84,4 +86,4 @@ def _states(session: Any, pieces: NDArray[np.int64]) -> Floats:
 
 
 if __name__ == "__main__":
-    make(Path(sys.argv[1]))
+    write_word_vectors(Path(sys.argv[1]))

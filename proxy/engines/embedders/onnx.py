@@ -16,22 +16,22 @@ import numpy as np
 from proxy.core.errors import ToolUnavailable
 from proxy.core.types import Vector
 from proxy.engines.embedders.base import ThreadedEmbedder
-from proxy.engines.embedders.comprehension import Pieces, pieces_of
+from proxy.engines.embedders.comprehension import PieceSplitter, build_piece_splitter
 from proxy.engines.inference.session import open_session, open_tokenizer
 
 MINILM_ID = "all-MiniLM-L6-v2@onnx-fp32-384"
 MINILM_DIMENSION = 384
-MAX_TOKENS = 256
-GRAPH = "model.onnx"
-WEIGHTS = "model.weights"
-TOKENIZER = "tokenizer.json"
+MAX_TEXT_TOKENS = 256
+GRAPH_FILE = "model.onnx"
+WEIGHTS_FILE = "model.weights"
+TOKENIZER_FILE = "tokenizer.json"
 # Vectors of its words, beside its folder (`proxy.engines.embedders.export_word_vectors`).
-WORDS = f"{MINILM_ID}-words.npz"
+WORD_VECTORS_FILE = f"{MINILM_ID}-words.npz"
 
 
 def is_prepared(folder: Path) -> bool:
     """Whether the exported model is there. It is moved in whole, so all files are complete."""
-    return all((folder / name).is_file() for name in (GRAPH, WEIGHTS, TOKENIZER))
+    return all((folder / name).is_file() for name in (GRAPH_FILE, WEIGHTS_FILE, TOKENIZER_FILE))
 
 
 class OnnxEmbedder(ThreadedEmbedder):
@@ -51,11 +51,11 @@ class OnnxEmbedder(ThreadedEmbedder):
         self.id = embedder_id
         self.dimension = dimension
         self._folder = models / embedder_id
-        self._loading = threading.Lock()
+        self._load_lock = threading.Lock()
         self._model: tuple[Any, Any] | None = None
 
     def _encode(self, texts: Sequence[str]) -> Sequence[Vector]:
-        session, tokenizer = self._loaded()
+        session, tokenizer = self._load_model()
         encoded = [tokenizer.encode(text) for text in texts]
         ids = np.zeros((len(texts), max(len(each.ids) for each in encoded)), dtype=np.int64)
         mask = np.zeros_like(ids)
@@ -67,19 +67,19 @@ class OnnxEmbedder(ThreadedEmbedder):
         pooled: Vector = (states * mask[:, :, None]).sum(axis=1) / mask.sum(axis=1, keepdims=True)
         return list(pooled)
 
-    def _open_vocabulary(self) -> Pieces:
-        _, tokenizer = self._loaded()
-        return pieces_of(tokenizer)
+    def _open_vocabulary(self) -> PieceSplitter:
+        _, tokenizer = self._load_model()
+        return build_piece_splitter(tokenizer)
 
-    def _loaded(self) -> tuple[Any, Any]:
-        with self._loading:
+    def _load_model(self) -> tuple[Any, Any]:
+        with self._load_lock:
             if self._model is None:
                 if not is_prepared(self._folder):
                     raise ToolUnavailable(
                         self.name, "the model has not been exported: run manage.py prepare_embedder"
                     )
                 self._model = (
-                    open_session(self._folder / GRAPH),
-                    open_tokenizer(self._folder / TOKENIZER, MAX_TOKENS),
+                    open_session(self._folder / GRAPH_FILE),
+                    open_tokenizer(self._folder / TOKENIZER_FILE, MAX_TEXT_TOKENS),
                 )
             return self._model

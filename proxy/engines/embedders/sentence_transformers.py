@@ -10,9 +10,9 @@ from typing import Any
 from proxy.core.errors import ToolUnavailable
 from proxy.core.types import Vector
 from proxy.engines.embedders.base import ThreadedEmbedder
-from proxy.engines.embedders.comprehension import Pieces, pieces_of
+from proxy.engines.embedders.comprehension import PieceSplitter, build_piece_splitter
 
-ID_LENGTH = 100  # of the column that holds it
+MAX_ID_LENGTH = 100  # of the column that holds it
 
 
 class SentenceTransformersEmbedder(ThreadedEmbedder):
@@ -27,46 +27,46 @@ class SentenceTransformersEmbedder(ThreadedEmbedder):
 
     def __init__(self, model: str, *, load_timeout: float = 300.0) -> None:
         super().__init__()
-        self.id, self.dimension = _identity(model, 0), 0
-        self._failure = ""
+        self.id, self.dimension = _build_id(model, 0), 0
+        self._load_failure = ""
         self._model: Any = None
         try:
             self._model = (
                 ThreadPoolExecutor(1, thread_name_prefix="load")
-                .submit(_load, model)
+                .submit(_load_model, model)
                 .result(load_timeout)
             )
             self.dimension = int(self._model.get_embedding_dimension())
-            self.id = _identity(model, self.dimension)
+            self.id = _build_id(model, self.dimension)
         except LoadTimeout:
-            self._failure = f"{model} was not loaded within {load_timeout:g} s"
+            self._load_failure = f"{model} was not loaded within {load_timeout:g} s"
         except Exception as error:
             # A wrong name, no network, no such file, a broken model: each library its own.
             lines = str(error).strip().splitlines() or [""]
-            self._failure = f"{model} cannot be loaded: {type(error).__name__}: {lines[0]}"
+            self._load_failure = f"{model} cannot be loaded: {type(error).__name__}: {lines[0]}"
 
     def _encode(self, texts: Sequence[str]) -> Sequence[Vector]:
-        if self._failure:
-            raise ToolUnavailable(self.name, self._failure)
+        if self._load_failure:
+            raise ToolUnavailable(self.name, self._load_failure)
         vectors: Vector = self._model.encode(
             list(texts), convert_to_numpy=True, normalize_embeddings=True, show_progress_bar=False
         )
         return list(vectors)
 
-    def _open_vocabulary(self) -> Pieces:
+    def _open_vocabulary(self) -> PieceSplitter:
         """Of a fast tokenizer.
 
         One that cannot say where its pieces lie leaves every question to the exact tier.
         """
-        if self._failure:
-            raise ToolUnavailable(self.name, self._failure)
+        if self._load_failure:
+            raise ToolUnavailable(self.name, self._load_failure)
         inner = getattr(self._model.tokenizer, "backend_tokenizer", None)
         if inner is None:
             return lambda text: ()
-        return pieces_of(inner)
+        return build_piece_splitter(inner)
 
 
-def _load(model: str) -> Any:
+def _load_model(model: str) -> Any:
     import torch
     from sentence_transformers import SentenceTransformer
 
@@ -74,10 +74,10 @@ def _load(model: str) -> Any:
     return SentenceTransformer(model, device="cpu")
 
 
-def _identity(model: str, dimension: int) -> str:
+def _build_id(model: str, dimension: int) -> str:
     """Model, engine, dimension; a name too long for the column is cut
     and told apart by its digest."""
     suffix = f"@sentence-transformers-{dimension}"
-    if len(model) + len(suffix) > ID_LENGTH:
-        model = f"{hashlib.sha256(model.encode()).hexdigest()[:16]}-{model[-(ID_LENGTH - len(suffix) - 17) :]}"  # noqa: E501 -- no blank to break it at
+    if len(model) + len(suffix) > MAX_ID_LENGTH:
+        model = f"{hashlib.sha256(model.encode()).hexdigest()[:16]}-{model[-(MAX_ID_LENGTH - len(suffix) - 17) :]}"  # noqa: E501 -- no blank to break it at
     return model + suffix

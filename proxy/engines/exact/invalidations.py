@@ -20,15 +20,15 @@ from redis.exceptions import TimeoutError as SilenceError
 from proxy.core.caching.local_cache import LocalCache
 
 log = logging.getLogger("tokenthrift.proxy")
-CHANNEL = "__redis__:invalidate"
+INVALIDATION_CHANNEL = "__redis__:invalidate"
 # Seconds without a word before Redis is asked whether it is there, and again until it is held for
 # gone.
-SILENCE = 1.0
-RETRY = 1.0
-FAULTS = (RedisError, OSError, TimeoutError)
+MAX_SILENCE_SECONDS = 1.0
+RETRY_DELAY_SECONDS = 1.0
+REDIS_ERRORS = (RedisError, OSError, TimeoutError)
 
 
-class Changes:
+class KeyInvalidations:
     """Keeps a `LocalCache` honest for as long as `run` runs.
 
     `prefix` as in `RedisCache`; `timeout` in seconds for connecting.
@@ -36,13 +36,17 @@ class Changes:
 
     def __init__(self, url: str, recent: LocalCache, *, prefix: str, timeout: float) -> None:
         self._prefix = f"{prefix}:1:"
-        self._recent = recent
+        self._local_cache = recent
         retry = Retry(NoBackoff(), 0)
         self._redis = Redis.from_url(
-            url, protocol=2, socket_timeout=SILENCE, socket_connect_timeout=timeout, retry=retry
+            url,
+            protocol=2,
+            socket_timeout=MAX_SILENCE_SECONDS,
+            socket_connect_timeout=timeout,
+            retry=retry,
         )
 
-    async def run(self) -> None:
+    async def listen(self) -> None:
         """Listen for ever; start again after a fault.
 
         A Redis that cannot tell is said once, and the first tier stays empty.
@@ -50,47 +54,47 @@ class Changes:
         while True:
             connection = self._redis.connection_pool.make_connection()  # type: ignore[no-untyped-call]  # of redis-py
             try:
-                await self._listen(connection)
+                await self._track_keys(connection)
             except ResponseError as error:
                 log.warning(
                     "Redis does not report changes, so every exact look-up asks it: %s", error
                 )
                 return
-            except FAULTS:
-                await asyncio.sleep(RETRY)
+            except REDIS_ERRORS:
+                await asyncio.sleep(RETRY_DELAY_SECONDS)
             finally:
-                self._recent.stop_invalidations()
+                self._local_cache.stop_invalidations()
                 await connection.disconnect(nowait=True)
 
-    async def _listen(self, connection: AbstractConnection) -> None:
+    async def _track_keys(self, connection: AbstractConnection) -> None:
         await connection.connect()  # type: ignore[no-untyped-call]  # likewise
-        me = await _ask(connection, "CLIENT", "ID")
-        await _ask(
+        me = await _send_command(connection, "CLIENT", "ID")
+        await _send_command(
             connection, "CLIENT", "TRACKING", "ON", "REDIRECT", me, "BCAST", "PREFIX", self._prefix
         )
-        await _ask(connection, "SUBSCRIBE", CHANNEL)
-        self._recent.start_invalidations()
+        await _send_command(connection, "SUBSCRIBE", INVALIDATION_CHANNEL)
+        self._local_cache.start_invalidations()
         while True:
-            self._take(await _heard(connection))
+            self._apply_message(await _read_message(connection))
 
-    def _take(self, message: list[Any]) -> None:
+    def _apply_message(self, message: list[Any]) -> None:
         if message[0] != b"message":
             return
         keys = message[2]
         if keys is None:
-            self._recent.clear()
+            self._local_cache.clear()
         else:
-            self._recent.invalidate_keys(
+            self._local_cache.invalidate_keys(
                 key.decode("utf-8", "replace").removeprefix(self._prefix) for key in keys
             )
 
 
-async def _ask(connection: AbstractConnection, *words: object) -> Any:
+async def _send_command(connection: AbstractConnection, *words: object) -> Any:
     await connection.send_command(*words)
     return await connection.read_response()
 
 
-async def _heard(connection: AbstractConnection) -> list[Any]:
+async def _read_message(connection: AbstractConnection) -> list[Any]:
     """The next message; a silent Redis is asked for a sign of life first.
 
     Raises redis' own TimeoutError when it gives none.

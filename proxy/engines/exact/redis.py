@@ -16,65 +16,65 @@ from redis.exceptions import RedisError
 
 from proxy.core.errors import ToolUnavailable
 
-FAULTS = (RedisError, OSError, TimeoutError)
-Waiting = tuple[str, "asyncio.Future[bytes | None]"]
+REDIS_ERRORS = (RedisError, OSError, TimeoutError)
+PendingLookup = tuple[str, "asyncio.Future[bytes | None]"]
 
 
-class RedisCache:
+class RedisExactCache:
     """Bytes by key under `<prefix>:1:`, the form django-redis gives them (its KEY_PREFIX
     and VERSION)."""
 
     def __init__(self, url: str, *, prefix: str, timeout: float = 0.1) -> None:
         self._prefix = f"{prefix}:1:"
-        self._claims = f"{prefix}:claims:"
+        self._claim_prefix = f"{prefix}:claims:"
         # redis-py's own defaults would hold a request for a minute when Redis hangs, and seconds
         # when it is gone.
         self._redis = Redis.from_url(
             url, socket_timeout=timeout, socket_connect_timeout=timeout, retry=Retry(NoBackoff(), 0)
         )
-        self._waiting: list[Waiting] = []
-        self._fetches: set[asyncio.Task[None]] = set()
+        self._pending_lookups: list[PendingLookup] = []
+        self._fetch_tasks: set[asyncio.Task[None]] = set()
 
     async def get(self, key: str) -> bytes | None:
         loop = asyncio.get_running_loop()
-        if not self._waiting:
-            loop.call_soon(self._send)
+        if not self._pending_lookups:
+            loop.call_soon(self._start_fetch)
         answer: asyncio.Future[bytes | None] = loop.create_future()
-        self._waiting.append((self._prefix + key, answer))
+        self._pending_lookups.append((self._prefix + key, answer))
         return await answer
 
     async def set(self, key: str, value: bytes, ttl: int) -> None:
         try:
             await self._redis.set(self._prefix + key, value, ex=ttl)
-        except FAULTS as error:
+        except REDIS_ERRORS as error:
             raise ToolUnavailable("exact", type(error).__name__) from error
 
     async def delete(self, *keys: str) -> None:
         try:
             await self._redis.delete(*(self._prefix + key for key in keys))
-        except FAULTS as error:
+        except REDIS_ERRORS as error:
             raise ToolUnavailable("exact", type(error).__name__) from error
 
     async def claim(self, name: str, seconds: int) -> bool:
         try:
-            return bool(await self._redis.set(self._claims + name, b"", nx=True, ex=seconds))
-        except FAULTS as error:
+            return bool(await self._redis.set(self._claim_prefix + name, b"", nx=True, ex=seconds))
+        except REDIS_ERRORS as error:
             raise ToolUnavailable("exact", type(error).__name__) from error
 
     async def close(self) -> None:
         await self._redis.aclose()
 
-    def _send(self) -> None:
-        batch, self._waiting = self._waiting, []
-        task = asyncio.create_task(self._fetch(batch))
-        self._fetches.add(task)
-        task.add_done_callback(self._fetches.discard)
+    def _start_fetch(self) -> None:
+        batch, self._pending_lookups = self._pending_lookups, []
+        task = asyncio.create_task(self._fetch_batch(batch))
+        self._fetch_tasks.add(task)
+        task.add_done_callback(self._fetch_tasks.discard)
 
-    async def _fetch(self, batch: list[Waiting]) -> None:
+    async def _fetch_batch(self, batch: list[PendingLookup]) -> None:
         """One round trip for all. Who has left meanwhile is passed over."""
         try:
             found = await self._redis.mget([key for key, _ in batch])
-        except FAULTS as error:
+        except REDIS_ERRORS as error:
             for _, answer in batch:
                 if not answer.done():
                     answer.set_exception(ToolUnavailable("exact", type(error).__name__))

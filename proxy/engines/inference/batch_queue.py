@@ -17,33 +17,33 @@ from proxy.core.errors import ToolUnavailable
 
 # Alone a text of 12 tokens takes 5.1 ms on one core, in a batch of 4 3.7, of 32 still 3.4, and then
 # all 32 wait for it.
-MOST = 4
+MAX_BATCH_ITEMS = 4
 # A batch is padded to its longest text, which may be so many times as long as its shortest.
-SPREAD = 2
-SHORT = 64  # characters; a text costs as much as one of this length at least
-SMOOTHING = 0.3  # weight of the newest batch in the expected pace
+MAX_LENGTH_RATIO = 2
+MIN_COST_CHARACTERS = 64  # characters; a text costs as much as one of this length at least
+PACE_SMOOTHING = 0.3  # weight of the newest batch in the expected pace
 
 Item = TypeVar("Item")  # what waits
 Result = TypeVar("Result")  # what the model makes of it
 
 
 @dataclass(slots=True, eq=False)
-class Job(Generic[Item, Result]):
+class BatchJob(Generic[Item, Result]):
     """One item on its way, its size in characters, until
     when its result is of use (by the monotonic clock), and how many callers wait."""
 
     item: Item
     result: asyncio.Future[Result]
-    size: int
-    until: float
+    size_characters: int
+    deadline: float
     callers: int = 0
 
     @property
-    def cost(self) -> int:
-        return max(SHORT, self.size)
+    def cost_characters(self) -> int:
+        return max(MIN_COST_CHARACTERS, self.size_characters)
 
 
-class WorkQueue(Generic[Item, Result]):
+class BatchQueue(Generic[Item, Result]):
     """`run` works in the thread and gives an outcome for each item.
 
     All else happens in the event loop.
@@ -53,16 +53,16 @@ class WorkQueue(Generic[Item, Result]):
         self, name: str, run: Callable[[Sequence[Item]], list[Result | ToolUnavailable]]
     ) -> None:
         self._name = name
-        self._run = run
+        self._run_batch = run
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
-        self._waiting: list[Job[Item, Result]] = []
-        self._running: list[Job[Item, Result]] = []
+        self._waiting_jobs: list[BatchJob[Item, Result]] = []
+        self._running_jobs: list[BatchJob[Item, Result]] = []
         # Seconds a character; unknown until a second batch is done, for the first one loads the
         # model.
-        self._pace = 0.0
-        self._loaded = False
+        self._seconds_per_character = 0.0
+        self._is_model_loaded = False
 
-    def put(self, item: Item, size: int, within: float) -> Job[Item, Result]:
+    def add_item(self, item: Item, size: int, within: float) -> BatchJob[Item, Result]:
         """A new job.
 
         Raises ToolUnavailable when those before it and itself would take more than `within`
@@ -72,33 +72,33 @@ class WorkQueue(Generic[Item, Result]):
         batch would shut the door for good.
         """
         self._drop_abandoned()
-        job: Job[Item, Result] = Job(
+        job: BatchJob[Item, Result] = BatchJob(
             item, asyncio.get_running_loop().create_future(), size, time.monotonic() + within
         )
-        if before := (*self._running, *self._waiting):
-            self._expect(job, before, within)
-        self._waiting.append(job)
-        if not self._running:
-            self._start()
+        if before := (*self._running_jobs, *self._waiting_jobs):
+            self._check_expected_wait(job, before, within)
+        self._waiting_jobs.append(job)
+        if not self._running_jobs:
+            self._start_batch()
         return job
 
     def close(self) -> None:
         """Let the thread end; items not begun are given up."""
         self._thread.shutdown(wait=False, cancel_futures=True)
-        waiting, self._waiting = self._waiting, []
-        self._settle(waiting, [ToolUnavailable(self._name, "closed")] * len(waiting))
+        waiting, self._waiting_jobs = self._waiting_jobs, []
+        self._resolve_jobs(waiting, [ToolUnavailable(self._name, "closed")] * len(waiting))
 
     def _drop_abandoned(self) -> None:
         """Whoever asked has left: to work on it would make the others late too."""
-        for job in self._waiting:
+        for job in self._waiting_jobs:
             if not job.callers:
                 job.result.cancel()
-        self._waiting = [job for job in self._waiting if job.callers]
+        self._waiting_jobs = [job for job in self._waiting_jobs if job.callers]
 
-    def _expect(
-        self, job: Job[Item, Result], before: Sequence[Job[Item, Result]], within: float
+    def _check_expected_wait(
+        self, job: BatchJob[Item, Result], before: Sequence[BatchJob[Item, Result]], within: float
     ) -> None:
-        wait = self._pace * sum(each.cost for each in (*before, job))
+        wait = self._seconds_per_character * sum(each.cost_characters for each in (*before, job))
         if wait > within:
             raise ToolUnavailable(
                 self._name, f"busy for another {wait * 1000:.0f} ms", skipped=True
@@ -109,48 +109,55 @@ class WorkQueue(Generic[Item, Result]):
         and with every item a little late none would be in time."""
         now = time.monotonic()
         late = [
-            job for job in self._waiting if self._pace and now + self._pace * job.cost > job.until
+            job
+            for job in self._waiting_jobs
+            if self._seconds_per_character
+            and now + self._seconds_per_character * job.cost_characters > job.deadline
         ]
-        self._waiting = [job for job in self._waiting if job not in late]
-        self._settle(
+        self._waiting_jobs = [job for job in self._waiting_jobs if job not in late]
+        self._resolve_jobs(
             late, [ToolUnavailable(self._name, "busier than it seemed", skipped=True)] * len(late)
         )
 
-    def _start(self) -> None:
-        batch = together(self._waiting)
+    def _start_batch(self) -> None:
+        batch = select_batch(self._waiting_jobs)
         try:
             items, loop = [job.item for job in batch], asyncio.get_running_loop()
-            done = loop.run_in_executor(self._thread, self._timed, items)
+            done = loop.run_in_executor(self._thread, self._time_batch, items)
         except RuntimeError as error:  # shut down
-            self._waiting = []
+            self._waiting_jobs = []
             raise ToolUnavailable(self._name, "closed") from error
-        self._waiting = [job for job in self._waiting if job not in batch]
-        self._running = batch
-        done.add_done_callback(self._finish)
+        self._waiting_jobs = [job for job in self._waiting_jobs if job not in batch]
+        self._running_jobs = batch
+        done.add_done_callback(self._finish_batch)
 
-    def _timed(self, items: Sequence[Item]) -> tuple[list[Result | ToolUnavailable], float]:
+    def _time_batch(self, items: Sequence[Item]) -> tuple[list[Result | ToolUnavailable], float]:
         begin = time.perf_counter()
-        return self._run(items), time.perf_counter() - begin
+        return self._run_batch(items), time.perf_counter() - begin
 
-    def _finish(self, done: "asyncio.Future[tuple[list[Result | ToolUnavailable], float]]") -> None:
+    def _finish_batch(
+        self, done: "asyncio.Future[tuple[list[Result | ToolUnavailable], float]]"
+    ) -> None:
         """Hand out the results and go on with what came meanwhile."""
-        batch, self._running = self._running, []
+        batch, self._running_jobs = self._running_jobs, []
         if done.cancelled():
-            self._settle(batch, [ToolUnavailable(self._name, "closed")] * len(batch))
+            self._resolve_jobs(batch, [ToolUnavailable(self._name, "closed")] * len(batch))
             return
         outcomes, seconds = done.result()
-        if self._loaded:
-            pace = seconds / sum(job.cost for job in batch)
-            self._pace += (pace - self._pace) * (SMOOTHING if self._pace else 1.0)
-        self._loaded = True
-        self._settle(batch, outcomes)
+        if self._is_model_loaded:
+            pace = seconds / sum(job.cost_characters for job in batch)
+            self._seconds_per_character += (pace - self._seconds_per_character) * (
+                PACE_SMOOTHING if self._seconds_per_character else 1.0
+            )
+        self._is_model_loaded = True
+        self._resolve_jobs(batch, outcomes)
         self._drop_abandoned()
         self._drop_late()
-        if self._waiting:
-            self._start()
+        if self._waiting_jobs:
+            self._start_batch()
 
-    def _settle(
-        self, jobs: Sequence[Job[Item, Result]], outcomes: Sequence[Result | ToolUnavailable]
+    def _resolve_jobs(
+        self, jobs: Sequence[BatchJob[Item, Result]], outcomes: Sequence[Result | ToolUnavailable]
     ) -> None:
         for job, outcome in zip(jobs, outcomes, strict=True):
             if job.result.done():
@@ -162,14 +169,14 @@ class WorkQueue(Generic[Item, Result]):
                 job.result.set_result(outcome)
 
 
-def together(waiting: Sequence[Job[Item, Result]]) -> list[Job[Item, Result]]:
+def select_batch(waiting: Sequence[BatchJob[Item, Result]]) -> list[BatchJob[Item, Result]]:
     """The oldest job and those of about its length, oldest first, at most MOST."""
-    chosen: list[Job[Item, Result]] = []
-    least = most = waiting[0].cost
+    chosen: list[BatchJob[Item, Result]] = []
+    least = most = waiting[0].cost_characters
     for job in waiting:
-        if max(most, job.cost) <= SPREAD * min(least, job.cost):
-            least, most = min(least, job.cost), max(most, job.cost)
+        if max(most, job.cost_characters) <= MAX_LENGTH_RATIO * min(least, job.cost_characters):
+            least, most = min(least, job.cost_characters), max(most, job.cost_characters)
             chosen.append(job)
-            if len(chosen) == MOST:
+            if len(chosen) == MAX_BATCH_ITEMS:
                 break
     return chosen

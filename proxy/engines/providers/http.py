@@ -16,9 +16,9 @@ from proxy.engines.providers.resolver import PublicResolver
 KEEPALIVE_SECONDS = 60
 # Before a byte of the request was sent: no connection, no name, no certificate, an address that is
 # none.
-UNSENT = (aiohttp.ClientConnectorError, ValueError)
+UNSENT_ERRORS = (aiohttp.ClientConnectorError, ValueError)
 # ValueError: an address that is no URL.
-FAULTS = (aiohttp.ClientError, TimeoutError, OSError, ValueError)
+HTTP_ERRORS = (aiohttp.ClientError, TimeoutError, OSError, ValueError)
 
 
 class HttpReply:
@@ -28,21 +28,21 @@ class HttpReply:
         self.status = response.status
         self.headers: Mapping[str, str] = response.headers
         self._response = response
-        self._limit = limit
+        self._max_body_bytes = limit
 
     async def read_body(self) -> bytes:
         """The whole body.
 
         Raises UpstreamTimeout, UpstreamUnreachable, or UpstreamInvalid beyond the size limit.
         """
-        return await read_limited(self, limit=self._limit)
+        return await read_limited(self, limit=self._max_body_bytes)
 
     async def iter_chunks(self) -> AsyncIterator[bytes]:
         try:
             async for data in self._response.content.iter_any():
                 yield data
-        except FAULTS as error:
-            raise _as_gateway_error(error) from error
+        except HTTP_ERRORS as error:
+            raise _build_gateway_error(error) from error
 
     async def close(self) -> None:
         """Give the connection back when the body was read to its end, else close it:
@@ -57,9 +57,9 @@ class HttpUpstream:
     """
 
     def __init__(self, *, body_limit: int) -> None:
-        self._limit = body_limit
-        self._public = _session(PublicResolver())
-        self._private = _session(None)
+        self._max_body_bytes = body_limit
+        self._public_session = _open_session(PublicResolver())
+        self._private_session = _open_session(None)
 
     async def send(
         self,
@@ -83,7 +83,7 @@ class HttpUpstream:
             headers["traceparent"] = trace
         if target.api_key:
             headers["authorization"] = f"Bearer {target.api_key}"
-        session = self._private if target.allow_private else self._public
+        session = self._private_session if target.allow_private else self._public_session
         timeout = aiohttp.ClientTimeout(
             connect=target.connect_timeout,
             sock_connect=target.connect_timeout,
@@ -94,28 +94,28 @@ class HttpUpstream:
             response = await session.post(
                 url, data=body, headers=headers, timeout=timeout, allow_redirects=False
             )
-        except FAULTS as error:
-            raise _as_gateway_error(error) from error
-        return HttpReply(response, limit=self._limit)
+        except HTTP_ERRORS as error:
+            raise _build_gateway_error(error) from error
+        return HttpReply(response, limit=self._max_body_bytes)
 
     async def close(self) -> None:
-        await asyncio.gather(self._public.close(), self._private.close())
+        await asyncio.gather(self._public_session.close(), self._private_session.close())
 
 
-def _session(resolver: PublicResolver | None) -> aiohttp.ClientSession:
+def _open_session(resolver: PublicResolver | None) -> aiohttp.ClientSession:
     connector = aiohttp.TCPConnector(
         limit=0,
         ttl_dns_cache=60,
         resolver=resolver,
         ssl=ssl.create_default_context(),
-        socket_factory=_kept_alive_socket,
+        socket_factory=_open_keepalive_socket,
     )
     return aiohttp.ClientSession(
         connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False
     )
 
 
-def _kept_alive_socket(address: aiohttp.AddrInfoType) -> socket.socket:
+def _open_keepalive_socket(address: aiohttp.AddrInfoType) -> socket.socket:
     """One that gives signs of life while a provider thinks:
     middleboxes forget a connection that is silent for some minutes."""
     family, kind, protocol, *_ = address
@@ -132,7 +132,7 @@ def _kept_alive_socket(address: aiohttp.AddrInfoType) -> socket.socket:
     return made
 
 
-def _as_gateway_error(error: Exception) -> GatewayError:
+def _build_gateway_error(error: Exception) -> GatewayError:
     """Our error for aiohttp's.
 
     The provider's address stays out of the message: it is the administrator's business.
@@ -141,7 +141,7 @@ def _as_gateway_error(error: Exception) -> GatewayError:
         return UpstreamUnreachable("The upstream could not be reached: no connection in time.")
     if isinstance(error, TimeoutError):
         return UpstreamTimeout("The upstream did not answer in time.")
-    before = isinstance(error, UNSENT)
+    before = isinstance(error, UNSENT_ERRORS)
     return UpstreamUnreachable(
         f"The upstream could not be reached: {type(error).__name__}.", had_request=not before
     )

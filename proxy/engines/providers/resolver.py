@@ -18,17 +18,17 @@ class PublicResolver(AbstractResolver):
     link-local or otherwise not public."""
 
     def __init__(self) -> None:
-        self._system = ThreadedResolver()
+        self._system_resolver = ThreadedResolver()
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
         """Raises OSError when nothing public is left, as for a name that does not exist."""
-        found = await self._system.resolve(host, port, family)
+        found = await self._system_resolver.resolve(host, port, family)
         public = [answer for answer in found if not is_private(answer["host"])]
         if not public:
             raise OSError(None, "the name resolves to private addresses only")
         return public
 
     async def close(self) -> None:
-        await self._system.close()
+        await self._system_resolver.close()

@@ -8,17 +8,19 @@ from collections.abc import Awaitable, Callable
 import psycopg
 from psycopg.pq.abc import PGresult
 
-from proxy.engines.semantic.pg_connection import Job, Line, Value
+from proxy.engines.semantic.pg_connection import PgConnection, PgValue, Query
 from proxy.engines.semantic.pg_sql import Statement
 
-HUNG = 1.0  # seconds by which a statement must be overdue before its connection is taken for dead
+MAX_OVERDUE_SECONDS = (
+    1.0  # seconds by which a statement must be overdue before its connection is taken for dead
+)
 
 
-class Closed(Exception):
+class PoolClosed(Exception):
     """Asked after `close`."""
 
 
-class Lines:
+class PgPool:
     """`connect` opens a connection, within a deadline of its own.
 
     Nothing is connected before the first `ask`.
@@ -28,70 +30,74 @@ class Lines:
         self, connect: Callable[[], Awaitable[psycopg.AsyncConnection]], size: int
     ) -> None:
         self._connect = connect
-        self._size = size
-        self._lines: set[Line] = set()
-        self._waiting: deque[Job] = deque()
-        self._connecting: set[asyncio.Task[None]] = set()
-        self._closed = False
+        self._max_connections = size
+        self._connections: set[PgConnection] = set()
+        self._waiting_queries: deque[Query] = deque()
+        self._connect_tasks: set[asyncio.Task[None]] = set()
+        self._is_closed = False
 
-    async def ask(self, statement: Statement, values: dict[str, Value], seconds: float) -> PGresult:
+    async def run_query(
+        self, statement: Statement, values: dict[str, PgValue], seconds: float
+    ) -> PGresult:
         """The statement's result, in binary. Raises TimeoutError, Closed, psycopg.Error or OSError.
 
         A caller may leave at any moment: what was sent is answered, and then the connection is free
         again.
         """
-        if self._closed:
-            raise Closed
+        if self._is_closed:
+            raise PoolClosed
         loop = asyncio.get_running_loop()
-        job = Job(statement, values, loop.create_future(), loop.time() + seconds)
-        self._waiting.append(job)
-        self._assign()
+        job = Query(statement, values, loop.create_future(), loop.time() + seconds)
+        self._waiting_queries.append(job)
+        self._assign_queries()
         try:
-            async with asyncio.timeout_at(job.until):
+            async with asyncio.timeout_at(job.deadline):
                 return await job.answer
         finally:
-            if job in self._waiting:
-                self._waiting.remove(job)
+            if job in self._waiting_queries:
+                self._waiting_queries.remove(job)
 
     def close(self) -> None:
         """Drop the connections; whoever waits is told."""
-        self._closed = True
-        for task in self._connecting:
+        self._is_closed = True
+        for task in self._connect_tasks:
             task.cancel()
-        for line in list(self._lines):
-            line.drop(Closed())
-        self._refuse(Closed())
+        for line in list(self._connections):
+            line.close_with_error(PoolClosed())
+        self._fail_waiting(PoolClosed())
 
-    def _assign(self) -> None:
+    def _assign_queries(self) -> None:
         """Statements to free connections, oldest first;
         one more connection where that is not enough."""
-        for line in list(self._lines):
-            while self._waiting and line.ready():
-                line.start(self._waiting.popleft())
-        if not self._waiting or self._closed:
+        for line in list(self._connections):
+            while self._waiting_queries and line.is_ready():
+                line.start_query(self._waiting_queries.popleft())
+        if not self._waiting_queries or self._is_closed:
             return
         now = asyncio.get_running_loop().time()
-        for line in list(self._lines):
-            if line.overdue(now) > HUNG:
-                line.drop(TimeoutError())
-        if len(self._lines) + len(self._connecting) < self._size:
-            task = asyncio.create_task(self._add())
-            self._connecting.add(task)
-            task.add_done_callback(self._connecting.discard)
+        for line in list(self._connections):
+            if line.get_overdue_seconds(now) > MAX_OVERDUE_SECONDS:
+                line.close_with_error(TimeoutError())
+        if len(self._connections) + len(self._connect_tasks) < self._max_connections:
+            task = asyncio.create_task(self._add_connection())
+            self._connect_tasks.add(task)
+            task.add_done_callback(self._connect_tasks.discard)
 
-    async def _add(self) -> None:
+    async def _add_connection(self) -> None:
         try:
             connection = await self._connect()
         except (psycopg.Error, OSError, TimeoutError) as error:
-            if not self._lines:
-                self._refuse(error)
+            if not self._connections:
+                self._fail_waiting(error)
             return
-        self._lines.add(Line(connection, freed=self._assign, lost=self._lost))
-        self._assign()
+        self._connections.add(
+            PgConnection(connection, freed=self._assign_queries, lost=self._discard_connection)
+        )
+        self._assign_queries()
 
-    def _lost(self, line: Line) -> None:
-        self._lines.discard(line)
+    def _discard_connection(self, line: PgConnection) -> None:
+        self._connections.discard(line)
 
-    def _refuse(self, error: Exception) -> None:
-        while self._waiting:
-            self._waiting.popleft().fail(error)
+    def _fail_waiting(self, error: Exception) -> None:
+        while self._waiting_queries:
+            self._waiting_queries.popleft().set_error(error)

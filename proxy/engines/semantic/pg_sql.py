@@ -11,14 +11,16 @@ from psycopg import sql
 
 # hnsw.iterative_scan: go on through the index until enough rows of the bucket are found, in exact
 # order of distance.
-SETTINGS = (
+SESSION_SETTINGS_SQL = (
     b"SELECT set_config('statement_timeout', %(limit)s, false), set_config('hnsw.iterative_scan', "
     b"'strict_order', false)"
 )
 
-FACTS = b"SELECT to_regtype('halfvec') IS NOT NULL, to_regclass('proxy_semanticentry') IS NOT NULL"
+SCHEMA_CHECK_SQL = (
+    b"SELECT to_regtype('halfvec') IS NOT NULL, to_regclass('proxy_semanticentry') IS NOT NULL"
+)
 
-UPSERT = b"""
+UPSERT_SQL = b"""
 INSERT INTO proxy_semanticentry (entry_id, bucket, scope, plan_id, embedder, question, embedding, envelope, created_at, expires_at)
 VALUES (%(entry_id)s, %(bucket)s, %(scope)s, %(plan_id)s, %(embedder)s, %(question)s, %(embedding)s, %(envelope)b,
     %(created_at)s, %(expires_at)s)
@@ -27,26 +29,26 @@ ON CONFLICT (entry_id) DO UPDATE SET bucket = EXCLUDED.bucket, scope = EXCLUDED.
     created_at = EXCLUDED.created_at, expires_at = EXCLUDED.expires_at
 """
 
-GET = b"""
+GET_SQL = b"""
 SELECT bucket, scope, plan_id, question, embedding, envelope, extract(epoch FROM created_at)::float8, extract(epoch FROM expires_at)::float8
 FROM proxy_semanticentry WHERE entry_id = %(entry_id)s AND embedder = %(embedder)s AND expires_at > now()
 """
 
-DELETE = b"DELETE FROM proxy_semanticentry WHERE entry_id = %(entry_id)s"
+DELETE_SQL = b"DELETE FROM proxy_semanticentry WHERE entry_id = %(entry_id)s"
 
-PURGE = b"""
+PURGE_SQL = b"""
 DELETE FROM proxy_semanticentry WHERE entry_id IN (
     SELECT entry_id FROM proxy_semanticentry WHERE expires_at <= now() ORDER BY expires_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
 """
 
 # In the order of the key: a page begins where the last one ended, whatever was moved or has come
 # meanwhile.
-OUTDATED = b"""
+OUTDATED_SQL = b"""
 SELECT embedder, entry_id, plan_id, question, envelope FROM proxy_semanticentry
 WHERE embedder <> %(embedder)s AND expires_at > now() AND entry_id > %(after)s ORDER BY entry_id LIMIT %(limit)s
 """
 
-MOVE = b"""
+MOVE_SQL = b"""
 UPDATE proxy_semanticentry SET embedder = %(embedder)s, embedding = %(embedding)s WHERE entry_id = %(entry_id)s AND embedder = %(old)s
 """
 
@@ -59,11 +61,11 @@ class Statement:
     """
 
     text: bytes
-    names: tuple[str, ...]
+    parameter_names: tuple[str, ...]
     label: bytes
 
 
-def statement(query: bytes, *, label: str = "") -> Statement:
+def build_statement(query: bytes, *, label: str = "") -> Statement:
     """A query with placeholders as psycopg writes them, in PostgreSQL's own form."""
     names = tuple(dict.fromkeys(re.findall(rb"%\((\w+)\)[sb]", query)))
     text = re.sub(
@@ -72,7 +74,7 @@ def statement(query: bytes, *, label: str = "") -> Statement:
     return Statement(text, tuple(name.decode() for name in names), label.encode())
 
 
-def exact(embedder_id: str, dimension: int) -> bytes:
+def build_exact_query(embedder_id: str, dimension: int) -> bytes:
     """The distances of `most` entries of the bucket, measured (all of them when null);
     the last column is how many were.
 
@@ -88,12 +90,12 @@ winners AS MATERIALIZED (SELECT entry_id, distance FROM measured ORDER BY distan
 SELECT entry_id, distance, scope, question, envelope, (SELECT count(*) FROM measured)
 FROM winners JOIN proxy_semanticentry USING (entry_id) ORDER BY distance
 """)
-        .format(**_literals(embedder_id, dimension))
+        .format(**_build_literals(embedder_id, dimension))
         .as_bytes(None)
     )
 
 
-def approximate(embedder_id: str, dimension: int) -> bytes:
+def build_approximate_query(embedder_id: str, dimension: int) -> bytes:
     """The nearest by the HNSW index of this embedder where there is one
     and the planner finds it worth while."""
     return (
@@ -102,12 +104,12 @@ SELECT entry_id, embedding::halfvec({dimension}) <=> %(near)s AS distance, scope
 WHERE embedder = {embedder} AND bucket = %(bucket)s AND expires_at > now()
 ORDER BY embedding::halfvec({dimension}) <=> %(near)s LIMIT %(limit)s
 """)
-        .format(**_literals(embedder_id, dimension))
+        .format(**_build_literals(embedder_id, dimension))
         .as_bytes(None)
     )
 
 
-def _literals(embedder_id: str, dimension: int) -> dict[str, sql.Literal]:
+def _build_literals(embedder_id: str, dimension: int) -> dict[str, sql.Literal]:
     """Constants for the text of a query; psycopg reads a lone % there as a placeholder."""
     return {
         "embedder": sql.Literal(embedder_id.replace("%", "%%")),

@@ -24,39 +24,42 @@ from proxy.core.caching.envelope import to_storable_text
 from proxy.core.errors import ToolUnavailable
 from proxy.core.ports import Candidate, OutdatedEntry, SemanticEntry
 from proxy.core.types import Vector
-from proxy.engines.semantic.pg_connection import Value
-from proxy.engines.semantic.pg_pool import Closed, Lines
+from proxy.engines.semantic.pg_connection import PgValue
+from proxy.engines.semantic.pg_pool import PgPool, PoolClosed
 from proxy.engines.semantic.pg_sql import (
-    DELETE,
-    FACTS,
-    GET,
-    MOVE,
-    OUTDATED,
-    PURGE,
-    SETTINGS,
-    UPSERT,
+    DELETE_SQL,
+    GET_SQL,
+    MOVE_SQL,
+    OUTDATED_SQL,
+    PURGE_SQL,
+    SCHEMA_CHECK_SQL,
+    SESSION_SETTINGS_SQL,
+    UPSERT_SQL,
     Statement,
-    approximate,
-    exact,
-    statement,
+    build_approximate_query,
+    build_exact_query,
+    build_statement,
 )
-from proxy.engines.semantic.validation import checked_entry, clipped, unit_vector
+from proxy.engines.semantic.validation import check_entry, check_unit_vector, clip_similarity
 
 LARGE_BUCKET = 3000
-LARGE_BUCKETS_KEPT = 10_000
+MAX_KNOWN_LARGE_BUCKETS = 10_000
 PURGE_BATCH = 1000
 # Connections; a look-up does not wait behind writes, and one slow write not in the way of all.
-READERS, WRITERS = 2, 2
-ADD, ONE, REMOVE = (
-    statement(UPSERT, label="add"),
-    statement(GET, label="get"),
-    statement(DELETE, label="delete"),
+READ_CONNECTIONS, WRITE_CONNECTIONS = 2, 2
+UPSERT_STATEMENT, GET_STATEMENT, DELETE_STATEMENT = (
+    build_statement(UPSERT_SQL, label="add"),
+    build_statement(GET_SQL, label="get"),
+    build_statement(DELETE_SQL, label="delete"),
 )
-REMOVE_EXPIRED = statement(PURGE, label="purge")
-LIST, REEMBED = statement(OUTDATED), statement(MOVE, label="move")
+PURGE_STATEMENT = build_statement(PURGE_SQL, label="purge")
+OUTDATED_STATEMENT, MOVE_STATEMENT = (
+    build_statement(OUTDATED_SQL),
+    build_statement(MOVE_SQL, label="move"),
+)
 
 
-class Connection(psycopg.AsyncConnection):
+class DropOnCancelConnection(psycopg.AsyncConnection):
     """A connection that is dropped when a query is cancelled:
     psycopg would ask the server to stop it and wait up to 10 s, and a server that hangs never
     answers."""
@@ -91,12 +94,16 @@ class PgvectorCache:
         self._dimension = dimension
         self._timeout = timeout
         self._write_timeout = write_timeout
-        self._exact = statement(exact(embedder_id, dimension), label="exact")
+        self._exact_statement = build_statement(
+            build_exact_query(embedder_id, dimension), label="exact"
+        )
         # Planned each time, for the bucket's own size.
-        self._approximate = statement(approximate(embedder_id, dimension))
-        self._large: set[str] = set()
-        self._readers = Lines(lambda: self._connect(timeout), READERS)
-        self._writers = Lines(lambda: self._connect(write_timeout), WRITERS)
+        self._approximate_statement = build_statement(
+            build_approximate_query(embedder_id, dimension)
+        )
+        self._large_buckets: set[str] = set()
+        self._read_pool = PgPool(lambda: self._open_connection(timeout), READ_CONNECTIONS)
+        self._write_pool = PgPool(lambda: self._open_connection(write_timeout), WRITE_CONNECTIONS)
 
     async def find_nearest(
         self, bucket: str, vector: Vector, *, floor: float, limit: int
@@ -105,56 +112,62 @@ class PgvectorCache:
 
         Raises ToolUnavailable.
         """
-        near = HalfVector(unit_vector(self.name, vector, self._dimension)).to_binary()
-        values: dict[str, Value] = {
+        near = HalfVector(check_unit_vector(self.name, vector, self._dimension)).to_binary()
+        values: dict[str, PgValue] = {
             "bucket": bucket,
             "near": near,
             "limit": str(limit),
             "most": str(LARGE_BUCKET + 1),
         }
-        found = candidates(
-            await self._search(
+        found = build_candidates(
+            await self._search_bucket(
                 bucket, values, limit, asyncio.get_running_loop().time() + self._timeout
             )
         )
         return [candidate for candidate in found if candidate.similarity >= floor]
 
-    async def _search(
-        self, bucket: str, values: dict[str, Value], limit: int, until: float
+    async def _search_bucket(
+        self, bucket: str, values: dict[str, PgValue], limit: int, until: float
     ) -> PGresult:
         """All within one deadline, by the event loop's clock."""
-        if bucket not in self._large:
-            found = await self._read(self._exact, values, until)
-            if not found.ntuples or measured(found) <= LARGE_BUCKET:
+        if bucket not in self._large_buckets:
+            found = await self._run_read(self._exact_statement, values, until)
+            if not found.ntuples or count_compared(found) <= LARGE_BUCKET:
                 return found
-            if len(self._large) >= LARGE_BUCKETS_KEPT:
-                self._large.clear()
-            self._large.add(bucket)
-        found = await self._read(self._approximate, values, until)
+            if len(self._large_buckets) >= MAX_KNOWN_LARGE_BUCKETS:
+                self._large_buckets.clear()
+            self._large_buckets.add(bucket)
+        found = await self._run_read(self._approximate_statement, values, until)
         if found.ntuples == limit:
             return found
-        self._large.discard(bucket)  # it has shrunk, or the index gave up before it found enough
-        return await self._read(self._exact, values | {"most": None}, until)
+        self._large_buckets.discard(
+            bucket
+        )  # it has shrunk, or the index gave up before it found enough
+        return await self._run_read(self._exact_statement, values | {"most": None}, until)
 
     async def add(self, entry: SemanticEntry) -> None:
         """Store one entry, visible to the next `find_nearest`.
 
         The same `entry_id` replaces. Raises ToolUnavailable.
         """
-        row = columns(entry, checked_entry(self.name, entry, self._embedder, self._dimension))
-        await self._write(ADD, {name: _sent(value) for name, value in row.items()})
+        row = build_row(entry, check_entry(self.name, entry, self._embedder, self._dimension))
+        await self._run_write(
+            UPSERT_STATEMENT, {name: _to_pg_value(value) for name, value in row.items()}
+        )
 
     async def delete(self, entry_id: str) -> None:
         """Remove one entry, under whichever embedder; one that does not exist is no error.
 
         Raises ToolUnavailable.
         """
-        await self._write(REMOVE, {"entry_id": entry_id})
+        await self._run_write(DELETE_STATEMENT, {"entry_id": entry_id})
 
     async def get(self, entry_id: str) -> SemanticEntry | None:
         """The entry, unless it has expired or is another embedder's. Raises ToolUnavailable."""
-        found = await self._write(ONE, {"entry_id": entry_id, "embedder": self._embedder})
-        return entry_of(found, entry_id, self._embedder) if found.ntuples else None
+        found = await self._run_write(
+            GET_STATEMENT, {"entry_id": entry_id, "embedder": self._embedder}
+        )
+        return build_entry(found, entry_id, self._embedder) if found.ntuples else None
 
     async def purge_expired(self) -> int:
         """Remove the expired entries of every embedder, a batch at a time; the number removed.
@@ -164,7 +177,7 @@ class PgvectorCache:
         total = 0
         while True:
             removed = (
-                await self._write(REMOVE_EXPIRED, {"limit": str(PURGE_BATCH)})
+                await self._run_write(PURGE_STATEMENT, {"limit": str(PURGE_BATCH)})
             ).command_tuples or 0
             total += removed
             if removed < PURGE_BATCH:
@@ -174,10 +187,11 @@ class PgvectorCache:
         """Unexpired entries of other embedders, `batch` at a time. Raises ToolUnavailable."""
         after = ""
         while True:
-            found = await self._write(
-                LIST, {"embedder": self._embedder, "after": after, "limit": str(batch)}
+            found = await self._run_write(
+                OUTDATED_STATEMENT,
+                {"embedder": self._embedder, "after": after, "limit": str(batch)},
             )
-            yield [outdated_of(found, row) for row in range(found.ntuples)]
+            yield [build_outdated_entry(found, row) for row in range(found.ntuples)]
             if found.ntuples < batch:
                 return
             after = (found.get_value(found.ntuples - 1, 1) or b"").decode()
@@ -185,25 +199,25 @@ class PgvectorCache:
     async def move_entry(self, old: OutdatedEntry, vector: Vector) -> None:
         """Give an entry of another embedder its vector here;
         one that was replaced meanwhile stays as it is. Raises ToolUnavailable."""
-        embedding = HalfVector(unit_vector(self.name, vector, self._dimension)).to_binary()
-        row: dict[str, Value] = {
+        embedding = HalfVector(check_unit_vector(self.name, vector, self._dimension)).to_binary()
+        row: dict[str, PgValue] = {
             "embedder": self._embedder,
             "embedding": embedding,
             "entry_id": old.entry_id,
             "old": old.storage_location,
         }
-        await self._write(REEMBED, row)
+        await self._run_write(MOVE_STATEMENT, row)
 
     async def check_ready(self) -> None:
         """Raises ToolUnavailable when PostgreSQL does not answer,
         or lacks the vector extension or the table."""
         try:
-            extension, table = await self._facts()
+            extension, table = await self._check_schema()
         except TimeoutError as error:
             raise ToolUnavailable(self.name, "PostgreSQL does not answer") from error
         except (psycopg.Error, OSError) as error:
             raise ToolUnavailable(
-                self.name, f"PostgreSQL does not answer: {_reason(error)}"
+                self.name, f"PostgreSQL does not answer: {_describe_error(error)}"
             ) from error
         if not extension:
             raise ToolUnavailable(
@@ -216,55 +230,59 @@ class PgvectorCache:
 
     async def close(self) -> None:
         """Close the connections; waits for no server."""
-        self._readers.close()
-        self._writers.close()
+        self._read_pool.close()
+        self._write_pool.close()
 
-    async def _facts(self) -> tuple[bool, bool]:
+    async def _check_schema(self) -> tuple[bool, bool]:
         """Whether extension and table exist."""
         async with asyncio.timeout(self._write_timeout):
-            async with await Connection.connect(
+            async with await DropOnCancelConnection.connect(
                 self._dsn, autocommit=True, connect_timeout=2
             ) as connection:
-                row = await (await connection.execute(FACTS)).fetchone()
+                row = await (await connection.execute(SCHEMA_CHECK_SQL)).fetchone()
         return bool(row and row[0]), bool(row and row[1])
 
-    async def _connect(self, timeout: float) -> Connection:
+    async def _open_connection(self, timeout: float) -> DropOnCancelConnection:
         """A new connection whose statements the server stops shortly before `timeout`.
 
         Raises psycopg.Error, OSError or TimeoutError.
         """
         async with asyncio.timeout(self._write_timeout):
-            connection = await Connection.connect(
+            connection = await DropOnCancelConnection.connect(
                 self._dsn,
                 autocommit=True,
                 connect_timeout=2,
                 application_name="tokenthrift-semantic",
             )
-            await connection.execute(SETTINGS, {"limit": _server_limit(timeout)})
+            await connection.execute(
+                SESSION_SETTINGS_SQL, {"limit": _format_statement_timeout(timeout)}
+            )
         return connection
 
-    async def _read(self, query: Statement, values: dict[str, Value], until: float) -> PGresult:
+    async def _run_read(
+        self, query: Statement, values: dict[str, PgValue], until: float
+    ) -> PGresult:
         left = until - asyncio.get_running_loop().time()
-        return await self._ask(self._readers, query, values, left)
+        return await self._run_query(self._read_pool, query, values, left)
 
-    async def _write(self, query: Statement, values: dict[str, Value]) -> PGresult:
-        return await self._ask(self._writers, query, values, self._write_timeout)
+    async def _run_write(self, query: Statement, values: dict[str, PgValue]) -> PGresult:
+        return await self._run_query(self._write_pool, query, values, self._write_timeout)
 
-    async def _ask(
-        self, lines: Lines, query: Statement, values: dict[str, Value], seconds: float
+    async def _run_query(
+        self, lines: PgPool, query: Statement, values: dict[str, PgValue], seconds: float
     ) -> PGresult:
         """Raises ToolUnavailable, never anything else."""
         try:
-            return await lines.ask(query, values, seconds)
+            return await lines.run_query(query, values, seconds)
         except (TimeoutError, psycopg.errors.QueryCanceled) as error:
             raise ToolUnavailable(self.name, "PostgreSQL did not answer in time") from error
-        except Closed as error:
+        except PoolClosed as error:
             raise ToolUnavailable(self.name, "closed") from error
         except (psycopg.Error, OSError) as error:
-            raise ToolUnavailable(self.name, _reason(error)) from error
+            raise ToolUnavailable(self.name, _describe_error(error)) from error
 
 
-def candidates(found: PGresult) -> list[Candidate]:
+def build_candidates(found: PGresult) -> list[Candidate]:
     """From rows of entry_id, distance, scope, question, envelope, in binary."""
     made = []
     for row in range(found.ntuples):
@@ -274,7 +292,7 @@ def candidates(found: PGresult) -> list[Candidate]:
         made.append(
             Candidate(
                 entry_id=entry_id.decode(),
-                similarity=clipped(1.0 - struct.unpack("!d", distance)[0]),
+                similarity=clip_similarity(1.0 - struct.unpack("!d", distance)[0]),
                 scope=scope.decode(),
                 question=question.decode(),
                 envelope=bytes(envelope),
@@ -283,7 +301,7 @@ def candidates(found: PGresult) -> list[Candidate]:
     return made
 
 
-def entry_of(found: PGresult, entry_id: str, embedder: str) -> SemanticEntry:
+def build_entry(found: PGresult, entry_id: str, embedder: str) -> SemanticEntry:
     """From the one row of GET, in binary."""
     bucket, scope, plan_id, question, embedding, envelope, created_at, expires_at = (
         found.get_value(0, column) or b"" for column in range(8)
@@ -302,7 +320,7 @@ def entry_of(found: PGresult, entry_id: str, embedder: str) -> SemanticEntry:
     )
 
 
-def outdated_of(found: PGresult, row: int) -> OutdatedEntry:
+def build_outdated_entry(found: PGresult, row: int) -> OutdatedEntry:
     """From a row of OUTDATED, in binary."""
     place, entry_id, plan_id, question, envelope = (
         found.get_value(row, column) or b"" for column in range(5)
@@ -316,12 +334,12 @@ def outdated_of(found: PGresult, row: int) -> OutdatedEntry:
     )
 
 
-def measured(found: PGresult) -> int:
+def count_compared(found: PGresult) -> int:
     """How many entries an exact search compared."""
     return int.from_bytes(found.get_value(0, 5) or b"")
 
 
-def columns(entry: SemanticEntry, vector: Vector) -> dict[str, Any]:
+def build_row(entry: SemanticEntry, vector: Vector) -> dict[str, Any]:
     """The entry as a row of `proxy_semanticentry`, with this vector."""
     return {
         "entry_id": entry.entry_id,
@@ -337,7 +355,7 @@ def columns(entry: SemanticEntry, vector: Vector) -> dict[str, Any]:
     }
 
 
-def _sent(value: HalfVector | bytes | datetime | int | str) -> Value:
+def _to_pg_value(value: HalfVector | bytes | datetime | int | str) -> PgValue:
     return (
         value.to_binary()
         if isinstance(value, HalfVector)
@@ -347,13 +365,13 @@ def _sent(value: HalfVector | bytes | datetime | int | str) -> Value:
     )
 
 
-def _server_limit(seconds: float) -> str:
+def _format_statement_timeout(seconds: float) -> str:
     """A statement_timeout somewhat below the deadline here:
     a slow server then says so itself, and the connection lives on."""
     return f"{max(1, round(seconds * 800))}ms"
 
 
-def _reason(error: BaseException) -> str:
+def _describe_error(error: BaseException) -> str:
     """The first line of the server's message and its SQLSTATE, without the detail lines,
     which quote values."""
     lines = str(error).strip().splitlines() or [type(error).__name__]

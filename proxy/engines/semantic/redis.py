@@ -27,20 +27,20 @@ from proxy.core.errors import ToolUnavailable
 from proxy.core.ports import Candidate, OutdatedEntry, SemanticEntry
 from proxy.core.types import Vector
 from proxy.engines.semantic import redis_migration
-from proxy.engines.semantic.detached import detached
-from proxy.engines.semantic.validation import checked_entry, clipped, slug, unit_vector
+from proxy.engines.semantic.detached import run_detached
+from proxy.engines.semantic.validation import check_entry, check_unit_vector, clip_similarity, slug
 
-NO_MODULE = (
+NO_MODULE_REASON = (
     "this Redis has no search module (RediSearch): use Redis Stack or Redis 8, or "
     "choose pgvector_semantic"
 )
 LARGE_BUCKET = 3000
-SIZES_KEPT, SIZE_SECONDS, COUNT_MS = 10_000, 10.0, 5
+MAX_KNOWN_SIZES, SIZE_TTL_SECONDS, COUNT_TIMEOUT_MS = 10_000, 10.0, 5
 # redis.io/docs/latest/develop/ai/search-and-query/vectors, hybrid policy.
-EXACT, GRAPH = "ADHOC_BF", "BATCHES"
-FIELDS = ("distance", "scope", "question", "envelope")
+EXACT_POLICY, GRAPH_POLICY = "ADHOC_BF", "BATCHES"
+CANDIDATE_FIELDS = ("distance", "scope", "question", "envelope")
 T = TypeVar("T")
-Fields = dict[
+HashFields = dict[
     bytes | bytearray | memoryview | str | int | float,
     bytes | bytearray | memoryview | str | int | float,
 ]
@@ -70,8 +70,8 @@ class RedisSearchCache:
         self._dimension = dimension
         self._timeout = timeout
         self._write_timeout = write_timeout
-        self._family = redis_migration.Family(prefix)
-        self._index = f"{prefix}:semantic:{slug(embedder_id)}:{dimension}"
+        self._key_family = redis_migration.KeyFamily(prefix)
+        self._index_name = f"{prefix}:semantic:{slug(embedder_id)}:{dimension}"
         # redis-py's own defaults hold one call for 59 s when Redis hangs. RESP 2 fixes the shape of
         # what FT.SEARCH answers.
         pool = BlockingConnectionPool.from_url(
@@ -86,7 +86,7 @@ class RedisSearchCache:
         pool.connection_kwargs["db"] = 0
         self._redis = Redis.from_pool(pool)
         # Entries of a bucket, and until when that is believed.
-        self._sizes: dict[str, tuple[int, float]] = {}
+        self._bucket_sizes: dict[str, tuple[int, float]] = {}
         self._command: Callable[..., Awaitable[Any]] = self._redis.execute_command
 
     async def find_nearest(
@@ -98,23 +98,27 @@ class RedisSearchCache:
 
         An index that has vanished is made again, and the look-up is a miss.
         """
-        near = unit_vector(self.name, vector, self._dimension).tobytes()
-        reply = await detached(self._run(lambda: self._search(bucket, near, limit), self._timeout))
-        found = (self._candidate(reply[at], reply[at + 1]) for at in range(1, len(reply), 2))
+        near = check_unit_vector(self.name, vector, self._dimension).tobytes()
+        reply = await run_detached(
+            self._run_within(lambda: self._search_bucket(bucket, near, limit), self._timeout)
+        )
+        found = (self._build_candidate(reply[at], reply[at + 1]) for at in range(1, len(reply), 2))
         return [
             candidate
             for candidate in found
             if candidate is not None and candidate.similarity >= floor
         ]
 
-    async def _search(self, bucket: str, near: bytes, limit: int) -> list[Any]:
+    async def _search_bucket(self, bucket: str, near: bytes, limit: int) -> list[Any]:
         """RediSearch's answer: the number of hits, then each key followed by its fields.
 
         Just [0] when the index had vanished.
         """
         try:
-            policy = GRAPH if await self._is_large(bucket) else EXACT
-            reply: list[Any] = await self._command(*self._knn(bucket, near, limit, policy))
+            policy = GRAPH_POLICY if await self._is_large_bucket(bucket) else EXACT_POLICY
+            reply: list[Any] = await self._command(
+                *self._build_knn_query(bucket, near, limit, policy)
+            )
         except ResponseError as error:
             if not _is_missing_index(error):
                 raise
@@ -122,37 +126,37 @@ class RedisSearchCache:
             return [0]
         return reply
 
-    async def _is_large(self, bucket: str) -> bool:
+    async def _is_large_bucket(self, bucket: str) -> bool:
         """Whether the bucket has more than LARGE_BUCKET entries,
         as counted at most some seconds ago."""
-        known = self._sizes.get(bucket)
+        known = self._bucket_sizes.get(bucket)
         now = time.monotonic()
         if known is None or now > known[1]:
             # Past its limit RediSearch says how far it counted, which is beyond LARGE_BUCKET by
             # far.
             reply = await self._command(
                 "FT.SEARCH",
-                self._index,
-                _within(bucket),
+                self._index_name,
+                _build_bucket_filter(bucket),
                 "LIMIT",
                 0,
                 0,
                 "TIMEOUT",
-                COUNT_MS,
+                COUNT_TIMEOUT_MS,
                 "DIALECT",
                 2,
             )
-            if len(self._sizes) >= SIZES_KEPT:
-                self._sizes.clear()
-            known = self._sizes[bucket] = int(reply[0]), now + SIZE_SECONDS
+            if len(self._bucket_sizes) >= MAX_KNOWN_SIZES:
+                self._bucket_sizes.clear()
+            known = self._bucket_sizes[bucket] = int(reply[0]), now + SIZE_TTL_SECONDS
         return known[0] > LARGE_BUCKET
 
-    def _knn(self, bucket: str, near: bytes, limit: int, policy: str) -> list[Any]:
-        fresh = f"({_within(bucket)} @expires:[{time.time():.3f} +inf])"
+    def _build_knn_query(self, bucket: str, near: bytes, limit: int, policy: str) -> list[Any]:
+        fresh = f"({_build_bucket_filter(bucket)} @expires:[{time.time():.3f} +inf])"
         nearest = f"[KNN {int(limit)} @vector $near HYBRID_POLICY {policy} AS distance]"
         command = [
             "FT.SEARCH",
-            self._index,
+            self._index_name,
             f"{fresh}=>{nearest}",
             "PARAMS",
             2,
@@ -167,25 +171,25 @@ class RedisSearchCache:
         return [
             *command,
             "RETURN",
-            len(FIELDS),
-            *FIELDS,
+            len(CANDIDATE_FIELDS),
+            *CANDIDATE_FIELDS,
             "TIMEOUT",
             max(1, round(self._timeout * 800)),
             "DIALECT",
             2,
         ]
 
-    def _candidate(self, key: bytes, fields: list[bytes] | None) -> Candidate | None:
+    def _build_candidate(self, key: bytes, fields: list[bytes] | None) -> Candidate | None:
         """None for an entry that expired between search and reading:
         RediSearch then answers with null or without its fields."""
         values = dict(zip(fields[::2], fields[1::2], strict=True)) if fields else {}
-        if any(values.get(name.encode()) is None for name in FIELDS):
+        if any(values.get(name.encode()) is None for name in CANDIDATE_FIELDS):
             return None
         return Candidate(
-            entry_id=_text(key).removeprefix(self._key("")),
-            similarity=clipped(1.0 - float(values[b"distance"])),
-            scope=_text(values[b"scope"]),
-            question=_text(values[b"question"]),
+            entry_id=_decode_text(key).removeprefix(self._build_key("")),
+            similarity=clip_similarity(1.0 - float(values[b"distance"])),
+            scope=_decode_text(values[b"scope"]),
+            question=_decode_text(values[b"question"]),
             envelope=values[b"envelope"],
         )
 
@@ -194,8 +198,8 @@ class RedisSearchCache:
 
         The same `entry_id` replaces. Raises ToolUnavailable.
         """
-        vector = checked_entry(self.name, entry, self._embedder, self._dimension)
-        fields: Fields = {
+        vector = check_entry(self.name, entry, self._embedder, self._dimension)
+        fields: HashFields = {
             "vector": vector.tobytes(),
             "bucket": entry.bucket,
             "scope": entry.scope,
@@ -205,14 +209,16 @@ class RedisSearchCache:
             "created": entry.created_at,
             "expires": entry.expires_at,
         }
-        await detached(
-            self._run(
-                lambda: self._write(self._key(entry.entry_id), fields, entry.expires_at),
+        await run_detached(
+            self._run_within(
+                lambda: self._write_entry(
+                    self._build_key(entry.entry_id), fields, entry.expires_at
+                ),
                 self._write_timeout,
             )
         )
 
-    async def _write(self, key: str, fields: Fields, expires_at: float) -> None:
+    async def _write_entry(self, key: str, fields: HashFields, expires_at: float) -> None:
         # Without its index the entry would be found only once something else had made it.
         await self._create_index()
         async with self._redis.pipeline(transaction=True) as pipe:
@@ -225,31 +231,35 @@ class RedisSearchCache:
 
         Raises ToolUnavailable.
         """
-        await detached(self._run(lambda: self._drop(entry_id), self._write_timeout))
+        await run_detached(
+            self._run_within(lambda: self._delete_entry(entry_id), self._write_timeout)
+        )
 
-    async def _drop(self, entry_id: str) -> None:
+    async def _delete_entry(self, entry_id: str) -> None:
         try:
-            named = self._family.indexes(await self._command("FT._LIST"))
+            named = self._key_family.select_indexes(await self._command("FT._LIST"))
         except ResponseError as error:
             if not _lacks_module(error):
                 raise
             named = set()
-        await self._redis.delete(*(f"{index}:{entry_id}" for index in named | {self._index}))
+        await self._redis.delete(*(f"{index}:{entry_id}" for index in named | {self._index_name}))
 
     async def get(self, entry_id: str) -> SemanticEntry | None:
         """The entry, unless it has expired. Raises ToolUnavailable."""
-        reply = await detached(
-            self._run(lambda: self._command("HGETALL", self._key(entry_id)), self._write_timeout)
+        reply = await run_detached(
+            self._run_within(
+                lambda: self._command("HGETALL", self._build_key(entry_id)), self._write_timeout
+            )
         )
         values: dict[bytes, bytes] = (
             reply if isinstance(reply, dict) else dict(zip(reply[::2], reply[1::2], strict=True))
         )
         try:
-            return self._entry(entry_id, values) if values else None
+            return self._build_entry(entry_id, values) if values else None
         except (KeyError, ValueError):  # anybody may have written there
             return None
 
-    def _entry(self, entry_id: str, values: dict[bytes, bytes]) -> SemanticEntry:
+    def _build_entry(self, entry_id: str, values: dict[bytes, bytes]) -> SemanticEntry:
         return SemanticEntry(
             entry_id=entry_id,
             bucket=values[b"bucket"].decode(),
@@ -270,9 +280,9 @@ class RedisSearchCache:
     async def iter_outdated(self, batch: int) -> AsyncIterator[list[OutdatedEntry]]:
         """Unexpired entries of this installation's other embedders;
         Redis chooses how many at a time. Raises ToolUnavailable."""
-        found = redis_migration.pages(self._redis, self._family, self._index)
+        found = redis_migration.iter_outdated_pages(self._redis, self._key_family, self._index_name)
         while True:
-            page = await self._run(lambda: anext(found, None), self._write_timeout)
+            page = await self._run_within(lambda: anext(found, None), self._write_timeout)
             if page is None:
                 return
             yield page
@@ -280,19 +290,20 @@ class RedisSearchCache:
     async def move_entry(self, old: OutdatedEntry, vector: Vector) -> None:
         """Bring one of them here under its new vector, unless this embedder has its own,
         and remove it there. Raises ToolUnavailable."""
-        near = unit_vector(self.name, vector, self._dimension).tobytes()
-        await self._run(self._create_index, self._write_timeout)
-        source, target = f"{old.storage_location}:{old.entry_id}", self._key(old.entry_id)
-        await detached(
-            self._run(
-                lambda: redis_migration.move(self._redis, source, target, near), self._write_timeout
+        near = check_unit_vector(self.name, vector, self._dimension).tobytes()
+        await self._run_within(self._create_index, self._write_timeout)
+        source, target = f"{old.storage_location}:{old.entry_id}", self._build_key(old.entry_id)
+        await run_detached(
+            self._run_within(
+                lambda: redis_migration.move_hash(self._redis, source, target, near),
+                self._write_timeout,
             )
         )
 
     async def check_ready(self) -> None:
         """Raises ToolUnavailable when Redis does not answer,
         lacks the search module or cannot hold the index."""
-        await detached(self._run(self._create_index, self._write_timeout))
+        await run_detached(self._run_within(self._create_index, self._write_timeout))
 
     async def close(self) -> None:
         """Close the connections."""
@@ -320,12 +331,12 @@ class RedisSearchCache:
         try:
             await self._command(
                 "FT.CREATE",
-                self._index,
+                self._index_name,
                 "ON",
                 "HASH",
                 "PREFIX",
                 1,
-                self._key(""),
+                self._build_key(""),
                 "SCHEMA",
                 *schema,
             )
@@ -333,10 +344,10 @@ class RedisSearchCache:
             if "already exists" not in str(error).lower():
                 raise
 
-    def _key(self, entry_id: str) -> str:
-        return f"{self._index}:{entry_id}"
+    def _build_key(self, entry_id: str) -> str:
+        return f"{self._index_name}:{entry_id}"
 
-    async def _run(self, work: Callable[[], Awaitable[T]], seconds: float) -> T:
+    async def _run_within(self, work: Callable[[], Awaitable[T]], seconds: float) -> T:
         """`work` within `seconds`. Raises ToolUnavailable, never anything else."""
         try:
             async with asyncio.timeout(seconds):
@@ -346,20 +357,22 @@ class RedisSearchCache:
                 self.name, f"Redis did not answer within {seconds:g} s"
             ) from error
         except (RedisError, OSError) as error:
-            reason = NO_MODULE if _lacks_module(error) else str(error) or type(error).__name__
+            reason = (
+                NO_MODULE_REASON if _lacks_module(error) else str(error) or type(error).__name__
+            )
             raise ToolUnavailable(self.name, reason) from error
 
 
-def _text(value: bytes) -> str:
+def _decode_text(value: bytes) -> str:
     """What was written here is UTF-8; what else is found fails its seal later."""
     return value.decode("utf-8", "replace")
 
 
-def _within(bucket: str) -> str:
-    return f"@bucket:{{{_escaped(bucket)}}}"
+def _build_bucket_filter(bucket: str) -> str:
+    return f"@bucket:{{{_escape_tag(bucket)}}}"
 
 
-def _escaped(tag: str) -> str:
+def _escape_tag(tag: str) -> str:
     """A tag value for a query: everything but letters, digits and _ escaped."""
     return re.sub(r"([^A-Za-z0-9_])", r"\\\1", tag)
 

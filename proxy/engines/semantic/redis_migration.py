@@ -10,45 +10,47 @@ from redis.exceptions import WatchError
 
 from proxy.core.ports import OutdatedEntry
 
-FIELDS = ("plan_id", "question", "envelope")
-PAGE = 1000  # keys that Redis looks at in one turn
+OUTDATED_FIELDS = ("plan_id", "question", "envelope")
+KEYS_PER_SCAN = 1000  # keys that Redis looks at in one turn
 
 
-class Family:
+class KeyFamily:
     """The keys of one installation, `prefix:semantic:<embedder>:<dimension>:<entry>`."""
 
     def __init__(self, prefix: str) -> None:
         start = f"{prefix}:semantic:"
-        self.glob = re.sub(r"([*?\[\]\\^-])", r"\\\1", start) + "*"
+        self.key_glob = re.sub(r"([*?\[\]\\^-])", r"\\\1", start) + "*"
         # An embedder's part holds no colon: the keys of an installation called `<prefix>:semantic`
         # are not taken for ours.
-        self._key = re.compile(
+        self._key_pattern = re.compile(
             rf"({re.escape(start)}[A-Za-z0-9._-]+-[0-9a-f]{{8}}:\d+):(.+)", re.DOTALL
         )
 
-    def parts(self, key: bytes) -> tuple[str, str] | None:
+    def split_key(self, key: bytes) -> tuple[str, str] | None:
         """Index and entry id; None for a key of somebody else."""
-        found = self._key.fullmatch(key.decode("utf-8", "replace"))
+        found = self._key_pattern.fullmatch(key.decode("utf-8", "replace"))
         return (found[1], found[2]) if found else None
 
-    def indexes(self, known: Iterable[bytes]) -> set[str]:
+    def select_indexes(self, known: Iterable[bytes]) -> set[str]:
         """Those of this installation, of every embedder."""
-        return {parts[0] for name in known if (parts := self.parts(name + b":any"))}
+        return {parts[0] for name in known if (parts := self.split_key(name + b":any"))}
 
 
-async def pages(redis: Redis, family: Family, own: str) -> AsyncIterator[list[OutdatedEntry]]:
+async def iter_outdated_pages(
+    redis: Redis, family: KeyFamily, own: str
+) -> AsyncIterator[list[OutdatedEntry]]:
     """The entries outside the index `own`, as Redis comes across them; one may come twice."""
     cursor = 0
     while True:
-        turn: Any = await redis.scan(cursor, match=family.glob, count=PAGE)
+        turn: Any = await redis.scan(cursor, match=family.key_glob, count=KEYS_PER_SCAN)
         cursor, keys = turn
-        named = {key: parts for key in keys if (parts := family.parts(key)) and parts[0] != own}
+        named = {key: parts for key in keys if (parts := family.split_key(key)) and parts[0] != own}
         async with redis.pipeline(transaction=False) as pipe:
             for key in named:
-                pipe.hmget(key, *FIELDS)
+                pipe.hmget(key, *OUTDATED_FIELDS)
             found = await pipe.execute()
         rows = (
-            _outdated(*parts, *fields)
+            _build_outdated_entry(*parts, *fields)
             for parts, fields in zip(named.values(), found, strict=True)
             if None not in fields
         )
@@ -57,7 +59,7 @@ async def pages(redis: Redis, family: Family, own: str) -> AsyncIterator[list[Ou
             return
 
 
-def _outdated(
+def _build_outdated_entry(
     place: str, entry_id: str, plan_id: bytes, question: bytes, envelope: bytes
 ) -> OutdatedEntry | None:
     """None for what we did not write."""
@@ -73,7 +75,7 @@ def _outdated(
         return None
 
 
-async def move(redis: Redis, old: str, new: str, vector: bytes) -> None:
+async def move_hash(redis: Redis, old: str, new: str, vector: bytes) -> None:
     """The hash `old` as `new` with that vector, all or nothing;
     where `new` is there, it is the newer one and only `old` goes."""
     async with redis.pipeline(transaction=True) as pipe:
@@ -88,4 +90,4 @@ async def move(redis: Redis, old: str, new: str, vector: bytes) -> None:
             pipe.delete(old)
             await pipe.execute()
         except WatchError:
-            await move(redis, old, new, vector)
+            await move_hash(redis, old, new, vector)

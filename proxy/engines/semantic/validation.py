@@ -11,12 +11,12 @@ from proxy.core.errors import ToolUnavailable
 from proxy.core.ports import SemanticEntry
 from proxy.core.types import Vector
 
-__all__ = ["checked_entry", "clipped", "slug", "to_storable_text", "unit_vector"]
+__all__ = ["check_entry", "check_unit_vector", "clip_similarity", "slug", "to_storable_text"]
 
-UNIT_TOLERANCE = 0.01
+UNIT_LENGTH_TOLERANCE = 0.01
 
 
-def unit_vector(tool: str, vector: Vector, dimension: int) -> Vector:
+def check_unit_vector(tool: str, vector: Vector, dimension: int) -> Vector:
     """The vector as float32 of shape (dimension,).
 
     Raises ToolUnavailable when the shape differs, a number is not finite or the length is not 1: a
@@ -27,21 +27,21 @@ def unit_vector(tool: str, vector: Vector, dimension: int) -> Vector:
     if checked.shape != (dimension,):
         raise ToolUnavailable(tool, f"a vector of shape {checked.shape} instead of ({dimension},)")
     length = math.sqrt(checked @ checked)  # numpy.linalg.norm spends 10 us on kinds of norms
-    if not abs(length - 1.0) <= UNIT_TOLERANCE:  # NaN compares false
+    if not abs(length - 1.0) <= UNIT_LENGTH_TOLERANCE:  # NaN compares false
         raise ToolUnavailable(tool, f"not a unit vector: length {length:g}")
     return checked
 
 
-def checked_entry(tool: str, entry: SemanticEntry, embedder_id: str, dimension: int) -> Vector:
+def check_entry(tool: str, entry: SemanticEntry, embedder_id: str, dimension: int) -> Vector:
     """The entry's vector. Raises ToolUnavailable when it is not a unit vector of this embedder."""
     if entry.embedder != embedder_id:
         raise ToolUnavailable(
             tool, f"an entry of embedder {entry.embedder!r}, this index holds {embedder_id!r}"
         )
-    return unit_vector(tool, entry.vector, dimension)
+    return check_unit_vector(tool, entry.vector, dimension)
 
 
-def clipped(similarity: float) -> float:
+def clip_similarity(similarity: float) -> float:
     """A cosine within -1..1: rounding in the stores can step over the ends."""
     return max(-1.0, min(1.0, similarity))
 

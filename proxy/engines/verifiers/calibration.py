@@ -13,26 +13,28 @@ Floats = NDArray[np.float64]
 
 # Weights of the logit and of the cosine beyond its middle; what a doubt takes away. Chosen on
 # tuning rows.
-LOGIT, COSINE, MIDDLE = 0.3, 12.0, 0.85
-DOUBTS = {"capitals": 1.0, "replaced": 1.5}
+LOGIT_WEIGHT, COSINE_WEIGHT, COSINE_MIDDLE = 0.3, 12.0, 0.85
+RULE_PENALTIES = {"capitals": 1.0, "replaced": 1.5}
 # Beyond it the network is no surer, only louder.
-LOUDEST = 4.0
+MAX_LOGIT = 4.0
 
 
-def evidence(logits: Floats, similarities: Floats, doubts: Floats) -> Floats:
+def combine_evidence(logits: Floats, similarities: Floats, doubts: Floats) -> Floats:
     """For each pair. `similarities`: cosines of all-MiniLM-L6-v2; `doubts`: from `doubt`."""
     found: Floats = (
-        LOGIT * np.clip(logits, -LOUDEST, LOUDEST) + COSINE * (similarities - MIDDLE) - doubts
+        LOGIT_WEIGHT * np.clip(logits, -MAX_LOGIT, MAX_LOGIT)
+        + COSINE_WEIGHT * (similarities - COSINE_MIDDLE)
+        - doubts
     )
     return found
 
 
-def doubt(objections: list[str]) -> float:
+def sum_penalties(objections: list[str]) -> float:
     """What these rules take away together."""
-    return sum(DOUBTS[name] for name in objections)
+    return sum(RULE_PENALTIES[name] for name in objections)
 
 
-def probability(values: Floats, curve: Floats) -> Floats:
+def compute_probability(values: Floats, curve: Floats) -> Floats:
     """Along a logistic curve, given as (slope, offset)."""
     found: Floats = 1 / (1 + np.exp(-(curve[0] * values + curve[1])))
     return found

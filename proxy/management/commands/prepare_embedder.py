@@ -12,10 +12,10 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from proxy.conf import conf
-from proxy.engines.embedders.onnx import MINILM_ID, WORDS, is_prepared
+from proxy.engines.embedders.onnx import MINILM_ID, WORD_VECTORS_FILE, is_prepared
 from proxy.engines.verifiers import weights as verifier
 
-SECONDS = 300
+EXPORT_TIMEOUT_SECONDS = 300
 
 
 class Command(BaseCommand):
@@ -27,33 +27,34 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Print a line for each model. Raises CommandError when an export fails."""
-        self._embedder()
-        if verifier.is_prepared(conf.models):
-            self.stdout.write(f"Verifier {verifier.verifier_id()}: ready in {conf.models}.")
+        self._prepare_embedder()
+        if verifier.is_prepared(conf.models_folder):
+            self.stdout.write(f"Verifier {verifier.verifier_id()}: ready in {conf.models_folder}.")
             return
-        _run("verifiers.export", conf.models)
-        self.stdout.write(f"Verifier {verifier.verifier_id()}: exported to {conf.models}.")
+        _run_export("verifiers.export", conf.models_folder)
+        self.stdout.write(f"Verifier {verifier.verifier_id()}: exported to {conf.models_folder}.")
 
-    def _embedder(self) -> None:
-        if conf.embedder != "minilm":
+    def _prepare_embedder(self) -> None:
+        if conf.embedder_name != "minilm":
             self.stdout.write(
-                f"Embedder {conf.embedder}: nothing to prepare, sentence-transformers loads it "
+                f"Embedder {conf.embedder_name}: nothing to prepare, sentence-transformers loads "
+                "it "
                 "when the gateway starts."
             )
             return
-        folder = conf.models / MINILM_ID
-        if is_prepared(folder) and (conf.models / WORDS).is_file():
+        folder = conf.models_folder / MINILM_ID
+        if is_prepared(folder) and (conf.models_folder / WORD_VECTORS_FILE).is_file():
             self.stdout.write(f"Embedder {MINILM_ID}: ready in {folder}.")
             return
         if not is_prepared(folder):
-            _run("embedders.export", folder)
-        _run("embedders.export_word_vectors", conf.models)
+            _run_export("embedders.export", folder)
+        _run_export("embedders.export_word_vectors", conf.models_folder)
         self.stdout.write(
             f"Embedder {MINILM_ID}: exported to {folder}, with vectors of its words beside it."
         )
 
 
-def _run(module: str, *arguments: Path) -> None:
+def _run_export(module: str, *arguments: Path) -> None:
     """In a process of its own, which takes its memory along when it ends."""
     command = [sys.executable, "-m", f"proxy.engines.{module}", *map(str, arguments)]
     try:
@@ -63,9 +64,11 @@ def _run(module: str, *arguments: Path) -> None:
             capture_output=True,
             text=True,
             check=True,
-            timeout=SECONDS,
+            timeout=EXPORT_TIMEOUT_SECONDS,
         )
     except subprocess.CalledProcessError as error:
         raise CommandError(f"The model could not be exported:\n{error.stderr[-2000:]}") from error
     except subprocess.TimeoutExpired as error:
-        raise CommandError(f"The model was not exported within {SECONDS} s.") from error
+        raise CommandError(
+            f"The model was not exported within {EXPORT_TIMEOUT_SECONDS} s."
+        ) from error

@@ -10,12 +10,12 @@ from django.core.management.base import BaseCommand, CommandError
 from plans.models import Plan
 from proxy.core.errors import ToolUnavailable
 from proxy.core.ports import Embedder, Reembeddable, SemanticCache
-from proxy.engines.registry import SEMANTIC
-from proxy.runtime.reembed import Tally, reembed
-from proxy.runtime.worker import open_embedder, open_semantic
-from proxy.sealer import sealer
+from proxy.engines.registry import SEMANTIC_CACHES
+from proxy.runtime.reembed import ReembedCounts, reembed_entries
+from proxy.runtime.worker import open_embedder, open_semantic_caches
+from proxy.sealer import get_sealer
 
-SECONDS = 30.0  # for one page or one write: nobody waits for an answer here
+WRITE_TIMEOUT_SECONDS = 30.0  # for one page or one write: nobody waits for an answer here
 
 
 class Command(BaseCommand):
@@ -29,12 +29,12 @@ class Command(BaseCommand):
         parser.add_argument(
             "--backend",
             action="append",
-            choices=list(SEMANTIC),
+            choices=list(SEMANTIC_CACHES),
             help="Only this one; may be given more than once.",
         )
         parser.add_argument(
             "--batch",
-            type=_size,
+            type=_parse_batch_size,
             default=100,
             help="Entries on their way at a time, 100 unless given.",
         )
@@ -52,9 +52,9 @@ class Command(BaseCommand):
             options["backend"]
             or Plan.objects.exclude(backend=None).values_list("backend", flat=True)
         )
-        self._windows = dict(Plan.objects.values_list("pk", "window"))
+        self._windows_by_plan = dict(Plan.objects.values_list("pk", "window"))
         if not asyncio.run(
-            self._all(
+            self._reembed_backends(
                 options["backend"], needed, batch=options["batch"], dry_run=options["dry_run"]
             )
         ):
@@ -63,17 +63,19 @@ class Command(BaseCommand):
                 "above are mended."
             )
 
-    async def _all(
+    async def _reembed_backends(
         self, named: list[str] | None, needed: set[str], *, batch: int, dry_run: bool
     ) -> bool:
         """Whether nothing was left behind."""
         embedder = open_embedder()
-        backends = open_semantic(embedder, write_timeout=SECONDS)
+        backends = open_semantic_caches(embedder, write_timeout=WRITE_TIMEOUT_SECONDS)
         self.stdout.write(f"Embedder: {embedder.id}")
         try:
             done = {
-                name: await self._one(name, backends.get(name), embedder, batch, dry_run)
-                for name in named or SEMANTIC
+                name: await self._reembed_backend(
+                    name, backends.get(name), embedder, batch, dry_run
+                )
+                for name in named or SEMANTIC_CACHES
             }
         finally:
             await asyncio.gather(
@@ -83,7 +85,7 @@ class Command(BaseCommand):
             complete or (complete is None and name not in needed) for name, complete in done.items()
         )
 
-    async def _one(
+    async def _reembed_backend(
         self,
         name: str,
         backend: SemanticCache | None,
@@ -97,42 +99,50 @@ class Command(BaseCommand):
                 raise ToolUnavailable(
                     name, "not configured" if backend is None else "it cannot bring entries over"
                 )
-            await backend.check()
+            await backend.check_ready()
         except ToolUnavailable as error:
             self.stdout.write(f"{name}: passed by: {error.reason}")
             return None
         try:
-            tally = await reembed(
+            tally = await reembed_entries(
                 backend,
                 embedder,
-                sealer(),
+                get_sealer(),
                 batch=batch,
-                windows=self._windows,
+                windows=self._windows_by_plan,
                 dry_run=dry_run,
-                progress=self._progress,
+                progress=self._show_progress,
             )
         except ToolUnavailable as error:
             self.stdout.write(f"{name}: stopped: {error.reason}")
             return False
-        places = "".join(f", {number} of {place}" for place, number in sorted(tally.found.items()))
-        told = f"{tally.found.total()} would be moved" if dry_run else f"{tally.moved} moved"
+        places = "".join(
+            f", {number} of {place}" for place, number in sorted(tally.found_by_location.items())
+        )
+        told = (
+            f"{tally.found_by_location.total()} would be moved"
+            if dry_run
+            else f"{tally.moved_count} moved"
+        )
         self.stdout.write(f"{name}: {told}{places}")
-        if tally.refused:
+        if tally.refused_count:
             self.stdout.write(
-                f"{name}: {tally.refused} passed over: not sealed by this gateway, so "
+                f"{name}: {tally.refused_count} passed over: not sealed by this gateway, so "
                 "nobody is served them"
             )
-        for reason, number in tally.failed.most_common(5):
+        for reason, number in tally.failures_by_reason.most_common(5):
             self.stdout.write(f"{name}: {number} left: {reason}")
-        return not tally.failed
+        return not tally.failures_by_reason
 
-    def _progress(self, tally: Tally) -> None:
+    def _show_progress(self, tally: ReembedCounts) -> None:
         """On stderr, over and over on one line, where a person watches."""
         if self.stderr.isatty():
-            self.stderr.write(f"\r{tally.found.total()} seen, {tally.moved} moved", ending="")
+            self.stderr.write(
+                f"\r{tally.found_by_location.total()} seen, {tally.moved_count} moved", ending=""
+            )
 
 
-def _size(text: str) -> int:
+def _parse_batch_size(text: str) -> int:
     size = int(text)
     if not 1 <= size <= 10_000:
         raise argparse.ArgumentTypeError("a number from 1 to 10000")

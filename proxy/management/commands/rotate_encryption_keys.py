@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from proxy.upstreams import services
-from proxy.upstreams.encryption import SealBroken
+from proxy.upstreams.encryption import DecryptionFailed
 
 
 class Command(BaseCommand):
@@ -18,6 +18,6 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             count = services.rotate_encryption_keys()
-        except SealBroken as error:
+        except DecryptionFailed as error:
             raise CommandError(f"Nothing was changed: {error}.") from error
         self.stdout.write(f"{count} provider keys are sealed under the first key now.")

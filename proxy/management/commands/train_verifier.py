@@ -13,7 +13,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from proxy.engines.verifiers.weights import LEARNED
+from proxy.engines.verifiers.weights import LEARNED_WEIGHTS_PATH
 
 
 class Command(BaseCommand):
@@ -33,7 +33,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--out",
             type=Path,
-            default=LEARNED,
+            default=LEARNED_WEIGHTS_PATH,
             help="where the weights go; default: where the gateway reads them",
         )
         parser.add_argument("--seed", type=int, default=1)

@@ -18,7 +18,7 @@ async def authenticate(call: Call, tools: Toolbox) -> Call:
     """
     if not call.secret:
         raise InvalidApiKey("No API key was given. Send it as `Authorization: Bearer tt-...`.")
-    if not keys.well_formed(call.secret, keys.VIRTUAL):
+    if not keys.is_well_formed(call.secret, keys.VIRTUAL_KEY_KIND):
         raise InvalidApiKey(
             "This is not a virtual key: those start with tt- and come from your administrator."
         )
@@ -29,7 +29,7 @@ async def authenticate(call: Call, tools: Toolbox) -> Call:
         )
     # The dictionary is keyed by an HMAC under a secret pepper, so look-up times say nothing about
     # any key.
-    key = directory.keys.get(keys.digest(call.secret, pepper=tools.limits.key_pepper))
+    key = directory.keys.get(keys.compute_key_digest(call.secret, pepper=tools.limits.key_pepper))
     if key is None or (key.expires_at is not None and key.expires_at <= call.at):
         raise InvalidApiKey("This API key is unknown, revoked or expired.")
     CURRENT_TENANT.set(key.tenant_id)

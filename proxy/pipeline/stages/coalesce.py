@@ -20,11 +20,11 @@ from proxy.core.upstream_replies import BroadcastReply, FollowerReply
 from proxy.pipeline.accounting import removed_tokens, savings
 from proxy.pipeline.cache_access import (
     cache_seconds_left,
+    decode_exact,
     in_scope,
     is_fresh,
     is_invalidated,
     min_revision,
-    open_exact,
 )
 from proxy.pipeline.call import Answer, Call, StreamingAnswer, evolve
 from proxy.pipeline.clients import SharedClient
@@ -143,7 +143,7 @@ async def _use_stored_answer(call: Call, tools: Toolbox, claim: LeaseClaim) -> C
     """The call, answered if the answer was stored between the look-up and the claim."""
     if claim.stored_value is None or call.cache_keys is None:
         return call
-    envelope = await open_exact(call, tools, call.cache_keys.exact, claim.stored_value)
+    envelope = await decode_exact(call, tools, call.cache_keys.exact, claim.stored_value)
     if envelope is None or is_invalidated(call, envelope) or not is_fresh(call, envelope):
         return call
     return evolve(

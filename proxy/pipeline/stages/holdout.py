@@ -8,7 +8,7 @@ from proxy.core.quality.holdout import assign
 from proxy.core.tokens import CHARACTERS_PER_TOKEN, count_characters
 from proxy.pipeline.call import Call, evolve
 from proxy.pipeline.toolbox import Toolbox
-from stats.events import HOLDOUT
+from stats.events import HOLDOUT_REASON
 
 
 async def assign_holdout(call: Call, tools: Toolbox) -> Call:
@@ -55,7 +55,7 @@ async def assign_holdout(call: Call, tools: Toolbox) -> Call:
         holdout=lot,
         plan=without,
         tier="bypass",
-        reason=HOLDOUT,
+        reason=HOLDOUT_REASON,
         reads_cache=False,
         writes_cache=False,
         cache_keys=None,

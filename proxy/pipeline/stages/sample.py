@@ -6,7 +6,7 @@ from proxy.core.answers import CachedAnswer
 from proxy.core.ports import Candidate
 from proxy.core.quality.error_budget import THRESHOLD_PROBE_MARGIN
 from proxy.core.verification.rules.registry import veto_question
-from proxy.pipeline.cache_access import is_fresh, open_candidate
+from proxy.pipeline.cache_access import decode_candidate, is_fresh
 from proxy.pipeline.call import Call, evolve, get_tenant_id
 from proxy.pipeline.question_matching import VERIFIER_REASON
 from proxy.pipeline.toolbox import Toolbox
@@ -35,7 +35,7 @@ async def sample_candidate(call: Call, tools: Toolbox) -> Call:
     if nearest is None:
         return call
     candidate, score = nearest
-    envelope = await open_candidate(call, tools, candidate)
+    envelope = await decode_candidate(call, tools, candidate)
     if envelope is None or not is_fresh(call, envelope):
         return call
     return evolve(

@@ -4,7 +4,7 @@ import logging
 from dataclasses import replace
 
 from proxy.core.ports import Candidate
-from proxy.pipeline.cache_access import cache_seconds_left, open_candidate
+from proxy.pipeline.cache_access import cache_seconds_left, decode_candidate
 from proxy.pipeline.call import Call, CandidateVerdict, evolve
 from proxy.pipeline.toolbox import Toolbox
 
@@ -53,7 +53,7 @@ async def _add_candidate(call: Call, tools: Toolbox, candidate: Candidate) -> Ca
     """The call with this candidate, whose question is within the envelope
     where texts are encrypted. One that cannot be opened is noted as what it is."""
     if not candidate.question:
-        envelope = await open_candidate(call, tools, candidate)
+        envelope = await decode_candidate(call, tools, candidate)
         if envelope is None or not envelope.question:
             broken = CandidateVerdict(
                 entry_id=candidate.entry_id,

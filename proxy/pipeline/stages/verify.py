@@ -25,9 +25,9 @@ from proxy.pipeline.accounting import count_compared_tokens
 from proxy.pipeline.cache_access import (
     INVALIDATED_REASON,
     cache_seconds_left,
+    decode_candidate,
     is_fresh,
     is_invalidated,
-    open_candidate,
 )
 from proxy.pipeline.call import Call, CandidateVerdict, evolve
 from proxy.pipeline.question_matching import (
@@ -94,7 +94,7 @@ async def _check_candidate(
 
     What must not be read, or not any more, is not compared.
     """
-    envelope = await open_candidate(call, tools, candidate)
+    envelope = await decode_candidate(call, tools, candidate)
     if envelope is None or (reason := _find_bar(call, envelope)):
         return None, MatchResult(None, reason if envelope else "foreign")
     assert call.question is not None  # noqa: S101 -- likewise

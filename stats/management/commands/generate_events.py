@@ -12,11 +12,11 @@ from django.core.management.base import BaseCommand
 
 from plans import services
 from plans.models import Plan, Tenant
-from stats.ledger.synthetic import Asker, generate
+from stats.ledger.synthetic import SyntheticCaller, generate_events
 from stats.models.rollups import Pruned
-from stats.time_grains import DAY, MINUTE, floor
+from stats.time_grains import DAY, MINUTE, floor_to_grain
 
-TENANTS, KEYS, MINUTE_DAYS = 8, 2, 7
+TENANT_COUNT, KEYS_PER_TENANT, MINUTE_ROLLUP_DAYS = 8, 2, 7
 
 
 class Command(BaseCommand):
@@ -35,10 +35,10 @@ class Command(BaseCommand):
         end = datetime.now(UTC)
         start, minutes_from = (
             end - timedelta(days=options["days"]),
-            floor(end, DAY) - timedelta(days=MINUTE_DAYS),
+            floor_to_grain(end, DAY) - timedelta(days=MINUTE_ROLLUP_DAYS),
         )
-        begun, askers = time.monotonic(), _askers()
-        for done in generate(
+        begun, askers = time.monotonic(), _create_callers()
+        for done in generate_events(
             options["number"], start=start, end=end, minutes_from=minutes_from, askers=askers
         ):
             self.stdout.write(
@@ -52,17 +52,17 @@ class Command(BaseCommand):
         self.stdout.write(f"{options['number']:,} requests in {time.monotonic() - begun:,.0f} s")
 
 
-def _askers() -> list[Asker]:
+def _create_callers() -> list[SyntheticCaller]:
     """Each key under a plan of its tenant's and under one of the platform's."""
     common, _ = Plan.objects.get_or_create(name="generated", tenant=None)
     found = []
-    for number in range(1, TENANTS + 1):
+    for number in range(1, TENANT_COUNT + 1):
         tenant, _ = Tenant.objects.get_or_create(slug=f"generated-{number}")
         own, _ = Plan.objects.get_or_create(name=f"generated-{number}", tenant=tenant)
-        for name in range(1, KEYS + 1):
+        for name in range(1, KEYS_PER_TENANT + 1):
             key = services.issue_virtual_key(tenant=tenant, name=f"generated-{name}")[0]
             found += [
-                Asker(tenant.pk, tenant.slug, key.pk, key.name, plan.pk, plan.name)
+                SyntheticCaller(tenant.pk, tenant.slug, key.pk, key.name, plan.pk, plan.name)
                 for plan in (own, common)
             ]
     return found

@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from stats.ledger import retention
-from stats.ledger.retention import Keep
+from stats.ledger.retention import RetentionPolicy
 
 
 class Command(BaseCommand):
@@ -18,24 +18,26 @@ class Command(BaseCommand):
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
             "--days",
-            type=_days,
+            type=_parse_days,
             help=(
                 "Keep requests this many days (at least 1), whatever TOKENTHRIFT_KEEP_EVENTS_DAYS."
             ),
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        policy = retention.policy()
+        policy = retention.load_policy()
         keep = (
             policy
             if options["days"] is None
-            else Keep(options["days"], policy.minutes, policy.hours, policy.imprints)
+            else RetentionPolicy(
+                options["days"], policy.minute_days, policy.hour_days, policy.fingerprint_days
+            )
         )
-        for what, number in retention.prune(keep):
+        for what, number in retention.prune_ledger(keep):
             self.stdout.write(f"{what}: {number} deleted")
 
 
-def _days(text: str) -> int:
+def _parse_days(text: str) -> int:
     days = int(text)
     if not 1 <= days <= 36_500:
         raise argparse.ArgumentTypeError(f"must lie in 1..36500, got {text}")

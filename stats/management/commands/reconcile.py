@@ -14,8 +14,8 @@ from django.core.management.base import BaseCommand, CommandError
 
 from plans.models import Plan, Tenant
 from stats.ledger import provider_statement, reconciliation
-from stats.ledger.backlog import Waiting, waiting
-from stats.ledger.reconciliation import Check
+from stats.ledger.backlog import BacklogDetails, inspect_backlog
+from stats.ledger.reconciliation import ConsistencyCheck
 from stats.models.requests import UpstreamAttempt
 
 
@@ -36,30 +36,38 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:  # before the snapshot, so that what it lists is in the snapshot
-            calls = provider_statement.read(options["upstream"]) if options["upstream"] else None
-        except provider_statement.NoLedger as error:
-            raise CommandError(str(error)) from error
-        with reconciliation.snapshot():
-            found = reconciliation.checks() + (
-                [] if calls is None else provider_statement.compare(calls)
+            calls = (
+                provider_statement.read_statement(options["upstream"])
+                if options["upstream"]
+                else None
             )
-            left, names = waiting(settings.SPOOL_DIR), _names()
+        except provider_statement.InvalidStatement as error:
+            raise CommandError(str(error)) from error
+        with reconciliation.open_snapshot():
+            found = reconciliation.run_checks() + (
+                [] if calls is None else provider_statement.compare_calls(calls)
+            )
+            left, names = inspect_backlog(settings.SPOOL_DIR), _load_names()
         agrees = all(check.holds for check in found)
         self.stdout.write(
-            _as_json(found, left, names) if options["json"] else _as_text(found, left, names)
+            _format_json(found, left, names)
+            if options["json"]
+            else _format_text(found, left, names)
         )
         if not agrees:
             sys.exit(1)
 
 
-def _names() -> dict[str, dict[int, str]]:
+def _load_names() -> dict[str, dict[int, str]]:
     return {
         "tenant": dict(Tenant.objects.values_list("pk", "slug")),
         "plan": dict(Plan.objects.values_list("pk", "name")),
     }
 
 
-def _unknown(attempt: UpstreamAttempt, names: dict[str, dict[int, str]]) -> dict[str, str]:
+def _describe_unknown_call(
+    attempt: UpstreamAttempt, names: dict[str, dict[int, str]]
+) -> dict[str, str]:
     tenant, plan = attempt.tenant_id, attempt.plan_id
     return {
         "id": str(attempt.event_id),
@@ -71,27 +79,31 @@ def _unknown(attempt: UpstreamAttempt, names: dict[str, dict[int, str]]) -> dict
     }
 
 
-def _as_text(found: list[Check], left: Waiting, names: dict[str, dict[int, str]]) -> str:
+def _format_text(
+    found: list[ConsistencyCheck], left: BacklogDetails, names: dict[str, dict[int, str]]
+) -> str:
     lines = []
     for check in found:
         lines.append(f"{'agrees ' if check.holds else 'DIFFERS'}  {check.name}: {check.said}")
         lines += [f"         {each}" for each in check.differences]
     waits = (
         f"{left.spooled_bytes:,} bytes in the spool",
-        f"{left.unfolded:,} requests to be folded in",
-        f"{left.in_flight:,} calls in flight",
+        f"{left.pending_requests:,} requests to be folded in",
+        f"{left.calls_in_flight:,} calls in flight",
     )
     lines.append(f"waits    {', '.join(waits)}")
     lines.append(
-        f"unknown  {len(left.unknown):,} calls whose worker was killed before they settled; the "
+        f"unknown  {len(left.unknown_calls):,} calls whose worker was killed before they settled; "
+        "the "
         "provider may have billed them"
     )
     lines += [
-        "         " + "  ".join(value or "-" for value in _unknown(attempt, names).values())
-        for attempt in left.unknown
+        "         "
+        + "  ".join(value or "-" for value in _describe_unknown_call(attempt, names).values())
+        for attempt in left.unknown_calls
     ]
     lines.append(
-        f"unknown  {left.given_up:,} calls were given up before their answer; the provider "
+        f"unknown  {left.abandoned_calls:,} calls were given up before their answer; the provider "
         "may have billed them"
     )
     wrong = sum(not check.holds for check in found)
@@ -105,15 +117,19 @@ def _as_text(found: list[Check], left: Waiting, names: dict[str, dict[int, str]]
     )
 
 
-def _as_json(found: list[Check], left: Waiting, names: dict[str, dict[int, str]]) -> str:
+def _format_json(
+    found: list[ConsistencyCheck], left: BacklogDetails, names: dict[str, dict[int, str]]
+) -> str:
     return json.dumps(
         {
             "agrees": all(check.holds for check in found),
             "checks": [asdict(check) for check in found],
             "spooled_bytes": left.spooled_bytes,
-            "unfolded": left.unfolded,
-            "in_flight": left.in_flight,
-            "given_up": left.given_up,
-            "outcome_unknown": [_unknown(attempt, names) for attempt in left.unknown],
+            "unfolded": left.pending_requests,
+            "in_flight": left.calls_in_flight,
+            "given_up": left.abandoned_calls,
+            "outcome_unknown": [
+                _describe_unknown_call(attempt, names) for attempt in left.unknown_calls
+            ],
         }
     )

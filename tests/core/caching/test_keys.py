@@ -5,7 +5,13 @@ from typing import Any
 
 import pytest
 
-from plans.snapshot import CacheSettings, CompressionSettings, Context, KeySnapshot, PlanSnapshot
+from plans.snapshot import (
+    CacheSettings,
+    CompressionSettings,
+    ContextMatching,
+    KeySnapshot,
+    PlanSnapshot,
+)
 from proxy.core.caching.keys import bucket_key, exact_key, scope_digest
 from proxy.core.config import ProviderEndpoint, Route
 
@@ -142,7 +148,7 @@ HISTORY: list[dict[str, Any]] = [
 ]
 
 
-def bucket_of(messages: list[dict[str, Any]], context: Context, **fields: Any) -> str:
+def bucket_of(messages: list[dict[str, Any]], context: ContextMatching, **fields: Any) -> str:
     plan = replace(PLAN, cache=CacheSettings(context=context))
     return bucket_key(
         {"model": "m", "messages": messages} | fields,
@@ -155,7 +161,7 @@ def bucket_of(messages: list[dict[str, Any]], context: Context, **fields: Any) -
 
 @pytest.mark.parametrize("context", ["window", "last_message"])
 def test_turns_are_no_part_of_the_bucket_where_they_are_compared_by_meaning(
-    context: Context,
+    context: ContextMatching,
 ) -> None:
     others = [
         HISTORY[0],
@@ -168,7 +174,9 @@ def test_turns_are_no_part_of_the_bucket_where_they_are_compared_by_meaning(
 
 
 @pytest.mark.parametrize("context", ["strict", "window", "last_message"])
-def test_whatever_a_message_carries_beside_its_text_is_part_of_the_bucket(context: Context) -> None:
+def test_whatever_a_message_carries_beside_its_text_is_part_of_the_bucket(
+    context: ContextMatching,
+) -> None:
     said = {"role": "user", "content": "q"}
     part = {"type": "text", "text": "q"}
     others: list[dict[str, Any]] = [
@@ -195,7 +203,7 @@ def test_who_said_what_is_part_of_the_bucket() -> None:
 
 
 @pytest.mark.parametrize("context", ["window", "last_message"])
-def test_all_else_is(context: Context) -> None:
+def test_all_else_is(context: ContextMatching) -> None:
     late = {"role": "system", "content": "From now on in French."}
     others = [
         bucket_of(HISTORY[1:], context),

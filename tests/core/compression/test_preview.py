@@ -24,7 +24,7 @@ from proxy.core.compression.registry import ENGINES
 from proxy.core.compression.speakers import write_unit_text
 from proxy.core.compression.units import Unit, UnitPolicy, list_part_texts
 from proxy.core.tokens import count_prompt_tokens
-from proxy.preview.cards import asked_cards, sent_cards
+from proxy.preview.cards import build_asked_cards, build_sent_cards
 from tests.support.texts.chats import CHATS, MODEL, Message, plan, sent, support_history, tool_turn
 from tests.support.texts.oversized import DATA, REPORTED
 
@@ -201,7 +201,7 @@ def test_what_was_cut_further_is_shown_as_it_is_sent(engine: str, name: str) -> 
     assert_shown_is_done(seen, chat, ENGINES[seen.compression.engine].grain == "sentence")
     assert len({shown.place for shown in seen.spans} & {"block", "recalled", "shortened"}) > 0
     assert "left out" in places(seen) or seen.compression.engine == "trim"
-    cards = asked_cards(chat, seen)
+    cards = build_asked_cards(chat, seen)
     for card in cards:
         assert (
             "".join(stretch.text for stretch in card.stretches).strip()
@@ -224,12 +224,12 @@ def asked_text(chat: list[Message], number: str) -> str:
 def test_messages_with_something_cut_out_keep_their_number_on_the_page() -> None:
     chat = REPORTED["JSON in one line"].messages
     seen = build_preview(chat, plan("trim", 2048), model=MODEL)
-    assert [(card.number, card.label) for card in sent_cards(chat, seen)] == [
+    assert [(card.number, card.label) for card in build_sent_cards(chat, seen)] == [
         ("1", "Shortened"),
         ("2", "Whole"),
         ("3", "Protected"),
     ]
     thought = REPORTED["reasoning that is billed"].messages
-    light = sent_cards(thought, build_preview(thought, plan(budget=4096), model=MODEL))
+    light = build_sent_cards(thought, build_preview(thought, plan(budget=4096), model=MODEL))
     assert [card.number for card in light] == [str(number + 1) for number in range(len(thought))]
     assert {card.label for card in light[:-1]} == {"Whole"}

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from plans.snapshot import ToolCalls
+from plans.snapshot import ToolCallReuse
 from proxy.core.caching import eligibility
 from proxy.core.caching.eligibility import answer_ineligibility, is_call_forced
 from proxy.core.formats import structured_outputs
@@ -42,7 +42,7 @@ def answer(content: Any = "By card.", finish: Any = "stop", **message: Any) -> B
     }
 
 
-def why(completion: Any, *, tool_calls: ToolCalls = "output", **body: Any) -> str:
+def why(completion: Any, *, tool_calls: ToolCallReuse = "output", **body: Any) -> str:
     return answer_ineligibility(asking(**body), completion, tool_calls)
 
 
@@ -454,7 +454,7 @@ def test_no_schema_raises(schema: Any, value: Any) -> None:
 def test_no_answer_and_no_request_raises(
     message: Body, tools: Any, choice: Any, wanted: Any
 ) -> None:
-    policies: tuple[ToolCalls, ...] = ("none", "output", "all")
+    policies: tuple[ToolCallReuse, ...] = ("none", "output", "all")
     completion = {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
     for policy in policies:
         body: Body = {
@@ -572,7 +572,9 @@ def test_a_call_that_the_model_chose_to_make_is_kept_where_the_plan_keeps_all(ch
     ],
 )
 @pytest.mark.parametrize("policy", ["output", "all"])
-def test_a_call_that_cannot_be_made_is_not_kept(made: Body, reason: str, policy: ToolCalls) -> None:
+def test_a_call_that_cannot_be_made_is_not_kept(
+    made: Body, reason: str, policy: ToolCallReuse
+) -> None:
     body: Body = {"tools": TOOLS, "tool_choice": "required", "tool_calls": policy}
     assert why(answer(None, "tool_calls", tool_calls=[made]), **body) == reason
     assert why(answer(None, "tool_calls", tool_calls=[call(), made]), **body) == reason

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plans.pricing import Details, Price
+from plans.pricing import Price, TokenDetails
 from proxy.core.formats.usage import (
     MAX_USAGE_TOKENS,
     Usage,
@@ -118,7 +118,7 @@ def test_what_is_written_for_an_hour_is_told_apart() -> None:
         prompt_tokens=2000,
         completion_tokens=50,
         cache_write_tokens=700,
-        details=Details(written_1h=400),
+        details=TokenDetails(written_1h=400),
     )
 
 
@@ -374,7 +374,7 @@ def test_parts_with_prices_of_their_own_are_told_apart() -> None:
         },
         "completion_tokens_details": {"audio_tokens": 60, "reasoning_tokens": 0},
     }
-    details = Details(audio=500, cached_audio=200, image=100, output_audio=60)
+    details = TokenDetails(audio=500, cached_audio=200, image=100, output_audio=60)
     assert parse_usage(value) == Usage(
         prompt_tokens=1000, completion_tokens=100, cached_tokens=300, details=details
     )
@@ -384,7 +384,7 @@ def test_cached_tokens_that_can_only_be_audio_are() -> None:
     value = reported(1000, prompt_tokens_details={"cached_tokens": 800, "audio_tokens": 900})
     found = parse_usage(value)
     assert found is not None
-    assert found.details == Details(audio=900, cached_audio=700)
+    assert found.details == TokenDetails(audio=900, cached_audio=700)
 
 
 # Nonsense.
@@ -505,7 +505,7 @@ def test_whatever_a_provider_reports_has_a_price_or_is_not_taken(
             of.output_audio + of.output_image + of.output_video + of.reasoning + of.citation
             <= found.completion_tokens
         )
-        assert PRICE.cost(**parts, details=of) >= 0  # type: ignore[arg-type]  # counts alone
+        assert PRICE.compute_cost(**parts, details=of) >= 0  # type: ignore[arg-type]  # counts alone
 
 
 # What nobody reports.

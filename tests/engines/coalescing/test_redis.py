@@ -21,11 +21,11 @@ from proxy.core.flights import Flight, FlightResult
 from proxy.core.sealing import Sealer
 from proxy.engines.coalescing import messages
 from proxy.engines.coalescing.messages import BadMessage
-from proxy.engines.coalescing.redis import LEASE, RedisLeases
-from proxy.engines.coalescing.remote_flight import Mirror
-from proxy.engines.exact.redis import RedisCache
+from proxy.engines.coalescing.redis import LEASE_SECONDS, RedisLeases
+from proxy.engines.coalescing.remote_flight import RemoteFlight
+from proxy.engines.exact.redis import RedisExactCache
 from proxy.pipeline import chain
-from proxy.runtime.worker_loops import renew_leases
+from proxy.runtime.worker_loops import build_lease_renewal_task
 from tests.support.entries import COMPLETION, SEALER, envelope
 from tests.support.fakes import FakeClient, World, ask, body, chunks_of, completion, full_plan
 from tests.support.gated import GatedUpstream, gate
@@ -53,7 +53,7 @@ class Worker:
         self.world = World(
             upstream=GatedUpstream(), plan=full_plan(cache=CacheSettings(backend=None))
         )
-        exact = RedisCache(url, prefix=prefix, timeout=1)
+        exact = RedisExactCache(url, prefix=prefix, timeout=1)
         self.leases = RedisLeases(
             url, self.world.tools.flights, sealer=SEALER, prefix=prefix, timeout=1
         )
@@ -62,7 +62,7 @@ class Worker:
             self.world.tools, exact_cache=exact, leases=self.leases, limits=limits
         )
         self.running = asyncio.ensure_future(
-            asyncio.gather(self.leases.listen(), renew_leases(self.leases).run())
+            asyncio.gather(self.leases.listen(), build_lease_renewal_task(self.leases).run())
         )
 
     async def dies(self) -> None:
@@ -99,7 +99,7 @@ async def eventually(true: Callable[[], Any]) -> float:
     """How many seconds it took to come true."""
     began = time.monotonic()
     while not true():
-        assert time.monotonic() < began + LOOSE + LEASE, "it did not come true"
+        assert time.monotonic() < began + LOOSE + LEASE_SECONDS, "it did not come true"
         await asyncio.sleep(0.01)
     return time.monotonic() - began
 
@@ -228,7 +228,7 @@ async def test_a_worker_that_died_while_it_followed_keeps_no_call_up(
         _, following = await follows(one, two)
         first.leaves.set()
         await two.dies()
-        assert await eventually(leading.done) < LEASE + 1
+        assert await eventually(leading.done) < LEASE_SECONDS + 1
         following.cancel()
 
 
@@ -239,7 +239,7 @@ async def test_when_the_caller_died_another_worker_takes_over_within_the_lease(
         _, leading = await leads(one)
         client, following = await follows(one, two)
         await one.dies()
-        assert await eventually(lambda: two.calls) < LEASE + 1.5
+        assert await eventually(lambda: two.calls) < LEASE_SECONDS + 1.5
         gate(two.world).set()
         await following
         assert orjson.loads(client.received) == completion()
@@ -250,7 +250,7 @@ async def test_when_the_caller_died_another_worker_takes_over_within_the_lease(
 async def test_a_stream_whose_caller_died_is_cut_and_not_waited_for_without_end(
     server: RedisServer, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.engines.coalescing.remote_flight.PATIENCE", 2)
+    monkeypatch.setattr("proxy.engines.coalescing.remote_flight.MAX_MISSED_HEARTBEATS", 2)
     async with workers(server.url, prefix) as (one, two):
         _, leading = await leads(one, stream=True)
         client, following = await follows(one, two, stream=True)
@@ -288,14 +288,14 @@ async def test_a_lease_is_given_back_when_the_answer_is_stored(
 async def test_messages_that_were_lost_are_sent_anew(server: RedisServer, prefix: str) -> None:
     async with workers(server.url, prefix) as (one, two):
         _, leading = await leads(one, stream=True)
-        hear, lost = two.leases._talk._hear, []
+        hear, lost = two.leases._channel._handle_message, []
 
         def deaf(data: Any) -> None:
             lost.append(data)
             if len(lost) > 2:
                 hear(data)
 
-        two.leases._talk._hear = deaf  # type: ignore[method-assign]
+        two.leases._channel._handle_message = deaf  # type: ignore[method-assign]
         client, following = await follows(one, two, stream=True)
         gate(one.world).set()
         await asyncio.gather(leading, following)
@@ -351,18 +351,20 @@ async def test_what_is_said_by_nobody_of_ours_is_not_heard(
     ):
         _, leading = await leads(one, stream=stream)
         waiting, following = await follows(one, two, stream=stream)
-        (mirror,) = two.leases._talk.mirrors.values()
-        landing = messages.landing_words(FlightResult(CachedAnswer(envelope(FORGED), "exact", 3)))
-        me = two.leases._worker
+        (mirror,) = two.leases._channel.remote_flights.values()
+        landing = messages.encode_result(FlightResult(CachedAnswer(envelope(FORGED), "exact", 3)))
+        me = two.leases._worker_id
         forged = [
             msgpack.packb(["landed", mirror.key, 0, landing]),
-            messages.pack(ANYBODY, me, "landed", mirror.key, mirror.nonce, 0, landing),
-            messages.pack(SEALER, me, "landed", mirror.key, "of another time", 0, landing),
-            messages.pack(SEALER, "another", "landed", mirror.key, mirror.nonce, 0, landing),
-            messages.pack(
+            messages.pack_message(ANYBODY, me, "landed", mirror.key, mirror.nonce, 0, landing),
+            messages.pack_message(SEALER, me, "landed", mirror.key, "of another time", 0, landing),
+            messages.pack_message(
+                SEALER, "another", "landed", mirror.key, mirror.nonce, 0, landing
+            ),
+            messages.pack_message(
                 ANYBODY, me, "parts", mirror.key, mirror.nonce, 0, 0, [b"data: [DONE]\n\n"]
             ),
-            messages.pack(ANYBODY, me, "gone", mirror.key, mirror.nonce),
+            messages.pack_message(ANYBODY, me, "gone", mirror.key, mirror.nonce),
             b"",
         ]
         for data in forged:
@@ -393,7 +395,7 @@ async def test_a_lease_that_none_of_ours_took_is_taken_over(
         two = Worker(server.url, prefix)
         gate(two.world).set()
         asked, task = two.asks()
-        assert await eventually(task.done) < LEASE
+        assert await eventually(task.done) < LEASE_SECONDS
         assert asked.status == 200
         assert two.calls == 1
         await two.dies()
@@ -412,7 +414,7 @@ async def test_a_lease_that_never_lapses_holds_nobody(server: RedisServer, prefi
         await client.set(lock, held or b"")  # said again by somebody, and for ever
         gate(two.world).set()
         asked, task = two.asks()
-        assert await eventually(task.done) < LEASE
+        assert await eventually(task.done) < LEASE_SECONDS
         assert (asked.status, two.calls) == (200, 1)
 
 
@@ -422,7 +424,7 @@ async def test_another_scope_s_answer_is_not_served_whoever_says_it(
     async with workers(server.url, prefix) as (one, two):
         _, leading = await leads(one)
         client, following = await follows(one, two)
-        (mirror,) = two.leases._talk.mirrors.values()
+        (mirror,) = two.leases._channel.remote_flights.values()
         mirror.complete(FlightResult(CachedAnswer(envelope(), "exact", 3)))
         gate(one.world).set()
         gate(two.world).set()
@@ -432,7 +434,7 @@ async def test_another_scope_s_answer_is_not_served_whoever_says_it(
 
 def said(*words: Any) -> bytes:
     """As one of our workers says it to another."""
-    return messages.pack(SEALER, "me", *words)
+    return messages.pack_message(SEALER, "me", *words)
 
 
 @pytest.mark.parametrize(
@@ -440,17 +442,17 @@ def said(*words: Any) -> bytes:
     [
         *(b"", b"\xc1", b"\x93\x01\x02\x03", 7, None, said("parts"), said(1, 2), said(b"x", b"y")),
         msgpack.packb(["landed", "k", 0, ["nobody"]]),
-        messages.pack(SEALER, "another", "gone", "k"),
-        messages.pack(Sealer("another"), "me", "gone", "k"),
+        messages.pack_message(SEALER, "another", "gone", "k"),
+        messages.pack_message(Sealer("another"), "me", "gone", "k"),
     ],
 )
 def test_nonsense_is_no_message(data: Any) -> None:
     with pytest.raises(BadMessage):
-        messages.unpack(SEALER, "me", data)
+        messages.unpack_message(SEALER, "me", data)
 
 
 def test_a_message_is_read_by_whom_it_is_for() -> None:
-    assert messages.unpack(SEALER, "me", said("gone", "k", "n")) == ["gone", "k", "n"]
+    assert messages.unpack_message(SEALER, "me", said("gone", "k", "n")) == ["gone", "k", "n"]
 
 
 @pytest.mark.parametrize(
@@ -462,7 +464,9 @@ def test_a_message_is_read_by_whom_it_is_for() -> None:
     ],
 )
 def test_a_landing_comes_down_as_it_was(answer: Any) -> None:
-    assert messages.landing_of(messages.landing_words(FlightResult(answer))) == FlightResult(answer)
+    assert messages.decode_result(messages.encode_result(FlightResult(answer))) == FlightResult(
+        answer
+    )
 
 
 @pytest.mark.parametrize(
@@ -485,19 +489,19 @@ def test_a_landing_comes_down_as_it_was(answer: Any) -> None:
 )
 def test_nonsense_is_no_landing(words: Any) -> None:
     with pytest.raises(BadMessage):
-        messages.landing_of(words)
+        messages.decode_result(words)
 
 
 def test_a_mirror_takes_each_part_once_and_in_order() -> None:
-    mirror = Mirror("k", "w:1")
-    mirror.hear(1, 0, [b"b"])
+    mirror = RemoteFlight("k", "w:1")
+    mirror.receive_parts(1, 0, [b"b"])
     assert not mirror.parts
-    mirror.hear(0, 7, [b"a", b"b"])
-    mirror.hear(1, 7, [b"b", b"c"])
-    mirror.hear(0, 7, [b"a"])
+    mirror.receive_parts(0, 7, [b"a", b"b"])
+    mirror.receive_parts(1, 7, [b"b", b"c"])
+    mirror.receive_parts(0, 7, [b"a"])
     assert (mirror.parts, mirror.removed_tokens) == ([b"a", b"b", b"c"], 7)
-    mirror.come_down(4, ["nobody"])
+    mirror.receive_result(4, ["nobody"])
     assert mirror.result is None
     for parts in ([b"a", "text"], [None], [7]):
         with pytest.raises(BadMessage):
-            mirror.hear(0, 7, parts)  # type: ignore[arg-type]  # as anybody may say it
+            mirror.receive_parts(0, 7, parts)  # type: ignore[arg-type]  # as anybody may say it

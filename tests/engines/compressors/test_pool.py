@@ -21,7 +21,7 @@ from proxy.core.compression.compress import compress
 from proxy.core.errors import ToolUnavailable
 from proxy.engines.compressors.pool import PoolCompressor
 from proxy.engines.compressors.process import ROOT
-from proxy.engines.embedders.onnx import WORDS
+from proxy.engines.embedders.onnx import WORD_VECTORS_FILE
 
 Message = dict[str, Any]
 PLAN = CompressionSettings(engine="text_rank", max_input_tokens=1000)
@@ -49,7 +49,7 @@ async def shared_pool() -> AsyncIterator[PoolCompressor]:
 @pytest_asyncio.fixture(loop_scope="module")
 async def pool(shared_pool: PoolCompressor) -> PoolCompressor:
     """One pool for all tests, whole again after each."""
-    await shared_pool.warm()
+    await shared_pool.warm_workers()
     return shared_pool
 
 
@@ -107,7 +107,7 @@ async def test_a_killed_worker_is_replaced(pool: PoolCompressor) -> None:
     assert (cut.engine, cut.note) == ("trim", "pool-broken")
     meanwhile = await pool.compress(CHAT, PLAN, model="gpt-4o")
     assert (meanwhile.engine, meanwhile.note) == ("trim", "pool-broken")
-    await pool.warm()
+    await pool.warm_workers()
     assert (await pool.compress(CHAT, PLAN, model="gpt-4o")).engine == "text_rank"
     assert worker_id(pool) != first
 
@@ -126,7 +126,7 @@ async def test_a_worker_that_dies_at_work_leaves_a_trimmed_chat(pool: PoolCompre
 
 async def test_a_hung_worker_is_killed_at_the_deadline() -> None:
     pool = PoolCompressor(deadline=0.3)
-    await pool.warm()
+    await pool.warm_workers()
     hung = worker_id(pool)
     os.kill(hung, signal.SIGSTOP)
     started = time.monotonic()
@@ -134,7 +134,7 @@ async def test_a_hung_worker_is_killed_at_the_deadline() -> None:
     assert time.monotonic() - started < 2
     assert (cut.engine, cut.note) == ("trim", "deadline")
     assert cut.after <= 1000
-    await pool.warm()
+    await pool.warm_workers()
     assert not is_alive(hung)
     await pool.close()
 
@@ -157,7 +157,7 @@ async def test_past_the_deadline_of_the_plan_the_newest_go_and_the_worker_reads_
 
 async def test_a_full_queue_trims_at_once() -> None:
     pool = PoolCompressor(deadline=30, queue=1)
-    await pool.warm()
+    await pool.warm_workers()
     cuts = await asyncio.gather(*(pool.compress(CHAT, PLAN, model="gpt-4o") for _ in range(6)))
     assert sorted(cut.note for cut in cuts) == ["", "", "busy", "busy", "busy", "busy"]
     assert all(cut.after <= 1000 for cut in cuts)
@@ -203,7 +203,7 @@ async def test_what_nothing_can_cut_is_refused_as_unavailable(pool: PoolCompress
 
 async def test_closing_ends_the_workers() -> None:
     pool = PoolCompressor()
-    await pool.warm()
+    await pool.warm_workers()
     pid = worker_id(pool)
     await pool.close()
     assert not is_alive(pid)
@@ -214,8 +214,8 @@ def test_a_worker_ends_with_its_parent_and_ignores_ctrl_c() -> None:
         "import asyncio, sys, time\n"
         "from proxy.engines.compressors.pool import PoolCompressor\n"
         "async def main():\n"
-        "    pool = PoolCompressor(); await pool.warm(); print(pool._workers[0].process.pid, "
-        "flush=True); time.sleep(60)\n"
+        "    pool = PoolCompressor(); await pool.warm_workers()\n"
+        "    print(pool._workers[0].process.pid, flush=True); time.sleep(60)\n"
         "asyncio.run(main())"
     )
     parent = subprocess.Popen(
@@ -240,7 +240,7 @@ async def test_a_worker_that_cannot_start_costs_nobody_the_deadline(
 ) -> None:
     monkeypatch.setattr(sys, "executable", "/nonexistent/python")
     pool = PoolCompressor()
-    await pool.warm(patience=0.1)
+    await pool.warm_workers(patience=0.1)
     started = time.monotonic()
     assert (await pool.compress(CHAT, PLAN, model="gpt-4o")).note == "pool-broken"
     assert time.monotonic() - started < 2
@@ -250,7 +250,7 @@ async def test_a_worker_that_cannot_start_costs_nobody_the_deadline(
 def test_the_pool_serves_under_uvloop() -> None:
     async def serve() -> str:
         pool = PoolCompressor(deadline=30)
-        await pool.warm()
+        await pool.warm_workers()
         try:
             return (await pool.compress(CHAT, PLAN, model="gpt-4o")).engine
         finally:
@@ -284,8 +284,8 @@ async def test_a_worker_finds_by_meaning_where_it_has_a_table(
     models: Path, tmp_path: Path, *, there: bool
 ) -> None:
     folder = models if there else tmp_path
-    pool = PoolCompressor(deadline=30, words=folder / WORDS)
-    await pool.warm()
+    pool = PoolCompressor(deadline=30, words=folder / WORD_VECTORS_FILE)
+    await pool.warm_workers()
     cut = await pool.compress(FOODS, PLAN, model="gpt-4o-mini")
     await pool.close()
     assert (cut.engine, cut.note) == ("text_rank", "")

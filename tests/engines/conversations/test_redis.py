@@ -14,7 +14,11 @@ from redis.asyncio import Redis
 from proxy.core.errors import ToolUnavailable
 from proxy.core.prompt_caching.conversations import ConversationHistory, LastPrompt
 from proxy.core.sealing import Sealer
-from proxy.engines.conversations.redis import CHAT_SECONDS, PURPOSE, RedisChats
+from proxy.engines.conversations.redis import (
+    CONVERSATION_TTL_SECONDS,
+    SEAL_PURPOSE,
+    RedisConversationStore,
+)
 from tests.support.entries import SEALER
 
 NOW = time.time()
@@ -26,8 +30,8 @@ def prefix() -> str:
 
 
 @pytest.fixture
-async def chats(prefix: str) -> AsyncIterator[RedisChats]:
-    made = RedisChats(settings.REDIS_URL, sealer=SEALER, prefix=prefix, timeout=1)
+async def chats(prefix: str) -> AsyncIterator[RedisConversationStore]:
+    made = RedisConversationStore(settings.REDIS_URL, sealer=SEALER, prefix=prefix, timeout=1)
     yield made
     await made.close()
 
@@ -39,12 +43,14 @@ async def redis() -> AsyncIterator[Redis]:
     await made.aclose()
 
 
-async def test_nothing_is_known_at_first(chats: RedisChats) -> None:
+async def test_nothing_is_known_at_first(chats: RedisConversationStore) -> None:
     assert await chats.load(None, tenant=1, route=1) == ConversationHistory()
     assert await chats.load("a", tenant=1, route=1) == ConversationHistory()
 
 
-async def test_a_chat_is_found_and_its_turns_and_tokens_are_counted(chats: RedisChats) -> None:
+async def test_a_chat_is_found_and_its_turns_and_tokens_are_counted(
+    chats: RedisConversationStore,
+) -> None:
     await chats.save("a", LastPrompt("whole", NOW, 900), turn=1, tenant=1, route=1)
     await chats.save(
         "b",
@@ -67,21 +73,23 @@ async def test_a_chat_is_found_and_its_turns_and_tokens_are_counted(chats: Redis
     )
 
 
-async def test_another_tenant_or_route_has_figures_of_its_own(chats: RedisChats) -> None:
+async def test_another_tenant_or_route_has_figures_of_its_own(
+    chats: RedisConversationStore,
+) -> None:
     await chats.save("a", LastPrompt("whole", NOW, 900), turn=1, tenant=1, route=1)
     for tenant, route in ((2, 1), (1, 2)):
         assert (await chats.load(None, tenant=tenant, route=route)).requests_by_turn == {}
 
 
 async def test_chats_are_forgotten_after_an_hour_and_figures_after_two_weeks(
-    chats: RedisChats, redis: Redis, prefix: str
+    chats: RedisConversationStore, redis: Redis, prefix: str
 ) -> None:
     await chats.save("a", LastPrompt("whole", NOW, 900), turn=1, tenant=1, route=1)
     left = {key: await redis.ttl(key) for key in await redis.keys(f"{prefix}:*")}
-    assert sorted(left.values()) == pytest.approx([CHAT_SECONDS, 14 * 24 * 3600], abs=2)
+    assert sorted(left.values()) == pytest.approx([CONVERSATION_TTL_SECONDS, 14 * 24 * 3600], abs=2)
 
 
-async def test_notes_of_many_at_once_all_count(chats: RedisChats) -> None:
+async def test_notes_of_many_at_once_all_count(chats: RedisConversationStore) -> None:
     await asyncio.gather(
         *(
             chats.save(str(n), LastPrompt("whole", NOW, 1), turn=2, tenant=1, route=1)
@@ -92,7 +100,7 @@ async def test_notes_of_many_at_once_all_count(chats: RedisChats) -> None:
 
 
 async def test_what_makes_no_sense_is_passed_over(
-    chats: RedisChats, redis: Redis, prefix: str
+    chats: RedisConversationStore, redis: Redis, prefix: str
 ) -> None:
     await chats.save("a", LastPrompt("whole", NOW, 900), turn=1, tenant=1, route=1)
     keys = await redis.keys(f"{prefix}:chats:1:*")
@@ -108,14 +116,14 @@ async def test_what_makes_no_sense_is_passed_over(
         7,
     )
     for noted in (b"\xc1 no msgpack", *map(msgpack.packb, odd)):
-        await redis.set(f"{prefix}:chats:a", SEALER.seal_value(PURPOSE, noted, "a"))
+        await redis.set(f"{prefix}:chats:a", SEALER.seal_value(SEAL_PURPOSE, noted, "a"))
         assert await chats.load("a", tenant=1, route=1) == ConversationHistory(
             requests_by_turn={1: 1}
         )
 
 
 async def test_what_was_noted_of_another_chat_or_by_nobody_of_ours_is_not_believed(
-    chats: RedisChats, redis: Redis, prefix: str
+    chats: RedisConversationStore, redis: Redis, prefix: str
 ) -> None:
     await chats.save("a", LastPrompt("cut", NOW, 900), turn=1, tenant=1, route=1)
     good: Any = await redis.get(f"{prefix}:chats:a")
@@ -123,7 +131,7 @@ async def test_what_was_noted_of_another_chat_or_by_nobody_of_ours_is_not_believ
     for planted in (
         good,
         noted,
-        Sealer("other").seal_value(PURPOSE, noted, "b"),
+        Sealer("other").seal_value(SEAL_PURPOSE, noted, "b"),
         SEALER.seal_value("answers", noted, "b"),
     ):
         await redis.set(f"{prefix}:chats:b", planted)
@@ -132,7 +140,7 @@ async def test_what_was_noted_of_another_chat_or_by_nobody_of_ours_is_not_believ
 
 
 async def test_a_redis_that_is_not_there_is_a_tool_unavailable() -> None:
-    chats = RedisChats("redis://127.0.0.1:9/1", sealer=SEALER, prefix="x", timeout=0.1)
+    chats = RedisConversationStore("redis://127.0.0.1:9/1", sealer=SEALER, prefix="x", timeout=0.1)
     for call in (
         chats.load("a", tenant=1, route=1),
         chats.save("a", LastPrompt("whole", NOW, 1), turn=1, tenant=1, route=1),

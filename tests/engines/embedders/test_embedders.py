@@ -22,12 +22,12 @@ from proxy.core.ports import Embedder
 from proxy.core.text.word_vectors import WordVectors, normalize_rows
 from proxy.core.types import Vector
 from proxy.engines.embedders.base import ThreadedEmbedder
-from proxy.engines.embedders.comprehension import Pieces, measure_comprehension
-from proxy.engines.embedders.export_word_vectors import make
-from proxy.engines.embedders.onnx import MINILM_ID, WORDS, OnnxEmbedder, is_prepared
+from proxy.engines.embedders.comprehension import PieceSplitter, measure_comprehension
+from proxy.engines.embedders.export_word_vectors import write_word_vectors
+from proxy.engines.embedders.onnx import MINILM_ID, WORD_VECTORS_FILE, OnnxEmbedder, is_prepared
 from proxy.engines.embedders.sentence_transformers import SentenceTransformersEmbedder
 from proxy.engines.inference import batch_queue
-from proxy.engines.verifiers.export import export
+from proxy.engines.verifiers.export import export_model
 from proxy.engines.verifiers.weights import is_prepared as is_verifier_prepared
 from proxy.engines.verifiers.weights import verifier_id
 from tests.support.texts.question_pairs import NOT_UNDERSTOOD
@@ -60,13 +60,13 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
             capture_output=True,
             timeout=120,
         )
-    if not (exported.parent / WORDS).is_file():
-        make(exported.parent)
+    if not (exported.parent / WORD_VECTORS_FILE).is_file():
+        write_word_vectors(exported.parent)
     folder: Path = tmp_path_factory.mktemp("var") / "models"
     folder.mkdir()
     if not is_verifier_prepared(exported.parent):
-        export(exported.parent)
-    for name in (MINILM_ID, WORDS, verifier_id()):
+        export_model(exported.parent)
+    for name in (MINILM_ID, WORD_VECTORS_FILE, verifier_id()):
         (folder / name).symlink_to(exported.parent / name)
     return folder
 
@@ -163,12 +163,12 @@ def test_preparing_again_changes_nothing_and_says_so(models: Path, settings: Set
     assert output.getvalue() == f"Embedder {MINILM_ID}: ready in {models / MINILM_ID}.\n{verifier}"
     assert (models / MINILM_ID / "model.onnx").stat().st_mtime_ns == before
     assert sorted(path.name for path in models.iterdir()) == sorted(
-        [MINILM_ID, WORDS, verifier_id()]
+        [MINILM_ID, WORD_VECTORS_FILE, verifier_id()]
     )
 
 
 def test_texts_of_like_meaning_have_like_vectors_without_the_model(models: Path) -> None:
-    table = WordVectors.load(models / WORDS)
+    table = WordVectors.load(models / WORD_VECTORS_FILE)
     question, answer, other = normalize_rows(
         table.embed_texts(
             [
@@ -235,7 +235,7 @@ class Counting(ThreadedEmbedder):
         self.began = asyncio.Event()
         self._gate, self._loop = gate, asyncio.get_running_loop()
 
-    def _open_vocabulary(self) -> Pieces:
+    def _open_vocabulary(self) -> PieceSplitter:
         raise NotImplementedError
 
     def _encode(self, texts: Sequence[str]) -> list[Vector]:
@@ -326,7 +326,9 @@ async def test_only_as_many_are_let_in_as_will_be_in_time_and_the_others_are_tol
     gate.set()
     await counting.embed("loads the model")
     gate.clear()
-    counting._queue._pace = 1.0 / batch_queue.SHORT  # a second a text
+    counting._queue._seconds_per_character = (
+        1.0 / batch_queue.MIN_COST_CHARACTERS
+    )  # a second a text
     breaker = CircuitBreaker("embedder")
     tasks = [
         asyncio.create_task(breaker.run(counting.embed(f"text {n}", within=5.5), seconds=60))
@@ -349,7 +351,7 @@ async def test_one_slow_batch_does_not_shut_the_door(
 ) -> None:
     gate.set()
     await counting.embed("loads the model")
-    counting._queue._pace = 1.0
+    counting._queue._seconds_per_character = 1.0
     assert (await counting.embed("idle again", within=0.1)).shape == (2,)
 
 
@@ -358,7 +360,7 @@ async def test_a_vector_that_would_come_too_late_is_not_made(
 ) -> None:
     gate.set()
     await counting.embed("loads the model")
-    counting._queue._pace = 1e-6
+    counting._queue._seconds_per_character = 1e-6
     gate.clear()
     first = asyncio.create_task(counting.embed("first"))
     late = asyncio.create_task(counting.embed("late", within=0.02))

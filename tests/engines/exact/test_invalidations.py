@@ -14,9 +14,9 @@ from django.conf import settings
 from django.core.cache import caches
 
 from proxy.core.caching.local_cache import LocalCache
-from proxy.engines.exact.invalidations import Changes
-from proxy.engines.exact.redis import RedisCache
-from proxy.sealer import sealer
+from proxy.engines.exact.invalidations import KeyInvalidations
+from proxy.engines.exact.redis import RedisExactCache
+from proxy.sealer import get_sealer
 from tests.support.entries import decode, envelope
 from tests.support.servers import RedisServer
 
@@ -35,7 +35,7 @@ async def eventually(true: Callable[[], bool]) -> None:
 async def listening(url: str) -> AsyncIterator[LocalCache]:
     """What two workers keep is one `LocalCache` each; here is one, told of changes."""
     recent = LocalCache(1024 * 1024)
-    task = asyncio.create_task(Changes(url, recent, prefix=PREFIX, timeout=1).run())
+    task = asyncio.create_task(KeyInvalidations(url, recent, prefix=PREFIX, timeout=1).listen())
     try:
         await eventually(lambda: recent.receives_invalidations)
         yield recent
@@ -45,9 +45,9 @@ async def listening(url: str) -> AsyncIterator[LocalCache]:
             await task
 
 
-async def read(recent: LocalCache, cache: RedisCache, key: str) -> None:
+async def read(recent: LocalCache, cache: RedisExactCache, key: str) -> None:
     recent.begin_read(key)
-    recent.store_answer(key, decode(await cache.get(key) or b"", sealer()))
+    recent.store_answer(key, decode(await cache.get(key) or b"", get_sealer()))
     recent.end_read(key)
     assert recent.get(key) is not None
 
@@ -64,7 +64,7 @@ CHANGES: dict[str, Callable[[Any], Any]] = {
 @pytest.mark.parametrize("how", CHANGES)
 async def test_an_entry_that_changes_in_redis_is_forgotten(how: str) -> None:
     alias: Any = caches["exact"]
-    cache = RedisCache(settings.REDIS_URL, prefix=PREFIX, timeout=1)
+    cache = RedisExactCache(settings.REDIS_URL, prefix=PREFIX, timeout=1)
     alias.set("watched", envelope(), 60)
     async with listening(settings.REDIS_URL) as recent:
         await asyncio.sleep(0.1)  # the news of the write above
@@ -77,7 +77,7 @@ async def test_an_entry_that_changes_in_redis_is_forgotten(how: str) -> None:
 
 async def test_a_change_of_another_entry_leaves_this_one() -> None:
     alias: Any = caches["exact"]
-    cache = RedisCache(settings.REDIS_URL, prefix=PREFIX, timeout=1)
+    cache = RedisExactCache(settings.REDIS_URL, prefix=PREFIX, timeout=1)
     alias.set_many({"kept": envelope(), "other": envelope()}, 60)
     async with listening(settings.REDIS_URL) as recent:
         await asyncio.sleep(0.1)
@@ -131,8 +131,8 @@ async def test_a_redis_that_may_not_tell_is_done_without(server: RedisServer) ->
             "ACL", "SETUSER", "app", "on", ">secret", "~*", "&*", "+@all", "-client|tracking"
         )
     recent = LocalCache(1024 * 1024)
-    changes = Changes(
+    changes = KeyInvalidations(
         server.url.replace("redis://", "redis://app:secret@"), recent, prefix=PREFIX, timeout=1
     )
-    await asyncio.wait_for(changes.run(), LOOSE)  # gives up instead of asking for ever
+    await asyncio.wait_for(changes.listen(), LOOSE)  # gives up instead of asking for ever
     assert not recent.receives_invalidations

@@ -68,7 +68,7 @@ async def test_an_answer_comes_back_whole(upstream: HttpUpstream) -> None:
     with running_upstream() as mock:
         reply = await send(upstream, mock.base_url, api_key="sk-1")
         assert reply.status == 200
-        assert orjson.loads(await reply.read()) == completion()
+        assert orjson.loads(await reply.read_body()) == completion()
         assert mock.requests == [{"model": "m"}]
 
 
@@ -89,7 +89,7 @@ async def test_a_slow_first_byte_is_a_timeout(upstream: HttpUpstream) -> None:
 async def test_silence_in_mid_stream_is_a_timeout(upstream: HttpUpstream) -> None:
     async with raw_server(says(OK + b"\r\ndata: {}\n\n", wait=5)) as address:
         reply = await send(upstream, address, stream=True)
-        chunks = reply.chunks()
+        chunks = reply.iter_chunks()
         assert await anext(chunks) == b"data: {}\n\n"
         with pytest.raises(UpstreamTimeout):
             await anext(chunks)
@@ -100,7 +100,7 @@ async def test_a_body_cut_short_is_unreachable(upstream: HttpUpstream) -> None:
     async with raw_server(says(OK + b"content-length: 100\r\n\r\nhalf")) as address:
         reply = await send(upstream, address)
         with pytest.raises(UpstreamUnreachable):
-            await reply.read()
+            await reply.read_body()
 
 
 async def test_an_endless_body_is_refused_at_the_limit(upstream: HttpUpstream) -> None:
@@ -109,7 +109,7 @@ async def test_an_endless_body_is_refused_at_the_limit(upstream: HttpUpstream) -
     ) as address:
         reply = await send(upstream, address)
         with pytest.raises(UpstreamInvalid):
-            await reply.read()
+            await reply.read_body()
 
 
 async def test_bytes_that_are_no_http_are_unreachable(upstream: HttpUpstream) -> None:

@@ -21,7 +21,11 @@ from proxy.core.types import Vector
 from proxy.engines.embedders.onnx import MINILM_ID
 from proxy.engines.semantic import pgvector
 from proxy.engines.semantic import redis as semantic_redis
-from proxy.engines.semantic.pg_sql import SETTINGS, approximate, exact
+from proxy.engines.semantic.pg_sql import (
+    SESSION_SETTINGS_SQL,
+    build_approximate_query,
+    build_exact_query,
+)
 from proxy.engines.semantic.pgvector import PgvectorCache
 from proxy.engines.semantic.redis import RedisSearchCache
 from tests.support.backends import DIMENSION, GENEROUS, Backend, at
@@ -298,8 +302,12 @@ async def test_a_large_bucket_is_searched_by_the_index_and_still_without_it(
 ) -> None:
     connection, backend, vectors = large_bucket
     assert MINILM_ID in index_definition(connection)
-    assert "semantic_hnsw_minilm" in plan(connection, approximate(MINILM_ID, 384), backend.run)
-    assert "semantic_hnsw_minilm" not in plan(connection, exact(MINILM_ID, 384), backend.run)
+    assert "semantic_hnsw_minilm" in plan(
+        connection, build_approximate_query(MINILM_ID, 384), backend.run
+    )
+    assert "semantic_hnsw_minilm" not in plan(
+        connection, build_exact_query(MINILM_ID, 384), backend.run
+    )
 
     async with served(PgvectorCache(backend.url, MINILM_ID, 384, timeout=GENEROUS)) as cache:
         for statement in (b"SELECT 1", b"DROP INDEX semantic_hnsw_minilm"):
@@ -317,10 +325,10 @@ async def test_an_index_that_gives_up_early_costs_time_and_no_answer(
     _, backend, vectors = large_bucket
     # One round through the index, which gives 40 rows, and no other way to the nearest but the
     # exact one.
-    early = SETTINGS.replace(b"strict_order", b"off").replace(
+    early = SESSION_SETTINGS_SQL.replace(b"strict_order", b"off").replace(
         b"SELECT", b"SELECT set_config('enable_sort', 'off', false),"
     )
-    monkeypatch.setattr("proxy.engines.semantic.pgvector.SETTINGS", early)
+    monkeypatch.setattr("proxy.engines.semantic.pgvector.SESSION_SETTINGS_SQL", early)
     async with served(PgvectorCache(backend.url, MINILM_ID, 384, timeout=GENEROUS)) as cache:
         for number in range(3):
             found = await cache.find_nearest(backend.run, vectors[number], floor=-1.0, limit=50)

@@ -98,7 +98,7 @@ def cache_on(kind: str, url: str, key: str = "") -> SemanticCache:
             url, "tiny", 8, prefix="faults", timeout=DEADLINE, write_timeout=WRITE_DEADLINE
         )
     else:
-        cache = QdrantCache.on(
+        cache = QdrantCache.from_url(
             url, key, "tiny", 8, prefix="faults", timeout=DEADLINE, write_timeout=WRITE_DEADLINE
         )
     OPEN.append(cache)
@@ -221,7 +221,7 @@ async def test_closing_does_not_wait_for_a_frozen_server(
     ],
 )
 async def test_nothing_listens(kind: str, url: str) -> None:
-    cache = cache_on(kind, url.format(processes.free_port()))
+    cache = cache_on(kind, url.format(processes.find_free_port()))
     await every_call_refuses(cache)
 
 

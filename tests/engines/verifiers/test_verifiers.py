@@ -125,7 +125,8 @@ async def test_many_at_once_get_their_own_scores_and_those_in_a_hurry_are_refuse
 def test_serving_imports_neither_torch_nor_transformers(models: Path) -> None:
     program = (
         "import asyncio, pathlib, sys; from proxy.engines.verifiers.onnx import OnnxVerifier\n"
-        "asyncio.run(OnnxVerifier(pathlib.Path(sys.argv[1])).score('hello', ['goodbye']))\n"
+        "asyncio.run(OnnxVerifier(pathlib.Path(sys.argv[1])).score_questions('hello', "
+        "['goodbye']))\n"
         "print([name for name in ('torch', 'sentence_transformers', 'transformers', 'django') if "
         "name in sys.modules])"
     )
@@ -140,7 +141,7 @@ def test_serving_imports_neither_torch_nor_transformers(models: Path) -> None:
 
 
 def test_what_is_committed_is_small_and_needs_no_pickle() -> None:
-    assert weights.LEARNED.stat().st_size < 5_000_000
-    arrays = weights.learned()
+    assert weights.LEARNED_WEIGHTS_PATH.stat().st_size < 5_000_000
+    arrays = weights.load_learned_weights()
     assert {str(array.dtype) for array in arrays.values()} == {"float16", "float32"}
-    assert all(arrays[name][0] > 0 for name in (weights.ALONE, weights.WITH_COSINE))
+    assert all(arrays[name][0] > 0 for name in (weights.LOGIT_CURVE, weights.EVIDENCE_CURVE))

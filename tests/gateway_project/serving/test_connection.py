@@ -12,7 +12,7 @@ import httpx
 import orjson
 import pytest
 
-from gateway_project.serving.connection import _counted_address, _has_valid_port
+from gateway_project.serving.connection import _has_valid_port, _normalize_address
 from tests.support.gateways import ROUTE, Gateway, running_gateway
 from tests.support.upstream import MockUpstream, completion
 
@@ -306,17 +306,17 @@ def test_what_was_ended_is_counted(gateway: Gateway) -> None:
 
 def test_addresses_are_counted_as_their_owners_have_them() -> None:
     assert (
-        _counted_address("2001:db8:1:2::1")
-        == _counted_address("2001:db8:1:2:ffff::9")
-        != _counted_address("2001:db8:1:3::1")
+        _normalize_address("2001:db8:1:2::1")
+        == _normalize_address("2001:db8:1:2:ffff::9")
+        != _normalize_address("2001:db8:1:3::1")
     )
     assert (
-        _counted_address("::ffff:192.0.2.1")
-        == _counted_address("192.0.2.1")
-        != _counted_address("::ffff:192.0.2.2")
+        _normalize_address("::ffff:192.0.2.1")
+        == _normalize_address("192.0.2.1")
+        != _normalize_address("::ffff:192.0.2.2")
     )
-    assert _counted_address("fe80::1%eth0")
-    assert _counted_address("a socket") == "a socket"
+    assert _normalize_address("fe80::1%eth0")
+    assert _normalize_address("a socket") == "a socket"
 
 
 def test_which_ports_can_be() -> None:

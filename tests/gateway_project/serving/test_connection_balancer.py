@@ -10,18 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from gateway_project.serving.connection_balancer import Shares
+from gateway_project.serving.connection_balancer import ConnectionCounts
 
 spawn = multiprocessing.get_context("spawn")
 
 
 def hold(table: Path, count: int, ready: Connection) -> None:
     """Another worker with so many open connections, until it is told to leave."""
-    shares = Shares(table)
-    shares.left(count)
+    shares = ConnectionCounts(table)
+    shares.record_close(count)
     ready.send("holds")
     ready.recv()
-    shares.leave()
+    shares.release_row()
     ready.send("left")
     ready.recv()
 
@@ -46,9 +46,9 @@ def table(tmp_path: Path) -> Path:
 
 
 def test_alone_nobody_leads(table: Path) -> None:
-    shares = Shares(table)
-    shares.left(1000)
-    assert not shares.leads()
+    shares = ConnectionCounts(table)
+    shares.record_close(1000)
+    assert not shares.holds_more_than_others()
 
 
 @pytest.mark.parametrize(
@@ -59,41 +59,41 @@ def test_who_holds_more_leads_and_of_many_an_eighth_more(
     table: Path, mine: int, theirs: int, leads: bool
 ) -> None:
     with other(table, theirs):
-        shares = Shares(table)
-        shares.left(mine)
-        assert shares.leads() is leads
+        shares = ConnectionCounts(table)
+        shares.record_close(mine)
+        assert shares.holds_more_than_others() is leads
 
 
 def test_what_is_coming_counts_until_it_fails(table: Path) -> None:
     with other(table, 0):
-        shares = Shares(table)
-        shares.coming()
-        assert shares.leads()
-        shares.failed()
-        assert not shares.leads()
-        shares.coming()
-        shares.came(1)
-        assert shares.leads()
-        shares.left(0)
-        assert not shares.leads()
+        shares = ConnectionCounts(table)
+        shares.record_accept()
+        assert shares.holds_more_than_others()
+        shares.record_failure()
+        assert not shares.holds_more_than_others()
+        shares.record_accept()
+        shares.record_open(1)
+        assert shares.holds_more_than_others()
+        shares.record_close(0)
+        assert not shares.holds_more_than_others()
 
 
 def test_nobody_waits_for_one_that_left(table: Path) -> None:
     with other(table, 0) as (_, line):
-        shares = Shares(table)
-        shares.left(5)
-        assert shares.leads()
+        shares = ConnectionCounts(table)
+        shares.record_close(5)
+        assert shares.holds_more_than_others()
         line.send("leave")
         assert line.recv() == "left"
-        assert not shares.leads()
+        assert not shares.holds_more_than_others()
 
 
 def test_nobody_waits_for_one_that_was_killed_and_its_row_is_used_again(table: Path) -> None:
     with other(table, 0) as (pid, _):
-        first = Shares(table)
-        first.left(5)
+        first = ConnectionCounts(table)
+        first.record_close(5)
         os.kill(pid, signal.SIGKILL)
-    assert not first.leads()
+    assert not first.holds_more_than_others()
     with other(table, 1):
-        assert first.leads()
+        assert first.holds_more_than_others()
     assert first._rows[16:].strip(b"\0") == b""  # two rows are used, not three

@@ -8,30 +8,32 @@ from types import SimpleNamespace
 import pytest
 from uvicorn import Config
 
-from gateway_project.serving.supervisor import Worker
+from gateway_project.serving.supervisor import WorkerProcess
 
 LONG = 30.0
 
 
 @pytest.fixture
-def silent(monkeypatch: pytest.MonkeyPatch) -> Worker:
+def silent(monkeypatch: pytest.MonkeyPatch) -> WorkerProcess:
     """A worker that lives and never answers."""
-    monkeypatch.setattr(Worker, "supervisor", None)
-    worker = Worker(Config("nothing:here"), [])
+    monkeypatch.setattr(WorkerProcess, "supervisor", None)
+    worker = WorkerProcess(Config("nothing:here"), [])
     worker.process = multiprocessing.get_context("spawn").Process(target=time.sleep, args=(60,))
     worker.process.start()
     return worker
 
 
-def test_a_worker_that_dies_while_it_is_asked_is_gone_at_once(silent: Worker) -> None:
+def test_a_worker_that_dies_while_it_is_asked_is_gone_at_once(silent: WorkerProcess) -> None:
     silent.process.kill()
     begun = time.monotonic()
     assert silent._healthcheck(LONG) is None
     assert time.monotonic() - begun < 5
 
 
-def test_a_signal_comes_before_the_answer(silent: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Worker, "supervisor", SimpleNamespace(signal_queue=[signal.SIGTERM]))
+def test_a_signal_comes_before_the_answer(
+    silent: WorkerProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(WorkerProcess, "supervisor", SimpleNamespace(signal_queue=[signal.SIGTERM]))
     begun = time.monotonic()
     # Not taken for dead, which would kill it without grace.
     assert silent._healthcheck(LONG) is True
@@ -39,12 +41,12 @@ def test_a_signal_comes_before_the_answer(silent: Worker, monkeypatch: pytest.Mo
     silent.process.kill()
 
 
-def test_a_worker_that_does_not_answer_in_time_is_given_up(silent: Worker) -> None:
+def test_a_worker_that_does_not_answer_in_time_is_given_up(silent: WorkerProcess) -> None:
     assert silent._healthcheck(0.5) is None
     silent.process.kill()
 
 
-def test_one_that_answers_is_well(silent: Worker) -> None:
+def test_one_that_answers_is_well(silent: WorkerProcess) -> None:
     silent.child_conn.send(True)
     assert silent._healthcheck(LONG) is True
     silent.process.kill()

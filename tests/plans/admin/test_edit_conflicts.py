@@ -10,7 +10,7 @@ from django.core import signing
 from django.test import Client
 from django.utils.html import strip_tags
 
-from plans.forms.edit_conflicts import SALT
+from plans.forms.edit_conflicts import SIGNING_SALT
 from plans.models import ModelPrice, Plan, Tenant
 from plans.services import issue_virtual_key
 from proxy.upstreams.services import put_route, put_upstream
@@ -245,7 +245,7 @@ def test_a_right_that_was_taken_away_does_not_come_back_with_another_s_page(
     address = f"/admin/auth/user/{cleo.pk}/change/"
     first, second = shown_values(ann.get(address)), shown_values(bob.get(address))
     assert "password" not in signing.loads(
-        second["opened_with"], salt=f"{SALT}:auth.User:{cleo.pk}"
+        second["opened_with"], salt=f"{SIGNING_SALT}:auth.User:{cleo.pk}"
     )
     assert ann.post(address, first | {"groups": [str(staff.pk)]}).status_code == 302
 

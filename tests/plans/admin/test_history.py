@@ -35,7 +35,7 @@ def plan(staff: Client) -> Plan:
 
 def told(plan: Any) -> list[tuple[str, str, Any, str | None]]:
     """Every note, the oldest first: kind, who, version, why."""
-    notes = records.notes_of(plan).order_by("history_id")
+    notes = records.get_row_history(plan).order_by("history_id")
     return [
         (note.history_type, note.actor, getattr(note, "version", None), note.history_change_reason)
         for note in notes
@@ -71,7 +71,7 @@ def test_every_road_is_noted_with_who_and_why_and_the_version_of_the_database(
         ("~", "Admin key test", 3, "Prices move."),
         ("~", "", 4, None),
     ]
-    assert records.notes_of(plan)[0].history_user is None
+    assert records.get_row_history(plan)[0].history_user is None
 
 
 def test_what_changes_nothing_is_not_noted(staff: Client, plan: Plan, platform: Manager) -> None:
@@ -84,8 +84,8 @@ def test_a_row_from_before_is_noted_as_it_was_first(platform: Manager) -> None:
     plan = services.create_plan(owner=None, body={"plan_name": "faq"})
     Plan.history.all().delete()
     platform.call("PATCH", f"{PLANS}/faq", {"cache": {"ttl": 30}})
-    assert told(plan) == [("+", "", 1, records.FIRST), ("~", "Admin key test", 2, None)]
-    assert records.notes_of(plan)[1].ttl == 3600
+    assert told(plan) == [("+", "", 1, records.INITIAL_REASON), ("~", "Admin key test", 2, None)]
+    assert records.get_row_history(plan)[1].ttl == 3600
 
 
 @pytest.mark.parametrize("reason", ["", " ", 7, None, "x" * 501, "a\0b", "two\nlines"])
@@ -100,7 +100,7 @@ def test_a_reason_is_a_line_of_text(platform: Manager, reason: Any) -> None:
 def test_no_secret_is_ever_noted(staff: Client) -> None:
     staff.post("/admin/proxy/upstream/add/", UPSTREAM | {"provider_key": "sk-canary"})
     key, _ = services.issue_virtual_key(tenant=Tenant.objects.create(slug="acme"), name="sdk")
-    services.revoke(key=key)
+    services.revoke_key(key=key)
     for model, secret in ((Upstream, "encrypted_key"), (VirtualKey, "digest")):
         assert secret not in {field.name for field in model.history.model._meta.get_fields()}
     assert [kind for kind, *_ in told(key)] == ["+", "~"]
@@ -126,9 +126,9 @@ def test_a_price_is_noted_once_somebody_changed_it_and_when_it_follows_the_list_
         "/admin/plans/modelprice/", {"action": "follow_published", "_selected_action": [row.pk]}
     )
     assert [(kind, who, why) for kind, who, _, why in told(row)] == [
-        ("+", "", records.FIRST),
+        ("+", "", records.INITIAL_REASON),
         ("~", "root", None),
-        ("~", "root", services.PUBLISHED),
+        ("~", "root", services.PUBLISHED_PRICES_REASON),
     ]
     shown = page(staff, f"/admin/plans/modelprice/{row.pk}/history/")
     assert "<del>0.15</del></td><td><ins>9</ins>" in shown
@@ -179,7 +179,7 @@ def test_what_was_done_besides_stands_in_the_history(staff: Client, plan: Plan) 
 
 def revert_path(row: Any, number: int = -1) -> str:
     """Of the first note."""
-    note = list(records.notes_of(row))[number]
+    note = list(records.get_row_history(row))[number]
     return f"/admin/{row._meta.app_label}/{row._meta.model_name}/{row.pk}/history/{note.history_id}/revert/"  # noqa: E501 -- no blank to break it at
 
 

@@ -63,7 +63,7 @@ def plans() -> list[Plan]:
 
 
 def settings_of(plan: Plan) -> tuple[Any, ...]:
-    found = plan.snapshot()
+    found = plan.build_snapshot()
     return plan.tenant_id, found.name, found.mode, found.compression, found.cache
 
 
@@ -86,7 +86,8 @@ def test_what_an_export_of_plans_gives_an_import_takes(
         == content.splitlines()[0]
     )
     assert (
-        records.notes_of(Plan.objects.get(name="faq"))[0].history_change_reason == "Imported: moved"
+        records.get_row_history(Plan.objects.get(name="faq"))[0].history_change_reason
+        == "Imported: moved"
     )
 
 
@@ -162,9 +163,9 @@ def test_no_cell_begins_a_formula(staff: Client, plans: list[Plan]) -> None:
     assert "'-acme" in cells
     assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@"))]
     for text in ("=1+1", "+1", "-1", "@x", "'x", "\tx", "''"):
-        line = files.to_csv(["a"], [{"a": text}])
+        line = files.rows_to_csv(["a"], [{"a": text}])
         assert line.splitlines()[1].strip('"').startswith("'")
-        assert files.from_csv(line.encode()) == [{"a": text}]
+        assert files.parse_csv_rows(line.encode()) == [{"a": text}]
 
 
 # Dry runs
@@ -331,7 +332,9 @@ def test_what_no_row_can_hold_is_told_and_no_fault(
 
 
 def test_a_whole_surrogate_pair_is_one_character(staff: Client) -> None:
-    found = files.from_json("prices", b'{"prices": [{"provider": "p", "model": "\\ud83d\\ude00"}]}')
+    found = files.parse_json_rows(
+        "prices", b'{"prices": [{"provider": "p", "model": "\\ud83d\\ude00"}]}'
+    )
     assert found == [{"provider": "p", "model": "\U0001f600"}]
 
 

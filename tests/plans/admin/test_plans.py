@@ -13,11 +13,11 @@ from django.test import Client
 from pytest_django import Settings
 
 from plans import keys, login_limits, selectors, services
-from plans.fields import NEEDS
+from plans.fields import FIELD_DEPENDENCIES
 from plans.models import AdminKey, ModelPrice, Plan, Tenant, VirtualKey
 from proxy.models import Route, Upstream
 from proxy.upstreams import encryption
-from proxy.upstreams.forms import KEY_DROPPED, NO_KEY
+from proxy.upstreams.forms import KEY_DROPPED_MESSAGE, NO_KEY_MESSAGE
 from proxy.upstreams.services import put_route, put_upstream
 from tests.support.events import make_event
 from tests.support.management import PLANS, Manager
@@ -111,8 +111,11 @@ def test_the_admin_answers_without_a_slash(client: Client) -> None:
 def test_a_plan_is_made_and_changed_and_its_version_grows(staff: Client) -> None:
     assert staff.post("/admin/plans/plan/add/", PLAN).status_code == 302
     plan = Plan.objects.get()
-    same = services.create_plan(owner=None, body={"plan_name": "as-over-the-api"}).snapshot()
-    assert (plan.snapshot().compression, plan.snapshot().cache) == (same.compression, same.cache)
+    same = services.create_plan(owner=None, body={"plan_name": "as-over-the-api"}).build_snapshot()
+    assert (plan.build_snapshot().compression, plan.build_snapshot().cache) == (
+        same.compression,
+        same.cache,
+    )
     change = f"/admin/plans/plan/{plan.pk}/change/"
     assert staff.post(change, PLAN | {"ttl": "60"}).status_code == 302
     assert staff.post(change, PLAN | {"ttl": "60"}).status_code == 302
@@ -126,13 +129,13 @@ def test_a_plan_is_made_and_changed_and_its_version_grows(staff: Client) -> None
 def test_halves_are_turned_off(staff: Client) -> None:
     body = PLAN | {"compression_engine": "", "backend": ""}
     assert staff.post("/admin/plans/plan/add/", body).status_code == 302
-    plan = Plan.objects.get().snapshot()
+    plan = Plan.objects.get().build_snapshot()
     assert plan.compression is None
     assert plan.cache
     assert plan.cache.backend is None
     body = {name: value for name, value in body.items() if name != "cache_enabled"}
     assert staff.post(f"/admin/plans/plan/{plan.id}/change/", body).status_code == 302
-    assert Plan.objects.get().snapshot().cache is None
+    assert Plan.objects.get().build_snapshot().cache is None
 
 
 @pytest.mark.parametrize(
@@ -173,7 +176,7 @@ def test_every_setting_stands_in_one_section_and_says_what_it_needs(staff: Clien
     form = reply.context["adminform"]
     shown = [name for section in form for line in section for name in line.fields]
     assert sorted(shown) == sorted([*form.form.fields, "version", "updated_at"])
-    for name, needs in NEEDS.items():
+    for name, needs in FIELD_DEPENDENCIES.items():
         for need in needs.split():
             other, _, value = need.partition("=")
             field = form.form.fields[other]
@@ -256,7 +259,7 @@ def test_a_key_is_shown_once_and_its_digest_never(staff: Client, kind: str) -> N
     row: Any = (VirtualKey if kind == "virtualkey" else AdminKey).objects.get()
     if kind == "virtualkey":
         assert row.routes == ["smart/balanced", "cheap"]
-        assert keys.well_formed(secret, keys.VIRTUAL)
+        assert keys.is_well_formed(secret, keys.VIRTUAL_KEY_KIND)
     else:
         assert Manager(secret).call("GET", PLANS).status_code == 200
     for page in (
@@ -297,9 +300,9 @@ def test_a_key_is_revoked_after_a_question(staff: Client) -> None:
     page = staff.post("/admin/plans/virtualkey/", selected).content.decode()
     assert "cannot be brought back" in page
     assert "not within 90 days" in page
-    assert selectors.live_keys()
+    assert selectors.load_live_keys()
     assert staff.post("/admin/plans/virtualkey/", selected | REVOKE).status_code == 302
-    assert selectors.live_keys() == {}
+    assert selectors.load_live_keys() == {}
     again = staff.post("/admin/plans/virtualkey/", selected, follow=True).content.decode()
     assert "revoked already" in again
 
@@ -326,19 +329,19 @@ def test_a_key_in_use_is_revoked_only_by_its_name(staff: Client) -> None:
             "/admin/plans/virtualkey/", selected | REVOKE | {f"name_{used.pk}": typed}
         )
         assert "as it stands above" in refused.content.decode()
-    assert len(selectors.live_keys()) == 2
+    assert len(selectors.load_live_keys()) == 2
     done = staff.post(
         "/admin/plans/virtualkey/",
         selected | REVOKE | {f"name_{used.pk}": "web widget"},
         follow=True,
     )
     assert "2 keys were revoked" in done.content.decode()
-    assert selectors.live_keys() == {}
+    assert selectors.load_live_keys() == {}
 
 
 def test_admin_keys_are_asked_about_without_figures(staff: Client) -> None:
     key = AdminKey(name="ci")
-    services.issue(key)
+    services.issue_key(key)
     selected = {"action": "revoke_keys", "_selected_action": [key.pk]}
     assert "Requests, 24 h" not in staff.post("/admin/plans/adminkey/", selected).content.decode()
     assert staff.post("/admin/plans/adminkey/", selected | REVOKE).status_code == 302
@@ -391,19 +394,19 @@ def test_a_refused_upstream_asks_for_its_key_again(staff: Client) -> None:
         "without_key": "on",
     }
     refused = staff.post(add, typed)
-    assert problems(refused)["provider_key"] == [KEY_DROPPED]
+    assert problems(refused)["provider_key"] == [KEY_DROPPED_MESSAGE]
     assert "sk-canary" not in refused.content.decode()
     assert not refused.context["adminform"].form["without_key"].value()
     allowed = UPSTREAM | {"base_url": "http://127.0.0.1:9000/v1", "allow_private": "on"}
-    assert problems(staff.post(add, allowed))["provider_key"] == [NO_KEY]
+    assert problems(staff.post(add, allowed))["provider_key"] == [NO_KEY_MESSAGE]
     assert not Upstream.objects.exists()
     assert staff.post(add, allowed | {"provider_key": "sk-canary"}).status_code == 302
-    assert encryption.open_sealed(Upstream.objects.get().encrypted_key) == "sk-canary"
+    assert encryption.decrypt(Upstream.objects.get().encrypted_key) == "sk-canary"
 
 
 def test_an_upstream_without_a_key_is_saved_only_when_that_is_said(staff: Client) -> None:
     add = "/admin/proxy/upstream/add/"
-    assert problems(staff.post(add, UPSTREAM))["provider_key"] == [NO_KEY]
+    assert problems(staff.post(add, UPSTREAM))["provider_key"] == [NO_KEY_MESSAGE]
     assert staff.post(add, UPSTREAM | {"without_key": "on"}).status_code == 302
     upstream = Upstream.objects.get()
     assert not upstream.encrypted_key
@@ -419,7 +422,7 @@ def test_a_provider_key_goes_in_and_never_comes_out(staff: Client) -> None:
         == 302
     )
     upstream = Upstream.objects.get()
-    assert encryption.open_sealed(upstream.encrypted_key) == "sk-canary"
+    assert encryption.decrypt(upstream.encrypted_key) == "sk-canary"
     change = f"/admin/proxy/upstream/{upstream.pk}/change/"
     for page in (change, "/admin/proxy/upstream/", f"/admin/proxy/upstream/{upstream.pk}/history/"):
         assert "sk-canary" not in staff.get(page).content.decode()
@@ -430,7 +433,7 @@ def test_a_provider_key_goes_in_and_never_comes_out(staff: Client) -> None:
         staff.post(change, UPSTREAM | {"read_timeout": "60", "provider_key": ""}).status_code == 302
     )
     upstream.refresh_from_db()
-    assert (encryption.open_sealed(upstream.encrypted_key), upstream.read_timeout) == (
+    assert (encryption.decrypt(upstream.encrypted_key), upstream.read_timeout) == (
         "sk-canary",
         60,
     )
@@ -528,7 +531,7 @@ def quick_hashes(settings: Settings) -> None:
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("quick_hashes")
 def test_one_address_may_not_try_name_after_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(login_limits, "ADDRESS_FAILURES", 8)
+    monkeypatch.setattr(login_limits, "MAX_ADDRESS_FAILURES", 8)
     statuses = [guess(f"name {number}", "192.0.2.1") for number in range(12)]
     assert (statuses[0], statuses[-1]) == (200, 429)
     assert guess("name 0", "192.0.2.2") == 200
@@ -540,7 +543,7 @@ def test_one_name_may_not_be_tried_from_address_after_address_and_its_owner_is_n
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """As whoever may write X-Forwarded-For does."""
-    monkeypatch.setattr(login_limits, "NAME_FAILURES", 8)
+    monkeypatch.setattr(login_limits, "MAX_NAME_FAILURES", 8)
     User.objects.create_superuser("root", password="the right one")
     right = {"username": "root", "password": "the right one"}
     assert Client().post("/admin/login/", right, REMOTE_ADDR="198.51.100.7").status_code == 302
@@ -563,12 +566,12 @@ def test_a_log_in_whose_next_is_refused_leads_to_a_page_there_is() -> None:
 
 
 def test_log_ins_take_turns_and_only_so_many_wait() -> None:
-    turns, running, most, turned_away = login_limits.Turns(waiting=2, seconds=10), 0, 0, 0
+    turns, running, most, turned_away = login_limits.LoginQueue(waiting=2, seconds=10), 0, 0, 0
     count, begun = threading.Lock(), threading.Event()
 
     def one() -> None:
         nonlocal running, most, turned_away
-        with turns.take() as mine:
+        with turns.acquire_turn() as mine:
             with count:
                 turned_away += not mine
                 running += mine
@@ -584,7 +587,7 @@ def test_log_ins_take_turns_and_only_so_many_wait() -> None:
         thread.join()
     assert most == 1
     assert turned_away == 5
-    with turns.take() as mine:
+    with turns.acquire_turn() as mine:
         assert mine
 
 
@@ -592,9 +595,9 @@ def test_log_ins_take_turns_and_only_so_many_wait() -> None:
 def test_too_many_log_ins_at_once_are_told_so(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    turns = login_limits.Turns(waiting=0)
-    monkeypatch.setattr(login_limits, "_turns", turns)
-    with turns.take():
+    turns = login_limits.LoginQueue(waiting=0)
+    monkeypatch.setattr(login_limits, "_login_queue", turns)
+    with turns.acquire_turn():
         reply = client.post("/admin/login/", {"username": "root", "password": "x"})
         assert (reply.status_code, reply["retry-after"]) == (503, "5")
         assert client.get("/admin/login/").status_code == 200

@@ -61,7 +61,7 @@ def test_a_virtual_key_does_not_open_the_management_api(acme: Tenant) -> None:
 
 def test_a_revoked_admin_key_is_refused_at_once(platform: Manager) -> None:
     assert platform.call("GET", PLANS).status_code == 200
-    services.revoke(key=AdminKey.objects.get())
+    services.revoke_key(key=AdminKey.objects.get())
     refused(platform.call("GET", PLANS), 401, code="invalid_api_key")
 
 

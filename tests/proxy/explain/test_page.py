@@ -55,9 +55,9 @@ def world() -> Iterator[World]:
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     asyncio.run_coroutine_threadsafe(ask(made, body(QUESTION)), loop).result(10)
-    bridge.attach(bridge.Bridge(loop, made.tools))
+    bridge.attach_bridge(bridge.LoopBridge(loop, made.tools))
     yield made
-    bridge.attach(None)
+    bridge.attach_bridge(None)
     loop.call_soon_threadsafe(loop.stop)
     thread.join(10)
     loop.close()

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from django.utils import timezone
 
-from proxy.feedback.service import forget_expired
+from proxy.feedback.service import delete_expired_evictions
 from proxy.models import EvictedAnswer, WrongAnswer
 from tests.support.gateways import PROMISED
 from tests.support.tenants import Both, ask, two_tenants
@@ -193,5 +193,5 @@ def test_what_could_not_be_put_back_any_more_is_removed() -> None:
             expires_at=expires_at,
         )
     with patch("proxy.feedback.service.connections"):  # the test's own connection stays
-        assert forget_expired() == 1
+        assert delete_expired_evictions() == 1
     assert [row.entry_id for row in said.evicted.all()] == ["kept"]

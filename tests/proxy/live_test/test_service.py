@@ -89,11 +89,11 @@ def test_a_route_that_is_not_there_is_refused_before_anything_is_sent(staff: htt
 def test_the_key_is_revoked_when_nobody_answers(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
     from plans import services
     from plans.models import Tenant
-    from proxy.live_test.service import Unreachable, trial
+    from proxy.live_test.service import GatewayUnreachable, run_live_test
 
     plan = services.create_plan(owner=None, body={"plan_name": "faq"})
-    with pytest.raises(Unreachable, match="cannot be reached"):
-        trial(
+    with pytest.raises(GatewayUnreachable, match="cannot be reached"):
+        run_live_test(
             plan=plan,
             tenant=Tenant.objects.create(slug="acme"),
             route="smart",

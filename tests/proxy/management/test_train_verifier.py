@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from django.core.management import CommandError, call_command
 
-from proxy.engines.verifiers.weights import ALONE, WITH_COSINE, learned
+from proxy.engines.verifiers.weights import EVIDENCE_CURVE, LOGIT_CURVE, load_learned_weights
 
 VERBS = (
     "book cancel change check close confirm find freeze order pay print renew "
@@ -78,9 +78,9 @@ def test_training_learns_and_says_what_from(data: Path, capsys: pytest.CaptureFi
     assert min(counts["tiny"][:3]) > 0
     assert 80 < len(np.load(data / "taught.npy")) < 80 + 480
     with np.load(out, allow_pickle=False) as arrays:
-        assert set(arrays.files) == set(learned())
+        assert set(arrays.files) == set(load_learned_weights())
         assert any(np.abs(arrays[name]).max() > 0 for name in arrays.files if name.endswith(".up"))
-        assert all(arrays[name][0] > 0 for name in (ALONE, WITH_COSINE))
+        assert all(arrays[name][0] > 0 for name in (LOGIT_CURVE, EVIDENCE_CURVE))
 
 
 def test_a_folder_without_data_is_refused_in_one_line(tmp_path: Path) -> None:

@@ -63,7 +63,9 @@ def test_it_shows_what_would_be_sent_and_why(
 ) -> None:
     found = seen(platform)
     cut = compress(
-        CHAT, Plan.objects.get().snapshot().compression or pytest.fail("off"), model="gpt-4o-mini"
+        CHAT,
+        Plan.objects.get().build_snapshot().compression or pytest.fail("off"),
+        model="gpt-4o-mini",
     )
     assert found["messages"] == cut.messages
     assert found["tokens"] == {"asked": cut.before, "sent": cut.after}
@@ -195,9 +197,9 @@ def bench() -> Iterator[PoolCompressor]:
     loop, pool = asyncio.new_event_loop(), PoolCompressor(deadline=30)
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
-    service.attach(service.Bench(loop, pool))
+    service.attach_workers(service.PreviewWorkers(loop, pool))
     yield pool
-    service.attach(None)
+    service.attach_workers(None)
     asyncio.run_coroutine_threadsafe(pool.close(), loop).result(10)
     # Pipes close in the loop, a step later.
     asyncio.run_coroutine_threadsafe(asyncio.sleep(0.1), loop).result(10)
@@ -211,7 +213,7 @@ def test_a_worker_sees_what_this_process_sees(
 ) -> None:
     by_worker = seen(platform)
     assert bench._workers[0].process is not None
-    service.attach(None)
+    service.attach_workers(None)
     assert by_worker == seen(platform)
 
 
@@ -219,7 +221,7 @@ def test_a_late_worker_is_shown_as_it_would_be_in_traffic(
     platform: Manager, plan: dict[str, Any], bench: PoolCompressor
 ) -> None:
     seen(platform)
-    bench._deadline = 0.0001
+    bench._job_timeout_seconds = 0.0001
     found = seen(platform)
     assert (found["engine"], found["note"]) == ("trim", "deadline")
     assert found["tokens"]["sent"] <= 1500
@@ -231,7 +233,7 @@ def test_an_engine_that_fails_and_trim_too_is_said(
     def broken(*arguments: Any, **more: Any) -> Any:
         raise ToolUnavailable("compressor", "MemoryError")
 
-    monkeypatch.setattr("proxy.preview.api.priced_preview", broken)
+    monkeypatch.setattr("proxy.preview.api.build_priced_preview", broken)
     message = refused(
         platform.call("POST", PREVIEW, {"messages": CHAT}), 503, code="preview_unavailable"
     )

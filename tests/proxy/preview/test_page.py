@@ -12,7 +12,7 @@ from django.test import Client
 from plans import services
 from plans.models import ModelPrice, Plan, Tenant
 from proxy.core.errors import ToolUnavailable
-from proxy.preview.form import EXAMPLES, LONGEST
+from proxy.preview.form import EXAMPLES, MAX_CHAT_LENGTH
 from proxy.upstreams.services import put_route, put_upstream
 
 pytestmark = pytest.mark.django_db
@@ -184,7 +184,7 @@ def test_the_empty_page_says_what_to_do(staff: Client, path: str) -> None:
         ({"chat_text": "hello"}, "lines that begin with User:"),
         ({"chat_text": "[{]"}, "not valid JSON"),
         ({"chat_text": '[{"role": "wizard"}]'}, "messages[0].role must be one of"),
-        ({"chat_text": "User: " + "x" * LONGEST}, "this page shows 400,000 at most"),
+        ({"chat_text": "User: " + "x" * MAX_CHAT_LENGTH}, "this page shows 400,000 at most"),
         ({"chat_text": "User: x", "max_input_tokens": "63"}, "greater than or equal to 64"),
         ({"chat_text": "User: x", "max_input_tokens": ""}, "This field is required"),
         ({"chat_text": "User: x", "engine": "bert"}, "not one of the available choices"),
@@ -235,7 +235,7 @@ def test_a_compressor_that_cannot_answer_is_said(
     def broken(*arguments: Any) -> Any:
         raise ToolUnavailable("compressor", "MemoryError")
 
-    monkeypatch.setattr("proxy.preview.page.priced_preview", broken)
+    monkeypatch.setattr("proxy.preview.page.build_priced_preview", broken)
     assert "cannot be compressed (MemoryError)" in shown(staff, path, example="moving")
 
 

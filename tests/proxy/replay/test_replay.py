@@ -20,11 +20,11 @@ from django.db import connection
 from plans import services
 from plans.models import Plan, Tenant
 from proxy.replay import service
-from proxy.replay.service import QUICK, ReplayUnavailable, trial
+from proxy.replay.service import MAX_INLINE_REQUESTS, ReplayUnavailable, replay_plan
 from stats.ledger import deletions, retention
-from stats.ledger.deletions import Filter
-from stats.ledger.fingerprints import INSERT_IMPRINTS
-from stats.ledger.retention import Keep
+from stats.ledger.deletions import EntryFilter
+from stats.ledger.fingerprints import INSERT_FINGERPRINTS_SQL
+from stats.ledger.retention import RetentionPolicy
 from stats.models.fingerprints import StoredImprint
 from tests.support.events import make_event
 from tests.support.gateways import Gateway, running_gateway
@@ -232,7 +232,7 @@ def imprint(*, at: datetime, **fields: Any) -> dict[str, Any]:
 
 def insert(*rows: dict[str, Any]) -> None:
     with connection.cursor() as cursor:
-        cursor.execute(INSERT_IMPRINTS.decode(), [orjson.dumps(rows)])
+        cursor.execute(INSERT_FINGERPRINTS_SQL.decode(), [orjson.dumps(rows)])
 
 
 @pytest.mark.django_db
@@ -241,7 +241,10 @@ def test_imprints_go_after_their_days_and_come_once() -> None:
     old, new = imprint(at=now - timedelta(days=9)), imprint(at=now - timedelta(days=2))
     insert(old, new)
     insert(new)
-    assert dict(retention.prune(Keep(imprints=7)))["imprint of a request"] == 1
+    assert (
+        dict(retention.prune_ledger(RetentionPolicy(fingerprint_days=7)))["imprint of a request"]
+        == 1
+    )
     assert [str(row.pk) for row in StoredImprint.objects.all()] == [new["event_id"]]
 
 
@@ -250,11 +253,11 @@ def test_what_is_erased_is_erased_here_too_also_when_it_comes_in_late() -> None:
     now = datetime.now(UTC)
     hers, his = imprint(at=now, end_user="a" * 64), imprint(at=now, end_user="b" * 64)
     insert(hers, his)
-    deletions.erase(Filter(tenant_id=1, end_user="a" * 64), by="somebody")
+    deletions.erase_entries(EntryFilter(tenant_id=1, end_user="a" * 64), by="somebody")
     late = imprint(at=now - timedelta(seconds=5), end_user="a" * 64)
     insert(late)
     assert [str(row.pk) for row in StoredImprint.objects.all()] == [his["event_id"]]
-    deletions.erase(Filter(entry_id=his["asked"] + "0" * 32), by="somebody")
+    deletions.erase_entries(EntryFilter(entry_id=his["asked"] + "0" * 32), by="somebody")
     assert not StoredImprint.objects.exists()
 
 
@@ -310,30 +313,30 @@ def recorded(number: int) -> Plan:
 
 @pytest.mark.django_db
 def test_many_requests_are_replayed_by_a_process_of_their_own() -> None:
-    plan = recorded(QUICK + 100)
-    draft = services.draft_of(plan)
+    plan = recorded(MAX_INLINE_REQUESTS + 100)
+    draft = services.build_draft(plan)
     assert draft.cache is not None
-    found = trial(plan, draft, None).found
+    found = replay_plan(plan, draft, None).result
     assert found.now == found.then
     assert (found.requests, found.now.exact, found.now.saved) == (
-        QUICK + 100,
-        QUICK / 2 + 50,
-        Decimal("0.01") * (QUICK // 2 + 50),
+        MAX_INLINE_REQUESTS + 100,
+        MAX_INLINE_REQUESTS / 2 + 50,
+        Decimal("0.01") * (MAX_INLINE_REQUESTS // 2 + 50),
     )
-    none = trial(plan, replace(draft, cache=None), None).found
+    none = replay_plan(plan, replace(draft, cache=None), None).result
     assert (none.then.exact, none.lost, none.then.paid) == (
         0,
-        QUICK / 2 + 50,
-        Decimal("0.01") * (QUICK + 100),
+        MAX_INLINE_REQUESTS / 2 + 50,
+        Decimal("0.01") * (MAX_INLINE_REQUESTS + 100),
     )
 
 
 @pytest.mark.django_db
 def test_what_takes_too_long_is_ended_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    plan = recorded(QUICK + 1)
-    monkeypatch.setattr(service, "PATIENCE", 0.001)
+    plan = recorded(MAX_INLINE_REQUESTS + 1)
+    monkeypatch.setattr(service, "REPLAY_TIMEOUT_SECONDS", 0.001)
     with pytest.raises(ReplayUnavailable, match="could not be replayed"):
-        trial(plan, services.draft_of(plan), None)
+        replay_plan(plan, services.build_draft(plan), None)
 
 
 @pytest.mark.django_db
@@ -353,5 +356,9 @@ def test_a_tenant_sees_its_own_requests_under_a_plan_of_the_platform_s() -> None
                 tenant_id=tenant.pk,
             )
         )
-    draft = services.draft_of(plan)
-    assert [trial(plan, draft, owner).found.requests for owner in (ours, theirs, None)] == [1, 2, 3]
+    draft = services.build_draft(plan)
+    assert [replay_plan(plan, draft, owner).result.requests for owner in (ours, theirs, None)] == [
+        1,
+        2,
+        3,
+    ]

@@ -46,7 +46,13 @@ class Work:
             raise error
 
     def task(self, **fields: float | asyncio.Event) -> PeriodicTask:
-        return PeriodicTask(name="work", every=0.01, failing="work waits", work=self.turn, **fields)  # type: ignore[arg-type]
+        return PeriodicTask(
+            name="work",
+            interval_seconds=0.01,
+            failure_message="work waits",
+            work=self.turn,
+            **fields,  # type: ignore[arg-type]
+        )
 
 
 async def test_an_error_is_logged_once_tried_again_and_its_end_is_told(
@@ -77,7 +83,7 @@ async def test_a_mistake_of_ours_is_logged_with_its_traceback_and_ends_nothing(
 
 async def test_the_pause_doubles_while_turns_fail() -> None:
     work = Work(*[OSError()] * 5)
-    async with running(work.task(longest=0.08)):
+    async with running(work.task(max_interval_seconds=0.08)):
         await until(lambda: len(work.times) >= 7)
     pauses = [after - before for before, after in zip(work.times, work.times[1:], strict=False)]
     assert all(
@@ -89,7 +95,14 @@ async def test_the_pause_doubles_while_turns_fail() -> None:
 async def test_the_first_turn_waits_and_a_wake_ends_a_pause() -> None:
     work, wake = Work(), asyncio.Event()
     begun = time.monotonic()
-    task = PeriodicTask(name="work", first=0.1, every=60, work=work.turn, wake=wake, failing="x")
+    task = PeriodicTask(
+        name="work",
+        first_delay_seconds=0.1,
+        interval_seconds=60,
+        work=work.turn,
+        wake_event=wake,
+        failure_message="x",
+    )
     async with running(task):
         await until(lambda: len(work.times) == 1)
         assert work.times[0] - begun >= 0.1
@@ -112,7 +125,9 @@ async def test_a_thread_is_told_that_the_worker_stops_and_holds_nobody_up() -> N
         assert stopping.wait(20)
         ended.set()
 
-    async with running(PeriodicTask(name="wait", every=0.01, thread=wait, failing="x")):
+    async with running(
+        PeriodicTask(name="wait", interval_seconds=0.01, thread=wait, failure_message="x")
+    ):
         await until(begun.is_set)
         stopped = time.monotonic()
     assert time.monotonic() - stopped < 1
@@ -134,7 +149,9 @@ async def test_two_workers_never_work_at_once_and_the_next_leads_when_one_is_kil
             stopping.wait(0.02)
             at_work.discard(name)
 
-        return PeriodicTask(name=name, every=0.01, thread=turn, leader=LOCK, failing="x")
+        return PeriodicTask(
+            name=name, interval_seconds=0.01, thread=turn, leader_lock=LOCK, failure_message="x"
+        )
 
     with psycopg.connect(database_url) as killed:
         killed.execute("SELECT pg_try_advisory_xact_lock(%s)", (LOCK,))
@@ -149,6 +166,8 @@ async def test_two_workers_never_work_at_once_and_the_next_leads_when_one_is_kil
 
 def test_a_task_is_either_a_coroutine_or_a_thread_and_only_a_thread_may_lead() -> None:
     with pytest.raises(ValueError, match="either"):
-        PeriodicTask(name="x", every=1, failing="x")
+        PeriodicTask(name="x", interval_seconds=1, failure_message="x")
     with pytest.raises(ValueError, match="thread"):
-        PeriodicTask(name="x", every=1, failing="x", work=Work().turn, leader=LOCK)
+        PeriodicTask(
+            name="x", interval_seconds=1, failure_message="x", work=Work().turn, leader_lock=LOCK
+        )

@@ -26,9 +26,9 @@ from proxy.engines.embedders.onnx import OnnxEmbedder
 from proxy.engines.semantic.pgvector import PgvectorCache
 from proxy.engines.semantic.qdrant import QdrantCache
 from proxy.engines.semantic.redis import RedisSearchCache
-from proxy.runtime.worker import open_embedder, open_semantic
-from proxy.sealer import sealer
-from stats.database import conninfo
+from proxy.runtime.worker import open_embedder, open_semantic_caches
+from proxy.sealer import get_sealer
+from stats.database import build_conninfo
 from tests.support.backends import AnyCache
 from tests.support.entries import decode, encode, envelope
 from tests.support.servers import QdrantServer
@@ -55,11 +55,11 @@ def stores(settings: Any, tmp_path: Path) -> Iterator[Any]:
 
 def _former(settings: Any) -> dict[str, AnyCache]:
     return {
-        "pgvector_semantic": PgvectorCache(conninfo(), FORMER, 8, timeout=2),
+        "pgvector_semantic": PgvectorCache(build_conninfo(), FORMER, 8, timeout=2),
         "redis_semantic": RedisSearchCache(
             settings.REDIS_SEMANTIC_URL, FORMER, 8, prefix=settings.INSTANCE, timeout=2
         ),
-        "qdrant_semantic": QdrantCache.on(
+        "qdrant_semantic": QdrantCache.from_url(
             settings.QDRANT_URL, "", FORMER, 8, prefix=settings.INSTANCE, timeout=2
         ),
     }
@@ -91,7 +91,7 @@ async def _fill(
                         bucket=instance,
                         question=question,
                     ),
-                    sealer(),
+                    get_sealer(),
                 ),
                 created_at=now,
                 expires_at=now + 60,
@@ -102,14 +102,14 @@ async def _fill(
 
 def _empty() -> None:
     """The table, which other tests fill too."""
-    with psycopg.connect(conninfo(), autocommit=True) as connection:
+    with psycopg.connect(build_conninfo(), autocommit=True) as connection:
         connection.execute("DELETE FROM proxy_semanticentry")
 
 
 async def _asked(bucket: str, question: str) -> dict[str, list[Candidate]]:
     """What each backend finds with the embedder of the settings."""
     embedder = open_embedder()
-    backends = open_semantic(embedder, timeout=2.0)
+    backends = open_semantic_caches(embedder, timeout=2.0)
     vector = await embedder.embed(question)
     found = {
         name: await cache.find_nearest(bucket, vector, floor=0.9, limit=5)
@@ -136,7 +136,8 @@ def test_entries_of_a_former_embedder_are_found_again(stores: QdrantServer, sett
     for question in QUESTIONS:
         for found in asyncio.run(_asked(settings.INSTANCE, question)).values():
             assert [
-                (one.question, decode(one.envelope, sealer()).question, one.scope) for one in found
+                (one.question, decode(one.envelope, get_sealer()).question, one.scope)
+                for one in found
             ] == [(question, question, "s")]
     assert reembed().count("0 moved\n") == 3
 
@@ -165,7 +166,7 @@ def test_a_chat_is_found_by_its_window_again(stores: QdrantServer, settings: Any
 
 
 def test_what_was_not_sealed_by_us_is_passed_over(stores: QdrantServer, settings: Any) -> None:
-    with psycopg.connect(conninfo(), autocommit=True) as connection:
+    with psycopg.connect(build_conninfo(), autocommit=True) as connection:
         connection.execute(
             "UPDATE proxy_semanticentry SET envelope = 'planted'::bytea WHERE question = %s",
             (QUESTIONS[0],),

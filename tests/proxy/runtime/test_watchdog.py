@@ -10,7 +10,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from proxy.pipeline.stages import cache_scope
-from proxy.runtime.watchdog import OUTSIDE, Place, Watchdog, place_of
+from proxy.runtime.watchdog import OUTSIDE_STAGE, StallLocation, Watchdog, find_location
 from tests.support.fakes import World, ask, body
 from tests.support.gateways import Gateway
 
@@ -55,12 +55,12 @@ async def test_short_turns_are_not_told(caplog: pytest.LogCaptureFixture) -> Non
     assert [
         record
         for record in caplog.records
-        if "held up" in record.getMessage() and OUTSIDE not in record.getMessage()
+        if "held up" in record.getMessage() and OUTSIDE_STAGE not in record.getMessage()
     ] == []
 
 
 def test_no_stack_of_ours_is_outside() -> None:
-    assert place_of(None) == Place(OUTSIDE, OUTSIDE)
+    assert find_location(None) == StallLocation(OUTSIDE_STAGE, OUTSIDE_STAGE)
 
 
 def test_every_worker_watches_itself(gateway: Gateway) -> None:

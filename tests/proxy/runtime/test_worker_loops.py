@@ -17,42 +17,42 @@ PACKAGES = ("gateway_project", "plans", "proxy", "stats")
 # Loops of a worker that are no periodic task, as each turn lasts as long as its connection; and by
 # which function in the worker's list they run.
 LISTENERS = {
-    "proxy.engines.exact.invalidations:Changes.run": "proxy.engines.exact.invalidations:Changes.run",
-    "proxy.engines.exact.invalidations:Changes._listen": "proxy.engines.exact.invalidations:Changes.run",
-    "proxy.engines.coalescing.channel:Talk.listen": "proxy.engines.coalescing.redis:RedisLeases.listen",
-    "proxy.runtime.config_source:DatabaseSource.listen": "proxy.runtime.config_source:DatabaseSource.listen",
+    "proxy.engines.exact.invalidations:KeyInvalidations.listen": "proxy.engines.exact.invalidations:KeyInvalidations.listen",
+    "proxy.engines.exact.invalidations:KeyInvalidations._track_keys": "proxy.engines.exact.invalidations:KeyInvalidations.listen",
+    "proxy.engines.coalescing.channel:FlightChannel.listen": "proxy.engines.coalescing.redis:RedisLeases.listen",
+    "proxy.runtime.config_source:DatabaseConfigSource.listen_for_changes": "proxy.runtime.config_source:DatabaseConfigSource.listen_for_changes",
 }
 # Loops that end by themselves or belong to something that does, and the two that cannot be in the
 # list.
 NOT_PERIODIC = {
     "gateway_project.embedded.processes:end_orphan": "ends with a process",
-    "gateway_project.embedded.processes:wait_ready": "ends when a service answers",
-    "gateway_project.embedded.supervisor:keep": (
+    "gateway_project.embedded.processes:wait_until_ready": "ends when a service answers",
+    "gateway_project.embedded.supervisor:run_until_unused": (
         "the supervisor of the embedded services, a process of its own"
     ),
-    "gateway_project.embedded.lease:_wait_for": "ends when a service answers",
-    "gateway_project.embedded.lease:release": "ends with a process",
-    "gateway_project.embedded.file_locks:take": "ends when a lock is free",
-    "proxy.core.event_loop:fairly": "ends with the work that it gives turns to",
-    "proxy.core.flights:Flight.batches": "ends with an answer",
-    "proxy.core.flights:Flight.empty": "ends with its readers",
-    "proxy.core.flights:Flight.heard": "ends with an answer",
-    "proxy.engines.compressors.pool:PoolCompressor._prepare": "supervises a process until it answers",
-    "proxy.endpoints.feedback:_recorded": "ends with a call",
-    "proxy.runtime.periodic_task:PeriodicTask._repeat": "the loop that all periodic tasks share",
-    "proxy.pipeline.stages.coalesce:join": "ends with a call",
-    "proxy.runtime.worker:Running._settle": "ends with the last requests of a worker that stops",
-    "proxy.live_test.service:_until_known": "ends with a call",
-    "proxy.runtime.watchdog:Watchdog._watch": "a thread beside the event loop, which it watches",
-    "stats.dashboard.consumers:Live._beat": "ends with a browser's socket",
-    "stats.ledger.deletions:pending": "ends with a call",
+    "gateway_project.embedded.lease:_wait_for_ready_file": "ends when a service answers",
+    "gateway_project.embedded.lease:release_lease": "ends with a process",
+    "gateway_project.embedded.file_locks:acquire_lock": "ends when a lock is free",
+    "proxy.core.event_loop:wait_loop_time": "ends with the work that it gives turns to",
+    "proxy.core.flights:Flight.iter_batches": "ends with an answer",
+    "proxy.core.flights:Flight.wait_until_empty": "ends with its readers",
+    "proxy.core.flights:Flight.wait": "ends with an answer",
+    "proxy.engines.compressors.pool:PoolCompressor._prepare_worker": "supervises a process until it answers",
+    "proxy.endpoints.feedback:_wait_for_event": "ends with a call",
+    "proxy.runtime.periodic_task:PeriodicTask._repeat_turns": "the loop that all periodic tasks share",
+    "proxy.pipeline.stages.coalesce:join_flight": "ends with a call",
+    "proxy.runtime.worker:Worker._wait_for_requests": "ends with the last requests of a worker that stops",
+    "proxy.live_test.service:_retry_until_known": "ends with a call",
+    "proxy.runtime.watchdog:Watchdog._watch_loop": "a thread beside the event loop, which it watches",
+    "stats.dashboard.consumers:DashboardConsumer._send_heartbeats": "ends with a browser's socket",
+    "stats.ledger.deletions:wait_until_removed": "ends with a call",
     "stats.ledger.flusher:Flusher.close": "ends with a worker",
-    "stats.live:_tell": "ends when there is nothing to tell",
+    "stats.live:_broadcast_changes": "ends when there is nothing to tell",
 }
 PROGRAM = """
 import asyncio, json, django
 django.setup()
-from proxy.runtime.worker import open_toolbox
+from proxy.runtime.worker import start_worker
 
 def place(loop):
     function = getattr(loop, "work", None) or getattr(loop, "thread", None) or loop.run
@@ -60,7 +60,7 @@ def place(loop):
     return f"{function.__module__}:{function.__qualname__}"
 
 async def main():
-    running = await open_toolbox()
+    running = await start_worker()
     await asyncio.sleep(1)
     alive = {task.get_name() for task in running.tasks if not task.done()}
     print("ALIVE", json.dumps([place(loop) for loop in running.loops if loop.name in alive]))

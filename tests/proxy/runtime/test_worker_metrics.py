@@ -12,12 +12,12 @@ from proxy.core.circuit_breaker import CircuitBreaker
 from proxy.core.errors import ToolUnavailable
 from proxy.core.request_ids import new_request_id
 from proxy.runtime.periodic_task import PeriodicTask
-from proxy.runtime.worker_metrics import BEAT, Pulse, Traffic
-from stats.ledger.backlog import standing
+from proxy.runtime.worker_metrics import HEARTBEAT_SECONDS, InFlight, WorkerMetrics
+from stats.ledger.backlog import measure_backlog
 from stats.models.requests import UpstreamAttempt
 from stats.models.rollups import Unfolded
 from stats.monitoring import gauges, upstream_metrics
-from stats.monitoring.upstream_metrics import result_of
+from stats.monitoring.upstream_metrics import classify_result
 from tests.support.events import make_event
 from tests.support.fakes import World
 
@@ -35,19 +35,25 @@ def value(name: str, **labels: str) -> float:
 
 @pytest.mark.django_db
 async def test_a_worker_tells_of_its_loop_its_tools_and_its_traffic() -> None:
-    world, traffic = World(), Traffic(now=3)
+    world, traffic = World(), InFlight(request_count=3)
     source: Any = Configured(world, 7.0)
     before = (
         value("tokenthrift_compressor_restarts_total"),
         value("tokenthrift_event_loop_lag_seconds_count"),
     )
-    pulse = Pulse(world.tools, traffic, source, restarts=lambda: 2)
+    pulse = WorkerMetrics(world.tools, traffic, source, restarts=lambda: 2)
     broken = world.tools.breakers["redis_semantic"]
     broken.record_failure("gone")
     broken.record_failure("gone")
     broken.late_calls = 5
-    pulse.announce("9.9")
-    beats = PeriodicTask(name="beats", first=BEAT, every=BEAT, work=pulse.turn, failing="no beat")
+    pulse.report_build("9.9")
+    beats = PeriodicTask(
+        name="beats",
+        first_delay_seconds=HEARTBEAT_SECONDS,
+        interval_seconds=HEARTBEAT_SECONDS,
+        work=pulse.turn,
+        failure_message="no beat",
+    )
     task = asyncio.create_task(beats.run())
     await asyncio.sleep(0.35)
     time.sleep(0.3)  # noqa: ASYNC251 -- the loop is held up on purpose
@@ -92,20 +98,20 @@ async def test_a_breaker_counts_what_was_late_and_nothing_else() -> None:
 
 @pytest.mark.django_db
 def test_the_ledger_s_standing_is_the_oldest_note_and_the_calls_nobody_settled() -> None:
-    assert standing().fold_lag == 0
+    assert measure_backlog().rollup_lag_seconds == 0
     old, new = (
         uuid.UUID(int=(int((time.time() - 90) * 1000) << 80) | 1),
         uuid.UUID(new_request_id()),
     )
     Unfolded.objects.create(events=[new, old])
     Unfolded.objects.create(events=[new])
-    before = standing().unknown
+    before = measure_backlog().unknown_calls
     UpstreamAttempt.objects.create(
         event_id=uuid.uuid4(), at="2026-01-01T00:00:00Z", worker="1-gone", upstream="u", model="m"
     )
-    found = standing()
-    assert 90 <= found.fold_lag < 95
-    assert found.unknown == before + 1
+    found = measure_backlog()
+    assert 90 <= found.rollup_lag_seconds < 95
+    assert found.unknown_calls == before + 1
 
 
 @pytest.mark.parametrize(
@@ -131,12 +137,12 @@ def test_the_ledger_s_standing_is_the_oldest_note_and_the_calls_nobody_settled()
     ],
 )
 def test_a_call_to_a_provider_has_one_result(said: dict[str, Any], result: str) -> None:
-    assert result_of(make_event(**said)) == result
-    assert result in upstream_metrics.RESULTS
+    assert classify_result(make_event(**said)) == result
+    assert result in upstream_metrics.UPSTREAM_RESULTS
 
 
 def test_a_compression_that_trim_stood_in_for_is_counted_by_its_reason() -> None:
     before = value("tokenthrift_compression_degraded_total", reason="deadline")
-    upstream_metrics.degraded("deadline, unknown-model-counted-by-o200k")
-    upstream_metrics.degraded("over-budget")
+    upstream_metrics.count_degradation("deadline, unknown-model-counted-by-o200k")
+    upstream_metrics.count_degradation("over-budget")
     assert value("tokenthrift_compression_degraded_total", reason="deadline") - before == 1

@@ -48,7 +48,7 @@ def desk() -> Plan:
 
 
 def key_of(tenant: Tenant, settings: Any) -> str:
-    made = keys.make(keys.ADMIN, pepper=settings.KEY_PEPPER)
+    made = keys.generate_key(keys.ADMIN_KEY_KIND, pepper=settings.KEY_PEPPER)
     AdminKey.objects.create(name="theirs", prefix=made.prefix, digest=made.digest, tenant=tenant)
     return made.secret
 
@@ -151,7 +151,7 @@ def test_the_sums_are_those_of_the_events_to_the_last_digit(ask: Ask, desk: Plan
     body = ask("desk")
     assert Decimal(body["detail"]["cost_usd"]["would"]) == sum(row.would_cost or 0 for row in rows)
     assert body["tokens_saved"] == sum(event.tokens_saved for event in events)
-    assert all(event.counts for event in events)
+    assert all(event.is_counted for event in events)
 
 
 def test_a_saving_may_be_negative(ask: Ask, desk: Plan) -> None:

@@ -13,7 +13,7 @@ from django.core.management.base import CommandError
 from django.test import Client
 
 from plans.models import Plan, Tenant
-from stats.dashboard.charts import intervals, share_bar
+from stats.dashboard.charts import build_rate_intervals, build_share_bar
 from stats.formatting import ago, count, percent, usd
 from stats.models.requests import DeadLetter, RequestEvent, SpoolCursor, UpstreamAttempt
 from tests.stats.api.test_stats import hit
@@ -385,13 +385,16 @@ def test_figures_read_well() -> None:
 
 def test_bars_fill_their_box_and_no_more() -> None:
     assert sum(
-        float(piece.width) for piece in share_bar([("x", "x", 1), ("y", "y", 2), ("z", "z", 0)])
+        float(piece.width)
+        for piece in build_share_bar([("x", "x", 1), ("y", "y", 2), ("z", "z", 0)])
     ) == pytest.approx(100, abs=0.01)
-    assert share_bar([("x", "x", 0)]) == ()
+    assert build_share_bar([("x", "x", 0)]) == ()
 
 
 def test_intervals_share_one_scale_that_holds_every_limit_and_rate() -> None:
-    (sure, unsure), end = intervals([(0.001, 0.002, 0.004, 0.01), (0.0, None, 1.0, 0.02)])
+    (sure, unsure), end = build_rate_intervals(
+        [(0.001, 0.002, 0.004, 0.01), (0.0, None, 1.0, 0.02)]
+    )
     assert end == 0.04
     assert [sure.low, sure.width, sure.rate, sure.limit] == ["2.50", "7.50", "5.00", "25.00"]
     assert [unsure.low, unsure.width, unsure.rate, unsure.limit] == ["0.00", "100.00", "", "50.00"]

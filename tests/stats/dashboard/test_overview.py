@@ -104,7 +104,7 @@ def test_a_service_that_is_away_is_named_and_until_when_figures_are_complete(
     async def report() -> tuple[bool, dict[str, object]]:
         return True, {"redis": "unreachable", "database": "ok", "spool_lag_seconds": 90.0}
 
-    monkeypatch.setattr(health, "report", report)
+    monkeypatch.setattr(health, "build_report", report)
     store(hit("exact", plan_id=desk.pk))
     text = page(staff)
     assert "Redis does not answer: requests go straight to the provider." in text
@@ -259,7 +259,7 @@ def test_a_tenants_person_does_not_see_what_others_samples_said(
         *(make_event(**sample, tenant_id=acme.pk + 1) for _ in range(5)),
     )
     shown = {
-        budget.plan.pk: budget.found.samples
+        budget.plan.pk: budget.estimate.samples
         for budget, _ in of_acme.get("/dashboard/").context["budgets"]
     }
     assert shown == {own.pk: 0, shared.pk: 1}
@@ -340,7 +340,7 @@ def test_requests_are_paged_without_gap_or_repeat(staff: Client, desk: Plan) -> 
     for _ in range(3):
         found = staff.get(f"/dashboard/requests?range=7d&before={before}").context["page"]
         seen += [row.event_id for row in found.rows]
-        before = found.older
+        before = found.older_cursor
     assert before == ""
     assert len(seen) == len(set(seen)) == RequestEvent.objects.count() == 120
 
@@ -355,12 +355,12 @@ def test_requests_are_filtered_and_rare_ones_looked_for_so_far(
         )
     )
     assert len(staff.get("/dashboard/requests?tier=exact").context["page"].rows) == 1
-    monkeypatch.setattr("stats.reports.requests.LOOKED", 5)
+    monkeypatch.setattr("stats.reports.requests.MAX_SEARCHED_ROWS", 5)
     found = staff.get("/dashboard/requests?range=24h&tier=exact").context["page"]
-    assert (found.rows, found.searched) == ([], True)
-    further = staff.get(f"/dashboard/requests?range=24h&tier=exact&before={found.older}").context[
-        "page"
-    ]
+    assert (found.rows, found.is_search_limited) == ([], True)
+    further = staff.get(
+        f"/dashboard/requests?range=24h&tier=exact&before={found.older_cursor}"
+    ).context["page"]
     assert len(further.rows) == 1
 
 

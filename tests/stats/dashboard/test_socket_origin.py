@@ -3,7 +3,7 @@
 import pytest
 from pytest_django import Settings
 
-from stats.dashboard.socket_origin import is_own
+from stats.dashboard.socket_origin import is_own_origin
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +26,7 @@ def hosts(settings: Settings) -> None:
     ],
 )
 def test_pages_of_ours_open_it(origin: str, host: str) -> None:
-    assert is_own(origin, host)
+    assert is_own_origin(origin, host)
 
 
 @pytest.mark.parametrize(
@@ -51,4 +51,4 @@ def test_pages_of_ours_open_it(origin: str, host: str) -> None:
     ],
 )
 def test_other_pages_do_not(origin: str, host: str) -> None:
-    assert not is_own(origin, host)
+    assert not is_own_origin(origin, host)

@@ -15,9 +15,9 @@ from proxy.core.request_ids import new_request_id
 from stats.ledger import partitions
 from stats.models.requests import RequestEvent
 from stats.models.rollups import Rollup, Unfolded
-from stats.reports.rollup_query import Wanted
-from stats.reports.totals import totals
-from stats.request_ids import first_id, made
+from stats.reports.rollup_query import RollupQuery
+from stats.reports.totals import compute_totals
+from stats.request_ids import build_time_conditions, first_id
 from tests.support.events import id_at, make_event
 from tests.support.recorded import store
 
@@ -33,9 +33,11 @@ def rows_in(name: str) -> int:
 
 def parts_read(start: datetime, end: datetime) -> set[str]:
     """The parts that PostgreSQL plans to look into."""
-    plan = json.dumps(json.loads(Wanted(start=start, end=end).events().explain(format="json")))
-    return {part.name for part in partitions.parts() if f'"{part.name}"' in plan} | (
-        {partitions.REST} if partitions.REST in plan else set()
+    plan = json.dumps(
+        json.loads(RollupQuery(start=start, end=end).query_events().explain(format="json"))
+    )
+    return {part.name for part in partitions.list_partitions() if f'"{part.name}"' in plan} | (
+        {partitions.REST_TABLE} if partitions.REST_TABLE in plan else set()
     )
 
 
@@ -46,7 +48,7 @@ def test_an_id_lies_in_the_bounds_of_its_time(milliseconds: int) -> None:
     assert (
         first_id(at - timedelta(milliseconds=1)) <= own < first_id(at + timedelta(milliseconds=2))
     )
-    bounds = made(at, at + timedelta(milliseconds=2))
+    bounds = build_time_conditions(at, at + timedelta(milliseconds=2))
     assert bounds["event_id__gte"] <= own < bounds["event_id__lt"]
 
 
@@ -69,22 +71,23 @@ def test_ids_of_the_gateway_are_made_at_their_time() -> None:
     ],
 )
 def test_months_follow_each_other(at: str, later: int, expected: str) -> None:
-    assert (
-        f"{partitions.month(datetime.fromisoformat(at).replace(tzinfo=UTC), later=later):%Y-%m-%d}"
-        == expected
-    )
+    start = partitions.find_month_start(datetime.fromisoformat(at).replace(tzinfo=UTC), later=later)
+    assert f"{start:%Y-%m-%d}" == expected
 
 
 @pytest.mark.django_db
 def test_this_month_and_those_to_come_have_parts() -> None:
     now = datetime.now(UTC)
     store(make_event(at=now.timestamp()))
-    assert rows_in(f"{partitions.PARENT}_{now:y%Ym%m}") == 1
+    assert rows_in(f"{partitions.PARENT_TABLE}_{now:y%Ym%m}") == 1
     assert all(
-        any(part.holds(partitions.month(now, later=later)) for part in partitions.parts())
-        for later in range(partitions.AHEAD + 1)
+        any(
+            part.contains_time(partitions.find_month_start(now, later=later))
+            for part in partitions.list_partitions()
+        )
+        for later in range(partitions.MONTHS_AHEAD + 1)
     )
-    assert partitions.make(now) == []
+    assert partitions.make_partitions(now) == []
 
 
 @pytest.mark.django_db
@@ -99,57 +102,61 @@ def test_a_month_without_a_part_is_recorded_and_moves_when_it_has_one() -> None:
         )
     ]
     store(*events, *events)
-    assert rows_in(partitions.REST) == 4
-    assert partitions.make(MAY, months=1) == [f"{partitions.PARENT}_y2025m05"]
-    assert (rows_in(partitions.REST), rows_in(f"{partitions.PARENT}_y2025m05")) == (2, 2)
+    assert rows_in(partitions.REST_TABLE) == 4
+    assert partitions.make_partitions(MAY, months=1) == [f"{partitions.PARENT_TABLE}_y2025m05"]
+    assert (rows_in(partitions.REST_TABLE), rows_in(f"{partitions.PARENT_TABLE}_y2025m05")) == (
+        2,
+        2,
+    )
     store(*events)  # again: they are there already, wherever that is
     assert RequestEvent.objects.count() == 4
-    assert totals(Wanted()).requests == 4
+    assert compute_totals(RollupQuery()).requests == 4
 
 
 @pytest.mark.django_db
 def test_a_query_that_names_a_time_looks_into_its_months_alone() -> None:
-    partitions.make(MAY, months=3)
+    partitions.make_partitions(MAY, months=3)
     assert parts_read(MAY + timedelta(days=2), JUNE - timedelta(days=2)) == {
-        f"{partitions.PARENT}_y2025m05"
+        f"{partitions.PARENT_TABLE}_y2025m05"
     }
-    both = {f"{partitions.PARENT}_y2025m05", f"{partitions.PARENT}_y2025m06"}
+    both = {f"{partitions.PARENT_TABLE}_y2025m05", f"{partitions.PARENT_TABLE}_y2025m06"}
     assert parts_read(JUNE - timedelta(days=1), JUNE + timedelta(days=1)) == both
 
 
 @pytest.mark.django_db
 def test_a_month_goes_in_one_piece_and_totals_stay() -> None:
-    (name,) = partitions.make(MAY, months=1)
-    (part,) = [each for each in partitions.parts() if each.name == name]
+    (name,) = partitions.make_partitions(MAY, months=1)
+    (part,) = [each for each in partitions.list_partitions() if each.name == name]
     store(
         *(make_event(at=(MAY + timedelta(days=day)).timestamp()) for day in range(30)),
         make_event(at=JUNE.timestamp()),
     )
-    before = totals(Wanted())
-    assert partitions.drop(part)
+    before = compute_totals(RollupQuery())
+    assert partitions.drop_partition(part)
     assert RequestEvent.objects.count() == 1
-    assert totals(Wanted()) == before
-    assert name not in {each.name for each in partitions.parts()}
+    assert compute_totals(RollupQuery()) == before
+    assert name not in {each.name for each in partitions.list_partitions()}
 
 
 @pytest.mark.django_db
 def test_a_month_with_a_request_in_no_rollup_stays() -> None:
-    (name,) = partitions.make(MAY, months=1)
-    (part,) = [each for each in partitions.parts() if each.name == name]
+    (name,) = partitions.make_partitions(MAY, months=1)
+    (part,) = [each for each in partitions.list_partitions() if each.name == name]
     event = make_event(at=MAY.timestamp() + 5)
     store(event)
     Rollup.objects.all().delete()
     Unfolded.objects.create(events=[event.event_id])
-    assert not partitions.drop(part)
+    assert not partitions.drop_partition(part)
     assert rows_in(name) == 1
-    assert part in partitions.parts()
+    assert part in partitions.list_partitions()
 
 
 def definitions() -> set[tuple[str, str]]:
     """Names of the table's indexes, and over which columns they go."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = %s", [partitions.PARENT]
+            "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = %s",
+            [partitions.PARENT_TABLE],
         )
         return {(name, text.partition(" USING ")[2]) for name, text in cursor.fetchall()}
 
@@ -160,7 +167,7 @@ def test_the_migration_keeps_rows_and_names_both_ways() -> None:
     with transaction.atomic():
         with connection.schema_editor() as editor:
             migration.join(None, editor)
-        assert partitions.parts() == []
+        assert partitions.list_partitions() == []
         assert definitions() == cut
         long_ago, lately, ahead = (
             make_event(at=(now + timedelta(days=days)).timestamp()) for days in (-800, 0, 40)
@@ -169,10 +176,10 @@ def test_the_migration_keeps_rows_and_names_both_ways() -> None:
         with connection.schema_editor() as editor:
             migration.cut(None, editor)
         assert definitions() == cut
-        (first,) = [part for part in partitions.parts() if part.name.endswith("_first")]
+        (first,) = [part for part in partitions.list_partitions() if part.name.endswith("_first")]
         assert rows_in(first.name) == 2
-        assert first.holds(now)
-        assert rows_in(partitions.REST) == 0
+        assert first.contains_time(now)
+        assert rows_in(partitions.REST_TABLE) == 0
         store(long_ago, lately, ahead)  # they are there already
         assert RequestEvent.objects.count() == 3
         transaction.set_rollback(True)

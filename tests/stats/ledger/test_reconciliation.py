@@ -14,7 +14,7 @@ from django.db import connection
 
 from plans.models import Plan, Tenant
 from stats.events import Event
-from stats.ledger.inserts import INSERT_EVENTS
+from stats.ledger.inserts import INSERT_EVENTS_SQL
 from stats.models.requests import DeadLetter, RequestEvent, SpoolCursor, UpstreamAttempt
 from stats.models.rollups import Pruned, Rollup
 from tests.stats.ledger.test_rollup import NOON, some
@@ -107,7 +107,7 @@ def test_a_lost_and_a_superfluous_rollup_are_found(run: Any) -> None:
 
 def test_requests_not_folded_in_yet_are_no_difference(run: Any) -> None:
     with connection.cursor() as cursor:
-        cursor.execute(INSERT_EVENTS.decode(), (orjson.dumps([make_event()], default=str),))
+        cursor.execute(INSERT_EVENTS_SQL.decode(), (orjson.dumps([make_event()], default=str),))
     agrees, found = run()
     assert agrees
     assert found["unfolded"] == 1

@@ -11,23 +11,23 @@ import pytest
 from django.core.management import call_command
 from django.db import OperationalError, connection, connections
 
-from proxy.runtime.worker_loops import keep_ledger_tables
+from proxy.runtime.worker_loops import build_ledger_upkeep_task
 from stats import database
 from stats.ledger import partitions, retention
-from stats.ledger.inserts import INSERT_EVENTS
-from stats.ledger.retention import Keep
+from stats.ledger.inserts import INSERT_EVENTS_SQL
+from stats.ledger.retention import RetentionPolicy
 from stats.models.fingerprints import StoredImprint
 from stats.models.requests import DeadLetter, RequestEvent, UpstreamAttempt
 from stats.models.rollups import Pruned, Rollup, Tally
-from stats.reports.rollup_query import Wanted
-from stats.reports.totals import totals
+from stats.reports.rollup_query import RollupQuery
+from stats.reports.totals import compute_totals
 from stats.request_ids import first_id
-from stats.time_grains import DAY, floor
+from stats.time_grains import DAY, floor_to_grain
 from tests.support.events import id_at, make_event
 from tests.support.recorded import store
 
 pytestmark = pytest.mark.django_db
-MIDNIGHT = floor(datetime.now(UTC), DAY)
+MIDNIGHT = floor_to_grain(datetime.now(UTC), DAY)
 
 
 def ago(days: float) -> datetime:
@@ -49,31 +49,31 @@ def over_a_year() -> None:
 def test_months_go_in_one_piece_the_rest_in_portions_and_totals_stay(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(retention, "BATCH", 3)
-    partitions.make(ago(400), months=6)
+    monkeypatch.setattr(retention, "BATCH_ROWS", 3)
+    partitions.make_partitions(ago(400), months=6)
     over_a_year()
-    before = totals(Wanted())
-    forgotten = dict(retention.prune(Keep(events=100)))
-    assert sum(name.startswith(partitions.PARENT) for name in forgotten) == 6
+    before = compute_totals(RollupQuery())
+    forgotten = dict(retention.prune_ledger(RetentionPolicy(event_days=100)))
+    assert sum(name.startswith(partitions.PARENT_TABLE) for name in forgotten) == 6
     assert forgotten["event"] > 50
     oldest = RequestEvent.objects.order_by("at").first()
     assert oldest is not None
     assert ago(100) <= oldest.at < ago(98)
-    assert totals(Wanted()) == before
-    assert dict(retention.prune(Keep(events=100)))["event"] == 0
+    assert compute_totals(RollupQuery()) == before
+    assert dict(retention.prune_ledger(RetentionPolicy(event_days=100)))["event"] == 0
 
 
 def test_what_is_in_no_rollup_yet_stays() -> None:
-    partitions.make(ago(70), months=1)
+    partitions.make_partitions(ago(70), months=1)
     late, later = make_event(at=ago(50).timestamp()), make_event(at=ago(70).timestamp())
     with connection.cursor() as cursor:
-        cursor.execute(INSERT_EVENTS.decode(), (orjson.dumps([late, later], default=str),))
-    list(retention.prune(Keep(events=1)))
+        cursor.execute(INSERT_EVENTS_SQL.decode(), (orjson.dumps([late, later], default=str),))
+    list(retention.prune_ledger(RetentionPolicy(event_days=1)))
     assert RequestEvent.objects.count() == 2
     store()  # they are folded in
-    list(retention.prune(Keep(events=1)))
+    list(retention.prune_ledger(RetentionPolicy(event_days=1)))
     assert RequestEvent.objects.count() == 0
-    assert totals(Wanted()).requests == 2
+    assert compute_totals(RollupQuery()).requests == 2
 
 
 def test_a_request_of_the_last_moment_of_a_kept_day_is_not_forgotten_with_its_id() -> None:
@@ -81,14 +81,14 @@ def test_a_request_of_the_last_moment_of_a_kept_day_is_not_forgotten_with_its_id
     store(
         make_event(event_id=str(first_id(start - timedelta(milliseconds=2))), at=start.timestamp())
     )
-    list(retention.prune(Keep(events=10)))
+    list(retention.prune_ledger(RetentionPolicy(event_days=10)))
     assert RequestEvent.objects.count() == 1
 
 
 def test_minutes_and_hours_go_days_stay() -> None:
     over_a_year()
     days = Rollup.objects.filter(grain="day").count()
-    list(retention.prune(Keep(minutes=7, hours=30)))
+    list(retention.prune_ledger(RetentionPolicy(minute_days=7, hour_days=30)))
     assert not Rollup.objects.filter(grain="minute", at__lt=ago(7)).exists()
     assert Rollup.objects.filter(grain="minute").count() == 2 * 3
     assert not Rollup.objects.filter(grain="hour", at__lt=ago(30)).exists()
@@ -100,19 +100,21 @@ def test_minutes_and_hours_go_days_stay() -> None:
 
 def test_periods_of_forgotten_minutes_are_rounded_outwards() -> None:
     over_a_year()
-    list(retention.prune(Keep(minutes=7, hours=30)))
+    list(retention.prune_ledger(RetentionPolicy(minute_days=7, hour_days=30)))
     half = timedelta(minutes=31)
     for day in (8, 100):  # minutes are gone; hours as well
         ten = ago(day) + timedelta(hours=10)
-        assert totals(Wanted(start=ten + half, end=ten + 2 * half)).requests == 1
-        assert totals(Wanted(start=ten - half, end=ten + half)).requests == 1
+        assert compute_totals(RollupQuery(start=ten + half, end=ten + 2 * half)).requests == 1
+        assert compute_totals(RollupQuery(start=ten - half, end=ten + half)).requests == 1
     noon = ago(4) + timedelta(hours=10)
-    assert totals(Wanted(start=noon + half, end=noon + 2 * half)).requests == 0  # here they are not
+    assert (
+        compute_totals(RollupQuery(start=noon + half, end=noon + 2 * half)).requests == 0
+    )  # here they are not
 
 
 def test_zero_keeps_for_ever() -> None:
     over_a_year()
-    assert list(retention.prune(Keep())) == []
+    assert list(retention.prune_ledger(RetentionPolicy())) == []
     assert RequestEvent.objects.count() == 200
     assert not Pruned.objects.exists()
 
@@ -135,9 +137,9 @@ def test_the_command_goes_by_the_settings(
 
 def test_reconcile_agrees_after_pruning(settings: Any, tmp_path: Any) -> None:
     settings.SPOOL_DIR = tmp_path
-    partitions.make(ago(400), months=14)
+    partitions.make_partitions(ago(400), months=14)
     over_a_year()
-    list(retention.prune(Keep(events=33, minutes=7, hours=200)))
+    list(retention.prune_ledger(RetentionPolicy(event_days=33, minute_days=7, hour_days=200)))
     call_command("reconcile")
 
 
@@ -150,13 +152,13 @@ def kept_connection(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_one_worker_an_hour_does_it(settings: Any) -> None:
     settings.KEEP_EVENTS_DAYS = 20
     over_a_year()
-    keep_ledger_tables().turn_in_thread(threading.Event())
+    build_ledger_upkeep_task().run_turn_in_thread(threading.Event())
     assert RequestEvent.objects.count() == 10
     store(make_event(at=ago(30).timestamp()))
-    keep_ledger_tables().turn_in_thread(threading.Event())
+    build_ledger_upkeep_task().run_turn_in_thread(threading.Event())
     assert RequestEvent.objects.count() == 11
     Pruned.objects.filter(what="turn").update(before=ago(1))
-    keep_ledger_tables().turn_in_thread(threading.Event())
+    build_ledger_upkeep_task().run_turn_in_thread(threading.Event())
     assert RequestEvent.objects.count() == 10
 
 
@@ -165,7 +167,7 @@ def test_a_last_turn_in_the_future_holds_nobody_up(settings: Any) -> None:
     settings.KEEP_EVENTS_DAYS = 20
     over_a_year()
     Pruned.objects.create(what="turn", before=ago(-300))
-    keep_ledger_tables().turn_in_thread(threading.Event())
+    build_ledger_upkeep_task().run_turn_in_thread(threading.Event())
     assert RequestEvent.objects.count() == 10
 
 
@@ -173,17 +175,20 @@ def test_a_last_turn_in_the_future_holds_nobody_up(settings: Any) -> None:
 def test_nobody_works_beside_the_one_who_leads_and_its_end_is_known_at_once(settings: Any) -> None:
     settings.KEEP_EVENTS_DAYS = 20
     over_a_year()
-    with database.try_lead(retention.LOCK) as first, database.try_lead(retention.LOCK) as second:
+    with (
+        database.try_advisory_lock(retention.RETENTION_LOCK) as first,
+        database.try_advisory_lock(retention.RETENTION_LOCK) as second,
+    ):
         assert (first, second) == (True, False)
-        keep_ledger_tables().turn_in_thread(threading.Event())
+        build_ledger_upkeep_task().run_turn_in_thread(threading.Event())
         assert RequestEvent.objects.count() == 200
-    keep_ledger_tables().turn_in_thread(threading.Event())
+    build_ledger_upkeep_task().run_turn_in_thread(threading.Event())
     assert RequestEvent.objects.count() == 10
 
 
 @pytest.mark.usefixtures("kept_connection")
 def test_a_leader_whose_connection_is_cut_leads_no_more(settings: Any) -> None:
-    with database.try_lead(retention.LOCK) as first:
+    with database.try_advisory_lock(retention.RETENTION_LOCK) as first:
         assert first
         with connection.cursor() as cursor:
             cursor.execute(
@@ -191,10 +196,10 @@ def test_a_leader_whose_connection_is_cut_leads_no_more(settings: Any) -> None:
                     "SELECT pg_terminate_backend(pid, 5000) FROM pg_locks "
                     "WHERE locktype = 'advisory' AND objid = %s"
                 ),
-                [retention.LOCK],
+                [retention.RETENTION_LOCK],
             )
             assert cursor.fetchall() == [(True,)]
-        with database.try_lead(retention.LOCK) as second:
+        with database.try_advisory_lock(retention.RETENTION_LOCK) as second:
             assert second
 
 
@@ -209,25 +214,30 @@ def test_a_lock_that_is_not_to_be_had_keeps_nothing_else_and_the_next_look_tries
         raise OperationalError("canceling statement due to lock timeout")
 
     with monkeypatch.context() as patched:
-        patched.setattr(partitions, "make", locked)
+        patched.setattr(partitions, "make_partitions", locked)
         with pytest.raises(OperationalError):
-            keep_ledger_tables().turn_in_thread(threading.Event())
+            build_ledger_upkeep_task().run_turn_in_thread(threading.Event())
     assert RequestEvent.objects.count() == 10
     assert not Pruned.objects.filter(what="turn").exists()
-    keep_ledger_tables().turn_in_thread(threading.Event())
+    build_ledger_upkeep_task().run_turn_in_thread(threading.Event())
     assert Pruned.objects.filter(what="turn").exists()
 
 
 def test_a_worker_that_stops_ends_after_a_portion_and_the_next_goes_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(retention, "BATCH", 3)
+    monkeypatch.setattr(retention, "BATCH_ROWS", 3)
     over_a_year()
     stopping = threading.Event()
     stopping.set()
-    assert sum(number for _, number in retention.prune(Keep(events=20), stopping)) == 0
+    assert (
+        sum(
+            number for _, number in retention.prune_ledger(RetentionPolicy(event_days=20), stopping)
+        )
+        == 0
+    )
     assert RequestEvent.objects.count() == 200
-    list(retention.prune(Keep(events=20)))
+    list(retention.prune_ledger(RetentionPolicy(event_days=20)))
     assert RequestEvent.objects.count() == 10
 
 
@@ -243,7 +253,7 @@ def test_imprints_are_kept_to_the_hour_and_none_at_zero(days: int | None, left: 
         DeadLetter.objects.filter(at__gte=now).update(at=at)
     DeadLetter.objects.create(line=b'{"event":\\{}}', reason="y")
     DeadLetter.objects.filter(at__gte=now).update(at=ago(30))
-    list(retention.prune(Keep(imprints=days)))
+    list(retention.prune_ledger(RetentionPolicy(fingerprint_days=days)))
     ages = [(now - row.at).days for row in StoredImprint.objects.order_by("-at")]
     assert ages == left
     assert DeadLetter.objects.count() == len(left) + 1  # refused ones are kept no longer

@@ -7,11 +7,11 @@ from decimal import Decimal
 
 import pytest
 
-from stats.analysis.latency_buckets import PER_DECADE, percentiles
+from stats.analysis.latency_buckets import BUCKETS_PER_DECADE, compute_percentiles
 from stats.events import Event
-from stats.models.rollups import FULL, PLAN, Rollup, Tally
-from stats.reports.rollup_query import Wanted
-from stats.reports.totals import totals
+from stats.models.rollups import FULL_CUT, PLAN_CUT, Rollup, Tally
+from stats.reports.rollup_query import RollupQuery
+from stats.reports.totals import compute_totals
 from stats.time_grains import DAY, HOUR, MINUTE
 from tests.support.events import make_event
 from tests.support.recorded import store
@@ -46,7 +46,7 @@ def some(number: int, *, seed: int) -> list[Event]:
 
 
 @pytest.mark.parametrize("grain", [MINUTE, HOUR, DAY])
-@pytest.mark.parametrize("cut", [PLAN, FULL])
+@pytest.mark.parametrize("cut", [PLAN_CUT, FULL_CUT])
 def test_every_grain_and_cut_holds_each_request_once(grain: str, cut: str) -> None:
     events = some(400, seed=7)
     # The last ones again: they are there already.
@@ -59,7 +59,7 @@ def test_every_grain_and_cut_holds_each_request_once(grain: str, cut: str) -> No
     assert sum(row.priced for row in rows) == len(priced)
     assert sum(row.would_cost for row in rows) == sum(event.would_cost or 0 for event in priced)
     assert sum(row.requests for row in rows if row.kind == "counted") == sum(
-        event.counts for event in events
+        event.is_counted for event in events
     )
 
 
@@ -69,10 +69,10 @@ def test_sums_by_each_column_are_those_of_the_requests(column: str) -> None:
     store(*events)
     kept = [event for event in events if event.plan_id is not None]
     for value in {getattr(event, column) for event in kept} - {None}:
-        found = totals(Wanted(**{column: value}))
+        found = compute_totals(RollupQuery(**{column: value}))
         mine = [event for event in kept if getattr(event, column) == value]
-        assert found.requests == sum(event.counts for event in mine)
-        hits = [event for event in mine if event.counts and event.tier in {"exact", "semantic"}]
+        assert found.requests == sum(event.is_counted for event in mine)
+        hits = [event for event in mine if event.is_counted and event.tier in {"exact", "semantic"}]
         assert found.hits == len(hits)
 
 
@@ -85,21 +85,23 @@ def test_a_period_is_read_from_few_roll_ups_and_whole() -> None:
         for event in events
         if event.plan_id is not None and start.timestamp() <= event.at < end.timestamp()
     ]
-    rows = Wanted(start=start, end=end).rollups()
+    rows = RollupQuery(start=start, end=end).query_rollups()
     assert sum(row.requests for row in rows) == len(kept)
     assert {row.grain for row in rows} == {MINUTE, HOUR, DAY}
-    assert {row.grain for row in Wanted(start=NOON).rollups()} == {HOUR, DAY}
+    assert {row.grain for row in RollupQuery(start=NOON).query_rollups()} == {HOUR, DAY}
     assert {
         row.grain
-        for row in Wanted(start=NOON, end=datetime.now(UTC) + timedelta(days=9)).rollups(grain=HOUR)
+        for row in RollupQuery(start=NOON, end=datetime.now(UTC) + timedelta(days=9)).query_rollups(
+            grain=HOUR
+        )
     } == {HOUR}
 
 
 def test_a_period_holds_what_was_made_in_it() -> None:
     store(*(make_event(at=(NOON + timedelta(hours=hour)).timestamp()) for hour in range(-2, 3)))
-    assert totals(Wanted(start=NOON)).requests == 3
-    assert totals(Wanted(start=NOON, end=NOON + timedelta(hours=1))).requests == 1
-    assert totals(Wanted(end=NOON)).requests == 2
+    assert compute_totals(RollupQuery(start=NOON)).requests == 3
+    assert compute_totals(RollupQuery(start=NOON, end=NOON + timedelta(hours=1))).requests == 1
+    assert compute_totals(RollupQuery(end=NOON)).requests == 2
 
 
 def test_words_are_tallied_by_hour_and_day() -> None:
@@ -131,12 +133,12 @@ def test_percentiles_are_three_percent_off_at_most(seed: int) -> None:
     dice = random.Random(seed)
     durations = sorted(dice.lognormvariate(4, 1.5) for _ in range(5_000))
     store(*(make_event(duration_ms=value) for value in durations))
-    median, high = totals(Wanted()).miss_ms or []
+    median, high = compute_totals(RollupQuery()).miss_ms or []
     assert median == pytest.approx(durations[2_500], rel=0.03)
     assert high == pytest.approx(durations[4_950], rel=0.03)
 
 
 def test_percentiles_of_nothing_and_of_one() -> None:
-    assert percentiles({}) is None
-    (one,) = percentiles({PER_DECADE: 1}, (0.5,)) or []
+    assert compute_percentiles({}) is None
+    (one,) = compute_percentiles({BUCKETS_PER_DECADE: 1}, (0.5,)) or []
     assert one == pytest.approx(10, rel=0.03)

@@ -16,10 +16,10 @@ from django.db import connections
 
 from stats.events import Attempt
 from stats.ledger.flusher import Flusher
-from stats.ledger.overflow import Overflow
+from stats.ledger.overflow import OverflowBuffer
 from stats.ledger.spool import Spool, SpoolFile
 from stats.models.requests import DeadLetter, RequestEvent, SpoolCursor, UpstreamAttempt
-from stats.models.rollups import FULL, PLAN, Rollup, Unfolded
+from stats.models.rollups import FULL_CUT, PLAN_CUT, Rollup, Unfolded
 from stats.time_grains import DAY
 from tests.support.events import make_event
 
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture
 def spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Spool:
     # counters live as long as the test run, odd events would stay in them
-    monkeypatch.setattr("stats.monitoring.metrics.observe", lambda event: None)
+    monkeypatch.setattr("stats.monitoring.metrics.observe_event", lambda event: None)
     return Spool(tmp_path)
 
 
@@ -53,7 +53,7 @@ def attempt_of(event_id: str) -> Attempt:
 
 
 def append(spool: Spool, data: bytes) -> None:
-    os.write(spool.current.descriptor, data)
+    os.write(spool.current_file.descriptor, data)
 
 
 async def test_every_field_of_an_event_comes_back_from_the_table(
@@ -89,7 +89,7 @@ async def test_an_attempt_stays_until_its_request_settles(spool: Spool, flusher:
     spool.record_attempt(attempt_of(event.event_id))
     await flusher.flush()
     row = await UpstreamAttempt.objects.aget()
-    assert (row.worker, row.plan_id) == (spool.worker, 1)
+    assert (row.worker, row.plan_id) == (spool.worker_id, 1)
     spool.record_event(event)
     await flusher.flush()
     assert await UpstreamAttempt.objects.acount() == 0
@@ -120,7 +120,7 @@ async def test_a_line_read_twice_counts_once(spool: Spool, flusher: Flusher) -> 
 
 async def test_half_a_line_waits_for_its_end(spool: Spool, flusher: Flusher) -> None:
     spool.record_event(make_event())
-    whole = spool.current.read(0, 10_000)
+    whole = spool.current_file.read_bytes(0, 10_000)
     append(spool, whole[:50])
     assert await flusher.flush() == 1
     assert flusher.pending_bytes == 50
@@ -193,8 +193,8 @@ async def test_numbers_beyond_every_column_are_put_aside(spool: Spool, flusher: 
 async def test_a_file_grown_large_is_rotated_and_removed_when_flushed(
     spool: Spool, flusher: Flusher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stats.ledger.flusher.ROTATE_AT", 1)
-    first = spool.current.path
+    monkeypatch.setattr("stats.ledger.flusher.ROTATE_BYTES", 1)
+    first = spool.current_file.path
     for _ in range(3):
         spool.record_event(make_event())
         await flusher.flush()
@@ -208,7 +208,7 @@ async def test_a_backlog_of_thousands_is_flushed_in_chunks(spool: Spool, flusher
         spool.record_event(make_event())
     assert await flusher.flush() == 3000
     assert await RequestEvent.objects.acount() == 3000
-    assert (flusher.pending_bytes, flusher.lag) == (0, 0.0)
+    assert (flusher.pending_bytes, flusher.lag_seconds) == (0, 0.0)
 
 
 async def test_closing_flushes_and_leaves_nothing_behind(spool: Spool, database_url: str) -> None:
@@ -224,7 +224,7 @@ async def test_a_living_worker_s_file_is_left_alone(
 ) -> None:
     spool.record_event(make_event())
     other = Flusher(Spool(spool.folder), info=database_url)
-    assert await other.adopt() == 0
+    assert await other.adopt_files() == 0
     await other.close()
     assert await flusher.flush() == 1
 
@@ -241,7 +241,7 @@ async def test_a_dead_worker_s_file_is_adopted_from_where_it_stopped(
     append(spool, b'{"event": {"event_id": "torn')
     spool.close()
     heir = Flusher(Spool(tmp_path), info=database_url)
-    assert await heir.adopt() == 1
+    assert await heir.adopt_files() == 1
     await heir.close()
     assert await RequestEvent.objects.acount() == 1
     assert await UpstreamAttempt.objects.filter(event_id=event.event_id).aexists()
@@ -250,9 +250,9 @@ async def test_a_dead_worker_s_file_is_adopted_from_where_it_stopped(
 
 
 def test_a_file_removed_while_it_is_adopted_is_not_read_again(spool: Spool) -> None:
-    path = spool.current.path
-    spool.current.remove()
-    assert SpoolFile.adopt(path) is None
+    path = spool.current_file.path
+    spool.current_file.delete_file()
+    assert SpoolFile.adopt_file(path) is None
 
 
 @pytest.fixture
@@ -261,7 +261,7 @@ def full_disk(spool: Spool) -> Iterator[None]:
     old = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     spool.record_event(make_event())
-    resource.setrlimit(resource.RLIMIT_FSIZE, (spool.current.size() + 100, old[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (spool.current_file.read_size() + 100, old[1]))
     yield
     resource.setrlimit(resource.RLIMIT_FSIZE, old)
     signal.signal(signal.SIGXFSZ, handler)
@@ -274,7 +274,7 @@ async def test_what_a_full_disk_refuses_is_written_when_there_is_room(
     events = [make_event() for _ in range(5)]
     for event in events:
         spool.record_event(event)
-    assert spool.errors >= 5
+    assert spool.error_count >= 5
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit[1], limit[1]))
     await flusher.flush()
@@ -284,14 +284,14 @@ async def test_what_a_full_disk_refuses_is_written_when_there_is_room(
 
 
 def test_a_closed_descriptor_fails_no_request(spool: Spool) -> None:
-    os.close(spool.current.descriptor)
+    os.close(spool.current_file.descriptor)
     spool.record_event(make_event(event_id=str(uuid.uuid4())))
     spool.record_attempt(attempt_of(str(uuid.uuid4())))
-    assert spool.errors == 2
+    assert spool.error_count == 2
 
 
 def test_a_forked_child_does_not_keep_the_lock(spool: Spool) -> None:
-    path = spool.current.path
+    path = spool.current_file.path
     born, until = os.pipe(), os.pipe()
     child = os.fork()
     if child == 0:
@@ -300,7 +300,7 @@ def test_a_forked_child_does_not_keep_the_lock(spool: Spool) -> None:
         os._exit(0)
     os.read(born[0], 1)
     spool.close()
-    adopted = SpoolFile.adopt(path)
+    adopted = SpoolFile.adopt_file(path)
     os.write(until[1], b".")
     os.waitpid(child, 0)
     for end in (*born, *until):
@@ -317,12 +317,12 @@ async def test_workers_that_fold_at_once_add_each_request_once(
         for _ in range(20):
             spool.record_event(make_event(tokens_saved=3))
         await flusher.flush()
-        await asyncio.gather(*(each.fold() for each in (flusher, *others)))
-    while await flusher.fold():
+        await asyncio.gather(*(each.roll_up() for each in (flusher, *others)))
+    while await flusher.roll_up():
         pass
     for other in others:
         await other.close()
-    for cut in (PLAN, FULL):
+    for cut in (PLAN_CUT, FULL_CUT):
         rows = [row async for row in Rollup.objects.filter(grain=DAY, cut=cut)]
         assert (sum(row.requests for row in rows), sum(row.tokens_saved for row in rows)) == (
             160,
@@ -335,9 +335,9 @@ async def test_what_is_not_folded_is_folded_later(spool: Spool, flusher: Flusher
     spool.record_event(make_event())
     await flusher.flush()
     assert not await Rollup.objects.aexists()
-    assert await flusher.fold() == 1
-    assert await flusher.fold() == 0
-    assert (await Rollup.objects.aget(grain=DAY, cut=PLAN)).requests == 1
+    assert await flusher.roll_up() == 1
+    assert await flusher.roll_up() == 0
+    assert (await Rollup.objects.aget(grain=DAY, cut=PLAN_CUT)).requests == 1
 
 
 async def all_stored() -> set[str]:
@@ -353,11 +353,11 @@ async def test_a_full_disk_takes_lines_again_once_what_is_on_it_is_stored(
         spool.record_event(event)
     await flusher.flush()
     assert await all_stored() >= {event.event_id for event in events}
-    assert (spool.current.size(), flusher.pending_bytes, len(spool.overflow)) == (0, 0, 0)
-    errors, last = spool.errors, make_event()
+    assert (spool.current_file.read_size(), flusher.pending_bytes, len(spool.overflow)) == (0, 0, 0)
+    errors, last = spool.error_count, make_event()
     spool.record_event(last)
-    assert spool.errors == errors
-    assert spool.current.size() > 0
+    assert spool.error_count == errors
+    assert spool.current_file.read_size() > 0
     await flusher.flush()
     assert last.event_id in await all_stored()
     assert await DeadLetter.objects.acount() == 0
@@ -366,7 +366,7 @@ async def test_a_full_disk_takes_lines_again_once_what_is_on_it_is_stored(
 async def test_what_waits_in_memory_goes_into_the_database_when_the_worker_ends(
     spool: Spool, database_url: str
 ) -> None:
-    spool._disk_bytes = 1
+    spool._max_disk_bytes = 1
     events = [make_event() for _ in range(20)]
     for event in events:
         spool.record_event(event)
@@ -385,7 +385,7 @@ async def test_what_is_dropped_is_put_aside_by_kind_and_number(
         small.record_attempt(attempt_of(event.event_id))
         small.record_event(event)
     held = len(small.overflow)
-    assert small.overflow.size <= 20_000
+    assert small.overflow.size_bytes <= 20_000
     flusher = Flusher(small, info=database_url)
     await flusher.flush()
     await flusher.flush()
@@ -404,11 +404,11 @@ async def test_a_worker_s_files_take_no_more_than_they_may(
     bounded = Spool(tmp_path / "bounded", disk_bytes=10_000)
     for _ in range(100):
         bounded.record_event(make_event())
-    assert bounded.current.size() <= 10_000
+    assert bounded.current_file.read_size() <= 10_000
     flusher = Flusher(bounded, info=database_url)
     await flusher.flush()
     bounded.record_event(make_event())
-    assert bounded.current.size() > 0
+    assert bounded.current_file.read_size() > 0
     await flusher.close()
     assert await RequestEvent.objects.acount() == 101
 
@@ -416,7 +416,7 @@ async def test_a_worker_s_files_take_no_more_than_they_may(
 async def test_a_worker_that_dies_between_cursor_and_emptying_has_its_lines_read_once_more(
     spool: Spool, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    spool._disk_bytes = 3000
+    spool._max_disk_bytes = 3000
     events = [make_event() for _ in range(20)]
     for event in events:
         spool.record_event(event)
@@ -424,14 +424,14 @@ async def test_a_worker_that_dies_between_cursor_and_emptying_has_its_lines_read
     def dies() -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(spool, "empty", dies)
+    monkeypatch.setattr(spool, "empty_current_file", dies)
     killed = Flusher(spool, info=database_url)
     with pytest.raises(KeyboardInterrupt):
         await killed.flush()
     await killed._drop_connection()
     spool.close()
     heir = Flusher(Spool(tmp_path), info=database_url)
-    await heir.adopt()
+    await heir.adopt_files()
     await heir.close()
     assert await all_stored() == {event.event_id for event in events}
     assert await DeadLetter.objects.acount() == 0
@@ -442,30 +442,30 @@ def test_half_a_line_on_a_full_disk_is_taken_back(
 ) -> None:
     write = os.write
     spool.record_event(make_event())
-    before = spool.current.size()
+    before = spool.current_file.read_size()
     monkeypatch.setattr("os.write", lambda descriptor, data: write(descriptor, data[:40]))
     spool.record_event(make_event())
-    assert spool.current.size() == before
+    assert spool.current_file.read_size() == before
     monkeypatch.setattr("os.write", write)
-    spool.retry()
-    lines = spool.current.read(0, 100_000).splitlines()
+    spool.retry_overflow()
+    lines = spool.current_file.read_bytes(0, 100_000).splitlines()
     assert len(lines) == 2
     assert all(json.loads(line) for line in lines)
 
 
 def test_what_only_helps_is_dropped_before_what_is_accounted_for() -> None:
-    overflow = Overflow(300)
+    overflow = OverflowBuffer(300)
     lines = [b'{"kept":{"n":%d%s}}\n' % (n, b" " * 60) for n in range(2)] + [
         b'{"event":{"n":%d%s}}\n' % (n, b" " * 60) for n in range(4)
     ]
     for line in lines:
-        overflow.add(line)
-    assert overflow.dropped == {"kept": 2, "event": 1}
-    taken = overflow.take(200)
+        overflow.add_line(line)
+    assert overflow.dropped_counts == {"kept": 2, "event": 1}
+    taken = overflow.take_lines(200)
     assert taken == lines[3:5]
-    overflow.put_back(taken)
-    assert overflow.take(10**6) == lines[3:]
-    assert overflow.size == 0
+    overflow.put_back_lines(taken)
+    assert overflow.take_lines(10**6) == lines[3:]
+    assert overflow.size_bytes == 0
 
 
 async def test_lines_in_memory_reach_the_database_though_the_disk_never_recovers(
@@ -474,7 +474,7 @@ async def test_lines_in_memory_reach_the_database_though_the_disk_never_recovers
     def broken(line: bytes) -> None:
         raise OSError("Input/output error")
 
-    spool._write = broken  # type: ignore[method-assign]
+    spool._write_line = broken  # type: ignore[method-assign]
     events = [make_event() for _ in range(50)]
     for event in events:
         spool.record_event(event)

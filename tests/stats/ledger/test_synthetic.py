@@ -11,8 +11,8 @@ from django.core.management import call_command
 from stats.ledger import partitions, synthetic
 from stats.models.requests import RequestEvent
 from stats.models.rollups import Pruned, Rollup
-from stats.reports.rollup_query import Wanted
-from stats.reports.totals import totals
+from stats.reports.rollup_query import RollupQuery
+from stats.reports.totals import compute_totals
 
 pytestmark = pytest.mark.django_db
 
@@ -21,7 +21,7 @@ def test_they_agree_with_their_rollups(
     capsys: pytest.CaptureFixture[str], settings: Any, tmp_path: Any, monkeypatch: Any
 ) -> None:
     settings.SPOOL_DIR = tmp_path
-    monkeypatch.setattr(synthetic, "PORTION", 500)
+    monkeypatch.setattr(synthetic, "PORTION_ROWS", 500)
     before = datetime.now(UTC)
     call_command("generate_events", "3000", "--days", "40")
     capsys.readouterr()
@@ -44,12 +44,14 @@ def test_they_agree_with_their_rollups(
 
 def test_they_look_like_traffic() -> None:
     call_command("generate_events", "2000", "--days", "1")
-    sums = totals(Wanted())
+    sums = compute_totals(RollupQuery())
     assert 0.35 < sums.hit_rate < 0.55
     assert sums.saved is not None
     assert 0 < sums.saved < (sums.would_cost or 0)
     assert sums.failed
     assert sums.sampled
     assert RequestEvent.objects.values("plan_id").distinct().count() == 9
-    (part,) = [part for part in partitions.parts() if part.holds(datetime.now(UTC))]
+    (part,) = [
+        part for part in partitions.list_partitions() if part.contains_time(datetime.now(UTC))
+    ]
     assert part.name.endswith(f"{datetime.now(UTC):y%Ym%m}")

@@ -11,9 +11,9 @@ import psycopg
 import pytest
 
 from stats.ledger import partitions
-from stats.ledger.fingerprints import IMPRINTS
-from stats.ledger.inserts import EVENTS, INSERT_EVENTS
-from stats.ledger.rollup import FOLD
+from stats.ledger.fingerprints import FINGERPRINTS_TABLE
+from stats.ledger.inserts import EVENTS_TABLE, INSERT_EVENTS_SQL
+from stats.ledger.rollup import ROLL_UP_SQL
 from stats.models.cache_entries import Erasure
 from stats.models.requests import DeadLetter, SpoolCursor, UpstreamAttempt
 from stats.models.rollups import Rollup, Tally
@@ -38,8 +38,8 @@ DATED = {
 }
 NOON = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
 TO_COME = [
-    f"{partitions.PARENT}_{partitions.month(NOON, later=later):y%Ym%m}"
-    for later in range(1, partitions.AHEAD + 1)
+    f"{partitions.PARENT_TABLE}_{partitions.find_month_start(NOON, later=later):y%Ym%m}"
+    for later in range(1, partitions.MONTHS_AHEAD + 1)
 ]
 SECONDS = 20.0
 
@@ -60,13 +60,14 @@ def fill(connection: "psycopg.Connection[Any]") -> None:
     """A row of each age in every table that a setting bounds."""
     times = [NOON - timedelta(days=age) for age in AGES]
     events = [make_event(at=at.timestamp()) for at in times]
-    connection.execute(INSERT_EVENTS, (orjson.dumps(events, default=str),))
-    connection.execute(FOLD)
+    connection.execute(INSERT_EVENTS_SQL, (orjson.dumps(events, default=str),))
+    connection.execute(ROLL_UP_SQL)
     for at in times:
         name, key = id_at(at.timestamp()), uuid4()
         connection.execute(
             (
-                f"INSERT INTO {IMPRINTS} (event_id, at, tenant_id, plan_id, key_id, asked, "
+                f"INSERT INTO {FINGERPRINTS_TABLE} (event_id, at, tenant_id, plan_id, key_id, "
+                "asked, "
                 "end_user) VALUES (%s, %s, 1, 1, 1, %s, '')"
             ),
             (name, at, key),
@@ -118,7 +119,7 @@ def wait_until_forgotten(gateway: Gateway) -> None:
     """Return once the first and the last thing that a turn does are done."""
     deadline = time.monotonic() + SECONDS
     while time.monotonic() < deadline:
-        if months(gateway) >= set(TO_COME) and ages(gateway, EVENTS) == [1, 4, 8, 15]:
+        if months(gateway) >= set(TO_COME) and ages(gateway, EVENTS_TABLE) == [1, 4, 8, 15]:
             return
         time.sleep(0.2)
     raise AssertionError(f"no upkeep within {SECONDS} s:\n{gateway.log.read_text()[-3000:]}")
@@ -128,7 +129,7 @@ def months(gateway: Gateway) -> set[str]:
     with psycopg.connect(gateway.environment["DATABASE_URL"]) as connection:
         found = connection.execute(
             "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = %s::regclass",
-            (partitions.PARENT,),
+            (partitions.PARENT_TABLE,),
         )
         return {name for (name,) in found.fetchall()}
 
@@ -143,14 +144,14 @@ def test_months_to_come_have_partitions_made_by_one_of_two_workers(gateway: Gate
 
 def test_requests_and_what_goes_with_them_are_gone_after_their_days(gateway: Gateway) -> None:
     wait_until_forgotten(gateway)
-    dated = DATED | {EVENTS: "at"}
+    dated = DATED | {EVENTS_TABLE: "at"}
     found = {table: ages(gateway, table, column) for table, column in dated.items()}
     assert found == {table: [1, 4, 8, 15] for table in dated}
 
 
 def test_imprints_are_gone_after_their_days(gateway: Gateway) -> None:
     wait_until_forgotten(gateway)
-    assert ages(gateway, IMPRINTS) == [1, 4]
+    assert ages(gateway, FINGERPRINTS_TABLE) == [1, 4]
 
 
 @pytest.mark.parametrize(

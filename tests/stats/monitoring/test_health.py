@@ -7,16 +7,16 @@ import pytest
 from django.test import AsyncClient
 
 from stats.monitoring import health
-from stats.monitoring.health import Gateway
+from stats.monitoring.health import GatewayProbes
 
 
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "_state", health._State())
+    monkeypatch.setattr(health, "_state", health._HealthState())
 
 
 def attach(**said: Any) -> None:
-    health.attach(Gateway(**({"loaded": lambda: True, "lag": lambda: 0.0} | said)))
+    health.attach_gateway(GatewayProbes(**({"loaded": lambda: True, "lag": lambda: 0.0} | said)))
 
 
 async def details(client: AsyncClient, **headers: str) -> Any:
@@ -31,7 +31,7 @@ async def test_the_plain_probe_asks_no_service(
     async def asked() -> dict[str, str]:
         raise AssertionError("a service was asked")
 
-    monkeypatch.setattr(health, "_services", asked)
+    monkeypatch.setattr(health, "_check_services", asked)
     for loaded, status in ((False, 503), (True, 200)):
         attach(loaded=lambda loaded=loaded: loaded)
         reply = await async_client.get("/readyz", {"detail": "0"})
@@ -65,20 +65,20 @@ async def test_details_name_the_state_of_each_part_and_what_it_means(
         40.0,
     )
     for said in body["parts"].values():
-        assert (said["means"] == health.FINE) == (said["state"] == "ok")
+        assert (said["means"] == health.NO_IMPACT) == (said["state"] == "ok")
 
 
 async def test_since_holds_while_the_state_does(
     async_client: AsyncClient, database_url: str
 ) -> None:
-    memory = health.Memory()
-    first = memory.since("redis", "ok")
+    memory = health.StateHistory()
+    first = memory.find_state_start("redis", "ok")
     await asyncio.sleep(0.01)
-    assert memory.since("redis", "ok") == first
-    later = memory.since("redis", "slow")
+    assert memory.find_state_start("redis", "ok") == first
+    later = memory.find_state_start("redis", "slow")
     assert later > first
     await asyncio.sleep(0.01)
-    assert memory.since("redis", "ok") > later
+    assert memory.find_state_start("redis", "ok") > later
 
 
 async def test_details_are_for_operators(
@@ -104,7 +104,7 @@ async def test_details_hold_no_address_and_no_secret(
 ) -> None:
     attach()
     settings.REDIS_URL = "redis://:hush@127.0.0.1:1/1"
-    monkeypatch.setattr("stats.database.conninfo", lambda: "postgres://u:hush@127.0.0.1:1/x")
+    monkeypatch.setattr("stats.database.build_conninfo", lambda: "postgres://u:hush@127.0.0.1:1/x")
     body = await details(async_client)
     assert body["parts"]["redis"]["state"] == body["parts"]["database"]["state"] == "unreachable"
     assert "hush" not in str(body)

@@ -27,26 +27,26 @@ WORKER = """
 from stats.monitoring import metrics
 from tests.support.events import make_event
 for _ in range(3):
-    metrics.observe(make_event())
-metrics.publish()
-print(metrics.exposition()[0].decode())
+    metrics.observe_event(make_event())
+metrics.publish_metrics()
+print(metrics.render_exposition()[0].decode())
 """
 
 
 def value(name: str, **labels: str) -> float:
-    metrics.publish()
+    metrics.publish_metrics()
     return REGISTRY.get_sample_value(name, labels) or 0.0
 
 
 def moved(name: str, *events: Any, **labels: str) -> float:
     before = value(name, **labels)
     for event in events:
-        metrics.observe(event)
+        metrics.observe_event(event)
     return value(name, **labels) - before
 
 
 def test_the_guide_s_four_names_are_exposed(client: Client) -> None:
-    metrics.observe(make_event())
+    metrics.observe_event(make_event())
     families = text_string_to_metric_families(client.get("/metrics").content.decode())
     assert {sample.name for family in families for sample in family.samples} >= GUIDE
 
@@ -98,8 +98,8 @@ def test_many_requests_at_once_fall_into_the_same_buckets_as_one_by_one() -> Non
     before = {bound: bucket(bound) for bound in (*buffered_histogram.BUCKETS, math.inf)}
     for seconds in times:
         reference.observe(seconds)
-        metrics.observe(make_event(tier="miss", duration_ms=seconds * 1000))
-    metrics.publish()
+        metrics.observe_event(make_event(tier="miss", duration_ms=seconds * 1000))
+    metrics.publish_metrics()
     (family,) = reference.collect()
     expected = {
         float(sample.labels["le"]): sample.value
@@ -133,7 +133,7 @@ def test_a_refused_request_asks_for_no_tokens() -> None:
 
 def test_a_client_s_own_words_never_become_a_label(client: Client) -> None:
     canary = "canary-51c2"
-    metrics.observe(
+    metrics.observe_event(
         make_event(
             plan_id=None,
             plan=canary,
@@ -195,14 +195,14 @@ def test_a_live_process_says_so(client: Client) -> None:
 
 @pytest.fixture
 def fresh_probe(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "_state", health._State())
+    monkeypatch.setattr(health, "_state", health._HealthState())
 
 
 async def test_readiness_follows_the_configuration(
     fresh_probe: None, async_client: AsyncClient, database_url: str
 ) -> None:
     assert (await async_client.get("/readyz")).status_code == 503
-    health.attach(health.Gateway(loaded=lambda: True, lag=lambda: 1.23))
+    health.attach_gateway(health.GatewayProbes(loaded=lambda: True, lag=lambda: 1.23))
     for path in ("/readyz", "/healthz"):
         response = await async_client.get(path)
         assert response.status_code == 200
@@ -219,10 +219,11 @@ async def test_readiness_follows_the_configuration(
 async def test_dead_services_are_named_without_a_secret_and_the_gateway_stays_ready(
     fresh_probe: None, async_client: AsyncClient, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    health.attach(health.Gateway(loaded=lambda: True, lag=lambda: 0.0))
-    settings.REDIS_URL = f"redis://:hush@127.0.0.1:{processes.free_port()}/1"
+    health.attach_gateway(health.GatewayProbes(loaded=lambda: True, lag=lambda: 0.0))
+    settings.REDIS_URL = f"redis://:hush@127.0.0.1:{processes.find_free_port()}/1"
     monkeypatch.setattr(
-        "stats.database.conninfo", lambda: f"postgres://u:hush@127.0.0.1:{processes.free_port()}/x"
+        "stats.database.build_conninfo",
+        lambda: f"postgres://u:hush@127.0.0.1:{processes.find_free_port()}/x",
     )
     response = await async_client.get("/readyz")
     assert response.status_code == 200
@@ -241,7 +242,8 @@ async def test_services_that_hang_hold_a_probe_up_for_a_second_at_most(
     port = server.sockets[0].getsockname()[1]
     settings.REDIS_URL = f"redis://127.0.0.1:{port}/1"
     monkeypatch.setattr(
-        "stats.database.conninfo", lambda: f"postgres://u:x@127.0.0.1:{port}/x?sslmode=disable"
+        "stats.database.build_conninfo",
+        lambda: f"postgres://u:x@127.0.0.1:{port}/x?sslmode=disable",
     )
     begin = asyncio.get_running_loop().time()
     body = (await async_client.get("/readyz")).json()

@@ -22,7 +22,7 @@ from proxy.core.config import ConfigSnapshot
 from proxy.core.quality.cohort import derive_cohort
 from proxy.core.quality.error_budget import ErrorBudgets
 from proxy.models import Route
-from proxy.runtime.error_budget_sync import Keeper
+from proxy.runtime.error_budget_sync import ErrorBudgetSync
 from proxy.upstreams.services import put_route, put_upstream
 from stats.models.cache_entries import CacheEntry
 from stats.models.requests import RequestEvent, SemanticSwitch
@@ -41,9 +41,9 @@ TENANT = 1  # whose events those of `make_event` are
 
 @pytest.fixture(autouse=True)
 def terms() -> Iterator[None]:
-    error_budget.attach(lambda cache: derive_cohort(cache, JUDGE))
+    error_budget.set_cohort_function(lambda cache: derive_cohort(cache, JUDGE))
     yield
-    error_budget.attach(None)
+    error_budget.set_cohort_function(None)
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def staff(db: None) -> Client:
 
 
 def basis(plan: Plan) -> str:
-    cache = plan.snapshot().cache
+    cache = plan.build_snapshot().cache
     assert cache is not None
     return derive_cohort(cache, JUDGE)
 
@@ -139,7 +139,7 @@ def cheap(db: None) -> Route:
 def test_a_plan_names_a_route_for_its_judge(platform: Manager, cheap: Route) -> None:
     cache = {"max_error_rate": 0.02, "judge_model": "smart/cheap"}
     assert platform.create(cache=cache)["cache"]["judge_model"] == "smart/cheap"
-    (snapshot,) = [plan.snapshot() for plan in Plan.objects.all()]
+    (snapshot,) = [plan.build_snapshot() for plan in Plan.objects.all()]
     assert snapshot.cache
     assert snapshot.cache.judge_model == "smart/cheap"
     for nobody in ("", None):
@@ -289,7 +289,7 @@ def test_an_admin_turns_the_tier_on_again_and_measuring_begins_anew(
     platform: Manager, desk: Plan
 ) -> None:
     sampled(desk, "wrong", 9)
-    tier_switch.turn_off(
+    tier_switch.turn_tier_off(
         (desk.pk, basis(desk), TENANT),
         at=datetime.now(UTC).timestamp(),
         reason="error-budget",
@@ -311,10 +311,10 @@ def test_an_admin_turns_the_tier_on_again_and_measuring_begins_anew(
 
 def test_evidence_from_before_does_not_turn_it_off_again(desk: Plan) -> None:
     key, before = (desk.pk, basis(desk), TENANT), datetime.now(UTC).timestamp()
-    assert tier_switch.turn_off(key, at=before, reason="error-budget", detail="")
-    assert tier_switch.turn_on(desk.pk, by="me") == 1
-    assert not tier_switch.turn_off(key, at=before, reason="error-budget", detail="")
-    assert tier_switch.turn_off(
+    assert tier_switch.turn_tier_off(key, at=before, reason="error-budget", detail="")
+    assert tier_switch.turn_tier_on(desk.pk, by="me") == 1
+    assert not tier_switch.turn_tier_off(key, at=before, reason="error-budget", detail="")
+    assert tier_switch.turn_tier_off(
         key, at=datetime.now(UTC).timestamp(), reason="error-budget", detail=""
     )
 
@@ -326,7 +326,7 @@ def test_a_plan_of_the_platform_s_is_off_for_one_tenant_and_on_for_the_others(
     sampled(desk, "wrong", 9, tenant_id=rival.pk, tenant="rival")
     sampled(desk, "right", 40, tenant_id=acme.pk, tenant="acme")
     now = datetime.now(UTC).timestamp()
-    tier_switch.turn_off(
+    tier_switch.turn_tier_off(
         (desk.pk, basis(desk), rival.pk), at=now, reason="error-budget", detail="9 of 9"
     )
     found = shown(platform)
@@ -363,7 +363,7 @@ def test_the_button_turns_it_on_for_the_tenant_it_stands_beside(
     staff: Client, acme: Tenant, rival: Tenant, desk: Plan
 ) -> None:
     for tenant in (acme, rival):
-        tier_switch.turn_off(
+        tier_switch.turn_tier_off(
             (desk.pk, basis(desk), tenant.pk), at=time.time(), reason="error-budget", detail=""
         )
     button = f"/dashboard/plans/{desk.pk}/semantic-tier/on"
@@ -401,7 +401,7 @@ def test_a_switch_from_before_tenants_had_their_own_stays_off_for_all(
 
 
 def test_only_the_owner_turns_it_on(platform: Manager, acme: Tenant, desk: Plan) -> None:
-    tier_switch.turn_off(
+    tier_switch.turn_tier_off(
         (desk.pk, basis(desk), TENANT),
         at=datetime.now(UTC).timestamp(),
         reason="error-budget",
@@ -421,7 +421,7 @@ def test_only_the_owner_turns_it_on(platform: Manager, acme: Tenant, desk: Plan)
 def test_the_dashboard_says_so_and_has_the_button(staff: Client, desk: Plan) -> None:
     sampled(desk, "wrong", 9)
     store(hit("exact", plan_id=desk.pk))
-    tier_switch.turn_off(
+    tier_switch.turn_tier_off(
         (desk.pk, basis(desk), TENANT),
         at=datetime.now(UTC).timestamp(),
         reason="error-budget",
@@ -457,7 +457,7 @@ def test_who_looks_at_night_learns_why_since_when_and_by_which_hits(
         entry_id="e" * 40, exact=True, bytes=1, created_at=now, expires_at=now, used_at=now, **owner
     )
     store(hit("exact", plan_id=desk.pk))
-    tier_switch.turn_off(
+    tier_switch.turn_tier_off(
         (desk.pk, basis(desk), TENANT),
         at=time.time() + 1,
         reason="error-budget",
@@ -501,7 +501,7 @@ def test_what_a_tenant_s_samples_say_is_written_down_for_it_alone() -> None:
     (one, _), (first, second) = keepers(plan)
     asyncio.run(first.turn())
     asyncio.run(first.turn())
-    snapshot, terms = plan.snapshot(), basis(plan)
+    snapshot, terms = plan.build_snapshot(), basis(plan)
     assert [bool(one.tier_state(snapshot, terms, tenant).off_reason) for tenant in (2, 3, 4)] == [
         True,
         False,
@@ -510,23 +510,23 @@ def test_what_a_tenant_s_samples_say_is_written_down_for_it_alone() -> None:
     assert [(row.tenant_id, row.reason) for row in SemanticSwitch.objects.all()] == [
         (2, "error-budget")
     ]
-    assert first.off == 1
+    assert first.off_plan_count == 1
     first.close()
     second.close()
 
 
-def keepers(plan: Plan) -> tuple[list[ErrorBudgets], list[Keeper]]:
+def keepers(plan: Plan) -> tuple[list[ErrorBudgets], list[ErrorBudgetSync]]:
     """Two workers' memories, and what keeps them."""
-    source = FakeSource(ConfigSnapshot(plans={(None, plan.name): plan.snapshot()}))
+    source = FakeSource(ConfigSnapshot(plans={(None, plan.name): plan.build_snapshot()}))
     both = [ErrorBudgets(), ErrorBudgets()]
-    return both, [Keeper(memory, source, JUDGE) for memory in both]
+    return both, [ErrorBudgetSync(memory, source, JUDGE) for memory in both]
 
 
 @pytest.mark.django_db(transaction=True)
 def test_what_one_worker_turns_off_is_off_on_the_other_and_on_again_on_both() -> None:
     plan = Plan.objects.create(name="desk", match="cosine", max_error_rate=0.01)
     (one, other), (first, second) = keepers(plan)
-    snapshot, terms = plan.snapshot(), basis(plan)
+    snapshot, terms = plan.build_snapshot(), basis(plan)
 
     def turn() -> None:
         for keeper in (first, second):
@@ -542,8 +542,8 @@ def test_what_one_worker_turns_off_is_off_on_the_other_and_on_again_on_both() ->
         == one.tier_state(snapshot, terms, TENANT).off_reason
         == "one-answer"
     )
-    assert (first.off, second.off, one.unsaved_trips) == (1, 1, [])
-    tier_switch.turn_on(plan.pk, by="me")
+    assert (first.off_plan_count, second.off_plan_count, one.unsaved_trips) == (1, 1, [])
+    tier_switch.turn_tier_on(plan.pk, by="me")
     turn()
     assert not one.tier_state(snapshot, terms, TENANT).off_reason
     assert not other.tier_state(snapshot, terms, TENANT).off_reason
@@ -559,7 +559,7 @@ def test_a_worker_that_starts_knows_what_the_ledger_says() -> None:
     sampled(plan, "right", 5)
     (one, _), (first, second) = keepers(plan)
     asyncio.run(first.turn())
-    assert one.tier_state(plan.snapshot(), basis(plan), TENANT).off_reason == "error-budget"
+    assert one.tier_state(plan.build_snapshot(), basis(plan), TENANT).off_reason == "error-budget"
     assert SemanticSwitch.objects.count() == 0
     asyncio.run(first.turn())
     assert SemanticSwitch.objects.get().reason == "error-budget"
@@ -571,10 +571,10 @@ def test_a_worker_that_starts_knows_what_the_ledger_says() -> None:
 
 
 async def test_a_ready_gateway_says_for_how_many_plans_the_tier_is_off() -> None:
-    health.attach(health.Gateway(loaded=lambda: True, lag=lambda: 0.0, off=lambda: 2))
+    health.attach_gateway(health.GatewayProbes(loaded=lambda: True, lag=lambda: 0.0, off=lambda: 2))
     try:
         reply = await AsyncClient().get("/readyz")
     finally:
-        health.attach(None)
+        health.attach_gateway(None)
     assert reply.status_code == 200
     assert reply.json()["semantic_tier"] == "off for 2 plans"

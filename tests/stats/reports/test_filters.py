@@ -6,12 +6,19 @@ from typing import Any
 import pytest
 from django.http import QueryDict
 
-from plans.errors import Refusal
+from plans.errors import ApiError
 from plans.models import Plan, Tenant, VirtualKey
 from stats.reports import filters as asked_file
-from stats.reports.filters import GRANULARITIES, GROUPS, NAMES, Asked, asked, bounded
-from stats.reports.periods import RANGES
-from stats.time_grains import floor
+from stats.reports.filters import (
+    GRANULARITIES,
+    GROUP_NAMES,
+    PARAMETER_NAMES,
+    ReportFilter,
+    check_point_count,
+    parse_filter,
+)
+from stats.reports.periods import RANGE_NAMES
+from stats.time_grains import floor_to_grain
 from tests.support.events import make_event
 from tests.support.recorded import store
 
@@ -20,12 +27,12 @@ NOW = datetime.now(UTC)
 YESTERDAY = (NOW - timedelta(days=1)).replace(hour=13, minute=37, second=0, microsecond=0)
 
 
-def read(own: Tenant | None = None, /, **params: str) -> Asked:
-    return asked({name.rstrip("_"): value for name, value in params.items()}, tenant=own)
+def read(own: Tenant | None = None, /, **params: str) -> ReportFilter:
+    return parse_filter({name.rstrip("_"): value for name, value in params.items()}, tenant=own)
 
 
-def refusal(own: Tenant | None = None, /, **params: str) -> Refusal:
-    with pytest.raises(Refusal) as caught:
+def refusal(own: Tenant | None = None, /, **params: str) -> ApiError:
+    with pytest.raises(ApiError) as caught:
         read(own, **params)
     return caught.value
 
@@ -61,24 +68,24 @@ def test_times_are_rfc_3339_and_begin_their_minute(text: str) -> None:
     assert found.start.tzinfo == UTC
 
 
-@pytest.mark.parametrize("name", RANGES)
+@pytest.mark.parametrize("name", RANGE_NAMES)
 def test_a_range_ends_now_and_the_period_before_it_is_as_long(name: str) -> None:
     found = read(range=name)
     assert timedelta(0) <= found.end - datetime.now(UTC) <= timedelta(hours=1)
-    assert found.before.end == found.start
+    assert found.previous_period.end == found.start
     length = found.end - found.start
-    assert found.before.end - found.before.start - length == timedelta(0), name
-    bounded(found)
+    assert found.previous_period.end - found.previous_period.start - length == timedelta(0), name
+    check_point_count(found)
 
 
 def test_without_a_period_it_is_the_last_thirty_days_or_since() -> None:
     assert read().start == read(range="30d").start
     since = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
-    assert asked({}, tenant=None, since=since).start == floor(since, "day")
+    assert parse_filter({}, tenant=None, since=since).start == floor_to_grain(since, "day")
 
 
 def test_empty_parameters_are_left_out() -> None:
-    assert asked(dict.fromkeys(NAMES, ""), tenant=None) == read()
+    assert parse_filter(dict.fromkeys(PARAMETER_NAMES, ""), tenant=None) == read()
 
 
 @pytest.mark.parametrize(
@@ -93,10 +100,10 @@ def test_empty_parameters_are_left_out() -> None:
         ({"from_": "2099-01-01"}, "from", "upside down"),
         ({"to": "2026-03-04"}, "from", "needs a `from`"),
         ({"range": "7d", "from_": "2026-03-04"}, "range", "either"),
-        ({"range": "7 days"}, "range", ", ".join(RANGES)),
+        ({"range": "7 days"}, "range", ", ".join(RANGE_NAMES)),
         ({"granularity": "week"}, "granularity", ", ".join(GRANULARITIES)),
-        ({"group_by": "user"}, "group_by", ", ".join(GROUPS)),
-        ({"form": "2026-03-04"}, "form", ", ".join(sorted(NAMES))),
+        ({"group_by": "user"}, "group_by", ", ".join(GROUP_NAMES)),
+        ({"form": "2026-03-04"}, "form", ", ".join(sorted(PARAMETER_NAMES))),
         ({"plan": "12; DROP"}, "plan", "number of a plan"),
         ({"plan": "9" * 40}, "plan", "number of a plan"),
         ({"key": "-1"}, "key", "number of a key"),
@@ -131,8 +138,8 @@ def test_what_is_no_time_is_refused(text: str) -> None:
 
 
 def test_a_parameter_given_twice_is_refused() -> None:
-    with pytest.raises(Refusal, match="once"):
-        asked(QueryDict("plan=1&plan=2"), tenant=None)
+    with pytest.raises(ApiError, match="once"):
+        parse_filter(QueryDict("plan=1&plan=2"), tenant=None)
 
 
 def test_minutes_are_refused_where_they_may_be_gone() -> None:
@@ -145,12 +152,12 @@ def test_minutes_are_refused_where_they_may_be_gone() -> None:
 
 
 def test_too_many_points_are_refused_with_a_coarser_granularity() -> None:
-    with pytest.raises(Refusal, match="granularity=hour"):
-        bounded(read(from_=f"{NOW - timedelta(days=3):%Y-%m-%d}", granularity="minute"))
-    with pytest.raises(Refusal, match="granularity=day"):
-        bounded(read(range="90d", granularity="hour"))
-    with pytest.raises(Refusal, match="shorter period"):
-        bounded(read(from_="2001-01-01"))
+    with pytest.raises(ApiError, match="granularity=hour"):
+        check_point_count(read(from_=f"{NOW - timedelta(days=3):%Y-%m-%d}", granularity="minute"))
+    with pytest.raises(ApiError, match="granularity=day"):
+        check_point_count(read(range="90d", granularity="hour"))
+    with pytest.raises(ApiError, match="shorter period"):
+        check_point_count(read(from_="2001-01-01"))
 
 
 def test_a_tenant_s_person_is_bound_to_their_tenant() -> None:
@@ -204,5 +211,5 @@ def test_what_was_deleted_is_found_by_what_it_left() -> None:
 
 
 def test_the_caller_may_read_names_of_its_own() -> None:
-    assert asked({"format": "csv"}, tenant=None, also=("format",)) == read()
-    assert asked_file.MAX_POINTS == 2_000
+    assert parse_filter({"format": "csv"}, tenant=None, also=("format",)) == read()
+    assert asked_file.MAX_SERIES_POINTS == 2_000

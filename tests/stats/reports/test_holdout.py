@@ -14,9 +14,9 @@ from django.test import Client
 from plans.models import Plan, Tenant
 from stats.events import Event
 from stats.models.holdout import Held
-from stats.models.rollups import COUNTED, PLAN, Rollup
-from stats.reports.holdout import measured
-from stats.reports.rollup_query import Wanted
+from stats.models.rollups import COUNTED_KIND, PLAN_CUT, Rollup
+from stats.reports.holdout import measure_holdout
+from stats.reports.rollup_query import RollupQuery
 from stats.time_grains import DAY
 from tests.support.events import make_event
 from tests.support.management import ONE, Manager
@@ -61,7 +61,7 @@ def test_the_sides_add_up_to_the_requests_that_count() -> None:
     assert sum(row.requests for row in rows) == 300
     assert sum(row.requests for row in rows if row.held) == len(held)
     assert sum(row.cost for row in rows) == sum(event.billed_cost or 0 for event in events[:300])
-    counted = Rollup.objects.filter(grain=DAY, cut=PLAN, kind=COUNTED)
+    counted = Rollup.objects.filter(grain=DAY, cut=PLAN_CUT, kind=COUNTED_KIND)
     assert sum(row.requests for row in counted) == sum(row.requests for row in rows) + 1
     assert sum(row.billed_cost for row in counted) == sum(row.cost for row in rows) + (
         events[300].billed_cost or 0
@@ -91,14 +91,14 @@ def test_samples_are_costs_of_the_plan_and_no_requests() -> None:
 
 def test_half_the_money_is_measured() -> None:
     store(*drawn(800))
-    found = measured(Wanted())
+    found = measure_holdout(RollupQuery())
     assert found is not None
     assert found.share is not None
     assert found.share.value == pytest.approx(0.5, abs=0.08)
     assert found.share.low < 0.5 < found.share.high
     # All prices are alike here.
     assert found.modelled_share == pytest.approx(found.share.value, abs=1e-6)
-    assert not found.disagrees
+    assert not found.is_model_ruled_out
 
 
 def test_a_tenant_a_plan_and_a_period_have_their_own() -> None:
@@ -110,7 +110,7 @@ def test_a_tenant_a_plan_and_a_period_have_their_own() -> None:
     store(*drawn(40, at=time.time() - 3 * 86_400))
 
     def number(**fields: Any) -> int:
-        found = measured(Wanted(**fields))
+        found = measure_holdout(RollupQuery(**fields))
         assert found is not None
         return found.held + found.treated
 
@@ -121,21 +121,21 @@ def test_a_tenant_a_plan_and_a_period_have_their_own() -> None:
         250,
     )
     assert number(start=datetime.now(UTC) - timedelta(days=1)) == 210
-    assert measured(Wanted(model="gpt-4o")) is None
+    assert measure_holdout(RollupQuery(model="gpt-4o")) is None
 
 
 def test_where_nothing_is_held_out_there_is_nothing() -> None:
     store(make_event())
-    assert measured(Wanted()) is None
+    assert measure_holdout(RollupQuery()) is None
     tenant = Tenant.objects.create(slug="acme")
     plan = Plan.objects.create(tenant=tenant, name="desk", holdout=0.1)
-    assert measured(Wanted(tenant_id=tenant.pk + 1)) is None
-    for wanted in (Wanted(), Wanted(plan_id=plan.pk), Wanted(tenant_id=tenant.pk)):
-        found = measured(wanted)
+    assert measure_holdout(RollupQuery(tenant_id=tenant.pk + 1)) is None
+    for wanted in (RollupQuery(), RollupQuery(plan_id=plan.pk), RollupQuery(tenant_id=tenant.pk)):
+        found = measure_holdout(wanted)
         assert found is not None
         assert (found.share, found.held, found.needed) == (None, 0, 39)
     Plan.objects.update(mode="shadow")
-    assert measured(Wanted()) is None
+    assert measure_holdout(RollupQuery()) is None
 
 
 def test_the_api_tells_it(platform: Manager) -> None:
@@ -168,7 +168,7 @@ def page() -> Any:
 
 def test_the_page_puts_both_side_by_side(page: Any) -> None:
     store(*drawn(800))
-    found = measured(Wanted())
+    found = measure_holdout(RollupQuery())
     assert found is not None
     assert found.share is not None
     assert found.modelled_share is not None
@@ -201,7 +201,7 @@ def test_the_page_says_what_is_missing(page: Any) -> None:
 
 def test_unpriced_requests_are_told(page: Any) -> None:
     store(*drawn(800), *drawn(6, would_cost=None, billed_cost=None))
-    found = measured(Wanted())
+    found = measure_holdout(RollupQuery())
     assert found is not None
     assert found.unpriced == 6
     assert "6 more have no price and are in neither." in page()

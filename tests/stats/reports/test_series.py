@@ -9,9 +9,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from plans.models import Plan, Tenant
-from stats.reports.filters import GROUPS, Asked, asked
-from stats.reports.series import cells, groups, points
-from stats.reports.totals import SUMS, Totals, totals
+from stats.reports.filters import GROUP_NAMES, ReportFilter, parse_filter
+from stats.reports.series import list_group_points, list_groups, list_points
+from stats.reports.totals import TOTAL_EXPRESSIONS, Totals, compute_totals
 from tests.stats.ledger.test_rollup import NOON, some
 from tests.support.events import make_event
 from tests.support.recorded import store
@@ -22,7 +22,7 @@ LONG = 3 * 24 * 60
 
 def added(parts: list[Totals]) -> dict[str, Decimal]:
     """Every sum of the parts; money that no part has is 0."""
-    names = [name for name in SUMS if name not in {"first", "last"}]
+    names = [name for name in TOTAL_EXPRESSIONS if name not in {"first", "last"}]
     return {
         name: sum((Decimal(getattr(part, name) or 0) for part in parts), Decimal(0))
         for name in names
@@ -42,7 +42,7 @@ def traffic() -> None:
         lambda ends: ends[0] != ends[1]
     ),
     granularity=st.sampled_from(["minute", "hour", "day"]),
-    group_by=st.sampled_from(GROUPS),
+    group_by=st.sampled_from(GROUP_NAMES),
     filters=st.fixed_dictionaries(
         {},
         optional={
@@ -59,12 +59,18 @@ def test_the_parts_of_a_period_are_its_totals(
     start, end = (NOON + timedelta(minutes=minutes) for minutes in sorted(ends))
     if granularity == "minute":
         end = min(end, start + timedelta(minutes=2_000))
-    question = Asked(start=start, end=end, granularity=granularity, group_by=group_by, **filters)  # type: ignore[arg-type]
-    whole = added([totals(question.wanted)])
-    assert added([point.totals for point in points(question)]) == whole
-    assert added([group.totals for group in groups(question)]) == whole
-    assert added([cell.totals for cell in cells(question)]) == whole
-    assert question.before.end == start
+    question = ReportFilter(
+        start=start,
+        end=end,
+        granularity=granularity,
+        group_by=group_by,
+        **filters,  # type: ignore[arg-type]
+    )
+    whole = added([compute_totals(question.rollup_query)])
+    assert added([point.totals for point in list_points(question)]) == whole
+    assert added([group.totals for group in list_groups(question)]) == whole
+    assert added([cell.totals for cell in list_group_points(question)]) == whole
+    assert question.previous_period.end == start
 
 
 def test_quiet_points_are_there_and_the_first_holds_what_lies_within() -> None:
@@ -74,10 +80,10 @@ def test_quiet_points_are_there_and_the_first_holds_what_lies_within() -> None:
             for minutes in (10, 40, 200)
         )
     )
-    question = Asked(
+    question = ReportFilter(
         start=NOON + timedelta(minutes=30), end=NOON + timedelta(hours=5), granularity="hour"
     )
-    assert [(point.at.hour, point.totals.requests) for point in points(question)] == [
+    assert [(point.at.hour, point.totals.requests) for point in list_points(question)] == [
         (12, 1),
         (13, 0),
         (14, 0),
@@ -104,7 +110,8 @@ def test_groups_carry_what_the_filter_takes_and_the_present_name() -> None:
 
     def found(group_by: str) -> list[tuple[str, str]]:
         return [
-            (group.id, group.name) for group in groups(asked({"group_by": group_by}, tenant=None))
+            (group.id, group.name)
+            for group in list_groups(parse_filter({"group_by": group_by}, tenant=None))
         ]
 
     assert found("tenant") == [("gone", "gone"), ("acme", "acme")]
@@ -112,9 +119,11 @@ def test_groups_carry_what_the_filter_takes_and_the_present_name() -> None:
     assert found("key") == [("7", "app"), ("", "")]
     assert found("model") == [("gpt-4o-mini", "gpt-4o-mini")]
     for group_by in ("tenant", "plan", "key", "route", "model"):
-        for group in groups(asked({"group_by": group_by}, tenant=None)):
+        for group in list_groups(parse_filter({"group_by": group_by}, tenant=None)):
             if group.id:
-                again = groups(asked({"group_by": group_by, group_by: group.id}, tenant=None))
+                again = list_groups(
+                    parse_filter({"group_by": group_by, group_by: group.id}, tenant=None)
+                )
                 assert again == [group]
 
 
@@ -124,14 +133,14 @@ def test_a_tenant_s_groups_are_of_its_requests_alone() -> None:
         make_event(tenant_id=acme.pk),
         make_event(tenant_id=acme.pk + 1, tenant="rival", model="secret"),
     )
-    for group_by in GROUPS:
-        (group,) = groups(asked({"group_by": group_by}, tenant=acme))
+    for group_by in GROUP_NAMES:
+        (group,) = list_groups(parse_filter({"group_by": group_by}, tenant=acme))
         assert group.totals.requests == 1
         assert "secret" not in group.name
-    assert sum(point.totals.requests for point in points(asked({}, tenant=acme))) == 1
+    assert sum(point.totals.requests for point in list_points(parse_filter({}, tenant=acme))) == 1
 
 
 def test_points_are_whole_days_by_default() -> None:
-    found = points(asked({"range": "30d"}, tenant=None))
+    found = list_points(parse_filter({"range": "30d"}, tenant=None))
     assert len(found) == 30
     assert found[-1].at == datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)

@@ -18,7 +18,7 @@ def question_similarity(history: Document, segments: Segments) -> Floats:
     """The cosine of each segment to the question as seen from the middle of the chat, 0 at least;
     zeros where nothing tells of meanings. Each text is looked up once."""
     memory = history.memo
-    meanings = memory.meanings
+    meanings = memory.word_vectors
     if meanings is None or not history.question.strip():
         return np.zeros(len(segments))
     texts = [*segments.iter_texts(), history.question]
@@ -112,7 +112,7 @@ def _weigh_terms(question: IntegerArray, vocabulary: IntegerArray, history: Docu
     """How much each term of the chat is asked for:
     1 for those in the question, less for those alike."""
     exact = np.isin(vocabulary, question).astype(np.float64)
-    meanings = history.memo.meanings
+    meanings = history.memo.word_vectors
     if meanings is None or not len(question) or not len(vocabulary):
         return exact
     cosines = (

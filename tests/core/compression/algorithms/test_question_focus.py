@@ -129,12 +129,12 @@ def test_a_short_fact_comes_before_all_the_rest_of_a_long_answer_on_the_same_wor
 def test_a_word_alike_is_found_by_its_vector_and_only_by_that() -> None:
     texts = [*FILLER, "A movie", *FILLER]
     assert rank(history(texts, "film")) == [0.0] * len(texts)
-    assert best(texts, "film", Memo(meanings=MEANINGS))[0] == 5
+    assert best(texts, "film", Memo(word_vectors=MEANINGS))[0] == 5
 
 
 def test_the_word_itself_counts_more_than_one_alike() -> None:
     texts = [*FILLER, "A movie", *FILLER, "A film", *FILLER]
-    assert best(texts, "film", Memo(meanings=MEANINGS))[0] == 11
+    assert best(texts, "film", Memo(word_vectors=MEANINGS))[0] == 11
 
 
 def test_meaning_is_that_of_the_pieces_of_words() -> None:
@@ -229,8 +229,8 @@ def test_the_dated_part_of_a_chat_is_found_by_its_date() -> None:
 @given(chat=CHATS.filter(bool), limit=st.sampled_from([0, 1000, 1_000_000]))
 def test_memory_changes_no_score(chat: list[Message], limit: int) -> None:
     chat = [*chat, {"role": "user", "content": "Which film was good, 3 May 2020?"}]
-    fresh = split_by_sentence(split_units(chat), chat, "english", Memo(meanings=MEANINGS))
-    memory = Memo(limit, meanings=MEANINGS)
+    fresh = split_by_sentence(split_units(chat), chat, "english", Memo(word_vectors=MEANINGS))
+    memory = Memo(limit, word_vectors=MEANINGS)
     for _ in range(2):
         again = rank(split_by_sentence(split_units(chat), chat, "english", memory))
         assert again == rank(fresh)
@@ -257,6 +257,6 @@ def test_hostile_texts_take_seconds_at_most(text: str) -> None:
         {"role": "user", "content": "Which film is it?"},
     ]
     begun = time.thread_time()
-    cut = compress(messages, plan(budget=300), model=MODEL, memory=Memo(meanings=MEANINGS))
+    cut = compress(messages, plan(budget=300), model=MODEL, memory=Memo(word_vectors=MEANINGS))
     assert time.thread_time() - begun < 5
     assert cut.after <= 300

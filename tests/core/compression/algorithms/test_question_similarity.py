@@ -26,11 +26,13 @@ def found(memory: Memo, question: str = "a?") -> np.ndarray:
 
 def test_without_a_table_nothing_is_near() -> None:
     assert not found(Memo()).any()
-    assert not found(Memo(meanings=MEANINGS), " ").any()
+    assert not found(Memo(word_vectors=MEANINGS), " ").any()
 
 
 def test_the_table_tells_by_the_cosine_from_the_middle_of_the_chat() -> None:
     rows = np.stack([np.cos(TURNS), np.sin(TURNS)], axis=1)
     rows = rows - rows.mean(axis=0)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-    assert found(Memo(meanings=MEANINGS)) == pytest.approx(np.maximum(rows @ rows[0], 0), abs=1e-5)
+    assert found(Memo(word_vectors=MEANINGS)) == pytest.approx(
+        np.maximum(rows @ rows[0], 0), abs=1e-5
+    )
