@@ -265,6 +265,57 @@ FIELD_HELP_TEXTS: Final = {
     ),
 }
 
+# What can go wrong, by the API's dotted name: for docs/plan-settings.md.
+RISKS: Final = {
+    "plan_name": (
+        "After a rename, requests that send the old name go without a plan and save nothing."
+    ),
+    "preset": "That of the preset chosen.",
+    "mode": (
+        "active: stored answers reach your users. shadow: every request is paid for. off: nothing "
+        "is saved."
+    ),
+    "holdout": "The held-out chats save nothing: 0.02 costs 2 % of the saving.",
+    "reason": "None.",
+    "version": "Without it, the later of two changes made at once wins.",
+    "compression.engine": (
+        "Another engine keeps other sentences; what is left out, the model cannot know."
+    ),
+    "compression.max_input_tokens": "Lower: more of a long chat is left out.",
+    "compression.language": "The wrong language ranks sentences badly.",
+    "compression.min_sentences": "Higher: less room for what the question needs.",
+    "compression.focus": "none: facts that the final question needs are left out more often.",
+    "compression.when": (
+        "always: may cost more than the whole chat where the provider has most of it cached. "
+        "saves: prompts longer than max_input_tokens are sent."
+    ),
+    "compression.deadline_ms": "Lower: more requests are shortened by trim, which reads no words.",
+    "cache.exact": "An identical request may get an answer up to ttl old.",
+    "cache.backend": "A question in other words may get a wrong answer.",
+    "cache.match": "cosine: rules alone stand between a similar question and a wrong answer.",
+    "cache.similarity_threshold": "Lower: more hits, and more of them wrong.",
+    "cache.max_error_rate": (
+        "null: nobody notices wrong answers. Higher: more of them before the tier turns off."
+    ),
+    "cache.sample_rate": "Higher: more calls to pay for. Lower: wrong answers are noticed later.",
+    "cache.judge_model": "The judge's provider reads the question and both answers.",
+    "cache.ttl": "Higher: older answers.",
+    "cache.ttl_jitter": "0: answers stored together are all paid for again together.",
+    "cache.stale_while_revalidate": "Answers older than ttl are served.",
+    "cache.stale_if_error": "Answers older than ttl are served while the provider fails.",
+    "cache.scope": (
+        "The wider, the sooner an answer about one person reaches another. user: requests without "
+        "`user` are not cached."
+    ),
+    "cache.tool_calls": "all: clients carry out a stored call as if the model had just made it.",
+    "cache.max_temperature": "Higher: requests that ask for variety get the same answer.",
+    "cache.time_sensitive": "true: old news.",
+    "cache.personal": "true: one person may get an answer about another.",
+    "cache.context": "last_message: half of what was reused in chats belonged to another chat.",
+    "cache.window": "Lower: chats that differ in an earlier turn look more alike.",
+    "cache.force": "As context last_message.",
+}
+
 PRICE_HELP_TEXTS: Final = {
     "input": "US dollars per million tokens.",
     "output": "US dollars per million tokens.",

@@ -11,7 +11,7 @@ from rest_framework import serializers
 from plans import presets, records, validation
 from plans.models import Plan
 
-NAME_HELP = "Unique within its owner. Clients name it in token_saving_plan_id."
+NAME_HELP = "What clients send as token_saving_plan_id. Unique within its owner."
 
 
 class CompressionSerializer(serializers.Serializer[Any]):
@@ -19,38 +19,45 @@ class CompressionSerializer(serializers.Serializer[Any]):
 
     engine = serializers.CharField(
         default=validation.DEFAULT_COMPRESSION.engine,
-        help_text="See GET /token-saving/compression-engines.",
+        help_text=(
+            "How the parts of the old chat that are kept are chosen. GET "
+            "/token-saving/compression-engines describes each engine."
+        ),
     )
     max_input_tokens = serializers.IntegerField(
         default=validation.DEFAULT_COMPRESSION.max_input_tokens,
         min_value=validation.MIN_INPUT_TOKENS,
         max_value=validation.MAX_INT32,
-        help_text="The most prompt tokens to pay for.",
+        help_text=(
+            "A longer prompt is compressed to at most this many tokens. System messages and the "
+            "final turn are never shortened."
+        ),
     )
     language = serializers.CharField(
         default=validation.DEFAULT_COMPRESSION.language,
-        help_text="See GET /token-saving/compression-engines.",
+        help_text="The language of the chat: its stop words and its stemmer.",
     )
     min_sentences = serializers.IntegerField(
         default=validation.DEFAULT_COMPRESSION.min_sentences,
         min_value=1,
         max_value=validation.MAX_INT32,
+        help_text="Keep at least this many sentences of the shortened part, as far as they fit.",
     )
     focus = serializers.ChoiceField(
         choices=validation.FOCUS_CHOICES,
         default=validation.DEFAULT_COMPRESSION.focus,
         help_text=(
-            "What is kept of an old chat: what its final question needs, or what says "
-            "most whatever is asked. An engine that cannot ask the question has none "
-            "only, and none by default."
+            "What is kept of the old part of a chat. question: what the final question needs. "
+            "none: what represents the whole chat best, whatever is asked. Engines that do not "
+            "read the question accept only the latter, which is then their default."
         ),
     )
     when = serializers.ChoiceField(
         choices=validation.WHEN_CHOICES,
         default=validation.DEFAULT_COMPRESSION.when,
         help_text=(
-            "Cut every chat longer than max_input_tokens, or only where it is not cheaper whole, "
-            "at the provider's price for what it remembers of a chat."
+            "always: compress every prompt longer than max_input_tokens. saves: only where that is "
+            "cheaper than the whole prompt at the provider's price for cached tokens."
         ),
     )
     deadline_ms = serializers.IntegerField(
@@ -59,8 +66,8 @@ class CompressionSerializer(serializers.Serializer[Any]):
         min_value=validation.MIN_DEADLINE_MS,
         max_value=validation.MAX_DEADLINE_MS,
         help_text=(
-            "How long a request waits for its chat to be cut; then trim cuts it. null: as long as "
-            "the gateway lets any."
+            "Milliseconds that a request waits for its compression; then trim shortens it. "
+            "null: the limit of the gateway, TOKENTHRIFT_COMPRESSION_DEADLINE_MS."
         ),
     )
 
@@ -73,26 +80,33 @@ class CacheSerializer(serializers.Serializer[Any]):
 
     exact = serializers.BooleanField(
         default=validation.DEFAULT_CACHE.exact,
-        help_text="Reuse the answer of an identical request.",
+        help_text="Exact tier: answer an identical request with the stored answer.",
     )
     backend = serializers.CharField(
         default=validation.DEFAULT_CACHE.backend,
         allow_null=True,
         help_text=(
-            "Where questions are compared by meaning: see GET /token-saving/cache-engines. null: "
-            "identical requests only."
+            "Semantic tier: the store in which questions are compared by meaning. GET "
+            "/token-saving/cache-engines says which ones run. null: no semantic tier."
         ),
     )
     match = serializers.ChoiceField(
         choices=validation.MATCH_CHOICES,
         default=validation.DEFAULT_CACHE.match,
         help_text=(
-            "What similarity_threshold is compared with: the verifier's score, the probability "
-            "that both questions have the same answer; or the cosine of their embeddings."
+            "What similarity_threshold is compared with. verified: the verifier's score, the "
+            "probability that both questions have the same answer. cosine: the cosine similarity "
+            "of their embeddings."
         ),
     )
     similarity_threshold = serializers.FloatField(
-        default=validation.DEFAULT_CACHE.similarity_threshold, min_value=0, max_value=1
+        default=validation.DEFAULT_CACHE.similarity_threshold,
+        min_value=0,
+        max_value=1,
+        help_text=(
+            "The score or cosine that a stored question must reach for its answer to be served. A "
+            "request may raise it, not lower it."
+        ),
     )
     max_error_rate = serializers.FloatField(
         default=validation.DEFAULT_CACHE.max_error_rate,
@@ -100,9 +114,9 @@ class CacheSerializer(serializers.Serializer[Any]):
         min_value=validation.MIN_ERROR_RATE,
         max_value=validation.MAX_ERROR_RATE,
         help_text=(
-            "The share of wrong answers accepted among those reused by meaning. It is "
-            "measured; when it is exceeded for certain, the semantic tier turns itself off. "
-            "null: not measured."
+            "Error budget: the share of wrong answers accepted among semantic hits. It is "
+            "measured; when it is exceeded for certain, the semantic tier turns itself off. null: "
+            "not measured."
         ),
     )
     sample_rate = serializers.FloatField(
@@ -110,32 +124,31 @@ class CacheSerializer(serializers.Serializer[Any]):
         min_value=0,
         max_value=1,
         help_text=(
-            "The share of those answers that the provider is asked for too, "
-            "afterwards, to measure it."
+            "The share of semantic hits for which the provider is called too, after the reply, to "
+            "check the stored answer. Does something only with max_error_rate."
         ),
     )
     judge_model = serializers.CharField(
         default=validation.DEFAULT_CACHE.judge_model,
         allow_null=True,
         help_text=(
-            "The route whose model says whether the stored and the fresh answer are the same. It "
-            "is sent the question and both answers; its calls are spent on saving. null: rules "
-            "judge. Needs max_error_rate."
+            "The route whose model decides whether the stored and the fresh answer say the same. "
+            "null: rules decide. Needs max_error_rate."
         ),
     )
     ttl = serializers.IntegerField(
         default=validation.DEFAULT_CACHE.ttl,
         min_value=1,
         max_value=validation.MAX_INT32,
-        help_text="Seconds.",
+        help_text="Time to live of an answer, in seconds.",
     )
     ttl_jitter = serializers.FloatField(
         default=validation.DEFAULT_CACHE.ttl_jitter,
         min_value=0,
         max_value=validation.MAX_TTL_JITTER,
         help_text=(
-            "The share of ttl by which an entry's life may be shorter, so that entries written at "
-            "once do not expire at once."
+            "Each entry lives up to this share shorter than ttl, so that entries stored together "
+            "do not all expire together."
         ),
     )
     stale_while_revalidate = serializers.IntegerField(
@@ -143,8 +156,8 @@ class CacheSerializer(serializers.Serializer[Any]):
         min_value=0,
         max_value=validation.MAX_INT32,
         help_text=(
-            "For so many seconds after its time to live an identical request is given the expired "
-            "answer at once, while one request fetches a new one (RFC 5861). 0: never."
+            "For this many seconds after ttl an identical request gets the expired answer at once, "
+            "while a new one is fetched in the background (RFC 5861). 0: never."
         ),
     )
     stale_if_error = serializers.IntegerField(
@@ -152,47 +165,54 @@ class CacheSerializer(serializers.Serializer[Any]):
         min_value=0,
         max_value=validation.MAX_INT32,
         help_text=(
-            "For so many seconds after its time to live an identical request is given the expired "
-            "answer where the provider fails (RFC 5861). 0: never."
+            "For this many seconds after ttl an identical request gets the expired answer when the "
+            "provider fails (RFC 5861). 0: never."
         ),
     )
     scope = serializers.ChoiceField(
         choices=validation.SCOPE_CHOICES,
         default=validation.DEFAULT_CACHE.scope,
-        help_text="Who shares answers within a tenant.",
+        help_text=(
+            "Who shares answers. tenant: everybody in the tenant. key: each virtual key for "
+            "itself. user: each end user for themselves, by the request's `user` field."
+        ),
     )
     tool_calls = serializers.ChoiceField(
         choices=validation.TOOL_CALLS_CHOICES,
         default=validation.DEFAULT_CACHE.tool_calls,
         help_text=(
-            "Which answers that call tools are kept for identical requests: none; output, those "
-            "to requests that force a call (`tool_choice` is `required` or names a tool), where "
-            "the call is the structured output itself; or all. Only calls whose arguments are "
-            "what the tool takes are kept. A call given again is carried out again by the client."
+            "Which answers that call tools are stored, for identical requests only. none: no such "
+            "answer. output: those to requests that force a call (`tool_choice` is `required` or "
+            "names a tool). all: also calls that the model chose to make."
         ),
     )
     max_temperature = serializers.FloatField(
         default=validation.DEFAULT_CACHE.max_temperature,
         min_value=0,
         max_value=validation.MAX_TEMPERATURE,
-        help_text="Requests above it use the exact tier only.",
+        help_text="Requests with a higher temperature use the exact tier only.",
     )
     time_sensitive = serializers.BooleanField(
         default=validation.DEFAULT_CACHE.time_sensitive,
-        help_text="Compare questions about now by meaning too.",
+        help_text=(
+            "true: the semantic tier also answers questions about the present, such as “is it open "
+            "right now?”. false: the exact tier only."
+        ),
     )
     personal = serializers.BooleanField(
         default=validation.DEFAULT_CACHE.personal,
-        help_text="Compare personal questions by meaning too.",
+        help_text=(
+            "true: the semantic tier also answers personal questions, such as “where is my order "
+            "1234?”. false: the exact tier only."
+        ),
     )
     context = serializers.ChoiceField(  # type: ignore[assignment]  # a field, which the metaclass takes away
         choices=validation.CONTEXT_CHOICES,
         default=validation.DEFAULT_CACHE.context,
         help_text=(
-            "What of a chat before its final message must agree, for an answer given by meaning: "
-            "all of it to the letter (strict), the user's turns by meaning and the replies "
-            "(window), or nothing (last_message, for bots without memory). last_message is "
-            "refused where chats used the plan in the last 7 days."
+            "Which earlier turns of a chat must agree before the semantic tier answers. strict: "
+            "all, to the letter. window: the user's turns by meaning, the replies to the letter. "
+            "last_message: none; refused where chats used the plan in the last 7 days."
         ),
     )
     window = serializers.IntegerField(
@@ -200,14 +220,14 @@ class CacheSerializer(serializers.Serializer[Any]):
         min_value=1,
         max_value=validation.MAX_WINDOW_TURNS,
         help_text=(
-            "Under window: how many turns of the user before the question are compared as a whole "
-            "with it. Details are compared over the whole chat."
+            "How many turns of the user before the question are embedded with it, under context "
+            "window. Numbers, names and dates are compared over the whole chat."
         ),
     )
     force = serializers.BooleanField(
         write_only=True,
         required=False,
-        help_text="Set last_message though chats use the plan. Not kept: say it with the change.",
+        help_text=("true: set context last_message although chats use the plan. It is not stored."),
     )
 
 
@@ -227,14 +247,21 @@ class PlanSerializer(serializers.Serializer[Plan]):
         write_only=True,
         required=False,
         help_text=(
-            "Settings to begin with; what the body says itself wins, field by field. What cannot "
-            "run here is left out, and the reply shows what was set. Not kept. "
+            "Settings to start from; fields of the body win. What cannot run here is left out, and "
+            "the reply shows what was set. It is not stored. "
         )
         + " ".join(
             f"{each.name}: {each.risk} {each.measured}" for each in presets.PRESETS.values()
         ),
     )
-    mode = serializers.ChoiceField(choices=validation.MODE_CHOICES, default="active")
+    mode = serializers.ChoiceField(
+        choices=validation.MODE_CHOICES,
+        default="active",
+        help_text=(
+            "active: cache and compress. shadow: send every request whole to the provider and "
+            "count what the plan would have saved. off: pass every request through."
+        ),
+    )
     compression = CompressionSerializer(required=False, allow_null=True)
     cache = CacheSerializer(required=False, allow_null=True)
     holdout = serializers.FloatField(
@@ -242,9 +269,8 @@ class PlanSerializer(serializers.Serializer[Plan]):
         min_value=0,
         max_value=validation.MAX_HOLDOUT_SHARE,
         help_text=(
-            "The share of chats that go to the provider as if they had no plan, so that the "
-            "saving is measured and not only modelled. They save nothing. 0: not measured. It "
-            "does something in mode active only."
+            "The share of chats, chosen at random, that go to the provider without the plan, so "
+            "that the saving is measured and not only modelled. 0: not measured. Mode active only."
         ),
     )
     notes = serializers.ListField(
@@ -290,7 +316,7 @@ class PlanChangeSerializer(PlanSerializer):
         write_only=True,
         required=False,
         max_length=records.MAX_REASON_LENGTH,
-        help_text="One line, kept in the plan's history.",
+        help_text="One line for the plan's history.",
     )
     version = serializers.IntegerField(
         required=False,

@@ -19,40 +19,45 @@ from stats.reports.totals import Totals
 class RangeSerializer(serializers.Serializer[Any]):
     """A figure with its interval of 95 %."""
 
-    value = serializers.FloatField()
-    low = serializers.FloatField()
-    high = serializers.FloatField()
+    value = serializers.FloatField(help_text="The estimate.")
+    low = serializers.FloatField(help_text="Lower bound of its 95 % interval.")
+    high = serializers.FloatField(help_text="Upper bound of its 95 % interval.")
 
 
 class HoldoutSerializer(serializers.Serializer[Any]):
-    """What the plan saved by measurement: requests with it beside chats held out by lot.
+    """What the plan saved by measurement: requests with it beside chats held out at random.
 
     Of whole days (UTC).
     """
 
     held = serializers.IntegerField(help_text="Priced requests that were held out.")
     treated = serializers.IntegerField(
-        help_text="Priced requests with the plan, made while it held some out."
+        help_text="Priced requests with the plan, made while some chats were held out."
     )
     unpriced = serializers.IntegerField(
-        help_text="Of either kind, of a model without a price: in no figure here."
+        help_text="Requests of either kind whose model has no price: in no figure here."
     )
     share = RangeSerializer(
         allow_null=True,
-        help_text="Saved, over what those with the plan would have cost. null: too little data.",
+        help_text=(
+            "Saved, as a share of what the requests with the plan would have cost without it. "
+            "null: too little data."
+        ),
     )
     dollars = RangeSerializer(allow_null=True, help_text="The same in US dollars.")
     needed = serializers.IntegerField(
-        help_text="Requests that must be held out besides before anything can be said."
+        help_text="Further requests that must be held out before there is a figure."
     )
     needed_requests = serializers.IntegerField(
-        help_text="About so many requests in all, at the present share."
+        help_text="About as many requests in all, at the present share."
     )
     modelled_share = serializers.FloatField(
-        allow_null=True, help_text="What the model says of the very same requests."
+        allow_null=True, help_text="The modelled saving of the same requests, as a share."
     )
-    modelled_dollars = serializers.FloatField(allow_null=True)
-    disagrees = serializers.BooleanField(help_text="The model says what the interval rules out.")
+    modelled_dollars = serializers.FloatField(allow_null=True, help_text="The same in US dollars.")
+    disagrees = serializers.BooleanField(
+        help_text="The modelled saving lies outside the measured interval."
+    )
 
 
 def build_holdout_body(found: HoldoutMeasurement | None) -> dict[str, Any] | None:
@@ -87,9 +92,7 @@ class HitsSerializer(serializers.Serializer[Any]):
     )
     collapsed = serializers.IntegerField(
         allow_null=True,
-        help_text=(
-            f"Of the exact ones: joined an identical request already on its way. {NARROW_NOTE}"
-        ),
+        help_text=f"Of the exact ones: joined an identical request in flight. {NARROW_NOTE}",
     )
     stale = _build_count_field(
         "Of the exact ones: an expired answer was served, as the plan allows."
@@ -105,20 +108,20 @@ class TokensSerializer(serializers.Serializer[Any]):
     )
     completion = _build_count_field("Completions the provider billed.")
     served = _build_count_field("Completions the clients received.")
-    saved_exact = serializers.IntegerField()
-    saved_semantic = serializers.IntegerField()
-    saved_compression = serializers.IntegerField()
+    saved_exact = _build_count_field("Tokens saved by exact hits.")
+    saved_semantic = _build_count_field("Tokens saved by semantic hits.")
+    saved_compression = _build_count_field("Tokens saved by compression.")
 
 
 class CostSerializer(serializers.Serializer[Any]):
     would = _build_usd_field("What the same requests would have cost without a plan.")
     billed = _build_usd_field("What the provider charges.")
-    spent = _build_usd_field("Spent on saving: the two below.")
-    spent_samples = _build_usd_field("Of that: samples and what a judge model was asked.")
-    spent_embeddings = _build_usd_field("Of that: embeddings; 0 while embedders run here.")
-    saved_exact = _build_usd_field()
-    saved_semantic = _build_usd_field()
-    saved_compression = _build_usd_field()
+    spent = _build_usd_field("Spent on saving: the next two.")
+    spent_samples = _build_usd_field("Of that: samples and calls of a judge model.")
+    spent_embeddings = _build_usd_field("Of that: embeddings; 0, as embedders run in the gateway.")
+    saved_exact = _build_usd_field("Saved by exact hits.")
+    saved_semantic = _build_usd_field("Saved by semantic hits.")
+    saved_compression = _build_usd_field("Saved by compression.")
     billed_failed = _build_usd_field(
         "What the provider charges for requests that failed or broke off: in none "
         "of the other sums."
@@ -126,17 +129,17 @@ class CostSerializer(serializers.Serializer[Any]):
 
 
 class PercentilesSerializer(serializers.Serializer[Any]):
-    p50 = serializers.FloatField()
-    p99 = serializers.FloatField()
+    p50 = serializers.FloatField(help_text="Median, in milliseconds.")
+    p99 = serializers.FloatField(help_text="99th percentile, in milliseconds.")
 
 
 class LatencySerializer(serializers.Serializer[Any]):
     """Milliseconds; null where nothing was measured."""
 
-    exact = PercentilesSerializer(allow_null=True)
-    semantic = PercentilesSerializer(allow_null=True)
-    hit = PercentilesSerializer(allow_null=True, help_text="Both tiers.")
-    miss = PercentilesSerializer(allow_null=True, help_text="The upstream's time included.")
+    exact = PercentilesSerializer(allow_null=True, help_text="Exact hits.")
+    semantic = PercentilesSerializer(allow_null=True, help_text="Semantic hits.")
+    hit = PercentilesSerializer(allow_null=True, help_text="Hits of both tiers.")
+    miss = PercentilesSerializer(allow_null=True, help_text="Misses, the upstream's time included.")
     miss_added = PercentilesSerializer(
         allow_null=True, help_text="What the gateway added to a miss."
     )
@@ -146,7 +149,7 @@ class WouldHaveSerializer(serializers.Serializer[Any]):
     """What the plan would have done to the requests it only watched (mode shadow):
     in none of the other numbers."""
 
-    requests = _build_count_field("Watched, finished with 2xx.")
+    requests = _build_count_field("Requests under mode shadow that finished with 2xx.")
     exact = _build_count_field(
         "Would have been answered with the stored answer of an identical request."
     )
@@ -158,10 +161,10 @@ class WouldHaveSerializer(serializers.Serializer[Any]):
     )
     tokens_saved = _build_count_field(
         "Of those hits, all that the provider billed; of the others, what "
-        "compression would have cut."
+        "compression would have removed."
     )
     cost_saved_usd = _build_usd_field(
-        "The price of these tokens: a hit's as billed, a cut's at list price."
+        "The price of these tokens: of a hit as billed, of a compressed prompt at list price."
     )
     billed_usd = _build_usd_field("What the provider charges for the requests watched.")
 
@@ -171,18 +174,24 @@ class TenantBudgetSerializer(serializers.Serializer[Any]):
     who uses a plan turns its semantic tier off for itself alone."""
 
     tenant = serializers.CharField(help_text="Its slug.")
-    samples = serializers.IntegerField()
-    wrong = serializers.IntegerField()
-    unclear = serializers.IntegerField()
-    wrong_rate = serializers.FloatField(allow_null=True)
-    lower = serializers.FloatField()
-    upper = serializers.FloatField()
-    threshold = serializers.FloatField()
-    semantic_tier = serializers.ChoiceField(choices=("on", "off"))
-    reason = serializers.CharField(allow_blank=True)
-    detail = serializers.CharField(allow_blank=True)
-    off_since = serializers.DateTimeField(allow_null=True)
-    measured_since = serializers.DateTimeField(allow_null=True)
+    samples = _build_count_field("Stored answers compared for this tenant.")
+    wrong = _build_count_field("Stored answers found wrong.")
+    unclear = _build_count_field("Neither right nor wrong for certain.")
+    wrong_rate = serializers.FloatField(allow_null=True, help_text="wrong / (samples - unclear).")
+    lower = serializers.FloatField(help_text="Lower Wilson bound of the rate, 95 %.")
+    upper = serializers.FloatField(help_text="Upper Wilson bound of the rate, 95 %.")
+    threshold = serializers.FloatField(help_text="The threshold in force for this tenant.")
+    semantic_tier = serializers.ChoiceField(
+        choices=("on", "off"), help_text="Whether it serves this tenant."
+    )
+    reason = serializers.CharField(
+        allow_blank=True, help_text="Why it is off: error-budget, one-answer or hit-rate."
+    )
+    detail = serializers.CharField(allow_blank=True, help_text="The same in a sentence.")
+    off_since = serializers.DateTimeField(allow_null=True, help_text="When it was turned off.")
+    measured_since = serializers.DateTimeField(
+        allow_null=True, help_text="When a person turned it on again, if ever."
+    )
 
 
 class ErrorBudgetSerializer(serializers.Serializer[Any]):
@@ -192,55 +201,60 @@ class ErrorBudgetSerializer(serializers.Serializer[Any]):
     off where it is off for one.
     """
 
-    max_error_rate = serializers.FloatField(help_text="The budget.")
-    sample_rate = serializers.FloatField()
+    max_error_rate = serializers.FloatField(help_text="The plan's cache.max_error_rate.")
+    sample_rate = serializers.FloatField(help_text="The plan's cache.sample_rate.")
     samples = _build_count_field(
-        "Compared, under the present terms: the last 30 days, the newest 2,000 (more for "
-        "budgets below 0.005)."
+        "Stored answers compared under the plan's present settings: of the last 30 days, the "
+        "newest 2,000 (more for budgets below 0.005)."
     )
-    wrong = serializers.IntegerField()
+    wrong = _build_count_field("Of those: stored answers found wrong.")
     unclear = _build_count_field(
-        "Could not be told: right in the lower bound, wrong in the upper one."
+        "Of those: neither for certain. They count as right in the lower bound, as wrong in the "
+        "upper."
     )
-    wrong_rate = serializers.FloatField(allow_null=True, help_text="Of those that could be told.")
-    lower = serializers.FloatField()
-    upper = serializers.FloatField()
+    wrong_rate = serializers.FloatField(allow_null=True, help_text="wrong / (samples - unclear).")
+    lower = serializers.FloatField(help_text="Lower Wilson bound of the rate, 95 %.")
+    upper = serializers.FloatField(help_text="Upper Wilson bound of the rate, 95 %.")
     still_needed = _build_count_field(
         "Samples until the upper bound is within the budget, if all of them are right."
     )
     vouched = serializers.BooleanField(help_text="The upper bound is within the budget.")
     threshold = serializers.FloatField(
         help_text=(
-            "From which hits are served: the plan's, or what the samples taught, for all "
-            "tenants the highest."
+            "The threshold in force: the plan's, or the one learned from samples; the highest of "
+            "all tenants."
         )
     )
-    plan_threshold = serializers.FloatField()
+    plan_threshold = serializers.FloatField(help_text="The plan's cache.similarity_threshold.")
     number = serializers.ChoiceField(
-        choices=("score", "cosine"), help_text="What the thresholds are of."
+        choices=("score", "cosine"),
+        help_text="What the thresholds are compared with: the verifier's score, or the cosine.",
     )
-    semantic_tier = serializers.ChoiceField(choices=("on", "off"))
+    semantic_tier = serializers.ChoiceField(
+        choices=("on", "off"), help_text="off: it is off for at least one tenant."
+    )
     reason = serializers.CharField(
         allow_blank=True, help_text="Why it is off: error-budget, one-answer or hit-rate."
     )
-    detail = serializers.CharField(allow_blank=True)
-    off_since = serializers.DateTimeField(allow_null=True)
+    detail = serializers.CharField(allow_blank=True, help_text="The same in a sentence.")
+    off_since = serializers.DateTimeField(allow_null=True, help_text="When it was turned off.")
     measured_since = serializers.DateTimeField(
         allow_null=True, help_text="When a person turned the tier on again, if ever."
     )
     sampling_calls = _build_count_field(
-        "Samples that the provider was asked for. The others it had answered anyway."
+        "Samples that cost a call to the provider; the others were answered by it anyway."
     )
     judge_model = serializers.CharField(
-        allow_null=True, help_text="The route of the plan's judge; null: rules judge."
+        allow_null=True, help_text="The plan's cache.judge_model; null: rules decide."
     )
-    judge_calls = _build_count_field("Samples that the judge was to be asked about.")
+    judge_calls = _build_count_field("Samples for which a verdict of the judge model was due.")
     judge_failures = _build_count_field(
-        "Of those: it failed, did not exist, might not be asked or replied with something else."
+        "Of those: the call failed, the route does not exist or is not allowed for the key, or the "
+        "reply was not a verdict."
     )
-    spent_usd = _build_usd_field("What they cost, the judge's calls included.")
+    spent_usd = _build_usd_field("What measuring cost, the judge's calls included.")
     tenants = TenantBudgetSerializer(
-        many=True, help_text="Those of whom anything is known, 100 at most, off first."
+        many=True, help_text="Each tenant with samples, 100 at most, those that are off first."
     )
 
 
@@ -249,7 +263,10 @@ class PeriodSerializer(serializers.Serializer[Any]):
 
     def get_fields(self) -> dict[str, Any]:
         """Not as attributes: `from` is a word of Python's."""
-        return {"from": serializers.DateTimeField(), "to": serializers.DateTimeField()}
+        return {
+            "from": serializers.DateTimeField(help_text="Its first moment."),
+            "to": serializers.DateTimeField(help_text="Its end, not included."),
+        }
 
 
 class DetailSerializer(serializers.Serializer[Any]):
@@ -257,18 +274,18 @@ class DetailSerializer(serializers.Serializer[Any]):
     series = RowSerializer(
         many=True,
         allow_null=True,
-        help_text="Where granularity is given; by group too if group_by is.",
+        help_text="With `granularity`: one row for each step; by group too with `group_by`.",
     )
     groups = RowSerializer(
         many=True,
         allow_null=True,
-        help_text="Where group_by is given: who lost money first, then who saved most.",
+        help_text="With `group_by`: one row for each group, those that lost money first.",
     )
-    hits = HitsSerializer()
-    misses = _build_count_field("Looked up and not found.")
-    miss_reasons = _build_reasons_field("Why a near neighbour was not served.")
-    bypassed = _build_count_field("Not looked up.")
-    bypass_reasons = _build_reasons_field()
+    hits = HitsSerializer(help_text="Answered from a cache.")
+    misses = _build_count_field("Requests looked up and not found.")
+    miss_reasons = _build_reasons_field("Why a similar stored question was not served.")
+    bypassed = _build_count_field("Requests that no cache was asked about.")
+    bypass_reasons = _build_reasons_field("Why they were not looked up.")
     failed = _build_count_field(
         "Requests that named the plan and were refused, failed or broken off: in none of "
         "the other numbers."
@@ -277,42 +294,50 @@ class DetailSerializer(serializers.Serializer[Any]):
         "Sent upstream by a worker that was killed before the answer was recorded: in none of "
         "the other numbers."
     )
-    compressed_requests = serializers.IntegerField()
-    streamed_requests = serializers.IntegerField()
-    unpriced_requests = _build_count_field("Of a model without a price: in no sum of money.")
+    compressed_requests = _build_count_field("Requests whose prompt was compressed.")
+    streamed_requests = _build_count_field("Requests answered as a stream.")
+    unpriced_requests = _build_count_field(
+        "Requests of a model without a price: in no sum of money."
+    )
     unpriced_models = serializers.DictField(
-        child=serializers.IntegerField(), help_text="These models, and how many requests each."
+        child=serializers.IntegerField(),
+        help_text="Models without a price, with the number of their requests.",
     )
     estimated_requests = _build_count_field(
-        "The provider sent no usage: tokens counted by the gateway."
+        "Requests without usage from the provider: tokens counted by the gateway."
     )
     bill_unknown_requests = _build_count_field(
         "Calls given up before their answer (a timeout, a client that left): what they "
         "cost is in no sum."
     )
     tool_failures = _build_reasons_field("Requests that went on without a cache or another tool.")
-    would_have = WouldHaveSerializer()
-    tokens = TokensSerializer()
-    cost_usd = CostSerializer()
-    latency_ms = LatencySerializer()
+    would_have = WouldHaveSerializer(help_text="Requests under mode shadow.")
+    tokens = TokensSerializer(help_text="Tokens.")
+    cost_usd = CostSerializer(help_text="US dollars.")
+    latency_ms = LatencySerializer(help_text="Milliseconds; null where nothing was measured.")
     error_budget = ErrorBudgetSerializer(allow_null=True, help_text="null: the plan has none.")
     holdout = HoldoutSerializer(
         allow_null=True, help_text=f"null: nothing is held out. {NARROW_NOTE}"
     )
-    first_request_at = serializers.DateTimeField(allow_null=True)
-    last_request_at = serializers.DateTimeField(allow_null=True)
+    first_request_at = serializers.DateTimeField(
+        allow_null=True, help_text="When the first of these requests was made."
+    )
+    last_request_at = serializers.DateTimeField(
+        allow_null=True, help_text="When the last of these requests was made."
+    )
 
 
 class PlanStatsSerializer(serializers.Serializer[Any]):
     """What a plan saved since it was made. A tenant sees its own requests only."""
 
-    total_requests = _build_count_field("Finished with 2xx and named the plan.")
-    cache_hits = _build_count_field("Exact and semantic.")
+    total_requests = _build_count_field("Requests that named the plan and finished with 2xx.")
+    cache_hits = _build_count_field("Exact and semantic hits.")
     cache_hit_rate = serializers.FloatField(
         help_text="cache_hits / total_requests, four places; 0 without requests."
     )
     tokens_saved = _build_count_field(
-        "Prompts as asked and completions served, less what the provider billed."
+        "Tokens of prompts as the clients sent them and of completions served, less those that the "
+        "provider billed."
     )
     cost_saved_usd = serializers.FloatField(
         allow_null=True,
@@ -321,7 +346,7 @@ class PlanStatsSerializer(serializers.Serializer[Any]):
             "nothing had a price."
         ),
     )
-    detail = DetailSerializer()
+    detail = DetailSerializer(help_text="Everything else.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

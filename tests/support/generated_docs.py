@@ -5,16 +5,27 @@ A generated part stands between `<!-- name: begin ... -->` and `<!-- name: end -
 each with what this module would write.
 """
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from textwrap import wrap
 from typing import Final
 
+import django
+
 from proxy.pipeline import chain, sampling
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 COLUMNS: Final = 96
+# Without them the settings do not load.
+NEEDED_SETTINGS: Final = {
+    "DATABASE_URL": "postgres://nowhere/none",
+    "REDIS_URL": "redis://nowhere",
+    "TOKENTHRIFT_SECRET_KEY": "none",
+    "TOKENTHRIFT_KEY_PEPPER": "none",
+    "TOKENTHRIFT_ENCRYPTION_KEYS": "none",
+}
 # A group of stages and its comment, which stands above the group or behind its first line.
 GROUP: Final = re.compile(
     r"^(?P<above>(?:# .+\n)*)(?P<name>[A-Z]+): tuple\[Stage, \.\.\.\] = \(.*?(?:  # (?P<beside>.+))?$",  # noqa: E501 -- a regular expression stays whole
@@ -56,13 +67,38 @@ def rewrite(page: str, name: str, part: str) -> str:
     return written
 
 
+def draw_plan_settings() -> str:
+    """The settings of a plan, read off the serializers."""
+    from tests.support import reference_tables
+
+    return reference_tables.draw_plan_settings()
+
+
+def draw_stats_fields() -> str:
+    """The fields of the stats API, read off its serializers."""
+    from tests.support import reference_tables
+
+    return reference_tables.draw_stats_fields()
+
+
 PARTS: Final[tuple[tuple[str, str, Callable[[], str]], ...]] = (
     ("ARCHITECTURE.md", "chain", draw_chain),
+    ("docs/plan-settings.md", "settings", draw_plan_settings),
+    ("docs/stats.md", "fields", draw_stats_fields),
 )
+
+
+def start_django() -> None:
+    """Load the models that the serializers name. No database is asked, so any address does."""
+    for name, value in NEEDED_SETTINGS.items():
+        os.environ.setdefault(name, value)
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gateway_project.settings")
+    django.setup()
 
 
 def main() -> None:
     """Rewrite every generated part where it stands."""
+    start_django()
     for file, name, write in PARTS:
         path = ROOT / file
         path.write_text(rewrite(path.read_text("utf-8"), name, write()), "utf-8")

@@ -171,7 +171,7 @@ def test_every_rule_has_its_examples() -> None:
 
 def test_the_documentation_lists_every_verdict() -> None:
     text = (Path(__file__).parents[4] / "docs" / "headers.md").read_text()
-    section = text.split("## Why a near question was not served")[1].split("\n## ")[0]
+    section = text.split("## Miss reasons")[1].split("\n## ")[0]
     assert re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE) == [*PRE_RULE_REASONS, *RULES]
 
 
