@@ -18,6 +18,7 @@ import httpx
 from openai import OpenAI
 
 from tests.support import databases
+from tests.support.process_logs import shown_on_failure
 from tests.support.upstream import MockUpstream
 
 ROOT, ROUTE = databases.ROOT, databases.ROUTE
@@ -159,18 +160,21 @@ def running_gateway(
             databases.point(database, upstream.base_url)
         log = folder / "gateway.log"
         gateway = Gateway("", _serve(workers, environment, log), environment, log, workers)
-        try:
-            _wait(gateway)
-            made = ready.accounts if ready else databases.accounts(environment, upstream.base_url)
-            gateway.virtual_key, gateway.admin_key, gateway.password = (
-                made.virtual_key,
-                made.admin_key,
-                made.password,
-            )
-            _wait_known(gateway)
-            yield gateway
-        finally:
-            gateway.stop()
+        with shown_on_failure(log):
+            try:
+                _wait(gateway)
+                made = (
+                    ready.accounts if ready else databases.accounts(environment, upstream.base_url)
+                )
+                gateway.virtual_key, gateway.admin_key, gateway.password = (
+                    made.virtual_key,
+                    made.admin_key,
+                    made.password,
+                )
+                _wait_known(gateway)
+                yield gateway
+            finally:
+                gateway.stop()
 
 
 def inodes(pid: int) -> Iterator[str]:
