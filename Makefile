@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test browser-test lint format docs lock eval-cache eval-fow eval-hostile eval-compression eval-answers eval-budget reconcile-test bench bench-results bench-large bench-ledger clean
+.PHONY: help demo serve quick test browser-test lint format docs lock eval-cache eval-fow eval-hostile eval-compression eval-answers eval-budget reconcile-test bench bench-results bench-large bench-ledger clean
 SHELL := /bin/bash
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -15,6 +15,13 @@ MODEL_INSTALLED := var/model-env/installed
 # What every x86-64 machine of the last ten years can do: a native build crashes on some.
 MODEL_OPTIONS := -DGGML_NATIVE=OFF -DGGML_AVX2=ON -DGGML_FMA=ON -DGGML_F16C=ON
 CODE := manage.py gateway_project plans proxy stats demo deploy evaluation $(wildcard benchmarks) tests
+# Tests that need no service: `make quick` starts none, and a test here that asks for one fails.
+QUICK := tests/core tests/pipeline tests/stats/analysis tests/engines/compressors/test_worker_choice.py \
+  tests/stats/test_time_grains.py tests/test_process_logs.py \
+  tests/plans/test_csv_cells.py tests/plans/test_keys.py tests/plans/test_pricing.py \
+  tests/docs/test_docs.py tests/docs/test_documented_defaults.py tests/docs/test_reference_docs.py \
+  tests/benchmarks/test_figures.py tests/benchmarks/test_savings.py tests/benchmarks/test_wire.py \
+  tests/demo/test_figures.py $(foreach name,answers cache eligibility hostile pairs provider split,tests/evaluation/test_$(name).py)
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +43,10 @@ demo: $(INSTALLED) ## Replay real conversations through the gateway and show wha
 serve: $(INSTALLED) ## Start the gateway and stay up (ARGS="--port 8000 --workers 2")
 	@echo "Starting the gateway; Ctrl-C stops it"
 	@$(BIN)/python manage.py serve $(ARGS)
+
+quick: lint ## Lint, then test what needs no PostgreSQL, Redis or gateway: under a minute once caches are warm
+	@echo "Running the tests of pure code"
+	@SERVICES=none $(BIN)/python -m pytest -n $(PROCESSES) --dist worksteal -m "not slow" $(QUICK)
 
 test: lint ## Lint, then run every test against real services started for the run (ARGS=files, PROCESSES=2)
 	@echo "Running the tests"

@@ -31,6 +31,9 @@ if django_settings.configured or "DJANGO_SETTINGS_MODULE" in os.environ:
     )
 
 GIVEN = dict(os.environ)
+# `make quick` runs what needs no service: none is started, and a test that asks for one is refused.
+WITHOUT_SERVICES = os.environ.get("SERVICES") == "none"
+NEED_SERVICES = {"database_url", "db", "gateway", "redis_url", "transactional_db"}
 # A shell's background job, and execnet: what tests start would inherit it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, lambda *_: None)
@@ -48,7 +51,13 @@ VAR.chmod(0o755)  # run by root, the services use another account
 MODELS = configuration.BASE_DIR / "var" / "models"  # exported once, not once a run
 MODELS.mkdir(parents=True, exist_ok=True)
 (VAR / "models").symlink_to(MODELS)
-lease.acquire_lease(VAR, durable=False)
+if WITHOUT_SERVICES:
+    os.environ |= {
+        "DATABASE_URL": "postgres://nobody@127.0.0.1:1/none",
+        "REDIS_URL": "redis://127.0.0.1:1",
+    }
+else:
+    lease.acquire_lease(VAR, durable=False)
 URLS = configuration.resolve_urls(VAR)
 REDIS_URL = URLS.redis.removesuffix("/1")
 os.environ |= {
@@ -70,8 +79,20 @@ from django.core.management import call_command  # noqa: E402
 django.setup()
 
 from tests.support.fixtures import acme, gateway, platform, rival, upstream  # noqa: E402
+from tests.support.process_logs import (  # noqa: E402
+    pytest_runtest_logstart,
+    pytest_runtest_makereport,
+)
 
-__all__ = ["acme", "gateway", "platform", "rival", "upstream"]  # fixtures of every test
+__all__ = [  # fixtures and hooks of every test
+    "acme",
+    "gateway",
+    "platform",
+    "pytest_runtest_logstart",
+    "pytest_runtest_makereport",
+    "rival",
+    "upstream",
+]
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -81,6 +102,16 @@ def pytest_xdist_setupnodes() -> None:
     call_command("prepare_embedder")
     os.environ.clear()
     os.environ.update(GIVEN)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    asked = NEED_SERVICES.intersection(getattr(item, "fixturenames", ()))
+    if WITHOUT_SERVICES and (asked or item.get_closest_marker("django_db")):
+        pytest.fail(
+            "`make quick` starts no services: take this file out of its list, or leave the "
+            f"database and Redis alone ({', '.join(sorted(asked)) or 'django_db'}).",
+            pytrace=False,
+        )
 
 
 def pytest_unconfigure() -> None:

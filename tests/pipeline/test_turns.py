@@ -58,6 +58,7 @@ async def most_in_a_turn(taken: list[int], work: "asyncio.Task[Any]") -> int:
     return most
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("data", MANY.values(), ids=MANY)
 @pytest.mark.parametrize("stream", [True, False])
 async def test_a_read_of_many_events_is_worked_on_in_turns(

@@ -4,6 +4,7 @@ and a cache prefix of its own."""
 import os
 import re
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -15,13 +16,16 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from openai import OpenAI
+from openai import DefaultHttpxClient, OpenAI
 
 from tests.support import databases
+from tests.support.process_logs import shown_on_failure
 from tests.support.upstream import MockUpstream
 
 ROOT, ROUTE = databases.ROOT, databases.ROUTE
 PROMISED = 2.0  # seconds within which a change reaches every worker
+# Reading the certificates takes tens of milliseconds: once, not for each connection.
+TLS = ssl.create_default_context()
 ADDRESS = re.compile(r"^Tokenthrift: (http://[^/]+)/v1 ", re.MULTILINE)
 
 
@@ -41,7 +45,12 @@ class Gateway:
     @property
     def sdk(self) -> OpenAI:
         """The official SDK, pointed here; it never retries, so that every call is one request."""
-        return OpenAI(base_url=f"{self.url}/v1", api_key=self.virtual_key, max_retries=0)
+        return OpenAI(
+            base_url=f"{self.url}/v1",
+            api_key=self.virtual_key,
+            max_retries=0,
+            http_client=DefaultHttpxClient(verify=TLS),
+        )
 
     def api(self, method: str, path: str, **fields: Any) -> httpx.Response:
         """A call of the management API with the platform's admin key."""
@@ -50,6 +59,7 @@ class Gateway:
             f"{self.url}{path}",
             headers={"authorization": f"Bearer {self.admin_key}"},
             timeout=30,
+            verify=TLS,
             **fields,
         )
 
@@ -59,7 +69,9 @@ class Gateway:
         """One raw chat request."""
         body = {"model": ROUTE, "messages": [{"role": "user", "content": question}]} | fields
         headers = {"authorization": f"Bearer {self.virtual_key if key is None else key}"}
-        return httpx.post(f"{self.url}/v1/chat/completions", json=body, headers=headers, timeout=60)
+        return httpx.post(
+            f"{self.url}/v1/chat/completions", json=body, headers=headers, timeout=60, verify=TLS
+        )
 
     def worker_pids(self) -> list[int]:
         """The workers alive, beside multiprocessing's own helper."""
@@ -159,18 +171,21 @@ def running_gateway(
             databases.point(database, upstream.base_url)
         log = folder / "gateway.log"
         gateway = Gateway("", _serve(workers, environment, log), environment, log, workers)
-        try:
-            _wait(gateway)
-            made = ready.accounts if ready else databases.accounts(environment, upstream.base_url)
-            gateway.virtual_key, gateway.admin_key, gateway.password = (
-                made.virtual_key,
-                made.admin_key,
-                made.password,
-            )
-            _wait_known(gateway)
-            yield gateway
-        finally:
-            gateway.stop()
+        with shown_on_failure(log):
+            try:
+                _wait(gateway)
+                made = (
+                    ready.accounts if ready else databases.accounts(environment, upstream.base_url)
+                )
+                gateway.virtual_key, gateway.admin_key, gateway.password = (
+                    made.virtual_key,
+                    made.admin_key,
+                    made.password,
+                )
+                _wait_known(gateway)
+                yield gateway
+            finally:
+                gateway.stop()
 
 
 def inodes(pid: int) -> Iterator[str]:

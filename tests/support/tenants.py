@@ -1,5 +1,6 @@
 """A gateway with two tenants, each with keys of its own."""
 
+import json
 import time
 import uuid
 from collections.abc import Iterator
@@ -10,10 +11,28 @@ from typing import Any
 
 import httpx
 
-from tests.support.gateways import ROUTE, Gateway, running_gateway
+from tests.support.gateways import ROUTE, TLS, Gateway, running_gateway
 from tests.support.upstream import MockUpstream, running_upstream
 
 TENANTS = ("acme", "rival")
+# Four commands in one process: each of their own would import everything again.
+KEYS = f"""
+import io, json
+from django.core.management import call_command
+def made(command, **options):
+    said = io.StringIO()
+    call_command(command, stdout=said, stderr=io.StringIO(), **options)
+    return said.getvalue().split()[-1]
+keys = {{
+    tenant: made("create_key", create_tenant=True, tenant=tenant, name=f"{{tenant}}-app")
+    for tenant in {TENANTS}
+}}
+admins = {{
+    tenant: made("create_admin_key", tenant=tenant, name=f"{{tenant}}-admin")
+    for tenant in {TENANTS}
+}}
+print(json.dumps({{"keys": keys, "admins": admins}}))
+"""
 
 
 @dataclass
@@ -33,6 +52,7 @@ class Both:
             params=query,
             headers={"authorization": f"Bearer {secret}"},
             timeout=30,
+            verify=TLS,
         )
 
     def explain(
@@ -66,14 +86,8 @@ class Both:
 def two_tenants(folder: Path, **options: Any) -> Iterator[Both]:
     """The gateway, with these options of `running_gateway`, once it knows the keys."""
     with running_upstream() as upstream, running_gateway(upstream, folder, **options) as gateway:
-        keys, admins = {}, {}
-        for tenant in TENANTS:
-            keys[tenant] = gateway.manage(
-                "create_key", "--create-tenant", "--tenant", tenant, "--name", f"{tenant}-app"
-            ).split()[-1]
-            admins[tenant] = gateway.manage(
-                "create_admin_key", "--tenant", tenant, "--name", f"{tenant}-admin"
-            ).split()[-1]
+        made = json.loads(gateway.manage("shell", "--verbosity", "0", "-c", KEYS))
+        keys, admins = made["keys"], made["admins"]
         time.sleep(2)
         yield Both(gateway, upstream, keys, admins)
 

@@ -72,6 +72,11 @@ class MockUpstream:
     def base_url(self) -> str:
         return f"http://127.0.0.1:{self.port}/v1"
 
+    def forget(self) -> None:
+        """Be as at first, on the same port."""
+        for name, value in vars(MockUpstream(self.port)).items():
+            setattr(self, name, value)
+
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         raw = b""
         more = True

@@ -179,6 +179,7 @@ def test_a_block_that_fits_stays_in_one_piece() -> None:
 # ---------------------------------------------------------------- the other engines
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["trim", "lex_rank", "lsa"])
 @pytest.mark.parametrize("name", [*DATA, *REPORTED])
 def test_the_other_engines_send_a_part_of_it_too(engine: str, name: str) -> None:
@@ -235,6 +236,7 @@ def asked_again(chat: list[Message], turns: int) -> list[list[Message]]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [

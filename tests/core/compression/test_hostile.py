@@ -13,6 +13,7 @@ from proxy.core.compression.compress import check_within_budget, compress
 from tests.support.texts.chats import MODEL, Message, plan, tool_turn
 from tests.support.texts.roles import openai_refuses
 
+pytestmark = pytest.mark.slow
 # Linear work takes a second or two here; what is quadratic takes minutes.
 SECONDS = 20
 BUDGET = 200

@@ -179,6 +179,7 @@ def grown(chat: list[Message]) -> list[list[Message]]:
     return [chat[: place + 1] for place, message in enumerate(chat) if message["role"] == "user"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("focus", ["question", "none"])
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(seed=st.integers(0, 10**6), size=st.integers(60, 110), budget=st.integers(1700, 2400))

@@ -21,6 +21,7 @@ from tests.support.texts.chats import CHATS, MODEL, TEXT, Message, plan, support
 TURNS = st.lists(CHATS.filter(bool), min_size=1, max_size=3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", [60_000, 1_000_000])
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(

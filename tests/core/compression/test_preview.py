@@ -192,6 +192,7 @@ def test_without_a_price_for_warm_prefixes_there_is_no_warm_turn() -> None:
 # What was cut further
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", sorted(ENGINES))
 @pytest.mark.parametrize("name", sorted(DATA))
 def test_what_was_cut_further_is_shown_as_it_is_sent(engine: str, name: str) -> None:

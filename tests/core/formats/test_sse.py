@@ -241,6 +241,7 @@ def test_an_event_too_large_to_be_read_is_passed_on_in_pieces(cuts: tuple[int, .
     assert collector.spoiled_reason == "an event that is too large to be read"
 
 
+@pytest.mark.slow
 def test_reading_takes_as_long_as_the_stream_and_no_longer() -> None:
     """Whole and in pieces; once the square of either it took minutes."""
 

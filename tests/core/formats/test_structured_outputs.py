@@ -436,12 +436,14 @@ WORDS = st.sampled_from(
 SCHEMAS = st.recursive(VALUES, lambda x: st.dictionaries(WORDS, x) | st.lists(x), max_leaves=20)
 
 
+@pytest.mark.slow
 @given(SCHEMAS, VALUES)
 @settings(max_examples=300, deadline=None)
 def test_no_schema_raises(schema: Any, value: Any) -> None:
     assert matches_schema(value, schema) in (True, False)
 
 
+@pytest.mark.slow
 @given(
     st.dictionaries(
         WORDS | st.sampled_from("content tool_calls function_call refusal audio".split()), VALUES

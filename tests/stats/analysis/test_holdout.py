@@ -99,6 +99,7 @@ def _costs(sizes: Numbers, answers: float, dice: np.random.Generator) -> Numbers
     return np.asarray(prompts + replies * answers * prompts.mean() / replies.mean())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "number", "share", "spread", "answers"),
     [

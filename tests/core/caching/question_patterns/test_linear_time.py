@@ -15,6 +15,7 @@ from proxy.core.caching.question_patterns import timely_phrases as moments
 from proxy.core.caching.question_patterns.personal import is_personal
 from proxy.core.text import language_detection, plain_words
 
+pytestmark = pytest.mark.slow
 # Five milliseconds are the budget on a quiet machine; a machine that is shared is given more.
 MOST_SECONDS = 0.05
 BLANKS = (" ", "\t", "\n", "\u00a0", "\u2003", "\u3000", " \t", "\u200b ", "\u00a0\u200d")

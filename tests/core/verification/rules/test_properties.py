@@ -106,6 +106,7 @@ HOSTILE: dict[str, Callable[[int], tuple[str, str]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_a_hostile_text_costs_a_moment_and_no_minutes(kind: str) -> None:
     asked, stored = HOSTILE[kind](100_000)

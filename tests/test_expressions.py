@@ -21,7 +21,7 @@ import pytest
 # What `re` itself uses to read an expression.
 codes: Any = importlib.import_module("re._constants")
 parser: Any = importlib.import_module("re._parser")
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("proxy", "plans", "stats", "gateway_project")
 CALLS = {"compile", "search", "match", "fullmatch", "sub", "subn", "split", "findall", "finditer"}
 FROM_THE_BEGINNING = {"match", "fullmatch"}
