@@ -28,9 +28,9 @@ _ACCENT_PAIRS = frozenset(
 
 
 def unify_name_accents(asked: str, stored: str) -> tuple[str, str]:
-    """Return two English texts, names that differ in accents in plain letters. Symmetric.
+    """Write names that differ in their accents in plain letters, in both texts. Symmetric.
 
-    Other texts are returned unchanged. Linear in their lengths.
+    Texts that are not both English are returned unchanged. Linear in their lengths.
     """
     if asked.isascii() and stored.isascii():
         return asked, stored

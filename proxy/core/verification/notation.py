@@ -110,7 +110,7 @@ _QUESTION_OPENERS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class NotationPiece:
-    """One piece: as written, without the punctuation around it, and its mark, "" if it is plain."""
+    """One piece as written, its core without outer punctuation, and its mark, "" if it is plain."""
 
     text: str
     core: str
@@ -122,9 +122,9 @@ class NotationPiece:
 class Notation:
     """What of a text must match exactly.
 
-    `marks`: in order. `literal`: equal for texts that are the same. `words`: lower-case. `names`:
-    words with a capital inside a sentence. `capitals`: by the lower-case word how it is written, of
-    words in capitals and of short ones with a capital inside the text.
+    `marks`: in order. `literal`: equal for equal texts. `words`: lower-case. `names`: words with a
+    capital inside a sentence. `capitals`: how a lower-case word is written, of words in capitals
+    and short words with a capital inside the text.
     """
 
     marks: tuple[str, ...]
@@ -444,7 +444,7 @@ def _build_prose_literal(pieces: list[NotationPiece]) -> tuple[str, ...]:
 
 
 def _build_code_literal(text: str, pieces: list[NotationPiece]) -> tuple[str, ...]:
-    """Return the text as written, without politeness and sentence-ending punctuation at its ends.
+    """Return the text as written, without politeness at its ends and what ends a sentence.
 
     A question's first words are lower-cased.
     """

@@ -1,4 +1,4 @@
-"""Repair typos: no word itself, but one letter from a word of the other text.
+"""Repair typos: non-words that are one letter from a word of the other text.
 
 Two words are never one, however near: nitrate, nitrite. Nor is a name a typo: what is frequent, or
 has a capital, is none though no dictionary has it. For English; other languages' words are unknown
@@ -34,7 +34,7 @@ def repair_typos(asked: ParsedText, stored: ParsedText) -> tuple[ParsedText, Par
 
 
 def _find_intended_words(one: ParsedText, other: ParsedText) -> dict[str, str]:
-    """Return the intended word of the other text by typo of the one, if only one is possible."""
+    """Map typos of one text to words of the other; ambiguous ones are left out."""
     words = _select_words(one.words - other.words)
     if not words or len(words) > MAX_COMPARED_WORDS:
         return {}
@@ -53,7 +53,7 @@ def _find_intended_words(one: ParsedText, other: ParsedText) -> dict[str, str]:
 
 
 def _is_typo(typed: str, word: str) -> bool:
-    """Return whether the typed word is one edit from the other, and too rare to be intended.
+    """Return whether `typed` is one edit from `word`, and so much rarer that it is not intended.
 
     An edit (Damerau 1964): a letter more, less or another, or two exchanged.
     """
@@ -91,7 +91,7 @@ def _is_typo(typed: str, word: str) -> bool:
 
 
 def _get_rarity_gap(typed: str, meant: str) -> float:
-    """Return the rarity gap required of one letter in another's place, infinite for most letters.
+    """Return the required rarity gap for one letter in another's place; infinite for most letters.
 
     Vowels are mistaken for each other, and neighbours on the keyboard.
     """

@@ -1,9 +1,9 @@
-"""Detect questions with the same answer after any other history.
+"""Detect standalone questions: those with the same answer whatever was said before.
 
 Narrow, since a question that looks complete mostly is not: "how long does delivery take?" means the
-sofa, to Norway. It must be one sentence that asks, without a word that refers back, without a thing
-that only the chat identifies (the battery, my plan), and with enough content; and the history must
-not mention any of it, say how to answer or, if the question names nothing, anything of the user.
+sofa, to Norway. It must be one sentence that asks, without a word that refers back or a thing that
+only the chat identifies (the battery, my plan), and with enough content. The history must not
+mention any of it, say how to answer or, if the question names nothing, tell anything of the user.
 """
 
 import re

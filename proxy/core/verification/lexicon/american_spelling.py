@@ -42,7 +42,7 @@ def to_american_spelling(word: str) -> str:
     """Return a lower-case word in American spelling."""
     if word in _IRREGULAR_SPELLINGS:
         return _IRREGULAR_SPELLINGS[word]
-    # What the rules make of other words is no other word.
+    # Of words that are not British spellings, the rules make no other word.
     for pattern, written in _SPELLING_RULES:
         word = pattern.sub(written, word, count=1)
     return word

@@ -44,7 +44,7 @@ class Lexicon:
         return place < len(self.spelled_digests) and bool(self.spelled_digests[place] == digest)
 
     def zipf_frequency(self, word: str) -> float:
-        """Return the power of ten of a word's count in a billion words; 0 if it is not listed."""
+        """Return the Zipf frequency: log10 of a word's count per billion words; 0 if unlisted."""
         digest = hash(word)
         place = int(self.counted_digests.searchsorted(digest))
         found = place < len(self.counted_digests) and self.counted_digests[place] == digest
@@ -57,12 +57,12 @@ def is_word(word: str) -> bool:
 
 
 def is_common(word: str) -> bool:
-    """Return whether this is a word, or as frequent as one."""
+    """Return whether the word is known, or as frequent as `MIN_COMMON_FREQUENCY`."""
     return is_word(word) or load_lexicon().zipf_frequency(word) >= MIN_COMMON_FREQUENCY
 
 
 def zipf_frequency(word: str) -> float:
-    """Return the frequency of a lower-case word, see `Lexicon.zipf_frequency`."""
+    """Return a lower-case word's Zipf frequency, see `Lexicon.zipf_frequency`."""
     return load_lexicon().zipf_frequency(word)
 
 
