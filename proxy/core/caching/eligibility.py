@@ -1,9 +1,6 @@
-"""Which requests the semantic tier may answer at all, and which answers may be stored.
+"""Decide which requests the semantic tier may answer, and which answers may be stored.
 
-Each rule has a name, which the client sees.
-
-The rules on time and person are narrow on purpose: a bank's FAQ says "my" and "today" all the time
-and still has one answer for everybody.
+Each rule has a name, the reason that the client sees.
 """
 
 import re
@@ -30,16 +27,16 @@ from stats.events import NotStoredReason
 # The embedder reads 256 word pieces: two longer questions that differ at the end would look the
 # same to it.
 MAX_QUESTION_LENGTH = 1000
-# Who asks a model of that name asks the web: perplexity's sonar, an openai search model, any model
-# of openrouter with `:online`.
+# Models of these names search the web: Perplexity's sonar, an OpenAI search model, any OpenRouter
+# model with `:online`.
 _ONLINE_MODEL_NAME = re.compile(
     r"(?:^|[-/:.])(?:online|sonar|search|deep-research|compound)(?:$|[-/:.])", re.IGNORECASE
 )
-# The reason of questions that the embedder does not understand, which the tokenizer tells.
+# The reason for questions that the embedder does not understand, as its tokenizer detects.
 VOCABULARY_REASON = "vocabulary"
-# How providers say that an answer ended by itself, in lower case: OpenAI's word, and those of
-# Together and TGI, watsonx, Anthropic, Cohere and servers that hand their names on. And how they
-# say that it ended in calls of tools.
+# Finish reasons, in lower case, of an answer that ended by itself: OpenAI's, and those of Together
+# and TGI, watsonx, Anthropic, Cohere and of servers that pass their own names on. Then those of an
+# answer that ended in tool calls.
 STOP_FINISH_REASONS = frozenset(
     {"stop", "eos", "eos_token", "end", "end_turn", "stop_sequence", "complete"}
 )
@@ -47,7 +44,7 @@ TOOL_FINISH_REASONS = frozenset({"tool_calls", "tool_call", "tool_use", "functio
 
 
 def semantic_ineligibility(request: ChatRequest, cache: CacheSettings) -> str | None:
-    """Why this request is for the exact tier only; None when the semantic tier may answer it."""
+    """Return why only the exact tier may answer this request, or None if the semantic tier may."""
     body = request.body
     for reason, applies in (
         ("tools", _uses_tools(request)),
@@ -73,6 +70,8 @@ def _question_ineligibility(question: str | None, cache: CacheSettings) -> str |
         ("long-question", lambda: len(question) > MAX_QUESTION_LENGTH),
         ("unseen", lambda: has_hidden_text(question)),
         ("wording", lambda: is_about_wording(question)),
+        # Both narrow on purpose: a bank's FAQ says "my" and "today" all the time and still has one
+        # answer for everybody.
         ("time-sensitive", lambda: not cache.time_sensitive and is_time_sensitive(question)),
         ("personal", lambda: not cache.personal and is_personal(question)),
         # The two rules above say nothing about a language that they cannot read.
@@ -87,8 +86,9 @@ def _question_ineligibility(question: str | None, cache: CacheSettings) -> str |
 
 
 def _uses_tools(request: ChatRequest) -> bool:
-    """Whether it is an agent's step: the same words after other results are another step,
-    and a stored call would be made again."""
+    """Return whether the request offers tools, or its messages hold tool calls or results."""
+    # An agent's step: the same words after other results are another step, and a stored call would
+    # be made again.
     if offers_tools(request.body):
         return True
     return any(
@@ -98,14 +98,14 @@ def _uses_tools(request: ChatRequest) -> bool:
 
 
 def is_online_model(model: str) -> bool:
-    """Whether a model of that name looks things up by itself."""
+    """Return whether a model of that name searches the web by itself."""
     return _ONLINE_MODEL_NAME.search(model) is not None
 
 
 def extract_question(request: ChatRequest) -> str | None:
-    """The final message's text when a user said it, else None:
-    an assistant's prefill or a tool result is no question."""
+    """Return the final message's text if it is a user's and not blank, else None."""
     final = request.messages[-1]
+    # An assistant's prefill or a tool result is no question.
     if final["role"] != "user":
         return None
     text = extract_text(final)
@@ -113,16 +113,16 @@ def extract_question(request: ChatRequest) -> str | None:
 
 
 def is_cacheable_answer(completion: dict[str, Any] | None) -> bool:
-    """Whether an answer is whole, non-empty and finished by itself, whatever was asked."""
+    """Return whether a completion is whole, non-empty and ended by itself, whatever the request."""
     return not _completion_ineligibility(completion)
 
 
 def answer_ineligibility(
     request: ChatRequest, completion: dict[str, Any] | None, tool_calls: ToolCallReuse
 ) -> NotStoredReason:
-    """Why this answer to this request is not to be stored; "" when it may be.
+    """Return why this answer to this request must not be stored, or "" if it may be.
 
-    `tool_calls`: which calls the plan keeps.
+    `tool_calls`: which tool calls the plan stores.
     """
     if reason := _completion_ineligibility(completion):
         return reason
@@ -138,7 +138,7 @@ def answer_ineligibility(
 
 
 def _completion_ineligibility(completion: dict[str, Any] | None) -> NotStoredReason:
-    """What can be said of an answer without the request."""
+    """Return why the completion must not be stored whatever the request, or ""."""
     if (
         not completion
         or not isinstance(completion.get("choices"), list)
@@ -177,7 +177,7 @@ def _choice_ineligibility(choice: Any) -> NotStoredReason:
 
 
 def _has_known_shape(message: dict[str, Any]) -> bool:
-    """Whether text, parts and calls are what clients expect them to be."""
+    """Return whether content, tool calls, refusal and audio have the types that clients expect."""
     content, calls = message.get("content"), message.get("tool_calls")
     parts = isinstance(content, list) and all(isinstance(part, dict) for part in content)
     listed = calls is None or (
@@ -193,7 +193,7 @@ def _has_known_shape(message: dict[str, Any]) -> bool:
 
 
 def _collect_tool_calls(message: dict[str, Any]) -> list[dict[str, Any]]:
-    """The calls of an answer; OpenAI's older name for one is put into the newer shape."""
+    """Return the message's tool calls, OpenAI's older `function_call` in the newer shape."""
     older = message.get("function_call")
     return [
         *(message.get("tool_calls") or []),
@@ -202,8 +202,7 @@ def _collect_tool_calls(message: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 class _AnswerChecks:
-    """What an answer is checked against, found once for all of its choices and calls;
-    they share the steps too."""
+    """A request's body, offered tools and step limit, shared by all checks of one answer."""
 
     def __init__(self, body: dict[str, Any]) -> None:
         self.body = body
@@ -211,7 +210,7 @@ class _AnswerChecks:
 
     @cached_property
     def offered_tools(self) -> tuple[dict[str, Any], set[str]]:
-        """See `_index_offered_tools`."""
+        """Parameters by function name, and the names of custom tools."""
         return _index_offered_tools(self.body)
 
 
@@ -220,6 +219,7 @@ def _message_ineligibility(
 ) -> NotStoredReason:
     calls, forced = _collect_tool_calls(message), is_call_forced(checks.body)
     if calls:
+        # A forced call is the output itself, not a step of an agent.
         if tool_calls == "none" or (tool_calls == "output" and not forced):
             return "tool-calls"
         return _tool_calls_ineligibility(checks, calls)
@@ -227,7 +227,7 @@ def _message_ineligibility(
 
 
 def _format_ineligibility(checks: _AnswerChecks, message: dict[str, Any]) -> NotStoredReason:
-    """Why it is not the JSON that `response_format` asks for."""
+    """Return why the message is not the JSON that `response_format` asks for, or ""."""
     wanted = checks.body.get("response_format")
     if not isinstance(wanted, dict) or (kind := wanted.get("type")) not in (
         "json_object",
@@ -250,8 +250,7 @@ def _format_ineligibility(checks: _AnswerChecks, message: dict[str, Any]) -> Not
 
 
 def is_call_forced(body: dict[str, Any]) -> bool:
-    """Whether the answer has to call a tool: it is then the output itself,
-    and not a step of an agent."""
+    """Return whether the request makes the model call a tool."""
     choice, older = body.get("tool_choice"), body.get("function_call")
     if isinstance(choice, dict):
         allowed = (
@@ -268,8 +267,10 @@ def is_call_forced(body: dict[str, Any]) -> bool:
 def _tool_calls_ineligibility(
     checks: _AnswerChecks, calls: list[dict[str, Any]]
 ) -> NotStoredReason:
-    """Why a call could not be made by the client:
-    its tool was not offered, or its arguments are not what the tool takes."""
+    """Return why the client could not make one of the calls, or "".
+
+    Its tool was not offered, or its arguments do not fit the tool's parameters.
+    """
     functions, customs = checks.offered_tools
     for call in calls:
         custom = call.get("custom")
@@ -290,7 +291,7 @@ def _tool_calls_ineligibility(
 
 
 def _index_offered_tools(body: dict[str, Any]) -> tuple[dict[str, Any], set[str]]:
-    """Parameters by the name of each function, and the names of custom tools."""
+    """Return the parameters by function name, and the names of custom tools."""
     functions: dict[str, Any] = {}
     customs: set[str] = set()
     for tool in [
@@ -321,7 +322,7 @@ def _can_be_called(function: dict[str, Any], offered: dict[str, Any], steps: Ste
 
 
 def _calls_wrong_tool(body: dict[str, Any], calls: list[dict[str, Any]]) -> bool:
-    """Whether one tool was asked for by its name, and another was called."""
+    """Return whether the request names the tool to call, and another was called."""
     choice, older = body.get("tool_choice"), body.get("function_call")
     asked = choice.get("function") or choice.get("custom") if isinstance(choice, dict) else older
     name = asked.get("name") if isinstance(asked, dict) else None

@@ -1,9 +1,7 @@
-"""A cached answer on its way to and from a store:
-msgpack, compressed by zstd (RFC 8878) above one kilobyte, sealed. Never pickle.
+"""Cached answers as stored: msgpack, zstd (RFC 8878) above 1 KB, sealed. Never pickle.
 
-The seal (`proxy.core.sealing`) is checked first. The envelope says itself under which keys, in
-which bucket and for which question it was stored, and for whom: a value that was moved, or whose
-question was changed, is told by that.
+The seal (`proxy.core.sealing`) is checked first. An envelope names the scope, keys, bucket and
+question it was stored under, so one that was moved, or whose question was changed, is detected.
 """
 
 import asyncio
@@ -19,27 +17,26 @@ from proxy.core.sealing import InvalidSeal, Sealer
 
 SCHEMA_VERSION = 3
 SEAL_PURPOSE = "answers"
-MAX_ENVELOPE_BYTES = 16 * 1024 * 1024  # of one stored answer, unpacked; a longer one is not kept
+MAX_ENVELOPE_BYTES = 16 * 1024 * 1024  # of one answer, unpacked; a longer one is not stored
 MAX_SEAL_OVERHEAD_BYTES = 64 * 1024  # of a seal, and of what does not compress
 MAX_TAGS = 64
 MAX_ANSWER_TOKENS = 2**31 - 1  # of one answer; beyond it the ledger's sums would overflow
 MAX_EPOCH_SECONDS = 2.0**40  # epoch seconds
-LARGE_VALUE_BYTES = 64 * 1024  # bytes of a value from which on it is opened and made in a thread
+LARGE_VALUE_BYTES = 64 * 1024  # values from this size on are encoded and decoded in a thread
 _COMPRESS_ABOVE_BYTES = 1024
 _RAW_PREFIX, _ZSTD_PREFIX = b"J", b"Z"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Envelope:
-    """One stored completion.
+    """One stored completion and what it was stored under.
 
-    `completion` is the JSON of a whole `chat.completion`; times in epoch seconds; `asked_tokens`
-    counts the prompt it answered as the provider bills it, of which `question_tokens` are what was
-    compared by meaning. `revision`: of the configuration under which the answer was asked for; with
-    `tags` it tells whether the answer was forgotten since. `entry_id` and `sent`: the keys of the
-    exact tier it may stand under; in semantic entries `bucket` and `question`: where it is found
-    and what was asked; `chat`: what was said before, as `proxy.core.verification.conversation`
-    packs it, where entries are compared by it.
+    `completion`: JSON of a whole `chat.completion`. Times: epoch seconds. `asked_tokens`: the
+    prompt as the provider bills it, of which `question_tokens` are compared by meaning.
+    `revision`: of the configuration at the request; with `tags` it tells whether the answer was
+    invalidated since. `entry_id`, `sent`: keys of the exact tier for the request as asked and as
+    compressed. `bucket`, `question`: where a semantic entry is found, and its question. `chat`:
+    its history, packed by `proxy.core.verification.conversation`, where histories are compared.
     """
 
     scope: str
@@ -60,16 +57,16 @@ class Envelope:
     question: str = ""
 
     def age_seconds(self, now: float) -> int:
-        """Whole seconds since the answer was made, never negative."""
+        """Return the whole seconds since the answer was made, never negative."""
         return max(0, int(now - self.created_at))
 
 
 class BadEnvelope(ValueError):
-    """The stored bytes are not an envelope of ours and of this schema."""
+    """The stored bytes are not an envelope of this gateway and this schema version."""
 
 
 class EnvelopeTooLarge(ValueError):
-    """The answer is longer than what is kept."""
+    """The packed answer exceeds `MAX_ENVELOPE_BYTES`."""
 
 
 _FIELD_NAMES = (
@@ -112,32 +109,30 @@ _TOKEN_FIELDS = ("asked_tokens", "question_tokens", "completion_tokens")
 
 
 def encode_envelope(envelope: Envelope, sealer: Sealer) -> bytes:
-    """Bytes for a store. Raises TooLarge."""
+    """Pack and seal an envelope for a store. Raises EnvelopeTooLarge."""
     return sealer.seal_value(SEAL_PURPOSE, pack_envelope(envelope))
 
 
 def decode_envelope(value: bytes, sealer: Sealer) -> Envelope:
-    """The envelope.
+    """Unseal, unpack and check a stored envelope.
 
-    Raises BadEnvelope for anything that we did not write: unsealed, of another schema, out of
+    Raises BadEnvelope for whatever this gateway did not write: unsealed, of another schema, out of
     range.
     """
     return unpack_envelope(_unseal_value(value, sealer))
 
 
 async def encode_in_thread(envelope: Envelope, sealer: Sealer) -> bytes:
-    """The same, a large one in a thread. Raises TooLarge."""
+    """Encode an envelope, a large one in a thread. Raises EnvelopeTooLarge."""
     if len(envelope.completion) < LARGE_VALUE_BYTES:
         return encode_envelope(envelope, sealer)
     return await asyncio.to_thread(encode_envelope, envelope, sealer)
 
 
 async def decode_in_thread(value: bytes, sealer: Sealer) -> Envelope:
-    """The same, a large one in a thread: repeated text of many megabytes is a few kilobytes here.
-
-    Raises BadEnvelope.
-    """
+    """Decode a stored envelope, a large one in a thread. Raises BadEnvelope."""
     if len(value) < LARGE_VALUE_BYTES:
+        # Repeated text of many megabytes is a few kilobytes here.
         body = _unseal_value(value, sealer)
         return (
             unpack_envelope(body)
@@ -148,7 +143,7 @@ async def decode_in_thread(value: bytes, sealer: Sealer) -> Envelope:
 
 
 def pack_envelope(envelope: Envelope) -> bytes:
-    """The bytes that are sealed. Raises TooLarge."""
+    """Pack and compress an envelope for sealing. Raises EnvelopeTooLarge."""
     packed: bytes = msgpack.packb(
         [SCHEMA_VERSION, *(getattr(envelope, field) for field in _FIELD_NAMES)],
         unicode_errors="replace",
@@ -161,7 +156,7 @@ def pack_envelope(envelope: Envelope) -> bytes:
 
 
 def unpack_envelope(body: bytes) -> Envelope:
-    """The envelope of what was sealed. Raises BadEnvelope."""
+    """Decompress, unpack and check what was sealed. Raises BadEnvelope."""
     try:
         fields = msgpack.unpackb(
             _inflate_body(body),
@@ -181,12 +176,15 @@ def unpack_envelope(body: bytes) -> Envelope:
 
 
 def to_storable_text(text: str) -> str:
-    """Text that PostgreSQL and UTF-8 accept: without NUL, lone surrogates as question marks."""
+    """Return text that PostgreSQL and UTF-8 accept: no NUL, lone surrogates as question marks."""
     return text.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
 
 
 def _check_fields(values: dict[str, Any]) -> None:
-    """Types and ranges. Raises BadEnvelope, or ValueError where the completion is no JSON."""
+    """Check types and ranges.
+
+    Raises BadEnvelope, or ValueError if the completion is not JSON.
+    """
     if tuple(map(type, values.values())) != _FIELD_TYPES:
         raise BadEnvelope("a field is of another type")
     if values["tags"] and not all(type(tag) is str for tag in values["tags"]):
@@ -221,7 +219,7 @@ def _unseal_value(value: bytes, sealer: Sealer) -> bytes:
 
 
 def _read_inflated_size(body: bytes) -> int:
-    """Bytes that it says it inflates to; 0 where `unpack_envelope` refuses it at once."""
+    """Return the decompressed size a body declares; 0 if `unpack_envelope` refuses it at once."""
     try:
         return (
             max(zstandard.get_frame_parameters(body[1:]).content_size, 0)

@@ -1,4 +1,4 @@
-"""Which requests may share an answer: cache keys, buckets and the digest of an end user."""
+"""Cache keys, buckets, scopes and end-user digests: which requests may share an answer."""
 
 import hashlib
 import hmac
@@ -11,13 +11,11 @@ from proxy.core.config import Route
 from proxy.core.formats.model_input import TURN_ROLES, UNREAD_FIELDS, extract_non_text
 from proxy.core.types import Message
 
-# Which requests may share an answer.
-#
-# The exact key is SHA-256 over canonical JSON (keys sorted) of the whole body less a short deny-
-# list, so a parameter we have never heard of still separates answers. It also holds the scope, the
-# plan with a digest of its answer-changing fields, and the route's version. The semantic bucket is
-# the same with what is compared by meaning left out: the final message, or under another context
-# than `strict` all that user and assistant said.
+# The exact key is SHA-256 over canonical JSON (keys sorted) of the whole body less a short deny
+# list, so an unknown parameter still separates answers. It also covers the scope, the plan with a
+# digest of its answer-changing fields, and the route's version. The semantic bucket is the same
+# less what is compared by meaning: the final message, or under another context than `strict` all
+# user and assistant turns.
 
 KEY_VERSION = "1"
 
@@ -25,10 +23,10 @@ KEY_VERSION = "1"
 def scope_digest(
     plan: PlanSnapshot, key: KeySnapshot, *, user: str | None, namespace: str | None
 ) -> str | None:
-    """Hex digest of who may share this answer: from the authenticated key alone,
-    narrowed by the plan and the request's namespace.
+    """Return the hex digest of who may share this answer, or None if it must not be cached.
 
-    None when the plan scopes by end user and the request names none: no scope, no cache.
+    From the authenticated key alone, narrowed by the plan and the request's namespace. None: the
+    plan scopes by end user and the request names none.
     """
     kind = plan.cache.scope if plan.cache else "tenant"
     if kind == "user" and not user:
@@ -38,7 +36,10 @@ def scope_digest(
 
 
 def exact_key(body: dict[str, Any], *, scope: str, plan: PlanSnapshot, route: Route) -> str:
-    """64 hex characters. `body` as asked, or with the messages as they would be sent."""
+    """Return the exact-tier key: 64 hex characters.
+
+    `body`: as asked, or with its messages as compressed.
+    """
     return _digest_request(
         "exact",
         {name: value for name, value in body.items() if name not in UNREAD_FIELDS},
@@ -56,8 +57,11 @@ def bucket_key(
     route: Route,
     context: ContextMatching = "strict",
 ) -> str:
-    """64 hex characters: all of the request but its last text or,
-    under another context than `strict`, but what its turns say."""
+    """Return the semantic bucket's key: 64 hex characters.
+
+    It covers the request less the final message's text or, under another context than `strict`,
+    less the text of all turns.
+    """
     kept = {name: value for name, value in body.items() if name not in UNREAD_FIELDS}
     messages = body["messages"]
     if plan.cache is None or context == "strict":
@@ -67,7 +71,7 @@ def bucket_key(
         ]
         return _digest_request("bucket", kept, scope, plan, route)
     kept["messages"] = _extract_instructions(messages)
-    # The number tells apart what was kept before an entry said whether it was asked within a chat.
+    # `-2` separates entries stored before they recorded whether they were asked within a chat.
     return _digest_request(
         f"window-{plan.cache.window}" if context == "window" else f"{context}-2",
         kept,
@@ -78,8 +82,10 @@ def bucket_key(
 
 
 def _extract_instructions(messages: list[Message]) -> list[Any]:
-    """The messages that are no turns, with their distance from the end once the chat has begun;
-    and what the turns of each side carry besides their words, such as a name, wherever it changes.
+    """Return the non-turn messages, and what turns carry besides their text, such as a name.
+
+    A non-turn message comes with its distance from the end, or 0 before the first turn; what a
+    role's turns carry comes once, whenever it changes.
     """
     kept: list[Any] = []
     carried: dict[str, dict[str, Any]] = {}
@@ -104,15 +110,12 @@ def _digest_request(
     ).hexdigest()
 
 
-# An end user as the caches know them: by a digest from which nobody without the pepper can tell who
-# it is.
-
-
 def end_user_digest(user: str | None, *, tenant_id: int, pepper: str) -> str:
-    """64 hex characters, HMAC-SHA256 (RFC 2104); "" for nobody.
+    """Return an end user's HMAC-SHA256 (RFC 2104), 64 hex characters; "" if none is named.
 
-    The same name at two tenants is two people.
+    The same name at two tenants gives two digests.
     """
+    # All that the caches know of an end user: without the pepper nobody can tell who it is.
     return (
         hmac.digest(
             pepper.encode(),

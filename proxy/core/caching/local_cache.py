@@ -1,10 +1,8 @@
-"""The first tier: entries of the exact cache that this process read lately,
-served without asking Redis again.
+"""The first cache tier: exact entries that this process read lately, served without Redis.
 
-It is used only while Redis tells us of every key that changes
-(`proxy.engines.exact.invalidations`). So an entry that was deleted, replaced or evicted anywhere is
-gone here as soon as the message arrives, and without somebody who would tell us nothing is kept at
-all.
+Used only while Redis reports every key that changes (`proxy.engines.exact.invalidations`): an entry
+deleted, replaced or evicted anywhere is invalidated here as soon as the message arrives. Without
+that feed nothing is stored.
 """
 
 from collections.abc import Iterable
@@ -16,7 +14,7 @@ ENTRY_OVERHEAD_BYTES = 1024  # bytes of Python objects around an entry
 
 
 class LocalCache:
-    """Envelopes by exact key, up to `limit` bytes of answers; 0 keeps none."""
+    """Envelopes by exact key, up to `limit` bytes of answers; 0 disables the cache."""
 
     def __init__(self, limit: int = 0) -> None:
         self._entries: LRUCache[str, Envelope] = LRUCache(limit)
@@ -30,34 +28,33 @@ class LocalCache:
         return self._entries.get(key)
 
     def begin_read(self, key: str) -> None:
-        """A read of this key begins: a change of it from now on makes what is read worthless."""
+        """Note that a read of this key begins; a change from now on discards its result."""
         if self.receives_invalidations:
             self._reads_in_progress.add(key)
 
     def store_answer(self, key: str, envelope: Envelope) -> None:
-        """The read came back. Kept unless the key changed meanwhile."""
+        """Store the envelope that was read, unless its key changed during the read."""
         if key in self._reads_in_progress:
             self._entries.store_value(
                 key, envelope, len(envelope.completion) + ENTRY_OVERHEAD_BYTES
             )
 
     def end_read(self, key: str) -> None:
-        """The read is over, whatever it brought."""
+        """Note that the read is over, whatever its result."""
         self._reads_in_progress.discard(key)
 
     def start_invalidations(self) -> None:
-        """From now on every change is reported to `invalidate_keys`."""
+        """Start caching: from now on every change is reported to `invalidate_keys`."""
         self.receives_invalidations = True
 
     def invalidate_keys(self, keys: Iterable[str]) -> None:
-        """These keys have changed."""
+        """Drop the entries of these keys, and discard reads of them in progress."""
         for key in keys:
             self._entries.remove(key)
             self._reads_in_progress.discard(key)
 
     def stop_invalidations(self) -> None:
-        """Changes may have been missed, or everything has changed:
-        nothing that was kept is certain any more."""
+        """Stop caching and drop all entries: changes may have been missed, or all keys changed."""
         self.receives_invalidations = False
         self.clear()
 

@@ -1,5 +1,4 @@
-"""What was made of requests lately: the same bytes from the same key, under the same configuration,
-mean the same."""
+"""Call fields prepared for recent requests, reused for the same bytes, key and configuration."""
 
 from typing import Any
 
@@ -7,14 +6,16 @@ from proxy.core.config import ConfigSnapshot
 from proxy.core.lru import LRUCache
 
 REQUEST_OVERHEAD_BYTES = 2048  # bytes of Python objects around a request
-PARSED_SIZE_FACTOR = 6  # a parsed body takes so many times its bytes, which are kept too
+PARSED_SIZE_FACTOR = 6  # memory of a parsed body and its bytes, in multiples of its size
 
 RequestKey = tuple[int, str, bytes]
 
 
 class PreparedRequests:
-    """Fields of a call by (key id, Cache-Control, body), under one directory;
-    a new directory begins anew. `limit` in bytes."""
+    """Call fields by (key id, Cache-Control, body) under one configuration snapshot.
+
+    A new snapshot empties the cache. `limit`: bytes.
+    """
 
     def __init__(self, limit: int = 8 * 1024 * 1024) -> None:
         self._fields_by_request: LRUCache[RequestKey, dict[str, Any]] = LRUCache(limit)
@@ -24,19 +25,18 @@ class PreparedRequests:
         return len(self._fields_by_request)
 
     def get_fields(self, directory: ConfigSnapshot, asked: RequestKey) -> dict[str, Any] | None:
-        """What this request was prepared to before, or None."""
+        """Return the fields this request was prepared to before, or None."""
         if (
             directory is not self._config
             or self._estimate_bytes(asked) > self._fields_by_request.max_value_bytes
-        ):  # a digest of megabytes takes its time
+        ):  # hashing megabytes takes time
             return None
         return self._fields_by_request.get(asked)
 
     def remember_fields(
         self, directory: ConfigSnapshot, asked: RequestKey, fields: dict[str, Any]
     ) -> None:
-        """Remember what a request was prepared to; one that began
-        under an older directory is left alone."""
+        """Remember a request's fields, unless it began under an older snapshot."""
         if directory.revision < self._config.revision:
             return
         if directory is not self._config:

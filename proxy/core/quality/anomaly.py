@@ -1,17 +1,17 @@
-"""Has a semantic tier gone mad?
+"""Detect a semantic tier whose hits jump, long before sampled hits would show it.
 
-Seen at once, where sampled hits tell only after some time: suddenly most questions hit, or most
-hits get one answer (an embedder that fails alike for all, a key that forgot the question).
+Either most questions suddenly hit, or most hits get one answer: an embedder that fails alike for
+all, a key that lost the question.
 
-Only questions that were not asked before count, so a popular question counts once, however often it
-is repeated. They are looked at in blocks of 100. Both tests leave room for what is ordinary, and of
-a stationary stream each gives less than one false alarm in a hundred million blocks:
+Only questions not asked before count, so a popular one counts once. They are tested in blocks of
+100. Both tests allow for ordinary variation: on a stationary stream each raises less than one false
+alarm in a hundred million blocks.
 
-- *one answer*: the hits of a block that one entry got are more than a binomial count allows whose
-  share is a quarter, or twice the largest share of the blocks before.
-- *hit rate*: it is over the median of the blocks before by six standard deviations, those of
-  sampling and those between blocks (by the median absolute deviation, which single odd blocks do
-  not move), and by 0.3 at least.
+- *one answer*: one entry got more hits of a block than a binomial count allows whose share is a
+  quarter, or twice the largest share of the blocks before.
+- *hit rate*: it exceeds the median of the blocks before by six standard deviations, of sampling and
+  between blocks (by the median absolute deviation, which single odd blocks do not move), and by 0.3
+  at least.
 """
 
 import hashlib
@@ -21,20 +21,20 @@ from statistics import median
 
 BLOCK_QUESTIONS = 100
 MAX_BLOCKS = 20
-# So many blocks say what is usual; before, a cache that fills up would look like a jump.
+# Blocks that tell the usual hit rate; with fewer, a cache that fills up would look like a jump.
 MIN_USUAL_BLOCKS = 8
-# Questions remembered, as many as the blocks hold.
+# Questions remembered: as many as the blocks hold.
 MAX_REMEMBERED_QUESTIONS = BLOCK_QUESTIONS * MAX_BLOCKS
 MIN_BLOCK_HITS, ORDINARY_ANSWER_SHARE, MIN_ALARM_SHARE = 30, 0.25, 0.5
 MAX_FALSE_ALARM_PROBABILITY = 1e-9
 MIN_JUMP_SIGMAS, MIN_HIT_RATE_JUMP = 6.0, 0.3
 ONE_ANSWER, HIT_RATE = "one-answer", "hit-rate"
 
-Alarm = tuple[str, str]  # a word, a sentence
+Alarm = tuple[str, str]  # the reason in a word, the detail in a sentence
 
 
 class HitRateMonitor:
-    """The look-ups of one plan by one tenant in this worker."""
+    """The lookups of one plan by one tenant in this worker."""
 
     def __init__(self) -> None:
         self._seen_questions: OrderedDict[bytes, None] = OrderedDict()
@@ -43,9 +43,9 @@ class HitRateMonitor:
         self._top_answer_shares: deque[float] = deque(maxlen=MAX_BLOCKS)
 
     def observe_lookup(self, question: str, served: str) -> Alarm | None:
-        """One look-up; `served`: the entry that answers it, "" on a miss.
+        """Count one lookup; return the alarm if it completes a block that raises one.
 
-        The alarm that it completes, if it does.
+        `served`: the entry that answers it, "" on a miss.
         """
         digest = hashlib.blake2b(
             " ".join(question.casefold().split()).encode("utf-8", "replace"), digest_size=8
@@ -62,12 +62,10 @@ class HitRateMonitor:
         return self._check_block([entry for entry in block if entry])
 
     def _check_block(self, hits: list[str]) -> Alarm | None:
-        """The block's hits against the blocks before.
-
-        A block that alarms is not usual, and not remembered as such.
-        """
+        """Test a block's hits against the blocks before, and remember it if it raises no alarm."""
         rate, most = len(hits) / BLOCK_QUESTIONS, max(Counter(hits).values(), default=0)
         alarm = self._check_one_answer(most, len(hits)) or self._check_hit_rate(rate)
+        # A block that raises an alarm is not usual, and not remembered as such.
         if alarm is None:
             self._hit_rates.append(rate)
             if len(hits) >= MIN_BLOCK_HITS:
@@ -100,7 +98,7 @@ class HitRateMonitor:
 
 
 def binomial_tail(count: int, trials: int, share: float) -> float:
-    """The probability that a binomial count is `count` or more."""
+    """Return the probability that a binomial count is `count` or more."""
     return math.fsum(
         math.comb(trials, k) * share**k * (1 - share) ** (trials - k)
         for k in range(count, trials + 1)

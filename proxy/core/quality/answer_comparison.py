@@ -1,11 +1,9 @@
-"""Do two answers say the same?
+"""Compare two answers to one question, to judge sampled hits. A heuristic that may be unclear.
 
-What samples are judged by. A heuristic, and it says so where it cannot tell.
-
-The same model words the same answer differently each time, so wording counts for nothing. *Wrong*
-are answers about different things (the cosine of their embeddings), with other numbers, or a yes
-and a no. *Right* are answers near in meaning in which no rule finds a difference. Everything
-between is *unclear*. Both bounds of the cosine were set on `evaluation/data/same_answers.jsonl`.
+A model words the same answer differently each time, so wording does not count. *Wrong*: about
+different things (cosine of the embeddings), with other numbers, or yes against no. *Right*: near in
+meaning, and no rule finds a difference. Everything between is *unclear*. Both bounds of the cosine
+were set on `evaluation/data/same_answers.jsonl`.
 """
 
 import re
@@ -20,18 +18,18 @@ from stats.analysis.error_rate import Verdict
 
 MIN_UNCLEAR_SIMILARITY: Final = 0.60
 MIN_RIGHT_SIMILARITY: Final = 0.80
-# What the embedder reads of a text, in characters; the rules read all of it.
+# Characters of a text that the embedder reads; the rules read all of it.
 MAX_EMBEDDED_LENGTH: Final = 1_000
 _YES = re.compile(r"\W*(yes|yeah|sure|certainly|absolutely|of course|correct)\b", re.IGNORECASE)
 _NO = re.compile(
     r"\W*(no|nope|unfortunately|sorry|i'm sorry|i am sorry|i'm afraid)\b", re.IGNORECASE
 )
-# Lists count their items; that one answer is a list and the other is not makes no difference.
+# Bullets are removed, numbers of list items with them: whether an answer is a list does not matter.
 _BULLET = re.compile(r"^[^\S\n]*(?:\d+[.)]|[-*•])\s+", re.MULTILINE)
 
 
 def extract_answer_text(completion: dict[str, Any] | None) -> str:
-    """What the first choice says; "" where it says nothing in words."""
+    """Return the text of the first choice, or "" if it has none."""
     choices = (completion or {}).get("choices")
     message = (
         choices[0].get("message")
@@ -43,9 +41,9 @@ def extract_answer_text(completion: dict[str, Any] | None) -> str:
 
 
 def compare_answer_texts(stored: str, fresh: str, similarity: float) -> Verdict:
-    """Whether the stored answer was right, by the fresh one.
+    """Return whether the stored answer was right, judged by the fresh one. Symmetric.
 
-    `similarity`: the cosine of both. The same both ways round.
+    `similarity`: the cosine of their embeddings.
     """
     ours, theirs = _fold_answer(stored), _fold_answer(fresh)
     if ours == theirs:
@@ -61,7 +59,7 @@ def compare_answer_texts(stored: str, fresh: str, similarity: float) -> Verdict:
 
 
 def same_text(stored: str, fresh: str) -> bool:
-    """Whether both are one text but for bullets and ways to write a sign."""
+    """Return whether the texts are equal but for bullets and variants of characters."""
     return _fold_answer(stored) == _fold_answer(fresh)
 
 
@@ -74,7 +72,7 @@ def _is_yes_against_no(one: str, other: str) -> bool:
 
 
 def _may_differ(one: ParsedText, other: ParsedText) -> bool:
-    """Signs of a difference that answers in other words have as well."""
+    """Return whether the answers show a difference that equivalent answers may show as well."""
     names_apart = bool(one.names - other.words and other.names - one.words)
     return (
         names_apart

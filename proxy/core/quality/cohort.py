@@ -1,4 +1,4 @@
-"""Under which terms hits were found: outcomes under other terms say nothing about them."""
+"""Cohorts: hits found under other settings say nothing about the present ones."""
 
 import hashlib
 from functools import lru_cache
@@ -8,10 +8,11 @@ from plans.snapshot import CacheSettings
 
 @lru_cache(maxsize=1024)
 def derive_cohort(cache: CacheSettings, judge: str) -> str:
-    """16 hex characters of all that decides what is a hit:
-    the plan's match, context, window and threshold, and `judge`, the id of the embedder (and of the
-    verifier) whose score it is; and the judge model by whom wrong ones are told. When one of them
-    changes, measuring begins anew."""
+    """Return 16 hex characters of the settings that decide what is a hit and what is a wrong one.
+
+    The plan's match, context, window, threshold and judge model, and `judge`: the id of the
+    embedder (and of the verifier) whose score it is. When one changes, measuring starts anew.
+    """
     window = cache.window if cache.context == "window" else None
     terms: tuple[object, ...] = (
         cache.match,
@@ -20,7 +21,7 @@ def derive_cohort(cache: CacheSettings, judge: str) -> str:
         cache.similarity_threshold,
         judge,
     )
-    # Plans without one keep the terms that their samples were taken on.
+    # Left out where unset: plans without a judge model keep the cohort of their samples.
     if cache.judge_model is not None:
         terms += (cache.judge_model,)
     return hashlib.sha256(repr(terms).encode()).hexdigest()[:16]

@@ -1,9 +1,6 @@
-"""The error budgets of plans, in this worker's memory. The request path asks here and never waits;
-`proxy.runtime.error_budget_sync` brings what other workers and the ledger know.
+"""The error budgets of plans in this worker's memory, read by requests without waiting.
 
-Every book is one tenant's. What a plan of the platform's serves to one tenant says nothing about
-the questions of another, and nobody whose answers vary may turn the semantic tier off, or move its
-threshold, for others.
+`proxy.runtime.error_budget_sync` loads what other workers and the ledger know.
 """
 
 import logging
@@ -23,20 +20,20 @@ from stats.analysis.error_rate import (
 )
 
 log = logging.getLogger("tokenthrift.proxy")
-PlanCohort = tuple[int, str]  # plan id, basis
-TierKey = tuple[int, str, int]  # plan id, basis, tenant id
+PlanCohort = tuple[int, str]  # plan id, cohort
+# Per tenant: what a platform plan serves to one says nothing about the questions of another, and no
+# tenant whose answers vary may turn the semantic tier off, or move its threshold, for others.
+TierKey = tuple[int, str, int]  # plan id, cohort, tenant id
 ERROR_BUDGET = "error-budget"
-# Tenants and plans whose look-ups are watched, those of the latest requests; each takes some 300
-# KB.
+# Monitors kept, those of the latest requests; each takes some 300 KB.
 MAX_MONITORS = 256
-# How far below the threshold it is worth looking whether it is too high.
+# Candidates this far below the threshold are sampled, to learn whether it is too high.
 THRESHOLD_PROBE_MARGIN = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class TierState:
-    """`threshold`: that hits must reach now; `off`: why the semantic tier serves nothing,
-    "" while it does."""
+    """The threshold that hits must reach now, and why the semantic tier is off ("" if it is on)."""
 
     threshold: float
     off_reason: str = ""
@@ -55,10 +52,10 @@ class TierTrip:
 
 @dataclass(slots=True)
 class PlanSamples:
-    """What is known of one plan under one basis, as one tenant uses it.
+    """Samples and tier state of one plan under one cohort, as one tenant uses it.
 
     `counted_since`: samples before it do not count, as the tier was turned on again.
-    `is_evaluated`: nothing came in since `standing` was found, under the budget `max_error_rate`.
+    `is_evaluated`: no sample came in since `state` was found, under the budget `max_error_rate`.
     """
 
     samples: dict[str, Sample] = field(default_factory=dict)
@@ -69,10 +66,9 @@ class PlanSamples:
 
 
 class ErrorBudgets:
-    """Books by plan, basis and tenant.
+    """Samples and tier states by plan, cohort (`basis`) and tenant.
 
-    `clock`: epoch seconds. `unsaved_trips`: what this worker turned off and nobody has written down
-    yet.
+    `clock`: epoch seconds. `unsaved_trips`: tiers turned off by this worker, not saved yet.
     """
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
@@ -82,7 +78,7 @@ class ErrorBudgets:
         self.unsaved_trips: list[TierTrip] = []
 
     def tier_state(self, plan: PlanSnapshot, basis: str, tenant: int) -> TierState:
-        """What holds for the plan and this tenant now. Only for plans with a cache."""
+        """Return the tier's current state for this tenant. Only for plans with a cache."""
         book = self._samples_by_tier.get((plan.id, basis, tenant))
         return (
             book.state
@@ -91,13 +87,13 @@ class ErrorBudgets:
         )
 
     def retain_cohorts(self, terms: Collection[PlanCohort]) -> None:
-        """Forget the books of all other plans and terms."""
+        """Drop the samples of all other plans and cohorts."""
         for key in [key for key in self._samples_by_tier if key[:2] not in terms]:
             del self._samples_by_tier[key]
             self._monitors.pop(key, None)
 
     def list_tenants(self, plan: PlanSnapshot, basis: str) -> set[int]:
-        """Of whom anything is known."""
+        """Return the tenants of whom samples or a switch are known."""
         return {
             tenant
             for plan_id, terms, tenant in self._samples_by_tier
@@ -105,7 +101,7 @@ class ErrorBudgets:
         }
 
     def list_off_tiers(self) -> dict[TierKey, str]:
-        """Which semantic tiers are off for whom, and why."""
+        """Return the semantic tiers that are off, with the reason."""
         return {
             key: book.state.off_reason
             for key, book in self._samples_by_tier.items()
@@ -115,12 +111,10 @@ class ErrorBudgets:
     def add_sample(
         self, plan: PlanSnapshot, basis: str, tenant: int, event_id: str, sample: Sample
     ) -> None:
-        """Count one sample, and turn the tier off when it breaks the budget.
-
-        One more right answer turns nothing off: what it changes is seen at the next `load_samples`,
-        as to judge thousands of samples takes milliseconds.
-        """
+        """Count one sample, and turn the tier off if it breaks the error budget."""
         book = self._get_samples(plan, basis, tenant)
+        # One more right answer turns nothing off, and evaluating thousands of samples takes
+        # milliseconds: its effect is seen at the next `load_samples`.
         if sample.verdict == "right" and book.state is not None:
             book.samples[event_id], book.is_evaluated = sample, False
         else:
@@ -129,9 +123,9 @@ class ErrorBudgets:
     def observe_lookup(
         self, plan: PlanSnapshot, basis: str, tenant: int, question: str, served: str
     ) -> None:
-        """A question was looked up, and the entry `served` would answer it; "" on a miss.
+        """Count one lookup, and turn the tier off if the monitor raises an alarm.
 
-        Turns the tier off on a jump.
+        `served`: the entry that would answer the question, "" on a miss.
         """
         key = (plan.id, basis, tenant)
         jumps = self._monitors.setdefault(key, HitRateMonitor())
@@ -146,7 +140,7 @@ class ErrorBudgets:
     def load_samples(
         self, plan: PlanSnapshot, basis: str, tenant: int, samples: Mapping[str, Sample]
     ) -> None:
-        """Take samples in, each once, and judge anew."""
+        """Add samples, each counted once, and evaluate the tier again if anything changed."""
         book = self._get_samples(plan, basis, tenant)
         fresh = {
             name: sample
@@ -164,8 +158,7 @@ class ErrorBudgets:
     def apply_switch(
         self, plan: PlanSnapshot, basis: str, tenant: int, *, since: float, off: str
     ) -> None:
-        """What is written down: samples count from `counted_since` on;
-        `off`: why the tier is off, "" when it is on."""
+        """Apply the saved switch: samples count from `since` on, `off` is the reason or ""."""
         book, key = self._get_samples(plan, basis, tenant), (plan.id, basis, tenant)
         if book.counted_since == since and (
             self.tier_state(plan, basis, tenant).off_reason == off or self._has_unsaved_trip(key)
@@ -229,7 +222,7 @@ def _cache_settings(plan: PlanSnapshot) -> CacheSettings:
 
 
 def _select_counted(book: PlanSamples, most: int, now: float) -> dict[str, Sample]:
-    """The newest samples that count."""
+    """Return the newest samples that count, at most `most` of them."""
     oldest = max(book.counted_since, now - WINDOW_DAYS * 86_400)
     kept = sorted(
         ((name, sample) for name, sample in book.samples.items() if sample.at >= oldest),

@@ -1,7 +1,7 @@
-"""JSON within a text: where it stands, and where its elements and members are.
+"""Find JSON documents within a text, and the spans of their elements and members.
 
-Python's own parser says where a value ends, so what is taken for JSON is JSON. It gives up at a
-depth of some hundreds.
+Python's own parser says where a value ends, so only JSON is found. It gives up at a depth of some
+hundreds.
 """
 
 import json
@@ -9,21 +9,20 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-# Shorter ones stay in their sentence, unless they are all of a line.
+# Shorter documents stay in their sentence; one that is a whole line may be shorter.
 MIN_DOCUMENT_LENGTH, MIN_LINE_DOCUMENT_LENGTH = 200, 32
-# So many beginnings of what is no JSON are tried in one text: each may be read to its end.
+# Failed attempts allowed per text: each may read the text to its end.
 MAX_FAILURES = 24
 
 _BEGINNING = re.compile(r"[\[{](?=\s{0,64}[\"\[{\d\-tfn\]}])")
 _BETWEEN = re.compile(r"[\s,]*")
 _COLON = re.compile(r"\s*:\s*")
-# Numbers stay as they are written: a very long one is no error, and no time is lost on its digits.
+# Numbers stay text: a very long one is no error, and no time is lost on its digits.
 _DECODER = json.JSONDecoder(parse_int=str, parse_float=str, strict=False)
 
 
 class JsonSpan(NamedTuple):
-    """Characters `start` to `end`; `value_start`: where the value of a member starts,
-    `start` for an element."""
+    """The characters of an element or member; `value_start`: where its value starts."""
 
     start: int
     end: int
@@ -31,7 +30,7 @@ class JsonSpan(NamedTuple):
 
 
 def find_documents(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
-    """Spans of objects and arrays from `start` on, in order, none within another."""
+    """Yield the spans of objects and arrays from `start` to `end`, in order, none nested."""
     failures, at = 0, start
     while failures < MAX_FAILURES and (beginning := _BEGINNING.search(text, at, end)):
         at = beginning.start()
@@ -48,7 +47,7 @@ def find_documents(text: str, start: int, end: int) -> Iterator[tuple[int, int]]
 
 
 def find_value_end(text: str, start: int) -> int | None:
-    """Where the JSON value ends that starts here; None where there is none."""
+    """Return where the JSON value at `start` ends, or None if there is none."""
     try:
         return _DECODER.raw_decode(text, start)[1]
     except (ValueError, RecursionError):
@@ -56,7 +55,7 @@ def find_value_end(text: str, start: int) -> int | None:
 
 
 def find_children(text: str, start: int, end: int) -> list[JsonSpan]:
-    """The elements of the array, or the members of the object, that is these characters."""
+    """Return the elements of the array, or the members of the object, from `start` to `end`."""
     is_object, found, at = text[start] == "{", list[JsonSpan](), start + 1
     while (at := _match_end(_BETWEEN, text, at)) < end - 1:
         inner = _match_end(_COLON, text, find_value_end(text, at) or at) if is_object else at
@@ -74,7 +73,7 @@ def _match_end(pattern: re.Pattern[str], text: str, at: int) -> int:
 
 
 def _is_whole_line(text: str, start: int, end: int) -> bool:
-    """Whether nothing else stands in the line."""
+    """Return whether nothing else stands in the line."""
     return not text[text.rfind("\n", 0, start) + 1 : start].strip() and text[end : end + 1] in (
         "",
         "\n",

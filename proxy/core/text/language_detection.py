@@ -1,8 +1,7 @@
-"""Which language a question is in, as far as the rules on its words need to know:
-one of those they are written for, or another.
+"""Detect whether the rules on question words know the language of a question.
 
-A language is known by its small words (the, is, how), which every question of it has and which are
-few. Nothing is guessed: a text without one small word of a known language is in another one.
+A language is recognised by its small words (the, is, how), which every question has and which are
+few. Nothing is guessed: a text without a small word of a known language is in an unknown one.
 """
 
 import re
@@ -18,8 +17,8 @@ _OTHER_SCRIPT: Final = re.compile(
     "\u2100-\u214f\u3005-\u30ff\u3130-\u318f\u31f0-\u31ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff"
     "\U0001d400-\U0001d7ff]|[\u0370-\u03ff]{2}"
 )
-# Letters of other languages in scripts that are known: of Ukrainian, Serbian, Kazakh; of Pashto,
-# Sindhi, Kurdish; of Assamese.
+# Letters of unknown languages in known scripts: Ukrainian, Serbian, Kazakh; Pashto, Sindhi,
+# Kurdish; Assamese.
 _OTHER_LETTER: Final = re.compile(
     "[іїєґўђјљњћџѓќѕәғқңөұүһӯӣҷҳ\u067c\u0681\u0685\u0689\u0693\u0696\u069a\u06ab\u06bc\u06cd\u06d0\u06d5\u0695\u06b5\u06c6ڳڻ\u09f0\u09f1]"
 )
@@ -226,13 +225,15 @@ _KNOWN_WORDS: Final = {
 _FOREIGN_WORDS: Final = frozenset(
     fold_to_plain(" ".join(_OTHER_SMALL_WORDS)).split()
 ) - frozenset().union(*_KNOWN_WORDS.values())
-# A letter alone is a small word of many languages.
+# A single letter is a small word of many languages.
 _MIN_WORD_LENGTH: Final = 2
 
 
 def is_known_language(question: str) -> bool:
-    """Whether the rules on time and person can read this question;
-    True also where it has no word at all. Linear."""
+    """Return whether the rules on time and person can read this question. Linear.
+
+    True also if it has no word at all.
+    """
     seen = remove_invisible(question).lower()
     if len(seen) > MAX_READ_LENGTH:
         return False
@@ -252,8 +253,7 @@ def is_known_language(question: str) -> bool:
 
 
 def _is_script_known(script: str, words: list[str], strange: int) -> bool | None:
-    """Whether a question's words in this script are of a known language;
-    None where they do not tell, and other words may."""
+    """Return whether the words in this script are of a known language; None if they do not tell."""
     letters, languages = _SCRIPTS[script]
     own = [word for word in words if letters.match(word)]
     if not own:

@@ -1,7 +1,7 @@
-"""Words of a sentence for ranking: cut, lower-cased, without stop words, stemmed.
+"""Split a text into terms for ranking: lower-cased, without stop words, stemmed.
 
-Stop words are sumy's lists, read as files (importing sumy brings nltk and requests along); stemmers
-are PyStemmer's (Snowball), in C. A language without the one or the other goes without it.
+Stop words are sumy's lists, read as files (importing sumy imports nltk and requests too); stemmers
+are PyStemmer's (Snowball), in C. A language that lacks one of them does without it.
 """
 
 import re
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 from importlib.resources import files
 
-# What PyStemmer stems and sumy has stop words for; a test compares this with both packages.
+# Languages of PyStemmer's stemmers and sumy's stop words; a test compares them with both packages.
 STEMMER_LANGUAGES = (
     *(
         "arabic",
@@ -78,21 +78,21 @@ _UNSPACED = "\u0e00-\u0e7f\u3041-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _WORD = re.compile(rf"[{_UNSPACED}]+|[^\W{_UNSPACED}]+(?:['’][^\W{_UNSPACED}]+)*")
 _UNSPACED_START = re.compile(rf"[{_UNSPACED}]")
 
-# The same for text of ASCII alone, without a regular expression: what is no word becomes a space.
+# Splits ASCII text without a regular expression: what is no word becomes a space.
 _ASCII_TO_WORDS = bytes(
     ord(chr(c).lower()) if chr(c).isalnum() or chr(c) in "_'" else 32 for c in range(128)
 ) + bytes(128)
 
-# Bytes of a term as a number.
+# Bytes of a term's number.
 TERM_BYTES = 8
-# Words of a language whose stems are remembered, 9 MB of them when full; longer ones are no words.
+# Words per language whose stems are cached, 9 MB when full; longer ones are no words.
 MAX_WORDS = 50_000
 MAX_WORD_LENGTH = 64
 
 
 @lru_cache(maxsize=32)
 def load_stop_words(language: str) -> frozenset[str]:
-    """sumy's list for the language, lower-case; empty where it has none."""
+    """Return sumy's stop words of the language, lower-case; empty if it has none."""
     if language not in STOP_WORD_LANGUAGES:
         return frozenset()
     text = (files("sumy") / "data" / "stopwords" / f"{language}.txt").read_text(encoding="utf-8")
@@ -101,22 +101,20 @@ def load_stop_words(language: str) -> frozenset[str]:
 
 @lru_cache(maxsize=32)
 def load_stemmer(language: str) -> Callable[[str], str]:
-    """Word to stem.
-
-    Slovak takes Czech's, as in sumy. The object is not safe to share between threads.
-    """
+    """Return the function from word to stem. Not safe to share between threads."""
+    # Slovak takes Czech's, as in sumy.
     name = "czech" if language == "slovak" else language
     if name not in STEMMER_LANGUAGES:
         return str
     from Stemmer import Stemmer
 
-    # Without its cache: that holds 10,000 words however long they are, and `Lexicon` remembers.
+    # Without its cache: that holds 10,000 words however long they are, and `Lexicon` has its own.
     stem: Callable[[str], str] = Stemmer(name, 0).stemWord
     return stem
 
 
 def split_words(text: str) -> list[str]:
-    """The words of a text, lower-case; numbers are words, "don't" is one."""
+    """Split a text into lower-case words; numbers are words, "don't" is one."""
     spaced = _WORD.findall(text.lower().replace("’", "'"))
     if text.isascii() or not _UNSPACED_START.search(text):
         return spaced
@@ -130,9 +128,9 @@ def split_words(text: str) -> list[str]:
 
 
 def terms(text: str, language: str) -> list[str]:
-    """What an engine compares: stems of the words that are not stop words, in order, with repeats.
+    """Return the stems of the words that are not stop words, in order, with repeats.
 
-    Raises ValueError for a language outside LANGUAGES.
+    Raises ValueError for a language outside `LANGUAGES`.
     """
     if language not in LANGUAGES:
         raise ValueError(f"unknown language {language!r}")
@@ -141,11 +139,7 @@ def terms(text: str, language: str) -> list[str]:
 
 
 class Lexicon(dict[bytes, bytes]):
-    """Word to the number of its stem; empty for a stop word.
-
-    Filled as words come, and emptied when it is full: the number of a stem is its hash, so it is
-    the same afterwards.
-    """
+    """The number of a word's stem by the encoded word; empty for a stop word. Filled on demand."""
 
     def __init__(self, language: str) -> None:
         super().__init__()
@@ -160,6 +154,7 @@ class Lexicon(dict[bytes, bytes]):
         )
         if len(word) <= MAX_WORD_LENGTH:
             if len(self) >= MAX_WORDS:
+                # A stem's number is its hash, so it is the same afterwards.
                 self.clear()
             self[word] = number
         return number
@@ -171,9 +166,10 @@ def _get_lexicon(language: str) -> Lexicon:
 
 
 def number_terms(text: str, spans: Iterable[tuple[int, int]], language: str) -> list[bytes]:
-    """The terms of each span of a text as numbers, TERM bytes each,
-    equal for equal stems within this process. Raises ValueError as `terms` does. Not for two
-    threads at once."""
+    """Return each span's terms as numbers of `TERM_BYTES` bytes. Not thread-safe.
+
+    Equal stems have equal numbers within this process. Raises ValueError as `terms` does.
+    """
     if language not in LANGUAGES:
         raise ValueError(f"unknown language {language!r}")
     number = _get_lexicon(language).__getitem__
@@ -192,9 +188,7 @@ def _split_encoded(text: str) -> list[bytes]:
 
 
 def _fold_ascii(text: str) -> bytes:
-    """ASCII text with nothing left but words in lower case.
-
-    Apostrophes inside a word belong to it: others stand in twos or at an end, where the lexicon
-    strips them.
-    """
+    """Return ASCII text with everything but lower-case words replaced by spaces."""
+    # Apostrophes inside a word belong to it: others stand in twos or at an end, where the lexicon
+    # strips them.
     return text.encode().translate(_ASCII_TO_WORDS).replace(b"''", b"  ")

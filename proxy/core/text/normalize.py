@@ -1,7 +1,7 @@
-"""A text as it looks: what a reader cannot see is gone, and letters that look alike are one letter.
+"""Normalise a text to what a reader sees: invisible characters removed, look-alikes unified.
 
-Unicode's compatibility form (UAX 15) folds wide letters, ligatures and the like; the look-alikes
-are the Cyrillic, Greek and Latin letters of UTS 39 that are drawn as plain Latin ones.
+Unicode's compatibility form (UAX 15) folds wide letters, ligatures and the like; look-alikes are
+the Cyrillic, Greek and Latin letters of UTS 39 that are drawn as plain Latin ones.
 """
 
 import re
@@ -16,25 +16,25 @@ _LOOK_ALIKES = str.maketrans(_LOOK_ALIKE_LETTERS, _PLAIN_LETTERS) | str.maketran
 _INVISIBLE = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\U000e0000-\U000e0fff]+"
 )
-# To put marks in order takes a time that is quadratic in their number; UAX 15 allows 30 in a row,
-# no language needs 8.
+# Ordering combining marks takes time quadratic in their number; UAX 15 allows 30 in a row, no
+# language needs 8.
 _MAX_MARKS = 8
 
 
 def fold_text(text: str) -> str:
-    """The text in NFKC, digits of any script as 0 to 9, without characters of no width.
+    """Return the text in NFKC, look-alikes unified, digits as 0 to 9, invisible characters removed.
 
     Linear in the length.
     """
     if text.isascii():
         return text.replace("`", "'")
     seen = remove_invisible(text)
-    # Once more, since a letter that was folded may join with the mark behind it.
+    # NFKC once more, since a folded letter may join with the mark behind it.
     return unicodedata.normalize("NFKC", "".join(map(_fold_digit, seen)).translate(_LOOK_ALIKES))
 
 
 def remove_invisible(text: str) -> str:
-    """The text in NFKC, without characters of no width and with few marks on each letter.
+    """Return the text in NFKC, without characters of no width and with few marks on each letter.
 
     Linear in the length.
     """
@@ -42,7 +42,7 @@ def remove_invisible(text: str) -> str:
 
 
 def limit_marks(text: str) -> str:
-    """Without the marks beyond so many in a row."""
+    """Drop combining marks beyond `_MAX_MARKS` in a row."""
     kept: list[str] = []
     marks = 0
     for character in text:

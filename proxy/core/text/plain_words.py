@@ -1,12 +1,9 @@
-"""A question as the rules on its words read it: plain words between single blanks."""
+"""Fold a question for the rules on its words: plain words between single blanks."""
 
 import re
 import unicodedata
 
 from proxy.core.text.normalize import fold_text, remove_invisible
-
-# A question in any language as the rules on its words read it: sentences of plain words between
-# single blanks.
 
 # Letters without a decomposition, and those that are typed in two ways: of Arabic and Urdu, of
 # Russian and Turkish; the nukta and the candrabindu of the Indic scripts, which many leave out;
@@ -22,8 +19,7 @@ _ONE_SPELLING = str.maketrans(
     "餘額訂單號碼帳賬戶幾點現時間氣溫價匯從麼樣嗎還裡裏後發貨貴個們請問電話級費會員險約機憑貸積優遞遲達狀態開門關營業剛聞場報預測無錢圖記錄檢驗結為麽給帶簽證賽誰贏據運週歲質車線綫斷網總統國東銷產類買賣確認審過",
     "余额订单号码账账户几点现时间气温价汇从么样吗还里里后发货贵个们请问电话级费会员险约机凭贷积优递迟达状态开门关营业刚闻场报预测无钱图记录检验结为么给带签证赛谁赢据运周岁质车线线断网总统国东销产类买卖确认审过",
 )
-# One character may be folded into eighteen. What is longer than this when folded is not read to its
-# end.
+# One character may be folded into eighteen, so the folded text is cut at this length.
 MAX_READ_LENGTH = 2_000
 _LATIN_MARKS = re.compile("(?<=[a-z])[\u0300-\u036f]{1,8}")
 _ARABIC_MARKS = re.compile("[\u064b-\u0655\u0670]")
@@ -33,8 +29,10 @@ _SENTENCE_END = re.compile("(?<![.!?;。！？｡؟।॥\n])[.!?;。！？｡؟
 
 
 def split_plain_sentences(text: str) -> list[str]:
-    """The sentences in lower case, each as ` word word `: without accents,
-    signs and what cannot be seen. Linear in the length."""
+    """Return the sentences as ` word word `: lower-case, without accents, signs and invisibles.
+
+    Linear in the length.
+    """
     return [
         f" {words} "
         for piece in _SENTENCE_END.split(fold_to_plain(text))
@@ -43,20 +41,14 @@ def split_plain_sentences(text: str) -> list[str]:
 
 
 def fold_to_plain(text: str) -> str:
-    """The text in lower case and one spelling, its signs as they are;
-    no more than MAX_READ characters of it."""
+    """Return the first `MAX_READ_LENGTH` characters in lower case and one spelling, signs kept."""
     lower = unicodedata.normalize("NFKC", remove_invisible(text)[:MAX_READ_LENGTH]).casefold()
     bare = _LATIN_MARKS.sub("", unicodedata.normalize("NFD", lower))
     return _ARABIC_MARKS.sub("", unicodedata.normalize("NFC", bare)).translate(_ONE_SPELLING)
 
 
-# A question as the rules on its words read it: folded, in lower case, one blank between words.
-#
-# Rules are searched from every place of a text that a stranger wrote: with runs of blanks gone and
-# every count bounded they are linear.
-
-
 def simplify_text(text: str) -> str:
-    """The text as it looks, in lower case; any run of blanks, tabs and line ends is one blank;
-    no more than MAX_READ characters of it."""
+    """Return the first `MAX_READ_LENGTH` characters as seen, lower-case, white space collapsed."""
+    # Untrusted text is searched from every position: without runs of blanks, and with every
+    # repetition bounded, the rules are linear.
     return " ".join(fold_text(text)[:MAX_READ_LENGTH].lower().split())

@@ -1,4 +1,4 @@
-"""A text in blocks and sentences. One pass over the lines, linear."""
+"""Split a text into blocks and sentences, in one linear pass over its lines."""
 
 import re
 from collections.abc import Iterator
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
     from nupunkt import PunktSentenceTokenizer
 
 
-# A message text in pieces to keep or drop: sentences of its prose, and its code blocks, tables,
-# lists and JSON whole.
+# Pieces are what compression keeps or drops: sentences of prose, and whole code blocks, tables,
+# lists and JSON documents.
 #
 # Prose is cut at lines that end a thought, then by nupunkt (Punkt, Kiss and Strunk 2006,
 # doi:10.1162/coli.2006.32.4.485), then at the full stops of other scripts, which need no space
 # behind them (Unicode's property Sentence_Terminal, www.unicode.org/reports/tr29). Thai and Lao
-# write none: there only lines end a thought.
+# have none: there only lines end a thought.
 #
-# nupunkt takes a time that is quadratic in a run without spaces (12 s for 100,000 times `?!`), so
-# long runs are hidden from it, and text with a stop in every few characters is not prose and is
-# left whole: that took 7 us a character.
+# nupunkt takes time quadratic in a run without spaces (12 s for 100,000 times `?!`), so long runs
+# are hidden from it. Text with a stop in every few characters is not prose and is left whole: that
+# took 7 us a character.
 
 Span = tuple[int, int]
 _LONG_RUN = re.compile(r"\S{80,}")
@@ -43,7 +43,7 @@ _EASTERN_STOP = re.compile(
 _ADDRESS = re.compile(r"://|www\.")
 # A line this long that goes on in lower case was wrapped by an editor, not ended by its writer.
 _MIN_WRAPPED_LENGTH = 50
-# Longer than this with a stop every so many characters: figures, dots or an attack.
+# Text longer than this with a stop this often is figures, dots or an attack.
 _MIN_CHECKED_LENGTH = 2000
 _MIN_CHARACTERS_PER_STOP = 8
 
@@ -60,8 +60,10 @@ def _hide_run(run: re.Match[str]) -> str:
 
 
 def split_pieces(text: str) -> list[Span]:
-    """Spans (start, end) in characters, in order, none blank;
-    between two neighbours stands white space or nothing."""
+    """Return the spans (start, end) of a text's pieces, in order, none blank.
+
+    Between two neighbours stands white space or nothing.
+    """
     found: list[Span] = []
     for block in split_blocks(text):
         if block.is_whole:
@@ -72,7 +74,8 @@ def split_pieces(text: str) -> list[Span]:
 
 
 def _split_around_documents(text: str, start: int, end: int) -> Iterator[Span]:
-    """Prose with the JSON in it: that is not cut at the full stops of its strings."""
+    """Yield the spans of prose and of the JSON documents in it."""
+    # JSON is not cut at the full stops of its strings.
     for left, right in find_documents(text, start, end):
         yield from _split_prose(text, start, left)
         yield left, right
@@ -100,8 +103,7 @@ def _split_prose(text: str, start: int, end: int) -> list[Span]:
 
 
 def _split_lines(text: str, start: int, end: int) -> list[Span]:
-    """Prose cut at line ends, hard-wrapped lines left together,
-    without the white space around them."""
+    """Return the trimmed spans of prose lines, hard-wrapped ones joined."""
     found: list[Span] = []
     for line in _CONTENT_LINE.finditer(text, start, end):
         left, right = line.span()
@@ -113,7 +115,7 @@ def _split_lines(text: str, start: int, end: int) -> list[Span]:
 
 
 def _is_wrapped(text: str, start: int, last: int, left: int) -> bool:
-    """Whether the line that starts at `left` goes on with what ended at `last`."""
+    """Return whether the line that starts at `left` goes on with what ended at `last`."""
     if text[left - 1] != "\n" or text.find("\n", last) != left - 1:
         return False
     begun = max(start, text.rfind("\n", start, last) + 1)
@@ -121,7 +123,7 @@ def _is_wrapped(text: str, start: int, last: int, left: int) -> bool:
 
 
 def _is_no_prose(text: str, left: int, right: int) -> bool:
-    """Long, with a stop in every few characters."""
+    """Return whether the span is long, with a stop in every few characters."""
     return (
         right - left > _MIN_CHECKED_LENGTH
         and sum(1 for _ in _STOP.finditer(text, left, right - 1)) * _MIN_CHARACTERS_PER_STOP
@@ -133,12 +135,12 @@ def _split_sentences(prose: str) -> Iterator[Span]:
     hidden, runs = _LONG_RUN.subn(_hide_run, prose)
     yield from _load_punkt().span_tokenize(hidden)
     if runs and _VERY_LONG_RUN.search(prose):
-        # It remembers 32,768 of the words that it judged, however long they are.
+        # It caches its decisions on 32,768 words, however long they are.
         _load_punkt().clear_decision_cache()
 
 
 def _split_at_stops(text: str, start: int, end: int) -> Iterator[Span]:
-    """Cut after the full stops of other scripts."""
+    """Yield the span cut after the full stops of other scripts."""
     begin = start
     stops = _OTHER_STOP if _ADDRESS.search(text, start, end) else _EASTERN_STOP
     for stop in stops.finditer(text, start, end):
@@ -150,18 +152,15 @@ def _split_at_stops(text: str, start: int, end: int) -> Iterator[Span]:
 
 
 def _trim_span(text: str, start: int, end: int) -> Span:
-    """The span without white space at either end."""
+    """Return the span without white space at either end."""
     if not (text[start].isspace() or text[end - 1].isspace()):
         return start, end
     inner = text[start:end]
     return start + len(inner) - len(inner.lstrip()), end - len(inner) + len(inner.rstrip())
 
 
-# A message text in blocks: fenced code, tables and lists stay whole, the rest is prose. One pass
-# over the lines, linear.
-#
-# The marks are those of GitHub Flavored Markdown (github.github.com/gfm): fenced code blocks 4.5,
-# list items 5.2, tables 4.10.
+# Blocks: fenced code, tables and lists stay whole, the rest is prose. The marks are those of GitHub
+# Flavored Markdown (github.github.com/gfm): fenced code blocks 4.5, list items 5.2, tables 4.10.
 
 _BLOCK_LINE = re.compile(r"[^\n]*\n|[^\n]+$")
 _FENCE = re.compile(r"[ \t>]{0,12}(`{3,}|~{3,})")
@@ -169,8 +168,8 @@ _FENCE_OPENING = re.compile(r"[ \t>]{0,12}(?:(?:[-*+•‣–]|\d{1,4}[.)])[ \t]
 _LIST_ITEM = re.compile(r"[ \t]{0,12}(?:[-*+•‣–]|\d{1,4}[.)])[ \t]+\S")
 _INDENTED_LINE = re.compile(r"[ \t]+\S")
 _TABLE_ROW = re.compile(r"[ \t]{0,12}\|")
-# How a line begins that may begin a block, after indents and quotation marks; most lines do not,
-# and are not looked at closer.
+# First characters of lines that may begin a block, after indents and quotation marks; most lines
+# have none, and are not matched further.
 _INDENT_CHARACTERS = " \t>"
 _BLOCK_MARKS = frozenset("`~-*+•‣–0123456789")
 _TABLE_DELIMITER = re.compile(r"[ \t]*(?:\|[ \t]*)?:?-+:?[ \t]*(?:\|[ \t]*(?::?-+:?[ \t]*)?)+$")
@@ -178,10 +177,7 @@ _TABLE_DELIMITER = re.compile(r"[ \t]*(?:\|[ \t]*)?:?-+:?[ \t]*(?:\|[ \t]*(?::?-
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Characters `start` to `end` of a text.
-
-    All but prose is kept or dropped as one where it fits.
-    """
+    """Characters `start` to `end` of a text; all but prose is kept or dropped whole if it fits."""
 
     start: int
     end: int
@@ -193,8 +189,7 @@ class Block:
 
 
 def split_blocks(text: str) -> Iterator[Block]:
-    """The blocks of a text in order; together they cover all of it
-    but blank lines around whole blocks."""
+    """Yield the blocks of a text in order, covering all but blank lines around whole blocks."""
     found = _BLOCK_LINE.findall(text)
     marked = [line.lstrip(_INDENT_CHARACTERS)[:1] in _BLOCK_MARKS or "|" in line for line in found]
     if True not in marked:
@@ -220,7 +215,7 @@ def split_blocks(text: str) -> Iterator[Block]:
 def _match_block(
     text: str, lines: list[tuple[int, int]], at: int
 ) -> tuple[Literal["prose", "code", "table", "list"], int]:
-    """What starts at line `at`, and the index after it."""
+    """Return the kind of block at line `at`, and the index of the line after it (0 for prose)."""
     if after := _match_code(text, lines, at):
         return "code", after
     if after := _match_table(text, lines, at):
@@ -230,7 +225,7 @@ def _match_block(
 
 
 def _match_code(text: str, lines: list[tuple[int, int]], at: int) -> int:
-    """Index after the fenced code block that starts at line `at`, or 0.
+    """Return the index of the line after the fenced code block at line `at`, or 0.
 
     An unclosed fence runs to the end of the text.
     """
@@ -250,8 +245,10 @@ def _match_code(text: str, lines: list[tuple[int, int]], at: int) -> int:
 
 
 def _match_table(text: str, lines: list[tuple[int, int]], at: int) -> int:
-    """Index after the table that starts at line `at`, or 0:
-    a header over a delimiter row, or two rows that begin with a bar."""
+    """Return the index of the line after the table at line `at`, or 0.
+
+    A table is a header over a delimiter row, or two rows that begin with a bar.
+    """
     if at + 1 >= len(lines):
         return 0
     start, end = lines[at]
@@ -267,9 +264,9 @@ def _match_table(text: str, lines: list[tuple[int, int]], at: int) -> int:
 
 
 def _match_list(text: str, lines: list[tuple[int, int]], at: int) -> int:
-    """Index after the list of two items or more that starts at line `at`, or 0.
+    """Return the index of the line after the list of two items or more at line `at`, or 0.
 
-    Indented lines and fenced code belong to their item, and blank lines between items to the list.
+    Indented lines and fenced code belong to their item, blank lines between items to the list.
     """
     if not _LIST_ITEM.match(text, *lines[at]):
         return 0

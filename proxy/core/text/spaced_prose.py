@@ -1,9 +1,8 @@
-"""Prose whose punctuation was set apart from its words, as corpora and speech programs do,
-written as people write it.
+"""Rejoin punctuation that corpora and speech programs set apart from the words of prose.
 
-Known are the ways of the Penn Treebank (`` '' -LRB- do n't the dog 's), of Moses and of WikiText
-(@-@ &apos;). Told with care: a text with a sign that prose has not, or that speaks of signs, is
-left as it is, since there a sign set apart is one of its own.
+Known are the styles of the Penn Treebank (`` '' -LRB- do n't the dog 's), of Moses and of WikiText
+(@-@ &apos;). Conservative: a text with a sign that prose lacks, or about signs, is left unchanged,
+since there a separate sign may be one of its own.
 """
 
 import re
@@ -17,14 +16,14 @@ _SURE_SIGNS = (_CLITICS | _JOINTS.keys() | _ESCAPED_SIGNS.keys()) - {"'d", "''"}
 _CLOSING, _OPENING = frozenset(", . ; : ? ! ) » ”".split()), frozenset("( « “".split())
 _DASHES = frozenset("- – — --".split())
 _APART_SIGNS = _CLOSING | _DASHES | {"/"}
-# With so many words one mark set apart tells that all are; with fewer, so many marks.
+# From this many words on, one separate mark is evidence enough; below, this many marks and words.
 _LONG_PROSE_WORDS, _MIN_SHORT_MARKS, _MIN_SHORT_WORDS = 10, 2, 5
 # No prose: code, formulas, options of commands.
 _NO_PROSE = re.compile(
     r"[=+*<>{}\[\]\\|^~#_$]|(?<![`\w])`(?!`)|(?:^|\s)(?:-(?!lrb-|rrb-)\w|--\w)", re.IGNORECASE
 )
-# Words that speak of signs, or of where signs are code; and those behind which a sign may be what
-# is asked about.
+# Words about signs, or about where signs are code; then those next to which a sign may be asked
+# about.
 _SIGN_TOPIC_WORDS = frozenset(
     "operator operators sign signs symbol symbols character characters regex regexp bash "
     "shell syntax python sql javascript java latex code command commands punctuation comma "
@@ -49,10 +48,7 @@ _HYPHENED = ((_YEAR, _YEAR), (re.compile("[A-Z][A-Za-z]{0,2}"), re.compile("[0-9
 
 @remember_by_tenant(512)
 def join_punctuation(text: str) -> str:
-    """Prose with its punctuation where people write it; any other text as it is.
-
-    Linear in the length.
-    """
+    """Return prose with its punctuation rejoined, any other text unchanged. Linear."""
     chunks = text.split()
     if not any(
         chunk.lower() in _SURE_SIGNS or chunk in _APART_SIGNS for chunk in chunks
@@ -62,8 +58,7 @@ def join_punctuation(text: str) -> str:
 
 
 def _is_prose(text: str, chunks: list[str]) -> bool:
-    """Whether it is prose with its punctuation set apart,
-    and no sign in it may be one of its own."""
+    """Return whether it is prose with separate punctuation, and no sign in it is one of its own."""
     words = [chunk for chunk in chunks if _WORD.fullmatch(chunk)]
     if (
         "\n" in text.strip()
@@ -109,8 +104,8 @@ def _is_quote(chunk: str) -> bool:
 
 
 def _join_chunks(chunks: list[str]) -> str:
-    """Quotes that stand alone are left out: they say nothing in prose,
-    and which of them open is not told."""
+    """Join the chunks, with blanks where people write them."""
+    # Separate quotes say nothing in prose, and which of them open is unknown.
     chunks = [chunk for chunk in chunks if chunk != '"']
     found: list[str] = []
     glued = True  # whether the next chunk hangs on the last
@@ -137,7 +132,7 @@ def _join_chunks(chunks: list[str]) -> str:
 
 
 def _is_attached(chunk: str, before: str, after: str) -> bool:
-    """Whether it belongs to what stands before it, without a blank."""
+    """Return whether the chunk belongs to the one before it, without a blank."""
     if chunk in _JOINTS or (chunk.lower() in _CLITICS and before[-1:].isalnum()):
         return True
     if chunk in _DASHES or chunk == "/":
@@ -161,10 +156,10 @@ def _is_attached(chunk: str, before: str, after: str) -> bool:
 
 
 def _is_time_colon(chunk: str, before: str, after: str) -> bool:
-    """Whether it is the colon of 9 : 55, or of a score."""
+    """Return whether it is the colon of 9 : 55, or of a score."""
     return chunk == ":" and before[-1:].isdigit() and after[:1].isdigit()
 
 
 def _is_name_apostrophe(chunk: str, before: str, after: str) -> bool:
-    """Whether it is the apostrophe of O ' Brien."""
+    """Return whether it is the apostrophe of O ' Brien."""
     return chunk == "'" and before in ("O", "D") and after[:1].isupper()

@@ -1,5 +1,4 @@
-"""Text without an end in sight, in windows: each ends where a reader would pause soonest,
-at worst between two letters."""
+"""Split long text into windows, each ending at the best pause, at worst between two letters."""
 
 import re
 import unicodedata
@@ -18,10 +17,10 @@ _PAUSES = (
 )
 # Within a JSON string a line end is an escape.
 _STRING_PAUSES = (re.compile(r"\\n"), *_PAUSES)
-# One escape, or the two of one character beyond the first 65,536.
+# One escape, or the two of a surrogate pair.
 _ESCAPE = re.compile(r"\\u[dD][89abAB]\w\w\\u[dD][c-fC-F]\w\w|\\u\w{4}|\\.")
 _SPACE = re.compile(r"\s*")
-# Letters that Thai and Lao write before the consonant they are spoken after.
+# Vowels that Thai and Lao write before the consonant they are spoken after.
 _LEADING_VOWELS = frozenset("เแโใไເແໂໃໄ")
 _JOINER = "\u200d"
 # A letter with more marks than this is an attack.
@@ -29,7 +28,7 @@ _MAX_MARKS = 16
 
 
 def split_windows(text: str, start: int, end: int, size: int) -> Iterator[tuple[int, int]]:
-    """Spans of at most `size` characters, in order, without the white space around them."""
+    """Yield spans of at most `size` characters, in order, without the white space around them."""
     at = start
     while (at := _skip_space(text, at, end)) < end:
         after = end if end - at <= size else _find_pause(text, at, at + size, _PAUSES)
@@ -38,7 +37,7 @@ def split_windows(text: str, start: int, end: int, size: int) -> Iterator[tuple[
 
 
 def split_string_windows(text: str, start: int, end: int, size: int) -> Iterator[tuple[int, int]]:
-    """The same of the inside of a JSON string, in which no escape is cut; white space stays."""
+    """Yield the windows of the inside of a JSON string; no escape is cut, white space stays."""
     escapes = [match.span() for match in _ESCAPE.finditer(text, start, end)]
     at = start
     while at < end:
@@ -56,7 +55,7 @@ def _skip_space(text: str, at: int, end: int) -> int:
 
 
 def _find_pause(text: str, start: int, end: int, pauses: Iterable[re.Pattern[str]]) -> int:
-    """Where to stop, in the second half."""
+    """Return where the best pause in the second half of the span ends."""
     middle = (start + end) // 2
     for pause in pauses:
         ends = [match.end() for match in pause.finditer(text, middle, end)]
@@ -66,7 +65,7 @@ def _find_pause(text: str, start: int, end: int, pauses: Iterable[re.Pattern[str
 
 
 def _find_letter_boundary(text: str, start: int, end: int) -> int:
-    """No later than `end` and not between a letter and its marks."""
+    """Return the last place up to `end` that is not between a letter and its marks."""
     for at in range(end, max(start + 1, end - _MAX_MARKS), -1):
         if not _is_same_letter(text[at - 1], text[at : at + 1]):
             return at
@@ -74,7 +73,7 @@ def _find_letter_boundary(text: str, start: int, end: int) -> int:
 
 
 def _is_same_letter(before: str, after: str) -> bool:
-    """Whether two characters are of one letter or picture."""
+    """Return whether two characters belong to one letter or emoji."""
     return bool(after) and (
         before in _LEADING_VOWELS
         or _JOINER in (before, after)
@@ -84,5 +83,5 @@ def _is_same_letter(before: str, after: str) -> bool:
 
 
 def _is_skin_tone(letter: str) -> bool:
-    """Whether it colours the picture before it."""
+    """Return whether a character is a modifier of the emoji before it."""
     return "\U0001f3fb" <= letter <= "\U0001f3ff"

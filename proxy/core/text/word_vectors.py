@@ -1,11 +1,10 @@
-"""What words and short texts are about, as vectors from a table:
-no model is asked, thousands of sentences take milliseconds.
+"""Embed words and short texts by a table of word-piece vectors: thousands in milliseconds.
 
 The table has a row for each word piece of BERT's vocabulary, made once from a sentence embedding
-model (`proxy.engines.embedders.export_word_vectors`). A text is the mean of its rows, which carry
-their weight: rare words count more (Arora, Liang and Ma 2017, "A Simple but Tough-to-Beat Baseline
-for Sentence Embeddings"). Two thirds of what the model itself would see in such texts are in this
-mean, at a thousandth of the price.
+model (`proxy.engines.embedders.export_word_vectors`); no model runs here. A text is the mean of its
+rows, whose length is their weight: rare words count more (Arora, Liang and Ma 2017, "A Simple but
+Tough-to-Beat Baseline for Sentence Embeddings"). The mean holds two thirds of what the model itself
+would see in such texts, at a thousandth of the price.
 """
 
 import os
@@ -27,9 +26,9 @@ from proxy.core.types import IntegerArray
 
 Vectors = NDArray[np.float32]
 
-# Longer ones are no words, and finding their pieces takes a time that is quadratic in the length.
+# Longer ones are no words, and finding their pieces takes time quadratic in the length.
 MAX_WORD_LENGTH = 32
-# Words whose pieces are remembered.
+# Words whose pieces are cached.
 MAX_WORDS = 50_000
 # Bytes of the index of a piece.
 PIECE_BYTES = 4
@@ -41,9 +40,9 @@ _ASCII_TO_WORDS = bytes(
 
 
 class WordVectors:
-    """`pieces`: the vocabulary, what continues a word begins with ##; `rows`: a vector for each.
+    """Vectors of word pieces. Not thread-safe.
 
-    Not for two threads at once.
+    `pieces`: the vocabulary, continuations of a word begin with ##. `rows`: a vector for each.
     """
 
     def __init__(self, pieces: Sequence[str], rows: NDArray[np.floating[Any]]) -> None:
@@ -53,7 +52,7 @@ class WordVectors:
 
     @classmethod
     def load(cls, path: Path) -> "WordVectors":
-        """From a table that `save` has written. Raises OSError."""
+        """Load a table that `save` wrote. Raises OSError."""
         with np.load(path) as table:
             return cls(table["pieces"].tobytes().decode().split("\n"), table["rows"])
 
@@ -65,7 +64,7 @@ class WordVectors:
         scratch.replace(path)
 
     def embed_texts(self, texts: Sequence[str]) -> Vectors:
-        """The mean of the rows of each text; zeros for one without any."""
+        """Return the mean of each text's rows; zeros for a text without any."""
         pieces = [
             b"".join(map(self._word_pieces.__getitem__, _split_encoded(text))) for text in texts
         ]
@@ -79,8 +78,7 @@ class WordVectors:
         return found
 
     def embed_terms(self, terms: IntegerArray, language: str) -> Vectors:
-        """Unit vectors of terms (`number_terms`); zeros for one
-        that is no word of the vocabulary."""
+        """Return unit vectors of terms (`number_terms`); zeros for terms outside the vocabulary."""
         known, rows = self.cached_stems(language)
         place = np.minimum(np.searchsorted(known, terms), len(known) - 1)
         found: Vectors = np.where(
@@ -89,8 +87,7 @@ class WordVectors:
         return found
 
     def _build_stems(self, language: str) -> tuple[IntegerArray, IntegerArray]:
-        """The stems of the vocabulary's words as numbers, ascending,
-        and the row of the most common word of each."""
+        """Return the vocabulary's stem numbers, ascending, and the row of each's commonest word."""
         found = [index for index, piece in enumerate(self._pieces) if piece.isalnum()]
         ends = list(accumulate(len(self._pieces[index]) + 1 for index in found))
         spans = [
@@ -115,7 +112,7 @@ class WordVectors:
 
 
 class WordPieces(dict[bytes, bytes]):
-    """Word to the indices of its pieces, int32; empty where it cannot be made of any.
+    """The indices (int32) of a word's pieces by the encoded word; empty if it has none.
 
     The longest piece that fits is taken, again and again (Wu et al. 2016, arXiv:1609.08144, as BERT
     reads it).
@@ -155,14 +152,14 @@ class WordPieces(dict[bytes, bytes]):
 
 
 def normalize_rows(vectors: Vectors) -> Vectors:
-    """Rows of length 1; rows of zeros stay."""
+    """Return the rows scaled to length 1; rows of zeros stay."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     found: Vectors = (vectors / np.where(lengths == 0, 1, lengths)).astype(np.float32)
     return found
 
 
 def _split_encoded(text: str) -> list[bytes]:
-    """Lower-case, without accents, cut at whatever is no letter or figure."""
+    """Return lower-case words without accents, split at whatever is no letter or digit."""
     if not text.isascii():
         text = _ACCENT.sub("", unicodedata.normalize("NFD", text.translate(_TYPOGRAPHIC)))
     if text.isascii():

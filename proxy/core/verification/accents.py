@@ -1,7 +1,7 @@
-"""Names in English prose with and without their accents: Dvořák, Dvorak; São Paulo, Sao Paulo.
+"""Unify names in English prose written with and without accents: Dvořák, Dvorak.
 
-Only what both texts write as a name, and whose plain letters are no everyday word: rosé and rose,
-Pâté and pate are two words.
+Only words that both texts write as a name, and whose plain letters are no everyday word: rosé and
+rose, Pâté and pate are two words.
 """
 
 import re
@@ -14,10 +14,10 @@ from proxy.core.verification.lexicon.places import PLACE_NAMES
 from proxy.core.verification.lexicon.word_ranks import zipf_frequency
 
 _WORD = re.compile(r"[^\W\d_]+")
-# Letters that are no letter with a mark upon it.
+# Letters that Unicode does not decompose into a letter and a mark.
 _STROKED_LETTERS = str.maketrans({"ł": "l", "Ł": "L", "ø": "o", "Ø": "O", "đ": "d", "Đ": "D"})
 _MIN_NAME_LENGTH = 3
-# Plain letters that are met so often are a word by themselves, as are these.
+# Plain letters this frequent are a word of their own, and so are those listed.
 _MIN_EVERYDAY_FREQUENCY = 4.0
 _ACCENT_PAIRS = frozenset(
     (
@@ -28,8 +28,10 @@ _ACCENT_PAIRS = frozenset(
 
 
 def unify_name_accents(asked: str, stored: str) -> tuple[str, str]:
-    """Both texts, a name that one has with other accents than the other in plain letters,
-    if they are English; else as they are. Linear in their lengths; the same both ways round."""
+    """Write names that differ in their accents in plain letters, in both texts. Symmetric.
+
+    Texts that are not both English are returned unchanged. Linear in their lengths.
+    """
     if asked.isascii() and stored.isascii():
         return asked, stored
     if any(limit_marks(text) != text for text in (asked, stored)):
@@ -51,12 +53,12 @@ def unify_name_accents(asked: str, stored: str) -> tuple[str, str]:
 
 
 def _collect_names(text: str) -> dict[str, set[str]]:
-    """Plain letters of the capitalised words, the first one only if it is known for a name,
-    to how they are written."""
+    """Return the spellings of the capitalised words by their plain letters."""
     found: dict[str, set[str]] = {}
     for place, match in enumerate(_WORD.finditer(text)):
         word = match[0]
         plain = _strip_accents(word) if word.istitle() else ""
+        # The first word counts only if it is a known name.
         if len(plain) >= _MIN_NAME_LENGTH and (
             place or plain.lower() in GIVEN_NAMES or plain.lower() in PLACE_NAMES
         ):
@@ -70,7 +72,7 @@ def _strip_shared_accents(word: str, shared: set[str]) -> str:
 
 
 def _strip_accents(word: str) -> str:
-    """The word without marks; empty when it is not of Latin letters."""
+    """Return the word without accents, or "" if it is not of Latin letters."""
     if word.isascii():
         return word
     letters = "".join(

@@ -1,7 +1,6 @@
-"""Is this English? The rules, and what the learned check was taught, are for no other language.
+"""Detect English: the rules, and what the verifier was trained on, are for no other language.
 
-Told with care: what may be of another language is. A small word of another language settles it;
-else most of the words must be English.
+Conservative: one small word of another language rules English out; else most words must be English.
 """
 
 from proxy.core.tenant_memory import remember_by_tenant
@@ -31,16 +30,16 @@ nerede neden nicin bir icin benim nedir apa bagaimana saya untuk dari dengan tid
 hogyan hol mikor miert nem egy hogy vagy kde preco jako proc kdy muj neni jsem
 """.split()
 )
-# What the tokens of some phrases are: oneway, topup.
+# Tokens of joined phrases: oneway, topup.
 _PHRASE_TOKENS = frozenset(JOINED_TOKENS.values())
-# Of the words of a text those that need not be English: names, and what nobody has listed.
+# Share of the words, beside names, that may be in no list.
 MAX_UNKNOWN_SHARE = 0.34
 _MAX_SHORT_TEXT_WORDS = 3
 
 
 @remember_by_tenant(512)
 def is_english(text: str) -> bool:
-    """Whether the rules may be asked about this text."""
+    """Return whether the rules may be applied to this text."""
     reading = parse_text_memoized(text)
     words = [token for token in reading.tokens if token[0].isalpha() and token != SENTENCE_BREAK]
     if not words:

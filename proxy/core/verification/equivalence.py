@@ -1,4 +1,4 @@
-"""Two questions as the learned check reads them, and whether they say the same."""
+"""Decide whether two questions are equivalent, and normalise pairs for the trained verifier."""
 
 import re
 
@@ -16,7 +16,7 @@ from proxy.core.verification.parsed_text import (
 )
 from proxy.core.verification.spelling import repair_typos
 
-# Two English texts that differ in nothing but these say the same.
+# English texts that differ in nothing but these are equivalent.
 _POLITE_TOKENS = frozenset(
     f"{SENTENCE_BREAK} please kindly hello hi hey dear thanks thank ok okay".split()
 )
@@ -28,9 +28,11 @@ _CONTRACTED_VERBS = {"re": "are", "ve": "have", "ll": "will", "d": "would"}
 
 
 def equivalent(asked: str, stored: str) -> bool:
-    """Whether the texts are equivalent; or English, with the same marks,
-    and the same words but for slips, politeness, contractions and how numbers are written. The same
-    both ways round."""
+    """Return whether two texts are equivalent. Symmetric.
+
+    They are literally equal, or English with the same marks and the same words but for typos,
+    politeness, contractions and spelling of numbers.
+    """
     asked, stored = unify_name_accents(asked, stored)
     if literally_equal(asked, stored):
         return True
@@ -46,7 +48,7 @@ def equivalent(asked: str, stored: str) -> bool:
 
 @remember_by_tenant(512)
 def _parse_expanded(text: str) -> ParsedText:
-    """The reading of an English text, contractions written out."""
+    """Parse an English text with its contractions written out."""
     return build_parsed_text(
         tokenize_text(_CONTRACTION.sub(_expand_contraction, fold_text(text).lower())),
         parse_text_memoized(text).names,
@@ -63,10 +65,9 @@ def _expand_contraction(match: re.Match[str]) -> str:
 
 
 def normalize_pair(asked: str, stored: str) -> tuple[str, str]:
-    """Both texts folded, in lower case, contractions,
-    numbers and slips of one letter written one way; the same both ways round.
+    """Return both texts folded, lower-case, contractions, numbers and typos unified. Symmetric.
 
-    What differs in nothing else gives the same text twice.
+    Texts that differ in nothing else become equal.
     """
     asked, stored = unify_name_accents(asked, stored)
     ours, theirs = repair_typos(parse_text_memoized(asked), parse_text_memoized(stored))

@@ -1,11 +1,9 @@
-"""What of a text counts to the letter: code, formulas, signs, pictures, codes, units,
-single letters.
+"""Parse what of a text must match exactly: code, formulas, signs, codes, units, single letters.
 
-A text is read as pieces between blanks. A piece is *plain* when it is a word or a number within the
-punctuation of prose. Any other is a *mark*. Two questions may have one answer only when their marks
-are the same, in order. A text with a *formal* mark (a sign, an operator, a bracket, a picture, or
-an indented line) is code or a formula for all we know: all of it counts, but for a few harmless
-things.
+A text is split at blanks into pieces. A *plain* piece is a word or a number within the punctuation
+of prose, any other is a *mark*. Two questions may share an answer only if their marks are equal, in
+order. A text with a *formal* mark (a sign, an operator, a bracket, an emoji, or an indented line)
+may be code or a formula: all of it must match, but for a few harmless differences.
 """
 
 import re
@@ -22,7 +20,7 @@ from proxy.core.verification.lexicon.capitals import counts_by_case
 from proxy.core.verification.lexicon.word_ranks import is_common, is_word
 from proxy.core.verification.parsed_text import FILLERS, canonicalize_word
 
-# Characters of no width that come along when a text is copied: of no meaning, as few as these.
+# Characters of no width that come along when a text is copied; up to this many mean nothing.
 INVISIBLE_CHARACTERS = re.compile("[\u00ad\u200b\u2060\ufeff]")
 MAX_INVISIBLE_CHARACTERS = 3
 _NON_ASCII_CHUNK = re.compile(r"(?<![!-~])[!-~]*[^\s!-~]\S*")
@@ -53,7 +51,7 @@ _SLASHED_WORDS = re.compile(r"[a-z]{2,}(?:/[a-z]{2,})+", re.IGNORECASE)
 _INITIALS = re.compile(r"[a-z](?:\.[a-z])+", re.IGNORECASE)
 _ROMAN_NUMERAL = re.compile(r"m{0,3}(?:cm|cd|d?c{0,3})(?:xc|xl|l?x{0,3})(?:ix|iv|v?i{0,3})")
 _NOT_ROMAN_WORDS = frozenset("mi mix di dix mm cd dc md cv dm cc ml dl cm li vim civil mil".split())
-# Written alike whatever their case, as most people take no care of it.
+# Equal in any case, as most people take no care of it.
 _CASELESS_CODES = frozenset(
     "c++ c# .net node.js vue.js next.js mp3 mp4 h2o co2 covid-19 b12 a4 2d 3d 2fa ps4 ps5".split()
 )
@@ -66,13 +64,13 @@ _LETTERED_NOUNS = frozenset(
 _UNIT_SYMBOLS = frozenset(
     "ms mg mm ml mv ma mj pa kg km cm nm gb mb kb tb hz khz mhz ghz kw".split()
 )
-# Signs behind a number that make another one of it: 5!, 0.99...
+# Signs that make another number of the one before them: 5!, 0.99...
 _NUMBER_SUFFIX_SIGNS = ("!", "..", "…")
-# So many words in capitals, and nothing else, say nothing by them.
+# In a text all in capitals, of this many words or more, they mean nothing.
 _MIN_SHOUTED_WORDS = 3
 # Letters of the longest symbol of an element, or thereabouts: No and NO are two.
 _MAX_SYMBOL_LENGTH = 2
-# Punctuation that some people, and some programs, set apart from words.
+# Punctuation that some people, and some programs, separate from words.
 _SPACED_PUNCTUATION = frozenset('- – — ... … , . : ; ( ) « » "'.split())
 _MIN_WORD_LENGTH = 2
 _WORDS_BESIDE_SIGNS = frozenset(
@@ -81,7 +79,7 @@ _WORDS_BESIDE_SIGNS = frozenset(
     "define describe about".split()
 )
 _SIGNS_AFTER_NUMBERS, _SIGNS_AFTER_ANY_WORD = frozenset(",.)%"), frozenset(",.()")
-# What ends a question set apart from it; what begins one.
+# Separate signs that end a question, then those that may also begin one.
 _SPACED_SENTENCE_END = re.compile(r"[?!]+\?[?!]*|\?[?!]+|\.{3,}|…")
 _ELLIPSES = ("...", "…")
 # Quotes as typewriters have them.
@@ -97,11 +95,11 @@ _SIGN_WORDS_BEFORE = frozenset(
         "character key operator"
     ).split()
 )
-# What ends a whole question without being a part of it.
+# Polite words at either end of a text are not part of its question; up to this many are dropped.
 MAX_POLITE_WORDS = 3
 _OPENING_POLITENESS = frozenset("please hi hello hey".split())
 _CLOSING_POLITENESS = frozenset("please thanks".split())
-# Words that begin a question: their first letter may be small where all else is code.
+# Words that begin a question: their case does not count even where all else is code.
 _QUESTION_OPENERS = frozenset(
     "what what's how why when where which who whose is are was were do does did can "
     "could may should would will has have explain find convert write translate solve "
@@ -112,7 +110,7 @@ _QUESTION_OPENERS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class NotationPiece:
-    """`text` as it stands, `core` without the punctuation around it; `mark`: what of it counts."""
+    """One piece as written, its core without outer punctuation, and its mark, "" if it is plain."""
 
     text: str
     core: str
@@ -122,10 +120,12 @@ class NotationPiece:
 
 @dataclass(frozen=True, slots=True)
 class Notation:
-    """`marks` in order; `is_formal`: one of them is formal;
-    `literal`: texts with the same are the same. `words` in small letters; `names`: those that begin
-    with a capital inside the text; `capitals`: by the small letters of a word how it is written,
-    where it is written in capitals, or is short and begins with one inside the text."""
+    """What of a text must match exactly.
+
+    `marks`: in order. `literal`: equal for equal texts. `words`: lower-case. `names`: words with a
+    capital inside a sentence. `capitals`: how a lower-case word is written, of words in capitals
+    and short words with a capital inside the text.
+    """
 
     marks: tuple[str, ...]
     is_formal: bool
@@ -137,7 +137,7 @@ class Notation:
 
 @remember_by_tenant(512)
 def parse_notation(text: str) -> Notation:
-    """What counts to the letter in a text of any language. Linear in the length."""
+    """Parse the notation of a text in any language. Linear in the length."""
     text = _clean_text(text)
     if text.isupper() and len(text.split()) >= _MIN_SHOUTED_WORDS:
         text = text.lower()
@@ -167,7 +167,7 @@ def _collect_capitals(pieces: list[NotationPiece]) -> dict[str, str]:
 
 
 def _capitals_agree(ours: Notation, theirs: Notation) -> bool:
-    """Whether no word is written NO here and No there."""
+    """Return whether no word of both texts is written with other capitals, such as NO and No."""
     return all(
         ours.capitals[word] == theirs.capitals[word]
         for word in ours.capitals.keys() & theirs.capitals.keys()
@@ -175,14 +175,12 @@ def _capitals_agree(ours: Notation, theirs: Notation) -> bool:
 
 
 def _has_unmentioned_capitals(ours: Notation, theirs: Notation) -> bool:
-    """Whether a word in capitals, a name or a keyword, is none of the other text's words.
-
-    One common word alone is stressed by them.
-    """
+    """Return whether a word in capitals, a name or a keyword, is no word of the other text."""
     written = [
         word for word, form in ours.capitals.items() if form.isupper() and word not in FILLERS
     ]
     stressed = [word for word in written if is_word(word)]
+    # A common word that is the only one in capitals is stressed by them.
     missing = [
         word
         for word in written
@@ -194,8 +192,7 @@ def _has_unmentioned_capitals(ours: Notation, theirs: Notation) -> bool:
 
 
 def literally_equal(one: str, other: str) -> bool:
-    """Whether the texts are the same but for blanks, case,
-    quotes and punctuation that say nothing."""
+    """Return whether the texts are equal but for blanks, case, quotes and idle punctuation."""
     if one == other:
         return True
     ours, theirs = parse_notation(one), parse_notation(other)
@@ -207,7 +204,7 @@ def literally_equal(one: str, other: str) -> bool:
 
 
 def notations_differ(one: str, other: str) -> bool:
-    """Whether the texts must not share an answer, though they be alike: what counts differs."""
+    """Return whether what must match exactly differs, so that they must not share an answer."""
     ours, theirs = parse_notation(one), parse_notation(other)
     if (
         ours.is_formal
@@ -223,7 +220,7 @@ def notations_differ(one: str, other: str) -> bool:
 
 
 def _adds_name(ours: Notation, theirs: Notation) -> bool:
-    """Whether the one is the other and a name more: John Adams, John Quincy Adams."""
+    """Return whether one text is the other plus a name: John Adams, John Quincy Adams."""
     more = ours.words - theirs.words
     return bool(more) and theirs.words <= ours.words and more <= ours.names
 
@@ -232,7 +229,7 @@ def _clean_text(text: str) -> str:
     text = join_punctuation(text)
     if text.isascii():
         return text.strip()
-    # Else to put them in order takes a time that is quadratic in their number.
+    # With more marks on a letter, ordering them takes time quadratic in their number.
     if limit_marks(text) == text:
         text = unicodedata.normalize("NFC", text)
     if len(INVISIBLE_CHARACTERS.findall(text)) <= MAX_INVISIBLE_CHARACTERS:
@@ -241,8 +238,10 @@ def _clean_text(text: str) -> str:
 
 
 def _normalize_word(chunk: re.Match[str]) -> str:
-    """A word in wide letters, or with ligatures or other hyphens, as it is mostly written;
-    all else as it is."""
+    """Return a word with wide letters, ligatures or other hyphens as it is mostly written.
+
+    Anything else is returned unchanged.
+    """
     if not 1 < sum(map(str.isalpha, chunk[0])) <= MAX_WORD_LENGTH:
         return chunk[0]
     found = unicodedata.normalize("NFKC", chunk[0]).translate(_HYPHENS)
@@ -250,7 +249,8 @@ def _normalize_word(chunk: re.Match[str]) -> str:
 
 
 def _is_indented(text: str) -> bool:
-    """Whether a line begins with a blank: what it hangs on is told by nothing else."""
+    """Return whether a line begins with a blank, the first one aside."""
+    # What an indented line depends on shows in nothing else.
     return any(line[:1].isspace() and line.strip() for line in text.splitlines()[1:])
 
 
@@ -277,14 +277,15 @@ def _split_pieces(text: str) -> list[NotationPiece]:
 
 
 def _is_symbol_after(core: str, before: str, *, begun: bool) -> bool:
-    """Whether what stands before makes a symbol of a word: the letter I, hepatitis A, 5 Mg."""
+    """Return whether what stands before makes a word a symbol: the letter I, hepatitis A, 5 Mg."""
     if len(core) == 1:
         return core.isalpha() and ((core == "A" and begun) or before in _LETTERED_NOUNS)
     return before[-1:].isdigit() and core.lower() in _UNIT_SYMBOLS and not core.islower()
 
 
 def _ends_sentence(piece: NotationPiece) -> bool:
-    """Whether a capital behind it says nothing. Behind an initial, or Mr., it does."""
+    """Return whether a sentence ends here, so that a capital after it means nothing."""
+    # The full stop of an initial, or of Mr., ends none.
     return _ends_clause(piece.text) and (
         piece.text[-1] != "." or (len(piece.core) > 1 and piece.core.lower() not in _ABBREVIATIONS)
     )
@@ -295,9 +296,9 @@ def _ends_clause(chunk: str) -> bool:
 
 
 def _classify_chunk(chunk: str) -> NotationPiece:
-    """One piece by itself.
+    """Classify one piece by itself.
 
-    What is punctuation alone has no core, and hangs on what stands before.
+    Punctuation alone gets no core: it depends on what stands before (`_classify_sign`).
     """
     if not any(map(str.isalnum, chunk)):
         return NotationPiece(chunk, "")
@@ -350,7 +351,7 @@ def _classify_word(chunk: str, core: str, tail: str) -> NotationPiece:
 
 
 def _mixes_scripts(word: str) -> bool:
-    """Whether letters of two scripts stand in one word: one of them is there for its looks."""
+    """Return whether a word has letters of two scripts, one of them for its looks."""
     scripts = {
         unicodedata.name(letter, "").partition(" ")[0] for letter in word if letter.isalpha()
     }
@@ -358,7 +359,7 @@ def _mixes_scripts(word: str) -> bool:
 
 
 def _classify_nonword(chunk: str, core: str) -> NotationPiece:
-    """What is neither a word nor a number: plain, a mark, or a formal one."""
+    """Classify what is neither a word nor a number: plain, a mark, or a formal mark."""
     lower = core.lower()
     if lower in _ABBREVIATIONS or (
         _SLASHED_WORDS.fullmatch(core) and all(map(is_common, lower.split("/")))
@@ -378,8 +379,7 @@ def _classify_nonword(chunk: str, core: str) -> NotationPiece:
 
 
 def _classify_sign(chunk: str, before: str, after: str) -> NotationPiece:
-    """Punctuation that stands alone: prose after a word that does not speak of signs,
-    else a sign."""
+    """Classify separate punctuation: of prose after a word that is not about signs, else a sign."""
     chunk = chunk if after else chunk.rstrip("\"»”'") or chunk
     if chunk in _CURRENCIES and after[:1].isdigit():
         return NotationPiece(chunk, chunk, chunk)
@@ -403,9 +403,9 @@ def _classify_sign(chunk: str, before: str, after: str) -> NotationPiece:
 
 
 def _is_prose_sign(chunk: str, before: str, after: str, word: bool, number: bool) -> bool:
-    """Whether punctuation that stands alone is no sign of its own.
+    """Return whether separate punctuation belongs to prose.
 
-    `word`, `number`: what stands before it, other than of signs.
+    `word`, `number`: whether one that is not about signs stands before it.
     """
     if chunk in _TYPEWRITER_QUOTES or (chunk == "'" and before[-1:] == "s"):
         return True
@@ -433,7 +433,7 @@ def _is_prose_sign(chunk: str, before: str, after: str, word: bool, number: bool
 
 
 def _build_prose_literal(pieces: list[NotationPiece]) -> tuple[str, ...]:
-    """Words and numbers in order; case counts in marks alone."""
+    """Return words and numbers in order; case counts in marks alone."""
     found: list[str] = []
     for piece in pieces:
         if piece.mark:
@@ -444,8 +444,10 @@ def _build_prose_literal(pieces: list[NotationPiece]) -> tuple[str, ...]:
 
 
 def _build_code_literal(text: str, pieces: list[NotationPiece]) -> tuple[str, ...]:
-    """The text as it stands, less politeness at its ends and what ends a sentence;
-    a question's first words in small letters."""
+    """Return the text as written, without politeness at its ends and what ends a sentence.
+
+    A question's first words are lower-cased.
+    """
     kept = _strip_politeness(pieces)
     last = _strip_sentence_end(kept)
     if len(text.splitlines()) > 1 or re.search(r"[`\"'“‘]", text):
@@ -458,7 +460,7 @@ def _build_code_literal(text: str, pieces: list[NotationPiece]) -> tuple[str, ..
 
 
 def _strip_sentence_end(pieces: list[NotationPiece]) -> str:
-    """The last piece without what ends a sentence, if that is no part of it."""
+    """Return the last piece's text without what ends a sentence, if that is no part of it."""
     last = pieces[-1]
     if not last.is_formal and last.core[-1:].isalnum():
         return last.core
@@ -488,7 +490,7 @@ def _strip_politeness(pieces: list[NotationPiece]) -> list[NotationPiece]:
 
 
 def _lower_opening_words(pieces: list[NotationPiece]) -> list[str]:
-    """The pieces; up to the first mark the words that begin questions are in small letters."""
+    """Return the pieces' texts, words that begin questions lower-cased up to the first mark."""
     found: list[str] = []
     opening = bool(pieces) and pieces[0].core.lower() in _QUESTION_OPENERS
     for piece in pieces:
@@ -504,7 +506,7 @@ def _lower_opening_words(pieces: list[NotationPiece]) -> list[str]:
 def _cut_after_first_piece(
     text: str, pieces: list[NotationPiece], kept: list[NotationPiece]
 ) -> str:
-    """What follows the first piece that is kept, blanks and all."""
+    """Return the text from after the first kept piece to the end of the last, blanks and all."""
     skipped = next((place for place, piece in enumerate(pieces) if piece is kept[0]), 0)
     for piece in pieces[: skipped + 1]:
         text = text[text.index(piece.text) + len(piece.text) :]

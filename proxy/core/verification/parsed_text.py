@@ -1,4 +1,4 @@
-"""A text as the rules read it: tokens in order, words, names, numbers."""
+"""Parse a text for the rules: tokens in order, words, names, numbers."""
 
 import re
 from collections.abc import Iterable
@@ -14,8 +14,7 @@ from proxy.core.text.spaced_prose import join_punctuation
 from proxy.core.verification.lexicon.american_spelling import to_american_spelling
 from proxy.core.verification.lexicon.synonyms import JOINED_PHRASES, SYNONYMS
 
-# A text as words, numbers and signs in order, whatever way they were written: "don't" and "do not",
-# 2 and two, log in and login.
+# Tokens: one form for "don't" and "do not", 2 and two, log in and login.
 
 _TOKEN = re.compile(r"\d+(?:[.,:]\d+)*|[^\W\d_]+(?:'[^\W\d_]+)*|[$€£¥₹%]|[.!?]+\s?")
 SENTENCE_BREAK = "."
@@ -43,7 +42,7 @@ _NUMBER_WORDS |= {word: str(value) for word, value in (_TENS_BY_WORD | _ORDINAL_
 _ORDINAL_SUFFIXES = frozenset("st nd rd th".split())
 # What may follow the apostrophe of an English word; l'entrata and O'Brien are one word each.
 _CONTRACTION_ENDINGS = frozenset(("", *"s re ve ll d m t".split()))
-# Contractions are written without their apostrophe as well.
+# Contractions as written without their apostrophe.
 _NEGATED_CONTRACTIONS = frozenset(
     (
         "cannot cant dont doesnt didnt wont isnt arent wasnt werent hasnt havent hadnt couldnt "
@@ -59,10 +58,10 @@ JOINED_TOKENS = {
 
 
 def tokenize_text(text: str) -> list[str]:
-    """Tokens of a folded text in lower case.
+    """Split a folded text into lower-case words, numbers and signs.
 
-    A contraction keeps its first word only, or is "not"; $5 is 5 $; where a sentence ends and
-    another begins is END.
+    A contraction keeps its first word only, or is "not"; $5 is 5 $; `SENTENCE_BREAK` stands
+    between sentences.
     """
     found: list[str] = []
     before = ""
@@ -85,13 +84,13 @@ def tokenize_text(text: str) -> list[str]:
 
 
 def _normalize_number(digits: str) -> str:
-    """One way to write a number: 1,000 is 1000; 5.00 and 5:00 are 5."""
+    """Return one spelling of a number: 1,000 is 1000; 5.00 and 5:00 are 5."""
     plain = _THOUSANDS_SEPARATOR.sub("", digits)
     return plain[:-3] if plain[-3:] in {".00", ":00"} else plain
 
 
 def _join_phrases(tokens: list[str]) -> list[str]:
-    """With phrases of two words as one."""
+    """Return the tokens with phrases of two words as one."""
     found: list[str] = []
     taken = False
     for pair in pairwise([*tokens, ""]):
@@ -102,10 +101,7 @@ def _join_phrases(tokens: list[str]) -> list[str]:
     return found
 
 
-# A question as the rules read it: its words in order, what they stand for, and which of them are
-# names.
-
-# Said in many questions and asked in none.
+# Words of many questions that none of them is about.
 FILLERS = frozenset(
     (
         f"{SENTENCE_BREAK} "
@@ -120,7 +116,7 @@ FILLERS = frozenset(
         "use using appreciate much lot exactly still unsure "
     ).split()
 )
-# Tie other words together, and say which is which: from, to.
+# Words that tie others together, and show which is which: from, to.
 LINKS = frozenset(
     (
         "to from in on at of for with by into onto about than over under through via against "
@@ -132,15 +128,17 @@ _NEVER_NAMES = frozenset(
     "i hi hello hey dear am pm pc tv ok okay please sorry thanks thank you cheers".split()
 )
 _SENTENCE_END = frozenset(".!?:\n")
-# Of our own, as it is not for two threads at once, and compression has the one that is remembered.
+# A stemmer of our own: it is not thread-safe, and compression uses the cached one.
 _STEMMER, _STEMMER_LOCK = load_stemmer.__wrapped__("english"), Lock()
 
 
 @dataclass(frozen=True, slots=True)
 class ParsedText:
-    """`tokens`: see `tokenize_text`; `words`: each of them once;
-    `keys`: without fillers, each word by what stands for it; `content`: the keys that are no links;
-    `names`: words written as names, in lower case."""
+    """A text as the rules read it.
+
+    `tokens`: see `tokenize_text`. `words`: each token once. `keys`: canonical words without
+    fillers. `content`: keys that are no links. `names`: words written as names, lower-case.
+    """
 
     tokens: tuple[str, ...]
     words: frozenset[str]
@@ -150,22 +148,22 @@ class ParsedText:
 
 
 def parse_text(text: str) -> ParsedText:
-    """The reading of a text of any length and language; what depends on words is for English."""
+    """Parse a text of any length and language; its words are read as English."""
     folded = fold_text(join_punctuation(text))
     return build_parsed_text(tokenize_text(folded), _collect_names(folded))
 
 
 def build_parsed_text(tokens: Iterable[str], names: Iterable[str]) -> ParsedText:
-    """The reading of these tokens, with these names among them."""
+    """Build the parsed text of these tokens, with these names among them."""
     tokens = tuple(tokens)
     keys = tuple(canonicalize_word(token) for token in tokens if token not in FILLERS)
     return ParsedText(tokens, frozenset(tokens), keys, frozenset(keys) - LINKS, frozenset(names))
 
 
 def canonicalize_word(word: str) -> str:
-    """What stands for a lower-case word: its stem, or that of the word it may be exchanged for.
+    """Return what stands for a lower-case word: its stem, or that of its synonyms' first word.
 
-    What is too long is no word.
+    Words longer than `MAX_WORD_LENGTH` stand for themselves.
     """
     return _canonicalize_cached(word) if len(word) <= MAX_WORD_LENGTH else word
 
@@ -177,20 +175,18 @@ def _canonicalize_cached(word: str) -> str:
 
 
 def stem_word(word: str) -> str:
-    """The root of a lower-case English word, by Snowball."""
+    """Return the Snowball stem of a lower-case English word."""
     with _STEMMER_LOCK:
         return _STEMMER(word)
 
 
 def _collect_names(text: str) -> set[str]:
-    """Capitalised words inside a sentence.
-
-    A text all in capitals, or in Title Case, says nothing by them.
-    """
+    """Return the capitalised words inside sentences, lower-case."""
     if text.islower():
         return set()
     found = list(_WORD.finditer(text))
     capitalised = [match for match in found if match[0][0].isupper()]
+    # All in capitals, or in Title Case, they mean nothing.
     if len(found) > 2 and len(capitalised) * 2 > len(found):
         return set()
     starts = {
@@ -204,9 +200,9 @@ def _collect_names(text: str) -> set[str]:
     } - _NEVER_NAMES
 
 
-# A chat repeats its turns with every request, and a question is compared with several. To read a
-# turn of 1,000 characters takes 0.2 ms, so a chat of many turns would tell by its time that another
-# tenant sent the same: each finds its own readings alone.
+# A chat repeats its turns with every request, and a question is compared with several. Parsing a
+# turn of 1,000 characters takes 0.2 ms, so the time of a chat of many turns would reveal that
+# another tenant sent the same: each tenant has a memo of its own.
 parse_text_memoized = remember_by_tenant(1024)(parse_text)
 _CANONICAL_BY_STEM = {
     stem_word(to_american_spelling(word)): stem_word(to_american_spelling(words[0]))

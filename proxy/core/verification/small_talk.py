@@ -1,10 +1,8 @@
-"""Small talk: sentences of a chat that its last question would be answered the same without.
+"""Remove small talk: sentences without which a chat's last question has the same answer.
 
-Hello, thanks, how are you.
-
-A sentence is small talk when every word of it is on the lists below and one of them says so by
-itself. Yes and no are on none of them, and what follows a question that is no small talk may be its
-answer: "great" to "shall I book it?" is kept.
+Hello, thanks, how are you. A sentence is small talk when every word of it is on the lists below and
+one of them is small talk by itself. Yes and no are on none of them, and what follows a question
+that is no small talk may be its answer: "great" to "shall I book it?" stays.
 """
 
 import re
@@ -19,8 +17,8 @@ _SMALL_TALK_WORDS = frozenset(
     "amazing fantastic brilliant perfect lovely super ok okay alright gotcha pleasure bye "
     "goodbye haha hah lol wow luck happy fine helpful enjoy kind sorry".split()
 )
-# No two of them exclude each other: where both are dropped, "great, the first" must not be the same
-# as "great, the last".
+# No two of them exclude each other: both would be dropped, and "great, the first" must not equal
+# "great, the last".
 _ACCOMPANYING_WORDS = frozenset(
     "a an the i im i'm me my we us our you your youre you're it its it's that thats "
     "that's this those there all is are am was were be been being do doing does did have "
@@ -47,27 +45,25 @@ _WORD = re.compile(r"\w+(?:'\w+)*")
 
 
 def strip_small_talk(text: str) -> str:
-    """The sentences that are no small talk, as they stand; empty when all of them are."""
+    """Return the sentences that are no small talk, unchanged; "" if all of them are."""
     return strip_reply_small_talk(text)[0]
 
 
 def strip_reply_small_talk(text: str) -> tuple[str, bool]:
-    """Likewise, and whether what is left ends with a question."""
+    """Return the text without small talk, and whether what is left ends with a question."""
     kept = [sentence for sentence in _split_sentences(text) if not is_small_talk(sentence)]
     return "".join(kept).strip(), bool(kept) and "?" in kept[-1]
 
 
 def is_small_talk(sentence: str) -> bool:
-    """Whether one sentence says nothing that an answer could depend on.
-
-    A picture or a sign says something.
-    """
+    """Return whether no answer could depend on the sentence."""
     folded, idioms = _IDIOMS.subn(" ", fold_text(sentence).lower())
     words = _WORD.findall(folded)
     if not all(word in _SMALL_TALK_WORDS or word in _ACCOMPANYING_WORDS for word in words):
         return False
     if words and not idioms and not any(word in _SMALL_TALK_WORDS for word in words):
         return False
+    # An emoji or a sign says something.
     return not parse_notation(sentence).is_formal
 
 

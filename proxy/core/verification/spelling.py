@@ -1,9 +1,8 @@
-"""Slips of the keyboard: what is no word, and one letter from a word of the other text,
-is that word.
+"""Repair typos: non-words that are one letter from a word of the other text.
 
-Two words are never one, however near: nitrate, nitrite. Nor is a name one: what is often written,
-or with a capital, is no slip though no dictionary has it. For English; other languages' words are
-unknown here (`proxy.core.verification.english`).
+Two words are never one, however near: nitrate, nitrite. Nor is a name a typo: what is frequent, or
+has a capital, is none though no dictionary has it. For English; other languages' words are unknown
+here (`proxy.core.verification.english`).
 """
 
 import math
@@ -13,21 +12,21 @@ from proxy.core.verification.lexicon.places import CALENDAR_NAMES, PLACE_NAMES
 from proxy.core.verification.lexicon.word_ranks import is_common, is_word, zipf_frequency
 from proxy.core.verification.parsed_text import ParsedText, build_parsed_text
 
-# Words of one text alone that are looked at: more are no slips.
+# Words of one text alone that are looked at: more are no typos.
 MAX_COMPARED_WORDS = 24
 _MIN_WORD_LENGTH = 3
-# Words so short are mistyped by an exchange alone, and only those that everybody uses: teh.
+# Words this short have typos by an exchange alone, and only those that everybody uses: teh.
 _SHORT_WORD_LENGTH, _MIN_EVERYDAY_FREQUENCY = 3, 6.0
-# How much more often, in powers of ten, the word meant is met than the slip; and of slips that are
-# made more often than others.
+# How much more frequent, in powers of ten, the intended word is than the typo; then of two kinds of
+# typo that are more common than others.
 MIN_RARITY_GAP, MIN_RARITY_GAP_SWAPPED, MIN_RARITY_GAP_DOUBLED = 2.5, 1.8, 1.4
 _VOWELS, _KEYBOARD_ROWS = frozenset("aeiou"), ("qwertyuiop", "asdfghjkl", "zxcvbnm")
-# What is met less often is not what somebody mistyped.
+# A rarer word is not what somebody mistyped.
 MIN_INTENDED_FREQUENCY = 2.5
 
 
 def repair_typos(asked: ParsedText, stored: ParsedText) -> tuple[ParsedText, ParsedText]:
-    """Both readings, a mistyped word in either of them written as in the other."""
+    """Return both texts, the typos of each replaced by the other's words."""
     here, there = _find_intended_words(asked, stored), _find_intended_words(stored, asked)
     return (_replace_typos(asked, here) if here else asked), (
         _replace_typos(stored, there) if there else stored
@@ -35,7 +34,7 @@ def repair_typos(asked: ParsedText, stored: ParsedText) -> tuple[ParsedText, Par
 
 
 def _find_intended_words(one: ParsedText, other: ParsedText) -> dict[str, str]:
-    """Slips of the one to words of the other; what may be two of them is none."""
+    """Map typos of one text to words of the other; ambiguous ones are left out."""
     words = _select_words(one.words - other.words)
     if not words or len(words) > MAX_COMPARED_WORDS:
         return {}
@@ -54,9 +53,11 @@ def _find_intended_words(one: ParsedText, other: ParsedText) -> dict[str, str]:
 
 
 def _is_typo(typed: str, word: str) -> bool:
-    """Whether the typed one is the word with a letter more, less or another,
-    or two exchanged (Damerau 1964), and met so much less often that it is not meant. The first
-    letter is seldom wrong."""
+    """Return whether `typed` is one edit from `word`, and so much rarer that it is not intended.
+
+    An edit (Damerau 1964): a letter more, less or another, or two exchanged.
+    """
+    # The first letter is seldom wrong.
     if abs(len(typed) - len(word)) > 1 or (
         typed[0] != word[0] and sorted(typed[:2]) != sorted(word[:2])
     ):
@@ -90,8 +91,10 @@ def _is_typo(typed: str, word: str) -> bool:
 
 
 def _get_rarity_gap(typed: str, meant: str) -> float:
-    """For one letter in another's place: vowels are taken for each other,
-    and neighbours on the keyboard."""
+    """Return the required rarity gap for one letter in another's place; infinite for most letters.
+
+    Vowels are mistaken for each other, and neighbours on the keyboard.
+    """
     if typed in _VOWELS and meant in _VOWELS:
         return MIN_RARITY_GAP_SWAPPED
     beside = any(

@@ -1,11 +1,9 @@
-"""Questions that need nothing of what was said before:
-the same words would be answered the same after any other history.
+"""Detect standalone questions: those with the same answer whatever was said before.
 
-Told narrowly, since a question that looks complete mostly is not: "how long does delivery take?"
-means the sofa, to Norway. It must be one sentence that asks, without a word that points back,
-without a thing that only the chat can tell (the battery, my plan), with enough to say by itself;
-and the history must not speak of any of it, say how to answer, or, where the question names
-nothing, tell anything of the user.
+Narrow, since a question that looks complete mostly is not: "how long does delivery take?" means the
+sofa, to Norway. It must be one sentence that asks, without a word that refers back or a thing that
+only the chat identifies (the battery, my plan), and with enough content. The history must not
+mention any of it, say how to answer or, if the question names nothing, tell anything of the user.
 """
 
 import re
@@ -15,9 +13,9 @@ from proxy.core.text.normalize import fold_text
 from proxy.core.verification.parsed_text import SENTENCE_BREAK, parse_text_memoized
 from proxy.core.verification.rules.names import contains_known_name
 
-# Characters of earlier turns of the user beyond which nobody looks whether they matter.
+# Longer earlier turns of the user, in characters, always count as relevant.
 _MAX_HISTORY_CHARACTERS = 300
-# Words of content, and how many less will do where something is named.
+# Content words that a question needs, and that it needs where it names something.
 _MIN_CONTENT_WORDS, _MIN_CONTENT_WORDS_WITH_NAME = 3, 2
 _MEASURE_WORDS = frozenset(
     (
@@ -51,15 +49,19 @@ _ANSWER_INSTRUCTION = re.compile(
 
 
 def stands_alone(question: str, told: Iterable[str], replies: Iterable[str]) -> bool:
-    """Whether the question would be answered the same had the user not `told` all that,
-    and not had those replies."""
+    """Return whether the question has the same answer without its history.
+
+    `told`: the user's earlier turns. `replies`: the assistant's.
+    """
     told = tuple(told)
     return _is_self_contained(question) and _is_history_irrelevant(question, told, tuple(replies))
 
 
 def refers_to_history(answer: str, told: Iterable[str], question: str) -> bool:
-    """Whether an answer takes up what was told, beyond the question:
-    a number, a name, or two words of it."""
+    """Return whether the answer takes up a number, a name or two words of the user's earlier turns.
+
+    Names count even if the question has them, other words do not.
+    """
     asked, given = parse_text_memoized(question), parse_text_memoized(answer)
     shared = (
         set().union(*(parse_text_memoized(turn).content for turn in told))

@@ -1,4 +1,4 @@
-"""Whether one turn of a chat may stand for another."""
+"""Compare single turns of two chats, and the details that whole chats name."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -19,13 +19,11 @@ from proxy.core.verification.rules.numbers import numbers_differ
 from proxy.core.verification.rules.registry import RULES, explain_unreadable
 from proxy.core.verification.spelling import repair_typos
 
-# May one turn of a chat stand for another? As `verdict`, for what somebody tells rather than asks.
-#
-# What is told is said in more ways than what is asked, so rules on the form of a question do not
-# apply. Instead: texts that are nearly the same, one word apart, were written about two things
-# (renew it, cancel it), while who says the same anew uses other words throughout.
+# Statements vary more than questions, so rules on the form of a question do not apply to turns.
+# Instead: texts that are equal but for a word were written about two things (renew it, cancel it),
+# while a rewording uses other words throughout.
 
-# By name, of the rules on questions. Numbers and names are compared over the whole chat: one turn
+# The rules on questions that apply. Numbers and names are compared over the whole chat: one turn
 # may say what another repeats.
 _TURN_RULES: Final = {
     name: RULES[name]
@@ -40,11 +38,11 @@ _TURN_RULES: Final = {
         "replaced",
     )
 }
-# Part of the words, small ones included, that two texts share when one is the other, edited (Dice
+# Shared part of all words, small ones included, from which on one text is the other, edited (Dice
 # 1945).
 _MIN_EDITED_OVERLAP = 0.75
-# Part of the words of content of the shorter text from which on a negation, or an opposite, is
-# about the same thing.
+# Shared part of the shorter text's content from which on a negation, or an opposite, is about the
+# same thing.
 _MIN_OVERLAP_FOR_NEGATION, _MIN_OVERLAP_FOR_ANTONYMS = 0.6, 0.34
 _YES_WORDS, _NO_WORDS = (
     frozenset("yes yeah yep yup sure absolutely definitely correct right".split()),
@@ -54,10 +52,7 @@ _DIRECTION_LINKS = frozenset({"to", "from"})
 
 
 def veto_turn(asked: str, stored: str) -> str | None:
-    """Why the turns say different things, a short name; None when nothing shows it.
-
-    The same both ways round.
-    """
+    """Return why the turns say different things, in a short name, or None. Symmetric."""
     asked, stored = unify_name_accents(asked, stored)
     if literally_equal(asked, stored):
         return None
@@ -65,7 +60,7 @@ def veto_turn(asked: str, stored: str) -> str | None:
 
 
 def _find_difference(asked: str, stored: str) -> str | None:
-    """By the rules, of English turns with the same marks."""
+    """Return the rule by which English turns with the same marks differ, or None."""
     ours, theirs = repair_typos(parse_text_memoized(asked), parse_text_memoized(stored))
     if ours == theirs or ours.keys == theirs.keys == ():
         return None
@@ -92,7 +87,7 @@ def _find_difference(asked: str, stored: str) -> str | None:
 
 
 def _classify_yes_no(reading: ParsedText) -> int:
-    """1 when it says yes to something, -1 for no, 0 for neither."""
+    """Return 1 if the turn begins with a yes, -1 if with a no, else 0."""
     first = next(iter(reading.tokens), "")
     return (first in _YES_WORDS) - (first in _NO_WORDS)
 
@@ -106,7 +101,7 @@ def _compute_dice(ours: ParsedText, theirs: ParsedText) -> float:
 
 
 def _blank_content_word(reading: ParsedText) -> tuple[str, ...]:
-    """The turn with one word of content left blank: from ... please. Longer ones are their own."""
+    """Return the tokens, the content word blanked if there is just one: from ... please."""
     if len(reading.keys) - sum(key in LINKS for key in reading.keys) != 1:
         return reading.tokens
     return tuple(
@@ -115,7 +110,7 @@ def _blank_content_word(reading: ParsedText) -> tuple[str, ...]:
 
 
 def _is_redirected(ours: ParsedText, theirs: ParsedText) -> bool:
-    """Whether one goes to where the other comes from."""
+    """Return whether one turn goes to where the other comes from."""
     here, there = _map_directions(ours), _map_directions(theirs)
     return any(here.get(key, link) != link for key, link in there.items())
 
@@ -128,14 +123,10 @@ def _map_directions(reading: ParsedText) -> dict[str, str]:
     }
 
 
-# What a whole chat names: numbers, money, days, places, names. Said once anywhere they count, said
-# twice no more.
-
-
 def details_differ(asked: Iterable[str], stored: Iterable[str]) -> str | None:
-    """`numbers` or `names` when one of two chats has one that the other has not, else None.
+    """Return `numbers` or `names` if one chat has one that the other lacks, else None.
 
-    Each is given by its turns.
+    Chats are given by their turns.
     """
     ours, theirs = _merge_turns(asked), _merge_turns(stored)
     if numbers_differ(ours, theirs):
@@ -144,7 +135,8 @@ def details_differ(asked: Iterable[str], stored: Iterable[str]) -> str | None:
 
 
 def _merge_turns(turns: Iterable[str]) -> ParsedText:
-    """All turns as one reading, each word once."""
+    """Return all turns as one parsed text, each word once."""
+    # Details count wherever they are named, and once, however often.
     readings = [parse_text_memoized(turn) for turn in turns]
     tokens = dict.fromkeys(token for reading in readings for token in reading.tokens)
     return build_parsed_text(tokens, {name for reading in readings for name in reading.names})

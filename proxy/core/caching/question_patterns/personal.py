@@ -1,9 +1,8 @@
-"""Questions whose answer lies in one person's own data:
-another person's answer would be wrong, or a leak.
+"""Detect questions answered from one person's own data: another's answer would be wrong, or a leak.
 
 Narrow on purpose: a bank's FAQ says "my" all the time. "Where can I find my account number?" has
-one answer for everybody, "what is my account number?" has not. So the rules look for what is asked
-of the data: its value, its state, whether it is there.
+one answer for everybody, "what is my account number?" has not. So the rules match questions for
+the data's value, its state, or whether it exists.
 """
 
 import re
@@ -11,10 +10,10 @@ import re
 from proxy.core.caching.question_patterns.personal_phrases import asks_for_own_data
 from proxy.core.text.plain_words import simplify_text
 
-# A stranger's text is searched from every place of it, so no rule repeats anything without a bound.
+# Untrusted text is searched from every position, so every repetition has a bound.
 _WORD = r"\w{1,30}"
 _WITHIN_SENTENCE = r"[^.?!]{0,200}"
-# Things of which everybody has another value.
+# Things whose value differs from person to person.
 _OWN_VALUES = (
     r"(?:(?:current|available|remaining|account|outstanding|total) ){0,3}balance|"
     r"account (?:number|manager|name|id)|iban|sort code|credit score|user ?name|log ?in name|"
@@ -92,8 +91,10 @@ _PERSONAL_PATTERN = re.compile(
 
 
 def is_personal(question: str) -> bool:
-    """Whether the answer is one person's, in the languages
-    of `proxy.core.caching.question_patterns`; numbers and addresses in any."""
+    """Return whether the answer depends on one person's own data.
+
+    In English and the languages of `personal_phrases`; email addresses and numbers in any.
+    """
     return _PERSONAL_PATTERN.search(simplify_text(question)) is not None or asks_for_own_data(
         question
     )

@@ -1,8 +1,7 @@
-"""Questions for one person's own data, in languages other than English:
-phrases that ask for its value or its state.
+"""Detect questions for one person's own data, in languages other than English.
 
-What English asks in `proxy.core.caching.question_patterns.personal` is asked here: "wo ist meine
-Bestellung?", not "wie verfolge ich meine Bestellung?". The phrases are written as people write;
+They match what `proxy.core.caching.question_patterns.personal` matches in English: "wo ist meine
+Bestellung?", not "wie verfolge ich meine Bestellung?". Phrases are written as people write;
 `fold_to_plain` folds them as it folds the questions.
 """
 
@@ -17,8 +16,7 @@ _ANY_WORD: Final = r"(?:[^ ]{1,30} )"
 def _build_subject_first(
     *, asks: str, mine: str, things: str, states: str, done: str, others: str
 ) -> tuple[str, ...]:
-    """Languages that ask first and name the thing afterwards:
-    "what is my balance", "has my parcel arrived"."""
+    """Return patterns for languages that ask first: "what is my balance", "has my parcel come"."""
     return (
         f" (?:{asks}) (?:{mine}) {_ANY_WORD}?(?:{things}) ",
         f" (?:{states}) (?:{mine}) {_ANY_WORD}?(?:{things}) {_ANY_WORD}{{0,3}}(?:{done}) ",
@@ -27,7 +25,7 @@ def _build_subject_first(
 
 
 def _build_thing_first(*, mine: str, things: str, asks: str, others: str) -> tuple[str, ...]:
-    """Languages that name the thing and ask afterwards: "my balance how much is"."""
+    """Return patterns for languages that name the thing first: "my balance how much is"."""
     return (
         f" (?:{mine}) {_ANY_WORD}?(?:{things}) {_ANY_WORD}{{0,3}}?(?:{asks}) ",
         f" (?:{others}) ",
@@ -35,7 +33,7 @@ def _build_thing_first(*, mine: str, things: str, asks: str, others: str) -> tup
 
 
 def _build_thing_alone(*, things: str, asks: str, others: str) -> tuple[str, ...]:
-    """Languages that name the thing first, with its owner as an ending of it."""
+    """Return patterns for languages that name the thing first, its owner as a suffix."""
     return (f" (?:{things}) {_ANY_WORD}{{0,3}}?(?:{asks}) ", f" (?:{others}) ")
 
 
@@ -223,7 +221,7 @@ _LATIN: Final = (
         r"(?:moja|moje|mój) (?:paczka|zamówienie|przesyłka|wniosek) (?:już )?(?:dotarł|został|"
         r"jest)[^ ]{0,3}",
     ),
-    # Turkish: the owner is an ending.
+    # Turkish: the owner is a suffix.
     *_build_thing_alone(
         things=r"bakiyem|hesap bakiyem|hesap numaram|müşteri numaram|sipariş numaram|"
         r"kullanıcı adım|ibanım|siparişim|kargom|paketim|teslimatım|randevum|uçuşum|"
@@ -339,7 +337,7 @@ _BENGALI: Final = _build_thing_first(
     ),
     others=("(?:কোথায়|কত|কবে) আমার (?:অর্ডার|পার্সেল|ব্যালেন্স|টাকা)|আমার (?:কাছে|কত)(?: আছে| টাকা| পয়েন্ট)"),
 )
-# No blanks between words: what follows the thing tells a question for it from a question about it.
+# No blanks between words: what follows the thing separates a question for it from one about it.
 _NOT_WHERE_TO: Final = "(?!里|儿|看|查|下载|修改|找|改|可以|能|办|填|取消)"
 _CHINESE: Final = (
     r"我的(?:套餐|会员等级|用户名|户名|卡号|账号)(?:是|叫)(?:什么|哪个)",
@@ -409,8 +407,7 @@ _NUMBER_PATTERN: Final = _compile_phrases(_NUMBER_PHRASES)
 
 
 def asks_for_own_data(question: str) -> bool:
-    """Whether a question in one of the known languages, English apart,
-    is about the asker's own data. Linear."""
+    """Return whether a question asks for the asker's own data, English aside. Linear."""
     sentences = split_plain_sentences(question)
     # A number may follow the dot of an abbreviation.
     return (

@@ -1,9 +1,8 @@
-"""Questions whose answer changes from one day or hour to the next:
-a stored answer would be old news.
+"""Detect questions whose answer changes from one day or hour to the next.
 
 Narrow on purpose: "can I open an account today?" and "what is a current account?" have the same
-answer every day. So a word such as today counts only in a question about the world, which has no I
-and no my in it; and some subjects are never still: weather, scores, prices of shares.
+answer every day. So a word such as today counts only in a question about the world, without I and
+my; and some subjects always change: weather, scores, share prices.
 """
 
 import re
@@ -11,7 +10,7 @@ import re
 from proxy.core.caching.question_patterns.timely_phrases import asks_about_now
 from proxy.core.text.plain_words import simplify_text
 
-# A stranger's text is searched from every place of it, so no rule repeats anything without a bound.
+# Untrusted text is searched from every position, so every repetition has a bound.
 _WORD = r"\w{1,30}"
 _TIME_WORDS = (
     r"(?:today|tonight|tomorrow|yesterday|now|nowadays|currently|presently|recently|at present|"
@@ -71,8 +70,10 @@ _CHANGING_PATTERN = re.compile(r"\b(?:" + "|".join(_CHANGING_SUBJECTS) + ")")
 
 
 def is_time_sensitive(question: str) -> bool:
-    """Whether the answer holds for a short time only,
-    in the languages of `proxy.core.caching.question_patterns`."""
+    """Return whether the answer holds for a short time only.
+
+    In English and the languages of `timely_phrases`.
+    """
     return any(map(_is_about_now, _SENTENCE_END.split(simplify_text(question)))) or asks_about_now(
         question
     )

@@ -1,8 +1,8 @@
-"""Questions whose answer changes within days or hours, in languages other than English.
+"""Detect questions whose answer changes within days or hours, in languages other than English.
 
-The same three kinds as in `proxy.core.caching.question_patterns.timely`: subjects that are never
-still, a question about this very moment that is not about the asker, and one about today with
-nobody in it. A question for the why or the how has the same answer tomorrow.
+The three kinds of `proxy.core.caching.question_patterns.timely`: subjects that always change,
+questions about this very moment that are not about the asker, and questions about today without a
+person in them. A question for the why or the how has the same answer tomorrow.
 """
 
 import re
@@ -14,10 +14,13 @@ from proxy.core.text.plain_words import fold_to_plain, split_plain_sentences
 
 @dataclass(frozen=True, slots=True)
 class _LanguagePhrases:
-    """`still`: subjects that are never still; `now`: this moment; `today`: this day;
-    `asker`: I, my; `people`: they, and we and you; `timeless`: how questions begin whose answer
-    does not change; `spaced`: words stand between blanks; `script`: what a sentence in it holds,
-    where others use the same words."""
+    """Regular expressions for one language.
+
+    `still`: subjects that always change; `now`: this moment; `today`: this day; `asker`: I, my;
+    `people`: any person; `timeless`: openings of questions whose answer does not change; `spaced`:
+    words stand between blanks; `script`: what a sentence of it contains, where other languages
+    share its words.
+    """
 
     still: str
     now: str
@@ -356,8 +359,7 @@ _COMPILED_LANGUAGES: Final = tuple(map(_compile_language, _LANGUAGES))
 
 
 def asks_about_now(question: str) -> bool:
-    """Whether the answer to a question in one of the known languages, English apart,
-    holds for a short time only. Linear."""
+    """Return whether a question's answer holds for a short time only, English aside. Linear."""
     return any(
         _matches_now(rules, sentence)
         for sentence in split_plain_sentences(question)

@@ -1,7 +1,6 @@
-"""Questions about the writing of a text that they hold: "translate:
-let's eat, grandma", "is it correct: its".
+"""Detect questions about the writing of a text they contain: "translate: let's eat, grandma".
 
-There a comma, a capital or a blank is what is asked about, so that nothing may be folded away.
+A comma, a capital or a blank may be what is asked about, so nothing may be folded away.
 """
 
 import re
@@ -30,9 +29,9 @@ _UNSPACED_WORDS = (
     "翻译|翻譯|译成|改写|润色|校对|纠正|修改病句|翻訳|訳して|添削|校正|번역|교정|맞춤법"
 )
 _WRITING_PATTERN = re.compile(fold_to_plain(rf"\b(?:{_WRITING_WORDS})\b|{_UNSPACED_WORDS}"))
-# Where a text of its own begins: behind a colon, or in quotes. An apostrophe within a word is none.
+# Where an embedded text begins: after a colon or in quotes. An apostrophe in a word is no quote.
 _EMBEDDED_TEXT = re.compile(r": ?\S|[\"“”„«»「」『』]|(?<!\w)'\S")
-# Around the whole of a question they quote nothing.
+# Quotes around the whole question quote nothing.
 _OUTER_QUOTES = "\"'“”„«»"
 _COUNT_QUESTION = re.compile(
     r"\bhow many (?:bytes|characters|letters|vowels|syllables|[a-z]'?s) (?:is|are|has|does|in)\b|"
@@ -45,7 +44,7 @@ _CORRECTNESS_QUESTION = re.compile(
 
 
 def is_about_wording(question: str) -> bool:
-    """Whether it asks about the letters or signs of a text within it. Linear."""
+    """Return whether a question is about letters or signs of a text within it. Linear."""
     text = " ".join(fold_to_plain(question).split()).strip(_OUTER_QUOTES)
     if _COUNT_QUESTION.search(text) or _CORRECTNESS_QUESTION.search(text):
         return True

@@ -39,9 +39,10 @@ _IRREGULAR_SPELLINGS = dict(
 
 
 def to_american_spelling(word: str) -> str:
-    """A lower-case word as Americans write it. What it makes of other words is no other word."""
+    """Return a lower-case word in American spelling."""
     if word in _IRREGULAR_SPELLINGS:
         return _IRREGULAR_SPELLINGS[word]
+    # Of words that are not British spellings, the rules make no other word.
     for pattern, written in _SPELLING_RULES:
         word = pattern.sub(written, word, count=1)
     return word

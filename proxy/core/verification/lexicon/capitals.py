@@ -1,15 +1,13 @@
-"""Words that are other words when their case is another:
-MB and Mb, US and us, Polish and polish."""
+"""Words that are other words in another case: MB and Mb, US and us, Polish and polish."""
 
 import re
 
-# Units by their small letters, where a capital makes another unit of them. Bits and bytes count in
-# small letters too.
+# Units, in lower case, that are other units with a capital. Bits and bytes count in lower case too.
 _BIT_UNITS = frozenset("kb mb gb tb pb kbps mbps gbps mw".split())
 _CASED_UNITS = _BIT_UNITS | frozenset(
     "kib mib gib kbit mbit gbit mhz mpa mv mev ev kev ph db pa".split()
 )
-# Names in capitals that are words, or names of something else, in small letters.
+# Names in capitals that are words, or names of something else, in lower case.
 _SHORT_NAMES = frozenset(
     (
         "us it who un aids sat act sad ram ids ira las arm ace ada ex mia nit pep sars som "
@@ -22,8 +20,7 @@ _CASED_NAMES = frozenset(
         "polish turkey nice reading job lent tours slough natal concord mass catholic swede dane"
     ).split()
 )
-# A name whose parts begin with capitals, in code: getElementById. Names of makers are written in
-# any way.
+# A name in code whose parts begin with capitals: getElementById. Brands are written in any case.
 _CAMEL_CASE = re.compile(r"[a-z]+[A-Z]\w*")
 # Symbols of elements, two of them or more: NaCl.
 _CHEMICAL_FORMULA = re.compile(
@@ -39,7 +36,7 @@ _BRAND_NAMES = frozenset(
 
 
 def counts_by_case(word: str) -> bool:
-    """Whether an English word of two letters and more says by its case which word it is."""
+    """Return whether case decides which word an English word of two or more letters is."""
     lower = word.lower()
     if word == lower:
         return lower in _BIT_UNITS

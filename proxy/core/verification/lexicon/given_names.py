@@ -37,7 +37,7 @@ vera veronica vicky victor victoria vincent vivian walter wanda warren wayne wen
 william xavier yasmin yusuf yvonne zoe
 """.split()
 )
-# Names and words as well: no mistyped names, but not always meant as one.
+# Names that are words as well: never typos, but not always meant as a name.
 COMMON_WORD_NAMES = frozenset(
     """
 mark will rose may bill grant chase faith grace jack hope joy dawn drew art ray sue pat rob bob

@@ -3,7 +3,7 @@
 General English, written by hand; compared by stem.
 """
 
-# Two words, one the other way round.
+# Pairs of opposites.
 ANTONYM_PAIRS = """
 enable disable, increase decrease, raise lower, open close, opening closing, buy sell, buyer seller, import export, start stop, start
 finish, begin end, add remove, add delete, add subtract, create delete, insert delete, send receive, sender recipient, upload download,

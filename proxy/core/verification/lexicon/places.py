@@ -1,6 +1,6 @@
 """Names often written without a capital: countries, peoples, languages, large cities, the calendar.
 
-Of two words the telling one.
+Of names of two words, the distinctive one.
 """
 
 PLACE_NAMES = frozenset(
@@ -43,7 +43,7 @@ tehran tokyo toronto tucson tulsa turin valencia vancouver venice vienna warsaw 
 wellington zagreb zurich
 """.split()
 )
-# March and may are words too, seldom names.
+# Without march and may, which are seldom names.
 CALENDAR_NAMES = frozenset(
     (
         "monday tuesday wednesday thursday friday saturday sunday "

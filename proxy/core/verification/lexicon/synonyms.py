@@ -1,9 +1,9 @@
-"""Words that may stand for one another in a question, and phrases that are one word.
+"""Words that are synonyms in a question, and phrases that are one word.
 
 General English, written by hand.
 """
 
-# The first word of a line stands for the rest. Compared by stem, so one form is enough.
+# The first word of a group stands for the rest. Compared by stem, so one form is enough.
 SYNONYMS = """
 buy purchase bought; dollar $ usd buck; euro € eur; pound £ gbp quid; yen ¥ jpy; rupee ₹ inr; percent %; start begin commence began begun;
 stop halt; finish complete; enable activate; disable deactivate; cancel terminate; delete erase; remove eliminate; change modify alter
@@ -31,7 +31,7 @@ washroom; takeaway takeout; queue line; subway underground metro tube; motorway 
 maths; exam test examination; university college; grandmother grandma; grandfather grandpa; computer pc
 """
 
-# Two words that are one; hello stands for any politeness.
+# Phrases of two words and the one they become; hello stands for any politeness.
 JOINED_PHRASES = """
 log in=login, log into=login, log on=login, sign in=login, sign into=login, log out=logout, log off=logout, sign out=logout, sign
 off=logout, sign up=register, set up=setup, back up=backup, turn on=enable, switch on=enable, turn off=disable, switch off=disable, opt

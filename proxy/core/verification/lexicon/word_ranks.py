@@ -1,7 +1,7 @@
-"""Which words English has, and how often it uses them: the lists of two packages, told by digest.
+"""English words and their frequencies: the word lists of two packages, as hashes.
 
-`pyspellchecker` (MIT) has 160,000 words that are spelled right; `wordfreq` (Apache 2.0, data
-of 2021) counts 320,000 spellings, wrong ones among them. Only their files are read, neither is
+`pyspellchecker` (MIT) has 160,000 words that are spelled right; `wordfreq` (Apache 2.0, data of
+2021) counts 320,000 spellings, wrong ones among them. Only their files are read, neither is
 imported: 0.2 s and 16 MB a worker, so the worker reads them before it serves.
 """
 
@@ -20,29 +20,31 @@ from numpy.typing import NDArray
 from proxy.core.verification.lexicon.given_names import COMMON_WORD_NAMES, GIVEN_NAMES
 from proxy.core.verification.lexicon.places import CALENDAR_NAMES, PLACE_NAMES
 
-# A word of that rank has been met often enough to be one, whatever a dictionary says: usb, pdf.
+# A spelling this frequent is a word, whatever a dictionary says: usb, pdf.
 MIN_COMMON_FREQUENCY = 3.0
-# The file holds a list of words for each hundredth part of a power of ten below one in one.
+# The file has a list of words for each hundredth of a power of ten below a frequency of one.
 _STEPS_PER_DECADE, _BILLION_EXPONENT = 100, 9
 
 
 @dataclass(frozen=True, slots=True)
 class Lexicon:
-    """`spelled_digests`: sorted digests of words;
-    `counted_digests`: of all spellings, with their `frequencies`."""
+    """Sorted hashes of correctly spelled words, and of all counted spellings.
+
+    `frequencies`: of `counted_digests`, as `zipf_frequency` returns them.
+    """
 
     spelled_digests: NDArray[np.int64]
     counted_digests: NDArray[np.int64]
     frequencies: NDArray[np.float32]
 
     def has_spelling(self, word: str) -> bool:
-        """Whether a dictionary has this lower-case word."""
+        """Return whether a dictionary has this lower-case word."""
         digest = hash(word)
         place = int(self.spelled_digests.searchsorted(digest))
         return place < len(self.spelled_digests) and bool(self.spelled_digests[place] == digest)
 
     def zipf_frequency(self, word: str) -> float:
-        """How often it is met: the power of ten of its number in a billion words; 0 when never."""
+        """Return the Zipf frequency: log10 of a word's count per billion words; 0 if unlisted."""
         digest = hash(word)
         place = int(self.counted_digests.searchsorted(digest))
         found = place < len(self.counted_digests) and self.counted_digests[place] == digest
@@ -50,24 +52,23 @@ class Lexicon:
 
 
 def is_word(word: str) -> bool:
-    """Whether this lower-case word is meant as it is written:
-    a dictionary, or our names, have it."""
+    """Return whether a dictionary or the lists of names have this lower-case word."""
     return word in _NAMED_WORDS or load_lexicon().has_spelling(word)
 
 
 def is_common(word: str) -> bool:
-    """Whether it is a word, or is met as often as one."""
+    """Return whether the word is known, or as frequent as `MIN_COMMON_FREQUENCY`."""
     return is_word(word) or load_lexicon().zipf_frequency(word) >= MIN_COMMON_FREQUENCY
 
 
 def zipf_frequency(word: str) -> float:
-    """How often this lower-case word is met, see `Lexicon.rank`."""
+    """Return a lower-case word's Zipf frequency, see `Lexicon.zipf_frequency`."""
     return load_lexicon().zipf_frequency(word)
 
 
 @cache
 def load_lexicon() -> Lexicon:
-    """The lists, read once a process. Raises OSError and what a broken file raises."""
+    """Load the word lists, once a process. Raises OSError and what a broken file raises."""
     written = _find_package_file("spellchecker", "resources/en.json.gz").read_bytes()
     spelled = np.sort(_hash_words(json.loads(gzip.decompress(written))))
     counted, ranks = _load_frequencies(_find_package_file("wordfreq", "data/large_en.msgpack.gz"))
@@ -76,12 +77,13 @@ def load_lexicon() -> Lexicon:
 
 
 def _load_frequencies(path: Path) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """The digests of all spellings and their ranks, list by list: the whole would take 60 MB."""
+    """Return the hashes of all spellings and their frequencies."""
     digests, ranks = [], []
     with gzip.open(path) as file:
         unpacker = msgpack.Unpacker(file, raw=False)
         count = unpacker.read_array_header()
         unpacker.skip()  # which format it is
+        # List by list: the whole would take 60 MB.
         for step in range(count - 1):
             words = unpacker.unpack()
             digests.append(_hash_words(words))
@@ -92,12 +94,13 @@ def _load_frequencies(path: Path) -> tuple[NDArray[np.int64], NDArray[np.float32
 
 
 def _hash_words(words: Collection[str]) -> NDArray[np.int64]:
-    """Python's own, which differ from process to process: nobody can choose words that collide."""
+    """Return Python's hashes of the words."""
+    # They differ from process to process: nobody can choose words that collide.
     return np.fromiter(map(hash, words), dtype=np.int64, count=len(words))
 
 
 def _find_package_file(package: str, path: str) -> Path:
-    """A file of an installed package, which is not imported for it. Raises FileNotFoundError."""
+    """Return the path of a file of a package, without importing it. Raises FileNotFoundError."""
     spec = find_spec(package)
     if spec is None or not spec.submodule_search_locations:
         raise FileNotFoundError(f"the package {package} is not installed")

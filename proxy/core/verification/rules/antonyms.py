@@ -1,12 +1,11 @@
-"""One text has a word, the other its opposite or another of its kind:
-enable and disable, debit and credit, weekly and monthly."""
+"""Rule `antonyms`: opposites, or two of one kind: enable and disable, weekly and monthly."""
 
 from proxy.core.verification.lexicon.opposites import ANTONYM_PAIRS, EXCLUSIVE_KINDS
 from proxy.core.verification.parsed_text import ParsedText, canonicalize_word
 
 
 def antonyms_differ(asked: ParsedText, stored: ParsedText) -> bool:
-    """Whether a word of one text alone excludes a word of the other alone."""
+    """Return whether a word of one text alone excludes a word of the other alone."""
     here, there = frozenset(asked.keys), frozenset(stored.keys)
     only_there = there - here
     return any(
@@ -17,7 +16,7 @@ def antonyms_differ(asked: ParsedText, stored: ParsedText) -> bool:
 
 
 def _build_exclusions() -> dict[str, set[str]]:
-    """Key to the keys that exclude it."""
+    """Return the keys that each key excludes."""
     found: dict[str, set[str]] = {}
     for group in (*ANTONYM_PAIRS.split(","), *EXCLUSIVE_KINDS.split(";")):
         keys = {canonicalize_word(word) for word in group.split()}

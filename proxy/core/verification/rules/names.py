@@ -1,4 +1,4 @@
-"""Named things: neither text names what the other does not mention."""
+"""Rules `names` and `capitals`: one text names what the other does not mention."""
 
 from collections.abc import Iterable
 from itertools import pairwise
@@ -19,26 +19,27 @@ _PREFIXED_PLACES = frozenset(
 
 
 def names_differ(asked: ParsedText, stored: ParsedText) -> bool:
-    """Whether either text names something that the other does not mention, in lower case:
-    a place, a person, a day, a month."""
+    """Return whether one text alone names a known place, person, day or month, in any case.
+
+    Or the same place with another prefix: York, New York.
+    """
     return not _KNOWN_NAMES.isdisjoint(asked.content ^ stored.content) or _place_prefixes_differ(
         _collect_place_prefixes(asked), _collect_place_prefixes(stored)
     )
 
 
 def contains_known_name(words: Iterable[str]) -> bool:
-    """Whether one of these words, each by what stands for it, is a place, a person,
-    a day or a month."""
+    """Return whether a canonical word is a place, a person, a day or a month."""
     return not _KNOWN_NAMES.isdisjoint(words)
 
 
 def capitals_differ(asked: ParsedText, stored: ParsedText) -> bool:
-    """Whether either text has a capitalised word that the other does not mention."""
+    """Return whether either text has a capitalised word that the other does not mention."""
     return _has_unmentioned_name(asked, stored) or _has_unmentioned_name(stored, asked)
 
 
 def _collect_place_prefixes(reading: ParsedText) -> dict[str, set[str]]:
-    """York to what stands before it: new, or nothing of that kind."""
+    """Return the words before places such as York: new, or "" for no such word."""
     found: dict[str, set[str]] = {}
     for before, word in pairwise(("", *reading.tokens)):
         if word in _PREFIXED_PLACES:
@@ -51,6 +52,6 @@ def _place_prefixes_differ(here: dict[str, set[str]], there: dict[str, set[str]]
 
 
 def _has_unmentioned_name(one: ParsedText, other: ParsedText) -> bool:
-    """Whether a name of the one is no word of the other, in any form."""
+    """Return whether a name of the one is no word of the other, in any form."""
     missing = one.names.difference(other.tokens, FILLERS, LINKS)
     return any(canonicalize_word(name) not in other.content for name in missing)

@@ -1,23 +1,24 @@
-"""Two words that are nearly spelled alike and mean different things: nitrate, nitrite;
-trainer, trainee; desert, dessert."""
+"""Rule `spelling`: two different words spelled almost alike: nitrate, nitrite; trainer, trainee."""
 
 from proxy.core.verification.lexicon.word_ranks import is_common
 from proxy.core.verification.parsed_text import FILLERS, LINKS, ParsedText, canonicalize_word
 
-# With more words of one text alone the texts are worded anew, and two words are near by chance.
+# With more words of one text alone the texts are rewordings, and two words are near by chance.
 MAX_DIFFERING_WORDS = 3
 _MIN_WORD_LENGTH = 3
-# Words so long are near with two letters between them: hypotension, hypertension; others where no
-# other word differs: sale, sail.
+# Words of the first length match at two edits (hypotension, hypertension), those of the second only
+# where no other word differs (sale, sail).
 _LONG_WORD_LENGTH, _MEDIUM_WORD_LENGTH = 9, 4
 _FUNCTION_WORDS = FILLERS | LINKS | {"not", "non", "nor"}
-# Who does it and to whom it is done.
+# Suffixes of who does it, and of whom it is done to.
 _AGENT_SUFFIXES, _PATIENT_SUFFIXES = ("er", "or"), ("ee", "ed")
 
 
 def spelling_differs(asked: ParsedText, stored: ParsedText) -> bool:
-    """Whether a word of one text alone is a letter away from a word of the other alone,
-    and both are words; where nothing else differs, two letters."""
+    """Return whether a word of one text alone is one edit from a word of the other alone.
+
+    Both must be words. Two edits count too where no other word differs.
+    """
     here, there = (
         _select_words(one.words - other.words) for one, other in ((asked, stored), (stored, asked))
     )
@@ -59,14 +60,12 @@ def _are_agent_and_patient(one: str, other: str) -> bool:
 
 
 def _are_separate_words(one: str, other: str) -> bool:
-    """Whether words of one root are two words and no forms of one: breath, breathe;
-    moral, morale."""
+    """Return whether two words of one root are different words: breath, breathe; moral, morale."""
     return f"{one}e" == other or f"{other}e" == one
 
 
 def _is_derived(one: str, other: str) -> bool:
-    """Whether the other is made of the one: expire, expiry; deliver, delivery; renew, renewal;
-    arrive, arrival; quick, quickly."""
+    """Return whether `other` is derived from `one`: expiry, delivery, renewal, arrival, quickly."""
     if one.endswith("e") and len(one) > _MEDIUM_WORD_LENGTH:
         return other in (one[:-1] + "y", one[:-1] + "al")
     return (one.endswith("er") and other == one + "y") or (
@@ -75,7 +74,10 @@ def _is_derived(one: str, other: str) -> bool:
 
 
 def _count_edits(one: str, other: str) -> int:
-    """0 to 3, which stands for more: letters more, less or others, or two neighbours exchanged."""
+    """Return the number of edits between two words, at most 3.
+
+    An edit: a letter more, less or another, or two neighbours exchanged.
+    """
     if abs(len(one) - len(other)) > 2:
         return 3
     start = 0

@@ -1,5 +1,4 @@
-"""Yes and no: as many negations here as there, odd or even,
-and no word that the other text has only with a negating prefix."""
+"""Rule `negation`: one text has an odd number of negations, or a prefix negates a word."""
 
 from itertools import product
 
@@ -11,15 +10,14 @@ _NEGATIONS = frozenset(
         "unless hardly barely"
     ).split()
 )
-# Who says not to know how asks how: such a text may have a negation more or less.
+# "I don't know how" asks how: a text with this word may have a negation more or less.
 _UNSURE_WORD = "unsure"
 _NEGATING_PREFIXES = ("un", "in", "im", "ir", "il", "dis", "non", "de", "mis")
 _MIN_WORD_LENGTH = 4  # to and into are no opposites
 
 
 def negation_differs(asked: ParsedText, stored: ParsedText) -> bool:
-    """Whether one text says not what the other says:
-    as "don't cancel" and "cancel", suitable and unsuitable."""
+    """Return whether one text negates the other: don't cancel, cancel; suitable, unsuitable."""
     open_ended = _UNSURE_WORD in asked.words or _UNSURE_WORD in stored.words
     return (
         not open_ended and _has_odd_negations(asked) != _has_odd_negations(stored)

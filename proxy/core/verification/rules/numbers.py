@@ -1,4 +1,4 @@
-"""Quantities: the same numbers, in the same half of the day, in the same units."""
+"""Rules `numbers` and `units`: different numbers, halves of the day (am, pm) or units."""
 
 from collections import Counter
 from itertools import pairwise
@@ -18,7 +18,7 @@ _AMBIGUOUS_NUMBER_WORDS = {
     "couple": "2",
 }
 _DAY_HALVES = frozenset(("am", "pm"))
-# The first word of each stands for the rest.
+# The first name of each unit stands for the rest.
 _UNIT_NAMES = """
 second seconds sec secs, minute minutes min mins, hour hours hr hrs h, day days, week weeks wk wks, month months, year years yr yrs, night
 nights, decade decades, century centuries, gram grams g, kilogram kilograms kg kgs kilo kilos, milligram milligrams mg, ounce ounces oz,
@@ -37,9 +37,9 @@ _UNIT_BY_NAME = {
 
 
 def numbers_differ(asked: ParsedText, stored: ParsedText) -> bool:
-    """Whether one text has a number, or a half of the day, that the other has not.
+    """Return whether one text has a number, or a half of the day, that the other lacks.
 
-    `one` and its like may be 1 or nothing.
+    Words such as `one` may be the number or nothing.
     """
     sure_asked, loose_asked = _count_numbers(asked)
     sure_stored, loose_stored = _count_numbers(stored)
@@ -47,8 +47,7 @@ def numbers_differ(asked: ParsedText, stored: ParsedText) -> bool:
 
 
 def numbers_differ_both_ways(asked: ParsedText, stored: ParsedText) -> bool:
-    """Whether each text has a number that the other has not:
-    what longer texts that say the same seldom have."""
+    """Return whether each text has a number that the other lacks, as rewordings seldom have."""
     here, there = map(_count_numbers, (asked, stored))
     return all(
         one[0].keys() - other[0].keys() - other[1].keys()
@@ -57,8 +56,10 @@ def numbers_differ_both_ways(asked: ParsedText, stored: ParsedText) -> bool:
 
 
 def measures_differ(asked: ParsedText, stored: ParsedText) -> bool:
-    """Whether the same number counts one thing here and another there,
-    or money or a share in one text alone: $20, 20."""
+    """Return whether a number has other units, or is money or a percentage in one text alone.
+
+    So $20 is not 20.
+    """
     if units_differ(asked, stored):
         return True
     here, there = _collect_units(asked), _collect_units(stored)
@@ -70,8 +71,7 @@ def measures_differ(asked: ParsedText, stored: ParsedText) -> bool:
 
 
 def units_differ(asked: ParsedText, stored: ParsedText) -> bool:
-    """Whether the same number counts one thing here and another there: 5 hours, 5 days;
-    $20, €20."""
+    """Return whether the same number has other units: 5 hours, 5 days; $20, €20."""
     here, there = _collect_units(asked), _collect_units(stored)
     return any(here[number].isdisjoint(there[number]) for number in here.keys() & there.keys())
 
@@ -81,7 +81,7 @@ def _get_symbol_units(measures: dict[str, set[str]], number: str) -> set[str]:
 
 
 def _count_numbers(reading: ParsedText) -> tuple[Counter[str], Counter[str]]:
-    """Those written as such, and those that a word may stand for."""
+    """Return the counts of numbers written as such, and of those that a word may stand for."""
     sure = Counter(token for token in reading.tokens if token[0].isdecimal())
     sure.update(
         token
@@ -96,7 +96,7 @@ def _count_numbers(reading: ParsedText) -> tuple[Counter[str], Counter[str]]:
 
 
 def _collect_units(reading: ParsedText) -> dict[str, set[str]]:
-    """Number to the units beside it; numbers without any are left out."""
+    """Return the units beside each number; numbers without any are left out."""
     found: dict[str, set[str]] = {}
     for first, second in pairwise(reading.tokens):
         number, unit = (first, second) if first[0].isdecimal() else (second, first)

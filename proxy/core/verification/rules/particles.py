@@ -1,5 +1,4 @@
-"""Small words that turn a question round where all else is the same: from, to; in, out of;
-few, a few; by, about."""
+"""Rule `particles`: small words that reverse a question: from, to; in, out of; few, a few."""
 
 from proxy.core.verification.parsed_text import ParsedText
 
@@ -18,17 +17,17 @@ _PARTICLE_CLASSES = [
     [frozenset(words.split()) for words in line.split("|")] for line in _EXCLUSION_AXES.split(";")
 ]
 _FEW_WORDS = frozenset(("few", "little"))
-# Before few and little: that there are some; and what tells neither.
+# Words before few and little: those that say there are some, and those that do not tell.
 _SOME_MARKERS, _NEUTRAL_MARKERS = (
     frozenset("a".split()),
     frozenset("the these those my your our his her their last past next first these every".split()),
 )
-# Behind few: of all there are, some.
+# Words after few that make it some of all there are.
 _PARTITIVE_WORDS = frozenset(("more", "of"))
 
 
 def particles_differ(asked: ParsedText, stored: ParsedText) -> bool:
-    """Whether texts with the same words of content have small words that exclude each other."""
+    """Return whether texts with the same content have small words that exclude each other."""
     if _few_differs(asked, stored):
         return True
     if asked.content != stored.content:
@@ -44,13 +43,13 @@ def particles_differ(asked: ParsedText, stored: ParsedText) -> bool:
 
 
 def _few_differs(asked: ParsedText, stored: ParsedText) -> bool:
-    """Whether there are few, or little, in one text, and a few, or a little, in the other."""
+    """Return whether one text says few or little where the other says a few or a little."""
     here, there = _find_few_words(asked), _find_few_words(stored)
     return any(here[word] != there[word] for word in here.keys() & there.keys())
 
 
 def _find_few_words(reading: ParsedText) -> dict[str, bool]:
-    """Few and little to whether it says that there are some."""
+    """Return, for few and little, whether the text says that there are some."""
     tokens = ("", *reading.tokens, "")
     return {
         word: before in _SOME_MARKERS

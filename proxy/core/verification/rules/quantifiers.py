@@ -1,5 +1,4 @@
-"""How much of it, and which: all, any, only; before, after, during; first, next, last; more, less;
-at least, at most."""
+"""Rule `scope`: how much, and which: all, any, only; before, after; first, last; more, less."""
 
 from proxy.core.verification.parsed_text import ParsedText
 
@@ -18,13 +17,15 @@ _CLASS_BY_WORD = {
     for place, words in enumerate(line.split("|"))
     for word in words.split()
 }
-# Without it the question is another one, whatever the other text says instead.
+# A word such as only in just one text makes another question of it, whatever the other has instead.
 _ONLY_CLASS = _CLASS_BY_WORD["only"]
 
 
 def quantifiers_differ(asked: ParsedText, stored: ParsedText) -> bool:
-    """Whether the texts limit what they ask for in ways that exclude each other,
-    or just one asks for one thing only."""
+    """Return whether the texts limit their subject in ways that exclude each other.
+
+    So does `only` in just one of them.
+    """
     here, there = asked.words, stored.words
     only_here, only_there = _collect_classes(here - there), _collect_classes(there - here)
     if (_ONLY_CLASS in _collect_classes(here)) != (_ONLY_CLASS in _collect_classes(there)):

@@ -1,4 +1,4 @@
-"""What is asked for: when, where, who or why; how many, how long, how often."""
+"""Rule `question`: what is asked for: when, where, who or why; how many, how long, how often."""
 
 from itertools import pairwise
 
@@ -9,7 +9,7 @@ _MEASURE_WORDS = frozenset("many long far often old big fast tall soon".split())
 
 
 def question_words_differ(asked: ParsedText, stored: ParsedText) -> bool:
-    """Whether one text asks when and the other where, or one how long and the other how often."""
+    """Return whether one text asks when and the other where, or how long and how often."""
     here, there = asked.words, stored.words
     if (here - there) & _QUESTION_WORDS and (there - here) & _QUESTION_WORDS:
         return True

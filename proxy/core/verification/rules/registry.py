@@ -1,7 +1,7 @@
-"""May a near question have this question's answer? Rules with a name each, the cheap ones first.
+"""The rules that veto a stored question's answer, by name, the cheap ones first.
 
-They know what two questions with different answers look like, and look at nothing else: that no
-rule objects does not mean the questions are the same.
+They detect questions with different answers, and nothing else: without a veto the questions need
+not be equivalent.
 """
 
 from collections.abc import Callable, Mapping
@@ -28,7 +28,7 @@ from proxy.core.verification.rules.unrelated import subjects_differ
 from proxy.core.verification.rules.word_order import order_differs
 from proxy.core.verification.spelling import repair_typos
 
-# What is looked at before all rules.
+# Reasons checked before all rules.
 SIGNS_REASON, LANGUAGE_REASON = "signs", "language"
 PRE_RULE_REASONS: Final = (SIGNS_REASON, LANGUAGE_REASON)
 
@@ -54,24 +54,22 @@ RULES: Final[dict[str, Rule]] = {
     "replaced": is_word_replaced,
     "exchanged": is_word_exchanged,
 }
-# Objections to many a true paraphrase. Where the learned check has the last word they are left to
-# it.
+# These veto many true paraphrases. Where the trained verifier decides, they are left to it.
 DOUBTFUL_RULES: Final = ("capitals", "replaced")
 SURE_RULES: Final = {name: rule for name, rule in RULES.items() if name not in DOUBTFUL_RULES}
 
 
 def list_doubtful_objections(asked: str, stored: str) -> list[str]:
-    """The rules of DOUBTFUL that object. The same both ways round."""
+    """Return the names of the `DOUBTFUL_RULES` that object. Symmetric."""
     asked, stored = unify_name_accents(asked, stored)
     ours, theirs = repair_typos(parse_text_memoized(asked), parse_text_memoized(stored))
     return [name for name in DOUBTFUL_RULES if RULES[name](ours, theirs)]
 
 
 def veto_question(asked: str, stored: str, rules: Mapping[str, Rule] = RULES) -> str | None:
-    """Why the stored question's answer must not be served for the one asked:
-    `signs`, `language`, or a key of `rules`; None when nothing objects.
+    """Return why the stored question's answer must not be served for the one asked, or None.
 
-    The same both ways round. The time is linear in the length of the texts.
+    `signs`, `language`, or a key of `rules`. Symmetric; linear in the length of the texts.
     """
     asked, stored = unify_name_accents(asked, stored)
     if literally_equal(asked, stored):
@@ -85,8 +83,7 @@ def veto_question(asked: str, stored: str, rules: Mapping[str, Rule] = RULES) ->
 
 
 def explain_unreadable(asked: str, stored: str) -> str | None:
-    """Why no rule may be asked about texts that are not equivalent:
-    their signs differ, or they are not English."""
+    """Return `signs` if the texts' marks differ, `language` if one is not English, else None."""
     if notations_differ(asked, stored):
         return SIGNS_REASON
     return None if is_english(asked) and is_english(stored) else LANGUAGE_REASON

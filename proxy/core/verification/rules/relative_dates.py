@@ -1,4 +1,4 @@
-"""Days told from today: tomorrow, last week, next Friday; and times of the day."""
+"""Rule `dates`: days relative to today (tomorrow, last week), and times of the day."""
 
 from itertools import pairwise
 
@@ -23,8 +23,7 @@ _TIMES_OF_DAY = frozenset("morning afternoon evening night midnight noon".split(
 
 
 def dates_differ(asked: ParsedText, stored: ParsedText) -> bool:
-    """Whether one text tells a day from today that the other does not,
-    or they name different times of the day."""
+    """Return whether one text alone names a relative day, or their times of the day differ."""
     here, there = asked.words, stored.words
     if (here ^ there) & _RELATIVE_DAYS or _collect_relative_periods(
         asked
@@ -34,7 +33,7 @@ def dates_differ(asked: ParsedText, stored: ParsedText) -> bool:
 
 
 def _collect_relative_periods(reading: ParsedText) -> set[tuple[str, str]]:
-    """As (next, week)."""
+    """Return pairs such as (next, week)."""
     return {
         (_PERIOD_QUALIFIERS[which], period)
         for which, period in pairwise(reading.tokens)

@@ -1,5 +1,4 @@
-"""Who does it and to whom it is done: who killed Brutus, who did Brutus kill,
-who was killed by Brutus."""
+"""Rule `roles`: who does it, and to whom: who killed Brutus, who did Brutus kill."""
 
 from itertools import pairwise
 
@@ -19,7 +18,8 @@ _DO_FORMS, _BE_VERB_FORMS = (
 
 
 def roles_differ(asked: ParsedText, stored: ParsedText) -> bool:
-    """Whether who acts in one of two questions is acted upon in the other. Each asks one thing."""
+    """Return whether the agent of one question is the patient of the other."""
+    # Only texts of one sentence ask one thing.
     if SENTENCE_BREAK in asked.words or SENTENCE_BREAK in stored.words:
         return False
     return (
@@ -31,8 +31,8 @@ def roles_differ(asked: ParsedText, stored: ParsedText) -> bool:
 
 
 def _is_role_reversed(subject: ParsedText, object_: ParsedText) -> bool:
-    """Whether the one asks who does it, and the other to whom it is done by whom the one has
-    at its end."""
+    """Return whether one asks for the agent and the other for the patient of the same act."""
+    # Who killed Brutus, who did Brutus kill.
     if not _asks_for_subject(subject) or not _asks_for_object(object_):
         return False
     ours, theirs = _list_content_keys(subject), _list_content_keys(object_)
@@ -42,8 +42,7 @@ def _is_role_reversed(subject: ParsedText, object_: ParsedText) -> bool:
 
 
 def _is_passive_reversed(active: ParsedText, passive: ParsedText) -> bool:
-    """Whether the passive asks for the one who does it, and the active to whom it is done,
-    or the other way round."""
+    """Return whether one of active and passive asks for the agent, the other for the patient."""
     if (
         "by" not in passive.tokens
         or "by" in active.tokens
@@ -69,7 +68,7 @@ def _is_passive_reversed(active: ParsedText, passive: ParsedText) -> bool:
 
 
 def _asks_for_subject(reading: ParsedText) -> bool:
-    """Whether no auxiliary follows who, what, or which: who killed, which team beat."""
+    """Return whether no auxiliary follows the question word: who killed, which team beat."""
     tokens = reading.tokens
     return (
         bool(tokens)

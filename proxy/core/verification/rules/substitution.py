@@ -1,5 +1,4 @@
-"""One thing stands in another's place, and the rest is the same:
-the tenant's notice, the landlord's notice."""
+"""Rules `replaced` and `exchanged`: equal but for one word: tenant's notice, landlord's notice."""
 
 from proxy.core.verification.parsed_text import (
     FILLERS,
@@ -9,14 +8,13 @@ from proxy.core.verification.parsed_text import (
     canonicalize_word,
 )
 
-# Among so many words one more often says the same in another way; what must not differ there is for
-# the rules on names and order.
+# In longer texts one replaced word is more often a rewording; the rules on names and order remain.
 _MAX_REPLACED_WORDS = 10
-# Where all the rest is the same.
+# Limit in content words for texts of which all else must be equal, small words included.
 _MAX_EXCHANGED_WORDS = 8
 _IGNORED_TOKENS = frozenset(f"{SENTENCE_BREAK} a an the".split())
-# In so few words of content, measures left out, one more names another thing: cheese, cream cheese.
-# These name none.
+# In texts of up to so many content words, measures left out, one word more names another thing:
+# cheese, cream cheese. Modifiers without content do not.
 _MAX_SHORT_TEXT_WORDS = 2
 _MEASURE_WORDS = frozenset("many long far often old big fast tall soon".split())
 _EMPTY_MODIFIERS = frozenset(
@@ -24,8 +22,8 @@ _EMPTY_MODIFIERS = frozenset(
     "properly correctly simply completely quickly easily fully today nowadays currently "
     "really people person thing things".split()
 )
-# Verbs that are said in many questions, each asked in some: make a candle, light a candle. Behind
-# each what says the same.
+# Verbs that are fillers in many questions and matter in some: make a candle, light a candle. After
+# each, what says the same.
 _COMMON_VERBS = {
     form: (forms.split()[0], frozenset(same.split()))
     for forms, _, same in (
@@ -44,7 +42,7 @@ _COMMON_VERBS = {
 
 
 def is_word_replaced(asked: ParsedText, stored: ParsedText) -> bool:
-    """Whether the texts are the same, links apart, but for one word in one place."""
+    """Return whether the texts are equal, links apart, but for one word in one place."""
     ours, theirs = _list_content_keys(asked), _list_content_keys(stored)
     if len(ours) != len(theirs) or not 1 < len(ours) <= _MAX_REPLACED_WORDS:
         return False
@@ -52,9 +50,10 @@ def is_word_replaced(asked: ParsedText, stored: ParsedText) -> bool:
 
 
 def is_word_exchanged(asked: ParsedText, stored: ParsedText) -> bool:
-    """Whether the texts are the same to the last small word, articles apart,
-    but for one word of content or one verb that counts; or, where they are short, one word of
-    content more."""
+    """Return whether the texts are equal, articles apart, but for one content word or common verb.
+
+    Short texts also if one has a content word more.
+    """
     if max(len(asked.content), len(stored.content)) > _MAX_EXCHANGED_WORDS:
         return False
     ours, theirs = (
@@ -73,7 +72,7 @@ def is_word_exchanged(asked: ParsedText, stored: ParsedText) -> bool:
 
 
 def _adds_one_word(shorter: list[str], longer: list[str]) -> bool:
-    """Whether the longer one is the shorter one and one word of content."""
+    """Return whether the longer text is the shorter one plus a content word."""
     if len(longer) != len(shorter) + 1:
         return False
     pairs = enumerate(zip(shorter, longer, strict=False))
@@ -84,7 +83,7 @@ def _adds_one_word(shorter: list[str], longer: list[str]) -> bool:
 
 
 def _words_exclude(one: str, other: str) -> bool:
-    """Whether both words count, and neither stands for the other."""
+    """Return whether both words matter, and neither stands for the other."""
     if one in _COMMON_VERBS and other in _COMMON_VERBS:
         return _COMMON_VERBS[one][0] != _COMMON_VERBS[other][0]
     for verb, word in ((one, other), (other, one)):

@@ -1,5 +1,4 @@
-"""When it happens, and whether it may or must, by the auxiliaries of two questions
-that are else the same."""
+"""Rule `tense`: another time, or may against must, by the auxiliaries of equal questions."""
 
 from proxy.core.verification.parsed_text import ParsedText
 
@@ -13,7 +12,7 @@ _TENSE_BY_WORD = {
     for word in words.split()
 }
 _HAVE_FORMS = frozenset("have has had".split())
-# Ways of asking that begin a question: is it possible or allowed, is it a duty.
+# Openings of questions for what is possible or allowed, and for what is a duty.
 _PERMISSION_WORDS = frozenset("can could may might".split())
 _DUTY_WORDS = frozenset("must should shall".split())
 _NEED_WORDS, _NEED_AUXILIARIES = (
@@ -21,13 +20,12 @@ _NEED_WORDS, _NEED_AUXILIARIES = (
     frozenset("do does am is are".split()),
 )
 _ALLOWED_WORDS = frozenset("allowed able possible".split())
-# Tokens at the beginning of a question among which its mood is told.
+# Tokens at the beginning of a question that show its mood.
 _MOOD_TOKENS = 4
 
 
 def tenses_differ(asked: ParsedText, stored: ParsedText) -> bool:
-    """Whether all words but fillers are the same, and one text asks what was and the other what is,
-    or will be; or what may and what must be."""
+    """Return whether texts with the same content ask about different times, or may against must."""
     if asked.content != stored.content or not asked.content:
         return False
     here, there = _find_tenses(asked), _find_tenses(stored)
@@ -37,12 +35,13 @@ def tenses_differ(asked: ParsedText, stored: ParsedText) -> bool:
 
 
 def _find_tenses(reading: ParsedText) -> frozenset[str]:
-    """Of all finite verbs known here. What has been may be told as what was and as what is."""
+    """Return the tenses of all known finite verbs."""
+    # What has been may be asked as what was and as what is.
     if "been" in reading.tokens:
         return frozenset()
     told = [token for token in reading.tokens if token in _TENSE_BY_WORD]
     ended = any(token.endswith("ed") for token in reading.tokens)
-    # Beside another auxiliary, and no participle, have is what somebody has.
+    # Beside another auxiliary, and without a participle, have means to own.
     found = {_TENSE_BY_WORD[token] for token in told if ended or token not in _HAVE_FORMS} or {
         _TENSE_BY_WORD[token] for token in told
     }

@@ -1,5 +1,4 @@
-"""A word that no list has, in one text alone: a name, a product,
-or what was put there to steer the comparison."""
+"""Rule `unlisted`: a word in no list: a name, a product, or bait to steer the comparison."""
 
 from proxy.core.verification.lexicon.word_ranks import is_common
 from proxy.core.verification.parsed_text import (
@@ -15,7 +14,7 @@ _PHRASE_TOKENS = frozenset(JOINED_TOKENS.values())
 
 
 def unlisted_words_differ(asked: ParsedText, stored: ParsedText) -> bool:
-    """Whether either text has a word that nobody has listed, and the other has it in no form."""
+    """Return whether either text has an unlisted word that the other lacks in any form."""
     return _has_unmentioned_word(asked, stored) or _has_unmentioned_word(stored, asked)
 
 

@@ -1,5 +1,4 @@
-"""Much is in one text that is not in the other:
-as where text was appended to bring a question near to another one."""
+"""Rule `unrelated`: one text has much that the other lacks, such as text appended to match it."""
 
 from proxy.core.verification.parsed_text import (
     FILLERS,
@@ -9,20 +8,19 @@ from proxy.core.verification.parsed_text import (
     canonicalize_word,
 )
 
-# Words of content that one text may have more than the other: in all, and in a row before or after
-# all it shares with the other.
+# Content words that one text may have more than the other: in all, and in a row before or after all
+# that it shares with the other.
 _MAX_EXTRA_WORDS, _MAX_EXTRA_IN_ROW = 4, 2
-# How much longer one may be by saying the same again: so many times and so many words.
+# How much longer one text may be by repetition: this factor, plus this many words.
 _MAX_LENGTH_RATIO, _LENGTH_TOLERANCE_WORDS = 2, 12
-# Texts of so many words of content that share less than this part of them.
+# Texts of this many content words that share less than this part of them are unrelated.
 _MIN_WORDS_TO_COMPARE, _MIN_SHARED_SHARE = 8, 0.25
-# Words of content of a sentence that is about something.
+# Content words of a sentence that is about something.
 _MIN_SENTENCE_WORDS = 2
 
 
 def subjects_differ(asked: ParsedText, stored: ParsedText) -> bool:
-    """Whether one text says much that the other does not, or the same again and again,
-    or they have hardly a word in common."""
+    """Return whether one text says much more or repeats itself, or both share hardly a word."""
     fewer, more = sorted((len(asked.content), len(stored.content)))
     shorter, longer = sorted((len(asked.keys), len(stored.keys)))
     if (
@@ -37,8 +35,10 @@ def subjects_differ(asked: ParsedText, stored: ParsedText) -> bool:
 
 
 def _adds_subject(one: ParsedText, other: ParsedText) -> bool:
-    """Whether the one has a sentence about what the other does not speak of,
-    or all of the other's words and then some in a row."""
+    """Return whether `one` adds a sentence on another subject, or several words at one end.
+
+    At one end: `one` has all of the other's content.
+    """
     return (SENTENCE_BREAK in one.words and _has_foreign_sentence(one, other)) or (
         other.content < one.content and _count_edge_words(one, other) > _MAX_EXTRA_IN_ROW
     )
@@ -57,8 +57,10 @@ def _has_foreign_sentence(one: ParsedText, other: ParsedText) -> bool:
 
 
 def _count_edge_words(one: ParsedText, other: ParsedText) -> int:
-    """Words of content of the one before the first, or after the last,
-    that it shares with the other; whichever are more."""
+    """Return how many content words of `one` precede the first shared one, or follow the last.
+
+    The larger of both.
+    """
     content = [key for key in one.keys if key not in LINKS]
     shared = [place for place, key in enumerate(content) if key in other.content]
     return max(shared[0], len(content) - 1 - shared[-1])

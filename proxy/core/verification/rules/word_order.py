@@ -1,24 +1,21 @@
-"""Who does what to whom: words that both texts have, in an order that changes what is said.
-
-A part of a sentence that moves as a whole (tomorrow, in Paris) leaves at most three places where
-neighbours are no longer neighbours; two words that change places leave four (breakpoints, as in the
-sorting of genomes: Bafna and Pevzner 1998). Long texts that share most words are told apart by
-nothing else, so there any move counts.
-"""
+"""Rule `order`: words of both texts, in an order that changes who does what to whom."""
 
 from itertools import pairwise
 
 from proxy.core.verification.parsed_text import SENTENCE_BREAK, ParsedText, canonicalize_word
 
+# Breakpoints are places where neighbours are no longer neighbours (as in the sorting of genomes:
+# Bafna and Pevzner 1998). A phrase that moves as a whole (tomorrow, in Paris) leaves at most three;
+# two words that change places leave four.
 _MIN_BREAKPOINTS = 4
+# Long texts that share most words differ in nothing else, so there any move counts.
 _MIN_SHARED_WORDS, _MIN_SHARED_SHARE = 6, 0.6
-# Tokens of a text in which no part moves but as a whole.
+# In texts this short, in tokens, no part may move but from one end to the other.
 _MAX_SHORT_TEXT_TOKENS = 12
-# Words that only one of two short texts has: with more of them the texts say things in other words,
-# and order tells little.
+# With more words of one text alone, the texts are rewordings, and order means little.
 _MAX_UNSHARED_WORDS = 2
-# Links that say which is which. Others tie compounds: a place at a primary school, a primary school
-# place.
+# Links that show which is which. Others tie compounds: a place at a primary school, a primary
+# school place.
 _DIRECTION_LINKS = frozenset(
     "to from into onto than by over against before after via through".split()
 )
@@ -33,8 +30,7 @@ _MONTH_KEYS = frozenset(
 
 
 def order_differs(asked: ParsedText, stored: ParsedText) -> bool:
-    """Whether words of both texts have changed places, or hang on each other's links:
-    from A to B, from B to A."""
+    """Return whether shared words changed places or links: from A to B, from B to A."""
     shared = asked.content & stored.content
     if len(shared) < 2 or asked.keys == stored.keys:
         return False
@@ -56,8 +52,10 @@ def order_differs(asked: ParsedText, stored: ParsedText) -> bool:
 
 
 def _is_reordered(asked: ParsedText, stored: ParsedText) -> bool:
-    """Whether the texts are the same words in another order,
-    other than a part moved from one end to the other: water ice, ice water."""
+    """Return whether the texts are the same words in another order: water ice, ice water.
+
+    A part moved from one end to the other does not count.
+    """
     ours, theirs = (
         [token for token in each.tokens if token != SENTENCE_BREAK] for each in (asked, stored)
     )
@@ -71,7 +69,7 @@ def _is_reordered(asked: ParsedText, stored: ParsedText) -> bool:
 
 
 def _drop_dates(keys: tuple[str, ...]) -> list[str]:
-    """The keys without months and the days beside them: 5 June is June 5."""
+    """Return the keys without months and the days beside them: 5 June is June 5."""
     around = zip(("", *keys), keys, (*keys[1:], ""), strict=False)
     return [
         key
@@ -82,8 +80,7 @@ def _drop_dates(keys: tuple[str, ...]) -> list[str]:
 
 
 def _count_breakpoints(ours: list[str], theirs: list[str], shared: frozenset[str]) -> int:
-    """Neighbours of the one that are not neighbours in the other,
-    of the shared keys in the order of their first use; both ends count."""
+    """Return the number of breakpoints between shared keys by first use, both ends included."""
     both = shared.intersection(ours).intersection(theirs)
     place = {
         key: number
@@ -94,7 +91,7 @@ def _count_breakpoints(ours: list[str], theirs: list[str], shared: frozenset[str
 
 
 def _map_directions(keys: list[str], shared: frozenset[str]) -> dict[str, set[str]]:
-    """Direction to the shared keys that follow it."""
+    """Return the shared keys that follow each direction link."""
     found: dict[str, set[str]] = {}
     for link, key in pairwise(keys):
         if link in _DIRECTION_LINKS and key in shared:
@@ -103,7 +100,8 @@ def _map_directions(keys: list[str], shared: frozenset[str]) -> dict[str, set[st
 
 
 def _directions_differ(here: dict[str, set[str]], there: dict[str, set[str]]) -> bool:
-    """Whether a link leads to one word here and to another there: both texts have them all."""
+    """Return whether a direction link leads to different words in the two texts."""
+    # Both texts have all of these words.
     return any(
         here[link] - there[link] and there[link] - here[link] for link in here.keys() & there.keys()
     )
