@@ -35,9 +35,7 @@ T = TypeVar("T")
 # A pool of its own, so that a hanging database blocks nothing else.
 THREAD_POOL = ThreadPoolExecutor(2, thread_name_prefix="feedback")
 MAX_BODY_BYTES = 4096
-LEDGER_WAIT_SECONDS = (
-    3.0  # seconds until a request is in the ledger for certain, while the database answers
-)
+LEDGER_WAIT_SECONDS = 3.0  # a request is in the ledger by then, if the database answers
 POLL_INTERVAL_SECONDS = 0.1
 FEEDBACK_TIMEOUT_SECONDS = 15.0
 MINUTE_SECONDS = 60

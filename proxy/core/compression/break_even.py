@@ -81,9 +81,7 @@ class LayoutSizes:
 # each time the recent turns reach their high water), compressing pays when
 #
 #     w C + R + k (r C + R + m) < (k + 1) r H       while the provider caches the chat,
-#
 #     w C + R + k (r C + R + m) < w H + k r H       when it does not: at first contact, or after a
-#
 #                                                   pause longer than it caches a prefix.
 #
 # k is only an expectation, so it is bounded. What compressing a warm chat costs at first must come

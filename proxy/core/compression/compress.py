@@ -394,7 +394,7 @@ def _keep_turn_pairs(draft: CountedChat, kept: Container[int]) -> list[int]:
     one that began with the user loses what precedes the user's first kept message.
     """
     left: list[int] = []
-    turns = [("", 0)]  # whose, and where in `left`
+    turns = [("", 0)]  # (role, index in `left`)
     begun = not draft.starts_with_user
     for index, unit in enumerate(draft.units):
         if index not in kept and unit.policy is not UnitPolicy.PROTECTED:

@@ -20,7 +20,7 @@ from proxy.core.types import Message
 
 # An excerpt of fewer tokens is useless.
 MIN_EXCERPT_TOKENS = 24
-# A longer text is shortened without parsing its structure, in constant time.
+# A longer text is shortened without parsing its structure, which takes no time.
 MAX_READ_CHARACTERS = 200_000
 # What is read of a text in all, in characters per token of room.
 CHARACTERS_PER_TOKEN = 6

@@ -143,8 +143,7 @@ def _build_transcript_message(head: str, text: str) -> list[Message]:
 # Retrieval: what of the old part of a chat is sent for this one question. It costs its full price
 # in every turn, so a question gets what it needs, and "yes please" next to nothing.
 #
-# At most this share of the budget is retrieved, and nothing that scores below this share of the
-# best.
+# The most that is retrieved, of the budget, and the lowest score retrieved, of the best.
 
 # So much of the budget at most, and nothing that is worth less than this share of the best.
 MAX_RETRIEVED_SHARE, MIN_RELATIVE_SCORE = 3 / 4, 0.1

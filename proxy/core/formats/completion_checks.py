@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-MAX_COMPLETION_PARTS: Final = 10_000  # choices, parts of contents and calls of tools together
+MAX_COMPLETION_PARTS: Final = 10_000  # choices, content parts and tool calls together
 
 
 def is_replayable(completion: Any) -> bool:

@@ -8,8 +8,8 @@ import zstandard
 from proxy.core.errors import BadRequest, BodyTooLarge, UnsupportedEncoding
 
 ACCEPTED_ENCODINGS = "gzip, deflate, zstd"
-MAX_ENCODINGS = 2  # one upon the other
-MAX_ENCODING_NAME_LENGTH = 40  # characters of an encoding that are shown in a refusal
+MAX_ENCODINGS = 2  # applied one after another
+MAX_ENCODING_NAME_LENGTH = 40  # characters shown in an error
 MAX_GZIP_MEMBERS = 16  # of one gzip file
 # The window of zstd; RFC 8878 section 3.1.1.1.2 asks for as much.
 MAX_ZSTD_WINDOW_BYTES = 8 * 1024 * 1024

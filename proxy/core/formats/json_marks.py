@@ -7,7 +7,7 @@ import numpy as np
 # numpy, block by block, releases the GIL, needs little memory whatever the text, and takes 3 to 8
 # ns a byte.
 BLOCK_BYTES = 256 * 1024
-KEY_WEIGHT = 2  # a key takes the parser, and who sorts them, at least as long as so many values
+KEY_WEIGHT = 2  # parsing and sorting a key takes at least as long as this many values
 _MARK_KINDS = np.zeros(256, np.uint8)
 _MARK_KINDS[[ord(","), ord("["), ord("{")]] = 1
 _MARK_KINDS[ord(":")] = 2

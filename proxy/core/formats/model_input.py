@@ -54,7 +54,7 @@ TEXT_PART_TYPES: Final = frozenset({"text"})
 
 
 def offers_tools(body: Mapping[str, Any]) -> bool:
-    """Return whether the model may fetch or call something; an empty list or false does not count."""
+    """Return whether the model may fetch or call something; an empty list or false is no offer."""
     return any(body.get(name) not in (None, False, [], "") for name in TOOL_OFFER_FIELDS)
 
 

@@ -9,7 +9,7 @@ from urllib.parse import quote, urlsplit
 from proxy.core.config import ProviderEndpoint
 
 MIN_KEY_PART_LENGTH: Final = 8
-MIN_KEY_LENGTH: Final = 4  # a shorter one is a word like any other, and keeps nothing secret
+MIN_KEY_LENGTH: Final = 4  # a shorter key is an ordinary word and protects nothing
 REDACTED_KEY: Final = "[redacted]"
 REDACTED_HOST: Final = "[upstream]"
 

@@ -13,7 +13,7 @@ from proxy.core.formats.provider_secrets import ProviderSecrets, get_provider_se
 
 log = logging.getLogger("tokenthrift.proxy")
 KEY_REFUSED_STATUSES: Final = (401, 403)
-MAX_ERROR_BYTES: Final = 64 * 1024  # of an error object that is passed on as it is
+MAX_ERROR_BYTES: Final = 64 * 1024  # of an error object that is passed on unchanged
 MAX_LOGGED_LENGTH: Final = 300
 
 

@@ -14,10 +14,10 @@ from proxy.core.formats.json_marks import count_marks
 from proxy.core.formats.provider_json import ParsedJson, estimate_value_count, parse_json
 
 DONE_EVENT: Final = b"data: [DONE]\n\n"
-MAX_EVENT_BYTES: Final = 1024 * 1024  # larger ones are passed on in pieces, unread
-MAX_EVENT_VALUES: Final = 50_000  # of JSON in one event; with more of them it is passed on unread
+MAX_EVENT_BYTES: Final = 1024 * 1024  # larger ones are passed on in pieces, unparsed
+MAX_EVENT_VALUES: Final = 50_000  # JSON values in an event; one with more is passed on unparsed
 MAX_BATCH_LINES: Final = 1000  # decoded at a time
-EVENT_WORK_BYTES: Final = 64  # bytes that decoding an event takes the time of, beside its own
+EVENT_WORK_BYTES: Final = 64  # decoding an event costs this many bytes of work besides its own
 # Limits of the fields of a stored completion, besides choices and usage, that are repeated in every
 # chunk; longer ones are sent once.
 MAX_HEAD_BYTES: Final = 4096
@@ -67,7 +67,7 @@ class SseDecoder:
     """
 
     def __init__(self) -> None:
-        self._line_pieces: list[bytes] = []  # pieces of a line whose end has not come
+        self._line_pieces: list[bytes] = []  # pieces of an unfinished line
         self._line_bytes = 0
         # Lines of an event that is not complete, line ends included.
         self._event_lines: list[bytes] = []
@@ -76,7 +76,7 @@ class SseDecoder:
         self._event_name = ""
         self._has_begun = False
         self._after_cr = False
-        self._is_skipping = False  # within a line that is passed on unread
+        self._is_skipping = False  # within a line that is passed on unparsed
         self._events: list[SseEvent] = []
 
     def feed(self, data: bytes) -> list[SseEvent]:

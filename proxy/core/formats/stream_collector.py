@@ -9,7 +9,7 @@ from proxy.core.formats.provider_json import estimate_value_count
 from proxy.core.formats.sse import SseEvent
 
 MAX_COLLECTED_BYTES: Final = 16 * 1024 * 1024
-MAX_COLLECTED_VALUES: Final = 500_000  # beyond those that frame each chunk
+MAX_COLLECTED_VALUES: Final = 500_000  # besides those that frame each chunk
 FRAME_VALUES_PER_CHUNK: Final = 40  # of an ordinary chunk
 TEXT_FIELDS: Final = frozenset(
     {
@@ -368,9 +368,9 @@ class _PartialList:
         if self._texts_follow:
             return "a list of parts after a text"
         if self._name == "content" and isinstance(item, dict) and item.get("type") == "text":
-            return "texts in lists of parts"  # given again they would be plain texts
+            return "texts in lists of parts"  # replayed, they would be plain texts
         if self._name == "thinking_blocks" and self._items:
-            return "thinking in pieces"  # which of them is one, only their client knows
+            return "thinking in pieces"  # only their own client knows which pieces belong together
         return ""
 
     def _merge_into_last(self, item: Any) -> str | None:

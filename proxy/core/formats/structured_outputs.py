@@ -16,10 +16,10 @@ from proxy.core.formats.provider_json import is_readable
 #
 # After so many steps the rest of an answer is not checked.
 MAX_WALK_STEPS: Final = 200_000
-MAX_REFERENCE_LENGTH: Final = 1_000  # characters; a longer one asks for nothing
+MAX_REFERENCE_LENGTH: Final = 1_000  # characters; a longer one allows anything
 # Steps of checking one value against one schema, besides the lists it reads.
 _STEPS_PER_NODE: Final = 10
-MAX_SCHEMA_DEPTH: Final = 64  # of following schemas into each other
+MAX_SCHEMA_DEPTH: Final = 64  # of nested schemas and references
 _JSON_TYPES: Final[dict[str, type | tuple[type, ...]]] = {
     "object": dict,
     "array": list,
@@ -44,7 +44,7 @@ def parse_strict_json(text: Any) -> Any:
     if not is_readable(text.encode("utf-8", "surrogatepass")):
         raise NotJson("more than can be read")
     try:
-        orjson.loads(text)  # strict, and quick to refuse
+        orjson.loads(text)  # strict, and fails fast
         return json.loads(text, object_pairs_hook=_refuse_repeated_names)
     except (ValueError, RecursionError) as error:
         raise NotJson(str(error)) from error
@@ -94,7 +94,7 @@ class _SchemaWalk:
         )
 
     def _resolve_reference(self, reference: str) -> Any:
-        """Return what a reference within this schema names; None, which allows anything, if external."""
+        """Return what a reference in this schema names; None, which allows anything, for others."""
         if len(reference) > MAX_REFERENCE_LENGTH or not reference.startswith("#"):
             return None
         if reference not in self._references:
@@ -146,7 +146,7 @@ class _SchemaWalk:
             and isinstance(known, Mapping)
             and "patternProperties" not in schema
         )
-        return not closed or not self._take_steps(len(value)) or value.keys() <= known.keys()  # type: ignore[union-attr]  # closed says that it is a mapping
+        return not closed or not self._take_steps(len(value)) or value.keys() <= known.keys()  # type: ignore[union-attr]  # `closed` implies a mapping
 
     def _properties_match(
         self, value: dict[str, Any], schema: Mapping[str, Any], depth: int

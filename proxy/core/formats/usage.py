@@ -58,10 +58,10 @@ class Usage:
 # (`is_byok`) the provider behind also charges `upstream_inference_cost`), `cost.total_cost`
 # (Perplexity), `cost_in_usd_ticks`, of which 10^10 are a dollar
 # (docs.x.ai/developers/cost-tracking).
-MAX_USAGE_TOKENS: Final = 100_000_000  # ten times the longest prompt that any provider takes
-MAX_USAGE_CHOICES: Final = 1000  # of which the usage is read
+MAX_USAGE_TOKENS: Final = 100_000_000  # ten times the longest prompt that any provider accepts
+MAX_USAGE_CHOICES: Final = 1000  # whose usage is read
 MAX_SERVICE_TIER_LENGTH: Final = 40
-MAX_USAGE_NAMES: Final = 200  # in a usage; a tenth of that in what it holds
+MAX_USAGE_NAMES: Final = 200  # read of a usage; a tenth of that in nested objects
 MAX_COST_USD: Final = Decimal(100_000)
 TICKS_PER_USD: Final = Decimal(10**10)
 PROMPT_NAMES: Final = ("prompt_tokens", "input_tokens", "promptTokenCount", "inputTokens")
@@ -376,7 +376,7 @@ def _parse_charge(value: UsageReport, provider: str) -> Decimal | None:
     )
     own_key = value.get("is_byok")
     if own_key is True and behind is None:
-        return None  # what the provider behind charges is not said
+        return None  # the provider's own charge is unknown
     if behind is not None and (own_key is True or (own_key is None and behind > paid)):
         paid += behind
     return _drop_absurd_cost(paid) if paid or provider in FREE_PROVIDERS else None
@@ -388,7 +388,7 @@ def _drop_absurd_cost(dollars: Decimal) -> Decimal | None:
 
 def _parse_amount(value: Any) -> Decimal | None:
     """Parse a number of at least 0; None for anything else."""
-    if type(value) is int:  # of any length: its digits are not to be written down
+    if type(value) is int:  # of any length: converting it to text may be slow
         return Decimal(value) if 0 <= value < 10**30 else None
     if not isinstance(value, float | str) or len(str(value)) > 40:
         return None

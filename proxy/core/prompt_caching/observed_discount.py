@@ -8,10 +8,10 @@ from proxy.core.lru import LRUCache
 # calls would be overestimated, by half the input price and more where prompts begin alike. The
 # share is that of the same tenant's calls over the same route, separately for compressed prompts
 # since those begin differently, weighted by tokens with exponential decay.
-DECAY_PER_CALL: Final = 1 - 1 / 500  # how much a call counts for after the next one
+DECAY_PER_CALL: Final = 1 - 1 / 500  # the weight of a call after the next one
 MAX_TENANT_ROUTES: Final = 20_000
 
-TenantRoute = tuple[int, int, bool]  # tenant id, route id, whether the prompt was cut
+TenantRoute = tuple[int, int, bool]  # tenant id, route id, whether compressed
 
 
 class CachedShareEstimator:

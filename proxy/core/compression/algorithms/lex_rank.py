@@ -16,6 +16,7 @@ from proxy.core.compression.document import Document, DocumentTooLong
 # sumy compares all pairs of sentences in Python, 2 s for 300 of them. Its cosine is that of vectors
 # of term frequency times idf, so the matrix of cosines is a product. Its threshold, epsilon and
 # power method are used unchanged, so the ranks are the same.
+
 # The matrix is dense: 72 MB of float64 at this size, 0.5 s.
 MAX_SENTENCES = 3000
 _BLOCK_ROWS = 256
@@ -31,7 +32,7 @@ def rank(history: Document) -> list[float]:
     from sumy.summarizers.lex_rank import LexRankSummarizer
 
     matrix = build_transitions(history.terms, LexRankSummarizer.threshold)
-    if not matrix.any():  # no terms, or none that tells sentences apart: sumy divides by zero
+    if not matrix.any():  # no terms, or none that distinguishes sentences: sumy divides by zero
         return [0.0] * len(history.pieces)
     ranks: list[float] = LexRankSummarizer.power_method(matrix, LexRankSummarizer.epsilon).tolist()
     return ranks

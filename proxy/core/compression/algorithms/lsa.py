@@ -15,6 +15,7 @@ from proxy.core.text.languages import terms
 # every dimension (its REDUCTION_RATIO is 1). Then the sum is the j-th diagonal element of V S² Vᵀ =
 # AᵀA, the squared length of the j-th column of A: the same rank without the decomposition, which
 # took 5 s for 600 sentences of a long chat.
+
 # Terms x sentences of sumy's dense matrix: 96 MB of float64.
 MAX_CELLS = 12_000_000
 # sumy's `_compute_term_frequency`: maximum tf normalisation.

@@ -31,10 +31,10 @@ def question_similarity(history: Document, segments: Segments) -> Floats:
     return nearness
 
 
-# A segment's score sums up its words (BM25, to which words of similar meaning count too, and the
-# date that applies to it), those of its neighbours, because a question and its reply belong
-# together and so do the turns of a topic, and the similarity of its meaning to the question's. Of a
-# long text the best segments count most.
+# A segment scores by its words (BM25, in which words of similar meaning count too, and the date
+# that applies to it), by the words of its neighbours, because a question and its reply belong
+# together and so do the turns of a topic, and by the similarity of its meaning to the question's.
+# The best segments of a long text count most.
 
 # The query weight of a term is its cosine to a term of the question, scaled from
 # MIN_TERM_SIMILARITY..1 to 0..1, to this power.

@@ -29,7 +29,7 @@ Floats = NDArray[np.float64]
 #
 # so one step costs as many multiplications as there are words in the chat, twenty times over, and
 # no n x n matrix is formed.
-#
+
 # Entries of the largest array of a step, 8 bytes each. A chat of 250,000 tokens has 300,000.
 MAX_ENTRIES = 4_000_000
 # Relative error of a weight allowed to the factors. Ranks differ by the same relative amount:
