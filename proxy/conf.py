@@ -95,6 +95,7 @@ class Conf:
 
     @property
     def gateway_version(self) -> str:
+        """The gateway's version."""
         return str(settings.VERSION)
 
     @property

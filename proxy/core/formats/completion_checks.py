@@ -81,4 +81,5 @@ def _is_tool_call(call: Any) -> bool:
 
 
 def _is_absent_or(value: Any, *kinds: type) -> bool:
+    """Return whether the value is absent or of one of these types."""
     return value is None or isinstance(value, kinds)

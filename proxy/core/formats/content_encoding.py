@@ -56,7 +56,8 @@ def _decompress_gzip(body: bytes, limit: int) -> bytes:
 
 
 def _decompress_deflate(body: bytes, limit: int) -> bytes:
-    # zlib's format, as the name means, or the raw one, which many clients send.
+    """Decompress zlib's format, or raw deflate data."""
+    # The name means zlib's format, but many clients send raw data.
     try:
         return _inflate_zlib(body, limit, zlib.MAX_WBITS)
     except zlib.error:

@@ -22,7 +22,7 @@ class BM25Index:
     """A BM25 index of one chat's segments; `vocabulary` holds the distinct terms, ascending."""
 
     def __init__(self, terms: IntegerArray, of: IntegerArray, size: int) -> None:
-        """Index `terms`, a number per occurrence; `of` is the segment (of `size`) of each."""
+        # `terms` has a number per occurrence, `of` the segment of each.
         self.vocabulary, columns = np.unique(terms, return_inverse=True)
         self._size, self._lengths = size, np.bincount(of, minlength=size)
         pairs, self._counts = np.unique(
