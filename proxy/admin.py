@@ -1,4 +1,4 @@
-"""Django finds the gateway's admin pages by importing this module."""
+"""The gateway's admin pages, imported here so that Django registers them."""
 
 from proxy.entries.admin import EntryAdmin, EntryLookAdmin
 from proxy.feedback.admin import WrongAnswerAdmin

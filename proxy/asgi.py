@@ -1,11 +1,8 @@
-"""The async proxy view: /v1/* as a plain ASGI application,
-beside Django and without its request handling.
+"""The ASGI application for /v1/*, which bypasses Django's request handling.
 
-    POST /v1/chat/completions        the pipeline
-    GET  /v1/models[/{name}]         the routes this key may use
-    POST /v1/cache/feedback          this cached answer was wrong
-
-It owns `lifespan`, so clients open and close in the loop that uses them.
+POST /v1/chat/completions        the pipeline
+GET  /v1/models[/{name}]         the routes this key may use
+POST /v1/cache/feedback          report a cached answer as wrong
 """
 
 import re
@@ -29,7 +26,7 @@ from proxy.runtime.worker import Worker, start_worker
 
 CHAT_PATH = "/v1/chat/completions"
 FEEDBACK_PATH = "/v1/cache/feedback"
-# How paths of OpenAI's API end, the ones that we do not serve among them.
+# Endings of OpenAI API paths, including ones that are not served.
 OPENAI_PATH_ENDINGS = (
     "/completions",
     "/embeddings",
@@ -45,10 +42,7 @@ _HOST_PATTERN = re.compile(r"[A-Za-z0-9.:\[\]_-]{1,255}")
 
 
 class Gateway:
-    """The ASGI callable.
-
-    `opener` makes the tools when the server starts; tests hand in their own.
-    """
+    """The ASGI application; `opener` starts the worker, tests pass their own."""
 
     def __init__(self, opener: Callable[[], Awaitable[Worker]] = start_worker) -> None:
         self._start_worker = opener
@@ -58,7 +52,7 @@ class Gateway:
         if scope["type"] == "lifespan":
             await self._run_lifespan(receive, send)
             return
-        assert self._worker is not None, "the server must run lifespan"  # noqa: S101 -- a server without it cannot work
+        assert self._worker is not None, "the server must run lifespan"  # noqa: S101 -- required
         traffic = self._worker.in_flight
         traffic.request_count += 1
         try:
@@ -87,6 +81,7 @@ class Gateway:
             await _answer_other_path(call, tools, scope["method"], path)
 
     async def _run_lifespan(self, receive: Receive, send: Send) -> None:
+        # The worker starts and stops here, so that its clients live in the loop that uses them.
         await receive()
         try:
             self._worker = await self._start_worker()
@@ -102,13 +97,13 @@ class Gateway:
 
 
 def _parse_bearer_token(header: str) -> str | None:
-    """The token of `Authorization: Bearer <token>` (RFC 6750); the scheme in any case."""
+    """Return the token of `Authorization: Bearer <token>` (RFC 6750); the scheme in any case."""
     scheme, _, token = header.partition(" ")
     return token.strip() if scheme.lower() == "bearer" else None
 
 
 async def _answer_other_path(call: Call, tools: Toolbox, method: str, path: str) -> None:
-    """Everything under /v1 that is no chat request: the models, feedback, and clear refusals."""
+    """Answer everything under /v1 except chat requests: models, feedback and errors."""
     try:
         if path not in (CHAT_PATH, MODELS_PATH, FEEDBACK_PATH) and not path.startswith(
             f"{MODELS_PATH}/"
@@ -143,9 +138,9 @@ async def _answer_other_path(call: Call, tools: Toolbox, method: str, path: str)
 
 
 def is_misplaced_path(path: str) -> bool:
-    """Whether an OpenAI client with another base URL than ours asks for this path,
-    which is not below /v1: without /v1, with a slash too many, as on Azure
-    (/openai/deployments/...), Gemini (/v1beta/openai) or Ollama."""
+    """Return whether an OpenAI client with a wrong base URL requested this path."""
+    # Without /v1, with an extra slash, or as on Azure (/openai/deployments/...), Gemini
+    # (/v1beta/openai) or Ollama.
     ends = "/" + "/".join(part for part in path.split("/") if part)
     return ends.endswith(OPENAI_PATH_ENDINGS) and not ends.startswith(
         ("/admin/", "/token-saving/", "/dashboard/", "/static/")
@@ -153,7 +148,7 @@ def is_misplaced_path(path: str) -> bool:
 
 
 def describe_base_url(client: Client) -> str:
-    """What an SDK's base URL must be to reach us, as far as the request tells."""
+    """Return the base URL an SDK needs to reach the gateway, as far as the request shows it."""
     host = client.get_header(b"host") if isinstance(client, AsgiClient) else ""
     scheme = client.scheme if isinstance(client, AsgiClient) else "http"
     return (

@@ -1,5 +1,4 @@
-"""The client's end of one ASGI request (asgi.readthedocs.io, HTTP &
-WebSocket message format 2.5)."""
+"""The client side of one ASGI request (asgi.readthedocs.io, HTTP message format 2.5)."""
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
@@ -30,13 +29,15 @@ class AsgiClient:
         self._state: MutableMapping[str, Any] = scope.get("state", {})
 
     def get_header(self, name: bytes) -> str:
-        """A request header as text, empty when absent."""
+        """Return a request header as text, "" if absent."""
         return self.headers.get(name, b"").decode("latin-1")
 
     async def read_body(self, limit: int) -> bytes:
-        """The request body, counted as it arrives, so that nothing beyond `limit` bytes is ever
-        held, and unpacked where it is packed. Raises TooLarge, EncodingUnknown, BadRequest,
-        ClientGone, or BodyTimeout when the server says that it took too long."""
+        """Read and decompress the request body, never holding more than `limit` bytes.
+
+        Raises BodyTooLarge, UnsupportedEncoding, BadRequest, ClientDisconnected, or BodyTimeout
+        when the server reports that it took too long.
+        """
         announced = self.get_header(b"content-length")
         if announced.isdigit() and int(announced) > limit:
             raise BodyTooLarge(f"The body is {announced} bytes; at most {limit} are accepted.")
@@ -67,8 +68,7 @@ class AsgiClient:
             pass
 
     async def start_response(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
-        # What was not read cannot be skipped at a cost that an attacker does not set: end the
-        # connection instead.
+        # Skipping an unread body would let an attacker set the cost: close the connection instead.
         extra = (
             [NOSNIFF_HEADER, (b"connection", b"close")]
             if self._has_unread_body

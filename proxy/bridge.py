@@ -1,5 +1,4 @@
-"""From Django's threads to the tools of the request path,
-which belong to the loop of this process."""
+"""Run work of Django's threads in the event loop of the request path."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -12,7 +11,7 @@ T = TypeVar("T")
 
 
 class GatewayNotRunning(Exception):
-    """The request path does not run in this process, so neither do its tools."""
+    """The request path, with its tools, does not run in this process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +29,15 @@ _state = _State()
 
 
 def attach_bridge(bridge: LoopBridge | None) -> None:
-    """Called once by whoever starts the request path in this process, and at its end with None."""
+    """Set the bridge when the request path starts in this process; None when it stops."""
     _state.bridge = bridge
 
 
 def run_in_loop(work: Callable[[Toolbox], Coroutine[Any, Any, T]], *, seconds: float) -> T:
-    """The result of `work`, run in the loop.
+    """Run `work` in the loop and return its result.
 
-    Waits, so not for the loop's own thread. Raises Elsewhere, TimeoutError after `seconds`, and
-    what `work` raises.
+    Blocks, so not for the loop's own thread. Raises GatewayNotRunning, TimeoutError after
+    `seconds`, and what `work` raises.
     """
     if _state.bridge is None:
         raise GatewayNotRunning

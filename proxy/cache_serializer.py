@@ -1,5 +1,4 @@
-"""The envelope as a django-redis serializer, so that the admin and the hot path read
-and write the same cache entries."""
+"""A django-redis serializer for envelopes, so that the admin shares the exact cache's entries."""
 
 from typing import Any
 
@@ -10,17 +9,16 @@ from proxy.sealer import get_sealer
 
 
 class EnvelopeSerializer(BaseSerializer):  # type: ignore[misc]  # django-redis ships no types
-    """Use as `OPTIONS["SERIALIZER"]` of the alias `exact`. Values are
-    `proxy.core.caching.envelope.Envelope`, sealed. The hot path serves one only under a key that
-    the envelope itself names."""
+    """For `OPTIONS["SERIALIZER"]` of the alias `exact`; values are sealed Envelopes."""
 
+    # The hot path serves one only under a key that the envelope itself names.
     def dumps(self, value: Any) -> bytes:
         if not isinstance(value, envelope.Envelope):
             raise TypeError(f"the exact cache keeps envelopes, not {type(value).__name__}")
         return envelope.encode_envelope(value, get_sealer())
 
     def loads(self, value: bytes) -> envelope.Envelope | None:
-        """None, as for a key that is not there, for what we did not seal."""
+        """Decode an envelope; None, as for a miss, if the gateway did not seal it."""
         try:
             return envelope.decode_envelope(value, get_sealer())
         except envelope.BadEnvelope:

@@ -1,4 +1,4 @@
-"""Deployment settings of the gateway, read from Django's settings at the moment of use."""
+"""Deployment settings of the gateway, read from Django's settings when used."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from proxy.pipeline.toolbox import Limits
 
 
 class Conf:
-    """One attribute a setting. Times in seconds."""
+    """One property per setting; times in seconds."""
 
     @property
     def limits(self) -> Limits:
@@ -32,7 +32,7 @@ class Conf:
 
     @property
     def exact_redis_url(self) -> str:
-        """Redis and the database in it that holds the exact tier."""
+        """URL of the Redis database of the exact tier."""
         return str(settings.REDIS_URL)
 
     @property
@@ -42,7 +42,7 @@ class Conf:
 
     @property
     def exact_memory_bytes(self) -> int:
-        """Bytes of exact entries that each worker keeps in memory; 0 for none."""
+        """Bytes of exact entries that each worker holds in memory; 0 for none."""
         return int(settings.EXACT_MEMORY)
 
     @property
@@ -51,12 +51,12 @@ class Conf:
 
     @property
     def qdrant_access(self) -> tuple[str, str]:
-        """Address and API key of the Qdrant server; empty where there is none."""
+        """URL and API key of the Qdrant server; empty if there is none."""
         return str(settings.QDRANT_URL), str(settings.QDRANT_API_KEY)
 
     @property
     def instance_name(self) -> str:
-        """What sets this installation's keys apart on a shared Redis or Qdrant."""
+        """Prefix that separates this installation's keys on a shared Redis or Qdrant."""
         return str(settings.INSTANCE)
 
     @property
@@ -65,12 +65,12 @@ class Conf:
 
     @property
     def max_spool_bytes(self) -> int:
-        """What the spool of each worker may take of the disk; 0 for as much as there is."""
+        """Most bytes of disk for each worker's spool; 0 for no limit."""
         return int(settings.SPOOL_BYTES)
 
     @property
     def spool_memory_bytes(self) -> int:
-        """Bytes of lines that each worker keeps in memory while the disk does not take them."""
+        """Bytes of lines that each worker holds in memory while the disk does not take them."""
         return int(settings.SPOOL_MEMORY_BYTES)
 
     @property
@@ -80,22 +80,22 @@ class Conf:
 
     @property
     def compressor_processes(self) -> int:
-        """Compression processes beside each worker."""
+        """Compression processes per worker."""
         return int(settings.COMPRESSORS)
 
     @property
     def compression_timeout_seconds(self) -> float:
-        """Seconds for one compression; then `trim` runs instead."""
+        """Timeout of one compression; then `trim` runs instead."""
         return float(settings.COMPRESSION_DEADLINE)
 
     @property
     def max_feedback_per_minute(self) -> int:
-        """Calls of /v1/cache/feedback for each tenant."""
+        """Calls of /v1/cache/feedback allowed to each tenant."""
         return int(settings.FEEDBACK_PER_MINUTE)
 
     @property
     def gateway_version(self) -> str:
-        """Of the gateway."""
+        """The gateway's version."""
         return str(settings.VERSION)
 
     @property
@@ -105,17 +105,17 @@ class Conf:
 
     @property
     def is_request_log_enabled(self) -> bool:
-        """Whether each finished request is a line in the log."""
+        """Whether each finished request is logged."""
         return bool(settings.LOG_REQUESTS)
 
     @property
     def otlp_endpoint(self) -> str:
-        """The collector's address; "" where the OTEL_* variables give it."""
+        """The collector's URL; "" if the OTEL_* variables set it."""
         return str(settings.OTLP_ENDPOINT)
 
     @property
     def models_folder(self) -> Path:
-        """Where exported models lie."""
+        """Folder of exported models."""
         return Path(settings.VAR_DIR) / "models"
 
 

@@ -1,4 +1,4 @@
-"""Where requests go (upstreams, routes), the table behind the pgvector backend, wrong answers."""
+"""Upstreams, routes, the pgvector backend's table, and reports of wrong answers."""
 
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
@@ -10,8 +10,6 @@ from stats.models.cache_entries import CacheEntry
 
 __all__ = ["EvictedAnswer", "Route", "SemanticEntry", "Upstream", "WrongAnswer"]
 
-
-# Where requests go (upstreams, routes) and the table behind the pgvector backend.
 
 ROUTE_NAME = RegexValidator(
     r"\A[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}\Z",
@@ -68,7 +66,7 @@ class Upstream(models.Model):
 
 
 class Route(models.Model):
-    """The model name that clients use, and the upstream model behind it."""
+    """A model name for clients, and the upstream model behind it."""
 
     name = models.CharField(
         max_length=128,
@@ -96,11 +94,9 @@ class Route(models.Model):
 
 
 class SemanticEntry(models.Model):
-    """One answer kept by the pgvector backend.
+    """An entry of the pgvector backend."""
 
-    Rows of another embedder or bucket are invisible to a look-up.
-    """
-
+    # Rows of another embedder or bucket are never found by a lookup.
     entry_id = models.CharField(max_length=64, primary_key=True)
     bucket = models.CharField(max_length=64)
     scope = models.CharField(max_length=64)
@@ -124,7 +120,7 @@ class SemanticEntry(models.Model):
 
 
 class Entry(CacheEntry):
-    """A cached answer as staff see it. Its text is one permission more."""
+    """A cached answer as staff see it; reading its text needs another permission."""
 
     class Meta:
         proxy = True
@@ -136,12 +132,12 @@ class Entry(CacheEntry):
 
     @property
     def short(self) -> str:
-        """Enough of the id to know it by."""
+        """The beginning of the id."""
         return self.entry_id[:12]
 
 
 class EntryLook(models.Model):
-    """Somebody read the text of a cached answer."""
+    """A record that somebody read the text of a cached answer."""
 
     at = models.DateTimeField(auto_now_add=True, db_index=True)
     user_id = models.BigIntegerField()
@@ -158,14 +154,8 @@ class EntryLook(models.Model):
         return f"{self.at:%Y-%m-%d %H:%M:%S} {self.user}"
 
 
-# Cached answers that somebody said were wrong, and what was taken out of the caches for it.
-
-
 class WrongAnswer(models.Model):
-    """Said of one request.
-
-    Around the question that was answered hits take `threshold` until then, unless it is undone.
-    """
+    """A report that one request's cached answer was wrong."""
 
     event_id = models.UUIDField(unique=True)
     at = models.DateTimeField(auto_now_add=True, db_index=True)
@@ -180,6 +170,8 @@ class WrongAnswer(models.Model):
     bucket = models.CharField(max_length=64, blank=True)
     embedder = models.CharField(max_length=100, blank=True)
     embedding = models.BinaryField(default=b"")
+    # Around the answered question hits need `threshold` until `until`, unless the report is
+    # withdrawn.
     radius = models.FloatField(null=True)
     threshold = models.FloatField(null=True)
     answered_at = models.DateTimeField(null=True, help_text="When the answer was made.")
@@ -196,20 +188,17 @@ class WrongAnswer(models.Model):
 
 
 class EvictedAnswer(models.Model):
-    """An answer as one tier had it: it goes back when the word is taken back,
-    and until then it is served to nobody.
-
-    `tier`: `exact`, or the backend that had it as an entry of that bucket and question;
-    `created_at` and `expires_at` in epoch seconds, to the last digit, as the answer says them.
-    """
+    """A copy of an evicted answer, restored if the report is withdrawn; not served until then."""
 
     said = models.ForeignKey(WrongAnswer, on_delete=models.CASCADE, related_name="evicted")
     entry_id = models.CharField(max_length=64)
+    # `exact`, or the backend that had it under that bucket and question.
     tier = models.CharField(max_length=64)
     similarity = models.FloatField()
     scope = models.CharField(max_length=64)
     plan_id = models.BigIntegerField()
     value = models.BinaryField()
+    # Epoch seconds, exactly as in the answer.
     created_at = models.FloatField()
     expires_at = models.FloatField(db_index=True)
     bucket = models.CharField(max_length=64, blank=True)

@@ -1,5 +1,4 @@
-"""The sealer of the settings: under which pepper stored values are sealed,
-and whether they are encrypted."""
+"""The sealer built from the settings."""
 
 import base64
 import binascii
@@ -12,9 +11,9 @@ from proxy.core.sealing import Sealer
 
 
 def get_sealer() -> Sealer:
-    """One for a process and its settings.
+    """Return the process's sealer for the current settings.
 
-    Raises ImproperlyConfigured where values are to be encrypted and there is no usable key.
+    Raises ImproperlyConfigured if values are to be encrypted and there is no usable key.
     """
     return _build_sealer(
         settings.KEY_PEPPER,
@@ -34,7 +33,7 @@ def _build_sealer(pepper: str, instance: str, keys: tuple[str, ...], encrypts: b
             encrypts=encrypts,
         )
     except (binascii.Error, ValueError):
-        if not encrypts:  # `manage.py check` says so
+        if not encrypts:  # `manage.py check` reports it
             return Sealer(pepper, instance)
         raise ImproperlyConfigured(
             "TOKENTHRIFT_ENCRYPT_CACHE is on: TOKENTHRIFT_ENCRYPTION_KEYS must hold Fernet "

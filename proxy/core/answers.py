@@ -1,4 +1,4 @@
-"""What a client gets: a stored answer, a whole one from the provider, or an error."""
+"""Answers to a client: a cached one, a complete one of the provider, or an error."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,41 +10,38 @@ from proxy.core.errors import GatewayError
 
 @dataclass(frozen=True, slots=True)
 class CachedAnswer:
-    """A hit.
-
-    `prompt_tokens` counts this request's prompt, which under the semantic tier differs from the
-    stored one's. `similarity`: the cosine, `score`: the verifier's; `entry_id`: under which the
-    answer is stored. `stale`: why an expired answer is served, "" for a fresh one.
-    """
+    """A cache hit."""
 
     envelope: Envelope
     tier: Literal["exact", "semantic"]
+    # Of this request; a semantic hit's stored prompt differs.
     prompt_tokens: int
+    # The cosine.
     similarity: float | None = None
+    # The verifier's.
     score: float | None = None
     entry_id: str = ""
+    # Why an expired answer is served.
     stale: Literal["", "revalidating", "error", "only-if-cached"] = ""
 
 
 @dataclass(frozen=True, slots=True)
 class CompleteAnswer:
-    """The provider's answer, read to its end.
-
-    `completion` None: not a completion (an error, or not JSON). `is_sound`: it can be kept, shared
-    and given again; else it is passed on as it came, once. `error_code`: of the provider's error,
-    "" where it has none.
-    """
+    """The provider's answer, read to its end."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    # None: an error, or not JSON.
     completion: dict[str, Any] | None
+    # Can be stored, shared and replayed; otherwise it is passed through once, unchanged.
     is_sound: bool = True
+    # The provider's, if it sent an error.
     error_code: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorAnswer:
-    """We answer with an error object."""
+    """An error object of the gateway."""
 
     error: GatewayError

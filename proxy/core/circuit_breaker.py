@@ -1,9 +1,4 @@
-"""Circuit breakers (Nygard, Release It!): a tool that fails twice in a row is left alone
-for a second, then tried by one request.
-
-So a dead cache costs two requests their budget and the others nothing, and a tool that is back is
-found within a second.
-"""
+"""Circuit breakers (Nygard, Release It!): stop calling a failing tool, and probe it each second."""
 
 import asyncio
 import time
@@ -13,17 +8,19 @@ from typing import Any, TypeVar
 from proxy.core.errors import ToolUnavailable
 
 Result = TypeVar("Result")
+# Two failures in a row open the breaker for a second; then one request probes. So a dead cache
+# costs two requests their cache budget and the others nothing, and a recovered tool is found within
+# a second.
 FAILURES_TO_OPEN = 2
 RETRY_DELAY_SECONDS = 1.0
-# A call cut short because others had used the budget says nothing about the tool.
+# A call with less time than this says nothing about the tool: other work had used the budget.
 MIN_FAIR_TIMEOUT_SECONDS = 0.03
 
 
 class CircuitBreaker:
-    """The state of one tool.
+    """The breaker of one tool.
 
-    Closed: calls pass. Open: calls fail at once. After `RETRY_DELAY_SECONDS` seconds one call
-    probes.
+    Closed: calls pass. Open: calls fail at once. After `RETRY_DELAY_SECONDS` one call probes.
     """
 
     def __init__(self, name: str, clock: Callable[[], float] = time.monotonic) -> None:
@@ -33,16 +30,16 @@ class CircuitBreaker:
         self.retry_at = 0.0
         self.answered_at = float("-inf")
         self.reason = ""
-        self.late_calls = 0  # calls that had no time left, or had no answer in it
+        self.late_calls = 0  # calls without time left, or without an answer in time
 
     @property
     def is_tripped(self) -> bool:
-        """Whether the tool failed until it was left alone, and has not answered since."""
+        """Whether the tool failed often enough to open the breaker, and has not answered since."""
         return self.failures >= FAILURES_TO_OPEN
 
     @property
     def is_open(self) -> bool:
-        """Whether calls are refused just now."""
+        """Whether calls fail at once now."""
         return self.failures >= FAILURES_TO_OPEN and self.clock() < self.retry_at
 
     def record_success(self) -> None:
@@ -75,7 +72,7 @@ class CircuitBreaker:
             async with asyncio.timeout(seconds):
                 result = await call
         except ToolUnavailable as error:
-            if not error.skipped:  # a tool too busy to take the call is well
+            if not error.skipped:  # a tool too busy to take the call is healthy
                 self.record_failure(error.reason)
             self.late_calls += error.skipped
             raise
@@ -83,7 +80,7 @@ class CircuitBreaker:
             self.late_calls += 1
             if (
                 seconds >= MIN_FAIR_TIMEOUT_SECONDS and self.answered_at < asked_at
-            ):  # a tool that answers others meanwhile is busy, not gone
+            ):  # a tool that meanwhile answers others is only busy
                 self.record_failure("no answer in time")
             raise ToolUnavailable(self.name, f"no answer within {seconds * 1000:.0f} ms") from None
         self.record_success()

@@ -1,4 +1,4 @@
-"""Background tasks, clients that leave, and how many requests of a key are in flight."""
+"""Background tasks, client disconnects, and limits of requests in flight per key."""
 
 import asyncio
 import logging
@@ -9,13 +9,11 @@ from typing import Any
 from proxy.core.errors import ClientDisconnected, TooManyRequests
 from proxy.core.ports import Client
 
-# Work that no reply waits for: a few tasks at a time, and none that outlives the server.
-
 log = logging.getLogger("tokenthrift.proxy")
 
 
 class BackgroundTasks:
-    """At most `limit` tasks at once; what comes beyond that is not done at all."""
+    """Runs at most `limit` tasks at once; further ones are dropped."""
 
     def __init__(self, limit: int = 4) -> None:
         self._limit = limit
@@ -23,7 +21,7 @@ class BackgroundTasks:
         self._is_closed = False
 
     def start_task(self, work: Coroutine[Any, Any, None]) -> bool:
-        """Run it, unless there is no room or the server stops; whether it runs."""
+        """Start a task unless the limit is reached or the server stops; return whether it runs."""
         if self._is_closed or len(self._tasks) >= self._limit:
             work.close()
             return False
@@ -33,11 +31,11 @@ class BackgroundTasks:
         return True
 
     async def drain(self) -> None:
-        """Return once everything that runs now has ended."""
+        """Wait until all running tasks have ended."""
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def close(self) -> None:
-        """Cancel what runs, and wait until it has ended."""
+        """Cancel all tasks and wait until they have ended."""
         self._is_closed = True
         for task in self._tasks:
             task.cancel()
@@ -49,22 +47,20 @@ class BackgroundTasks:
             log.error("background work failed", exc_info=error)
 
 
-# How many requests of one key are being answered: none of them may take all that a worker has.
-
 RETRY_AFTER_SECONDS = 1
 
 
 class ConcurrencyLimiter:
-    """The requests of one worker, by key."""
+    """The requests in flight of one worker, by key: no key may take all of its capacity."""
 
     def __init__(self) -> None:
         self._key_by_request: dict[str, int] = {}
         self._count_by_key: dict[int, int] = {}
 
     def acquire_slot(self, request_id: str, key_id: int, *, most: int) -> None:
-        """Count the request, until `release_slot`.
+        """Count the request until `release_slot`.
 
-        Raises TooManyRequests where the key has `most` already; 0 is no limit.
+        Raises TooManyRequests if the key has `most` already; 0 is no limit.
         """
         count = self._count_by_key.get(key_id, 0)
         if most and count >= most:
@@ -76,7 +72,7 @@ class ConcurrencyLimiter:
         self._count_by_key[key_id] = count + 1
 
     def release_slot(self, request_id: str) -> None:
-        """The request is answered, or was never counted."""
+        """Release the request's slot, if it has one."""
         key_id = self._key_by_request.pop(request_id, None)
         if key_id is None:
             return
@@ -86,16 +82,13 @@ class ConcurrencyLimiter:
             del self._count_by_key[key_id]
 
 
-# Stop waiting for a provider when the client has left: nobody would read the answer, and it would
-# still be billed.
-
-
 @asynccontextmanager
 async def cancel_on_disconnect(client: Client) -> AsyncIterator[None]:
-    """Run the body; when the client leaves meanwhile, cancel it and raise ClientGone.
+    """Cancel the body and raise ClientDisconnected if the client disconnects meanwhile.
 
-    A cancellation from elsewhere passes through.
+    A cancellation from elsewhere is passed on.
     """
+    # Without its client nobody would read the provider's answer, and it would still be billed.
     waiting = asyncio.current_task()
     left = False
 

@@ -1,36 +1,6 @@
-"""Everything a request can be refused with, and the one way a tool says it cannot help.
+"""Everything a request can be refused with, and the error of an unavailable tool.
 
-GatewayError                      the client gets OpenAI's error object
-                                  (platform.openai.com/docs/guides/error-codes)
-+- BadRequest            400      a field is wrong: `param` names it
-+- TooDeep / TooLarge    400/413
-+- TooMany               413      messages, parts or JSON values
-+- EncodingUnknown       415      a body packed in a way that is not read
-+- BodyTimeout           408      the body did not come in time
-+- HeadTooLarge          431      too long an address or headers, or too many of them
-+- BadKey                401      no, wrong, revoked or expired key
-+- ModelForbidden        403      the key may not use this route
-+- ModelUnknown          404
-+- RequestUnknown        404      no such request, or another tenant's: the two look the same
-+- PathUnknown           404      a path under /v1 that this gateway does not serve
-+- MethodNotAllowed      405
-+- NothingCached         409      feedback on an answer that came from the provider
-+- RateLimited           429      too much feedback: `retry_after` in seconds
-|  +- TooManyRequests    429      of this key, at a time
-|  +- TooManyConnections 429      from this address
-+- NotCached             504      only-if-cached and a miss (RFC 9111 section 5.2.1.7)
-+- UpstreamUnreachable   502
-+- UpstreamInvalid       502      a 200 that is no completion
-+- UpstreamAuthFailed    502      the provider does not accept the key that we sent it; ours to
-|                                 mend, so no client should try again
-+- UpstreamTimeout       504      the provider had the request, and may bill it
-+- FeedbackUnavailable   503      the ledger or the caches cannot be reached
-+- NotReady              503      the worker has not read its configuration yet
-+- InternalFault         500      a bug of ours; never the client's fault
-
-ClientGone                        the client left: nobody to answer, but something to record
-ToolUnavailable                   a cache, vector store, embedder or compressor could not answer:
-                                  the request goes on without it
+Clients get OpenAI's error object (platform.openai.com/docs/guides/error-codes).
 """
 
 import logging
@@ -38,26 +8,25 @@ from typing import Any, ClassVar
 
 
 class GatewayError(Exception):
-    """A refusal that knows its own answer.
-
-    `param` names the field at fault where there is one. `had_request`: the provider had been sent
-    the request before, so that it may bill it. `retryable` False: what was paid for would be paid
-    for again, or nothing would change, so SDKs are told not to try by themselves.
-    """
+    """An error that is answered with OpenAI's error object."""
 
     status: ClassVar[int] = 500
     type: ClassVar[str] = "server_error"
     code: ClassVar[str | None] = None
+    # The provider may bill the request, because it was sent it.
     had_request: bool = False
+    # False tells SDKs not to retry: what was paid for would be paid for again, or nothing would
+    # change.
     retryable: ClassVar[bool] = True
 
+    # `param` names the field at fault, if there is one.
     def __init__(self, message: str, *, param: str | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.param = param
 
     def error_object(self) -> dict[str, Any]:
-        """OpenAI's error object."""
+        """Return OpenAI's error object."""
         return {
             "error": {
                 "message": self.message,
@@ -87,6 +56,7 @@ class TooManyParts(BodyTooLarge):
 
 
 class UnsupportedEncoding(BadRequest):
+    # An unknown Content-Encoding.
     status = 415
     code = "unsupported_content_encoding"
 
@@ -97,6 +67,7 @@ class BodyTimeout(BadRequest):
 
 
 class HeadTooLarge(BadRequest):
+    # The URL or the headers are too long, or there are too many headers.
     status = 431
     code = "head_too_large"
 
@@ -107,6 +78,7 @@ class InvalidApiKey(BadRequest):
 
 
 class ModelForbidden(BadRequest):
+    # The key may not use this route.
     status = 403
     code = "model_not_found"
 
@@ -117,16 +89,19 @@ class ModelNotFound(BadRequest):
 
 
 class RequestNotFound(BadRequest):
+    # No such request, or another tenant's: the two look the same.
     status = 404
     code = "request_not_found"
 
 
 class AnswerNotCached(BadRequest):
+    # Feedback on an answer that came from the provider.
     status = 409
     code = "not_a_cached_answer"
 
 
 class RateLimited(GatewayError):
+    # Such as too much feedback; `retry_after` is in seconds.
     status = 429
     type = "rate_limit_error"
     code = "rate_limited"
@@ -137,14 +112,17 @@ class RateLimited(GatewayError):
 
 
 class TooManyRequests(RateLimited):
+    # In flight for this key.
     code = "too_many_requests_in_flight"
 
 
 class TooManyConnections(RateLimited):
+    # From this address.
     code = "too_many_connections"
 
 
 class PathNotFound(BadRequest):
+    # A path under /v1 that is not served.
     status = 404
     code = "unknown_url"
 
@@ -155,6 +133,7 @@ class MethodNotAllowed(BadRequest):
 
 
 class OnlyIfCachedMiss(GatewayError):
+    # RFC 9111 section 5.2.1.7.
     status = 504
     code = "not_cached"
 
@@ -169,18 +148,21 @@ class UpstreamUnreachable(GatewayError):
 
 
 class UpstreamInvalid(GatewayError):
+    # A 200 that is not a completion.
     status = 502
     code = "upstream_invalid_response"
     had_request = True
 
 
 class UpstreamAuthFailed(GatewayError):
+    # The provider rejected the gateway's API key, so no client should retry.
     status = 502
     code = "upstream_auth_failed"
     retryable = False
 
 
 class UpstreamTimeout(GatewayError):
+    # The provider had the request, and may bill it.
     status = 504
     code = "upstream_timeout"
     had_request = True
@@ -188,16 +170,19 @@ class UpstreamTimeout(GatewayError):
 
 
 class FeedbackUnavailable(GatewayError):
+    # The ledger or the caches cannot be reached.
     status = 503
     code = "feedback_unavailable"
 
 
 class NotReady(GatewayError):
+    # The worker has not read its configuration yet.
     status = 503
     code = "not_ready"
 
 
 class InternalFault(GatewayError):
+    # A bug in the gateway.
     code = "internal_error"
 
 
@@ -206,9 +191,9 @@ class ClientDisconnected(Exception):
 
 
 class ToolUnavailable(Exception):
-    """A tool could not answer in time or at all.
+    """A cache, model or other tool did not answer; the request goes on without it.
 
-    The caller goes on without it. `skipped`: it was not even asked.
+    `skipped`: it was not even asked.
     """
 
     def __init__(self, tool: str, reason: str, *, skipped: bool = False) -> None:

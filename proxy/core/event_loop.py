@@ -1,4 +1,4 @@
-"""Work beside the event loop and on it in bounded turns, so that others are served meanwhile."""
+"""Run work beside the event loop, or on it in bounded turns, so that others are served."""
 
 import asyncio
 import contextvars
@@ -8,23 +8,22 @@ from typing import Any, Final, ParamSpec, TypeVar
 
 from proxy.core.errors import ToolUnavailable
 
-# Work on large values beside the event loop, in two threads of its own: what waits holds up no name
-# look-up and no other tool.
+# Large values are processed in two threads of their own, which block no name look-up and no other
+# tool.
 #
-# Python code in the thread gives way to the loop every few milliseconds. What the C libraries do at
-# one go does not, so that is bounded by the limits on bodies; beside the loop it is at least a turn
-# of its own.
+# Python code in the thread yields to the loop every few milliseconds. Calls into C libraries do
+# not, so they are bounded by the limits on bodies.
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
-MAX_INLINE_BYTES = 128 * 1024  # bytes of JSON; below, the hop to a thread is not worth it
+MAX_INLINE_BYTES = 128 * 1024  # of JSON; for less a thread costs more than it saves
 THREAD_POOL = ThreadPoolExecutor(2, thread_name_prefix="large-bodies")
 
 
 async def run_off_loop(
     size: int, work: Callable[Arguments, Result], *args: Arguments.args, **named: Arguments.kwargs
 ) -> Result:
-    """The result of the work, done here and now where `size` bytes are little."""
+    """Run the work, in this thread if it handles few bytes (`size`), and return its result."""
     if size <= MAX_INLINE_BYTES:
         return work(*args, **named)
     return await run_in_thread(work, *args, **named)
@@ -33,50 +32,46 @@ async def run_off_loop(
 async def run_in_thread(
     work: Callable[Arguments, Result], *args: Arguments.args, **named: Arguments.kwargs
 ) -> Result:
-    """The result of the work, whatever its size. It sees the caller's context variables."""
+    """Run the work in a thread, with the caller's context variables, and return its result."""
     context = contextvars.copy_context()
     return await asyncio.get_running_loop().run_in_executor(
         THREAD_POOL, lambda: context.run(work, *args, **named)
     )
 
 
-# Work on the event loop in bounded turns: a reader whose bytes are all here already never waits,
-# and nobody else would be served.
+# A reader whose bytes have all arrived never waits, so nobody else would be served.
 
 TURN_BYTES: Final = 64 * 1024
 
 
 class LoopYielder:
-    """Counts the work of one task and lets others have their turn whenever it was as much
-    as `limit` bytes take."""
+    """Yields to the event loop each time the work of a task reaches `limit` bytes."""
 
     def __init__(self, limit: int = TURN_BYTES) -> None:
         self._limit_bytes = limit
         self._bytes_since_yield = 0
 
     async def count_work(self, size: int) -> None:
-        """Note that work of this size was done. What is small costs no turn of its own."""
+        """Count work of this size; yield once the limit is reached."""
         self._bytes_since_yield += size
         if self._bytes_since_yield >= self._limit_bytes:
             self._bytes_since_yield = 0
             await asyncio.sleep(0)
 
 
-# Wait for a tool by a clock that stands still while our own loop is busy with others.
-#
 # When hundreds of requests arrive at once, a reply may lie in its socket for longer than a deadline
-# before anybody looks. By the clock on the wall the tool was late; by this one it was not. On an
+# before the loop reads it. By wall-clock time the tool was late; by loop time it was not. On an
 # idle loop the two agree.
 
-MAX_STEP_SECONDS = 0.002  # seconds that one turn of the loop counts at most
+MAX_STEP_SECONDS = 0.002  # the most that one turn of the loop counts
 
 
 async def wait_loop_time(
     work: Callable[[], Coroutine[Any, Any, Result]], *, seconds: float, tool: str
 ) -> Result:
-    """The result of the work.
+    """Await the work for `seconds` of loop time, which stops while the loop is busy.
 
-    Raises ToolUnavailable when it had its time, in seconds, and is not done.
+    Raises ToolUnavailable when the time is up.
     """
     task, loop, spent = asyncio.ensure_future(work()), asyncio.get_running_loop(), 0.0
     try:

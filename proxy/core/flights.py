@@ -1,13 +1,7 @@
-"""Identical requests in flight share one call:
-the first leads, those that come before it has landed follow.
+"""Coalesce identical requests in flight into one upstream call: leader and followers.
 
-    board -> begin -> publish ... -> end -> land -> close          (whoever leads)
-    board -> heard -> the landing, or the parts as they arrive -> leave          (whoever follows)
-
-A flight belongs to all its members: a leader whose client left flies on while others wait
-(`proxy.pipeline.clients`). It ends in a landing, which is an answer for everybody, or in none: then
-the first who asks again leads anew. Errors are landings too, so a failing provider gets one call
-from a crowd and not one from each.
+join -> begin_stream -> publish_part ... -> end_stream -> complete -> close_flight   (leader)
+join -> wait -> the result, or the parts as they arrive -> remove_follower           (follower)
 """
 
 import asyncio
@@ -22,43 +16,43 @@ from proxy.core.errors import GatewayError
 if TYPE_CHECKING:
     from proxy.core.answers import CachedAnswer, CompleteAnswer, ErrorAnswer
 
-# A request that looked into the cache just before the answer was stored may board this much later,
-# and must not call again.
+# A flight belongs to all its members: a leader whose client disconnected goes on while others wait
+# (`proxy.pipeline.clients`). It ends with an answer for everybody, or with none: then the
+# first follower to ask again leads a new one. Errors are answers too, so a failing provider gets
+# one call from a crowd and not one from each.
+
 LATE_JOIN_SECONDS = 2.0
 MAX_BATCH_PARTS = 256
-MAX_BATCH_BYTES = 256 * 1024  # who joins a long flight late reads it in batches of about so much
+MAX_BATCH_BYTES = 256 * 1024  # late followers of a long stream read batches of about this size
 
 
 @dataclass(frozen=True, slots=True)
 class FlightResult:
-    """How a flight ended.
+    """How a flight ended."""
 
-    `answer` None: nobody asked to the end. `was_called`: the answer is a provider's, not one that
-    the leader found in a cache after all. `is_unshared`: the leader has an answer that is no one
-    else's, so each who waited makes its own call.
-    """
-
+    # None: the leader gave up.
     answer: "CachedAnswer | CompleteAnswer | ErrorAnswer | None" = None
+    # The answer is the provider's, not one that the leader found in a cache after all.
     was_called: bool = True
+    # The answer is the leader's only, so each follower makes its own call.
     is_unshared: bool = False
 
 
 class Flight:
-    """One call and all who wait for it.
-
-    `parts`: the stream so far, as it came; `has_stream`: a stream has begun; `removed_tokens`:
-    tokens that the leader cut from the prompt; `followers`: who follows, the leader not counted;
-    `closed_at`: who arrives later flies alone; `revision`: of the configuration that the leader
-    came under.
-    """
+    """One upstream call and all who wait for it."""
 
     def __init__(self, key: str, revision: int = 0) -> None:
         self.key = key
+        # Of the leader's configuration.
         self.revision = revision
+        # The stream so far, as it came.
         self.parts: list[bytes] = []
         self.has_stream = False
+        # Tokens that the leader's compression removed from the prompt.
         self.removed_tokens = 0
+        # Without the leader.
         self.followers = 0
+        # Requests that arrive later do not join.
         self.closed_at = math.inf
         self.result: FlightResult | None = None
         self._has_ended = False
@@ -66,7 +60,7 @@ class Flight:
         self._change_event = asyncio.Event()
 
     def begin_stream(self, *, cut: int) -> None:
-        """A stream arrives; `cut` tokens had been cut from what it answers."""
+        """Announce a stream, in answer to a prompt with `cut` tokens removed."""
         self.has_stream, self.removed_tokens = True, cut
         self._notify()
 
@@ -75,46 +69,45 @@ class Flight:
         self._notify()
 
     def end_stream(self, error: GatewayError | None = None) -> None:
-        """No more parts will come, as the error says or because the stream is over."""
+        """End the stream, with an error if it broke off."""
         if not self._has_ended:
             self._has_ended, self._error = True, error
             self._notify()
 
     def complete(self, landing: FlightResult) -> None:
-        """Everybody has an answer now; the first landing counts."""
+        """Set the result for everybody; only the first one counts."""
         if self.result is None:
             self.result = landing
             self.end_stream()
             self._notify()
 
     def abandon(self) -> None:
-        """Nobody asks the provider any more: who still waits has to ask anew.
-
-        Nothing happens to a flight that has landed.
-        """
+        """End a flight without an answer, so that followers ask again; no-op once complete."""
         if self.result is None:
             self.closed_at = -math.inf
             self.complete(FlightResult())
 
     def remove_follower(self) -> None:
-        """One follower less."""
+        """Remove one follower."""
         self.followers -= 1
         self._notify()
 
     async def wait_until_empty(self) -> None:
-        """Return when nobody follows."""
+        """Wait until there are no followers."""
         while self.followers:
             await self._change_event.wait()
 
     async def wait(self, *, live: bool) -> FlightResult | None:
-        """The landing; or None as soon as a stream begins, for who can take one."""
+        """Wait for the result; with `live`, return None as soon as a stream begins."""
         while self.result is None and not (live and self.has_stream):
             await self._change_event.wait()
         return None if live and self.has_stream else self.result
 
     async def iter_batches(self, begin: int = 0) -> AsyncIterator[list[bytes]]:
-        """The parts from number `begin` to the last, those
-        that are here already together as far as a batch goes. Raises what ended the stream."""
+        """Yield the parts from number `begin` on, in batches of what has arrived.
+
+        Raises the error that ended the stream.
+        """
         while True:
             if parts := self._next_batch(begin):
                 begin += len(parts)
@@ -135,7 +128,7 @@ class Flight:
         return parts
 
     async def iter_parts(self) -> AsyncIterator[bytes]:
-        """All of the parts as bytes."""
+        """Yield all parts as bytes."""
         async for parts in self.iter_batches():
             yield b"".join(parts)
 
@@ -145,7 +138,7 @@ class Flight:
 
 
 class FlightRegistry:
-    """The flights of one worker, by key. Times by the monotonic clock."""
+    """The flights of one worker, by key; times are monotonic."""
 
     def __init__(self) -> None:
         self._flights: dict[str, Flight] = {}
@@ -158,9 +151,11 @@ class FlightRegistry:
         return self._flights.get(key)
 
     def join(self, key: str, *, arrived: float, revision: int = 0) -> tuple[Flight, bool]:
-        """The flight for a request that arrived then, and whether it leads it;
-        `revision`: of the configuration it came under. A follower has to `remove_follower`, a
-        leader to `close_flight`."""
+        """Return the flight for a request that arrived then, and whether it leads it.
+
+        `revision`: of its configuration. A follower must `remove_follower`, a leader
+        `close_flight`.
+        """
         self._drop_expired(arrived)
         flight = self._flights.get(key)
         if flight is not None and arrived < flight.closed_at:
@@ -170,7 +165,7 @@ class FlightRegistry:
         return flight, True
 
     def close_flight(self, flight: Flight, *, now: float) -> None:
-        """The leader is done, and its answer is stored: who arrives from now on flies alone."""
+        """Close a flight whose answer is stored: requests that arrive from now on do not join."""
         flight.abandon()
         flight.closed_at = min(flight.closed_at, now)
         if flight.result is not None and flight.result.answer is not None:

@@ -1,4 +1,4 @@
-"""A dictionary that never holds more than so many bytes: what was used longest ago goes first."""
+"""A least-recently-used cache, limited by bytes."""
 
 from collections import OrderedDict
 from collections.abc import Hashable
@@ -9,18 +9,15 @@ Value = TypeVar("Value")
 
 
 class LRUCache(Generic[Key, Value]):
-    """Least recently used, by size.
-
-    `max_bytes` in bytes, as the caller reckons them; a value of more than a sixteenth of it is not
-    kept.
-    """
+    """Least recently used, by size in bytes as the caller states it."""
 
     def __init__(self, limit: int) -> None:
         self.max_bytes = limit
+        # A larger value is not stored.
         self.max_value_bytes = limit // 16
         self.size_bytes = 0
-        # In order of use. Not a plain dictionary: finding its first key takes a step for each that
-        # was dropped before it, 1 ms in the end.
+        # In order of use. Not a plain dictionary: finding its first key takes a step for each key
+        # that was dropped before it, 1 ms in the end.
         self._entries: OrderedDict[Key, tuple[Value, int]] = OrderedDict()
 
     def __len__(self) -> int:
@@ -34,7 +31,7 @@ class LRUCache(Generic[Key, Value]):
         return found[0]
 
     def store_value(self, key: Key, value: Value, size: int) -> None:
-        """Remember the value, which takes `size` bytes."""
+        """Store a value of `size` bytes."""
         self.remove(key)
         if size > self.max_value_bytes:
             return

@@ -1,15 +1,13 @@
-"""What of a message a model reads: its texts, and what pictures,
-recordings and files cost as constants.
-
-A provider bills what it passes to the model, whether OpenAI knows the field or not:
-`reasoning_content` (DeepSeek, Kimi), `reasoning` and `reasoning_details` (OpenRouter), `thinking`
-and `document` parts (Anthropic behind compatible endpoints). So every string counts but those that
-are known to reach no model.
-"""
+"""Iterate over what a model reads of a message: texts, and token constants for media."""
 
 import re
 from collections.abc import Iterator
 from typing import Any
+
+# A provider bills what it passes to the model, whether OpenAI knows the field or not:
+# `reasoning_content` (DeepSeek, Kimi), `reasoning` and `reasoning_details` (OpenRouter), `thinking`
+# and `document` parts (Anthropic behind compatible endpoints). So every string counts except those
+# known to reach no model.
 
 # platform.openai.com/docs/guides/images-vision: 85 for low detail, 85 + 4 tiles of 170 for a square
 # of 1024 pixels.
@@ -18,9 +16,9 @@ IMAGE_TOKENS = 765
 # One token per 100 ms of user audio (platform.openai.com/docs/guides/realtime-costs): half a minute
 # of it.
 AUDIO_TOKENS = 300
-# A page or two of text: what a file holds cannot be seen from its id.
+# A page or two of text: the size of a file cannot be seen from its id.
 FILE_TOKENS = 1000
-# Characters of base64 for each token of what it seals: three bytes in four characters, four bytes a
+# Characters of base64 per token of what it encodes: three bytes in four characters, four bytes a
 # token.
 SEALED_CHARACTERS_PER_TOKEN = 16 / 3
 
@@ -29,7 +27,7 @@ _MEDIA_TOKENS = {
     **dict.fromkeys(("input_audio", "audio", "audio_url"), AUDIO_TOKENS),
     **dict.fromkeys(("file", "input_file", "video", "video_url", "input_video"), FILE_TOKENS),
 }
-# Fields that say how a message is to be handled, and seals on what stands beside them.
+# Fields about handling a message, and signatures of other fields.
 _UNREAD_FIELDS = frozenset(
     {
         "type",
@@ -65,7 +63,7 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/=_-]{256,}\Z")
 
 
 def iter_other_parts(message: dict[str, Any]) -> Iterator[str | int]:
-    """Texts and constants of all fields of a message but its role, content, name and calls."""
+    """Yield the texts and constants of a message, except its role, content, name and calls."""
     said = set[str]()
     for key, value in message.items():
         if key in ("role", "content", "name", "tool_calls", "function_call") or not value:
@@ -87,7 +85,7 @@ def iter_other_parts(message: dict[str, Any]) -> Iterator[str | int]:
 
 
 def iter_content_parts(content: object) -> Iterator[str | int]:
-    """The same of the content of a message."""
+    """Yield the texts and constants of a message's content."""
     if isinstance(content, str):
         yield content
     elif isinstance(content, list | dict):
@@ -95,15 +93,15 @@ def iter_content_parts(content: object) -> Iterator[str | int]:
 
 
 def iter_call_parts(call: object) -> Iterator[str | int]:
-    """The same of a call of a tool: its id, name and arguments."""
+    """Yield the texts and constants of a tool call: its id, name and arguments."""
     if isinstance(call, dict):
         yield from (str(call["id"]),) if isinstance(call.get("id"), str) else ()
         yield from iter_inner_parts({key: value for key, value in call.items() if key != "id"})
 
 
 def iter_inner_parts(value: object) -> Iterator[str | int]:
-    """Texts and constants of whatever is inside, in order, however deep:
-    it takes steps, not calls."""
+    """Yield the texts and constants inside a value, in order, at any depth."""
+    # A loop, not recursion, so depth is no limit.
     left: list[tuple[str, Any, bool]] = [("", value, False)]
     while left:
         key, item, as_json = left.pop()
@@ -139,7 +137,7 @@ def _iter_text(text: str, key: str) -> Iterator[str | int]:
 
 
 def _count_media(part: dict[str, Any]) -> int | None:
-    """What a part costs that is no text; None for what has texts inside."""
+    """Return the tokens of a media part; None for one that has texts inside."""
     kind = part.get("type")
     if not isinstance(kind, str):
         kind = ""
@@ -163,7 +161,7 @@ def _count_media(part: dict[str, Any]) -> int | None:
 
 
 def _count_data(kind: str, length: int) -> int:
-    """What data of a media type costs, by its length in base64."""
+    """Return the tokens of data of a media type, by its length in base64."""
     if kind == "text":
         return round(length / SEALED_CHARACTERS_PER_TOKEN)
     return {"image": IMAGE_TOKENS, "audio": AUDIO_TOKENS}.get(kind, FILE_TOKENS)

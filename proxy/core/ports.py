@@ -1,6 +1,4 @@
-"""The outside world on one page: what a stage may ask for.
-
-Engines implement these; tests fill them with fakes.
+"""The protocols through which stages use the outside world; engines implement them.
 
 Every method of a cache or embedder raises `ToolUnavailable` when it cannot answer, and nothing
 else: the chain turns that into a miss.
@@ -25,15 +23,14 @@ if TYPE_CHECKING:
 
 
 class ExactCache(Protocol):
-    """Bytes by key, with a time to live in seconds."""
+    """Bytes by key, with a TTL in seconds."""
 
     async def get(self, key: str) -> bytes | None: ...
     async def set(self, key: str, value: bytes, ttl: int) -> None: ...
     async def delete(self, *keys: str) -> None: ...
 
     async def claim(self, name: str, seconds: int) -> bool:
-        """Whether nobody else, in any worker, claimed that name
-        in the last `seconds`: then it is the caller's for so long."""
+        """Claim a name for `seconds`; False if any worker has claimed it."""
         ...
 
     async def close(self) -> None: ...
@@ -41,70 +38,68 @@ class ExactCache(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SemanticEntry:
-    """What a semantic cache keeps.
-
-    `vector` is a unit vector; `bucket`, `scope`: hex digests; times in epoch seconds. `question`:
-    empty where stored texts are encrypted; the envelope has it.
-    """
+    """An entry of a semantic cache."""
 
     entry_id: str
+    # Hex digests.
     bucket: str
     scope: str
     plan_id: int
     embedder: str
+    # Empty if stored texts are encrypted; the envelope has it.
     question: str
+    # Of unit length.
     vector: Vector
     envelope: bytes
+    # Epoch seconds.
     created_at: float
     expires_at: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """A neighbour of the question asked, best first.
-
-    `similarity` is the cosine. `question`: as in the entry; `decoded_envelope`: the envelope, once
-    it was.
-    """
+    """A neighbour of the question."""
 
     entry_id: str
+    # The cosine.
     similarity: float
     scope: str
+    # As in the entry.
     question: str
     envelope: bytes
+    # Set once it was decoded.
     decoded_envelope: "Envelope | None" = None
 
 
 class SemanticCache(Protocol):
-    """Neighbours within one bucket. The bucket is a filter inside the query, never after it."""
+    """Nearest neighbours within one bucket, which is a filter inside the query, never after it."""
 
     name: str
 
     async def find_nearest(
         self, bucket: str, vector: Vector, *, floor: float, limit: int
     ) -> list[Candidate]:
-        """Up to `limit` unexpired entries of the bucket with cosine >= `floor`, nearest first."""
+        """Return at most `limit` unexpired entries with cosine >= `floor`, nearest first."""
         ...
 
     async def add(self, entry: SemanticEntry) -> None:
-        """Store one entry, visible to the next `find_nearest`. The same `entry_id` replaces."""
+        """Store an entry, visible to the next `find_nearest`; replaces one of that `entry_id`."""
         ...
 
     async def delete(self, entry_id: str) -> None:
-        """Remove the entry of that id, of this cache's embedder and of any that was used before."""
+        """Remove the entry of that id, also under former embedders."""
         ...
 
     async def get(self, entry_id: str) -> SemanticEntry | None:
-        """The entry of that id, of this cache's embedder, unless it has expired."""
+        """Return the unexpired entry of that id under this cache's embedder."""
         ...
 
     async def check_ready(self) -> None:
-        """Raise ToolUnavailable with a reason a person understands
-        when the backend cannot serve."""
+        """Raise ToolUnavailable with a readable reason when the backend cannot serve."""
         ...
 
     async def purge_expired(self) -> int:
-        """Remove expired entries; the number removed (0 where the store expires them by itself)."""
+        """Remove expired entries; return how many (0 if the store expires them itself)."""
         ...
 
     async def close(self) -> None: ...
@@ -112,11 +107,9 @@ class SemanticCache(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutdatedEntry:
-    """An entry whose vector is another embedder's.
+    """An entry under another embedder."""
 
-    `storage_location`: where its store keeps those; the rest as in `SemanticEntry`.
-    """
-
+    # Where its store holds such entries; the rest as in `SemanticEntry`.
     storage_location: str
     entry_id: str
     plan_id: int
@@ -126,31 +119,28 @@ class OutdatedEntry:
 
 @runtime_checkable
 class Reembeddable(SemanticCache, Protocol):
-    """A semantic cache whose entries can follow when the embedder changes.
+    """A semantic cache whose entries can be moved to another embedder.
 
-    Expiry, bucket, scope and envelope stay what they are.
+    Expiry, bucket, scope and envelope do not change.
     """
 
     name: str
 
     def iter_outdated(self, batch: int) -> AsyncIterator[list[OutdatedEntry]]:
-        """Unexpired entries of this installation's other embedders, some `batch` at a time."""
+        """Yield unexpired entries of this installation's other embedders, in batches."""
         ...
 
     async def move_entry(self, old: OutdatedEntry, vector: Vector) -> None:
-        """Put one of them under the present embedder, unless it has a newer one of that id,
-        and remove it where it was."""
+        """Move an entry to the current embedder, unless it has a newer one of that id."""
         ...
 
 
 class Verifier(Protocol):
-    """Whether the answer to one question answers another.
+    """Scores whether the answer to one question answers another."""
 
-    `id` names the weights: scores of two ids are not comparable. `embedder`: the one whose cosines
-    it knows.
-    """
-
+    # Names the weights: scores under two ids are not comparable.
     id: str
+    # Whose cosines it knows.
     embedder: str
 
     async def score_questions(
@@ -162,37 +152,38 @@ class Verifier(Protocol):
         at_least: float = 0.0,
         within: float = math.inf,
     ) -> list[float]:
-        """For each stored question the calibrated probability, 0..1,
-        that its answer is right for the one asked. `similarities`: their cosines; better scores
-        with than without. Of a pair that cannot reach `at_least` the most it could reach will do.
-        Refused at once, as `skipped`, when it would take longer than `within` seconds."""
+        """Return for each stored question the probability (0..1) that its answer is right.
+
+        For the question `asked`, calibrated. `similarities`: their cosines; with them the scores
+        are better. A pair that cannot reach `at_least` may get its upper bound. Raises
+        ToolUnavailable at once, as `skipped`, if it would take longer than `within` seconds.
+        """
         ...
 
     async def close(self) -> None: ...
 
 
 class Embedder(Protocol):
-    """Text to a unit vector of `dimension` float32.
+    """Maps a text to a unit vector of `dimension` float32."""
 
-    `id` names model, revision and dimension: vectors of two ids never meet.
-    """
-
+    # Names model, revision and dimension: vectors under two ids are never compared.
     id: str
     dimension: int
 
     async def embed(
         self, text: str, *, tenant: int | None = None, within: float = math.inf
     ) -> Vector:
-        """The text's vector, remembered for this tenant alone; None: for the gateway's own work.
+        """Return the text's vector, cached for this tenant only; None: the gateway's own work.
 
-        Refused at once, as `skipped`, when it would take longer than `within` seconds.
+        Raises ToolUnavailable at once, as `skipped`, if it would take longer than `within` seconds.
         """
         ...
 
     async def has_vocabulary_for(self, text: str) -> bool:
-        """Whether its vocabulary holds most of the text: else other questions have the same vector.
+        """Return whether the vocabulary covers most of the text.
 
-        Some microseconds a word. Raises ToolUnavailable.
+        Otherwise different questions get the same vector. Some microseconds a word. Raises
+        ToolUnavailable.
         """
         ...
 
@@ -211,19 +202,16 @@ class Compressor(Protocol):
         terms: "CompressionTerms | None" = None,
         tenant: int | None = None,
     ) -> CompressionResult:
-        """Fewer messages that say the most.
-
-        What is worked out is remembered for this tenant alone; None: not at all.
-        """
+        """Compress messages; results are memoized for this tenant only, not at all for None."""
         ...
 
     async def close(self) -> None: ...
 
 
 class ConversationStore(Protocol):
-    """What is known of chats, see `proxy.core.prompt_caching.conversations`.
+    """Stores what is known of conversations, see `proxy.core.prompt_caching.conversations`.
 
-    Raises ToolUnavailable when it cannot say.
+    Raises ToolUnavailable.
     """
 
     async def load(self, chat: str | None, *, tenant: int, route: int) -> "ConversationHistory": ...
@@ -242,18 +230,17 @@ class ConversationStore(Protocol):
 
 
 class UpstreamReply(Protocol):
-    """A provider's answer whose body has not been read yet. Headers are lower-case."""
+    """A provider's answer whose body has not been read yet; header names are lower-case."""
 
     status: int
     headers: Mapping[str, str]
 
     async def read_body(self) -> bytes:
-        """The whole body; raises UpstreamTimeout or UpstreamUnreachable."""
+        """Read the whole body; raises UpstreamTimeout or UpstreamUnreachable."""
         ...
 
     def iter_chunks(self) -> AsyncIterator[bytes]:
-        """The body as it arrives; raises UpstreamTimeout or UpstreamUnreachable
-        when it breaks off."""
+        """Yield the body as it arrives; raises UpstreamTimeout or UpstreamUnreachable."""
         ...
 
     async def close(self) -> None: ...
@@ -261,21 +248,19 @@ class UpstreamReply(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaseClaim:
-    """Who makes a call.
+    """The outcome of claiming a lease."""
 
-    `is_ours`: we do, and `stored_value` is what the exact tier holds by now; otherwise `holder`
-    does.
-    """
-
+    # Otherwise `holder` makes the call.
     is_ours: bool
     holder: str = ""
+    # What the exact tier holds by now, if the lease is ours.
     stored_value: bytes | None = None
 
 
 class Leases(Protocol):
-    """Which worker of all makes a call.
+    """Leases of upstream calls among all workers; one lapses some seconds after its holder died.
 
-    Raises ToolUnavailable when it cannot say. A lease lapses some seconds after its holder died.
+    Raises ToolUnavailable.
     """
 
     async def claim_flight(self, flight: Flight) -> LeaseClaim:
@@ -283,12 +268,14 @@ class Leases(Protocol):
         ...
 
     async def follow_flight(self, key: str, holder: str) -> Flight:
-        """The holder's flight as it is heard from here;
-        abandoned when the holder falls silent or loses the lease."""
+        """Follow the holder's flight from this worker.
+
+        It is abandoned when the holder falls silent or loses the lease.
+        """
         ...
 
     async def stop_following(self, mirror: Flight) -> None:
-        """Nobody here listens to it any more. Raises nothing."""
+        """Stop following a flight that has no followers here. Raises nothing."""
         ...
 
     async def release_flight(self, flight: Flight) -> None: ...
@@ -296,10 +283,10 @@ class Leases(Protocol):
 
 
 class Upstream(Protocol):
-    """One POST to a provider.
+    """Sends one POST to a provider, without redirects or retries.
 
-    Raises UpstreamUnreachable or UpstreamTimeout, never follows redirects, never retries. `trace`:
-    its `traceparent` header (W3C Trace Context), "" for none.
+    Raises UpstreamUnreachable or UpstreamTimeout. `trace`: the `traceparent` header (W3C Trace
+    Context), "" for none.
     """
 
     async def send(
@@ -315,9 +302,9 @@ class Upstream(Protocol):
 
 
 class Ledger(Protocol):
-    """Where finished requests go, and what the caches keep.
+    """Records finished requests and cache entries.
 
-    Each call returns at once and survives a killed worker.
+    Each call returns at once, and its record survives a killed worker.
     """
 
     def record_attempt(self, attempt: Attempt) -> None: ...
@@ -327,17 +314,18 @@ class Ledger(Protocol):
 
 
 class Client(Protocol):
-    """The other end of one request."""
+    """The client of one request."""
 
     async def read_body(self, limit: int) -> bytes:
-        """The whole request body.
+        """Read the whole request body.
 
-        Raises TooLarge as soon as it exceeds `limit` bytes, ClientGone when the client left.
+        Raises BodyTooLarge as soon as it exceeds `limit` bytes, ClientDisconnected when the client
+        left.
         """
         ...
 
     async def wait_disconnected(self) -> None:
-        """Return when the client closed its connection. Only after the body was read."""
+        """Wait until the client disconnects. Only after the body was read."""
         ...
 
     async def start_response(self, status: int, headers: list[tuple[bytes, bytes]]) -> None: ...
@@ -345,7 +333,7 @@ class Client(Protocol):
 
 
 class ConfigSource(Protocol):
-    """The current configuration, never older than two seconds while the database answers."""
+    """The current configuration, at most two seconds old while the database answers."""
 
     @property
     def config(self) -> ConfigSnapshot: ...

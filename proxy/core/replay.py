@@ -1,17 +1,4 @@
-"""What another cache would have done with the requests of the last days. Pure.
-
-Two caches run side by side over the same requests, one under the settings in force and one under
-the draft. Where both do the same with a request, what really happened happens again, so that the
-settings in force replay to the ledger's own figures; where they differ, the draft's decides. A
-cache here knows only what was asked in these days: its first hours are as empty as after a restart,
-for both.
-
-Whether a near question may have the stored answer was decided for the neighbours that requests
-really had. Another pair is taken to be like the real ones that were as near: the share of those
-that pass under the draft, non-decreasing in the cosine (isotonic regression, Ayer et al., Annals of
-Mathematical Statistics 26, 1955). With fewer than `MIN_SAMPLES` real ones nothing is guessed: the
-pair counts as open.
-"""
+"""Simulate what another cache would have done with the requests of the last days. Pure."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -24,10 +11,15 @@ import numpy.typing as npt
 from plans.snapshot import CacheSettings
 
 SimulatedTier = Literal["exact", "semantic", "miss"]
+# Two caches are simulated side by side over the same requests, one under the current settings and
+# one under the draft. Where both do the same with a request, what really happened is counted, so
+# that the current settings replay to the ledger's own figures; where they differ, the draft's
+# outcome counts. A cache here knows only the requests of these days: its first hours are as empty
+# as after a restart, for both.
 MAX_NEIGHBOURS: Final = 4
 # `proxy.pipeline.question_matching.MIN_COMPARED_SIMILARITY`: questions less alike are not compared.
 MIN_SIMILARITY: Final = 0.70
-# Two cosines are of one pair: vectors of one byte a dimension are off by less.
+# Cosines that differ by less are of one pair: vectors of one byte per dimension are off by less.
 SAME_PAIR_TOLERANCE: Final = 0.02
 BAND_WIDTH: Final = 0.02
 ROUNDING_TOLERANCE: Final = 0.001  # of rounding
@@ -40,46 +32,46 @@ THRESHOLD_REASONS: Final = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedRequest:
-    """A request as it went.
-
-    `request_digest`, `bucket`: see `stats.events`; `vector`: of unit length. `tier`: what answered
-    it, or would have in shadow; of its best neighbour the `similarity`, and the `score` where the
-    verifier was asked. US dollars, 0 without a price: `baseline_cost` without a plan, `paid_cost`,
-    and `saved_cost` of what it would have cost.
-    """
+    """A request as it was answered; costs in US dollars, 0 without a price."""
 
     at: float
     key: int
     end_user: str
+    # These two: see `stats.events`.
     request_digest: bytes
     bucket: bytes | None
+    # Of unit length.
     vector: npt.NDArray[np.float32] | None
+    # What answered it, or would have in shadow mode.
     tier: SimulatedTier
     reason: str
+    # Of its best neighbour.
     similarity: float | None
+    # The verifier's, if it was asked.
     score: float | None
+    # Without a plan.
     baseline_cost: Decimal
     paid_cost: Decimal
+    # Of the baseline.
     saved_cost: Decimal
 
 
 @dataclass(frozen=True, slots=True)
 class SimulatedOutcome:
-    """What a cache does with a request.
-
-    `probability`: how likely, 1 but for a near question that nobody judged; `source_digest`: which
-    request's answer it gives; `is_open`: a near question of which nothing can be said.
-    """
+    """What a simulated cache does with a request."""
 
     tier: SimulatedTier = "miss"
+    # 1 except for a near question without a verdict of its own.
     probability: float = 1.0
+    # The request whose answer it gives.
     source_digest: bytes = b""
+    # A near question that cannot be decided.
     is_open: bool = False
 
 
 @dataclass(slots=True)
 class Totals:
-    """All requests under one plan. `semantic` may be a fraction, where it is expected."""
+    """Sums over all requests under one plan; `semantic` may be a fraction, an expected value."""
 
     exact: float = 0.0
     semantic: float = 0.0
@@ -93,33 +85,35 @@ class Totals:
 
 @dataclass(slots=True)
 class ReplayResult:
-    """`gained`/`lost`: hits that there would be more and that would be none any more;
-    `other`: requests that get another stored answer; `open`: near questions of which nothing can be
-    said, misses here; `keys`: whose requests are treated otherwise; `guessed`: hits that rest on
-    pairs as near, not on their own."""
+    """The two plans compared."""
 
     requests: int = 0
     now: Totals = field(default_factory=Totals)
     then: Totals = field(default_factory=Totals)
+    # Hits gained and lost.
     gained: float = 0.0
     lost: float = 0.0
+    # Requests that get another stored answer.
     other: int = 0
+    # Near questions that cannot be decided, counted as misses.
     open: int = 0
+    # Hits estimated from similar pairs.
     guessed: float = 0.0
+    # Virtual keys with a request that is answered differently.
     keys: set[int] = field(default_factory=set)
 
     @property
     def changed_requests(self) -> float:
-        """Requests that are answered otherwise."""
+        """Requests that are answered differently."""
         return self.gained + self.lost + self.other
 
 
 def replay_requests(
     rows: Sequence[RecordedRequest], ours: CacheSettings | None, draft: CacheSettings | None
 ) -> ReplayResult:
-    """The requests, oldest first, under both.
+    """Replay the requests, oldest first, under both settings; None is no cache.
 
-    None: no cache. CPU work: seconds for tens of thousands, so not for the event loop.
+    CPU work: seconds for tens of thousands, so not for the event loop.
     """
     near = find_neighbours(rows)
     found = ReplayResult(requests=len(rows))
@@ -172,7 +166,7 @@ def _simulate_cache(
     near: Sequence[Sequence[tuple[int, float]]],
     cache: CacheSettings | None,
 ) -> Iterator[SimulatedOutcome]:
-    """What this cache does with each."""
+    """Yield what this cache does with each request."""
     if cache is None:
         yield from (SimulatedOutcome() for _ in rows)
         return
@@ -181,7 +175,7 @@ def _simulate_cache(
         AcceptanceModel(rows, cache),
         {row.request_digest for row in rows if row.vector is not None},
     )
-    # On average; which entry lives how long is told by its key, which is not kept whole.
+    # The average TTL: each entry's own depends on its key, which is not stored whole.
     lives = cache.ttl * (1 - cache.ttl_jitter / 2)
     for row, others in zip(rows, near, strict=True):
         owner = {"tenant": None, "key": row.key, "user": row.end_user}[cache.scope]
@@ -196,7 +190,7 @@ def _simulate_cache(
             and row.request_digest in embedded
             and kept.get((owner, row.request_digest), -np.inf) + lives >= row.at
         ):
-            # The very same question says the same.
+            # The identical question.
             done = SimulatedOutcome("semantic", source_digest=row.request_digest)
         elif cache.backend is not None:
             live = [
@@ -213,7 +207,7 @@ def _simulate_cache(
 def _simulate_near(
     row: RecordedRequest, live: Sequence[tuple[RecordedRequest, float]], chance: "AcceptanceModel"
 ) -> SimulatedOutcome:
-    """By the first of its neighbours, of those whose answers are kept, that may answer it."""
+    """Decide a near question by the first of its live neighbours that may answer it."""
     unknown = False
     for other, cosine in live:
         share = chance.estimate(row, cosine)
@@ -224,8 +218,13 @@ def _simulate_near(
     return SimulatedOutcome(is_open=unknown)
 
 
+# Whether a near question may have the stored answer was decided for the neighbours that requests
+# really had. Another pair is taken to be like the real ones of that similarity: the share of those
+# that pass under the draft, non-decreasing in the cosine (isotonic regression, Ayer et al., Annals
+# of Mathematical Statistics 26, 1955). With fewer than `MIN_SAMPLES` real ones nothing is
+# estimated: the pair counts as open.
 class AcceptanceModel:
-    """How likely a near question may have the stored answer under a cache's settings."""
+    """Estimates how likely a near question may have the stored answer under a cache's settings."""
 
     def __init__(self, rows: Sequence[RecordedRequest], cache: CacheSettings) -> None:
         self._cache = cache
@@ -237,7 +236,7 @@ class AcceptanceModel:
         self._bands = _fit_isotonic(known) if len(known) >= MIN_SAMPLES else []
 
     def estimate(self, row: RecordedRequest, cosine: float) -> float | None:
-        """Of this pair; None: nothing can be said."""
+        """Return the probability for this pair; None if it cannot be estimated."""
         least = self._cache.similarity_threshold
         if self._cache.match == "cosine" and cosine < least - SAME_PAIR_TOLERANCE:
             return 0.0
@@ -255,8 +254,7 @@ class AcceptanceModel:
         )
 
     def _own_pair_passes(self, row: RecordedRequest) -> bool | None:
-        """Whether the request's own best neighbour would do;
-        None where nobody asked what would have to be known."""
+        """Return whether the request's own best neighbour would pass; None if that is unknown."""
         if row.tier != "semantic" and row.reason not in THRESHOLD_REASONS:
             return False
         number = row.score if self._cache.match == "verified" else row.similarity
@@ -264,8 +262,7 @@ class AcceptanceModel:
 
 
 def _fit_isotonic(known: Sequence[tuple[float, bool]]) -> list[tuple[float, float]]:
-    """Lower ends of bands of cosines and the share that passes in each,
-    pooled until it never falls."""
+    """Return lower ends of cosine bands and the share that passes in each, non-decreasing."""
     bands: dict[int, list[int]] = {}
     for cosine, passes in known:
         band = bands.setdefault(int(cosine / BAND_WIDTH + 1e-9), [0, 0])
@@ -282,11 +279,13 @@ def _fit_isotonic(known: Sequence[tuple[float, bool]]) -> list[tuple[float, floa
 
 
 def find_neighbours(rows: Sequence[RecordedRequest]) -> list[list[tuple[int, float]]]:
-    """For each row the earlier ones with the nearest questions, nearest first,
-    one for each different request: (index, cosine)."""
+    """Return for each row the earlier rows with the nearest questions as (index, cosine).
+
+    Nearest first, one per distinct request.
+    """
     found: list[list[tuple[int, float]]] = [[] for _ in rows]
     vectors: dict[bytes, npt.NDArray[np.float32]] = {}
-    # An exact hit was not embedded; another time the same request was.
+    # An exact hit was not embedded, but another occurrence of the same request may have been.
     bucket_of: dict[bytes, bytes] = {}
     for row in rows:
         if row.vector is not None and row.bucket is not None:
@@ -307,11 +306,9 @@ def _find_in_bucket(
     vectors: dict[bytes, npt.NDArray[np.float32]],
     found: list[list[tuple[int, float]]],
 ) -> None:
-    """Of one bucket.
-
-    Each different request is compared once: with those first asked before it, and with those first
-    asked later, which stand before it when it is asked again.
-    """
+    """Find the neighbours within one bucket."""
+    # Each distinct request is compared once: with those first asked before it, and with those first
+    # asked later, which precede it when it is repeated.
     first: dict[bytes, int] = {}
     for index in members:
         first.setdefault(rows[index].request_digest, index)
@@ -339,6 +336,6 @@ def _find_in_bucket(
 
 
 def _top_columns(cosines: npt.NDArray[np.float32]) -> npt.NDArray[np.intp]:
-    """The columns of the highest few of each row, in no order."""
+    """Return the columns of the MAX_NEIGHBOURS highest values of each row, unordered."""
     count = min(MAX_NEIGHBOURS, cosines.shape[1])
     return np.argpartition(-cosines, count - 1, axis=1)[:, :count]

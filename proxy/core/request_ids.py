@@ -1,17 +1,16 @@
-"""Request ids: UUIDv7 (RFC 9562 section 5.7), sortable by time,
-which Python 3.11 does not make by itself."""
+"""Request ids: UUIDv7 (RFC 9562 section 5.7), sortable by time."""
 
 import os
 import time
 from contextvars import ContextVar
 
-# Of the request that the present task works for, "" where it works for none. A task takes over that
-# of the one that starts it.
+# The id of the current task's request, "" for none; inherited by tasks it starts.
 REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
 
 
 def new_request_id() -> str:
-    """A fresh UUIDv7 in text form: 48 bits of Unix milliseconds, version, 74 random bits."""
+    """Return a new UUIDv7 as text: 48 bits of Unix milliseconds, version, 74 random bits."""
+    # Python 3.11 has no uuid7.
     stamp = time.time_ns() // 1_000_000
     value = (stamp << 80) | int.from_bytes(os.urandom(10))
     value = (value & ~(0xF << 76)) | (0x7 << 76)

@@ -1,15 +1,8 @@
-"""Values that leave the process and are believed when they come back:
-sealed, and encrypted where the deployment wants it.
+"""Seal, and optionally encrypt, values stored outside the process and trusted when read back.
 
-A seal is BLAKE2b with a key (RFC 7693) over what the value is for, the place it belongs to and the
-value. It is checked before anything is unpacked: whoever can write to a store but has not the
-pepper cannot make, change or move an answer. Encryption is AES-256-GCM under a key of the value's
-own, derived from a salt, so that no number of values wears a key out; the seal stands over the
-ciphertext.
-
-    value = seal (16 bytes), `P`, body                                        sealed
-            seal (16 bytes), `E`, id of the key (4), salt (16), nonce (12), ciphertext      encrypted too
-"""  # noqa: E501 -- laid out as it is read
+value = seal (16 bytes), `P`, body                                                   sealed
+        seal (16 bytes), `E`, id of the key (4), salt (16), nonce (12), ciphertext   encrypted
+"""
 
 import logging
 import os
@@ -24,28 +17,28 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 log = logging.getLogger("tokenthrift.proxy")
 SEAL_BYTES = 16
-LOG_INTERVAL_SECONDS = 10.0  # seconds between two lines about values refused of one store
+LOG_INTERVAL_SECONDS = 10.0  # between log lines about one store
 _PLAIN_MARK, _ENCRYPTED_MARK = b"P", b"E"
 _KEY_ID_BYTES, _SALT_BYTES, _NONCE_BYTES = 4, 16, 12
 
 
+# A seal is keyed BLAKE2b (RFC 7693) over the purpose, the place and the value. It is checked before
+# anything is decoded: someone who can write to a store but lacks the pepper cannot make, change or
+# move an answer. Encryption is AES-256-GCM under a key per value, derived from a salt, so that no
+# number of values wears a key out; the seal covers the ciphertext.
 class InvalidSeal(ValueError):
-    """The value was not written by us for this place,
-    or under a key that is not configured any more."""
+    """The value was not sealed for this place, or its encryption key is not configured."""
 
 
 class RefusalCounter:
-    """How many values were not believed, by store.
-
-    Returns at once; the log hears of it at most every ten seconds a store.
-    """
+    """Counts values with an invalid seal by store; logs at most every ten seconds per store."""
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
         self._last_logged: dict[str, tuple[float, int]] = {}
 
     def count_refusal(self, store: str) -> None:
-        """Count one of this store."""
+        """Count one value of this store."""
         self.counts[store] += 1
         said_at, said = self._last_logged.get(store, (-LOG_INTERVAL_SECONDS, 0))
         if time.monotonic() - said_at >= LOG_INTERVAL_SECONDS:
@@ -58,10 +51,10 @@ class RefusalCounter:
 
 
 class Sealer:
-    """Seals for one installation.
+    """Seals values for one installation.
 
-    `secret`: the pepper; `instance`: what sets installations with one pepper apart; `keys`: 32
-    bytes each, the first encrypts where `encrypts`, all decrypt.
+    `secret`: the pepper; `instance`: separates installations with the same pepper; `keys`: 32 bytes
+    each, the first encrypts if `encrypts`, all decrypt.
     """
 
     def __init__(
@@ -80,19 +73,19 @@ class Sealer:
         self._first_key_id = next(iter(self._encryption_keys), b"")
 
     def seal_value(self, purpose: str, body: bytes, *place: str) -> bytes:
-        """The value to be stored at that place. `purpose`: at most 16 ASCII letters."""
+        """Return the sealed value for that place; `purpose` is at most 16 ASCII letters."""
         marked = self._encrypt(body) if self.encrypts else _PLAIN_MARK + body
         return self._compute_seal(purpose, marked, place) + marked
 
     def unseal_value(self, purpose: str, value: bytes, *place: str) -> bytes:
-        """The body. Raises BadSeal."""
+        """Return the body. Raises InvalidSeal."""
         marked = value[SEAL_BYTES:]
         if not compare_digest(self._compute_seal(purpose, marked, place), value[:SEAL_BYTES]):
             raise InvalidSeal("not sealed by us for this place")
         return self._decrypt(marked) if marked[:1] == _ENCRYPTED_MARK else marked[1:]
 
     def make_mark(self, purpose: str, *place: str) -> str:
-        """A seal alone, 32 hex characters, for names that carry no value."""
+        """Return a seal alone, 32 hex characters, for names that carry no value."""
         return self._compute_seal(purpose, b"", place).hex()
 
     def _compute_seal(self, purpose: str, marked: bytes, place: Sequence[str]) -> bytes:

@@ -1,5 +1,4 @@
-"""A memory of a bounded number of values in which tenants neither find nor push out
-what is another's."""
+"""A bounded cache in which tenants neither find nor evict each other's values."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
@@ -8,11 +7,11 @@ from functools import wraps
 from threading import Lock
 from typing import Final, Generic, TypeVar
 
-# Whose request this task works on, for functions so deep down that nobody hands it to them. None:
-# nothing is remembered.
+# The tenant of the current request, for functions too deep to be passed it. None: nothing is
+# cached.
 CURRENT_TENANT: Final[ContextVar[int | None]] = ContextVar("current_tenant", default=None)
 
-MAX_REMEMBERED_LENGTH: Final = 4_000  # characters of a text
+MAX_REMEMBERED_LENGTH: Final = 4_000  # characters; longer texts are not cached
 
 Owner = TypeVar("Owner", bound=Hashable)
 Key = TypeVar("Key", bound=Hashable)
@@ -20,11 +19,7 @@ Value = TypeVar("Value")
 
 
 class TenantMemory(Generic[Owner, Key, Value]):
-    """At most `max_values` values in all, the least recently used of an owner first.
-
-    Who is pushed out is the owner who holds most, so that nobody learns from their own misses how
-    much others ask.
-    """
+    """At most `max_values` values in all, the least recently used of an owner evicted first."""
 
     def __init__(self, limit: int) -> None:
         self.max_values = limit
@@ -35,7 +30,7 @@ class TenantMemory(Generic[Owner, Key, Value]):
         return self._size
 
     def get(self, owner: Owner, key: Key) -> Value | None:
-        """What this owner kept under the key, or None."""
+        """Return this owner's value for the key, or None."""
         held = self._values_by_owner.get(owner)
         if held is None or key not in held:
             return None
@@ -43,7 +38,7 @@ class TenantMemory(Generic[Owner, Key, Value]):
         return held[key]
 
     def remember(self, owner: Owner, key: Key, value: Value) -> None:
-        """Remember the value for this owner alone."""
+        """Store the value for this owner only."""
         held = self._values_by_owner.setdefault(owner, OrderedDict())
         self._size += key not in held
         held[key] = value
@@ -56,6 +51,8 @@ class TenantMemory(Generic[Owner, Key, Value]):
         self._size = 0
 
     def _evict_one(self) -> None:
+        # The owner with most values loses one, so that nobody learns from their own misses how much
+        # others ask.
         owner = max(self._values_by_owner, key=lambda each: len(self._values_by_owner[each]))
         self._values_by_owner[owner].popitem(last=False)
         self._size -= 1
@@ -64,8 +61,7 @@ class TenantMemory(Generic[Owner, Key, Value]):
 
 
 def remember_by_tenant(limit: int) -> Callable[[Callable[[str], Value]], Callable[[str], Value]]:
-    """Let a function of a text, which is never None, remember `limit` answers,
-    each for the tenant whose request is worked on."""
+    """Cache `limit` results of a function of a text, per tenant; it must never return None."""
 
     def decorate(read: Callable[[str], Value]) -> Callable[[str], Value]:
         memory: TenantMemory[int, str, Value] = TenantMemory(limit)

@@ -1,4 +1,4 @@
-"""Tokens of a chat as the provider bills them."""
+"""Count the tokens of a chat as the provider bills them."""
 
 import re
 import sys
@@ -13,15 +13,12 @@ from typing import Any, Final
 from proxy.core.message_parts import iter_call_parts, iter_content_parts, iter_other_parts
 from proxy.core.types import Message
 
-# Tokens of a chat as the provider bills them.
-#
 # The rule for messages is the one of the OpenAI cookbook, "How to count tokens with tiktoken"
 # (`num_tokens_from_messages`, github.com/openai/openai-cookbook): three tokens of framing a
 # message, the tokens of role and content, one more where there is a `name`, and three that prime
 # the reply. Tool calls and media have no published rule; the constants here and in `message_parts`
-# are estimates that lean high. What else a message holds, such as reasoning that goes back to the
-# provider, counts by its texts.
-
+# are estimates that lean high. Other fields, such as reasoning sent back to the provider, count by
+# their texts.
 TOKENS_PER_MESSAGE = 3
 TOKENS_PER_NAME = 1
 TOKENS_PER_TOOL_CALL = 3
@@ -39,17 +36,16 @@ _ENCODING_FAMILIES = (
     ("cl100k_base", re.compile(r"(gpt-(4|3\.5|35)|text-embedding-(3|ada-002))(?![a-z0-9.])")),
 )
 _ENCODING_NAMES = frozenset({"cl100k_base", "o200k_base"})
-# The tokenizer holds the GIL while it counts, 10 to 80 ns a character: long texts go in pieces, so
-# that other threads get their turn.
+# The tokenizer holds the GIL while it counts, 10 to 80 ns a character: long texts are counted in
+# pieces, so that other threads get their turn.
 _MAX_PIECE_LENGTH = 100_000
 
 
 @lru_cache(maxsize=4096)
 def find_encoding(model: str) -> tuple[str, bool]:
-    """The encoding of a model and whether it is known to be the model's own.
+    """Return the encoding of a model, and whether it is known to be the model's own.
 
-    Provider prefixes (`openai/`), `ft:` and suffixes are looked through; an unknown model is
-    counted with o200k_base and False.
+    Ignores provider prefixes (`openai/`), `ft:` and suffixes; an unknown model gets o200k_base.
     """
     name = model.lower().rsplit("/", 1)[-1].removeprefix("ft:")
     for encoding, family in _ENCODING_FAMILIES:
@@ -69,8 +65,8 @@ def _load_tokenizer(encoding: str) -> Any:
 
 
 def _load_bindings() -> Any:
-    """The compiled part of bpe_openai alone: importing the package unpacks its tables once more
-    in Python, 65 MB and 0.8 s a process."""
+    """Import only the compiled part of bpe_openai."""
+    # Importing the package unpacks its tables again in Python, 65 MB and 0.8 s a process.
     name = "bpe_openai._bindings"
     with _import_lock:
         if name not in sys.modules:
@@ -97,9 +93,10 @@ def _split_text(text: str) -> Iterable[str]:
 
 
 def count_text(text: str, encoding: str) -> int:
-    """Tokens of a text; what looks like a special token is ordinary text,
-    a lone surrogate counts as U+FFFD. Beyond 100,000 characters the count may be a token too high
-    for each 100,000."""
+    """Count the tokens of a text; a special token is plain text, a lone surrogate U+FFFD.
+
+    Above 100,000 characters the count may be a token too high for each 100,000.
+    """
     if not text:
         return 0
     count = _load_tokenizer(encoding).count
@@ -114,7 +111,7 @@ def count_text(text: str, encoding: str) -> int:
 
 
 def count_up_to(text: str, encoding: str, limit: int) -> int | None:
-    """Tokens of a text, or None when they are more than `limit`: then only so many were counted."""
+    """Count the tokens of a text; None, without counting on, if there are more than `limit`."""
     if len(text) > _MAX_PIECE_LENGTH:
         tokens = count_text(text, encoding)
         return tokens if tokens <= limit else None
@@ -130,8 +127,7 @@ _count_known_role = lru_cache(maxsize=64)(count_text)
 
 
 def _count_role(role: str, encoding: str) -> int:
-    """Tokens of a role; those of the API are remembered,
-    what else a stranger calls himself is not."""
+    """Count the tokens of a role; only the API's own roles are cached."""
     return _count_known_role(role, encoding) if role in _ROLES else count_text(role, encoding)
 
 
@@ -140,7 +136,7 @@ def _replace_surrogates(text: str) -> str:
 
 
 def _split_billed(message: Message) -> tuple[int, list[str]]:
-    """What of one message is billed whatever it says, and its texts."""
+    """Return the fixed tokens of a message, and its texts."""
     fixed, texts = TOKENS_PER_MESSAGE, list[str]()
     parts = [iter_content_parts(message.get("content")), iter_other_parts(message)]
     if isinstance(message.get("role"), str):
@@ -162,13 +158,13 @@ def _split_billed(message: Message) -> tuple[int, list[str]]:
 
 
 def count_message_tokens(message: Message, encoding: str, count: TokenCounter = count_text) -> int:
-    """Tokens of one message with its framing.
+    """Count the tokens of one message with its framing.
 
-    Adds up: `count_prompt_tokens` is the sum plus the priming of the reply. `count`: what counts a
-    text, for one who remembers.
+    `count_prompt_tokens` is the sum plus the reply priming. `count`: counts a text, perhaps
+    memoized.
     """
     content = message.get("content")
-    # As most are.
+    # The usual case.
     if len(message) == 2 and isinstance(content, str) and isinstance(message.get("role"), str):
         return (
             TOKENS_PER_MESSAGE + _count_role(message["role"], encoding) + count(content, encoding)
@@ -180,20 +176,20 @@ def count_message_tokens(message: Message, encoding: str, count: TokenCounter = 
 def count_prompt_tokens(
     messages: list[Message], encoding: str, count: TokenCounter = count_text
 ) -> int:
-    """Tokens of a prompt as billed, the three that prime the reply included."""
+    """Count the tokens of a prompt as billed, including the three that prime the reply."""
     return REPLY_PRIMING_TOKENS + sum(
         count_message_tokens(message, encoding, count) for message in messages
     )
 
 
-# How large a chat is, by its characters: where counting tokens would take too long.
+# The size of a chat in characters, where counting tokens would take too long.
 
-FRAME_CHARACTERS: Final = 12  # characters that a message weighs beside its text
+FRAME_CHARACTERS: Final = 12  # of a message, besides its text
 CHARACTERS_PER_TOKEN: Final = 4
 
 
 def count_characters(messages: Iterable[Message]) -> int:
-    """Of texts and of what tools are called with. Pictures and files weigh nothing."""
+    """Count the characters of texts and tool arguments; pictures and files count as 0."""
     return sum(map(_message_characters, messages))
 
 

@@ -1,5 +1,4 @@
-"""Where a request stands in somebody's trace (W3C Trace Context, www.w3.org/TR/trace-context),
-by identifiers alone."""
+"""The position of a request in a trace (W3C Trace Context, www.w3.org/TR/trace-context)."""
 
 import os
 import re
@@ -13,28 +12,25 @@ _SAMPLED_FLAG = 0x01
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TraceContext:
-    """The trace's id, the caller's span ("" when the trace begins here),
-    our own span and that of the call to the provider, in hexadecimal. `is_sampled`: whether it is
-    exported, which the provider is told."""
+    """Hexadecimal ids of a request's trace and spans."""
 
     trace_id: str
+    # The caller's, "" if the trace begins here.
     parent_span_id: str
     span_id: str
     upstream_span_id: str
+    # Whether it is exported; the provider is told.
     is_sampled: bool
 
     @property
     def traceparent(self) -> str:
-        """The `traceparent` that the provider is sent."""
+        """The `traceparent` header for the provider."""
         return f"00-{self.trace_id}-{self.upstream_span_id}-{int(self.is_sampled):02x}"
 
 
 def parse_traceparent(header: str) -> tuple[str, str, bool] | None:
-    """Trace id, span id and whether it is sampled, of a `traceparent`; None when it is none.
-
-    Later versions are read as the first (section 3.2.4 there), which may not hold more than it
-    does.
-    """
+    """Parse a `traceparent` into trace id, span id and sampled flag; None if it is invalid."""
+    # Later versions are read as the first (section 3.2.4), which may not hold more than it does.
     found = _TRACEPARENT.fullmatch(header)
     if found is None or (header.startswith("00") and len(header) != 55):
         return None
@@ -42,10 +38,11 @@ def parse_traceparent(header: str) -> tuple[str, str, bool] | None:
 
 
 def new_trace_id() -> str:
-    """128 random bits. All zeroes would be no id, at odds nobody will see."""
+    """Return 128 random bits."""
+    # All zeroes would be invalid, at negligible odds.
     return os.urandom(16).hex()
 
 
 def new_span_id() -> str:
-    """64 random bits."""
+    """Return 64 random bits."""
     return os.urandom(8).hex()

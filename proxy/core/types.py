@@ -1,4 +1,4 @@
-"""Types that are used everywhere."""
+"""Types used everywhere."""
 
 from typing import Any
 

@@ -1,6 +1,4 @@
-"""Answers on their way, as `UpstreamReply`s: one whose beginning was looked at,
-and a stream that several hear, the provider's as its leader takes it in, and the flight's as a
-follower does."""
+"""`UpstreamReply` implementations: peeked at, broadcast by a leader, read by a follower."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING
@@ -11,11 +9,11 @@ from proxy.core.flights import Flight
 if TYPE_CHECKING:
     from proxy.core.ports import UpstreamReply
 
-MAX_BLANK_BYTES = 64 * 1024  # before an answer begins
+MAX_BLANK_BYTES = 64 * 1024  # leading blanks of an answer
 
 
 async def read_limited(reply: "UpstreamReply", *, limit: int) -> bytes:
-    """All bytes of a reply, which is closed however it ends.
+    """Read all bytes of a reply and close it.
 
     Raises UpstreamInvalid beyond the limit, and what its chunks raise.
     """
@@ -31,10 +29,7 @@ async def read_limited(reply: "UpstreamReply", *, limit: int) -> bytes:
 
 
 class PeekedReply:
-    """A provider's answer of which the first bytes were read already.
-
-    Implements the `UpstreamReply` port. `limit`: of bytes.
-    """
+    """A provider's answer whose first bytes can be read ahead; `limit` is in bytes."""
 
     def __init__(self, reply: "UpstreamReply", *, limit: int) -> None:
         self.status, self.headers = reply.status, reply.headers
@@ -43,7 +38,7 @@ class PeekedReply:
         self._peeked = b""
 
     async def peek_body(self) -> bytes:
-        """How it begins, without leading blanks; b"" where it is empty."""
+        """Return its beginning without leading blanks; b"" if it is empty."""
         while not self._peeked.lstrip() and len(self._peeked) < MAX_BLANK_BYTES:
             if not (more := await anext(self._chunks, b"")):
                 break
@@ -64,10 +59,7 @@ class PeekedReply:
 
 
 class BroadcastReply:
-    """A provider's live answer to the leader, which all who follow hear too.
-
-    Implements the `UpstreamReply` port.
-    """
+    """A provider's stream read by the leader and broadcast to the followers."""
 
     def __init__(self, reply: "UpstreamReply", flight: Flight) -> None:
         self.status, self.headers = reply.status, reply.headers
@@ -91,7 +83,7 @@ class BroadcastReply:
 
 
 class FollowerReply:
-    """A flight's stream as an answer of one's own. Implements the `UpstreamReply` port."""
+    """A flight's stream as the follower's own answer."""
 
     status = 200
     headers: Mapping[str, str] = {"content-type": "text/event-stream"}

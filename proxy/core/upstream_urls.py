@@ -1,9 +1,4 @@
-"""Where an upstream may live: judged from its URL, without asking the network.
-
-Numbers are read as C libraries read them (inet_aton: 127.1, 0x7f.1, 017700000001, 2130706433 are
-all 127.0.0.1), because the connection is made by one. Names that only a local network knows count
-as private; what a public name resolves to is not seen here.
-"""
+"""Check an upstream's URL without network access; a public name's addresses are not seen."""
 
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Final
@@ -21,10 +16,10 @@ LOCAL_SUFFIXES: Final = (
     ".private",
     ".home.arpa",
 )
-# The last 32 bits are an IPv4 address: RFC 6052 (NAT64), RFC 4291 section 2.5.5.1 (compatible), RFC
-# 2765 (translated).
+# Networks whose last 32 bits are an IPv4 address: RFC 6052 (NAT64), RFC 4291 section 2.5.5.1
+# (compatible), RFC 2765 (translated).
 EMBEDDED_IPV4_NETWORKS: Final = tuple(map(ip_network, ("64:ff9b::/96", "::/96", "::ffff:0:0:0/96")))
-# Nobody's public server, whatever `is_global` of this Python says: local NAT64 (RFC 8215),
+# Never a public server, whatever `is_global` of this Python says: local NAT64 (RFC 8215),
 # site-local (RFC 3879), IPv4 in IPv6 other than NAT64's own, discard-only, benchmarking, ORCHID,
 # documentation, 6to4 relays, shared space of providers, IETF protocols, tests.
 UNROUTABLE_NETWORKS: Final = tuple(
@@ -56,7 +51,7 @@ UNROUTABLE_NETWORKS: Final = tuple(
 
 
 def check_base_url(url: str, *, allow_private: bool) -> str:
-    """The URL without slashes at its end.
+    """Return the URL without trailing slashes.
 
     Raises ValueError with a sentence for the person who typed it.
     """
@@ -83,9 +78,9 @@ def check_base_url(url: str, *, allow_private: bool) -> str:
 
 
 def is_private(host: str) -> bool:
-    """Whether a host, as a URL has it, is anything but a public address or a public name.
+    """Return whether a URL's host is anything but a public address or a public name.
 
-    Link-local metadata addresses are private.
+    Names known only to a local network and link-local metadata addresses are private.
     """
     address = _parse_literal(host.lower())
     if address is None:
@@ -108,7 +103,7 @@ def _split_url(url: str) -> SplitResult:
         )
     try:
         parts = urlsplit(url)
-        _ = parts.port, parts.hostname  # both are judged when they are read
+        _ = parts.port, parts.hostname  # both are validated when read
     except ValueError:
         raise ValueError("Must be a valid URL with a port from 0 to 65535.") from None
     if "%" in parts.netloc:
@@ -117,7 +112,9 @@ def _split_url(url: str) -> SplitResult:
 
 
 def _parse_literal(host: str) -> IPAddress | None:
-    """The address that this text is, None for a name."""
+    """Return the address this text is, None for a name."""
+    # Numbers are read as C libraries read them (inet_aton: 127.1, 0x7f.1, 017700000001, 2130706433
+    # are all 127.0.0.1), because one makes the connection.
     if ":" in host:
         return ip_address(host)
     parts = host.split(".")
@@ -131,7 +128,7 @@ def _parse_literal(host: str) -> IPAddress | None:
 
 
 def _parse_number(text: str) -> int | None:
-    """Decimal, 0x hexadecimal or 0 octal, as strtoul reads it with base 0."""
+    """Parse decimal, 0x hexadecimal or 0 octal, as strtoul does with base 0."""
     base = 16 if text.startswith("0x") else 8 if text.startswith("0") and len(text) > 1 else 10
     digits = text.removeprefix("0x")
     if not digits.isalnum():
@@ -143,8 +140,8 @@ def _parse_number(text: str) -> int | None:
 
 
 def _unwrap_addresses(address: IPAddress) -> list[IPAddress]:
-    """The address and the IPv4 ones wrapped in it (mapped, 6to4, Teredo, NAT64, ISATAP):
-    a gateway on the way may unwrap them."""
+    """Return the address and IPv4 ones embedded in it (mapped, 6to4, Teredo, NAT64, ISATAP)."""
+    # A gateway on the way may unwrap them.
     if isinstance(address, IPv4Address):
         return [address]
     if address.ipv4_mapped:
@@ -154,7 +151,7 @@ def _unwrap_addresses(address: IPAddress) -> list[IPAddress]:
         return [last]
     if any(address in network for network in EMBEDDED_IPV4_NETWORKS[1:]):
         return [address, last]
-    # RFC 5214: an interface of ISATAP is named by its IPv4 address.
+    # RFC 5214: ISATAP interface ids hold an IPv4 address.
     if int(address) >> 32 & 0xFCFFFFFF == 0x00005EFE:
         return [address, last]
     return [address, *([address.sixtofour] if address.sixtofour else []), *(address.teredo or ())]

@@ -1,4 +1,4 @@
-"""POST /v1/cache/feedback: a client says that a cached answer was wrong.
+"""POST /v1/cache/feedback: a client reports that a cached answer was wrong.
 
 `{"request_id": "<x-request-id>", "wrong": true}`.
 """
@@ -32,21 +32,19 @@ from proxy.pipeline.toolbox import Toolbox
 from stats.models.requests import RequestEvent
 
 T = TypeVar("T")
-# Of its own: a database that hangs holds up nobody else.
+# A pool of its own, so that a hanging database blocks nothing else.
 THREAD_POOL = ThreadPoolExecutor(2, thread_name_prefix="feedback")
 MAX_BODY_BYTES = 4096
-LEDGER_WAIT_SECONDS = (
-    3.0  # seconds until a request is in the ledger for certain, while the database answers
-)
+LEDGER_WAIT_SECONDS = 3.0  # a request is in the ledger by then, if the database answers
 POLL_INTERVAL_SECONDS = 0.1
 FEEDBACK_TIMEOUT_SECONDS = 15.0
 MINUTE_SECONDS = 60
 
 
 async def accept_feedback(call: Call, tools: Toolbox) -> dict[str, Any]:
-    """What was done about it.
+    """Record that an answer was wrong, evict it, and return the reply.
 
-    Raises BadRequest, RateLimited, RequestUnknown, NothingCached or FeedbackUnavailable.
+    Raises BadRequest, RateLimited, RequestNotFound, AnswerNotCached or FeedbackUnavailable.
     """
     assert call.key is not None  # noqa: S101 -- authenticate set it
     request_id = _parse_request_id(
@@ -74,7 +72,7 @@ async def accept_feedback(call: Call, tools: Toolbox) -> dict[str, Any]:
 
 
 def _parse_request_id(body: dict[str, Any]) -> uuid.UUID:
-    """The request's id. Raises BadRequest."""
+    """Validate the body and return the request's id. Raises BadRequest."""
     for name in body:
         if name not in ("request_id", "wrong"):
             raise BadRequest("Unknown field. Accepted here: request_id, wrong.", param=name[:64])
@@ -89,10 +87,8 @@ def _parse_request_id(body: dict[str, Any]) -> uuid.UUID:
 
 
 async def _wait_for_event(tenant: int, request_id: uuid.UUID) -> RequestEvent | None:
-    """The tenant's request.
-
-    The ledger is a moment behind, so a young id is waited for: a UUIDv7 says when it was made.
-    """
+    """Return the tenant's ledger row of a request, or None."""
+    # The ledger lags a moment, so a recent id is waited for: a UUIDv7 holds its time.
     until = time.monotonic() + (
         LEDGER_WAIT_SECONDS
         if abs(time.time() - (request_id.int >> 80) / 1000) < MINUTE_SECONDS
@@ -108,17 +104,15 @@ async def _wait_for_event(tenant: int, request_id: uuid.UUID) -> RequestEvent | 
 
 
 def _check_rate_limit(tenant: int) -> None:
-    """Count this call of the tenant's, on all workers together.
-
-    Raises RateLimited. While Redis is away nobody counts.
-    """
+    """Count this call of the tenant's over all workers. Raises RateLimited."""
+    # Without Redis nothing is limited.
     now = time.time()
     key = f"feedback:{tenant}:{int(now // MINUTE_SECONDS)}"
     try:
         cache.add(key, 0, timeout=2 * MINUTE_SECONDS)
         count = cache.incr(key)
     except (ConnectionInterrupted, RedisError, ValueError):
-        # django-redis lets those of `incr` through as they are.
+        # django-redis does not wrap the errors of `incr`.
         return
     if count > conf.max_feedback_per_minute:
         left = max(1, round(MINUTE_SECONDS - now % MINUTE_SECONDS))
@@ -129,7 +123,7 @@ def _check_rate_limit(tenant: int) -> None:
 
 
 def _build_reply(said: WrongAnswer) -> dict[str, Any]:
-    """The reply, the same each time that it is said."""
+    """Build the reply, the same for repeated reports."""
     served = find_other_recipients(said)
     entries = set(said.evicted.values_list("entry_id", flat=True))
     return {
@@ -151,7 +145,7 @@ def _serialize_recipient(row: RequestEvent, role: str) -> dict[str, Any]:
 
 
 async def _run_in_thread(work: Callable[[], T]) -> T:
-    """Django's database and cache calls wait: off the loop, on a connection that ends with them."""
+    """Run Django database and cache calls off the loop, and close their connections."""
 
     def run_and_close() -> T:
         try:

@@ -8,7 +8,7 @@ MODELS_PATH = "/v1/models"
 
 
 def list_models(call: Call, tools: Toolbox, name: str) -> dict[str, object]:
-    """OpenAI's list of models, or the one of that name. Raises ModelUnknown."""
+    """Return OpenAI's list of models, or the one of that name. Raises ModelNotFound."""
     assert call.key is not None  # noqa: S101 -- authenticate set it
     rows: list[dict[str, object]] = [
         {"id": route.name, "object": "model", "created": 0, "owned_by": route.upstream.name}

@@ -1,4 +1,4 @@
-"""Admin pages of cached answers."""
+"""Admin pages of cached answers: list, search, delete, and read their text."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -29,13 +29,11 @@ from stats.admin import PlanFilter, ReadOnlyAdmin
 from stats.ledger import deletions
 from stats.models.cache_entries import CacheEntry, Erasure
 
-# Filters beside the list of cached answers.
-
 
 class TenantFilter(admin.SimpleListFilter):
-    """From the tenants' own table: asking the entries
-    for their distinct tenants would read them all."""
+    """Filter by tenant."""
 
+    # Choices come from the tenants' own table: distinct tenants of the entries would read them all.
     title = parameter_name = "tenant"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
@@ -58,15 +56,14 @@ class StoreFilter(admin.SimpleListFilter):
         return queryset.exclude(backend="") if self.value() == "semantic" else queryset
 
 
-# Admin pages of cached answers: browsed, searched, deleted. Their text takes a permission of its
-# own, and each look is written down.
+# Reading the text takes a permission of its own, and each look is recorded.
 
 READ_TEXT_PERMISSION = "proxy.view_entry_text"
 DELETION_WAIT_SECONDS = 2.0
 
 
 def _format_briefly(at: datetime) -> str:
-    """Ten columns are to stand on one page."""
+    """Format a time without its year, as ten columns must fit on one page."""
     return date_format(timezone.localtime(at), "j M H:i").replace(" ", "\N{NO-BREAK SPACE}")
 
 
@@ -150,8 +147,8 @@ class EntryAdmin(TenantScopedAdmin, ReadOnlyAdmin):
         self._warn_pending_on_commit(request, mark)
 
     def _warn_pending_on_commit(self, request: HttpRequest, mark: datetime) -> None:
-        """Until the stores are empty: not before the page's own transaction is over,
-        or the workers see nothing to delete."""
+        """Warn of entries that are not yet removed from their stores, after the commit."""
+        # Before the page's transaction is committed the workers see nothing to delete.
         transaction.on_commit(
             lambda: self._warn_pending(
                 request, deletions.wait_until_removed(mark, seconds=DELETION_WAIT_SECONDS)
@@ -181,7 +178,7 @@ class EntryAdmin(TenantScopedAdmin, ReadOnlyAdmin):
         return [path("<str:entry_id>/text/", view, name="proxy_entry_text"), *super().get_urls()]
 
     def text_view(self, request: HttpRequest, entry_id: str) -> HttpResponse:
-        """Question and answer, after it is written down that somebody looks."""
+        """Show the question and answer, after recording who reads them."""
         if not (self.has_view_permission(request) and request.user.has_perm(READ_TEXT_PERMISSION)):
             raise PermissionDenied
         entry = get_object_or_404(self.get_queryset(request), pk=entry_id)

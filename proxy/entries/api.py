@@ -29,7 +29,7 @@ FILTERS: Final[Mapping[str, str]] = {
         "it takes ?tenant=."
     ),
 }
-DELETION_WAIT_SECONDS: Final = 2.0  # seconds in which the workers usually have emptied the stores
+DELETION_WAIT_SECONDS: Final = 2.0  # by then the workers have usually emptied the stores
 MAX_LISTED_ENTRIES: Final = 100
 
 
@@ -90,9 +90,9 @@ class DeletedSerializer(serializers.Serializer[Any]):
 
 
 class PlanEntriesView(APIView):
-    """What the caches keep for a plan.
+    """The answers cached for a plan.
 
-    A tenant's key sees and deletes its own, also under a plan of the platform's.
+    A tenant's key lists and deletes its own, also under a plan of the platform.
     """
 
     @extend_schema(
@@ -101,9 +101,9 @@ class PlanEntriesView(APIView):
         responses={200: EntryListSerializer} | build_error_responses(400, 401, 403, 404),
     )
     def get(self, request: Request, plan: str) -> Response:
-        """The cached answers that agree in every filter given, newest first, without their text.
+        """List the cached answers that match every given filter, newest first, without their text.
 
-        An entry shows up within a second.
+        A new entry is listed within a second.
         """
         found = deletions.find_entries(_parse_filter(request, plan, beside=("limit",)))
         page = found.order_by("-created_at")[: _parse_limit(request)]
@@ -121,10 +121,10 @@ class PlanEntriesView(APIView):
         responses={200: DeletedSerializer} | build_error_responses(400, 401, 403, 404),
     )
     def delete(self, request: Request, plan: str) -> Response:
-        """Delete the cached answers that agree in every filter given:
-        from every store, and from the memory of every worker.
+        """Delete the cached answers that match every given filter, from all stores and workers.
 
-        When the reply comes they are gone, but for those that it says are pending.
+        When the reply arrives they are gone from every store and from the memory of every worker,
+        except those that it reports as pending.
         """
         given = {name for name in FILTERS if name in request.query_params}
         if not given and request.query_params.get("all") != "true":
@@ -149,9 +149,9 @@ class PlanEntriesView(APIView):
 
 
 def _parse_filter(request: Request, plan: str, *, beside: tuple[str, ...]) -> deletions.EntryFilter:
-    """What the query asks for, within what its owner may see.
+    """Build the entry filter from the query, limited to what the caller may see.
 
-    Raises PlanUnknown, TenantUnknown or BadFilter.
+    Raises PlanNotFound, TenantNotFound or BadFilter.
     """
     owner = get_plan_owner(request)
     row = selectors.find_visible_plan(owner, plan)
@@ -182,7 +182,8 @@ def _parse_filter_value(request: Request, name: str) -> str:
 
 
 def _digest_end_user(user: str, owner: Tenant | None) -> str:
-    """Two tenants may have end users of one name."""
+    """Return the digest of an end user. Raises BadFilter without a tenant."""
+    # Two tenants may have end users of the same name.
     if owner is None:
         raise BadFilter("Name the end user's tenant too: ?tenant=.", param="tenant")
     return end_user_digest(user, tenant_id=owner.pk, pepper=settings.KEY_PEPPER)
@@ -196,6 +197,6 @@ def _parse_limit(request: Request) -> int:
 
 
 def _describe_requester(request: Request) -> str:
-    """Who asked, for the record."""
+    """Return who sent the request, for the deletion record."""
     user: Any = request.user
     return f"admin key {user.name}" if isinstance(user, Administrator) else user.get_username()

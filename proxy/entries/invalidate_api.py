@@ -26,11 +26,11 @@ ACCEPTED_FIELDS: Final = ("all", "tags")
 
 
 class BadInvalidation(ApiError):
-    """Neither all nor tags, or tags that no entry can carry."""
+    """Neither `all` nor `tags`, or tags that no entry can carry."""
 
 
 class InvalidateSerializer(serializers.Serializer[Any]):
-    """One of the two."""
+    """Either `tags` or `all`."""
 
     tags = serializers.ListField(
         child=serializers.CharField(max_length=MAX_TAG_LENGTH),
@@ -57,7 +57,7 @@ class InvalidatedSerializer(serializers.Serializer[Any]):
 
 
 class PlanInvalidateView(APIView):
-    """Have a plan's answers forgotten."""
+    """Invalidate a plan's cached answers."""
 
     needs = "change"
 
@@ -69,12 +69,12 @@ class PlanInvalidateView(APIView):
         | build_error_responses(400, 401, 403, 404, 413, 415),
     )
     def post(self, request: Request, plan: str) -> Response:
-        """Forget the plan's answers that carry a tag, or all of them. Nothing brings them back.
+        """Invalidate the plan's cached answers that carry one of the tags, or all of them.
 
-        Every worker follows within two seconds, also for answers it holds in memory; a request
-        under way stores what nobody is served. It takes as long for a million answers as for one. A
-        tenant's key under a plan of the platform's, and `?tenant=`, forget the answers of that
-        tenant alone.
+        This cannot be undone. Every worker follows within two seconds, also for answers it holds in
+        memory; what a request in flight stores is not served. It takes as long for a million
+        answers as for one. A tenant's key under a plan of the platform, and `?tenant=`, invalidate
+        the answers of that tenant only.
         """
         owner = get_plan_owner(request)
         row = find_visible_plan(owner, plan)
@@ -101,7 +101,7 @@ class PlanInvalidateView(APIView):
 
 
 def _parse_tags(body: object) -> list[str]:
-    """The tags, none of them for all answers. Raises BadInvalidation."""
+    """Return the tags, an empty list for all answers. Raises BadInvalidation."""
     if not isinstance(body, Mapping):
         raise BadInvalidation('The body must be an object: {"tags": [...]} or {"all": true}.')
     for name in body:

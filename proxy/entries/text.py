@@ -1,7 +1,6 @@
-"""The text of one cached answer, for staff who may read it:
-fetched by the worker that this process is, from the store that has it.
+"""Read the text of one cached answer from the stores, for staff who may see it.
 
-Who calls this has checked the permission and written down who looked.
+The caller has checked the permission and recorded who reads it.
 """
 
 from dataclasses import dataclass
@@ -20,17 +19,16 @@ READ_TIMEOUT_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class EntryText:
-    """What was asked and answered.
+    """The question and answer of a cached entry."""
 
-    `question` None: no store keeps it; `answer` None: no store has it any more.
-    """
-
+    # None: no store has it.
     question: str | None
+    # None: no store has it any more.
     answer: str | None
 
 
 def read_text(entry: CacheEntry) -> EntryText:
-    """Waits, so not for the loop's own thread.
+    """Read an entry's text. Blocks, so not for the loop's own thread.
 
     Raises ToolUnavailable when a store does not answer.
     """
@@ -61,7 +59,7 @@ async def _read_from_stores(tools: Toolbox, entry: CacheEntry) -> EntryText:
 
 
 async def _decode_value(tools: Toolbox, value: bytes, entry: CacheEntry) -> Envelope | None:
-    """None for what we did not seal for this entry: staff are not shown it as an answer."""
+    """Decode an envelope; None unless the gateway sealed it for this entry."""
     try:
         envelope = await decode_in_thread(value, tools.sealer)
     except BadEnvelope:
@@ -74,7 +72,7 @@ async def _decode_value(tools: Toolbox, value: bytes, entry: CacheEntry) -> Enve
 
 
 def _extract_answer_text(envelope: Envelope | None) -> str | None:
-    """What the model said; a message without words (a call of tools, a refusal) as JSON."""
+    """Return the model's text, or the message as JSON if it has none (a tool call, a refusal)."""
     if envelope is None:
         return None
     try:

@@ -34,7 +34,7 @@ KEY_PARAMETER = OpenApiParameter(
 
 
 class BytesParser(BaseParser):
-    """The body as it is: `/v1` reads it, with its own limits and refusals."""
+    """Leaves the body unparsed: it is parsed as `/v1` does, with the same limits and errors."""
 
     media_type = "application/json"
 
@@ -52,7 +52,7 @@ class BytesParser(BaseParser):
 
 
 class PlanExplainView(APIView):
-    """Why a request would be answered from a cache, or why not."""
+    """Explain why a request would be answered from a cache, or why not."""
 
     needs = "view"
     parser_classes = (BytesParser,)
@@ -65,7 +65,7 @@ class PlanExplainView(APIView):
         | build_error_responses(400, 401, 403, 404, 409, 413, 415, 503),
     )
     def post(self, request: Request, plan: str) -> Response:
-        """Runs a request through every decision of the plan, in the gateway's own stages.
+        """Run a request through every decision of the plan, in the gateway's own stages.
 
         No model is called, and nothing is stored, recorded or logged. A tenant's key may also ask
         about the platform's plans.
@@ -82,14 +82,14 @@ class PlanExplainView(APIView):
         return Response(serialize_explanation(found, texts=_can_read_questions(request, found)))
 
     def handle_exception(self, exc: Exception) -> Response:
-        """What /v1 would refuse is refused as it does."""
+        """Answer errors of the request itself as /v1 does."""
         if isinstance(exc, GatewayError):
             return Response(exc.error_object(), status=exc.status)
         return super().handle_exception(exc)
 
 
 def _can_read_questions(request: Request, found: Explanation) -> bool:
-    """What a tenant's clients asked is for that tenant's own admin keys."""
+    """Return whether the caller may read other questions: only the tenant's own admin keys may."""
     user: Any = request.user
     tenant = user.tenant if isinstance(user, Administrator) else None
     return (

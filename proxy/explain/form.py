@@ -1,7 +1,4 @@
-"""The form of the explain page: a request, the model, and who would be asking.
-
-Nothing of it is saved.
-"""
+"""The form of the explain page: a request, the model and the caller. Nothing is saved."""
 
 from typing import Any, Final
 
@@ -20,7 +17,7 @@ MAX_REQUEST_LENGTH: Final = 400_000
 
 
 class ExplainForm(forms.Form):
-    """Valid, its `raw` is the body that would be sent to /v1."""
+    """Once valid, its `raw_body` is the body that would be sent to /v1."""
 
     asked = forms.CharField(
         label="Request",
@@ -80,7 +77,7 @@ class ExplainForm(forms.Form):
 
 
 def _parse_request(text: str) -> dict[str, Any]:
-    """The request that was meant. Raises BadRequest."""
+    """Build the request body from pasted text. Raises BadRequest."""
     if not text:
         raise BadRequest("Write a question, or paste a request.")
     if text.startswith("{"):

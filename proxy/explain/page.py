@@ -1,7 +1,4 @@
-"""/admin/plans/plan/{id}/explain/: what would become of a request, and why.
-
-Nothing of it is stored.
-"""
+"""/admin/plans/plan/{id}/explain/: what would happen to a request, and why. Nothing is stored."""
 
 from typing import Any
 
@@ -22,9 +19,9 @@ from proxy.explain.service import explain_raw_request
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def explain_page(request: HttpRequest, plan: int) -> HttpResponseBase:
-    """The empty form, or what was asked with its answer.
+    """Show the form, and the explanation of a submitted request, to staff who may see plans.
 
-    For staff who may see plans; the texts of other questions are not shown.
+    The texts of other questions are not shown.
     """
     row = get_object_or_404(list_user_plans(request.user), pk=plan)
     if not any(request.user.has_perm(f"plans.{action}_plan") for action in ("view", "change")):

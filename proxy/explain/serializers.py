@@ -1,4 +1,4 @@
-"""The shapes of an explanation that the OpenAPI document shows, and how they are filled."""
+"""The JSON of an explanation: its OpenAPI schema and its serialization."""
 
 from typing import Any
 
@@ -9,15 +9,14 @@ from proxy.pipeline.call import CandidateVerdict
 from proxy.pipeline.explain import Explanation
 from proxy.pipeline.stages.verify import effective_threshold
 
-# The shapes of an explanation that the OpenAPI document shows; `proxy.explain.serializers` fills
-# them.
-
 QUESTION_HELP_TEXT = "null: shown to this tenant's own admin keys only."
 
 
 class ExplainRequestSerializer(serializers.Serializer[Any]):
-    """A request as /v1/chat/completions takes it, every field of it;
-    the plan is that of the path."""
+    """A request as /v1/chat/completions takes it, with all of its fields.
+
+    The plan is that of the path.
+    """
 
     model = serializers.CharField()
     messages = serializers.ListField(child=serializers.DictField(), min_length=1)
@@ -99,7 +98,7 @@ class ExplainCompressionSerializer(serializers.Serializer[Any]):
 
 
 class ExplanationSerializer(serializers.Serializer[Any]):
-    """What would become of a request, and why. Nothing was sent anywhere or stored."""
+    """What would happen to a request, and why. Nothing was sent anywhere or stored."""
 
     object = serializers.CharField(default="explanation")
     plan_name = serializers.CharField()
@@ -120,11 +119,11 @@ class ExplanationSerializer(serializers.Serializer[Any]):
     )
 
 
-# An explanation as JSON: the shape of `ExplanationSerializer`.
-
-
 def serialize_explanation(found: Explanation, *, texts: bool) -> dict[str, Any]:
-    """`ExplanationSerializer`'s shape. `texts`: whether the reader may see what others asked."""
+    """Serialize an explanation as `ExplanationSerializer` describes it.
+
+    `texts`: whether the reader may see what others asked.
+    """
     decided, looked = found.decided_call, found.full_lookup
     plan, key, keys = decided.plan, decided.key, looked.cache_keys
     assert plan is not None and key is not None  # noqa: S101, PT018 -- explained with both

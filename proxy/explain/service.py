@@ -1,4 +1,4 @@
-"""Who would be asking, when an administrator asks what would become of a request."""
+"""Explain what a plan would do with a request, on behalf of a virtual key or tenant."""
 
 import time
 from dataclasses import replace
@@ -15,9 +15,7 @@ from proxy.pipeline.explain import Explanation, explain_request
 from proxy.pipeline.toolbox import Toolbox
 
 MAX_NEIGHBOURS = 5
-CACHE_TIMEOUT_SECONDS = (
-    2.0  # for the caches, which have their own deadlines; compression has its own too
-)
+CACHE_TIMEOUT_SECONDS = 2.0  # for the caches; they and compression also have their own deadlines
 EXPLAIN_TIMEOUT_SECONDS = 15.0
 
 
@@ -41,10 +39,10 @@ class ExplainUnavailable(ApiError):
 
 
 def explain_raw_request(raw: bytes, plan: Plan, tenant: Tenant | None, key: str) -> Explanation:
-    """What would become of this body, sent by that key (id or name; "": by any key of the tenant)
-    under that plan.
+    """Explain what would happen to this body, sent by `key` under `plan`.
 
-    Raises a Refusal, or GatewayError where /v1 would refuse the request.
+    `key`: id or name; "" for any key of the tenant. Raises ApiError, or GatewayError where /v1
+    would refuse the request.
     """
 
     async def work(tools: Toolbox) -> Explanation:
@@ -84,9 +82,9 @@ def explain_raw_request(raw: bytes, plan: Plan, tenant: Tenant | None, key: str)
 def find_caller(
     directory: ConfigSnapshot, plan: Plan, tenant: Tenant | None, key: str
 ) -> KeySnapshot:
-    """The key that is named, else somebody of that tenant or of the plan's.
+    """Return the named key, else an anonymous one of that tenant or of the plan's.
 
-    Raises KeyUnknown, also for another tenant's, or NobodyAsks.
+    Raises KeyNotFound, also for another tenant's key, or CallerRequired.
     """
     owner = tenant or plan.tenant
     if key:

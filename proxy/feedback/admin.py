@@ -1,5 +1,4 @@
-"""Admin pages of answers that were said to be wrong:
-who said it, what was evicted, who else got it, and taking it back."""
+"""Admin pages of answers reported as wrong: who reported, what was evicted, who else got it."""
 
 from typing import Any, Final
 
@@ -35,7 +34,7 @@ CACHES_UNREACHABLE_MESSAGE = (
 
 @admin.register(WrongAnswer)
 class WrongAnswerAdmin(TenantScopedAdmin, ReadOnlyAdmin):
-    """The texts of questions and answers are on no page."""
+    """Reports of wrong answers, which can be withdrawn; no question or answer text is shown."""
 
     list_display = (
         "at",
@@ -159,7 +158,7 @@ admin.site.unregister(RequestEvent)
 
 @admin.register(RequestEvent)
 class MarkableRequestEventAdmin(RequestEventAdmin):
-    """The list of requests, from which a cached answer can be marked as wrong."""
+    """The list of requests, in which a cached answer can be marked as wrong."""
 
     list_filter = (*RequestEventAdmin.list_filter, "wrong")  # type: ignore[assignment]  # one more than in the base
     actions = ("mark_wrong",)

@@ -1,5 +1,4 @@
-"""Take an answer that was wrong, and those of its neighbours, out of every tier;
-or put them back."""
+"""Remove a wrong answer and its neighbours from every tier, or restore them."""
 
 import asyncio
 import time
@@ -15,28 +14,26 @@ from proxy.core.sealing import Sealer
 from proxy.pipeline.toolbox import Toolbox
 
 EXACT_TIER = "exact"
-MAX_NEIGHBOURS = 20  # neighbours
+MAX_NEIGHBOURS = 20  # evicted with a wrong answer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredCopy:
-    """An answer as one tier has it.
-
-    `tier`: `exact` or the name of the backend, which has it as an `entry`; `value`: the stored
-    bytes; `similarity`: the cosine to the question of the answer that was wrong; `envelope` None:
-    it is not one that we sealed for there.
-    """
+    """An answer as one tier stores it."""
 
     entry_id: str
+    # `exact`, or the name of the backend that has the `entry`.
     tier: str
     value: bytes
+    # The cosine to the question of the wrong answer.
     similarity: float
     entry: SemanticEntry | None = None
+    # None: not sealed by the gateway for this place.
     envelope: Envelope | None = None
 
 
 def decode_copy(sealer: Sealer, held: StoredCopy) -> StoredCopy:
-    """The same with its envelope, where the value stands where it belongs."""
+    """Return the copy with its envelope, if the value is sealed for where it was found."""
     try:
         envelope = decode_envelope(held.value, sealer)
     except BadEnvelope:
@@ -57,9 +54,9 @@ def _matches_location(envelope: Envelope, held: StoredCopy) -> bool:
 
 
 async def find_copies(tools: Toolbox, entry_id: str) -> list[StoredCopy]:
-    """The entry in every tier, then its neighbours.
+    """Return the entry in every tier, then its neighbours.
 
-    What cannot be read now, or is not ours, is left out.
+    Leaves out what cannot be read now or was not sealed by the gateway.
     """
     found = await _find_entry_copies(tools, entry_id, tools.semantic_caches.values(), 1.0)
     for held in list(found):
@@ -116,10 +113,8 @@ async def _find_entry_copies(
 
 
 async def remove_copies(tools: Toolbox, held: Iterable[StoredCopy]) -> None:
-    """Delete them.
-
-    A tier that is away keeps its own, which nobody is served as long as the word stands.
-    """
+    """Delete the copies."""
+    # An unavailable tier keeps its copies; they are not served while the report stands.
     await asyncio.gather(
         *(
             _await_or_none(_get_tier_cache(tools, each).delete(each.entry_id))
@@ -130,10 +125,8 @@ async def remove_copies(tools: Toolbox, held: Iterable[StoredCopy]) -> None:
 
 
 async def restore_copies(tools: Toolbox, held: Iterable[StoredCopy]) -> int:
-    """Put back what has not expired and was not answered anew since; the number put back.
-
-    What is not ours stays out.
-    """
+    """Restore copies that have not expired or been replaced; return how many."""
+    # Copies without an envelope are not restored.
     return sum(
         await asyncio.gather(
             *(
@@ -166,8 +159,8 @@ async def _restore_copy(tools: Toolbox, held: StoredCopy) -> bool:
 
 
 def _advance_creation_time(envelope: Envelope) -> Envelope:
-    """As another answer: workers that have not yet heard of the change of mind refuse the old one,
-    by the time it was made."""
+    """Return the envelope as a slightly newer answer."""
+    # Workers that do not know yet of the withdrawn report refuse the old one by its creation time.
     return replace(envelope, created_at=min(envelope.created_at + 0.001, envelope.expires_at))
 
 
@@ -176,7 +169,7 @@ def _get_tier_cache(tools: Toolbox, held: StoredCopy) -> Any:
 
 
 async def _await_or_none(work: Coroutine[Any, Any, Any]) -> Any:
-    """Its result, or None where the tool cannot help."""
+    """Await a tool's result; None if it is unavailable."""
     try:
         return await work
     except ToolUnavailable:

@@ -1,4 +1,4 @@
-"""Between stored answers and the rows of what was said about them."""
+"""Convert between stored answers and the rows of feedback reports."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,16 +18,14 @@ REPORT_LIFETIME = timedelta(days=30)
 
 
 def find_latest_answer_time(event: RequestEvent) -> datetime:
-    """When the answer was there at the latest.
-
-    One that shared a call got it before it was stored, at its own end.
-    """
+    """Return by when the answer existed."""
+    # A follower got the answer before it was stored, when its own request ended.
     return event.at + timedelta(milliseconds=event.duration_ms) if event.collapsed else event.at
 
 
 def is_older_than_request(held: StoredCopy, event: RequestEvent) -> bool:
-    """Whether the answer is older than the request:
-    what was stored since was asked anew, perhaps because of it."""
+    """Return whether the answer is older than the request."""
+    # What was stored later was asked anew, perhaps because of the wrong answer.
     return (
         held.envelope is not None
         and held.envelope.created_at <= find_latest_answer_time(event).timestamp() + 1
@@ -35,7 +33,8 @@ def is_older_than_request(held: StoredCopy, event: RequestEvent) -> bool:
 
 
 def build_report_fields(event: RequestEvent, found: list[StoredCopy]) -> dict[str, Any]:
-    """The fields of a WrongAnswer. Somebody else may have had the entry evicted already."""
+    """Return the fields of a WrongAnswer."""
+    # Another report may have evicted the entry already.
     before = EvictedAnswer.objects.filter(entry_id=event.entry_id, said__undone_at=None)
     held = [*(each for each in found if each.entry_id == event.entry_id), *map(load_copy, before)]
     answer = next((each for each in held if is_older_than_request(each, event)), None)
@@ -68,8 +67,8 @@ def build_report_fields(event: RequestEvent, found: list[StoredCopy]) -> dict[st
 
 
 def _compute_event_penalty(event: RequestEvent) -> tuple[float | None, float | None]:
-    """None for an identical request: its answer was wrong for its own question,
-    which no threshold mends."""
+    """Return the penalty's radius and threshold, both None for an exact hit."""
+    # The answer was wrong for its own question, which no threshold fixes.
     if event.similarity is None:
         return None, None
     verified = (
@@ -82,9 +81,9 @@ def _compute_event_penalty(event: RequestEvent) -> tuple[float | None, float | N
 
 
 def build_eviction_fields(held: StoredCopy) -> dict[str, Any]:
-    """The fields of an EvictedAnswer."""
+    """Return the fields of an EvictedAnswer."""
     envelope, entry = held.envelope, held.entry
-    assert envelope is not None  # noqa: S101 -- what cannot be opened `was_there` for nobody
+    assert envelope is not None  # noqa: S101 -- undecodable copies are never older
     row = {
         "entry_id": held.entry_id,
         "tier": held.tier,
@@ -105,7 +104,7 @@ def build_eviction_fields(held: StoredCopy) -> dict[str, Any]:
 
 
 def load_copy(row: EvictedAnswer) -> StoredCopy:
-    """The answer as it was stored, opened."""
+    """Load an evicted answer as it was stored, decoded."""
     value, names = (
         bytes(row.value),
         (

@@ -1,5 +1,4 @@
-"""A cached answer was wrong: said by a client or by staff, once for each request,
-and taken back by staff."""
+"""Report a cached answer as wrong, once per request, and withdraw the report."""
 
 import time
 import uuid
@@ -29,23 +28,21 @@ from stats.request_ids import build_time_conditions
 
 CACHES_TIMEOUT_SECONDS = 10.0
 MAX_LISTED_RECIPIENTS: Final = 100
-# A request began so long before its answer was stored, at most.
+# The longest time between the start of a request and the storing of its answer.
 MAX_CALL_DURATION: Final = timedelta(hours=1)
 HIT_TIERS: Final = ("exact", "semantic")
 
 
 class NotCached(Exception):
-    """The answer of this request came from the provider:
-    there is nothing to take out of a cache."""
+    """The answer came from the provider, so there is nothing to evict."""
 
 
 def report_wrong_answer(event: RequestEvent, *, said_by: str) -> WrongAnswer:
-    """Evict what answered this request (or would have, in shadow) with its neighbours,
-    and raise the threshold around it. The second time nothing happens. Waits for the caches, so not
-    for the loop's own thread.
+    """Evict what answered this request, with its neighbours, and raise the threshold around it.
 
-    Raises NotCached, or bridge.Elsewhere and TimeoutError when the caches cannot be reached from
-    here.
+    Under shadow mode, what would have answered it. A repeated report changes nothing. Blocks, so
+    not for the loop's own thread. Raises NotCached, or bridge.GatewayNotRunning and TimeoutError
+    when the caches cannot be reached from this process.
     """
     if known := WrongAnswer.objects.filter(event_id=event.event_id).first():
         return known
@@ -62,7 +59,7 @@ def report_wrong_answer(event: RequestEvent, *, said_by: str) -> WrongAnswer:
                 EvictedAnswer(said=said, **build_eviction_fields(each)) for each in held
             )
             RequestEvent.objects.filter(pk=event.pk).update(wrong=True)
-    except IntegrityError:  # said twice at the same moment
+    except IntegrityError:  # reported twice at the same moment
         return WrongAnswer.objects.get(event_id=event.event_id)
     bridge.run_in_loop(lambda tools: remove_copies(tools, held), seconds=CACHES_TIMEOUT_SECONDS)
     if all(each.entry_id != event.entry_id for each in found):
@@ -71,8 +68,8 @@ def report_wrong_answer(event: RequestEvent, *, said_by: str) -> WrongAnswer:
 
 
 def _mark_unread_deleted(event: RequestEvent) -> None:
-    """Have the workers delete an answer that could not be read, and so not be told from others:
-    as soon as its store is back, or where a former embedder has it."""
+    """Have the workers delete an answer that could not be read."""
+    # As soon as its store is back, or under a former embedder.
     unread = deletions.find_entries(deletions.EntryFilter(entry_id=event.entry_id)).filter(
         created_at__lte=find_latest_answer_time(event)
     )
@@ -80,9 +77,11 @@ def _mark_unread_deleted(event: RequestEvent) -> None:
 
 
 def withdraw_report(said: WrongAnswer, *, by: str) -> int:
-    """Take the word back: what has not expired is stored again, and the threshold falls;
-    the number of stored answers put back. The second time nothing happens. Raises bridge.Elsewhere
-    or TimeoutError."""
+    """Withdraw a report: restore what has not expired and lower the threshold.
+
+    Returns the number of answers restored; 0 if it was withdrawn before. Raises
+    bridge.GatewayNotRunning or TimeoutError.
+    """
     if said.undone_at is not None:
         return 0
     held = [load_copy(row) for row in said.evicted.filter(expires_at__gt=time.time())]
@@ -95,9 +94,9 @@ def withdraw_report(said: WrongAnswer, *, by: str) -> int:
 
 
 def delete_expired_evictions() -> int:
-    """Remove what was evicted and could not be put back any more; the number removed.
+    """Delete evicted answers that can no longer be restored; return how many.
 
-    On a connection of its own.
+    Closes its database connections.
     """
     try:
         return EvictedAnswer.objects.filter(expires_at__lte=time.time()).delete()[0]
@@ -107,14 +106,13 @@ def delete_expired_evictions() -> int:
 
 @dataclass(frozen=True, slots=True)
 class Recipients:
-    """The tenant's other requests that got an answer.
+    """The tenant's other requests that got an answer."""
 
-    `rows`: the newest first, `MAX_LISTED` at most; `origin`: the one that it was made for, where
-    the ledger knows it; `roles`: how many had it how, such as {"exact": 4}.
-    """
-
+    # `MAX_LISTED_RECIPIENTS` at most.
     newest_events: list[RequestEvent]
+    # The request it was made for, if the ledger has it.
     origin_id: uuid.UUID | None
+    # All of them by role, such as {"exact": 4}.
     counts_by_role: dict[str, int]
 
     def get_role(self, row: RequestEvent) -> str:
@@ -122,8 +120,7 @@ class Recipients:
 
 
 def find_other_recipients(said: WrongAnswer) -> Recipients:
-    """Who else got the same answer: the request it was made for, those that shared its call,
-    and the hits."""
+    """Find who else got the same answer: the original request, its followers and the hits."""
     if said.answered_at is None:
         return Recipients([], None, {})
     ids = {said.entry_id, *_list_entry_ids(said.entry_id)}
@@ -153,6 +150,6 @@ def _find_role(row: RequestEvent, origin: uuid.UUID | None) -> str:
 
 
 def _list_entry_ids(entry_id: str) -> list[str]:
-    """An answer to a chat that was cut has two ids: of the chat as asked, and as sent."""
+    """Return the ids of an entry: a compressed chat has two, as asked and as sent."""
     found = CacheEntry.objects.filter(Q(pk=entry_id) | Q(sent=entry_id)).values_list("pk", "sent")
     return [each for pair in found for each in pair if each]

@@ -1,6 +1,6 @@
-"""/admin/plans/plan/{id}/test/: one real request under a plan, and the same again.
+"""/admin/plans/plan/{id}/test/: send one real request under a plan twice.
 
-It says what that costs before it is sent.
+The page says what that costs before anything is sent.
 """
 
 import secrets
@@ -24,7 +24,7 @@ CHANGE_PERMISSION: Final = "plans.change_plan"
 
 
 class LiveTestForm(forms.Form):
-    """What to ask, and as whom. A platform's plan is tried for a tenant that is chosen."""
+    """What to ask, and as which tenant; a plan of the platform is tried for any tenant."""
 
     question = forms.CharField(
         max_length=1000,
@@ -55,7 +55,8 @@ class LiveTestForm(forms.Form):
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def live_test_page(request: HttpRequest, plan: int) -> HttpResponse:
-    """For staff who may change the plan: sending costs money, and makes a key for a minute."""
+    """Show the form and the replies, to staff who may change the plan."""
+    # Sending costs money, and creates a key for a minute.
     row = admin.site.get_model_admin(Plan).get_object(request, str(plan))
     if not isinstance(row, Plan):
         raise Http404
@@ -87,7 +88,7 @@ def live_test_page(request: HttpRequest, plan: int) -> HttpResponse:
 
 
 def _build_own_address(request: HttpRequest) -> str:
-    """Where this very process listens, as its server says;
-    no header of a browser has a part in it."""
+    """Return the address this process listens on, as its server says."""
+    # Not from the Host header, which a browser controls.
     host, port = request.META["SERVER_NAME"], request.META["SERVER_PORT"]
     return f"http://{f'[{host}]' if ':' in host else host}:{port}/v1"

@@ -1,8 +1,7 @@
-"""A plan tried for real: two identical requests through the gateway's own /v1,
-with a key made for them and revoked after them.
+"""Try a plan with two identical requests through the gateway's own /v1.
 
-They are what a client would send: counted, paid for, and kept in the plan's cache like any other.
-The second costs nothing when the plan answers identical requests.
+They are real: counted, paid for and cached. The second costs nothing if the plan has an exact
+cache.
 """
 
 import time
@@ -24,7 +23,7 @@ TEST_KEY_NAME: Final = "Test of a plan"
 
 @dataclass(frozen=True, slots=True)
 class LiveTestReply:
-    """What came back for one request. `headers`: the gateway's own, by name."""
+    """The reply to one request; `headers` holds the gateway's own, by name."""
 
     status: int
     milliseconds: float
@@ -38,15 +37,16 @@ class LiveTestReply:
 
 
 class GatewayUnreachable(Exception):
-    """The gateway did not answer, in words."""
+    """The gateway did not answer; the message says why."""
 
 
 def run_live_test(
     *, plan: Plan, tenant: Tenant, route: str, question: str, base_url: str
 ) -> list[LiveTestReply]:
-    """The first reply, and the second when the first was one.
+    """Send the request, and again if it succeeded; return the replies.
 
-    Waits up to DEADLINE; raises Unreachable. The key is revoked in any case.
+    Blocks up to LIVE_TEST_TIMEOUT_SECONDS. Raises GatewayUnreachable. The key made for it is
+    revoked in any case.
     """
     until = time.monotonic() + LIVE_TEST_TIMEOUT_SECONDS
     key, secret = services.issue_virtual_key(
@@ -62,7 +62,7 @@ def run_live_test(
         "token_saving_plan_id": plan.name,
     }
     if plan.scope == Plan.Scope.USER:
-        body["user"] = TEST_KEY_NAME  # such a plan keeps answers of named users alone
+        body["user"] = TEST_KEY_NAME  # such a plan caches only for named users
     try:
         with httpx.Client(
             base_url=base_url, headers={"authorization": f"Bearer {secret}"}, trust_env=False
@@ -84,8 +84,8 @@ def run_live_test(
 def _retry_until_known(
     client: httpx.Client, body: Mapping[str, object], until: float
 ) -> LiveTestReply:
-    """A worker knows a new key a moment after it was made;
-    until then it answers 401, which costs nothing."""
+    """Retry until the worker knows the new key."""
+    # Until then it answers 401, which costs nothing.
     known = time.monotonic() + KEY_PROPAGATION_SECONDS
     while True:
         reply = _send_request(client, body, until)
@@ -107,7 +107,7 @@ def _send_request(client: httpx.Client, body: Mapping[str, object], until: float
 
 
 def _extract_text(reply: httpx.Response) -> str:
-    """What the model said, or what was refused."""
+    """Return what the model said, or the error message."""
     try:
         said = reply.json()
         text = (

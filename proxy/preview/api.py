@@ -26,7 +26,7 @@ PLAN_PARAMETER = OpenApiParameter(
     "plan", str, OpenApiParameter.PATH, description="The plan's name."
 )
 ACCEPTED_FIELDS: Final = ("messages", "model", "compression")
-# Twice what the engines read: a preview says everything again.
+# Twice what the engines read: a preview returns the whole chat again.
 MAX_BODY_BYTES: Final = 2_000_000
 
 
@@ -36,7 +36,7 @@ class PreviewUnavailable(ApiError):
 
 
 class ChatParser(BaseParser):
-    """A chat as /v1 reads it: the same limits and the same refusals."""
+    """Parses a chat as /v1 does, with the same limits and errors."""
 
     media_type = "application/json"
 
@@ -54,7 +54,7 @@ class ChatParser(BaseParser):
 
 
 class PlanPreviewView(APIView):
-    """What a plan would do to a chat."""
+    """Preview what a plan would do to a chat."""
 
     needs = "view"
     parser_classes = (ChatParser,)
@@ -67,9 +67,10 @@ class PlanPreviewView(APIView):
         | build_error_responses(400, 401, 403, 404, 413, 415, 503),
     )
     def post(self, request: Request, plan: str) -> Response:
-        """What the plan would send of a chat, sentence by sentence, and what it costs either way.
+        """Show what the plan would send of a chat, sentence by sentence, and both costs.
 
-        Nothing is sent anywhere, stored or logged.
+        The costs are those of the prompt as asked and as sent. Nothing is sent anywhere, stored or
+        logged.
         """
         row = selectors.find_plan(get_plan_owner(request), plan)
         messages, name, draft = _parse_body(cast(dict[str, Any], request.data))
@@ -85,15 +86,17 @@ class PlanPreviewView(APIView):
         )
 
     def handle_exception(self, exc: Exception) -> Response:
-        """What /v1 would refuse is refused as it does."""
+        """Answer errors of the chat itself as /v1 does."""
         if isinstance(exc, GatewayError):
             return Response(exc.error_object(), status=exc.status)
         return super().handle_exception(exc)
 
 
 def _parse_body(body: dict[str, Any]) -> tuple[list[Message], str | None, dict[str, Any]]:
-    """The messages, the model's name and the half of a plan to try,
-    "compression" being its one field. Raises BadRequest."""
+    """Return the messages, the model's name and the draft: `compression` or nothing.
+
+    Raises BadRequest.
+    """
     for name in body:
         if name not in ACCEPTED_FIELDS:
             raise BadRequest(

@@ -1,5 +1,4 @@
-"""A preview as a page shows it: the chat as asked in cards with its stretches marked,
-and the messages that would be sent."""
+"""Prepare a preview for display: the original chat in cards, and the messages to send."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +17,7 @@ from proxy.core.compression.units import (
 )
 from proxy.core.types import Message
 
-# place -> what people call it, and what it means
+# place -> label and explanation
 PLACE_LABELS: dict[Place, tuple[str, str]] = {
     "protected": (
         "Protected",
@@ -37,31 +36,27 @@ PLACE_LABELS: dict[Place, tuple[str, str]] = {
     "recalled": ("Recalled", "looked up in the old part for this question"),
     "left out": ("Left out", "not sent"),
 }
-# Rows of the table of scores.
+# Most rows of the table of scores.
 MAX_SCORE_ROWS = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """A run of text.
-
-    `kind` is the place as a CSS class, "" for the white space between pieces; `number` names its
-    row.
-    """
+    """A run of text in a card."""
 
     text: str
+    # The place as a CSS class, "" for white space between pieces.
     kind: str = ""
     tip: str = ""
+    # Its row in the table of scores.
     number: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class MessageCard:
-    """A message, or several that share one fate.
+    """A message, or several that are kept or dropped together."""
 
-    `number`: "7" or "7-9", "" for one that the gateway wrote.
-    """
-
+    # "7" or "7-9", "" for one that the gateway wrote.
     number: str
     speaker: str
     label: str
@@ -71,7 +66,7 @@ class MessageCard:
 
 @dataclass(frozen=True, slots=True)
 class ScoreRow:
-    """A judged piece in the table of scores."""
+    """A scored piece in the table of scores."""
 
     number: int
     span: PreviewSpan
@@ -80,7 +75,7 @@ class ScoreRow:
 
 
 def build_asked_cards(messages: list[Message], preview: Preview) -> list[MessageCard]:
-    """The chat as asked."""
+    """Build the cards of the original chat."""
     cards = []
     for (first, last), some in groupby(
         enumerate(preview.spans), key=lambda item: (item[1].message, item[1].last_message)
@@ -104,7 +99,7 @@ def build_asked_cards(messages: list[Message], preview: Preview) -> list[Message
 
 
 def build_sent_cards(messages: list[Message], preview: Preview) -> list[MessageCard]:
-    """What would be sent."""
+    """Build the cards of the messages that would be sent."""
     index = {id(message): place for place, message in enumerate(messages)}
     places: dict[int, Place] = {}
     for shown in preview.spans:
@@ -140,7 +135,7 @@ def build_sent_cards(messages: list[Message], preview: Preview) -> list[MessageC
 
 
 def build_score_rows(preview: Preview) -> list[ScoreRow]:
-    """The judged pieces with the highest scores."""
+    """Return the pieces with the highest scores."""
     judged = [
         (number, shown) for number, shown in enumerate(preview.spans) if shown.rank is not None
     ]
@@ -152,8 +147,7 @@ def build_score_rows(preview: Preview) -> list[ScoreRow]:
 
 
 def _list_source_texts(messages: list[Message], shown: PreviewSpan) -> list[str]:
-    """What stands in the message of a piece, by content part,
-    or all that was said in the messages that share its fate."""
+    """Return the texts a piece is part of, by content part, or the text of its unit."""
     if shown.part is not None:
         return list_part_texts(messages[shown.message])
     said = write_unit_text(
@@ -161,14 +155,14 @@ def _list_source_texts(messages: list[Message], shown: PreviewSpan) -> list[str]
         messages,
         collect_labels(messages),
     )
-    # Lines may be quoted that looked harmless where only a part of the chat was read.
+    # Speaker lines may be quoted here that were not where only a part of the chat was read.
     return [said if said[shown.start : shown.end] == shown.text else ""]
 
 
 def _iter_stretches(
     said: list[str], pieces: Sequence[tuple[int, PreviewSpan]]
 ) -> Iterator[Stretch]:
-    """The pieces of a message with what stands between and around them."""
+    """Yield the pieces of a message with the text between and around them."""
     for part, some in groupby(pieces, key=lambda item: item[1].part or 0):
         at = 0
         for number, shown in some:
@@ -188,8 +182,7 @@ def _iter_stretches(
 def _find_source_message(
     message: Message, messages: list[Message], places: dict[int, Place], start: int
 ) -> int | None:
-    """Which message from `start` on this one is a part of:
-    its text was cut in the middle, or its old reasoning shortened."""
+    """Find which message from `start` on this one was shortened from."""
     if _find_gateway_place(message) or message in (
         ASSISTANT_PLACEHOLDER,
         REASONING_PLACEHOLDER,
@@ -231,7 +224,7 @@ def _to_css_class(place: str) -> str:
 
 
 def _find_gateway_place(message: Message) -> Place | None:
-    """What a message of the gateway's own is; None for a stand-in that keeps the roles in turn."""
+    """Return which transcript a message of the gateway is; None for a role placeholder."""
     text = _get_content_text(message)
     return (
         "block"

@@ -1,7 +1,4 @@
-"""The form of the preview page: a chat, and what of the plan to try otherwise.
-
-Nothing of it is saved.
-"""
+"""The form of the preview page: a chat, and compression settings to try. Nothing is saved."""
 
 from collections.abc import Mapping
 from copy import copy
@@ -23,14 +20,14 @@ from proxy.core.types import Message
 from proxy.preview.service import resolve_compression_settings
 from proxy.upstreams.selectors import PricedModel, find_model, select_routes
 
-# Some 100,000 tokens: what a page can show and a person can look through.
+# Some 100,000 tokens: what a page can show and a person can read.
 MAX_CHAT_LENGTH: Final = 400_000
 EXAMPLES_FOLDER: Final = Path(__file__).parent / "examples"
 
 
 @dataclass(frozen=True, slots=True)
 class ExampleChat:
-    """A built-in chat, and a budget small enough for something to be left out of it."""
+    """A built-in chat, with a budget small enough that something is left out."""
 
     title: str
     file_name: str
@@ -50,7 +47,7 @@ DRAFT_FIELDS: Final = ("engine", "focus", "max_input_tokens", "when", "language"
 
 @dataclass(frozen=True, slots=True)
 class PreviewInput:
-    """What to look at."""
+    """The cleaned input of a preview."""
 
     messages: list[Message]
     settings: CompressionSettings
@@ -58,7 +55,7 @@ class PreviewInput:
 
 
 class PreviewForm(forms.Form):
-    """Valid, it has what is `wanted`."""
+    """Once valid, it has a `preview_input`."""
 
     chat_text = forms.CharField(
         required=False,
@@ -135,13 +132,13 @@ class PreviewForm(forms.Form):
         values = super().clean() or self.cleaned_data
         draft = {name: values[name] for name in DRAFT_FIELDS if name in values}
         if "focus" not in self.changed_data or not draft.get("focus"):
-            draft.pop("focus", None)  # another engine brings its own
+            draft.pop("focus", None)  # another engine has its own default
         try:
             settings = resolve_compression_settings(self.plan, {"compression": draft})
         except InvalidPlan as refusal:
             for param, problem in refusal.problems.items():
                 field = param.partition(".")[2]
-                if field not in self.errors:  # the form's own check of the field has spoken
+                if field not in self.errors:  # not already reported by the field itself
                     self.add_error(field if field in self.fields else None, problem)
         if self._pasted_chat and not self.errors:
             self.preview_input = PreviewInput(
@@ -153,15 +150,15 @@ class PreviewForm(forms.Form):
 
 
 def build_draft_plan(plan: Plan, sent: Mapping[str, str]) -> Plan:
-    """The plan with the compression settings of its own form, in memory alone.
+    """Return an unsaved copy of the plan with the compression settings of its own form.
 
-    What the preview could not take stays as saved.
+    Invalid values stay as saved.
     """
     draft = copy(plan)
     draft.compression_engine = sent.get("compression_engine") or None
     for name in DRAFT_FIELDS[1:]:
         try:
-            value = Plan._meta.get_field(name).clean(sent.get(name), draft)  # type: ignore[union-attr]  # columns all
+            value = Plan._meta.get_field(name).clean(sent.get(name), draft)  # type: ignore[union-attr]  # all are columns
         except forms.ValidationError:
             continue
         setattr(draft, name, value)

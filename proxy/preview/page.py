@@ -1,7 +1,4 @@
-"""/admin/plans/plan/{id}/preview/: what a plan would do to a chat, side by side.
-
-Nothing of it is stored.
-"""
+"""/admin/plans/plan/{id}/preview/: what a plan would do to a chat, side by side. Stores nothing."""
 
 from decimal import Decimal
 from typing import Any
@@ -20,13 +17,13 @@ from proxy.preview.form import EXAMPLES, PreviewForm, PreviewInput, build_draft_
 from proxy.preview.service import PricedPreview, build_priced_preview
 from stats.formatting import MINUS_SIGN
 
-# Sentences that a page can show; a chat of 100,000 tokens has some 7,000.
+# The most sentences that a page can show; a chat of 100,000 tokens has some 7,000.
 MAX_SHOWN_PIECES = 10_000
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def preview_page(request: HttpRequest, plan: int) -> HttpResponseBase:
-    """The empty form, or what was asked with its answer. For staff who may see plans."""
+    """Show the form, and the preview of a submitted chat, to staff who may see plans."""
     row = get_object_or_404(list_user_plans(request.user), pk=plan)
     if not any(request.user.has_perm(f"plans.{action}_plan") for action in ("view", "change")):
         raise PermissionDenied
@@ -50,10 +47,10 @@ def preview_page(request: HttpRequest, plan: int) -> HttpResponseBase:
 
 
 def _build_form(request: HttpRequest, plan: Plan) -> tuple[PreviewForm, str]:
-    """The form as sent, filled with an example where one was asked for, and that example's name."""
+    """Return the submitted form, filled with an example if requested, and the example's name."""
     if request.method != "POST":
         return PreviewForm(plan), ""
-    if "compression_engine" in request.POST:  # the plan's own form, which nobody saved yet
+    if "compression_engine" in request.POST:  # the plan's own form, not yet saved
         return PreviewForm(build_draft_plan(plan, request.POST)), ""
     data, name = request.POST.copy(), request.POST.get("example", "")
     if example := EXAMPLES.get(name):
@@ -91,8 +88,10 @@ def _build_result(wanted: PreviewInput) -> dict[str, Any]:
 
 
 def _build_figures(found: PricedPreview) -> dict[str, Any]:
-    """Tokens, and dollars for a thousand turns, as asked, as sent, and the difference;
-    dollars None without a price."""
+    """Return tokens, and dollars per thousand turns: as asked, as sent, and the difference.
+
+    Dollars are None without a price.
+    """
     cut, asked, sent = found.preview.compression, found.asked, found.sent
     later = (asked.next_turn, sent.next_turn) if asked and sent else (None, None)
     return {
@@ -104,7 +103,7 @@ def _build_figures(found: PricedPreview) -> dict[str, Any]:
 
 
 def _format_dollar_row(asked: Decimal | None, sent: Decimal | None) -> tuple[str, str, str] | None:
-    """A row of the table, as many decimals in each of its cells."""
+    """Format a table row with the same decimals in each cell."""
     if asked is None or sent is None:
         return None
     row = [1000 * value for value in (asked, sent, asked - sent)]

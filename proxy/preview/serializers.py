@@ -1,4 +1,4 @@
-"""The JSON of a preview, and the shapes that the OpenAPI document shows."""
+"""The JSON of a preview: its OpenAPI schema and its serialization."""
 
 from dataclasses import asdict
 from typing import Any, get_args
@@ -121,7 +121,7 @@ def serialize_preview(
     found: PricedPreview,
     messages: list[Message],
 ) -> dict[str, Any]:
-    """The JSON of a preview of these messages; dollars as text."""
+    """Serialize the preview of these messages; dollars are decimal strings."""
     cut = found.preview.compression
     return {
         "object": "preview",

@@ -1,9 +1,4 @@
-"""Previews for Django's side of the house.
-
-Where the request path runs in this process its workers make them, else it is done here.
-
-Nothing of the chat is stored or logged.
-"""
+"""Compute previews for Django's pages and API; nothing of the chat is stored or logged."""
 
 import asyncio
 from collections.abc import Mapping
@@ -24,7 +19,7 @@ from proxy.upstreams.selectors import PricedModel
 
 @dataclass(frozen=True, slots=True)
 class PreviewWorkers:
-    """Where previews are made: the workers, and the loop they belong to."""
+    """The compression processes for previews, and the loop they belong to."""
 
     loop: asyncio.AbstractEventLoop
     pool: PoolCompressor
@@ -32,8 +27,7 @@ class PreviewWorkers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PricedPreview:
-    """A preview and what the prompt costs, as asked and as sent;
-    both None where the model has no price."""
+    """A preview and the costs of the prompt; both None if the model has no price."""
 
     preview: Preview
     asked: PromptCost | None
@@ -49,18 +43,19 @@ _state = _State()
 
 
 def attach_workers(bench: PreviewWorkers | None) -> None:
-    """Called once by whoever starts the request path in this process."""
+    """Use these workers for previews; called when the request path starts and stops here."""
     _state.workers = bench
 
 
 def build_priced_preview(
     messages: list[Message], settings: CompressionSettings, model: PricedModel
 ) -> PricedPreview:
-    """What compression would do to the chat, which the provider is taken to hold.
+    """Preview the compression of a chat, assuming that the provider has its prefix cached.
 
-    Waits, so not for the loop's own thread. Raises ToolUnavailable when nothing can be said.
+    Blocks, so not for the loop's own thread. Raises ToolUnavailable.
     """
     terms = compression_terms(model.price, None) if settings.when == "saves" else None
+    # Without the request path in this process, the preview is computed in this thread.
     if bench := _state.workers:
         work = request_preview(bench.pool, messages, settings, model=model.name, terms=terms)
         found = asyncio.run_coroutine_threadsafe(work, bench.loop).result()
@@ -76,8 +71,10 @@ def build_priced_preview(
 
 
 def resolve_compression_settings(plan: Plan, draft: Mapping[str, Any]) -> CompressionSettings:
-    """The plan's compression with a draft of it (`{"compression": {...}}`, or nothing)
-    laid over it. Raises InvalidPlan."""
+    """Return the plan's compression settings, overridden by a draft (`{"compression": {...}}`).
+
+    Raises InvalidPlan.
+    """
     half = validation.validate_plan(
         draft, capabilities=capabilities.get_capabilities(), base=services.build_draft(plan)
     ).compression

@@ -42,8 +42,7 @@ class SideSerializer(serializers.Serializer[Any]):
 
 
 class ReplaySerializer(serializers.Serializer[Any]):
-    """What a draft would have done with the plan's requests of the last days,
-    beside what happened."""
+    """What a draft would have done with the plan's recent requests, beside what happened."""
 
     object = serializers.CharField(default="replay")
     plan_name = serializers.CharField()
@@ -82,11 +81,11 @@ class PlanReplayView(APIView):
         responses={200: ReplaySerializer} | build_error_responses(400, 401, 403, 404, 415, 503),
     )
     def post(self, request: Request, plan: str) -> Response:
-        """What this change would have done with the requests of the last days:
-        hits, dollars, wrong answers, and who is touched.
+        """Replay the last days' requests under this change of the plan.
 
-        The body is that of a PATCH; nothing is saved. Two caches run side by side over digests and
-        vectors of the requests, never over their text. A tenant's key sees its own requests.
+        Returns hits, dollars, wrong answers and which keys are affected. The body is that of a
+        PATCH; nothing is saved. Two caches are simulated side by side over digests and vectors of
+        the requests, never over their text. A tenant's key sees its own requests.
         """
         owner = get_plan_owner(request)
         row = find_visible_plan(owner, plan)
@@ -99,7 +98,7 @@ class PlanReplayView(APIView):
 
 
 def serialize_replay(name: str, found: PlanReplay) -> dict[str, Any]:
-    """`ReplaySerializer`'s shape."""
+    """Serialize a replay as `ReplaySerializer` describes it."""
     done = found.result
     return {
         "object": "replay",

@@ -1,5 +1,4 @@
-"""/admin/plans/plan/{id}/replay/: what the settings in the plan's form would have done
-with the last days' requests. Nothing is saved."""
+"""/admin/plans/plan/{id}/replay/: replay recent requests under the form's settings, unsaved."""
 
 from copy import copy
 from typing import Any
@@ -21,10 +20,7 @@ from proxy.replay.service import ReplayUnavailable, estimate_wrong_hits, replay_
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def replay_page(request: HttpRequest, plan: int) -> HttpResponseBase:
-    """The saved plan on the last days, or beside it the form's draft.
-
-    For staff who may see plans.
-    """
+    """Replay the saved plan, and beside it the form's draft, for staff who may see plans."""
     row = get_object_or_404(list_user_plans(request.user), pk=plan)
     if not any(request.user.has_perm(f"plans.{action}_plan") for action in ("view", "change")):
         raise PermissionDenied

@@ -1,5 +1,4 @@
-"""A draft of a plan tried on the requests of the last days:
-read from the ledger and its imprints, replayed, summed up."""
+"""Replay a plan's recent requests from the ledger under a draft of the plan."""
 
 import logging
 import pickle
@@ -25,13 +24,13 @@ from stats.models.requests import RequestEvent
 from stats.reports.selectors import build_plan_query
 from stats.request_ids import first_id
 
-MAX_REPLAYED_REQUESTS: Final = 50_000  # requests, the latest
-MAX_INLINE_REQUESTS: Final = 500  # so many are replayed here and now
+MAX_REPLAYED_REQUESTS: Final = 50_000  # the latest ones
+MAX_INLINE_REQUESTS: Final = 500  # replayed in this thread
 STATEMENT_TIMEOUT_SECONDS: Final = 5  # for the database
-REPLAY_TIMEOUT_SECONDS: Final = 30  # seconds for the process that replays
+REPLAY_TIMEOUT_SECONDS: Final = 30  # for the replay process
 log = logging.getLogger("tokenthrift.proxy")
-# What a cache's hits do not depend on, or what cannot be known without the text; in words where a
-# draft changes it.
+# Settings that cannot be replayed: hits do not depend on them, or only with the text known. The
+# words describe a change of them.
 UNREPLAYED_SETTINGS: Final = {
     "backend": "where questions in other words are looked up",
     "context": "what of a chat's earlier turns must agree",
@@ -64,26 +63,30 @@ class ReplayUnavailable(ApiError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanReplay:
-    """`days`: how far back is looked, 0: nothing is kept; `since`: the oldest request replayed;
-    `cut`: there are more; `unseen`: what the draft changes besides, in words;
-    `wrong_now`/`wrong_then`: sampled hits at either threshold; `unpriced`: requests whose model has
-    no price, in no sum of money; `keys`: virtual keys with requests."""
+    """A replay's result and what it covers."""
 
+    # How far back requests are read; 0: none are kept.
     days: int
+    # The oldest request replayed.
     since: datetime | None
+    # There were more requests than could be replayed.
     is_truncated: bool
     result: ReplayResult
+    # Other changes of the draft, in words.
     not_replayed: tuple[str, ...]
+    # From sampled hits at either threshold.
     wrong_now: ErrorRateEstimate
     wrong_then: ErrorRateEstimate
+    # Requests whose model has no price, in no sum of money.
     unpriced: int
+    # Virtual keys with requests.
     keys: int
 
 
 def replay_plan(plan: Plan, draft: PlanDraft, owner: Tenant | None) -> PlanReplay:
-    """The draft beside the plan in force, on the requests of `owner`; None: of all tenants.
+    """Replay the requests of `owner` (None: all tenants) under the current plan and the draft.
 
-    Takes seconds.
+    Takes seconds. Raises ReplayUnavailable.
     """
     ours, theirs = (
         plan.build_snapshot().cache if plan.mode != "off" else None,
@@ -110,12 +113,13 @@ def replay_plan(plan: Plan, draft: PlanDraft, owner: Tenant | None) -> PlanRepla
 
 
 def _run_replay(work: ReplayJob) -> ReplayResult:
-    """In a process of its own where it takes more than a moment: this one answers requests.
+    """Run the replay, in a separate process if it takes more than a moment.
 
     Raises ReplayUnavailable.
     """
     if len(work[0]) <= MAX_INLINE_REQUESTS:
         return replay_rows(work)
+    # This process also answers requests.
     command = [sys.executable, "-m", "proxy.engines.replay_worker"]
     try:
         done = subprocess.run(  # noqa: S603 -- our own
@@ -144,10 +148,10 @@ def _run_replay(work: ReplayJob) -> ReplayResult:
 
 
 def _to_plain_settings(cache: CacheSettings | None) -> CacheSettings | None:
-    """With words where a plan that was not read back has choices of its model,
-    which a process without Django does not know."""
+    """Return the settings with plain strings instead of the model's choices."""
     if cache is None:
         return None
+    # A process without Django cannot unpickle the choices of a plan that was not read back.
     values: dict[str, Any] = {
         name: str(value) if isinstance(value, str) else value
         for name, value in asdict(cache).items()
@@ -158,8 +162,7 @@ def _to_plain_settings(cache: CacheSettings | None) -> CacheSettings | None:
 def estimate_wrong_hits(
     side_semantic: float, wrong: ErrorRateEstimate
 ) -> tuple[float, float, float] | None:
-    """So many of the semantic hits: expected, and both ends of the 95 % interval of the rate; None:
-    no evidence."""
+    """Estimate the wrong hits: expected, and both ends of the 95 % interval; None if unknown."""
     return (
         None
         if wrong.rate is None
@@ -188,8 +191,8 @@ def _load_request_rows(plan: Plan, owner: Tenant | None, start: datetime) -> lis
 
 
 def _limit_scope(ours: CacheSettings | None, theirs: CacheSettings | None) -> CacheSettings | None:
-    """The draft's cache as far as it can be replayed:
-    who shares answers can be told within the circle that shared them, not beyond."""
+    """Return the draft's cache with its scope at least as narrow as the current one."""
+    # Sharing can be simulated within the scope that was in use, not beyond.
     if (
         ours is None
         or theirs is None
@@ -213,7 +216,7 @@ def _list_unreplayed_changes(plan: Plan, draft: PlanDraft) -> Iterator[str]:
         return
     before, after = asdict(saved.cache), asdict(draft.cache)
     if before["backend"] is not None and after["backend"] is None:
-        before["backend"] = None  # seen: nothing is answered by meaning any more
+        before["backend"] = None  # replayed: there are no semantic hits any more
     yield from (words for name, words in UNREPLAYED_SETTINGS.items() if before[name] != after[name])
     wider = _SCOPE_NARROWNESS[after["scope"]] < _SCOPE_NARROWNESS[before["scope"]]
     if wider or {before["scope"], after["scope"]} == {"key", "user"}:
@@ -221,8 +224,7 @@ def _list_unreplayed_changes(plan: Plan, draft: PlanDraft) -> Iterator[str]:
 
 
 def _load_samples(plan: Plan, owner: Tenant | None, cache: CacheSettings | None) -> list[Sample]:
-    """Compared with the provider's answer lately, by the number
-    that the draft's threshold is about."""
+    """Load the verdicts of recent samples with the number that the draft's threshold applies to."""
     column = "score" if cache is None or cache.match == "verified" else "similarity"
     events = build_plan_query(
         plan, owner, start=datetime.now(UTC) - timedelta(days=WINDOW_DAYS)
@@ -238,5 +240,5 @@ def _load_samples(plan: Plan, owner: Tenant | None, cache: CacheSettings | None)
 
 def _estimate_at_threshold(samples: list[Sample], cache: CacheSettings | None) -> ErrorRateEstimate:
     threshold = cache.similarity_threshold if cache else 1.0
-    # Of which the rate is used, whatever the limit.
+    # Only the rate is used, whatever the limit.
     return estimate_error_rate(samples, limit=MAX_ERROR_RATE, threshold=threshold)

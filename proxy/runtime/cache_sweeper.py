@@ -1,11 +1,4 @@
-"""Takes out of the stores what was deleted, what a tenant has beyond its quota, and what expired.
-
-Each worker runs one.
-
-A deleted entry is taken out twice, some seconds apart: its answer may have been on the way to a
-store when it was deleted the first time. Rows are claimed with SKIP LOCKED, so workers share the
-work. A store that is away keeps its rows waiting, and only those.
-"""
+"""Remove deleted, surplus and expired entries from the stores; each worker runs one sweeper."""
 
 import asyncio
 import logging
@@ -20,18 +13,17 @@ from stats.database import Connection
 from stats.monitoring import metrics
 
 log = logging.getLogger("tokenthrift.proxy")
-SWEEP_INTERVAL_SECONDS = 0.25  # seconds between looks for deleted entries
-COUNT_INTERVAL_SECONDS = 2.0  # seconds between counts, or SHARE as long as one took
+SWEEP_INTERVAL_SECONDS = 0.25  # between polls for deleted entries
+COUNT_INTERVAL_SECONDS = 2.0  # or COUNT_PAUSE_FACTOR times as long as one took
 COUNT_PAUSE_FACTOR = 50
-# Seconds for which a store that failed is left alone, and the longest pause while the database is
-# away.
+# How long a failed store is skipped, and the longest pause while the database is unavailable.
 RETRY_DELAY_SECONDS = 2.0
 DATABASE_TIMEOUT_SECONDS = 10.0
 CLAIM_BATCH_ROWS = 200
 
 
 class CacheSweeper:
-    """`info`: a libpq connection string."""
+    """Sweeps the stores; `info` is a libpq connection string."""
 
     def __init__(self, tools: Toolbox, info: str) -> None:
         self._tools = tools
@@ -41,7 +33,7 @@ class CacheSweeper:
         self._next_count_at = 0.0
 
     async def turn(self) -> None:
-        """Sweep; after a failure the next turn connects anew. Raises what `sweep` raises."""
+        """Sweep; drop the connection after a failure. Raises what `sweep_stores` raises."""
         try:
             await self.sweep_stores()
         except Exception:
@@ -49,7 +41,10 @@ class CacheSweeper:
             raise
 
     async def sweep_stores(self) -> None:
-        """One turn. Raises psycopg.Error, OSError or TimeoutError."""
+        """Count if due, then remove all that is deleted.
+
+        Raises psycopg.Error, OSError or TimeoutError.
+        """
         if self._conn is None or self._conn.closed:
             async with asyncio.timeout(database.CONNECT_TIMEOUT_SECONDS):
                 self._conn = await DropOnCancelConnection.connect(
@@ -66,14 +61,13 @@ class CacheSweeper:
             pass
 
     def close(self) -> None:
-        """Drop the connection; waits for no server."""
+        """Drop the connection without waiting for the server."""
         conn, self._conn = self._conn, None
         if conn is not None:
             conn.pgconn.finish()
 
     async def _count_and_trim(self, conn: Connection) -> None:
-        """Count every tenant's entries, doom what is beyond a quota and
-        what belongs to nobody any more."""
+        """Count every tenant's entries; mark what exceeds a quota or is orphaned as deleted."""
         with database.enforce_deadline(conn, DATABASE_TIMEOUT_SECONDS):
             async with conn.transaction():
                 usage = await cache_sweeper_sql.count_entries(
@@ -91,7 +85,10 @@ class CacheSweeper:
             return await cache_sweeper_sql.delete_expired_rows(conn)
 
     async def _remove_batch(self, conn: Connection) -> bool:
-        """Take one batch of deleted entries out of their stores; whether there may be more."""
+        """Remove one batch of deleted entries from their stores; return whether to go on."""
+        # A deleted entry is removed twice, some seconds apart: its answer may have been on the way
+        # to a store the first time. Rows are claimed with SKIP LOCKED, so workers share the work.
+        # An unavailable store keeps only its own rows waiting.
         now = asyncio.get_running_loop().time()
         away = [name for name, until in self._stores_away_until.items() if until > now]
         with database.enforce_deadline(conn, DATABASE_TIMEOUT_SECONDS):
@@ -110,7 +107,7 @@ class CacheSweeper:
     async def _delete_from_stores(
         self, claimed: Sequence[cache_sweeper_sql.PendingDeletion]
     ) -> set[str]:
-        """Delete from each store what it has of these; the stores that failed."""
+        """Delete the entries from each store; return the stores that failed."""
         tools, failed = self._tools, set[str]()
         keys = [key for each in claimed if each.exact for key in (each.entry_id, each.sent) if key]
         work: list[tuple[str, Awaitable[None]]] = (
@@ -137,5 +134,5 @@ class CacheSweeper:
 
 
 def list_stores(each: cache_sweeper_sql.PendingDeletion) -> set[str]:
-    """The names of the tools that keep it."""
+    """Return the names of the stores that have an entry."""
     return ({"exact"} if each.exact else set()) | set(each.backends)

@@ -1,4 +1,4 @@
-"""The SQL of the sweeper, a function a statement. Table and column names come from the models."""
+"""The SQL of the cache sweeper, one function per statement."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,11 +8,11 @@ from plans.models import Plan, Tenant, TenantUsage
 from stats.database import Connection
 from stats.models.cache_entries import CacheEntry
 
-COUNT_LOCK: Final = 0x746B636E  # any number of our own
-# Seconds between the first and the second time; a store may take two (TOKENTHRIFT_STORE_BUDGET_MS).
+COUNT_LOCK: Final = 0x746B636E  # an arbitrary advisory lock number
+# Seconds between the two removals; storing may take two (TOKENTHRIFT_STORE_BUDGET_MS).
 SECOND_REMOVAL_DELAY_SECONDS: Final = 5.0
 EXPIRED_BATCH_ROWS: Final = 1000
-MAX_TRIMMED_ENTRIES: Final = 10_000  # entries of one tenant looked at in one trim
+MAX_TRIMMED_ENTRIES: Final = 10_000  # of one tenant at once
 ENTRIES_TABLE, PLANS_TABLE, TENANTS_TABLE, USAGE_TABLE = (
     model._meta.db_table for model in (CacheEntry, Plan, Tenant, TenantUsage)
 )
@@ -20,7 +20,7 @@ ENTRIES_TABLE, PLANS_TABLE, TENANTS_TABLE, USAGE_TABLE = (
 
 @dataclass(frozen=True, slots=True)
 class TenantCacheUsage:
-    """What a tenant's entries come to, and what they may; None: no limit."""
+    """A tenant's cache usage and quota; None is no limit."""
 
     tenant_id: int
     tenant: str
@@ -32,11 +32,7 @@ class TenantCacheUsage:
 
 @dataclass(frozen=True, slots=True)
 class PendingDeletion:
-    """A deleted entry.
-
-    `backends`: the semantic caches that may have it; `removed`: taken out of the stores once
-    already.
-    """
+    """An entry to remove; `backends` are the semantic caches that may have it."""
 
     entry_id: str
     sent: str
@@ -58,7 +54,7 @@ WITH counted AS (
     RETURNING tenant_id, entries, bytes)
 SELECT t.id, t.slug, c.entries, c.bytes, t.max_entries, t.max_bytes FROM counted c JOIN {TENANTS_TABLE} t ON t.id = c.tenant_id
 """.encode()
-# Used longest ago first, until neither number nor bytes are too many.
+# Least recently used first, until both the number and the bytes are within the quota.
 TRIM_SQL = f"""
 UPDATE {ENTRIES_TABLE} SET doomed_at = now(), removed = false WHERE entry_id IN (
     SELECT entry_id FROM (
@@ -87,8 +83,7 @@ DELETE_REMOVED_SQL = f"DELETE FROM {ENTRIES_TABLE} WHERE entry_id = ANY(%s)".enc
 
 
 async def count_entries(conn: Connection, *, every: float) -> list[TenantCacheUsage]:
-    """Count the entries of every tenant; none when another worker did so within `every` seconds,
-    or is about it."""
+    """Count the entries of every tenant; empty if a worker counts now or did in `every` seconds."""
     allowed = await (await conn.execute(MAY_COUNT_SQL, (every,))).fetchone()
     if not allowed or not allowed[0]:
         return []
@@ -96,9 +91,9 @@ async def count_entries(conn: Connection, *, every: float) -> list[TenantCacheUs
 
 
 async def trim_tenant(conn: Connection, usage: TenantCacheUsage) -> int:
-    """Doom what the tenant has too much of, the least recently used first; how many.
+    """Mark a tenant's surplus as deleted, least recently used first; return how many.
 
-    At most MOST at once.
+    At most MAX_TRIMMED_ENTRIES at once.
     """
     entries = 0 if usage.max_entries is None else usage.entries - usage.max_entries
     surplus = 0 if usage.max_bytes is None else usage.bytes - usage.max_bytes
@@ -108,19 +103,19 @@ async def trim_tenant(conn: Connection, usage: TenantCacheUsage) -> int:
 
 
 async def mark_orphans_deleted(conn: Connection) -> int:
-    """Doom entries whose plan or tenant is gone; how many."""
+    """Mark entries whose plan or tenant is gone as deleted; return how many."""
     return (await conn.execute(MARK_ORPHANS_SQL)).rowcount
 
 
 async def delete_expired_rows(conn: Connection) -> bool:
-    """Delete a batch of rows whose entries have expired; whether there may be more."""
+    """Delete a batch of rows of expired entries; return whether there may be more."""
     return (await conn.execute(DELETE_EXPIRED_SQL)).rowcount == EXPIRED_BATCH_ROWS
 
 
 async def claim_deletions(
     conn: Connection, *, away: Sequence[str], limit: int
 ) -> list[PendingDeletion]:
-    """Deleted entries that stand in no store of `away`, locked until the transaction ends."""
+    """Lock and return deleted entries that are in no store of `away`, for this transaction."""
     names = list(away)
     return [
         PendingDeletion(*row)
@@ -129,7 +124,7 @@ async def claim_deletions(
 
 
 async def record_removals(conn: Connection, done: Sequence[PendingDeletion]) -> None:
-    """These were taken out of their stores once more."""
+    """Record one more removal from the stores; delete the rows after the second."""
     for query, again in ((MARK_REMOVED_SQL, False), (DELETE_REMOVED_SQL, True)):
         if ids := [each.entry_id for each in done if each.was_removed_once is again]:
             await conn.execute(query, (ids,))

@@ -1,4 +1,4 @@
-"""The whole configuration as one frozen value, in eleven queries at most."""
+"""Load the whole configuration as one frozen value, in at most eleven queries."""
 
 import logging
 from datetime import UTC, datetime
@@ -19,11 +19,8 @@ MAX_PENALTIES = 10_000  # 1.5 KB each
 
 
 def load_config_snapshot() -> ConfigSnapshot:
-    """Keys, plans and routes as the database has them now. Raises what the database raises.
-
-    The revision is read first: a change that comes in while the rest is read raises it again, and
-    the next look reads it all anew.
-    """
+    """Load keys, plans and routes from the database. Raises what the database raises."""
+    # Read first: a change made meanwhile raises it again, so the next poll reloads everything.
     revision = plans.get_revision()
     return ConfigSnapshot(
         revision=revision,
@@ -37,8 +34,7 @@ def load_config_snapshot() -> ConfigSnapshot:
 
 
 def _load_penalties() -> FeedbackPenalties:
-    """What was said to be wrong and is in force:
-    the newest of it, where there is more than a worker should hold."""
+    """Load the feedback penalties in force, the newest MAX_PENALTIES of them."""
     now = datetime.now(UTC)
     said = WrongAnswer.objects.filter(undone_at=None, until__gt=now).order_by("-at")
     around: dict[str, tuple[FeedbackPenalty, ...]] = {}
@@ -54,9 +50,9 @@ def _load_penalties() -> FeedbackPenalties:
 
 
 def _load_routes() -> dict[str, config.Route]:
-    """Enabled routes by name.
+    """Load enabled routes by name.
 
-    Those of an upstream with a forbidden address or a key that does not open are left out, with a
+    Skips those of an upstream with a forbidden address or a key that cannot be decrypted, with a
     log line.
     """
     rows = list(Route.objects.filter(enabled=True).select_related("upstream"))

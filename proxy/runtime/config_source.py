@@ -1,8 +1,4 @@
-"""The configuration in memory: read from the database at start, and again when its revision grew.
-
-The database tells when that happens (LISTEN). It is asked twice a second all the same: a pooler in
-between may swallow what it tells.
-"""
+"""Keep the configuration in memory, reloading it when its revision changes."""
 
 import asyncio
 import logging
@@ -19,29 +15,25 @@ from proxy.runtime.config_loader import load_config_snapshot
 from stats import database
 
 log = logging.getLogger("tokenthrift.proxy")
+# The database announces changes (LISTEN). It is polled twice a second all the same: a pooler in
+# between may drop notifications.
 NOTIFY_CHANNEL = "tokenthrift_configuration"  # plans, migration 0003
 POLL_SECONDS = 0.5
 LISTEN_RETRY_SECONDS = 2.0
 
 
 class DatabaseConfigSource:
-    """Implements the `Source` port.
-
-    While the database is away the last directory stays in force.
-    """
+    """Implements the `ConfigSource` port; without the database the last snapshot stays in force."""
 
     def __init__(self) -> None:
         self.config = ConfigSnapshot()
         self._read_at = time.monotonic()
         self.change_event = asyncio.Event()
-        # One thread of its own: a hung database holds it up, and nothing else.
+        # A thread of its own, so that a hung database blocks nothing else.
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="configuration")
 
     async def listen_for_changes(self) -> None:
-        """Set `changed` when the database says so, for ever.
-
-        A database that is away is tried again.
-        """
+        """Set `change_event` on each notification, forever; reconnect after a failure."""
         while True:
             with suppress(Error, OSError, TimeoutError):
                 await self._listen_once()
@@ -56,20 +48,19 @@ class DatabaseConfigSource:
             async for _ in conn.notifies():
                 self.change_event.set()
         finally:
-            conn.pgconn.finish()  # at once: a farewell to a frozen server could block
+            conn.pgconn.finish()  # no clean shutdown: a frozen server would block it
 
     @property
     def age_seconds(self) -> float:
-        """Seconds since the directory was known to be the present one."""
+        """Seconds since the snapshot was known to be current."""
         return time.monotonic() - self._read_at
 
     async def refresh_config(self) -> None:
-        """Take a new directory when the revision grew. Raises what the database raises."""
+        """Reload the snapshot if the revision changed. Raises what the database raises."""
         await asyncio.get_running_loop().run_in_executor(self._executor, self._refresh_in_thread)
 
     def _refresh_in_thread(self) -> None:
-        """In the thread, on its own connection: kept from poll to poll,
-        dropped when anything goes wrong."""
+        """Reload on the thread's own connection, which is dropped after any failure."""
         try:
             if get_revision() != self.config.revision:
                 self.config = load_config_snapshot()

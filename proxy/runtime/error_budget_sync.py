@@ -1,8 +1,7 @@
-"""Brings the error budgets in memory together with the ledger:
-samples of all workers come in, tiers turned off here go out.
+"""Sync the error budgets in memory with the ledger: samples come in, tripped tiers go out.
 
-The ledger is the only store. While the database is away each worker goes by what it knows, and
-writes down later what it turned off.
+The ledger is the only store. Without the database each worker goes by what it knows, and writes the
+tiers it turned off later.
 """
 
 import asyncio
@@ -22,35 +21,35 @@ from stats.monitoring import metrics
 from stats.quality import samples, tier_switch
 
 SYNC_INTERVAL_SECONDS = 0.5
-# A sample is recorded within its own deadline and flushed a moment later; what comes later than
-# this is found when all are read again.
+# A sample is recorded within its own deadline and flushed a moment later; a later one is found when
+# all are read again.
 RECENT_SAMPLES_SECONDS = 180.0
 FULL_READ_INTERVAL_SECONDS = 300.0
 
 
 @dataclass(slots=True)
 class _LedgerState:
-    """What the database said, by plan, terms and tenant:
-    (since in epoch seconds, reason) of the switches."""
+    """What the ledger holds, by plan, cohort and tenant."""
 
     samples: dict[TierKey, dict[str, Sample]] = field(default_factory=dict)
+    # (since in epoch seconds, reason).
     switches: dict[TierKey, tuple[float, str]] = field(default_factory=dict)
 
 
 class ErrorBudgetSync:
-    """One per worker. `judge`: the id of what gives hits their score, see `derive_cohort`."""
+    """One per worker; `judge` is the id of what scores hits, see `derive_cohort`."""
 
     def __init__(self, budgets: ErrorBudgets, source: ConfigSource, judge: str) -> None:
         self._budgets = budgets
         self._source = source
         self._scorer_id = judge
         self._full_read_at: dict[PlanCohort, float] = {}
-        # A hung database holds it up, and nothing else.
+        # A hung database blocks only this thread.
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="budgets")
-        self.off_plan_count = 0  # plans whose tier is off for anybody
+        self.off_plan_count = 0  # plans whose semantic tier is off for any tenant
 
     async def turn(self) -> None:
-        """Write down what was turned off, and take in what the others found.
+        """Save the tiers turned off here, and load what the other workers found.
 
         Raises what the database raises.
         """
@@ -72,7 +71,7 @@ class ErrorBudgetSync:
         self._executor.shutdown(wait=False)
 
     def _list_budgeted_plans(self) -> dict[PlanCohort, PlanSnapshot]:
-        """Those with an error budget, by id and terms."""
+        """Return the plans with an error budget, by id and cohort."""
         found = {}
         for plan in self._source.config.plans.values():
             if (
@@ -86,7 +85,7 @@ class ErrorBudgetSync:
     def _exchange_with_ledger(
         self, plans: Mapping[PlanCohort, PlanSnapshot], trips: list[TierTrip]
     ) -> _LedgerState:
-        """In the thread."""
+        """Save the trips and read the ledger; runs in the thread."""
         try:
             for trip in trips:
                 tier_switch.turn_tier_off(
@@ -133,7 +132,7 @@ class ErrorBudgetSync:
     def _apply_ledger_state(
         self, plans: Mapping[PlanCohort, PlanSnapshot], found: _LedgerState
     ) -> None:
-        """Samples from before a switch was moved are left out by the books themselves."""
+        """Apply switches and samples to the error budgets."""
         told: dict[PlanCohort, set[int]] = {
             terms: self._budgets.list_tenants(plan, terms[1]) for terms, plan in plans.items()
         }
@@ -143,6 +142,7 @@ class ErrorBudgetSync:
             for tenant in told[plan_id, basis]:
                 since, off = found.switches.get((plan_id, basis, tenant), (0.0, ""))
                 self._budgets.apply_switch(plan, basis, tenant, since=since, off=off)
+                # It skips samples older than the last change of the switch.
                 self._budgets.load_samples(
                     plan, basis, tenant, found.samples.get((plan_id, basis, tenant), {})
                 )

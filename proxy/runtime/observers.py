@@ -1,4 +1,4 @@
-"""Who is told of every finished call, besides the ledger."""
+"""Observers of finished calls, besides the ledger."""
 
 import logging
 
@@ -13,7 +13,7 @@ log = logging.getLogger("tokenthrift.requests")
 
 
 def select_observers(tracing: Observer | None) -> tuple[Observer, ...]:
-    """As the settings say."""
+    """Return the observers that the settings enable."""
     found: tuple[Observer, ...] = (
         (record_stage_times, log_decision) if conf.is_request_log_enabled else (record_stage_times,)
     )
@@ -21,11 +21,11 @@ def select_observers(tracing: Observer | None) -> tuple[Observer, ...]:
 
 
 def log_decision(call: Call, event: Event) -> None:
-    """The decision record in the log, which holds no text of the request or its answer."""
+    """Log the decision record, which holds no text of the request or its answer."""
     said = (event.event_id, event.status, event.tier, event.reason or "-", event.duration_ms)
     log.info("request %s: %d, %s (%s), %.1f ms", *said, extra={"decision": event})
 
 
 def record_stage_times(call: Call, event: Event) -> None:
-    """The duration of every stage that had something to do."""
+    """Record the duration of every stage that did something."""
     metrics.observe_stages([(name, ended - begun) for name, begun, ended in list_stage_times(call)])

@@ -1,11 +1,8 @@
-"""Finished requests as OpenTelemetry spans: built from what the call says of itself,
-exported by a thread of the SDK's.
+"""Export finished requests as OpenTelemetry spans; loaded only if a collector is configured.
 
-Loaded where a collector is configured, and nowhere else. Names follow the conventions for HTTP
-servers and for GenAI clients (opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans, of which
-1.37 is the first with `gen_ai.provider.name`). No text of a prompt, an answer or an error is in a
-span. The SDK's queue is bounded (OTEL_BSP_MAX_QUEUE_SIZE): what a collector does not take is
-dropped.
+Names follow the conventions for HTTP servers and GenAI clients
+(opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans, of which 1.37 is the first with
+`gen_ai.provider.name`). A span holds no text of a prompt, an answer or an error.
 """
 
 import asyncio
@@ -39,27 +36,28 @@ from stats.events import Event
 
 log = logging.getLogger("tokenthrift.proxy")
 SERVER_SPAN_NAME = "POST /v1/chat/completions"
-SHUTDOWN_TIMEOUT_SECONDS = 2.0  # seconds for what is queued when the worker ends
+SHUTDOWN_TIMEOUT_SECONDS = 2.0  # to export what is queued
 
 
 class Tracing:
     """One per worker.
 
-    `endpoint`: of the collector, to which `/v1/traces` is added; "" leaves it to the OTEL_*
-    variables, as is the sampler, the resource and the size of batches and queue.
+    `endpoint`: the collector, to which `/v1/traces` is added; "" leaves it to the OTEL_* variables,
+    as are the sampler, the resource and the sizes of batches and queue.
     """
 
     def __init__(self, endpoint: str, version: str) -> None:
         exporter = OTLPSpanExporter(
             endpoint=f"{endpoint.rstrip('/')}/v1/traces" if endpoint else None
         )
+        # Its queue is bounded (OTEL_BSP_MAX_QUEUE_SIZE): what a collector does not take is dropped.
         self._processor = BatchSpanProcessor(exporter)
         self._sampler = TracerProvider().sampler
         self._resource = _build_resource(version)
         self._scope = InstrumentationScope("tokenthrift", version)
 
     def begin_trace(self, traceparent: str) -> TraceContext:
-        """Our place in the caller's trace, or in a new one where the header is none."""
+        """Continue the caller's trace, or begin a new one if the header is invalid."""
         found = parse_traceparent(traceparent)
         trace_id, parent, flag = found or (new_trace_id(), "", False)
         above = (
@@ -81,18 +79,18 @@ class Tracing:
         )
 
     def __call__(self, call: Call, event: Event) -> None:
-        """The spans of a finished call. Implements `Watcher`."""
+        """Export the spans of a finished call. Implements `Observer`."""
         if call.trace is None or not call.trace.is_sampled:
             return
         try:
             for span in self._build_spans(call, call.trace, event):
                 self._processor.on_end(span)
-        except Exception:  # a span is worth no request
+        except Exception:  # tracing must not fail a request
             log.exception("request %s could not be traced", call.request_id)
 
     async def close(self) -> None:
-        """Export what is queued, within some seconds:
-        a collector that hangs holds up a thread that ends with the process."""
+        """Export what is queued, within SHUTDOWN_TIMEOUT_SECONDS."""
+        # A hanging collector blocks only a daemon thread, which ends with the process.
         ending = threading.Thread(target=self._processor.shutdown, daemon=True)
         ending.start()
         await asyncio.to_thread(ending.join, SHUTDOWN_TIMEOUT_SECONDS)
@@ -105,8 +103,8 @@ class Tracing:
             if name != "call_upstream"
         ]
         if event.attempts and call.route is not None:
-            # A stream goes on after its stage, and a refresh comes after all of them: the wait is
-            # known, and it ends with the answer.
+            # A stream outlasts its stage, and a revalidation follows all stages: the wait for the
+            # provider is known, and it ends with the answer.
             begun = next(
                 (begun for name, begun, _ in call.stage_times if name == "call_upstream"),
                 ended - call.upstream_seconds,
@@ -154,7 +152,7 @@ class Tracing:
         values: SpanAttributes | None = None,
         parent: str | None = None,
     ) -> ReadableSpan:
-        """Begin and end by the monotonic clock. `parent` None: the server span."""
+        """Build a span from monotonic times; `parent` None is the server span."""
         above = trace.span_id if parent is None else parent
         failed = (
             values is not None
@@ -187,7 +185,7 @@ def _build_span_context(
 
 
 def _build_resource(version: str) -> Resource:
-    """What the OTEL_* variables say, under our own name where they name none."""
+    """Return the OTEL_* resource, with our service name if they name none."""
     found = Resource.create({SERVICE_VERSION: version})
     unnamed = str(found.attributes.get(SERVICE_NAME, "")).startswith("unknown_service")
     return found.merge(Resource({SERVICE_NAME: "tokenthrift"})) if unnamed else found

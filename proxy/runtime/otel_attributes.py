@@ -8,7 +8,7 @@ from stats.events import Event
 
 AttributeValue = str | bool | int | float | tuple[str, ...]
 SpanAttributes = dict[str, AttributeValue]
-# The conventions' names of providers that we call otherwise.
+# Provider names in the conventions that differ from ours.
 PROVIDER_NAMES = {
     "azure": "azure.ai.openai",
     "google": "gcp.gemini",
@@ -25,10 +25,8 @@ PARAMETER_NAMES = {
 
 
 def build_server_attributes(call: Call, event: Event) -> SpanAttributes:
-    """Of the request as the client sees it.
-
-    The tokens billed are on the client span alone, so that nobody counts them twice.
-    """
+    """Return the attributes of the request as the client sees it."""
+    # Billed tokens are on the client span only, so that they are not counted twice.
     saved = event.cost_saved
     return _drop_empty(
         {
@@ -62,7 +60,7 @@ def build_server_attributes(call: Call, event: Event) -> SpanAttributes:
 
 
 def build_client_attributes(call: Call, event: Event) -> SpanAttributes:
-    """Of the call to the provider."""
+    """Return the attributes of the call to the provider."""
     upstream, said = call.resolved_route.upstream, call.completion or {}
     address = urlsplit(upstream.base_url)
     asked = call.chat_request.body
@@ -93,14 +91,14 @@ def build_client_attributes(call: Call, event: Event) -> SpanAttributes:
 
 
 def _drop_empty(values: dict[str, Any]) -> SpanAttributes:
-    """What there is to say: neither None nor an empty word. An attribute may not be either."""
+    """Drop None and empty values, which attributes may not have."""
     return {
         name: value for name, value in values.items() if value is not None and value not in ("", ())
     }
 
 
 def _find_error_type(event: Event) -> str:
-    """What went wrong, by a word of ours or the status."""
+    """Return the error code, the status or the outcome of a failed request, else ""."""
     if event.outcome == "ok" and event.status < 400:
         return ""
     return event.error_code or (str(event.status) if event.status >= 400 else event.outcome)

@@ -1,4 +1,4 @@
-"""Work that a worker does again and again until it stops."""
+"""Tasks that a worker repeats until it stops."""
 
 import asyncio
 import logging
@@ -24,29 +24,28 @@ MAX_REASON_LENGTH: Final = 300
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PeriodicTask:
-    """A turn of work, a pause, and the same again.
+    """A task repeated with a pause; an error is logged once, and the next turn tries again.
 
-    An error is logged once, and the next turn tries again.
-
-    `every` is the pause in seconds, `first` that before the first turn; up to `jitter` of either is
-    added at random, so that workers started together do not all ask at once. While turns fail, the
-    pause doubles up to `longest`. `wake`, once set, ends a pause. `failing` is what the log says.
-
-    The turn is either a coroutine, `work`, or a function, `thread`, that runs in a thread of its
-    own on database connections of its own, and is told by an event when the worker stops. With a
-    number for `leader`, a turn is left out while another worker of any machine is at one of that
-    number.
+    Either `work`, a coroutine, or `thread`, a function run in a thread of its own with its own
+    database connections, which is passed an event set when the worker stops.
     """
 
     name: str
+    # The pause between turns.
     interval_seconds: float
+    # Logged when turns begin to fail.
     failure_message: str
     work: Callable[[], Awaitable[object]] | None = None
     thread: Callable[[threading.Event], object] | None = None
     first_delay_seconds: float = 0.0
+    # Up to this share is added to each pause at random, so that workers started together do not all
+    # ask at once.
     jitter: float = 0.0
+    # While turns fail, the pause doubles up to this.
     max_interval_seconds: float | None = None
+    # Ends a pause when set.
     wake_event: asyncio.Event | None = None
+    # A turn is skipped while another worker, on any machine, runs one under this lock number.
     leader_lock: int | None = None
 
     def __post_init__(self) -> None:
@@ -60,7 +59,7 @@ class PeriodicTask:
         if self.work is not None:
             await self._repeat_turns(self.work)
             return
-        # One thread for each: a database that hangs holds up this work and nothing else.
+        # A thread for each task: a hanging database blocks no other.
         executor = ThreadPoolExecutor(1, thread_name_prefix=self.name)
         stopping = threading.Event()
 
@@ -76,11 +75,11 @@ class PeriodicTask:
             executor.shutdown(wait=False)
 
     def run_turn_in_thread(self, stopping: threading.Event) -> None:
-        """Take one turn in this thread, unless another worker leads.
+        """Take one turn in this thread, unless another worker is the leader.
 
         Raises what the turn raises.
         """
-        assert self.thread is not None  # noqa: S101 -- only tasks with one come here
+        assert self.thread is not None  # noqa: S101 -- only tasks with a thread get here
         try:
             if self.leader_lock is None:
                 self.thread(stopping)
@@ -96,14 +95,14 @@ class PeriodicTask:
         await self._wait_for_next_turn(self.first_delay_seconds)
         while True:
             if self.wake_event is not None:
-                # Before the turn: what changes while it lasts calls for another.
+                # Cleared before the turn: a change during it needs another.
                 self.wake_event.clear()
             try:
                 await turn()
             except Exception as error:
                 failures += 1
                 if failures == 1:
-                    # A service that is away needs no traceback; anything else is a mistake of ours.
+                    # An unavailable service needs no traceback; anything else is a bug.
                     unforeseen = None if isinstance(error, OUTAGE_ERRORS) else error
                     log.warning(
                         "%s: %s", self.failure_message, _describe_error(error), exc_info=unforeseen
@@ -135,6 +134,6 @@ class PeriodicTask:
 
 
 def _describe_error(error: Exception) -> str:
-    """The error's class and first line: further lines of a database's error quote the row."""
+    """Return the error's class and first line; further lines of a database error quote the row."""
     first = (str(error).splitlines() or [""])[0][:MAX_REASON_LENGTH]
     return f"{type(error).__name__}: {first}" if first else type(error).__name__

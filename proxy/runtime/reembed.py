@@ -1,7 +1,7 @@
-"""Bring stored questions under the embedder of the settings, after that has changed.
+"""Move stored questions to the configured embedder, after it has changed.
 
-Each entry moves by itself and is then no longer among the outdated: stopped at any moment, the next
-run goes on with what is left.
+Each entry is moved by itself and is then no longer outdated, so a run that was stopped is resumed
+by the next.
 """
 
 import asyncio
@@ -20,12 +20,13 @@ from proxy.core.verification.conversation import select_embedded_text, unpack_ch
 
 @dataclass(slots=True)
 class ReembedCounts:
-    """Entries found by place, those moved, why others were not,
-    and how many were `refused`: nobody is served what we did not seal."""
+    """Counts of entries found, moved and not moved."""
 
+    # Outdated entries.
     found_by_location: Counter[str] = field(default_factory=Counter)
     moved_count: int = 0
     failures_by_reason: Counter[str] = field(default_factory=Counter)
+    # Not sealed by the gateway, so never served.
     refused_count: int = 0
 
 
@@ -39,12 +40,10 @@ async def reembed_entries(
     dry_run: bool = False,
     progress: Callable[[ReembedCounts], None] = lambda tally: None,
 ) -> ReembedCounts:
-    """Move every outdated entry, or only count them.
+    """Move every outdated entry, or only count them; failed entries stay for the next run.
 
-    An entry that cannot be moved stays for the next run. `windows`: by plan, the earlier turns that
-    are compared under `context: window`.
-
-    Raises ToolUnavailable when the backend cannot say what it holds.
+    `windows`: by plan, the earlier turns compared under `context: window`. Raises ToolUnavailable
+    when the backend cannot list its entries.
     """
     tally = ReembedCounts()
     async for entries in cache.iter_outdated(batch):
@@ -65,8 +64,10 @@ async def reembed_entries(
 def extract_embedded_text(
     entry: OutdatedEntry, sealer: Sealer, windows: Mapping[int, int]
 ) -> str | None:
-    """The text whose vector finds the entry, as `proxy.pipeline.stages.embed` makes it:
-    the question, or the window of a chat. None for an entry that we did not seal."""
+    """Return the text to embed for an entry, as `proxy.pipeline.stages.embed` does.
+
+    The question, or the window of a chat; None for an entry that the gateway did not seal.
+    """
     try:
         envelope = decode_envelope(entry.envelope, sealer)
     except BadEnvelope:

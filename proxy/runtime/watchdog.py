@@ -1,10 +1,4 @@
-"""What held up the event loop: a thread beside it sees when a turn takes too long,
-and in which stage.
-
-The loop notes the time twenty times a second. When that note grows old the thread reads the loop's
-stack: of Python code at once, of C code that keeps the interpreter for itself as soon as it lets
-go, which is still at the place that called it.
-"""
+"""Log what blocked the event loop, and in which stage, from a thread beside it."""
 
 import asyncio
 import logging
@@ -17,9 +11,12 @@ from types import FrameType
 from proxy.pipeline.stage_labels import get_stage_label
 from stats.monitoring import gauges
 
+# The loop records the time twenty times a second. When that record is late, the thread reads the
+# loop's stack: of Python code at once, of C code that holds the GIL as soon as it releases it,
+# while it is still in the call.
 HEARTBEAT_SECONDS = 0.05  # seconds
-STALL_SECONDS = 0.2  # a turn of the loop that takes longer is logged
-OUTSIDE_STAGE = "outside"  # no code of ours ran: the machine was busy, or the process was stopped
+STALL_SECONDS = 0.2  # longer turns of the loop are logged
+OUTSIDE_STAGE = "outside"  # none of our code ran: a busy machine or a stopped process
 STAGE_MODULE_PREFIX = "proxy.pipeline.stages."
 PRODUCT_MODULE_PREFIXES = ("proxy.", "gateway_project.", "stats.", "plans.")
 
@@ -28,12 +25,11 @@ log = logging.getLogger("tokenthrift.proxy")
 
 @dataclass(frozen=True, slots=True)
 class StallLocation:
-    """Where the loop was seen.
+    """Where the loop was blocked."""
 
-    `stage`: the stage's name, or the module of ours that ran; `line`: the innermost line of ours.
-    """
-
+    # The stage's name, or the module of ours.
     stage: str
+    # The innermost line of ours.
     line: str
 
 
@@ -62,10 +58,7 @@ class Watchdog:
             self._loop.call_later(HEARTBEAT_SECONDS, self._record_beat)
 
     def _watch_loop(self) -> None:
-        """Look until closed.
-
-        A stall is told once, when it is over, with the place where it was first seen.
-        """
+        """Watch until closed; report each stall when it is over, with where it was first seen."""
         place: StallLocation | None = None
         while not self._close_event.wait(HEARTBEAT_SECONDS):
             late = time.monotonic() - self._last_beat_at - HEARTBEAT_SECONDS
@@ -87,7 +80,7 @@ class Watchdog:
 
 
 def find_location(frame: FrameType | None) -> StallLocation:
-    """Where a stack is: the innermost stage in it, and the innermost line of ours."""
+    """Return the innermost stage and the innermost line of ours in a stack."""
     stage = line = module_of_line = module_of_stage = ""
     while frame is not None:
         module = frame.f_globals.get("__name__", "")

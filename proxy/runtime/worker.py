@@ -1,5 +1,4 @@
-"""Where Django meets the engines: the tools of the request path,
-made from settings in the loop that uses them."""
+"""Start and stop a worker: its tools, made from Django's settings, and its background tasks."""
 
 import asyncio
 import contextlib
@@ -52,7 +51,7 @@ MAX_SETTLE_SECONDS = 5.0
 
 @dataclass(slots=True)
 class Worker:
-    """The tools and what works behind them until the server stops."""
+    """A worker's tools and what runs behind them until the server stops."""
 
     tools: Toolbox
     config_source: DatabaseConfigSource
@@ -97,20 +96,17 @@ class Worker:
         bridge.attach_bridge(None)
 
     async def _wait_for_requests(self) -> None:
-        """Let the requests that the server cancelled write what they know:
-        nothing is recorded once the ledger is closed."""
+        """Wait for cancelled requests to write their records, before the ledger is closed."""
         ends = time.monotonic() + MAX_SETTLE_SECONDS
         while self.in_flight.request_count and time.monotonic() < ends:  # noqa: ASYNC110 - it has no event to wait for
             await asyncio.sleep(0.02)
 
 
 async def _cancel_tasks(tasks: list[asyncio.Task[None]]) -> None:
-    """Cancel them until they end, for some seconds.
-
-    Once is not enough: a library may swallow a cancellation that comes together with what it waited
-    for.
-    """
+    """Cancel tasks repeatedly until they end, for some seconds."""
     pending = {task for task in tasks if not task.done()}
+    # Once is not enough: a library may swallow a cancellation that arrives together with what it
+    # waited for.
     for _ in range(MAX_CANCEL_ROUNDS):
         for task in pending:
             task.cancel()
@@ -121,11 +117,7 @@ async def _cancel_tasks(tasks: list[asyncio.Task[None]]) -> None:
 
 
 async def start_worker() -> Worker:
-    """Make the tools.
-
-    Nothing here needs a service to be up: what is down is found out, and done without, request by
-    request.
-    """
+    """Create a worker; unavailable services are detected per request, not here."""
     source, spool = (
         DatabaseConfigSource(),
         Spool(
@@ -174,11 +166,10 @@ async def start_worker() -> Worker:
         leases=leases,
         observers=select_observers(tracing),
     )
-    # Loading the tokenizer and the word lists takes 0.3 s, which no request should wait for, nor
-    # those beside it.
+    # Loading the tokenizer and the word lists takes 0.3 s, which should delay no request.
     await asyncio.to_thread(count_text, "warm", find_encoding("")[0])
     await asyncio.to_thread(load_lexicon)
-    with contextlib.suppress(Exception):  # its loop logs it and tries again
+    with contextlib.suppress(Exception):  # the polling task logs it and tries again
         async with asyncio.timeout(5):
             await source.refresh_config()
     keeper = ErrorBudgetSync(tools.error_budgets, source, tools.scorer_id)
@@ -214,8 +205,7 @@ async def start_worker() -> Worker:
         asyncio.create_task(compressor.warm_workers()),
         asyncio.create_task(_warm_models(embedder, verifier)),
     ]
-    # What was loaded until here lives as long as the worker: the garbage collector need not look at
-    # it again with every request.
+    # What was loaded so far lives as long as the worker: exclude it from garbage collection.
     gc.collect()
     gc.freeze()
     running.watchdog = Watchdog()
@@ -223,7 +213,7 @@ async def start_worker() -> Worker:
 
 
 def open_tracing() -> "Tracing | None":
-    """None, and nothing loaded for it, where no collector is configured."""
+    """Return the tracing; None, with nothing loaded, if no collector is configured."""
     if not conf.is_tracing_enabled:
         return None
     from proxy.runtime.otel import Tracing
@@ -232,8 +222,7 @@ def open_tracing() -> "Tracing | None":
 
 
 def open_embedder() -> Embedder:
-    """The embedder of the settings: our exported MiniLM,
-    or any sentence-transformers model by name."""
+    """Load the configured embedder: our exported MiniLM or any sentence-transformers model."""
     if conf.embedder_name == "minilm":
         made: Embedder = registry.load_engine(registry.EMBEDDERS["minilm"])(conf.models_folder)
     else:
@@ -242,10 +231,7 @@ def open_embedder() -> Embedder:
 
 
 def open_semantic_caches(embedder: Embedder, **times: float) -> dict[str, SemanticCache]:
-    """Every backend that is configured.
-
-    `times`: other deadlines than a request's, see the backends.
-    """
+    """Open every configured backend; `times` overrides their deadlines."""
     times = {"timeout": conf.limits.cache_seconds} | times
     postgres, redis = (
         registry.load_engine(registry.SEMANTIC_CACHES[name])
@@ -265,8 +251,9 @@ def open_semantic_caches(embedder: Embedder, **times: float) -> dict[str, Semant
 
 
 def _open_qdrant(embedder: Embedder, times: dict[str, float]) -> dict[str, SemanticCache]:
-    """Its client, 47 MB of memory, is loaded only where a server is configured."""
+    """Open the Qdrant backend if a server is configured."""
     url, api_key = conf.qdrant_access
+    # Its client takes 47 MB of memory.
     if not url:
         return {}
     try:
@@ -276,13 +263,13 @@ def _open_qdrant(embedder: Embedder, times: dict[str, float]) -> dict[str, Seman
                 url, api_key, embedder.id, embedder.dimension, prefix=conf.instance_name, **times
             )
         }
-    except (ImportError, ValueError) as error:  # not installed; an address that is none
+    except (ImportError, ValueError) as error:  # not installed, or an invalid URL
         log.warning("QDRANT_URL is set, and qdrant_semantic is off: %s", error)
         return {}
 
 
 async def _warm_models(embedder: Embedder, verifier: Verifier) -> None:
-    """The first request should not pay for loading the models."""
+    """Load the models before the first request needs them."""
     try:
         await embedder.embed("warm")
     except ToolUnavailable as error:

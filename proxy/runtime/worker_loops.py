@@ -1,6 +1,6 @@
-"""Everything that a worker does beside its requests for as long as it runs, as a list.
+"""List everything that a worker runs in the background.
 
-A loop that is not in it never runs, so a test holds it against all loops and turns in the code.
+A test compares the list with all loops and turns in the code.
 """
 
 import threading
@@ -25,8 +25,7 @@ PURGE_INTERVAL_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """A connection that is listened to until the worker stops;
-    `run` connects again after a fault."""
+    """A connection listened to until the worker stops; `run` reconnects after a failure."""
 
     name: str
     run: Callable[[], Awaitable[None]]
@@ -46,8 +45,7 @@ def build_loops(
     flights: leases.RedisLeases,
     changes: KeyInvalidations | None,
 ) -> list[WorkerLoop]:
-    """The loops of a worker with these parts; `changes` None
-    where no exact entry is kept in memory."""
+    """Build the loops of a worker; `changes` is None if exact entries are not held in memory."""
     loops: list[WorkerLoop] = [
         build_config_poll_task(configuration),
         Listener("configuration notices", configuration.listen_for_changes),
@@ -141,12 +139,12 @@ def build_lease_renewal_task(flights: leases.RedisLeases) -> PeriodicTask:
 
 
 async def purge_semantic_entries(tools: Toolbox) -> None:
-    """Remove expired semantic entries; a backend that is down is tried again next time."""
+    """Remove expired semantic entries; an unavailable backend is retried next time."""
     for backend in tools.semantic_caches.values():
         with suppress(ToolUnavailable):
             await backend.purge_expired()
 
 
 def delete_expired_evictions(stopping: threading.Event) -> None:
-    """Remove evicted answers that could not be put back any more."""
+    """Delete evicted answers that can no longer be restored."""
     service.delete_expired_evictions()

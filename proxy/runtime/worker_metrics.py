@@ -1,5 +1,4 @@
-"""A worker's own measurements, beside the requests:
-how late the event loop is, what is in flight, which tools are left alone."""
+"""Measure a worker itself: event loop lag, requests in flight, circuit breakers."""
 
 import asyncio
 import platform
@@ -20,7 +19,7 @@ from stats.monitoring import gauges
 HEARTBEAT_SECONDS = 0.1
 REPORT_INTERVAL_BEATS = 5  # beats
 BACKLOG_INTERVAL_SECONDS = 10.0  # seconds
-RESTARTS_KEY = "restarts of the compressor"  # no tool of that name
+RESTARTS_KEY = "restarts of the compressor"  # not the name of a tool
 
 
 @dataclass(slots=True)
@@ -31,7 +30,7 @@ class InFlight:
 
 
 class WorkerMetrics:
-    """One per worker. `restarts`: how often a compression process was started again so far."""
+    """One per worker; `restarts` returns how often a compression process was restarted."""
 
     def __init__(
         self,
@@ -52,18 +51,17 @@ class WorkerMetrics:
         self._beat_count, self._next_beat_at = 0, time.monotonic() + HEARTBEAT_SECONDS
         self._backlog_requested_at = -BACKLOG_INTERVAL_SECONDS
         self._backlog_future: asyncio.Future[LedgerBacklog] | None = None
-        # One thread of its own: a hung database holds it up, and nothing else.
+        # A thread of its own, so that a hung database blocks nothing else.
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="standing")
 
     def report_build(self, version: str) -> None:
-        """Say what this worker is. `version`: of the gateway."""
+        """Report the gateway's version, Python and the embedder."""
         gauges.BUILD.labels(version, platform.python_version(), self._tools.embedder.id).set(1)
         gauges.WORKERS.set(1)
         gauges.WORKER_STARTS.inc()
 
     async def turn(self) -> None:
-        """Measure how much later than `BEAT` after the last turn this one comes,
-        and tell the rest now and then."""
+        """Measure the event loop's lag; every REPORT_INTERVAL_BEATS turns report the rest."""
         gauges.LOOP_LAG.observe(max(0.0, time.monotonic() - self._next_beat_at))
         self._beat_count += 1
         if self._beat_count % REPORT_INTERVAL_BEATS == 0:
@@ -92,8 +90,7 @@ class WorkerMetrics:
                 gauges.ERROR_BUDGET.labels(plan.name).set(plan.cache.max_error_rate)
 
     def _request_backlog(self) -> None:
-        """Have the ledger's standing read, one question at a time:
-        the last answer stays while there is none."""
+        """Request the ledger's backlog, one query at a time, and report the last one."""
         if self._backlog_future is not None and self._backlog_future.done():
             with suppress(DatabaseError, InterfaceError):
                 found = self._backlog_future.result()
@@ -111,7 +108,7 @@ class WorkerMetrics:
 
 
 def _read_backlog_in_thread() -> LedgerBacklog:
-    """On a connection of the thread's own, dropped when anything goes wrong."""
+    """Measure the backlog on the thread's own connection, dropped after any failure."""
     try:
         return measure_backlog()
     except BaseException:

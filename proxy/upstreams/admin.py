@@ -1,4 +1,4 @@
-"""Admin pages of upstreams and routes. Route versions are raised by the database."""
+"""Admin pages of upstreams and routes."""
 
 from typing import Any
 

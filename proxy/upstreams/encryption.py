@@ -1,5 +1,7 @@
-"""Provider keys at rest: Fernet (AES-128-CBC with HMAC-SHA256) under settings.ENCRYPTION_KEYS;
-the first key seals, every key opens."""
+"""Encrypt provider keys at rest with Fernet (AES-128-CBC with HMAC-SHA256).
+
+Under settings.ENCRYPTION_KEYS: the first key encrypts, every key decrypts.
+"""
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
@@ -7,16 +9,16 @@ from django.core.exceptions import ImproperlyConfigured
 
 
 class DecryptionFailed(Exception):
-    """None of the configured keys opens this: it was sealed under another, or is damaged."""
+    """No configured key decrypts this: it was encrypted under another, or is damaged."""
 
 
 def encrypt(text: str) -> bytes:
-    """The text as it may be stored; empty stays empty."""
+    """Encrypt a text; empty stays empty."""
     return _build_cipher().encrypt(text.encode()) if text else b""
 
 
 def decrypt(sealed: bytes | memoryview) -> str:
-    """The text that was sealed. Raises SealBroken."""
+    """Decrypt a text. Raises DecryptionFailed."""
     if not sealed:
         return ""
     try:
@@ -28,7 +30,7 @@ def decrypt(sealed: bytes | memoryview) -> str:
 
 
 def reencrypt(sealed: bytes | memoryview) -> bytes:
-    """The same text sealed under the first key. Raises SealBroken."""
+    """Re-encrypt under the first key. Raises DecryptionFailed."""
     return encrypt(decrypt(sealed))
 
 

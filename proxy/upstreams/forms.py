@@ -1,4 +1,4 @@
-"""Admin form of an upstream. Its provider key goes in and is never rendered back."""
+"""Admin form of an upstream; its provider key is never rendered back."""
 
 from typing import Any, Final
 
@@ -50,8 +50,7 @@ class UpstreamForm(EditConflictForm):
         )
 
     def full_clean(self) -> None:
-        """A refused form never shows the key again, so it says
-        that the key has to be typed again."""
+        """Validate; if the form is refused, ask for the key again, since it is not shown."""
         super().full_clean()
         if (
             self.errors
@@ -80,7 +79,7 @@ class UpstreamForm(EditConflictForm):
         return values
 
     def _has_key_decision(self, values: dict[str, Any]) -> bool:
-        """Whether there is a key, or somebody said that there is to be none."""
+        """Return whether there is a key, or it was said that there is to be none."""
         return bool(
             values["provider_key"]
             or self.instance.encrypted_key
@@ -95,8 +94,7 @@ class UpstreamForm(EditConflictForm):
             raise forms.ValidationError(str(error)) from None
 
     def new_key(self) -> str | None:
-        """What `services.save_upstream` is to do with the key:
-        a new one, "" to remove it, None to keep it."""
+        """Return the key for `services.save_upstream`: a new one, "" to remove, None to keep it."""
         if self.cleaned_data.get("remove_key"):
             return ""
         return self.cleaned_data.get("provider_key") or None

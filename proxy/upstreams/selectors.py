@@ -1,4 +1,4 @@
-"""Models with their prices, as forms and the API offer them."""
+"""Models with their prices, for forms and the API."""
 
 from dataclasses import dataclass
 
@@ -13,9 +13,9 @@ from proxy.models import Route
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PricedModel:
-    """A model by the name it has at its provider, "" where none is known;
-    the route that leads there, and its price where it has one."""
+    """A model, the route to it and its price, where known."""
 
+    # At its provider.
     name: str = ""
     provider: str = ""
     route: str | None = None
@@ -23,16 +23,17 @@ class PricedModel:
 
 
 def select_routes(tenant: Tenant | None) -> QuerySet[Route]:
-    """The enabled routes that this tenant may use, by name; None: the platform, all of them."""
+    """Return the enabled routes a tenant may use, by name; None: all, for the platform."""
     routes = Route.objects.filter(enabled=True).order_by("name")
     granted = None if tenant is None else plans.load_granted_routes().get(tenant.pk, frozenset())
     return routes if granted is None or ALL_ROUTES in granted else routes.filter(name__in=granted)
 
 
 def find_model(name: str | None, tenant: Tenant | None) -> PricedModel:
-    """The model behind the route of that name, or behind the first route,
-    of those that the tenant may use; a name that is no such route's is taken for a model of
-    OpenAI's."""
+    """Return the model of the named route, or of the first route without a name.
+
+    Only of routes the tenant may use; any other name is taken as a model of OpenAI.
+    """
     routes = select_routes(tenant).select_related("upstream")
     row = routes.first() if name is None else routes.filter(name=name).first()
     if row is not None:

@@ -1,4 +1,4 @@
-"""What is written to upstreams and routes."""
+"""Write upstreams and routes."""
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -10,11 +10,9 @@ from proxy.upstreams import encryption
 
 
 def save_upstream(upstream: Upstream, *, provider_key: str | None = None) -> Upstream:
-    """Check the address, seal the key and save.
+    """Check the address, encrypt the key and save.
 
-    `provider_key` None keeps the key there is, "" removes it.
-
-    Raises ValidationError with the fields at fault.
+    `provider_key` None keeps the current key, "" removes it. Raises ValidationError by field.
     """
     try:
         upstream.base_url = check_base_url(upstream.base_url, allow_private=upstream.allow_private)
@@ -31,10 +29,8 @@ def save_upstream(upstream: Upstream, *, provider_key: str | None = None) -> Ups
 
 
 def validate_provider_key(provider_key: str) -> str:
-    """The key without blanks around it.
-
-    It goes into a header, so it must be printable ASCII; raises ValueError otherwise.
-    """
+    """Return the key without surrounding blanks. Raises ValueError unless it is printable ASCII."""
+    # It is sent in a header.
     key = provider_key.strip()
     if key and not (key.isascii() and key.isprintable() and " " not in key):
         raise ValueError(
@@ -52,7 +48,7 @@ def put_upstream(
     allow_private: bool = False,
     stream_usage: bool = True,
 ) -> Upstream:
-    """The upstream of that name, made or changed to say this. Raises ValidationError."""
+    """Create or update the upstream of that name. Raises ValidationError."""
     upstream = Upstream.objects.filter(name=name).first() or Upstream(name=name)
     upstream.base_url, upstream.provider = base_url, provider
     upstream.allow_private, upstream.stream_usage = allow_private, stream_usage
@@ -60,7 +56,7 @@ def put_upstream(
 
 
 def put_route(*, name: str, upstream: Upstream, model: str) -> Route:
-    """The route of that name, made or pointed at this model. Raises ValidationError."""
+    """Create or update the route of that name. Raises ValidationError."""
     route = Route.objects.filter(name=name).first() or Route(name=name)
     route.upstream, route.model = upstream, model
     route.full_clean()
@@ -71,11 +67,10 @@ def put_route(*, name: str, upstream: Upstream, model: str) -> Route:
 
 @transaction.atomic
 def rotate_encryption_keys() -> int:
-    """Seal every provider key anew under the first encryption key; the number resealed.
+    """Re-encrypt all provider keys under the first encryption key; return how many.
 
-    All of them or none.
-
-    Raises vault.SealBroken, naming the upstreams whose keys cannot be opened.
+    All or none. Raises encryption.DecryptionFailed, naming the upstreams whose keys cannot be
+    decrypted.
     """
     lock_configuration()
     upstreams = [upstream for upstream in Upstream.objects.all() if upstream.encrypted_key]

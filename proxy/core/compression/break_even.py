@@ -1,4 +1,4 @@
-"""Whether it pays to cut a chat. Pure arithmetic in units of one fresh input token."""
+"""Decide whether compressing a chat pays, in units of one fresh input token."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,29 +14,26 @@ from proxy.core.compression.registry import ENGINES
 from proxy.core.compression.turn_forecast import expected_turns
 from proxy.core.compression.types import CompressionTerms
 
-# What is sent of a cut chat, in tokens, before it is cut.
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayoutSizes:
-    """`head_tokens`: system text, the same cut or whole; `block_tokens`;
-    `low_water_tokens` and `high_water_tokens` water of the recent turns; `max_retrieved_tokens`, at
-    most; `budget_tokens` for all."""
+    """Token sizes of the parts of a compressed prompt."""
 
+    # System text, which is sent whether or not the chat is compressed.
     head_tokens: int
     block_tokens: int
+    # Recent turns right after the frozen boundary moves, and right before.
     low_water_tokens: int
     high_water_tokens: int
+    # Upper bounds.
     max_retrieved_tokens: int
     budget_tokens: int
 
     @classmethod
     def for_settings(cls, settings: CompressionSettings, head: int = 0) -> "LayoutSizes":
-        """What a chat is cut to by a plan.
-
-        An engine that keeps whole messages keeps others each turn: nothing stays the same.
-        """
+        """Return the sizes for a plan's settings and `head` tokens of system text."""
         engine, budget = ENGINES[settings.engine], settings.max_input_tokens
+        # Such an engine keeps other messages each turn: no prefix stays the same.
         if engine.grain == "message":
             return cls(
                 head_tokens=head,
@@ -63,55 +60,55 @@ class LayoutSizes:
         )
 
     def count_prefix_tokens(self, recent: int) -> int:
-        """What stays the same until the next mark."""
+        """Count the tokens that stay the same until the frozen boundary next moves."""
         return self.head_tokens + self.block_tokens + recent
 
     def count_fresh_tokens(self, recent: int) -> int:
-        """What is recalled beside so many tokens of recent turns, at most."""
+        """Return the most tokens retrieved beside `recent` tokens of recent turns."""
         return max(
             0, min(self.max_retrieved_tokens, self.budget_tokens - self.count_prefix_tokens(recent))
         )
 
 
-# Whether it pays to cut a chat, for `"when": "saves"`. Pure arithmetic in units of one fresh input
-# token.
+# Compression for `"when": "saves"`.
 #
-# Sent whole, a chat of H tokens costs r H a turn while the provider holds it, r being the price of
-# a cached token over that of a fresh one, and H when it does not. Cut, what is new to the provider
-# is written once, and each turn costs r for the prefix that stays (system text, frozen block,
-# recent turns) and the whole price for what was recalled for its question. With w the premium for
-# writing, C the prefix, R the recalled, k the turns still to be expected and m what is written
-# twice (a turn behind what was recalled and, one turn later, before it; all of the prefix each time
-# the recent turns reach their high water), cutting pays when
+# Sent whole, a chat of H tokens costs r H a turn while the provider caches it, r being the price of
+# a cached token over that of a fresh one, and H when it does not. Compressed, what is new to the
+# provider is written once, and each turn costs r for the prefix that stays (system text, frozen
+# block, recent turns) and the full price for what was retrieved for its question. With w the
+# premium for writing, C the prefix, R the retrieved, k the turns still to be expected and m what is
+# written twice (a turn behind what was retrieved and, one turn later, before it; all of the prefix
+# each time the recent turns reach their high water), compressing pays when
 #
-#     w C + R + k (r C + R + m) < (k + 1) r H       while the provider holds the chat,
+#     w C + R + k (r C + R + m) < (k + 1) r H       while the provider caches the chat,
 #     w C + R + k (r C + R + m) < w H + k r H       when it does not: at first contact, or after a
-#                                                   longer rest than it keeps a prefix.
+#                                                   pause longer than it caches a prefix.
 #
-# k is only an expectation, so bounds stand beside it. What a warm chat's cut costs at first must
-# come back in a quarter of the turns expected (`WARM_PAYBACK_FACTOR`), which two of three chats
-# reach when as many are expected as there were. A chat may end right now: then cutting must not
-# have cost more than a hundredth of what the chat cost so far, as in ski rental (Karlin, Manasse,
-# Rudolph and Sleator 1988), but with a much smaller ratio. And a cut that pays only because the
-# provider was cold, and loses at every later turn, must still pay after `COLD_TURNS_FACTOR` times
-# the turns expected, which by Markov's inequality at most one chat in `COLD_TURNS_FACTOR` exceeds.
+# k is only an expectation, so it is bounded. What compressing a warm chat costs at first must come
+# back in a quarter of the turns expected (`WARM_PAYBACK_FACTOR`), which two of three chats reach
+# when as many are expected as there were. A chat may end right now: then compression must not have
+# cost more than a hundredth of what the chat cost so far, as in ski rental (Karlin, Manasse,
+# Rudolph and Sleator 1988), but with a much smaller ratio. And compression that pays only because
+# the provider's cache was cold, and loses at every later turn, must still pay after
+# `COLD_TURNS_FACTOR` times the turns expected, which by Markov's inequality at most one chat in
+# `COLD_TURNS_FACTOR` exceeds.
 #
-# What was cut stays cut: going back would write H. H only grows, so all turns of the chat are
-# looked at again: what paid at an earlier one pays now, and no state is needed to know that. What
-# the provider holds is the exception, see `CompressionTerms`.
+# What was compressed stays compressed: going back would write H. H only grows, so all turns of the
+# chat are looked at again: what paid at an earlier one pays now, and no state is needed to know
+# that. What the provider has cached is the exception, see `CompressionTerms`.
 
-# What a chat may have cost more than whole, whenever it ends.
+# The share of its cost so far that a chat may lose by compression, whenever it ends.
 MAX_LOSS_SHARE = 0.01
 COLD_TURNS_FACTOR = 8.0
 WARM_PAYBACK_FACTOR = 4.0
-# So many turns of recalling all there is room for are added to what a chat's turns recalled.
+# The prior: so many turns that retrieve all there is room for are added to the observed ones.
 RETRIEVAL_PRIOR_TURNS = 16
-# A chat that comes to speak of much it spoke of before recalls more than it did.
+# A chat that returns to many earlier topics retrieves more than it did.
 RETRIEVAL_MARGIN = 1.25
 
 
 def compression_pays(asked: Sequence[int], sizes: LayoutSizes, terms: CompressionTerms) -> bool:
-    """Whether to cut now.
+    """Return whether to compress now.
 
     `asked`: tokens of the whole prompt at each turn of the chat so far, the present one last.
     """
@@ -126,11 +123,9 @@ def compression_pays(asked: Sequence[int], sizes: LayoutSizes, terms: Compressio
 
 
 class _BreakEvenCosts:
-    """The sums of the module's text for sizes and one set of terms.
+    """The costs of the formulas above for given sizes and terms."""
 
-    What the present turn adds costs the same either way.
-    """
-
+    # What the present turn adds costs the same either way.
     def __init__(self, sizes: LayoutSizes, terms: CompressionTerms) -> None:
         self.terms, self.budget = terms, sizes.budget_tokens
         self.water_gap_tokens = max(1, sizes.high_water_tokens - sizes.low_water_tokens)
@@ -151,8 +146,7 @@ class _BreakEvenCosts:
         self.later_prefix_cost = self._average_prefix_cost(low, high)
 
     def pays_warm(self, asked: Sequence[int]) -> bool:
-        """Whether cutting pays at this turn or did at an earlier one,
-        the provider holding the chat."""
+        """Return whether compressing pays now or did at an earlier turn, with a warm prefix."""
         before = asked[0]
         spent = self.terms.cache_write_ratio * before
         for turn, whole in enumerate(asked[1:], 2):
@@ -175,7 +169,7 @@ class _BreakEvenCosts:
         return False
 
     def pays_cold(self, asked: Sequence[int]) -> bool:
-        """Whether it pays now, the provider holding nothing."""
+        """Return whether compressing pays now, with nothing in the provider's cache."""
         turns = len(asked)
         gained = self.terms.cache_write_ratio * asked[-2] - self.first_turn_cost
         loss = (
@@ -188,10 +182,12 @@ class _BreakEvenCosts:
         )
 
     def _estimate_turn_cost(self, whole: int, grown: float) -> float:
-        """A later turn of a cut chat of so many tokens, to which each turn adds so many.
+        """Estimate the cost of a later turn of a compressed chat.
 
-        They are written behind what was recalled, and again before it when that is another.
+        `whole`: tokens of the chat; `grown`: tokens that each turn adds.
         """
+        # New tokens are written behind what was retrieved, and again before it when other pieces
+        # are retrieved.
         again = grown + self.rewritten_tokens * min(1.0, grown / self.water_gap_tokens)
         return (
             self.later_prefix_cost
@@ -200,7 +196,7 @@ class _BreakEvenCosts:
         )
 
     def _estimate_retrieved(self, whole: int) -> float:
-        """What a turn recalls: the longer the chat, the more there is to recall."""
+        """Estimate the tokens a turn retrieves, which grow with the chat."""
         terms = self.terms
         return min(
             self.max_retrieved_tokens,
@@ -211,16 +207,14 @@ class _BreakEvenCosts:
         )
 
     def _price_sent_prefix(self, tokens: float) -> float:
-        """A prefix the provider was sent before.
-
-        That of a later turn is longer, so it is taken as long enough to be held.
-        """
+        """Return the cost of a prefix that the provider was sent before."""
+        # The prefix of a later turn is longer, so it is taken as long enough to be cached.
         return (
             self.terms.cached_price_ratio if tokens >= self.terms.min_cacheable_tokens else 1.0
         ) * tokens
 
     def _average_prefix_cost(self, low: int, high: int) -> float:
-        """A prefix that grows from `low` to `high`, on average."""
+        """Return the average cost of a prefix that grows from `low` to `high` tokens."""
         warm = max(low, min(high, self.terms.min_cacheable_tokens))
         share = (
             (high - warm) / (high - low)

@@ -1,4 +1,4 @@
-"""Cut a chat down to a budget of input tokens: the one entry to this package."""
+"""Compress a chat to a budget of input tokens: the entry point of this package."""
 
 import logging
 import math
@@ -45,7 +45,7 @@ CHEAPER_WHOLE_NOTE = "cheaper-whole"
 # Sentence splitting is linear but not free, 0.3 us a byte and some 7 us at worst: above this
 # (250,000 tokens of prose) only `trim` runs.
 MAX_BYTES = 1_000_000
-# A message or content part takes as long as so many bytes, however short it is: 30 us.
+# Reading a message or content part, however short, takes as long as reading this many bytes: 30 us.
 BYTES_PER_TEXT = 32
 # 16 KB are counted in a quarter of a millisecond.
 MAX_QUICK_BYTES = 16_384
@@ -59,14 +59,13 @@ def compress(
     memory: Memo | None = None,
     terms: CompressionTerms | None = None,
 ) -> CompressionResult:
-    """At most `max_input_tokens` of a chat, as billed for the model:
-    protected messages as they are, the rest by the engine's ranks.
+    """Compress a chat to `max_input_tokens` as billed for `model`, keeping protected messages.
 
-    Nothing is cut from a chat within the budget, nor under `when: saves` from one that is cheaper
-    whole by the terms (`cheaper-whole`; without terms it is cut). When the protected messages alone
-    exceed it they are all that is sent, noted as `protected-exceeds-budget`. An engine that cannot
-    serve (`too-long-for-<engine>`, `engine-failed`) is replaced by `trim`. With a memory the same
-    is done sooner for messages that were seen before.
+    The other messages are chosen by the engine's ranks. Nothing is changed in a chat within the
+    budget, nor under `when: saves` in one that is cheaper whole by the terms (note `cheaper-whole`;
+    without terms it is compressed). If the protected messages alone exceed the budget, only they
+    are sent (`protected-exceeds-budget`). An engine that fails (`too-long-for-<engine>`,
+    `engine-failed`) is replaced by `trim`. `memory` speeds up messages seen before.
     """
     encoding, _ = find_encoding(model)
     memory = memory or Memo()
@@ -114,7 +113,7 @@ def build_counted_chat(
     encoding: str,
     memory: Memo,
 ) -> CountedChat:
-    """A chat about to be cut, its old reasoning shortened.
+    """Build the chat to compress, its old reasoning shortened.
 
     `counts`: tokens of the messages as they came.
     """
@@ -138,9 +137,10 @@ def build_counted_chat(
 def check_within_budget(
     messages: list[Message], settings: CompressionSettings, *, model: str
 ) -> CompressionResult | None:
-    """The Cut of a chat that is quickly seen to be within the budget,
-    or None when `compress` must look. Takes well under a millisecond: a chat above 16 KB is not
-    counted."""
+    """Return the result for a chat quickly seen to be within the budget, else None.
+
+    Takes well under a millisecond: a chat above 16 KB is not counted.
+    """
     if count_text_bytes(messages, enough=MAX_QUICK_BYTES) > MAX_QUICK_BYTES:
         return None
     encoding, _ = find_encoding(model)
@@ -153,9 +153,9 @@ def check_within_budget(
 
 
 def count_text_bytes(value: object, *, enough: float = math.inf) -> int:
-    """UTF-8 bytes of all strings inside: how much there is to read and count.
+    """Count the UTF-8 bytes of all strings inside `value`, stopping above `enough`.
 
-    Looks no further than to `enough` of them, nor into more containers than that.
+    Stops after `enough` containers too.
     """
     found, seen, left = 0, 0, [value]
     while left:
@@ -163,8 +163,7 @@ def count_text_bytes(value: object, *, enough: float = math.inf) -> int:
         if found > enough or seen > enough:
             return max(found, seen)
         inner = left.pop()
-        # Texts are looked at where they lie: most values are texts, and a list of what is left
-        # costs more than they do.
+        # Texts are read in place: most values are texts, and queueing them costs more than reading.
         for item in (
             inner.values()
             if isinstance(inner, dict)
@@ -180,8 +179,10 @@ def count_text_bytes(value: object, *, enough: float = math.inf) -> int:
 
 
 def count_tokens_by_turn(messages: list[Message], counts: Sequence[int]) -> list[int]:
-    """Tokens of the whole prompt at each turn of a chat so far:
-    up to each message of the user's that was answered, and to the last."""
+    """Return the tokens of the whole prompt at each turn of a chat so far.
+
+    A turn ends with a user message that was answered, or with the last message.
+    """
     ends = [index for index, message in enumerate(messages) if message.get("role") == "user"]
     turns = [
         index
@@ -195,7 +196,7 @@ def count_tokens_by_turn(messages: list[Message], counts: Sequence[int]) -> list
 def _measure_layout(
     messages: list[Message], counts: Sequence[int], settings: CompressionSettings
 ) -> LayoutSizes:
-    """What a chat is cut to, its system text counted."""
+    """Return the sizes a chat is compressed to, its system text counted."""
     lead = next(
         (
             index
@@ -210,7 +211,7 @@ def _measure_layout(
 def _drop_reasoning_only(
     draft: CountedChat,
 ) -> tuple[tuple[list[Message], int, int, int], str, str] | None:
-    """What `_run_engine` returns, where the budget holds all but the old reasoning."""
+    """Return a result as `_run_engine` does if dropping old reasoning alone fits, else None."""
     if not draft.is_within_budget:
         return None
     before = (
@@ -224,8 +225,7 @@ def _drop_reasoning_only(
 def _run_engine(
     draft: CountedChat, settings: CompressionSettings, memory: Memo
 ) -> tuple[tuple[list[Message], int, int, int], str, str]:
-    """What `_compress_with` returns, the engine that chose the messages and
-    why it is not the one asked for."""
+    """Compress with the plan's engine or `trim`; return the result, the engine used and a note."""
     try:
         return _compress_with(settings, draft, memory), settings.engine, ""
     except DocumentTooLong:
@@ -244,8 +244,7 @@ def _run_engine(
 def _compress_with(
     settings: CompressionSettings, draft: CountedChat, memory: Memo
 ) -> tuple[list[Message], int, int, int]:
-    """The messages kept, their tokens and those of what was recalled,
-    and how many messages from the first the next turn has too."""
+    """Return the messages kept, their tokens, those retrieved and the stable prefix's messages."""
     if ENGINES[settings.engine].grain == "message":
         kept = select_whole_messages(draft, settings)
         return kept.messages, kept.tokens, kept.tokens, 0
@@ -261,7 +260,7 @@ def _compress_with(
 
 
 def _estimate_unit_bytes(unit: Unit, messages: list[Message]) -> int:
-    """How much there is to read in a unit that may be cut, in bytes."""
+    """Estimate the work to read a unit that may be compressed, in bytes."""
     if unit.policy is UnitPolicy.PROTECTED:
         return 0
     contents = (messages[i].get("content") for i in unit.message_indices)
@@ -269,26 +268,25 @@ def _estimate_unit_bytes(unit: Unit, messages: list[Message]) -> int:
     return BYTES_PER_TEXT * texts + sum(count_text_bytes(messages[i]) for i in unit.message_indices)
 
 
-# Cut a chat by whole messages, for the engines that rank those.
-
-
 @dataclass(frozen=True)
 class WholeMessageResult:
-    """What is sent of a chat, its tokens, and how it was found:
-    the scores of the units, those that go whole or as an excerpt, and what is kept of the texts of
-    the latter, by message and content part."""
+    """The messages kept by an engine that ranks whole messages, and how they were chosen."""
 
     messages: list[Message]
     tokens: int
+    # By unit.
     scores: dict[int, float]
+    # Units sent whole or as an excerpt.
     kept_units: frozenset[int] = frozenset()
+    # By message and content part.
     excerpts: dict[tuple[int, int], Excerpt] = field(default_factory=dict)
 
 
 def select_whole_messages(draft: CountedChat, settings: CompressionSettings) -> WholeMessageResult:
-    """The messages of the units with the highest scores,
-    in the order of the chat and within the budget. The best one that is too large is cut in its
-    middle, where there is room left."""
+    """Return the messages of the units with the highest scores that fit, in chat order.
+
+    The best unit that is too large is shortened in its middle if there is room left.
+    """
     history = split_by_message(draft.units, draft.messages, settings.language)
     scores = score_pieces(load_rank(settings.engine), history)
     by_unit = {history.pieces[index].unit: score for index, score in enumerate(scores)}
@@ -319,13 +317,13 @@ def _fit_to_budget(
         tokens = draft.count_prompt_tokens(sent)
         if tokens <= draft.budget_tokens or not taken:
             return WholeMessageResult(sent, tokens, scores, frozenset(left))
-        # Stand-ins for what was left out take a few tokens too: the last ones give way, more of
-        # them each time.
+        # Placeholders for what was left out take a few tokens too: the last units are dropped, more
+        # of them each time.
         taken = taken[:-fewer]
         fewer *= 2
 
 
-# Units that are tried for an excerpt: the others are no larger matter.
+# Units that are tried for an excerpt: the ones ranked below matter little.
 _MAX_EXCERPT_TRIES = 8
 
 
@@ -336,8 +334,9 @@ def _add_excerpt(
     rest: list[int],
     found: WholeMessageResult,
 ) -> WholeMessageResult | None:
-    """The same with a part of the best unit that has one; None where there is none or no room."""
-    # What goes alone may go with it, and the one that was too large may be the one that it answers.
+    """Add an excerpt of the best unit that has one; None if there is none or no room."""
+    # Units that `_fit_to_budget` dropped as unpaired may fit with it: the one that was too large
+    # may be the message they answer.
     room = (
         draft.budget_tokens
         - draft.protected_tokens
@@ -367,8 +366,7 @@ def _add_excerpt(
 def _build_excerpts(
     draft: CountedChat, settings: CompressionSettings, unit: Unit, room: int
 ) -> dict[tuple[int, int], Excerpt]:
-    """What is kept of the texts of a unit, so that all of it has no more than the room;
-    nothing where that cannot be."""
+    """Shorten the texts of a unit to fit the room; empty if that is impossible."""
     rank = load_rank(settings.engine)
     texts = [
         (index, part, text)
@@ -390,13 +388,13 @@ def _build_excerpts(
 
 
 def _keep_turn_pairs(draft: CountedChat, kept: Container[int]) -> list[int]:
-    """The units kept and the protected ones.
+    """Return the kept and the protected units, without halves of a turn.
 
-    A chat that took turns loses the questions without an answer and the answers without a question,
-    one that began with the user whatever comes before the user's first message.
+    A chat of alternating turns loses questions without an answer and answers without a question;
+    one that began with the user loses what precedes the user's first kept message.
     """
     left: list[int] = []
-    turns = [("", 0)]  # whose, and where in `left`
+    turns = [("", 0)]  # (role, index in `left`)
     begun = not draft.starts_with_user
     for index, unit in enumerate(draft.units):
         if index not in kept and unit.policy is not UnitPolicy.PROTECTED:

@@ -1,4 +1,4 @@
-"""A chat about to be cut, its messages counted."""
+"""A chat to compress, with the tokens of its messages."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -19,28 +19,28 @@ from proxy.core.types import Message
 
 @dataclass(frozen=True)
 class CountedChat:
-    """A chat in units, of which those from `final_turn_start` on are the final turn;
-    the tokens of each message by the encoding; the budget for all; and what counts a text, for one
-    who remembers."""
+    """A chat in units with the tokens of each message and the budget for all."""
 
     messages: list[Message]
     units: list[Unit]
+    # Index of the first unit of the final turn.
     final_turn_start: int
     message_tokens: Sequence[int]
     encoding: str
     budget_tokens: int
+    # May be a `Memo`'s.
     token_counter: TokenCounter = count_text
 
     @cached_property
     def protected_messages(self) -> list[Message]:
-        """What goes as it is, in an order of roles that providers take."""
+        """Protected messages, in a role order that providers accept."""
         return self.restore_role_order(
             self.list_messages([unit for unit in self.units if unit.policy is UnitPolicy.PROTECTED])
         )
 
     @cached_property
     def protected_tokens(self) -> int:
-        """Tokens of a prompt of those alone."""
+        """Tokens of a prompt of the protected messages alone."""
         return self.count_prompt_tokens(self.protected_messages)
 
     @cached_property
@@ -50,12 +50,12 @@ class CountedChat:
 
     @property
     def is_within_budget(self) -> bool:
-        """Whether nothing has to be cut."""
+        """Whether nothing has to be removed."""
         return self.total_tokens <= self.budget_tokens
 
     @cached_property
     def unit_tokens(self) -> list[int]:
-        """Tokens of each unit before the final turn; 0 for one that goes as it is."""
+        """Tokens of each unit before the final turn; 0 for a protected one."""
         return [
             0 if unit.policy is UnitPolicy.PROTECTED else self.count_unit_tokens(unit)
             for unit in self.units[: self.final_turn_start]
@@ -63,26 +63,28 @@ class CountedChat:
 
     @cached_property
     def question(self) -> str:
-        """What the final turn asks."""
+        """The question of the final turn."""
         return find_final_question(self.messages)
 
     def count_unit_tokens(self, unit: Unit) -> int:
         return sum(self.message_tokens[i] for i in unit.message_indices)
 
     def get_unit_role(self, unit: int) -> str:
-        """Of the first message of a unit."""
+        """Return the role of a unit's first message."""
         return str(self.messages[self.units[unit].message_indices[0]].get("role"))
 
     @cached_property
     def has_alternating_turns(self) -> bool:
-        """Whether user and assistant take turns in the chat."""
+        """Whether user and assistant alternate in the chat."""
         return has_alternating_turns(self.messages)
 
     def restore_role_order(
         self, messages: Iterable[Message], ours: Iterable[Message] = ()
     ) -> list[Message]:
-        """Some of the messages in order, those that are `ours` among them,
-        with stand-ins that keep the order of roles."""
+        """Insert placeholders where dropped messages broke the order of roles.
+
+        `ours`: those of `messages` that the gateway wrote.
+        """
         return restore_role_order(
             messages,
             ours,
@@ -93,11 +95,11 @@ class CountedChat:
 
     @cached_property
     def assistant_placeholder(self) -> Message:
-        """What stands in for an answer."""
+        """The message inserted in place of a dropped answer."""
         return choose_placeholder(self.messages)
 
     def count_prompt_tokens(self, messages: Iterable[Message]) -> int:
-        """Of a prompt of messages of the chat and ours, as billed."""
+        """Count the tokens of a prompt of the chat's messages and the gateway's, as billed."""
         known = self._tokens_by_id
         return REPLY_PRIMING_TOKENS + sum(
             known.get(id(message))
@@ -106,7 +108,7 @@ class CountedChat:
         )
 
     def list_messages(self, units: Sequence[Unit]) -> list[Message]:
-        """The messages of some units, the very objects that came in."""
+        """Return the messages of some units, as the same objects that came in."""
         return [self.messages[i] for unit in units for i in unit.message_indices]
 
     @cached_property

@@ -19,32 +19,31 @@ from proxy.core.text.languages import TERM_BYTES, number_terms, terms
 from proxy.core.text.sentences import split_pieces
 from proxy.core.types import IntegerArray, Message
 
-# A message text, read once: where its sentences and blocks are and which words stand in each.
+# A message text, read once: its sentences and blocks, and the terms in each.
 
 
 class Passage(NamedTuple):
-    """The pieces of a text in a form that is small and quickly joined.
+    """The pieces of a text in compact arrays that are quick to join."""
 
-    `spans`: start and end of each, int32; `term_counts`: how many terms it has, int32; `terms`: all
-    of them in order, int64, see `number_terms`; `fragments`, `wholes` and `nodes`: see `Structure`,
-    empty where no piece was cut further.
-    """
-
+    # Start and end of each piece, int32.
     spans: bytes
+    # The number of terms of each piece, int32.
     term_counts: bytes
+    # The terms of all pieces in order, int64, see `number_terms`.
     terms: bytes
+    # See `Structure`; empty if no piece was split further.
     fragments: bytes = b""
     wholes: bytes = b""
     nodes: bytes = b""
 
     def iter_spans(self) -> Iterator[tuple[int, int]]:
-        """Start and end of each piece, in characters."""
+        """Iterate over the start and end of each piece, in characters."""
         flat = memoryview(self.spans).cast("i").tolist()
         return zip(flat[::2], flat[1::2], strict=True)
 
 
 def read_passage(text: str, language: str, share: PieceShare | None = None) -> Passage:
-    """In sentences and blocks; those of more than the share in fragments.
+    """Split a text into sentences and blocks, those above the share into fragments.
 
     Raises ValueError for an unknown language.
     """
@@ -54,7 +53,7 @@ def read_passage(text: str, language: str, share: PieceShare | None = None) -> P
 def read_whole_passage(
     text: str, language: str, share: PieceShare | None = None, turns: Sequence[TurnSpan] = ()
 ) -> Passage:
-    """The same of a text that stays in one piece where it fits, see `split_large_spans`.
+    """Read a text as one piece, or as fragments if it is above the share, see `split_large_spans`.
 
     Raises ValueError for an unknown language.
     """
@@ -67,7 +66,7 @@ def _build_passage(
     cut = split_large_spans(text, spans, share, turns) if share else None
     if cut is None or cut.structure is None:
         return _pack_passage(spans, number_terms(text, spans, language))
-    # What says nothing in words has none: its span is empty here.
+    # Opaque data has no terms: its span is empty here.
     said = [
         (start, start if opaque else end)
         for (start, end), opaque in zip(cut.spans, cut.opaque, strict=True)
@@ -85,20 +84,18 @@ def _pack_passage(
     return Passage(edges.tobytes(), sizes.tobytes(), b"".join(terms), *structure)
 
 
-# The terms of all sentences of a chat in two arrays, as the graph wants them.
-
-
 @dataclass(frozen=True, slots=True)
 class TermBags:
-    """`terms`: a number for each occurrence, sentence after sentence, equal for equal terms;
-    `term_counts`: occurrences in each sentence."""
+    """The terms of all sentences of a chat in two arrays, as the sentence graph needs them."""
 
+    # A number for each occurrence, sentence after sentence, equal for equal terms.
     terms: IntegerArray
+    # Occurrences in each sentence.
     term_counts: IntegerArray
 
     @classmethod
     def from_terms(cls, sentences: Sequence[Sequence[Hashable]]) -> "TermBags":
-        """From the terms themselves."""
+        """Build from the terms themselves."""
         known: dict[Hashable, int] = {}
         terms = [known.setdefault(term, len(known)) for sentence in sentences for term in sentence]
         return cls(
@@ -108,7 +105,7 @@ class TermBags:
 
     @classmethod
     def from_passages(cls, passages: Iterable[Passage]) -> "TermBags":
-        """From texts read one by one."""
+        """Build from texts read one by one."""
         read = list(passages)
         terms = np.frombuffer(b"".join([passage.terms for passage in read]), dtype=np.int64)
         return cls(
@@ -117,8 +114,7 @@ class TermBags:
         )
 
 
-# The earlier history in pieces, in columns: 5,000 of them are joined from what was read before
-# without a loop over them.
+# The pieces are held in columns: 5,000 of them are joined from memoized passages without a loop.
 
 Column = NDArray[np.int32]
 # Bytes of a start and an end.
@@ -126,34 +122,29 @@ SPAN_BYTES = 8
 
 
 class TextSource(NamedTuple):
-    """A text that pieces come from.
+    """A text that pieces come from."""
 
-    `unit` is an index into the units; `part` into the message's content parts, -1 for a unit that
-    is kept or dropped whole.
-    """
-
+    # An index into the units.
     unit: int
+    # The message's content part; -1 for a unit that is kept or dropped whole.
     part: int
     text: str
 
 
 class Piece(NamedTuple):
-    """A sentence or block, or a whole unit (`part` -1).
+    """A sentence or block of a content part, or a whole unit (`part` -1)."""
 
-    `unit` is an index into the units; `part` into the message's content parts; `start`, `end` in
-    characters of that part.
-    """
-
+    # An index into the units.
     unit: int
     text: str
     part: int = -1
+    # In characters of the part.
     start: int = 0
     end: int = 0
 
 
 class Pieces(Sequence[Piece]):
-    """The pieces of some texts in the order of the chat:
-    as a sequence one by one, as columns all at once."""
+    """The pieces of some texts in chat order: one by one as a sequence, or in columns."""
 
     def __init__(
         self,
@@ -161,8 +152,11 @@ class Pieces(Sequence[Piece]):
         spans: Sequence[bytes],
         structures: Mapping[int, Structure] | None = None,
     ) -> None:
-        """`spans`: start and end of each piece of a text, int32 (`Passage.spans`);
-        `structures`: of the texts by index in which pieces were cut further."""
+        """Join the pieces of `sources`.
+
+        `spans`: per text, start and end of each piece, int32 (`Passage.spans`); `structures`: by
+        index, of the texts in which pieces were split further.
+        """
         self.sources, self.structures = sources, structures or {}
         edges = np.frombuffer(b"".join(spans), dtype=np.int32)
         self.start: Column = edges[::2]
@@ -174,7 +168,7 @@ class Pieces(Sequence[Piece]):
 
     @classmethod
     def from_whole_texts(cls, sources: Sequence[TextSource]) -> "Pieces":
-        """Each text one piece."""
+        """Make each text one piece."""
         return cls(sources, [array("i", (0, len(source.text))).tobytes() for source in sources])
 
     @cached_property
@@ -189,13 +183,13 @@ class Pieces(Sequence[Piece]):
 
     @cached_property
     def first_pieces(self) -> list[int]:
-        """Index of the first piece of each text."""
+        """The index of the first piece of each text."""
         starts: list[int] = np.searchsorted(self.source, np.arange(len(self.sources))).tolist()
         return starts
 
     @cached_property
     def opaque_pieces(self) -> Column:
-        """The indices of those that say nothing in words."""
+        """The indices of the pieces that hold no words, such as base64 data."""
         found = [
             self.first_pieces[source] + index
             for source, structure in self.structures.items()
@@ -205,11 +199,11 @@ class Pieces(Sequence[Piece]):
         return np.array(found, dtype=np.int32)
 
     def find_source(self, index: int) -> int:
-        """Index of the text that a piece stands in."""
+        """Return the index of the text that a piece belongs to."""
         return self._rows[index][0]
 
     def get_fragment(self, index: int) -> Fragment:
-        """What a piece is of what was cut further; of a piece that was not, nothing."""
+        """Return a piece's place in its structure; UNCUT_FRAGMENT if it was not split."""
         source = self._rows[index][0]
         structure = self.structures.get(source)
         return (
@@ -217,7 +211,7 @@ class Pieces(Sequence[Piece]):
         )
 
     def find_split(self, index: int) -> tuple[range, SplitPiece] | None:
-        """The pieces that the sentence or block of this one was cut into."""
+        """Return all pieces split from the same sentence or block as this one, or None."""
         number = self.get_fragment(index).whole
         if number < 0:
             return None
@@ -226,7 +220,7 @@ class Pieces(Sequence[Piece]):
         return range(first + whole.first, first + whole.end), whole
 
     def get_source(self, index: int) -> TextSource:
-        """The text that a piece stands in."""
+        """Return the text that a piece belongs to."""
         return self.sources[self._rows[index][0]]
 
     def __len__(self) -> int:
@@ -244,22 +238,19 @@ class Pieces(Sequence[Piece]):
         return Piece(source.unit, source.text[start:end], source.part, start, end)
 
 
-# What an engine ranks: the earlier history in pieces, each kept or dropped as one.
-
-
 class DocumentTooLong(Exception):
-    """This history is more than the engine can rank in its time and memory: `trim` takes over."""
+    """The history is more than the engine can rank in its time and memory: `trim` takes over."""
 
 
 @dataclass(frozen=True)
 class Document:
-    """The pieces in the order of the chat, the language of the plan and the question the chat ends
-    with. `passages`: the texts the pieces come from, already read in that language, where there are
-    such; `memo`: what else is known of texts."""
+    """What an engine ranks: the earlier history in pieces, with its language and final question."""
 
     pieces: Pieces
+    # The plan's language.
     language: str
     question: str
+    # The texts of the pieces, if they were already read in that language.
     passages: Sequence[Passage] | None = None
     memo: Memo = field(default_factory=Memo)
 
@@ -274,7 +265,7 @@ class Document:
 
     @cached_property
     def bags(self) -> TermBags:
-        """The same as numbers, which takes no time where the texts were read before."""
+        """The terms as numbers, at no cost if the texts were read before."""
         return (
             TermBags.from_terms(self.terms)
             if self.passages is None
@@ -282,13 +273,13 @@ class Document:
         )
 
 
-# One score a piece, the highest is kept first; where a question was asked, 0 and less is for what
-# has nothing to do with it. May raise TooLong; whatever else it raises, `trim` takes over too.
+# One score per piece, the highest is kept first; with a question, 0 and less means unrelated to it.
+# May raise DocumentTooLong; after any other error `trim` takes over too.
 RankFunction = Callable[[Document], Sequence[float]]
 
 
 def split_by_message(chat: Sequence[Unit], messages: list[Message], language: str) -> Document:
-    """Every unit that may go, whole."""
+    """Make each unit that may be dropped one piece."""
     sources = [
         TextSource(index, -1, write_unit_text(unit, messages))
         for index, unit in enumerate(chat)
@@ -304,8 +295,10 @@ def split_by_sentence(
     memory: Memo,
     share: PieceShare | None = None,
 ) -> Document:
-    """Every sentence or block that may go, those of more than the share in fragments;
-    units that are kept or dropped whole are one piece, their text what was said in them."""
+    """Split what may be dropped into sentences and blocks, those above the share into fragments.
+
+    Units that are kept or dropped whole are one piece: their messages with their speakers.
+    """
     names = collect_labels(messages[index] for unit in chat for index in unit.message_indices)
     sources: list[TextSource] = []
     passages: list[Passage] = []
@@ -351,17 +344,18 @@ def _read_memoized(
     return memory.get_or_compute(kind, by, text.encode("utf-8", "surrogatepass"), work)
 
 
-# Stretches of a chat that are ranked as one: a message, or a few sentences of a long one.
+# A segment is ranked as one: a message, or a few sentences of a long one.
 #
-# What a question needs is most often said in one message, and half a message says little; but a
-# long answer of a model holds much that has nothing to do with it.
+# What a question needs is most often in one message, and half a message says little; but a long
+# answer of a model holds much that is unrelated to it.
 
-# Characters: a text of so many is one segment, a longer one is cut into stretches of about so many.
+# Characters: a text up to the first is one segment, a longer one is split into stretches of about
+# the second.
 MAX_SEGMENT_CHARACTERS, STRETCH_CHARACTERS = 512, 256
 
 
 class Segments:
-    """`segment_by_piece`: the segment of each piece, ascending from 0."""
+    """The segments of a chat; `segment_by_piece` is the segment of each piece, ascending from 0."""
 
     def __init__(self, pieces: Pieces) -> None:
         lengths = np.array([len(source.text) for source in pieces.sources], dtype=np.int64)
@@ -386,11 +380,11 @@ class Segments:
 
     @property
     def source(self) -> NDArray[np.int32]:
-        """The text that each segment stands in."""
+        """The index of the text that each segment belongs to."""
         return self._pieces.source[self.first_pieces]
 
     def iter_texts(self) -> Iterator[str]:
-        """What each says."""
+        """Iterate over the text of each segment."""
         last = np.append(self.first_pieces[1:], len(self._pieces)) - 1
         places = zip(
             self.source.tolist(),

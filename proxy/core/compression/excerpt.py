@@ -1,8 +1,7 @@
-"""A message too large for the room, with the middle of its text cut out:
-for the engines that keep whole messages.
+"""Shorten a message that is too large by removing the middle of its text.
 
-Both ends stay, the more of the newest; what is JSON, code or a table stays one. The roles, calls
-and ids of a message stay as they are.
+For engines that keep whole messages. Both ends stay, more of the newer one; JSON, code and tables
+stay well-formed. Roles, calls and ids of a message do not change.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,18 +18,18 @@ from proxy.core.text.windows import split_windows
 from proxy.core.tokens import count_text
 from proxy.core.types import Message
 
-# An excerpt of fewer tokens says nothing.
+# An excerpt of fewer tokens is useless.
 MIN_EXCERPT_TOKENS = 24
-# A text of more characters is cut without a look at what it is: that is done at once.
+# A longer text is shortened without parsing its structure, which takes no time.
 MAX_READ_CHARACTERS = 200_000
-# What is read of a text at each end, in characters a token.
+# What is read of a text in all, in characters per token of room.
 CHARACTERS_PER_TOKEN = 6
 _MAX_TRIES = 24
 
 
 @dataclass(frozen=True, slots=True)
 class Excerpt:
-    """What is kept of a text, and its places in it."""
+    """What is kept of a text, and its spans in it."""
 
     text: str
     kept_spans: tuple[Span, ...]
@@ -39,7 +38,7 @@ class Excerpt:
 def build_excerpt(
     text: str, room: int, encoding: str, rank: RankFunction, language: str
 ) -> Excerpt | None:
-    """At most `room` tokens of a text, or None where nothing is worth them."""
+    """Shorten a text to at most `room` tokens; None if nothing useful fits."""
     if room < MIN_EXCERPT_TOKENS:
         return None
     found = (
@@ -70,7 +69,7 @@ def _excerpt_by_structure(
 
 
 class _PlainWriter(TranscriptWriter):
-    """Writes the pieces of one text without a speaker."""
+    """Writes the pieces of one text without speakers."""
 
     def __init__(self, pieces: Pieces) -> None:
         super().__init__(pieces, [], [])
@@ -90,7 +89,7 @@ class _PlainWriter(TranscriptWriter):
 
 
 def _excerpt_both_ends(text: str, room: int, encoding: str) -> Excerpt | None:
-    """The beginning and the end."""
+    """Keep the beginning and the end of a text."""
     size = min(len(text), room * CHARACTERS_PER_TOKEN) // 2
     for _ in range(_MAX_TRIES):
         if size < 1:
@@ -106,8 +105,7 @@ def _excerpt_both_ends(text: str, room: int, encoding: str) -> Excerpt | None:
 
 
 def allot_tokens(counts: Sequence[int], room: int) -> list[int]:
-    """What each text may have so that all are within the room:
-    the small ones go whole, the others get alike."""
+    """Share out `room` tokens: small texts are kept whole, the others get equal shares."""
     found = list(counts)
     left, order = room, sorted(range(len(counts)), key=counts.__getitem__)
     for place, index in enumerate(order):
@@ -117,7 +115,7 @@ def allot_tokens(counts: Sequence[int], room: int) -> list[int]:
 
 
 def iter_texts(message: Message) -> Iterator[tuple[int, str]]:
-    """The texts of a message that may be cut, by content part; -1 for plain content."""
+    """Iterate over the texts of a message that may be shortened, by content part; -1 if plain."""
     content = message.get("content")
     if isinstance(content, str):
         yield -1, content
@@ -128,7 +126,7 @@ def iter_texts(message: Message) -> Iterator[tuple[int, str]]:
 
 
 def _get_part_text(part: object) -> str | None:
-    """The text of a content part, or of the document in it."""
+    """Return the text of a content part, or of the document in it."""
     if not isinstance(part, dict):
         return None
     source = part.get("source")
@@ -140,7 +138,7 @@ def _get_part_text(part: object) -> str | None:
 
 
 def replace_texts(message: Message, texts: dict[int, str]) -> Message:
-    """The message with some of its texts replaced."""
+    """Return the message with some texts replaced, by content part."""
     content: Any = message.get("content")
     if isinstance(content, str):
         return {**message, "content": texts.get(-1, content)}

@@ -1,9 +1,8 @@
-"""A piece larger than its share of the budget, cut further,
-so that what is asked for of it still fits.
+"""Split a piece that is larger than its share of the budget, so that parts of it fit.
 
-JSON goes by its elements and members, code by functions and lines, tables by rows, lists by items,
-what a unit of several messages said by message, and everything else in windows that end where a
-reader would pause. Linear in the text.
+JSON is split at elements and members, code at functions and lines, tables at rows, lists at items,
+units of several messages at messages, all else into windows that end where a reader would pause.
+Linear in the text.
 """
 
 import re
@@ -18,18 +17,18 @@ from proxy.core.text.windows import split_string_windows, split_windows
 from proxy.core.tokens import count_text, count_up_to
 
 Span = tuple[int, int]
-# Where a message starts in what several say, where its speaker's name ends, and where it ends.
+# Start of a message in the text of a unit, end of its speaker's name, and end of the message.
 TurnSpan = tuple[int, int, int]
 
-# A piece of more than this share of the budget may be cut further, and so may none of fewer tokens.
+# A piece above this share of the budget may be split further, but none of fewer tokens than this.
 MAX_PIECE_SHARE, MIN_SHARE_TOKENS = 1 / 16, 16
-# Characters of a window, and of what belongs together: an object, some lines of code. By tokens of
-# the share.
+# Characters of a window, and of a group that stays together (an object, some lines of code), per
+# token of the share.
 WINDOW_CHARACTERS_PER_TOKEN, MIN_WINDOW_CHARACTERS, MAX_WINDOW_CHARACTERS = 2, 32, 160
 GROUP_CHARACTERS_PER_TOKEN, MIN_GROUP_CHARACTERS, MAX_GROUP_CHARACTERS = 5, 80, 640
-# Elements of an array shorter than this go together.
+# Array elements shorter than this are grouped.
 MAX_SMALL_ELEMENT_CHARACTERS = 40
-# JSON is taken apart to this depth.
+# JSON is split to this depth.
 MAX_JSON_DEPTH = 24
 
 _LINE = re.compile(r"[^\n]*\n|[^\n]+$")
@@ -37,7 +36,7 @@ _LIST_ITEM_START = re.compile(r"[ \t]{0,12}(?:[-*+•‣–]|\d{1,4}[.)])[ \t]+\
 
 
 class PieceShare(NamedTuple):
-    """What a piece may have before it is cut further, in tokens of an encoding."""
+    """The most tokens of an encoding that a piece may have before it is split further."""
 
     tokens: int
     encoding: str
@@ -48,20 +47,20 @@ class PieceShare(NamedTuple):
 
 
 class FragmentedText(NamedTuple):
-    """The pieces of a text, which of them say nothing in words,
-    and how those that were cut further belong together; None where none was."""
+    """The pieces of a text, which of them are opaque, and the structure of the split ones."""
 
     spans: list[Span]
     opaque: list[bool]
+    # None if no piece was split.
     structure: tuple[bytes, bytes, bytes] | None
 
 
 def split_large_spans(
     text: str, spans: list[Span], share: PieceShare, turns: Sequence[TurnSpan] = ()
 ) -> FragmentedText:
-    """The spans with the larger ones in fragments.
+    """Split the spans that exceed the share into fragments.
 
-    `turns`: of a text that is what several messages say.
+    `turns`: the messages in the text of a unit of several.
     """
     if len(text.encode("utf-8", "surrogatepass")) <= share.tokens or not any(
         _exceeds_share(text, span, share) for span in spans
@@ -106,7 +105,7 @@ class _Fragmenter:
         self.nodes: list[Node] = []
 
     def add_span(self, span: Span, turns: Sequence[TurnSpan]) -> None:
-        """Add a span, in fragments where it is large."""
+        """Add a span, in fragments if it exceeds the share."""
         if not _exceeds_share(self._text, span, self._share):
             self.spans.append(span)
             self.fragments.append(Fragment(-1, -1, False))
@@ -124,7 +123,7 @@ class _Fragmenter:
         return True
 
     def _add_blocks(self, start: int, end: int, parent: int) -> bool:
-        """Whatever a text holds; whether it is one block."""
+        """Split any text into its blocks; return whether it is a single block that is not prose."""
         found = [
             (start + block.start, start + block.end, block.kind)
             for block in split_blocks(self._text[start:end])
@@ -159,7 +158,7 @@ class _Fragmenter:
         self._add_all_leaves(split_windows(self._text, at, end, self._window_characters), parent)
 
     def _add_code_block(self, start: int, end: int, parent: int) -> None:
-        """The lines of the fence stay around whatever is kept."""
+        """Split a fenced block; the fence lines frame whatever is kept."""
         lines = [
             (start + line.start(), start + line.end())
             for line in _LINE.finditer(self._text[start:end])
@@ -184,11 +183,11 @@ class _Fragmenter:
             self._add_code_lines(body, node)
 
     def _add_code_lines(self, lines: list[Span], parent: int) -> None:
-        """Lines together up to a size, cut before a function or behind a blank line where
-        that comes late enough."""
+        """Group lines up to a size, ending early before a function or after a blank line."""
         first = last = lines[0][0]
         for start, end in lines:
             blank, outer = not self._text[start:end].strip(), self._text[start] not in " \t\r\n)]}"
+            # Only a group that has reached a third of the size ends early.
             long = last - first
             if long and (
                 end - first > self._group_characters
@@ -200,7 +199,7 @@ class _Fragmenter:
         self._add_code_stretch(first, last, parent)
 
     def _add_code_stretch(self, start: int, end: int, parent: int) -> None:
-        """Some lines; their indents stay."""
+        """Add some lines with their indentation."""
         if end - start > self._group_characters:
             self._add_plain_text(start, end, parent)
             return
@@ -283,7 +282,7 @@ class _Fragmenter:
         self._add_json_value(inner, right, member, depth)
 
     def _group_small_values(self, found: list[JsonSpan]) -> Iterator[list[JsonSpan]]:
-        """Small ones with their neighbours, the others one by one."""
+        """Group small values with their neighbours; yield the others one by one."""
         some: list[JsonSpan] = []
         for value in found:
             if some and (

@@ -1,4 +1,4 @@
-"""How a cut chat is laid out, so that a provider's prompt cache keeps most of it."""
+"""Lay out a compressed chat so that most of it stays in the provider's prompt cache."""
 
 import marshal
 from array import array
@@ -30,62 +30,63 @@ from proxy.core.compression.units import UnitPolicy
 from proxy.core.tokens import count_text
 from proxy.core.types import Message
 
-# Where the old part of a chat ends: a mark that stands still for many turns, so that what was made
-# of the old part stays the same.
+# The frozen boundary is where the old part of a chat ends. It stays for many turns, so that what
+# was made of the old part stays the same.
 #
-# Turns gather after the mark until they are more than HIGH of the budget; then it moves on as far
-# as it can with LOW of the budget, or more, after it. It depends on the sizes of the earlier turns
-# alone: whoever sees the same chat, with or without memory of it, finds the same mark.
+# Turns accumulate after the boundary until they exceed HIGH_WATER_SHARE of the budget; then it
+# moves on as far as it can with LOW_WATER_SHARE of the budget, or more, after it. It depends on the
+# sizes of the earlier turns alone: any worker that sees the same chat, with or without memory of
+# it, finds the same boundary.
 #
-# With a block of an eighth of 4,096 tokens the prefix has about 1,024 to 1,664: most providers
-# remember none of less than 1,024.
+# With a block of an eighth of 4,096 tokens the prefix has about 1,024 to 1,664 tokens: most
+# providers cache none of less than 1,024.
 
 LOW_WATER_SHARE, HIGH_WATER_SHARE = 4 / 32, 9 / 32
 
 
 def frozen_boundary(costs: Sequence[int], budget: int) -> int:
-    """How many of the units are old.
+    """Return how many of the units are old.
 
-    `costs`: tokens of each, in the order of the chat, what never goes counted as nothing.
+    `costs`: tokens of each unit in chat order; a protected one counts as 0.
     """
     low, high = LOW_WATER_SHARE * budget, HIGH_WATER_SHARE * budget
     old = gathered = 0
     for cost in costs:
         gathered += cost
         if gathered > high:
-            # A turn that is longer than all of that goes.
+            # A turn that exceeds the high water alone becomes old at once.
             while gathered > high or (gathered > low and gathered - costs[old] >= low):
                 gathered -= costs[old]
                 old += 1
     return old
 
 
-# The messages of a chat that was cut, in roles that every provider takes.
-
 BLOCK_HEADING = f"[{HISTORY_PHRASE.capitalize()}, shortened; {OMISSION_MARK} is what was left out]"
 RETRIEVAL_HEADING = (
     f"[From {HISTORY_PHRASE}, for the message that follows; {OMISSION_MARK} is what was left out]"
 )
-# Tokens around a transcript, at most: its heading and role, and an answer before and after it.
+# The most tokens around a transcript: its heading and role, and an answer before and after it.
 MAX_FRAME_TOKENS = 40
 
 
 @dataclass(frozen=True)
 class PromptParts:
-    """A cut chat: units from `recent_start` on are whole,
-    of those before it only what is protected is sent; `block_text` and `retrieved_text` are
-    transcripts, or empty. `is_boundary_kept`: `recent_start` stays where it is while the mark does.
+    """The parts of a compressed prompt.
+
+    Units from `recent_start` on are sent whole, of those before it only protected ones.
     """
 
     chat: CountedChat
     recent_start: int
+    # Transcripts, or empty.
     block_text: str = ""
     retrieved_text: str = ""
+    # Whether `recent_start` moves only with the frozen boundary.
     is_boundary_kept: bool = True
 
     @cached_property
     def messages(self) -> list[Message]:
-        """Those that stay as they were are the very objects that came in."""
+        """The messages to send; unchanged ones are the same objects that came in."""
         recalled = _build_transcript_message(RETRIEVAL_HEADING, self.retrieved_text)
         sent = (
             *self._old_messages,
@@ -97,8 +98,7 @@ class PromptParts:
 
     @cached_property
     def stable_prefix_messages(self) -> int:
-        """How many of the messages, from the first, the next turn begins with too
-        unless the mark moves."""
+        """How many leading messages the next turn shares, unless the frozen boundary moves."""
         return len(
             self.chat.restore_role_order(
                 [*self._old_messages, *(self._recent_messages if self.is_boundary_kept else ())],
@@ -108,7 +108,7 @@ class PromptParts:
 
     @cached_property
     def total_tokens(self) -> int:
-        """Of all messages, as billed."""
+        """Tokens of all messages, as billed."""
         return self.chat.count_prompt_tokens(self.messages)
 
     @cached_property
@@ -117,7 +117,7 @@ class PromptParts:
 
     @cached_property
     def _old_messages(self) -> list[Message]:
-        """What is sent of the units before the recent ones."""
+        """The messages sent for the units before the recent ones."""
         return [
             *self.chat.list_messages(
                 [
@@ -140,12 +140,15 @@ def _build_transcript_message(head: str, text: str) -> list[Message]:
     return [{"role": "user", "content": f"{head}\n{text}"}] if text else []
 
 
-# What of the old part of a chat goes along for this one question. It costs its full price in every
-# turn, so a question gets what it asks for, and "yes please" next to nothing.
+# Retrieval: what of the old part of a chat is sent for this one question. It costs its full price
+# in every turn, so a question gets what it needs, and "yes please" next to nothing.
+#
+# The most that is retrieved, of the budget, and the lowest score retrieved, of the best.
 
 # So much of the budget at most, and nothing that is worth less than this share of the best.
 MAX_RETRIEVED_SHARE, MIN_RELATIVE_SCORE = 3 / 4, 0.1
-# From this flatness on less is recalled, down to this share.
+# From this participation ratio down, retrieval has its whole share; above it less, down to the
+# second.
 FLAT_RATIO, MIN_RETRIEVED_SHARE = 0.55, 0.5
 
 
@@ -158,14 +161,15 @@ def retrieve(
     asked: bool,
     least: int,
 ) -> Selection:
-    """The best pieces by their scores that the block does not say already,
-    as many as there is room for, `least` where so many fit. `asked`: the scores are for a question.
+    """Select the best pieces that the block does not contain, as many as fit.
+
+    At least `least` where so many fit. `asked`: the scores are for a question.
     """
     budget = parts.chat.budget_tokens
     left = _mask_unwanted_scores(scores, parts, history, block, asked=asked, least=least)
     share = MAX_RETRIEVED_SHARE * (_retrieval_room_share(scores) if asked else 1)
     room = budget - replace(parts, retrieved_text=OMISSION_MARK).total_tokens
-    # What would have been kept in one piece had it been shorter is kept as far as it fits.
+    # What would have been kept whole had it been shorter is kept as far as it fits.
     if not any(
         tokens > budget * MAX_RETRIEVED_SHARE
         for _, tokens in _iter_wanted_slices(left, parts, history)
@@ -174,7 +178,7 @@ def retrieve(
     writer = TranscriptWriter(history.pieces, parts.chat.units, parts.chat.messages)
     while room > 0:
         found = select_pieces(history.pieces, left, room, writer, parts.chat.encoding, least=least)
-        # A text can cost a token or two more in its message than alone: then again.
+        # A text can cost a token or two more in its message than alone: then select again.
         excess = replace(parts, retrieved_text=found.text).total_tokens - budget
         if excess <= 0:
             return found
@@ -183,17 +187,18 @@ def retrieve(
 
 
 def participation_ratio(scores: Sequence[float]) -> float:
-    """How many pieces share the scores, of all: 1 when they are alike,
-    near 0 when a few have it all. It is the participation ratio, the square of the sum over the sum
-    of squares."""
+    """Return the share of pieces that hold the scores: 1 if all are equal, near 0 if few have all.
+
+    The participation ratio: the square of the sum over the sum of squares, per piece.
+    """
     values = np.maximum(np.asarray(scores, dtype=np.float64), 0)
     squares = float(values @ values)
     return float(values.sum()) ** 2 / squares / len(values) if squares else 1.0
 
 
 def _retrieval_room_share(scores: Sequence[float]) -> float:
-    """The share of the room: a message that has as much to do with one thing as with another asks
-    for none of them."""
+    """Return the share of the room to use, less the flatter the scores are."""
+    # A question as related to one thing as to any other needs none of them.
     return min(1.0, max(MIN_RETRIEVED_SHARE, (1 - participation_ratio(scores)) / (1 - FLAT_RATIO)))
 
 
@@ -206,8 +211,10 @@ def _mask_unwanted_scores(
     asked: bool,
     least: int,
 ) -> list[float]:
-    """The scores with -inf for what the block says already and, where a question was asked,
-    for what has little to do with it, as long as `least` remain."""
+    """Return the scores with -inf for pieces in the block and, given a question, unrelated ones.
+
+    At least `least` remain.
+    """
     left = np.array(scores, dtype=np.float64)
     left[list(block.pieces)] = -np.inf
     if asked:
@@ -227,8 +234,8 @@ def _mask_unwanted_scores(
 
 
 def _iter_recent_slices(parts: PromptParts, history: Document) -> Iterator[slice]:
-    """The pieces of texts that are larger than the budget and else would go whole,
-    as they are among the newest: of these is sent what fits, whatever is asked."""
+    """Yield the pieces of texts above the budget that are among the newest."""
+    # Were they smaller they would be sent whole: as much as fits is sent, whatever the question.
     pieces, costs, budget = history.pieces, parts.chat.unit_tokens, parts.chat.budget_tokens
     ends = [*pieces.first_pieces, len(pieces)][1:]
     after = list(accumulate(reversed(costs), initial=0))[::-1]
@@ -241,8 +248,10 @@ def _iter_recent_slices(parts: PromptParts, history: Document) -> Iterator[slice
 def _iter_wanted_slices(
     left: Sequence[float], parts: PromptParts, history: Document
 ) -> Iterator[tuple[slice, int]]:
-    """The sentences and blocks that were cut further, and the texts larger than the budget,
-    of which some piece has a score; with their tokens."""
+    """Yield split sentences and blocks, and texts above the budget, with a scored piece.
+
+    Each with its tokens.
+    """
     pieces, costs, budget = history.pieces, parts.chat.unit_tokens, parts.chat.budget_tokens
     ends = [*pieces.first_pieces, len(pieces)][1:]
     for source, (first, end) in enumerate(zip(pieces.first_pieces, ends, strict=True)):
@@ -259,18 +268,18 @@ def _iter_wanted_slices(
         yield from (item for item in found if any(score > -np.inf for score in left[item[0]]))
 
 
-# The shape of a chat that was cut: what a provider remembers stays the same, and what is asked for
-# is near the question.
+# The shape of a compressed chat: what a provider caches stays the same, and what is retrieved is
+# near the question.
 #
-# system text | frozen block | recent turns | what was recalled | the final turn
+#     system text | frozen block | recent turns | what was retrieved | the final turn
 #
 # Providers bill a prompt that begins like an earlier one at a fraction of the price
-# (`evaluation.provider` has their rules). So the gist of the old part is cut once into a block that
-# is the same, byte for byte, until the mark moves (`proxy.core.compression.layout`); the turns
-# since then go whole; and what of the old part this one question needs comes last, where it costs
-# no prefix. Nothing has to be remembered between turns: all of it follows from the chat.
+# (`evaluation.provider` has their rules). So a gist of the old part is selected once into a block
+# that is the same, byte for byte, until the frozen boundary moves; the turns since then are sent
+# whole; and what this one question needs of the old part comes last, where it breaks no prefix. No
+# state is needed between turns: all of it follows from the chat.
 
-# The block's share of the budget: a gist where the question brings what it needs, else most of what
+# The block's share of the budget: a gist if the question retrieves what it needs, else most of what
 # is kept.
 GIST_SHARE, BULK_SHARE = 1 / 8, 1 / 2
 # A block of fewer tokens says less than its heading.
@@ -279,19 +288,21 @@ MIN_BLOCK_TOKENS = 64
 
 @dataclass(frozen=True)
 class PromptLayout:
-    """What is sent of a chat, and how it was found:
-    the units before `recent_start` are in the two transcripts alone, whose pieces are those of
-    `document`; `scores`: what each of them is worth to this question."""
+    """The parts of a compressed prompt, and how they were found.
+
+    `document` holds the units before `recent_start`, which only the two transcripts quote.
+    """
 
     parts: PromptParts
     document: Document
     block: Selection
     retrieved: Selection
+    # Of the document's pieces, for this question.
     scores: Sequence[float]
 
 
 def build_layout(draft: CountedChat, settings: CompressionSettings, memory: Memo) -> PromptLayout:
-    """Cut a chat that exceeds its budget and whose protected messages do not.
+    """Lay out a chat that exceeds its budget and whose protected messages do not.
 
     Raises what engines raise.
     """
@@ -332,19 +343,19 @@ def build_layout(draft: CountedChat, settings: CompressionSettings, memory: Memo
 
 
 def max_block_tokens(budget: int, *, focused: bool) -> int:
-    """The most tokens of the block."""
+    """Return the most tokens of the block."""
     return round(budget * (GIST_SHARE if focused else BULK_SHARE))
 
 
 def _build_block(
     draft: CountedChat, settings: CompressionSettings, memory: Memo, old: int, room: int
 ) -> Selection:
-    """The gist of the units before the mark, by the engine's own ranks:
-    the same whatever is asked, so it is remembered."""
+    """Select the gist of the units before the frozen boundary by the engine's own ranks."""
     if room < MIN_BLOCK_TOKENS or not old:
         return EMPTY_SELECTION
     chat, encoding = draft.units[:old], draft.encoding
 
+    # The same for every question, so it is memoized.
     def make() -> tuple[bytes, ...]:
         share = PieceShare.for_budget(draft.budget_tokens, encoding)
         history = replace(
@@ -371,8 +382,10 @@ def _build_block(
 
 
 def _find_recent_start(draft: CountedChat, old: int, room: int) -> int:
-    """The first unit that is sent whole: all after the mark where they fit,
-    else the newest that take half of the room."""
+    """Return the first unit sent whole: all after the frozen boundary if they fit.
+
+    Else the newest that take half of the room.
+    """
     if sum(draft.unit_tokens[old:]) <= room:
         return old
     recent, left = draft.final_turn_start, room // 2
@@ -382,7 +395,7 @@ def _find_recent_start(draft: CountedChat, old: int, room: int) -> int:
 
 
 def _fit_to_budget(parts: PromptParts) -> PromptParts:
-    """Stand-ins for what was left out take a few tokens too: as many units less are sent whole."""
+    """Send fewer units whole until the prompt, with its placeholders, is within the budget."""
     while (
         parts.recent_start < parts.chat.final_turn_start
         and parts.total_tokens > parts.chat.budget_tokens
@@ -392,8 +405,8 @@ def _fit_to_budget(parts: PromptParts) -> PromptParts:
 
 
 def _advance_to_user(draft: CountedChat, recent: int) -> int:
-    """Where no user's message stands before, the first unit of one:
-    a chat that began with the user still does."""
+    """Return the first user unit from `recent` on, unless a user message is sent before it."""
+    # A chat that began with the user still must.
     if not draft.starts_with_user or any(
         draft.get_unit_role(index) == "user"
         for index in range(recent)

@@ -1,10 +1,4 @@
-"""What was worked out about a text, remembered: a chat sends the same history again plus one turn.
-
-Only functions of a text and one parameter are remembered, so every answer is the same with and
-without memory, whoever asked first. A tenant finds what it sent itself and nothing else: by the
-time that a text takes nobody can tell that another tenant sent it lately. The keys are digests, so
-what a customer wrote is not kept.
-"""
+"""Memoize what was computed for a text: each turn of a chat sends the same history again."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -19,19 +13,22 @@ if TYPE_CHECKING:
 
 Value = TypeVar("Value", bound=int | tuple[bytes, ...])
 
-# Tenant id, what was worked out, by what, digest of the text.
+# Tenant id, kind of result, parameter, digest of the text.
 MemoKey = tuple[int | None, str, str, bytes]
 # Bytes around an entry: its key of four parts and its places in the dictionary.
 ENTRY_OVERHEAD_BYTES = 400
-# To count a text this short takes no longer than to remember it.
+# Counting a text this short takes no longer than a lookup.
 MAX_UNREMEMBERED_CHARACTERS = 64
 
 
+# Only functions of a text and one parameter are memoized, so every result is the same with and
+# without a memo, whoever asked first. A tenant hits only its own entries: nobody can tell from the
+# time a text takes that another tenant sent it lately. The keys are digests, so no customer text is
+# stored.
 class Memo:
-    """Results up to `limit` bytes; 0 remembers nothing.
+    """Memoized results up to `limit` bytes; 0 memoizes nothing. Not thread-safe.
 
-    `word_vectors`: of the embedder, where it has such; always the same. Not for two threads at
-    once.
+    `word_vectors`: the embedder's, if it has any; they never change.
     """
 
     def __init__(self, limit: int = 0, *, word_vectors: "WordVectors | None" = None) -> None:
@@ -40,24 +37,24 @@ class Memo:
         self._results: LRUCache[MemoKey, Any] = LRUCache(limit)
 
     def for_tenant(self, tenant: int | None) -> "Memo":
-        """The part of this memory that is the tenant's. They share the limit, and nothing else."""
+        """Return the tenant's view of this memo; tenants share the limit, but no entries."""
         own = Memo(word_vectors=self.word_vectors)
         own._results, own._tenant = self._results, tenant
         return own
 
     @property
     def used_bytes(self) -> int:
-        """Bytes held now."""
+        """Bytes in use."""
         return self._results.size_bytes
 
     def compute_for_text(self, work: Callable[[str, str], Value], text: str, by: str) -> Value:
-        """`work(text, by)`, which must depend on nothing else. Raises what it raises."""
+        """Return `work(text, by)`, memoized; it must depend on nothing else."""
         if not self._results.max_bytes:
             return work(text, by)
         return self.get_or_compute(work.__name__, by, _encode_text(text), lambda: work(text, by))
 
     def get_or_compute(self, kind: str, by: str, said: bytes, work: Callable[[], Value]) -> Value:
-        """`work()`, which must depend on `by` and `said` alone. Raises what it raises."""
+        """Return `work()`, memoized; it must depend on `by` and `said` alone."""
         key = self._build_key(kind, by, said)
         found = self._results.get(key)
         if found is None:
@@ -68,8 +65,10 @@ class Memo:
     def get_or_compute_all(
         self, kind: str, by: str, texts: Sequence[str], work: Callable[[list[str]], Sequence[bytes]]
     ) -> list[bytes]:
-        """`work(texts)`, which must say the same of a text whatever stands beside it,
-        and is asked for those alone that are not known. Raises what it raises."""
+        """Return `work(texts)`, calling it only with the texts that are not memoized.
+
+        Its result for a text must not depend on the other texts.
+        """
         keys = [self._build_key(kind, by, _encode_text(text)) for text in texts]
         found: dict[MemoKey, bytes] = {
             key: known[0] for key in set(keys) if (known := self._results.get(key))
@@ -84,7 +83,7 @@ class Memo:
         return [found[key] for key in keys]
 
     def count_tokens(self, text: str, encoding: str) -> int:
-        """Tokens of a text, as `count_text`."""
+        """Count the tokens of a text, as `count_text`."""
         return (
             count_text(text, encoding)
             if len(text) <= MAX_UNREMEMBERED_CHARACTERS

@@ -1,4 +1,4 @@
-"""What compression would do to a chat and why, for people to look at."""
+"""Describe what compression would do to a chat and why, for display."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
@@ -27,20 +27,18 @@ from proxy.core.compression.units import (
 from proxy.core.tokens import count_message_tokens
 from proxy.core.types import Message
 
-# protected: sent as it is, whatever it costs. recent: sent whole, after the mark. whole: sent
+# protected: always sent unchanged. recent: sent whole, after the frozen boundary. whole: sent
 # whole, as everything fits or the engine keeps whole messages. shortened: kept of a message that
-# such an engine cut in its middle. block, recalled: in the transcript of that name.
+# such an engine shortened. block, recalled: in the frozen block's transcript or the retrieved one.
 Place = Literal["protected", "recent", "whole", "shortened", "block", "recalled", "left out"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreviewSpan:
-    """A stretch of the chat as asked: characters `start` to `end` of a content part of a message,
-    by index.
+    """A stretch of the original chat: characters `start` to `end` of a content part of a message.
 
-    `part` None: the messages from `message` to `last_message` (a call of tools and its results)
-    share one fate, and `text` is what a transcript says for them. `score`: what the engine gave it,
-    `rank`: its place among those it ranked, 1 the best; both None for what was not ranked.
+    With `part` None, the messages from `message` to `last_message` (a tool call and its results)
+    are kept or dropped together, and `text` is what a transcript says for them.
     """
 
     place: Place
@@ -50,11 +48,13 @@ class PreviewSpan:
     start: int
     end: int
     text: str
+    # The engine's score and its rank, 1 the best; None for what was not ranked.
     score: float | None = None
     rank: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """`dataclasses.asdict`, in a tenth of the time: there may be a hundred thousand of them."""
+        """Return the fields as a dictionary."""
+        # `dataclasses.asdict` takes ten times as long, and there may be a hundred thousand spans.
         return {name: getattr(self, name) for name in _FIELD_NAMES}
 
 
@@ -63,8 +63,7 @@ _FIELD_NAMES = tuple(field.name for field in fields(PreviewSpan))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NextTurn:
-    """The next turn of the chat: its tokens, and how many of them
-    at its start are the same messages as now (a warm prefix)."""
+    """The next turn's prompt tokens, and how many of them are a prefix it shares with this turn."""
 
     tokens: int
     warm: int
@@ -72,11 +71,11 @@ class NextTurn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preview:
-    """What `compress` does (`compression`), all of the chat by where it goes,
-    and the next turn as asked and as sent."""
+    """The result of `compress`, where each part of the chat goes, and the next turn."""
 
     compression: CompressionResult
     spans: tuple[PreviewSpan, ...]
+    # Uncompressed and compressed.
     next_asked: NextTurn
     next_sent: NextTurn
 
@@ -92,7 +91,7 @@ def build_preview(
     memory: Memo | None = None,
     terms: CompressionTerms | None = None,
 ) -> Preview:
-    """Compress a chat as `compress` does, and say what became of each of its sentences.
+    """Compress a chat as `compress` does, and report what becomes of each sentence.
 
     The next turn is tried too: a short answer, and the same question again.
     """
@@ -150,7 +149,7 @@ def _show_unit(
     score: float | None = None,
     rank: int | None = None,
 ) -> Iterator[PreviewSpan]:
-    """All of a unit, at the same place unless it is protected."""
+    """Yield a whole unit at one place, unless it is protected."""
     if unit.policy is UnitPolicy.PROTECTED:
         place = "protected"
     first, last = unit.message_indices[0], unit.message_indices[-1]
@@ -179,7 +178,7 @@ def _show_unit(
 def _show_whole_messages(
     draft: CountedChat, settings: CompressionSettings
 ) -> Iterator[PreviewSpan]:
-    """The units of a chat from which an engine kept whole ones, and perhaps a part of one."""
+    """Yield the units of a chat of which an engine kept some, and perhaps an excerpt of one."""
     found = select_whole_messages(draft, settings)
     places = _map_ranks(list(found.scores.values()))
     ranks = {unit: places[index] for index, unit in enumerate(found.scores)}
@@ -207,7 +206,7 @@ def _show_excerpt(
     score: float | None,
     rank: int | None,
 ) -> Iterator[PreviewSpan]:
-    """A message of which a part is kept, stretch by stretch."""
+    """Yield the kept and dropped stretches of a shortened message."""
     index = unit.message_indices[0]
     for part, text in enumerate(list_part_texts(messages[index])):
         some = cut.get(part, cut.get(-1))
@@ -230,7 +229,7 @@ def _show_excerpt(
 
 
 def _show_sentences(draft: CountedChat, found: PromptLayout) -> Iterator[PreviewSpan]:
-    """The units of a chat with those before the recent ones in sentences."""
+    """Yield the units of a chat, those before the recent ones by sentence."""
     ranks, history = _map_ranks(found.scores), found.document
     block, recalled = set(found.block.pieces), set(found.retrieved.pieces)
     pieces: dict[int, list[PreviewSpan]] = {}
@@ -259,32 +258,29 @@ def _show_sentences(draft: CountedChat, found: PromptLayout) -> Iterator[Preview
 
 
 def _map_ranks(scores: Sequence[float]) -> dict[int, int]:
-    """The place of each index, 1 for the highest score."""
+    """Return the rank of each index, 1 for the highest score."""
     return {index: place for place, index in enumerate(rank_indices(scores), 1)}
 
 
-# What a prompt costs, in this turn and in the next one.
-
-# The shortest prefix that providers remember, most of them
-# (platform.openai.com/docs/guides/prompt-caching,
+# The shortest prefix that most providers cache (platform.openai.com/docs/guides/prompt-caching,
 # docs.claude.com/en/docs/build-with-claude/prompt-caching).
 MIN_CACHED_PREFIX_TOKENS = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PromptCost:
-    """US dollars for a prompt without its answer: `now` at list price;
-    `next_turn` with what the provider remembers of this turn at its price for that, None where it
-    has no such price."""
+    """US dollars for the input tokens of a prompt."""
 
+    # At list price.
     now: Decimal
+    # With what is cached from this turn at its price; None if the price list has no such price.
     next_turn: Decimal | None
 
 
 def compute_prompt_cost(price: Price, now: int, following: NextTurn) -> PromptCost:
-    """For a prompt of `now` tokens and the turn that follows it.
+    """Return the cost of a prompt of `now` tokens and of the turn that follows it.
 
-    A surcharge for writing into the provider's memory is not in it.
+    Excludes a surcharge for writing to the provider's cache.
     """
     warm = following.warm if following.warm >= MIN_CACHED_PREFIX_TOKENS else 0
     warmed = (

@@ -1,11 +1,4 @@
-"""Old reasoning, which is the first to go when a chat exceeds its budget.
-
-What a model thought before an answer goes back to it by the client's care: DeepSeek and Kimi refuse
-an assistant message without it where tools are offered, and bill it, but leave it out of older
-turns themselves or read any text; OpenAI and others ignore it. So each old message keeps its field,
-with the beginning of its text. Reasoning that is signed or sealed (`reasoning_details`, `thinking`
-parts) is checked by who wrote it and stays as it is. That of the current turn always does.
-"""
+"""Shorten old reasoning, the first thing to remove when a chat exceeds its budget."""
 
 from collections.abc import Sequence
 
@@ -13,14 +6,22 @@ from proxy.core.compression.rendering import OMISSION_MARK
 from proxy.core.compression.units import Unit, UnitPolicy
 from proxy.core.types import Message
 
-# Characters of old reasoning that stay.
+# Clients send a model's reasoning back. DeepSeek and Kimi reject an assistant message without it
+# where tools are offered, and bill it, but drop it from older turns themselves or accept any text;
+# OpenAI and others ignore it. So each old message keeps its field, with the beginning of its text.
+# Signed or encrypted reasoning (`reasoning_details`, `thinking` parts) is verified by the provider
+# and stays unchanged, as does the current turn's.
+#
+# Characters kept.
 MAX_REASONING_CHARACTERS = 160
 _REASONING_FIELDS = ("reasoning_content", "reasoning")
 
 
 def shorten_old_reasoning(messages: list[Message], chat: Sequence[Unit]) -> list[Message]:
-    """The messages, those before the final turn that may be cut with a beginning
-    of their reasoning; the very objects otherwise."""
+    """Return the messages with the reasoning of removable ones shortened.
+
+    Messages that do not change are the same objects.
+    """
     found = list(messages)
     for unit in chat:
         for index in unit.message_indices if unit.policy is not UnitPolicy.PROTECTED else ():

@@ -1,7 +1,4 @@
-"""The compression engines: one file and one row each.
-
-A module is loaded when a plan first uses it.
-"""
+"""The compression engines: one file and one row each, loaded when a plan first uses it."""
 
 from dataclasses import dataclass
 from importlib import import_module
@@ -12,16 +9,15 @@ from proxy.core.compression.document import RankFunction
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Engine:
-    """`title` and `description` are shown to administrators.
-
-    `rank`: "module:function" of type `history.Rank`. `focus`: the same for ranks that ask what the
-    chat's question needs, where it has those. `grain`: what it ranks, whole messages or sentences.
-    """
+    """A compression engine; `title` and `description` are shown to administrators."""
 
     title: str
     description: str
+    # "module:function" of type `document.RankFunction`.
     rank: str
+    # The same for ranks by what the chat's question needs, if the engine has them.
     focus: str | None = None
+    # What it ranks.
     grain: Literal["message", "sentence"] = "sentence"
 
 
@@ -63,10 +59,10 @@ ENGINES = {
 
 
 def load_rank(name: str, *, focused: bool = False) -> RankFunction:
-    """The rank function of an engine, or that for a question.
+    """Return an engine's rank function, or with `focused` the one that ranks for a question.
 
-    Raises KeyError for an unknown name or one without the latter, ImportError for one that cannot
-    be loaded.
+    Raises KeyError for an unknown engine or one without the latter, ImportError if it cannot be
+    loaded.
     """
     path = ENGINES[name].focus if focused else ENGINES[name].rank
     if path is None:

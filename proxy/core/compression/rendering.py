@@ -1,5 +1,4 @@
-"""Pieces that were cut further, put together again:
-what is left of JSON is JSON, of code a fenced block, of a table a table."""
+"""Write what is kept of split pieces: JSON stays JSON, code a fenced block, a table a table."""
 
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -14,29 +13,23 @@ OMISSION_MARK = "…"
 _OMITTED_VALUE = f'"{OMISSION_MARK}"'
 _OMITTED_MEMBER = f"{_OMITTED_VALUE}:{_OMITTED_VALUE}"
 _OMITTED_ROW = f"| {OMISSION_MARK} |"
-# Line ends of JSON stand between its values, never inside its strings.
+# JSON has line ends only between its values, never inside its strings.
 _LINE_END = re.compile(r"(?<!\s)\s*\n\s*")
 
 
 class RenderedItem(NamedTuple):
-    """A piece or a node as written.
-
-    `start`, `end`: its place in the text; `first`, `last`: the pieces it speaks for, those that it
-    marks as left out included.
-    """
+    """A piece or node as written; `start` and `end` are its place in the text."""
 
     start: int
     end: int
+    # The pieces it covers, including those it marks as left out.
     first: int
     last: int
     text: str
 
 
 class FragmentRenderer:
-    """Writes what is kept of one text.
-
-    `indices`: of pieces of it, ascending; `names`: who speaks in the chat.
-    """
+    """Writes what is kept of one text; `names` are the speakers of the chat."""
 
     def __init__(self, pieces: Pieces, source: int, names: Collection[str]) -> None:
         self._pieces, self._names = pieces, names
@@ -45,11 +38,11 @@ class FragmentRenderer:
         self._structure = pieces.structures.get(source) or Structure(b"", b"", b"")
 
     def render_items(self, indices: Sequence[int]) -> list[RenderedItem]:
-        """What stands side by side in the text."""
+        """Render pieces, given by ascending index, as items that are adjacent in the text."""
         return list(self._iter_items([(index, self._find_path(index)) for index in indices], 0))
 
     def _find_path(self, index: int) -> list[int]:
-        """The nodes around a piece, the outermost first."""
+        """Return the nodes around a piece, the outermost first."""
         found: list[int] = []
         node = self._pieces.get_fragment(index).parent
         while node >= 0:
@@ -113,9 +106,9 @@ class FragmentRenderer:
         return f"{head}{lines}\n{tail}" if tail else f"{head}{lines}"
 
     def join_items(self, items: Sequence[RenderedItem]) -> str:
-        """As in the text.
+        """Join items as in the text, with omission marks.
 
-        What was left out is marked, on a line of its own where a line ended in it.
+        A mark is on a line of its own if what was left out contained a line end.
         """
         return _join_side_by_side(items, lambda left, right: self._text[left.end : right.start])
 
@@ -146,7 +139,7 @@ def _join_side_by_side(
 
 
 def choose_gap_mark(space: str) -> str:
-    """The mark for what was left out, by the text it stood in."""
+    """Return the omission mark that suits the text around what was left out."""
     return f"\n{OMISSION_MARK}\n" if "\n" in space else f" {OMISSION_MARK} "
 
 
@@ -157,7 +150,7 @@ def _has_gap(left: RenderedItem, right: RenderedItem) -> bool:
 def _iter_marked_texts(
     inner: Sequence[RenderedItem], left_out: tuple[bool, bool], mark: str
 ) -> Iterator[str]:
-    """The texts with a mark wherever something is missing."""
+    """Yield the texts with a mark wherever something is missing."""
     if left_out[0]:
         yield mark
     yield inner[0].text

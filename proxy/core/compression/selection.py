@@ -1,4 +1,4 @@
-"""Fill a budget of tokens with the best pieces of a history."""
+"""Fill a token budget with the best pieces of a history."""
 
 import math
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -10,16 +10,16 @@ from proxy.core.compression.document import Document, Piece, Pieces, RankFunctio
 from proxy.core.compression.transcript import TranscriptWriter
 from proxy.core.tokens import count_text, count_up_to
 
-# With so few tokens left and so many pieces in a row too large for them, the rest is not tried.
+# With fewer tokens left and so many misses in a row, no more pieces are tried.
 MIN_USEFUL_TOKENS, MAX_MISSES = 16, 100
-# Tokens of a speaker on a new line, and of a mark for what was left out: at most.
+# The most tokens of a speaker on a new line, and of an omission mark.
 MAX_SPEAKER_TOKENS, MAX_MARK_TOKENS = 4, 2
-# Tokens of the signs around what was cut out of something, and of the marks in it.
+# Tokens of the brackets around a fragment, and of the marks in it.
 MAX_FRAMING_TOKENS = 6
-# What was left because pieces lie closer together than reckoned is filled again, so many times at
-# most.
+# Adjacent pieces need fewer tokens than estimated; the room that leaves is filled again, at most so
+# often.
 MAX_FILL_ROUNDS = 4
-# What of the room a sentence that could be cut further takes whole, at most.
+# The most of the room that a sentence takes whole if it could be split.
 MAX_SENTENCE_SHARE = 1 / 2
 
 # (index of a piece, room) -> tokens, or None when it does not fit
@@ -27,7 +27,7 @@ PieceCost = Callable[[int, int], int | None]
 
 
 class Selection(NamedTuple):
-    """Pieces by index, ascending, and the text and tokens of their transcript."""
+    """Selected pieces by ascending index, and the text and tokens of their transcript."""
 
     pieces: tuple[int, ...]
     text: str
@@ -46,9 +46,11 @@ def select_pieces(
     *,
     least: int = 1,
 ) -> Selection:
-    """The pieces with the highest scores whose transcript has no more than `room` tokens;
-    a score of -inf is never chosen. Of equal texts the first is taken. When large pieces leave room
-    for fewer than `least`, that many of the shortest go first, as far as they fit."""
+    """Return the highest-scoring pieces whose transcript has at most `room` tokens.
+
+    A score of -inf is never chosen; of equal texts the first is. If large pieces leave room for
+    fewer than `least`, that many of the shortest come first, as far as they fit.
+    """
     opaque = set(pieces.opaque_pieces.tolist())
     order = (
         [index for index in rank_indices(scores) if index not in opaque]
@@ -70,9 +72,9 @@ def select_pieces(
 
 
 def score_pieces(rank: RankFunction, history: Document) -> list[float]:
-    """What an engine says of a history.
+    """Return the engine's scores of a history.
 
-    Raises ValueError when those are no scores of it, and what the engine raises.
+    Raises ValueError unless it gives every piece one finite score, and what the engine raises.
     """
     scores = list(rank(history))
     if len(scores) != len(history.pieces) or not all(map(math.isfinite, scores)):
@@ -81,7 +83,7 @@ def score_pieces(rank: RankFunction, history: Document) -> list[float]:
 
 
 def rank_indices(scores: Sequence[float]) -> list[int]:
-    """Indices from the highest score down, the earlier of equals first, without those of -inf."""
+    """Return indices by descending score, the earlier of equals first, without those of -inf."""
     values = np.asarray(scores, dtype=np.float64)
     order = np.argsort(-values, kind="stable")
     best: list[int] = order[values[order] > -np.inf].tolist()
@@ -89,7 +91,7 @@ def rank_indices(scores: Sequence[float]) -> list[int]:
 
 
 def drop_duplicates(pieces: Pieces, order: Iterable[int], limit: int) -> list[int]:
-    """The first so many of the given, each text once."""
+    """Return the first `limit` indices of `order`, each text once."""
     texts: dict[str, int] = {}
     for index in order:
         if len(texts) >= limit:
@@ -99,7 +101,7 @@ def drop_duplicates(pieces: Pieces, order: Iterable[int], limit: int) -> list[in
 
 
 def fill_room(order: Sequence[int], room: int, cost: PieceCost) -> list[int]:
-    """What fits of the given, in this order."""
+    """Return the indices that fit, taken in this order."""
     taken: list[int] = []
     misses = 0
     for index in order:
@@ -117,11 +119,7 @@ def fill_room(order: Sequence[int], room: int, cost: PieceCost) -> list[int]:
 def _select_best(
     pieces: Pieces, order: Sequence[int], room: int, writer: TranscriptWriter, encoding: str
 ) -> Selection:
-    """The first of the order that fit.
-
-    Their costs lean high: what they left is filled again, and should it be too much after all, the
-    last ones give way.
-    """
+    """Select the first of the order that fit."""
     costs = _PieceCosts(
         pieces,
         writer,
@@ -129,6 +127,8 @@ def _select_best(
         most=round(room * MAX_SENTENCE_SHARE),
         wanted=frozenset(order) if pieces.structures else frozenset(),
     )
+    # Estimated costs are high: the room they leave is filled again, and should the total be too
+    # much after all, the last pieces are dropped.
     chosen, left = EMPTY_SELECTION, room
     for _ in range(MAX_FILL_ROUNDS):
         more = fill_room(
@@ -157,10 +157,11 @@ def _write_selection(costs: "_PieceCosts", writer: TranscriptWriter, encoding: s
 
 
 class _PieceCosts:
-    """Tokens of a piece in a transcript that holds those already taken, which are remembered;
-    one that stands there in the same words fits no more. A piece that was cut out of a sentence or
-    block brings all of it where that fits: a sentence in `most` tokens, a block in the whole room,
-    if all of it is `wanted`."""
+    """Token costs of adding a piece to the transcript; remembers the pieces taken.
+
+    A text that is already in it is not taken again. A fragment brings all of its sentence or block
+    if that fits and is `wanted`: a sentence in `most` tokens, a block in the whole room.
+    """
 
     def __init__(
         self,
@@ -177,7 +178,7 @@ class _PieceCosts:
         self._written_texts: set[str] = set()
         self._framed_nodes: set[tuple[int, int]] = set()
         self._tried_splits: set[int] = set()
-        # What stands there already in the same words.
+        # Pieces whose text is already in the transcript.
         self.repeated_pieces: set[int] = set()
         # In the order chosen.
         self.tokens_by_piece: dict[int, int] = {}
@@ -198,7 +199,7 @@ class _PieceCosts:
         )
 
     def _take_whole(self, index: int, piece: Piece, room: int, room_left: int) -> int | None:
-        """All of what the piece was cut out of."""
+        """Take everything the piece was split from, if it fits."""
         found = self._pieces.find_split(index)
         if found is None or found[0].start in self._tried_splits:
             return None
@@ -251,8 +252,8 @@ class _PieceCosts:
         return None if tokens is None else self._take_piece(index, piece, tokens, room, room_left)
 
     def _is_window(self, index: int) -> bool:
-        """Whether a piece was cut from a sentence: there equal words may stand in two places
-        and mean two things."""
+        """Return whether a piece was split from a sentence."""
+        # Equal windows may occur in two places with two meanings.
         found = self._pieces.find_split(index) if self._pieces.structures else None
         return found is not None and not found[1].is_atomic
 

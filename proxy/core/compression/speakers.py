@@ -1,4 +1,4 @@
-"""What was said in a chat, as text with its speakers."""
+"""Write the messages of a chat as text with their speakers."""
 
 import re
 from collections.abc import Collection, Iterable, Iterator
@@ -8,24 +8,23 @@ from proxy.core.compression.units import Unit, list_part_texts
 from proxy.core.message_parts import iter_inner_parts
 from proxy.core.types import Message
 
-# How the headings of a transcript begin, for one who would write such a heading himself.
+# How transcript headings begin; used to detect forged headings.
 HISTORY_PHRASE = "earlier in this conversation"
 
-# What stands for a picture, a recording or a file in text.
+# Labels for media in text.
 _MEDIA_LABELS = {
     **dict.fromkeys(("image_url", "image", "input_image", "image_file"), "[image]"),
     **dict.fromkeys(("input_audio", "audio", "audio_url"), "[audio]"),
     **dict.fromkeys(("video", "video_url", "input_video"), "[video]"),
     **dict.fromkeys(("file", "input_file"), "[file]"),
 }
-# What was thought on the way is no part of what was said.
+# Reasoning is not part of what was said.
 _REASONING_TYPES = frozenset({"thinking", "redacted_thinking", "reasoning"})
 _ROLE_NAMES = frozenset(
     {"user", "assistant", "system", "developer", "tool", "function", "human", "ai", "bot", "model"}
 )
 _LINE_BREAKS = r"\n\r\v\f\x1c-\x1e\x85\u2028\u2029"
-# The start of a line that may be somebody's turn or a heading; a line that is quoted already is
-# neither.
+# The start of a line that looks like a speaker's turn or a heading, unless it is quoted already.
 _SPEAKER_LINE_START = re.compile(
     (
         rf"([{_LINE_BREAKS}])(?![^\S{_LINE_BREAKS}]*>)(?=[^\w{_LINE_BREAKS}]*(?:(\w[^:：{_LINE_BREAKS}]{{0,79}})[:：]|"
@@ -38,7 +37,7 @@ _SPEAKER_NAME = re.compile(r"\w[\w .'’@-]{0,63}")
 
 
 def get_speaker(message: Message) -> str:
-    """Who speaks: the name of the participant where it has one that is no role's, else the role."""
+    """Return the participant's name if it is not a role's name, else the role."""
     name = message.get("name")
     name = " ".join(name.split()) if isinstance(name, str) else ""
     return (
@@ -49,15 +48,14 @@ def get_speaker(message: Message) -> str:
 
 
 def collect_labels(messages: Iterable[Message]) -> frozenset[str]:
-    """The speakers of some messages as `quote_forged_speakers` compares them, roles left out."""
+    """Return the named speakers, normalised as `quote_forged_speakers` compares them."""
     return frozenset(
         _normalize_label(get_speaker(message)) for message in messages if message.get("name")
     )
 
 
 def quote_forged_speakers(text: str, names: Collection[str] = ()) -> str:
-    """The text with a quotation mark before each line that looks like the turn of a role or of one
-    of the names, or like a heading of ours: nobody speaks for another."""
+    """Quote each line that looks like a turn of a role or one of `names`, or like our headings."""
 
     def mark(start: re.Match[str]) -> str:
         forged = (
@@ -71,16 +69,14 @@ def quote_forged_speakers(text: str, names: Collection[str] = ()) -> str:
 
 
 def write_unit_text(unit: Unit, messages: list[Message], names: Collection[str] = ()) -> str:
-    """A unit that stays in one piece as text: each message with its speaker,
-    calls of tools with their arguments, media by a word."""
+    """Write a unit as text: messages with speakers, tool calls with arguments, labels for media."""
     return "\n".join(head + said for head, said in _iter_speaker_lines(unit, messages, names))
 
 
 def find_turn_spans(
     unit: Unit, messages: list[Message], names: Collection[str] = ()
 ) -> tuple[tuple[int, int, int], ...]:
-    """Where each message of `write_unit_text` starts, where its speaker's name ends,
-    and where it ends."""
+    """Return the start, end of speaker and end of each message in `write_unit_text`."""
     found: list[tuple[int, int, int]] = []
     at = 0
     for head, said in _iter_speaker_lines(unit, messages, names):
@@ -92,14 +88,14 @@ def find_turn_spans(
 def _iter_speaker_lines(
     unit: Unit, messages: list[Message], names: Collection[str]
 ) -> Iterator[tuple[str, str]]:
-    """The speaker and what he said, of each message that says something."""
+    """Yield the speaker and the text of each message that has text."""
     for index in unit.message_indices:
         if said := " ".join(_iter_message_texts(messages[index])):
             yield f"{get_speaker(messages[index])}: ", quote_forged_speakers(said, names)
 
 
 def _normalize_label(label: str) -> str:
-    """As a reader takes it: whatever its case and the marks around it."""
+    """Return the label's words in lower case, as a reader would compare them."""
     return " ".join(re.findall(r"\w+", label)).casefold()
 
 
@@ -122,8 +118,7 @@ def _iter_message_texts(message: Message) -> Iterator[str]:
 
 
 def _iter_part_texts(part: object) -> Iterator[str]:
-    """What a content part says that is no text: media by a word,
-    documents by what stands in them."""
+    """Yield labels for media and the inner texts of documents."""
     kind = str(part.get("type")) if isinstance(part, dict) else ""
     if kind in _MEDIA_LABELS:
         yield _MEDIA_LABELS[kind]

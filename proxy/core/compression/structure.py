@@ -1,5 +1,4 @@
-"""How the fragments of a text that was cut further belong together,
-in a form that is small and quickly joined."""
+"""How the fragments of a split text belong together, in compact arrays that are quick to join."""
 
 from array import array
 from enum import IntEnum
@@ -7,12 +6,12 @@ from functools import cached_property
 from itertools import chain
 from typing import NamedTuple
 
-# Integers of a node, of a fragment and of a whole.
+# Integers per node, fragment and split piece.
 NODE_WIDTH, FRAGMENT_WIDTH, WHOLE_WIDTH = 6, 3, 4
 
 
 class NodeKind(IntEnum):
-    """What a node is: it says how those of its children that are kept are put together again."""
+    """The kind of a node, which decides how its kept children are joined."""
 
     TEXT = 0
     ARRAY = 1
@@ -28,48 +27,45 @@ JSON_KINDS = frozenset({NodeKind.ARRAY, NodeKind.OBJECT, NodeKind.MEMBER, NodeKi
 
 
 class Node(NamedTuple):
-    """Characters `start` to `end` of a text.
-
-    `head`: where what always goes before the children ends; `tail`: where what always goes behind
-    them starts; `parent`: the index of the node around it, -1 for none.
-    """
+    """Characters `start` to `end` of a text."""
 
     kind: NodeKind
     start: int
     end: int
+    # The index of the node around it, -1 for none.
     parent: int
+    # End of the prefix and start of the suffix that always frame the children.
     head: int
     tail: int
 
 
 class Fragment(NamedTuple):
-    """What a piece is beside a span.
+    """The place of a piece in a structure."""
 
-    `parent`: its node or -1; `whole`: the sentence or block it was cut from, -1 where it was cut
-    from none; `is_opaque`: says nothing in words, such as a picture in base64.
-    """
-
+    # Its node, or -1.
     parent: int
+    # The `SplitPiece` it belongs to, -1 for none.
     whole: int
+    # Holds no words, such as a picture in base64.
     is_opaque: bool
 
 
-# Of a piece that was not cut further.
 UNCUT_FRAGMENT = Fragment(-1, -1, False)
 
 
 class SplitPiece(NamedTuple):
-    """A sentence or block that was cut further: its pieces from `first` to before `end`,
-    what it costs uncut, and whether it is kept whole wherever it fits (`is_atomic`)."""
+    """A sentence or block that was split: its pieces are `first` to before `end`."""
 
     first: int
     end: int
+    # Of the unsplit text.
     tokens: int
+    # Whether it is kept whole wherever it fits.
     is_atomic: bool
 
 
 class Structure:
-    """Of one text; `fragments` has an entry for each piece."""
+    """The structure of one text; `fragments` has an entry for each piece."""
 
     def __init__(self, fragments: bytes, wholes: bytes, nodes: bytes) -> None:
         self._fragments, self._wholes, self._nodes = fragments, wholes, nodes
@@ -107,7 +103,7 @@ class Structure:
 
 
 def pack_rows(rows: list[Fragment] | list[SplitPiece] | list[Node]) -> bytes:
-    """As `Structure` reads them."""
+    """Pack rows into bytes, as `Structure` reads them."""
     return array("i", chain.from_iterable(rows)).tobytes()
 
 

@@ -1,5 +1,4 @@
-"""Chosen pieces of the earlier chat as one text:
-who said what, in the order of the chat, with a mark wherever something was left out."""
+"""Write selected pieces of the earlier chat as one text with speakers and omission marks."""
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby, pairwise
@@ -12,7 +11,7 @@ from proxy.core.types import Message
 
 
 class TranscriptWriter:
-    """Writes the pieces of one chat."""
+    """Writes selected pieces of one chat."""
 
     def __init__(self, pieces: Pieces, chat: Sequence[Unit], messages: list[Message]) -> None:
         self._pieces = pieces
@@ -22,7 +21,7 @@ class TranscriptWriter:
         )
 
     def write_pieces(self, chosen: Sequence[int]) -> str:
-        """The pieces of these indices, ascending; "" for none."""
+        """Write the pieces of these ascending indices; "" for none."""
         lines: list[str] = []
         last = -1
         for unit, indices in groupby(chosen, key=lambda index: self._pieces.get_source(index).unit):
@@ -39,12 +38,11 @@ class TranscriptWriter:
         return "\n".join(lines)
 
     def quote_line(self, text: str) -> str:
-        """A text as it is written on a line of its own."""
+        """Return a text as it is written on a line of its own."""
         return quote_forged_speakers(f"\n{text}", self._names)[1:]
 
     def iter_framing(self, index: int) -> Iterator[tuple[tuple[int, int], str]]:
-        """What must be written around a piece that was cut out of something:
-        the number of each node, and its text."""
+        """Yield what must be written around a fragment: the number and text of each node."""
         source, node = self._pieces.find_source(index), self._pieces.get_fragment(index).parent
         while node >= 0:
             found = self._pieces.structures[source].nodes[node]
@@ -53,7 +51,7 @@ class TranscriptWriter:
             node = found.parent
 
     def _render_source(self, indices: list[int]) -> tuple[FragmentRenderer, list[RenderedItem]]:
-        """What is kept of one text."""
+        """Render what is kept of one text."""
         rendering = FragmentRenderer(
             self._pieces, self._pieces.find_source(indices[0]), self._names
         )
@@ -62,8 +60,7 @@ class TranscriptWriter:
     def _render_unit(
         self, unit: int, parts: list[tuple[FragmentRenderer, list[RenderedItem]]]
     ) -> str:
-        """What is kept of one unit behind its speaker;
-        a unit that stays in one piece where it fits has its speakers in its text."""
+        """Render what is kept of one unit, after its speaker."""
         out = [parts[0][0].join_items(parts[0][1])]
         for (_, before), (rendering, items) in pairwise(parts):
             out += [
@@ -71,6 +68,7 @@ class TranscriptWriter:
                 rendering.join_items(items),
             ]
         said = "".join(out)
+        # A unit that is kept or dropped whole has its speakers in its text.
         whole = self._pieces.get_source(parts[0][1][0].first).part < 0
         return (
             said

@@ -1,4 +1,4 @@
-"""Values that the compression hands on."""
+"""Result and input types of compression."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,22 +8,21 @@ from proxy.core.types import Message
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompressionResult:
-    """What compression did.
+    """What compression did; tokens are as the provider bills them."""
 
-    `messages` None: nothing was cut, send the original. `engine`: what ran in the end (`trim` after
-    a degraded run); `note`: why it degraded or exceeded, else empty. Tokens as the provider bills
-    the messages; `retrieved_tokens` of them were chosen for this question alone, or would have been
-    had the chat not been cheaper whole. `stable_prefix_messages`: with so many of the messages the
-    next turn should begin too; 0 where nothing is known to stay.
-    """
-
+    # None: nothing changed, send the original.
     messages: list[Message] | None
     before: int
     after: int
+    # What ran in the end: `trim` if the plan's engine failed.
     engine: str
     encoding: str
+    # Why it degraded, exceeded the budget or did nothing; else empty.
     note: str = ""
+    # Tokens chosen for this question alone, or that would have been had the chat not been cheaper
+    # whole.
     retrieved_tokens: int = 0
+    # How many leading messages the next turn should share; 0 if unknown.
     stable_prefix_messages: int = 0
 
 
@@ -35,17 +34,19 @@ LastSent = Literal["whole", "cut"] | None
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompressionTerms:
-    """`cached_price_ratio`, `cache_write_ratio`: prices over that of a fresh input token;
-    `min_cacheable_tokens`: tokens below which the provider holds nothing. `prefix_is_warm`: whether
-    it still holds what this chat sent last; None: unknown, taken as yes. `last_sent`: how this chat
-    was sent last; None: unknown. `retrieved_tokens`: tokens that were recalled, or would have been,
-    in turns of this chat that had `searched_tokens` tokens in all."""
+    """What deciding whether compression pays needs to know about prices and this chat."""
 
+    # Prices of a cached and of a written token over that of a fresh input token.
     cached_price_ratio: float
     turn_forecast: TurnForecast
     cache_write_ratio: float = 1.0
+    # Below this the provider caches nothing.
     min_cacheable_tokens: int = 1024
+    # Whether the provider still caches what this chat sent last; None: unknown, taken as yes.
     prefix_is_warm: bool | None = None
+    # How this chat was sent last; None: unknown.
     last_sent: LastSent = None
+    # Tokens retrieved, or that would have been, in turns of this chat that had `searched_tokens`
+    # tokens in all.
     retrieved_tokens: int = 0
     searched_tokens: int = 0

@@ -1,4 +1,4 @@
-"""A chat in units that are protected, kept or dropped whole, and the order of their roles."""
+"""Split a chat into units that stay together, and keep a valid order of their roles."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,8 +6,6 @@ from enum import Enum
 
 from proxy.core.types import Message
 
-# A chat in units that are protected, kept or dropped whole, or cut by sentences.
-#
 # A unit is one message with the tool messages that answer it: OpenAI refuses a tool message without
 # its call and a call without its results (platform.openai.com/docs/guides/function-calling), so the
 # two are never separated. Protected are system and developer messages, the final user message with
@@ -17,27 +15,26 @@ _REMOVABLE_ROLES = ("user", "assistant", "tool", "function")
 
 
 class UnitPolicy(Enum):
-    """What may happen to a unit.
+    """What may happen to a unit."""
 
-    PROTECTED: sent as it is. WHOLE: kept as it is or dropped. SENTENCES: one text message, may be
-    cut.
-    """
-
+    # Sent unchanged.
     PROTECTED = "protected"
+    # Kept unchanged or dropped.
     WHOLE = "whole"
+    # One text message, which may lose sentences.
     SENTENCES = "sentences"
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """Messages by index, ascending, that share one fate."""
+    """Messages by ascending index that are kept or dropped together."""
 
     message_indices: tuple[int, ...]
     policy: UnitPolicy
 
 
 def split_units(messages: list[Message]) -> list[Unit]:
-    """The units of a chat in order; together they hold every message once."""
+    """Split a chat into units in order; together they hold every message once."""
     starts = _find_unit_starts(messages)
     turn = _find_current_turn(messages, starts)
     found: list[Unit] = []
@@ -48,8 +45,7 @@ def split_units(messages: list[Message]) -> list[Unit]:
 
 
 def list_part_texts(message: Message) -> list[str]:
-    """The text of a message by content part; one entry for plain content,
-    "" for a part that is no text."""
+    """Return a message's text by content part: one entry if plain, "" for a part without text."""
     content = message.get("content")
     if isinstance(content, str):
         return [content]
@@ -58,7 +54,7 @@ def list_part_texts(message: Message) -> list[str]:
 
 
 def find_final_question(messages: list[Message]) -> str:
-    """The text of the final user message; "" where there is none."""
+    """Return the text of the final user message; "" if there is none."""
     for message in reversed(messages):
         if message.get("role") == "user":
             return "\n".join(list_part_texts(message))
@@ -66,7 +62,7 @@ def find_final_question(messages: list[Message]) -> str:
 
 
 def find_final_turn(messages: list[Message], chat: list[Unit]) -> int:
-    """Index of the first unit of the final turn."""
+    """Return the index of the first unit of the final turn."""
     first = _find_current_turn(messages, [unit.message_indices[0] for unit in chat])
     return next(
         (index for index, unit in enumerate(chat) if unit.message_indices[-1] >= first), len(chat)
@@ -74,9 +70,9 @@ def find_final_turn(messages: list[Message], chat: list[Unit]) -> int:
 
 
 def _find_unit_starts(messages: list[Message]) -> list[int]:
-    """Index of each unit's first message.
+    """Return the index of each unit's first message.
 
-    A tool message joins the unit of its call, else the message before it; what came between a call
+    A tool message joins the unit of its call, else the message before it. What came between a call
     and its answer joins too, so a unit is always a run of messages.
     """
     starts: list[int] = []
@@ -102,7 +98,7 @@ def _list_call_ids(message: Message) -> Iterable[str]:
 
 
 def _find_current_turn(messages: list[Message], starts: list[int]) -> int:
-    """Index of the final user message; without one, the start of the last unit."""
+    """Return the index of the final user message; without one, the start of the last unit."""
     for index in range(len(messages) - 1, -1, -1):
         if messages[index].get("role") == "user":
             return index
@@ -134,7 +130,7 @@ def _is_text_part(part: object) -> bool:
 
 
 def _is_cuttable(message: Message) -> bool:
-    """Text and nothing else, and not blank."""
+    """Return whether a message holds only text, and is not blank."""
     if message.get("role") not in ("user", "assistant"):
         return False
     content = message.get("content")
@@ -147,24 +143,22 @@ def _is_cuttable(message: Message) -> bool:
     return any(text.strip() for text in list_part_texts(message))
 
 
-# Whose turn it is: the order of roles in what is left of a chat.
-#
-# The chat templates of Gemma and Mistral refuse a prompt in which user and assistant do not take
-# turns, beginning with the user (calls of tools and their results are passed over), and Anthropic's
-# API wants the first message from the user (docs.anthropic.com/en/api/messages). A chat that was in
-# such an order stays in it.
+# The chat templates of Gemma and Mistral refuse a prompt in which user and assistant do not
+# alternate, beginning with the user (tool calls and results are ignored), and Anthropic's API wants
+# the first message from the user (docs.anthropic.com/en/api/messages). A chat that was in such an
+# order stays in it.
 
-# What stands in for an answer that was left out, and for what the user said.
+# Placeholders for a dropped answer and a dropped user message.
 ASSISTANT_PLACEHOLDER: Message = {"role": "assistant", "content": "Noted."}
 USER_PLACEHOLDER: Message = {"role": "user", "content": "…"}
-# DeepSeek and Kimi, thinking, answer 400 to an assistant message without its reasoning; an empty
-# one is none to some of their servers.
+# DeepSeek and Kimi, in thinking mode, answer 400 to an assistant message without its reasoning;
+# some of their servers treat an empty one as missing.
 REASONING_PLACEHOLDER: Message = {**ASSISTANT_PLACEHOLDER, "reasoning_content": "…"}
 _SYSTEM_ROLES = ("system", "developer")
 
 
 def get_turn_role(message: Message) -> str | None:
-    """Whose turn a message is, "user" or "assistant"; None where it is nobody's."""
+    """Return whose turn a message is, "user" or "assistant"; None if neither's."""
     role = message.get("role")
     if role == "user":
         return "user"
@@ -176,7 +170,7 @@ def get_turn_role(message: Message) -> str | None:
 
 
 def has_alternating_turns(messages: Iterable[Message]) -> bool:
-    """Whether user and assistant take turns, the user first."""
+    """Return whether user and assistant alternate, the user first."""
     last: str | None = "assistant"
     for message in messages:
         turn = get_turn_role(message)
@@ -188,7 +182,7 @@ def has_alternating_turns(messages: Iterable[Message]) -> bool:
 
 
 def starts_with_user(messages: Iterable[Message]) -> bool:
-    """Whether the first message that is no system text is the user's."""
+    """Return whether the first message that is not system text is the user's."""
     return next(
         (
             message.get("role") == "user"
@@ -200,8 +194,7 @@ def starts_with_user(messages: Iterable[Message]) -> bool:
 
 
 def choose_placeholder(messages: Iterable[Message]) -> Message:
-    """What stands in for an answer in this chat:
-    with a reasoning where its answers come with one."""
+    """Return the placeholder for an answer, with reasoning if the chat's answers have some."""
     thinks = any(
         message.get("role") == "assistant" and message.get("reasoning_content")
         for message in messages
@@ -217,9 +210,11 @@ def restore_role_order(
     user_leads: bool,
     answer: Message = ASSISTANT_PLACEHOLDER,
 ) -> list[Message]:
-    """The messages with stand-ins between two of one role, `answer` for the assistant:
-    around those that are ours, and where `strict` everywhere and before an answer that comes first;
-    with `user_leads` one before a first message that is not the user's."""
+    """Insert placeholders between two messages of one role, `answer` for the assistant.
+
+    Around the messages in `ours`; with `strict` everywhere, and before an answer that comes first.
+    With `user_leads` also before a first message that is not the user's.
+    """
     made, sent = {id(message) for message in ours}, list[Message]()
     last: Message | None = None
     for message in messages:
@@ -231,7 +226,7 @@ def restore_role_order(
         turn = get_turn_role(message)
         if turn:
             if last is None and strict and turn == "assistant":
-                # Calls of tools may have come first, but the first who spoke was the user.
+                # Tool calls may have come first, but the first to speak was the user.
                 sent.append(USER_PLACEHOLDER)
             elif (
                 last

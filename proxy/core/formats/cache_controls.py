@@ -1,5 +1,7 @@
-"""What a single request says about caching: the body's `cache` object,
-and `Cache-Control` (RFC 9111 section 5.2.1) meaning the same."""
+"""Read a request's cache controls: the body's `cache` object and the `Cache-Control` header.
+
+RFC 9111 section 5.2.1.
+"""
 
 import re
 from dataclasses import dataclass, replace
@@ -27,24 +29,26 @@ _HEADER_DIRECTIVES = {"max-age": "max_age", "s-maxage": "max_age"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheControls:
-    """Opt-outs of one request.
-
-    `ttl` and `max_age` in seconds; `similarity_threshold` may only raise the plan's; `tags`: what
-    the answer depends on, to be forgotten by.
-    """
+    """The cache controls of one request."""
 
     no_store: bool = False
     no_cache: bool = False
     only_if_cached: bool = False
+    # Seconds.
     ttl: int | None = None
     max_age: int | None = None
     namespace: str | None = None
+    # Can only raise the plan's threshold.
     similarity_threshold: float | None = None
+    # What the answer depends on; entries can be invalidated by tag.
     tags: tuple[str, ...] = ()
 
 
 def parse_cache_object(value: Any) -> CacheControls:
-    """Read the body's `cache` object; None means no wishes. Raises BadRequest naming the field."""
+    """Parse the body's `cache` object; None gives the defaults.
+
+    Raises BadRequest naming the field.
+    """
     if value is None:
         return CacheControls()
     if not isinstance(value, dict):
@@ -73,14 +77,14 @@ _EXPECTATIONS = {
 
 
 def _validate_field(name: str, given: Any) -> tuple[str, bool]:
-    """The attribute a name stands for, and whether the value is acceptable."""
+    """Return the attribute of a field name, and whether the value is valid for it."""
     if name in _FLAG_FIELDS:
         return _FLAG_FIELDS[name], isinstance(given, bool)
     if name in _SECONDS_FIELDS:
         low = 1 if name == "ttl" else 0
         return _SECONDS_FIELDS[name], type(given) is int and low <= given <= 31_536_000
     if name == "namespace":
-        # PostgreSQL keeps none.
+        # PostgreSQL cannot store NUL.
         return "namespace", isinstance(given, str) and 1 <= len(given) <= 128 and "\0" not in given
     if name == "similarity_threshold":
         return "similarity_threshold", type(given) in (int, float) and 0 <= given <= 1
@@ -95,13 +99,13 @@ def _validate_field(name: str, given: Any) -> tuple[str, bool]:
 
 
 def is_valid_tag(given: Any) -> bool:
-    """Whether this can be a tag: a text of 1 to 64 printable characters,
-    which leaves out NUL and lone surrogates."""
+    """Return whether a value can be a tag: a text of 1 to 64 printable characters."""
+    # `isprintable` excludes NUL and lone surrogates.
     return isinstance(given, str) and 1 <= len(given) <= MAX_TAG_LENGTH and given.isprintable()
 
 
 def merge_cache_control(controls: CacheControls, header: str) -> CacheControls:
-    """Add what a `Cache-Control` request header says.
+    """Merge the directives of a `Cache-Control` request header into `controls`.
 
     Unknown or malformed directives are ignored, as the RFC asks.
     """
@@ -111,7 +115,7 @@ def merge_cache_control(controls: CacheControls, header: str) -> CacheControls:
             switched: dict[str, Any] = {_FLAG_FIELDS[name]: True}
             controls = replace(controls, **switched)
         elif name in _HEADER_DIRECTIVES and _WHOLE_SECONDS.fullmatch(value.strip('"')):
-            # RFC 9111 section 1.2.2: what is larger than we can hold is as good as for ever.
+            # RFC 9111 section 1.2.2: a number too large to represent is treated as the largest one.
             age = int(value.strip('"').lstrip("0")[:MAX_AGE_DIGITS] or "0")
             controls = replace(
                 controls, max_age=age if controls.max_age is None else min(age, controls.max_age)

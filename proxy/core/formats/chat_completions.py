@@ -1,13 +1,4 @@
-"""A chat request, from bytes to a checked value.
-
-What the gateway does not need to understand it leaves alone.
-
-A body that a provider may accept and that we do not fully understand (`is_unusual`) is passed on
-and kept out of all that reads it: roles of other templates, parts that are plain texts, calls
-without a function, NUL, whole numbers beyond 64 bits. Those are kept as they were written, since a
-rounded one would be another request. Nesting is limited because the JSON parser accepts more than
-it can write again, and no key may come twice: two readers would take two different ones.
-"""
+"""Parse and validate a chat completion request, from bytes to a ChatRequest."""
 
 import json
 import re
@@ -34,18 +25,20 @@ _LONG_NUMBER = re.compile(rb"\d{20,}")
 _DIGITS_TO_ZERO, _TWENTY_ZEROS = bytes.maketrans(b"123456789", b"0" * 9), b"0" * 20
 _ESCAPED_NUL = b"\\u0000"
 _STRING_PATTERN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
-MAX_INTEGER_DIGITS = 20  # of a whole number within 64 bits, its sign included
+MAX_INTEGER_DIGITS = 20  # of a 64-bit integer, with its sign
 
 
+# A body that a provider may accept but that the gateway does not fully understand (`is_unusual`) is
+# passed through and excluded from everything that reads it: roles of other templates, parts that
+# are plain texts, calls without a function, NUL, integers beyond 64 bits. Those are written back as
+# they came, since a rounded one would be another request. Nesting is limited because the JSON
+# parser accepts more than it can serialize again, and no key may come twice: two readers would take
+# two different values.
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatRequest:
-    """A request as asked.
+    """A parsed chat completion request."""
 
-    `body` lacks our own fields and is never changed in place; `raw_body` is the client's bytes when
-    they held none of them; `size_bytes`: how many bytes the client sent; `is_unusual`: it holds
-    what we do not understand.
-    """
-
+    # Without the gateway's own fields; never changed in place.
     body: dict[str, Any]
     model: str
     messages: list[Message]
@@ -54,13 +47,19 @@ class ChatRequest:
     user: str | None = None
     plan_name: str | None = None
     cache_controls: CacheControls = field(default_factory=CacheControls)
+    # The client's bytes, if they held no fields of the gateway.
     raw_body: bytes | None = None
+    # Of what the client sent.
     size_bytes: int = 0
+    # Holds something the gateway does not understand.
     is_unusual: bool = False
 
 
 def parse_chat_request(raw: bytes, limits: BodyLimits = DEFAULT_LIMITS) -> ChatRequest:
-    """Read a request body. Raises BadRequest, naming the field in `param`, TooDeep or TooMany."""
+    """Parse a request body.
+
+    Raises BadRequest, naming the field in `param`, BodyTooDeep or TooManyParts.
+    """
     body, unusual = _load_body(raw, limits)
     model = _read_field(body, "model", str)
     if not model:
@@ -91,9 +90,9 @@ def parse_chat_request(raw: bytes, limits: BodyLimits = DEFAULT_LIMITS) -> ChatR
 
 
 def load_json_object(raw: bytes, *, depth: int = DEFAULT_LIMITS.depth) -> dict[str, Any]:
-    """The JSON object of a request body that we answer by ourselves.
+    """Parse the JSON object of a request that the gateway answers itself.
 
-    Raises BadRequest, or TooDeep beyond `depth` levels.
+    Raises BadRequest, or BodyTooDeep beyond `depth` levels.
     """
     body, unusual = _load_body(raw, BodyLimits(depth=depth))
     if unusual:
@@ -105,8 +104,8 @@ def load_json_object(raw: bytes, *, depth: int = DEFAULT_LIMITS.depth) -> dict[s
 
 
 def _load_body(raw: bytes, limits: BodyLimits) -> tuple[dict[str, Any], bool]:
-    """The JSON object, and whether it holds NUL or whole numbers beyond 64 bits."""
-    # As many take more bytes.
+    """Parse the JSON object; also return whether it has NUL or integers beyond 64 bits."""
+    # A body of fewer bytes than `limits.values` cannot hold more values.
     if len(raw) > limits.values and count_marks(raw).weight > limits.values:
         raise TooManyParts(
             f"The body holds more than {limits.values} JSON values, of which a key "
@@ -138,7 +137,7 @@ def _count_keys(raw: bytes) -> int:
 
 
 def _refuse_repeated_key(raw: bytes) -> None:
-    """Raise BadRequest that names the key; nothing where none is repeated."""
+    """Raise BadRequest naming the first repeated key, if there is one."""
 
     def check(pairs: list[tuple[str, Any]]) -> None:
         seen: set[str] = set()
@@ -153,8 +152,7 @@ def _refuse_repeated_key(raw: bytes) -> None:
 
 
 def _load_exactly(raw: bytes) -> dict[str, Any]:
-    """The object with whole numbers beyond 64 bits as they were written,
-    for `orjson.dumps` to write again."""
+    """Parse an object so that `orjson.dumps` writes integers beyond 64 bits unchanged."""
 
     def whole(digits: str) -> Any:
         if len(digits) <= MAX_INTEGER_DIGITS and -(2**63) <= int(digits) < 2**64:
@@ -167,11 +165,12 @@ def _load_exactly(raw: bytes) -> dict[str, Any]:
 
 @dataclass(slots=True)
 class _BodyFindings:
-    """`key_count`: of all objects; `has_nul`, `has_rounded`: whether a text holds NUL,
-    and whether a whole number lost digits."""
+    """What a walk through a body found."""
 
+    # Over all objects.
     key_count: int = 0
     has_nul: bool = False
+    # Whether an integer lost digits.
     has_rounded: bool = False
 
 
@@ -180,7 +179,7 @@ def _inspect_body(
 ) -> _BodyFindings:
     """Walk the containers level by level.
 
-    Strings and numbers are looked at only when the raw bytes gave a reason to.
+    Strings and numbers are read only if the raw bytes gave a reason to.
     """
     level: list[Any] = [body]
     found = _BodyFindings()
@@ -234,7 +233,7 @@ def _check_numbers(body: dict[str, Any]) -> None:
 
 
 def _refuse_upstream_fields(body: dict[str, Any]) -> None:
-    """Where requests go is the administrator's to say, never a client's."""
+    """Raise BadRequest for a field that would choose the upstream; only administrators may."""
     for name in REFUSED_FIELDS:
         if name in body:
             raise BadRequest(
@@ -243,9 +242,9 @@ def _refuse_upstream_fields(body: dict[str, Any]) -> None:
 
 
 def validate_messages(value: Any, limits: BodyLimits = DEFAULT_LIMITS) -> list[Message]:
-    """Messages in OpenAI's form, for what reads them without a provider.
+    """Validate messages in OpenAI's form, for code that reads them without a provider.
 
-    Raises BadRequest, naming the field in `param`, or TooMany.
+    Raises BadRequest, naming the field in `param`, or TooManyParts.
     """
     if _check_messages(value, limits):
         for index, message in enumerate(value):
@@ -255,9 +254,9 @@ def validate_messages(value: Any, limits: BodyLimits = DEFAULT_LIMITS) -> list[M
 
 
 def _check_messages(value: Any, limits: BodyLimits) -> bool:
-    """Check what no provider could accept otherwise; whether anything is unlike OpenAI's form.
+    """Refuse what no provider could accept; return whether anything is unlike OpenAI's form.
 
-    Raises BadRequest or TooMany.
+    Raises BadRequest or TooManyParts.
     """
     if not isinstance(value, list) or not value:
         raise BadRequest("messages must be a non-empty array of message objects.", param="messages")
@@ -323,7 +322,7 @@ def _are_usual_calls(message: Message) -> bool:
 
 
 def _require_usual_form(message: Message, where: str) -> None:
-    """Raise BadRequest, naming the field that is unlike OpenAI's form."""
+    """Raise BadRequest naming a field that is unlike OpenAI's form."""
     if message["role"] not in ROLES:
         raise BadRequest(
             f"{where}.role must be one of {', '.join(sorted(ROLES))}.", param=f"{where}.role"
@@ -352,7 +351,7 @@ def _require_usual_content(content: Any, where: str) -> None:
 
 
 def _strip_gateway_fields(body: dict[str, Any]) -> tuple[str | None, dict[str, Any]]:
-    """The plan's name and the body without our own fields: the same object when there were none."""
+    """Return the plan's name and the body without the gateway's fields, the same object if none."""
     given = body.get("metadata")
     metadata: dict[str, Any] = given if isinstance(given, dict) else {}
     inside = PLAN_FIELD in metadata
@@ -371,10 +370,7 @@ def _strip_gateway_fields(body: dict[str, Any]) -> tuple[str | None, dict[str, A
 
 
 def extract_text(message: Message) -> str | None:
-    """The message's text: a string, or its text parts joined.
-
-    None when it holds anything that is not text.
-    """
+    """Return a message's text, its text parts joined; None if it holds anything but text."""
     content = message.get("content")
     if isinstance(content, str):
         return content

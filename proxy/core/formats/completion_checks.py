@@ -1,14 +1,14 @@
-"""What a whole `chat.completion` must look like to be kept, shared, and given again as a stream."""
+"""Check whether a `chat.completion` can be stored, shared and replayed as a stream."""
 
 from typing import Any, Final
 
-MAX_COMPLETION_PARTS: Final = 10_000  # choices, parts of contents and calls of tools together
+MAX_COMPLETION_PARTS: Final = 10_000  # choices, content parts and tool calls together
 
 
 def is_replayable(completion: Any) -> bool:
-    """Whether this can be given again exactly, whole or as a stream.
+    """Return whether a completion can be replayed exactly, whole or as a stream.
 
-    Anything else is passed on once, as it came, and forgotten.
+    Anything else is passed through once, unchanged, and not stored.
     """
     if not isinstance(completion, dict) or not _is_absent_or(completion.get("usage"), dict):
         return False
@@ -39,7 +39,7 @@ def _is_choice(choice: Any) -> bool:
 
 
 def _count_parts(message: dict[str, Any]) -> int:
-    """At least one, so that choices count too."""
+    """Count the parts of a message, plus one so that choices count too."""
     return 1 + sum(
         len(parts)
         for name in ("content", "tool_calls")
@@ -61,8 +61,7 @@ def _is_message(message: dict[str, Any]) -> bool:
 
 
 def _is_tool_call(call: Any) -> bool:
-    """A function or, at OpenAI, a custom tool: whatever is called has a name,
-    and its input is there whole."""
+    """Return whether this is a valid function call or OpenAI custom tool call, with its name."""
     if (
         not isinstance(call, dict)
         or not _is_absent_or(call.get("id"), str)
@@ -82,5 +81,5 @@ def _is_tool_call(call: Any) -> bool:
 
 
 def _is_absent_or(value: Any, *kinds: type) -> bool:
-    """Whether it is absent or of one of these kinds."""
+    """Return whether the value is absent or of one of these types."""
     return value is None or isinstance(value, kinds)

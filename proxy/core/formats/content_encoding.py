@@ -1,4 +1,4 @@
-"""Bodies that a client packed (RFC 9110 section 8.4), unpacked to a bound."""
+"""Decompress request bodies up to a limit (RFC 9110 section 8.4)."""
 
 import zlib
 from collections.abc import Callable
@@ -8,17 +8,17 @@ import zstandard
 from proxy.core.errors import BadRequest, BodyTooLarge, UnsupportedEncoding
 
 ACCEPTED_ENCODINGS = "gzip, deflate, zstd"
-MAX_ENCODINGS = 2  # one upon the other
-MAX_ENCODING_NAME_LENGTH = 40  # characters of an encoding that are shown in a refusal
+MAX_ENCODINGS = 2  # applied one after another
+MAX_ENCODING_NAME_LENGTH = 40  # characters shown in an error
 MAX_GZIP_MEMBERS = 16  # of one gzip file
-# Bytes that zstd looks back; RFC 8878 section 3.1.1.1.2 asks for as much.
+# The window of zstd; RFC 8878 section 3.1.1.1.2 asks for as much.
 MAX_ZSTD_WINDOW_BYTES = 8 * 1024 * 1024
 
 
 def decompress_body(body: bytes, encodings: str, *, limit: int) -> bytes:
-    """The body as it was before.
+    """Decompress a body by its Content-Encoding.
 
-    Raises EncodingUnknown, TooLarge as soon as `limit` bytes are exceeded, or BadRequest.
+    Raises UnsupportedEncoding, BodyTooLarge as soon as `limit` bytes are exceeded, or BadRequest.
     """
     names = [name.strip().lower() for name in encodings.split(",")]
     if len(names) > MAX_ENCODINGS or not set(names) <= {*_DECOMPRESSORS}:
@@ -56,7 +56,8 @@ def _decompress_gzip(body: bytes, limit: int) -> bytes:
 
 
 def _decompress_deflate(body: bytes, limit: int) -> bytes:
-    """zlib's form, as the name means, or the bare one, which many send."""
+    """Decompress zlib's format, or raw deflate data."""
+    # The name means zlib's format, but many clients send raw data.
     try:
         return _inflate_zlib(body, limit, zlib.MAX_WBITS)
     except zlib.error:

@@ -1,18 +1,15 @@
-"""What of a request reaches the model, and what becomes of each part: the one list of it.
-
-Two requests may share an answer by meaning only where the model read the same. So each part is
-either in the key of both tiers (`KEY_FIELDS`: to the letter), or compared by meaning with rules of
-its own (`COMPARED_FIELDS`), or keeps the request out of the semantic tier when it is given
-(`EXACT_ONLY_FIELDS`), or never reaches the model (`UNREAD_FIELDS`). What stands on no list, now or
-in years to come, is for the exact tier only: it may fetch something fresh, or call something.
-"""
+"""Which parts of a request reach the model, and how each affects caching."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from proxy.core.types import Message
 
-# Fields of the body that no model reads.
+# Two requests may share a semantic cache entry only if the model read the same. So each part is
+# either in the cache key of both tiers (`KEY_FIELDS`: exactly), or compared by meaning with rules
+# of its own (`COMPARED_FIELDS`), or excludes the request from the semantic tier
+# (`EXACT_ONLY_FIELDS`), or never reaches the model (`UNREAD_FIELDS`). A field on no list, now or in
+# years to come, is for the exact tier only: it may fetch something fresh, or call something.
 UNREAD_FIELDS: Final = frozenset(
     {
         "metadata",
@@ -25,7 +22,7 @@ UNREAD_FIELDS: Final = frozenset(
         "user",
     }
 )
-# How the model draws its answer, and who answers: a part of the key.
+# Sampling and model selection: a part of the cache key.
 KEY_FIELDS: Final = frozenset(
     """
     model temperature top_p top_k top_a min_p typical_p seed random_seed stop stop_sequences n
@@ -36,8 +33,8 @@ KEY_FIELDS: Final = frozenset(
     prompt_cache_retention prompt_mode
     """.split()
 )
-# Offers of tools and of what is fresh, in the words of several providers. An empty object is one: a
-# search of the web as it comes.
+# Fields of several providers that offer tools or fresh data. An empty object offers one: a web
+# search with default settings.
 TOOL_OFFER_FIELDS: Final = frozenset(
     """
     tools functions tool_choice function_call web_search_options web_search enable_search
@@ -49,7 +46,7 @@ TOOL_OFFER_FIELDS: Final = frozenset(
 EXACT_ONLY_FIELDS: Final = TOOL_OFFER_FIELDS | {"audio"}
 COMPARED_FIELDS: Final = frozenset({"messages"})
 
-# Of a message: its role and its text are compared, all else is in the key. Of a part of its content
+# Of a message the role and the text are compared, everything else is in the key; of a content part
 # likewise.
 CALL_FIELDS: Final = ("tool_calls", "function_call")
 TURN_ROLES: Final = frozenset({"user", "assistant"})
@@ -57,18 +54,20 @@ TEXT_PART_TYPES: Final = frozenset({"text"})
 
 
 def offers_tools(body: Mapping[str, Any]) -> bool:
-    """Whether the model may fetch or call something; an empty list, and false, offer nothing."""
+    """Return whether the model may fetch or call something; an empty list or false is no offer."""
     return any(body.get(name) not in (None, False, [], "") for name in TOOL_OFFER_FIELDS)
 
 
 def has_unknown_field(body: Mapping[str, Any]) -> bool:
-    """Whether the body has a field of which nobody knows what it makes of the answer."""
+    """Return whether the body has a field whose effect on the answer is unknown."""
     return any(value is not None and name not in _KNOWN_FIELDS for name, value in body.items())
 
 
 def extract_non_text(message: Message) -> dict[str, Any]:
-    """What a message carries besides its role and its text, such as a name or the marks of a part;
-    nothing for most."""
+    """Return what a message holds besides role and text, such as a name or `cache_control`.
+
+    Empty for most messages.
+    """
     rest = {
         name: value
         for name, value in message.items()
@@ -86,8 +85,7 @@ def extract_non_text(message: Message) -> dict[str, Any]:
 
 
 def has_history(messages: Sequence[Message]) -> bool:
-    """Whether user or assistant said anything, in truth or as the client has it,
-    before the final message."""
+    """Return whether a user or assistant message comes before the final one."""
     return any(message["role"] in TURN_ROLES for message in messages[:-1])
 
 

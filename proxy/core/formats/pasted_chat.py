@@ -1,5 +1,4 @@
-"""A chat as somebody pasted it: the body of a request, its array of messages,
-or lines that begin with a speaker."""
+"""Parse a chat pasted as a request body, an array of messages or lines with speakers."""
 
 import re
 from dataclasses import dataclass
@@ -15,14 +14,14 @@ SPEAKER_LINE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class PastedChat:
-    """The messages, and the model that a whole body names."""
+    """The messages of a pasted chat, and the model if a whole request body was pasted."""
 
     messages: list[Message]
     model: str | None = None
 
 
 def parse_pasted_chat(text: str, *, depth: int = 64) -> PastedChat:
-    """Read what was pasted. Raises BadRequest, or TooDeep beyond `depth` levels."""
+    """Parse pasted text. Raises BadRequest, or BodyTooDeep beyond `depth` levels."""
     text = text.strip()
     if text.startswith("["):
         return PastedChat(
@@ -47,7 +46,7 @@ def _encode_utf8(text: str) -> bytes:
 
 
 def _parse_speaker_lines(text: str) -> list[Message]:
-    """One message for each line that begins with a speaker, and the lines that follow it."""
+    """Make one message of each line that begins with a speaker, and the lines that follow it."""
     if "\0" in text:
         raise BadRequest("The text holds a NUL character, which is not allowed.")
     before, *said = SPEAKER_LINE.split(text)

@@ -1,19 +1,19 @@
-"""What a provider says went wrong, found in the shapes that providers use, and told in OpenAI's.
+"""Find the error in a provider's answer, in any of their formats, and convert it to OpenAI's.
 
-    OpenAI, OpenRouter, Anthropic     {"error": {"message", "type", "param", "code", ...}}
-    Gemini                            [{"error": {"code": 400, "message", "status":
-                                      "INVALID_ARGUMENT"}}]
-    Ollama, llama.cpp, TGI            {"error": "text", "error_type"}
-    vLLM, older Mistral               {"object": "error", "message", "type", "param", "code"}
-    FastAPI, Mistral                  {"detail": "text"} or {"detail": [{"loc", "msg", "type"}]},
-                                      also within "message"
-    RFC 9457                          {"title", "status", "detail"}
-    Cohere, Bedrock, DashScope        {"message", "code"}
-    MiniMax                           {"base_resp": {"status_code", "status_msg"}}
-    Cloudflare                        {"success": false, "errors": [{"code", "message"}]}
-    proxies                           plain text
+  OpenAI, OpenRouter, Anthropic     {"error": {"message", "type", "param", "code", ...}}
+  Gemini                            [{"error": {"code": 400, "message", "status":
+                                     "INVALID_ARGUMENT"}}]
+  Ollama, llama.cpp, TGI            {"error": "text", "error_type"}
+  vLLM, older Mistral               {"object": "error", "message", "type", "param", "code"}
+  FastAPI, Mistral                  {"detail": "text"} or {"detail": [{"loc", "msg", "type"}]},
+                                     also within "message"
+  RFC 9457                          {"title", "status", "detail"}
+  Cohere, Bedrock, DashScope        {"message", "code"}
+  MiniMax                           {"base_resp": {"status_code", "status_msg"}}
+  Cloudflare                        {"success": false, "errors": [{"code", "message"}]}
+  proxies                           plain text
 
-Web pages never pass. What is an error object of OpenAI's already stays as it is.
+HTML pages are never passed on. An error object in OpenAI's format is passed on unchanged.
 """
 
 from collections.abc import Iterator
@@ -62,26 +62,29 @@ _BAD_KEY_LABELS: Final = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderError:
-    """`message`: in the provider's words, "" where it gave none;
-    `status`: the HTTP status it names, None where it names none; `openai_body`: the object that
-    holds OpenAI's error object already."""
+    """An error as a provider reported it."""
 
+    # In the provider's words, "" if it gave none.
     message: str = ""
     type: str = ""
     param: str | None = None
     code: str | None = None
+    # The HTTP status it names, if any.
     status: int | None = None
+    # The whole object, if it holds an error object in OpenAI's format.
     openai_body: dict[str, Any] | None = None
 
     @property
     def is_key_refused(self) -> bool:
-        """Whether it does not accept the key it was sent, which is ours and not the client's."""
+        """Whether the provider rejected the API key, which is the gateway's, not the client's."""
         labels = {self.type.lower(), (self.code or "").lower()}
         return self.status in (401, 403) or not labels.isdisjoint(_BAD_KEY_LABELS)
 
     def build_body(self, *, status: int) -> dict[str, Any]:
-        """OpenAI's error object, for an answer of that status;
-        what the provider said besides stays in it."""
+        """Build OpenAI's error object for an answer of that status.
+
+        An object in OpenAI's format keeps its other fields.
+        """
         if self.openai_body is not None:
             missing = {
                 "type": self.type or _default_type(status),
@@ -112,7 +115,7 @@ def _default_type(status: int) -> str:
 
 
 def find_error(value: Any) -> ProviderError | None:
-    """The error in a whole answer's JSON; None where nothing in it says what went wrong."""
+    """Find the error in a complete JSON answer; None if nothing in it says what went wrong."""
     if isinstance(value, list):
         return find_error(value[0]) if value and isinstance(value[0], dict) else None
     if isinstance(value, str):
@@ -128,7 +131,7 @@ def find_error(value: Any) -> ProviderError | None:
 
 
 def find_stream_error(value: Any, *, event_name: str = "") -> ProviderError | None:
-    """The error that an event of a stream tells, None where it is a chunk like others."""
+    """Find the error in a stream event; None if it is an ordinary chunk."""
     if isinstance(value, list):
         first = value[0] if value else None
         return (
@@ -146,7 +149,7 @@ def find_stream_error(value: Any, *, event_name: str = "") -> ProviderError | No
 
 
 def find_hidden_error(value: Any) -> ProviderError | None:
-    """The error in an answer whose status says that all went well, None where it is no error."""
+    """Find the error in an answer with a success status; None if there is none."""
     if isinstance(value, dict) and _has_answer(value.get("choices")):
         return None
     value = _failed_choice(value) or value
@@ -156,7 +159,7 @@ def find_hidden_error(value: Any) -> ProviderError | None:
 
 
 def find_text_error(body: bytes, content_type: str) -> ProviderError:
-    """The error in an answer that is no JSON: its text, unless that is a page for people."""
+    """Make an error of an answer that is not JSON: its text, unless it is an HTML page."""
     text = body[: 4 * MAX_MESSAGE_LENGTH].decode("utf-8", "replace").strip()
     if text.startswith("<") or "html" in content_type.lower() or "xml" in content_type.lower():
         return ProviderError()
@@ -164,7 +167,7 @@ def find_text_error(body: bytes, content_type: str) -> ProviderError:
 
 
 def _failed_choice(value: Any) -> dict[str, Any] | None:
-    """The choice that holds an error, where no error stands beside the choices (OpenRouter)."""
+    """Return a choice that holds an error, if no error is next to the choices (OpenRouter)."""
     choices = value.get("choices") if isinstance(value, dict) and not value.get("error") else None
     found = (
         (choice for choice in choices if isinstance(choice, dict))
@@ -175,7 +178,7 @@ def _failed_choice(value: Any) -> dict[str, Any] | None:
 
 
 def _has_answer(choices: Any) -> bool:
-    """Whether a choice says something: then an `error` beside it is not all there is."""
+    """Return whether a choice has content, so that an `error` next to it is not everything."""
     found = (
         [choice.get("message") for choice in choices if isinstance(choice, dict)]
         if isinstance(choices, list)
@@ -202,7 +205,7 @@ def _has_failed_response(value: dict[str, Any]) -> bool:
 
 
 def _iter_inner_errors(value: dict[str, Any]) -> Iterator[Any]:
-    """What may be the error within an object."""
+    """Yield the values of an object that may be the error."""
     if value.get("error"):
         yield value["error"]
     errors = value.get("errors")
@@ -238,8 +241,8 @@ def _read_error_object(outer: dict[str, Any], inner: dict[str, Any]) -> Provider
 
 
 def _read_error_text(outer: dict[str, Any], text: str) -> ProviderError:
-    """An error in words, whose reason may stand beside it (Spring says `error: Bad Request`
-    and a message)."""
+    """Build an error from a text, preferring a message next to it."""
+    # Spring sends `error: Bad Request` and a message.
     beside = next(
         (found for name in _MESSAGE_FIELDS if (found := _extract_message(outer.get(name)))), ""
     )
@@ -253,7 +256,7 @@ def _read_error_text(outer: dict[str, Any], text: str) -> ProviderError:
 
 
 def _extract_message(value: Any, nesting: int = 0) -> str:
-    """The words in a message, which may be lists and objects of words."""
+    """Return the text of a message, which may be nested lists and objects."""
     if isinstance(value, str):
         return _shorten_message(value)
     if nesting >= _MAX_NESTING:
@@ -277,8 +280,7 @@ def _extract_message(value: Any, nesting: int = 0) -> str:
 
 
 def _format_location(value: dict[str, Any]) -> str:
-    """Where a field is wrong, as FastAPI says it:
-    ["body", "messages", 0, "content"] is messages.0.content."""
+    """Return FastAPI's location of a wrong field: ["body", "messages", 0] is messages.0."""
     location = value.get("loc")
     if not isinstance(location, list):
         return ""
@@ -334,7 +336,7 @@ def _is_page(text: str) -> bool:
 
 
 def _shorten_message(text: str) -> str:
-    """A message fit to be shown: no page, and not without an end."""
+    """Shorten a message for display; "" for an HTML page."""
     text = text.strip()
     if _is_page(text):
         return ""

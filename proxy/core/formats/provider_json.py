@@ -1,10 +1,4 @@
-"""JSON as providers write it: what clients accept is read,
-and whether it can be written again as it came is told apart.
-
-Python's reader, and with it most clients, takes `NaN` and `Infinity` (RFC 8259 section 6 has
-neither), halves of surrogate pairs and integers of any length. orjson refuses the former and rounds
-the latter. Such a value is good enough to learn usage or an error from.
-"""
+"""Parse JSON as leniently as clients do, and note whether it can be written back unchanged."""
 
 import json
 import re
@@ -16,7 +10,7 @@ import orjson
 from proxy.core.formats.json_marks import KEY_WEIGHT
 
 MAX_JSON_BYTES: Final = 16 * 1024 * 1024
-# A tenth of a second to parse, which holds up the event loop whoever calls.
+# A tenth of a second to parse, which blocks the event loop.
 MAX_JSON_VALUES: Final = 500_000
 _DIGITS_TO_ZERO: Final = bytes.maketrans(b"123456789", b"0" * 9)
 _TWENTY_ZEROS: Final = b"0" * 20
@@ -25,23 +19,22 @@ _LONG_NUMBER: Final = re.compile(rb"\d{20}")
 
 @dataclass(frozen=True, slots=True)
 class ParsedJson:
-    """A value, and whether writing it again says the same.
-
-    `is_exact` False: it is read only, never kept.
-    """
+    """A parsed value."""
 
     value: Any
+    # Whether it can be written again unchanged; otherwise it is never stored.
     is_exact: bool
 
 
 def parse_json(data: bytes) -> ParsedJson | None:
-    """The value of these bytes, None where it is no JSON or too much of it to be read."""
+    """Parse bytes; None if they are not JSON or too large."""
     if not is_readable(data):
         return None
     try:
         value = orjson.loads(data)
     except orjson.JSONDecodeError:
         return _parse_leniently(data)
+    # orjson rounds integers beyond 64 bits.
     return ParsedJson(
         value,
         is_exact=not _has_long_number(data)
@@ -50,15 +43,15 @@ def parse_json(data: bytes) -> ParsedJson | None:
 
 
 def is_readable(data: bytes) -> bool:
-    """Whether it takes no longer to parse than others may wait."""
+    """Return whether parsing is quick enough not to block the event loop."""
     if len(data) > MAX_JSON_BYTES:
         return False
     return len(data) < MAX_JSON_VALUES or estimate_value_count(data) <= MAX_JSON_VALUES
 
 
 def estimate_value_count(data: bytes) -> int:
-    """Values in a JSON text, of which a key counts as two, or more:
-    the marks inside of its strings count too."""
+    """Estimate the values of a JSON text from above; a key counts as two."""
+    # Marks inside strings count too.
     return data.count(b",") + data.count(b"[") + data.count(b"{") + KEY_WEIGHT * data.count(b":")
 
 
@@ -71,6 +64,9 @@ def _has_long_number(data: bytes) -> bool:
 
 
 def _parse_leniently(data: bytes) -> ParsedJson | None:
+    # Python's parser, like most clients, accepts `NaN` and `Infinity` (RFC 8259 section 6 has
+    # neither), lone surrogates and integers of any length. Such a value is good enough to read
+    # usage or an error from.
     try:
         return ParsedJson(json.loads(data), is_exact=False)
     except (ValueError, RecursionError):
@@ -78,7 +74,7 @@ def _parse_leniently(data: bytes) -> ParsedJson | None:
 
 
 def write_json(value: Any) -> bytes:
-    """The value as JSON, halves of surrogate pairs and long integers included."""
+    """Serialize a value as JSON, including lone surrogates and long integers."""
     try:
         return orjson.dumps(value)
     except TypeError:

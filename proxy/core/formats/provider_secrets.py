@@ -1,5 +1,4 @@
-"""What a provider must not tell a client of ours:
-the key it was sent, or a part of it, and where it lives."""
+"""Remove the upstream's API key, or parts of it, and its address from what a provider says."""
 
 import re
 from base64 import b64encode
@@ -10,13 +9,13 @@ from urllib.parse import quote, urlsplit
 from proxy.core.config import ProviderEndpoint
 
 MIN_KEY_PART_LENGTH: Final = 8
-MIN_KEY_LENGTH: Final = 4  # a shorter one is a word like any other, and keeps nothing secret
+MIN_KEY_LENGTH: Final = 4  # a shorter key is an ordinary word and protects nothing
 REDACTED_KEY: Final = "[redacted]"
 REDACTED_HOST: Final = "[upstream]"
 
 
 class ProviderSecrets:
-    """The key and the address of one upstream, to be taken out of what it says."""
+    """The API key and the address of one upstream."""
 
     def __init__(self, upstream: ProviderEndpoint) -> None:
         self._key_spellings = _list_spellings(upstream.api_key)
@@ -28,7 +27,7 @@ class ProviderSecrets:
         self._host_regex = _compile_host_pattern(upstream.base_url)
 
     def redact_text(self, text: str) -> str:
-        """The text without them."""
+        """Return the text without the secrets."""
         if self._host_regex is not None:
             text = self._host_regex.sub(REDACTED_HOST, text)
         if any(part in text for part in self._key_parts):
@@ -39,7 +38,7 @@ class ProviderSecrets:
         return text
 
     def redact_json(self, value: Any) -> Any:
-        """The JSON value without them; the same object where it holds none."""
+        """Return the JSON value without the secrets; the same object if it has none."""
         if isinstance(value, str):
             return self.redact_text(value)
         if isinstance(value, list):
@@ -53,11 +52,11 @@ class ProviderSecrets:
         return value
 
     def occur_in(self, value: Any) -> bool:
-        """Whether the JSON value holds any of them."""
+        """Return whether the JSON value holds any of the secrets."""
         return self.redact_json(value) is not value
 
     def _redact_key_parts(self, text: str) -> str:
-        """The text with each run of characters that parts of the key cover replaced."""
+        """Replace each run of characters that parts of the key cover."""
         spans: list[tuple[int, int]] = []
         for at in range(len(text) - MIN_KEY_PART_LENGTH + 1):
             end = at + MIN_KEY_PART_LENGTH
@@ -73,12 +72,12 @@ class ProviderSecrets:
 
 @lru_cache(maxsize=256)
 def get_provider_secrets(upstream: ProviderEndpoint) -> ProviderSecrets:
-    """Those of this upstream."""
+    """Return the secrets of an upstream, cached."""
     return ProviderSecrets(upstream)
 
 
 def _list_spellings(key: str) -> tuple[str, ...]:
-    """The key as it is, in an address, and in base64."""
+    """Return the key as it is, percent-encoded, and in base64."""
     if not key:
         return ()
     return tuple(
@@ -87,7 +86,7 @@ def _list_spellings(key: str) -> tuple[str, ...]:
 
 
 def _compile_host_pattern(base_url: str) -> "re.Pattern[str] | None":
-    """The host with its port, where it stands alone, in any case."""
+    """Compile a case-insensitive pattern for the host, with its port, as a separate word."""
     try:
         host = urlsplit(base_url).hostname
     except ValueError:

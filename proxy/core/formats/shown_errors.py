@@ -1,7 +1,4 @@
-"""What clients are shown of a provider's errors: its words, without our key and its address.
-
-A refused key is ours to mend.
-"""
+"""Build the errors clients see from a provider's errors, without API keys and addresses."""
 
 import logging
 from dataclasses import dataclass, replace
@@ -16,26 +13,26 @@ from proxy.core.formats.provider_secrets import ProviderSecrets, get_provider_se
 
 log = logging.getLogger("tokenthrift.proxy")
 KEY_REFUSED_STATUSES: Final = (401, 403)
-MAX_ERROR_BYTES: Final = 64 * 1024  # of an error object that is passed on as it is
+MAX_ERROR_BYTES: Final = 64 * 1024  # of an error object that is passed on unchanged
 MAX_LOGGED_LENGTH: Final = 300
 
 
 @dataclass(frozen=True, slots=True)
 class ShownError:
-    """An error of a provider's, and the body that tells it."""
+    """A provider's error, and the body that clients see."""
 
     error: ProviderError
     body: bytes
 
     def to_event(self) -> bytes:
-        """The same as an event of a stream."""
+        """Return the error as a stream event."""
         return b"data: " + self.body + b"\n\n"
 
 
 def build_shown_error(
     body: bytes, content_type: str, *, status: int, secrets: ProviderSecrets
 ) -> ShownError:
-    """What is shown of an error that came with this body."""
+    """Build what clients see of an error response with this body."""
     parsed = parse_json(body) if len(body) <= sse.MAX_EVENT_BYTES else None
     error = (
         find_text_error(body, content_type)
@@ -54,8 +51,10 @@ def build_shown_error(
 
 
 def redact_error(error: ProviderError, *, status: int, secrets: ProviderSecrets) -> ShownError:
-    """The same for an error that was found elsewhere:
-    its own object where it has one, and nothing that stands beside it."""
+    """Build what clients see of an error that was found elsewhere, such as in a stream.
+
+    Only the error object itself, without fields next to it; rebuilt from its parts if too large.
+    """
     body = write_json(_redact_value(error.build_body(status=status), secrets))
     if len(body) > MAX_ERROR_BYTES:
         body = write_json(
@@ -79,7 +78,8 @@ def _redact_value(value: Any, secrets: ProviderSecrets) -> Any:
 
 
 def refuse_key(upstream: ProviderEndpoint, shown: ShownError, *, status: int) -> UpstreamAuthFailed:
-    """The refusal for a client, and a line in the log for whoever can change the key."""
+    """Log that an upstream rejected its API key; return the error for the client."""
+    # Only an administrator can change the key.
     said = " ".join(get_provider_secrets(upstream).redact_text(shown.error.message).split())[
         :MAX_LOGGED_LENGTH
     ]

@@ -1,13 +1,7 @@
-"""Server-sent events (WHATWG HTML section 9.2) as chat providers use them.
+"""Decode and encode server-sent events (WHATWG HTML section 9.2) as chat providers use them.
 
-    bytes -> Decoder -> events -> Collector -> completion          (a streamed answer becomes an
-                                                                   entry)
-    completion -> replay -> bytes                                  (an entry becomes a stream)
-
-The raw bytes of all events, put together, are the bytes that came: a relay passes them on whatever
-it makes of them. Events that some servers separate by a single line end are told apart where the
-first of them is a whole JSON value by itself. Chunk shape:
-platform.openai.com/docs/api-reference/chat-streaming.
+Streams are decoded and collected into completions; stored completions are replayed as streams.
+Chunk format: platform.openai.com/docs/api-reference/chat-streaming.
 """
 
 from collections.abc import Iterator
@@ -20,14 +14,15 @@ from proxy.core.formats.json_marks import count_marks
 from proxy.core.formats.provider_json import ParsedJson, estimate_value_count, parse_json
 
 DONE_EVENT: Final = b"data: [DONE]\n\n"
-MAX_EVENT_BYTES: Final = 1024 * 1024  # larger ones are passed on in pieces, unread
-MAX_EVENT_VALUES: Final = 50_000  # of JSON in one event; with more of them it is passed on unread
+MAX_EVENT_BYTES: Final = 1024 * 1024  # larger ones are passed on in pieces, unparsed
+MAX_EVENT_VALUES: Final = 50_000  # JSON values in an event; one with more is passed on unparsed
 MAX_BATCH_LINES: Final = 1000  # decoded at a time
-EVENT_WORK_BYTES: Final = 64  # bytes that decoding an event takes the time of, beside its own
-# Of what a stored completion says beside its choices and usage; more is said once only.
+EVENT_WORK_BYTES: Final = 64  # decoding an event costs this many bytes of work besides its own
+# Limits of the fields of a stored completion, besides choices and usage, that are repeated in every
+# chunk; longer ones are sent once.
 MAX_HEAD_BYTES: Final = 4096
 MAX_LABEL_BYTES: Final = 256
-# In every chunk of every provider.
+# Fields that every provider sends in every chunk.
 _COMMON_FIELDS: Final = ("id", "object", "created", "model", "system_fingerprint", "service_tier")
 _BOM: Final = b"\xef\xbb\xbf"
 _LINE_ENDS: Final = (b"\n", b"\r")
@@ -35,44 +30,44 @@ _LINE_ENDS: Final = (b"\n", b"\r")
 
 @dataclass(frozen=True, slots=True)
 class SseEvent:
-    """An event or a piece of one: its bytes as they came, and what it says.
-
-    `data`: without the `data:` prefix, empty of comments and of line ends that come after their
-    event; `parsed`: the data as JSON, None where it is none; `name`: of the `event:` line;
-    `is_unread`: it is too large to be looked at; `is_bare`: it is JSON without `data:`, which
-    clients pass over; `is_open`: its blank line has not come yet.
-    """
+    """An event or a piece of one, as received and decoded."""
 
     raw: bytes
+    # Without the `data:` prefix; empty for comments and late line ends.
     data: bytes = b""
+    # None if the data is not JSON.
     parsed: ParsedJson | None = None
+    # Of the `event:` line.
     name: str = ""
+    # Too large to be parsed.
     is_unread: bool = False
+    # JSON without `data:`, which clients ignore.
     is_bare: bool = False
+    # Its blank line has not come yet.
     is_open: bool = False
 
     @property
     def is_done(self) -> bool:
-        """Whether it is the mark at the end of a stream."""
+        """Whether it is the `[DONE]` event."""
         return self.data.startswith(b"[DONE]")
 
     @property
     def is_torn(self) -> bool:
-        """Whether it is a beginning that makes no sense alone:
-        the last one of a stream that broke off."""
+        """Whether it is only the beginning of an event, the last one of a stream that broke off."""
         if self.is_unread:
             return not self.raw.endswith(_LINE_ENDS)
         return self.is_open and bool(self.data) and self.parsed is None
 
 
 class SseDecoder:
-    """Bytes in, events out, wherever the network cut them.
+    """Decodes bytes, split anywhere, into events. Lines end in LF, CRLF, CR or any mixture.
 
-    Lines end in LF, CRLF, CR, or any mixture.
+    The raw bytes of all events, joined, are the bytes fed, so that a relay can pass them on
+    whatever it makes of them.
     """
 
     def __init__(self) -> None:
-        self._line_pieces: list[bytes] = []  # pieces of a line whose end has not come
+        self._line_pieces: list[bytes] = []  # pieces of an unfinished line
         self._line_bytes = 0
         # Lines of an event that is not complete, line ends included.
         self._event_lines: list[bytes] = []
@@ -81,16 +76,16 @@ class SseDecoder:
         self._event_name = ""
         self._has_begun = False
         self._after_cr = False
-        self._is_skipping = False  # within a line that is passed on unread
+        self._is_skipping = False  # within a line that is passed on unparsed
         self._events: list[SseEvent] = []
 
     def feed(self, data: bytes) -> list[SseEvent]:
-        """The events completed by these bytes."""
+        """Return the events completed by these bytes."""
         return [event for events in self.iter_batches(data) for event in events]
 
     def iter_batches(self, data: bytes) -> Iterator[list[SseEvent]]:
-        """The same in lists that no more than `MAX_BATCH_LINES` lines make:
-        a read may bring tens of thousands of empty events. To be taken to the end."""
+        """Yield the events in batches of at most `MAX_BATCH_LINES` lines; must be exhausted."""
+        # A read may bring tens of thousands of empty events.
         if not data:
             return
         self._events = []
@@ -112,7 +107,7 @@ class SseDecoder:
         yield self._events
 
     def flush(self) -> list[SseEvent]:
-        """What is left when the stream ended without a final line end."""
+        """Return what is left when the stream ended without a final line end."""
         self._events = []
         if line := self._take_line():
             self._read_line(line, _strip_line_end(line))
@@ -121,7 +116,7 @@ class SseDecoder:
         return self._events
 
     def _buffer_piece(self, piece: bytes) -> None:
-        """Keep a piece of a line; what is too long to be read is passed on at once."""
+        """Buffer a piece of a line; pass on at once what is too long to be read."""
         self._line_pieces.append(piece)
         self._line_bytes += len(piece)
         if self._is_skipping or self._line_bytes > MAX_EVENT_BYTES:
@@ -143,7 +138,7 @@ class SseDecoder:
         return line
 
     def _read_line(self, line: bytes, content: bytes) -> None:
-        """Take one line in: `content` is the line without its end."""
+        """Process one line; `content` is the line without its end."""
         if not self._has_begun:
             self._has_begun, content = True, content.removeprefix(_BOM)
         if not content:
@@ -153,7 +148,7 @@ class SseDecoder:
         elif content.startswith(b":") and not self._event_lines:
             self._events.append(SseEvent(line, is_open=True))
         elif content[:1] in (b"{", b"[") and not self._event_lines:
-            # No field begins so: JSON without `data:`.
+            # No SSE field begins so: JSON without `data:`.
             self._events.append(
                 SseEvent(line, data=content, parsed=parse_json(content), is_bare=True, is_open=True)
             )
@@ -163,10 +158,9 @@ class SseDecoder:
             self._buffer_line(line)
 
     def _read_data(self, line: bytes, data: bytes) -> None:
-        """A line of data.
-
-        What is whole by itself is told at once: some servers never send a blank line.
-        """
+        """Process a data line."""
+        # A line that is complete by itself is emitted at once: some servers never send a blank
+        # line.
         if not self._data_lines:
             if data.startswith(b"[DONE]"):
                 self._emit_data(line, data, None)
@@ -188,7 +182,7 @@ class SseDecoder:
             self._emit_unread(b"")
 
     def _end_event(self, line: bytes) -> None:
-        """A blank line: it belongs to what came before, together with what was kept."""
+        """Process a blank line, which belongs to the event before it."""
         if self._event_lines:
             self._event_lines.append(line)
             self._emit_event()
@@ -228,8 +222,8 @@ class SseDecoder:
 
 
 def _is_too_large(data: bytes) -> bool:
-    """Whether taking it in would hold up others:
-    a delta may consist of hundreds of thousands of empty calls."""
+    """Return whether reading the data would block the event loop."""
+    # A delta may consist of hundreds of thousands of empty calls.
     if len(data) <= MAX_EVENT_VALUES:  # each value takes a byte at least
         return False
     if len(data) > MAX_EVENT_BYTES:
@@ -245,13 +239,15 @@ def _strip_line_end(line: bytes) -> bytes:
 
 
 def encode_event(payload: Any) -> bytes:
-    """One event holding the payload as JSON."""
+    """Encode a payload as one JSON event."""
     return b"data: " + orjson.dumps(payload) + b"\n\n"
 
 
 def replay_completion(completion: dict[str, Any], *, include_usage: bool) -> Iterator[bytes]:
-    """A stored completion as the events of a stream:
-    role first, then each field whole, the finish, usage if asked for, `[DONE]`."""
+    """Yield a stored completion as stream events.
+
+    The role first, then each field whole, the finish reason, usage if requested, and `[DONE]`.
+    """
     head = {
         name: value
         for name, value in completion.items()
@@ -270,8 +266,7 @@ def replay_completion(completion: dict[str, Any], *, include_usage: bool) -> Ite
 
 
 def _select_common_fields(head: dict[str, Any]) -> dict[str, Any]:
-    """What of it every chunk says: all, unless it is so long
-    that saying it with each of many would never end."""
+    """Return the fields that every chunk repeats: all of them unless they are too long."""
     if len(orjson.dumps(head)) <= MAX_HEAD_BYTES:
         return head
     named = {name: head[name] for name in _COMMON_FIELDS if name in head}
@@ -281,7 +276,7 @@ def _select_common_fields(head: dict[str, Any]) -> dict[str, Any]:
 
 
 def _iter_choice_chunks(choice: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The chunks of one choice."""
+    """Yield the chunks of one choice."""
     index, message = choice.get("index") or 0, choice.get("message") or {}
     fields = {
         name: value
@@ -317,8 +312,8 @@ def _iter_choice_chunks(choice: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _iter_contents(content: Any) -> Iterator[Any]:
-    """The content as streams bring it: texts that follow other parts come
-    as plain texts (Mistral's reasoning models)."""
+    """Yield a content in the pieces that streams send."""
+    # In a list, texts after other parts are sent as plain texts (Mistral's reasoning models).
     if not isinstance(content, list):
         if content is not None:
             yield content

@@ -1,12 +1,4 @@
-"""The chunks of a stream put together to the completion that the provider would have given whole.
-
-Clients merge deltas in ways of their own, so only what all of them understand alike makes a
-completion (`sound`); anything else sets `spoiled_reason`, and the stream is passed on and
-forgotten. Texts are joined, and the `arguments` of calls; labels such as ids and names are taken
-once, an empty or repeated one is no news, and a second one that differs spoils. Texts are kept as
-pieces and joined at the end: adding each to the text before it would cost the square of the
-stream's length.
-"""
+"""Collect the chunks of a stream into the completion the provider would have sent whole."""
 
 from collections.abc import Iterable, KeysView
 from typing import Any, Final
@@ -17,7 +9,7 @@ from proxy.core.formats.provider_json import estimate_value_count
 from proxy.core.formats.sse import SseEvent
 
 MAX_COLLECTED_BYTES: Final = 16 * 1024 * 1024
-MAX_COLLECTED_VALUES: Final = 500_000  # beyond those that frame each chunk
+MAX_COLLECTED_VALUES: Final = 500_000  # besides those that frame each chunk
 FRAME_VALUES_PER_CHUNK: Final = 40  # of an ordinary chunk
 TEXT_FIELDS: Final = frozenset(
     {
@@ -50,10 +42,10 @@ LABEL_FIELDS: Final = frozenset(
         "object",
     }
 )
-# Padding against listeners on the wire (OpenAI); it says nothing.
+# Padding against traffic analysis (OpenAI).
 IGNORED_FIELDS: Final = frozenset({"obfuscation"})
 _CALL_KINDS: Final = ("function", "custom")
-# What names a chunk and says nothing else: without choices it may be passed over.
+# Fields that only identify a chunk: without choices it may be ignored.
 _NAMING_FIELDS: Final = (
     frozenset({"id", "object", "created", "model", "system_fingerprint", "service_tier", "type"})
     | IGNORED_FIELDS
@@ -62,28 +54,34 @@ _NON_HEAD_FIELDS: Final = frozenset({"choices", "usage"}) | IGNORED_FIELDS
 
 
 class StreamCollector:
-    """Chunks in, one `chat.completion` out.
+    """Merges chunks into one `chat.completion`.
 
-    `collected_bytes`: of the chunks' JSON so far; `usage`: as reported last; `error`: what the
-    provider said went wrong; `has_ended`: `[DONE]` came; `has_answered`: at least one choice did;
-    `spoiled_reason`: why no completion can be made of it, "" while it can; `has_missed`: something
-    may have been said that was not understood, the end of the answer for example.
+    Clients merge deltas in different ways, so only what all of them read alike makes a completion
+    (`is_sound`). Anything else sets `spoiled_reason`, and the stream is passed through and not
+    stored. Texts and call `arguments` are joined. Labels such as ids and names are taken once; an
+    empty or repeated one is ignored, and a different one spoils.
     """
 
     def __init__(self) -> None:
         self._head: dict[str, Any] = {}
         self._choices: dict[int, _PartialChoice] = {}
         self._collected_values = 0
+        # Of the chunks' JSON so far.
         self.collected_bytes = 0
+        # As reported last.
         self.usage: dict[str, Any] | None = None
         self.error: ProviderError | None = None
+        # `[DONE]` was received.
         self.has_ended = False
+        # At least one choice was received.
         self.has_answered = False
+        # Why no completion can be built; "" while it can.
         self.spoiled_reason = ""
+        # Something was not understood, which may have been the end of the answer.
         self.has_missed = False
 
     def take_event(self, event: SseEvent) -> None:
-        """Take one event in, whatever it holds."""
+        """Merge one event, whatever it holds."""
         if event.is_unread:
             self.mark_missed("an event that is too large to be read")
         elif event.is_done:
@@ -104,15 +102,15 @@ class StreamCollector:
             self._take_value(event.parsed.value, event.name)
 
     def take_chunk(self, chunk: dict[str, Any]) -> None:
-        """Take one chunk."""
+        """Merge one chunk."""
         self._take_value(chunk, "")
 
     def mark_spoiled(self, reason: str) -> None:
-        """Note that no completion can be made of this stream; the first reason stands."""
+        """Record why no completion can be built from this stream; the first reason stands."""
         self.spoiled_reason = self.spoiled_reason or reason
 
     def mark_missed(self, what: str) -> None:
-        """Note that this was not understood."""
+        """Record that something was not understood."""
         self.has_missed = True
         self.mark_spoiled(what)
 
@@ -165,25 +163,23 @@ class StreamCollector:
 
     @property
     def is_complete(self) -> bool:
-        """Whether a complete answer was seen: every choice has its finish_reason
-        and no error came."""
+        """Whether every choice has its finish_reason and no error came."""
         finished = all(choice.is_finished for choice in self._choices.values())
         return bool(self._choices) and finished and self.error is None
 
     def is_sound(self, completion: dict[str, Any]) -> bool:
-        """Whether that completion, made here, is what the stream said
-        and can be given again as a stream."""
+        """Return whether the built completion is what the stream said and can be replayed."""
         return not self.spoiled_reason and self.error is None and is_replayable(completion)
 
     def build_completion(self) -> dict[str, Any]:
-        """The chunks so far as a `chat.completion` object."""
+        """Build a `chat.completion` object from the chunks so far."""
         choices = [self._choices[index].build_choice(index) for index in sorted(self._choices)]
         whole = {**self._head, "object": "chat.completion", "choices": choices}
         return whole | {"usage": self.usage} if self.usage else whole
 
 
 class _PartialChoice:
-    """One choice in pieces."""
+    """One choice, merged from deltas."""
 
     def __init__(self) -> None:
         self._message = _PartialObject()
@@ -196,7 +192,7 @@ class _PartialChoice:
         return bool(self._fields.get("finish_reason"))
 
     def merge_chunk(self, choice: dict[str, Any]) -> list[str]:
-        """Take one chunk's part of it; what clients would not all put together alike, in words."""
+        """Merge one chunk's part of the choice; return what clients would merge differently."""
         conflicts = [
             *self._merge_message_delta(choice.get("delta")),
             *self._merge_choice_fields(choice),
@@ -260,7 +256,7 @@ class _PartialObject:
         self._fields: dict[str, Any] = {}
 
     def merge_fields(self, fields: Iterable[tuple[str, Any]]) -> list[str]:
-        """Take these fields; what could not be merged, in words."""
+        """Merge fields; return descriptions of the conflicts."""
         conflicts = []
         for name, value in fields:
             if value is None:
@@ -328,6 +324,7 @@ def _is_text_field(name: str) -> bool:
 class _PartialText:
     """A text in pieces."""
 
+    # Joined at the end: appending each piece to the text would cost the square of its length.
     def __init__(self, pieces: list[str]) -> None:
         self.pieces = pieces
 
@@ -338,8 +335,8 @@ class _PartialText:
 class _PartialList:
     """A list that grows.
 
-    Items of one type and index that follow each other are one in pieces (OpenRouter's
-    `reasoning_details`); so are thoughts in a content. Items without an index stay apart.
+    Consecutive items of one type and index are pieces of one item (OpenRouter's
+    `reasoning_details`), as are thoughts in a content. Items without an index are separate.
     """
 
     def __init__(self, name: str) -> None:
@@ -348,7 +345,7 @@ class _PartialList:
         self._texts_follow = False
 
     def merge_items(self, items: list[Any]) -> str:
-        """Take these items; what could not be merged, in words."""
+        """Merge items; return a description of the first conflict, or ""."""
         conflict = ""
         for item in items:
             conflict = conflict or self._find_conflict(item)
@@ -358,7 +355,7 @@ class _PartialList:
         return conflict
 
     def append_text(self, text: str) -> str:
-        """A plain text after parts, in a content: its last part."""
+        """Append plain text that follows the parts of a content, as its last part; return ""."""
         if text:
             if not self._texts_follow:
                 self._items.append(_PartialObject())
@@ -371,15 +368,15 @@ class _PartialList:
         if self._texts_follow:
             return "a list of parts after a text"
         if self._name == "content" and isinstance(item, dict) and item.get("type") == "text":
-            return "texts in lists of parts"  # given again they would be plain texts
+            return "texts in lists of parts"  # replayed, they would be plain texts
         if self._name == "thinking_blocks" and self._items:
-            return "thinking in pieces"  # which of them is one, only their client knows
+            return "thinking in pieces"  # only their own client knows which pieces belong together
         return ""
 
     def _merge_into_last(self, item: Any) -> str | None:
-        """Join it to the last item if it is a piece of that: what could not be merged, in words.
+        """Merge an item that is a piece of the last one; return a conflict or "".
 
-        None: it is an item of its own.
+        None if it is a separate item.
         """
         last = self._items[-1] if self._items else None
         if (
@@ -413,11 +410,9 @@ class _PartialList:
 
 
 class _PartialToolCalls:
-    """The tool calls of a message.
+    """The tool calls of a message."""
 
-    Providers number them from 0, from 1, out of order, with null, or not at all.
-    """
-
+    # Providers number them from 0, from 1, out of order, with null, or not at all.
     def __init__(self) -> None:
         self._calls: list[_PartialCall] = []
         self._by_index: dict[int, _PartialCall] = {}
@@ -427,7 +422,7 @@ class _PartialToolCalls:
         return bool(self._calls)
 
     def merge_delta(self, delta: Any) -> list[str]:
-        """Take one call's piece; what could not be merged, in words."""
+        """Merge one call's delta; return descriptions of the conflicts."""
         if not isinstance(delta, dict):
             return ["a tool call that is no object"]
         index, call_id = delta.get("index"), delta.get("id")
@@ -447,10 +442,8 @@ class _PartialToolCalls:
         return conflicts + call.merge_delta(delta)
 
     def _find_call(self, index: int | None, call_id: str, name: str) -> "_PartialCall | None":
-        """The call that this is a piece of.
-
-        Another id and a name begin another call, even under the same index.
-        """
+        """Find the call that a delta continues; None if it begins another."""
+        # Another id with a name begins another call, even under the same index.
         if index is not None:
             call = self._by_index.get(index)
             begins = call is not None and call_id and call.id and call_id != call.id and name
@@ -467,7 +460,7 @@ class _PartialToolCalls:
 
 
 class _PartialCall:
-    """One tool call in pieces."""
+    """One tool call, merged from deltas."""
 
     def __init__(self, index: int | None) -> None:
         self.index = index
@@ -493,12 +486,10 @@ class _PartialCall:
         return conflicts + self._fields.merge_fields(fields.items())
 
     def _merge_name(self, name: str) -> str:
-        """The whole name again, or its next piece as long as no input came.
-
-        Clients disagree about anything else.
-        """
+        """Merge a name: repeated whole, or its next piece before any input came."""
         if not name or name == self._name:
             return ""
+        # Clients disagree about anything else.
         if self._name and (self._has_input or name.startswith(self._name)):
             return "another name of the same tool call"
         self._name += name

@@ -1,10 +1,4 @@
-"""Whether an answer is the JSON that was asked for, checked before it is kept:
-a broken one would be served until it expires.
-
-A schema is a stranger's text: it is walked in bounded steps, references are followed within it
-alone, and no pattern of it is run. What it asks for beyond types, required keys, closed lists of
-values and fixed sets of keys is not checked.
-"""
+"""Check that an answer is the JSON that the request demanded, before it is stored."""
 
 import json
 from collections.abc import Mapping
@@ -15,12 +9,17 @@ import orjson
 
 from proxy.core.formats.provider_json import is_readable
 
-# Of walking schemas along an answer; what is left then is not checked.
+# A broken answer would be served until it expires.
+#
+# A schema is untrusted: it is walked in bounded steps, references are followed only within it, and
+# its patterns are never run. Only types, required keys, enums and closed sets of keys are checked.
+#
+# After so many steps the rest of an answer is not checked.
 MAX_WALK_STEPS: Final = 200_000
-MAX_REFERENCE_LENGTH: Final = 1_000  # characters; a longer one asks for nothing
-# What a look at one value under one schema counts, beside the lists it reads.
+MAX_REFERENCE_LENGTH: Final = 1_000  # characters; a longer one allows anything
+# Steps of checking one value against one schema, besides the lists it reads.
 _STEPS_PER_NODE: Final = 10
-MAX_SCHEMA_DEPTH: Final = 64  # of following schemas into each other
+MAX_SCHEMA_DEPTH: Final = 64  # of nested schemas and references
 _JSON_TYPES: Final[dict[str, type | tuple[type, ...]]] = {
     "object": dict,
     "array": list,
@@ -32,18 +31,20 @@ _JSON_TYPES: Final[dict[str, type | tuple[type, ...]]] = {
 
 
 class NotJson(ValueError):
-    """The text is not JSON alone, or says something twice."""
+    """The text is not pure JSON, or repeats a name."""
 
 
 def parse_strict_json(text: Any) -> Any:
-    """The value of a JSON text as every client reads it:
-    no fence, no text around it, no NaN, no name twice. Raises NotJson."""
+    """Parse a JSON text that every client reads alike.
+
+    Raises NotJson for a fence, text around it, NaN or a repeated name.
+    """
     if not isinstance(text, str):
         raise NotJson("no text")
     if not is_readable(text.encode("utf-8", "surrogatepass")):
         raise NotJson("more than can be read")
     try:
-        orjson.loads(text)  # strict, and quick to refuse
+        orjson.loads(text)  # strict, and fails fast
         return json.loads(text, object_pairs_hook=_refuse_repeated_names)
     except (ValueError, RecursionError) as error:
         raise NotJson(str(error)) from error
@@ -58,13 +59,13 @@ def _refuse_repeated_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 @dataclass(slots=True)
 class StepLimit:
-    """How far the checks of one answer may still go: all of its choices and calls share them."""
+    """The steps left to check one answer, shared by all of its choices and calls."""
 
     steps_left: int = MAX_WALK_STEPS
 
 
 def matches_schema(value: Any, schema: Any, steps: StepLimit | None = None) -> bool:
-    """Whether the value has what the JSON schema requires, as far as it is checked here."""
+    """Return whether the value has what the JSON schema requires, as far as it is checked here."""
     return _SchemaWalk(schema, steps or StepLimit()).value_matches(value, schema, 0)
 
 
@@ -93,8 +94,7 @@ class _SchemaWalk:
         )
 
     def _resolve_reference(self, reference: str) -> Any:
-        """What a reference within this schema names;
-        None, which asks for nothing, for any other."""
+        """Return what a reference in this schema names; None, which allows anything, for others."""
         if len(reference) > MAX_REFERENCE_LENGTH or not reference.startswith("#"):
             return None
         if reference not in self._references:
@@ -109,7 +109,7 @@ class _SchemaWalk:
         return self._references[reference]
 
     def _combinations_match(self, value: Any, schema: Mapping[str, Any], depth: int) -> bool:
-        """All of `allOf`, and one at least of `anyOf` and `oneOf`."""
+        """Check all of `allOf`, and at least one of `anyOf` and `oneOf`."""
         for name in ("anyOf", "oneOf"):
             choices = schema.get(name)
             if (
@@ -146,7 +146,7 @@ class _SchemaWalk:
             and isinstance(known, Mapping)
             and "patternProperties" not in schema
         )
-        return not closed or not self._take_steps(len(value)) or value.keys() <= known.keys()  # type: ignore[union-attr]  # closed says that it is a mapping
+        return not closed or not self._take_steps(len(value)) or value.keys() <= known.keys()  # type: ignore[union-attr]  # `closed` implies a mapping
 
     def _properties_match(
         self, value: dict[str, Any], schema: Mapping[str, Any], depth: int
@@ -181,16 +181,14 @@ class _SchemaWalk:
         )
 
     def _take_steps(self, steps: int) -> bool:
-        """Whether so much more may be read.
-
-        Everything a stranger sizes is counted here: lists of a schema are read for each value.
-        """
+        """Count steps; return whether they are within the limit."""
+        # Everything of untrusted size counts: lists of a schema are read for each value.
         self._step_limit.steps_left -= steps
         return self._step_limit.steps_left >= 0
 
 
 def _is_json_type(value: Any, name: Any) -> bool:
-    """Whether the value is of that type of JSON; of a type that we do not know every value is."""
+    """Return whether the value is of that JSON type; True for an unknown type."""
     if name == "integer":
         return (
             isinstance(value, int | float)
@@ -204,7 +202,7 @@ def _is_json_type(value: Any, name: Any) -> bool:
 
 
 def _estimate_comparison_cost(value: Any) -> int:
-    """About how much one comparison of the value reads."""
+    """Estimate how much one comparison of the value reads."""
     if isinstance(value, str):
         return 1 + len(value) // 1000
     try:
@@ -214,5 +212,5 @@ def _estimate_comparison_cost(value: Any) -> int:
 
 
 def _is_same_json(one: Any, other: Any) -> bool:
-    """Equal, and of one kind: true is no 1."""
+    """Return whether two values are equal and of one type: true is not 1."""
     return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)

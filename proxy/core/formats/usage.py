@@ -1,31 +1,7 @@
-"""What a provider says it billed, or our own count where it says nothing.
+"""Read the usage a provider reports, or count tokens if it reports none.
 
-Where it says so: in `usage` of a completion or of any chunk
-(platform.openai.com/docs/api-reference/chat/object), in that of a choice (Moonshot), in
-`x_groq.usage` (Groq), in `usageMetadata` (Gemini). The chunks of a stream may each have a part of
-it, or each the sum so far: of every number the largest counts.
-
-In the words of whom:
-
-- Tokens read from the prefix cache: `prompt_tokens_details.cached_tokens` (OpenAI), `cached_tokens`
-  (Moonshot), `prompt_cache_hit_tokens` (DeepSeek), `cache_read_input_tokens` (Anthropic). Written:
-  `cache_write_tokens` (OpenAI from GPT-5.6 on, OpenRouter), `cache_creation_tokens` there or
-  `cache_creation_input_tokens` beside it (Anthropic's models behind LiteLLM and others), by
-  `cache_creation.ephemeral_1h_input_tokens` for an hour. Names that stand side by side speak of the
-  same tokens. OpenAI's `prompt_tokens` count them all, Anthropic's `input_tokens` neither; who
-  passes the latter on as `prompt_tokens` (Portkey) has a `total_tokens` that gives it away, or more
-  cached tokens than prompt.
-- Reasoning is part of OpenAI's `completion_tokens`, and not of xAI's and Gemini's
-  (docs.x.ai/docs/guides/reasoning, ai.google.dev/gemini-api/docs/thinking), which are billed like
-  others all the same. `total_tokens` tells: what it has beyond prompt and completion is output.
-  Without it, more reasoning than completion cannot be a part of it.
-- What was charged: `cost` in US dollars (openrouter.ai/docs/use-cases/usage-accounting; with a key
-  of one's own (`is_byok`) the provider behind charges `upstream_inference_cost` besides),
-  `cost.total_cost` (Perplexity), `cost_in_usd_ticks`, of which 10^10 are a dollar
-  (docs.x.ai/developers/cost-tracking).
-
-Numbers may be floats without a fraction or texts of digits. What is negative, broken or beyond all
-sense counts as not said.
+Numbers may be floats without a fraction or digits in a string. Negative, malformed and absurd ones
+are ignored.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -41,29 +17,51 @@ from proxy.core.types import Message
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """Tokens as billed.
-
-    `cached_tokens` of the `prompt_tokens` tokens had the provider's prefix discount,
-    `cache_write_tokens` others were written into its prefix cache; `details`: of them all those
-    that may have a price of their own. `charged_usd`: US dollars that the provider says it took,
-    None where it said nothing; `service_tier`: in which it says it answered. `is_estimated`:
-    counted by us.
-    """
+    """Tokens as billed."""
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    # Part of `prompt_tokens`, at the provider's cached price.
     cached_tokens: int = 0
+    # Other prompt tokens, which were written to the provider's cache.
     cache_write_tokens: int = 0
+    # Tokens of all of these that may have a price of their own.
     details: TokenDetails = NO_TOKEN_DETAILS
+    # What the provider says it charged, if anything.
     charged_usd: Decimal | None = None
+    # The tier that the provider says it used.
     service_tier: str = ""
+    # Counted by the gateway.
     is_estimated: bool = False
 
 
-MAX_USAGE_TOKENS: Final = 100_000_000  # ten times the longest prompt that any provider takes
-MAX_USAGE_CHOICES: Final = 1000  # of which the usage is read
+# Where usage is reported: in `usage` of a completion or of any chunk
+# (platform.openai.com/docs/api-reference/chat/object), in that of a choice (Moonshot), in
+# `x_groq.usage` (Groq), in `usageMetadata` (Gemini). The chunks of a stream may each have a part of
+# it, or each the sum so far: of every number the largest counts.
+#
+# Tokens read from the prefix cache: `prompt_tokens_details.cached_tokens` (OpenAI), `cached_tokens`
+# (Moonshot), `prompt_cache_hit_tokens` (DeepSeek), `cache_read_input_tokens` (Anthropic). Written:
+# `cache_write_tokens` (OpenAI from GPT-5.6 on, OpenRouter), `cache_creation_tokens` there or
+# `cache_creation_input_tokens` beside it (Anthropic's models behind LiteLLM and others), by
+# `cache_creation.ephemeral_1h_input_tokens` for an hour. Several such names in one place describe
+# the same tokens. OpenAI's `prompt_tokens` include them all, Anthropic's `input_tokens` neither;
+# whoever passes the latter on as `prompt_tokens` (Portkey) has a `total_tokens` that reveals it, or
+# more cached tokens than prompt.
+#
+# Reasoning is part of OpenAI's `completion_tokens`, but not of xAI's and Gemini's
+# (docs.x.ai/docs/guides/reasoning, ai.google.dev/gemini-api/docs/thinking), which is billed all the
+# same. `total_tokens` shows it: what exceeds prompt and completion is output. Without it, more
+# reasoning than completion cannot be a part of it.
+#
+# Charges: `cost` in US dollars (openrouter.ai/docs/use-cases/usage-accounting; with one's own key
+# (`is_byok`) the provider behind also charges `upstream_inference_cost`), `cost.total_cost`
+# (Perplexity), `cost_in_usd_ticks`, of which 10^10 are a dollar
+# (docs.x.ai/developers/cost-tracking).
+MAX_USAGE_TOKENS: Final = 100_000_000  # ten times the longest prompt that any provider accepts
+MAX_USAGE_CHOICES: Final = 1000  # whose usage is read
 MAX_SERVICE_TIER_LENGTH: Final = 40
-MAX_USAGE_NAMES: Final = 200  # in a usage; a tenth of that in what it holds
+MAX_USAGE_NAMES: Final = 200  # read of a usage; a tenth of that in nested objects
 MAX_COST_USD: Final = Decimal(100_000)
 TICKS_PER_USD: Final = Decimal(10**10)
 PROMPT_NAMES: Final = ("prompt_tokens", "input_tokens", "promptTokenCount", "inputTokens")
@@ -105,16 +103,16 @@ ORDINARY_NAMES: Final = frozenset(
         COMPLETION_DETAILS_NAMES[0],
     }
 )
-# Of whom it is known that reasoning is not in `completion_tokens`, should they leave out the total.
+# Providers whose `completion_tokens` exclude reasoning, in case they omit the total.
 REASONING_APART_PROVIDERS: Final = frozenset({"x-ai", "google"})
-# Where nothing charged is the bill; elsewhere it is what somebody says who does not know the price.
+# Providers for which a charge of 0 is the bill; others report 0 if they do not know the price.
 FREE_PROVIDERS: Final = frozenset({"openrouter"})
 UsageReport = Mapping[str, Any]
 _EMPTY_REPORT: Final[UsageReport] = {}
 
 
 class UsageReader:
-    """What the chunks of a stream report, chunk by chunk."""
+    """Accumulates the usage that the chunks of a stream report."""
 
     def __init__(self) -> None:
         self._usage: dict[str, Any] = {}
@@ -123,7 +121,7 @@ class UsageReader:
         self._service_tier: Any = None
 
     def take_chunk(self, chunk: UsageReport) -> None:
-        """One chunk, whatever it holds. Never raises."""
+        """Merge one chunk, whatever it holds. Never raises."""
         _merge_largest(self._usage, chunk.get("usage"))
         for place in _iter_other_places(chunk):
             _merge_largest(self._usage_elsewhere, place)
@@ -138,12 +136,11 @@ class UsageReader:
 
     @property
     def raw_usage(self) -> dict[str, Any]:
-        """The usage of the whole, put together from that of the chunks;
-        empty where none had any."""
+        """The merged usage of all chunks; empty if none had any."""
         return self._usage
 
     def build_usage(self, provider: str = "") -> Usage | None:
-        """What the chunks say together; None when they say nothing."""
+        """Return the usage of all chunks; None if they report none."""
         choices = [{"usage": usage} for usage in self._choice_usages.values()]
         found = {
             "usage": self._usage,
@@ -155,8 +152,7 @@ class UsageReader:
 
 
 def find_usage(completion: UsageReport | None, provider: str = "") -> Usage | None:
-    """What a completion reports, wherever it stands;
-    None when it says nothing, or what makes no sense."""
+    """Find the usage in a completion, wherever it is; None if there is none or it is nonsense."""
     if completion is None:
         return None
     found, tier = None, completion.get("service_tier")
@@ -177,9 +173,9 @@ def find_usage(completion: UsageReport | None, provider: str = "") -> Usage | No
 
 
 def parse_usage(value: Any, provider: str = "", service_tier: str = "") -> Usage | None:
-    """The usage object read; None when it is absent or makes no sense.
+    """Parse a usage object; None if it is absent or makes no sense.
 
-    Without tokens it may still say what was charged.
+    Without tokens it may still hold a charge.
     """
     if not isinstance(value, dict):
         return None
@@ -189,10 +185,8 @@ def parse_usage(value: Any, provider: str = "", service_tier: str = "") -> Usage
 
 
 def parse_ordinary_usage(value: UsageReport, service_tier: str = "") -> Usage | None:
-    """A usage as OpenAI writes it, of text alone, which is nearly every one: a tenth of the work.
-
-    None where it is any other.
-    """
+    """Parse a usage in OpenAI's format without special token kinds; None for any other."""
+    # Nearly every usage is one, and this takes a tenth of the work.
     if not value.keys() <= ORDINARY_NAMES:
         return None
     prompt, completion = value.get("prompt_tokens"), value.get("completion_tokens")
@@ -228,7 +222,7 @@ def parse_ordinary_usage(value: UsageReport, service_tier: str = "") -> Usage | 
 
 
 def parse_any_usage(value: UsageReport, provider: str = "", service_tier: str = "") -> Usage | None:
-    """A usage in whatever words, read name by name."""
+    """Parse a usage in any provider's format."""
     charged = _parse_charge(value, provider)
     prompt, completion, total = (
         _find_count((value,), names) for names in (PROMPT_NAMES, COMPLETION_NAMES, TOTAL_NAMES)
@@ -267,7 +261,7 @@ def parse_any_usage(value: UsageReport, provider: str = "", service_tier: str = 
 def _is_cache_apart(
     value: UsageReport, prompt: int, completion: int, total: int | None, cache: int
 ) -> bool:
-    """Whether the tokens of the prefix cache are not in the prompt's."""
+    """Return whether the prompt's tokens exclude those of the prefix cache."""
     if not cache:
         return False
     if total == prompt + completion + cache and (
@@ -280,7 +274,7 @@ def _is_cache_apart(
 def _add_reasoning(
     value: UsageReport, prompt: int, completion: int, total: int | None, provider: str
 ) -> int:
-    """The tokens of the completion that are billed as output."""
+    """Return the tokens billed as output."""
     reasoning, citations = _count_reasoning(value), _find_count((value,), ("citation_tokens",)) or 0
     if total is not None and total > prompt + completion:
         return total - prompt
@@ -292,7 +286,7 @@ def _add_reasoning(
 def _parse_details(
     value: UsageReport, prompt: int, completion: int, cached: int, written: int
 ) -> TokenDetails:
-    """The parts that may have a price of their own, made to fit into what they are part of."""
+    """Return the parts that may have a price of their own, limited to what they are part of."""
     sent, said = (
         _find_details(value, PROMPT_DETAILS_NAMES),
         _find_details(value, COMPLETION_DETAILS_NAMES),
@@ -343,7 +337,7 @@ def _count_reasoning(value: UsageReport) -> int:
 
 
 def _count_by_lifetime(value: UsageReport) -> tuple[int, int]:
-    """Tokens written for five minutes and for an hour, as Anthropic tells them apart."""
+    """Return the tokens written for five minutes and for an hour, as Anthropic reports them."""
     found = [value.get("cache_creation")]
     found += [
         place.get(name)
@@ -357,7 +351,7 @@ def _count_by_lifetime(value: UsageReport) -> tuple[int, int]:
 
 
 def _count_cache_tokens(value: UsageReport, names: tuple[str, ...]) -> int:
-    """The tokens that go by one of these names, 0 where none is there."""
+    """Return the largest count under one of these names; 0 if there is none."""
     return max(
         (
             _parse_count(place.get(name)) or 0
@@ -369,7 +363,7 @@ def _count_cache_tokens(value: UsageReport, names: tuple[str, ...]) -> int:
 
 
 def _parse_charge(value: UsageReport, provider: str) -> Decimal | None:
-    """US dollars that the provider says it charged."""
+    """Return the US dollars that the provider says it charged, if any."""
     ticks = _parse_amount(value.get("cost_in_usd_ticks"))
     if ticks is not None:
         return _drop_absurd_cost(ticks / TICKS_PER_USD)
@@ -382,7 +376,7 @@ def _parse_charge(value: UsageReport, provider: str) -> Decimal | None:
     )
     own_key = value.get("is_byok")
     if own_key is True and behind is None:
-        return None  # what the provider behind charges is not said
+        return None  # the provider's own charge is unknown
     if behind is not None and (own_key is True or (own_key is None and behind > paid)):
         paid += behind
     return _drop_absurd_cost(paid) if paid or provider in FREE_PROVIDERS else None
@@ -393,11 +387,12 @@ def _drop_absurd_cost(dollars: Decimal) -> Decimal | None:
 
 
 def _parse_amount(value: Any) -> Decimal | None:
-    """A number from 0 on; floats as they were written."""
-    if type(value) is int:  # of any length: its digits are not to be written down
+    """Parse a number of at least 0; None for anything else."""
+    if type(value) is int:  # of any length: converting it to text may be slow
         return Decimal(value) if 0 <= value < 10**30 else None
     if not isinstance(value, float | str) or len(str(value)) > 40:
         return None
+    # Floats keep the decimal digits they were written with.
     try:
         amount = Decimal(str(value))
     except InvalidOperation:
@@ -415,8 +410,7 @@ def _parse_count(value: Any) -> int | None:
 
 
 def _find_count(places: Sequence[UsageReport], names: tuple[str, ...]) -> int | None:
-    """The first count above 0 that goes by one of these names; 0 where none is;
-    None where nothing has such a name."""
+    """Return the first count above 0 under one of these names; 0 if all are 0, None without any."""
     found = [
         count
         for place in places
@@ -447,13 +441,11 @@ def _list_choices(body: UsageReport) -> list[dict[str, Any]]:
 
 
 def _merge_choice_usages(body: UsageReport) -> dict[str, Any] | None:
-    """What several choices report, each for itself: one prompt, and what each of them says.
-
-    The same twice was said twice.
-    """
+    """Merge the usage that several choices report: one prompt, and the sum of their outputs."""
     found = [
         choice["usage"] for choice in _list_choices(body) if isinstance(choice.get("usage"), dict)
     ]
+    # Equal reports are one report repeated.
     if len(found) < 2 or all(usage == found[0] for usage in found):
         return found[0] if found else None
     whole: dict[str, Any] = {}
@@ -468,7 +460,10 @@ def _merge_choice_usages(body: UsageReport) -> dict[str, Any] | None:
 
 
 def _merge_largest(into: dict[str, Any], value: Any, most: int = MAX_USAGE_NAMES) -> None:
-    """Of each number the largest, of all else the last. `most`: names that are looked at."""
+    """Merge a usage: of each number the largest, of other values the last.
+
+    `most`: the most names read.
+    """
     if not isinstance(value, dict) or len(into) > most:
         return
     for name, new in islice(value.items(), most):
@@ -483,13 +478,13 @@ def _merge_largest(into: dict[str, Any], value: Any, most: int = MAX_USAGE_NAMES
 
 
 def _is_more(new: Any, old: Any) -> bool:
-    """Whether it says more than what was said before."""
+    """Return whether a new value exceeds the old one."""
     before, after = _parse_amount(old), _parse_amount(new)
     return before is None or (after is not None and after > before)
 
 
 def count_usage(messages: list[Message], completion: UsageReport | None, *, model: str) -> Usage:
-    """Tokens counted with the model's tokenizer.
+    """Count the tokens with the model's tokenizer.
 
     CPU work: milliseconds for a long chat, so not for the event loop.
     """
@@ -508,10 +503,7 @@ def count_usage(messages: list[Message], completion: UsageReport | None, *, mode
 
 
 def _count_said_tokens(message: UsageReport, encoding: str) -> int:
-    """Of all that a model said: text, refusal, reasoning, tool calls.
-
-    Reasoning under several names is the same reasoning.
-    """
+    """Count all output tokens of a message: text, refusal, reasoning and tool calls."""
     spoken = sum(
         count_text(text, encoding)
         for name in ("content", "refusal")
@@ -523,6 +515,7 @@ def _count_said_tokens(message: UsageReport, encoding: str) -> int:
         for text in _iter_texts(audio.get("transcript") if isinstance(audio, dict) else None)
     )
     names = ("reasoning_content", "reasoning", "reasoning_details", "thinking", "thinking_blocks")
+    # Reasoning under several names is the same reasoning.
     reasoning = max(
         sum(count_text(text, encoding) for text in _iter_texts(message.get(name))) for name in names
     )
@@ -546,7 +539,7 @@ def _count_call_tokens(call: UsageReport, encoding: str) -> int:
 
 
 def _iter_texts(value: Any, depth: int = 5) -> Iterator[str]:
-    """All texts in a content, whole, in parts, or in an object of unknown kind."""
+    """Yield all texts in a content: whole, in parts, or in an object of unknown type."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, list) and depth:

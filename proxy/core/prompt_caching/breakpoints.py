@@ -1,10 +1,6 @@
-"""Where a provider that reads only marked prefixes is told that the stable part of a cut chat ends.
+"""Mark the end of a compressed chat's stable prefix for providers that cache marked prefixes.
 
-Anthropic (platform.claude.com/docs/en/build-with-claude/prompt-caching) reads a prefix only where
-an earlier prompt had a breakpoint: `cache_control` on a block of content. A later breakpoint finds
-an earlier one up to 20 blocks before it, so one that moves on with the recent turns is enough. A
-prefix below the model's minimum (512 to 4,096 tokens) is not kept and costs nothing extra, so
-lengths need not be looked at here. An empty block is refused with `cache_control`.
+platform.claude.com/docs/en/build-with-claude/prompt-caching
 """
 
 from collections.abc import Sequence
@@ -14,21 +10,25 @@ from urllib.parse import urlsplit
 from proxy.core.config import ProviderEndpoint
 from proxy.core.types import Message
 
+# Anthropic reads a prefix only where an earlier prompt had a breakpoint: `cache_control` on a
+# content block. A later breakpoint finds an earlier one up to 20 blocks before it, so one that
+# moves with the recent turns is enough. A prefix below the model's minimum (512 to 4,096 tokens) is
+# not cached and costs nothing extra, so lengths are not checked here.
 BREAKPOINT_FIELD = "cache_control"
 BREAKPOINT_VALUE = {"type": "ephemeral"}
-# Providers that understand the mark, by the id of their prices. Others may answer 400 to a field
-# they do not know.
+# Providers that understand breakpoints, by their id in the price list. Others may answer 400 to an
+# unknown field.
 BREAKPOINT_PROVIDERS = frozenset({"anthropic"})
 # Anthropic's own endpoint for the OpenAI SDK has no prefix cache
 # (platform.claude.com/docs/en/cli-sdks-libraries/libraries/openai-sdk). Gateways that turn chat
 # completions into Anthropic's own requests have one.
 HOSTS_WITHOUT_CACHE = frozenset({"api.anthropic.com"})
-# A result of a tool is text alone in many gateways.
+# Tool results are plain text in many gateways.
 MARKABLE_ROLES = frozenset({"system", "developer", "user", "assistant"})
 
 
 def reads_breakpoints(upstream: ProviderEndpoint) -> bool:
-    """Whether a breakpoint does anything there."""
+    """Return whether the upstream uses breakpoints."""
     return (
         upstream.provider in BREAKPOINT_PROVIDERS
         and urlsplit(upstream.base_url).hostname not in HOSTS_WITHOUT_CACHE
@@ -36,7 +36,7 @@ def reads_breakpoints(upstream: ProviderEndpoint) -> bool:
 
 
 def has_breakpoint(request: Any) -> bool:
-    """Whether a request holds a breakpoint, wherever it may be."""
+    """Return whether a request holds a breakpoint anywhere."""
     left = [request]
     while left:
         inner = left.pop()
@@ -50,8 +50,10 @@ def has_breakpoint(request: Any) -> bool:
 
 
 def add_breakpoint(messages: Sequence[Message], stable: int) -> list[Message]:
-    """The messages with a breakpoint at the last of the first `stable` ones that can have one;
-    unchanged where none can. The messages that came in stay as they are."""
+    """Add a breakpoint to the last of the first `stable` messages that can have one.
+
+    Returns copies; unchanged if none can.
+    """
     for index in range(min(stable, len(messages)) - 1, -1, -1):
         if (content := _mark_content(messages[index])) is not None:
             return [
@@ -63,7 +65,7 @@ def add_breakpoint(messages: Sequence[Message], stable: int) -> list[Message]:
 
 
 def _mark_content(message: Message) -> list[Any] | None:
-    """The content with its last text marked, None where there is no text to mark."""
+    """Return the content with its last text marked; None if there is no text to mark."""
     if message.get("role") not in MARKABLE_ROLES:
         return None
     content = message.get("content")
@@ -77,6 +79,7 @@ def _mark_content(message: Message) -> list[Any] | None:
         if (
             isinstance(part, dict)
             and part.get("type") == "text"
+            # An empty block is refused with `cache_control`.
             and str(part.get("text") or "").strip()
         ):
             parts[index] = {**part, BREAKPOINT_FIELD: dict(BREAKPOINT_VALUE)}

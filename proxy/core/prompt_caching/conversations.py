@@ -1,10 +1,4 @@
-"""Which chat a request belongs to, and what is known of it and of its tenant's chats:
-what `"when": "saves"` decides by.
-
-A request holds the earlier ones of its chat: the same messages up to a reply. So the digest of the
-messages before the last reply finds what was noted when that reply was asked for. The digests are
-of one tenant and route, and no text is kept.
-"""
+"""Identify the conversation of a request and what is known of it, for `"when": "saves"`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,8 +9,7 @@ import orjson
 
 from proxy.core.types import Message
 
-# Tokens for which the price list is believed before what the provider reports outweighs it: a few
-# long prompts.
+# The weight of the price list, in tokens, against what the provider reports: a few long prompts.
 PRICE_LIST_TRUST_TOKENS = 50_000.0
 
 PromptForm = Literal["whole", "cut"]
@@ -24,30 +17,28 @@ PromptForm = Literal["whole", "cut"]
 
 @dataclass(frozen=True, slots=True)
 class LastPrompt:
-    """How a chat was sent last, when (epoch seconds), and the tokens of that prompt.
-
-    `retrieved_tokens`: what its turns above the budget have recalled so far, or would have, of
-    prompts of `searched_tokens` tokens in all.
-    """
+    """How a conversation was sent last."""
 
     form: PromptForm
+    # Epoch seconds.
     sent_at: float
     prompt_tokens: int
+    # Tokens that its turns above the budget have retrieved so far, or would have, of prompts of
+    # `searched_tokens` tokens in all.
     retrieved_tokens: int = 0
     searched_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConversationHistory:
-    """`last_prompt`: the chat's last request, None when it is not known.
+    """What is known of a conversation and of the tenant's others."""
 
-    `requests_by_turn`: of the tenant's chats, by interval of turns (`ahead`). `cached_tokens` of
-    the `repeated_tokens` tokens, those the provider had been sent a moment before, were billed as
-    cached.
-    """
-
+    # None if unknown.
     last_prompt: LastPrompt | None = None
+    # Requests of the tenant's conversations, by interval of turns (`turn_forecast`).
     requests_by_turn: Mapping[int, int] = field(default_factory=dict)
+    # How many of the `repeated_tokens` tokens, sent to the provider shortly before, were billed as
+    # cached.
     cached_tokens: int = 0
     repeated_tokens: int = 0
 
@@ -55,8 +46,10 @@ class ConversationHistory:
 def derive_conversation_ids(
     messages: list[Message], *, tenant: int, route: int
 ) -> tuple[str | None, str]:
-    """Under which id the chat's last request was noted, None for the first one;
-    and that of the present one."""
+    """Return the id of the conversation's previous request, if any, and that of this one."""
+    # A request repeats the earlier ones of its conversation up to a reply, so the digest of the
+    # messages before the last reply finds what was stored when that reply was requested. Digests
+    # are per tenant and route, and no text is stored.
     replies = [
         index for index, message in enumerate(messages) if message.get("role") == "assistant"
     ]
@@ -69,8 +62,10 @@ def derive_conversation_ids(
 
 
 def count_turns(messages: list[Message]) -> int:
-    """Which turn of the chat its last message is, counted from 1:
-    how often it was the user's, several in a row counted once."""
+    """Return which turn the last message belongs to, from 1.
+
+    Consecutive user messages count as one turn.
+    """
     roles = [message.get("role") for message in messages]
     begun = [
         role == "user" and before != "user"
@@ -80,12 +75,14 @@ def count_turns(messages: list[Message]) -> int:
 
 
 def observed_price_ratio(read: float, known: ConversationHistory) -> float:
-    """The price of a repeated token over that of a fresh one, `read` by the price list,
-    after what the provider really reported. In steps of a tenth of the discount, so that it seldom
-    changes."""
+    """Return the price ratio of a repeated token, corrected by what the provider reported.
+
+    `read`: the ratio by the price list, cached over fresh.
+    """
     share = min(
         1.0,
         (known.cached_tokens + PRICE_LIST_TRUST_TOKENS)
         / (known.repeated_tokens + PRICE_LIST_TRUST_TOKENS),
     )
+    # In steps of a tenth of the discount, so that it seldom changes.
     return 1.0 - (1.0 - read) * round(share, 1)

@@ -1,5 +1,4 @@
-"""What `"when": "saves"` decides by, for one request:
-prices, what the provider still holds, and how long this tenant's chats last."""
+"""Derive the terms by which `"when": "saves"` decides on one request."""
 
 import time
 from dataclasses import replace
@@ -13,9 +12,9 @@ from proxy.core.prompt_caching.conversations import (
     observed_price_ratio,
 )
 
-# Without use OpenAI keeps a prefix for five to ten minutes and Anthropic for five
-# (`evaluation.rules` cites their pages). Of others little is published. A warm chat taken for a
-# cold one is cut too early at worst.
+# OpenAI keeps an unused prefix for five to ten minutes and Anthropic for five (`evaluation.rules`
+# cites their pages). Of others little is published. A warm chat taken for a cold one is at worst
+# compressed too early.
 PREFIX_LIFETIME_SECONDS = 600.0
 PREFIX_LIFETIME_SECONDS_BY_PROVIDER = {"anthropic": 300.0}
 
@@ -27,10 +26,10 @@ def compression_terms(
     provider: str = "",
     now: float | None = None,
 ) -> CompressionTerms:
-    """The terms of a request.
+    """Return the compression terms of a request.
 
-    `known` None: nobody could say, so the provider is taken to hold the chat. Without a price
-    nothing is known to be cheaper when cached.
+    `known` None: the history is unavailable, so the prefix is taken as warm. Without a price
+    caching gives no discount.
     """
     read, write = cached_price_ratio(price), cache_write_ratio(price)
     if known is None:
@@ -55,23 +54,24 @@ def compression_terms(
 
 
 def cached_price_ratio(price: Price | None) -> float:
-    """The price of a cached input token over that of a fresh one, by the price list;
-    1.0 where there is no discount."""
+    """Return the list price of a cached over a fresh input token; 1.0 without a discount."""
     if price is None or price.cached_input is None or not price.input:
         return 1.0
     return min(1.0, float(price.cached_input / price.input))
 
 
 def cache_write_ratio(price: Price | None) -> float:
-    """The price of a token that the provider writes into its prefix cache over that of a fresh one;
-    1.0 where none is known."""
+    """Return the list price of a written over a fresh input token; 1.0 if unknown."""
     if price is None or price.cache_write is None or not price.input:
         return 1.0
     return max(1.0, float(price.cache_write / price.input))
 
 
 def prefix_is_warm(sent: LastPrompt, provider: str, now: float | None = None) -> bool:
-    """Whether the provider, by the id of its prices, still has what was sent."""
+    """Return whether the provider should still cache what was sent.
+
+    `provider`: its id in the price list.
+    """
     return (
         time.time() if now is None else now
     ) - sent.sent_at <= PREFIX_LIFETIME_SECONDS_BY_PROVIDER.get(provider, PREFIX_LIFETIME_SECONDS)

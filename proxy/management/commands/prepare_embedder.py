@@ -1,6 +1,6 @@
-"""`manage.py prepare_embedder`: make the default embedding model and the verifier ready to serve.
+"""`manage.py prepare_embedder`: export the default embedding model and the verifier.
 
-Half a minute once, no network.
+Takes half a minute, once, without network.
 """
 
 import subprocess
@@ -55,7 +55,7 @@ class Command(BaseCommand):
 
 
 def _run_export(module: str, *arguments: Path) -> None:
-    """In a process of its own, which takes its memory along when it ends."""
+    """Run an export module in a process of its own, which frees its memory."""
     command = [sys.executable, "-m", f"proxy.engines.{module}", *map(str, arguments)]
     try:
         subprocess.run(  # noqa: S603

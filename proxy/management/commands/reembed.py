@@ -1,5 +1,4 @@
-"""`manage.py reembed`: after TOKENTHRIFT_EMBEDDER has changed,
-so that what was answered before is found again."""
+"""`manage.py reembed`: move cached questions to the current embedder, after it has changed."""
 
 import argparse
 import asyncio
@@ -15,7 +14,7 @@ from proxy.runtime.reembed import ReembedCounts, reembed_entries
 from proxy.runtime.worker import open_embedder, open_semantic_caches
 from proxy.sealer import get_sealer
 
-WRITE_TIMEOUT_SECONDS = 30.0  # for one page or one write: nobody waits for an answer here
+WRITE_TIMEOUT_SECONDS = 30.0  # for one page or one write; no request waits for it
 
 
 class Command(BaseCommand):
@@ -43,10 +42,10 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Print a line a backend.
+        """Print a line per backend.
 
         Raises CommandError when an entry was left behind or a backend that plans use (or --backend
-        names) does not serve.
+        names) is unavailable.
         """
         needed = set(
             options["backend"]
@@ -66,7 +65,7 @@ class Command(BaseCommand):
     async def _reembed_backends(
         self, named: list[str] | None, needed: set[str], *, batch: int, dry_run: bool
     ) -> bool:
-        """Whether nothing was left behind."""
+        """Return whether no entry was left behind."""
         embedder = open_embedder()
         backends = open_semantic_caches(embedder, write_timeout=WRITE_TIMEOUT_SECONDS)
         self.stdout.write(f"Embedder: {embedder.id}")
@@ -93,7 +92,7 @@ class Command(BaseCommand):
         batch: int,
         dry_run: bool,
     ) -> bool | None:
-        """Whether all its entries were brought over; None for a backend that does not serve."""
+        """Return whether all of a backend's entries were moved; None if it is unavailable."""
         try:
             if not isinstance(backend, Reembeddable):
                 raise ToolUnavailable(
@@ -135,7 +134,7 @@ class Command(BaseCommand):
         return not tally.failures_by_reason
 
     def _show_progress(self, tally: ReembedCounts) -> None:
-        """On stderr, over and over on one line, where a person watches."""
+        """Overwrite one progress line on stderr, if it is a terminal."""
         if self.stderr.isatty():
             self.stderr.write(
                 f"\r{tally.found_by_location.total()} seen, {tally.moved_count} moved", ending=""

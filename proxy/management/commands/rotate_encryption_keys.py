@@ -1,5 +1,7 @@
-"""manage.py rotate_encryption_keys: after a new key was put first in TOKENTHRIFT_ENCRYPTION_KEYS,
-before the old one is taken out."""
+"""`manage.py rotate_encryption_keys`: re-encrypt provider keys under the first encryption key.
+
+Run after a new key was put first in TOKENTHRIFT_ENCRYPTION_KEYS, before the old one is removed.
+"""
 
 from typing import Any
 

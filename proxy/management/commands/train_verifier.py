@@ -1,9 +1,8 @@
-"""`manage.py train_verifier --data <folder>`: learn the verifier's weights anew, on the CPU,
-in some ten minutes on two cores.
+"""`manage.py train_verifier --data <folder>`: retrain the verifier's weights on the CPU.
 
-For those who change the rules, the base model or the data; serving uses the weights that are
-committed. The same folder and seed give the same pairs; torch's sums depend a little on the
-machine. Run `manage.py prepare_embedder` afterwards.
+Takes some ten minutes on two cores. Needed only after changing the rules, the base model or the
+data; serving uses the committed weights. The same folder and seed give the same pairs; torch's sums
+depend a little on the machine. Run `manage.py prepare_embedder` afterwards.
 """
 
 import os

@@ -1,5 +1,7 @@
-"""BM25 (Robertson and Zaragoza 2009, doi:10.1561/1500000019) of the segments of one chat,
-for questions that weigh every term."""
+"""Score the segments of one chat by BM25, with a weight for each query term.
+
+Robertson and Zaragoza 2009, doi:10.1561/1500000019.
+"""
 
 from functools import cached_property
 from typing import Any
@@ -11,16 +13,16 @@ from proxy.core.types import IntegerArray
 
 Floats = NDArray[np.float64]
 
-# The usual values: how soon a repeated term counts no more, and how far long segments are held
-# against it.
+# The usual values: K1 is how soon repetitions of a term stop counting, B how much long segments are
+# penalised.
 K1, B = 1.2, 0.75
 
 
 class BM25Index:
-    """Of `terms` (a number for each occurrence), where `of` says in
-    which of `size` segments each stands. `vocabulary`: the distinct terms, ascending."""
+    """A BM25 index of one chat's segments; `vocabulary` holds the distinct terms, ascending."""
 
     def __init__(self, terms: IntegerArray, of: IntegerArray, size: int) -> None:
+        # `terms` has a number per occurrence, `of` the segment of each.
         self.vocabulary, columns = np.unique(terms, return_inverse=True)
         self._size, self._lengths = size, np.bincount(of, minlength=size)
         pairs, self._counts = np.unique(
@@ -30,17 +32,14 @@ class BM25Index:
 
     @cached_property
     def _weights(self) -> Floats:
-        """Of each term in each segment that has it."""
+        """The BM25 weight of each (segment, term) pair that occurs."""
         long = K1 * (1 - B + B * self._lengths / max(self._lengths.mean(), 1e-9))
         rare = compute_idf(np.bincount(self._columns), self._size)[self._columns]
         found: Floats = rare * self._counts * (K1 + 1) / (self._counts + long[self._rows])
         return found
 
     def score_segments(self, asked: Floats) -> Floats:
-        """A score for each segment.
-
-        `asked`: how much each term of the vocabulary is asked for, 0..1.
-        """
+        """Score each segment; `asked` is the query weight (0..1) of each vocabulary term."""
         if not len(self._rows):
             return np.zeros(self._size)
         return np.bincount(
@@ -49,6 +48,8 @@ class BM25Index:
 
 
 def compute_idf(frequency: NDArray[np.integer[Any]], size: int) -> Floats:
-    """The logarithm of how rare terms are that stand in so many of `size` segments;
-    always above 0."""
+    """Return the inverse document frequency of terms found in `frequency` of `size` segments.
+
+    Always above 0.
+    """
     return -np.log((frequency + 0.5) / np.float64(size + 1))

@@ -1,9 +1,6 @@
-"""LexRank (Erkan and Radev 2004, doi:10.1613/jair.1523) by sumy,
-the quadratic loops of its matrix done by sparse products.
+"""Rank sentences by LexRank as sumy does, with sparse products instead of its quadratic loops.
 
-sumy compares all pairs of sentences in Python, 2 s for 300 of them; its cosine is that of vectors
-of term frequency times idf, so the matrix of cosines is a product. Its threshold, epsilon and power
-method are used as they are, and the ranks are the same.
+Erkan and Radev 2004, doi:10.1613/jair.1523.
 """
 
 import math
@@ -16,27 +13,36 @@ from scipy.sparse import csr_array
 
 from proxy.core.compression.document import Document, DocumentTooLong
 
+# sumy compares all pairs of sentences in Python, 2 s for 300 of them. Its cosine is that of vectors
+# of term frequency times idf, so the matrix of cosines is a product. Its threshold, epsilon and
+# power method are used unchanged, so the ranks are the same.
+
 # The matrix is dense: 72 MB of float64 at this size, 0.5 s.
 MAX_SENTENCES = 3000
 _BLOCK_ROWS = 256
 
 
 def rank(history: Document) -> list[float]:
-    """The stationary vector of each sentence, of length 1. Raises TooLong above MAX_SENTENCES."""
+    """Return the stationary probability of each sentence.
+
+    Raises DocumentTooLong above MAX_SENTENCES.
+    """
     if len(history.pieces) > MAX_SENTENCES:
         raise DocumentTooLong
     from sumy.summarizers.lex_rank import LexRankSummarizer
 
     matrix = build_transitions(history.terms, LexRankSummarizer.threshold)
-    if not matrix.any():  # no terms, or none that tells sentences apart: sumy divides by zero
+    if not matrix.any():  # no terms, or none that distinguishes sentences: sumy divides by zero
         return [0.0] * len(history.pieces)
     ranks: list[float] = LexRankSummarizer.power_method(matrix, LexRankSummarizer.epsilon).tolist()
     return ranks
 
 
 def build_transitions(bags: Sequence[Sequence[str]], threshold: float) -> NDArray[np.float64]:
-    """Row-stochastic matrix of sumy's `_create_matrix`: sentences
-    whose cosine is above the threshold, each with the same weight."""
+    """Return sumy's row-stochastic `_create_matrix` for sentences given as bags of terms.
+
+    Sentences whose cosine is above the threshold are joined with equal weights.
+    """
     size = len(bags)
     vectors = _build_unit_vectors(bags)
     matrix = np.zeros((size, size))
@@ -49,7 +55,7 @@ def build_transitions(bags: Sequence[Sequence[str]], threshold: float) -> NDArra
 
 
 def _build_unit_vectors(bags: Sequence[Sequence[str]]) -> csr_array:
-    """Sentences x terms, tf / max tf x log(n / (1 + df)), each row of length 1 or zero."""
+    """Return sentences x terms, tf / max tf x log(n / (1 + df)), each row of length 1 or zero."""
     frequency = Counter(term for bag in bags for term in set(bag))
     idf = {term: math.log(len(bags) / (1 + count)) for term, count in frequency.items()}
     column = {term: index for index, term in enumerate(frequency)}

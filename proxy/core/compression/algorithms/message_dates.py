@@ -1,7 +1,6 @@
-"""Dates at the head of a message, such as a log or a transcript has:
-they hold for what follows until the next one.
+"""Score texts by whether their date matches the dates in the question.
 
-"What did we decide in May?" is answered by messages that do not say May themselves.
+Logs and transcripts have a date at the head of a message; it applies until the next one.
 """
 
 import re
@@ -28,7 +27,9 @@ MONTHS = (
     "november",
     "december",
 )
-# Characters of a message in which its date must stand.
+# "What did we decide in May?" is answered by messages that do not contain "May" themselves.
+#
+# Only a date within the first characters of a message is taken as the date of that message.
 MAX_DATE_OFFSET = 60
 _MONTH_NAME = "(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}"
 _ORDINAL_SUFFIX = "(?:st|nd|rd|th)?"
@@ -40,7 +41,7 @@ _DATE = re.compile(
     ),
     re.IGNORECASE,
 )
-# What may stand before the date of a message: figures, marks and a few words.
+# What may precede the date of a message: digits, punctuation and a few words.
 _DATE_PREFIX = re.compile(
     r"(?:[\W\d_]|\b(?:[ap]m|on|at|date|time|sent|(?:mon|tues|wednes|thurs|fri|satur|sun)day)\b)*",
     re.IGNORECASE,
@@ -49,9 +50,9 @@ DateParts = frozenset[str]
 
 
 def find_dates(text: str) -> DateParts:
-    """The months, days and years of the dates in a text, such as m5, d21 and y2023.
+    """Return the months, days and years of the dates in a text, such as m5, d21 and y2023.
 
-    A month is one only with a day or a year, or where its name is written in full with a capital.
+    A month counts only with a day or a year, or where its name is written in full, capitalised.
     """
     found: set[str] = set()
     for match in _DATE.finditer(text):
@@ -70,8 +71,7 @@ def find_dates(text: str) -> DateParts:
 
 
 def find_message_date(text: str) -> DateParts:
-    """The date that a message begins with, whole;
-    empty where it has none, or only speaks of a day."""
+    """Return the full date a message begins with; empty if it has none or only part of one."""
     match = _DATE.search(text, 0, MAX_DATE_OFFSET)
     found = (
         find_dates(match[0])
@@ -82,8 +82,10 @@ def find_message_date(text: str) -> DateParts:
 
 
 def score_date_matches(question: str, sources: Sequence[TextSource]) -> NDArray[np.float64] | None:
-    """How well the date that holds for each text fits those in the question, the rarer the more;
-    None when it names none."""
+    """Score each text by how well its date matches those in the question; None if it names none.
+
+    Rare matching parts score higher.
+    """
     asked = find_dates(question)
     if not asked:
         return None
@@ -98,7 +100,7 @@ def score_date_matches(question: str, sources: Sequence[TextSource]) -> NDArray[
 
 
 def _parse_month(match: re.Match[str]) -> int:
-    """1..12, or 0 for what only looks like one."""
+    """Return the month, 1..12, or 0 for something that only looks like a month."""
     if match["m"]:
         return int(match["m"]) if 1 <= int(match["m"]) <= 12 else 0
     name = match["m1"].lower()

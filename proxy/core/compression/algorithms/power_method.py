@@ -1,12 +1,4 @@
-"""The power method, many steps for the price of few.
-
-The iterates p, Ap, A²p ... lie in a Krylov space, and Arnoldi's process (Saad 2003, "Iterative
-Methods for Sparse Linear Systems", 6.3) gives it an orthonormal basis V with A V = V' H. A step
-within the space multiplies by the small matrix H. What leaves the space is a multiple of the next
-basis vector: when all that was left out stays below PRECISION, the large matrix need not be asked
-again. A chat in which one sentence in ten has stop words only takes 60 steps, as its mass leaks
-away slowly, and half as many products.
-"""
+"""Run the power method in a Krylov space: many steps for the price of few."""
 
 from collections.abc import Callable
 
@@ -15,20 +7,29 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-# Length of the part of an iterate that may be left out.
+# Norm of the part of an iterate that may be left out.
 MAX_TRUNCATION_ERROR = 1e-11
-# Basis vectors, and how many numbers they may hold; then the process starts again where it stands.
+# Limits of the basis: vectors and numbers held. At a limit the process restarts from the current
+# iterate.
 MAX_BASIS_VECTORS, MAX_BASIS_ENTRIES = 48, 4_000_000
-# From so many on it is tried every few steps whether they are enough.
+# From this many basis vectors on, whether they are enough is tested every few steps.
 MIN_BASIS_VECTORS, CHECK_INTERVAL_STEPS = 12, 4
-# What is left of a product outside the basis, as a part of it: below the first, split once more;
-# below the second, it is rounding.
+# What remains of a product outside the basis, relative to the product: below the first ratio it is
+# orthogonalised once more, below the second it is rounding error.
 REORTHOGONALIZE_RATIO, ROUNDING_RATIO = 0.1, 1e-12
 
 
+# The iterates p, Ap, A²p ... lie in a Krylov space, and Arnoldi's process (Saad 2003, "Iterative
+# Methods for Sparse Linear Systems", 6.3) gives it an orthonormal basis V with A V = V' H. A step
+# within the space multiplies by the small matrix H. What leaves the space is a multiple of the next
+# basis vector: while all that was left out stays below MAX_TRUNCATION_ERROR, the large matrix is
+# not needed. A chat in which one sentence in ten has stop words only takes 60 steps, as its mass
+# leaks away slowly, and half as many products.
 def power_iteration(step: Callable[[Floats], Floats], start: Floats, epsilon: float) -> Floats:
-    """The first of step(start), step(step(start)) ... that is no further
-    than `epsilon` from the one before. `step` is linear."""
+    """Return the first iterate of `step` that is within `epsilon` of the previous one.
+
+    `step` must be linear.
+    """
     while True:
         start, done = _iterate_with_basis(step, start, epsilon)
         if done:
@@ -38,7 +39,7 @@ def power_iteration(step: Callable[[Floats], Floats], start: Floats, epsilon: fl
 def _iterate_with_basis(
     step: Callable[[Floats], Floats], start: Floats, epsilon: float
 ) -> tuple[Floats, bool]:
-    """The iterate that is reached with one basis, and whether it is the last."""
+    """Return the iterate reached with one basis, and whether it has converged."""
     most = max(2, min(MAX_BASIS_VECTORS, MAX_BASIS_ENTRIES // len(start)))
     basis, matrix, point = (
         np.zeros((most + 1, len(start))),
@@ -64,8 +65,10 @@ def _iterate_with_basis(
 
 
 def _orthogonalize(image: Floats, basis: Floats) -> tuple[Floats, float]:
-    """Take from a product what lies in the basis:
-    its coordinates, and the length of what is left of it, 0 when that is rounding only."""
+    """Remove the basis from `image` in place; return its coordinates and the norm of the rest.
+
+    The norm is 0 if the rest is only rounding error.
+    """
     whole = np.linalg.norm(image)
     parts = basis @ image
     image -= parts @ basis
@@ -77,7 +80,7 @@ def _orthogonalize(image: Floats, basis: Floats) -> tuple[Floats, float]:
 
 
 def _finish_in_basis(matrix: Floats, point: Floats, epsilon: float) -> Floats | None:
-    """The last iterate in the basis as it is; None when too much of it would be left out."""
+    """Iterate to convergence within the basis; None if too much would be left out."""
     lost = 0.0
     while (lost := lost + abs(point[-1])) <= MAX_TRUNCATION_ERROR:
         before, point = point, matrix @ point[:-1]

@@ -1,4 +1,4 @@
-"""What of a chat its final question needs, by words and by meanings."""
+"""Rank the pieces of a chat by what its final question needs, by words and by meaning."""
 
 from itertools import accumulate
 
@@ -11,12 +11,12 @@ from proxy.core.text.languages import number_terms
 from proxy.core.text.word_vectors import normalize_rows
 from proxy.core.types import IntegerArray
 
-# How near the meaning of each segment is to the question's.
-
 
 def question_similarity(history: Document, segments: Segments) -> Floats:
-    """The cosine of each segment to the question as seen from the middle of the chat, 0 at least;
-    zeros where nothing tells of meanings. Each text is looked up once."""
+    """Return each segment's cosine to the question, centred on the chat's mean, at least 0.
+
+    Zeros without word vectors. Each text is embedded once.
+    """
     memory = history.memo
     meanings = memory.word_vectors
     if meanings is None or not history.question.strip():
@@ -31,28 +31,25 @@ def question_similarity(history: Document, segments: Segments) -> Floats:
     return nearness
 
 
-# What of a chat its final question needs: TextRank's question, asked of words and meanings instead
-# of a graph.
-#
-# A segment is worth what its words say (BM25, to which words of like meaning count too, and the
-# date that holds for it), what is said around it, for a question and its reply belong together and
-# so do the turns of a topic, and how near its meaning is to the question's. Of a long text the best
-# counts most.
+# A segment scores by its words (BM25, in which words of similar meaning count too, and the date
+# that applies to it), by the words of its neighbours, because a question and its reply belong
+# together and so do the turns of a topic, and by the similarity of its meaning to the question's.
+# The best segments of a long text count most.
 
-# A term of the chat is asked for as much as its cosine to a term of the question is above ALIKE, to
-# this power.
+# The query weight of a term is its cosine to a term of the question, scaled from
+# MIN_TERM_SIMILARITY..1 to 0..1, to this power.
 MIN_TERM_SIMILARITY, SIMILARITY_POWER = 0.3, 1.5
 # One strong hit says more than several weak ones.
 SCORE_POWER = 1.5
-# What of a segment's score its neighbour gets, and that one's neighbour of this, and so on.
+# The share of a segment's score that its neighbour gets, and of that one's share the next, and so
+# on.
 NEIGHBOUR_SHARE = 0.6
-# How much meaning counts beside words.
+# The weight of meaning relative to words.
 MEANING_WEIGHT = 0.5
 
 
 def rank(history: Document) -> list[float]:
-    """A score for each piece, that of its segment;
-    0 for what has nothing to do with the question."""
+    """Return for each piece the score of its segment; 0 if it is unrelated to the question."""
     segments = Segments(history.pieces)
     if not len(segments):
         return []
@@ -67,9 +64,8 @@ def rank(history: Document) -> list[float]:
 
 
 def discount_same_source(scores: Floats, source: IntegerArray) -> Floats:
-    """The best segment of each text as it is, the second by half, the third by a third:
-    all of one long answer says less than a little of several. `source`: the text of each segment.
-    """
+    """Divide the k-th best segment score of each text by k; `source` is the text per segment."""
+    # All of one long answer says less than a little of several.
     order = np.lexsort((-scores, source))
     first = np.searchsorted(source[order], source[order])
     found = np.empty(len(scores))
@@ -78,7 +74,7 @@ def discount_same_source(scores: Floats, source: IntegerArray) -> Floats:
 
 
 def spread_to_neighbours(scores: Floats) -> Floats:
-    """The sum over all segments of their scores, less with every step between: two passes."""
+    """Add to each score those of all others, decaying with every step between: two passes."""
     ahead = np.array([*accumulate(scores.tolist(), _carry_over)])
     back = np.array([*accumulate(scores[::-1].tolist(), _carry_over)])
     found: Floats = ahead + back[::-1] - scores
@@ -90,7 +86,7 @@ def _carry_over(before: float, own: float) -> float:
 
 
 def _score_words(history: Document, segments: Segments) -> Floats:
-    """How much of what is asked each segment says."""
+    """Score each segment by the question's words and dates."""
     bags = history.bags
     index = BM25Index(
         bags.terms, np.repeat(segments.segment_by_piece, bags.term_counts), len(segments)
@@ -109,8 +105,7 @@ def _score_words(history: Document, segments: Segments) -> Floats:
 
 
 def _weigh_terms(question: IntegerArray, vocabulary: IntegerArray, history: Document) -> Floats:
-    """How much each term of the chat is asked for:
-    1 for those in the question, less for those alike."""
+    """Return a query weight per term of the chat: 1 if in the question, less if only similar."""
     exact = np.isin(vocabulary, question).astype(np.float64)
     meanings = history.memo.word_vectors
     if meanings is None or not len(question) or not len(vocabulary):
@@ -128,6 +123,6 @@ def _weigh_terms(question: IntegerArray, vocabulary: IntegerArray, history: Docu
 
 
 def _standardize_scores(scores: Floats) -> Floats:
-    """In units of their standard deviation, so that words and meanings can be added."""
+    """Divide by the standard deviation, so that words and meanings can be added."""
     spread_of = scores.std()
     return scores / spread_of if spread_of > 0 else scores

@@ -1,4 +1,4 @@
-"""TextRank (Mihalcea and Tarau 2004), with the ranks of sumy's TextRankSummarizer."""
+"""Rank sentences by TextRank (Mihalcea and Tarau 2004), as sumy's TextRankSummarizer does."""
 
 import numpy as np
 
@@ -11,23 +11,24 @@ from proxy.core.compression.document import Document, TermBags
 DAMPING = 0.85
 ZERO_ROW_GUARD = 1e-7
 EPSILON = 1e-4
-# Decimals of a rank that mean something.
+# Significant decimals of a rank.
 RANK_DIGITS = 14
 
 
 def rank(history: Document) -> list[float]:
-    """The stationary probability of each sentence, stopped where sumy stops. Raises TooLong."""
+    """Return the stationary probability of each sentence, stopped where sumy stops.
+
+    Raises DocumentTooLong.
+    """
     found: list[float] = compute_ranks(history.bags).tolist()
     return found
 
 
 def compute_ranks(bags: TermBags) -> Floats:
-    """The same from bags of terms.
-
-    sumy multiplies by the transposed row-stochastic matrix and does not renormalise, so sentences
-    without any term leak; so do we, as the weights are symmetric: p' = (1-d)/n sum(p) + d W (p /
-    row sums).
-    """
+    """Return the TextRank of each sentence, given as bags of terms."""
+    # sumy multiplies by the transposed row-stochastic matrix and does not renormalise, so sentences
+    # without any term leak. So do we, as the weights are symmetric: p' = (1-d)/n sum(p) + d W (p /
+    # row sums).
     size = len(bags.term_counts)
     if not size:
         return np.zeros(0)

@@ -1,20 +1,17 @@
-"""Cut the middle of a chat: whole messages, the newest and the first of them kept.
-
-The opening turns say what the chat is about and the newest where it stands, so for every three
-messages from the end one is taken from the start. Needs no words, takes linear time: also what
-every other engine falls back on.
-"""
+"""Drop the middle of a chat: keep whole messages, the newest and the first ones."""
 
 from itertools import cycle
 
 from proxy.core.compression.document import Document
 
+# The opening turns say what the chat is about and the newest where it stands: one from the start
+# for every three from the end. It reads no words and takes linear time, so every other engine falls
+# back on it.
 PIECES_FROM_END = 3
 
 
 def rank(history: Document) -> list[float]:
-    """A score by place alone: the last three pieces, the first, the three before the last,
-    the second, and so on inwards."""
+    """Score by position: the last three pieces, the first, the three before the last, and so on."""
     first, last = 0, len(history.pieces) - 1
     scores = [0.0] * len(history.pieces)
     for score, step in zip(
