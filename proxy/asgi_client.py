@@ -39,7 +39,7 @@ class AsgiClient:
         when the server reports that it took too long.
         """
         announced = self.get_header(b"content-length")
-        if announced.isdigit() and int(announced) > limit:
+        if announced.isascii() and announced.isdigit() and int(announced[:20]) > limit:
             raise BodyTooLarge(f"The body is {announced} bytes; at most {limit} are accepted.")
         parts, size = [], 0
         while True:

@@ -14,6 +14,7 @@ from django.utils.functional import cached_property
 
 from plans.access import list_user_plans
 from plans.admin.tenant_scope import TenantScopedAdmin
+from plans.whole_numbers import parse_positive
 from stats.analysis.error_rate import Verdict
 from stats.dashboard.request_detail import BILL_DESCRIPTIONS
 from stats.events import JUDGE_REASON, BillSource, NotStoredReason, Outcome, Tier
@@ -66,8 +67,8 @@ class PlanFilter(admin.SimpleListFilter):
     def queryset(
         self, request: HttpRequest, queryset: QuerySet[RequestEvent]
     ) -> QuerySet[RequestEvent]:
-        value = self.value()
-        return queryset.filter(plan_id=value) if value and value.isdigit() else queryset
+        plan_id = parse_positive(self.value() or "")
+        return queryset.filter(plan_id=plan_id) if plan_id else queryset
 
 
 class TierFilter(admin.SimpleListFilter):

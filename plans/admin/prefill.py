@@ -14,6 +14,7 @@ from plans import capabilities, presets, services, validation
 from plans.errors import InvalidPlan
 from plans.field_changes import list_field_changes
 from plans.models import Plan
+from plans.whole_numbers import parse_positive
 
 COPY_SUFFIX: Final = "-copy"
 MAX_PLAN_NAME_LENGTH: Final = 64
@@ -24,12 +25,8 @@ class PrefillMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in th
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         """Of the plan to clone, if this person may see it, or of the preset."""
-        clone = request.GET.get("clone", "")
-        source = (
-            self.get_queryset(request).filter(pk=int(clone)).first()
-            if clone.isascii() and clone.isdigit() and len(clone) < 19
-            else None
-        )
+        plan_id = parse_positive(request.GET.get("clone", ""))
+        source = self.get_queryset(request).filter(pk=plan_id).first() if plan_id else None
         if source is not None and self.has_view_or_change_permission(request, source):
             return model_to_dict(source) | {"name": find_free_name(source)}
         return _build_form_values(_get_fitted_preset(request))

@@ -16,6 +16,7 @@ from django.http import HttpRequest
 from plans.access import GROUP_NAMES
 from plans.forms.edit_conflicts import EditConflictForm, EditConflictMixin
 from plans.models import Membership
+from plans.whole_numbers import parse_positive
 
 SUPERUSER_FIELDS: Final = ("is_superuser", "user_permissions")
 DJANGO_MANAGED_FIELDS: Final = ("last_login", "date_joined")
@@ -91,7 +92,8 @@ class PersonAdmin(EditConflictMixin, UserAdmin):  # type: ignore[type-arg]  # ge
             pk = (
                 request.resolver_match.kwargs.get("object_id", "") if request.resolver_match else ""
             )
-            held = Q(user__pk=int(pk)) if pk.isascii() and pk.isdigit() else Q()
+            user_id = parse_positive(pk)
+            held = Q(user__pk=user_id) if user_id else Q()
             beyond = Permission.objects.exclude(
                 pk__in=[each.pk for each in _list_permissions(cast(User, request.user))]
             )

@@ -21,6 +21,7 @@ from django.views.decorators.http import require_POST
 
 from plans.admin.tenant_scope import TenantScopedAdmin
 from plans.models import Tenant
+from plans.whole_numbers import parse_positive
 from proxy.core.caching.keys import end_user_digest
 from proxy.core.errors import ToolUnavailable
 from proxy.entries import text as entries_text
@@ -40,8 +41,8 @@ class TenantFilter(admin.SimpleListFilter):
         return [(str(tenant.pk), tenant.slug) for tenant in Tenant.objects.all()]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Entry]) -> QuerySet[Entry]:
-        value = self.value()
-        return queryset.filter(tenant_id=value) if value and value.isdigit() else queryset
+        tenant_id = parse_positive(self.value() or "")
+        return queryset.filter(tenant_id=tenant_id) if tenant_id else queryset
 
 
 class StoreFilter(admin.SimpleListFilter):

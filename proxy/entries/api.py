@@ -15,6 +15,7 @@ from plans.api.authentication import Administrator, get_plan_owner
 from plans.api.openapi import TENANT_PARAMETER, build_error_responses
 from plans.errors import ApiError
 from plans.models import Tenant
+from plans.whole_numbers import parse_positive
 from proxy.core.caching.keys import end_user_digest
 from stats.ledger import deletions
 from stats.models.cache_entries import CacheEntry
@@ -191,9 +192,10 @@ def _digest_end_user(user: str, owner: Tenant | None) -> str:
 
 def _parse_limit(request: Request) -> int:
     text = request.query_params.get("limit", str(MAX_LISTED_ENTRIES))
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MAX_LISTED_ENTRIES):
+    limit = parse_positive(text, maximum=MAX_LISTED_ENTRIES)
+    if limit is None:
         raise BadFilter(f"Must be a whole number from 1 to {MAX_LISTED_ENTRIES}.", param="limit")
-    return int(text)
+    return limit
 
 
 def _describe_requester(request: Request) -> str:

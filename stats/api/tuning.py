@@ -14,6 +14,7 @@ from plans.api.authentication import get_plan_owner
 from plans.api.openapi import TENANT_PARAMETER, build_error_responses
 from plans.errors import ApiError
 from plans.models import Plan
+from plans.whole_numbers import parse_positive
 from stats.api.serializers import USD_NOTE
 from stats.quality.tuning import ThresholdRow, TuningReport, build_tuning_report
 from stats.reports import selectors as reports_selectors
@@ -107,16 +108,12 @@ class PlanTuningView(APIView):
 def _parse_days(request: Request) -> int:
     """Raises BadPeriod."""
     given = request.query_params.get("days", str(DEFAULT_PERIOD_DAYS))
-    if not (
-        given.isascii()
-        and given.isdigit()
-        and len(given) <= 3
-        and 1 <= int(given) <= MAX_PERIOD_DAYS
-    ):
+    days = parse_positive(given, maximum=MAX_PERIOD_DAYS)
+    if days is None:
         raise InvalidPeriod(
             f"Must be a whole number of days, 1 to {MAX_PERIOD_DAYS}.", param="days"
         )
-    return int(given)
+    return days
 
 
 def build_tuning_body(found: TuningReport, plan: Plan, days: int) -> dict[str, Any]:

@@ -5,11 +5,11 @@ What is deleted is found by what it left behind.
 
 from plans.errors import ApiError, KeyNotFound, PlanNotFound, TenantNotFound
 from plans.models import Plan, Tenant, VirtualKey
+from plans.whole_numbers import parse_positive
 from stats.models.rollups import FULL_CUT, PLAN_CUT, Rollup
 from stats.time_grains import DAY
 
 MAX_NAME_LENGTHS = {"route": 128, "model": 200}
-MAX_BIGINT = 2**63 - 1
 
 
 def resolve_tenant_id(slug: str, own: Tenant | None) -> int | None:
@@ -67,14 +67,13 @@ def parse_name(value: str, name: str) -> str | None:
 def _parse_number(value: str, name: str) -> int | None:
     if not value:
         return None
-    if not (
-        value.isascii() and value.isdigit() and len(value) < 20 and 0 < int(value) <= MAX_BIGINT
-    ):
+    number = parse_positive(value)
+    if number is None:
         raise ApiError(
             f"`{name}` must be the number of a {name}, such as 12, as group_by={name} lists them.",
             param=name,
         )
-    return int(value)
+    return number
 
 
 def _is_storable(value: str, longest: int) -> bool:
