@@ -225,7 +225,7 @@ class _StreamRelay:
         )
 
     def _rewrite_error(self, event: sse.SseEvent) -> bytes:
-        """Return the provider's error in OpenAI's format, without our key and the upstream's URL."""
+        """Return the provider's error in OpenAI's format, without our key and the upstream URL."""
         error, upstream = self.collector.error, self._call.resolved_route.upstream
         assert error is not None and event.parsed is not None  # noqa: S101, PT018 -- it was just heard
         status, secrets = error.status or UpstreamInvalid.status, get_provider_secrets(upstream)
