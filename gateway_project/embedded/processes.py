@@ -177,7 +177,7 @@ def launch_program(
                 start_new_session=True,
                 cwd="/",
                 env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"},
-                preexec_fn=lambda: prctl(PR_SET_PDEATHSIG, int(parent_death)),  # noqa: PLW1509 - the keeper has no threads
+                preexec_fn=lambda: prctl(PR_SET_PDEATHSIG, int(parent_death)),  # noqa: PLW1509 - the supervisor has no threads
             )
         except OSError as error:
             raise ServiceError(f"{command[0]} cannot be started: {error.strerror}.") from error

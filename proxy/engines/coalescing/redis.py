@@ -181,7 +181,7 @@ class RedisLeases:
         await asyncio.gather(self._redis.aclose(), self._subscriber.aclose())
 
     async def _renew_leases(self) -> None:
-        """Renew the leases of running flights, and forget those of abandoned flights."""
+        """Renew the leases of running flights; forget those of abandoned flights."""
         for flight, mine in list(self._leases_by_flight.items()):
             if flight.closed_at == -math.inf:
                 del self._leases_by_flight[flight]

@@ -1,8 +1,4 @@
-"""What local embedders share: a thread, safe texts, and remembered vectors.
-
-Tenants do not share remembered or running work: by how long a text takes one could tell what
-another tenant sent lately.
-"""
+"""What local embedders share: a thread, safe texts, and vectors remembered per tenant."""
 
 import asyncio
 import hashlib
@@ -45,6 +41,8 @@ class ThreadedEmbedder(ABC):
     def __init__(self) -> None:
         self._piece_splitter: PieceSplitter | None = None
         self._queue: BatchQueue[str, Vector] = BatchQueue(self.name, self._compute_outcomes)
+        # Per tenant, like running work: by how long a text takes one could tell what another tenant
+        # sent lately.
         self._recent_vectors: TenantMemory[int | None, bytes, Vector] = TenantMemory(
             MAX_REMEMBERED_VECTORS
         )

@@ -95,7 +95,7 @@ FROM winners JOIN proxy_semanticentry USING (entry_id) ORDER BY distance
 
 
 def build_approximate_query(embedder_id: str, dimension: int) -> bytes:
-    """Build the query for the nearest entries, which may use the embedder's HNSW index."""
+    """Build the query for the nearest entries, which may use the HNSW index."""
     return (
         sql.SQL("""
 SELECT entry_id, embedding::halfvec({dimension}) <=> %(near)s AS distance, scope, question, envelope FROM proxy_semanticentry

@@ -69,8 +69,8 @@ class PgvectorCache:
     """The entries of one embedder.
 
     `dsn`: a libpq URL; times in seconds: `timeout` limits a lookup, `write_timeout` everything
-    else. Nothing is connected before the first call, and a server that is down or hangs costs a
-    call at most its timeout.
+    else. Nothing is connected before the first call; a server that is down costs a call at most its
+    timeout.
     """
 
     name = "pgvector_semantic"

@@ -225,9 +225,9 @@ class _StreamRelay:
         )
 
     def _rewrite_error(self, event: sse.SseEvent) -> bytes:
-        """Return the provider's error in OpenAI's format, without our key and the upstream URL."""
+        """Return the provider's error in OpenAI's format, without our key and its address."""
         error, upstream = self.collector.error, self._call.resolved_route.upstream
-        assert error is not None and event.parsed is not None  # noqa: S101, PT018 -- it was just heard
+        assert error is not None and event.parsed is not None  # noqa: S101, PT018 -- it was just collected
         status, secrets = error.status or UpstreamInvalid.status, get_provider_secrets(upstream)
         shown = redact_error(error, status=status, secrets=secrets)
         if error.is_key_refused:
